@@ -1,0 +1,59 @@
+import { topological, type Node, type Op } from './node.ts'
+import { parameterOp } from './op/parameter.ts'
+
+/** Numbers for things that are equal only to themselves: ops, blocks. */
+const ids = new WeakMap<object, number>()
+let next = 0
+const idOf = (thing: object): number => {
+  const known = ids.get(thing)
+  if (known !== undefined) return known
+  ids.set(thing, next)
+  return next++
+}
+
+const isBlock = (value: unknown): value is object => typeof value === 'object' && value !== null && 'parameters' in value && 'outputs' in value
+
+/** Two nodes with the same op, equal attributes and equal inputs compute the same: this is the text of the first two. */
+export const labelOf = (op: Op, attributes: unknown): string =>
+  `${idOf(op)} ${JSON.stringify(attributes, (_, value: unknown) => (isBlock(value) ? `#${idOf(value)}` : value))}`
+
+/**
+ * Value numbering: one node for all that compute the same (common subexpressions).
+ * @example const [a, b] = shared([mul(x, y), mul(x, y)]) // a === b
+ */
+export const shared = (roots: readonly Node[]): readonly Node[] => {
+  const numberOf = new Map<Node, number>(), first = new Map<string, Node>(), representative = new Map<Node, Node>()
+  for (const n of topological(roots)) {
+    const inputs = n.inputs.map(input => representative.get(input)!)
+    const label = n.op === parameterOp ? `parameter ${idOf(n)}` : `${labelOf(n.op, n.attributes)} ${inputs.map(input => numberOf.get(input)!).join()}`
+    const same = first.get(label) ?? { ...n, inputs }
+    const chosen = inputs.every((input, i) => input === n.inputs[i]) && !first.has(label) ? n : same
+    if (!first.has(label)) { first.set(label, chosen); numberOf.set(chosen, numberOf.size) }
+    representative.set(n, chosen)
+  }
+  return roots.map(root => representative.get(root)!)
+}
+
+/** The structure of an expression whose leaves are given: equal texts mean equal functions of the leaves. */
+export const structureOf = (root: Node, leaves: readonly Node[]): string => {
+  const numberOf = new Map(leaves.map((leaf, i) => [leaf, i])), lines: string[] = leaves.map(leaf => `${leaf.dtype} ${leaf.shape.join()}`)
+  for (const n of walk(root, new Set(leaves))) {
+    if (numberOf.has(n)) continue
+    numberOf.set(n, numberOf.size)
+    lines.push(`${labelOf(n.op, n.attributes)} ${n.inputs.map(input => numberOf.get(input)!).join()}`)
+  }
+  return lines.join('\n')
+}
+
+/** The nodes below a root, inputs first, not looking below the given ones. */
+export const walk = (root: Node, stop: ReadonlySet<Node>): readonly Node[] => {
+  const seen = new Set<Node>(), order: Node[] = []
+  const visit = (n: Node): void => {
+    if (seen.has(n)) return
+    seen.add(n)
+    if (!stop.has(n)) n.inputs.forEach(visit)
+    order.push(n)
+  }
+  visit(root)
+  return order
+}

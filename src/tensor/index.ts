@@ -1,0 +1,17 @@
+/** The language: shape types, immutable expressions, ops, layers, differentiation. */
+export type {
+  Axis, Broadcast, BroadcastTo, Concat, Dim, Einsum, Factors, MatMul, Product, Reduce, Reshape, Shape, ShapeError, Slice, Take, Transpose, Environment, Source,
+} from './shape/index.ts'
+export { bind, factors, product, show, sizesOf, unify, unifyAll } from './shape/index.ts'
+export { bytesPerElement, count, type DataOf, type DType, type Value } from './value.ts'
+export {
+  is, node, rebuild, ShapeMismatch, substitute, topological, typed, withInputs,
+  type Bound, type Node, type NodeOf, type Numbers, type Op, type Signature, type Tensor,
+} from './node.ts'
+export * from './op/index.ts'
+export * from './nn/index.ts'
+export { gradients, whole, type Gradients, type Wanted } from './grad.ts'
+export { labelOf, shared } from './identity.ts'
+export { interpret } from './interpret.ts'
+export { type Partition } from './partition.ts'
+export { repeat } from './repeat.ts'

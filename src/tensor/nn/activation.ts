@@ -1,0 +1,34 @@
+import { node, typed, type Op, type Tensor } from '../node.ts'
+import { composite } from '../op/composite.ts'
+import { erfOp, minus, plus, sigmoidOp, times } from '../op/elementwise.ts'
+import { scalar } from '../op/parameter.ts'
+import type { Shape } from '../shape/index.ts'
+
+/** x => x σ(x) (Elfwing et al. 2017). */
+export const siluOp: Op<object> = composite<object>({
+  name: 'silu',
+  expand: ([x]) => times(x!, node(sigmoidOp, [x!], {})),
+  vjp: ({ inputs: [x] }, dy) => [node(siluGradOp, [dy, x!], {})],
+  cheap: true,
+})
+
+/** (dy, x) => dy σ (1 + x (1 − σ)). */
+export const siluGradOp: Op<object> = composite<object>({
+  name: 'siluGrad',
+  expand: ([dy, x]) => {
+    const s = node(sigmoidOp, [x!], {})
+    return times(dy!, times(s, plus(scalar(1), times(x!, minus(scalar(1), s)))))
+  },
+  cheap: true,
+})
+
+/** x => x Φ(x), with the exact error function (Hendrycks and Gimpel 2016). */
+export const geluOp: Op<object> = composite<object>({
+  name: 'gelu',
+  expand: ([x]) => times(times(x!, 0.5), plus(scalar(1), node(erfOp, [times(x!, Math.SQRT1_2)], {}))),
+  cheap: true,
+})
+
+/** Activations; the shape is unchanged. @example mul(silu(gate), up) */
+export const silu = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(node(siluOp, [x], {}))
+export const gelu = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(node(geluOp, [x], {}))

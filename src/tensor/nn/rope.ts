@@ -1,0 +1,28 @@
+import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { composite } from '../op/composite.ts'
+import { minus, plus, times } from '../op/elementwise.ts'
+import { concatOp, sliced } from '../op/slice.ts'
+import type { Dim, Shape } from '../shape/index.ts'
+
+interface Direction { readonly inverse: boolean }
+
+/**
+ * (x[…, s, d], cos[s, d/2], sin[s, d/2]) => the pairs (x[i], x[i + d/2]) turned by the angle of their position:
+ * rotary position embedding (Su et al. 2021) with Hugging Face's halves. Its vjp turns back.
+ */
+export const ropeOp: Op<Direction> = composite<Direction>({
+  name: 'rope',
+  expand: ([x, cos, sin], { inverse }) => {
+    const axis = x!.shape.length - 1, half = cos!.shape.at(-1)!
+    const a = sliced(x!, axis, [], half), b = sliced(x!, axis, [half], half)
+    const turned = (p: Node, q: Node, forward: boolean): Node => (forward ? plus : minus)(times(p, cos!), times(q, sin!))
+    return node(concatOp, [turned(a, b, inverse), turned(b, a, !inverse)], { axis, dim: x!.shape[axis]! })
+  },
+  vjp: ({ inputs: [, cos, sin], attributes: { inverse } }, dy) => [node(ropeOp, [dy, cos!, sin!], { inverse: !inverse }), undefined, undefined],
+  cheap: true,
+})
+
+/** Rotary position embedding of queries or keys. @example rope(q, cos, sin) */
+export const rope = <L extends Shape, S extends Dim, D extends Dim, H extends Dim>(
+  x: Tensor<readonly [...L, S, D]>, cos: Tensor<readonly [S, H]>, sin: Tensor<readonly [S, H]>): Tensor<readonly [...L, S, D]> =>
+  typed(node(ropeOp, [x, cos, sin], { inverse: false }))

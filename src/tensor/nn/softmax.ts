@@ -1,0 +1,51 @@
+import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { composite } from '../op/composite.ts'
+import { chosen, expOp, lessEqualOp, minus, over, plus, times } from '../op/elementwise.ts'
+import { maxOp } from '../op/max.ts'
+import { iotaOp, scalar } from '../op/parameter.ts'
+import { reshaped } from '../op/reshape.ts'
+import { summed } from '../op/sum.ts'
+import type { Dim, Shape } from '../shape/index.ts'
+
+const last = (x: Node): number => x.shape.length - 1
+/** What a row is shifted by before its exponential: its maximum, so that nothing overflows. */
+const rowMax = (x: Node): Node => node(maxOp, [x], { axes: [last(x)], keepDims: true })
+
+/** x[…, c] => exp x / Σ exp x along the last axis. */
+export const softmaxOp: Op<object> = composite<object>({
+  name: 'softmax',
+  expand: ([x]) => {
+    const e = node(expOp, [minus(x!, rowMax(x!))], {})
+    return over(e, summed(e, [last(x!)], true))
+  },
+  vjp: (y, dy) => [softmaxGrad(y, dy)],
+})
+
+/** (y, dy) => y (dy − Σ y dy): the vjp of a softmax from its result alone. */
+export const softmaxGradOp: Op<object> = composite<object>({
+  name: 'softmaxGrad',
+  expand: ([y, dy]) => times(y!, minus(dy!, summed(times(y!, dy!), [last(y!)], true))),
+})
+const softmaxGrad = (y: Node, dy: Node): Node => node(softmaxGradOp, [y, dy], {})
+
+/**
+ * (scores[…, query, key], offset) => softmax over the keys that a query may see: key j ≤ query i + offset.
+ * The offset is the number of keys before the first query, as with a cache.
+ */
+export const causalSoftmaxOp: Op<object> = composite<object>({
+  name: 'causalSoftmax',
+  expand: ([scores, offset]) => {
+    const [queries, keys] = scores!.shape.slice(-2) as [Dim, Dim]
+    const position = plus(node(iotaOp, [], { dim: queries, dtype: 'i32' }), offset!)
+    const visible = node(lessEqualOp, [node(iotaOp, [], { dim: keys, dtype: 'i32' }), reshaped(position, [queries, 1])], {})
+    return node(softmaxOp, [chosen(visible, scores!, scalar(-1e30))], {})
+  },
+  vjp: (y, dy) => [softmaxGrad(y, dy), undefined],
+})
+
+/** The softmax of the last axis. @example softmax(logits) */
+export const softmax = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(node(softmaxOp, [x], {}))
+
+/** Attention weights of a causal model: see {@link causalSoftmaxOp}. @example causalSoftmax(scores, integer(0)) */
+export const causalSoftmax = <S extends Shape>(scores: Tensor<S>, offset: Tensor<readonly [], 'i32'>): Tensor<S> =>
+  typed(node(causalSoftmaxOp, [scores, offset], {}))

@@ -1,0 +1,103 @@
+import type { Either } from 'fp-ts/lib/Either.js'
+import type { Dim, Shape } from './shape/dim.ts'
+import type { DType } from './value.ts'
+
+/** Float64 data: what the meaning of an op works on, whatever the dtype. */
+export interface Numbers { readonly sizes: readonly number[]; readonly data: Float64Array }
+
+/** What an op says of its result. */
+export interface Signature { readonly shape: Shape; readonly dtype: DType }
+
+/** What `eval` and `flops` may ask: the sizes of the result, the size of any dim, and how the inputs are declared. */
+export interface Bound { readonly sizes: readonly number[]; readonly size: (dim: Dim) => number; readonly inputs: readonly Signature[] }
+
+/**
+ * An op, defined once: its shape rule, its meaning in float64, its vector-Jacobian product and its cost.
+ * A composite also says what it expands to; how a target runs an op stands in that target's table.
+ * Methods, not function fields, so that `Op<A>` is an `Op`.
+ */
+export interface Op<A = unknown> {
+  readonly name: string
+  /** The signature of the result, or the one text of the error. */
+  shape(inputs: readonly Node[], attributes: A): Either<string, Signature>
+  /** The meaning: the oracle that every other facet is tested against. */
+  eval(inputs: readonly Numbers[], attributes: A, bound: Bound): Numbers
+  /** Cotangents of the inputs, `undefined` where an input is not differentiable. */
+  vjp(node: NodeOf<A>, cotangent: Node): readonly (Node | undefined)[]
+  /** Floating-point operations of one evaluation. */
+  flops(inputs: readonly (readonly number[])[], attributes: A, bound: Bound): number
+  /** For a composite: the same in terms of other ops. */
+  expand?(inputs: readonly Node[], attributes: A): Node
+  /** True where the result is cheaper to compute again than to keep: what a backward pass may recompute. */
+  readonly cheap?: boolean
+}
+
+/** An immutable node of an expression. */
+export interface NodeOf<A = unknown> extends Signature {
+  readonly op: Op<A>
+  readonly attributes: A
+  readonly inputs: readonly Node[]
+}
+export type Node = NodeOf
+
+/**
+ * A symbolic tensor: a node whose shape and dtype are known to the type checker.
+ * Invariant in its shape: otherwise a mismatch would infer the union `'hidden' | 'ffn'` and pass.
+ */
+export interface Tensor<in out S extends Shape, in out D extends DType = 'f32'> extends Node {
+  readonly shape: S
+  readonly dtype: D
+}
+
+/** Thrown where a shape rule is broken at run time; `tsc` prints the same text where the shapes are known. */
+export class ShapeMismatch extends Error {
+  override readonly name = 'ShapeMismatch'
+}
+
+/** Makes a node, or throws {@link ShapeMismatch} with the text of the op's shape rule. */
+export const node = <A>(op: Op<A>, inputs: readonly Node[], attributes: A): NodeOf<A> => {
+  const signature = op.shape(inputs, attributes)
+  if (signature._tag === 'Left') throw new ShapeMismatch(signature.left)
+  return { op, attributes, inputs, ...signature.right }
+}
+
+/** True if the node is an application of the op; narrows its attributes. */
+export const is = <A>(candidate: Node, op: Op<A>): candidate is NodeOf<A> => candidate.op === op
+
+/** The same op and attributes on other inputs; the node itself when nothing changed. */
+export const withInputs = (old: Node, inputs: readonly Node[]): Node =>
+  inputs.every((input, i) => input === old.inputs[i]) ? old : node(old.op, inputs, old.attributes)
+
+/**
+ * Gives a node the type its shape rule computes. The one place where a node becomes a `Tensor`: the type checker
+ * cannot follow a value-level shape, and the tests hold the type-level and the value-level rule against each other.
+ */
+export const typed = <S extends Shape, D extends DType>(untyped: Node): Tensor<S, D> => untyped as Tensor<S, D>
+
+/** Every node that the roots need, inputs before users, without recursion. */
+export const topological = (roots: readonly Node[]): readonly Node[] => {
+  const done = new Set<Node>(), order: Node[] = []
+  for (const root of roots) {
+    const stack: { readonly node: Node; next: number }[] = done.has(root) ? [] : [{ node: root, next: 0 }]
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const input = top.node.inputs[top.next++]
+      if (input === undefined) {
+        stack.pop()
+        if (!done.has(top.node)) { done.add(top.node); order.push(top.node) }
+      } else if (!done.has(input)) stack.push({ node: input, next: 0 })
+    }
+  }
+  return order
+}
+
+/** Rebuilds an expression bottom-up: `change` sees each node with its inputs already rebuilt. */
+export const rebuild = (roots: readonly Node[], change: (rebuilt: Node, old: Node) => Node): ((old: Node) => Node) => {
+  const made = new Map<Node, Node>()
+  const get = (old: Node): Node => made.get(old) ?? old
+  for (const old of topological(roots)) made.set(old, change(withInputs(old, old.inputs.map(get)), old))
+  return get
+}
+
+/** Puts other nodes in the place of some. */
+export const substitute = (roots: readonly Node[], replacements: ReadonlyMap<Node, Node>): readonly Node[] =>
+  roots.map(rebuild(roots, (rebuilt, old) => replacements.get(old) ?? rebuilt))

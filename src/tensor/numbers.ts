@@ -1,0 +1,50 @@
+import type { Numbers } from './node.ts'
+import { count } from './value.ts'
+
+/** Helpers for the float64 meaning of ops: clarity before speed. */
+
+/** Row-major strides, in elements. */
+export const stridesOf = (sizes: readonly number[]): readonly number[] => {
+  const strides = sizes.map(() => 1)
+  for (let axis = sizes.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1]! * sizes[axis + 1]!
+  return strides
+}
+
+/**
+ * For every index over `sizes`, in row-major order, the offset that `strides` gives it.
+ * @example offsetsOf([2, 2], [1, 2]) // [0, 2, 1, 3]: a transposed 2 × 2 array
+ */
+export const offsetsOf = (sizes: readonly number[], strides: readonly number[]): Int32Array => {
+  let offsets = Int32Array.of(0)
+  sizes.forEach((size, axis) => {
+    const stride = strides[axis]!, grown = new Int32Array(offsets.length * size)
+    for (let i = 0; i < offsets.length; i++) for (let j = 0; j < size; j++) grown[i * size + j] = offsets[i]! + j * stride
+    offsets = grown
+  })
+  return offsets
+}
+
+/** Strides that read an array of `from` as if it were broadcast to `to`: zero where it is repeated. */
+export const broadcastStrides = (from: readonly number[], to: readonly number[]): readonly number[] => {
+  const strides = stridesOf(from), lead = to.length - from.length
+  return to.map((_, axis) => (axis < lead || from[axis - lead] === 1 ? 0 : strides[axis - lead]!))
+}
+
+export const numbers = (sizes: readonly number[], fill: (i: number) => number): Numbers => {
+  const data = new Float64Array(count(sizes))
+  for (let i = 0; i < data.length; i++) data[i] = fill(i)
+  return { sizes, data }
+}
+
+/** Reads an array at the given offsets. */
+export const gather = (x: Numbers, offsets: Int32Array, sizes: readonly number[]): Numbers => numbers(sizes, i => x.data[offsets[i]!]!)
+
+/** A function of broadcast operands, element by element. */
+export const elementwise = (sizes: readonly number[], operands: readonly Numbers[], f: (...x: number[]) => number): Numbers => {
+  const offsets = operands.map(x => offsetsOf(sizes, broadcastStrides(x.sizes, sizes)))
+  return numbers(sizes, i => f(...operands.map((x, k) => x.data[offsets[k]![i]!]!)))
+}
+
+/** An array seen as `[outer, axis, inner]`. */
+export const around = (sizes: readonly number[], axis: number): readonly [outer: number, size: number, inner: number] =>
+  [count(sizes.slice(0, axis)), sizes[axis]!, count(sizes.slice(axis + 1))]

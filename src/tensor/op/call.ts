@@ -1,0 +1,48 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { node, substitute, type Node, type Op } from '../node.ts'
+
+/** A function of tensors, traced once and called many times: the body of a repeated layer. */
+export interface Block {
+  readonly name: string
+  readonly parameters: readonly Node[]
+  readonly outputs: readonly Node[]
+}
+
+/** An application of a block; its results are read by `result`. Differentiated as a whole: see `gradients`. */
+export const callOp: Op<{ readonly block: Block }> = {
+  name: 'call',
+  shape: (inputs, { block }) => {
+    const wrong = block.parameters.findIndex((p, i) => p.shape.join() !== inputs[i]?.shape.join() || p.dtype !== inputs[i].dtype)
+    if (wrong < 0 && inputs.length === block.parameters.length) return E.right({ shape: [], dtype: 'f32' })
+    return E.left(`call ${block.name}: argument ${wrong} is [${inputs[wrong]?.shape.join(', ')}], not [${block.parameters[wrong]?.shape.join(', ')}]`)
+  },
+  eval: () => { throw new Error('a call has several results: the interpreter runs its block') },
+  vjp: () => { throw new Error('a call is differentiated by its block') },
+  flops: () => 0,
+}
+
+/** One of the results of a call. */
+export const resultOp: Op<{ readonly index: number }> = {
+  name: 'result',
+  shape: ([call], { index }) => {
+    const output = blockOf(call!)?.outputs[index]
+    return output === undefined ? E.left(`result ${index}: there is no such output`) : E.right({ shape: output.shape, dtype: output.dtype })
+  },
+  eval: () => { throw new Error('a result is read by the interpreter') },
+  vjp: () => { throw new Error('a result is differentiated with its call') },
+  flops: () => 0,
+}
+
+const isCall = (candidate: Node): candidate is Node & { readonly attributes: { readonly block: Block } } => candidate.op === callOp
+/** The block that a call calls. */
+export const blockOf = (candidate: Node): Block | undefined => (isCall(candidate) ? candidate.attributes.block : undefined)
+
+export const result = (call: Node, index: number): Node => node(resultOp, [call], { index })
+/** The results of a block on arguments. */
+export const call = (block: Block, inputs: readonly Node[]): readonly Node[] => {
+  const application = node(callOp, inputs, { block })
+  return block.outputs.map((_, index) => result(application, index))
+}
+/** The same, without a call: the block's body on the arguments. */
+export const inlined = (block: Block, inputs: readonly Node[]): readonly Node[] =>
+  substitute(block.outputs, new Map(block.parameters.map((p, i) => [p, inputs[i]!])))

@@ -1,0 +1,88 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { numbers, offsetsOf, stridesOf } from '../numbers.ts'
+import { einsum as einsumRule, matmul as matmulRule, type Dim, type Einsum, type EinsumError, type MatMul, type MatMulError, type Ok, type Shape } from '../shape/index.ts'
+import { summed } from './sum.ts'
+import { transposed } from './reshape.ts'
+import { count } from '../value.ts'
+
+/** One letter an axis: the letters of both operands and of the result. */
+export interface Contraction { readonly a: string; readonly b: string; readonly out: string }
+
+const strideBy = (letters: string, of: string, sizes: readonly number[]): readonly number[] => {
+  const strides = stridesOf(sizes)
+  return [...letters].map(letter => strides[of.indexOf(letter)] ?? 0)
+}
+
+/**
+ * The product of two tensors, summed over the letters that the result does not have: the one contraction of the language,
+ * behind `matmul` and `einsum`. Every letter of an operand stands in the other operand or in the result.
+ *
+ * y = Σ a b                                             ā = Σ dy b, b̄ = Σ a dy
+ */
+export const contractOp: Op<Contraction> = {
+  name: 'contract',
+  shape: ([x, y], { a, b, out }) => {
+    const dims = new Map<string, Dim>()
+    for (const [letters, input] of [[a, x!], [b, y!]] as const) {
+      if (letters.length !== input.shape.length) return E.left(`contract: ${letters} has ${letters.length} letters for ${input.shape.length} dims`)
+      for (const [axis, letter] of [...letters].entries()) {
+        const dim = input.shape[axis]!, seen = dims.get(letter)
+        if (seen !== undefined && seen !== dim) return E.left(`contract: ${letter} is ${seen} and ${dim}`)
+        dims.set(letter, dim)
+      }
+    }
+    const shape = [...out].flatMap(letter => dims.get(letter) ?? [])
+    return shape.length === out.length ? E.right({ shape, dtype: x!.dtype }) : E.left(`contract: a letter of ${out} is in no operand`)
+  },
+  eval: ([x, y], { a, b, out }, { sizes }) => {
+    const summed = [...new Set(a + b)].filter(letter => !out.includes(letter)).join('')
+    const inner = [...summed].map(letter => (a.includes(letter) ? x!.sizes[a.indexOf(letter)]! : y!.sizes[b.indexOf(letter)]!))
+    const [xOut, yOut] = [offsetsOf(sizes, strideBy(out, a, x!.sizes)), offsetsOf(sizes, strideBy(out, b, y!.sizes))]
+    const [xIn, yIn] = [offsetsOf(inner, strideBy(summed, a, x!.sizes)), offsetsOf(inner, strideBy(summed, b, y!.sizes))]
+    return numbers(sizes, i => {
+      let sum = 0
+      for (let k = 0; k < xIn.length; k++) sum += x!.data[xOut[i]! + xIn[k]!]! * y!.data[yOut[i]! + yIn[k]!]!
+      return sum
+    })
+  },
+  vjp: ({ inputs: [x, y], attributes: { a, b, out } }, dy) => [contracted(dy, y!, { a: out, b, out: a }), contracted(x!, dy, { a, b: out, out: b })],
+  flops: ([x, y], { a, b }) => 2 * count(x!) * count(y!.filter((_, axis) => !a.includes(b[axis]!))),
+}
+
+export const contracted = (x: Node, y: Node, letters: Contraction): Node => node(contractOp, [x, y], letters)
+
+const alphabet = 'abcdefghijklmnopqrstuvwxyz'
+
+/** The product of matrices: `[…, i] × [i, o]`, or of as many matrices as both have leading dims. @example matmul(x, w) */
+export function matmul<L extends Shape, I extends Dim, O extends Dim>(a: Tensor<readonly [...L, I]>, b: Tensor<readonly [I, O]>): Tensor<readonly [...L, O]>
+export function matmul<A extends Shape, B extends Shape>(a: Tensor<A>, b: Tensor<B> & MatMulError<A, B>): Tensor<Ok<MatMul<A, B>>>
+export function matmul(a: Node, b: Node): never {
+  const checked = matmulRule(a.shape, b.shape)
+  if (checked._tag === 'Left') throw new ShapeMismatch(checked.left)
+  const rows = alphabet.slice(0, a.shape.length - 1), batch = b.shape.length > 2 ? rows.slice(0, -1) : ''
+  return contracted(a, b, { a: `${rows}y`, b: `${batch}yz`, out: `${rows}z` }) as never
+}
+
+/** Sums over a letter that nobody else has, before a contraction. */
+const onlyShared = (letters: string, x: Node, elsewhere: string): readonly [string, Node] => {
+  const alone = [...letters].flatMap((letter, axis) => (elsewhere.includes(letter) ? [] : [axis]))
+  return alone.length === 0 ? [letters, x] : [[...letters].filter(letter => elsewhere.includes(letter)).join(''), summed(x, alone)]
+}
+
+/** Einstein summation over any number of operands. @example einsum('bsi,io->bso', x, w) */
+export const einsum = <const Q extends string, const T extends readonly Node[]>(
+  equation: Q, ...operands: T & EinsumError<Q, { readonly [K in keyof T]: T[K]['shape'] }>
+): Tensor<Ok<Einsum<Q, { readonly [K in keyof T]: T[K]['shape'] }>>> => {
+  const inputs: readonly Node[] = operands, checked = einsumRule(equation, inputs.map(x => x.shape))
+  if (checked._tag === 'Left') throw new ShapeMismatch(checked.left)
+  const [terms, out] = equation.split('->') as [string, string], letters = terms.split(',')
+  const joined = inputs.slice(1).reduce<readonly [string, Node]>(([left, x], y, i) => {
+    const later = letters.slice(i + 2).join('') + out, right = letters[i + 1]!
+    const [a, reducedX] = onlyShared(left, x, right + later), [b, reducedY] = onlyShared(right, y, left + later)
+    const kept = [...new Set(a + b)].filter(letter => later.includes(letter)).join('')
+    return [kept, contracted(reducedX, reducedY, { a, b, out: kept })]
+  }, [letters[0]!, inputs[0]!])
+  const [kept, reduced] = onlyShared(joined[0], joined[1], out)
+  return typed(transposed(reduced, [...out].map(letter => kept.indexOf(letter))))
+}

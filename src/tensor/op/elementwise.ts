@@ -1,0 +1,148 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { elementwise } from '../numbers.ts'
+import { broadcast, type Broadcast, type BroadcastError, type Shape } from '../shape/index.ts'
+import { count, type DType } from '../value.ts'
+import { constantOp } from './parameter.ts'
+import { sumTo } from './sum.ts'
+
+/** Elementwise ops, each a row: its name, its meaning and its derivatives, with NumPy broadcasting. */
+
+const none = {}
+type None = typeof none
+type Cotangents = (inputs: readonly Node[], y: Node, dy: Node) => readonly (Node | undefined)[]
+
+const op = (name: string, f: (...x: number[]) => number, cotangents: Cotangents, dtype: (inputs: readonly Node[]) => DType = ([a]) => a!.dtype): Op<None> => ({
+  name,
+  shape: inputs => pipe(
+    inputs.slice(1).reduce<E.Either<string, Shape>>((shape, input) => pipe(shape, E.chain(s => broadcast(s, input.shape))), E.right(inputs[0]!.shape)),
+    E.map(shape => ({ shape, dtype: dtype(inputs) }))),
+  eval: (inputs, _, { sizes }) => elementwise(sizes, inputs, f),
+  // a broadcast operand was used many times: its cotangent is the sum
+  vjp: (y, dy) => cotangents(y.inputs, y, dy).map((d, i) => d && sumTo(d, y.inputs[i]!.shape)),
+  flops: (_, __, { sizes }) => count(sizes),
+  cheap: true,
+})
+
+const constant = (value: number): Node => node(constantOp, [], { value, dtype: 'f32' })
+/** Untyped verbs, for rules that build expressions out of nodes. */
+export const plus = (a: Node, b: Node): Node => node(addOp, [a, b], none)
+export const minus = (a: Node, b: Node): Node => node(subOp, [a, b], none)
+export const times = (a: Node, b: Node | number): Node => node(mulOp, [a, typeof b === 'number' ? constant(b) : b], none)
+export const over = (a: Node, b: Node): Node => node(divOp, [a, b], none)
+export const negated = (a: Node): Node => node(negOp, [a], none)
+export const chosen = (condition: Node, a: Node, b: Node): Node => node(selectOp, [condition, a, b], none)
+export const equals = (a: Node, b: Node): Node => node(equalOp, [a, b], none)
+export const converted = (x: Node, dtype: DType): Node => (x.dtype === dtype ? x : node(castOp, [x], { dtype }))
+const apply = (o: Op<None>, x: Node): Node => node(o, [x], none)
+
+// y = a + b                                             dy, dy
+export const addOp = op('add', (a, b) => a! + b!, (_, __, dy) => [dy, dy])
+// y = a - b                                             dy, -dy
+export const subOp = op('sub', (a, b) => a! - b!, (_, __, dy) => [dy, negated(dy)])
+// y = a b                                               dy b, dy a
+export const mulOp = op('mul', (a, b) => a! * b!, ([a, b], _, dy) => [times(dy, b!), times(dy, a!)])
+// y = a / b                                             dy / b, -dy y / b
+export const divOp = op('div', (a, b) => a! / b!, ([, b], y, dy) => [over(dy, b!), negated(over(times(dy, y), b!))])
+// y = a ^ b, for a > 0                                  dy b y / a, dy y log a
+export const powOp = op('pow', (a, b) => a! ** b!, ([a, b], y, dy) => [over(times(times(dy, b!), y), a!), times(times(dy, y), apply(logOp, a!))])
+// the cotangent goes to the operand that was taken; to the first where they are equal
+export const maximumOp = op('maximum', (a, b) => Math.max(a!, b!), ([a], y, dy) => {
+  const first = equals(y, a!), zero = constant(0)
+  return [chosen(first, dy, zero), chosen(first, zero, dy)]
+})
+export const minimumOp = op('minimum', (a, b) => Math.min(a!, b!), ([a], y, dy) => {
+  const first = equals(y, a!), zero = constant(0)
+  return [chosen(first, dy, zero), chosen(first, zero, dy)]
+})
+
+const bool = (): DType => 'bool'
+export const equalOp = op('equal', (a, b) => Number(a === b), () => [], bool)
+export const lessOp = op('less', (a, b) => Number(a! < b!), () => [], bool)
+export const lessEqualOp = op('lessEqual', (a, b) => Number(a! <= b!), () => [], bool)
+// y = a where the condition holds, else b
+export const selectOp = op('select', (c, a, b) => (c! ? a! : b!),
+  ([c], _, dy) => [undefined, chosen(c!, dy, constant(0)), chosen(c!, constant(0), dy)], inputs => inputs[1]!.dtype)
+
+// y = -x                                                -dy
+export const negOp = op('neg', x => -x!, (_, __, dy) => [negated(dy)])
+// y = exp x                                             dy y
+export const expOp = op('exp', Math.exp, (_, y, dy) => [times(dy, y)])
+// y = log x                                             dy / x
+export const logOp = op('log', Math.log, ([x], _, dy) => [over(dy, x!)])
+// y = √x                                                dy / 2y
+export const sqrtOp = op('sqrt', Math.sqrt, (_, y, dy) => [over(times(dy, 0.5), y)])
+// y = 1 / √x                                            -dy y³ / 2
+export const rsqrtOp = op('rsqrt', x => 1 / Math.sqrt(x!), (_, y, dy) => [times(times(dy, times(y, times(y, y))), -0.5)])
+// y = tanh x                                            dy (1 - y²)
+export const tanhOp = op('tanh', Math.tanh, (_, y, dy) => [times(dy, minus(constant(1), times(y, y)))])
+// y = 1 / (1 + exp -x)                                  dy y (1 - y)
+export const sigmoidOp = op('sigmoid', x => 1 / (1 + Math.exp(-x!)), (_, y, dy) => [times(dy, times(y, minus(constant(1), y)))])
+// y = |x|                                               dy sign x
+export const absOp = op('abs', Math.abs, ([x], _, dy) => [times(dy, apply(signOp, x!))])
+export const signOp = op('sign', Math.sign, () => [])
+// y = sin x                                             dy cos x
+export const sinOp = op('sin', Math.sin, ([x], _, dy) => [times(dy, apply(cosOp, x!))])
+// y = cos x                                             -dy sin x
+export const cosOp = op('cos', Math.cos, ([x], _, dy) => [negated(times(dy, apply(sinOp, x!)))])
+// y = erf x                                             dy 2/√π exp -x²
+export const erfOp = op('erf', x => erf(x!), ([x], _, dy) => [times(times(dy, 2 / Math.sqrt(Math.PI)), apply(expOp, negated(times(x!, x!))))])
+// y = x, and nothing flows back
+export const stopGradientOp = op('stopGradient', x => x!, () => [])
+
+/** Another dtype; integers are truncated towards zero, `bool` is 0 or 1. */
+export const castOp: Op<{ readonly dtype: DType }> = {
+  name: 'cast',
+  shape: ([x], { dtype }) => E.right({ shape: x!.shape, dtype }),
+  eval: ([x], { dtype }, { sizes }) => elementwise(sizes, [x!], v => (dtype === 'i32' ? Math.trunc(v!) : dtype === 'bool' ? Number(v !== 0) : v!)),
+  vjp: ({ inputs: [x], dtype }, dy) => [x!.dtype === 'f32' && dtype === 'f32' ? dy : undefined],
+  flops: () => 0,
+  cheap: true,
+}
+
+/** The error function to about 1e-15: its Taylor series near 0, its continued fraction in the tails. */
+const erf = (x: number): number => {
+  const a = Math.abs(x)
+  if (a < 2.5) {
+    let term = a, sum = a
+    for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) { term *= -a * a / n; sum += term / (2 * n + 1) }
+    return Math.sign(x) * sum * 2 / Math.sqrt(Math.PI)
+  }
+  let fraction = 0
+  for (let n = 60; n > 0; n--) fraction = n / 2 / (a + fraction)
+  return Math.sign(x) * (1 - Math.exp(-a * a) / Math.sqrt(Math.PI) / (a + fraction))
+}
+
+type Unary = <S extends Shape>(x: Tensor<S>) => Tensor<S>
+const unary = (o: Op<None>): Unary => x => typed(apply(o, x))
+/** Elementwise functions of a float32 tensor; the shape is unchanged. @example relu(x) */
+export const neg = unary(negOp), exp = unary(expOp), log = unary(logOp), sqrt = unary(sqrtOp), rsqrt = unary(rsqrtOp), tanh = unary(tanhOp)
+export const sigmoid = unary(sigmoidOp), abs = unary(absOp), sign = unary(signOp), sin = unary(sinOp), cos = unary(cosOp), erfOf = unary(erfOp)
+/** The same value, through which no gradient flows. */
+export const stopGradient = unary(stopGradientOp)
+/** x². */
+export const square: Unary = x => typed(times(x, x))
+/** max(x, 0). */
+export const relu: Unary = x => typed(node(maximumOp, [x, constant(0)], none))
+
+interface Binary<D extends DType | 'same'> {
+  <S extends Shape, E extends DType>(a: Tensor<S, E>, b: Tensor<S, E>): Tensor<S, D extends DType ? D : E>
+  <A extends Shape, B extends Shape, E extends DType>(a: Tensor<A, E>, b: Tensor<B, E> & BroadcastError<A, B>):
+    Tensor<Broadcast<A, B> extends infer R extends Shape ? R : never, D extends DType ? D : E>
+  <S extends Shape>(a: Tensor<S>, b: number): Tensor<S, D extends DType ? D : 'f32'>
+}
+const binary = <D extends DType | 'same'>(o: Op<None>): Binary<D> =>
+  (a: Node, b: Node | number): never => node(o, [a, typeof b === 'number' ? constant(b) : b], none) as never
+/** Elementwise functions of two tensors, broadcast from the right; the second may be a number. @example add(x, bias) */
+export const add = binary<'same'>(addOp), sub = binary<'same'>(subOp), mul = binary<'same'>(mulOp), div = binary<'same'>(divOp)
+export const pow = binary<'same'>(powOp), maximum = binary<'same'>(maximumOp), minimum = binary<'same'>(minimumOp)
+/** Comparisons, as `bool` tensors. */
+export const equal = binary<'bool'>(equalOp), less = binary<'bool'>(lessOp), lessEqual = binary<'bool'>(lessEqualOp)
+
+/** `a` where the condition holds, else `b`; a number stands for a scalar. @example select(mask, scores, -1e9) */
+export const select = <S extends Shape>(condition: Tensor<S, 'bool'>, a: Tensor<S> | number, b: Tensor<S> | number): Tensor<S> =>
+  typed(chosen(condition, typeof a === 'number' ? constant(a) : a, typeof b === 'number' ? constant(b) : b))
+
+/** Another dtype. @example cast(mask, 'f32') */
+export const cast = <S extends Shape, F extends DType, D extends DType>(x: Tensor<S, F>, dtype: D): Tensor<S, D> => typed(converted(x, dtype))

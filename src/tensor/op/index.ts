@@ -1,0 +1,38 @@
+import { callOp, resultOp } from './call.ts'
+import { contractOp } from './contract.ts'
+import * as elementwise from './elementwise.ts'
+import { maxOp } from './max.ts'
+import { constantOp, iotaOp, parameterOp, sizeOp } from './parameter.ts'
+import { nonzeroOp, oneHotOp, pickOp } from './pick.ts'
+import { reshapeOp, transposeOp } from './reshape.ts'
+import { concatOp, padOp, sliceOp } from './slice.ts'
+import { broadcastToOp, sumOp } from './sum.ts'
+import { putOp, scatterAddOp, takeOp } from './take.ts'
+
+/** The primitive ops by name. Adding one here makes every target say how it runs it, and every law test it. */
+export const primitives = {
+  parameter: parameterOp, constant: constantOp, size: sizeOp, iota: iotaOp,
+  add: elementwise.addOp, sub: elementwise.subOp, mul: elementwise.mulOp, div: elementwise.divOp, pow: elementwise.powOp,
+  maximum: elementwise.maximumOp, minimum: elementwise.minimumOp,
+  equal: elementwise.equalOp, less: elementwise.lessOp, lessEqual: elementwise.lessEqualOp, select: elementwise.selectOp,
+  neg: elementwise.negOp, exp: elementwise.expOp, log: elementwise.logOp, sqrt: elementwise.sqrtOp, rsqrt: elementwise.rsqrtOp,
+  tanh: elementwise.tanhOp, sigmoid: elementwise.sigmoidOp, abs: elementwise.absOp, sign: elementwise.signOp,
+  sin: elementwise.sinOp, cos: elementwise.cosOp, erf: elementwise.erfOp, stopGradient: elementwise.stopGradientOp, cast: elementwise.castOp,
+  sum: sumOp, max: maxOp, broadcastTo: broadcastToOp,
+  reshape: reshapeOp, transpose: transposeOp, contract: contractOp,
+  take: takeOp, scatterAdd: scatterAddOp, put: putOp, pick: pickOp, oneHot: oneHotOp, nonzero: nonzeroOp,
+  slice: sliceOp, pad: padOp, concat: concatOp,
+  call: callOp, result: resultOp,
+} as const
+
+export * from './call.ts'
+export * from './composite.ts'
+export * from './contract.ts'
+export * from './elementwise.ts'
+export * from './max.ts'
+export * from './parameter.ts'
+export * from './pick.ts'
+export * from './reshape.ts'
+export * from './slice.ts'
+export * from './sum.ts'
+export * from './take.ts'

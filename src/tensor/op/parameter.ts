@@ -1,0 +1,65 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { numbers } from '../numbers.ts'
+import type { Dim, Shape } from '../shape/index.ts'
+import type { DType } from '../value.ts'
+
+interface Placeholder { readonly shape: Shape; readonly dtype: DType }
+
+/** An input of a program: a leaf of a parameter tree or of a batch. Two placeholders are never the same node. */
+export const parameterOp: Op<Placeholder> = {
+  name: 'parameter',
+  shape: (_, { shape, dtype }) => E.right({ shape, dtype }),
+  eval: () => { throw new Error('a placeholder has no value of its own: bind it') },
+  vjp: () => [],
+  flops: () => 0,
+}
+
+export const parameter = (shape: Shape, dtype: DType): Node => node(parameterOp, [], { shape, dtype })
+
+/** Declares a float32 leaf. @example const up = f32('hidden', 'ffn') */
+export const f32 = <const S extends Shape>(...shape: S): Tensor<Readonly<S>> => typed(parameter(shape, 'f32'))
+/** Declares an int32 leaf. @example const labels = i32('batch', 'seq') */
+export const i32 = <const S extends Shape>(...shape: S): Tensor<Readonly<S>, 'i32'> => typed(parameter(shape, 'i32'))
+
+/** A number known while tracing. */
+export const constantOp: Op<{ readonly value: number; readonly dtype: DType }> = {
+  name: 'constant',
+  shape: (_, { dtype }) => E.right({ shape: [], dtype }),
+  eval: (_, { value }) => numbers([], () => value),
+  vjp: () => [],
+  flops: () => 0,
+  cheap: true,
+}
+
+/** A scalar. @example mul(x, scalar(0.5)) */
+export const scalar = (value: number): Tensor<readonly []> => typed(node(constantOp, [], { value, dtype: 'f32' }))
+export const integer = (value: number): Tensor<readonly [], 'i32'> => typed(node(constantOp, [], { value, dtype: 'i32' }))
+
+/** The size of a dim, known when dims are bound: what a mean divides by. */
+export const sizeOp: Op<{ readonly dims: Shape }> = {
+  name: 'size',
+  shape: () => E.right({ shape: [], dtype: 'f32' }),
+  eval: (_, { dims }, { size }) => numbers([], () => dims.reduce<number>((n, dim) => n * size(dim), 1)),
+  vjp: () => [],
+  flops: () => 0,
+  cheap: true,
+}
+
+/** The product of the sizes of dims, as a float32 scalar. @example div(sum(x), size('hidden')) */
+export const size = (...dims: Shape): Tensor<readonly []> => typed(node(sizeOp, [], { dims }))
+
+/** 0, 1, 2, … along one dim. */
+export const iotaOp: Op<{ readonly dim: Dim; readonly dtype: DType }> = {
+  name: 'iota',
+  shape: (_, { dim, dtype }) => E.right({ shape: [dim], dtype }),
+  eval: (_, __, { sizes }) => numbers(sizes, i => i),
+  vjp: () => [],
+  flops: () => 0,
+  cheap: true,
+}
+
+/** 0, 1, 2, … as int32. @example iota('seq') */
+export const iota = <const N extends Dim>(dim: N): Tensor<readonly [N], 'i32'> => typed(node(iotaOp, [], { dim, dtype: 'i32' }))
+/** 0, 1, 2, … as float32. */
+export const range = <const N extends Dim>(dim: N): Tensor<readonly [N]> => typed(node(iotaOp, [], { dim, dtype: 'f32' }))

@@ -1,0 +1,46 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { node, type Node, type Op } from '../node.ts'
+import { numbers } from '../numbers.ts'
+import type { Dim } from '../shape/index.ts'
+import { times } from './elementwise.ts'
+import { reshaped } from './reshape.ts'
+
+/** y[…] = x[…, index[…]]: one element a row                                          dx: dy at the index, zero elsewhere */
+export const pickOp: Op<object> = {
+  name: 'pick',
+  shape: ([x, index]) => {
+    const rows = x!.shape.slice(0, -1)
+    return rows.length === index!.shape.length && rows.every((dim, axis) => dim === index!.shape[axis]) ? E.right({ shape: rows, dtype: x!.dtype })
+      : E.left(`pick: the index [${index!.shape.join(', ')}] is not [${rows.join(', ')}]`)
+  },
+  eval: ([x, index], _, { sizes }) => numbers(sizes, row => x!.data[row * x!.sizes.at(-1)! + index!.data[row]!]!),
+  vjp: ({ inputs: [x, index] }, dy) => [times(reshaped(dy, [...dy.shape, 1]), oneHot(index!, x!.shape.at(-1)!)), undefined],
+  flops: () => 0,
+}
+
+/** 1 at the index, 0 elsewhere, along a new last dim. */
+export const oneHotOp: Op<{ readonly dim: Dim }> = {
+  name: 'oneHot',
+  shape: ([index], { dim }) => E.right({ shape: [...index!.shape, dim], dtype: 'f32' }),
+  eval: ([index], _, { sizes }) => numbers(sizes, i => Number(index!.data[Math.floor(i / sizes.at(-1)!)] === i % sizes.at(-1)!)),
+  vjp: () => [],
+  flops: () => 0,
+}
+
+export const picked = (x: Node, index: Node): Node => node(pickOp, [x, index], {})
+export const oneHot = (index: Node, dim: Dim): Node => node(oneHotOp, [index], { dim })
+
+/**
+ * The positions of the non-zero elements of a vector, in order, in a declared capacity; where there are fewer, the rest is 0.
+ * What is found is data, so its size must be declared: as `jnp.nonzero(x, size=…)`.
+ */
+export const nonzeroOp: Op<{ readonly capacity: Dim }> = {
+  name: 'nonzero',
+  shape: ([x], { capacity }) => (x!.shape.length === 1 ? E.right({ shape: [capacity], dtype: 'i32' }) : E.left(`nonzero: [${x!.shape.join(', ')}] is not a vector`)),
+  eval: ([x], _, { sizes }) => {
+    const found = Array.from(x!.data.keys()).filter(i => x!.data[i] !== 0)
+    return numbers(sizes, i => found[i] ?? 0)
+  },
+  vjp: () => [],
+  flops: () => 0,
+}

@@ -1,0 +1,76 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import { node, typed, type Bound, type Node, type Op, type Tensor } from '../node.ts'
+import { around, numbers } from '../numbers.ts'
+import { concat as concatRule, slice as sliceRule, type Concat, type ConcatError, type Dim, type Ok, type Shape, type Slice as SliceShape, type SliceError } from '../shape/index.ts'
+import type { DType } from '../value.ts'
+import { positions } from './sum.ts'
+
+/** Where a slice begins: the sum of the sizes of some dims, so that the second half of `2*half` begins after `half`. */
+export type Start = readonly Dim[]
+const startOf = (start: Start, { size }: Pick<Bound, 'size'>): number => start.reduce<number>((sum, dim) => sum + size(dim), 0)
+
+const replaced = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
+
+interface Slice { readonly axis: number; readonly start: Start; readonly dim: Dim }
+
+/** y = x[…, start : start + dim, …]                     dx: dy, padded with zeros */
+export const sliceOp: Op<Slice> = {
+  name: 'slice',
+  shape: ([x], { axis, start, dim }) => pipe(sliceRule(x!.shape, axis, dim, start), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  eval: ([x], { axis, start }, bound) => {
+    const [, from, inner] = around(x!.sizes, axis), size = bound.sizes[axis]!, begin = startOf(start, bound)
+    if (begin + size > from) throw new RangeError(`slice: ${begin} + ${size} is beyond ${from}`)
+    return numbers(bound.sizes, i => x!.data[(Math.floor(i / (size * inner)) * from + begin + (Math.floor(i / inner) % size)) * inner + (i % inner)]!)
+  },
+  vjp: ({ inputs: [x], attributes: { axis, start } }, dy) => [node(padOp, [dy], { axis, start, dim: x!.shape[axis]! })],
+  flops: () => 0,
+  cheap: true,
+}
+
+/** Zeros of size dim along an axis, with x from start on                            dx: that slice of dy */
+export const padOp: Op<Slice> = {
+  name: 'pad',
+  shape: ([x], { axis, dim }) => E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype }),
+  eval: ([x], { axis, start }, bound) => {
+    const y = numbers(bound.sizes, () => 0), [, size, inner] = around(x!.sizes, axis), to = bound.sizes[axis]!, begin = startOf(start, bound)
+    x!.data.forEach((v, i) => { y.data[(Math.floor(i / (size * inner)) * to + begin + (Math.floor(i / inner) % size)) * inner + (i % inner)] = v })
+    return y
+  },
+  vjp: ({ inputs: [x], attributes: { axis, start } }, dy) => [sliced(dy, axis, start, x!.shape[axis]!)],
+  flops: () => 0,
+  cheap: true,
+}
+
+/** Inputs one after the other along an axis; the sum of their dims has a name.      dx: slices of dy */
+export const concatOp: Op<{ readonly axis: number; readonly dim: Dim }> = {
+  name: 'concat',
+  shape: (inputs, { axis, dim }) => pipe(concatRule(inputs.map(x => x.shape), axis, dim), E.map(shape => ({ shape, dtype: inputs[0]!.dtype }))),
+  eval: (inputs, { axis }, { sizes }) => {
+    const y = numbers(sizes, () => 0), [outer, to, inner] = around(sizes, axis)
+    let begin = 0
+    for (const x of inputs) {
+      const block = x.sizes[axis]! * inner
+      for (let o = 0; o < outer; o++) y.data.set(x.data.subarray(o * block, (o + 1) * block), (o * to + begin) * inner)
+      begin += x.sizes[axis]!
+    }
+    if (begin !== to) throw new RangeError(`concat: the parts sum to ${begin}, not ${to}`)
+    return y
+  },
+  vjp: ({ inputs, attributes: { axis } }, dy) => inputs.map((x, i) => sliced(dy, axis, inputs.slice(0, i).map(before => before.shape[axis]!), x.shape[axis]!)),
+  flops: () => 0,
+  cheap: true,
+}
+
+export const sliced = (x: Node, axis: number, start: Start, dim: Dim): Node => node(sliceOp, [x], { axis, start, dim })
+
+/** A contiguous part of an axis: `as` names its size, `start` the sizes before it. @example slice(x, -1, { as: 'half', start: ['half'] }) */
+export const slice = <S extends Shape, D extends DType, const A extends number, const N extends Dim, const B extends Shape = readonly []>(
+  x: Tensor<S, D> & SliceError<S, A, N, B>, axis: A, part: { readonly as: N; readonly start?: B }): Tensor<Ok<SliceShape<S, A, N, B>>, D> =>
+  typed(sliced(x, positions('slice', x.shape, axis)[0]!, part.start ?? [], part.as))
+
+/** Tensors joined along an axis; `as` names the sum of their dims. @example concat([past, now], 0, 'tokens') */
+export const concat = <const T extends readonly Node[], const A extends number, const N extends Dim>(
+  parts: T & ConcatError<{ readonly [K in keyof T]: T[K]['shape'] }, A, N>, axis: A, as: N,
+): Tensor<Ok<Concat<{ readonly [K in keyof T]: T[K]['shape'] }, A, N>>, T[0] extends { readonly dtype: infer D extends DType } ? D : never> =>
+  typed(node(concatOp, parts, { axis: positions('concat', parts[0]!.shape, axis)[0]!, dim: as }))

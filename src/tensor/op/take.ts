@@ -1,0 +1,61 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { around, numbers } from '../numbers.ts'
+import { take as takeRule, type Dim, type Ok, type Shape, type Take, type TakeError } from '../shape/index.ts'
+import { times } from './elementwise.ts'
+import { positions } from './sum.ts'
+
+interface Axis { readonly axis: number }
+
+const replaced = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
+
+/** y = x[…, index, …] along one axis                    dx: dy added into zeros at the index */
+export const takeOp: Op<Axis> = {
+  name: 'take',
+  shape: ([x, index], { axis }) => pipe(takeRule(x!.shape, index!.shape, axis), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  eval: ([x, index], { axis }, { sizes }) => {
+    const [, from, inner] = around(x!.sizes, axis), taken = around(sizes, axis)[1]
+    return numbers(sizes, i => x!.data[(Math.floor(i / (taken * inner)) * from + index!.data[Math.floor(i / inner) % taken]!) * inner + (i % inner)]!)
+  },
+  vjp: ({ inputs: [x, index], attributes: { axis } }, dy) => [node(scatterAddOp, [index!, dy], { axis, dim: x!.shape[axis]! }), undefined],
+  flops: () => 0,
+}
+
+/** Zeros, with the slices of x added along one axis at the index                    dx: dy taken at the index */
+export const scatterAddOp: Op<Axis & { readonly dim: Dim }> = {
+  name: 'scatterAdd',
+  shape: ([, x], { axis, dim }) => E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype }),
+  eval: ([index, x], { axis }, { sizes }) => {
+    const y = numbers(sizes, () => 0), [, to, inner] = around(sizes, axis), taken = x!.sizes[axis]!
+    x!.data.forEach((v, i) => { y.data[(Math.floor(i / (taken * inner)) * to + index!.data[Math.floor(i / inner) % taken]!) * inner + (i % inner)]! += v })
+    return y
+  },
+  vjp: ({ inputs: [index], attributes: { axis } }, dy) => [undefined, taken(dy, index!, axis)],
+  flops: ([, x]) => x!.reduce((n, size) => n * size, 1),
+}
+
+/** x with the slices at the index replaced, along one axis. The index names no slice twice.     dx: dy with zeros there; dvalues: dy taken there */
+export const putOp: Op<Axis> = {
+  name: 'put',
+  shape: ([x, index, values], { axis }) => pipe(takeRule(x!.shape, index!.shape, axis), E.chain(shape =>
+    shape.every((dim, i) => dim === values!.shape[i]) ? E.right({ shape: x!.shape, dtype: x!.dtype })
+    : E.left(`put: values [${values!.shape.join(', ')}] are not [${shape.join(', ')}]`))),
+  eval: ([x, index, values], { axis }, { sizes }) => {
+    const [, to, inner] = around(sizes, axis), count = values!.sizes[axis]!, data = x!.data.slice()
+    values!.data.forEach((v, i) => { data[(Math.floor(i / (count * inner)) * to + index!.data[Math.floor(i / inner) % count]!) * inner + (i % inner)] = v })
+    return { sizes, data }
+  },
+  vjp: ({ inputs: [, index], attributes: { axis } }, dy) => {
+    const values = taken(dy, index!, axis)
+    return [put(dy, index!, times(values, 0), axis), undefined, values]
+  },
+  flops: () => 0,
+}
+
+export const taken = (x: Node, index: Node, axis: number): Node => node(takeOp, [x, index], { axis })
+export const put = (x: Node, index: Node, values: Node, axis: number): Node => node(putOp, [x, index, values], { axis })
+
+/** The slices of x at an index, along an axis. @example take(embedding, ids, 0) */
+export const take = <S extends Shape, I extends Shape, const A extends number>(
+  x: Tensor<S> & TakeError<S, I, A>, index: Tensor<I, 'i32'>, axis: A): Tensor<Ok<Take<S, I, A>>> => typed(taken(x, index, positions('take', x.shape, axis)[0]!))

@@ -1,0 +1,89 @@
+import { substitute, topological, type Node } from './node.ts'
+import type { Block } from './op/call.ts'
+import { parameter } from './op/parameter.ts'
+
+/** How blocks are divided into a forward and a backward half. */
+export interface Partition {
+  /** Simplifies outputs and gradients together, before what lives between the halves is chosen. */
+  readonly optimise?: (roots: readonly Node[]) => readonly Node[]
+  /** Bytes of a node's value: what keeping it costs. */
+  readonly bytes?: (node: Node) => number
+  /**
+   * What backward computes again: nothing; cheap results where that keeps fewer bytes (the default);
+   * or everything from the block's inputs, which is gradient checkpointing.
+   */
+  readonly recompute?: 'none' | 'cheap' | 'all'
+  cache?: WeakMap<Block, Map<string, Halves>>
+}
+
+/** A block's outputs and gradients as one expression, before it is divided. */
+export interface Joint {
+  readonly block: Block
+  readonly indices: readonly Node[]
+  readonly cotangents: readonly Node[]
+  readonly outputs: readonly Node[]
+  readonly gradients: readonly Node[]
+}
+
+export interface Halves {
+  /** (parameters, indices) => (outputs, residuals) */
+  readonly forward: Block
+  /** (passed inputs, residuals, cotangents) => gradients */
+  readonly backward: Block
+  /** Which inputs of the forward half the backward half reads as well. */
+  readonly passed: readonly number[]
+  /** Which results of the forward half are residuals. */
+  readonly residuals: readonly number[]
+}
+
+/**
+ * Divides a block where its cotangents enter. What does not depend on a cotangent is forward; the forward values that
+ * backward reads are kept between the two, or computed again.
+ */
+export const halve = (joint: Joint, partition: Partition): Halves => {
+  const { block, indices, cotangents } = joint
+  const roots = (partition.optimise ?? (r => r))([...joint.outputs, ...joint.gradients])
+  const outputs = roots.slice(0, joint.outputs.length), gradients = roots.slice(joint.outputs.length)
+  const inputs = [...block.parameters, ...indices], isInput = new Set(inputs)
+
+  const backward = new Set<Node>(cotangents), order = topological(roots), constant = new Set<Node>()
+  for (const n of order) {
+    if (n.inputs.some(input => backward.has(input))) backward.add(n)
+    else if (!isInput.has(n) && n.inputs.every(input => constant.has(input))) constant.add(n)
+  }
+  const boundary = new Set<Node>(gradients.filter(g => !backward.has(g)))
+  for (const n of order) if (backward.has(n)) for (const input of n.inputs) if (!backward.has(input)) boundary.add(input)
+
+  const free = (n: Node): boolean => isInput.has(n) || constant.has(n)
+  const kept = keep([...boundary].filter(n => !free(n)), free, partition)
+  const substitutes = new Map(kept.map(n => [n, parameter(n.shape, n.dtype)]))
+  const finished = substitute(gradients, substitutes)
+  const read = new Set(topological(finished))
+  const passed = inputs.flatMap((input, i) => (read.has(input) ? [i] : []))
+  const results = [...outputs, ...kept.filter(n => !outputs.includes(n))]
+  return {
+    forward: { name: `${block.name}.forward`, parameters: inputs, outputs: results },
+    backward: { name: `${block.name}.backward`, parameters: [...passed.map(i => inputs[i]!), ...substitutes.values(), ...cotangents], outputs: finished },
+    passed,
+    residuals: kept.map(n => results.indexOf(n)),
+  }
+}
+
+/** Chooses what is kept: from every value that crosses the boundary, replaces cheap ones by fewer bytes that they follow from. */
+const keep = (crossing: readonly Node[], free: (n: Node) => boolean, { recompute = 'cheap', bytes = () => 1 }: Partition): readonly Node[] => {
+  if (recompute === 'all') return []
+  if (recompute === 'none') return crossing
+  let kept: ReadonlySet<Node> = new Set(crossing)
+  const total = (set: ReadonlySet<Node>): number => [...set].reduce((sum, n) => sum + bytes(n), 0)
+  for (const candidate of [...crossing].reverse()) {
+    if (!candidate.op.cheap) continue
+    const instead = new Set([...kept].filter(n => n !== candidate))
+    for (const source of sources(candidate, n => free(n) || instead.has(n))) instead.add(source)
+    if (total(instead) < total(kept)) kept = instead
+  }
+  return [...kept]
+}
+
+/** The values that are not at hand, from which a cheap value follows by cheap ops. */
+const sources = (value: Node, atHand: (n: Node) => boolean): readonly Node[] =>
+  value.inputs.flatMap(input => (atHand(input) ? [] : input.op.cheap ? sources(input, atHand) : [input]))

@@ -1,0 +1,82 @@
+import * as E from 'fp-ts/lib/Either.js'
+import type { Dim, Fault, Shape, ShapeError, Show } from './dim.ts'
+import { show } from './dim.ts'
+import { checkDim, checked, type CheckShapes, type DimError } from './check.ts'
+import { axisOf, type Axis, type Replace } from './axis.ts'
+import { toDim, type ToDim } from './product.ts'
+import { showSum, sumDigits, type ShowSum, type SumDigits } from './sum.ts'
+
+const nothing = () => 'concat: there is nothing to join' as const
+const rankDiffers = <A extends string, B extends string>(a: A, b: B) => `concat: ${a} and ${b} differ in rank` as const
+const dimsDiffer = <D extends Dim, E extends Dim, A extends string, B extends string>(d: D, e: E, a: A, b: B) =>
+  `concat: dims ${d} and ${e} differ in ${a} and ${b}` as const
+const unnamed = <P extends string>(parts: P) => `concat: ${parts} has no name: give one with as` as const
+const wrongSum = <P extends string, N extends string, As extends Dim>(parts: P, sum: N, as: As) => `concat: ${parts} is ${sum}, not ${as}` as const
+
+/**
+ * Shapes joined along an axis; the sum of their dims there is called `As`. Numbers are added here, names when dims are bound.
+ * @example Concat<[['past', 64], ['seq', 64]], 0, 'tokens'> is ['tokens', 64], Concat<[[2, 64], [3, 64]], 0> is [5, 64]
+ */
+export type Concat<Shapes extends readonly Shape[], A extends number, As extends Dim | undefined = undefined> =
+  [CheckShapes<Shapes> | NameError<As>] extends [never]
+    ? Shapes extends readonly [infer First extends Shape, ...infer Rest extends readonly Shape[]]
+      ? Axis<'concat', First, A> extends infer At
+        ? At extends number ? Join<First, Rest, At, As, readonly [First[At]]> : At
+        : never
+      : ShapeError<ReturnType<typeof nothing>>
+    : [CheckShapes<Shapes>] extends [never] ? NameError<As> : CheckShapes<Shapes>
+
+type NameError<As extends Dim | undefined> = [As] extends [undefined] ? never : DimError<As & Dim, 'as'>
+
+/** Compares every shape with the first; `Parts` are the dims on the axis so far. */
+type Join<First extends Shape, Rest extends readonly Shape[], At extends number, As extends Dim | undefined, Parts extends Shape> =
+  Rest extends readonly [infer Next extends Shape, ...infer More extends readonly Shape[]]
+    ? Next['length'] extends First['length']
+      ? Differing<First, Next, At> extends readonly [infer D extends Dim, infer E extends Dim]
+        ? ShapeError<ReturnType<typeof dimsDiffer<D, E, Show<First>, Show<Next>>>>
+        : Join<First, More, At, As, readonly [...Parts, Next[At]]>
+      : ShapeError<ReturnType<typeof rankDiffers<Show<First>, Show<Next>>>>
+    : SumDim<Parts, As> extends infer D ? D extends Dim ? Replace<First, At, D> : D : never
+
+/** The first two dims beside the axis that differ. */
+type Differing<A extends Shape, B extends Shape, At extends number, Seen extends readonly unknown[] = []> =
+  A extends readonly [infer D, ...infer RestA extends Shape]
+    ? B extends readonly [infer E, ...infer RestB extends Shape]
+      ? Seen['length'] extends At ? Differing<RestA, RestB, At, [...Seen, 0]>
+      : D extends E ? Differing<RestA, RestB, At, [...Seen, 0]> : readonly [D, E]
+      : never
+    : undefined
+
+/** The dim that stands for a sum: its name, or the number. */
+type SumDim<Parts extends Shape, As extends Dim | undefined> =
+  [SumDigits<Parts>] extends [never]
+    ? As extends Dim ? As : ShapeError<ReturnType<typeof unnamed<ShowSum<Parts>>>>
+    : As extends number
+      ? SumDigits<Parts> extends `${As}` ? As : ShapeError<ReturnType<typeof wrongSum<ShowSum<Parts>, SumDigits<Parts>, As>>>
+      : As extends string ? As : ToDim<SumDigits<Parts>>
+
+const sumDim = (parts: Shape, as: Dim | undefined): E.Either<string, Dim> => {
+  const sum = sumDigits(parts)
+  return sum === undefined
+    ? as === undefined ? E.left(unnamed(showSum(parts))) : E.right(as)
+    : as === undefined ? toDim(sum) : typeof as === 'string' || String(as) === sum ? E.right(as) : E.left(wrongSum(showSum(parts), sum, as))
+}
+
+const disagreement = (first: Shape, at: number) => (next: Shape): string | undefined => {
+  if (next.length !== first.length) return rankDiffers(show(first), show(next))
+  const axis = first.findIndex((dim, i) => i !== at && dim !== next[i]), d = first[axis], e = next[axis]
+  return d === undefined || e === undefined ? undefined : dimsDiffer(d, e, show(first), show(next))
+}
+
+/** The twin of the type. */
+export const concat = (shapes: readonly Shape[], axis: number, as?: Dim): E.Either<string, Shape> => checked(shapes, () =>
+  E.flatMap(as === undefined ? E.right(undefined) : checkDim(as, 'as'), () => {
+    const [first, ...rest] = shapes
+    return first === undefined ? E.left(nothing()) : E.flatMap(axisOf('concat', first, axis), at => {
+      const wrong = rest.map(disagreement(first, at)).find(text => text !== undefined)
+      return wrong !== undefined ? E.left(wrong)
+        : E.Functor.map(sumDim(shapes.flatMap(shape => shape.slice(at, at + 1)), as), dim => first.map((d, i) => i === at ? dim : d))
+    })
+  }))
+/** `unknown`, or the error that the argument carries. */
+export type ConcatError<Shapes extends readonly Shape[], A extends number, As extends Dim | undefined = undefined> = Fault<Concat<Shapes, A, As>>

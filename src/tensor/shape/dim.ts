@@ -1,0 +1,28 @@
+/**
+ * A dimension: a number, a name (`'hidden'`), or a product of them (`'heads*headDim'`).
+ * Products keep the order of their factors, because the order is the layout of the data.
+ */
+export type Dim = number | string
+/** The dimensions of a tensor, outermost first. A scalar has the shape `[]`. */
+export type Shape = readonly Dim[]
+
+declare const shapeError: unique symbol
+/** What the type of a wrong argument becomes, so that `tsc` prints the reason. */
+export interface ShapeError<Message extends string> { readonly [shapeError]: Message }
+
+/**
+ * What an argument's type is intersected with: nothing (`unknown`) when a rule gives a shape, the error when it does not.
+ * @example declare const add: <A extends Shape, B extends Shape>(a: Tensor<A>, b: Tensor<B> & Fault<Broadcast<A, B>>) => ...
+ */
+export type Fault<Result> = [Result] extends [ShapeError<string>] ? Result : unknown
+/** The shape that a rule gives, `never` when it is an error. @example type Sum = Tensor<Ok<Broadcast<A, B>>> */
+export type Ok<Result> = Result extends Shape ? Result : never
+
+/** How messages print a shape: `[batch, hidden]`. */
+export type Show<S extends readonly Dim[]> = `[${List<S>}]`
+/** Elements with commas between them. */
+export type List<S extends readonly Dim[]> = S extends readonly [infer First extends Dim, ...infer Rest extends readonly Dim[]]
+  ? Rest extends readonly [] ? `${First}` : `${First}, ${List<Rest>}`
+  : ''
+/** The twin of the type. @example show(['batch', 8]) is '[batch, 8]' */
+export const show = (shape: Shape): string => `[${shape.join(', ')}]`

@@ -1,0 +1,43 @@
+import * as E from 'fp-ts/lib/Either.js'
+import type { Dim, Fault, Shape, ShapeError, Show } from './dim.ts'
+import { show } from './dim.ts'
+import { checked, type CheckShapes } from './check.ts'
+
+const innerDiffer = <I extends Dim, J extends Dim>(i: I, j: J) => `matmul: inner dims ${i} and ${j} differ` as const
+const leadingDiffer = <A extends string, B extends string>(a: A, b: B) => `matmul: leading dims ${a} and ${b} differ` as const
+const leftRank = <A extends string>(a: A) => `matmul: the left operand ${a} needs at least 1 dim` as const
+const rightRank = <B extends string>(b: B) => `matmul: the right operand ${b} needs at least 2 dims` as const
+
+/**
+ * A matrix product: `[...L, I] x [I, O]` is `[...L, O]`; batched, `[...L, M, K] x [...L, K, N]` is `[...L, M, N]`.
+ * @example MatMul<['batch', 'seq', 'hidden'], ['hidden', 'ffn']> is ['batch', 'seq', 'ffn']
+ */
+export type MatMul<A extends Shape, B extends Shape> = [CheckShapes<readonly [A, B]>] extends [never] ? Multiply<A, B> : CheckShapes<readonly [A, B]>
+
+type Multiply<A extends Shape, B extends Shape> =
+  A extends readonly [...infer L extends Shape, infer I extends Dim]
+    ? B extends readonly [...infer M extends Shape, infer J extends Dim, infer O extends Dim]
+      ? I extends J
+        ? M extends readonly [] ? readonly [...L, O] : Batched<L, M, O>
+        : ShapeError<ReturnType<typeof innerDiffer<I, J>>>
+      : ShapeError<ReturnType<typeof rightRank<Show<B>>>>
+    : ShapeError<ReturnType<typeof leftRank<Show<A>>>>
+
+/** `Rows` are the left operand's dims before the inner one, `M` the right operand's leading dims. */
+type Batched<Rows extends Shape, M extends Shape, O extends Dim> =
+  Rows extends readonly [...infer L extends Shape, infer R extends Dim]
+    ? L extends Readonly<M> ? readonly [...L, R, O] : ShapeError<ReturnType<typeof leadingDiffer<Show<L>, Show<M>>>>
+    : ShapeError<ReturnType<typeof leadingDiffer<'[]', Show<M>>>>
+
+/** The twin of the type. */
+export const matmul = (a: Shape, b: Shape): E.Either<string, Shape> => checked([a, b], () => {
+  const inner = a.at(-1), [rows, columns] = b.slice(-2), leading = b.slice(0, -2)
+  return inner === undefined ? E.left(leftRank(show(a)))
+    : rows === undefined || columns === undefined ? E.left(rightRank(show(b)))
+    : inner !== rows ? E.left(innerDiffer(inner, rows))
+    : leading.length === 0 ? E.right([...a.slice(0, -1), columns])
+    : a.length < 2 || show(a.slice(0, -2)) !== show(leading) ? E.left(leadingDiffer(show(a.slice(0, -2)), show(leading)))
+    : E.right([...a.slice(0, -1), columns])
+})
+/** `unknown`, or the error that the argument carries. */
+export type MatMulError<A extends Shape, B extends Shape> = Fault<MatMul<A, B>>
