@@ -35,18 +35,18 @@ export const shared = (roots: readonly Node[]): readonly Node[] => {
 }
 
 /** The structure of an expression whose leaves are given: equal texts mean equal functions of the leaves. */
-export const structureOf = (root: Node, leaves: readonly Node[]): string => {
+export const structureOf = (roots: readonly Node[], leaves: readonly Node[]): string => {
   const numberOf = new Map(leaves.map((leaf, i) => [leaf, i])), lines: string[] = leaves.map(leaf => `${leaf.dtype} ${leaf.shape.join()}`)
-  for (const n of walk(root, new Set(leaves))) {
+  for (const n of walk(roots, new Set(leaves))) {
     if (numberOf.has(n)) continue
     numberOf.set(n, numberOf.size)
     lines.push(`${labelOf(n.op, n.attributes)} ${n.inputs.map(input => numberOf.get(input)!).join()}`)
   }
-  return lines.join('\n')
+  return `${lines.join('\n')}\n${roots.map(root => numberOf.get(root)!).join()}`
 }
 
-/** The nodes below a root, inputs first, not looking below the given ones. */
-export const walk = (root: Node, stop: ReadonlySet<Node>): readonly Node[] => {
+/** The nodes below roots, inputs first, not looking below the given ones. */
+export const walk = (roots: readonly Node[], stop: ReadonlySet<Node>): readonly Node[] => {
   const seen = new Set<Node>(), order: Node[] = []
   const visit = (n: Node): void => {
     if (seen.has(n)) return
@@ -54,6 +54,6 @@ export const walk = (root: Node, stop: ReadonlySet<Node>): readonly Node[] => {
     if (!stop.has(n)) n.inputs.forEach(visit)
     order.push(n)
   }
-  visit(root)
+  roots.forEach(visit)
   return order
 }

@@ -10,29 +10,44 @@ import type { Shape } from './shape/dim.ts'
  * rewritten and planned once. What the layer reads from outside is passed to the block, not computed again.
  * @example repeat(params.layers, x, (h, layer) => add(h, mlp(h, layer)))
  */
-export const repeat = <E, S extends Shape>(layers: readonly E[], x: Tensor<S>, layer: (x: Tensor<S>, parameters: E) => Tensor<S>): Tensor<S> => {
-  const input = parameter(x.shape, 'f32'), bodies = layers.map(parameters => layer(typed(input), parameters))
-  const [first, second] = bodies
-  if (first === undefined) return x
+export const repeat = <E, S extends Shape>(layers: readonly E[], x: Tensor<S>, layer: (x: Tensor<S>, parameters: E) => Tensor<S>): Tensor<S> =>
+  scan(layers, x, (current, parameters) => [layer(current, parameters), []])[0]
+
+/**
+ * The same for a layer that also yields tensors of its own, as a cache: the last result, and what every layer yielded.
+ * @example const [h, caches] = scan(layers, x, (h, layer) => [attention(h, layer), [key, value]])
+ */
+export const scan = <E, S extends Shape, const Y extends readonly Node[]>(
+  layers: readonly E[], x: Tensor<S>, layer: (x: Tensor<S>, parameters: E) => readonly [Tensor<S>, Y]): readonly [Tensor<S>, readonly Y[]] => {
+  const input = parameter(x.shape, 'f32')
+  const bodies = layers.map((parameters): readonly Node[] => {
+    const [carried, yielded] = layer(typed(input), parameters)
+    return [carried, ...yielded]
+  })
   // every trace makes its nodes anew, so a node that two layers share was there before them
-  const shared = new Set<Node>(second ? topological([second]) : []), captured = new Set(topological([first]).filter(n => n !== input && shared.has(n)))
-  const blocks = new Map<string, Block>()
-  return typed(bodies.reduce<Node>((current, body) => {
-    const leaves = leavesOf(body, n => n !== input && (captured.has(n) || n.op === parameterOp))
+  const second = new Set<Node>(topological(bodies[1] ?? [])), captured = new Set(topological(bodies[0] ?? []).filter(n => n !== input && second.has(n)))
+  const blocks = new Map<string, Block>(), yields: (readonly Node[])[] = []
+  let current: Node = x
+  for (const body of bodies) {
+    const leaves = leavesOf(body, n => n !== input && (n.op === parameterOp || captured.has(n)))
     const structure = structureOf(body, [input, ...leaves])
     const block = blocks.get(structure) ?? blockFrom(`layer${blocks.size === 0 ? '' : blocks.size}`, body, input, leaves)
     blocks.set(structure, block)
-    return call(block, [current, ...leaves])[0]!
-  }, x))
+    const [carried, ...yielded] = call(block, [current, ...leaves])
+    current = carried!
+    yields.push(yielded)
+  }
+  // the results of a block have the shapes of its outputs, one by one
+  return [typed(current), yields as readonly (readonly Node[])[] as readonly Y[]]
 }
 
 /** The outermost nodes that are to be arguments, in the order in which the body reads them. */
-const leavesOf = (body: Node, isLeaf: (n: Node) => boolean): readonly Node[] => {
-  const stop = new Set(topological([body]).filter(isLeaf))
+const leavesOf = (body: readonly Node[], isLeaf: (n: Node) => boolean): readonly Node[] => {
+  const stop = new Set(topological(body).filter(isLeaf))
   return walk(body, stop).filter(n => stop.has(n))
 }
 
-const blockFrom = (name: string, body: Node, input: Node, leaves: readonly Node[]): Block => {
+const blockFrom = (name: string, body: readonly Node[], input: Node, leaves: readonly Node[]): Block => {
   const parameters = leaves.map(leaf => parameter(leaf.shape, leaf.dtype))
-  return { name, parameters: [input, ...parameters], outputs: substitute([body], new Map(leaves.map((leaf, i) => [leaf, parameters[i]!]))) }
+  return { name, parameters: [input, ...parameters], outputs: substitute(body, new Map(leaves.map((leaf, i) => [leaf, parameters[i]!]))) }
 }

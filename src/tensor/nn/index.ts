@@ -11,6 +11,7 @@ export const composites = {
 } as const
 
 export * from './activation.ts'
+export * from './attention.ts'
 export * from './loss.ts'
 export * from './norm.ts'
 export * from './rope.ts'

@@ -25,7 +25,7 @@ const op = (name: string, f: (...x: number[]) => number, cotangents: Cotangents,
   cheap: true,
 })
 
-const constant = (value: number): Node => node(constantOp, [], { value, dtype: 'f32' })
+const constant = (value: number): Node => node(constantOp, [], { value, shape: [], dtype: 'f32' })
 /** Untyped verbs, for rules that build expressions out of nodes. */
 export const plus = (a: Node, b: Node): Node => node(addOp, [a, b], none)
 export const minus = (a: Node, b: Node): Node => node(subOp, [a, b], none)

@@ -22,19 +22,23 @@ export const f32 = <const S extends Shape>(...shape: S): Tensor<Readonly<S>> => 
 /** Declares an int32 leaf. @example const labels = i32('batch', 'seq') */
 export const i32 = <const S extends Shape>(...shape: S): Tensor<Readonly<S>, 'i32'> => typed(parameter(shape, 'i32'))
 
-/** A number known while tracing. */
-export const constantOp: Op<{ readonly value: number; readonly dtype: DType }> = {
+/** A number known while tracing, or a vector of them along a dim. */
+export const constantOp: Op<{ readonly value: number | readonly number[]; readonly shape: Shape; readonly dtype: DType }> = {
   name: 'constant',
-  shape: (_, { dtype }) => E.right({ shape: [], dtype }),
-  eval: (_, { value }) => numbers([], () => value),
+  shape: (_, { shape, dtype }) => E.right({ shape, dtype }),
+  eval: (_, { value }, { sizes }) => numbers(sizes, i => (typeof value === 'number' ? value : value[i]!)),
   vjp: () => [],
   flops: () => 0,
   cheap: true,
 }
 
 /** A scalar. @example mul(x, scalar(0.5)) */
-export const scalar = (value: number): Tensor<readonly []> => typed(node(constantOp, [], { value, dtype: 'f32' }))
-export const integer = (value: number): Tensor<readonly [], 'i32'> => typed(node(constantOp, [], { value, dtype: 'i32' }))
+export const scalar = (value: number): Tensor<readonly []> => typed(node(constantOp, [], { value, shape: [], dtype: 'f32' }))
+export const integer = (value: number): Tensor<readonly [], 'i32'> => typed(node(constantOp, [], { value, shape: [], dtype: 'i32' }))
+
+/** Numbers along a dim. @example vector([1, 0.1, 0.01], 'half') */
+export const vector = <const N extends Dim>(value: readonly number[], dim: N): Tensor<readonly [N]> =>
+  typed(node(constantOp, [], { value, shape: [dim], dtype: 'f32' }))
 
 /** The size of a dim, known when dims are bound: what a mean divides by. */
 export const sizeOp: Op<{ readonly dims: Shape }> = {

@@ -1,7 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { node, type Node, type Op } from '../node.ts'
+import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { numbers } from '../numbers.ts'
 import type { Dim } from '../shape/index.ts'
+import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
 import { reshaped } from './reshape.ts'
 
@@ -44,3 +45,7 @@ export const nonzeroOp: Op<{ readonly capacity: Dim }> = {
   vjp: () => [],
   flops: () => 0,
 }
+
+/** Where a vector is not zero. @example nonzero(mask, 'scored') */
+export const nonzero = <N extends Dim, D extends DType, const C extends Dim>(x: Tensor<readonly [N], D>, capacity: C): Tensor<readonly [C], 'i32'> =>
+  typed(node(nonzeroOp, [x], { capacity }))

@@ -3,6 +3,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { around, numbers } from '../numbers.ts'
 import { take as takeRule, type Dim, type Ok, type Shape, type Take, type TakeError } from '../shape/index.ts'
+import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
 import { positions } from './sum.ts'
 
@@ -48,14 +49,18 @@ export const putOp: Op<Axis> = {
   },
   vjp: ({ inputs: [, index], attributes: { axis } }, dy) => {
     const values = taken(dy, index!, axis)
-    return [put(dy, index!, times(values, 0), axis), undefined, values]
+    return [replacedAt(dy, index!, times(values, 0), axis), undefined, values]
   },
   flops: () => 0,
 }
 
 export const taken = (x: Node, index: Node, axis: number): Node => node(takeOp, [x, index], { axis })
-export const put = (x: Node, index: Node, values: Node, axis: number): Node => node(putOp, [x, index, values], { axis })
+export const replacedAt = (x: Node, index: Node, values: Node, axis: number): Node => node(putOp, [x, index, values], { axis })
 
 /** The slices of x at an index, along an axis. @example take(embedding, ids, 0) */
-export const take = <S extends Shape, I extends Shape, const A extends number>(
-  x: Tensor<S> & TakeError<S, I, A>, index: Tensor<I, 'i32'>, axis: A): Tensor<Ok<Take<S, I, A>>> => typed(taken(x, index, positions('take', x.shape, axis)[0]!))
+export const take = <S extends Shape, D extends DType, I extends Shape, const A extends number>(
+  x: Tensor<S, D> & TakeError<S, I, A>, index: Tensor<I, 'i32'>, axis: A): Tensor<Ok<Take<S, I, A>>, D> => typed(taken(x, index, positions('take', x.shape, axis)[0]!))
+
+/** x with the slices at an index replaced, along an axis. @example put(cache, positions, keys, 2) */
+export const put = <S extends Shape, D extends DType, N extends Dim, V extends Shape>(
+  x: Tensor<S, D>, index: Tensor<readonly [N], 'i32'>, values: Tensor<V, D>, axis: number): Tensor<S, D> => typed(replacedAt(x, index, values, positions('put', x.shape, axis)[0]!))

@@ -4,8 +4,10 @@ import { show } from './dim.ts'
 import type { IsLiteral } from './check.ts'
 
 const notLiteral = <Op extends string>(op: Op) => `${op}: the axis is not one literal number` as const
-const outOfRange = <Op extends string, A extends number, S extends string>(op: Op, axis: A, shape: S) => `${op}: axis ${axis} is out of range for ${shape}` as const
-const repeated = <Op extends string, A extends number, All extends string>(op: Op, axis: A, axes: All) => `${op}: axis ${axis} is repeated in [${axes}]` as const
+const outOfRange = <Op extends string, A extends number, S extends string>(op: Op, axis: A, shape: S) =>
+  `${op}: axis ${axis} is out of range for ${shape}` as const
+const repeated = <Op extends string, A extends number, All extends string>(op: Op, axis: A, axes: All) =>
+  `${op}: axis ${axis} is repeated in [${axes}]` as const
 
 /** The axis that lies `N` from the end, -1 being the last. */
 type FromEnd<S extends Shape, N extends string, Seen extends readonly unknown[] = [0]> =
@@ -33,18 +35,23 @@ export const axisOf = (op: string, shape: Shape, axis: number): E.Either<string,
  * @example Axes<'reduce', ['batch', 'seq', 'hidden'], [0, -1]> is [0, 2]
  */
 export type Axes<Op extends string, S extends Shape, A extends readonly number[]> = CollectAxes<Op, S, A, A>
-type CollectAxes<Op extends string, S extends Shape, Left extends readonly number[], All extends readonly number[], Out extends readonly number[] = readonly []> =
+type CollectAxes<
+  Op extends string, S extends Shape, Left extends readonly number[], All extends readonly number[], Out extends readonly number[] = readonly [],
+> =
   Left extends readonly [infer First extends number, ...infer Rest extends readonly number[]]
     ? Axis<Op, S, First> extends infer Found
       ? Found extends number
-        ? Found extends Out[number] ? ShapeError<ReturnType<typeof repeated<Op, First, List<All>>>> : CollectAxes<Op, S, Rest, All, readonly [...Out, Found]>
+        ? Found extends Out[number]
+          ? ShapeError<ReturnType<typeof repeated<Op, First, List<All>>>>
+          : CollectAxes<Op, S, Rest, All, readonly [...Out, Found]>
         : Found
       : never
     : number extends Left['length'] ? ShapeError<ReturnType<typeof notLiteral<Op>>> : Out
 /** The twin of the type. */
 export const axesOf = (op: string, shape: Shape, axes: readonly number[]): E.Either<string, readonly number[]> =>
   axes.reduce<E.Either<string, readonly number[]>>((found, axis) => E.flatMap(found, done =>
-    E.flatMap(axisOf(op, shape, axis), place => done.includes(place) ? E.left(repeated(op, axis, axes.join(', '))) : E.right([...done, place]))), E.right([]))
+    E.flatMap(axisOf(op, shape, axis), place =>
+      done.includes(place) ? E.left(repeated(op, axis, axes.join(', '))) : E.right([...done, place]))), E.right([]))
 
 /** The shape with the dim on an axis replaced. */
 export type Replace<S extends Shape, A extends number, D> = { readonly [K in keyof S]: K extends `${A}` ? D : S[K] }

@@ -14,19 +14,22 @@ export interface Source { readonly where: string; readonly shape: Shape; readonl
 const isSize = (size: number | undefined): size is number => Number.isSafeInteger(size) && Number(size) > 0
 const sizeIn = (environment: Environment, name: string): number | undefined => (Object.hasOwn(environment, name) ? environment[name] : undefined)
 
+const product = (sizes: readonly number[]): number => sizes.reduce((n, size) => n * size, 1)
+
 /**
  * The size of a dim: a number is itself, a name is looked up, a product multiplies.
  * @returns Left when a name has no size, or one that is not a positive whole number
  * @example bind({ heads: 9, headDim: 64 })('heads*headDim') is Right(576)
  */
 export const bind = (environment: Environment) => (dim: Dim): E.Either<string, number> => {
-  const of = (factor: Dim): E.Either<string, number> => {
-    const size = typeof factor === 'number' ? factor : sizeIn(environment, factor)
-    return size === undefined ? E.left(`dim ${factor} has no size: give it one`)
-      : isSize(size) ? E.right(size)
-      : E.left(`dim ${factor} is ${size}: a size is a positive whole number`)
-  }
-  return factors(dim).reduce<E.Either<string, number>>((total, factor) => E.flatMap(total, n => E.Functor.map(of(factor), size => n * size)), E.right(1))
+  const size = (of: Dim, n: number | undefined): E.Either<string, number> =>
+    n === undefined ? E.left(`dim ${of} has no size: give it one`)
+    : isSize(n) ? E.right(n)
+    : E.left(`dim ${of} is ${n}: a size is a positive whole number`)
+  return pipe(
+    E.traverseArray((factor: Dim) => size(factor, typeof factor === 'number' ? factor : sizeIn(environment, factor)))(factors(dim)),
+    E.flatMap(sizes => size(dim, product(sizes))),
+  )
 }
 
 /** The sizes of a shape. @example sizesOf({ batch: 2 }, ['batch', 8]) is Right([2, 8]) */
@@ -50,7 +53,7 @@ const settle = (known: Known, { dim, size, where }: Equation): E.Either<string, 
   return pipe(
     factors(dim).filter(factor => factor !== name),
     E.traverseArray(bind(known.environment)),
-    E.map(sizes => sizes.reduce((n, factor) => n * factor, 1)),
+    E.map(product),
     E.flatMap(rest => name === undefined
       ? rest === size ? E.right(known) : E.left(`${dim} is ${rest} in ${originOf(known, dim)} but ${size} in ${where}`)
       : size % rest !== 0 ? E.left(`${dim} is ${size} in ${where}, which ${rest} does not divide`)
@@ -83,7 +86,9 @@ const equationsOf = ({ where, shape, sizes }: Source): E.Either<string, readonly
  * @returns Left when they disagree: `hidden is 64 in the config but 96 in model.embed`
  * @example unify({ heads: 9 }, ['heads*headDim'], [576], { known: 'the config', given: 'q_proj' }) is Right({ heads: 9, headDim: 64 })
  */
-export const unify = (environment: Environment, shape: Shape, sizes: readonly number[], where: { readonly known: string; readonly given: string }): E.Either<string, Environment> =>
+export const unify = (
+  environment: Environment, shape: Shape, sizes: readonly number[], where: { readonly known: string; readonly given: string },
+): E.Either<string, Environment> =>
   pipe(
     equationsOf({ where: where.given, shape, sizes }),
     E.flatMap(equations => solve({ environment, origins: Object.fromEntries(Object.keys(environment).map(name => [name, where.known])) }, equations)),

@@ -11,7 +11,8 @@ const doesNotFit = <A extends string, B extends string>(from: A, to: B) => `broa
  * The shape of an elementwise operation: aligned at the right, dims are equal or one of them is the number 1.
  * @example Broadcast<['batch', 'hidden'], ['hidden']> is ['batch', 'hidden']
  */
-export type Broadcast<A extends Shape, B extends Shape> = [CheckShapes<readonly [A, B]>] extends [never] ? Align<A, B, A, B> : CheckShapes<readonly [A, B]>
+export type Broadcast<A extends Shape, B extends Shape> =
+  [CheckShapes<readonly [A, B]>] extends [never] ? Align<A, B, A, B> : CheckShapes<readonly [A, B]>
 
 /** Peels the last dims off what is left of both shapes. */
 type Align<LeftA extends Shape, LeftB extends Shape, A extends Shape, B extends Shape, Out extends Shape = readonly []> =
@@ -34,7 +35,10 @@ export const broadcast = (a: Shape, b: Shape): E.Either<string, Shape> => checke
 /** `unknown`, or the error that the argument carries. */
 export type BroadcastError<A extends Shape, B extends Shape> = Fault<Broadcast<A, B>>
 
-/** A shape stretched to another one: the broadcast of both must be the second. @example BroadcastTo<['hidden'], ['batch', 'hidden']> is ['batch', 'hidden'] */
+/**
+ * A shape stretched to another one: the broadcast of both must be the second.
+ * @example BroadcastTo<['hidden'], ['batch', 'hidden']> is ['batch', 'hidden']
+ */
 export type BroadcastTo<From extends Shape, To extends Shape> = Broadcast<From, To> extends infer R
   ? R extends Shape ? R extends To ? Readonly<To> : ShapeError<ReturnType<typeof doesNotFit<Show<From>, Show<To>>>> : R
   : never

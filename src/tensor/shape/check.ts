@@ -8,6 +8,7 @@ const malformed = <W extends Dim, D extends Dim>(where: W, dim: D) =>
   `dim ${where} is ${dim}: a dim is a positive whole number, a name or a product of them` as const
 const unreduced = <W extends Dim, D extends Dim, N extends string>(where: W, dim: D, normal: N) =>
   `dim ${where} is ${dim}: its normal form is ${normal}` as const
+const quoted = <W extends Dim, D extends Dim>(where: W, dim: D) => `dim ${where} is the text '${dim}': write the number` as const
 const unranked = () => 'the shape has no fixed rank: write its dims' as const
 
 /** Whether T is a single literal: not `number`, not `string`, not a pattern, not a union. */
@@ -29,15 +30,18 @@ type AreFactors<Text extends string> = Text extends `${infer F}*${infer Rest}` ?
 export type DimError<D extends Dim, Where extends Dim = 0> =
   {} extends { [K in D]: 1 } ? ShapeError<ReturnType<typeof bare<Where, Kind<D>>>>
   : IsUnion<D> extends true ? ShapeError<ReturnType<typeof union<Where>>>
-  : AreFactors<`${D}`> extends true
-    ? ProductText<readonly [D]> extends `${D}` ? never : ShapeError<ReturnType<typeof unreduced<Where, D, ProductText<readonly [D]>>>>
-    : ShapeError<ReturnType<typeof malformed<Where, D>>>
+  : D extends `${bigint}` ? ShapeError<ReturnType<typeof quoted<Where, D>>>
+  : AreFactors<`${D}`> extends false ? ShapeError<ReturnType<typeof malformed<Where, D>>>
+  : D extends `${string}*${string}` ? Unreduced<D, Where, ProductText<readonly [D]>> : never
+type Unreduced<D extends Dim, Where extends Dim, Normal extends string> =
+  Normal extends `${D}` ? never : ShapeError<ReturnType<typeof unreduced<Where, D, Normal>>>
 
 const isFactor = (factor: string): boolean => /^[1-9]\d*$/.test(factor) || /^[^\d+\- *][^ *]*$/.test(factor)
 
 /** The twin of {@link DimError}: `Left` with the same text. A value is always a single literal. */
 export const checkDim = (dim: Dim, where: Dim = 0): E.Either<string, Dim> =>
-  (typeof dim === 'number' && !Number.isInteger(dim)) || !String(dim).split('*').every(isFactor) ? E.left(malformed(where, dim))
+  typeof dim === 'string' && /^(0|-?[1-9]\d*)$/.test(dim) ? E.left(quoted(where, dim))
+  : (typeof dim === 'number' && !Number.isInteger(dim)) || !String(dim).split('*').every(isFactor) ? E.left(malformed(where, dim))
   : productText([dim]) === String(dim) ? E.right(dim) : E.left(unreduced(where, dim, productText([dim])))
 
 /** Why the first bad dim of a shape is refused, `never` if none is. */

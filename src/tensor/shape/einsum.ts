@@ -74,7 +74,9 @@ const bindTerm = (letters: Letters, term: string, shape: Shape): E.Either<string
 const readOutput = (letters: Letters, output: string): E.Either<string, Shape> =>
   [...output].reduce<E.Either<string, Shape>>((read, letter, i) => E.flatMap(read, dims => {
     const dim = letters.get(letter)
-    return output.indexOf(letter) < i ? E.left(repeated(letter, output)) : dim === undefined ? E.left(unknownLetter(letter, output)) : E.right([...dims, dim])
+    return output.indexOf(letter) < i ? E.left(repeated(letter, output))
+      : dim === undefined ? E.left(unknownLetter(letter, output))
+      : E.right([...dims, dim])
   }), E.right([]))
 
 /** The twin of the type. */
@@ -83,7 +85,8 @@ export const einsum = (equation: string, shapes: readonly Shape[]): E.Either<str
   if (arrow < 0) return E.left(noArrow(equation))
   const inputs = equation.slice(0, arrow), terms = inputs.split(',')
   if (terms.length !== shapes.length) return E.left(wrongCount(inputs, shapes.length))
-  const bound = shapes.reduce<E.Either<string, Letters>>((letters, shape, i) => E.flatMap(letters, known => bindTerm(known, terms[i] ?? '', shape)), E.right(new Map()))
+  const bound = shapes.reduce<E.Either<string, Letters>>((letters, shape, i) =>
+    E.flatMap(letters, known => bindTerm(known, terms[i] ?? '', shape)), E.right(new Map()))
   return E.flatMap(bound, letters => readOutput(letters, equation.slice(arrow + 2)))
 })
 /** `unknown`, or the error that the argument carries. */

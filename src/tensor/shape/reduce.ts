@@ -3,7 +3,7 @@ import type { Fault, Shape } from './dim.ts'
 import { checked, type CheckShapes } from './check.ts'
 import { axesOf, type Axes } from './axis.ts'
 
-type AxisList<A extends number | readonly number[]> = A extends readonly number[] ? A : readonly [A & number]
+type AxisList<A extends number | readonly number[]> = [A] extends [readonly number[]] ? A : readonly [A & number]
 
 /**
  * A reduction over an axis or several: they vanish, or stay as 1 with `keepDims`.

@@ -6,7 +6,8 @@ import { axisOf, type Axis, type Replace } from './axis.ts'
 import { showSum, sumDigits, type ShowSum, type SumDigits } from './sum.ts'
 import { digitsAtMost, type DigitsAtMost } from './digits.ts'
 
-const beyond = <P extends string, D extends number, S extends string>(parts: P, dim: D, shape: S) => `slice: ${parts} is beyond ${dim} in ${shape}` as const
+const beyond = <P extends string, D extends number, S extends string>(parts: P, dim: D, shape: S) =>
+  `slice: ${parts} is beyond ${dim} in ${shape}` as const
 
 /**
  * A contiguous part of an axis, of size `As`, that begins after the sizes `Start` (nothing: at 0).

@@ -4,7 +4,8 @@ import { show } from './dim.ts'
 import { checked, type CheckShapes } from './check.ts'
 import { axesOf, type Axes } from './axis.ts'
 
-const wrongCount = <P extends string, S extends string>(permutation: P, shape: S) => `transpose: [${permutation}] does not name every axis of ${shape} once` as const
+const wrongCount = <P extends string, S extends string>(permutation: P, shape: S) =>
+  `transpose: [${permutation}] does not name every axis of ${shape} once` as const
 
 /**
  * The dims in the order of a permutation, whose axes may be negative.
@@ -22,6 +23,8 @@ type Permuted<S extends Shape, P extends readonly number[]> = { readonly [K in k
 /** The twin of the type. */
 export const transpose = (shape: Shape, permutation: readonly number[]): E.Either<string, Shape> => checked([shape], () =>
   E.flatMap(axesOf('transpose', shape, permutation), axes =>
-    axes.length === shape.length ? E.right(axes.flatMap(axis => shape.slice(axis, axis + 1))) : E.left(wrongCount(permutation.join(', '), show(shape)))))
+    axes.length === shape.length
+      ? E.right(axes.flatMap(axis => shape.slice(axis, axis + 1)))
+      : E.left(wrongCount(permutation.join(', '), show(shape)))))
 /** `unknown`, or the error that the argument carries. */
 export type TransposeError<S extends Shape, P extends readonly number[]> = Fault<Transpose<S, P>>

@@ -1,0 +1,58 @@
+import { topological, withInputs, type Dim, type Node } from '../../tensor/index.ts'
+
+/** What a rule may ask of its surroundings. */
+export interface Context {
+  /** The size of a dim: rules weigh bytes and flops. */
+  readonly size: (dim: Dim) => number
+  /** True where a value does not change while a program runs: weights, and what follows from them alone. */
+  readonly isStatic: (node: Node) => boolean
+  /** True where nothing but the node that is being rewritten reads the value. */
+  readonly readOnce: (node: Node) => boolean
+}
+
+/** A rewriting: a pattern with its side condition, and the term that takes its place; `undefined` where it does not apply. */
+export interface Rule {
+  readonly name: string
+  readonly apply: (node: Node, context: Context) => Node | undefined
+}
+
+export type Environment = Pick<Context, 'size' | 'isStatic'>
+
+/** Applies rules everywhere until none applies. A rule must make progress: smaller operands, or a node nearer to the leaves. */
+export const rewrite = (roots: readonly Node[], rules: readonly Rule[], environment: Environment): readonly Node[] => {
+  const readers = new Map<Node, number>()
+  const count = (n: Node): void => { readers.set(n, (readers.get(n) ?? 0) + 1) }
+  roots.forEach(count)
+  for (const n of topological(roots)) n.inputs.forEach(count)
+
+  const done = new Map<Node, Node>(), staticNodes = new Map<Node, boolean>()
+  const isStatic = (n: Node): boolean => {
+    const known = staticNodes.get(n) ?? (environment.isStatic(n) || (n.inputs.length > 0 && n.inputs.every(isStatic)))
+    staticNodes.set(n, known)
+    return known
+  }
+  const context: Context = { size: environment.size, isStatic, readOnce: n => (readers.get(n) ?? 1) <= 1 }
+  const finish = (n: Node): Node => {
+    const known = done.get(n)
+    if (known) return known
+    const rebuilt = withInputs(n, n.inputs.map(finish))
+    if (rebuilt !== n) readers.set(rebuilt, readers.get(n) ?? 1)
+    const changed = firstMatch(rebuilt, rules, context)
+    const result = changed ? finish(changed) : rebuilt
+    if (changed && (readers.get(n) ?? 1) > 1) readers.set(result, Math.max(readers.get(result) ?? 1, readers.get(n)!))
+    done.set(n, result)
+    if (!done.has(rebuilt)) done.set(rebuilt, result)
+    return result
+  }
+  // inputs first, so that the recursion of `finish` stays as shallow as one rule's term
+  for (const n of topological(roots)) finish(n)
+  return roots.map(finish)
+}
+
+const firstMatch = (node: Node, rules: readonly Rule[], context: Context): Node | undefined => {
+  for (const rule of rules) {
+    const changed = rule.apply(node, context)
+    if (changed && changed !== node) return changed
+  }
+  return undefined
+}

@@ -1,0 +1,27 @@
+import { broadcastToOp, constantOp, is, mulOp, reshaped, reshapeOp, stopGradientOp, type Node } from '../../tensor/index.ts'
+import type { Rule } from './rule.ts'
+
+const isNumber = (n: Node, value: number): boolean =>
+  (is(n, constantOp) && n.attributes.value === value) || (is(n, broadcastToOp) && isNumber(n.inputs[0]!, value))
+
+/** x · 1 = x: what a cotangent of 1 leaves behind. */
+export const timesOne: Rule = {
+  name: 'times-one',
+  apply: n => {
+    if (!is(n, mulOp)) return undefined
+    const [a, b] = n.inputs as [Node, Node]
+    if (isNumber(b, 1) && a.shape.length === n.shape.length) return a
+    return isNumber(a, 1) && b.shape.length === n.shape.length ? b : undefined
+  },
+}
+
+/** reshape(reshape(x)) = reshape(x). */
+export const reshapeReshape: Rule = {
+  name: 'reshape-reshape',
+  apply: n => (is(n, reshapeOp) && (is(n.inputs[0]!, reshapeOp) || n.inputs[0]!.shape.join() === n.shape.join()) ? reshaped(n.inputs[0]!, n.shape) : undefined),
+}
+
+/** Once differentiated, a stopped gradient is its value. */
+export const stopGradientValue: Rule = { name: 'stop-gradient', apply: n => (is(n, stopGradientOp) ? n.inputs[0]! : undefined) }
+
+export const simplifications: readonly Rule[] = [timesOne, reshapeReshape]

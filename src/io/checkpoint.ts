@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { showSizes, type Archive, type Entry } from './archive.ts'
+import { attempt, orThrow, refusal, type IoError } from './error.ts'
+import { readJsonObject } from './file.ts'
+import { openGguf } from './gguf.ts'
+import { ggufConfig, ggufTensors } from './gguf/llama.ts'
+import { llamaParameters, parseLlamaConfig, type LlamaConfig } from './llama-config.ts'
+import { openSafetensors, openSharded } from './safetensors.ts'
+
+/** An opened LLaMA, from whichever format: Hugging Face names, [out, in] weights, read one by one. */
+export interface Checkpoint {
+  readonly kind: 'huggingface' | 'gguf'
+  readonly path: string
+  readonly config: LlamaConfig
+  /** Exactly the parameters of the model, in the order of the network; every one was checked against the config. */
+  readonly tensors: ReadonlyMap<string, Entry>
+  /** The metadata of the file: in a GGUF file also the tokenizer and the chat template. */
+  readonly metadata: Archive['metadata']
+  close(): Promise<void>
+}
+
+/** The parameters that the config asks for, each with the sizes it asks for. Nothing is read or allocated here. */
+const select = (path: string, config: LlamaConfig, tensors: ReadonlyMap<string, Entry>): ReadonlyMap<string, Entry> => {
+  const selected = new Map<string, Entry>()
+  for (const [name, sizes] of llamaParameters(config)) {
+    const entry = tensors.get(name)
+    if (entry === undefined) throw refusal(`${path}: tensor ${name} is missing`)
+    if (showSizes(entry.sizes) !== showSizes(sizes)) {
+      throw refusal(`${path}: tensor ${name} has the sizes ${showSizes(entry.sizes)}, where the config asks for ${showSizes(sizes)}`)
+    }
+    if (/^([IU]\d+|BOOL|F64|F8_.*)$/.test(entry.dtype)) throw refusal(`${path}: tensor ${name} is stored as ${entry.dtype}, which no weight can be`)
+    selected.set(name, entry)
+  }
+  return selected
+}
+
+const exists = async (path: string): Promise<boolean> => E.isRight(await attempt(path, () => stat(path))())
+
+const openWeights = async (directory: string): Promise<Archive> => {
+  const whole = join(directory, 'model.safetensors')
+  if (await exists(whole)) return orThrow(openSafetensors(whole))
+  const index = join(directory, 'model.safetensors.index.json')
+  if (await exists(index)) return orThrow(openSharded(index))
+  throw refusal(`${directory}: the directory holds neither model.safetensors nor model.safetensors.index.json`)
+}
+
+/** Finishes opening: whatever fails, the archive is closed. */
+const finish = async (kind: Checkpoint['kind'], path: string, archive: Archive,
+  describe: () => Promise<{ readonly config: LlamaConfig, readonly tensors: ReadonlyMap<string, Entry> }>): Promise<Checkpoint> => {
+  try {
+    const { config, tensors } = await describe()
+    return { kind, path, config, tensors: select(archive.path, config, tensors), metadata: archive.metadata, close: archive.close }
+  } catch (error) {
+    await archive.close()
+    throw error
+  }
+}
+
+const openDirectory = async (path: string): Promise<Checkpoint> => {
+  const file = join(path, 'config.json')
+  const config = await orThrow(pipe(readJsonObject(file), TE.flatMapEither(json => parseLlamaConfig(json, file))))
+  const archive = await openWeights(path)
+  return finish('huggingface', path, archive, async () => ({ config, tensors: archive.tensors }))
+}
+
+const openFile = async (path: string): Promise<Checkpoint> => {
+  const archive = await orThrow(openGguf(path))
+  return finish('gguf', path, archive, async () => {
+    const config = await ggufConfig(archive)
+    return { config, tensors: ggufTensors(archive, config) }
+  })
+}
+
+/**
+ * Opens a LLaMA: a Hugging Face directory (config.json with model.safetensors, or its shards) or a GGUF file.
+ * Every parameter is checked to be there with its sizes before anything is read.
+ * Errors: a missing, truncated or lying file, a config or tensor that does not fit, an unsupported model; each names its file and field.
+ * @example const checkpoint = await openCheckpoint('SmolLM2-135M-Instruct.Q4_1.gguf')()
+ */
+export const openCheckpoint = (path: string): TE.TaskEither<IoError, Checkpoint> =>
+  attempt(path, async () => (await stat(path)).isDirectory() ? openDirectory(path) : openFile(path))
+
+const pieces = 4
+const pieceBytes = 16384
+
+/**
+ * A fingerprint of the weights, in hexadecimal, that ties an adapter to its base: SHA-256 over every parameter in the order of its name.
+ * Hashed are its name, stored dtype and sizes, then its stored bytes: all of them up to 64 KiB, of a larger one four pieces of 16 KiB, evenly spaced,
+ * the first and the last bytes among them. It depends neither on the path nor on how the model is cut into shards, and reads at most 64 KiB per
+ * parameter. It is no protection against someone who changes other bytes on purpose.
+ * Errors: a file that can no longer be read.
+ * @example const hash = await hashOf(checkpoint)()
+ */
+export const hashOf = ({ path, tensors }: Pick<Checkpoint, 'path' | 'tensors'>): TE.TaskEither<IoError, string> => attempt(path, async () => {
+  const hash = createHash('sha256')
+  for (const [name, entry] of [...tensors].sort(([a], [b]) => a < b ? -1 : 1)) {
+    hash.update(`${JSON.stringify([name, entry.dtype, entry.sizes])}\n`)
+    if (entry.byteLength <= pieces * pieceBytes) hash.update(await entry.readRaw(0, entry.byteLength))
+    else {
+      const step = (entry.byteLength - pieceBytes) / (pieces - 1)
+      for (let i = 0; i < pieces; i++) hash.update(await entry.readRaw(Math.floor(i * step), pieceBytes))
+    }
+  }
+  return hash.digest('hex')
+})

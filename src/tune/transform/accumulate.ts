@@ -1,0 +1,24 @@
+import { add, cast, chosen, equal, integer, minus, over, plus, type Node } from '../../tensor/index.ts'
+import { combine, zerosLike } from './leafwise.ts'
+import type { Apply, Count, Fn, Transform } from './transform.ts'
+
+/** The state of {@link accumulate}: how many gradients were averaged since the last step, their mean, and the transform's own state. */
+export interface Accumulate<F extends Fn> extends Fn {
+  readonly out: { readonly count: Count; readonly mean: this['in']; readonly inner: Apply<F, this['in']> }
+}
+
+/**
+ * Steps once in `every` updates, on the mean of their gradients: k counts them, mean ← mean + (g − mean) / (k + 1); all other updates are 0.
+ * Source: `optax.MultiSteps`. Where micro-batches differ in what they count, sum them in the training step instead: it divides once.
+ * @example accumulate(adamw({ lr: 1e-4 }), 4)
+ */
+export const accumulate = <F extends Fn>(transform: Transform<F>, every: number): Transform<Accumulate<F>> => ({
+  init: params => ({ count: integer(0), mean: zerosLike(params), inner: transform.init(params) }),
+  update: (grad, state, params) => {
+    const count = add(state.count, integer(1)), last = equal(count, integer(every))
+    const either = <T>(a: T, b: T): T => combine((x, y) => chosen(last, x, y!), a, b)
+    const mean = combine((m, g): Node => plus(m, over(minus(g!, m), cast(count, 'f32'))), state.mean, grad)
+    const [updates, inner] = transform.update(mean, state.inner, params), zeros = zerosLike(grad)
+    return [either(updates, zeros), { count: either(integer(0), count), mean: either(zeros, mean), inner: either(inner, state.inner) }]
+  },
+})

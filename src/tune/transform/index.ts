@@ -1,0 +1,13 @@
+/** Gradient transforms: pure functions of symbolic trees, and the schedules of their settings. */
+export { accumulate, type Accumulate } from './accumulate.ts'
+export { adam, adamw, scaleByAdam, type Adam, type AdamState, type AdamW, type Moments, type ScaleByAdam } from './adam.ts'
+export { chain, type Chain } from './chain.ts'
+export { clip, clipByGlobalNorm, globalNorm } from './clip.ts'
+export { addDecayedWeights } from './decay.ts'
+export { combine, zerosLike } from './leafwise.ts'
+export { masked, type Chosen, type Masked, type Selected, type Selection } from './masked.ts'
+export { scale, scaleByLearningRate, scaleBySchedule, setToZero, type Rate } from './scale.ts'
+export { constant, cosine, exponential, join, linear, piecewise, polynomial, warmupCosine, type LearningRate, type Schedule } from './schedule.ts'
+export { sgd, type Sgd } from './sgd.ts'
+export { trace, type Trace } from './trace.ts'
+export { applyUpdates, identity, type Apply, type Count, type Counted, type Fn, type Stateless, type Transform } from './transform.ts'

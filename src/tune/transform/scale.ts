@@ -1,0 +1,29 @@
+import { add, cast, integer, mul, times } from '../../tensor/index.ts'
+import { combine, zerosLike } from './leafwise.ts'
+import type { LearningRate, Schedule } from './schedule.ts'
+import { stateless, type Counted, type Stateless, type Transform } from './transform.ts'
+
+/** factor · g. Source: `optax.scale`. */
+export const scale = (factor: number): Transform<Stateless> => stateless(grad => combine(g => times(g, factor), grad))
+
+/** 0: freezes what it is applied to, with {@link masked}. Source: `optax.set_to_zero`. */
+export const setToZero: Transform<Stateless> = stateless(grad => zerosLike(grad))
+
+/** schedule(count) · g, where count is the number of updates before this one. Source: `optax.scale_by_schedule`. */
+export const scaleBySchedule = (schedule: Schedule): Transform<Counted> => ({
+  init: () => ({ count: integer(0) }),
+  update: (grad, { count }) => {
+    const factor = schedule(cast(count, 'f32'))
+    return [combine(g => times(g, factor), grad), { count: add(count, integer(1)) }]
+  },
+})
+
+/** What a learning rate must remember: nothing if it is a number, the count if it follows a schedule. */
+export type Rate<L extends LearningRate> = L extends number ? Stateless : Counted
+
+/** −lr · g: descent. Source: `optax.scale_by_learning_rate`. @example scaleByLearningRate(linear({ init: 0.1, end: 0, steps: 20 })) */
+export const scaleByLearningRate = <L extends LearningRate>(lr: L): Transform<Rate<L>> => {
+  const rate: LearningRate = lr
+  // the conditional type asks the same question
+  return (typeof rate === 'number' ? scale(-rate) : scaleBySchedule(count => mul(rate(count), -1))) as Transform<Rate<L>>
+}

@@ -1,0 +1,19 @@
+import { plus, times } from '../../tensor/index.ts'
+import { combine, zerosLike } from './leafwise.ts'
+import type { Fn, Transform } from './transform.ts'
+
+/** The state of {@link trace}: a running sum for each leaf of the focus. */
+export interface Trace extends Fn { readonly out: { readonly trace: this['in'] } }
+
+/**
+ * Momentum: m ← g + decay · m; the update is m, or with Nesterov's correction g + decay · m. Source: `optax.trace`; Polyak 1964, Sutskever et al. 2013.
+ * @example chain(trace({ decay: 0.9 }), scale(-0.1))
+ */
+export const trace = ({ decay, nesterov = false }: { readonly decay: number; readonly nesterov?: boolean }): Transform<Trace> => ({
+  init: params => ({ trace: zerosLike(params) }),
+  update: (grad, state) => {
+    const follow = (m: typeof grad): typeof grad => combine((g, old) => plus(g, times(old!, decay)), grad, m)
+    const next = follow(state.trace)
+    return [nesterov ? follow(next) : next, { trace: next }]
+  },
+})

@@ -1,0 +1,131 @@
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as fc from 'fast-check'
+import * as E from 'fp-ts/lib/Either.js'
+import { checkBase, loadAdapter, saveAdapter, type Adapter } from '../../src/io/adapter.ts'
+import { valueOf, type StoredValue } from '../../src/io/archive.ts'
+import { hashOf, openCheckpoint } from '../../src/io/checkpoint.ts'
+import { leafOf, safetensorsBytes } from '../../src/io/safetensors-write.ts'
+import { collect, inDirectory, message, right } from './archive-support.ts'
+
+const golden = join(import.meta.dirname, '../golden/llama-tiny')
+const origin = {
+  targetModules: ['q_proj'], seed: 7, settings: { lr: 1e-4, schedule: { kind: 'cosine', warmup: 10 } }, baseModelName: 'llama-tiny',
+  baseModelHash: 'ab'.repeat(32), versions: { partensor: '0.1.0' },
+}
+const q = 'model.layers.0.self_attn.q_proj'
+const f32 = (sizes: readonly number[], ...xs: readonly number[]) => valueOf('f32', sizes, Float32Array.from(xs))
+const i32 = (...xs: readonly number[]) => valueOf('i32', [xs.length], Int32Array.from(xs))
+const small: Adapter = {
+  ...origin, method: 'paca', rank: 2, modules: new Map([[q, { columns: i32(5, 1), values: f32([2, 3], 1, 2, 3, 4, 5, 6),
+    base: f32([2, 3], 0, 0, 0, 0, -0, 1) }]]),
+}
+
+const arbitraryAdapter: fc.Arbitrary<Adapter> = fc.tuple(fc.integer({ min: 1, max: 4 }),
+  fc.uniqueArray(fc.string({ minLength: 1 }), { minLength: 1, maxLength: 3 }))
+  .chain(([rank, paths]) => fc.tuple(...paths.map(path => fc.integer({ min: 1, max: 4 }).chain(out => {
+    const floats = fc.array(fc.float(), { minLength: rank * out, maxLength: rank * out })
+    return fc.tuple(fc.uniqueArray(fc.nat(1000), { minLength: rank, maxLength: rank }), floats, floats).map(([columns, values, base]) =>
+      [path, { columns: i32(...columns), values: f32([rank, out], ...values), base: f32([rank, out], ...base) }] as const)
+  }))).map((modules): Adapter => ({ ...origin, method: 'paca', rank, modules: new Map(modules) })))
+
+const sorted = (adapter: Adapter): unknown => ({ ...adapter, modules: Object.fromEntries([...adapter.modules].sort(([a], [b]) => a < b ? -1 : 1)) })
+
+test('what is saved is loaded again, bit for bit', () => inDirectory(async directory => {
+  let n = 0
+  await fc.assert(fc.asyncProperty(arbitraryAdapter, async adapter => {
+    const out = join(directory, String(n++))
+    await right(saveAdapter(out, adapter))
+    assert.deepEqual(sorted(await right(loadAdapter(out))), sorted(adapter))
+  }), { numRuns: 30 })
+  const full: Adapter = { ...origin, method: 'full', modules: new Map([['model.norm', { values: f32([2], 1, 2) }],
+    [q, { values: f32([1, 2], 3, 4) }]]) }
+  await right(saveAdapter(join(directory, 'full'), full))
+  assert.deepEqual(sorted(await right(loadAdapter(join(directory, 'full')))), sorted(full))
+}))
+
+test('two files, whose names and fields are those of the format', () => inDirectory(async directory => {
+  const out = join(directory, 'out')
+  await right(saveAdapter(out, small))
+  assert.deepEqual((await readdir(out)).sort(), ['adapter_config.json', 'adapter_model.safetensors'])
+  assert.deepEqual(JSON.parse(await readFile(join(out, 'adapter_config.json'), 'utf8')), {
+    format_version: 1, peft_type: 'PACA', method: 'paca', rank: 2, target_modules: ['q_proj'], seed: 7, settings: origin.settings,
+    base_model_name: 'llama-tiny', base_model_hash: origin.baseModelHash, versions: { partensor: '0.1.0' },
+  })
+}))
+
+test('an adapter whose parts disagree is not written', () => inDirectory(async directory => {
+  const one = small.method === 'paca' ? small.modules.get(q)! : assert.fail()
+  const paca = (module: typeof one, rank = 2): Adapter => ({ ...origin, method: 'paca', rank, modules: new Map([[q, module]]) })
+  const said = (adapter: Adapter) => message(saveAdapter(join(directory, 'out'), adapter))
+  assert.match(await said(paca(one, 3)), /out: tensor columns\.model\.layers\.0\.self_attn\.q_proj is I32 \[2\], where I32 \[3\] is due/)
+  assert.match(await said(paca({ ...one, columns: i32(4, 4) })), /columns\.model\..* holds a column twice/)
+  assert.match(await said(paca({ ...one, columns: i32(4, -1) })), /holds the negative column -1/)
+  assert.match(await said(paca({ ...one, base: f32([2, 2], 1, 2, 3, 4) })), /base\.model\..* is F32 \[2, 2\], where F32 \[2, 3\] is due/)
+  assert.match(await said({ ...origin, method: 'full', modules: new Map() }), /the adapter has no modules/)
+  assert.deepEqual(await readdir(directory), [])
+}))
+
+test('an adapter on disk whose parts disagree is refused with the file and the field or tensor', () => inDirectory(async directory => {
+  const out = join(directory, 'out')
+  await right(saveAdapter(out, small))
+  const config = join(out, 'adapter_config.json'), weights = join(out, 'adapter_model.safetensors')
+  const [json, bytes] = [await readFile(config, 'utf8'), await readFile(weights)]
+  const cases: readonly (readonly [object, RegExp])[] = [
+    [{ rank: 3 }, /adapter_model\.safetensors: tensor columns\..* is I32 \[2\], where I32 \[3\] is due/],
+      [{ rank: '2' }, /adapter_config\.json: rank is "2", where an integer/],
+    [{ method: 'lora' }, /method is "lora", where "paca" or "full"/], [{ method: 'full' }, /tensor .* belongs to no full adapter/],
+      [{ seed: -1 }, /seed is -1/],
+    [{ format_version: 2 }, /format_version is 2, where 1 is due/],
+      [{ target_modules: 'q_proj' }, /target_modules is "q_proj", where a list of strings/],
+    [{ settings: null }, /settings is null/], [{ versions: { a: 1 } }, /versions is {"a":1}/],
+      [{ base_model_hash: undefined }, /base_model_hash is missing/],
+  ]
+  for (const [changes, due] of cases) {
+    await writeFile(config, JSON.stringify({ ...JSON.parse(json), ...changes }))
+    assert.match(await message(loadAdapter(out)), due)
+  }
+  await writeFile(config, json)
+  const rewritten = async (changes: Readonly<Record<string, StoredValue | undefined>>) => {
+    const all: Readonly<Record<string, StoredValue | undefined>> = { [`columns.${q}`]: i32(5, 1), [`values.${q}`]: f32([2, 1], 1, 2),
+      [`base.${q}`]: f32([2, 1], 3, 4), ...changes }
+    const leaves = Object.entries(all).flatMap(([name, value]) => value === undefined ? [] : [leafOf(name, value)])
+    await writeFile(weights, await collect(safetensorsBytes(leaves)))
+    return message(loadAdapter(out))
+  }
+  assert.match(await rewritten({ [`base.${q}`]: undefined }), /tensor base\.model.* is missing/)
+  assert.match(await rewritten({ [`columns.${q}`]: i32(5, 5) }), /holds a column twice/)
+  assert.match(await rewritten({ [`columns.${q}`]: f32([2], 5, 1) }), /is F32 \[2\], where I32 \[2\] is due/)
+  assert.match(await rewritten({ other: i32(5) }), /tensor other belongs to no paca adapter/)
+  assert.match(await rewritten({ 'values.': i32(5) }), /tensor values\. belongs to no paca adapter/)
+  await writeFile(weights, bytes.subarray(0, 100))
+  assert.match(await message(loadAdapter(out)), /adapter_model\.safetensors: the header claims/)
+  assert.match(await message(loadAdapter(directory)), /adapter_config\.json: no such file or directory/)
+}))
+
+test('an adapter is tied to its base: by the hash, and by modules, widths and columns', async () => {
+  const checkpoint = await right(openCheckpoint(golden))
+  const baseModelHash = await right(hashOf(checkpoint))
+  const paca = (path: string, column: number, out: number): Adapter => ({
+    ...origin, baseModelHash, method: 'paca', rank: 1,
+    modules: new Map([[path, { columns: i32(column), values: valueOf('f32', [1, out], new Float32Array(out)),
+      base: valueOf('f32', [1, out], new Float32Array(out)) }]]),
+  })
+  const full = (path: string, ...sizes: readonly number[]): Adapter =>
+    ({ ...origin, baseModelHash, method: 'full', modules: new Map([[path,
+      { values: valueOf('f32', sizes, new Float32Array(sizes.reduce((a, b) => a * b, 1))) }]]) })
+  for (const fits of [paca('model.layers.1.mlp.down_proj', 175, 64), full('model.norm', 64),
+    full('lm_head', 320, 64)]) assert.ok(E.isRight(await checkBase(fits, checkpoint)()))
+  assert.match(await message(checkBase(small, checkpoint, 'out')),
+    /^out: it was trained on another base, llama-tiny \(hash abababababab\), than .*llama-tiny \(hash /)
+  assert.match(await message(checkBase(paca('model.layers.2.mlp.down_proj', 0, 64), checkpoint)),
+    /the base has no module model\.layers\.2\.mlp\.down_proj/)
+  assert.match(await message(checkBase(paca('model.layers.1.mlp.down_proj', 176, 64), checkpoint)), /holds column 176, in the base there are 176/)
+  assert.match(await message(checkBase(paca('model.layers.1.mlp.down_proj', 0, 63), checkpoint)),
+    /holds columns of 63 numbers, in the base they have 64/)
+  assert.match(await message(checkBase(paca('model.norm', 0, 64), checkpoint)), /holds column 0, in the base there are 0/)
+  assert.match(await message(checkBase(full('lm_head', 64, 320), checkpoint)), /lm_head is \[64, 320\], in the base \[320, 64\]/)
+  await checkpoint.close()
+})

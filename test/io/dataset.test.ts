@@ -1,0 +1,129 @@
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as fc from 'fast-check'
+import { encodeChat, parseRows, readRows, scoredCount, type Row, type RowOptions } from '../../src/io/dataset.ts'
+import { message, right, tinyTokenizer } from './support.ts'
+
+const tokenizer = await tinyTokenizer()
+const lines = (...rows: readonly unknown[]): string => rows.map(row => `${JSON.stringify(row)}\n`).join('')
+const parse = (content: string, options: RowOptions = { tokenizer }) => parseRows('d.jsonl', content, options)
+const only = (content: string, options?: RowOptions): Row => {
+  const { rows } = right(parse(content, options))
+  assert.equal(rows.length, 1)
+  return rows[0] ?? assert.fail()
+}
+/** What is scored, as text. */
+const scoredText = (row: Row): string => tokenizer.decode([...row.labels].filter(label => label !== -100))
+
+test('text is scored exactly as the tokenizer encodes it', () => {
+  const row = only(lines({ text: 'hello the' }))
+  assert.deepEqual([...row.input_ids], tokenizer.encode('hello the'))
+  assert.deepEqual(row.labels, row.input_ids)
+})
+
+test('of prompt and completion the completion is scored, and it ends with one end-of-sequence token', () => {
+  for (const completion of [' the', ' the<|im_end|>']) {
+    const row = only(lines({ prompt: 'hello', completion }))
+    assert.deepEqual([...row.input_ids], [...tokenizer.encode('hello'), ...tokenizer.encode(' the'), 2])
+    assert.equal(scoredText(row), ' the<|im_end|>')
+  }
+})
+
+test("of messages the assistant's words and end tokens are scored", () => {
+  const messages = ['a', 'hello', 'c', 'd'].map((content, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content }))
+  const row = only(lines({ messages }))
+  assert.equal(scoredText(row), 'hello<|im_end|>d<|im_end|>')
+  assert.equal(tokenizer.decode([...row.input_ids]).startsWith('<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nhello'), true)
+  assert.deepEqual(right(encodeChat(tokenizer, messages)), row)
+})
+
+test('ids need no tokenizer; labels default to them; trailing padding is dropped', () => {
+  const options = { vocabSize: 10 }
+  assert.deepEqual(only(lines({ input_ids: [1, 2, 3] }), options), { input_ids: Int32Array.of(1, 2, 3), labels: Int32Array.of(1, 2, 3) })
+  assert.deepEqual(
+    only(lines({ input_ids: [1, 2, 3, 0], labels: [-100, -100, 3, 0], attention_mask: [1, 1, 1, 0] }), options),
+    { input_ids: Int32Array.of(1, 2, 3), labels: Int32Array.of(-100, -100, 3) }
+  )
+})
+
+test('rows are cut, rows without a scored token are left out, and both are counted; the label at position 0 is never scored', () => {
+  const content = lines(
+    { input_ids: [1, 2, 3, 4], labels: [-100, -100, -100, 4] },
+    { input_ids: [1, 2], labels: [1, -100] },
+    { input_ids: [5] },
+    { input_ids: [] },
+    { input_ids: [1, 2, 3, 4] }
+  )
+  const { rows, warnings } = right(parse(content, { vocabSize: 10, seq: 3 }))
+  assert.deepEqual(warnings, { cut: 2, unscored: 4 })
+  assert.deepEqual(rows, [{ input_ids: Int32Array.of(1, 2, 3), labels: Int32Array.of(1, 2, 3) }])
+})
+
+test('blank lines, a byte-order mark and Windows line ends are fine', () => {
+  assert.equal(right(parse('\uFEFF{"text":"hello the"}\r\n\r\n{"text":"hello the"}\r\n\n  \n')).rows.length, 2)
+})
+
+const refused: readonly (readonly [string, string, RegExp])[] = [
+  ['broken JSON', '{"text":"hello the"}\n{"text":\n', /^d\.jsonl line 2: it is not valid JSON/],
+  ['several objects a line', '{"text":"a"} {"text":"b"}', /^d\.jsonl line 1: it is not valid JSON/],
+  ['no object', '[1]', /^d\.jsonl line 1: a JSON object is due/],
+  ['no known field', '{"instruction":"a"}', /^d\.jsonl line 1: it has none of "text", "prompt" and "completion"/],
+  ['a number for text', '{"text":1}', /^d\.jsonl line 1: "text" must be a string/],
+  ['a prompt alone', '{"prompt":"a"}', /^d\.jsonl line 1: "prompt" and "completion" must both be strings/],
+  ['messages without content', '{"messages":[{"role":"user"}]}', /^d\.jsonl line 1: "messages" must be a list of objects/],
+  ['no messages', '{"messages":[]}', /^d\.jsonl line 1: "messages" must be a list of objects/],
+  ['ids that are text', '{"input_ids":"1 2"}', /^d\.jsonl line 1: "input_ids" must be a list of integers/],
+  ['ids that are no integers', '{"input_ids":[1.5]}', /^d\.jsonl line 1: "input_ids" must be a list of integers/],
+  ['labels of another length', '{"input_ids":[1,2],"labels":[1]}', /^d\.jsonl line 1: "labels" must be a list of 2 integers/],
+  ['a mask with a hole', '{"input_ids":[1,2,3],"attention_mask":[1,0,1]}', /^d\.jsonl line 1: .*only mark padding at the end, but position 1 is 0/],
+  ['padding in front', '{"input_ids":[1,2,3],"attention_mask":[0,1,1]}', /^d\.jsonl line 1: .*position 0 is 0/],
+  ['a mask of other numbers', '{"input_ids":[1,2],"attention_mask":[1,2]}', /^d\.jsonl line 1: "attention_mask" must be a list of 2 zeros and ones/],
+  ['an id beyond the vocabulary', '{"input_ids":[1,2]}\n{"input_ids":[1,266]}',
+    /^d\.jsonl line 2: token id 266 is outside the vocabulary, which has 266 tokens/],
+  ['a negative id', '{"input_ids":[1,-100]}', /^d\.jsonl line 1: token id -100 is outside/],
+  ['a label beyond the vocabulary', '{"input_ids":[1,2],"labels":[-100,9999]}', /^d\.jsonl line 1: token id 9999 is outside/],
+  ['an empty file', '\n\n', /^d\.jsonl: the file is empty$/],
+  ['nothing scored', '{"input_ids":[1,2],"labels":[-100,-100]}', /^d\.jsonl: no token in it is scored \(1 row\)$/]
+]
+
+test('bad data is refused with the file and the line', async t => {
+  for (const [what, content, sentence] of refused) await t.test(what, () => assert.match(message(parse(content)), sentence))
+})
+
+test('what the model cannot do is said', async () => {
+  assert.match(message(parse('{"text":"a"}', { vocabSize: 10 })), /^d\.jsonl line 1: text needs a tokenizer, and the model has none/)
+  const bare = await tinyTokenizer({ 'tokenizer.chat_template': undefined, 'tokenizer.ggml.eos_token_id': undefined })
+  assert.match(message(parse('{"messages":[{"role":"user","content":"a"}]}', { tokenizer: bare })), /"messages" need a chat template/)
+  assert.match(message(parse('{"prompt":"a","completion":"b"}', { tokenizer: bare })), /the tokenizer names none/)
+})
+
+test('cut to nothing scored, the sentence says so', () => {
+  assert.match(message(parse(lines({ input_ids: [1, 2, 3], labels: [-100, -100, 3] }), { vocabSize: 10, seq: 2 })),
+    /no token in it is scored \(1 row, 1 of them cut to 2 tokens\)/)
+})
+
+test('files are read; one that is not there is named', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'partensor-data-'))
+  try {
+    const path = join(directory, 'd.jsonl')
+    assert.match(message(await readRows(path, { vocabSize: 10 })()), /d\.jsonl: no such file or directory$/)
+    await writeFile(path, lines({ input_ids: [1, 2] }))
+    assert.equal(right(await readRows(path, { vocabSize: 10 })()).rows.length, 1)
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+})
+
+test('a row never loses or gains a scored label but by the cut', () => {
+  const row = fc.array(fc.record({ id: fc.nat(9), scored: fc.boolean() }), { maxLength: 12 })
+  fc.assert(fc.property(row, fc.integer({ min: 2, max: 14 }), (tokens, seq) => {
+    const labels = tokens.map(({ id, scored }) => scored ? id : -100)
+    const content = lines({ input_ids: tokens.map(({ id }) => id), labels }, { input_ids: [1, 2] })
+    const expected = tokens.slice(1, seq).filter(({ scored }) => scored).length
+    const total = right(parse(content, { vocabSize: 10, seq })).rows.reduce((sum, row) => sum + scoredCount(row), 0)
+    assert.equal(total, expected + 1)
+  }))
+})

