@@ -110,6 +110,7 @@ export const llama = (config: LlamaConfig): Llama => {
       hidden: config.hidden_size, ffn: config.intermediate_size, vocab: config.vocab_size,
       kvHeads, group: config.num_attention_heads / kvHeads, headDim, half: headDim / 2,
     },
+    capacities: { scored: ['batch', 'seq'] },
     logits: (p, { input_ids }) => {
       const table = rotary(range('seq')), start = integer(0)
       return head(p, repeat(p.model.layers, embed(p, input_ids), (x, l) => layer(x, l, table, (_, now) => now, start)), epsilon)

@@ -57,3 +57,18 @@ export const walk = (roots: readonly Node[], stop: ReadonlySet<Node>): readonly 
   roots.forEach(visit)
   return order
 }
+
+/** A text for each expression, equal for expressions that compute the same of the same leaves. */
+export const expressionKeys = (): ((n: Node) => string) => {
+  const keys = new Map<Node, string>(), numbers = new Map<string, number>()
+  const keyOf = (n: Node): string => {
+    const known = keys.get(n)
+    if (known !== undefined) return known
+    const text = n.op === parameterOp ? `parameter ${idOf(n)}` : `${labelOf(n.op, n.attributes)} ${n.inputs.map(keyOf).join()}`
+    const number = numbers.get(text) ?? numbers.size
+    numbers.set(text, number)
+    keys.set(n, `#${number}`)
+    return `#${number}`
+  }
+  return keyOf
+}

@@ -21,6 +21,8 @@ export interface Model<P, B, L extends Shape> {
   readonly loss: (logits: Tensor<L>, batch: B) => Loss
   /** Sizes that the model itself fixes. */
   readonly dims?: Readonly<Record<string, number>>
+  /** Dims that are as large as a product of others unless they are given: how many positions are scored at most. */
+  readonly capacities?: Readonly<Record<string, Shape>>
   readonly decode?: Decode<P>
 }
 
@@ -34,5 +36,6 @@ export const model = <P, B, L extends Shape>(declaration: {
   readonly logits: (params: NoInfer<P>, batch: NoInfer<B>) => Tensor<L>
   readonly loss: (logits: Tensor<NoInfer<L>>, batch: NoInfer<B>) => Loss
   readonly dims?: Readonly<Record<string, number>>
+  readonly capacities?: Readonly<Record<string, Shape>>
   readonly decode?: Decode<NoInfer<P>>
 }): Model<P, B, L> => declaration

@@ -5,7 +5,7 @@ import { parameter } from './op/parameter.ts'
 /** How blocks are divided into a forward and a backward half. */
 export interface Partition {
   /** Simplifies outputs and gradients together, before what lives between the halves is chosen. */
-  readonly optimise?: (roots: readonly Node[]) => readonly Node[]
+  readonly optimise?: (roots: readonly Node[], block: Block) => readonly Node[]
   /** Bytes of a node's value: what keeping it costs. */
   readonly bytes?: (node: Node) => number
   /**
@@ -42,7 +42,7 @@ export interface Halves {
  */
 export const halve = (joint: Joint, partition: Partition): Halves => {
   const { block, indices, cotangents } = joint
-  const roots = (partition.optimise ?? (r => r))([...joint.outputs, ...joint.gradients])
+  const roots = (partition.optimise ?? (r => r))([...joint.outputs, ...joint.gradients], block)
   const outputs = roots.slice(0, joint.outputs.length), gradients = roots.slice(joint.outputs.length)
   const inputs = [...block.parameters, ...indices], isInput = new Set(inputs)
 

@@ -2,8 +2,10 @@ import * as E from 'fp-ts/lib/Either.js'
 import { node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { numbers, offsetsOf, stridesOf } from '../numbers.ts'
 import { einsum as einsumRule, matmul as matmulRule, type Dim, type Einsum, type EinsumError, type MatMul, type MatMulError, type Ok, type Shape } from '../shape/index.ts'
-import { summed } from './sum.ts'
+import { iotaOp } from './parameter.ts'
+import { picked } from './pick.ts'
 import { transposed } from './reshape.ts'
+import { broadcasted, summed } from './sum.ts'
 import { count } from '../value.ts'
 
 /** One letter an axis: the letters of both operands and of the result. */
@@ -25,6 +27,7 @@ export const contractOp: Op<Contraction> = {
   shape: ([x, y], { a, b, out }) => {
     const dims = new Map<string, Dim>()
     for (const [letters, input] of [[a, x!], [b, y!]] as const) {
+      if (new Set(letters).size < letters.length) return E.left(`contract: ${letters} repeats a letter`)
       if (letters.length !== input.shape.length) return E.left(`contract: ${letters} has ${letters.length} letters for ${input.shape.length} dims`)
       for (const [axis, letter] of [...letters].entries()) {
         const dim = input.shape[axis]!, seen = dims.get(letter)
@@ -70,19 +73,29 @@ const onlyShared = (letters: string, x: Node, elsewhere: string): readonly [stri
   return alone.length === 0 ? [letters, x] : [[...letters].filter(letter => elsewhere.includes(letter)).join(''), summed(x, alone)]
 }
 
+/** The diagonal along every letter that an operand repeats: `ii` is `i`. */
+const diagonal = (letters: string, x: Node): readonly [string, Node] => {
+  const second = [...letters].findIndex((letter, axis) => letters.indexOf(letter) < axis)
+  if (second < 0) return [letters, x]
+  const first = letters.indexOf(letters[second]!), others = [...letters].flatMap((_, axis) => (axis === first || axis === second ? [] : [axis]))
+  const rows = [...others, first].map(axis => x.shape[axis]!), index = node(iotaOp, [], { dim: x.shape[first]!, dtype: 'i32' })
+  return diagonal([...others, first].map(axis => letters[axis]!).join(''), picked(transposed(x, [...others, first, second]), broadcasted(index, rows)))
+}
+
 /** Einstein summation over any number of operands. @example einsum('bsi,io->bso', x, w) */
 export const einsum = <const Q extends string, const T extends readonly Node[]>(
   equation: Q, ...operands: T & EinsumError<Q, { readonly [K in keyof T]: T[K]['shape'] }>
 ): Tensor<Ok<Einsum<Q, { readonly [K in keyof T]: T[K]['shape'] }>>> => {
   const inputs: readonly Node[] = operands, checked = einsumRule(equation, inputs.map(x => x.shape))
   if (checked._tag === 'Left') throw new ShapeMismatch(checked.left)
-  const [terms, out] = equation.split('->') as [string, string], letters = terms.split(',')
-  const joined = inputs.slice(1).reduce<readonly [string, Node]>(([left, x], y, i) => {
-    const later = letters.slice(i + 2).join('') + out, right = letters[i + 1]!
+  const [terms, out] = equation.split('->') as [string, string]
+  const [[first, start], ...others] = terms.split(',').map((letters, i) => diagonal(letters, inputs[i]!)) as [readonly [string, Node], ...(readonly [string, Node])[]]
+  const joined = others.reduce<readonly [string, Node]>(([left, x], [right, y], i) => {
+    const later = others.slice(i + 1).map(([letters]) => letters).join('') + out
     const [a, reducedX] = onlyShared(left, x, right + later), [b, reducedY] = onlyShared(right, y, left + later)
     const kept = [...new Set(a + b)].filter(letter => later.includes(letter)).join('')
     return [kept, contracted(reducedX, reducedY, { a, b, out: kept })]
-  }, [letters[0]!, inputs[0]!])
+  }, [first, start])
   const [kept, reduced] = onlyShared(joined[0], joined[1], out)
   return typed(transposed(reduced, [...out].map(letter => kept.indexOf(letter))))
 }

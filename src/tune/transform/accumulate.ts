@@ -3,9 +3,8 @@ import { combine, zerosLike } from './leafwise.ts'
 import type { Apply, Count, Fn, Transform } from './transform.ts'
 
 /** The state of {@link accumulate}: how many gradients were averaged since the last step, their mean, and the transform's own state. */
-export interface Accumulate<F extends Fn> extends Fn {
-  readonly out: { readonly count: Count; readonly mean: this['in']; readonly inner: Apply<F, this['in']> }
-}
+export interface AccumulateState<F extends Fn, G> { readonly count: Count; readonly mean: G; readonly inner: Apply<F, G> }
+export interface Accumulate<F extends Fn> extends Fn { readonly out: AccumulateState<F, this['in']> }
 
 /**
  * Steps once in `every` updates, on the mean of their gradients: k counts them, mean ← mean + (g − mean) / (k + 1); all other updates are 0.

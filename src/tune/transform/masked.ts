@@ -2,7 +2,7 @@ import { isTensor, mapTree, tensorsOf } from '../tree.ts'
 import type { Apply, Fn, Transform } from './transform.ts'
 
 /** Which leaves a transform sees: by their path, or by a tree of booleans, each of which speaks for everything below it. */
-export type Selection = { readonly by: 'path'; readonly where: (path: string) => boolean } | { readonly by: 'tree'; readonly tree: Chosen }
+export type Subtree = { readonly by: 'path'; readonly where: (path: string) => boolean } | { readonly by: 'tree'; readonly tree: Chosen }
 export type Chosen = boolean | readonly Chosen[] | { readonly [key: string]: Chosen }
 
 /** The selected part of a tree: exact for a tree of literal booleans, possibly missing leaves where only the run knows. */
@@ -14,14 +14,14 @@ type Sparse<G> = G extends { readonly shape: unknown } ? G | undefined : { reado
 
 export interface Masked<F extends Fn, M> extends Fn { readonly out: Apply<F, Selected<this['in'], M>> }
 
-/** Whether a selection holds a path; what it does not mention, it does not select. */
-const holds = (selection: Selection, path: string): boolean => {
-  if (selection.by === 'path') return selection.where(path)
+/** Whether a subtree holds a path; what it does not mention, it does not select. */
+const holds = (subtree: Subtree, path: string): boolean => {
+  if (subtree.by === 'path') return subtree.where(path)
   const under = (tree: Chosen | undefined, keys: readonly string[]): boolean => {
     if (typeof tree !== 'object') return tree ?? false
     return under(new Map(Object.entries(tree)).get(keys[0] ?? ''), keys.slice(1))
   }
-  return under(selection.tree, path === '' ? [] : path.split('.'))
+  return under(subtree.tree, path === '' ? [] : path.split('.'))
 }
 
 /**
@@ -29,9 +29,9 @@ const holds = (selection: Selection, path: string): boolean => {
  * `optax.masked`: to freeze them, chain with `masked(setToZero, …)` of the others.
  * @example chain(adamw({ lr: 1e-4 }), masked(scale(0.1), { by: 'tree', tree: { embed: true, layers: false } }))
  */
-export const masked = <F extends Fn, const M extends Selection>(transform: Transform<F>, selection: M): Transform<Masked<F, M>> => {
+export const masked = <F extends Fn, const M extends Subtree>(transform: Transform<F>, subtree: M): Transform<Masked<F, M>> => {
   // leaving leaves out of a tree is what the type Selected says
-  const select = <G>(tree: G): Selected<G, M> => mapTree(tree, isTensor, (leaf, path) => (holds(selection, path) ? leaf : undefined)) as Selected<G, M>
+  const select = <G>(tree: G): Selected<G, M> => mapTree(tree, isTensor, (leaf, path) => (holds(subtree, path) ? leaf : undefined)) as Selected<G, M>
   return {
     init: params => transform.init(select(params)),
     update: <G>(grad: G, state: Apply<Masked<F, M>, G>, params: G) => {

@@ -3,7 +3,8 @@ import { combine, zerosLike } from './leafwise.ts'
 import type { Fn, Transform } from './transform.ts'
 
 /** The state of {@link trace}: a running sum for each leaf of the focus. */
-export interface Trace extends Fn { readonly out: { readonly trace: this['in'] } }
+export interface TraceState<G> { readonly trace: G }
+export interface Trace extends Fn { readonly out: TraceState<this['in']> }
 
 /**
  * Momentum: m ← g + decay · m; the update is m, or with Nesterov's correction g + decay · m. Source: `optax.trace`; Polyak 1964, Sutskever et al. 2013.

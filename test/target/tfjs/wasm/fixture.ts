@@ -30,7 +30,8 @@ export const random = (seed: number): (() => number) => {
 }
 
 /** n float32 numbers in [low, high). */
-export const uniform = (next: () => number, n: number, low = -2, high = 2): Float32Array => Float32Array.from({ length: n }, () => low + (high - low) * next())
+export const uniform = (next: () => number, n: number, low = -2, high = 2): Float32Array =>
+  Float32Array.from({ length: n }, () => low + (high - low) * next())
 
 /** A region of the heap handed out from its start, for tests; every part is followed by a guard word. */
 export interface Arena {

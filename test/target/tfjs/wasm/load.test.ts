@@ -34,7 +34,8 @@ for (const threads of [1, 2]) {
       const next = random(5)
       const [a, b] = [uniform(next, M * K), uniform(next, K * N)]
       const region = arena(runtime)
-      const [x, y, z, t, s, h] = [region.put(a), region.put(b), region.reserve(M * N), region.reserve(M * K), region.reserve(M * K), region.reserve(M * K)]
+      const [x, y, z] = [region.put(a), region.put(b), region.reserve(M * N)]
+      const [t, s, h] = [region.reserve(M * K), region.reserve(M * K), region.reserve(M * K)]
       runtime.products.matmul(x, y, z, M, K, N)
       planPermute(runtime.kernels, [M, K], [1, 0])(x, t)
       runtime.kernels.softmax(x, s, M, K, 1)
@@ -82,8 +83,8 @@ for (const threads of [1, 2]) {
       low.dispose()
       runtime.heap.f32(live).fill(3)
       for (const bytes of [3.9e9, maximumHeapBytes, maximumHeapBytes - 2000, maximumHeapBytes + 4000, 1e13]) {
-        assert.throws(() => allocate(bytes),
-          { message: /^out of memory: \d+ MB more are needed while 1 MB of tensors are held, and the wasm heap holds at most 4295 MB$/ }, String(bytes))
+        const message = /^out of memory: \d+ MB more are needed while 1 MB of tensors are held, and the wasm heap holds at most 4295 MB$/
+        assert.throws(() => allocate(bytes), { message }, String(bytes))
       }
       assert.equal(runtime.core.engine().memory().numDataBuffers, 1)
       allocate(1e9).dispose()
@@ -119,7 +120,8 @@ describe('loading', () => {
   it('falls back to one thread where threads do not start', async () => {
     const files = nodeFiles()
     const runtime = await createWasmBackend({ threads: 2 }, {
-      ...files, start: (threaded, settings) => threaded ? Promise.reject(new Error('no workers here')) : files.start(threaded, settings)
+      ...files,
+      start: (threaded, settings) => threaded ? Promise.reject(new Error('no workers here')) : files.start(threaded, settings)
     })
     assert.ok(E.isRight(runtime))
     assert.equal(runtime.right.threads, 1)

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { packedBytes, scratchBytes, type WasmRuntime } from '../../../../src/target/tfjs/wasm/index.ts'
 import { arena, random, uniform, withRuntime, type Arena } from './fixture.ts'
 
 const product = (a: Float32Array, b: Float32Array, M: number, K: number, N: number): Float64Array => {
   const out = new Float64Array(M * N)
-  for (let m = 0; m < M; m++) for (let k = 0; k < K; k++) for (let n = 0; n < N; n++) out[m * N + n] = (out[m * N + n] ?? 0) + (a[m * K + k] ?? 0) * (b[k * N + n] ?? 0)
+  for (let m = 0; m < M; m++) {
+    for (let k = 0; k < K; k++) {
+      for (let n = 0; n < N; n++) out[m * N + n] = (out[m * N + n] ?? 0) + (a[m * K + k] ?? 0) * (b[k * N + n] ?? 0)
+    }
+  }
   return out
 }
 
@@ -17,7 +21,9 @@ const near = (got: Float32Array, want: Float64Array): boolean => got.every((x, i
 const length = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 70 }))
 const sizes = fc.tuple(length, length, length, fc.integer({ min: 1, max: 3 }), fc.integer())
 
-const agrees = (runtime: WasmRuntime, region: Arena, mutant: boolean) => ([M, K, N, batch, seed]: [number, number, number, number, number]): boolean => {
+type Sizes = [M: number, K: number, N: number, batch: number, seed: number]
+
+const agrees = (runtime: WasmRuntime, region: Arena, mutant: boolean) => ([M, K, N, batch, seed]: Sizes): boolean => {
   region.reset()
   const next = random(seed)
   const [a, b] = [uniform(next, batch * M * K), uniform(next, batch * K * N)]
@@ -25,7 +31,8 @@ const agrees = (runtime: WasmRuntime, region: Arena, mutant: boolean) => ([M, K,
   runtime.products.batchMatmul(left, right, out, batch, M, K, N)
   return region.intact() && Array.from({ length: batch }, (_, i) => i).every(i => {
     const other = mutant ? 0 : i
-    return near(region.read(out + 4 * i * M * N, M * N), product(a.slice(i * M * K, (i + 1) * M * K), b.slice(other * K * N, (other + 1) * K * N), M, K, N))
+    const want = product(a.slice(i * M * K, (i + 1) * M * K), b.slice(other * K * N, (other + 1) * K * N), M, K, N)
+    return near(region.read(out + 4 * i * M * N, M * N), want)
   })
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { planBinary, planPermute, type WasmRuntime } from '../../../../src/target/tfjs/wasm/index.ts'
 import { arena, load, random, uniform, type Arena } from './fixture.ts'
 
@@ -8,7 +8,8 @@ const count = (sizes: readonly number[]): number => sizes.reduce((n, size) => n 
 
 /** The coordinates of element i of an array of these sizes. */
 const coordinates = (sizes: readonly number[], i: number): number[] =>
-  sizes.reduceRight<{ rest: number; found: number[] }>(({ rest, found }, size) => ({ rest: Math.floor(rest / size), found: [rest % size, ...found] }), { rest: i, found: [] }).found
+  sizes.reduceRight<{ rest: number; found: number[] }>(
+    ({ rest, found }, size) => ({ rest: Math.floor(rest / size), found: [rest % size, ...found] }), { rest: i, found: [] }).found
 
 const position = (sizes: readonly number[], at: readonly number[]): number => sizes.reduce((n, size, i) => n * size + (at[i] ?? 0), 0)
 

@@ -110,7 +110,8 @@ export const subjects: { readonly [K in Exclude<keyof Kernels, 'permuteTranspose
   scatterAddRows: (a, b, c, next) => ({
     inputs: [uniform(next, b * c), uniform(next, a * c), indices(next, a, b)], outputs: [], inPlace: [0],
     call: (k, [y = 0, x = 0, index = 0]) => k.scatterAddRows(x, index, y, a, c),
-    want: ([y, x, index]) => [range(b).flatMap(r => range(c).map(j => at(y, r * c + j) + sum(range(a).filter(i => at(index, i) === r).map(i => at(x, i * c + j)))))]
+    want: ([y, x, index]) => [range(b).flatMap(r => range(c).map(j =>
+      at(y, r * c + j) + sum(range(a).filter(i => at(index, i) === r).map(i => at(x, i * c + j)))))]
   }),
   takeColumns: (a, b, c, next) => ({
     inputs: [uniform(next, b * c), indices(next, a, c)], outputs: [b * a],
@@ -128,7 +129,8 @@ export const subjects: { readonly [K in Exclude<keyof Kernels, 'permuteTranspose
   scatterAddColumns: (a, b, c, next) => ({
     inputs: [uniform(next, b * c), uniform(next, b * a), indices(next, a, c)], outputs: [], inPlace: [0],
     call: (k, [y = 0, x = 0, index = 0]) => k.scatterAddColumns(x, index, y, b, c, a),
-    want: ([y, x, index]) => [range(b).flatMap(r => range(c).map(j => at(y, r * c + j) + sum(range(a).filter(i => at(index, i) === j).map(i => at(x, r * a + i)))))]
+    want: ([y, x, index]) => [range(b).flatMap(r => range(c).map(j =>
+      at(y, r * c + j) + sum(range(a).filter(i => at(index, i) === j).map(i => at(x, r * a + i)))))]
   }),
   softmax: (a, b, _c, next) => ({
     inputs: [uniform(next, a * b, -9, 9)], outputs: [a * b],
@@ -168,11 +170,13 @@ export const subjects: { readonly [K in Exclude<keyof Kernels, 'permuteTranspose
     }
   }),
   rmsNormBackward: (a, b, c, next) => ({
-    inputs: [uniform(next, a * b), uniform(next, a * b), uniform(next, a * b), uniform(next, b), uniform(next, a, 0.3, 1)], outputs: [], inPlace: [0],
+    inputs: [uniform(next, a * b), uniform(next, a * b), uniform(next, a * b), uniform(next, b), uniform(next, a, 0.3, 1)],
+    outputs: [], inPlace: [0],
     call: (k, [dx = 0, dy = 0, x = 0, g = 0, rstd = 0]) => k.rmsNormBackward(dy, x, g, rstd, dx, a, b, c % 2),
     want: ([dx, dy, x, g, rstd]) => [range(a).flatMap(r => {
       const dot = sum(range(b).map(j => at(g, j) * at(dy, r * b + j) * at(x, r * b + j)))
-      return range(b).map(j => (c % 2) * at(dx, r * b + j) + at(rstd, r) * at(g, j) * at(dy, r * b + j) - at(x, r * b + j) * at(rstd, r) ** 3 * dot / b)
+      const before = (j: number): number => c % 2 * at(dx, r * b + j)
+      return range(b).map(j => before(j) + at(rstd, r) * at(g, j) * at(dy, r * b + j) - at(x, r * b + j) * at(rstd, r) ** 3 * dot / b)
     })]
   }),
   rmsNormWeightBackward: (a, b, _c, next) => ({
@@ -322,7 +326,8 @@ export const subjects: { readonly [K in Exclude<keyof Kernels, 'permuteTranspose
     want: ([p, m, v, g]) => {
       const mean = range(b).map(i => 0.9 * at(m, i) + 0.1 * 0.5 * at(g, i))
       const square = range(b).map(i => 0.999 * at(v, i) + 0.001 * (0.5 * at(g, i)) ** 2)
-      return [range(b).map(i => at(p, i) - 0.1 * (at(mean, i) / (1 - 0.9 ** 3) / (Math.sqrt(at(square, i) / (1 - 0.999 ** 3)) + 1e-8) + 0.01 * at(p, i))), mean, square]
+      const update = (i: number): number => at(mean, i) / (1 - 0.9 ** 3) / (Math.sqrt(at(square, i) / (1 - 0.999 ** 3)) + 1e-8)
+      return [range(b).map(i => at(p, i) - 0.1 * (update(i) + 0.01 * at(p, i))), mean, square]
     }
   }),
   matrixVector: (_a, b, c, next) => ({

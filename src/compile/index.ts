@@ -1,0 +1,10 @@
+/** From a pure step to lists of things to do: rewriting, preparing, planning, certifying. */
+export { callsOf } from './blocks.ts'
+export { footprintOf, type Footprint } from './certificate.ts'
+export { faultsOf } from './check.ts'
+export { bytesOf, type Instruction, type Plan, type Slot } from './plan.ts'
+export { type Prepared } from './prepare.ts'
+export { type CompilerOptions, type Program } from './program.ts'
+export { programsOf, type Programs, type Size, type Trained } from './programs.ts'
+export * from './rewrite/index.ts'
+export { type StateOf, type Step } from './step.ts'

@@ -1,0 +1,115 @@
+import { blockOf, bytesPerElement, count, is, putOp, reshapeOp, resultOp, takeOp, topological, type Block, type Dim, type DType, type Node } from '../tensor/index.ts'
+
+/** A buffer's handle: two handles may share one buffer, as the result of a reshape does with its input. */
+export interface Slot { readonly sizes: readonly number[]; readonly dtype: DType }
+
+/**
+ * One thing to do. `run` makes a new buffer; `alias` is a second handle on one; `update` writes into the buffer of its first
+ * input, which nobody reads again; `call` runs another plan; `free` gives a handle back.
+ */
+export type Instruction =
+  | { readonly kind: 'run' | 'update'; readonly node: Node; readonly inputs: readonly number[]; readonly output: number }
+  | { readonly kind: 'alias'; readonly input: number; readonly output: number }
+  | { readonly kind: 'call'; readonly name: string; readonly plan: Plan; readonly inputs: readonly number[]; readonly outputs: readonly number[] }
+  | { readonly kind: 'free'; readonly slot: number }
+
+/** A program as a list: every buffer's birth and death is in it. Inputs belong to the caller unless they are donated. */
+export interface Plan {
+  readonly slots: readonly Slot[]
+  readonly inputs: readonly number[]
+  readonly donated: readonly number[]
+  readonly outputs: readonly number[]
+  readonly instructions: readonly Instruction[]
+}
+
+export const bytesOf = ({ sizes, dtype }: Slot): number => count(sizes) * bytesPerElement[dtype]
+
+interface Request {
+  readonly inputs: readonly Node[]
+  readonly outputs: readonly Node[]
+  readonly size: (dim: Dim) => number
+  /** Inputs that the program may free or write into: what a step replaces. */
+  readonly donated?: ReadonlySet<Node>
+}
+
+/** Orders a program, and says when every buffer is born and dies. Blocks are planned once each. */
+export const planOf = ({ inputs, outputs, size, donated = new Set() }: Request, blocks: Map<Block, Plan> = new Map()): Plan => {
+  const slots: Slot[] = [], slotOf = new Map<Node, number>(), body: Instruction[] = []
+  const fresh = (n: Node): number => slots.push({ sizes: n.shape.map(size), dtype: n.dtype }) - 1
+  for (const input of inputs) slotOf.set(input, fresh(input))
+  const order = schedule(outputs), results = resultsByCall(order)
+  for (const n of order) {
+    if (slotOf.has(n) || n.op === resultOp) continue
+    const read = n.inputs.map(input => slotOf.get(input)!), block = blockOf(n)
+    if (read.includes(undefined as never)) throw new Error(`${n.op.name} reads a placeholder that is no input of the program`)
+    if (block) {
+      const plan = blocks.get(block) ?? planOf({ inputs: block.parameters, outputs: block.outputs, size }, blocks)
+      blocks.set(block, plan)
+      const made = block.outputs.map(fresh)
+      for (const result of results.get(n) ?? []) slotOf.set(result, made[(result.attributes as { readonly index: number }).index]!)
+      body.push({ kind: 'call', name: block.name, plan, inputs: read, outputs: made })
+    } else {
+      if (n.op.name === 'parameter') throw new Error('the program reads a placeholder that is none of its inputs')
+      const output = fresh(n)
+      slotOf.set(n, output)
+      body.push(is(n, reshapeOp) ? { kind: 'alias', input: read[0]!, output } : { kind: 'run', node: n, inputs: read, output })
+    }
+  }
+  // every output is a handle of its own, so that the caller can free each
+  const taken = new Set(inputs.map(input => slotOf.get(input)!)), finals = outputs.map(output => {
+    const slot = slotOf.get(output)!
+    if (!taken.has(slot)) { taken.add(slot); return slot }
+    const alias = fresh(output)
+    body.push({ kind: 'alias', input: slot, output: alias })
+    return alias
+  })
+  const given = inputs.map(input => slotOf.get(input)!)
+  return withDeaths({ slots, inputs: given, donated: inputs.filter(input => donated.has(input)).map(input => slotOf.get(input)!), outputs: finals, instructions: body })
+}
+
+const resultsByCall = (order: readonly Node[]): ReadonlyMap<Node, readonly Node[]> => {
+  const results = new Map<Node, Node[]>()
+  for (const n of order) if (n.op === resultOp) results.set(n.inputs[0]!, [...(results.get(n.inputs[0]!) ?? []), n])
+  return results
+}
+
+/** Inputs before users, depth first in the order of the outputs; a `take` runs as soon as it can, so that what it takes from can die. */
+const schedule = (outputs: readonly Node[]): readonly Node[] => {
+  const order = topological(outputs), takes = new Map<Node, Node[]>()
+  for (const n of order) if (is(n, takeOp)) takes.set(n.inputs[0]!, [...(takes.get(n.inputs[0]!) ?? []), n])
+  const done = new Set<Node>(), result: Node[] = []
+  const emit = (n: Node): void => {
+    if (done.has(n)) return
+    done.add(n)
+    result.push(n)
+    for (const take of takes.get(n) ?? []) if (take.inputs.every(input => done.has(input) || input.inputs.length === 0)) { take.inputs.forEach(emit); emit(take) }
+  }
+  order.forEach(emit)
+  return result
+}
+
+const reads = (instruction: Instruction): readonly number[] =>
+  instruction.kind === 'free' ? [] : instruction.kind === 'alias' ? [instruction.input] : instruction.inputs
+const makes = (instruction: Instruction): readonly number[] =>
+  instruction.kind === 'free' ? [] : instruction.kind === 'call' ? instruction.outputs : [instruction.output]
+
+/** Adds a `free` after the last use of every handle that is the program's own; a `put` into a dying buffer becomes an update. */
+const withDeaths = (plan: Plan): Plan => {
+  const lastUse = new Map<number, number>()
+  plan.instructions.forEach((instruction, i) => [...reads(instruction), ...makes(instruction)].forEach(slot => lastUse.set(slot, i)))
+  const owned = new Set(plan.slots.keys())
+  plan.inputs.filter(slot => !plan.donated.includes(slot)).forEach(slot => owned.delete(slot))
+  const kept = new Set(plan.outputs), mortal = (slot: number): boolean => owned.has(slot) && !kept.has(slot)
+  const aliased = new Set(plan.instructions.flatMap(i => (i.kind === 'alias' ? [i.input, i.output] : [])))
+  const unread = plan.donated.filter(slot => !lastUse.has(slot) && mortal(slot)).map((slot): Instruction => ({ kind: 'free', slot }))
+  const instructions = plan.instructions.flatMap((instruction, i): readonly Instruction[] => {
+    const dying = [...new Set([...reads(instruction), ...makes(instruction)])].filter(slot => mortal(slot) && lastUse.get(slot) === i)
+    const target = instruction.kind === 'run' && is(instruction.node, putOp) ? instruction.inputs[0]! : -1
+    const inPlace = instruction.kind === 'run' && dying.includes(target) && !aliased.has(target)
+    return [
+      inPlace ? { ...instruction, kind: 'update' as const } : instruction,
+      ...dying.filter(slot => !(inPlace && slot === target)).map((slot): Instruction => ({ kind: 'free', slot })),
+    ]
+  })
+  return { ...plan, instructions: [...unread, ...instructions] }
+}

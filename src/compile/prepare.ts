@@ -1,0 +1,68 @@
+import { blockOf, call, inlined, is, parameter, parameterOp, rebuild, resultOp, substitute, topological, type Block, type Node } from '../tensor/index.ts'
+import { staticParameters } from './blocks.ts'
+
+/**
+ * Binding time. What depends only on leaves that do not change while a program runs (weights in another layout, rotary
+ * tables, constants) is computed once, before the run: lifted out of blocks, and out of the program.
+ */
+
+/** A value computed once: the placeholder that programs read, and what it stands for. */
+export interface Prepared { readonly placeholder: Node; readonly expression: Node }
+/** Prepared values by their structure, shared by all the programs of a session. */
+export type Preparations = Map<string, Prepared>
+
+/** Which nodes follow from static leaves and constants alone. */
+export const staticNodes = (roots: readonly Node[], isStaticLeaf: (n: Node) => boolean): ReadonlySet<Node> => {
+  const found = new Set<Node>()
+  for (const n of topological(roots)) {
+    const leaf = is(n, parameterOp)
+    if (leaf ? isStaticLeaf(n) : blockOf(n) === undefined && n.op !== resultOp && n.inputs.every(input => found.has(input))) found.add(n)
+  }
+  return found
+}
+
+/** The outermost static nodes that something else reads: what is worth preparing. A leaf itself is not. */
+const frontier = (roots: readonly Node[], known: ReadonlySet<Node>): readonly Node[] => {
+  const found = new Set<Node>()
+  const read = (n: Node): void => { if (known.has(n) && !is(n, parameterOp)) found.add(n) }
+  roots.forEach(read)
+  for (const n of topological(roots)) if (!known.has(n)) n.inputs.forEach(read)
+  return [...found]
+}
+
+/** Blocks with their static parts made arguments: what a layer computes from its weights alone is computed outside it. */
+export const liftStatic = (roots: readonly Node[], isStaticLeaf: (n: Node) => boolean): readonly Node[] => {
+  const outer = staticNodes(roots, isStaticLeaf), flags = staticParameters(roots, n => outer.has(n))
+  const lifted = new Map<Block, ReturnType<typeof liftBlock>>()
+  for (const [block, isStatic] of flags) lifted.set(block, liftBlock(block, isStatic))
+  const callOf = new Map<Node, readonly Node[]>()
+  return roots.map(rebuild(roots, rebuilt => {
+    const block = blockOf(rebuilt)
+    if (block) {
+      const { block: next, kept, expressions } = lifted.get(block)!
+      const outside = inlined({ ...block, outputs: expressions }, rebuilt.inputs)
+      callOf.set(rebuilt, call(next, [...kept.map(i => rebuilt.inputs[i]!), ...outside]))
+    }
+    return is(rebuilt, resultOp) ? callOf.get(rebuilt.inputs[0]!)![rebuilt.attributes.index]! : rebuilt
+  }))
+}
+
+const liftBlock = (block: Block, isStatic: readonly boolean[]) => {
+  const inner = { ...block, outputs: liftStatic(block.outputs, n => isStatic[block.parameters.indexOf(n)] === true) }
+  const known = staticNodes(inner.outputs, n => isStatic[block.parameters.indexOf(n)] === true)
+  const expressions = frontier(inner.outputs, known), placeholders = expressions.map(n => parameter(n.shape, n.dtype))
+  const outputs = substitute(inner.outputs, new Map(expressions.map((n, i) => [n, placeholders[i]!])))
+  const read = new Set(topological(outputs)), kept = block.parameters.flatMap((p, i) => (read.has(p) ? [i] : []))
+  return { block: { name: block.name, parameters: [...kept.map(i => block.parameters[i]!), ...placeholders], outputs }, kept, expressions }
+}
+
+/** The program with placeholders for its static parts; what they stand for is added to the preparations. */
+export const prepare = (roots: readonly Node[], isStaticLeaf: (n: Node) => boolean, keyOf: (n: Node) => string, preparations: Preparations): readonly Node[] => {
+  const inner = liftStatic(roots, isStaticLeaf), known = staticNodes(inner, isStaticLeaf)
+  const replacements = frontier(inner, known).map((n): readonly [Node, Node] => {
+    const key = keyOf(n), prepared = preparations.get(key) ?? { placeholder: parameter(n.shape, n.dtype), expression: n }
+    preparations.set(key, prepared)
+    return [n, prepared.placeholder]
+  })
+  return substitute(inner, new Map(replacements))
+}

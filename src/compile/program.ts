@@ -1,0 +1,94 @@
+import {
+  bytesPerElement, count, gradients, is, parameterOp, putOp, replacedAt, shared, substitute, topological, transposed, transposeOp,
+  type Block, type Dim, type Node, type Partition, type Wanted,
+} from '../tensor/index.ts'
+import { mapBlocks, staticParameters } from './blocks.ts'
+import { planOf, type Plan } from './plan.ts'
+import { prepare, staticNodes, type Preparations } from './prepare.ts'
+import { laidOut, layoutRules, movementRules, rewrite, simplifications, stopGradientValue, takeRules, type Rule } from './rewrite/index.ts'
+
+/** What a target asks of the compiler. */
+export interface CompilerOptions {
+  /** Lay products out for matrix kernels: explicit transposes, weights on the left. */
+  readonly layOut: boolean
+  /** What a backward pass computes again: see `Partition`. */
+  readonly recompute?: Partition['recompute']
+  /** Rules that are switched off, by name: to measure what each is worth. */
+  readonly without?: readonly string[]
+}
+
+/** What a session shares between its programs. */
+export interface Compiler extends CompilerOptions {
+  readonly size: (dim: Dim) => number
+  /** Leaves that do not change while a program runs. */
+  readonly isStaticLeaf: (n: Node) => boolean
+  readonly keyOf: (n: Node) => string
+  readonly preparations: Preparations
+}
+
+/** A program in its last form: what it reads, what it returns, and the list of things to do. */
+export interface Program { readonly inputs: readonly Node[]; readonly outputs: readonly Node[]; readonly plan: Plan }
+
+/** What is asked of a program beside its outputs: gradients, and which inputs it may use up. */
+export interface Goal { readonly wanted?: readonly Wanted[]; readonly cotangents?: readonly Node[]; readonly donated?: ReadonlySet<Node> }
+
+/** trace → rewrite → differentiate → rewrite → lay out → prepare → plan. */
+export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { wanted = [], cotangents = [], donated = new Set() }: Goal = {}): Program => {
+  const { size, isStaticLeaf } = compiler
+  const enabled = (rules: readonly Rule[]): readonly Rule[] => rules.filter(rule => !compiler.without?.includes(rule.name))
+  const general = enabled([...simplifications, ...layoutRules, ...takeRules]), late = enabled([stopGradientValue, ...general])
+  const movement = enabled([...simplifications, ...movementRules])
+  const nothing = (): boolean => false
+  const finish = (roots: readonly Node[], isStatic: (n: Node) => boolean): readonly Node[] => {
+    const simple = shared(rewrite(shared(roots), late, { size, isStatic }))
+    return compiler.layOut ? shared(rewrite(rewrite(simple, [laidOut], { size, isStatic }), movement, { size, isStatic })) : simple
+  }
+  const simplified = mapBlocks(rewrite(shared(outputs), general, { size, isStatic: nothing }), block =>
+    ({ ...block, outputs: shared(rewrite(block.outputs, general, { size, isStatic: nothing })) }))
+
+  // which parameters of a block are weights decides how its products are laid out
+  const known = staticNodes(simplified, isStaticLeaf), flags = staticParameters(simplified, n => known.has(n))
+  const finished = new Map<Block, Block>()
+  const finishBlock = (block: Block): Block => {
+    const isStatic = flags.get(block) ?? []
+    const next = finished.get(block) ?? { ...block, outputs: finish(block.outputs, n => isStatic[block.parameters.indexOf(n)] === true) }
+    finished.set(block, next)
+    return next
+  }
+  const { outputs: forward, gradients: wantedGradients } = wanted.length === 0 ? { outputs: simplified, gradients: [] } : gradients(simplified, cotangents, wanted, {
+    optimise: (roots, block) => finish(roots, n => flags.get(block)?.[block.parameters.indexOf(n)] === true),
+    bytes: n => count(n.shape.map(size)) * bytesPerElement[n.dtype],
+    ...(compiler.recompute ? { recompute: compiler.recompute } : {}),
+  })
+  // a block that was differentiated has been finished with its gradients; the others are finished here
+  const roots = finish([...forward, ...wantedGradients], isStaticLeaf)
+  const complete = mapBlocks(roots, block => (flags.has(block) ? finishBlock(block) : block))
+  return planned(shared(prepare(complete, isStaticLeaf, compiler.keyOf, compiler.preparations)), size, donated)
+}
+
+/** Plans a program whose inputs are the placeholders it reads. */
+export const planned = (outputs: readonly Node[], size: (dim: Dim) => number, donated: ReadonlySet<Node> = new Set()): Program => {
+  const read = topological(outputs).filter(n => is(n, parameterOp)), inputs = [...new Set([...read, ...donated])]
+  return { inputs, outputs, plan: planOf({ inputs, outputs, size, donated }) }
+}
+
+/** transpose(put(x, i, v)) = put(transpose(x), i, transpose(v)): how a weight's other layout follows an update without being made again. */
+export const transposePut: Rule = {
+  name: 'transpose-put',
+  apply: n => {
+    const [x] = n.inputs
+    if (!is(n, transposeOp) || !is(x!, putOp)) return undefined
+    const { permutation } = n.attributes, [target, index, values] = x.inputs as [Node, Node, Node]
+    return replacedAt(transposed(target, permutation), index, transposed(values, permutation), permutation.indexOf(x.attributes.axis))
+  },
+}
+
+/** What a prepared value becomes when leaves change: in terms of the prepared values themselves, where that is possible. */
+export const refreshed = (expression: Node, changes: ReadonlyMap<Node, Node>, compiler: Compiler): Node => {
+  const [moved] = rewrite(substitute([expression], changes), [transposePut], { size: compiler.size, isStatic: () => false })
+  const held = topological([moved!]).flatMap((n): readonly (readonly [Node, Node])[] => {
+    const prepared = is(n, parameterOp) ? undefined : compiler.preparations.get(compiler.keyOf(n))
+    return prepared ? [[n, prepared.placeholder]] : []
+  })
+  return substitute([moved!], new Map(held))[0]!
+}

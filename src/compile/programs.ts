@@ -1,0 +1,112 @@
+import { expressionKeys, f32, node, over, parameter, plus, scalar, sqrtOp, summed, times, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
+import { isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Lens } from '../tune/index.ts'
+import { compileProgram, planned, refreshed, type CompilerOptions, type Program } from './program.ts'
+import type { Prepared, Preparations } from './prepare.ts'
+import type { Step } from './step.ts'
+
+/** A trained leaf of the parameter tree: where it stands, what of it is trained. */
+export interface Trained { readonly path: string; readonly leaf: Node; readonly lens: Lens; readonly part: Node }
+
+/** Every program of a step, made when it is asked for. Programs are pure; who runs them owns the buffers. */
+export interface Programs {
+  /** Leaves of the parameter tree. */
+  readonly params: readonly (readonly [path: string, leaf: Node])[]
+  readonly trained: readonly Trained[]
+  /** Leaves of the optimizer's state. */
+  readonly state: readonly (readonly [path: string, leaf: Node])[]
+  readonly batch: readonly (readonly [path: string, leaf: Node])[]
+  /** Sums of gradients, in the order of `trained`, and the number they are divided by. */
+  readonly gradient: readonly Node[]
+  readonly count: Node
+  /** () => the first state */
+  readonly initial: (size: Size) => Program
+  /** (params, batch) => (loss sum, count, ...gradient sums) */
+  readonly gradients: (size: Size) => Program
+  /** (params, batch) => (loss sum, count) */
+  readonly evaluate: (size: Size) => Program
+  /** (params, batch) => logits */
+  readonly logits: (size: Size) => Program
+  /** (gradient sums, more gradient sums) => their sums */
+  readonly accumulate: (size: Size) => Program & { readonly more: readonly Node[] }
+  /** (gradient sums, count) => the norm of the gradient */
+  readonly norm: (size: Size) => Program
+  /** (gradient sums, count, state, params) => (...new parts, ...new state). Gradients and state are donated. */
+  readonly update: (size: Size) => Program
+  /** (new parts, params, prepared) => (...params, ...prepared), written in place where a mask allows. All are donated. */
+  readonly commit: (size: Size) => Program & { readonly replaced: readonly Node[] }
+  /** params => the trained parts */
+  readonly focus: (size: Size) => Program
+  readonly decode: ((size: Size) => Program & { readonly cache: readonly Node[]; readonly tokens: Node; readonly position: Node }) | undefined
+  /** What is computed once from the weights, for all programs made so far. */
+  readonly prepared: () => readonly Prepared[]
+  readonly prepare: (prepared: Prepared, size: Size) => Program
+}
+export type Size = (dim: Dim) => number
+
+/** Builds the programs of a step. Nothing here knows what runs them. */
+export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, update }: Step<P, Q, M, S, B, L>, options: CompilerOptions): Programs => {
+  const { model, weight } = tuned, params = tensorsOf(tuned.params), batch = tensorsOf(model.batch)
+  const trained = maskedLeaves(tuned.params, tuned.mask).flatMap(({ path, leaf, mask }): readonly Trained[] => {
+    const lens = lensOf(mask)
+    return lens ? [{ path, leaf, lens, part: parameterLike(lens.get(leaf)) }] : []
+  })
+  // the state is declared with placeholders of the shapes that its symbolic zeros have
+  const initial = tensorsOf(state), stateLeaves = initial.map(([path, leaf]): readonly [string, Node] => [path, parameterLike(leaf)])
+  const gradient = trained.map(({ part }) => parameterLike(part)), count = f32()
+  const preparations: Preparations = new Map(), keyOf = expressionKeys(), leaves = new Set(params.map(([, leaf]) => leaf))
+  const compiler = (size: Size) => ({ ...options, size, isStaticLeaf: (n: Node) => leaves.has(n), keyOf, preparations })
+  const loss = () => model.loss(model.logits(weight(tuned.params), model.batch), model.batch)
+  const means = gradient.map(g => over(g, count))
+  /** A tree of the structure of the focus from its leaves in order; what `update` of a transform works on. */
+  const focusTree = (parts: readonly Node[]) => {
+    const at = new Map(trained.map(({ path }, i) => [path, parts[i]]))
+    return mapTree(tuned.params, isTensor, (_, path) => at.get(path)) as never
+  }
+  const donating = (outputs: readonly Node[], size: Size, donated: readonly Node[]): Program => planned(outputs, size, new Set(donated))
+  /** For programs that replace the leaves: only constants are prepared. */
+  const changing = (size: Size) => ({ ...compiler(size), isStaticLeaf: () => false, layOut: false })
+
+  return {
+    params, trained, state: stateLeaves, batch, gradient, count,
+    initial: size => planned(initial.map(([, leaf]) => leaf), size),
+    gradients: size => {
+      const { sum, count: scored } = loss()
+      return compileProgram([sum, scored], compiler(size), { wanted: trained.map(({ leaf, lens }) => lens.wanted(leaf)), cotangents: [scalar(1)] })
+    },
+    evaluate: size => { const { sum, count: scored } = loss(); return compileProgram([sum, scored], compiler(size)) },
+    logits: size => compileProgram([model.logits(weight(tuned.params), model.batch)], compiler(size)),
+    accumulate: size => {
+      const more = gradient.map(parameterLike)
+      return { ...donating(gradient.map((g, i) => plus(g, more[i]!)), size, [...gradient, ...more]), more }
+    },
+    norm: size => planned([normOf(means)], size),
+    update: size => {
+      const parts = trained.map(({ lens, leaf }) => lens.get(leaf))
+      const [updates, next] = update(focusTree(means), unflatten(state, stateLeaves.map(([, leaf]) => leaf)) as S, focusTree(parts))
+      const changed = tensorsOf(updates).map(([, u], i) => plus(parts[i]!, u))
+      const donated = new Set([...gradient, ...stateLeaves.map(([, leaf]) => leaf)])
+      return compileProgram([...changed, ...tensorsOf(next).map(([, leaf]) => leaf)], changing(size), { donated })
+    },
+    commit: size => {
+      const changes = new Map(trained.map(({ leaf, lens, part }) => [leaf, lens.put(leaf, part)]))
+      const stale = [...preparations.values()].filter(({ expression }) => dependsOn(expression, changes))
+      const replaced = [...changes.keys(), ...stale.map(({ placeholder }) => placeholder)]
+      const outputs = [...changes.values(), ...stale.map(({ expression }) => refreshed(expression, changes, compiler(size)))]
+      return { ...donating(outputs, size, [...replaced, ...trained.map(({ part }) => part)]), replaced }
+    },
+    focus: size => planned(trained.map(({ lens, leaf }) => lens.get(leaf)), size),
+    decode: model.decode && (size => {
+      const { cache, batch: { input_ids: tokens, position }, step } = model.decode!
+      const past = tensorsOf(cache).map(([, leaf]) => leaf), next = step(weight(tuned.params))
+      const program = compileProgram([next.logits, ...tensorsOf(next.cache).map(([, leaf]) => leaf)], compiler(size), { donated: new Set(past) })
+      return { ...program, cache: past, tokens, position }
+    }),
+    prepared: () => [...preparations.values()],
+    prepare: ({ expression }, size) => planned([expression], size),
+  }
+}
+
+const dependsOn = (expression: Node, changes: ReadonlyMap<Node, Node>): boolean => topological([expression]).some(n => changes.has(n))
+const parameterLike = ({ shape, dtype }: Node): Node => parameter(shape, dtype)
+const squares = (x: Node): Node => summed(times(x, x), x.shape.map((_, axis) => axis))
+const normOf = (parts: readonly Node[]): Node => node(sqrtOp, [parts.map(squares).reduce(plus, scalar(0))], {})

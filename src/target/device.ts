@@ -1,0 +1,28 @@
+import type { Plan } from '../compile/index.ts'
+import type { DType, Shape, Value } from '../tensor/index.ts'
+
+/** A value's data without the names of its dims. */
+export interface Buffer { readonly sizes: readonly number[]; readonly dtype: DType; readonly data: Value<Shape, DType>['data'] }
+
+/** What a target is to a session: it holds buffers behind handles and runs plans. Everything else is the session's. */
+export interface Device<H> {
+  /** The target's name with what distinguishes it, as `tfjs wasm, 2 threads`. */
+  readonly name: string
+  /** Compiler options that suit the target. */
+  readonly layOut: boolean
+  /** The most bytes that a session may hold, where there is such a limit. */
+  readonly limit: number | undefined
+  readonly upload: (buffer: Buffer) => H
+  readonly download: (handle: H) => Promise<Buffer>
+  readonly free: (handle: H) => void
+  /** Runs a plan on handles; donated inputs are used up. What fails leaves no buffer of its own behind. */
+  readonly run: (plan: Plan, inputs: readonly H[], size: (dim: string | number) => number) => readonly H[]
+  /** Bytes held now, as the target's runtime counts them. */
+  readonly bytes: () => number
+  readonly dispose: () => Promise<void>
+}
+
+/** An error that a user can act on: one clear sentence. */
+export class SessionError extends Error {
+  override readonly name = 'SessionError'
+}

@@ -1,0 +1,56 @@
+import type { Plan } from '../../compile/index.ts'
+import { bytesPerElement, type Dim, type Numbers } from '../../tensor/index.ts'
+import { SessionError, type Buffer, type Device } from '../device.ts'
+
+/** `bytes` is 0 for a second handle on a buffer. */
+interface Held { readonly numbers: Numbers; readonly dtype: Buffer['dtype']; readonly bytes: number }
+
+const toNumbers = ({ sizes, dtype, data }: Buffer): Numbers => {
+  if (dtype === 'bf16' || dtype === 'f16') throw new SessionError(`the reference target takes float32, not ${dtype}: convert the values first`)
+  return { sizes, data: Float64Array.from(data as ArrayLike<number>) }
+}
+
+const fromNumbers = ({ sizes, data }: Numbers, dtype: Buffer['dtype']): Buffer =>
+  ({ sizes, dtype, data: dtype === 'i32' ? Int32Array.from(data) : dtype === 'bool' ? Uint8Array.from(data) : Float32Array.from(data) })
+
+/** The oracle: every op's own float64 meaning, run by the same plans as on the other targets. Slow. */
+export const referenceDevice = (): Device<Held> => {
+  let bytes = 0
+  const hold = (numbers: Numbers, dtype: Buffer['dtype']): Held => {
+    const held = { numbers, dtype, bytes: numbers.data.length * bytesPerElement[dtype] }
+    bytes += held.bytes
+    return held
+  }
+  const free = (held: Held): void => { bytes -= held.bytes }
+  const run = (plan: Plan, inputs: readonly Held[], size: (dim: Dim) => number): readonly Held[] => {
+    const held = new Map<number, Held>(plan.inputs.map((slot, i) => [slot, inputs[i]!]))
+    for (const instruction of plan.instructions) {
+      switch (instruction.kind) {
+        case 'run': case 'update': {
+          const { node, inputs: read, output } = instruction, { sizes, dtype } = plan.slots[output]!
+          held.set(output, hold(node.op.eval(read.map(slot => held.get(slot)!.numbers), node.attributes, { sizes, size, inputs: node.inputs }), dtype))
+          if (instruction.kind === 'update') free(held.get(read[0]!)!)
+          break
+        }
+        case 'alias': {
+          const { numbers, dtype } = held.get(instruction.input)!, { sizes } = plan.slots[instruction.output]!
+          held.set(instruction.output, { numbers: { sizes, data: numbers.data }, dtype, bytes: 0 })
+          break
+        }
+        case 'call':
+          run(instruction.plan, instruction.inputs.map(slot => held.get(slot)!), size).forEach((h, i) => held.set(instruction.outputs[i]!, h))
+          break
+        case 'free': free(held.get(instruction.slot)!); held.delete(instruction.slot); break
+      }
+    }
+    return plan.outputs.map(slot => held.get(slot)!)
+  }
+  return {
+    name: 'reference', layOut: false, limit: undefined,
+    upload: buffer => hold(toNumbers(buffer), buffer.dtype),
+    download: ({ numbers, dtype }) => Promise.resolve(fromNumbers(numbers, dtype)),
+    free, run,
+    bytes: () => bytes,
+    dispose: () => Promise.resolve(),
+  }
+}

@@ -1,0 +1,49 @@
+import type { Shape, Value } from '../tensor/index.ts'
+import type { Focus, Values } from '../tune/index.ts'
+
+/** What a step reports: the mean loss before the update, the norm of the gradient before clipping, the scored tokens. */
+export interface StepResult { readonly loss: number; readonly gradNorm: number; readonly tokens: number }
+
+/** Sizes for one call, where they are not those of the session: `{ scored: 72 }`. */
+export type Dims = Readonly<Record<string, number>>
+
+/** What a step will hold, in bytes. */
+export interface Certificate {
+  /** Parameters, in every layout that is kept. */
+  readonly weights: number
+  readonly state: number
+  /** The most that a step holds beside weights and state. */
+  readonly transient: number
+  readonly total: number
+}
+
+/** Generation: every call reads more tokens and returns their logits; what came before is remembered. */
+export interface Decoder {
+  readonly position: number
+  next(tokens: Value<Shape, 'i32'>): Promise<Value<Shape>>
+  /** Forgets everything after a position. */
+  rewind(position: number): void
+  [Symbol.dispose](): void
+}
+
+/** Runs a step and owns the buffers; every program in it shares one set of weights. */
+export interface Session<Q, M, S, B, L extends Shape> {
+  readonly target: string
+  /** One update from the summed gradients of micro-batches, divided once by their summed counts. */
+  step(batches: readonly Values<B>[], dims?: Dims): Promise<StepResult>
+  steps(batches: AsyncIterable<readonly Values<B>[]> | Iterable<readonly Values<B>[]>): AsyncIterable<StepResult>
+  evaluate(batch: Values<B>, dims?: Dims): Promise<{ readonly sum: number; readonly count: number }>
+  /** Gradients of the mean loss of a batch with respect to the focus. */
+  gradients(batch: Values<B>, dims?: Dims): Promise<Values<Focus<Q, M>>>
+  logits(batch: Values<B>, dims?: Dims): Promise<Value<L>>
+  /** A generator over sequences of at most `capacity` tokens. */
+  decoder(options: { readonly batch: number; readonly capacity: number }): Decoder
+  read(): Promise<{ readonly focus: Values<Focus<Q, M>>; readonly state: Values<S> }>
+  write(saved: { readonly focus: Values<Focus<Q, M>>; readonly state: Values<S> }): Promise<void>
+  /** The columns or entries that are trained, by the path of their leaf. */
+  readonly columns: ReadonlyMap<string, Int32Array>
+  certificate(batch: Dims): Certificate
+  /** Bytes held now, as the target counts them. */
+  bytes(): number
+  [Symbol.asyncDispose](): Promise<void>
+}

@@ -1,0 +1,72 @@
+import * as E from 'fp-ts/lib/Either.js'
+import type { HeapDType, Memory, TensorInfo, TfjsCore, WasmBackend } from './runtime.ts'
+
+/** The heap cannot hold what was asked for. Bytes. */
+export interface OutOfMemory { readonly _tag: 'OutOfMemory'; readonly requested: number; readonly heap: number; readonly message: string }
+
+/** Typed views of the whole heap. Ask again after anything that allocates: growth detaches views of memory that is not shared. */
+export interface Views { readonly f32: Float32Array; readonly i32: Int32Array; readonly u8: Uint8Array }
+
+/** The heap of tfjs's wasm backend. */
+export interface Heap {
+  /** Allocates through the backend, so that tfjs counts and frees it; the content is what was there before. */
+  readonly allocate: (sizes: readonly number[], dtype: HeapDType) => E.Either<OutOfMemory, TensorInfo>
+  /** Where a tensor's data lies, in bytes from the start of the heap. */
+  readonly offset: (tensor: TensorInfo) => number
+  readonly views: () => Views
+  /** A view of one tensor's data, valid until something is allocated. */
+  readonly f32: (tensor: TensorInfo) => Float32Array
+  readonly i32: (tensor: TensorInfo) => Int32Array
+  readonly bool: (tensor: TensorInfo) => Uint8Array
+  /** The heap's present size in bytes; it never shrinks. */
+  readonly heapBytes: () => number
+}
+
+/** WebAssembly's limit for 32-bit memories. */
+export const maximumHeapBytes = 65536 * 65536
+
+const elementBytes: { readonly [D in HeapDType]: number } = { float32: 4, int32: 4, bool: 1 }
+
+const size = (shape: readonly number[]): number => shape.reduce((n, length) => n * length, 1)
+
+const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
+
+const outOfMemory = (requested: number, used: number, heap: number): OutOfMemory => ({
+  _tag: 'OutOfMemory', requested, heap,
+  message: `out of memory: ${megabytes(requested)} more are needed while ${megabytes(used)} of tensors are held, and the wasm heap holds ` +
+    `at most ${megabytes(maximumHeapBytes)}`
+})
+
+/**
+ * Makes the heap of a backend. `allocate` refuses what tfjs would place at offset 0 or beyond the heap, where it would silently overwrite
+ * the runtime.
+ * @example const heap = makeHeap(core, backend, memory); const out = heap.allocate([2, 3], 'float32')
+ */
+export const makeHeap = (core: TfjsCore, backend: WasmBackend, memory: Memory): Heap => {
+  let views: Views = { f32: new Float32Array(memory.buffer), i32: new Int32Array(memory.buffer), u8: new Uint8Array(memory.buffer) }
+  const current = (): Views => {
+    const { buffer } = memory
+    if (views.u8.buffer !== buffer) views = { f32: new Float32Array(buffer), i32: new Int32Array(buffer), u8: new Uint8Array(buffer) }
+    return views
+  }
+  const offset = (tensor: TensorInfo): number => backend.dataIdMap.get(tensor.dataId).memoryOffset
+  return {
+    allocate: (sizes, dtype) => {
+      const bytes = size(sizes) * elementBytes[dtype]
+      const { numBytes } = core.engine().memory()
+      // malloc's own answer cannot be trusted near the limit, so such a request never reaches it.
+      if (numBytes + bytes >= maximumHeapBytes) return E.left(outOfMemory(bytes, numBytes, memory.buffer.byteLength))
+      const info = backend.makeOutput(sizes, dtype)
+      const at = offset(info)
+      if (at !== 0 && at + bytes <= memory.buffer.byteLength) return E.right(info)
+      backend.disposeData(info.dataId, true)
+      return E.left(outOfMemory(bytes, numBytes, memory.buffer.byteLength))
+    },
+    offset,
+    views: current,
+    f32: tensor => current().f32.subarray(offset(tensor) / 4, offset(tensor) / 4 + size(tensor.shape)),
+    i32: tensor => current().i32.subarray(offset(tensor) / 4, offset(tensor) / 4 + size(tensor.shape)),
+    bool: tensor => current().u8.subarray(offset(tensor), offset(tensor) + size(tensor.shape)),
+    heapBytes: () => memory.buffer.byteLength
+  }
+}

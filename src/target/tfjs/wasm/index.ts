@@ -1,0 +1,7 @@
+export { createWasmBackend, type LoadError, type WasmRuntime } from './load.ts'
+export { maximumHeapBytes, type Heap, type OutOfMemory, type Views } from './heap.ts'
+export type { MatmulOptions, Products } from './matmul.ts'
+export type { Kernels } from './kernels.ts'
+export { planBinary, type Binary, type BinaryName } from './broadcast.ts'
+export { planPermute, type Permute } from './permute.ts'
+export type { HeapDType, Memory, TensorInfo, TfjsCore, TfjsTensor, WasmBackend } from './runtime.ts'

@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
+import { setFlagsFromString } from 'node:v8'
+import { Worker } from 'node:worker_threads'
+import type { Memory, TfjsCore, TfjsWasm, WasmModule } from './runtime.ts'
+
+/** Where the parts of tfjs's wasm backend come from: the only thing that differs between Node and a browser. */
+export interface BackendFiles {
+  readonly core: TfjsCore
+  readonly backendPackage: TfjsWasm
+  readonly cores: number
+  readonly binary: (threaded: boolean) => Promise<Uint8Array>
+  /** Calls the emscripten factory with these settings. */
+  readonly start: (threaded: boolean, settings: object) => Promise<WasmModule>
+  /** Starts a thread that instantiates `code` on `memory` and calls its serve(job, scratch, spins), which never returns. */
+  readonly startHelper: (data: HelperData) => { readonly terminate: () => unknown }
+}
+
+export interface HelperData {
+  readonly code: object
+  readonly memory: Memory
+  readonly job: number
+  readonly scratch: number
+  readonly spins: number
+}
+
+const helper = `
+const { code, memory, job, scratch, spins } = require('node:worker_threads').workerData
+new WebAssembly.Instance(code, { env: { memory } }).exports.serve(job, scratch, spins)`
+
+/**
+ * The installed @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm, under Node. A worker is started from a data: URL, since Node has
+ * no workers from blob: URLs, which is what the package itself uses.
+ * @example nodeFiles().core.engine().memory()
+ */
+export const nodeFiles = (): BackendFiles => {
+  const require = createRequire(import.meta.url)
+  const file = (name: string): string => require.resolve(`@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm${name}`)
+  // The plain script serves the plain SIMD binary too; the package's own one for it is broken.
+  const script = (threaded: boolean): string => file(threaded ? '-threaded-simd.js' : '.js')
+  const worker = (): URL => {
+    const js = script(true)
+    const { wasmWorkerContents } = require(js.replace(/js$/, 'worker.js'))
+    return new URL('data:text/javascript,' + encodeURIComponent(
+      `import {createRequire} from 'node:module';const __filename=${JSON.stringify(js)},require=createRequire(__filename);` +
+      String(wasmWorkerContents).replace(/\n/g, '\\n')))
+  }
+  return {
+    core: require('@tensorflow/tfjs-core'),
+    backendPackage: require('@tensorflow/tfjs-backend-wasm'),
+    cores: availableParallelism(),
+    binary: threaded => readFile(file(threaded ? '-threaded-simd.wasm' : '-simd.wasm')),
+    startHelper: workerData => {
+      const worker = new Worker(helper, { eval: true, workerData, execArgv: [], env: {} })
+      worker.unref()
+      return { terminate: () => worker.terminate() }
+    },
+    start: (threaded, settings) => {
+      const js = script(threaded)
+      // The factory installs handlers that rethrow whatever fails anywhere in the process; they are taken off again at once.
+      const events = ['uncaughtException', 'unhandledRejection'] as const
+      const before = events.map(event => process.rawListeners(event))
+      const module: Promise<WasmModule> = require(js)({
+        ...settings,
+        ...threaded ? { mainScriptUrlOrBlob: js, locateFile: (path: string) => path.endsWith('.worker.js') ? worker() : path } : {}
+      })
+      events.forEach((event, i) => {
+        for (const listener of process.rawListeners(event)) {
+          // Node types listeners by event; both arrays hold this event's.
+          if (before[i]?.includes(listener) !== true) process.off(event, listener as () => void)
+        }
+      })
+      return module
+    }
+  }
+}
