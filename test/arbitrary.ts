@@ -66,12 +66,19 @@ export const dataFor = (leaves: readonly Leaf[], size: (dim: Dim) => number, see
   })
 }
 
+/** An expression as text, for counterexamples. */
+export const printed = (root: Node): string => {
+  const { block: _, ...attributes } = root.attributes as Readonly<Record<string, unknown>>
+  return root.op === primitives.parameter ? `${root.dtype}[${root.shape.join()}]` : `${root.op.name} ${JSON.stringify(attributes)} (${root.inputs.map(printed).join(', ')})`
+}
+
 /** Instances of a subject. */
 export const instances = (subject: Subject): fc.Arbitrary<Instance> =>
   fc.tuple(environments, fc.integer(), subject).map(([sizes, seed, { leaves, build, differentiable }]) => {
     const size = sizeIn(sizes), data = dataFor(leaves, size, seed), inputs = leaves.map(leaf => parameter(leaf.shape, dtypeOf(leaf)))
+    const root = build(inputs)
     return {
-      root: build(inputs), leaves: inputs, sizes, size, feeds: new Map(inputs.map((input, i) => [input, data[i]!])),
+      root, leaves: inputs, sizes, size, feeds: new Map(inputs.map((input, i) => [input, data[i]!])), [fc.toStringMethod]: () => `${printed(root)} with ${JSON.stringify(sizes)}`,
       differentiable: inputs.filter((_, i) => isReal(leaves[i]!) && (differentiable ?? [i]).includes(i)),
     }
   })
@@ -80,7 +87,7 @@ export const dims: fc.Arbitrary<Dim> = fc.constantFrom('a', 'b', 'c', 1, 2, 'a*b
 /** Dims of at least the size of `few`. */
 const wide: fc.Arbitrary<Dim> = fc.constantFrom('a', 'b', 'c', 2, 3)
 export const shapes = (minLength = 0, maxLength = 3, element = dims): fc.Arbitrary<Shape> => fc.array(element, { minLength, maxLength })
-const axisOf = (shape: Shape): fc.Arbitrary<number> => fc.integer({ min: 0, max: shape.length - 1 })
+export const axisOf = (shape: Shape): fc.Arbitrary<number> => fc.integer({ min: 0, max: shape.length - 1 })
 const withAxis = (shape: fc.Arbitrary<Shape>): fc.Arbitrary<readonly [Shape, number]> => shape.chain(s => fc.tuple(fc.constant(s), axisOf(s)))
 const at = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
 
@@ -88,7 +95,7 @@ const plan = (leaves: readonly Leaf[], build: Plan['build'], differentiable?: re
 const applied = <A>(op: Op<A>, attributes: A): Plan['build'] => inputs => node(op, inputs, attributes)
 
 /** Shapes that broadcast together: trailing parts of one shape, some of their dims 1. */
-const broadcastable = (n: number): fc.Arbitrary<readonly Shape[]> => shapes().chain(shape => fc.tuple(
+export const broadcastable = (n: number): fc.Arbitrary<readonly Shape[]> => shapes().chain(shape => fc.tuple(
   ...Array.from({ length: n }, () => fc.tuple(fc.integer({ min: 0, max: shape.length }), fc.array(fc.boolean(), { minLength: shape.length, maxLength: shape.length }))
     .map(([from, ones]) => shape.map((dim, i) => (ones[i] ? 1 : dim)).slice(from)))))
 
@@ -101,7 +108,7 @@ const reduction = (op: typeof primitives.sum): Subject => shapes().chain(shape =
   fc.tuple(fc.subarray(shape.map((_, axis) => axis)), fc.boolean()).map(([axes, keepDims]) => plan([{ shape }], applied(op, { axes, keepDims }))))
 
 /** Two shapes of the same data: neighbours of a shape merged. */
-const merged: fc.Arbitrary<readonly [Shape, Shape]> = shapes(0, 4, fc.constantFrom('a', 'b', 'c', 1)).chain(shape =>
+export const merged: fc.Arbitrary<readonly [Shape, Shape]> = shapes(0, 4, fc.constantFrom('a', 'b', 'c', 1)).chain(shape =>
   fc.array(fc.boolean(), { minLength: shape.length, maxLength: shape.length }).map(joins =>
     [shape, shape.reduce<Shape>((done, dim, i) => {
       const last = done.at(-1)

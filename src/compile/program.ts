@@ -5,12 +5,14 @@ import {
 import { mapBlocks, staticParameters } from './blocks.ts'
 import { planOf, type Plan } from './plan.ts'
 import { prepare, staticNodes, type Preparations } from './prepare.ts'
-import { laidOut, layoutRules, movementRules, rewrite, simplifications, stopGradientValue, takeRules, type Rule } from './rewrite/index.ts'
+import { expansion, laidOut, layoutRules, movementRules, rewrite, simplifications, stopGradientValue, takeRules, type Rule } from './rewrite/index.ts'
 
 /** What a target asks of the compiler. */
 export interface CompilerOptions {
   /** Lay products out for matrix kernels: explicit transposes, weights on the left. */
   readonly layOut: boolean
+  /** Composites that the target expands, by name. */
+  readonly expand: ReadonlySet<string>
   /** What a backward pass computes again: see `Partition`. */
   readonly recompute?: Partition['recompute']
   /** Rules that are switched off, by name: to measure what each is worth. */
@@ -40,7 +42,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { w
   const movement = enabled([...simplifications, ...movementRules])
   const nothing = (): boolean => false
   const finish = (roots: readonly Node[], isStatic: (n: Node) => boolean): readonly Node[] => {
-    const simple = shared(rewrite(shared(roots), late, { size, isStatic }))
+    const simple = shared(rewrite(rewrite(shared(roots), late, { size, isStatic }), [expansion(compiler.expand)], { size, isStatic }))
     return compiler.layOut ? shared(rewrite(rewrite(simple, [laidOut], { size, isStatic }), movement, { size, isStatic })) : simple
   }
   const simplified = mapBlocks(rewrite(shared(outputs), general, { size, isStatic: nothing }), block =>

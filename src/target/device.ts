@@ -10,6 +10,8 @@ export interface Device<H> {
   readonly name: string
   /** Compiler options that suit the target. */
   readonly layOut: boolean
+  /** Composites that the target has no kernel for. */
+  readonly expand: ReadonlySet<string>
   /** The most bytes that a session may hold, where there is such a limit. */
   readonly limit: number | undefined
   readonly upload: (buffer: Buffer) => H

@@ -9,7 +9,7 @@ import type { Certificate, Dims, Session, StepResult } from './session.ts'
 export interface SessionOptions<P> {
   readonly weights: Lazy<P>
   readonly dims?: Dims
-  readonly compiler?: Omit<CompilerOptions, 'layOut'>
+  readonly compiler?: Omit<CompilerOptions, 'layOut' | 'expand'>
 }
 
 /** A handle for every placeholder that programs read. */
@@ -29,7 +29,7 @@ const isLazy = (leaf: unknown): leaf is AnyLeaf => isValue(leaf) || (typeof leaf
 export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
   step: Step<P, Q, M, S, B, L>, device: Device<H>, { weights, dims = {}, compiler = {} }: SessionOptions<P>): Promise<Session<Q, M, S, B, L>> => {
   const { tuned } = step, { model } = tuned
-  const programs = programsOf(step, { ...compiler, layOut: device.layOut }), held: Held<H> = new Map()
+  const programs = programsOf(step, { ...compiler, layOut: device.layOut, expand: device.expand }), held: Held<H> = new Map()
   let environment: Environment = bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)])
 
   const lazy = new Map(leaves<AnyLeaf>(weights, isLazy))

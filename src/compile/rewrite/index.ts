@@ -1,5 +1,5 @@
 export { layoutRules, movementRules, splitting, transposePointwise, transposeSplit, transposeTranspose, contractTranspose } from './layout.ts'
-export { laidOut } from './products.ts'
-export { rewrite, type Context, type Environment, type Rule } from './rule.ts'
-export { simplifications, stopGradientValue } from './simplify.ts'
+export { isMatrixProduct, laidOut } from './products.ts'
+export { rewrite, type Context, type Surroundings, type Rule } from './rule.ts'
+export { expansion, simplifications, stopGradientValue } from './simplify.ts'
 export { takeContract, takeElementwise, takeMerged, takeReshape, takeRules, takeTranspose } from './take.ts'

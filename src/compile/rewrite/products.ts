@@ -1,52 +1,58 @@
-import { contractOp, count, is, node, product, reshaped, transposed, type Dim, type Node, type Op, type Shape } from '../../tensor/index.ts'
-import * as E from 'fp-ts/lib/Either.js'
+import { contracted, contractOp, count, is, product, reshaped, transposed, type Dim, type Node, type Shape } from '../../tensor/index.ts'
 import type { Context, Rule } from './rule.ts'
 
 /**
- * Lays every contraction out as what matrix kernels compute: `[batch, m, k] × [batch, k, n]`, both operands as they lie, with
- * the permutations around it explicit. Of the two ways round, `A B` or its transpose `Bᵀ Aᵀ`, the one that moves less is taken:
- * weights can be kept in any layout, but a right operand is packed anew at every product.
+ * Lays every contraction out as what matrix kernels compute: `[batch, m, k] × [batch, k, n]`, each operand as it lies or
+ * transposed, the result `[batch, m, n]`. What such a product cannot say becomes permutations around it; of the two ways
+ * round, `A B` or `Bᵀ Aᵀ`, the one that moves less is taken.
  */
 export const laidOut: Rule = {
   name: 'products',
   apply: (n, context) => {
-    if (!is(n, contractOp) || canonical(n.attributes.a, n.attributes.b, n.attributes.out)) return undefined
+    if (!is(n, contractOp) || isMatrixProduct(n.attributes)) return undefined
     const [x, y] = n.inputs as [Node, Node], { a, b, out } = n.attributes
     const straight = way(x, a, y, b, out, context), flipped = way(y, b, x, a, out, context)
     return (flipped.moved < straight.moved ? flipped : straight).build()
   },
 }
 
-/** The letters of a product that a kernel computes as it stands. */
-const matrix = { a: 'mk', b: 'kn', out: 'mn' } as const, batched = { a: 'bmk', b: 'bkn', out: 'bmn' } as const
-const canonical = (a: string, b: string, out: string): boolean => [matrix, batched].some(form => form.a === a && form.b === b && form.out === out)
+/** The letters of a product that a kernel computes as it stands: `b` stands for the batch. */
+export const isMatrixProduct = ({ a, b, out }: { readonly a: string; readonly b: string; readonly out: string }): boolean => {
+  const batch = out.startsWith('b') ? 'b' : ''
+  return out === `${batch}mn` && [`${batch}mk`, `${batch}km`].includes(a) && [`${batch}kn`, `${batch}nk`].includes(b)
+}
 
-/** Packing an element of a right operand takes about as long as moving this many. */
-const packing = 4
-
-const way = (left: Node, a: string, right: Node, b: string, out: string, { size, isStatic }: Context) => {
-  const batch = [...a].filter(c => b.includes(c) && out.includes(c)), rows = [...a].filter(c => !b.includes(c))
-  const inner = [...a].filter(c => b.includes(c) && !out.includes(c)), columns = [...b].filter(c => !a.includes(c))
-  const orders = { left: [...batch, ...rows, ...inner], right: [...batch, ...inner, ...columns], result: [...batch, ...rows, ...columns] }
+const way = (left: Node, a: string, right: Node, b: string, out: string, { size, isStatic }: Pick<Context, 'size' | 'isStatic'>) => {
+  const inBoth = (c: string): boolean => a.includes(c) && b.includes(c)
+  const batch = [...out].filter(inBoth), inner = [...a].filter(c => inBoth(c) && !out.includes(c))
+  const rows = [...out].filter(c => !b.includes(c)), columns = [...out].filter(c => !a.includes(c))
   const dimOf = (c: string): Dim => (a.includes(c) ? left.shape[a.indexOf(c)]! : right.shape[b.indexOf(c)]!)
-  const elements = (letters: readonly string[]): number => count(letters.map(c => size(dimOf(c))))
-  const moves = (letters: string, order: readonly string[], isFree: boolean): number => (isFree || letters === order.join('') ? 0 : elements(order))
-  const merged = (...groups: readonly (readonly string[])[]): Shape => groups.map(group => dimOfAll(group.map(dimOf)))
-  const arranged = (operand: Node, letters: string, order: readonly string[], shape: Shape): Node =>
-    reshaped(transposed(operand, order.map(c => letters.indexOf(c))), shape)
+  const elements = (letters: string): number => count([...letters].map(c => size(dimOf(c))))
+  const merged = (letters: readonly string[]): Dim => dimOfAll(letters.map(dimOf))
+  /** The operand as it lies, if its letters stand in one of the two orders; else permuted into the first. */
+  const arranged = (operand: Node, letters: string, outer: readonly string[], [first, last]: readonly [string, string]) => {
+    const swapped = letters === [...batch, ...inner, ...outer].join('')
+    const order = swapped ? [...batch, ...inner, ...outer] : [...batch, ...outer, ...inner], fits = letters === order.join('')
+    const lead = batch.length > 0 ? [merged(batch)] : [], sides = swapped ? [merged(inner), merged(outer)] : [merged(outer), merged(inner)]
+    return {
+      moved: fits || isStatic(operand) ? 0 : elements(letters),
+      letters: swapped ? `${last}${first}` : `${first}${last}`,
+      build: (): Node => reshaped(transposed(operand, order.map(c => letters.indexOf(c))), [...lead, ...sides]),
+    }
+  }
+  const l = arranged(left, a, rows, ['m', 'k']), r = arranged(right, b, columns, ['n', 'k']), result = [...batch, ...rows, ...columns]
   return {
-    moved: moves(a, orders.left, isStatic(left)) + moves(b, orders.right, isStatic(right)) + moves(out, orders.result, false) + packing * elements(orders.right),
+    moved: l.moved + r.moved + (out === result.join('') ? 0 : elements(out)),
     build: (): Node => {
-      const lead = batch.length > 0 ? [batch] : [], form = batch.length > 0 ? batched : matrix
-      const multiplied = node(contractOp as Op<typeof form>, [
-        arranged(left, a, orders.left, merged(...lead, rows, inner)), arranged(right, b, orders.right, merged(...lead, inner, columns))], form)
-      return transposed(reshaped(multiplied, orders.result.map(dimOf)), [...out].map(c => orders.result.indexOf(c)))
+      const lead = batch.length > 0 ? 'b' : ''
+      const multiplied = contracted(l.build(), r.build(), { a: lead + l.letters, b: lead + r.letters, out: `${lead}mn` })
+      return transposed(reshaped(multiplied, result.map(dimOf)), [...out].map(c => result.indexOf(c)))
     },
   }
 }
 
 const dimOfAll = (dims: Shape): Dim => {
   const joined = product(dims)
-  if (E.isLeft(joined)) throw new RangeError(joined.left)
+  if (joined._tag === 'Left') throw new RangeError(joined.left)
   return joined.right
 }

@@ -16,10 +16,10 @@ export interface Rule {
   readonly apply: (node: Node, context: Context) => Node | undefined
 }
 
-export type Environment = Pick<Context, 'size' | 'isStatic'>
+export type Surroundings = Pick<Context, 'size' | 'isStatic'>
 
 /** Applies rules everywhere until none applies. A rule must make progress: smaller operands, or a node nearer to the leaves. */
-export const rewrite = (roots: readonly Node[], rules: readonly Rule[], environment: Environment): readonly Node[] => {
+export const rewrite = (roots: readonly Node[], rules: readonly Rule[], environment: Surroundings): readonly Node[] => {
   const readers = new Map<Node, number>()
   const count = (n: Node): void => { readers.set(n, (readers.get(n) ?? 0) + 1) }
   roots.forEach(count)

@@ -25,3 +25,9 @@ export const reshapeReshape: Rule = {
 export const stopGradientValue: Rule = { name: 'stop-gradient', apply: n => (is(n, stopGradientOp) ? n.inputs[0]! : undefined) }
 
 export const simplifications: readonly Rule[] = [timesOne, reshapeReshape]
+
+/** Composites that a target has no kernel for become what they mean. */
+export const expansion = (names: ReadonlySet<string>): Rule => ({
+  name: 'expand',
+  apply: n => (names.has(n.op.name) ? n.op.expand?.(n.inputs, n.attributes) : undefined),
+})

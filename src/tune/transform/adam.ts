@@ -13,7 +13,7 @@ export interface Moments { readonly b1?: number; readonly b2?: number; readonly 
 
 /** 1 − bⁿ = 2t / (1 + t) with t = tanh(−n ln b / 2): the difference itself would lose digits in float32 while bⁿ is near 1. */
 const correction = (b: number, n: Tensor<readonly []>): Tensor<readonly []> => {
-  const t = tanh(mul(n, -Math.log(b) / 2))
+  const t = tanh(mul(n, -Math.log(Math.fround(b)) / 2))
   return div(mul(t, 2), add(t, 1))
 }
 

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { makeHeap, type Heap } from './heap.ts'
 import { instantiateKernels, instantiateProducts, productModule, type Kernels } from './kernels.ts'
-import { jobWords, makeProducts, type Products } from './matmul.ts'
+import { closedTicket, jobWords, makeProducts, type Products } from './matmul.ts'
 import { nodeFiles, type BackendFiles } from './node-files.ts'
 import { wasm, type Imports, type Memory, type TfjsCore, type WasmBackend, type WasmModule } from './runtime.ts'
 
@@ -91,7 +91,7 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
   // The job and every thread's scratch stay where they are until the backend goes.
   const job = align(module._malloc(4 * jobWords + running * productKernels.gemmScratch() + 64))
   const scratch = (thread: number): number => job + 4 * jobWords + thread * productKernels.gemmScratch()
-  new Int32Array(memory.buffer, job, jobWords).fill(0)
+  new Int32Array(memory.buffer, job, jobWords).fill(0).set([closedTicket])
   const helpers = Array.from({ length: running - 1 }, (_, i) => files.startHelper({ code, memory, job, scratch: scratch(i + 1), spins }))
   return {
     core, backend, memory, kernels,

@@ -30,8 +30,9 @@ export interface Products {
 /** A job of so many words is described in assembly/job.ts. */
 export const jobWords = 32
 
-// The ticket counts tasks in 12 bits, the last value of which means closed.
-const mostTasks = 4094
+/** The ticket counts tasks in 12 bits, the last value of which means that there is no job: what a helper must find when it starts. */
+export const closedTicket = 4095
+const mostTasks = closedTicket - 1
 // Below so many multiplications waking the helpers costs more than it saves.
 const togetherFrom = 500_000
 

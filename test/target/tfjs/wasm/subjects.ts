@@ -253,7 +253,7 @@ export const subjects: { readonly [K in Exclude<keyof Kernels, 'permuteTranspose
     want: ([x]) => [range(a).flatMap(i => range(c).map(j => sum(range(b).map(r => at(x, (i * b + r) * c + j)))))]
   }),
   sumAll: (a, b, c, next) => ({
-    inputs: [uniform(next, a * b * c)], outputs: [1],
+    inputs: [uniform(next, a * b * c, 0, 2)], outputs: [1],
     call: (k, [x = 0], [y = 0]) => k.fill(y, 1, k.sumAll(x, a * b * c)),
     want: ([x]) => [[sum(Array.from(x ?? []))]]
   }),

@@ -1,37 +1,22 @@
 // A matrix times one vector: bound by reading the matrix once.
 import { add, mul, sumLanes } from './lanes'
 
-/** out[r] = sum over c of w[r, c] * x[c]. Four rows at a time share the loads of x. */
+/** out[r] = sum over c of w[r, c] * x[c]. */
 export function matrixVector(w: usize, x: usize, output: usize, rows: i32, cols: i32): void {
   const bytes = (<usize>cols) << 2
-  const whole = bytes & ~15
-  let r = 0
-  for (; r + 4 <= rows; r += 4, w += 4 * bytes, output += 16) {
+  const whole = bytes & ~63
+  for (let r = 0; r < rows; r++, w += bytes, output += 4) {
     let a = f32x4.splat(0), b = a, c = a, d = a
-    for (let k: usize = 0; k < whole; k += 16) {
-      const v = v128.load(x + k)
-      const p = w + k
-      a = add(a, mul(v, v128.load(p)))
-      b = add(b, mul(v, v128.load(p + bytes)))
-      c = add(c, mul(v, v128.load(p + 2 * bytes)))
-      d = add(d, mul(v, v128.load(p + 3 * bytes)))
+    let k: usize = 0
+    for (; k < whole; k += 64) {
+      a = add(a, mul(v128.load(x + k), v128.load(w + k)))
+      b = add(b, mul(v128.load(x + k, 16), v128.load(w + k, 16)))
+      c = add(c, mul(v128.load(x + k, 32), v128.load(w + k, 32)))
+      d = add(d, mul(v128.load(x + k, 48), v128.load(w + k, 48)))
     }
-    let sa = sumLanes(a), sb = sumLanes(b), sc = sumLanes(c), sd = sumLanes(d)
-    for (let k = whole; k < bytes; k += 4) {
-      const v = load<f32>(x + k)
-      const p = w + k
-      sa += v * load<f32>(p)
-      sb += v * load<f32>(p + bytes)
-      sc += v * load<f32>(p + 2 * bytes)
-      sd += v * load<f32>(p + 3 * bytes)
-    }
-    v128.store(output, f32x4(sa, sb, sc, sd))
-  }
-  for (; r < rows; r++, w += bytes, output += 4) {
-    let a = f32x4.splat(0)
-    for (let k: usize = 0; k < whole; k += 16) a = add(a, mul(v128.load(x + k), v128.load(w + k)))
-    let sum = sumLanes(a)
-    for (let k = whole; k < bytes; k += 4) sum += load<f32>(x + k) * load<f32>(w + k)
+    for (; k + 16 <= bytes; k += 16) a = add(a, mul(v128.load(x + k), v128.load(w + k)))
+    let sum = sumLanes(add(add(a, b), add(c, d)))
+    for (; k < bytes; k += 4) sum += load<f32>(x + k) * load<f32>(w + k)
     store<f32>(output, sum)
   }
 }

@@ -1,0 +1,113 @@
+import type { Instruction, Plan, Slot } from '../../compile/index.ts'
+import { composites, count, type Dim, type DType } from '../../tensor/index.ts'
+import { SessionError, type Buffer, type Device } from '../device.ts'
+import type { Call, Lowerings, OpName } from './lowering.ts'
+import type { TensorInfo, TfjsTensor } from './wasm/index.ts'
+
+/** What the executor needs of a tfjs backend. */
+export interface Backend {
+  readonly name: string
+  readonly lowerings: Lowerings
+  readonly limit: number | undefined
+  /** Counts a buffer that a kernel made as one of tfjs's tensors. */
+  readonly track: (info: TensorInfo) => TfjsTensor
+  readonly upload: (buffer: Buffer) => TfjsTensor
+  readonly download: (tensor: TfjsTensor) => Promise<Buffer['data']>
+  /** A `put` into the buffer of its first input, where the backend has buffers to write into. */
+  readonly update: ((call: Call) => (inputs: readonly TensorInfo[]) => void) | undefined
+  readonly bytes: () => number
+  readonly dispose: () => Promise<void>
+}
+
+/** Which composites a table expands. */
+export const expandedBy = (lowerings: Lowerings): ReadonlySet<string> =>
+  new Set((Object.keys(composites) as (keyof typeof composites)[]).filter(name => lowerings[name] === 'expand'))
+
+const dtypeOf: { readonly [name: string]: DType } = { float32: 'f32', int32: 'i32', bool: 'bool' }
+
+/**
+ * A handle on a buffer: what kernels take as a tensor. Reshapes share one tfjs tensor and are counted here, because tfjs counts
+ * the bytes of every tensor that looks at a buffer.
+ */
+export interface Handle extends TensorInfo { readonly owner: { readonly tensor: TfjsTensor; handles: number } }
+
+const handleOf = (tensor: TfjsTensor): Handle => ({ dataId: tensor.dataId, shape: tensor.shape, dtype: tensor.dtype, owner: { tensor, handles: 1 } })
+const aliasOf = ({ dataId, dtype, owner }: Handle, sizes: readonly number[]): Handle => {
+  owner.handles += 1
+  return { dataId, dtype, shape: [...sizes], owner }
+}
+const free = ({ owner }: Handle): void => {
+  owner.handles -= 1
+  if (owner.handles === 0) owner.tensor.dispose()
+}
+
+/** Runs plans as tfjs kernel calls: no tape, no tidy, every buffer freed where the plan says. */
+export const tfjsDevice = (backend: Backend): Device<Handle> => {
+  type Run = (inputs: readonly TensorInfo[]) => TensorInfo
+  const prepared = new WeakMap<Instruction, Run>(), updates = new WeakMap<Instruction, (inputs: readonly TensorInfo[]) => void>()
+  const callOf = ({ node, inputs, output }: Extract<Instruction, { readonly kind: 'run' | 'update' }>, slots: readonly Slot[], size: (dim: Dim) => number): Call =>
+    ({ node, inputs: inputs.map(slot => slots[slot]!), output: slots[output]!, size })
+  const lower = (call: Call): Run => {
+    const lowering = Object.hasOwn(backend.lowerings, call.node.op.name) ? backend.lowerings[call.node.op.name as OpName] : undefined
+    if (lowering === undefined || lowering === 'expand') throw new SessionError(`${backend.name} does not say how it runs ${call.node.op.name}, and it has no expansion`)
+    return lowering(call)
+  }
+  const once = <K extends object, V>(cache: WeakMap<K, V>, key: K, make: () => V): V => {
+    const known = cache.get(key) ?? make()
+    cache.set(key, known)
+    return known
+  }
+  const run = (plan: Plan, inputs: readonly Handle[], size: (dim: Dim) => number): readonly Handle[] => {
+    const held = new Map<number, Handle>(plan.inputs.map((slot, i) => [slot, inputs[i]!]))
+    const at = (slot: number): Handle => held.get(slot)!
+    const made = (instruction: Extract<Instruction, { readonly kind: 'run' | 'update' }>): Handle =>
+      handleOf(backend.track(once(prepared, instruction, () => lower(callOf(instruction, plan.slots, size)))(instruction.inputs.map(at))))
+    try {
+      for (const instruction of plan.instructions) {
+        switch (instruction.kind) {
+          case 'run':
+            held.set(instruction.output, made(instruction))
+            break
+          case 'update': {
+            const { update } = backend, target = instruction.inputs[0]!
+            if (update) {
+              once(updates, instruction, () => update(callOf(instruction, plan.slots, size)))(instruction.inputs.map(at))
+              held.set(instruction.output, at(target))
+            } else {
+              held.set(instruction.output, made(instruction))
+              free(at(target))
+            }
+            held.delete(target)
+            break
+          }
+          case 'alias': held.set(instruction.output, aliasOf(at(instruction.input), plan.slots[instruction.output]!.sizes)); break
+          case 'call':
+            run(instruction.plan, instruction.inputs.map(at), size).forEach((tensor, i) => held.set(instruction.outputs[i]!, tensor))
+            break
+          case 'free': free(at(instruction.slot)); held.delete(instruction.slot); break
+        }
+      }
+      return plan.outputs.map(at)
+    } catch (error) {
+      const given = new Set(plan.inputs)
+      for (const [slot, tensor] of held) if (!given.has(slot)) free(tensor)
+      throw error
+    }
+  }
+  return {
+    name: backend.name, layOut: true, expand: expandedBy(backend.lowerings), limit: backend.limit,
+    upload: buffer => handleOf(backend.upload(buffer)),
+    download: async handle => ({ sizes: handle.shape, dtype: dtypeOf[handle.dtype]!, data: await backend.download(handle.owner.tensor) }),
+    free,
+    run,
+    bytes: backend.bytes,
+    dispose: backend.dispose,
+  }
+}
+
+/** A copy of a buffer's data in the type that tfjs takes; 16-bit data has none. */
+export const tfjsData = ({ sizes, dtype, data }: Buffer, name: string): Float32Array | Int32Array | Uint8Array => {
+  if (dtype === 'bf16' || dtype === 'f16') throw new SessionError(`${name} computes in float32: convert ${dtype} values first`)
+  if (data.length !== count(sizes)) throw new SessionError(`a value of sizes [${sizes.join(', ')}] has ${data.length} elements`)
+  return (data as Float32Array | Int32Array | Uint8Array).slice()
+}

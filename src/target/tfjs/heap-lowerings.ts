@@ -1,0 +1,179 @@
+import type { Slot } from '../../compile/index.ts'
+import { count, type Axes, type Shape } from '../../tensor/index.ts'
+import { SessionError } from '../device.ts'
+import { attributesOf, type Call, type Lowering, type Lowerings } from './lowering.ts'
+import { planBinary, planPermute, type BinaryName, type Kernels, type TensorInfo, type WasmRuntime } from './wasm/index.ts'
+
+/** What runs at offsets of the heap: (inputs, output) => nothing. */
+type OnHeap = (at: readonly number[], out: number) => void
+
+const dtypes = { f32: 'float32', i32: 'int32', bool: 'bool' } as const
+
+/** How ops run on tfjs's wasm heap: products and kernels of our own, tfjs's public kernels for the rest. */
+export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly: Lowerings): Lowerings => {
+  const allocate = (sizes: readonly number[], dtype: keyof typeof dtypes): TensorInfo => {
+    const made = heap.allocate(sizes, dtypes[dtype])
+    if (made._tag === 'Left') throw new SessionError(made.left.message)
+    return made.right
+  }
+  /** A lowering that fills a new buffer. */
+  const filling = (plan: (call: Call) => OnHeap): Lowering => call => {
+    const run = plan(call), { sizes, dtype } = call.output
+    return inputs => {
+      // the result is allocated first: growth may move views, never offsets
+      const made = allocate(sizes, dtype as keyof typeof dtypes)
+      run(inputs.map(heap.offset), heap.offset(made))
+      return made
+    }
+  }
+  /** For float32; other dtypes are small and rare, and go the public way. */
+  const floats = (plan: (call: Call) => OnHeap, otherwise: Lowering): Lowering =>
+    call => (call.inputs.every(({ dtype }) => dtype === 'f32') ? filling(plan) : otherwise)(call)
+  const map = (kernel: (input: number, output: number, n: number) => void, otherwise: Lowering): Lowering =>
+    floats(({ output: { sizes } }) => { const n = count(sizes); return ([x], out) => kernel(x!, out, n) }, otherwise)
+  const binary = (name: BinaryName, otherwise: Lowering): Lowering =>
+    floats(({ inputs: [a, b] }) => { const run = planBinary(kernels, name, a!.sizes, b!.sizes); return ([x, y], out) => run(x!, y!, out) }, otherwise)
+
+  /** For elements of four bytes, whatever they mean. */
+  const words = (plan: (call: Call) => OnHeap, otherwise: Lowering): Lowering => call => (call.output.dtype === 'bool' ? otherwise : filling(plan))(call)
+  /** For axes that stand side by side. */
+  const reduction = (otherwise: Lowering, plan: (x: Slot, axes: readonly number[]) => OnHeap | undefined): Lowering => call => {
+    const [x] = call.inputs, { axes } = attributesOf<Axes>(call.node)
+    const run = x!.dtype === 'f32' && axes.every((axis, i) => axis === axes[0]! + i) ? plan(x!, axes) : undefined
+    return run ? filling(() => run)(call) : otherwise(call)
+  }
+  const checkIndex = (index: number, n: number, size: number, op: string): void => {
+    const wrong = kernels.firstOutOfRange(index, n, size)
+    if (wrong >= 0) throw new SessionError(`${op}: the index ${heap.views().i32[index / 4 + wrong]} is not below ${size}`)
+  }
+  /** Scratch that lives as long as the session: the row statistics of norms. */
+  let scratch: TensorInfo | undefined
+  const scratchFor = (rows: number): number => {
+    if (scratch === undefined || scratch.shape[0]! < rows) scratch = allocate([Math.max(rows, 4096)], 'f32')
+    return heap.offset(scratch)
+  }
+  const rowsOf = (sizes: readonly number[]): readonly [rows: number, columns: number] => [count(sizes.slice(0, -1)), sizes.at(-1) ?? 1]
+
+  const put = (call: Call): OnHeap => {
+    const { axis } = attributesOf<{ readonly axis: number }>(call.node), [x, , values] = call.inputs
+    const move = alongAxis(values!.sizes, x!.sizes, axis, kernels.putRows, kernels.putColumns)
+    return ([, index, v], out) => { checkIndex(index!, values!.sizes[axis]!, x!.sizes[axis]!, 'put'); move(v!, index!, out) }
+  }
+
+  return {
+    ...publicly,
+    add: binary('add', publicly.add), sub: binary('sub', publicly.sub), mul: binary('mul', publicly.mul), div: binary('div', publicly.div),
+    maximum: binary('max', publicly.maximum), minimum: binary('min', publicly.minimum),
+    neg: map(kernels.neg, publicly.neg), exp: map(kernels.exp, publicly.exp), log: map(kernels.log, publicly.log), sqrt: map(kernels.sqrt, publicly.sqrt),
+    rsqrt: map(kernels.rsqrt, publicly.rsqrt), tanh: map(kernels.tanh, publicly.tanh), sigmoid: map(kernels.sigmoid, publicly.sigmoid),
+    abs: map(kernels.abs, publicly.abs),
+    sum: reduction(publicly.sum, ({ sizes }, axes) => {
+      const first = axes[0] ?? 0, end = (axes.at(-1) ?? -1) + 1
+      const outer = count(sizes.slice(0, first)), rows = count(sizes.slice(first, end)), inner = count(sizes.slice(end))
+      return ([x], out) => (inner === 1 ? kernels.sumRows(x!, out, outer, rows) : kernels.sumColumns(x!, out, outer, rows, inner))
+    }),
+    max: reduction(publicly.max, ({ sizes }, axes) => {
+      const first = axes[0] ?? 0, end = (axes.at(-1) ?? -1) + 1
+      if (count(sizes.slice(end)) !== 1) return undefined
+      const outer = count(sizes.slice(0, first)), rows = count(sizes.slice(first, end))
+      return ([x], out) => kernels.maxRows(x!, out, outer, rows)
+    }),
+    broadcastTo: call => (count(call.inputs[0]!.sizes) === 1 && call.output.dtype === 'f32'
+      ? filling(({ output: { sizes } }) => { const n = count(sizes); return ([x], out) => kernels.fill(out, n, heap.views().f32[x! / 4]!) })
+      : publicly.broadcastTo)(call),
+    transpose: floats(({ node, inputs: [x] }) => {
+      const run = planPermute(kernels, x!.sizes, attributesOf<{ readonly permutation: readonly number[] }>(node).permutation)
+      return ([at], out) => run(at!, out)
+    }, publicly.transpose),
+    contract: filling(({ node, inputs: [x], output }) => {
+      const { a, b } = attributesOf<{ readonly a: string; readonly b: string }>(node), [K, [M, N]] = [x!.sizes[a.indexOf('k')]!, output.sizes.slice(-2) as [number, number]]
+      const options = { transposeLeft: a.endsWith('km'), transposeRight: b.endsWith('nk') }, batch = output.sizes.length === 3 ? output.sizes[0]! : 1
+      return batch === 1
+        ? ([left, right], out) => products.matmul(left!, right!, out, M, K, N, options)
+        : ([left, right], out) => products.batchMatmul(left!, right!, out, batch, M, K, N, options)
+    }),
+    take: filling(({ node, inputs: [x, index], output }) => {
+      const { axis } = attributesOf<{ readonly axis: number }>(node), n = index!.sizes[0]!, width = x!.sizes[axis]!
+      const move = alongAxis(x!.sizes, output.sizes, axis, kernels.takeRows, kernels.takeColumns)
+      return ([from, i], out) => { checkIndex(i!, n, width, 'take'); move(from!, i!, out) }
+    }),
+    scatterAdd: filling(({ node, inputs: [index, x], output }) => {
+      const { axis } = attributesOf<{ readonly axis: number }>(node), n = index!.sizes[0]!, elements = count(output.sizes)
+      const move = alongAxis(x!.sizes, output.sizes, axis, kernels.scatterAddRows, kernels.scatterAddColumns)
+      return ([i, from], out) => { checkIndex(i!, n, output.sizes[axis]!, 'scatterAdd'); kernels.fill(out, elements, 0); move(from!, i!, out) }
+    }),
+    put: filling(call => {
+      const move = put(call), n = count(call.output.sizes)
+      return (at, out) => { kernels.copyBlocks(at[0]!, out, 1, n, 0, 0); move(at, out) }
+    }),
+    slice: words(({ node, inputs: [x], output, size }) => {
+      const { axis, start } = attributesOf<{ readonly axis: number; readonly start: Shape }>(node)
+      const outer = count(x!.sizes.slice(0, axis)), inner = count(x!.sizes.slice(axis + 1)), begin = start.reduce<number>((sum, dim) => sum + size(dim), 0)
+      const length = output.sizes[axis]! * inner
+      return ([from], out) => kernels.copyBlocks(from! + 4 * begin * inner, out, outer, length, x!.sizes[axis]! * inner, length)
+    }, publicly.slice),
+    pad: words(({ node, inputs: [x], output, size }) => {
+      const { axis, start } = attributesOf<{ readonly axis: number; readonly start: Shape }>(node), n = count(output.sizes)
+      const outer = count(x!.sizes.slice(0, axis)), inner = count(x!.sizes.slice(axis + 1)), begin = start.reduce<number>((sum, dim) => sum + size(dim), 0)
+      const length = x!.sizes[axis]! * inner
+      return ([from], out) => { kernels.fill(out, n, 0); kernels.copyBlocks(from!, out + 4 * begin * inner, outer, length, length, output.sizes[axis]! * inner) }
+    }, publicly.pad),
+    concat: words(({ node, inputs, output }) => {
+      const { axis } = attributesOf<{ readonly axis: number }>(node), outer = count(output.sizes.slice(0, axis)), inner = count(output.sizes.slice(axis + 1))
+      const begins = inputs.map((_, i) => inputs.slice(0, i).reduce((sum, before) => sum + before.sizes[axis]!, 0))
+      return (at, out) => inputs.forEach(({ sizes }, i) =>
+        kernels.copyBlocks(at[i]!, out + 4 * begins[i]! * inner, outer, sizes[axis]! * inner, sizes[axis]! * inner, output.sizes[axis]! * inner))
+    }, publicly.concat),
+
+    softmax: filling(({ output: { sizes } }) => { const [rows, columns] = rowsOf(sizes); return ([x], out) => kernels.softmax(x!, out, rows, columns, 1) }),
+    softmaxGrad: filling(({ output: { sizes } }) => { const [rows, columns] = rowsOf(sizes); return ([p, dp], out) => kernels.softmaxBackward(p!, dp!, out, rows, columns, 1) }),
+    causalSoftmax: filling(({ output: { sizes } }) => {
+      const [rows, columns] = rowsOf(sizes), queries = sizes.at(-2)!
+      return ([scores, offset], out) => kernels.softmaxCausal(scores!, out, rows, columns, 1, queries, heap.views().i32[offset! / 4]!)
+    }),
+    rmsNorm: filling(({ node, output: { sizes } }) => {
+      const [rows, columns] = rowsOf(sizes), { epsilon } = attributesOf<{ readonly epsilon: number }>(node)
+      return ([x, g], out) => kernels.rmsNorm(x!, g!, out, scratchFor(rows), rows, columns, epsilon)
+    }),
+    rmsNormGrad: filling(({ node, output: { sizes } }) => {
+      const [rows, columns] = rowsOf(sizes), { epsilon } = attributesOf<{ readonly epsilon: number }>(node)
+      return ([dy, x, g], out) => {
+        // the rows' scales are computed again rather than kept: one pass over x
+        kernels.rmsNorm(x!, g!, out, scratchFor(rows), rows, columns, epsilon)
+        kernels.rmsNormBackward(dy!, x!, g!, scratchFor(rows), out, rows, columns, 0)
+      }
+    }),
+    rope: filling(({ node, inputs: [, cos], output: { sizes } }) => {
+      const [rows, columns] = rowsOf(sizes), turn = attributesOf<{ readonly inverse: boolean }>(node).inverse ? kernels.ropeInverse : kernels.rope
+      return ([x, c, s], out) => turn(x!, out, rows, columns, c!, s!, cos!.sizes[1]!, 1, sizes.at(-2)!, 0)
+    }),
+    silu: filling(({ output: { sizes } }) => { const n = count(sizes); return ([x], out) => kernels.silu(x!, out, n) }),
+    siluGrad: filling(({ output: { sizes } }) => { const n = count(sizes); return ([dy, x], out) => kernels.siluBackward(dy!, x!, out, n) }),
+    crossEntropy: filling(({ inputs: [logits] }) => {
+      const [rows, columns] = rowsOf(logits!.sizes)
+      return ([x, labels], out) => { checkIndex(labels!, rows, columns, 'crossEntropy'); kernels.crossEntropy(x!, labels!, out, rows, columns) }
+    }),
+    crossEntropyGrad: filling(({ inputs: [logits] }) => {
+      const [rows, columns] = rowsOf(logits!.sizes)
+      return ([x, labels, dy], out) => kernels.crossEntropyGradient(x!, labels!, dy!, scratchFor(rows), out, rows, columns)
+    }),
+  }
+}
+
+type Move = (input: number, index: number, output: number) => void
+
+/** Moves slices of an axis by an index: whole rows where the axis is not the last, single columns where it is. */
+const alongAxis = (
+  from: readonly number[], to: readonly number[], axis: number, rows: Kernels['takeRows'], columns: Kernels['takeColumns']): Move => {
+  const outer = count(from.slice(0, axis)), inner = count(from.slice(axis + 1)), wide = Math.max(from[axis]!, to[axis]!), n = Math.min(from[axis]!, to[axis]!)
+  if (inner === 1 && outer > 1) return (input, index, output) => columns(input, index, output, outer, wide, n)
+  return (input, index, output) => {
+    for (let o = 0; o < outer; o++) rows(input + 4 * o * from[axis]! * inner, index, output + 4 * o * to[axis]! * inner, n, inner)
+  }
+}
+
+/** `put` into the buffer of its first input. */
+export const putInPlace = ({ heap, kernels }: WasmRuntime) => ({ node, inputs: [x, , values] }: Call): ((inputs: readonly TensorInfo[]) => void) => {
+  const move = alongAxis(values!.sizes, x!.sizes, attributesOf<{ readonly axis: number }>(node).axis, kernels.putRows, kernels.putColumns)
+  return ([target, index, from]) => move(heap.offset(from!), heap.offset(index!), heap.offset(target!))
+}

@@ -1,0 +1,16 @@
+import type { Slot } from '../../compile/index.ts'
+import type { composites, Dim, Node, primitives } from '../../tensor/index.ts'
+import type { TensorInfo } from './wasm/index.ts'
+
+/** One instruction, with everything that is known before it runs. */
+export interface Call { readonly node: Node; readonly inputs: readonly Slot[]; readonly output: Slot; readonly size: (dim: Dim) => number }
+
+/** Prepares an instruction once; what it returns makes the result from the inputs, each time it runs. */
+export type Lowering = (call: Call) => (inputs: readonly TensorInfo[]) => TensorInfo
+
+export type OpName = keyof typeof primitives | keyof typeof composites
+/** How a tfjs backend runs every op: a missing entry is a compile error. A composite may be expanded instead. */
+export type Lowerings = { readonly [K in keyof typeof primitives]: Lowering } & { readonly [K in keyof typeof composites]: Lowering | 'expand' }
+
+/** Attributes of a node whose op is known from the table's key. */
+export const attributesOf = <A>(node: Node): A => node.attributes as A

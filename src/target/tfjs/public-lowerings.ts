@@ -1,0 +1,84 @@
+import { type DType, type Numbers, type Op, type Shape } from '../../tensor/index.ts'
+import { attributesOf, type Call, type Lowering, type Lowerings } from './lowering.ts'
+import type { TensorInfo } from './wasm/index.ts'
+
+/** What is used of a tfjs backend: its kernels by name, and data in and out. */
+export interface Kernels {
+  readonly run: (name: string, inputs: object, attributes?: object) => TensorInfo
+  readonly make: (data: Float32Array | Int32Array | Uint8Array, sizes: readonly number[], dtype: DType) => TensorInfo
+  readonly read: (x: TensorInfo) => ArrayLike<number>
+  readonly free: (x: TensorInfo) => void
+}
+
+const arrayOf = (data: Float64Array, dtype: DType): Float32Array | Int32Array | Uint8Array =>
+  dtype === 'i32' ? Int32Array.from(data) : dtype === 'bool' ? Uint8Array.from(data) : Float32Array.from(data)
+
+/**
+ * How ops run on any tfjs backend, by its public kernels. Where there is none, and for data-dependent ops on small integers, the
+ * op's own meaning runs on the host. Composites are expanded.
+ */
+export const publicLowerings = ({ run, make, read, free }: Kernels): Lowerings => {
+  const kernel = (name: string, names: readonly string[], attributes: (call: Call) => object = () => ({})): Lowering => call => {
+    const given = attributes(call)
+    return inputs => run(name, Object.fromEntries(names.map((n, i) => [n, inputs[i]])), given)
+  }
+  const unary = (name: string): Lowering => kernel(name, ['x'])
+  const binary = (name: string): Lowering => kernel(name, ['a', 'b'])
+  const onHost: Lowering = ({ node, inputs: slots, output: { sizes, dtype }, size }) => inputs => {
+    const numbers = inputs.map((x, i): Numbers => ({ sizes: slots[i]!.sizes, data: Float64Array.from(read(x)) }))
+    return make(arrayOf((node.op as Op).eval(numbers, node.attributes, { sizes, size, inputs: node.inputs }).data, dtype), sizes, dtype)
+  }
+  const axisOf = (call: Call): number => attributesOf<{ readonly axis: number }>(call.node).axis
+  const startOf = ({ node, size }: Call): number => attributesOf<{ readonly start: Shape }>(node).start.reduce<number>((sum, dim) => sum + size(dim), 0)
+  const atAxis = (call: Call, at: number, rest: readonly number[]): readonly number[] => rest.map((n, axis) => (axis === axisOf(call) ? at : n))
+  const impossible: Lowering = ({ node }) => { throw new Error(`${node.op.name} is no instruction`) }
+  /** Repeats along axes of size 1, by tfjs's Tile. */
+  const tiled = (x: TensorInfo, from: readonly number[], to: readonly number[]): TensorInfo => {
+    const padded = [...to.slice(0, to.length - from.length).map(() => 1), ...from]
+    const reshaped = run('Reshape', { x }, { shape: padded }), reps = to.map((n, axis) => (padded[axis] === n ? 1 : n))
+    const result = run('Tile', { x: reshaped }, { reps })
+    free(reshaped)
+    return result
+  }
+  return {
+    parameter: impossible, call: impossible, result: impossible, reshape: impossible,
+    constant: onHost, size: onHost, iota: onHost, oneHot: onHost, pick: onHost, nonzero: onHost, scatterAdd: onHost, put: onHost,
+    add: binary('Add'), sub: binary('Sub'), mul: binary('Multiply'), div: binary('RealDiv'), pow: onHost,
+    maximum: binary('Maximum'), minimum: binary('Minimum'), equal: binary('Equal'), less: binary('Less'), lessEqual: binary('LessEqual'),
+    select: ({ inputs: slots, output: { sizes } }) => inputs => {
+      const [condition, t, e] = inputs.map((x, i) => tiled(x, slots[i]!.sizes, sizes))
+      const result = run('Select', { condition, t, e })
+      for (const x of [condition!, t!, e!]) free(x)
+      return result
+    },
+    neg: unary('Neg'), exp: unary('Exp'), log: unary('Log'), sqrt: unary('Sqrt'), rsqrt: unary('Rsqrt'), tanh: unary('Tanh'), sigmoid: unary('Sigmoid'),
+    abs: unary('Abs'), sign: onHost, sin: unary('Sin'), cos: unary('Cos'), erf: onHost, stopGradient: unary('Identity'),
+    cast: kernel('Cast', ['x'], ({ output: { dtype } }) => ({ dtype: { f32: 'float32', i32: 'int32', bool: 'bool' }[dtype as 'f32'] })),
+    sum: kernel('Sum', ['x'], ({ node }) => ({ axis: attributesOf<{ readonly axes: readonly number[] }>(node).axes, keepDims: attributesOf<{ readonly keepDims: boolean }>(node).keepDims })),
+    max: kernel('Max', ['x'], ({ node }) => ({ reductionIndices: attributesOf<{ readonly axes: readonly number[] }>(node).axes, keepDims: attributesOf<{ readonly keepDims: boolean }>(node).keepDims })),
+    broadcastTo: ({ inputs: [slot], output: { sizes } }) => ([x]) => tiled(x!, slot!.sizes, sizes),
+    transpose: kernel('Transpose', ['x'], ({ node }) => ({ perm: attributesOf<{ readonly permutation: readonly number[] }>(node).permutation })),
+    contract: ({ node, inputs: [left, right], output: { sizes } }) => {
+      const { a, b } = attributesOf<{ readonly a: string; readonly b: string }>(node), three = (s: readonly number[]): readonly number[] => (s.length === 2 ? [1, ...s] : s)
+      const attributes = { transposeA: a.endsWith('km'), transposeB: b.endsWith('nk') }
+      return ([x, y]) => {
+        const l = run('Reshape', { x }, { shape: three(left!.sizes) }), r = run('Reshape', { x: y }, { shape: three(right!.sizes) })
+        const product = run('BatchMatMul', { a: l, b: r }, attributes), result = run('Reshape', { x: product }, { shape: sizes })
+        for (const made of [l, r, product]) free(made)
+        return result
+      }
+    },
+    take: kernel('GatherV2', ['x', 'indices'], call => ({ axis: axisOf(call), batchDims: 0 })),
+    slice: call => { const begin = atAxis(call, startOf(call), call.output.sizes.map(() => 0)); return ([x]) => run('Slice', { x }, { begin, size: call.output.sizes }) },
+    pad: call => {
+      const before = startOf(call), axis = axisOf(call), after = call.output.sizes[axis]! - before - call.inputs[0]!.sizes[axis]!
+      const paddings = call.output.sizes.map((_, i) => (i === axis ? [before, after] : [0, 0]))
+      return ([x]) => run('PadV2', { x }, { paddings, constantValue: 0 })
+    },
+    concat: call => { const axis = axisOf(call); return inputs => run('Concat', [...inputs], { axis }) },
+    softmax: kernel('Softmax', ['logits'], () => ({ dim: -1 })),
+    softmaxGrad: 'expand', causalSoftmax: 'expand', rmsNorm: 'expand', rmsNormGrad: 'expand', rope: 'expand', silu: 'expand', siluGrad: 'expand', gelu: 'expand',
+    crossEntropy: 'expand', crossEntropyGrad: 'expand',
+  }
+}
+

@@ -1,0 +1,69 @@
+import * as tfjs from '@tensorflow/tfjs-core'
+import { SessionError, type Buffer, type Device } from '../device.ts'
+import { tfjsData, tfjsDevice, type Handle } from './device.ts'
+import { attributesOf, type Call } from './lowering.ts'
+import { publicLowerings, type Kernels } from './public-lowerings.ts'
+import type { HeapDType, TensorInfo, TfjsTensor } from './wasm/index.ts'
+
+const dtypes = { f32: 'float32', i32: 'int32', bool: 'bool' } as const
+
+/** What is used of a backend beside its kernels. */
+interface RegisteredBackend {
+  readSync(dataId: object): ArrayLike<number>
+  write(values: ArrayLike<number>, shape: readonly number[], dtype: HeapDType): object
+  disposeData(dataId: object): boolean
+}
+
+/** The kernels of a backend by name, called without tfjs's tape and scopes. */
+export const kernelsOf = (name: string, backend: unknown): Kernels => {
+  // every tfjs backend has these three
+  const data = backend as RegisteredBackend
+  return {
+    run: (kernelName, inputs, attributes = {}) => {
+      const kernel = tfjs.getKernel(kernelName, name)
+      if (kernel === undefined || kernel === null) throw new SessionError(`the ${name} backend of TensorFlow.js has no kernel ${kernelName}`)
+      // the kernels used here return one tensor
+      return kernel.kernelFunc({ inputs, attrs: attributes, backend: data } as never) as unknown as TensorInfo
+    },
+    make: (values, sizes, dtype) => {
+      const heapDtype = dtypes[dtype as keyof typeof dtypes]
+      return { dataId: data.write(values, sizes, heapDtype), shape: [...sizes], dtype: heapDtype }
+    },
+    read: x => data.readSync(x.dataId),
+    free: x => { data.disposeData(x.dataId) },
+  }
+}
+
+/**
+ * Any backend that is registered with tfjs-core: its public kernels, explicit disposal.
+ * @example import '@tensorflow/tfjs-backend-cpu'; const device = await registeredDevice('cpu')
+ */
+export const registeredDevice = async (name: string): Promise<Device<Handle>> => {
+  if (tfjs.findBackendFactory(name) === null) throw new SessionError(`TensorFlow.js has no backend called ${name}: import its package first`)
+  if (!await tfjs.setBackend(name)) throw new SessionError(`the ${name} backend of TensorFlow.js does not start`)
+  const engine = tfjs.engine(), kernels = kernelsOf(name, tfjs.backend()), before = engine.memory().numBytes, title = `tfjs ${name}`
+  // tfjs's own tensor, seen by what the executor needs of it
+  const track = (info: TensorInfo): TfjsTensor => engine.makeTensorFromTensorInfo(info as never) as unknown as TfjsTensor
+  return tfjsDevice({
+    name: title, track,
+    lowerings: publicLowerings(kernels),
+    limit: undefined,
+    upload: (buffer: Buffer) => track(kernels.make(tfjsData(buffer, title), buffer.sizes, buffer.dtype)),
+    download: async tensor => (await (tensor as unknown as tfjs.Tensor).data()).slice() as Buffer['data'],
+    // the cpu backend's data is a typed array that can be written into
+    update: name === 'cpu' ? hostUpdate(kernels) : undefined,
+    bytes: () => engine.memory().numBytes - before,
+    dispose: () => Promise.resolve(),
+  })
+}
+
+const hostUpdate = ({ read }: Kernels) => (call: Call): ((inputs: readonly TensorInfo[]) => void) => {
+  const { axis } = attributesOf<{ readonly axis: number }>(call.node), { sizes } = call.inputs[0]!
+  const inner = sizes.slice(axis + 1).reduce((n, size) => n * size, 1), outer = sizes.slice(0, axis).reduce((n, size) => n * size, 1)
+  return ([target, index, values]) => {
+    const to = read(target!) as Float32Array, at = read(index!), from = read(values!) as Float32Array, n = at.length
+    for (let o = 0; o < outer; o++) for (let i = 0; i < n; i++) {
+      to.set(from.subarray((o * n + i) * inner, (o * n + i + 1) * inner), (o * sizes[axis]! + at[i]!) * inner)
+    }
+  }
+}
