@@ -1,9 +1,12 @@
 /** From a pure step to lists of things to do: rewriting, preparing, planning, certifying. */
+export { bindDims, DimsError, given, sizing } from './bind.ts'
 export { callsOf } from './blocks.ts'
 export { footprintOf, type Footprint } from './certificate.ts'
+export { explain, explainPrograms, explanationText, type Explanation, type Kept, type KeptByLayer } from './explain.ts'
 export { faultsOf } from './check.ts'
 export { bytesOf, type Instruction, type Plan, type Slot } from './plan.ts'
 export { type Prepared } from './prepare.ts'
+export { describe, print, type Names } from './print.ts'
 export { type CompilerOptions, type Program } from './program.ts'
 export { programsOf, type Programs, type Size, type Trained } from './programs.ts'
 export * from './rewrite/index.ts'

@@ -9,6 +9,8 @@ export interface Trained { readonly path: string; readonly leaf: Node; readonly 
 
 /** Every program of a step, made when it is asked for. Programs are pure; who runs them owns the buffers. */
 export interface Programs {
+  /** Names for leaves and indices, for reports. */
+  readonly names: ReadonlyMap<Node, string>
   /** Leaves of the parameter tree. */
   readonly params: readonly (readonly [path: string, leaf: Node])[]
   readonly trained: readonly Trained[]
@@ -67,6 +69,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   const changing = (size: Size) => ({ ...compiler(size), isStaticLeaf: () => false, layOut: false })
 
   return {
+    names: new Map([...params, ...batch, ...tuned.selections.map(({ path, index }) => [`columns(${path})`, index] as const)].map(([path, leaf]) => [leaf, path])),
     params, trained, state: stateLeaves, batch, gradient, count,
     initial: size => planned(initial.map(([, leaf]) => leaf), size),
     gradients: size => {

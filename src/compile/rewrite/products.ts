@@ -11,8 +11,8 @@ export const laidOut: Rule = {
   apply: (n, context) => {
     if (!is(n, contractOp) || isMatrixProduct(n.attributes)) return undefined
     const [x, y] = n.inputs as [Node, Node], { a, b, out } = n.attributes
-    const straight = way(x, a, y, b, out, context), flipped = way(y, b, x, a, out, context)
-    return (flipped.moved < straight.moved ? flipped : straight).build()
+    const ways = [...waysOf(x, a, y, b, out, context), ...waysOf(y, b, x, a, out, context)]
+    return ways.reduce((best, way) => (way.moved < best.moved ? way : best)).build()
   },
 }
 
@@ -22,33 +22,43 @@ export const isMatrixProduct = ({ a, b, out }: { readonly a: string; readonly b:
   return out === `${batch}mn` && [`${batch}mk`, `${batch}km`].includes(a) && [`${batch}kn`, `${batch}nk`].includes(b)
 }
 
-const way = (left: Node, a: string, right: Node, b: string, out: string, { size, isStatic }: Pick<Context, 'size' | 'isStatic'>) => {
+interface Way { readonly moved: number; readonly build: () => Node }
+type Letters = readonly string[]
+
+/** The ways to lay out a product with these operands left and right: a group of letters stands in the order of the result or of an operand. */
+const waysOf = (left: Node, a: string, right: Node, b: string, out: string, { size, isStatic }: Pick<Context, 'size' | 'isStatic'>): readonly Way[] => {
   const inBoth = (c: string): boolean => a.includes(c) && b.includes(c)
-  const batch = [...out].filter(inBoth), inner = [...a].filter(c => inBoth(c) && !out.includes(c))
-  const rows = [...out].filter(c => !b.includes(c)), columns = [...out].filter(c => !a.includes(c))
   const dimOf = (c: string): Dim => (a.includes(c) ? left.shape[a.indexOf(c)]! : right.shape[b.indexOf(c)]!)
+  const merged = (letters: Letters): Dim => dimOfAll(letters.map(dimOf))
   const elements = (letters: string): number => count([...letters].map(c => size(dimOf(c))))
-  const merged = (letters: readonly string[]): Dim => dimOfAll(letters.map(dimOf))
-  /** The operand as it lies, if its letters stand in one of the two orders; else permuted into the first. */
-  const arranged = (operand: Node, letters: string, outer: readonly string[], [first, last]: readonly [string, string]) => {
-    const swapped = letters === [...batch, ...inner, ...outer].join('')
-    const order = swapped ? [...batch, ...inner, ...outer] : [...batch, ...outer, ...inner], fits = letters === order.join('')
-    const lead = batch.length > 0 ? [merged(batch)] : [], sides = swapped ? [merged(inner), merged(outer)] : [merged(outer), merged(inner)]
+  const orders = (belongs: (c: string) => boolean, ...texts: readonly string[]): readonly Letters[] =>
+    [...new Set(texts.map(text => [...text].filter(belongs).join('')))].map(text => [...text])
+
+  /** The operand as it lies, if its letters stand in one of two orders; else permuted, whichever of the two is nearer first. */
+  const arranged = (operand: Node, letters: string, batch: Letters, outer: Letters, inner: Letters, name: string) => {
+    const innerFirst = letters.indexOf(inner[0] ?? '') < letters.indexOf(outer[0] ?? '')
+    const order = innerFirst ? [...batch, ...inner, ...outer] : [...batch, ...outer, ...inner]
+    const groups = [...(batch.length > 0 ? [batch] : []), ...(innerFirst ? [inner, outer] : [outer, inner])]
     return {
-      moved: fits || isStatic(operand) ? 0 : elements(letters),
-      letters: swapped ? `${last}${first}` : `${first}${last}`,
-      build: (): Node => reshaped(transposed(operand, order.map(c => letters.indexOf(c))), [...lead, ...sides]),
+      moved: letters === order.join('') || isStatic(operand) ? 0 : elements(letters),
+      letters: innerFirst ? `k${name}` : `${name}k`,
+      build: (): Node => reshaped(transposed(operand, order.map(c => letters.indexOf(c))), groups.map(merged)),
     }
   }
-  const l = arranged(left, a, rows, ['m', 'k']), r = arranged(right, b, columns, ['n', 'k']), result = [...batch, ...rows, ...columns]
-  return {
-    moved: l.moved + r.moved + (out === result.join('') ? 0 : elements(out)),
-    build: (): Node => {
-      const lead = batch.length > 0 ? 'b' : ''
-      const multiplied = contracted(l.build(), r.build(), { a: lead + l.letters, b: lead + r.letters, out: `${lead}mn` })
-      return transposed(reshaped(multiplied, result.map(dimOf)), [...out].map(c => result.indexOf(c)))
-    },
-  }
+  return orders(c => inBoth(c) && out.includes(c), out, a, b).flatMap(batch =>
+    orders(c => !b.includes(c), out, a).flatMap(rows =>
+      orders(c => !a.includes(c), out, b).flatMap(columns =>
+        orders(c => inBoth(c) && !out.includes(c), a, b).map((inner): Way => {
+          const l = arranged(left, a, batch, rows, inner, 'm'), r = arranged(right, b, batch, columns, inner, 'n'), result = [...batch, ...rows, ...columns]
+          return {
+            moved: l.moved + r.moved + (out === result.join('') ? 0 : elements(out)),
+            build: (): Node => {
+              const lead = batch.length > 0 ? 'b' : ''
+              const multiplied = contracted(l.build(), r.build(), { a: lead + l.letters, b: lead + r.letters, out: `${lead}mn` })
+              return transposed(reshaped(multiplied, result.map(dimOf)), [...out].map(c => result.indexOf(c)))
+            },
+          }
+        }))))
 }
 
 const dimOfAll = (dims: Shape): Dim => {

@@ -59,6 +59,8 @@ const alphabet = 'abcdefghijklmnopqrstuvwxyz'
 
 /** The product of matrices: `[…, i] × [i, o]`, or of as many matrices as both have leading dims. @example matmul(x, w) */
 export function matmul<L extends Shape, I extends Dim, O extends Dim>(a: Tensor<readonly [...L, I]>, b: Tensor<readonly [I, O]>): Tensor<readonly [...L, O]>
+export function matmul<L extends Shape, M extends Dim, K extends Dim, N extends Dim>(
+  a: Tensor<readonly [...L, M, K]>, b: Tensor<readonly [...L, K, N]>): Tensor<readonly [...L, M, N]>
 export function matmul<A extends Shape, B extends Shape>(a: Tensor<A>, b: Tensor<B> & MatMulError<A, B>): Tensor<Ok<MatMul<A, B>>>
 export function matmul(a: Node, b: Node): never {
   const checked = matmulRule(a.shape, b.shape)

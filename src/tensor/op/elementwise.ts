@@ -126,11 +126,12 @@ export const square: Unary = x => typed(times(x, x))
 /** max(x, 0). */
 export const relu: Unary = x => typed(node(maximumOp, [x, constant(0)], none))
 
+// the overload whose argument carries the error stands last: its text is the one that `tsc` prints
 interface Binary<D extends DType | 'same'> {
+  <S extends Shape>(a: Tensor<S>, b: number): Tensor<S, D extends DType ? D : 'f32'>
   <S extends Shape, E extends DType>(a: Tensor<S, E>, b: Tensor<S, E>): Tensor<S, D extends DType ? D : E>
   <A extends Shape, B extends Shape, E extends DType>(a: Tensor<A, E>, b: Tensor<B, E> & BroadcastError<A, B>):
     Tensor<Broadcast<A, B> extends infer R extends Shape ? R : never, D extends DType ? D : E>
-  <S extends Shape>(a: Tensor<S>, b: number): Tensor<S, D extends DType ? D : 'f32'>
 }
 const binary = <D extends DType | 'same'>(o: Op<None>): Binary<D> =>
   (a: Node, b: Node | number): never => node(o, [a, typeof b === 'number' ? constant(b) : b], none) as never

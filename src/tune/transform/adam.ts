@@ -11,7 +11,10 @@ export interface AdamState<G> { readonly mu: G; readonly nu: G; readonly count: 
 export interface ScaleByAdam extends Fn { readonly out: AdamState<this['in']> }
 export interface Moments { readonly b1?: number; readonly b2?: number; readonly eps?: number }
 
-/** 1 − bⁿ = 2t / (1 + t) with t = tanh(−n ln b / 2): the difference itself would lose digits in float32 while bⁿ is near 1. */
+/**
+ * 1 − bⁿ = 2t / (1 + t) with t = tanh(−n ln b / 2): the difference itself would lose digits in float32 while bⁿ is near 1.
+ * b is the float32 nearest to what was asked for, because that is what float32 moments decay by, in optax as here.
+ */
 const correction = (b: number, n: Tensor<readonly []>): Tensor<readonly []> => {
   const t = tanh(mul(n, -Math.log(Math.fround(b)) / 2))
   return div(mul(t, 2), add(t, 1))

@@ -134,6 +134,17 @@ for (const threads of [1, 2]) {
       }
       region.dispose()
     }))
+    it('products are right while the helpers are still starting', withRuntime(threads, runtime => {
+      const region = arena(runtime)
+      const [left, out] = [region.reserve(4900), region.reserve(4900)]
+      runtime.kernels.fill(left, 4900, 1)
+      for (const end = performance.now() + 400; performance.now() < end;) {
+        runtime.kernels.fill(out, 4900, 0)
+        runtime.products.matmul(left, left, out, 70, 70, 70, { accumulate: true })
+        assert.ok(region.read(out, 4900).every(x => x === 70))
+      }
+      region.dispose()
+    }))
     it('ten thousand products in a row keep right and leave nothing on the heap', withRuntime(threads, runtime => {
       const region = arena(runtime)
       const next = random(4)

@@ -6,6 +6,7 @@ import { gemmTask } from './job'
 const TASK_BITS: i32 = 12
 const TASK_MASK: i32 = 4095
 const FINISHED: usize = 4
+const PATIENCE: i32 = 20_000
 
 /** Claims and computes tasks until none is left. */
 function takeTasks(job: usize, scratch: usize): void {
@@ -40,6 +41,10 @@ export function runTogether(job: usize, scratch: usize): void {
   atomic.store<i32>(job, ((load<i32>(job) >>> TASK_BITS) + 1) << TASK_BITS)
   atomic.notify(job, -1)
   takeTasks(job, scratch)
-  while (atomic.load<i32>(job + FINISHED) != tasks) {}
+  let i = 0
+  for (let finished = atomic.load<i32>(job + FINISHED); finished != tasks; finished = atomic.load<i32>(job + FINISHED)) {
+    // Where the cores are taken, the helper needs this thread's: sleep 50 microseconds.
+    if (++i % PATIENCE == 0) atomic.wait<i32>(job + FINISHED, finished, 50_000)
+  }
   atomic.store<i32>(job, atomic.load<i32>(job) | TASK_MASK)
 }

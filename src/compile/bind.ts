@@ -1,0 +1,30 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { bind, unifyAll, type Dim, type Environment, type Shape, type Source } from '../tensor/index.ts'
+
+/** Dims that disagree, or that nobody gave a size: one clear sentence. */
+export class DimsError extends Error {
+  override readonly name = 'DimsError'
+}
+
+const orThrow = <A>(result: E.Either<string, A>): A => {
+  if (E.isLeft(result)) throw new DimsError(result.left)
+  return result.right
+}
+
+/** The sizes of names, by who says so. @example given('the model', { hidden: 576 }) */
+export const given = (where: string, dims: Readonly<Record<string, number>>): readonly Source[] =>
+  Object.entries(dims).map(([name, size]) => ({ where, shape: [name], sizes: [size] }))
+
+/** Binds dims from the model, then from the sizes of parameters, then from what the caller says. */
+export const bindDims = (sources: readonly Source[]): Environment => orThrow(unifyAll(sources))
+
+/** The function from dims to sizes; a capacity that is not given is as large as it can be needed. */
+export const sizing = (environment: Environment, capacities: Readonly<Record<string, Shape>> = {}): ((dim: Dim) => number) => {
+  const plain = bind(environment), unbound = Object.entries(capacities).filter(([name]) => !Object.hasOwn(environment, name))
+  const largest = unbound.flatMap(([name, dims]) => {
+    const sizes = dims.map(plain).map(E.getOrElse(() => Number.NaN)), size = sizes.reduce((n, s) => n * s, 1)
+    return Number.isFinite(size) ? [[name, size] as const] : []
+  })
+  const full = bind({ ...environment, ...Object.fromEntries(largest) })
+  return dim => orThrow(full(dim))
+}

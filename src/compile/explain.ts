@@ -1,0 +1,98 @@
+import { blockOf, bytesPerElement, count, is, reshapeOp, resultOp, takeOp, topological, type Block, type Node, type Shape } from '../tensor/index.ts'
+import { bindDims, given, sizing } from './bind.ts'
+import { callsOf } from './blocks.ts'
+import { footprintOf } from './certificate.ts'
+import { blockNames, describe, layerPath } from './print.ts'
+import type { CompilerOptions, Program } from './program.ts'
+import { programsOf, type Programs, type Size } from './programs.ts'
+import type { Step } from './step.ts'
+
+/** A value that lives from the forward to the backward pass of a layer. */
+export interface Kept {
+  /** What it is, as an expression of the layer's own values. */
+  readonly what: string
+  readonly shape: readonly (string | number)[]
+  readonly bytes: number
+  /** The trained leaf whose columns of an activation this is, where the activation itself is not kept. */
+  readonly columnsOf: string | undefined
+}
+
+/** The layers that share one block, and what each of them keeps. */
+export interface KeptByLayer { readonly layer: string; readonly layers: number; readonly kept: readonly Kept[]; readonly bytes: number }
+
+/** What a step keeps and holds, in bytes, known before it runs. */
+export interface Explanation {
+  readonly trainable: number
+  readonly parameters: number
+  readonly layers: readonly KeptByLayer[]
+  /** Bytes that live from forward to backward, in all layers together. */
+  readonly saved: number
+  /** The most that the gradient program holds beside its inputs. */
+  readonly peak: number
+}
+
+/**
+ * Explains a step before it runs, without weights: what each layer keeps for its backward pass, what a step holds at most.
+ * @throws {DimsError} where a dim has no size
+ * @example explanationText(explain(step, { dims: { batch: 2, seq: 256 } }))
+ */
+export const explain = <P, Q, M, S, B, L extends Shape>(
+  step: Step<P, Q, M, S, B, L>, { dims, ...options }: { readonly dims: Readonly<Record<string, number>> } & Partial<CompilerOptions>): Explanation => {
+  const { model } = step.tuned, environment = bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)])
+  return explainPrograms(programsOf(step, { layOut: true, expand: new Set(), ...options }), sizing(environment, model.capacities))
+}
+
+/** The same from programs that are there already. */
+export const explainPrograms = (programs: Programs, size: Size): Explanation => {
+  const program = programs.gradients(size), bytesOf = (n: Node): number => count(n.shape.map(size)) * bytesPerElement[n.dtype]
+  const elements = (nodes: readonly Node[]): number => nodes.reduce((sum, n) => sum + count(n.shape.map(size)), 0)
+  const layers = keptResults(program).map(({ block, calls, indices }): KeptByLayer => {
+    const names = new Map([...blockNames(block, calls, programs.names), [block.parameters[0]!, 'x']])
+    const whole = new Set(indices.map(i => withoutReshapes(block.outputs[i]!)))
+    const kept = indices.map((i): Kept => {
+      const value = block.outputs[i]!, taken = withoutReshapes(value), source = is(taken, takeOp) ? withoutReshapes(taken.inputs[0]!) : undefined
+      const index = source && !whole.has(source) ? names.get(taken.inputs[1]!) : undefined
+      return { what: describe(value, names), shape: value.shape, bytes: bytesOf(value), columnsOf: index?.match(/^columns\((.*)\)$/)?.[1] }
+    })
+    return { layer: layerPath(block.name), layers: calls.length, kept, bytes: kept.reduce((sum, k) => sum + k.bytes, 0) }
+  })
+  return {
+    trainable: elements(programs.trained.map(({ part }) => part)),
+    parameters: elements(programs.params.map(([, leaf]) => leaf)),
+    layers,
+    saved: layers.reduce((sum, layer) => sum + layer.layers * layer.bytes, 0),
+    peak: footprintOf(program.plan).peak,
+  }
+}
+
+const withoutReshapes = (n: Node): Node => (is(n, reshapeOp) ? withoutReshapes(n.inputs[0]!) : n)
+
+/** For every block that a backward block follows, which of its results the backward pass reads. */
+const keptResults = ({ outputs }: Program): readonly { readonly block: Block; readonly calls: readonly Node[]; readonly indices: readonly number[] }[] => {
+  const read = new Map<Node, Set<number>>()
+  for (const n of topological(outputs)) {
+    if (!blockOf(n)?.name.endsWith('.backward')) continue
+    for (const input of n.inputs) {
+      if (!is(input, resultOp)) continue
+      const call = input.inputs[0]!, indices = read.get(call) ?? new Set<number>()
+      if (blockOf(call)?.name.endsWith('.forward')) read.set(call, indices.add(input.attributes.index))
+    }
+  }
+  return [...callsOf(outputs)].flatMap(([block, calls]) => {
+    const indices = new Set(calls.flatMap(call => [...read.get(call) ?? []]))
+    return indices.size === 0 ? [] : [{ block, calls, indices: [...indices].sort((a, b) => a - b) }]
+  })
+}
+
+const megabytes = (bytes: number): string => (bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`)
+
+/** The explanation as text, one line a value. */
+export const explanationText = ({ trainable, parameters, layers, saved, peak }: Explanation): string => [
+  `trained: ${trainable.toLocaleString('en')} of ${parameters.toLocaleString('en')} parameters`,
+  ...layers.flatMap(({ layer, layers: n, kept, bytes }) => [
+    '', `${layer}, ${n} ${n === 1 ? 'layer' : 'layers'}, keeps ${megabytes(bytes)} each for its backward pass:`,
+    ...kept.map(({ what, shape, bytes: b, columnsOf }) =>
+      `  ${megabytes(b).padStart(9)}  [${shape.join(', ')}]  ${columnsOf === undefined ? what : `x[:, columns] of ${columnsOf}; x is not kept: ${what}`}`),
+  ]),
+  '', `kept from forward to backward: ${megabytes(saved)}; held at most beside weights and state: ${megabytes(peak)}`,
+].join('\n')

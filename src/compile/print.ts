@@ -1,0 +1,59 @@
+import { blockOf, callOp, is, parameterOp, reshapeOp, resultOp, topological, type Block, type Node } from '../tensor/index.ts'
+import { callsOf } from './blocks.ts'
+
+/** Names for leaves, where they have any: the paths of a parameter tree. */
+export type Names = ReadonlyMap<Node, string>
+
+/** A path without its numbers: what the layers of a model have in common. */
+export const layerPath = (path: string): string => path.replaceAll(/\.\d+\./g, '.*.')
+
+/** Names for the parameters of a block, from what its first call passes. */
+export const blockNames = (block: Block, calls: readonly Node[], names: Names): Names => new Map(block.parameters.flatMap((p, i) => {
+  const passed = calls.map(call => names.get(call.inputs[i]!)), first = passed[0]
+  return first === undefined ? [] : [[p, calls.length > 1 ? layerPath(first) : first] as const]
+}))
+
+/** An expression in one line, as `take(rmsNorm(x, input_layernorm), columns)`; below the given depth only names. */
+export const describe = (n: Node, names: Names, depth = 3): string => {
+  const name = names.get(n)
+  if (name !== undefined) return name
+  if (is(n, parameterOp)) return `[${n.shape.join(', ')}]`
+  // a reshape moves nothing, and says nothing to a reader
+  if (is(n, reshapeOp)) return describe(n.inputs[0]!, names, depth)
+  if (is(n, resultOp)) return `${blockOf(n.inputs[0]!)?.name ?? 'call'}.${n.attributes.index}`
+  return depth === 0 ? '…' : `${n.op.name}(${n.inputs.map(input => describe(input, names, depth - 1)).join(', ')})`
+}
+
+/**
+ * A program as text: one line a node, blocks first, each once. The same program gives the same text, so that a test can pin it.
+ * @example print([loss], new Map([[w, 'w']]))
+ */
+export const print = (roots: readonly Node[], names: Names = new Map()): string => {
+  const blocks = [...callsOf(roots)].map(([block, calls]) => printBlock(block, calls, names))
+  return [...blocks, body(roots, names)].join('\n\n')
+}
+
+const printBlock = (block: Block, calls: readonly Node[], names: Names): string => {
+  const inner = blockNames(block, calls, names), named = new Map(block.parameters.map((p, i) => [p, inner.get(p) ?? `arg${i}`]))
+  const parameters = block.parameters.map(p => `  ${named.get(p)!}: ${signature(p)}`)
+  return [`block ${block.name}, called ${calls.length} times`, ...parameters, body(block.outputs, named)].join('\n')
+}
+
+const signature = ({ shape, dtype }: Node): string => `[${shape.join(', ')}]${dtype === 'f32' ? '' : ` ${dtype}`}`
+
+const body = (roots: readonly Node[], names: Names): string => {
+  const labels = new Map<Node, string>(names), lines: string[] = []
+  for (const n of topological(roots)) {
+    if (labels.has(n)) continue
+    labels.set(n, `%${lines.length}`)
+    const inputs = n.inputs.map(input => labels.get(input)!), attributes = is(n, callOp) ? n.attributes.block.name : attributesText(n)
+    lines.push(`  ${labels.get(n)!}: ${signature(n)} = ${n.op.name}(${inputs.join(', ')})${attributes === '' ? '' : ` ${attributes}`}`)
+  }
+  return [...lines, `  return ${roots.map(root => labels.get(root)!).join(', ')}`].join('\n')
+}
+
+/** Attributes that the signature does not already say. */
+const attributesText = (n: Node): string => {
+  const { shape: _, dtype: __, ...rest } = { shape: undefined, dtype: undefined, ...(n.attributes as object) }
+  return Object.keys(rest).length === 0 ? '' : JSON.stringify(rest)
+}
