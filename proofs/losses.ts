@@ -42,7 +42,7 @@ const quadraticAt = ({ matrix: a, largest }: Spectral, at: Numbers): Loss => {
   const W: Matrix = typed(w)
   return {
     name: 'quadratic', leaf: w, at, data: new Map([[A, a]]), lipschitz: largest, terms: n * m + n,
-    value: mul(sum(mul(W, matmul(typed<readonly ['in', 'in'], 'f32'>(A), W))), 0.5), magnitude: radius => Math.max(1, norm(a) / largest) * norm(a) * radius ** 2,
+    value: mul(sum(mul(W, matmul(typed<readonly ['in', 'in'], 'f32'>(A), W))), 0.5), magnitude: radius => norm(a) * radius ** 2,
   }
 }
 const quadratic: fc.Arbitrary<Loss> = fc.tuple(width, width).chain(([n, m]) => fc.tuple(semidefinite(n), matrix(n, m)).map(([a, at]) => quadraticAt(a, at)))

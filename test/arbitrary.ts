@@ -1,12 +1,14 @@
 import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
-import { bind, composites, count, node, parameter, primitives, result, times, type Contraction, type Dim, type DType, type Node, type Numbers, type Op, type Shape } from '../src/tensor/index.ts'
+import { bind, composites, count, node, parameter, primitives, result, times, type Contraction, type Dim, type DType, type Node, type Numbers,
+  type Op, type Shape } from '../src/tensor/index.ts'
 
 /** Random instances of every op: the subjects of the laws, on every target. */
 
 /** Sizes for all names that the subjects use. Names with a plus are sums, as `concat` makes them; `few` is at most every other size. */
 export type Sizes = Readonly<Record<string, number>>
-export const environments: fc.Arbitrary<Sizes> = fc.tuple(...(['a', 'b', 'c'] as const).map(() => fc.integer({ min: 2, max: 4 })), fc.integer({ min: 1, max: 2 }))
+export const environments: fc.Arbitrary<Sizes> = fc.tuple(...(['a', 'b', 'c'] as const).map(() => fc.integer({ min: 2, max: 4 })),
+  fc.integer({ min: 1, max: 2 }))
   .map(([a, b, c, few]) => ({ a: a!, b: b!, c: c!, few: few!, 'a+b': a! + b!, 'a+a': 2 * a! }))
 /** The size of a dim. */
 export const sizeIn = (sizes: Sizes) => (dim: Dim): number => E.getOrElse((message: string): number => { throw new Error(message) })(bind(sizes)(dim))
@@ -15,7 +17,11 @@ export const sizeIn = (sizes: Sizes) => (dim: Dim): number => E.getOrElse((messa
 type Domain = 'real' | 'positive' | 'bit' | 'bool' | { readonly below: Dim }
 export interface Leaf { readonly shape: Shape; readonly domain?: Domain }
 /** An expression over leaves, and which of them it is differentiable in (all reals where not said). */
-export interface Plan { readonly leaves: readonly Leaf[]; readonly build: (inputs: readonly Node[]) => Node; readonly differentiable?: readonly number[] }
+export interface Plan {
+  readonly leaves: readonly Leaf[]
+  readonly build: (inputs: readonly Node[]) => Node
+  readonly differentiable?: readonly number[]
+}
 export type Subject = fc.Arbitrary<Plan>
 
 /** An expression with data for its leaves. */
@@ -62,14 +68,16 @@ export const dataFor = (leaves: readonly Leaf[], size: (dim: Dim) => number, see
       const places = size(domain.below), index = shuffled(places, random)
       return { sizes, data: Float64Array.from({ length: n }, (_, k) => index[k % places]!) }
     }
-    return { sizes, data: Float64Array.from({ length: n }, () => { const u = (order[next++]! + 0.5) / points; return domain === 'real' ? 4 * u - 2 : 0.25 + 2 * u }) }
+    const [from, width] = domain === 'real' ? [-2, 4] : [0.25, 2]
+    return { sizes, data: Float64Array.from({ length: n }, () => from + width * (order[next++]! + 0.5) / points) }
   })
 }
 
 /** An expression as text, for counterexamples. */
 export const printed = (root: Node): string => {
   const { block: _, ...attributes } = root.attributes as Readonly<Record<string, unknown>>
-  return root.op === primitives.parameter ? `${root.dtype}[${root.shape.join()}]` : `${root.op.name} ${JSON.stringify(attributes)} (${root.inputs.map(printed).join(', ')})`
+  return root.op === primitives.parameter ? `${root.dtype}[${root.shape.join()}]`
+    : `${root.op.name} ${JSON.stringify(attributes)} (${root.inputs.map(printed).join(', ')})`
 }
 
 /** Instances of a subject. */
@@ -78,7 +86,8 @@ export const instances = (subject: Subject): fc.Arbitrary<Instance> =>
     const size = sizeIn(sizes), data = dataFor(leaves, size, seed), inputs = leaves.map(leaf => parameter(leaf.shape, dtypeOf(leaf)))
     const root = build(inputs)
     return {
-      root, leaves: inputs, sizes, size, feeds: new Map(inputs.map((input, i) => [input, data[i]!])), [fc.toStringMethod]: () => `${printed(root)} with ${JSON.stringify(sizes)}`,
+      root, leaves: inputs, sizes, size, feeds: new Map(inputs.map((input, i) => [input, data[i]!])),
+      [fc.toStringMethod]: () => `${printed(root)} with ${JSON.stringify(sizes)}`,
       differentiable: inputs.filter((_, i) => isReal(leaves[i]!) && (differentiable ?? [i]).includes(i)),
     }
   })
@@ -91,18 +100,21 @@ export const axisOf = (shape: Shape): fc.Arbitrary<number> => fc.integer({ min: 
 const withAxis = (shape: fc.Arbitrary<Shape>): fc.Arbitrary<readonly [Shape, number]> => shape.chain(s => fc.tuple(fc.constant(s), axisOf(s)))
 const at = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
 
-const plan = (leaves: readonly Leaf[], build: Plan['build'], differentiable?: readonly number[]): Plan => ({ leaves, build, ...(differentiable && { differentiable }) })
+const plan = (leaves: readonly Leaf[], build: Plan['build'], differentiable?: readonly number[]): Plan =>
+  ({ leaves, build, ...(differentiable && { differentiable }) })
 const applied = <A>(op: Op<A>, attributes: A): Plan['build'] => inputs => node(op, inputs, attributes)
 
 /** Shapes that broadcast together: trailing parts of one shape, some of their dims 1. */
 export const broadcastable = (n: number): fc.Arbitrary<readonly Shape[]> => shapes().chain(shape => fc.tuple(
-  ...Array.from({ length: n }, () => fc.tuple(fc.integer({ min: 0, max: shape.length }), fc.array(fc.boolean(), { minLength: shape.length, maxLength: shape.length }))
+  ...Array.from({ length: n }, () => fc.tuple(
+    fc.integer({ min: 0, max: shape.length }), fc.array(fc.boolean(), { minLength: shape.length, maxLength: shape.length }))
     .map(([from, ones]) => shape.map((dim, i) => (ones[i] ? 1 : dim)).slice(from)))))
 
 const elementwise = (op: Op<object>, domains: readonly Domain[]): Subject =>
   broadcastable(domains.length).map(of => plan(of.map((shape, i) => ({ shape, domain: domains[i]! })), applied(op, {})))
 const unary = (op: Op<object>, domain: Domain = 'real'): Subject => shapes().map(shape => plan([{ shape, domain }], applied(op, {})))
-const rows = (op: Op<object>, operands: number): Subject => shapes(1).map(shape => plan(Array.from({ length: operands }, () => ({ shape })), applied(op, {})))
+const rows = (op: Op<object>, operands: number): Subject => shapes(1).map(shape =>
+  plan(Array.from({ length: operands }, () => ({ shape })), applied(op, {})))
 
 const reduction = (op: typeof primitives.sum): Subject => shapes().chain(shape =>
   fc.tuple(fc.subarray(shape.map((_, axis) => axis)), fc.boolean()).map(([axes, keepDims]) => plan([{ shape }], applied(op, { axes, keepDims }))))
@@ -118,20 +130,27 @@ export const merged: fc.Arbitrary<readonly [Shape, Shape]> = shapes(0, 4, fc.con
 const reshapes = fc.tuple(merged, fc.boolean()).map(([[from, to], back]) => (back ? [to, from] as const : [from, to] as const))
 
 export interface Product { readonly letters: Contraction; readonly a: Shape; readonly b: Shape }
-/** Contractions over random letter sets: up to `most` letters that both operands and the result have, that only one operand has, and that are summed. */
-export const products = (most = 1): fc.Arbitrary<Product> => fc.tuple(...(['xyz', 'mno', 'pqr', 'klj'].map(of => fc.integer({ min: 0, max: most }).map(n => of.slice(0, n)))))
+/**
+ * Contractions over random letter sets: up to `most` letters that both operands and the result have, as many that only one
+ * operand has, and that are summed.
+ */
+export const products = (most = 1): fc.Arbitrary<Product> => fc.tuple(
+  ...['xyz', 'mno', 'pqr', 'klj'].map(of => fc.integer({ min: 0, max: most }).map(n => of.slice(0, n))))
   .chain(([batch = '', left = '', right = '', inner = '']) => {
     const order = (letters: string) => fc.shuffledSubarray([...letters], { minLength: letters.length }).map(all => all.join(''))
     const all = batch + left + right + inner
-    return fc.tuple(order(batch + left + inner), order(batch + right + inner), order(batch + left + right), fc.array(dims, { minLength: all.length, maxLength: all.length }))
+    return fc.tuple(order(batch + left + inner), order(batch + right + inner), order(batch + left + right),
+      fc.array(dims, { minLength: all.length, maxLength: all.length }))
       .map(([a, b, out, of]): Product => ({
         letters: { a, b, out }, a: [...a].map(letter => of[all.indexOf(letter)]!), b: [...b].map(letter => of[all.indexOf(letter)]!) }))
   })
 
 const sliceCases = fc.constantFrom<{ whole: Dim; start: Shape; dim: Dim }>(
-  { whole: 'a+b', start: [], dim: 'a' }, { whole: 'a+b', start: ['a'], dim: 'b' }, { whole: 3, start: [1], dim: 2 }, { whole: 'a', start: [], dim: 'a' })
+  { whole: 'a+b', start: [], dim: 'a' }, { whole: 'a+b', start: ['a'], dim: 'b' }, { whole: 3, start: [1], dim: 2 },
+  { whole: 'a', start: [], dim: 'a' })
 const joins = fc.constantFrom<{ parts: Shape; dim: Dim }>(
-  { parts: ['a', 'b'], dim: 'a+b' }, { parts: ['a', 'a'], dim: 'a+a' }, { parts: [2, 1], dim: 3 }, { parts: ['c'], dim: 'c' }, { parts: [1, 2, 3], dim: 6 })
+  { parts: ['a', 'b'], dim: 'a+b' }, { parts: ['a', 'a'], dim: 'a+a' }, { parts: [2, 1], dim: 3 }, { parts: ['c'], dim: 'c' },
+  { parts: [1, 2, 3], dim: 6 })
 
 /** A block of two results, called: what `call` and `result` mean together. */
 const calls: Subject = fc.tuple(shapes(), fc.integer({ min: 0, max: 1 })).map(([shape, index]) => plan([{ shape }, { shape }], inputs => {
@@ -185,7 +204,8 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
     plan([{ shape: [shape[axis]!], domain: { below: dim } }, { shape }], applied(primitives.scatterAdd, { axis, dim }))),
   put: withAxis(shapes(1, 3, wide)).map(([shape, axis]) =>
     plan([{ shape }, { shape: ['few'], domain: { below: shape[axis]! } }, { shape: at(shape, axis, 'few') }], applied(primitives.put, { axis }))),
-  pick: labelled.map(({ shape, rows: index, classes }) => plan([{ shape }, { shape: index, domain: { below: classes } }], applied(primitives.pick, {}))),
+  pick: labelled.map(({ shape, rows: index, classes }) => plan([{ shape }, { shape: index, domain: { below: classes } }],
+    applied(primitives.pick, {}))),
   oneHot: fc.tuple(shapes(0, 2), dims).map(([shape, dim]) => plan([{ shape, domain: { below: dim } }], applied(primitives.oneHot, { dim }))),
   nonzero: fc.tuple(dims, dims).map(([dim, capacity]) => plan([{ shape: [dim], domain: 'bit' }], applied(primitives.nonzero, { capacity }))),
   slice: fc.tuple(withAxis(shapes(1)), sliceCases).map(([[shape, axis], { whole, start, dim }]) =>
@@ -204,8 +224,9 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
   rmsNormGrad: normed.map(({ shape, last }) => plan([{ shape }, { shape }, { shape: [last] }], applied(composites.rmsNormGrad, { epsilon }))),
   rope: fc.tuple(shapes(0, 2), dims, fc.boolean()).map(([lead, positions, inverse]) =>
     // the tables are data
-    plan([{ shape: [...lead, positions, 'a+a'] }, { shape: [positions, 'a'] }, { shape: [positions, 'a'] }], applied(composites.rope, { inverse }), [0])),
-  silu: unary(composites.silu), siluGrad: shapes().map(shape => plan([{ shape }, { shape }], applied(composites.siluGrad, {}))), gelu: unary(composites.gelu),
+    plan([[...lead, positions, 'a+a'], [positions, 'a'], [positions, 'a']].map(shape => ({ shape })), applied(composites.rope, { inverse }), [0])),
+  silu: unary(composites.silu), siluGrad: shapes().map(shape => plan([{ shape }, { shape }], applied(composites.siluGrad, {}))),
+  gelu: unary(composites.gelu),
   crossEntropy: labelled.map(({ shape, rows: labels, classes }) =>
     plan([{ shape }, { shape: labels, domain: { below: classes } }], applied(composites.crossEntropy, {}))),
   crossEntropyGrad: labelled.map(({ shape, rows: labels, classes }) =>

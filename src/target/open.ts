@@ -220,6 +220,7 @@ export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
       })
     },
     certificate: batchDims => certificate(bindDims([...sources, ...given('dims', { ...dims, ...batchDims })])),
+    limit: device.limit,
     bytes: device.bytes,
     [Symbol.asyncDispose]: async () => {
       freeAll([...held.values()])

@@ -43,6 +43,8 @@ export interface Session<Q, M, S, B, L extends Shape> {
   /** The columns or entries that are trained, by the path of their leaf. */
   readonly columns: ReadonlyMap<string, Int32Array>
   certificate(batch: Dims): Certificate
+  /** The most bytes that the target can hold, where there is such a limit. */
+  readonly limit: number | undefined
   /** Bytes held now, as the target counts them. */
   bytes(): number
   [Symbol.asyncDispose](): Promise<void>

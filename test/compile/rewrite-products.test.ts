@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
-  contracted, contractOp, gradients, interpret, is, node, parameter, reshaped, topological, transposed, transposeOp, whole, type Contraction, type Node,
+  contracted, contractOp, gradients, interpret, is, node, parameter, reshaped, topological, transposed, transposeOp, whole, type Contraction,
+  type Node,
 } from '../../src/tensor/index.ts'
 import { isMatrixProduct, laidOut, layoutRules, movementRules, rewrite, simplifications, type Rule } from '../../src/compile/rewrite/index.ts'
 import { instances, products, type Instance, type Plan } from '../arbitrary.ts'
@@ -23,7 +24,8 @@ test('a matrix product is one of the eight forms, with or without a batch', () =
 
 const permutation = (rank: number) => fc.shuffledSubarray(Array.from({ length: rank }, (_, axis) => axis), { minLength: rank })
 /** A product of random letters, whose operands and result are permuted once more. */
-const permutedProducts: fc.Arbitrary<Plan> = products(2).chain(({ letters, a, b }) => fc.tuple(permutation(a.length), permutation(b.length), permutation(letters.out.length)).map(([p, q, r]) => ({
+const permutedProducts: fc.Arbitrary<Plan> = products(2).chain(({ letters, a, b }) =>
+  fc.tuple(permutation(a.length), permutation(b.length), permutation(letters.out.length)).map(([p, q, r]) => ({
   leaves: [{ shape: a }, { shape: b }],
   build: ([x, y]) => {
     const permute = (of: string, by: readonly number[]): string => by.map(axis => of[axis]!).join('')
@@ -42,7 +44,8 @@ const chained: fc.Arbitrary<Plan> = fc.constant({
 })
 
 const lower = (roots: readonly Node[], environment: Parameters<typeof rewrite>[2], products: Rule = laidOut): readonly Node[] =>
-  rewrite(rewrite(rewrite(roots, [...layoutRules, ...simplifications], environment), [products], environment), [...movementRules, ...simplifications], environment)
+  rewrite(rewrite(rewrite(roots, [...layoutRules, ...simplifications], environment), [products], environment), [...movementRules, ...simplifications],
+    environment)
 
 const holds = (instance: Instance, isStatic: (n: Node) => boolean, products?: Rule): boolean => {
   const { root, feeds, size } = instance, [next] = lower([root], { size, isStatic }, products), [before, after] = run({ feeds, size }, [root, next!])
@@ -63,7 +66,8 @@ test('mutants are refuted: products left as they are, and a result whose axes ar
     return next && is(next, transposeOp) ? next.inputs[0] : next
   } }
   for (const mutant of [idle, careless]) {
-    assert.equal(fc.check(fc.property(instances(permutedProducts), instance => holds(instance, () => false, mutant)), { numRuns: 300, endOnFailure: true }).failed, true, mutant.name)
+    assert.equal(fc.check(fc.property(instances(permutedProducts), instance => holds(instance, () => false, mutant)),
+      { numRuns: 300, endOnFailure: true }).failed, true, mutant.name)
   }
 })
 test('gradients of products, laid out, have the values of the original', () => {
@@ -94,8 +98,10 @@ test('of the two ways round, the one that moves fewer elements is taken', () => 
 })
 test('transposes that meet in data movement become one', () => {
   const x = parameter(['a', 'b*c'], 'f32')
-  const split = transposed(reshaped(node(transposeOp, [x], { permutation: [1, 0] }), ['b', 'c', 'a']), [2, 0, 1]), [next] = rewrite([split], movementRules, { size, isStatic: () => false })
+  const split = transposed(reshaped(node(transposeOp, [x], { permutation: [1, 0] }), ['b', 'c', 'a']), [2, 0, 1]),
+    [next] = rewrite([split], movementRules, { size, isStatic: () => false })
   assert.equal(transposes([next!]), 0)
-  const data = new Map([[x, { sizes: [4, 16], data: Float64Array.from({ length: 64 }, (_, i) => i) }]]), sizes = (dim: number | string) => (dim === 'b*c' ? 16 : 4)
+  const data = new Map([[x, { sizes: [4, 16], data: Float64Array.from({ length: 64 }, (_, i) => i) }]]),
+    sizes = (dim: number | string) => (dim === 'b*c' ? 16 : 4)
   assert.deepEqual(interpret([next!], data, sizes), interpret([split], data, sizes))
 })

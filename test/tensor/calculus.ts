@@ -1,4 +1,5 @@
-import { callOp, blockOf, gradients, interpret, node, times, whole, withInputs, type Gradients, type Node, type Numbers, type NodeOf, type Op } from '../../src/tensor/index.ts'
+import { callOp, blockOf, gradients, interpret, node, times, whole, withInputs, type Gradients, type Node, type Numbers, type NodeOf,
+  type Op } from '../../src/tensor/index.ts'
 import { randomFrom, type Instance } from '../arbitrary.ts'
 
 /** Difference quotients and comparisons: what the laws measure with. */
@@ -12,7 +13,8 @@ export const noise = (sizes: readonly number[], seed: number): Numbers => {
 }
 
 export const dot = (a: Numbers, b: Numbers): number => a.data.reduce((sum, v, i) => sum + v * b.data[i]!, 0)
-const moved = (x: Numbers, direction: Numbers, step: number): Numbers => ({ sizes: x.sizes, data: x.data.map((v, i) => v + step * direction.data[i]!) })
+const moved = (x: Numbers, direction: Numbers, step: number): Numbers =>
+  ({ sizes: x.sizes, data: x.data.map((v, i) => v + step * direction.data[i]!) })
 
 /** Equal up to rounding, relative to the larger of both where that is above 1. */
 export const near = (a: number, b: number, tolerance = 1e-6): boolean => Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(a), Math.abs(b))
@@ -25,7 +27,9 @@ export type Differentiate = (root: Node, cotangent: Node, leaves: readonly Node[
 export const differentiate: Differentiate = (root, cotangent, leaves) => gradients([root], [cotangent], leaves.map(whole)).gradients
 
 /** The derivative of a sum of elements, weighed by a cotangent, along a direction in one leaf: a central difference of `eval`. */
-export const quotient = (instance: Pick<Instance, 'feeds' | 'size'>, root: Node, cotangent: Numbers, leaf: Node, direction: Numbers, step = 1e-5): number => {
+export const quotient = (
+  instance: Pick<Instance, 'feeds' | 'size'>, root: Node, cotangent: Numbers, leaf: Node, direction: Numbers, step = 1e-5,
+): number => {
   const value = (h: number): number =>
     dot(run({ ...instance, feeds: new Map(instance.feeds).set(leaf, moved(instance.feeds.get(leaf)!, direction, h)) }, [root])[0]!, cotangent)
   return (value(step) - value(-step)) / (2 * step)

@@ -33,17 +33,22 @@ const isDerivative = (through: (root: Node) => Node) => fc.property(instances(ex
     return near(dot(found[i]!, direction), quotient(instance, instance.root, dy[1], leaf, direction), 1e-5)
   })
 })
-test('the gradients of a random expression are its difference quotients, in every leaf', () => { fc.assert(isDerivative(root => root), { numRuns: 200 }) })
+test('the gradients of a random expression are its difference quotients, in every leaf', () => {
+  fc.assert(isDerivative(root => root), { numRuns: 200 })
+})
 test('the gradients of another expression are refuted', () => { assert.equal(fc.check(isDerivative(root => times(root, root))).failed, true) })
 
 const index = parameter(['few'], 'i32'), entries = parameter(['few'], 'i32')
 const columns = (leaf: Node): Wanted => ({ leaf, kind: 'columns', index: [index], get: (cotangent, [i]) => taken(cotangent, i!, 0) })
-const flat = (leaf: Node): Wanted => ({ leaf, kind: 'entries', index: [entries], get: (cotangent, [i]) => taken(reshaped(cotangent, ['a*a']), i!, 0) })
+const flat = (leaf: Node): Wanted => ({ leaf, kind: 'entries', index: [entries],
+  get: (cotangent, [i]) => taken(reshaped(cotangent, ['a*a']), i!, 0) })
 
 const isPart = (wanted: (leaf: Node) => Wanted, part: (full: Node) => Node) => fc.property(instances(expressions), instance => {
   const dy = cotangentOf(instance), few = instance.size('few'), a = instance.size('a')
-  const indices = [[index, { sizes: [few], data: Float64Array.of(a - 1, 0).subarray(0, few) }], [entries, { sizes: [few], data: Float64Array.of(a, 1).subarray(0, few) }]] as const
-  const full = gradients([instance.root], [dy[0]], instance.leaves.map(whole)).gradients, parts = gradients([instance.root], [dy[0]], instance.leaves.map(wanted)).gradients
+  const indices = [[index, { sizes: [few], data: Float64Array.of(a - 1, 0).subarray(0, few) }],
+    [entries, { sizes: [few], data: Float64Array.of(a, 1).subarray(0, few) }]] as const
+  const full = gradients([instance.root], [dy[0]], instance.leaves.map(whole)).gradients
+  const parts = gradients([instance.root], [dy[0]], instance.leaves.map(wanted)).gradients
   return allEqual(fed(instance, [dy, ...indices], parts), fed(instance, [dy, ...indices], full.map(part)))
 })
 test('wanted columns are the columns of the full gradient', () => { fc.assert(isPart(columns, full => taken(full, index, 0))) })

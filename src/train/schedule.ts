@@ -1,0 +1,36 @@
+import { add, integer, interpret, scalar, cast } from '../tensor/index.ts'
+import { constant, join, linear, warmupCosine, type Schedule } from '../tune/index.ts'
+
+/** The schedules of the command line. */
+export const scheduleNames = ['constant', 'linear', 'cosine'] as const
+export type ScheduleName = typeof scheduleNames[number]
+
+export interface ScheduleOptions {
+  readonly schedule: ScheduleName
+  /** The highest rate: what warm-up ends with. */
+  readonly lr: number
+  /** Warm-up steps; fewer than `steps`. */
+  readonly warmup: number
+  /** Steps of the whole run. */
+  readonly steps: number
+}
+
+const decay = ({ schedule, lr, warmup, steps }: ScheduleOptions): Schedule => {
+  if (schedule === 'cosine') return warmupCosine({ peak: lr, warmup, total: steps })
+  const after = schedule === 'constant' ? constant(lr) : linear({ init: lr, end: 0, steps: steps - warmup })
+  return warmup === 0 ? after : join(linear({ init: 0, end: lr, steps: warmup }), warmup, after)
+}
+
+/**
+ * The learning rate of a run, evaluated at step k = 1..N: the first of w warm-up steps has lr/w, linear and cosine end at 0 on step N.
+ * Transforms count from 0, as optax does, so it is shifted by one.
+ * @example adamw({ lr: runSchedule({ schedule: 'cosine', lr: 1e-4, warmup: 10, steps: 200 }) })
+ */
+export const runSchedule = (options: ScheduleOptions): Schedule => {
+  const rate = decay(options)
+  return count => rate(add(count, scalar(1)))
+}
+
+/** What a schedule gives for step k, counted from 1. @example rateAt(runSchedule(options), 1) */
+export const rateAt = (schedule: Schedule, step: number): number =>
+  interpret([schedule(cast(integer(step - 1), 'f32'))], new Map(), Number)[0]!.data[0]!

@@ -1,0 +1,94 @@
+import { totalmem } from 'node:os'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import {
+  checkBase, ioError, load, loadAdapter, loadTokenizer, orThrow, readRows, type IoError, type Loaded, type Rows, type Tokenizer,
+} from '../io/index.ts'
+import { compile, type Session, type TargetName } from '../target/index.ts'
+import { adapt, full, identity } from '../tune/index.ts'
+import type { LlamaBatch, LlamaParams } from '../model/index.ts'
+import { trainStep } from './step.ts'
+import { withAdapter } from './saved.ts'
+
+/** A pretrained model with its tokenizer, if it has one. */
+export interface Source extends Loaded { readonly tokenizer: Tokenizer | undefined }
+
+/**
+ * Opens a model and its tokenizer; weights are read when a session asks. Close `checkpoint` when the session is open.
+ * @example const source = await orThrow(openModel('SmolLM2-135M-Instruct.gguf'))
+ */
+export const openModel = (path: string): TE.TaskEither<IoError, Source> => pipe(
+  load(path),
+  TE.flatMap(loaded => pipe(
+    loadTokenizer(loaded.checkpoint),
+    TE.map((tokenizer): Source => ({ ...loaded, tokenizer })),
+    TE.orElse(error => TE.flatMap(() => TE.left(error))(TE.fromTask(() => loaded.checkpoint.close()))))))
+
+/** Where a program runs. */
+export interface RunOptions { readonly target: TargetName; readonly threads?: number | undefined }
+
+/** The options of `compile` from those of the command line. */
+export const targetOptions = ({ target, threads }: RunOptions): { readonly target: TargetName; readonly threads?: number } =>
+  threads === undefined ? { target } : { target, threads }
+
+/** The longest rows unless `--seq` says otherwise. */
+export const defaultLength = 512
+
+/**
+ * The rows of a data set, for a model: encoded, checked against its vocabulary, cut to `seq` tokens.
+ * Errors: those of `readRows`, and a length that the model was not made for.
+ * @example const { rows, warnings } = await orThrow(readRowsFor(source, 'data.jsonl', 256))
+ */
+export const readRowsFor = ({ tokenizer, checkpoint: { config } }: Source, path: string, seq = Math.min(defaultLength, config.max_position_embeddings)):
+TE.TaskEither<IoError, Rows> => seq > config.max_position_embeddings
+  ? TE.left(ioError(`--seq ${seq} is longer than the model reads: its max_position_embeddings is ${config.max_position_embeddings}`))
+  : readRows(path, { tokenizer, vocabSize: config.vocab_size, seq })
+
+const rowCount = (n: number): string => `${n} ${n === 1 ? 'row' : 'rows'}`
+
+/** What was done to the rows of a file, in words. @example rowWarnings('data.jsonl', { cut: 3, unscored: 0 }, 256) */
+export const rowWarnings = (path: string, { cut, unscored }: Rows['warnings']): readonly string[] => [
+  ...(cut > 0 ? [`${path}: ${rowCount(cut)} cut to the length of --seq`] : []),
+  ...(unscored > 0 ? [`${path}: ${rowCount(unscored)} left out: no token in ${unscored === 1 ? 'it' : 'them'} is scored`] : []),
+]
+
+const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
+
+/**
+ * Refuses what the machine or the target cannot hold, before anything is started; the sentence says how much is needed.
+ * @example checkMemory('fine-tuning', session.certificate(dims).total, session.limit)
+ */
+export const checkMemory = (needs: number, limit = Infinity, subject = 'a step'): TE.TaskEither<IoError, void> => {
+  const most = Math.min(limit, process.constrainedMemory?.() || Infinity, totalmem())
+  return needs <= most ? TE.right(undefined) : TE.left(ioError(`${subject} needs ${megabytes(needs)} of memory, and there are ${megabytes(most)}: `
+    + 'take a smaller --batch or --seq'))
+}
+
+/** A session that trains nothing: for evaluation and generation. */
+export type FrozenSession = Session<LlamaParams, unknown, unknown, LlamaBatch, readonly ['batch', 'seq', 'vocab']>
+
+/**
+ * Opens a session on a model, with an adapter's values in its weights if one is named; nothing in it can be trained.
+ * Errors: those of the adapter's files, an adapter for another base; `SessionError` for what the target refuses.
+ * @example await using session = await openFrozen(source, { target: 'auto' }, 'my-adapter')
+ */
+export const openFrozen = async (source: Source, run: RunOptions, adapterDirectory?: string): Promise<FrozenSession> => {
+  const { model, checkpoint } = source
+  try {
+    let { weights } = source
+    if (adapterDirectory !== undefined) {
+      const adapter = await orThrow(loadAdapter(adapterDirectory))
+      await orThrow(checkBase(adapter, checkpoint, adapterDirectory))
+      weights = withAdapter(weights, adapter)
+    }
+    await orThrow(checkMemory(4 * parametersOf(source), Infinity, 'the model'))
+    const targets: readonly string[] = []
+    return await compile(trainStep(adapt(model, full({ targets })), identity), { ...targetOptions(run), weights }) as FrozenSession
+  } finally {
+    await checkpoint.close()
+  }
+}
+
+/** The number of parameters, from the header. @example parametersOf(source) // 134_515_008 */
+export const parametersOf = ({ checkpoint }: Pick<Loaded, 'checkpoint'>): number =>
+  [...checkpoint.tensors.values()].reduce((n, { sizes }) => n + sizes.reduce((a, b) => a * b, 1), 0)
