@@ -10,25 +10,27 @@ export type Observer = (instruction: Computing, plan: Plan, milliseconds: number
  * @example await openSession(step, observed(await wasmDevice({ threads: 2 }), (i, _, ms) => console.log(i.node.op.name, ms)), { weights })
  */
 export const observed = <H>(device: Device<H>, observe: Observer): Device<H> => {
-  const single = new WeakMap<Instruction, Plan>()
+  const known = new WeakMap<Instruction, Plan>()
   /** The instruction as a plan of its own, made once, so that the device prepares it once. */
   const alone = (plan: Plan, instruction: Instruction, inputs: readonly number[], output: number): Plan => {
-    const known = single.get(instruction) ?? { slots: plan.slots, inputs, donated: [], outputs: [output], instructions: [instruction] }
-    single.set(instruction, known)
-    return known
+    const made = known.get(instruction) ?? { slots: plan.slots, inputs, donated: [], outputs: [output], instructions: [instruction] }
+    known.set(instruction, made)
+    return made
   }
+  const only = (...of: Parameters<Device<H>['run']>): H => device.run(...of)[0]!
   const run: Device<H>['run'] = (plan, inputs, size) => {
-    const held = new Map(plan.inputs.map((slot, i) => [slot, inputs[i]!])), at = (slot: number): H => held.get(slot)!
+    // a plan reads only what is there
+    const held = new Map(plan.inputs.map((slot, i) => [slot, inputs[i] as H])), at = (slot: number): H => held.get(slot) as H
     for (const instruction of plan.instructions) {
       switch (instruction.kind) {
         case 'free': device.free(at(instruction.slot)); held.delete(instruction.slot); break
         case 'call': run(instruction.plan, instruction.inputs.map(at), size).forEach((handle, i) => held.set(instruction.outputs[i]!, handle)); break
-        case 'alias': held.set(instruction.output, device.run(alone(plan, instruction, [instruction.input], instruction.output), [at(instruction.input)], size)[0]!); break
+        case 'alias': held.set(instruction.output, only(alone(plan, instruction, [instruction.input], instruction.output), [at(instruction.input)], size)); break
         case 'run': case 'update': {
-          const start = performance.now()
-          const [made] = device.run(alone(plan, instruction, instruction.inputs, instruction.output), instruction.inputs.map(at), size)
+          const single = alone(plan, instruction, instruction.inputs, instruction.output), given = instruction.inputs.map(at)
+          const start = performance.now(), made = only(single, given, size)
           observe(instruction, plan, performance.now() - start)
-          held.set(instruction.output, made!)
+          held.set(instruction.output, made)
           if (instruction.kind === 'update') held.delete(instruction.inputs[0]!)
         }
       }

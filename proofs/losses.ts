@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { abs, add, exp, log, matmul, maximum, mul, neg, parameter, square, sub, sum, typed, type Node, type Numbers, type Tensor } from '../src/tensor/index.ts'
+import { abs, add, exp, log, matmul, mul, neg, parameter, square, sub, sum, typed, type Node, type Numbers, type Tensor } from '../src/tensor/index.ts'
 import { matrix, norm, semidefinite, withSingularValues, type Spectral } from './matrices.ts'
 
 type Matrix = Tensor<readonly ['in', 'out']>
@@ -64,7 +64,8 @@ const linear = (name: Family, curvature: number, phi: (z: Outputs) => Outputs, l
     }
   }))
 
-const softplus = (z: Outputs): Outputs => add(maximum(z, 0), log(add(exp(neg(abs(z))), 1)))
+/** log(1 + eᶻ) = (z + |z|) / 2 + log(1 + e^−|z|). With max(z, 0) for (z + |z|) / 2 the derivative at z = 0 would be that of a corner: 1, not ½. */
+const softplus = (z: Outputs): Outputs => add(mul(add(z, abs(z)), 0.5), log(add(exp(neg(abs(z))), 1)))
 /** Every family: least squares has φ = z²/2 (c = 1), logistic φ = log(1 + e^−z) (c = ¼), log-cosh φ = log cosh z = |z| + log(1 + e^−2|z|) − log 2 (c = 1). */
 export const losses: Readonly<Record<Family, fc.Arbitrary<Loss>>> = {
   isotropic,

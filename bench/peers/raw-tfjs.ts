@@ -1,9 +1,9 @@
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
-import '@tensorflow/tfjs-core/dist/register_all_gradients.js'
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm'
-import { elapsed, measurement, type Measurement } from '../child-result.ts'
-import { fourLayers } from '../subject.ts'
+import { elapsed, measurement, type Measurement } from '../measurement.ts'
+import { fourLayers } from '../shapes.ts'
 
 export interface RawTfjsOptions {
   readonly method: 'lora' | 'full'
@@ -17,13 +17,16 @@ export interface RawTfjsOptions {
 interface Projection { readonly weight: tf.Tensor2D; readonly down?: tf.Tensor2D; readonly up?: tf.Tensor2D }
 
 const rank = 8, scale = 2
+const require = createRequire(import.meta.url)
 
 /**
  * The same step as a user of TensorFlow.js writes it today: public ops, its own tape, `optimizer.minimize`; one thread, for that is how its
  * wasm backend runs under Node. The embedding stays as it is for `full` too: the gradient of its gather has no wasm kernel.
  */
 export const rawTfjs = async ({ method, batch, seq, warmUp, steps }: RawTfjsOptions): Promise<Measurement> => {
-  setWasmPaths(fileURLToPath(new URL('.', import.meta.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm'))))
+  // tfjs-core's build for Node leaves the gradients out; @tensorflow/tfjs registers the same ones
+  require('@tensorflow/tfjs-core/dist/register_all_gradients.js')
+  setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm'))}/`)
   await tf.setBackend('wasm')
   const { hidden_size: hidden, intermediate_size: ffn, num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim, vocab_size: vocab } = fourLayers
   const variables: tf.Variable[] = []
@@ -35,7 +38,7 @@ export const rawTfjs = async ({ method, batch, seq, warmUp, steps }: RawTfjsOpti
   const normal = (rows: number, columns: number): tf.Tensor2D => tf.randomNormal([rows, columns], 0, 0.02)
   const projection = (input: number, output: number): Projection => method === 'full'
     ? { weight: trained(normal(input, output)) }
-    : { weight: normal(input, output), down: trained(normal(input, rank)), up: trained(tf.zeros<tf.Rank.R2>([rank, output])) }
+    : { weight: normal(input, output), down: trained(normal(input, rank)), up: trained<tf.Tensor2D>(tf.zeros([rank, output])) }
   const layers = Array.from({ length: fourLayers.num_hidden_layers }, () => ({
     q: projection(hidden, heads * headDim), k: projection(hidden, kvHeads * headDim), v: projection(hidden, kvHeads * headDim),
     o: projection(heads * headDim, hidden), gate: projection(hidden, ffn), up: projection(hidden, ffn), down: projection(ffn, hidden),
@@ -43,7 +46,7 @@ export const rawTfjs = async ({ method, batch, seq, warmUp, steps }: RawTfjsOpti
   const embedding = normal(vocab, hidden)
 
   const linear = (x: tf.Tensor2D, { weight, down, up }: Projection): tf.Tensor2D => {
-    const base = tf.matMul(x, weight)
+    const base: tf.Tensor2D = tf.matMul(x, weight)
     return down && up ? tf.add(base, tf.mul(scale, tf.matMul(tf.matMul(x, down), up))) : base
   }
   const norm = (x: tf.Tensor2D): tf.Tensor2D => tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), 1e-5)))
@@ -69,7 +72,7 @@ export const rawTfjs = async ({ method, batch, seq, warmUp, steps }: RawTfjsOpti
       const between = tf.add(input, linear(mixed, layer.o)) as tf.Tensor2D
       const n = norm(between), gate = linear(n, layer.gate)
       return tf.add(between, linear(tf.mul(tf.mul(gate, tf.sigmoid(gate)), linear(n, layer.up)), layer.down))
-    }, tf.gather(embedding, ids))
+    }, tf.gather(embedding, ids) as tf.Tensor2D)
     const logits = tf.matMul(norm(x), embedding, false, true)
     return tf.neg(tf.mean(tf.sum(tf.mul(tf.oneHot(targets, vocab), tf.logSoftmax(logits)), -1)))
   })

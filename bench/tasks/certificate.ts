@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
-import { openSession, type Certificate, type Device, type Session } from '../../src/index.ts'
+import { openSession } from '../../src/index.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
-import { elapsed, measurement, type Measurement } from '../child-result.ts'
+import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { observed } from '../observe.ts'
 import { fullStep, pacaStep, randomBatch, subject } from '../subject.ts'
 import type { StepOptions } from './step.ts'
@@ -19,7 +19,7 @@ export const checkCertificate = async ({ model: name, method, threads, batch, se
   const watched = observed(device, () => { peak = Math.max(peak, device.bytes()) })
   const core: Core = createRequire(import.meta.url)('@tensorflow/tfjs-core'), heap = (): Uint8Array => core.findBackend('wasm').wasm.HEAPU8
   const heapBefore = heap().byteLength, touchedBefore = touched(heap())
-  await using session = await (method === 'paca' ? opened(pacaStep, watched) : opened(fullStep, watched))
+  await using session = await (method === 'paca' ? openSession(pacaStep(model), watched, { weights }) : openSession(fullStep(model), watched, { weights }))
   await close()
   const times: number[] = [], data = randomBatch(vocab, batch, seq)
   for (let i = 0; i < steps; i++) times.push(await elapsed(() => session.step([data])))

@@ -1,7 +1,6 @@
-import { footprintOf, programsOf, type Environment, type Llama, type Program, type Programs, type Size } from '../../src/index.ts'
-import { sizing } from '../../src/target/bind.ts'
+import { footprintOf, programsOf, sizing, type Environment, type Llama, type Program, type Programs, type Size } from '../../src/index.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
-import { measurement, type Measurement } from '../child-result.ts'
+import { measurement, type Measurement } from '../measurement.ts'
 import { cachedSmolLM2, pacaStep, subject, type SubjectName } from '../subject.ts'
 
 export interface PlanOptions { readonly model: SubjectName; readonly batch: number; readonly seq: number }

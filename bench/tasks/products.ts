@@ -1,5 +1,5 @@
 import { createWasmBackend } from '../../src/target/tfjs/wasm/index.ts'
-import { measurement, type Measurement } from '../child-result.ts'
+import { measurement, type Measurement } from '../measurement.ts'
 import { productsOf, type Product } from '../products.ts'
 import { subject } from '../subject.ts'
 import { programsFor, type PlanOptions } from './plan.ts'

@@ -1,6 +1,6 @@
 import { openSession } from '../../src/index.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
-import { elapsed, measurement, type Measurement } from '../child-result.ts'
+import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { observed } from '../observe.ts'
 import { nameOf, productOf } from '../products.ts'
 import { pacaStep, randomBatch, subject } from '../subject.ts'

@@ -1,5 +1,5 @@
 import { compile } from '../../src/index.ts'
-import { elapsed, measurement, type Measurement } from '../child-result.ts'
+import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { fullStep, pacaStep, randomBatch, subject, type Method, type SubjectName } from '../subject.ts'
 
 export interface StepOptions {

@@ -1,4 +1,4 @@
-import { blockOf, call, inlined, is, parameter, parameterOp, rebuild, resultOp, substitute, topological, type Block, type Node } from '../tensor/index.ts'
+import { blockOf, call, inlined, is, padOp, parameter, parameterOp, rebuild, resultOp, sizeOp, sliceOp, substitute, topological, type Block, type Dim, type Node, type Shape } from '../tensor/index.ts'
 import { staticParameters } from './blocks.ts'
 
 /**
@@ -6,9 +6,9 @@ import { staticParameters } from './blocks.ts'
  * tables, constants) is computed once, before the run: lifted out of blocks, and out of the program.
  */
 
-/** A value computed once: the placeholder that programs read, and what it stands for. */
-export interface Prepared { readonly placeholder: Node; readonly expression: Node }
-/** Prepared values by their structure, shared by all the programs of a session. */
+/** A value computed once: the placeholder that programs read, what it stands for, and the sizes of its dims. */
+export interface Prepared { readonly placeholder: Node; readonly expression: Node; readonly size: (dim: Dim) => number }
+/** Prepared values by their structure and sizes, shared by all the programs of a session. */
 export type Preparations = Map<string, Prepared>
 
 /** Which nodes follow from static leaves and constants alone. */
@@ -56,11 +56,20 @@ const liftBlock = (block: Block, isStatic: readonly boolean[]) => {
   return { block: { name: block.name, parameters: [...kept.map(i => block.parameters[i]!), ...placeholders], outputs }, kept, expressions }
 }
 
+/** Dims that an attribute names and a shape does not show. */
+const hiddenDims = (n: Node): Shape => (is(n, sizeOp) ? n.attributes.dims : is(n, sliceOp) || is(n, padOp) ? n.attributes.start : [])
+
+/** A text for each expression under sizes: equal texts mean equal values. @example const keyOf = preparedKeys(size) */
+export const preparedKeys = (structureOf: (n: Node) => string, size: (dim: Dim) => number) => (n: Node): string =>
+  `${structureOf(n)} ${topological([n]).map(m => [...m.shape, ...hiddenDims(m)].map(size).join('x')).join()}`
+
+interface Preparing { readonly isStaticLeaf: (n: Node) => boolean; readonly keyOf: (n: Node) => string; readonly size: (dim: Dim) => number; readonly preparations: Preparations }
+
 /** The program with placeholders for its static parts; what they stand for is added to the preparations. */
-export const prepare = (roots: readonly Node[], isStaticLeaf: (n: Node) => boolean, keyOf: (n: Node) => string, preparations: Preparations): readonly Node[] => {
+export const prepare = (roots: readonly Node[], { isStaticLeaf, keyOf, size, preparations }: Preparing): readonly Node[] => {
   const inner = liftStatic(roots, isStaticLeaf), known = staticNodes(inner, isStaticLeaf)
   const replacements = frontier(inner, known).map((n): readonly [Node, Node] => {
-    const key = keyOf(n), prepared = preparations.get(key) ?? { placeholder: parameter(n.shape, n.dtype), expression: n }
+    const key = keyOf(n), prepared = preparations.get(key) ?? { placeholder: parameter(n.shape, n.dtype), expression: n, size }
     preparations.set(key, prepared)
     return [n, prepared.placeholder]
   })

@@ -65,7 +65,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { w
   // a block that was differentiated has been finished with its gradients; the others are finished here
   const roots = finish([...forward, ...wantedGradients], isStaticLeaf)
   const complete = mapBlocks(roots, block => (flags.has(block) ? finishBlock(block) : block))
-  return planned(shared(prepare(complete, isStaticLeaf, compiler.keyOf, compiler.preparations)), size, donated)
+  return planned(shared(prepare(complete, compiler)), size, donated)
 }
 
 /** Plans a program whose inputs are the placeholders it reads. */

@@ -1,7 +1,7 @@
 import { expressionKeys, f32, node, over, parameter, plus, scalar, sqrtOp, summed, times, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
 import { isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Lens } from '../tune/index.ts'
 import { compileProgram, planned, refreshed, type CompilerOptions, type Program } from './program.ts'
-import type { Prepared, Preparations } from './prepare.ts'
+import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
 import type { Step } from './step.ts'
 
 /** A trained leaf of the parameter tree: where it stands, what of it is trained. */
@@ -41,7 +41,7 @@ export interface Programs {
   readonly decode: ((size: Size) => Program & { readonly cache: readonly Node[]; readonly tokens: Node; readonly position: Node }) | undefined
   /** What is computed once from the weights, for all programs made so far. */
   readonly prepared: () => readonly Prepared[]
-  readonly prepare: (prepared: Prepared, size: Size) => Program
+  readonly prepare: (prepared: Prepared) => Program
 }
 export type Size = (dim: Dim) => number
 
@@ -55,8 +55,8 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   // the state is declared with placeholders of the shapes that its symbolic zeros have
   const initial = tensorsOf(state), stateLeaves = initial.map(([path, leaf]): readonly [string, Node] => [path, parameterLike(leaf)])
   const gradient = trained.map(({ part }) => parameterLike(part)), count = f32()
-  const preparations: Preparations = new Map(), keyOf = expressionKeys(), leaves = new Set(params.map(([, leaf]) => leaf))
-  const compiler = (size: Size) => ({ ...options, size, isStaticLeaf: (n: Node) => leaves.has(n), keyOf, preparations })
+  const preparations: Preparations = new Map(), structureOf = expressionKeys(), leaves = new Set(params.map(([, leaf]) => leaf))
+  const compiler = (size: Size) => ({ ...options, size, isStaticLeaf: (n: Node) => leaves.has(n), keyOf: preparedKeys(structureOf, size), preparations })
   const loss = () => model.loss(model.logits(weight(tuned.params), model.batch), model.batch)
   const means = gradient.map(g => over(g, count))
   /** A tree of the structure of the focus from its leaves in order; what `update` of a transform works on. */
@@ -105,7 +105,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       return { ...program, cache: past, tokens, position }
     }),
     prepared: () => [...preparations.values()],
-    prepare: ({ expression }, size) => planned([expression], size),
+    prepare: ({ expression, size }) => planned([expression], size),
   }
 }
 

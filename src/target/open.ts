@@ -61,8 +61,8 @@ export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
     if (broken !== undefined) throw new SessionError(broken)
     for (const prepared of programs.prepared()) {
       if (held.has(prepared.placeholder)) continue
-      const making = programs.prepare(prepared, size)
-      held.set(prepared.placeholder, device.run(making.plan, making.inputs.map(n => held.get(n)!), size)[0]!)
+      const making = programs.prepare(prepared)
+      held.set(prepared.placeholder, device.run(making.plan, making.inputs.map(n => held.get(n)!), prepared.size)[0]!)
     }
     return device.run(program.plan, program.inputs.map(n => extra.get(n) ?? held.get(n)!), size)
   }
@@ -113,7 +113,7 @@ export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
     const { program, size } = once('gradients', sizes, programs.gradients), update = once('update', environment, programs.update)
     const commit = programs.commit(size)
     const leavesAndIndices = [...programs.params.map(([, leaf]) => leaf), ...tuned.selections.map(({ index }) => index)]
-    const weights = bytesOfPlaceholders(leavesAndIndices, size) + bytesOfPlaceholders(programs.prepared().map(({ placeholder }) => placeholder), size)
+    const weights = bytesOfPlaceholders(leavesAndIndices, size) + programs.prepared().reduce((sum, { placeholder, size: own }) => sum + bytesOfPlaceholders([placeholder], own), 0)
     const state = bytesOfPlaceholders(programs.state.map(([, leaf]) => leaf), size)
     const batch = bytesOfPlaceholders(programs.batch.map(([, leaf]) => leaf), size), gradient = bytesOfPlaceholders(programs.gradient, size) + 4
     const transient = Math.max(

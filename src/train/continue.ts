@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fail, orThrow, renderChat, type IoError, type Tokenizer } from '../io/index.ts'
 import { capacityFor, generateText } from './generate.ts'
-import { openFrozen, openModel, type RunOptions, type Source } from './source.ts'
+import { openFrozen, openModel, type RunOptions, type PretrainedModel } from './source.ts'
 
 /** What `partensor generate` is asked. */
 export interface ContinueOptions extends RunOptions {
@@ -41,7 +41,7 @@ export const promptIds = (tokenizer: Tokenizer, prompt: string, chat: boolean): 
     E.map(text => tokenizer.encode(text, { special: false })))
 }
 
-const promptOf = ({ tokenizer, checkpoint: { config } }: Source, { prompt, chat, maxTokens }: ContinueOptions):
+const promptOf = ({ tokenizer, checkpoint: { config } }: PretrainedModel, { prompt, chat, maxTokens }: ContinueOptions):
 E.Either<IoError, { readonly tokenizer: Tokenizer; readonly ids: readonly number[]; readonly stop: ReadonlySet<number> }> => {
   if (tokenizer === undefined) return fail('text needs a tokenizer, and the model has none')
   return E.flatMap((ids: readonly number[]) => (ids.length + maxTokens > config.max_position_embeddings

@@ -1,24 +1,21 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
 import { checkDestination, hashOf, ioError, orThrow, saveAdapter, stepCount, type AdapterOrigin, type BatchPlan, type IoError, type Rows } from '../io/index.ts'
 import { compile } from '../target/index.ts'
 import { batchDims, evaluateRows, train, type StepEvent } from './loop.ts'
-import { optimizer, parameterCounts, readColumns, targetWidths, tuneLlama, type MethodOptions, type TunedLlama } from './method.ts'
+import { methodOptions, optimizer, parameterCounts, readColumns, targetWidths, tuneLlama, type MethodChoice, type MethodOptions, type TunedLlama } from './method.ts'
 import { adapterOf } from './saved.ts'
 import { rateAt, runSchedule, type ScheduleName } from './schedule.ts'
-import { checkMemory, openModel, parametersOf, readRowsFor, rowWarnings, targetOptions, type RunOptions, type Source } from './source.ts'
+import { checkMemory, openModel, parametersOf, readRowsFor, rowWarnings, targetOptions, type RunOptions, type PretrainedModel } from './source.ts'
 import { trainStep } from './step.ts'
 import { versions } from './versions.ts'
 
 /** What `partensor finetune` is asked; see its `--help`. */
-export interface FinetuneOptions extends RunOptions {
+export interface FinetuneOptions extends RunOptions, MethodChoice {
   readonly model: string
   readonly data: string
   readonly eval?: string | undefined
-  readonly method: 'paca' | 'full'
-  readonly rank?: number | undefined
-  readonly targetModules: readonly string[]
-  readonly seed: number
   /** A safetensors file with the selection. */
   readonly columns?: string | undefined
   readonly steps?: number | undefined
@@ -67,26 +64,25 @@ export type FinetuneEvent =
   | { readonly event: 'warning'; readonly message: string }
   | { readonly event: 'evaluated'; readonly when: 'before' | 'after'; readonly loss: number; readonly tokens: number }
 
-const defaultRank = 8
-
-const methodOf = (options: FinetuneOptions, source: Source): TE.TaskEither<IoError, MethodOptions> => {
-  const { method, targetModules, rank, seed, columns } = options
-  if (method === 'full') {
-    const given = rank !== undefined ? '--rank' : columns !== undefined ? '--columns' : undefined
-    return given ? TE.left(ioError(`--method full trains whole weights: it takes no ${given}`)) : TE.right({ method, targetModules })
-  }
-  const paca = { method, targetModules, rank: rank ?? defaultRank, seed }
-  return columns === undefined ? TE.right(paca) : TE.flatMap((widths: ReadonlyMap<string, number>) =>
-    TE.map((selection: ReadonlyMap<string, Int32Array>) => ({ ...paca, columns: selection }))(readColumns(columns, widths, paca.rank))
-  )(TE.fromEither(targetWidths(source, method, targetModules)))
-}
+/** The method, with its selection read from a file where one is named. */
+const methodOf = (options: FinetuneOptions, source: PretrainedModel): TE.TaskEither<IoError, MethodOptions> => pipe(
+  TE.fromEither(methodOptions(options)),
+  TE.flatMap((method): TE.TaskEither<IoError, MethodOptions> => {
+    const { columns } = options
+    if (columns === undefined) return TE.right(method)
+    if (method.method === 'full') return TE.left(ioError('--method full trains whole weights: it takes no --columns'))
+    return pipe(
+      TE.fromEither(targetWidths(source, method.method, method.targetModules)),
+      TE.flatMap(widths => readColumns(columns, widths, method.rank)),
+      TE.map(selection => ({ ...method, columns: selection })))
+  }))
 
 const planOf = ({ batch, accumulate, shuffle, seed, steps, epochs }: FinetuneOptions): BatchPlan =>
   ({ batch, accumulate, shuffle, seed, ...(steps === undefined ? { epochs: epochs ?? 1 } : { steps }) })
 
 /** Everything that can be checked without weights. */
 interface Prepared {
-  readonly source: Source
+  readonly source: PretrainedModel
   readonly tuned: TunedLlama
   readonly method: MethodOptions
   readonly data: Rows
@@ -95,7 +91,7 @@ interface Prepared {
   readonly steps: number
 }
 
-const prepare = async (options: FinetuneOptions, source: Source): Promise<Prepared> => {
+const prepare = async (options: FinetuneOptions, source: PretrainedModel): Promise<Prepared> => {
   const method = await orThrow(methodOf(options, source)), tuned = await orThrow(TE.fromEither(tuneLlama(source, method)))
   const data = await orThrow(readRowsFor(source, options.data, options.seq))
   const evaluation = options.eval === undefined ? undefined : await orThrow(readRowsFor(source, options.eval, options.seq))
@@ -109,10 +105,12 @@ const checkWarmup = ({ warmup, schedule }: FinetuneOptions, steps: number): E.Ei
   schedule !== 'constant' && warmup >= steps && warmup > 0
     ? E.left(ioError(`--warmup ${warmup} leaves no step to the ${schedule} schedule: there are ${steps} steps`)) : E.right(undefined)
 
-const originOf = async (options: FinetuneOptions, { source, method }: Prepared): Promise<AdapterOrigin> => {
-  const { model, targetModules, seed, out: _, signal: __, ...settings } = options
-  const { columns: ___, ...plain } = method
-  return { targetModules, seed, settings: { ...settings, ...plain }, baseModelName: model, baseModelHash: await orThrow(hashOf(source.checkpoint)), versions: versions() }
+const originOf = async (options: FinetuneOptions, { source, steps }: Prepared): Promise<AdapterOrigin> => {
+  const { model, targetModules, seed, data, batch, accumulate, shuffle, lr, schedule, warmup, weightDecay, clip } = options
+  return {
+    targetModules, seed, settings: { data, steps, batch, accumulate, shuffle, lr, schedule, warmup, weightDecay, clip },
+    baseModelName: model, baseModelHash: await orThrow(hashOf(source.checkpoint)), versions: versions(),
+  }
 }
 
 /**

@@ -24,6 +24,22 @@ export type MethodOptions =
     readonly columns?: ReadonlyMap<string, Int32Array> | undefined
   }
 
+/** A method as it is asked for on the command line. */
+export interface MethodChoice {
+  readonly method: 'paca' | 'full'
+  readonly targetModules: readonly string[]
+  readonly rank?: number | undefined
+  readonly seed: number
+}
+
+const defaultRank = 8
+
+/** Checks that a method gets what it takes. @example methodOptions({ method: 'paca', targetModules: projections, seed: 0 }) */
+export const methodOptions = ({ method, targetModules, rank, seed }: MethodChoice): E.Either<IoError, MethodOptions> => {
+  if (method === 'paca') return E.right({ method, targetModules, rank: rank ?? defaultRank, seed })
+  return rank === undefined ? E.right({ method, targetModules }) : fail('--method full trains whole weights: it takes no --rank')
+}
+
 const sizesOf = (checkpoint: Checkpoint, path: string): readonly number[] => checkpoint.tensors.get(parameterName(path))?.sizes ?? []
 
 /** Modules by path that a method can tune: all of them, or those that are matrices applied to features. */

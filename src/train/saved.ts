@@ -16,7 +16,7 @@ const turned = (path: string, value: Value<Shape>): Value<Shape> => {
 }
 
 /** What a session read: the trained parts, and before the first step those of the base. */
-export type Trained =
+export type TrainedParts =
   | { readonly method: 'full'; readonly focus: unknown }
   | { readonly method: 'paca'; readonly rank: number; readonly columns: ReadonlyMap<string, Int32Array>; readonly base: unknown; readonly focus: unknown }
 
@@ -24,7 +24,7 @@ export type Trained =
  * The adapter that a run has trained, as it is saved.
  * @example adapterOf(origin, { method: 'paca', rank: 8, columns: session.columns, base, focus: (await session.read()).focus })
  */
-export const adapterOf = (origin: AdapterOrigin, trained: Trained): SavedAdapter => {
+export const adapterOf = (origin: AdapterOrigin, trained: TrainedParts): SavedAdapter => {
   if (trained.method === 'full') {
     return { ...origin, method: 'full', modules: new Map(partsOf(trained.focus).map(([path, values]) => [path, { values: turned(path, values) }])) }
   }

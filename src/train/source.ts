@@ -11,18 +11,19 @@ import { trainStep } from './step.ts'
 import { withAdapter } from './saved.ts'
 
 /** A pretrained model with its tokenizer, if it has one. */
-export interface Source extends Loaded { readonly tokenizer: Tokenizer | undefined }
+export interface PretrainedModel extends Loaded { readonly tokenizer: Tokenizer | undefined }
 
 /**
  * Opens a model and its tokenizer; weights are read when a session asks. Close `checkpoint` when the session is open.
  * @example const source = await orThrow(openModel('SmolLM2-135M-Instruct.gguf'))
  */
-export const openModel = (path: string): TE.TaskEither<IoError, Source> => pipe(
+export const openModel = (path: string): TE.TaskEither<IoError, PretrainedModel> => pipe(
   load(path),
   TE.flatMap(loaded => pipe(
     loadTokenizer(loaded.checkpoint),
-    TE.map((tokenizer): Source => ({ ...loaded, tokenizer })),
-    TE.orElse(error => TE.flatMap(() => TE.left(error))(TE.fromTask(() => loaded.checkpoint.close()))))))
+    TE.map((tokenizer): PretrainedModel => ({ ...loaded, tokenizer })),
+    // what fails leaves no file open
+    TE.tapError(() => TE.fromTask(() => loaded.checkpoint.close())))))
 
 /** Where a program runs. */
 export interface RunOptions { readonly target: TargetName; readonly threads?: number | undefined }
@@ -39,7 +40,7 @@ export const defaultLength = 512
  * Errors: those of `readRows`, and a length that the model was not made for.
  * @example const { rows, warnings } = await orThrow(readRowsFor(source, 'data.jsonl', 256))
  */
-export const readRowsFor = ({ tokenizer, checkpoint: { config } }: Source, path: string, seq = Math.min(defaultLength, config.max_position_embeddings)):
+export const readRowsFor = ({ tokenizer, checkpoint: { config } }: PretrainedModel, path: string, seq = Math.min(defaultLength, config.max_position_embeddings)):
 TE.TaskEither<IoError, Rows> => seq > config.max_position_embeddings
   ? TE.left(ioError(`--seq ${seq} is longer than the model reads: its max_position_embeddings is ${config.max_position_embeddings}`))
   : readRows(path, { tokenizer, vocabSize: config.vocab_size, seq })
@@ -72,7 +73,7 @@ export type FrozenSession = Session<LlamaParams, unknown, unknown, LlamaBatch, r
  * Errors: those of the adapter's files, an adapter for another base; `SessionError` for what the target refuses.
  * @example await using session = await openFrozen(source, { target: 'auto' }, 'my-adapter')
  */
-export const openFrozen = async (source: Source, run: RunOptions, adapterDirectory?: string): Promise<FrozenSession> => {
+export const openFrozen = async (source: PretrainedModel, run: RunOptions, adapterDirectory?: string): Promise<FrozenSession> => {
   const { model, checkpoint } = source
   try {
     let { weights } = source

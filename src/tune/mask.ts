@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { parameter, product, replacedAt, reshaped, ShapeMismatch, taken, typed, whole, type Dim, type Node, type Shape, type Tensor, type Wanted } from '../tensor/index.ts'
+import { parameter, product, replacedAt, reshaped, ShapeMismatch, taken, whole, type Dim, type DType, type Node, type Shape, type Tensor, type Wanted } from '../tensor/index.ts'
 import { isTensor, mapTree, tensorsOf } from './tree.ts'
 
 /** What of a leaf is trained: a tagged union, never null, never a callback. */
@@ -11,18 +11,18 @@ export interface Frozen { readonly mask: 'frozen' }
  * Columns of the paper's W: input features. Weights are stored `[in, out]`, so a column is a contiguous row of storage;
  * this lens is the one place that knows. The index is data of the run, never a constant of the program.
  */
-export interface Columns<R extends Dim> { readonly mask: 'columns'; readonly index: Tensor<readonly [R], 'i32'> }
+export interface Columns<R extends Dim> { readonly mask: 'columns'; readonly count: R; readonly index: Node }
 /** Single entries, counted along the flattened leaf. */
-export interface Entries<R extends Dim> { readonly mask: 'entries'; readonly index: Tensor<readonly [R], 'i32'> }
+export interface Entries<R extends Dim> { readonly mask: 'entries'; readonly count: R; readonly index: Node }
 /** The type of a mask whose targets are known only at run time: its focus is opaque. */
 export interface Dynamic { readonly mask: 'dynamic' }
 
 export const all: All = { mask: 'all' }
 export const frozen: Frozen = { mask: 'frozen' }
 /** @example columns(8) */
-export const columns = <const R extends Dim>(count: R): Columns<R> => ({ mask: 'columns', index: typed(parameter([count], 'i32')) })
+export const columns = <const R extends Dim>(count: R): Columns<R> => ({ mask: 'columns', count, index: parameter([count], 'i32') })
 /** @example entries(100) */
-export const entries = <const R extends Dim>(count: R): Entries<R> => ({ mask: 'entries', index: typed(parameter([count], 'i32')) })
+export const entries = <const R extends Dim>(count: R): Entries<R> => ({ mask: 'entries', count, index: parameter([count], 'i32') })
 
 const isMask = (leaf: unknown): leaf is LeafMask => typeof leaf === 'object' && leaf !== null && 'mask' in leaf
 
@@ -30,7 +30,7 @@ const isMask = (leaf: unknown): leaf is LeafMask => typeof leaf === 'object' && 
 type FocusLeaf<L, M> =
   M extends All ? L
   : M extends Columns<infer R> ? L extends Tensor<infer S, infer D> ? S extends readonly [Dim, ...infer Rest extends Shape] ? Tensor<readonly [R, ...Rest], D> : never : never
-  : M extends Entries<infer R> ? L extends Tensor<Shape, infer D> ? Tensor<readonly [R], D> : never
+  : M extends Entries<infer R> ? L extends { readonly dtype: infer D extends DType } ? Tensor<readonly [R], D> : never
   : never
 
 type FocusTree<P, M> = M extends Dynamic ? {}

@@ -91,13 +91,13 @@ export const einsum = <const Q extends string, const T extends readonly Node[]>(
   const inputs: readonly Node[] = operands, checked = einsumRule(equation, inputs.map(x => x.shape))
   if (checked._tag === 'Left') throw new ShapeMismatch(checked.left)
   const [terms, out] = equation.split('->') as [string, string]
-  const [[first, start], ...others] = terms.split(',').map((letters, i) => diagonal(letters, inputs[i]!)) as [readonly [string, Node], ...(readonly [string, Node])[]]
+  const [first, ...others] = terms.split(',').map((letters, i) => diagonal(letters, inputs[i]!))
   const joined = others.reduce<readonly [string, Node]>(([left, x], [right, y], i) => {
     const later = others.slice(i + 1).map(([letters]) => letters).join('') + out
     const [a, reducedX] = onlyShared(left, x, right + later), [b, reducedY] = onlyShared(right, y, left + later)
     const kept = [...new Set(a + b)].filter(letter => later.includes(letter)).join('')
     return [kept, contracted(reducedX, reducedY, { a, b, out: kept })]
-  }, [first, start])
+  }, first!)
   const [kept, reduced] = onlyShared(joined[0], joined[1], out)
   return typed(transposed(reduced, [...out].map(letter => kept.indexOf(letter))))
 }

@@ -1,0 +1,22 @@
+import type { Contender, Outcome } from '../measure.ts'
+import type { Row } from '../table.ts'
+
+/** How much is measured. */
+export interface Effort {
+  /** A smoke run: a round or two, few steps, the small shapes. */
+  readonly quick: boolean
+  readonly rounds: number
+  readonly alternate: (contenders: readonly Contender[], rounds?: number) => Promise<ReadonlyMap<string, Outcome>>
+}
+
+/** What a case found: rows of the one table, and tables of its own. */
+export interface Findings { readonly rows: readonly Row[]; readonly tables: readonly { readonly title: string; readonly parts: Readonly<Record<string, number>> }[] }
+
+/** A group of measurements. */
+export interface Case {
+  readonly name: string
+  readonly about: string
+  /** Left out unless it is asked for by name, or where everything is measured. */
+  readonly optional?: boolean
+  readonly run: (effort: Effort) => Promise<Findings>
+}

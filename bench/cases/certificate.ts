@@ -1,0 +1,30 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import { ours, type Outcome } from '../measure.ts'
+import type { SubjectName, Method } from '../subject.ts'
+import { bytesFigure, comparison, type Figure, type Row } from '../table.ts'
+import type { Case } from './case.ts'
+
+interface Subject { readonly model: SubjectName; readonly method: Method; readonly batch: number; readonly seq: number }
+const small: readonly Subject[] = [{ model: 'four layers', method: 'paca', batch: 2, seq: 256 }, { model: 'four layers', method: 'full', batch: 2, seq: 256 }]
+const large: readonly Subject[] = [{ model: 'SmolLM2', method: 'paca', batch: 1, seq: 128 }, { model: 'SmolLM2', method: 'paca', batch: 2, seq: 256 }]
+
+/** The certified bytes of a step against what tfjs counts and what the wasm heap grows by. */
+export const certificate: Case = {
+  name: 'certificate',
+  about: 'certified bytes against the peak of tf.memory() and the growth of the heap',
+  run: async ({ quick, alternate }) => {
+    const rows: Row[] = []
+    for (const { model, method, batch, seq } of quick ? small.slice(0, 1) : [...small, ...large]) {
+      const name = `${model}, ${method}, ${batch} × ${seq}`
+      const found = await alternate([ours(`certificate of ${name}`, 'certificate', { model, method, batch, seq, threads: 2, warmUp: 0, steps: 2 })], 1)
+      const bytes = (fact: string): Figure => pipe(found.get(`certificate of ${name}`) as Outcome, E.flatMap(({ facts, peakMegabytes }) => bytesFigure(Number(facts[fact]), peakMegabytes)))
+      const certified = bytes('certifiedBytes')
+      rows.push(
+        comparison(`${name}: peak of tf.memory()`, bytes('peakBytes'), 'certificate', certified, 'equal', ratio => ratio === 1),
+        comparison(`${name}: growth of the heap`, bytes('heapGrowthBytes'), 'certificate', certified, 'within 10%', ratio => Math.abs(ratio - 1) <= 0.1),
+        comparison(`${name}: growth of what the heap's programs have touched`, bytes('touchedBytes'), 'certificate', certified, '', () => true))
+    }
+    return { rows, tables: [] }
+  },
+}

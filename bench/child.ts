@@ -1,0 +1,19 @@
+import type { Measurement } from './measurement.ts'
+
+/** What a child process can be asked to measure; each loads only what it needs, so that its memory is its own. */
+const tasks = {
+  step: async () => (await import('./tasks/step.ts')).timeStep,
+  plan: async () => (await import('./tasks/plan.ts')).timePlan,
+  products: async () => (await import('./tasks/products.ts')).timeProducts,
+  profile: async () => (await import('./tasks/profile.ts')).profileStep,
+  certificate: async () => (await import('./tasks/certificate.ts')).checkCertificate,
+  'first-step': async () => (await import('./tasks/first-step.ts')).firstStep,
+  'raw-tfjs': async () => (await import('./peers/raw-tfjs.ts')).rawTfjs,
+}
+/** Every task with its options. */
+export type Tasks = { readonly [K in keyof typeof tasks]: Parameters<Awaited<ReturnType<(typeof tasks)[K]>>>[0] }
+
+const [name, options] = process.argv.slice(2)
+// the parent passes a task with its own options: see `ours` in measure.ts
+const task = await tasks[name as keyof Tasks]() as (options: unknown) => Promise<Measurement>
+console.log(JSON.stringify(await task(JSON.parse(options ?? '{}'))))

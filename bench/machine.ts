@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { projectRoot } from './measure.ts'
+
+const require = createRequire(import.meta.url)
+
+const versionOf = (name: string): string => {
+  // not every package lets its package.json be imported, so it is read from where the package's folder is
+  const folder = require.resolve.paths(name)?.map(at => join(at, name, 'package.json')) ?? []
+  for (const file of folder) try { return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version } catch { continue }
+  return 'unknown'
+}
+
+/** Where and with what a benchmark runs. The load is that of the minute before it. */
+export const machine = () => ({
+  processor: cpus()[0]?.model.trim() ?? 'unknown', cores: availableParallelism(), memoryMegabytes: Math.round(totalmem() / 1e6),
+  system: `${platform()} ${release()} ${arch()}`, loadBefore: loadavg()[0]!,
+})
+
+export const versions = () => ({
+  node: process.versions.node,
+  partensor: (JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { readonly version: string }).version,
+  'tfjs-core': versionOf('@tensorflow/tfjs-core'), 'tfjs-backend-wasm': versionOf('@tensorflow/tfjs-backend-wasm'),
+  typescript: versionOf('typescript'), 'jax-js': '0.1.25 where measured',
+})

@@ -1,0 +1,95 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Tasks } from './child.ts'
+import type { Measurement } from './measurement.ts'
+
+/** What was measured, or why it could not be. */
+export type Outcome = E.Either<string, Measurement>
+
+/** One side of a comparison: a process to start once a round, in as many rounds as there are unless it says fewer. */
+export interface Contender { readonly name: string; readonly measure: () => Promise<Outcome>; readonly rounds?: number }
+
+export const projectRoot = fileURLToPath(new URL('..', import.meta.url))
+const longest = 15 * 60_000
+
+/** The command of one of our own tasks. @example commandOf('step', { model: 'SmolLM2', … }) */
+export const commandOf = <K extends keyof Tasks>(task: K, options: Tasks[K]): readonly string[] =>
+  [process.execPath, '--import', 'tsx', fileURLToPath(new URL('child.ts', import.meta.url)), task, JSON.stringify(options)]
+
+/** The most memory that a process has held so far, in MB, where the system says so. */
+const peakOf = (pid: number): number => {
+  try {
+    return Math.round(Number(/VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024)
+  } catch { return 0 }
+}
+
+/** Starts a process and gives its lines to `take` until that returns something; the process is then ended. */
+const listen = <A>([program, ...args]: readonly string[], take: (line: string, pid: number) => A | undefined): Promise<E.Either<string, A>> => new Promise(resolve => {
+  const child = spawn(program!, args, { cwd: projectRoot, stdio: ['ignore', 'pipe', 'pipe'] })
+  const timer = setTimeout(() => end(E.left(`no answer within ${longest / 60_000} minutes`)), longest)
+  let errors = ''
+  const end = (outcome: E.Either<string, A>): void => { clearTimeout(timer); child.kill(); resolve(outcome) }
+  child.stderr.on('data', text => { errors = (errors + String(text)).slice(-10_000) })
+  createInterface(child.stdout).on('line', line => {
+    const taken = take(line, child.pid ?? 0)
+    if (taken !== undefined) end(E.right(taken))
+  })
+  child.on('error', error => end(E.left(error.message)))
+  child.on('close', code => end(E.left(/^.*\w*Error.*$/m.exec(errors)?.[0] ?? `ended with ${code}: ${errors.trim().split('\n').at(-1)}`)))
+})
+
+/** Runs a process whose last line of output is a measurement. */
+export const measured = (command: readonly string[]): Promise<Outcome> => listen(command, line => {
+  // such a line is written by `child.ts` or by the script of a peer, and by nothing else
+  return line.startsWith('{"times":') ? JSON.parse(line) as Measurement : undefined
+})
+
+/** Milliseconds from the start of a process until it has written a line that holds a text. */
+export const timeUntil = async (command: readonly string[], text: string): Promise<Outcome> => {
+  const start = performance.now()
+  return listen(command, (line, pid) => line.includes(text) ? { times: [performance.now() - start], peakMegabytes: peakOf(pid), facts: {}, parts: {} } : undefined)
+}
+
+/** Milliseconds until a process ends well. */
+export const timeWhole = (command: readonly string[]): Promise<Outcome> => new Promise(resolve => {
+  const [program, ...args] = command, start = performance.now()
+  const child = spawn(program!, args, { cwd: projectRoot, stdio: ['ignore', 'pipe', 'ignore'] })
+  let output = '', peak = 0
+  const watch = setInterval(() => { peak = Math.max(peak, peakOf(child.pid ?? 0)) }, 20)
+  child.stdout.on('data', text => { output = (output + String(text)).slice(-10_000) })
+  child.on('error', error => { clearInterval(watch); resolve(E.left(error.message)) })
+  child.on('close', code => {
+    clearInterval(watch)
+    resolve(code === 0 ? E.right({ times: [performance.now() - start], peakMegabytes: peak, facts: {}, parts: {} }) : E.left(`ended with ${code}: ${output.split('\n')[0]}`))
+  })
+})
+
+/** A contender that runs one of our own tasks. */
+export const ours = <K extends keyof Tasks>(name: string, task: K, options: Tasks[K], rounds?: number): Contender =>
+  ({ name, measure: () => measured(commandOf(task, options)), ...(rounds === undefined ? {} : { rounds }) })
+
+/** Two rounds as one: all times, the highest peak, the fastest of every part. */
+const joined = (a: Measurement, b: Measurement): Measurement => ({
+  times: [...a.times, ...b.times],
+  peakMegabytes: Math.max(a.peakMegabytes, b.peakMegabytes),
+  facts: b.facts,
+  parts: Object.fromEntries(Object.entries(b.parts).map(([name, time]) => [name, Math.min(time, a.parts[name] ?? Infinity)])),
+})
+
+/** Measures contenders one after the other, each in fresh processes, round after round; one that fails is not tried again. */
+export const alternate = async (contenders: readonly Contender[], rounds: number, say: (text: string) => void): Promise<ReadonlyMap<string, Outcome>> => {
+  const outcomes = new Map<string, Outcome>()
+  for (let round = 1; round <= rounds; round++) {
+    for (const { name, measure, rounds: most = rounds } of contenders) {
+      const before = outcomes.get(name)
+      if (round > most || (before && E.isLeft(before))) continue
+      say(`round ${round} of ${Math.min(most, rounds)}: ${name}`)
+      const outcome = await measure()
+      outcomes.set(name, before && E.isRight(before) ? E.map((next: Measurement) => joined(before.right, next))(outcome) : outcome)
+    }
+  }
+  return outcomes
+}

@@ -1,0 +1,61 @@
+import { availableParallelism, freemem, totalmem } from 'node:os'
+import { cacheDirectory } from '../io/index.ts'
+import { compile, targetNames, type TargetName } from '../target/index.ts'
+import { crossEntropy, f32, i32, matmul, model, scalar, sum } from '../tensor/index.ts'
+import { adapt, full, identity } from '../tune/index.ts'
+import { trainStep } from './step.ts'
+import { versions } from './versions.ts'
+
+/** Whether a target works here: it ran a small program and gave the right number. */
+export interface TargetReport { readonly target: string; readonly works: boolean; readonly detail: string }
+
+/** What `partensor doctor` finds. Memory is in bytes. */
+export interface Doctor {
+  readonly event: 'done'
+  readonly targets: readonly TargetReport[]
+  readonly versions: Readonly<Record<string, string>>
+  readonly memory: { readonly total: number; readonly free: number }
+  readonly cores: number
+  readonly platform: string
+  readonly cache: string
+}
+
+/** A classifier of two classes: its loss on one row is known in closed form. */
+const probe = model({
+  params: { weight: f32('in', 'classes') },
+  batch: { x: f32('batch', 'in'), label: i32('batch') },
+  logits: ({ weight }, { x }) => matmul(x, weight),
+  loss: (logits, { label }) => ({ sum: sum(crossEntropy(logits, label)), count: scalar(1) }),
+})
+
+const check = async (target: TargetName, threads: number | undefined): Promise<TargetReport> => {
+  try {
+    const targets: readonly string[] = ['weight']
+    await using session = await compile(trainStep(adapt(probe, full({ targets })), identity), {
+      target, ...(threads === undefined ? {} : { threads }),
+      weights: { weight: { shape: ['in', 'classes'], sizes: [2, 2], dtype: 'f32', data: Float32Array.of(1, 2, 3, 4) } },
+    })
+    const { loss } = await session.step([{
+      x: { shape: ['batch', 'in'], sizes: [1, 2], dtype: 'f32', data: Float32Array.of(1, 1) },
+      label: { shape: ['batch'], sizes: [1], dtype: 'i32', data: Int32Array.of(0) },
+    }])
+    const due = Math.log(1 + Math.exp(2)), works = Math.abs(loss - due) < 1e-5
+    return { target, works, detail: works ? session.target : `it computes ${loss} where ${due.toFixed(6)} is due` }
+  } catch (error) {
+    return { target, works: false, detail: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/**
+ * Tries every target with a small training step, and says what there is: versions, memory, cores.
+ * @example (await doctor()).targets.filter(({ works }) => works)
+ */
+export const doctor = async (threads?: number): Promise<Doctor> => {
+  const targets: TargetReport[] = []
+  // one after the other: tfjs has one current backend
+  for (const target of targetNames) if (target !== 'auto') targets.push(await check(target, threads))
+  return {
+    event: 'done', targets, versions: versions(), memory: { total: process.constrainedMemory?.() || totalmem(), free: freemem() },
+    cores: availableParallelism(), platform: `${process.platform} ${process.arch}`, cache: cacheDirectory(),
+  }
+}

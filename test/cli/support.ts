@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { openSafetensors, orThrow } from '../../src/io/index.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+export const golden = join(root, 'test/golden')
+export const tiny = join(golden, 'llama-tiny')
+
+export interface Outcome { readonly code: number | null; readonly stdout: string; readonly stderr: string }
+
+/** Runs the command line as a user does, in a process of its own; at most two at a time, as there may be two cores. */
+export const partensor = async (...args: readonly string[]): Promise<Outcome> => {
+  while (running >= 2) await new Promise<void>(resolve => { waiting.push(resolve) })
+  running += 1
+  try { return await spawned(args) } finally {
+    running -= 1
+    waiting.shift()?.()
+  }
+}
+let running = 0
+const waiting: (() => void)[] = []
+
+const spawned = (args: readonly string[]): Promise<Outcome> => new Promise((resolve, reject) => {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = '', stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+  child.on('error', reject)
+  child.on('close', code => { resolve({ code, stdout, stderr }) })
+})
+
+/** The JSON lines of an output; throws where a line is none. */
+export const jsonLines = (stdout: string): readonly Readonly<Record<string, unknown>>[] =>
+  stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as Readonly<Record<string, unknown>>)
+
+/** A directory that is removed when the test ends. */
+export const temporary = async (after: (clean: () => Promise<void>) => void): Promise<string> => {
+  const directory = await mkdtemp(join(tmpdir(), 'partensor-cli-'))
+  after(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** The golden batch as rows of a data set. */
+export const goldenRows = async (): Promise<readonly Readonly<Record<string, readonly number[]>>[]> => {
+  const archive = await orThrow(openSafetensors(join(tiny, 'reference.safetensors')))
+  try {
+    const read = async (name: string): Promise<readonly (readonly number[])[]> => {
+      const { sizes: [rows = 0, columns = 0], data } = await archive.tensors.get(name)!.read()
+      return Array.from({ length: rows }, (_, i) => [...data.subarray(i * columns, (i + 1) * columns)])
+    }
+    const [ids, labels, mask] = [await read('input_ids'), await read('labels'), await read('attention_mask')]
+    return ids.map((input_ids, i) => ({ input_ids, labels: labels[i]!, attention_mask: mask[i]! }))
+  } finally { await archive.close() }
+}
+
+/** Writes rows as JSON lines. */
+export const writeRows = async (path: string, rows: readonly unknown[]): Promise<string> => {
+  await writeFile(path, rows.map(row => `${JSON.stringify(row)}\n`).join(''))
+  return path
+}
