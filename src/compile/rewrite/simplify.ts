@@ -4,14 +4,16 @@ import type { Rule } from './rule.ts'
 const isNumber = (n: Node, value: number): boolean =>
   (is(n, constantOp) && n.attributes.value === value) || (is(n, broadcastToOp) && isNumber(n.inputs[0]!, value))
 
+const sameShape = (x: Node, y: Node): boolean => x.shape.join() === y.shape.join()
+
 /** x · 1 = x: what a cotangent of 1 leaves behind. */
 export const timesOne: Rule = {
   name: 'times-one',
   apply: n => {
     if (!is(n, mulOp)) return undefined
     const [a, b] = n.inputs as [Node, Node]
-    if (isNumber(b, 1) && a.shape.length === n.shape.length) return a
-    return isNumber(a, 1) && b.shape.length === n.shape.length ? b : undefined
+    if (isNumber(b, 1) && sameShape(a, n)) return a
+    return isNumber(a, 1) && sameShape(b, n) ? b : undefined
   },
 }
 

@@ -83,7 +83,7 @@ export const takeElementwise: Rule = {
     const axis = n.attributes.axis, rank = x!.shape.length
     const inside = (operand: Node): Node => {
       const at = axis - (rank - operand.shape.length)
-      return at < 0 || operand.shape[at] === 1 ? operand : taken(operand, index!, at)
+      return at < 0 || operand.shape[at] !== x!.shape[axis] ? operand : taken(operand, index!, at)
     }
     return node(x!.op, x!.inputs.map(inside), x!.attributes)
   },
