@@ -1,7 +1,7 @@
 import type { Program, Programs, Size } from '../compile/index.ts'
 import { count, type Environment, type Node, type Shape, type Value } from '../tensor/index.ts'
 import { SessionError } from './device.ts'
-import type { Runner } from './open.ts'
+import type { Runner } from './runner.ts'
 import type { Decoder } from './session.ts'
 
 type Decode = NonNullable<Programs['decode']>

@@ -4,22 +4,13 @@ import { isTensor, isValue, leaves, mapTree, unflatten, type Focus, type Lazy, t
 import { batchSources } from './bind.ts'
 import { decoderOf } from './decoder.ts'
 import { SessionError, type Buffer, type Device } from './device.ts'
+import type { Held, Runner } from './runner.ts'
 import type { Certificate, Dims, Session, StepResult } from './session.ts'
 
 export interface SessionOptions<P> {
   readonly weights: Lazy<P>
   readonly dims?: Dims
   readonly compiler?: Omit<CompilerOptions, 'layOut' | 'expand'>
-}
-
-/** A handle for every placeholder that programs read. */
-export type Held<H> = Map<Node, H>
-
-/** Runs programs against what a session holds. */
-export interface Runner<H> {
-  readonly held: Held<H>
-  readonly device: Device<H>
-  readonly run: (program: Program, size: Size, extra?: ReadonlyMap<Node, H>) => readonly H[]
 }
 
 type AnyLeaf = LazyLeaf<Shape, DType>

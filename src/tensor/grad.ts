@@ -28,6 +28,7 @@ export interface Gradients { readonly outputs: readonly Node[]; readonly gradien
  */
 export const gradients = (outputs: readonly Node[], cotangents: readonly Node[], wanted: readonly Wanted[], partition: Partition = {}): Gradients => {
   const byLeaf = new Map(wanted.map(w => [w.leaf, w]))
+  if (byLeaf.size !== wanted.length) throw new RangeError('gradients: a leaf is wanted twice')
   const activeOld = activeFrom(topological(outputs), byLeaf)
   const { forward, halvesOf } = forwardHalves(outputs, byLeaf, activeOld, partition)
   const roots = outputs.map(forward), order = topological(roots), active = activeFrom(order, byLeaf)

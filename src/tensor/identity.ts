@@ -13,9 +13,12 @@ const idOf = (thing: object): number => {
 
 const isBlock = (value: unknown): value is object => typeof value === 'object' && value !== null && 'parameters' in value && 'outputs' in value
 
+/** Numbers that JSON does not tell apart. */
+const isOdd = (value: unknown): value is number => typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
+
 /** Two nodes with the same op, equal attributes and equal inputs compute the same: this is the text of the first two. */
 export const labelOf = (op: Op, attributes: unknown): string =>
-  `${idOf(op)} ${JSON.stringify(attributes, (_, value: unknown) => (isBlock(value) ? `#${idOf(value)}` : value))}`
+  `${idOf(op)} ${JSON.stringify(attributes, (_, value: unknown) => (isBlock(value) ? `#${idOf(value)}` : isOdd(value) ? `number ${Object.is(value, -0) ? '-0' : value}` : value))}`
 
 /**
  * Value numbering: one node for all that compute the same (common subexpressions).

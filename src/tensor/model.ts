@@ -34,7 +34,7 @@ export const model = <P, B, L extends Shape>(declaration: {
   readonly params: P
   readonly batch: B
   readonly logits: (params: NoInfer<P>, batch: NoInfer<B>) => Tensor<L>
-  readonly loss: (logits: Tensor<NoInfer<L>>, batch: NoInfer<B>) => Loss
+  readonly loss: (logits: Tensor<L>, batch: NoInfer<B>) => Loss
   readonly dims?: Readonly<Record<string, number>>
   readonly capacities?: Readonly<Record<string, Shape>>
   readonly decode?: Decode<NoInfer<P>>

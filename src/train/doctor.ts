@@ -1,8 +1,9 @@
-import { availableParallelism, freemem, totalmem } from 'node:os'
+import { availableParallelism, freemem } from 'node:os'
 import { cacheDirectory } from '../io/index.ts'
 import { compile, targetNames, type TargetName } from '../target/index.ts'
 import { crossEntropy, f32, i32, matmul, model, scalar, sum } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
+import { machineMemory } from './source.ts'
 import { trainStep } from './step.ts'
 import { versions } from './versions.ts'
 
@@ -55,7 +56,7 @@ export const doctor = async (threads?: number): Promise<Doctor> => {
   // one after the other: tfjs has one current backend
   for (const target of targetNames) if (target !== 'auto') targets.push(await check(target, threads))
   return {
-    event: 'done', targets, versions: versions(), memory: { total: process.constrainedMemory?.() || totalmem(), free: freemem() },
+    event: 'done', targets, versions: versions(), memory: { total: machineMemory(), free: freemem() },
     cores: availableParallelism(), platform: `${process.platform} ${process.arch}`, cache: cacheDirectory(),
   }
 }

@@ -48,7 +48,7 @@ export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay =>
       show: step => {
         const { loss, speed, left, memory } = measure(step)
         if (step.step % every === 0 || step.step === steps || step.step === 1) {
-          err.write(`step ${step.step}/${steps}  loss ${loss}  lr ${step.lr.toPrecision(3)}  ${speed} tokens/s  ${left} left  ${memory}\n`)
+          err.write(`step ${step.step}/${steps}  loss ${loss}  lr ${Number(step.lr.toPrecision(3))}  ${speed} tokens/s  ${left} left  ${memory}\n`)
         }
       },
       stop: () => undefined,

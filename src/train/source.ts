@@ -53,6 +53,9 @@ export const rowWarnings = (path: string, { cut, unscored }: Rows['warnings']): 
   ...(unscored > 0 ? [`${path}: ${rowCount(unscored)} left out: no token in ${unscored === 1 ? 'it' : 'them'} is scored`] : []),
 ]
 
+/** Bytes that this process may have: those of the machine, or of its container. */
+export const machineMemory = (): number => Math.min(process.constrainedMemory?.() || Infinity, totalmem())
+
 const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
 
 /**
@@ -60,7 +63,7 @@ const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
  * @example checkMemory('fine-tuning', session.certificate(dims).total, session.limit)
  */
 export const checkMemory = (needs: number, limit = Infinity, subject = 'a step'): TE.TaskEither<IoError, void> => {
-  const most = Math.min(limit, process.constrainedMemory?.() || Infinity, totalmem())
+  const most = Math.min(limit, machineMemory())
   return needs <= most ? TE.right(undefined) : TE.left(ioError(`${subject} needs ${megabytes(needs)} of memory, and there are ${megabytes(most)}: `
     + 'take a smaller --batch or --seq'))
 }
