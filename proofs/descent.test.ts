@@ -6,7 +6,8 @@ import { prove, type Theorem } from './theorem.ts'
 const runs = 400
 
 /** Whether a step obeys f(W⁺) ≤ f(W) − η(1 − ηL/2)‖∇P‖², or what a mutant makes of it. */
-const obeys = (subject: Descent, { mistake, factor = 1, square = 'partial' }: { mistake?: Mistake; factor?: number; square?: 'partial' | 'full' } = {}): boolean => {
+interface Claim { readonly mistake?: Mistake; readonly factor?: number; readonly square?: 'partial' | 'full' }
+const obeys = (subject: Descent, { mistake, factor = 1, square = 'partial' }: Claim = {}): boolean => {
   const outcome = step(subject, mistake)
   return outcome.after <= bound(outcome, outcome[square], factor * outcome.lipschitz) + outcome.tolerance
 }
@@ -16,15 +17,30 @@ const inequality: Theorem<Descent> = {
   cases: descents(),
   holds: subject => obeys(subject),
   mutants: {
-    'L too small on f = L/2‖W‖²': { cases: descents(losses.isotropic, within, ['all', 'columns', 'entries']), holds: subject => obeys(subject, { factor: 0.99 }) },
-    'L too small along the top eigenvector of a quadratic': { cases: descents(alongTop, within, ['all']), holds: subject => obeys(subject, { factor: 0.99 }) },
+    'L too small on f = L/2‖W‖²': {
+      cases: descents(losses.isotropic, within, ['all', 'columns', 'entries']),
+      holds: subject => obeys(subject, { factor: 0.99 }),
+    },
+    'L too small along the top eigenvector of a quadratic': {
+      cases: descents(alongTop, within, ['all']),
+      holds: subject => obeys(subject, { factor: 0.99 }),
+    },
     'L too small for least squares': { cases: descents(losses.leastSquares), holds: subject => obeys(subject, { factor: 0.5 }) },
     'L too small for log-cosh': { cases: descents(losses.logCosh), holds: subject => obeys(subject, { factor: 0.1 }) },
     'L too small for the logistic loss': { cases: descents(losses.logistic), holds: subject => obeys(subject, { factor: 0.1 }) },
     '‖∇f‖² where ‖∇P‖² is due': { cases: descents(anyLoss, within), holds: subject => obeys(subject, { square: 'full' }) },
-    'the gradient of the wrong columns': { cases: descents(anyLoss, within, ['columns']), holds: subject => obeys(subject, { mistake: { gradient: 'shifted' } }) },
-    'an update of the wrong columns': { cases: descents(anyLoss, within, ['columns']), holds: subject => obeys(subject, { mistake: { write: 'shifted' } }) },
-    'the gradient of the wrong entries': { cases: descents(anyLoss, within, ['entries']), holds: subject => obeys(subject, { mistake: { gradient: 'shifted' } }) },
+    'the gradient of the wrong columns': {
+      cases: descents(anyLoss, within, ['columns']),
+      holds: subject => obeys(subject, { mistake: { gradient: 'shifted' } }),
+    },
+    'an update of the wrong columns': {
+      cases: descents(anyLoss, within, ['columns']),
+      holds: subject => obeys(subject, { mistake: { write: 'shifted' } }),
+    },
+    'the gradient of the wrong entries': {
+      cases: descents(anyLoss, within, ['entries']),
+      holds: subject => obeys(subject, { mistake: { gradient: 'shifted' } }),
+    },
   },
 }
 
@@ -55,7 +71,8 @@ const equality = (subject: Descent): boolean => {
   return Math.abs(outcome.after - bound(outcome, outcome.partial, outcome.lipschitz)) <= outcome.tolerance
 }
 // one loss: a sum of isotropic ones has one L, that of the steepest
-const alone = (cases: fc.Arbitrary<Descent>): fc.Arbitrary<Descent> => cases.map(({ losses: l, masks, relative }) => ({ losses: l.slice(0, 1), masks: masks.slice(0, 1), relative }))
+const alone = (cases: fc.Arbitrary<Descent>): fc.Arbitrary<Descent> =>
+  cases.map(({ losses: l, masks, relative }) => ({ losses: l.slice(0, 1), masks: masks.slice(0, 1), relative }))
 
 const tight: Theorem<Descent> = {
   statement: 'equality is met on f = L/2‖W‖², for every mask and every real η',
@@ -73,7 +90,10 @@ const frozen: Theorem<Descent> = {
   holds: subject => step(subject).frozenKept,
   mutants: {
     'so does a step without the mask': { holds: subject => step(subject, { mask: 'ignored' }).frozenKept },
-    'so does an update of the wrong columns': { cases: descents(anyLoss, within, ['columns']), holds: subject => step(subject, { write: 'shifted' }).frozenKept },
+    'so does an update of the wrong columns': {
+      cases: descents(anyLoss, within, ['columns']),
+      holds: subject => step(subject, { write: 'shifted' }).frozenKept,
+    },
   },
 }
 

@@ -1,5 +1,7 @@
 import fc from 'fast-check'
-import { abs, add, exp, log, matmul, mul, neg, parameter, square, sub, sum, typed, type Node, type Numbers, type Tensor } from '../src/tensor/index.ts'
+import { 
+  abs, add, exp, log, matmul, mul, neg, parameter, square, sub, sum, typed, type Node, type Numbers, type Tensor,
+} from '../src/tensor/index.ts'
 import { matrix, norm, semidefinite, withSingularValues, type Spectral } from './matrices.ts'
 
 type Matrix = Tensor<readonly ['in', 'out']>
@@ -45,7 +47,8 @@ const quadraticAt = ({ matrix: a, largest }: Spectral, at: Numbers): Loss => {
     value: mul(sum(mul(W, matmul(typed<readonly ['in', 'in'], 'f32'>(A), W))), 0.5), magnitude: radius => norm(a) * radius ** 2,
   }
 }
-const quadratic: fc.Arbitrary<Loss> = fc.tuple(width, width).chain(([n, m]) => fc.tuple(semidefinite(n), matrix(n, m)).map(([a, at]) => quadraticAt(a, at)))
+const quadratic: fc.Arbitrary<Loss> = fc.tuple(width, width).chain(([n, m]) =>
+  fc.tuple(semidefinite(n), matrix(n, m)).map(([a, at]) => quadraticAt(a, at)))
 
 /** W = top eigenvector · cᵀ: the direction in which the quadratic is steepest. */
 export const alongTop: fc.Arbitrary<Loss> = fc.tuple(width, width).chain(([n, m]) =>
@@ -55,9 +58,11 @@ export const alongTop: fc.Arbitrary<Loss> = fc.tuple(width, width).chain(([n, m]
 /** f(W) = Σ φ(XW ∘ S − Y), φ'' ≤ c: ∇f is a linear layer's, and L = c σmax(X)². S holds signs. */
 const linear = (name: Family, curvature: number, phi: (z: Outputs) => Outputs, labels: 'none' | 'targets' | 'signs'): fc.Arbitrary<Loss> =>
   fc.tuple(width, width, width).chain(([rows, n, m]) => fc.tuple(
-    withSingularValues(rows, n), matrix(n, m), labels === 'signs' ? matrix(rows, m, fc.constantFrom(-1, 1)) : matrix(rows, m)).map(([{ matrix: x, largest }, at, y]) => {
-    const w = leaf(n, m), X = leaf(rows, n), Y = leaf(rows, m), product: Outputs = matmul(typed<readonly ['rows', 'in'], 'f32'>(X), typed<readonly ['in', 'out'], 'f32'>(w))
-    const z = labels === 'targets' ? sub(product, typed<readonly ['rows', 'out'], 'f32'>(Y)) : labels === 'signs' ? mul(product, typed<readonly ['rows', 'out'], 'f32'>(Y)) : product
+    withSingularValues(rows, n), matrix(n, m),
+    labels === 'signs' ? matrix(rows, m, fc.constantFrom(-1, 1)) : matrix(rows, m)).map(([{ matrix: x, largest }, at, y]) => {
+    const w = leaf(n, m), X = leaf(rows, n), Y = leaf(rows, m), labelled: Outputs = typed(Y)
+    const product: Outputs = matmul(typed<readonly ['rows', 'in'], 'f32'>(X), typed<readonly ['in', 'out'], 'f32'>(w))
+    const z = labels === 'targets' ? sub(product, labelled) : labels === 'signs' ? mul(product, labelled) : product
     return {
       name, leaf: w, at, data: new Map([[X, x], [Y, y]]), lipschitz: curvature * largest ** 2, terms: n + rows + rows * m + n * m,
       value: sum(phi(z)), magnitude: radius => (norm(x) * radius + norm(y) + Math.sqrt(rows * m)) ** 2,
@@ -66,7 +71,10 @@ const linear = (name: Family, curvature: number, phi: (z: Outputs) => Outputs, l
 
 /** log(1 + eᶻ) = (z + |z|) / 2 + log(1 + e^−|z|). With max(z, 0) for (z + |z|) / 2 the derivative at z = 0 would be that of a corner: 1, not ½. */
 const softplus = (z: Outputs): Outputs => add(mul(add(z, abs(z)), 0.5), log(add(exp(neg(abs(z))), 1)))
-/** Every family: least squares has φ = z²/2 (c = 1), logistic φ = log(1 + e^−z) (c = ¼), log-cosh φ = log cosh z = |z| + log(1 + e^−2|z|) − log 2 (c = 1). */
+/**
+ * Every family: least squares has φ = z²/2 (c = 1), logistic φ = log(1 + e^−z) (c = ¼),
+ * log-cosh φ = log cosh z = |z| + log(1 + e^−2|z|) − log 2 (c = 1).
+ */
 export const losses: Readonly<Record<Family, fc.Arbitrary<Loss>>> = {
   isotropic,
   quadratic,

@@ -16,7 +16,8 @@ const reflection = (v: readonly number[]): ((i: number, j: number) => number) =>
 const direction = (n: number): fc.Arbitrary<readonly number[]> => fc.array(entry, { minLength: n, maxLength: n })
 
 export interface Spectral { readonly matrix: Numbers; readonly largest: number; readonly top: readonly number[] }
-const spectrum = (n: number): fc.Arbitrary<readonly number[]> => fc.array(fc.integer({ min: 0, max: 32 }).map(k => k / 8), { minLength: n, maxLength: n })
+const spectrum = (n: number): fc.Arbitrary<readonly number[]> =>
+  fc.array(fc.integer({ min: 0, max: 32 }).map(k => k / 8), { minLength: n, maxLength: n })
   // the first is the largest, and positive
   .map(values => [Math.max(0.125, ...values), ...values.slice(1)])
 
@@ -32,7 +33,8 @@ export const semidefinite = (n: number): fc.Arbitrary<Spectral> => fc.tuple(dire
 /** X = H diag(σ) K with reflections H and K; its largest singular value is σ₀. */
 export const withSingularValues = (rows: number, columns: number): fc.Arbitrary<Spectral> =>
   fc.tuple(direction(rows), direction(columns), spectrum(Math.min(rows, columns))).map(([u, v, values]) => {
-    const h = reflection(u), k = reflection(v), at = (i: number, j: number): number => values.reduce((sum, value, s) => sum + h(i, s) * value * k(s, j), 0)
+    const h = reflection(u), k = reflection(v)
+    const at = (i: number, j: number): number => values.reduce((sum, value, s) => sum + h(i, s) * value * k(s, j), 0)
     return {
       matrix: { sizes: [rows, columns], data: Float64Array.from({ length: rows * columns }, (_, n) => at(Math.floor(n / columns), n % columns)) },
       largest: values[0]!, top: Array.from({ length: columns }, (_, j) => k(0, j)),

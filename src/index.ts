@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Partensor: a functional tensor language whose shapes are types and whose training step is compiled to TensorFlow.js.
  * @packageDocumentation

@@ -11,7 +11,7 @@ export const profile: Case = {
     const tables: Findings['tables'][number][] = []
     for (const [batch, seq] of [[1, 128], [2, 256]] as const) {
       const name = `profile of a SmolLM2 step, ${batch} × ${seq}`
-      const outcome = (await alternate([ours(name, 'profile', { model: 'SmolLM2', threads: 2, batch, seq, warmUp: 1, steps: quick ? 2 : 5 })])).get(name)
+      const outcome = (await alternate([ours(name, 'profile', { model: 'SmolLM2', method: 'paca', threads: 2, batch, seq, warmUp: 1, steps: quick ? 2 : 5 })])).get(name)
       if (outcome && E.isRight(outcome)) tables.push({ title: `${name}, ms`, parts: outcome.right.parts })
     }
     return { rows: [], tables }

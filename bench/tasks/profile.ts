@@ -3,18 +3,18 @@ import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { observed } from '../observe.ts'
 import { nameOf, productOf } from '../products.ts'
-import { pacaStep, randomBatch, subject } from '../subject.ts'
+import { fullStep, pacaStep, randomBatch, subject } from '../subject.ts'
 import type { StepOptions } from './step.ts'
 
-/** Where the time of a PaCA step goes: by op, products by their sizes, and what is left over; each part at its fastest step. */
-export const profileStep = async ({ model: name, threads, batch, seq, warmUp, steps }: Omit<StepOptions, 'method'>): Promise<Measurement> => {
+/** Where the time of a step goes: by op, products by their sizes, and what is left over; each part at its fastest step. */
+export const profileStep = async ({ model: name, method, threads, batch, seq, warmUp, steps }: StepOptions): Promise<Measurement> => {
   const { model, vocab, weights, from, close } = await subject(name)
   const current = new Map<string, number>(), fastest = new Map<string, number>()
   const device = observed(await wasmDevice({ threads }), (instruction, plan, milliseconds) => {
     const product = productOf(instruction, plan), part = product ? nameOf(product) : instruction.node.op.name
     current.set(part, (current.get(part) ?? 0) + milliseconds)
   })
-  await using session = await openSession(pacaStep(model), device, { weights })
+  await using session = await (method === 'paca' ? openSession(pacaStep(model), device, { weights }) : openSession(fullStep(model), device, { weights }))
   await close()
   const data = randomBatch(vocab, batch, seq), times: number[] = []
   for (let i = 0; i < warmUp + steps; i++) {

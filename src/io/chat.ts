@@ -17,7 +17,7 @@ export interface TemplateTokens {
 
 /** A chat template, parsed, with the special tokens of its tokenizer. */
 export interface ChatTemplate {
-  readonly template: Template
+  readonly template: { render(items: Readonly<Record<string, unknown>>): string }
   readonly tokens: TemplateTokens
 }
 

@@ -1,17 +1,15 @@
-import type { Program, Programs, Size } from '../compile/index.ts'
+import type { Programs } from '../compile/index.ts'
 import { count, type Environment, type Node, type Shape, type Value } from '../tensor/index.ts'
 import { SessionError } from './device.ts'
 import type { Runner } from './runner.ts'
 import type { Decoder } from './session.ts'
 
-type Decode = NonNullable<Programs['decode']>
-type Once = (sizes: Environment, make: (size: Size) => Program) => { readonly program: Program; readonly size: Size }
-
 /** Generation on a session's weights: a cache of fixed capacity, written in place. */
-export const decoderOf = <H>(programs: Programs, { device, run }: Runner<H>, once: Once, options: { readonly batch: number; readonly capacity: number }): Decoder => {
+export const decoderOf = <H>(
+  programs: Programs, { device, run, once }: Runner<H>, bound: (sizes: Environment) => Environment, options: { readonly batch: number; readonly capacity: number }): Decoder => {
   const { decode } = programs
   if (decode === undefined) throw new SessionError('the model does not say how it generates')
-  const at = (seq: number): { readonly program: ReturnType<Decode>; readonly size: Size } => once({ ...options, seq }, decode) as never
+  const at = (seq: number) => once('decode', bound({ ...options, seq }), decode)
   let position = 0, caches: ReadonlyMap<Node, H> | undefined
   const empty = ({ program, size }: ReturnType<typeof at>): ReadonlyMap<Node, H> => new Map(program.cache.map(leaf => {
     const sizes = leaf.shape.map(size)

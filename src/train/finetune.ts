@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { checkDestination, hashOf, ioError, orThrow, saveAdapter, stepCount, type AdapterOrigin, type BatchPlan, type IoError, type Rows } from '../io/index.ts'
 import { compile } from '../target/index.ts'
-import { batchDims, evaluateRows, train, type StepEvent } from './loop.ts'
+import { batchDims, evaluateRows, train, type StepEvent, type StopSignal } from './loop.ts'
 import { methodOptions, optimizer, parameterCounts, readColumns, targetWidths, tuneLlama, type MethodChoice, type MethodOptions, type TunedLlama } from './method.ts'
 import { adapterOf } from './saved.ts'
 import { rateAt, runSchedule, type ScheduleName } from './schedule.ts'
@@ -31,7 +31,7 @@ export interface FinetuneOptions extends RunOptions, MethodChoice {
   readonly clip: number
   readonly out: string
   /** Ends the run after the step it is in; what it learned is saved. */
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: StopSignal | undefined
 }
 
 /** What is known before the first step. */

@@ -22,6 +22,9 @@ export interface Trainable { step(batches: readonly MicroBatch[], dims?: Dims): 
 /** What evaluation asks of a session. */
 export interface Evaluable { evaluate(batch: MicroBatch, dims?: Dims): Promise<{ readonly sum: number; readonly count: number }> }
 
+/** What may stop a run: an `AbortSignal` is one. */
+export interface StopSignal { readonly aborted: boolean }
+
 /** The sizes of a run's batches: one length and one capacity of scored positions, so that one plan serves them all. */
 export interface BatchDims { readonly [dim: string]: number; readonly batch: number; readonly seq: number; readonly scored: number }
 
@@ -42,7 +45,7 @@ export class StepFailed extends Error {
  * @example for await (const { step, loss } of train(session, rows, { batch: 2, steps: 30 }, k => rateAt(schedule, k))) console.log(step, loss)
  */
 export async function* train(
-  session: Trainable, rows: readonly Row[], plan: BatchPlan, rate: (step: number) => number, options: { readonly signal?: AbortSignal | undefined } = {},
+  session: Trainable, rows: readonly Row[], plan: BatchPlan, rate: (step: number) => number, options: { readonly signal?: StopSignal | undefined } = {},
 ): AsyncGenerator<StepEvent> {
   const dims = batchDims(rows, plan)
   let step = 0

@@ -5,7 +5,7 @@ import type { StepEvent } from './loop.ts'
 /** Where a program writes: results on `out`, progress and warnings on `err`. */
 export interface Terminal {
   readonly out: { write(text: string): unknown }
-  readonly err: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  readonly err: { write(text: string): unknown; readonly isTTY?: boolean }
 }
 
 /** Bytes as people read them. @example showBytes(1.5e9) // 1.50 GB */
@@ -55,7 +55,7 @@ export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay =>
     }
   }
   const bar = new cliProgress.SingleBar({
-    format: '{bar} step {value}/{total}  loss {loss}  {speed} tokens/s  {left} left  {memory}', stream: err, barsize: 24, hideCursor: true,
+    format: '{bar} step {value}/{total}  loss {loss}  {speed} tokens/s  {left} left  {memory}', stream: err as NodeJS.WriteStream, barsize: 24, hideCursor: true,
     barCompleteChar: '█', barIncompleteChar: '░', gracefulExit: false,
   })
   bar.start(steps, 0, { loss: '…', speed: '…', left: '…', memory: showBytes(process.memoryUsage.rss()) })

@@ -34,8 +34,9 @@ type FocusLeaf<L, M> =
   : never
 
 type FocusTree<P, M> = M extends Dynamic ? {}
+  : M extends LeafMask ? FocusLeaf<P, M>
   : P extends readonly (infer E)[] ? M extends readonly (infer N)[] ? readonly FocusTree<E, N>[] : never
-  : { readonly [K in keyof P & keyof M as Trains<M[K]> extends true ? K : never]: M[K] extends LeafMask ? FocusLeaf<P[K], M[K]> : FocusTree<P[K], M[K]> }
+  : { readonly [K in keyof P & keyof M as Trains<M[K]> extends true ? K : never]: FocusTree<P[K], M[K]> }
 type Trains<M> = M extends Frozen ? false : true
 
 declare const maskOf: unique symbol
@@ -77,11 +78,14 @@ export interface MaskedLeaf { readonly path: string; readonly leaf: Node; readon
 export const maskedLeaves = (params: unknown, mask: unknown): readonly MaskedLeaf[] => {
   const masks = new Map<string, LeafMask>()
   mapTree(mask, isMask, (leaf, path) => { masks.set(path, leaf); return leaf })
-  return tensorsOf(params).map(([path, leaf]) => {
+  const masked = tensorsOf(params).map(([path, leaf]): MaskedLeaf => {
     const found = masks.get(path)
     if (found === undefined) throw new TypeError(`the mask has no leaf at ${path}`)
     return { path, leaf, mask: found }
   })
+  for (const { path } of masked) masks.delete(path)
+  for (const path of masks.keys()) throw new TypeError(`the mask has a leaf at ${path}, where there is no parameter`)
+  return masked
 }
 
 /** The focus of a parameter tree: every trained leaf's part, frozen leaves left out. @example focus(model.params, mask) */

@@ -19,8 +19,8 @@ const compiler = (options: Partial<CompilerOptions>): CompilerOptions => ({ layO
 test('the backward pass of PaCA is the product of the taken columns: equation 9 of the paper, derived', () => {
   const programs = programsOf(step(), compiler({}))
   assert.equal(print(programs.gradients(size).outputs, programs.names), `\
-  %0: [batch, hidden] = contract(x, up) {"a":"ay","b":"yz","out":"az"}
-  %1: [] = parameter()
+  %0: [] = parameter()
+  %1: [batch, hidden] = contract(x, up) {"a":"ay","b":"yz","out":"az"}
   %2: [batch, hidden] = maximum(%0, %1)
   %3: [batch, classes] = contract(%2, down) {"a":"ay","b":"yz","out":"az"}
   %4: [] i32 = parameter()
@@ -33,7 +33,7 @@ test('the backward pass of PaCA is the product of the taken columns: equation 9 
   %11: [batch] = parameter()
   %12: [batch, classes] = crossEntropyGrad(%3, %5, %11)
   %13: [batch, hidden] = contract(%12, down) {"a":"az","b":"yz","out":"ay"}
-  %14: [batch, hidden] = select(%10, %13, %1)
+  %14: [batch, hidden] = select(%10, %0, %13)
   %15: [4, hidden] = contract(%9, %14) {"a":"ay","b":"az","out":"yz"}
   %16: [batch, 4] = take(%2, columns(down)) {"axis":1}
   %17: [4, classes] = contract(%16, %12) {"a":"ay","b":"az","out":"yz"}

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { f32, interpret, parameter, plus, scalar, type Node, type Numbers, type Shape, type Tensor } from '../../src/tensor/index.ts'
 import {
   all, applyUpdates, columns, entries, focus, frozen, lensOf, maskedLeaves, putFocus, tensorsOf,
-  type Columns, type Dynamic, type Entries, type Focus, type Frozen, type Lens,
+  type Columns, type Dynamic, type Focus, type Frozen, type Lens,
 } from '../../src/tune/index.ts'
 import type { Equal, Expect } from '../types/expect.ts'
 import { size } from './transform.support.ts'
@@ -30,7 +30,8 @@ interface Bench { readonly run: (root: (lens: Lens, leaf: Node, a: Node, b: Node
 const bench = ({ kind, index, leaf, parts: [a, b] }: Subject, change: (lens: Lens) => Lens = lens => lens): Bench => {
   const mask = kind === 'all' ? all : kind === 'columns' ? columns(index.length) : entries(index.length), lens = lensOf(mask)!
   const [leafNode, aNode, bNode] = [leaf, a, b].map(({ sizes }) => parameter(sizes, 'f32')) as [Node, Node, Node]
-  const feeds = new Map([[leafNode, leaf], [aNode, a], [bNode, b], ...lens.index.map(i => [i, { sizes: [index.length], data: Float64Array.from(index) }] as const)])
+  const feeds = new Map([
+    [leafNode, leaf], [aNode, a], [bNode, b], ...lens.index.map(i => [i, { sizes: [index.length], data: Float64Array.from(index) }] as const)])
   return { run: root => interpret([root(change(lens), leafNode, aNode, bNode)], feeds, size)[0]! }
 }
 /** The same bits, as far as a program can tell: -0 is not 0, NaN is NaN. */
@@ -43,7 +44,8 @@ const inside = ({ kind, index, leaf }: Subject, element: number): boolean =>
 type Law = (subject: Subject, change?: (lens: Lens) => Lens) => boolean
 const laws: Readonly<Record<string, Law>> = {
   'get ∘ put: what was put is got': (s, change) => same(bench(s, change).run((lens, leaf, a) => lens.get(lens.put(leaf, a))), s.parts[0]),
-  'put ∘ get: putting back what is there changes nothing': (s, change) => same(bench(s, change).run((lens, leaf) => lens.put(leaf, lens.get(leaf))), s.leaf),
+  'put ∘ get: putting back what is there changes nothing': (s, change) =>
+    same(bench(s, change).run((lens, leaf) => lens.put(leaf, lens.get(leaf))), s.leaf),
   'put ∘ put: the last put counts': (s, change) => {
     const { run } = bench(s, change)
     return same(run((lens, leaf, a, b) => lens.put(lens.put(leaf, a), b)), run((lens, leaf, _, b) => lens.put(leaf, b)))
@@ -55,7 +57,9 @@ const laws: Readonly<Record<string, Law>> = {
 }
 
 for (const [law, holds] of Object.entries(laws)) {
-  for (const kind of ['all', 'columns', 'entries'] as const) test(`${kind}: ${law}`, () => { fc.assert(fc.property(subject(kind), s => holds(s)), { numRuns: 200 }) })
+  for (const kind of ['all', 'columns', 'entries'] as const) {
+    test(`${kind}: ${law}`, () => { fc.assert(fc.property(subject(kind), s => holds(s)), { numRuns: 200 }) })
+  }
 }
 
 /** Lenses that look right: each breaks the law that it stands beside. */
@@ -87,8 +91,10 @@ const mask = { up: columns(8), down: frozen, layers: [{ q: entries(5), k: all }]
 const part = focus(params, mask)
 
 test('a focus has the parts of the trained leaves, and no frozen leaf', () => {
-  assert.deepEqual(tensorsOf(part).map(([path, { shape }]) => [path, shape]), [['up', [8, 'hidden']], ['layers.0.q', [5]], ['layers.0.k', ['in', 'out']]])
-  assert.deepEqual(maskedLeaves(params, mask).map(m => [m.path, m.mask.mask]), [['up', 'columns'], ['down', 'frozen'], ['layers.0.q', 'entries'], ['layers.0.k', 'all']])
+  assert.deepEqual(tensorsOf(part).map(([path, { shape }]) => [path, shape]),
+    [['up', [8, 'hidden']], ['layers.0.q', [5]], ['layers.0.k', ['in', 'out']]])
+  assert.deepEqual(maskedLeaves(params, mask).map(m => [m.path, m.mask.mask]),
+    [['up', 'columns'], ['down', 'frozen'], ['layers.0.q', 'entries'], ['layers.0.k', 'all']])
 })
 
 test('a tree with its focus written back has the same structure, and the same frozen leaves', () => {
@@ -98,7 +104,8 @@ test('a tree with its focus written back has the same structure, and the same fr
   assert.ok(Array.isArray(after.layers))
 })
 
-test('a mask that lacks a leaf is refused by name', () => {
+test('a mask that lacks a leaf, or has one too many, is refused by name', () => {
+  assert.throws(() => focus({ up: params.up }, { up: all, typo: frozen }), /a leaf at typo, where there is no parameter/)
   assert.throws(() => focus({ up: params.up }, { down: frozen }), /no leaf at up/)
 })
 
@@ -112,11 +119,13 @@ export type Laws = [
   // frozen leaves are no keys
   Expect<Equal<Extract<keyof F, string>, 'up' | 'layers'>>,
   // for a convolution a column is an input channel, the first axis as stored
-  Expect<Equal<Focus<{ readonly w: Tensor<readonly ['channels', 3, 3, 'out']> }, { readonly w: Columns<4> }>['w'], Tensor<readonly [4, 3, 3, 'out']>>>,
+  Expect<Equal<Focus<{ readonly w: Tensor<readonly ['channels', 3, 3, 'out']> },
+    { readonly w: Columns<4> }>['w'], Tensor<readonly [4, 3, 3, 'out']>>>,
   // a count may have a name
   Expect<Equal<Focus<{ readonly w: Tensor<readonly ['in', 'out']> }, { readonly w: Columns<'rank'> }>['w'], Tensor<readonly ['rank', 'out']>>>,
-  // arrays of records stay arrays, arrays of leaves too
-  Expect<Equal<Focus<readonly Block[], readonly { readonly w: Columns<2>; readonly gain: Frozen }[]>[number], { readonly w: Tensor<readonly [2, 'out']> }>>,
+  // arrays stay arrays
+  Expect<Equal<Focus<readonly Block[], readonly { readonly w: Columns<2>; readonly gain: Frozen }[]>[number],
+    { readonly w: Tensor<readonly [2, 'out']> }>>,
   Expect<Equal<Focus<readonly Tensor<readonly ['in']>[], readonly Entries<3>[]>[number], Tensor<readonly [3]>>>,
   // targets that are known at run time only: accepted, and the focus is opaque
   Expect<Equal<Extract<keyof Focus<P, Dynamic>, string>, never>>,

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { f32, interpret, parameter, times, type Node, type Numbers, type Tensor } from '../../src/tensor/index.ts'
 import {
-  accumulate, adam, adamw, addDecayedWeights, all, applyUpdates, chain, clip, clipByGlobalNorm, columns, constant, entries, focus, frozen, globalNorm, identity,
-  masked, scale, scaleByAdam, scaleBySchedule, setToZero, sgd, tensorsOf, trace, unflatten,
+  accumulate, adam, adamw, addDecayedWeights, all, applyUpdates, chain, clip, clipByGlobalNorm, columns, constant, entries, focus, frozen, globalNorm,
+  identity, masked, scale, scaleByAdam, scaleBySchedule, setToZero, sgd, tensorsOf, trace, unflatten,
   type Apply, type Fn, type Focus, type Transform,
 } from '../../src/tune/index.ts'
 import type { Equal, Expect } from '../types/expect.ts'
@@ -14,7 +14,8 @@ import { size, trajectory } from './transform.support.ts'
 const subjects: Readonly<Record<string, Transform<Fn>>> = {
   identity, setToZero, scale: scale(-0.5), clip: clip(0.3), clipByGlobalNorm: clipByGlobalNorm(0.7), addDecayedWeights: addDecayedWeights(0.1),
   trace: trace({ decay: 0.9 }), nesterov: trace({ decay: 0.9, nesterov: true }), scaleBySchedule: scaleBySchedule(constant(0.1)),
-  scaleByAdam: scaleByAdam(), sgd: sgd({ lr: 0.1 }), momentum: sgd({ lr: 0.1, momentum: 0.9 }), adam: adam({ lr: 0.1 }), adamw: adamw({ lr: constant(0.1) }),
+  scaleByAdam: scaleByAdam(), sgd: sgd({ lr: 0.1 }), momentum: sgd({ lr: 0.1, momentum: 0.9 }),
+  adam: adam({ lr: 0.1 }), adamw: adamw({ lr: constant(0.1) }),
   accumulate: accumulate(adam({ lr: 0.1 }), 2), masked: masked(adam({ lr: 0.1 }), { by: 'path', where: path => path.endsWith('b') }),
 }
 
@@ -101,7 +102,8 @@ const adamState = adamw({ lr: 1e-3 }).init(part)
 
 test('the state of Adam under a mask has the shapes of the focus', () => {
   assert.deepEqual(tensorsOf(adamState).map(([at, { shape }]) => [at, shape]), [
-    ...['0.mu', '0.nu'].flatMap(moment => [[`${moment}.up`, [8, 'hidden']], [`${moment}.layers.0.q`, [5]], [`${moment}.layers.0.norm`, ['hidden']]]), ['0.count', []]])
+    ...['0.mu', '0.nu'].flatMap(moment => [
+      [`${moment}.up`, [8, 'hidden']], [`${moment}.layers.0.q`, [5]], [`${moment}.layers.0.norm`, ['hidden']]]), ['0.count', []]])
 })
 
 type Part = Focus<typeof params, typeof mask>

@@ -5,13 +5,14 @@ import { scalar, sizeOp } from '../op/parameter.ts'
 import { summed, sumTo } from '../op/sum.ts'
 import type { Dim, Shape } from '../shape/index.ts'
 
-interface Epsilon { readonly epsilon: number }
+/** What is added to the mean square. */
+export interface RmsNormAttributes { readonly epsilon: number }
 const mean = (x: Node): Node => over(summed(x, [x.shape.length - 1], true), node(sizeOp, [], { dims: x.shape.slice(-1) }))
 /** 1 / √(mean x² + ε) of every row. */
 const scale = (x: Node, epsilon: number): Node => node(rsqrtOp, [plus(mean(times(x, x)), scalar(epsilon))], {})
 
 /** (x[…, n], g[n]) => g x / √(mean x² + ε), as LLaMA has it (Zhang and Sennrich 2019). */
-export const rmsNormOp: Op<Epsilon> = composite<Epsilon>({
+export const rmsNormOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
   name: 'rmsNorm',
   expand: ([x, g], { epsilon }) => times(times(x!, scale(x!, epsilon)), g!),
   vjp: ({ inputs: [x, g], attributes }, dy) => [
@@ -22,7 +23,7 @@ export const rmsNormOp: Op<Epsilon> = composite<Epsilon>({
 })
 
 /** (dy, x, g) => s t − x s³ mean(t x), with t = dy g and s the row's scale: the cotangent of x. */
-export const rmsNormGradOp: Op<Epsilon> = composite<Epsilon>({
+export const rmsNormGradOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
   name: 'rmsNormGrad',
   expand: ([dy, x, g], { epsilon }) => {
     const s = scale(x!, epsilon), t = times(dy!, g!)

@@ -4,13 +4,14 @@ import { minus, plus, times } from '../op/elementwise.ts'
 import { concatOp, sliced } from '../op/slice.ts'
 import type { Dim, Shape } from '../shape/index.ts'
 
-interface Direction { readonly inverse: boolean }
+/** Whether positions are turned back. */
+export interface RopeAttributes { readonly inverse: boolean }
 
 /**
  * (x[…, s, d], cos[s, d/2], sin[s, d/2]) => the pairs (x[i], x[i + d/2]) turned by the angle of their position:
  * rotary position embedding (Su et al. 2021) with Hugging Face's halves. Its vjp turns back.
  */
-export const ropeOp: Op<Direction> = composite<Direction>({
+export const ropeOp: Op<RopeAttributes> = composite<RopeAttributes>({
   name: 'rope',
   expand: ([x, cos, sin], { inverse }) => {
     const axis = x!.shape.length - 1, half = cos!.shape.at(-1)!

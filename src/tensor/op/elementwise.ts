@@ -123,8 +123,8 @@ export const sigmoid = unary(sigmoidOp), abs = unary(absOp), sign = unary(signOp
 export const stopGradient = unary(stopGradientOp)
 /** x². */
 export const square: Unary = x => typed(times(x, x))
-/** max(x, 0). */
-export const relu: Unary = x => typed(node(maximumOp, [x, constant(0)], none))
+/** max(0, x); its derivative at 0 is 0. */
+export const relu: Unary = x => typed(node(maximumOp, [constant(0), x], none))
 
 // the overload whose argument carries the error stands last: its text is the one that `tsc` prints
 interface Binary<D extends DType | 'same'> {

@@ -4,7 +4,8 @@ import { numbers } from '../numbers.ts'
 import type { Dim, Shape } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 
-interface Placeholder { readonly shape: Shape; readonly dtype: DType }
+/** What a leaf is declared as. */
+export interface Placeholder { readonly shape: Shape; readonly dtype: DType }
 
 /** An input of a program: a leaf of a parameter tree or of a batch. Two placeholders are never the same node. */
 export const parameterOp: Op<Placeholder> = {

@@ -12,10 +12,11 @@ const startOf = (start: Start, { size }: Pick<Bound, 'size'>): number => start.r
 
 const replaced = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
 
-interface Slice { readonly axis: number; readonly start: Start; readonly dim: Dim }
+/** Which part of which axis. */
+export interface SliceAttributes { readonly axis: number; readonly start: Start; readonly dim: Dim }
 
 /** y = x[…, start : start + dim, …]                     dx: dy, padded with zeros */
-export const sliceOp: Op<Slice> = {
+export const sliceOp: Op<SliceAttributes> = {
   name: 'slice',
   shape: ([x], { axis, start, dim }) => pipe(sliceRule(x!.shape, axis, dim, start), E.map(shape => ({ shape, dtype: x!.dtype }))),
   eval: ([x], { axis, start }, bound) => {
@@ -29,7 +30,7 @@ export const sliceOp: Op<Slice> = {
 }
 
 /** Zeros of size dim along an axis, with x from start on                            dx: that slice of dy */
-export const padOp: Op<Slice> = {
+export const padOp: Op<SliceAttributes> = {
   name: 'pad',
   shape: ([x], { axis, dim }) => E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype }),
   eval: ([x], { axis, start }, bound) => {

@@ -7,12 +7,13 @@ import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
 import { positions } from './sum.ts'
 
-interface Axis { readonly axis: number }
+/** Along which axis. */
+export interface TakeAttributes { readonly axis: number }
 
 const replaced = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
 
 /** y = x[…, index, …] along one axis                    dx: dy added into zeros at the index */
-export const takeOp: Op<Axis> = {
+export const takeOp: Op<TakeAttributes> = {
   name: 'take',
   shape: ([x, index], { axis }) => pipe(takeRule(x!.shape, index!.shape, axis), E.map(shape => ({ shape, dtype: x!.dtype }))),
   eval: ([x, index], { axis }, { sizes }) => {
@@ -24,7 +25,7 @@ export const takeOp: Op<Axis> = {
 }
 
 /** Zeros, with the slices of x added along one axis at the index                    dx: dy taken at the index */
-export const scatterAddOp: Op<Axis & { readonly dim: Dim }> = {
+export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
   name: 'scatterAdd',
   shape: ([, x], { axis, dim }) => E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype }),
   eval: ([index, x], { axis }, { sizes }) => {
@@ -37,7 +38,7 @@ export const scatterAddOp: Op<Axis & { readonly dim: Dim }> = {
 }
 
 /** x with the slices at the index replaced, along one axis. The index names no slice twice.     dx: dy with zeros there; dvalues: dy taken there */
-export const putOp: Op<Axis> = {
+export const putOp: Op<TakeAttributes> = {
   name: 'put',
   shape: ([x, index, values], { axis }) => pipe(takeRule(x!.shape, index!.shape, axis), E.chain(shape =>
     shape.every((dim, i) => dim === values!.shape[i]) ? E.right({ shape: x!.shape, dtype: x!.dtype })

@@ -47,4 +47,5 @@ export type AdamW<L extends LearningRate> = Chain<readonly [ScaleByAdam, Statele
  * @example adamw({ lr: warmupCosine({ peak: 1e-4, warmup: 10, total: 200 }), weightDecay: 0.01 })
  */
 export const adamw = <L extends LearningRate>({ lr, weightDecay = 1e-4, ...moments }: Moments & { readonly lr: L; readonly weightDecay?: number }):
-Transform<AdamW<L>> => chain<readonly [ScaleByAdam, Stateless, Rate<L>]>(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleByLearningRate(lr))
+Transform<AdamW<L>> =>
+  chain<readonly [ScaleByAdam, Stateless, Rate<L>]>(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleByLearningRate(lr))

@@ -14,7 +14,8 @@ export const globalNorm = (tree: unknown): Tensor<readonly []> => {
 }
 
 /**
- * g · limit / max(‖g‖, limit), with the norm over the whole focus: unchanged while ‖g‖ ≤ limit. Source: `optax.clip_by_global_norm`; Pascanu et al. 2013.
+ * g · limit / max(‖g‖, limit), with the norm over the whole focus: unchanged while ‖g‖ ≤ limit.
+ * Source: `optax.clip_by_global_norm`; Pascanu et al. 2013.
  * @example chain(clipByGlobalNorm(1), adamw({ lr: 1e-4 }))
  */
 export const clipByGlobalNorm = (limit: number): Transform<Stateless> => stateless(grad => {

@@ -2,8 +2,8 @@ import { broadcasted, converted, scalar, type Node } from '../../tensor/index.ts
 import { isTensor, mapTree, tensorsOf } from '../tree.ts'
 
 /**
- * Trees of one structure, combined leaf by leaf; leaves are paired by their paths. Throws a `TypeError` (a programmer's error: the type checker refuses
- * such trees) where a tree lacks a leaf of the first.
+ * Trees of one structure, combined leaf by leaf; leaves are paired by their paths. Throws a `TypeError` (a programmer's error: the type
+ * checker refuses such trees) where a tree lacks a leaf of the first.
  * @example combine((g, p) => plus(g, times(p!, 0.01)), gradient, params)
  */
 export const combine = <G>(f: (leaf: Node, ...others: readonly Node[]) => Node, tree: G, ...others: readonly G[]): G => {

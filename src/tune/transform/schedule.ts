@@ -16,11 +16,17 @@ export const polynomial = ({ init, end, power, steps, begin = 0 }: Polynomial): 
   return add(mul(power === 1 ? left : pow(left, power), init - end), end)
 }
 
-/** From init to end in a straight line of `steps` updates, then end. Source: `optax.linear_schedule`. @example linear({ init: 1e-4, end: 0, steps: 100 }) */
+/**
+ * From init to end in a straight line of `steps` updates, then end. Source: `optax.linear_schedule`.
+ * @example linear({ init: 1e-4, end: 0, steps: 100 })
+ */
 export const linear = (o: Omit<Polynomial, 'power'>): Schedule => polynomial({ ...o, power: 1 })
 
 interface Cosine { readonly init: number; readonly steps: number; readonly alpha?: number }
-/** init ((1 − alpha) (1 + cos(π c/steps)) / 2 + alpha), with c = min(count, steps). Source: `optax.cosine_decay_schedule`; Loshchilov and Hutter 2017. */
+/**
+ * init ((1 − alpha) (1 + cos(π c/steps)) / 2 + alpha), with c = min(count, steps).
+ * Source: `optax.cosine_decay_schedule`; Loshchilov and Hutter 2017.
+ */
 export const cosine = ({ init, steps, alpha = 0 }: Cosine): Schedule => count => {
   const wave = cos(mul(minimum(count, steps), Math.PI / steps))
   return add(mul(add(wave, 1), init * (1 - alpha) / 2), init * alpha)
@@ -31,16 +37,21 @@ interface Exponential { readonly init: number; readonly steps: number; readonly 
 export const exponential = ({ init, steps, rate }: Exponential): Schedule => count => mul(pow(scalar(rate), div(count, steps)), init)
 
 interface Piecewise { readonly init: number; readonly scales: Readonly<Record<number, number>> }
-/** init, multiplied by each scale from its count on. Source: `optax.piecewise_constant_schedule`. @example piecewise({ init: 0.1, scales: { 100: 0.5, 200: 0.1 } }) */
+/**
+ * init, multiplied by each scale from its count on. Source: `optax.piecewise_constant_schedule`.
+ * @example piecewise({ init: 0.1, scales: { 100: 0.5, 200: 0.1 } })
+ */
 export const piecewise = ({ init, scales }: Piecewise): Schedule => count =>
   Object.entries(scales).reduce((value, [at, factor]) => select(less(count, Number(at)), value, mul(value, factor)), scalar(init))
 
 /** `first` before count `at`, then `second`, counting from 0 again. Source: `optax.join_schedules`. */
-export const join = (first: Schedule, at: number, second: Schedule): Schedule => count => select(less(count, at), first(count), second(maximum(sub(count, at), 0)))
+export const join = (first: Schedule, at: number, second: Schedule): Schedule => count =>
+  select(less(count, at), first(count), second(maximum(sub(count, at), 0)))
 
 interface WarmupCosine { readonly peak: number; readonly warmup: number; readonly total: number; readonly init?: number; readonly end?: number }
 /**
- * From init to peak in a straight line of `warmup` updates, then along a cosine to end at count `total`. Source: `optax.warmup_cosine_decay_schedule`.
+ * From init to peak in a straight line of `warmup` updates, then along a cosine to end at count `total`.
+ * Source: `optax.warmup_cosine_decay_schedule`.
  * @example adamw({ lr: warmupCosine({ peak: 1e-4, warmup: 10, total: 200 }) })
  */
 export const warmupCosine = ({ peak, warmup, total, init = 0, end = 0 }: WarmupCosine): Schedule => {

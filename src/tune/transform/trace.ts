@@ -7,7 +7,8 @@ export interface TraceState<G> { readonly trace: G }
 export interface Trace extends Fn { readonly out: TraceState<this['in']> }
 
 /**
- * Momentum: m ← g + decay · m; the update is m, or with Nesterov's correction g + decay · m. Source: `optax.trace`; Polyak 1964, Sutskever et al. 2013.
+ * Momentum: m ← g + decay · m; the update is m, or with Nesterov's correction g + decay · m.
+ * Source: `optax.trace`; Polyak 1964, Sutskever et al. 2013.
  * @example chain(trace({ decay: 0.9 }), scale(-0.1))
  */
 export const trace = ({ decay, nesterov = false }: { readonly decay: number; readonly nesterov?: boolean }): Transform<Trace> => ({

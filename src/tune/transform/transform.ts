@@ -1,15 +1,18 @@
 import { plus, type Tensor } from '../../tensor/index.ts'
 import { combine } from './leafwise.ts'
 
-/** A function of types: `out` is written in terms of `this['in']`. @example interface Twice extends Fn { readonly out: readonly [this['in'], this['in']] } */
+/**
+ * A function of types: `out` is written in terms of `this['in']`.
+ * @example interface Twice extends Fn { readonly out: readonly [this['in'], this['in']] }
+ */
 export interface Fn { readonly in: unknown; readonly out: unknown }
 /** The result of a function of types. @example Apply<Twice, string> is readonly [string, string] */
 export type Apply<F extends Fn, G> = (F & { readonly in: G })['out']
 
 /**
- * A gradient transform: two pure functions over symbolic trees, which work for every focus (`G`: nested records and arrays of tensors, branded or not).
- * `F` says what state a focus needs; state exists for the leaves of the focus only. `update` returns what is to be *added* to the parameters, and the
- * next state. Interface and semantics are those of optax 0.2 (DeepMind 2020), counts included: they begin at 0.
+ * A gradient transform: two pure functions over symbolic trees, which work for every focus (`G`: nested records and arrays of tensors,
+ * branded or not). `F` says what state a focus needs; state exists for the leaves of the focus only. `update` returns what is to be *added* to the
+ * parameters, and the next state. Interface and semantics are those of optax 0.2 (DeepMind 2020), counts included: they begin at 0.
  * @example const [updates, next] = sgd({ lr: 0.1 }).update(gradient, state, focus)
  */
 export interface Transform<F extends Fn> {
