@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { projectRoot } from './measure.ts'
+import { jaxJsVersion } from './peers/install.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -23,5 +24,5 @@ export const versions = () => ({
   node: process.versions.node,
   partensor: (JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { readonly version: string }).version,
   'tfjs-core': versionOf('@tensorflow/tfjs-core'), 'tfjs-backend-wasm': versionOf('@tensorflow/tfjs-backend-wasm'),
-  typescript: versionOf('typescript'), 'jax-js': '0.1.25 where measured',
+  typescript: versionOf('typescript'), 'jax-js': jaxJsVersion,
 })

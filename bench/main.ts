@@ -33,7 +33,7 @@ const started = new Date(), where = machine(), with_ = versions()
 const findings: Findings[] = []
 for (const { name, run } of chosen) {
   say(`${name}:`)
-  findings.push(await run({ quick, rounds, alternate: (contenders, most = rounds) => alternate(contenders, most, text => say(`  ${text}`)) }))
+  findings.push(await run({ quick, alternate: (contenders, most = rounds) => alternate(contenders, most, text => say(`  ${text}`)) }))
 }
 const rows = findings.flatMap(found => found.rows), tables = findings.flatMap(found => found.tables)
 

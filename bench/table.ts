@@ -38,12 +38,12 @@ export const bytesFigure = (bytes: number, peakMegabytes: number): Figure =>
 
 export const figure = (outcome: Outcome | undefined): Figure => pipe(outcome ?? E.left('not measured'), E.flatMap(figureOf))
 
-/** A row that compares two figures. `holds` says of the ratio of medians whether what was asked is met. */
-export const comparison = (what: string, mine: Figure, name: string, theirs: Figure, asked: string, holds: (ratio: number) => boolean): Row => {
+/** A row that compares two figures. `holds` says of the ratio of medians whether what was asked is met; without it nothing is asked. */
+export const comparison = (what: string, mine: Figure, name: string, theirs: Figure, asked = '', holds?: (ratio: number) => boolean): Row => {
   const ratio = E.isRight(mine) && E.isRight(theirs)
     ? { median: mine.right.median / theirs.right.median, minimum: mine.right.minimum / theirs.right.minimum }
     : undefined
-  return { what, ours: mine, peer: { name, figure: theirs }, ratio, asked, met: ratio && holds(ratio.median) }
+  return { what, ours: mine, peer: { name, figure: theirs }, ratio, asked, met: ratio && holds?.(ratio.median) }
 }
 
 /** A row whose median has a bound. */

@@ -5,7 +5,6 @@ import type { Row } from '../table.ts'
 export interface Effort {
   /** A smoke run: a round or two, few steps, the small shapes. */
   readonly quick: boolean
-  readonly rounds: number
   readonly alternate: (contenders: readonly Contender[], rounds?: number) => Promise<ReadonlyMap<string, Outcome>>
 }
 

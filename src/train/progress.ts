@@ -54,6 +54,7 @@ export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay =>
       stop: () => undefined,
     }
   }
+  // a terminal is a stream; Node's name for that would make every user of the types need Node's
   const bar = new cliProgress.SingleBar({
     format: '{bar} step {value}/{total}  loss {loss}  {speed} tokens/s  {left} left  {memory}', stream: err as NodeJS.WriteStream, barsize: 24, hideCursor: true,
     barCompleteChar: '█', barIncompleteChar: '░', gracefulExit: false,

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openSafetensors, orThrow } from '../../src/io/index.ts'
 
@@ -36,8 +37,8 @@ const spawned = (args: readonly string[]): Promise<Outcome> => new Promise((reso
 export const jsonLines = (stdout: string): readonly Readonly<Record<string, unknown>>[] =>
   stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as Readonly<Record<string, unknown>>)
 
-/** A directory that is removed when the test ends. */
-export const temporary = async (after: (clean: () => Promise<void>) => void): Promise<string> => {
+/** A directory that is removed when the tests of a file have ended. */
+export const temporary = async (): Promise<string> => {
   const directory = await mkdtemp(join(tmpdir(), 'partensor-cli-'))
   after(() => rm(directory, { recursive: true, force: true }))
   return directory

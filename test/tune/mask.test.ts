@@ -126,7 +126,7 @@ export type Laws = [
   // arrays stay arrays
   Expect<Equal<Focus<readonly Block[], readonly { readonly w: Columns<2>; readonly gain: Frozen }[]>[number],
     { readonly w: Tensor<readonly [2, 'out']> }>>,
-  Expect<Equal<Focus<readonly Tensor<readonly ['in']>[], readonly Entries<3>[]>[number], Tensor<readonly [3]>>>,
+  Expect<Equal<Focus<readonly Tensor<readonly ['in']>[], readonly Columns<3>[]>[number], Tensor<readonly [3]>>>,
   // targets that are known at run time only: accepted, and the focus is opaque
   Expect<Equal<Extract<keyof Focus<P, Dynamic>, string>, never>>,
 ]

@@ -56,7 +56,7 @@ export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly
 
   const put = (call: Call): OnHeap => {
     const { axis } = attributesOf<{ readonly axis: number }>(call.node), [x, , values] = call.inputs
-    const move = alongAxis(values!.sizes, x!.sizes, axis, kernels.putRows, kernels.putColumns)
+    const move = alongAxis(values!.sizes, x!.sizes, axis, x!.sizes, kernels.putRows, kernels.putColumns)
     return ([, index, v], out) => { checkIndex(index!, values!.sizes[axis]!, x!.sizes[axis]!, 'put'); move(v!, index!, out) }
   }
 
@@ -94,12 +94,12 @@ export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly
     }),
     take: filling(({ node, inputs: [x, index], output }) => {
       const { axis } = attributesOf<{ readonly axis: number }>(node), n = index!.sizes[0]!, width = x!.sizes[axis]!
-      const move = alongAxis(x!.sizes, output.sizes, axis, kernels.takeRows, kernels.takeColumns)
+      const move = alongAxis(x!.sizes, output.sizes, axis, x!.sizes, kernels.takeRows, kernels.takeColumns)
       return ([from, i], out) => { checkIndex(i!, n, width, 'take'); move(from!, i!, out) }
     }),
     scatterAdd: filling(({ node, inputs: [index, x], output }) => {
       const { axis } = attributesOf<{ readonly axis: number }>(node), n = index!.sizes[0]!, elements = count(output.sizes)
-      const move = alongAxis(x!.sizes, output.sizes, axis, kernels.scatterAddRows, kernels.scatterAddColumns)
+      const move = alongAxis(x!.sizes, output.sizes, axis, output.sizes, kernels.scatterAddRows, kernels.scatterAddColumns)
       return ([i, from], out) => { checkIndex(i!, n, output.sizes[axis]!, 'scatterAdd'); kernels.fill(out, elements, 0); move(from!, i!, out) }
     }),
     put: filling(call => {
@@ -162,10 +162,10 @@ export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly
 
 type Move = (input: number, index: number, output: number) => void
 
-/** Moves slices of an axis by an index: whole rows where the axis is not the last, single columns where it is. */
+/** Moves slices of an axis by an index into `indexed`, one of the two: whole rows where the axis is not the last, single columns where it is. */
 const alongAxis = (
-  from: readonly number[], to: readonly number[], axis: number, rows: Kernels['takeRows'], columns: Kernels['takeColumns']): Move => {
-  const outer = count(from.slice(0, axis)), inner = count(from.slice(axis + 1)), wide = Math.max(from[axis]!, to[axis]!), n = Math.min(from[axis]!, to[axis]!)
+  from: readonly number[], to: readonly number[], axis: number, indexed: readonly number[], rows: Kernels['takeRows'], columns: Kernels['takeColumns']): Move => {
+  const outer = count(from.slice(0, axis)), inner = count(from.slice(axis + 1)), wide = indexed[axis]!, n = (indexed === from ? to : from)[axis]!
   if (inner === 1 && outer > 1) return (input, index, output) => columns(input, index, output, outer, wide, n)
   return (input, index, output) => {
     for (let o = 0; o < outer; o++) rows(input + 4 * o * from[axis]! * inner, index, output + 4 * o * to[axis]! * inner, n, inner)
@@ -174,6 +174,6 @@ const alongAxis = (
 
 /** `put` into the buffer of its first input. */
 export const putInPlace = ({ heap, kernels }: WasmRuntime) => ({ node, inputs: [x, , values] }: Call): ((inputs: readonly TensorInfo[]) => void) => {
-  const move = alongAxis(values!.sizes, x!.sizes, attributesOf<{ readonly axis: number }>(node).axis, kernels.putRows, kernels.putColumns)
+  const move = alongAxis(values!.sizes, x!.sizes, attributesOf<{ readonly axis: number }>(node).axis, x!.sizes, kernels.putRows, kernels.putColumns)
   return ([target, index, from]) => move(heap.offset(from!), heap.offset(index!), heap.offset(target!))
 }

@@ -52,8 +52,10 @@ export const publicLowerings = ({ run, make, read, free }: Kernels): Lowerings =
       return result
     },
     neg: unary('Neg'), exp: unary('Exp'), log: unary('Log'), sqrt: unary('Sqrt'), rsqrt: unary('Rsqrt'), tanh: unary('Tanh'), sigmoid: unary('Sigmoid'),
-    abs: unary('Abs'), sign: onHost, sin: unary('Sin'), cos: unary('Cos'), erf: onHost, stopGradient: unary('Identity'),
-    cast: kernel('Cast', ['x'], ({ output: { dtype } }) => ({ dtype: { f32: 'float32', i32: 'int32', bool: 'bool' }[dtype as 'f32'] })),
+    // tfjs's Abs on cpu returns a tensor that it has counted itself
+    abs: onHost, sign: onHost, sin: unary('Sin'), cos: unary('Cos'), erf: onHost, stopGradient: unary('Identity'),
+    // tfjs's Cast to bool keeps numbers other than 0 and 1 on wasm
+    cast: call => (call.output.dtype === 'bool' ? onHost : kernel('Cast', ['x'], ({ output: { dtype } }) => ({ dtype: dtype === 'i32' ? 'int32' : 'float32' })))(call),
     sum: kernel('Sum', ['x'], ({ node }) => ({ axis: attributesOf<{ readonly axes: readonly number[] }>(node).axes, keepDims: attributesOf<{ readonly keepDims: boolean }>(node).keepDims })),
     max: kernel('Max', ['x'], ({ node }) => ({ reductionIndices: attributesOf<{ readonly axes: readonly number[] }>(node).axes, keepDims: attributesOf<{ readonly keepDims: boolean }>(node).keepDims })),
     broadcastTo: ({ inputs: [slot], output: { sizes } }) => ([x]) => tiled(x!, slot!.sizes, sizes),

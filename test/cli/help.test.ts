@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { jsonLines, partensor, tiny } from './support.ts'
+
+const options = {
+  finetune: ['model', 'data', 'eval', 'method', 'rank', 'target-modules', 'seed', 'columns', 'steps', 'epochs', 'batch', 'seq', 'accumulate', 'no-shuffle', 'lr',
+    'schedule', 'warmup', 'weight-decay', 'clip', 'target', 'threads', 'precision', 'out', 'json'],
+  evaluate: ['model', 'adapter', 'data', 'batch', 'seq', 'target', 'threads', 'precision', 'json'],
+  generate: ['model', 'adapter', 'prompt', 'max-tokens', 'chat', 'temperature', 'seed', 'target', 'threads', 'precision', 'json'],
+  explain: ['model', 'method', 'rank', 'target-modules', 'seed', 'batch', 'seq', 'json'],
+  doctor: ['threads', 'json'],
+} as const
+
+test('--help of every command names every option', async () => {
+  const all = await partensor('--help')
+  assert.equal(all.code, 0)
+  await Promise.all(Object.entries(options).map(async ([command, names]) => {
+    assert.match(all.stdout, new RegExp(`^ {2}${command} `, 'm'))
+    const { code, stdout, stderr } = await partensor(command, '--help')
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.deepEqual([...stdout.matchAll(/^ {2}(?:-\w, )?--([\w-]+).* \w/gm)].map(match => match[1]), [...names, 'help'])
+  }))
+})
+
+test('doctor says which targets work, and they do', async () => {
+  const { code, stdout } = await partensor('doctor', '--json'), [found, ...more] = jsonLines(stdout)
+  assert.equal(code, 0)
+  assert.equal(more.length, 0)
+  assert.deepEqual((found!['targets'] as readonly { target: string; works: boolean }[]).map(({ target, works }) => [target, works]),
+    [['wasm', true], ['cpu', true], ['reference', true]])
+})
+
+test("explain says that x[:, columns] is kept and x is not", async () => {
+  const [people, programs] = await Promise.all([[], ['--json']].map(more => partensor('explain', '--model', tiny, '--method', 'paca', '--rank', '4', '--batch', '2', '--seq', '24', ...more)))
+  assert.match(people!.stdout, /x\[:, columns\] of model\.layers\.0\.self_attn\.q_proj; x is not kept/)
+  const [line] = jsonLines(programs!.stdout)
+  assert.deepEqual([line!['trainable'], line!['parameters']], [4864, 133_440])
+})

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { footprintOf } from '../../src/compile/index.ts'
+import { preparedKeys, type Preparations } from '../../src/compile/prepare.ts'
+import { compileProgram, planned } from '../../src/compile/program.ts'
+import { expressionKeys, interpret, type Node } from '../../src/tensor/index.ts'
+import { registeredDevice } from '../../src/target/tfjs/registered.ts'
+import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
+import { referenceDevice, type Device } from '../../src/target/index.ts'
+import { instances, registry, type Instance } from '../arbitrary.ts'
+import '@tensorflow/tfjs-backend-cpu'
+
+const typedArray = { f32: Float32Array, i32: Int32Array, bool: Uint8Array } as const
+
+/** Compiles an instance as a session would, runs it, and checks on the way that the certificate is what was held. */
+const runOn = async <H>(device: Device<H>, { root, leaves, feeds, size }: Instance): Promise<ArrayLike<number>> => {
+  const preparations: Preparations = new Map(), before = device.bytes(), held = new Map<Node, H>()
+  const compiler = { layOut: device.layOut, expand: device.expand, size, isStaticLeaf: () => false, keyOf: preparedKeys(expressionKeys(), size), preparations }
+  const { plan, inputs, outputs } = compileProgram([root], compiler)
+  for (const leaf of leaves) {
+    const { sizes, data } = feeds.get(leaf)!, make = typedArray[leaf.dtype as keyof typeof typedArray]
+    held.set(leaf, device.upload({ sizes, dtype: leaf.dtype, data: make.from(data) }))
+  }
+  for (const { placeholder, expression } of preparations.values()) held.set(placeholder, device.run(planned([expression], size).plan, [], size)[0]!)
+  const given = device.bytes(), results = device.run(plan, inputs.map(n => held.get(n)!), size)
+  assert.equal(outputs.length, 1)
+  assert.equal(device.bytes() - given, footprintOf(plan).end)
+  const { data } = await device.download(results[0]!)
+  for (const handle of [...results, ...held.values()]) device.free(handle)
+  assert.equal(device.bytes(), before, 'nothing is left')
+  return data as ArrayLike<number>
+}
+
+const rounded = (instance: Instance): Instance => ({
+  ...instance, feeds: new Map([...instance.feeds].map(([leaf, { sizes, data }]) => [leaf, { sizes, data: leaf.dtype === 'f32' ? Float64Array.from(data, Math.fround) : data }])),
+})
+
+/** Float32 results of a few operations each: a few roundings of the largest value involved. */
+const near = (found: number, expected: number): boolean => Math.abs(found - expected) <= 2e-5 * Math.max(1, Math.abs(expected))
+
+const lowersAs = async <H>(device: Device<H>, instance: Instance): Promise<void> => {
+  const [expected] = interpret([instance.root], instance.feeds, instance.size), found = await runOn(device, instance)
+  expected!.data.forEach((v, i) => assert.ok(near(found[i]!, v), `${instance.root.op.name}: ${found[i]} is not ${v}`))
+}
+
+const devices: readonly (readonly [string, () => Promise<Device<unknown>>])[] = [
+  ['reference', () => Promise.resolve(referenceDevice() as Device<unknown>)],
+  ['tfjs cpu', async () => await registeredDevice('cpu') as Device<unknown>],
+  ['tfjs wasm with one thread', async () => await wasmDevice({ threads: 1 }) as Device<unknown>],
+  ['tfjs wasm with two threads', async () => await wasmDevice({ threads: 2 }) as Device<unknown>],
+]
+
+for (const [title, open] of devices) {
+  test(`on ${title}`, async t => {
+    const device = await open()
+    for (const [name, subject] of registry) {
+      await t.test(`${name} is lowered to what it means, and leaves nothing behind`, async () => {
+        await fc.assert(fc.asyncProperty(instances(subject).map(rounded), instance => lowersAs(device, instance)), { numRuns: 25 })
+      })
+    }
+    await t.test('a wrong lowering is refuted', async () => {
+      const subject = registry.find(([name]) => name === 'add')![1]
+      const wrong = (instance: Instance): Instance => ({ ...instance, root: { ...instance.root, op: { ...instance.root.op, eval: (...of) => {
+        const y = instance.root.op.eval(...of)
+        return { ...y, data: y.data.map(v => v + 1e-3) }
+      } } } })
+      await assert.rejects(fc.assert(fc.asyncProperty(instances(subject).map(rounded), async instance => {
+        const [expected] = interpret([wrong(instance).root], instance.feeds, instance.size), found = await runOn(device, instance)
+        expected!.data.forEach((v, i) => assert.ok(near(found[i]!, v)))
+      }), { numRuns: 25 }))
+    })
+    await device.dispose()
+  })
+}
