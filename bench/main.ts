@@ -14,13 +14,15 @@ import { markdown, tableOf } from './table.ts'
 
 const cases: readonly Case[] = [peers, smolLM2Steps, startup, certificate, types, profile]
 
+const describe = ({ name, about, optional }: Case): string => `  ${name.padEnd(12)} ${about}${optional === true ? ' (not with --quick)' : ''}`
+
 const command = new Command('bench')
   .description('Measures Partensor beside its peers in one run, alternating, every measurement in a fresh process.')
   .option('--quick', 'a smoke run of one or two minutes', false)
   .option('--only <names...>', `some of: ${cases.map(({ name }) => name).join(', ')}`)
   .option('--rounds <n>', 'rounds of every comparison', Number)
   .option('--out <file>', 'where the JSON goes; bench/results/<date>-<machine>.json unless said')
-  .addHelpText('after', `\n${cases.map(({ name, about, optional }) => `  ${name.padEnd(12)} ${about}${optional === true ? ' (not with --quick)' : ''}`).join('\n')}`)
+  .addHelpText('after', ['', ...cases.map(describe)].join('\n'))
   .parse()
 const { quick, only, rounds = quick ? 1 : 3, out } = command.opts<{ quick: boolean; only?: string[]; rounds?: number; out?: string }>()
 const unknown = only?.filter(name => cases.every(one => one.name !== name)) ?? []
@@ -29,7 +31,7 @@ if (!(Number.isInteger(rounds) && rounds >= 1)) command.error('--rounds takes a 
 
 const say = (text: string): void => console.error(text)
 const chosen = cases.filter(({ name, optional }) => (only ? only.includes(name) : !(quick && optional === true)))
-const started = new Date(), where = machine(), with_ = versions()
+const started = new Date(), where = machine(), packages = versions()
 const findings: Findings[] = []
 for (const { name, run } of chosen) {
   say(`${name}:`)
@@ -37,17 +39,19 @@ for (const { name, run } of chosen) {
 }
 const rows = findings.flatMap(found => found.rows), tables = findings.flatMap(found => found.tables)
 
-console.log(`${where.processor}, ${where.cores} cores, ${Math.round(where.memoryMegabytes / 1000)} GB, ${where.system}; load before the run ${where.loadBefore.toFixed(2)}`)
-console.log(`${Object.entries(with_).map(([name, version]) => `${name} ${version}`).join(', ')}; ${quick ? 'quick, ' : ''}rounds: ${rounds}\n`)
+const { processor, cores, memoryMegabytes, system, loadBefore } = where
+console.log(`${processor}, ${cores} cores, ${Math.round(memoryMegabytes / 1000)} GB, ${system}; load before the run ${loadBefore.toFixed(2)}`)
+console.log(`${Object.entries(packages).map(([name, version]) => `${name} ${version}`).join(', ')}; ${quick ? 'quick, ' : ''}rounds: ${rounds}\n`)
 if (rows.length > 0) console.log(tableOf(rows))
 for (const { title, parts } of tables) {
   const sorted = Object.entries(parts).sort(([, a], [, b]) => b - a), total = sorted.reduce((sum, [, time]) => sum + time, 0)
-  console.log(`\n${title} (sum ${total.toFixed(0)}):\n\n${markdown(['part', 'ms', 'share'], sorted.filter(([, time]) => time >= 0.1).map(([part, time]) =>
-    [part, time.toFixed(1), `${(100 * time / total).toFixed(1)}%`]))}`)
+  const lines = sorted.filter(([, time]) => time >= 0.1).map(([part, time]) => [part, time.toFixed(1), `${(100 * time / total).toFixed(1)}%`])
+  console.log(`\n${title} (sum ${total.toFixed(0)}):\n\n${markdown(['part', 'ms', 'share'], lines)}`)
 }
 
-const label = `${where.processor} ${where.cores}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
+const label = `${processor} ${cores}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
 const file = out ?? join('bench', 'results', `${started.toISOString().slice(0, 10)}-${label}.json`)
 await mkdir(dirname(file), { recursive: true })
-await writeFile(file, `${JSON.stringify({ date: started.toISOString(), quick, rounds, machine: where, versions: with_, rows, tables }, undefined, 2)}\n`)
+const result = { date: started.toISOString(), quick, rounds, machine: where, versions: packages, rows, tables }
+await writeFile(file, `${JSON.stringify(result, undefined, 2)}\n`)
 say(`written to ${file}`)

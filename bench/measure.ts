@@ -27,19 +27,21 @@ const peakOf = (pid: number): number => {
 }
 
 /** Starts a process and gives its lines to `take` until that returns something; the process is then ended. */
-const listen = <A>([program, ...args]: readonly string[], take: (line: string, pid: number) => A | undefined): Promise<E.Either<string, A>> => new Promise(resolve => {
-  const child = spawn(program!, args, { cwd: projectRoot, stdio: ['ignore', 'pipe', 'pipe'] })
-  const timer = setTimeout(() => end(E.left(`no answer within ${longest / 60_000} minutes`)), longest)
-  let errors = ''
-  const end = (outcome: E.Either<string, A>): void => { clearTimeout(timer); child.kill(); resolve(outcome) }
-  child.stderr.on('data', text => { errors = (errors + String(text)).slice(-10_000) })
-  createInterface(child.stdout).on('line', line => {
-    const taken = take(line, child.pid ?? 0)
-    if (taken !== undefined) end(E.right(taken))
+const listen = <A>([program, ...args]: readonly string[], take: (line: string, pid: number) => A | undefined): Promise<E.Either<string, A>> =>
+  new Promise(resolve => {
+    const child = spawn(program!, args, { cwd: projectRoot, stdio: ['ignore', 'pipe', 'pipe'] })
+    let outcome: E.Either<string, A> | undefined, errors = ''
+    const end = (reached: E.Either<string, A>): void => { outcome ??= reached; child.kill() }
+    const timer = setTimeout(() => end(E.left(`no answer within ${longest / 60_000} minutes`)), longest)
+    child.stderr.on('data', text => { errors = (errors + String(text)).slice(-10_000) })
+    createInterface(child.stdout).on('line', line => {
+      const taken = outcome ? undefined : take(line, child.pid ?? 0)
+      if (taken !== undefined) end(E.right(taken))
+    })
+    const finish = (reason: string): void => { clearTimeout(timer); resolve(outcome ?? E.left(reason)) }
+    child.on('error', error => finish(error.message))
+    child.on('close', code => finish(/^.*\w*Error.*$/m.exec(errors)?.[0] ?? `ended with ${code}: ${errors.trim().split('\n').at(-1)}`))
   })
-  child.on('error', error => end(E.left(error.message)))
-  child.on('close', code => end(E.left(/^.*\w*Error.*$/m.exec(errors)?.[0] ?? `ended with ${code}: ${errors.trim().split('\n').at(-1)}`)))
-})
 
 /** Runs a process whose last line of output is a measurement. */
 export const measured = (command: readonly string[]): Promise<Outcome> => listen(command, line => {
@@ -47,24 +49,21 @@ export const measured = (command: readonly string[]): Promise<Outcome> => listen
   return line.startsWith('{"times":') ? JSON.parse(line) as Measurement : undefined
 })
 
+const once = (milliseconds: number, peakMegabytes = 0): Measurement => ({ times: [milliseconds], peakMegabytes, facts: {}, parts: {} })
+
 /** Milliseconds from the start of a process until it has written a line that holds a text. */
 export const timeUntil = async (command: readonly string[], text: string): Promise<Outcome> => {
   const start = performance.now()
-  return listen(command, (line, pid) => line.includes(text) ? { times: [performance.now() - start], peakMegabytes: peakOf(pid), facts: {}, parts: {} } : undefined)
+  return listen(command, (line, pid) => line.includes(text) ? once(performance.now() - start, peakOf(pid)) : undefined)
 }
 
 /** Milliseconds until a process ends well. */
-export const timeWhole = (command: readonly string[]): Promise<Outcome> => new Promise(resolve => {
-  const [program, ...args] = command, start = performance.now()
-  const child = spawn(program!, args, { cwd: projectRoot, stdio: ['ignore', 'pipe', 'ignore'] })
-  let output = '', peak = 0
-  const watch = setInterval(() => { peak = Math.max(peak, peakOf(child.pid ?? 0)) }, 20)
-  child.stdout.on('data', text => { output = (output + String(text)).slice(-10_000) })
-  child.on('error', error => { clearInterval(watch); resolve(E.left(error.message)) })
-  child.on('close', code => {
-    clearInterval(watch)
-    resolve(code === 0 ? E.right({ times: [performance.now() - start], peakMegabytes: peak, facts: {}, parts: {} }) : E.left(`ended with ${code}: ${output.split('\n')[0]}`))
-  })
+export const timeWhole = ([program, ...args]: readonly string[]): Promise<Outcome> => new Promise(resolve => {
+  const start = performance.now(), child = spawn(program!, args, { cwd: projectRoot, stdio: ['ignore', 'pipe', 'ignore'] })
+  let output = ''
+  child.stdout.on('data', text => { output = (output + String(text)).slice(0, 10_000) })
+  child.on('error', error => resolve(E.left(error.message)))
+  child.on('close', code => resolve(code === 0 ? E.right(once(performance.now() - start)) : E.left(`ended with ${code}: ${output.split('\n')[0]}`)))
 })
 
 /** A contender that runs one of our own tasks. */
@@ -80,7 +79,8 @@ const joined = (a: Measurement, b: Measurement): Measurement => ({
 })
 
 /** Measures contenders one after the other, each in fresh processes, round after round; one that fails is not tried again. */
-export const alternate = async (contenders: readonly Contender[], rounds: number, say: (text: string) => void): Promise<ReadonlyMap<string, Outcome>> => {
+export const alternate = async (
+  contenders: readonly Contender[], rounds: number, say: (text: string) => void): Promise<ReadonlyMap<string, Outcome>> => {
   const outcomes = new Map<string, Outcome>()
   for (let round = 1; round <= rounds; round++) {
     for (const { name, measure, rounds: most = rounds } of contenders) {

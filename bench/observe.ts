@@ -24,8 +24,14 @@ export const observed = <H>(device: Device<H>, observe: Observer): Device<H> => 
     for (const instruction of plan.instructions) {
       switch (instruction.kind) {
         case 'free': device.free(at(instruction.slot)); held.delete(instruction.slot); break
-        case 'call': run(instruction.plan, instruction.inputs.map(at), size).forEach((handle, i) => held.set(instruction.outputs[i]!, handle)); break
-        case 'alias': held.set(instruction.output, only(alone(plan, instruction, [instruction.input], instruction.output), [at(instruction.input)], size)); break
+        case 'call':
+          run(instruction.plan, instruction.inputs.map(at), size).forEach((handle, i) => held.set(instruction.outputs[i]!, handle))
+          break
+        case 'alias': {
+          const { input, output } = instruction
+          held.set(output, only(alone(plan, instruction, [input], output), [at(input)], size))
+          break
+        }
         case 'run': case 'update': {
           const single = alone(plan, instruction, instruction.inputs, instruction.output), given = instruction.inputs.map(at)
           const start = performance.now(), made = only(single, given, size)

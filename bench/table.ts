@@ -62,6 +62,9 @@ export const markdown = (head: readonly string[], rows: readonly (readonly strin
   [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 
 /** The rows as a table: times are medians, with the minimum in parentheses; peaks are of the resident memory of the whole process. */
-export const tableOf = (rows: readonly Row[]): string => markdown(['what', 'ours', 'peer', 'ratio of medians (of minima)', 'asked', 'met'], rows.map(({ what, ours, peer, ratio, asked, met }) => [
-  what, text(ours), peer ? `${peer.name}: ${text(peer.figure)}` : '', ratio ? `${ratio.median.toFixed(3)} (${ratio.minimum.toFixed(3)})` : '', asked, verdict(met),
-]))
+export const tableOf = (rows: readonly Row[]): string => markdown(
+  ['what', 'ours', 'peer', 'ratio of medians (of minima)', 'asked', 'met'],
+  rows.map(({ what, ours, peer, ratio, asked, met }) => [
+    what, text(ours), peer ? `${peer.name}: ${text(peer.figure)}` : '',
+    ratio ? `${ratio.median.toFixed(3)} (${ratio.minimum.toFixed(3)})` : '', asked, verdict(met),
+  ]))

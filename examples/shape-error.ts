@@ -1,7 +1,7 @@
 /**
- * A wrong shape does not type-check, and the message names the dims. Without the comment above it, tsc says of the marked line:
+ * A wrong shape does not type-check, and the message names the dims. Without the comment above the wrong line, tsc says of it:
  *   Argument of type 'Tensor<readonly ["ffn", "hidden"], "f32">' is not assignable to parameter of type
- *   'Tensor<…> & ShapeError<"matmul: inner dims hidden and ffn differ">'.
+ *   'Tensor<readonly ["ffn", "hidden"], "f32"> & ShapeError<"matmul: inner dims hidden and ffn differ">'.
  */
 import { f32, matmul, relu, ShapeMismatch, type Dim, type Shape, type Tensor } from '../src/index.ts'
 

@@ -58,7 +58,7 @@ test('every example is run, and none is longer than a screen', async () => {
 
 test('tsc refuses the wrong line of shape-error.ts, and no other, and names the dims', async () => {
   const source = (await readFile(path.join(folder, 'shape-error.ts'), 'utf8')).replace('../src/index.ts', 'partensor')
-  // tsc's own `console` is not there without Node's types
+  // the fixtures are checked without Node's types, which declare `console`
   const bare = `declare const console: { log(text: string): void }\n${source}`
   assert.deepEqual((await typeCheck(bare)).diagnostics, [])
   const lines = bare.split('\n'), at = lines.findIndex(line => line.includes('@ts-expect-error'))

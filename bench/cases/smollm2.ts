@@ -21,7 +21,8 @@ export const smolLM2Steps: Case = {
       // each product at its fastest over all rounds
       const alone = pipe(found.get('its products alone') ?? E.left('not measured'), E.flatMap(products =>
         figureOf({ ...products, times: [Object.values(products.parts).reduce((sum, part) => sum + part, 0)] })))
-      rows.push(comparison(`SmolLM2: PaCA step, ${batch} × ${seq}`, figure(found.get(`SmolLM2 step, ${batch} × ${seq}`)), 'its products alone', alone,
+      const step = figure(found.get(`SmolLM2 step, ${batch} × ${seq}`))
+      rows.push(comparison(`SmolLM2: PaCA step, ${batch} × ${seq}`, step, 'its products alone', alone,
         `≤ 1 / ${efficiency} = ${(1 / efficiency).toFixed(2)}`, ratio => ratio <= 1 / efficiency))
     }
     return { rows, tables: [] }

@@ -25,10 +25,12 @@ const require = createRequire(import.meta.url)
  */
 export const rawTfjs = async ({ method, batch, seq, warmUp, steps }: RawTfjsOptions): Promise<Measurement> => {
   // tfjs-core's build for Node leaves the gradients out; @tensorflow/tfjs registers the same ones
+  // oxlint-disable-next-line import/no-unassigned-import -- registering is all it does
   require('@tensorflow/tfjs-core/dist/register_all_gradients.js')
   setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm'))}/`)
   await tf.setBackend('wasm')
-  const { hidden_size: hidden, intermediate_size: ffn, num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim, vocab_size: vocab } = fourLayers
+  const { hidden_size: hidden, intermediate_size: ffn, head_dim: headDim, vocab_size: vocab } = fourLayers
+  const { num_attention_heads: heads, num_key_value_heads: kvHeads } = fourLayers
   const variables: tf.Variable[] = []
   const trained = <T extends tf.Tensor>(initial: T): T => {
     const made = tf.variable(initial)
@@ -66,7 +68,8 @@ export const rawTfjs = async ({ method, batch, seq, warmUp, steps }: RawTfjsOpti
   const loss = (): tf.Scalar => tf.tidy(() => {
     const x = layers.reduce<tf.Tensor2D>((input, layer) => {
       const h = norm(input)
-      const q = rope(split(linear(h, layer.q), heads)), k = repeated(rope(split(linear(h, layer.k), kvHeads))), v = repeated(split(linear(h, layer.v), kvHeads))
+      const q = rope(split(linear(h, layer.q), heads))
+      const k = repeated(rope(split(linear(h, layer.k), kvHeads))), v = repeated(split(linear(h, layer.v), kvHeads))
       const attention = tf.softmax(tf.add(tf.mul(tf.matMul(q, k, false, true), headDim ** -0.5), mask))
       const mixed = tf.reshape(tf.transpose(tf.matMul(attention as tf.Tensor4D, v), [0, 2, 1, 3]), [batch * seq, hidden]) as tf.Tensor2D
       const between = tf.add(input, linear(mixed, layer.o)) as tf.Tensor2D

@@ -17,15 +17,19 @@ export const checkCertificate = async ({ model: name, method, threads, batch, se
   const { model, vocab, weights, from, close } = await subject(name), device = await wasmDevice({ threads })
   let peak = 0
   const watched = observed(device, () => { peak = Math.max(peak, device.bytes()) })
-  const core: Core = createRequire(import.meta.url)('@tensorflow/tfjs-core'), heap = (): Uint8Array => core.findBackend('wasm').wasm.HEAPU8
+  const core: Core = createRequire(import.meta.url)('@tensorflow/tfjs-core')
+  const heap = (): Uint8Array => core.findBackend('wasm').wasm.HEAPU8
   const heapBefore = heap().byteLength, touchedBefore = touched(heap())
-  await using session = await (method === 'paca' ? openSession(pacaStep(model), watched, { weights }) : openSession(fullStep(model), watched, { weights }))
+  await using session = await (method === 'paca'
+    ? openSession(pacaStep(model), watched, { weights })
+    : openSession(fullStep(model), watched, { weights }))
   await close()
   const times: number[] = [], data = randomBatch(vocab, batch, seq)
   for (let i = 0; i < steps; i++) times.push(await elapsed(() => session.step([data])))
   const { total } = session.certificate({ batch, seq })
   return measurement(times, {
-    weights: from, certifiedBytes: total, peakBytes: peak, heapGrowthBytes: heap().byteLength - heapBefore, touchedBytes: touched(heap()) - touchedBefore,
+    weights: from, certifiedBytes: total, peakBytes: peak,
+    heapGrowthBytes: heap().byteLength - heapBefore, touchedBytes: touched(heap()) - touchedBefore,
   })
 }
 

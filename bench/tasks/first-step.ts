@@ -4,7 +4,7 @@ import { pacaStep, randomBatch, subject } from '../subject.ts'
 import type { StepOptions } from './step.ts'
 
 /** Opens a model and takes one step through the library, and says so in the words of the command line. */
-export const firstStep = async ({ model: name, threads, batch, seq }: Pick<StepOptions, 'model' | 'threads' | 'batch' | 'seq'>): Promise<Measurement> => {
+export const firstStep = async ({ model: name, threads, batch, seq }: Omit<StepOptions, 'method' | 'warmUp' | 'steps'>): Promise<Measurement> => {
   const { model, vocab, weights, close } = await subject(name)
   await using session = await compile(pacaStep(model), { target: 'wasm', threads, weights })
   await close()

@@ -2,7 +2,7 @@ import { createWasmBackend } from '../../src/target/tfjs/wasm/index.ts'
 import { measurement, type Measurement } from '../measurement.ts'
 import { productsOf, type Product } from '../products.ts'
 import { subject } from '../subject.ts'
-import { programsFor, type PlanOptions } from './plan.ts'
+import { programsFor, wasmTarget, type PlanOptions } from './plan.ts'
 
 export interface ProductsOptions extends PlanOptions {
   readonly threads: number
@@ -18,7 +18,7 @@ export interface ProductsOptions extends PlanOptions {
 export const timeProducts = async ({ threads, repetitions, atLeast, ...plan }: ProductsOptions): Promise<Measurement> => {
   const { model, close } = await subject(plan.model)
   await close()
-  const { programs, size } = await programsFor(model, plan), wanted = productsOf(programs.gradients(size).plan)
+  const { programs, size } = programsFor(model, plan, await wasmTarget()), wanted = productsOf(programs.gradients(size).plan)
   const created = await createWasmBackend({ threads })
   if (created._tag === 'Left') throw new Error(created.left.message)
   const { heap, products, backend, dispose } = created.right
@@ -30,7 +30,9 @@ export const timeProducts = async ({ threads, repetitions, atLeast, ...plan }: P
     })
     for (const matrix of matrices) heap.f32(matrix).forEach((_, i, data) => { data[i] = Math.random() - 0.5 })
     const [left, right, out] = matrices.map(heap.offset) as [number, number, number]
-    const run = batch === 1 ? () => products.matmul(left, right, out, M, K, N, layout) : () => products.batchMatmul(left, right, out, batch, M, K, N, layout)
+    const run = batch === 1
+      ? () => products.matmul(left, right, out, M, K, N, layout)
+      : () => products.batchMatmul(left, right, out, batch, M, K, N, layout)
     let best = Infinity, spent = 0
     for (let i = 0; i < repetitions || spent < atLeast; i++) {
       const start = performance.now()

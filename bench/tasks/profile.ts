@@ -14,7 +14,9 @@ export const profileStep = async ({ model: name, method, threads, batch, seq, wa
     const product = productOf(instruction, plan), part = product ? nameOf(product) : instruction.node.op.name
     current.set(part, (current.get(part) ?? 0) + milliseconds)
   })
-  await using session = await (method === 'paca' ? openSession(pacaStep(model), device, { weights }) : openSession(fullStep(model), device, { weights }))
+  await using session = await (method === 'paca'
+    ? openSession(pacaStep(model), device, { weights })
+    : openSession(fullStep(model), device, { weights }))
   await close()
   const data = randomBatch(vocab, batch, seq), times: number[] = []
   for (let i = 0; i < warmUp + steps; i++) {

@@ -99,6 +99,17 @@ test('what is read can be written into another session, which goes on as the fir
   assert.deepEqual(found, expected)
 })
 
+test('two sessions on wasm share the backend, and neither takes it from the other', async () => {
+  const first = await open('paca', 'wasm'), second = await open('paca', 'wasm')
+  const one = await first.step([batch])
+  await first[Symbol.asyncDispose]()
+  await first[Symbol.asyncDispose]()
+  assert.equal((await second.step([batch])).loss, one.loss)
+  await assert.rejects(first.step([batch]), /disposed/)
+  await second[Symbol.asyncDispose]()
+  assert.equal(engine().state.numTensors, 0)
+})
+
 test('logits and gradients agree between reference and wasm', async () => {
   await using oracle = await open('paca', 'reference')
   const logits = await oracle.logits(batch), gradients = await oracle.gradients(batch)

@@ -1,5 +1,5 @@
 import type { Instruction, Plan, Slot } from '../../compile/index.ts'
-import { composites, count, type Dim, type DType } from '../../tensor/index.ts'
+import { bytesPerElement, composites, count, type Dim, type DType } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import type { Call, Lowerings, OpName } from './lowering.ts'
 import type { TensorInfo, TfjsTensor } from './wasm/index.ts'
@@ -15,7 +15,6 @@ export interface Backend {
   readonly download: (tensor: TfjsTensor) => Promise<Buffer['data']>
   /** A `put` into the buffer of its first input, where the backend has buffers to write into. */
   readonly update: ((call: Call) => (inputs: readonly TensorInfo[]) => void) | undefined
-  readonly bytes: () => number
   readonly dispose: () => Promise<void>
 }
 
@@ -31,20 +30,26 @@ const dtypeOf: { readonly [name: string]: DType } = { float32: 'f32', int32: 'i3
  */
 export interface Handle extends TensorInfo { readonly owner: { readonly tensor: TfjsTensor; handles: number } }
 
-const handleOf = (tensor: TfjsTensor): Handle => ({ dataId: tensor.dataId, shape: tensor.shape, dtype: tensor.dtype, owner: { tensor, handles: 1 } })
 const aliasOf = ({ dataId, dtype, owner }: Handle, sizes: readonly number[]): Handle => {
   owner.handles += 1
   return { dataId, dtype, shape: [...sizes], owner }
 }
-const free = ({ owner }: Handle): void => {
-  owner.handles -= 1
-  if (owner.handles === 0) owner.tensor.dispose()
-}
-
 /** Runs plans as tfjs kernel calls: no tape, no tidy, every buffer freed where the plan says. */
 export const tfjsDevice = (backend: Backend): Device<Handle> => {
   type Run = (inputs: readonly TensorInfo[]) => TensorInfo
   const prepared = new WeakMap<Instruction, Run>(), updates = new WeakMap<Instruction, (inputs: readonly TensorInfo[]) => void>()
+  let bytes = 0
+  const bytesOf = ({ shape, dtype }: TfjsTensor): number => count(shape) * bytesPerElement[dtypeOf[dtype]!]
+  const handleOf = (tensor: TfjsTensor): Handle => {
+    bytes += bytesOf(tensor)
+    return { dataId: tensor.dataId, shape: tensor.shape, dtype: tensor.dtype, owner: { tensor, handles: 1 } }
+  }
+  const free = ({ owner }: Handle): void => {
+    owner.handles -= 1
+    if (owner.handles > 0) return
+    bytes -= bytesOf(owner.tensor)
+    owner.tensor.dispose()
+  }
   const callOf = ({ node, inputs, output }: Extract<Instruction, { readonly kind: 'run' | 'update' }>, slots: readonly Slot[], size: (dim: Dim) => number): Call =>
     ({ node, inputs: inputs.map(slot => slots[slot]!), output: slots[output]!, size })
   const lower = (call: Call): Run => {
@@ -100,14 +105,14 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     download: async handle => ({ sizes: handle.shape, dtype: dtypeOf[handle.dtype]!, data: await backend.download(handle.owner.tensor) }),
     free,
     run,
-    bytes: backend.bytes,
+    bytes: () => bytes,
     dispose: backend.dispose,
   }
 }
 
-/** A copy of a buffer's data in the type that tfjs takes; 16-bit data has none. */
+/** A buffer's data in the type that tfjs takes; 16-bit data has none. */
 export const tfjsData = ({ sizes, dtype, data }: Buffer, name: string): Float32Array | Int32Array | Uint8Array => {
   if (dtype === 'bf16' || dtype === 'f16') throw new SessionError(`${name} computes in float32: convert ${dtype} values first`)
   if (data.length !== count(sizes)) throw new SessionError(`a value of sizes [${sizes.join(', ')}] has ${data.length} elements`)
-  return (data as Float32Array | Int32Array | Uint8Array).slice()
+  return data as Float32Array | Int32Array | Uint8Array
 }

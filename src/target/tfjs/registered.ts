@@ -34,6 +34,13 @@ export const kernelsOf = (name: string, backend: unknown): Kernels => {
   }
 }
 
+/** The cpu backend advertises another package on standard error when it is first written to, unless tfjs is told that this is production. */
+const quietly = (firstWrite: () => void): void => {
+  const flags = tfjs.env(), before = flags.getBool('PROD')
+  flags.set('PROD', true)
+  try { firstWrite() } finally { flags.set('PROD', before) }
+}
+
 /**
  * Any backend that is registered with tfjs-core: its public kernels, explicit disposal.
  * @example import '@tensorflow/tfjs-backend-cpu'; const device = await registeredDevice('cpu')
@@ -41,18 +48,18 @@ export const kernelsOf = (name: string, backend: unknown): Kernels => {
 export const registeredDevice = async (name: string): Promise<Device<Handle>> => {
   if (tfjs.findBackendFactory(name) === null) throw new SessionError(`TensorFlow.js has no backend called ${name}: import its package first`)
   if (!await tfjs.setBackend(name)) throw new SessionError(`the ${name} backend of TensorFlow.js does not start`)
-  const engine = tfjs.engine(), kernels = kernelsOf(name, tfjs.backend()), before = engine.memory().numBytes, title = `tfjs ${name}`
+  const engine = tfjs.engine(), kernels = kernelsOf(name, tfjs.backend()), title = `tfjs ${name}`
+  quietly(() => { kernels.free(kernels.make(new Float32Array(1), [1], 'f32')) })
   // tfjs's own tensor, seen by what the executor needs of it
   const track = (info: TensorInfo): TfjsTensor => engine.makeTensorFromTensorInfo(info as never) as unknown as TfjsTensor
   return tfjsDevice({
     name: title, track,
     lowerings: publicLowerings(kernels),
     limit: undefined,
-    upload: (buffer: Buffer) => track(kernels.make(tfjsData(buffer, title), buffer.sizes, buffer.dtype)),
+    upload: (buffer: Buffer) => track(kernels.make(tfjsData(buffer, title).slice(), buffer.sizes, buffer.dtype)),
     download: async tensor => (await (tensor as unknown as tfjs.Tensor).data()).slice() as Buffer['data'],
     // the cpu backend's data is a typed array that can be written into
     update: name === 'cpu' ? hostUpdate(kernels) : undefined,
-    bytes: () => engine.memory().numBytes - before,
     dispose: () => Promise.resolve(),
   })
 }

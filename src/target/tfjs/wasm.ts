@@ -1,32 +1,59 @@
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
 import { heapLowerings, putInPlace } from './heap-lowerings.ts'
+import type { Lowerings } from './lowering.ts'
 import { kernelsOf } from './registered.ts'
 import { publicLowerings } from './public-lowerings.ts'
 import { createWasmBackend, maximumHeapBytes, type TfjsTensor, type WasmRuntime } from './wasm/index.ts'
 
 const dtypes = { f32: 'float32', i32: 'int32', bool: 'bool' } as const
 
-/**
- * The embedded target: tfjs's wasm backend with products and kernels of our own on its heap.
- * @example const device = await wasmDevice({ threads: 2 })
- */
-export const wasmDevice = async ({ threads }: { readonly threads: number }): Promise<Device<Handle>> => {
+interface Loaded { readonly runtime: WasmRuntime; readonly lowerings: Lowerings }
+
+/** tfjs holds one wasm backend, so sessions share it; the last one that goes takes it away. */
+let shared: { readonly loaded: Promise<Loaded>; users: number } | undefined
+
+const start = async (threads: number): Promise<Loaded> => {
   const created = await createWasmBackend({ threads })
   if (created._tag === 'Left') throw new SessionError(created.left.message)
-  return deviceOn(created.right)
+  const runtime = created.right
+  return { runtime, lowerings: heapLowerings(runtime, publicLowerings(kernelsOf('wasm', runtime.backend))) }
 }
 
-const deviceOn = (runtime: WasmRuntime): Device<Handle> => {
+const acquire = async (threads: number): Promise<Loaded> => {
+  shared ??= { loaded: start(threads), users: 0 }
+  shared.users += 1
+  try { return await shared.loaded } catch (error) {
+    shared = undefined
+    throw error
+  }
+}
+
+const release = async (): Promise<void> => {
+  if (shared === undefined) return
+  shared.users -= 1
+  if (shared.users > 0) return
+  const { loaded } = shared
+  shared = undefined
+  ;(await loaded).runtime.dispose()
+}
+
+/**
+ * The embedded target: tfjs's wasm backend with products and kernels of our own on its heap. While a session is open, others
+ * share its backend and its threads.
+ * @example const device = await wasmDevice({ threads: 2 })
+ */
+export const wasmDevice = async ({ threads }: { readonly threads: number }): Promise<Device<Handle>> => deviceOn(await acquire(threads))
+
+const deviceOn = ({ runtime, lowerings }: Loaded): Device<Handle> => {
   const { core, heap } = runtime, name = `tfjs wasm, ${runtime.threads} ${runtime.threads === 1 ? 'thread' : 'threads'}`
-  const engine = core.engine(), before = engine.memory().numBytes
+  const engine = core.engine()
   const track = engine.makeTensorFromTensorInfo.bind(engine)
   const viewOf = (tensor: TfjsTensor): Float32Array | Int32Array | Uint8Array =>
     tensor.dtype === 'float32' ? heap.f32(tensor) : tensor.dtype === 'int32' ? heap.i32(tensor) : heap.bool(tensor)
-  const publicly = publicLowerings(kernelsOf('wasm', runtime.backend))
+  let open = true
   return tfjsDevice({
-    name, track,
-    lowerings: heapLowerings(runtime, publicly),
+    name, track, lowerings,
     limit: maximumHeapBytes - 2 ** 28,
     upload: (buffer: Buffer) => {
       const data = tfjsData(buffer, name), made = heap.allocate(buffer.sizes, dtypes[buffer.dtype as keyof typeof dtypes])
@@ -37,7 +64,10 @@ const deviceOn = (runtime: WasmRuntime): Device<Handle> => {
     },
     download: tensor => Promise.resolve(viewOf(tensor).slice()),
     update: putInPlace(runtime),
-    bytes: () => engine.memory().numBytes - before,
-    dispose: () => { runtime.dispose(); return Promise.resolve() },
+    dispose: async () => {
+      if (!open) return
+      open = false
+      await release()
+    },
   })
 }

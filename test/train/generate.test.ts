@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { orThrow } from '../../src/io/index.ts'
+import type { Decoder } from '../../src/target/index.ts'
+import { capacityFor, generateTokens, openFrozen, openModel } from '../../src/train/index.ts'
+import { tiny } from '../cli/support.ts'
+
+const session = await openFrozen(await orThrow(openModel(join(tiny))), { target: 'wasm', threads: 1 })
+after(() => session[Symbol.asyncDispose]())
+
+const collect = async (ids: AsyncIterable<number>): Promise<readonly number[]> => {
+  const all: number[] = []
+  for await (const id of ids) all.push(id)
+  return all
+}
+const none: ReadonlySet<number> = new Set<number>()
+const argmax = (logits: Float32Array): number => logits.indexOf(logits.reduce((a, b) => Math.max(a, b), -Infinity))
+
+/** The likeliest continuation by reading the whole text again for every token. */
+const naive = async (prompt: readonly number[], n: number): Promise<readonly number[]> => {
+  const ids = [...prompt]
+  for (let i = 0; i < n; i++) {
+    const data = Int32Array.from(ids), sizes = [1, ids.length], logits = await session.logits({
+      input_ids: { shape: ['batch', 'seq'], sizes, dtype: 'i32', data }, labels: { shape: ['batch', 'seq'], sizes, dtype: 'i32', data },
+    })
+    ids.push(argmax(logits.data.subarray((ids.length - 1) * 320)))
+  }
+  return ids.slice(prompt.length)
+}
+
+for (const length of [1, 15, 16, 17, 40]) {
+  test(`a prompt of ${length} tokens, read in padded chunks, goes on as it does read whole`, async () => {
+    const prompt = Array.from({ length }, (_, i) => (7 * i + 3) % 320)
+    using decoder = session.decoder({ batch: 1, capacity: capacityFor(length, 6) })
+    const made = await collect(generateTokens(decoder, prompt, { maxTokens: 6, stop: none }))
+    assert.deepEqual(made, await naive(prompt, 6))
+    assert.deepEqual(await collect(generateTokens(decoder, prompt, { maxTokens: 6, stop: none })), made, 'a decoder can be used again')
+  })
+}
+
+test('a stop token ends the text and is no part of it', async () => {
+  using decoder = session.decoder({ batch: 1, capacity: capacityFor(3, 8) })
+  const all = await collect(generateTokens(decoder, [1, 2, 3], { maxTokens: 8, stop: none })), stop = all.at(-1)!
+  assert.deepEqual(await collect(generateTokens(decoder, [1, 2, 3], { maxTokens: 8, stop: new Set([stop]) })), all.slice(0, all.indexOf(stop)))
+})
+
+/** A decoder that always gives the same logits. */
+const constant = (logits: readonly number[]): Decoder => ({
+  position: 0, rewind: () => undefined, [Symbol.dispose]: () => undefined,
+  next: async ({ sizes }) => ({ shape: ['batch', 'seq', 'vocab'], dtype: 'f32', sizes: [1, sizes[1]!, logits.length], data: Float32Array.from({ length: sizes[1]! * logits.length }, (_, i) => logits[i % logits.length]!) }),
+})
+
+test('draws follow softmax(logits / temperature), and the seed determines them', async () => {
+  const draw = (seed: number, temperature: number): Promise<readonly number[]> =>
+    collect(generateTokens(constant([0, Math.log(3), -100]), [1], { maxTokens: 4000, stop: none, temperature, seed }))
+  const share = (ids: readonly number[]): number => ids.filter(id => id === 1).length / ids.length
+  assert.ok(Math.abs(share(await draw(0, 1)) - 3 / 4) < 0.03)
+  assert.ok(Math.abs(share(await draw(0, 0.5)) - 9 / 10) < 0.03)
+  assert.deepEqual(await draw(1, 1), await draw(1, 1))
+  assert.notDeepEqual(await draw(1, 1), await draw(2, 1))
+})

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { checkBase, load, loadAdapter, orThrow, parameterName, type SavedAdapter } from '../../src/io/index.ts'
+import type { LlamaParams } from '../../src/model/index.ts'
+import type { Shape, Value } from '../../src/tensor/index.ts'
+import { finetune, projections, withAdapter, type FinetuneOptions } from '../../src/train/index.ts'
+import { leaves, type Lazy } from '../../src/tune/index.ts'
+import { goldenRows, temporary, tiny, writeRows } from '../cli/support.ts'
+
+const directory = await temporary(), data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
+
+const trained = async (name: string, method: Partial<FinetuneOptions>): Promise<SavedAdapter> => {
+  const out = join(directory, name)
+  for await (const _ of finetune({
+    model: tiny, data, method: 'paca', targetModules: projections, seed: 3, steps: 2, batch: 2, accumulate: 1, shuffle: true, lr: 1e-2, schedule: 'constant',
+    warmup: 0, weightDecay: 0.01, clip: 1, target: 'wasm', threads: 1, out, ...method,
+  }));
+  return orThrow(loadAdapter(out))
+}
+type Reader = { readonly read: () => Promise<Value<Shape>> }
+const isReader = (leaf: unknown): leaf is Reader => typeof leaf === 'object' && leaf !== null && 'read' in leaf
+const read = async (weights: Lazy<LlamaParams>): Promise<ReadonlyMap<string, Float32Array>> => {
+  const all = new Map<string, Float32Array>()
+  for (const [path, leaf] of leaves(weights, isReader)) all.set(path, (await leaf.read()).data)
+  return all
+}
+const differing = (a: ReadonlyMap<string, Float32Array>, b: ReadonlyMap<string, Float32Array>): readonly string[] =>
+  [...a].filter(([path, x]) => !Buffer.from(x.buffer, x.byteOffset, x.byteLength).equals(Buffer.from(b.get(path)!.buffer, b.get(path)!.byteOffset, b.get(path)!.byteLength))).map(([path]) => path)
+
+test('a PaCA adapter changes its columns alone, and its own copy of the base restores them bit for bit', async () => {
+  const adapter = await trained('paca', { rank: 5 }), { weights, checkpoint } = await orThrow(load(tiny))
+  try {
+    await orThrow(checkBase(adapter, checkpoint))
+    const base = await read(weights), tuned = withAdapter(weights, adapter), changed = await read(tuned)
+    assert.deepEqual(differing(base, changed).map(path => path.slice(path.lastIndexOf('.') + 1)), [...projections, ...projections])
+    assert.ok(adapter.method === 'paca')
+    for (const [path, { columns }] of adapter.modules) {
+      const [out = 0] = checkpoint.tensors.get(parameterName(path))!.sizes, trainedColumns = new Set(columns.data)
+      const touched = new Set([...changed.get(path)!.entries()].filter(([i, x]) => !Object.is(x, base.get(path)![i])).map(([i]) => Math.floor(i / out)))
+      assert.deepEqual([...touched].filter(column => !trainedColumns.has(column)), [])
+      assert.equal(touched.size, 5)
+    }
+    assert.deepEqual(differing(base, await read(withAdapter(tuned, adapter, 'base'))), [])
+  } finally { await checkpoint.close() }
+})
+
+test('full fine-tuning of all saves every parameter as files keep it', async () => {
+  const adapter = await trained('full', { method: 'full', targetModules: ['all'] }), { weights, checkpoint } = await orThrow(load(tiny))
+  try {
+    await orThrow(checkBase(adapter, checkpoint))
+    assert.deepEqual([...adapter.modules.keys()].map(parameterName).sort(), [...checkpoint.tensors.keys()].sort())
+    const base = await read(weights), changed = await read(withAdapter(weights, adapter))
+    for (const [path, x] of changed) {
+      const moved = x.reduce((most, value, i) => Math.max(most, Math.abs(value - base.get(path)![i]!)), 0)
+      assert.ok(moved > 0 && moved < 0.05, `${path} moved by ${moved}: two steps of 0.01 are due`)
+    }
+  } finally { await checkpoint.close() }
+})
