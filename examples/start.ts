@@ -11,6 +11,8 @@ import {
 
 const [rank, seed, lr, batch, steps, heldOutWords, answerTokens] = [8, 0, 3e-3, 4, 24, 32, 28]
 const say = (text = ''): void => { process.stdout.write(`${text}\n`) }
+/** What is going on, for who waits. */
+const note = (text: string): void => { process.stderr.write(`${text}\n`) }
 
 /** `name`, or the first of `name-2`, `name-3`, … that is free. */
 const freeName = (name: string, n = 1): string => {
@@ -25,13 +27,14 @@ const modelFile = (): Promise<string> => {
     onProgress: ({ from, received, total }) => {
       if (received > 0 && Date.now() - shown < 1000) return
       shown = Date.now()
-      process.stderr.write(`downloading SmolLM2-135M-Instruct (${from}): ${showBytes(received)} of ${showBytes(total)}\n`)
+      note(`downloading SmolLM2-135M-Instruct (${from}): ${showBytes(received)} of ${showBytes(total)}`)
     },
   }))
 }
 
 const main = async (): Promise<void> => {
   const file = await modelFile(), began = performance.now()
+  note('reading SmolLM2-135M-Instruct …')
   const { model, weights, checkpoint, tokenizer } = await orThrow(openModel(file))
   if (tokenizer === undefined) throw new Error(`${file} has no tokenizer`)
   const out = freeName('smollm2-glosses')
@@ -61,6 +64,7 @@ const main = async (): Promise<void> => {
     return texts
   }
 
+  note(`evaluating ${heldOut.length} held-out words and asking for ${asked.length} definitions …`)
   const base = (await session.read()).focus
   const before = await evaluateRows(session, heldOut, batch), answersBefore = await answers()
   say(`loss on ${heldOut.length} held-out words (${heldOut.reduce((n, row) => n + scoredCount(row), 0)} scored tokens) before: ${before.loss.toFixed(3)}`)
@@ -69,6 +73,7 @@ const main = async (): Promise<void> => {
   for await (const event of train(session, rows, { batch, steps, shuffle: true, seed }, k => rateAt(schedule, k))) display.show(event)
   display.stop()
 
+  note('evaluating and asking again …')
   const after = await evaluateRows(session, heldOut, batch), answersAfter = await answers()
   const { focus } = await session.read()
   await orThrow(saveAdapter(out, adapterOf({

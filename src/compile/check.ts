@@ -7,7 +7,9 @@ import type { Instruction, Plan } from './plan.ts'
  */
 export const faultsOf = (plan: Plan, name = 'plan'): readonly string[] => {
   const state = new Map<number, 'alive' | 'dead'>(plan.inputs.map(slot => [slot, 'alive'])), faults: string[] = []
-  const use = (slot: number, at: number): void => { if (state.get(slot) !== 'alive') faults.push(`${name}[${at}] reads ${slot}, which is ${state.get(slot) ?? 'not made'}`) }
+  const use = (slot: number, at: number): void => {
+    if (state.get(slot) !== 'alive') faults.push(`${name}[${at}] reads ${slot}, which is ${state.get(slot) ?? 'not made'}`)
+  }
   const make = (slot: number, at: number): void => {
     if (state.has(slot)) faults.push(`${name}[${at}] makes ${slot} twice`)
     state.set(slot, 'alive')

@@ -1,4 +1,7 @@
-import { blockOf, call, inlined, is, padOp, parameter, parameterOp, rebuild, resultOp, sizeOp, sliceOp, substitute, topological, type Block, type Dim, type Node, type Shape } from '../tensor/index.ts'
+import {
+  blockOf, call, inlined, is, padOp, parameter, parameterOp, rebuild, resultOp, sizeOp, sliceOp, substitute, topological,
+  type Block, type Dim, type Node, type Shape,
+} from '../tensor/index.ts'
 import { staticParameters } from './blocks.ts'
 
 /**
@@ -63,7 +66,12 @@ const hiddenDims = (n: Node): Shape => (is(n, sizeOp) ? n.attributes.dims : is(n
 export const preparedKeys = (structureOf: (n: Node) => string, size: (dim: Dim) => number) => (n: Node): string =>
   `${structureOf(n)} ${topological([n]).map(m => [...m.shape, ...hiddenDims(m)].map(size).join('x')).join()}`
 
-interface Preparing { readonly isStaticLeaf: (n: Node) => boolean; readonly keyOf: (n: Node) => string; readonly size: (dim: Dim) => number; readonly preparations: Preparations }
+interface Preparing {
+  readonly isStaticLeaf: (n: Node) => boolean
+  readonly keyOf: (n: Node) => string
+  readonly size: (dim: Dim) => number
+  readonly preparations: Preparations
+}
 
 /** The program with placeholders for its static parts; what they stand for is added to the preparations. */
 export const prepare = (roots: readonly Node[], { isStaticLeaf, keyOf, size, preparations }: Preparing): readonly Node[] => {

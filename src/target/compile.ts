@@ -23,7 +23,9 @@ export interface TargetOptions {
  * @example await using run = await compile(step, { target: 'auto', dims: { batch: 2, seq: 256 }, weights })
  */
 export const compile = async <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>, { target = 'auto', threads = availableParallelism(), ...options }: TargetOptions & SessionOptions<P>): Promise<Session<Q, M, S, B, L>> => {
+  step: Step<P, Q, M, S, B, L>,
+  { target = 'auto', threads = availableParallelism(), ...options }: TargetOptions & SessionOptions<P>,
+): Promise<Session<Q, M, S, B, L>> => {
   switch (target) {
     case 'reference': return orDispose(step, referenceDevice(), options)
     case 'cpu': {
@@ -45,7 +47,8 @@ const imported = async <T>(load: () => Promise<T>, packages: string): Promise<T>
   }
 }
 
-const orDispose = async <P, Q, M, S, B, L extends Shape, H>(step: Step<P, Q, M, S, B, L>, device: Device<H>, options: SessionOptions<P>): Promise<Session<Q, M, S, B, L>> => {
+const orDispose = async <P, Q, M, S, B, L extends Shape, H>(
+  step: Step<P, Q, M, S, B, L>, device: Device<H>, options: SessionOptions<P>): Promise<Session<Q, M, S, B, L>> => {
   try { return await openSession(step, device, options) } catch (error) {
     await device.dispose()
     throw error

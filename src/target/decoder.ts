@@ -6,7 +6,8 @@ import type { Decoder } from './session.ts'
 
 /** Generation on a session's weights: a cache of fixed capacity, written in place. */
 export const decoderOf = <H>(
-  programs: Programs, { device, run, once }: Runner<H>, bound: (sizes: Environment) => Environment, options: { readonly batch: number; readonly capacity: number }): Decoder => {
+  programs: Programs, { device, run, once }: Runner<H>, bound: (sizes: Environment) => Environment,
+  options: { readonly batch: number; readonly capacity: number }): Decoder => {
   const { decode } = programs
   if (decode === undefined) throw new SessionError('the model does not say how it generates')
   const at = (seq: number) => once('decode', bound({ ...options, seq }), decode)

@@ -8,7 +8,8 @@ type AnyLeaf = LazyLeaf<Shape, DType>
 const isLazy = (leaf: unknown): leaf is AnyLeaf => isValue(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf && typeof leaf.read === 'function')
 
 /** Reads the weights one by one, uploads them, and returns the sizes they were seen with. */
-export const uploadWeights = async <H>(programs: Programs, weights: unknown, { device, held }: Runner<H>, dims: Readonly<Record<string, number>>): Promise<readonly Source[]> => {
+export const uploadWeights = async <H>(
+  programs: Programs, weights: unknown, { device, held }: Runner<H>, dims: Readonly<Record<string, number>>): Promise<readonly Source[]> => {
   const lazy = new Map(leaves<AnyLeaf>(weights, isLazy)), sources: Source[] = [...given('the model', dims)]
   for (const [path, leaf] of programs.params) {
     const found = lazy.get(path)

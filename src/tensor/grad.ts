@@ -42,7 +42,7 @@ export const gradients = (outputs: readonly Node[], cotangents: readonly Node[],
   }
   roots.forEach((root, i) => { if (cotangents[i]) send(root, cotangents[i]) })
 
-  for (const current of [...order].reverse()) {
+  for (const current of order.toReversed()) {
     const halves = halvesOf.get(current)
     if (halves) {
       const received = resultCotangents.get(current)

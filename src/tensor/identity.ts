@@ -18,7 +18,8 @@ const isOdd = (value: unknown): value is number => typeof value === 'number' && 
 
 /** Two nodes with the same op, equal attributes and equal inputs compute the same: this is the text of the first two. */
 export const labelOf = (op: Op, attributes: unknown): string =>
-  `${idOf(op)} ${JSON.stringify(attributes, (_, value: unknown) => (isBlock(value) ? `#${idOf(value)}` : isOdd(value) ? `number ${Object.is(value, -0) ? '-0' : value}` : value))}`
+  `${idOf(op)} ${JSON.stringify(attributes, (_, value: unknown) => 
+    (isBlock(value) ? `#${idOf(value)}` : isOdd(value) ? `number ${Object.is(value, -0) ? '-0' : value}` : value))}`
 
 /**
  * Value numbering: one node for all that compute the same (common subexpressions).

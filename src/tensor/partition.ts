@@ -75,7 +75,7 @@ const keep = (crossing: readonly Node[], free: (n: Node) => boolean, { recompute
   if (recompute === 'none') return crossing
   let kept: ReadonlySet<Node> = new Set(crossing)
   const total = (set: ReadonlySet<Node>): number => [...set].reduce((sum, n) => sum + bytes(n), 0)
-  for (const candidate of [...crossing].reverse()) {
+  for (const candidate of crossing.toReversed()) {
     if (!candidate.op.cheap) continue
     const instead = new Set([...kept].filter(n => n !== candidate))
     for (const source of sources(candidate, n => free(n) || instead.has(n))) instead.add(source)

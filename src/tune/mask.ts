@@ -1,6 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { parameter, product, replacedAt, reshaped, ShapeMismatch, taken, whole, type Dim, type DType, type Node, type Shape, type Tensor, type Wanted } from '../tensor/index.ts'
+import {
+  parameter, product, replacedAt, reshaped, ShapeMismatch, taken, whole, type Dim, type DType, type Node, type Shape, type Tensor, type Wanted,
+} from '../tensor/index.ts'
 import { isTensor, mapTree, tensorsOf } from './tree.ts'
 
 /** What of a leaf is trained: a tagged union, never null, never a callback. */
@@ -29,7 +31,8 @@ const isMask = (leaf: unknown): leaf is LeafMask => typeof leaf === 'object' && 
 /** The part of a leaf that its mask trains. */
 type FocusLeaf<L, M> =
   M extends All ? L
-  : M extends Columns<infer R> ? L extends Tensor<infer S, infer D> ? S extends readonly [Dim, ...infer Rest extends Shape] ? Tensor<readonly [R, ...Rest], D> : never : never
+  : M extends Columns<infer R>
+    ? L extends Tensor<infer S, infer D> ? S extends readonly [Dim, ...infer Rest extends Shape] ? Tensor<readonly [R, ...Rest], D> : never : never
   : M extends Entries<infer R> ? L extends { readonly dtype: infer D extends DType } ? Tensor<readonly [R], D> : never
   : never
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows, type Outcome } from './support.ts'
+import { goldenRows, interrupted, jsonLines, partensor, temporary, tiny, writeRows, type Outcome } from './support.ts'
 
 /** The recipe of the golden curves, as a user would type it. */
 const recipe = ['--lr', '5e-3', '--schedule', 'cosine', '--warmup', '2', '--steps', '10', '--weight-decay', '0.01', '--clip', '1', '--no-shuffle']
@@ -83,6 +83,15 @@ test('an existing empty directory is taken, epochs count, and people get plain l
   assert.equal(code, 0)
   assert.match(stdout, /^held-out loss 5\.\d+ → 5\.\d+\nadapter saved in .*empty \(9,728 trained parameters\)\n$/)
   assert.match(stderr, /^step 4\/4 {2}loss \d\.\d+ {2}lr 0\.0001 {2}[\d.]+ tokens\/s {2}0\.0 s left {2}\d+ MB$/m)
+})
+
+test('an interrupt ends the run after its step, and what it learned is saved', async () => {
+  const out = join(directory, 'interrupted')
+  const { code, stdout, stderr } = await interrupted(
+    ['finetune', '--model', tiny, '--data', data, '--steps', '1000000', '--target', 'wasm', '--json', '--out', out], '"step":3')
+  const lines = jsonLines(stdout), { event, steps, adapter, interrupted: stopped } = lines.at(-1)!
+  assert.deepEqual([code, stderr, event, steps, adapter, stopped], [130, '', 'done', lines.length - 1, out, true])
+  assert.deepEqual((await readdir(out)).sort(), ['adapter_config.json', 'adapter_model.safetensors'])
 })
 
 test('no run leaves a temporary file', async () => {

@@ -13,10 +13,13 @@ export const tiny = join(golden, 'llama-tiny')
 export interface Outcome { readonly code: number | null; readonly stdout: string; readonly stderr: string }
 
 /** Runs the command line as a user does, in a process of its own; at most two at a time, as there may be two cores. */
-export const partensor = async (...args: readonly string[]): Promise<Outcome> => {
+export const partensor = (...args: readonly string[]): Promise<Outcome> => interrupted(args, undefined)
+
+/** The same, with an interrupt (Ctrl-C) as soon as a text was printed. */
+export const interrupted = async (args: readonly string[], at: string | undefined): Promise<Outcome> => {
   while (running >= 2) await new Promise<void>(resolve => { waiting.push(resolve) })
   running += 1
-  try { return await spawned(args) } finally {
+  try { return await spawned(args, at) } finally {
     running -= 1
     waiting.shift()?.()
   }
@@ -24,10 +27,13 @@ export const partensor = async (...args: readonly string[]): Promise<Outcome> =>
 let running = 0
 const waiting: (() => void)[] = []
 
-const spawned = (args: readonly string[]): Promise<Outcome> => new Promise((resolve, reject) => {
+const spawned = (args: readonly string[], interruptAt: string | undefined): Promise<Outcome> => new Promise((resolve, reject) => {
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
   let stdout = '', stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    if (interruptAt !== undefined && !stdout.includes(interruptAt) && (stdout + text).includes(interruptAt)) child.kill('SIGINT')
+    stdout += text
+  })
   child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
   child.on('error', reject)
   child.on('close', code => { resolve({ code, stdout, stderr }) })

@@ -9,7 +9,6 @@ import { registeredDevice } from '../../src/target/tfjs/registered.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 import { referenceDevice, type Device } from '../../src/target/index.ts'
 import { instances, registry, type Instance } from '../arbitrary.ts'
-import '@tensorflow/tfjs-backend-cpu'
 
 const typedArray = { f32: Float32Array, i32: Int32Array, bool: Uint8Array } as const
 
@@ -46,7 +45,10 @@ const lowersAs = async <H>(device: Device<H>, instance: Instance): Promise<void>
 
 const devices: readonly (readonly [string, () => Promise<Device<unknown>>])[] = [
   ['reference', () => Promise.resolve(referenceDevice() as Device<unknown>)],
-  ['tfjs cpu', async () => await registeredDevice('cpu') as Device<unknown>],
+  ['tfjs cpu', async () => {
+    await import('@tensorflow/tfjs-backend-cpu')
+    return await registeredDevice('cpu') as Device<unknown>
+  }],
   ['tfjs wasm with one thread', async () => await wasmDevice({ threads: 1 }) as Device<unknown>],
   ['tfjs wasm with two threads', async () => await wasmDevice({ threads: 2 }) as Device<unknown>],
 ]

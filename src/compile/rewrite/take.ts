@@ -65,8 +65,8 @@ export const takeMerged: Rule = {
     const product = merged.inputs[0]!, axis = axisOf(n)
     if (!is(product, contractOp) || !readOnce(product)) return undefined
     const { a, b, out } = product.attributes
-    const run = [...out.slice(axis, out.length - (merged.shape.length - axis - 1))].join(''), before = out.slice(0, axis), after = out.slice(axis + run.length)
-    const unchanged = [...before].every((_, i) => product.shape[i] === merged.shape[i]) && [...after].every((_, i) => product.shape[axis + run.length + i] === merged.shape[axis + 1 + i])
+    const run = out.slice(axis, out.length - (merged.shape.length - axis - 1))
+    const unchanged = merged.shape.every((dim, i) => i === axis || dim === product.shape[i < axis ? i : i + run.length - 1])
     if (run.length < 2 || !unchanged || !a.includes(run) || [...run].some(letter => b.includes(letter))) return undefined
     const operand = product.inputs[0]!, at = a.indexOf(run), letter = run[0]!
     const shape = [...operand.shape.slice(0, at), merged.shape[axis]!, ...operand.shape.slice(at + run.length)]

@@ -1,5 +1,5 @@
 import type { Slot } from '../../compile/index.ts'
-import { count, type Axes, type Shape } from '../../tensor/index.ts'
+import { count, type Axes, type Contraction, type Shape } from '../../tensor/index.ts'
 import { SessionError } from '../device.ts'
 import { attributesOf, type Call, type Lowering, type Lowerings } from './lowering.ts'
 import { planBinary, planPermute, type BinaryName, type Kernels, type TensorInfo, type WasmRuntime } from './wasm/index.ts'
@@ -86,7 +86,7 @@ export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly
       return ([at], out) => run(at!, out)
     }, publicly.transpose),
     contract: filling(({ node, inputs: [x], output }) => {
-      const { a, b } = attributesOf<{ readonly a: string; readonly b: string }>(node), [K, [M, N]] = [x!.sizes[a.indexOf('k')]!, output.sizes.slice(-2) as [number, number]]
+      const { a, b } = attributesOf<Contraction>(node), [M, N] = output.sizes.slice(-2) as [number, number], K = x!.sizes[a.indexOf('k')]!
       const options = { transposeLeft: a.endsWith('km'), transposeRight: b.endsWith('nk') }, batch = output.sizes.length === 3 ? output.sizes[0]! : 1
       return batch === 1
         ? ([left, right], out) => products.matmul(left!, right!, out, M, K, N, options)
@@ -126,7 +126,10 @@ export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly
     }, publicly.concat),
 
     softmax: filling(({ output: { sizes } }) => { const [rows, columns] = rowsOf(sizes); return ([x], out) => kernels.softmax(x!, out, rows, columns, 1) }),
-    softmaxGrad: filling(({ output: { sizes } }) => { const [rows, columns] = rowsOf(sizes); return ([p, dp], out) => kernels.softmaxBackward(p!, dp!, out, rows, columns, 1) }),
+    softmaxGrad: filling(({ output: { sizes } }) => {
+      const [rows, columns] = rowsOf(sizes)
+      return ([p, dp], out) => kernels.softmaxBackward(p!, dp!, out, rows, columns, 1)
+    }),
     causalSoftmax: filling(({ output: { sizes } }) => {
       const [rows, columns] = rowsOf(sizes), queries = sizes.at(-2)!
       return ([scores, offset], out) => kernels.softmaxCausal(scores!, out, rows, columns, 1, queries, heap.views().i32[offset! / 4]!)

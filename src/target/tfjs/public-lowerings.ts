@@ -1,4 +1,4 @@
-import { type DType, type Numbers, type Op, type Shape } from '../../tensor/index.ts'
+import type { Axes, Contraction, DType, Numbers, Op, Shape } from '../../tensor/index.ts'
 import { attributesOf, type Call, type Lowering, type Lowerings } from './lowering.ts'
 import type { TensorInfo } from './wasm/index.ts'
 
@@ -24,6 +24,11 @@ export const publicLowerings = ({ run, make, read, free }: Kernels): Lowerings =
   }
   const unary = (name: string): Lowering => kernel(name, ['x'])
   const binary = (name: string): Lowering => kernel(name, ['a', 'b'])
+  const reduction = (name: string, axesName: string): Lowering => kernel(name, ['x'], ({ node }) => {
+    const { axes, keepDims } = attributesOf<Axes>(node)
+    return { [axesName]: axes, keepDims }
+  })
+  const converted = kernel('Cast', ['x'], ({ output: { dtype } }) => ({ dtype: dtype === 'i32' ? 'int32' : 'float32' }))
   const onHost: Lowering = ({ node, inputs: slots, output: { sizes, dtype }, size }) => inputs => {
     const numbers = inputs.map((x, i): Numbers => ({ sizes: slots[i]!.sizes, data: Float64Array.from(read(x)) }))
     return make(arrayOf((node.op as Op).eval(numbers, node.attributes, { sizes, size, inputs: node.inputs }).data, dtype), sizes, dtype)
@@ -55,13 +60,12 @@ export const publicLowerings = ({ run, make, read, free }: Kernels): Lowerings =
     // tfjs's Abs on cpu returns a tensor that it has counted itself
     abs: onHost, sign: onHost, sin: unary('Sin'), cos: unary('Cos'), erf: onHost, stopGradient: unary('Identity'),
     // tfjs's Cast to bool keeps numbers other than 0 and 1 on wasm
-    cast: call => (call.output.dtype === 'bool' ? onHost : kernel('Cast', ['x'], ({ output: { dtype } }) => ({ dtype: dtype === 'i32' ? 'int32' : 'float32' })))(call),
-    sum: kernel('Sum', ['x'], ({ node }) => ({ axis: attributesOf<{ readonly axes: readonly number[] }>(node).axes, keepDims: attributesOf<{ readonly keepDims: boolean }>(node).keepDims })),
-    max: kernel('Max', ['x'], ({ node }) => ({ reductionIndices: attributesOf<{ readonly axes: readonly number[] }>(node).axes, keepDims: attributesOf<{ readonly keepDims: boolean }>(node).keepDims })),
+    cast: call => (call.output.dtype === 'bool' ? onHost : converted)(call),
+    sum: reduction('Sum', 'axis'), max: reduction('Max', 'reductionIndices'),
     broadcastTo: ({ inputs: [slot], output: { sizes } }) => ([x]) => tiled(x!, slot!.sizes, sizes),
     transpose: kernel('Transpose', ['x'], ({ node }) => ({ perm: attributesOf<{ readonly permutation: readonly number[] }>(node).permutation })),
     contract: ({ node, inputs: [left, right], output: { sizes } }) => {
-      const { a, b } = attributesOf<{ readonly a: string; readonly b: string }>(node), three = (s: readonly number[]): readonly number[] => (s.length === 2 ? [1, ...s] : s)
+      const { a, b } = attributesOf<Contraction>(node), three = (s: readonly number[]): readonly number[] => (s.length === 2 ? [1, ...s] : s)
       const attributes = { transposeA: a.endsWith('km'), transposeB: b.endsWith('nk') }
       return ([x, y]) => {
         const l = run('Reshape', { x }, { shape: three(left!.sizes) }), r = run('Reshape', { x: y }, { shape: three(right!.sizes) })
