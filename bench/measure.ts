@@ -40,7 +40,7 @@ const listen = <A>([program, ...args]: readonly string[], take: (line: string, p
     })
     const finish = (reason: string): void => { clearTimeout(timer); resolve(outcome ?? E.left(reason)) }
     child.on('error', error => finish(error.message))
-    child.on('close', code => finish(/^.*\w*Error.*$/m.exec(errors)?.[0] ?? `ended with ${code}: ${errors.trim().split('\n').at(-1)}`))
+    child.on('close', code => finish(/^\w*Error.*$/m.exec(errors)?.[0] ?? `ended with ${code}: ${errors.trim().split('\n').at(-1)}`))
   })
 
 /** Runs a process whose last line of output is a measurement. */

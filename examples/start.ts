@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs'
 import {
   adapt, adapterOf, adamw, capacityFor, chain, checkDestination, clipByGlobalNorm, compile, definitionMessages, encodeChat, evaluateRows, fetchModel,
-  generateText, hashOf, openModel, orThrow, paca, parameterCounts, projections, promptIds, question, rateAt, runSchedule, saveAdapter, scoredCount,
+  generateText, hashOf, openModel, orThrow, paca, parameterCounts, projections, promptIds, question, rateAt, runSchedule, saveAdapter,
   showBytes, showSeconds, splitBySeed, stepDisplay, train, trainStep, versions, wordnetNouns, type Definition, type Row,
 } from '../src/index.ts'
 
@@ -56,18 +56,22 @@ const main = async (): Promise<void> => {
   say(`SmolLM2-135M-Instruct on ${session.target}; PaCA trains ${trainable.toLocaleString('en')} of ${all.toLocaleString('en')} parameters `
     + `(${(100 * trainable / all).toFixed(2)} %), rank ${rank} on ${projections.join(', ')}`)
 
-  const asked = words.heldOut.filter(({ word }) => word.length <= 9).slice(0, 3), prompts = await Promise.all(asked.map(({ word }) => orThrow(async () => promptIds(tokenizer, question(word), true))))
+  const asked = words.heldOut.filter(({ word }) => word.length <= 9).slice(0, 3)
+  const prompts = await Promise.all(asked.map(({ word }) => orThrow(async () => promptIds(tokenizer, question(word), true))))
   using decoder = session.decoder({ batch: 1, capacity: capacityFor(Math.max(...prompts.map(ids => ids.length)), answerTokens) })
   const answers = async (): Promise<readonly string[]> => {
     const texts: string[] = []
-    for (const prompt of prompts) texts.push((await generateText(decoder, tokenizer, prompt, { maxTokens: answerTokens, stop: tokenizer.stop })).text.trim())
+    for (const prompt of prompts) {
+      const { text } = await generateText(decoder, tokenizer, prompt, { maxTokens: answerTokens, stop: tokenizer.stop })
+      texts.push(text.trim().replaceAll('\n', ' '))
+    }
     return texts
   }
 
   note(`evaluating ${heldOut.length} held-out words and asking for ${asked.length} definitions …`)
   const base = (await session.read()).focus
   const before = await evaluateRows(session, heldOut, batch), answersBefore = await answers()
-  say(`loss on ${heldOut.length} held-out words (${heldOut.reduce((n, row) => n + scoredCount(row), 0)} scored tokens) before: ${before.loss.toFixed(3)}`)
+  say(`loss on ${heldOut.length} held-out words (${before.tokens} scored tokens) before: ${before.loss.toFixed(3)}`)
 
   const display = stepDisplay(process.stderr, steps)
   for await (const event of train(session, rows, { batch, steps, shuffle: true, seed }, k => rateAt(schedule, k))) display.show(event)
@@ -76,20 +80,23 @@ const main = async (): Promise<void> => {
   note('evaluating and asking again …')
   const after = await evaluateRows(session, heldOut, batch), answersAfter = await answers()
   const { focus } = await session.read()
+  const settings = { lr, batch, steps, schedule: 'cosine', clip: 1 }
   await orThrow(saveAdapter(out, adapterOf({
-    targetModules: projections, seed, settings: { lr, batch, steps, schedule: 'cosine', clip: 1 }, baseModelName: file, baseModelHash, versions: versions(),
+    targetModules: projections, seed, settings, baseModelName: file, baseModelHash, versions: versions(),
   }, { method: 'paca', rank, columns: session.columns, base, focus })))
 
   asked.forEach(({ word, gloss }, i) => {
     say()
     say(question(word))
-    say(`  before      ${answersBefore[i]?.replaceAll('\n', ' ')}`)
-    say(`  after       ${answersAfter[i]?.replaceAll('\n', ' ')}`)
+    say(`  before      ${answersBefore[i]}`)
+    say(`  after       ${answersAfter[i]}`)
     say(`  dictionary  ${gloss}`)
   })
   say()
-  say(`held-out loss ${before.loss.toFixed(3)} → ${after.loss.toFixed(3)} after ${steps} steps of ${batch} words; ${trainable.toLocaleString('en')} parameters trained`)
-  say(`the adapter lies in ${out}; ask it: npm run -s partensor -- generate --model ${file} --adapter ${out} --chat --prompt 'Define the word "cat".'`)
+  say(`held-out loss ${before.loss.toFixed(3)} → ${after.loss.toFixed(3)} after ${steps} steps of ${batch} words; `
+    + `${trainable.toLocaleString('en')} parameters trained`)
+  say(`the adapter lies in ${out}; ask it:`)
+  say(`  npm run -s partensor -- generate --model ${file} --adapter ${out} --chat --prompt 'Define the word "cat".'`)
   say(`all of it took ${showSeconds((performance.now() - began) / 1000)}`)
 }
 

@@ -25,7 +25,9 @@ const f32Only = (text: string): string => {
 export const modelOption = (): Option => new Option('--model <path>', 'a Hugging Face directory or a GGUF file').makeOptionMandatory()
 export const adapterOption = (): Option => new Option('--adapter <dir>', 'an adapter that finetune saved')
 export const targetOption = (): Option => new Option('--target <name>', 'what computes; auto is wasm').choices(targetNames).default('auto')
-export const threadsOption = (): Option => new Option('--threads <n>', 'threads of the wasm target (default: one for each core)').argParser(positiveInteger)
-export const precisionOption = (): Option => new Option('--precision <name>', 'the precision of computing; f32 is what there is').argParser(f32Only).default('f32')
+export const threadsOption = (): Option =>
+  new Option('--threads <n>', 'threads of the wasm target (default: one for each core)').argParser(positiveInteger)
+export const precisionOption = (): Option =>
+  new Option('--precision <name>', 'the precision of computing; f32 is what there is').argParser(f32Only).default('f32')
 export const jsonOption = (): Option => new Option('--json', 'print JSON lines, and nothing else, on standard output')
 export const seedOption = (what: string): Option => new Option('--seed <n>', what).argParser(naturalNumber).default(0)

@@ -16,7 +16,11 @@ export interface Context extends Terminal {
 }
 interface Json { readonly json?: true }
 
-const modules = new Option('--target-modules <names>', 'modules to tune, by the last word of their path; full knows "all" too').argParser(list).default(projections, projections.join(','))
+const modulesOption = (): Option => new Option('--target-modules <names>', 'modules to tune, by the last word of their path; full knows "all" too')
+  .argParser(list).default(projections, projections.join(','))
+const methodOption = (): Option =>
+  new Option('--method <name>', 'paca trains some columns of each module, full all of it').choices(['paca', 'full']).default('paca')
+const rankOption = (): Option => new Option('--rank <n>', 'columns of each module that paca trains (default: 8)').argParser(positiveInteger)
 const rows = 'JSON lines: {"text"}, {"prompt","completion"}, {"messages"} or {"input_ids","labels","attention_mask"}'
 
 const finetuneCommand = ({ interrupted, exit, ...terminal }: Context): Command => new Command('finetune')
@@ -24,9 +28,7 @@ const finetuneCommand = ({ interrupted, exit, ...terminal }: Context): Command =
   .addOption(modelOption())
   .requiredOption('--data <file>', `rows to train on, ${rows}`)
   .option('--eval <file>', 'rows to evaluate on, before and after')
-  .addOption(new Option('--method <name>', 'paca trains some columns of each module, full all of it').choices(['paca', 'full']).default('paca'))
-  .addOption(new Option('--rank <n>', 'columns of each module that paca trains (default: 8)').argParser(positiveInteger))
-  .addOption(modules)
+  .addOption(methodOption()).addOption(rankOption()).addOption(modulesOption())
   .addOption(seedOption('of the selection of columns and the order of rows'))
   .option('--columns <file>', 'take the selection from a safetensors file: columns.<module path>, int32')
   .addOption(new Option('--steps <n>', 'updates to make').argParser(positiveInteger).conflicts('epochs'))
@@ -62,7 +64,8 @@ const evaluateCommand = ({ out, err }: Context): Command => new Command('evaluat
   .addOption(targetOption()).addOption(threadsOption()).addOption(precisionOption()).addOption(jsonOption())
   .action(async ({ json, ...options }: EvaluateOptions & Json) => {
     const result = await evaluate(options, message => { err.write(`warning: ${message}\n`) })
-    out.write(json ? `${JSON.stringify(result)}\n` : `loss ${result.loss.toFixed(4)}, perplexity ${result.perplexity.toFixed(2)}, ${result.tokens} scored tokens\n`)
+    const { loss, perplexity, tokens } = result
+    out.write(json ? `${JSON.stringify(result)}\n` : `loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}, ${tokens} scored tokens\n`)
   })
 
 const generateCommand = ({ out }: Context): Command => new Command('generate')
@@ -82,9 +85,7 @@ const generateCommand = ({ out }: Context): Command => new Command('generate')
 const explainCommand = ({ out }: Context): Command => new Command('explain')
   .description('Say what a training step keeps, per leaf and in total, before it runs.')
   .addOption(modelOption())
-  .addOption(new Option('--method <name>', 'the method of finetune').choices(['paca', 'full']).default('paca'))
-  .addOption(new Option('--rank <n>', 'columns of each module that paca trains (default: 8)').argParser(positiveInteger))
-  .addOption(modules)
+  .addOption(methodOption()).addOption(rankOption()).addOption(modulesOption())
   .addOption(seedOption('of the selection of columns'))
   .option('--batch <n>', 'rows of a micro-batch', positiveInteger, 2)
   .option('--seq <n>', 'tokens of a row', positiveInteger, 512)

@@ -41,17 +41,19 @@ export const promptIds = (tokenizer: Tokenizer, prompt: string, chat: boolean): 
     E.map(text => tokenizer.encode(text, { special: false })))
 }
 
-const promptOf = ({ tokenizer, checkpoint: { config } }: PretrainedModel, { prompt, chat, maxTokens }: ContinueOptions):
-E.Either<IoError, { readonly tokenizer: Tokenizer; readonly ids: readonly number[]; readonly stop: ReadonlySet<number> }> => {
+interface Prompt { readonly tokenizer: Tokenizer; readonly ids: readonly number[]; readonly stop: ReadonlySet<number> }
+
+const promptOf = (source: PretrainedModel, { prompt, chat, maxTokens }: ContinueOptions): E.Either<IoError, Prompt> => {
+  const { tokenizer, checkpoint: { config } } = source
   if (tokenizer === undefined) return fail('text needs a tokenizer, and the model has none')
-  return E.flatMap((ids: readonly number[]) => (ids.length + maxTokens > config.max_position_embeddings
-    ? fail(`a prompt of ${ids.length} tokens and --max-tokens ${maxTokens} are more than the model reads: its max_position_embeddings is ${config.max_position_embeddings}`)
-    : E.right({ tokenizer, ids, stop: new Set([...tokenizer.stop, ...config.eos_token_id]) })))(promptIds(tokenizer, prompt, chat))
+  const most = config.max_position_embeddings, stop = new Set([...tokenizer.stop, ...config.eos_token_id])
+  return pipe(promptIds(tokenizer, prompt, chat), E.flatMap(ids => (ids.length + maxTokens <= most ? E.right({ tokenizer, ids, stop }) : fail(
+    `a prompt of ${ids.length} tokens and --max-tokens ${maxTokens} are more than the model reads: its max_position_embeddings is ${most}`))))
 }
 
 /**
  * Continues a prompt; `onText` gets the text while it is made. Errors are thrown with one sentence.
- * @example const { text } = await continuePrompt({ model, prompt: 'Once upon a time', maxTokens: 32, chat: false, temperature: 0, seed: 0, target: 'auto' })
+ * @example const { text } = await continuePrompt({ model, prompt: 'Once', maxTokens: 32, chat: false, temperature: 0, seed: 0, target: 'auto' })
  */
 export const continuePrompt = async (options: ContinueOptions, onText: (piece: string) => void = () => undefined): Promise<ContinueResult> => {
   const source = await orThrow(openModel(options.model))

@@ -1,10 +1,14 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { checkDestination, hashOf, ioError, orThrow, saveAdapter, stepCount, type AdapterOrigin, type BatchPlan, type IoError, type Rows } from '../io/index.ts'
+import {
+  checkDestination, hashOf, ioError, orThrow, saveAdapter, stepCount, type AdapterOrigin, type BatchPlan, type IoError, type Rows,
+} from '../io/index.ts'
 import { compile } from '../target/index.ts'
 import { batchDims, evaluateRows, train, type StepEvent, type StopSignal } from './loop.ts'
-import { methodOptions, optimizer, parameterCounts, readColumns, targetWidths, tuneLlama, type MethodChoice, type MethodOptions, type TunedLlama } from './method.ts'
+import {
+  methodOptions, optimizer, parameterCounts, readColumns, targetWidths, tuneLlama, type MethodChoice, type MethodOptions, type TunedLlama,
+} from './method.ts'
 import { adapterOf } from './saved.ts'
 import { rateAt, runSchedule, type ScheduleName } from './schedule.ts'
 import { checkMemory, openModel, parametersOf, readRowsFor, rowWarnings, targetOptions, type RunOptions, type PretrainedModel } from './source.ts'
@@ -138,7 +142,8 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const step = trainStep(tuned, optimizer({ ...options, lr: schedule }))
   await using session = await compile(step, { ...targetOptions(options), weights: source.weights })
   await source.checkpoint.close()
-  const dims = batchDims(rows, plan), bytes = session.certificate(dims).total, { trainable, all: parameters } = parameterCounts(tuned, source.checkpoint)
+  const { trainable, all: parameters } = parameterCounts(tuned, source.checkpoint)
+  const dims = batchDims(rows, plan), bytes = session.certificate(dims).total
   await orThrow(checkMemory(bytes, session.limit))
   yield { event: 'start', target: session.target, trainable, parameters, rows: rows.length, steps, batch: dims.batch, seq: dims.seq, bytes }
 

@@ -16,8 +16,10 @@ export interface GenerateOptions {
 /** Tokens that are read at once; one program serves every prompt. */
 const chunk = 16
 
-/** Positions that a prompt and its continuation take: what a decoder must hold. @example session.decoder({ batch: 1, capacity: capacityFor(40, 60) }) */
-export const capacityFor = (promptTokens: number, maxTokens: number): number => Math.ceil((Math.ceil(promptTokens / chunk) * chunk + maxTokens) / 32) * 32
+const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to
+
+/** Positions that a prompt and its continuation take. @example session.decoder({ batch: 1, capacity: capacityFor(40, 60) }) */
+export const capacityFor = (promptTokens: number, maxTokens: number): number => roundUp(roundUp(promptTokens, chunk) + maxTokens, 32)
 
 const likeliest = (logits: Float32Array): number => logits.reduce((best, logit, i) => (logit > logits[best]! ? i : best), 0)
 

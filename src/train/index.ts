@@ -5,8 +5,14 @@ export { evaluate, type EvaluateOptions, type EvaluateResult } from './evaluate.
 export { explainModel, type ExplainOptions } from './explain.ts'
 export { finetune, type DoneEvent, type FinetuneEvent, type FinetuneOptions, type StartEvent } from './finetune.ts'
 export { capacityFor, generateText, generateTokens, type Generated, type GenerateOptions } from './generate.ts'
-export { batchDims, evaluateRows, StepFailed, train, type BatchDims, type Evaluable, type Evaluation, type StepEvent, type StopSignal, type Trainable } from './loop.ts'
-export { methodOptions, optimizer, parameterCounts, projections, readColumns, targetWidths, tuneLlama, type MethodChoice, type MethodOptions, type TunedLlama } from './method.ts'
+export {
+  batchDims, evaluateRows, StepFailed, train,
+  type BatchDims, type Evaluable, type Evaluation, type StepEvent, type StopSignal, type Trainable,
+} from './loop.ts'
+export {
+  methodOptions, optimizer, parameterCounts, projections, readColumns, targetWidths, tuneLlama,
+  type MethodChoice, type MethodOptions, type TunedLlama,
+} from './method.ts'
 export { humanReport, jsonReport, showBytes, showSeconds, stepDisplay, type StepDisplay, type Terminal } from './progress.ts'
 export { adapterOf, withAdapter, type TrainedParts } from './saved.ts'
 export { rateAt, runSchedule, scheduleNames, type ScheduleName, type ScheduleOptions } from './schedule.ts'

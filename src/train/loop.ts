@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { lengthFor, microBatch, planSteps, scoredCapacity, type BatchPlan, type MicroBatch, type Row } from '../io/index.ts'
 import type { Dims, StepResult } from '../target/index.ts'
 
@@ -45,16 +46,20 @@ export class StepFailed extends Error {
  * @example for await (const { step, loss } of train(session, rows, { batch: 2, steps: 30 }, k => rateAt(schedule, k))) console.log(step, loss)
  */
 export async function* train(
-  session: Trainable, rows: readonly Row[], plan: BatchPlan, rate: (step: number) => number, options: { readonly signal?: StopSignal | undefined } = {},
+  session: Trainable, rows: readonly Row[], plan: BatchPlan, rate: (step: number) => number,
+  options: { readonly signal?: StopSignal | undefined } = {},
 ): AsyncGenerator<StepEvent> {
   const dims = batchDims(rows, plan)
   let step = 0
   for (const indices of planSteps(rows.length, plan)) {
+    // a target may compute without ever waiting: interrupts, timers and displays get their turn here
+    await nextTurn()
     if (options.signal?.aborted === true) return
     step += 1
     const before = performance.now()
     try {
-      const { loss, gradNorm, tokens } = await session.step(indices.map(group => microBatch(pick(rows, group), plan.batch, dims)), { scored: dims.scored })
+      const batches = indices.map(group => microBatch(pick(rows, group), plan.batch, dims))
+      const { loss, gradNorm, tokens } = await session.step(batches, { scored: dims.scored })
       yield { event: 'step', step, loss, lr: rate(step), gradNorm, tokens, seconds: (performance.now() - before) / 1000 }
     } catch (error) {
       throw new StepFailed(`step ${step}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })

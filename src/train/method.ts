@@ -53,13 +53,14 @@ const tunable = ({ model, checkpoint }: Pick<Loaded, 'model' | 'checkpoint'>, me
  * Errors: a name that no module has; the sentence lists those there are.
  * @example targetWidths(loaded, 'paca', ['q_proj'])
  */
-export const targetWidths = (loaded: Pick<Loaded, 'model' | 'checkpoint'>, method: MethodOptions['method'], targets: readonly string[]):
+export const targetWidths = (
+  loaded: Pick<Loaded, 'model' | 'checkpoint'>, method: MethodOptions['method'], targets: readonly string[]):
 E.Either<IoError, ReadonlyMap<string, number>> => {
   const paths = tunable(loaded, method), names = new Set([...paths.map(leafName), ...(method === 'full' ? ['all'] : [])])
   const unknown = targets.find(target => !names.has(target))
   if (unknown !== undefined) return fail(`no module for ${method} is called "${unknown}": there are ${[...names].join(', ')}`)
   const chosen = targets.includes('all') ? paths : paths.filter(path => targets.includes(leafName(path)))
-  return chosen.length === 0 ? fail('no module is named to tune') : E.right(new Map(chosen.map(path => [path, sizesOf(loaded.checkpoint, path)[1] ?? 1])))
+  return E.right(new Map(chosen.map(path => [path, sizesOf(loaded.checkpoint, path)[1] ?? 1])))
 }
 
 /**
@@ -101,7 +102,8 @@ const checkSelection = (path: string, name: string, width: number, rank: number,
  * Errors: a missing entry, one of another type or length, a column that does not exist or comes twice.
  * @example await readColumns('columns.safetensors', widths, 8)()
  */
-export const readColumns = (path: string, widths: ReadonlyMap<string, number>, rank: number): TE.TaskEither<IoError, ReadonlyMap<string, Int32Array>> =>
+export const readColumns = (
+  path: string, widths: ReadonlyMap<string, number>, rank: number): TE.TaskEither<IoError, ReadonlyMap<string, Int32Array>> =>
   TE.bracket(
     openSafetensors(path),
     archive => pipe(
@@ -111,12 +113,14 @@ export const readColumns = (path: string, widths: ReadonlyMap<string, number>, r
         if (entry === undefined) return TE.left(ioError(`${path}: it has no ${name}`))
         return pipe(
           TE.tryCatch(() => entry.read(), error => (isIoError(error) ? error : ioError(`${path}: ${String(error)}`))),
-          TE.flatMapEither(value => (value.dtype === 'i32' ? checkSelection(path, name, width, rank, value.data) : fail(`${path}: ${name} is ${entry.dtype}, not int32`))),
+          TE.flatMapEither(({ dtype, data }) => (dtype === 'i32' ? checkSelection(path, name, width, rank, data)
+            : fail(`${path}: ${name} is ${entry.dtype}, not int32`))),
           TE.map(columns => [module, columns] as const))
       }),
       TE.map(pairs => new Map(pairs))),
     archive => TE.fromTask(() => archive.close()))
 
 /** AdamW behind a clip of the gradient's norm; `clip` 0 is none. @example optimizer({ lr: 1e-4, weightDecay: 0.01, clip: 1 }) */
-export const optimizer = <L extends LearningRate>({ lr, weightDecay, clip }: { readonly lr: L; readonly weightDecay: number; readonly clip: number }) =>
+export const optimizer = <L extends LearningRate>(
+  { lr, weightDecay, clip }: { readonly lr: L; readonly weightDecay: number; readonly clip: number }) =>
   chain(clip > 0 ? clipByGlobalNorm(clip) : identity, adamw({ lr, weightDecay }))

@@ -13,8 +13,10 @@ export const showBytes = (bytes: number): string =>
   bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e3).toFixed(0)} KB`
 
 /** Seconds as people read them. @example showSeconds(75) // 1:15 */
-export const showSeconds = (seconds: number): string =>
-  seconds < 10 ? `${seconds.toFixed(1)} s` : seconds < 60 ? `${Math.round(seconds)} s` : `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
+export const showSeconds = (seconds: number): string => {
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
+  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
+}
 
 /** What is shown beside a bar: loss, tokens a second, time left, memory of the process. */
 interface Shown { readonly loss: string; readonly speed: string; readonly left: string; readonly memory: string }
@@ -56,8 +58,8 @@ export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay =>
   }
   // a terminal is a stream; Node's name for that would make every user of the types need Node's
   const bar = new cliProgress.SingleBar({
-    format: '{bar} step {value}/{total}  loss {loss}  {speed} tokens/s  {left} left  {memory}', stream: err as NodeJS.WriteStream, barsize: 24, hideCursor: true,
-    barCompleteChar: '█', barIncompleteChar: '░', gracefulExit: false,
+    format: '{bar} step {value}/{total}  loss {loss}  {speed} tokens/s  {left} left  {memory}', barsize: 24, hideCursor: true, gracefulExit: false,
+    barCompleteChar: '█', barIncompleteChar: '░', stream: err as NodeJS.WriteStream,
   })
   bar.start(steps, 0, { loss: '…', speed: '…', left: '…', memory: showBytes(process.memoryUsage.rss()) })
   return { show: step => { bar.update(step.step, measure(step)) }, stop: () => { bar.stop() } }
@@ -91,10 +93,9 @@ export const humanReport = ({ out, err }: Terminal): { readonly show: (event: Fi
         case 'done':
           stop()
           if (event.interrupted) err.write(`interrupted after step ${event.steps}\n`)
-          out.write([
-            ...(event.evalLossAfter === null ? [] : [`held-out loss ${loss(event.evalLossBefore)} → ${loss(event.evalLossAfter)}`]),
-            event.adapter === null ? 'stopped before the first step: nothing was saved' : `adapter saved in ${event.adapter} (${number(event.trainable)} trained parameters)`, '',
-          ].join('\n'))
+          if (event.evalLossAfter !== null) out.write(`held-out loss ${loss(event.evalLossBefore)} → ${loss(event.evalLossAfter)}\n`)
+          out.write(event.adapter === null ? 'stopped before the first step: nothing was saved\n'
+            : `adapter saved in ${event.adapter} (${number(event.trainable)} trained parameters)\n`)
       }
     },
   }

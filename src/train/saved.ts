@@ -18,7 +18,10 @@ const turned = (path: string, value: Value<Shape>): Value<Shape> => {
 /** What a session read: the trained parts, and before the first step those of the base. */
 export type TrainedParts =
   | { readonly method: 'full'; readonly focus: unknown }
-  | { readonly method: 'paca'; readonly rank: number; readonly columns: ReadonlyMap<string, Int32Array>; readonly base: unknown; readonly focus: unknown }
+  | {
+    readonly method: 'paca'; readonly rank: number; readonly columns: ReadonlyMap<string, Int32Array>
+    readonly base: unknown; readonly focus: unknown
+  }
 
 /**
  * The adapter that a run has trained, as it is saved.
@@ -26,7 +29,8 @@ export type TrainedParts =
  */
 export const adapterOf = (origin: AdapterOrigin, trained: TrainedParts): SavedAdapter => {
   if (trained.method === 'full') {
-    return { ...origin, method: 'full', modules: new Map(partsOf(trained.focus).map(([path, values]) => [path, { values: turned(path, values) }])) }
+    const modules = partsOf(trained.focus).map(([path, values]) => [path, { values: turned(path, values) }] as const)
+    return { ...origin, method: 'full', modules: new Map(modules) }
   }
   const base = new Map(partsOf(trained.base))
   const modules = partsOf(trained.focus).map(([path, values]): readonly [string, PacaModule] => {

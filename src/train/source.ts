@@ -40,14 +40,15 @@ export const defaultLength = 512
  * Errors: those of `readRows`, and a length that the model was not made for.
  * @example const { rows, warnings } = await orThrow(readRowsFor(source, 'data.jsonl', 256))
  */
-export const readRowsFor = ({ tokenizer, checkpoint: { config } }: PretrainedModel, path: string, seq = Math.min(defaultLength, config.max_position_embeddings)):
-TE.TaskEither<IoError, Rows> => seq > config.max_position_embeddings
-  ? TE.left(ioError(`--seq ${seq} is longer than the model reads: its max_position_embeddings is ${config.max_position_embeddings}`))
-  : readRows(path, { tokenizer, vocabSize: config.vocab_size, seq })
+export const readRowsFor = ({ tokenizer, checkpoint: { config } }: PretrainedModel, path: string, length?: number): TE.TaskEither<IoError, Rows> => {
+  const most = config.max_position_embeddings, seq = length ?? Math.min(defaultLength, most)
+  return seq > most ? TE.left(ioError(`--seq ${seq} is longer than the model reads: its max_position_embeddings is ${most}`))
+    : readRows(path, { tokenizer, vocabSize: config.vocab_size, seq })
+}
 
 const rowCount = (n: number): string => `${n} ${n === 1 ? 'row' : 'rows'}`
 
-/** What was done to the rows of a file, in words. @example rowWarnings('data.jsonl', { cut: 3, unscored: 0 }, 256) */
+/** What was done to the rows of a file, in words. @example rowWarnings('data.jsonl', { cut: 3, unscored: 0 }) */
 export const rowWarnings = (path: string, { cut, unscored }: Rows['warnings']): readonly string[] => [
   ...(cut > 0 ? [`${path}: ${rowCount(cut)} cut to the length of --seq`] : []),
   ...(unscored > 0 ? [`${path}: ${rowCount(unscored)} left out: no token in ${unscored === 1 ? 'it' : 'them'} is scored`] : []),

@@ -7,7 +7,8 @@ import { focus, type Fn, type Transform, type Tuned } from '../tune/index.ts'
  * The gradient, the state and the updates exist for the focus of the mask only.
  * @example const step = trainStep(adapt(model, paca({ targets: ['q_proj'], rank: 8, seed: 0 })), adamw({ lr: 1e-4 }))
  */
-export const trainStep = <P, Q, M, B, L extends Shape, F extends Fn>(tuned: Tuned<P, Q, M, B, L>, transform: Transform<F>): Step<P, Q, M, StateOf<F, Q, M>, B, L> => ({
+export const trainStep = <P, Q, M, B, L extends Shape, F extends Fn>(
+  tuned: Tuned<P, Q, M, B, L>, transform: Transform<F>): Step<P, Q, M, StateOf<F, Q, M>, B, L> => ({
   tuned,
   state: transform.init(focus(tuned.params, tuned.mask)),
   update: (gradient, state, part) => transform.update(gradient, state, part),

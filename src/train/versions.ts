@@ -19,5 +19,6 @@ export const version = versionOf('../../package.json') ?? 'unknown'
 /** What a run's numbers depend on: versions of Partensor, Node and TensorFlow.js. */
 export const versions = (): Readonly<Record<string, string>> => Object.fromEntries([
   ['partensor', version], ['node', process.versions.node],
-  ...['core', 'backend-wasm', 'backend-cpu'].map(name => [`tfjs-${name}`, versionOf(`@tensorflow/tfjs-${name}/package.json`) ?? 'not installed'] as const),
+  ...['core', 'backend-wasm', 'backend-cpu'].map(name =>
+    [`tfjs-${name}`, versionOf(`@tensorflow/tfjs-${name}/package.json`) ?? 'not installed'] as const),
 ])

@@ -15,7 +15,8 @@ const golden = JSON.parse(await readFile(join(tiny, 'losses.json'), 'utf8')) as 
 
 const finetune = (name: string, ...more: readonly string[]): Promise<Outcome> =>
   partensor('finetune', '--model', tiny, '--data', data, ...recipe, '--out', join(directory, name), '--json', ...more)
-const losses = (lines: ReturnType<typeof jsonLines>): readonly number[] => lines.filter(({ event }) => event === 'step').map(({ loss }) => Number(loss))
+const losses = (lines: ReturnType<typeof jsonLines>): readonly number[] =>
+  lines.filter(({ event }) => event === 'step').map(({ loss }) => Number(loss))
 const near = (found: readonly number[], due: readonly number[], tolerance: number): void => {
   assert.equal(found.length, due.length)
   found.forEach((x, i) => assert.ok(Math.abs(x - due[i]!) <= tolerance, `${x} at ${i}, where ${due[i]} is due`))
@@ -52,7 +53,9 @@ test('with --json every step is one line, the end another, and nothing else is p
 })
 
 test('a saved adapter, loaded again, has the loss that training ended with', async () => {
-  const [some, all] = await Promise.all([finetune('again-paca', ...paca, '--target', 'wasm'), finetune('again-full', '--method', 'full', '--target', 'wasm')])
+  const [some, all] = await Promise.all([
+    finetune('again-paca', ...paca, '--target', 'wasm'), finetune('again-full', '--method', 'full', '--target', 'wasm'),
+  ])
   assert.deepEqual([some.code, all.code], [0, 0])
   const evaluated = await Promise.all(['again-paca', 'again-full'].map(name =>
     partensor('evaluate', '--model', tiny, '--adapter', join(directory, name), '--data', data, '--target', 'wasm', '--json')))
@@ -79,7 +82,9 @@ test('accumulation over two micro-batches equals one batch of both', async () =>
 
 test('an existing empty directory is taken, epochs count, and people get plain lines', async () => {
   await mkdir(join(directory, 'empty'))
-  const { code, stdout, stderr } = await partensor('finetune', '--model', tiny, '--data', data, '--epochs', '2', '--batch', '1', '--target', 'wasm', '--out', join(directory, 'empty'), '--eval', data)
+  const { code, stdout, stderr } = await partensor(
+    'finetune', '--model', tiny, '--data', data, '--eval', data, '--epochs', '2', '--batch', '1', '--target', 'wasm',
+    '--out', join(directory, 'empty'))
   assert.equal(code, 0)
   assert.match(stdout, /^held-out loss 5\.\d+ → 5\.\d+\nadapter saved in .*empty \(9,728 trained parameters\)\n$/)
   assert.match(stderr, /^step 4\/4 {2}loss \d\.\d+ {2}lr 0\.0001 {2}[\d.]+ tokens\/s {2}0\.0 s left {2}\d+ MB$/m)

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { jsonLines, partensor, tiny } from './support.ts'
 
 const options = {
-  finetune: ['model', 'data', 'eval', 'method', 'rank', 'target-modules', 'seed', 'columns', 'steps', 'epochs', 'batch', 'seq', 'accumulate', 'no-shuffle', 'lr',
-    'schedule', 'warmup', 'weight-decay', 'clip', 'target', 'threads', 'precision', 'out', 'json'],
+  finetune: ['model', 'data', 'eval', 'method', 'rank', 'target-modules', 'seed', 'columns', 'steps', 'epochs', 'batch', 'seq', 'accumulate',
+    'no-shuffle', 'lr', 'schedule', 'warmup', 'weight-decay', 'clip', 'target', 'threads', 'precision', 'out', 'json'],
   evaluate: ['model', 'adapter', 'data', 'batch', 'seq', 'target', 'threads', 'precision', 'json'],
   generate: ['model', 'adapter', 'prompt', 'max-tokens', 'chat', 'temperature', 'seed', 'target', 'threads', 'precision', 'json'],
   explain: ['model', 'method', 'rank', 'target-modules', 'seed', 'batch', 'seq', 'json'],
@@ -31,7 +31,8 @@ test('doctor says which targets work, and they do', async () => {
 })
 
 test("explain says that x[:, columns] is kept and x is not", async () => {
-  const [people, programs] = await Promise.all([[], ['--json']].map(more => partensor('explain', '--model', tiny, '--method', 'paca', '--rank', '4', '--batch', '2', '--seq', '24', ...more)))
+  const [people, programs] = await Promise.all([[], ['--json']].map(more =>
+    partensor('explain', '--model', tiny, '--method', 'paca', '--rank', '4', '--batch', '2', '--seq', '24', ...more)))
   assert.match(people!.stdout, /x\[:, columns\] of model\.layers\.0\.self_attn\.q_proj; x is not kept/)
   const [line] = jsonLines(programs!.stdout)
   assert.deepEqual([line!['trainable'], line!['parameters']], [4864, 133_440])

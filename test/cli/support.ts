@@ -16,16 +16,13 @@ export interface Outcome { readonly code: number | null; readonly stdout: string
 export const partensor = (...args: readonly string[]): Promise<Outcome> => interrupted(args, undefined)
 
 /** The same, with an interrupt (Ctrl-C) as soon as a text was printed. */
-export const interrupted = async (args: readonly string[], at: string | undefined): Promise<Outcome> => {
-  while (running >= 2) await new Promise<void>(resolve => { waiting.push(resolve) })
-  running += 1
-  try { return await spawned(args, at) } finally {
-    running -= 1
-    waiting.shift()?.()
-  }
+export const interrupted = (args: readonly string[], at: string | undefined): Promise<Outcome> => {
+  // the first of two lanes to be free
+  const lane = lanes.shift()!, run = lane.then(() => spawned(args, at))
+  lanes.push(run.catch(() => undefined))
+  return run
 }
-let running = 0
-const waiting: (() => void)[] = []
+const lanes: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()]
 
 const spawned = (args: readonly string[], interruptAt: string | undefined): Promise<Outcome> => new Promise((resolve, reject) => {
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { orThrow } from '../../src/io/index.ts'
 import type { Decoder } from '../../src/target/index.ts'
 import { capacityFor, generateTokens, openFrozen, openModel } from '../../src/train/index.ts'
 import { tiny } from '../cli/support.ts'
 
-const session = await openFrozen(await orThrow(openModel(join(tiny))), { target: 'wasm', threads: 1 })
+const session = await openFrozen(await orThrow(openModel(tiny)), { target: 'wasm', threads: 1 })
 after(() => session[Symbol.asyncDispose]())
 
 const collect = async (ids: AsyncIterable<number>): Promise<readonly number[]> => {
@@ -48,7 +47,10 @@ test('a stop token ends the text and is no part of it', async () => {
 /** A decoder that always gives the same logits. */
 const constant = (logits: readonly number[]): Decoder => ({
   position: 0, rewind: () => undefined, [Symbol.dispose]: () => undefined,
-  next: async ({ sizes }) => ({ shape: ['batch', 'seq', 'vocab'], dtype: 'f32', sizes: [1, sizes[1]!, logits.length], data: Float32Array.from({ length: sizes[1]! * logits.length }, (_, i) => logits[i % logits.length]!) }),
+  next: async ({ sizes: [, seq = 0] }) => ({
+    shape: ['batch', 'seq', 'vocab'], dtype: 'f32', sizes: [1, seq, logits.length],
+    data: Float32Array.from({ length: seq * logits.length }, (_, i) => logits[i % logits.length]!),
+  }),
 })
 
 test('draws follow softmax(logits / temperature), and the seed determines them', async () => {

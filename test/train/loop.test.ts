@@ -7,7 +7,8 @@ const row = (...ids: readonly number[]): Row => ({ input_ids: Int32Array.from(id
 const rows = [row(1, 2, 3), row(4, 5), row(6, 7, 8, 9, 10, 11, 12, 13, 14)]
 const scored = ({ labels }: MicroBatch): number => {
   const [batch = 0, seq = 0] = labels.sizes
-  return Array.from({ length: batch }, (_, i) => scoredCount({ input_ids: labels.data, labels: labels.data.subarray(i * seq, (i + 1) * seq) })).reduce((a, b) => a + b, 0)
+  const rowsOf = Array.from({ length: batch }, (_, i) => labels.data.subarray(i * seq, (i + 1) * seq))
+  return rowsOf.reduce((n, ids) => n + scoredCount({ input_ids: ids, labels: ids }), 0)
 }
 
 /** A session whose loss is 2 for every scored token. */
@@ -43,6 +44,7 @@ test('a run that is told to stop ends after the step it is in', async () => {
 })
 test('a step that fails is named', async () => {
   let calls = 0
-  const failing: Trainable = { step: (...args) => (++calls === 2 ? Promise.reject(new Error('the loss is NaN: nothing was updated')) : session.step(...args)) }
-  await assert.rejects(collect(train(failing, rows, { batch: 1, steps: 5 }, () => 1)), new StepFailed('step 2: the loss is NaN: nothing was updated'))
+  const sentence = 'the loss is NaN: nothing was updated'
+  const failing: Trainable = { step: (...args) => (++calls === 2 ? Promise.reject(new Error(sentence)) : session.step(...args)) }
+  await assert.rejects(collect(train(failing, rows, { batch: 1, steps: 5 }, () => 1)), new StepFailed(`step 2: ${sentence}`))
 })

@@ -13,8 +13,8 @@ const directory = await temporary(), data = await writeRows(join(directory, 'row
 const trained = async (name: string, method: Partial<FinetuneOptions>): Promise<SavedAdapter> => {
   const out = join(directory, name)
   for await (const _ of finetune({
-    model: tiny, data, method: 'paca', targetModules: projections, seed: 3, steps: 2, batch: 2, accumulate: 1, shuffle: true, lr: 1e-2, schedule: 'constant',
-    warmup: 0, weightDecay: 0.01, clip: 1, target: 'wasm', threads: 1, out, ...method,
+    model: tiny, data, method: 'paca', targetModules: projections, seed: 3, steps: 2, batch: 2, accumulate: 1, shuffle: true, lr: 1e-2,
+    schedule: 'constant', warmup: 0, weightDecay: 0.01, clip: 1, target: 'wasm', threads: 1, out, ...method,
   }));
   return orThrow(loadAdapter(out))
 }
@@ -25,8 +25,9 @@ const read = async (weights: Lazy<LlamaParams>): Promise<ReadonlyMap<string, Flo
   for (const [path, leaf] of leaves(weights, isReader)) all.set(path, (await leaf.read()).data)
   return all
 }
+const bytesOf = (x: Float32Array): Buffer => Buffer.from(x.buffer, x.byteOffset, x.byteLength)
 const differing = (a: ReadonlyMap<string, Float32Array>, b: ReadonlyMap<string, Float32Array>): readonly string[] =>
-  [...a].filter(([path, x]) => !Buffer.from(x.buffer, x.byteOffset, x.byteLength).equals(Buffer.from(b.get(path)!.buffer, b.get(path)!.byteOffset, b.get(path)!.byteLength))).map(([path]) => path)
+  [...a].filter(([path, x]) => !bytesOf(x).equals(bytesOf(b.get(path)!))).map(([path]) => path)
 
 test('a PaCA adapter changes its columns alone, and its own copy of the base restores them bit for bit', async () => {
   const adapter = await trained('paca', { rank: 5 }), { weights, checkpoint } = await orThrow(load(tiny))
@@ -37,7 +38,8 @@ test('a PaCA adapter changes its columns alone, and its own copy of the base res
     assert.ok(adapter.method === 'paca')
     for (const [path, { columns }] of adapter.modules) {
       const [out = 0] = checkpoint.tensors.get(parameterName(path))!.sizes, trainedColumns = new Set(columns.data)
-      const touched = new Set([...changed.get(path)!.entries()].filter(([i, x]) => !Object.is(x, base.get(path)![i])).map(([i]) => Math.floor(i / out)))
+      const before = base.get(path)!, entries = [...changed.get(path)!.entries()]
+      const touched = new Set(entries.filter(([i, x]) => !Object.is(x, before[i])).map(([i]) => Math.floor(i / out)))
       assert.deepEqual([...touched].filter(column => !trainedColumns.has(column)), [])
       assert.equal(touched.size, 5)
     }

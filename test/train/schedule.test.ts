@@ -8,7 +8,8 @@ import type { Schedule } from '../../src/tune/index.ts'
 const near = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-12 + 1e-9 * Math.abs(b)
 
 const options: fc.Arbitrary<ScheduleOptions> = fc.record({
-  schedule: fc.constantFrom(...scheduleNames), lr: fc.double({ min: 1e-6, max: 1, noNaN: true }), warmup: fc.integer({ min: 0, max: 20 }), rest: fc.integer({ min: 1, max: 200 }),
+  schedule: fc.constantFrom(...scheduleNames), lr: fc.double({ min: 1e-6, max: 1, noNaN: true }),
+  warmup: fc.integer({ min: 0, max: 20 }), rest: fc.integer({ min: 1, max: 200 }),
 }).map(({ warmup, rest, ...o }) => ({ ...o, warmup, steps: warmup + rest }))
 
 /** The first of w warm-up steps has lr/w, the last one lr; what decays is 0 on the last step; the constant stays. */

@@ -6,8 +6,13 @@ import { cacheDirectory, orThrow, smolLM2 } from '../../src/io/index.ts'
 import { capacityFor, evaluateRows, generateText, openFrozen, openModel, promptIds } from '../../src/train/index.ts'
 import { golden } from '../cli/support.ts'
 
-interface Case { readonly text: string; readonly ids: readonly number[]; readonly loss: number; readonly greedy_16: readonly number[]; readonly greedy_text: string }
-interface Golden { readonly cases: readonly Case[]; readonly chat: { readonly messages: readonly { readonly content: string }[]; readonly ids: readonly number[] } }
+interface Case {
+  readonly text: string; readonly ids: readonly number[]; readonly loss: number; readonly greedy_16: readonly number[]; readonly greedy_text: string
+}
+interface Golden {
+  readonly cases: readonly Case[]
+  readonly chat: { readonly messages: readonly { readonly content: string }[]; readonly ids: readonly number[] }
+}
 
 const file = join(cacheDirectory(), smolLM2.file)
 const skip = existsSync(file) ? false : `left out: ${smolLM2.name} is not in the cache; npm start fetches it`
