@@ -37,7 +37,7 @@ export const observed = <H>(device: Device<H>, observe: Observer): Device<H> => 
           const start = performance.now(), made = only(single, given, size)
           observe(instruction, plan, performance.now() - start)
           held.set(instruction.output, made)
-          if (instruction.kind === 'update') held.delete(instruction.inputs[0]!)
+          if (instruction.kind === 'update') held.delete(instruction.target)
         }
       }
     }

@@ -1,4 +1,4 @@
-import { bytesOf, type Plan } from './plan.ts'
+import { bytesOf, outputSources, type Plan } from './plan.ts'
 
 /** What a plan holds beyond its inputs: at its fullest, and when it ends. Negative where it frees donated inputs. */
 export interface Footprint { readonly peak: number; readonly end: number }
@@ -22,7 +22,7 @@ export const footprintOf = (plan: Plan): Footprint => {
   for (const instruction of plan.instructions) {
     switch (instruction.kind) {
       case 'run': make(instruction.output); break
-      case 'update': hold(instruction.output, bufferOf.get(instruction.inputs[0]!)!); drop(instruction.inputs[0]!); break
+      case 'update': hold(instruction.output, bufferOf.get(instruction.target)!); drop(instruction.target); break
       case 'alias': hold(instruction.output, bufferOf.get(instruction.input)!); break
       case 'call': {
         peak = Math.max(peak, now + footprintOf(instruction.plan).peak)
@@ -45,11 +45,4 @@ export const footprintOf = (plan: Plan): Footprint => {
   const footprint = { peak, end: now }
   footprints.set(plan, footprint)
   return footprint
-}
-
-/** For each output of a plan, the input whose buffer it shares, if any. */
-const outputSources = (plan: Plan): readonly (number | undefined)[] => {
-  const root = new Map<number, number>(plan.inputs.map((slot, i) => [slot, i]))
-  for (const i of plan.instructions) if (i.kind === 'alias' && root.has(i.input)) root.set(i.output, root.get(i.input)!)
-  return plan.outputs.map(slot => root.get(slot))
 }

@@ -23,7 +23,7 @@ export const faultsOf = (plan: Plan, name = 'plan'): readonly string[] => {
   plan.instructions.forEach((instruction: Instruction, at) => {
     switch (instruction.kind) {
       case 'run': instruction.inputs.forEach(slot => use(slot, at)); make(instruction.output, at); break
-      case 'update': instruction.inputs.forEach(slot => use(slot, at)); end(instruction.inputs[0]!, at); make(instruction.output, at); break
+      case 'update': instruction.inputs.forEach(slot => use(slot, at)); end(instruction.target, at); make(instruction.output, at); break
       case 'alias': use(instruction.input, at); make(instruction.output, at); break
       case 'call':
         instruction.inputs.forEach(slot => use(slot, at))

@@ -39,7 +39,7 @@ export interface Explanation {
 export const explain = <P, Q, M, S, B, L extends Shape>(
   step: Step<P, Q, M, S, B, L>, { dims, ...options }: { readonly dims: Readonly<Record<string, number>> } & Partial<CompilerOptions>): Explanation => {
   const { model } = step.tuned, environment = bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)])
-  return explainPrograms(programsOf(step, { layOut: true, expand: new Set(), ...options }), sizing(environment, model.capacities))
+  return explainPrograms(programsOf(step, { layOut: true, expand: new Set(), inPlace: new Map(), ...options }), sizing(environment, model.capacities))
 }
 
 /** The same from programs that are there already. */

@@ -1,14 +1,15 @@
-import { blockOf, bytesPerElement, count, is, putOp, reshapeOp, resultOp, takeOp, topological, type Block, type Dim, type DType, type Node } from '../tensor/index.ts'
+import { blockOf, bytesPerElement, count, is, reshapeOp, resultOp, takeOp, topological, type Block, type Dim, type DType, type Node } from '../tensor/index.ts'
 
 /** A buffer's handle: two handles may share one buffer, as the result of a reshape does with its input. */
 export interface Slot { readonly sizes: readonly number[]; readonly dtype: DType }
 
 /**
- * One thing to do. `run` makes a new buffer; `alias` is a second handle on one; `update` writes into the buffer of its first
- * input, which nobody reads again; `call` runs another plan; `free` gives a handle back.
+ * One thing to do. `run` makes a new buffer; `update` writes its result into the buffer of an input, its target, which nobody
+ * reads again; `alias` is a second handle on a buffer; `call` runs another plan; `free` gives a handle back.
  */
 export type Instruction =
-  | { readonly kind: 'run' | 'update'; readonly node: Node; readonly inputs: readonly number[]; readonly output: number }
+  | { readonly kind: 'run'; readonly node: Node; readonly inputs: readonly number[]; readonly output: number }
+  | { readonly kind: 'update'; readonly node: Node; readonly inputs: readonly number[]; readonly target: number; readonly output: number }
   | { readonly kind: 'alias'; readonly input: number; readonly output: number }
   | { readonly kind: 'call'; readonly name: string; readonly plan: Plan; readonly inputs: readonly number[]; readonly outputs: readonly number[] }
   | { readonly kind: 'free'; readonly slot: number }
@@ -30,10 +31,14 @@ interface Request {
   readonly size: (dim: Dim) => number
   /** Inputs that the program may free or write into: what a step replaces. */
   readonly donated?: ReadonlySet<Node>
+  readonly inPlace?: InPlace
 }
 
+/** For each op that a target can run in place, the inputs whose buffer may hold the result; float32 only. */
+export type InPlace = ReadonlyMap<string, readonly number[]>
+
 /** Orders a program, and says when every buffer is born and dies. Blocks are planned once each. */
-export const planOf = ({ inputs, outputs, size, donated = new Set() }: Request, blocks: Map<Block, Plan> = new Map()): Plan => {
+export const planOf = ({ inputs, outputs, size, donated = new Set(), inPlace = new Map() }: Request, blocks: Map<Block, Plan> = new Map()): Plan => {
   const slots: Slot[] = [], slotOf = new Map<Node, number>(), body: Instruction[] = []
   const fresh = (n: Node): number => slots.push({ sizes: n.shape.map(size), dtype: n.dtype }) - 1
   for (const input of inputs) slotOf.set(input, fresh(input))
@@ -43,7 +48,7 @@ export const planOf = ({ inputs, outputs, size, donated = new Set() }: Request, 
     const read = n.inputs.map(input => slotOf.get(input)!), block = blockOf(n)
     if (read.includes(undefined as never)) throw new Error(`${n.op.name} reads a placeholder that is no input of the program`)
     if (block) {
-      const plan = blocks.get(block) ?? planOf({ inputs: block.parameters, outputs: block.outputs, size }, blocks)
+      const plan = blocks.get(block) ?? planOf({ inputs: block.parameters, outputs: block.outputs, size, inPlace }, blocks)
       blocks.set(block, plan)
       const made = block.outputs.map(fresh)
       for (const result of results.get(n) ?? []) slotOf.set(result, made[(result.attributes as { readonly index: number }).index]!)
@@ -64,7 +69,8 @@ export const planOf = ({ inputs, outputs, size, donated = new Set() }: Request, 
     return alias
   })
   const given = inputs.map(input => slotOf.get(input)!)
-  return withDeaths({ slots, inputs: given, donated: inputs.filter(input => donated.has(input)).map(input => slotOf.get(input)!), outputs: finals, instructions: body })
+  const own = inputs.filter(input => donated.has(input)).map(input => slotOf.get(input)!)
+  return withDeaths({ slots, inputs: given, donated: own, outputs: finals, instructions: body }, inPlace)
 }
 
 const resultsByCall = (order: readonly Node[]): ReadonlyMap<Node, readonly Node[]> => {
@@ -93,23 +99,57 @@ const reads = (instruction: Instruction): readonly number[] =>
 const makes = (instruction: Instruction): readonly number[] =>
   instruction.kind === 'free' ? [] : instruction.kind === 'call' ? instruction.outputs : [instruction.output]
 
-/** Adds a `free` after the last use of every handle that is the program's own; a `put` into a dying buffer becomes an update. */
-const withDeaths = (plan: Plan): Plan => {
+/** Adds a `free` after the last use of every handle that is the program's own; what can be written into a dying buffer becomes an update. */
+const withDeaths = (plan: Plan, inPlace: InPlace): Plan => {
   const lastUse = new Map<number, number>()
   plan.instructions.forEach((instruction, i) => [...reads(instruction), ...makes(instruction)].forEach(slot => lastUse.set(slot, i)))
-  const owned = new Set(plan.slots.keys())
-  plan.inputs.filter(slot => !plan.donated.includes(slot)).forEach(slot => owned.delete(slot))
-  const kept = new Set(plan.outputs), mortal = (slot: number): boolean => owned.has(slot) && !kept.has(slot)
-  const aliased = new Set(plan.instructions.flatMap(i => (i.kind === 'alias' ? [i.input, i.output] : [])))
+  const kept = new Set(plan.outputs), borrowed = new Set(plan.inputs.filter(slot => !plan.donated.includes(slot)))
+  const mortal = (slot: number): boolean => !borrowed.has(slot) && !kept.has(slot)
+  const buffers = buffersOf(plan)
+  /** True if no handle on the slot's buffer is used after an instruction, or belongs to somebody else. */
+  const isLast = (slot: number, at: number): boolean => buffers.handlesOf(slot).every(handle => mortal(handle) && (lastUse.get(handle) ?? -1) <= at)
+  /** An input whose buffer can hold the result: the op reads no other input from it, unless element by element. */
+  const targetOf = ({ node, inputs, output }: Extract<Instruction, { readonly kind: 'run' }>, isFree: (slot: number) => boolean): number | undefined => {
+    const candidates = (node.dtype === 'f32' ? inPlace.get(node.op.name) : undefined) ?? []
+    return candidates.map(k => inputs[k]!).find(slot => isFree(slot) && sameSlot(plan.slots[slot]!, plan.slots[output]!) &&
+      inputs.every((other, k) => (other === slot ? candidates.includes(k) : !buffers.handlesOf(slot).includes(other))))
+  }
+
   const unread = plan.donated.filter(slot => !lastUse.has(slot) && mortal(slot)).map((slot): Instruction => ({ kind: 'free', slot }))
   const instructions = plan.instructions.flatMap((instruction, i): readonly Instruction[] => {
     const dying = [...new Set([...reads(instruction), ...makes(instruction)])].filter(slot => mortal(slot) && lastUse.get(slot) === i)
-    const target = instruction.kind === 'run' && is(instruction.node, putOp) ? instruction.inputs[0]! : -1
-    const inPlace = instruction.kind === 'run' && dying.includes(target) && !aliased.has(target)
-    return [
-      inPlace ? { ...instruction, kind: 'update' as const } : instruction,
-      ...dying.filter(slot => !(inPlace && slot === target)).map((slot): Instruction => ({ kind: 'free', slot })),
-    ]
+    const target = instruction.kind === 'run' ? targetOf(instruction, slot => dying.includes(slot) && isLast(slot, i)) : undefined
+    const frees = dying.filter(slot => slot !== target).map((slot): Instruction => ({ kind: 'free', slot }))
+    if (instruction.kind !== 'run' || target === undefined) return [instruction, ...frees]
+    buffers.join(instruction.output, target)
+    return [{ ...instruction, kind: 'update', target }, ...frees]
   })
   return { ...plan, instructions: [...unread, ...instructions] }
+}
+
+const sameSlot = (a: Slot, b: Slot): boolean => a.dtype === b.dtype && a.sizes.join() === b.sizes.join()
+
+/** Which handles share a buffer. What a call returns may share one with what it was given, so it does. */
+const buffersOf = ({ slots, instructions }: Plan) => {
+  const groups: number[][] = slots.map((_, slot) => [slot])
+  const join = (a: number, b: number): void => {
+    if (groups[a] === groups[b]) return
+    const joined = [...groups[a]!, ...groups[b]!]
+    for (const slot of joined) groups[slot] = joined
+  }
+  for (const i of instructions) {
+    if (i.kind === 'alias') join(i.output, i.input)
+    if (i.kind === 'call') i.outputs.forEach((slot, k) => { const source = outputSources(i.plan)[k]; if (source !== undefined) join(slot, i.inputs[source]!) })
+  }
+  return { join, handlesOf: (slot: number): readonly number[] => groups[slot]! }
+}
+
+/** For each output of a plan, the input whose buffer it shares, if any. */
+export const outputSources = (plan: Plan): readonly (number | undefined)[] => {
+  const root = new Map<number, number>(plan.inputs.map((slot, i) => [slot, i]))
+  for (const i of plan.instructions) {
+    const from = i.kind === 'alias' ? i.input : i.kind === 'update' ? i.target : -1
+    if ((i.kind === 'alias' || i.kind === 'update') && root.has(from)) root.set(i.output, root.get(from)!)
+  }
+  return plan.outputs.map(slot => root.get(slot))
 }

@@ -3,7 +3,7 @@ import {
   type Block, type Dim, type Node, type Partition, type Wanted,
 } from '../tensor/index.ts'
 import { mapBlocks, staticParameters } from './blocks.ts'
-import { planOf, type Plan } from './plan.ts'
+import { planOf, type InPlace, type Plan } from './plan.ts'
 import { prepare, staticNodes, type Preparations } from './prepare.ts'
 import { expansion, laidOut, layoutRules, movementRules, rewrite, simplifications, stopGradientValue, takeRules, type Rule } from './rewrite/index.ts'
 
@@ -13,6 +13,8 @@ export interface CompilerOptions {
   readonly layOut: boolean
   /** Composites that the target expands, by name. */
   readonly expand: ReadonlySet<string>
+  /** What the target can write into the buffer of an input. */
+  readonly inPlace: InPlace
   /** What a backward pass computes again: see `Partition`. */
   readonly recompute?: Partition['recompute']
   /** Rules that are switched off, by name: to measure what each is worth. */
@@ -65,13 +67,13 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { w
   // a block that was differentiated has been finished with its gradients; the others are finished here
   const roots = finish([...forward, ...wantedGradients], isStaticLeaf)
   const complete = mapBlocks(roots, block => (flags.has(block) ? finishBlock(block) : block))
-  return planned(shared(prepare(complete, compiler)), size, donated)
+  return planned(shared(prepare(complete, compiler)), compiler, donated)
 }
 
 /** Plans a program whose inputs are the placeholders it reads. */
-export const planned = (outputs: readonly Node[], size: (dim: Dim) => number, donated: ReadonlySet<Node> = new Set()): Program => {
+export const planned = (outputs: readonly Node[], { size, inPlace }: Pick<Compiler, 'size' | 'inPlace'>, donated: ReadonlySet<Node> = new Set()): Program => {
   const read = topological(outputs).filter(n => is(n, parameterOp)), inputs = [...new Set([...read, ...donated])]
-  return { inputs, outputs, plan: planOf({ inputs, outputs, size, donated }) }
+  return { inputs, outputs, plan: planOf({ inputs, outputs, size, donated, inPlace }) }
 }
 
 /** transpose(put(x, i, v)) = put(transpose(x), i, transpose(v)): how a weight's other layout follows an update without being made again. */

@@ -64,14 +64,14 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
     const at = new Map(trained.map(({ path }, i) => [path, parts[i]]))
     return mapTree(tuned.params, isTensor, (_, path) => at.get(path)) as never
   }
-  const donating = (outputs: readonly Node[], size: Size, donated: readonly Node[]): Program => planned(outputs, size, new Set(donated))
+  const donating = (outputs: readonly Node[], size: Size, donated: readonly Node[]): Program => planned(outputs, compiler(size), new Set(donated))
   /** For programs that replace the leaves: only constants are prepared. */
   const changing = (size: Size) => ({ ...compiler(size), isStaticLeaf: () => false, layOut: false })
 
   return {
     names: new Map([...params, ...batch, ...tuned.selections.map(({ path, index }) => [`columns(${path})`, index] as const)].map(([path, leaf]) => [leaf, path])),
     params, trained, state: stateLeaves, batch, gradient, count,
-    initial: size => planned(initial.map(([, leaf]) => leaf), size),
+    initial: size => planned(initial.map(([, leaf]) => leaf), compiler(size)),
     gradients: size => {
       const { sum, count: scored } = loss()
       return compileProgram([sum, scored], compiler(size), { wanted: trained.map(({ leaf, lens }) => lens.wanted(leaf)), cotangents: [scalar(1)] })
@@ -82,7 +82,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       const more = gradient.map(parameterLike)
       return { ...donating(gradient.map((g, i) => plus(g, more[i]!)), size, [...gradient, ...more]), more }
     },
-    norm: size => planned([normOf(means)], size),
+    norm: size => planned([normOf(means)], compiler(size)),
     update: size => {
       const parts = trained.map(({ lens, leaf }) => lens.get(leaf))
       const [updates, next] = update(focusTree(means), unflatten(state, stateLeaves.map(([, leaf]) => leaf)) as S, focusTree(parts))
@@ -97,7 +97,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       const outputs = [...changes.values(), ...stale.map(({ expression }) => refreshed(expression, changes, compiler(size)))]
       return { ...donating(outputs, size, [...replaced, ...trained.map(({ part }) => part)]), replaced }
     },
-    focus: size => planned(trained.map(({ lens, leaf }) => lens.get(leaf)), size),
+    focus: size => planned(trained.map(({ lens, leaf }) => lens.get(leaf)), compiler(size)),
     decode: model.decode && (size => {
       const { cache, batch: { input_ids: tokens, position }, step } = model.decode!
       const past = tensorsOf(cache).map(([, leaf]) => leaf), next = step(weight(tuned.params))
@@ -105,7 +105,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       return { ...program, cache: past, tokens, position }
     }),
     prepared: () => [...preparations.values()],
-    prepare: ({ expression, size }) => planned([expression], size),
+    prepare: ({ expression, size }) => planned([expression], compiler(size)),
   }
 }
 

@@ -25,9 +25,9 @@ export const certify = <H>(programs: Programs, { once }: Runner<H>, indices: rea
 }
 
 /** Refuses a step that will not fit, before it starts. */
-export const checkMemory = <H>({ name, limit }: Device<H>, { total }: Certificate): void => {
-  const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
-  if (limit !== undefined && total > limit) {
-    throw new SessionError(`a step needs ${megabytes(total)}, and ${name} can hold ${megabytes(limit)}: take a smaller batch or shorter rows`)
+export const checkMemory = <H>({ name, limit }: Device<H>, bytes: number): void => {
+  const megabytes = (n: number): string => `${Math.ceil(n / 1e6)} MB`
+  if (limit !== undefined && bytes > limit) {
+    throw new SessionError(`a step needs ${megabytes(bytes)}, and ${name} can hold ${megabytes(limit)}: take a smaller batch or shorter rows`)
   }
 }

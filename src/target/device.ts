@@ -1,4 +1,4 @@
-import type { Plan } from '../compile/index.ts'
+import type { InPlace, Plan } from '../compile/index.ts'
 import type { DType, Shape, Value } from '../tensor/index.ts'
 
 /** A value's data without the names of its dims. */
@@ -12,6 +12,10 @@ export interface Device<H> {
   readonly layOut: boolean
   /** Composites that the target has no kernel for. */
   readonly expand: ReadonlySet<string>
+  /** What the target can write into the buffer of an input. */
+  readonly inPlace: InPlace
+  /** Makes room for so many more bytes at once, where that helps. */
+  readonly reserve?: (bytes: number) => void
   /** The most bytes that a session may hold, where there is such a limit. */
   readonly limit: number | undefined
   readonly upload: (buffer: Buffer) => H

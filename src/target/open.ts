@@ -1,4 +1,4 @@
-import { bindDims, given, programsOf, sizing, type CompilerOptions, type Program, type Size, type Step } from '../compile/index.ts'
+import { bindDims, footprintOf, given, programsOf, sizing, type CompilerOptions, type Program, type Size, type Step } from '../compile/index.ts'
 import type { Environment, Node, Shape, Value } from '../tensor/index.ts'
 import { isTensor, isValue, leaves, mapTree, unflatten, type Focus, type Lazy, type Values } from '../tune/index.ts'
 import { batchSources } from './bind.ts'
@@ -12,14 +12,14 @@ import { uploadChoices, uploadWeights } from './weights.ts'
 export interface SessionOptions<P> {
   readonly weights: Lazy<P>
   readonly dims?: Dims
-  readonly compiler?: Omit<CompilerOptions, 'layOut' | 'expand'>
+  readonly compiler?: Omit<CompilerOptions, 'layOut' | 'expand' | 'inPlace'>
 }
 
 /** Opens a session of a step on a device: uploads weights leaf by leaf, chooses columns, makes the first optimizer state. */
 export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
   step: Step<P, Q, M, S, B, L>, device: Device<H>, { weights, dims = {}, compiler = {} }: SessionOptions<P>): Promise<Session<Q, M, S, B, L>> => {
   const { tuned } = step, { model } = tuned
-  const programs = programsOf(step, { ...compiler, layOut: device.layOut, expand: device.expand })
+  const programs = programsOf(step, { ...compiler, layOut: device.layOut, expand: device.expand, inPlace: device.inPlace })
   const runner = runnerOn(device, programs, model.capacities), { held, run, once, number, download, freeAll } = runner
   const sources = await uploadWeights(programs, weights, runner, model.dims ?? {})
   const own = bindDims([...sources, ...given('dims', dims)]), size = sizing(own)
@@ -32,12 +32,18 @@ export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
     certified.set(key, known)
     return known
   }
-  /** Uploads a batch, runs a program on it, and frees the batch. */
+  const roomFor = new Set<Program>()
+  /** Uploads a batch, runs a program on it, and frees the batch. Before its first run there must be room for it. */
   const onBatch = (name: string, batch: Values<B>, overrides: Dims, make: (size: Size) => Program): readonly H[] => {
     const values = new Map(leaves<Buffer>(batch, isValue))
     const sizes = bindDims([...sources, ...batchSources(programs.batch, values), ...given('dims', { ...dims, ...overrides })])
-    if (device.limit !== undefined) checkMemory(device, certificate(sizes))
     const { program, size: bound } = once(name, sizes, make)
+    if (!roomFor.has(program)) {
+      const bytes = name === 'gradients' ? certificate(sizes).total : device.bytes() + footprintOf(program.plan).peak
+      checkMemory(device, bytes)
+      device.reserve?.(bytes - device.bytes())
+      roomFor.add(program)
+    }
     const fed = new Map(programs.batch.filter(([, leaf]) => program.inputs.includes(leaf)).map(([path, leaf]) => [leaf, device.upload(values.get(path)!)]))
     try { return run(program, bound, fed) } finally { freeAll(fed.values()) }
   }

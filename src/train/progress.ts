@@ -70,7 +70,7 @@ const loss = (n: number | null): string => (n === null ? '' : n.toFixed(4))
 
 const startLines = (e: StartEvent): string =>
   `fine-tuning on ${e.target}: ${number(e.trainable)} of ${number(e.parameters)} parameters (${(100 * e.trainable / e.parameters).toFixed(2)} %), `
-  + `${number(e.rows)} rows, ${number(e.steps)} steps of ${e.batch} × ${e.seq} tokens, ${showBytes(e.bytes)} at most\n`
+  + `${number(e.rows)} ${e.rows === 1 ? 'row' : 'rows'}, ${number(e.steps)} ${e.steps === 1 ? 'step' : 'steps'} of ${e.batch} × ${e.seq} tokens, ${showBytes(e.bytes)} at most\n`
 
 /**
  * Reports a run to people: progress on standard error, results on standard output. Call `stop` however the run ends.

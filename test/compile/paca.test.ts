@@ -14,7 +14,7 @@ const network = model({
 })
 const dims = { batch: 64, pixels: 100, hidden: 32, classes: 10 }, size = sizing(dims)
 const step = () => trainStep(adapt(network, paca({ targets: ['up', 'down'], rank: 4, seed: 0 })), sgd({ lr: 0.1 }))
-const compiler = (options: Partial<CompilerOptions>): CompilerOptions => ({ layOut: false, expand: new Set(), ...options })
+const compiler = (options: Partial<CompilerOptions>): CompilerOptions => ({ layOut: false, expand: new Set(), inPlace: new Map(), ...options })
 
 test('the backward pass of PaCA is the product of the taken columns: equation 9 of the paper, derived', () => {
   const programs = programsOf(step(), compiler({}))

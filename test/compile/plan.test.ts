@@ -8,7 +8,7 @@ import { referenceDevice } from '../../src/target/index.ts'
 import { feedsOf, graph, size, type Graph } from './graphs.ts'
 
 const planned = ({ inputs, index, outputs }: Graph, donated: readonly Node[] = []): Plan =>
-  planOf({ inputs: [...inputs, index], outputs, size, donated: new Set(donated) })
+  planOf({ inputs: [...inputs, index], outputs, size, donated: new Set(donated), inPlace: new Map([['put', [0]]]) })
 
 const runs = { numRuns: 300 }
 

@@ -15,13 +15,13 @@ const typedArray = { f32: Float32Array, i32: Int32Array, bool: Uint8Array } as c
 /** Compiles an instance as a session would, runs it, and checks on the way that the certificate is what was held. */
 const runOn = async <H>(device: Device<H>, { root, leaves, feeds, size }: Instance): Promise<ArrayLike<number>> => {
   const preparations: Preparations = new Map(), before = device.bytes(), held = new Map<Node, H>()
-  const compiler = { layOut: device.layOut, expand: device.expand, size, isStaticLeaf: () => false, keyOf: preparedKeys(expressionKeys(), size), preparations }
+  const compiler = { layOut: device.layOut, expand: device.expand, inPlace: device.inPlace, size, isStaticLeaf: () => false, keyOf: preparedKeys(expressionKeys(), size), preparations }
   const { plan, inputs, outputs } = compileProgram([root], compiler)
   for (const leaf of leaves) {
     const { sizes, data } = feeds.get(leaf)!, make = typedArray[leaf.dtype as keyof typeof typedArray]
     held.set(leaf, device.upload({ sizes, dtype: leaf.dtype, data: make.from(data) }))
   }
-  for (const { placeholder, expression } of preparations.values()) held.set(placeholder, device.run(planned([expression], size).plan, [], size)[0]!)
+  for (const { placeholder, expression } of preparations.values()) held.set(placeholder, device.run(planned([expression], compiler).plan, [], size)[0]!)
   const given = device.bytes(), results = device.run(plan, inputs.map(n => held.get(n)!), size)
   assert.equal(outputs.length, 1)
   assert.equal(device.bytes() - given, footprintOf(plan).end)

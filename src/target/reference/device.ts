@@ -29,7 +29,7 @@ export const referenceDevice = (): Device<Held> => {
         case 'run': case 'update': {
           const { node, inputs: read, output } = instruction, { sizes, dtype } = plan.slots[output]!
           held.set(output, hold(node.op.eval(read.map(slot => held.get(slot)!.numbers), node.attributes, { sizes, size, inputs: node.inputs }), dtype))
-          if (instruction.kind === 'update') free(held.get(read[0]!)!)
+          if (instruction.kind === 'update') free(held.get(instruction.target)!)
           break
         }
         case 'alias': {
@@ -46,7 +46,7 @@ export const referenceDevice = (): Device<Held> => {
     return plan.outputs.map(slot => held.get(slot)!)
   }
   return {
-    name: 'reference', layOut: false, expand: new Set(), limit: undefined,
+    name: 'reference', layOut: false, expand: new Set(), inPlace: new Map([['put', [0]]]), limit: undefined,
     upload: buffer => hold(toNumbers(buffer), buffer.dtype),
     download: ({ numbers, dtype }) => Promise.resolve(fromNumbers(numbers, dtype)),
     free, run,

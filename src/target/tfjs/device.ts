@@ -1,7 +1,7 @@
-import type { Instruction, Plan, Slot } from '../../compile/index.ts'
+import type { InPlace, Instruction, Plan, Slot } from '../../compile/index.ts'
 import { bytesPerElement, composites, count, type Dim, type DType } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
-import type { Call, Lowerings, OpName } from './lowering.ts'
+import type { Call, Lowering, Lowerings, OpName } from './lowering.ts'
 import type { TensorInfo, TfjsTensor } from './wasm/index.ts'
 
 /** What the executor needs of a tfjs backend. */
@@ -13,10 +13,13 @@ export interface Backend {
   readonly track: (info: TensorInfo) => TfjsTensor
   readonly upload: (buffer: Buffer) => TfjsTensor
   readonly download: (tensor: TfjsTensor) => Promise<Buffer['data']>
-  /** A `put` into the buffer of its first input, where the backend has buffers to write into. */
-  readonly update: ((call: Call) => (inputs: readonly TensorInfo[]) => void) | undefined
+  /** What the lowerings can write into the buffer of an input. */
+  readonly inPlace: InPlace
+  readonly reserve?: (bytes: number) => void
   readonly dispose: () => Promise<void>
 }
+
+type Computing = Extract<Instruction, { readonly kind: 'run' | 'update' }>
 
 /** Which composites a table expands. */
 export const expandedBy = (lowerings: Lowerings): ReadonlySet<string> =>
@@ -36,8 +39,7 @@ const aliasOf = ({ dataId, dtype, owner }: Handle, sizes: readonly number[]): Ha
 }
 /** Runs plans as tfjs kernel calls: no tape, no tidy, every buffer freed where the plan says. */
 export const tfjsDevice = (backend: Backend): Device<Handle> => {
-  type Run = (inputs: readonly TensorInfo[]) => TensorInfo
-  const prepared = new WeakMap<Instruction, Run>(), updates = new WeakMap<Instruction, (inputs: readonly TensorInfo[]) => void>()
+  const prepared = new WeakMap<Instruction, ReturnType<Lowering>>()
   let bytes = 0
   const bytesOf = ({ shape, dtype }: TfjsTensor): number => count(shape) * bytesPerElement[dtypeOf[dtype]!]
   const handleOf = (tensor: TfjsTensor): Handle => {
@@ -50,39 +52,31 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     bytes -= bytesOf(owner.tensor)
     owner.tensor.dispose()
   }
-  const callOf = ({ node, inputs, output }: Extract<Instruction, { readonly kind: 'run' | 'update' }>, slots: readonly Slot[], size: (dim: Dim) => number): Call =>
+  const callOf = ({ node, inputs, output }: Computing, slots: readonly Slot[], size: (dim: Dim) => number): Call =>
     ({ node, inputs: inputs.map(slot => slots[slot]!), output: slots[output]!, size })
-  const lower = (call: Call): Run => {
+  const lower = (call: Call): ReturnType<Lowering> => {
     const lowering = Object.hasOwn(backend.lowerings, call.node.op.name) ? backend.lowerings[call.node.op.name as OpName] : undefined
     if (lowering === undefined || lowering === 'expand') throw new SessionError(`${backend.name} does not say how it runs ${call.node.op.name}, and it has no expansion`)
     return lowering(call)
   }
-  const once = <K extends object, V>(cache: WeakMap<K, V>, key: K, make: () => V): V => {
-    const known = cache.get(key) ?? make()
-    cache.set(key, known)
+  const preparedFor = (instruction: Computing, slots: readonly Slot[], size: (dim: Dim) => number): ReturnType<Lowering> => {
+    const known = prepared.get(instruction) ?? lower(callOf(instruction, slots, size))
+    prepared.set(instruction, known)
     return known
   }
   const run = (plan: Plan, inputs: readonly Handle[], size: (dim: Dim) => number): readonly Handle[] => {
     const held = new Map<number, Handle>(plan.inputs.map((slot, i) => [slot, inputs[i]!]))
     const at = (slot: number): Handle => held.get(slot)!
-    const made = (instruction: Extract<Instruction, { readonly kind: 'run' | 'update' }>): Handle =>
-      handleOf(backend.track(once(prepared, instruction, () => lower(callOf(instruction, plan.slots, size)))(instruction.inputs.map(at))))
+    const compute = (instruction: Computing, into?: TensorInfo): TensorInfo => preparedFor(instruction, plan.slots, size)(instruction.inputs.map(at), into)
     try {
       for (const instruction of plan.instructions) {
         switch (instruction.kind) {
-          case 'run':
-            held.set(instruction.output, made(instruction))
-            break
+          case 'run': held.set(instruction.output, handleOf(backend.track(compute(instruction)))); break
           case 'update': {
-            const { update } = backend, target = instruction.inputs[0]!
-            if (update) {
-              once(updates, instruction, () => update(callOf(instruction, plan.slots, size)))(instruction.inputs.map(at))
-              held.set(instruction.output, at(target))
-            } else {
-              held.set(instruction.output, made(instruction))
-              free(at(target))
-            }
-            held.delete(target)
+            const into = at(instruction.target)
+            if (compute(instruction, into) !== into) throw new Error(`${instruction.node.op.name} was planned in place and did not run so`)
+            held.set(instruction.output, into)
+            held.delete(instruction.target)
             break
           }
           case 'alias': held.set(instruction.output, aliasOf(at(instruction.input), plan.slots[instruction.output]!.sizes)); break
@@ -100,7 +94,8 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     }
   }
   return {
-    name: backend.name, layOut: true, expand: expandedBy(backend.lowerings), limit: backend.limit,
+    name: backend.name, layOut: true, expand: expandedBy(backend.lowerings), inPlace: backend.inPlace, limit: backend.limit,
+    ...(backend.reserve ? { reserve: backend.reserve } : {}),
     upload: buffer => handleOf(backend.upload(buffer)),
     download: async handle => ({ sizes: handle.shape, dtype: dtypeOf[handle.dtype]!, data: await backend.download(handle.owner.tensor) }),
     free,

@@ -1,4 +1,4 @@
-import type { Slot } from '../../compile/index.ts'
+import type { InPlace, Slot } from '../../compile/index.ts'
 import { count, type Axes, type Contraction, type Shape } from '../../tensor/index.ts'
 import { SessionError } from '../device.ts'
 import { attributesOf, type Call, type Lowering, type Lowerings } from './lowering.ts'
@@ -16,12 +16,12 @@ export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly
     if (made._tag === 'Left') throw new SessionError(made.left.message)
     return made.right
   }
-  /** A lowering that fills a new buffer. */
+  /** A lowering that fills a buffer. */
   const filling = (plan: (call: Call) => OnHeap): Lowering => call => {
     const run = plan(call), { sizes, dtype } = call.output
-    return inputs => {
+    return (inputs, into) => {
       // the result is allocated first: growth may move views, never offsets
-      const made = allocate(sizes, dtype as keyof typeof dtypes)
+      const made = into ?? allocate(sizes, dtype as keyof typeof dtypes)
       run(inputs.map(heap.offset), heap.offset(made))
       return made
     }
@@ -104,7 +104,10 @@ export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly
     }),
     put: filling(call => {
       const move = put(call), n = count(call.output.sizes)
-      return (at, out) => { kernels.copyBlocks(at[0]!, out, 1, n, 0, 0); move(at, out) }
+      return (at, out) => {
+        if (at[0] !== out) kernels.copyBlocks(at[0]!, out, 1, n, 0, 0)
+        move(at, out)
+      }
     }),
     slice: words(({ node, inputs: [x], output, size }) => {
       const { axis, start } = attributesOf<{ readonly axis: number; readonly start: Shape }>(node)
@@ -175,8 +178,13 @@ const alongAxis = (
   }
 }
 
-/** `put` into the buffer of its first input. */
-export const putInPlace = ({ heap, kernels }: WasmRuntime) => ({ node, inputs: [x, , values] }: Call): ((inputs: readonly TensorInfo[]) => void) => {
-  const move = alongAxis(values!.sizes, x!.sizes, attributesOf<{ readonly axis: number }>(node).axis, x!.sizes, kernels.putRows, kernels.putColumns)
-  return ([target, index, from]) => move(heap.offset(from!), heap.offset(index!), heap.offset(target!))
-}
+const any = [0, 1], first = [0]
+/**
+ * What these kernels can write into the buffer of an input: they read an element, or a whole row, before they write it. Softmax
+ * and cross-entropy work row by row; a rotation reads both lanes of a pair.
+ */
+export const heapInPlace: InPlace = new Map([
+  ...['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'softmaxGrad', 'siluGrad'].map(name => [name, any] as const),
+  ...['neg', 'exp', 'log', 'sqrt', 'rsqrt', 'tanh', 'sigmoid', 'abs', 'silu', 'softmax', 'causalSoftmax', 'rope', 'crossEntropyGrad', 'put']
+    .map(name => [name, first] as const),
+])

@@ -5,8 +5,11 @@ import type { TensorInfo } from './wasm/index.ts'
 /** One instruction, with everything that is known before it runs. */
 export interface Call { readonly node: Node; readonly inputs: readonly Slot[]; readonly output: Slot; readonly size: (dim: Dim) => number }
 
-/** Prepares an instruction once; what it returns makes the result from the inputs, each time it runs. */
-export type Lowering = (call: Call) => (inputs: readonly TensorInfo[]) => TensorInfo
+/**
+ * Prepares an instruction once; what it returns makes the result from the inputs, each time it runs: in a new buffer, or, where
+ * the table says that the op can, in the buffer that it is given, which is that of an input.
+ */
+export type Lowering = (call: Call) => (inputs: readonly TensorInfo[], into?: TensorInfo) => TensorInfo
 
 export type OpName = keyof typeof primitives | keyof typeof composites
 /** How a tfjs backend runs every op: a missing entry is a compile error. A composite may be expanded instead. */

@@ -1,7 +1,8 @@
 import * as tfjs from '@tensorflow/tfjs-core'
+import { count } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
-import { attributesOf, type Call } from './lowering.ts'
+import { attributesOf, type Lowering, type Lowerings } from './lowering.ts'
 import { publicLowerings, type Kernels } from './public-lowerings.ts'
 import type { HeapDType, TensorInfo, TfjsTensor } from './wasm/index.ts'
 
@@ -50,27 +51,33 @@ export const registeredDevice = async (name: string): Promise<Device<Handle>> =>
   if (!await tfjs.setBackend(name)) throw new SessionError(`the ${name} backend of TensorFlow.js does not start`)
   const engine = tfjs.engine(), kernels = kernelsOf(name, tfjs.backend()), title = `tfjs ${name}`
   quietly(() => { kernels.free(kernels.make(new Float32Array(1), [1], 'f32')) })
+  const publicly = publicLowerings(kernels), onHost = putOnHost(kernels)
+  const lowerings: Lowerings = { ...publicly, put: call => {
+    const copying = publicly.put(call), inPlace = onHost(call)
+    return (inputs, into) => (into ? inPlace : copying)(inputs, into)
+  } }
   // tfjs's own tensor, seen by what the executor needs of it
   const track = (info: TensorInfo): TfjsTensor => engine.makeTensorFromTensorInfo(info as never) as unknown as TfjsTensor
   return tfjsDevice({
     name: title, track,
-    lowerings: publicLowerings(kernels),
+    lowerings,
     limit: undefined,
     upload: (buffer: Buffer) => track(kernels.make(tfjsData(buffer, title).slice(), buffer.sizes, buffer.dtype)),
     download: async tensor => (await (tensor as unknown as tfjs.Tensor).data()).slice() as Buffer['data'],
-    // the cpu backend's data is a typed array that can be written into
-    update: name === 'cpu' ? hostUpdate(kernels) : undefined,
+    inPlace: name === 'cpu' ? new Map([['put', [0]]]) : new Map(),
     dispose: () => Promise.resolve(),
   })
 }
 
-const hostUpdate = ({ read }: Kernels) => (call: Call): ((inputs: readonly TensorInfo[]) => void) => {
-  const { axis } = attributesOf<{ readonly axis: number }>(call.node), { sizes } = call.inputs[0]!
-  const inner = sizes.slice(axis + 1).reduce((n, size) => n * size, 1), outer = sizes.slice(0, axis).reduce((n, size) => n * size, 1)
-  return ([target, index, values]) => {
-    const to = read(target!) as Float32Array, at = read(index!), from = read(values!) as Float32Array, n = at.length
+/** The cpu backend's data is a typed array that can be written into: `put` changes it where it lies. */
+const putOnHost = ({ read }: Kernels): Lowering => ({ node, inputs: [x, , values] }) => {
+  const { axis } = attributesOf<{ readonly axis: number }>(node), sizes = x!.sizes, n = values!.sizes[axis]!
+  const inner = count(sizes.slice(axis + 1)), outer = count(sizes.slice(0, axis))
+  return ([, index, from], into) => {
+    const to = read(into!) as Float32Array, at = read(index!), data = read(from!) as Float32Array
     for (let o = 0; o < outer; o++) for (let i = 0; i < n; i++) {
-      to.set(from.subarray((o * n + i) * inner, (o * n + i + 1) * inner), (o * sizes[axis]! + at[i]!) * inner)
+      to.set(data.subarray((o * n + i) * inner, (o * n + i + 1) * inner), (o * sizes[axis]! + at[i]!) * inner)
     }
+    return into!
   }
 }

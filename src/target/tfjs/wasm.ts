@@ -1,6 +1,6 @@
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
-import { heapLowerings, putInPlace } from './heap-lowerings.ts'
+import { heapInPlace, heapLowerings } from './heap-lowerings.ts'
 import type { Lowerings } from './lowering.ts'
 import { kernelsOf } from './registered.ts'
 import { publicLowerings } from './public-lowerings.ts'
@@ -63,7 +63,8 @@ const deviceOn = ({ runtime, lowerings }: Loaded): Device<Handle> => {
       return tensor
     },
     download: tensor => Promise.resolve(viewOf(tensor).slice()),
-    update: putInPlace(runtime),
+    inPlace: heapInPlace,
+    reserve: bytes => runtime.heap.reserve(bytes),
     dispose: async () => {
       if (!open) return
       open = false

@@ -18,6 +18,8 @@ export interface Heap {
   readonly f32: (tensor: TensorInfo) => Float32Array
   readonly i32: (tensor: TensorInfo) => Int32Array
   readonly bool: (tensor: TensorInfo) => Uint8Array
+  /** Lets the heap grow once to hold so many more bytes, instead of a little at each allocation; where it cannot, allocations will say so. */
+  readonly reserve: (bytes: number) => void
   /** The heap's present size in bytes; it never shrinks. */
   readonly heapBytes: () => number
 }
@@ -67,6 +69,11 @@ export const makeHeap = (core: TfjsCore, backend: WasmBackend, memory: Memory): 
     f32: tensor => current().f32.subarray(offset(tensor) / 4, offset(tensor) / 4 + size(tensor.shape)),
     i32: tensor => current().i32.subarray(offset(tensor) / 4, offset(tensor) / 4 + size(tensor.shape)),
     bool: tensor => current().u8.subarray(offset(tensor), offset(tensor) + size(tensor.shape)),
+    reserve: bytes => {
+      if (core.engine().memory().numBytes + bytes >= maximumHeapBytes) return
+      const at = backend.wasm._malloc(bytes)
+      if (at !== 0) backend.wasm._free(at)
+    },
     heapBytes: () => memory.buffer.byteLength
   }
 }
