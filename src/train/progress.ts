@@ -66,11 +66,12 @@ export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay =>
 }
 
 const number = (n: number): string => n.toLocaleString('en')
+const counted = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? '' : 's'}`
 const loss = (n: number | null): string => (n === null ? '' : n.toFixed(4))
 
 const startLines = (e: StartEvent): string =>
   `fine-tuning on ${e.target}: ${number(e.trainable)} of ${number(e.parameters)} parameters (${(100 * e.trainable / e.parameters).toFixed(2)} %), `
-  + `${number(e.rows)} ${e.rows === 1 ? 'row' : 'rows'}, ${number(e.steps)} ${e.steps === 1 ? 'step' : 'steps'} of ${e.batch} × ${e.seq} tokens, ${showBytes(e.bytes)} at most\n`
+  + `${counted(e.rows, 'row')}, ${counted(e.steps, 'step')} of ${e.batch} × ${e.seq} tokens, ${showBytes(e.bytes)} at most\n`
 
 /**
  * Reports a run to people: progress on standard error, results on standard output. Call `stop` however the run ends.

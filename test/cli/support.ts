@@ -25,7 +25,9 @@ export const interrupted = (args: readonly string[], at: string | undefined): Pr
 const lanes: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()]
 
 const spawned = (args: readonly string[], interruptAt: string | undefined): Promise<Outcome> => new Promise((resolve, reject) => {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  const command = ['--import', 'tsx', 'src/cli/main.ts', ...args]
+  // whatever hangs fails its test, and does not stay
+  const child = spawn(process.execPath, command, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000, killSignal: 'SIGKILL' })
   let stdout = '', stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     if (interruptAt !== undefined && !stdout.includes(interruptAt) && (stdout + text).includes(interruptAt)) child.kill('SIGINT')
