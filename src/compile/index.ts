@@ -8,6 +8,6 @@ export { bytesOf, type InPlace, type Instruction, type Plan, type Slot } from '.
 export { type Prepared } from './prepare.ts'
 export { describe, print, type Names } from './print.ts'
 export { type CompilerOptions, type Program } from './program.ts'
-export { programsOf, type Programs, type Size, type Trained } from './programs.ts'
+export { programsOf, type Programs, type Replacing, type Size, type Trained } from './programs.ts'
 export * from './rewrite/index.ts'
 export { type StateOf, type Step } from './step.ts'

@@ -32,10 +32,12 @@ export interface Programs {
   readonly accumulate: (size: Size) => Program & { readonly more: readonly Node[] }
   /** (gradient sums, count) => the norm of the gradient */
   readonly norm: (size: Size) => Program
-  /** (gradient sums, count, state, params) => (...new parts, ...new state). Gradients and state are donated. */
-  readonly update: (size: Size) => Program
-  /** (new parts, params, prepared) => (...params, ...prepared), written in place where a mask allows. All are donated. */
-  readonly commit: (size: Size) => Program & { readonly replaced: readonly Node[] }
+  /** (gradient sums, count, state, params, prepared) => what replaces params, prepared values and state. All but the count are donated. */
+  readonly update: (size: Size) => Replacing
+  /** (new parts, params, prepared) => what replaces params and prepared values. All are donated. */
+  readonly commit: (size: Size) => Replacing
+  /** Prepared values that follow from what is trained: an update replaces them too. */
+  readonly stale: () => readonly Prepared[]
   /** params => the trained parts */
   readonly focus: (size: Size) => Program
   readonly decode: ((size: Size) => Program & { readonly cache: readonly Node[]; readonly tokens: Node; readonly position: Node }) | undefined
@@ -44,6 +46,8 @@ export interface Programs {
   readonly prepare: (prepared: Prepared) => Program
 }
 export type Size = (dim: Dim) => number
+/** A program that says which of its inputs each of its outputs replaces. */
+export interface Replacing extends Program { readonly replaced: readonly Node[] }
 
 /** Builds the programs of a step. Nothing here knows what runs them. */
 export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, update }: Step<P, Q, M, S, B, L>, options: CompilerOptions): Programs => {
@@ -63,6 +67,15 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   const focusTree = (parts: readonly Node[]) => {
     const at = new Map(trained.map(({ path }, i) => [path, parts[i]]))
     return mapTree(tuned.params, isTensor, (_, path) => at.get(path)) as never
+  }
+  const stale = (): readonly Prepared[] => [...preparations.values()].filter(({ expression }) => dependsOn(expression, trained.map(({ leaf }) => leaf)))
+  /** New parts written back: what the leaves, and what was prepared from them, become. */
+  const replacing = (parts: readonly Node[], size: Size) => {
+    const changes = new Map(trained.map(({ leaf, lens }, i) => [leaf, lens.put(leaf, parts[i]!)])), follow = stale()
+    return {
+      replaced: [...changes.keys(), ...follow.map(({ placeholder }) => placeholder)],
+      outputs: [...changes.values(), ...follow.map(({ expression }) => refreshed(expression, changes, compiler(size)))],
+    }
   }
   const donating = (outputs: readonly Node[], size: Size, donated: readonly Node[]): Program => planned(outputs, compiler(size), new Set(donated))
   /** For programs that replace the leaves: only constants are prepared. */
@@ -86,17 +99,16 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
     update: size => {
       const parts = trained.map(({ lens, leaf }) => lens.get(leaf))
       const [updates, next] = update(focusTree(means), unflatten(state, stateLeaves.map(([, leaf]) => leaf)) as S, focusTree(parts))
-      const changed = tensorsOf(updates).map(([, u], i) => plus(parts[i]!, u))
-      const donated = new Set([...gradient, ...stateLeaves.map(([, leaf]) => leaf)])
-      return compileProgram([...changed, ...tensorsOf(next).map(([, leaf]) => leaf)], changing(size), { donated })
+      const changed = tensorsOf(updates).map(([, u], i) => plus(parts[i]!, u)), states = stateLeaves.map(([, leaf]) => leaf)
+      const { outputs, replaced } = replacing(changed, size), all = [...replaced, ...states]
+      const program = compileProgram([...outputs, ...tensorsOf(next).map(([, leaf]) => leaf)], changing(size), { donated: new Set([...gradient, ...all]) })
+      return { ...program, replaced: all }
     },
     commit: size => {
-      const changes = new Map(trained.map(({ leaf, lens, part }) => [leaf, lens.put(leaf, part)]))
-      const stale = [...preparations.values()].filter(({ expression }) => dependsOn(expression, changes))
-      const replaced = [...changes.keys(), ...stale.map(({ placeholder }) => placeholder)]
-      const outputs = [...changes.values(), ...stale.map(({ expression }) => refreshed(expression, changes, compiler(size)))]
-      return { ...donating(outputs, size, [...replaced, ...trained.map(({ part }) => part)]), replaced }
+      const parts = trained.map(({ part }) => part), { outputs, replaced } = replacing(parts, size)
+      return { ...donating(outputs, size, [...replaced, ...parts]), replaced }
     },
+    stale,
     focus: size => planned(trained.map(({ lens, leaf }) => lens.get(leaf)), compiler(size)),
     decode: model.decode && (size => {
       const { cache, batch: { input_ids: tokens, position }, step } = model.decode!
@@ -109,7 +121,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   }
 }
 
-const dependsOn = (expression: Node, changes: ReadonlyMap<Node, Node>): boolean => topological([expression]).some(n => changes.has(n))
+const dependsOn = (expression: Node, leaves: readonly Node[]): boolean => topological([expression]).some(n => leaves.includes(n))
 const parameterLike = ({ shape, dtype }: Node): Node => parameter(shape, dtype)
 const squares = (x: Node): Node => summed(times(x, x), x.shape.map((_, axis) => axis))
 const normOf = (parts: readonly Node[]): Node => node(sqrtOp, [parts.map(squares).reduce(plus, scalar(0))], {})

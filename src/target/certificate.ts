@@ -1,26 +1,27 @@
-import { footprintOf, type Program, type Programs, type Size } from '../compile/index.ts'
+import { footprintOf, type Program, type Programs, type Replacing, type Size } from '../compile/index.ts'
 import { bytesPerElement, count, type Environment, type Node } from '../tensor/index.ts'
 import { SessionError, type Device } from './device.ts'
-import type { Runner } from './runner.ts'
+import type { Made, Runner } from './runner.ts'
 import type { Certificate } from './session.ts'
 
 const bytesOf = (nodes: readonly Node[], size: Size): number => nodes.reduce((sum, n) => sum + count(n.shape.map(size)) * bytesPerElement[n.dtype], 0)
 const second = <T>(pairs: readonly (readonly [unknown, T])[]): readonly T[] => pairs.map(([, value]) => value)
 
+/** The program of an update, made again when more must follow the weights. */
+export const updateProgram = <H>(programs: Programs, { once }: Runner<H>, own: Environment): Made<Replacing> =>
+  once(`update of ${programs.stale().length}`, own, programs.update)
+
 /** What a session will hold, from its plans alone: `sizes` are those of a batch, `own` those of the session. */
-export const certify = <H>(programs: Programs, { once }: Runner<H>, indices: readonly Node[], sizes: Environment, own: Environment): Certificate => {
-  const { program: gradients, size } = once('gradients', sizes, programs.gradients)
-  const update = once('update', own, programs.update).program, norm = once('norm', own, programs.norm).program
+export const certify = <H>(programs: Programs, runner: Runner<H>, indices: readonly Node[], sizes: Environment, own: Environment): Certificate => {
+  const { once } = runner, { program: gradients, size } = once('gradients', sizes, programs.gradients)
+  const norm = once('norm', own, programs.norm).program
   // last, because it replaces what the other programs want prepared
-  const commit = programs.commit(size)
+  const update = updateProgram(programs, runner, own).program
   const peak = ({ plan }: Program): number => footprintOf(plan).peak
   const weights = bytesOf([...second(programs.params), ...indices], size) +
     programs.prepared().reduce((sum, prepared) => sum + bytesOf([prepared.placeholder], prepared.size), 0)
   const state = bytesOf(second(programs.state), size), gradient = bytesOf([...programs.gradient, programs.count], size)
-  const transient = Math.max(
-    bytesOf(second(programs.batch), size) + peak(gradients),
-    gradient + Math.max(peak(norm), peak(update)),
-    bytesOf([...programs.trained.map(({ part }) => part), programs.count], size) + peak(commit))
+  const transient = Math.max(bytesOf(second(programs.batch), size) + peak(gradients), gradient + Math.max(peak(norm), peak(update)))
   return { weights, state, transient, total: weights + state + transient }
 }
 

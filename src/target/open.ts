@@ -1,11 +1,11 @@
-import { bindDims, footprintOf, given, programsOf, sizing, type CompilerOptions, type Program, type Size, type Step } from '../compile/index.ts'
+import { bindDims, footprintOf, given, programsOf, sizing, type CompilerOptions, type Program, type Replacing, type Size, type Step } from '../compile/index.ts'
 import type { Environment, Node, Shape, Value } from '../tensor/index.ts'
 import { isTensor, isValue, leaves, mapTree, unflatten, type Focus, type Lazy, type Values } from '../tune/index.ts'
 import { batchSources } from './bind.ts'
-import { certify, checkMemory } from './certificate.ts'
+import { certify, checkMemory, updateProgram } from './certificate.ts'
 import { decoderOf } from './decoder.ts'
 import { SessionError, type Buffer, type Device } from './device.ts'
-import { runnerOn } from './runner.ts'
+import { runnerOn, type Made } from './runner.ts'
 import type { Certificate, Dims, Session, StepResult } from './session.ts'
 import { uploadChoices, uploadWeights } from './weights.ts'
 
@@ -68,28 +68,25 @@ export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
       throw error
     }
   }
-  /** Replaces what a commit replaces; a failure within it leaves the weights undefined. */
-  const commit = (parts: readonly H[]): void => {
-    const program = programs.commit(size)
+  /** Runs a program that replaces what the session holds; a failure within it leaves the weights undefined. */
+  const replace = ({ program }: Made<Replacing>, fed: readonly (readonly [Node, H])[]): void => {
     try {
-      run(program, size, new Map(feed(programs.trained.map(({ part }) => part), parts))).forEach((handle, i) => held.set(program.replaced[i]!, handle))
+      run(program, size, new Map(fed)).forEach((handle, i) => held.set(program.replaced[i]!, handle))
     } catch (error) {
       runner.stop('the session stopped in the middle of an update: open a new one')
       throw error
     }
   }
-  /** Divides once, checks the norm, updates the state, writes the new parts. */
+  /** Divides once, checks the norm, updates weights and state. */
   const apply = async (sums: readonly H[], tokens: number): Promise<number> => {
     const divisor = device.upload({ sizes: [], dtype: 'f32', data: Float32Array.of(tokens) })
-    const fed = new Map([...feed(programs.gradient, sums), [programs.count, divisor] as const])
+    const fed = [...feed(programs.gradient, sums), [programs.count, divisor] as const]
     let owned = sums
     try {
-      const gradNorm = await number(run(once('norm', own, programs.norm).program, size, fed)[0]!)
+      const gradNorm = await number(run(once('norm', own, programs.norm).program, size, new Map(fed))[0]!)
       if (!Number.isFinite(gradNorm)) throw new SessionError(`the norm of the gradient is ${gradNorm}: nothing was updated`)
-      const results = run(once('update', own, programs.update).program, size, fed)
       owned = []
-      results.slice(programs.trained.length).forEach((handle, i) => held.set(programs.state[i]![1], handle))
-      commit(results.slice(0, programs.trained.length))
+      replace(updateProgram(programs, runner, own), fed)
       return gradNorm
     } finally {
       freeAll(owned)
@@ -148,7 +145,7 @@ export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
       }
       // everything is checked before anything is replaced
       const parts = uploads(programs.trained.map(({ path, part }) => [path, part]), saved.focus, 'focus'), states = uploads(programs.state, saved.state, 'state')
-      commit(parts.map(upload => upload()))
+      replace({ program: programs.commit(size), size }, feed(programs.trained.map(({ part }) => part), parts.map(upload => upload())))
       freeAll(stateLeaves.map(leaf => held.get(leaf)!))
       states.forEach((upload, i) => held.set(stateLeaves[i]!, upload()))
     },
