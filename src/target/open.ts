@@ -15,6 +15,12 @@ export interface SessionOptions<P> {
   readonly compiler?: Omit<CompilerOptions, 'layOut' | 'expand' | 'inPlace'>
 }
 
+/**
+ * What freed pieces too small to be used again take of a heap, as a share of a step: 4 to 9% were measured. Without this reserve
+ * a heap that runs over grows by much more at once.
+ */
+const fragmentation = 0.09
+
 /** Opens a session of a step on a device: uploads weights leaf by leaf, chooses columns, makes the first optimizer state. */
 export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
   step: Step<P, Q, M, S, B, L>, device: Device<H>, { weights, dims = {}, compiler = {} }: SessionOptions<P>): Promise<Session<Q, M, S, B, L>> => {
@@ -41,7 +47,7 @@ export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
     if (!roomFor.has(program)) {
       const bytes = name === 'gradients' ? certificate(sizes).total : device.bytes() + footprintOf(program.plan).peak
       checkMemory(device, bytes)
-      device.reserve?.(bytes - device.bytes())
+      device.reserve?.(bytes * (1 + fragmentation) - device.bytes())
       roomFor.add(program)
     }
     const fed = new Map(programs.batch.filter(([, leaf]) => program.inputs.includes(leaf)).map(([path, leaf]) => [leaf, device.upload(values.get(path)!)]))

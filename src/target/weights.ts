@@ -10,9 +10,9 @@ const isLazy = (leaf: unknown): leaf is AnyLeaf => isValue(leaf) || (typeof leaf
 /** Reads the weights one by one, uploads them, and returns the sizes they were seen with. */
 export const uploadWeights = async <H>(
   programs: Programs, weights: unknown, { device, held }: Runner<H>, dims: Readonly<Record<string, number>>): Promise<readonly Source[]> => {
-  // where the model itself says how large it is, there is room for all of it before the first leaf is read
-  const sizes = programs.params.map(([, leaf]) => sizesOf(dims, leaf.shape))
-  device.reserve?.(4 * sizes.reduce((sum, s) => sum + (s._tag === 'Right' ? count(s.right) : 0), 0))
+  // where the model itself says how large it is, there is room for weights and state before the first leaf is read
+  const sizes = [...programs.params, ...programs.state].map(([, leaf]) => sizesOf(dims, leaf.shape))
+  device.reserve?.(4.04 * sizes.reduce((sum, s) => sum + (s._tag === 'Right' ? count(s.right) : 0), 0))
   const lazy = new Map(leaves<AnyLeaf>(weights, isLazy)), sources: Source[] = [...given('the model', dims)]
   for (const [path, leaf] of programs.params) {
     const found = lazy.get(path)

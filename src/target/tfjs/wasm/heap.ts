@@ -71,7 +71,7 @@ export const makeHeap = (core: TfjsCore, backend: WasmBackend, memory: Memory): 
     bool: tensor => current().u8.subarray(offset(tensor), offset(tensor) + size(tensor.shape)),
     reserve: bytes => {
       if (core.engine().memory().numBytes + bytes >= maximumHeapBytes) return
-      const at = backend.wasm._malloc(bytes)
+      const at = bytes > 0 ? backend.wasm._malloc(Math.ceil(bytes)) : 0
       if (at !== 0) backend.wasm._free(at)
     },
     heapBytes: () => memory.buffer.byteLength
