@@ -2,7 +2,7 @@ import { blockOf, bytesPerElement, count, is, reshapeOp, resultOp, takeOp, topol
 import { bindDims, given, sizing } from './bind.ts'
 import { callsOf } from './blocks.ts'
 import { footprintOf } from './certificate.ts'
-import { blockNames, describe, layerPath } from './print.ts'
+import { blockNames, describe } from './print.ts'
 import type { CompilerOptions, Program } from './program.ts'
 import { programsOf, type Programs, type Size } from './programs.ts'
 import type { Step } from './step.ts'
@@ -17,6 +17,13 @@ export interface Kept {
   readonly columnsOf: string | undefined
 }
 
+/** What paths begin with in common: `model.layers.*` for the leaves of one layer. */
+const commonPath = (paths: readonly string[]): string => {
+  const [first = [], ...rest] = paths.filter(path => !path.startsWith('columns(')).map(path => path.split('.'))
+  const shared = first.findIndex((word, i) => rest.some(other => other[i] !== word))
+  return first.slice(0, shared < 0 ? first.length : shared).join('.')
+}
+
 /** The layers that share one block, and what each of them keeps. */
 export interface KeptByLayer { readonly layer: string; readonly layers: number; readonly kept: readonly Kept[]; readonly bytes: number }
 
@@ -25,6 +32,9 @@ export interface Explanation {
   readonly trainable: number
   readonly parameters: number
   readonly layers: readonly KeptByLayer[]
+  /** Bytes of the parameters and of the optimizer's state. */
+  readonly weights: number
+  readonly state: number
   /** Bytes that live from forward to backward, in all layers together. */
   readonly saved: number
   /** The most that the gradient program holds beside its inputs. */
@@ -54,9 +64,12 @@ export const explainPrograms = (programs: Programs, size: Size): Explanation => 
       const index = source && !whole.has(source) ? names.get(taken.inputs[1]!) : undefined
       return { what: describe(value, names), shape: value.shape, bytes: bytesOf(value), columnsOf: index?.match(/^columns\((.*)\)$/)?.[1] }
     })
-    return { layer: layerPath(block.name), layers: calls.length, kept, bytes: kept.reduce((sum, k) => sum + k.bytes, 0) }
+    return { layer: commonPath([...blockNames(block, calls, programs.names).values()]), layers: calls.length, kept, bytes: kept.reduce((sum, k) => sum + k.bytes, 0) }
   })
+  const total = (leaves: readonly (readonly [string, Node])[]): number => leaves.reduce((sum, [, leaf]) => sum + bytesOf(leaf), 0)
   return {
+    weights: total(programs.params),
+    state: total(programs.state),
     trainable: elements(programs.trained.map(({ part }) => part)),
     parameters: elements(programs.params.map(([, leaf]) => leaf)),
     layers,
@@ -87,12 +100,13 @@ const keptResults = ({ outputs }: Program): readonly { readonly block: Block; re
 const megabytes = (bytes: number): string => (bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`)
 
 /** The explanation as text, one line a value. */
-export const explanationText = ({ trainable, parameters, layers, saved, peak }: Explanation): string => [
+export const explanationText = ({ trainable, parameters, layers, saved, peak, weights, state }: Explanation): string => [
   `trained: ${trainable.toLocaleString('en')} of ${parameters.toLocaleString('en')} parameters`,
   ...layers.flatMap(({ layer, layers: n, kept, bytes }) => [
     '', `${layer}, ${n} ${n === 1 ? 'layer' : 'layers'}, keeps ${megabytes(bytes)} each for its backward pass:`,
     ...kept.map(({ what, shape, bytes: b, columnsOf }) =>
       `  ${megabytes(b).padStart(9)}  [${shape.join(', ')}]  ${columnsOf === undefined ? what : `x[:, columns] of ${columnsOf}; x is not kept: ${what}`}`),
   ]),
-  '', `kept from forward to backward: ${megabytes(saved)}; held at most beside weights and state: ${megabytes(peak)}`,
+  '', `weights ${megabytes(weights)}, optimizer state ${megabytes(state)}`,
+  `kept from forward to backward: ${megabytes(saved)}; held at most beside weights and state: ${megabytes(peak)}`,
 ].join('\n')
