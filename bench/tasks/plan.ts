@@ -1,4 +1,4 @@
-import { footprintOf, programsOf, sizing, type Device, type Llama, type Program, type Programs, type Size } from '../../src/index.ts'
+import { footprintOf, programsOf, sizing, type Llama, type Program, type Programs, type Size, type Traits } from '../../src/index.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 import { measurement, type Measurement } from '../measurement.ts'
 import { pacaStep, subject, type SubjectName } from '../subject.ts'
@@ -8,14 +8,14 @@ export interface PlanOptions { readonly model: SubjectName; readonly batch: numb
 interface Prepared { readonly programs: Programs; readonly size: Size }
 
 /** The programs of a PaCA step as the wasm target compiles them, and what binds their sizes. */
-export const programsFor = (model: Llama, { batch, seq }: PlanOptions, target: Pick<Device<unknown>, 'layOut' | 'expand' | 'inPlace'>): Prepared =>
+export const programsFor = (model: Llama, { batch, seq }: PlanOptions, target: Traits): Prepared =>
   ({ programs: programsOf(pacaStep(model), target), size: sizing({ ...model.dims, batch, seq }, model.capacities) })
 
 /** What the compiler asks of the wasm target. */
-export const wasmTarget = async (): Promise<Pick<Device<unknown>, 'layOut' | 'expand' | 'inPlace'>> => {
-  const { layOut, expand, inPlace, dispose } = await wasmDevice({ threads: 1 })
+export const wasmTarget = async (): Promise<Traits> => {
+  const { traits, dispose } = await wasmDevice({ threads: 1 })
   await dispose()
-  return { layOut, expand, inPlace }
+  return traits
 }
 
 /** Milliseconds from the declared model to the plans of a whole step with their footprints, in a process that has compiled nothing yet. */

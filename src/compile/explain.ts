@@ -3,7 +3,7 @@ import { bindDims, given, sizing } from './bind.ts'
 import { callsOf } from './blocks.ts'
 import { footprintOf } from './certificate.ts'
 import { blockNames, describe } from './print.ts'
-import type { CompilerOptions, Program } from './program.ts'
+import type { CompilerOptions, Program, Traits } from './program.ts'
 import { programsOf, type Programs, type Size } from './programs.ts'
 import type { Step } from './step.ts'
 
@@ -47,9 +47,9 @@ export interface Explanation {
  * @example explanationText(explain(step, { dims: { batch: 2, seq: 256 } }))
  */
 export const explain = <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>, { dims, ...options }: { readonly dims: Readonly<Record<string, number>> } & Partial<CompilerOptions>): Explanation => {
+  step: Step<P, Q, M, S, B, L>, { dims, ...options }: { readonly dims: Readonly<Record<string, number>> } & CompilerOptions & Partial<Traits>): Explanation => {
   const { model } = step.tuned, environment = bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)])
-  return explainPrograms(programsOf(step, { layOut: true, expand: new Set(), inPlace: new Map(), ...options }), sizing(environment, model.capacities))
+  return explainPrograms(programsOf(step, { layOut: true, runs: () => true, inPlace: new Map(), ...options }), sizing(environment, model.capacities))
 }
 
 /** The same from programs that are there already. */

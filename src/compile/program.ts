@@ -7,14 +7,18 @@ import { planOf, type InPlace, type Plan } from './plan.ts'
 import { prepare, staticNodes, type Preparations } from './prepare.ts'
 import { expansion, laidOut, layoutRules, movementRules, rewrite, simplifications, stopGradientValue, takeRules, type Rule } from './rewrite/index.ts'
 
-/** What a target asks of the compiler. */
-export interface CompilerOptions {
-  /** Lay products out for matrix kernels: explicit transposes, weights on the left. */
+/** What a target tells the compiler of itself. */
+export interface Traits {
+  /** Lay products out for matrix kernels. */
   readonly layOut: boolean
-  /** Composites that the target expands, by name. */
-  readonly expand: ReadonlySet<string>
+  /** Whether the target runs an op as it is, by name; a composite that it does not run is expanded. */
+  readonly runs: (op: string) => boolean
   /** What the target can write into the buffer of an input. */
   readonly inPlace: InPlace
+}
+
+/** What may be asked of the compiler beside that. */
+export interface CompilerOptions {
   /** What a backward pass computes again: see `Partition`. */
   readonly recompute?: Partition['recompute']
   /** Rules that are switched off, by name: to measure what each is worth. */
@@ -22,7 +26,7 @@ export interface CompilerOptions {
 }
 
 /** What a session shares between its programs. */
-export interface Compiler extends CompilerOptions {
+export interface Compiler extends Traits, CompilerOptions {
   readonly size: (dim: Dim) => number
   /** Leaves that do not change while a program runs. */
   readonly isStaticLeaf: (n: Node) => boolean
@@ -44,7 +48,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { w
   const movement = enabled([...simplifications, ...movementRules])
   const nothing = (): boolean => false
   const finish = (roots: readonly Node[], isStatic: (n: Node) => boolean): readonly Node[] => {
-    const simple = shared(rewrite(rewrite(shared(roots), late, { size, isStatic }), [expansion(compiler.expand)], { size, isStatic }))
+    const simple = shared(rewrite(rewrite(shared(roots), late, { size, isStatic }), [expansion(compiler.runs)], { size, isStatic }))
     return compiler.layOut ? shared(rewrite(rewrite(simple, [laidOut], { size, isStatic }), movement, { size, isStatic })) : simple
   }
   const simplified = mapBlocks(rewrite(shared(outputs), general, { size, isStatic: nothing }), block =>

@@ -1,6 +1,6 @@
 import { expressionKeys, f32, node, over, parameter, plus, scalar, sqrtOp, summed, times, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
 import { isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Lens } from '../tune/index.ts'
-import { compileProgram, planned, refreshed, type CompilerOptions, type Program } from './program.ts'
+import { compileProgram, planned, refreshed, type CompilerOptions, type Program, type Traits } from './program.ts'
 import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
 import type { Step } from './step.ts'
 
@@ -50,7 +50,7 @@ export type Size = (dim: Dim) => number
 export interface Replacing extends Program { readonly replaced: readonly Node[] }
 
 /** Builds the programs of a step. Nothing here knows what runs them. */
-export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, update }: Step<P, Q, M, S, B, L>, options: CompilerOptions): Programs => {
+export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, update }: Step<P, Q, M, S, B, L>, options: Traits & CompilerOptions): Programs => {
   const { model, weight } = tuned, params = tensorsOf(tuned.params), batch = tensorsOf(model.batch)
   const trained = maskedLeaves(tuned.params, tuned.mask).flatMap(({ path, leaf, mask }): readonly Trained[] => {
     const lens = lensOf(mask)

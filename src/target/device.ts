@@ -1,4 +1,4 @@
-import type { InPlace, Plan } from '../compile/index.ts'
+import type { Plan, Traits } from '../compile/index.ts'
 import type { DType, Shape, Value } from '../tensor/index.ts'
 
 /** A value's data without the names of its dims. */
@@ -8,12 +8,7 @@ export interface Buffer { readonly sizes: readonly number[]; readonly dtype: DTy
 export interface Device<H> {
   /** The target's name with what distinguishes it, as `tfjs wasm, 2 threads`. */
   readonly name: string
-  /** Compiler options that suit the target. */
-  readonly layOut: boolean
-  /** Composites that the target has no kernel for. */
-  readonly expand: ReadonlySet<string>
-  /** What the target can write into the buffer of an input. */
-  readonly inPlace: InPlace
+  readonly traits: Traits
   /** Makes room for so many more bytes at once, where that helps. */
   readonly reserve?: (bytes: number) => void
   /** The most bytes that a session may hold, where there is such a limit. */

@@ -12,7 +12,7 @@ import { uploadChoices, uploadWeights } from './weights.ts'
 export interface SessionOptions<P> {
   readonly weights: Lazy<P>
   readonly dims?: Dims
-  readonly compiler?: Omit<CompilerOptions, 'layOut' | 'expand' | 'inPlace'>
+  readonly compiler?: CompilerOptions
 }
 
 /**
@@ -25,7 +25,7 @@ const fragmentation = 0.09
 export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
   step: Step<P, Q, M, S, B, L>, device: Device<H>, { weights, dims = {}, compiler = {} }: SessionOptions<P>): Promise<Session<Q, M, S, B, L>> => {
   const { tuned } = step, { model } = tuned
-  const programs = programsOf(step, { ...compiler, layOut: device.layOut, expand: device.expand, inPlace: device.inPlace })
+  const programs = programsOf(step, { ...compiler, ...device.traits })
   const runner = runnerOn(device, programs, model.capacities), { held, run, once, number, download, freeAll } = runner
   const sources = await uploadWeights(programs, weights, runner, model.dims ?? {})
   const own = bindDims([...sources, ...given('dims', dims)]), size = sizing(own)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { explain, explanationText, print, programsOf, sizing, type CompilerOptions } from '../../src/compile/index.ts'
+import { explain, explanationText, print, programsOf, sizing, type CompilerOptions, type Traits } from '../../src/compile/index.ts'
 import {
   adapt, crossEntropy, f32, full, i32, integer, llama, matmul, maximum, model, openSession, paca, referenceDevice, relu, sgd, size as sizeOf, sum, trainStep,
   type LlamaConfig,
@@ -14,7 +14,7 @@ const network = model({
 })
 const dims = { batch: 64, pixels: 100, hidden: 32, classes: 10 }, size = sizing(dims)
 const step = () => trainStep(adapt(network, paca({ targets: ['up', 'down'], rank: 4, seed: 0 })), sgd({ lr: 0.1 }))
-const compiler = (options: Partial<CompilerOptions>): CompilerOptions => ({ layOut: false, expand: new Set(), inPlace: new Map(), ...options })
+const compiler = (options: CompilerOptions): Traits & CompilerOptions => ({ layOut: false, runs: () => true, inPlace: new Map(), ...options })
 
 test('the backward pass of PaCA is the product of the taken columns: equation 9 of the paper, derived', () => {
   const programs = programsOf(step(), compiler({}))
@@ -69,7 +69,7 @@ const config: LlamaConfig = {
 }
 const targets = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const
 const batchDims = { batch: 2, seq: 24 }, tokens = 48
-const explained = (rank: number, options: Partial<CompilerOptions> = {}) =>
+const explained = (rank: number, options: CompilerOptions = {}) =>
   explain(trainStep(adapt(llama(config), paca({ targets, rank, seed: 0 })), sgd({ lr: 0.1 })), { dims: batchDims, ...options })
 
 test('without the take rule every layer keeps its four inputs instead of seven times r columns', () => {

@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { footprintOf } from '../../src/compile/index.ts'
 import { preparedKeys, type Preparations } from '../../src/compile/prepare.ts'
 import { compileProgram, planned } from '../../src/compile/program.ts'
-import { expressionKeys, interpret, type Node } from '../../src/tensor/index.ts'
+import { composite, expressionKeys, interpret, node, parameter, times, type Node, type Op } from '../../src/tensor/index.ts'
 import { registeredDevice } from '../../src/target/tfjs/registered.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 import { referenceDevice, type Device } from '../../src/target/index.ts'
@@ -15,7 +15,7 @@ const typedArray = { f32: Float32Array, i32: Int32Array, bool: Uint8Array } as c
 /** Compiles an instance as a session would, runs it, and checks on the way that the certificate is what was held. */
 const runOn = async <H>(device: Device<H>, { root, leaves, feeds, size }: Instance): Promise<ArrayLike<number>> => {
   const preparations: Preparations = new Map(), before = device.bytes(), held = new Map<Node, H>()
-  const compiler = { layOut: device.layOut, expand: device.expand, inPlace: device.inPlace, size, isStaticLeaf: () => false, keyOf: preparedKeys(expressionKeys(), size), preparations }
+  const compiler = { ...device.traits, size, isStaticLeaf: () => false, keyOf: preparedKeys(expressionKeys(), size), preparations }
   const { plan, inputs, outputs } = compileProgram([root], compiler)
   for (const leaf of leaves) {
     const { sizes, data } = feeds.get(leaf)!, make = typedArray[leaf.dtype as keyof typeof typedArray]
@@ -53,12 +53,28 @@ const devices: readonly (readonly [string, () => Promise<Device<unknown>>])[] = 
   ['tfjs wasm with two threads', async () => await wasmDevice({ threads: 2 }) as Device<unknown>],
 ]
 
+/** Two ops that the language does not have. */
+const outside: { readonly [what: string]: Op<object> } = {
+  'a composite': composite<object>({ name: 'cube', expand: ([x]) => times(x!, times(x!, x!)) }),
+  'a primitive': {
+    name: 'reversed', flops: () => 0, vjp: (_, dy) => [dy],
+    shape: ([x]) => ({ _tag: 'Right', right: { shape: x!.shape, dtype: 'f32' } }),
+    eval: ([x]) => ({ sizes: x!.sizes, data: x!.data.toReversed() }),
+  },
+}
+
 for (const [title, open] of devices) {
   test(`on ${title}`, async t => {
     const device = await open()
     for (const [name, subject] of registry) {
       await t.test(`${name} is lowered to what it means, and leaves nothing behind`, async () => {
         await fc.assert(fc.asyncProperty(instances(subject).map(rounded), instance => lowersAs(device, instance)), { numRuns: 25 })
+      })
+    }
+    for (const [what, op] of Object.entries(outside)) {
+      await t.test(`an op from outside, ${what}, runs as it is defined`, async () => {
+        const x = parameter(['a'], 'f32'), feeds = new Map([[x as Node, { sizes: [3], data: Float64Array.of(1, -2, 3) }]])
+        await lowersAs(device, { root: node(op, [x], {}), leaves: [x], differentiable: [x], feeds, sizes: { a: 3 }, size: dim => (dim === 'a' ? 3 : Number(dim)) })
       })
     }
     await t.test('a wrong lowering is refuted', async () => {

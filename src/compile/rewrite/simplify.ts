@@ -29,7 +29,7 @@ export const stopGradientValue: Rule = { name: 'stop-gradient', apply: n => (is(
 export const simplifications: readonly Rule[] = [timesOne, reshapeReshape]
 
 /** Composites that a target has no kernel for become what they mean. */
-export const expansion = (names: ReadonlySet<string>): Rule => ({
+export const expansion = (runs: (op: string) => boolean): Rule => ({
   name: 'expand',
-  apply: n => (names.has(n.op.name) ? n.op.expand?.(n.inputs, n.attributes) : undefined),
+  apply: n => (runs(n.op.name) ? undefined : n.op.expand?.(n.inputs, n.attributes)),
 })

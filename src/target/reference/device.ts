@@ -46,7 +46,7 @@ export const referenceDevice = (): Device<Held> => {
     return plan.outputs.map(slot => held.get(slot)!)
   }
   return {
-    name: 'reference', layOut: false, expand: new Set(), inPlace: new Map([['put', [0]]]), limit: undefined,
+    name: 'reference', traits: { layOut: false, runs: () => true, inPlace: new Map([['put', [0]]]) }, limit: undefined,
     upload: buffer => hold(toNumbers(buffer), buffer.dtype),
     download: ({ numbers, dtype }) => Promise.resolve(fromNumbers(numbers, dtype)),
     free, run,

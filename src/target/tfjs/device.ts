@@ -1,5 +1,5 @@
 import type { InPlace, Instruction, Plan, Slot } from '../../compile/index.ts'
-import { bytesPerElement, composites, count, type Dim, type DType } from '../../tensor/index.ts'
+import { bytesPerElement, count, type Dim, type DType } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import type { Call, Lowering, Lowerings, OpName } from './lowering.ts'
 import type { TensorInfo, TfjsTensor } from './wasm/index.ts'
@@ -8,6 +8,8 @@ import type { TensorInfo, TfjsTensor } from './wasm/index.ts'
 export interface Backend {
   readonly name: string
   readonly lowerings: Lowerings
+  /** How an op runs that the table does not know. */
+  readonly fallback: Lowering
   readonly limit: number | undefined
   /** Counts a buffer that a kernel made as one of tfjs's tensors. */
   readonly track: (info: TensorInfo) => TfjsTensor
@@ -20,10 +22,6 @@ export interface Backend {
 }
 
 type Computing = Extract<Instruction, { readonly kind: 'run' | 'update' }>
-
-/** Which composites a table expands. */
-export const expandedBy = (lowerings: Lowerings): ReadonlySet<string> =>
-  new Set((Object.keys(composites) as (keyof typeof composites)[]).filter(name => lowerings[name] === 'expand'))
 
 const dtypeOf: { readonly [name: string]: DType } = { float32: 'f32', int32: 'i32', bool: 'bool' }
 
@@ -56,8 +54,8 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     ({ node, inputs: inputs.map(slot => slots[slot]!), output: slots[output]!, size })
   const lower = (call: Call): ReturnType<Lowering> => {
     const lowering = Object.hasOwn(backend.lowerings, call.node.op.name) ? backend.lowerings[call.node.op.name as OpName] : undefined
-    if (lowering === undefined || lowering === 'expand') throw new SessionError(`${backend.name} does not say how it runs ${call.node.op.name}, and it has no expansion`)
-    return lowering(call)
+    // an op from outside the language, without an expansion: its own meaning
+    return (lowering === undefined || lowering === 'expand' ? backend.fallback : lowering)(call)
   }
   const preparedFor = (instruction: Computing, slots: readonly Slot[], size: (dim: Dim) => number): ReturnType<Lowering> => {
     const known = prepared.get(instruction) ?? lower(callOf(instruction, slots, size))
@@ -94,7 +92,11 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     }
   }
   return {
-    name: backend.name, layOut: true, expand: expandedBy(backend.lowerings), inPlace: backend.inPlace, limit: backend.limit,
+    name: backend.name, limit: backend.limit,
+    traits: {
+      layOut: true, inPlace: backend.inPlace,
+      runs: name => Object.hasOwn(backend.lowerings, name) && backend.lowerings[name as OpName] !== 'expand',
+    },
     ...(backend.reserve ? { reserve: backend.reserve } : {}),
     upload: buffer => handleOf(backend.upload(buffer)),
     download: async handle => ({ sizes: handle.shape, dtype: dtypeOf[handle.dtype]!, data: await backend.download(handle.owner.tensor) }),

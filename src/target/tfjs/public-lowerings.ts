@@ -1,4 +1,4 @@
-import type { Axes, Contraction, DType, Numbers, Op, Shape } from '../../tensor/index.ts'
+import type { Axes, Contraction, DType, Numbers, Shape } from '../../tensor/index.ts'
 import { attributesOf, type Call, type Lowering, type Lowerings } from './lowering.ts'
 import type { TensorInfo } from './wasm/index.ts'
 
@@ -13,11 +13,18 @@ export interface Kernels {
 const arrayOf = (data: Float64Array, dtype: DType): Float32Array | Int32Array | Uint8Array =>
   dtype === 'i32' ? Int32Array.from(data) : dtype === 'bool' ? Uint8Array.from(data) : Float32Array.from(data)
 
+/** An op's own float64 meaning, on the host. */
+export const hostLowering = ({ make, read }: Kernels): Lowering => ({ node, inputs: slots, output: { sizes, dtype }, size }) => inputs => {
+  const numbers = inputs.map((x, i): Numbers => ({ sizes: slots[i]!.sizes, data: Float64Array.from(read(x)) }))
+  return make(arrayOf(node.op.eval(numbers, node.attributes, { sizes, size, inputs: node.inputs }).data, dtype), sizes, dtype)
+}
+
 /**
  * How ops run on any tfjs backend, by its public kernels. Where there is none, and for data-dependent ops on small integers, the
  * op's own meaning runs on the host. Composites are expanded.
  */
-export const publicLowerings = ({ run, make, read, free }: Kernels): Lowerings => {
+export const publicLowerings = (kernels: Kernels): Lowerings => {
+  const { run, free } = kernels, onHost = hostLowering(kernels)
   const kernel = (name: string, names: readonly string[], attributes: (call: Call) => object = () => ({})): Lowering => call => {
     const given = attributes(call)
     return inputs => run(name, Object.fromEntries(names.map((n, i) => [n, inputs[i]])), given)
@@ -29,10 +36,6 @@ export const publicLowerings = ({ run, make, read, free }: Kernels): Lowerings =
     return { [axesName]: axes, keepDims }
   })
   const converted = kernel('Cast', ['x'], ({ output: { dtype } }) => ({ dtype: dtype === 'i32' ? 'int32' : 'float32' }))
-  const onHost: Lowering = ({ node, inputs: slots, output: { sizes, dtype }, size }) => inputs => {
-    const numbers = inputs.map((x, i): Numbers => ({ sizes: slots[i]!.sizes, data: Float64Array.from(read(x)) }))
-    return make(arrayOf((node.op as Op).eval(numbers, node.attributes, { sizes, size, inputs: node.inputs }).data, dtype), sizes, dtype)
-  }
   const axisOf = (call: Call): number => attributesOf<{ readonly axis: number }>(call.node).axis
   const startOf = ({ node, size }: Call): number => attributesOf<{ readonly start: Shape }>(node).start.reduce<number>((sum, dim) => sum + size(dim), 0)
   const atAxis = (call: Call, at: number, rest: readonly number[]): readonly number[] => rest.map((n, axis) => (axis === axisOf(call) ? at : n))

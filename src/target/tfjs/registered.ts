@@ -3,7 +3,7 @@ import { count } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
 import { attributesOf, type Lowering, type Lowerings } from './lowering.ts'
-import { publicLowerings, type Kernels } from './public-lowerings.ts'
+import { hostLowering, publicLowerings, type Kernels } from './public-lowerings.ts'
 import type { HeapDType, TensorInfo, TfjsTensor } from './wasm/index.ts'
 
 const dtypes = { f32: 'float32', i32: 'int32', bool: 'bool' } as const
@@ -61,6 +61,7 @@ export const registeredDevice = async (name: string): Promise<Device<Handle>> =>
   return tfjsDevice({
     name: title, track,
     lowerings,
+    fallback: hostLowering(kernels),
     limit: undefined,
     upload: (buffer: Buffer) => track(kernels.make(tfjsData(buffer, title).slice(), buffer.sizes, buffer.dtype)),
     download: async tensor => (await (tensor as unknown as tfjs.Tensor).data()).slice() as Buffer['data'],

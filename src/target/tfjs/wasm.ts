@@ -1,14 +1,14 @@
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
 import { heapInPlace, heapLowerings } from './heap-lowerings.ts'
-import type { Lowerings } from './lowering.ts'
+import type { Lowering, Lowerings } from './lowering.ts'
 import { kernelsOf } from './registered.ts'
-import { publicLowerings } from './public-lowerings.ts'
+import { hostLowering, publicLowerings } from './public-lowerings.ts'
 import { createWasmBackend, maximumHeapBytes, type TfjsTensor, type WasmRuntime } from './wasm/index.ts'
 
 const dtypes = { f32: 'float32', i32: 'int32', bool: 'bool' } as const
 
-interface Loaded { readonly runtime: WasmRuntime; readonly lowerings: Lowerings }
+interface Loaded { readonly runtime: WasmRuntime; readonly lowerings: Lowerings; readonly fallback: Lowering }
 
 /** tfjs holds one wasm backend, so sessions share it; the last one that goes takes it away. */
 let shared: { readonly loaded: Promise<Loaded>; users: number } | undefined
@@ -16,8 +16,8 @@ let shared: { readonly loaded: Promise<Loaded>; users: number } | undefined
 const start = async (threads: number): Promise<Loaded> => {
   const created = await createWasmBackend({ threads })
   if (created._tag === 'Left') throw new SessionError(created.left.message)
-  const runtime = created.right
-  return { runtime, lowerings: heapLowerings(runtime, publicLowerings(kernelsOf('wasm', runtime.backend))) }
+  const runtime = created.right, kernels = kernelsOf('wasm', runtime.backend)
+  return { runtime, lowerings: heapLowerings(runtime, publicLowerings(kernels)), fallback: hostLowering(kernels) }
 }
 
 const acquire = async (threads: number): Promise<Loaded> => {
@@ -45,7 +45,7 @@ const release = async (): Promise<void> => {
  */
 export const wasmDevice = async ({ threads }: { readonly threads: number }): Promise<Device<Handle>> => deviceOn(await acquire(threads))
 
-const deviceOn = ({ runtime, lowerings }: Loaded): Device<Handle> => {
+const deviceOn = ({ runtime, lowerings, fallback }: Loaded): Device<Handle> => {
   const { core, heap } = runtime, name = `tfjs wasm, ${runtime.threads} ${runtime.threads === 1 ? 'thread' : 'threads'}`
   const engine = core.engine()
   const track = engine.makeTensorFromTensorInfo.bind(engine)
@@ -53,7 +53,7 @@ const deviceOn = ({ runtime, lowerings }: Loaded): Device<Handle> => {
     tensor.dtype === 'float32' ? heap.f32(tensor) : tensor.dtype === 'int32' ? heap.i32(tensor) : heap.bool(tensor)
   let open = true
   return tfjsDevice({
-    name, track, lowerings,
+    name, track, lowerings, fallback,
     limit: maximumHeapBytes - 2 ** 28,
     upload: (buffer: Buffer) => {
       const data = tfjsData(buffer, name), made = heap.allocate(buffer.sizes, dtypes[buffer.dtype as keyof typeof dtypes])
