@@ -19,7 +19,8 @@ export interface Kept {
 
 /** What paths begin with in common: `model.layers.*` for the leaves of one layer. */
 const commonPath = (paths: readonly string[]): string => {
-  const [first = [], ...rest] = paths.filter(path => !path.startsWith('columns(')).map(path => path.split('.'))
+  // the last word is a leaf's own
+  const [first = [], ...rest] = paths.filter(path => !path.startsWith('columns(')).map(path => path.split('.').slice(0, -1))
   const shared = first.findIndex((word, i) => rest.some(other => other[i] !== word))
   return first.slice(0, shared < 0 ? first.length : shared).join('.')
 }

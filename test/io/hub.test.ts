@@ -65,6 +65,8 @@ const withPip = async (directory: string, script: string | undefined, use: () =>
   await mkdir(bin)
   if (script !== undefined) {
     await writeFile(join(bin, 'pip3'), `#!${process.execPath}\n${script}`)
+    // a file without an extension is what the nearest package.json says
+    await writeFile(join(bin, 'package.json'), '{"type":"commonjs"}')
     await chmod(join(bin, 'pip3'), 0o755)
   }
   process.env['PATH'] = bin

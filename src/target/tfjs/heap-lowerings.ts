@@ -81,10 +81,10 @@ export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly
     broadcastTo: call => (count(call.inputs[0]!.sizes) === 1 && call.output.dtype === 'f32'
       ? filling(({ output: { sizes } }) => { const n = count(sizes); return ([x], out) => kernels.fill(out, n, heap.views().f32[x! / 4]!) })
       : publicly.broadcastTo)(call),
-    transpose: floats(({ node, inputs: [x] }) => {
-      const run = planPermute(kernels, x!.sizes, attributesOf<{ readonly permutation: readonly number[] }>(node).permutation)
-      return ([at], out) => run(at!, out)
-    }, publicly.transpose),
+    transpose: call => {
+      const run = planPermute(kernels, call.inputs[0]!.sizes, attributesOf<{ readonly permutation: readonly number[] }>(call.node).permutation)
+      return (run ? floats(() => ([x], out) => run(x!, out), publicly.transpose) : publicly.transpose)(call)
+    },
     contract: filling(({ node, inputs: [x], output }) => {
       const { a, b } = attributesOf<Contraction>(node), [M, N] = output.sizes.slice(-2) as [number, number], K = x!.sizes[a.indexOf('k')]!
       const options = { transposeLeft: a.endsWith('km'), transposeRight: b.endsWith('nk') }, batch = output.sizes.length === 3 ? output.sizes[0]! : 1

@@ -28,15 +28,16 @@ export type Permute = (input: number, output: number) => void
 
 /**
  * Plans out = transpose(in, permutation), as numpy's. Axes that stay together are merged first; what remains is a copy of runs if the last
- * axis stays last, else blocked transposes. Of the merged axes at most five may remain, which covers every permutation of five axes.
- * @example planPermute(kernels, [2, 256, 9, 64], [0, 2, 1, 3])(input, output)
+ * axis stays last, else blocked transposes. At most five merged axes may remain, which covers every permutation of five axes;
+ * with more there is no plan.
+ * @example planPermute(kernels, [2, 256, 9, 64], [0, 2, 1, 3])?.(input, output)
  */
-export const planPermute = (kernels: Kernels, sizes: readonly number[], permutation: readonly number[]): Permute => {
+export const planPermute = (kernels: Kernels, sizes: readonly number[], permutation: readonly number[]): Permute | undefined => {
   const axes = axesOf(sizes, permutation)
   const count = sizes.reduce((n, size) => n * size, 1)
   if (count === 0) return () => undefined
   const last = axes.at(-1)
-  if (axes.length > 5) throw new RangeError(`permute: [${permutation.join(', ')}] moves more than five axes`)
+  if (axes.length > 5) return undefined
   if (last === undefined || axes.length === 1) return (input, output) => kernels.copyBlocks(input, output, 1, count, 0, 0)
   if (last.input === 1) {
     const [a = none, b = none, c = none, d = none] = padded(axes.slice(0, -1), 4)

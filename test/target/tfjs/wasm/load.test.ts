@@ -37,7 +37,7 @@ for (const threads of [1, 2]) {
       const [x, y, z] = [region.put(a), region.put(b), region.reserve(M * N)]
       const [t, s, h] = [region.reserve(M * K), region.reserve(M * K), region.reserve(M * K)]
       runtime.products.matmul(x, y, z, M, K, N)
-      planPermute(runtime.kernels, [M, K], [1, 0])(x, t)
+      planPermute(runtime.kernels, [M, K], [1, 0])!(x, t)
       runtime.kernels.softmax(x, s, M, K, 1)
       runtime.kernels.tanh(x, h, M * K)
       const mine = [region.read(z, M * N), region.read(t, M * K), region.read(s, M * K), region.read(h, M * K)]

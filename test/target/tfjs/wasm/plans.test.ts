@@ -37,7 +37,7 @@ describe('plans on the heap', () => {
     region.reset()
     const x = uniform(random(seed), count(sizes))
     const [input, output] = [region.put(x), region.reserve(x.length)]
-    planPermute(runtime.kernels, sizes, permutation)(input, output)
+    planPermute(runtime.kernels, sizes, permutation)!(input, output)
     const permuted = permutation.map(axis => sizes[axis] ?? 1)
     return region.intact() && region.read(output, x.length).every((y, i) => y === x[meaning(sizes, permutation, coordinates(permuted, i))])
   }
