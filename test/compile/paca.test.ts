@@ -72,11 +72,13 @@ const batchDims = { batch: 2, seq: 24 }, tokens = 48
 const explained = (rank: number, options: CompilerOptions = {}) =>
   explain(trainStep(adapt(llama(config), paca({ targets, rank, seed: 0 })), sgd({ lr: 0.1 })), { dims: batchDims, ...options })
 
-test('without the take rule every layer keeps its four inputs instead of seven times r columns', () => {
+test('without the take rule every layer keeps its four inputs instead of seven times r columns, and the certificate grows by just that', () => {
   const rank = 4, on = explained(rank, { recompute: 'none' }), off = explained(rank, { recompute: 'none', without: ['take-contract'] })
   // x of q, k and v; x of o; x of gate and up; x of down
   const inputs = 64 + 64 + 64 + 176
-  assert.equal(off.saved - on.saved, 3 * tokens * 4 * (inputs - 7 * rank))
+  const predicted = 3 * tokens * 4 * (inputs - 7 * rank)
+  assert.equal(off.saved - on.saved, predicted)
+  assert.equal(off.peak - on.peak, predicted)
 })
 
 test('what PaCA keeps grows by seven columns a token and layer for each rank', () => {
