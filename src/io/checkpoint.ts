@@ -9,14 +9,14 @@ import { attempt, orThrow, refusal, type IoError } from './error.ts'
 import { readJsonObject } from './file.ts'
 import { openGguf } from './gguf.ts'
 import { ggufConfig, ggufTensors } from './gguf/llama.ts'
-import { llamaParameters, parseLlamaConfig, type LlamaConfig } from './llama-config.ts'
+import { llamaParameters, parseLlamaConfig, type CheckpointConfig } from './llama-config.ts'
 import { openSafetensors, openSharded } from './safetensors.ts'
 
 /** An opened LLaMA, from whichever format: Hugging Face names, [out, in] weights, read one by one. */
 export interface Checkpoint {
   readonly kind: 'huggingface' | 'gguf'
   readonly path: string
-  readonly config: LlamaConfig
+  readonly config: CheckpointConfig
   /** Exactly the parameters of the model, in the order of the network; every one was checked against the config. */
   readonly tensors: ReadonlyMap<string, Entry>
   /** The metadata of the file: in a GGUF file also the tokenizer and the chat template. */
@@ -25,7 +25,7 @@ export interface Checkpoint {
 }
 
 /** The parameters that the config asks for, each with the sizes it asks for. Nothing is read or allocated here. */
-const select = (path: string, config: LlamaConfig, tensors: ReadonlyMap<string, Entry>): ReadonlyMap<string, Entry> => {
+const select = (path: string, config: CheckpointConfig, tensors: ReadonlyMap<string, Entry>): ReadonlyMap<string, Entry> => {
   const selected = new Map<string, Entry>()
   for (const [name, sizes] of llamaParameters(config)) {
     const entry = tensors.get(name)
@@ -51,7 +51,7 @@ const openWeights = async (directory: string): Promise<Archive> => {
 
 /** Finishes opening: whatever fails, the archive is closed. */
 const finish = async (kind: Checkpoint['kind'], path: string, archive: Archive,
-  describe: () => Promise<{ readonly config: LlamaConfig, readonly tensors: ReadonlyMap<string, Entry> }>): Promise<Checkpoint> => {
+  describe: () => Promise<{ readonly config: CheckpointConfig, readonly tensors: ReadonlyMap<string, Entry> }>): Promise<Checkpoint> => {
   try {
     const { config, tensors } = await describe()
     return { kind, path, config, tensors: select(archive.path, config, tensors), metadata: archive.metadata, close: archive.close }

@@ -1,32 +1,13 @@
 import type * as E from 'fp-ts/lib/Either.js'
+import type { LlamaConfig, RopeScaling } from '../model/index.ts'
 import { attemptSync, refusal, type IoError } from './error.ts'
 import { isRecord } from './file.ts'
 
-/** How rotary frequencies are stretched for longer contexts (Hugging Face names). */
-export type RopeScaling =
-  | { readonly rope_type: 'default' }
-  | { readonly rope_type: 'linear', readonly factor: number }
-  | {
-    readonly rope_type: 'llama3', readonly factor: number, readonly low_freq_factor: number, readonly high_freq_factor: number
-    readonly original_max_position_embeddings: number
-  }
-
-/** A LLaMA's config.json after validation: Hugging Face names, defaults filled in. */
-export interface LlamaConfig {
+/** A LLaMA's config.json after validation: what the model is made of, with defaults filled in, and what goes with it. */
+export interface CheckpointConfig extends LlamaConfig {
+  readonly rope_scaling: RopeScaling
   readonly model_type: 'llama'
   readonly architectures: readonly string[]
-  readonly vocab_size: number
-  readonly hidden_size: number
-  readonly intermediate_size: number
-  readonly num_hidden_layers: number
-  readonly num_attention_heads: number
-  readonly num_key_value_heads: number
-  /** Even, because rotary embeddings turn pairs. */
-  readonly head_dim: number
-  readonly rms_norm_eps: number
-  readonly rope_theta: number
-  readonly rope_scaling: RopeScaling
-  readonly tie_word_embeddings: boolean
   readonly max_position_embeddings: number
   readonly bos_token_id: readonly number[]
   /** Every id that ends a sequence; none where the file names none. */
@@ -104,7 +85,7 @@ const ropeScaling = (json: Json, file: string, where: string): RopeScaling => {
   }
 }
 
-const validate = (json: Json, file: string, named: (field: string) => string): LlamaConfig => {
+const validate = (json: Json, file: string, named: (field: string) => string): CheckpointConfig => {
   const fields = fieldsOf(json, file, named)
   if (json['model_type'] !== 'llama') {
     throw refusal(`${file}: ${named('model_type')} is ${JSON.stringify(json['model_type']) ?? 'missing'}; only "llama" is supported`)
@@ -153,14 +134,14 @@ const validate = (json: Json, file: string, named: (field: string) => string): L
  * Errors: a missing or absurd field, heads that do not divide, an odd head_dim, an unsupported model or rope type, biases.
  * @example parseLlamaConfig(json, 'config.json')
  */
-export const parseLlamaConfig = (json: Json, file: string, named = (field: string): string => field): E.Either<IoError, LlamaConfig> =>
+export const parseLlamaConfig = (json: Json, file: string, named = (field: string): string => field): E.Either<IoError, CheckpointConfig> =>
   attemptSync(file, () => validate(json, file, named))
 
 /**
  * The parameters of a LLaMA with their sizes, [out, in] as PyTorch prints them, in the order of the network.
  * @example [...llamaParameters(config)][0]  // ['model.embed_tokens.weight', [vocab, hidden]]
  */
-export function* llamaParameters(config: LlamaConfig): Generator<readonly [name: string, sizes: readonly number[]]> {
+export function* llamaParameters(config: CheckpointConfig): Generator<readonly [name: string, sizes: readonly number[]]> {
   const { vocab_size: vocab, hidden_size: hidden, intermediate_size: ffn, head_dim: headDim } = config
   const query = config.num_attention_heads * headDim
   const keyValue = config.num_key_value_heads * headDim

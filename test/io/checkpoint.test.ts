@@ -9,7 +9,7 @@ import { hashOf, openCheckpoint } from '../../src/io/checkpoint.ts'
 import { openGguf } from '../../src/io/gguf.ts'
 import { ggufConfig, llama3Divisors, unpermuteRows } from '../../src/io/gguf/llama.ts'
 import { cacheDirectory, smolLM2 } from '../../src/io/hub.ts'
-import { llamaParameters, parseLlamaConfig, type LlamaConfig } from '../../src/io/llama-config.ts'
+import { llamaParameters, parseLlamaConfig, type CheckpointConfig } from '../../src/io/llama-config.ts'
 import { openSafetensors } from '../../src/io/safetensors.ts'
 import { leafOf, safetensorsBytes, type Leaf } from '../../src/io/safetensors-write.ts'
 import { collect, floats, gguf, inDirectory, message, put, right } from './archive-support.ts'
@@ -21,7 +21,7 @@ const withConfig = (changes: Readonly<Record<string, unknown>>): string => {
   const parsed = parseLlamaConfig({ ...goldenConfig, ...changes }, 'config.json')
   return E.isLeft(parsed) ? parsed.left.message : ''
 }
-const validConfig = (changes: Readonly<Record<string, unknown>>): LlamaConfig => {
+const validConfig = (changes: Readonly<Record<string, unknown>>): CheckpointConfig => {
   const parsed = parseLlamaConfig({ ...goldenConfig, ...changes }, 'config.json')
   if (E.isLeft(parsed)) assert.fail(parsed.left.message)
   return parsed.right

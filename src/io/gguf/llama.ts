@@ -5,7 +5,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { toF32, type Archive, type Entry, type MetadataValue, type StoredValue } from '../archive.ts'
 import { attempt, orThrow, refusal } from '../error.ts'
-import { parseLlamaConfig, type LlamaConfig, type RopeScaling } from '../llama-config.ts'
+import { parseLlamaConfig, type CheckpointConfig } from '../llama-config.ts'
+import type { RopeScaling } from '../../model/index.ts'
 
 const blockNames: Readonly<Record<string, string>> = {
   attn_norm: 'input_layernorm', attn_q: 'self_attn.q_proj', attn_k: 'self_attn.k_proj', attn_v: 'self_attn.v_proj',
@@ -62,7 +63,7 @@ export const llama3Divisors = (theta: number, headDim: number, s: Extract<RopeSc
     return 1 / ((1 - smooth) / s.factor + smooth)
   })
 
-const scalingOfDivisors = async (path: string, entry: Entry, config: LlamaConfig): Promise<RopeScaling> => {
+const scalingOfDivisors = async (path: string, entry: Entry, config: CheckpointConfig): Promise<RopeScaling> => {
   if (entry.byteLength > 4 * config.head_dim) throw refusal(`${path}: tensor rope_freqs.weight holds more than head_dim / 2 numbers`)
   const divisors = await orThrow(entry.readF32())
   const factor = divisors.reduce((a, b) => Math.max(a, b), 1)
@@ -76,7 +77,7 @@ const scalingOfDivisors = async (path: string, entry: Entry, config: LlamaConfig
 }
 
 /** The config of a LLaMA in a GGUF file. Throws an `IoError` that names the metadata key. */
-export const ggufConfig = async (archive: Archive): Promise<LlamaConfig> => {
+export const ggufConfig = async (archive: Archive): Promise<CheckpointConfig> => {
   const { path, metadata, tensors } = archive
   const parts = metadata.get('split.count')
   if (typeof parts === 'number' && parts > 1) throw refusal(`${path}: it is one of ${parts} parts of a split GGUF file; join them first`)
@@ -114,7 +115,7 @@ export const unpermuteRows = <T extends Float32Array | Uint16Array | Int32Array>
 }
 
 /** The tensors under their Hugging Face names and in its row order. Unknown ones are left out. */
-export const ggufTensors = (archive: Archive, config: LlamaConfig): ReadonlyMap<string, Entry> =>
+export const ggufTensors = (archive: Archive, config: CheckpointConfig): ReadonlyMap<string, Entry> =>
   new Map([...archive.tensors.values()].flatMap((entry): readonly [string, Entry][] => {
     const name = huggingFaceName(entry.name)
     if (name === undefined) return []
