@@ -35,8 +35,8 @@ new WebAssembly.Instance(code, { env: { memory } }).exports.serve(job, scratch, 
  * @example nodeFiles().core.engine().memory()
  */
 export const nodeFiles = (): BackendFiles => {
-  // Node 20 has fused multiply-add in WebAssembly behind this flag, later ones without it.
-  setFlagsFromString('--experimental-wasm-relaxed-simd')
+  // Node 20 has fused multiply-add in WebAssembly behind this flag; later ones have it without, and print a complaint about the flag.
+  if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--experimental-wasm-relaxed-simd')
   const require = createRequire(import.meta.url)
   const file = (name: string): string => require.resolve(`@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm${name}`)
   // The plain script serves the plain SIMD binary too; the package's own one for it is broken.
