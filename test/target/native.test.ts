@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
-import { compile, nativeStatus } from '../../src/index.ts'
+import { compile, nativeStatus, type TargetName } from '../../src/index.ts'
 import { nodeDevice } from '../../src/target/native/device.ts'
 import { kernelsOf } from '../../src/target/tfjs/registered.ts'
 import { nodeTest } from './native-support.ts'
@@ -31,6 +31,23 @@ nodeTest('no step and no session leaves anything behind, and two sessions do not
     assert.equal(first.bytes(), bytes)
     assert.deepEqual([tfjs.engine().state.numBytes, tfjs.engine().state.numTensors], [held.numBytes, held.numTensors])
     assert.equal((await second.step([batch])).loss, loss)
+  }
+  await loaded.checkpoint.close()
+  assert.deepEqual([tfjs.engine().state.numBytes, tfjs.engine().state.numTensors], [before.numBytes, before.numTensors])
+})
+
+nodeTest('sessions on several backends of tfjs take turns, and each finds its own', async () => {
+  const loaded = await openTiny(), batch = await tinyBatch(), step = tinyStep(loaded, 'paca', await tinyColumns())
+  const open = (target: TargetName) => compile(step, { target, weights: loaded.weights, threads: 1 })
+  const before = { ...tfjs.engine().state }
+  {
+    await using node = await open('node')
+    await using wasm = await open('wasm')
+    await using cpu = await open('cpu')
+    for (let i = 0; i < 3; i++) {
+      const losses = [await node.step([batch]), await wasm.step([batch]), await cpu.step([batch])].map(({ loss }) => loss)
+      for (const loss of losses) assert.ok(Math.abs(loss - losses[0]!) < 1e-4, losses.join(' '))
+    }
   }
   await loaded.checkpoint.close()
   assert.deepEqual([tfjs.engine().state.numBytes, tfjs.engine().state.numTensors], [before.numBytes, before.numTensors])

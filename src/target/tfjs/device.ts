@@ -11,6 +11,8 @@ export interface Backend {
   /** How an op runs that the table does not know. */
   readonly fallback: Lowering
   readonly limit: number | undefined
+  /** Makes the backend tfjs's current one, on which kernels make their tensors: another session may have taken its place. */
+  readonly activate: () => void
   /** Counts a buffer that a kernel made as one of tfjs's tensors. */
   readonly track: (info: TensorInfo) => TfjsTensor
   readonly upload: (buffer: Buffer) => TfjsTensor
@@ -102,10 +104,16 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
       runs: name => Object.hasOwn(backend.lowerings, name) && backend.lowerings[name as OpName] !== 'expand',
     },
     ...(backend.reserve ? { reserve: backend.reserve } : {}),
-    upload: buffer => handleOf(backend.upload(buffer)),
+    upload: buffer => {
+      backend.activate()
+      return handleOf(backend.upload(buffer))
+    },
     download: async handle => ({ sizes: handle.shape, dtype: dtypeOf[handle.dtype]!, data: await backend.download(handle.owner.tensor) }),
     free,
-    run,
+    run: (...of) => {
+      backend.activate()
+      return run(...of)
+    },
     bytes: () => bytes,
     dispose: backend.dispose,
   }

@@ -39,6 +39,11 @@ export const kernelsOf = (name: string, backend: unknown): Kernels => {
   }
 }
 
+/** Makes a backend that has started tfjs's current one, which `setBackend` does before it returns its promise. */
+export const activate = (name: string): void => {
+  if (tfjs.getBackend() !== name && tfjs.findBackendFactory(name) !== null) void tfjs.setBackend(name)
+}
+
 /** The cpu backend advertises another package on standard error when it is first written to, unless tfjs is told that this is production. */
 const quietly = (firstWrite: () => void): void => {
   const flags = tfjs.env(), before = flags.getBool('PROD')
@@ -67,6 +72,7 @@ export const registeredDevice = async (name: string, title = `tfjs ${name}`): Pr
     lowerings,
     fallback: hostLowering(kernels),
     limit: undefined,
+    activate: () => { activate(name) },
     upload: (buffer: Buffer) => track(kernels.make(tfjsData(buffer, title).slice(), buffer.sizes, buffer.dtype)),
     download: async tensor => (await (tensor as unknown as tfjs.Tensor).data()).slice() as Buffer['data'],
     // a tensor of TensorFlow knows its sizes; its Reshape copies nothing
