@@ -24,7 +24,7 @@ const f32Only = (text: string): string => {
 
 export const modelOption = (): Option => new Option('--model <path>', 'a Hugging Face directory or a GGUF file').makeOptionMandatory()
 export const adapterOption = (): Option => new Option('--adapter <dir>', 'an adapter that finetune saved')
-export const targetOption = (): Option => new Option('--target <name>', 'what computes; auto is wasm').choices(targetNames).default('auto')
+export const targetOption = (): Option => new Option('--target <name>', 'what computes; auto is wasm, node needs `partensor native install`').choices(targetNames).default('auto')
 export const threadsOption = (): Option =>
   new Option('--threads <n>', 'threads of the wasm target (default: one for each core)').argParser(positiveInteger)
 export const precisionOption = (): Option =>

@@ -4,6 +4,7 @@ import {
   continuePrompt, doctor, evaluate, explainModel, finetune, humanReport, jsonReport, projections, scheduleNames, showBytes, version,
   type ContinueOptions, type EvaluateOptions, type ExplainOptions, type FinetuneOptions, type Terminal,
 } from '../train/index.ts'
+import { nativeCommand } from './native.ts'
 import {
   adapterOption, jsonOption, list, modelOption, naturalNumber, notNegative, positiveInteger, precisionOption, seedOption, targetOption, threadsOption,
 } from './options.ts'
@@ -111,6 +112,6 @@ const doctorCommand = ({ out, exit }: Context): Command => new Command('doctor')
 
 /** The command line as data: what it accepts, and the program that each command runs. */
 export const commandLine = (context: Context): Command =>
-  [finetuneCommand, evaluateCommand, generateCommand, explainCommand, doctorCommand].reduce(
+  [finetuneCommand, evaluateCommand, generateCommand, explainCommand, doctorCommand, nativeCommand].reduce(
     (program, command) => program.addCommand(command(context)),
     new Command('partensor').description('Fine-tune LLaMA models on TensorFlow.js with PaCA, and use what comes out.').version(version))

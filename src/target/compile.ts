@@ -7,8 +7,8 @@ import { referenceDevice } from './reference/device.ts'
 import type { Session } from './session.ts'
 
 /** The targets by name: `auto` is the fastest that works here. */
-export type TargetName = 'auto' | 'wasm' | 'cpu' | 'reference'
-export const targetNames: readonly TargetName[] = ['auto', 'wasm', 'cpu', 'reference']
+export type TargetName = 'auto' | 'wasm' | 'node' | 'cpu' | 'reference'
+export const targetNames: readonly TargetName[] = ['auto', 'wasm', 'node', 'cpu', 'reference']
 
 export interface TargetOptions {
   readonly target?: TargetName
@@ -32,6 +32,10 @@ export const compile = async <P, Q, M, S, B, L extends Shape>(
       await imported(() => import('@tensorflow/tfjs-backend-cpu'), '@tensorflow/tfjs-backend-cpu')
       const { registeredDevice } = await import('./tfjs/registered.ts')
       return orDispose(step, await registeredDevice('cpu'), options)
+    }
+    case 'node': {
+      const { nodeDevice } = await imported(() => import('./native/device.ts'), '@tensorflow/tfjs-core')
+      return orDispose(step, await nodeDevice(), options)
     }
     case 'auto': case 'wasm': {
       const { wasmDevice } = await imported(() => import('./tfjs/wasm.ts'), '@tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm')

@@ -1,6 +1,5 @@
 import { availableParallelism, freemem } from 'node:os'
-import { cacheDirectory } from '../io/index.ts'
-import { compile, targetNames, type TargetName } from '../target/index.ts'
+import { cacheDirectory, compile, targetNames, type TargetName } from '../target/index.ts'
 import { crossEntropy, f32, i32, matmul, model, scalar, sum } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
 import { machineMemory } from './source.ts'

@@ -119,7 +119,7 @@ const cases: readonly Case[] = [
   ['another precision', () => finetune('--precision', 'bf16'), /^error: option '--precision <name>' argument 'bf16' is invalid\./],
   ['another target',
     () => finetune('--target', 'gpu'),
-    /^error: option '--target <name>' argument 'gpu' is invalid\. Allowed choices are auto, wasm, cpu, reference\.$/],
+    /^error: option '--target <name>' argument 'gpu' is invalid\. Allowed choices are auto, wasm, node, cpu, reference\.$/],
   ['an adapter that is none',
     () => ['evaluate', '--model', tiny, '--data', data, '--adapter', tiny],
     /adapter_config\.json: no such file or directory$/],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { noNode } from '../target/native-support.ts'
 import { goldenRows, interrupted, jsonLines, partensor, temporary, tiny, writeRows, type Outcome } from './support.ts'
 
 /** The recipe of the golden curves, as a user would type it. */
@@ -22,8 +23,8 @@ const near = (found: readonly number[], due: readonly number[], tolerance: numbe
   found.forEach((x, i) => assert.ok(Math.abs(x - due[i]!) <= tolerance, `${x} at ${i}, where ${due[i]} is due`))
 }
 
-for (const [target, tolerance] of [['reference', 1e-5], ['wasm', 1e-3], ['cpu', 1e-3]] as const) {
-  test(`the curves of PaCA and full fine-tuning on ${target} are those of PyTorch`, async () => {
+for (const [target, tolerance] of [['reference', 1e-5], ['wasm', 1e-3], ['node', 1e-3], ['cpu', 1e-3]] as const) {
+  test(`the curves of PaCA and full fine-tuning on ${target} are those of PyTorch`, { skip: target === 'node' && noNode !== undefined ? noNode : false }, async () => {
     const [some, all] = await Promise.all([
       finetune(`paca-${target}`, ...paca, '--target', target, '--eval', data),
       finetune(`full-${target}`, '--method', 'full', '--target', target),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { noNode } from '../target/native-support.ts'
 import { jsonLines, partensor, tiny } from './support.ts'
 
 const options = {
@@ -9,14 +10,16 @@ const options = {
   generate: ['model', 'adapter', 'prompt', 'max-tokens', 'chat', 'temperature', 'seed', 'target', 'threads', 'precision', 'json'],
   explain: ['model', 'method', 'rank', 'target-modules', 'seed', 'batch', 'seq', 'json'],
   doctor: ['threads', 'json'],
+  'native install': ['gpu', 'wheel', 'json'],
+  'native status': ['json'],
 } as const
 
 test('--help of every command names every option', async () => {
   const all = await partensor('--help')
   assert.equal(all.code, 0)
   await Promise.all(Object.entries(options).map(async ([command, names]) => {
-    assert.match(all.stdout, new RegExp(`^ {2}${command} `, 'm'))
-    const { code, stdout, stderr } = await partensor(command, '--help')
+    assert.match(all.stdout, new RegExp(`^ {2}${command.split(' ')[0]} `, 'm'))
+    const { code, stdout, stderr } = await partensor(...command.split(' '), '--help')
     assert.deepEqual([code, stderr], [0, ''])
     assert.deepEqual([...stdout.matchAll(/^ {2}(?:-\w, )?--([\w-]+).* \w/gm)].map(match => match[1]), [...names, 'help'])
   }))
@@ -27,7 +30,7 @@ test('doctor says which targets work, and they do', async () => {
   assert.equal(code, 0)
   assert.equal(more.length, 0)
   assert.deepEqual((found!['targets'] as readonly { target: string; works: boolean }[]).map(({ target, works }) => [target, works]),
-    [['wasm', true], ['cpu', true], ['reference', true]])
+    [['wasm', true], ['node', noNode === undefined], ['cpu', true], ['reference', true]])
 })
 
 test("explain says that x[:, columns] is kept and x is not", async () => {

@@ -8,6 +8,8 @@ import { composite, expressionKeys, interpret, node, parameter, times, type Node
 import { registeredDevice } from '../../src/target/tfjs/registered.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 import { referenceDevice, type Device } from '../../src/target/index.ts'
+import { nodeDevice } from '../../src/target/native/device.ts'
+import { noNode } from './native-support.ts'
 import { instances, registry, type Instance } from '../arbitrary.ts'
 
 const typedArray = { f32: Float32Array, i32: Int32Array, bool: Uint8Array } as const
@@ -49,6 +51,7 @@ const devices: readonly (readonly [string, () => Promise<Device<unknown>>])[] = 
     await import('@tensorflow/tfjs-backend-cpu')
     return await registeredDevice('cpu') as Device<unknown>
   }],
+  ['tfjs node', async () => await nodeDevice() as Device<unknown>],
   ['tfjs wasm with one thread', async () => await wasmDevice({ threads: 1 }) as Device<unknown>],
   ['tfjs wasm with two threads', async () => await wasmDevice({ threads: 2 }) as Device<unknown>],
 ]
@@ -64,7 +67,7 @@ const outside: { readonly [what: string]: Op<object> } = {
 }
 
 for (const [title, open] of devices) {
-  test(`on ${title}`, async t => {
+  test(`on ${title}`, { skip: title === 'tfjs node' && noNode !== undefined ? noNode : false }, async t => {
     const device = await open()
     for (const [name, subject] of registry) {
       await t.test(`${name} is lowered to what it means, and leaves nothing behind`, async () => {

@@ -11,12 +11,16 @@ export interface Backend {
   /** How an op runs that the table does not know. */
   readonly fallback: Lowering
   readonly limit: number | undefined
+  /** Makes the backend tfjs's current one, on which kernels make their tensors: another session may have taken its place. */
+  readonly activate: () => void
   /** Counts a buffer that a kernel made as one of tfjs's tensors. */
   readonly track: (info: TensorInfo) => TfjsTensor
   readonly upload: (buffer: Buffer) => TfjsTensor
   readonly download: (tensor: TfjsTensor) => Promise<Buffer['data']>
   /** What the lowerings can write into the buffer of an input. */
   readonly inPlace: InPlace
+  /** The same data in other sizes, where the backend's own buffers know theirs; without, a buffer takes the sizes that a handle says. */
+  readonly view?: (x: TensorInfo, sizes: readonly number[]) => TfjsTensor
   readonly reserve?: (bytes: number) => void
   readonly dispose: () => Promise<void>
 }
@@ -29,12 +33,8 @@ const dtypeOf: { readonly [name: string]: DType } = { float32: 'f32', int32: 'i3
  * A handle on a buffer: what kernels take as a tensor. Reshapes share one tfjs tensor and are counted here, because tfjs counts
  * the bytes of every tensor that looks at a buffer.
  */
-export interface Handle extends TensorInfo { readonly owner: { readonly tensor: TfjsTensor; handles: number } }
+export interface Handle extends TensorInfo { readonly owner: { readonly tensor: TfjsTensor; handles: number }; readonly view?: TfjsTensor }
 
-const aliasOf = ({ dataId, dtype, owner }: Handle, sizes: readonly number[]): Handle => {
-  owner.handles += 1
-  return { dataId, dtype, shape: [...sizes], owner }
-}
 /** Runs plans as tfjs kernel calls: no tape, no tidy, every buffer freed where the plan says. */
 export const tfjsDevice = (backend: Backend): Device<Handle> => {
   const prepared = new WeakMap<Instruction, ReturnType<Lowering>>()
@@ -44,7 +44,13 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     bytes += bytesOf(tensor)
     return { dataId: tensor.dataId, shape: tensor.shape, dtype: tensor.dtype, owner: { tensor, handles: 1 } }
   }
-  const free = ({ owner }: Handle): void => {
+  const aliasOf = (x: Handle, sizes: readonly number[]): Handle => {
+    const { dataId, dtype, owner } = x, view = backend.view?.(x, sizes)
+    owner.handles += 1
+    return { dataId: view?.dataId ?? dataId, dtype, shape: [...sizes], owner, ...(view === undefined ? {} : { view }) }
+  }
+  const free = ({ owner, view }: Handle): void => {
+    view?.dispose()
     owner.handles -= 1
     if (owner.handles > 0) return
     bytes -= bytesOf(owner.tensor)
@@ -98,10 +104,16 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
       runs: name => Object.hasOwn(backend.lowerings, name) && backend.lowerings[name as OpName] !== 'expand',
     },
     ...(backend.reserve ? { reserve: backend.reserve } : {}),
-    upload: buffer => handleOf(backend.upload(buffer)),
+    upload: buffer => {
+      backend.activate()
+      return handleOf(backend.upload(buffer))
+    },
     download: async handle => ({ sizes: handle.shape, dtype: dtypeOf[handle.dtype]!, data: await backend.download(handle.owner.tensor) }),
     free,
-    run,
+    run: (...of) => {
+      backend.activate()
+      return run(...of)
+    },
     bytes: () => bytes,
     dispose: backend.dispose,
   }

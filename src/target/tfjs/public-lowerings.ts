@@ -4,6 +4,7 @@ import type { TensorInfo } from './wasm/index.ts'
 
 /** What is used of a tfjs backend: its kernels by name, and data in and out. */
 export interface Kernels {
+  readonly has: (name: string) => boolean
   readonly run: (name: string, inputs: object, attributes?: object) => TensorInfo
   readonly make: (data: Float32Array | Int32Array | Uint8Array, sizes: readonly number[], dtype: DType) => TensorInfo
   readonly read: (x: TensorInfo) => ArrayLike<number>
@@ -48,9 +49,16 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
     free(reshaped)
     return result
   }
+  /** Replaces rows. */
+  const scattered: Lowering = ({ inputs: [, index] }) => ([tensor, at, updates]) => {
+    const indices = run('Reshape', { x: at }, { shape: [...index!.sizes, 1] }), result = run('TensorScatterUpdate', { tensor, indices, updates })
+    free(indices)
+    return result
+  }
   return {
     parameter: impossible, call: impossible, result: impossible, reshape: impossible,
-    constant: onHost, size: onHost, iota: onHost, oneHot: onHost, pick: onHost, nonzero: onHost, scatterAdd: onHost, put: onHost,
+    constant: onHost, size: onHost, iota: onHost, oneHot: onHost, pick: onHost, nonzero: onHost, scatterAdd: onHost,
+    put: call => (axisOf(call) === 0 && kernels.has('TensorScatterUpdate') ? scattered : onHost)(call),
     add: binary('Add'), sub: binary('Sub'), mul: binary('Multiply'), div: binary('RealDiv'), pow: onHost,
     maximum: binary('Maximum'), minimum: binary('Minimum'), equal: binary('Equal'), less: binary('Less'), lessEqual: binary('LessEqual'),
     select: ({ inputs: slots, output: { sizes } }) => inputs => {
@@ -84,7 +92,7 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
       const paddings = call.output.sizes.map((_, i) => (i === axis ? [before, after] : [0, 0]))
       return ([x]) => run('PadV2', { x }, { paddings, constantValue: 0 })
     },
-    concat: call => { const axis = axisOf(call); return inputs => run('Concat', [...inputs], { axis }) },
+    concat: call => { const axis = axisOf(call); return inputs => (inputs.length === 1 ? run('Identity', { x: inputs[0] }) : run('Concat', [...inputs], { axis })) },
     softmax: kernel('Softmax', ['logits'], () => ({ dim: -1 })),
     softmaxGrad: 'expand', causalSoftmax: 'expand', rmsNorm: 'expand', rmsNormGrad: 'expand', rope: 'expand', silu: 'expand', siluGrad: 'expand', gelu: 'expand',
     crossEntropy: 'expand', crossEntropyGrad: 'expand',

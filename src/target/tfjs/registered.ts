@@ -15,11 +15,15 @@ interface RegisteredBackend {
   disposeData(dataId: object): boolean
 }
 
+/** tfjs-node's kernels return tensors that tfjs has counted already, the others' what is still to be counted. */
+const isCounted = (x: TensorInfo): x is TensorInfo & TfjsTensor => x instanceof tfjs.Tensor
+
 /** The kernels of a backend by name, called without tfjs's tape and scopes. */
 export const kernelsOf = (name: string, backend: unknown): Kernels => {
   // every tfjs backend has these three
   const data = backend as RegisteredBackend
   return {
+    has: kernelName => (tfjs.getKernel(kernelName, name) ?? undefined) !== undefined,
     run: (kernelName, inputs, attributes = {}) => {
       const kernel = tfjs.getKernel(kernelName, name)
       if (kernel === undefined || kernel === null) throw new SessionError(`the ${name} backend of TensorFlow.js has no kernel ${kernelName}`)
@@ -31,8 +35,13 @@ export const kernelsOf = (name: string, backend: unknown): Kernels => {
       return { dataId: data.write(values, sizes, heapDtype), shape: [...sizes], dtype: heapDtype }
     },
     read: x => data.readSync(x.dataId),
-    free: x => { data.disposeData(x.dataId) },
+    free: x => { if (isCounted(x)) x.dispose(); else data.disposeData(x.dataId) },
   }
+}
+
+/** Makes a backend that has started tfjs's current one, which `setBackend` does before it returns its promise. */
+export const activate = (name: string): void => {
+  if (tfjs.getBackend() !== name && tfjs.findBackendFactory(name) !== null) void tfjs.setBackend(name)
 }
 
 /** The cpu backend advertises another package on standard error when it is first written to, unless tfjs is told that this is production. */
@@ -46,25 +55,28 @@ const quietly = (firstWrite: () => void): void => {
  * Any backend that is registered with tfjs-core: its public kernels, explicit disposal.
  * @example import '@tensorflow/tfjs-backend-cpu'; const device = await registeredDevice('cpu')
  */
-export const registeredDevice = async (name: string): Promise<Device<Handle>> => {
+export const registeredDevice = async (name: string, title = `tfjs ${name}`): Promise<Device<Handle>> => {
   if (tfjs.findBackendFactory(name) === null) throw new SessionError(`TensorFlow.js has no backend called ${name}: import its package first`)
   if (!await tfjs.setBackend(name)) throw new SessionError(`the ${name} backend of TensorFlow.js does not start`)
-  const engine = tfjs.engine(), kernels = kernelsOf(name, tfjs.backend()), title = `tfjs ${name}`
+  const engine = tfjs.engine(), kernels = kernelsOf(name, tfjs.backend())
   quietly(() => { kernels.free(kernels.make(new Float32Array(1), [1], 'f32')) })
   const publicly = publicLowerings(kernels), onHost = putOnHost(kernels)
-  const lowerings: Lowerings = { ...publicly, put: call => {
+  const lowerings: Lowerings = name !== 'cpu' ? publicly : { ...publicly, put: call => {
     const copying = publicly.put(call), inPlace = onHost(call)
     return (inputs, into) => (into ? inPlace : copying)(inputs, into)
   } }
   // tfjs's own tensor, seen by what the executor needs of it
-  const track = (info: TensorInfo): TfjsTensor => engine.makeTensorFromTensorInfo(info as never) as unknown as TfjsTensor
+  const track = (info: TensorInfo): TfjsTensor => isCounted(info) ? info : engine.makeTensorFromTensorInfo(info as never) as unknown as TfjsTensor
   return tfjsDevice({
     name: title, track,
     lowerings,
     fallback: hostLowering(kernels),
     limit: undefined,
+    activate: () => { activate(name) },
     upload: (buffer: Buffer) => track(kernels.make(tfjsData(buffer, title).slice(), buffer.sizes, buffer.dtype)),
     download: async tensor => (await (tensor as unknown as tfjs.Tensor).data()).slice() as Buffer['data'],
+    // a tensor of TensorFlow knows its sizes; its Reshape copies nothing
+    ...(name === 'tensorflow' ? { view: (x, sizes) => track(kernels.run('Reshape', { x }, { shape: sizes })) } : {}),
     inPlace: name === 'cpu' ? new Map([['put', [0]]]) : new Map(),
     dispose: () => Promise.resolve(),
   })

@@ -2,7 +2,7 @@ import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
 import { heapInPlace, heapLowerings } from './heap-lowerings.ts'
 import type { Lowering, Lowerings } from './lowering.ts'
-import { kernelsOf } from './registered.ts'
+import { activate, kernelsOf } from './registered.ts'
 import { hostLowering, publicLowerings } from './public-lowerings.ts'
 import { createWasmBackend, maximumHeapBytes, type TfjsTensor, type WasmRuntime } from './wasm/index.ts'
 
@@ -55,6 +55,7 @@ const deviceOn = ({ runtime, lowerings, fallback }: Loaded): Device<Handle> => {
   return tfjsDevice({
     name, track, lowerings, fallback,
     limit: maximumHeapBytes - 2 ** 28,
+    activate: () => { activate('wasm') },
     upload: (buffer: Buffer) => {
       const data = tfjsData(buffer, name), made = heap.allocate(buffer.sizes, dtypes[buffer.dtype as keyof typeof dtypes])
       if (made._tag === 'Left') throw new SessionError(made.left.message)

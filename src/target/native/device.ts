@@ -1,0 +1,17 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { SessionError, type Device } from '../device.ts'
+import type { Handle } from '../tfjs/device.ts'
+import { registeredDevice } from '../tfjs/registered.ts'
+import { openNative } from './load.ts'
+
+/**
+ * TensorFlow's own kernels, called one by one through tfjs-node.
+ * @throws {SessionError} where there is no TensorFlow: what to install
+ * @example const device = await nodeDevice()
+ */
+export const nodeDevice = async (): Promise<Device<Handle>> => {
+  const native = await openNative()
+  if (E.isLeft(native)) throw new SessionError(native.left)
+  const { tensorflow, gpu } = native.right
+  return registeredDevice('tensorflow', `tfjs node, TensorFlow ${tensorflow} on ${gpu ? 'gpu' : 'cpu'}`)
+}

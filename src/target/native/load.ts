@@ -1,0 +1,107 @@
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import * as tfjs from '@tensorflow/tfjs-core'
+import * as E from 'fp-ts/lib/Either.js'
+import { cacheDirectory } from '../cache.ts'
+import { addonFile, nativeBuilds, scriptsFolder, type NativeBuild } from './builds.ts'
+import { scriptsIn } from './scripts.ts'
+
+/** What runs behind tfjs's backend `tensorflow`. */
+export interface Native {
+  /** The package of the user's, or the folder of the build in the cache. */
+  readonly from: string
+  /** TensorFlow's version. */
+  readonly tensorflow: string
+  readonly gpu: boolean
+}
+
+const backendName = 'tensorflow'
+const nodeRequire = createRequire(import.meta.url)
+/** The user's own packages, in the order in which they are tried. */
+const packages = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
+
+/** What is used of tfjs-node's backend beside its kernels. */
+interface NodeBackend { readonly binding: { readonly TF_Version: string }; readonly isUsingGpuDevice: boolean }
+type BackendClass = new (binding: unknown, packageName: string) => tfjs.KernelBackend
+
+/** Starts the registered backend, and has it compute a square. */
+const started = async (from: string): Promise<E.Either<string, Native>> => {
+  if (tfjs.findBackendFactory(backendName) === null || !await tfjs.setBackend(backendName)) return E.left(`${from}: the backend does not start`)
+  const [square] = tfjs.tidy(() => tfjs.square(tfjs.tensor1d([3])).dataSync())
+  if (square !== 9) return E.left(`${from}: it computes ${square} where 9 is due`)
+  // tfjs knows a backend by its common interface only
+  const { binding, isUsingGpuDevice } = tfjs.backend() as unknown as NodeBackend
+  return E.right({ from, tensorflow: binding.TF_Version, gpu: isUsingGpuDevice })
+}
+
+/** What a failed attempt has left: a backend and kernels under the name that the next one needs. */
+const forget = (): void => {
+  if (tfjs.findBackendFactory(backendName) !== null) tfjs.removeBackend(backendName)
+  for (const { kernelName } of tfjs.getKernelsForBackend(backendName)) tfjs.unregisterKernel(kernelName, backendName)
+}
+
+const attempt = async (from: string, register: () => void): Promise<E.Either<string, Native>> => {
+  try {
+    register()
+    const found = await started(from)
+    if (E.isLeft(found)) forget()
+    return found
+  } catch (error) {
+    forget()
+    return E.left(`${from}: ${reasonOf(error)}`)
+  }
+}
+
+/** Registers the backend of a build with this project's tfjs-core. */
+const registerBuild = ({ folder, package: name }: NativeBuild): void => {
+  const binding: unknown = nodeRequire(path.join(folder, addonFile)), script = scriptsIn(path.join(folder, scriptsFolder))
+  const { NodeJSKernelBackend } = script('dist/nodejs_kernel_backend.js') as { readonly NodeJSKernelBackend: BackendClass }
+  script('dist/register_all_kernels.js')
+  const as = name === 'tensorflow' ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node'
+  tfjs.registerBackend(backendName, () => new NodeJSKernelBackend(binding, as), 3)
+}
+
+const isInstalled = (name: string): boolean => { try { nodeRequire.resolve(name); return true } catch { return false } }
+
+const search = async (cache: string): Promise<E.Either<string, Native>> => {
+  // TensorFlow prints its start-up to standard error, unless it is told otherwise before it is loaded
+  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3'
+  const failures: string[] = []
+  // tfjs-node may be there because the program has imported it
+  if (tfjs.findBackendFactory(backendName) !== null) {
+    const found = await started('the backend that this program has registered')
+    if (E.isRight(found)) return found
+    failures.push(found.left)
+    forget()
+  }
+  const builds = nativeBuilds(cache)
+  for (const build of builds) if (build.problem !== undefined) failures.push(`${build.folder}: ${build.problem}`)
+  const candidates: readonly (readonly [string, () => void])[] = [
+    ...packages.filter(isInstalled).map(name => [name, () => { nodeRequire(name) }] as const),
+    ...builds.filter(({ problem }) => problem === undefined).map(build => [build.folder, () => { registerBuild(build) }] as const),
+  ]
+  for (const [from, register] of candidates) {
+    const found = await attempt(from, register)
+    if (E.isRight(found)) return found
+    failures.push(found.left)
+  }
+  const what = 'there is no TensorFlow for the node target: run `partensor native install`, or install @tensorflow/tfjs-node'
+  return E.left(failures.length === 0 ? what : `${what} (${failures.join('; ')})`)
+}
+
+/** An addon is loaded once in a process. */
+let found: Promise<E.Either<string, Native>> | undefined
+
+/**
+ * Makes tfjs's backend `tensorflow` ready: tfjs-node-gpu or tfjs-node of the user where one is installed and works, else a build from the
+ * cache. Left: one sentence that says what to do, and why each candidate failed.
+ * @example const native = await openNative(); if (native._tag === 'Right') console.log(native.right.tensorflow)
+ */
+export const openNative = async (cache = cacheDirectory()): Promise<E.Either<string, Native>> => {
+  const result = await (found ??= search(cache))
+  // what was not there may be installed later
+  if (E.isLeft(result)) found = undefined
+  return result
+}

@@ -1,0 +1,24 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { cacheDirectory } from '../cache.ts'
+import { nativeBuilds, type NativeBuild } from './builds.ts'
+import type { Native } from './load.ts'
+
+/** What there is for the node target: the builds in the cache, and what it takes, or why it takes nothing. */
+export interface NativeStatus {
+  readonly builds: readonly NativeBuild[]
+  readonly used: Native | undefined
+  readonly problem: string | undefined
+}
+
+/**
+ * Looks at the builds in the cache, and loads what the node target would load.
+ * @example const { used } = await nativeStatus(); console.log(used?.tensorflow)
+ */
+export const nativeStatus = async (cache = cacheDirectory()): Promise<NativeStatus> => {
+  const { openNative } = await import('./load.ts'), native = await openNative(cache)
+  return {
+    builds: nativeBuilds(cache),
+    used: E.isRight(native) ? native.right : undefined,
+    problem: E.isLeft(native) ? native.left : undefined,
+  }
+}
