@@ -1,4 +1,4 @@
-import { is, parameterOp, type DType, type Node, type Shape, type Tensor, type Value } from '../tensor/index.ts'
+import type { DType, Node, Shape, Tensor, Value } from '../tensor/index.ts'
 
 /** A parameter tree: nested readonly records and arrays with tensors at the leaves. */
 export type Tree<L> = L | readonly Tree<L>[] | { readonly [key: string]: Tree<L> }
@@ -41,9 +41,6 @@ export const mapTree = <L>(tree: unknown, isLeaf: (candidate: unknown) => candid
 
 /** The leaves of a tree of tensors, by path. @example tensorsOf(model.params) */
 export const tensorsOf = (tree: unknown): readonly (readonly [path: string, tensor: Node])[] => leaves(tree, isTensor)
-
-/** True for a leaf that was declared, not computed. */
-export const isDeclared = (leaf: Node): boolean => is(leaf, parameterOp)
 
 /** Rebuilds a tree of the structure of `like` from leaves in the order of {@link tensorsOf}. */
 export const unflatten = <T, L>(like: T, flat: readonly L[]): unknown => {
