@@ -1,4 +1,7 @@
-import { blockOf, bytesPerElement, count, is, reshapeOp, resultOp, takeOp, topological, type Block, type Dim, type DType, type Node } from '../tensor/index.ts'
+import {
+  blockOf, bytesPerElement, count, is, parameterOp, reshapeOp, resultOp, takeOp, topological,
+  type Block, type Dim, type DType, type Node, type NodeOf,
+} from '../tensor/index.ts'
 
 /** A buffer's handle: two handles may share one buffer, as the result of a reshape does with its input. */
 export interface Slot { readonly sizes: readonly number[]; readonly dtype: DType }
@@ -46,15 +49,14 @@ export const planOf = ({ inputs, outputs, size, donated = new Set(), inPlace = n
   for (const n of order) {
     if (slotOf.has(n) || n.op === resultOp) continue
     const read = n.inputs.map(input => slotOf.get(input)!), block = blockOf(n)
-    if (read.includes(undefined as never)) throw new Error(`${n.op.name} reads a placeholder that is no input of the program`)
     if (block) {
       const plan = blocks.get(block) ?? planOf({ inputs: block.parameters, outputs: block.outputs, size, inPlace }, blocks)
       blocks.set(block, plan)
       const made = block.outputs.map(fresh)
-      for (const result of results.get(n) ?? []) slotOf.set(result, made[(result.attributes as { readonly index: number }).index]!)
+      for (const result of results.get(n) ?? []) slotOf.set(result, made[result.attributes.index]!)
       body.push({ kind: 'call', name: block.name, plan, inputs: read, outputs: made })
     } else {
-      if (n.op.name === 'parameter') throw new Error('the program reads a placeholder that is none of its inputs')
+      if (is(n, parameterOp)) throw new Error('the program reads a placeholder that is none of its inputs')
       const output = fresh(n)
       slotOf.set(n, output)
       body.push(is(n, reshapeOp) ? { kind: 'alias', input: read[0]!, output } : { kind: 'run', node: n, inputs: read, output })
@@ -73,9 +75,10 @@ export const planOf = ({ inputs, outputs, size, donated = new Set(), inPlace = n
   return withDeaths({ slots, inputs: given, donated: own, outputs: finals, instructions: body }, inPlace)
 }
 
-const resultsByCall = (order: readonly Node[]): ReadonlyMap<Node, readonly Node[]> => {
-  const results = new Map<Node, Node[]>()
-  for (const n of order) if (n.op === resultOp) results.set(n.inputs[0]!, [...(results.get(n.inputs[0]!) ?? []), n])
+type Result = NodeOf<{ readonly index: number }>
+const resultsByCall = (order: readonly Node[]): ReadonlyMap<Node, readonly Result[]> => {
+  const results = new Map<Node, Result[]>()
+  for (const n of order) if (is(n, resultOp)) results.set(n.inputs[0]!, [...(results.get(n.inputs[0]!) ?? []), n])
   return results
 }
 

@@ -1,5 +1,5 @@
 import { expressionKeys, f32, node, over, parameter, plus, scalar, sqrtOp, summed, times, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
-import { isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Lens } from '../tune/index.ts'
+import { isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Focus, type Lens } from '../tune/index.ts'
 import { compileProgram, planned, refreshed, type CompilerOptions, type Program, type Traits } from './program.ts'
 import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
 import type { Step } from './step.ts'
@@ -20,6 +20,10 @@ export interface Programs {
   /** Sums of gradients, in the order of `trained`, and the number they are divided by. */
   readonly gradient: readonly Node[]
   readonly count: Node
+  /** The logits as the model declares them. */
+  readonly declared: Node
+  /** A tree of the structure of the focus, from what stands for its leaves, in the order of `trained`. */
+  readonly focusTree: (leaves: readonly unknown[]) => unknown
   /** () => the first state */
   readonly initial: (size: Size) => Program
   /** (params, batch) => (loss sum, count, ...gradient sums) */
@@ -61,13 +65,14 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   const gradient = trained.map(({ part }) => parameterLike(part)), count = f32()
   const preparations: Preparations = new Map(), structureOf = expressionKeys(), leaves = new Set(params.map(([, leaf]) => leaf))
   const compiler = (size: Size) => ({ ...options, size, isStaticLeaf: (n: Node) => leaves.has(n), keyOf: preparedKeys(structureOf, size), preparations })
-  const loss = () => model.loss(model.logits(weight(tuned.params), model.batch), model.batch)
+  const logits = model.logits(weight(tuned.params), model.batch), loss = model.loss(logits, model.batch)
   const means = gradient.map(g => over(g, count))
-  /** A tree of the structure of the focus from its leaves in order; what `update` of a transform works on. */
-  const focusTree = (parts: readonly Node[]) => {
+  const focusTree = (parts: readonly unknown[]): unknown => {
     const at = new Map(trained.map(({ path }, i) => [path, parts[i]]))
-    return mapTree(tuned.params, isTensor, (_, path) => at.get(path)) as never
+    return mapTree(tuned.params, isTensor, (_, path) => at.get(path))
   }
+  // the structure is what `Focus` computes from the mask
+  const focused = (parts: readonly Node[]) => focusTree(parts) as Focus<Q, M>
   const stale = (): readonly Prepared[] => [...preparations.values()].filter(({ expression }) => dependsOn(expression, trained.map(({ leaf }) => leaf)))
   /** New parts written back: what the leaves, and what was prepared from them, become. */
   const replacing = (parts: readonly Node[], size: Size) => {
@@ -85,12 +90,10 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
     names: new Map([...params, ...batch, ...tuned.selections.map(({ path, index }) => [`columns(${path})`, index] as const)].map(([path, leaf]) => [leaf, path])),
     params, trained, state: stateLeaves, batch, gradient, count,
     initial: size => planned(initial.map(([, leaf]) => leaf), compiler(size)),
-    gradients: size => {
-      const { sum, count: scored } = loss()
-      return compileProgram([sum, scored], compiler(size), { wanted: trained.map(({ leaf, lens }) => lens.wanted(leaf)), cotangents: [scalar(1)] })
-    },
-    evaluate: size => { const { sum, count: scored } = loss(); return compileProgram([sum, scored], compiler(size)) },
-    logits: size => compileProgram([model.logits(weight(tuned.params), model.batch)], compiler(size)),
+    declared: logits, focusTree,
+    gradients: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted: trained.map(({ leaf, lens }) => lens.wanted(leaf)), cotangents: [scalar(1)] }),
+    evaluate: size => compileProgram([loss.sum, loss.count], compiler(size)),
+    logits: size => compileProgram([logits], compiler(size)),
     accumulate: size => {
       const more = gradient.map(parameterLike)
       return { ...donating(gradient.map((g, i) => plus(g, more[i]!)), size, [...gradient, ...more]), more }
@@ -98,7 +101,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
     norm: size => planned([normOf(means)], compiler(size)),
     update: size => {
       const parts = trained.map(({ lens, leaf }) => lens.get(leaf))
-      const [updates, next] = update(focusTree(means), unflatten(state, stateLeaves.map(([, leaf]) => leaf)) as S, focusTree(parts))
+      const [updates, next] = update(focused(means), unflatten(state, stateLeaves.map(([, leaf]) => leaf)) as S, focused(parts))
       const changed = tensorsOf(updates).map(([, u], i) => plus(parts[i]!, u)), states = stateLeaves.map(([, leaf]) => leaf)
       const { outputs, replaced } = replacing(changed, size), all = [...replaced, ...states]
       const program = compileProgram([...outputs, ...tensorsOf(next).map(([, leaf]) => leaf)], changing(size), { donated: new Set([...gradient, ...all]) })

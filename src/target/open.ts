@@ -1,6 +1,6 @@
 import { bindDims, footprintOf, given, programsOf, sizing, type CompilerOptions, type Program, type Replacing, type Size, type Step } from '../compile/index.ts'
 import type { Environment, Node, Shape, Value } from '../tensor/index.ts'
-import { isTensor, isValue, leaves, mapTree, unflatten, type Focus, type Lazy, type Values } from '../tune/index.ts'
+import { isValue, leaves, unflatten, type Focus, type Lazy, type Values } from '../tune/index.ts'
 import { batchSources } from './bind.ts'
 import { certify, checkMemory, updateProgram } from './certificate.ts'
 import { decoderOf } from './decoder.ts'
@@ -100,10 +100,7 @@ export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
     }
   }
   /** A tree of the structure of the focus. */
-  const focusTree = (values: readonly unknown[]): Values<Focus<Q, M>> => {
-    const at = new Map(programs.trained.map(({ path }, i) => [path, values[i]]))
-    return mapTree(tuned.params, isTensor, (_, path) => at.get(path)) as Values<Focus<Q, M>>
-  }
+  const focusTree = (values: readonly unknown[]) => programs.focusTree(values) as Values<Focus<Q, M>>
   const stateLeaves = programs.state.map(([, leaf]) => leaf)
 
   const session: Session<Q, M, S, B, L> = {
@@ -125,7 +122,7 @@ export const openSession = async <P, Q, M, S, B, L extends Shape, H>(
       return focusTree(values.map(value => ({ ...value, data: (value.data as Float32Array).map(x => x / tokens) })))
     },
     logits: async (batch, overrides = {}) => {
-      const handles = onBatch('logits', batch, overrides, programs.logits), [value] = await download([model.logits(tuned.weight(tuned.params), model.batch)], handles)
+      const handles = onBatch('logits', batch, overrides, programs.logits), [value] = await download([programs.declared], handles)
       freeAll(handles)
       // the program's result has the shape that the model declares
       return value as unknown as Value<L>

@@ -7,6 +7,8 @@ import type { Runner } from './runner.ts'
 type AnyLeaf = LazyLeaf<Shape, DType>
 const isLazy = (leaf: unknown): leaf is AnyLeaf => isValue(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf && typeof leaf.read === 'function')
 
+const says = ({ shape, sizes }: Source): string => `${shape.join()} ${sizes.join()}`
+
 /** Reads the weights one by one, uploads them, and returns the sizes they were seen with. */
 export const uploadWeights = async <H>(
   programs: Programs, weights: unknown, { device, held }: Runner<H>, dims: Readonly<Record<string, number>>): Promise<readonly Source[]> => {
@@ -19,8 +21,12 @@ export const uploadWeights = async <H>(
     if (found === undefined) throw new SessionError(`the weights have no ${path}`)
     const value: Value<Shape, DType> = isValue(found) ? found : await found.read()
     if (value.dtype !== leaf.dtype) throw new SessionError(`${path} is ${value.dtype}, not ${leaf.dtype}`)
-    sources.push({ where: path, shape: leaf.shape, sizes: value.sizes })
-    bindDims(sources)
+    // a layer like those before it says nothing new: binding stays as small as the model has kinds of leaves
+    const source = { where: path, shape: leaf.shape, sizes: value.sizes }
+    if (!sources.some(known => says(known) === says(source))) {
+      sources.push(source)
+      bindDims(sources)
+    }
     held.set(leaf, device.upload(value))
   }
   return sources

@@ -1,4 +1,4 @@
-import { node, topological, type Node } from './node.ts'
+import { is, node, topological, type Node } from './node.ts'
 import { blockOf, callOp, result, resultOp, type Block } from './op/call.ts'
 import { plus } from './op/elementwise.ts'
 import { parameter, scalar } from './op/parameter.ts'
@@ -57,9 +57,9 @@ export const gradients = (outputs: readonly Node[], cotangents: readonly Node[],
     }
     const dy = cotangentOf.get(current)
     if (!dy) continue
-    if (current.op === resultOp) {
+    if (is(current, resultOp)) {
       const [call] = current.inputs, received = resultCotangents.get(call!) ?? new Map<number, Node>()
-      resultCotangents.set(call!, received.set((current.attributes as { readonly index: number }).index, dy))
+      resultCotangents.set(call!, received.set(current.attributes.index, dy))
       continue
     }
     current.op.vjp(current, dy).forEach((d, i) => { if (d) send(current.inputs[i]!, d) })

@@ -1,5 +1,5 @@
 import type { Node, Numbers } from './node.ts'
-import { topological } from './node.ts'
+import { is, topological } from './node.ts'
 import { blockOf, resultOp } from './op/call.ts'
 import type { Dim } from './shape/dim.ts'
 
@@ -14,7 +14,7 @@ export const interpret = (roots: readonly Node[], feeds: ReadonlyMap<Node, Numbe
     const block = blockOf(node)
     if (block) {
       results.set(node, interpret(block.outputs, new Map(block.parameters.map((p, i) => [p, values.get(node.inputs[i]!)!])), size))
-    } else if (isResult(node)) {
+    } else if (is(node, resultOp)) {
       values.set(node, results.get(node.inputs[0]!)![node.attributes.index]!)
     } else {
       values.set(node, node.op.eval(node.inputs.map(input => values.get(input)!), node.attributes, { sizes: node.shape.map(size), size, inputs: node.inputs }))
@@ -22,5 +22,3 @@ export const interpret = (roots: readonly Node[], feeds: ReadonlyMap<Node, Numbe
   }
   return roots.map(root => values.get(root)!)
 }
-
-const isResult = (node: Node): node is Node & { readonly attributes: { readonly index: number } } => node.op === resultOp

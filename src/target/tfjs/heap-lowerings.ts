@@ -1,27 +1,27 @@
 import type { InPlace, Slot } from '../../compile/index.ts'
-import { count, type Axes, type Contraction, type Shape } from '../../tensor/index.ts'
+import { around, count, startOf, type Axes, type Contraction, type DType, type Shape } from '../../tensor/index.ts'
 import { SessionError } from '../device.ts'
-import { attributesOf, type Call, type Lowering, type Lowerings } from './lowering.ts'
-import { planBinary, planPermute, type BinaryName, type Kernels, type TensorInfo, type WasmRuntime } from './wasm/index.ts'
+import { attributesOf, tfjsDType, type Call, type Lowering, type Lowerings, type TfjsDType } from './lowering.ts'
+import { planBinary, planPermute, type BinaryName, type Heap, type Kernels, type TensorInfo, type WasmRuntime } from './wasm/index.ts'
 
 /** What runs at offsets of the heap: (inputs, output) => nothing. */
 type OnHeap = (at: readonly number[], out: number) => void
 
-const dtypes = { f32: 'float32', i32: 'int32', bool: 'bool' } as const
+/** Makes a buffer on the heap. @throws {SessionError} where the heap is full */
+export const allocateOn = (heap: Heap, sizes: readonly number[], dtype: DType): TensorInfo => {
+  const made = heap.allocate(sizes, tfjsDType[dtype as TfjsDType])
+  if (made._tag === 'Left') throw new SessionError(made.left.message)
+  return made.right
+}
 
 /** How ops run on tfjs's wasm heap: products and kernels of our own, tfjs's public kernels for the rest. */
-export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly: Lowerings): Lowerings => {
-  const allocate = (sizes: readonly number[], dtype: keyof typeof dtypes): TensorInfo => {
-    const made = heap.allocate(sizes, dtypes[dtype])
-    if (made._tag === 'Left') throw new SessionError(made.left.message)
-    return made.right
-  }
+export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime, publicly: Lowerings): Lowerings => {
   /** A lowering that fills a buffer. */
   const filling = (plan: (call: Call) => OnHeap): Lowering => call => {
     const run = plan(call), { sizes, dtype } = call.output
     return (inputs, into) => {
       // the result is allocated first: growth may move views, never offsets
-      const made = into ?? allocate(sizes, dtype as keyof typeof dtypes)
+      const made = into ?? allocateOn(heap, sizes, dtype)
       run(inputs.map(heap.offset), heap.offset(made))
       return made
     }
@@ -46,10 +46,13 @@ export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly
     const wrong = kernels.firstOutOfRange(index, n, size)
     if (wrong >= 0) throw new SessionError(`${op}: the index ${heap.views().i32[index / 4 + wrong]} is not below ${size}`)
   }
-  /** Scratch that lives as long as the session: the row statistics of norms. */
+  /** Scratch that lives as long as the backend: the row statistics of norms. */
   let scratch: TensorInfo | undefined
   const scratchFor = (rows: number): number => {
-    if (scratch === undefined || scratch.shape[0]! < rows) scratch = allocate([Math.max(rows, 4096)], 'f32')
+    if (scratch === undefined || scratch.shape[0]! < rows) {
+      if (scratch !== undefined) backend.disposeData(scratch.dataId)
+      scratch = allocateOn(heap, [Math.max(rows, 4096)], 'f32')
+    }
     return heap.offset(scratch)
   }
   const rowsOf = (sizes: readonly number[]): readonly [rows: number, columns: number] => [count(sizes.slice(0, -1)), sizes.at(-1) ?? 1]
@@ -111,18 +114,18 @@ export const heapLowerings = ({ heap, kernels, products }: WasmRuntime, publicly
     }),
     slice: words(({ node, inputs: [x], output, size }) => {
       const { axis, start } = attributesOf<{ readonly axis: number; readonly start: Shape }>(node)
-      const outer = count(x!.sizes.slice(0, axis)), inner = count(x!.sizes.slice(axis + 1)), begin = start.reduce<number>((sum, dim) => sum + size(dim), 0)
+      const [outer, , inner] = around(x!.sizes, axis), begin = startOf(start, { size })
       const length = output.sizes[axis]! * inner
       return ([from], out) => kernels.copyBlocks(from! + 4 * begin * inner, out, outer, length, x!.sizes[axis]! * inner, length)
     }, publicly.slice),
     pad: words(({ node, inputs: [x], output, size }) => {
       const { axis, start } = attributesOf<{ readonly axis: number; readonly start: Shape }>(node), n = count(output.sizes)
-      const outer = count(x!.sizes.slice(0, axis)), inner = count(x!.sizes.slice(axis + 1)), begin = start.reduce<number>((sum, dim) => sum + size(dim), 0)
+      const [outer, , inner] = around(x!.sizes, axis), begin = startOf(start, { size })
       const length = x!.sizes[axis]! * inner
       return ([from], out) => { kernels.fill(out, n, 0); kernels.copyBlocks(from!, out + 4 * begin * inner, outer, length, length, output.sizes[axis]! * inner) }
     }, publicly.pad),
     concat: words(({ node, inputs, output }) => {
-      const { axis } = attributesOf<{ readonly axis: number }>(node), outer = count(output.sizes.slice(0, axis)), inner = count(output.sizes.slice(axis + 1))
+      const { axis } = attributesOf<{ readonly axis: number }>(node), [outer, , inner] = around(output.sizes, axis)
       const begins = inputs.map((_, i) => inputs.slice(0, i).reduce((sum, before) => sum + before.sizes[axis]!, 0))
       return (at, out) => inputs.forEach(({ sizes }, i) =>
         kernels.copyBlocks(at[i]!, out + 4 * begins[i]! * inner, outer, sizes[axis]! * inner, sizes[axis]! * inner, output.sizes[axis]! * inner))
@@ -171,7 +174,7 @@ type Move = (input: number, index: number, output: number) => void
 /** Moves slices of an axis by an index into `indexed`, one of the two: whole rows where the axis is not the last, single columns where it is. */
 const alongAxis = (
   from: readonly number[], to: readonly number[], axis: number, indexed: readonly number[], rows: Kernels['takeRows'], columns: Kernels['takeColumns']): Move => {
-  const outer = count(from.slice(0, axis)), inner = count(from.slice(axis + 1)), wide = indexed[axis]!, n = (indexed === from ? to : from)[axis]!
+  const [outer, , inner] = around(from, axis), wide = indexed[axis]!, n = (indexed === from ? to : from)[axis]!
   if (inner === 1 && outer > 1) return (input, index, output) => columns(input, index, output, outer, wide, n)
   return (input, index, output) => {
     for (let o = 0; o < outer; o++) rows(input + 4 * o * from[axis]! * inner, index, output + 4 * o * to[axis]! * inner, n, inner)

@@ -15,5 +15,9 @@ export type OpName = keyof typeof primitives | keyof typeof composites
 /** How a tfjs backend runs every op: a missing entry is a compile error. A composite may be expanded instead. */
 export type Lowerings = { readonly [K in keyof typeof primitives]: Lowering } & { readonly [K in keyof typeof composites]: Lowering | 'expand' }
 
+/** tfjs's names of dtypes; 16-bit data has none. */
+export const tfjsDType = { f32: 'float32', i32: 'int32', bool: 'bool' } as const
+export type TfjsDType = keyof typeof tfjsDType
+
 /** Attributes of a node whose op is known from the table's key. */
 export const attributesOf = <A>(node: Node): A => node.attributes as A

@@ -1,4 +1,4 @@
-import type { Axes, Contraction, DType, Numbers, Shape } from '../../tensor/index.ts'
+import { startOf, type Axes, type Contraction, type DType, type Numbers, type Shape } from '../../tensor/index.ts'
 import { attributesOf, type Call, type Lowering, type Lowerings } from './lowering.ts'
 import type { TensorInfo } from './wasm/index.ts'
 
@@ -38,7 +38,7 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
   })
   const converted = kernel('Cast', ['x'], ({ output: { dtype } }) => ({ dtype: dtype === 'i32' ? 'int32' : 'float32' }))
   const axisOf = (call: Call): number => attributesOf<{ readonly axis: number }>(call.node).axis
-  const startOf = ({ node, size }: Call): number => attributesOf<{ readonly start: Shape }>(node).start.reduce<number>((sum, dim) => sum + size(dim), 0)
+  const beginOf = (call: Call): number => startOf(attributesOf<{ readonly start: Shape }>(call.node).start, call)
   const atAxis = (call: Call, at: number, rest: readonly number[]): readonly number[] => rest.map((n, axis) => (axis === axisOf(call) ? at : n))
   const impossible: Lowering = ({ node }) => { throw new Error(`${node.op.name} is no instruction`) }
   /** Repeats along axes of size 1, by tfjs's Tile. */
@@ -86,9 +86,9 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
       }
     },
     take: kernel('GatherV2', ['x', 'indices'], call => ({ axis: axisOf(call), batchDims: 0 })),
-    slice: call => { const begin = atAxis(call, startOf(call), call.output.sizes.map(() => 0)); return ([x]) => run('Slice', { x }, { begin, size: call.output.sizes }) },
+    slice: call => { const begin = atAxis(call, beginOf(call), call.output.sizes.map(() => 0)); return ([x]) => run('Slice', { x }, { begin, size: call.output.sizes }) },
     pad: call => {
-      const before = startOf(call), axis = axisOf(call), after = call.output.sizes[axis]! - before - call.inputs[0]!.sizes[axis]!
+      const before = beginOf(call), axis = axisOf(call), after = call.output.sizes[axis]! - before - call.inputs[0]!.sizes[axis]!
       const paddings = call.output.sizes.map((_, i) => (i === axis ? [before, after] : [0, 0]))
       return ([x]) => run('PadV2', { x }, { paddings, constantValue: 0 })
     },

@@ -1,12 +1,10 @@
 import * as tfjs from '@tensorflow/tfjs-core'
-import { count } from '../../tensor/index.ts'
+import { around } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
-import { attributesOf, type Lowering, type Lowerings } from './lowering.ts'
+import { attributesOf, tfjsDType, type Lowering, type Lowerings, type TfjsDType } from './lowering.ts'
 import { hostLowering, publicLowerings, type Kernels } from './public-lowerings.ts'
 import type { HeapDType, TensorInfo, TfjsTensor } from './wasm/index.ts'
-
-const dtypes = { f32: 'float32', i32: 'int32', bool: 'bool' } as const
 
 /** What is used of a backend beside its kernels. */
 interface RegisteredBackend {
@@ -31,7 +29,7 @@ export const kernelsOf = (name: string, backend: unknown): Kernels => {
       return kernel.kernelFunc({ inputs, attrs: attributes, backend: data } as never) as unknown as TensorInfo
     },
     make: (values, sizes, dtype) => {
-      const heapDtype = dtypes[dtype as keyof typeof dtypes]
+      const heapDtype = tfjsDType[dtype as TfjsDType]
       return { dataId: data.write(values, sizes, heapDtype), shape: [...sizes], dtype: heapDtype }
     },
     read: x => data.readSync(x.dataId),
@@ -85,7 +83,7 @@ export const registeredDevice = async (name: string, title = `tfjs ${name}`): Pr
 /** The cpu backend's data is a typed array that can be written into: `put` changes it where it lies. */
 const putOnHost = ({ read }: Kernels): Lowering => ({ node, inputs: [x, , values] }) => {
   const { axis } = attributesOf<{ readonly axis: number }>(node), sizes = x!.sizes, n = values!.sizes[axis]!
-  const inner = count(sizes.slice(axis + 1)), outer = count(sizes.slice(0, axis))
+  const [outer, , inner] = around(sizes, axis)
   return ([, index, from], into) => {
     const to = read(into!) as Float32Array, at = read(index!), data = read(from!) as Float32Array
     for (let o = 0; o < outer; o++) for (let i = 0; i < n; i++) {

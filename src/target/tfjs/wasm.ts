@@ -1,12 +1,10 @@
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
-import { heapInPlace, heapLowerings } from './heap-lowerings.ts'
+import { allocateOn, heapInPlace, heapLowerings } from './heap-lowerings.ts'
 import type { Lowering, Lowerings } from './lowering.ts'
 import { activate, kernelsOf } from './registered.ts'
 import { hostLowering, publicLowerings } from './public-lowerings.ts'
 import { createWasmBackend, maximumHeapBytes, type TfjsTensor, type WasmRuntime } from './wasm/index.ts'
-
-const dtypes = { f32: 'float32', i32: 'int32', bool: 'bool' } as const
 
 interface Loaded { readonly runtime: WasmRuntime; readonly lowerings: Lowerings; readonly fallback: Lowering }
 
@@ -57,9 +55,7 @@ const deviceOn = ({ runtime, lowerings, fallback }: Loaded): Device<Handle> => {
     limit: maximumHeapBytes - 2 ** 28,
     activate: () => { activate('wasm') },
     upload: (buffer: Buffer) => {
-      const data = tfjsData(buffer, name), made = heap.allocate(buffer.sizes, dtypes[buffer.dtype as keyof typeof dtypes])
-      if (made._tag === 'Left') throw new SessionError(made.left.message)
-      const tensor = track(made.right)
+      const data = tfjsData(buffer, name), tensor = track(allocateOn(heap, buffer.sizes, buffer.dtype))
       viewOf(tensor).set(data)
       return tensor
     },

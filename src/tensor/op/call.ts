@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { node, substitute, type Node, type Op } from '../node.ts'
+import { is, node, substitute, type Node, type Op } from '../node.ts'
 
 /** A function of tensors, traced once and called many times: the body of a repeated layer. */
 export interface Block {
@@ -33,9 +33,8 @@ export const resultOp: Op<{ readonly index: number }> = {
   flops: () => 0,
 }
 
-const isCall = (candidate: Node): candidate is Node & { readonly attributes: { readonly block: Block } } => candidate.op === callOp
 /** The block that a call calls. */
-export const blockOf = (candidate: Node): Block | undefined => (isCall(candidate) ? candidate.attributes.block : undefined)
+export const blockOf = (candidate: Node): Block | undefined => (is(candidate, callOp) ? candidate.attributes.block : undefined)
 
 export const result = (call: Node, index: number): Node => node(resultOp, [call], { index })
 /** The results of a block on arguments. */

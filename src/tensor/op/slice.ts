@@ -8,7 +8,8 @@ import { positions } from './sum.ts'
 
 /** Where a slice begins: the sum of the sizes of some dims, so that the second half of `2*half` begins after `half`. */
 export type Start = readonly Dim[]
-const startOf = (start: Start, { size }: Pick<Bound, 'size'>): number => start.reduce<number>((sum, dim) => sum + size(dim), 0)
+/** The number of elements before a slice. */
+export const startOf = (start: Start, { size }: Pick<Bound, 'size'>): number => start.reduce<number>((sum, dim) => sum + size(dim), 0)
 
 const replaced = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
 
