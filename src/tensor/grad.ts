@@ -1,7 +1,8 @@
 import { is, node, topological, type Node } from './node.ts'
-import { blockOf, callOp, result, resultOp, type Block } from './op/call.ts'
+import { blockOf, callOp, type Block } from './op/call.ts'
 import { plus } from './op/elementwise.ts'
 import { parameter, scalar } from './op/parameter.ts'
+import { result, resultOp } from './op/result.ts'
 import { broadcasted } from './op/sum.ts'
 import { halve, type Partition } from './partition.ts'
 

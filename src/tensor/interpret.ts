@@ -1,6 +1,6 @@
 import type { Node, Numbers } from './node.ts'
 import { is, topological } from './node.ts'
-import { blockOf, resultOp } from './op/call.ts'
+import { resultOp } from './op/result.ts'
 import type { Dim } from './shape/dim.ts'
 
 /**
@@ -11,14 +11,10 @@ export const interpret = (roots: readonly Node[], feeds: ReadonlyMap<Node, Numbe
   const values = new Map<Node, Numbers>(feeds), results = new Map<Node, readonly Numbers[]>()
   for (const node of topological(roots)) {
     if (values.has(node)) continue
-    const block = blockOf(node)
-    if (block) {
-      results.set(node, interpret(block.outputs, new Map(block.parameters.map((p, i) => [p, values.get(node.inputs[i]!)!])), size))
-    } else if (is(node, resultOp)) {
-      values.set(node, results.get(node.inputs[0]!)![node.attributes.index]!)
-    } else {
-      values.set(node, node.op.eval(node.inputs.map(input => values.get(input)!), node.attributes, { sizes: node.shape.map(size), size, inputs: node.inputs }))
-    }
+    const inputs = (): readonly Numbers[] => node.inputs.map(input => values.get(input)!)
+    if (node.op.several) results.set(node, node.op.several.eval(inputs(), node.attributes, size))
+    else if (is(node, resultOp)) values.set(node, results.get(node.inputs[0]!)![node.attributes.index]!)
+    else values.set(node, node.op.eval(inputs(), node.attributes, { sizes: node.shape.map(size), size, inputs: node.inputs }))
   }
   return roots.map(root => values.get(root)!)
 }

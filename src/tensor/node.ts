@@ -30,6 +30,14 @@ export interface Op<A = unknown> {
   expand?(inputs: readonly Node[], attributes: A): Node
   /** True where the result is cheaper to compute again than to keep: what a backward pass may recompute. */
   readonly cheap?: boolean
+  /** For an op with several results, which `result` reads: what they are, and what they mean. */
+  readonly several?: Several<A>
+}
+
+/** Methods again, so that `Several<A>` is a `Several`. */
+export interface Several<A = unknown> {
+  signatures(attributes: A): readonly Signature[]
+  eval(inputs: readonly Numbers[], attributes: A, size: (dim: Dim) => number): readonly Numbers[]
 }
 
 /** An immutable node of an expression. */

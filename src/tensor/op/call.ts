@@ -1,11 +1,15 @@
 import * as E from 'fp-ts/lib/Either.js'
+import { interpret } from '../interpret.ts'
 import { is, node, substitute, type Node, type Op } from '../node.ts'
+import { result } from './result.ts'
 
 /** A function of tensors, traced once and called many times: the body of a repeated layer. */
 export interface Block {
   readonly name: string
   readonly parameters: readonly Node[]
   readonly outputs: readonly Node[]
+  /** True for a few elementwise and row-wise ops that are to run as one kernel: only the outputs are worth a buffer. */
+  readonly fused?: boolean
 }
 
 /** An application of a block; its results are read by `result`. Differentiated as a whole: see `gradients`. */
@@ -16,27 +20,18 @@ export const callOp: Op<{ readonly block: Block }> = {
     if (wrong < 0 && inputs.length === block.parameters.length) return E.right({ shape: [], dtype: 'f32' })
     return E.left(`call ${block.name}: argument ${wrong} is [${inputs[wrong]?.shape.join(', ')}], not [${block.parameters[wrong]?.shape.join(', ')}]`)
   },
-  eval: () => { throw new Error('a call has several results: the interpreter runs its block') },
+  eval: () => { throw new Error('a call has several results') },
   vjp: () => { throw new Error('a call is differentiated by its block') },
   flops: () => 0,
-}
-
-/** One of the results of a call. */
-export const resultOp: Op<{ readonly index: number }> = {
-  name: 'result',
-  shape: ([call], { index }) => {
-    const output = blockOf(call!)?.outputs[index]
-    return output === undefined ? E.left(`result ${index}: there is no such output`) : E.right({ shape: output.shape, dtype: output.dtype })
+  several: {
+    signatures: ({ block }) => block.outputs,
+    eval: (inputs, { block }, size) => interpret(block.outputs, new Map(block.parameters.map((p, i) => [p, inputs[i]!])), size),
   },
-  eval: () => { throw new Error('a result is read by the interpreter') },
-  vjp: () => { throw new Error('a result is differentiated with its call') },
-  flops: () => 0,
 }
 
 /** The block that a call calls. */
 export const blockOf = (candidate: Node): Block | undefined => (is(candidate, callOp) ? candidate.attributes.block : undefined)
 
-export const result = (call: Node, index: number): Node => node(resultOp, [call], { index })
 /** The results of a block on arguments. */
 export const call = (block: Block, inputs: readonly Node[]): readonly Node[] => {
   const application = node(callOp, inputs, { block })
