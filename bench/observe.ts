@@ -7,7 +7,7 @@ export type Observer = (instruction: Computing, plan: Plan, milliseconds: number
 
 /**
  * A device that gives plans to another one instruction at a time and says what each took; buffers are born and die in the plan's order.
- * @example await openSession(step, observed(await wasmDevice({ threads: 2 }), (i, _, ms) => console.log(i.node.op.name, ms)), { weights })
+ * @example await openSession(step, deviceEngine(observed(await wasmDevice({ threads: 2 }), (i, _, ms) => console.log(i.node.op.name, ms))), { weights })
  */
 export const observed = <H>(device: Device<H>, observe: Observer): Device<H> => {
   const known = new WeakMap<Instruction, Plan>()

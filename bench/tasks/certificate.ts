@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { openSession } from '../../src/index.ts'
+import { deviceEngine, openSession } from '../../src/index.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { observed } from '../observe.ts'
@@ -21,8 +21,8 @@ export const checkCertificate = async ({ model: name, method, threads, batch, se
   const heap = (): Uint8Array => core.findBackend('wasm').wasm.HEAPU8
   const heapBefore = heap().byteLength, touchedBefore = touched(heap())
   await using session = await (method === 'paca'
-    ? openSession(pacaStep(model), watched, { weights })
-    : openSession(fullStep(model), watched, { weights }))
+    ? openSession(pacaStep(model), deviceEngine(watched), { weights })
+    : openSession(fullStep(model), deviceEngine(watched), { weights }))
   await close()
   const times: number[] = [], data = randomBatch(vocab, batch, seq)
   for (let i = 0; i < steps; i++) times.push(await elapsed(() => session.step([data])))

@@ -1,4 +1,4 @@
-import { openSession } from '../../src/index.ts'
+import { deviceEngine, openSession } from '../../src/index.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { observed } from '../observe.ts'
@@ -15,8 +15,8 @@ export const profileStep = async ({ model: name, method, threads, batch, seq, wa
     current.set(part, (current.get(part) ?? 0) + milliseconds)
   })
   await using session = await (method === 'paca'
-    ? openSession(pacaStep(model), device, { weights })
-    : openSession(fullStep(model), device, { weights }))
+    ? openSession(pacaStep(model), deviceEngine(device), { weights })
+    : openSession(fullStep(model), deviceEngine(device), { weights }))
   await close()
   const data = randomBatch(vocab, batch, seq), times: number[] = []
   for (let i = 0; i < warmUp + steps; i++) {

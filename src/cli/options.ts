@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander'
-import { targetNames } from '../target/index.ts'
+import { precisions, targetNames } from '../target/index.ts'
 
 const numeric = (what: string, valid: (n: number) => boolean) => (text: string): number => {
   const n = text.trim() === '' ? Number.NaN : Number(text)
@@ -17,17 +17,12 @@ export const list = (text: string): readonly string[] => {
   return names
 }
 
-const f32Only = (text: string): string => {
-  if (text !== 'f32') throw new InvalidArgumentError('Weights are computed with in f32, whatever they are stored in.')
-  return text
-}
-
 export const modelOption = (): Option => new Option('--model <path>', 'a Hugging Face directory or a GGUF file').makeOptionMandatory()
 export const adapterOption = (): Option => new Option('--adapter <dir>', 'an adapter that finetune saved')
 export const targetOption = (): Option => new Option('--target <name>', 'what computes; auto is wasm, node needs `partensor native install`').choices(targetNames).default('auto')
 export const threadsOption = (): Option =>
   new Option('--threads <n>', 'threads of the wasm target (default: one for each core)').argParser(positiveInteger)
 export const precisionOption = (): Option =>
-  new Option('--precision <name>', 'the precision of computing; f32 is what there is').argParser(f32Only).default('f32')
+  new Option('--precision <name>', 'what weights that are not trained are held and multiplied in; bf16 and f16 need the graph target').choices(precisions).default('f32')
 export const jsonOption = (): Option => new Option('--json', 'print JSON lines, and nothing else, on standard output')
 export const seedOption = (what: string): Option => new Option('--seed <n>', what).argParser(naturalNumber).default(0)

@@ -16,6 +16,9 @@ export interface Context extends Terminal {
   exit(code: number): void
 }
 interface Json { readonly json?: true }
+/** Tells people which target `auto` has taken, and why; programs hear nothing of it. */
+const telling = ({ err }: Terminal, json: true | undefined): Pick<FinetuneOptions, 'onTarget'> =>
+  json ? {} : { onTarget: (target, reason) => { err.write(`target: ${target} (${reason})\n`) } }
 
 const modulesOption = (): Option => new Option('--target-modules <names>', 'modules to tune, by the last word of their path; full knows "all" too')
   .argParser(list).default(projections, projections.join(','))
@@ -49,14 +52,14 @@ const finetuneCommand = ({ interrupted, exit, ...terminal }: Context): Command =
   .action(async ({ json, ...options }: FinetuneOptions & Json) => {
     const report = (json ? jsonReport : humanReport)(terminal)
     try {
-      for await (const event of finetune({ ...options, signal: interrupted() })) {
+      for await (const event of finetune({ ...options, ...telling(terminal, json), signal: interrupted() })) {
         report.show(event)
         if (event.event === 'done' && event.interrupted) exit(130)
       }
     } finally { report.stop() }
   })
 
-const evaluateCommand = ({ out, err }: Context): Command => new Command('evaluate')
+const evaluateCommand = (context: Context): Command => new Command('evaluate')
   .description('Compute the loss of a model over a data set.')
   .addOption(modelOption()).addOption(adapterOption())
   .requiredOption('--data <file>', `rows to evaluate on, ${rows}`)
@@ -64,12 +67,12 @@ const evaluateCommand = ({ out, err }: Context): Command => new Command('evaluat
   .option('--seq <n>', 'tokens of a row at most; longer ones are cut (default: 512, or what the model reads)', positiveInteger)
   .addOption(targetOption()).addOption(threadsOption()).addOption(precisionOption()).addOption(jsonOption())
   .action(async ({ json, ...options }: EvaluateOptions & Json) => {
-    const result = await evaluate(options, message => { err.write(`warning: ${message}\n`) })
+    const result = await evaluate({ ...options, ...telling(context, json) }, message => { context.err.write(`warning: ${message}\n`) })
     const { loss, perplexity, tokens } = result
-    out.write(json ? `${JSON.stringify(result)}\n` : `loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}, ${tokens} scored tokens\n`)
+    context.out.write(json ? `${JSON.stringify(result)}\n` : `loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}, ${tokens} scored tokens\n`)
   })
 
-const generateCommand = ({ out }: Context): Command => new Command('generate')
+const generateCommand = (context: Context): Command => new Command('generate')
   .description('Continue a prompt.')
   .addOption(modelOption()).addOption(adapterOption())
   .requiredOption('--prompt <text>', 'the text to continue')
@@ -79,8 +82,8 @@ const generateCommand = ({ out }: Context): Command => new Command('generate')
   .addOption(seedOption('of the draws'))
   .addOption(targetOption()).addOption(threadsOption()).addOption(precisionOption()).addOption(jsonOption())
   .action(async ({ json, ...options }: ContinueOptions & Json) => {
-    const result = await continuePrompt(options, json ? undefined : piece => { out.write(piece) })
-    out.write(json ? `${JSON.stringify(result)}\n` : '\n')
+    const result = await continuePrompt({ ...options, ...telling(context, json) }, json ? undefined : piece => { context.out.write(piece) })
+    context.out.write(json ? `${JSON.stringify(result)}\n` : '\n')
   })
 
 const explainCommand = ({ out }: Context): Command => new Command('explain')

@@ -1,5 +1,5 @@
 import {
-  bytesPerElement, count, gradients, is, parameterOp, putOp, replacedAt, shared, substitute, topological, transposed, transposeOp,
+  bytesPerElement, causalSoftmaxOp, contractOp, count, gradients, is, parameterOp, putOp, replacedAt, shared, softmaxOp, substitute, topological, transposed, transposeOp,
   type Block, type Dim, type Node, type Partition, type Wanted,
 } from '../tensor/index.ts'
 import { mapBlocks, staticParameters } from './blocks.ts'
@@ -15,6 +15,14 @@ export interface Traits {
   readonly runs: (op: string) => boolean
   /** What the target can write into the buffer of an input. */
   readonly inPlace: InPlace
+  /** Whether what follows from weights alone is computed where it is used, not once and then held. */
+  readonly unprepared?: boolean
+  /** Whether the rows that are trained are held apart from their leaf, in full precision. */
+  readonly holdsParts?: boolean
+  /** A product, and a softmax of one, is computed again in the backward pass where that takes at most so many operations for each byte that need not be kept. */
+  readonly recomputeProducts?: number
+  /** Whether layers are kept alike, so that a loop can go through them: see `Partition`. */
+  readonly alike?: boolean
 }
 
 /** What may be asked of the compiler beside that. */
@@ -42,7 +50,7 @@ export interface Goal { readonly wanted?: readonly Wanted[]; readonly cotangents
 
 /** trace → rewrite → differentiate → rewrite → lay out → prepare → plan. */
 export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { wanted = [], cotangents = [], donated = new Set() }: Goal = {}): Program => {
-  const { size, isStaticLeaf } = compiler
+  const { size } = compiler, isStaticLeaf = compiler.unprepared ? () => false : compiler.isStaticLeaf
   const enabled = (rules: readonly Rule[]): readonly Rule[] => rules.filter(rule => !compiler.without?.includes(rule.name))
   const general = enabled([...simplifications, ...layoutRules, ...takeRules]), late = enabled([stopGradientValue, ...general])
   const movement = enabled([...simplifications, ...movementRules])
@@ -63,16 +71,24 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { w
     finished.set(block, next)
     return next
   }
+  const bytes = (n: Node): number => count(n.shape.map(size)) * bytesPerElement[n.dtype]
   const { outputs: forward, gradients: wantedGradients } = wanted.length === 0 ? { outputs: simplified, gradients: [] } : gradients(simplified, cotangents, wanted, {
     optimise: (roots, block) => finish(roots, n => flags.get(block)?.[block.parameters.indexOf(n)] === true),
-    bytes: n => count(n.shape.map(size)) * bytesPerElement[n.dtype],
+    bytes,
+    alike: compiler.alike === true,
+    isCheap: n => n.op.cheap === true || isCheapProduct(n, { ...compiler, bytes }),
     ...(compiler.recompute ? { recompute: compiler.recompute } : {}),
   })
   // a block that was differentiated has been finished with its gradients; the others are finished here
   const roots = finish([...forward, ...wantedGradients], isStaticLeaf)
   const complete = mapBlocks(roots, block => (flags.has(block) ? finishBlock(block) : block))
-  return planned(shared(prepare(complete, compiler)), compiler, donated)
+  return planned(shared(compiler.unprepared ? complete : prepare(complete, compiler)), compiler, donated)
 }
+
+/** Attention's probabilities, mostly: many bytes that follow from few by a product over few dims. */
+const isCheapProduct = (n: Node, { size, bytes, recomputeProducts = 0 }: Pick<Compiler, 'size' | 'recomputeProducts'> & { readonly bytes: (n: Node) => number }): boolean =>
+  (is(n, softmaxOp) || is(n, causalSoftmaxOp)) ? recomputeProducts > 0
+  : is(n, contractOp) && n.op.flops(n.inputs.map(input => input.shape.map(size)), n.attributes, { sizes: n.shape.map(size), size, inputs: n.inputs }) <= recomputeProducts * bytes(n)
 
 /** Plans a program whose inputs are the placeholders it reads. */
 export const planned = (outputs: readonly Node[], { size, inPlace }: Pick<Compiler, 'size' | 'inPlace'>, donated: ReadonlySet<Node> = new Set()): Program => {

@@ -1,5 +1,5 @@
-import { expressionKeys, f32, node, over, parameter, plus, scalar, sqrtOp, summed, times, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
-import { isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Focus, type Lens } from '../tune/index.ts'
+import { expressionKeys, f32, over, parameter, plus, scalar, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
+import { globalNorm, isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Focus, type Lens } from '../tune/index.ts'
 import { compileProgram, planned, refreshed, type CompilerOptions, type Program, type Traits } from './program.ts'
 import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
 import type { Step } from './step.ts'
@@ -17,6 +17,8 @@ export interface Programs {
   /** Leaves of the optimizer's state. */
   readonly state: readonly (readonly [path: string, leaf: Node])[]
   readonly batch: readonly (readonly [path: string, leaf: Node])[]
+  /** Indices of chosen columns or entries, at the paths of their leaves. */
+  readonly indices: readonly (readonly [path: string, index: Node])[]
   /** Sums of gradients, in the order of `trained`, and the number they are divided by. */
   readonly gradient: readonly Node[]
   readonly count: Node
@@ -38,6 +40,8 @@ export interface Programs {
   readonly norm: (size: Size) => Program
   /** (gradient sums, count, state, params, prepared) => what replaces params, prepared values and state. All but the count are donated. */
   readonly update: (size: Size) => Replacing
+  /** The same after the norm of the gradient, as one program: the norm, then what replaces params, parts that are held apart, and state. */
+  readonly apply: (size: Size) => Replacing
   /** (new parts, params, prepared) => what replaces params and prepared values. All are donated. */
   readonly commit: (size: Size) => Replacing
   /** Prepared values that follow from what is trained: an update replaces them too. */
@@ -74,6 +78,8 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   // the structure is what `Focus` computes from the mask
   const focused = (parts: readonly Node[]) => focusTree(parts) as Focus<Q, M>
   const stale = (): readonly Prepared[] => [...preparations.values()].filter(({ expression }) => dependsOn(expression, trained.map(({ leaf }) => leaf)))
+  /** True for a trained part that the target holds beside its leaf. */
+  const isApart = ({ lens }: Trained): boolean => options.holdsParts === true && lens.index.length > 0
   /** New parts written back: what the leaves, and what was prepared from them, become. */
   const replacing = (parts: readonly Node[], size: Size) => {
     const changes = new Map(trained.map(({ leaf, lens }, i) => [leaf, lens.put(leaf, parts[i]!)])), follow = stale()
@@ -82,13 +88,24 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       outputs: [...changes.values(), ...follow.map(({ expression }) => refreshed(expression, changes, compiler(size)))],
     }
   }
+  /** The optimizer's update: what it replaces, and by what. */
+  const updating = (size: Size) => {
+    const parts = trained.map(t => (isApart(t) ? t.part : t.lens.get(t.leaf)))
+    const [updates, next] = update(focused(means), unflatten(state, stateLeaves.map(([, leaf]) => leaf)) as S, focused(parts))
+    const changed = tensorsOf(updates).map(([, u], i) => plus(parts[i]!, u)), { outputs, replaced } = replacing(changed, size)
+    const apart = trained.flatMap((t, i) => (isApart(t) ? [[t.part, changed[i]!] as const] : [])), states = stateLeaves.map(([, leaf]) => leaf)
+    return {
+      replaced: [...replaced, ...apart.map(([part]) => part), ...states],
+      outputs: [...outputs, ...apart.map(([, next]) => next), ...tensorsOf(next).map(([, leaf]) => leaf)],
+    }
+  }
   const donating = (outputs: readonly Node[], size: Size, donated: readonly Node[]): Program => planned(outputs, compiler(size), new Set(donated))
   /** For programs that replace the leaves: only constants are prepared. */
   const changing = (size: Size) => ({ ...compiler(size), isStaticLeaf: () => false, layOut: false })
 
   return {
     names: new Map([...params, ...batch, ...tuned.selections.map(({ path, index }) => [`columns(${path})`, index] as const)].map(([path, leaf]) => [leaf, path])),
-    params, trained, state: stateLeaves, batch, gradient, count,
+    params, trained, state: stateLeaves, batch, gradient, count, indices: tuned.selections.map(({ path, index }) => [path, index]),
     initial: size => planned(initial.map(([, leaf]) => leaf), compiler(size)),
     declared: logits, focusTree,
     gradients: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted: trained.map(({ leaf, lens }) => lens.wanted(leaf)), cotangents: [scalar(1)] }),
@@ -98,14 +115,14 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       const more = gradient.map(parameterLike)
       return { ...donating(gradient.map((g, i) => plus(g, more[i]!)), size, [...gradient, ...more]), more }
     },
-    norm: size => planned([normOf(means)], compiler(size)),
+    norm: size => planned([globalNorm(means)], compiler(size)),
     update: size => {
-      const parts = trained.map(({ lens, leaf }) => lens.get(leaf))
-      const [updates, next] = update(focused(means), unflatten(state, stateLeaves.map(([, leaf]) => leaf)) as S, focused(parts))
-      const changed = tensorsOf(updates).map(([, u], i) => plus(parts[i]!, u)), states = stateLeaves.map(([, leaf]) => leaf)
-      const { outputs, replaced } = replacing(changed, size), all = [...replaced, ...states]
-      const program = compileProgram([...outputs, ...tensorsOf(next).map(([, leaf]) => leaf)], changing(size), { donated: new Set([...gradient, ...all]) })
-      return { ...program, replaced: all }
+      const { outputs, replaced } = updating(size)
+      return { ...compileProgram(outputs, changing(size), { donated: new Set([...gradient, ...replaced]) }), replaced }
+    },
+    apply: size => {
+      const { outputs, replaced } = updating(size)
+      return { ...compileProgram([globalNorm(means), ...outputs], changing(size)), replaced }
     },
     commit: size => {
       const parts = trained.map(({ part }) => part), { outputs, replaced } = replacing(parts, size)
@@ -126,5 +143,3 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
 
 const dependsOn = (expression: Node, leaves: readonly Node[]): boolean => topological([expression]).some(n => leaves.includes(n))
 const parameterLike = ({ shape, dtype }: Node): Node => parameter(shape, dtype)
-const squares = (x: Node): Node => summed(times(x, x), x.shape.map((_, axis) => axis))
-const normOf = (parts: readonly Node[]): Node => node(sqrtOp, [parts.map(squares).reduce(plus, scalar(0))], {})

@@ -1,6 +1,7 @@
 import { footprintOf, type Program, type Programs, type Replacing, type Size } from '../compile/index.ts'
 import { bytesPerElement, count, type Environment, type Node } from '../tensor/index.ts'
-import { SessionError, type Device } from './device.ts'
+import { SessionError } from './device.ts'
+import type { Engine } from './engine.ts'
 import type { Made, Runner } from './runner.ts'
 import type { Certificate } from './session.ts'
 
@@ -26,7 +27,7 @@ export const certify = <H>(programs: Programs, runner: Runner<H>, indices: reado
 }
 
 /** Refuses a step that will not fit, before it starts. */
-export const checkMemory = <H>({ name, limit }: Device<H>, bytes: number): void => {
+export const checkMemory = ({ name, limit }: Pick<Engine, 'name' | 'limit'>, bytes: number): void => {
   const megabytes = (n: number): string => `${Math.ceil(n / 1e6)} MB`
   if (limit !== undefined && bytes > limit) {
     throw new SessionError(`a step needs ${megabytes(bytes)}, and ${name} can hold ${megabytes(limit)}: take a smaller batch or shorter rows`)

@@ -1,7 +1,10 @@
 /** What runs a program: reference, tfjs; one session interface. */
 export { cacheDirectory } from './cache.ts'
-export { compile, targetNames, type TargetName, type TargetOptions } from './compile.ts'
+export { chooseTarget, precisions, targetNames, type Choice, type Precision, type TargetName } from './choice.ts'
+export { compile, type TargetOptions } from './compile.ts'
 export { SessionError, type Buffer, type Device } from './device.ts'
+export { deviceEngine } from './device-engine.ts'
+export type { Engine, EngineDecoder, FedBatch, Loading, OpenEngine, Stepped, Sums } from './engine.ts'
 export {
   addonFile, buildFolder, inspectBuild, manifestFile, nativeBuilds, nativeFolder, scriptsFolder, tensorflowPackages, tensorflowVersion,
   type NativeBuild, type TensorflowPackage,

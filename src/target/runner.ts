@@ -1,6 +1,6 @@
 import { sizing, type Program, type Programs, type Size } from '../compile/index.ts'
-import type { DType, Environment, Node, Shape, Value } from '../tensor/index.ts'
-import { SessionError, type Device } from './device.ts'
+import type { Environment, Node, Shape } from '../tensor/index.ts'
+import { SessionError, type Buffer, type Device } from './device.ts'
 
 /** A program with the sizes that it was made for. */
 export interface Made<R extends Program> { readonly program: R; readonly size: Size }
@@ -15,7 +15,7 @@ export interface Runner<H> {
   readonly once: <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R) => Made<R>
   /** Reads a scalar, and frees it. */
   readonly number: (handle: H) => Promise<number>
-  readonly download: (nodes: readonly Node[], handles: readonly H[]) => Promise<readonly Value<Shape, DType>[]>
+  readonly download: (handles: readonly H[]) => Promise<readonly Buffer[]>
   readonly freeAll: (handles: Iterable<H>) => void
   /** Refuses every later run with this sentence. */
   readonly stop: (reason: string) => void
@@ -49,10 +49,10 @@ export const runnerOn = <H>(device: Device<H>, programs: Programs, capacities: R
       device.free(handle)
       return Number(data[0])
     },
-    download: async (nodes, handles) => {
-      const values: Value<Shape, DType>[] = []
-      for (const [i, handle] of handles.entries()) values.push({ ...await device.download(handle), shape: nodes[i]!.shape } as Value<Shape, DType>)
-      return values
+    download: async handles => {
+      const buffers: Buffer[] = []
+      for (const handle of handles) buffers.push(await device.download(handle))
+      return buffers
     },
     freeAll: handles => { for (const handle of handles) device.free(handle) },
     stop: reason => { stopped = reason },

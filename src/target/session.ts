@@ -28,7 +28,10 @@ export interface Decoder {
 
 /** Runs a step and owns the buffers; every program in it shares one set of weights. */
 export interface Session<Q, M, S, B, L extends Shape> {
+  /** The name of the target with what distinguishes it, as `tfjs wasm, 2 threads`. */
   readonly target: string
+  /** Why it is this target, where `auto` has taken it. */
+  readonly reason?: string
   /** One update from the summed gradients of micro-batches, divided once by their summed counts. */
   step(batches: readonly Values<B>[], dims?: Dims): Promise<StepResult>
   steps(batches: AsyncIterable<readonly Values<B>[]> | Iterable<readonly Values<B>[]>): AsyncIterable<StepResult>

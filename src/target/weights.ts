@@ -1,21 +1,33 @@
-import { bindDims, given, type Programs } from '../compile/index.ts'
-import { count, sizesOf, type DType, type Shape, type Source, type Value } from '../tensor/index.ts'
+import { bindDims, given, sizing } from '../compile/index.ts'
+import type { DType, Environment, Shape, Source, Value } from '../tensor/index.ts'
 import { isValue, leaves, type IndexChoice, type LazyLeaf } from '../tune/index.ts'
 import { SessionError } from './device.ts'
-import type { Runner } from './runner.ts'
+import type { Loading } from './engine.ts'
 
 type AnyLeaf = LazyLeaf<Shape, DType>
 const isLazy = (leaf: unknown): leaf is AnyLeaf => isValue(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf && typeof leaf.read === 'function')
 
 const says = ({ shape, sizes }: Source): string => `${shape.join()} ${sizes.join()}`
 
-/** Reads the weights one by one, uploads them, and returns the sizes they were seen with. */
-export const uploadWeights = async <H>(
-  programs: Programs, weights: unknown, { device, held }: Runner<H>, dims: Readonly<Record<string, number>>): Promise<readonly Source[]> => {
-  // where the model itself says how large it is, there is room for weights and state before the first leaf is read
-  const sizes = [...programs.params, ...programs.state].map(([, leaf]) => sizesOf(dims, leaf.shape))
-  device.reserve?.(4.04 * sizes.reduce((sum, s) => sum + (s._tag === 'Right' ? count(s.right) : 0), 0))
-  const lazy = new Map(leaves<AnyLeaf>(weights, isLazy)), sources: Source[] = [...given('the model', dims)]
+/** Chooses what a method leaves to chance, once the width of its leaf is known. */
+const chosen = ({ path, choose }: IndexChoice, rank: number, width: number): Int32Array => {
+  if (rank > width) throw new SessionError(`rank ${rank} is above the width of ${path}, which has ${width} columns`)
+  const index = choose(width)
+  if (index.length !== rank) throw new SessionError(`${path} has ${index.length} chosen columns, and the rank is ${rank}`)
+  if (new Set(index).size !== rank || index.some(i => i < 0 || i >= width)) {
+    throw new SessionError(`the chosen columns of ${path} are not ${rank} different ones below ${width}`)
+  }
+  return index
+}
+
+/** Who says how large things are: the model itself, then the weights, then the caller. */
+export interface Assigned { readonly sources: readonly Source[]; readonly columns: ReadonlyMap<string, Int32Array> }
+
+/** Reads the weights one by one, chooses columns, and assigns both; the sizes that the weights were seen with are returned. */
+export const assignWeights = async (
+  { programs, assign }: Loading, weights: unknown, choices: readonly IndexChoice[], { model, session }: { readonly model: Environment; readonly session: Environment },
+): Promise<Assigned> => {
+  const lazy = new Map(leaves<AnyLeaf>(weights, isLazy)), sources: Source[] = [...given('the model', model)], columns = new Map<string, Int32Array>()
   for (const [path, leaf] of programs.params) {
     const found = lazy.get(path)
     if (found === undefined) throw new SessionError(`the weights have no ${path}`)
@@ -27,22 +39,12 @@ export const uploadWeights = async <H>(
       sources.push(source)
       bindDims(sources)
     }
-    held.set(leaf, device.upload(value))
-  }
-  return sources
-}
-
-/** Chooses what a method leaves to chance, once the widths of the leaves are known. */
-export const uploadChoices = <H>(
-  programs: Programs, choices: readonly IndexChoice[], { device, held }: Runner<H>, size: (dim: string | number) => number): ReadonlyMap<string, Int32Array> =>
-  new Map(choices.map(({ path, index, choose }) => {
-    const leaf = programs.params.find(([p]) => p === path)![1], width = size(leaf.shape[0]!), rank = size(index.shape[0]!)
-    if (rank > width) throw new SessionError(`rank ${rank} is above the width of ${path}, which has ${width} columns`)
-    const chosen = choose(width)
-    if (chosen.length !== rank) throw new SessionError(`${path} has ${chosen.length} chosen columns, and the rank is ${rank}`)
-    if (new Set(chosen).size !== rank || chosen.some(i => i < 0 || i >= width)) {
-      throw new SessionError(`the chosen columns of ${path} are not ${rank} different ones below ${width}`)
+    for (const choice of choices.filter(({ path: of }) => of === path)) {
+      const rank = sizing(bindDims([...sources, ...given('dims', session)]))(choice.index.shape[0]!), index = chosen(choice, rank, value.sizes[0]!)
+      await assign(choice.index, { sizes: [rank], dtype: 'i32', data: index })
+      columns.set(path, index)
     }
-    held.set(index, device.upload({ sizes: [rank], dtype: 'i32', data: chosen }))
-    return [path, chosen]
-  }))
+    await assign(leaf, value)
+  }
+  return { sources, columns }
+}

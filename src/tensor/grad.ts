@@ -84,7 +84,13 @@ interface Halves {
 
 /** Puts the forward half of its block in the place of every call that a derivative flows through. */
 const forwardHalves = (outputs: readonly Node[], byLeaf: ReadonlyMap<Node, Wanted>, active: ReadonlySet<Node>, partition: Partition) => {
-  const made = new Map<Node, Node>(), halvesOf = new Map<Node, Halves>()
+  const made = new Map<Node, Node>(), halvesOf = new Map<Node, Halves>(), asked = new Map<Block, Set<number>>()
+  if (partition.alike) {
+    for (const n of topological(outputs)) {
+      const block = active.has(n) ? blockOf(n) : undefined
+      if (block) n.inputs.forEach((input, i) => { if (active.has(input)) asked.set(block, (asked.get(block) ?? new Set()).add(i)) })
+    }
+  }
   const forward = (old: Node): Node => made.get(old) ?? old
   for (const old of topological(outputs)) {
     const inputs = old.inputs.map(forward), block = blockOf(old)
@@ -92,7 +98,7 @@ const forwardHalves = (outputs: readonly Node[], byLeaf: ReadonlyMap<Node, Wante
       made.set(old, inputs.every((input, i) => input === old.inputs[i]) ? old : node(old.op, inputs, old.attributes))
       continue
     }
-    const demands = old.inputs.flatMap((input, i): readonly Demand[] => (active.has(input) ? [{ input: i, wanted: byLeaf.get(input) }] : []))
+    const demands = old.inputs.flatMap((input, i): readonly Demand[] => (active.has(input) || asked.get(block)?.has(i) ? [{ input: i, wanted: byLeaf.get(input) }] : []))
     const halves = halvesFor(block, demands, partition)
     const index = demands.flatMap(demand => demand.wanted?.index ?? [])
     const application = node(callOp, [...inputs, ...index], { block: halves.forward })

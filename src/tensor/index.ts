@@ -11,7 +11,7 @@ export {
 export * from './op/index.ts'
 export * from './nn/index.ts'
 export { gradients, whole, type Gradients, type Wanted } from './grad.ts'
-export { expressionKeys, labelOf, shared } from './identity.ts'
+export { expressionKeys, labelOf, shared, structureOf, walk } from './identity.ts'
 export { around } from './numbers.ts'
 export { interpret } from './interpret.ts'
 export { model, type Decode, type Loss, type Model } from './model.ts'

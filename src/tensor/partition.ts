@@ -6,6 +6,8 @@ import { parameter } from './op/parameter.ts'
 export interface Partition {
   /** Simplifies outputs and gradients together, before what lives between the halves is chosen. */
   readonly optimise?: (roots: readonly Node[], block: Block) => readonly Node[]
+  /** Which values may be computed again; those of cheap ops unless said. */
+  readonly isCheap?: (node: Node) => boolean
   /** Bytes of a node's value: what keeping it costs. */
   readonly bytes?: (node: Node) => number
   /**
@@ -13,6 +15,8 @@ export interface Partition {
    * or everything from the block's inputs, which is gradient checkpointing.
    */
   readonly recompute?: 'none' | 'cheap' | 'all'
+  /** Whether all calls of a block share one backward half, which gives what any of them is asked for: so that layers stay alike. */
+  readonly alike?: boolean
   cache?: WeakMap<Block, Map<string, Halves>>
 }
 
@@ -70,20 +74,20 @@ export const halve = (joint: Joint, partition: Partition): Halves => {
 }
 
 /** Chooses what is kept: from every value that crosses the boundary, replaces cheap ones by fewer bytes that they follow from. */
-const keep = (crossing: readonly Node[], free: (n: Node) => boolean, { recompute = 'cheap', bytes = () => 1 }: Partition): readonly Node[] => {
+const keep = (crossing: readonly Node[], free: (n: Node) => boolean, { recompute = 'cheap', bytes = () => 1, isCheap = n => n.op.cheap === true }: Partition): readonly Node[] => {
   if (recompute === 'all') return []
   if (recompute === 'none') return crossing
   let kept: ReadonlySet<Node> = new Set(crossing)
   const total = (set: ReadonlySet<Node>): number => [...set].reduce((sum, n) => sum + bytes(n), 0)
   for (const candidate of crossing.toReversed()) {
-    if (!candidate.op.cheap) continue
+    if (!isCheap(candidate)) continue
     const instead = new Set([...kept].filter(n => n !== candidate))
-    for (const source of sources(candidate, n => free(n) || instead.has(n))) instead.add(source)
+    for (const source of sources(candidate, isCheap, n => free(n) || instead.has(n))) instead.add(source)
     if (total(instead) < total(kept)) kept = instead
   }
   return [...kept]
 }
 
 /** The values that are not at hand, from which a cheap value follows by cheap ops. */
-const sources = (value: Node, atHand: (n: Node) => boolean): readonly Node[] =>
-  value.inputs.flatMap(input => (atHand(input) ? [] : input.op.cheap ? sources(input, atHand) : [input]))
+const sources = (value: Node, isCheap: (n: Node) => boolean, atHand: (n: Node) => boolean): readonly Node[] =>
+  value.inputs.flatMap(input => (atHand(input) ? [] : isCheap(input) ? sources(input, isCheap, atHand) : [input]))

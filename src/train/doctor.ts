@@ -6,7 +6,7 @@ import { machineMemory } from './source.ts'
 import { trainStep } from './step.ts'
 import { versions } from './versions.ts'
 
-/** Whether a target works here: it ran a small program and gave the right number. */
+/** Whether a target works here: it ran a small program and gave the right number. Of `auto` the detail says what it takes, and why. */
 export interface TargetReport { readonly target: string; readonly works: boolean; readonly detail: string }
 
 /** What `partensor doctor` finds. Memory is in bytes. */
@@ -28,6 +28,8 @@ const probe = model({
   loss: (logits, { label }) => ({ sum: sum(crossEntropy(logits, label)), count: scalar(1) }),
 })
 
+const nameOf = ({ target, reason }: { readonly target: string; readonly reason?: string }): string => (reason === undefined ? target : `${target} (${reason})`)
+
 const check = async (target: TargetName, threads: number | undefined): Promise<TargetReport> => {
   try {
     const targets: readonly string[] = ['weight']
@@ -40,7 +42,7 @@ const check = async (target: TargetName, threads: number | undefined): Promise<T
       label: { shape: ['batch'], sizes: [1], dtype: 'i32', data: Int32Array.of(0) },
     }])
     const due = Math.log(1 + Math.exp(2)), works = Math.abs(loss - due) < 1e-5
-    return { target, works, detail: works ? session.target : `it computes ${loss} where ${due.toFixed(6)} is due` }
+    return { target, works, detail: works ? nameOf(session) : `it computes ${loss} where ${due.toFixed(6)} is due` }
   } catch (error) {
     return { target, works: false, detail: error instanceof Error ? error.message : String(error) }
   }
@@ -53,7 +55,7 @@ const check = async (target: TargetName, threads: number | undefined): Promise<T
 export const doctor = async (threads?: number): Promise<Doctor> => {
   const targets: TargetReport[] = []
   // one after the other: tfjs has one current backend
-  for (const target of targetNames) if (target !== 'auto') targets.push(await check(target, threads))
+  for (const target of targetNames) targets.push(await check(target, threads))
   return {
     event: 'done', targets, versions: versions(), memory: { total: machineMemory(), free: freemem() },
     cores: availableParallelism(), platform: `${process.platform} ${process.arch}`, cache: cacheDirectory(),

@@ -11,7 +11,7 @@ import {
 } from './method.ts'
 import { adapterOf } from './saved.ts'
 import { rateAt, runSchedule, type ScheduleName } from './schedule.ts'
-import { checkMemory, openModel, parametersOf, readRowsFor, rowWarnings, targetOptions, type RunOptions, type PretrainedModel } from './source.ts'
+import { checkMemory, checkModel, openModel, readRowsFor, rowWarnings, targetOptions, told, type RunOptions, type PretrainedModel } from './source.ts'
 import { trainStep } from './step.ts'
 import { versions } from './versions.ts'
 
@@ -101,7 +101,7 @@ const prepare = async (options: FinetuneOptions, source: PretrainedModel): Promi
   const evaluation = options.eval === undefined ? undefined : await orThrow(readRowsFor(source, options.eval, options.seq))
   const plan = planOf(options), steps = stepCount(data.rows.length, plan)
   await orThrow(TE.fromEither(checkWarmup(options, steps)))
-  await orThrow(checkMemory(4 * parametersOf(source), Infinity, 'the model'))
+  await orThrow(checkModel(source, options))
   return { source, tuned, method, data, evaluation, plan, steps }
 }
 
@@ -140,7 +140,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
 
   const origin = await originOf(options, prepared), schedule = runSchedule({ ...options, steps })
   const step = trainStep(tuned, optimizer({ ...options, lr: schedule }))
-  await using session = await compile(step, { ...targetOptions(options), weights: source.weights })
+  await using session = told(await compile(step, { ...targetOptions(options), weights: source.weights }), options)
   await source.checkpoint.close()
   const { trainable, all: parameters } = parameterCounts(tuned, source.checkpoint)
   const dims = batchDims(rows, plan), bytes = session.certificate(dims).total

@@ -4,7 +4,8 @@ import { pipe } from 'fp-ts/lib/function.js'
 import {
   checkBase, ioError, load, loadAdapter, loadTokenizer, orThrow, readRows, type IoError, type Loaded, type Rows, type Tokenizer,
 } from '../io/index.ts'
-import { compile, type Session, type TargetName } from '../target/index.ts'
+import { compile, type Precision, type Session, type TargetName, type TargetOptions } from '../target/index.ts'
+import { bytesPerElement } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
 import type { LlamaBatch, LlamaParams } from '../model/index.ts'
 import { trainStep } from './step.ts'
@@ -25,12 +26,24 @@ export const openModel = (path: string): TE.TaskEither<IoError, PretrainedModel>
     // what fails leaves no file open
     TE.tapError(() => TE.fromTask(() => loaded.checkpoint.close())))))
 
-/** Where a program runs. */
-export interface RunOptions { readonly target: TargetName; readonly threads?: number | undefined }
+/** Where a program runs, and in what precision. */
+export interface RunOptions {
+  readonly target: TargetName
+  readonly threads?: number | undefined
+  readonly precision?: Precision | undefined
+  /** Hears which target `auto` has taken, and why. */
+  readonly onTarget?: ((target: string, reason: string) => void) | undefined
+}
 
 /** The options of `compile` from those of the command line. */
-export const targetOptions = ({ target, threads }: RunOptions): { readonly target: TargetName; readonly threads?: number } =>
-  threads === undefined ? { target } : { target, threads }
+export const targetOptions = ({ target, threads, precision }: RunOptions): TargetOptions =>
+  ({ target, ...(threads === undefined ? {} : { threads }), ...(precision === undefined ? {} : { precision }) })
+
+/** Tells which target a session runs on, where `auto` has taken it. */
+export const told = <T extends Pick<FrozenSession, 'target' | 'reason'>>(session: T, { onTarget }: RunOptions): T => {
+  if (session.reason !== undefined) onTarget?.(session.target, session.reason)
+  return session
+}
 
 /** The longest rows unless `--seq` says otherwise. */
 export const defaultLength = 512
@@ -86,13 +99,17 @@ export const openFrozen = async (source: PretrainedModel, run: RunOptions, adapt
       await orThrow(checkBase(adapter, checkpoint, adapterDirectory))
       weights = withAdapter(weights, adapter)
     }
-    await orThrow(checkMemory(4 * parametersOf(source), Infinity, 'the model'))
+    await orThrow(checkModel(source, run))
     const targets: readonly string[] = []
-    return await compile(trainStep(adapt(model, full({ targets })), identity), { ...targetOptions(run), weights }) as FrozenSession
+    return told(await compile(trainStep(adapt(model, full({ targets })), identity), { ...targetOptions(run), weights }) as FrozenSession, run)
   } finally {
     await checkpoint.close()
   }
 }
+
+/** Refuses a model that the machine cannot hold, before any weight is read. */
+export const checkModel = (source: Pick<Loaded, 'checkpoint'>, { precision = 'f32' }: RunOptions): TE.TaskEither<IoError, void> =>
+  checkMemory(bytesPerElement[precision] * parametersOf(source), Infinity, 'the model')
 
 /** The number of parameters, from the header. @example parametersOf(source) // 134_515_008 */
 export const parametersOf = ({ checkpoint }: Pick<Loaded, 'checkpoint'>): number =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { explain, explanationText, print, programsOf, sizing, type CompilerOptions, type Traits } from '../../src/compile/index.ts'
 import {
-  adapt, crossEntropy, f32, full, i32, integer, llama, matmul, maximum, model, openSession, paca, referenceDevice, relu, sgd, size as sizeOf, sum, trainStep,
+  adapt, crossEntropy, deviceEngine, f32, full, i32, integer, llama, matmul, maximum, model, openSession, paca, referenceDevice, relu, sgd, size as sizeOf, sum, trainStep,
   type LlamaConfig,
 } from '../../src/index.ts'
 
@@ -51,7 +51,7 @@ test('with the take rule switched off a step computes the same, through whole gr
     y: { shape: ['batch'], sizes: [64], dtype: 'i32', data: Int32Array.from({ length: 64 }, (_, i) => i % 10) },
   } as const
   const losses = async (without: readonly string[]): Promise<readonly number[]> => {
-    const session = await openSession(step(), referenceDevice(), { weights, compiler: { without } }), found: number[] = []
+    const session = await openSession(step(), deviceEngine(referenceDevice()), { weights, compiler: { without } }), found: number[] = []
     for (let i = 0; i < 4; i++) found.push((await session.step([batch])).loss)
     return found
   }

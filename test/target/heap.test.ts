@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import {
-  adamw, adapt, chain, clipByGlobalNorm, isTensor, llama, mapTree, openSession, paca, sizesOf, trainStep, type Lazy, type LlamaConfig, type LlamaParams, type Value,
+  adamw, adapt, chain, clipByGlobalNorm, deviceEngine, isTensor, llama, mapTree, openSession, paca, sizesOf, trainStep, type Lazy, type LlamaConfig, type LlamaParams, type Value,
 } from '../../src/index.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 
@@ -24,7 +24,7 @@ test('the wasm heap grows by what was certified, to within 10%, and no further w
   const core = createRequire(import.meta.url)('@tensorflow/tfjs-core') as { readonly findBackend: (name: string) => { readonly wasm: { readonly HEAPU8: Uint8Array } } }
   const device = await wasmDevice({ threads: 1 }), heap = (): number => core.findBackend('wasm').wasm.HEAPU8.byteLength, before = heap()
   const model = llama(config), step = trainStep(adapt(model, paca({ targets, rank: 8, seed: 0 })), chain(clipByGlobalNorm(1), adamw({ lr: 1e-3 })))
-  await using session = await openSession(step, device, { weights: weightsOf(model) })
+  await using session = await openSession(step, deviceEngine(device), { weights: weightsOf(model) })
   const ids = { shape: ['batch', 'seq'], sizes: [2, 192], dtype: 'i32', data: Int32Array.from({ length: 384 }, (_, i) => (i * 37) % 4096) } as const
   const grown: number[] = []
   for (let i = 0; i < 4; i++) {

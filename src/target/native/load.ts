@@ -6,6 +6,14 @@ import { cacheDirectory } from '../cache.ts'
 import { addonFile, nativeBuilds, scriptsFolder, type NativeBuild } from './builds.ts'
 import { scriptsIn } from './scripts.ts'
 
+/** One signature of a loaded TensorFlow graph, as tfjs-node has it. */
+export interface LoadedSignature {
+  readonly predict: (inputs: tfjs.NamedTensorMap) => tfjs.NamedTensorMap
+  readonly dispose: () => void
+}
+/** tfjs-node's loader of graphs: signatures that are loaded from one path share a TensorFlow session. */
+export type LoadSavedModel = (folder: string, tags: readonly string[], signature: string) => Promise<LoadedSignature>
+
 /** What runs behind tfjs's backend `tensorflow`. */
 export interface Native {
   /** The package of the user's, or the folder of the build in the cache. */
@@ -13,6 +21,8 @@ export interface Native {
   /** TensorFlow's version. */
   readonly tensorflow: string
   readonly gpu: boolean
+  /** Absent where the program has registered a backend whose package is not found. */
+  readonly loadSavedModel: LoadSavedModel | undefined
 }
 
 const backendName = 'tensorflow'
@@ -27,13 +37,13 @@ interface NodeBackend { readonly binding: { readonly TF_Version: string }; reado
 type BackendClass = new (binding: unknown, packageName: string) => tfjs.KernelBackend
 
 /** Starts the registered backend, and has it compute a square. */
-const started = async (from: string): Promise<E.Either<string, Native>> => {
+const started = async (from: string, loader: () => LoadSavedModel | undefined): Promise<E.Either<string, Native>> => {
   if (tfjs.findBackendFactory(backendName) === null || !await tfjs.setBackend(backendName)) return E.left(`${from}: the backend does not start`)
   const [square] = tfjs.tidy(() => tfjs.square(tfjs.tensor1d([3])).dataSync())
   if (square !== 9) return E.left(`${from}: it computes ${square} where 9 is due`)
   // tfjs knows a backend by its common interface only
   const { binding, isUsingGpuDevice } = tfjs.backend() as unknown as NodeBackend
-  return E.right({ from, tensorflow: binding.TF_Version, gpu: isUsingGpuDevice })
+  return E.right({ from, tensorflow: binding.TF_Version, gpu: isUsingGpuDevice, loadSavedModel: loader() })
 }
 
 /** What a failed attempt has left: a backend and kernels under the name that the next one needs. */
@@ -42,10 +52,9 @@ const forget = (): void => {
   for (const { kernelName } of tfjs.getKernelsForBackend(backendName)) tfjs.unregisterKernel(kernelName, backendName)
 }
 
-const attempt = async (from: string, register: () => void): Promise<E.Either<string, Native>> => {
+const attempt = async (from: string, register: () => LoadSavedModel): Promise<E.Either<string, Native>> => {
   try {
-    register()
-    const found = await started(from)
+    const loader = register(), found = await started(from, () => loader)
     if (E.isLeft(found)) forget()
     return found
   } catch (error) {
@@ -55,12 +64,21 @@ const attempt = async (from: string, register: () => void): Promise<E.Either<str
 }
 
 /** Registers the backend of a build with this project's tfjs-core. */
-const registerBuild = ({ folder, package: name }: NativeBuild): void => {
+const registerBuild = ({ folder, package: name }: NativeBuild): LoadSavedModel => {
   const binding: unknown = nodeRequire(path.join(folder, addonFile)), script = scriptsIn(path.join(folder, scriptsFolder))
   const { NodeJSKernelBackend } = script('dist/nodejs_kernel_backend.js') as { readonly NodeJSKernelBackend: BackendClass }
   script('dist/register_all_kernels.js')
   const as = name === 'tensorflow' ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node'
   tfjs.registerBackend(backendName, () => new NodeJSKernelBackend(binding, as), 3)
+  return (script('dist/saved_model.js') as { readonly loadSavedModel: LoadSavedModel }).loadSavedModel
+}
+
+/** Loads a package of the user's, which registers its backend. */
+const registerPackage = (name: string): LoadSavedModel => (nodeRequire(name) as { readonly node: { readonly loadSavedModel: LoadSavedModel } }).node.loadSavedModel
+/** The loader of the package that the program has loaded before. */
+const loadedBefore = (): LoadSavedModel | undefined => {
+  const name = packages.filter(isInstalled).find(installed => nodeRequire.cache[nodeRequire.resolve(installed)] !== undefined)
+  return name === undefined ? undefined : registerPackage(name)
 }
 
 const isInstalled = (name: string): boolean => { try { nodeRequire.resolve(name); return true } catch { return false } }
@@ -71,16 +89,16 @@ const search = async (cache: string): Promise<E.Either<string, Native>> => {
   const failures: string[] = []
   // tfjs-node may be there because the program has imported it
   if (tfjs.findBackendFactory(backendName) !== null) {
-    const found = await started('the backend that this program has registered')
+    const found = await started('the backend that this program has registered', loadedBefore)
     if (E.isRight(found)) return found
     failures.push(found.left)
     forget()
   }
   const builds = nativeBuilds(cache)
   for (const build of builds) if (build.problem !== undefined) failures.push(`${build.folder}: ${build.problem}`)
-  const candidates: readonly (readonly [string, () => void])[] = [
-    ...packages.filter(isInstalled).map(name => [name, () => { nodeRequire(name) }] as const),
-    ...builds.filter(({ problem }) => problem === undefined).map(build => [build.folder, () => { registerBuild(build) }] as const),
+  const candidates: readonly (readonly [string, () => LoadSavedModel])[] = [
+    ...packages.filter(isInstalled).map(name => [name, () => registerPackage(name)] as const),
+    ...builds.filter(({ problem }) => problem === undefined).map(build => [build.folder, () => registerBuild(build)] as const),
   ]
   for (const [from, register] of candidates) {
     const found = await attempt(from, register)

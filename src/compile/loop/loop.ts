@@ -1,0 +1,73 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { interpret, node, result, type Block, type Node, type Numbers, type Op } from '../../tensor/index.ts'
+
+/** What a parameter of a loop's block gets at each turn: what the turn before made of it, always the same, or the turn's own element of a stack. */
+export type Feed = { readonly kind: 'carried'; readonly output: number } | { readonly kind: 'shared' } | { readonly kind: 'layered' }
+
+/** A block that is called once for each of so many layers. */
+export interface Loop {
+  readonly block: Block
+  readonly count: number
+  /** One for each parameter of the block. */
+  readonly feeds: readonly Feed[]
+  /** True where the last layer comes first. Stacks are in the order of the layers all the same. */
+  readonly reverse: boolean
+}
+
+/** The outputs that the next turn gets; of all others every turn's is kept. */
+export const carriedOutputs = ({ feeds }: Pick<Loop, 'feeds'>): ReadonlySet<number> => new Set(feeds.flatMap(feed => (feed.kind === 'carried' ? [feed.output] : [])))
+
+/** An element of a stack `[count, …]`, as numbers. */
+const element = ({ sizes, data }: Numbers, i: number): Numbers => {
+  const length = data.length / sizes[0]!
+  return { sizes: sizes.slice(1), data: data.subarray(i * length, (i + 1) * length) }
+}
+
+const stacked = (elements: readonly Numbers[]): Numbers => {
+  const { sizes, data: { length } } = elements[0]!, data = new Float64Array(elements.length * length)
+  elements.forEach((x, i) => { data.set(x.data, i * length) })
+  return { sizes: [elements.length, ...sizes], data }
+}
+
+/**
+ * Calls of one block in a row, each on the result of the one before: one function however many layers there are.
+ * Its results are those of the block: the last value of an output that is carried, the stack `[count, …]` of any other.
+ */
+export const loopOp: Op<Loop> = {
+  name: 'loop',
+  shape: (inputs, { block, count, feeds }) => {
+    const wrong = block.parameters.findIndex((p, i) => {
+      const dims = feeds[i]?.kind === 'layered' ? [count, ...p.shape] : p.shape
+      return inputs[i]?.shape.join() !== dims.join() || inputs[i].dtype !== p.dtype
+    })
+    if (wrong < 0 && inputs.length === block.parameters.length) return E.right({ shape: [], dtype: 'f32' })
+    return E.left(`loop ${block.name}: argument ${wrong} is [${inputs[wrong]?.shape.join(', ')}], and the parameter [${block.parameters[wrong]?.shape.join(', ')}]`)
+  },
+  eval: () => { throw new Error('a loop has several results') },
+  vjp: () => { throw new Error('a loop is made after differentiation') },
+  flops: () => 0,
+  several: {
+    signatures: loop => {
+      const carried = carriedOutputs(loop)
+      return loop.block.outputs.map(({ shape, dtype }, k) => ({ shape: carried.has(k) ? shape : [loop.count, ...shape], dtype }))
+    },
+    eval: (inputs, loop, size) => {
+      const { block, count, feeds, reverse } = loop, carried = carriedOutputs(loop), kept: Numbers[][] = block.outputs.map(() => [])
+      let last: readonly Numbers[] = []
+      for (let turn = 0; turn < count; turn++) {
+        const at = reverse ? count - 1 - turn : turn
+        const given = feeds.map((feed, i): Numbers => (feed.kind === 'layered' ? element(inputs[i]!, at) : feed.kind === 'carried' && turn > 0 ? last[feed.output]! : inputs[i]!))
+        last = interpret(block.outputs, new Map(block.parameters.map((p, i) => [p, given[i]!])), size)
+        last.forEach((x, k) => { kept[k]![at] = x })
+      }
+      return kept.map((elements, k) => (carried.has(k) ? last[k]! : stacked(elements)))
+    },
+  },
+}
+
+/** The results of a loop. */
+export const looped = (loop: Loop, inputs: readonly Node[]): readonly Node[] => {
+  const application = node(loopOp, inputs, loop)
+  return loop.block.outputs.map((_, k) => result(application, k))
+}
+

@@ -1,0 +1,16 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { node, type Node, type Op } from '../node.ts'
+
+/** One of the results of a call, or of another op that has several. */
+export const resultOp: Op<{ readonly index: number }> = {
+  name: 'result',
+  shape: ([call], { index }) => {
+    const output = call!.op.several?.signatures(call!.attributes)[index]
+    return output === undefined ? E.left(`result ${index}: there is no such output`) : E.right({ shape: output.shape, dtype: output.dtype })
+  },
+  eval: () => { throw new Error('a result is read by the interpreter') },
+  vjp: () => { throw new Error('a result is differentiated with its call') },
+  flops: () => 0,
+}
+
+export const result = (call: Node, index: number): Node => node(resultOp, [call], { index })
