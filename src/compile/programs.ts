@@ -19,6 +19,8 @@ export interface Programs {
   readonly batch: readonly (readonly [path: string, leaf: Node])[]
   /** Indices of chosen columns or entries, at the paths of their leaves. */
   readonly indices: readonly (readonly [path: string, index: Node])[]
+  /** What generation remembers, where the model says how it generates. */
+  readonly caches: readonly (readonly [path: string, leaf: Node])[]
   /** Sums of gradients, in the order of `trained`, and the number they are divided by. */
   readonly gradient: readonly Node[]
   readonly count: Node
@@ -105,7 +107,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
 
   return {
     names: new Map([...params, ...batch, ...tuned.selections.map(({ path, index }) => [`columns(${path})`, index] as const)].map(([path, leaf]) => [leaf, path])),
-    params, trained, state: stateLeaves, batch, gradient, count, indices: tuned.selections.map(({ path, index }) => [path, index]),
+    params, trained, state: stateLeaves, batch, gradient, count, indices: tuned.selections.map(({ path, index }) => [path, index]), caches: model.decode ? tensorsOf(model.decode.cache) : [],
     initial: size => planned(initial.map(([, leaf]) => leaf), compiler(size)),
     declared: logits, focusTree,
     gradients: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted: trained.map(({ leaf, lens }) => lens.wanted(leaf)), cotangents: [scalar(1)] }),

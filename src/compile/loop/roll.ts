@@ -1,5 +1,5 @@
 import {
-  concatOp, is, node, plus, reshaped, resultOp, sliced, summed, topological, withInputs, type Node,
+  broadcasted, concatOp, is, node, plus, reshaped, resultOp, sliced, summed, topological, withInputs, type Node,
 } from '../../tensor/index.ts'
 import { sumsIn } from './addends.ts'
 import { looped, type Feed, type Loop } from './loop.ts'
@@ -69,6 +69,9 @@ export const rolled = (roots: readonly Root[], families: readonly Family[]): rea
     piecesOf(bySource(addends, runs.placesOf), runs.placesOf).map(({ nodes, first, last }) =>
       (first && last && nodes.length > 1 ? summed(stackedAt(first, last, nodes.length), [0]) : nodes.map(get).reduce(plus))).reduce(plus)
   const whole = (nodes: readonly Node[]): Node => {
+    const [first] = nodes as readonly [Node]
+    // one value for all layers, as the zeros of a first state
+    if (nodes.every(n => n === first) && nodes.length > 1) return broadcasted(reshaped(get(first), [1, ...first.shape]), [nodes.length, ...first.shape])
     const pieces = piecesOf(nodes, runs.placesOf).flatMap(({ nodes: some, first, last }) =>
       (first && last && some.length > 1 ? [stackedAt(first, last, some.length)] : some.map(n => reshaped(get(n), [1, ...n.shape]))))
     return pieces.length === 1 ? pieces[0]! : node(concatOp, pieces, { axis: 0, dim: nodes.length })

@@ -20,6 +20,8 @@ export interface Variables {
   readonly parts: readonly Variable[]
   readonly state: readonly Variable[]
   readonly gradients: readonly Variable[]
+  /** What generation remembers. */
+  readonly caches: readonly Variable[]
 }
 
 type Named = readonly (readonly [path: string, leaf: Node])[]
@@ -42,7 +44,8 @@ const grouped = (prefix: string, named: Named, pattern: (path: string) => string
 }
 
 /** The variables of a step's programs: layers that are alike share one. @example variablesOf(programs).params[1].name // 'params/model.layers.*.input_layernorm' */
-export const variablesOf = ({ params, trained, state, gradient, indices }: Pick<Programs, 'params' | 'trained' | 'state' | 'gradient' | 'indices'>): Variables => {
+export const variablesOf = (
+  { params, trained, state, gradient, indices, caches }: Pick<Programs, 'params' | 'trained' | 'state' | 'gradient' | 'indices' | 'caches'>): Variables => {
   const paths = trained.map(({ path }) => path)
   // a leaf of the state stands at the path of what is trained, within the state of a transform
   const ofState = (path: string): string => {
@@ -55,6 +58,7 @@ export const variablesOf = ({ params, trained, state, gradient, indices }: Pick<
     parts: grouped('parts', trained.flatMap(({ path, part, lens }) => (lens.index.length > 0 ? [[path, part] as const] : [])), patternOf),
     state: grouped('state', state, ofState),
     gradients: grouped('gradients', trained.map(({ path }, i) => [path, gradient[i]!] as const), patternOf),
+    caches: grouped('cache', caches, patternOf),
   }
 }
 

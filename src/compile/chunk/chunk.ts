@@ -1,0 +1,118 @@
+import { bytesPerElement, count, is, node, parameter, parameterOp, substitute, topological, type Dim, type Node } from '../../tensor/index.ts'
+import { namedDims } from '../ops.ts'
+import { chunkResults, pieceDim, type Whole } from './op.ts'
+import { cutsOf, hasFactor, summedCutsOf, type Cuts } from './rows.ts'
+
+/** What chunking asks of its surroundings. */
+export interface Chunking {
+  /** The size of a dim, to weigh by; a program may run with others. */
+  readonly size: (dim: Dim) => number
+  /** Bytes of a node's value: those of its dtype, where a target does not store it otherwise. */
+  readonly bytes?: (n: Node) => number
+  /** The most bytes that a value between others may have. */
+  readonly largest: number
+  /** The most rows that are computed at once. */
+  readonly rows: number
+}
+
+/** A node of a region: how the whole of it is put together, and how its inputs are cut. */
+interface Member { readonly whole: Whole; readonly cuts: Cuts }
+type Region = ReadonlyMap<Node, Member>
+
+/**
+ * Makes what is too large to be whole in pieces along its rows: logits, with the loss and the gradient that read them. Such a value and its
+ * readers become one chunk, whose results are rows or sums over rows. What is too large stays as it is where it is a result of the
+ * body, or where a reader does not go over the same rows.
+ * @example chunked([crossEntropy(matmul(h, w), labels)], { size, largest: 2 ** 26, rows: 128 })
+ */
+export const chunked = (roots: readonly Node[], chunking: Chunking): readonly Node[] => {
+  const { size, largest, rows, bytes = n => count(n.shape.map(size)) * bytesPerElement[n.dtype] } = chunking, isLarge = (n: Node): boolean => bytes(n) > largest
+  const order = topological(roots), readers = new Map<Node, Node[]>(order.map(n => [n, []]))
+  for (const n of order) for (const input of new Set(n.inputs)) readers.get(input)!.push(n)
+  const graph: Graph = { order, roots: new Set(roots), readers }
+  for (const seed of order) {
+    if (is(seed, parameterOp) || !isLarge(seed)) continue
+    for (const [axis, dim] of seed.shape.entries()) {
+      const region = size(dim) > rows ? regionFrom(seed, axis, graph, isLarge) : undefined
+      if (region) return chunked(withChunk(roots, region, dim, graph, rows), chunking)
+    }
+  }
+  return roots
+}
+
+interface Graph { readonly order: readonly Node[]; readonly roots: ReadonlySet<Node>; readonly readers: ReadonlyMap<Node, readonly Node[]> }
+
+/**
+ * The nodes that are computed with a large one, row by row: those that read it, and theirs while they are large; and what lies on a way that
+ * leaves them and comes back. Nothing where that cannot be.
+ */
+const regionFrom = (seed: Node, axis: number, { order, roots, readers }: Graph, isLarge: (n: Node) => boolean): Region | undefined => {
+  const dim = seed.shape[axis]!, members = new Map<Node, Member>(), large: Node[] = []
+  const add = (n: Node, whole: Whole, cuts: Cuts | undefined): boolean => {
+    if (cuts === undefined || namedDims(n).some(named => hasFactor(named, dim))) return false
+    members.set(n, { whole, cuts })
+    if (whole.kind === 'rows' && isLarge(n)) large.push(n)
+    return true
+  }
+  const addRows = (n: Node, along: number): boolean => add(n, { kind: 'rows', axis: along }, cutsOf(n, along))
+  /** Adds what reads a member: its rows are those of the member, or it is a sum over them. */
+  const addReader = (reader: Node, member: Node, along: number): boolean => {
+    const own = reader.shape.findIndex((of, i) => of === dim && fits(cutsOf(reader, i), reader, member, along))
+    if (own >= 0) return addRows(reader, own)
+    return add(reader, { kind: 'sum' }, summedCutsOf(reader, member, along))
+  }
+
+  if (!addRows(seed, axis)) return undefined
+  for (;;) {
+    for (let member = large.pop(); member !== undefined; member = large.pop()) {
+      const { whole } = members.get(member)!
+      if (roots.has(member) || whole.kind !== 'rows') return undefined
+      if (!readers.get(member)!.every(reader => members.has(reader) || addReader(reader, member, whole.axis))) return undefined
+    }
+    const between = detour(order, members)
+    if (between === undefined) break
+    if (between.cut === undefined || !addRows(between.node, between.cut)) return undefined
+  }
+  return [...members].every(([n, { cuts }]) => n.inputs.every((input, i) => {
+    const whole = members.get(input)?.whole
+    return whole === undefined || (whole.kind === 'rows' && whole.axis === cuts[i])
+  })) ? members : undefined
+}
+
+/** True if a reader's input is cut as the member that it is. */
+const fits = (cuts: Cuts | undefined, reader: Node, member: Node, axis: number): boolean =>
+  cuts !== undefined && reader.inputs.every((input, i) => input !== member || cuts[i] === axis)
+
+/** Something outside of a region that follows from it, and that it reads; with where it is read. */
+const detour = (order: readonly Node[], region: Region): { readonly node: Node; readonly cut: number | undefined } | undefined => {
+  const after = new Set<Node>()
+  for (const n of order) {
+    const member = region.get(n)
+    if (!member && n.inputs.some(input => region.has(input) || after.has(input))) after.add(n)
+    const at = member ? n.inputs.findIndex(input => after.has(input)) : -1
+    if (member && at >= 0) return { node: n.inputs[at]!, cut: member.cuts[at] }
+  }
+  return undefined
+}
+
+/** The same expression with a chunk in the place of a region. */
+const withChunk = (roots: readonly Node[], region: Region, dim: Dim, graph: Graph, rows: number): readonly Node[] => {
+  const made = new Map<Node, Node>(), given = new Map<string, { readonly input: Node; readonly cut: number | undefined; readonly parameter: Node }>()
+  const position = new Map(graph.order.map((n, i) => [n, i]))
+  const argument = (input: Node, cut: number | undefined): Node => {
+    // a number is written down where it is read
+    if (cut === undefined && input.inputs.length === 0 && !is(input, parameterOp)) return input
+    const key = `${position.get(input)!} ${cut}`, shape = cut === undefined ? input.shape : input.shape.with(cut, pieceDim)
+    const known = given.get(key) ?? { input, cut, parameter: parameter(shape, input.dtype) }
+    given.set(key, known)
+    return known.parameter
+  }
+  const members = graph.order.filter(n => region.has(n))
+  for (const n of members) made.set(n, node(n.op, n.inputs.map((input, i) => made.get(input) ?? argument(input, region.get(n)!.cuts[i])), n.attributes))
+  const outputs = members.filter(n => graph.roots.has(n) || graph.readers.get(n)!.some(reader => !region.has(reader))), inputs = [...given.values()]
+  const results = chunkResults({
+    block: { name: 'chunk', parameters: inputs.map(({ parameter: p }) => p), outputs: outputs.map(n => made.get(n)!) }, dim, rows,
+    inputs: inputs.map(({ cut }) => cut), outputs: outputs.map(n => region.get(n)!.whole),
+  }, inputs.map(({ input }) => input))
+  return substitute(roots, new Map(outputs.map((output, i) => [output, results[i]!])))
+}

@@ -1,0 +1,88 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { around, count, interpret, node, result, type Block, type Dim, type Node, type Numbers, type Op, type Shape } from '../../tensor/index.ts'
+
+/** The dim that stands in the block for the rows of one piece: `rows`, and in the last piece what is left. */
+export const pieceDim = 'piece'
+
+/** How a result is put together: the rows of the pieces one after the other, or their sum. */
+export type Whole = { readonly kind: 'rows'; readonly axis: number } | { readonly kind: 'sum' }
+
+/** A block that is called on so many rows at a time. */
+export interface Chunk {
+  readonly block: Block
+  /** The dim of the rows. */
+  readonly dim: Dim
+  /** At most so many rows at once. */
+  readonly rows: number
+  /** One for each parameter of the block: the axis along which it gets its rows, or nothing where it gets the whole input. */
+  readonly inputs: readonly (number | undefined)[]
+  /** One for each output of the block. */
+  readonly outputs: readonly Whole[]
+}
+
+const withDim = (shape: Shape, axis: number | undefined, dim: Dim): Shape => (axis === undefined ? shape : shape.with(axis, dim))
+
+/** So many rows of an array, along an axis. */
+export const rowsOf = (x: Numbers, axis: number, from: number, length: number): Numbers => {
+  const [outer, size, inner] = around(x.sizes, axis), data = new Float64Array(outer * length * inner)
+  for (let o = 0; o < outer; o++) data.set(x.data.subarray((o * size + from) * inner, (o * size + from + length) * inner), o * length * inner)
+  return { sizes: x.sizes.with(axis, length), data }
+}
+
+const joined = (pieces: readonly Numbers[], axis: number): Numbers => {
+  const sizes = pieces[0]!.sizes.with(axis, pieces.reduce((sum, x) => sum + x.sizes[axis]!, 0)), [outer, size, inner] = around(sizes, axis)
+  const data = new Float64Array(count(sizes))
+  let from = 0
+  for (const x of pieces) {
+    const length = x.sizes[axis]! * inner
+    for (let o = 0; o < outer; o++) data.set(x.data.subarray(o * length, (o + 1) * length), (o * size + from) * inner)
+    from += x.sizes[axis]!
+  }
+  return { sizes, data }
+}
+
+const added = (pieces: readonly Numbers[]): Numbers =>
+  pieces.reduce((sum, x) => ({ sizes: sum.sizes, data: sum.data.map((v, i) => v + x.data[i]!) }))
+
+/**
+ * Calls of one block on the rows of its inputs, a piece at a time, so that what is as long as all rows together is never whole.
+ * Its results are those of the block on all rows: rows put one after the other, or sums over the pieces.
+ */
+export const chunkOp: Op<Chunk> = {
+  name: 'chunk',
+  shape: (inputs, { block, dim, inputs: axes }) => {
+    const wrong = block.parameters.findIndex((p, i) => withDim(p.shape, axes[i], dim).join() !== inputs[i]?.shape.join() || p.dtype !== inputs[i].dtype)
+    if (wrong < 0 && inputs.length === block.parameters.length) return E.right({ shape: [], dtype: 'f32' })
+    return E.left(`chunk ${block.name}: argument ${wrong} is [${inputs[wrong]?.shape.join(', ')}], and the parameter [${block.parameters[wrong]?.shape.join(', ')}]`)
+  },
+  eval: () => { throw new Error('a chunk has several results') },
+  vjp: () => { throw new Error('a chunk is made after differentiation') },
+  flops: () => 0,
+  several: {
+    signatures: ({ block, dim, outputs }) => block.outputs.map(({ shape, dtype }, k) => {
+      const whole = outputs[k]!
+      return { shape: whole.kind === 'rows' ? withDim(shape, whole.axis, dim) : shape, dtype }
+    }),
+    eval: (inputs, { block, dim, rows, inputs: axes, outputs }, size) => {
+      const total = size(dim), pieces: (readonly Numbers[])[] = []
+      for (let from = 0; from < total; from += rows) {
+        const length = Math.min(rows, total - from)
+        const given = block.parameters.map((p, i): readonly [Node, Numbers] => {
+          const axis = axes[i]
+          return [p, axis === undefined ? inputs[i]! : rowsOf(inputs[i]!, axis, from, length)]
+        })
+        pieces.push(interpret(block.outputs, new Map(given), of => (of === pieceDim ? length : size(of))))
+      }
+      return outputs.map((whole, k) => {
+        const found = pieces.map(results => results[k]!)
+        return whole.kind === 'rows' ? joined(found, whole.axis) : added(found)
+      })
+    },
+  },
+}
+
+/** The results of a chunk. */
+export const chunkResults = (chunk: Chunk, inputs: readonly Node[]): readonly Node[] => {
+  const application = node(chunkOp, inputs, chunk)
+  return chunk.outputs.map((_, k) => result(application, k))
+}

@@ -1,0 +1,7 @@
+/** Layers that are alike, as loops: what a target runs that runs programs as a whole. */
+export { carriedOutputs, loopOp, type Feed, type Loop } from './loop.ts'
+export { outlined } from './outline.ts'
+export { rolled, type Root } from './roll.ts'
+export { familyOf, type Family } from './runs.ts'
+export { familiesOf, variablesOf, type Variable, type Variables } from './variables.ts'
+export { wholePrograms, type WholeOptions, type WholePrograms } from './whole.ts'

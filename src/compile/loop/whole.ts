@@ -1,0 +1,76 @@
+import { shared, type Block, type Dim, type Node } from '../../tensor/index.ts'
+import { mapBlocks } from '../blocks.ts'
+import { chunked } from '../chunk/index.ts'
+import { fused } from '../fuse/fuse.ts'
+import type { Programs, Size } from '../programs.ts'
+import { outlined } from './outline.ts'
+import { rolled, type Root } from './roll.ts'
+import { familiesOf, type Variable, type Variables } from './variables.ts'
+
+/** How programs are made for a target that runs each as a whole. */
+export interface WholeOptions {
+  readonly size: Size
+  /** Whether the size of a dim is fixed when the program is written. */
+  readonly isStaticDim: (dim: Dim) => boolean
+  readonly fuse: boolean
+  /** Bytes from which a value is made in pieces of so many rows; never, if there is none. */
+  readonly chunk?: { readonly largest: number; readonly rows: number }
+}
+
+/** A step's programs in terms of variables: layers that are alike are one loop. */
+export interface WholePrograms {
+  readonly variables: Variables
+  readonly initial: () => readonly (readonly [Variable, Node])[]
+  readonly gradients: () => { readonly sum: Node; readonly count: Node; readonly gradients: readonly (readonly [Variable, Node])[] }
+  /** The norm of the gradient, and what replaces each variable; both read the gradients' variables. */
+  readonly apply: () => { readonly norm: Node; readonly replaced: readonly (readonly [Variable, Node])[] }
+  readonly evaluate: () => { readonly sum: Node; readonly count: Node }
+  readonly logits: () => Node
+  /** Generation, where the model says how: the caches are variables of their own, that a caller feeds and gets. */
+  readonly decode: (() => Decoding) | undefined
+}
+
+export interface Decoding {
+  readonly logits: Node
+  readonly caches: readonly (readonly [Variable, Node])[]
+  readonly tokens: Node
+  readonly position: Node
+}
+
+/** Programs of a step whose layers are rolled into loops, whose elementwise ops are fused, and whose largest values are made in pieces. */
+export const wholePrograms = (programs: Programs, variables: Variables, { size, isStaticDim, fuse, chunk }: WholeOptions): WholePrograms => {
+  const families = familiesOf(variables)
+  const kernels = new Map<string, Block>(), fusing = (roots: readonly Node[]): readonly Node[] => (fuse ? fused(roots, { isStaticDim, blocks: kernels }) : roots)
+  const finish = (roots: readonly Node[]): readonly Node[] => shared(fusing(mapBlocks(roots, block => ({ ...block, outputs: fusing(block.outputs) }))))
+  const inPieces = (roots: readonly Node[]): readonly Node[] => (chunk ? chunked(roots, { size, ...chunk }) : roots)
+  const rootOf = (variable: Variable, at: (leaf: Node) => Node): Root => (variable.family ? variable.leaves.map(at) : at(variable.leaves[0]!))
+  /** The variables that a program gives new values, in the order of the variables. */
+  const perVariable = (roots: readonly Node[], of: readonly Variable[], leaves: readonly Node[], singles: readonly Node[]) => {
+    const at = new Map(leaves.map((leaf, i) => [leaf, roots[i]!])), given = of.filter(({ leaves: [first] }) => at.has(first!))
+    const nodes = rolled([...singles, ...given.map(variable => rootOf(variable, leaf => at.get(leaf)!))], families)
+    return { singles: nodes.slice(0, singles.length), replaced: given.map((variable, i): readonly [Variable, Node] => [variable, nodes[singles.length + i]!]) }
+  }
+  return {
+    variables,
+    initial: () => perVariable(outlined(programs.initial(size).outputs, families), variables.state, programs.state.map(([, leaf]) => leaf), []).replaced,
+    gradients: () => {
+      const [sum, count, ...rest] = finish(inPieces(programs.gradients(size).outputs)), found = perVariable(rest, variables.gradients, programs.gradient, [sum!, count!])
+      return { sum: found.singles[0]!, count: found.singles[1]!, gradients: found.replaced }
+    },
+    apply: () => {
+      const { outputs, replaced } = programs.apply(size), [norm, ...rest] = finish(outlined(outputs, families))
+      const found = perVariable(rest, [...variables.params, ...variables.parts, ...variables.state], replaced, [norm!])
+      return { norm: found.singles[0]!, replaced: found.replaced }
+    },
+    evaluate: () => {
+      const [sum, count] = rolled(finish(inPieces(programs.evaluate(size).outputs)), families)
+      return { sum: sum!, count: count! }
+    },
+    logits: () => rolled(finish(programs.logits(size).outputs), families)[0]!,
+    decode: programs.decode && (() => {
+      const { outputs, cache, tokens, position } = programs.decode!(size), [logits, ...next] = finish(outputs), { caches } = variables
+      const found = perVariable(next, caches, cache, [logits!])
+      return { logits: found.singles[0]!, caches: found.replaced, tokens, position }
+    }),
+  }
+}

@@ -1,0 +1,186 @@
+import type { Programs, WholePrograms } from '../../compile/index.ts'
+import { broadcastToOp, is, resultOp, type Node } from '../../tensor/index.ts'
+import { type Body, type Ref } from './body.ts'
+import { emptyEntry, type Define, type Entry, type Refs } from './entry.ts'
+import { assignAll, layerOf, readAll, writeLayer, type Resource } from './held.ts'
+import { branch, emptyLibrary, type Library } from './library.ts'
+import { asList, replacing, scopeIn, write, type Precision, type Replacement, type Scope, type Writing } from './program.ts'
+import { trainedRows, type Held, type Holdings } from './resources.ts'
+import type { GraphType } from './types.ts'
+
+/** What a graph is made from. */
+export interface Source {
+  readonly programs: Programs
+  readonly whole: WholePrograms
+  readonly holdings: Holdings
+  readonly writing: Omit<Writing, 'library' | 'resourceOf'>
+  /** How values of the forward and backward pass are stored. */
+  readonly precision: Precision
+}
+
+/** In what is done once an update, everything is in f32. */
+const single: Precision = { compute: 'f32', stored: n => n.dtype }
+
+const f32 = 'f32', i32 = 'i32'
+/** The name of an input: a leaf of a batch. */
+export const batchInput = (path: string): string => `batch/${path}`
+
+/** The whole of a session as one graph: what is held, and everything that can be asked of it. */
+export const graphOf = (source: Source): Entry => {
+  const { programs, whole, holdings, precision } = source, library = emptyLibrary()
+  const writing: Writing = { ...source.writing, library, resourceOf: holdings.of }, entry = emptyEntry(library, writing), { define } = entry
+
+  const kinds = [holdings.params, holdings.indices, holdings.parts, holdings.state]
+  for (const held of kinds.flat()) defineAccess(define, held, programs, holdings)
+  for (const held of holdings.gradients) defineRead(define, held)
+  for (const held of holdings.parts) defineCommit(define, held, programs, holdings)
+
+  define('start', {}, single, scope => {
+    for (const [variable, node] of whole.initial()) {
+      // variables are written where they lie, so each has memory of its own
+      const [value] = write(scope, [node], new Map())
+      assignAll(scope.body, holdings.of(variable.node)!, is(node, broadcastToOp) ? value! : scope.body.apply('DeepCopy', [value!]))
+    }
+    return {}
+  })
+
+  const batch = Object.fromEntries(programs.batch.map(([path, leaf]) => [batchInput(path), leaf.dtype as GraphType] as const))
+  const fed = (given: Refs): ReadonlyMap<Node, Ref> => new Map(programs.batch.map(([path, leaf]) => [leaf, given[batchInput(path)]!]))
+  const asF32 = (body: Body, x: Ref): Ref => body.cast(x, f32)
+
+  const gradients = whole.gradients(), apply = whole.apply(), update = updateFunction(source, library, writing, apply)
+  const gradientNodes = gradients.gradients.map(([, node]) => node)
+  /** Loss, count, and the gradient of every variable, stacks as lists. */
+  const backward = (scope: Scope, given: Refs): readonly Ref[] => {
+    const [sum, count, ...rest] = write(scope, [gradients.sum, gradients.count, ...gradientNodes], fed(given))
+    return [asF32(scope.body, sum!), asF32(scope.body, count!), ...gradients.gradients.map(([variable, node], i) => (variable.family ? asList(scope, rest[i]!, node) : rest[i]!))]
+  }
+  /** The norm, and the update where all is finite. */
+  const applied = (scope: Scope, sum: Ref, count: Ref, lists: readonly Ref[]): Ref => {
+    const { body } = scope, given = new Map<Node, Ref>([[programs.count, count], ...gradients.gradients.map(([variable], i): readonly [Node, Ref] => [variable.node, lists[i]!])])
+    const inner: Scope = { ...scope, precision: single }, [norm] = write(inner, [apply.norm], given)
+    const finite = [sum, norm!].map(x => body.apply('IsFinite', [x])), scored = body.apply('Less', [body.constant(0, f32), count])
+    const inputs = [count, norm!, ...lists, ...scope.sizes], f = update(inputs.map(({ type }) => type), gradients.gradients.map((_, i) => scope.stacks.get(lists[i]!.text)?.element))
+    const nothing = library.define({ name: 'nothing', parameters: inputs.map(({ type }) => type), write: into => [into.constant(0, i32)] })
+    branch(body, body.apply('LogicalAnd', [body.apply('LogicalAnd', [finite[0]!, finite[1]!]), scored]), f, nothing, inputs)
+    return norm!
+  }
+  define('step', batch, precision, (scope, given) => {
+    const [sum, count, ...lists] = backward(scope, given)
+    return { sum: sum!, count: count!, norm: applied(scope, sum!, count!, lists) }
+  })
+
+  const accumulating = (scope: Scope, given: Refs, add: (resource: Resource, x: Ref) => void): Refs => {
+    const { body } = scope, [sum, count, ...lists] = backward(scope, given)
+    gradients.gradients.forEach(([variable], i) => {
+      const stack = scope.stacks.get(lists[i]!.text)
+      const whole = stack?.list ? body.apply('TensorListStack', [stack.list, body.constant(-1, i32)], { element_dtype: { type: stack.element } }) : lists[i]!
+      add(holdings.of(variable.node)!, asF32(body, whole))
+    })
+    return { sum: sum!, count: count! }
+  }
+  define('accumulate/first', batch, precision, (scope, given) => accumulating(scope, given, (resource, x) => { assignAll(scope.body, resource, x) }))
+  define('accumulate/more', batch, precision, (scope, given) => accumulating(scope, given, (resource, x) => {
+    assignAll(scope.body, resource, scope.body.apply('AddV2', [readAll(scope.body, resource), x]))
+  }))
+  define('apply', { sum: f32, count: f32 }, single, (scope, { sum, count }) => {
+    const lists = gradients.gradients.map(([variable]) => {
+      const resource = holdings.of(variable.node)!, read = readAll(scope.body, resource)
+      return variable.family ? asList(scope, read, variable.leaves[0]!) : read
+    })
+    return { norm: applied(scope, sum!, count!, lists) }
+  })
+  define('forget', {}, single, ({ body }) => {
+    for (const held of holdings.gradients) assignAll(body, held, body.apply('Fill', [body.constant([0], i32), body.constant(0, f32)]))
+    return {}
+  })
+
+  define('evaluate', batch, precision, (scope, given) => {
+    const { sum, count } = whole.evaluate(), [s, c] = write(scope, [sum, count], fed(given))
+    return { sum: asF32(scope.body, s!), count: asF32(scope.body, c!) }
+  })
+  define('logits', batch, precision, (scope, given) => ({ logits: asF32(scope.body, write(scope, [whole.logits()], fed(given))[0]!) }))
+  if (whole.decode) {
+    const { logits, caches, tokens, position } = whole.decode(), inputs = Object.fromEntries(caches.map(([{ name }]) => [name, f32] as const))
+    define('decode', { tokens: i32, position: i32, ...inputs }, precision, (scope, given) => {
+      const cacheRefs = caches.map(([variable]): readonly [Node, Ref] => [variable.node, given[variable.name]!])
+      const [scores, ...next] = write(scope, [logits, ...caches.map(([, node]) => node)], new Map([[tokens, given['tokens']!], [position, given['position']!], ...cacheRefs]))
+      return { logits: asF32(scope.body, scores!), ...Object.fromEntries(caches.map(([{ name }], i) => [name, asF32(scope.body, materialise(scope, next[i]!))])) }
+    })
+  }
+  return entry
+}
+
+const materialise = ({ body, stacks }: Scope, x: Ref): Ref => {
+  const stack = stacks.get(x.text)
+  return stack?.list ? body.apply('TensorListStack', [stack.list, body.constant(-1, i32)], { element_dtype: { type: stack.element } }) : x
+}
+
+/** One layer of a resource, or all of it. */
+const defineRead = (define: Define, held: Held): void => {
+  define(`read/${held.name}`, { layer: i32 }, single, ({ body }, { layer }) => {
+    const all = readAll(body, held), value = held.layers === undefined ? all : layerOf(body, all, layer!)
+    return { value: held.type === 'bf16' || held.type === 'f16' ? body.cast(value, f32) : value }
+  })
+}
+
+/**
+ * How a resource is given its value, layer by layer: the first one makes room for all. Where rows of a leaf are trained, they
+ * are taken from the value as it is given, before it is stored in fewer bits.
+ */
+const defineAccess = (define: Define, held: Held, programs: Programs, holdings: Holdings): void => {
+  const { variable: { leaves: [leaf] }, layers } = held, rows = trainedRows(programs, held), given = leaf!.dtype as GraphType
+  const put = ({ body }: Scope, resource: Resource, value: Ref, first: boolean, layer: Ref): void => {
+    if (layers === undefined) { assignAll(body, resource, value); return }
+    if (!first) { writeLayer(body, resource, layer, value, []); return }
+    const kept = body.cast(value, resource.type), shape = body.apply('ConcatV2', [body.constant([layers], i32), body.apply('Shape', [kept]), body.constant(0, i32)])
+    assignAll(body, resource, body.apply('BroadcastTo', [kept, shape]))
+  }
+  for (const first of layers === undefined ? [true] : [true, false]) {
+    define(`${first ? 'first' : 'next'}/${held.name}`, { value: given, layer: i32, ...(rows ? { index: i32 } : {}) }, single, (scope, refs) => {
+      put(scope, held, refs['value']!, first, refs['layer']!)
+      if (rows) {
+        const part = holdings.placeOf(rows.part).held
+        put(scope, part, write(scope, [rows.lens.get(leaf!)], new Map([[leaf!, refs['value']!], [rows.lens.index[0]!, refs['index']!]]))[0]!, first, refs['layer']!)
+      }
+      return {}
+    })
+  }
+  defineRead(define, held)
+}
+
+/** Rows that are written from outside: into where they are held, and into their leaf. */
+const defineCommit = (define: Define, held: Held, { trained }: Programs, holdings: Holdings): void => {
+  const { leaf, lens, part } = trained.find(t => t.part === held.variable.leaves[0])!, home = holdings.placeOf(leaf).held, index = lens.index[0]!, indices = holdings.placeOf(index).held
+  define(`commit/${held.name}`, { value: f32, layer: i32 }, single, (scope, { value, layer }) => {
+    const { body } = scope, all = readAll(body, indices), at = held.layers === undefined ? undefined : layer!
+    const given = new Map([[part, value!], [index, at ? layerOf(body, all, at) : all]])
+    const replacements: readonly Replacement[] = [{ resource: home, leaf, output: lens.put(leaf, part) }, { resource: held, leaf: part, output: part }]
+    replacing(scope, [], replacements, given, at)
+    return {}
+  })
+}
+
+/** The update as a function of the count, the norm and the gradients; it returns nothing that matters. */
+const updateFunction = ({ programs, holdings }: Source, library: Library, writing: Writing, { norm, replaced }: ReturnType<WholePrograms['apply']>) =>
+  (parameters: readonly GraphType[], elements: readonly (GraphType | undefined)[]) => library.define({
+    name: 'update', parameters,
+    write: (into, [count, normRef, ...rest]) => {
+      const lists = rest.slice(0, elements.length), scope = scopeIn(into, rest.slice(elements.length), writing, single)
+      const given = new Map<Node, Ref>([[programs.count, count!], [norm, normRef!]])
+      holdings.gradients.forEach(({ variable }, i) => {
+        const element = elements[i]
+        if (element) scope.stacks.set(lists[i]!.text, { list: lists[i]!, element })
+        given.set(variable.node, lists[i]!)
+      })
+      // what a loop makes for a stack is written by the loop itself, layer by layer
+      const sinks = new Map<Node, Map<number, Resource>>(), others: Replacement[] = []
+      for (const [variable, node] of replaced) {
+        const resource = holdings.of(variable.node)!, call = is(node, resultOp) ? node.inputs[0]! : undefined
+        if (call && call.op.name === 'loop' && is(node, resultOp)) sinks.set(call, (sinks.get(call) ?? new Map<number, Resource>()).set(node.attributes.index, resource))
+        else others.push({ resource, leaf: variable.node, output: node })
+      }
+      replacing(scope, [...sinks].map(([call]) => replaced.find(([, node]) => node.inputs[0] === call)![1]), others, given, undefined, sinks)
+      return [into.constant(0, i32)]
+    },
+  })

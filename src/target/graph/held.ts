@@ -1,0 +1,46 @@
+import type { Body, Ref } from './body.ts'
+import type { GraphType } from './types.ts'
+
+/** A resource variable: a leaf, or a stack of the leaves of all layers. */
+export interface Resource {
+  readonly name: string
+  readonly type: GraphType
+  /** How many layers it holds; undefined for a single leaf. */
+  readonly layers: number | undefined
+}
+
+/** A handle on a variable. */
+export const handleOf = (body: Body, { name, type }: Resource): Ref =>
+  body.apply('VarHandleOp', [], { dtype: { type }, shape: { shape: undefined }, shared_name: { text: name }, container: { text: '' } })
+
+/** What a variable holds, without a copy. */
+export const readAll = (body: Body, resource: Resource): Ref => body.apply('ReadVariableOp', [handleOf(body, resource)], { dtype: { type: resource.type } })
+
+const scalars = (body: Body, refs: readonly Ref[]): Ref => body.apply('Pack', refs)
+
+/** Layer `at` of a stack `[layers, …]`: the same memory, where it is aligned. */
+export const layerOf = (body: Body, stack: Ref, at: Ref): Ref => {
+  const next = body.apply('AddV2', [at, body.constant(1, 'i32')])
+  return body.apply('StridedSlice', [stack, scalars(body, [at]), scalars(body, [next]), body.constant([1], 'i32')], { shrink_axis_mask: { int: 1 } })
+}
+
+/**
+ * Writes rows into a variable where it lies. The variable is looked at as a matrix of rows `[…, row sizes of values]`.
+ * What must have run before is the caller's to say: every reader of the old rows.
+ */
+export const writeRows = (body: Body, resource: Resource, rows: Ref, values: Ref, control: readonly { readonly node: string }[]): void => {
+  const shape = body.apply('Shape', [values]), inner = body.apply('StridedSlice', [shape, body.constant([1], 'i32'), body.constant([0], 'i32'), body.constant([1], 'i32')], { end_mask: { int: 1 } })
+  const view = body.apply('Reshape', [readAll(body, resource), body.apply('ConcatV2', [body.constant([-1], 'i32'), inner, body.constant(0, 'i32')])])
+  body.add('InplaceUpdate', [view, rows, body.cast(values, resource.type)], {}, { control })
+}
+
+/** Replaces one layer of a stack where it lies. */
+export const writeLayer = (body: Body, resource: Resource, at: Ref, value: Ref, control: readonly { readonly node: string }[]): void => {
+  const zero = body.constant(0, 'i32')
+  body.add('InplaceUpdate', [readAll(body, resource), body.apply('ExpandDims', [at, zero]), body.apply('ExpandDims', [body.cast(value, resource.type), zero])], {}, { control })
+}
+
+export const assignAll = (body: Body, resource: Resource, value: Ref, control: readonly { readonly node: string }[] = []): void => {
+  body.add('AssignVariableOp', [handleOf(body, resource), body.cast(value, resource.type)], {}, { control })
+}
+

@@ -1,0 +1,50 @@
+import type { Programs, Trained, Variable, Variables } from '../../compile/index.ts'
+import type { Node } from '../../tensor/index.ts'
+import type { Resource } from './held.ts'
+import type { FloatType, GraphType } from './types.ts'
+
+/** A variable of the compiler with the resource that holds it. */
+export interface Held extends Resource { readonly variable: Variable }
+
+/** Everything that a graph holds between its runs. */
+export interface Holdings {
+  readonly params: readonly Held[]
+  readonly indices: readonly Held[]
+  readonly parts: readonly Held[]
+  readonly state: readonly Held[]
+  /** Sums of gradients over micro-batches; empty but between the micro-batches of one step. */
+  readonly gradients: readonly Held[]
+  readonly of: (placeholder: Node) => Held | undefined
+  /** Where a leaf is held: the resource, and its layer in it. */
+  readonly placeOf: (leaf: Node) => { readonly held: Held; readonly layer: number }
+}
+
+/**
+ * Frozen weights, and those of which only rows are trained, are held in the type of the computation; what is trained, the
+ * optimizer's state and sums of gradients in f32.
+ */
+export const holdingsOf = (variables: Variables, { trained }: Pick<Programs, 'trained'>, compute: FloatType): Holdings => {
+  const whole = new Set(trained.filter(({ lens }) => lens.index.length === 0).map(({ leaf }) => leaf))
+  const held = (of: readonly Variable[], typeOf: (leaf: Node) => GraphType): readonly Held[] => of.map(variable => {
+    const [first] = variable.leaves as readonly [Node]
+    return { name: variable.name, type: typeOf(first), layers: variable.family ? variable.leaves.length : undefined, variable }
+  })
+  const own = (leaf: Node): GraphType => leaf.dtype
+  const params = held(variables.params, leaf => (leaf.dtype === 'f32' && !whole.has(leaf) ? compute : leaf.dtype))
+  const groups = { params, indices: held(variables.indices, own), parts: held(variables.parts, own), state: held(variables.state, own), gradients: held(variables.gradients, own) }
+  const all = Object.values(groups).flat(), byNode = new Map(all.map(h => [h.variable.node, h]))
+  const places = new Map(all.flatMap(h => h.variable.leaves.map((leaf, layer) => [leaf, { held: h, layer }] as const)))
+  return {
+    ...groups,
+    of: placeholder => byNode.get(placeholder),
+    placeOf: leaf => {
+      const place = places.get(leaf)
+      if (place === undefined) throw new RangeError('the leaf is held nowhere')
+      return place
+    },
+  }
+}
+
+/** What is trained of a variable's leaves, if it is rows that are held apart. */
+export const trainedRows = ({ trained }: Pick<Programs, 'trained'>, { variable }: Held): Trained | undefined =>
+  trained.find(({ leaf, lens }) => leaf === variable.leaves[0] && lens.index.length > 0)
