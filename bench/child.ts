@@ -7,7 +7,7 @@ const tasks = {
   products: async () => (await import('./tasks/products.ts')).timeProducts,
   profile: async () => (await import('./tasks/profile.ts')).profileStep,
   certificate: async () => (await import('./tasks/certificate.ts')).checkCertificate,
-  'first-step': async () => (await import('./tasks/first-step.ts')).firstStep,
+  steadiness: async () => (await import('./tasks/steadiness.ts')).checkSteadiness,
   'raw-tfjs': async () => (await import('./peers/raw-tfjs.ts')).rawTfjs,
 }
 /** Every task with its options. */

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { tensorflowVersion } from '../src/index.ts'
 import { projectRoot } from './measure.ts'
 import { jaxJsVersion } from './peers/install.ts'
+import { pythonPackages } from './peers/python.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -24,5 +26,5 @@ export const versions = () => ({
   node: process.versions.node,
   partensor: (JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { readonly version: string }).version,
   'tfjs-core': versionOf('@tensorflow/tfjs-core'), 'tfjs-backend-wasm': versionOf('@tensorflow/tfjs-backend-wasm'),
-  typescript: versionOf('typescript'), 'jax-js': jaxJsVersion,
+  typescript: versionOf('typescript'), 'jax-js': jaxJsVersion, tensorflow: tensorflowVersion, ...pythonPackages,
 })

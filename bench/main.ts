@@ -5,14 +5,16 @@ import type { Case, Findings } from './cases/case.ts'
 import { certificate } from './cases/certificate.ts'
 import { peers } from './cases/peers.ts'
 import { profile } from './cases/profile.ts'
+import { pytorch } from './cases/pytorch.ts'
 import { smolLM2Steps } from './cases/smollm2.ts'
 import { startup } from './cases/startup.ts'
+import { steadiness } from './cases/steadiness.ts'
 import { types } from './cases/types.ts'
 import { machine, versions } from './machine.ts'
-import { alternate } from './measure.ts'
+import { alternate, type Outcome } from './measure.ts'
 import { markdown, tableOf } from './table.ts'
 
-const cases: readonly Case[] = [peers, smolLM2Steps, startup, certificate, types, profile]
+const cases: readonly Case[] = [peers, pytorch, smolLM2Steps, startup, steadiness, certificate, types, profile]
 
 const describe = ({ name, about, optional }: Case): string => `  ${name.padEnd(12)} ${about}${optional === true ? ' (not with --quick)' : ''}`
 
@@ -32,10 +34,18 @@ if (!(Number.isInteger(rounds) && rounds >= 1)) command.error('--rounds takes a 
 const say = (text: string): void => console.error(text)
 const chosen = cases.filter(({ name, optional }) => (only ? only.includes(name) : !(quick && optional === true)))
 const started = new Date(), where = machine(), packages = versions()
-const findings: Findings[] = []
+const findings: Findings[] = [], outcomes: (readonly [string, Outcome])[] = []
 for (const { name, run } of chosen) {
   say(`${name}:`)
-  findings.push(await run({ quick, alternate: (contenders, most = rounds) => alternate(contenders, most, text => say(`  ${text}`)) }))
+  const note = (text: string): void => say(`  ${text}`)
+  findings.push(await run({
+    quick, say: note,
+    alternate: async (contenders, most = rounds) => {
+      const found = await alternate(contenders, most, note)
+      outcomes.push(...found)
+      return found
+    },
+  }))
 }
 const rows = findings.flatMap(found => found.rows), tables = findings.flatMap(found => found.tables)
 
@@ -52,6 +62,7 @@ for (const { title, parts } of tables) {
 const label = `${processor} ${cores}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
 const file = out ?? join('bench', 'results', `${started.toISOString().slice(0, 10)}-${label}.json`)
 await mkdir(dirname(file), { recursive: true })
-const result = { date: started.toISOString(), quick, rounds, machine: where, versions: packages, rows, tables }
+const measured = Object.fromEntries(outcomes), date = started.toISOString()
+const result = { date, quick, rounds, machine: where, versions: packages, rows, tables, measured }
 await writeFile(file, `${JSON.stringify(result, undefined, 2)}\n`)
 say(`written to ${file}`)

@@ -1,10 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Tasks } from './child.ts'
-import type { Measurement } from './measurement.ts'
+import { peakOf, type Measurement } from './measurement.ts'
 
 /** What was measured, or why it could not be. */
 export type Outcome = E.Either<string, Measurement>
@@ -18,13 +17,6 @@ const longest = 15 * 60_000
 /** The command of one of our own tasks. @example commandOf('step', { model: 'SmolLM2', … }) */
 export const commandOf = <K extends keyof Tasks>(task: K, options: Tasks[K]): readonly string[] =>
   [process.execPath, '--import', 'tsx', fileURLToPath(new URL('child.ts', import.meta.url)), task, JSON.stringify(options)]
-
-/** The most memory that a process has held so far, in MB, where the system says so. */
-const peakOf = (pid: number): number => {
-  try {
-    return Math.round(Number(/VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024)
-  } catch { return 0 }
-}
 
 /** Starts a process and gives its lines to `take` until that returns something; the process is then ended. */
 const listen = <A>([program, ...args]: readonly string[], take: (line: string, pid: number) => A | undefined): Promise<E.Either<string, A>> =>

@@ -7,9 +7,10 @@ import type { Outcome } from './measure.ts'
 export type Figure = E.Either<string, {
   readonly median: number
   readonly minimum: number
-  readonly unit: 'ms' | 'MB'
+  readonly unit: 'ms' | 'MB' | 'tensors'
   readonly samples: number
   readonly peakMegabytes: number
+  readonly tokensPerSecond?: number
 }>
 
 /** A line of the result: ours beside a peer or beside a bound, and what was asked. */
@@ -29,14 +30,25 @@ export const median = (numbers: readonly number[]): number => {
   return sorted.length % 2 === 1 ? sorted[Math.floor(middle)]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-export const figureOf = ({ times, peakMegabytes }: Measurement): Figure =>
-  E.right({ median: median(times), minimum: Math.min(...times), unit: 'ms', samples: times.length, peakMegabytes })
+/** Times as a figure; with their rate where it is said how many tokens one of them takes. */
+export const figureOf = ({ times, peakMegabytes }: Measurement, tokens?: number): Figure => E.right({
+  median: median(times), minimum: Math.min(...times), unit: 'ms', samples: times.length, peakMegabytes,
+  ...(tokens === undefined ? {} : { tokensPerSecond: 1000 * tokens / median(times) }),
+})
 
 /** Bytes as a figure. */
-export const bytesFigure = (bytes: number, peakMegabytes: number): Figure =>
-  E.right({ median: bytes / 1e6, minimum: bytes / 1e6, unit: 'MB', samples: 1, peakMegabytes })
+export const bytesFigure = (bytes: number, peakMegabytes: number): Figure => single(bytes / 1e6, 'MB', peakMegabytes)
 
-export const figure = (outcome: Outcome | undefined): Figure => pipe(outcome ?? E.left('not measured'), E.flatMap(figureOf))
+export const figure = (outcome: Outcome | undefined, tokens?: number): Figure =>
+  pipe(outcome ?? E.left('not measured'), E.flatMap(measured => figureOf(measured, tokens)))
+
+/** Something that is no time, and that was measured once, as a figure. @example single(368, 'MB') */
+export const single = (value: number, unit: 'MB' | 'tensors', peakMegabytes = 0): Figure =>
+  E.right({ median: value, minimum: value, unit, samples: 1, peakMegabytes })
+
+/** The peak of the resident memory as a figure of its own. */
+export const peakFigure = (outcome: Outcome | undefined): Figure =>
+  pipe(outcome ?? E.left('not measured'), E.flatMap(({ peakMegabytes }) => single(peakMegabytes, 'MB')))
 
 /** A row that compares two figures. `holds` says of the ratio of medians whether what was asked is met; without it nothing is asked. */
 export const comparison = (what: string, mine: Figure, name: string, theirs: Figure, asked = '', holds?: (ratio: number) => boolean): Row => {
@@ -46,13 +58,20 @@ export const comparison = (what: string, mine: Figure, name: string, theirs: Fig
   return { what, ours: mine, peer: { name, figure: theirs }, ratio, asked, met: ratio && holds?.(ratio.median) }
 }
 
+/** A row that compares two figures, and says of the ratio of medians how much it may be at most, if anything is asked. */
+export const comparedTo = (what: string, mine: Figure, name: string, theirs: Figure, most: number | undefined): Row =>
+  most === undefined ? comparison(what, mine, name, theirs) : comparison(what, mine, name, theirs, `≤ ${most}`, ratio => ratio <= most)
+
 /** A row whose median has a bound. */
 export const bounded = (what: string, mine: Figure, asked: string, most: number): Row =>
   ({ what, ours: mine, peer: undefined, ratio: undefined, asked, met: E.isRight(mine) ? mine.right.median <= most : undefined })
 
 const digits = (x: number): string => (x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2))
-const text: (figure: Figure) => string = E.match(reason => reason, ({ median: middle, minimum, unit, samples, peakMegabytes }) =>
-  `${digits(middle)} ${unit}${samples > 1 ? ` (min ${digits(minimum)})` : ''}${peakMegabytes > 0 ? `, peak ${peakMegabytes} MB` : ''}`)
+const text: (figure: Figure) => string = E.match(reason => reason, ({ median: middle, minimum, unit, samples, peakMegabytes, tokensPerSecond }) => [
+  `${digits(middle)} ${unit}${samples > 1 ? ` (min ${digits(minimum)})` : ''}`,
+  ...(tokensPerSecond === undefined ? [] : [`${tokensPerSecond.toFixed(0)} tokens/s`]),
+  ...(peakMegabytes > 0 ? [`peak ${peakMegabytes} MB`] : []),
+].join(', '))
 const verdict = (met: boolean | undefined): string => (met === undefined ? '–' : met ? 'yes' : '**no**')
 
 const line = (cells: readonly string[]): string => `| ${cells.map(cell => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`

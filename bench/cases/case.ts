@@ -5,6 +5,8 @@ import type { Row } from '../table.ts'
 export interface Effort {
   /** A smoke run: a round or two, few steps, the small shapes. */
   readonly quick: boolean
+  /** Says what is going on. */
+  readonly say: (text: string) => void
   readonly alternate: (contenders: readonly Contender[], rounds?: number) => Promise<ReadonlyMap<string, Outcome>>
 }
 

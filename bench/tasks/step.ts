@@ -1,4 +1,4 @@
-import { compile } from '../../src/index.ts'
+import { compile, type TargetOptions } from '../../src/index.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { fullStep, pacaStep, randomBatch, subject, type Method, type SubjectName } from '../subject.ts'
 
@@ -12,13 +12,15 @@ export interface StepOptions {
   readonly steps: number
 }
 
-/** Milliseconds of whole steps of ours: gradients, clipping, AdamW, commit. */
-export const timeStep = async ({ model: name, method, threads, batch, seq, warmUp, steps }: StepOptions): Promise<Measurement> => {
-  const { model, vocab, weights, from, close } = await subject(name), options = { target: 'wasm', threads, weights } as const
+/** A step on one of the targets: wasm in float32 unless said. */
+export type TargetedStepOptions = Omit<StepOptions, 'threads'> & TargetOptions
+
+/** Milliseconds of whole steps of ours: gradients, clipping, AdamW, commit, and what they report read back. */
+export const timeStep = async ({ model: name, method, batch, seq, warmUp, steps, ...target }: TargetedStepOptions): Promise<Measurement> => {
+  const { model, vocab, weights, from, close } = await subject(name), options = { target: 'wasm', ...target, weights } as const
   await using session = await (method === 'paca' ? compile(pacaStep(model), options) : compile(fullStep(model), options))
   await close()
-  const data = randomBatch(vocab, batch, seq), times: number[] = []
-  for (let i = 0; i < warmUp; i++) await session.step([data])
-  for (let i = 0; i < steps; i++) times.push(await elapsed(() => session.step([data])))
-  return measurement(times, { weights: from, target: session.target })
+  const data = randomBatch(vocab, batch, seq), times: number[] = [], losses: number[] = []
+  for (let i = 0; i < warmUp + steps; i++) times.push(await elapsed(async () => { losses.push((await session.step([data])).loss) }))
+  return measurement(times.slice(warmUp), { weights: from, target: session.target, firstLoss: losses[0]!, loss: losses.at(-1)! })
 }

@@ -16,24 +16,24 @@ const installCommand = ({ out, err }: Terminal): Command => new Command('install
     const { folder, bytes, built, cuda } = installed
     if (json) out.write(`${JSON.stringify({ event: 'done', ...installed })}\n`)
     else {
-      out.write(`${built ? 'installed' : 'already installed'}: ${folder} (${showBytes(bytes)}); use it by --target node\n`)
+      out.write(`${built ? 'installed' : 'already installed'}: ${folder} (${showBytes(bytes)}); use it by --target graph\n`)
       if (cuda !== undefined) out.write(`for a GPU it needs CUDA's libraries beside it:\n${cuda}\n`)
     }
   })
 
 const statusCommand = ({ out, exit }: Terminal & { exit(code: number): void }): Command => new Command('status')
-  .description('Say which TensorFlow the node target takes, and which builds are in the cache.')
+  .description('Say which TensorFlow the graph and node targets take, and which builds are in the cache.')
   .addOption(jsonOption())
   .action(async ({ json }: { readonly json?: true }) => {
     const status = await nativeStatus(), { builds, used, problem } = status
     if (used === undefined) exit(1)
     out.write(json ? `${JSON.stringify({ event: 'done', ...status })}\n` : [
-      used === undefined ? problem : `the node target takes TensorFlow ${used.tensorflow} on ${used.gpu ? 'gpu' : 'cpu'}, from ${used.from}`,
+      used === undefined ? problem : `the graph and node targets take TensorFlow ${used.tensorflow} on ${used.gpu ? 'gpu' : 'cpu'}, from ${used.from}`,
       ...builds.map(({ folder, bytes, problem: why }) => `${folder}: ${why ?? `whole, ${showBytes(bytes)}`}`), '',
     ].join('\n'))
   })
 
-/** TensorFlow for the node target: what builds it, and what says whether it is there. */
+/** TensorFlow for the graph and node targets: what builds it, and what says whether it is there. */
 export const nativeCommand = (context: Terminal & { exit(code: number): void }): Command => new Command('native')
-  .description('TensorFlow for the node target: build it, or say what is there.')
+  .description('TensorFlow for the graph and node targets: build it, or say what is there.')
   .addCommand(installCommand(context)).addCommand(statusCommand(context))

@@ -19,7 +19,7 @@ export const list = (text: string): readonly string[] => {
 
 export const modelOption = (): Option => new Option('--model <path>', 'a Hugging Face directory or a GGUF file').makeOptionMandatory()
 export const adapterOption = (): Option => new Option('--adapter <dir>', 'an adapter that finetune saved')
-export const targetOption = (): Option => new Option('--target <name>', 'what computes; auto is wasm, node needs `partensor native install`').choices(targetNames).default('auto')
+export const targetOption = (): Option => new Option('--target <name>', 'what computes; auto takes graph where there is TensorFlow (`partensor native install`), else wasm').choices(targetNames).default('auto')
 export const threadsOption = (): Option =>
   new Option('--threads <n>', 'threads of the wasm target (default: one for each core)').argParser(positiveInteger)
 export const precisionOption = (): Option =>

@@ -3,7 +3,7 @@ import type { Native } from './native/load.ts'
 
 /** The targets by name: `auto` is the fastest that works here. */
 export type TargetName = 'auto' | 'graph' | 'wasm' | 'node' | 'cpu' | 'reference'
-export const targetNames: readonly TargetName[] = ['auto', 'wasm', 'node', 'cpu', 'reference']
+export const targetNames: readonly TargetName[] = ['auto', 'graph', 'wasm', 'node', 'cpu', 'reference']
 
 /** What frozen weights and activations are held and multiplied in. What is trained, its state, sums and losses are float32 always. */
 export type Precision = 'f32' | 'bf16' | 'f16'
@@ -27,10 +27,10 @@ export const chooseTarget = ({ used, problem }: Found, precision: Precision): E.
 }
 
 /**
- * Why a target does not compute in a precision, if it does not: the graph target alone knows other types than float32.
+ * Why a target does not compute in a precision, if it does not: the graph target alone, which `auto` may take, knows other types than float32.
  * @example precisionProblem('wasm', 'bf16') is 'the wasm target computes in float32: bf16 needs --target graph'
  */
 export const precisionProblem = (target: TargetName, precision: Precision): string | undefined =>
   !precisions.includes(precision) ? `there is no precision ${String(precision)}: there are ${precisions.join(', ')}`
-  : precision === 'f32' || target === 'graph' ? undefined
+  : precision === 'f32' || target === 'graph' || target === 'auto' ? undefined
   : `the ${target} target computes in float32: ${precision} needs --target graph`

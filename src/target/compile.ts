@@ -1,9 +1,11 @@
 import { availableParallelism } from 'node:os'
+import * as E from 'fp-ts/lib/Either.js'
 import type { Shape } from '../tensor/index.ts'
 import type { Step } from '../compile/index.ts'
-import { precisionProblem, targetNames, type Precision, type TargetName } from './choice.ts'
+import { chooseTarget, precisionProblem, targetNames, type Choice, type Precision, type TargetName } from './choice.ts'
 import { SessionError } from './device.ts'
 import { deviceEngine } from './device-engine.ts'
+import { nativeStatus } from './native/status.ts'
 import { openSession, type SessionOptions } from './open.ts'
 import { referenceDevice } from './reference/device.ts'
 import type { Session } from './session.ts'
@@ -26,9 +28,18 @@ export const compile = async <P, Q, M, S, B, L extends Shape>(
   step: Step<P, Q, M, S, B, L>,
   { target = 'auto', threads = availableParallelism(), precision = 'f32', ...options }: TargetOptions & SessionOptions<P>,
 ): Promise<Session<Q, M, S, B, L>> => {
-  const taken = target === 'auto' ? 'wasm' : target, problem = targetNames.includes(target) ? precisionProblem(taken, precision) : undefined
+  if (!targetNames.includes(target)) throw new SessionError(`there is no target ${String(target)}: there are ${targetNames.join(', ')}`)
+  const problem = precisionProblem(target, precision)
   if (problem !== undefined) throw new SessionError(problem)
-  switch (taken) {
+  switch (target) {
+    case 'auto': {
+      const { target: taken, reason } = await chosen(precision)
+      return { ...await compile(step, { ...options, target: taken, threads, precision }), reason }
+    }
+    case 'graph': {
+      const { graphEngine } = await imported(() => import('./graph/engine.ts'), '@tensorflow/tfjs-core')
+      return openSession(step, await graphEngine({ precision }), options)
+    }
     case 'reference': return openSession(step, deviceEngine(referenceDevice()), options)
     case 'cpu': {
       await imported(() => import('@tensorflow/tfjs-backend-cpu'), '@tensorflow/tfjs-backend-cpu')
@@ -43,8 +54,14 @@ export const compile = async <P, Q, M, S, B, L extends Shape>(
       const { wasmDevice } = await imported(() => import('./tfjs/wasm.ts'), '@tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm')
       return openSession(step, deviceEngine(await wasmDevice({ threads })), options)
     }
-    default: throw new SessionError(`there is no target ${String(target)}: there are ${targetNames.join(', ')}`)
   }
+}
+
+/** What `auto` takes here. */
+const chosen = async (precision: Precision): Promise<Choice> => {
+  const choice = chooseTarget(await imported(() => nativeStatus(), '@tensorflow/tfjs-core'), precision)
+  if (E.isLeft(choice)) throw new SessionError(choice.left)
+  return choice.right
 }
 
 const imported = async <T>(load: () => Promise<T>, packages: string): Promise<T> => {

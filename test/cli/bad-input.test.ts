@@ -124,7 +124,7 @@ const cases: readonly Case[] = [
     /^partensor: the wasm target computes in float32: bf16 needs --target graph$/],
   ['another target',
     () => finetune('--target', 'gpu'),
-    /^error: option '--target <name>' argument 'gpu' is invalid\. Allowed choices are auto, wasm, node, cpu, reference\.$/],
+    /^error: option '--target <name>' argument 'gpu' is invalid\. Allowed choices are auto, graph, wasm, node, cpu, reference\.$/],
   ['an adapter that is none',
     () => ['evaluate', '--model', tiny, '--data', data, '--adapter', tiny],
     /adapter_config\.json: no such file or directory$/],

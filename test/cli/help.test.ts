@@ -30,7 +30,7 @@ test('doctor says which targets work, and they do', async () => {
   assert.equal(code, 0)
   assert.equal(more.length, 0)
   assert.deepEqual((found!['targets'] as readonly { target: string; works: boolean }[]).map(({ target, works }) => [target, works]),
-    [['auto', true], ['wasm', true], ['node', noNode === undefined], ['cpu', true], ['reference', true]])
+    [['auto', true], ['graph', noNode === undefined], ['wasm', true], ['node', noNode === undefined], ['cpu', true], ['reference', true]])
 })
 
 test("explain says that x[:, columns] is kept and x is not", async () => {

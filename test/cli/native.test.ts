@@ -3,14 +3,14 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { jsonLines, partensor, temporary } from './support.ts'
+import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from './support.ts'
 
 // With a cache that holds no build, and packages that stand for a user's tfjs-node.
 const directory = await temporary()
 process.env['PARTENSOR_CACHE'] = join(directory, 'cache')
 
 const core = JSON.stringify(createRequire(import.meta.url).resolve('@tensorflow/tfjs-core'))
-/** A package that registers a backend of its own, whose Square multiplies by a number or itself. */
+/** A package that registers a backend of its own, as tfjs-node does, whose Square multiplies by a number or itself. */
 const fake = (by: string): string => `const tf = require(${core}), held = new WeakMap()
 class Fake extends tf.KernelBackend {
   binding = { TF_Version: '0.0.1' }
@@ -24,7 +24,8 @@ class Fake extends tf.KernelBackend {
 }
 tf.registerKernel({ kernelName: 'Square', backendName: 'tensorflow', kernelFunc: ({ inputs: { x }, backend }) =>
   ({ dataId: backend.write(Float32Array.from(backend.readSync(x.dataId), v => v * ${by})), shape: x.shape, dtype: x.dtype }) })
-tf.registerBackend('tensorflow', () => new Fake(), 3)`
+tf.registerBackend('tensorflow', () => new Fake(), 3)
+exports.node = { loadSavedModel() { throw new Error('it loads nothing') } }`
 
 let made = 0
 /** Runs `native status` beside a package of the user's. */
@@ -41,13 +42,22 @@ const statusWith = async (name: string, source: string): Promise<{ readonly code
 }
 
 test('without a build and a package, status, doctor and the target say what to do', async () => {
-  const sentence = /there is no TensorFlow for the node target: run `partensor native install`, or install @tensorflow\/tfjs-node/
+  const sentence = /there is no TensorFlow for the graph and node targets: run `partensor native install`, or install @tensorflow\/tfjs-node/
   const status = await partensor('native', 'status')
   assert.deepEqual([status.code, status.stderr], [1, ''])
   assert.match(status.stdout, sentence)
   const doctor = await partensor('doctor')
   assert.equal(doctor.code, 0)
   assert.match(doctor.stdout, new RegExp(`^node +does not work: ${sentence.source}`, 'm'))
+})
+
+test('without TensorFlow auto takes wasm and says why, once and to people alone; 16 bits are refused with the same reason', async () => {
+  const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows()), command = ['evaluate', '--model', tiny, '--data', data, '--threads', '1']
+  const [people, programs, named, narrow] = await Promise.all([[], ['--json'], ['--target', 'wasm'], ['--precision', 'bf16']].map(more => partensor(...command, ...more)))
+  assert.match(people!.stderr, /^target: tfjs wasm, 1 thread \(there is no TensorFlow for [^\n]*\)\n$/)
+  assert.deepEqual([people!.code, programs!.code, programs!.stderr, named!.stderr], [0, 0, '', ''])
+  assert.deepEqual([narrow!.code, narrow!.stdout], [1, ''])
+  assert.match(narrow!.stderr, /^partensor: bf16 needs the graph target: there is no TensorFlow for [^\n]*\n$/)
 })
 
 for (const name of ['tfjs-node', 'tfjs-node-gpu']) {

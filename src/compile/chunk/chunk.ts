@@ -26,7 +26,8 @@ type Region = ReadonlyMap<Node, Member>
  * @example chunked([crossEntropy(matmul(h, w), labels)], { size, largest: 2 ** 26, rows: 128 })
  */
 export const chunked = (roots: readonly Node[], chunking: Chunking): readonly Node[] => {
-  const { size, largest, rows, bytes = n => count(n.shape.map(size)) * bytesPerElement[n.dtype] } = chunking, isLarge = (n: Node): boolean => bytes(n) > largest
+  const { size, largest, rows, bytes = n => count(n.shape.map(size)) * bytesPerElement[n.dtype] } = chunking
+  const isLarge = (n: Node): boolean => bytes(n) > largest
   const order = topological(roots), readers = new Map<Node, Node[]>(order.map(n => [n, []]))
   for (const n of order) for (const input of new Set(n.inputs)) readers.get(input)!.push(n)
   const graph: Graph = { order, roots: new Set(roots), readers }

@@ -53,7 +53,8 @@ export const chunkOp: Op<Chunk> = {
   shape: (inputs, { block, dim, inputs: axes }) => {
     const wrong = block.parameters.findIndex((p, i) => withDim(p.shape, axes[i], dim).join() !== inputs[i]?.shape.join() || p.dtype !== inputs[i].dtype)
     if (wrong < 0 && inputs.length === block.parameters.length) return E.right({ shape: [], dtype: 'f32' })
-    return E.left(`chunk ${block.name}: argument ${wrong} is [${inputs[wrong]?.shape.join(', ')}], and the parameter [${block.parameters[wrong]?.shape.join(', ')}]`)
+    const shapeOf = (x: Node | undefined): string => `[${x?.shape.join(', ') ?? ''}]`
+    return E.left(`chunk ${block.name}: argument ${wrong} is ${shapeOf(inputs[wrong])}, and the parameter ${shapeOf(block.parameters[wrong])}`)
   },
   eval: () => { throw new Error('a chunk has several results') },
   vjp: () => { throw new Error('a chunk is made after differentiation') },

@@ -31,7 +31,8 @@ export const clustersOf = (
     for (const n of from.members) { into.members.push(n); groupOf.set(n, into) }
   }
 
-  const edges = order.flatMap(consumer => [...new Set(reads(consumer))].filter(producer => joins(producer, consumer)).map(producer => ({ producer, consumer })))
+  const edges = order.flatMap(consumer =>
+    [...new Set(reads(consumer))].filter(producer => joins(producer, consumer)).map(producer => ({ producer, consumer })))
   // a cluster that grows may take in the very detour that stood in the way of an earlier edge
   for (let left = edges, before = Infinity; left.length < before;) {
     before = left.length

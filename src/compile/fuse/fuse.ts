@@ -25,7 +25,8 @@ interface Cluster { readonly inputs: readonly Node[]; readonly outputs: readonly
  */
 export const fused = (roots: readonly Node[], { isStaticDim, fusible = () => true, blocks = new Map<string, Block>() }: Fusing): readonly Node[] => {
   const lean = withoutBroadcasts(roots), order = topological(lean)
-  const isFusible = new Map(order.map(n => [n, isRowWise(n, isStaticDim) && fusible(n)])), inline = new Set(order.filter(n => isInline(n, isStaticDim)))
+  const isFusible = new Map(order.map(n => [n, isRowWise(n, isStaticDim) && fusible(n)]))
+  const inline = new Set(order.filter(n => isInline(n, isStaticDim)))
   const behind = (n: Node): readonly Node[] => (inline.has(n) ? n.inputs.flatMap(behind) : [n])
   const reads = (n: Node): readonly Node[] => (isFusible.get(n) === true ? n.inputs.flatMap(behind) : n.inputs)
   const joins = (producer: Node, consumer: Node): boolean => isFusible.get(producer) === true && isFusible.get(consumer) === true &&
@@ -71,7 +72,8 @@ const blockFor = ({ inputs, outputs }: Cluster, blocks: Map<string, Block>): Blo
   const structure = structureOf(outputs, inputs), known = blocks.get(structure)
   if (known) return known
   const parameters = inputs.map(({ shape, dtype }) => parameter(shape, dtype))
-  const block: Block = { name: `fused${blocks.size}`, parameters, outputs: substitute(outputs, new Map(inputs.map((input, i) => [input, parameters[i]!]))), fused: true }
+  const made = substitute(outputs, new Map(inputs.map((input, i) => [input, parameters[i]!])))
+  const block: Block = { name: `fused${blocks.size}`, parameters, outputs: made, fused: true }
   blocks.set(structure, block)
   return block
 }

@@ -1,6 +1,6 @@
 import {
-  broadcastToOp, composites, concatOp, constantOp, is, iotaOp, maxOp, node, padOp, rebuild, sizeOp, sliceOp, sumOp, type Axes, type Dim, type Node, type NodeOf,
-  type Op, type Shape,
+  broadcastToOp, composites, concatOp, constantOp, is, iotaOp, maxOp, node, padOp, rebuild, sizeOp, sliceOp, sumOp,
+  type Axes, type Dim, type Node, type NodeOf, type Op, type Shape,
 } from '../../tensor/index.ts'
 import { elementwiseOps, namedDims } from '../ops.ts'
 

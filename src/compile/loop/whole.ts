@@ -41,34 +41,36 @@ export interface Decoding {
 export const wholePrograms = (programs: Programs, variables: Variables, { size, isStaticDim, fuse, chunk }: WholeOptions): WholePrograms => {
   const families = familiesOf(variables)
   const kernels = new Map<string, Block>(), fusing = (roots: readonly Node[]): readonly Node[] => (fuse ? fused(roots, { isStaticDim, blocks: kernels }) : roots)
-  const finish = (roots: readonly Node[]): readonly Node[] => shared(fusing(mapBlocks(roots, block => ({ ...block, outputs: fusing(block.outputs) }))))
+  /** What is done within blocks is fused first: loops are made of blocks, and what is left between them is fused last. */
+  const inBlocks = (roots: readonly Node[]): readonly Node[] => mapBlocks(roots, block => ({ ...block, outputs: fusing(block.outputs) }))
+  const finished = (roots: readonly Root[]): readonly Node[] => shared(fusing(rolled(roots, families)))
   const inPieces = (roots: readonly Node[]): readonly Node[] => (chunk ? chunked(roots, { size, ...chunk }) : roots)
   const rootOf = (variable: Variable, at: (leaf: Node) => Node): Root => (variable.family ? variable.leaves.map(at) : at(variable.leaves[0]!))
   /** The variables that a program gives new values, in the order of the variables. */
   const perVariable = (roots: readonly Node[], of: readonly Variable[], leaves: readonly Node[], singles: readonly Node[]) => {
     const at = new Map(leaves.map((leaf, i) => [leaf, roots[i]!])), given = of.filter(({ leaves: [first] }) => at.has(first!))
-    const nodes = rolled([...singles, ...given.map(variable => rootOf(variable, leaf => at.get(leaf)!))], families)
+    const nodes = finished([...singles, ...given.map(variable => rootOf(variable, leaf => at.get(leaf)!))])
     return { singles: nodes.slice(0, singles.length), replaced: given.map((variable, i): readonly [Variable, Node] => [variable, nodes[singles.length + i]!]) }
   }
   return {
     variables,
     initial: () => perVariable(outlined(programs.initial(size).outputs, families), variables.state, programs.state.map(([, leaf]) => leaf), []).replaced,
     gradients: () => {
-      const [sum, count, ...rest] = finish(inPieces(programs.gradients(size).outputs)), found = perVariable(rest, variables.gradients, programs.gradient, [sum!, count!])
+      const [sum, count, ...rest] = inBlocks(inPieces(programs.gradients(size).outputs)), found = perVariable(rest, variables.gradients, programs.gradient, [sum!, count!])
       return { sum: found.singles[0]!, count: found.singles[1]!, gradients: found.replaced }
     },
     apply: () => {
-      const { outputs, replaced } = programs.apply(size), [norm, ...rest] = finish(outlined(outputs, families))
+      const { outputs, replaced } = programs.apply(size), [norm, ...rest] = inBlocks(outlined(outputs, families))
       const found = perVariable(rest, [...variables.params, ...variables.parts, ...variables.state], replaced, [norm!])
       return { norm: found.singles[0]!, replaced: found.replaced }
     },
     evaluate: () => {
-      const [sum, count] = rolled(finish(inPieces(programs.evaluate(size).outputs)), families)
+      const [sum, count] = finished(inBlocks(inPieces(programs.evaluate(size).outputs)))
       return { sum: sum!, count: count! }
     },
-    logits: () => rolled(finish(programs.logits(size).outputs), families)[0]!,
+    logits: () => finished(inBlocks(programs.logits(size).outputs))[0]!,
     decode: programs.decode && (() => {
-      const { outputs, cache, tokens, position } = programs.decode!(size), [logits, ...next] = finish(outputs), { caches } = variables
+      const { outputs, cache, tokens, position } = programs.decode!(size), [logits, ...next] = inBlocks(outputs), { caches } = variables
       const found = perVariable(next, caches, cache, [logits!])
       return { logits: found.singles[0]!, caches: found.replaced, tokens, position }
     }),

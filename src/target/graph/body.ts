@@ -54,7 +54,6 @@ export const attributeMessage = (a: Attribute): object =>
   : 'shape' in a ? { shape: shapeMessage(a.shape) }
   : 'function' in a ? { func: { name: a.function } }
   : 'functions' in a ? { list: { func: a.functions.map(name => ({ name })) } }
-  : 'functions' in a ? { list: { func: a.functions.map(name => ({ name })) } }
   : { tensor: { dtype: dataType[a.tensor.type], tensor_shape: shapeMessage(a.tensor.sizes), tensor_content: a.tensor.content } }
 
 const arrays = { f32: Float32Array, i32: Int32Array, i64: BigInt64Array, bool: Uint8Array } as const

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { programsOf, sizing, variablesOf, wholePrograms, type CompilerOptions, type Programs, type Step, type Traits, type Variable } from '../../compile/index.ts'
-import { count, factors, type Dim, type Environment, type Node, type Shape } from '../../tensor/index.ts'
+import { count, factors, parameterOp, resultOp, type Dim, type Environment, type Node, type Shape } from '../../tensor/index.ts'
 import { SessionError, type Buffer } from '../device.ts'
 import { refusal, type Engine, type EngineDecoder, type FedBatch, type Loading, type OpenEngine, type Stepped, type Sums } from '../engine.ts'
 import { openNative, type Native } from '../native/load.ts'
@@ -13,7 +13,7 @@ import { holdingsOf, trainedRows, type Holdings } from './resources.ts'
 import type { FloatType } from './types.ts'
 
 /** What a size counts as that no model fixes, where the compiler weighs one way against another. */
-const typicalSize = 64
+const typicalSize = 24
 /** Products of at most so many operations for each byte that need not be kept are computed again: attention's, up to heads of 128 in bf16. */
 const recomputed = 128
 
@@ -48,7 +48,7 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
   const { model } = step.tuned, known = model.dims ?? {}, programs = programsOf(step, { ...compiler, ...traits })
   const size = sizing(withTypicalSizes(programs, known), model.capacities), variables = variablesOf(programs), holdings = holdingsOf(variables, programs, precision)
   const isStaticDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || Object.hasOwn(known, factor))
-  const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: true, chunk: { largest: 2 ** 23, rows: 128 } })
+  const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: true, chunk: { largest: 2 ** 25, rows: 128 } })
   const dynamic = namesOf(programs, model.capacities).filter(name => !Object.hasOwn(known, name))
   const writing = { lowerings: graphLowerings, sizeOf: (name: string) => known[name], dynamic, xla }
   const entry = graphOf({ programs, whole, holdings, writing, precision: precisionOf(precision) }), loaded = await loadGraph(native, entry.graph())
@@ -76,11 +76,16 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
   }
 }
 
-/** Activations in the type of the computation; numbers by the row, and what follows from no data, in f32. */
-const precisionOf = (compute: FloatType): Precision => ({
-  compute,
-  stored: n => (n.dtype !== 'f32' ? n.dtype : n.shape.length < 2 || n.shape.at(-1) === 1 ? 'f32' : compute),
-})
+/** Activations in the type of the computation; numbers by the row, and what follows from no data, as rotary tables, in f32. */
+const precisionOf = (compute: FloatType): Precision => {
+  const dataless = new Map<Node, boolean>()
+  const isDataless = (n: Node): boolean => {
+    const known = dataless.get(n) ?? (n.op !== parameterOp && n.op !== resultOp && n.inputs.every(isDataless))
+    dataless.set(n, known)
+    return known
+  }
+  return { compute, stored: n => (n.dtype !== 'f32' ? n.dtype : n.shape.length < 2 || n.shape.at(-1) === 1 || isDataless(n) ? 'f32' : compute) }
+}
 
 /** Every name in the dims of what programs read. */
 const namesOf = ({ params, state, batch, indices, decode }: Programs, capacities: Readonly<Record<string, Shape>> = {}): readonly string[] => {

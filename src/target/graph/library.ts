@@ -19,7 +19,7 @@ export interface FunctionSource {
   /** What its name begins with. */
   readonly name: string
   readonly parameters: readonly GraphType[]
-  /** Writes the nodes and returns the results. All effects of the body are kept; `after` names more that must run. */
+  /** Writes the nodes and returns the results. All effects of the body are kept. */
   readonly write: (body: Body, parameters: readonly Ref[]) => readonly Ref[]
   readonly xla?: boolean
 }
@@ -94,11 +94,7 @@ export const branch = (body: Body, condition: Ref, then: GraphFunction, otherwis
     then_branch: { function: then.name }, else_branch: { function: otherwise.name }, Tout: { types: then.results },
   }, options)
 
-/** Calls the one of several functions that an int32 scalar numbers; all take and return the same. */
-export const chosenOf = (body: Body, number: Ref, functions: readonly GraphFunction[], inputs: readonly Ref[], options: AddOptions = {}): Added =>
-  body.add('Case', [number, ...inputs], { branches: { functions: functions.map(({ name }) => name) }, Tout: { types: functions[0]!.results } }, options)
-
-/** Calls the function of a number. All take and return the same. */
+/** Calls the one of several functions that an int32 scalar numbers. All take and return the same. @example choice(body, which, [square, cube], [x]) */
 export const choice = (body: Body, index: Ref, functions: readonly GraphFunction[], inputs: readonly Ref[], options: AddOptions = {}): Added =>
   body.add('Case', [index, ...inputs], { branches: { functions: functions.map(({ name }) => name) }, Tout: { types: functions[0]!.results } }, options)
 

@@ -9,7 +9,7 @@ import { activate } from '../tfjs/registered.ts'
 import { tfjsDType, type TfjsDType } from '../tfjs/lowering.ts'
 import { emptyBody } from './body.ts'
 import { called, emptyLibrary } from './library.ts'
-import { graphTag, savedModel, type Graph } from './saved-model.ts'
+import { graphTag, savedModel, signaturesOnly, type Graph } from './saved-model.ts'
 
 /** A graph inside TensorFlow: one session, in which variables live from one run to the next. */
 export interface LoadedGraph {
@@ -66,12 +66,17 @@ export const loadGraph = async ({ loadSavedModel, from }: Native, graph: Graph):
   }
   try {
     await inFolder(async folder => {
-      await writeFile(path.join(folder, 'saved_model.pb'), savedModel(graph))
-      // the first one opens the session that the others find by the folder's name
-      for (const name of Object.keys(graph.signatures)) {
+      const file = path.join(folder, 'saved_model.pb'), load = async (name: string): Promise<void> => {
         activate(backendName)
         loaded.set(name, await loadSavedModel(folder, [graphTag], name))
       }
+      const [first, ...others] = Object.keys(graph.signatures)
+      if (first === undefined) throw new Error('a graph without signatures')
+      await writeFile(file, savedModel(graph))
+      await load(first)
+      // the others find the session by the folder's name; of the file tfjs-node reads, each time anew, what a signature is
+      await writeFile(file, signaturesOnly(graph))
+      for (const name of others) await load(name)
     })
   } catch (error) {
     dispose()

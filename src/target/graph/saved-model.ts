@@ -23,13 +23,18 @@ export const graphTag = 'serve'
 /** Graphs of this version run in every TensorFlow that tfjs-node 4.22 is built with, and later. */
 const versions = { producer: 1087, min_consumer: 12 }
 
-/** A graph as the contents of TensorFlow's `saved_model.pb`. */
-export const savedModel = ({ main, library, signatures }: Graph): Uint8Array => encode('SavedModel', {
+const fileOf = (graph_def: object, signatures: Graph['signatures']): Uint8Array => encode('SavedModel', {
   saved_model_schema_version: 1,
   meta_graphs: [{
-    meta_info_def: { tags: [graphTag] },
-    graph_def: { node: main.nodes(), library: { function: library.functions() }, versions },
+    meta_info_def: { tags: [graphTag] }, graph_def,
     signature_def: mapped(signatures, ({ inputs, outputs }) =>
       ({ inputs: mapped(inputs, tensorInfo), outputs: mapped(outputs, tensorInfo), method_name: 'partensor' })),
   }],
 })
+
+/** A graph as the contents of TensorFlow's `saved_model.pb`. */
+export const savedModel = ({ main, library, signatures }: Graph): Uint8Array =>
+  fileOf({ node: main.nodes(), library: { function: library.functions() }, versions }, signatures)
+
+/** The same without the nodes: all that is read of a graph that TensorFlow has loaded already. */
+export const signaturesOnly = ({ signatures }: Graph): Uint8Array => fileOf({ versions }, signatures)

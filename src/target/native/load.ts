@@ -105,7 +105,7 @@ const search = async (cache: string): Promise<E.Either<string, Native>> => {
     if (E.isRight(found)) return found
     failures.push(found.left)
   }
-  const what = 'there is no TensorFlow for the node target: run `partensor native install`, or install @tensorflow/tfjs-node'
+  const what = 'there is no TensorFlow for the graph and node targets: run `partensor native install`, or install @tensorflow/tfjs-node'
   return E.left(failures.length === 0 ? what : `${what} (${failures.join('; ')})`)
 }
 

@@ -3,7 +3,7 @@ import { cacheDirectory } from '../cache.ts'
 import { nativeBuilds, type NativeBuild } from './builds.ts'
 import type { Native } from './load.ts'
 
-/** What there is for the node target: the builds in the cache, and what it takes, or why it takes nothing. */
+/** What there is for the graph and node targets: the builds in the cache, and what they take, or why they take nothing. */
 export interface NativeStatus {
   readonly builds: readonly NativeBuild[]
   readonly used: Native | undefined
@@ -11,7 +11,7 @@ export interface NativeStatus {
 }
 
 /**
- * Looks at the builds in the cache, and loads what the node target would load.
+ * Looks at the builds in the cache, and loads what they would load.
  * @example const { used } = await nativeStatus(); console.log(used?.tensorflow)
  */
 export const nativeStatus = async (cache = cacheDirectory()): Promise<NativeStatus> => {

@@ -1,0 +1,74 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { execFile } from 'node:child_process'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { cacheDirectory } from '../../src/index.ts'
+import { fourLayers, smolShapes } from '../shapes.ts'
+import { cachedSmolLM2, type SubjectName } from '../subject.ts'
+
+/** What the peer in Python is, by the names of its packages. */
+export const pythonPackages = { torch: '2.13.0', peft: '0.21.2', transformers: '5.24.0', gguf: '0.19.0' } as const
+const requirements = Object.entries(pythonPackages).map(([name, version]) => `${name}==${version}`)
+
+const execute = promisify(execFile)
+
+const textOf = async (file: string): Promise<string | undefined> => { try { return await readFile(file, 'utf8') } catch { return undefined } }
+
+/** pip's own complaint where there is one, and otherwise the first line of what went wrong. */
+const reasonOf = (error: unknown): string => {
+  const text = error instanceof Error ? `${'stderr' in error ? String(error.stderr) : ''}\n${error.message}` : String(error)
+  return /^(?:ERROR|Error): .*$/m.exec(text)?.[0] ?? text.trim().split('\n')[0] ?? text
+}
+
+/**
+ * Makes a virtual environment with PyTorch, PEFT and what reads a GGUF file in the cache, by the `python3` and the pip that are there. Which
+ * packages it holds is written last, so that one that is whole is used again, and one that is half done or of other versions made anew.
+ * @returns its Python, or Left with the reason where that is not possible here
+ * @example const python = await installPyTorch(console.error)
+ */
+export const installPyTorch = async (say: (text: string) => void): Promise<E.Either<string, string>> => {
+  const folder = join(cacheDirectory(), 'bench', 'pytorch'), python = join(folder, 'bin', 'python')
+  const whole = join(folder, 'requirements.txt'), wanted = `${requirements.join('\n')}\n`
+  try {
+    if (await textOf(whole) !== wanted) {
+      say(`installing ${requirements.join(', ')} into ${folder}`)
+      await rm(folder, { recursive: true, force: true })
+      await mkdir(folder, { recursive: true })
+      await execute('python3', ['-m', 'venv', folder])
+      await execute(python, ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check', ...requirements], { maxBuffer: 2 ** 26 })
+      await execute(python, ['-c', Object.keys(pythonPackages).map(name => `import ${name}`).join('; ')])
+      await writeFile(whole, wanted)
+    }
+    return E.right(python)
+  } catch (error) {
+    return E.left(`PyTorch could not be installed: ${reasonOf(error)}`)
+  }
+}
+
+/** What `pytorch.py` is asked to measure; AdamW with 1e-4, rank 8 and α = 16 on all seven projections, or every parameter. */
+export interface PyTorchOptions {
+  readonly model: SubjectName
+  readonly method: 'lora' | 'dora' | 'paca' | 'full'
+  readonly precision: 'f32' | 'bf16'
+  /** Whether LoRA and DoRA are held in bf16 like the rest, and not in float32 as PEFT does of itself. */
+  readonly bf16Adapters?: boolean
+  readonly batch: number
+  readonly seq: number
+  readonly warmUp: number
+  readonly steps: number
+}
+
+const script = fileURLToPath(new URL('pytorch.py', import.meta.url))
+
+/** The command of a measurement in PyTorch, on the weights that `subject` gives ours. @example pytorchCommand(python, { model: 'SmolLM2', … }) */
+export const pytorchCommand = (
+  python: string, { model, method, precision, bf16Adapters = false, batch, seq, warmUp, steps }: PyTorchOptions): readonly string[] => {
+  const file = model === 'SmolLM2' ? cachedSmolLM2() : undefined, shapes = model === 'SmolLM2' ? smolShapes : fourLayers
+  return [
+    python, script, ...(file === undefined ? ['--config', JSON.stringify(shapes)] : ['--gguf', file]), '--method', method,
+    ...(precision === 'bf16' ? ['--bf16'] : []), ...(bf16Adapters ? ['--bf16-adapters'] : []),
+    '--batch', String(batch), '--seq', String(seq), '--warm-up', String(warmUp), '--steps', String(steps),
+  ]
+}
