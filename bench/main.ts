@@ -31,9 +31,12 @@ const unknown = only?.filter(name => cases.every(one => one.name !== name)) ?? [
 if (unknown.length > 0) command.error(`there is no case ${unknown.join(', ')}: there are ${cases.map(({ name }) => name).join(', ')}`)
 if (!(Number.isInteger(rounds) && rounds >= 1)) command.error('--rounds takes a whole number from 1')
 
+/** The load average above which figures are not to be trusted. */
+const busy = 0.5
 const say = (text: string): void => console.error(text)
 const chosen = cases.filter(({ name, optional }) => (only ? only.includes(name) : !(quick && optional === true)))
 const started = new Date(), where = machine(), packages = versions()
+if (where.loadBefore > busy) say(`load ${where.loadBefore.toFixed(2)}: the machine is busy, which slows contenders by very different factors`)
 const findings: Findings[] = [], outcomes: (readonly [string, Outcome])[] = []
 for (const { name, run } of chosen) {
   say(`${name}:`)
