@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { programsOf, sizing, variablesOf, wholePrograms, type CompilerOptions, type Programs, type Step, type Traits, type Variable } from '../../compile/index.ts'
 import { count, factors, parameterOp, resultOp, type Dim, type Environment, type Node, type Shape } from '../../tensor/index.ts'
+import { collectGarbage } from '../collect.ts'
 import { SessionError, type Buffer } from '../device.ts'
 import { refusal, type Engine, type EngineDecoder, type FedBatch, type Loading, type OpenEngine, type Stepped, type Sums } from '../engine.ts'
 import { openNative, type Native } from '../native/load.ts'
@@ -69,6 +70,7 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
       if (own) chosen.delete(own.lens.index[0]!)
     },
     start: async own => {
+      collectGarbage()
       graph.ask('start', sized(own))
       return started(graph, programs, holdings, { title, dynamic, own, capacities: model.capacities, caches: variables.caches })
     },

@@ -1,16 +1,16 @@
 import { SessionError, type Buffer } from '../device.ts'
-import { emptyBody, type Ref } from './body.ts'
+import { emptyBody, type Body, type Ref } from './body.ts'
 import { called, choice, type GraphFunction, type Library } from './library.ts'
 import type { LoadedGraph } from './load.ts'
+import { numberAt, pack, unpack, type Input, type Inputs } from './packed.ts'
 import { scopeIn, type Precision, type Scope, type Writing } from './program.ts'
 import type { Graph } from './saved-model.ts'
 import type { GraphType } from './types.ts'
 
-export type Inputs = Readonly<Record<string, GraphType>>
 export type Refs = Readonly<Record<string, Ref>>
+export type Buffers = Readonly<Record<string, Buffer>>
 /** Adds something that a graph can be asked: a function of named inputs, with named results; and of all sizes that are known only then. */
 export type Define = (name: string, inputs: Inputs, precision: Precision, write: (scope: Scope, given: Refs) => Refs) => void
-export type Buffers = Readonly<Record<string, Buffer>>
 
 /** Everything that a graph can be asked, behind one signature. */
 export interface Entry {
@@ -20,75 +20,84 @@ export interface Entry {
   readonly ask: (loaded: LoadedGraph) => (name: string, feeds: Buffers) => Buffers
 }
 
-interface Question { readonly f: GraphFunction; readonly inputs: Inputs; readonly outputs: readonly string[] }
+interface Question { readonly inputs: Inputs; readonly outputs: readonly string[]; readonly f: GraphFunction }
+/** Questions with the same inputs and results, which share one answer. */
+interface Answer { readonly questions: readonly string[]; readonly inputs: Inputs; readonly outputs: readonly string[]; readonly functions: readonly GraphFunction[] }
 
-const signature = 'ask', questionInput = 'question'
-const keyOf = (name: string, type: string): string => `${name}:${type}`
+const signature = 'ask', keyOf = (name: string, type: GraphType): string => `${name}:${type}`
+const typeOf = (key: string): GraphType => key.slice(key.lastIndexOf(':') + 1) as GraphType
+const scalar: Input = { type: 'i32', rank: 0 }
+
+/** The name of an input: the size of a dim. */
 export const sizeInput = (name: string): string => `size/${name}`
 
 /**
- * An entry without questions yet. TensorFlow prepares the whole main graph anew for every set of inputs and outputs, which takes a
- * quarter of a second each: so all questions have the same inputs and outputs, and a number says which of them is asked.
+ * An entry without questions yet. TensorFlow prepares a main graph of more than three nodes anew for every set of inputs and
+ * outputs, which takes a quarter of a second each. So there are three: two vectors that hold all inputs of a question, and a
+ * call that chooses the function that answers it. All answers have the same results; those that a question does not have are 0.
  */
 export const emptyEntry = (library: Library, writing: Writing): Entry => {
-  const questions = new Map<string, Question>(), sizes: Inputs = Object.fromEntries(writing.dynamic.map(name => [sizeInput(name), 'i32' as const]))
-  const unified = (of: (question: Question) => readonly string[]): readonly string[] => [...new Set([...questions.values()].flatMap(of))]
-  const allInputs = (): readonly string[] => unified(({ inputs }) => Object.entries(inputs).map(([name, type]) => keyOf(name, type)))
-  const outputKeys = ({ f, outputs }: Question): readonly string[] => outputs.map((name, i) => keyOf(name, f.results[i]!))
-  const allOutputs = (): readonly string[] => unified(outputKeys)
-  const typeOf = (key: string): GraphType => key.slice(key.lastIndexOf(':') + 1) as GraphType
+  const questions = new Map<string, Question>(), sizes: Inputs = Object.fromEntries(writing.dynamic.map(name => [sizeInput(name), scalar]))
   return {
     define: (name, inputs, precision, write) => {
       const all = { ...inputs, ...sizes }, names = Object.keys(all)
-      let outputs: readonly string[] = []
+      let made: Refs = {}
       const f = library.define({
-        name, parameters: Object.values(all),
+        name, parameters: Object.values(all).map(({ type }) => type),
         write: (into, refs) => {
-          const made = write(scopeIn(into, refs.slice(Object.keys(inputs).length), writing, precision), Object.fromEntries(names.map((key, i) => [key, refs[i]!])))
-          outputs = Object.keys(made)
-          return Object.values(made)
+          const given = Object.fromEntries(names.map((key, i) => [key, refs[i]!]))
+          made = write(scopeIn(into, writing.dynamic.map(size => given[sizeInput(size)]!), writing, precision), given)
+          // a function returns something, so that it can be one of several
+          return Object.keys(made).length > 0 ? Object.values(made) : [into.constant(0, 'i32')]
         },
       })
-      questions.set(name, { f, inputs: all, outputs })
+      questions.set(name, { inputs: all, outputs: Object.entries(made).map(([output, { type }]) => keyOf(output, type)), f })
     },
     graph: () => {
-      const main = emptyBody('graph'), inputs = allInputs(), outputs = allOutputs()
-      const branches = [...questions.values()].map(question => library.define({
-        name: 'question', parameters: inputs.map(typeOf),
-        write: (into, refs) => {
-          const given = Object.entries(question.inputs).map(([name, type]) => refs[inputs.indexOf(keyOf(name, type))]!)
-          const made = called(into, question.f, given).outputs, own = outputKeys(question)
-          return outputs.map(key => (own.includes(key) ? made[own.indexOf(key)]! : into.cast(into.constant(0, 'i32'), typeOf(key))))
-        },
-      }))
-      const index = main.apply('Placeholder', [], { dtype: { type: 'i32' } }, { name: questionInput })
-      const placeholders = inputs.map((key, i) => main.apply('Placeholder', [], { dtype: { type: typeOf(key) } }, { name: `input${i}` }))
-      const made = choice(main, index, branches, placeholders).outputs
-      return { main, library, signatures: { [signature]: {
-        inputs: { [questionInput]: index, ...Object.fromEntries(inputs.map((key, i) => [key, placeholders[i]!])) },
-        outputs: Object.fromEntries(outputs.map((key, i) => [key, made[i]!])),
-      } } }
+      const main = emptyBody('graph'), answers = answersOf(questions), outputs = [...new Set(answers.flatMap(answer => answer.outputs))]
+      const functions = answers.map(answer => answerFunction(library, answer, outputs))
+      const ask = library.define({
+        name: signature, parameters: ['i32', 'f32'],
+        write: (into, [ints, floats]) => choice(into, numberAt(into, ints!, 0), functions, [ints!, floats!]).outputs,
+      })
+      const given = { ints: placeholder(main, 'i32'), floats: placeholder(main, 'f32') }, made = called(main, ask, [given.ints, given.floats]).outputs
+      return { main, library, signatures: { [signature]: { inputs: given, outputs: Object.fromEntries(outputs.map((key, i) => [key, made[i]!])) } } }
     },
     ask: loaded => {
-      const numbers = new Map([...questions.keys()].map((name, i) => [name, i])), inputs = allInputs()
+      const numbers = new Map(answersOf(questions).flatMap((answer, i) => answer.questions.map((name, which) => [name, [i, which]] as const)))
       return (name, feeds) => {
         const question = questions.get(name)
         if (question === undefined) throw new SessionError(`the graph cannot be asked for ${name}`)
-        const missing = Object.keys(question.inputs).find(input => feeds[input] === undefined && !input.startsWith(sizeInput('')))
-        if (missing !== undefined) throw new SessionError(`${name} was not given ${missing}`)
-        const given = Object.fromEntries(inputs.map(key => {
-          const buffer = feeds[key.slice(0, key.lastIndexOf(':'))]
-          return [key, buffer && buffer.dtype === typeOf(key) ? buffer : nothing(typeOf(key))]
-        }))
-        const made = loaded.run(signature, { [questionInput]: integer(numbers.get(name)!), ...given })
-        return Object.fromEntries(question.outputs.map((output, i) => [output, made[keyOf(output, question.f.results[i]!)]!]))
+        const known = { ...Object.fromEntries(writing.dynamic.map(size => [sizeInput(size), integer(1)])), ...feeds }
+        const { ints, floats } = pack(numbers.get(name)!, question.inputs, known)
+        const made = loaded.run(signature, { ints: { sizes: [ints.length], dtype: 'i32', data: ints }, floats: { sizes: [floats.length], dtype: 'f32', data: floats } })
+        return Object.fromEntries(question.outputs.map(key => [key.slice(0, key.lastIndexOf(':')), made[key]!]))
       }
     },
   }
 }
 
-/** A scalar of a graph's inputs. */
+const answersOf = (questions: ReadonlyMap<string, Question>): readonly Answer[] => {
+  const found = new Map<string, Answer>()
+  for (const [name, { inputs, outputs, f }] of questions) {
+    const key = JSON.stringify([inputs, outputs]), known = found.get(key) ?? { questions: [], inputs, outputs, functions: [] }
+    found.set(key, { ...known, questions: [...known.questions, name], functions: [...known.functions, f] })
+  }
+  return [...found.values()]
+}
+
+/** An answer as all are given: two vectors in, everything out that any question has. */
+const answerFunction = (library: Library, { inputs, outputs, functions }: Answer, all: readonly string[]): GraphFunction => library.define({
+  name: 'answer', parameters: ['i32', 'f32'],
+  write: (into, [ints, floats]) => {
+    const given = Object.values(unpack(into, inputs, ints!, floats!)), [only, ...more] = functions
+    const made = (more.length === 0 ? called(into, only!, given) : choice(into, numberAt(into, ints!, 1), functions, given)).outputs
+    return all.map(key => (outputs.includes(key) ? made[outputs.indexOf(key)]! : into.cast(into.constant(0, 'i32'), typeOf(key))))
+  },
+})
+
+const placeholder = (main: Body, type: GraphType): Ref => main.apply('Placeholder', [], { dtype: { type } }, { name: type })
+
+/** Scalars as a graph takes them. */
 export const integer = (value: number): Buffer => ({ sizes: [], dtype: 'i32', data: Int32Array.of(value) })
 export const real = (value: number): Buffer => ({ sizes: [], dtype: 'f32', data: Float32Array.of(value) })
-/** What stands for an input that a question does not have. */
-const nothing = (type: GraphType): Buffer => (type === 'i32' ? integer(1) : real(0))

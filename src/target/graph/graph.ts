@@ -5,6 +5,7 @@ import { emptyEntry, type Define, type Entry, type Refs } from './entry.ts'
 import { assignAll, layerOf, readAll, writeLayer, type Resource } from './held.ts'
 import { branch, emptyLibrary, type Library } from './library.ts'
 import { asList, replacing, scopeIn, write, type Precision, type Replacement, type Scope, type Writing } from './program.ts'
+import type { Input } from './packed.ts'
 import { trainedRows, type Held, type Holdings } from './resources.ts'
 import type { GraphType } from './types.ts'
 
@@ -22,6 +23,8 @@ export interface Source {
 const single: Precision = { compute: 'f32', stored: n => n.dtype }
 
 const f32 = 'f32', i32 = 'i32'
+const at: Input = { type: i32, rank: 0 }, number: Input = { type: f32, rank: 0 }
+const inputOf = ({ dtype, shape }: Node): Input => ({ type: dtype === 'i32' ? i32 : f32, rank: shape.length })
 /** The name of an input: a leaf of a batch. */
 export const batchInput = (path: string): string => `batch/${path}`
 
@@ -44,7 +47,7 @@ export const graphOf = (source: Source): Entry => {
     return {}
   })
 
-  const batch = Object.fromEntries(programs.batch.map(([path, leaf]) => [batchInput(path), leaf.dtype as GraphType] as const))
+  const batch = Object.fromEntries(programs.batch.map(([path, leaf]) => [batchInput(path), inputOf(leaf)] as const))
   const fed = (given: Refs): ReadonlyMap<Node, Ref> => new Map(programs.batch.map(([path, leaf]) => [leaf, given[batchInput(path)]!]))
   const asF32 = (body: Body, x: Ref): Ref => body.cast(x, f32)
 
@@ -83,7 +86,7 @@ export const graphOf = (source: Source): Entry => {
   define('accumulate/more', batch, precision, (scope, given) => accumulating(scope, given, (resource, x) => {
     assignAll(scope.body, resource, scope.body.apply('AddV2', [readAll(scope.body, resource), x]))
   }))
-  define('apply', { sum: f32, count: f32 }, single, (scope, { sum, count }) => {
+  define('apply', { sum: number, count: number }, single, (scope, { sum, count }) => {
     const lists = gradients.gradients.map(([variable]) => {
       const resource = holdings.of(variable.node)!, read = readAll(scope.body, resource)
       return variable.family ? asList(scope, read, variable.leaves[0]!) : read
@@ -101,8 +104,8 @@ export const graphOf = (source: Source): Entry => {
   })
   define('logits', batch, precision, (scope, given) => ({ logits: asF32(scope.body, write(scope, [whole.logits()], fed(given))[0]!) }))
   if (whole.decode) {
-    const { logits, caches, tokens, position } = whole.decode(), inputs = Object.fromEntries(caches.map(([{ name }]) => [name, f32] as const))
-    define('decode', { tokens: i32, position: i32, ...inputs }, precision, (scope, given) => {
+    const { logits, caches, tokens, position } = whole.decode(), inputs = Object.fromEntries(caches.map(([{ name, node }]) => [name, inputOf(node)] as const))
+    define('decode', { tokens: inputOf(tokens), position: inputOf(position), ...inputs }, precision, (scope, given) => {
       const cacheRefs = caches.map(([variable]): readonly [Node, Ref] => [variable.node, given[variable.name]!])
       const [scores, ...next] = write(scope, [logits, ...caches.map(([, node]) => node)], new Map([[tokens, given['tokens']!], [position, given['position']!], ...cacheRefs]))
       return { logits: asF32(scope.body, scores!), ...Object.fromEntries(caches.map(([{ name }], i) => [name, asF32(scope.body, materialise(scope, next[i]!))])) }
@@ -118,7 +121,7 @@ const materialise = ({ body, stacks }: Scope, x: Ref): Ref => {
 
 /** One layer of a resource, or all of it. */
 const defineRead = (define: Define, held: Held): void => {
-  define(`read/${held.name}`, { layer: i32 }, single, ({ body }, { layer }) => {
+  define(`read/${held.name}`, { layer: at }, single, ({ body }, { layer }) => {
     const all = readAll(body, held), value = held.layers === undefined ? all : layerOf(body, all, layer!)
     return { value: held.type === 'bf16' || held.type === 'f16' ? body.cast(value, f32) : value }
   })
@@ -129,7 +132,7 @@ const defineRead = (define: Define, held: Held): void => {
  * are taken from the value as it is given, before it is stored in fewer bits.
  */
 const defineAccess = (define: Define, held: Held, programs: Programs, holdings: Holdings): void => {
-  const { variable: { leaves: [leaf] }, layers } = held, rows = trainedRows(programs, held), given = leaf!.dtype as GraphType
+  const { variable: { leaves: [leaf] }, layers } = held, rows = trainedRows(programs, held)
   const put = ({ body }: Scope, resource: Resource, value: Ref, first: boolean, layer: Ref): void => {
     if (layers === undefined) { assignAll(body, resource, value); return }
     if (!first) { writeLayer(body, resource, layer, value, []); return }
@@ -137,7 +140,7 @@ const defineAccess = (define: Define, held: Held, programs: Programs, holdings: 
     assignAll(body, resource, body.apply('BroadcastTo', [kept, shape]))
   }
   for (const first of layers === undefined ? [true] : [true, false]) {
-    define(`${first ? 'first' : 'next'}/${held.name}`, { value: given, layer: i32, ...(rows ? { index: i32 } : {}) }, single, (scope, refs) => {
+    define(`${first ? 'first' : 'next'}/${held.name}`, { value: inputOf(leaf!), layer: at, ...(rows ? { index: inputOf(rows.lens.index[0]!) } : {}) }, single, (scope, refs) => {
       put(scope, held, refs['value']!, first, refs['layer']!)
       if (rows) {
         const part = holdings.placeOf(rows.part).held
@@ -152,11 +155,11 @@ const defineAccess = (define: Define, held: Held, programs: Programs, holdings: 
 /** Rows that are written from outside: into where they are held, and into their leaf. */
 const defineCommit = (define: Define, held: Held, { trained }: Programs, holdings: Holdings): void => {
   const { leaf, lens, part } = trained.find(t => t.part === held.variable.leaves[0])!, home = holdings.placeOf(leaf).held, index = lens.index[0]!, indices = holdings.placeOf(index).held
-  define(`commit/${held.name}`, { value: f32, layer: i32 }, single, (scope, { value, layer }) => {
-    const { body } = scope, all = readAll(body, indices), at = held.layers === undefined ? undefined : layer!
-    const given = new Map([[part, value!], [index, at ? layerOf(body, all, at) : all]])
+  define(`commit/${held.name}`, { value: inputOf(part), layer: at }, single, (scope, { value, layer }) => {
+    const { body } = scope, all = readAll(body, indices), here = held.layers === undefined ? undefined : layer!
+    const given = new Map([[part, value!], [index, here ? layerOf(body, all, here) : all]])
     const replacements: readonly Replacement[] = [{ resource: home, leaf, output: lens.put(leaf, part) }, { resource: held, leaf: part, output: part }]
-    replacing(scope, [], replacements, given, at)
+    replacing(scope, [], replacements, given, here)
     return {}
   })
 }

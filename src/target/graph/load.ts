@@ -33,7 +33,6 @@ const tensorOf = ({ sizes, dtype, data }: Buffer): tfjs.Tensor => {
 
 const bufferOf = (x: tfjs.Tensor): Buffer => ({ sizes: x.shape, dtype: dtypeOf[x.dtype]!, data: x.dataSync() as Buffer['data'] })
 
-export const timings: Record<string, number[]> = {}
 const onTensors = (signature: LoadedSignature, feeds: Readonly<Record<string, Buffer>>): Readonly<Record<string, Buffer>> => {
   activate(backendName)
   const held: tfjs.Tensor[] = []
@@ -86,7 +85,7 @@ export const loadGraph = async ({ loadSavedModel, from }: Native, graph: Graph):
     run: (name, feeds) => {
       const signature = loaded.get(name)
       if (signature === undefined) throw new SessionError(`the graph has no ${name}, or it is closed`)
-      const t0 = performance.now(), made = onTensors(signature, feeds); (timings[name] ??= []).push(Math.round(performance.now() - t0)); return made
+      return onTensors(signature, feeds)
     },
     dispose,
   }

@@ -8,17 +8,20 @@ export type TensorflowPackage = typeof tensorflowPackages[number]
 /** The version that is installed unless another wheel is given. */
 export const tensorflowVersion = '2.18.1'
 
-/** What a build consists of, written last: it names every file with its bytes, so that a half-done build is seen. */
-export interface Manifest { readonly files: Readonly<Record<string, number>> }
+/** Of builds that this version makes. A build of another revision still runs, without what was added since. */
+export const buildRevision = 2
+/** What a build consists of, written last: it names every file with its bytes, so that a half-done build is seen. The first builds name no revision. */
+export interface Manifest { readonly revision?: number; readonly files: Readonly<Record<string, number>> }
 export const manifestFile = 'installed.json'
 
-/** A build of tfjs-node's addon in the cache. `problem` says why it cannot be used. */
+/** A build of tfjs-node's addon in the cache. `problem` says why it cannot be used; `outdated` that another version of Partensor has made it. */
 export interface NativeBuild {
   readonly package: TensorflowPackage
   readonly version: string
   readonly folder: string
   readonly bytes: number
   readonly problem: string | undefined
+  readonly outdated: boolean
 }
 
 /** Where the cache keeps builds. @example nativeFolder('/home/me/.cache/partensor') */
@@ -27,6 +30,7 @@ export const nativeFolder = (cache: string): string => join(cache, 'native')
 export const buildFolder = (cache: string, name: TensorflowPackage, version: string): string => join(nativeFolder(cache), `${name}-${version}`)
 /** The files of a build, from its folder. */
 export const addonFile = 'tfjs_binding.node'
+export const logFile = 'abseil_log.node'
 export const scriptsFolder = 'js'
 
 const isManifest = (value: unknown): value is Manifest => typeof value === 'object' && value !== null && 'files' in value
@@ -48,6 +52,7 @@ export const inspectBuild = (folder: string, name: TensorflowPackage, version: s
   return {
     package: name, version, folder, bytes: files.reduce((sum, [, bytes]) => sum + bytes, 0),
     problem: manifest === undefined ? 'it is half done' : damaged === undefined ? undefined : `its file ${damaged[0]} is not whole`,
+    outdated: manifest?.revision !== buildRevision,
   }
 }
 

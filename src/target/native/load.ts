@@ -3,7 +3,8 @@ import path from 'node:path'
 import * as tfjs from '@tensorflow/tfjs-core'
 import * as E from 'fp-ts/lib/Either.js'
 import { cacheDirectory } from '../cache.ts'
-import { addonFile, nativeBuilds, scriptsFolder, type NativeBuild } from './builds.ts'
+import { loadAddon, logVariable } from './addon.ts'
+import { nativeBuilds, scriptsFolder, type NativeBuild } from './builds.ts'
 import { scriptsIn } from './scripts.ts'
 
 /** One signature of a loaded TensorFlow graph, as tfjs-node has it. */
@@ -64,8 +65,8 @@ const attempt = async (from: string, register: () => LoadSavedModel): Promise<E.
 }
 
 /** Registers the backend of a build with this project's tfjs-core. */
-const registerBuild = ({ folder, package: name }: NativeBuild): LoadSavedModel => {
-  const binding: unknown = nodeRequire(path.join(folder, addonFile)), script = scriptsIn(path.join(folder, scriptsFolder))
+const registerBuild = (build: NativeBuild): LoadSavedModel => {
+  const { folder, package: name } = build, binding = loadAddon(build), script = scriptsIn(path.join(folder, scriptsFolder))
   const { NodeJSKernelBackend } = script('dist/nodejs_kernel_backend.js') as { readonly NodeJSKernelBackend: BackendClass }
   script('dist/register_all_kernels.js')
   const as = name === 'tensorflow' ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node'
@@ -74,7 +75,10 @@ const registerBuild = ({ folder, package: name }: NativeBuild): LoadSavedModel =
 }
 
 /** Loads a package of the user's, which registers its backend. */
-const registerPackage = (name: string): LoadSavedModel => (nodeRequire(name) as { readonly node: { readonly loadSavedModel: LoadSavedModel } }).node.loadSavedModel
+const registerPackage = (name: string): LoadSavedModel => {
+  process.env[logVariable] ??= '3'
+  return (nodeRequire(name) as { readonly node: { readonly loadSavedModel: LoadSavedModel } }).node.loadSavedModel
+}
 /** The loader of the package that the program has loaded before. */
 const loadedBefore = (): LoadSavedModel | undefined => {
   const name = packages.filter(isInstalled).find(installed => nodeRequire.cache[nodeRequire.resolve(installed)] !== undefined)
@@ -84,8 +88,6 @@ const loadedBefore = (): LoadSavedModel | undefined => {
 const isInstalled = (name: string): boolean => { try { nodeRequire.resolve(name); return true } catch { return false } }
 
 const search = async (cache: string): Promise<E.Either<string, Native>> => {
-  // TensorFlow prints its start-up to standard error, unless it is told otherwise before it is loaded
-  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3'
   const failures: string[] = []
   // tfjs-node may be there because the program has imported it
   if (tfjs.findBackendFactory(backendName) !== null) {
