@@ -29,7 +29,8 @@ const statusCommand = ({ out, exit }: Terminal & { exit(code: number): void }): 
     if (used === undefined) exit(1)
     out.write(json ? `${JSON.stringify({ event: 'done', ...status })}\n` : [
       used === undefined ? problem : `the graph and node targets take TensorFlow ${used.tensorflow} on ${used.gpu ? 'gpu' : 'cpu'}, from ${used.from}`,
-      ...builds.map(({ folder, bytes, problem: why }) => `${folder}: ${why ?? `whole, ${showBytes(bytes)}`}`), '',
+      ...builds.map(({ folder, bytes, problem: why, outdated }) =>
+        `${folder}: ${why ?? `whole, ${showBytes(bytes)}${outdated ? ', made by another version of Partensor: `partensor native install` makes it anew' : ''}`}`), '',
     ].join('\n'))
   })
 

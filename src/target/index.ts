@@ -6,9 +6,11 @@ export { SessionError, type Buffer, type Device } from './device.ts'
 export { deviceEngine } from './device-engine.ts'
 export type { Engine, EngineDecoder, FedBatch, Loading, OpenEngine, Stepped, Sums } from './engine.ts'
 export {
-  addonFile, buildFolder, inspectBuild, manifestFile, nativeBuilds, nativeFolder, scriptsFolder, tensorflowPackages, tensorflowVersion,
+  addonFile, buildFolder, buildRevision, inspectBuild, logFile, manifestFile, nativeBuilds, nativeFolder, scriptsFolder, tensorflowPackages,
+  tensorflowVersion,
   type NativeBuild, type TensorflowPackage,
 } from './native/builds.ts'
+export { nativeXla } from './native/abilities.ts'
 export type { Native } from './native/load.ts'
 export { nativeStatus, type NativeStatus } from './native/status.ts'
 export { openSession, type SessionOptions } from './open.ts'

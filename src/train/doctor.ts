@@ -1,12 +1,15 @@
 import { availableParallelism, freemem } from 'node:os'
-import { cacheDirectory, compile, targetNames, type TargetName } from '../target/index.ts'
+import { cacheDirectory, compile, nativeXla, precisions, targetNames, type Precision, type TargetName } from '../target/index.ts'
 import { crossEntropy, f32, i32, matmul, model, scalar, sum } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
 import { machineMemory } from './source.ts'
 import { trainStep } from './step.ts'
 import { versions } from './versions.ts'
 
-/** Whether a target works here: it ran a small program and gave the right number. Of `auto` the detail says what it takes, and why. */
+/**
+ * Whether a target works here: it ran a small program and gave the right number. Of `auto` the detail says what it takes, and why; of
+ * `graph` in which precisions it computes beside float32, and whether TensorFlow compiles by XLA.
+ */
 export interface TargetReport { readonly target: string; readonly works: boolean; readonly detail: string }
 
 /** What `partensor doctor` finds. Memory is in bytes. */
@@ -30,22 +33,37 @@ const probe = model({
 
 const nameOf = ({ target, reason }: { readonly target: string; readonly reason?: string }): string => (reason === undefined ? target : `${target} (${reason})`)
 
-const check = async (target: TargetName, threads: number | undefined): Promise<TargetReport> => {
+/** How far from the right number a precision may be: half a unit in the last place of what the probe multiplies, on the way to a loss of 2. */
+const tolerance: { readonly [name in Precision]: number } = { f32: 1e-5, bf16: 2e-2, f16: 2e-3 }
+
+interface Tried { readonly target: TargetName; readonly precision: Precision; readonly threads: number | undefined }
+
+const check = async ({ target, precision, threads }: Tried): Promise<TargetReport> => {
   try {
     const targets: readonly string[] = ['weight']
     await using session = await compile(trainStep(adapt(probe, full({ targets })), identity), {
-      target, ...(threads === undefined ? {} : { threads }),
+      target, precision, ...(threads === undefined ? {} : { threads }),
       weights: { weight: { shape: ['in', 'classes'], sizes: [2, 2], dtype: 'f32', data: Float32Array.of(1, 2, 3, 4) } },
     })
     const { loss } = await session.step([{
       x: { shape: ['batch', 'in'], sizes: [1, 2], dtype: 'f32', data: Float32Array.of(1, 1) },
       label: { shape: ['batch'], sizes: [1], dtype: 'i32', data: Int32Array.of(0) },
     }])
-    const due = Math.log(1 + Math.exp(2)), works = Math.abs(loss - due) < 1e-5
+    const due = Math.log(1 + Math.exp(2)), works = Math.abs(loss - due) < tolerance[precision]
     return { target, works, detail: works ? nameOf(session) : `it computes ${loss} where ${due.toFixed(6)} is due` }
   } catch (error) {
     return { target, works: false, detail: error instanceof Error ? error.message : String(error) }
   }
+}
+
+/** The report on the graph target, with what else this TensorFlow can do. */
+const withAbilities = async (report: TargetReport, threads: number | undefined): Promise<TargetReport> => {
+  const narrow: string[] = []
+  for (const precision of precisions.filter(name => name !== 'f32')) {
+    const { works } = await check({ target: 'graph', precision, threads })
+    narrow.push(`${precision} ${works ? 'works' : 'does not work'}`)
+  }
+  return { ...report, detail: [report.detail, ...narrow, `XLA ${await nativeXla() ? 'works' : 'does not work'}`].join(', ') }
 }
 
 /**
@@ -55,7 +73,10 @@ const check = async (target: TargetName, threads: number | undefined): Promise<T
 export const doctor = async (threads?: number): Promise<Doctor> => {
   const targets: TargetReport[] = []
   // one after the other: tfjs has one current backend
-  for (const target of targetNames) targets.push(await check(target, threads))
+  for (const target of targetNames) {
+    const report = await check({ target, precision: 'f32', threads })
+    targets.push(report.works && target === 'graph' ? await withAbilities(report, threads) : report)
+  }
   return {
     event: 'done', targets, versions: versions(), memory: { total: machineMemory(), free: freemem() },
     cores: availableParallelism(), platform: `${process.platform} ${process.arch}`, cache: cacheDirectory(),

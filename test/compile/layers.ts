@@ -1,6 +1,8 @@
 import * as fc from 'fast-check'
 import { familyOf, type Family, type Root } from '../../src/compile/index.ts'
-import { call, minus, node, parameter, plus, primitives, rebuild, times, type Block, type Dim, type Node, type Numbers } from '../../src/tensor/index.ts'
+import {
+  broadcasted, call, minus, node, parameter, plus, primitives, rebuild, summed, times, type Block, type Dim, type Node, type Numbers,
+} from '../../src/tensor/index.ts'
 import { noise } from '../tensor/calculus.ts'
 
 /** Random programs that go through layers: what passes over calls are tested with. */
@@ -23,7 +25,7 @@ export const isStack = (root: Root): root is readonly Node[] => Array.isArray(ro
 /** Every node of the roots, one by one. */
 export const flatOf = (roots: readonly Root[]): readonly Node[] => roots.flatMap(root => (isStack(root) ? root : [root]))
 
-const stackOf = (values: readonly Numbers[]): Numbers => {
+export const stackOf = (values: readonly Numbers[]): Numbers => {
   const [{ sizes, data }] = values as readonly [Numbers], all = new Float64Array(values.length * data.length)
   values.forEach((value, i) => { all.set(value.data, i * data.length) })
   return { sizes: [values.length, ...sizes], data: all }
@@ -38,8 +40,8 @@ export const withStacks = (feeds: ReadonlyMap<Node, Numbers>, families: readonly
 
 interface Values { readonly given: readonly Node[]; readonly carried: readonly Node[]; readonly yielded: readonly Node[] }
 /** A walk through layers: down or up, with one block or two, from where, and what the layers get beside. */
-interface Pass { readonly down: boolean; readonly kinds: readonly number[]; readonly from: number; readonly beside: number; readonly of: number; readonly only: number }
-interface Recipe { readonly count: number; readonly passes: readonly Pass[]; readonly roots: readonly (readonly [kind: number, pass: number, at: number])[] }
+export interface Pass { readonly down: boolean; readonly kinds: readonly number[]; readonly from: number; readonly beside: number; readonly of: number; readonly only: number }
+export interface Recipe { readonly count: number; readonly passes: readonly Pass[]; readonly roots: readonly (readonly [kind: number, pass: number, at: number])[] }
 
 const pass: fc.Arbitrary<Pass> = fc.record({
   down: fc.boolean(), from: fc.nat(5), beside: fc.nat(6), of: fc.nat(3), only: fc.nat(3),
@@ -53,7 +55,8 @@ const inputsOf = (count: number) => {
   return { w: layered[0]!, v: layered[1]!, x: global[0]!, y: global[1]!, families: layered.filter(leaves => leaves.length > 1).map(familyOf), feeds }
 }
 
-const layeredBy = ({ count, passes, roots }: Recipe): Layered => {
+/** The program of a recipe. */
+export const layeredBy = ({ count, passes, roots }: Recipe): Layered => {
   const { w, v, x, y, families, feeds } = inputsOf(count), done: Values[] = []
   for (const { down, kinds, from, beside, of, only } of passes) {
     const made = { given: [] as Node[], carried: [] as Node[], yielded: [] as Node[] }, before = done[of % Math.max(1, done.length)], last = done.at(-1)
@@ -85,10 +88,11 @@ const layeredBy = ({ count, passes, roots }: Recipe): Layered => {
 /** As text, for counterexamples. */
 const printing = <R>(recipe: R, layered: Layered): Layered => ({ ...layered, [fc.toStringMethod]: () => JSON.stringify(recipe) }) as Layered
 
-export const walks: fc.Arbitrary<Layered> = fc.record({
+export const recipes: fc.Arbitrary<Recipe> = fc.record({
   count: fc.integer({ min: 1, max: 6 }), passes: fc.array(pass, { minLength: 1, maxLength: 4 }),
   roots: fc.array(fc.tuple(fc.nat(11), fc.nat(3), fc.nat(5)), { minLength: 1, maxLength: 5 }),
-}).map(recipe => printing(recipe, layeredBy(recipe)))
+})
+export const walks: fc.Arbitrary<Layered> = recipes.map(recipe => printing(recipe, layeredBy(recipe)))
 
 /** Calls of anything on anything: what looks like layers here and there, and must not be taken for more. */
 export const tangles: fc.Arbitrary<Layered> = fc.record({
@@ -104,7 +108,7 @@ export const tangles: fc.Arbitrary<Layered> = fc.record({
 
 /** Updates of layers: what is done for each layer alone, and norms over all of them between. */
 export const updates: fc.Arbitrary<Layered> = fc.record({
-  count: fc.integer({ min: 1, max: 5 }), steps: fc.array(fc.tuple(fc.nat(5), fc.nat(), fc.nat()), { minLength: 1, maxLength: 10 }),
+  count: fc.integer({ min: 1, max: 5 }), steps: fc.array(fc.tuple(fc.nat(6), fc.nat(), fc.nat()), { minLength: 1, maxLength: 10 }),
   roots: fc.array(fc.nat(), { minLength: 1, maxLength: 4 }),
 }).map(recipe => {
   const { w, v, x, families, feeds } = inputsOf(recipe.count), rows: (readonly Node[])[] = [w, v, w.map(() => x)]
@@ -115,6 +119,8 @@ export const updates: fc.Arbitrary<Layered> = fc.record({
       // a sum over layers, that every layer reads
       () => { const norm = a.map(n => times(n, n)).reduce(plus); return a.map(() => norm) },
       () => { const norm = tanh(a.reduce(plus)); return b.map(n => times(n, norm)) },
+      // a sum within a layer, which is not cheap
+      () => a.map(n => broadcasted(summed(n, [0]), [width])),
       // a layer that is treated in another way
       () => a.map((n, l) => (l === j % a.length ? sigmoid(n) : n)),
     ][kind]!())

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { interpret, node, result, type Block, type Node, type Numbers, type Op } from '../../tensor/index.ts'
+import { interpret, node, result, type Block, type Node, type Numbers, type Op, type Signature } from '../../tensor/index.ts'
 
 /** What a parameter of a loop's block gets at each turn: what the turn before made of it, always the same, or the turn's own element of a stack. */
 export type Feed = { readonly kind: 'carried'; readonly output: number } | { readonly kind: 'shared' } | { readonly kind: 'layered' }
@@ -23,6 +23,9 @@ const element = ({ sizes, data }: Numbers, i: number): Numbers => {
   return { sizes: sizes.slice(1), data: data.subarray(i * length, (i + 1) * length) }
 }
 
+const alike = (a: Signature, b: Signature): boolean => a.shape.join() === b.shape.join() && a.dtype === b.dtype
+const shown = ({ shape, dtype }: Signature): string => `[${shape.join(', ')}]${dtype === 'f32' ? '' : ` ${dtype}`}`
+
 const stacked = (elements: readonly Numbers[]): Numbers => {
   const { sizes, data: { length } } = elements[0]!, data = new Float64Array(elements.length * length)
   elements.forEach((x, i) => { data.set(x.data, i * length) })
@@ -36,12 +39,15 @@ const stacked = (elements: readonly Numbers[]): Numbers => {
 export const loopOp: Op<Loop> = {
   name: 'loop',
   shape: (inputs, { block, count, feeds }) => {
-    const wrong = block.parameters.findIndex((p, i) => {
-      const dims = feeds[i]?.kind === 'layered' ? [count, ...p.shape] : p.shape
-      return inputs[i]?.shape.join() !== dims.join() || inputs[i].dtype !== p.dtype
-    })
-    if (wrong < 0 && inputs.length === block.parameters.length) return E.right({ shape: [], dtype: 'f32' })
-    return E.left(`loop ${block.name}: argument ${wrong} is [${inputs[wrong]?.shape.join(', ')}], and the parameter [${block.parameters[wrong]?.shape.join(', ')}]`)
+    const wrong = (text: string): E.Either<string, Signature> => E.left(`loop ${block.name}: ${text}`)
+    if (inputs.length !== block.parameters.length) return wrong(`there are ${inputs.length} arguments, not ${block.parameters.length}`)
+    for (const [i, p] of block.parameters.entries()) {
+      const input = inputs[i]!, feed = feeds[i]!, expected = { shape: feed.kind === 'layered' ? [count, ...p.shape] : p.shape, dtype: p.dtype }
+      if (!alike(input, expected)) return wrong(`argument ${i} is ${shown(input)}, not ${shown(expected)}`)
+      const next = feed.kind === 'carried' ? block.outputs[feed.output] : p
+      if (next === undefined || !alike(next, p)) return wrong(`argument ${i} is ${shown(p)}, and what is carried to it ${next ? shown(next) : 'is no output'}`)
+    }
+    return E.right({ shape: [], dtype: 'f32' })
   },
   eval: () => { throw new Error('a loop has several results') },
   vjp: () => { throw new Error('a loop is made after differentiation') },

@@ -12,7 +12,7 @@ interface Tag { readonly layer: number | undefined; readonly level: number }
  */
 export const outlined = (roots: readonly Node[], families: readonly Family[]): readonly Node[] => {
   const layerOfLeaf = new Map(families.flatMap(({ leaves }) => leaves.map((leaf, layer) => [leaf, layer] as const)))
-  const order = topological(roots), sums = sumsIn(roots), tags = new Map<Node, Tag>()
+  const sums = sumsIn(roots), tags = new Map<Node, Tag>()
   const joined = (inputs: readonly Node[]): Tag => {
     const below = inputs.map(tagOf), layers = new Set(below.flatMap(({ layer }) => layer ?? [])), level = Math.max(0, ...below.map(tag => tag.level))
     const [layer] = layers
@@ -35,15 +35,23 @@ export const outlined = (roots: readonly Node[], families: readonly Family[]): r
   /** A cheap value of the same layer is computed again where it is read, so that it need not be kept for all layers until then. */
   const isInside = (n: Node, reader: Node): boolean =>
     regionOf(n) !== undefined && (regionOf(n) === regionOf(reader) || (n.op.cheap === true && tagOf(n).layer === tagOf(reader).layer))
-  const outputs = new Map<string, Node[]>()
-  const readFrom = (n: Node, reader: Node | undefined): void => {
+  const outputs = new Map<string, Node[]>(), computed = new Map<string | undefined, Set<Node>>()
+  /** Goes through what is computed in a region, which a node of it stands for, or in none, and finds what it reads of other regions. */
+  const compute = (n: Node, region: Node | undefined): void => {
+    const key = region && regionOf(region), known = computed.get(key) ?? new Set<Node>()
+    computed.set(key, known)
+    if (known.has(n)) return
+    known.add(n)
+    for (const input of n.inputs) read(input, region)
+  }
+  function read(n: Node, reader: Node | undefined): void {
     const region = regionOf(n)
-    if (region === undefined || (reader && isInside(n, reader))) return
+    if (region === undefined || (reader && isInside(n, reader))) { compute(n, region === undefined ? undefined : reader); return }
     const own = outputs.get(region) ?? []
     outputs.set(region, own.includes(n) ? own : [...own, n])
+    compute(n, n)
   }
-  for (const n of order) for (const input of n.inputs) readFrom(input, n)
-  for (const root of roots) readFrom(root, undefined)
+  for (const root of roots) read(root, undefined)
 
   const blocks = new Map<string, Block>(), calls = new Map<string, readonly Node[]>(), built = new Map<Node, Node>()
   const callOf = (region: string): readonly Node[] => {

@@ -39,7 +39,8 @@ export const layerOf = ({ source, at }: Place): number => (source.of === 'family
  */
 export const findRuns = (roots: readonly Node[], families: readonly Family[]): Runs => {
   const order = topological(roots), runOf = new Map<Node, { readonly run: Growing; readonly turn: number }>(), latest = new Map<Block, Growing>()
-  const needs = new Map<Node, ReadonlySet<Run>>(), known = new Map<Node, Place[]>(), sources = new Map<Run, Map<string, Source>>()
+  // the runs that a value follows from, up to their calls, and the runs that read what a run returns
+  const needs = new Map<Node, ReadonlySet<Run>>(), readers = new Map<Run, Set<Run>>(), known = new Map<Node, Place[]>(), sources = new Map<Run, Map<string, Source>>()
   const sourceOf = (run: Run, of: 'input' | 'output', index: number): Source => {
     const own = sources.get(run) ?? new Map<string, Source>(), source = own.get(`${of} ${index}`) ?? { of, run, index }
     sources.set(run, own.set(`${of} ${index}`, source))
@@ -54,13 +55,20 @@ export const findRuns = (roots: readonly Node[], families: readonly Family[]): R
     const made = is(n, resultOp) ? runOf.get(n.inputs[0]!) : undefined, places = known.get(n) ?? []
     return made && is(n, resultOp) ? [...places, { source: sourceOf(made.run, 'output', n.attributes.index), at: made.turn }] : places
   }
-  const moveOf = (run: Run, step: 1 | -1, argument: number, call: Node): Move | undefined => {
+  /** A run, and every run that must wait for it: what a call joins to a run must not wait for that run in another way. */
+  const dependents = (run: Run): ReadonlySet<Run> => {
+    const found = new Set([run])
+    // a set that grows while it is gone through
+    for (const one of found) for (const reader of readers.get(one) ?? []) found.add(reader)
+    return found
+  }
+  const moveOf = (run: Run, step: 1 | -1, argument: number, call: Node, waiting: ReadonlySet<Run>): Move | undefined => {
     const last = run.calls.at(-1)!, before = last.inputs[argument]!, now = call.inputs[argument]!, decided = run.moves[argument]
     if (is(now, resultOp) && now.inputs[0] === last) {
       const output = now.attributes.index
       return decided === undefined || (decided.kind === 'carried' && decided.output === output) ? { kind: 'carried', output } : undefined
     }
-    if (needs.get(now)!.has(run)) return undefined
+    if ([...needs.get(now)!].some(one => waiting.has(one))) return undefined
     if (now === before && (decided ?? { kind: 'shared' }).kind === 'shared') return { kind: 'shared' }
     if (decided !== undefined && decided.kind !== 'layered') return undefined
     const earlier = decided?.places ?? placesOf(before)
@@ -68,8 +76,9 @@ export const findRuns = (roots: readonly Node[], families: readonly Family[]): R
     return places.length > 0 ? { kind: 'layered', places } : undefined
   }
   const extended = (run: Growing, call: Node): boolean => {
+    const waiting = dependents(run)
     for (const step of run.calls.length > 1 ? [run.step] : [1, -1] as const) {
-      const moves = call.inputs.map((_, argument) => moveOf(run, step, argument, call))
+      const moves = call.inputs.map((_, argument) => moveOf(run, step, argument, call, waiting))
       if (moves.includes(undefined)) continue
       // what a carried argument was at every turn is a source too
       moves.forEach((move, argument) => {
@@ -85,13 +94,14 @@ export const findRuns = (roots: readonly Node[], families: readonly Family[]): R
   for (const n of order) {
     const inherited = new Set(n.inputs.flatMap(input => [...needs.get(input)!])), block = blockOf(n)
     if (block !== undefined) {
-      const before = latest.get(block)
-      const run: Growing = before && extended(before, n) ? before : { block, calls: [n], moves: n.inputs.map(() => undefined), step: 1 }
+      // the run that it goes on from, or else the latest: two runs of one block may take turns in the order of the program
+      const before = [...n.inputs.map(input => (is(input, resultOp) ? runOf.get(input.inputs[0]!)?.run : undefined)), latest.get(block)]
+      const run: Growing = before.find(r => r?.block === block && extended(r, n)) ?? { block, calls: [n], moves: n.inputs.map(() => undefined), step: 1 }
       latest.set(block, run)
       runOf.set(n, { run, turn: run.calls.length - 1 })
-      inherited.add(run)
-    }
-    needs.set(n, inherited)
+      for (const one of inherited) if (one !== run) readers.set(one, (readers.get(one) ?? new Set()).add(run))
+      needs.set(n, new Set([run]))
+    } else needs.set(n, inherited)
   }
   return { runOf: call => runOf.get(call), placesOf, outputOf: (run, index) => sourceOf(run, 'output', index) }
 }

@@ -24,41 +24,45 @@ export interface Variables {
   readonly caches: readonly Variable[]
 }
 
-type Named = readonly (readonly [path: string, leaf: Node])[]
+interface Named { readonly path: string; readonly leaf: Node; readonly pattern: string; readonly kind: string }
 
 /** The path with its first number left open: `model.layers.*.mlp.up_proj`. */
 const patternOf = (path: string): string => path.replace(/(^|\.)\d+(?=\.|$)/, '$1*')
 
-/** Puts leaves of one pattern, shape and dtype together. */
-const grouped = (prefix: string, named: Named, pattern: (path: string) => string): readonly Variable[] => {
-  const groups = new Map<string, (readonly [string, Node])[]>()
-  for (const [path, leaf] of named) {
-    const key = `${pattern(path)} ${leaf.dtype} ${leaf.shape.join()}`
-    groups.set(key, [...(groups.get(key) ?? []), [path, leaf]])
+/** Puts leaves of one pattern together that are alike, and of which alike is trained. */
+const grouped = (prefix: string, named: readonly Named[]): readonly Variable[] => {
+  const groups = new Map<string, readonly Named[]>(), taken = new Set<string>()
+  for (const one of named) {
+    const key = [one.pattern, one.kind, one.leaf.dtype, one.leaf.shape.join()].join(' ')
+    groups.set(key, [...groups.get(key) ?? [], one])
   }
   return [...groups.values()].map(members => {
-    const [[path, first]] = members as [readonly [string, Node]], leaves = members.map(([, leaf]) => leaf)
+    const [{ path, leaf, pattern }] = members as readonly [Named, ...(readonly Named[])], leaves = members.map(member => member.leaf)
     const family = leaves.length > 1 ? familyOf(leaves) : undefined
-    return { name: `${prefix}/${family ? pattern(path) : path}`, leaves, family, node: family?.stack ?? first }
+    // layers of one pattern that are not alike: the first path tells them from those before
+    const name = family === undefined ? path : taken.has(pattern) ? `${pattern} from ${path}` : pattern
+    taken.add(pattern)
+    return { name: `${prefix}/${name}`, leaves, family, node: family?.stack ?? leaf }
   })
 }
 
 /** The variables of a step's programs: layers that are alike share one. @example variablesOf(programs).params[1].name // 'params/model.layers.*.input_layernorm' */
 export const variablesOf = (
   { params, trained, state, gradient, indices, caches }: Pick<Programs, 'params' | 'trained' | 'state' | 'gradient' | 'indices' | 'caches'>): Variables => {
-  const paths = trained.map(({ path }) => path)
+  const kinds = new Map(trained.map(({ path, leaf, lens }) => [path, lens.wanted(leaf).kind]))
+  const named = ([path, leaf]: readonly [string, Node]): Named => ({ path, leaf, pattern: patternOf(path), kind: kinds.get(path) ?? 'frozen' })
   // a leaf of the state stands at the path of what is trained, within the state of a transform
-  const ofState = (path: string): string => {
-    const own = paths.find(p => path.endsWith(p))
-    return own === undefined ? path : path.slice(0, path.length - own.length) + patternOf(own)
+  const ofState = ([path, leaf]: readonly [string, Node]): Named => {
+    const own = [...kinds.keys()].filter(p => path === p || path.endsWith(`.${p}`)).reduce((a, b) => (b.length > a.length ? b : a), '')
+    return { path, leaf, pattern: path.slice(0, path.length - own.length) + patternOf(own), kind: kinds.get(own) ?? '' }
   }
   return {
-    params: grouped('params', params, patternOf),
-    indices: grouped('indices', indices, patternOf),
-    parts: grouped('parts', trained.flatMap(({ path, part, lens }) => (lens.index.length > 0 ? [[path, part] as const] : [])), patternOf),
-    state: grouped('state', state, ofState),
-    gradients: grouped('gradients', trained.map(({ path }, i) => [path, gradient[i]!] as const), patternOf),
-    caches: grouped('cache', caches, patternOf),
+    params: grouped('params', params.map(named)),
+    indices: grouped('indices', indices.map(named)),
+    parts: grouped('parts', trained.flatMap(({ path, part, lens }) => (lens.index.length > 0 ? [named([path, part])] : []))),
+    state: grouped('state', state.map(ofState)),
+    gradients: grouped('gradients', trained.map(({ path }, i) => named([path, gradient[i]!]))),
+    caches: grouped('cache', caches.map(named)),
   }
 }
 

@@ -46,24 +46,24 @@ export const wholePrograms = (programs: Programs, variables: Variables, { size, 
   const finished = (roots: readonly Root[]): readonly Node[] => shared(fusing(rolled(roots, families)))
   const inPieces = (roots: readonly Node[]): readonly Node[] => (chunk ? chunked(roots, { size, ...chunk }) : roots)
   const rootOf = (variable: Variable, at: (leaf: Node) => Node): Root => (variable.family ? variable.leaves.map(at) : at(variable.leaves[0]!))
-  /** The variables that a program gives new values, in the order of the variables. */
+  /** The variables that a program gives new values, in the order of the variables; of a stack, some layers may stay as they are. */
   const perVariable = (roots: readonly Node[], of: readonly Variable[], leaves: readonly Node[], singles: readonly Node[]) => {
-    const at = new Map(leaves.map((leaf, i) => [leaf, roots[i]!])), given = of.filter(({ leaves: [first] }) => at.has(first!))
-    const nodes = finished([...singles, ...given.map(variable => rootOf(variable, leaf => at.get(leaf)!))])
+    const at = new Map(leaves.map((leaf, i) => [leaf, roots[i]!])), given = of.filter(variable => variable.leaves.some(leaf => at.has(leaf)))
+    const nodes = finished([...singles, ...given.map(variable => rootOf(variable, leaf => at.get(leaf) ?? leaf))])
     return { singles: nodes.slice(0, singles.length), replaced: given.map((variable, i): readonly [Variable, Node] => [variable, nodes[singles.length + i]!]) }
   }
   return {
     variables,
     initial: () => perVariable(outlined(programs.initial(size).outputs, families), variables.state, programs.state.map(([, leaf]) => leaf), []).replaced,
-    gradients: () => {
+    gradients: once(() => {
       const [sum, count, ...rest] = inBlocks(inPieces(programs.gradients(size).outputs)), found = perVariable(rest, variables.gradients, programs.gradient, [sum!, count!])
       return { sum: found.singles[0]!, count: found.singles[1]!, gradients: found.replaced }
-    },
-    apply: () => {
+    }),
+    apply: once(() => {
       const { outputs, replaced } = programs.apply(size), [norm, ...rest] = inBlocks(outlined(outputs, families))
       const found = perVariable(rest, [...variables.params, ...variables.parts, ...variables.state], replaced, [norm!])
       return { norm: found.singles[0]!, replaced: found.replaced }
-    },
+    }),
     evaluate: () => {
       const [sum, count] = finished(inBlocks(inPieces(programs.evaluate(size).outputs)))
       return { sum: sum!, count: count! }
@@ -75,4 +75,10 @@ export const wholePrograms = (programs: Programs, variables: Variables, { size, 
       return { logits: found.singles[0]!, caches: found.replaced, tokens, position }
     }),
   }
+}
+
+/** A program that is made when it is first asked for. */
+const once = <A>(make: () => A): (() => A) => {
+  let made: { readonly value: A } | undefined
+  return () => (made ??= { value: make() }).value
 }

@@ -3,10 +3,12 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat, statfs, writeFile } from 'no
 import path from 'node:path'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import {
-  addonFile, buildFolder, cacheDirectory, inspectBuild, manifestFile, nativeFolder, tensorflowVersion, type NativeBuild, type TensorflowPackage,
+  addonFile, buildFolder, buildRevision, cacheDirectory, inspectBuild, logFile, manifestFile, nativeFolder, tensorflowVersion,
+  type NativeBuild, type TensorflowPackage,
 } from '../../target/index.ts'
 import { pipDownload } from '../command.ts'
 import { attempt, ioError, refusal, type IoError } from '../error.ts'
+import { logSource } from './log.ts'
 import { copyScripts, cudaRequirements, fetchSources, libraries, unpackWheel, wheelOf } from './sources.ts'
 import { findTools, must, saysFull, type Tools } from './tools.ts'
 
@@ -21,8 +23,8 @@ export interface NativeInstallOptions {
   readonly onProgress?: (line: string) => void
   /** Free bytes where a directory lies. */
   readonly freeBytes?: (directory: string) => Promise<number>
-  /** Loads an addon in a process of its own and computes with it. Throws where it fails. */
-  readonly loadTest?: (addon: string) => Promise<void>
+  /** Loads the addons of a build in a process of its own and computes with them. Throws where it fails. */
+  readonly loadTest?: (build: string) => Promise<void>
 }
 
 /** A build that is there. `cuda` is the command that gives it CUDA's libraries. */
@@ -41,12 +43,13 @@ const fullDisk = (folder: string, needed: number, free?: number): string =>
   `the disk of ${folder} ${free === undefined ? 'is full' : `has ${gigabytes(free)} free`}, and native install needs ${gigabytes(needed)}: `
   + 'make room, or set PARTENSOR_CACHE to a directory on another disk'
 
-/** The square of 3, by TensorFlow itself. */
-const squares = `const t = require(process.argv[1]), of = t.createTensor([1], t.TF_FLOAT, Float32Array.of(3))
+/** The square of 3, by TensorFlow itself, without a word of it. */
+const squares = `require(process.argv[2])(3)
+const t = require(process.argv[1]), of = t.createTensor([1], t.TF_FLOAT, Float32Array.of(3))
 const [out] = t.executeOp('Square', [{ name: 'T', type: t.TF_ATTR_TYPE, value: t.TF_FLOAT }], [of], 1)
 if (t.tensorDataSync(out.id)[0] !== 9) throw new Error('it computes wrongly')`
-const loadInChild = async (addon: string): Promise<void> => {
-  await must('load what was built', process.execPath, ['-e', squares, addon], { env: { ...process.env, NODE_OPTIONS: '', TF_CPP_MIN_LOG_LEVEL: '3' } })
+const loadInChild = async (build: string): Promise<void> => {
+  await must('load what was built', process.execPath, ['-e', squares, path.join(build, addonFile), path.join(build, logFile)], { env: { ...process.env, NODE_OPTIONS: '', TF_CPP_MIN_LOG_LEVEL: '3' } })
 }
 
 const temporaryPrefix = '.install-'
@@ -65,22 +68,34 @@ const writeManifest = async (folder: string): Promise<void> => {
     const status = await stat(path.join(folder, name))
     if (status.isFile()) files[name] = status.size
   }
-  await writeFile(path.join(folder, manifestFile), `${JSON.stringify({ files }, undefined, 2)}\n`)
+  await writeFile(path.join(folder, manifestFile), `${JSON.stringify({ revision: buildRevision, files }, undefined, 2)}\n`)
 }
 
-const compileAddon = async ({ compiler, strip }: Tools, sources: { readonly binding: string, readonly include: string }, work: string, build: string): Promise<void> => {
+const compileAddons = async ({ compiler, strip }: Tools, sources: { readonly binding: string, readonly include: string }, work: string, build: string): Promise<void> => {
   const from = (...of: readonly string[]): string => path.join(work, ...of)
-  await must("build tfjs-node's addon", compiler, [
+  const compile = (addon: string, files: readonly string[]): Promise<string> => must("build tfjs-node's addon", compiler, [
     '-std=c++17', '-O2', '-fPIC', '-shared', '-DNAPI_VERSION=8', `-I${sources.include}`, `-I${from('tensorflow', 'include')}`,
-    path.join(sources.binding, 'tfjs_backend.cc'), path.join(sources.binding, 'tfjs_binding.cc'), '-o', path.join(build, addonFile),
     // beside the libraries TensorFlow looks for CUDA's, in ../nvidia
-    ...libraries.map(file => from(file)), '-Wl,-rpath,$ORIGIN/tensorflow', '-Wl,-z,noexecstack',
+    ...files, '-o', path.join(build, addon), '-Wl,-rpath,$ORIGIN/tensorflow', '-Wl,-z,noexecstack',
   ], { cwd: work })
+  await writeFile(from('log.cc'), logSource)
+  await compile(logFile, [from('log.cc')])
+  await compile(addonFile, [path.join(sources.binding, 'tfjs_backend.cc'), path.join(sources.binding, 'tfjs_binding.cc'), ...libraries.map(file => from(file))])
   await mkdir(path.join(build, 'tensorflow'))
   for (const file of libraries) {
     if (strip) await must('strip TensorFlow', 'strip', ['-s', from(file)], { cwd: work })
     await rename(from(file), path.join(build, file))
   }
+}
+
+/** Puts a build in the place of another. Processes that have loaded the old one keep its files; what CUDA's wheels have put beside it stays. */
+const replace = async (folder: string, build: string, old: string): Promise<void> => {
+  if (existsSync(folder)) {
+    const cuda = (await readdir(folder)).filter(name => name.startsWith('nvidia'))
+    await rename(folder, old)
+    await rename(build, folder)
+    for (const name of cuda) await rename(path.join(old, name), path.join(folder, name))
+  } else await rename(build, folder)
 }
 
 /** Tags of the wheel: what the addon needs of it does not depend on Python, so one Python is as good as another. */
@@ -95,8 +110,8 @@ const install = async (options: NativeInstallOptions): Promise<NativeInstalled> 
   const { name, version } = wheel === undefined ? { name: gpu ? 'tensorflow' : 'tensorflow-cpu', version: tensorflowVersion } as const : wheelOf(wheel)
   if (gpu && name !== 'tensorflow') throw refusal(`${wheel}: with --gpu a wheel of tensorflow is due, which has CUDA, and this is one of ${name}`)
   const folder = buildFolder(cache, name, version), there = inspectBuild(folder, name, version)
-  if (there.problem === undefined) return { ...there, built: false, cuda: undefined }
-  if (existsSync(folder)) say(`${folder}: ${there.problem}; it is built anew`)
+  if (there.problem === undefined && !there.outdated) return { ...there, built: false, cuda: undefined }
+  if (existsSync(folder)) say(`${folder}: ${there.problem ?? 'another version of Partensor has made it'}; it is built anew`)
   const tools = await findTools({ pip: wheel === undefined }), native = nativeFolder(cache), needed = bytesNeeded[name]
   await mkdir(native, { recursive: true })
   await sweep(native)
@@ -117,13 +132,12 @@ const install = async (options: NativeInstallOptions): Promise<NativeInstalled> 
     const cuda = name === 'tensorflow' ? await cudaRequirements(file, version) : []
     await rm(wheels, { recursive: true, force: true })
     say(`building tfjs-node's addon by ${tools.compiler}`)
-    await compileAddon(tools, sources, work, build)
+    await compileAddons(tools, sources, work, build)
     await copyScripts(sources, build)
     say('loading it')
-    await loadTest(path.join(build, addonFile))
+    await loadTest(build)
     await writeManifest(build)
-    await rm(folder, { recursive: true, force: true })
-    await rename(build, folder)
+    await replace(folder, build, path.join(work, 'old'))
     return {
       ...inspectBuild(folder, name, version), built: true,
       cuda: cuda.length === 0 ? undefined : `python3 -m pip install --no-deps --target ${folder} ${cuda.join(' ')}`,

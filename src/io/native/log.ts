@@ -1,27 +1,57 @@
 /**
- * The C++ of a small addon beside TensorFlow's own: it sets the least severity that Abseil's log prints, 0 for information to 3 for what
- * ends the process. Parts of TensorFlow write to that log, which heeds no variable of the environment. Abseil's namespace has its version
- * in its name, which the wheel's header knows; a TensorFlow without the function is left as it is.
+ * The C++ of a small addon beside TensorFlow's: `setLogLevel(severity)` drops what is logged below a severity, 0 for information to 3 for
+ * what ends the process. Parts of TensorFlow write to the log of a library, Abseil, that heeds no variable of the environment, and that
+ * TensorFlow 2.18 hides a second copy of, whose own function for it cannot be called. So the lines are told by their form, in a stream in
+ * the place of C's `stderr`. Node and JavaScript do not print through it.
  */
 export const logSource = `#include <node_api.h>
-#include "absl/base/options.h"
+#include <unistd.h>
+#include <atomic>
+#include <cstdio>
+#include <mutex>
+#include <string_view>
 
-namespace absl {
-inline namespace ABSL_OPTION_INLINE_NAMESPACE_NAME {
-enum class LogSeverityAtLeast : int;
-__attribute__((weak)) void SetMinLogLevel(LogSeverityAtLeast severity);
+static std::atomic<int> least{0};
+
+// Abseil writes each message at once. It begins with a letter, the month and day, and a blank; before the first comes a remark.
+static bool isBelow(std::string_view text, int severity) {
+  constexpr std::string_view letters = "IWEF", remark = "WARNING: All log messages before absl::InitializeLog()";
+  if (text.substr(0, remark.size()) == remark) return severity > 0;
+  if (text.size() < 6 || text[5] != ' ' || text.substr(1, 4).find_first_not_of("0123456789") != text.npos) return false;
+  const size_t own = letters.find(text[0]);
+  return own != letters.npos && static_cast<int>(own) < severity;
 }
+
+static ssize_t writeKept(void*, const char* text, size_t size) {
+  if (isBelow({text, size}, least)) return size;
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t written = write(STDERR_FILENO, text + done, size - done);
+    if (written <= 0) break;
+    done += written;
+  }
+  return done;
+}
+
+static void keepFrom(int severity) {
+  static std::once_flag once;
+  least = severity;
+  std::call_once(once, [] {
+    cookie_io_functions_t functions{};
+    functions.write = writeKept;
+    FILE* stream = fopencookie(nullptr, "w", functions);
+    if (stream == nullptr) return;
+    setvbuf(stream, nullptr, _IONBF, 0);
+    stderr = stream;
+  });
 }
 
 static napi_value setLogLevel(napi_env env, napi_callback_info info) {
   size_t count = 1;
-  napi_value given;
-  int32_t severity;
-  if (napi_get_cb_info(env, info, &count, &given, nullptr, nullptr) != napi_ok || napi_get_value_int32(env, given, &severity) != napi_ok) {
-    napi_throw_type_error(env, nullptr, "a severity is a number");
-  } else if (absl::SetMinLogLevel != nullptr) {
-    absl::SetMinLogLevel(static_cast<absl::LogSeverityAtLeast>(severity));
-  }
+  napi_value given = nullptr;
+  int32_t severity = 0;
+  if (napi_get_cb_info(env, info, &count, &given, nullptr, nullptr) == napi_ok && napi_get_value_int32(env, given, &severity) == napi_ok) keepFrom(severity);
+  else napi_throw_type_error(env, nullptr, "a severity is a number");
   return nullptr;
 }
 

@@ -1,13 +1,10 @@
 import type { composites } from '../../tensor/index.ts'
 import type { Body, Ref } from './body.ts'
-import type { GraphLowering, GraphLowerings } from './lowering.ts'
-import { computed, counted, primitiveLowerings, reshapedTo } from './primitives.ts'
-import { vectorOf, type Size } from './sizes.ts'
+import type { GraphLowering, GraphLowerings, Kernel } from './lowering.ts'
+import { computed, counted, primitiveLowerings } from './primitives.ts'
 
 /** The size of an axis as the value itself tells it, so that a function needs no argument for it. */
-const sizeOfAxis = (body: Body, x: Ref, axis: number): Ref => body.apply('StridedSlice', [
-  body.apply('Shape', [x]), ...[axis, axis + 1, 1].map(at => body.constant([at], 'i32')),
-], { shrink_axis_mask: { int: 1 } })
+const sizeOfAxis = (body: Body, x: Ref, axis: number): Ref => body.apply('GatherV2', [body.apply('Shape', [x]), ...[axis, 0].map(at => body.constant(at, 'i32'))])
 
 /** TensorFlow's Softmax computes a row of a 16-bit type in f32 and rounds its result once. */
 const softmax: GraphLowering = (_, [x], { body }) => body.apply('Softmax', [x!])
@@ -15,32 +12,47 @@ const softmax: GraphLowering = (_, [x], { body }) => body.apply('Softmax', [x!])
 /** What the op's definition puts where a query may not look. f16 cannot hold it. */
 const masked = -1e30
 
+/** Scores with those hidden that a query may not see: keys beyond its own position, which is `offset` more than its number. */
+const causallyMasked = (rank: number) => (body: Body, [x, offset]: readonly Ref[]): Ref => {
+  const positions = body.apply('AddV2', [counted(body, sizeOfAxis(body, x!, rank - 2)), offset!])
+  const visible = body.apply('LessEqual', [counted(body, sizeOfAxis(body, x!, rank - 1)), body.apply('ExpandDims', [positions, body.constant(1, 'i32')])])
+  return body.apply('SelectV2', [visible, x!, body.cast(body.constant(masked, 'f32'), x!.type)])
+}
+
 const causalSoftmax: GraphLowering = (node, [scores, offset], emit) => {
-  const { body, size } = emit, rank = node.shape.length, x = scores!.type === 'f16' ? computed(scores!, emit) : scores!
-  const sizeAt = (axis: number): Size => { const of = size(node.shape[axis]!); return typeof of === 'number' ? of : sizeOfAxis(body, x, axis) }
-  const positions = body.apply('AddV2', [counted(body, sizeAt(rank - 2)), offset!])
-  const visible = body.apply('LessEqual', [counted(body, sizeAt(rank - 1)), body.apply('ExpandDims', [positions, body.constant(1, 'i32')])])
-  return emit.cast(body.apply('Softmax', [body.apply('SelectV2', [visible, x, body.cast(body.constant(masked, 'f32'), x.type)])]), scores!.type)
+  const { body, kernel = inline(body) } = emit, x = scores!.type === 'f16' ? computed(scores!, emit) : scores!
+  return emit.cast(body.apply('Softmax', [kernel('mask', [x, offset!], causallyMasked(node.shape.length))]), scores!.type)
 }
 
-/** The loss in f32 from f32 logits: from 16-bit probabilities it would be wrong by some 0.2%. */
+/** Ops one by one, where nothing compiles them to a kernel. */
+const inline = (body: Body): Kernel => (_, inputs, write) => write(body, inputs)
+
+/** One element of every row. */
+const picked = (body: Body, x: Ref, labels: Ref, rank: number): Ref => body.apply('GatherV2', [x, labels, body.constant(rank, 'i32')], { batch_dims: { int: rank } })
+
+/** The loss in f32, whatever the type of the logits: from 16-bit probabilities it would be wrong by some 0.2%. */
 const crossEntropy: GraphLowering = (node, [logits, labels], emit) => {
-  const { body } = emit, { length } = node.shape
-  const picked = body.apply('GatherV2', [body.apply('LogSoftmax', [computed(logits!, emit)]), labels!, body.constant(length, 'i32')], { batch_dims: { int: length } })
-  return body.apply('Neg', [picked])
+  const { body, kernel } = emit, { length } = node.shape
+  if (kernel === undefined) return body.apply('Neg', [picked(body, body.apply('LogSoftmax', [computed(logits!, emit)]), labels!, length)])
+  // as a kernel it reads the logits and keeps nothing of their size
+  return kernel('crossEntropy', [logits!, labels!], (into, [x, of]) => {
+    const wide = into.cast(x!, 'f32'), last = into.constant([length], 'i32')
+    const top = into.apply('Max', [wide, last], { keep_dims: { bool: true } })
+    const total = into.apply('Log', [into.apply('Sum', [into.apply('Exp', [into.apply('Sub', [wide, top])]), last])])
+    const highest = into.apply('Max', [wide, last])
+    return into.apply('Sub', [into.apply('AddV2', [total, highest]), into.cast(picked(into, x!, of!, length), 'f32')])
+  })
 }
 
-/** In the type of the logits: 1 is subtracted at the labels where the probabilities lie. */
-const crossEntropyGrad: GraphLowering = (node, [logits, labels, dy], emit) => {
-  const { body, size, cast } = emit, { type } = logits!
-  const rows = (x: Ref, last: Size): Ref => body.apply('Reshape', [x, vectorOf(body, [-1, last])])
-  const flat = body.apply('Reshape', [labels!, body.constant([-1], 'i32')]), n = body.apply('Size', [flat])
-  const places = body.apply('Pack', [body.apply('Range', [body.constant(0, 'i32'), n, body.constant(1, 'i32')]), flat], { axis: { int: 1 } })
-  const ones = body.apply('Fill', [body.apply('Shape', [flat]), cast(body.constant(1, 'f32'), type)])
-  const probabilities = body.apply('Softmax', [rows(logits!, size(node.shape.at(-1)!))])
-  const difference = body.apply('TensorScatterSub', [probabilities, places, ones])
-  return reshapedTo(body.apply('Mul', [difference, rows(cast(dy!, type), 1)]), node.shape, emit)
-}
+/** In the type of the logits: 1 is subtracted at the labels, and every row is multiplied by its dy. */
+const crossEntropyGrad: GraphLowering = (node, [logits, labels, dy], { body, kernel = inline(body) }) =>
+  kernel('crossEntropyGrad', [body.apply('Softmax', [logits!]), labels!, dy!], (into, [p, of, d]) => {
+    const { type } = logits!, number = (value: number): Ref => into.constant(value, 'i32'), isLabel = into.apply('Equal', [
+      counted(into, sizeOfAxis(into, p!, node.shape.length - 1)), into.apply('ExpandDims', [of!, number(-1)]),
+    ])
+    const difference = into.apply('Sub', [into.cast(p!, 'f32'), into.cast(isLabel, 'f32')])
+    return into.cast(into.apply('Mul', [difference, into.apply('ExpandDims', [into.cast(d!, 'f32'), number(-1)])]), type)
+  })
 
 const compositeLowerings: { readonly [K in keyof typeof composites]: GraphLowering | 'expand' } = {
   softmax, causalSoftmax, crossEntropy, crossEntropyGrad,

@@ -1,43 +1,27 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { programsOf, sizing, variablesOf, wholePrograms, type CompilerOptions, type Programs, type Step, type Traits, type Variable } from '../../compile/index.ts'
-import { count, factors, parameterOp, resultOp, type Dim, type Environment, type Node, type Shape } from '../../tensor/index.ts'
+import { sizing, type CompilerOptions, type Step, type Variable } from '../../compile/index.ts'
+import { count, type Environment, type Node, type Shape } from '../../tensor/index.ts'
 import { collectGarbage } from '../collect.ts'
 import { SessionError, type Buffer } from '../device.ts'
 import { refusal, type Engine, type EngineDecoder, type FedBatch, type Loading, type OpenEngine, type Stepped, type Sums } from '../engine.ts'
 import { openNative, type Native } from '../native/load.ts'
+import type { Certificate } from '../session.ts'
+import { certified, holdingBytes } from './certificate.ts'
+import { compiledGraph, type Compiled, type GraphOptions } from './compiled.ts'
 import { integer, real, sizeInput, type Buffers } from './entry.ts'
-import { batchInput, graphOf } from './graph.ts'
+import { batchInput } from './graph.ts'
 import { hasXla, loadGraph } from './load.ts'
-import { graphLowerings } from './index.ts'
-import type { Precision } from './program.ts'
-import { holdingsOf, trainedRows, type Holdings } from './resources.ts'
-import type { FloatType } from './types.ts'
-
-/** What a size counts as that no model fixes, where the compiler weighs one way against another. */
-const typicalSize = 24
-/** Products of at most so many operations for each byte that need not be kept are computed again: attention's, up to heads of 128 in bf16. */
-const recomputed = 128
-
-const traits: Traits = {
-  layOut: true, runs: () => true, inPlace: new Map(), unprepared: true, holdsParts: true, alike: true, recomputeProducts: recomputed,
-}
+import { trainedRows } from './resources.ts'
 
 /** A loaded graph that can be asked. */
 interface Asked { readonly ask: (name: string, feeds: Buffers) => Buffers; readonly dispose: () => void }
-
-/** How the graph target is asked to work. */
-export interface GraphOptions {
-  readonly precision: FloatType
-  /** Whether elementwise clusters are compiled by XLA; where TensorFlow can, unless said. */
-  readonly xla?: boolean
-}
 
 /**
  * The engine that runs a step as one TensorFlow graph. Weights and state are variables of the graph; a step is one call.
  * @throws {SessionError} where there is no TensorFlow: what to install
  * @example const open = await graphEngine({ precision: 'bf16' })
  */
-export const graphEngine = async ({ precision, xla }: GraphOptions): Promise<OpenEngine> => {
+export const graphEngine = async ({ precision, xla }: Pick<GraphOptions, 'precision'> & Partial<GraphOptions>): Promise<OpenEngine> => {
   const native = await openNative()
   if (E.isLeft(native)) throw new SessionError(native.left)
   const withXla = xla ?? await hasXla(native.right)
@@ -45,16 +29,10 @@ export const graphEngine = async ({ precision, xla }: GraphOptions): Promise<Ope
 }
 
 const opened = async <P, Q, M, S, B, L extends Shape>(
-  native: Native, { precision, xla }: Required<GraphOptions>, step: Step<P, Q, M, S, B, L>, compiler: CompilerOptions): Promise<Loading> => {
-  const { model } = step.tuned, known = model.dims ?? {}, programs = programsOf(step, { ...compiler, ...traits })
-  const size = sizing(withTypicalSizes(programs, known), model.capacities), variables = variablesOf(programs), holdings = holdingsOf(variables, programs, precision)
-  const isStaticDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || Object.hasOwn(known, factor))
-  const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: true, chunk: { largest: 2 ** 25, rows: 128 } })
-  const dynamic = namesOf(programs, model.capacities).filter(name => !Object.hasOwn(known, name))
-  const writing = { lowerings: graphLowerings, sizeOf: (name: string) => known[name], dynamic, xla }
-  const entry = graphOf({ programs, whole, holdings, writing, precision: precisionOf(precision) }), loaded = await loadGraph(native, entry.graph())
+  native: Native, options: GraphOptions, step: Step<P, Q, M, S, B, L>, compiler: CompilerOptions): Promise<Loading> => {
+  const compiled = compiledGraph(step, options, compiler), { programs, holdings, entry } = compiled, loaded = await loadGraph(native, entry.graph())
   const graph: Asked = { ask: entry.ask(loaded), dispose: loaded.dispose }
-  const title = `TensorFlow graph ${native.tensorflow} on ${native.gpu ? 'gpu' : 'cpu'}, ${precision}`
+  const title = `TensorFlow graph ${native.tensorflow} on ${native.gpu ? 'gpu' : 'cpu'}, ${options.precision}`
   const chosen = new Map<Node, Buffer>(), indices = new Set(programs.indices.map(([, index]) => index))
   const assign = (leaf: Node, value: Buffer, index?: Buffer): void => {
     const { held, layer } = holdings.placeOf(leaf)
@@ -72,41 +50,21 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
     start: async own => {
       collectGarbage()
       graph.ask('start', sized(own))
-      return started(graph, programs, holdings, { title, dynamic, own, capacities: model.capacities, caches: variables.caches })
+      return started(graph, compiled, { title, own, capacities: step.tuned.model.capacities })
     },
     dispose: () => { graph.dispose(); return Promise.resolve() },
   }
 }
-
-/** Activations in the type of the computation; numbers by the row, and what follows from no data, as rotary tables, in f32. */
-const precisionOf = (compute: FloatType): Precision => {
-  const dataless = new Map<Node, boolean>()
-  const isDataless = (n: Node): boolean => {
-    const known = dataless.get(n) ?? (n.op !== parameterOp && n.op !== resultOp && n.inputs.every(isDataless))
-    dataless.set(n, known)
-    return known
-  }
-  return { compute, stored: n => (n.dtype !== 'f32' ? n.dtype : n.shape.length < 2 || n.shape.at(-1) === 1 || isDataless(n) ? 'f32' : compute) }
-}
-
-/** Every name in the dims of what programs read. */
-const namesOf = ({ params, state, batch, indices, decode }: Programs, capacities: Readonly<Record<string, Shape>> = {}): readonly string[] => {
-  const leaves = [...params, ...state, ...batch, ...indices].map(([, leaf]) => leaf)
-  const names = leaves.flatMap(({ shape }) => shape.flatMap(dim => factors(dim).filter(factor => typeof factor === 'string')))
-  return [...new Set([...names, ...Object.keys(capacities), ...(decode ? ['capacity'] : [])])]
-}
-
-const withTypicalSizes = (programs: Programs, known: Environment): Environment =>
-  ({ ...Object.fromEntries(namesOf(programs).map(name => [name, typicalSize])), ...known })
 
 const numberOf = (buffer: Buffer | undefined): number => Number(buffer!.data[0])
 
 /** The sizes of names as a question is given them. */
 const sized = (sizes: Environment): Buffers => Object.fromEntries(Object.entries(sizes).map(([name, size]) => [sizeInput(name), integer(Number(size))]))
 
-interface Started { readonly title: string; readonly dynamic: readonly string[]; readonly own: Environment; readonly capacities: Readonly<Record<string, Shape>> | undefined; readonly caches: readonly Variable[] }
+interface Started { readonly title: string; readonly own: Environment; readonly capacities: Readonly<Record<string, Shape>> | undefined }
 
-const started = (graph: Asked, programs: Programs, holdings: Holdings, { title, dynamic, own, capacities, caches }: Started): Engine => {
+const started = (graph: Asked, compiled: Compiled, { title, own, capacities }: Started): Engine => {
+  const { programs, holdings, variables, dynamic } = compiled, { weights, state } = holdingBytes(compiled, sizing(own)), certificates = new Map<string, Certificate>()
   const fed = ({ values, sizes }: FedBatch): Buffers => {
     const size = sizing(sizes, capacities), all = Object.fromEntries(dynamic.flatMap(name => { try { return [[name, size(name)]] } catch { return [] } }))
     return { ...Object.fromEntries(programs.batch.map(([path]) => [batchInput(path), values.get(path)!])), ...sized(all) }
@@ -116,7 +74,7 @@ const started = (graph: Asked, programs: Programs, holdings: Holdings, { title, 
     const { held, layer } = holdings.placeOf(leaf)
     return graph.ask(`read/${held.name}`, { layer: integer(layer), ...sized(own) })['value']!
   }
-  const home = ({ leaf, part, lens }: Programs['trained'][number]): Node => (lens.index.length > 0 ? part : leaf)
+  const home = ({ leaf, part, lens }: Compiled['programs']['trained'][number]): Node => (lens.index.length > 0 ? part : leaf)
   const accumulate = (batches: readonly FedBatch[]): Sums => batches.map((batch, i) => sums(graph.ask(`accumulate/${i === 0 ? 'first' : 'more'}`, fed(batch))))
     .reduce((a, b) => ({ loss: a.loss + b.loss, tokens: a.tokens + b.tokens }))
   const forgetting = <A>(use: () => A): A => { try { return use() } finally { graph.ask('forget', sized(own)) } }
@@ -138,7 +96,7 @@ const started = (graph: Asked, programs: Programs, holdings: Holdings, { title, 
     evaluate: async batch => sums(graph.ask('evaluate', fed(batch))),
     gradients: async batch => forgetting(() => ({ ...accumulate([batch]), sums: programs.gradient.map(read) })),
     logits: async batch => graph.ask('logits', fed(batch))['logits']!,
-    decoder: () => decoderOf(graph, caches),
+    decoder: () => decoderOf(graph, variables.caches),
     parts: async () => programs.trained.map(t => read(home(t))),
     state: async () => programs.state.map(([, leaf]) => read(leaf)),
     write: async (parts, state) => {
@@ -151,8 +109,12 @@ const started = (graph: Asked, programs: Programs, holdings: Holdings, { title, 
         graph.ask(`${held.layers === undefined ? 'first' : 'next'}/${held.name}`, { value: state[i]!, layer: integer(layer), ...sized(own) })
       })
     },
-    certificate: () => { throw new SessionError('not yet') },
-    bytes: () => 0,
+    certificate: sizes => {
+      const key = JSON.stringify(sizes), known = certificates.get(key) ?? certified(compiled, sizing(sizes, capacities))
+      certificates.set(key, known)
+      return known
+    },
+    bytes: () => weights + state,
     dispose: async () => { graph.dispose() },
   }
 }

@@ -1,10 +1,10 @@
-import type { Programs, WholePrograms } from '../../compile/index.ts'
-import { broadcastToOp, is, resultOp, type Node } from '../../tensor/index.ts'
+import { loopOp, type Programs, type WholePrograms } from '../../compile/index.ts'
+import { broadcastToOp, concatOp, is, reshapeOp, resultOp, sliceOp, type Node, type NodeOf } from '../../tensor/index.ts'
 import { type Body, type Ref } from './body.ts'
 import { emptyEntry, type Define, type Entry, type Refs } from './entry.ts'
 import { assignAll, layerOf, readAll, writeLayer, type Resource } from './held.ts'
 import { branch, emptyLibrary, type Library } from './library.ts'
-import { asList, replacing, scopeIn, write, type Precision, type Replacement, type Scope, type Writing } from './program.ts'
+import { asList, replacing, scopeIn, write, type Precision, type Replacement, type Scope, type Sink, type Writing } from './program.ts'
 import type { Input } from './packed.ts'
 import { trainedRows, type Held, type Holdings } from './resources.ts'
 import type { GraphType } from './types.ts'
@@ -158,8 +158,8 @@ const defineCommit = (define: Define, held: Held, { trained }: Programs, holding
   define(`commit/${held.name}`, { value: inputOf(part), layer: at }, single, (scope, { value, layer }) => {
     const { body } = scope, all = readAll(body, indices), here = held.layers === undefined ? undefined : layer!
     const given = new Map([[part, value!], [index, here ? layerOf(body, all, here) : all]])
-    const replacements: readonly Replacement[] = [{ resource: home, leaf, output: lens.put(leaf, part) }, { resource: held, leaf: part, output: part }]
-    replacing(scope, [], replacements, given, here)
+    const replacements: readonly Replacement[] = [{ resource: home, leaf, output: lens.put(leaf, part), layer: here }, { resource: held, leaf: part, output: part, layer: here }]
+    replacing(scope, [], replacements, given)
     return {}
   })
 }
@@ -176,14 +176,36 @@ const updateFunction = ({ programs, holdings }: Source, library: Library, writin
         if (element) scope.stacks.set(lists[i]!.text, { list: lists[i]!, element })
         given.set(variable.node, lists[i]!)
       })
+      const parts = replaced.flatMap(([variable, node]) => partsOf(node, variable.node).map(part => ({ ...part, variable, resource: holdings.of(variable.node)! })))
       // what a loop makes for a stack is written by the loop itself, layer by layer
-      const sinks = new Map<Node, Map<number, Resource>>(), others: Replacement[] = []
-      for (const [variable, node] of replaced) {
-        const resource = holdings.of(variable.node)!, call = is(node, resultOp) ? node.inputs[0]! : undefined
-        if (call && call.op.name === 'loop' && is(node, resultOp)) sinks.set(call, (sinks.get(call) ?? new Map<number, Resource>()).set(node.attributes.index, resource))
-        else others.push({ resource, leaf: variable.node, output: node })
+      const sinks = new Map<Node, Map<number, Sink>>(), made: Node[] = []
+      for (const { node, from, resource } of parts) {
+        if (!isLooped(node)) continue
+        const [call] = node.inputs as [Node], own = sinks.get(call) ?? new Map<number, Sink>()
+        if (own.size === 0) made.push(node)
+        sinks.set(call, own.set(node.attributes.index, { resource, from }))
       }
-      replacing(scope, [...sinks].map(([call]) => replaced.find(([, node]) => node.inputs[0] === call)![1]), others, given, undefined, sinks)
+      const others = parts.filter(({ node }) => !isLooped(node)).map(({ node, from, resource, variable }): Replacement =>
+        ({ resource, leaf: variable.node, output: node, layer: alike(node, variable.node) ? undefined : into.constant(from, i32) }))
+      replacing(scope, made, others, given, sinks)
       return [into.constant(0, i32)]
     },
   })
+
+const alike = (a: Node, b: Node): boolean => a.shape.join() === b.shape.join()
+const isLooped = (n: Node): n is NodeOf<{ readonly index: number }> => is(n, resultOp) && is(n.inputs[0]!, loopOp)
+
+/** What replaces the layers of a stack, from which layer on: layers of one loop together, others alone; what stays as it is, is left out. */
+const partsOf = (node: Node, stack: Node): readonly { readonly node: Node; readonly from: number }[] => {
+  if (!is(node, concatOp) || node.attributes.axis !== 0 || !alike(node, stack)) return [{ node, from: 0 }]
+  let next = 0
+  return node.inputs.flatMap(piece => {
+    const from = next
+    next += Number(piece.shape[0])
+    const whole = is(piece, sliceOp) ? piece.inputs[0] : piece
+    if (whole === stack) return []
+    if (isLooped(piece)) return [{ node: piece, from }]
+    if (!is(piece, reshapeOp) || piece.shape[0] !== 1) throw new RangeError('a part of a stack is a loop\'s or one layer\'s')
+    return [{ node: piece.inputs[0]!, from }]
+  })
+}

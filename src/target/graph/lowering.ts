@@ -9,7 +9,10 @@ export interface Place {
   readonly size: (dim: Dim) => Size
   /** The type that products are computed in. */
   readonly compute: FloatType
+  /** Runs a few elementwise ops and reductions as one kernel, where there is something that compiles them. */
+  readonly kernel?: Kernel
 }
+export type Kernel = (name: string, inputs: readonly Ref[], write: (body: Body, inputs: readonly Ref[]) => Ref) => Ref
 
 /** What the lowering of a node uses. */
 export interface Emit extends Place {

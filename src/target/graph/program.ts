@@ -3,7 +3,7 @@ import { blockOf, factors, is, parameterOp, putOp, reshapeOp, resultOp, topologi
 import { type Anchor, type Body, type Ref } from './body.ts'
 import { assignAll, handleOf, layerOf, readAll, writeLayer, writeRows, type Resource } from './held.ts'
 import { after, called, whileLoop, type Library } from './library.ts'
-import { lowered, type Emit, type GraphLowering, type GraphLowerings } from './lowering.ts'
+import { lowered, type Emit, type GraphLowering, type GraphLowerings, type Kernel } from './lowering.ts'
 import { shapeOf, sizeRef, sizesIn, type Size } from './sizes.ts'
 import type { FloatType, GraphType } from './types.ts'
 
@@ -31,7 +31,9 @@ export interface Precision {
 /** What a stack is in a graph: a list of tensors, or a variable. */
 interface Stack { readonly list?: Ref; readonly resource?: Resource; readonly element: GraphType }
 /** Results that are written into variables where they lie: by the loop that makes them, and the number of the result. */
-export type Sinks = ReadonlyMap<Node, ReadonlyMap<number, Resource>>
+export type Sinks = ReadonlyMap<Node, ReadonlyMap<number, Sink>>
+/** The variable, and the layer of it that the loop's first layer is. */
+export interface Sink { readonly resource: Resource; readonly from: number }
 
 /** A program as it is written into a body. */
 export interface Scope {
@@ -111,7 +113,7 @@ export const write = (scope: Scope, roots: readonly Node[], given: ReadonlyMap<N
     return kept(n, result)
   }
   const table = Object.fromEntries(Object.entries(writing.lowerings).map(([name, lowering]) => [name, lowering === 'expand' ? lowering : storing(lowering)])) as unknown as GraphLowerings
-  const results = lowered(table, roots, known, { body, size: sizeIn(scope), compute: precision.compute }, (n, inputs) => {
+  const results = lowered(table, roots, known, { body, size: sizeIn(scope), compute: precision.compute, ...(writing.xla ? { kernel: kernelIn(scope, () => product) } : {}) }, (n, inputs) => {
     const block = blockOf(n)
     if (block?.fused) return fusedCall(scope, block, inputs.map(x => materialised(scope, x)), product ? [product] : [])
     if (block) return plainCall(scope, block, inputs.map(x => materialised(scope, x)))
@@ -121,6 +123,12 @@ export const write = (scope: Scope, roots: readonly Node[], given: ReadonlyMap<N
   })
   readers.push(...results)
   return results
+}
+
+/** Has XLA compile a few ops as one function, which waits for the products before it. */
+const kernelIn = ({ body, writing: { library } }: Scope, last: () => Anchor | undefined): Kernel => (name, inputs, write) => {
+  const f = library.define({ name, parameters: inputs.map(({ type }) => type), xla: true, write: (into, refs) => [write(into, refs)] }), before = last()
+  return called(body, f, inputs, before ? { control: [before] } : {}).outputs[0]!
 }
 
 /** Where a slice begins. */
@@ -158,7 +166,7 @@ const plainCall = ({ body, sizes, writing, precision, readers }: Scope, block: B
 
 /** What a loop needs to know of the program that it is in. */
 interface Surroundings {
-  readonly sinks: ReadonlyMap<number, Resource>
+  readonly sinks: ReadonlyMap<number, Sink>
   /** True for a list that nothing else reads: its elements are given back one by one. */
   readonly spent: (input: Node) => boolean
 }
@@ -190,11 +198,11 @@ const loop = (scope: Scope, n: NodeOf<Loop>, inputs: readonly Ref[], { sinks, sp
       const inner = scopeIn(into, refs.slice(turning.length), writing, precision)
       const given = new Map(turning.map(({ parameter }, i) => [parameter, refs[i]!]))
       for (const { parameter, stack } of of('resource')) given.set(parameter, elementOf(inner, stack!, at!))
-      const replacements = [...sinks].map(([k, resource]): Replacement => {
+      const replacements = [...sinks].map(([k, { resource, from }]): Replacement => {
         const leaf = sources.find(({ stack }) => stack?.resource?.name === resource.name)?.parameter
-        return { resource, leaf: leaf ?? block.outputs[k]!, output: block.outputs[k]! }
+        return { resource, leaf: leaf ?? block.outputs[k]!, output: block.outputs[k]!, layer: from === 0 ? at! : into.apply('AddV2', [at!, into.constant(from, 'i32')]) }
       })
-      return replacing(inner, block.outputs.filter((_, k) => !sinks.has(k)), replacements, given, at!)
+      return replacing(inner, block.outputs.filter((_, k) => !sinks.has(k)), replacements, given)
     },
   })
   // the block's outputs that a call returns, in order
@@ -246,19 +254,19 @@ const rowsOf = (output: Node, leaf: Node): { readonly index: Node; readonly valu
 }
 
 /** A variable with what replaces it, in terms of the leaf, or of the layer's leaf, that it holds. */
-export interface Replacement { readonly resource: Resource; readonly leaf: Node; readonly output: Node }
+export interface Replacement { readonly resource: Resource; readonly leaf: Node; readonly output: Node; readonly layer?: Ref | undefined }
 
 /**
  * Writes expressions, and then replaces variables, or one layer of each, where they lie: only the rows that change, where a
  * replacement says which. Returns the values of the roots.
  */
-export const replacing = (scope: Scope, roots: readonly Node[], replacements: readonly Replacement[], given: ReadonlyMap<Node, Ref>, at?: Ref, sinks?: Sinks): readonly Ref[] => {
+export const replacing = (scope: Scope, roots: readonly Node[], replacements: readonly Replacement[], given: ReadonlyMap<Node, Ref>, sinks?: Sinks): readonly Ref[] => {
   const { body, readers } = scope, size = sizeIn(scope)
-  const targets = replacements.map(({ resource, leaf, output }) => ({ resource, output, rows: rowsOf(output, leaf) }))
+  const targets = replacements.map(({ resource, leaf, output, layer }) => ({ resource, output, layer, rows: rowsOf(output, leaf) }))
   const values = targets.map(({ output, rows }) => rows?.values ?? output), indices = targets.flatMap(({ rows }) => rows?.index ?? [])
   const refs = write(scope, [...roots, ...values, ...indices], given, sinks), before = [...readers]
   let next = roots.length + values.length
-  targets.forEach(({ resource, rows }, i) => {
+  targets.forEach(({ resource, rows, layer: at }, i) => {
     const value = refs[roots.length + i]!
     if (rows === undefined) {
       if (at) writeLayer(body, resource, at, value, before)

@@ -10,11 +10,13 @@ const nodeRequire = createRequire(import.meta.url)
  * TensorFlow reads it once, when it is loaded.
  */
 export const logVariable = 'TF_CPP_MIN_LOG_LEVEL'
+/** What the user has asked, before anything here is set. */
+const asked = process.env[logVariable]
 
-/** What sets the least severity of Abseil's log, which parts of TensorFlow write to; builds of the first revision have none. */
+/** What drops lines of the log that parts of TensorFlow write without heeding the variable; builds of the first revision have none. */
 const setLogLevelOf = (folder: string): ((severity: number) => void) => {
   const file = path.join(folder, logFile)
-  // the addon's own export
+  // what the addon exports
   return existsSync(file) ? nodeRequire(file) as (severity: number) => void : () => undefined
 }
 
@@ -24,10 +26,10 @@ const setLogLevelOf = (folder: string): ((severity: number) => void) => {
  * @example const binding = loadAddon(build)
  */
 export const loadAddon = ({ folder, package: name }: Pick<NativeBuild, 'folder' | 'package'>): unknown => {
-  const asked = Number(process.env[logVariable] || NaN), setLogLevel = setLogLevelOf(folder)
-  process.env[logVariable] ||= name === 'tensorflow' ? '3' : '2'
-  setLogLevel(Number.isInteger(asked) ? asked : 3)
+  process.env[logVariable] ??= name === 'tensorflow' ? '3' : '2'
+  const setLogLevel = setLogLevelOf(folder), least = asked === undefined || !/^[0-3]$/.test(asked) ? undefined : Number(asked)
+  setLogLevel(least ?? 3)
   const addon: unknown = nodeRequire(path.join(folder, addonFile))
-  setLogLevel(Number.isInteger(asked) ? asked : 2)
+  setLogLevel(least ?? 2)
   return addon
 }

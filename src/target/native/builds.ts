@@ -30,7 +30,7 @@ export const nativeFolder = (cache: string): string => join(cache, 'native')
 export const buildFolder = (cache: string, name: TensorflowPackage, version: string): string => join(nativeFolder(cache), `${name}-${version}`)
 /** The files of a build, from its folder. */
 export const addonFile = 'tfjs_binding.node'
-export const logFile = 'abseil_log.node'
+export const logFile = 'log.node'
 export const scriptsFolder = 'js'
 
 const isManifest = (value: unknown): value is Manifest => typeof value === 'object' && value !== null && 'files' in value

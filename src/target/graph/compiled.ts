@@ -1,0 +1,76 @@
+import { programsOf, sizing, variablesOf, wholePrograms, type CompilerOptions, type Programs, type Step, type Traits, type Variables, type WholePrograms } from '../../compile/index.ts'
+import { factors, parameterOp, resultOp, type Dim, type Environment, type Node, type Shape } from '../../tensor/index.ts'
+import { graphLowerings } from './composites.ts'
+import type { Entry } from './entry.ts'
+import { graphOf } from './graph.ts'
+import type { Precision } from './program.ts'
+import { holdingsOf, type Holdings } from './resources.ts'
+import type { FloatType } from './types.ts'
+
+/** How a graph is compiled. */
+export interface GraphOptions {
+  /** What frozen weights and activations are held and multiplied in. */
+  readonly precision: FloatType
+  /** Whether elementwise clusters are compiled by XLA. */
+  readonly xla: boolean
+}
+
+/** A step as a graph that is not loaded yet: pure data. */
+export interface Compiled {
+  readonly programs: Programs
+  readonly variables: Variables
+  readonly whole: WholePrograms
+  readonly holdings: Holdings
+  readonly precision: Precision
+  readonly entry: Entry
+  /** The names of sizes that a question says. */
+  readonly dynamic: readonly string[]
+}
+
+/** What a size counts as that no model fixes, where the compiler weighs one way against another. */
+const typicalSize = 24
+/** Products of at most so many operations for each byte that need not be kept are computed again: those of attention, with heads of up to 256. */
+const recomputed = 128
+/** Bytes in float32 from which a value is made in pieces, and the rows of a piece: logits, with a large vocabulary. */
+const chunk = { largest: 2 ** 25, rows: 64 }
+
+export const graphTraits: Traits = {
+  layOut: true, runs: () => true, inPlace: new Map(), unprepared: true, holdsParts: true, alike: true, recomputeProducts: recomputed,
+}
+
+/**
+ * Compiles a step into a graph: every program of a session, as questions to one entry. The graph's size does not depend on the
+ * number of layers that are alike, nor on the sizes of batches.
+ * @example savedModel(compiledGraph(step, { precision: 'bf16', xla: true }).entry.graph()).byteLength
+ */
+export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
+  step: Step<P, Q, M, S, B, L>, { precision: compute, xla }: GraphOptions, compiler: CompilerOptions = {}): Compiled => {
+  const { model } = step.tuned, known = model.dims ?? {}, programs = programsOf(step, { ...graphTraits, ...compiler })
+  const size = sizing(withTypicalSizes(programs, known), model.capacities), variables = variablesOf(programs), holdings = holdingsOf(variables, programs, compute)
+  const isStaticDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || Object.hasOwn(known, factor))
+  const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: !compiler.without?.includes('fuse'), ...(compiler.without?.includes('chunk') ? {} : { chunk }) })
+  const dynamic = namesOf(programs, model.capacities).filter(name => !Object.hasOwn(known, name)), precision = precisionOf(compute)
+  const writing = { lowerings: graphLowerings, sizeOf: (name: string) => known[name], dynamic, xla }
+  return { programs, variables, whole, holdings, precision, dynamic, entry: graphOf({ programs, whole, holdings, writing, precision }) }
+}
+
+/** Activations in the type of the computation; numbers by the row, and what follows from no data, as rotary tables, in f32. */
+export const precisionOf = (compute: FloatType): Precision => {
+  const dataless = new Map<Node, boolean>()
+  const isDataless = (n: Node): boolean => {
+    const known = dataless.get(n) ?? (n.op !== parameterOp && n.op !== resultOp && n.inputs.every(isDataless))
+    dataless.set(n, known)
+    return known
+  }
+  return { compute, stored: n => (n.dtype !== 'f32' ? n.dtype : n.shape.length < 2 || n.shape.at(-1) === 1 || isDataless(n) ? 'f32' : compute) }
+}
+
+/** Every name in the dims of what programs read. */
+const namesOf = ({ params, state, batch, indices, decode }: Programs, capacities: Readonly<Record<string, Shape>> = {}): readonly string[] => {
+  const leaves = [...params, ...state, ...batch, ...indices].map(([, leaf]) => leaf)
+  const names = leaves.flatMap(({ shape }) => shape.flatMap(dim => factors(dim).filter(factor => typeof factor === 'string')))
+  return [...new Set([...names, ...Object.keys(capacities), ...(decode ? ['capacity'] : [])])]
+}
+
+const withTypicalSizes = (programs: Programs, known: Environment): Environment =>
+  ({ ...Object.fromEntries(namesOf(programs).map(name => [name, typicalSize])), ...known })

@@ -1,0 +1,26 @@
+import { chooseColumns, columns, entries, frozen, all, mapTree, isTensor, type Adapter, type Dynamic, type IndexChoice, type Reparametrisation } from '../src/index.ts'
+
+interface Masked extends Reparametrisation { readonly params: this['in']; readonly mask: Dynamic }
+
+/** What of a leaf is trained: nothing, all, so many columns or entries. */
+export type Choice = 'frozen' | 'all' | { readonly columns: number } | { readonly entries: number }
+
+/** An adapter that masks every leaf as its path says: what no method of the library does, and every session can. */
+export const masked = (choiceOf: (path: string) => Choice): Adapter<Masked> => ({
+  name: 'masked',
+  apply: params => {
+    const selections: IndexChoice[] = []
+    const mask = mapTree(params, isTensor, (_, path) => {
+      const choice = choiceOf(path)
+      if (typeof choice === 'string') return choice === 'all' ? all : frozen
+      const made = 'columns' in choice ? columns(choice.columns) : entries(choice.entries), count = 'columns' in choice ? choice.columns : choice.entries
+      selections.push({ path, index: made.index, choose: width => chooseColumns(1, path, width, count) })
+      return made
+    })
+    // an opaque focus: the mask is known only at run time
+    return { params, mask: mask as never, weight: q => q, selections }
+  },
+})
+
+/** The number of the layer that a path is in; none outside of layers. */
+export const layerIn = (path: string): number => Number(/(?:^|\.)(\d+)\./.exec(path)?.[1] ?? Number.NaN)
