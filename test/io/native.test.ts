@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { installNative, type NativeInstallOptions } from '../../src/io/index.ts'
@@ -20,16 +20,16 @@ onLinux('what is installed is whole, tells its progress, and is not built again'
   const lines: string[] = [], tried: string[] = []
   const first = right(await install(cache, {
     onProgress: line => { lines.push(line) },
-    loadTest: async addon => { tried.push(await readFile(addon, 'utf8')) },
+    loadTest: async build => { tried.push(...await Promise.all(['log.node', 'tfjs_binding.node'].map(file => readFile(join(build, file), 'utf8')))) },
   }))
   assert.deepEqual(lines, [
     'downloading tensorflow-cpu 2.18.1 by pip', 'fetching tfjs-node by npm', 'unpacking TensorFlow 2.18.1', "building tfjs-node's addon by g++", 'loading it',
   ])
-  assert.deepEqual(tried, ['an addon'])
+  assert.deepEqual(tried, ['an addon', 'an addon'])
   assert.deepEqual([first.built, first.problem, first.package, first.version, first.cuda], [true, undefined, 'tensorflow-cpu', '2.18.1', undefined])
   assert.deepEqual(await inNative(cache), ['tensorflow-cpu-2.18.1'])
   assert.deepEqual((await readdir(first.folder, { recursive: true })).sort(), [
-    'installed.json', 'js', 'js/dist', 'js/dist/index.js', 'js/google-protobuf.js', 'tensorflow', 'tensorflow/libtensorflow_cc.so.2',
+    'installed.json', 'js', 'js/dist', 'js/dist/index.js', 'js/google-protobuf.js', 'log.node', 'tensorflow', 'tensorflow/libtensorflow_cc.so.2',
     'tensorflow/libtensorflow_framework.so.2', 'tfjs_binding.node',
   ])
   const again = right(await install(cache, { loadTest: () => Promise.reject(new Error('it is tried again')) }))
@@ -51,6 +51,21 @@ for (const [what, problem, damage] of damages) {
     assert.equal(nativeBuilds(cache)[0]!.problem, undefined)
   }))
 }
+
+onLinux('a build of an earlier version still works, is noticed, and is made anew; CUDA beside it stays', () => withTools({}, async ({ cache }) => {
+  const { folder } = right(await install(cache)), manifest = join(folder, 'installed.json'), lines: string[] = []
+  const { files } = JSON.parse(await readFile(manifest, 'utf8')) as { readonly files: Readonly<Record<string, number>> }
+  // as the first version wrote it, which made no log.node
+  await rm(join(folder, 'log.node'))
+  await writeFile(manifest, JSON.stringify({ files: Object.fromEntries(Object.entries(files).filter(([name]) => name !== 'log.node')) }))
+  await mkdir(join(folder, 'nvidia', 'cublas'), { recursive: true })
+  assert.deepEqual(nativeBuilds(cache).map(({ problem, outdated }) => [problem, outdated]), [[undefined, true]])
+  assert.equal(right(await install(cache, { onProgress: line => { lines.push(line) } })).built, true)
+  assert.match(lines[0]!, /another version of Partensor has made it; it is built anew$/)
+  assert.deepEqual(nativeBuilds(cache).map(({ problem, outdated }) => [problem, outdated]), [[undefined, false]])
+  assert.deepEqual(await readdir(join(folder, 'nvidia')), ['cublas'])
+  assert.equal(right(await install(cache)).built, false)
+}))
 
 onLinux('what a killed installation has left is removed, and what another one is at stays', () => withTools({}, async ({ cache }) => {
   // no process has this id: it is beyond the largest

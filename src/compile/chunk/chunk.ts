@@ -13,6 +13,8 @@ export interface Chunking {
   readonly largest: number
   /** The most rows that are computed at once. */
   readonly rows: number
+  /** Whether results of the body may be made in pieces too: where each piece is written to its place, and the whole is never put together. */
+  readonly results?: boolean
 }
 
 /** A node of a region: how the whole of it is put together, and how its inputs are cut. */
@@ -26,28 +28,33 @@ type Region = ReadonlyMap<Node, Member>
  * @example chunked([crossEntropy(matmul(h, w), labels)], { size, largest: 2 ** 26, rows: 128 })
  */
 export const chunked = (roots: readonly Node[], chunking: Chunking): readonly Node[] => {
-  const { size, largest, rows, bytes = n => count(n.shape.map(size)) * bytesPerElement[n.dtype] } = chunking
+  const { size, largest, rows, results = false, bytes = n => count(n.shape.map(size)) * bytesPerElement[n.dtype] } = chunking
   const isLarge = (n: Node): boolean => bytes(n) > largest
+  /** Every piece adds to the sums over the rows, which is worth it for a piece that is a quarter as large as they are. */
+  const rowsForSums = (seed: Node, region: Region, dim: Dim): number => {
+    const sums = [...region].reduce((sum, [n, { whole }]) => sum + (whole.kind === 'sum' ? bytes(n) : 0), 0)
+    return Math.ceil(sums * size(dim) / bytes(seed) / 4)
+  }
   const order = topological(roots), readers = new Map<Node, Node[]>(order.map(n => [n, []]))
   for (const n of order) for (const input of new Set(n.inputs)) readers.get(input)!.push(n)
-  const graph: Graph = { order, roots: new Set(roots), readers }
+  const graph: Graph = { order, roots: new Set(roots), readers, results }
   for (const seed of order) {
     if (is(seed, parameterOp) || !isLarge(seed)) continue
     for (const [axis, dim] of seed.shape.entries()) {
       const region = size(dim) > rows ? regionFrom(seed, axis, graph, isLarge) : undefined
-      if (region) return chunked(withChunk(roots, region, dim, graph, rows), chunking)
+      if (region) return chunked(withChunk(roots, region, dim, graph, Math.max(rows, rowsForSums(seed, region, dim))), chunking)
     }
   }
   return roots
 }
 
-interface Graph { readonly order: readonly Node[]; readonly roots: ReadonlySet<Node>; readonly readers: ReadonlyMap<Node, readonly Node[]> }
+interface Graph { readonly order: readonly Node[]; readonly roots: ReadonlySet<Node>; readonly readers: ReadonlyMap<Node, readonly Node[]>; readonly results: boolean }
 
 /**
  * The nodes that are computed with a large one, row by row: those that read it, and theirs while they are large; and what lies on a way that
  * leaves them and comes back. Nothing where that cannot be.
  */
-const regionFrom = (seed: Node, axis: number, { order, roots, readers }: Graph, isLarge: (n: Node) => boolean): Region | undefined => {
+const regionFrom = (seed: Node, axis: number, { order, roots, readers, results }: Graph, isLarge: (n: Node) => boolean): Region | undefined => {
   const dim = seed.shape[axis]!, members = new Map<Node, Member>(), large: Node[] = []
   const add = (n: Node, whole: Whole, cuts: Cuts | undefined): boolean => {
     if (cuts === undefined || namedDims(n).some(named => hasFactor(named, dim))) return false
@@ -67,9 +74,13 @@ const regionFrom = (seed: Node, axis: number, { order, roots, readers }: Graph, 
   for (;;) {
     for (let member = large.pop(); member !== undefined; member = large.pop()) {
       const { whole } = members.get(member)!
-      if (roots.has(member) || whole.kind !== 'rows') return undefined
+      if ((roots.has(member) && !results) || whole.kind !== 'rows') return undefined
       if (!readers.get(member)!.every(reader => members.has(reader) || addReader(reader, member, whole.axis))) return undefined
     }
+    // what is large and made for the region alone is made within it
+    const maker = [...members].flatMap(([n, { cuts }]) => n.inputs.flatMap((input, i) => (cuts[i] === undefined ? [] : [{ input, cut: cuts[i] }]))).find(({ input }) =>
+      !members.has(input) && !is(input, parameterOp) && (results || !roots.has(input)) && isLarge(input) && readers.get(input)!.every(reader => members.has(reader)))
+    if (maker && addRows(maker.input, maker.cut)) continue
     const between = detour(order, members)
     if (between === undefined) break
     if (between.cut === undefined || !addRows(between.node, between.cut)) return undefined

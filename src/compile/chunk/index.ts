@@ -1,3 +1,3 @@
 /** Chunking: what is too large to be whole is made in pieces along its rows. */
 export { chunked, type Chunking } from './chunk.ts'
-export { chunkOp, pieceDim, type Chunk, type Whole } from './op.ts'
+export { chunkOp, mapChunks, pieceDim, type Chunk, type Whole } from './op.ts'

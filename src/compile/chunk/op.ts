@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { around, count, interpret, node, result, type Block, type Dim, type Node, type Numbers, type Op, type Shape } from '../../tensor/index.ts'
+import { around, count, interpret, is, node, rebuild, result, type Block, type Dim, type Node, type Numbers, type Op, type Shape } from '../../tensor/index.ts'
 
 /** The dim that stands in the block for the rows of one piece: `rows`, and in the last piece what is left. */
 export const pieceDim = 'piece'
@@ -87,3 +87,7 @@ export const chunkResults = (chunk: Chunk, inputs: readonly Node[]): readonly No
   const application = node(chunkOp, inputs, chunk)
   return chunk.outputs.map((_, k) => result(application, k))
 }
+
+/** Puts a changed block in the place of every chunk's. */
+export const mapChunks = (roots: readonly Node[], change: (block: Block) => Block): readonly Node[] =>
+  roots.map(rebuild(roots, rebuilt => (is(rebuilt, chunkOp) ? node(chunkOp, rebuilt.inputs, { ...rebuilt.attributes, block: change(rebuilt.attributes.block) }) : rebuilt)))

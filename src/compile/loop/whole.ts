@@ -1,6 +1,6 @@
 import { shared, type Block, type Dim, type Node } from '../../tensor/index.ts'
 import { mapBlocks } from '../blocks.ts'
-import { chunked } from '../chunk/index.ts'
+import { chunked, mapChunks } from '../chunk/index.ts'
 import { fused } from '../fuse/fuse.ts'
 import type { Programs, Size } from '../programs.ts'
 import { outlined } from './outline.ts'
@@ -37,6 +37,9 @@ export interface Decoding {
   readonly position: Node
 }
 
+/** Rows that are updated at once: a few megabytes. */
+const updatedRows = 2048
+
 /** Programs of a step whose layers are rolled into loops, whose elementwise ops are fused, and whose largest values are made in pieces. */
 export const wholePrograms = (programs: Programs, variables: Variables, { size, isStaticDim, fuse, chunk }: WholeOptions): WholePrograms => {
   const families = familiesOf(variables)
@@ -44,6 +47,9 @@ export const wholePrograms = (programs: Programs, variables: Variables, { size, 
   /** What is done within blocks is fused first: loops are made of blocks, and what is left between them is fused last. */
   const inBlocks = (roots: readonly Node[]): readonly Node[] => mapBlocks(roots, block => ({ ...block, outputs: fusing(block.outputs) }))
   const finished = (roots: readonly Root[]): readonly Node[] => shared(fusing(rolled(roots, families)))
+  /** An update of a leaf that is no layer's, in pieces that are written where they lie. */
+  const updatedInPieces = (roots: readonly Node[]): readonly Node[] =>
+    (chunk ? mapChunks(chunked(roots, { size, largest: chunk.largest, rows: updatedRows, results: true }), block => ({ ...block, outputs: fusing(block.outputs) })) : roots)
   const inPieces = (roots: readonly Node[]): readonly Node[] => (chunk ? chunked(roots, { size, ...chunk }) : roots)
   const rootOf = (variable: Variable, at: (leaf: Node) => Node): Root => (variable.family ? variable.leaves.map(at) : at(variable.leaves[0]!))
   /** The variables that a program gives new values, in the order of the variables; of a stack, some layers may stay as they are. */
@@ -60,7 +66,7 @@ export const wholePrograms = (programs: Programs, variables: Variables, { size, 
       return { sum: found.singles[0]!, count: found.singles[1]!, gradients: found.replaced }
     }),
     apply: once(() => {
-      const { outputs, replaced } = programs.apply(size), [norm, ...rest] = inBlocks(outlined(outputs, families))
+      const { outputs, replaced } = programs.apply(size), [norm, ...rest] = updatedInPieces(inBlocks(outlined(outputs, families)))
       const found = perVariable(rest, [...variables.params, ...variables.parts, ...variables.state], replaced, [norm!])
       return { norm: found.singles[0]!, replaced: found.replaced }
     }),

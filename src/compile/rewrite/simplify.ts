@@ -1,4 +1,4 @@
-import { broadcastToOp, constantOp, is, mulOp, reshaped, reshapeOp, stopGradientOp, type Node } from '../../tensor/index.ts'
+import { broadcastToOp, constantOp, divOp, is, mulOp, node, over, reshaped, reshapeOp, stopGradientOp, sumOp, times, type Node } from '../../tensor/index.ts'
 import type { Rule } from './rule.ts'
 
 const isNumber = (n: Node, value: number): boolean =>
@@ -23,10 +23,24 @@ export const reshapeReshape: Rule = {
   apply: n => (is(n, reshapeOp) && (is(n.inputs[0]!, reshapeOp) || n.inputs[0]!.shape.join() === n.shape.join()) ? reshaped(n.inputs[0]!, n.shape) : undefined),
 }
 
+const isScalar = (x: Node): boolean => x.shape.length === 0
+
+/** Σ (x / a)(y / b) = Σ x y / (a b) for numbers a and b: the norm of a mean is taken without making the mean. */
+export const sumOfQuotients: Rule = {
+  name: 'sum-of-quotients',
+  apply: n => {
+    const [product] = n.inputs
+    if (!is(n, sumOp) || !is(product!, mulOp)) return undefined
+    const [l, r] = product.inputs as [Node, Node]
+    if (!is(l, divOp) || !is(r, divOp) || !isScalar(l.inputs[1]!) || !isScalar(r.inputs[1]!)) return undefined
+    return over(node(sumOp, [times(l.inputs[0]!, r.inputs[0]!)], n.attributes), times(l.inputs[1]!, r.inputs[1]!))
+  },
+}
+
 /** Once differentiated, a stopped gradient is its value. */
 export const stopGradientValue: Rule = { name: 'stop-gradient', apply: n => (is(n, stopGradientOp) ? n.inputs[0]! : undefined) }
 
-export const simplifications: readonly Rule[] = [timesOne, reshapeReshape]
+export const simplifications: readonly Rule[] = [timesOne, reshapeReshape, sumOfQuotients]
 
 /** Composites that a target has no kernel for become what they mean. */
 export const expansion = (runs: (op: string) => boolean): Rule => ({

@@ -1,9 +1,9 @@
-import { loopOp, type Programs, type WholePrograms } from '../../compile/index.ts'
+import { chunkOp, loopOp, type Programs, type WholePrograms } from '../../compile/index.ts'
 import { broadcastToOp, concatOp, is, reshapeOp, resultOp, sliceOp, type Node, type NodeOf } from '../../tensor/index.ts'
-import { type Body, type Ref } from './body.ts'
+import type { Anchor, Body, Ref } from './body.ts'
 import { emptyEntry, type Define, type Entry, type Refs } from './entry.ts'
 import { assignAll, layerOf, readAll, writeLayer, type Resource } from './held.ts'
-import { branch, emptyLibrary, type Library } from './library.ts'
+import { branch, called, emptyLibrary, type Library } from './library.ts'
 import { asList, replacing, scopeIn, write, type Precision, type Replacement, type Scope, type Sink, type Writing } from './program.ts'
 import type { Input } from './packed.ts'
 import { trainedRows, type Held, type Holdings } from './resources.ts'
@@ -39,10 +39,19 @@ export const graphOf = (source: Source): Entry => {
   for (const held of holdings.parts) defineCommit(define, held, programs, holdings)
 
   define('start', {}, single, scope => {
+    let before: Anchor | undefined
     for (const [variable, node] of whole.initial()) {
-      // variables are written where they lie, so each has memory of its own
-      const [value] = write(scope, [node], new Map())
-      assignAll(scope.body, holdings.of(variable.node)!, is(node, broadcastToOp) ? value! : scope.body.apply('DeepCopy', [value!]))
+      const make = library.define({
+        name: 'initial', parameters: scope.sizes.map(({ type }) => type),
+        write: (into, sizes) => {
+          // variables are written where they lie, so each has memory of its own
+          const [value] = write(scopeIn(into, sizes, writing, single), [node], new Map())
+          assignAll(into, holdings.of(variable.node)!, is(node, broadcastToOp) ? value! : into.apply('DeepCopy', [value!]))
+          return [into.constant(0, i32)]
+        },
+      })
+      // one after the other, so that only one is in memory twice
+      before = called(scope.body, make, scope.sizes, before ? { control: [before] } : {})
     }
     return {}
   })
@@ -193,7 +202,14 @@ const updateFunction = ({ programs, holdings }: Source, library: Library, writin
   })
 
 const alike = (a: Node, b: Node): boolean => a.shape.join() === b.shape.join()
-const isLooped = (n: Node): n is NodeOf<{ readonly index: number }> => is(n, resultOp) && is(n.inputs[0]!, loopOp)
+/** True for what is made a layer or a piece at a time, each of which can be written to its place. */
+const isLooped = (n: Node): n is NodeOf<{ readonly index: number }> => {
+  const [made] = n.inputs
+  if (!is(n, resultOp) || made === undefined) return false
+  if (!is(made, chunkOp)) return is(made, loopOp)
+  const whole = made.attributes.outputs[n.attributes.index]
+  return whole?.kind === 'rows' && whole.axis === 0
+}
 
 /** What replaces the layers of a stack, from which layer on: layers of one loop together, others alone; what stays as it is, is left out. */
 const partsOf = (node: Node, stack: Node): readonly { readonly node: Node; readonly from: number }[] => {

@@ -18,6 +18,8 @@ export type Kernel = (name: string, inputs: readonly Ref[], write: (body: Body, 
 export interface Emit extends Place {
   /** The value in another type, converted once for one node of the language. */
   readonly cast: (x: Ref, type: GraphType) => Ref
+  /** What was written for a node, if it was: an op may see more than its own inputs. */
+  readonly valueOf: (n: Node) => Ref | undefined
   /** Writes another expression of the node's inputs, whose values are given. */
   readonly expand: (expression: Node, inputs: readonly Ref[]) => Ref
 }
@@ -67,7 +69,7 @@ const write = (
     else {
       const lowering = Object.hasOwn(lowerings, n.op.name) ? lowerings[n.op.name as keyof GraphLowerings] : 'expand'
       values.set(n, lowering === 'expand' ? expand(n.op.expand?.(n.inputs, n.attributes) ?? unknown(n), inputs)
-        : lowering(n, inputs, { ...place, cast: castHere, expand }))
+        : lowering(n, inputs, { ...place, cast: castHere, expand, valueOf: other => values.get(other) }))
     }
   }
   return roots.map(root => values.get(root)!)

@@ -17,6 +17,7 @@ export const operations = {
   Sum: 'input: T, reduction_indices: Tidx -> output: T', Max: 'input: T, reduction_indices: Tidx -> output: T',
   Mean: 'input: T, reduction_indices: Tidx -> output: T', Prod: 'input: T, reduction_indices: Tidx -> output: T',
   All: 'input: bool, reduction_indices: Tidx -> output: bool', Any: 'input: bool, reduction_indices: Tidx -> output: bool',
+  L2Loss: 't: T -> output: T',
   MatMul: 'a: T, b: T -> product: T', BatchMatMulV2: 'x: T, y: T -> output: T',
   Softmax: 'logits: T -> softmax: T', LogSoftmax: 'logits: T -> logsoftmax: T',
   SparseSoftmaxCrossEntropyWithLogits: 'features: T, labels: Tlabels -> loss: T, backprop: T',
@@ -52,6 +53,8 @@ export const operations = {
   TensorListStack: 'input_handle: variant, element_shape: i32 -> tensor: element_dtype', TensorListLength: 'input_handle: variant -> length: i32',
   TensorListConcatV2: 'input_handle: variant, element_shape: shape_type, leading_dims: i64 -> tensor: element_dtype, lengths: i64',
 
+  StackV2: 'max_size: i32 -> handle: resource', StackPushV2: 'handle: resource, elem: T -> output: T', StackPopV2: 'handle: resource -> elem: elem_type',
+
   PartitionedCall: 'args: list(Tin) -> output: list(Tout)', StatefulPartitionedCall: 'args: list(Tin) -> output: list(Tout)',
   While: 'input: list(T) -> output: list(T)', If: 'cond: Tcond, input: list(Tin) -> output: list(Tout)',
   Case: 'branch_index: i32, input: list(Tin) -> output: list(Tout)',
@@ -61,10 +64,10 @@ export type OperationName = keyof typeof operations
 
 /** Ops that change something beside their results, `InplaceUpdate` its operand: a function must run them whoever reads what. */
 const effects: ReadonlySet<string> = new Set<OperationName>([
-  'AssignVariableOp', 'AssignAddVariableOp', 'AssignSubVariableOp', 'DestroyResourceOp', 'ResourceScatterUpdate', 'InplaceUpdate',
+  'AssignVariableOp', 'AssignAddVariableOp', 'AssignSubVariableOp', 'DestroyResourceOp', 'ResourceScatterUpdate', 'InplaceUpdate', 'StackPushV2', 'StackPopV2',
   'StatefulPartitionedCall', 'While', 'If', 'Case',
 ])
-const reading: ReadonlySet<string> = new Set<OperationName>(['VarHandleOp', 'ReadVariableOp', 'VarIsInitializedOp'])
+const reading: ReadonlySet<string> = new Set<OperationName>(['StackV2', 'VarHandleOp', 'ReadVariableOp', 'VarIsInitializedOp'])
 
 export const hasEffect = (name: OperationName): boolean => effects.has(name)
 /** True for ops whose results are not a function of their operands alone. */

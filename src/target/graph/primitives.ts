@@ -1,5 +1,5 @@
 import { isMatrixProduct, laidOut } from '../../compile/index.ts'
-import type { Axes, Contraction, Dim, DType, Node, primitives, Shape } from '../../tensor/index.ts'
+import { is, mulOp, scatterAddOp, type Axes, type Contraction, type Dim, type DType, type Node, type primitives, type Shape } from '../../tensor/index.ts'
 import type { Body, Ref } from './body.ts'
 import type { Emit, GraphLowering } from './lowering.ts'
 import type { OperationName } from './operations.ts'
@@ -21,6 +21,19 @@ const elementwise = (operation: OperationName): GraphLowering => (_, inputs, emi
 const reduction = (operation: OperationName): GraphLowering => (node, [x], emit) => {
   const { axes, keepDims } = attributesOf<Axes>(node)
   return emit.body.apply(operation, [computed(x!, emit), emit.body.constant(axes, 'i32')], { keep_dims: { bool: keepDims } })
+}
+/** The sum of all squares: one pass over the value, and no value of its size. */
+const sum: GraphLowering = (node, inputs, emit) => {
+  const { axes, keepDims } = attributesOf<Axes>(node), [squares] = node.inputs as readonly [Node], [x, y] = squares.inputs
+  const value = is(squares, mulOp) && x === y && !keepDims && axes.length === squares.shape.length && axes.length > 0 ? emit.valueOf(x!) : undefined
+  return value ? emit.body.apply('Mul', [emit.body.apply('L2Loss', [computed(value, emit)]), emit.body.constant(2, 'f32')]) : reduction('Sum')(node, inputs, emit)
+}
+/** x + scatterAdd(index, rows) adds the rows to x where it lies, if nobody else reads x. */
+const add: GraphLowering = (node, inputs, emit) => {
+  const at = node.inputs.findIndex(input => is(input, scatterAddOp) && input.attributes.axis === 0), scattered = node.inputs[at], x = node.inputs[1 - at]
+  const [index, rows] = (scattered?.inputs ?? []).map(emit.valueOf)
+  if (!index || !rows || x!.shape.join() !== scattered!.shape.join()) return elementwise('AddV2')(node, inputs, emit)
+  return emit.body.apply('TensorScatterAdd', [computed(inputs[1 - at]!, emit), column(emit.body, index), computed(rows, emit)])
 }
 const impossible: GraphLowering = ({ op }) => { throw new Error(`${op.name} is no node of a graph`) }
 
@@ -79,7 +92,7 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
     return typeof product === 'number' ? body.constant(product, 'f32') : body.cast(product, 'f32')
   },
   iota: (node, _, { body, size, cast }) => cast(counted(body, size(node.shape[0]!)), node.dtype),
-  add: elementwise('AddV2'), sub: elementwise('Sub'), mul: elementwise('Mul'), div: elementwise('RealDiv'), pow: elementwise('Pow'),
+  add, sub: elementwise('Sub'), mul: elementwise('Mul'), div: elementwise('RealDiv'), pow: elementwise('Pow'),
   maximum: elementwise('Maximum'), minimum: elementwise('Minimum'), equal: elementwise('Equal'), less: elementwise('Less'), lessEqual: elementwise('LessEqual'),
   neg: elementwise('Neg'), exp: elementwise('Exp'), log: elementwise('Log'), sqrt: elementwise('Sqrt'), rsqrt: elementwise('Rsqrt'),
   tanh: elementwise('Tanh'), sigmoid: elementwise('Sigmoid'), abs: elementwise('Abs'), sign: elementwise('Sign'), sin: elementwise('Sin'),
@@ -88,7 +101,7 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
   stopGradient: (_, [x]) => x!,
   // a float that is stored in 16 bits is a float already
   cast: ({ dtype }, [x], { cast }) => (isFloat(x!.type) && isFloat(dtype) ? x! : cast(x!, dtype)),
-  sum: reduction('Sum'), max: reduction('Max'),
+  sum, max: reduction('Max'),
   broadcastTo: ({ shape }, [x], emit) => emit.body.apply('BroadcastTo', [x!, shapeOf(shape, emit)]),
   reshape: ({ shape }, [x], emit) => reshapedTo(x!, shape, emit),
   transpose: (node, [x], { body }) => permuted(body, x!, attributesOf<{ readonly permutation: readonly number[] }>(node).permutation),

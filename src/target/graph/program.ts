@@ -28,8 +28,11 @@ export interface Precision {
   readonly stored: (n: Node) => GraphType
 }
 
-/** What a stack is in a graph: a list of tensors, or a variable. */
-interface Stack { readonly list?: Ref; readonly resource?: Resource; readonly element: GraphType }
+/**
+ * What a stack is in a graph: a list of tensors; a pile, whose last one is taken off, so that its memory is free again; or a variable.
+ * What a While is given lives until its end, so the elements of a list do too.
+ */
+interface Stack { readonly list?: Ref; readonly pile?: Ref; readonly resource?: Resource; readonly element: GraphType }
 /** Results that are written into variables where they lie: by the loop that makes them, and the number of the result. */
 export type Sinks = ReadonlyMap<Node, ReadonlyMap<number, Sink>>
 /** The variable, and the layer of it that the loop's first layer is. */
@@ -80,7 +83,8 @@ const materialised = ({ body, stacks, readers }: Scope, x: Ref): Ref => {
 }
 
 /** One layer of what is known by a handle. */
-const elementOf = ({ body, readers }: Scope, { list, resource, element }: Stack, at: Ref): Ref => {
+const elementOf = ({ body, readers }: Scope, { list, pile, resource, element }: Stack, at: Ref): Ref => {
+  if (pile) return body.apply('StackPopV2', [pile], { elem_type: { type: element } })
   if (list) return body.apply('TensorListGetItem', [list, at, anyShape(body)], { element_dtype: { type: element } })
   const read = readAll(body, resource!)
   readers.push(read)
@@ -90,8 +94,7 @@ const elementOf = ({ body, readers }: Scope, { list, resource, element }: Stack,
 /** Writes expressions into a scope, given the values of some nodes, and returns the values of the roots, each in the type in which it is stored. */
 export const write = (scope: Scope, roots: readonly Node[], given: ReadonlyMap<Node, Ref>, sinks: Sinks = new Map()): readonly Ref[] => {
   const { body, writing, precision, stacks, readers } = scope, known = new Map(given), order = topological(roots)
-  const uses = new Map<Node, number>()
-  for (const n of order) for (const input of n.inputs) uses.set(input, (uses.get(input) ?? 0) + 1)
+  const piles = pilesIn(order, roots)
   for (const n of order) {
     const resource = is(n, parameterOp) && !known.has(n) ? writing.resourceOf(n) : undefined
     if (resource === undefined) continue
@@ -117,8 +120,8 @@ export const write = (scope: Scope, roots: readonly Node[], given: ReadonlyMap<N
     const block = blockOf(n)
     if (block?.fused) return fusedCall(scope, block, inputs.map(x => materialised(scope, x)), product ? [product] : [])
     if (block) return plainCall(scope, block, inputs.map(x => materialised(scope, x)))
-    if (is(n, chunkOp)) return chunk(scope, n, inputs.map(x => materialised(scope, x)))
-    if (is(n, loopOp)) return loop(scope, n, inputs, { sinks: sinks.get(n) ?? new Map(), spent: input => is(input, resultOp) && uses.get(input) === 1 && !roots.includes(input) })
+    if (is(n, chunkOp)) return chunk(scope, n, inputs.map(x => materialised(scope, x)), sinks.get(n) ?? new Map())
+    if (is(n, loopOp)) return loop(scope, n, inputs, { sinks: sinks.get(n) ?? new Map(), piles: piles.get(n) ?? new Set() })
     return undefined
   })
   readers.push(...results)
@@ -167,31 +170,45 @@ const plainCall = ({ body, sizes, writing, precision, readers }: Scope, block: B
 /** What a loop needs to know of the program that it is in. */
 interface Surroundings {
   readonly sinks: ReadonlyMap<number, Sink>
-  /** True for a list that nothing else reads: its elements are given back one by one. */
-  readonly spent: (input: Node) => boolean
+  /** The results that one loop alone reads, in the reverse order. */
+  readonly piles: ReadonlySet<number>
+}
+
+/** For every loop that goes up the layers, what a loop down the same layers reads of it, and nothing else does. */
+const pilesIn = (order: readonly Node[], roots: readonly Node[]): ReadonlyMap<Node, ReadonlySet<number>> => {
+  const readers = new Map<Node, Node[]>(), found = new Map<Node, Set<number>>()
+  for (const n of order) for (const input of n.inputs) readers.set(input, [...(readers.get(input) ?? []), n])
+  for (const n of order) {
+    const [maker] = n.inputs, [reader, another] = readers.get(n) ?? []
+    if (!is(n, resultOp) || !maker || !is(maker, loopOp) || maker.attributes.reverse || carriedOutputs(maker.attributes).has(n.attributes.index)) continue
+    if (!reader || another || roots.includes(n) || !is(reader, loopOp) || !reader.attributes.reverse || reader.attributes.count !== maker.attributes.count) continue
+    const at = reader.inputs.indexOf(n)
+    if (reader.inputs.lastIndexOf(n) === at && reader.attributes.feeds[at]!.kind === 'layered') found.set(maker, (found.get(maker) ?? new Set()).add(n.attributes.index))
+  }
+  return found
 }
 
 /** What a loop's parameter is fed from. */
-interface Source { readonly kind: 'carried' | 'shared' | 'list' | 'resource'; readonly parameter: Node; readonly input: Ref; readonly stack: Stack | undefined }
+interface Source { readonly kind: 'carried' | 'shared' | 'list' | 'pile' | 'resource'; readonly parameter: Node; readonly input: Ref; readonly stack: Stack | undefined }
 
 /**
  * A loop as a While whose body only calls one function, that of a layer: ops placed in a While directly run at half the speed.
  * Stacks that are variables are read within that function, those that other loops made are lists.
  */
-const loop = (scope: Scope, n: NodeOf<Loop>, inputs: readonly Ref[], { sinks, spent }: Surroundings): readonly Ref[] => {
+const loop = (scope: Scope, n: NodeOf<Loop>, inputs: readonly Ref[], { sinks, piles }: Surroundings): readonly Ref[] => {
   const { body, sizes, writing, precision, stacks, readers } = scope, { block, feeds, count, reverse } = n.attributes
   const carried = carriedOutputs(n.attributes), { library } = writing
   const sources = block.parameters.map((parameter, i): Source => {
     const kind = feeds[i]!.kind, given = inputs[i]!
     if (kind !== 'layered') return { kind, parameter, input: kind === 'carried' ? body.cast(materialised(scope, given), precision.stored(parameter)) : materialised(scope, given), stack: undefined }
     const input = asList(scope, given, n.inputs[i]!), stack = stacks.get(input.text)!
-    return { kind: stack.list ? 'list' : 'resource', parameter, input, stack }
+    return { kind: stack.list ? 'list' : stack.pile ? 'pile' : 'resource', parameter, input, stack }
   })
   const of = (kind: Source['kind']): readonly Source[] => sources.filter(source => source.kind === kind)
-  const turning = [...of('carried'), ...of('list'), ...of('shared')]
+  const turning = [...of('carried'), ...of('list'), ...of('pile'), ...of('shared')]
   const collected = block.outputs.flatMap((output, k) => (carried.has(k) || sinks.has(k) ? [] : [{ k, type: precision.stored(output) }]))
 
-  const elementType = ({ kind, input, stack }: Source): GraphType => (kind === 'list' ? stack!.element : input.type)
+  const elementType = ({ kind, input, stack }: Source): GraphType => (kind === 'list' || kind === 'pile' ? stack!.element : input.type)
   const layer = library.define({
     name: block.name, parameters: ['i32', ...turning.map(elementType), ...sizes.map(({ type }) => type)],
     write: (into, [at, ...refs]) => {
@@ -207,7 +224,9 @@ const loop = (scope: Scope, n: NodeOf<Loop>, inputs: readonly Ref[], { sinks, sp
   })
   // the block's outputs that a call returns, in order
   const returned = block.outputs.flatMap((_, k) => (sinks.has(k) ? [] : [k]))
-  const lists = collected.map(({ type }) => body.apply('TensorListReserve', [anyShape(body), body.constant(count, 'i32')], { element_dtype: { type } }))
+  const lists = collected.map(({ k, type }) => (piles.has(k)
+    ? body.apply('StackV2', [body.constant(-1, 'i32')], { elem_type: { type } })
+    : body.apply('TensorListReserve', [anyShape(body), body.constant(count, 'i32')], { element_dtype: { type } })))
   const state = [body.constant(0, 'i32'), ...turning.map(({ input }) => input), ...sizes, ...lists], types = state.map(({ type }) => type)
   const condition = library.define({ name: 'turnsLeft', parameters: types, write: (into, [i]) => [into.apply('Less', [i!, into.constant(count, 'i32')])] })
   const turn = library.define({
@@ -215,16 +234,19 @@ const loop = (scope: Scope, n: NodeOf<Loop>, inputs: readonly Ref[], { sinks, sp
     write: (into, [i, ...rest]) => {
       const at = reverse ? into.apply('Sub', [into.constant(count - 1, 'i32'), i!]) : i!
       const given = rest.slice(0, turning.length), ownSizes = rest.slice(turning.length, turning.length + sizes.length), own = rest.slice(turning.length + sizes.length)
-      const items = turning.map(({ kind, stack }, k) => (kind === 'list' ? elementOf(scopeIn(into, [], writing, precision), { ...stack!, list: given[k]! }, at) : given[k]!))
+      const items = turning.map(({ kind, stack }, k) => (kind === 'list' || kind === 'pile' ? elementOf(scopeIn(into, [], writing, precision), { element: stack!.element, [kind]: given[k]! }, at) : given[k]!))
       const made = called(into, layer, [at, ...items, ...ownSizes]).outputs
-      const next = turning.map(({ kind, parameter, stack }, k) => {
+      const next = turning.map(({ kind, parameter }, k) => {
         const feed = feeds[block.parameters.indexOf(parameter)]!
         if (kind === 'carried' && feed.kind === 'carried') return made[returned.indexOf(feed.output)]!
-        if (kind !== 'list' || !spent(n.inputs[block.parameters.indexOf(parameter)]!)) return given[k]!
-        const nothing = into.apply('Fill', [into.constant([0], 'i32'), into.cast(into.constant(0, 'f32'), stack!.element)])
-        return into.apply('TensorListSetItem', [given[k]!, at, nothing], {}, { control: [items[k]!] })
+        return given[k]!
       })
-      const filled = collected.map(({ k }, l) => into.apply('TensorListSetItem', [own[l]!, at, made[returned.indexOf(k)]!]))
+      const filled = collected.map(({ k }, l) => {
+        const value = made[returned.indexOf(k)]!
+        if (!piles.has(k)) return into.apply('TensorListSetItem', [own[l]!, at, value])
+        into.add('StackPushV2', [own[l]!, value])
+        return own[l]!
+      })
       return [into.apply('AddV2', [i!, into.constant(1, 'i32')]), ...next, ...ownSizes, ...filled]
     },
   })
@@ -236,7 +258,7 @@ const loop = (scope: Scope, n: NodeOf<Loop>, inputs: readonly Ref[], { sinks, sp
     const at = collected.findIndex(one => one.k === k)
     if (at >= 0) {
       const list = ended[firstList + at]!
-      stacks.set(list.text, { list, element: collected[at]!.type })
+      stacks.set(list.text, { [piles.has(k) ? 'pile' : 'list']: list, element: collected[at]!.type })
       return list
     }
     const feed = turning.findIndex(({ kind, parameter }) => { const f = feeds[block.parameters.indexOf(parameter)]!; return kind === 'carried' && f.kind === 'carried' && f.output === k })
@@ -281,7 +303,7 @@ export const replacing = (scope: Scope, roots: readonly Node[], replacements: re
 }
 
 /** Rows in pieces, as a While whose body only calls a function. Sums over the pieces are in f32. */
-const chunk = (scope: Scope, n: NodeOf<Chunk>, inputs: readonly Ref[]): readonly Ref[] => {
+const chunk = (scope: Scope, n: NodeOf<Chunk>, inputs: readonly Ref[], sinks: ReadonlyMap<number, Sink>): readonly Ref[] => {
   const { body, sizes, writing, precision, readers } = scope, { block, dim, rows, inputs: axes, outputs } = n.attributes, { library } = writing
   const total = sizeRef(body, sizeIn(scope)(dim)), count = inputs.length, own = count + sizes.length
   const piece = library.define({
@@ -293,11 +315,17 @@ const chunk = (scope: Scope, n: NodeOf<Chunk>, inputs: readonly Ref[]): readonly
         const axis = axes[i], along = (at: Ref, elsewhere: number): Ref => into.apply('Pack', p.shape.map((_, k) => (k === axis ? at : into.constant(elsewhere, 'i32'))))
         return [p, axis === undefined ? refs[i]! : into.apply('Slice', [refs[i]!, along(from!, 0), along(length, -1)])]
       })
-      const made = write(inner, block.outputs, new Map(given))
-      return made.map((x, k) => (outputs[k]!.kind === 'sum' ? into.cast(x, 'f32') : swapped(into, x, block.outputs[k]!.shape.length, outputs[k]!)))
+      const made = write(inner, block.outputs, new Map(given)), before = [...inner.readers]
+      for (const [k, { resource }] of sinks) {
+        const places = into.apply('Range', [from!, into.apply('AddV2', [from!, length]), into.constant(1, 'i32')])
+        into.add('InplaceUpdate', [readAll(into, resource), places, into.cast(made[k]!, resource.type)], {}, { control: before })
+      }
+      // what is written to its place is not collected
+      return made.map((x, k) => (sinks.has(k) ? into.constant(0, 'f32') : outputs[k]!.kind === 'sum' ? into.cast(x, 'f32') : swapped(into, x, block.outputs[k]!.shape.length, outputs[k]!)))
     },
   })
-  const starts = outputs.map((output, k) => (output.kind === 'rows'
+  const isRows = (k: number): boolean => outputs[k]!.kind === 'rows' && !sinks.has(k)
+  const starts = outputs.map((_, k) => (sinks.has(k) ? body.constant(0, 'f32') : isRows(k)
     ? body.apply('EmptyTensorList', [anyShape(body), body.constant(-1, 'i32')], { element_dtype: { type: piece.results[k]! } })
     : body.apply('Fill', [shapeOf(block.outputs[k]!.shape, { body, size: sizeIn(scope) }), body.constant(0, 'f32')])))
   const state = [body.constant(0, 'i32'), total, ...inputs, ...sizes, ...starts], types = state.map(({ type }) => type)
@@ -306,14 +334,15 @@ const chunk = (scope: Scope, n: NodeOf<Chunk>, inputs: readonly Ref[]): readonly
     name: `${block.name}.turn`, parameters: types,
     write: (into, [from, all, ...rest]) => {
       const made = called(into, piece, [from!, all!, ...rest.slice(0, own)]).outputs
-      const next = outputs.map(({ kind }, k) => into.apply(kind === 'rows' ? 'TensorListPushBack' : 'AddV2', [rest[own + k]!, made[k]!]))
+      const next = outputs.map((_, k) => into.apply(isRows(k) ? 'TensorListPushBack' : 'AddV2', [rest[own + k]!, made[k]!]))
       return [into.apply('AddV2', [from!, into.constant(rows, 'i32')]), all!, ...rest.slice(0, own), ...next]
     },
   })
-  const made = whileLoop(body, condition, turn, state)
+  const made = whileLoop(body, condition, turn, state, sinks.size > 0 ? { control: [...readers] } : {})
   readers.push(made)
   return outputs.map((output, k) => {
     const result = made.outputs[2 + own + k]!
+    if (sinks.has(k)) return result
     if (output.kind === 'sum') return body.cast(result, precision.stored(block.outputs[k]!))
     const leading = body.constant([], 'i64'), whole = body.add('TensorListConcatV2', [result, anyShape(body), leading], { element_dtype: { type: piece.results[k]! } }).outputs[0]!
     return swapped(body, whole, block.outputs[k]!.shape.length, output)
