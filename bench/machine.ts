@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { tensorflowVersion } from '../src/index.ts'
-import { projectRoot } from './measure.ts'
+import { projectRoot } from './compiled.ts'
 import { jaxJsVersion } from './peers/install.ts'
 import { pythonPackages } from './peers/python.ts'
 

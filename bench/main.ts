@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Case, Findings } from './cases/case.ts'
 import { certificate } from './cases/certificate.ts'
+import { graph } from './cases/graph.ts'
 import { peers } from './cases/peers.ts'
 import { profile } from './cases/profile.ts'
 import { pytorch } from './cases/pytorch.ts'
@@ -10,11 +11,12 @@ import { smolLM2Steps } from './cases/smollm2.ts'
 import { startup } from './cases/startup.ts'
 import { steadiness } from './cases/steadiness.ts'
 import { types } from './cases/types.ts'
+import { compileProject } from './compiled.ts'
 import { machine, versions } from './machine.ts'
 import { alternate, type Outcome } from './measure.ts'
 import { markdown, tableOf } from './table.ts'
 
-const cases: readonly Case[] = [peers, pytorch, smolLM2Steps, startup, steadiness, certificate, types, profile]
+const cases: readonly Case[] = [peers, pytorch, smolLM2Steps, startup, graph, steadiness, certificate, types, profile]
 
 const describe = ({ name, about, optional }: Case): string => `  ${name.padEnd(12)} ${about}${optional === true ? ' (not with --quick)' : ''}`
 
@@ -35,6 +37,8 @@ if (!(Number.isInteger(rounds) && rounds >= 1)) command.error('--rounds takes a 
 const busy = 0.5
 const say = (text: string): void => console.error(text)
 const chosen = cases.filter(({ name, optional }) => (only ? only.includes(name) : !(quick && optional === true)))
+say('compiling the project')
+compileProject()
 const started = new Date(), where = machine(), packages = versions()
 if (where.loadBefore > busy) say(`load ${where.loadBefore.toFixed(2)}: the machine is busy, which slows contenders by very different factors`)
 const findings: Findings[] = [], outcomes: (readonly [string, Outcome])[] = []

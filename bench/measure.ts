@@ -1,8 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import type { Tasks } from './child.ts'
+import { compiledFile, projectRoot } from './compiled.ts'
 import { peakOf, type Measurement } from './measurement.ts'
 
 /** What was measured, or why it could not be. */
@@ -11,12 +11,11 @@ export type Outcome = E.Either<string, Measurement>
 /** One side of a comparison: a process to start once a round, in as many rounds as there are unless it says fewer. */
 export interface Contender { readonly name: string; readonly measure: () => Promise<Outcome>; readonly rounds?: number }
 
-export const projectRoot = fileURLToPath(new URL('..', import.meta.url))
 const longest = 15 * 60_000
 
 /** The command of one of our own tasks. @example commandOf('step', { model: 'SmolLM2', … }) */
 export const commandOf = <K extends keyof Tasks>(task: K, options: Tasks[K]): readonly string[] =>
-  [process.execPath, '--import', 'tsx', fileURLToPath(new URL('child.ts', import.meta.url)), task, JSON.stringify(options)]
+  [process.execPath, compiledFile('bench/child.ts'), task, JSON.stringify(options)]
 
 /** Starts a process and gives its lines to `take` until that returns something; the process is then ended. */
 const listen = <A>([program, ...args]: readonly string[], take: (line: string, pid: number) => A | undefined): Promise<E.Either<string, A>> =>

@@ -2,7 +2,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ours, projectRoot, timeUntil, type Outcome } from '../measure.ts'
+import { compiledFile } from '../compiled.ts'
+import { ours, timeUntil, type Outcome } from '../measure.ts'
 import { cachedSmolLM2 } from '../subject.ts'
 import { bounded, figure } from '../table.ts'
 import type { Case } from './case.ts'
@@ -18,14 +19,14 @@ const text = 'A columnist is a journalist who writes regularly for a newspaper o
 
 /** From the start of the process to the end of its first step: program, data, model and plan included. */
 const firstStep = async ({ batch, seq, target }: Start): Promise<Outcome> => {
-  const model = cachedSmolLM2(), main = join(projectRoot, 'src', 'cli', 'main.ts')
+  const model = cachedSmolLM2(), main = compiledFile('src/cli/main.ts')
   if (model === undefined) return E.left('SmolLM2 is not cached')
   const folder = await mkdtemp(join(tmpdir(), 'partensor-bench-'))
   try {
     const data = join(folder, 'rows.jsonl')
     await writeFile(data, `${JSON.stringify({ text })}\n`.repeat(8))
     return await timeUntil([
-      process.execPath, '--import', 'tsx', main, 'finetune', '--model', model, '--data', data, '--method', 'paca', '--rank', '8', '--steps', '2',
+      process.execPath, main, 'finetune', '--model', model, '--data', data, '--method', 'paca', '--rank', '8', '--steps', '2',
       '--batch', String(batch), '--seq', String(seq), ...target, '--out', join(folder, 'adapter'), '--json',
     ], '"event":"step"')
   } finally { await rm(folder, { recursive: true, force: true }) }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { projectRoot, timeWhole } from '../measure.ts'
+import { projectRoot } from '../compiled.ts'
+import { timeWhole } from '../measure.ts'
 import { bounded, figure } from '../table.ts'
 import type { Case } from './case.ts'
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cp, mkdir, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ggufTokenizer } from '../../src/io/tokenizer-gguf.ts'
@@ -89,6 +89,22 @@ test('auto takes the graph target, and says so and why in one line, to people al
   assert.match(people!.stderr, /^target: TensorFlow graph \S+ on [cg]pu, f32 \(TensorFlow from [^\n]*\)\n$/)
   assert.equal(people!.code, 0)
   assert.equal(linesOf(programs!).length, 1)
+})
+
+const refusals: readonly (readonly [what: string, args: readonly string[], sentence: RegExp])[] = [
+  ['a loss that is no number', ['--target', 'graph', '--precision', 'bf16', '--lr', '1e30', '--schedule', 'constant', '--warmup', '0'],
+    /^partensor: step 2: the (loss|norm of the gradient) is (NaN|-?Infinity): nothing was updated\n$/],
+  ['too little memory', ['--target', 'graph', '--batch', '1000000'],
+    /^partensor: a step needs \d+ MB of memory, and there are \d+ MB: take a smaller --batch or --seq\n$/],
+  ['16 bits on node', ['--target', 'node', '--precision', 'bf16'], /^partensor: the node target computes in float32: bf16 needs --target graph\n$/],
+]
+test('what the graph target cannot do is one sentence, and nothing is left', { skip }, async () => {
+  await Promise.all(refusals.map(async ([what, args, sentence], i) => {
+    const { code, stderr } = await partensor('finetune', ...recipe, ...args, '--out', join(directory, `refused-${i}`))
+    assert.equal(code, 1, what)
+    assert.match(stderr, sentence)
+  }))
+  assert.deepEqual((await readdir(directory)).filter(name => name.startsWith('refused') || name.startsWith('.')), [])
 })
 
 test('TF_CPP_MIN_LOG_LEVEL asks for all that TensorFlow logs, and then all of it is there', { skip }, async () => {

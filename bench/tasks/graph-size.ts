@@ -1,0 +1,18 @@
+import { llama } from '../../src/index.ts'
+import { compiledGraph } from '../../src/target/graph/compiled.ts'
+import { savedModel } from '../../src/target/graph/saved-model.ts'
+import { elapsed, measurement, type Measurement } from '../measurement.ts'
+import { pacaStep } from '../subject.ts'
+import { smolShapes } from '../shapes.ts'
+
+export interface GraphSizeOptions { readonly layers: number }
+
+/** The bytes of the graph of a PaCA step of SmolLM2's shapes with so many layers, as it is written for TensorFlow. */
+export const measureGraph = async ({ layers }: GraphSizeOptions): Promise<Measurement> => {
+  let bytes = 0
+  const time = await elapsed(() => {
+    const { entry } = compiledGraph(pacaStep(llama({ ...smolShapes, num_hidden_layers: layers })), { precision: 'bf16', xla: true })
+    bytes = savedModel(entry.graph()).byteLength
+  })
+  return measurement([time], { bytes })
+}
