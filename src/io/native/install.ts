@@ -9,7 +9,7 @@ import {
 import { pipDownload } from '../command.ts'
 import { attempt, ioError, refusal, type IoError } from '../error.ts'
 import { logSource } from './log.ts'
-import { copyScripts, cudaRequirements, fetchSources, libraries, unpackWheel, wheelOf } from './sources.ts'
+import { copyScripts, cudaRequirements, fetchSources, libraries, unpackWheel, wheelOf, type Sources } from './sources.ts'
 import { findTools, must, saysFull, type Tools } from './tools.ts'
 
 /** What to install, and where. */
@@ -49,7 +49,8 @@ const t = require(process.argv[1]), of = t.createTensor([1], t.TF_FLOAT, Float32
 const [out] = t.executeOp('Square', [{ name: 'T', type: t.TF_ATTR_TYPE, value: t.TF_FLOAT }], [of], 1)
 if (t.tensorDataSync(out.id)[0] !== 9) throw new Error('it computes wrongly')`
 const loadInChild = async (build: string): Promise<void> => {
-  await must('load what was built', process.execPath, ['-e', squares, path.join(build, addonFile), path.join(build, logFile)], { env: { ...process.env, NODE_OPTIONS: '', TF_CPP_MIN_LOG_LEVEL: '3' } })
+  const addons = [addonFile, logFile].map(file => path.join(build, file)), env = { ...process.env, NODE_OPTIONS: '', TF_CPP_MIN_LOG_LEVEL: '3' }
+  await must('load what was built', process.execPath, ['-e', squares, ...addons], { env })
 }
 
 const temporaryPrefix = '.install-'
@@ -71,7 +72,7 @@ const writeManifest = async (folder: string): Promise<void> => {
   await writeFile(path.join(folder, manifestFile), `${JSON.stringify({ revision: buildRevision, files }, undefined, 2)}\n`)
 }
 
-const compileAddons = async ({ compiler, strip }: Tools, sources: { readonly binding: string, readonly include: string }, work: string, build: string): Promise<void> => {
+const compileAddons = async ({ compiler, strip }: Tools, sources: Sources, work: string, build: string): Promise<void> => {
   const from = (...of: readonly string[]): string => path.join(work, ...of)
   const compile = (addon: string, files: readonly string[]): Promise<string> => must("build tfjs-node's addon", compiler, [
     '-std=c++17', '-O2', '-fPIC', '-shared', '-DNAPI_VERSION=8', `-I${sources.include}`, `-I${from('tensorflow', 'include')}`,
@@ -80,7 +81,7 @@ const compileAddons = async ({ compiler, strip }: Tools, sources: { readonly bin
   ], { cwd: work })
   await writeFile(from('log.cc'), logSource)
   await compile(logFile, [from('log.cc')])
-  await compile(addonFile, [path.join(sources.binding, 'tfjs_backend.cc'), path.join(sources.binding, 'tfjs_binding.cc'), ...libraries.map(file => from(file))])
+  await compile(addonFile, [...['tfjs_backend.cc', 'tfjs_binding.cc'].map(file => path.join(sources.binding, file)), ...libraries.map(file => from(file))])
   await mkdir(path.join(build, 'tensorflow'))
   for (const file of libraries) {
     if (strip) await must('strip TensorFlow', 'strip', ['-s', from(file)], { cwd: work })
