@@ -2,7 +2,7 @@ import { peakOf, type Size } from '../../compile/index.ts'
 import { bytesPerElement, count, is, resultOp, type DType, type Node } from '../../tensor/index.ts'
 import type { Certificate } from '../session.ts'
 import type { Compiled } from './compiled.ts'
-import type { Precision } from './program.ts'
+import type { Precision } from './scope.ts'
 import type { Held } from './resources.ts'
 import type { GraphType } from './types.ts'
 

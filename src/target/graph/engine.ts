@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { sizing, type CompilerOptions, type Step, type Variable } from '../../compile/index.ts'
 import { count, type Environment, type Node, type Shape } from '../../tensor/index.ts'
-import { collectGarbage } from '../collect.ts'
+import { collectGarbage, keepHeapSmall } from '../collect.ts'
 import { SessionError, type Buffer } from '../device.ts'
 import { refusal, type Engine, type EngineDecoder, type FedBatch, type Loading, type OpenEngine, type Stepped, type Sums } from '../engine.ts'
 import { openNative, type Native } from '../native/load.ts'
@@ -22,6 +22,7 @@ interface Asked { readonly ask: (name: string, feeds: Buffers) => Buffers; reado
  * @example const open = await graphEngine({ precision: 'bf16' })
  */
 export const graphEngine = async ({ precision, xla }: Pick<GraphOptions, 'precision'> & Partial<GraphOptions>): Promise<OpenEngine> => {
+  keepHeapSmall()
   const native = await openNative()
   if (E.isLeft(native)) throw new SessionError(native.left)
   const withXla = xla ?? await hasXla(native.right)

@@ -3,7 +3,7 @@ import { emptyBody, type Body, type Ref } from './body.ts'
 import { called, choice, type GraphFunction, type Library } from './library.ts'
 import type { LoadedGraph } from './load.ts'
 import { numberAt, pack, unpack, type Input, type Inputs } from './packed.ts'
-import { scopeIn, type Precision, type Scope, type Writing } from './program.ts'
+import { scopeIn, type Precision, type Scope, type Writing } from './scope.ts'
 import type { Graph } from './saved-model.ts'
 import type { GraphType } from './types.ts'
 
@@ -91,7 +91,7 @@ const answerFunction = (library: Library, { inputs, outputs, functions }: Answer
   name: 'answer', parameters: ['i32', 'f32'],
   write: (into, [ints, floats]) => {
     const given = Object.values(unpack(into, inputs, ints!, floats!)), [only, ...more] = functions
-    const made = (more.length === 0 ? called(into, only!, given) : choice(into, numberAt(into, ints!, 1), functions, given)).outputs
+    const made = (more.length === 0 ? called(into, only!, given) : choice(into, numberAt(into, ints!, 1), functions.map(f => calling(library, f)), given)).outputs
     return all.map(key => (outputs.includes(key) ? made[outputs.indexOf(key)]! : into.cast(into.constant(0, 'i32'), typeOf(key))))
   },
 })
@@ -101,3 +101,6 @@ const placeholder = (main: Body, type: GraphType): Ref => main.apply('Placeholde
 /** Scalars as a graph takes them. */
 export const integer = (value: number): Buffer => ({ sizes: [], dtype: 'i32', data: Int32Array.of(value) })
 export const real = (value: number): Buffer => ({ sizes: [], dtype: 'f32', data: Float32Array.of(value) })
+
+/** A function that only calls another: of what Case runs itself, TensorFlow does not choose the kernels anew, so that products would not be oneDNN's. */
+const calling = (library: Library, f: GraphFunction): GraphFunction => library.define({ name: 'call', parameters: f.parameters, write: (into, refs) => called(into, f, refs).outputs })

@@ -4,7 +4,9 @@ import type { Anchor, Body, Ref } from './body.ts'
 import { emptyEntry, type Define, type Entry, type Refs } from './entry.ts'
 import { assignAll, layerOf, readAll, writeLayer, type Resource } from './held.ts'
 import { branch, called, emptyLibrary, type Library } from './library.ts'
-import { asList, replacing, scopeIn, write, type Precision, type Replacement, type Scope, type Sink, type Writing } from './program.ts'
+import { replacing, write } from './program.ts'
+import type { Replacement } from './replace.ts'
+import { asList, materialised, scopeIn, type Precision, type Scope, type Sink, type Writing } from './scope.ts'
 import type { Input } from './packed.ts'
 import { trainedRows, type Held, type Holdings } from './resources.ts'
 import type { GraphType } from './types.ts'
@@ -85,9 +87,7 @@ export const graphOf = (source: Source): Entry => {
   const accumulating = (scope: Scope, given: Refs, add: (resource: Resource, x: Ref) => void): Refs => {
     const { body } = scope, [sum, count, ...lists] = backward(scope, given)
     gradients.gradients.forEach(([variable], i) => {
-      const stack = scope.stacks.get(lists[i]!.text)
-      const whole = stack?.list ? body.apply('TensorListStack', [stack.list, body.constant(-1, i32)], { element_dtype: { type: stack.element } }) : lists[i]!
-      add(holdings.of(variable.node)!, asF32(body, whole))
+      add(holdings.of(variable.node)!, asF32(body, materialised(scope, lists[i]!)))
     })
     return { sum: sum!, count: count! }
   }
@@ -117,15 +117,10 @@ export const graphOf = (source: Source): Entry => {
     define('decode', { tokens: inputOf(tokens), position: inputOf(position), ...inputs }, precision, (scope, given) => {
       const cacheRefs = caches.map(([variable]): readonly [Node, Ref] => [variable.node, given[variable.name]!])
       const [scores, ...next] = write(scope, [logits, ...caches.map(([, node]) => node)], new Map([[tokens, given['tokens']!], [position, given['position']!], ...cacheRefs]))
-      return { logits: asF32(scope.body, scores!), ...Object.fromEntries(caches.map(([{ name }], i) => [name, asF32(scope.body, materialise(scope, next[i]!))])) }
+      return { logits: asF32(scope.body, scores!), ...Object.fromEntries(caches.map(([{ name }], i) => [name, asF32(scope.body, materialised(scope, next[i]!))])) }
     })
   }
   return entry
-}
-
-const materialise = ({ body, stacks }: Scope, x: Ref): Ref => {
-  const stack = stacks.get(x.text)
-  return stack?.list ? body.apply('TensorListStack', [stack.list, body.constant(-1, i32)], { element_dtype: { type: stack.element } }) : x
 }
 
 /** One layer of a resource, or all of it. */

@@ -1,0 +1,94 @@
+import type { Dim, Node } from '../../tensor/index.ts'
+import type { Anchor, Body, Ref } from './body.ts'
+import { layerOf, readAll, type Resource } from './held.ts'
+import type { Library } from './library.ts'
+import type { GraphLowerings } from './lowering.ts'
+import { sizesIn, type Size } from './sizes.ts'
+import type { FloatType, GraphType } from './types.ts'
+
+/** What holds for all programs of a graph. */
+export interface Writing {
+  readonly library: Library
+  readonly lowerings: GraphLowerings
+  /** The variable that a placeholder stands for. */
+  readonly resourceOf: (placeholder: Node) => Resource | undefined
+  /** The size of a name, where it is known when the graph is written. */
+  readonly sizeOf: (name: string) => number | undefined
+  /** The other names: their sizes are passed along, in this order. */
+  readonly dynamic: readonly string[]
+  /** Whether fused blocks are compiled by XLA; else their ops run one by one. */
+  readonly xla: boolean
+}
+
+/** How a program stores what it computes. */
+export interface Precision {
+  readonly compute: FloatType
+  /** The type in which a value is kept. */
+  readonly stored: (n: Node) => GraphType
+}
+
+/**
+ * What a stack is in a graph: a list of tensors; a pile, whose last one is taken off, so that its memory is free again; or a variable.
+ * What a While is given lives until its end, so the elements of a list do too.
+ */
+export interface Stack { readonly list?: Ref; readonly pile?: Ref; readonly resource?: Resource; readonly element: GraphType }
+/** Results that are written into variables where they lie: by the loop that makes them, and the number of the result. */
+export type Sinks = ReadonlyMap<Node, ReadonlyMap<number, Sink>>
+/** The variable, and the layer of it that the loop's first layer is. */
+export interface Sink { readonly resource: Resource; readonly from: number }
+
+/** A program as it is written into a body. */
+export interface Scope {
+  readonly body: Body
+  readonly sizes: readonly Ref[]
+  readonly writing: Writing
+  readonly precision: Precision
+  /** The stacks that are known by a handle in place of a tensor. */
+  readonly stacks: Map<string, Stack>
+  /** What reads or writes variables, in order. */
+  readonly readers: Anchor[]
+}
+
+export const scopeIn = (body: Body, sizes: readonly Ref[], writing: Writing, precision: Precision): Scope =>
+  ({ body, sizes, writing, precision, stacks: new Map(), readers: [] })
+
+/** The size of a dim in a scope. */
+export const sizeIn = ({ body, sizes, writing }: Scope): ((dim: Dim) => Size) => sizesIn(body, name => {
+  const known = writing.sizeOf(name), at = writing.dynamic.indexOf(name)
+  if (known !== undefined) return known
+  if (at < 0) throw new Error(`the graph does not know the size of ${name}`)
+  return sizes[at]!
+})
+
+export const anyShape = (body: Body): Ref => body.constant(-1, 'i32')
+
+/** A stack known by a handle: what loops read layer by layer. */
+export const asList = ({ body, stacks, precision }: Scope, x: Ref, n: Node): Ref => {
+  if (stacks.has(x.text)) return x
+  const shape = body.apply('Shape', [x]), rest = body.apply('StridedSlice', [shape, body.constant([1], 'i32'), body.constant([0], 'i32'), body.constant([1], 'i32')], { end_mask: { int: 1 } })
+  const list = body.apply('TensorListFromTensor', [body.cast(x, precision.stored(n)), rest])
+  stacks.set(list.text, { list, element: precision.stored(n) })
+  return list
+}
+
+/** The tensor behind a handle. */
+export const materialised = ({ body, stacks, readers }: Scope, x: Ref): Ref => {
+  const stack = stacks.get(x.text)
+  if (stack === undefined) return x
+  if (stack.list) return body.apply('TensorListStack', [stack.list, anyShape(body)], { element_dtype: { type: stack.element } })
+  const read = readAll(body, stack.resource!)
+  readers.push(read)
+  return read
+}
+
+/** One layer of what is known by a handle. */
+export const elementOf = ({ body, readers }: Scope, { list, pile, resource, element }: Stack, at: Ref): Ref => {
+  if (pile) return body.apply('StackPopV2', [pile], { elem_type: { type: element } })
+  if (list) return body.apply('TensorListGetItem', [list, at, anyShape(body)], { element_dtype: { type: element } })
+  const read = readAll(body, resource!)
+  readers.push(read)
+  return layerOf(body, read, at)
+}
+
+/** Writes expressions into a scope, given the values of some nodes. */
+export type Write = (scope: Scope, roots: readonly Node[], given: ReadonlyMap<Node, Ref>, sinks?: Sinks) => readonly Ref[]
