@@ -32,7 +32,7 @@ const typicalSize = 24
 /** Products of at most so many operations for each byte that need not be kept are computed again: those of attention, with heads of up to 256. */
 const recomputed = 128
 /** Bytes in float32 from which a value is made in pieces, and the rows of a piece: logits, with a large vocabulary. */
-const chunk = { largest: 2 ** 25, rows: 96 }
+const chunk = { largest: 2 ** 25, rows: 64 }
 
 export const graphTraits: Traits = {
   layOut: true, runs: () => true, inPlace: new Map(), unprepared: true, holdsParts: true, alike: true, recomputeProducts: recomputed,

@@ -51,7 +51,7 @@ export const writtenLoop = (write: Write, scope: Scope, n: NodeOf<Loop>, inputs:
   const layer = library.define({
     name: block.name, parameters: ['i32', ...turning.map(elementType), ...sizes.map(({ type }) => type)],
     write: (into, [at, ...refs]) => {
-      const inner = scopeIn(into, refs.slice(turning.length), writing, precision)
+      const inner: Scope = { ...scopeIn(into, refs.slice(turning.length), writing, precision), carried: new Set(of('carried').map(({ parameter }) => parameter)) }
       const given = new Map(turning.map(({ parameter }, i) => [parameter, refs[i]!]))
       for (const { parameter, stack } of of('resource')) given.set(parameter, elementOf(inner, stack!, at!))
       const replacements = [...sinks].map(([k, { resource, from }]): Replacement => {

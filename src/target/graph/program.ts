@@ -21,23 +21,27 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
     stacks.set(handle.text, { resource, element: resource.type })
     known.set(n, handle)
   }
-  let product: Anchor | undefined
-  /** Products run one after the other in the order of the program: what is computed again waits until it is needed. */
-  const inOrder = (inputs: readonly Ref[]): readonly Ref[] => (product ? [after(body, inputs[0]!, [product]), ...inputs.slice(1)] : inputs)
+  const late = followingFrom(order, scope.carried)
+  let product: Anchor | undefined, gate: Anchor | undefined
+  /** What could run at once although it is needed later, as what is computed again in a backward pass, waits for the product before it. */
+  const passGate = (n: Node): void => { gate = scope.carried && !late.has(n) ? product : undefined }
+  const gated = (inputs: readonly Ref[]): readonly Ref[] => (gate && inputs[0] ? [after(body, inputs[0], [gate]), ...inputs.slice(1)] : inputs)
   const kept = (n: Node, x: Ref): Ref => body.cast(x, precision.stored(n))
   const storing = (lowering: GraphLowering): GraphLowering => (n, inputs, emit) => {
     if (is(n, parameterOp)) return lowering(n, inputs, emit)
     const [stack] = inputs, single = stack && stacks.get(stack.text)
     if (single && n.op.name === 'slice' && n.shape[0] === 1 && n.inputs[0]!.shape[0] !== 1) return body.apply('ExpandDims', [elementOf(scope, single, startOf(n, emit)), body.constant(0, 'i32')])
     const tensors = inputs.map(x => materialised(scope, x)), isProduct = n.op.name === 'contract'
-    const result = lowering(n, isProduct ? inOrder(tensors) : tensors, emit)
-    if (isProduct) product = result
+    passGate(n)
+    const result = lowering(n, isProduct ? gated(tensors) : tensors, emit)
+    if (isProduct && gate === undefined) product = result
     return kept(n, result)
   }
   const table = Object.fromEntries(Object.entries(writing.lowerings).map(([name, lowering]) => [name, lowering === 'expand' ? lowering : storing(lowering)])) as unknown as GraphLowerings
-  const results = lowered(table, roots, known, { body, size: sizeIn(scope), compute: precision.compute, ...(writing.xla ? { kernel: kernelIn(scope, () => product) } : {}) }, (n, inputs) => {
+  const results = lowered(table, roots, known, { body, size: sizeIn(scope), compute: precision.compute, ...(writing.xla ? { kernel: kernelIn(scope, () => gate) } : {}) }, (n, inputs) => {
     const block = blockOf(n)
-    if (block?.fused) return fusedCall(scope, block, inputs.map(x => materialised(scope, x)), product ? [product] : [])
+    passGate(n)
+    if (block?.fused) return fusedCall(scope, block, inputs.map(x => materialised(scope, x)), gate ? [gate] : [])
     if (block) return plainCall(scope, block, inputs.map(x => materialised(scope, x)))
     if (is(n, chunkOp)) return writtenChunk(write, scope, n, inputs.map(x => materialised(scope, x)), sinks.get(n) ?? new Map())
     if (is(n, loopOp)) return writtenLoop(write, scope, n, inputs, { sinks: sinks.get(n) ?? new Map(), piles: piles.get(n) ?? new Set() })
@@ -47,7 +51,14 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
   return results
 }
 
-/** Has XLA compile a few ops as one function, which waits for the products before it. */
+/** Every node that follows from some. */
+const followingFrom = (order: readonly Node[], sources: ReadonlySet<Node> = new Set()): ReadonlySet<Node> => {
+  const found = new Set(sources)
+  for (const n of order) if (n.inputs.some(input => found.has(input))) found.add(n)
+  return found
+}
+
+/** Has XLA compile a few ops as one function, which waits for what it is told to. */
 const kernelIn = ({ body, writing: { library } }: Scope, last: () => Anchor | undefined): Kernel => (name, inputs, write) => {
   const f = library.define({ name, parameters: inputs.map(({ type }) => type), xla: true, write: (into, refs) => [write(into, refs)] }), before = last()
   return called(body, f, inputs, before ? { control: [before] } : {}).outputs[0]!

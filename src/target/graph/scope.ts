@@ -45,6 +45,8 @@ export interface Scope {
   readonly precision: Precision
   /** The stacks that are known by a handle in place of a tensor. */
   readonly stacks: Map<string, Stack>
+  /** In a loop's body, what the turn before made; the rest is there from the start. */
+  readonly carried?: ReadonlySet<Node>
   /** What reads or writes variables, in order. */
   readonly readers: Anchor[]
 }
