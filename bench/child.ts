@@ -1,3 +1,5 @@
+// as the command line does
+import '../src/cli/heap.ts'
 import type { Measurement } from './measurement.ts'
 
 /** What a child process can be asked to measure; each loads only what it needs, so that its memory is its own. */

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './heap.ts'
 import { commandLine } from './program.ts'
 
 /** Aborts at the first interrupt; a second one ends the process. */

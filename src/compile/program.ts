@@ -29,7 +29,7 @@ export interface Traits {
 export interface CompilerOptions {
   /** What a backward pass computes again: see `Partition`. */
   readonly recompute?: Partition['recompute']
-  /** Rules that are switched off, by name: to measure what each is worth. */
+  /** Rules that are switched off, by name: to measure what each is worth. On the graph target also `fuse`, `chunk` and `xla`. */
   readonly without?: readonly string[]
 }
 

@@ -12,9 +12,3 @@ export const collectGarbage = (): void => {
   const collect: unknown = runInNewContext('gc')
   if (typeof collect === 'function') collect()
 }
-
-/**
- * Keeps Node's heap from growing ahead of what is used: compiling a step makes many small things that die young, for which Node
- * would take some 30 MB and keep them.
- */
-export const keepHeapSmall = (): void => { setFlagsFromString('--semi-space-growth-factor=1') }

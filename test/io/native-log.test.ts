@@ -17,6 +17,7 @@ inline napi_status napi_get_cb_info(napi_env, napi_callback_info, size_t*, napi_
 inline napi_status napi_get_value_int32(napi_env, napi_value, int32_t*) { return napi_ok; }
 inline napi_status napi_throw_type_error(napi_env, const char*, const char*) { return napi_ok; }
 inline napi_status napi_create_function(napi_env, const char*, size_t, napi_value (*)(napi_env, napi_callback_info), void*, napi_value*) { return napi_ok; }
+inline napi_status napi_set_named_property(napi_env, napi_value, const char*, napi_value) { return napi_ok; }
 #define NAPI_AUTO_LENGTH 0
 #define NAPI_MODULE_INIT() napi_value initialize(napi_env env)
 `

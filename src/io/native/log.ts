@@ -2,10 +2,14 @@
  * The C++ of a small addon beside TensorFlow's: `setLogLevel(severity)` drops what is logged below a severity, 0 for information to 3 for
  * what ends the process. Parts of TensorFlow write to the log of a library, Abseil, that heeds no variable of the environment, and that
  * TensorFlow 2.18 hides a second copy of, whose own function for it cannot be called. So the lines are told by their form, in a stream in
- * the place of C's `stderr`. Node and JavaScript do not print through it.
+ * the place of C's `stderr`. Node and JavaScript do not print through it. `setLogLevel.returnMemory()` gives the system back what the
+ * allocator has kept of freed memory, as after a model was loaded.
  */
 export const logSource = `#include <node_api.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <atomic>
 #include <cstdio>
 #include <mutex>
@@ -55,9 +59,18 @@ static napi_value setLogLevel(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+static napi_value returnMemory(napi_env, napi_callback_info) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  return nullptr;
+}
+
 NAPI_MODULE_INIT() {
-  napi_value made = nullptr;
+  napi_value made = nullptr, trim = nullptr;
   napi_create_function(env, "setLogLevel", NAPI_AUTO_LENGTH, setLogLevel, nullptr, &made);
+  napi_create_function(env, "returnMemory", NAPI_AUTO_LENGTH, returnMemory, nullptr, &trim);
+  napi_set_named_property(env, made, "returnMemory", trim);
   return made;
 }
 `

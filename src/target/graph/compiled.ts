@@ -50,7 +50,7 @@ export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
   const isStaticDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || Object.hasOwn(known, factor))
   const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: !compiler.without?.includes('fuse'), ...(compiler.without?.includes('chunk') ? {} : { chunk }) })
   const dynamic = namesOf(programs, model.capacities).filter(name => !Object.hasOwn(known, name)), precision = precisionOf(compute)
-  const writing = { lowerings: graphLowerings, sizeOf: (name: string) => known[name], dynamic, xla }
+  const writing = { lowerings: graphLowerings, sizeOf: (name: string) => known[name], dynamic, xla: xla && !compiler.without?.includes('xla') }
   return { programs, variables, whole, holdings, precision, dynamic, entry: graphOf({ programs, whole, holdings, writing, precision }) }
 }
 

@@ -1,9 +1,10 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { sizing, type CompilerOptions, type Step, type Variable } from '../../compile/index.ts'
 import { count, type Environment, type Node, type Shape } from '../../tensor/index.ts'
-import { collectGarbage, keepHeapSmall } from '../collect.ts'
+import { collectGarbage } from '../collect.ts'
 import { SessionError, type Buffer } from '../device.ts'
 import { refusal, type Engine, type EngineDecoder, type FedBatch, type Loading, type OpenEngine, type Stepped, type Sums } from '../engine.ts'
+import { returnMemory } from '../native/addon.ts'
 import { openNative, type Native } from '../native/load.ts'
 import type { Certificate } from '../session.ts'
 import { certified, holdingBytes } from './certificate.ts'
@@ -22,7 +23,6 @@ interface Asked { readonly ask: (name: string, feeds: Buffers) => Buffers; reado
  * @example const open = await graphEngine({ precision: 'bf16' })
  */
 export const graphEngine = async ({ precision, xla }: Pick<GraphOptions, 'precision'> & Partial<GraphOptions>): Promise<OpenEngine> => {
-  keepHeapSmall()
   const native = await openNative()
   if (E.isLeft(native)) throw new SessionError(native.left)
   const withXla = xla ?? await hasXla(native.right)
@@ -49,8 +49,10 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
       if (own) chosen.delete(own.lens.index[0]!)
     },
     start: async own => {
-      collectGarbage()
       graph.ask('start', sized(own))
+      // what reading the weights has left
+      collectGarbage()
+      returnMemory()
       return started(graph, compiled, { title, own, capacities: step.tuned.model.capacities })
     },
     dispose: () => { graph.dispose(); return Promise.resolve() },

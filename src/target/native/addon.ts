@@ -13,12 +13,24 @@ export const logVariable = 'TF_CPP_MIN_LOG_LEVEL'
 /** What the user has asked, before anything here is set. */
 const asked = process.env[logVariable]
 
-/** What drops lines of the log that parts of TensorFlow write without heeding the variable; builds of the first revision have none. */
-const setLogLevelOf = (folder: string): ((severity: number) => void) => {
+/** What a build has beside TensorFlow's own addon. */
+interface Beside {
+  /** Drops lines of the log that parts of TensorFlow write without heeding the variable. */
+  (severity: number): void
+  /** Gives freed memory back to the system. */
+  readonly returnMemory?: () => void
+}
+let beside: Beside | undefined
+
+/** Earlier builds have less of it, the first nothing. */
+const besideIn = (folder: string): Beside => {
   const file = path.join(folder, logFile)
   // what the addon exports
-  return existsSync(file) ? nodeRequire(file) as (severity: number) => void : () => undefined
+  return beside = existsSync(file) ? nodeRequire(file) as Beside : () => undefined
 }
+
+/** Gives the system back what the allocator has kept of freed memory, where the build that was loaded can. */
+export const returnMemory = (): void => { beside?.returnMemory?.() }
 
 /**
  * Loads the addon of a build, silent below errors unless `TF_CPP_MIN_LOG_LEVEL` asks for more. While it loads, TensorFlow with CUDA calls it
@@ -27,7 +39,7 @@ const setLogLevelOf = (folder: string): ((severity: number) => void) => {
  */
 export const loadAddon = ({ folder, package: name }: Pick<NativeBuild, 'folder' | 'package'>): unknown => {
   process.env[logVariable] ??= name === 'tensorflow' ? '3' : '2'
-  const setLogLevel = setLogLevelOf(folder), least = asked === undefined || !/^[0-3]$/.test(asked) ? undefined : Number(asked)
+  const setLogLevel = besideIn(folder), least = asked === undefined || !/^[0-3]$/.test(asked) ? undefined : Number(asked)
   setLogLevel(least ?? 3)
   const addon: unknown = nodeRequire(path.join(folder, addonFile))
   setLogLevel(least ?? 2)

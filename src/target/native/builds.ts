@@ -9,7 +9,7 @@ export type TensorflowPackage = typeof tensorflowPackages[number]
 export const tensorflowVersion = '2.18.1'
 
 /** Of builds that this version makes. A build of another revision still runs, without what was added since. */
-export const buildRevision = 2
+export const buildRevision = 3
 /** What a build consists of, written last: it names every file with its bytes, so that a half-done build is seen. The first builds name no revision. */
 export interface Manifest { readonly revision?: number; readonly files: Readonly<Record<string, number>> }
 export const manifestFile = 'installed.json'
