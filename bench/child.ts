@@ -1,5 +1,4 @@
-// as the command line does
-import '../src/cli/heap.ts'
+import { keepHeapSmall } from '../src/cli/heap.ts'
 import type { Measurement } from './measurement.ts'
 
 /** What a child process can be asked to measure; each loads only what it needs, so that its memory is its own. */
@@ -16,6 +15,8 @@ const tasks = {
 /** Every task with its options. */
 export type Tasks = { readonly [K in keyof typeof tasks]: Parameters<Awaited<ReturnType<(typeof tasks)[K]>>>[0] }
 
+// as the command line does
+keepHeapSmall()
 const [name, options] = process.argv.slice(2)
 // the parent passes a task with its own options: see `ours` in measure.ts
 const task = await tasks[name as keyof Tasks]() as (options: unknown) => Promise<Measurement>

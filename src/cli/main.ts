@@ -1,6 +1,8 @@
 #!/usr/bin/env node
-import './heap.ts'
-import { commandLine } from './program.ts'
+import { keepHeapSmall } from './heap.ts'
+
+keepHeapSmall()
+const { commandLine } = await import('./program.ts')
 
 /** Aborts at the first interrupt; a second one ends the process. */
 const interrupted = (): AbortSignal => {

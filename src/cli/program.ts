@@ -93,6 +93,7 @@ const explainCommand = ({ out }: Context): Command => new Command('explain')
   .addOption(seedOption('of the selection of columns'))
   .option('--batch <n>', 'rows of a micro-batch', positiveInteger, 2)
   .option('--seq <n>', 'tokens of a row', positiveInteger, 512)
+  .addOption(new Option('--target <name>', 'whose memory is told').choices(['wasm', 'graph']).default('wasm')).addOption(precisionOption())
   .addOption(jsonOption())
   .action(async ({ json, ...options }: ExplainOptions & Json) => {
     const explanation = await explainModel(options)

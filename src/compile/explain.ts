@@ -40,6 +40,16 @@ export interface Explanation {
   readonly saved: number
   /** The most that the gradient program holds beside its inputs. */
   readonly peak: number
+  /** What the runtimes hold before a step, where that was measured. */
+  readonly before?: number
+}
+
+/** What a target that stores values in its own way, and runs programs in its own order, says instead. */
+export interface Stored {
+  readonly bytes: (n: Node) => number
+  readonly weights: number
+  readonly state: number
+  readonly peak: number
 }
 
 /**
@@ -54,8 +64,8 @@ export const explain = <P, Q, M, S, B, L extends Shape>(
 }
 
 /** The same from programs that are there already. */
-export const explainPrograms = (programs: Programs, size: Size): Explanation => {
-  const program = programs.gradients(size), bytesOf = (n: Node): number => count(n.shape.map(size)) * bytesPerElement[n.dtype]
+export const explainPrograms = (programs: Programs, size: Size, stored?: Stored): Explanation => {
+  const program = programs.gradients(size), bytesOf = stored?.bytes ?? ((n: Node): number => count(n.shape.map(size)) * bytesPerElement[n.dtype])
   const elements = (nodes: readonly Node[]): number => nodes.reduce((sum, n) => sum + count(n.shape.map(size)), 0)
   const layers = keptResults(program).map(({ block, calls, indices }): KeptByLayer => {
     const names = new Map([...blockNames(block, calls, programs.names), [block.parameters[0]!, 'x']])
@@ -69,13 +79,13 @@ export const explainPrograms = (programs: Programs, size: Size): Explanation => 
   })
   const total = (leaves: readonly (readonly [string, Node])[]): number => leaves.reduce((sum, [, leaf]) => sum + bytesOf(leaf), 0)
   return {
-    weights: total(programs.params),
-    state: total(programs.state),
+    weights: stored?.weights ?? total(programs.params),
+    state: stored?.state ?? total(programs.state),
     trainable: elements(programs.trained.map(({ part }) => part)),
     parameters: elements(programs.params.map(([, leaf]) => leaf)),
     layers,
     saved: layers.reduce((sum, layer) => sum + layer.layers * layer.bytes, 0),
-    peak: footprintOf(program.plan).peak,
+    peak: stored?.peak ?? footprintOf(program.plan).peak,
   }
 }
 
@@ -101,7 +111,7 @@ const keptResults = ({ outputs }: Program): readonly { readonly block: Block; re
 const megabytes = (bytes: number): string => (bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`)
 
 /** The explanation as text, one line a value. */
-export const explanationText = ({ trainable, parameters, layers, saved, peak, weights, state }: Explanation): string => [
+export const explanationText = ({ trainable, parameters, layers, saved, peak, weights, state, before }: Explanation): string => [
   `trained: ${trainable.toLocaleString('en')} of ${parameters.toLocaleString('en')} parameters`,
   ...layers.flatMap(({ layer, layers: n, kept, bytes }) => [
     '', `${layer}, ${n} ${n === 1 ? 'layer' : 'layers'}, keeps ${megabytes(bytes)} each for its backward pass:`,
@@ -110,4 +120,5 @@ export const explanationText = ({ trainable, parameters, layers, saved, peak, we
   ]),
   '', `weights ${megabytes(weights)}, optimizer state ${megabytes(state)}`,
   `kept from forward to backward: ${megabytes(saved)}; held at most beside weights and state: ${megabytes(peak)}`,
+  ...(before === undefined ? [] : [`Node and TensorFlow hold ${megabytes(before)} before the model is loaded: with the above, ${megabytes(before + weights + state + peak)}`]),
 ].join('\n')

@@ -2,7 +2,7 @@
 export { bindDims, DimsError, given, sizing } from './bind.ts'
 export { callsOf } from './blocks.ts'
 export { footprintOf, type Footprint } from './certificate.ts'
-export { explain, explainPrograms, explanationText, type Explanation, type Kept, type KeptByLayer } from './explain.ts'
+export { explain, explainPrograms, explanationText, type Explanation, type Kept, type KeptByLayer, type Stored } from './explain.ts'
 export { faultsOf } from './check.ts'
 export { bytesOf, type InPlace, type Instruction, type Plan, type Slot } from './plan.ts'
 export * from './chunk/index.ts'

@@ -1,8 +1,9 @@
-/** What runs a program: reference, tfjs; one session interface. */
+/** What runs a program: reference, tfjs, graph; one session interface. */
 export { cacheDirectory } from './cache.ts'
 export { chooseTarget, precisions, targetNames, type Choice, type Precision, type TargetName } from './choice.ts'
 export { compile, type TargetOptions } from './compile.ts'
 export { SessionError, type Buffer, type Device } from './device.ts'
+export { explainOn, type ExplainTarget } from './explain.ts'
 export { deviceEngine } from './device-engine.ts'
 export type { Engine, EngineDecoder, FedBatch, Loading, OpenEngine, Stepped, Sums } from './engine.ts'
 export {

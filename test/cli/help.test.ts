@@ -8,7 +8,7 @@ const options = {
     'no-shuffle', 'lr', 'schedule', 'warmup', 'weight-decay', 'clip', 'target', 'threads', 'precision', 'out', 'json'],
   evaluate: ['model', 'adapter', 'data', 'batch', 'seq', 'target', 'threads', 'precision', 'json'],
   generate: ['model', 'adapter', 'prompt', 'max-tokens', 'chat', 'temperature', 'seed', 'target', 'threads', 'precision', 'json'],
-  explain: ['model', 'method', 'rank', 'target-modules', 'seed', 'batch', 'seq', 'json'],
+  explain: ['model', 'method', 'rank', 'target-modules', 'seed', 'batch', 'seq', 'target', 'precision', 'json'],
   doctor: ['threads', 'json'],
   'native install': ['gpu', 'wheel', 'json'],
   'native status': ['json'],

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { cacheDirectory, orThrow, smolLM2 } from '../../src/io/index.ts'
 import { capacityFor, evaluateRows, generateText, openFrozen, openModel, promptIds } from '../../src/train/index.ts'
 import { golden } from '../cli/support.ts'
+import { noNode } from '../target/native-support.ts'
 
 interface Case {
   readonly text: string; readonly ids: readonly number[]; readonly loss: number; readonly greedy_16: readonly number[]; readonly greedy_text: string
@@ -17,11 +18,11 @@ interface Golden {
 const file = join(cacheDirectory(), smolLM2.file)
 const skip = existsSync(file) ? false : `left out: ${smolLM2.name} is not in the cache; npm start fetches it`
 
-test('SmolLM2 on wasm: ids, loss and greedy text are those of PyTorch', { skip }, async t => {
+for (const target of ['wasm', 'graph'] as const) test(`SmolLM2 on ${target}: ids, loss and greedy text are those of PyTorch`, { skip: skip || (target === 'graph' && noNode) }, async t => {
   const { cases, chat } = JSON.parse(readFileSync(join(golden, 'smollm2.json'), 'utf8')) as Golden
   const source = await orThrow(openModel(file)), tokenizer = source.tokenizer!
   assert.deepEqual(await orThrow(async () => promptIds(tokenizer, chat.messages[0]!.content, true)), chat.ids)
-  await using session = await openFrozen(source, { target: 'wasm' })
+  await using session = await openFrozen(source, { target })
   using decoder = session.decoder({ batch: 1, capacity: capacityFor(32, 16) })
   for (const { text, ids, loss, greedy_16, greedy_text } of cases) {
     await t.test(text, async () => {

@@ -31,8 +31,11 @@ export interface Compiled {
 const typicalSize = 24
 /** Products of at most so many operations for each byte that need not be kept are computed again: those of attention, with heads of up to 256. */
 const recomputed = 128
-/** Bytes in float32 from which a value is made in pieces, and the rows of a piece: logits, with a large vocabulary. */
-const chunk = { largest: 2 ** 25, rows: 64 }
+/**
+ * Bytes in float32 from which a value is made in pieces, and the rows of a piece: logits, with a large vocabulary. Twice the rows
+ * make a step of SmolLM2 faster by 3% and larger by 50 MB; who asks for 16 bits asks for memory.
+ */
+const chunkFor = (compute: FloatType) => ({ largest: 2 ** 25, rows: compute === 'f32' ? 128 : 64 })
 
 export const graphTraits: Traits = {
   layOut: true, runs: () => true, inPlace: new Map(), unprepared: true, holdsParts: true, alike: true, recomputeProducts: recomputed,
@@ -48,7 +51,7 @@ export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
   const { model } = step.tuned, known = model.dims ?? {}, programs = programsOf(step, { ...graphTraits, ...compiler })
   const size = sizing(withTypicalSizes(programs, known), model.capacities), variables = variablesOf(programs), holdings = holdingsOf(variables, programs, compute)
   const isStaticDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || Object.hasOwn(known, factor))
-  const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: !compiler.without?.includes('fuse'), ...(compiler.without?.includes('chunk') ? {} : { chunk }) })
+  const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: !compiler.without?.includes('fuse'), ...(compiler.without?.includes('chunk') ? {} : { chunk: chunkFor(compute) }) })
   const dynamic = namesOf(programs, model.capacities).filter(name => !Object.hasOwn(known, name)), precision = precisionOf(compute)
   const writing = { lowerings: graphLowerings, sizeOf: (name: string) => known[name], dynamic, xla: xla && !compiler.without?.includes('xla') }
   return { programs, variables, whole, holdings, precision, dynamic, entry: graphOf({ programs, whole, holdings, writing, precision }) }

@@ -10,9 +10,10 @@ import type { Certificate } from '../session.ts'
 import { certified, holdingBytes } from './certificate.ts'
 import { compiledGraph, type Compiled, type GraphOptions } from './compiled.ts'
 import { integer, real, sizeInput, type Buffers } from './entry.ts'
-import { batchInput } from './graph.ts'
+import { failureOf } from './failure.ts'
 import { hasXla, loadGraph } from './load.ts'
 import { trainedRows } from './resources.ts'
+import { batchInput } from './source.ts'
 
 /** A loaded graph that can be asked. */
 interface Asked { readonly ask: (name: string, feeds: Buffers) => Buffers; readonly dispose: () => void }
@@ -32,7 +33,7 @@ export const graphEngine = async ({ precision, xla }: Pick<GraphOptions, 'precis
 const opened = async <P, Q, M, S, B, L extends Shape>(
   native: Native, options: GraphOptions, step: Step<P, Q, M, S, B, L>, compiler: CompilerOptions): Promise<Loading> => {
   const compiled = compiledGraph(step, options, compiler), { programs, holdings, entry } = compiled, loaded = await loadGraph(native, entry.graph())
-  const graph: Asked = { ask: entry.ask(loaded), dispose: loaded.dispose }
+  const graph: Asked = { ask: guarded(entry.ask(loaded)), dispose: loaded.dispose }
   const title = `TensorFlow graph ${native.tensorflow} on ${native.gpu ? 'gpu' : 'cpu'}, ${options.precision}`
   const chosen = new Map<Node, Buffer>(), indices = new Set(programs.indices.map(([, index]) => index))
   const assign = (leaf: Node, value: Buffer, index?: Buffer): void => {
@@ -56,6 +57,23 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
       return started(graph, compiled, { title, own, capacities: step.tuned.model.capacities })
     },
     dispose: () => { graph.dispose(); return Promise.resolve() },
+  }
+}
+
+/** Questions whose answers change what is held. */
+const changing = /^(step|apply|commit|first|next)\b/
+
+/** Says in one sentence what failed; after a failure in the middle of a change nothing more is answered. */
+const guarded = (ask: Asked['ask']): Asked['ask'] => {
+  let stopped = false
+  return (name, feeds) => {
+    if (stopped) throw new SessionError('the session stopped in the middle of an update: open a new one')
+    try { return ask(name, feeds) } catch (error) {
+      if (error instanceof SessionError) throw error
+      const failure = failureOf(name.replace(/\/.*$/, ''), error)
+      stopped = changing.test(name) && !failure.ofInput
+      throw failure.error
+    }
   }
 }
 

@@ -41,7 +41,7 @@ export const writtenLoop = (write: Write, scope: Scope, n: NodeOf<Loop>, inputs:
     const kind = feeds[i]!.kind, given = inputs[i]!
     if (kind !== 'layered') return { kind, parameter, input: kind === 'carried' ? body.cast(materialised(scope, given), precision.stored(parameter)) : materialised(scope, given), stack: undefined }
     const input = asList(scope, given, n.inputs[i]!), stack = stacks.get(input.text)!
-    return { kind: stack.list ? 'list' : stack.pile ? 'pile' : 'resource', parameter, input, stack }
+    return { kind: stack.list ? 'list' : stack.pile ? 'pile' : 'resource', parameter, input: stack.list ?? stack.pile ?? input, stack }
   })
   const of = (kind: Source['kind']): readonly Source[] => sources.filter(source => source.kind === kind)
   const turning = [...of('carried'), ...of('list'), ...of('pile'), ...of('shared')]
@@ -73,7 +73,7 @@ export const writtenLoop = (write: Write, scope: Scope, n: NodeOf<Loop>, inputs:
     write: (into, [i, ...rest]) => {
       const at = reverse ? into.apply('Sub', [into.constant(count - 1, 'i32'), i!]) : i!
       const given = rest.slice(0, turning.length), ownSizes = rest.slice(turning.length, turning.length + sizes.length), own = rest.slice(turning.length + sizes.length)
-      const items = turning.map(({ kind, stack }, k) => (kind === 'list' || kind === 'pile' ? elementOf(scopeIn(into, [], writing, precision), { element: stack!.element, [kind]: given[k]! }, at) : given[k]!))
+      const items = turning.map(({ kind, stack }, k) => (kind === 'list' || kind === 'pile' ? elementOf(scopeIn(into, [], writing, precision), { ...stack!, [kind]: given[k]! }, at) : given[k]!))
       const made = called(into, layer, [at, ...items, ...ownSizes]).outputs
       const next = turning.map(({ kind, parameter }, k) => {
         const feed = feeds[block.parameters.indexOf(parameter)]!

@@ -1,5 +1,5 @@
 import { chunkOp, loopOp } from '../../compile/index.ts'
-import { blockOf, is, parameterOp, topological, type Block, type Dim, type Node, type NodeOf } from '../../tensor/index.ts'
+import { blockOf, is, parameterOp, sliceOp, topological, type Block, type Node, type NodeOf, type SliceAttributes } from '../../tensor/index.ts'
 import type { Anchor, Body, Ref } from './body.ts'
 import { writtenChunk } from './chunk.ts'
 import { handleOf } from './held.ts'
@@ -30,12 +30,17 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
   const storing = (lowering: GraphLowering): GraphLowering => (n, inputs, emit) => {
     if (is(n, parameterOp)) return lowering(n, inputs, emit)
     const [stack] = inputs, single = stack && stacks.get(stack.text)
-    if (single && n.op.name === 'slice' && n.shape[0] === 1 && n.inputs[0]!.shape[0] !== 1) return body.apply('ExpandDims', [elementOf(scope, single, startOf(n, emit)), body.constant(0, 'i32')])
+    if (single && is(n, sliceOp) && n.attributes.axis === 0 && n.shape[0] === 1 && n.inputs[0]!.shape[0] !== 1) {
+      return body.apply('ExpandDims', [elementOf(scope, single, body.constant(firstOf(n, emit), 'i32')), body.constant(0, 'i32')])
+    }
     const tensors = inputs.map(x => materialised(scope, x)), isProduct = n.op.name === 'contract'
     passGate(n)
     const result = lowering(n, isProduct ? gated(tensors) : tensors, emit)
     if (isProduct && gate === undefined) product = result
-    return kept(n, result)
+    const value = kept(n, result)
+    // layers next to each other: loops read them where they lie
+    if (single && !single.pile && is(n, sliceOp) && n.attributes.axis === 0) stacks.set(value.text, { ...single, from: (single.from ?? 0) + firstOf(n, emit) })
+    return value
   }
   const table = Object.fromEntries(Object.entries(writing.lowerings).map(([name, lowering]) => [name, lowering === 'expand' ? lowering : storing(lowering)])) as unknown as GraphLowerings
   const results = lowered(table, roots, known, { body, size: sizeIn(scope), compute: precision.compute, ...(writing.xla ? { kernel: kernelIn(scope, () => gate) } : {}) }, (n, inputs) => {
@@ -64,11 +69,12 @@ const kernelIn = ({ body, writing: { library } }: Scope, last: () => Anchor | un
   return called(body, f, inputs, before ? { control: [before] } : {}).outputs[0]!
 }
 
-/** Where a slice begins. */
-const startOf = (n: Node, { body, size }: Emit): Ref => {
-  const { start } = (n as NodeOf<{ readonly start: readonly Dim[] }>).attributes
-  return body.constant(start.reduce<number>((sum, dim) => { const at = size(dim); if (typeof at !== 'number') throw new Error('a layer has a number'); return sum + at }, 0), 'i32')
-}
+/** The first layer of some: layers are counted when a program is written. */
+const firstOf = (n: NodeOf<SliceAttributes>, { size }: Emit): number => n.attributes.start.reduce<number>((sum, dim) => {
+  const at = size(dim)
+  if (typeof at !== 'number') throw new Error('a layer has a number')
+  return sum + at
+}, 0)
 
 /** A few elementwise ops as one function of floats in f32; its results are stored as they are stored elsewhere. */
 const fusedCall = (scope: Scope, block: Block, inputs: readonly Ref[], control: readonly Anchor[]): readonly Ref[] => {

@@ -31,7 +31,14 @@ export interface Precision {
  * What a stack is in a graph: a list of tensors; a pile, whose last one is taken off, so that its memory is free again; or a variable.
  * What a While is given lives until its end, so the elements of a list do too.
  */
-export interface Stack { readonly list?: Ref; readonly pile?: Ref; readonly resource?: Resource; readonly element: GraphType }
+export interface Stack {
+  readonly list?: Ref
+  readonly pile?: Ref
+  readonly resource?: Resource
+  readonly element: GraphType
+  /** Of some layers of a list or a variable: the first of them. They are known by a tensor too. */
+  readonly from?: number
+}
 /** Results that are written into variables where they lie: by the loop that makes them, and the number of the result. */
 export type Sinks = ReadonlyMap<Node, ReadonlyMap<number, Sink>>
 /** The variable, and the layer of it that the loop's first layer is. */
@@ -76,7 +83,7 @@ export const asList = ({ body, stacks, precision }: Scope, x: Ref, n: Node): Ref
 /** The tensor behind a handle. */
 export const materialised = ({ body, stacks, readers }: Scope, x: Ref): Ref => {
   const stack = stacks.get(x.text)
-  if (stack === undefined) return x
+  if (stack === undefined || stack.from !== undefined) return x
   if (stack.list) return body.apply('TensorListStack', [stack.list, anyShape(body)], { element_dtype: { type: stack.element } })
   const read = readAll(body, stack.resource!)
   readers.push(read)
@@ -84,8 +91,9 @@ export const materialised = ({ body, stacks, readers }: Scope, x: Ref): Ref => {
 }
 
 /** One layer of what is known by a handle. */
-export const elementOf = ({ body, readers }: Scope, { list, pile, resource, element }: Stack, at: Ref): Ref => {
+export const elementOf = ({ body, readers }: Scope, { list, pile, resource, element, from = 0 }: Stack, layer: Ref): Ref => {
   if (pile) return body.apply('StackPopV2', [pile], { elem_type: { type: element } })
+  const at = from === 0 ? layer : body.apply('AddV2', [layer, body.constant(from, 'i32')])
   if (list) return body.apply('TensorListGetItem', [list, at, anyShape(body)], { element_dtype: { type: element } })
   const read = readAll(body, resource!)
   readers.push(read)

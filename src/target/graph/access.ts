@@ -1,0 +1,77 @@
+import type { Programs } from '../../compile/index.ts'
+import { broadcastToOp, is } from '../../tensor/index.ts'
+import type { Anchor, Ref } from './body.ts'
+import type { Define } from './entry.ts'
+import { assignAll, layerOf, readAll, writeLayer, type Resource } from './held.ts'
+import { called } from './library.ts'
+import { replacing, write } from './program.ts'
+import type { Replacement } from './replace.ts'
+import { trainedRows, type Held, type Holdings } from './resources.ts'
+import { scopeIn, type Scope } from './scope.ts'
+import { asF32, inputOf, integerInput, single, type Defining, type Source } from './source.ts'
+
+/** One layer of a resource, or all of it. */
+export const defineRead = (define: Define, held: Held): void => {
+  define(`read/${held.name}`, { layer: integerInput }, single, ({ body }, { layer }) => {
+    const all = readAll(body, held), value = held.layers === undefined ? all : layerOf(body, all, layer!)
+    return { value: held.type === 'bf16' || held.type === 'f16' ? asF32(body, value) : value }
+  })
+}
+
+/**
+ * How a resource is given its value, layer by layer: the first one makes room for all. Where rows of a leaf are trained, they
+ * are taken from the value as it is given, before it is stored in fewer bits.
+ */
+export const defineAccess = (define: Define, held: Held, programs: Programs, holdings: Holdings): void => {
+  const { variable: { leaves: [leaf] }, layers } = held, rows = trainedRows(programs, held)
+  const put = ({ body }: Scope, resource: Resource, value: Ref, first: boolean, layer: Ref): void => {
+    if (layers === undefined) { assignAll(body, resource, value); return }
+    if (!first) { writeLayer(body, resource, layer, value, []); return }
+    const kept = body.cast(value, resource.type), shape = body.apply('ConcatV2', [body.constant([layers], 'i32'), body.apply('Shape', [kept]), body.constant(0, 'i32')])
+    assignAll(body, resource, body.apply('BroadcastTo', [kept, shape]))
+  }
+  for (const first of layers === undefined ? [true] : [true, false]) {
+    define(`${first ? 'first' : 'next'}/${held.name}`, { value: inputOf(leaf!), layer: integerInput, ...(rows ? { index: inputOf(rows.lens.index[0]!) } : {}) }, single, (scope, refs) => {
+      put(scope, held, refs['value']!, first, refs['layer']!)
+      if (rows) {
+        const part = holdings.placeOf(rows.part).held
+        put(scope, part, write(scope, [rows.lens.get(leaf!)], new Map([[leaf!, refs['value']!], [rows.lens.index[0]!, refs['index']!]]))[0]!, first, refs['layer']!)
+      }
+      return {}
+    })
+  }
+  defineRead(define, held)
+}
+
+/** Rows that are written from outside: into where they are held, and into their leaf. */
+export const defineCommit = (define: Define, held: Held, { trained }: Programs, holdings: Holdings): void => {
+  const { leaf, lens, part } = trained.find(t => t.part === held.variable.leaves[0])!, home = holdings.placeOf(leaf).held, index = lens.index[0]!, indices = holdings.placeOf(index).held
+  define(`commit/${held.name}`, { value: inputOf(part), layer: integerInput }, single, (scope, { value, layer }) => {
+    const { body } = scope, all = readAll(body, indices), here = held.layers === undefined ? undefined : layer!
+    const given = new Map([[part, value!], [index, here ? layerOf(body, all, here) : all]])
+    const replacements: readonly Replacement[] = [{ resource: home, leaf, output: lens.put(leaf, part), layer: here }, { resource: held, leaf: part, output: part, layer: here }]
+    replacing(scope, [], replacements, given)
+    return {}
+  })
+}
+
+/** The optimizer's state before the first update. */
+export const defineStart = ({ define, library, writing }: Defining, { whole, holdings }: Source): void => {
+  define('start', {}, single, scope => {
+    let before: Anchor | undefined
+    for (const [variable, node] of whole.initial()) {
+      const make = library.define({
+        name: 'initial', parameters: scope.sizes.map(({ type }) => type),
+        write: (into, sizes) => {
+          // variables are written where they lie, so each has memory of its own
+          const [value] = write(scopeIn(into, sizes, writing, single), [node], new Map())
+          assignAll(into, holdings.of(variable.node)!, is(node, broadcastToOp) ? value! : into.apply('DeepCopy', [value!]))
+          return [into.constant(0, 'i32')]
+        },
+      })
+      // one after the other, so that only one is in memory twice
+      before = called(scope.body, make, scope.sizes, before ? { control: [before] } : {})
+    }
+    return {}
+  })
+}
