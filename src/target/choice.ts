@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { Native } from './native/load.ts'
+import type { Native } from './native/native.ts'
 
 /** The targets by name: `auto` is the fastest that works here. */
 export type TargetName = 'auto' | 'graph' | 'wasm' | 'node' | 'cpu' | 'reference'

@@ -12,7 +12,7 @@ export {
   type NativeBuild, type TensorflowPackage,
 } from './native/builds.ts'
 export { nativeXla } from './native/abilities.ts'
-export type { Native } from './native/load.ts'
+export type { Native } from './native/native.ts'
 export { nativeStatus, type NativeStatus } from './native/status.ts'
 export { openSession, type SessionOptions } from './open.ts'
 export { referenceDevice } from './reference/device.ts'

@@ -27,15 +27,17 @@ export const defineAccess = (define: Define, held: Held, programs: Programs, hol
   const put = ({ body }: Scope, resource: Resource, value: Ref, first: boolean, layer: Ref): void => {
     if (layers === undefined) { assignAll(body, resource, value); return }
     if (!first) { writeLayer(body, resource, layer, value, []); return }
-    const kept = body.cast(value, resource.type), shape = body.apply('ConcatV2', [body.constant([layers], 'i32'), body.apply('Shape', [kept]), body.constant(0, 'i32')])
+    const kept = body.cast(value, resource.type)
+    const shape = body.apply('ConcatV2', [body.constant([layers], 'i32'), body.apply('Shape', [kept]), body.constant(0, 'i32')])
     assignAll(body, resource, body.apply('BroadcastTo', [kept, shape]))
   }
   for (const first of layers === undefined ? [true] : [true, false]) {
-    define(`${first ? 'first' : 'next'}/${held.name}`, { value: inputOf(leaf!), layer: integerInput, ...(rows ? { index: inputOf(rows.lens.index[0]!) } : {}) }, single, (scope, refs) => {
-      put(scope, held, refs['value']!, first, refs['layer']!)
+    const inputs = { value: inputOf(leaf!), layer: integerInput, ...(rows ? { index: inputOf(rows.lens.index[0]!) } : {}) }
+    define(`${first ? 'first' : 'next'}/${held.name}`, inputs, single, (scope, { value, layer, index }) => {
+      put(scope, held, value!, first, layer!)
       if (rows) {
-        const part = holdings.placeOf(rows.part).held
-        put(scope, part, write(scope, [rows.lens.get(leaf!)], new Map([[leaf!, refs['value']!], [rows.lens.index[0]!, refs['index']!]]))[0]!, first, refs['layer']!)
+        const [part] = write(scope, [rows.lens.get(leaf!)], new Map([[leaf!, value!], [rows.lens.index[0]!, index!]]))
+        put(scope, holdings.placeOf(rows.part).held, part!, first, layer!)
       }
       return {}
     })
@@ -45,11 +47,14 @@ export const defineAccess = (define: Define, held: Held, programs: Programs, hol
 
 /** Rows that are written from outside: into where they are held, and into their leaf. */
 export const defineCommit = (define: Define, held: Held, { trained }: Programs, holdings: Holdings): void => {
-  const { leaf, lens, part } = trained.find(t => t.part === held.variable.leaves[0])!, home = holdings.placeOf(leaf).held, index = lens.index[0]!, indices = holdings.placeOf(index).held
+  const { leaf, lens, part } = trained.find(t => t.part === held.variable.leaves[0])!, index = lens.index[0]!
+  const home = holdings.placeOf(leaf).held, indices = holdings.placeOf(index).held
   define(`commit/${held.name}`, { value: inputOf(part), layer: integerInput }, single, (scope, { value, layer }) => {
     const { body } = scope, all = readAll(body, indices), here = held.layers === undefined ? undefined : layer!
     const given = new Map([[part, value!], [index, here ? layerOf(body, all, here) : all]])
-    const replacements: readonly Replacement[] = [{ resource: home, leaf, output: lens.put(leaf, part), layer: here }, { resource: held, leaf: part, output: part, layer: here }]
+    const replacements: readonly Replacement[] = [
+      { resource: home, leaf, output: lens.put(leaf, part), layer: here }, { resource: held, leaf: part, output: part, layer: here },
+    ]
     replacing(scope, [], replacements, given)
     return {}
   })

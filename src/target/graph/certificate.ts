@@ -22,7 +22,8 @@ export const holdingBytes = ({ holdings: { params, indices, parts, state } }: Co
  */
 export const certified = (compiled: Compiled, size: Size): Certificate => {
   const { programs, whole, precision } = compiled, { sum, count: scored, gradients } = whole.gradients(), { norm, replaced } = whole.apply()
-  const { weights, state } = holdingBytes(compiled, size), bytes = storedBytes(precision), single = (n: Node, of: Size): number => count(n.shape.map(of)) * bytesPerElement[n.dtype]
+  const { weights, state } = holdingBytes(compiled, size), bytes = storedBytes(precision)
+  const single = (n: Node, of: Size): number => count(n.shape.map(of)) * bytesPerElement[n.dtype]
   const batch = programs.batch.reduce((all, [, leaf]) => all + single(leaf, size), 0), roots = gradients.map(([, node]) => node)
   const forward = batch + peakOf([sum, scored, ...roots], { size, bytes })
   // what replaces a variable is written where that lies, by the loop that makes it

@@ -25,7 +25,9 @@ export const writtenChunk = (write: Write, scope: Scope, n: NodeOf<Chunk>, input
         into.add('InplaceUpdate', [readAll(into, resource), places, into.cast(made[k]!, resource.type)], {}, { control: before })
       }
       // what is written to its place is not collected
-      return made.map((x, k) => (sinks.has(k) ? into.constant(0, 'f32') : outputs[k]!.kind === 'sum' ? into.cast(x, 'f32') : swapped(into, x, block.outputs[k]!.shape.length, outputs[k]!)))
+      return made.map((x, k) => (sinks.has(k) ? into.constant(0, 'f32')
+        : outputs[k]!.kind === 'sum' ? into.cast(x, 'f32')
+        : swapped(into, x, block.outputs[k]!.shape.length, outputs[k]!)))
     },
   })
   const isRows = (k: number): boolean => outputs[k]!.kind === 'rows' && !sinks.has(k)
@@ -48,7 +50,7 @@ export const writtenChunk = (write: Write, scope: Scope, n: NodeOf<Chunk>, input
     const result = made.outputs[2 + own + k]!
     if (sinks.has(k)) return result
     if (output.kind === 'sum') return body.cast(result, precision.stored(block.outputs[k]!))
-    const leading = body.constant([], 'i64'), whole = body.add('TensorListConcatV2', [result, anyShape(body), leading], { element_dtype: { type: piece.results[k]! } }).outputs[0]!
+    const list = [result, anyShape(body), body.constant([], 'i64')], whole = body.apply('TensorListConcatV2', list, { element_dtype: { type: piece.results[k]! } })
     return swapped(body, whole, block.outputs[k]!.shape.length, output)
   })
 }

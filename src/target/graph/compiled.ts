@@ -1,4 +1,7 @@
-import { programsOf, sizing, variablesOf, wholePrograms, type CompilerOptions, type Programs, type Step, type Traits, type Variables, type WholePrograms } from '../../compile/index.ts'
+import {
+  programsOf, sizing, variablesOf, wholePrograms,
+  type CompilerOptions, type Programs, type Step, type Traits, type Variables, type WholePrograms,
+} from '../../compile/index.ts'
 import { factors, parameterOp, resultOp, type Dim, type Environment, type Node, type Shape } from '../../tensor/index.ts'
 import { graphLowerings } from './composites.ts'
 import type { Entry } from './entry.ts'
@@ -49,11 +52,12 @@ export const graphTraits: Traits = {
 export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
   step: Step<P, Q, M, S, B, L>, { precision: compute, xla }: GraphOptions, compiler: CompilerOptions = {}): Compiled => {
   const { model } = step.tuned, known = model.dims ?? {}, programs = programsOf(step, { ...graphTraits, ...compiler })
-  const size = sizing(withTypicalSizes(programs, known), model.capacities), variables = variablesOf(programs), holdings = holdingsOf(variables, programs, compute)
+  const size = sizing(withTypicalSizes(programs, known), model.capacities), isOff = (name: string): boolean => compiler.without?.includes(name) === true
+  const variables = variablesOf(programs), holdings = holdingsOf(variables, programs, compute)
   const isStaticDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || Object.hasOwn(known, factor))
-  const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: !compiler.without?.includes('fuse'), ...(compiler.without?.includes('chunk') ? {} : { chunk: chunkFor(compute) }) })
+  const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: !isOff('fuse'), ...(isOff('chunk') ? {} : { chunk: chunkFor(compute) }) })
   const dynamic = namesOf(programs, model.capacities).filter(name => !Object.hasOwn(known, name)), precision = precisionOf(compute)
-  const writing = { lowerings: graphLowerings, sizeOf: (name: string) => known[name], dynamic, xla: xla && !compiler.without?.includes('xla') }
+  const writing = { lowerings: graphLowerings, sizeOf: (name: string) => known[name], dynamic, xla: xla && !isOff('xla') }
   return { programs, variables, whole, holdings, precision, dynamic, entry: graphOf({ programs, whole, holdings, writing, precision }) }
 }
 

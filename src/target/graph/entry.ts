@@ -102,5 +102,9 @@ const placeholder = (main: Body, type: GraphType): Ref => main.apply('Placeholde
 export const integer = (value: number): Buffer => ({ sizes: [], dtype: 'i32', data: Int32Array.of(value) })
 export const real = (value: number): Buffer => ({ sizes: [], dtype: 'f32', data: Float32Array.of(value) })
 
-/** A function that only calls another: of what Case runs itself, TensorFlow does not choose the kernels anew, so that products would not be oneDNN's. */
-const calling = (library: Library, f: GraphFunction): GraphFunction => library.define({ name: 'call', parameters: f.parameters, write: (into, refs) => called(into, f, refs).outputs })
+/**
+ * A function that only calls another: of what Case runs itself, TensorFlow does not choose the kernels anew, so that products would
+ * not be oneDNN's.
+ */
+const calling = (library: Library, f: GraphFunction): GraphFunction =>
+  library.define({ name: 'call', parameters: f.parameters, write: (into, refs) => called(into, f, refs).outputs })

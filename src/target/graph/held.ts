@@ -24,12 +24,16 @@ export const layerOf = (body: Body, stack: Ref, at: Ref): Ref => {
   return body.apply('StridedSlice', [stack, scalars(body, [at]), scalars(body, [next]), body.constant([1], 'i32')], { shrink_axis_mask: { int: 1 } })
 }
 
+/** The sizes of a tensor but for the first. */
+export const restOfShape = (body: Body, x: Ref): Ref =>
+  body.apply('StridedSlice', [body.apply('Shape', [x]), ...[1, 0, 1].map(at => body.constant([at], 'i32'))], { end_mask: { int: 1 } })
+
 /**
  * Writes rows into a variable where it lies. The variable is looked at as a matrix of rows `[…, row sizes of values]`.
  * What must have run before is the caller's to say: every reader of the old rows.
  */
 export const writeRows = (body: Body, resource: Resource, rows: Ref, values: Ref, control: readonly { readonly node: string }[]): void => {
-  const shape = body.apply('Shape', [values]), inner = body.apply('StridedSlice', [shape, body.constant([1], 'i32'), body.constant([0], 'i32'), body.constant([1], 'i32')], { end_mask: { int: 1 } })
+  const inner = restOfShape(body, values)
   const view = body.apply('Reshape', [readAll(body, resource), body.apply('ConcatV2', [body.constant([-1], 'i32'), inner, body.constant(0, 'i32')])])
   body.add('InplaceUpdate', [view, rows, body.cast(values, resource.type)], {}, { control })
 }
@@ -37,7 +41,8 @@ export const writeRows = (body: Body, resource: Resource, rows: Ref, values: Ref
 /** Replaces one layer of a stack where it lies. */
 export const writeLayer = (body: Body, resource: Resource, at: Ref, value: Ref, control: readonly { readonly node: string }[]): void => {
   const zero = body.constant(0, 'i32')
-  body.add('InplaceUpdate', [readAll(body, resource), body.apply('ExpandDims', [at, zero]), body.apply('ExpandDims', [body.cast(value, resource.type), zero])], {}, { control })
+  const [place, layer] = [at, body.cast(value, resource.type)].map(x => body.apply('ExpandDims', [x, zero]))
+  body.add('InplaceUpdate', [readAll(body, resource), place!, layer!], {}, { control })
 }
 
 export const assignAll = (body: Body, resource: Resource, value: Ref, control: readonly { readonly node: string }[] = []): void => {

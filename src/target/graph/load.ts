@@ -4,7 +4,7 @@ import path from 'node:path'
 import * as tfjs from '@tensorflow/tfjs-core'
 import { count, type DType } from '../../tensor/index.ts'
 import { SessionError, type Buffer } from '../device.ts'
-import type { LoadedSignature, Native } from '../native/load.ts'
+import type { LoadedSignature, Native, RuntimeTensor } from '../native/native.ts'
 import { activate } from '../tfjs/registered.ts'
 import { tfjsDType, type TfjsDType } from '../tfjs/lowering.ts'
 import { emptyBody } from './body.ts'
@@ -31,12 +31,12 @@ const tensorOf = ({ sizes, dtype, data }: Buffer): tfjs.Tensor => {
   return tfjs.tensor(data, [...sizes], tfjsDType[dtype as TfjsDType])
 }
 
-const bufferOf = (x: tfjs.Tensor): Buffer => ({ sizes: x.shape, dtype: dtypeOf[x.dtype]!, data: x.dataSync() as Buffer['data'] })
+const bufferOf = (x: RuntimeTensor): Buffer => ({ sizes: x.shape, dtype: dtypeOf[x.dtype]!, data: x.dataSync() as Buffer['data'] })
 
 const onTensors = (signature: LoadedSignature, feeds: Readonly<Record<string, Buffer>>): Readonly<Record<string, Buffer>> => {
   activate(backendName)
-  const held: tfjs.Tensor[] = []
-  const hold = (x: tfjs.Tensor): tfjs.Tensor => { held.push(x); return x }
+  const held: RuntimeTensor[] = []
+  const hold = (x: RuntimeTensor): RuntimeTensor => { held.push(x); return x }
   try {
     const inputs = Object.fromEntries(Object.entries(feeds).map(([name, buffer]) => [name, hold(tensorOf(buffer))]))
     const outputs = signature.predict(inputs)

@@ -39,7 +39,10 @@ export const writtenLoop = (write: Write, scope: Scope, n: NodeOf<Loop>, inputs:
   const carried = carriedOutputs(n.attributes), { library } = writing
   const sources = block.parameters.map((parameter, i): Source => {
     const kind = feeds[i]!.kind, given = inputs[i]!
-    if (kind !== 'layered') return { kind, parameter, input: kind === 'carried' ? body.cast(materialised(scope, given), precision.stored(parameter)) : materialised(scope, given), stack: undefined }
+    if (kind !== 'layered') {
+      const tensor = materialised(scope, given)
+      return { kind, parameter, input: kind === 'carried' ? body.cast(tensor, precision.stored(parameter)) : tensor, stack: undefined }
+    }
     const input = asList(scope, given, n.inputs[i]!), stack = stacks.get(input.text)!
     return { kind: stack.list ? 'list' : stack.pile ? 'pile' : 'resource', parameter, input: stack.list ?? stack.pile ?? input, stack }
   })
@@ -47,6 +50,11 @@ export const writtenLoop = (write: Write, scope: Scope, n: NodeOf<Loop>, inputs:
   const turning = [...of('carried'), ...of('list'), ...of('pile'), ...of('shared')]
   const collected = block.outputs.flatMap((output, k) => (carried.has(k) || sinks.has(k) ? [] : [{ k, type: precision.stored(output) }]))
 
+  /** The output that a carried parameter gets at the next turn. */
+  const carriedFrom = ({ parameter }: Source): number | undefined => {
+    const feed = feeds[block.parameters.indexOf(parameter)]!
+    return feed.kind === 'carried' ? feed.output : undefined
+  }
   const elementType = ({ kind, input, stack }: Source): GraphType => (kind === 'list' || kind === 'pile' ? stack!.element : input.type)
   const layer = library.define({
     name: block.name, parameters: ['i32', ...turning.map(elementType), ...sizes.map(({ type }) => type)],
@@ -55,8 +63,10 @@ export const writtenLoop = (write: Write, scope: Scope, n: NodeOf<Loop>, inputs:
       const given = new Map(turning.map(({ parameter }, i) => [parameter, refs[i]!]))
       for (const { parameter, stack } of of('resource')) given.set(parameter, elementOf(inner, stack!, at!))
       const replacements = [...sinks].map(([k, { resource, from }]): Replacement => {
-        const leaf = sources.find(({ stack }) => stack?.resource?.name === resource.name)?.parameter
-        return { resource, leaf: leaf ?? block.outputs[k]!, output: block.outputs[k]!, layer: from === 0 ? at! : into.apply('AddV2', [at!, into.constant(from, 'i32')]) }
+        const output = block.outputs[k]!, layer = from === 0 ? at! : into.apply('AddV2', [at!, into.constant(from, 'i32')])
+        // the leaf of the same layer, of which only rows may change
+        const leaf = sources.find(({ stack }) => stack?.resource?.name === resource.name && (stack.from ?? 0) === from)?.parameter
+        return { resource, leaf: leaf ?? output, output, layer }
       })
       return replacingWith(write)(inner, block.outputs.filter((_, k) => !sinks.has(k)), replacements, given)
     },
@@ -72,13 +82,13 @@ export const writtenLoop = (write: Write, scope: Scope, n: NodeOf<Loop>, inputs:
     name: `${block.name}.turn`, parameters: types,
     write: (into, [i, ...rest]) => {
       const at = reverse ? into.apply('Sub', [into.constant(count - 1, 'i32'), i!]) : i!
-      const given = rest.slice(0, turning.length), ownSizes = rest.slice(turning.length, turning.length + sizes.length), own = rest.slice(turning.length + sizes.length)
-      const items = turning.map(({ kind, stack }, k) => (kind === 'list' || kind === 'pile' ? elementOf(scopeIn(into, [], writing, precision), { ...stack!, [kind]: given[k]! }, at) : given[k]!))
+      const given = rest.slice(0, turning.length), own = rest.slice(turning.length + sizes.length)
+      const ownSizes = rest.slice(turning.length, turning.length + sizes.length), inner = scopeIn(into, [], writing, precision)
+      const items = turning.map(({ kind, stack }, k) => (kind === 'list' || kind === 'pile' ? elementOf(inner, { ...stack!, [kind]: given[k]! }, at) : given[k]!))
       const made = called(into, layer, [at, ...items, ...ownSizes]).outputs
-      const next = turning.map(({ kind, parameter }, k) => {
-        const feed = feeds[block.parameters.indexOf(parameter)]!
-        if (kind === 'carried' && feed.kind === 'carried') return made[returned.indexOf(feed.output)]!
-        return given[k]!
+      const next = turning.map((source, k) => {
+        const output = carriedFrom(source)
+        return output === undefined ? given[k]! : made[returned.indexOf(output)]!
       })
       const filled = collected.map(({ k }, l) => {
         const value = made[returned.indexOf(k)]!
@@ -100,7 +110,7 @@ export const writtenLoop = (write: Write, scope: Scope, n: NodeOf<Loop>, inputs:
       stacks.set(list.text, { [piles.has(k) ? 'pile' : 'list']: list, element: collected[at]!.type })
       return list
     }
-    const feed = turning.findIndex(({ kind, parameter }) => { const f = feeds[block.parameters.indexOf(parameter)]!; return kind === 'carried' && f.kind === 'carried' && f.output === k })
+    const feed = turning.findIndex(source => carriedFrom(source) === k)
     // what was written in place has no value of its own: the loop stands for it
     return feed >= 0 ? ended[1 + feed]! : ended[0]!
   })

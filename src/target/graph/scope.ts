@@ -1,6 +1,6 @@
 import type { Dim, Node } from '../../tensor/index.ts'
 import type { Anchor, Body, Ref } from './body.ts'
-import { layerOf, readAll, type Resource } from './held.ts'
+import { layerOf, readAll, restOfShape, type Resource } from './held.ts'
 import type { Library } from './library.ts'
 import type { GraphLowerings } from './lowering.ts'
 import { sizesIn, type Size } from './sizes.ts'
@@ -74,8 +74,7 @@ export const anyShape = (body: Body): Ref => body.constant(-1, 'i32')
 /** A stack known by a handle: what loops read layer by layer. */
 export const asList = ({ body, stacks, precision }: Scope, x: Ref, n: Node): Ref => {
   if (stacks.has(x.text)) return x
-  const shape = body.apply('Shape', [x]), rest = body.apply('StridedSlice', [shape, body.constant([1], 'i32'), body.constant([0], 'i32'), body.constant([1], 'i32')], { end_mask: { int: 1 } })
-  const list = body.apply('TensorListFromTensor', [body.cast(x, precision.stored(n)), rest])
+  const list = body.apply('TensorListFromTensor', [body.cast(x, precision.stored(n)), restOfShape(body, x)])
   stacks.set(list.text, { list, element: precision.stored(n) })
   return list
 }

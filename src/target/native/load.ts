@@ -5,26 +5,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import { cacheDirectory } from '../cache.ts'
 import { loadAddon, logVariable } from './addon.ts'
 import { nativeBuilds, scriptsFolder, type NativeBuild } from './builds.ts'
+import type { LoadSavedModel, Native } from './native.ts'
 import { scriptsIn } from './scripts.ts'
-
-/** One signature of a loaded TensorFlow graph, as tfjs-node has it. */
-export interface LoadedSignature {
-  readonly predict: (inputs: tfjs.NamedTensorMap) => tfjs.NamedTensorMap
-  readonly dispose: () => void
-}
-/** tfjs-node's loader of graphs: signatures that are loaded from one path share a TensorFlow session. */
-export type LoadSavedModel = (folder: string, tags: readonly string[], signature: string) => Promise<LoadedSignature>
-
-/** What runs behind tfjs's backend `tensorflow`. */
-export interface Native {
-  /** The package of the user's, or the folder of the build in the cache. */
-  readonly from: string
-  /** TensorFlow's version. */
-  readonly tensorflow: string
-  readonly gpu: boolean
-  /** Absent where the program has registered a backend whose package is not found. */
-  readonly loadSavedModel: LoadSavedModel | undefined
-}
 
 const backendName = 'tensorflow'
 const nodeRequire = createRequire(import.meta.url)

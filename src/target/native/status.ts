@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { cacheDirectory } from '../cache.ts'
 import { nativeBuilds, type NativeBuild } from './builds.ts'
-import type { Native } from './load.ts'
+import type { Native } from './native.ts'
 
 /** What there is for the graph and node targets: the builds in the cache, and what they take, or why they take nothing. */
 export interface NativeStatus {

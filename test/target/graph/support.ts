@@ -1,5 +1,6 @@
 import { blockOf, count, inlined, is, rebuild, resultOp, type Node } from '../../../src/tensor/index.ts'
-import { openNative, type Native } from '../../../src/target/native/load.ts'
+import { openNative } from '../../../src/target/native/load.ts'
+import type { Native } from '../../../src/target/native/native.ts'
 import {
   called, choice, emptyBody, emptyLibrary, graphLowerings, isFloat, loadGraph, lowered, shapeOf, sizesIn,
   type Body, type FloatType, type Graph, type GraphFunction, type GraphLowerings, type Ref, type Size,
