@@ -20,7 +20,7 @@ export const defineRead = (define: Define, held: Held): void => {
 
 /**
  * How a resource is given its value, layer by layer: the first one makes room for all. Where rows of a leaf are trained, they
- * are taken from the value as it is given, before it is stored in fewer bits.
+ * are taken from the value as it is given, before it is stored in fewer bits, and their index is kept beside them.
  */
 export const defineAccess = (define: Define, held: Held, programs: Programs, holdings: Holdings): void => {
   const { variable: { leaves: [leaf] }, layers } = held, rows = trainedRows(programs, held)
@@ -36,8 +36,9 @@ export const defineAccess = (define: Define, held: Held, programs: Programs, hol
     define(`${first ? 'first' : 'next'}/${held.name}`, inputs, single, (scope, { value, layer, index }) => {
       put(scope, held, value!, first, layer!)
       if (rows) {
-        const [part] = write(scope, [rows.lens.get(leaf!)], new Map([[leaf!, value!], [rows.lens.index[0]!, index!]]))
+        const chosen = rows.lens.index[0]!, [part] = write(scope, [rows.lens.get(leaf!)], new Map([[leaf!, value!], [chosen, index!]]))
         put(scope, holdings.placeOf(rows.part).held, part!, first, layer!)
+        put(scope, holdings.placeOf(chosen).held, index!, first, layer!)
       }
       return {}
     })

@@ -13,7 +13,6 @@ import { compiledGraph, type Compiled, type GraphOptions } from './compiled.ts'
 import { integer, real, sizeInput, type Buffers } from './entry.ts'
 import { failureOf } from './failure.ts'
 import { hasXla, loadGraph } from './load.ts'
-import { trainedRows } from './resources.ts'
 import { batchInput } from './source.ts'
 
 /** A loaded graph that can be asked. */
@@ -37,18 +36,14 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
   const graph: Asked = { ask: guarded(entry.ask(loaded)), dispose: loaded.dispose }
   const title = `TensorFlow graph ${native.tensorflow} on ${native.gpu ? 'gpu' : 'cpu'}, ${options.precision}`
   const chosen = new Map<Node, Buffer>(), indices = new Set(programs.indices.map(([, index]) => index))
-  const assign = (leaf: Node, value: Buffer, index?: Buffer): void => {
-    const { held, layer } = holdings.placeOf(leaf)
-    graph.ask(`${layer === 0 ? 'first' : 'next'}/${held.name}`, { value, layer: integer(layer), ...(index ? { index } : {}), ...sized({}) })
-  }
   return {
     programs,
     assign: async (leaf, value) => {
-      if (indices.has(leaf)) chosen.set(leaf, value)
-      const rows = trainedRows(programs, holdings.placeOf(leaf).held)
-      const own = rows && programs.trained.find(t => t.leaf === leaf)
-      assign(leaf, value, own ? chosen.get(own.lens.index[0]!) : undefined)
-      if (own) chosen.delete(own.lens.index[0]!)
+      // an index is given to the graph together with its leaf, which comes next
+      if (indices.has(leaf)) { chosen.set(leaf, value); return }
+      const { held, layer } = holdings.placeOf(leaf), own = programs.trained.find(t => t.leaf === leaf)?.lens.index[0], index = own && chosen.get(own)
+      graph.ask(`${layer === 0 ? 'first' : 'next'}/${held.name}`, { value, layer: integer(layer), ...(index ? { index } : {}) })
+      if (own) chosen.delete(own)
     },
     start: async own => {
       graph.ask('start', sized(own))

@@ -12,7 +12,7 @@ import { defineSteps } from './step.ts'
 export const graphOf = (source: Source): Entry => {
   const { programs, whole, holdings, precision } = source, library = emptyLibrary()
   const writing: Writing = { ...source.writing, library, resourceOf: holdings.of }, entry = emptyEntry(library, writing), { define } = entry
-  const kinds = [holdings.params, holdings.indices, holdings.parts, holdings.state], batch = batchInputs(programs)
+  const kinds = [holdings.params, holdings.parts, holdings.state], batch = batchInputs(programs)
   for (const held of kinds.flat()) defineAccess(define, held, programs, holdings)
   for (const held of holdings.gradients) defineRead(define, held)
   for (const held of holdings.parts) defineCommit(define, held, programs, holdings)

@@ -11,6 +11,8 @@ export interface Place {
   readonly compute: FloatType
   /** Runs a few elementwise ops and reductions as one kernel, where there is something that compiles them. */
   readonly kernel?: Kernel
+  /** What is done around the lowering of every node: what its inputs are read from, and how its result is stored. */
+  readonly around?: (lowering: GraphLowering) => GraphLowering
 }
 export type Kernel = (name: string, inputs: readonly Ref[], write: (body: Body, inputs: readonly Ref[]) => Ref) => Ref
 
@@ -69,7 +71,7 @@ const write = (
     else {
       const lowering = Object.hasOwn(lowerings, n.op.name) ? lowerings[n.op.name as keyof GraphLowerings] : 'expand'
       values.set(n, lowering === 'expand' ? expand(n.op.expand?.(n.inputs, n.attributes) ?? unknown(n), inputs)
-        : lowering(n, inputs, { ...place, cast: castHere, expand, valueOf: other => values.get(other) }))
+        : (place.around?.(lowering) ?? lowering)(n, inputs, { ...place, cast: castHere, expand, valueOf: other => values.get(other) }))
     }
   }
   return roots.map(root => values.get(root)!)

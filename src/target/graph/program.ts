@@ -5,7 +5,7 @@ import { writtenChunk } from './chunk.ts'
 import { handleOf } from './held.ts'
 import { after, called } from './library.ts'
 import { pilesIn, writtenLoop } from './loop.ts'
-import { lowered, type Emit, type GraphLowering, type GraphLowerings, type Kernel } from './lowering.ts'
+import { lowered, type Emit, type GraphLowering, type Kernel, type Place } from './lowering.ts'
 import { replacingWith } from './replace.ts'
 import { elementOf, materialised, scopeIn, sizeIn, type Scope, type Write } from './scope.ts'
 import { sizesIn } from './sizes.ts'
@@ -42,8 +42,8 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
     if (single && !single.pile && is(n, sliceOp) && n.attributes.axis === 0) stacks.set(value.text, { ...single, from: (single.from ?? 0) + firstOf(n, emit) })
     return value
   }
-  const table = Object.fromEntries(Object.entries(writing.lowerings).map(([name, lowering]) => [name, lowering === 'expand' ? lowering : storing(lowering)])) as unknown as GraphLowerings
-  const results = lowered(table, roots, known, { body, size: sizeIn(scope), compute: precision.compute, ...(writing.xla ? { kernel: kernelIn(scope, () => gate) } : {}) }, (n, inputs) => {
+  const place: Place = { body, size: sizeIn(scope), compute: precision.compute, around: storing, ...(writing.xla ? { kernel: kernelIn(scope, () => gate) } : {}) }
+  const results = lowered(writing.lowerings, roots, known, place, (n, inputs) => {
     const block = blockOf(n)
     passGate(n)
     if (block?.fused) return fusedCall(scope, block, inputs.map(x => materialised(scope, x)), gate ? [gate] : [])
