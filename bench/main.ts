@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import type { Case, Findings } from './cases/case.ts'
 import { certificate } from './cases/certificate.ts'
 import { graph } from './cases/graph.ts'
+import { methods } from './cases/methods.ts'
 import { peers } from './cases/peers.ts'
 import { profile } from './cases/profile.ts'
 import { pytorch } from './cases/pytorch.ts'
@@ -16,7 +17,7 @@ import { machine, versions } from './machine.ts'
 import { alternate, type Outcome } from './measure.ts'
 import { markdown, tableOf } from './table.ts'
 
-const cases: readonly Case[] = [peers, pytorch, smolLM2Steps, startup, graph, steadiness, certificate, types, profile]
+const cases: readonly Case[] = [peers, pytorch, methods, smolLM2Steps, startup, graph, steadiness, certificate, types, profile]
 
 const describe = ({ name, about, optional }: Case): string => `  ${name.padEnd(12)} ${about}${optional === true ? ' (not with --quick)' : ''}`
 

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  adamw, adapt, bind, cacheDirectory, chain, clipByGlobalNorm, count, full, isTensor, llama, load, mapTree, orThrow, paca, smolLM2, trainStep,
-  type Lazy, type Llama, type LlamaConfig, type LlamaParams,
+  adamw, adapt, adapters, bind, cacheDirectory, chain, clipByGlobalNorm, count, isTensor, llama, load, mapTree, orThrow, smolLM2, trainStep,
+  type Adapter, type AdapterName, type AdapterOptions, type Lazy, type Llama, type LlamaConfig, type LlamaParams, type Opaque,
 } from '../src/index.ts'
 import { fourLayers, smolShapes } from './shapes.ts'
 
 export type SubjectName = 'four layers' | 'SmolLM2'
-export type Method = 'paca' | 'full'
+export type Method = AdapterName
 
 /** A model to measure with: its weights are the real ones where they are cached, and random ones of the same shapes elsewhere. */
 export interface Subject {
@@ -47,11 +47,15 @@ export const subject = async (name: SubjectName): Promise<Subject> => {
 }
 
 const projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
-const optimizer = () => chain(clipByGlobalNorm(1), adamw({ lr: 1e-4 }))
+/** VeRA is made for ranks that other methods would not pay for. */
+const rankOf = (method: Method): number => (method === 'vera' ? 256 : 8)
 
-/** The step that is measured: rank 8 on all seven projections, or every parameter. */
-export const pacaStep = (model: Llama) => trainStep(adapt(model, paca({ targets: projections, rank: 8, seed: 0 })), optimizer())
-export const fullStep = (model: Llama) => trainStep(adapt(model, full({ targets: ['all'] })), optimizer())
+/** The step that is measured: a method on all seven projections, of rank 8 where it has one, or every parameter. */
+export const stepOf = (model: Llama, method: Method) => {
+  const { adapter }: { readonly adapter: (options: AdapterOptions) => Adapter<Opaque> } = adapters[method]
+  const targets = method === 'full' ? ['all'] : projections
+  return trainStep(adapt(model, adapter({ targets, rank: rankOf(method), alpha: 16, seed: 0 })), chain(clipByGlobalNorm(1), adamw({ lr: 1e-4 })))
+}
 
 /** Random tokens, all of them scored. */
 export const randomBatch = (vocab: number, batch: number, seq: number) => {

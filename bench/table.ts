@@ -3,11 +3,13 @@ import { pipe } from 'fp-ts/lib/function.js'
 import type { Measurement } from './measurement.ts'
 import type { Outcome } from './measure.ts'
 
+type Unit = 'ms' | 'MB' | 'tensors' | 'times' | '%'
+
 /** One side of a row: a figure, or why there is none. */
 export type Figure = E.Either<string, {
   readonly median: number
   readonly minimum: number
-  readonly unit: 'ms' | 'MB' | 'tensors'
+  readonly unit: Unit
   readonly samples: number
   readonly peakMegabytes: number
   readonly tokensPerSecond?: number
@@ -43,7 +45,7 @@ export const figure = (outcome: Outcome | undefined, tokens?: number): Figure =>
   pipe(outcome ?? E.left('not measured'), E.flatMap(measured => figureOf(measured, tokens)))
 
 /** Something that is no time, and that was measured once, as a figure. @example single(368, 'MB') */
-export const single = (value: number, unit: 'MB' | 'tensors', peakMegabytes = 0): Figure =>
+export const single = (value: number, unit: Unit, peakMegabytes = 0): Figure =>
   E.right({ median: value, minimum: value, unit, samples: 1, peakMegabytes })
 
 /** The peak of the resident memory as a figure of its own. */

@@ -14,7 +14,7 @@ export const environments: fc.Arbitrary<Sizes> = fc.tuple(...(['a', 'b', 'c'] as
 export const sizeIn = (sizes: Sizes) => (dim: Dim): number => E.getOrElse((message: string): number => { throw new Error(message) })(bind(sizes)(dim))
 
 /** What values an input takes. All reals of an instance differ, by much more than the step of a difference quotient, and none is near 0. */
-type Domain = 'real' | 'positive' | 'bit' | 'bool' | { readonly below: Dim }
+type Domain = 'real' | 'positive' | 'bit' | 'bool' | 'word' | { readonly below: Dim }
 export interface Leaf { readonly shape: Shape; readonly domain?: Domain }
 /** An expression over leaves, and which of them it is differentiable in (all reals where not said). */
 export interface Plan {
@@ -63,6 +63,7 @@ export const dataFor = (leaves: readonly Leaf[], size: (dim: Dim) => number, see
   return leaves.map(({ shape, domain = 'real' }, i) => {
     const n = counts[i]!, sizes = shape.map(size)
     if (domain === 'bit' || domain === 'bool') return { sizes, data: Float64Array.from({ length: n }, () => Number(random() < 0.5)) }
+    if (domain === 'word') return { sizes, data: Float64Array.from({ length: n }, () => Math.floor(random() * 2 ** 32) | 0) }
     if (typeof domain === 'object') {
       // an index names no element twice where it can avoid it
       const places = size(domain.below), index = shuffled(places, random)
@@ -164,6 +165,13 @@ const normed = withAxis(shapes(1, 3)).map(([shape]) => ({ shape, last: shape.at(
 const labelled = shapes(1, 3, wide).map(shape => ({ shape, rows: shape.slice(0, -1), classes: shape.at(-1)! }))
 const epsilon = 1e-5
 
+/** Matrices with what they are packed in: whole blocks, and a last one that is not. */
+const packed = fc.constantFrom<{ shape: Shape; blocks: Dim; words: Dim }>(
+  { shape: ['a', 64], blocks: 'a', words: 'a*8' }, { shape: [2, 'b', 32], blocks: 'b', words: 'b*8' }, { shape: [3, 50], blocks: 3, words: 24 }, { shape: [5], blocks: 1, words: 8 })
+/** A key and a stream. */
+const draw: readonly Leaf[] = [{ shape: [3], domain: { below: 1000 } }, { shape: [1], domain: { below: 1000 } }]
+const drops = fc.record({ shape: shapes(), rate: fc.constantFrom(0, 0.1, 0.5, 0.75) })
+
 /** One generator for every op: an op without one does not compile. */
 export const subjects: { readonly [K in keyof typeof primitives | keyof typeof composites]: Subject } = {
   parameter: shapes().map(shape => plan([{ shape }], ([x]) => x!)),
@@ -214,10 +222,15 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
     plan([{ shape: at(shape, axis, dim) }], applied(primitives.pad, { axis, start, dim: whole }))),
   concat: fc.tuple(withAxis(shapes(1)), joins).map(([[shape, axis], { parts, dim }]) =>
     plan(parts.map(part => ({ shape: at(shape, axis, part) })), applied(primitives.concat, { axis, dim }))),
+  randomBits: shapes().map(shape => plan(draw, applied(primitives.randomBits, { shape }))),
+  dequantize: fc.tuple(packed, fc.boolean()).map(([{ shape, blocks, words }, double]) => plan(
+    [{ shape: [words], domain: 'word' }, ...(double ? [{ shape: [1], domain: 'word' as const }, { shape: [1] }, { shape: [1] }] : [{ shape: [blocks] }])],
+    applied(primitives.dequantize, { scheme: 'nf4', double, shape }), [])),
   call: calls,
   result: calls,
 
   softmax: rows(composites.softmax, 1),
+  sumOfSquares: reduction(composites.sumOfSquares),
   softmaxGrad: rows(composites.softmaxGrad, 2),
   causalSoftmax: causal.map(({ shape, keys }) => plan([{ shape }, { shape: [], domain: { below: keys } }], applied(composites.causalSoftmax, {}))),
   rmsNorm: normed.map(({ shape, last }) => plan([{ shape }, { shape: [last] }], applied(composites.rmsNorm, { epsilon }))),
@@ -231,6 +244,8 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
     plan([{ shape }, { shape: labels, domain: { below: classes } }], applied(composites.crossEntropy, {}))),
   crossEntropyGrad: labelled.map(({ shape, rows: labels, classes }) =>
     plan([{ shape }, { shape: labels, domain: { below: classes } }, { shape: labels }], applied(composites.crossEntropyGrad, {}))),
+  dropout: drops.map(({ shape, rate }) => plan([{ shape }, ...draw], applied(composites.dropout, { rate }))),
+  inputDropout: drops.map(({ shape, rate }) => plan([{ shape }, ...draw], applied(composites.inputDropout, { rate }))),
 }
 
 /** Every op with its subject. */

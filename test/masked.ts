@@ -14,11 +14,11 @@ export const masked = (choiceOf: (path: string) => Choice): Adapter<Masked> => (
       const choice = choiceOf(path)
       if (typeof choice === 'string') return choice === 'all' ? all : frozen
       const made = 'columns' in choice ? columns(choice.columns) : entries(choice.entries), count = 'columns' in choice ? choice.columns : choice.entries
-      selections.push({ path, index: made.index, choose: width => chooseColumns(1, path, width, count) })
+      selections.push({ path, index: made.index, among: 'columns' in choice ? 'columns' : 'entries', choose: ({ sizes }) => chooseColumns(1, path, sizes[0]!, count) })
       return made
     })
     // an opaque focus: the mask is known only at run time
-    return { params, mask: mask as never, weight: q => q, selections }
+    return { params, mask: mask as never, weight: q => q, selections, additions: [] }
   },
 })
 

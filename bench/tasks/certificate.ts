@@ -3,7 +3,7 @@ import { deviceEngine, openSession } from '../../src/index.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { observed } from '../observe.ts'
-import { fullStep, pacaStep, randomBatch, subject } from '../subject.ts'
+import { randomBatch, stepOf, subject } from '../subject.ts'
 import type { StepOptions } from './step.ts'
 
 /** What is asked of tfjs-core and of its wasm backend here. */
@@ -20,9 +20,7 @@ export const checkCertificate = async ({ model: name, method, threads, batch, se
   const core: Core = createRequire(import.meta.url)('@tensorflow/tfjs-core')
   const heap = (): Uint8Array => core.findBackend('wasm').wasm.HEAPU8
   const heapBefore = heap().byteLength, touchedBefore = touched(heap())
-  await using session = await (method === 'paca'
-    ? openSession(pacaStep(model), deviceEngine(watched), { weights })
-    : openSession(fullStep(model), deviceEngine(watched), { weights }))
+  await using session = await openSession(stepOf(model, method), deviceEngine(watched), { weights })
   await close()
   const times: number[] = [], data = randomBatch(vocab, batch, seq)
   for (let i = 0; i < steps; i++) times.push(await elapsed(() => session.step([data])))

@@ -2,7 +2,7 @@ import { llama } from '../../src/index.ts'
 import { compiledGraph } from '../../src/target/graph/compiled.ts'
 import { savedModel } from '../../src/target/graph/saved-model.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
-import { pacaStep } from '../subject.ts'
+import { stepOf } from '../subject.ts'
 import { smolShapes } from '../shapes.ts'
 
 export interface GraphSizeOptions { readonly layers: number }
@@ -11,7 +11,7 @@ export interface GraphSizeOptions { readonly layers: number }
 export const measureGraph = async ({ layers }: GraphSizeOptions): Promise<Measurement> => {
   let bytes = 0
   const time = await elapsed(() => {
-    const { entry } = compiledGraph(pacaStep(llama({ ...smolShapes, num_hidden_layers: layers })), { precision: 'bf16', xla: true })
+    const { entry } = compiledGraph(stepOf(llama({ ...smolShapes, num_hidden_layers: layers }), 'paca'), { precision: 'bf16', xla: true })
     bytes = savedModel(entry.graph()).byteLength
   })
   return measurement([time], { bytes })

@@ -1,7 +1,7 @@
 import { footprintOf, programsOf, sizing, type Llama, type Program, type Programs, type Size, type Traits } from '../../src/index.ts'
 import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 import { measurement, type Measurement } from '../measurement.ts'
-import { pacaStep, subject, type SubjectName } from '../subject.ts'
+import { stepOf, subject, type SubjectName } from '../subject.ts'
 
 export interface PlanOptions { readonly model: SubjectName; readonly batch: number; readonly seq: number }
 
@@ -9,7 +9,7 @@ interface Prepared { readonly programs: Programs; readonly size: Size }
 
 /** The programs of a PaCA step as the wasm target compiles them, and what binds their sizes. */
 export const programsFor = (model: Llama, { batch, seq }: PlanOptions, target: Traits): Prepared =>
-  ({ programs: programsOf(pacaStep(model), target), size: sizing({ ...model.dims, batch, seq }, model.capacities) })
+  ({ programs: programsOf(stepOf(model, 'paca'), target), size: sizing({ ...model.dims, batch, seq }, model.capacities) })
 
 /** What the compiler asks of the wasm target. */
 export const wasmTarget = async (): Promise<Traits> => {

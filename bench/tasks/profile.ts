@@ -3,7 +3,7 @@ import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { observed } from '../observe.ts'
 import { nameOf, productOf } from '../products.ts'
-import { fullStep, pacaStep, randomBatch, subject } from '../subject.ts'
+import { randomBatch, stepOf, subject } from '../subject.ts'
 import type { StepOptions } from './step.ts'
 
 /** Where the time of a step goes: by op, products by their sizes, and what is left over; each part at its fastest step. */
@@ -14,9 +14,7 @@ export const profileStep = async ({ model: name, method, threads, batch, seq, wa
     const product = productOf(instruction, plan), part = product ? nameOf(product) : instruction.node.op.name
     current.set(part, (current.get(part) ?? 0) + milliseconds)
   })
-  await using session = await (method === 'paca'
-    ? openSession(pacaStep(model), deviceEngine(device), { weights })
-    : openSession(fullStep(model), deviceEngine(device), { weights }))
+  await using session = await openSession(stepOf(model, method), deviceEngine(device), { weights })
   await close()
   const data = randomBatch(vocab, batch, seq), times: number[] = []
   for (let i = 0; i < warmUp + steps; i++) {

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { compile, type TargetOptions } from '../../src/index.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
-import { pacaStep, randomBatch, subject, type SubjectName } from '../subject.ts'
+import { stepOf, randomBatch, subject, type SubjectName } from '../subject.ts'
 
 export interface SteadinessOptions extends TargetOptions {
   readonly model: SubjectName
@@ -24,7 +24,7 @@ export const checkSteadiness = async ({ model: name, batch, seq, warmUp, steps, 
   const collect = runInNewContext('gc') as () => void
   const core: Core = createRequire(import.meta.url)('@tensorflow/tfjs-core')
   const { model, vocab, weights, close } = await subject(name)
-  await using session = await compile(pacaStep(model), { ...target, weights })
+  await using session = await compile(stepOf(model, 'paca'), { ...target, weights })
   await close()
   const times: number[] = []
   const run = async (upTo: number): Promise<{ readonly bytes: number; readonly tensors: number }> => {

@@ -1,6 +1,6 @@
 import { compile, type TargetOptions } from '../../src/index.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
-import { fullStep, pacaStep, randomBatch, subject, type Method, type SubjectName } from '../subject.ts'
+import { randomBatch, stepOf, subject, type Method, type SubjectName } from '../subject.ts'
 
 export interface StepOptions {
   readonly model: SubjectName
@@ -18,9 +18,9 @@ export type TargetedStepOptions = Omit<StepOptions, 'threads'> & TargetOptions
 /** Milliseconds of whole steps of ours: gradients, clipping, AdamW, commit, and what they report read back. */
 export const timeStep = async ({ model: name, method, batch, seq, warmUp, steps, ...target }: TargetedStepOptions): Promise<Measurement> => {
   const { model, vocab, weights, from, close } = await subject(name), options = { target: 'wasm', ...target, weights } as const
-  await using session = await (method === 'paca' ? compile(pacaStep(model), options) : compile(fullStep(model), options))
+  await using session = await compile(stepOf(model, method), options)
   await close()
-  const data = randomBatch(vocab, batch, seq), times: number[] = [], losses: number[] = []
+  const stated = session.certificate({ batch, seq }).total, data = randomBatch(vocab, batch, seq), times: number[] = [], losses: number[] = []
   for (let i = 0; i < warmUp + steps; i++) times.push(await elapsed(async () => { losses.push((await session.step([data])).loss) }))
-  return measurement(times.slice(warmUp), { weights: from, target: session.target, firstLoss: losses[0]!, loss: losses.at(-1)! })
+  return measurement(times.slice(warmUp), { weights: from, target: session.target, firstLoss: losses[0]!, loss: losses.at(-1)!, stated })
 }

@@ -1,5 +1,5 @@
 import {
-  broadcastToOp, concatOp, constantOp, is, iotaOp, oneHotOp, padOp, primitives, reshapeOp, sizeOp, sliceOp, type Node, type Op, type Shape,
+  broadcastToOp, concatOp, constantOp, dequantizeOp, is, iotaOp, oneHotOp, padOp, primitives, reshapeOp, sizeOp, sliceOp, type Node, type Op, type Shape,
 } from '../tensor/index.ts'
 
 /** Ops whose result at a place follows from their operands at that place, with broadcasting. */
@@ -12,7 +12,7 @@ export const elementwiseOps: ReadonlySet<Op> = new Set<Op>([
 
 /** Dims that a node's attributes name, of ops that work on rows and of those that make numbers. */
 export const namedDims = (n: Node): Shape =>
-  is(n, constantOp) || is(n, broadcastToOp) || is(n, reshapeOp) ? n.shape
+  is(n, constantOp) || is(n, broadcastToOp) || is(n, reshapeOp) || is(n, dequantizeOp) ? n.shape
   : is(n, sizeOp) ? n.attributes.dims
   : is(n, iotaOp) || is(n, oneHotOp) || is(n, concatOp) ? [n.attributes.dim]
   : is(n, sliceOp) || is(n, padOp) ? [...n.attributes.start, n.attributes.dim]

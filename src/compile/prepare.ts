@@ -14,12 +14,12 @@ export interface Prepared { readonly placeholder: Node; readonly expression: Nod
 /** Prepared values by their structure and sizes, shared by all the programs of a session. */
 export type Preparations = Map<string, Prepared>
 
-/** Which nodes follow from static leaves and constants alone. */
+/** Which nodes follow from static leaves and constants alone, and may be held: what is unpacked is made where it is used. */
 export const staticNodes = (roots: readonly Node[], isStaticLeaf: (n: Node) => boolean): ReadonlySet<Node> => {
   const found = new Set<Node>()
   for (const n of topological(roots)) {
     const leaf = is(n, parameterOp)
-    if (leaf ? isStaticLeaf(n) : blockOf(n) === undefined && n.op !== resultOp && n.inputs.every(input => found.has(input))) found.add(n)
+    if (leaf ? isStaticLeaf(n) : blockOf(n) === undefined && n.op !== resultOp && n.op.unpacks !== true && n.inputs.every(input => found.has(input))) found.add(n)
   }
   return found
 }

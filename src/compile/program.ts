@@ -1,11 +1,14 @@
 import {
-  bytesPerElement, causalSoftmaxOp, contractOp, count, gradients, is, parameterOp, putOp, replacedAt, shared, softmaxOp, substitute, topological, transposed, transposeOp,
+  bytesPerElement, causalSoftmaxOp, contractOp, count, gradients, is, oneHotOp, parameterOp, putOp, replacedAt, shared, softmaxOp, substitute, topological, transposed, transposeOp,
   type Block, type Dim, type Node, type Partition, type Wanted,
 } from '../tensor/index.ts'
-import { mapBlocks, staticParameters } from './blocks.ts'
+import { callsOf, mapBlocks, staticParameters } from './blocks.ts'
 import { planOf, type InPlace, type Plan } from './plan.ts'
 import { prepare, staticNodes, type Preparations } from './prepare.ts'
-import { expansion, laidOut, layoutRules, movementRules, rewrite, simplifications, stopGradientValue, takeRules, type Rule } from './rewrite/index.ts'
+import {
+  associate, checkDropout, distribute, dropInput, expansion, keepInput, laidOut, layoutRules, lowRankNorm, movementRules, rewrite, scaleProduct, simplifications,
+  stopGradientValue, takeRules, weighing, type Rule,
+} from './rewrite/index.ts'
 
 /** What a target tells the compiler of itself. */
 export interface Traits {
@@ -38,6 +41,8 @@ export interface Compiler extends Traits, CompilerOptions {
   readonly size: (dim: Dim) => number
   /** Leaves that do not change while a program runs. */
   readonly isStaticLeaf: (n: Node) => boolean
+  /** Those of them of which something is trained: what follows from them is made anew after an update. */
+  readonly isTrainedLeaf?: (n: Node) => boolean
   readonly keyOf: (n: Node) => string
   readonly preparations: Preparations
 }
@@ -54,13 +59,17 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { w
   const enabled = (rules: readonly Rule[]): readonly Rule[] => rules.filter(rule => !compiler.without?.includes(rule.name))
   const general = enabled([...simplifications, ...layoutRules, ...takeRules]), late = enabled([stopGradientValue, ...general])
   const movement = enabled([...simplifications, ...movementRules])
+  // weights that are expressions are taken apart before their gradients are taken
+  const first = enabled([wanted.length > 0 ? dropInput : keepInput, distribute, associate, scaleProduct, lowRankNorm, ...general])
   const nothing = (): boolean => false
   const finish = (roots: readonly Node[], isStatic: (n: Node) => boolean): readonly Node[] => {
     const simple = shared(rewrite(rewrite(shared(roots), late, { size, isStatic }), [expansion(compiler.runs)], { size, isStatic }))
     return compiler.layOut ? shared(rewrite(rewrite(simple, [laidOut], { size, isStatic }), movement, { size, isStatic })) : simple
   }
-  const simplified = mapBlocks(rewrite(shared(outputs), general, { size, isStatic: nothing }), block =>
-    ({ ...block, outputs: shared(rewrite(block.outputs, general, { size, isStatic: nothing })) }))
+  const traced = shared(outputs), weights = weightsIn(traced, compiler)
+  const simplified = mapBlocks(rewrite(traced, first, { size, isStatic: nothing, isWeight: compiler.isStaticLeaf }), block =>
+    ({ ...block, outputs: shared(rewrite(block.outputs, first, { size, isStatic: nothing, isWeight: weights(block) })) }))
+  if (wanted.length > 0) checkDropout([...simplified, ...[...callsOf(simplified).keys()].flatMap(block => block.outputs)])
 
   // which parameters of a block are weights decides how its products are laid out
   const known = staticNodes(simplified, isStaticLeaf), flags = staticParameters(simplified, n => known.has(n))
@@ -75,6 +84,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { w
   const { outputs: forward, gradients: wantedGradients } = wanted.length === 0 ? { outputs: simplified, gradients: [] } : gradients(simplified, cotangents, wanted, {
     optimise: (roots, block) => finish(roots, n => flags.get(block)?.[block.parameters.indexOf(n)] === true),
     bytes,
+    atHand: atHandIn(simplified, compiler),
     alike: compiler.alike === true,
     isCheap: n => n.op.cheap === true || isCheapProduct(n, { ...compiler, bytes }),
     ...(compiler.recompute ? { recompute: compiler.recompute } : {}),
@@ -82,7 +92,38 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { w
   // a block that was differentiated has been finished with its gradients; the others are finished here
   const roots = finish([...forward, ...wantedGradients], isStaticLeaf)
   const complete = mapBlocks(roots, block => (flags.has(block) ? finishBlock(block) : block))
-  return planned(shared(compiler.unprepared ? complete : prepare(complete, compiler)), compiler, donated)
+  return planned(shared(compiler.unprepared ? complete : preparedTwice(complete, compiler)), compiler, donated)
+}
+
+/** What follows from frozen leaves alone is prepared first, by itself: the squares of a weight, of whose norms the rest follows an update. */
+const preparedTwice = (roots: readonly Node[], compiler: Compiler): readonly Node[] => {
+  const { isStaticLeaf, isTrainedLeaf = () => false, preparations } = compiler, isFrozen = (n: Node): boolean => isStaticLeaf(n) && !isTrainedLeaf(n)
+  const once = prepare(roots, { ...compiler, isStaticLeaf: isFrozen })
+  const lasting = [...preparations.values()].filter(({ expression }) => topological([expression]).every(n => !is(n, parameterOp) || isFrozen(n)))
+  const held = new Set(lasting.map(({ placeholder }) => placeholder))
+  return prepare(once, { ...compiler, isStaticLeaf: n => isStaticLeaf(n) || held.has(n) })
+}
+
+/** Which parameters of a block are weights, in every call of it. */
+const weightsIn = (roots: readonly Node[], { isStaticLeaf }: Pick<Compiler, 'isStaticLeaf'>) => {
+  const flags = staticParameters(roots, weighing(isStaticLeaf))
+  return (block: Block) => (n: Node): boolean => flags.get(block)?.[block.parameters.indexOf(n)] === true
+}
+
+/**
+ * What both halves of a block have without keeping it: what is prepared before the run, and what is made of weights alone by
+ * ops that are cheap or unpack them. A weight is never kept from forward to backward in another form.
+ */
+const atHandIn = (simplified: readonly Node[], compiler: Pick<Compiler, 'isStaticLeaf' | 'unprepared'>) => {
+  const weights = weightsIn(simplified, compiler)
+  return (roots: readonly Node[], block: Block): ReadonlySet<Node> => {
+    const isWeight = weights(block), found = new Set(compiler.unprepared ? [] : staticNodes(roots, isWeight))
+    for (const n of topological(roots)) {
+      const isRemade = n.op.cheap === true || is(n, putOp) || is(n, oneHotOp)
+      if (is(n, parameterOp) ? isWeight(n) : isRemade && n.inputs.every(input => found.has(input))) found.add(n)
+    }
+    return found
+  }
 }
 
 /** Attention's probabilities, mostly: many bytes that follow from few by a product over few dims. */

@@ -59,19 +59,26 @@ export type Size = (dim: Dim) => number
 /** A program that says which of its inputs each of its outputs replaces. */
 export interface Replacing extends Program { readonly replaced: readonly Node[] }
 
+/** Where the key that a program draws from at random stands among the leaves of a batch. */
+export const randomKeyPath = 'random_key'
+
 /** Builds the programs of a step. Nothing here knows what runs them. */
 export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, update }: Step<P, Q, M, S, B, L>, options: Traits & CompilerOptions): Programs => {
-  const { model, weight } = tuned, params = tensorsOf(tuned.params), batch = tensorsOf(model.batch)
+  const { model, weight, random } = tuned, params = tensorsOf(tuned.params)
+  const batch = [...tensorsOf(model.batch), ...(random ? [[randomKeyPath, random.key] as const] : [])]
   const trained = maskedLeaves(tuned.params, tuned.mask).flatMap(({ path, leaf, mask }): readonly Trained[] => {
     const lens = lensOf(mask)
     return lens ? [{ path, leaf, lens, part: parameterLike(lens.get(leaf)) }] : []
   })
   // the state is declared with placeholders of the shapes that its symbolic zeros have
   const initial = tensorsOf(state), stateLeaves = initial.map(([path, leaf]): readonly [string, Node] => [path, parameterLike(leaf)])
-  const gradient = trained.map(({ part }) => parameterLike(part)), count = f32()
+  const gradient = trained.map(({ part }) => parameterLike(part)), count = f32(), trainedLeaves = new Set(trained.map(({ leaf }) => leaf))
   const preparations: Preparations = new Map(), structureOf = expressionKeys(), leaves = new Set(params.map(([, leaf]) => leaf))
-  const compiler = (size: Size) => ({ ...options, size, isStaticLeaf: (n: Node) => leaves.has(n), keyOf: preparedKeys(structureOf, size), preparations })
+  const compiler = (size: Size) => ({ ...options, size, isStaticLeaf: (n: Node) => leaves.has(n), isTrainedLeaf: (n: Node) => trainedLeaves.has(n), keyOf: preparedKeys(structureOf, size), preparations })
   const logits = model.logits(weight(tuned.params), model.batch), loss = model.loss(logits, model.batch)
+  // an index that the method keeps in the tree is a parameter; one that several leaves share is held once
+  const indices = tuned.selections.flatMap(({ path, index }, i, all): readonly (readonly [string, Node])[] =>
+    leaves.has(index) || all.findIndex(other => other.index === index) < i ? [] : [[path, index]])
   const means = gradient.map(g => over(g, count))
   const focusTree = (parts: readonly unknown[]): unknown => {
     const at = new Map(trained.map(({ path }, i) => [path, parts[i]]))
@@ -107,7 +114,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
 
   return {
     names: new Map([...params, ...batch, ...tuned.selections.map(({ path, index }) => [`columns(${path})`, index] as const)].map(([path, leaf]) => [leaf, path])),
-    params, trained, state: stateLeaves, batch, gradient, count, indices: tuned.selections.map(({ path, index }) => [path, index]), caches: model.decode ? tensorsOf(model.decode.cache) : [],
+    params, trained, state: stateLeaves, batch, gradient, count, indices, caches: model.decode ? tensorsOf(model.decode.cache) : [],
     initial: size => planned(initial.map(([, leaf]) => leaf), compiler(size)),
     declared: logits, focusTree,
     gradients: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted: trained.map(({ leaf, lens }) => lens.wanted(leaf)), cotangents: [scalar(1)] }),

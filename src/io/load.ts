@@ -1,10 +1,12 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { llama, type Llama, type LlamaParams } from '../model/index.ts'
-import type { Shape, Value } from '../tensor/index.ts'
+import { transposeMatrix, type Shape, type Value } from '../tensor/index.ts'
 import { isTensor, mapTree, type Lazy } from '../tune/index.ts'
 import { openCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { orThrow, type IoError } from './error.ts'
+
+export { transposeMatrix }
 
 /** A pretrained model: its declaration, its weights (read leaf by leaf when a session asks), and the open checkpoint. */
 export interface Loaded { readonly model: Llama; readonly weights: Lazy<LlamaParams>; readonly checkpoint: Checkpoint }
@@ -14,19 +16,6 @@ export const parameterName = (path: string): string => `${path}.weight`
 
 /** Checkpoints keep `[out, in]`, as PyTorch does; the tree keeps `[in, out]`, so that a column of the paper's W is a row of storage. */
 export const isTransposed = (path: string): boolean => path !== 'model.embed_tokens'
-
-/** rows × columns → columns × rows, in blocks that fit the cache. @example transposeMatrix(Float32Array.of(1, 2), 1, 2) */
-export const transposeMatrix = (data: Float32Array, rows: number, columns: number): Float32Array => {
-  const out = new Float32Array(data.length), block = 32
-  for (let r0 = 0; r0 < rows; r0 += block) {
-    const r1 = Math.min(rows, r0 + block)
-    for (let c0 = 0; c0 < columns; c0 += block) {
-      const c1 = Math.min(columns, c0 + block)
-      for (let c = c0; c < c1; c++) for (let r = r0; r < r1; r++) out[c * rows + r] = data[r * columns + c]!
-    }
-  }
-  return out
-}
 
 const readLeaf = async (checkpoint: Checkpoint, path: string, shape: Shape): Promise<Value> => {
   const entry = checkpoint.tensors.get(parameterName(path))!, data = await orThrow(entry.readF32())

@@ -25,13 +25,13 @@ const reserveModel = <H>({ params, state }: Programs, { reserve }: Device<H>, di
  */
 export const deviceEngine = <H>(device: Device<H>): OpenEngine => async (step, compiler) => {
   try {
-    const { model, selections } = step.tuned, programs = programsOf(step, { ...compiler, ...device.traits })
+    const { model } = step.tuned, programs = programsOf(step, { ...compiler, ...device.traits })
     const runner = runnerOn(device, programs, model.capacities), { held, freeAll } = runner
     reserveModel(programs, device, model.dims ?? {})
     return {
       programs,
       assign: async (leaf, value) => { held.set(leaf, device.upload(value)) },
-      start: async own => started(programs, runner, selections.map(({ index }) => index), own),
+      start: async own => started(programs, runner, programs.indices.map(([, index]) => index), own),
       dispose: async () => {
         freeAll(held.values())
         held.clear()

@@ -1,4 +1,4 @@
-import { bindDims, given, sizing, type CompilerOptions, type Step } from '../compile/index.ts'
+import { bindDims, given, randomKeyPath, sizing, type CompilerOptions, type Step } from '../compile/index.ts'
 import type { DType, Node, Shape, Value } from '../tensor/index.ts'
 import { isValue, leaves, unflatten, type Focus, type Lazy, type Values } from '../tune/index.ts'
 import { batchSources } from './bind.ts'
@@ -20,9 +20,9 @@ export interface SessionOptions<P> {
  */
 export const openSession = async <P, Q, M, S, B, L extends Shape>(
   step: Step<P, Q, M, S, B, L>, openEngine: OpenEngine, { weights, dims = {}, compiler = {} }: SessionOptions<P>): Promise<Session<Q, M, S, B, L>> => {
-  const { model, selections } = step.tuned, loading = await openEngine(step, compiler)
+  const loading = await openEngine(step, compiler)
   try {
-    const assigned = await assignWeights(loading, weights, selections, { model: model.dims ?? {}, session: dims })
+    const assigned = await assignWeights(loading, step.tuned, weights, dims)
     const own = bindDims([...assigned.sources, ...given('dims', dims)])
     return sessionOn(step, loading, await loading.start(own), assigned, dims)
   } catch (error) {
@@ -30,6 +30,9 @@ export const openSession = async <P, Q, M, S, B, L extends Shape>(
     throw error
   }
 }
+
+/** The key of a program that draws at random: a seed's lower and upper 32 bits, and which micro-batch it is. */
+const keyOf = (seed: number, draw: number): Int32Array => Int32Array.of(seed | 0, Math.floor(seed / 2 ** 32) | 0, draw)
 
 /** Saved values by the leaves they are for, checked: all of them, before anything is replaced. */
 const savedBuffers = (declared: readonly (readonly [path: string, leaf: Node])[], saved: unknown, what: string, size: (dim: string | number) => number): readonly Buffer[] => {
@@ -63,8 +66,12 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
     if (disposed) throw new SessionError('the session is disposed')
     return engine
   }
-  const fed = (batch: Values<B>, overrides: Dims): FedBatch => {
+  const random = step.tuned.random
+  let draws = 0
+  /** A batch with what its program draws from at random, if it does: the seed, and the number of the micro-batch. */
+  const fed = (batch: Values<B>, overrides: Dims, draw = draws): FedBatch => {
     const values = new Map(leaves<Buffer>(batch, isValue))
+    if (random) values.set(randomKeyPath, { sizes: [3], dtype: 'i32', data: keyOf(random.seed, draw) })
     return { values, sizes: bindDims([...sources, ...batchSources(programs.batch, values), ...given('dims', { ...dims, ...overrides })]) }
   }
   /** A tree of the structure of the focus. */
@@ -75,7 +82,7 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
     limit: engine.limit,
     columns,
     step: async (batches, overrides = {}): Promise<StepResult> => {
-      const { loss, tokens, gradNorm } = checked(await running().step(batches.map(batch => fed(batch, overrides))))
+      const { loss, tokens, gradNorm } = checked(await running().step(batches.map(batch => fed(batch, overrides, draws++))))
       return { loss: loss / tokens, gradNorm, tokens }
     },
     steps: async function* (batches) { for await (const batch of batches) yield await session.step(batch) },

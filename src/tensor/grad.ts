@@ -100,8 +100,7 @@ const forwardHalves = (outputs: readonly Node[], byLeaf: ReadonlyMap<Node, Wante
     }
     const demands = old.inputs.flatMap((input, i): readonly Demand[] => (active.has(input) || asked.get(block)?.has(i) ? [{ input: i, wanted: byLeaf.get(input) }] : []))
     const halves = halvesFor(block, demands, partition)
-    const index = demands.flatMap(demand => demand.wanted?.index ?? [])
-    const application = node(callOp, [...inputs, ...index], { block: halves.forward })
+    const application = node(callOp, [...inputs, ...indicesOf(demands)], { block: halves.forward })
     made.set(old, application)
     halvesOf.set(application, { demands, backward: (call, cotangent) => {
       const given = block.outputs.map((output, i) => cotangent(i) ?? broadcasted(scalar(0), output.shape))
@@ -113,20 +112,21 @@ const forwardHalves = (outputs: readonly Node[], byLeaf: ReadonlyMap<Node, Wante
   return { forward, halvesOf }
 }
 
-/** Blocks are differentiated once for each kind of demand, however many layers call them. */
+/** The indices of demands, each once: several leaves may share one, so that what is taken by it is taken once. */
+const indicesOf = (demands: readonly Demand[]): readonly Node[] => [...new Set(demands.flatMap(({ wanted }) => wanted?.index ?? []))]
+
+/** Blocks are differentiated once for each kind of demand, and of which share an index, however many layers call them. */
 const halvesFor = (block: Block, demands: readonly Demand[], partition: Partition) => {
-  const key = demands.map(({ input, wanted }) => `${input}:${wanted?.kind ?? ''}`).join()
+  const given = indicesOf(demands), places = (wanted: Wanted | undefined): readonly number[] => (wanted?.index ?? []).map(i => given.indexOf(i))
+  const key = demands.map(({ input, wanted }) => `${input}:${wanted?.kind ?? ''}@${places(wanted).join('+')}`).join()
   const cache = (partition.cache ??= new WeakMap())
   const known = cache.get(block) ?? new Map<string, ReturnType<typeof halve>>()
   cache.set(block, known)
   const found = known.get(key)
   if (found) return found
-  const cotangents = block.outputs.map(output => parameter(output.shape, 'f32')), indices: Node[] = []
-  const inner = demands.map(({ input, wanted }): Wanted => {
-    const index = (wanted?.index ?? []).map(i => parameter(i.shape, i.dtype))
-    indices.push(...index)
-    return wanted ? { ...wanted, leaf: block.parameters[input]!, index } : whole(block.parameters[input]!)
-  })
+  const cotangents = block.outputs.map(output => parameter(output.shape, 'f32')), indices = given.map(i => parameter(i.shape, i.dtype))
+  const inner = demands.map(({ input, wanted }): Wanted =>
+    (wanted ? { ...wanted, leaf: block.parameters[input]!, index: places(wanted).map(i => indices[i]!) } : whole(block.parameters[input]!)))
   const joint = gradients(block.outputs, cotangents, inner, partition)
   const halves = halve({ block, indices, cotangents, ...joint }, partition)
   known.set(key, halves)

@@ -30,6 +30,8 @@ export interface Op<A = unknown> {
   expand?(inputs: readonly Node[], attributes: A): Node
   /** True where the result is cheaper to compute again than to keep: what a backward pass may recompute. */
   readonly cheap?: boolean
+  /** True where the result is much larger than what it is made from: it is never made once and then held, even where nothing in it changes. */
+  readonly unpacks?: boolean
   /** For an op with several results, which `result` reads: what they are, and what they mean. */
   readonly several?: Several<A>
 }

@@ -1,6 +1,7 @@
-import { substitute, topological, type Node } from './node.ts'
+import { is, substitute, topological, type Node } from './node.ts'
 import type { Block } from './op/call.ts'
 import { parameter } from './op/parameter.ts'
+import { reshapeOp } from './op/reshape.ts'
 
 /** How blocks are divided into a forward and a backward half. */
 export interface Partition {
@@ -8,6 +9,8 @@ export interface Partition {
   readonly optimise?: (roots: readonly Node[], block: Block) => readonly Node[]
   /** Which values may be computed again; those of cheap ops unless said. */
   readonly isCheap?: (node: Node) => boolean
+  /** Of the values of a block and its gradients, those that both halves have without keeping them. */
+  readonly atHand?: (roots: readonly Node[], block: Block) => ReadonlySet<Node>
   /** Bytes of a node's value: what keeping it costs. */
   readonly bytes?: (node: Node) => number
   /**
@@ -58,8 +61,11 @@ export const halve = (joint: Joint, partition: Partition): Halves => {
   const boundary = new Set<Node>(gradients.filter(g => !backward.has(g)))
   for (const n of order) if (backward.has(n)) for (const input of n.inputs) if (!backward.has(input)) boundary.add(input)
 
-  const free = (n: Node): boolean => isInput.has(n) || constant.has(n)
-  const kept = keep([...boundary].filter(n => !free(n)), free, partition)
+  const atHand = partition.atHand?.(roots, block)
+  const free = (n: Node): boolean => isInput.has(n) || constant.has(n) || atHand?.has(n) === true
+  // the same data under another shape is kept once
+  const data = (n: Node): Node => (is(n, reshapeOp) && !free(n) ? data(n.inputs[0]!) : n)
+  const kept = keep([...new Set([...boundary].map(data))].filter(n => !free(n)), free, partition)
   const substitutes = new Map(kept.map(n => [n, parameter(n.shape, n.dtype)]))
   const finished = substitute(gradients, substitutes)
   const read = new Set(topological(finished))

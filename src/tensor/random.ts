@@ -10,7 +10,7 @@ export type PhiloxWords = readonly [number, number, number, number]
 
 /** The upper 32 bits of a 32 x 32 bit product, from 16-bit halves so that every partial sum stays exact. */
 const multiplyHigh = (a: number, b: number): number => {
-  const [aLow, aHigh, bLow, bHigh] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16]
+  const aLow = a & 0xffff, aHigh = a >>> 16, bLow = b & 0xffff, bHigh = b >>> 16
   const cross = aHigh * bLow + ((aLow * bLow) >>> 16)
   const middle = aLow * bHigh + (cross & 0xffff)
   return (aHigh * bHigh + (cross >>> 16) + (middle >>> 16)) >>> 0
@@ -26,8 +26,8 @@ export const philox = (key: PhiloxKey, counter: PhiloxWords): PhiloxWords => {
   let [k0, k1] = key
   let [c0, c1, c2, c3] = counter
   for (let round = 0; round < rounds; round++) {
-    const [high0, low0] = [multiplyHigh(0xd2511f53, c0), Math.imul(0xd2511f53, c0)]
-    const [high1, low1] = [multiplyHigh(0xcd9e8d57, c2), Math.imul(0xcd9e8d57, c2)]
+    const high0 = multiplyHigh(0xd2511f53, c0), low0 = Math.imul(0xd2511f53, c0)
+    const high1 = multiplyHigh(0xcd9e8d57, c2), low1 = Math.imul(0xcd9e8d57, c2)
     c0 = (high1 ^ c1 ^ k0) >>> 0
     c1 = low1 >>> 0
     c2 = (high0 ^ c3 ^ k1) >>> 0
@@ -101,4 +101,28 @@ export const chooseColumns = (seed: number, name: string, width: number, rank: n
 export const uniform = (seed: number, stream: number, count: number): Float32Array => {
   const source = words(seed, stream, purposes.uniform)
   return Float32Array.from({ length: count }, () => (source.next().value >>> 8) * 2 ** -24)
+}
+
+/** The second word of the counter of {@link randomWords}, which the sequences above reach after 2^32 blocks at the earliest: the words are others. */
+export const wordsPurpose = 0x62697473
+
+/** Which words are meant: a seed's two halves, how many draws came before, and a number for who draws. Each is taken as 32 bits. */
+export interface Draw { readonly seedLow: number; readonly seedHigh: number; readonly draw: number; readonly stream: number }
+
+/**
+ * `count` random 32-bit words, as signed integers. Word i is word i mod 4 of the block with the counter [i / 4, purpose, draw, stream],
+ * so that any part of them can be made alone, and in any order.
+ * @example randomWords({ seedLow: 0, seedHigh: 0, draw: 3, stream: hashName('q_proj') }, 8)
+ */
+export const randomWords = ({ seedLow, seedHigh, draw, stream }: Draw, count: number): Int32Array => {
+  const words = new Int32Array(count), key = [seedLow >>> 0, seedHigh >>> 0] as const
+  for (let i = 0; i < count; i += 4) {
+    const [a, b, c, d] = philox(key, [i / 4, wordsPurpose, draw >>> 0, stream >>> 0])
+    // what lies beyond the end is not written
+    words[i] = a
+    words[i + 1] = b
+    words[i + 2] = c
+    words[i + 3] = d
+  }
+  return words
 }

@@ -7,7 +7,8 @@ import { openFrozen, openModel, type RunOptions, type PretrainedModel } from './
 /** What `partensor generate` is asked. */
 export interface ContinueOptions extends RunOptions {
   readonly model: string
-  readonly adapter?: string | undefined
+  /** Adapters by their directories, each with a weight if it is not 1: `DIR:0.5`. */
+  readonly adapter?: readonly string[] | undefined
   readonly prompt: string
   readonly maxTokens: number
   /** Whether the prompt is a user's message, to be written with the chat template. */

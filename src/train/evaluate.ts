@@ -5,7 +5,8 @@ import { checkMemory, openFrozen, openModel, readRowsFor, rowWarnings, type RunO
 /** What `partensor evaluate` is asked. */
 export interface EvaluateOptions extends RunOptions {
   readonly model: string
-  readonly adapter?: string | undefined
+  /** Adapters by their directories, each with a weight if it is not 1: `DIR:0.5`. */
+  readonly adapter?: readonly string[] | undefined
   readonly data: string
   readonly batch: number
   readonly seq?: number | undefined

@@ -2,17 +2,23 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import {
-  checkDestination, hashOf, ioError, orThrow, saveAdapter, stepCount, type AdapterOrigin, type BatchPlan, type IoError, type Rows,
+  checkBase, checkDestination, hashOf, ioError, loadAdapter, orThrow, saveAdapter, stepCount,
+  type AdapterOrigin, type AdapterSettings, type BatchPlan, type IoError, type Rows, type SavedAdapter,
 } from '../io/index.ts'
 import { compile } from '../target/index.ts'
+import type { Lazy } from '../tune/index.ts'
+import type { LlamaParams } from '../model/index.ts'
+import { readColumns } from './columns.ts'
+import { continuedFrom, type Continued } from './continued.ts'
 import { batchDims, evaluateRows, train, type StepEvent, type StopSignal } from './loop.ts'
-import {
-  methodOptions, optimizer, parameterCounts, readColumns, targetWidths, tuneLlama, type MethodChoice, type MethodOptions, type TunedLlama,
-} from './method.ts'
-import { adapterOf } from './saved.ts'
+import { methodOptions, optimizer, type MethodChoice, type MethodOptions } from './method.ts'
+import { loadMoments, momentsOf, saveMoments, withMoments, type Moments } from './optimizer-state.ts'
+import { adapterOf, continuing, remembering, withAdapters } from './saved.ts'
 import { rateAt, runSchedule, type ScheduleName } from './schedule.ts'
+import { checkSelectSteps, defaultSelectSteps, selectColumns } from './selection.ts'
 import { checkMemory, checkModel, openModel, readRowsFor, rowWarnings, targetOptions, told, type RunOptions, type PretrainedModel } from './source.ts'
 import { trainStep } from './step.ts'
+import { parameterCounts, targetsOf, tuneLlama } from './tune.ts'
 import { versions } from './versions.ts'
 
 /** What `partensor finetune` is asked; see its `--help`. */
@@ -20,8 +26,12 @@ export interface FinetuneOptions extends RunOptions, MethodChoice {
   readonly model: string
   readonly data: string
   readonly eval?: string | undefined
-  /** A safetensors file with the selection. */
-  readonly columns?: string | undefined
+  /** The directory of an adapter to go on from. */
+  readonly adapter?: string | undefined
+  /** Steps over which selection by gradient sums. */
+  readonly selectSteps?: number | undefined
+  /** Saves the optimizer's moments beside the adapter, so that a later run goes on with them. */
+  readonly saveOptimizer?: boolean | undefined
   readonly steps?: number | undefined
   readonly epochs?: number | undefined
   readonly batch: number
@@ -62,55 +72,63 @@ export interface DoneEvent {
   readonly adapter: string | null
   readonly interrupted: boolean
   readonly seconds: number
+  readonly target: string
+  /** The most bytes that the process has held. */
+  readonly peakMemory: number
 }
 export type FinetuneEvent =
   | StartEvent | StepEvent | DoneEvent
   | { readonly event: 'warning'; readonly message: string }
+  | { readonly event: 'selected'; readonly by: 'weight' | 'gradient'; readonly seconds: number }
   | { readonly event: 'evaluated'; readonly when: 'before' | 'after'; readonly loss: number; readonly tokens: number }
-
-/** The method, with its selection read from a file where one is named. */
-const methodOf = (options: FinetuneOptions, source: PretrainedModel): TE.TaskEither<IoError, MethodOptions> => pipe(
-  TE.fromEither(methodOptions(options)),
-  TE.flatMap((method): TE.TaskEither<IoError, MethodOptions> => {
-    const { columns } = options
-    if (columns === undefined) return TE.right(method)
-    if (method.method === 'full') return TE.left(ioError('--method full trains whole weights: it takes no --columns'))
-    return pipe(
-      TE.fromEither(targetWidths(source, method.method, method.targetModules)),
-      TE.flatMap(widths => readColumns(columns, widths, method.rank)),
-      TE.map(selection => ({ ...method, columns: selection })))
-  }))
 
 const planOf = ({ batch, accumulate, shuffle, seed, steps, epochs }: FinetuneOptions): BatchPlan =>
   ({ batch, accumulate, shuffle, seed, ...(steps === undefined ? { epochs: epochs ?? 1 } : { steps }) })
 
 /** Everything that can be checked without weights. */
-interface Prepared {
+interface Prepared extends Omit<Continued, 'written'> {
   readonly source: PretrainedModel
-  readonly tuned: TunedLlama
-  readonly method: MethodOptions
+  /** The base, with what an adapter that the run goes on from writes into it. */
+  readonly weights: Lazy<LlamaParams>
+  readonly old: SavedAdapter | undefined
+  readonly moments: Moments | undefined
   readonly data: Rows
   readonly evaluation: Rows | undefined
   readonly plan: BatchPlan
   readonly steps: number
 }
 
+/** What is trained, and what it begins with: as it is asked for, or as an adapter has it. */
+const beginning = (options: FinetuneOptions, source: PretrainedModel, old: SavedAdapter | undefined): TE.TaskEither<IoError, Continued> => pipe(
+  TE.fromEither(old ? continuedFrom(old, options.adapter!, options) : pipe(
+    methodOptions(options), E.flatMap(method => pipe(targetsOf(source, method), E.map((targets): Continued => ({ options: method, targets, start: {}, written: undefined })))))),
+  TE.flatMap((begun): TE.TaskEither<IoError, Continued> => (options.columns === undefined ? TE.right(begun) : pipe(
+    readColumns(options.columns, begun.targets.modules, source.checkpoint),
+    TE.map(chosen => ({ ...begun, start: { ...begun.start, chosen } }))))))
+
 const prepare = async (options: FinetuneOptions, source: PretrainedModel): Promise<Prepared> => {
-  const method = await orThrow(methodOf(options, source)), tuned = await orThrow(TE.fromEither(tuneLlama(source, method)))
+  const old = options.adapter === undefined ? undefined : await orThrow(loadAdapter(options.adapter))
+  if (old) await orThrow(checkBase(old, source.checkpoint, options.adapter!))
+  const { written, ...begun } = await orThrow(beginning(options, source, old))
+  // what a method cannot adapt is known before a selection is made
+  await orThrow(TE.fromEither(tuneLlama(source, begun.options, begun.start, begun.targets)))
   const data = await orThrow(readRowsFor(source, options.data, options.seq))
+  await orThrow(checkSelectSteps(options.select, options.selectSteps ?? defaultSelectSteps, data.rows.length))
   const evaluation = options.eval === undefined ? undefined : await orThrow(readRowsFor(source, options.eval, options.seq))
   const plan = planOf(options), steps = stepCount(data.rows.length, plan)
   await orThrow(TE.fromEither(checkWarmup(options, steps)))
   await orThrow(checkModel(source, options))
-  return { source, tuned, method, data, evaluation, plan, steps }
+  const weights = written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights
+  const moments = options.adapter === undefined ? undefined : await orThrow(loadMoments(options.adapter))
+  return { ...begun, source, weights, old, moments, data, evaluation, plan, steps }
 }
 
 const checkWarmup = ({ warmup, schedule }: FinetuneOptions, steps: number): E.Either<IoError, void> =>
   schedule !== 'constant' && warmup >= steps && warmup > 0
     ? E.left(ioError(`--warmup ${warmup} leaves no step to the ${schedule} schedule: there are ${steps} steps`)) : E.right(undefined)
 
-const originOf = async (options: FinetuneOptions, { source, steps }: Prepared): Promise<AdapterOrigin> => {
-  const { model, targetModules, seed, data, batch, accumulate, shuffle, lr, schedule, warmup, weightDecay, clip } = options
+const originOf = async (options: FinetuneOptions, { source, steps, options: { targetModules } }: Prepared): Promise<AdapterOrigin> => {
+  const { model, seed, data, batch, accumulate, shuffle, lr, schedule, warmup, weightDecay, clip } = options
   return {
     targetModules, seed, settings: { data, steps, batch, accumulate, shuffle, lr, schedule, warmup, weightDecay, clip },
     baseModelName: model, baseModelHash: await orThrow(hashOf(source.checkpoint)), versions: versions(),
@@ -133,24 +151,36 @@ export async function* finetune(options: FinetuneOptions): AsyncGenerator<Finetu
   }
 }
 
+const settingsIn = ({ method: _, targetModules: __, rank: ___, seed: ____, ...settings }: MethodOptions): AdapterSettings => settings
+
 async function* run(options: FinetuneOptions, prepared: Prepared, began: number): AsyncGenerator<FinetuneEvent> {
-  const { source, tuned, method, data: { rows, warnings }, evaluation, plan, steps } = prepared
+  const { source, weights, options: method, targets, old, moments, data: { rows, warnings }, evaluation, plan, steps } = prepared
   for (const message of rowWarnings(options.data, warnings)) yield { event: 'warning', message }
   for (const message of evaluation ? rowWarnings(options.eval!, evaluation.warnings) : []) yield { event: 'warning', message }
 
-  const origin = await originOf(options, prepared), schedule = runSchedule({ ...options, steps })
+  const origin = await originOf(options, prepared), schedule = runSchedule({ ...options, steps }), selecting = performance.now()
+  const selected = options.select === undefined ? undefined : await selectColumns(source, weights, targets.modules, rows, {
+    ...options, selection: options.select, steps: options.selectSteps ?? defaultSelectSteps, shareColumns: method.shareColumns === true, plan: options,
+  })
+  if (selected && options.select !== 'random') yield { event: 'selected', by: options.select!, seconds: (performance.now() - selecting) / 1000 }
+  const start = selected ? { ...prepared.start, chosen: selected } : prepared.start
+  const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneLlama(source, method, start, targets))))
   const step = trainStep(tuned, optimizer({ ...options, lr: schedule }))
-  await using session = told(await compile(step, { ...targetOptions(options), weights: source.weights }), options)
+  await using session = told(await compile(step, { ...targetOptions(options), weights }), options)
   await source.checkpoint.close()
-  const { trainable, all: parameters } = parameterCounts(tuned, source.checkpoint)
+  const { trainable, all: parameters } = parameterCounts(tuned, source.checkpoint, targets.modules)
   const dims = batchDims(rows, plan), bytes = session.certificate(dims).total
   await orThrow(checkMemory(bytes, session.limit))
   yield { event: 'start', target: session.target, trainable, parameters, rows: rows.length, steps, batch: dims.batch, seq: dims.seq, bytes }
 
   const evaluate = async (): Promise<{ readonly loss: number; readonly tokens: number } | undefined> =>
     evaluation && evaluateRows(session, evaluation.rows, options.batch)
-  // the base's own columns go into the adapter; of whole weights the base is the model
-  const base = method.method === 'paca' ? (await session.read()).focus : undefined
+  // the base's own columns or entries go into the adapter; of whole weights the base is the model
+  const base = method.method === 'paca' || method.method === 'shira' ? (await session.read()).focus : undefined
+  if (old && moments) {
+    const { focus, state } = await session.read(), before = old.method === 'paca' ? new Map([...old.modules].map(([path, { columns }]) => [path, columns.data])) : new Map<string, Int32Array>()
+    await session.write({ focus, state: withMoments(state, moments, before, session.columns) })
+  }
   const before = await evaluate()
   if (before) yield { event: 'evaluated', when: 'before', ...before }
   let done = 0
@@ -161,13 +191,14 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const interrupted = options.signal?.aborted === true, after = interrupted ? undefined : await evaluate()
   if (after) yield { event: 'evaluated', when: 'after', ...after }
   if (done > 0) {
-    const { focus } = await session.read()
-    const trained = method.method === 'full' ? { method: method.method, focus }
-      : { method: method.method, rank: method.rank, columns: session.columns, base, focus }
-    await orThrow(saveAdapter(options.out, adapterOf(origin, trained)))
+    const { focus, state } = await session.read()
+    const now = adapterOf(origin, { method: method.method, rank: method.rank, settings: settingsIn(method), columns: session.columns, base, focus, frozen, whole: targets.whole })
+    await orThrow(saveAdapter(options.out, old ? continuing(old, now) : now))
+    if (options.saveOptimizer) await orThrow(saveMoments(options.out, momentsOf(state)))
   }
   yield {
     event: 'done', steps: done, trainable, evalLossBefore: before?.loss ?? null, evalLossAfter: after?.loss ?? null,
     adapter: done > 0 ? options.out : null, interrupted, seconds: (performance.now() - began) / 1000,
+    target: session.target, peakMemory: process.resourceUsage().maxRSS * 1024,
   }
 }

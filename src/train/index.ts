@@ -1,8 +1,10 @@
 /** The pure training step, and what goes around it: the loop, evaluation, generation, the programs of the command line. */
 export { continuePrompt, promptIds, type ContinueOptions, type ContinueResult } from './continue.ts'
+export { compare, comparisonTable, type CompareEvent, type CompareOptions, type CompareRow, type CompareRun, type Contender, type RunCommand } from './compare.ts'
 export { doctor, type Doctor, type TargetReport } from './doctor.ts'
 export { evaluate, type EvaluateOptions, type EvaluateResult } from './evaluate.ts'
 export { explainModel, type ExplainOptions } from './explain.ts'
+export { exportAdapter, exportFormats, type ExportFormat, type ExportOptions, type ExportResult } from './export.ts'
 export { finetune, type DoneEvent, type FinetuneEvent, type FinetuneOptions, type StartEvent } from './finetune.ts'
 export { capacityFor, generateText, generateTokens, type Generated, type GenerateOptions } from './generate.ts'
 export {
@@ -10,12 +12,17 @@ export {
   type BatchDims, type Evaluable, type Evaluation, type StepEvent, type StopSignal, type Trainable,
 } from './loop.ts'
 export {
-  methodOptions, optimizer, parameterCounts, projections, readColumns, targetWidths, tuneLlama,
-  type MethodChoice, type MethodOptions, type TunedLlama,
+  methodOptions, optimizer, projections, selections, type MethodChoice, type MethodOptions, type Selection,
 } from './method.ts'
+export { readColumns } from './columns.ts'
+export {
+  linearModules, parameterCounts, targetsOf, tuneLlama, type Beginning, type Targets, type TunedLlama,
+} from './tune.ts'
 export { humanReport, jsonReport, showBytes, showSeconds, stepDisplay, type StepDisplay, type Terminal } from './progress.ts'
-export { adapterOf, withAdapter, type TrainedParts } from './saved.ts'
+export { adapterOf, continuing, remembering, withAdapter, withAdapters, type TrainedParts } from './saved.ts'
+export { selectColumns, type SelectionOptions } from './selection.ts'
 export { rateAt, runSchedule, scheduleNames, type ScheduleName, type ScheduleOptions } from './schedule.ts'
 export { openFrozen, openModel, readRowsFor, rowWarnings, type FrozenSession, type RunOptions, type PretrainedModel } from './source.ts'
 export { trainStep } from './step.ts'
+export { adapterUse, loadAdapters, type AdapterUse } from './uses.ts'
 export { version, versions } from './versions.ts'

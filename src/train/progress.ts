@@ -85,6 +85,7 @@ export const humanReport = ({ out, err }: Terminal): { readonly show: (event: Fi
     show: event => {
       switch (event.event) {
         case 'warning': err.write(`warning: ${event.message}\n`); break
+        case 'selected': err.write(`columns selected by ${event.by} in ${showSeconds(event.seconds)}\n`); break
         case 'start': steps = event.steps; err.write(startLines(event)); break
         case 'evaluated':
           stop()

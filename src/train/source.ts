@@ -2,14 +2,15 @@ import { totalmem } from 'node:os'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import {
-  checkBase, ioError, load, loadAdapter, loadTokenizer, orThrow, readRows, type IoError, type Loaded, type Rows, type Tokenizer,
+  ioError, load, loadTokenizer, orThrow, readRows, type IoError, type Loaded, type Rows, type Tokenizer,
 } from '../io/index.ts'
 import { compile, type Precision, type Session, type TargetName, type TargetOptions } from '../target/index.ts'
 import { bytesPerElement } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
 import type { LlamaBatch, LlamaParams } from '../model/index.ts'
 import { trainStep } from './step.ts'
-import { withAdapter } from './saved.ts'
+import { withAdapters } from './saved.ts'
+import { loadAdapters } from './uses.ts'
 
 /** A pretrained model with its tokenizer, if it has one. */
 export interface PretrainedModel extends Loaded { readonly tokenizer: Tokenizer | undefined }
@@ -86,19 +87,14 @@ export const checkMemory = (needs: number, limit = Infinity, subject = 'a step')
 export type FrozenSession = Session<LlamaParams, unknown, unknown, LlamaBatch, readonly ['batch', 'seq', 'vocab']>
 
 /**
- * Opens a session on a model, with an adapter's values in its weights if one is named; nothing in it can be trained.
- * Errors: those of the adapter's files, an adapter for another base; `SessionError` for what the target refuses.
- * @example await using session = await openFrozen(source, { target: 'auto' }, 'my-adapter')
+ * Opens a session on a model, with adapters written into its weights if some are named, as `DIR` or `DIR:WEIGHT`; nothing in it can be trained.
+ * Errors: those of the adapters' files, an adapter for another base; `SessionError` for what the target refuses.
+ * @example await using session = await openFrozen(source, { target: 'auto' }, ['my-adapter', 'another:0.5'])
  */
-export const openFrozen = async (source: PretrainedModel, run: RunOptions, adapterDirectory?: string): Promise<FrozenSession> => {
+export const openFrozen = async (source: PretrainedModel, run: RunOptions, adapters: readonly string[] = []): Promise<FrozenSession> => {
   const { model, checkpoint } = source
   try {
-    let { weights } = source
-    if (adapterDirectory !== undefined) {
-      const adapter = await orThrow(loadAdapter(adapterDirectory))
-      await orThrow(checkBase(adapter, checkpoint, adapterDirectory))
-      weights = withAdapter(weights, adapter)
-    }
+    const uses = await loadAdapters(adapters, checkpoint), weights = withAdapters(source.weights, uses)
     await orThrow(checkModel(source, run))
     const targets: readonly string[] = []
     return told(await compile(trainStep(adapt(model, full({ targets })), identity), { ...targetOptions(run), weights }) as FrozenSession, run)

@@ -2,4 +2,6 @@
 export * from './tree.ts'
 export * from './mask.ts'
 export * from './adapter/index.ts'
+export * from './quantize/index.ts'
 export * from './transform/index.ts'
+export * from './selection/index.ts'

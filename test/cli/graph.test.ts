@@ -6,7 +6,7 @@ import { ggufTokenizer } from '../../src/io/tokenizer-gguf.ts'
 import { compile, nativeStatus, type Precision, type TargetName } from '../../src/index.ts'
 import { right, tinyMetadata } from '../io/support.ts'
 import { noNode } from '../target/native-support.ts'
-import { curves, openTiny, tinyBatch, tinyColumns, tinyStep } from '../target/tiny.ts'
+import { curves, openTiny, tinyBatch, tinyStep } from '../target/tiny.ts'
 import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows, type Outcome } from './support.ts'
 
 const skip = noNode ?? false
@@ -68,7 +68,7 @@ test('a text goes on alike on both targets, in float32 and in bf16', { skip }, a
 
 const open = async (target: TargetName, precision: Precision = 'f32') => {
   const loaded = await openTiny()
-  try { return await compile(tinyStep(loaded, 'paca', await tinyColumns()), { target, precision, threads: 1, weights: loaded.weights }) } finally { await loaded.checkpoint.close() }
+  try { return await compile(await tinyStep(loaded, 'paca'), { target, precision, threads: 1, weights: loaded.weights }) } finally { await loaded.checkpoint.close() }
 }
 for (const [from, to] of [['graph', 'wasm'], ['wasm', 'graph']] as const) {
   test(`what is read on ${from} goes on on ${to} as if it had begun there`, { skip }, async () => {

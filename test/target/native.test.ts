@@ -4,7 +4,7 @@ import { compile, nativeStatus, type TargetName } from '../../src/index.ts'
 import { nodeDevice } from '../../src/target/native/device.ts'
 import { kernelsOf } from '../../src/target/tfjs/registered.ts'
 import { nodeTest } from './native-support.ts'
-import { openTiny, tinyBatch, tinyColumns, tinyStep } from './tiny.ts'
+import { openTiny, tinyBatch, tinyStep } from './tiny.ts'
 
 /** tfjs's own engine, to count what it holds; its published types ask for the DOM's. */
 interface Tfjs { readonly engine: () => { readonly state: { readonly numBytes: number; readonly numTensors: number } }; readonly findBackend: (name: string) => unknown }
@@ -18,7 +18,7 @@ nodeTest('what the node target takes has a name, a version and a place', async (
 })
 
 nodeTest('no step and no session leaves anything behind, and two sessions do not disturb each other', async () => {
-  const loaded = await openTiny(), batch = await tinyBatch(), step = tinyStep(loaded, 'paca', await tinyColumns())
+  const loaded = await openTiny(), batch = await tinyBatch(), step = await tinyStep(loaded, 'paca')
   const open = () => compile(step, { target: 'node', weights: loaded.weights })
   await (await open())[Symbol.asyncDispose]()
   const before = { ...tfjs.engine().state }
@@ -37,7 +37,7 @@ nodeTest('no step and no session leaves anything behind, and two sessions do not
 })
 
 nodeTest('sessions on several backends of tfjs take turns, and each finds its own', async () => {
-  const loaded = await openTiny(), batch = await tinyBatch(), step = tinyStep(loaded, 'paca', await tinyColumns())
+  const loaded = await openTiny(), batch = await tinyBatch(), step = await tinyStep(loaded, 'paca')
   const open = (target: TargetName) => compile(step, { target, weights: loaded.weights, threads: 1 })
   const before = { ...tfjs.engine().state }
   {

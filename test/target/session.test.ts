@@ -3,12 +3,12 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { compile, DimsError, SessionError, type Dims, type LlamaBatch, type TargetName, type Values } from '../../src/index.ts'
 import { noNode } from './native-support.ts'
-import { curves, openTiny, tinyBatch, tinyColumns, tinyStep, type Method } from './tiny.ts'
+import { curves, methods, openTiny, tinyBatch, tinyColumns, tinyStep, type Method } from './tiny.ts'
 
 const open = async (method: Method, target: TargetName, threads = 1) => {
   const loaded = await openTiny()
   try {
-    const session = await compile(tinyStep(loaded, method, await tinyColumns()), { target, threads, weights: loaded.weights })
+    const session = await compile(await tinyStep(loaded, method), { target, threads, weights: loaded.weights })
     return session
   } finally { await loaded.checkpoint.close() }
 }
@@ -27,7 +27,7 @@ const peakWhile = async (run: () => Promise<unknown>): Promise<number> => {
 }
 
 const targets = [['reference', 1, 1e-5], ['cpu', 1, 1e-3], ['node', 1, 1e-3], ['wasm', 1, 1e-3], ['wasm', 2, 1e-3], ['graph', 1, 1e-3]] as const
-for (const [target, threads, tolerance] of targets) for (const method of ['paca', 'full'] as const) {
+for (const [target, threads, tolerance] of targets) for (const method of methods) {
   test(`the ten-step curve of ${method} is PyTorch's, on ${target} with ${threads} thread(s)`, { skip: ['node', 'graph'].includes(target) && noNode !== undefined ? noNode : false }, async () => {
     await using session = await open(method, target, threads)
     const losses: number[] = []
@@ -158,7 +158,7 @@ for (const [what, run, text] of refusals) {
 
 test('a loss that is not finite updates nothing', async () => {
   const loaded = await openTiny()
-  const step = tinyStep(loaded, 'full', new Map())
+  const step = await tinyStep(loaded, 'full')
   await using session = await compile(step, { target: 'reference', weights: loaded.weights })
   await loaded.checkpoint.close()
   const { focus, state } = await session.read(), first = focus as unknown as { model: { layers: readonly { self_attn: { q_proj: { data: Float32Array } } }[] } }

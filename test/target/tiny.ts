@@ -1,14 +1,16 @@
 import { fileURLToPath } from 'node:url'
 import { readFileSync } from 'node:fs'
 import {
-  adamw, adapt, add, chain, clipByGlobalNorm, full, load, openSafetensors, orThrow, paca, trainStep, warmupCosine, type LlamaBatch, type Loaded, type Values,
+  adamw, adapt, add, chain, clipByGlobalNorm, dora, full, load, lora, moslora, openSafetensors, orThrow, paca, startingFrom, trainStep, vera, warmupCosine,
+  type Adapter, type LlamaBatch, type Loaded, type Opaque, type Shape, type Value, type Values,
 } from '../../src/index.ts'
 
 /** The tiny LLaMA of test/golden, with PyTorch's batch, columns and curves. */
 export const golden = (name: string): string => fileURLToPath(new URL(`../golden/llama-tiny/${name}`, import.meta.url))
 
 export const targets = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const
-export type Method = 'paca' | 'full'
+export const methods = ['paca', 'full', 'lora', 'dora', 'vera', 'moslora'] as const
+export type Method = (typeof methods)[number]
 interface Recipe { readonly lr: readonly number[]; readonly steps: number; readonly rank: number }
 export const curves = JSON.parse(readFileSync(golden('losses.json'), 'utf8')) as { readonly recipe: Recipe } & { readonly [M in Method]: readonly number[] }
 
@@ -34,10 +36,43 @@ export const tinyColumns = async (): Promise<ReadonlyMap<string, Int32Array>> =>
   return columns
 }
 
+/** A tensor of PyTorch's, `[out, in]`, as the tree has it. */
+const turned = ({ sizes, data }: { readonly sizes: readonly number[]; readonly data: ArrayLike<number> }): Value<Shape> => {
+  const [rows = 1, columns = 1] = sizes
+  if (sizes.length !== 2) return { shape: sizes, sizes, dtype: 'f32', data: Float32Array.from(data) }
+  return { shape: [columns, rows], sizes: [columns, rows], dtype: 'f32', data: Float32Array.from({ length: rows * columns }, (_, i) => data[(i % rows) * columns + Math.floor(i / rows)]!) }
+}
+
+/** What a method's leaves began with, or another group of tensors, by path in the tree. */
+export const tinyValues = async (method: Method, group = ''): Promise<ReadonlyMap<string, Value<Shape>>> => {
+  if (method === 'paca' || method === 'full') return new Map()
+  const file = method === 'moslora' ? 'moslora.safetensors' : `${method}/${group === '' ? 'adapter_model' : 'reference'}.safetensors`
+  const archive = await orThrow(openSafetensors(golden(file))), values = new Map<string, Value<Shape>>(), prefix = method === 'moslora' && group === '' ? 'init.' : group
+  for (const [name, entry] of archive.tensors) {
+    if (!name.startsWith(prefix)) continue
+    const path = name.slice(prefix.length).replace(/^base_model\.(model\.)?/, '').replace('.default', '').replace(/\.weight$/, '').replace(/\.mixer$/, '.lora_mixer')
+    values.set(path, turned(await entry.read()))
+  }
+  await archive.close()
+  return values
+}
+
+/** PyTorch's methods, with what they began with. */
+const adapters = async (method: Method, columns: ReadonlyMap<string, Int32Array>): Promise<Adapter<Opaque>> => {
+  const names: readonly string[] = targets, { rank } = curves.recipe, from = startingFrom(await tinyValues(method)), options = { targets: names, rank, alpha: 2 * rank, seed: 0 }
+  switch (method) {
+    case 'paca': return paca({ targets: names, rank, seed: 0, columns })
+    case 'full': return full({ targets: names })
+    case 'lora': return from(lora(options))
+    case 'dora': return from(dora(options))
+    case 'moslora': return from(moslora(options))
+    case 'vera': return from(vera({ targets: ['q_proj', 'o_proj'] as readonly string[], rank: 4 * rank, seed: 0 }))
+  }
+}
+
 /** The step of the recipe: the rate of update k is that of a cosine with two warm-up steps at k + 1. */
-export const tinyStep = ({ model }: Loaded, method: Method, columns: ReadonlyMap<string, Int32Array>) => {
-  const rate = warmupCosine({ peak: 5e-3, warmup: 2, total: curves.recipe.steps }), { rank } = curves.recipe
+export const tinyStep = async ({ model }: Loaded, method: Method, columns?: ReadonlyMap<string, Int32Array>) => {
+  const rate = warmupCosine({ peak: 5e-3, warmup: 2, total: curves.recipe.steps })
   const tx = chain(clipByGlobalNorm(1), adamw({ lr: count => rate(add(count, 1)), weightDecay: 0.01 }))
-  const names: readonly string[] = targets
-  return method === 'paca' ? trainStep(adapt(model, paca({ targets: names, rank, seed: 0, columns })), tx) : trainStep(adapt(model, full({ targets: names })), tx)
+  return trainStep(adapt(model, await adapters(method, columns ?? await tinyColumns())), tx)
 }

@@ -23,7 +23,7 @@ const withOp = (change: (op: Op) => Partial<Op>) => (root: Node): Node => ({ ...
 const boundOf = ({ size }: Instance, { shape, inputs }: Node) => ({ sizes: shape.map(size), size, inputs })
 
 /** Ops through whose result no derivative flows: theirs is 0 or none. */
-const discrete = new Set(['constant', 'size', 'iota', 'equal', 'less', 'lessEqual', 'oneHot', 'nonzero', 'sign', 'stopGradient'])
+const discrete = new Set(['constant', 'size', 'iota', 'equal', 'less', 'lessEqual', 'oneHot', 'nonzero', 'randomBits', 'dequantize', 'sign', 'stopGradient'])
 /** What has no evaluation of its own. */
 const structural = new Set(['parameter', 'call', 'result'])
 

@@ -1,11 +1,13 @@
-import { topological, withInputs, type Dim, type Node } from '../../tensor/index.ts'
+import { constantOp, inputDropoutOp, is, sizeOp, topological, withInputs, type Dim, type Node } from '../../tensor/index.ts'
 
 /** What a rule may ask of its surroundings. */
 export interface Context {
   /** The size of a dim: rules weigh bytes and flops. */
   readonly size: (dim: Dim) => number
-  /** True where a value does not change while a program runs: weights, and what follows from them alone. */
+  /** True where a value does not change while a program runs, and may be held: weights, and what follows from them alone. */
   readonly isStatic: (node: Node) => boolean
+  /** True for what follows from parameters and numbers alone, packed ones too: it has no tokens. */
+  readonly isWeight: (node: Node) => boolean
   /** True where nothing but the node that is being rewritten reads the value. */
   readonly readOnce: (node: Node) => boolean
 }
@@ -16,7 +18,20 @@ export interface Rule {
   readonly apply: (node: Node, context: Context) => Node | undefined
 }
 
-export type Surroundings = Pick<Context, 'size' | 'isStatic'>
+export type Surroundings = Pick<Context, 'size' | 'isStatic'> & Partial<Pick<Context, 'isWeight'>>
+
+/** What follows from parameters and numbers alone, where it is known which leaves are parameters. */
+export const weighing = (isParameter: (leaf: Node) => boolean): Context['isWeight'] => {
+  const known = new Map<Node, boolean>()
+  const isWeight = (n: Node): boolean => {
+    // who is dropped out is drawn for each batch, and is no part of the weight
+    const inputs = is(n, inputDropoutOp) ? n.inputs.slice(0, 1) : n.inputs
+    const found = known.get(n) ?? (isParameter(n) || is(n, constantOp) || is(n, sizeOp) || (inputs.length > 0 && inputs.every(isWeight)))
+    known.set(n, found)
+    return found
+  }
+  return isWeight
+}
 
 /** Applies rules everywhere until none applies. A rule must make progress: smaller operands, or a node nearer to the leaves. */
 export const rewrite = (roots: readonly Node[], rules: readonly Rule[], environment: Surroundings): readonly Node[] => {
@@ -27,11 +42,11 @@ export const rewrite = (roots: readonly Node[], rules: readonly Rule[], environm
 
   const done = new Map<Node, Node>(), staticNodes = new Map<Node, boolean>()
   const isStatic = (n: Node): boolean => {
-    const known = staticNodes.get(n) ?? (environment.isStatic(n) || (n.inputs.length > 0 && n.inputs.every(isStatic)))
+    const known = staticNodes.get(n) ?? (environment.isStatic(n) || (n.op.unpacks !== true && n.inputs.length > 0 && n.inputs.every(isStatic)))
     staticNodes.set(n, known)
     return known
   }
-  const context: Context = { size: environment.size, isStatic, readOnce: n => (readers.get(n) ?? 1) <= 1 }
+  const context: Context = { size: environment.size, isStatic, isWeight: weighing(environment.isWeight ?? environment.isStatic), readOnce: n => (readers.get(n) ?? 1) <= 1 }
   const finish = (n: Node): Node => {
     const known = done.get(n)
     if (known) return known

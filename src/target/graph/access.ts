@@ -38,7 +38,8 @@ export const defineAccess = (define: Define, held: Held, programs: Programs, hol
       if (rows) {
         const chosen = rows.lens.index[0]!, [part] = write(scope, [rows.lens.get(leaf!)], new Map([[leaf!, value!], [chosen, index!]]))
         put(scope, holdings.placeOf(rows.part).held, part!, first, layer!)
-        put(scope, holdings.placeOf(chosen).held, index!, first, layer!)
+        // an index that leaves share is kept with the first of them
+        if (programs.trained.find(({ lens }) => lens.index[0] === chosen)?.leaf === leaf) put(scope, holdings.placeOf(chosen).held, index!, first, layer!)
       }
       return {}
     })

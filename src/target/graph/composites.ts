@@ -2,6 +2,7 @@ import type { composites } from '../../tensor/index.ts'
 import type { Body, Ref } from './body.ts'
 import type { GraphLowering, GraphLowerings, Kernel } from './lowering.ts'
 import { computed, counted, primitiveLowerings } from './primitives.ts'
+import { dropout } from './random.ts'
 
 /** The size of an axis as the value itself tells it, so that a function needs no argument for it. */
 const sizeOfAxis = (body: Body, x: Ref, axis: number): Ref => body.apply('GatherV2', [body.apply('Shape', [x]), ...[axis, 0].map(at => body.constant(at, 'i32'))])
@@ -54,9 +55,20 @@ const crossEntropyGrad: GraphLowering = (node, [logits, labels, dy], { body, ker
     return into.cast(into.apply('Mul', [difference, into.apply('ExpandDims', [into.cast(d!, 'f32'), number(-1)])]), type)
   })
 
+/** In f32 and, as a kernel, in one pass: the squares of a matrix of 16 bits are never rounded nor kept. */
+const sumOfSquares: GraphLowering = (node, [x], { body, kernel = inline(body) }) => {
+  const { axes, keepDims } = node.attributes as { readonly axes: readonly number[]; readonly keepDims: boolean }
+  return kernel('sumOfSquares', [x!], (into, [of]) => {
+    const wide = into.cast(of!, 'f32')
+    return into.apply('Sum', [into.apply('Mul', [wide, wide]), into.constant(axes, 'i32')], { keep_dims: { bool: keepDims } })
+  })
+}
+
 const compositeLowerings: { readonly [K in keyof typeof composites]: GraphLowering | 'expand' } = {
-  softmax, causalSoftmax, crossEntropy, crossEntropyGrad,
+  softmax, causalSoftmax, crossEntropy, crossEntropyGrad, dropout,
   softmaxGrad: 'expand', rmsNorm: 'expand', rmsNormGrad: 'expand', rope: 'expand', silu: 'expand', siluGrad: 'expand', gelu: 'expand',
+  inputDropout: (_, [a]) => a!,
+  sumOfSquares,
 }
 
 /** How a graph has every op of the language. */

@@ -39,11 +39,10 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
   return {
     programs,
     assign: async (leaf, value) => {
-      // an index is given to the graph together with its leaf, which comes next
+      // an index is given to the graph together with its leaf, which comes next, and with others that share it
       if (indices.has(leaf)) { chosen.set(leaf, value); return }
       const { held, layer } = holdings.placeOf(leaf), own = programs.trained.find(t => t.leaf === leaf)?.lens.index[0], index = own && chosen.get(own)
       graph.ask(`${layer === 0 ? 'first' : 'next'}/${held.name}`, { value, layer: integer(layer), ...(index ? { index } : {}) })
-      if (own) chosen.delete(own)
     },
     start: async own => {
       graph.ask('start', sized(own))

@@ -10,6 +10,7 @@ export const operations = {
   AddN: 'inputs: N*T -> sum: T',
   Equal: 'x: T, y: T -> z: bool', NotEqual: 'x: T, y: T -> z: bool', Less: 'x: T, y: T -> z: bool', LessEqual: 'x: T, y: T -> z: bool',
   LogicalAnd: 'x: bool, y: bool -> z: bool', LogicalNot: 'x: bool -> y: bool', IsFinite: 'x: T -> y: bool',
+  BitwiseAnd: 'x: T, y: T -> z: T', RightShift: 'x: T, y: T -> z: T',
   SelectV2: 'condition: bool, t: T, e: T -> output: T',
   Neg: 'x: T -> y: T', Exp: 'x: T -> y: T', Log: 'x: T -> y: T', Sqrt: 'x: T -> y: T', Rsqrt: 'x: T -> y: T', Tanh: 'x: T -> y: T',
   Sigmoid: 'x: T -> y: T', Abs: 'x: T -> y: T', Sign: 'x: T -> y: T', Sin: 'x: T -> y: T', Cos: 'x: T -> y: T', Erf: 'x: T -> y: T',
@@ -36,6 +37,7 @@ export const operations = {
   ScatterNd: 'indices: Tindices, updates: T, shape: Tindices -> output: T',
   TensorScatterUpdate: 'tensor: T, indices: Tindices, updates: T -> output: T',
   TensorScatterAdd: 'tensor: T, indices: Tindices, updates: T -> output: T', TensorScatterSub: 'tensor: T, indices: Tindices, updates: T -> output: T',
+  StatelessRandomUniformFullIntV2: 'shape: Tshape, key: u64, counter: u64, alg: i32 -> output: dtype',
   OneHot: 'indices: TI, depth: i32, on_value: T, off_value: T -> output: T', Where: 'input: T -> index: i64',
 
   VarHandleOp: '-> resource: resource', ReadVariableOp: 'resource: resource -> value: dtype', VarIsInitializedOp: 'resource: resource -> is_initialized: bool',

@@ -3,6 +3,8 @@ import { is, mulOp, scatterAddOp, type Axes, type Contraction, type Dim, type DT
 import type { Body, Ref } from './body.ts'
 import type { Emit, GraphLowering } from './lowering.ts'
 import type { OperationName } from './operations.ts'
+import { dequantize } from './dequantize.ts'
+import { randomBits } from './random.ts'
 import { shapeOf, sizeRef, sumOfSizes, vectorOf, type Size } from './sizes.ts'
 import { isFloat } from './types.ts'
 
@@ -64,7 +66,7 @@ const weight = ({ size }: Emit) => (dim: Dim): number => { const known = size(di
 /** A matrix product as it stands; other contractions are first laid out as one. */
 const contract: GraphLowering = (node, inputs, emit) => {
   const { a, b, out } = attributesOf<Contraction>(node), operands = inputs.map(x => emit.cast(x, emit.compute))
-  const laid = isMatrixProduct({ a, b, out }) ? undefined : laidOut.apply(node, { size: weight(emit), isStatic: () => false, readOnce: () => true })
+  const laid = isMatrixProduct({ a, b, out }) ? undefined : laidOut.apply(node, { size: weight(emit), isStatic: () => false, isWeight: () => false, readOnce: () => true })
   if (laid) return emit.expand(laid, operands)
   const left = { bool: a.endsWith('km') }, right = { bool: b.endsWith('nk') }
   return out.length === 2 ? emit.body.apply('MatMul', operands, { transpose_a: left, transpose_b: right })
@@ -119,6 +121,7 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
     const { length } = node.shape
     return body.apply('GatherV2', [x!, index!, body.constant(length, 'i32')], { batch_dims: { int: length } })
   },
+  randomBits, dequantize,
   oneHot: (node, [index], { body, size }) =>
     body.apply('OneHot', [index!, sizeRef(body, size(node.shape.at(-1)!)), body.constant(1, 'f32'), body.constant(0, 'f32')], { axis: { int: -1 } }),
   nonzero: (node, [x], { body, size, cast }) => {

@@ -1,6 +1,7 @@
 import type { InPlace, Slot } from '../../compile/index.ts'
-import { around, count, startOf, type Axes, type Contraction, type DType, type Shape } from '../../tensor/index.ts'
+import { around, count, keptScale, leastKept, startOf, type Axes, type Contraction, type DropoutAttributes, type DType, type Shape } from '../../tensor/index.ts'
 import { SessionError } from '../device.ts'
+import { dequantizing } from './heap-dequantize.ts'
 import { attributesOf, tfjsDType, type Call, type Lowering, type Lowerings, type TfjsDType } from './lowering.ts'
 import { planBinary, planPermute, type BinaryName, type Heap, type Kernels, type TensorInfo, type WasmRuntime } from './wasm/index.ts'
 
@@ -131,6 +132,12 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
         kernels.copyBlocks(at[i]!, out + 4 * begins[i]! * inner, outer, sizes[axis]! * inner, sizes[axis]! * inner, output.sizes[axis]! * inner))
     }, publicly.concat),
 
+    dequantize: filling(call => dequantizing(call, { heap, kernels, scratchFor })),
+    randomBits: filling(({ output: { sizes } }) => { const n = count(sizes); return ([key, stream], out) => kernels.randomBits(key!, stream!, out, n) }),
+    dropout: filling(({ node, output: { sizes } }) => {
+      const { rate } = attributesOf<DropoutAttributes>(node), n = count(sizes), least = leastKept(rate), scale = keptScale(rate)
+      return ([x, key, stream], out) => kernels.dropout(x!, key!, stream!, out, n, least, scale)
+    }),
     softmax: filling(({ output: { sizes } }) => { const [rows, columns] = rowsOf(sizes); return ([x], out) => kernels.softmax(x!, out, rows, columns, 1) }),
     softmaxGrad: filling(({ output: { sizes } }) => {
       const [rows, columns] = rowsOf(sizes)
@@ -188,6 +195,6 @@ const any = [0, 1], first = [0]
  */
 export const heapInPlace: InPlace = new Map([
   ...['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'softmaxGrad', 'siluGrad'].map(name => [name, any] as const),
-  ...['neg', 'exp', 'log', 'sqrt', 'rsqrt', 'tanh', 'sigmoid', 'abs', 'silu', 'softmax', 'causalSoftmax', 'rope', 'crossEntropyGrad', 'put']
+  ...['neg', 'exp', 'log', 'sqrt', 'rsqrt', 'tanh', 'sigmoid', 'abs', 'silu', 'softmax', 'causalSoftmax', 'rope', 'crossEntropyGrad', 'put', 'dropout']
     .map(name => [name, first] as const),
 ])

@@ -57,7 +57,7 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
   }
   return {
     parameter: impossible, call: impossible, result: impossible, reshape: impossible,
-    constant: onHost, size: onHost, iota: onHost, oneHot: onHost, pick: onHost, nonzero: onHost, scatterAdd: onHost,
+    constant: onHost, size: onHost, iota: onHost, oneHot: onHost, pick: onHost, nonzero: onHost, scatterAdd: onHost, randomBits: onHost, dequantize: onHost,
     put: call => (axisOf(call) === 0 && kernels.has('TensorScatterUpdate') ? scattered : onHost)(call),
     add: binary('Add'), sub: binary('Sub'), mul: binary('Multiply'), div: binary('RealDiv'), pow: onHost,
     maximum: binary('Maximum'), minimum: binary('Minimum'), equal: binary('Equal'), less: binary('Less'), lessEqual: binary('LessEqual'),
@@ -95,7 +95,7 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
     concat: call => { const axis = axisOf(call); return inputs => (inputs.length === 1 ? run('Identity', { x: inputs[0] }) : run('Concat', [...inputs], { axis })) },
     softmax: kernel('Softmax', ['logits'], () => ({ dim: -1 })),
     softmaxGrad: 'expand', causalSoftmax: 'expand', rmsNorm: 'expand', rmsNormGrad: 'expand', rope: 'expand', silu: 'expand', siluGrad: 'expand', gelu: 'expand',
-    crossEntropy: 'expand', crossEntropyGrad: 'expand',
+    crossEntropy: 'expand', crossEntropyGrad: 'expand', dropout: 'expand', inputDropout: 'expand', sumOfSquares: 'expand',
   }
 }
 

@@ -1,9 +1,11 @@
 import { callOp } from './call.ts'
 import { contractOp } from './contract.ts'
+import { dequantizeOp } from './dequantize.ts'
 import * as elementwise from './elementwise.ts'
 import { maxOp } from './max.ts'
 import { constantOp, iotaOp, parameterOp, sizeOp } from './parameter.ts'
 import { nonzeroOp, oneHotOp, pickOp } from './pick.ts'
+import { randomBitsOp } from './random-bits.ts'
 import { reshapeOp, transposeOp } from './reshape.ts'
 import { concatOp, padOp, sliceOp } from './slice.ts'
 import { broadcastToOp, sumOp } from './sum.ts'
@@ -22,17 +24,19 @@ export const primitives = {
   sum: sumOp, max: maxOp, broadcastTo: broadcastToOp,
   reshape: reshapeOp, transpose: transposeOp, contract: contractOp,
   take: takeOp, scatterAdd: scatterAddOp, put: putOp, pick: pickOp, oneHot: oneHotOp, nonzero: nonzeroOp,
-  slice: sliceOp, pad: padOp, concat: concatOp,
+  slice: sliceOp, pad: padOp, concat: concatOp, randomBits: randomBitsOp, dequantize: dequantizeOp,
   call: callOp, result: resultOp,
 } as const
 
 export * from './call.ts'
 export * from './composite.ts'
 export * from './contract.ts'
+export * from './dequantize.ts'
 export * from './elementwise.ts'
 export * from './max.ts'
 export * from './parameter.ts'
 export * from './pick.ts'
+export * from './random-bits.ts'
 export * from './reshape.ts'
 export * from './result.ts'
 export * from './slice.ts'

@@ -1,59 +1,69 @@
-import type { Model, Node, Shape } from '../../tensor/index.ts'
-import { frozen, type Dynamic, type Frozen, type LeafMask } from '../mask.ts'
-import { isTensor, mapTree, tensorsOf } from '../tree.ts'
+import type { Dim, Model, Node, RandomKey, Shape, Value } from '../../tensor/index.ts'
+import type { Dynamic } from '../mask.ts'
 
 /** A function of types: from the parameters P of a model to the tree Q that stands for them and the mask on Q. */
 export interface Reparametrisation { readonly in: unknown; readonly params: unknown; readonly mask: unknown }
 export type ParamsOf<F extends Reparametrisation, P> = (F & { readonly in: P })['params']
 export type MaskOf<F extends Reparametrisation, P> = (F & { readonly in: P })['mask']
 
-/** An index that a mask reads, and how it is chosen once the width of its leaf is known. */
-export interface IndexChoice { readonly path: string; readonly index: Node; readonly choose: (width: number) => Int32Array }
+/** An index that a mask reads, and how it is chosen once its leaf is read: several leaves may share one. */
+export interface IndexChoice {
+  readonly path: string
+  readonly index: Node
+  /** What of the leaf is chosen. */
+  readonly among: 'columns' | 'entries'
+  readonly choose: (leaf: Value<Shape>) => Int32Array
+}
+
+/** What a leaf begins with. */
+export type FirstValue = Value<Shape> | Value<Shape, 'i32'>
+
+/** What is known when an added leaf gets its first value. */
+export interface Given {
+  /** The leaf of the base that the value belongs to. */
+  readonly base: Value<Shape>
+  readonly size: (dim: Dim) => number
+  /** The index that was chosen for the leaf. */
+  readonly chosen: (index: Node) => Int32Array
+}
+
+/**
+ * Leaves that a method adds to the tree, and their first values: made while a model is loaded, as soon as the leaf of the base that
+ * they belong to was read; those that belong to no leaf after all of them.
+ */
+export type Addition = { readonly leaves: readonly Node[] } & (
+  | { readonly of: string; readonly make: (given: Given) => readonly FirstValue[] }
+  | { readonly of?: undefined; readonly make: (given: Pick<Given, 'size'>) => readonly FirstValue[] })
+
+/** What a program draws from at random: its key, an input (the seed's lower and upper half, the number of the micro-batch), and the seed. */
+export interface RandomSource { readonly key: RandomKey; readonly seed: number }
+
+/** What an adapter makes of a parameter tree. */
+export interface Reparametrised<P, Q, M> {
+  readonly params: Q
+  readonly mask: M
+  /** The weights that the tree stands for. A method, so that an adapter of a tree that is known is one of a tree that is not. */
+  weight(params: Q): P
+  readonly selections: readonly IndexChoice[]
+  readonly additions: readonly Addition[]
+  readonly random?: RandomSource
+}
+
+/** What a method makes of a tree whose targets only the run knows. */
+export interface Opaque extends Reparametrisation { readonly params: unknown; readonly mask: Dynamic }
 
 /** A fine-tuning method: how it extends a parameter tree, what weights the tree stands for, what is trained. */
 export interface Adapter<F extends Reparametrisation> {
   readonly name: string
-  readonly apply: <P>(params: P) => {
-    readonly params: ParamsOf<F, P>
-    readonly mask: MaskOf<F, P>
-    readonly weight: (params: ParamsOf<F, P>) => P
-    readonly selections: readonly IndexChoice[]
-  }
+  readonly apply: <P>(params: P) => Reparametrised<P, ParamsOf<F, P>, MaskOf<F, P>>
 }
 
 /** A model with what an adapter makes of it. */
-export interface Tuned<P, Q, M, B, L extends Shape> {
+export interface Tuned<P, Q, M, B, L extends Shape> extends Reparametrised<P, Q, M> {
   readonly method: string
-  readonly params: Q
-  readonly mask: M
-  readonly weight: (params: Q) => P
-  readonly selections: readonly IndexChoice[]
   readonly model: Model<P, B, L>
 }
 
 /** Applies a method to a model. @example adapt(model, paca({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })) */
 export const adapt = <P, B, L extends Shape, F extends Reparametrisation>(model: Model<P, B, L>, adapter: Adapter<F>): Tuned<P, ParamsOf<F, P>, MaskOf<F, P>, B, L> =>
   ({ method: adapter.name, model, ...adapter.apply(model.params) })
-
-/** The mask of leaves by name: what every method that keeps the tree as it is says of its targets. */
-export type Select<P, T extends string, M> =
-  string extends T ? Dynamic
-  : P extends readonly (infer E)[] ? readonly Select<E, T, M>[]
-  : { readonly [K in keyof P]: P[K] extends Node ? (K extends T ? M : 'all' extends T ? M : Frozen) : Select<P[K], T, M> }
-
-/** Thrown where targets name nothing that there is; the sentence lists what there is. */
-export class UnknownTarget extends Error {
-  override readonly name = 'UnknownTarget'
-}
-
-/** The last word of a path is the name of a leaf. */
-export const leafName = (path: string): string => path.slice(path.lastIndexOf('.') + 1)
-
-/** Masks the leaves that targets name, freezes the rest. */
-export const selectLeaves = <P>(params: P, targets: readonly string[], mask: (path: string) => { readonly mask: LeafMask['mask'] }): unknown => {
-  const paths = tensorsOf(params).map(([path]) => path), names = [...new Set(paths.map(leafName))]
-  const unknown = targets.find(target => !names.includes(target))
-  if (unknown !== undefined) throw new UnknownTarget(`no module is called ${unknown}: there are ${names.join(', ')}`)
-  return mapTree(params, isTensor, (_, path) => (targets.includes(leafName(path)) ? mask(path) : frozen))
-}
-

@@ -1,6 +1,7 @@
 import { all, type All } from '../mask.ts'
 import { tensorsOf } from '../tree.ts'
-import { leafName, selectLeaves, type Adapter, type Reparametrisation, type Select } from './adapter.ts'
+import type { Adapter, Reparametrisation } from './adapter.ts'
+import { leafwise, type Select } from './leafwise.ts'
 
 interface Full<T extends string> extends Reparametrisation {
   readonly params: this['in']
@@ -14,8 +15,7 @@ interface Full<T extends string> extends Reparametrisation {
 export const full = <const T extends string>({ targets }: { readonly targets: readonly T[] }): Adapter<Full<T>> => ({
   name: 'full',
   apply: params => {
-    const names = targets.some(target => target === 'all') ? tensorsOf(params).map(([path]) => leafName(path)) : targets
-    // the mask has the structure that `Select` computes from the names of the leaves
-    return { params, mask: selectLeaves(params, names, () => all) as never, weight: q => q, selections: [] }
+    const names = targets.some(target => target === 'all') ? tensorsOf(params).map(([path]) => path) : targets
+    return leafwise<Full<T>, unknown>('full', names, leaf => ({ becomes: leaf, mask: all, weight: own => own as typeof leaf })).apply(params)
   },
 })

@@ -1,6 +1,7 @@
-import { chooseColumns } from '../../tensor/index.ts'
+import { chooseColumns, type Node } from '../../tensor/index.ts'
 import { columns, type Columns } from '../mask.ts'
-import { selectLeaves, type Adapter, type Reparametrisation, type Select, type IndexChoice } from './adapter.ts'
+import type { Adapter, Reparametrisation } from './adapter.ts'
+import { leafwise, type Select } from './leafwise.ts'
 
 interface Paca<T extends string, R extends number> extends Reparametrisation {
   readonly params: this['in']
@@ -8,14 +9,18 @@ interface Paca<T extends string, R extends number> extends Reparametrisation {
 }
 
 export interface PacaOptions<T extends string, R extends number> {
-  /** Names of the leaves to tune, as `q_proj`. */
+  /** Leaves to tune: names as `q_proj`, or paths. */
   readonly targets: readonly T[]
   /** How many columns (input features) of each are trained. */
   readonly rank: R
+  /** Another rank for some leaves, by path. */
+  readonly ranks?: ReadonlyMap<string, number>
   /** The selection is reproducible from the seed and the path of the leaf. */
   readonly seed: number
   /** A selection of one's own, by the path of the leaf; it goes before the seed's. */
   readonly columns?: ReadonlyMap<string, Int32Array>
+  /** Paths of leaves that share one selection, as those with one input may: see `inputGroups`. */
+  readonly groups?: readonly (readonly string[])[]
 }
 
 /**
@@ -23,16 +28,17 @@ export interface PacaOptions<T extends string, R extends number> {
  * nothing. The tree is the model's own, the weight is the identity; all that is particular to the method is the mask.
  * @example paca({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })
  */
-export const paca = <const T extends string, const R extends number>({ targets, rank, seed, columns: given }: PacaOptions<T, R>): Adapter<Paca<T, R>> => ({
+export const paca = <const T extends string, const R extends number>(
+  { targets, rank, ranks, seed, columns: given, groups = [] }: PacaOptions<T, R>): Adapter<Paca<T, R>> => ({
   name: 'paca',
   apply: params => {
-    const selections: IndexChoice[] = []
-    const mask = selectLeaves(params, targets, path => {
-      const column = columns(rank)
-      selections.push({ path, index: column.index, choose: width => given?.get(path) ?? chooseColumns(seed, path, width, rank) })
-      return column
-    })
-    // the mask has the structure that `Select` computes from the names of the leaves
-    return { params, mask: mask as never, weight: q => q, selections }
+    const shared = new Map<string, Columns<number>>()
+    return leafwise<Paca<T, R>, Node>('paca', targets, (leaf, path) => {
+      const count = ranks?.get(path) ?? rank, [first = path] = groups.find(group => group.includes(path)) ?? []
+      const mask = shared.get(`${first} ${count}`) ?? columns(count)
+      shared.set(`${first} ${count}`, mask)
+      const choose = ({ sizes: [width = 0] }: { readonly sizes: readonly number[] }): Int32Array => given?.get(path) ?? chooseColumns(seed, first, width, count)
+      return { becomes: leaf, mask, weight: own => own, selections: [{ path, index: mask.index, among: 'columns', choose }] }
+    }).apply(params)
   },
 })

@@ -3,6 +3,7 @@ export { accumulate, type Accumulate, type AccumulateState } from './accumulate.
 export { adam, adamw, scaleByAdam, type Adam, type AdamState, type AdamW, type Moments, type ScaleByAdam } from './adam.ts'
 export { chain, type Chain } from './chain.ts'
 export { clip, clipByGlobalNorm, globalNorm } from './clip.ts'
+export { columnNorms, type ByColumn, type ColumnNorms, type ColumnNormsState } from './column-norms.ts'
 export { addDecayedWeights } from './decay.ts'
 export { combine, zerosLike } from './leafwise.ts'
 export { masked, type Chosen, type Masked, type Selected, type Subtree } from './masked.ts'

@@ -6,21 +6,22 @@ import { certified } from '../../../src/target/graph/certificate.ts'
 import { compiledGraph } from '../../../src/target/graph/compiled.ts'
 import { savedModel } from '../../../src/target/graph/saved-model.ts'
 import { count, type Node } from '../../../src/tensor/index.ts'
-import { openTiny, tinyColumns, tinyStep, type Method } from '../tiny.ts'
+import { openTiny, tinyStep, type Method } from '../tiny.ts'
 
 const compiledTiny = async (method: Method, precision: 'f32' | 'bf16', seq = 24) => {
   const loaded = await openTiny()
   await loaded.checkpoint.close()
-  const step = tinyStep(loaded, method, await tinyColumns()), dims = { ...loaded.model.dims, batch: 2, seq }
+  const step = await tinyStep(loaded, method), dims = { ...loaded.model.dims, batch: 2, seq }
   return { step, compiled: compiledGraph(step, { precision, xla: true }), size: sizing(dims, loaded.model.capacities) }
 }
 
-test('frozen weights are counted in the type that they are stored in, what is trained and the state in float32', async () => {
+test('frozen matrices are counted in the type that they are stored in, vectors, what is trained and the state in float32', async () => {
   for (const precision of ['f32', 'bf16'] as const) {
     const { compiled, size } = await compiledTiny('paca', precision), { programs } = compiled
     const elements = (leaves: readonly (readonly [string, Node])[]): number => leaves.reduce((sum, [, leaf]) => sum + count(leaf.shape.map(size)), 0)
     const parts = elements(programs.trained.map(({ path, part }) => [path, part])), { weights, state, transient, total } = certified(compiled, size)
-    assert.equal(weights, elements(programs.params) * (precision === 'bf16' ? 2 : 4) + 4 * (parts + elements(programs.indices)))
+    const matrices = programs.params.filter(([, leaf]) => leaf.shape.length > 1), vectors = programs.params.filter(([, leaf]) => leaf.shape.length === 1)
+    assert.equal(weights, elements(matrices) * (precision === 'bf16' ? 2 : 4) + 4 * (elements(vectors) + parts + elements(programs.indices)))
     // both moments of every trained value, and two counts
     assert.equal(state, 4 * (2 * parts + 2))
     assert.equal(total, weights + state + transient)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { compile, SessionError } from '../../../src/index.ts'
 import { failureOf } from '../../../src/target/graph/failure.ts'
 import { nodeTest } from '../native-support.ts'
-import { openTiny, tinyBatch, tinyColumns, tinyStep } from '../tiny.ts'
+import { openTiny, tinyBatch, tinyStep } from '../tiny.ts'
 
 const said: readonly (readonly [what: string, text: string, sentence: RegExp, ofInput: boolean])[] = [
   ['an index beyond the table', 'Session fail to run with error: indices[3] = 320 is not in [0, 320)\n\t [[{{node GatherV2}}]]', /^index 320 is not below 320$/, true],
@@ -20,7 +20,7 @@ for (const [what, text, sentence, ofInput] of said) {
 }
 
 nodeTest('a token outside of the vocabulary is refused with one sentence, and the session goes on as if it had not been given', async () => {
-  const loaded = await openTiny(), batch = await tinyBatch(), step = tinyStep(loaded, 'paca', await tinyColumns())
+  const loaded = await openTiny(), batch = await tinyBatch(), step = await tinyStep(loaded, 'paca')
   const open = () => compile(step, { target: 'graph', weights: loaded.weights })
   await using first = await open()
   await using second = await open()

@@ -18,7 +18,7 @@ const methods = ['paca', 'full'] as const, precisions = ['f32', 'bf16'] as const
 const open = async (method: Method, { precision = 'f32', target = 'graph' }: { readonly precision?: FloatType; readonly target?: TargetName } = {}) => {
   const loaded = await openTiny()
   try {
-    return await compile(tinyStep(loaded, method, columns), { target, threads: 1, precision, weights: loaded.weights })
+    return await compile(await tinyStep(loaded, method, columns), { target, threads: 1, precision, weights: loaded.weights })
   } finally { await loaded.checkpoint.close() }
 }
 type Opened = Awaited<ReturnType<typeof open>>
@@ -63,7 +63,7 @@ for (const method of methods) {
   })
   nodeTest(`${method} without XLA takes the steps that PyTorch takes`, async () => {
     const loaded = await openTiny()
-    await using session = await openSession(tinyStep(loaded, method, columns), await graphEngine({ precision: 'f32', xla: false }), { weights: loaded.weights })
+    await using session = await openSession(await tinyStep(loaded, method, columns), await graphEngine({ precision: 'f32', xla: false }), { weights: loaded.weights })
     await loaded.checkpoint.close()
     assert.ok(distance(await losses(session, 3), curves[method].slice(0, 3)) < 1e-5)
     const compiled = await shared(method)

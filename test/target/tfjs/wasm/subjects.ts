@@ -1,4 +1,5 @@
 import type { Kernels } from '../../../../src/target/tfjs/wasm/index.ts'
+import { nf4Codebook, nf4Place, randomWords } from '../../../../src/tensor/index.ts'
 import { uniform } from './fixture.ts'
 
 type Data = Float32Array | Int32Array
@@ -23,6 +24,8 @@ const row = (data: Data | undefined, r: number, cols: number): number[] => range
 const indices = (next: () => number, n: number, below: number): Int32Array => Int32Array.from({ length: n }, () => Math.floor(next() * below))
 const distinct = (next: () => number, n: number, below: number): Int32Array =>
   Int32Array.from(range(below).map(i => [next(), i] as const).sort(([x], [y]) => x - y).slice(0, n).map(([, i]) => i))
+
+const words = (next: () => number, n: number): Int32Array => Int32Array.from({ length: n }, () => Math.floor(next() * 2 ** 32))
 
 const unary = (name: 'exp' | 'log' | 'sigmoid' | 'tanh' | 'rsqrt' | 'sqrt' | 'reciprocal' | 'silu' | 'gelu' | 'neg' | 'abs' | 'square',
   f: (x: number) => number, low = -4, high = 4): Subject => (_a, b, _c, next) => ({
@@ -78,7 +81,7 @@ const columns = (data: Data | undefined, rows: number, cols: number): number[][]
 const transposed = (table: readonly (readonly number[])[]): number[] => range(table[0]?.length ?? 0).flatMap(r => table.map(column => at(column, r)))
 
 /** Every kernel, with its meaning in float64. */
-export const subjects: { readonly [K in Exclude<keyof Kernels, 'permuteTranspose' | 'permuteCopy' | 'crossEntropyColumnsScratch'>]: Subject } = {
+export const subjects: { readonly [K in Exclude<keyof Kernels, 'permuteTranspose' | 'permuteCopy' | 'crossEntropyColumnsScratch' | 'randomBits'>]: Subject } = {
   transpose: (a, b, c, next) => ({
     inputs: [uniform(next, a * b * c)], outputs: [a * b * c],
     call: (k, [x = 0], [y = 0]) => k.transpose(x, y, a, b, c),
@@ -329,6 +332,21 @@ export const subjects: { readonly [K in Exclude<keyof Kernels, 'permuteTranspose
       const update = (i: number): number => at(mean, i) / (1 - 0.9 ** 3) / (Math.sqrt(at(square, i) / (1 - 0.999 ** 3)) + 1e-8)
       return [range(b).map(i => at(p, i) - 0.1 * (update(i) + 0.01 * at(p, i))), mean, square]
     }
+  }),
+  dequantizeNF4: (a, _b, _c, next) => ({
+    inputs: [words(next, 8 * a), uniform(next, a)], outputs: [64 * a],
+    call: (k, [codes = 0, absmax = 0], [y = 0]) => k.dequantizeNF4(codes, absmax, y, a),
+    want: ([codes, absmax]) => [range(64 * a).map(i => {
+      const { word, shift } = nf4Place(i)
+      return at(nf4Codebook, (at(codes, word) >>> shift) & 15) * at(absmax, i >> 6)
+    })]
+  }),
+  dropout: (a, b, c, next) => ({
+    inputs: [uniform(next, b + 40 * a), words(next, 3), words(next, 1)], outputs: [b + 40 * a],
+    call: (k, [x = 0, key = 0, stream = 0], [y = 0]) => k.dropout(x, key, stream, y, b + 40 * a, 50_000_000 * (c - 20), 1.5),
+    want: ([x, key, stream]) => [Array.from(
+      randomWords({ seedLow: at(key, 0), seedHigh: at(key, 1), draw: at(key, 2), stream: at(stream, 0) }, b + 40 * a),
+      (word, i) => (word >= 50_000_000 * (c - 20) ? 1.5 * at(x, i) : 0))]
   }),
   matrixVector: (_a, b, c, next) => ({
     inputs: [uniform(next, b * c), uniform(next, c)], outputs: [b],

@@ -13,4 +13,6 @@ export {
   crossEntropy, crossEntropyGradient, logSumExpColumns, crossEntropyColumnsScratch, crossEntropyColumns, crossEntropyColumnsGradient
 } from './loss'
 export { adamw } from './optimizer'
+export { dequantizeNF4 } from './dequantize'
+export { dropout, randomBits } from './random'
 export { matrixVector, vectorMatrix } from './vector'

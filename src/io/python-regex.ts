@@ -1,0 +1,45 @@
+import type * as E from 'fp-ts/lib/Either.js'
+import { attemptSync, refusal, type IoError } from './error.ts'
+
+/** Escapes of letters that Python's `re` and JavaScript read alike in ASCII text. */
+const sharedEscapes = 'dDwWsSbBnrtfvx'
+
+/** What Python's `re` has and JavaScript has not, or reads otherwise. */
+const foreign: readonly (readonly [RegExp, string])[] = [
+  [/\(\?[aiLmsux-]+[:)]/, 'inline flags'],
+  [/\(\?#/, 'a comment'],
+  [/\(\?\(/, 'a conditional group'],
+  [/\(\?>/, 'an atomic group'],
+  [/[*+?}]\+/, 'a possessive quantifier'],
+  [/\{,\d/, 'a repetition without a lower bound'],
+  [/\[\^?\]/, 'a character class that begins with ]'],
+]
+
+/** The same expression in JavaScript; escapes are translated one by one, so that an escaped backslash is never taken for the start of one. */
+const translated = (subject: string, pattern: string): string =>
+  pattern.replace(/\\([\s\S])/g, (escape: string, character: string) => {
+    if (character === 'A') return '^'
+    if (character === 'Z') return '$'
+    if (/[a-zA-Z]/.test(character) && !sharedEscapes.includes(character)) {
+      throw refusal(`${subject}: ${escape} in ${JSON.stringify(pattern)} is not supported`)
+    }
+    return escape
+  }).replace(/\(\?P</g, '(?<').replace(/\(\?P=(\w+)\)/g, '\\k<$1>')
+
+/**
+ * A Python regular expression that a whole text must match (`re.fullmatch`), as one of JavaScript.
+ * Errors: an expression that is broken, or says what JavaScript cannot; `subject` (the name of the field) begins the sentence.
+ * @example pythonRegex('target_modules', '.*\\.layers\\.[0-3]\\..*(q|v)_proj')
+ */
+export const pythonRegex = (subject: string, pattern: string): E.Either<IoError, RegExp> => attemptSync(subject, () => {
+  // escaped characters and, for what a class may hold as plain text, its inside are not read as operators
+  const bare = pattern.replace(/\\[\s\S]/g, '__')
+  const found = foreign.find(([syntax]) => syntax.test(bare.replace(/\[(?!\^\])\^?[^\]]+\]/g, '[_]')))
+  if (found !== undefined) throw refusal(`${subject}: ${JSON.stringify(pattern)} has ${found[1]} of Python's re, which is not supported`)
+  try {
+    return new RegExp(`^(?:${translated(subject, pattern)})$`, 's')
+  } catch (error) {
+    if (error instanceof SyntaxError) throw refusal(`${subject}: ${JSON.stringify(pattern)} is no regular expression that is supported`)
+    throw error
+  }
+})

@@ -1,0 +1,65 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { dynamicMap, nf4Block, nf4Codebook, nf4NestedBlock, nf4Place, packedLengths } from '../nf4.ts'
+import { node, typed, type Node, type Numbers, type Op, type Tensor } from '../node.ts'
+import { numbers } from '../numbers.ts'
+import type { Shape } from '../shape/index.ts'
+import { count, type DType } from '../value.ts'
+
+/** How a matrix is packed, and what it is: blocks run along the flattened `shape`. `double` is true where the scales are quantized too. */
+export interface Quantization { readonly scheme: 'nf4'; readonly double: boolean; readonly shape: Shape }
+
+/** What a matrix is packed in: vectors, whose sizes are bound when data arrives. See `nf4.ts` for where what lies. */
+export type PackedNodes =
+  | { readonly codes: Node; readonly absmax: Node }
+  | { readonly codes: Node; readonly absmax_codes: Node; readonly nested_absmax: Node; readonly nested_offset: Node }
+
+const inputs: { readonly [double: string]: readonly (readonly [name: string, dtype: DType])[] } = {
+  false: [['codes', 'i32'], ['absmax', 'f32']],
+  true: [['codes', 'i32'], ['absmax_codes', 'i32'], ['nested_absmax', 'f32'], ['nested_offset', 'f32']],
+}
+
+/** What is wrong with the sizes of what a matrix of these sizes is said to be packed in, if anything is. */
+export const packedFault = (sizes: readonly number[], packed: readonly (readonly number[])[], double: boolean): string | undefined => {
+  const { codes, blocks, absmaxCodes, nestedAbsmax } = packedLengths(count(sizes)), due = double ? [codes, absmaxCodes, nestedAbsmax, 1] : [codes, blocks]
+  const wrong = due.findIndex((length, i) => packed[i]?.length !== 1 || packed[i][0] !== length)
+  return wrong < 0 ? undefined
+    : `dequantize: ${sizes.join(' × ')} elements are packed in ${due[wrong]} ${inputs[String(double)]![wrong]![0]}, not in ${packed[wrong]?.join(' × ')}`
+}
+
+/** The scale of every block. */
+const scalesOf = ([scales, nestedAbsmax, offset]: readonly Numbers[], double: boolean): ((block: number) => number) => double
+  ? block => dynamicMap[(scales!.data[block >> 2]! >>> (8 * (block & 3))) & 255]! * nestedAbsmax!.data[Math.floor(block / nf4NestedBlock)]! + offset!.data[0]!
+  : block => scales!.data[block]!
+
+/** y = codebook[code] · absmax of the block. What is packed is frozen: nothing flows back. */
+export const dequantizeOp: Op<Quantization> = {
+  name: 'dequantize',
+  shape: (packed, { double, shape }) => {
+    const due = inputs[String(double)]!, wrong = due.findIndex(([, dtype], i) => packed[i]?.shape.length !== 1 || packed[i].dtype !== dtype)
+    return wrong < 0 && packed.length === due.length ? E.right({ shape, dtype: 'f32' })
+      : E.left(`dequantize: ${due[wrong]?.[0] ?? 'what is packed'} is [${packed[wrong]?.shape.join(', ')}] of ${packed[wrong]?.dtype}, not a vector of ${due[wrong]?.[1]}`)
+  },
+  eval: ([codes, ...scales], { double }, { sizes }) => {
+    const fault = packedFault(sizes, [codes!, ...scales].map(x => x.sizes), double), scaleOf = scalesOf(scales, double)
+    if (fault !== undefined) throw new RangeError(fault)
+    return numbers(sizes, i => {
+      const { word, shift } = nf4Place(i)
+      return nf4Codebook[(codes!.data[word]! >>> shift) & 15]! * scaleOf(Math.floor(i / nf4Block))
+    })
+  },
+  vjp: () => [],
+  flops: (_, __, { sizes }) => count(sizes),
+  cheap: true,
+  unpacks: true,
+}
+
+/**
+ * A matrix from what it is packed in, computed where it is used: the first argument is its shape as it was packed (`[out, in]` for
+ * bitsandbytes' weights). Throws `ShapeMismatch` where something packed is no vector of its type.
+ * @example const w = transpose(dequantize(['ffn', 'hidden'], { codes: i32('words'), absmax: f32('blocks') }), [1, 0])
+ */
+export const dequantize = <const S extends Shape>(shape: S, packed: PackedNodes): Tensor<S> => {
+  const double = 'absmax_codes' in packed
+  return typed(node(dequantizeOp, double ? [packed.codes, packed.absmax_codes, packed.nested_absmax, packed.nested_offset] : [packed.codes, packed.absmax],
+    { scheme: 'nf4', double, shape }))
+}

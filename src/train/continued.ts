@@ -1,0 +1,92 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { alphaOf, fail, moduleTensors, rankOf, type AdapterSettings, type IoError, type Method, type SavedAdapter } from '../io/index.ts'
+import type { FirstValue } from '../tune/index.ts'
+import { checkOptions, settingsOf, type MethodChoice, type MethodOptions } from './method.ts'
+import type { Beginning, Targets } from './tune.ts'
+
+/** A run that goes on from an adapter: its method and settings, its modules, what it begins with. */
+export interface Continued {
+  readonly options: MethodOptions
+  readonly targets: Targets
+  readonly start: Beginning
+  /** What of the adapter is written into the weights before they are adapted. */
+  readonly written: SavedAdapter | undefined
+}
+
+/** What an option says that an adapter says too, in the words of the command line. */
+interface Told { readonly flag: string; readonly name: string; readonly asked: unknown; readonly has: unknown }
+
+const toldTwice = (adapter: SavedAdapter, { method, rank, targetModules, ...choice }: MethodChoice): readonly Told[] => {
+  const asked = settingsOf({ ...choice, seed: 0 })
+  const of = (flag: string, name: string, key: keyof AdapterSettings): Told => ({ flag, name, asked: asked[key], has: adapter[key] })
+  return [
+    { flag: '--method', name: 'method', asked: method, has: adapter.method },
+    { flag: '--rank', name: 'rank', asked: rank, has: adapter.method === 'full' ? undefined : adapter.rank },
+    { flag: '--target-modules', name: 'target modules', asked: targetModules, has: adapter.targetModules },
+    of('--alpha', 'alpha', 'alpha'), of('--rslora', 'rslora', 'rslora'), of('--quantize', 'quantization', 'quantize'),
+    of('--exclude-modules', 'excluded modules', 'excludeModules'), of('--layers', 'layers', 'layersToTransform'),
+    of('--rank-pattern', 'rank pattern', 'rankPattern'), of('--alpha-pattern', 'alpha pattern', 'alphaPattern'),
+    of('--modules-to-save', 'modules to save', 'modulesToSave'),
+  ]
+}
+
+const words = (value: unknown): string => (value === undefined ? 'none' : typeof value === 'string' ? value : Array.isArray(value) ? value.join(',') : JSON.stringify(value))
+
+const settingNames: readonly (keyof AdapterSettings)[] = [
+  'excludeModules', 'layersToTransform', 'layersPattern', 'modulesToSave', 'alpha', 'rankPattern', 'alphaPattern', 'bias', 'rslora', 'dropout', 'quantize',
+  'selection', 'shareColumns', 'initial',
+]
+const settingsFrom = (adapter: SavedAdapter): AdapterSettings => Object.fromEntries(settingNames.flatMap(name => (adapter[name] === undefined ? [] : [[name, adapter[name]]])))
+
+/** The values of leaves that a method adds to the tree, by path; of a quantized base also the columns or entries, which stand beside it. */
+const firstValues = (adapter: SavedAdapter, quantized: boolean): ReadonlyMap<string, FirstValue> => {
+  const { method, modules } = adapter, names = method === 'full' ? [] : method === 'paca' || method === 'shira' ? (quantized ? ['values'] : []) : moduleTensors(method)
+  const own = [...modules].flatMap(([path, module]) => {
+    const tensors: Readonly<Record<string, FirstValue>> = { ...module }
+    return names.map(name => [`${path}.${name}`, tensors[name]!] as const)
+  })
+  return new Map([...own, ...(adapter.method === 'vera' ? Object.entries(adapter.shared) : [])])
+}
+
+const chosenIn = (adapter: SavedAdapter): ReadonlyMap<string, Int32Array> | undefined => {
+  switch (adapter.method) {
+    case 'paca': return new Map([...adapter.modules].map(([path, { columns }]) => [path, columns.data]))
+    case 'shira': return new Map([...adapter.modules].map(([path, { entries }]) => [path, entries.data]))
+    default: return undefined
+  }
+}
+
+const selected: readonly Method[] = ['paca', 'shira', 'full']
+
+/** What is written into the weights: all that a method keeps in them, and leaves that were trained whole. */
+const writtenOf = (adapter: SavedAdapter, keepsParts: boolean): SavedAdapter | undefined => {
+  if (selected.includes(adapter.method) && !keepsParts) return adapter
+  // only leaves that were trained whole are left
+  return adapter.whole && adapter.whole.size > 0 ? { ...adapter, modules: new Map() } : undefined
+}
+
+/**
+ * How a run goes on from an adapter: method, rank, alpha and targets are the adapter's; what is given beside it must agree. A selection
+ * that is asked for anew takes the place of the adapter's, whose columns stay in the weights.
+ * Errors: an option that says something else than the adapter, or that the method does not take.
+ * @example continuedFrom(adapter, 'my-adapter', { seed: 0 })
+ */
+export const continuedFrom = (adapter: SavedAdapter, directory: string, choice: MethodChoice): E.Either<IoError, Continued> => {
+  const other = toldTwice(adapter, choice).find(({ asked, has }) => asked !== undefined && JSON.stringify(asked) !== JSON.stringify(has))
+  if (other) return fail(`${directory}: its ${other.name} is ${words(other.has)}, not ${words(other.asked)}: leave ${other.flag} out, or say the same`)
+  const checked = checkOptions(adapter.method, choice)
+  if (E.isLeft(checked)) return checked
+  const anew = choice.select !== undefined || choice.columns !== undefined, quantized = adapter.quantize !== undefined, keepsParts = quantized && !anew
+  const { dropout, select, shareColumns } = choice, chosen = anew ? undefined : chosenIn(adapter)
+  return E.right({
+    options: {
+      ...settingsFrom(adapter), method: adapter.method, targetModules: adapter.targetModules, rank: adapter.method === 'full' ? 0 : adapter.rank, seed: choice.seed,
+      ...(dropout === undefined ? {} : { dropout }), ...(select === undefined ? {} : { selection: select }), ...(shareColumns && anew ? { shareColumns } : {}),
+    },
+    targets: {
+      modules: [...adapter.modules.keys()].map(path => ({ path, rank: rankOf(adapter, path), alpha: alphaOf(adapter, path) })), whole: [...adapter.whole?.keys() ?? []],
+    },
+    start: { ...(chosen ? { chosen } : {}), values: firstValues(adapter, keepsParts) },
+    written: writtenOf(adapter, keepsParts),
+  })
+}

@@ -1,0 +1,52 @@
+import {
+  checkDestination, combineAdapters, fail, inputWidths, orThrow, saveAdapter, saveMerged, savePeft, type FloatDType, type SavedAdapter, type WeightedAdapter,
+} from '../io/index.ts'
+import { openModel } from './source.ts'
+import { loadAdapters } from './uses.ts'
+
+/** What adapters can be exported as. */
+export const exportFormats = ['merged', 'peft-lora', 'partensor'] as const
+export type ExportFormat = (typeof exportFormats)[number]
+
+/** What `partensor export` is asked. */
+export interface ExportOptions {
+  readonly model: string
+  /** Adapters by their directories, each with a weight if it is not 1: `DIR:0.5`. */
+  readonly adapter: readonly string[]
+  readonly as: ExportFormat
+  readonly out: string
+  /** Of a merged model: what its tensors are stored in, unless as the model has them. */
+  readonly dtype?: FloatDType | undefined
+}
+
+/** What was written, and what could not be. */
+export interface ExportResult { readonly event: 'done'; readonly out: string; readonly as: ExportFormat; readonly notes: readonly string[] }
+
+/** One adapter, as it is if it is alone: several are one LoRA whose ranks add up. */
+const single = async (uses: readonly WeightedAdapter[], widthOf: ReturnType<typeof inputWidths>): Promise<SavedAdapter> => {
+  const [first, ...others] = uses
+  if (first === undefined) return orThrow(async () => fail('--adapter is due: there is nothing to export'))
+  return others.length === 0 && (first.weight ?? 1) === 1 ? first.adapter : orThrow(async () => combineAdapters(uses, widthOf))
+}
+
+/**
+ * Writes adapters in another form: merged into the model, as an adapter that PEFT loads, or as Partensor's own. Errors are thrown with one
+ * sentence; then nothing was written.
+ * @example await exportAdapter({ model, adapter: ['my-adapter'], as: 'merged', out: 'merged' })
+ */
+export const exportAdapter = async ({ model, adapter, as, out, dtype }: ExportOptions): Promise<ExportResult> => {
+  await orThrow(checkDestination(out))
+  if (dtype !== undefined && as !== 'merged') await orThrow(async () => fail(`--dtype is that of a merged model: it goes without --as ${as}`))
+  const { checkpoint } = await orThrow(openModel(model))
+  try {
+    const uses = await loadAdapters(adapter, checkpoint), widthOf = inputWidths(checkpoint)
+    switch (as) {
+      case 'merged': return { event: 'done', out, as, ...await orThrow(saveMerged(out, checkpoint, uses, dtype ? { dtype } : {})) }
+      case 'peft-lora': await orThrow(savePeft(out, await single(uses, widthOf), widthOf)); break
+      case 'partensor': await orThrow(saveAdapter(out, await single(uses, widthOf)))
+    }
+    return { event: 'done', out, as, notes: [] }
+  } finally {
+    await checkpoint.close()
+  }
+}

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { explain, programsOf, sizing, type CompilerOptions, type Explanation, type Traits } from '../../src/compile/index.ts'
+import { llama, type LlamaConfig } from '../../src/model/index.ts'
+import { trainStep } from '../../src/train/step.ts'
+import { adapt, adapters, nf4, sgd, tensorsOf, type Adapter, type AdapterName, type AdapterOptions, type Opaque } from '../../src/tune/index.ts'
+import { quantized } from '../../src/tune/adapter/quantized.ts'
+import { bytesPerElement, count, hashName, interpret, is, primitives, topological, type Node, type Numbers } from '../../src/tensor/index.ts'
+import { randomFrom } from '../arbitrary.ts'
+import { equal } from '../tensor/calculus.ts'
+
+/** What a method keeps of a token from forward to backward: no more than its gradients need, exactly. */
+
+const config: LlamaConfig = {
+  hidden_size: 64, intermediate_size: 176, num_hidden_layers: 4, num_attention_heads: 4, num_key_value_heads: 2, head_dim: 24, vocab_size: 320,
+  rms_norm_eps: 1e-6, rope_theta: 10000, tie_word_embeddings: false,
+}
+const targets: readonly string[] = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'], r = 4
+// widths: of the residual stream, the heads together, keys or values, the feed-forward layer
+const d = 64, h = 96, k = 48, f = 176, seq = 24, tokens = 2 * seq
+const adapterOf = (name: AdapterName, options: Partial<AdapterOptions> = {}): Adapter<Opaque> => {
+  const { adapter }: { readonly adapter: (of: AdapterOptions) => Adapter<Opaque> } = adapters[name]
+  return adapter({ targets, rank: r, alpha: 6, seed: 0, ...options })
+}
+const stepOf = (adapter: Adapter<Opaque>) => trainStep(adapt(llama(config), adapter), sgd({ lr: 0.1 }))
+type TestStep = ReturnType<typeof stepOf>
+/** Dims that methods add have sizes once a model is loaded; what is kept of a token does not depend on them. */
+const dimsOf = ({ tuned: { params, selections } }: TestStep): Readonly<Record<string, number>> => {
+  const shapes = [...tensorsOf(params).map(([, leaf]) => leaf.shape), ...selections.map(({ index }) => index.shape)]
+  const added = shapes.flat().filter(dim => typeof dim === 'string' && /^(vera|shira|nf4)_/.test(dim))
+  return { ...Object.fromEntries(added.map(dim => [dim, f])), batch: 2, seq }
+}
+const explained = (adapter: Adapter<Opaque>, options: CompilerOptions & Partial<Traits> = {}): Explanation => {
+  const step = stepOf(adapter)
+  return explain(step, { dims: dimsOf(step), ...options })
+}
+
+/** Elements for each token that a layer keeps which is neither the first nor the last. */
+const keptBy = (adapter: Adapter<Opaque>, options: CompilerOptions & Partial<Traits> = {}): number => {
+  const inner = explained(adapter, options).layers.find(({ layers: n }) => n > 1)!
+  assert.equal(inner.layers, 3)
+  return inner.bytes / 4 / tokens
+}
+
+/**
+ * What the model needs whatever is trained. For the norms their inputs: that of the first is the layer's own, which is the result of
+ * the one before, that of the second is x + attention. For attention q, k, v, its probabilities; its result is not needed:
+ * the output projection is frozen. Of the feed-forward layer gate and up, and, where nothing is computed again, silu(gate).
+ */
+const base = { none: d + d + h + 2 * k + 4 * seq + 3 * f, cheap: d + d + h + 2 * k + 4 * seq + 2 * f }
+/** The inputs of the seven modules: q, k and v read one, gate and up another; and all of them one by one. */
+const inputs = d + h + d + f, eachInput = 3 * d + h + 2 * d + f
+const outputs = h + 2 * k + d + 2 * f + d
+
+/** Beside that, in elements for each token: without computing anything again, and with what is cheap computed again. */
+const kept: { readonly [N in AdapterName]: readonly [none: number, cheap: number] } = {
+  // dW = xᵀ dy. Computed again are the norms' results and silu(gate) · up, but not the output projection's input
+  full: [inputs, h],
+  // dP = x[:, columns]ᵀ dy
+  paca: [7 * r, 7 * r],
+  // dA = xᵀ (dy Bᵀ) and dB = (x A)ᵀ dy
+  lora: [inputs + 7 * r, h + 7 * r],
+  // A is frozen: only dB
+  lorafa: [7 * r, 7 * r],
+  // one more for the mixer: x A and x A M
+  moslora: [inputs + 14 * r, h + 14 * r],
+  // dm = Σ dy u / ‖V‖ with u = x W + s x A B, the sum alone: one output a module, where PEFT keeps both terms. From u what the model
+  // itself needs of y = u m / ‖V‖ follows cheaply, all but the result of down, of which the model needs nothing
+  dora: [inputs + 7 * r + outputs, h + 7 * r + d],
+  // dd needs x A, once for the modules that share the input, as they share A; db the result of B, which no sum can replace
+  vera: [4 * r + outputs, 4 * r + outputs],
+  // entries are taken from the whole gradient
+  shira: [inputs, h],
+  // x E, the sums of inputs that share a row
+  miss: [7 * r, 7 * r],
+}
+
+for (const [name, [none, cheap]] of Object.entries(kept) as readonly (readonly [AdapterName, readonly [number, number]])[]) {
+  test(`${name}: a layer keeps of a token what its gradients need, and no more`, () => {
+    assert.equal(keptBy(adapterOf(name), { recompute: 'none' }) - base.none, none)
+    assert.equal(keptBy(adapterOf(name)) - base.cheap, cheap)
+  })
+}
+
+for (const name of ['lora', 'lorafa', 'dora'] as const) {
+  test(`${name} with dropout: each module keeps a dropped input of its own, and no mask; computed again, no more than without dropout`, () => {
+    const dropped = adapterOf(name, { dropout: 0.1 }), [none, cheap] = kept[name]
+    // a frozen A needs no input, dropped or not
+    assert.equal(keptBy(dropped, { recompute: 'none' }) - base.none, name === 'lorafa' ? none : none - inputs + eachInput)
+    assert.equal(keptBy(dropped) - base.cheap, cheap)
+  })
+}
+
+test('on a packed base as much is kept as on the plain one: no dequantized weight lives from forward to backward', () => {
+  for (const name of ['paca', 'lora', 'dora'] as const) {
+    const packed = quantized(nf4({ double: true }))(adapterOf(name))
+    for (const unprepared of [false, true]) {
+      // the norms of DoRA are no cheap function of packed weights: a number for each output is kept, and none for a token
+      const norms = name === 'dora' ? outputs / tokens : 0
+      assert.equal(keptBy(packed, { unprepared }), base.cheap + kept[name][1] + norms, `${name} ${unprepared}`)
+    }
+  }
+})
+
+test('what is kept does not depend on whether weights are prepared, but for the norms of DoRA', () => {
+  for (const name of Object.keys(kept) as readonly AdapterName[]) {
+    const norms = name === 'dora' ? outputs / tokens : 0
+    assert.equal(keptBy(adapterOf(name), { unprepared: true }), base.cheap + kept[name][1] + norms, name)
+  }
+})
+
+/** Elements of weights that are held beside the model's own. */
+const preparedBy = (adapter: Adapter<Opaque>, without: readonly string[] = []): number => {
+  const step = stepOf(adapter), size = sizing({ ...step.tuned.model.dims, ...dimsOf(step), scored: tokens })
+  const programs = programsOf(step, { layOut: true, runs: () => true, inPlace: new Map(), without })
+  programs.gradients(size)
+  return programs.prepared().reduce((sum, { placeholder }) => sum + count(placeholder.shape.map(size)) * bytesPerElement[placeholder.dtype] / 4, 0)
+}
+const matrices = d * h + 2 * d * k + h * d + 3 * d * f
+
+test('without the rule that distributes, inputs are kept in the place of what is r wide, and each weight is held a second time', () => {
+  const off: CompilerOptions = { recompute: 'none', without: ['distribute'] }
+  for (const [name, more] of [['lorafa', inputs - 7 * r], ['miss', inputs - 7 * r], ['vera', inputs - 4 * r - outputs], ['lora', -7 * r]] as const) {
+    const adapter = adapterOf(name)
+    assert.equal(explained(adapter, off).saved - explained(adapter, { recompute: 'none' }).saved, 4 * 4 * tokens * more, name)
+    // VeRA's own product is held as well, for the gradient of b
+    assert.equal(preparedBy(adapter, ['distribute']) - preparedBy(adapter), 4 * matrices * (name === 'vera' ? 2 : 1), name)
+  }
+})
+test('without the rule that associates, or without the one that scales, so are those of methods that need them', () => {
+  for (const [rule, name] of [['associate', 'lorafa'], ['associate', 'miss'], ['scale', 'lorafa']] as const) {
+    const adapter = adapterOf(name)
+    assert.equal(explained(adapter, { recompute: 'none', without: [rule] }).saved - explained(adapter, { recompute: 'none' }).saved, 4 * 4 * tokens * (inputs - 7 * r), `${rule} ${name}`)
+  }
+})
+
+test('an update of DoRA makes its norms anew from r-wide products: the squares of weights are summed once, before the run', () => {
+  const step = stepOf(adapterOf('dora')), size = sizing({ ...step.tuned.model.dims, ...dimsOf(step), scored: tokens })
+  const wide = (without: readonly string[]): readonly string[] => {
+    const programs = programsOf(step, { layOut: true, runs: () => true, inPlace: new Map(), without })
+    programs.gradients(size)
+    return programs.update(size).plan.instructions.flatMap(i => (i.kind === 'run' && i.node.shape.length === 2 && !i.node.shape.includes(r) ? [i.node.op.name] : []))
+  }
+  assert.deepEqual(wide([]), [])
+  assert.equal(wide(['low-rank-norm']).filter(name => name === 'add').length, 4 * 7)
+})
+
+test('without the rule that drops inputs a program with dropout is refused, in one sentence', () => {
+  assert.throws(() => explained(adapterOf('lora', { dropout: 0.1 }), { without: ['drop-input'] }), /^Error: inputDropout: [^.]*$/)
+})
+
+const tiny: LlamaConfig = { ...config, hidden_size: 8, intermediate_size: 12, num_hidden_layers: 3, head_dim: 4, vocab_size: 16 }
+const largest = 16, tinySizes = { batch: 2, seq: 5, scored: 7, capacity: 9, vera_in: largest, vera_out: largest, ...Object.fromEntries(targets.map(name => [`shira_2_${name}`, 6])) }
+const rules = ['distribute', 'associate', 'scale', 'low-rank-norm', 'take-contract']
+
+/** What a method's programs give with some rules switched off: all that training reads, the loss without it, and generation. */
+const resultsOf = (step: TestStep, without: readonly string[]): readonly Numbers[] => {
+  const size = sizing({ ...step.tuned.model.dims, ...tinySizes }), programs = programsOf(step, { layOut: true, runs: () => true, inPlace: new Map(), without })
+  const roots = [programs.gradients, programs.evaluate, ...(programs.decode ? [programs.decode] : [])].flatMap(program => program(size).outputs)
+  const expressions = new Map(programs.prepared().map(({ placeholder, expression }) => [placeholder, expression])), feeds = new Map<Node, Numbers>()
+  const feed = (leaf: Node): void => {
+    const expression = expressions.get(leaf), sizes = leaf.shape.map(size), name = programs.names.get(leaf) ?? ''
+    if (feeds.has(leaf)) return
+    if (expression) {
+      topological([expression]).filter(n => is(n, primitives.parameter)).forEach(feed)
+      feeds.set(leaf, interpret([expression], feeds, size)[0]!)
+      return
+    }
+    const random = randomFrom(hashName(name + leaf.shape.join()))
+    // indices name nothing twice; groups and tokens exist
+    const integer = (i: number): number => (name.startsWith('columns') ? 3 * i + 1 : name.endsWith('groups') ? i % 2 : Math.floor(random() * 4))
+    feeds.set(leaf, { sizes, data: Float64Array.from({ length: count(sizes) }, (_, i) => (leaf.dtype === 'f32' ? 0.6 * random() - 0.25 : integer(i))) })
+  }
+  topological(roots).filter(n => is(n, primitives.parameter)).forEach(feed)
+  return interpret(roots, feeds, size)
+}
+for (const [label, name, options] of [
+  ...(Object.keys(kept) as readonly AdapterName[]).map(name => [name, name, {}] as const), ['lora with dropout', 'lora', { dropout: 0.3 }], ['dora with dropout', 'dora', { dropout: 0.3 }],
+] as const) {
+  test(`${label}: no rule changes what its programs compute`, () => {
+    const step = trainStep(adapt(llama(tiny), adapterOf(name, { rank: 2, ...options })), sgd({ lr: 0.1 })), all = resultsOf(step, [])
+    // only a product that is taken apart can drop out its input
+    for (const without of label === name ? [...rules.map(rule => [rule]), rules] : [['low-rank-norm'], ['take-contract']]) {
+      const some = resultsOf(step, without)
+      assert.equal(some.length, all.length)
+      all.forEach((value, i) => { assert.ok(equal(value, some[i]!), `${label} without ${without.join()}: output ${i}`) })
+    }
+    assert.ok(all.every(({ data }) => data.every(Number.isFinite)))
+  })
+}
