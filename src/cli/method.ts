@@ -6,8 +6,18 @@ import { anyNumber, integers, list, moduleNames, numbersByName, positiveInteger,
 export const methodOption = (): Option =>
   new Option('--method <name>', 'paca trains some columns of each module, full all of it, the others what their papers say (default: paca)').choices(methods)
 
+const withOptions = (command: Command, options: readonly Option[]): Command => options.reduce((extended, option) => extended.addOption(option), command)
+
+const quantizeOptions = (): readonly Option[] => [
+  new Option('--quantize <scheme>', 'hold the frozen linear modules in 4 bits, as QLoRA does').choices(['nf4']),
+  new Option('--no-double-quantize', 'do not quantize the scales of the blocks'),
+]
+
+/** How a model is held that is not trained. */
+export const withQuantizeOptions = (command: Command): Command => withOptions(command, quantizeOptions())
+
 /** What a method is told beside its name. Defaults are the program's: what an adapter says already must not be said twice. */
-export const withMethodOptions = (command: Command): Command => [
+export const withMethodOptions = (command: Command): Command => withOptions(command, [
   new Option('--rank <n>', 'columns of each module that paca trains, or the rank that others have (default: 8; vera: 256)').argParser(positiveInteger),
   new Option('--alpha <x>', 'scales what lora, dora, moslora and lorafa add, by alpha / rank (default: the rank)').argParser(anyNumber),
   new Option('--rslora', 'scale by alpha / √rank'),
@@ -19,10 +29,9 @@ export const withMethodOptions = (command: Command): Command => [
   new Option('--alpha-pattern <pairs>', 'other alphas for some modules, as q_proj=32').argParser(numbersByName(anyNumber)),
   new Option('--modules-to-save <names>', 'modules to train whole, and save with the adapter').argParser(list),
   new Option('--bias <which>', 'biases to train; a LLaMA has none').choices(['none', 'all', 'lora_only']),
-  new Option('--quantize <scheme>', 'hold the frozen linear modules in 4 bits, as QLoRA does').choices(['nf4']),
-  new Option('--no-double-quantize', 'do not quantize the scales of the blocks'),
+  ...quantizeOptions(),
   new Option('--share-columns', 'modules with one input, as q, k and v, train the same columns'),
-].reduce((with_, option) => with_.addOption(option), command)
+])
 
 export const selectOption = (): Option =>
   new Option('--select <how>', 'columns of paca: at random, those of the largest weights, or of the largest gradients (default: random)').choices(selections)

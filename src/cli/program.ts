@@ -7,16 +7,16 @@ import { compareCommand } from './compare.ts'
 import { telling, type Context, type Json } from './context.ts'
 import { exportCommand } from './export.ts'
 import { finetuneCommand } from './finetune.ts'
-import { methodOption, withMethodOptions } from './method.ts'
+import { methodOption, withMethodOptions, withQuantizeOptions } from './method.ts'
 import { nativeCommand } from './native.ts'
 import {
   adaptersOption, jsonOption, modelOption, notNegative, positiveInteger, precisionOption, seedOption, targetOption, threadsOption,
 } from './options.ts'
 import { rows, seqOption } from './training.ts'
 
-const evaluateCommand = (context: Context): Command => new Command('evaluate')
+const evaluateCommand = (context: Context): Command => withQuantizeOptions(new Command('evaluate')
   .description('Compute the loss of a model over a data set.')
-  .addOption(modelOption()).addOption(adaptersOption())
+  .addOption(modelOption()).addOption(adaptersOption()))
   .requiredOption('--data <file>', `rows to evaluate on, ${rows}`)
   .option('--batch <n>', 'rows that are computed together', positiveInteger, 2)
   .addOption(seqOption())
@@ -27,9 +27,9 @@ const evaluateCommand = (context: Context): Command => new Command('evaluate')
     context.out.write(json ? `${JSON.stringify(result)}\n` : `loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}, ${tokens} scored tokens\n`)
   })
 
-const generateCommand = (context: Context): Command => new Command('generate')
+const generateCommand = (context: Context): Command => withQuantizeOptions(new Command('generate')
   .description('Continue a prompt.')
-  .addOption(modelOption()).addOption(adaptersOption())
+  .addOption(modelOption()).addOption(adaptersOption()))
   .requiredOption('--prompt <text>', 'the text to continue')
   .option('--max-tokens <n>', 'tokens to generate at most', positiveInteger, 64)
   .option('--chat', "the prompt is a user's message, written with the model's chat template", false)

@@ -1,13 +1,13 @@
 import {
-  bytesPerElement, causalSoftmaxOp, contractOp, count, gradients, is, oneHotOp, parameterOp, putOp, replacedAt, shared, softmaxOp, substitute, topological, transposed, transposeOp,
-  type Block, type Dim, type Node, type Partition, type Wanted,
+  bytesPerElement, causalSoftmaxOp, contractOp, count, gradients, is, oneHotOp, parameterOp, putOp, replacedAt, shared, softmaxOp, substitute,
+  topological, transposed, transposeOp, type Block, type Dim, type Node, type Partition, type Wanted,
 } from '../tensor/index.ts'
 import { callsOf, mapBlocks, staticParameters } from './blocks.ts'
 import { planOf, type InPlace, type Plan } from './plan.ts'
 import { prepare, staticNodes, type Preparations } from './prepare.ts'
 import {
-  associate, checkDropout, distribute, dropInput, expansion, keepInput, laidOut, layoutRules, lowRankNorm, movementRules, rewrite, scaleProduct, simplifications,
-  stopGradientValue, takeRules, weighing, type Rule,
+  associate, checkDropout, distribute, dropInput, expansion, keepInput, laidOut, layoutRules, lowRankNorm, movementRules, rewrite, scaleProduct,
+  simplifications, stopGradientValue, takeRules, weighing, type Rule,
 } from './rewrite/index.ts'
 
 /** What a target tells the compiler of itself. */

@@ -64,7 +64,9 @@ export const randomKeyPath = 'random_key'
 
 /** Builds the programs of a step. Nothing here knows what runs them. */
 export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, update }: Step<P, Q, M, S, B, L>, options: Traits & CompilerOptions): Programs => {
-  const { model, weight, random } = tuned, params = tensorsOf(tuned.params)
+  const { model, weight, random } = tuned, named = tensorsOf(tuned.params)
+  // a leaf that stands at several places, as an index that modules share, is one leaf
+  const params = named.filter(([, leaf], i) => named.findIndex(([, other]) => other === leaf) === i)
   const batch = [...tensorsOf(model.batch), ...(random ? [[randomKeyPath, random.key] as const] : [])]
   const trained = maskedLeaves(tuned.params, tuned.mask).flatMap(({ path, leaf, mask }): readonly Trained[] => {
     const lens = lensOf(mask)

@@ -5,7 +5,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { showSizes, type Archive, type Entry } from './archive.ts'
-import { attempt, orThrow, refusal, type IoError } from './error.ts'
+import { unpackedTensors, withoutQuantization } from './bitsandbytes.ts'
+import { attempt, attemptSync, orThrow, refusal, type IoError } from './error.ts'
 import { readJsonObject } from './file.ts'
 import { openGguf } from './gguf.ts'
 import { ggufConfig, ggufTensors } from './gguf/llama.ts'
@@ -63,9 +64,9 @@ const finish = async (kind: Checkpoint['kind'], path: string, archive: Archive,
 
 const openDirectory = async (path: string): Promise<Checkpoint> => {
   const file = join(path, 'config.json')
-  const config = await orThrow(pipe(readJsonObject(file), TE.flatMapEither(json => parseLlamaConfig(json, file))))
+  const config = await orThrow(pipe(readJsonObject(file), TE.flatMapEither(json => E.flatMap(attemptSync(file, () => withoutQuantization(json, file)), plain => parseLlamaConfig(plain, file)))))
   const archive = await openWeights(path)
-  return finish('huggingface', path, archive, async () => ({ config, tensors: archive.tensors }))
+  return finish('huggingface', path, archive, async () => ({ config, tensors: await unpackedTensors(archive.path, archive.tensors) }))
 }
 
 const openFile = async (path: string): Promise<Checkpoint> => {
@@ -77,7 +78,7 @@ const openFile = async (path: string): Promise<Checkpoint> => {
 }
 
 /**
- * Opens a LLaMA: a Hugging Face directory (config.json with model.safetensors, or its shards) or a GGUF file.
+ * Opens a LLaMA: a Hugging Face directory (config.json with model.safetensors, or its shards; in NF4 of bitsandbytes too) or a GGUF file.
  * Every parameter is checked to be there with its sizes before anything is read.
  * Errors: a missing, truncated or lying file, a config or tensor that does not fit, an unsupported model; each names its file and field.
  * @example const checkpoint = await openCheckpoint('SmolLM2-135M-Instruct.Q4_1.gguf')()

@@ -9,7 +9,7 @@ import type { DoneEvent, FinetuneOptions } from './finetune.ts'
 import type { StepEvent } from './loop.ts'
 import { applicable, methodOptions, type MethodChoice, type Selection } from './method.ts'
 import { openModel, readRowsFor, type PretrainedModel } from './source.ts'
-import { linearModules, parameterCounts, targetsOf, tuneLlama, widthOf } from './tune.ts'
+import { parameterCounts, targetsOf, tuneLlama } from './tune.ts'
 
 /** What `partensor compare` is asked: what finetune is, for several methods and seeds. */
 export interface CompareOptions extends Omit<FinetuneOptions, 'method' | 'select' | 'seed' | 'out' | 'signal' | 'adapter' | 'saveOptimizer' | 'columns'> {
@@ -75,14 +75,13 @@ const trainedAt = (source: PretrainedModel, choice: MethodChoice, rank: number |
   return E.isRight(tuned) ? parameterCounts(tuned.right, source.checkpoint, targets.right.modules).trainable : undefined
 }
 
-/** Ranks that are looked at. */
+/** The largest rank that is looked at. */
 const highestRank = 4096
 
 /** The rank at which a method trains as near as possible to so many parameters. What it trains grows with the rank. */
 const rankFor = (source: PretrainedModel, choice: MethodChoice, trainable: number): number => {
-  const widest = linearModules(source).reduce((n, path) => Math.max(n, widthOf(source.checkpoint, path)), 1)
   const count = (rank: number): number => trainedAt(source, choice, rank) ?? Infinity
-  let least = 1, above = Math.min(highestRank, 2 * widest)
+  let least = 1, above = highestRank
   // the first rank that trains as many
   while (least < above) {
     const middle = Math.floor((least + above) / 2)
@@ -131,7 +130,7 @@ const runOf = async (options: CompareOptions, { name, method, select, rank }: Co
   const { model, data, eval: held, steps, epochs, batch, seq, accumulate, shuffle, lr, lrOf, schedule, warmup, weightDecay, clip, target, threads, precision, selectSteps } = options
   const { code, stdout, stderr } = await run(finetuneArguments({
     ...choice, model, data, eval: held, steps, epochs, batch, seq, accumulate, shuffle, lr: lrOf?.[method] ?? lr, schedule, warmup, weightDecay, clip, target, threads, precision,
-    ...(select === 'gradient' ? { selectSteps } : {}), out,
+    selectSteps: select === 'gradient' ? selectSteps : undefined, out,
   }))
   if (code !== 0) throw ioErrorToThrow(`${name}, seed ${seed}: ${stderr.trim().split('\n').at(-1)?.replace(/^partensor: /, '') ?? `it ended with code ${code}`}`)
   const lines = stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as Line)

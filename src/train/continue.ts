@@ -2,6 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fail, orThrow, renderChat, type IoError, type Tokenizer } from '../io/index.ts'
 import { capacityFor, generateText } from './generate.ts'
+import { quantization } from './method.ts'
 import { openFrozen, openModel, type RunOptions, type PretrainedModel } from './source.ts'
 
 /** What `partensor generate` is asked. */
@@ -9,6 +10,9 @@ export interface ContinueOptions extends RunOptions {
   readonly model: string
   /** Adapters by their directories, each with a weight if it is not 1: `DIR:0.5`. */
   readonly adapter?: readonly string[] | undefined
+  /** Holds linear modules in 4 bits; see `finetune`. */
+  readonly quantize?: 'nf4' | undefined
+  readonly doubleQuantize?: boolean | undefined
   readonly prompt: string
   readonly maxTokens: number
   /** Whether the prompt is a user's message, to be written with the chat template. */
@@ -60,7 +64,7 @@ export const continuePrompt = async (options: ContinueOptions, onText: (piece: s
   const source = await orThrow(openModel(options.model))
   try {
     const { tokenizer, ids, stop } = await orThrow(async () => promptOf(source, options))
-    await using session = await openFrozen(source, options, options.adapter)
+    await using session = await openFrozen(source, options, options.adapter, quantization(options))
     using decoder = session.decoder({ batch: 1, capacity: capacityFor(ids.length, options.maxTokens) })
     const began = performance.now(), { maxTokens, temperature, seed } = options
     const generated = await generateText(decoder, tokenizer, ids, { maxTokens, temperature, seed, stop }, onText)

@@ -8,7 +8,7 @@ import type { Beginning, Targets } from './tune.ts'
 export interface Continued {
   readonly options: MethodOptions
   readonly targets: Targets
-  readonly start: Beginning
+  readonly beginning: Beginning
   /** What of the adapter is written into the weights before they are adapted. */
   readonly written: SavedAdapter | undefined
 }
@@ -68,15 +68,16 @@ const writtenOf = (adapter: SavedAdapter, keepsParts: boolean): SavedAdapter | u
 /**
  * How a run goes on from an adapter: method, rank, alpha and targets are the adapter's; what is given beside it must agree. A selection
  * that is asked for anew takes the place of the adapter's, whose columns stay in the weights.
- * Errors: an option that says something else than the adapter, or that the method does not take.
+ * Errors: an option that says something else than the adapter, or that the method does not take; another selection on a quantized base.
  * @example continuedFrom(adapter, 'my-adapter', { seed: 0 })
  */
 export const continuedFrom = (adapter: SavedAdapter, directory: string, choice: MethodChoice): E.Either<IoError, Continued> => {
   const other = toldTwice(adapter, choice).find(({ asked, has }) => asked !== undefined && JSON.stringify(asked) !== JSON.stringify(has))
-  if (other) return fail(`${directory}: its ${other.name} is ${words(other.has)}, not ${words(other.asked)}: leave ${other.flag} out, or say the same`)
+  if (other) return fail(`${directory}: it has ${other.name} ${words(other.has)}, not ${words(other.asked)}: leave ${other.flag} out, or say the same`)
   const checked = checkOptions(adapter.method, choice)
   if (E.isLeft(checked)) return checked
-  const anew = choice.select !== undefined || choice.columns !== undefined, quantized = adapter.quantize !== undefined, keepsParts = quantized && !anew
+  const anew = choice.select !== undefined || choice.columns !== undefined, quantized = adapter.quantize !== undefined
+  if (anew && quantized) return fail(`${directory}: its base is quantized, and with another selection the columns that it has trained would be rounded`)
   const { dropout, select, shareColumns } = choice, chosen = anew ? undefined : chosenIn(adapter)
   return E.right({
     options: {
@@ -86,7 +87,7 @@ export const continuedFrom = (adapter: SavedAdapter, directory: string, choice: 
     targets: {
       modules: [...adapter.modules.keys()].map(path => ({ path, rank: rankOf(adapter, path), alpha: alphaOf(adapter, path) })), whole: [...adapter.whole?.keys() ?? []],
     },
-    start: { ...(chosen ? { chosen } : {}), values: firstValues(adapter, keepsParts) },
-    written: writtenOf(adapter, keepsParts),
+    beginning: { ...(chosen ? { chosen } : {}), values: firstValues(adapter, quantized) },
+    written: writtenOf(adapter, quantized),
   })
 }

@@ -1,5 +1,6 @@
 import { orThrow } from '../io/index.ts'
 import { batchDims, evaluateRows } from './loop.ts'
+import { quantization } from './method.ts'
 import { checkMemory, openFrozen, openModel, readRowsFor, rowWarnings, type RunOptions } from './source.ts'
 
 /** What `partensor evaluate` is asked. */
@@ -7,6 +8,9 @@ export interface EvaluateOptions extends RunOptions {
   readonly model: string
   /** Adapters by their directories, each with a weight if it is not 1: `DIR:0.5`. */
   readonly adapter?: readonly string[] | undefined
+  /** Holds linear modules in 4 bits; see `finetune`. */
+  readonly quantize?: 'nf4' | undefined
+  readonly doubleQuantize?: boolean | undefined
   readonly data: string
   readonly batch: number
   readonly seq?: number | undefined
@@ -31,7 +35,7 @@ export const evaluate = async (options: EvaluateOptions, warn: (message: string)
   try {
     const { rows, warnings } = await orThrow(readRowsFor(source, options.data, options.seq))
     rowWarnings(options.data, warnings).forEach(warn)
-    await using session = await openFrozen(source, options, options.adapter)
+    await using session = await openFrozen(source, options, options.adapter, quantization(options))
     await orThrow(checkMemory(session.certificate(batchDims(rows, { batch: options.batch, epochs: 1 })).total, session.limit))
     const began = performance.now(), { loss, tokens } = await evaluateRows(session, rows, options.batch)
     return { event: 'done', loss, perplexity: Math.exp(loss), tokens, rows: rows.length, seconds: (performance.now() - began) / 1000 }

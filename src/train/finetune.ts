@@ -99,19 +99,19 @@ interface Prepared extends Omit<Continued, 'written'> {
 }
 
 /** What is trained, and what it begins with: as it is asked for, or as an adapter has it. */
-const beginning = (options: FinetuneOptions, source: PretrainedModel, old: SavedAdapter | undefined): TE.TaskEither<IoError, Continued> => pipe(
+const begin = (options: FinetuneOptions, source: PretrainedModel, old: SavedAdapter | undefined): TE.TaskEither<IoError, Continued> => pipe(
   TE.fromEither(old ? continuedFrom(old, options.adapter!, options) : pipe(
-    methodOptions(options), E.flatMap(method => pipe(targetsOf(source, method), E.map((targets): Continued => ({ options: method, targets, start: {}, written: undefined })))))),
+    methodOptions(options), E.flatMap(method => pipe(targetsOf(source, method), E.map((targets): Continued => ({ options: method, targets, beginning: {}, written: undefined })))))),
   TE.flatMap((begun): TE.TaskEither<IoError, Continued> => (options.columns === undefined ? TE.right(begun) : pipe(
     readColumns(options.columns, begun.targets.modules, source.checkpoint),
-    TE.map(chosen => ({ ...begun, start: { ...begun.start, chosen } }))))))
+    TE.map(chosen => ({ ...begun, beginning: { ...begun.beginning, chosen } }))))))
 
 const prepare = async (options: FinetuneOptions, source: PretrainedModel): Promise<Prepared> => {
   const old = options.adapter === undefined ? undefined : await orThrow(loadAdapter(options.adapter))
   if (old) await orThrow(checkBase(old, source.checkpoint, options.adapter!))
-  const { written, ...begun } = await orThrow(beginning(options, source, old))
+  const { written, ...begun } = await orThrow(begin(options, source, old))
   // what a method cannot adapt is known before a selection is made
-  await orThrow(TE.fromEither(tuneLlama(source, begun.options, begun.start, begun.targets)))
+  await orThrow(TE.fromEither(tuneLlama(source, begun.options, begun.beginning, begun.targets)))
   const data = await orThrow(readRowsFor(source, options.data, options.seq))
   await orThrow(checkSelectSteps(options.select, options.selectSteps ?? defaultSelectSteps, data.rows.length))
   const evaluation = options.eval === undefined ? undefined : await orThrow(readRowsFor(source, options.eval, options.seq))
@@ -163,8 +163,8 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     ...options, selection: options.select, steps: options.selectSteps ?? defaultSelectSteps, shareColumns: method.shareColumns === true, plan: options,
   })
   if (selected && options.select !== 'random') yield { event: 'selected', by: options.select!, seconds: (performance.now() - selecting) / 1000 }
-  const start = selected ? { ...prepared.start, chosen: selected } : prepared.start
-  const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneLlama(source, method, start, targets))))
+  const beginning = selected ? { ...prepared.beginning, chosen: selected } : prepared.beginning
+  const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneLlama(source, method, beginning, targets))))
   const step = trainStep(tuned, optimizer({ ...options, lr: schedule }))
   await using session = told(await compile(step, { ...targetOptions(options), weights }), options)
   await source.checkpoint.close()

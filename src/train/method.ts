@@ -64,12 +64,16 @@ const given = <K extends string, V>(key: K, value: V | undefined): { readonly [P
   // one key, where there is a value
   (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: V }
 
+/** How the base is quantized, if it is asked for. */
+export const quantization = ({ quantize, doubleQuantize = true }: Pick<MethodChoice, 'quantize' | 'doubleQuantize'>): AdapterSettings['quantize'] =>
+  quantize && { scheme: quantize, double: doubleQuantize }
+
 /** The settings that a choice makes, without those it leaves out. */
 export const settingsOf = (choice: MethodChoice): AdapterSettings => ({
   ...given('excludeModules', choice.excludeModules), ...given('layersToTransform', choice.layers), ...given('modulesToSave', choice.modulesToSave),
   ...given('alpha', choice.alpha), ...given('rslora', choice.rslora), ...given('dropout', choice.dropout),
   ...given('rankPattern', choice.rankPattern), ...given('alphaPattern', choice.alphaPattern), ...given('bias', choice.bias),
-  ...given('quantize', choice.quantize && { scheme: choice.quantize, double: choice.doubleQuantize ?? true }),
+  ...given('quantize', quantization(choice)),
   ...given('selection', choice.select), ...given('shareColumns', choice.shareColumns),
 })
 

@@ -2,14 +2,17 @@ import { totalmem } from 'node:os'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import {
-  ioError, load, loadTokenizer, orThrow, readRows, type IoError, type Loaded, type Rows, type Tokenizer,
+  fail, ioError, load, loadTokenizer, orThrow, readRows,
+  type AdapterSettings, type IoError, type Loaded, type Rows, type Tokenizer, type WeightedAdapter,
 } from '../io/index.ts'
 import { compile, type Precision, type Session, type TargetName, type TargetOptions } from '../target/index.ts'
 import { bytesPerElement } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
 import type { LlamaBatch, LlamaParams } from '../model/index.ts'
 import { trainStep } from './step.ts'
+import { continuedFrom } from './continued.ts'
 import { withAdapters } from './saved.ts'
+import { packedModel, tuneLlama } from './tune.ts'
 import { loadAdapters } from './uses.ts'
 
 /** A pretrained model with its tokenizer, if it has one. */
@@ -86,20 +89,34 @@ export const checkMemory = (needs: number, limit = Infinity, subject = 'a step')
 /** A session that trains nothing: for evaluation and generation. */
 export type FrozenSession = Session<LlamaParams, unknown, unknown, LlamaBatch, readonly ['batch', 'seq', 'vocab']>
 
+type Quantization = NonNullable<AdapterSettings['quantize']>
+
+/** What a session that trains nothing runs: the model with adapters written into its weights, or on packed weights with one adapter beside them. */
+const frozenOf = async (source: PretrainedModel, uses: readonly WeightedAdapter[], quantize: Quantization | undefined) => {
+  const targets: readonly string[] = []
+  if (quantize === undefined) return { tuned: adapt(source.model, full({ targets })), weights: withAdapters(source.weights, uses) }
+  const [use, ...others] = uses
+  if (use === undefined) return { tuned: adapt(source.model, packedModel(source, quantize)), weights: source.weights }
+  if (others.length > 0 || (use.weight ?? 1) !== 1) return orThrow(async () => fail('--quantize goes with one adapter, of weight 1'))
+  const { options, targets: found, beginning, written } = await orThrow(async () => continuedFrom({ ...use.adapter, quantize }, 'the adapter', { seed: 0 }))
+  const tuned = await orThrow(async () => tuneLlama(source, options, beginning, found))
+  return { tuned, weights: written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights }
+}
+
 /**
  * Opens a session on a model, with adapters written into its weights if some are named, as `DIR` or `DIR:WEIGHT`; nothing in it can be trained.
+ * With `quantize` linear modules are held packed, and one adapter stands beside them as it did while it was trained.
  * Errors: those of the adapters' files, an adapter for another base; `SessionError` for what the target refuses.
  * @example await using session = await openFrozen(source, { target: 'auto' }, ['my-adapter', 'another:0.5'])
  */
-export const openFrozen = async (source: PretrainedModel, run: RunOptions, adapters: readonly string[] = []): Promise<FrozenSession> => {
-  const { model, checkpoint } = source
+export const openFrozen = async (
+  source: PretrainedModel, run: RunOptions, adapters: readonly string[] = [], quantize?: Quantization): Promise<FrozenSession> => {
   try {
-    const uses = await loadAdapters(adapters, checkpoint), weights = withAdapters(source.weights, uses)
+    const { tuned, weights } = await frozenOf(source, await loadAdapters(adapters, source.checkpoint), quantize)
     await orThrow(checkModel(source, run))
-    const targets: readonly string[] = []
-    return told(await compile(trainStep(adapt(model, full({ targets })), identity), { ...targetOptions(run), weights }) as FrozenSession, run)
+    return told(await compile(trainStep(tuned, identity), { ...targetOptions(run), weights }) as FrozenSession, run)
   } finally {
-    await checkpoint.close()
+    await source.checkpoint.close()
   }
 }
 

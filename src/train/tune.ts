@@ -7,7 +7,7 @@ import {
 import type { LlamaBatch, LlamaParams } from '../model/index.ts'
 import { count, packedLengths } from '../tensor/index.ts'
 import {
-  adapt, adapters, leafName, maskedLeaves, nf4, quantized, saving, startingFrom, tensorsOf, UnknownTarget,
+  adapt, adapters, full, leafName, maskedLeaves, nf4, quantized, saving, startingFrom, tensorsOf, UnknownTarget,
   type Adapter, type AdapterEntry, type Dynamic, type FirstValue, type Opaque, type Reparametrised, type Tuned,
 } from '../tune/index.ts'
 import type { MethodOptions } from './method.ts'
@@ -61,6 +61,10 @@ export const targetsOf = (loaded: Opened, options: MethodOptions): E.Either<IoEr
     E.flatMap(modules => pipe(resolveSaved(options, paths), E.map(whole => ({ modules, whole })))))
 }
 
+/** Whether the modules of a group can share a selection that is given: it must be one. */
+const alikeIn = (chosen: ReadonlyMap<string, Int32Array> | undefined) => (group: readonly string[]): boolean =>
+  chosen === undefined || new Set(group.flatMap(path => chosen.get(path)?.join() ?? [])).size <= 1
+
 /** The adapter of a method, of which only the run knows the targets. */
 const adapterOf = ({ model }: Opened, { method, rank, seed, rslora, dropout, initial, shareColumns }: MethodOptions, { modules }: Targets, { chosen }: Beginning): Adapter<Opaque> => {
   const { adapter }: AdapterEntry = adapters[method]
@@ -68,7 +72,7 @@ const adapterOf = ({ model }: Opened, { method, rank, seed, rslora, dropout, ini
     targets: modules.map(({ path }) => path), rank, seed,
     ranks: new Map(modules.map(module => [module.path, module.rank])), alphas: new Map(modules.map(({ path, alpha }) => [path, alpha])),
     ...(rslora === undefined ? {} : { rslora }), ...(dropout === undefined ? {} : { dropout }), ...(initial === undefined ? {} : { initial }),
-    ...(chosen ? { columns: chosen } : {}), ...(shareColumns ? { groups: inputGroups(model) } : {}),
+    ...(chosen ? { columns: chosen } : {}), ...(shareColumns ? { groups: inputGroups(model).filter(alikeIn(chosen)) } : {}),
   })
 }
 
@@ -76,18 +80,22 @@ const adapterOf = ({ model }: Opened, { method, rank, seed, rslora, dropout, ini
 const quantizedModules = (loaded: Opened, { whole }: Targets): readonly string[] =>
   linearModules(loaded).filter(path => leafName(path) !== 'lm_head' && !whole.includes(path))
 
+/** A method that trains nothing on a packed model. */
+export const packedModel = (loaded: Opened, { double }: { readonly double: boolean }): Adapter<Opaque> =>
+  quantized(nf4({ double }), { modules: quantizedModules(loaded, { modules: [], whole: [] }) })(full({ targets: [] as readonly string[] }))
+
 /**
  * Applies a method to a loaded model; everything is checked against the checkpoint's header, before any weight is read.
  * Errors: those of {@link targetsOf}, and what a method cannot adapt.
  * @example tuneLlama(loaded, { method: 'paca', targetModules: projections, rank: 8, seed: 0 })
  */
-export const tuneLlama = (loaded: Opened, options: MethodOptions, start: Beginning = {}, targets?: Targets): E.Either<IoError, TunedLlama> => pipe(
+export const tuneLlama = (loaded: Opened, options: MethodOptions, beginning: Beginning = {}, targets?: Targets): E.Either<IoError, TunedLlama> => pipe(
   targets ? E.right(targets) : targetsOf(loaded, options),
   E.flatMap((found): E.Either<IoError, TunedLlama> => {
-    const method = adapterOf(loaded, options, found, start), whole = found.whole.length > 0 ? saving(found.whole)(method) : method, { quantize } = options
+    const method = adapterOf(loaded, options, found, beginning), whole = found.whole.length > 0 ? saving(found.whole)(method) : method, { quantize } = options
     try {
       const held = quantize ? quantized(nf4({ double: quantize.double }), { modules: quantizedModules(loaded, found) })(whole) : whole
-      return E.right(adapt(loaded.model, start.values ? startingFrom(start.values)(held) : held))
+      return E.right(adapt(loaded.model, beginning.values ? startingFrom(beginning.values)(held) : held))
     } catch (error) {
       if (error instanceof UnknownTarget) return fail(error.message)
       throw error
@@ -127,7 +135,7 @@ export const ownDims = (
   const named = maskedLeaves(params, mask).flatMap(({ path, leaf: { shape: [dim, ...rest] }, mask: own }): readonly (readonly [string, number])[] => {
     if (own.mask === 'entries') return typeof own.count === 'string' ? [[own.count, entriesOf(path)]] : []
     // what stands in a module's place is one of its vectors
-    const module = path.slice(0, path.lastIndexOf('.')), name = leafName(path)
+    const module = path.slice(0, path.lastIndexOf('.')).replace(/\.weight$/, ''), name = leafName(path)
     if (typeof dim !== 'string' || rest.length > 0 || !checkpoint.tensors.has(parameterName(module))) return []
     const size = name === 'values' || name === 'entries' ? entriesOf(module) : packedSizes(count(sizesOf(checkpoint, module)))[name]
     return size === undefined ? [] : [[dim, size]]

@@ -3,12 +3,16 @@ import { test } from 'node:test'
 import { noNode } from '../target/native-support.ts'
 import { jsonLines, partensor, tiny } from './support.ts'
 
+const method = ['rank', 'alpha', 'rslora', 'dropout', 'target-modules', 'exclude-modules', 'layers', 'rank-pattern', 'alpha-pattern', 'modules-to-save', 'bias',
+  'quantize', 'no-double-quantize', 'share-columns'] as const
+const training = ['steps', 'epochs', 'batch', 'seq', 'accumulate', 'no-shuffle', 'lr', 'schedule', 'warmup', 'weight-decay', 'clip', 'target', 'threads', 'precision'] as const
 const options = {
-  finetune: ['model', 'data', 'eval', 'method', 'rank', 'target-modules', 'seed', 'columns', 'steps', 'epochs', 'batch', 'seq', 'accumulate',
-    'no-shuffle', 'lr', 'schedule', 'warmup', 'weight-decay', 'clip', 'target', 'threads', 'precision', 'out', 'json'],
-  evaluate: ['model', 'adapter', 'data', 'batch', 'seq', 'target', 'threads', 'precision', 'json'],
-  generate: ['model', 'adapter', 'prompt', 'max-tokens', 'chat', 'temperature', 'seed', 'target', 'threads', 'precision', 'json'],
-  explain: ['model', 'method', 'rank', 'target-modules', 'seed', 'batch', 'seq', 'target', 'precision', 'json'],
+  finetune: ['model', 'data', 'eval', 'adapter', 'method', ...method, 'select', 'select-steps', 'columns', 'seed', ...training, 'save-optimizer', 'out', 'json'],
+  compare: ['model', 'data', 'eval', 'methods', 'selects', 'seeds', ...method, 'select-steps', 'lr-of', ...training, 'json'],
+  export: ['model', 'adapter', 'as', 'dtype', 'out', 'json'],
+  evaluate: ['model', 'adapter', 'quantize', 'no-double-quantize', 'data', 'batch', 'seq', 'target', 'threads', 'precision', 'json'],
+  generate: ['model', 'adapter', 'quantize', 'no-double-quantize', 'prompt', 'max-tokens', 'chat', 'temperature', 'seed', 'target', 'threads', 'precision', 'json'],
+  explain: ['model', 'method', ...method, 'seed', 'batch', 'seq', 'target', 'precision', 'json'],
   doctor: ['threads', 'json'],
   'native install': ['gpu', 'wheel', 'json'],
   'native status': ['json'],

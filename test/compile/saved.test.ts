@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { explain, programsOf, sizing, type CompilerOptions, type Explanation, type Traits } from '../../src/compile/index.ts'
-import { llama, type LlamaConfig } from '../../src/model/index.ts'
-import { trainStep } from '../../src/train/step.ts'
-import { adapt, adapters, nf4, sgd, tensorsOf, type Adapter, type AdapterName, type AdapterOptions, type Opaque } from '../../src/tune/index.ts'
-import { quantized } from '../../src/tune/adapter/quantized.ts'
+import { callsOf, explain, programsOf, sizing, type CompilerOptions, type Explanation, type Traits } from '../../src/compile/index.ts'
+import {
+  adapt, adapters, llama, nf4, quantized, sgd, tensorsOf, trainStep, type Adapter, type AdapterName, type AdapterOptions, type LlamaConfig, type Opaque,
+} from '../../src/index.ts'
 import { bytesPerElement, count, hashName, interpret, is, primitives, topological, type Node, type Numbers } from '../../src/tensor/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 import { equal } from '../tensor/calculus.ts'
@@ -30,6 +29,8 @@ const dimsOf = ({ tuned: { params, selections } }: TestStep): Readonly<Record<st
   const added = shapes.flat().filter(dim => typeof dim === 'string' && /^(vera|shira|nf4)_/.test(dim))
   return { ...Object.fromEntries(added.map(dim => [dim, f])), batch: 2, seq }
 }
+const sizeOf = (step: TestStep) => sizing({ ...step.tuned.model.dims, ...dimsOf(step), scored: tokens })
+const traits: Traits = { layOut: true, runs: () => true, inPlace: new Map() }
 const explained = (adapter: Adapter<Opaque>, options: CompilerOptions & Partial<Traits> = {}): Explanation => {
   const step = stepOf(adapter)
   return explain(step, { dims: dimsOf(step), ...options })
@@ -102,6 +103,17 @@ test('on a packed base as much is kept as on the plain one: no dequantized weigh
   }
 })
 
+test('of QPaCA, too, only the taken columns of x meet the gradient: no product is as large as a weight', () => {
+  const step = stepOf(quantized(nf4({ double: true }))(adapterOf('paca'))), size = sizeOf(step)
+  const products = (without: readonly string[]): number => {
+    const { outputs } = programsOf(step, { ...traits, without }).gradients(size)
+    const isLarge = (n: Node): boolean => is(n, primitives.contract) && n.shape.length === 2 && n.shape.every(dim => size(dim) >= k && dim !== 'batch*seq')
+    return [...callsOf(outputs).keys()].flatMap(block => topological(block.outputs)).filter(isLarge).length
+  }
+  assert.equal(products([]), 0)
+  assert.ok(products(['take-contract']) > 0)
+})
+
 test('what is kept does not depend on whether weights are prepared, but for the norms of DoRA', () => {
   for (const name of Object.keys(kept) as readonly AdapterName[]) {
     const norms = name === 'dora' ? outputs / tokens : 0
@@ -111,8 +123,8 @@ test('what is kept does not depend on whether weights are prepared, but for the 
 
 /** Elements of weights that are held beside the model's own. */
 const preparedBy = (adapter: Adapter<Opaque>, without: readonly string[] = []): number => {
-  const step = stepOf(adapter), size = sizing({ ...step.tuned.model.dims, ...dimsOf(step), scored: tokens })
-  const programs = programsOf(step, { layOut: true, runs: () => true, inPlace: new Map(), without })
+  const step = stepOf(adapter), size = sizeOf(step)
+  const programs = programsOf(step, { ...traits, without })
   programs.gradients(size)
   return programs.prepared().reduce((sum, { placeholder }) => sum + count(placeholder.shape.map(size)) * bytesPerElement[placeholder.dtype] / 4, 0)
 }
@@ -130,16 +142,18 @@ test('without the rule that distributes, inputs are kept in the place of what is
 test('without the rule that associates, or without the one that scales, so are those of methods that need them', () => {
   for (const [rule, name] of [['associate', 'lorafa'], ['associate', 'miss'], ['scale', 'lorafa']] as const) {
     const adapter = adapterOf(name)
-    assert.equal(explained(adapter, { recompute: 'none', without: [rule] }).saved - explained(adapter, { recompute: 'none' }).saved, 4 * 4 * tokens * (inputs - 7 * r), `${rule} ${name}`)
+    const off = explained(adapter, { recompute: 'none', without: [rule] }), on = explained(adapter, { recompute: 'none' })
+    assert.equal(off.saved - on.saved, 4 * 4 * tokens * (inputs - 7 * r), `${rule} ${name}`)
   }
 })
 
 test('an update of DoRA makes its norms anew from r-wide products: the squares of weights are summed once, before the run', () => {
-  const step = stepOf(adapterOf('dora')), size = sizing({ ...step.tuned.model.dims, ...dimsOf(step), scored: tokens })
+  const step = stepOf(adapterOf('dora')), size = sizeOf(step)
   const wide = (without: readonly string[]): readonly string[] => {
-    const programs = programsOf(step, { layOut: true, runs: () => true, inPlace: new Map(), without })
+    const programs = programsOf(step, { ...traits, without })
     programs.gradients(size)
-    return programs.update(size).plan.instructions.flatMap(i => (i.kind === 'run' && i.node.shape.length === 2 && !i.node.shape.includes(r) ? [i.node.op.name] : []))
+    const run = programs.update(size).plan.instructions.flatMap(i => (i.kind === 'run' ? [i.node] : []))
+    return run.flatMap(({ op, shape }) => (shape.length === 2 && !shape.includes(r) ? [op.name] : []))
   }
   assert.deepEqual(wide([]), [])
   assert.equal(wide(['low-rank-norm']).filter(name => name === 'add').length, 4 * 7)
@@ -150,12 +164,14 @@ test('without the rule that drops inputs a program with dropout is refused, in o
 })
 
 const tiny: LlamaConfig = { ...config, hidden_size: 8, intermediate_size: 12, num_hidden_layers: 3, head_dim: 4, vocab_size: 16 }
-const largest = 16, tinySizes = { batch: 2, seq: 5, scored: 7, capacity: 9, vera_in: largest, vera_out: largest, ...Object.fromEntries(targets.map(name => [`shira_2_${name}`, 6])) }
+const tinySizes = {
+  batch: 2, seq: 5, scored: 7, capacity: 9, vera_in: 16, vera_out: 16, ...Object.fromEntries(targets.map(name => [`shira_2_${name}`, 6])),
+}
 const rules = ['distribute', 'associate', 'scale', 'low-rank-norm', 'take-contract']
 
 /** What a method's programs give with some rules switched off: all that training reads, the loss without it, and generation. */
 const resultsOf = (step: TestStep, without: readonly string[]): readonly Numbers[] => {
-  const size = sizing({ ...step.tuned.model.dims, ...tinySizes }), programs = programsOf(step, { layOut: true, runs: () => true, inPlace: new Map(), without })
+  const size = sizing({ ...step.tuned.model.dims, ...tinySizes }), programs = programsOf(step, { ...traits, without })
   const roots = [programs.gradients, programs.evaluate, ...(programs.decode ? [programs.decode] : [])].flatMap(program => program(size).outputs)
   const expressions = new Map(programs.prepared().map(({ placeholder, expression }) => [placeholder, expression])), feeds = new Map<Node, Numbers>()
   const feed = (leaf: Node): void => {
@@ -169,13 +185,15 @@ const resultsOf = (step: TestStep, without: readonly string[]): readonly Numbers
     const random = randomFrom(hashName(name + leaf.shape.join()))
     // indices name nothing twice; groups and tokens exist
     const integer = (i: number): number => (name.startsWith('columns') ? 3 * i + 1 : name.endsWith('groups') ? i % 2 : Math.floor(random() * 4))
-    feeds.set(leaf, { sizes, data: Float64Array.from({ length: count(sizes) }, (_, i) => (leaf.dtype === 'f32' ? 0.6 * random() - 0.25 : integer(i))) })
+    const value = (i: number): number => (leaf.dtype === 'f32' ? 0.6 * random() - 0.25 : integer(i))
+    feeds.set(leaf, { sizes, data: Float64Array.from({ length: count(sizes) }, (_, i) => value(i)) })
   }
   topological(roots).filter(n => is(n, primitives.parameter)).forEach(feed)
   return interpret(roots, feeds, size)
 }
 for (const [label, name, options] of [
-  ...(Object.keys(kept) as readonly AdapterName[]).map(name => [name, name, {}] as const), ['lora with dropout', 'lora', { dropout: 0.3 }], ['dora with dropout', 'dora', { dropout: 0.3 }],
+  ...(Object.keys(kept) as readonly AdapterName[]).map(name => [name, name, {}] as const),
+  ['lora with dropout', 'lora', { dropout: 0.3 }], ['dora with dropout', 'dora', { dropout: 0.3 }],
 ] as const) {
   test(`${label}: no rule changes what its programs compute`, () => {
     const step = trainStep(adapt(llama(tiny), adapterOf(name, { rank: 2, ...options })), sgd({ lr: 0.1 })), all = resultsOf(step, [])

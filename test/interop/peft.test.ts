@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import * as E from 'fp-ts/lib/Either.js'
 import {
-  combineAdapters, inputWidths, loadAdapter, loadTokenizer, methods, openCheckpoint, openSafetensors, renderChat, resolveSaved, resolveTargets, saveMerged, savePeft,
+  combineAdapters, inputWidths, loadAdapter, loadTokenizer, methods, openCheckpoint, openSafetensors, renderChat, resolveSaved, resolveTargets,
+    saveMerged, savePeft,
   isTransposed, loraOf, transposeMatrix, type Checkpoint, type Method, type PacaModule, type SavedAdapter, type TargetRequest,
 } from '../../src/io/index.ts'
 import { valueOf } from '../../src/io/archive.ts'
@@ -21,10 +22,12 @@ const read = async <A>(file: string, use: (get: (name: string) => Promise<{ read
   ids: (name: string) => Promise<Int32Array>, names: readonly string[]) => Promise<A>): Promise<A> => {
   const archive = await right(openSafetensors(path(file))), entry = (name: string) => archive.tensors.get(name)!
   try {
-    return await use(async name => ({ sizes: entry(name).sizes, data: await right(entry(name).readF32()) }), async name => (await entry(name).read()).data as Int32Array, [...archive.tensors.keys()])
+    return await use(async name => ({ sizes: entry(name).sizes, data: await right(entry(name).readF32()) }),
+      async name => (await entry(name).read()).data as Int32Array, [...archive.tensors.keys()])
   } finally { await archive.close() }
 }
-const turn = ({ sizes: [rows = 0, columns = 0], data }: { readonly sizes: readonly number[]; readonly data: Float32Array }) => valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
+const turn = ({ sizes: [rows = 0, columns = 0], data }: { readonly sizes: readonly number[]; readonly data: Float32Array }) =>
+  valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
 
 /** A base's own columns, [r, out]. */
 const columnsOf = async (module: string, columns: Int32Array) => {
@@ -55,13 +58,17 @@ const randomAdapter = async (method: Method, settings: Partial<SavedAdapter<'lor
   })), 5, { ...settings, targetModules: paths })
   const adapter = made as SavedAdapter
   if (adapter.method !== 'paca') return adapter
-  const modules = await Promise.all([...adapter.modules].map(async ([at, module]) => [at, { ...module, base: await columnsOf(at, module.columns.data) }] as const))
+  const modules = await Promise.all([...adapter.modules].map(async ([at, module]) =>
+    [at, { ...module, base: await columnsOf(at, module.columns.data) }] as const))
   return { ...adapter, modules: new Map(modules) }
 }
 
 const python = await findPython(), none = E.isRight(python) && python.right === undefined
 const skip = none ? 'there is no Python with torch, peft and transformers (CI=true installs them)' : false
-const interpreter = (): string => (E.isRight(python) && python.right !== undefined ? python.right : assert.fail(E.isLeft(python) ? python.left : 'no Python'))
+const interpreter = (): string => {
+  if (E.isLeft(python)) assert.fail(python.left)
+  return python.right ?? assert.fail('there is no Python')
+}
 
 interface Distance { readonly difference: number; readonly moved: number }
 const near = (what: string, { difference, moved }: Distance): void => {
@@ -93,10 +100,12 @@ test('real peft and transformers agree with what is read, written and merged', {
   const paca = await goldenPaca()
   await checkBoth('paca', paca)
   // every method that has a form in PEFT, with other ranks and alphas by module, rsLoRA, a module that is saved whole
-  for (const method of methods.filter(one => one !== 'shira' && one !== 'full')) await checkBoth(`random ${method}`, await randomAdapter(method, { alpha: 2 }))
+  for (const method of methods.filter(one => one !== 'shira' && one !== 'full')) await checkBoth(`random ${method}`,
+    await randomAdapter(method, { alpha: 2 }))
   await checkBoth('patterns', await randomAdapter('lora', { rslora: true, alphaPattern: { 'layers.1.mlp.down_proj': 1.5 } }))
   const head = base.tensors.get('lm_head.weight')!, whole = transposeMatrix((await right(head.readF32())).map(x => 0.9 * x), 320, 64)
-  await checkBoth('whole', await randomAdapter('lora', { alpha: 1, modulesToSave: ['lm_head'], whole: new Map([['lm_head', valueOf('f32', [64, 320], whole)]]) }))
+  await checkBoth('whole', await randomAdapter('lora', { alpha: 1, modulesToSave: ['lm_head'],
+    whole: new Map([['lm_head', valueOf('f32', [64, 320], whole)]]) }))
   for (const method of ['vera', 'miss'] as const) {
     await right(savePeft(out(`${method} as lora`), get(loraOf(await randomAdapter(method), widths)), widths))
     logits(`${method} as a LoRA`, { model: golden, adapter: out(`${method} as lora`) }, { model: out(`random ${method}-merged`) })
@@ -105,12 +114,14 @@ test('real peft and transformers agree with what is read, written and merged', {
   const uses = [{ adapter: paca, weight: 0.7 }, { adapter: await right(loadAdapter(path('lora'))), weight: 0.4 }]
   await right(savePeft(out('combined'), get(combineAdapters(uses, widths)), widths))
   tasks.push({
-    name: 'combined', task: { kind: 'combined', base: golden, ids, adapters: [out('paca'), path('lora')], weights: [0.7, 0.4], ours: out('combined') },
+    name: 'combined', task: { kind: 'combined', base: golden, ids, adapters: [out('paca'), path('lora')], weights: [0.7, 0.4],
+      ours: out('combined') },
     check: answer => near('combined', answer as Distance),
   })
   await right(saveMerged(out('combined-merged'), base, uses))
   logits('combined: an adapter and the merged model', { model: golden, adapter: out('combined') }, { model: out('combined-merged') })
-  for (const request of requests) tasks.push({ name: JSON.stringify(request), task: targetsTask(request), check: answer => assert.deepEqual(answer, chosen(base, request), JSON.stringify(request)) })
+  for (const request of requests) tasks.push({ name: JSON.stringify(request), task: targetsTask(request),
+    check: answer => assert.deepEqual(answer, chosen(base, request), JSON.stringify(request)) })
   for (const pre of ['smollm', 'llama-bpe']) tasks.push(await tokenizerTask(directory, pre))
 
   const answers = await ask(interpreter(), tasks.map(({ task }) => task), directory)
@@ -125,20 +136,26 @@ const requests: readonly (TargetRequest & { readonly rslora?: boolean })[] = [
   { targetModules: '.*\\.layers\\.1\\..*(?P<name>q|v)_proj', rank: 4, alpha: 8, excludeModules: '.*v_proj' },
   { targetModules: ['q_proj', 'lm_head', 'down_proj'], rank: 4, alpha: 8, layersToTransform: [1] },
   { targetModules: ['q_proj'], rank: 4, alpha: 8, layersToTransform: [0], layersPattern: ['layers'] },
-  { targetModules: ['q_proj', 'k_proj'], rank: 4, alpha: 8, rankPattern: { 'layers.1.self_attn.q_proj': 2, '(q|k)_proj': 3 }, alphaPattern: { '.*1.*.k_proj': 5 }, rslora: true },
+  { targetModules: ['q_proj', 'k_proj'], rank: 4, alpha: 8, rankPattern: { 'layers.1.self_attn.q_proj': 2, '(q|k)_proj': 3 },
+    alphaPattern: { '.*1.*.k_proj': 5 }, rslora: true },
   { targetModules: ['q_proj', 'up_proj', 'lm_head'], rank: 4, alpha: 8, modulesToSave: ['lm_head', 'norm'] },
   { targetModules: ['model.layers.0.self_attn.q_proj'], rank: 4, alpha: 8 },
 ]
-const targetsTask = ({ targetModules, rank, alpha, excludeModules, layersToTransform, layersPattern, rankPattern, alphaPattern, modulesToSave, rslora }: (typeof requests)[number]) => ({
+const targetsTask = ({ targetModules, rank, alpha, excludeModules, layersToTransform, layersPattern, rankPattern, alphaPattern, modulesToSave,
+  rslora }: (typeof requests)[number]) => ({
   kind: 'targets', base: golden, fields: {
-    target_modules: targetModules, r: rank, lora_alpha: alpha, exclude_modules: excludeModules, layers_to_transform: layersToTransform, layers_pattern: layersPattern,
-    ...(rankPattern ? { rank_pattern: rankPattern } : {}), ...(alphaPattern ? { alpha_pattern: alphaPattern } : {}), modules_to_save: modulesToSave, use_rslora: rslora ?? false,
+    target_modules: targetModules, r: rank, lora_alpha: alpha, exclude_modules: excludeModules, layers_to_transform: layersToTransform,
+      layers_pattern: layersPattern,
+    ...(rankPattern ? { rank_pattern: rankPattern } : {}), ...(alphaPattern ? { alpha_pattern: alphaPattern } : {}), modules_to_save: modulesToSave,
+      use_rslora: rslora ?? false,
   },
 })
 const chosen = ({ tensors }: Checkpoint, request: (typeof requests)[number]) => {
-  const paths = [...tensors.keys()].map(name => name.replace(/\.weight$/, '')), linear = paths.filter(at => isTransposed(at) && tensors.get(`${at}.weight`)!.sizes.length === 2)
+  const paths = [...tensors.keys()].map(name => name.replace(/\.weight$/, '')),
+    linear = paths.filter(at => isTransposed(at) && tensors.get(`${at}.weight`)!.sizes.length === 2)
   return {
-    modules: get(resolveTargets(request, linear)).map(({ path: at, rank, alpha }) => [at, rank, alpha / (request.rslora === true ? rank ** 0.5 : rank)]),
+    modules: get(resolveTargets(request, linear)).map(({ path: at, rank, alpha }) =>
+      [at, rank, alpha / (request.rslora === true ? rank ** 0.5 : rank)]),
     saved: [...get(resolveSaved(request, paths))].sort(),
   }
 }
@@ -147,10 +164,12 @@ const chosen = ({ tensors }: Checkpoint, request: (typeof requests)[number]) => 
 const tokenizerTask = async (directory: string, pre: string) => {
   const checkpoint = await right(openCheckpoint(await writeTinyGguf(directory, pre)))
   try {
-    const model = join(directory, `from-${pre}`), texts = ['hello <|im_start|>the in', '  ½ 12\n'], messages = [{ role: 'user' as const, content: 'hello' }]
+    const model = join(directory, `from-${pre}`), texts = ['hello <|im_start|>the in', '  ½ 12\n'],
+      messages = [{ role: 'user' as const, content: 'hello' }]
     assert.deepEqual((await right(saveMerged(model, checkpoint, []))).notes, [])
     const tokenizer = (await right(loadTokenizer(checkpoint)))!
     const due = { ids: texts.map(text => tokenizer.encode(text)), chat: get(renderChat(tokenizer.chat!, messages)) }
-    return { name: `tokenizer ${pre}`, task: { kind: 'tokens', model, texts, messages }, check: (answer: unknown) => assert.deepEqual(answer, due, pre) }
+    return { name: `tokenizer ${pre}`, task: { kind: 'tokens', model, texts, messages },
+      check: (answer: unknown) => assert.deepEqual(answer, due, pre) }
   } finally { await checkpoint.close() }
 }

@@ -26,7 +26,8 @@ export interface Size { readonly input: number; readonly output: number; readonl
 
 /** A module of every method, filled at random. */
 export const moduleOf = <M extends Method>(method: M, { input, output, rank }: Size, seed: number): MethodTensors[M] => {
-  const factors = { lora_A: random(seed, input, rank), lora_B: random(seed + 1, rank, output) }, entries = Math.min(rank * (input + output), input * output)
+  const factors = { lora_A: random(seed, input, rank), lora_B: random(seed + 1, rank, output) },
+    entries = Math.min(rank * (input + output), input * output)
   const made: MethodTensors = {
     paca: { columns: distinct(seed, input, rank), values: random(seed + 1, rank, output), base: random(seed + 2, rank, output) },
     shira: { entries: distinct(seed, input * output, entries), values: random(seed + 1, entries), base: random(seed + 2, entries) },
@@ -45,11 +46,13 @@ export const adapterOf = <M extends Method>(
   method: M, sizes: ReadonlyMap<string, Size>, seed: number, settings: Partial<SavedAdapter<'lora'>> = {}): SavedAdapter<M> => {
   const all = [...sizes.values()], rank = all[0]!.rank
   const own = Object.fromEntries([...sizes].filter(([, size]) => size.rank !== rank).map(([path, size]) => [path, size.rank]))
-  const shared = { vera_A: random(seed + 90, Math.max(...all.map(({ input }) => input)), rank), vera_B: random(seed + 91, rank, Math.max(...all.map(({ output }) => output))) }
+  const shared = { vera_A: random(seed + 90, Math.max(...all.map(({ input }) => input)), rank),
+    vera_B: random(seed + 91, rank, Math.max(...all.map(({ output }) => output))) }
   // the parts are those of the method
   return {
     ...origin, method, ...(method === 'full' ? {} : { rank, ...(Object.keys(own).length > 0 ? { rankPattern: own } : {}) }),
-    modules: new Map([...sizes].map(([path, size], i) => [path, moduleOf(method, size, seed + 10 * i)])), ...(method === 'vera' ? { shared } : {}), ...settings,
+    modules: new Map([...sizes].map(([path, size], i) => [path, moduleOf(method, size, seed + 10 * i)])), ...(method === 'vera' ? { shared } : {}),
+      ...settings,
   } as unknown as SavedAdapter<M>
 }
 
@@ -60,14 +63,18 @@ export const arbitraryAdapter: fc.Arbitrary<SavedAdapter> = fc.record({
     word: fc.constantFrom('q_proj', 'a', 'lm'), input: fc.integer({ min: 3, max: 6 }), output: fc.integer({ min: 3, max: 6 }), more: fc.nat(1),
   }), { minLength: 1, maxLength: 3 }),
   settings: fc.record({
-    alpha: fc.double({ min: 0.5, max: 64, noNaN: true }), rslora: fc.boolean(), dropout: fc.constantFrom(0, 0.1), bias: fc.constantFrom('none', 'all', 'lora_only'),
-    targetModules: fc.constantFrom<readonly string[] | string>(['q_proj', 'up_proj'], 'all-linear', '.*\\.(q|v)_proj'), excludeModules: fc.constantFrom<readonly string[] | string>('lm_.*', ['head']),
-    quantize: fc.constantFrom({ scheme: 'nf4', double: true } as const), selection: fc.constantFrom('random', 'weight', 'gradient'), shareColumns: fc.boolean(),
+    alpha: fc.double({ min: 0.5, max: 64, noNaN: true }), rslora: fc.boolean(), dropout: fc.constantFrom(0, 0.1),
+      bias: fc.constantFrom('none', 'all', 'lora_only'),
+    targetModules: fc.constantFrom<readonly string[] | string>(['q_proj', 'up_proj'], 'all-linear', '.*\\.(q|v)_proj'),
+      excludeModules: fc.constantFrom<readonly string[] | string>('lm_.*', ['head']),
+    quantize: fc.constantFrom({ scheme: 'nf4', double: true } as const), selection: fc.constantFrom('random', 'weight', 'gradient'),
+      shareColumns: fc.boolean(),
     initial: fc.constantFrom(0.1, 1), alphaPattern: fc.constantFrom({ 'layers.0.q_proj': 3 }),
   }, { requiredKeys: [] }),
   whole: fc.option(fc.constant(new Map([['whole.norm', f32([2], 1, -0)], ['whole.head', f32([2, 3], 1, 2, 3, 4, 5, 6)]])), { nil: undefined }),
 }).map(({ method, seed, rank, modules, settings, whole }) => {
-  const sizes = new Map(modules.map(({ word, input, output, more }, i) => [`model.layers.${i}.${word}`, { input, output, rank: method === 'vera' ? rank : Math.min(rank + more, 3) }]))
+  const sizes = new Map(modules.map(({ word, input, output, more }, i) =>
+    [`model.layers.${i}.${word}`, { input, output, rank: method === 'vera' ? rank : Math.min(rank + more, 3) }]))
   return adapterOf(method, sizes, seed, { ...settings as Partial<SavedAdapter<'lora'>>, ...(whole === undefined ? {} : { whole }) })
 })
 

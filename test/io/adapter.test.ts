@@ -36,16 +36,19 @@ test('directories of the first version are still read; whole weights, which it k
     const out = join(directory, name)
     await mkdir(out)
     await writeFile(join(out, 'adapter_config.json'), JSON.stringify({ ...config, ...json }))
-    await writeFile(join(out, 'adapter_model.safetensors'), await collect(safetensorsBytes(Object.entries(tensors).map(([key, value]) => leafOf(key, value)))))
+    await writeFile(join(out, 'adapter_model.safetensors'),
+      await collect(safetensorsBytes(Object.entries(tensors).map(([key, value]) => leafOf(key, value)))))
     return right(loadAdapter(out))
   }
   const { columns, values, base } = small.modules.get(q)!
-  assert.deepEqual(comparable(await written('paca', { peft_type: 'PACA', method: 'paca', rank: 2 }, { [`columns.${q}`]: columns, [`values.${q}`]: values, [`base.${q}`]: base })),
+  assert.deepEqual(comparable(await written('paca', { peft_type: 'PACA', method: 'paca', rank: 2 },
+    { [`columns.${q}`]: columns, [`values.${q}`]: values, [`base.${q}`]: base })),
     comparable(small))
   const full = await written('full', { peft_type: 'FULL', method: 'full' }, {
     [`values.${q}`]: f32([2, 3], 1, 2, 3, 4, 5, 6), 'values.model.norm': f32([2], 7, 8), 'values.model.embed_tokens': f32([1, 2], 9, 10) })
   assert.deepEqual(comparable(full), comparable({ ...origin, method: 'full', modules: new Map([
-    [q, { values: f32([3, 2], 1, 4, 2, 5, 3, 6) }], ['model.norm', { values: f32([2], 7, 8) }], ['model.embed_tokens', { values: f32([1, 2], 9, 10) }]]) }))
+    [q, { values: f32([3, 2], 1, 4, 2, 5, 3, 6) }], ['model.norm', { values: f32([2], 7, 8) }],
+      ['model.embed_tokens', { values: f32([1, 2], 9, 10) }]]) }))
 }))
 
 test('two files, whose names and fields are those of the format', () => inDirectory(async directory => {
@@ -80,10 +83,13 @@ test('an adapter on disk whose parts disagree is refused with the file and the f
       [{ rank: '2' }, /adapter_config\.json: rank is "2", where an integer/],
     [{ method: 'lora' }, /tensor base\..* belongs to no lora adapter/], [{ method: 'full' }, /tensor .* belongs to no full adapter/],
       [{ seed: -1 }, /seed is -1/],
-    [{ format_version: 3 }, /format_version is 3, where 2 \(or 1\) is due/], [{ format_version: 1, method: 'lora' }, /method is "lora", where "paca" or "full"/],
-    [{ target_modules: 7 }, /target_modules is 7, where a list of strings or a string is due/], [{ target_modules: '(?i)q' }, /inline flags of Python/],
+    [{ format_version: 3 }, /format_version is 3, where 2 \(or 1\) is due/],
+      [{ format_version: 1, method: 'lora' }, /method is "lora", where "paca" or "full"/],
+    [{ target_modules: 7 }, /target_modules is 7, where a list of strings or a string is due/],
+      [{ target_modules: '(?i)q' }, /inline flags of Python/],
     [{ method: 'ia3' }, /method is "ia3", where "paca" or "lora" or/], [{ alpha: '8' }, /alpha is "8", where a number/],
-    [{ rank_pattern: { q_proj: 0 } }, /rank_pattern is {"q_proj":0}, where an object of integers/], [{ rank_pattern: { q_proj: 1 } }, /I32 \[2\], where I32 \[1\]/],
+    [{ rank_pattern: { q_proj: 0 } }, /rank_pattern is {"q_proj":0}, where an object of integers/],
+      [{ rank_pattern: { q_proj: 1 } }, /I32 \[2\], where I32 \[1\]/],
     [{ alpha_pattern: { '(': 1 } }, /alpha_pattern: .* is no regular expression/], [{ dropout: 1 }, /dropout is 1, where/],
     [{ quantize: { scheme: 'int8' } }, /quantize is {"scheme":"int8"}/], [{ bias: 'some' }, /bias is "some", where "none" or "all"/],
     [{ use_dora: true }, /adapter_config\.json: the field use_dora is unknown/],
@@ -139,7 +145,8 @@ test('an adapter is tied to its base: by the hash, and by modules, widths and co
   assert.ok(E.isRight(await checkBase(lora('model.layers.0.mlp.up_proj', 64, 176), checkpoint)()))
   assert.match(await message(checkBase(lora('model.layers.0.mlp.up_proj', 176, 64), checkpoint)),
     /tensor lora_A\.model\.layers\.0\.mlp\.up_proj is F32 \[176, 1\], where F32 \[64, r\] is due/)
-  const beside = { ...lora('model.layers.0.mlp.up_proj', 64, 176), whole: new Map([['lm_head', valueOf('f32', [320, 64], new Float32Array(320 * 64))]]) }
+  const beside = { ...lora('model.layers.0.mlp.up_proj', 64, 176),
+    whole: new Map([['lm_head', valueOf('f32', [320, 64], new Float32Array(320 * 64))]]) }
   assert.match(await message(checkBase(beside, checkpoint)), /lm_head is \[320, 64\], in the base \[64, 320\]/)
   await checkpoint.close()
 })

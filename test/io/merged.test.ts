@@ -23,37 +23,45 @@ const opened = async <A>(path: string, use: (checkpoint: Checkpoint) => Promise<
 }
 const same = async (a: Checkpoint, b: Checkpoint): Promise<readonly string[]> => {
   const changed: string[] = []
-  for (const name of a.tensors.keys()) if (!Buffer.from((await read(a, name)).buffer).equals(Buffer.from((await read(b, name)).buffer))) changed.push(name)
+  const bytes = async (checkpoint: Checkpoint, name: string): Promise<Buffer> => Buffer.from((await read(checkpoint, name)).buffer)
+  for (const name of a.tensors.keys()) if (!(await bytes(a, name)).equals(await bytes(b, name))) changed.push(name)
   return changed
 }
 
-test('a merged model is a checkpoint with the same config, in which the adapted weights alone differ, by what the adapter says', () => inDirectory(async directory => {
+test('a merged model is a checkpoint with the same config, in which the adapted weights alone differ, by what the adapter says',
+  () => inDirectory(async directory => {
   const out = join(directory, 'merged'), lora = await right(loadAdapter(join(golden, 'lora')))
   await opened(golden, async base => {
     const whole = new Map([['model.norm', random(4, 64)], ['lm_head', random(5, 64, 320)]])
-    const { notes } = await right(saveMerged(out, base, [{ adapter: { ...lora, whole } as SavedAdapter, weight: 1 }, { adapter: lora, weight: -0.5 }]))
+    const { notes } = await right(saveMerged(out, base, [{ adapter: { ...lora, whole } as SavedAdapter, weight: 1 },
+      { adapter: lora, weight: -0.5 }]))
     assert.match(notes.join(), /^.*llama-tiny has no tokenizer, and neither has the merged model$/)
     assert.deepEqual((await readdir(out)).sort(), ['config.json', 'generation_config.json', 'model.safetensors'])
     await opened(out, async merged => {
       assert.deepEqual(merged.config, base.config)
-      assert.deepEqual([...await same(base, merged)].sort(), ['lm_head.weight', 'model.norm.weight', ...[...lora.modules.keys()].map(path => `${path}.weight`)].sort())
+      assert.deepEqual([...await same(base, merged)].sort(), ['lm_head.weight', 'model.norm.weight',
+        ...[...lora.modules.keys()].map(path => `${path}.weight`)].sort())
       const leaf = valueOf('f32', [64, 176], transposeMatrix(await read(base, `${up}.weight`), 176, 64))
-      assert.deepEqual(await read(merged, `${up}.weight`), transposeMatrix(mergedWeight([{ adapter: lora }, { adapter: lora, weight: -0.5 }], up, leaf).data, 64, 176))
+      assert.deepEqual(await read(merged, `${up}.weight`),
+        transposeMatrix(mergedWeight([{ adapter: lora }, { adapter: lora, weight: -0.5 }], up, leaf).data, 64, 176))
       assert.notEqual(await right(hashOf(merged)), await right(hashOf(base)))
     })
     assert.match(await message(saveMerged(out, base, [{ adapter: lora }])), /the directory is not empty/)
-    assert.match(await message(saveMerged(join(directory, 'x'), base, [{ adapter: { ...lora, baseModelHash: 'ab' } }])), /it was trained on another base/)
+    assert.match(await message(saveMerged(join(directory, 'x'), base, [{ adapter: { ...lora, baseModelHash: 'ab' } }])),
+      /it was trained on another base/)
     assert.match(await message(saveMerged(join(directory, 'x'), base, [{ adapter: lora, weight: NaN }])), /weight of an adapter is NaN/)
     assert.deepEqual(await readdir(directory), ['merged'])
   })
 }))
 
-test('16 bits stay 16 bits, and what nobody adapts stays bit for bit; float32 is written where it is asked for', () => inDirectory(async directory => {
+test('16 bits stay 16 bits, and what nobody adapts stays bit for bit; float32 is written where it is asked for',
+  () => inDirectory(async directory => {
   const half = join(directory, 'half')
   await cp(golden, half, { recursive: true, filter: path => !path.endsWith('/model.safetensors') })
   await writeFile(join(half, 'tokenizer.json'), '{ "some": "tokenizer" }')
   await opened(golden, async base => {
-    const leaves = await Promise.all([...base.tensors].map(async ([name, { sizes }]) => leafOf(name, valueOf('bf16', sizes, f32ToBf16(await read(base, name))))))
+    const leaves = await Promise.all([...base.tensors].map(async ([name, { sizes }]) =>
+      leafOf(name, valueOf('bf16', sizes, f32ToBf16(await read(base, name))))))
     await writeFile(join(half, 'model.safetensors'), await collect(safetensorsBytes(leaves)))
   })
   const adapter = adapterOf('paca', new Map([[up, { input: 64, output: 176, rank: 2 }]]), 3), { baseModelHash: _, ...unbound } = adapter

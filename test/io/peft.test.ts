@@ -31,34 +31,43 @@ const widths = (): number => assert.fail('the widths of these are known')
 test('what PEFT saved is read, and written again with the same tensors and fields', () => inDirectory(async directory => {
   for (const [name, method, rank] of [['lora', 'lora', 4], ['dora', 'dora', 4], ['vera', 'vera', 16]] as const) {
     const source = join(golden, name), out = join(directory, name), adapter = await right(loadAdapter(source))
-    assert.deepEqual([adapter.method, 'rank' in adapter && adapter.rank, adapter.modules.size, adapter.alpha, adapter.versions], [method, rank, name === 'vera' ? 4 : 14, name === 'vera' ? undefined : 8, { peft: '0.21.2' }])
+    assert.deepEqual([adapter.method, 'rank' in adapter && adapter.rank, adapter.modules.size, adapter.alpha, adapter.versions],
+      [method, rank, name === 'vera' ? 4 : 14, name === 'vera' ? undefined : 8, { peft: '0.21.2' }])
     await right(savePeft(out, adapter, widths))
     assert.deepEqual(await tensorsIn(out), await tensorsIn(source))
     const theirs = await jsonOf(source), ours = await jsonOf(out)
-    for (const [field, value] of Object.entries(ours)) if (!['task_type', 'base_model_name_or_path'].includes(field)) assert.deepEqual(value, theirs[field] ?? null, `${name}: ${field}`)
+    const { task_type: _type, base_model_name_or_path: _path, ...fields } = ours
+    for (const [field, value] of Object.entries(fields)) assert.deepEqual(value, theirs[field] ?? null, `${name}: ${field}`)
     // what was read from PEFT is kept in our own form too, and ours in PEFT's
     const { versions: _, ...again } = await right(loadAdapter(out)), { versions: __, ...first } = adapter
     assert.deepEqual(again, first)
   }
 }))
 test('matrices are turned: A is [in, r] here and [r, in] there', async () => {
-  const adapter = await right(loadAdapter(join(golden, 'lora'))), { lora_A, lora_B } = (adapter as SavedAdapter<'lora'>).modules.get('model.layers.0.mlp.up_proj')!
+  const adapter = await right(loadAdapter(join(golden, 'lora'))) as SavedAdapter<'lora'>
+  const { lora_A, lora_B } = adapter.modules.get('model.layers.0.mlp.up_proj')!
   assert.deepEqual([lora_A.sizes, lora_B.sizes], [[64, 4], [4, 176]])
-  const theirs = (await tensorsIn(join(golden, 'lora')))['base_model.model.model.layers.0.mlp.up_proj.lora_A.weight'] as { readonly data: Float32Array }
+  const tensors = await tensorsIn(join(golden, 'lora'))
+  const theirs = tensors['base_model.model.model.layers.0.mlp.up_proj.lora_A.weight'] as { readonly data: Float32Array }
   assert.equal(lora_A.data[5 * 4 + 3], theirs.data[3 * 64 + 5])
 })
 
 const native: readonly Method[] = ['lora', 'dora', 'vera', 'miss']
-const sizes = (rank: number, other = rank) => new Map([[q, { input: 6, output: 4, rank }], ['model.layers.1.mlp.up_proj', { input: 4, output: 5, rank: other }]])
+const sizes = (rank: number, other = rank) =>
+  new Map([[q, { input: 6, output: 4, rank }], ['model.layers.1.mlp.up_proj', { input: 4, output: 5, rank: other }]])
 test('an adapter of a type of PEFT comes back from its directory as it was', () => inDirectory(async directory => {
   let n = 0
-  await fc.assert(fc.asyncProperty(fc.constantFrom(...native), fc.nat(100), fc.integer({ min: 1, max: 3 }), fc.boolean(), fc.option(fc.constant(5)), async (method, seed, other, rslora, alpha) => {
-    const scaled = method === 'lora' || method === 'dora', out = join(directory, String(n++)), whole = new Map([['lm_head', random(seed, 4, 7)], ['model.norm', random(seed, 4)]])
+  await fc.assert(fc.asyncProperty(fc.constantFrom(...native), fc.nat(100), fc.integer({ min: 1, max: 3 }), fc.boolean(), fc.option(fc.constant(5)),
+    async (method, seed, other, rslora, alpha) => {
+    const scaled = method === 'lora' || method === 'dora', out = join(directory, String(n++)),
+      whole = new Map([['lm_head', random(seed, 4, 7)], ['model.norm', random(seed, 4)]])
     const adapter = adapterOf(method, sizes(2, scaled ? other : 2), seed,
-      { targetModules: ['q_proj', 'up_proj'], modulesToSave: ['lm_head', 'norm'], whole, ...(scaled ? { rslora, ...(alpha === null ? {} : { alpha }) } : {}) })
+      { targetModules: ['q_proj', 'up_proj'], modulesToSave: ['lm_head', 'norm'], whole,
+        ...(scaled ? { rslora, ...(alpha === null ? {} : { alpha }) } : {}) })
     await right(savePeft(out, adapter, widths))
     const again = await right(loadAdapter(out))
-    assert.deepEqual([again.method, again.modules, again.whole, again.targetModules, again.modulesToSave], [method, adapter.modules, whole, adapter.targetModules, ['lm_head', 'norm']])
+    assert.deepEqual([again.method, again.modules, again.whole, again.targetModules, again.modulesToSave],
+      [method, adapter.modules, whole, adapter.targetModules, ['lm_head', 'norm']])
     if (scaled) {
       const [ours, theirs] = [adapter, again].map(one => [...one.modules.keys()].map(path => scaleOf(one, path)))
       assert.deepEqual(theirs, ours)
@@ -92,25 +101,33 @@ test('the widths of a base serve PaCA', async () => {
 test('a field that is set and not supported is named, never ignored; fields that are off pass', () => inDirectory(async directory => {
   const out = join(directory, 'lora'), file = join(out, 'adapter_config.json')
   await cp(join(golden, 'lora'), out, { recursive: true })
-  const json = await jsonOf(out), said = async (changes: Json) => { await writeFile(file, JSON.stringify({ ...json, ...changes })); return message(loadAdapter(out)) }
+  const json = await jsonOf(out), said = async (changes: Json) =>
+    { await writeFile(file, JSON.stringify({ ...json, ...changes })); return message(loadAdapter(out)) }
   for (const [field, value] of Object.entries({
-    lora_bias: true, fan_in_fan_out: true, layer_replication: [[0, 2]], trainable_token_indices: [1], target_parameters: ['a'], use_qalora: true, megatron_config: { a: 1 },
+    lora_bias: true, fan_in_fan_out: true, layer_replication: [[0, 2]], trainable_token_indices: [1], target_parameters: ['a'], use_qalora: true,
+      megatron_config: { a: 1 },
     alora_invocation_tokens: [1], ensure_weight_tying: true, kasa_config: { a: 1 }, from_the_future: 1,
   })) assert.match(await said({ [field]: value }), new RegExp(`adapter_config\\.json: ${field} is .*, and that field of PEFT is not supported$`))
   for (const [changes, due] of [
-    [{ init_lora_weights: 'pissa' }, /init_lora_weights is "pissa", where true, false, "gaussian"/], [{ peft_type: 'IA3' }, /peft_type is "IA3", where "LORA" or "VERA" or "MISS" is due/],
-    [{ peft_type: 'SHIRA' }, /SHiRA adapters of PEFT are not supported/], [{ r: 0 }, /r is 0, where an integer from 1 on/], [{ lora_alpha: '8' }, /lora_alpha is "8"/],
-    [{ r: 5 }, /tensor lora_A\.model\.layers\.0\.mlp\.down_proj is F32 \[176, 4\], where F32 \[in, 5\] is due/], [{ lora_dropout: 1.5 }, /lora_dropout is 1\.5/],
+    [{ init_lora_weights: 'pissa' }, /init_lora_weights is "pissa", where true, false, "gaussian"/],
+      [{ peft_type: 'IA3' }, /peft_type is "IA3", where "LORA" or "VERA" or "MISS" is due/],
+    [{ peft_type: 'SHIRA' }, /SHiRA adapters of PEFT are not supported/], [{ r: 0 }, /r is 0, where an integer from 1 on/],
+      [{ lora_alpha: '8' }, /lora_alpha is "8"/],
+    [{ r: 5 }, /tensor lora_A\.model\.layers\.0\.mlp\.down_proj is F32 \[176, 4\], where F32 \[in, 5\] is due/],
+      [{ lora_dropout: 1.5 }, /lora_dropout is 1\.5/],
     [{ target_modules: ['q_proj'] }, /target_modules does not name model\.layers\.0\.mlp\.down_proj, of which there are tensors/],
-    [{ bias: 'most' }, /bias is "most"/], [{ use_dora: true }, /tensor lora_magnitude_vector\..* is missing/], [{ use_rslora: 'yes' }, /use_rslora is "yes", where true or false/],
+    [{ bias: 'most' }, /bias is "most"/], [{ use_dora: true }, /tensor lora_magnitude_vector\..* is missing/],
+      [{ use_rslora: 'yes' }, /use_rslora is "yes", where true or false/],
     [{ rank_pattern: { '(?i)x': 3 } }, /rank_pattern: .* inline flags/], [{ layers_pattern: ['layers'] }, /layers_pattern needs layers_to_transform/],
     [{ peft_type: 'VERA' }, /init_lora_weights is true, and that field of PEFT/],
   ] as const) assert.match(await said(changes), due)
-  await writeFile(file, JSON.stringify({ ...json, later_option: null, later_flag: false, use_rslora: true, lora_dropout: 0.1, bias: 'lora_only', rank_pattern: { q_proj: 4 }, layers_pattern: '', init_lora_weights: 'gaussian' }))
+  await writeFile(file, JSON.stringify({ ...json, later_option: null, later_flag: false, use_rslora: true, lora_dropout: 0.1, bias: 'lora_only',
+    rank_pattern: { q_proj: 4 }, layers_pattern: '', init_lora_weights: 'gaussian' }))
   const { rslora, dropout, bias, rankPattern } = await right(loadAdapter(out))
   assert.deepEqual([rslora, dropout, bias, rankPattern], [true, 0.1, 'lora_only', { q_proj: 4 }])
   await writeFile(file, '{ "peft_type": "LORA", "target_modules": null, "r": 4 }')
-  assert.equal((await right(loadAdapter(out)) as SavedAdapter<'lora'>).targetModules.length, 7, 'targets that are left to PEFT are those of the tensors')
+  assert.equal((await right(loadAdapter(out)) as SavedAdapter<'lora'>).targetModules.length, 7,
+    'targets that are left to PEFT are those of the tensors')
 }))
 test('VeRA without its projections, and tensors that belong to no adapter, are refused', () => inDirectory(async directory => {
   const out = join(directory, 'vera')
@@ -122,12 +139,15 @@ test('VeRA without its projections, and tensors that belong to no adapter, are r
   assert.match(await message(loadAdapter(out)), /vera_dropout is 0\.1, and that field of PEFT is not supported/)
   const written = async (tensors: Readonly<Record<string, Value>>) => {
     await writeFile(join(out, 'adapter_config.json'), JSON.stringify({ peft_type: 'LORA', target_modules: ['q_proj'], r: 1, lora_alpha: 2 }))
-    await writeFile(join(out, 'adapter_model.safetensors'), await collect(safetensorsBytes(Object.entries(tensors).map(([name, value]) => leafOf(name, value)))))
+    await writeFile(join(out, 'adapter_model.safetensors'),
+      await collect(safetensorsBytes(Object.entries(tensors).map(([name, value]) => leafOf(name, value)))))
     return loadAdapter(out)
   }
   const a = `base_model.model.${q}.lora_A.weight`, b = `base_model.model.${q}.lora_B.weight`, A = f32([1, 2], 1, 2), B = f32([3, 1], 1, 2, 3)
-  for (const name of ['lora_A.weight', `base_model.model.${q}.vera_lambda_d`, 'base_model.model.model.embed_tokens.lora_embedding_A', `base_model.model.${q}.base_layer.weight`, 'base_model.vera_A']) {
-    assert.match(await message(await written({ [a]: A, [b]: B, [name]: A })), new RegExp(`tensor ${name.replaceAll('.', '\\.')} belongs to no adapter`))
+  for (const name of ['lora_A.weight', `base_model.model.${q}.vera_lambda_d`, 'base_model.model.model.embed_tokens.lora_embedding_A',
+    `base_model.model.${q}.base_layer.weight`, 'base_model.vera_A']) {
+    assert.match(await message(await written({ [a]: A, [b]: B, [name]: A })),
+      new RegExp(`tensor ${name.replaceAll('.', '\\.')} belongs to no adapter`))
   }
   assert.match(await message(await written({ [a]: A })), /tensor lora_B\..* is missing/)
   assert.match(await message(await written({ [a]: f32([2], 1, 2), [b]: B })), /lora_A\.weight is F32 \[2\], where a matrix of numbers is due/)

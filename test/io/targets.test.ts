@@ -30,16 +30,20 @@ test('all-linear is every linear module except the head; exclusions and layers n
   for (const targetModules of ['all-linear', 'ALL-linear']) assert.deepEqual(paths({ targetModules }), linear.slice(0, -1))
   assert.deepEqual(paths({ targetModules: [...attention, ...mlp], excludeModules: mlp, layersToTransform: [1, 11] }),
     [1, 11].flatMap(i => attention.map(name => `model.layers.${i}.self_attn.${name}`)))
-  assert.deepEqual(paths({ targetModules: 'all-linear', excludeModules: '.*\\.(mlp|layers\\.(?!0\\.)\\d+)\\..*' }), attention.map(name => `model.layers.0.self_attn.${name}`))
+  assert.deepEqual(paths({ targetModules: 'all-linear', excludeModules: '.*\\.(mlp|layers\\.(?!0\\.)\\d+)\\..*' }),
+    attention.map(name => `model.layers.0.self_attn.${name}`))
   assert.deepEqual(paths({ layersToTransform: [0], layersPattern: ['h', 'layers'] }), ['model.layers.0.self_attn.q_proj'])
-  assert.deepEqual(paths({ targetModules: ['q_proj', 'lm_head'], layersToTransform: [0] }), ['model.layers.0.self_attn.q_proj', 'lm_head'], 'a whole path is meant')
+  assert.deepEqual(paths({ targetModules: ['q_proj', 'lm_head'], layersToTransform: [0] }), ['model.layers.0.self_attn.q_proj', 'lm_head'],
+    'a whole path is meant')
   assert.match(refused({ layersToTransform: [0], layersPattern: ['h'] }), /layers_to_transform: there is no layer 0: there are none/)
 })
 test('ranks and alphas by pattern: the first that matches the end of a path counts', () => {
-  const resolved = (fields: Partial<TargetRequest>) => right(resolveTargets(request({ layersToTransform: [0, 1], ...fields }), linear)).map(({ rank, alpha }) => [rank, alpha])
+  const resolved = (fields: Partial<TargetRequest>) =>
+    right(resolveTargets(request({ layersToTransform: [0, 1], ...fields }), linear)).map(({ rank, alpha }) => [rank, alpha])
   assert.deepEqual(resolved({}), [[8, 8], [8, 8]])
   assert.deepEqual(resolved({ rankPattern: { 'layers.1.self_attn.q_proj': 4 } }), [[8, 8], [4, 4]], 'alpha is the rank unless given')
-  assert.deepEqual(resolved({ alpha: 16, rankPattern: { 'layers.1.self_attn.q_proj': 4, q_proj: 2 }, alphaPattern: { '(0|1).self_attn..*': 32 } }), [[2, 32], [4, 32]])
+  assert.deepEqual(resolved({ alpha: 16, rankPattern: { 'layers.1.self_attn.q_proj': 4, q_proj: 2 }, alphaPattern: { '(0|1).self_attn..*': 32 } }),
+    [[2, 32], [4, 32]])
   assert.deepEqual(resolved({ alpha: 16, rankPattern: { '.*0.*_proj': 3 } }), [[3, 16], [8, 16]])
   assert.match(refused({ rankPattern: { k_proj: 2 } }), /^rank_pattern: "k_proj" matches no target: there are q_proj$/)
   assert.match(refused({ alphaPattern: { 'x(': 2 } }), /^alpha_pattern: .* is no regular expression that is supported$/)
@@ -50,7 +54,8 @@ test('what is saved whole is never adapted, and is named by its path, its words,
   assert.deepEqual(saved('norm'), ['model.norm', 'model.layers.0.input_layernorm'], 'as PEFT has it, within words too')
   assert.deepEqual(saved('model.layers.0.mlp'), mlp.map(name => `model.layers.0.mlp.${name}`))
   assert.deepEqual(saved(), [])
-  assert.deepEqual(paths({ targetModules: ['up_proj', 'q_proj'], layersToTransform: [0], modulesToSave: ['mlp'] }), ['model.layers.0.self_attn.q_proj'])
+  assert.deepEqual(paths({ targetModules: ['up_proj', 'q_proj'], layersToTransform: [0], modulesToSave: ['mlp'] }),
+    ['model.layers.0.self_attn.q_proj'])
   assert.match(message(resolveSaved({ modulesToSave: ['score'] }, all)), /^modules_to_save: no module is called "score": there are embed_tokens, /)
 })
 test('names and fields that mean nothing are refused with one sentence', () => {
@@ -59,7 +64,8 @@ test('names and fields that mean nothing are refused with one sentence', () => {
   assert.match(refused({ targetModules: [] }), /^target_modules: \[\] leaves no module/)
   assert.match(refused({ layersToTransform: [3] }), /^layers_to_transform: there is no layer 3: there are 0, 1, 2, 11$/)
   assert.match(refused({ excludeModules: ['q_proj'] }), /leaves no module/)
-  assert.match(refused({ targetModules: '.*', layersToTransform: [0] }), /^layers_to_transform cannot be used where target_modules is a regular expression$/)
+  assert.match(refused({ targetModules: '.*', layersToTransform: [0] }),
+    /^layers_to_transform cannot be used where target_modules is a regular expression$/)
   assert.match(refused({ targetModules: '.*', layersPattern: ['layers'] }), /^layers_pattern cannot be used/)
   assert.match(refused({ layersPattern: ['layers'] }), /^layers_pattern needs layers_to_transform$/)
   assert.match(refused({ targetModules: '(?i).*Q_PROJ' }), /^target_modules: .* has inline flags of Python's re, which is not supported$/)
@@ -70,7 +76,8 @@ test('expressions mean what they mean to Python, or are refused', () => {
   assert.ok(matches('(?P<a>q|v)_proj(?P=a)', 'q_projq') && !matches('(?P<a>q|v)_proj(?P=a)', 'q_projv'))
   assert.ok(matches('\\Alm_head\\Z', 'lm_head') && matches('a|b', 'b') && !matches('a|b', 'bb'))
   assert.ok(matches('layers\\.\\d+\\.(?!mlp).*', 'layers.7.self_attn') && matches('[\\w.]+', 'a.b_c') && matches('[(?#]+', '(?#'))
-  for (const pattern of ['(?i)a', '(?s:a)', '(?#c)a', '(?(1)a|b)', '(?>a)', 'a*+', 'a{2}+', 'a{,3}', '[]a]', '[^]a]', '\\G', '\\zb', '(', 'a**', '[b-a]']) {
+  for (const pattern of ['(?i)a', '(?s:a)', '(?#c)a', '(?(1)a|b)', '(?>a)', 'a*+', 'a{2}+', 'a{,3}', '[]a]', '[^]a]', '\\G', '\\zb', '(', 'a**',
+    '[b-a]']) {
     assert.match(message(pythonRegex('f', pattern)), /^f: .*(not supported|that is supported)/, pattern)
   }
 })

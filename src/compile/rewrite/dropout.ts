@@ -18,5 +18,6 @@ export const keepInput: Rule = { name: 'keep-input', apply: n => (is(n, inputDro
 
 /** Checks that every dropout of an input has found the input. @throws {Error} where a factor with one is not multiplied by an activation */
 export const checkDropout = (roots: readonly Node[]): void => {
-  if (topological(roots).some(n => is(n, inputDropoutOp))) throw new Error('inputDropout: its factor is used other than in a product with an activation, which is what would be dropped out')
+  if (!topological(roots).some(n => is(n, inputDropoutOp))) return
+  throw new Error('inputDropout: its factor is used other than in a product with an activation, which is what would be dropped out')
 }

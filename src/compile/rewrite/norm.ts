@@ -1,4 +1,6 @@
-import { addOp, contracted, is, mulOp, negated, plus, reshaped, scalar, squaresSummed, subOp, summed, sumOp, times, transposed, type Dim, type Node } from '../../tensor/index.ts'
+import {
+  addOp, contracted, is, mulOp, negated, plus, reshaped, scalar, squaresSummed, subOp, summed, sumOp, times, transposed, type Dim, type Node,
+} from '../../tensor/index.ts'
 import { factorsOf } from './distribute.ts'
 import type { Rule } from './rule.ts'
 import { innerOf, isLowRankProduct, scaling, unused } from './weights.ts'

@@ -46,7 +46,8 @@ export const rewrite = (roots: readonly Node[], rules: readonly Rule[], environm
     staticNodes.set(n, known)
     return known
   }
-  const context: Context = { size: environment.size, isStatic, isWeight: weighing(environment.isWeight ?? environment.isStatic), readOnce: n => (readers.get(n) ?? 1) <= 1 }
+  const isWeight = weighing(environment.isWeight ?? environment.isStatic)
+  const context: Context = { size: environment.size, isStatic, isWeight, readOnce: n => (readers.get(n) ?? 1) <= 1 }
   const finish = (n: Node): Node => {
     const known = done.get(n)
     if (known) return known

@@ -6,9 +6,9 @@ import { leafwise, type AdaptedLeaf, type Columns, type LeafFunction, type Leafw
 import { factorsOf, firstFactors, dropoutOfInput, lowRankSum, randomSource, type LoraMask, type LoraOptions, type WithFactors } from './lora.ts'
 
 /** A LoRA leaf with a magnitude `[out]` for every output. */
-interface DoraLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithMagnitude<this['leaf'], R> }
-interface WithMagnitude<L, R extends Dim> extends WithFactors<L, R> { readonly lora_magnitude_vector: Tensor<readonly [Columns<L>]> }
-type Dora<T extends string, R extends number> = Leafwise<T, DoraLeaf<R>, LoraMask & { readonly lora_magnitude_vector: All }>
+export interface DoraLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithMagnitude<this['leaf'], R> }
+export interface WithMagnitude<L, R extends Dim> extends WithFactors<L, R> { readonly lora_magnitude_vector: Tensor<readonly [Columns<L>]> }
+export type Dora<T extends string, R extends number> = Leafwise<T, DoraLeaf<R>, LoraMask & { readonly lora_magnitude_vector: All }>
 type Magnified = { readonly weight: Node; readonly lora_A: Node; readonly lora_B: Node; readonly lora_magnitude_vector: Node; readonly dropout_stream?: Node }
 
 /** m ⊙ V / ‖V‖ for every output, the norm not differentiated, as the paper and PEFT have it. `direction` is V with what dropout there is. */

@@ -3,7 +3,7 @@ import { tensorsOf } from '../tree.ts'
 import type { Adapter, Reparametrisation } from './adapter.ts'
 import { leafwise, type Select } from './leafwise.ts'
 
-interface Full<T extends string> extends Reparametrisation {
+export interface Full<T extends string> extends Reparametrisation {
   readonly params: this['in']
   readonly mask: Select<this['in'], T, All>
 }

@@ -5,14 +5,14 @@ import { filled, integers } from './first-values.ts'
 import { leafwise, matrixDims, type Columns, type LeafFunction, type Leafwise, type Rows } from './leafwise.ts'
 import { product } from './lora.ts'
 
-interface MissLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithBlock<this['leaf'], R> }
-interface WithBlock<L, R extends Dim> {
+export interface MissLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithBlock<this['leaf'], R> }
+export interface WithBlock<L, R extends Dim> {
   readonly weight: L
   readonly miss_groups: Tensor<readonly [Rows<L>], 'i32'>
   readonly miss_block: Tensor<readonly [R, Columns<L>]>
 }
 type Missed = { readonly weight: Node; readonly miss_groups: Node; readonly miss_block: Node }
-type MissMask = { readonly weight: Frozen; readonly miss_groups: Frozen; readonly miss_block: All }
+export type MissMask = { readonly weight: Frozen; readonly miss_groups: Frozen; readonly miss_block: All }
 
 /**
  * Matrix shard sharing (Kang & Yin 2024, "Bone", in PEFT as MiSS): every r-th input shares a row of one trained block M `[r, out]`,

@@ -6,8 +6,8 @@ import { leafwise, type LeafFunction, type Leafwise } from './leafwise.ts'
 import { factorsOf, firstFactors, lowRankSum, product, type LoraMask, type LoraOptions, type WithFactors } from './lora.ts'
 
 /** A LoRA leaf with a mixer `[r, r]` between A and B. */
-interface MosLoraLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithMixer<this['leaf'], R> }
-interface WithMixer<L, R extends Dim> extends WithFactors<L, R> { readonly lora_mixer: Tensor<readonly [R, R]> }
+export interface MosLoraLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithMixer<this['leaf'], R> }
+export interface WithMixer<L, R extends Dim> extends WithFactors<L, R> { readonly lora_mixer: Tensor<readonly [R, R]> }
 type Mixed = { readonly weight: Node; readonly lora_A: Node; readonly lora_mixer: Node; readonly lora_B: Node }
 
 /**

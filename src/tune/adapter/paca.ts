@@ -3,7 +3,7 @@ import { columns, type Columns } from '../mask.ts'
 import type { Adapter, Reparametrisation } from './adapter.ts'
 import { leafwise, type Select } from './leafwise.ts'
 
-interface Paca<T extends string, R extends number> extends Reparametrisation {
+export interface Paca<T extends string, R extends number> extends Reparametrisation {
   readonly params: this['in']
   readonly mask: Select<this['in'], T, Columns<R>>
 }

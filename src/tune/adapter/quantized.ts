@@ -1,6 +1,6 @@
 import { parameter, transposed, transposeMatrix, type Node, type Shape, type Value } from '../../tensor/index.ts'
 import { all, frozen, lensOf, maskedLeaves, type Columns, type Entries, type LeafMask } from '../mask.ts'
-import type { Quantizer } from '../quantize/quantizer.ts'
+import type { PackedArrays, Quantizer } from '../quantize/quantizer.ts'
 import { isTensor, mapTree, tensorsOf } from '../tree.ts'
 import type { Adapter, Addition, FirstValue, Opaque, Reparametrisation } from './adapter.ts'
 import { matrixDims, subtree, targeted, UnknownTarget } from './leafwise.ts'
@@ -29,11 +29,12 @@ const packed = (quantizer: Quantizer, leaf: Node, path: string, mask: LeafMask):
   const [input, output] = matrixDims(quantizer.name, leaf, path), nodes = quantizer.leaves(leaf.shape)
   // blocks run along the `[out, in]` matrix that files have
   const whole = (leaves: Leaves): Node => transposed(quantizer.dequantize([output, input], leaves), [1, 0])
-  // each leaf is read once, and packed once for all that follows from it
-  let last: { readonly of: Value<Shape>; readonly arrays: Readonly<Record<string, Int32Array | Float32Array>> } | undefined
-  const arraysOf = (base: Value<Shape>) => {
-    if (last?.of !== base) last = { of: base, arrays: quantizer.quantize(transposeMatrix(base.data, base.sizes[0]!, base.sizes[1]!)) }
-    return last.arrays
+  // packed once for all that follows from a leaf, and forgotten with it
+  const known = new WeakMap<Value<Shape>, PackedArrays>()
+  const arraysOf = (base: Value<Shape>): PackedArrays => {
+    const arrays = known.get(base) ?? quantizer.quantize(transposeMatrix(base.data, base.sizes[0]!, base.sizes[1]!))
+    known.set(base, arrays)
+    return arrays
   }
   const vectors = (base: Value<Shape>): readonly FirstValue[] => Object.entries(nodes).map(([name, { shape }]) => {
     const data = arraysOf(base)[name]!, sizes = [data.length]

@@ -4,7 +4,7 @@ import type { Adapter, ParamsOf, Reparametrisation } from './adapter.ts'
 import { targeted, UnknownTarget } from './leafwise.ts'
 
 /** A method of which more is trained than its type says: what the run names. */
-interface Saving<F extends Reparametrisation> extends Reparametrisation {
+export interface Saving<F extends Reparametrisation> extends Reparametrisation {
   readonly params: ParamsOf<F, this['in']>
   readonly mask: Dynamic
 }

@@ -3,7 +3,7 @@ import { entries, type Entries } from '../mask.ts'
 import type { Adapter, Reparametrisation } from './adapter.ts'
 import { leafName, leafwise, matrixDims, type Select } from './leafwise.ts'
 
-interface Shira<T extends string> extends Reparametrisation {
+export interface Shira<T extends string> extends Reparametrisation {
   readonly params: this['in']
   readonly mask: Select<this['in'], T, Entries<string>>
 }

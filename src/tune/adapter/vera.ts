@@ -6,9 +6,9 @@ import { filled, uniformWithin } from './first-values.ts'
 import { leafwise, matrixDims, targeted, type Columns, type Extend, type LeafFunction, type Select } from './leafwise.ts'
 import { product } from './lora.ts'
 
-interface VeraLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithVectors<this['leaf'], R> }
-interface WithVectors<L, R extends Dim> { readonly weight: L; readonly vera_lambda_d: Tensor<readonly [R]>; readonly vera_lambda_b: Tensor<readonly [Columns<L>]> }
-interface Vera<T extends string, R extends number> extends Reparametrisation {
+export interface VeraLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithVectors<this['leaf'], R> }
+export interface WithVectors<L, R extends Dim> { readonly weight: L; readonly vera_lambda_d: Tensor<readonly [R]>; readonly vera_lambda_b: Tensor<readonly [Columns<L>]> }
+export interface Vera<T extends string, R extends number> extends Reparametrisation {
   readonly params: Extend<this['in'], T, VeraLeaf<R>> & { readonly vera_A: Tensor<readonly ['vera_in', R]>; readonly vera_B: Tensor<readonly [R, 'vera_out']> }
   readonly mask: string extends T ? Select<this['in'], T, never>
     : Select<this['in'], T, { readonly weight: Frozen; readonly vera_lambda_d: All; readonly vera_lambda_b: All }> & { readonly vera_A: Frozen; readonly vera_B: Frozen }

@@ -1,0 +1,17 @@
+import { join } from 'node:path'
+import { finetune, type DoneEvent, type FinetuneEvent, type FinetuneOptions } from '../../src/train/index.ts'
+import { goldenRows, temporary, tiny, writeRows } from '../cli/support.ts'
+
+/** The golden batch as a data set, and a directory for adapters. */
+export const directory = await temporary(), data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
+export const at = (name: string): string => join(directory, name)
+
+/** Fine-tunes the tiny model on the golden batch, in this process. */
+export const tuned = async (name: string, options: Partial<FinetuneOptions>): Promise<{ readonly events: readonly FinetuneEvent[]; readonly done: DoneEvent; readonly out: string }> => {
+  const events: FinetuneEvent[] = []
+  for await (const event of finetune({
+    model: tiny, data, eval: data, seed: 3, steps: 2, batch: 2, accumulate: 1, shuffle: false, lr: 1e-2, schedule: 'constant', warmup: 0, weightDecay: 0.01, clip: 1,
+    target: 'wasm', threads: 1, out: at(name), ...options,
+  })) events.push(event)
+  return { events, done: events.at(-1) as DoneEvent, out: at(name) }
+}
