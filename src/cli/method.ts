@@ -4,7 +4,8 @@ import { projections, selections } from '../train/index.ts'
 import { anyNumber, integers, list, moduleNames, numbersByName, positiveInteger, rate } from './options.ts'
 
 export const methodOption = (): Option =>
-  new Option('--method <name>', 'paca trains some columns of each module, full all of it, the others what their papers say (default: paca)').choices(methods)
+  new Option('--method <name>', 'paca trains some columns of each module, full all of it, the others what their papers say (default: paca)')
+    .choices(methods)
 
 const withOptions = (command: Command, options: readonly Option[]): Command => options.reduce((extended, option) => extended.addOption(option), command)
 
@@ -22,7 +23,9 @@ export const withMethodOptions = (command: Command): Command => withOptions(comm
   new Option('--alpha <x>', 'scales what lora, dora, moslora and lorafa add, by alpha / rank (default: the rank)').argParser(anyNumber),
   new Option('--rslora', 'scale by alpha / √rank'),
   new Option('--dropout <x>', 'share of the input of A that lora, dora and lorafa zero while training (default: 0)').argParser(rate),
-  new Option('--target-modules <names>', `modules to tune: names or ends of paths, a regular expression for whole paths, or all-linear; full knows all too (default: ${projections.join(',')})`).argParser(moduleNames),
+  new Option('--target-modules <names>',
+    `modules to tune: names or ends of paths, a regular expression for whole paths, or all-linear; full knows all too (default: ${projections.join(',')})`)
+    .argParser(moduleNames),
   new Option('--exclude-modules <names>', 'modules not to tune, by names or a regular expression').argParser(moduleNames),
   new Option('--layers <numbers>', 'layers to tune, as 0-3,7 (default: all)').argParser(integers),
   new Option('--rank-pattern <pairs>', 'other ranks for some modules, as q_proj=16').argParser(numbersByName(positiveInteger)),
@@ -34,7 +37,8 @@ export const withMethodOptions = (command: Command): Command => withOptions(comm
 ])
 
 export const selectOption = (): Option =>
-  new Option('--select <how>', 'columns of paca: at random, those of the largest weights, or of the largest gradients (default: random)').choices(selections)
+  new Option('--select <how>', 'columns of paca: at random, those of the largest weights, or of the largest gradients (default: random)')
+    .choices(selections)
 export const selectStepsOption = (): Option =>
   new Option('--select-steps <n>', 'steps over which --select gradient sums (default: 100)').argParser(positiveInteger)
 

@@ -45,7 +45,9 @@ export const integers = (text: string): readonly number[] => {
     if (from === undefined || Number(to) < Number(from)) throw new InvalidArgumentError('It must be numbers or ranges, separated by commas, as 0-3,7.')
     return Array.from({ length: Number(to) - Number(from) + 1 }, (_, i) => Number(from) + i)
   })
-  if (found.length === 0 || new Set(found).size < found.length) throw new InvalidArgumentError('It must be numbers or ranges, separated by commas, each number once.')
+  if (found.length === 0 || new Set(found).size < found.length) {
+    throw new InvalidArgumentError('It must be numbers or ranges, separated by commas, each number once.')
+  }
   return found
 }
 
@@ -65,7 +67,8 @@ const gathered = (text: string, before: readonly string[] = []): readonly string
 
 export const modelOption = (): Option => new Option('--model <path>', 'a Hugging Face directory or a GGUF file').makeOptionMandatory()
 export const adaptersOption = (): Option =>
-  new Option('--adapter <dir>', "an adapter, Partensor's or PEFT's; several are added up, each with a weight if it is not 1: dir:0.5").argParser(gathered)
+  new Option('--adapter <dir>', "an adapter, Partensor's or PEFT's; several are added up, each with a weight if it is not 1: dir:0.5")
+    .argParser(gathered)
 export const targetOption = (): Option => new Option('--target <name>', 'what computes; auto takes graph where there is TensorFlow (`partensor native install`), else wasm').choices(targetNames).default('auto')
 export const threadsOption = (): Option =>
   new Option('--threads <n>', 'threads of the wasm target (default: one for each core)').argParser(positiveInteger)

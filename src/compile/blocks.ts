@@ -12,6 +12,22 @@ export const mapBlocks = (roots: readonly Node[], change: (block: Block) => Bloc
   }))
 }
 
+/** Blocks without the arguments that they do not read: a program must not ask for what a rewriting has made superfluous. */
+export const withoutUnread = (roots: readonly Node[]): readonly Node[] => {
+  const pruned = new Map<Block, { readonly block: Block; readonly kept: readonly number[] }>()
+  const prune = (block: Block) => {
+    const read = new Set(topological(block.outputs)), kept = block.parameters.flatMap((p, i) => (read.has(p) ? [i] : []))
+    return { kept, block: kept.length === block.parameters.length ? block : { ...block, parameters: kept.map(i => block.parameters[i]!) } }
+  }
+  return roots.map(rebuild(roots, rebuilt => {
+    const block = blockOf(rebuilt)
+    if (block === undefined) return rebuilt
+    const { block: next, kept } = pruned.get(block) ?? prune(block)
+    pruned.set(block, { block: next, kept })
+    return next === block ? rebuilt : node(callOp, kept.map(i => rebuilt.inputs[i]!), { block: next })
+  }))
+}
+
 /** Every call of every block, in order. */
 export const callsOf = (roots: readonly Node[]): ReadonlyMap<Block, readonly Node[]> => {
   const calls = new Map<Block, Node[]>()

@@ -2,7 +2,7 @@ import {
   bytesPerElement, causalSoftmaxOp, contractOp, count, gradients, is, oneHotOp, parameterOp, putOp, replacedAt, shared, softmaxOp, substitute,
   topological, transposed, transposeOp, type Block, type Dim, type Node, type Partition, type Wanted,
 } from '../tensor/index.ts'
-import { callsOf, mapBlocks, staticParameters } from './blocks.ts'
+import { callsOf, mapBlocks, staticParameters, withoutUnread } from './blocks.ts'
 import { planOf, type InPlace, type Plan } from './plan.ts'
 import { prepare, staticNodes, type Preparations } from './prepare.ts'
 import {
@@ -67,8 +67,8 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { w
     return compiler.layOut ? shared(rewrite(rewrite(simple, [laidOut], { size, isStatic }), movement, { size, isStatic })) : simple
   }
   const traced = shared(outputs), weights = weightsIn(traced, compiler)
-  const simplified = mapBlocks(rewrite(traced, first, { size, isStatic: nothing, isWeight: compiler.isStaticLeaf }), block =>
-    ({ ...block, outputs: shared(rewrite(block.outputs, first, { size, isStatic: nothing, isWeight: weights(block) })) }))
+  const simplified = withoutUnread(mapBlocks(rewrite(traced, first, { size, isStatic: nothing, isWeight: compiler.isStaticLeaf }), block =>
+    ({ ...block, outputs: shared(rewrite(block.outputs, first, { size, isStatic: nothing, isWeight: weights(block) })) })))
   if (wanted.length > 0) checkDropout([...simplified, ...[...callsOf(simplified).keys()].flatMap(block => block.outputs)])
 
   // which parameters of a block are weights decides how its products are laid out
@@ -151,8 +151,11 @@ export const transposePut: Rule = {
 /** What a prepared value becomes when leaves change: in terms of the prepared values themselves, where that is possible. */
 export const refreshed = (expression: Node, changes: ReadonlyMap<Node, Node>, compiler: Compiler): Node => {
   const [moved] = rewrite(substitute([expression], changes), [transposePut], { size: compiler.size, isStatic: () => false })
-  const held = topological([moved!]).flatMap((n): readonly (readonly [Node, Node])[] => {
-    const prepared = is(n, parameterOp) ? undefined : compiler.preparations.get(compiler.keyOf(n))
+  // what follows from what the leaves become, as from all gradients by their norm, was prepared by nobody
+  const leaves = new Set(topological([expression]).filter(n => is(n, parameterOp))), order = topological([moved!]), asBefore = new Set<Node>()
+  for (const n of order) if (is(n, parameterOp) ? leaves.has(n) : n.inputs.every(input => asBefore.has(input))) asBefore.add(n)
+  const held = order.flatMap((n): readonly (readonly [Node, Node])[] => {
+    const prepared = is(n, parameterOp) || !asBefore.has(n) ? undefined : compiler.preparations.get(compiler.keyOf(n))
     return prepared ? [[n, prepared.placeholder]] : []
   })
   return substitute([moved!], new Map(held))[0]!

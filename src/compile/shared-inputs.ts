@@ -28,7 +28,7 @@ const appliedIn = (roots: readonly Node[], paths: ReadonlyMap<Node, string>): re
 
 /**
  * Which leaves are applied to one input, as q, k and v are: groups of two paths or more, found in the model itself. A leaf is in one group at most.
- * @example inputGroups(llama(config)) // [['model.layers.0.self_attn.q_proj', '….k_proj', '….v_proj'], ['model.layers.0.mlp.gate_proj', '….up_proj'], …]
+ * @example inputGroups(llama(config)) // [['model.layers.0.self_attn.q_proj', …k_proj, …v_proj], ['model.layers.0.mlp.gate_proj', …up_proj], …]
  */
 export const inputGroups = <P, B, L extends Shape>({ params, batch, logits }: Model<P, B, L>): readonly (readonly string[])[] => {
   const paths = new Map(tensorsOf(params).map(([path, leaf]) => [leaf, path])), grouped = new Set<string>()

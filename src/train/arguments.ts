@@ -1,4 +1,4 @@
-import type { FinetuneOptions } from './finetune.ts'
+import type { FinetuneOptions } from './request.ts'
 
 /** A word of a command line. */
 export type Argument = string
@@ -11,15 +11,20 @@ const paired = (pattern: Readonly<Record<string, number>>): string => Object.ent
  * @example finetuneArguments({ model, data, method: 'paca', … }) // ['finetune', '--model', …]
  */
 export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onTarget'>): readonly Argument[] => {
-  const { shuffle, targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, rslora, shareColumns, saveOptimizer, quantize, doubleQuantize, ...plain } = options
+  const { targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, ...others } = options
+  const { shuffle, rslora, shareColumns, saveOptimizer, doubleQuantize, ...plain } = others
   const flag = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
   const values = {
-    ...plain, quantize, targetModules: targetModules && listed(targetModules), excludeModules: excludeModules && listed(excludeModules), layers: layers && listed(layers),
-    rankPattern: rankPattern && paired(rankPattern), alphaPattern: alphaPattern && paired(alphaPattern), modulesToSave: modulesToSave && listed(modulesToSave),
+    ...plain, targetModules: targetModules && listed(targetModules), excludeModules: excludeModules && listed(excludeModules),
+    layers: layers && listed(layers), modulesToSave: modulesToSave && listed(modulesToSave),
+    rankPattern: rankPattern && paired(rankPattern), alphaPattern: alphaPattern && paired(alphaPattern),
+  }
+  const switches = {
+    '--no-shuffle': !shuffle, '--rslora': rslora, '--share-columns': shareColumns, '--save-optimizer': saveOptimizer,
+    '--no-double-quantize': plain.quantize !== undefined && doubleQuantize === false,
   }
   return [
     'finetune', '--json', ...Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [flag(name), String(value)])),
-    ...(shuffle ? [] : ['--no-shuffle']), ...(rslora ? ['--rslora'] : []), ...(shareColumns ? ['--share-columns'] : []), ...(saveOptimizer ? ['--save-optimizer'] : []),
-    ...(quantize !== undefined && doubleQuantize === false ? ['--no-double-quantize'] : []),
+    ...Object.entries(switches).flatMap(([name, on]) => (on ? [name] : [])),
   ]
 }

@@ -17,7 +17,8 @@ const checkSelection = (path: string, name: string, width: number, rank: number,
  * Errors: a missing entry, one of another type or length, a column that does not exist or comes twice.
  * @example await readColumns('columns.safetensors', targets.modules, checkpoint)()
  */
-export const readColumns = (path: string, modules: readonly ResolvedModule[], checkpoint: Checkpoint): TE.TaskEither<IoError, ReadonlyMap<string, Int32Array>> =>
+export const readColumns = (
+  path: string, modules: readonly ResolvedModule[], checkpoint: Checkpoint): TE.TaskEither<IoError, ReadonlyMap<string, Int32Array>> =>
   TE.bracket(
     openSafetensors(path),
     archive => pipe(

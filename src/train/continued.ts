@@ -1,7 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { alphaOf, fail, moduleTensors, rankOf, type AdapterSettings, type IoError, type Method, type SavedAdapter } from '../io/index.ts'
 import type { FirstValue } from '../tune/index.ts'
-import { checkOptions, settingsOf, type MethodChoice, type MethodOptions } from './method.ts'
+import { checkOptions, settingsFrom, settingsOf, type MethodChoice, type MethodOptions } from './method.ts'
+import { columnsOf } from './saved.ts'
 import type { Beginning, Targets } from './tune.ts'
 
 /** A run that goes on from an adapter: its method and settings, its modules, what it begins with. */
@@ -30,33 +31,22 @@ const toldTwice = (adapter: SavedAdapter, { method, rank, targetModules, ...choi
   ]
 }
 
-const words = (value: unknown): string => (value === undefined ? 'none' : typeof value === 'string' ? value : Array.isArray(value) ? value.join(',') : JSON.stringify(value))
+const words = (value: unknown): string =>
+  (value === undefined ? 'none' : typeof value === 'string' ? value : Array.isArray(value) ? value.join(',') : JSON.stringify(value))
 
-const settingNames: readonly (keyof AdapterSettings)[] = [
-  'excludeModules', 'layersToTransform', 'layersPattern', 'modulesToSave', 'alpha', 'rankPattern', 'alphaPattern', 'bias', 'rslora', 'dropout', 'quantize',
-  'selection', 'shareColumns', 'initial',
-]
-const settingsFrom = (adapter: SavedAdapter): AdapterSettings => Object.fromEntries(settingNames.flatMap(name => (adapter[name] === undefined ? [] : [[name, adapter[name]]])))
+/** Methods that keep what they train in the weights themselves. */
+const selected: readonly Method[] = ['paca', 'shira', 'full']
 
 /** The values of leaves that a method adds to the tree, by path; of a quantized base also the columns or entries, which stand beside it. */
 const firstValues = (adapter: SavedAdapter, quantized: boolean): ReadonlyMap<string, FirstValue> => {
-  const { method, modules } = adapter, names = method === 'full' ? [] : method === 'paca' || method === 'shira' ? (quantized ? ['values'] : []) : moduleTensors(method)
+  const { method, modules } = adapter, inWeights = selected.includes(method)
+  const names = !inWeights ? moduleTensors(method) : quantized && method !== 'full' ? ['values'] : []
   const own = [...modules].flatMap(([path, module]) => {
     const tensors: Readonly<Record<string, FirstValue>> = { ...module }
     return names.map(name => [`${path}.${name}`, tensors[name]!] as const)
   })
   return new Map([...own, ...(adapter.method === 'vera' ? Object.entries(adapter.shared) : [])])
 }
-
-const chosenIn = (adapter: SavedAdapter): ReadonlyMap<string, Int32Array> | undefined => {
-  switch (adapter.method) {
-    case 'paca': return new Map([...adapter.modules].map(([path, { columns }]) => [path, columns.data]))
-    case 'shira': return new Map([...adapter.modules].map(([path, { entries }]) => [path, entries.data]))
-    default: return undefined
-  }
-}
-
-const selected: readonly Method[] = ['paca', 'shira', 'full']
 
 /** What is written into the weights: all that a method keeps in them, and leaves that were trained whole. */
 const writtenOf = (adapter: SavedAdapter, keepsParts: boolean): SavedAdapter | undefined => {
@@ -78,16 +68,18 @@ export const continuedFrom = (adapter: SavedAdapter, directory: string, choice: 
   if (E.isLeft(checked)) return checked
   const anew = choice.select !== undefined || choice.columns !== undefined, quantized = adapter.quantize !== undefined
   if (anew && quantized) return fail(`${directory}: its base is quantized, and with another selection the columns that it has trained would be rounded`)
-  const { dropout, select, shareColumns } = choice, chosen = anew ? undefined : chosenIn(adapter)
+  const { dropout, select, shareColumns } = choice, chosen = anew ? undefined : columnsOf(adapter)
   return E.right({
     options: {
-      ...settingsFrom(adapter), method: adapter.method, targetModules: adapter.targetModules, rank: adapter.method === 'full' ? 0 : adapter.rank, seed: choice.seed,
-      ...(dropout === undefined ? {} : { dropout }), ...(select === undefined ? {} : { selection: select }), ...(shareColumns && anew ? { shareColumns } : {}),
+      ...settingsFrom(adapter), method: adapter.method, targetModules: adapter.targetModules, seed: choice.seed,
+      rank: adapter.method === 'full' ? 0 : adapter.rank, ...(dropout === undefined ? {} : { dropout }),
+      ...(select === undefined ? {} : { selection: select }), ...(shareColumns && anew ? { shareColumns } : {}),
     },
     targets: {
-      modules: [...adapter.modules.keys()].map(path => ({ path, rank: rankOf(adapter, path), alpha: alphaOf(adapter, path) })), whole: [...adapter.whole?.keys() ?? []],
+      modules: [...adapter.modules.keys()].map(path => ({ path, rank: rankOf(adapter, path), alpha: alphaOf(adapter, path) })),
+      whole: [...adapter.whole?.keys() ?? []],
     },
-    beginning: { ...(chosen ? { chosen } : {}), values: firstValues(adapter, quantized) },
+    beginning: { ...(chosen && chosen.size > 0 ? { chosen } : {}), values: firstValues(adapter, quantized) },
     written: writtenOf(adapter, quantized),
   })
 }

@@ -20,8 +20,10 @@ export interface ExplainedAs {
 export interface ExplainOptions extends MethodChoice, ExplainedAs { readonly model: string }
 
 /** Explains the training step of an open model under a method. */
-export const explainMethod = async (source: PretrainedModel, method: MethodOptions, { batch, seq, target = 'wasm', precision = 'f32' }: ExplainedAs): Promise<Explanation> => {
-  const targets = await orThrow(async () => targetsOf(source, method)), tuned = await orThrow(async () => tuneLlama(source, method, {}, targets))
+export const explainMethod = async (
+  source: PretrainedModel, method: MethodOptions, { batch, seq, target = 'wasm', precision = 'f32' }: ExplainedAs): Promise<Explanation> => {
+  const targets = await orThrow(async () => targetsOf(source, method))
+  const tuned = await orThrow(async () => tuneLlama(source, method, {}, targets))
   const dims = { batch, seq, ...ownDims(tuned, source.checkpoint, targets.modules) }
   return explainOn(trainStep(tuned, optimizer({ lr: constant(1e-4), weightDecay: 0.01, clip: 1 })), { dims, target, precision })
 }

@@ -1,5 +1,6 @@
 import {
-  checkDestination, combineAdapters, fail, inputWidths, orThrow, saveAdapter, saveMerged, savePeft, type FloatDType, type SavedAdapter, type WeightedAdapter,
+  checkDestination, combineAdapters, fail, inputWidths, orThrow, saveAdapter, saveMerged, savePeft,
+  type FloatDType, type SavedAdapter, type WeightedAdapter,
 } from '../io/index.ts'
 import { openModel } from './source.ts'
 import { loadAdapters } from './uses.ts'

@@ -1,11 +1,14 @@
 /** The pure training step, and what goes around it: the loop, evaluation, generation, the programs of the command line. */
 export { continuePrompt, promptIds, type ContinueOptions, type ContinueResult } from './continue.ts'
-export { compare, comparisonTable, type CompareEvent, type CompareOptions, type CompareRow, type CompareRun, type Contender, type RunCommand } from './compare.ts'
+export { compare, type CompareEvent, type CompareRun, type RunCommand } from './compare.ts'
+export { comparisonTable, type CompareRow } from './comparison-table.ts'
+export { type CompareOptions, type Contender } from './contenders.ts'
 export { doctor, type Doctor, type TargetReport } from './doctor.ts'
 export { evaluate, type EvaluateOptions, type EvaluateResult } from './evaluate.ts'
 export { explainModel, type ExplainOptions } from './explain.ts'
 export { exportAdapter, exportFormats, type ExportFormat, type ExportOptions, type ExportResult } from './export.ts'
-export { finetune, type DoneEvent, type FinetuneEvent, type FinetuneOptions, type StartEvent } from './finetune.ts'
+export { finetune, type DoneEvent, type FinetuneEvent, type StartEvent } from './finetune.ts'
+export { type FinetuneOptions } from './request.ts'
 export { capacityFor, generateText, generateTokens, type Generated, type GenerateOptions } from './generate.ts'
 export {
   batchDims, evaluateRows, StepFailed, train,

@@ -77,6 +77,14 @@ export const settingsOf = (choice: MethodChoice): AdapterSettings => ({
   ...given('selection', choice.select), ...given('shareColumns', choice.shareColumns),
 })
 
+const settingNames: readonly (keyof AdapterSettings)[] = [
+  'excludeModules', 'layersToTransform', 'layersPattern', 'modulesToSave', 'alpha', 'rankPattern', 'alphaPattern', 'bias', 'rslora', 'dropout', 'quantize',
+  'selection', 'shareColumns', 'initial',
+]
+/** The settings alone, of an adapter or a method with more to it. */
+export const settingsFrom = (all: AdapterSettings): AdapterSettings =>
+  Object.fromEntries(settingNames.flatMap(name => (all[name] === undefined ? [] : [[name, all[name]]])))
+
 /** Refuses an option that a method does not take. */
 export const checkOptions = (method: Method, choice: MethodChoice): E.Either<IoError, void> => {
   for (const [key, [flag, setting]] of Object.entries(takers)) {
@@ -92,7 +100,7 @@ export const checkOptions = (method: Method, choice: MethodChoice): E.Either<IoE
 
 /** A choice without what a method does not take: what one choice says to several methods. */
 export const applicable = (method: Method, choice: MethodChoice): MethodChoice =>
-  Object.entries(takers).reduce<MethodChoice>((left, [key, [, setting]]) => (takes(method, setting) ? left : { ...left, [key]: undefined }), { ...choice, method })
+  ({ ...choice, method, ...Object.fromEntries(Object.entries(takers).flatMap(([key, [, setting]]) => (takes(method, setting) ? [] : [[key, undefined]]))) })
 
 /**
  * Checks that a method gets what it takes, and fills in what is left out.

@@ -29,8 +29,10 @@ export const withMoments = <S>(state: S, moments: Moments, old: ColumnSelection,
 
 /** Writes the moments beside an adapter: `optimizer/moments.safetensors`. */
 export const saveMoments = (directory: string, moments: Moments): TE.TaskEither<IoError, void> =>
-  // state is f32 and i32
-  writeAtomically(join(directory, folder), { [file]: safetensorsBytes([...moments].map(([path, value]) => leafOf(path, value as Parameters<typeof leafOf>[1])), { format: 'partensor' }) })
+  writeAtomically(join(directory, folder), {
+    // state is f32 and i32
+    [file]: safetensorsBytes([...moments].map(([path, value]) => leafOf(path, value as Parameters<typeof leafOf>[1])), { format: 'partensor' }),
+  })
 
 /** The moments that were saved with an adapter, if they were. */
 export const loadMoments = (directory: string): TE.TaskEither<IoError, Moments | undefined> => pipe(

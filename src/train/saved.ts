@@ -1,5 +1,6 @@
 import {
-  changes, mergedWeight, moduleTensors, restoredWeight, type AdapterOrigin, type AdapterSettings, type Method, type MethodTensors, type SavedAdapter, type WeightedAdapter,
+  changes, mergedWeight, moduleTensors, restoredWeight,
+  type AdapterOrigin, type AdapterSettings, type Method, type MethodTensors, type SavedAdapter, type WeightedAdapter,
 } from '../io/index.ts'
 import type { LlamaParams } from '../model/index.ts'
 import type { Shape, Value } from '../tensor/index.ts'
@@ -30,8 +31,10 @@ const parent = (path: string): string => path.slice(0, Math.max(0, path.lastInde
 const moduleOf = (path: string): string => (leafName(path) === 'values' ? parent(path) : path)
 const byModule = (focus: unknown): ReadonlyMap<string, Value<Shape>> => new Map(leaves(focus, isFloats).map(([path, part]) => [moduleOf(path), part]))
 
-const grouped = (names: readonly string[], tensors: ReadonlyMap<string, FirstValue>): ReadonlyMap<string, Readonly<Record<string, FirstValue>>> => {
-  const modules = new Map<string, Readonly<Record<string, FirstValue>>>()
+type Tensors = Readonly<Record<string, FirstValue>>
+
+const grouped = (names: readonly string[], tensors: ReadonlyMap<string, FirstValue>): ReadonlyMap<string, Tensors> => {
+  const modules = new Map<string, Tensors>()
   for (const [path, value] of tensors) {
     if (names.includes(leafName(path))) modules.set(parent(path), { ...modules.get(parent(path)), [leafName(path)]: value })
   }
@@ -41,10 +44,12 @@ const grouped = (names: readonly string[], tensors: ReadonlyMap<string, FirstVal
 const indices = (data: Int32Array): Value<Shape, 'i32'> => ({ shape: [data.length], sizes: [data.length], dtype: 'i32', data })
 
 /** The tensors of every module, as its method names them. */
-const modulesOf = ({ method, columns = new Map(), base, focus, frozen = new Map(), whole = [] }: TrainedParts): ReadonlyMap<string, Readonly<Record<string, FirstValue>>> => {
+const modulesOf = ({ method, columns = new Map(), base, focus, frozen = new Map(), whole = [] }: TrainedParts): ReadonlyMap<string, Tensors> => {
   const own = new Map([...byModule(focus)].filter(([path]) => !whole.includes(path)))
   if (method === 'full') return new Map([...own].map(([path, values]) => [path, { values }]))
-  if (method !== 'paca' && method !== 'shira') return grouped(moduleTensors(method), new Map<string, FirstValue>([...frozen, ...leaves(focus, isFloats)]))
+  if (method !== 'paca' && method !== 'shira') {
+    return grouped(moduleTensors(method), new Map<string, FirstValue>([...frozen, ...leaves(focus, isFloats)]))
+  }
   const before = byModule(base), index = method === 'paca' ? 'columns' : 'entries'
   return new Map([...own].map(([path, values]) => [path, { [index]: indices(columns.get(path)!), values, base: before.get(path)! }]))
 }
@@ -71,7 +76,8 @@ const keptFrozen: readonly string[] = ['lora_A', 'vera_A', 'vera_B']
 /** The same model, which remembers the first values of frozen leaves that an adapter keeps, as soon as a session has made them. */
 export const remembering = (tuned: TunedLlama): { readonly tuned: TunedLlama; readonly frozen: ReadonlyMap<string, FirstValue> } => {
   const frozen = new Map<string, FirstValue>()
-  const paths = new Map(maskedLeaves(tuned.params, tuned.mask).flatMap(({ path, leaf, mask }) => (mask.mask === 'frozen' && keptFrozen.includes(leafName(path)) ? [[leaf, path]] : [])))
+  const kept = maskedLeaves(tuned.params, tuned.mask).filter(({ path, mask }) => mask.mask === 'frozen' && keptFrozen.includes(leafName(path)))
+  const paths = new Map(kept.map(({ path, leaf }) => [leaf, path]))
   const remembered = <G>(leavesOf: Addition['leaves'], make: (given: G) => readonly FirstValue[]) => (given: G): readonly FirstValue[] => {
     const values = make(given)
     leavesOf.forEach((leaf, i) => { const path = paths.get(leaf); if (path !== undefined) frozen.set(path, values[i]!) })
@@ -83,12 +89,22 @@ export const remembering = (tuned: TunedLlama): { readonly tuned: TunedLlama; re
   return { tuned: { ...tuned, additions }, frozen }
 }
 
+/** The columns that an adapter trains, or its entries, by module path; of other methods none. */
+export const columnsOf = (adapter: SavedAdapter): ReadonlyMap<string, Int32Array> => {
+  switch (adapter.method) {
+    case 'paca': return new Map([...adapter.modules].map(([path, { columns }]) => [path, columns.data]))
+    case 'shira': return new Map([...adapter.modules].map(([path, { entries }]) => [path, entries.data]))
+    default: return new Map()
+  }
+}
+
 type FloatLeaf = LazyLeaf<Shape, 'f32'>
 const isLazy = (leaf: unknown): leaf is FloatLeaf => isFloats(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf)
 const readLeaf = async (leaf: FloatLeaf): Promise<Value<Shape>> => ('read' in leaf ? leaf.read() : leaf)
 
 /** The weights with some leaves changed when they are read. */
-const withChanges = (weights: Lazy<LlamaParams>, uses: readonly WeightedAdapter[], change: (path: string, leaf: Value<Shape>) => Value<Shape>): Lazy<LlamaParams> =>
+const withChanges = (
+  weights: Lazy<LlamaParams>, uses: readonly WeightedAdapter[], change: (path: string, leaf: Value<Shape>) => Value<Shape>): Lazy<LlamaParams> =>
   // the structure stays, and each leaf becomes what reads it
   mapTree(weights, isLazy, (leaf, path) => (changes(uses, path) ? { read: async () => change(path, await readLeaf(leaf)) } : leaf)) as Lazy<LlamaParams>
 
@@ -108,13 +124,15 @@ export const withAdapters = (weights: Lazy<LlamaParams>, uses: readonly Weighted
 export const withAdapter = (weights: Lazy<LlamaParams>, adapter: SavedAdapter, part: 'values' | 'base' = 'values'): Lazy<LlamaParams> =>
   (part === 'values' ? withAdapters(weights, [{ adapter }]) : withChanges(weights, [{ adapter }], (path, leaf) => restoredWeight(adapter, path, leaf)))
 
+/** How many numbers a row has; of a vector one. */
+const rowLength = ({ sizes }: Value<Shape>): number => sizes.slice(1).reduce((a, b) => a * b, 1)
 /** Rows of a matrix, or numbers of a vector, by what they belong to. */
-const rowsOf = (index: Int32Array, { sizes, data }: Value<Shape>): ReadonlyMap<number, Float32Array> => {
-  const length = sizes.slice(1).reduce((a, b) => a * b, 1)
+const rowsOf = (index: Int32Array, value: Value<Shape>): ReadonlyMap<number, Float32Array> => {
+  const length = rowLength(value), { data } = value
   return new Map([...index].map((at, i) => [at, data.subarray(i * length, (i + 1) * length)]))
 }
 const stacked = (like: Value<Shape>, index: Int32Array, rows: ReadonlyMap<number, Float32Array>): Value<Shape> => {
-  const length = like.sizes.slice(1).reduce((a, b) => a * b, 1), data = new Float32Array(index.length * length), sizes = [index.length, ...like.sizes.slice(1)]
+  const length = rowLength(like), data = new Float32Array(index.length * length), sizes = [index.length, ...like.sizes.slice(1)]
   index.forEach((at, i) => data.set(rows.get(at)!, i * length))
   return { shape: sizes, sizes, dtype: 'f32', data }
 }
@@ -125,7 +143,8 @@ const indexOf = (module: Selected): Int32Array => ('columns' in module ? module.
 /** What was trained before and now of a module: the later values, and the base as it was before the first of both. */
 const joinedModule = <M extends Selected>(old: M, now: M): M => {
   const [before, after] = [indexOf(old), indexOf(now)], index = Int32Array.from(new Set([...before, ...after])).sort()
-  const values = new Map([...rowsOf(before, old.values), ...rowsOf(after, now.values)]), base = new Map([...rowsOf(after, now.base), ...rowsOf(before, old.base)])
+  const values = new Map([...rowsOf(before, old.values), ...rowsOf(after, now.values)])
+  const base = new Map([...rowsOf(after, now.base), ...rowsOf(before, old.base)])
   const name = 'columns' in old ? 'columns' : 'entries'
   return { ...now, [name]: indices(index), values: stacked(now.values, index, values), base: stacked(now.base, index, base) }
 }

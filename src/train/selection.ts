@@ -1,6 +1,6 @@
+import * as TE from 'fp-ts/lib/TaskEither.js'
 import { inputGroups } from '../compile/index.ts'
 import { ioError, orThrow, type BatchPlan, type IoError, type ResolvedModule, type Row } from '../io/index.ts'
-import * as TE from 'fp-ts/lib/TaskEither.js'
 import type { LlamaParams } from '../model/index.ts'
 import { compile } from '../target/index.ts'
 import type { Shape, Value } from '../tensor/index.ts'
@@ -29,7 +29,8 @@ export const defaultSelectSteps = 100
 /** Refuses a selection by the gradients of more steps than there are rows. */
 export const checkSelectSteps = (selection: Selection | undefined, steps: number, rows: number): TE.TaskEither<IoError, void> =>
   (selection === 'gradient' && rows < steps
-    ? TE.left(ioError(`--select gradient looks at ${steps} steps, and there are ${rows} rows: give it --select-steps ${rows} or fewer`)) : TE.right(undefined))
+    ? TE.left(ioError(`--select gradient looks at ${steps} steps, and there are ${rows} rows: give it --select-steps ${rows} or fewer`))
+    : TE.right(undefined))
 
 /** Σ w² of each column, module by module; each is read once and forgotten. */
 const weightScores = async (weights: Lazy<LlamaParams>, paths: ReadonlySet<string>): Promise<ReadonlyMap<string, ArrayLike<number>>> => {
@@ -44,7 +45,8 @@ const weightScores = async (weights: Lazy<LlamaParams>, paths: ReadonlySet<strin
 
 /** Σ ‖g‖² of each column over some steps that update nothing. */
 const gradientScores = async (
-  { model }: PretrainedModel, weights: Lazy<LlamaParams>, paths: readonly string[], rows: readonly Row[], { steps, plan, signal, ...run }: SelectionOptions,
+  { model }: PretrainedModel, weights: Lazy<LlamaParams>, paths: readonly string[], rows: readonly Row[],
+  { steps, plan, signal, ...run }: SelectionOptions,
 ): Promise<ReadonlyMap<string, ArrayLike<number>>> => {
   await using session = await compile(trainStep(adapt(model, full({ targets: paths })), columnNorms()), { ...targetOptions(run), weights })
   const batches: BatchPlan = { ...plan, steps }
@@ -60,7 +62,8 @@ const gradientScores = async (
 export const selectColumns = async (
   source: PretrainedModel, weights: Lazy<LlamaParams>, modules: readonly ResolvedModule[], rows: readonly Row[], options: SelectionOptions,
 ): Promise<ReadonlyMap<string, Int32Array> | undefined> => {
-  const paths = modules.map(({ path }) => path), ranks = new Map(modules.map(({ path, rank }) => [path, rank])), rankOf = (path: string): number => ranks.get(path)!
+  const paths = modules.map(({ path }) => path), ranks = new Map(modules.map(({ path, rank }) => [path, rank]))
+  const rankOf = (path: string): number => ranks.get(path)!
   const groups = options.shareColumns ? inputGroups(source.model) : []
   switch (options.selection) {
     case 'random': return undefined

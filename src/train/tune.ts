@@ -38,7 +38,8 @@ const heightOf = (checkpoint: Checkpoint, path: string): number => sizesOf(check
 export const linearModules = ({ model, checkpoint }: Opened): readonly string[] =>
   tensorsOf(model.params).map(([path]) => path).filter(path => isTransposed(path) && sizesOf(checkpoint, path).length === 2)
 
-const checkRanks = (checkpoint: Checkpoint, { method }: MethodOptions, modules: readonly ResolvedModule[]): E.Either<IoError, readonly ResolvedModule[]> => {
+const checkRanks = (
+  checkpoint: Checkpoint, { method }: MethodOptions, modules: readonly ResolvedModule[]): E.Either<IoError, readonly ResolvedModule[]> => {
   const narrow = method === 'paca' || method === 'miss' ? modules.find(({ path, rank }) => rank > widthOf(checkpoint, path)) : undefined
   return narrow === undefined ? E.right(modules)
     : fail(`rank ${narrow.rank} is above the width of ${narrow.path}, which has ${widthOf(checkpoint, narrow.path)} columns`)
@@ -66,7 +67,8 @@ const alikeIn = (chosen: ReadonlyMap<string, Int32Array> | undefined) => (group:
   chosen === undefined || new Set(group.flatMap(path => chosen.get(path)?.join() ?? [])).size <= 1
 
 /** The adapter of a method, of which only the run knows the targets. */
-const adapterOf = ({ model }: Opened, { method, rank, seed, rslora, dropout, initial, shareColumns }: MethodOptions, { modules }: Targets, { chosen }: Beginning): Adapter<Opaque> => {
+const adapterOf = ({ model }: Opened, options: MethodOptions, { modules }: Targets, { chosen }: Beginning): Adapter<Opaque> => {
+  const { method, rank, seed, rslora, dropout, initial, shareColumns } = options
   const { adapter }: AdapterEntry = adapters[method]
   return adapter({
     targets: modules.map(({ path }) => path), rank, seed,
@@ -92,7 +94,8 @@ export const packedModel = (loaded: Opened, { double }: { readonly double: boole
 export const tuneLlama = (loaded: Opened, options: MethodOptions, beginning: Beginning = {}, targets?: Targets): E.Either<IoError, TunedLlama> => pipe(
   targets ? E.right(targets) : targetsOf(loaded, options),
   E.flatMap((found): E.Either<IoError, TunedLlama> => {
-    const method = adapterOf(loaded, options, found, beginning), whole = found.whole.length > 0 ? saving(found.whole)(method) : method, { quantize } = options
+    const method = adapterOf(loaded, options, found, beginning), { quantize } = options
+    const whole = found.whole.length > 0 ? saving(found.whole)(method) : method
     try {
       const held = quantize ? quantized(nf4({ double: quantize.double }), { modules: quantizedModules(loaded, found) })(whole) : whole
       return E.right(adapt(loaded.model, beginning.values ? startingFrom(beginning.values)(held) : held))
@@ -102,11 +105,18 @@ export const tuneLlama = (loaded: Opened, options: MethodOptions, beginning: Beg
     }
   }))
 
-/** The numbers of trained and of all parameters, from the header. @example parameterCounts(tuned, checkpoint) // { trainable: 610_560, all: 134_515_008 } */
+/** A tuned tree with its mask. */
+type Masked = Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask'>
+
+/**
+ * The numbers of trained and of all parameters, from the header.
+ * @example parameterCounts(tuned, checkpoint) // { trainable: 610_560, all: 134_515_008 }
+ */
 export const parameterCounts = (
-  tuned: Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask'> & Pick<TunedLlama, 'model'>, checkpoint: Checkpoint, modules: readonly ResolvedModule[] = [],
+  tuned: Masked & Pick<TunedLlama, 'model'>, checkpoint: Checkpoint, modules: readonly ResolvedModule[] = [],
 ): { readonly trainable: number; readonly all: number } => {
-  const { model } = tuned, size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('the method', ownDims(tuned, checkpoint, modules))]))
+  const { model } = tuned, own = ownDims(tuned, checkpoint, modules)
+  const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('the method', own)]))
   const trained = maskedLeaves(tuned.params, tuned.mask).map(({ leaf, mask }) =>
     (mask.mask === 'frozen' ? 0 : mask.mask === 'all' ? count(leaf.shape.map(size))
       : mask.mask === 'entries' ? size(mask.count) : count([mask.count, ...leaf.shape.slice(1)].map(size))))
@@ -126,8 +136,9 @@ const packedSizes = (numbers: number): Readonly<Record<string, number>> => {
  * @example explain(step, { dims: { batch: 2, seq: 256, ...ownDims(tuned, checkpoint, modules) } })
  */
 export const ownDims = (
-  { params, mask }: Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask'>, checkpoint: Checkpoint, modules: readonly ResolvedModule[]): Readonly<Record<string, number>> => {
-  const rankOf = new Map(modules.map(({ path, rank }) => [path, rank])), largest = (of: typeof widthOf): number => Math.max(0, ...modules.map(({ path }) => of(checkpoint, path)))
+  { params, mask }: Masked, checkpoint: Checkpoint, modules: readonly ResolvedModule[]): Readonly<Record<string, number>> => {
+  const rankOf = new Map(modules.map(({ path, rank }) => [path, rank]))
+  const largest = (of: typeof widthOf): number => Math.max(0, ...modules.map(({ path }) => of(checkpoint, path)))
   const entriesOf = (path: string): number => {
     const input = widthOf(checkpoint, path), output = heightOf(checkpoint, path)
     return Math.min((rankOf.get(path) ?? 0) * (input + output), input * output)

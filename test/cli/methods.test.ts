@@ -28,17 +28,24 @@ test('from a fine-tuned LoRA to one that PEFT loads, one that is merged, and hal
   ])
   assert.deepEqual([jsonLines(peft.stdout), peft.stderr], [[{ event: 'done', out: at('peft'), as: 'peft-lora', notes: [] }], ''])
   assert.deepEqual([merged.code, merged.stdout], [0, `merged model written to ${at('merged')}\n`])
-  const [again, both, whole] = [await evaluated('--adapter', at('peft')), await evaluated('--adapter', at('lora'), '--adapter', `${at('paca')}:0.5`), await evaluated('--model', at('merged'))]
+  const again = await evaluated('--adapter', at('peft')), both = await evaluated('--adapter', at('lora'), '--adapter', `${at('paca')}:0.5`)
+  const whole = await evaluated('--model', at('merged'))
   assert.ok(Math.abs(again - due) < 2e-5, `${again} is not ${due}`)
   assert.ok(Math.abs(both - whole) < 2e-5 && Math.abs(both - due) > 1e-3)
 })
 
 test('compare prints a table for people, and lines for programs; each run is a process of its own', async () => {
-  const args = ['compare', ...model, ...rows, '--methods', 'paca,lora', '--seeds', '0-1', '--steps', '2', '--lr', '1e-3', '--lr-of', 'lora=2e-3', '--rank', '8', '--target-modules', 'q_proj,v_proj'] as const
+  const args = ['compare', ...model, ...rows, '--methods', 'paca,lora', '--seeds', '0-1', '--steps', '2', '--lr', '1e-3', '--lr-of', 'lora=2e-3',
+    '--rank', '8', '--target-modules', 'q_proj,v_proj'] as const
   const people = await partensor(...args)
   assert.equal(people.code, 0)
-  assert.match(people.stdout, /^method +rank +trained +held-out loss +saved bytes a token +peak memory +a step\npaca +8 +1,536 +5\.\d{4} ± 0\.\d{4} .*\nlora +3 +1,344 .*\nbefore training: held-out loss 5\.7429\n$/)
-  assert.match(people.stderr, /^paca, rank 8: 1,536 trained parameters\nlora, rank 3: 1,344 trained parameters\npaca, seed 0: held-out loss 5\.7429 → 5\.\d{4}\n(.*\n){3}$/)
+  const [head, paca, lora, before, ...end] = people.stdout.split('\n')
+  assert.match(head!, /^method +rank +trained +held-out loss +saved bytes a token +peak memory +a step$/)
+  assert.match(paca!, /^paca +8 +1,536 +5\.\d{4} ± 0\.\d{4} /)
+  assert.match(lora!, /^lora +3 +1,344 /)
+  assert.deepEqual([before, ...end], ['before training: held-out loss 5.7429', ''])
+  assert.match(people.stderr,
+    /^paca, rank 8: 1,536 trained parameters\nlora, rank 3: 1,344 trained parameters\npaca, seed 0: held-out loss 5\.7429 → 5\.\d{4}\n(.*\n){3}$/)
   const { stdout, stderr } = await partensor(...args, '--selects', 'weight', '--methods', 'lora', '--seeds', '0', '--json'), lines = jsonLines(stdout)
   assert.equal(stderr, '')
   assert.deepEqual(lines.map(({ event, name }) => [event, name]), [['run', 'lora'], ['run', 'paca (weight)'], ['done', undefined]])

@@ -56,7 +56,7 @@ const subjectOf = ({ more = () => [], build }: Case): Subject => fc.tuple(letter
 
 const broadcastAlong = (l: Letters, along: string): Shape => {
   const first = [...l.b].findIndex(c => along.includes(c))
-  return first < 0 ? [] : [...l.b.slice(first)].map(c => (along.includes(c) ? l.dims[c]! : 1))
+  return first < 0 ? [] : Array.from(l.b.slice(first), c => (along.includes(c) ? l.dims[c]! : 1))
 }
 
 const cases: readonly Case[] = [

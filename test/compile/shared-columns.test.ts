@@ -33,7 +33,8 @@ test('leaves with one input are a group whether they stand in a block or not; a 
 
 const tokens = 48, dims = { batch: 2, seq: 24 }
 const explained = (rank: number, shared: boolean, options: CompilerOptions = {}) =>
-  explain(trainStep(adapt(small, paca({ targets, rank, seed: 0, groups: shared ? inputGroups(small) : [] })), sgd({ lr: 0.1 })), { dims, recompute: 'none', ...options })
+  explain(trainStep(adapt(small, paca({ targets, rank, seed: 0, groups: shared ? inputGroups(small) : [] })), sgd({ lr: 0.1 })),
+    { dims, recompute: 'none', ...options })
 
 test('a shared selection keeps r columns once for q, k, v and once for gate, up: three times r less a token and layer', () => {
   for (const rank of [4, 9]) assert.equal(explained(rank, false).saved - explained(rank, true).saved, 3 * tokens * 4 * 3 * rank)

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compile, inputGroups, nf4, quantized, sgd, trainStep, type Adapter, type Opaque, type TargetName } from '../../src/index.ts'
+import { adapt, compile, inputGroups, lora, nf4, projections, quantized, sgd, trainStep, type Adapter, type Opaque, type TargetName } from '../../src/index.ts'
 import { adapterOf, batch, names, small, tunedBy, weights } from '../tune/adapters.ts'
 import { noNode } from './native-support.ts'
+import { openTiny, tinyBatch } from './tiny.ts'
 
 const open = (adapter: Adapter<Opaque>, target: TargetName) => compile(trainStep(tunedBy(adapter), sgd({ lr: 0.05 })), { target, weights, threads: 1 })
 const losses = async (adapter: Adapter<Opaque>, target: TargetName, steps = 3): Promise<readonly number[]> => {
@@ -48,6 +49,23 @@ for (const name of ['lora', 'dora', 'lorafa'] as const) {
     await dropping.step([batch, batch])
     await dropping.write(trained)
     assert.notDeepEqual(await dropping.gradients(batch), one)
+  })
+}
+
+for (const target of targets.filter(name => name === 'wasm' || name === 'graph')) {
+  test(`a LLaMA with dropout trains, evaluates and generates on ${target}`, async () => {
+    const { model, weights: own, checkpoint } = await openTiny()
+    const tuned = adapt(model, lora({ targets: projections, rank: 4, dropout: 0.2, seed: 0 }))
+    await using session = await compile(trainStep(tuned, sgd({ lr: 0.1 })), { target, weights: own, threads: 1 })
+    await checkpoint.close()
+    const data = await tinyBatch(), before = await session.evaluate(data)
+    for (let i = 0; i < 3; i++) await session.step([data])
+    const after = await session.evaluate(data)
+    assert.ok(after.sum < before.sum)
+    using decoder = session.decoder({ batch: 1, capacity: 4 })
+    const { data: next } = await decoder.next({ shape: ['batch', 'seq'], sizes: [1, 2], dtype: 'i32', data: data.input_ids.data.slice(0, 2) })
+    const whole = await session.logits({ input_ids: { ...data.input_ids, sizes: [1, 2], data: data.input_ids.data.slice(0, 2) }, labels: { ...data.labels, sizes: [1, 2], data: data.labels.data.slice(0, 2) } }, { scored: 1 })
+    assert.ok(next.every((x: number, i: number) => Math.abs(x - whole.data[i]!) < 1e-4))
   })
 }
 

@@ -18,7 +18,10 @@ const { tuned, counts } = await (async () => {
   }
   return {
     tuned: model,
-    counts: async (choice: MethodChoice): Promise<number> => { const { adapted, targets } = await model(choice); return parameterCounts(adapted, source.checkpoint, targets.modules).trainable },
+    counts: async (choice: MethodChoice): Promise<number> => {
+      const { adapted, targets } = await model(choice)
+      return parameterCounts(adapted, source.checkpoint, targets.modules).trainable
+    },
   }
 })()
 
@@ -26,8 +29,10 @@ const { tuned, counts } = await (async () => {
 const modules = [[64, 64], [64, 32], [64, 32], [64, 64], [64, 176], [64, 176], [176, 64]] as const
 const total = (of: (input: number, output: number) => number): number => 2 * modules.reduce((sum, [input, output]) => sum + of(input, output), 0)
 const trained: Readonly<Record<Method, (r: number) => number>> = {
-  paca: r => total((_, o) => r * o), lora: r => total((i, o) => r * (i + o)), dora: r => total((i, o) => r * (i + o) + o), moslora: r => total((i, o) => r * (i + o) + r * r),
-  vera: r => total((_, o) => r + o), shira: r => total((i, o) => r * (i + o)), lorafa: r => total((_, o) => r * o), miss: r => total((_, o) => r * o), full: () => total((i, o) => i * o),
+  paca: r => total((_, o) => r * o), lora: r => total((i, o) => r * (i + o)), dora: r => total((i, o) => r * (i + o) + o),
+  moslora: r => total((i, o) => r * (i + o) + r * r),
+  vera: r => total((_, o) => r + o), shira: r => total((i, o) => r * (i + o)), lorafa: r => total((_, o) => r * o),
+  miss: r => total((_, o) => r * o), full: () => total((i, o) => i * o),
 }
 for (const method of methods) {
   test(`${method} trains as many parameters as its formula says, on a quantized base too`, async () => {
@@ -43,7 +48,8 @@ test('targets are names, ends of paths, an expression, or all linear modules; la
   assert.deepEqual(await names({ targetModules: '.*\\.0\\..*_attn\\.(q|v)_proj' }), ['0.self_attn.q_proj 8 8', '0.self_attn.v_proj 8 8'])
   assert.deepEqual(await names({ targetModules: ['self_attn.k_proj'], layers: [1], alpha: 4 }), ['1.self_attn.k_proj 8 4'])
   assert.equal((await names({ targetModules: 'all-linear' })).length, 14)
-  assert.deepEqual(await names({ excludeModules: ['mlp.gate_proj', 'up_proj', 'down_proj', 'o_proj', 'k_proj'], layers: [0], rankPattern: { q_proj: 2 }, alphaPattern: { v_proj: 3 } }),
+  const others = ['mlp.gate_proj', 'up_proj', 'down_proj', 'o_proj', 'k_proj']
+  assert.deepEqual(await names({ excludeModules: others, layers: [0], rankPattern: { q_proj: 2 }, alphaPattern: { v_proj: 3 } }),
     ['0.self_attn.q_proj 2 2', '0.self_attn.v_proj 8 3'])
 })
 
@@ -61,15 +67,17 @@ const parsed = (args: readonly string[]): Readonly<Record<string, string>> => {
 }
 /** A run that comes to a loss made of its method's rank and its seed, without training anything. */
 const pretended: RunCommand = async args => {
-  const { method = '', rank = '0', seed = '0', lr = '' } = parsed(args), step = (n: number, seconds: number) => ({ event: 'step', step: n, loss: 1, lr: Number(lr), gradNorm: 1, tokens: 1, seconds })
+  const { method = '', rank = '0', seed = '0', lr = '' } = parsed(args)
+  const step = (n: number, seconds: number) => ({ event: 'step', step: n, loss: 1, lr: Number(lr), gradNorm: 1, tokens: 1, seconds })
   const done = {
-    event: 'done', steps: 3, trainable: 1, evalLossBefore: 5, evalLossAfter: Number(rank) + Number(seed), adapter: 'a', interrupted: false, seconds: 1, target: 'tfjs wasm', peakMemory: method === 'paca' ? 1e8 : 2e8,
+    event: 'done', steps: 3, trainable: 1, evalLossBefore: 5, evalLossAfter: Number(rank) + Number(seed), adapter: 'a', interrupted: false,
+    seconds: 1, target: 'tfjs wasm', peakMemory: method === 'paca' ? 1e8 : 2e8,
   }
   return { code: 0, stdout: [step(1, 9), step(2, 0.5), step(3, 1.5), done].map(line => `${JSON.stringify(line)}\n`).join(''), stderr: '' }
 }
 const options: CompareOptions = {
-  model: tiny, data, eval: data, methods: ['paca', 'lora', 'full'], seeds: [1, 3, 5], steps: 3, batch: 2, accumulate: 1, shuffle: true, lr: 1e-3, lrOf: { lora: 2e-4 }, schedule: 'constant',
-  warmup: 0, weightDecay: 0, clip: 1, target: 'wasm', rank: 8, alpha: 16,
+  model: tiny, data, eval: data, methods: ['paca', 'lora', 'full'], seeds: [1, 3, 5], steps: 3, batch: 2, accumulate: 1, shuffle: true,
+  lr: 1e-3, lrOf: { lora: 2e-4 }, schedule: 'constant', warmup: 0, weightDecay: 0, clip: 1, target: 'wasm', rank: 8, alpha: 16,
 }
 const eventsOf = async (more: Partial<CompareOptions>, run: RunCommand): Promise<readonly CompareEvent[]> => {
   const events: CompareEvent[] = []

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { chooseColumns } from '../../src/tensor/index.ts'
 import { load, loadAdapter, methods, orThrow, type Method, type SavedAdapter } from '../../src/io/index.ts'
@@ -35,7 +36,8 @@ for (const method of methods.filter(name => name !== 'full')) {
 }
 
 test('two runs of two steps, with the optimizer saved between them, are one run of four', async () => {
-  const whole = await tuned('four', { rank: 4, steps: 4 }), first = await tuned('two', { rank: 4, saveOptimizer: true }), second = await tuned('two-more', { adapter: first.out })
+  const whole = await tuned('four', { rank: 4, steps: 4 }), first = await tuned('two', { rank: 4, saveOptimizer: true })
+  const second = await tuned('two-more', { adapter: first.out })
   near(second.done.evalLossAfter!, whole.done.evalLossAfter!, 1e-6)
   // without what the optimizer knows, the run goes elsewhere
   const plain = await tuned('two-plain', { rank: 4 }), forgetful = await tuned('two-forgetful', { adapter: plain.out })
@@ -59,14 +61,18 @@ test('a selection by weight is of the columns with the largest norms; modules of
   const [own, shared] = [await tuned('weight', { rank: 4, select: 'weight' }), await tuned('weight-shared', { rank: 4, select: 'weight', shareColumns: true })]
   const { weights, checkpoint } = await orThrow(load(tiny)), base = await weightsOf(weights)
   await checkpoint.close()
-  for (const [path, { columns }] of (await pacaIn(own.out)).modules) assert.deepEqual(columns.data, selectByWeight(base.get(path)!.data, base.get(path)!.sizes[0]!, 4), path)
+  for (const [path, { columns }] of (await pacaIn(own.out)).modules) {
+    const { data: weight, sizes: [width = 0] } = base.get(path)!
+    assert.deepEqual(columns.data, selectByWeight(weight, width, 4), path)
+  }
   const together = (await pacaIn(shared.out)).modules, columnsOf = (name: string): Int32Array => together.get(`model.layers.1.self_attn.${name}`)!.columns.data
   for (const name of ['k_proj', 'v_proj']) assert.deepEqual(columnsOf(name), columnsOf('q_proj'))
   assert.notDeepEqual(columnsOf('o_proj'), columnsOf('q_proj'))
 })
 
 test('a selection by gradient does not depend on the seed, learns nothing, and says how long it took', async () => {
-  const [one, two] = [await tuned('gradient-1', { rank: 4, select: 'gradient', selectSteps: 2, seed: 1 }), await tuned('gradient-2', { rank: 4, select: 'gradient', selectSteps: 2, seed: 2 })]
+  const by = { rank: 4, select: 'gradient', selectSteps: 2 } as const
+  const [one, two] = [await tuned('gradient-1', { ...by, seed: 1 }), await tuned('gradient-2', { ...by, seed: 2 })]
   assert.equal(one.done.evalLossBefore, two.done.evalLossBefore)
   assert.equal(one.events.filter(event => event.event === 'selected' && event.by === 'gradient').length, 1)
   const [first, second] = [await pacaIn(one.out), await pacaIn(two.out)]
@@ -75,7 +81,8 @@ test('a selection by gradient does not depend on the seed, learns nothing, and s
 })
 
 test('a new selection keeps what the old one has learned, and the adapter restores the first base bit for bit', async () => {
-  const first = await tuned('select-1', { rank: 4, seed: 1, saveOptimizer: true }), second = await tuned('select-2', { adapter: first.out, select: 'random', seed: 2 })
+  const first = await tuned('select-1', { rank: 4, seed: 1, saveOptimizer: true })
+  const second = await tuned('select-2', { adapter: first.out, select: 'random', seed: 2 })
   near(second.done.evalLossBefore!, first.done.evalLossAfter!)
   near(await lossOf([second.out]), second.done.evalLossAfter!)
   const [old, now] = [await pacaIn(first.out), await pacaIn(second.out)], path = 'model.layers.0.mlp.up_proj'
@@ -90,7 +97,7 @@ test('a new selection keeps what the old one has learned, and the adapter restor
 
 /** Runs that go on from what PEFT saved: its own recipe, ten steps. */
 const recipe: Partial<FinetuneOptions> = { steps: 10, lr: 5e-3, schedule: 'cosine', warmup: 2 }
-const curves = JSON.parse(await (await import('node:fs/promises')).readFile(golden('losses.json'), 'utf8')) as Readonly<Record<'lora' | 'dora' | 'vera', readonly number[]>>
+const curves = JSON.parse(readFileSync(golden('losses.json'), 'utf8')) as Readonly<Record<'lora' | 'dora' | 'vera', readonly number[]>>
 for (const method of ['lora', 'dora', 'vera'] as const) for (const target of ['reference', 'wasm'] as const) {
   test(`a run that goes on from PEFT's ${method} has PEFT's ten-step curve, on ${target}`, async () => {
     const { events, done } = await tuned(`peft-${method}-${target}`, { ...recipe, adapter: golden(method), target })
@@ -119,12 +126,13 @@ test('adapters are exported merged, as LoRA for PEFT and as Partensor\'s own, an
 
 test('what a method is asked beside its targets is kept, and what is trained whole is saved whole', async () => {
   const { out, done } = await tuned('asked', {
-    method: 'lora', targetModules: ['q_proj', 'v_proj'], layers: [1], rank: 4, alpha: 16, rslora: true, dropout: 0.25, rankPattern: { v_proj: 2 }, alphaPattern: { v_proj: 8 },
-    modulesToSave: ['model.norm'],
+    method: 'lora', targetModules: ['q_proj', 'v_proj'], layers: [1], rank: 4, alpha: 16, rslora: true, dropout: 0.25,
+    rankPattern: { v_proj: 2 }, alphaPattern: { v_proj: 8 }, modulesToSave: ['model.norm'],
   })
   const adapter = await orThrow(loadAdapter(out))
   assert.ok(adapter.method === 'lora')
-  assert.deepEqual([...adapter.modules].map(([path, { lora_A }]) => [path, lora_A.sizes]), [['model.layers.1.self_attn.q_proj', [64, 4]], ['model.layers.1.self_attn.v_proj', [64, 2]]])
+  assert.deepEqual([...adapter.modules].map(([path, { lora_A }]) => [path, lora_A.sizes]),
+    [['model.layers.1.self_attn.q_proj', [64, 4]], ['model.layers.1.self_attn.v_proj', [64, 2]]])
   assert.deepEqual([...adapter.whole ?? []].map(([path, { sizes }]) => [path, sizes]), [['model.norm', [64]]])
   const { alpha, rslora, dropout, rankPattern, alphaPattern, layersToTransform } = adapter
   assert.deepEqual({ alpha, rslora, dropout, rankPattern, alphaPattern, layersToTransform },

@@ -99,8 +99,8 @@ test('bytes and words hold the same codes', () => {
 
 test('a block of zeros stays zeros, and a last block is filled with the code of zero', () => {
   for (const double of [false, true]) {
-    assert.deepEqual([...dequantizeNF4(quantizeNF4(new Float32Array(130), { double }), 130)], new Array(130).fill(0))
+    assert.deepEqual([...dequantizeNF4(quantizeNF4(new Float32Array(130), { double }), 130)], Array.from({ length: 130 }, () => 0))
   }
   // element 8 k + j of a block is bits 4 k to 4 k + 3 of word j
-  assert.deepEqual([...quantizeNF4(Float32Array.of(-1, 1), { double: false }).codes], [0x77777770, 0x7777777f, ...new Array<number>(6).fill(0x77777777)])
+  assert.deepEqual([...quantizeNF4(Float32Array.of(-1, 1), { double: false }).codes], [0x77777770, 0x7777777f, ...Array.from({ length: 6 }, () => 0x77777777)])
 })

@@ -7,7 +7,7 @@ import { applied, innerOf, isLowRankProduct, scaling, type Applied, type Scaled 
 const aligned = (factor: Node, letters: string, target: string): Node => {
   const order = [...target].filter(c => letters.includes(c)), lead = order.length === 0 ? target.length : target.indexOf(order[0]!)
   const plain = transposed(reshaped(factor, factor.shape.filter(dim => dim !== 1)), order.map(c => letters.indexOf(c)))
-  return reshaped(plain, [...target.slice(lead)].map(c => (letters.includes(c) ? plain.shape[order.indexOf(c)]! : 1)))
+  return reshaped(plain, Array.from(target.slice(lead), c => (letters.includes(c) ? plain.shape[order.indexOf(c)]! : 1)))
 }
 
 /** x (s A B) = x ((s A) B), a number s: it goes on to what is r wide. */

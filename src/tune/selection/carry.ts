@@ -6,7 +6,7 @@ export type Columns = ReadonlyMap<string, Int32Array>
 
 /** The module that a leaf of an optimizer's state belongs to: the state of a transform repeats the tree of what is trained. */
 const moduleOf = (leaf: string, paths: Iterable<string>): string | undefined =>
-  [...paths].filter(path => leaf === path || leaf.endsWith(`.${path}`)).reduce<string | undefined>((best, path) => (best && best.length >= path.length ? best : path), undefined)
+  [...paths].filter(path => leaf === path || leaf.endsWith(`.${path}`)).sort((a, b) => b.length - a.length)[0]
 
 /** Rows at the places that their columns have now; a column that was not there before starts from zero. */
 const carriedRows = (value: Value<Shape, DType>, old: Int32Array, next: Int32Array): Value<Shape, DType> => {

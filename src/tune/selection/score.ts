@@ -28,7 +28,8 @@ export const selectByWeight = (value: ArrayLike<number>, width: number, rank: nu
  * @example selectByScore(scores, inputGroups(model), () => 8)
  */
 export const selectByScore = (
-  scores: ReadonlyMap<string, ArrayLike<number>>, groups: readonly (readonly string[])[], rankOf: (path: string) => number): ReadonlyMap<string, Int32Array> => {
+  scores: ReadonlyMap<string, ArrayLike<number>>, groups: readonly (readonly string[])[], rankOf: (path: string) => number,
+): ReadonlyMap<string, Int32Array> => {
   const groupOf = new Map(groups.flatMap(group => group.map(path => [path, group])))
   return new Map([...scores].map(([path, own]) => {
     const members = (groupOf.get(path) ?? [path]).map(member => scores.get(member)).filter(found => found !== undefined)

@@ -1,0 +1,62 @@
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import { checkBase, ioError, loadAdapter, orThrow, stepCount, type BatchPlan, type IoError, type Rows, type SavedAdapter } from '../io/index.ts'
+import type { LlamaParams } from '../model/index.ts'
+import type { Lazy } from '../tune/index.ts'
+import { readColumns } from './columns.ts'
+import { continuedFrom, type Continued } from './continued.ts'
+import { methodOptions } from './method.ts'
+import { loadMoments, type Moments } from './optimizer-state.ts'
+import type { FinetuneOptions } from './request.ts'
+import { withAdapters } from './saved.ts'
+import { checkSelectSteps, defaultSelectSteps } from './selection.ts'
+import { checkModel, readRowsFor, type PretrainedModel } from './source.ts'
+import { targetsOf, tuneLlama } from './tune.ts'
+
+const planOf = ({ batch, accumulate, shuffle, seed, steps, epochs }: FinetuneOptions): BatchPlan =>
+  ({ batch, accumulate, shuffle, seed, ...(steps === undefined ? { epochs: epochs ?? 1 } : { steps }) })
+
+/** Everything that can be checked without weights. */
+export interface Prepared extends Omit<Continued, 'written'> {
+  readonly source: PretrainedModel
+  /** The base, with what an adapter that the run goes on from writes into it. */
+  readonly weights: Lazy<LlamaParams>
+  readonly old: SavedAdapter | undefined
+  readonly moments: Moments | undefined
+  readonly data: Rows
+  readonly evaluation: Rows | undefined
+  readonly plan: BatchPlan
+  readonly steps: number
+}
+
+/** What is trained, and what it begins with: as it is asked for, or as an adapter has it. */
+const begin = (options: FinetuneOptions, source: PretrainedModel, old: SavedAdapter | undefined): TE.TaskEither<IoError, Continued> => pipe(
+  TE.fromEither(old ? continuedFrom(old, options.adapter!, options) : pipe(
+    methodOptions(options),
+    E.flatMap(method => pipe(targetsOf(source, method), E.map((targets): Continued => ({ options: method, targets, beginning: {}, written: undefined })))))),
+  TE.flatMap((begun): TE.TaskEither<IoError, Continued> => (options.columns === undefined ? TE.right(begun) : pipe(
+    readColumns(options.columns, begun.targets.modules, source.checkpoint),
+    TE.map(chosen => ({ ...begun, beginning: { ...begun.beginning, chosen } }))))))
+
+/** Checks all that needs no weights: the model, the adapter to go on from, the method, the rows. Errors are thrown with one sentence. */
+export const prepare = async (options: FinetuneOptions, source: PretrainedModel): Promise<Prepared> => {
+  const old = options.adapter === undefined ? undefined : await orThrow(loadAdapter(options.adapter))
+  if (old) await orThrow(checkBase(old, source.checkpoint, options.adapter!))
+  const { written, ...begun } = await orThrow(begin(options, source, old))
+  // what a method cannot adapt is known before a selection is made
+  await orThrow(TE.fromEither(tuneLlama(source, begun.options, begun.beginning, begun.targets)))
+  const data = await orThrow(readRowsFor(source, options.data, options.seq))
+  await orThrow(checkSelectSteps(options.select, options.selectSteps ?? defaultSelectSteps, data.rows.length))
+  const evaluation = options.eval === undefined ? undefined : await orThrow(readRowsFor(source, options.eval, options.seq))
+  const plan = planOf(options), steps = stepCount(data.rows.length, plan)
+  await orThrow(TE.fromEither(checkWarmup(options, steps)))
+  await orThrow(checkModel(source, options))
+  const weights = written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights
+  const moments = options.adapter === undefined ? undefined : await orThrow(loadMoments(options.adapter))
+  return { ...begun, source, weights, old, moments, data, evaluation, plan, steps }
+}
+
+const checkWarmup = ({ warmup, schedule }: FinetuneOptions, steps: number): E.Either<IoError, void> =>
+  schedule !== 'constant' && warmup >= steps && warmup > 0
+    ? E.left(ioError(`--warmup ${warmup} leaves no step to the ${schedule} schedule: there are ${steps} steps`)) : E.right(undefined)
