@@ -31,6 +31,7 @@ export interface KeptByLayer { readonly layer: string; readonly layers: number; 
 /** What a step keeps and holds, in bytes, known before it runs. */
 export interface Explanation {
   readonly trainable: number
+  /** Those of the model, without what a method adds. */
   readonly parameters: number
   readonly layers: readonly KeptByLayer[]
   /** Bytes of the parameters and of the optimizer's state. */
@@ -82,7 +83,7 @@ export const explainPrograms = (programs: Programs, size: Size, stored?: Stored)
     weights: stored?.weights ?? total(programs.params),
     state: stored?.state ?? total(programs.state),
     trainable: elements(programs.trained.map(({ part }) => part)),
-    parameters: elements(programs.params.map(([, leaf]) => leaf)),
+    parameters: elements(programs.base.map(([, leaf]) => leaf)),
     layers,
     saved: layers.reduce((sum, layer) => sum + layer.layers * layer.bytes, 0),
     peak: stored?.peak ?? footprintOf(program.plan).peak,

@@ -13,6 +13,8 @@ export interface Programs {
   readonly names: ReadonlyMap<Node, string>
   /** Leaves of the parameter tree. */
   readonly params: readonly (readonly [path: string, leaf: Node])[]
+  /** Leaves of the model itself, in whatever form a method keeps them. */
+  readonly base: readonly (readonly [path: string, leaf: Node])[]
   readonly trained: readonly Trained[]
   /** Leaves of the optimizer's state. */
   readonly state: readonly (readonly [path: string, leaf: Node])[]
@@ -116,7 +118,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
 
   return {
     names: new Map([...params, ...batch, ...tuned.selections.map(({ path, index }) => [`columns(${path})`, index] as const)].map(([path, leaf]) => [leaf, path])),
-    params, trained, state: stateLeaves, batch, gradient, count, indices, caches: model.decode ? tensorsOf(model.decode.cache) : [],
+    params, base: tensorsOf(model.params), trained, state: stateLeaves, batch, gradient, count, indices, caches: model.decode ? tensorsOf(model.decode.cache) : [],
     initial: size => planned(initial.map(([, leaf]) => leaf), compiler(size)),
     declared: logits, focusTree,
     gradients: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted: trained.map(({ leaf, lens }) => lens.wanted(leaf)), cotangents: [scalar(1)] }),

@@ -2,7 +2,6 @@ import {
   programsOf, sizing, variablesOf, wholePrograms,
   type CompilerOptions, type Programs, type Step, type Traits, type Variables, type WholePrograms,
 } from '../../compile/index.ts'
-import { tensorsOf } from '../../tune/index.ts'
 import { factors, parameterOp, resultOp, type Dim, type Environment, type Node, type Shape } from '../../tensor/index.ts'
 import { graphLowerings } from './composites.ts'
 import type { Entry } from './entry.ts'
@@ -53,12 +52,11 @@ export const graphTraits: Traits = {
 export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
   step: Step<P, Q, M, S, B, L>, { precision: compute, xla }: GraphOptions, compiler: CompilerOptions = {}): Compiled => {
   const { model } = step.tuned, known = model.dims ?? {}, programs = programsOf(step, { ...graphTraits, ...compiler })
-  const base = tensorsOf(model.params)
-  const size = sizing(withTypicalSizes(namesOf(programs, base), known), model.capacities), isOff = (name: string): boolean => compiler.without?.includes(name) === true
+  const size = sizing(withTypicalSizes(namesOf(programs), known), model.capacities), isOff = (name: string): boolean => compiler.without?.includes(name) === true
   const variables = variablesOf(programs), holdings = holdingsOf(variables, programs, compute)
   const isStaticDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || Object.hasOwn(known, factor))
   const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: !isOff('fuse'), ...(isOff('chunk') ? {} : { chunk: chunkFor(compute) }) })
-  const dynamic = namesOf(programs, base, model.capacities).filter(name => !Object.hasOwn(known, name)), precision = precisionOf(compute)
+  const dynamic = namesOf(programs, model.capacities).filter(name => !Object.hasOwn(known, name)), precision = precisionOf(compute)
   const writing = { lowerings: graphLowerings, sizeOf: (name: string) => known[name], dynamic, xla: xla && !isOff('xla') }
   return { programs, variables, whole, holdings, precision, dynamic, entry: graphOf({ programs, whole, holdings, writing, precision }) }
 }
@@ -75,8 +73,7 @@ export const precisionOf = (compute: FloatType): Precision => {
 }
 
 /** Every name in the dims of what programs read, and of the base: a leaf that is packed does not say what it unpacks to. */
-const namesOf = (
-  { params, state, batch, indices, decode }: Programs, base: Programs['params'], capacities: Readonly<Record<string, Shape>> = {}): readonly string[] => {
+const namesOf = ({ params, base, state, batch, indices, decode }: Programs, capacities: Readonly<Record<string, Shape>> = {}): readonly string[] => {
   const leaves = [...params, ...base, ...state, ...batch, ...indices].map(([, leaf]) => leaf)
   const names = leaves.flatMap(({ shape }) => shape.flatMap(dim => factors(dim).filter(factor => typeof factor === 'string')))
   return [...new Set([...names, ...Object.keys(capacities), ...(decode ? ['capacity'] : [])])]

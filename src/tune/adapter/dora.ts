@@ -17,7 +17,7 @@ const magnified = (direction: Node, V: Node, m: Node): Node =>
 
 /**
  * Weight-decomposed low-rank adaptation (Liu et al., ICML 2024): m ⊙ (W + α/r · A B) / ‖W + α/r · A B‖, of which A, B and the
- * magnitudes m, one for every output, are trained.
+ * magnitudes m, one for every output, are trained. Dropout is on the input of A; PEFT's is also on that of what the magnitudes add to W.
  * @example dora({ targets: ['q_proj', 'v_proj'], rank: 8, alpha: 16, seed: 0 })
  */
 export const dora = <const T extends string, const R extends number>({ targets, seed, dropout = 0, ...options }: LoraOptions<T, R>): Adapter<Dora<T, R>> => ({
