@@ -15,14 +15,16 @@ export type Define = (name: string, inputs: Inputs, precision: Precision, write:
 /** Everything that a graph can be asked, behind one signature. */
 export interface Entry {
   readonly define: Define
+  /** The same for what moves data and multiplies nothing: it needs one function, where others need two. */
+  readonly defineMove: Define
   readonly graph: () => Graph
   /** Asks a loaded graph. Sizes that a question does not need may be left out. */
   readonly ask: (loaded: LoadedGraph) => (name: string, feeds: Buffers) => Buffers
 }
 
-interface Question { readonly inputs: Inputs; readonly outputs: readonly string[]; readonly f: GraphFunction }
+interface Question { readonly inputs: Inputs; readonly outputs: readonly string[]; readonly f: GraphFunction; readonly moves: boolean }
 /** Questions with the same inputs and results, which share one answer. */
-interface Answer { readonly questions: readonly string[]; readonly inputs: Inputs; readonly outputs: readonly string[]; readonly functions: readonly GraphFunction[] }
+interface Answer { readonly questions: readonly string[]; readonly inputs: Inputs; readonly outputs: readonly string[]; readonly functions: readonly Question[] }
 
 const signature = 'ask', keyOf = (name: string, type: GraphType): string => `${name}:${type}`
 const typeOf = (key: string): GraphType => key.slice(key.lastIndexOf(':') + 1) as GraphType
@@ -38,21 +40,23 @@ export const sizeInput = (name: string): string => `size/${name}`
  */
 export const emptyEntry = (library: Library, writing: Writing): Entry => {
   const questions = new Map<string, Question>(), sizes: Inputs = Object.fromEntries(writing.dynamic.map(name => [sizeInput(name), scalar]))
+  const defining = (moves: boolean): Define => (name, inputs, precision, write) => {
+    const all = { ...inputs, ...sizes }, names = Object.keys(all)
+    let made: Refs = {}
+    const f = library.define({
+      name, parameters: Object.values(all).map(({ type }) => type),
+      write: (into, refs) => {
+        const given = Object.fromEntries(names.map((key, i) => [key, refs[i]!]))
+        made = write(scopeIn(into, writing.dynamic.map(size => given[sizeInput(size)]!), writing, precision), given)
+        // a function returns something, so that it can be one of several
+        return Object.keys(made).length > 0 ? Object.values(made) : [into.constant(0, 'i32')]
+      },
+    })
+    questions.set(name, { inputs: all, outputs: Object.entries(made).map(([output, { type }]) => keyOf(output, type)), f, moves })
+  }
   return {
-    define: (name, inputs, precision, write) => {
-      const all = { ...inputs, ...sizes }, names = Object.keys(all)
-      let made: Refs = {}
-      const f = library.define({
-        name, parameters: Object.values(all).map(({ type }) => type),
-        write: (into, refs) => {
-          const given = Object.fromEntries(names.map((key, i) => [key, refs[i]!]))
-          made = write(scopeIn(into, writing.dynamic.map(size => given[sizeInput(size)]!), writing, precision), given)
-          // a function returns something, so that it can be one of several
-          return Object.keys(made).length > 0 ? Object.values(made) : [into.constant(0, 'i32')]
-        },
-      })
-      questions.set(name, { inputs: all, outputs: Object.entries(made).map(([output, { type }]) => keyOf(output, type)), f })
-    },
+    define: defining(false),
+    defineMove: defining(true),
     graph: () => {
       const main = emptyBody('graph'), answers = answersOf(questions), outputs = [...new Set(answers.flatMap(answer => answer.outputs))]
       const functions = answers.map(answer => answerFunction(library, answer, outputs))
@@ -79,9 +83,10 @@ export const emptyEntry = (library: Library, writing: Writing): Entry => {
 
 const answersOf = (questions: ReadonlyMap<string, Question>): readonly Answer[] => {
   const found = new Map<string, Answer>()
-  for (const [name, { inputs, outputs, f }] of questions) {
+  for (const [name, question] of questions) {
+    const { inputs, outputs } = question
     const key = JSON.stringify([inputs, outputs]), known = found.get(key) ?? { questions: [], inputs, outputs, functions: [] }
-    found.set(key, { ...known, questions: [...known.questions, name], functions: [...known.functions, f] })
+    found.set(key, { ...known, questions: [...known.questions, name], functions: [...known.functions, question] })
   }
   return [...found.values()]
 }
@@ -91,7 +96,8 @@ const answerFunction = (library: Library, { inputs, outputs, functions }: Answer
   name: 'answer', parameters: ['i32', 'f32'],
   write: (into, [ints, floats]) => {
     const given = Object.values(unpack(into, inputs, ints!, floats!)), [only, ...more] = functions
-    const made = (more.length === 0 ? called(into, only!, given) : choice(into, numberAt(into, ints!, 1), functions.map(f => calling(library, f)), given)).outputs
+    const made = (more.length === 0 ? called(into, only!.f, given)
+      : choice(into, numberAt(into, ints!, 1), functions.map(({ f, moves }) => (moves ? f : calling(library, f))), given)).outputs
     return all.map(key => (outputs.includes(key) ? made[outputs.indexOf(key)]! : into.cast(into.constant(0, 'i32'), typeOf(key))))
   },
 })

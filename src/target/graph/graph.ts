@@ -11,11 +11,11 @@ import { defineSteps } from './step.ts'
 /** The whole of a session as one graph: what is held, and everything that can be asked of it. */
 export const graphOf = (source: Source): Entry => {
   const { programs, whole, holdings, precision } = source, library = emptyLibrary()
-  const writing: Writing = { ...source.writing, library, resourceOf: holdings.of }, entry = emptyEntry(library, writing), { define } = entry
+  const writing: Writing = { ...source.writing, library, resourceOf: holdings.of }, entry = emptyEntry(library, writing), { define, defineMove } = entry
   const kinds = [holdings.params, holdings.parts, holdings.state], batch = batchInputs(programs)
-  for (const held of kinds.flat()) defineAccess(define, held, programs, holdings)
-  for (const held of holdings.gradients) defineRead(define, held)
-  for (const held of holdings.parts) defineCommit(define, held, programs, holdings)
+  for (const held of kinds.flat()) defineAccess(defineMove, held, programs, holdings)
+  for (const held of holdings.gradients) defineRead(defineMove, held)
+  for (const held of holdings.parts) defineCommit(defineMove, held, programs, holdings)
   defineStart({ define, library, writing }, source)
   defineSteps({ define, library, writing }, source)
   define('evaluate', batch, precision, (scope, given) => {
