@@ -138,7 +138,7 @@ const packedSizes = (numbers: number): Readonly<Record<string, number>> => {
 export const ownDims = (
   { params, mask }: Masked, checkpoint: Checkpoint, modules: readonly ResolvedModule[]): Readonly<Record<string, number>> => {
   const rankOf = new Map(modules.map(({ path, rank }) => [path, rank]))
-  const largest = (of: typeof widthOf): number => Math.max(0, ...modules.map(({ path }) => of(checkpoint, path)))
+  const largest = (of: typeof widthOf): number => Math.max(...modules.map(({ path }) => of(checkpoint, path)))
   const entriesOf = (path: string): number => {
     const input = widthOf(checkpoint, path), output = heightOf(checkpoint, path)
     return Math.min((rankOf.get(path) ?? 0) * (input + output), input * output)
@@ -151,5 +151,6 @@ export const ownDims = (
     const size = name === 'values' || name === 'entries' ? entriesOf(module) : packedSizes(count(sizesOf(checkpoint, module)))[name]
     return size === undefined ? [] : [[dim, size]]
   })
-  return Object.fromEntries([...named, ['vera_in', largest(widthOf)], ['vera_out', largest(heightOf)]])
+  // without modules nothing is the largest of them
+  return Object.fromEntries([...named, ...(modules.length > 0 ? [['vera_in', largest(widthOf)], ['vera_out', largest(heightOf)]] as const : [])])
 }
