@@ -6,8 +6,6 @@ import { isTensor, mapTree, type Lazy } from '../tune/index.ts'
 import { openCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { orThrow, type IoError } from './error.ts'
 
-export { transposeMatrix }
-
 /** A pretrained model: its declaration, its weights (read leaf by leaf when a session asks), and the open checkpoint. */
 export interface Loaded { readonly model: Llama; readonly weights: Lazy<LlamaParams>; readonly checkpoint: Checkpoint }
 

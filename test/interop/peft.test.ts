@@ -5,9 +5,10 @@ import * as E from 'fp-ts/lib/Either.js'
 import {
   combineAdapters, inputWidths, loadAdapter, loadTokenizer, methods, openCheckpoint, openSafetensors, renderChat, resolveSaved, resolveTargets,
     saveMerged, savePeft,
-  isTransposed, loraOf, transposeMatrix, type Checkpoint, type Method, type PacaModule, type SavedAdapter, type TargetRequest,
+  isTransposed, loraOf, type Checkpoint, type Method, type PacaModule, type SavedAdapter, type TargetRequest,
 } from '../../src/io/index.ts'
 import { valueOf } from '../../src/io/archive.ts'
+import { transposeMatrix } from '../../src/tensor/index.ts'
 import { adapterOf, i32, origin } from '../io/adapter-support.ts'
 import { inDirectory, right } from '../io/archive-support.ts'
 import { writeTinyGguf } from '../io/gguf-support.ts'

@@ -7,16 +7,14 @@ import {
 import { adamw, adapt, isTensor, mapTree } from '../../src/tune/index.ts'
 import { sizing } from '../../src/compile/index.ts'
 import { planned } from '../../src/compile/program.ts'
-import { compile, referenceDevice, type Device, type TargetName } from '../../src/target/index.ts'
+import { compile, type TargetName } from '../../src/target/index.ts'
 import { trainStep } from '../../src/train/step.ts'
 import { called, emptyBody, emptyLibrary, graphLowerings, hasXla, loadGraph, lowered, sizesIn, whileLoop, type Body, type Ref } from '../../src/target/graph/index.ts'
-import { nodeDevice } from '../../src/target/native/device.ts'
-import { registeredDevice } from '../../src/target/tfjs/registered.ts'
-import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
 import { randomFrom, sizeIn } from '../arbitrary.ts'
 import { masked } from '../masked.ts'
 import { apart } from './graph/distance.ts'
 import { native } from './graph/support.ts'
+import { devices } from './devices.ts'
 import { noNode, nodeTest } from './native-support.ts'
 import { arena, withRuntime } from './tfjs/wasm/fixture.ts'
 
@@ -32,19 +30,10 @@ const key = parameter([3], 'i32'), stream = parameter([1], 'i32')
 const keyOf = ({ seedLow, seedHigh, draw }: Draw): Int32Array => Int32Array.of(seedLow, seedHigh, draw)
 const wordsFor = (shape: Shape, draw: Draw): Int32Array => randomWords(draw, count(shape.map(Number)))
 
-const devices: readonly (readonly [string, () => Promise<Device<unknown>>])[] = [
-  ['reference', () => Promise.resolve(referenceDevice() as Device<unknown>)],
-  ['tfjs cpu', async () => {
-    await import('@tensorflow/tfjs-backend-cpu')
-    return await registeredDevice('cpu') as Device<unknown>
-  }],
-  ['tfjs node', async () => await nodeDevice() as Device<unknown>],
-  ['tfjs wasm', async () => await wasmDevice({ threads: 1 }) as Device<unknown>],
-]
 for (const [title, open] of devices) {
   test(`random bits on ${title} are those of Philox, for every shape and draw`, { skip: title === 'tfjs node' && noNode !== undefined ? noNode : false }, async () => {
     const device = await open()
-    for (const shape of title === 'tfjs wasm' ? [...shapes, [1_000_003]] : shapes) for (const draw of draws) {
+    for (const shape of title.startsWith('tfjs wasm') ? [...shapes, [1_000_003]] : shapes) for (const draw of draws) {
       const { plan } = planned([node(primitives.randomBits, [key, stream], { shape })], { size: sizeIn({}), inPlace: device.traits.inPlace })
       const given = [device.upload({ sizes: [3], dtype: 'i32', data: keyOf(draw) }), device.upload({ sizes: [1], dtype: 'i32', data: Int32Array.of(draw.stream) })]
       const [result] = device.run(plan, given, sizeIn({})), { data } = await device.download(result)

@@ -5,10 +5,8 @@ import { footprintOf } from '../../src/compile/index.ts'
 import { preparedKeys, type Preparations } from '../../src/compile/prepare.ts'
 import { compileProgram, planned } from '../../src/compile/program.ts'
 import { composite, expressionKeys, interpret, node, parameter, times, type Node, type Op } from '../../src/tensor/index.ts'
-import { registeredDevice } from '../../src/target/tfjs/registered.ts'
-import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
-import { referenceDevice, type Device } from '../../src/target/index.ts'
-import { nodeDevice } from '../../src/target/native/device.ts'
+import type { Device } from '../../src/target/index.ts'
+import { devices } from './devices.ts'
 import { noNode } from './native-support.ts'
 import { instances, registry, type Instance } from '../arbitrary.ts'
 
@@ -44,17 +42,6 @@ const lowersAs = async <H>(device: Device<H>, instance: Instance): Promise<void>
   const [expected] = interpret([instance.root], instance.feeds, instance.size), found = await runOn(device, instance)
   expected!.data.forEach((v, i) => assert.ok(near(found[i]!, v), `${instance.root.op.name}: ${found[i]} is not ${v}`))
 }
-
-const devices: readonly (readonly [string, () => Promise<Device<unknown>>])[] = [
-  ['reference', () => Promise.resolve(referenceDevice() as Device<unknown>)],
-  ['tfjs cpu', async () => {
-    await import('@tensorflow/tfjs-backend-cpu')
-    return await registeredDevice('cpu') as Device<unknown>
-  }],
-  ['tfjs node', async () => await nodeDevice() as Device<unknown>],
-  ['tfjs wasm with one thread', async () => await wasmDevice({ threads: 1 }) as Device<unknown>],
-  ['tfjs wasm with two threads', async () => await wasmDevice({ threads: 2 }) as Device<unknown>],
-]
 
 /** Two ops that the language does not have. */
 const outside: { readonly [what: string]: Op<object> } = {

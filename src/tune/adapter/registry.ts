@@ -1,7 +1,7 @@
 import type { Adapter, Opaque } from './adapter.ts'
 import { dora } from './dora.ts'
 import { full } from './full.ts'
-import { lora, lorafa } from './lora.ts'
+import { lora, lorafa, type LoraOptions } from './lora.ts'
 import { miss } from './miss.ts'
 import { moslora } from './moslora.ts'
 import { paca } from './paca.ts'
@@ -9,16 +9,7 @@ import { shira } from './shira.ts'
 import { vera } from './vera.ts'
 
 /** What methods can be told; each takes what it has. */
-export interface AdapterOptions {
-  /** Leaves to adapt: names, or paths. */
-  readonly targets: readonly string[]
-  readonly rank: number
-  readonly alpha?: number
-  readonly rslora?: boolean
-  readonly dropout?: number
-  readonly ranks?: ReadonlyMap<string, number>
-  readonly alphas?: ReadonlyMap<string, number>
-  readonly seed: number
+export interface AdapterOptions extends LoraOptions<string, number> {
   /** A selection of one's own, by path: columns for paca, entries for shira. */
   readonly columns?: ReadonlyMap<string, Int32Array>
   /** Paths whose leaves share a selection. */
