@@ -26,17 +26,17 @@ export const dora = <const T extends string, const R extends number>({ targets, 
     const draws = randomSource(dropout, seed)
     const made = leafwise<Dora<T, R>, Magnified>('dora', targets, (leaf, path): AdaptedLeaf<Magnified> => {
       const factors = factorsOf('dora', leaf, path, options), { A, B, output, scale } = factors, m = parameter([output], 'f32')
-      const drop = draws.random && dropoutOfInput(dropout, draws.random, path)
+      const drop = dropoutOfInput(dropout, draws.random, path)
       return {
-        becomes: { weight: leaf, lora_A: A, lora_B: B, lora_magnitude_vector: m, ...(drop ? { dropout_stream: drop.stream } : {}) },
-        mask: { weight: frozen, lora_A: all, lora_B: all, lora_magnitude_vector: all, ...(drop ? { dropout_stream: frozen } : {}) },
-        weight: ({ weight, lora_A, lora_B, lora_magnitude_vector, dropout_stream: of }) => {
-          const V = lowRankSum(weight, lora_A, lora_B, scale)
-          return magnified(drop && of ? lowRankSum(weight, drop.dropped(lora_A, of), lora_B, scale) : V, V, lora_magnitude_vector)
+        becomes: { weight: leaf, lora_A: A, lora_B: B, lora_magnitude_vector: m, ...drop.becomes },
+        mask: { weight: frozen, lora_A: all, lora_B: all, lora_magnitude_vector: all, ...drop.mask },
+        weight: leaves => {
+          const { weight, lora_A, lora_B, lora_magnitude_vector } = leaves
+          return magnified(lowRankSum(weight, drop.dropped(lora_A, leaves), lora_B, scale), lowRankSum(weight, lora_A, lora_B, scale), lora_magnitude_vector)
         },
         additions: [firstFactors(factors, path, seed), {
           of: path, leaves: [m], make: ({ base }) => [{ shape: m.shape, sizes: [base.sizes[1]!], dtype: 'f32', data: outputNorms(base) }] },
-        ...(drop ? [drop.addition] : [])],
+        ...drop.additions],
       }
     }).apply(params)
     return { ...made, ...draws }

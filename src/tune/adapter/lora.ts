@@ -1,6 +1,6 @@
 import { contracted, hashName, i32, inputDropout, parameter, plus, times, typed, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
 import { all, frozen, type All, type Frozen } from '../mask.ts'
-import type { Adapter, RandomSource, Reparametrisation } from './adapter.ts'
+import type { Adapter, Addition, RandomSource, Reparametrisation } from './adapter.ts'
 import { filled, integers, uniformWithin } from './first-values.ts'
 import { leafwise, matrixDims, type AdaptedLeaf, type Columns, type LeafFunction, type Leafwise, type Rows } from './leafwise.ts'
 
@@ -60,12 +60,22 @@ export const firstFactors = ({ A, B, input }: Factors, path: string, seed: numbe
 
 type Loraed = { readonly weight: Node; readonly lora_A: Node; readonly lora_B: Node; readonly dropout_stream?: Node }
 
-/** Dropout of what A is applied to: each leaf draws from a stream of its own. */
-export const dropoutOfInput = (rate: number, { key }: RandomSource, path: string) => {
+/** What dropout of what A is applied to adds to a leaf: a stream of its own to draw from. */
+interface Dropping {
+  readonly becomes: { readonly dropout_stream?: Node }
+  readonly mask: { readonly dropout_stream?: Frozen }
+  readonly additions: readonly Addition[]
+  readonly dropped: (a: Node, leaves: { readonly dropout_stream?: Node }) => Node
+}
+
+/** Dropout of what A is applied to; nothing where nothing is drawn at random. */
+export const dropoutOfInput = (rate: number, source: RandomSource | undefined, path: string): Dropping => {
+  if (source === undefined) return { becomes: {}, mask: {}, additions: [], dropped: a => a }
   const stream = parameter([1], 'i32')
   return {
-    stream, dropped: (a: Node, of: Node): Node => inputDropout(typed(a), key, typed(of), { rate }),
-    addition: { of: path, leaves: [stream], make: () => [integers(stream, Int32Array.of(hashName(path)))] },
+    becomes: { dropout_stream: stream }, mask: { dropout_stream: frozen },
+    additions: [{ of: path, leaves: [stream], make: () => [integers(stream, Int32Array.of(hashName(path)))] }],
+    dropped: (a, { dropout_stream: of = stream }) => inputDropout(typed(a), source.key, typed(of), { rate }),
   }
 }
 
@@ -79,12 +89,12 @@ const lowRank = <F extends Reparametrisation>(
     const draws = randomSource(dropout, seed)
     const made = leafwise<F, Loraed>(name, targets, (leaf, path): AdaptedLeaf<Loraed> => {
       const factors = factorsOf(name, leaf, path, options), { A, B, scale } = factors
-      const drop = draws.random && dropoutOfInput(dropout, draws.random, path)
+      const drop = dropoutOfInput(dropout, draws.random, path)
       return {
-        becomes: { weight: leaf, lora_A: A, lora_B: B, ...(drop ? { dropout_stream: drop.stream } : {}) },
-        mask: { weight: frozen, lora_A: maskA, lora_B: all, ...(drop ? { dropout_stream: frozen } : {}) },
-        weight: ({ weight, lora_A, lora_B, dropout_stream: of }) => lowRankSum(weight, drop && of ? drop.dropped(lora_A, of) : lora_A, lora_B, scale),
-        additions: [firstFactors(factors, path, seed), ...(drop ? [drop.addition] : [])],
+        becomes: { weight: leaf, lora_A: A, lora_B: B, ...drop.becomes },
+        mask: { weight: frozen, lora_A: maskA, lora_B: all, ...drop.mask },
+        weight: leaves => lowRankSum(leaves.weight, drop.dropped(leaves.lora_A, leaves), leaves.lora_B, scale),
+        additions: [firstFactors(factors, path, seed), ...drop.additions],
       }
     }).apply(params)
     return { ...made, ...draws }
