@@ -1,5 +1,5 @@
 import {
-  bytesPerElement, causalSoftmaxOp, contractOp, count, gradients, is, oneHotOp, parameterOp, putOp, replacedAt, shared, softmaxOp, substitute,
+  alongGradient, bytesPerElement, causalSoftmaxOp, contractOp, count, gradients, is, oneHotOp, parameterOp, putOp, replacedAt, scalar, shared, softmaxOp, substitute,
   topological, transposed, transposeOp, type Block, type Dim, type Node, type Partition, type Wanted,
 } from '../tensor/index.ts'
 import { callsOf, mapBlocks, staticParameters, withoutUnread } from './blocks.ts'
@@ -34,6 +34,8 @@ export interface CompilerOptions {
   readonly recompute?: Partition['recompute']
   /** Rules that are switched off, by name: to measure what each is worth. On the graph target also `fuse`, `chunk` and `xla`. */
   readonly without?: readonly string[]
+  /** Whether a graph is to answer Hessian-vector products: what it can be asked is fixed when it is made. Other targets always do. */
+  readonly hvp?: boolean
 }
 
 /** What a session shares between its programs. */
@@ -51,10 +53,17 @@ export interface Compiler extends Traits, CompilerOptions {
 export interface Program { readonly inputs: readonly Node[]; readonly outputs: readonly Node[]; readonly plan: Plan }
 
 /** What is asked of a program beside its outputs: gradients, and which inputs it may use up. */
-export interface Goal { readonly wanted?: readonly Wanted[]; readonly cotangents?: readonly Node[]; readonly donated?: ReadonlySet<Node> }
+export interface Goal {
+  readonly wanted?: readonly Wanted[]
+  readonly cotangents?: readonly Node[]
+  /** Directions, in the order of what is wanted: the Hessian times them takes the place of the gradients. */
+  readonly tangents?: readonly Node[]
+  readonly donated?: ReadonlySet<Node>
+}
 
 /** trace → rewrite → differentiate → rewrite → lay out → prepare → plan. */
-export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { wanted = [], cotangents = [], donated = new Set() }: Goal = {}): Program => {
+export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goal: Goal = {}): Program => {
+  const { wanted = [], tangents = [], donated = new Set() } = goal
   const { size } = compiler, isStaticLeaf = compiler.unprepared ? () => false : compiler.isStaticLeaf
   const enabled = (rules: readonly Rule[]): readonly Rule[] => rules.filter(rule => !compiler.without?.includes(rule.name))
   const general = enabled([...simplifications, ...layoutRules, ...takeRules]), late = enabled([stopGradientValue, ...general])
@@ -66,9 +75,15 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { w
     const simple = shared(rewrite(rewrite(shared(roots), late, { size, isStatic }), [expansion(compiler.runs)], { size, isStatic }))
     return compiler.layOut ? shared(rewrite(rewrite(simple, [laidOut], { size, isStatic }), movement, { size, isStatic })) : simple
   }
-  const traced = shared(outputs), weights = weightsIn(traced, compiler)
-  const simplified = withoutUnread(mapBlocks(rewrite(traced, first, { size, isStatic: nothing, isWeight: compiler.isStaticLeaf }), block =>
-    ({ ...block, outputs: shared(rewrite(block.outputs, first, { size, isStatic: nothing, isWeight: weights(block) })) })))
+  const everywhere = (roots: readonly Node[], rules: readonly Rule[]): readonly Node[] => {
+    const weights = weightsIn(roots, compiler)
+    return withoutUnread(mapBlocks(rewrite(roots, rules, { size, isStatic: nothing, isWeight: compiler.isStaticLeaf }), block =>
+      ({ ...block, outputs: shared(rewrite(block.outputs, rules, { size, isStatic: nothing, isWeight: weights(block) })) })))
+  }
+  const simple = everywhere(shared(outputs), first)
+  // the gradient is taken apart like any other program before it is differentiated again
+  const simplified = tangents.length === 0 ? simple : everywhere(shared(alongGradient(simple, goal.cotangents ?? [], wanted, tangents, { alike: compiler.alike === true })), late)
+  const cotangents = tangents.length === 0 ? goal.cotangents ?? [] : [scalar(1)]
   if (wanted.length > 0) checkDropout([...simplified, ...[...callsOf(simplified).keys()].flatMap(block => block.outputs)])
 
   // which parameters of a block are weights decides how its products are laid out
@@ -90,7 +105,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, { w
     ...(compiler.recompute ? { recompute: compiler.recompute } : {}),
   })
   // a block that was differentiated has been finished with its gradients; the others are finished here
-  const roots = finish([...forward, ...wantedGradients], isStaticLeaf)
+  const roots = finish([...(tangents.length === 0 ? forward : forward.slice(1)), ...wantedGradients], isStaticLeaf)
   const complete = mapBlocks(roots, block => (flags.has(block) ? finishBlock(block) : block))
   return planned(shared(compiler.unprepared ? complete : preparedTwice(complete, compiler)), compiler, donated)
 }

@@ -34,6 +34,8 @@ export interface Programs {
   readonly initial: (size: Size) => Program
   /** (params, batch) => (loss sum, count, ...gradient sums) */
   readonly gradients: (size: Size) => Program
+  /** (params, batch, tangents in the place of gradient sums) => (loss sum, count, ...Hessian of the loss sum times the tangents, inside what is trained) */
+  readonly hvp: (size: Size) => Program
   /** (params, batch) => (loss sum, count) */
   readonly evaluate: (size: Size) => Program
   /** (params, batch) => logits */
@@ -83,7 +85,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   // an index that the method keeps in the tree is a parameter; one that several leaves share is held once
   const indices = tuned.selections.flatMap(({ path, index }, i, all): readonly (readonly [string, Node])[] =>
     leaves.has(index) || all.findIndex(other => other.index === index) < i ? [] : [[path, index]])
-  const means = gradient.map(g => over(g, count))
+  const means = gradient.map(g => over(g, count)), wanted = trained.map(({ leaf, lens }) => lens.wanted(leaf))
   const focusTree = (parts: readonly unknown[]): unknown => {
     const at = new Map(trained.map(({ path }, i) => [path, parts[i]]))
     return mapTree(tuned.params, isTensor, (_, path) => at.get(path))
@@ -121,7 +123,8 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
     params, base: tensorsOf(model.params), trained, state: stateLeaves, batch, gradient, count, indices, caches: model.decode ? tensorsOf(model.decode.cache) : [],
     initial: size => planned(initial.map(([, leaf]) => leaf), compiler(size)),
     declared: logits, focusTree,
-    gradients: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted: trained.map(({ leaf, lens }) => lens.wanted(leaf)), cotangents: [scalar(1)] }),
+    gradients: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted, cotangents: [scalar(1)] }),
+    hvp: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted, cotangents: [scalar(1)], tangents: gradient }),
     evaluate: size => compileProgram([loss.sum, loss.count], compiler(size)),
     logits: size => compileProgram([logits], compiler(size)),
     accumulate: size => {

@@ -57,7 +57,7 @@ const started = <H>(programs: Programs, runner: Runner<H>, indices: readonly Nod
   }
   const roomFor = new Set<Program>()
   /** Uploads a batch, runs a program on it, and frees the batch. Before its first run there must be room for it. */
-  const onBatch = (name: string, { values, sizes }: FedBatch, make: (size: Size) => Program): readonly H[] => {
+  const onBatch = (name: string, { values, sizes }: FedBatch, make: (size: Size) => Program, more: readonly (readonly [Node, H])[] = []): readonly H[] => {
     const { program, size: bound } = once(name, sizes, make)
     if (!roomFor.has(program)) {
       const bytes = name === 'gradients' ? certificate(sizes).total : device.bytes() + footprintOf(program.plan).peak
@@ -66,7 +66,7 @@ const started = <H>(programs: Programs, runner: Runner<H>, indices: readonly Nod
       roomFor.add(program)
     }
     const fed = new Map(programs.batch.filter(([, leaf]) => program.inputs.includes(leaf)).map(([path, leaf]) => [leaf, device.upload(values.get(path)!)]))
-    try { return run(program, bound, fed) } finally { freeAll(fed.values()) }
+    try { return run(program, bound, new Map([...fed, ...more])) } finally { freeAll(fed.values()) }
   }
   const feed = (nodes: readonly Node[], handles: readonly H[]): readonly (readonly [Node, H])[] => nodes.map((n, i) => [n, handles[i]!])
 
@@ -133,6 +133,13 @@ const started = <H>(programs: Programs, runner: Runner<H>, indices: readonly Nod
     gradients: async batch => {
       const { sums, ...rest } = await summed([batch])
       return { ...rest, sums: await taken(sums) }
+    },
+    hvp: async (batch, tangents) => {
+      const uploaded = tangents.map(device.upload)
+      try {
+        const [sum, scored, ...products] = onBatch('hvp', batch, programs.hvp, feed(programs.gradient, uploaded))
+        return { loss: await number(sum!), tokens: await number(scored!), products: await taken(products) }
+      } finally { freeAll(uploaded) }
     },
     logits: async batch => (await taken(onBatch('logits', batch, programs.logits)))[0]!,
     decoder: () => deviceDecoder(programs, runner),

@@ -35,6 +35,8 @@ export interface Engine {
   readonly evaluate: (batch: FedBatch) => Promise<Sums>
   /** Sums of gradients, in the order of the trained leaves. */
   readonly gradients: (batch: FedBatch) => Promise<Sums & { readonly sums: readonly Buffer[] }>
+  /** The Hessian of the loss sum times a tangent, inside what is trained; both in the order of the trained leaves. */
+  readonly hvp: (batch: FedBatch, tangents: readonly Buffer[]) => Promise<Sums & { readonly products: readonly Buffer[] }>
   readonly logits: (batch: FedBatch) => Promise<Buffer>
   readonly decoder: () => EngineDecoder
   /** The trained parts, in the order of the trained leaves. */

@@ -39,9 +39,9 @@ const savedBuffers = (declared: readonly (readonly [path: string, leaf: Node])[]
   const values = new Map(leaves<Buffer>(saved, isValue))
   return declared.map(([path, leaf]) => {
     const value = values.get(path), sizes = leaf.shape.map(size)
-    if (value === undefined) throw new SessionError(`the saved ${what} has no ${path}`)
+    if (value === undefined) throw new SessionError(`the ${what} has no ${path}`)
     if (value.dtype !== leaf.dtype || value.sizes.join() !== sizes.join()) {
-      throw new SessionError(`${path} of the saved ${what} is [${value.sizes.join(', ')}] ${value.dtype}, not [${sizes.join(', ')}] ${leaf.dtype}`)
+      throw new SessionError(`${path} of the ${what} is [${value.sizes.join(', ')}] ${value.dtype}, not [${sizes.join(', ')}] ${leaf.dtype}`)
     }
     return value
   })
@@ -77,6 +77,10 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
   /** A tree of the structure of the focus. */
   const focusTree = (buffers: readonly Buffer[]) => programs.focusTree(valuesOf(parts, buffers)) as Values<Focus<Q, M>>
 
+  const meanTree = (sums: readonly Buffer[], tokens: number) => focusTree(sums.map(sum => ({ ...sum, data: (sum.data as Float32Array).map(x => x / tokens) })))
+  /** What is given for the trained parts, checked. */
+  const partBuffers = (focus: unknown, what: string): readonly Buffer[] => savedBuffers(programs.trained.map(({ path, part }) => [path, part]), focus, what, size)
+
   const session: Session<Q, M, S, B, L> = {
     target: engine.name,
     limit: engine.limit,
@@ -92,7 +96,11 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
     },
     gradients: async (batch, overrides = {}) => {
       const { sums, tokens } = checked(await running().gradients(fed(batch, overrides)))
-      return focusTree(sums.map(sum => ({ ...sum, data: (sum.data as Float32Array).map(x => x / tokens) })))
+      return meanTree(sums, tokens)
+    },
+    hvp: async (batch, tangent, overrides = {}) => {
+      const { products, tokens } = checked(await running().hvp(fed(batch, overrides), partBuffers(tangent, 'tangent')))
+      return meanTree(products, tokens)
     },
     logits: async (batch, overrides = {}) => {
       const [value] = valuesOf([programs.declared], [await running().logits(fed(batch, overrides))])
@@ -109,7 +117,7 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
       return { focus, state: unflatten(step.state, states) as Values<S> }
     },
     write: async ({ focus, state }) =>
-      running().write(savedBuffers(programs.trained.map(({ path, part }) => [path, part]), focus, 'focus', size), savedBuffers(programs.state, state, 'state', size)),
+      running().write(partBuffers(focus, 'saved focus'), savedBuffers(programs.state, state, 'saved state', size)),
     certificate: batchDims => engine.certificate(bindDims([...sources, ...given('dims', { ...dims, ...batchDims })])),
     bytes: engine.bytes,
     [Symbol.asyncDispose]: async () => {

@@ -38,6 +38,8 @@ export interface Session<Q, M, S, B, L extends Shape> {
   evaluate(batch: Values<B>, dims?: Dims): Promise<{ readonly sum: number; readonly count: number }>
   /** Gradients of the mean loss of a batch with respect to the focus. */
   gradients(batch: Values<B>, dims?: Dims): Promise<Values<Focus<Q, M>>>
+  /** A Hessian-vector product: the Hessian of the mean loss of a batch, inside the focus, times a tangent of the focus' structure. */
+  hvp(batch: Values<B>, tangent: Values<Focus<Q, M>>, dims?: Dims): Promise<Values<Focus<Q, M>>>
   logits(batch: Values<B>, dims?: Dims): Promise<Value<L>>
   /** A generator over sequences of at most `capacity` tokens. */
   decoder(options: { readonly batch: number; readonly capacity: number }): Decoder

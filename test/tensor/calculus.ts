@@ -13,7 +13,8 @@ export const noise = (sizes: readonly number[], seed: number): Numbers => {
 }
 
 export const dot = (a: Numbers, b: Numbers): number => a.data.reduce((sum, v, i) => sum + v * b.data[i]!, 0)
-const moved = (x: Numbers, direction: Numbers, step: number): Numbers =>
+/** x + step · direction. */
+export const moved = (x: Numbers, direction: Numbers, step: number): Numbers =>
   ({ sizes: x.sizes, data: x.data.map((v, i) => v + step * direction.data[i]!) })
 
 /** Equal up to rounding, relative to the larger of both where that is above 1. */

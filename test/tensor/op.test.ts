@@ -3,11 +3,11 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
 import {
-  composites, count, einsum, erfOf, f32, gradients, i32, interpret, matmul, node, parameter, primitives, sum, take, whole,
+  alongGradient, composites, count, directional, einsum, erfOf, f32, gradients, i32, interpret, matmul, node, parameter, primitives, scalar, sum, take, times, whole,
   type Node, type Numbers, type Op,
 } from '../../src/tensor/index.ts'
 import { instances, registry, sizeIn, subjects, type Instance, type Subject } from '../arbitrary.ts'
-import { allEqual, differentiate, dot, equal, near, noise, quotient, run, wrongVjp } from './calculus.ts'
+import { allEqual, differentiate, dot, equal, moved, near, noise, quotient, run, wrongVjp } from './calculus.ts'
 
 /** A law over instances, and a wrong version of an expression that the same law must refute. */
 interface Law {
@@ -26,6 +26,17 @@ const boundOf = ({ size }: Instance, { shape, inputs }: Node) => ({ sizes: shape
 const discrete = new Set(['constant', 'size', 'iota', 'equal', 'less', 'lessEqual', 'oneHot', 'nonzero', 'randomBits', 'dequantize', 'sign', 'stopGradient'])
 /** What has no evaluation of its own. */
 const structural = new Set(['parameter', 'call', 'result'])
+
+/** Random tangents of what an expression is differentiable in: their placeholders, their data, and the feeds moved along them. */
+const alongTangents = ({ differentiable, feeds }: Instance, seed: number) => {
+  const tangents = differentiable.map(({ shape }) => parameter(shape, 'f32'))
+  const directions = differentiable.map((leaf, i) => noise(feeds.get(leaf)!.sizes, seed + i))
+  return {
+    tangents, directions, given: tangents.map((tangent, i) => [tangent, directions[i]!] as const),
+    moved: (from: ReadonlyMap<Node, Numbers>, step: number): ReadonlyMap<Node, Numbers> =>
+      new Map([...from, ...differentiable.map((leaf, i) => [leaf, moved(from.get(leaf)!, directions[i]!, step)] as const)]),
+  }
+}
 
 const laws: readonly Law[] = [
   {
@@ -62,6 +73,39 @@ const laws: readonly Law[] = [
         return computed[i]!.sizes.join() === direction.sizes.join() &&
           near(dot(computed[i]!, direction), quotient(instance, root, cotangent, leaf, direction))
       })
+    },
+    mutant: wrongVjp,
+    isRefuted: name => !discrete.has(name) && name !== 'parameter',
+  },
+  {
+    name: 'the derivative along tangents is the central difference of eval',
+    runs: 40,
+    holds: instance => {
+      const { root, differentiable } = instance
+      if (root.dtype !== 'f32') return true
+      const { tangents, given, moved } = alongTangents(instance, 4), cotangent = noise(root.shape.map(instance.size), 1)
+      const [dy] = run({ ...instance, feeds: new Map([...instance.feeds, ...given]) }, directional([root], differentiable, tangents).tangents)
+      const value = (h: number): number => dot(run({ ...instance, feeds: moved(instance.feeds, h) }, [root])[0]!, cotangent)
+      return near(dot(dy!, cotangent), (value(1e-5) - value(-1e-5)) / 2e-5)
+    },
+    mutant: wrongVjp,
+    isRefuted: name => !discrete.has(name) && name !== 'parameter',
+  },
+  {
+    name: 'a Hessian-vector product of Σ c y³ is the mixed second difference of eval',
+    runs: 40,
+    holds: instance => {
+      const { root, differentiable } = instance
+      if (root.dtype !== 'f32') return true
+      const along = alongTangents(instance, 4), across = alongTangents(instance, 40), weights = noise(root.shape.map(instance.size), 1)
+      const c = parameter(root.shape, 'f32'), axes = root.shape.map((_, axis) => axis), wanted = differentiable.map(whole)
+      const loss = node(primitives.sum, [times(c, times(root, times(root, root)))], { axes, keepDims: false })
+      const products = gradients(alongGradient([loss], [scalar(1)], wanted, along.tangents), [scalar(1)], wanted).gradients
+      const fed = new Map([...instance.feeds, [c, weights] as const])
+      const made = run({ ...instance, feeds: new Map([...fed, ...along.given]) }, products)
+      const value = (h: number, k: number): number => run({ ...instance, feeds: across.moved(along.moved(fed, h), k) }, [loss])[0]!.data[0]!
+      const step = 1e-4, mixed = (value(step, step) - value(step, -step) - value(-step, step) + value(-step, -step)) / (4 * step * step)
+      return near(made.reduce((sum, product, i) => sum + dot(product, across.directions[i]!), 0), mixed, 1e-4)
     },
     mutant: wrongVjp,
     isRefuted: name => !discrete.has(name) && name !== 'parameter',

@@ -2,6 +2,7 @@ import { shared, type Block, type Dim, type Node } from '../../tensor/index.ts'
 import { mapBlocks } from '../blocks.ts'
 import { chunked, mapChunks } from '../chunk/index.ts'
 import { fused } from '../fuse/fuse.ts'
+import type { Program } from '../program.ts'
 import type { Programs, Size } from '../programs.ts'
 import { outlined } from './outline.ts'
 import { rolled, type Root } from './roll.ts'
@@ -15,13 +16,16 @@ export interface WholeOptions {
   readonly fuse: boolean
   /** Bytes from which a value is made in pieces of so many rows; never, if there is none. */
   readonly chunk?: { readonly largest: number; readonly rows: number }
+  readonly hvp?: boolean
 }
 
 /** A step's programs in terms of variables: layers that are alike are one loop. */
 export interface WholePrograms {
   readonly variables: Variables
   readonly initial: () => readonly (readonly [Variable, Node])[]
-  readonly gradients: () => { readonly sum: Node; readonly count: Node; readonly gradients: readonly (readonly [Variable, Node])[] }
+  readonly gradients: () => Differentiated
+  /** The Hessian times tangents, which are read where gradients are summed; if it is to be asked for. */
+  readonly hvp: (() => Differentiated) | undefined
   /** The norm of the gradient, and what replaces each variable; both read the gradients' variables. */
   readonly apply: () => { readonly norm: Node; readonly replaced: readonly (readonly [Variable, Node])[] }
   readonly evaluate: () => { readonly sum: Node; readonly count: Node }
@@ -29,6 +33,9 @@ export interface WholePrograms {
   /** Generation, where the model says how: the caches are variables of their own, that a caller feeds and gets. */
   readonly decode: (() => Decoding) | undefined
 }
+
+/** A loss with what each variable of the gradients is to be. */
+export interface Differentiated { readonly sum: Node; readonly count: Node; readonly gradients: readonly (readonly [Variable, Node])[] }
 
 export interface Decoding {
   readonly logits: Node
@@ -41,7 +48,7 @@ export interface Decoding {
 const updatedRows = 2048
 
 /** Programs of a step whose layers are rolled into loops, whose elementwise ops are fused, and whose largest values are made in pieces. */
-export const wholePrograms = (programs: Programs, variables: Variables, { size, isStaticDim, fuse, chunk }: WholeOptions): WholePrograms => {
+export const wholePrograms = (programs: Programs, variables: Variables, { size, isStaticDim, fuse, chunk, hvp = false }: WholeOptions): WholePrograms => {
   const families = familiesOf(variables)
   const kernels = new Map<string, Block>(), fusing = (roots: readonly Node[]): readonly Node[] => (fuse ? fused(roots, { isStaticDim, blocks: kernels }) : roots)
   /** What is done within blocks is fused first: loops are made of blocks, and what is left between them is fused last. */
@@ -58,13 +65,15 @@ export const wholePrograms = (programs: Programs, variables: Variables, { size, 
     const nodes = finished([...singles, ...given.map(variable => rootOf(variable, leaf => at.get(leaf) ?? leaf))])
     return { singles: nodes.slice(0, singles.length), replaced: given.map((variable, i): readonly [Variable, Node] => [variable, nodes[singles.length + i]!]) }
   }
+  const differentiated = ({ outputs }: Program): Differentiated => {
+    const [sum, count, ...rest] = inBlocks(inPieces(outputs)), found = perVariable(rest, variables.gradients, programs.gradient, [sum!, count!])
+    return { sum: found.singles[0]!, count: found.singles[1]!, gradients: found.replaced }
+  }
   return {
     variables,
     initial: () => perVariable(outlined(programs.initial(size).outputs, families), variables.state, programs.state.map(([, leaf]) => leaf), []).replaced,
-    gradients: once(() => {
-      const [sum, count, ...rest] = inBlocks(inPieces(programs.gradients(size).outputs)), found = perVariable(rest, variables.gradients, programs.gradient, [sum!, count!])
-      return { sum: found.singles[0]!, count: found.singles[1]!, gradients: found.replaced }
-    }),
+    gradients: once(() => differentiated(programs.gradients(size))),
+    hvp: hvp ? () => differentiated(programs.hvp(size)) : undefined,
     apply: once(() => {
       const { outputs, replaced } = programs.apply(size), [norm, ...rest] = updatedInPieces(inBlocks(outlined(outputs, families)))
       const found = perVariable(rest, [...variables.params, ...variables.parts, ...variables.state], replaced, [norm!])

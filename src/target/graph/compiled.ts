@@ -55,7 +55,7 @@ export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
   const size = sizing(withTypicalSizes(namesOf(programs), known), model.capacities), isOff = (name: string): boolean => compiler.without?.includes(name) === true
   const variables = variablesOf(programs), holdings = holdingsOf(variables, programs, compute)
   const isStaticDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || Object.hasOwn(known, factor))
-  const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: !isOff('fuse'), ...(isOff('chunk') ? {} : { chunk: chunkFor(compute) }) })
+  const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: !isOff('fuse'), hvp: compiler.hvp === true, ...(isOff('chunk') ? {} : { chunk: chunkFor(compute) }) })
   const dynamic = namesOf(programs, model.capacities).filter(name => !Object.hasOwn(known, name)), precision = precisionOf(compute)
   const writing = { lowerings: graphLowerings, sizeOf: (name: string) => known[name], dynamic, xla: xla && !isOff('xla') }
   return { programs, variables, whole, holdings, precision, dynamic, entry: graphOf({ programs, whole, holdings, writing, precision }) }

@@ -90,6 +90,16 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities }: S
     const { held, layer } = holdings.placeOf(leaf)
     return graph.ask(`read/${held.name}`, { layer: integer(layer), ...sized(own) })['value']!
   }
+  /** Gives a leaf its value: the first layer of a stack makes room for all. */
+  const give = (leaf: Node, value: Buffer): void => {
+    const { held, layer } = holdings.placeOf(leaf)
+    graph.ask(`${layer === 0 ? 'first' : 'next'}/${held.name}`, { value, layer: integer(layer), ...sized(own) })
+  }
+  /** Gives a leaf another value. */
+  const replace = (leaf: Node, value: Buffer): void => {
+    const { held, layer } = holdings.placeOf(leaf)
+    graph.ask(`${held.layers === undefined ? 'first' : 'next'}/${held.name}`, { value, layer: integer(layer), ...sized(own) })
+  }
   const home = ({ leaf, part, lens }: Compiled['programs']['trained'][number]): Node => (lens.index.length > 0 ? part : leaf)
   const accumulate = (batches: readonly FedBatch[]): Sums => batches.map((batch, i) => sums(graph.ask(`accumulate/${i === 0 ? 'first' : 'more'}`, fed(batch))))
     .reduce((a, b) => ({ loss: a.loss + b.loss, tokens: a.tokens + b.tokens }))
@@ -111,6 +121,13 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities }: S
     },
     evaluate: async batch => sums(graph.ask('evaluate', fed(batch))),
     gradients: async batch => forgetting(() => ({ ...accumulate([batch]), sums: programs.gradient.map(read) })),
+    hvp: async (batch, tangents) => {
+      if (compiled.whole.hvp === undefined) throw new SessionError('the graph was not made for Hessian-vector products: open the session with compiler: { hvp: true }')
+      return forgetting(() => {
+        programs.gradient.forEach((leaf, i) => give(leaf, tangents[i]!))
+        return { ...sums(graph.ask('hvp', fed(batch))), products: programs.gradient.map(read) }
+      })
+    },
     logits: async batch => graph.ask('logits', fed(batch))['logits']!,
     decoder: () => decoderOf(graph, variables.caches),
     parts: async () => programs.trained.map(t => read(home(t))),
@@ -120,10 +137,7 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities }: S
         const { held, layer } = holdings.placeOf(home(t)), feeds = { value: parts[i]!, layer: integer(layer), ...sized(own) }
         graph.ask(`${t.lens.index.length > 0 ? 'commit' : held.layers === undefined ? 'first' : 'next'}/${held.name}`, feeds)
       })
-      programs.state.forEach(([, leaf], i) => {
-        const { held, layer } = holdings.placeOf(leaf)
-        graph.ask(`${held.layers === undefined ? 'first' : 'next'}/${held.name}`, { value: state[i]!, layer: integer(layer), ...sized(own) })
-      })
+      programs.state.forEach(([, leaf], i) => replace(leaf, state[i]!))
     },
     certificate: sizes => {
       const key = JSON.stringify(sizes), known = certificates.get(key) ?? certified(compiled, sizing(sizes, capacities))

@@ -14,7 +14,8 @@ export const graphOf = (source: Source): Entry => {
   const writing: Writing = { ...source.writing, library, resourceOf: holdings.of }, entry = emptyEntry(library, writing), { define, defineMove } = entry
   const kinds = [holdings.params, holdings.parts, holdings.state], batch = batchInputs(programs)
   for (const held of kinds.flat()) defineAccess(defineMove, held, programs, holdings)
-  for (const held of holdings.gradients) defineRead(defineMove, held)
+  // tangents of Hessian-vector products are given where gradients are summed
+  for (const held of holdings.gradients) if (whole.hvp) defineAccess(defineMove, held, programs, holdings); else defineRead(defineMove, held)
   for (const held of holdings.parts) defineCommit(defineMove, held, programs, holdings)
   defineStart({ define, library, writing }, source)
   defineSteps({ define, library, writing }, source)

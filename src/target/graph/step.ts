@@ -17,11 +17,10 @@ import type { GraphType } from './types.ts'
 export const defineSteps = ({ define, library, writing }: Defining, source: Source): void => {
   const { programs, whole, holdings, precision } = source, batch = batchInputs(programs)
   const gradients = whole.gradients(), apply = whole.apply(), update = updateFunction(source, library, writing, apply)
-  const gradientNodes = gradients.gradients.map(([, node]) => node)
   /** Loss, count, and the gradient of every variable, stacks as lists. */
-  const backward = (scope: Scope, given: Refs): readonly Ref[] => {
-    const [sum, count, ...rest] = write(scope, [gradients.sum, gradients.count, ...gradientNodes], fedBatch(programs, given))
-    return [asF32(scope.body, sum!), asF32(scope.body, count!), ...gradients.gradients.map(([variable, node], i) => (variable.family ? asList(scope, rest[i]!, node) : rest[i]!))]
+  const backward = (scope: Scope, given: Refs, { sum: loss, count: scored, gradients: made } = gradients): readonly Ref[] => {
+    const [sum, count, ...rest] = write(scope, [loss, scored, ...made.map(([, node]) => node)], fedBatch(programs, given))
+    return [asF32(scope.body, sum!), asF32(scope.body, count!), ...made.map(([variable, node], i) => (variable.family ? asList(scope, rest[i]!, node) : rest[i]!))]
   }
   /** The norm, and the update where all is finite. */
   const applied = (scope: Scope, sum: Ref, count: Ref, lists: readonly Ref[]): Ref => {
@@ -49,6 +48,15 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
   define('accumulate/more', batch, precision, (scope, given) => accumulating(scope, given, (resource, x) => {
     assignAll(scope.body, resource, scope.body.apply('AddV2', [readAll(scope.body, resource), x]))
   }))
+  const products = whole.hvp?.()
+  if (products) {
+    define('hvp', batch, precision, (scope, given) => {
+      const { body } = scope, [sum, count, ...lists] = backward(scope, given, products), made = lists.map(x => asF32(body, materialised(scope, x)))
+      // a tangent is replaced by its product when all of them have been read
+      products.gradients.forEach(([variable], i) => { assignAll(body, holdings.of(variable.node)!, made[i]!, made) })
+      return { sum: sum!, count: count! }
+    })
+  }
   define('apply', { sum: realInput, count: realInput }, single, (scope, { sum, count }) => {
     const lists = gradients.gradients.map(([variable]) => {
       const resource = holdings.of(variable.node)!, read = readAll(scope.body, resource)
