@@ -1,4 +1,4 @@
-import { expressionKeys, f32, over, parameter, plus, scalar, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
+import { div, expressionKeys, f32, over, parameter, plus, scalar, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
 import { globalNorm, isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Focus, type Lens } from '../tune/index.ts'
 import { compileProgram, planned, refreshed, type CompilerOptions, type Program, type Traits } from './program.ts'
 import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
@@ -26,6 +26,8 @@ export interface Programs {
   /** Sums of gradients, in the order of `trained`, and the number they are divided by. */
   readonly gradient: readonly Node[]
   readonly count: Node
+  /** The sum of losses, which an update may read too. */
+  readonly loss: Node
   /** The logits as the model declares them. */
   readonly declared: Node
   /** A tree of the structure of the focus, from what stands for its leaves, in the order of `trained`. */
@@ -44,7 +46,7 @@ export interface Programs {
   readonly accumulate: (size: Size) => Program & { readonly more: readonly Node[] }
   /** (gradient sums, count) => the norm of the gradient */
   readonly norm: (size: Size) => Program
-  /** (gradient sums, count, state, params, prepared) => what replaces params, prepared values and state. All but the count are donated. */
+  /** (gradient sums, count, loss sum, state, params, prepared) => what replaces params, prepared values and state. All but count and loss are donated. */
   readonly update: (size: Size) => Replacing
   /** The same after the norm of the gradient, as one program: the norm, then what replaces params, parts that are held apart, and state. */
   readonly apply: (size: Size) => Replacing
@@ -78,7 +80,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   })
   // the state is declared with placeholders of the shapes that its symbolic zeros have
   const initial = tensorsOf(state), stateLeaves = initial.map(([path, leaf]): readonly [string, Node] => [path, parameterLike(leaf)])
-  const gradient = trained.map(({ part }) => parameterLike(part)), count = f32(), trainedLeaves = new Set(trained.map(({ leaf }) => leaf))
+  const gradient = trained.map(({ part }) => parameterLike(part)), count = f32(), lossSum = f32(), trainedLeaves = new Set(trained.map(({ leaf }) => leaf))
   const preparations: Preparations = new Map(), structureOf = expressionKeys(), leaves = new Set(params.map(([, leaf]) => leaf))
   const compiler = (size: Size) => ({ ...options, size, isStaticLeaf: (n: Node) => leaves.has(n), isTrainedLeaf: (n: Node) => trainedLeaves.has(n), keyOf: preparedKeys(structureOf, size), preparations })
   const logits = model.logits(weight(tuned.params), model.batch), loss = model.loss(logits, model.batch)
@@ -106,7 +108,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   /** The optimizer's update: what it replaces, and by what. */
   const updating = (size: Size) => {
     const parts = trained.map(t => (isApart(t) ? t.part : t.lens.get(t.leaf)))
-    const [updates, next] = update(focused(means), unflatten(state, stateLeaves.map(([, leaf]) => leaf)) as S, focused(parts))
+    const [updates, next] = update(focused(means), unflatten(state, stateLeaves.map(([, leaf]) => leaf)) as S, focused(parts), div(lossSum, count))
     const changed = tensorsOf(updates).map(([, u], i) => plus(parts[i]!, u)), { outputs, replaced } = replacing(changed, size)
     const apart = trained.flatMap((t, i) => (isApart(t) ? [[t.part, changed[i]!] as const] : [])), states = stateLeaves.map(([, leaf]) => leaf)
     return {
@@ -120,7 +122,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
 
   return {
     names: new Map([...params, ...batch, ...tuned.selections.map(({ path, index }) => [`columns(${path})`, index] as const)].map(([path, leaf]) => [leaf, path])),
-    params, base: tensorsOf(model.params), trained, state: stateLeaves, batch, gradient, count, indices, caches: model.decode ? tensorsOf(model.decode.cache) : [],
+    params, base: tensorsOf(model.params), trained, state: stateLeaves, batch, gradient, count, loss: lossSum, indices, caches: model.decode ? tensorsOf(model.decode.cache) : [],
     initial: size => planned(initial.map(([, leaf]) => leaf), compiler(size)),
     declared: logits, focusTree,
     gradients: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted, cotangents: [scalar(1)] }),

@@ -12,6 +12,9 @@ const second = <T>(pairs: readonly (readonly [unknown, T])[]): readonly T[] => p
 export const updateProgram = <H>(programs: Programs, { once }: Runner<H>, own: Environment): Made<Replacing> =>
   once(`update of ${programs.stale().length}`, own, programs.update)
 
+/** The numbers of a step that an update is given beside gradients: the loss where it reads it. */
+export const givenTo = ({ inputs }: Program, { count, loss }: Programs): readonly Node[] => (inputs.includes(loss) ? [count, loss] : [count])
+
 /** What a session will hold, from its plans alone: `sizes` are those of a batch, `own` those of the session. */
 export const certify = <H>(programs: Programs, runner: Runner<H>, indices: readonly Node[], sizes: Environment, own: Environment): Certificate => {
   const { once } = runner, { program: gradients, size } = once('gradients', sizes, programs.gradients)
@@ -21,7 +24,7 @@ export const certify = <H>(programs: Programs, runner: Runner<H>, indices: reado
   const peak = ({ plan }: Program): number => footprintOf(plan).peak
   const weights = bytesOf([...second(programs.params), ...indices], size) +
     programs.prepared().reduce((sum, prepared) => sum + bytesOf([prepared.placeholder], prepared.size), 0)
-  const state = bytesOf(second(programs.state), size), gradient = bytesOf([...programs.gradient, programs.count], size)
+  const state = bytesOf(second(programs.state), size), gradient = bytesOf([...programs.gradient, ...givenTo(update, programs)], size)
   const transient = Math.max(bytesOf(second(programs.batch), size) + peak(gradients), gradient + Math.max(peak(norm), peak(update)))
   return { weights, state, transient, total: weights + state + transient }
 }

@@ -1,6 +1,6 @@
 import { footprintOf, programsOf, sizing, type Program, type Programs, type Replacing, type Size } from '../compile/index.ts'
 import { count, sizesOf, type Environment, type Node } from '../tensor/index.ts'
-import { certify, checkMemory, updateProgram } from './certificate.ts'
+import { certify, checkMemory, givenTo, updateProgram } from './certificate.ts'
 import type { Buffer, Device } from './device.ts'
 import { deviceDecoder } from './device-decoder.ts'
 import { refusal, type Engine, type FedBatch, type OpenEngine, type Sums } from './engine.ts'
@@ -98,18 +98,19 @@ const started = <H>(programs: Programs, runner: Runner<H>, indices: readonly Nod
   }
   /** Divides once, checks the norm, updates weights and state; takes the sums over. */
   const apply = async ({ sums, loss, tokens }: Sums & { readonly sums: readonly H[] }): Promise<number> => {
-    const divisor = device.upload({ sizes: [], dtype: 'f32', data: Float32Array.of(tokens) })
-    const fed = [...feed(programs.gradient, sums), [programs.count, divisor] as const]
+    const update = updateProgram(programs, runner, own), given = givenTo(update.program, programs)
+    const numbers = given.map(n => device.upload({ sizes: [], dtype: 'f32', data: Float32Array.of(n === programs.count ? tokens : loss) }))
+    const fed = [...feed(programs.gradient, sums), ...feed(given, numbers)]
     let owned = sums
     try {
       const gradNorm = await number(run(once('norm', own, programs.norm).program, size, new Map(fed))[0]!)
       if (refusal({ loss, tokens, gradNorm }) !== undefined) return gradNorm
       owned = []
-      replace(updateProgram(programs, runner, own), fed)
+      replace(update, fed)
       return gradNorm
     } finally {
       freeAll(owned)
-      device.free(divisor)
+      freeAll(numbers)
     }
   }
   /** Reads results, and frees them. */

@@ -11,5 +11,5 @@ export const trainStep = <P, Q, M, B, L extends Shape, F extends Fn>(
   tuned: Tuned<P, Q, M, B, L>, transform: Transform<F>): Step<P, Q, M, StateOf<F, Q, M>, B, L> => ({
   tuned,
   state: transform.init(focus(tuned.params, tuned.mask)),
-  update: (gradient, state, part) => transform.update(gradient, state, part),
+  update: (gradient, state, part, value) => transform.update(gradient, state, part, { value, gradient }),
 })

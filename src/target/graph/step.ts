@@ -27,7 +27,7 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
     const { body } = scope, given = new Map<Node, Ref>([[programs.count, count], ...gradients.gradients.map(([variable], i): readonly [Node, Ref] => [variable.node, lists[i]!])])
     const inner: Scope = { ...scope, precision: single }, [norm] = write(inner, [apply.norm], given)
     const finite = [sum, norm!].map(x => body.apply('IsFinite', [x])), scored = body.apply('Less', [body.constant(0, 'f32'), count])
-    const inputs = [count, norm!, ...lists, ...scope.sizes], f = update(inputs.map(({ type }) => type), gradients.gradients.map((_, i) => scope.stacks.get(lists[i]!.text)?.element))
+    const inputs = [count, norm!, sum, ...lists, ...scope.sizes], f = update(inputs.map(({ type }) => type), gradients.gradients.map((_, i) => scope.stacks.get(lists[i]!.text)?.element))
     const nothing = library.define({ name: 'nothing', parameters: inputs.map(({ type }) => type), write: into => [into.constant(0, 'i32')] })
     branch(body, body.apply('LogicalAnd', [body.apply('LogicalAnd', [finite[0]!, finite[1]!]), scored]), f, nothing, inputs)
     return norm!
@@ -74,9 +74,9 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
 const updateFunction = ({ programs, holdings }: Source, library: Library, writing: Writing, { norm, replaced }: ReturnType<WholePrograms['apply']>) =>
   (parameters: readonly GraphType[], elements: readonly (GraphType | undefined)[]) => library.define({
     name: 'update', parameters,
-    write: (into, [count, normRef, ...rest]) => {
+    write: (into, [count, normRef, sum, ...rest]) => {
       const lists = rest.slice(0, elements.length), scope = scopeIn(into, rest.slice(elements.length), writing, single)
-      const given = new Map<Node, Ref>([[programs.count, count!], [norm, normRef!]])
+      const given = new Map<Node, Ref>([[programs.count, count!], [programs.loss, sum!], [norm, normRef!]])
       holdings.gradients.forEach(({ variable }, i) => {
         const element = elements[i]
         if (element) scope.stacks.set(lists[i]!.text, { list: lists[i]!, element })

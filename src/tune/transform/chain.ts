@@ -12,10 +12,10 @@ export const chain = <const F extends readonly Fn[]>(...transforms: { readonly [
   return {
     // a tuple of states is built as an array: the type checker does not count along
     init: params => parts.map(part => part.init(params)) as never,
-    update: (grad, state, params) => {
+    update: (grad, state, params, evaluated) => {
       const states = state as readonly unknown[]
       const [updates, next] = parts.reduce(([g, done], part, i): readonly [typeof grad, readonly unknown[]] => {
-        const [u, s] = part.update(g, states[i], params)
+        const [u, s] = part.update(g, states[i], params, evaluated)
         return [u, [...done, s]]
       }, [grad, []] as readonly [typeof grad, readonly unknown[]])
       return [updates, next as never]

@@ -1,5 +1,5 @@
 import { isTensor, mapTree, tensorsOf } from '../tree.ts'
-import type { Apply, Fn, Transform } from './transform.ts'
+import type { Apply, Evaluated, Fn, Transform } from './transform.ts'
 
 /** Which leaves a transform sees: by their path, or by a tree of booleans, each of which speaks for everything below it. */
 export type Subtree = { readonly by: 'path'; readonly where: (path: string) => boolean } | { readonly by: 'tree'; readonly tree: Chosen }
@@ -34,8 +34,8 @@ export const masked = <F extends Fn, const M extends Subtree>(transform: Transfo
   const select = <G>(tree: G): Selected<G, M> => mapTree(tree, isTensor, (leaf, path) => (holds(subtree, path) ? leaf : undefined)) as Selected<G, M>
   return {
     init: params => transform.init(select(params)),
-    update: <G>(grad: G, state: Apply<Masked<F, M>, G>, params: G) => {
-      const [updates, next] = transform.update(select(grad), state, select(params)), changed = new Map(tensorsOf(updates))
+    update: <G>(grad: G, state: Apply<Masked<F, M>, G>, params: G, evaluated?: Evaluated<G>) => {
+      const [updates, next] = transform.update(select(grad), state, select(params), evaluated && { ...evaluated, gradient: select(evaluated.gradient) }), changed = new Map(tensorsOf(updates))
       return [mapTree(grad, isTensor, (g, path) => changed.get(path) ?? g) as G, next]
     },
   }

@@ -9,6 +9,9 @@ export interface Fn { readonly in: unknown; readonly out: unknown }
 /** The result of a function of types. @example Apply<Twice, string> is readonly [string, string] */
 export type Apply<F extends Fn, G> = (F & { readonly in: G })['out']
 
+/** What a transform may know of the step that it is part of: the mean loss before the update, and its gradient before any transform. */
+export interface Evaluated<G> { readonly value: Tensor<readonly []>; readonly gradient: G }
+
 /**
  * A gradient transform: two pure functions over symbolic trees, which work for every focus (`G`: nested records and arrays of tensors,
  * branded or not). `F` says what state a focus needs; state exists for the leaves of the focus only. `update` returns what is to be *added* to the
@@ -19,7 +22,7 @@ export interface Transform<F extends Fn> {
   /** The state before the first update: symbolic zeros. */
   init<G>(params: G): Apply<F, G>
   /** Gradient, state and parameters to updates and the next state. A full gradient in the place of a focus is a type error. */
-  update<G>(grad: G, state: Apply<F, G>, params: G): readonly [G, Apply<F, G>]
+  update<G>(grad: G, state: Apply<F, G>, params: G, evaluated?: Evaluated<G>): readonly [G, Apply<F, G>]
 }
 
 /** The state of a transform that remembers nothing. */
