@@ -244,6 +244,8 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
     plan([{ shape }, { shape: labels, domain: { below: classes } }], applied(composites.crossEntropy, {}))),
   crossEntropyGrad: labelled.map(({ shape, rows: labels, classes }) =>
     plan([{ shape }, { shape: labels, domain: { below: classes } }, { shape: labels }], applied(composites.crossEntropyGrad, {}))),
+  squaredError: elementwise(composites.squaredError, ['real', 'real']),
+  sigmoidBinaryCrossEntropy: elementwise(composites.sigmoidBinaryCrossEntropy, ['real', 'real']),
   dropout: drops.map(({ shape, rate }) => plan([{ shape }, ...draw], applied(composites.dropout, { rate }))),
   inputDropout: drops.map(({ shape, rate }) => plan([{ shape }, ...draw], applied(composites.inputDropout, { rate }))),
 }

@@ -32,6 +32,11 @@ export interface Op<A = unknown> {
   readonly cheap?: boolean
   /** True where the result is much larger than what it is made from: it is never made once and then held, even where nothing in it changes. */
   readonly unpacks?: boolean
+  /**
+   * For a loss of rows: the least upper bound of the spectral norm of a row's Hessian with respect to its first input. A row is an element
+   * where the result has the first input's rank, and a slice along the last axis where it has one axis less.
+   */
+  readonly curvature?: number
   /** For an op with several results, which `result` reads: what they are, and what they mean. */
   readonly several?: Several<A>
 }

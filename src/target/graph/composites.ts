@@ -66,6 +66,7 @@ const sumOfSquares: GraphLowering = (node, [x], { body, kernel = inline(body) })
 
 const compositeLowerings: { readonly [K in keyof typeof composites]: GraphLowering | 'expand' } = {
   softmax, causalSoftmax, crossEntropy, crossEntropyGrad, dropout,
+  squaredError: 'expand', sigmoidBinaryCrossEntropy: 'expand',
   softmaxGrad: 'expand', rmsNorm: 'expand', rmsNormGrad: 'expand', rope: 'expand', silu: 'expand', siluGrad: 'expand', gelu: 'expand',
   inputDropout: (_, [a]) => a!,
   sumOfSquares,

@@ -95,7 +95,7 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
     concat: call => { const axis = axisOf(call); return inputs => (inputs.length === 1 ? run('Identity', { x: inputs[0] }) : run('Concat', [...inputs], { axis })) },
     softmax: kernel('Softmax', ['logits'], () => ({ dim: -1 })),
     softmaxGrad: 'expand', causalSoftmax: 'expand', rmsNorm: 'expand', rmsNormGrad: 'expand', rope: 'expand', silu: 'expand', siluGrad: 'expand', gelu: 'expand',
-    crossEntropy: 'expand', crossEntropyGrad: 'expand', dropout: 'expand', inputDropout: 'expand', sumOfSquares: 'expand',
+    crossEntropy: 'expand', crossEntropyGrad: 'expand', squaredError: 'expand', sigmoidBinaryCrossEntropy: 'expand', dropout: 'expand', inputDropout: 'expand', sumOfSquares: 'expand',
   }
 }
 

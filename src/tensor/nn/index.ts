@@ -1,6 +1,6 @@
 import { geluOp, siluGradOp, siluOp } from './activation.ts'
 import { dropoutOp, inputDropoutOp } from './dropout.ts'
-import { crossEntropyGradOp, crossEntropyOp } from './loss.ts'
+import { crossEntropyGradOp, crossEntropyOp, sigmoidBinaryCrossEntropyOp, squaredErrorOp } from './loss.ts'
 import { rmsNormGradOp, rmsNormOp } from './norm.ts'
 import { ropeOp } from './rope.ts'
 import { sumOfSquaresOp } from './squares.ts'
@@ -10,7 +10,7 @@ import { causalSoftmaxOp, softmaxGradOp, softmaxOp } from './softmax.ts'
 export const composites = {
   softmax: softmaxOp, softmaxGrad: softmaxGradOp, causalSoftmax: causalSoftmaxOp, rmsNorm: rmsNormOp, rmsNormGrad: rmsNormGradOp,
   rope: ropeOp, silu: siluOp, siluGrad: siluGradOp, gelu: geluOp, crossEntropy: crossEntropyOp, crossEntropyGrad: crossEntropyGradOp, sumOfSquares: sumOfSquaresOp,
-  dropout: dropoutOp, inputDropout: inputDropoutOp,
+  squaredError: squaredErrorOp, sigmoidBinaryCrossEntropy: sigmoidBinaryCrossEntropyOp, dropout: dropoutOp, inputDropout: inputDropoutOp,
 } as const
 
 export * from './activation.ts'

@@ -1,10 +1,11 @@
 import { node, typed, type Op, type Tensor } from '../node.ts'
 import { composite } from '../op/composite.ts'
-import { expOp, logOp, minus, plus, times } from '../op/elementwise.ts'
+import { expOp, logOp, maximumOp, minus, negated, plus, sigmoidOp, stopGradientOp, times } from '../op/elementwise.ts'
 import { maxOp } from '../op/max.ts'
+import { scalar } from '../op/parameter.ts'
 import { oneHot, picked } from '../op/pick.ts'
 import { reshaped } from '../op/reshape.ts'
-import { summed } from '../op/sum.ts'
+import { summed, sumTo } from '../op/sum.ts'
 import type { Dim, Shape } from '../shape/index.ts'
 import { softmaxOp } from './softmax.ts'
 
@@ -18,6 +19,8 @@ export const crossEntropyOp: Op<object> = composite<object>({
     return minus(plus(node(logOp, [total], {}), reshaped(top, rows)), picked(logits!, labels!))
   },
   vjp: ({ inputs: [logits, labels] }, dy) => [node(crossEntropyGradOp, [logits!, labels!, dy], {}), undefined],
+  // diag p − p pᵀ, whose largest eigenvalue is ½ where two probabilities are ½
+  curvature: 0.5,
 })
 
 /** (logits, labels, dy) => (softmax logits − one-hot label) dy. */
@@ -27,6 +30,44 @@ export const crossEntropyGradOp: Op<object> = composite<object>({
     minus(node(softmaxOp, [logits!], {}), oneHot(labels!, logits!.shape.at(-1)!)), reshaped(dy!, [...dy!.shape, 1])),
 })
 
+/** (predictions, targets) => (predictions − targets)², element by element. */
+export const squaredErrorOp: Op<object> = composite<object>({
+  name: 'squaredError',
+  expand: ([predictions, targets]) => { const error = minus(predictions!, targets!); return times(error, error) },
+  cheap: true,
+  curvature: 2,
+})
+
+/**
+ * (logits, labels) => log(1 + exp logits) − labels logits, element by element. As in log-sum-exp, exponentials are of what is at most 0;
+ * by how much they are shifted changes nothing, so that no derivative flows through it, and it has one at 0.
+ */
+export const sigmoidBinaryCrossEntropyOp: Op<object> = composite<object>({
+  name: 'sigmoidBinaryCrossEntropy',
+  expand: ([logits, labels]) => {
+    const top = node(stopGradientOp, [node(maximumOp, [logits!, scalar(0)], {})], {})
+    const total = plus(node(expOp, [minus(logits!, top)], {}), node(expOp, [negated(top)], {}))
+    return minus(plus(top, node(logOp, [total], {})), times(logits!, labels!))
+  },
+  vjp: ({ inputs: [logits, labels] }, dy) => [
+    sumTo(times(dy, minus(node(sigmoidOp, [logits!], {}), labels!)), logits!.shape),
+    sumTo(negated(times(dy, logits!)), labels!.shape),
+  ],
+  cheap: true,
+  // σ (1 − σ), at 0
+  curvature: 0.25,
+})
+
 /** The cross-entropy of every row against its label, in nats. @example crossEntropy(logits, labels) */
 export const crossEntropy = <L extends Shape, C extends Dim>(logits: Tensor<readonly [...L, C]>, labels: Tensor<L, 'i32'>): Tensor<L> =>
   typed(node(crossEntropyOp, [logits, labels], {}))
+/** (predictions − targets)², as `optax.squared_error`. @example squaredError(matmul(x, w), y) */
+export const squaredError = <S extends Shape>(predictions: Tensor<S>, targets: Tensor<S>): Tensor<S> =>
+  typed(node(squaredErrorOp, [predictions, targets], {}))
+
+/**
+ * The cross-entropy of a label in [0, 1] against σ(logit), in nats, for each of independent classes: as `optax.sigmoid_binary_cross_entropy`.
+ * @example sigmoidBinaryCrossEntropy(logits, labels)
+ */
+export const sigmoidBinaryCrossEntropy = <S extends Shape>(logits: Tensor<S>, labels: Tensor<S>): Tensor<S> =>
+  typed(node(sigmoidBinaryCrossEntropyOp, [logits, labels], {}))

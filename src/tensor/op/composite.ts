@@ -11,13 +11,16 @@ interface Composite<A> {
   /** A vjp of its own, where it keeps less or computes less than that of the expansion, which it must equal. */
   readonly vjp?: (node: NodeOf<A>, cotangent: Node) => readonly (Node | undefined)[]
   readonly cheap?: boolean
+  /** See `Op`. */
+  readonly curvature?: number
 }
 
 /** An op that is a name for an expression: its shape, meaning and cost are those of the expansion. */
-export const composite = <A>({ name, expand, vjp, cheap = false }: Composite<A>): Op<A> => ({
+export const composite = <A>({ name, expand, vjp, cheap = false, curvature }: Composite<A>): Op<A> => ({
   name,
   expand,
   cheap,
+  ...(curvature === undefined ? {} : { curvature }),
   shape: (inputs, attributes) => E.tryCatch(() => {
     const { shape, dtype } = expand(inputs, attributes)
     return { shape, dtype }
