@@ -1,113 +1,78 @@
-import fc from 'fast-check'
-import { add, gradients, interpret, scalar, type Node, type Numbers } from '../src/tensor/index.ts'
-import {
-  all, applyUpdates, columns, entries, focus, frozen, lensOf, maskedLeaves, putFocus, sgd, tensorsOf, unflatten, type LeafMask,
-} from '../src/tune/index.ts'
-import { anyLoss, type Loss } from './losses.ts'
+import { div, gradients, interpret, parameter, scalar, type Node, type Numbers } from '../src/tensor/index.ts'
+import { adapt, all, applyUpdates, focus, lensOf, maskedLeaves, putFocus, sgd, tensorsOf, unflatten } from '../src/tune/index.ts'
+import { trainStep } from '../src/train/index.ts'
+import { choosing, leavesOf, trainedOf, type Mistake } from './layout.ts'
+import type { Datum, Term } from './losses.ts'
 import { norm } from './matrices.ts'
+import { curvature, modelOf, stacked, type Problem } from './problem.ts'
+import type { Moved } from './rounding.ts'
 
-/** What of a leaf is trained; an index counts columns or entries. */
-interface Choice { readonly kind: LeafMask['mask']; readonly index: readonly number[]; readonly of: number }
-/** A sum of losses, each of a weight of its own under a mask of its own, and a step size in units of 1/L. */
-export interface Descent { readonly losses: readonly Loss[]; readonly masks: readonly Choice[]; readonly relative: number }
+/** Where a mutant goes wrong: in the coordinates that the gradient is taken of, in those that are written, or in both. */
+export interface Mistakes { readonly gradient?: Mistake; readonly write?: Mistake; readonly mask?: 'ignored' }
+type Data = Term['data']
+
+/** What a step does at a point. */
+export interface Outcome extends Moved {
+  /** ‖∇f‖², of all coordinates. */
+  readonly full: number
+  /** P∇f, leaf by leaf. */
+  readonly partial: readonly Numbers[]
+}
 
 const size = (dim: number | string): number => Number(dim)
-type Kind = LeafMask['mask']
-const choice = (kinds: readonly Kind[]) => ({ at }: Loss): fc.Arbitrary<Choice> => fc.constantFrom(...kinds).chain(kind => {
-  const of = kind === 'columns' ? at.sizes[0]! : kind === 'entries' ? at.data.length : 0
-  return fc.shuffledSubarray([...Array(of).keys()], { minLength: Math.min(1, of) }).map(index => ({ kind, index, of }))
-})
-
-/** Step sizes t/L: mostly 0 < t < 2, where the loss falls; but the inequality holds for every real t. */
-export const within = fc.integer({ min: 1, max: 127 }).map(k => k / 64)
-export const beyond = fc.integer({ min: 130, max: 512 }).map(k => k / 64)
-const backwards = fc.integer({ min: -128, max: 0 }).map(k => k / 64)
-export const anyStep = fc.oneof({ weight: 3, arbitrary: within }, { weight: 1, arbitrary: beyond }, { weight: 1, arbitrary: backwards })
-
-const everyKind: readonly Kind[] = ['all', 'columns', 'entries', 'frozen']
-/** Cases of the theorem, or of a part of it. */
-export const descents = (
-  loss: fc.Arbitrary<Loss> = anyLoss, relative: fc.Arbitrary<number> = anyStep, kinds: readonly Kind[] = everyKind): fc.Arbitrary<Descent> =>
-  fc.array(loss, { minLength: 1, maxLength: 3 }).chain(losses =>
-    fc.record({ losses: fc.constant(losses), masks: fc.tuple(...losses.map(choice(kinds))), relative }))
 
 /**
- * Deliberate mistakes, for the mutants: taking the gradient, or writing the update, at the neighbours of the chosen columns;
- * or training everything.
+ * A training step of the library on a problem: its gradients, its masks, its sgd. What is returned evaluates it in float64 at a point, by the
+ * ops' own meaning, with other data in the place of the problem's for the gradient, where they are given.
  */
-export interface Mistake { readonly gradient?: 'shifted'; readonly write?: 'shifted'; readonly mask?: 'ignored' }
+export const stepper = (problem: Problem, mistakes: Mistakes = {}) => {
+  const made = modelOf(problem), lr = parameter([], 'f32')
+  const tuned = (mistake?: Mistake) => adapt(made, choosing(problem, mistakes.mask ?? mistake))
+  const right = tuned(), taking = mistakes.gradient ? tuned(mistakes.gradient) : right, writing = mistakes.write ? tuned(mistakes.write) : right
+  const step = trainStep(right, sgd({ lr: () => lr as never }))
+  const loss = made.loss(made.logits(made.params, made.batch), made.batch), f = div(loss.sum, loss.count)
+  const gradient = ({ params, mask }: typeof right): readonly Node[] =>
+    gradients([f], [scalar(1)], maskedLeaves(params, mask).flatMap(({ leaf, mask: m }) => lensOf(m)?.wanted(leaf) ?? [])).gradients
 
-/** What one step did. */
-export interface Outcome {
-  readonly before: number
-  readonly after: number
-  readonly eta: number
-  readonly lipschitz: number
-  /** ‖∇P‖² and ‖∇f‖². */
-  readonly partial: number
-  readonly full: number
-  readonly tolerance: number
-  /** Whether all coordinates outside the masks have the bits they had. */
-  readonly frozenKept: boolean
-}
+  const part = focus(right.params, right.mask), correct = gradient(right), taken = taking === right ? correct : gradient(taking)
+  const [updates] = step.update(unflatten(part, taken) as typeof part, step.state, part, f)
+  // the masks differ in their indices alone, and so do their focuses
+  const next = tensorsOf(putFocus(writing.params, writing.mask, applyUpdates(part, updates) as never)).map(([, leaf]) => leaf)
+  const whole = gradients([f], [scalar(1)], made.params.layers.map(({ w }) => lensOf(all)!.wanted(w))).gradients
 
-interface Masked { readonly mask: LeafMask; readonly feeds: readonly (readonly [Node, Numbers])[] }
-const maskOf = ({ kind, index, of }: Choice, shift: number): Masked => {
-  if (kind === 'all' || kind === 'frozen') return { mask: kind === 'all' ? all : frozen, feeds: [] }
-  const mask = (kind === 'columns' ? columns : entries)(index.length)
-  return { mask, feeds: [[mask.index, { sizes: [index.length], data: Float64Array.from(index, i => (i + shift) % of) }]] }
-}
+  const indices = [right, taking, writing].flatMap(({ selections }) => selections.map(({ index, choose }): readonly [Node, Numbers] =>
+    [index, { sizes: [size(index.shape[0]!)], data: Float64Array.from(choose(undefined as never)) }]))
+  const counts = tensorsOf(step.state).map(([, leaf]): readonly [Node, Numbers] => [leaf, { sizes: [], data: Float64Array.of(0) }])
+  const fed = (terms: readonly Data[]): readonly (readonly [Node, Datum])[] =>
+    terms.flatMap((data, i) => Object.entries(data).map(([name, datum]) => [made.batch.terms[i]![name]!, datum] as const))
+  const at = (w: Numbers) => leavesOf(problem, w).map((leaf, i) => [made.params.layers[i]!.w, leaf] as const)
+  const own = problem.terms.map(({ data }) => data)
 
-/** One step of the library: its gradients, its lenses, its sgd; evaluated in float64 by the ops' own meaning. */
-export const step = ({ losses, masks, relative }: Descent, mistake: Mistake = {}): Outcome => {
-  const params = { layers: losses.map(({ leaf }) => ({ w: leaf })) }
-  const masked = (shift?: 'shifted') => {
-    const made = masks.map(m => maskOf(mistake.mask === 'ignored' ? { ...m, kind: 'all' } : m, shift ? 1 : 0))
-    return { tree: { layers: made.map(({ mask }) => ({ w: mask })) }, feeds: made.flatMap(({ feeds }) => feeds) }
+  const value = (w: Numbers, data: readonly Data[] = own): number =>
+    interpret([f], new Map<Node, Numbers>([...fed(data), ...at(w)]), size)[0]!.data[0]!
+  const run = (w: Numbers, eta: number, data: readonly Data[] = own): Outcome => {
+    const feeds = new Map<Node, Numbers>([...fed(data), ...at(w), ...indices, ...counts, [lr, { sizes: [], data: Float64Array.of(eta) }]])
+    const results = interpret([f, ...next, ...correct, ...whole], feeds, size)
+    const after = stacked(results.slice(1, 1 + next.length)), partial = results.slice(1 + next.length, 1 + next.length + correct.length)
+    return {
+      eta, before: results[0]!.data[0]!, after: value(after), at: w, next: after, gradientNorm: norm(...partial), partial,
+      full: norm(...results.slice(1 + next.length + correct.length)) ** 2,
+    }
   }
-  const mask = masked(), gradientMask = masked(mistake.gradient), writeMask = masked(mistake.write)
-  const loss = losses.map(({ value }) => value).reduce((a, b) => add(a, b)), eta = relative / lipschitzOf(losses)
-  const gradient = (m: typeof mask): readonly Node[] =>
-    gradients([loss], [scalar(1)], maskedLeaves(params, m.tree).flatMap(({ leaf, mask: lens }) => lensOf(lens)?.wanted(leaf) ?? [])).gradients
-
-  const part: unknown = focus(params, mask.tree), transform = sgd({ lr: eta })
-  const [updates] = transform.update(unflatten(part, gradient(gradientMask)), transform.init(part), part)
-  // the trees were made here, of nodes whose types nobody knows before the run
-  const next = putFocus(params, writeMask.tree, applyUpdates(part, updates) as never)
-
-  const feeds = new Map([
-    ...losses.flatMap(({ leaf, at, data }) => [[leaf, at] as const, ...data]), ...mask.feeds, ...gradientMask.feeds, ...writeMask.feeds])
-  const evaluate = (roots: readonly Node[], at: ReadonlyMap<Node, Numbers> = feeds): readonly Numbers[] => interpret(roots, at, size)
-  const after = evaluate(tensorsOf(next).map(([, leaf]) => leaf)), correct = evaluate(gradient(mask))
-  const whole = evaluate(gradients([loss], [scalar(1)], losses.map(({ leaf }) => lensOf(all)!.wanted(leaf))).gradients)
-  const valueAt = (weights: readonly Numbers[]): number =>
-    evaluate([loss], new Map([...feeds, ...weights.map((w, i) => [losses[i]!.leaf, w] as const)]))[0]!.data[0]!
-  return {
-    before: valueAt(losses.map(({ at }) => at)), after: valueAt(after), eta, lipschitz: lipschitzOf(losses),
-    partial: norm(...correct) ** 2, full: norm(...whole) ** 2,
-    tolerance: tolerance(losses, eta, norm(...correct)),
-    frozenKept: losses.every(({ at }, i) => at.data.every((x, k) => trains(masks[i]!, at, k) || Object.is(x, after[i]!.data[k]))),
-  }
+  return { run, value }
 }
 
-/** A sum of functions of different weights is as smooth as the least smooth of them: its Hessian is block-diagonal. */
-const lipschitzOf = (losses: readonly Loss[]): number => Math.max(...losses.map(({ lipschitz }) => lipschitz))
-
-/** Whether a mask trains an element, said without the lens. */
-const trains = ({ kind, index }: Choice, { sizes }: Numbers, element: number): boolean =>
-  kind === 'all' || (kind === 'entries' && index.includes(element)) || (kind === 'columns' && index.includes(Math.floor(element / sizes[1]!)))
-
-/**
- * How far rounding can move the two sides of the inequality apart. A sum of n products, each of factors that carry rounding of their own, is off by
- * at most γₙ Σ|terms| with γₙ ≈ n u, u = 2⁻⁵³ (Higham 2002, §3.1); exp, log and the division of a loss add a few u each. Every sum in f(W), f(W⁺),
- * η‖∇P‖² and η²L‖∇P‖², the error of W⁺ and that of L (its matrix is built in float64 as well) included, has Σ|terms| ≤ magnitude(‖W‖ + |η| ‖∇P‖):
- *   for f = Σφ(XW − Y), |φ(z)| ≤ (|z| + 1)² and |φ'(z)| ≤ |z| + 1, hence with R = ‖X‖(‖W‖ + |η|‖∇P‖) + ‖Y‖ + √outputs (Frobenius norms)
- *   f ≤ R², |η|‖∇P‖² ≤ |η|‖∇P‖ ‖X‖ R ≤ R², η²L‖∇P‖² ≤ (η‖X‖‖∇P‖)² ≤ R²; for ½ tr WᵀAW the same with ‖A‖(‖W‖ + |η|‖∇P‖)².
- * Sixteen covers the number of such sums and the constants. The mutants show that this is small beside what they get wrong.
- */
-const tolerance = (losses: readonly Loss[], eta: number, gradientNorm: number): number =>
-  losses.reduce((sum, { terms, magnitude, at }) =>
-    sum + 16 * (terms + losses.length) * 2 ** -53 * magnitude(norm(at) + Math.abs(eta) * gradientNorm), 0)
+/** What step sizes are relative to: L_P; L/64 where what is trained is hardly curved. */
+export const scaleOf = (problem: Problem): number => {
+  const { whole, part } = curvature(problem)
+  return Math.max(part, whole / 64, 2 ** -10)
+}
+/** η for a step size in units of 1/L_P. */
+export const etaOf = (problem: Problem, relative: number): number => relative / scaleOf(problem)
 
 /** What Theorem 1 allows after a step: f(W) − η(1 − ηL/2) · square. */
-export const bound = ({ before, eta }: Outcome, square: number, lipschitz: number): number => before - eta * (1 - eta * lipschitz / 2) * square
+export const bound = ({ before, eta }: Moved, square: number, lipschitz: number): number => before - eta * (1 - eta * lipschitz / 2) * square
+
+/** Whether all coordinates outside the mask have the bits that they had. */
+export const frozenKept = (problem: Problem, { at, next }: Pick<Moved, 'at' | 'next'>): boolean =>
+  trainedOf(problem).every((trains, i) => trains || Object.is(at.data[i], next.data[i]))
