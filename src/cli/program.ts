@@ -13,6 +13,7 @@ import {
   adaptersOption, jsonOption, modelOption, notNegative, positiveInteger, precisionOption, seedOption, targetOption, threadsOption,
 } from './options.ts'
 import { rows, seqOption } from './training.ts'
+import { verifyCommand } from './verify.ts'
 
 const evaluateCommand = (context: Context): Command => withQuantizeOptions(new Command('evaluate')
   .description('Compute the loss of a model over a data set.')
@@ -70,6 +71,6 @@ const doctorCommand = ({ out, exit }: Context): Command => new Command('doctor')
 
 /** The command line as data: what it accepts, and the program that each command runs. */
 export const commandLine = (context: Context): Command =>
-  [finetuneCommand, evaluateCommand, generateCommand, compareCommand, exportCommand, explainCommand, doctorCommand, nativeCommand].reduce(
+  [finetuneCommand, evaluateCommand, generateCommand, compareCommand, exportCommand, explainCommand, verifyCommand, doctorCommand, nativeCommand].reduce(
     (program, command) => program.addCommand(command(context)),
     new Command('partensor').description('Fine-tune LLaMA models on TensorFlow.js with PaCA and its rivals, and use what comes out.').version(version))

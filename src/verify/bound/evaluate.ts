@@ -1,0 +1,60 @@
+import { bindDims, given, sizing, type Step } from '../../compile/index.ts'
+import { compile, type Dims, type TargetName } from '../../target/index.ts'
+import { interpret, is, parameterOp, topological, type DType, type Node, type Numbers, type Shape, type Value } from '../../tensor/index.ts'
+import { isValue, leaves, mapTree, tensorsOf, type Lazy, type LazyLeaf, type Values } from '../../tune/index.ts'
+import { lossOf } from './head.ts'
+
+/** What expressions of a step are evaluated on. */
+export interface Run<P, B> { readonly weights: Lazy<P>; readonly batches: readonly Values<B>[]; readonly dims?: Dims; readonly target?: TargetName }
+
+/** An expression's value for each batch, and the chosen columns or entries by the path of their leaf. */
+export interface Evaluated {
+  readonly target: string
+  readonly values: readonly Value<Shape>[]
+  readonly columns: ReadonlyMap<string, Int32Array>
+  /** Of the leaves of the model, by path. */
+  readonly sizes: Sizes
+}
+type Sizes = ReadonlyMap<string, readonly number[]>
+
+const isLeaf = (leaf: unknown): leaf is LazyLeaf<Shape, DType> =>
+  isValue(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf && typeof leaf.read === 'function')
+
+/**
+ * An expression of a model's leaves and batch, in float32 on a target: the logits of a session whose model has it for its logits and no
+ * optimizer state, so that what computes it is what computes a step.
+ */
+export const evaluated = async <P, Q, M, S, B, L extends Shape>(
+  { tuned }: Step<P, Q, M, S, B, L>, expression: Node, { weights, batches, dims = {}, target = 'auto' }: Run<P, B>): Promise<Evaluated> => {
+  const sizes = new Map<string, readonly number[]>()
+  const note = <V extends Value<Shape, DType>>(path: string, value: V): V => { sizes.set(path, value.sizes); return value }
+  // the tree has the same structure; only who reads a leaf is told its sizes
+  const noted = mapTree(weights, isLeaf, (leaf, path) =>
+    (isValue(leaf) ? note(path, leaf) : { read: async () => note(path, await leaf.read()) })) as Lazy<P>
+  const loss = lossOf(tuned), model = { ...tuned.model, logits: () => expression as never, loss: () => loss }
+  const derived: Step<P, Q, M, readonly [], B, Shape> =
+    { tuned: { ...tuned, model }, state: [], update: (gradient, state) => [gradient, state] }
+  await using session = await compile(derived, { target, weights: noted, dims })
+  const values: Value<Shape>[] = []
+  for (const batch of batches) values.push(await session.logits(batch))
+  return { target: session.target, values, columns: session.columns, sizes }
+}
+
+/** Whether an expression is one of a batch alone. */
+export const isOfBatch = (batch: unknown, expression: Node): boolean => {
+  const own = new Set(tensorsOf(batch).map(([, leaf]) => leaf))
+  return topological([expression]).every(n => !is(n, parameterOp) || own.has(n))
+}
+
+/** Expressions of a batch alone, in float64. `known` are the sizes of leaves of the model. */
+export const ofBatch = <P, Q, M, S, B, L extends Shape>(
+  { tuned: { model } }: Step<P, Q, M, S, B, L>, expressions: readonly Node[], batch: Values<B>, dims: Dims, known: Sizes): readonly Numbers[] => {
+  const values = new Map(leaves<Value<Shape, DType>>(batch, isValue))
+  const fed = tensorsOf(model.batch).flatMap(([path, leaf]) => { const value = values.get(path); return value ? [{ path, leaf, value }] : [] })
+  const said = [
+    ...tensorsOf(model.params).flatMap(([where, { shape }]) => { const sizes = known.get(where); return sizes ? [{ where, shape, sizes }] : [] }),
+    ...fed.map(({ path, leaf, value }) => ({ where: `${path} of the batch`, shape: leaf.shape, sizes: value.sizes })),
+  ]
+  const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...said, ...given('dims', dims)]), model.capacities)
+  return interpret(expressions, new Map(fed.map(({ leaf, value: { sizes, data } }) => [leaf, { sizes, data: Float64Array.from(data) }])), size)
+}

@@ -1,0 +1,38 @@
+import type { Dims, Session } from '../target/index.ts'
+import { count, type Shape, type Value } from '../tensor/index.ts'
+import { isValue, leaves, type Focus, type Values } from '../tune/index.ts'
+import { powerIteration, weightedSum, type PowerIteration } from './estimate.ts'
+
+const isData = (leaf: unknown): leaf is Value<Shape, 'f32' | 'i32'> => isValue(leaf)
+/** The data of a tree, by path. */
+export const dataOf = (tree: unknown) => leaves(tree, isData)
+
+/** How many numbers a tree holds. */
+export const sizeOf = (tree: unknown): number => dataOf(tree).reduce((sum, [, { sizes }]) => sum + count(sizes), 0)
+
+/** The mean loss over fixed batches, as a function of what a session trains. */
+export interface FixedLoss<T> {
+  readonly value: () => Promise<number>
+  /** The curvature where the weights are, on from a direction. */
+  readonly curvature: (start: T, iterations: number) => Promise<PowerIteration<T>>
+}
+
+/** f over batches that stay the same: sums are divided once, by all that is counted. */
+export const fixedLoss = async <Q, M, S, B, L extends Shape>(
+  session: Session<Q, M, S, B, L>, batches: readonly Values<B>[], dims: Dims): Promise<FixedLoss<Values<Focus<Q, M>>>> => {
+  const counts: number[] = []
+  for (const batch of batches) counts.push((await session.evaluate(batch, dims)).count)
+  const total = counts.reduce((sum, one) => sum + one, 0), scored = batches.flatMap((batch, i) => (counts[i]! > 0 ? [{ batch, share: counts[i]! / total }] : []))
+  return {
+    value: async () => {
+      let sum = 0
+      for (const { batch } of scored) sum += (await session.evaluate(batch, dims)).sum
+      return sum / total
+    },
+    curvature: (start, iterations) => powerIteration(async direction => {
+      const terms: (readonly [Values<Focus<Q, M>>, number])[] = []
+      for (const { batch, share } of scored) terms.push([await session.hvp(batch, direction, dims), share])
+      return weightedSum(terms)
+    }, start, { iterations }),
+  }
+}

@@ -1,0 +1,98 @@
+import { readFile } from 'node:fs/promises'
+import * as E from 'fp-ts/lib/Either.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { checkDestination, ioError, microBatch, orThrow, writeAtomically } from '../io/index.ts'
+import {
+  batchDims, checkSelectSteps, defaultSelectSteps, methodOptions, openModel, optimizer, readRowsFor, rowWarnings, selectColumns, targetsOf, tuneLlama,
+  type MethodChoice, type PretrainedModel, type RunOptions,
+} from '../train/index.ts'
+import { certificateText } from './certificate.ts'
+import type { ConvergenceCertificate } from './certificate-format.ts'
+import { checkCertificate, type CertificateReport } from './check.ts'
+import { certificatePicture } from './picture.ts'
+import { verify, type VerifyEvent, type VerifyOptions } from './verify.ts'
+
+/** What `partensor verify` is asked; see its `--help`. */
+export interface VerifyModelOptions extends RunOptions, MethodChoice {
+  readonly model: string
+  readonly data: string
+  /** Rows of the data whose mean loss is f: the first ones. */
+  readonly rows: number
+  /** Rows of a micro-batch. */
+  readonly batch: number
+  readonly seq?: number | undefined
+  readonly steps: number
+  readonly lr?: number | undefined
+  readonly optimizer: 'sgd' | 'adamw'
+  readonly weightDecay: number
+  readonly clip: number
+  readonly proof: NonNullable<VerifyOptions<never, never, never, never, never>['proof']>
+  readonly iterations: number
+  /** Whether the curvature of all weights stands beside. */
+  readonly allWeights?: boolean | undefined
+  readonly selectSteps?: number | undefined
+  /** A directory for the certificate and the picture. */
+  readonly out?: string | undefined
+}
+
+export type VerifyModelEvent = VerifyEvent
+  | { readonly event: 'warning'; readonly message: string }
+  | { readonly event: 'done'; readonly certificate: ConvergenceCertificate; readonly out: string | null }
+
+/** The names of a certificate's files in the directory of a verification. */
+export const certificateFile = 'certificate.json', pictureFile = 'descent.svg'
+
+/** AdamW as finetune has it, which is measured and not held to anything. */
+const measured = ({ lr, weightDecay, clip }: VerifyModelOptions) => {
+  const rate = lr ?? 1e-4
+  return { name: 'adamw', lr: rate, transform: optimizer({ lr: rate, weightDecay, clip }), settings: { weightDecay, clip } }
+}
+
+/**
+ * Verifies the descent of a pretrained model on its first rows: see {@link verify}. With `out` a certificate and a picture are written, together or
+ * not at all. Errors are thrown with one sentence (`IoError`, `VerifyError`, `SessionError`).
+ * @example await verifyModel({ ...options, model: 'SmolLM2-135M-Instruct.gguf', data: 'rows.jsonl', out: 'verified' }, console.log)
+ */
+export const verifyModel = async (options: VerifyModelOptions, onEvent: (event: VerifyModelEvent) => void): Promise<ConvergenceCertificate> => {
+  const { out } = options
+  if (out !== undefined) await orThrow(checkDestination(out))
+  const source = await orThrow(openModel(options.model))
+  try {
+    const certificate = await verifiedOf(options, source, onEvent)
+    if (out !== undefined) await orThrow(writeAtomically(out, { [certificateFile]: certificateText(certificate), [pictureFile]: await certificatePicture(certificate) }))
+    onEvent({ event: 'done', certificate, out: out ?? null })
+    return certificate
+  } finally {
+    await source.checkpoint.close()
+  }
+}
+
+const verifiedOf = async (options: VerifyModelOptions, source: PretrainedModel, onEvent: (event: VerifyModelEvent) => void): Promise<ConvergenceCertificate> => {
+  const { batch, seed, target, threads, precision } = options
+  const method = await orThrow(TE.fromEither(methodOptions(options))), targets = await orThrow(TE.fromEither(targetsOf(source, method)))
+  const data = await orThrow(readRowsFor(source, options.data, options.seq)), rows = data.rows.slice(0, options.rows), plan = { batch, epochs: 1 }
+  for (const message of rowWarnings(options.data, data.warnings)) onEvent({ event: 'warning', message })
+  const select = options.select, selectSteps = options.selectSteps ?? defaultSelectSteps
+  await orThrow(checkSelectSteps(select, selectSteps, rows.length))
+  const chosen = select === undefined ? undefined : await selectColumns(source, source.weights, targets.modules, rows,
+    { target, threads, precision, selection: select, steps: selectSteps, shareColumns: method.shareColumns === true, plan: { ...plan, seed } })
+  const tuned = await orThrow(TE.fromEither(tuneLlama(source, method, chosen ? { chosen } : {}, targets)))
+  const beside = options.allWeights ? { name: 'all weights', tuned: await orThrow(TE.fromEither(everything(source, seed))) } : undefined
+  const dims = batchDims(rows, plan), paths = targets.modules.map(({ path }) => path)
+  return verify({
+    tuned, weights: source.weights, dims: { scored: dims.scored }, steps: options.steps, proof: options.proof, iterations: options.iterations, seed, lowest: 0,
+    batches: Array.from({ length: Math.ceil(rows.length / batch) }, (_, i) => microBatch(rows.slice(i * batch, (i + 1) * batch), batch, dims)),
+    target, ...(threads === undefined ? {} : { threads }), ...(precision === undefined ? {} : { precision }),
+    ...(beside ? { beside } : {}), ...(options.lr === undefined ? {} : { lr: options.lr }), ...(options.optimizer === 'sgd' ? {} : { optimizer: measured(options) }),
+    about: { model: options.model, targets: paths, rank: method.method === 'full' ? null : method.rank, rows: rows.length, seq: dims.seq }, seeds: { selection: seed }, onEvent,
+  })
+}
+
+/** Every parameter trained. */
+const everything = (source: PretrainedModel, seed: number) => E.Monad.chain(methodOptions({ method: 'full', targetModules: ['all'], seed }), full => tuneLlama(source, full))
+
+/** Checks a certificate's file, without the run. @example const { certificate, proved } = await checkFile('verified/certificate.json') */
+export const checkFile = async (path: string): Promise<CertificateReport> => {
+  const text = await orThrow(TE.tryCatch(() => readFile(path, 'utf8'), () => ioError(`${path}: it cannot be read`)))
+  return orThrow(async () => E.mapLeft((message: string) => ioError(`${path}: ${message}`))(checkCertificate(text)))
+}
