@@ -8,6 +8,7 @@ const tasks = {
   products: async () => (await import('./tasks/products.ts')).timeProducts,
   profile: async () => (await import('./tasks/profile.ts')).profileStep,
   certificate: async () => (await import('./tasks/certificate.ts')).checkCertificate,
+  descent: async () => (await import('./tasks/descent.ts')).followDescent,
   steadiness: async () => (await import('./tasks/steadiness.ts')).checkSteadiness,
   'graph-size': async () => (await import('./tasks/graph-size.ts')).measureGraph,
   'raw-tfjs': async () => (await import('./peers/raw-tfjs.ts')).rawTfjs,

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Case, Findings } from './cases/case.ts'
 import { certificate } from './cases/certificate.ts'
+import { descent } from './cases/descent.ts'
 import { graph } from './cases/graph.ts'
 import { methods } from './cases/methods.ts'
 import { peers } from './cases/peers.ts'
@@ -17,7 +18,7 @@ import { machine, versions } from './machine.ts'
 import { alternate, type Outcome } from './measure.ts'
 import { markdown, tableOf } from './table.ts'
 
-const cases: readonly Case[] = [peers, pytorch, methods, smolLM2Steps, startup, graph, steadiness, certificate, types, profile]
+const cases: readonly Case[] = [peers, pytorch, methods, descent, smolLM2Steps, startup, graph, steadiness, certificate, types, profile]
 
 const describe = ({ name, about, optional }: Case): string => `  ${name.padEnd(12)} ${about}${optional === true ? ' (not with --quick)' : ''}`
 

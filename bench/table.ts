@@ -3,7 +3,8 @@ import { pipe } from 'fp-ts/lib/function.js'
 import type { Measurement } from './measurement.ts'
 import type { Outcome } from './measure.ts'
 
-type Unit = 'ms' | 'MB' | 'tensors' | 'times' | '%'
+/** '' for what has none, as a curvature. */
+type Unit = 'ms' | 'MB' | 'tensors' | 'steps' | 'times' | '%' | ''
 
 /** One side of a row: a figure, or why there is none. */
 export type Figure = E.Either<string, {
@@ -70,7 +71,7 @@ export const bounded = (what: string, mine: Figure, asked: string, most: number)
 
 const digits = (x: number): string => (x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2))
 const text: (figure: Figure) => string = E.match(reason => reason, ({ median: middle, minimum, unit, samples, peakMegabytes, tokensPerSecond }) => [
-  `${digits(middle)} ${unit}${samples > 1 ? ` (min ${digits(minimum)})` : ''}`,
+  `${digits(middle)}${unit === '' ? '' : ` ${unit}`}${samples > 1 ? ` (min ${digits(minimum)})` : ''}`,
   ...(tokensPerSecond === undefined ? [] : [`${tokensPerSecond.toFixed(0)} tokens/s`]),
   ...(peakMegabytes > 0 ? [`peak ${peakMegabytes} MB`] : []),
 ].join(', '))

@@ -32,6 +32,12 @@ const checks: Readonly<Record<string, () => Promise<void>>> = {
     assert.equal(new Set(columns).size, 8)
     assert.equal(lines[5], 'first moments: up [8, 16], of a weight [32, 16]')
   },
+  'verify.ts': async () => {
+    const lines = await run('verify.ts')
+    assert.ok(lines.length === 8 && lines.filter(line => line.startsWith('  20 of 20 steps descended, 0 violations')).length === 2, lines.join('\n'))
+    assert.ok(lines[0]!.includes('(proved)') && lines[2]!.startsWith('  proved: ') && lines[4]!.includes('(estimated)') && lines[6] === '  nothing is claimed')
+    assert.deepEqual([lines[3], lines[7]], ['  checked again: true', '  checked again: true'])
+  },
   'quadratic.ts': async () => {
     const lines = await run('quadratic.ts')
     assert.equal(lines.length, 8)

@@ -1,5 +1,5 @@
 import { bindDims, given, randomKeyPath, sizing, type CompilerOptions, type Step } from '../compile/index.ts'
-import type { DType, Node, Shape, Value } from '../tensor/index.ts'
+import { count, type DType, type Node, type Shape, type Value } from '../tensor/index.ts'
 import { isValue, leaves, unflatten, type Focus, type Lazy, type Values } from '../tune/index.ts'
 import { batchSources } from './bind.ts'
 import { decoderOn } from './decoder.ts'
@@ -43,6 +43,7 @@ const savedBuffers = (declared: readonly (readonly [path: string, leaf: Node])[]
     if (value.dtype !== leaf.dtype || value.sizes.join() !== sizes.join()) {
       throw new SessionError(`${path} of the ${what} is [${value.sizes.join(', ')}] ${value.dtype}, not [${sizes.join(', ')}] ${leaf.dtype}`)
     }
+    if (value.data.length !== count(sizes)) throw new SessionError(`${path} of the ${what} has ${value.data.length} numbers, where its sizes say ${count(sizes)}`)
     return value
   })
 }

@@ -12,6 +12,6 @@ export { canonicalJson, certificateOf, certificateText, digestOf } from './certi
 export { checkProved, headOf, provedCurvature, type CurvatureRun, type Features, type Head, type NoBound, type RowLosses } from './bound/index.ts'
 export { certificateChecks, checkCertificate, checkerWithout, type CertificateReport, type ProofChecker } from './check.ts'
 export { certificatePicture } from './picture.ts'
-export { powerIteration, randomDirection, type PowerIteration } from './estimate.ts'
+export { powerIteration, randomDirection, weightedSum, type PowerIteration } from './estimate.ts'
 export { certificateFile, checkFile, pictureFile, verifyModel, type VerifyModelEvent, type VerifyModelOptions } from './model.ts'
 export { verify, VerifyError, type MeasuredOptimizer, type VerifyEvent, type VerifyOptions } from './verify.ts'

@@ -101,6 +101,14 @@ test('a tangent that is not of the focus is refused in one sentence', async () =
   await assert.rejects(session.hvp(batch, tangent), (error: Error) => error instanceof SessionError && /of the tangent is \[3, \d+\] f32, not \[4, \d+\] f32$/.test(error.message))
 })
 
+test('a tangent with fewer numbers than it says is refused in one sentence', async () => {
+  for (const target of ['reference', 'wasm'] as const) {
+    await using session = await opened(paca({ targets: names, rank: 4, seed: 0 }), target)
+    const { focus } = await session.read(), short = mapTree(focus, isFloats, value => ({ ...value, data: value.data.subarray(1) })) as Focus
+    await assert.rejects(session.hvp(await tinyBatch(), short), (error: Error) => error instanceof SessionError && /of the tangent has \d+ numbers, where its sizes say \d+$/.test(error.message))
+  }
+})
+
 test('a graph that was not made for Hessian-vector products says how it is', { skip: missing('graph') }, async () => {
   const loaded = await openTiny()
   await using session = await compile(trainStep(adapt(loaded.model, paca({ targets: names, rank: 4, seed: 0 })), sgd({ lr: 0.1 })), { target: 'graph', weights: loaded.weights })
