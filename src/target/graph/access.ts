@@ -1,5 +1,5 @@
 import type { Programs } from '../../compile/index.ts'
-import { broadcastToOp, is } from '../../tensor/index.ts'
+import { broadcastToOp, concatOp, constantOp, is, reshapeOp, type Node } from '../../tensor/index.ts'
 import type { Anchor, Ref } from './body.ts'
 import type { Define } from './entry.ts'
 import { assignAll, layerOf, readAll, writeLayer, type Resource } from './held.ts'
@@ -7,7 +7,8 @@ import { called } from './library.ts'
 import { replacing, write } from './program.ts'
 import type { Replacement } from './replace.ts'
 import { trainedRows, type Held, type Holdings } from './resources.ts'
-import { scopeIn, type Scope } from './scope.ts'
+import { scopeIn, sizeIn, type Scope } from './scope.ts'
+import { shapeOf } from './sizes.ts'
 import { asF32, inputOf, integerInput, single, type Defining, type Source } from './source.ts'
 
 /** One layer of a resource, or all of it. */
@@ -62,22 +63,34 @@ export const defineCommit = (define: Define, held: Held, { trained }: Programs, 
   })
 }
 
+/** The number that all elements of a value are, where the program says so: that of the zeros of a first state. */
+const fillOf = (n: Node): number | undefined => {
+  if (is(n, constantOp)) return typeof n.attributes.value === 'number' ? n.attributes.value : undefined
+  if (!is(n, broadcastToOp) && !is(n, reshapeOp) && !is(n, concatOp)) return undefined
+  const [first, ...others] = n.inputs.map(fillOf)
+  return others.every(other => other === first) ? first : undefined
+}
+
 /** The optimizer's state before the first update. */
 export const defineStart = ({ define, library, writing }: Defining, { whole, holdings }: Source): void => {
   define('start', {}, single, scope => {
     let before: Anchor | undefined
     for (const [variable, node] of whole.initial()) {
+      const fill = fillOf(node), held = holdings.of(variable.node)!
+      // a number is an argument: from constants alone, TensorFlow would make the value in advance, and keep it and its text for good
+      const given = fill === undefined ? [] : [scope.body.cast(scope.body.constant(fill, 'f32'), held.type)], inputs = [...given, ...scope.sizes]
       const make = library.define({
-        name: 'initial', parameters: scope.sizes.map(({ type }) => type),
-        write: (into, sizes) => {
+        name: 'initial', parameters: inputs.map(({ type }) => type),
+        write: (into, refs) => {
+          const inner = scopeIn(into, refs.slice(given.length), writing, single)
           // variables are written where they lie, so each has memory of its own
-          const [value] = write(scopeIn(into, sizes, writing, single), [node], new Map())
-          assignAll(into, holdings.of(variable.node)!, is(node, broadcastToOp) ? value! : into.apply('DeepCopy', [value!]))
+          assignAll(into, held, fill === undefined ? into.apply('DeepCopy', [write(inner, [node], new Map())[0]!])
+            : into.apply('Fill', [shapeOf(node.shape, { body: into, size: sizeIn(inner) }), refs[0]!]))
           return [into.constant(0, 'i32')]
         },
       })
       // one after the other, so that only one is in memory twice
-      before = called(scope.body, make, scope.sizes, before ? { control: [before] } : {})
+      before = called(scope.body, make, inputs, before ? { control: [before] } : {})
     }
     return {}
   })

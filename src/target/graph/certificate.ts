@@ -1,5 +1,5 @@
 import { peakOf, type Size } from '../../compile/index.ts'
-import { bytesPerElement, count, is, resultOp, type DType, type Node } from '../../tensor/index.ts'
+import { bytesPerElement, count, factors, is, resultOp, type Dim, type DType, type Node } from '../../tensor/index.ts'
 import type { Certificate } from '../session.ts'
 import type { Compiled } from './compiled.ts'
 import type { Precision } from './scope.ts'
@@ -15,6 +15,12 @@ export const storedBytes = ({ stored }: Precision) => (n: Node, size: Size): num
 /** What a session of a graph holds between its steps: weights, the rows that are held apart among them, and state. */
 export const holdingBytes = ({ holdings: { params, indices, parts, state } }: Compiled, size: Size): Pick<Certificate, 'weights' | 'state'> =>
   ({ weights: heldBytes([...params, ...indices, ...parts], size), state: heldBytes(state, size) })
+
+/** The bytes of all that is held whose sizes the model fixes: it can be said before weights are given. */
+export const fixedBytes = ({ holdings: { params, indices, parts, state }, dynamic }: Compiled, size: Size): number => {
+  const isFixed = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || !dynamic.includes(factor))
+  return heldBytes([...params, ...indices, ...parts, ...state].filter(({ variable }) => variable.node.shape.every(isFixed)), size)
+}
 
 /**
  * What a step of a graph holds, as the compiler planned it. TensorFlow and Node come on top, with what they hold before a step;

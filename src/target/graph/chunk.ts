@@ -2,7 +2,7 @@ import { pieceDim, type Chunk, type Whole } from '../../compile/index.ts'
 import type { Node, NodeOf } from '../../tensor/index.ts'
 import type { Body, Ref } from './body.ts'
 import { readAll } from './held.ts'
-import { called, whileLoop } from './library.ts'
+import { allOf, called, whileLoop } from './library.ts'
 import { anyShape, scopeIn, sizeIn, type Scope, type Sink, type Write } from './scope.ts'
 import { shapeOf, sizeRef } from './sizes.ts'
 
@@ -19,7 +19,7 @@ export const writtenChunk = (write: Write, scope: Scope, n: NodeOf<Chunk>, input
         const axis = axes[i], along = (at: Ref, elsewhere: number): Ref => into.apply('Pack', p.shape.map((_, k) => (k === axis ? at : into.constant(elsewhere, 'i32'))))
         return [p, axis === undefined ? refs[i]! : into.apply('Slice', [refs[i]!, along(from!, 0), along(length, -1)])]
       })
-      const made = write(inner, block.outputs, new Map(given)), before = [...inner.readers]
+      const made = write(inner, block.outputs, new Map(given)), before = sinks.size > 0 ? [allOf(into, inner.readers)] : []
       for (const [k, { resource }] of sinks) {
         const places = into.apply('Range', [from!, into.apply('AddV2', [from!, length]), into.constant(1, 'i32')])
         into.add('InplaceUpdate', [readAll(into, resource), places, into.cast(made[k]!, resource.type)], {}, { control: before })

@@ -8,11 +8,12 @@ import { returnMemory } from '../native/addon.ts'
 import { openNative } from '../native/load.ts'
 import type { Native } from '../native/native.ts'
 import type { Certificate } from '../session.ts'
-import { certified, holdingBytes } from './certificate.ts'
+import { certified, fixedBytes, holdingBytes } from './certificate.ts'
 import { compiledGraph, type Compiled, type GraphOptions } from './compiled.ts'
 import { integer, real, sizeInput, type Buffers } from './entry.ts'
 import { failureOf } from './failure.ts'
 import { hasXla, loadGraph } from './load.ts'
+import { reserved } from './reserve.ts'
 import { batchInput } from './source.ts'
 
 /** A loaded graph that can be asked. */
@@ -34,6 +35,7 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
   native: Native, options: GraphOptions, step: Step<P, Q, M, S, B, L>, compiler: CompilerOptions): Promise<Loading> => {
   const compiled = compiledGraph(step, options, compiler), { programs, holdings, entry } = compiled, loaded = await loadGraph(native, entry.graph())
   const graph: Asked = { ask: guarded(entry.ask(loaded)), dispose: loaded.dispose }
+  graph.ask('reserve', reserved(fixedBytes(compiled, sizing(step.tuned.model.dims ?? {}))))
   const title = `TensorFlow graph ${native.tensorflow} on ${native.gpu ? 'gpu' : 'cpu'}, ${options.precision}`
   const chosen = new Map<Node, Buffer>(), indices = new Set(programs.indices.map(([, index]) => index))
   return {

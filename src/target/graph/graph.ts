@@ -4,6 +4,7 @@ import type { Ref } from './body.ts'
 import { emptyEntry, type Entry } from './entry.ts'
 import { emptyLibrary } from './library.ts'
 import { write } from './program.ts'
+import { defineReserve } from './reserve.ts'
 import { materialised, type Writing } from './scope.ts'
 import { asF32, batchInputs, fedBatch, inputOf, type Source } from './source.ts'
 import { defineSteps } from './step.ts'
@@ -17,6 +18,7 @@ export const graphOf = (source: Source): Entry => {
   // tangents of Hessian-vector products are given where gradients are summed
   for (const held of holdings.gradients) if (whole.hvp) defineAccess(defineMove, held, programs, holdings); else defineRead(defineMove, held)
   for (const held of holdings.parts) defineCommit(defineMove, held, programs, holdings)
+  defineReserve(defineMove)
   defineStart({ define, library, writing }, source)
   defineSteps({ define, library, writing }, source)
   define('evaluate', batch, precision, (scope, given) => {

@@ -100,3 +100,6 @@ export const choice = (body: Body, index: Ref, functions: readonly GraphFunction
 
 /** A value that is ready only when others have run. @example after(body, loss, updates) */
 export const after = (body: Body, x: Ref, anchors: readonly Anchor[]): Ref => body.apply('Identity', [x], {}, { control: anchors })
+
+/** One that many can wait for in the place of all: each would name all of them. @example writeRows(body, held, rows, values, [allOf(body, readers)]) */
+export const allOf = (body: Body, anchors: readonly Anchor[]): Anchor => body.add('NoOp', [], {}, { control: anchors })

@@ -24,7 +24,8 @@ export const operations = {
   SparseSoftmaxCrossEntropyWithLogits: 'features: T, labels: Tlabels -> loss: T, backprop: T',
 
   Const: '-> output: dtype', Placeholder: '-> output: dtype', Identity: 'input: T -> output: T', NoOp: '->',
-  Fill: 'dims: index_type, value: T -> output: T', Range: 'start: Tidx, limit: Tidx, delta: Tidx -> output: Tidx', ZerosLike: 'x: T -> y: T',
+  Fill: 'dims: index_type, value: T -> output: T', Empty: 'shape: i32 -> output: dtype',
+  Range: 'start: Tidx, limit: Tidx, delta: Tidx -> output: Tidx', ZerosLike: 'x: T -> y: T',
   Shape: 'input: T -> output: i32', Size: 'input: T -> output: i32',
   BroadcastTo: 'input: T, shape: Tidx -> output: T', Reshape: 'tensor: T, shape: Tshape -> output: T', Transpose: 'x: T, perm: Tperm -> y: T',
   ExpandDims: 'input: T, dim: Tdim -> output: T', Squeeze: 'input: T -> output: T', Tile: 'input: T, multiples: Tmultiples -> output: T',

@@ -1,6 +1,7 @@
 import { is, putOp, reshapeOp, type Node } from '../../tensor/index.ts'
 import type { Ref } from './body.ts'
 import { assignAll, writeLayer, writeRows, type Resource } from './held.ts'
+import { allOf } from './library.ts'
 import { materialised, sizeIn, type Scope, type Sinks, type Write } from './scope.ts'
 
 /** Rows that a value replaces in a leaf: `put(leaf, index, values)` along the first axis. */
@@ -25,7 +26,7 @@ export const replacingWith = (write: Write) => (
   const values = targets.map(({ output, rows }) => rows?.values ?? output), indices = targets.flatMap(({ rows }) => rows?.index ?? [])
   const refs = write(scope, [...roots, ...values, ...indices], given, sinks)
   // a leaf that is held, as the index of a single matrix, is known by its handle until here
-  const tensors = refs.slice(roots.length).map(x => materialised(scope, x)), before = [...readers]
+  const tensors = refs.slice(roots.length).map(x => materialised(scope, x)), before = [allOf(body, readers)]
   let next = values.length
   targets.forEach(({ resource, rows, layer: at }, i) => {
     const value = tensors[i]!
