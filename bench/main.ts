@@ -18,9 +18,9 @@ import { machine, versions } from './machine.ts'
 import { alternate, type Outcome } from './measure.ts'
 import { markdown, tableOf } from './table.ts'
 
-const cases: readonly Case[] = [peers, pytorch, methods, descent, smolLM2Steps, startup, graph, steadiness, certificate, types, profile]
+const cases: readonly Case[] = [peers, pytorch, ...methods, descent, smolLM2Steps, startup, graph, steadiness, certificate, types, profile]
 
-const describe = ({ name, about, optional }: Case): string => `  ${name.padEnd(12)} ${about}${optional === true ? ' (not with --quick)' : ''}`
+const describe = ({ name, about, optional }: Case): string => `  ${name.padEnd(13)} ${about}${optional === true ? ' (not with --quick)' : ''}`
 
 const command = new Command('bench')
   .description('Measures Partensor beside its peers in one run, alternating, every measurement in a fresh process.')

@@ -16,27 +16,29 @@ export interface DescentOptions {
   readonly seq: number
   readonly steps: number
   readonly iterations: number
+  /** The rate of every step: half of 1/L at the first weights unless said. */
+  readonly lr?: number
 }
 
 type Hear = (event: VerifyModelEvent) => void
 
 /** Random weights of the LLaMA shapes, random tokens. */
-const ofFourLayers = async ({ model: name, target, rows, seq, steps, iterations }: DescentOptions, onEvent: Hear): Promise<ConvergenceCertificate> => {
+const ofFourLayers = async ({ model: name, target, rows, seq, steps, iterations, lr }: DescentOptions, onEvent: Hear): Promise<ConvergenceCertificate> => {
   const { model, vocab, weights } = await subject(name), everything: readonly string[] = ['all']
   return verify({
     tuned: adapt(model, paca({ targets: projections, rank: 8, seed: 0 })), beside: { name: 'all weights', tuned: adapt(model, full({ targets: everything })) },
-    weights, batches: [randomBatch(vocab, rows, seq)], steps, iterations, target, lowest: 0, onEvent, about: { model: name, targets: projections, rank: 8, seq },
+    weights, batches: [randomBatch(vocab, rows, seq)], steps, iterations, target, lowest: 0, onEvent, ...(lr === undefined ? {} : { lr }), about: { model: name, targets: projections, rank: 8, seq },
   })
 }
 
 /** The real checkpoint, WordNet's glosses as conversations. */
-const ofSmolLM2 = async (file: string, { target, rows, seq, steps, iterations }: DescentOptions, onEvent: Hear): Promise<ConvergenceCertificate> => {
+const ofSmolLM2 = async (file: string, { target, rows, seq, steps, iterations, lr }: DescentOptions, onEvent: Hear): Promise<ConvergenceCertificate> => {
   const directory = await mkdtemp(join(tmpdir(), 'partensor-descent-')), data = join(directory, 'rows.jsonl')
   try {
     const { train } = splitBySeed(await orThrow(wordnetNouns()), { seed: 0, heldOut: 1, train: rows })
     await writeFile(data, train.map(of => `${JSON.stringify({ messages: definitionMessages(of) })}\n`).join(''))
     return await verifyModel({
-      model: file, data, rows, batch: rows, seq, steps, iterations, target, method: 'paca', rank: 8, seed: 0, optimizer: 'sgd', weightDecay: 0, clip: 0, proof: 'prefer', allWeights: true,
+      model: file, data, rows, batch: rows, seq, steps, iterations, lr, target, method: 'paca', rank: 8, seed: 0, optimizer: 'sgd', weightDecay: 0, clip: 0, proof: 'prefer', allWeights: true,
     }, onEvent)
   } finally { await rm(directory, { recursive: true, force: true }) }
 }
