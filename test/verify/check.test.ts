@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
+import { certificateChecks, checkerWithout } from '../../src/verify/check.ts'
 import {
-  certificateChecks, certificateText, checkCertificate, checkerWithout, digestOf, type ConvergenceCertificate, type VerifiedRun,
+  certificateText, checkCertificate, digestOf, type ConvergenceCertificate, type VerifiedRun,
 } from '../../src/verify/index.ts'
 import { certified, estimatedRun, messageOf, proves, quadratics, runOf, signRun, type Quadratic } from './certificate.support.ts'
 

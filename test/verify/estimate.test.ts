@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { powerIteration, randomDirection, weightedSum } from '../../src/verify/index.ts'
+import { powerIteration, randomDirection, weightedSum } from '../../src/verify/estimate.ts'
 
 type Vector = { readonly w: { readonly shape: readonly [number]; readonly sizes: readonly number[]; readonly dtype: 'f32'; readonly data: Float32Array } }
 const vector = (data: ArrayLike<number>): Vector => ({ w: { shape: [data.length], sizes: [data.length], dtype: 'f32', data: Float32Array.from(data) } })
