@@ -1,11 +1,10 @@
 import { bindDims, given, sizing } from '../compile/index.ts'
 import type { Dim, DType, Environment, Node, Shape, Source, Value } from '../tensor/index.ts'
-import { isValue, leaves, tensorsOf, type Addition, type FirstValue, type IndexChoice, type LazyLeaf, type Tuned } from '../tune/index.ts'
+import { isLazyLeaf, isValue, leaves, tensorsOf, type Addition, type FirstValue, type IndexChoice, type LazyLeaf, type Tuned } from '../tune/index.ts'
 import { SessionError } from './device.ts'
 import type { Loading } from './engine.ts'
 
 type AnyLeaf = LazyLeaf<Shape, DType>
-const isLazy = (leaf: unknown): leaf is AnyLeaf => isValue(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf && typeof leaf.read === 'function')
 
 const says = ({ shape, sizes }: Source): string => `${shape.join()} ${sizes.join()}`
 
@@ -49,7 +48,7 @@ const saying = (model: Environment, session: Environment): Said => {
  */
 export const assignWeights = async <P, Q, M, B, L extends Shape>(
   { assign }: Pick<Loading, 'assign'>, { model, params, selections, additions }: Tuned<P, Q, M, B, L>, weights: unknown, dims: Environment): Promise<Assigned> => {
-  const lazy = new Map(leaves<AnyLeaf>(weights, isLazy)), indices = new Map<Node, Int32Array>(), columns = new Map<string, Int32Array>()
+  const lazy = new Map(leaves<AnyLeaf>(weights, isLazyLeaf)), indices = new Map<Node, Int32Array>(), columns = new Map<string, Int32Array>()
   const { sources, note, size } = saying(model.dims ?? {}, dims), held = new Map(tensorsOf(params).map(([path, leaf]) => [leaf, path]))
   const chosenOf = (index: Node): Int32Array => indices.get(index)!
 

@@ -9,8 +9,8 @@ import type { Partition } from './partition.ts'
  * Derivatives in a direction, from reverse mode alone: no op has a second rule, and a vjp that is made of ops can be differentiated again.
  */
 
-/** Σ ⟨aᵢ, bᵢ⟩ over all elements of some tensors. */
-const innerProduct = (a: readonly Node[], b: readonly Node[]): Node => a
+/** Σ ⟨aᵢ, bᵢ⟩ over all elements of some tensors. @example innerProduct(gradients, tangents) */
+export const innerProduct = (a: readonly Node[], b: readonly Node[]): Node => a
   .map((x, i) => summed(times(x, b[i]!), x.shape.map((_, axis) => axis)))
   .reduce((sum, term) => plus(sum, term), scalar(0))
 

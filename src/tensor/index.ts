@@ -11,7 +11,7 @@ export {
 export * from './op/index.ts'
 export * from './nn/index.ts'
 export { gradients, whole, type Gradients, type Wanted } from './grad.ts'
-export { alongGradient, directional, hvp, jvp } from './directional.ts'
+export { alongGradient, directional, hvp, innerProduct, jvp } from './directional.ts'
 export { expressionKeys, labelOf, shared, structureOf, walk } from './identity.ts'
 export * from './nf4.ts'
 export { transposeMatrix } from './matrix.ts'

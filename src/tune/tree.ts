@@ -16,6 +16,9 @@ export const isTensor = (leaf: unknown): leaf is Node => isRecord(leaf) && 'op' 
 /** True for data. */
 export const isValue = (leaf: unknown): leaf is Value<Shape, DType> => isRecord(leaf) && 'data' in leaf && 'sizes' in leaf
 
+/** True for data, and for what reads it when it is needed. */
+export const isLazyLeaf = (leaf: unknown): leaf is LazyLeaf<Shape, DType> => isValue(leaf) || (isRecord(leaf) && typeof leaf['read'] === 'function')
+
 /**
  * Every leaf of a tree with its path, in order: keys as they were written, arrays by position.
  * @example leaves({ layers: [{ w: x }] }, isTensor) // [['layers.0.w', x]]

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import { compile, type Dims, type Session, type TargetOptions } from '../target/index.ts'
-import { blockOf, is, stopGradientOp, topological, type Shape } from '../tensor/index.ts'
+import { blockOf, is, stopGradientOp, topological, type Node, type Shape } from '../tensor/index.ts'
 import { trainStep, versions } from '../train/index.ts'
 import { chain, maskedLeaves, monitorDescent, sgd, type Focus, type Fn, type Lazy, type Transform, type Tuned, type Values } from '../tune/index.ts'
-import { provedCurvature } from './bound/index.ts'
+import { dependents, lossOf, provedCurvature } from './bound/index.ts'
 import { estimateCaution, type ConvergenceCertificate, type Estimated, type MaskCurvature, type Proved, type Subject } from './certificate-format.ts'
 import { certificateOf } from './certificate.ts'
 import { roundingOf, type MeasuredStep } from './descent.ts'
@@ -74,15 +74,9 @@ const methodFault = <P, Q, M, B, L extends Shape>(tuned: Tuned<P, Q, M, B, L>): 
   const trained = new Set(maskedLeaves(tuned.params, tuned.mask).flatMap(({ leaf, mask }) => (mask.mask === 'frozen' ? [] : [leaf])))
   if (trained.size === 0) return 'the mask selects nothing: no parameter is trained'
   if (tuned.random !== undefined) return `${tuned.method} draws at random at every step: its loss is one function without dropout only`
-  const { model } = tuned, follows = new Set(trained), { sum } = model.loss(model.logits(tuned.weight(tuned.params), model.batch), model.batch)
-  for (const n of topological([sum])) {
-    if (!n.inputs.some(input => follows.has(input))) continue
-    follows.add(n)
-    if (is(n, stopGradientOp) || topological(blockOf(n)?.outputs ?? []).some(inside => is(inside, stopGradientOp))) {
-      return `the gradient of ${tuned.method} is not that of its loss: it holds fixed what follows from what is trained`
-    }
-  }
-  return undefined
+  const stops = (n: Node): boolean => is(n, stopGradientOp) || topological(blockOf(n)?.outputs ?? []).some(inside => is(inside, stopGradientOp))
+  return [...dependents([lossOf(tuned).sum], trained)].some(stops)
+    ? `the gradient of ${tuned.method} is not that of its loss: it holds fixed what follows from what is trained` : undefined
 }
 
 const optionFault = ({ optimizer, lr = optimizer?.lr, steps, batches }: Pick<VerifyOptions<never, never, never, never, Shape>, 'optimizer' | 'lr' | 'steps'> & {

@@ -35,7 +35,7 @@ test('verify --json tells every estimate and step, and the certificate at the en
   assert.equal(code, 0, stderr)
   const lines = jsonLines(stdout), kinds = lines.map(({ event }) => event)
   assert.deepEqual(kinds, ['unproved', 'estimate', 'estimate', 'estimate', 'step', 'estimate', 'step', 'done'])
-  const { certificate, out } = lines.at(-1) as unknown as { readonly certificate: ConvergenceCertificate; readonly out: null }
+  const { certificate, out } = lines.at(-1) as { readonly certificate: ConvergenceCertificate; readonly out: null }
   assert.equal(out, null)
   assert.deepEqual([certificate.subject.rows, certificate.subject.method, certificate.masks?.all.name], [2, 'paca', 'all weights'])
   assert.ok(certificate.masks!.parts[0]!.atMostAll)

@@ -92,16 +92,15 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities }: S
     const { held, layer } = holdings.placeOf(leaf)
     return graph.ask(`read/${held.name}`, { layer: integer(layer), ...sized(own) })['value']!
   }
-  /** Gives a leaf its value: the first layer of a stack makes room for all. */
-  const give = (leaf: Node, value: Buffer): void => {
-    const { held, layer } = holdings.placeOf(leaf)
-    graph.ask(`${layer === 0 ? 'first' : 'next'}/${held.name}`, { value, layer: integer(layer), ...sized(own) })
+  /** Gives a leaf a value, by the question that its place asks for. */
+  const put = (leaf: Node, value: Buffer, how: (place: ReturnType<typeof holdings.placeOf>) => 'first' | 'next' | 'commit'): void => {
+    const place = holdings.placeOf(leaf)
+    graph.ask(`${how(place)}/${place.held.name}`, { value, layer: integer(place.layer), ...sized(own) })
   }
-  /** Gives a leaf another value. */
-  const replace = (leaf: Node, value: Buffer): void => {
-    const { held, layer } = holdings.placeOf(leaf)
-    graph.ask(`${held.layers === undefined ? 'first' : 'next'}/${held.name}`, { value, layer: integer(layer), ...sized(own) })
-  }
+  /** A first value: the first layer of a stack makes room for all. */
+  const give = (leaf: Node, value: Buffer): void => { put(leaf, value, ({ layer }) => (layer === 0 ? 'first' : 'next')) }
+  /** Another value, where there is one. */
+  const replace = (leaf: Node, value: Buffer): void => { put(leaf, value, ({ held }) => (held.layers === undefined ? 'first' : 'next')) }
   const home = ({ leaf, part, lens }: Compiled['programs']['trained'][number]): Node => (lens.index.length > 0 ? part : leaf)
   const accumulate = (batches: readonly FedBatch[]): Sums => batches.map((batch, i) => sums(graph.ask(`accumulate/${i === 0 ? 'first' : 'more'}`, fed(batch))))
     .reduce((a, b) => ({ loss: a.loss + b.loss, tokens: a.tokens + b.tokens }))
@@ -135,10 +134,7 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities }: S
     parts: async () => programs.trained.map(t => read(home(t))),
     state: async () => programs.state.map(([, leaf]) => read(leaf)),
     write: async (parts, state) => {
-      programs.trained.forEach((t, i) => {
-        const { held, layer } = holdings.placeOf(home(t)), feeds = { value: parts[i]!, layer: integer(layer), ...sized(own) }
-        graph.ask(`${t.lens.index.length > 0 ? 'commit' : held.layers === undefined ? 'first' : 'next'}/${held.name}`, feeds)
-      })
+      programs.trained.forEach((t, i) => { if (t.lens.index.length > 0) put(t.part, parts[i]!, () => 'commit'); else replace(t.leaf, parts[i]!) })
       programs.state.forEach(([, leaf], i) => replace(leaf, state[i]!))
     },
     certificate: sizes => {

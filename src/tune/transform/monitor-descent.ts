@@ -1,5 +1,5 @@
 import {
-  abs, add, cast, chosen, div, integer, less, maximum, minimum, mul, plus, scalar, sub, summed, times, typed, type Node, type Tensor,
+  abs, add, cast, chosen, div, innerProduct, integer, less, maximum, minimum, mul, scalar, sub, typed, type Node, type Tensor,
 } from '../../tensor/index.ts'
 import { tensorsOf } from '../tree.ts'
 import type { Count, Fn, Transform } from './transform.ts'
@@ -27,11 +27,10 @@ export interface MonitorDescentState {
 }
 export interface MonitorDescent extends Fn { readonly out: MonitorDescentState }
 
-/** Σ ⟨aᵢ, bᵢ⟩ over the leaves of two trees of one structure. */
+/** ⟨a, b⟩ of two trees of one structure. */
 const inner = (a: unknown, b: unknown): Scalar => {
-  const others = new Map(tensorsOf(b))
-  const products = tensorsOf(a).map(([path, x]) => summed(times(x, others.get(path)!), x.shape.map((_, axis) => axis)))
-  return typed(products.reduce<Node>((sum, product) => plus(sum, product), scalar(0)))
+  const left = tensorsOf(a), right = new Map(tensorsOf(b))
+  return typed(innerProduct(left.map(([, x]) => x), left.map(([path]) => right.get(path)!)))
 }
 
 /**

@@ -1,7 +1,7 @@
 import { bindDims, given, sizing, type Step } from '../../compile/index.ts'
 import { compile, type Dims, type TargetName } from '../../target/index.ts'
 import { interpret, is, parameterOp, topological, type DType, type Node, type Numbers, type Shape, type Value } from '../../tensor/index.ts'
-import { isValue, leaves, mapTree, tensorsOf, type Lazy, type LazyLeaf, type Values } from '../../tune/index.ts'
+import { isLazyLeaf, isValue, leaves, mapTree, tensorsOf, type Lazy, type Values } from '../../tune/index.ts'
 import { lossOf } from './head.ts'
 
 /** What expressions of a step are evaluated on. */
@@ -17,9 +17,6 @@ export interface Evaluated {
 }
 type Sizes = ReadonlyMap<string, readonly number[]>
 
-const isLeaf = (leaf: unknown): leaf is LazyLeaf<Shape, DType> =>
-  isValue(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf && typeof leaf.read === 'function')
-
 /**
  * An expression of a model's leaves and batch, in float32 on a target: the logits of a session whose model has it for its logits and no
  * optimizer state, so that what computes it is what computes a step.
@@ -29,7 +26,7 @@ export const evaluated = async <P, Q, M, S, B, L extends Shape>(
   const sizes = new Map<string, readonly number[]>()
   const note = <V extends Value<Shape, DType>>(path: string, value: V): V => { sizes.set(path, value.sizes); return value }
   // the tree has the same structure; only who reads a leaf is told its sizes
-  const noted = mapTree(weights, isLeaf, (leaf, path) =>
+  const noted = mapTree(weights, isLazyLeaf, (leaf, path) =>
     (isValue(leaf) ? note(path, leaf) : { read: async () => note(path, await leaf.read()) })) as Lazy<P>
   const loss = lossOf(tuned), model = { ...tuned.model, logits: () => expression as never, loss: () => loss }
   const derived: Step<P, Q, M, readonly [], B, Shape> =

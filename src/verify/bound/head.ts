@@ -36,7 +36,7 @@ const corners: ReadonlySet<Op> = new Set<Op>([
 const hasCorner = (n: Node): boolean => corners.has(n.op) || (is(n, castOp) && n.dtype !== 'f32')
 
 /** The nodes that depend on some leaves. */
-const dependents = (roots: readonly Node[], leaves: ReadonlySet<Node>): ReadonlySet<Node> => {
+export const dependents = (roots: readonly Node[], leaves: ReadonlySet<Node>): ReadonlySet<Node> => {
   const found = new Set<Node>(leaves)
   for (const n of topological(roots)) if (n.inputs.some(input => found.has(input))) found.add(n)
   return found

@@ -1,6 +1,6 @@
 /** Upper bounds of the curvature inside a mask that are proved, not estimated. */
 export type { NoBound } from './abstract.ts'
-export { headOf, type Features, type Head, type RowLosses } from './head.ts'
+export { dependents, headOf, lossOf, type Features, type Head, type RowLosses } from './head.ts'
 export { largestEigenvalueBound, provesBelow, type Enclosure } from './eigenvalue.ts'
 export { gramMatrix, type WeightedRows } from './gram.ts'
 export { checkProved, provedCurvature } from './proved.ts'
