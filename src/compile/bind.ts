@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { bind, unifyAll, type Dim, type Environment, type Shape, type Source } from '../tensor/index.ts'
+import { bind, misfitIn, unifyAll, type Dim, type Environment, type Node, type Shape, type Source } from '../tensor/index.ts'
 
 /** Dims that disagree, or that nobody gave a size: one clear sentence. */
 export class DimsError extends Error {
@@ -25,6 +25,19 @@ export const sizing = (environment: Environment, capacities: Readonly<Record<str
     const sizes = dims.map(plain).map(E.getOrElse(() => Number.NaN)), size = sizes.reduce((n, s) => n * s, 1)
     return Number.isFinite(size) ? [[name, size] as const] : []
   })
-  const full = bind({ ...environment, ...Object.fromEntries(largest) })
-  return dim => orThrow(full(dim))
+  const full = bind({ ...environment, ...Object.fromEntries(largest) }), known = new Map<Dim, number>()
+  return dim => {
+    const size = known.get(dim) ?? orThrow(full(dim))
+    known.set(dim, size)
+    return size
+  }
+}
+
+/**
+ * Refuses expressions that do not fit the sizes of their dims, in words that name the op and the dims: what only the run can know.
+ * @throws {DimsError} as `slice: 5 is beyond hidden, which is 2`, and where a dim has no size
+ */
+export const checkFits = (roots: readonly Node[], size: (dim: Dim) => number): void => {
+  const text = misfitIn(roots, size)
+  if (text !== undefined) throw new DimsError(text)
 }

@@ -1,9 +1,10 @@
 /** From a pure step to lists of things to do: rewriting, preparing, planning, certifying. */
-export { bindDims, DimsError, given, sizing } from './bind.ts'
+export { bindDims, checkFits, DimsError, given, sizing } from './bind.ts'
 export { callsOf } from './blocks.ts'
 export { footprintOf, type Footprint } from './certificate.ts'
 export { explain, explainPrograms, explanationText, type Explanation, type Kept, type KeptByLayer, type Stored } from './explain.ts'
 export { faultsOf } from './check.ts'
+export { namesIn } from './ops.ts'
 export { bytesOf, type InPlace, type Instruction, type Plan, type Slot } from './plan.ts'
 export * from './chunk/index.ts'
 export * from './loop/index.ts'

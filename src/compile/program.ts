@@ -2,6 +2,7 @@ import {
   alongGradient, bytesPerElement, causalSoftmaxOp, contractOp, count, gradients, is, oneHotOp, parameterOp, putOp, replacedAt, scalar, shared, softmaxOp, substitute,
   topological, transposed, transposeOp, type Block, type Dim, type Node, type Partition, type Wanted,
 } from '../tensor/index.ts'
+import { checkFits } from './bind.ts'
 import { callsOf, mapBlocks, staticParameters, withoutUnread } from './blocks.ts'
 import { planOf, type InPlace, type Plan } from './plan.ts'
 import { prepare, staticNodes, type Preparations } from './prepare.ts'
@@ -26,6 +27,8 @@ export interface Traits {
   readonly recomputeProducts?: number
   /** Whether layers are kept alike, so that a loop can go through them: see `Partition`. */
   readonly alike?: boolean
+  /** Whether programs are made before the sizes of batches are known, with others in their place: who binds them checks what fits. */
+  readonly unbound?: boolean
 }
 
 /** What may be asked of the compiler beside that. */
@@ -64,6 +67,8 @@ export interface Goal {
 /** trace → rewrite → differentiate → rewrite → lay out → prepare → plan. */
 export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goal: Goal = {}): Program => {
   const { wanted = [], tangents = [], donated = new Set() } = goal
+  // in the words of who wrote it, before rules make something else of it
+  if (!compiler.unbound) checkFits(outputs, compiler.size)
   const { size } = compiler, isStaticLeaf = compiler.unprepared ? () => false : compiler.isStaticLeaf
   const enabled = (rules: readonly Rule[]): readonly Rule[] => rules.filter(rule => !compiler.without?.includes(rule.name))
   const general = enabled([...simplifications, ...layoutRules, ...takeRules]), late = enabled([stopGradientValue, ...general])
@@ -107,7 +112,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
   // a block that was differentiated has been finished with its gradients; the others are finished here
   const roots = finish([...(tangents.length === 0 ? forward : forward.slice(1)), ...wantedGradients], isStaticLeaf)
   const complete = mapBlocks(roots, block => (flags.has(block) ? finishBlock(block) : block))
-  return planned(shared(compiler.unprepared ? complete : preparedTwice(complete, compiler)), compiler, donated)
+  return fitted(shared(compiler.unprepared ? complete : preparedTwice(complete, compiler)), compiler, donated)
 }
 
 /** What follows from frozen leaves alone is prepared first, by itself: the squares of a weight, of whose norms the rest follows an update. */
@@ -150,6 +155,12 @@ const isCheapProduct = (n: Node, { size, bytes, recomputeProducts = 0 }: Pick<Co
 export const planned = (outputs: readonly Node[], { size, inPlace }: Pick<Compiler, 'size' | 'inPlace'>, donated: ReadonlySet<Node> = new Set()): Program => {
   const read = topological(outputs).filter(n => is(n, parameterOp)), inputs = [...new Set([...read, ...donated])]
   return { inputs, outputs, plan: planOf({ inputs, outputs, size, donated, inPlace }) }
+}
+
+/** The same of expressions that fit the sizes of their dims. @throws {DimsError} where they do not */
+export const fitted = (outputs: readonly Node[], compiler: Pick<Compiler, 'size' | 'inPlace' | 'unbound'>, donated?: ReadonlySet<Node>): Program => {
+  if (!compiler.unbound) checkFits(outputs, compiler.size)
+  return planned(outputs, compiler, donated)
 }
 
 /** transpose(put(x, i, v)) = put(transpose(x), i, transpose(v)): how a weight's other layout follows an update without being made again. */

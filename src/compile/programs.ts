@@ -1,6 +1,6 @@
 import { div, expressionKeys, f32, over, parameter, plus, scalar, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
 import { globalNorm, isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Focus, type Lens } from '../tune/index.ts'
-import { compileProgram, planned, refreshed, type CompilerOptions, type Program, type Traits } from './program.ts'
+import { compileProgram, fitted, refreshed, type CompilerOptions, type Program, type Traits } from './program.ts'
 import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
 import type { Step } from './step.ts'
 
@@ -30,6 +30,8 @@ export interface Programs {
   readonly loss: Node
   /** The logits as the model declares them. */
   readonly declared: Node
+  /** (loss sum, count) as the model declares them. */
+  readonly declaredLoss: readonly Node[]
   /** A tree of the structure of the focus, from what stands for its leaves, in the order of `trained`. */
   readonly focusTree: (leaves: readonly unknown[]) => unknown
   /** () => the first state */
@@ -116,15 +118,15 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       outputs: [...outputs, ...apart.map(([, next]) => next), ...tensorsOf(next).map(([, leaf]) => leaf)],
     }
   }
-  const donating = (outputs: readonly Node[], size: Size, donated: readonly Node[]): Program => planned(outputs, compiler(size), new Set(donated))
+  const donating = (outputs: readonly Node[], size: Size, donated: readonly Node[]): Program => fitted(outputs, compiler(size), new Set(donated))
   /** For programs that replace the leaves: only constants are prepared. */
   const changing = (size: Size) => ({ ...compiler(size), isStaticLeaf: () => false, layOut: false })
 
   return {
     names: new Map([...params, ...batch, ...tuned.selections.map(({ path, index }) => [`columns(${path})`, index] as const)].map(([path, leaf]) => [leaf, path])),
     params, base: tensorsOf(model.params), trained, state: stateLeaves, batch, gradient, count, loss: lossSum, indices, caches: model.decode ? tensorsOf(model.decode.cache) : [],
-    initial: size => planned(initial.map(([, leaf]) => leaf), compiler(size)),
-    declared: logits, focusTree,
+    initial: size => fitted(initial.map(([, leaf]) => leaf), compiler(size)),
+    declared: logits, declaredLoss: [loss.sum, loss.count], focusTree,
     gradients: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted, cotangents: [scalar(1)] }),
     hvp: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted, cotangents: [scalar(1)], tangents: gradient }),
     evaluate: size => compileProgram([loss.sum, loss.count], compiler(size)),
@@ -133,7 +135,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       const more = gradient.map(parameterLike)
       return { ...donating(gradient.map((g, i) => plus(g, more[i]!)), size, [...gradient, ...more]), more }
     },
-    norm: size => planned([globalNorm(means)], compiler(size)),
+    norm: size => fitted([globalNorm(means)], compiler(size)),
     update: size => {
       const { outputs, replaced } = updating(size)
       return { ...compileProgram(outputs, changing(size), { donated: new Set([...gradient, ...replaced]) }), replaced }
@@ -147,7 +149,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       return { ...donating(outputs, size, [...replaced, ...parts]), replaced }
     },
     stale,
-    focus: size => planned(trained.map(({ lens, leaf }) => lens.get(leaf)), compiler(size)),
+    focus: size => fitted(trained.map(({ lens, leaf }) => lens.get(leaf)), compiler(size)),
     decode: model.decode && (size => {
       const { cache, batch: { input_ids: tokens, position }, step } = model.decode!
       const past = tensorsOf(cache).map(([, leaf]) => leaf), next = step(weight(tuned.params))
@@ -155,7 +157,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       return { ...program, cache: past, tokens, position }
     }),
     prepared: () => [...preparations.values()],
-    prepare: ({ expression, size }) => planned([expression], compiler(size)),
+    prepare: ({ expression, size }) => fitted([expression], compiler(size)),
   }
 }
 

@@ -5,7 +5,7 @@ export type {
 export { bind, factors, product, show, sizesOf, unify, unifyAll } from './shape/index.ts'
 export { bytesPerElement, count, type DataOf, type DType, type Value } from './value.ts'
 export {
-  is, node, rebuild, ShapeMismatch, substitute, topological, typed, withInputs,
+  fitsByShape, is, node, rebuild, ShapeMismatch, substitute, topological, typed, withInputs,
   type Bound, type Node, type NodeOf, type Numbers, type Op, type Signature, type Tensor,
 } from './node.ts'
 export * from './op/index.ts'
@@ -17,6 +17,7 @@ export * from './nf4.ts'
 export { transposeMatrix } from './matrix.ts'
 export { around } from './numbers.ts'
 export { interpret } from './interpret.ts'
+export { misfitIn, misfitOf, partsBeyond, partsDiffer, sized } from './misfit.ts'
 export { model, type Decode, type Loss, type Model } from './model.ts'
 export { type Partition } from './partition.ts'
 export * from './random.ts'

@@ -8,7 +8,7 @@ export interface Numbers { readonly sizes: readonly number[]; readonly data: Flo
 /** What an op says of its result. */
 export interface Signature { readonly shape: Shape; readonly dtype: DType }
 
-/** What `eval` and `flops` may ask: the sizes of the result, the size of any dim, and how the inputs are declared. */
+/** What `misfit`, `eval` and `flops` may ask: the sizes of the result, the size of any dim, and how the inputs are declared. */
 export interface Bound { readonly sizes: readonly number[]; readonly size: (dim: Dim) => number; readonly inputs: readonly Signature[] }
 
 /**
@@ -20,6 +20,11 @@ export interface Op<A = unknown> {
   readonly name: string
   /** The signature of the result, or the one text of the error. */
   shape(inputs: readonly Node[], attributes: A): Either<string, Signature>
+  /**
+   * Why an application does not fit the sizes that its dims are bound to, if it does not: what the shape rule must leave open while a
+   * dim is a name. {@link fitsByShape} where that is nothing. No program runs before all of its nodes fit.
+   */
+  misfit(inputs: readonly (readonly number[])[], attributes: A, bound: Bound): string | undefined
   /** The meaning: the oracle that every other facet is tested against. */
   eval(inputs: readonly Numbers[], attributes: A, bound: Bound): Numbers
   /** Cotangents of the inputs, `undefined` where an input is not differentiable. */
@@ -46,6 +51,9 @@ export interface Several<A = unknown> {
   signatures(attributes: A): readonly Signature[]
   eval(inputs: readonly Numbers[], attributes: A, size: (dim: Dim) => number): readonly Numbers[]
 }
+
+/** The `misfit` of an op whose shape rule leaves nothing open: equal names have equal sizes. */
+export const fitsByShape = (): undefined => undefined
 
 /** An immutable node of an expression. */
 export interface NodeOf<A = unknown> extends Signature {

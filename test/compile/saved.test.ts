@@ -4,7 +4,7 @@ import { callsOf, explain, programsOf, sizing, type CompilerOptions, type Explan
 import {
   adapt, adapters, llama, nf4, quantized, sgd, tensorsOf, trainStep, type Adapter, type AdapterName, type AdapterOptions, type LlamaConfig, type Opaque,
 } from '../../src/index.ts'
-import { bytesPerElement, count, hashName, interpret, is, primitives, topological, type Node, type Numbers } from '../../src/tensor/index.ts'
+import { bytesPerElement, count, hashName, interpret, is, packedLengths, primitives, topological, type Node, type Numbers } from '../../src/tensor/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 import { equal } from '../tensor/calculus.ts'
 
@@ -24,10 +24,16 @@ const adapterOf = (name: AdapterName, options: Partial<AdapterOptions> = {}): Ad
 const stepOf = (adapter: Adapter<Opaque>) => trainStep(adapt(llama(config), adapter), sgd({ lr: 0.1 }))
 type TestStep = ReturnType<typeof stepOf>
 /** Dims that methods add have sizes once a model is loaded; what is kept of a token does not depend on them. */
-const dimsOf = ({ tuned: { params, selections } }: TestStep): Readonly<Record<string, number>> => {
+const dimsOf = ({ tuned: { model, params, selections } }: TestStep): Readonly<Record<string, number>> => {
   const shapes = [...tensorsOf(params).map(([, leaf]) => leaf.shape), ...selections.map(({ index }) => index.shape)]
   const added = shapes.flat().filter(dim => typeof dim === 'string' && /^(vera|shira|nf4)_/.test(dim))
-  return { ...Object.fromEntries(added.map(dim => [dim, f])), batch: 2, seq }
+  // what a matrix is packed in is as long as its elements ask for
+  const sizeOf = sizing(model.dims ?? {}), packed = tensorsOf(model.params).flatMap(([path, leaf]) => {
+    const { codes, blocks: absmax, absmaxCodes: absmax_codes, nestedAbsmax: nested_absmax } = packedLengths(count(leaf.shape.map(sizeOf)))
+    const lengths = new Map(Object.entries({ codes, absmax, absmax_codes, nested_absmax }).map(([name, length]) => [`${path}.${name}`, length]))
+    return tensorsOf(params).flatMap(([at, { shape: [dim] }]) => { const n = lengths.get(at.replace('.weight.', '.')); return n !== undefined && typeof dim === 'string' ? [[dim, n] as const] : [] })
+  })
+  return { ...Object.fromEntries(added.map(dim => [dim, f])), ...Object.fromEntries(packed), batch: 2, seq }
 }
 const sizeOf = (step: TestStep) => sizing({ ...step.tuned.model.dims, ...dimsOf(step), scored: tokens })
 const traits: Traits = { layOut: true, runs: () => true, inPlace: new Map() }

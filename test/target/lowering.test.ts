@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { footprintOf } from '../../src/compile/index.ts'
 import { preparedKeys, type Preparations } from '../../src/compile/prepare.ts'
 import { compileProgram, planned } from '../../src/compile/program.ts'
-import { composite, expressionKeys, interpret, node, parameter, times, type Node, type Op } from '../../src/tensor/index.ts'
+import { composite, expressionKeys, fitsByShape, interpret, node, parameter, times, type Node, type Op } from '../../src/tensor/index.ts'
 import type { Device } from '../../src/target/index.ts'
 import { devices } from './devices.ts'
 import { noNode } from './native-support.ts'
@@ -47,7 +47,7 @@ const lowersAs = async <H>(device: Device<H>, instance: Instance): Promise<void>
 const outside: { readonly [what: string]: Op<object> } = {
   'a composite': composite<object>({ name: 'cube', expand: ([x]) => times(x!, times(x!, x!)) }),
   'a primitive': {
-    name: 'reversed', flops: () => 0, vjp: (_, dy) => [dy],
+    name: 'reversed', flops: () => 0, vjp: (_, dy) => [dy], misfit: fitsByShape,
     shape: ([x]) => ({ _tag: 'Right', right: { shape: x!.shape, dtype: 'f32' } }),
     eval: ([x]) => ({ sizes: x!.sizes, data: x!.data.toReversed() }),
   },

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { around, count, interpret, is, node, rebuild, result, type Block, type Dim, type Node, type Numbers, type Op, type Shape } from '../../tensor/index.ts'
+import { around, blockMisfit, count, interpret, is, node, rebuild, result, type Block, type Dim, type Node, type Numbers, type Op, type Shape } from '../../tensor/index.ts'
 
 /** The dim that stands in the block for the rows of one piece: `rows`, and in the last piece what is left. */
 export const pieceDim = 'piece'
@@ -55,6 +55,10 @@ export const chunkOp: Op<Chunk> = {
     if (wrong < 0 && inputs.length === block.parameters.length) return E.right({ shape: [], dtype: 'f32' })
     const shapeOf = (x: Node | undefined): string => `[${x?.shape.join(', ') ?? ''}]`
     return E.left(`chunk ${block.name}: argument ${wrong} is ${shapeOf(inputs[wrong])}, and the parameter ${shapeOf(block.parameters[wrong])}`)
+  },
+  misfit: (_, { block, dim, rows }, { size }) => {
+    const all = size(dim), pieces = [...new Set([Math.min(rows, all), all % rows || Math.min(rows, all)])]
+    return pieces.map(piece => blockMisfit(block, of => (of === pieceDim ? piece : size(of)))).find(text => text !== undefined)
   },
   eval: () => { throw new Error('a chunk has several results') },
   vjp: () => { throw new Error('a chunk is made after differentiation') },

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { interpret, node, result, type Block, type Node, type Numbers, type Op, type Signature } from '../../tensor/index.ts'
+import { blockMisfit, interpret, node, result, type Block, type Node, type Numbers, type Op, type Signature } from '../../tensor/index.ts'
 
 /** What a parameter of a loop's block gets at each turn: what the turn before made of it, always the same, or the turn's own element of a stack. */
 export type Feed = { readonly kind: 'carried'; readonly output: number } | { readonly kind: 'shared' } | { readonly kind: 'layered' }
@@ -49,6 +49,7 @@ export const loopOp: Op<Loop> = {
     }
     return E.right({ shape: [], dtype: 'f32' })
   },
+  misfit: (_, { block }, { size }) => blockMisfit(block, size),
   eval: () => { throw new Error('a loop has several results') },
   vjp: () => { throw new Error('a loop is made after differentiation') },
   flops: () => 0,

@@ -1,5 +1,5 @@
 import {
-  programsOf, sizing, variablesOf, wholePrograms,
+  namesIn, programsOf, sizing, variablesOf, wholePrograms,
   type CompilerOptions, type Programs, type Step, type Traits, type Variables, type WholePrograms,
 } from '../../compile/index.ts'
 import { factors, parameterOp, resultOp, type Dim, type Environment, type Node, type Shape } from '../../tensor/index.ts'
@@ -41,7 +41,7 @@ const recomputed = 128
 const chunkFor = (compute: FloatType) => ({ largest: 2 ** 25, rows: compute === 'f32' ? 128 : 64 })
 
 export const graphTraits: Traits = {
-  layOut: true, runs: () => true, inPlace: new Map(), unprepared: true, holdsParts: true, alike: true, recomputeProducts: recomputed,
+  layOut: true, runs: () => true, inPlace: new Map(), unbound: true, unprepared: true, holdsParts: true, alike: true, recomputeProducts: recomputed,
 }
 
 /**
@@ -72,11 +72,11 @@ export const precisionOf = (compute: FloatType): Precision => {
   return { compute, stored: n => (n.dtype !== 'f32' ? n.dtype : n.shape.length < 2 || n.shape.at(-1) === 1 || isDataless(n) ? 'f32' : compute) }
 }
 
-/** Every name in the dims of what programs read, and of the base: a leaf that is packed does not say what it unpacks to. */
-const namesOf = ({ params, base, state, batch, indices, decode }: Programs, capacities: Readonly<Record<string, Shape>> = {}): readonly string[] => {
+/** Every name in the dims of what programs read and compute, and of the base: a leaf that is packed does not say what it unpacks to. */
+const namesOf = ({ params, base, state, batch, indices, decode, declared, declaredLoss }: Programs, capacities: Readonly<Record<string, Shape>> = {}): readonly string[] => {
   const leaves = [...params, ...base, ...state, ...batch, ...indices].map(([, leaf]) => leaf)
   const names = leaves.flatMap(({ shape }) => shape.flatMap(dim => factors(dim).filter(factor => typeof factor === 'string')))
-  return [...new Set([...names, ...Object.keys(capacities), ...(decode ? ['capacity'] : [])])]
+  return [...new Set([...names, ...namesIn([declared, ...declaredLoss]), ...Object.keys(capacities), ...(decode ? ['capacity'] : [])])]
 }
 
 const withTypicalSizes = (names: readonly string[], known: Environment): Environment =>

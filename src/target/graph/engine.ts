@@ -12,6 +12,7 @@ import { certified, fixedBytes, holdingBytes } from './certificate.ts'
 import { compiledGraph, type Compiled, type GraphOptions } from './compiled.ts'
 import { integer, real, sizeInput, type Buffers } from './entry.ts'
 import { failureOf } from './failure.ts'
+import { fitting, type Sized } from './fits.ts'
 import { hasXla, loadGraph } from './load.ts'
 import { reserved } from './reserve.ts'
 import { batchInput } from './source.ts'
@@ -47,11 +48,13 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
       graph.ask(`${layer === 0 ? 'first' : 'next'}/${held.name}`, { value, layer: integer(layer), ...(index ? { index } : {}) })
     },
     start: async own => {
+      const fits = fitting(compiled)
+      fits('start', sizing(own), JSON.stringify(own))
       graph.ask('start', sized(own))
       // what reading the weights has left
       collectGarbage()
       returnMemory()
-      return started(graph, compiled, { title, own, capacities: step.tuned.model.capacities })
+      return started(graph, compiled, { title, own, capacities: step.tuned.model.capacities, fits })
     },
     dispose: () => { graph.dispose(); return Promise.resolve() },
   }
@@ -79,12 +82,14 @@ const numberOf = (buffer: Buffer | undefined): number => Number(buffer!.data[0])
 /** The sizes of names as a question is given them. */
 const sized = (sizes: Environment): Buffers => Object.fromEntries(Object.entries(sizes).map(([name, size]) => [sizeInput(name), integer(Number(size))]))
 
-interface Started { readonly title: string; readonly own: Environment; readonly capacities: Readonly<Record<string, Shape>> | undefined }
+interface Started { readonly title: string; readonly own: Environment; readonly capacities: Readonly<Record<string, Shape>> | undefined; readonly fits: ReturnType<typeof fitting> }
 
-const started = (graph: Asked, compiled: Compiled, { title, own, capacities }: Started): Engine => {
+const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fits }: Started): Engine => {
   const { programs, holdings, variables, dynamic } = compiled, { weights, state } = holdingBytes(compiled, sizing(own)), certificates = new Map<string, Certificate>()
-  const fed = ({ values, sizes }: FedBatch): Buffers => {
-    const size = sizing(sizes, capacities), all = Object.fromEntries(dynamic.flatMap(name => { try { return [[name, size(name)]] } catch { return [] } }))
+  const fed = ({ values, sizes }: FedBatch, what: Sized = 'loss'): Buffers => {
+    const size = sizing(sizes, capacities)
+    fits(what, size, JSON.stringify(sizes))
+    const all = Object.fromEntries(dynamic.flatMap(name => { try { return [[name, size(name)]] } catch { return [] } }))
     return { ...Object.fromEntries(programs.batch.map(([path]) => [batchInput(path), values.get(path)!])), ...sized(all) }
   }
   const sums = ({ sum, count }: Buffers): Sums => ({ loss: numberOf(sum), tokens: numberOf(count) })
@@ -129,8 +134,8 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities }: S
         return { ...sums(graph.ask('hvp', fed(batch))), products: programs.gradient.map(read) }
       })
     },
-    logits: async batch => graph.ask('logits', fed(batch))['logits']!,
-    decoder: () => decoderOf(graph, variables.caches),
+    logits: async batch => graph.ask('logits', fed(batch, 'logits'))['logits']!,
+    decoder: () => decoderOf(graph, variables.caches, fits),
     parts: async () => programs.trained.map(t => read(home(t))),
     state: async () => programs.state.map(([, leaf]) => read(leaf)),
     write: async (parts, state) => {
@@ -138,7 +143,9 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities }: S
       programs.state.forEach(([, leaf], i) => replace(leaf, state[i]!))
     },
     certificate: sizes => {
-      const key = JSON.stringify(sizes), known = certificates.get(key) ?? certified(compiled, sizing(sizes, capacities))
+      const key = JSON.stringify(sizes), size = sizing(sizes, capacities)
+      fits('loss', size, key)
+      const known = certificates.get(key) ?? certified(compiled, size)
       certificates.set(key, known)
       return known
     },
@@ -148,11 +155,13 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities }: S
 }
 
 /** A cache that is fed to every call and returned by it. */
-const decoderOf = (graph: Asked, variables: readonly Variable[]): EngineDecoder => {
+const decoderOf = (graph: Asked, variables: readonly Variable[], fits: ReturnType<typeof fitting>): EngineDecoder => {
   let caches: Buffers | undefined
   return {
     next: async (tokens, position, sizes) => {
-      const size = sizing(sizes), empty = ({ node }: Variable): Buffer => {
+      const size = sizing(sizes)
+      fits('decode', size, JSON.stringify(sizes))
+      const empty = ({ node }: Variable): Buffer => {
         const of = node.shape.map(size)
         return { sizes: of, dtype: 'f32', data: new Float32Array(count(of)) }
       }

@@ -4,6 +4,7 @@ import type { Precision } from '../choice.ts'
 import { openNative } from '../native/load.ts'
 import { certified, storedBytes } from './certificate.ts'
 import { compiledGraph } from './compiled.ts'
+import { fitting } from './fits.ts'
 
 /**
  * Explains a step as the graph target runs it, without weights: what is kept, in the types in which it is stored, and what the step
@@ -14,6 +15,8 @@ export const explainGraph = async <P, Q, M, S, B, L extends Shape>(
   step: Step<P, Q, M, S, B, L>, { dims, precision }: { readonly dims: Readonly<Record<string, number>>; readonly precision: Precision }): Promise<Explanation> => {
   const native = await openNative(), before = native._tag === 'Right' ? { before: process.memoryUsage.rss() } : {}
   const { model } = step.tuned, size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)]), model.capacities)
-  const compiled = compiledGraph(step, { precision, xla: true }), { weights, state, transient: peak } = certified(compiled, size), bytes = storedBytes(compiled.precision)
+  const compiled = compiledGraph(step, { precision, xla: true })
+  fitting(compiled)('loss', size, '')
+  const { weights, state, transient: peak } = certified(compiled, size), bytes = storedBytes(compiled.precision)
   return { ...explainPrograms(compiled.programs, size, { bytes: n => bytes(n, size), weights, state, peak }), ...before }
 }

@@ -1,5 +1,5 @@
 import type { Plan } from '../../compile/index.ts'
-import { bytesPerElement, type Dim, type Numbers } from '../../tensor/index.ts'
+import { bytesPerElement, misfitOf, type Dim, type Numbers } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 
 /** `bytes` is 0 for a second handle on a buffer. */
@@ -27,7 +27,8 @@ export const referenceDevice = (): Device<Held> => {
     for (const instruction of plan.instructions) {
       switch (instruction.kind) {
         case 'run': case 'update': {
-          const { node, inputs: read, output } = instruction, { sizes, dtype } = plan.slots[output]!
+          const { node, inputs: read, output } = instruction, { sizes, dtype } = plan.slots[output]!, misfit = misfitOf(node, size)
+          if (misfit !== undefined) throw new SessionError(misfit)
           held.set(output, hold(node.op.eval(read.map(slot => held.get(slot)!.numbers), node.attributes, { sizes, size, inputs: node.inputs }), dtype))
           if (instruction.kind === 'update') free(held.get(instruction.target)!)
           break

@@ -1,5 +1,5 @@
 import type { InPlace, Instruction, Plan, Slot } from '../../compile/index.ts'
-import { bytesPerElement, count, type Dim, type DType } from '../../tensor/index.ts'
+import { bytesPerElement, count, misfitOf, type Dim, type DType } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import type { Call, Lowering, Lowerings, OpName } from './lowering.ts'
 import type { TensorInfo, TfjsTensor } from './wasm/index.ts'
@@ -59,6 +59,9 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
   const callOf = ({ node, inputs, output }: Computing, slots: readonly Slot[], size: (dim: Dim) => number): Call =>
     ({ node, inputs: inputs.map(slot => slots[slot]!), output: slots[output]!, size })
   const lower = (call: Call): ReturnType<Lowering> => {
+    // kernels copy by the sizes that they are given, whoever made the plan
+    const misfit = misfitOf(call.node, call.size)
+    if (misfit !== undefined) throw new SessionError(misfit)
     const lowering = Object.hasOwn(backend.lowerings, call.node.op.name) ? backend.lowerings[call.node.op.name as OpName] : undefined
     // an op from outside the language, without an expansion: its own meaning
     return (lowering === undefined || lowering === 'expand' ? backend.fallback : lowering)(call)

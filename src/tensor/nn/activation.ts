@@ -1,5 +1,5 @@
 import { node, typed, type Op, type Tensor } from '../node.ts'
-import { composite } from '../op/composite.ts'
+import { composite, unlike } from '../op/composite.ts'
 import { erfOp, minus, plus, sigmoidOp, times } from '../op/elementwise.ts'
 import { scalar } from '../op/parameter.ts'
 import type { Shape } from '../shape/index.ts'
@@ -15,6 +15,7 @@ export const siluOp: Op<object> = composite<object>({
 /** (dy, x) => dy σ (1 + x (1 − σ)). */
 export const siluGradOp: Op<object> = composite<object>({
   name: 'siluGrad',
+  refuses: ([dy, x]) => unlike('dy', dy!, x!.shape),
   expand: ([dy, x]) => {
     const s = node(sigmoidOp, [x!], {})
     return times(dy!, times(s, plus(scalar(1), times(x!, minus(scalar(1), s)))))

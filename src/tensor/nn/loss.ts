@@ -1,5 +1,5 @@
 import { node, typed, type Op, type Tensor } from '../node.ts'
-import { composite } from '../op/composite.ts'
+import { composite, unlike } from '../op/composite.ts'
 import { expOp, logOp, maximumOp, minus, negated, plus, sigmoidOp, stopGradientOp, times } from '../op/elementwise.ts'
 import { maxOp } from '../op/max.ts'
 import { scalar } from '../op/parameter.ts'
@@ -12,6 +12,7 @@ import { softmaxOp } from './softmax.ts'
 /** (logits[…, c], labels[…]) => log Σ exp logits − logits[label], row by row. */
 export const crossEntropyOp: Op<object> = composite<object>({
   name: 'crossEntropy',
+  refuses: ([logits, labels]) => unlike('the labels', labels!, logits!.shape.slice(0, -1), 'i32'),
   expand: ([logits, labels]) => {
     const axis = logits!.shape.length - 1, rows = logits!.shape.slice(0, -1)
     const top = node(maxOp, [logits!], { axes: [axis], keepDims: true })
@@ -26,6 +27,7 @@ export const crossEntropyOp: Op<object> = composite<object>({
 /** (logits, labels, dy) => (softmax logits − one-hot label) dy. */
 export const crossEntropyGradOp: Op<object> = composite<object>({
   name: 'crossEntropyGrad',
+  refuses: ([logits, labels, dy]) => unlike('the labels', labels!, logits!.shape.slice(0, -1), 'i32') ?? unlike('dy', dy!, labels!.shape),
   expand: ([logits, labels, dy]) => times(
     minus(node(softmaxOp, [logits!], {}), oneHot(labels!, logits!.shape.at(-1)!)), reshaped(dy!, [...dy!.shape, 1])),
 })

@@ -1,5 +1,5 @@
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
-import { composite } from '../op/composite.ts'
+import { composite, unlike } from '../op/composite.ts'
 import { minus, over, plus, rsqrtOp, times } from '../op/elementwise.ts'
 import { scalar, sizeOp } from '../op/parameter.ts'
 import { summed, sumTo } from '../op/sum.ts'
@@ -14,6 +14,7 @@ const scale = (x: Node, epsilon: number): Node => node(rsqrtOp, [plus(mean(times
 /** (x[…, n], g[n]) => g x / √(mean x² + ε), as LLaMA has it (Zhang and Sennrich 2019). */
 export const rmsNormOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
   name: 'rmsNorm',
+  refuses: ([x, g]) => unlike('the scale', g!, x!.shape.slice(-1)),
   expand: ([x, g], { epsilon }) => times(times(x!, scale(x!, epsilon)), g!),
   vjp: ({ inputs: [x, g], attributes }, dy) => [
     node(rmsNormGradOp, [dy, x!, g!], attributes),
@@ -25,6 +26,7 @@ export const rmsNormOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
 /** (dy, x, g) => s t − x s³ mean(t x), with t = dy g and s the row's scale: the cotangent of x. */
 export const rmsNormGradOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
   name: 'rmsNormGrad',
+  refuses: ([dy, x, g]) => unlike('dy', dy!, x!.shape) ?? unlike('the scale', g!, x!.shape.slice(-1)),
   expand: ([dy, x, g], { epsilon }) => {
     const s = scale(x!, epsilon), t = times(dy!, g!)
     return minus(times(s, t), times(x!, times(times(s, times(s, s)), mean(times(t, x!)))))

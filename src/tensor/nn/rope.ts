@@ -1,8 +1,8 @@
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
-import { composite } from '../op/composite.ts'
+import { composite, unlike } from '../op/composite.ts'
 import { minus, plus, times } from '../op/elementwise.ts'
 import { concatOp, sliced } from '../op/slice.ts'
-import type { Dim, Shape } from '../shape/index.ts'
+import { show, type Dim, type Shape } from '../shape/index.ts'
 
 /** Whether positions are turned back. */
 export interface RopeAttributes { readonly inverse: boolean }
@@ -13,6 +13,8 @@ export interface RopeAttributes { readonly inverse: boolean }
  */
 export const ropeOp: Op<RopeAttributes> = composite<RopeAttributes>({
   name: 'rope',
+  refuses: ([x, cos, sin]) => (cos!.shape.length !== 2 || x!.shape.length < 2 ? `${show(x!.shape)} and ${show(cos!.shape)} are not […, s, d] and [s, d/2]`
+    : unlike('the cosine', cos!, [x!.shape.at(-2)!, cos!.shape[1]!]) ?? unlike('the sine', sin!, cos!.shape)),
   expand: ([x, cos, sin], { inverse }) => {
     const axis = x!.shape.length - 1, half = cos!.shape.at(-1)!
     const a = sliced(x!, axis, [], half), b = sliced(x!, axis, [half], half)

@@ -1,11 +1,11 @@
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
-import { composite } from '../op/composite.ts'
+import { composite, unlike } from '../op/composite.ts'
 import { chosen, expOp, lessEqualOp, minus, over, plus, times } from '../op/elementwise.ts'
 import { maxOp } from '../op/max.ts'
 import { iotaOp, scalar } from '../op/parameter.ts'
 import { reshaped } from '../op/reshape.ts'
 import { summed } from '../op/sum.ts'
-import type { Dim, Shape } from '../shape/index.ts'
+import { show, type Dim, type Shape } from '../shape/index.ts'
 
 const last = (x: Node): number => x.shape.length - 1
 /** What a row is shifted by before its exponential: its maximum, so that nothing overflows. */
@@ -24,6 +24,7 @@ export const softmaxOp: Op<object> = composite<object>({
 /** (y, dy) => y (dy − Σ y dy): the vjp of a softmax from its result alone. */
 export const softmaxGradOp: Op<object> = composite<object>({
   name: 'softmaxGrad',
+  refuses: ([y, dy]) => unlike('dy', dy!, y!.shape),
   expand: ([y, dy]) => times(y!, minus(dy!, summed(times(y!, dy!), [last(y!)], true))),
 })
 const softmaxGrad = (y: Node, dy: Node): Node => node(softmaxGradOp, [y, dy], {})
@@ -34,6 +35,7 @@ const softmaxGrad = (y: Node, dy: Node): Node => node(softmaxGradOp, [y, dy], {}
  */
 export const causalSoftmaxOp: Op<object> = composite<object>({
   name: 'causalSoftmax',
+  refuses: ([scores, offset]) => (scores!.shape.length < 2 ? `${show(scores!.shape)} has no queries and keys` : unlike('the offset', offset!, [], 'i32')),
   expand: ([scores, offset]) => {
     const [queries, keys] = scores!.shape.slice(-2) as [Dim, Dim]
     const position = plus(node(iotaOp, [], { dim: queries, dtype: 'i32' }), offset!)

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { interpret } from '../interpret.ts'
-import { is, node, substitute, type Node, type Op } from '../node.ts'
+import { misfitIn } from '../misfit.ts'
+import { is, node, substitute, type Bound, type Node, type Op } from '../node.ts'
 import { result } from './result.ts'
 
 /** A function of tensors, traced once and called many times: the body of a repeated layer. */
@@ -12,6 +13,17 @@ export interface Block {
   readonly fused?: boolean
 }
 
+const fitting = new WeakMap<Bound['size'], WeakSet<Block>>()
+
+/** Why a block does not fit sizes, if it does not. A block that is called many times is looked into once. */
+export const blockMisfit = (block: Block, size: Bound['size']): string | undefined => {
+  const known = fitting.get(size) ?? new WeakSet<Block>()
+  if (known.has(block)) return undefined
+  const text = misfitIn(block.outputs, size)
+  if (text === undefined) fitting.set(size, known.add(block))
+  return text
+}
+
 /** An application of a block; its results are read by `result`. Differentiated as a whole: see `gradients`. */
 export const callOp: Op<{ readonly block: Block }> = {
   name: 'call',
@@ -20,6 +32,7 @@ export const callOp: Op<{ readonly block: Block }> = {
     if (wrong < 0 && inputs.length === block.parameters.length) return E.right({ shape: [], dtype: 'f32' })
     return E.left(`call ${block.name}: argument ${wrong} is [${inputs[wrong]?.shape.join(', ')}], not [${block.parameters[wrong]?.shape.join(', ')}]`)
   },
+  misfit: (_, { block }, { size }) => blockMisfit(block, size),
   eval: () => { throw new Error('a call has several results') },
   vjp: () => { throw new Error('a call is differentiated by its block') },
   flops: () => 0,

@@ -1,13 +1,18 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { gradients, whole } from '../grad.ts'
 import { interpret } from '../interpret.ts'
-import { ShapeMismatch, substitute, topological, type Node, type NodeOf, type Op } from '../node.ts'
+import { misfitIn } from '../misfit.ts'
+import { ShapeMismatch, substitute, topological, type Node, type NodeOf, type Op, type Signature } from '../node.ts'
+import { show, type Shape } from '../shape/index.ts'
+import type { DType } from '../value.ts'
 import { parameter } from './parameter.ts'
 
 interface Composite<A> {
   readonly name: string
   /** What the op means, in terms of other ops. */
   readonly expand: (inputs: readonly Node[], attributes: A) => Node
+  /** Why the operands are not what a kernel may rely on, if they are not, where the expansion would take more: it broadcasts. */
+  readonly refuses?: (inputs: readonly Node[], attributes: A) => string | undefined
   /** A vjp of its own, where it keeps less or computes less than that of the expansion, which it must equal. */
   readonly vjp?: (node: NodeOf<A>, cotangent: Node) => readonly (Node | undefined)[]
   readonly cheap?: boolean
@@ -15,16 +20,28 @@ interface Composite<A> {
   readonly curvature?: number
 }
 
-/** An op that is a name for an expression: its shape, meaning and cost are those of the expansion. */
-export const composite = <A>({ name, expand, vjp, cheap = false, curvature }: Composite<A>): Op<A> => ({
+/** Why an operand is not of a shape and a dtype, if it is not. @example unlike('the scale', g, ['hidden']) is 'the scale is [1], not [hidden]' */
+export const unlike = (what: string, { shape, dtype }: Signature, expected: Shape, type: DType = 'f32'): string | undefined =>
+  dtype !== type ? `${what} is ${dtype}, not ${type}`
+  : shape.length === expected.length && shape.every((dim, axis) => dim === expected[axis]) ? undefined
+  : `${what} is ${show(shape)}, not ${show(expected)}`
+
+/** An op that is a name for an expression: its shape, meaning and cost are those of the expansion, and it fits where all of that fits. */
+export const composite = <A>({ name, expand, refuses = () => undefined, vjp, cheap = false, curvature }: Composite<A>): Op<A> => ({
   name,
   expand,
   cheap,
   ...(curvature === undefined ? {} : { curvature }),
   shape: (inputs, attributes) => E.tryCatch(() => {
+    const wrong = refuses(inputs, attributes)
+    if (wrong !== undefined) throw new ShapeMismatch(wrong)
     const { shape, dtype } = expand(inputs, attributes)
     return { shape, dtype }
   }, error => (error instanceof ShapeMismatch ? `${name}: ${error.message}` : String(error))),
+  misfit: (_, attributes, { size, inputs: declared }) => {
+    const text = misfitIn([expand(declared.map(({ shape, dtype }) => parameter(shape, dtype)), attributes)], size)
+    return text === undefined ? undefined : `${name}: ${text}`
+  },
   eval: (inputs, attributes, { size, inputs: declared }) => {
     const leaves = declared.map(({ shape, dtype }) => parameter(shape, dtype))
     return interpret([expand(leaves, attributes)], new Map(leaves.map((leaf, i) => [leaf, inputs[i]!])), size)[0]!

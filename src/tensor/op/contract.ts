@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { fitsByShape, node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { numbers, offsetsOf, stridesOf } from '../numbers.ts'
 import { einsum as einsumRule, matmul as matmulRule, type Dim, type Einsum, type EinsumError, type MatMul, type MatMulError, type Ok, type Shape } from '../shape/index.ts'
 import { iotaOp } from './parameter.ts'
@@ -38,6 +38,7 @@ export const contractOp: Op<Contraction> = {
     const shape = [...out].flatMap(letter => dims.get(letter) ?? [])
     return shape.length === out.length ? E.right({ shape, dtype: x!.dtype }) : E.left(`contract: a letter of ${out} is in no operand`)
   },
+  misfit: fitsByShape,
   eval: ([x, y], { a, b, out }, { sizes }) => {
     const summed = [...new Set(a + b)].filter(letter => !out.includes(letter)).join('')
     const inner = [...summed].map(letter => (a.includes(letter) ? x!.sizes[a.indexOf(letter)]! : y!.sizes[b.indexOf(letter)]!))

@@ -39,9 +39,9 @@ export const dequantizeOp: Op<Quantization> = {
     return wrong < 0 && packed.length === due.length ? E.right({ shape, dtype: 'f32' })
       : E.left(`dequantize: ${due[wrong]?.[0] ?? 'what is packed'} is [${packed[wrong]?.shape.join(', ')}] of ${packed[wrong]?.dtype}, not a vector of ${due[wrong]?.[1]}`)
   },
+  misfit: (packed, { double }, { sizes }) => packedFault(sizes, packed, double),
   eval: ([codes, ...scales], { double }, { sizes }) => {
-    const fault = packedFault(sizes, [codes!, ...scales].map(x => x.sizes), double), scaleOf = scalesOf(scales, double)
-    if (fault !== undefined) throw new RangeError(fault)
+    const scaleOf = scalesOf(scales, double)
     return numbers(sizes, i => {
       const { word, shift } = nf4Place(i)
       return nf4Codebook[(codes!.data[word]! >>> shift) & 15]! * scaleOf(Math.floor(i / nf4Block))

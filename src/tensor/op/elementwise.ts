@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { elementwise } from '../numbers.ts'
 import { broadcast, type Broadcast, type BroadcastError, type Shape } from '../shape/index.ts'
 import { count, type DType } from '../value.ts'
@@ -18,6 +18,7 @@ const op = (name: string, f: (...x: number[]) => number, cotangents: Cotangents,
   shape: inputs => pipe(
     inputs.slice(1).reduce<E.Either<string, Shape>>((shape, input) => pipe(shape, E.chain(s => broadcast(s, input.shape))), E.right(inputs[0]!.shape)),
     E.map(shape => ({ shape, dtype: dtype(inputs) }))),
+  misfit: fitsByShape,
   eval: (inputs, _, { sizes }) => elementwise(sizes, inputs, f),
   // a broadcast operand was used many times: its cotangent is the sum
   vjp: (y, dy) => cotangents(y.inputs, y, dy).map((d, i) => d && sumTo(d, y.inputs[i]!.shape)),
@@ -95,6 +96,7 @@ export const stopGradientOp = op('stopGradient', x => x!, () => [])
 export const castOp: Op<{ readonly dtype: DType }> = {
   name: 'cast',
   shape: ([x], { dtype }) => E.right({ shape: x!.shape, dtype }),
+  misfit: fitsByShape,
   eval: ([x], { dtype }, { sizes }) => elementwise(sizes, [x!], v => (dtype === 'i32' ? Math.trunc(v!) : dtype === 'bool' ? Number(v !== 0) : v!)),
   vjp: ({ inputs: [x], dtype }, dy) => [x!.dtype === 'f32' && dtype === 'f32' ? dy : undefined],
   flops: () => 0,

@@ -1,7 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { sized } from '../misfit.ts'
 import { numbers } from '../numbers.ts'
-import type { Dim, Shape } from '../shape/index.ts'
+import { show, type Dim, type Shape } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 
 /** What a leaf is declared as. */
@@ -11,6 +12,7 @@ export interface Placeholder { readonly shape: Shape; readonly dtype: DType }
 export const parameterOp: Op<Placeholder> = {
   name: 'parameter',
   shape: (_, { shape, dtype }) => E.right({ shape, dtype }),
+  misfit: fitsByShape,
   eval: () => { throw new Error('a placeholder has no value of its own: bind it') },
   vjp: () => [],
   flops: () => 0,
@@ -26,7 +28,10 @@ export const i32 = <const S extends Shape>(...shape: S): Tensor<Readonly<S>, 'i3
 /** A number known while tracing, or a vector of them along a dim. */
 export const constantOp: Op<{ readonly value: number | readonly number[]; readonly shape: Shape; readonly dtype: DType }> = {
   name: 'constant',
-  shape: (_, { shape, dtype }) => E.right({ shape, dtype }),
+  shape: (_, { shape, dtype, value }) => (typeof value === 'number' || shape.length === 1 ? E.right({ shape, dtype })
+    : E.left(`constant: ${value.length} numbers are along one dim, not along ${show(shape)}`)),
+  misfit: (_, { value, shape: [dim = 1] }, { size }) => (typeof value === 'number' || value.length === size(dim) ? undefined
+    : `constant: there are ${value.length} numbers for ${sized(dim, size)}`),
   eval: (_, { value }, { sizes }) => numbers(sizes, i => (typeof value === 'number' ? value : value[i]!)),
   vjp: () => [],
   flops: () => 0,
@@ -45,6 +50,7 @@ export const vector = <const N extends Dim>(value: readonly number[], dim: N): T
 export const sizeOp: Op<{ readonly dims: Shape }> = {
   name: 'size',
   shape: () => E.right({ shape: [], dtype: 'f32' }),
+  misfit: fitsByShape,
   eval: (_, { dims }, { size }) => numbers([], () => dims.reduce<number>((n, dim) => n * size(dim), 1)),
   vjp: () => [],
   flops: () => 0,
@@ -58,6 +64,7 @@ export const size = (...dims: Shape): Tensor<readonly []> => typed(node(sizeOp, 
 export const iotaOp: Op<{ readonly dim: Dim; readonly dtype: DType }> = {
   name: 'iota',
   shape: (_, { dim, dtype }) => E.right({ shape: [dim], dtype }),
+  misfit: fitsByShape,
   eval: (_, __, { sizes }) => numbers(sizes, i => i),
   vjp: () => [],
   flops: () => 0,

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { numbers } from '../numbers.ts'
 import type { Dim } from '../shape/index.ts'
 import type { DType } from '../value.ts'
@@ -14,6 +14,7 @@ export const pickOp: Op<object> = {
     return rows.length === index!.shape.length && rows.every((dim, axis) => dim === index!.shape[axis]) ? E.right({ shape: rows, dtype: x!.dtype })
       : E.left(`pick: the index [${index!.shape.join(', ')}] is not [${rows.join(', ')}]`)
   },
+  misfit: fitsByShape,
   eval: ([x, index], _, { sizes }) => numbers(sizes, row => x!.data[row * x!.sizes.at(-1)! + index!.data[row]!]!),
   vjp: ({ inputs: [x, index] }, dy) => [times(reshaped(dy, [...dy.shape, 1]), oneHot(index!, x!.shape.at(-1)!)), undefined],
   flops: () => 0,
@@ -23,6 +24,7 @@ export const pickOp: Op<object> = {
 export const oneHotOp: Op<{ readonly dim: Dim }> = {
   name: 'oneHot',
   shape: ([index], { dim }) => E.right({ shape: [...index!.shape, dim], dtype: 'f32' }),
+  misfit: fitsByShape,
   eval: ([index], _, { sizes }) => numbers(sizes, i => Number(index!.data[Math.floor(i / sizes.at(-1)!)] === i % sizes.at(-1)!)),
   vjp: () => [],
   flops: () => 0,
@@ -38,6 +40,7 @@ export const oneHot = (index: Node, dim: Dim): Node => node(oneHotOp, [index], {
 export const nonzeroOp: Op<{ readonly capacity: Dim }> = {
   name: 'nonzero',
   shape: ([x], { capacity }) => (x!.shape.length === 1 ? E.right({ shape: [capacity], dtype: 'i32' }) : E.left(`nonzero: [${x!.shape.join(', ')}] is not a vector`)),
+  misfit: fitsByShape,
   eval: ([x], _, { sizes }) => {
     const found = Array.from(x!.data.keys()).filter(i => x!.data[i] !== 0)
     return numbers(sizes, i => found[i] ?? 0)

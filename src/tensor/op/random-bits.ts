@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { randomWords } from '../random.ts'
 import type { Shape } from '../shape/index.ts'
 import { count } from '../value.ts'
@@ -23,6 +23,7 @@ export const randomBitsOp: Op<RandomBitsAttributes> = {
     (!isVector(key!, 3) ? E.left(`randomBits: the key is ${key!.dtype} [${key!.shape.join(', ')}], not i32 [3]`)
     : !isVector(stream!, 1) ? E.left(`randomBits: the stream is ${stream!.dtype} [${stream!.shape.join(', ')}], not i32 [1]`)
     : E.right({ shape, dtype: 'i32' })),
+  misfit: fitsByShape,
   eval: ([key, stream], _, { sizes }) => {
     const [seedLow = 0, seedHigh = 0, draw = 0] = key!.data
     return { sizes, data: Float64Array.from(randomWords({ seedLow, seedHigh, draw, stream: stream!.data[0]! }, count(sizes))) }

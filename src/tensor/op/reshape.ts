@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { gather, offsetsOf, stridesOf } from '../numbers.ts'
 import type { DType } from '../value.ts'
 import { reshape as reshapeRule, transpose as transposeRule, type Ok, type ReshapeError, type Shape, type Transpose, type TransposeError } from '../shape/index.ts'
@@ -9,6 +9,7 @@ import { reshape as reshapeRule, transpose as transposeRule, type Ok, type Resha
 export const reshapeOp: Op<{ readonly shape: Shape }> = {
   name: 'reshape',
   shape: ([x], { shape }) => pipe(reshapeRule(x!.shape, shape), E.map(() => ({ shape, dtype: x!.dtype }))),
+  misfit: fitsByShape,
   eval: ([x], _, { sizes }) => ({ sizes, data: x!.data }),
   vjp: ({ inputs: [x] }, dy) => [reshaped(dy, x!.shape)],
   flops: () => 0,
@@ -25,6 +26,7 @@ export const reshaped = (x: Node, shape: Shape): Node => {
 export const transposeOp: Op<{ readonly permutation: readonly number[] }> = {
   name: 'transpose',
   shape: ([x], { permutation }) => pipe(transposeRule(x!.shape, permutation), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  misfit: fitsByShape,
   eval: ([x], { permutation }, { sizes }) => {
     const strides = stridesOf(x!.sizes)
     return gather(x!, offsetsOf(sizes, permutation.map(axis => strides[axis]!)), sizes)

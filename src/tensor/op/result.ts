@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { node, type Node, type Op } from '../node.ts'
+import { fitsByShape, node, type Node, type Op } from '../node.ts'
 
 /** One of the results of a call, or of another op that has several. */
 export const resultOp: Op<{ readonly index: number }> = {
@@ -8,6 +8,7 @@ export const resultOp: Op<{ readonly index: number }> = {
     const output = call!.op.several?.signatures(call!.attributes)[index]
     return output === undefined ? E.left(`result ${index}: there is no such output`) : E.right({ shape: output.shape, dtype: output.dtype })
   },
+  misfit: fitsByShape,
   eval: () => { throw new Error('a result is read by the interpreter') },
   vjp: () => { throw new Error('a result is differentiated with its call') },
   flops: () => 0,

@@ -1,8 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { node, typed, type Bound, type Node, type Op, type Tensor } from '../node.ts'
+import { partsBeyond, partsDiffer } from '../misfit.ts'
 import { around, numbers } from '../numbers.ts'
-import { concat as concatRule, slice as sliceRule, type Concat, type ConcatError, type Dim, type Ok, type Shape, type Slice as SliceShape, type SliceError } from '../shape/index.ts'
+import { concat as concatRule, show, slice as sliceRule, type Concat, type ConcatError, type Dim, type Ok, type Shape, type Slice as SliceShape, type SliceError } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { positions } from './sum.ts'
 
@@ -11,7 +12,12 @@ export type Start = readonly Dim[]
 /** The number of elements before a slice. */
 export const startOf = (start: Start, { size }: Pick<Bound, 'size'>): number => start.reduce<number>((sum, dim) => sum + size(dim), 0)
 
-const replaced = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
+/** The shape of a pad is that of which its operand is a slice. */
+const padRule = (shape: Shape, axis: number, dim: Dim, start: Start): E.Either<string, Shape> => {
+  const padded = shape.map((d, i) => (i === axis ? dim : d)), part = shape[axis]
+  if (part === undefined) return E.left(`pad: axis ${axis} is out of range for ${show(shape)}`)
+  return pipe(sliceRule(padded, axis, part, start), E.mapLeft(text => text.replace(/^slice:/, 'pad:')), E.map(() => padded))
+}
 
 /** Which part of which axis. */
 export interface SliceAttributes { readonly axis: number; readonly start: Start; readonly dim: Dim }
@@ -20,9 +26,9 @@ export interface SliceAttributes { readonly axis: number; readonly start: Start;
 export const sliceOp: Op<SliceAttributes> = {
   name: 'slice',
   shape: ([x], { axis, start, dim }) => pipe(sliceRule(x!.shape, axis, dim, start), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  misfit: (_, { axis, start, dim }, { size, inputs: [x] }) => partsBeyond('slice', [...start, dim], x!.shape[axis]!, size),
   eval: ([x], { axis, start }, bound) => {
     const [, from, inner] = around(x!.sizes, axis), size = bound.sizes[axis]!, begin = startOf(start, bound)
-    if (begin + size > from) throw new RangeError(`slice: ${begin} + ${size} is beyond ${from}`)
     return numbers(bound.sizes, i => x!.data[(Math.floor(i / (size * inner)) * from + begin + (Math.floor(i / inner) % size)) * inner + (i % inner)]!)
   },
   vjp: ({ inputs: [x], attributes: { axis, start } }, dy) => [node(padOp, [dy], { axis, start, dim: x!.shape[axis]! })],
@@ -33,7 +39,8 @@ export const sliceOp: Op<SliceAttributes> = {
 /** Zeros of size dim along an axis, with x from start on                            dx: that slice of dy */
 export const padOp: Op<SliceAttributes> = {
   name: 'pad',
-  shape: ([x], { axis, dim }) => E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype }),
+  shape: ([x], { axis, dim, start }) => pipe(padRule(x!.shape, axis, dim, start), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  misfit: (_, { axis, start, dim }, { size, inputs: [x] }) => partsBeyond('pad', [...start, x!.shape[axis]!], dim, size),
   eval: ([x], { axis, start }, bound) => {
     const y = numbers(bound.sizes, () => 0), [, size, inner] = around(x!.sizes, axis), to = bound.sizes[axis]!, begin = startOf(start, bound)
     x!.data.forEach((v, i) => { y.data[(Math.floor(i / (size * inner)) * to + begin + (Math.floor(i / inner) % size)) * inner + (i % inner)] = v })
@@ -48,6 +55,7 @@ export const padOp: Op<SliceAttributes> = {
 export const concatOp: Op<{ readonly axis: number; readonly dim: Dim }> = {
   name: 'concat',
   shape: (inputs, { axis, dim }) => pipe(concatRule(inputs.map(x => x.shape), axis, dim), E.map(shape => ({ shape, dtype: inputs[0]!.dtype }))),
+  misfit: (_, { axis, dim }, { size, inputs }) => partsDiffer('concat', inputs.map(x => x.shape[axis]!), dim, size),
   eval: (inputs, { axis }, { sizes }) => {
     const y = numbers(sizes, () => 0), [outer, to, inner] = around(sizes, axis)
     let begin = 0
@@ -56,7 +64,6 @@ export const concatOp: Op<{ readonly axis: number; readonly dim: Dim }> = {
       for (let o = 0; o < outer; o++) y.data.set(x.data.subarray(o * block, (o + 1) * block), (o * to + begin) * inner)
       begin += x.sizes[axis]!
     }
-    if (begin !== to) throw new RangeError(`concat: the parts sum to ${begin}, not ${to}`)
     return y
   },
   vjp: ({ inputs, attributes: { axis } }, dy) => inputs.map((x, i) => sliced(dy, axis, inputs.slice(0, i).map(before => before.shape[axis]!), x.shape[axis]!)),

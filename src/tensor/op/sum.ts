@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { node, ShapeMismatch, typed, type Node, type NodeOf, type Op, type Tensor } from '../node.ts'
+import { fitsByShape, node, ShapeMismatch, typed, type Node, type NodeOf, type Op, type Tensor } from '../node.ts'
 import { broadcastStrides, gather, offsetsOf } from '../numbers.ts'
 import { axesOf, broadcastTo as broadcastToRule, reduce, type BroadcastToError, type Ok, type Reduce, type ReduceError, type Shape } from '../shape/index.ts'
 import { count } from '../value.ts'
@@ -12,6 +12,7 @@ export interface Axes { readonly axes: readonly number[]; readonly keepDims: boo
 export const reduction = (name: string, initial: number, f: (a: number, b: number) => number, vjp: (node: NodeOf<Axes>, dy: Node) => Node): Op<Axes> => ({
   name,
   shape: ([x], { axes, keepDims }) => pipe(reduce(x!.shape, axes, keepDims), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  misfit: fitsByShape,
   eval: ([x], { axes }, { sizes }) => {
     const kept = x!.sizes.map((n, axis) => (axes.includes(axis) ? 1 : n))
     const to = offsetsOf(x!.sizes, broadcastStrides(kept, x!.sizes)), data = new Float64Array(count(kept)).fill(initial)
@@ -35,6 +36,7 @@ export const sumOp: Op<Axes> = reduction('sum', 0, (a, b) => a + b, spread)
 export const broadcastToOp: Op<{ readonly shape: Shape }> = {
   name: 'broadcastTo',
   shape: ([x], { shape }) => pipe(broadcastToRule(x!.shape, shape), E.map(() => ({ shape, dtype: x!.dtype }))),
+  misfit: fitsByShape,
   eval: ([x], _, { sizes }) => gather(x!, offsetsOf(sizes, broadcastStrides(x!.sizes, sizes)), sizes),
   vjp: ({ inputs: [x] }, dy) => [sumTo(dy, x!.shape)],
   flops: () => 0,

@@ -1,8 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { around, numbers } from '../numbers.ts'
-import { take as takeRule, type Dim, type Ok, type Shape, type Take, type TakeError } from '../shape/index.ts'
+import { show, take as takeRule, type Dim, type Ok, type Shape, type Take, type TakeError } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
 import { positions } from './sum.ts'
@@ -16,6 +16,7 @@ const replaced = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, 
 export const takeOp: Op<TakeAttributes> = {
   name: 'take',
   shape: ([x, index], { axis }) => pipe(takeRule(x!.shape, index!.shape, axis), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  misfit: fitsByShape,
   eval: ([x, index], { axis }, { sizes }) => {
     const [, from, inner] = around(x!.sizes, axis), taken = around(sizes, axis)[1]
     return numbers(sizes, i => x!.data[(Math.floor(i / (taken * inner)) * from + index!.data[Math.floor(i / inner) % taken]!) * inner + (i % inner)]!)
@@ -27,7 +28,9 @@ export const takeOp: Op<TakeAttributes> = {
 /** Zeros, with the slices of x added along one axis at the index                    dx: dy taken at the index */
 export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
   name: 'scatterAdd',
-  shape: ([, x], { axis, dim }) => E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype }),
+  shape: ([index, x], { axis, dim }) => (index!.shape.length === 1 && index!.shape[0] === x!.shape[axis] ? E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype })
+    : E.left(`scatterAdd: the index ${show(index!.shape)} does not go along axis ${axis} of ${show(x!.shape)}`)),
+  misfit: fitsByShape,
   eval: ([index, x], { axis }, { sizes }) => {
     const y = numbers(sizes, () => 0), [, to, inner] = around(sizes, axis), taken = x!.sizes[axis]!
     x!.data.forEach((v, i) => { y.data[(Math.floor(i / (taken * inner)) * to + index!.data[Math.floor(i / inner) % taken]!) * inner + (i % inner)]! += v })
@@ -43,6 +46,7 @@ export const putOp: Op<TakeAttributes> = {
   shape: ([x, index, values], { axis }) => pipe(takeRule(x!.shape, index!.shape, axis), E.chain(shape =>
     shape.every((dim, i) => dim === values!.shape[i]) ? E.right({ shape: x!.shape, dtype: x!.dtype })
     : E.left(`put: values [${values!.shape.join(', ')}] are not [${shape.join(', ')}]`))),
+  misfit: fitsByShape,
   eval: ([x, index, values], { axis }, { sizes }) => {
     const [, to, inner] = around(sizes, axis), count = values!.sizes[axis]!, data = x!.data.slice()
     values!.data.forEach((v, i) => { data[(Math.floor(i / (count * inner)) * to + index!.data[Math.floor(i / inner) % count]!) * inner + (i % inner)] = v })
