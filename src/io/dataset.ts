@@ -5,6 +5,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { chatSpans, type Message } from './chat.ts'
 import { attempt, attemptSync, fail, ioError, type IoError } from './error.ts'
 import { isRecord } from './file.ts'
+import type { Encoding } from './offsets/encode.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
 /** The label of a position that is not scored, as in Hugging Face data sets. */
@@ -41,21 +42,38 @@ interface Tokens {
 /** Positions whose label enters the loss; the first has nothing before it that could predict it. */
 export const scoredCount = ({ labels }: Row): number => labels.reduce((n, label, i) => i > 0 && label !== notScored ? n + 1 : n, 0)
 
-const join = (parts: readonly { readonly ids: readonly number[], readonly scored: boolean }[]): Tokens => ({
-  ids: parts.flatMap(part => part.ids),
-  labels: parts.flatMap(part => part.scored ? part.ids : part.ids.map(() => notScored))
-})
+/** A part of a text; `text.slice(start, end)`. */
+interface Extent { readonly start: number, readonly end: number }
 
-/** A completion's ids with the end-of-sequence token behind them (once). */
-const ended = (ids: readonly number[], eos: number): readonly number[] => ids.at(-1) === eos ? ids : [...ids, eos]
+/**
+ * A whole text is encoded, and a token is scored if any of it stands in a scored part: so `transformers` makes the mask of the assistant's
+ * tokens. Parts must not be encoded one by one, because tokenizers treat the beginning of a text differently, and join across parts.
+ */
+const scoreWithin = (extents: readonly Extent[]) => ({ ids, offsets }: Encoding): Tokens => {
+  let next = 0
+  const labels = ids.map((id, i) => {
+    const [start, end] = offsets[i]!
+    while (next < extents.length && start >= extents[next]!.end) next++
+    return end > (extents[next]?.start ?? Infinity) ? id : notScored
+  })
+  return { ids, labels }
+}
 
-const fromCompletion = (tokenizer: Tokenizer, prompt: string, completion: string): E.Either<IoError, Tokens> =>
-  tokenizer.eos === undefined
-    ? fail('a completion ends with the end-of-sequence token, but the tokenizer names none')
-    : E.right(join([
-      { ids: tokenizer.encode(prompt), scored: false },
-      { ids: ended(tokenizer.encode(completion, { special: false }), tokenizer.eos), scored: true }
-    ]))
+/**
+ * The prompt and its completion are encoded as one text, as TRL does; a token that holds the end of one and the beginning of the other is
+ * scored. One end-of-sequence token stands at the end: the completion's own, the tokenizer's, or else it is added.
+ */
+const fromCompletion = (tokenizer: Tokenizer, prompt: string, completion: string): E.Either<IoError, Tokens> => {
+  const { eos } = tokenizer
+  if (eos === undefined) return fail('a completion ends with the end-of-sequence token, but the tokenizer names none')
+  return pipe(tokenizer.encodeWithOffsets(prompt + completion), E.map(encoding => {
+    const { ids, labels } = scoreWithin([{ start: prompt.length, end: Infinity }])(encoding)
+    // What a post-processor wraps around a sequence stands nowhere in it.
+    const [, end] = encoding.offsets.at(-1) ?? [0, 0]
+    const ended = ids.at(-1) === eos && (end === 0 || end > prompt.length)
+    return ended ? { ids, labels: [...labels.slice(0, -1), eos] } : { ids: [...ids, eos], labels: [...labels, eos] }
+  }))
+}
 
 const isMessage = (value: unknown): value is Message =>
   isRecord(value) && typeof value['role'] === 'string' && typeof value['content'] === 'string'
@@ -73,8 +91,12 @@ export const encodeChat = (tokenizer: Tokenizer, messages: readonly Message[]): 
 const fromMessages = (tokenizer: Tokenizer, messages: readonly Message[]): E.Either<IoError, Tokens> =>
   tokenizer.chat === undefined ? fail('"messages" need a chat template, and the model has none') : pipe(
     chatSpans(tokenizer.chat, messages),
-    // Spans are encoded one by one, as they are when the model answers: the prompt is whole before the answer begins.
-    E.map(spans => join(spans.map(({ text, scored }) => ({ ids: tokenizer.encode(text, { special: false }), scored }))))
+    E.flatMap(spans => {
+      let end = 0
+      const extents = spans.map(({ text, scored }) => ({ scored, start: end, end: end += text.length })).filter(({ scored }) => scored)
+      const whole = spans.map(({ text }) => text).join('')
+      return pipe(tokenizer.encodeWithOffsets(whole, { special: false }), E.map(scoreWithin(extents)))
+    })
   )
 
 /** A list of whole numbers that fit 32 bits, or undefined. */

@@ -7,12 +7,15 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { chatTemplate, type ChatTemplate } from './chat.ts'
 import { attempt, attemptSync, ioError, reasonOf, type IoError } from './error.ts'
 import { isRecord } from './file.ts'
+import { encoderOf, type Encoding, type Library } from './offsets/encode.ts'
 import { ggufTokenizer, type TokenizerDescription } from './tokenizer-gguf.ts'
 
 /** Text to token ids and back. */
 export interface Tokenizer {
   /** Token ids of a text. `special` (the default) adds what the tokenizer wraps around a whole sequence, a leading `bos` for instance. */
   readonly encode: (text: string, options?: { readonly special?: boolean }) => readonly number[]
+  /** The same, with where each token stands: `text.slice(start, end)`. Errors: a text whose tokens cannot be told from it. */
+  readonly encodeWithOffsets: (text: string, options?: { readonly special?: boolean }) => E.Either<IoError, Encoding>
   /** The text of token ids, special tokens included unless `special` is false; an incomplete character becomes U+FFFD. */
   readonly decode: (ids: readonly number[], options?: { readonly special?: boolean }) => string
   readonly bos: number | undefined
@@ -48,17 +51,18 @@ export const makeTokenizer = (description: TokenizerDescription): E.Either<IoErr
   const tokens = { bosToken, eosToken }
   const built = E.tryCatch(
     () => {
-      const inner = new HuggingFaceTokenizer(
+      const inner: HuggingFaceTokenizer & Library = new HuggingFaceTokenizer(
         { added_tokens: [], ...json, pre_tokenizer: withUnicodeDigits(json['pre_tokenizer']) },
         { bos_token: bosToken, eos_token: eosToken, clean_up_tokenization_spaces: false }
       )
-      inner.encode('a')
-      return inner
+      const encoder = encoderOf(json, inner, [...inner.get_added_tokens_decoder().values()].map(({ single_word, ...token }) => ({ ...token, singleWord: single_word })))
+      encoder.ids('a', { special: true })
+      return { inner, encoder }
     },
     error => ioError(`${subject}: this tokenizer is not supported: ${reasonOf(error)}`)
   )
   if (E.isLeft(built)) return built
-  const inner = built.right
+  const { inner, encoder } = built.right
   const idOf = (token: string | undefined): number | undefined => token === undefined ? undefined : inner.token_to_id(token)
   const added = [...inner.get_added_tokens_decoder().values()]
   const special = new Set(added.filter(token => token.special).map(token => token.id))
@@ -67,7 +71,11 @@ export const makeTokenizer = (description: TokenizerDescription): E.Either<IoErr
     : chatTemplate(subject, chatSource, { ...tokens, specialTokens: added.map(token => token.content).filter(token => token !== '') })
   const eos = idOf(eosToken)
   return pipe(chat, E.map((chat): Tokenizer => ({
-    encode: (text, options = {}) => inner.encode(text, { add_special_tokens: options.special ?? true }).ids,
+    encode: (text, { special = true } = {}) => encoder.ids(text, { special }),
+    encodeWithOffsets: (text, { special = true } = {}) => E.tryCatch(
+      () => encoder.place(text, { special }),
+      error => ioError(`${subject}: the tokens of a text cannot be told from it: ${reasonOf(error)}`)
+    ),
     decode: (ids, options = {}) => {
       const known = ids.filter(id => inner.id_to_token(id) !== undefined && !(options.special === false && special.has(id)))
       return known.length === 0 ? '' : inner.decode(known)
@@ -80,13 +88,26 @@ export const makeTokenizer = (description: TokenizerDescription): E.Either<IoErr
   })))
 }
 
-/** What has been generated and not yet handed out: a window of ids whose first `sent` characters the reader already has. */
+/** What has been decoded and not yet handed out: a window of ids whose first `sent` characters the reader already has. */
 export interface DecodeState {
   readonly window: readonly number[]
   readonly sent: number
 }
 
-/** Nothing generated yet. */
+/**
+ * The state after ids whose text the reader has, a prompt for instance. The last whole character stays in the window, because decoders
+ * treat the first token of a text differently: SentencePiece's drops its space.
+ * @example decodeAfter(tokenizer, tokenizer.encode('Once'))
+ */
+export const decodeAfter = (tokenizer: Pick<Tokenizer, 'decode'>, ids: readonly number[]): DecodeState => {
+  const isWhole = (window: readonly number[]): boolean => !tokenizer.decode(window).includes('\uFFFD')
+  // A character has at most four bytes, and each may be a token.
+  const size = [1, 2, 3, 4].find(n => n <= ids.length && isWhole(ids.slice(-n)))
+  const window = size === undefined ? ids : ids.slice(-size)
+  return { window, sent: tokenizer.decode(window).length }
+}
+
+/** Nothing decoded yet. */
 export const decodeStart: DecodeState = { window: [], sent: 0 }
 
 /**
@@ -101,8 +122,7 @@ export const decodeNext = (tokenizer: Pick<Tokenizer, 'decode'>, { window, sent 
     const whole = Math.max(sent, decoded.length - 1)
     return { text: decoded.slice(sent, whole), state: { window: ids, sent: whole } }
   }
-  // One token is kept as context, because some decoders treat the first token of a text differently.
-  return { text: decoded.slice(sent), state: { window: [id], sent: tokenizer.decode([id]).length } }
+  return { text: decoded.slice(sent), state: decodeAfter(tokenizer, ids) }
 }
 
 /** The text that is still held back when generation ends. @example write(decodeRest(tokenizer, state)) */

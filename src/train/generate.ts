@@ -1,4 +1,4 @@
-import { decodeNext, decodeRest, decodeStart, type Tokenizer } from '../io/index.ts'
+import { decodeAfter, decodeNext, decodeRest, type Tokenizer } from '../io/index.ts'
 import type { Decoder } from '../target/index.ts'
 import { uniform, type Shape, type Value } from '../tensor/index.ts'
 
@@ -66,13 +66,13 @@ export async function* generateTokens(decoder: Decoder, prompt: readonly number[
 export interface Generated { readonly text: string; readonly ids: readonly number[]; readonly ended: 'stop' | 'length' }
 
 /**
- * The continuation of a prompt as text; `onText` gets it piece by piece, whole characters at a time.
+ * The continuation of a prompt as text, as it reads behind the prompt; `onText` gets it piece by piece, whole characters at a time.
  * @example const { text } = await generateText(decoder, tokenizer, prompt, { maxTokens: 32, stop: tokenizer.stop })
  */
 export const generateText = async (
   decoder: Decoder, tokenizer: Tokenizer, prompt: readonly number[], options: GenerateOptions, onText: (piece: string) => void = () => undefined,
 ): Promise<Generated> => {
-  let state = decodeStart, text = ''
+  let state = decodeAfter(tokenizer, prompt), text = ''
   const made: number[] = [], emit = (piece: string): void => { text += piece; if (piece !== '') onText(piece) }
   for await (const id of generateTokens(decoder, prompt, options)) {
     const next = decodeNext(tokenizer, state, id)

@@ -1,10 +1,11 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { encodeChat, parseRows, readRows, scoredCount, type Row, type RowOptions } from '../../src/io/dataset.ts'
+import { makeTokenizer } from '../../src/io/tokenizer.ts'
 import { message, right, tinyTokenizer } from './support.ts'
 
 const tokenizer = await tinyTokenizer()
@@ -30,6 +31,33 @@ test('of prompt and completion the completion is scored, and it ends with one en
     assert.deepEqual([...row.input_ids], [...tokenizer.encode('hello'), ...tokenizer.encode(' the'), 2])
     assert.equal(scoredText(row), ' the<|im_end|>')
   }
+})
+
+test('prompt and completion are encoded as one text: no space is put in between, and a token across both is scored', async () => {
+  const path = new URL('../golden/chat/tokenizers/prepend.json', import.meta.url)
+  const description = { subject: 'prepend.json', tokenizer: JSON.parse(await readFile(path, 'utf8')), bosToken: '<s>', eosToken: '</s>', stop: [], chatSource: undefined }
+  const llama = right(makeTokenizer(description))
+  const [prompt, completion] = ['the city', ' of Paris']
+  const row = only(lines({ prompt, completion }), { tokenizer: llama })
+  assert.deepEqual([...row.input_ids], [...llama.encode(prompt + completion), 2])
+  const { length } = llama.encode(prompt)
+  assert.deepEqual([...row.labels], [...row.input_ids].map((id, i) => i < length ? -100 : id))
+  const apart = [...llama.encode(prompt), ...llama.encode(completion, { special: false }), 2]
+  assert.notDeepEqual([...row.input_ids], apart, 'encoding them one by one is found out (a mutant)')
+  // 'hel' and 'lo' are the one token 'hello': the completion is in it, so it is scored
+  const across = only(lines({ prompt: 'a hel', completion: 'lo' }))
+  assert.deepEqual([...across.input_ids], [...tokenizer.encode('a hello'), 2])
+  assert.equal(across.labels.filter(label => label !== -100).length, across.input_ids.length - tokenizer.encode('a ').length)
+})
+
+test('an end of sequence that the tokenizer adds stands behind the completion, once, and is scored', async () => {
+  const ending = await tinyTokenizer({ 'tokenizer.ggml.add_bos_token': true, 'tokenizer.ggml.add_eos_token': true })
+  const row = only(lines({ prompt: 'hello', completion: ' the' }), { tokenizer: ending })
+  const [hello, the] = [tokenizer.encode('hello'), tokenizer.encode(' the')]
+  assert.deepEqual([...row.input_ids], [1, ...hello, ...the, 2])
+  assert.deepEqual([...row.labels], [-100, ...hello.map(() => -100), ...the, 2])
+  const empty = only(lines({ prompt: 'hello<|im_end|>', completion: '' }))
+  assert.deepEqual([...empty.labels], [...hello.map(() => -100), -100, 2])
 })
 
 test("of messages the assistant's words and end tokens are scored", () => {

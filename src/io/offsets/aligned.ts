@@ -1,0 +1,70 @@
+/** A character of a text that has been rewritten, and the part of the original that it stands for (in characters, as `tokenizers` counts). */
+export interface AlignedCharacter {
+  readonly text: string
+  readonly start: number
+  readonly end: number
+}
+
+/** A part of a text. */
+export type Offsets = readonly [start: number, end: number]
+
+/** A text that remembers where each of its characters comes from. */
+export type Aligned = readonly AlignedCharacter[]
+
+/** A text as it is. @example aligned('né')[1] // { text: 'é', start: 1, end: 2 } */
+export const aligned = (text: string): Aligned => Array.from(text, (character, i) => ({ text: character, start: i, end: i + 1 }))
+
+/** Its characters. @example textOf(aligned('né')) // 'né' */
+export const textOf = (characters: Aligned): string => characters.map(character => character.text).join('')
+
+/** The part of the original that characters stand for: from where the first begins to where the last ends. */
+export const extentOf = (characters: Aligned): Offsets | undefined => {
+  const [first, last] = [characters[0], characters.at(-1)]
+  return first === undefined || last === undefined ? undefined : [first.start, last.end]
+}
+
+/**
+ * One character of a rewritten text: 0 says that it replaces a character, n > 0 that it was inserted, and n < 0 that it replaces
+ * one and that -n more are gone. `tokenizers` describes every rewriting so, and what a character stands for follows from it.
+ */
+export type Change = readonly [character: string, change: number]
+
+/** A rewritten text from its changes; `skipped` characters at the front are gone. */
+export const changed = (from: Aligned, changes: readonly Change[], skipped = 0): Aligned => {
+  let next = skipped
+  return changes.map(([text, change]) => {
+    const source = change > 0 ? from[next - 1] : from[next]
+    if (change <= 0) next += 1 - change
+    return { text, start: source?.start ?? 0, end: source?.end ?? 0 }
+  })
+}
+
+/** What each character becomes by itself: the first of its characters replaces it, the others are inserted; none removes it. */
+export const mapped = (from: Aligned, become: (character: string) => string): Aligned =>
+  from.flatMap(character => Array.from(become(character.text), text => ({ ...character, text })))
+
+/** The text in front of which `prefix` stands; both stand for what the first character stood for. An empty text stays empty. */
+export const prefixed = (from: Aligned, prefix: string): Aligned => {
+  const first = from[0]
+  return first === undefined ? [] : [...Array.from(prefix, text => ({ ...first, text })), ...from]
+}
+
+/** The text with every match replaced; what is put in stands for the last character of the match, as in `tokenizers`. */
+export const replaced = (from: Aligned, pattern: RegExp, content: string): Aligned => {
+  const text = textOf(from), result: AlignedCharacter[] = []
+  const starts = new Map<number, number>()
+  let unit = 0
+  for (const [i, character] of from.entries()) { starts.set(unit, i); unit += character.text.length }
+  starts.set(unit, from.length)
+  let done = 0
+  for (const match of text.matchAll(pattern)) {
+    const start = starts.get(match.index), end = starts.get(match.index + match[0].length)
+    if (start === undefined || end === undefined) throw new Error('a pattern of the normalizer matches half a character')
+    for (; done < start; done++) result.push(from[done]!)
+    const last = from[end - 1] ?? { start: 0, end: 0 }
+    for (const character of content) result.push({ text: character, start: last.start, end: last.end })
+    done = end
+  }
+  for (; done < from.length; done++) result.push(from[done]!)
+  return result
+}

@@ -1,0 +1,42 @@
+import { isRecord } from '../file.ts'
+import type { Aligned, Offsets } from './aligned.ts'
+
+/** GPT-2's character for every byte: printable ones stand for themselves, the others are moved to 256 and up. */
+const characterOf = (() => {
+  const printable = (byte: number): boolean => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
+  let next = 256
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++))
+})()
+
+/** The bytes of a text, each as its character; the bytes of one character all stand for what it stands for. */
+export const byteCharacters = (text: Aligned): Aligned =>
+  text.flatMap(character => Array.from(new TextEncoder().encode(character.text), byte => ({ ...character, text: characterOf[byte]! })))
+
+interface Piece { readonly token: string, readonly offsets: Offsets }
+type Trim = <P extends Piece>(pieces: readonly P[]) => readonly P[]
+
+const isSpace = (character: string): boolean => character === characterOf[32] || /^\p{White_Space}$/u.test(character)
+
+/** Takes the spaces at the ends of tokens out of their offsets; one that was put in front of the text was never in them. */
+const trimmed = (addedPrefix: boolean): Trim => pieces => pieces.map((piece, i) => {
+  const characters = Array.from(piece.token), [from, to] = piece.offsets
+  const first = characters.findIndex(character => !isSpace(character)), last = characters.findLastIndex(character => !isSpace(character))
+  const leading = first < 0 ? characters.length : first, trailing = characters.length - 1 - last
+  const isPrefix = addedPrefix && leading === 1 && (i === 0 || from === 0)
+  const start = Math.min(from + (isPrefix ? 0 : leading), to)
+  return { ...piece, offsets: [start, trailing > 0 && to >= trailing ? Math.max(to - trailing, start) : to] as const }
+})
+
+/**
+ * The trimming of offsets that a post-processor does, as `tokenizers` does it.
+ * @example trimmer({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true })(pieces)
+ */
+export const trimmer = (config: unknown): Trim => {
+  if (!isRecord(config)) return pieces => pieces
+  if (config['type'] === 'Sequence' && Array.isArray(config['processors'])) {
+    const steps = config['processors'].map(trimmer)
+    return pieces => steps.reduce((result, step) => step(result), pieces)
+  }
+  const trims = (config['type'] === 'ByteLevel' || config['type'] === 'RobertaProcessing') && config['trim_offsets'] !== false
+  return trims ? trimmed(config['add_prefix_space'] !== false) : pieces => pieces
+}
