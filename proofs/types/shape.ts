@@ -8,7 +8,8 @@ import type { Both, Same, Shaped, Theorem } from './theorem.ts'
 
 // matmul
 /** (A B) C = A (B C) */
-export type Associates<A extends Shape, B extends Shape, C extends Shape> = Same<MatMul<Shaped<MatMul<A, B>>, C>, MatMul<A, Shaped<MatMul<B, C>>>>
+export type Associates<A extends Shape, B extends Shape, C extends Shape> =
+  [Shaped<MatMul<A, B>>, Shaped<MatMul<B, C>>] extends [infer AB extends Shape, infer BC extends Shape] ? Same<MatMul<AB, C>, MatMul<A, BC>> : never
 export type MatMulAssociates = Theorem<[
   Associates<['batch', 'hidden'], ['hidden', 'ffn'], ['ffn', 'classes']>,
   Associates<['batch', 'seq', 'hidden'], ['hidden', 'rank'], ['rank', 'hidden']>,
@@ -24,7 +25,9 @@ export type SquareMatMulKeepsTheShape = Theorem<[
 ]>
 /** (A B)ᵀ = Bᵀ Aᵀ */
 export type TransposesProduct<A extends Shape, B extends Shape> =
-  Same<Transpose<Shaped<MatMul<A, B>>, [1, 0]>, MatMul<Shaped<Transpose<B, [1, 0]>>, Shaped<Transpose<A, [1, 0]>>>>
+  [Shaped<MatMul<A, B>>, Shaped<Transpose<A, [1, 0]>>, Shaped<Transpose<B, [1, 0]>>] extends [
+    infer AB extends Shape, infer At extends Shape, infer Bt extends Shape]
+    ? Same<Transpose<AB, [1, 0]>, MatMul<Bt, At>> : never
 export type TransposeOfAProductIsTheProductOfTransposesReversed = Theorem<[
   TransposesProduct<['batch', 'hidden'], ['hidden', 'ffn']>, TransposesProduct<[2, 3], [3, 5]>, TransposesProduct<['a', 'b*c'], ['b*c', 1]>,
 ]>
@@ -32,7 +35,7 @@ export type TransposeOfAProductIsTheProductOfTransposesReversed = Theorem<[
 // transpose
 /** Pᵀ P = 1, for a permutation P with the inverse Q. */
 export type UndoneBy<S extends Shape, P extends readonly number[], Q extends readonly number[]> =
-  Same<Transpose<Shaped<Transpose<S, P>>, Q>, Readonly<S>>
+  [Shaped<Transpose<S, P>>] extends [infer SP extends Shape] ? Same<Transpose<SP, Q>, Readonly<S>> : never
 export type TransposeTwiceIsTheIdentity = Theorem<[
   UndoneBy<['hidden', 'ffn'], [1, 0], [1, 0]>, UndoneBy<['batch', 'seq', 'heads', 'headDim'], [0, 2, 1, 3], [0, 2, 1, 3]>,
   UndoneBy<[2, 'a'], [-1, 0], [-1, 0]>,
@@ -43,17 +46,20 @@ export type TransposeIsUndoneByTheInversePermutation = Theorem<[
 ]>
 
 // reshape
-export type Undone<S extends Shape, T extends Shape> = Same<Reshape<Shaped<Reshape<S, T>>, S>, Readonly<S>>
+export type Undone<S extends Shape, T extends Shape> =
+  [Shaped<Reshape<S, T>>] extends [infer ST extends Shape] ? Same<Reshape<ST, S>, Readonly<S>> : never
 export type ReshapeIsInvertible = Theorem<[
   Undone<['batch', 'seq', 'hidden'], ['batch*seq', 'hidden']>, Undone<['batch', 'heads*headDim'], ['batch', 'heads', 'headDim']>,
   Undone<[6, 'a'], [2, 3, 'a']>, Undone<['a'], [1, 'a', 1]>, Undone<[768, 3072], [2359296]>, Undone<[], [1]>,
 ]>
-export type Composes<S extends Shape, T extends Shape, U extends Shape> = Same<Reshape<Shaped<Reshape<S, T>>, U>, Reshape<S, U>>
+export type Composes<S extends Shape, T extends Shape, U extends Shape> =
+  [Shaped<Reshape<S, T>>] extends [infer ST extends Shape] ? Same<Reshape<ST, U>, Reshape<S, U>> : never
 export type ReshapesCompose = Theorem<[
   Composes<['a', 'b', 'c', 'd'], ['a*b', 'c', 'd'], ['a*b', 'c*d']>, Composes<[4, 6, 'a'], [24, 'a'], [2, 12, 'a']>,
   Composes<['a*b'], ['a', 'b'], ['a', 1, 'b']>,
 ]>
-export type KeepsProduct<S extends Shape, T extends Shape> = Same<Product<Shaped<Reshape<S, T>>>, Product<S>>
+export type KeepsProduct<S extends Shape, T extends Shape> =
+  [Shaped<Reshape<S, T>>] extends [infer ST extends Shape] ? Same<Product<ST>, Product<S>> : never
 export type ReshapeKeepsTheProduct = Theorem<[
   KeepsProduct<['batch', 'seq', 'hidden'], ['batch', 'seq*hidden']>, KeepsProduct<[2, 3, 'a'], [6, 'a']>, KeepsProduct<['a', 1], ['a']>,
 ]>
@@ -81,7 +87,8 @@ export type BroadcastCommutes = Theorem<[
   Commutes<['a*b', 'c'], ['a*b', 1]>,
 ]>
 export type Aligns<A extends Shape, B extends Shape, C extends Shape> =
-  Same<Broadcast<Shaped<Broadcast<A, B>>, C>, Broadcast<A, Shaped<Broadcast<B, C>>>>
+  [Shaped<Broadcast<A, B>>, Shaped<Broadcast<B, C>>] extends [infer AB extends Shape, infer BC extends Shape]
+    ? Same<Broadcast<AB, C>, Broadcast<A, BC>> : never
 export type BroadcastAssociates = Theorem<[
   Aligns<['batch', 'seq', 'hidden'], ['hidden'], []>, Aligns<['a', 1, 1], ['b', 1], ['c']>, Aligns<[], [1], ['a', 'b']>,
   Aligns<[1, 'b'], ['a', 1], [1, 1]>,
@@ -89,7 +96,8 @@ export type BroadcastAssociates = Theorem<[
 export type Unit<A extends Shape> =
   Both<Same<Broadcast<A, A>, Readonly<A>>, Both<Same<Broadcast<A, []>, Readonly<A>>, Same<Broadcast<[], A>, Readonly<A>>>>
 export type BroadcastIsIdempotentAndAScalarIsItsUnit = Theorem<[Unit<['batch', 'hidden']>, Unit<[2, 1, 'a']>, Unit<['a*b']>]>
-export type Stretches<A extends Shape, B extends Shape, C extends Shape> = Same<BroadcastTo<Shaped<BroadcastTo<A, B>>, C>, BroadcastTo<A, C>>
+export type Stretches<A extends Shape, B extends Shape, C extends Shape> =
+  [Shaped<BroadcastTo<A, B>>] extends [infer AB extends Shape] ? Same<BroadcastTo<AB, C>, BroadcastTo<A, C>> : never
 export type StretchesCompose = Theorem<[
   Stretches<['a'], readonly ['b', 'a'], readonly ['c', 'b', 'a']>, Stretches<[], readonly [1], readonly [4]>,
   Stretches<[1, 'a'], readonly ['b', 'a'], readonly ['b', 'a']>,
@@ -97,40 +105,45 @@ export type StretchesCompose = Theorem<[
 
 // take
 export type Restores<S extends Shape, A extends number, D extends Shape[number], R extends Shape[number]> =
-  Same<Take<Shaped<Take<S, [R], A>>, [D], A>, Readonly<S>>
+  [Shaped<Take<S, [R], A>>] extends [infer Taken extends Shape] ? Same<Take<Taken, [D], A>, Readonly<S>> : never
 export type TakeChangesOneAxisAlone = Theorem<[
   Restores<['hidden', 'ffn'], 0, 'hidden', 8>, Restores<['a', 'b', 'c'], -1, 'c', 'rank'>, Restores<['channels', 3, 3, 'out'], 0, 'channels', 4>,
 ]>
 export type Exchanges<S extends Shape, R extends Shape[number], C extends Shape[number]> =
-  Same<Take<Shaped<Take<S, [R], 0>>, [C], 1>, Take<Shaped<Take<S, [C], 1>>, [R], 0>>
+  [Shaped<Take<S, [R], 0>>, Shaped<Take<S, [C], 1>>] extends [infer Rows extends Shape, infer Columns extends Shape]
+    ? Same<Take<Rows, [C], 1>, Take<Columns, [R], 0>> : never
 export type TakesOfTwoAxesCommute = Theorem<[Exchanges<['hidden', 'ffn'], 8, 4>, Exchanges<['a', 'b', 'c'], 'r', 'c'>, Exchanges<[9, 64], 1, 'few'>]>
 /** take(A B, i) = take(A, i) B: the rule that derives equation 9 of the paper. */
-export type MovesInward<A extends Shape, B extends Shape, R extends Shape[number]> = Both<
-  Same<Take<Shaped<MatMul<A, B>>, [R], 0>, MatMul<Shaped<Take<A, [R], 0>>, B>>,
-  Same<Take<Shaped<MatMul<A, B>>, [R], 1>, MatMul<A, Shaped<Take<B, [R], 1>>>>>
+export type MovesInward<A extends Shape, B extends Shape, R extends Shape[number]> =
+  [Shaped<MatMul<A, B>>, Shaped<Take<A, [R], 0>>, Shaped<Take<B, [R], 1>>] extends [
+    infer AB extends Shape, infer Rows extends Shape, infer Columns extends Shape]
+    ? Both<Same<Take<AB, [R], 0>, MatMul<Rows, B>>, Same<Take<AB, [R], 1>, MatMul<A, Columns>>> : never
 export type TakeMovesInsideAMatMul = Theorem<[
   MovesInward<['hidden', 'tokens'], ['tokens', 'ffn'], 8>, MovesInward<[2, 3], [3, 4], 1>, MovesInward<['a', 'b*c'], ['b*c', 'd'], 'r'>,
 ]>
 
 // concat
 export type Joins<A extends Shape, B extends Shape, C extends Shape, X extends number> =
-  Same<Concat<[Shaped<Concat<[A, B], X>>, C], X>, Concat<[A, Shaped<Concat<[B, C], X>>], X>>
+  [Shaped<Concat<[A, B], X>>, Shaped<Concat<[B, C], X>>] extends [infer AB extends Shape, infer BC extends Shape]
+    ? Same<Concat<[AB, C], X>, Concat<[A, BC], X>> : never
 export type NamedJoins<A extends Shape, B extends Shape, C extends Shape, X extends number> =
-  Same<Concat<[Shaped<Concat<[A, B], X, 'some'>>, C], X, 'all'>, Concat<[A, B, C], X, 'all'>>
+  [Shaped<Concat<[A, B], X, 'some'>>] extends [infer AB extends Shape] ? Same<Concat<[AB, C], X, 'all'>, Concat<[A, B, C], X, 'all'>> : never
 export type ConcatAssociates = Theorem<[
   Joins<[2, 'a'], [3, 'a'], [4, 'a'], 0>, Joins<['a', 64], ['a', 48], ['a', 1], -1>,
   NamedJoins<['past', 'a'], ['seq', 'a'], ['next', 'a'], 0>, NamedJoins<['a', 'x'], ['a', 2], ['a', 'z'], 1>,
 ]>
 export type JoinsWithMatMul<A extends Shape, B extends Shape, W extends Shape> =
-  Same<MatMul<Shaped<Concat<[A, B], 0, 'tokens'>>, W>, Concat<[Shaped<MatMul<A, W>>, Shaped<MatMul<B, W>>], 0, 'tokens'>>
+  [Shaped<Concat<[A, B], 0, 'tokens'>>, Shaped<MatMul<A, W>>, Shaped<MatMul<B, W>>] extends [
+    infer AB extends Shape, infer AW extends Shape, infer BW extends Shape]
+    ? Same<MatMul<AB, W>, Concat<[AW, BW], 0, 'tokens'>> : never
 export type ConcatOfRowsMovesInsideAMatMul = Theorem<[
   JoinsWithMatMul<['past', 'hidden'], ['seq', 'hidden'], ['hidden', 'ffn']>, JoinsWithMatMul<[2, 'a', 'b'], [3, 'a', 'b'], ['b', 4]>,
 ]>
 /** What was joined is sliced out again: the first part from 0, the second from where the first ends. */
-export type SlicesOut<A extends number, B extends number, H extends Shape[number]> =
-  Shaped<Concat<[[A, H], [B, H]], 0>> extends infer Joined extends Shape
-    ? Both<Same<Slice<Joined, 0, A>, readonly [A, H]>, Same<Slice<Joined, 0, B, [A]>, readonly [B, H]>> : false
-export type SliceUndoesConcat = Theorem<[SlicesOut<2, 3, 'hidden'>, SlicesOut<64, 48, 1>, SlicesOut<1, 9, 'a*b'>]>
+export type SlicesOut<A extends Shape, B extends Shape> =
+  [Shaped<Concat<[A, B], 0>>] extends [infer Joined extends Shape]
+    ? Both<Same<Slice<Joined, 0, A[0]>, Readonly<A>>, Same<Slice<Joined, 0, B[0], [A[0]]>, Readonly<B>>> : false
+export type SliceUndoesConcat = Theorem<[SlicesOut<[2, 'hidden'], [3, 'hidden']>, SlicesOut<[64, 1], [48, 1]>, SlicesOut<[1, 'a*b'], [9, 'a*b']>]>
 
 // einsum
 export type EinsumIsMatMul = Theorem<[
@@ -151,9 +164,13 @@ export type EinsumDependsNeitherOnLettersNorOnTheOrderOfOperands = Theorem<[
 ]>
 
 // reduce
-export type ReducesInSteps<S extends Shape> = Same<Reduce<Shaped<Reduce<S, 1>>, 0>, Reduce<S, [0, 1]>>
+export type ReducesInSteps<S extends Shape> =
+  [Shaped<Reduce<S, 1>>] extends [infer R extends Shape] ? Same<Reduce<R, 0>, Reduce<S, [0, 1]>> : never
 export type ReductionsCompose = Theorem<[ReducesInSteps<['batch', 'seq', 'hidden']>, ReducesInSteps<[2, 3]>, ReducesInSteps<['a', 'b*c', 1, 'd']>]>
-export type Reduced<S extends Shape, A extends number> = Same<Reshape<Shaped<Reduce<S, A, true>>, Shaped<Reduce<S, A>>>, Reduce<S, A>>
+export type Reduced<S extends Shape, A extends number> =
+  [Shaped<Reduce<S, A, true>>, Shaped<Reduce<S, A>>] extends [infer Kept extends Shape, infer Dropped extends Shape]
+    ? Same<Reshape<Kept, Dropped>, Reduce<S, A>> : never
 export type KeptDimsReshapeAway = Theorem<[Reduced<['batch', 'seq', 'hidden'], -1>, Reduced<['a', 'b'], 0>, Reduced<[2, 3, 4], 1>]>
-export type Stretched<S extends Shape, A extends number> = Same<Broadcast<S, Shaped<Reduce<S, A, true>>>, Readonly<S>>
+export type Stretched<S extends Shape, A extends number> =
+  [Shaped<Reduce<S, A, true>>] extends [infer Kept extends Shape] ? Same<Broadcast<S, Kept>, Readonly<S>> : never
 export type KeptDimsBroadcastBack = Theorem<[Stretched<['batch', 'seq', 'hidden'], -1>, Stretched<['a', 'b'], 0>, Stretched<[2, 3, 4], 1>]>

@@ -29,7 +29,10 @@ type Decided<Cases extends readonly unknown[]> =
   true extends { readonly [K in keyof Cases]: IsAny<Cases[K]> extends true ? true : [Cases[K]] extends [never] ? true : false }[number]
     ? Vacuous<never> : unknown
 
-/** The shape that a rule gives, so that rules compose. An error becomes the shape without a rank, which every rule refuses; `never` would go through. */
+/**
+ * The shape that a rule gives, so that rules compose. An error becomes the shape without a rank, which every rule refuses; `never` would go through.
+ * A law binds it with `infer` before the next rule: `tsc` would decide a rule inside a rule where the law is declared.
+ */
 export type Shaped<Result> = [Result] extends [never] ? Shape : Result extends Shape ? Result : Shape
 
 /**

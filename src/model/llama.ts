@@ -65,7 +65,7 @@ const head = (params: LlamaParams, x: Hidden, epsilon: number): Tensor<readonly 
   matmul(rmsNorm(x, params.model.norm, epsilon), params.lm_head ?? transpose(params.model.embed_tokens))
 
 const embed = (params: LlamaParams, ids: Tensor<readonly ['batch', 'seq'], 'i32'>): Hidden =>
-  reshape(take(params.model.embed_tokens, reshape(ids, ['batch*seq']), 0), ['batch', 'seq', 'hidden'])
+  take(params.model.embed_tokens, ids, 0)
 
 /**
  * The loss of a causal language model: position t predicts the label at t + 1; -100 is not scored.

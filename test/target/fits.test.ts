@@ -55,7 +55,7 @@ const wrong: Readonly<Record<string, Wrong>> = {
   'a packed matrix': {
     of: {
       batch: { x: f32('batch', 'hidden'), codes: i32('words'), absmax: f32('blocks') },
-      logits: (p, { codes, absmax, ...b }) => matmul(dense.logits(p, b) as never, dequantize(['hidden', 'hidden'], { codes: codes!, absmax: absmax! })),
+      logits: (p, { codes, absmax, ...b }) => untyped(matmul)(dense.logits(p, b), dequantize(['hidden', 'hidden'], { codes: codes!, absmax: absmax! })),
     },
     dims: { hidden: 8, words: 7, blocks: 1 }, says: 'dequantize: 8 × 8 elements are packed in 8 codes, not in 7' },
   'a composite from outside': { of: then(h => node(beyond, [h], {})), dims: { hidden: 2 }, says: 'beyond: slice: 5 is beyond hidden, which is 2' },

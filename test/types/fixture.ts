@@ -21,9 +21,12 @@ export const expectationsOf = (source: string): Expectations => {
   }
 }
 
-/** The reason inside `ShapeError<"...">` where there is one: it must be the whole text. Any other message must contain it. */
+/**
+ * The reason inside `ShapeError<"...">` where there is one, with `${D}` for a type parameter D: it must be the whole text.
+ * Any other message must contain it.
+ */
 const says = ({ text }: Diagnostic, expected: string): boolean => {
-  const reasons = [...text.matchAll(/ShapeError<"((?:[^"\\]|\\.)*)">/g)].map(match => match[1])
+  const reasons = [...text.matchAll(/ShapeError<(["`])((?:\\.|(?!\1).)*)\1>/g)].map(match => match[2])
   return reasons.length > 0 ? reasons.includes(expected) : text.includes(expected)
 }
 

@@ -2,18 +2,30 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { faults } from './fixture.ts'
-import { typeCheck } from './tsc.ts'
+import { typeCheck, typeCheckAll, type Diagnostic } from './tsc.ts'
 
 const folder = new URL('fixtures/', import.meta.url)
 const fixtures = readdirSync(folder).filter(name => name.endsWith('.ts.txt'))
 const read = (name: string): string => readFileSync(new URL(name, folder), 'utf8')
 
+/** Errors that nobody reads to their end. */
+const long = (diagnostics: readonly Diagnostic[]): readonly string[] => diagnostics.map(({ text }) => text).filter(text => text.split('\n').length > 6)
+
 for (const name of fixtures) {
-  test(`${name}: tsc refuses the marked lines with their texts and no other line, within its budget`, async () => {
-    const source = read(name)
-    assert.deepEqual(faults(source, await typeCheck(source)), [])
+  test(`${name}: tsc refuses the marked lines with their texts, of a few lines each, and no other line, within its budget`, async () => {
+    const source = read(name), report = await typeCheck(source)
+    assert.deepEqual(faults(source, report), [])
+    assert.deepEqual(long(report.diagnostics), [])
   })
 }
+
+test('TypeScript 5.9 refuses the same lines with the same texts, of a few lines each', async () => {
+  const sources = fixtures.map(read), found = await typeCheckAll(sources, 'typescript-5.9')
+  for (const [i, diagnostics] of found.entries()) {
+    assert.deepEqual(faults(sources[i]!, { diagnostics, instantiations: 0 }), [], fixtures[i])
+    assert.deepEqual(long(diagnostics), [], fixtures[i])
+  }
+})
 
 const program = `
 import type { Fault, MatMul } from 'src/tensor/shape/index.ts'

@@ -59,15 +59,12 @@ export const contracted = (x: Node, y: Node, letters: Contraction): Node => node
 const alphabet = 'abcdefghijklmnopqrstuvwxyz'
 
 /** The product of matrices: `[…, i] × [i, o]`, or of as many matrices as both have leading dims. @example matmul(x, w) */
-export function matmul<L extends Shape, I extends Dim, O extends Dim>(a: Tensor<readonly [...L, I]>, b: Tensor<readonly [I, O]>): Tensor<readonly [...L, O]>
-export function matmul<L extends Shape, M extends Dim, K extends Dim, N extends Dim>(
-  a: Tensor<readonly [...L, M, K]>, b: Tensor<readonly [...L, K, N]>): Tensor<readonly [...L, M, N]>
-export function matmul<A extends Shape, B extends Shape>(a: Tensor<A>, b: Tensor<B> & MatMulError<A, B>): Tensor<Ok<MatMul<A, B>>>
-export function matmul(a: Node, b: Node): never {
+export const matmul = <A extends Shape, B extends Shape>(
+  a: Tensor<A>, b: Tensor<B> & MatMulError<A, B>): Tensor<Ok<MatMul<A, B>>> => {
   const checked = matmulRule(a.shape, b.shape)
   if (checked._tag === 'Left') throw new ShapeMismatch(checked.left)
   const rows = alphabet.slice(0, a.shape.length - 1), batch = b.shape.length > 2 ? rows.slice(0, -1) : ''
-  return contracted(a, b, { a: `${rows}y`, b: `${batch}yz`, out: `${rows}z` }) as never
+  return typed(contracted(a, b, { a: `${rows}y`, b: `${batch}yz`, out: `${rows}z` }))
 }
 
 /** Sums over a letter that nobody else has, before a contraction. */

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { elementwise } from '../numbers.ts'
-import { broadcast, type Broadcast, type BroadcastError, type Shape } from '../shape/index.ts'
+import { broadcast, type Broadcast, type BroadcastError, type Ok, type Shape } from '../shape/index.ts'
 import { count, type DType } from '../value.ts'
 import { constantOp } from './parameter.ts'
 import { sumTo } from './sum.ts'
@@ -131,9 +131,10 @@ export const relu: Unary = x => typed(node(maximumOp, [constant(0), x], none))
 // the overload whose argument carries the error stands last: its text is the one that `tsc` prints
 interface Binary<D extends DType | 'same'> {
   <S extends Shape>(a: Tensor<S>, b: number): Tensor<S, D extends DType ? D : 'f32'>
+  <S extends Shape, E extends DType>(a: Tensor<S, E>, b: Tensor<readonly [], E>): Tensor<S, D extends DType ? D : E>
   <S extends Shape, E extends DType>(a: Tensor<S, E>, b: Tensor<S, E>): Tensor<S, D extends DType ? D : E>
   <A extends Shape, B extends Shape, E extends DType>(a: Tensor<A, E>, b: Tensor<B, E> & BroadcastError<A, B>):
-    Tensor<Broadcast<A, B> extends infer R extends Shape ? R : never, D extends DType ? D : E>
+    Tensor<Ok<Broadcast<A, B>>, D extends DType ? D : E>
 }
 const binary = <D extends DType | 'same'>(o: Op<None>): Binary<D> =>
   (a: Node, b: Node | number): never => node(o, [a, typeof b === 'number' ? constant(b) : b], none) as never

@@ -75,11 +75,12 @@ export const sliced = (x: Node, axis: number, start: Start, dim: Dim): Node => n
 
 /** A contiguous part of an axis: `as` names its size, `start` the sizes before it. @example slice(x, -1, { as: 'half', start: ['half'] }) */
 export const slice = <S extends Shape, D extends DType, const A extends number, const N extends Dim, const B extends Shape = readonly []>(
-  x: Tensor<S, D> & SliceError<S, A, N, B>, axis: A, part: { readonly as: N; readonly start?: B }): Tensor<Ok<SliceShape<S, A, N, B>>, D> =>
+  x: Tensor<S, D> & SliceError<S, NoInfer<A>, NoInfer<N>, B>, axis: A, part: { readonly as: N; readonly start?: B },
+): Tensor<Ok<SliceShape<S, A, N, B>>, D> =>
   typed(sliced(x, positions('slice', x.shape, axis)[0]!, part.start ?? [], part.as))
 
 /** Tensors joined along an axis; `as` names the sum of their dims. @example concat([past, now], 0, 'tokens') */
 export const concat = <const T extends readonly Node[], const A extends number, const N extends Dim>(
-  parts: T & ConcatError<{ readonly [K in keyof T]: T[K]['shape'] }, A, N>, axis: A, as: N,
+  parts: T & ConcatError<{ readonly [K in keyof T]: T[K]['shape'] }, NoInfer<A>, NoInfer<N>>, axis: A, as: N,
 ): Tensor<Ok<Concat<{ readonly [K in keyof T]: T[K]['shape'] }, A, N>>, T[0] extends { readonly dtype: infer D extends DType } ? D : never> =>
   typed(node(concatOp, parts, { axis: positions('concat', parts[0]!.shape, axis)[0]!, dim: as }))

@@ -1,21 +1,28 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { fitsByShape, node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { around, numbers } from '../numbers.ts'
-import { show, take as takeRule, type Dim, type Ok, type Shape, type Take, type TakeError } from '../shape/index.ts'
+import {
+  product, show, take as takeRule, type Dim, type Ok, type Shape, type Take, type TakeError,
+} from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
+import { reshaped } from './reshape.ts'
 import { positions } from './sum.ts'
 
 /** Along which axis. */
 export interface TakeAttributes { readonly axis: number }
+
+/** What the op itself takes: an index of rank 1. */
+const indexed = (x: Node, index: Node, axis: number): E.Either<string, Shape> => index.shape.length === 1
+  ? takeRule(x.shape, index.shape, axis) : E.left(`take: the index ${show(index.shape)} of a node needs exactly 1 dim`)
 
 const replaced = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
 
 /** y = x[…, index, …] along one axis                    dx: dy added into zeros at the index */
 export const takeOp: Op<TakeAttributes> = {
   name: 'take',
-  shape: ([x, index], { axis }) => pipe(takeRule(x!.shape, index!.shape, axis), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  shape: ([x, index], { axis }) => pipe(indexed(x!, index!, axis), E.map(shape => ({ shape, dtype: x!.dtype }))),
   misfit: fitsByShape,
   eval: ([x, index], { axis }, { sizes }) => {
     const [, from, inner] = around(x!.sizes, axis), taken = around(sizes, axis)[1]
@@ -43,7 +50,7 @@ export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
 /** x with the slices at the index replaced, along one axis. The index names no slice twice.     dx: dy with zeros there; dvalues: dy taken there */
 export const putOp: Op<TakeAttributes> = {
   name: 'put',
-  shape: ([x, index, values], { axis }) => pipe(takeRule(x!.shape, index!.shape, axis), E.chain(shape =>
+  shape: ([x, index, values], { axis }) => pipe(indexed(x!, index!, axis), E.chain(shape =>
     shape.every((dim, i) => dim === values!.shape[i]) ? E.right({ shape: x!.shape, dtype: x!.dtype })
     : E.left(`put: values [${values!.shape.join(', ')}] are not [${shape.join(', ')}]`))),
   misfit: fitsByShape,
@@ -62,9 +69,17 @@ export const putOp: Op<TakeAttributes> = {
 export const taken = (x: Node, index: Node, axis: number): Node => node(takeOp, [x, index], { axis })
 export const replacedAt = (x: Node, index: Node, values: Node, axis: number): Node => node(putOp, [x, index, values], { axis })
 
-/** The slices of x at an index, along an axis. @example take(embedding, ids, 0) */
+/**
+ * The slices of x at an index of any rank, along an axis: the dims of the index stand in its place.
+ * @example take(embedding, ids, 0)
+ */
 export const take = <S extends Shape, D extends DType, I extends Shape, const A extends number>(
-  x: Tensor<S, D> & TakeError<S, I, A>, index: Tensor<I, 'i32'>, axis: A): Tensor<Ok<Take<S, I, A>>, D> => typed(taken(x, index, positions('take', x.shape, axis)[0]!))
+  x: Tensor<S, D> & TakeError<S, I, A>, index: Tensor<I, 'i32'>, axis: A): Tensor<Ok<Take<S, I, A>>, D> => {
+  const at = positions('take', x.shape, axis)[0]!, length = product(index.shape)
+  if (length._tag === 'Left') throw new ShapeMismatch(length.left)
+  // an index of another rank is one of rank 1 between two reshapes, which copy nothing
+  return typed(reshaped(taken(x, reshaped(index, [length.right]), at), x.shape.toSpliced(at, 1, ...index.shape)))
+}
 
 /** x with the slices at an index replaced, along an axis. @example put(cache, positions, keys, 2) */
 export const put = <S extends Shape, D extends DType, N extends Dim, V extends Shape>(

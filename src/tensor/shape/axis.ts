@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { List, Shape, ShapeError, Show } from './dim.ts'
+import type { Dim, List, Shape, ShapeError, Show } from './dim.ts'
 import { show } from './dim.ts'
 import type { IsLiteral } from './check.ts'
 
@@ -53,5 +53,40 @@ export const axesOf = (op: string, shape: Shape, axes: readonly number[]): E.Eit
     E.flatMap(axisOf(op, shape, axis), place =>
       done.includes(place) ? E.left(repeated(op, axis, axes.join(', '))) : E.right([...done, place]))), E.right([]))
 
-/** The shape with the dim on an axis replaced. */
-export type Replace<S extends Shape, A extends number, D> = { readonly [K in keyof S]: K extends `${A}` ? D : S[K] }
+/**
+ * The shape with other dims in the place of the one on an axis. It counts from the end that the axis counts from, so that the last
+ * axes of `[...L, D]` are known.
+ * @example Splice<'take', ['batch', 'hidden'], -1, [8]> is ['batch', 8]
+ */
+export type Splice<Op extends string, S extends Shape, A extends number, Instead extends Shape> =
+  IsLiteral<A> extends false ? ShapeError<ReturnType<typeof notLiteral<Op>>>
+  : `${A}` extends `-${infer N}` ? SpliceFromEnd<Op, A, S, S, N, Instead>
+  : SpliceFromStart<Op, A, S, S, `${A}`, Instead>
+type SpliceFromEnd<
+  Op extends string, A extends number, Whole extends Shape, S extends Shape, N extends string, Instead extends Shape,
+  Tail extends Shape = readonly [],
+> =
+  { readonly s: S } extends { readonly s: readonly [...infer Rest extends Shape, infer D extends Dim] }
+    ? `${[...Tail, 0]['length'] & number}` extends N ? readonly [...Rest, ...Instead, ...Tail]
+      : SpliceFromEnd<Op, A, Whole, Rest, N, Instead, readonly [D, ...Tail]>
+    : ShapeError<ReturnType<typeof outOfRange<Op, A, Show<Whole>>>>
+type SpliceFromStart<
+  Op extends string, A extends number, Whole extends Shape, S extends Shape, N extends string, Instead extends Shape,
+  Head extends Shape = readonly [],
+> =
+  { readonly s: S } extends { readonly s: readonly [infer D extends Dim, ...infer Rest extends Shape] }
+    ? `${Head['length'] & number}` extends N ? readonly [...Head, ...Instead, ...Rest]
+      : SpliceFromStart<Op, A, Whole, Rest, N, Instead, readonly [...Head, D]>
+    : ShapeError<ReturnType<typeof outOfRange<Op, A, Show<Whole>>>>
+
+/** The dim on an axis, in a tuple of its own; an empty one where there is no such axis. */
+export type DimAt<S extends Shape, A extends number> =
+  `${A}` extends `-${infer N}` ? DimFromEnd<S, N> : DimFromStart<S, `${A}`>
+type DimFromEnd<S extends Shape, N extends string, Seen extends readonly unknown[] = [0]> =
+  { readonly s: S } extends { readonly s: readonly [...infer Rest extends Shape, infer D extends Dim] }
+    ? `${Seen['length'] & number}` extends N ? readonly [D] : DimFromEnd<Rest, N, [...Seen, 0]>
+    : readonly []
+type DimFromStart<S extends Shape, N extends string, Seen extends readonly unknown[] = []> =
+  { readonly s: S } extends { readonly s: readonly [infer D extends Dim, ...infer Rest extends Shape] }
+    ? `${Seen['length'] & number}` extends N ? readonly [D] : DimFromStart<Rest, N, [...Seen, 0]>
+    : readonly []

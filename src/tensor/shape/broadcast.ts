@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Dim, Fault, Shape, ShapeError, Show } from './dim.ts'
 import { show } from './dim.ts'
+import type { HeadIsOne, IsEmpty, IsVariadic, NextIsOne, Same } from './generic.ts'
 import { checked, type CheckShapes } from './check.ts'
 
 const differ = <D extends Dim, E extends Dim, A extends string, B extends string>(d: D, e: E, a: A, b: B) =>
@@ -12,17 +13,49 @@ const doesNotFit = <A extends string, B extends string>(from: A, to: B) => `broa
  * @example Broadcast<['batch', 'hidden'], ['hidden']> is ['batch', 'hidden']
  */
 export type Broadcast<A extends Shape, B extends Shape> =
-  [CheckShapes<readonly [A, B]>] extends [never] ? Align<A, B, A, B> : CheckShapes<readonly [A, B]>
+  IsEmpty<B> extends true ? CheckShapes<readonly [A]> extends true ? readonly [...A] : CheckShapes<readonly [A]>
+  : CheckShapes<readonly [A, B]> extends true
+    ? IsVariadic<A> extends true
+      ? IsVariadic<B> extends true
+        ? Join<LastDims<A, B>, A, B> extends infer Last
+          ? Last extends readonly [infer D extends Dim] ? OfOneLead<A, B, D> : Last
+          : never
+        : Align<A, B, A, B>
+      : IsVariadic<B> extends true ? Align<B, A, B, A> : Align<A, B, A, B>
+    : CheckShapes<readonly [A, B]>
 
-/** Peels the last dims off what is left of both shapes. */
+/** Peels the last dims off what is left of both shapes, of which the second has a known rank. */
 type Align<LeftA extends Shape, LeftB extends Shape, A extends Shape, B extends Shape, Out extends Shape = readonly []> =
-  LeftA extends readonly [...infer RestA extends Shape, infer D extends Dim]
-    ? LeftB extends readonly [...infer RestB extends Shape, infer E extends Dim]
-      ? E extends D | 1 ? Align<RestA, RestB, A, B, readonly [D, ...Out]>
-      : D extends 1 ? Align<RestA, RestB, A, B, readonly [E, ...Out]>
-      : ShapeError<ReturnType<typeof differ<D, E, Show<A>, Show<B>>>>
-      : readonly [...LeftA, ...Out]
-    : readonly [...LeftB, ...Out]
+  IsEmpty<LeftB> extends true ? readonly [...LeftA, ...Out] : IsEmpty<LeftA> extends true ? readonly [...LeftB, ...Out]
+  : Join<LastDims<LeftA, LeftB>, A, B> extends infer Last
+    ? Last extends readonly [infer D extends Dim]
+      ? { readonly a: LeftA; readonly b: LeftB } extends {
+        readonly a: readonly [...infer RestA extends Shape, infer _D extends Dim]
+        readonly b: readonly [...infer RestB extends Shape, infer _E extends Dim]
+      } ? Align<RestA, RestB, A, B, readonly [D, ...Out]> : never
+      : Last
+    : never
+
+/** The last dims of both. */
+type LastDims<A extends Shape, B extends Shape> =
+  { readonly a: A; readonly b: B } extends {
+    readonly a: readonly [...infer _A extends Shape, infer D extends Dim]
+    readonly b: readonly [...infer _B extends Shape, infer E extends Dim]
+  } ? readonly [D, E] : never
+
+/** The dim that two dims give, in a tuple of its own. */
+type Join<Pair extends readonly [Dim, Dim], A extends Shape, B extends Shape> =
+  HeadIsOne<Pair> extends true ? readonly [Pair[1]] : NextIsOne<Pair> extends true ? readonly [Pair[0]]
+  : Same<Pair[1], Pair[0]> extends true ? readonly [Pair[0]]
+  : ShapeError<ReturnType<typeof differ<Pair[0], Pair[1], Show<A>, Show<B>>>>
+
+/** Both have the same leading dims, of unknown number. (One `infer` for both would find the union of them.) */
+type OfOneLead<A extends Shape, B extends Shape, D extends Dim> =
+  { readonly a: A; readonly b: B } extends {
+    readonly a: readonly [...infer L extends Shape, infer _D extends Dim]
+    readonly b: readonly [...infer M extends Shape, infer _E extends Dim]
+  } ? Same<L, M> extends true ? readonly [...L, D] : ShapeError<'broadcast: the leading dims differ'>
+    : never
 
 /** The twin of the type. */
 export const broadcast = (a: Shape, b: Shape): E.Either<string, Shape> => checked([a, b], () => {
@@ -40,7 +73,8 @@ export type BroadcastError<A extends Shape, B extends Shape> = Fault<Broadcast<A
  * @example BroadcastTo<['hidden'], ['batch', 'hidden']> is ['batch', 'hidden']
  */
 export type BroadcastTo<From extends Shape, To extends Shape> = Broadcast<From, To> extends infer R
-  ? R extends Shape ? R extends To ? Readonly<To> : ShapeError<ReturnType<typeof doesNotFit<Show<From>, Show<To>>>> : R
+  ? { readonly r: R } extends { readonly r: ShapeError<string> } ? R
+  : Same<R, Readonly<To>> extends true ? Readonly<To> : ShapeError<ReturnType<typeof doesNotFit<Show<From>, Show<To>>>>
   : never
 /** The twin of the type. */
 export const broadcastTo = (from: Shape, to: Shape): E.Either<string, Shape> =>

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Dim, Shape, ShapeError } from './dim.ts'
+import type { HasGenericDims, HeadIsGeneric, IsVariadic } from './generic.ts'
 import { productText, type ProductText } from './product.ts'
 
 const bare = <W extends Dim, K extends string>(where: W, kind: K) => `dim ${where} is a bare ${kind}: name it` as const
@@ -44,22 +45,29 @@ export const checkDim = (dim: Dim, where: Dim = 0): E.Either<string, Dim> =>
   : (typeof dim === 'number' && !Number.isInteger(dim)) || !String(dim).split('*').every(isFactor) ? E.left(malformed(where, dim))
   : productText([dim]) === String(dim) ? E.right(dim) : E.left(unreduced(where, dim, productText([dim])))
 
-/** Why the first bad dim of a shape is refused, `never` if none is. */
-export type CheckShape<S extends Shape> = number extends S['length'] ? ShapeError<ReturnType<typeof unranked>> : FirstError<S>
+/** `true`, or why the first bad dim of a shape is refused. A type parameter is a dim, and so is each of `[...L, D]`. */
+export type CheckShape<S extends Shape> = IsVariadic<S> extends true
+  ? HasGenericDims<S> extends true ? true : ShapeError<ReturnType<typeof unranked>>
+  : FirstError<S>
 type FirstError<S extends Shape, Seen extends readonly unknown[] = []> =
   S extends readonly [infer D extends Dim, ...infer Rest extends Shape]
-    ? [DimError<D, Seen['length'] & number>] extends [never] ? FirstError<Rest, [...Seen, D]> : DimError<D, Seen['length'] & number>
-    : never
+    ? HeadIsGeneric<S> extends true ? FirstError<Rest, [...Seen, 0]>
+    : [DimError<D, Seen['length'] & number>] extends [never] ? FirstError<Rest, [...Seen, 0]>
+    : DimError<D, Seen['length'] & number>
+    : true
 /** The twin of the type. @example checkShape(['batch', 0]) is Left('dim 1 is 0: a dim is ...') */
 export const checkShape = (shape: Shape): E.Either<string, Shape> => {
   const error = shape.map((dim, axis) => checkDim(dim, axis)).find(E.isLeft)
   return error ?? E.right(shape)
 }
 
-/** Why the first bad shape of several is refused, `never` if none is. */
+/** `true`, or why the name that an argument gives is refused. */
+export type CheckName<As extends Dim> = [DimError<As, 'as'>] extends [never] ? true : DimError<As, 'as'>
+
+/** `true`, or why the first bad shape of several is refused. */
 export type CheckShapes<Shapes extends readonly Shape[]> = Shapes extends readonly [infer S extends Shape, ...infer Rest extends readonly Shape[]]
-  ? [CheckShape<S>] extends [never] ? CheckShapes<Rest> : CheckShape<S>
-  : never
+  ? CheckShape<S> extends true ? CheckShapes<Rest> : CheckShape<S>
+  : true
 /** The twin of the type: goes on with `then` when every shape is good. */
 export const checked = <A>(shapes: readonly Shape[], then: () => E.Either<string, A>): E.Either<string, A> =>
   shapes.map(checkShape).find(E.isLeft) ?? then()

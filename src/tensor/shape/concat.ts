@@ -1,8 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Dim, Fault, Shape, ShapeError, Show } from './dim.ts'
 import { show } from './dim.ts'
-import { checkDim, checked, type CheckShapes, type DimError } from './check.ts'
-import { axisOf, type Axis, type Replace } from './axis.ts'
+import type { HeadIsNumber, Same } from './generic.ts'
+import { checkDim, checked, type CheckName, type CheckShapes } from './check.ts'
+import { axisOf, type Axis, type DimAt, type Splice } from './axis.ts'
 import { toDim, type ToDim } from './product.ts'
 import { showSum, sumDigits, type ShowSum, type SumDigits } from './sum.ts'
 
@@ -18,28 +19,35 @@ const wrongSum = <P extends string, N extends string, As extends Dim>(parts: P, 
  * @example Concat<[['past', 64], ['seq', 64]], 0, 'tokens'> is ['tokens', 64], Concat<[[2, 64], [3, 64]], 0> is [5, 64]
  */
 export type Concat<Shapes extends readonly Shape[], A extends number, As extends Dim | undefined = undefined> =
-  [CheckShapes<Shapes> | NameError<As>] extends [never]
-    ? Shapes extends readonly [infer First extends Shape, ...infer Rest extends readonly Shape[]]
-      ? Axis<'concat', First, A> extends infer At
-        ? At extends number ? Join<First, Rest, At, As, readonly [First[At]]> : At
-        : never
-      : ShapeError<ReturnType<typeof nothing>>
-    : [CheckShapes<Shapes>] extends [never] ? NameError<As> : CheckShapes<Shapes>
+  CheckShapes<Shapes> extends true
+    ? CheckGiven<As> extends true
+      ? Shapes extends readonly [infer First extends Shape, ...infer Rest extends readonly Shape[]]
+        ? Join<First, Splice<'concat', First, A, readonly []>, Rest, A, As, DimAt<First, A>>
+        : ShapeError<ReturnType<typeof nothing>>
+      : CheckGiven<As>
+    : CheckShapes<Shapes>
 
-type NameError<As extends Dim | undefined> = [As] extends [undefined] ? never : DimError<As & Dim, 'as'>
+type CheckGiven<As extends Dim | undefined> = [As] extends [undefined] ? true : CheckName<As & Dim>
 
-/** Compares every shape with the first; `Parts` are the dims on the axis so far. */
-type Join<First extends Shape, Rest extends readonly Shape[], At extends number, As extends Dim | undefined, Parts extends Shape> =
-  Rest extends readonly [infer Next extends Shape, ...infer More extends readonly Shape[]]
-    ? Next['length'] extends First['length']
-      ? Differing<First, Next, At> extends readonly [infer D extends Dim, infer E extends Dim]
-        ? ShapeError<ReturnType<typeof dimsDiffer<D, E, Show<First>, Show<Next>>>>
-        : Join<First, More, At, As, readonly [...Parts, Next[At]]>
-      : ShapeError<ReturnType<typeof rankDiffers<Show<First>, Show<Next>>>>
-    : SumDim<Parts, As> extends infer D ? D extends Dim ? Replace<First, At, D> : D : never
+/** Compares the other dims of every shape with those of the first; `Parts` are the dims on the axis so far. */
+type Join<
+  First extends Shape, Others, Rest extends readonly Shape[], A extends number, As extends Dim | undefined, Parts extends Shape,
+> =
+  { readonly o: Others } extends { readonly o: ShapeError<string> } ? Others
+  : Rest extends readonly [infer Next extends Shape, ...infer More extends readonly Shape[]]
+    ? Same<Splice<'concat', Next, A, readonly []>, Others> extends true
+      ? Join<First, Others, More, A, As, readonly [...Parts, ...DimAt<Next, A>]>
+    : Disagreement<First, Next, Axis<'concat', First, A>>
+  : SumDim<Parts, As> extends infer D ? D extends Dim ? Splice<'concat', First, A, readonly [D]> : D : never
 
+type Disagreement<First extends Shape, Next extends Shape, At> =
+  Next['length'] extends First['length']
+    ? Differing<First, Next, At> extends readonly [infer D extends Dim, infer E extends Dim]
+      ? ShapeError<ReturnType<typeof dimsDiffer<D, E, Show<First>, Show<Next>>>>
+      : never
+    : ShapeError<ReturnType<typeof rankDiffers<Show<First>, Show<Next>>>>
 /** The first two dims beside the axis that differ. */
-type Differing<A extends Shape, B extends Shape, At extends number, Seen extends readonly unknown[] = []> =
+type Differing<A extends Shape, B extends Shape, At, Seen extends readonly unknown[] = []> =
   A extends readonly [infer D, ...infer RestA extends Shape]
     ? B extends readonly [infer E, ...infer RestB extends Shape]
       ? Seen['length'] extends At ? Differing<RestA, RestB, At, [...Seen, 0]>
@@ -49,11 +57,16 @@ type Differing<A extends Shape, B extends Shape, At extends number, Seen extends
 
 /** The dim that stands for a sum: its name, or the number. */
 type SumDim<Parts extends Shape, As extends Dim | undefined> =
-  [SumDigits<Parts>] extends [never]
+  AllAreNumbers<Parts> extends false
     ? As extends Dim ? As : ShapeError<ReturnType<typeof unnamed<ShowSum<Parts>>>>
     : As extends number
       ? SumDigits<Parts> extends `${As}` ? As : ShapeError<ReturnType<typeof wrongSum<ShowSum<Parts>, SumDigits<Parts>, As>>>
       : As extends string ? As : ToDim<SumDigits<Parts>>
+
+type AllAreNumbers<S extends Shape> =
+  S extends readonly [] ? true
+  : HeadIsNumber<S> extends true ? S extends readonly [Dim, ...infer Rest extends Shape] ? AllAreNumbers<Rest> : true
+  : false
 
 const sumDim = (parts: Shape, as: Dim | undefined): E.Either<string, Dim> => {
   const sum = sumDigits(parts)

@@ -11,12 +11,13 @@ declare const shapeError: unique symbol
 export interface ShapeError<Message extends string> { readonly [shapeError]: Message }
 
 /**
- * What an argument's type is intersected with: nothing (`unknown`) when a rule gives a shape, the error when it does not.
+ * What an argument's type is intersected with: nothing (`unknown`) when a rule gives a shape, the error when it does not. A rule
+ * that `tsc` cannot decide, since it compares two type parameters, gives no shape: the argument is refused.
  * @example declare const add: <A extends Shape, B extends Shape>(a: Tensor<A>, b: Tensor<B> & Fault<Broadcast<A, B>>) => ...
  */
-export type Fault<Result> = [Result] extends [ShapeError<string>] ? Result : unknown
+export type Fault<Result> = { readonly r: Result } extends { readonly r: readonly unknown[] } ? unknown : Result
 /** The shape that a rule gives, `never` when it is an error. @example type Sum = Tensor<Ok<Broadcast<A, B>>> */
-export type Ok<Result> = Result extends Shape ? Result : never
+export type Ok<Result> = { readonly r: Result } extends { readonly r: infer S extends Shape } ? S : never
 
 /** How messages print a shape: `[batch, hidden]`. */
 export type Show<S extends readonly Dim[]> = `[${List<S>}]`

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Dim, Fault, Shape, ShapeError, Show } from './dim.ts'
 import { show } from './dim.ts'
+import type { Same } from './generic.ts'
 import { checked, type CheckShapes, type IsLiteral } from './check.ts'
 
 const notLiteral = () => 'einsum: the equation is not one literal string' as const
@@ -17,7 +18,7 @@ const repeated = <C extends string, T extends string>(letter: C, term: T) => `ei
  * @example Einsum<'bsi,io->bso', [['batch', 'seq', 'hidden'], ['hidden', 'ffn']]> is ['batch', 'seq', 'ffn']
  */
 export type Einsum<Equation extends string, Shapes extends readonly Shape[]> =
-  [CheckShapes<Shapes>] extends [never]
+  CheckShapes<Shapes> extends true
     ? IsLiteral<Equation> extends true
       ? Equation extends `${infer Inputs}->${infer Output}`
         ? Terms<Inputs>['length'] extends Shapes['length']
@@ -46,7 +47,8 @@ type BindTerm<Left extends string, S extends Shape, Term extends string, Whole e
     ? S extends readonly [infer D extends Dim, ...infer Rest extends Shape]
       ? Uppercase<C> extends Lowercase<C> ? ShapeError<ReturnType<typeof notLetter<C, Term>>>
       : C extends keyof Letters
-        ? D extends Letters[C] ? BindTerm<More, Rest, Term, Whole, Letters> : ShapeError<ReturnType<typeof differ<C, Letters[C] & Dim, D>>>
+        ? Same<D, Letters[C]> extends true ? BindTerm<More, Rest, Term, Whole, Letters>
+          : ShapeError<ReturnType<typeof differ<C, Letters[C] & Dim, D>>>
         : BindTerm<More, Rest, Term, Whole, Letters & { [K in C]: D }>
       : ShapeError<ReturnType<typeof wrongRank<Term, Show<Whole>>>>
     : S extends readonly [] ? Letters : ShapeError<ReturnType<typeof wrongRank<Term, Show<Whole>>>>
@@ -54,7 +56,8 @@ type BindTerm<Left extends string, S extends Shape, Term extends string, Whole e
 type ReadOutput<Left extends string, Letters, Output extends string, Seen = never, Out extends Shape = readonly []> =
   Left extends `${infer C}${infer More}`
     ? C extends Seen ? ShapeError<ReturnType<typeof repeated<C, Output>>>
-    : C extends keyof Letters ? ReadOutput<More, Letters, Output, Seen | C, readonly [...Out, Letters[C] & Dim]>
+    : C extends keyof Letters
+      ? { readonly d: Letters[C] } extends { readonly d: infer D extends Dim } ? ReadOutput<More, Letters, Output, Seen | C, readonly [...Out, D]> : never
     : ShapeError<ReturnType<typeof unknownLetter<C, Output>>>
     : Out
 

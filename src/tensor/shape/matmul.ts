@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Dim, Fault, Shape, ShapeError, Show } from './dim.ts'
 import { show } from './dim.ts'
+import type { IsVariadic, Same } from './generic.ts'
 import { checked, type CheckShapes } from './check.ts'
 
 const innerDiffer = <I extends Dim, J extends Dim>(i: I, j: J) => `matmul: inner dims ${i} and ${j} differ` as const
@@ -12,12 +13,24 @@ const rightRank = <B extends string>(b: B) => `matmul: the right operand ${b} ne
  * A matrix product: `[...L, I] x [I, O]` is `[...L, O]`; batched, `[...L, M, K] x [...L, K, N]` is `[...L, M, N]`.
  * @example MatMul<['batch', 'seq', 'hidden'], ['hidden', 'ffn']> is ['batch', 'seq', 'ffn']
  */
-export type MatMul<A extends Shape, B extends Shape> = [CheckShapes<readonly [A, B]>] extends [never] ? Multiply<A, B> : CheckShapes<readonly [A, B]>
+export type MatMul<A extends Shape, B extends Shape> = CheckShapes<readonly [A, B]> extends true
+  ? IsVariadic<B> extends true ? OfOneLead<A, B> : Multiply<A, B>
+  : CheckShapes<readonly [A, B]>
+
+/** Both have the same leading dims, of unknown number. (One `infer` for both would find the union of them.) */
+type OfOneLead<A extends Shape, B extends Shape> =
+  { readonly a: A; readonly b: B } extends {
+    readonly a: readonly [...infer L extends Shape, infer M extends Dim, infer K extends Dim]
+    readonly b: readonly [...infer Q extends Shape, infer J extends Dim, infer N extends Dim] }
+    ? Same<K, J> extends true
+      ? Same<L, Q> extends true ? readonly [...L, M, N] : ShapeError<'matmul: the leading dims differ'>
+      : ShapeError<ReturnType<typeof innerDiffer<K, J>>>
+    : ShapeError<'matmul: the leading dims differ'>
 
 type Multiply<A extends Shape, B extends Shape> =
-  A extends readonly [...infer L extends Shape, infer I extends Dim]
+  { readonly a: A } extends { readonly a: readonly [...infer L extends Shape, infer I extends Dim] }
     ? B extends readonly [...infer M extends Shape, infer J extends Dim, infer O extends Dim]
-      ? I extends J
+      ? Same<I, J> extends true
         ? M extends readonly [] ? readonly [...L, O] : Batched<L, M, O>
         : ShapeError<ReturnType<typeof innerDiffer<I, J>>>
       : ShapeError<ReturnType<typeof rightRank<Show<B>>>>
@@ -26,7 +39,8 @@ type Multiply<A extends Shape, B extends Shape> =
 /** `Rows` are the left operand's dims before the inner one, `M` the right operand's leading dims. */
 type Batched<Rows extends Shape, M extends Shape, O extends Dim> =
   Rows extends readonly [...infer L extends Shape, infer R extends Dim]
-    ? L extends Readonly<M> ? readonly [...L, R, O] : ShapeError<ReturnType<typeof leadingDiffer<Show<L>, Show<M>>>>
+    ? Same<Readonly<L>, Readonly<M>> extends true ? readonly [...L, R, O]
+      : ShapeError<ReturnType<typeof leadingDiffer<Show<L>, Show<M>>>>
     : ShapeError<ReturnType<typeof leadingDiffer<'[]', Show<M>>>>
 
 /** The twin of the type. */

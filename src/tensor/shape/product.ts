@@ -1,28 +1,42 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Dim, Shape, ShapeError } from './dim.ts'
+import type { HeadIsGeneric } from './generic.ts'
 import { multiplyDigits, type MultiplyDigits } from './digits.ts'
 
 const tooLarge = <N extends string>(digits: N) => `product: ${digits} is more than a number can hold exactly` as const
 
 /** Every factor followed by `*`. */
-export type Flat<S extends Shape, Out extends string = ''> =
+type Flat<S extends Shape, Out extends string = ''> =
   S extends readonly [infer D extends Dim, ...infer Rest extends Shape] ? Flat<Rest, `${Out}${D}*`> : Out
 
 type Times<N extends string> = N extends '1' ? '' : `${N}*`
 type Trim<Names extends string> = Names extends `${infer Text}*` ? Text : '1'
 
-/** Reads factors; `N` is the product of the numbers since the last name. */
+/** Reads factors after what was read before; `N` is the product of the numbers since the last name. */
 type Multiply<Factors extends string, Names extends string = '', N extends string = '1'> =
   Factors extends `${infer F}*${infer Rest}`
     ? F extends `${bigint}` ? Multiply<Rest, Names, MultiplyDigits<N, F>> : Multiply<Rest, `${Names}${Times<N>}${F}*`, '1'>
-    : Trim<`${Names}${Times<N>}`>
+    : readonly [Names, N]
+
+/**
+ * The normal form of a product with a `*` after every factor; a type parameter is one factor.
+ * @example Factored<[2, 3, 'heads', 1]> is '6*heads*'
+ */
+export type Factored<S extends Shape, Names extends string = '', N extends string = '1'> =
+  S extends readonly [infer D extends Dim, ...infer Rest extends Shape]
+    ? HeadIsGeneric<S> extends true ? Factored<Rest, `${Names}${Times<N>}${D}*`, '1'>
+    : Multiply<`${D}*`, Names, N> extends readonly [infer M extends string, infer K extends string]
+      ? Factored<Rest, M, K> : never
+    : `${Names}${Times<N>}`
 
 /**
  * The normal form of a product as text: names in their order, neighbouring numbers multiplied, 1 left out.
  * Two shapes hold the same data in the same order exactly if their texts are equal.
  * @example ProductText<[2, 3, 'heads', 1]> is '6*heads'
  */
-export type ProductText<S extends Shape> = Multiply<Flat<S>>
+export type ProductText<S extends Shape> =
+  Multiply<Flat<S>> extends readonly [infer Names extends string, infer N extends string]
+    ? Trim<`${Names}${Times<N>}`> : never
 /** The twin of the type. */
 export const productText = (shape: Shape): string => {
   const factors = shape.flatMap(dim => String(dim).split('*')).reduce<readonly string[]>((done, factor) => {

@@ -1,8 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Fault, Shape, ShapeError, Show } from './dim.ts'
 import { show } from './dim.ts'
+import type { Same } from './generic.ts'
 import { checked, type CheckShapes } from './check.ts'
-import { productText, type ProductText } from './product.ts'
+import { productText, type Factored, type ProductText } from './product.ts'
 
 const reorders = <A extends string, B extends string, P extends string, Q extends string>(from: A, to: B, before: P, after: Q) =>
   `reshape: ${from} cannot become ${to}: ${before} is not ${after}` as const
@@ -12,8 +13,8 @@ const reorders = <A extends string, B extends string, P extends string, Q extend
  * @example Reshape<['batch', 'seq', 'heads*headDim'], ['batch*seq', 'heads', 'headDim']> is the second shape
  */
 export type Reshape<From extends Shape, To extends Shape> =
-  [CheckShapes<readonly [From, To]>] extends [never]
-    ? ProductText<From> extends ProductText<To>
+  CheckShapes<readonly [From, To]> extends true
+    ? Same<Factored<From>, Factored<To>> extends true
       ? Readonly<To>
       : ShapeError<ReturnType<typeof reorders<Show<From>, Show<To>, ProductText<From>, ProductText<To>>>>
     : CheckShapes<readonly [From, To]>

@@ -1,8 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Dim, Fault, Shape, ShapeError, Show } from './dim.ts'
 import { show } from './dim.ts'
-import { checkDim, checked, type CheckShapes, type DimError } from './check.ts'
-import { axisOf, type Axis, type Replace } from './axis.ts'
+import type { HeadIsNumber } from './generic.ts'
+import { checkDim, checked, type CheckName, type CheckShapes } from './check.ts'
+import { axisOf, type DimAt, type Splice } from './axis.ts'
 import { showSum, sumDigits, type ShowSum, type SumDigits } from './sum.ts'
 import { digitsAtMost, type DigitsAtMost } from './digits.ts'
 
@@ -15,16 +16,20 @@ const beyond = <P extends string, D extends number, S extends string>(parts: P, 
  * @example Slice<['batch', 6], -1, 2, [4]> is ['batch', 2], Slice<['batch', '2*half'], 1, 'half', ['half']> is ['batch', 'half']
  */
 export type Slice<S extends Shape, A extends number, As extends Dim, Start extends Shape = readonly []> =
-  [CheckShapes<readonly [S]> | DimError<As, 'as'>] extends [never]
-    ? Axis<'slice', S, A> extends infer At ? At extends number ? Cut<S, At, As, readonly [...Start, As]> : At : never
-    : [CheckShapes<readonly [S]>] extends [never] ? DimError<As, 'as'> : CheckShapes<readonly [S]>
+  CheckShapes<readonly [S]> extends true
+    ? CheckName<As> extends true
+      ? Fits<DimAt<S, A>, S, readonly [...Start, As]> extends true ? Splice<'slice', S, A, readonly [As]>
+        : Fits<DimAt<S, A>, S, readonly [...Start, As]>
+      : CheckName<As>
+    : CheckShapes<readonly [S]>
 
-/** `End` are the sizes up to where the slice ends. */
-type Cut<S extends Shape, At extends number, As extends Dim, End extends Shape> =
-  S[At] extends infer D extends number
-    ? [SumDigits<End>] extends [never] ? Replace<S, At, As>
-    : DigitsAtMost<SumDigits<End>, `${D}`> extends true ? Replace<S, At, As> : ShapeError<ReturnType<typeof beyond<ShowSum<End>, D, Show<S>>>>
-    : Replace<S, At, As>
+/** Whether what ends after the sizes `End` lies within the dim, where it is there and known; else the error. */
+type Fits<D extends Shape, S extends Shape, End extends Shape> =
+  HeadIsNumber<D> extends true
+    ? [SumDigits<End>] extends [never] ? true
+    : DigitsAtMost<SumDigits<End>, `${D[0] & number}`> extends true ? true
+    : ShapeError<ReturnType<typeof beyond<ShowSum<End>, D[0] & number, Show<S>>>>
+    : true
 
 /** The twin of the type. */
 export const slice = (shape: Shape, axis: number, as: Dim, start: Shape = []): E.Either<string, Shape> => checked([shape], () =>

@@ -12,7 +12,7 @@ const wrongCount = <P extends string, S extends string>(permutation: P, shape: S
  * @example Transpose<['batch', 'seq', 'heads', 'headDim'], [0, 2, 1, 3]> is ['batch', 'heads', 'seq', 'headDim']
  */
 export type Transpose<S extends Shape, P extends readonly number[]> =
-  [CheckShapes<readonly [S]>] extends [never]
+  CheckShapes<readonly [S]> extends true
     ? Axes<'transpose', S, P> extends infer A
       ? A extends readonly number[]
         ? A['length'] extends S['length'] ? Permuted<S, A> : ShapeError<ReturnType<typeof wrongCount<List<P>, Show<S>>>>

@@ -166,7 +166,9 @@ const takes = [
   { of: [['hidden', 'ffn'], [8], 0], is: [8, 'ffn'] },
   { of: [['hidden', 'ffn'], ['rank'], -1], is: ['hidden', 'rank'] },
   { of: [['hidden', 'ffn'], [8], 2], error: 'take: axis 2 is out of range for [hidden, ffn]' },
-  { of: [['hidden', 'ffn'], ['batch', 'seq'], 0], error: 'take: the index [batch, seq] needs exactly 1 dim' },
+  { of: [['vocab', 'hidden'], ['batch', 'seq'], 0], is: ['batch', 'seq', 'hidden'] },
+  { of: [['batch', 'vocab'], [], -1], is: ['batch'] },
+  { of: [[], ['batch'], 0], error: 'take: axis 0 is out of range for []' },
 ] as const
 type Takes<C extends readonly Case[]> =
   { readonly [K in keyof C]: C[K]['of'] extends readonly [infer S extends Shape, infer I extends Shape, infer A extends number]

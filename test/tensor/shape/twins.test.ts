@@ -45,7 +45,7 @@ const twins: readonly fc.Arbitrary<Twin>[] = [
   twin('S.Concat', joined, concat),
   twin('S.Concat', fc.tuple(fc.array(looseShapes, { maxLength: 3 }), axis, fc.option(loose, { nil: undefined })), concat),
   twin('S.Slice', fc.tuple(small, axis, loose, shapes(1)), slice),
-  twin('S.Take', fc.tuple(small, shapes(1), axis), take),
+  twin('S.Take', fc.tuple(small, shapes(2), axis), take),
   twin('S.Reduce', fc.tuple(small, fc.oneof(axis, axes), fc.boolean()), reduce),
   twin('D.AddDigits', fc.tuple(whole, whole), (a, b) => E.right(addDigits(a, b))),
   twin('D.MultiplyDigits', fc.tuple(whole, whole), (a, b) => E.right(multiplyDigits(a, b))),
