@@ -10,6 +10,8 @@ export interface Context extends Terminal {
 }
 export interface Json { readonly json?: true }
 
-/** Tells people which target `auto` has taken, and why; programs hear nothing of it. */
-export const telling = ({ err }: Terminal, json: true | undefined): Pick<FinetuneOptions, 'onTarget'> =>
-  json ? {} : { onTarget: (target, reason) => { err.write(`target: ${target} (${reason})\n`) } }
+/** Tells which target `auto` has taken, and why, to people and not to programs; and to both what they should know. */
+export const telling = ({ err }: Terminal, json: true | undefined): Pick<FinetuneOptions, 'onTarget' | 'onWarning'> => ({
+  onWarning: message => { err.write(`warning: ${message}\n`) },
+  ...(json ? {} : { onTarget: (target: string, reason: string) => { err.write(`target: ${target} (${reason})\n`) } }),
+})

@@ -23,7 +23,7 @@ const evaluateCommand = (context: Context): Command => withQuantizeOptions(new C
   .addOption(seqOption())
   .addOption(targetOption()).addOption(threadsOption()).addOption(precisionOption()).addOption(jsonOption())
   .action(async ({ json, ...options }: EvaluateOptions & Json) => {
-    const result = await evaluate({ ...options, ...telling(context, json) }, message => { context.err.write(`warning: ${message}\n`) })
+    const result = await evaluate({ ...options, ...telling(context, json) })
     const { loss, perplexity, tokens } = result
     context.out.write(json ? `${JSON.stringify(result)}\n` : `loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}, ${tokens} scored tokens\n`)
   })
@@ -42,7 +42,7 @@ const generateCommand = (context: Context): Command => withQuantizeOptions(new C
     context.out.write(json ? `${JSON.stringify(result)}\n` : '\n')
   })
 
-const explainCommand = ({ out }: Context): Command => withMethodOptions(new Command('explain')
+const explainCommand = (context: Context): Command => withMethodOptions(new Command('explain')
   .description('Say what a training step keeps, per leaf and in total, before it runs.')
   .addOption(modelOption()).addOption(methodOption()))
   .addOption(seedOption('of the selection of columns'))
@@ -51,8 +51,8 @@ const explainCommand = ({ out }: Context): Command => withMethodOptions(new Comm
   .addOption(new Option('--target <name>', 'whose memory is told').choices(['wasm', 'graph']).default('wasm')).addOption(precisionOption())
   .addOption(jsonOption())
   .action(async ({ json, ...options }: ExplainOptions & Json) => {
-    const explanation = await explainModel(options)
-    out.write(json ? `${JSON.stringify({ event: 'done', ...explanation })}\n` : `${explanationText(explanation)}\n`)
+    const explanation = await explainModel({ ...options, ...telling(context, json) })
+    context.out.write(json ? `${JSON.stringify({ event: 'done', ...explanation })}\n` : `${explanationText(explanation)}\n`)
   })
 
 const doctorCommand = ({ out, exit }: Context): Command => new Command('doctor')

@@ -18,6 +18,8 @@ export interface Entry {
   readonly sizes: readonly number[]
   /** Bytes in the file. */
   readonly byteLength: number
+  /** The tensor that this one only repeats, so that it is no part of the file: a tied head that was given a place of its own. */
+  readonly copyOf?: string
   /** The tensor: quantized blocks as float32; F16 and BF16 as raw words; I64, U8 and BOOL as int32. Rejects with an `IoError`. */
   read(): Promise<StoredValue>
   /** The tensor as float32, whatever floating-point or quantized type it has in the file. */

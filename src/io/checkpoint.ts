@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { showSizes, type Archive, type Entry } from './archive.ts'
+import { elementCount, showSizes, type Archive, type Entry } from './archive.ts'
 import { unpackedTensors, withoutQuantization } from './bitsandbytes.ts'
 import { attempt, attemptSync, orThrow, refusal, type IoError } from './error.ts'
 import { readJsonObject } from './file.ts'
@@ -12,6 +12,7 @@ import { openGguf } from './gguf.ts'
 import { ggufConfig, ggufTensors } from './gguf/llama.ts'
 import { llamaParameters, parseLlamaConfig, type CheckpointConfig } from './llama-config.ts'
 import { openSafetensors, openSharded } from './safetensors.ts'
+import { resolveTiedHead } from './tied-head.ts'
 
 /** An opened LLaMA, from whichever format: Hugging Face names, [out, in] weights, read one by one. */
 export interface Checkpoint {
@@ -22,6 +23,8 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, Entry>
   /** The metadata of the file: in a GGUF file also the tokenizer and the chat template. */
   readonly metadata: Archive['metadata']
+  /** What a user should know about how the files were read: one sentence each. */
+  readonly warnings: readonly string[]
   close(): Promise<void>
 }
 
@@ -40,22 +43,48 @@ const select = (path: string, config: CheckpointConfig, tensors: ReadonlyMap<str
   return selected
 }
 
+const frequencies = /^model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq$/
+
+/** Frequencies of rope, which earlier versions of transformers saved, follow from the config; they must be those. */
+const checkFrequencies = async (subject: string, entry: Entry, { head_dim: headDim, rope_theta: theta }: CheckpointConfig): Promise<void> => {
+  const found = elementCount(entry.sizes) === headDim / 2 ? await orThrow(entry.readF32()) : undefined
+  // as far as 16 bits tell
+  const fits = found?.every((x, i) => Math.abs(x - theta ** (-2 * i / headDim)) <= 0.01 * theta ** (-2 * i / headDim) + 1e-7) ?? false
+  if (!fits) throw refusal(`${subject}: it does not hold the frequencies that rope_theta (${theta}) gives`)
+}
+
+/** Refuses a tensor that is no parameter of the model: what it was for would be missing in every result. */
+const checkUnread = async (
+  path: string, config: CheckpointConfig, tensors: ReadonlyMap<string, Entry>, selected: ReadonlyMap<string, Entry>): Promise<void> => {
+  for (const [name, entry] of tensors) {
+    if (selected.has(name)) continue
+    const subject = `${path}: tensor ${entry.name}`
+    if (!frequencies.test(name)) throw refusal(`${subject}: the model that the config describes has no such parameter`)
+    await checkFrequencies(subject, entry, config)
+  }
+}
+
 const exists = async (path: string): Promise<boolean> => E.isRight(await attempt(path, () => stat(path))())
 
-const openWeights = async (directory: string): Promise<Archive> => {
-  const whole = join(directory, 'model.safetensors')
-  if (await exists(whole)) return orThrow(openSafetensors(whole))
-  const index = join(directory, 'model.safetensors.index.json')
-  if (await exists(index)) return orThrow(openSharded(index))
+/** The weights of a directory, whole or in shards; transformers takes the first where there are both. */
+const openWeights = async (directory: string): Promise<Archive & Pick<Checkpoint, 'warnings'>> => {
+  const whole = join(directory, 'model.safetensors'), index = join(directory, 'model.safetensors.index.json'), isSharded = await exists(index)
+  if (await exists(whole)) {
+    const archive = await orThrow(openSafetensors(whole))
+    return { ...archive, warnings: isSharded ? [`${whole}: it is read, and the shards of model.safetensors.index.json beside it are not`] : [] }
+  }
+  if (isSharded) return { ...await orThrow(openSharded(index)), warnings: [] }
   throw refusal(`${directory}: the directory holds neither model.safetensors nor model.safetensors.index.json`)
 }
 
 /** Finishes opening: whatever fails, the archive is closed. */
-const finish = async (kind: Checkpoint['kind'], path: string, archive: Archive,
+const finish = async (kind: Checkpoint['kind'], path: string, archive: Archive & Partial<Pick<Checkpoint, 'warnings'>>,
   describe: () => Promise<{ readonly config: CheckpointConfig, readonly tensors: ReadonlyMap<string, Entry> }>): Promise<Checkpoint> => {
   try {
-    const { config, tensors } = await describe()
-    return { kind, path, config, tensors: select(archive.path, config, tensors), metadata: archive.metadata, close: archive.close }
+    const described = await describe(), { config, tensors, warnings } = await resolveTiedHead(archive.path, described.config, described.tensors)
+    const selected = select(archive.path, config, tensors)
+    await checkUnread(archive.path, config, tensors, selected)
+    return { kind, path, config, tensors: selected, metadata: archive.metadata, warnings: [...archive.warnings ?? [], ...warnings], close: archive.close }
   } catch (error) {
     await archive.close()
     throw error
@@ -64,6 +93,9 @@ const finish = async (kind: Checkpoint['kind'], path: string, archive: Archive,
 
 const openDirectory = async (path: string): Promise<Checkpoint> => {
   const file = join(path, 'config.json')
+  if (await exists(join(path, 'adapter_config.json'))) {
+    throw refusal(`${path}: it holds an adapter (adapter_config.json): name its base as the model, and this directory as the adapter`)
+  }
   const config = await orThrow(pipe(readJsonObject(file), TE.flatMapEither(json => E.flatMap(attemptSync(file, () => withoutQuantization(json, file)), plain => parseLlamaConfig(plain, file)))))
   const archive = await openWeights(path)
   return finish('huggingface', path, archive, async () => ({ config, tensors: await unpackedTensors(archive.path, archive.tensors) }))
@@ -99,7 +131,8 @@ const pieceBytes = 16384
  */
 export const hashOf = ({ path, tensors }: Pick<Checkpoint, 'path' | 'tensors'>): TE.TaskEither<IoError, string> => attempt(path, async () => {
   const hash = createHash('sha256')
-  for (const [name, entry] of [...tensors].sort(([a], [b]) => a < b ? -1 : 1)) {
+  const stored = [...tensors].filter(([, { copyOf }]) => copyOf === undefined)
+  for (const [name, entry] of stored.sort(([a], [b]) => a < b ? -1 : 1)) {
     hash.update(`${JSON.stringify([name, entry.dtype, entry.sizes])}\n`)
     if (entry.byteLength <= pieces * pieceBytes) hash.update(await entry.readRaw(0, entry.byteLength))
     else {

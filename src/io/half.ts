@@ -78,3 +78,12 @@ export const f32ToF16 = (values: Float32Array): Uint16Array => {
   for (let i = 0; i < words.length; i++) words[i] = narrowWord(bits[i]!)
   return words
 }
+
+/** float32 rounded to what a type holds; integers are none. @example roundedTo('bf16', Float32Array.of(1.001))  // [1] */
+export const roundedTo = (dtype: 'f32' | 'bf16' | 'f16' | 'i32', values: Float32Array): Float32Array => {
+  switch (dtype) {
+    case 'bf16': return bf16ToF32(f32ToBf16(values))
+    case 'f16': return f16ToF32(f32ToF16(values))
+    case 'f32': case 'i32': return values
+  }
+}

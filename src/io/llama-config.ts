@@ -1,7 +1,8 @@
 import type * as E from 'fp-ts/lib/Either.js'
 import type { LlamaConfig, RopeScaling } from '../model/index.ts'
+import { fieldsOf, limits, type Json } from './config-fields.ts'
 import { attemptSync, refusal, type IoError } from './error.ts'
-import { isRecord } from './file.ts'
+import { ropeOf } from './rope-config.ts'
 
 /** A LLaMA's config.json after validation: what the model is made of, with defaults filled in, and what goes with it. */
 export interface CheckpointConfig extends LlamaConfig {
@@ -14,75 +15,19 @@ export interface CheckpointConfig extends LlamaConfig {
   readonly eos_token_id: readonly number[]
 }
 
-type Json = Readonly<Record<string, unknown>>
-
-/** Reads fields of one JSON object. Absent and null are the same; `named` says how a field is called in the file. */
-const fieldsOf = (json: Json, file: string, named: (field: string) => string) => {
-  const wrong = (field: string, due: string): Error =>
-    refusal(`${file}: ${named(field)} is ${JSON.stringify(json[field]) ?? 'missing'}, where ${due} is due`)
-  const number = (field: string, fallback: number | undefined, due: string, valid: (x: number) => boolean): number => {
-    const value = json[field] ?? fallback
-    if (typeof value !== 'number' || !valid(value)) throw wrong(field, due)
-    return value
-  }
-  return {
-    wrong,
-    integer: (field: string, max: number, fallback?: number): number =>
-      number(field, fallback, `an integer from 1 to ${max}`, x => Number.isInteger(x) && x >= 1 && x <= max),
-    between: (field: string, min: number, max: number, fallback?: number): number =>
-      number(field, fallback, `a number from ${min} to ${max}`, x => x >= min && x <= max),
-    flag: (field: string, fallback: boolean): boolean => {
-      const value = json[field] ?? fallback
-      if (typeof value !== 'boolean') throw wrong(field, 'true or false')
-      return value
-    },
-    ids: (field: string, vocabulary: number): readonly number[] => {
-      const value = json[field] ?? []
-      const ids: readonly unknown[] = Array.isArray(value) ? value : [value]
-      return ids.map(id => {
-        if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabulary) return id
-        throw wrong(field, `a token id below the vocabulary's ${vocabulary}`)
-      })
-    },
-    strings: (field: string): readonly string[] => {
-      const value = json[field] ?? []
-      if (!Array.isArray(value) || !value.every(x => typeof x === 'string')) throw wrong(field, 'a list of strings')
-      return value
-    },
-    /** Fields that may say only what this implementation does. */
-    only: (field: string, ...allowed: readonly unknown[]): void => {
-      const value = json[field]
-      if (value !== undefined && value !== null && !allowed.includes(value)) throw wrong(field, allowed.map(x => JSON.stringify(x)).join(' or '))
-    },
-    object: (field: string): Json | undefined => {
-      const value = json[field] ?? undefined
-      if (value !== undefined && !isRecord(value)) throw wrong(field, 'an object')
-      return value
-    },
-  }
-}
-
-// far above every published model, and low enough that no product of two of them leaves the safe integers
-const limits = { vocab: 2 ** 24, hidden: 2 ** 20, intermediate: 2 ** 22, layers: 2 ** 12, heads: 2 ** 14, headDim: 2 ** 14, positions: 2 ** 30 }
-
-const ropeScaling = (json: Json, file: string, where: string): RopeScaling => {
-  const fields = fieldsOf(json, file, field => `${where}.${field}`)
-  const type = json['rope_type'] ?? json['type'] ?? 'default'
-  fields.only('partial_rotary_factor', 1)
-  switch (type) {
-    case 'default': return { rope_type: 'default' }
-    case 'linear': return { rope_type: 'linear', factor: fields.between('factor', 1, 1e6) }
-    case 'llama3': {
-      const low = fields.between('low_freq_factor', 1e-6, 1e6)
-      const high = fields.between('high_freq_factor', 1e-6, 1e6)
-      if (high <= low) throw fields.wrong('high_freq_factor', `a number above low_freq_factor (${low})`)
-      return {
-        rope_type: 'llama3', factor: fields.between('factor', 1, 1e6), low_freq_factor: low, high_freq_factor: high,
-        original_max_position_embeddings: fields.integer('original_max_position_embeddings', limits.positions),
-      }
-    }
-    default: throw refusal(`${file}: the rope type ${JSON.stringify(type)} in ${where} is not supported (default, linear and llama3 are)`)
-  }
+/**
+ * Fields of other architectures, and of some variants of this one, with the values that change nothing. What is set to another means a model that
+ * is not computed here, whatever model_type says.
+ */
+const neutral: Readonly<Record<string, readonly unknown[]>> = {
+  hidden_act: ['silu'], hidden_activation: ['silu'], attention_bias: [false], mlp_bias: [false], use_bias: [false], qkv_bias: [false], bias: [false],
+  attention_dropout: [0], quantization: [], compression_config: [],
+  sliding_window: [false], use_sliding_window: [false], attention_chunk_size: [], use_bidirectional_attention: [false], is_causal: [true],
+  rotary_pct: [1], rope_interleaved: [false], rope_interleave: [false], no_rope_layers: [], no_rope_layer_interval: [], alibi: [false],
+  logit_scale: [1], logits_scaling: [1], final_logit_softcapping: [], attn_logit_softcapping: [], query_pre_attn_scalar: [], attention_multiplier: [],
+  embedding_multiplier: [1], residual_multiplier: [1], scale_emb: [1], scale_depth: [], dim_model_base: [], attn_temperature_tuning: [false],
+  qk_norm: [false], use_qk_norm: [false], qk_layernorm: [false], clip_qkv: [], parallel_attn: [false], use_parallel_residual: [false],
+  num_experts: [0, 1], num_local_experts: [0, 1], n_routed_experts: [0, 1], kv_lora_rank: [], q_lora_rank: [],
 }
 
 const validate = (json: Json, file: string, named: (field: string) => string): CheckpointConfig => {
@@ -90,10 +35,14 @@ const validate = (json: Json, file: string, named: (field: string) => string): C
   if (json['model_type'] !== 'llama') {
     throw refusal(`${file}: ${named('model_type')} is ${JSON.stringify(json['model_type']) ?? 'missing'}; only "llama" is supported`)
   }
-  fields.only('hidden_act', 'silu')
-  fields.only('attention_bias', false)
-  fields.only('mlp_bias', false)
+  for (const [field, values] of Object.entries(neutral)) fields.only(field, ...values)
   fields.only('quantization_config')
+  const architectures = fields.strings('architectures')
+  if (architectures.length > 0 && !architectures.some(name => /^llamaforcausallm$/i.test(name))) {
+    throw fields.wrong('architectures', '["LlamaForCausalLM"]')
+  }
+  const layerTypes = fields.strings('layer_types')
+  if (layerTypes.some(type => type !== 'full_attention')) throw fields.wrong('layer_types', '"full_attention" in every layer')
   const vocab_size = fields.integer('vocab_size', limits.vocab)
   const hidden_size = fields.integer('hidden_size', limits.hidden)
   const heads = fields.integer('num_attention_heads', limits.heads)
@@ -104,12 +53,10 @@ const validate = (json: Json, file: string, named: (field: string) => string): C
   }
   const head_dim = fields.integer('head_dim', limits.headDim, hidden_size / heads)
   if (head_dim % 2 !== 0) throw refusal(`${file}: ${named('head_dim')} is ${head_dim}, where an even number is due`)
-  // transformers 5 writes rope_parameters, earlier versions rope_theta and rope_scaling
-  const rope = fields.object('rope_parameters')
-  const theta = rope !== undefined && 'rope_theta' in rope ? fieldsOf(rope, file, field => `rope_parameters.${field}`) : fields
+  const positions = fields.integer('max_position_embeddings', limits.positions, 2048)
   return {
     model_type: 'llama',
-    architectures: fields.strings('architectures'),
+    architectures,
     vocab_size,
     hidden_size,
     intermediate_size: fields.integer('intermediate_size', limits.intermediate),
@@ -118,11 +65,9 @@ const validate = (json: Json, file: string, named: (field: string) => string): C
     num_key_value_heads: kvHeads,
     head_dim,
     rms_norm_eps: fields.between('rms_norm_eps', 1e-12, 1e-1, 1e-6),
-    rope_theta: theta.between('rope_theta', 1, 1e11, 10000),
-    rope_scaling: rope !== undefined ? ropeScaling(rope, file, 'rope_parameters')
-      : ropeScaling(fields.object('rope_scaling') ?? {}, file, named('rope_scaling')),
+    ...ropeOf(json, file, named, positions),
     tie_word_embeddings: fields.flag('tie_word_embeddings', false),
-    max_position_embeddings: fields.integer('max_position_embeddings', limits.positions, 2048),
+    max_position_embeddings: positions,
     bos_token_id: fields.ids('bos_token_id', vocab_size),
     eos_token_id: fields.ids('eos_token_id', vocab_size),
   }

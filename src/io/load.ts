@@ -5,6 +5,7 @@ import { transposeMatrix, type Shape, type Value } from '../tensor/index.ts'
 import { isTensor, mapTree, type Lazy } from '../tune/index.ts'
 import { openCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { orThrow, type IoError } from './error.ts'
+import { withOwnHead } from './tied-head.ts'
 
 /** A pretrained model: its declaration, its weights (read leaf by leaf when a session asks), and the open checkpoint. */
 export interface Loaded { readonly model: Llama; readonly weights: Lazy<LlamaParams>; readonly checkpoint: Checkpoint }
@@ -22,15 +23,24 @@ const readLeaf = async (checkpoint: Checkpoint, path: string, shape: Shape): Pro
   return { shape, sizes: [inner, out], dtype: 'f32', data: transposeMatrix(data, out, inner) }
 }
 
+const loadedFrom = (checkpoint: Checkpoint): Loaded => {
+  const model = llama(checkpoint.config)
+  // each leaf becomes what reads it: the structure is that of the parameters
+  const weights = mapTree(model.params, isTensor, (leaf, at) => ({ read: () => readLeaf(checkpoint, at, leaf.shape) })) as Lazy<LlamaParams>
+  return { model, weights, checkpoint }
+}
+
 /**
  * Opens a LLaMA from a Hugging Face directory or a GGUF file. Close the checkpoint when the session is open.
  * @example const { model, weights, checkpoint } = await orThrow(load('SmolLM2-135M-Instruct.gguf'))
  */
-export const load = (path: string): TE.TaskEither<IoError, Loaded> => pipe(
-  openCheckpoint(path),
-  TE.map(checkpoint => {
-    const model = llama(checkpoint.config)
-    // each leaf becomes what reads it: the structure is that of the parameters
-    const weights = mapTree(model.params, isTensor, (leaf, at) => ({ read: () => readLeaf(checkpoint, at, leaf.shape) })) as Lazy<LlamaParams>
-    return { model, weights, checkpoint }
-  }))
+export const load = (path: string): TE.TaskEither<IoError, Loaded> => pipe(openCheckpoint(path), TE.map(loadedFrom))
+
+/**
+ * The model that adapters are for: the loaded one, unless one of them trains head and embedding apart that the model ties. Then the head is a
+ * leaf of its own, which begins as a copy of the embedding.
+ * @example const { model, weights } = loadedFor(await orThrow(load('model')), [adapter])
+ */
+export const loadedFor = <L extends Loaded>(loaded: L, adapters: readonly { readonly untied?: boolean }[]): L =>
+  (loaded.checkpoint.config.tie_word_embeddings && adapters.some(({ untied }) => untied === true)
+    ? { ...loaded, ...loadedFrom(withOwnHead(loaded.checkpoint)) } : loaded)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { transposeMatrix } from '../tensor/index.ts'
-import { changes, checkBase, mergedWeight, type WeightedAdapter } from './adapter/index.ts'
+import { changes, checkBase, fitAdapters, mergedWeight, type WeightedAdapter } from './adapter/index.ts'
 import { valueOf, type Entry, type StoredDType, type StoredValue } from './archive.ts'
 import { writeAtomically, type Content } from './atomic.ts'
 import type { Checkpoint } from './checkpoint.ts'
@@ -13,6 +13,7 @@ import { f32ToBf16, f32ToF16 } from './half.ts'
 import type { CheckpointConfig } from './llama-config.ts'
 import { isTransposed } from './load.ts'
 import { safetensorsBytes, type Leaf } from './safetensors-write.ts'
+import { withOwnHead } from './tied-head.ts'
 import { ggufTokenizer, type TokenizerDescription } from './tokenizer-gguf.ts'
 
 /** Types that a model is written in. */
@@ -130,12 +131,13 @@ TE.TaskEither<IoError, { readonly notes: readonly string[] }> => attempt(directo
     if (!Number.isFinite(weight)) throw refusal(`${directory}: the weight of an adapter is ${weight}, where a number is due`)
     await orThrow(checkBase(adapter, checkpoint))
   }
-  const leaves = [...checkpoint.tensors.values()].map(entry => leafOfEntry(entry, uses, dtype ?? dtypeOf(entry)))
+  const base = uses.some(({ adapter: { untied } }) => untied === true) ? withOwnHead(checkpoint) : checkpoint, fitted = fitAdapters(uses, base)
+  const leaves = [...base.tensors.values()].map(entry => leafOfEntry(entry, fitted, dtype ?? dtypeOf(entry)))
   const { config, files, notes } = checkpoint.kind === 'huggingface' ? await fromDirectory(checkpoint.path) : fromGguf(checkpoint)
   // the weights are no longer quantized; `torch_dtype` is what earlier versions of transformers read
   const { quantization_config: _, torch_dtype: __, ...plain } = config, main = namesOfTypes[mainDType(leaves)]
   await orThrow(writeAtomically(directory, {
-    'config.json': json({ ...plain, dtype: main, torch_dtype: main }),
+    'config.json': json({ ...plain, tie_word_embeddings: base.config.tie_word_embeddings, dtype: main, torch_dtype: main }),
     ...files,
     'model.safetensors': safetensorsBytes(leaves, { format: 'pt' }),
   }))

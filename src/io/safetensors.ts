@@ -140,7 +140,7 @@ const weightMap = (path: string, index: Readonly<Record<string, unknown>>): Read
 
 /**
  * Opens the safetensors files that an index names (`model.safetensors.index.json`) as one archive.
- * Errors: a broken index, a missing or broken shard, a tensor that its shard does not hold.
+ * Errors: a broken index, a missing or broken shard, a tensor that its shard does not hold, or that a shard holds and the index does not name.
  * @example const archive = await openSharded('model.safetensors.index.json')()
  */
 export const openSharded = (indexPath: string): TE.TaskEither<IoError, Archive> => pipe(
@@ -156,6 +156,10 @@ export const openSharded = (indexPath: string): TE.TaskEither<IoError, Archive> 
         if (entry === undefined) throw refusal(`${indexPath}: tensor ${name} is not in ${shard}`)
         return [name, entry]
       }))
+      for (const [shard, archive] of shards) {
+        const other = [...archive.tensors.keys()].find(name => map.get(name) !== shard)
+        if (other !== undefined) throw refusal(`${indexPath}: ${shard} holds tensor ${other}, which weight_map does not say`)
+      }
       return { path: indexPath, tensors, metadata: new Map(), close }
     } catch (error) {
       await close()

@@ -158,3 +158,28 @@ export const resolveSaved = (
     if (unknown !== undefined) throw refusal(`modules_to_save: no module is called ${JSON.stringify(unknown)}: there are ${lastWords(paths)}`)
     return paths.filter(saved(modulesToSave))
   })
+
+/** Whether `modules_to_save` names a path, or a module that it lies in. */
+export const savedMatcher = ({ modulesToSave = [] }: Pick<TargetRequest, 'modulesToSave'>): Matcher => saved(modulesToSave)
+
+/**
+ * Names in the settings of an adapter that no module of a base has, one sentence each. Another program ignores them, and they may be a mistake.
+ * Patterns are checked before, as is `targets`.
+ * @example unmetNames({ targetModules: ['c_attn', 'q_proj'] }, paths) // ['target_modules names "c_attn", and the base has no such module']
+ */
+export const unmetNames = (request: Omit<TargetRequest, 'rank'>, paths: readonly string[]): readonly string[] => {
+  const { targetModules, modulesToSave = [], rankPattern = {}, alphaPattern = {}, layersToTransform = [], layersPattern } = request
+  const unmet = (field: string, names: readonly string[], has: (name: string) => boolean): readonly string[] =>
+    names.filter(name => !has(name)).map(name => `${field} names ${JSON.stringify(name)}, and the base has no such module`)
+  const ending = (field: string) => (key: string): boolean => {
+    const pattern = expression(field, `(.*\\.)?(${key})`)
+    return paths.some(path => pattern.test(path))
+  }
+  const index = layerIndex(layersPattern), layers = new Set(paths.flatMap(path => index(path) ?? []))
+  return [
+    ...unmet('target_modules', typeof targetModules === 'string' ? [] : targetModules, name => name === 'all' || paths.some(path => endsWith(path, name))),
+    ...unmet('modules_to_save', modulesToSave, name => paths.some(saved([name]))),
+    ...unmet('rank_pattern', Object.keys(rankPattern), ending('rank_pattern')), ...unmet('alpha_pattern', Object.keys(alphaPattern), ending('alpha_pattern')),
+    ...layersToTransform.filter(layer => !layers.has(layer)).map(layer => `layers_to_transform names layer ${layer}, which the base does not have`),
+  ]
+}

@@ -27,14 +27,14 @@ export interface EvaluateResult {
 }
 
 /**
- * Evaluates a model, with an adapter or without. Errors are thrown with one sentence; `warn` hears of rows cut and left out.
+ * Evaluates a model, with an adapter or without. Errors are thrown with one sentence; `onWarning` hears of rows cut and left out too.
  * @example const { loss } = await evaluate({ model, data: 'held-out.jsonl', batch: 4, target: 'auto' })
  */
-export const evaluate = async (options: EvaluateOptions, warn: (message: string) => void = () => undefined): Promise<EvaluateResult> => {
+export const evaluate = async (options: EvaluateOptions): Promise<EvaluateResult> => {
   const source = await orThrow(openModel(options.model))
   try {
     const { rows, warnings } = await orThrow(readRowsFor(source, options.data, options.seq))
-    rowWarnings(options.data, warnings).forEach(warn)
+    for (const message of rowWarnings(options.data, warnings)) options.onWarning?.(message)
     await using session = await openFrozen(source, options, options.adapter, quantization(options))
     await orThrow(checkMemory(session.certificate(batchDims(rows, { batch: options.batch, epochs: 1 })).total, session.limit))
     const began = performance.now(), { loss, tokens } = await evaluateRows(session, rows, options.batch)

@@ -3,7 +3,7 @@ import { orThrow } from '../io/index.ts'
 import { explainOn, type Precision, type TargetName } from '../target/index.ts'
 import { constant } from '../tune/index.ts'
 import { methodOptions, optimizer, type MethodChoice, type MethodOptions } from './method.ts'
-import { openModel, type PretrainedModel } from './source.ts'
+import { openModel, type PretrainedModel, type RunOptions } from './source.ts'
 import { trainStep } from './step.ts'
 import { ownDims, targetsOf, tuneLlama } from './tune.ts'
 
@@ -17,7 +17,7 @@ export interface ExplainedAs {
 }
 
 /** What `partensor explain` is asked. */
-export interface ExplainOptions extends MethodChoice, ExplainedAs { readonly model: string }
+export interface ExplainOptions extends MethodChoice, ExplainedAs, Pick<RunOptions, 'onWarning'> { readonly model: string }
 
 /** Explains the training step of an open model under a method. */
 export const explainMethod = async (
@@ -32,9 +32,10 @@ export const explainMethod = async (
  * Explains the training step of a model from its header alone: what a step keeps. Errors are thrown with one sentence.
  * @example explanationText(await explainModel({ model, method: 'paca', targetModules: projections, rank: 8, seed: 0, batch: 2, seq: 256 }))
  */
-export const explainModel = async ({ model, batch, seq, target, precision, ...choice }: ExplainOptions): Promise<Explanation> => {
+export const explainModel = async ({ model, batch, seq, target, precision, onWarning, ...choice }: ExplainOptions): Promise<Explanation> => {
   const source = await orThrow(openModel(model))
   try {
+    for (const message of source.checkpoint.warnings) onWarning?.(message)
     const method = await orThrow(async () => methodOptions(choice))
     return await explainMethod(source, method, { batch, seq, ...(target ? { target } : {}), ...(precision ? { precision } : {}) })
   } finally {

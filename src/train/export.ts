@@ -38,16 +38,20 @@ const single = async (uses: readonly WeightedAdapter[], widthOf: ReturnType<type
 export const exportAdapter = async ({ model, adapter, as, out, dtype }: ExportOptions): Promise<ExportResult> => {
   await orThrow(checkDestination(out))
   if (dtype !== undefined && as !== 'merged') await orThrow(async () => fail(`--dtype is that of a merged model: it goes without --as ${as}`))
-  const { checkpoint } = await orThrow(openModel(model))
+  const source = await orThrow(openModel(model)), { tie_word_embeddings: tied } = source.checkpoint.config
   try {
-    const uses = await loadAdapters(adapter, checkpoint), widthOf = inputWidths(checkpoint)
+    const { source: { checkpoint }, uses, warnings } = await loadAdapters(source, adapter), widthOf = inputWidths(checkpoint)
+    const notes = [...checkpoint.warnings, ...warnings], done = { event: 'done', out, as } as const
     switch (as) {
-      case 'merged': return { event: 'done', out, as, ...await orThrow(saveMerged(out, checkpoint, uses, dtype ? { dtype } : {})) }
-      case 'peft-lora': await orThrow(savePeft(out, await single(uses, widthOf), widthOf)); break
+      case 'merged': {
+        const merged = await orThrow(saveMerged(out, source.checkpoint, uses, dtype ? { dtype } : {}))
+        return { ...done, notes: [...notes, ...merged.notes] }
+      }
+      case 'peft-lora': await orThrow(savePeft(out, await single(uses, widthOf), widthOf, { tied })); break
       case 'partensor': await orThrow(saveAdapter(out, await single(uses, widthOf)))
     }
-    return { event: 'done', out, as, notes: [] }
+    return { ...done, notes }
   } finally {
-    await checkpoint.close()
+    await source.checkpoint.close()
   }
 }

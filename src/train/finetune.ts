@@ -74,6 +74,7 @@ export async function* finetune(options: FinetuneOptions): AsyncGenerator<Finetu
 
 async function* run(options: FinetuneOptions, prepared: Prepared, began: number): AsyncGenerator<FinetuneEvent> {
   const { source, weights, options: method, targets, old, moments, data: { rows, warnings }, evaluation, plan, steps } = prepared
+  for (const message of prepared.warnings) yield { event: 'warning', message }
   for (const message of rowWarnings(options.data, warnings)) yield { event: 'warning', message }
   for (const message of evaluation ? rowWarnings(options.eval!, evaluation.warnings) : []) yield { event: 'warning', message }
 

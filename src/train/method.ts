@@ -79,7 +79,7 @@ export const settingsOf = (choice: MethodChoice): AdapterSettings => ({
 
 const settingNames: readonly (keyof AdapterSettings)[] = [
   'excludeModules', 'layersToTransform', 'layersPattern', 'modulesToSave', 'alpha', 'rankPattern', 'alphaPattern', 'bias', 'rslora', 'dropout', 'quantize',
-  'selection', 'shareColumns', 'initial',
+  'selection', 'shareColumns', 'initial', 'untied',
 ]
 /** The settings alone, of an adapter or a method with more to it. */
 export const settingsFrom = (all: AdapterSettings): AdapterSettings =>

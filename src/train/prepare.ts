@@ -1,7 +1,7 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { checkBase, ioError, loadAdapter, orThrow, stepCount, type BatchPlan, type IoError, type Rows, type SavedAdapter } from '../io/index.ts'
+import { ioError, orThrow, stepCount, type BatchPlan, type IoError, type Rows, type SavedAdapter } from '../io/index.ts'
 import type { LlamaParams } from '../model/index.ts'
 import type { Lazy } from '../tune/index.ts'
 import { readColumns } from './columns.ts'
@@ -13,6 +13,7 @@ import { withAdapters } from './saved.ts'
 import { checkSelectSteps, defaultSelectSteps } from './selection.ts'
 import { checkModel, readRowsFor, type PretrainedModel } from './source.ts'
 import { targetsOf, tuneLlama } from './tune.ts'
+import { loadOne } from './uses.ts'
 
 const planOf = ({ batch, accumulate, shuffle, seed, steps, epochs }: FinetuneOptions): BatchPlan =>
   ({ batch, accumulate, shuffle, seed, ...(steps === undefined ? { epochs: epochs ?? 1 } : { steps }) })
@@ -20,6 +21,7 @@ const planOf = ({ batch, accumulate, shuffle, seed, steps, epochs }: FinetuneOpt
 /** Everything that can be checked without weights. */
 export interface Prepared extends Omit<Continued, 'written'> {
   readonly source: PretrainedModel
+  readonly warnings: readonly string[]
   /** The base, with what an adapter that the run goes on from writes into it. */
   readonly weights: Lazy<LlamaParams>
   readonly old: SavedAdapter | undefined
@@ -40,9 +42,9 @@ const begin = (options: FinetuneOptions, source: PretrainedModel, old: SavedAdap
     TE.map(chosen => ({ ...begun, beginning: { ...begun.beginning, chosen } }))))))
 
 /** Checks all that needs no weights: the model, the adapter to go on from, the method, the rows. Errors are thrown with one sentence. */
-export const prepare = async (options: FinetuneOptions, source: PretrainedModel): Promise<Prepared> => {
-  const old = options.adapter === undefined ? undefined : await orThrow(loadAdapter(options.adapter))
-  if (old) await orThrow(checkBase(old, source.checkpoint, options.adapter!))
+export const prepare = async (options: FinetuneOptions, opened: PretrainedModel): Promise<Prepared> => {
+  const bound = options.adapter === undefined ? undefined : await loadOne(opened, options.adapter)
+  const source = bound?.source ?? opened, old = bound?.uses[0]?.adapter, warnings = [...opened.checkpoint.warnings, ...bound?.warnings ?? []]
   const { written, ...begun } = await orThrow(begin(options, source, old))
   // what a method cannot adapt is known before a selection is made
   await orThrow(TE.fromEither(tuneLlama(source, begun.options, begun.beginning, begun.targets)))
@@ -54,7 +56,7 @@ export const prepare = async (options: FinetuneOptions, source: PretrainedModel)
   await orThrow(checkModel(source, options))
   const weights = written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights
   const moments = options.adapter === undefined ? undefined : await orThrow(loadMoments(options.adapter))
-  return { ...begun, source, weights, old, moments, data, evaluation, plan, steps }
+  return { ...begun, source, warnings, weights, old, moments, data, evaluation, plan, steps }
 }
 
 const checkWarmup = ({ warmup, schedule }: FinetuneOptions, steps: number): E.Either<IoError, void> =>

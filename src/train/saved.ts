@@ -102,11 +102,20 @@ type FloatLeaf = LazyLeaf<Shape, 'f32'>
 const isLazy = (leaf: unknown): leaf is FloatLeaf => isFloats(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf)
 const readLeaf = async (leaf: FloatLeaf): Promise<Value<Shape>> => ('read' in leaf ? leaf.read() : leaf)
 
+/** The weights themselves, if they have every leaf that an adapter changes: a head that the base ties is none of them. */
+const complete = (weights: Lazy<LlamaParams>, uses: readonly WeightedAdapter[]): Lazy<LlamaParams> => {
+  const paths = new Set(leaves(weights, isLazy).map(([path]) => path))
+  const missing = uses.flatMap(({ adapter: { modules, whole } }) => [...modules.keys(), ...whole?.keys() ?? []]).find(path => !paths.has(path))
+  if (missing !== undefined) throw new Error(`the weights have no ${missing}, which an adapter changes: loadedFor opens the model for it`)
+  return weights
+}
+
 /** The weights with some leaves changed when they are read. */
 const withChanges = (
   weights: Lazy<LlamaParams>, uses: readonly WeightedAdapter[], change: (path: string, leaf: Value<Shape>) => Value<Shape>): Lazy<LlamaParams> =>
   // the structure stays, and each leaf becomes what reads it
-  mapTree(weights, isLazy, (leaf, path) => (changes(uses, path) ? { read: async () => change(path, await readLeaf(leaf)) } : leaf)) as Lazy<LlamaParams>
+  mapTree(complete(weights, uses), isLazy,
+    (leaf, path) => (changes(uses, path) ? { read: async () => change(path, await readLeaf(leaf)) } : leaf)) as Lazy<LlamaParams>
 
 /**
  * The weights of a base with adapters written into them, each with its weight, still read leaf by leaf. That they belong to the base is checked before

@@ -37,6 +37,8 @@ export interface RunOptions {
   readonly precision?: Precision | undefined
   /** Hears which target `auto` has taken, and why. */
   readonly onTarget?: ((target: string, reason: string) => void) | undefined
+  /** Hears what a user should know of the model, its adapters and the rows: one sentence each. */
+  readonly onWarning?: ((message: string) => void) | undefined
 }
 
 /** The options of `compile` from those of the command line. */
@@ -112,8 +114,10 @@ const frozenOf = async (source: PretrainedModel, uses: readonly WeightedAdapter[
 export const openFrozen = async (
   source: PretrainedModel, run: RunOptions, adapters: readonly string[] = [], quantize?: Quantization): Promise<FrozenSession> => {
   try {
-    const { tuned, weights } = await frozenOf(source, await loadAdapters(adapters, source.checkpoint), quantize)
-    await orThrow(checkModel(source, run))
+    const { source: bound, uses, warnings } = await loadAdapters(source, adapters, quantize)
+    for (const message of [...source.checkpoint.warnings, ...warnings]) run.onWarning?.(message)
+    const { tuned, weights } = await frozenOf(bound, uses, quantize)
+    await orThrow(checkModel(bound, run))
     return told(await compile(trainStep(tuned, identity), { ...targetOptions(run), weights }) as FrozenSession, run)
   } finally {
     await source.checkpoint.close()

@@ -71,7 +71,7 @@ const verifiedOf = async (options: VerifyModelOptions, source: PretrainedModel, 
   const { batch, seed, target, threads, precision } = options
   const method = await orThrow(TE.fromEither(methodOptions(options))), targets = await orThrow(TE.fromEither(targetsOf(source, method)))
   const data = await orThrow(readRowsFor(source, options.data, options.seq)), rows = data.rows.slice(0, options.rows), plan = { batch, epochs: 1 }
-  for (const message of rowWarnings(options.data, data.warnings)) onEvent({ event: 'warning', message })
+  for (const message of [...source.checkpoint.warnings, ...rowWarnings(options.data, data.warnings)]) onEvent({ event: 'warning', message })
   const select = options.select, selectSteps = options.selectSteps ?? defaultSelectSteps
   await orThrow(checkSelectSteps(select, selectSteps, rows.length))
   const chosen = select === undefined ? undefined : await selectColumns(source, source.weights, targets.modules, rows,

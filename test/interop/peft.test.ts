@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import * as E from 'fp-ts/lib/Either.js'
@@ -125,10 +126,41 @@ test('real peft and transformers agree with what is read, written and merged', {
     check: answer => assert.deepEqual(answer, chosen(base, request), JSON.stringify(request)) })
   for (const pre of ['smollm', 'llama-bpe']) tasks.push(await tokenizerTask(directory, pre))
 
+  for (const task of await tiedTasks(directory)) tasks.push(task)
+
   const answers = await ask(interpreter(), tasks.map(({ task }) => task), directory)
   assert.equal(answers.length, tasks.length)
   tasks.forEach(({ check }, i) => check(answers[i]))
 }))
+
+/** Adapters that train an embedding and the head that is tied to it as one, and such as part them: in PEFT as they are merged here. */
+const tiedTasks = async (directory: string) => {
+  const model = join(directory, 'tied'), cases = join(golden, '../checkpoints')
+  const { checkpoints, ids }: { readonly checkpoints: readonly { readonly name: string; readonly config: object }[]; readonly ids: unknown } =
+    JSON.parse(await readFile(join(cases, 'cases.json'), 'utf8'))
+  await cp(join(cases, 'weights/tied.safetensors'), join(model, 'model.safetensors'))
+  await writeFile(join(model, 'config.json'), JSON.stringify(checkpoints.find(({ name }) => name === 'tied')!.config))
+  const checkpoint = await right(openCheckpoint(model)), q = 'model.layers.0.self_attn.q_proj', tied = checkpoint.config.tie_word_embeddings
+  assert.ok(tied)
+  try {
+    const embedding = valueOf('f32', [48, 16], (await right(checkpoint.tensors.get('model.embed_tokens.weight')!.readF32())).map(x => 0.8 * x + 0.1))
+    const adapters: (readonly [string, SavedAdapter])[] = []
+    for (const method of ['lora', 'dora', 'vera', 'miss', 'moslora'] as const) {
+      const { baseModelHash: _hash, ...made } = adapterOf(method, new Map([[q, { input: 16, output: 16, rank: 2 }]]), 5, {
+        targetModules: [q], modulesToSave: ['embed_tokens'], whole: new Map([['model.embed_tokens', embedding]]) })
+      adapters.push([`${method} on a tied base`, made as SavedAdapter])
+    }
+    for (const name of ['lora-of-the-head-tied', 'saved-embed_tokens-tied', 'saved-lm_head-ensured']) {
+      adapters.push([name, await right(loadAdapter(join(cases, 'adapters', name)))])
+    }
+    return await Promise.all(adapters.map(async ([name, adapter]) => {
+      const a = { model, adapter: join(directory, name) }, b = { model: join(directory, `${name}, merged`) }
+      await right(savePeft(a.adapter, adapter, inputWidths(checkpoint), { tied }))
+      await right(saveMerged(b.model, checkpoint, [{ adapter }]))
+      return { name, task: { kind: 'logits', base: model, ids, a, b }, check: (answer: unknown) => near(name, answer as Distance) }
+    }))
+  } finally { await checkpoint.close() }
+}
 
 /** Requests whose modules, ranks and scales PEFT is asked for too. */
 const requests: readonly (TargetRequest & { readonly rslora?: boolean })[] = [

@@ -122,7 +122,7 @@ test('an adapter is tied to its base: by the hash, and by modules, widths and co
   const checkpoint = await right(openCheckpoint(golden))
   const baseModelHash = await right(hashOf(checkpoint))
   const paca = (path: string, column: number, out: number): SavedAdapter => ({
-    ...origin, baseModelHash, method: 'paca', rank: 1,
+    ...origin, targetModules: [path], baseModelHash, method: 'paca', rank: 1,
     modules: new Map([[path, { columns: i32(column), values: valueOf('f32', [1, out], new Float32Array(out)),
       base: valueOf('f32', [1, out], new Float32Array(out)) }]]),
   })
@@ -141,7 +141,7 @@ test('an adapter is tied to its base: by the hash, and by modules, widths and co
   assert.match(await message(checkBase(paca('model.norm', 0, 64), checkpoint)), /model\.norm is no matrix in the base, which paca adapts/)
   assert.match(await message(checkBase(full('lm_head', 320, 64), checkpoint)), /lm_head is \[320, 64\], in the base \[64, 320\]/)
   const lora = (path: string, input: number, out: number): SavedAdapter =>
-    ({ ...origin, baseModelHash, method: 'lora', rank: 1, modules: new Map([[path, moduleOf('lora', { input, output: out, rank: 1 }, 1)]]) })
+    ({ ...origin, targetModules: [path], baseModelHash, method: 'lora', rank: 1, modules: new Map([[path, moduleOf('lora', { input, output: out, rank: 1 }, 1)]]) })
   assert.ok(E.isRight(await checkBase(lora('model.layers.0.mlp.up_proj', 64, 176), checkpoint)()))
   assert.match(await message(checkBase(lora('model.layers.0.mlp.up_proj', 176, 64), checkpoint)),
     /tensor lora_A\.model\.layers\.0\.mlp\.up_proj is F32 \[176, 1\], where F32 \[64, r\] is due/)

@@ -64,7 +64,7 @@ test('16 bits stay 16 bits, and what nobody adapts stays bit for bit; float32 is
       leafOf(name, valueOf('bf16', sizes, f32ToBf16(await read(base, name))))))
     await writeFile(join(half, 'model.safetensors'), await collect(safetensorsBytes(leaves)))
   })
-  const adapter = adapterOf('paca', new Map([[up, { input: 64, output: 176, rank: 2 }]]), 3), { baseModelHash: _, ...unbound } = adapter
+  const adapter = adapterOf('paca', new Map([[up, { input: 64, output: 176, rank: 2 }]]), 3, { targetModules: [up] }), { baseModelHash: _, ...unbound } = adapter
   await opened(half, async base => {
     for (const dtype of [undefined, 'f32'] as const) {
       const out = join(directory, String(dtype))

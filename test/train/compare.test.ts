@@ -53,11 +53,16 @@ test('targets are names, ends of paths, an expression, or all linear modules; la
     ['0.self_attn.q_proj 2 2', '0.self_attn.v_proj 8 3'])
 })
 
-test('an adapter is named alone or with a weight; a colon may stand in its path', async () => {
-  const use = (text: string) => orThrow(async () => adapterUse(text))
+test('an adapter is named alone or with a weight; a colon may stand in its path, and what is there wins', async () => {
+  const use = (text: string, ...there: readonly string[]) => orThrow(async () => adapterUse(text, path => there.includes(path)))
   assert.deepEqual([await use('a'), await use('a:0.5'), await use('c:\\a'), await use('a:b:-2'), await use('a:1e-1')],
     [['a', 1], ['a', 0.5], ['c:\\a', 1], ['a:b', -2], ['a', 0.1]].map(([directory, weight]) => ({ directory, weight })))
-  await assert.rejects(use('a:half'), /--adapter a:half: behind the colon stands a weight, as in a:0\.5/)
+  for (const tail of ['half', ' ', '0x10', 'Infinity', '1e999']) {
+    await assert.rejects(use(`a:${tail}`), new RegExp(`--adapter a:${tail}: behind the colon stands a weight, as in a:0\\.5`))
+  }
+  assert.deepEqual([await use('run:2', 'run:2'), await use('run:2:0.5', 'run:2'), await use('run:2', 'run'), await use('run:best', 'run:best')],
+    [['run:2', 1], ['run:2', 0.5], ['run', 2], ['run:best', 1]].map(([directory, weight]) => ({ directory, weight })))
+  await assert.rejects(use('run:2', 'run:2', 'run'), /--adapter run:2: there is a directory of this name, and run too: write run:2:1 or run\/:2$/)
 })
 
 /** The options that a command line asks for, by name. */

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Shape, Value } from '../../tensor/index.ts'
+import type { StoredValue } from '../archive.ts'
 import { patternMatcher, type TargetRequest } from '../targets.ts'
 
 /** Every method that adapters are saved of. */
@@ -74,6 +75,8 @@ export interface AdapterSettings extends Omit<TargetRequest, 'targetModules' | '
   readonly shareColumns?: boolean
   /** What VeRA's d began with. */
   readonly initial?: number
+  /** Whether head and embedding are trained apart where the base ties them, as PEFT does unless told to `ensure_weight_tying`. */
+  readonly untied?: boolean
 }
 
 /**
@@ -85,6 +88,8 @@ export type SavedAdapter<M extends Method = Method> = M extends Method ? Adapter
   readonly modules: ReadonlyMap<string, MethodTensors[M]>
   /** Whole leaves that were trained beside (`modulesToSave`), by path. */
   readonly whole?: ReadonlyMap<string, Floats>
+  /** Weights of the base that the file repeats, [out, in], as it stores them; the base must have the same. */
+  readonly repeated?: ReadonlyMap<string, StoredValue>
 } & (M extends 'full' ? unknown : { readonly rank: number }) & (M extends 'vera' ? { readonly shared: VeraProjections } : unknown) : never
 
 /** Tensors of a module by name, whatever the method. */

@@ -1,11 +1,16 @@
+import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { showSizes } from '../archive.ts'
+import { showSizes, toF32 } from '../archive.ts'
 import { hashOf, type Checkpoint } from '../checkpoint.ts'
 import { attempt, orThrow, refusal, type IoError } from '../error.ts'
+import { roundedTo } from '../half.ts'
 import { isTransposed, parameterName } from '../load.ts'
+import { savedMatcher, targetMatcher, unmetNames } from '../targets.ts'
+import { withOwnHead } from '../tied-head.ts'
 import { tensorsOfModule, type MethodTensors, type SavedAdapter } from './adapter.ts'
+import { fitHead, headOf, headPath } from './head.ts'
 import { checkTensors, layouts } from './layout.ts'
-import type { WidthOf } from './lora-form.ts'
+import type { WeightedAdapter, WidthOf } from './lora-form.ts'
 
 /** The sizes of a leaf as the tree has it, [in, out], from the header of the base. */
 const sizesIn = ({ tensors }: Pick<Checkpoint, 'tensors'>, path: string): readonly number[] | undefined => {
@@ -51,11 +56,38 @@ const checkFit = (
   }
 }
 
+/** Rejects weights of the base that an adapter's file repeats, where they are not the base's own, to the digits that the file keeps. */
+const checkRepeated = async (subject: string, { repeated }: SavedAdapter, base: Checkpoint): Promise<void> => {
+  for (const [path, value] of repeated ?? []) {
+    const entry = base.tensors.get(parameterName(path)), name = `${path}.base_layer.weight`
+    if (entry === undefined) throw refusal(`${subject}: the base has no module ${path}`)
+    if (showSizes(entry.sizes) !== showSizes(value.sizes)) {
+      throw refusal(`${subject}: tensor ${name} is ${showSizes(value.sizes)}, in the base ${showSizes(entry.sizes)}: it was trained on resized embeddings`)
+    }
+    const own = roundedTo(value.dtype, await orThrow(entry.readF32())), theirs = toF32(name, value)
+    if (own.some((x, i) => x !== theirs[i])) {
+      throw refusal(`${subject}: tensor ${name} holds other numbers than ${base.path}: it was trained on another base`)
+    }
+  }
+}
+
+/** Rejects an adapter that lacks a module which it says it is for. */
+const checkComplete = (subject: string, adapter: SavedAdapter, base: Checkpoint): void => {
+  const paths = [...base.tensors.keys()].map(name => name.replace(/\.weight$/, '')), targets = targetMatcher(adapter)
+  const linear = paths.filter(path => isTransposed(path) && sizesIn(base, path)?.length === 2)
+  const untouched = E.isRight(targets) && adapter.method !== 'full'
+    ? linear.find(path => targets.right(path) && !adapter.modules.has(path)) : undefined
+  if (untouched !== undefined) throw refusal(`${subject}: target_modules names ${untouched}, of which the adapter has no tensors`)
+  const unsaved = paths.filter(savedMatcher(adapter)).find(path => !adapter.whole?.has(path))
+  if (unsaved !== undefined) throw refusal(`${subject}: modules_to_save names ${unsaved}, which the adapter does not have`)
+}
+
 /**
- * Whether an adapter belongs to a base: the base's hash, where the adapter knows it, and every module with its sizes. `subject` begins the message.
+ * Whether an adapter belongs to a base: the base's hash, where the adapter knows it, every module with its sizes, and no module missing that it
+ * says it is for. `subject` begins the message. Answers what a user should know: names in the adapter's settings that mean nothing in this base.
  * @example await checkBase(adapter, checkpoint, 'out')()
  */
-export const checkBase = (adapter: SavedAdapter, checkpoint: Checkpoint, subject = 'the adapter'): TE.TaskEither<IoError, void> =>
+export const checkBase = (adapter: SavedAdapter, checkpoint: Checkpoint, subject = 'the adapter'): TE.TaskEither<IoError, readonly string[]> =>
   attempt(subject, async () => {
     const { baseModelHash: known } = adapter
     const hash = known === undefined ? undefined : await orThrow(hashOf(checkpoint))
@@ -63,14 +95,25 @@ export const checkBase = (adapter: SavedAdapter, checkpoint: Checkpoint, subject
       throw refusal(`${subject}: it was trained on another base, ${adapter.baseModelName} (hash ${known.slice(0, 12)}), ` +
         `than ${checkpoint.path} (hash ${hash.slice(0, 12)})`)
     }
-    for (const [path, module] of adapter.modules) {
-      const due = sizesIn(checkpoint, path)
+    const base = adapter.untied === true ? withOwnHead(checkpoint) : checkpoint, fitted = fitHead(subject, adapter, headOf(base))
+    const dueOf = (path: string): readonly number[] => {
+      const due = sizesIn(base, path)
       if (due === undefined) throw refusal(`${subject}: the base has no module ${path}`)
-      checkFit(subject, adapter, path, module, due)
+      return due
     }
-    for (const [path, value] of adapter.whole ?? []) {
-      const due = sizesIn(checkpoint, path)
-      if (due === undefined) throw refusal(`${subject}: the base has no module ${path}`)
-      checkSizes(subject, path, value, due)
-    }
+    for (const [path, module] of fitted.modules) checkFit(subject, fitted, path, module, dueOf(path))
+    for (const [path, value] of fitted.whole ?? []) checkSizes(subject, path, value, dueOf(path))
+    checkComplete(subject, fitted, base)
+    await checkRepeated(subject, fitted, base)
+    const paths = [...base.tensors.keys()].map(name => name.replace(/\.weight$/, ''))
+    // a tied head is a module too
+    return unmetNames(adapter, [...paths, headPath]).map(sentence => `${subject}: ${sentence}`)
   })
+
+/**
+ * Adapters in terms of a base they were checked against; `loadedFor` has made it the one they are for. Throws an `IoError` where head and
+ * embedding are to be one and an adapter has two.
+ * @example withAdapters(loadedFor(loaded, adapters).weights, fitAdapters(uses, loaded.checkpoint))
+ */
+export const fitAdapters = (uses: readonly WeightedAdapter[], checkpoint: Pick<Checkpoint, 'tensors'>): readonly WeightedAdapter[] =>
+  uses.map(use => ({ ...use, adapter: fitHead('the adapter', use.adapter, headOf(checkpoint)) }))

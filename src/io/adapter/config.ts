@@ -28,7 +28,7 @@ export const configOf = (adapter: SavedAdapter): Readonly<Record<string, unknown
   ...present({
     exclude_modules: adapter.excludeModules, layers_to_transform: adapter.layersToTransform, layers_pattern: adapter.layersPattern,
     modules_to_save: adapter.modulesToSave, bias: adapter.bias, quantize: adapter.quantize, selection: adapter.selection,
-    share_columns: adapter.shareColumns, seed: adapter.seed,
+    share_columns: adapter.shareColumns, untied: adapter.untied, seed: adapter.seed,
   }),
   settings: adapter.settings,
   base_model_name: adapter.baseModelName,
@@ -67,7 +67,7 @@ const settingsOf = (fields: Fields): AdapterSettings => ({
     alpha: fields.number('alpha', 'a number', () => true), dropout: dropoutOf(fields, 'dropout'), layersPattern: fields.texts('layers_pattern'),
     bias: fields.oneOf('bias', 'none', 'all', 'lora_only'), quantize: quantization(fields),
     selection: fields.oneOf('selection', 'random', 'weight', 'gradient'), shareColumns: fields.flag('share_columns'),
-    initial: fields.number('d_initial', 'a number', () => true),
+    initial: fields.number('d_initial', 'a number', () => true), untied: fields.flag('untied'),
   }),
 })
 
@@ -97,7 +97,7 @@ export const parseConfig = (file: string, json: Readonly<Record<string, unknown>
 
 const configFields = new Set([
   'format_version', 'peft_type', 'method', 'rank', 'alpha', 'use_rslora', 'dropout', 'rank_pattern', 'alpha_pattern', 'd_initial', 'target_modules',
-  'exclude_modules', 'layers_to_transform', 'layers_pattern', 'modules_to_save', 'bias', 'quantize', 'selection', 'share_columns', 'seed', 'settings',
+  'exclude_modules', 'layers_to_transform', 'layers_pattern', 'modules_to_save', 'bias', 'quantize', 'selection', 'share_columns', 'untied', 'seed', 'settings',
   'base_model_name', 'base_model_hash', 'versions'])
 
 /** A field that this version does not know means something: it is refused, never ignored. */

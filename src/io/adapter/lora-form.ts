@@ -88,10 +88,10 @@ export type WidthOf = (path: string) => number
 
 /** The fields that survive a change of form: what was asked of whom, and where it comes from. */
 const kept = ({ targetModules, settings, baseModelName, versions, seed, baseModelHash, whole, ...adapter }: SavedAdapter) => {
-  const { excludeModules, layersToTransform, layersPattern, modulesToSave, bias } = adapter
+  const { excludeModules, layersToTransform, layersPattern, modulesToSave, bias, untied } = adapter
   return {
     targetModules, settings, baseModelName, versions,
-    ...present({ seed, baseModelHash, whole, excludeModules, layersToTransform, layersPattern, modulesToSave, bias }),
+    ...present({ seed, baseModelHash, whole, excludeModules, layersToTransform, layersPattern, modulesToSave, bias, untied }),
   }
 }
 
@@ -173,8 +173,9 @@ export const combineAdapters = (uses: readonly WeightedAdapter[], widthOf: Width
     }))
     const bound = uses.find(({ adapter }) => adapter.baseModelHash !== undefined) ?? first
     const { settings, baseModelName, versions, baseModelHash } = bound.adapter
+    const untied = uses.some(({ adapter }) => adapter.untied === true) ? true : undefined
     return {
-      settings, baseModelName, versions, ...present({ baseModelHash }), targetModules: [...modules.keys()], method: 'lora', modules,
+      settings, baseModelName, versions, ...present({ baseModelHash, untied }), targetModules: [...modules.keys()], method: 'lora', modules,
       ...patterned(new Map([...modules].map(([path, { lora_B }]) => [path, lora_B.sizes[0]!]))),
     }
   })

@@ -24,6 +24,8 @@ export interface PeftConfig {
   readonly rank: number
   readonly origin: AdapterOrigin
   readonly settings: AdapterSettings
+  /** Whether head and embedding stay one where the base ties them. */
+  readonly ensureTied: boolean
 }
 
 /** Fields of every type that change nothing in what an adapter computes. */
@@ -33,7 +35,7 @@ const targeting = ['target_modules', 'exclude_modules', 'layers_to_transform', '
 /** Fields of a type that are read, and those that only matter to how an adapter began or is run. */
 const supported: { readonly [T in PeftType]: readonly string[] } = {
   LORA: ['lora_alpha', 'lora_dropout', 'use_rslora', 'use_dora', 'rank_pattern', 'alpha_pattern', 'init_lora_weights',
-    'eva_config', 'megatron_core', 'qalora_group_size', 'runtime_config'],
+    'eva_config', 'megatron_core', 'qalora_group_size', 'runtime_config', 'ensure_weight_tying'],
   VERA: ['projection_prng_key', 'save_projection', 'd_initial', 'init_weights'],
   MISS: ['init_weights'],
 }
@@ -104,7 +106,7 @@ export const parsePeftConfig = (file: string, json: Json, modules: readonly stri
   checkSupported(file, type, json, fields)
   const lora = type === 'LORA', isDue = (x: number): boolean => Number.isFinite(x)
   return {
-    type, method: methodOf(type, fields), rank: fields.integer('r', 1) ?? defaultRank[type],
+    type, method: methodOf(type, fields), ensureTied: lora && fields.flag('ensure_weight_tying') === true, rank: fields.integer('r', 1) ?? defaultRank[type],
     origin: {
       targetModules: fields.names('target_modules') ?? modules, settings: {}, baseModelName: fields.text('base_model_name_or_path') ?? '',
       versions: present({ peft: fields.text('peft_version') }),

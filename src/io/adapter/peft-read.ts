@@ -1,10 +1,11 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
-import { elementCount, showSizes, toF32, valueOf, type Archive } from '../archive.ts'
+import { elementCount, showSizes, toF32, valueOf, type Archive, type StoredValue } from '../archive.ts'
 import { refusal } from '../error.ts'
 import { isTransposed } from '../load.ts'
-import { targetMatcher } from '../targets.ts'
+import { savedMatcher, targetMatcher } from '../targets.ts'
 import type { SavedAdapter, Tensors } from './adapter.ts'
+import { embeddingPath, headPath } from './head.ts'
 import { checkAdapter } from './layout.ts'
 import { parsePeftConfig, type PeftConfig } from './peft-config.ts'
 
@@ -26,8 +27,9 @@ export const peftNames: { readonly [M in PeftConfig['method']]: readonly (readon
 
 const endings = Object.values(peftNames).flat()
 
-/** A tensor's place: the module it belongs to and its name there; a whole module's weight has no name. */
+/** A tensor's place: the module it belongs to, and its name there; the weight of a whole module has none, and one of the base is `base_layer`. */
 interface Place { readonly path: string; readonly name: string | undefined }
+const repeats = 'base_layer'
 
 const placeOf = (subject: string, method: PeftConfig['method'], key: string): Place => {
   const wrong = () => refusal(`${subject}: tensor ${key} belongs to no adapter of the type that adapter_config.json names`)
@@ -36,8 +38,14 @@ const placeOf = (subject: string, method: PeftConfig['method'], key: string): Pl
   const rest = key.slice(peftPrefix.length).replace(/\.lora_magnitude_vector\.weight$/, '.lora_magnitude_vector')
   const found = peftNames[method].find(([ending]) => rest.endsWith(`.${ending}`))
   if (found !== undefined) return { path: rest.slice(0, -found[0].length - 1), name: found[1] }
+  if (/\.lora_embedding_[AB]$/.test(rest)) {
+    throw refusal(`${subject}: tensor ${key} is a LoRA of an embedding, which is not supported: embeddings are trained whole (modules_to_save)`)
+  }
+  // PEFT saves the base's own beside what adapts it
+  const repeated = [headPath, embeddingPath].find(path => rest === `${path}.base_layer.weight`)
+  if (repeated !== undefined) return { path: repeated, name: repeats }
   const whole = /^(.*?)(?:\.modules_to_save(?:\.default)?)?\.weight$/.exec(rest)
-  if (whole === null || endings.some(([ending]) => rest.endsWith(`.${ending}`)) || /\.(lora_embedding_[AB]|base_layer)\b/.test(rest)) throw wrong()
+  if (whole === null || endings.some(([ending]) => rest.endsWith(`.${ending}`)) || /\.base_layer\b/.test(rest)) throw wrong()
   return { path: whole[1]!, name: undefined }
 }
 
@@ -67,6 +75,18 @@ const checkTargets = (file: string, { origin, settings }: PeftConfig, paths: Ite
   for (const path of paths) if (!targets.right(path)) throw refusal(`${file}: target_modules does not name ${path}, of which there are tensors`)
 }
 
+/** Rejects an `IoError` for a module that `modules_to_save` names and the file lacks. */
+const checkSaved = (file: string, { settings: { modulesToSave = [] } }: PeftConfig, whole: ReadonlyMap<string, Floats>): void => {
+  const missing = modulesToSave.find(name => ![...whole.keys()].some(savedMatcher({ modulesToSave: [name] })))
+  if (missing !== undefined) throw refusal(`${file}: modules_to_save names ${JSON.stringify(missing)}, of which there are no tensors`)
+}
+
+/** Whether a tied base is parted: PEFT gives each module that it adapts or saves a weight of its own. A whole weight that nobody named goes into both. */
+const trainedApart = (settings: PeftConfig['settings'], modules: readonly string[], whole: readonly string[]): true | undefined => {
+  const named = savedMatcher(settings)
+  return [...modules, ...whole.filter(named)].some(path => path === headPath || path === embeddingPath) ? true : undefined
+}
+
 /** Reads an adapter that PEFT wrote. Rejects with an `IoError` that names the file, and the field or tensor. */
 export const readPeft = async (archive: Archive, file: string, json: Readonly<Record<string, unknown>>): Promise<SavedAdapter> => {
   const lastWord = (key: string): readonly string[] => {
@@ -74,14 +94,15 @@ export const readPeft = async (archive: Archive, file: string, json: Readonly<Re
     return found === undefined ? [] : [key.slice(0, -found[0].length - 1).split('.').at(-1)!]
   }
   const config = parsePeftConfig(file, json, [...new Set([...archive.tensors.keys()].flatMap(lastWord))]), { method, rank, origin, settings } = config
-  const parts = new Map<string, Tensors>(), whole = new Map<string, Floats>(), shared: Record<string, Floats> = {}
+  const parts = new Map<string, Tensors>(), whole = new Map<string, Floats>(), repeated = new Map<string, StoredValue>(), shared: Record<string, Floats> = {}
   for (const key of [...archive.tensors.keys()].sort()) {
     if (method === 'vera' && (key === `${peftShared}vera_A` || key === `${peftShared}vera_B`)) {
       shared[key.slice(peftShared.length)] = turned(await floats(archive, key))
       continue
     }
     const { path, name } = placeOf(archive.path, method, key)
-    if (name === undefined) {
+    if (name === repeats) repeated.set(path, await archive.tensors.get(key)!.read())
+    else if (name === undefined) {
       const value = await floats(archive, key)
       whole.set(path, value.sizes.length === 2 && isTransposed(path) ? turned(value) : value)
     } else {
@@ -91,9 +112,12 @@ export const readPeft = async (archive: Archive, file: string, json: Readonly<Re
     }
   }
   checkTargets(file, config, parts.keys())
+  checkSaved(file, config, whole)
+  const untied = config.ensureTied ? undefined : trainedApart(settings, [...parts.keys()], [...whole.keys()])
   // that the tensors are those of the method is what `checkAdapter` finds out
   const adapter = {
     ...origin, ...settings, method, rank, modules: parts, ...(whole.size > 0 ? { whole } : {}), ...(method === 'vera' ? { shared } : {}),
+    ...(repeated.size > 0 ? { repeated } : {}), ...(untied === undefined ? {} : { untied }),
   } as unknown as SavedAdapter
   checkAdapter(archive.path, adapter)
   return adapter

@@ -9,6 +9,7 @@ import { leafOf } from '../safetensors-write.ts'
 import { patternMatcher, targetMatcher } from '../targets.ts'
 import { rankOf, tensorsOfModule, type SavedAdapter } from './adapter.ts'
 import { adapterFiles } from './directory.ts'
+import { embeddingPath, fitHead, headPath } from './head.ts'
 import { checkAdapter } from './layout.ts'
 import { loraOf, patternKey, type WidthOf } from './lora-form.ts'
 import { peftNames, peftPrefix, peftShared } from './peft-read.ts'
@@ -16,7 +17,23 @@ import { peftNames, peftPrefix, peftShared } from './peft-read.ts'
 /** An adapter as PEFT keeps it: the content of adapter_config.json, and the tensors under PEFT's names, [out, in]. */
 export interface PeftAdapter { readonly config: Readonly<Record<string, unknown>>; readonly tensors: ReadonlyMap<string, Value<Shape>> }
 
+/** What must be known of a base beside the widths of its modules. */
+export interface PeftBase {
+  /** Whether its head is tied to the embedding. */
+  readonly tied?: boolean
+}
+
 type Native = SavedAdapter<'lora'> | SavedAdapter<'dora'> | SavedAdapter<'vera'> | SavedAdapter<'miss'>
+
+/**
+ * An adapter that was trained with head and embedding tied, as PEFT keeps it. It saves the weight in both places; only LoRA can be told that they
+ * are one (`ensure_weight_tying`), of the others both are trained.
+ */
+const tiedInPeft = (adapter: Native): Native => {
+  const fitted = fitHead('the adapter', adapter, 'parted') as Native                // the method stays
+  if (adapter.method === 'lora' || adapter.method === 'dora') return fitted
+  return { ...fitted, modulesToSave: [...fitted.modulesToSave ?? [...adapter.whole!.keys()], headPath] }
+}
 
 const turned = ({ sizes, data }: Value<Shape>): Value<Shape> => {
   const [rows = 0, columns = 0] = sizes
@@ -54,13 +71,13 @@ const oneRank = (adapter: SavedAdapter<'vera'> | SavedAdapter<'miss'>): number =
 /** The bias setting under PEFT's own name of the type. */
 const biasOf = ({ bias = 'none' }: Native, own: string): string => (bias === 'lora_only' ? own : bias)
 
-const configOf = (adapter: Native): Readonly<Record<string, unknown>> => {
+const configOf = (adapter: Native, ensureTied: boolean): Readonly<Record<string, unknown>> => {
   const targets = targetsOf(adapter)
   switch (adapter.method) {
     case 'lora': case 'dora': return {
       peft_type: 'LORA', ...targets, r: adapter.rank, ...alphas(adapter), rank_pattern: adapter.rankPattern ?? {}, lora_dropout: adapter.dropout ?? 0,
       use_rslora: adapter.rslora ?? false, use_dora: adapter.method === 'dora', bias: biasOf(adapter, 'lora_only'), fan_in_fan_out: false,
-      init_lora_weights: true, lora_bias: false,
+      init_lora_weights: true, lora_bias: false, ensure_weight_tying: ensureTied,
     }
     case 'vera': {
       const { exclude_modules: excluded, ...own } = targets
@@ -100,22 +117,25 @@ const nativeOf = (adapter: SavedAdapter, widthOf: WidthOf): E.Either<IoError, Na
 
 /**
  * An adapter as PEFT keeps it: LoRA and LoRA-FA, rsLoRA, DoRA, VeRA and MiSS under their own types, PaCA and MosLoRA exactly as a LoRA.
- * `widthOf` says how many inputs a module has. Errors: a method that PEFT's files cannot hold.
+ * `widthOf` says how many inputs a module has, `tied` that the base ties its head. Errors: a method that PEFT's files cannot hold.
  * @example peftOf(adapter, inputWidths(checkpoint))
  */
-export const peftOf = (adapter: SavedAdapter, widthOf: WidthOf): E.Either<IoError, PeftAdapter> => attemptSync('the adapter', () => {
-  const native = nativeOf(adapter, widthOf)
-  if (E.isLeft(native)) throw refusal(native.left.message)
-  checkAdapter('the adapter', native.right)
-  return { config: configOf(native.right), tensors: tensorsOf(native.right) }
-})
+export const peftOf = (adapter: SavedAdapter, widthOf: WidthOf, { tied = false }: PeftBase = {}): E.Either<IoError, PeftAdapter> =>
+  attemptSync('the adapter', () => {
+    const native = nativeOf(adapter, widthOf)
+    if (E.isLeft(native)) throw refusal(native.left.message)
+    checkAdapter('the adapter', native.right)
+    const one = tied && adapter.untied !== true && adapter.whole?.has(embeddingPath) === true, written = one ? tiedInPeft(native.right) : native.right
+    return { config: configOf(written, one), tensors: tensorsOf(written) }
+  })
 
 /**
  * Writes an adapter as a directory of PEFT, whole or not at all. Errors: those of `peftOf`, a destination that is not empty.
- * @example await savePeft('out', adapter, inputWidths(checkpoint))()
+ * @example await savePeft('out', adapter, inputWidths(checkpoint), { tied: checkpoint.config.tie_word_embeddings })()
  */
-export const savePeft = (directory: string, adapter: SavedAdapter, widthOf: WidthOf): TE.TaskEither<IoError, void> => attempt(directory, async () => {
-  const peft = peftOf(adapter, widthOf)
+export const savePeft = (
+  directory: string, adapter: SavedAdapter, widthOf: WidthOf, base: PeftBase = {}): TE.TaskEither<IoError, void> => attempt(directory, async () => {
+  const peft = peftOf(adapter, widthOf, base)
   if (E.isLeft(peft)) throw refusal(`${directory}: ${peft.left.message}`)
   const leaves = [...peft.right.tensors].map(([name, value]) => leafOf(name, value))
   await orThrow(writeAtomically(directory, adapterFiles(peft.right.config, leaves, 'pt')))

@@ -5,6 +5,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { toF32, type Archive, type Entry, type MetadataValue, type StoredValue } from '../archive.ts'
 import { attempt, orThrow, refusal } from '../error.ts'
+import { shown } from '../config-fields.ts'
 import { parseLlamaConfig, type CheckpointConfig } from '../llama-config.ts'
 import type { RopeScaling } from '../../model/index.ts'
 
@@ -76,6 +77,22 @@ const scalingOfDivisors = async (path: string, entry: Entry, config: CheckpointC
   return scaling
 }
 
+/** Keys of the architecture that are read here or change nothing; any other must say that it is off. */
+const otherKeys: readonly string[] = ['vocab_size', 'rope.dimension_count', 'rope.scaling.type', 'rope.scaling.factor', 'rope.scale_linear',
+  'rope.scaling.original_context_length', 'rope.scaling.finetuned', 'attention.value_length', 'expert_count', 'tensor_data_layout']
+
+/** Refuses what would change the maths of a LLaMA and is not computed here. */
+const checkKeys = ({ path, metadata }: Archive, headDim: number): void => {
+  const known = new Set<string>([...Object.values(keys), ...otherKeys.map(key => `llama.${key}`)])
+  for (const [key, value] of metadata) {
+    const isOff = value === false || value === 0 || value === '' || (key === 'llama.rope.scaling.attn_factor' && value === 1)
+    if (key.startsWith('llama.') && !known.has(key) && !isOff) throw refusal(`${path}: ${key} is ${shown(value)}, and that key is not supported`)
+  }
+  const type = metadata.get('general.type') ?? 'model', values = uniform(metadata.get('llama.attention.value_length')) ?? headDim
+  if (type !== 'model') throw refusal(`${path}: general.type is ${shown(type)}, where "model" is due`)
+  if (values !== headDim) throw refusal(`${path}: llama.attention.value_length is ${shown(values)}, where llama.attention.key_length (${headDim}) is due`)
+}
+
 /** The config of a LLaMA in a GGUF file. Throws an `IoError` that names the metadata key. */
 export const ggufConfig = async (archive: Archive): Promise<CheckpointConfig> => {
   const { path, metadata, tensors } = archive
@@ -93,6 +110,7 @@ export const ggufConfig = async (archive: Archive): Promise<CheckpointConfig> =>
   const config = parsed.right
   const rotary = metadata.get('llama.rope.dimension_count') ?? config.head_dim
   if (rotary !== config.head_dim) throw refusal(`${path}: llama.rope.dimension_count is ${rotary}, where head_dim (${config.head_dim}) is due`)
+  checkKeys(archive, config.head_dim)
   const divisors = tensors.get('rope_freqs.weight')
   return divisors === undefined ? config : { ...config, rope_scaling: await scalingOfDivisors(path, divisors, config) }
 }
@@ -114,11 +132,14 @@ export const unpermuteRows = <T extends Float32Array | Uint16Array | Int32Array>
   return out as T                                        // slice of a typed array is of the same kind
 }
 
-/** The tensors under their Hugging Face names and in its row order. Unknown ones are left out. */
+/** The tensors under their Hugging Face names and in its row order. Throws an `IoError` for one that is no part of a LLaMA. */
 export const ggufTensors = (archive: Archive, config: CheckpointConfig): ReadonlyMap<string, Entry> =>
   new Map([...archive.tensors.values()].flatMap((entry): readonly [string, Entry][] => {
     const name = huggingFaceName(entry.name)
-    if (name === undefined) return []
+    if (name === undefined) {
+      if (entry.name === 'rope_freqs.weight') return []                             // read with the config
+      throw refusal(`${archive.path}: tensor ${entry.name}: a LLaMA has no such tensor`)
+    }
     const heads = name.endsWith('.q_proj.weight') ? config.num_attention_heads : name.endsWith('.k_proj.weight') ? config.num_key_value_heads : 0
     if (heads === 0) return [[name, { ...entry, name }]]
     const read = async (): Promise<StoredValue> => unpermuted(await entry.read(), heads, config.head_dim)
