@@ -5,7 +5,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { chatSpans, type Message } from './chat.ts'
 import { attempt, attemptSync, fail, ioError, type IoError } from './error.ts'
 import { isRecord } from './file.ts'
-import type { Encoding } from './offsets/encode.ts'
+import type { Encoding } from './tokenizer/pipeline.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
 /** The label of a position that is not scored, as in Hugging Face data sets. */

@@ -1,5 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fail, type IoError } from './error.ts'
+import { quoted } from './quote.ts'
+import type { NamedToken } from './tokenizer/added.ts'
+import { llama3Words } from './tokenizer/pattern.ts'
 
 /** A tokenizer in the form of Hugging Face's two files, and what belongs to it. */
 export interface TokenizerDescription {
@@ -7,9 +10,13 @@ export interface TokenizerDescription {
   readonly subject: string
   /** The content of tokenizer.json. */
   readonly tokenizer: Readonly<Record<string, unknown>>
+  /** Tokens that files beside it add. */
+  readonly moreTokens?: readonly NamedToken[]
   readonly bosToken: string | undefined
   readonly eosToken: string | undefined
-  /** Further ids that end a generated text. */
+  /** Ids of a bos token, of which the first counts where no token is named. */
+  readonly bosIds?: readonly number[]
+  /** Further ids that end a generated text; the first is the eos token where none is named. */
   readonly stop: readonly number[]
   readonly chatSource: string | undefined
 }
@@ -26,15 +33,10 @@ interface PreTokenization {
 const split = (Regex: string): object => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false })
 const byteLevel = (use_regex: boolean): object => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex })
 
-/** The words of Llama 3, with digits in groups of at most `digits`. */
-const llamaWords = (digits: string): object => split(
-  `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`
-)
-
 const gpt2: PreTokenization = { steps: [byteLevel(true)], ignoreMerges: false, addBos: false }
 const singleDigits: PreTokenization = { steps: [split('\\p{N}'), byteLevel(true)], ignoreMerges: false, addBos: false }
-const llama3: PreTokenization = { steps: [llamaWords('\\p{N}{1,3}'), byteLevel(false)], ignoreMerges: true, addBos: true }
-const qwen2: PreTokenization = { steps: [llamaWords('\\p{N}'), byteLevel(false)], ignoreMerges: false, addBos: false }
+const llama3: PreTokenization = { steps: [split(llama3Words('\\p{N}{1,3}')), byteLevel(false)], ignoreMerges: true, addBos: true }
+const qwen2: PreTokenization = { steps: [split(llama3Words('\\p{N}')), byteLevel(false)], ignoreMerges: false, addBos: false }
 
 const preTokenizations: ReadonlyMap<unknown, PreTokenization> = new Map([
   ['gpt-2', gpt2], ['gpt2', gpt2],
@@ -70,7 +72,7 @@ const tokenizerJson = (
       type: 'TemplateProcessing',
       single: [...before.map(special), { Sequence: { id: 'A', type_id: 0 } }, ...after.map(special)],
       pair: [],
-      special_tokens: {}
+      special_tokens: Object.fromEntries([...before, ...after].map(token => [token, { id: token, ids: [tokens.indexOf(token)], tokens: [token] }]))
     },
     decoder: { type: 'ByteLevel' },
     model: {
@@ -78,6 +80,22 @@ const tokenizerJson = (
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])), merges
     }
   }
+}
+
+/** Tokens that metadata names by their ids. */
+const tokenRoles = ['bos', 'eos', 'eot', 'eom'] as const
+
+/** The id in a value: none where it says 2^32 - 1; undefined where it is no token's. */
+const idOf = (value: unknown, tokens: readonly string[]): readonly number[] | undefined => {
+  const id = typeof value === 'bigint' ? Number(value) : value
+  if (id === undefined || id === 2 ** 32 - 1) return []
+  return typeof id === 'number' && tokens[id] !== undefined ? [id] : undefined
+}
+
+/** The first text that a list holds twice. */
+const repeated = (texts: readonly string[]): string | undefined => {
+  const last = new Map(texts.map((text, i) => [text, i]))
+  return last.size === texts.length ? undefined : texts.find((text, i) => last.get(text) !== i)
 }
 
 /**
@@ -101,12 +119,14 @@ export const ggufTokenizer = (file: string, metadata: ReadonlyMap<string, unknow
   if (how === undefined) {
     return fail(`${file}: unknown tokenizer.ggml.pre "${String(entry('pre'))}"; known are ${[...preTokenizations.keys()].join(', ')}`)
   }
-  const id = (name: string): readonly number[] => {
-    const value = entry(`${name}_token_id`)
-    const number = typeof value === 'bigint' ? Number(value) : value
-    return typeof number === 'number' && tokens[number] !== undefined ? [number] : []
+  const twice = repeated(tokens)
+  if (twice !== undefined) return fail(`${file}: the token ${quoted(twice)} stands twice in tokenizer.ggml.tokens`)
+  const wrong = tokenRoles.find(name => entry(`${name}_token_id`) !== undefined && idOf(entry(`${name}_token_id`), tokens) === undefined)
+  if (wrong !== undefined) {
+    return fail(`${file}: tokenizer.ggml.${wrong}_token_id is ${quoted(entry(`${wrong}_token_id`))}, which is none of the ${tokens.length} tokens`)
   }
-  const texts = (name: string): readonly string[] => id(name).flatMap(number => tokens[number] ?? [])
+  const id = (name: typeof tokenRoles[number]): readonly number[] => idOf(entry(`${name}_token_id`), tokens) ?? []
+  const texts = (name: typeof tokenRoles[number]): readonly string[] => id(name).flatMap(number => tokens[number] ?? [])
   const addBos = typeof entry('add_bos_token') === 'boolean' ? entry('add_bos_token') === true : how.addBos
   const chatSource = metadata.get('tokenizer.chat_template')
   return E.right({

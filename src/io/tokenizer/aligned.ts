@@ -1,3 +1,5 @@
+import type { Search } from '../expression.ts'
+
 /** A character of a text that has been rewritten, and the part of the original that it stands for (in characters, as `tokenizers` counts). */
 export interface AlignedCharacter {
   readonly text: string
@@ -49,17 +51,27 @@ export const prefixed = (from: Aligned, prefix: string): Aligned => {
   return first === undefined ? [] : [...Array.from(prefix, text => ({ ...first, text })), ...from]
 }
 
-/** The text with every match replaced; what is put in stands for the last character of the match, as in `tokenizers`. */
-export const replaced = (from: Aligned, pattern: RegExp, content: string): Aligned => {
-  const text = textOf(from), result: AlignedCharacter[] = []
-  const starts = new Map<number, number>()
+/** Where each character begins in `textOf`, and where the last ends: UTF-16 units to characters. */
+const charactersAt = (text: Aligned): ReadonlyMap<number, number> => {
+  const found = new Map<number, number>()
   let unit = 0
-  for (const [i, character] of from.entries()) { starts.set(unit, i); unit += character.text.length }
-  starts.set(unit, from.length)
+  for (const [i, character] of text.entries()) { found.set(unit, i); unit += character.text.length }
+  return found.set(unit, text.length)
+}
+
+/** The matches of a search, counted in characters. */
+export const matchesIn = (text: Aligned, find: Search): readonly (readonly [from: number, to: number])[] => {
+  const matches = find(textOf(text))
+  if (matches.length === 0) return []
+  const at = charactersAt(text)
+  return matches.map(([from, to]) => [at.get(from)!, at.get(to)!])
+}
+
+/** The text with every match replaced; what is put in stands for the last character of the match, as in `tokenizers`. */
+export const replaced = (from: Aligned, find: Search, content: string): Aligned => {
+  const result: AlignedCharacter[] = []
   let done = 0
-  for (const match of text.matchAll(pattern)) {
-    const start = starts.get(match.index), end = starts.get(match.index + match[0].length)
-    if (start === undefined || end === undefined) throw new Error('a pattern of the normalizer matches half a character')
+  for (const [start, end] of matchesIn(from, find)) {
     for (; done < start; done++) result.push(from[done]!)
     const last = from[end - 1] ?? { start: 0, end: 0 }
     for (const character of content) result.push({ text: character, start: last.start, end: last.end })

@@ -1,4 +1,5 @@
 import { changed, textOf, type Aligned, type AlignedCharacter, type Change } from './aligned.ts'
+import { composesTo, standsApart } from './characters.ts'
 
 type Form = 'NFC' | 'NFD' | 'NFKC' | 'NFKD'
 
@@ -18,7 +19,8 @@ const runs = (text: Aligned): readonly Aligned[] => {
   for (const character of text) {
     const run = found.at(-1)
     const last = run?.at(-1)?.text
-    const joins = last !== undefined && (isMark(character.text) || composes(last, character.text))
+    const joins = last !== undefined && !standsApart(last) && !standsApart(character.text)
+      && (isMark(character.text) || composes(textOf(run!), character.text))
     if (run !== undefined && joins) run.push(character)
     else found.push([character])
   }
@@ -46,7 +48,7 @@ const composed = (changes: readonly Change[]): readonly Change[] => {
     if (first !== undefined) {
       const blocked = blocking !== undefined && !before(blocking, character)
       const joined = (first[0] + character).normalize('NFC')
-      if (!blocked && Array.from(joined).length === 1) {
+      if (!blocked && Array.from(joined).length === 1 && composesTo(joined)) {
         result[starter!] = [joined, first[1] + change - 1]
         continue
       }
@@ -59,15 +61,15 @@ const composed = (changes: readonly Change[]): readonly Change[] => {
 }
 
 /**
- * A text in a normal form of Unicode that remembers where its characters come from.
- * @example normalized(aligned('e\u0301'), 'NFC') // [{ text: 'é', start: 0, end: 1 }], as `tokenizers` has it
+ * A text in a normal form of Unicode, as the crate `unicode-normalization-alignments` 0.1 computes it, that remembers where its characters come from.
+ * @example normalForm(aligned('e\u0301'), 'NFC') // [{ text: 'é', start: 0, end: 1 }], as `tokenizers` has it
  */
-export const normalized = (text: Aligned, form: Form): Aligned => {
+export const normalForm = (text: Aligned, form: Form): Aligned => {
   const plain = textOf(text)
   if (plain.normalize(form) === plain) return text
   return runs(text).flatMap(run => {
     const whole = textOf(run)
-    if (whole.normalize(form) === whole) return run
+    if (whole.normalize(form) === whole || (run.length === 1 && standsApart(whole))) return run
     const apart = decomposed(run, form === 'NFC' || form === 'NFD' ? 'NFD' : 'NFKD')
     return changed(run, form === 'NFC' || form === 'NFKC' ? composed(apart) : apart)
   })

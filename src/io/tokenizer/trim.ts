@@ -1,21 +1,12 @@
 import { isRecord } from '../file.ts'
-import type { Aligned, Offsets } from './aligned.ts'
-
-/** GPT-2's character for every byte: printable ones stand for themselves, the others are moved to 256 and up. */
-const characterOf = (() => {
-  const printable = (byte: number): boolean => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
-  let next = 256
-  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++))
-})()
-
-/** The bytes of a text, each as its character; the bytes of one character all stand for what it stands for. */
-export const byteCharacters = (text: Aligned): Aligned =>
-  text.flatMap(character => Array.from(new TextEncoder().encode(character.text), byte => ({ ...character, text: characterOf[byte]! })))
+import type { Offsets } from './aligned.ts'
+import { spaceByte } from './bytes.ts'
+import { isSpace as isWhite } from './characters.ts'
 
 interface Piece { readonly token: string, readonly offsets: Offsets }
 type Trim = <P extends Piece>(pieces: readonly P[]) => readonly P[]
 
-const isSpace = (character: string): boolean => character === characterOf[32] || /^\p{White_Space}$/u.test(character)
+const isSpace = (character: string): boolean => character === spaceByte || isWhite(character)
 
 /** Takes the spaces at the ends of tokens out of their offsets; one that was put in front of the text was never in them. */
 const trimmed = (addedPrefix: boolean): Trim => pieces => pieces.map((piece, i) => {

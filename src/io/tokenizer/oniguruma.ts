@@ -1,0 +1,196 @@
+/**
+ * Expressions of Oniguruma (its Ruby syntax), which `tokenizers` searches with, as JavaScript's and RE2's say the same. What is not listed
+ * here is refused by name: another engine may read it in another way.
+ * Source: kkos/oniguruma, doc/RE; test/golden/tokenizer compares both on every construct.
+ */
+import { refusal } from '../error.ts'
+import type { Translation } from '../expression.ts'
+import { quoted } from '../quote.ts'
+import { wordCharacter } from './characters.ts'
+
+// RE2 has no lookaround, no atomic groups and no \w of Unicode
+const same = (text: string): Translation => ({ js: text, re2: text })
+const onlyJs = (js: string): Translation => ({ js, re2: undefined })
+const all = (parts: readonly Translation[], build: (texts: readonly string[]) => string): Translation => {
+  const re2 = parts.flatMap(part => part.re2 ?? [])
+  return { js: build(parts.map(part => part.js)), re2: re2.length === parts.length ? build(re2) : undefined }
+}
+
+/** A code point as both languages write it. */
+const point = (character: string): Translation => {
+  const code = character.codePointAt(0)!.toString(16)
+  return { js: `\\u{${code}}`, re2: `\\x{${code}}` }
+}
+const range = (from: string, to: string): Translation => all([point(from), point(to)], ends => ends.join('-'))
+
+const spaces: readonly (readonly [string, string])[] = [['\t', '\r'], [' ', ' '], ['\u0085', '\u0085'], ['\u00a0', '\u00a0'], ['\u1680', '\u1680'],
+  ['\u2000', '\u200a'], ['\u2028', '\u2029'], ['\u202f', '\u202f'], ['\u205f', '\u205f'], ['\u3000', '\u3000']]
+const step = (character: string, by: number): string => String.fromCodePoint(character.codePointAt(0)! + by)
+const space = all(spaces.map(([from, to]) => range(from, to)), texts => texts.join(''))
+const notSpace = all(spaces.map(([from], i) => range(i === 0 ? '\0' : step(spaces[i - 1]![1], 1), step(from, -1)))
+  .concat(range(step('\u3000', 1), '\u{10ffff}')), texts => texts.join(''))
+
+/** What may stand inside a class for a letter behind a backslash. */
+const sets: ReadonlyMap<string, Translation> = new Map([
+  ['s', space], ['S', notSpace], ['d', same('\\p{Nd}')], ['D', same('\\P{Nd}')], ['w', onlyJs(wordCharacter.replace('\\p{Join_Control}', ''))],
+])
+const controls: ReadonlyMap<string, string> = new Map([['n', '\n'], ['r', '\r'], ['t', '\t'], ['f', '\f'], ['v', '\v'], ['a', '\x07'], ['e', '\x1b']])
+const categories = new Set('L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp'.split(' '))
+const scripts = new Set(['Arabic', 'Armenian', 'Bengali', 'Cyrillic', 'Devanagari', 'Greek', 'Han', 'Hangul', 'Hebrew', 'Hiragana', 'Katakana',
+  'Latin', 'Thai'])
+
+/** ASCII letters and what Unicode folds to the same: Oniguruma's (?i) knows them too. */
+const folded = (letter: string): readonly string[] =>
+  [letter.toLowerCase(), letter.toUpperCase(), ...({ s: ['\u017f'], k: ['\u212a'] }[letter.toLowerCase()] ?? [])]
+const isLetter = (character: string): boolean => /^[a-z]$/i.test(character)
+
+type Item = { readonly character: string } | { readonly set: Translation, readonly property: string }
+
+/**
+ * Reads an expression from its first character to its last.
+ * Errors: a construct that is not supported; `subject` begins the sentence.
+ */
+export const translate = (subject: string, source: string): Translation => {
+  const text = [...source]
+  let at = 0, groups = 0
+  const refuse = (what: string): never => { throw refusal(`${subject}: ${quoted(source)} has ${what}, which is not supported`) }
+  const ahead = (sought: string): boolean => [...sought].every((character, i) => text[at + i] === character)
+  const take = (sought: string): boolean => {
+    if (!ahead(sought)) return false
+    at += sought.length
+    return true
+  }
+  const matched = (expression: RegExp): string | undefined => {
+    const found = expression.exec(text.slice(at, at + 40).join(''))?.[0]
+    if (found !== undefined) at += [...found].length
+    return found
+  }
+
+  /** Behind a backslash: a character, or a set of them. */
+  const escape = (): Item => {
+    const hex = matched(/^(?:x[0-9a-fA-F]{2}|x\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4})/)
+    if (hex !== undefined) {
+      const code = parseInt(hex.replace(/[xu{}]/g, ''), 16)
+      return code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? refuse(`no character \\${hex}`) : { character: String.fromCodePoint(code) }
+    }
+    const property = matched(/^[pP]\{[^}]*\}/)
+    if (property !== undefined) {
+      const name = property.slice(2, -1)
+      if (categories.has(name)) return { set: same(`\\${property}`), property: name }
+      return scripts.has(name) ? { set: { js: `\\${property[0]}{Script=${name}}`, re2: `\\${property}` }, property: name } : refuse(`the property \\${property}`)
+    }
+    const character = text[at++] ?? refuse('a backslash at its end')
+    const set = sets.get(character), control = controls.get(character)
+    if (set !== undefined) return { set, property: character }
+    if (control !== undefined) return { character: control }
+    return /^[0-9A-Za-z]$/.test(character) || character > '\x7f' ? refuse(`\\${character}`) : { character }
+  }
+
+  const fold = (character: string): Translation => all(folded(character).map(point), texts => texts.join(''))
+  const written = (item: Item, ignoreCase: boolean): Translation => {
+    if ('character' in item) return ignoreCase && isLetter(item.character) ? fold(item.character) : foreign(item.character, ignoreCase)
+    return ignoreCase && /^(?:L[ultmo]|Latin|Greek|Cyrillic|Armenian)$/.test(item.property) ? refuse(`\\p{${item.property}} under (?i:`) : item.set
+  }
+  /** A character that (?i) would fold in ways that are not listed here. */
+  const foreign = (character: string, ignoreCase: boolean): Translation =>
+    ignoreCase && !isLetter(character) && character > '\x7f' ? refuse(`${quoted(character)} under (?i:`) : point(character)
+
+  /** The inside of a class up to its closing bracket; classes inside are united with it. */
+  const classItems = (ignoreCase: boolean): readonly Translation[] => {
+    const items: Translation[] = []
+    if (ahead(']')) refuse('a character class that begins with ]')
+    while (!take(']')) {
+      if (ahead('&&')) refuse('an intersection of classes')
+      if (take('[')) {
+        if (ahead(':') || ahead('^')) refuse('a class inside a class')
+        items.push(...classItems(ignoreCase))
+        continue
+      }
+      const next = text[at++] ?? refuse('a class without an end')
+      const item: Item = next === '\\' ? escape() : { character: next }
+      const isRange = ahead('-') && text[at + 1] !== ']' && text[at + 1] !== undefined
+      if (!isRange || (next === '-' && items.length === 0)) {
+        items.push(written(item, ignoreCase))
+        continue
+      }
+      at++
+      const last = text[at++]!
+      const end: Item = last === '\\' ? escape() : last === '[' ? refuse('a range up to a class') : { character: last }
+      if (!('character' in item && 'character' in end)) return refuse('a range between sets')
+      const [from, to] = [item.character, end.character]
+      if (from.codePointAt(0)! > to.codePointAt(0)!) refuse('a range that is empty')
+      const both = from <= 'z' && to >= 'A'
+      items.push(ignoreCase && (both || to > '\x7f') ? refuse('a range of letters under (?i:') : range(from, to))
+    }
+    return items
+  }
+
+  const group = (ignoreCase: boolean): Translation => {
+    if (!take('?')) return all([alternatives(ignoreCase)], ([inside]) => `(?:${inside})`)
+    if (take(':')) return all([alternatives(ignoreCase)], ([inside]) => `(?:${inside})`)
+    if (take('i:')) {
+      const end = text.indexOf(')', at)
+      if (/ss|st|f[fil]/i.test(text.slice(at, end).join(''))) refuse('letters under (?i: that make a ligature')
+      return all([alternatives(true)], ([inside]) => `(?:${inside})`)
+    }
+    const look = ['=', '!', '<=', '<!'].find(take)
+    if (look !== undefined) return onlyJs(`(?${look}${alternatives(ignoreCase).js})`)
+    if (take('>')) return atomic(alternatives(ignoreCase).js)
+    return refuse(`the group (?${text[at] ?? ''}`)
+  }
+  /** A group that is never entered again, by a lookahead and what it has captured. */
+  const atomic = (js: string): Translation => {
+    groups++
+    return onlyJs(`(?:(?=(?<a${groups}>${js}))\\k<a${groups}>)`)
+  }
+
+  const atom = (ignoreCase: boolean): Translation => {
+    const character = text[at++]!
+    switch (character) {
+      case '(': {
+        const inside = group(ignoreCase)
+        return take(')') ? inside : refuse('a group without an end')
+      }
+      case '[': {
+        const negated = take('^')
+        return all([all(classItems(ignoreCase), texts => texts.join(''))], ([inside]) => `[${negated ? '^' : ''}${inside}]`)
+      }
+      case '.': return { js: '[^\\n]', re2: '[^\\n]' }
+      case '^': return onlyJs('(?<![^\\n])(?:(?<![\\s\\S])|(?=[\\s\\S]))')
+      case '$': return onlyJs('(?![^\\n])')
+      case '\\': {
+        if (take('A')) return onlyJs('(?<![\\s\\S])')
+        if (take('z')) return onlyJs('(?![\\s\\S])')
+        if (take('W')) return onlyJs(`[^${sets.get('w')!.js}]`)
+        return all([written(escape(), ignoreCase)], ([inside]) => `[${inside}]`)
+      }
+      case '*': case '+': case '?': return refuse(`${character} with nothing before it`)
+      default: return all([written({ character }, ignoreCase)], ([inside]) => `[${inside}]`)
+    }
+  }
+
+  const quantified = (ignoreCase: boolean): Translation => {
+    const begin = at, inside = atom(ignoreCase)
+    const quantifier = matched(/^(?:[*+?]|\{\d{1,4}(?:,\d{0,4})?\}|\{,\d{1,4}\})/)
+    if (quantifier === undefined) return ahead('{') && /^\{[\d,]+\}/.test(text.slice(at, at + 16).join('')) ? refuse('this repetition') : inside
+    if (text[begin] === '^' || text[begin] === '$' || /^\(\?<?[=!]/.test(text.slice(begin, begin + 4).join(''))) refuse('a repeated assertion')
+    const times = quantifier.replace('{,', '{0,'), simple = !quantifier.startsWith('{')
+    const repeated = all([inside], ([one]) => `${one}${times}`)
+    const result = simple && take('+') ? atomic(repeated.js) : simple && take('?') ? all([repeated], ([greedy]) => `${greedy}?`) : repeated
+    return /^[*+?]/.test(text[at] ?? '') ? refuse('a repeated repetition') : result
+  }
+
+  const sequence = (ignoreCase: boolean): Translation => {
+    const parts: Translation[] = []
+    while (at < text.length && !ahead('|') && !ahead(')')) parts.push(quantified(ignoreCase))
+    return all(parts, texts => texts.join(''))
+  }
+  const alternatives = (ignoreCase: boolean): Translation => {
+    const options = [sequence(ignoreCase)]
+    while (take('|')) options.push(sequence(ignoreCase))
+    return all(options, texts => texts.join('|'))
+  }
+
+  const whole = alternatives(false)
+  return at < text.length ? refuse('a bracket that opens nothing') : whole
+}
