@@ -84,6 +84,7 @@ export const maskedLeaves = (params: unknown, mask: unknown): readonly MaskedLea
   const masked = tensorsOf(params).map(([path, leaf]): MaskedLeaf => {
     const found = masks.get(path)
     if (found === undefined) throw new TypeError(`the mask has no leaf at ${path}`)
+    if (found.mask !== 'frozen' && leaf.dtype !== 'f32') throw new TypeError(`the mask trains ${path}, which is ${leaf.dtype}: only f32 is trained`)
     return { path, leaf, mask: found }
   })
   for (const { path } of masked) masks.delete(path)

@@ -11,6 +11,8 @@ export interface Place {
   readonly compute: FloatType
   /** Runs a few elementwise ops and reductions as one kernel, where there is something that compiles them. */
   readonly kernel?: Kernel
+  /** True where XLA compiles what is written: its maximum passes over a NaN. */
+  readonly compiled?: boolean
   /** What is done around the lowering of every node: what its inputs are read from, and how its result is stored. */
   readonly around?: (lowering: GraphLowering) => GraphLowering
 }

@@ -6,10 +6,10 @@ import type { GraphType } from './types.ts'
  */
 export const operations = {
   AddV2: 'x: T, y: T -> z: T', Sub: 'x: T, y: T -> z: T', Mul: 'x: T, y: T -> z: T', RealDiv: 'x: T, y: T -> z: T', Pow: 'x: T, y: T -> z: T',
-  Maximum: 'x: T, y: T -> z: T', Minimum: 'x: T, y: T -> z: T', FloorDiv: 'x: T, y: T -> z: T', FloorMod: 'x: T, y: T -> z: T',
+  Maximum: 'x: T, y: T -> z: T', Minimum: 'x: T, y: T -> z: T', FloorDiv: 'x: T, y: T -> z: T', TruncateDiv: 'x: T, y: T -> z: T', FloorMod: 'x: T, y: T -> z: T',
   AddN: 'inputs: N*T -> sum: T',
   Equal: 'x: T, y: T -> z: bool', NotEqual: 'x: T, y: T -> z: bool', Less: 'x: T, y: T -> z: bool', LessEqual: 'x: T, y: T -> z: bool',
-  LogicalAnd: 'x: bool, y: bool -> z: bool', LogicalNot: 'x: bool -> y: bool', IsFinite: 'x: T -> y: bool',
+  LogicalAnd: 'x: bool, y: bool -> z: bool', LogicalOr: 'x: bool, y: bool -> z: bool', LogicalNot: 'x: bool -> y: bool', IsFinite: 'x: T -> y: bool',
   BitwiseAnd: 'x: T, y: T -> z: T', RightShift: 'x: T, y: T -> z: T',
   SelectV2: 'condition: bool, t: T, e: T -> output: T',
   Neg: 'x: T -> y: T', Exp: 'x: T -> y: T', Log: 'x: T -> y: T', Sqrt: 'x: T -> y: T', Rsqrt: 'x: T -> y: T', Tanh: 'x: T -> y: T',

@@ -4,6 +4,7 @@ import type { Body, Ref } from './body.ts'
 import type { Emit, GraphLowering } from './lowering.ts'
 import type { OperationName } from './operations.ts'
 import { dequantize } from './dequantize.ts'
+import { power, quotient, truncated } from './integers.ts'
 import { randomBits } from './random.ts'
 import { shapeOf, sizeRef, sumOfSizes, vectorOf, type Size } from './sizes.ts'
 import { isFloat } from './types.ts'
@@ -36,6 +37,24 @@ const add: GraphLowering = (node, inputs, emit) => {
   const [index, rows] = (scattered?.inputs ?? []).map(emit.valueOf)
   if (!index || !rows || x!.shape.join() !== scattered!.shape.join()) return elementwise('AddV2')(node, inputs, emit)
   return emit.body.apply('TensorScatterAdd', [computed(inputs[1 - at]!, emit), column(emit.body, index), computed(rows, emit)])
+}
+/** The one for floats, another for integers. */
+const byType = (operation: OperationName, integers: (a: Ref, b: Ref, body: Body) => Ref): GraphLowering => (node, [a, b], emit) =>
+  (isFloat(a!.type) ? elementwise(operation)(node, [a!, b!], emit) : integers(a!, b!, emit.body))
+
+/** NaN where an operand is: as TensorFlow's own kernels have it, but not those that XLA compiles. */
+const extreme = (operation: 'Maximum' | 'Minimum'): GraphLowering => (_, inputs, emit) => {
+  const { body, compiled } = emit, [a, b] = inputs.map(x => computed(x, emit)) as [Ref, Ref]
+  const plain = body.apply(operation, [a, b])
+  if (!compiled || !isFloat(a.type)) return plain
+  return [a, b].reduce((y, x) => body.apply('SelectV2', [body.apply('NotEqual', [x, x]), x, y]), plain)
+}
+const highest: GraphLowering = (node, inputs, emit) => {
+  const plain = reduction('Max')(node, inputs, emit)
+  if (!emit.compiled || !isFloat(inputs[0]!.type)) return plain
+  const { axes, keepDims } = attributesOf<Axes>(node), { body } = emit, x = computed(inputs[0]!, emit)
+  const odd = body.apply('Any', [body.apply('NotEqual', [x, x]), body.constant(axes, 'i32')], { keep_dims: { bool: keepDims } })
+  return body.apply('SelectV2', [odd, body.constant(Number.NaN, 'f32'), plain])
 }
 const impossible: GraphLowering = ({ op }) => { throw new Error(`${op.name} is no node of a graph`) }
 
@@ -94,16 +113,16 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
     return typeof product === 'number' ? body.constant(product, 'f32') : body.cast(product, 'f32')
   },
   iota: (node, _, { body, size, cast }) => cast(counted(body, size(node.shape[0]!)), node.dtype),
-  add, sub: elementwise('Sub'), mul: elementwise('Mul'), div: elementwise('RealDiv'), pow: elementwise('Pow'),
-  maximum: elementwise('Maximum'), minimum: elementwise('Minimum'), equal: elementwise('Equal'), less: elementwise('Less'), lessEqual: elementwise('LessEqual'),
+  add, sub: elementwise('Sub'), mul: elementwise('Mul'), div: byType('RealDiv', quotient), pow: byType('Pow', power),
+  maximum: extreme('Maximum'), minimum: extreme('Minimum'), equal: elementwise('Equal'), less: elementwise('Less'), lessEqual: elementwise('LessEqual'),
   neg: elementwise('Neg'), exp: elementwise('Exp'), log: elementwise('Log'), sqrt: elementwise('Sqrt'), rsqrt: elementwise('Rsqrt'),
   tanh: elementwise('Tanh'), sigmoid: elementwise('Sigmoid'), abs: elementwise('Abs'), sign: elementwise('Sign'), sin: elementwise('Sin'),
   cos: elementwise('Cos'), erf: elementwise('Erf'),
   select: (_, [condition, ...branches], emit) => emit.body.apply('SelectV2', [condition!, ...alike(branches, emit)]),
   stopGradient: (_, [x]) => x!,
   // a float that is stored in 16 bits is a float already
-  cast: ({ dtype }, [x], { cast }) => (isFloat(x!.type) && isFloat(dtype) ? x! : cast(x!, dtype)),
-  sum, max: reduction('Max'),
+  cast: ({ dtype }, [x], emit) => (isFloat(x!.type) && isFloat(dtype) ? x! : isFloat(x!.type) && dtype === 'i32' ? truncated(emit.cast(x!, 'f32'), emit.body) : emit.cast(x!, dtype)),
+  sum, max: highest,
   broadcastTo: ({ shape }, [x], emit) => emit.body.apply('BroadcastTo', [x!, shapeOf(shape, emit)]),
   reshape: ({ shape }, [x], emit) => reshapedTo(x!, shape, emit),
   transpose: (node, [x], { body }) => permuted(body, x!, attributesOf<{ readonly permutation: readonly number[] }>(node).permutation),

@@ -81,7 +81,7 @@ const fusedCall = (scope: Scope, block: Block, inputs: readonly Ref[], control: 
   const { body, writing, precision } = scope
   const inside = (into: Body, parameters: readonly Ref[]): readonly Ref[] => {
     const size = sizesIn(into, name => writing.sizeOf(name) ?? unknownSize(name))
-    return lowered(writing.lowerings, block.outputs, new Map(block.parameters.map((p, i) => [p, parameters[i]!])), { body: into, size, compute: 'f32' })
+    return lowered(writing.lowerings, block.outputs, new Map(block.parameters.map((p, i) => [p, parameters[i]!])), { body: into, size, compute: 'f32', compiled: writing.xla })
       .map((x, i) => into.cast(x, precision.stored(block.outputs[i]!)))
   }
   if (!writing.xla) return inside(body, inputs)

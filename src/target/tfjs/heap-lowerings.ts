@@ -15,8 +15,8 @@ export const allocateOn = (heap: Heap, sizes: readonly number[], dtype: DType): 
   return made.right
 }
 
-/** How ops run on tfjs's wasm heap: products and kernels of our own, tfjs's public kernels for the rest. */
-export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime, publicly: Lowerings): Lowerings => {
+/** How ops run on tfjs's wasm heap: products and kernels of our own, tfjs's public kernels for the rest, and the host for what neither has. */
+export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime, publicly: Lowerings, onHost: Lowering): Lowerings => {
   /** A lowering that fills a buffer. */
   const filling = (plan: (call: Call) => OnHeap): Lowering => call => {
     const run = plan(call), { sizes, dtype } = call.output
@@ -35,7 +35,7 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
   const binary = (name: BinaryName, otherwise: Lowering): Lowering =>
     floats(({ inputs: [a, b] }) => { const run = planBinary(kernels, name, a!.sizes, b!.sizes); return ([x, y], out) => run(x!, y!, out) }, otherwise)
 
-  /** For elements of four bytes, whatever they mean. */
+  /** For elements of four bytes, whatever they mean. A truth value is one byte. */
   const words = (plan: (call: Call) => OnHeap, otherwise: Lowering): Lowering => call => (call.output.dtype === 'bool' ? otherwise : filling(plan))(call)
   /** For axes that stand side by side. */
   const reduction = (otherwise: Lowering, plan: (x: Slot, axes: readonly number[]) => OnHeap | undefined): Lowering => call => {
@@ -96,23 +96,23 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
         ? ([left, right], out) => products.matmul(left!, right!, out, M, K, N, options)
         : ([left, right], out) => products.batchMatmul(left!, right!, out, batch, M, K, N, options)
     }),
-    take: filling(({ node, inputs: [x, index], output }) => {
+    take: words(({ node, inputs: [x, index], output }) => {
       const { axis } = attributesOf<{ readonly axis: number }>(node), n = index!.sizes[0]!, width = x!.sizes[axis]!
       const move = alongAxis(x!.sizes, output.sizes, axis, x!.sizes, kernels.takeRows, kernels.takeColumns)
       return ([from, i], out) => { checkIndex(i!, n, width, 'take'); move(from!, i!, out) }
-    }),
-    scatterAdd: filling(({ node, inputs: [index, x], output }) => {
+    }, onHost),
+    scatterAdd: call => (call.output.dtype === 'f32' ? filling : () => onHost)(({ node, inputs: [index, x], output }) => {
       const { axis } = attributesOf<{ readonly axis: number }>(node), n = index!.sizes[0]!, elements = count(output.sizes)
       const move = alongAxis(x!.sizes, output.sizes, axis, output.sizes, kernels.scatterAddRows, kernels.scatterAddColumns)
       return ([i, from], out) => { checkIndex(i!, n, output.sizes[axis]!, 'scatterAdd'); kernels.fill(out, elements, 0); move(from!, i!, out) }
-    }),
-    put: filling(call => {
+    })(call),
+    put: words(call => {
       const move = put(call), n = count(call.output.sizes)
       return (at, out) => {
         if (at[0] !== out) kernels.copyBlocks(at[0]!, out, 1, n, 0, 0)
         move(at, out)
       }
-    }),
+    }, onHost),
     slice: words(({ node, inputs: [x], output, size }) => {
       const { axis, start } = attributesOf<{ readonly axis: number; readonly start: Shape }>(node)
       const [outer, , inner] = around(x!.sizes, axis), begin = startOf(start, { size })

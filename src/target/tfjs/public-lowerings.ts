@@ -40,6 +40,8 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
   const axisOf = (call: Call): number => attributesOf<{ readonly axis: number }>(call.node).axis
   const beginOf = (call: Call): number => startOf(attributesOf<{ readonly start: Shape }>(call.node).start, call)
   const atAxis = (call: Call, at: number, rest: readonly number[]): readonly number[] => rest.map((n, axis) => (axis === axisOf(call) ? at : n))
+  /** By a kernel for float32 alone: those for other dtypes are not on every backend, or not what the op means. */
+  const floats = (lowering: Lowering): Lowering => call => (call.inputs.every(({ dtype }) => dtype === 'f32') ? lowering : onHost)(call)
   const impossible: Lowering = ({ node }) => { throw new Error(`${node.op.name} is no instruction`) }
   /** Repeats along axes of size 1, by tfjs's Tile. */
   const tiled = (x: TensorInfo, from: readonly number[], to: readonly number[]): TensorInfo => {
@@ -47,6 +49,11 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
     const reshaped = run('Reshape', { x }, { shape: padded }), reps = to.map((n, axis) => (padded[axis] === n ? 1 : n))
     const result = run('Tile', { x: reshaped }, { reps })
     free(reshaped)
+    return result
+  }
+  const selected: Lowering = ({ inputs: slots, output: { sizes } }) => inputs => {
+    const [condition, t, e] = inputs.map((x, i) => tiled(x, slots[i]!.sizes, sizes)), result = run('Select', { condition, t, e })
+    for (const x of [condition!, t!, e!]) free(x)
     return result
   }
   /** Replaces rows. */
@@ -59,19 +66,15 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
     parameter: impossible, call: impossible, result: impossible, reshape: impossible,
     constant: onHost, size: onHost, iota: onHost, oneHot: onHost, pick: onHost, nonzero: onHost, scatterAdd: onHost, randomBits: onHost, dequantize: onHost,
     put: call => (axisOf(call) === 0 && kernels.has('TensorScatterUpdate') ? scattered : onHost)(call),
-    add: binary('Add'), sub: binary('Sub'), mul: binary('Multiply'), div: binary('RealDiv'), pow: onHost,
+    add: binary('Add'), sub: binary('Sub'), mul: floats(binary('Multiply')), div: floats(binary('RealDiv')), pow: onHost,
     maximum: binary('Maximum'), minimum: binary('Minimum'), equal: binary('Equal'), less: binary('Less'), lessEqual: binary('LessEqual'),
-    select: ({ inputs: slots, output: { sizes } }) => inputs => {
-      const [condition, t, e] = inputs.map((x, i) => tiled(x, slots[i]!.sizes, sizes))
-      const result = run('Select', { condition, t, e })
-      for (const x of [condition!, t!, e!]) free(x)
-      return result
-    },
-    neg: unary('Neg'), exp: unary('Exp'), log: unary('Log'), sqrt: unary('Sqrt'), rsqrt: unary('Rsqrt'), tanh: unary('Tanh'), sigmoid: unary('Sigmoid'),
+    // tfjs's Select reads truth values as words on wasm
+    select: call => (call.output.dtype === 'bool' ? onHost : selected)(call),
+    neg: floats(unary('Neg')), exp: unary('Exp'), log: unary('Log'), sqrt: unary('Sqrt'), rsqrt: unary('Rsqrt'), tanh: unary('Tanh'), sigmoid: unary('Sigmoid'),
     // tfjs's Abs on cpu returns a tensor that it has counted itself
     abs: onHost, sign: onHost, sin: unary('Sin'), cos: unary('Cos'), erf: onHost, stopGradient: unary('Identity'),
-    // tfjs's Cast to bool keeps numbers other than 0 and 1 on wasm
-    cast: call => (call.output.dtype === 'bool' ? onHost : converted)(call),
+    // tfjs's Cast to bool keeps numbers other than 0 and 1 on wasm; to integers, what is beyond their range differs between backends
+    cast: call => (call.output.dtype === 'f32' ? converted : onHost)(call),
     sum: reduction('Sum', 'axis'), max: reduction('Max', 'reductionIndices'),
     broadcastTo: ({ inputs: [slot], output: { sizes } }) => ([x]) => tiled(x!, slot!.sizes, sizes),
     transpose: kernel('Transpose', ['x'], ({ node }) => ({ perm: attributesOf<{ readonly permutation: readonly number[] }>(node).permutation })),

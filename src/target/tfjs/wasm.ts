@@ -15,7 +15,8 @@ const start = async (threads: number): Promise<Loaded> => {
   const created = await createWasmBackend({ threads })
   if (created._tag === 'Left') throw new SessionError(created.left.message)
   const runtime = created.right, kernels = kernelsOf('wasm', runtime.backend)
-  return { runtime, lowerings: heapLowerings(runtime, publicLowerings(kernels)), fallback: hostLowering(kernels) }
+  const fallback = hostLowering(kernels)
+  return { runtime, lowerings: heapLowerings(runtime, publicLowerings(kernels), fallback), fallback }
 }
 
 const acquire = async (threads: number): Promise<Loaded> => {

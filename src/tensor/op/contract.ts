@@ -6,6 +6,7 @@ import { iotaOp } from './parameter.ts'
 import { picked } from './pick.ts'
 import { transposed } from './reshape.ts'
 import { broadcasted, summed } from './sum.ts'
+import { typesFault } from './types.ts'
 import { count } from '../value.ts'
 
 /** One letter an axis: the letters of both operands and of the result. */
@@ -25,6 +26,8 @@ const strideBy = (letters: string, of: string, sizes: readonly number[]): readon
 export const contractOp: Op<Contraction> = {
   name: 'contract',
   shape: ([x, y], { a, b, out }) => {
+    const types = typesFault('contract', [x!, y!], ['f32'])
+    if (E.isLeft(types)) return types
     const dims = new Map<string, Dim>()
     for (const [letters, input] of [[a, x!], [b, y!]] as const) {
       if (new Set(letters).size < letters.length) return E.left(`contract: ${letters} repeats a letter`)

@@ -4,33 +4,51 @@ import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../no
 import { elementwise } from '../numbers.ts'
 import { broadcast, type Broadcast, type BroadcastError, type Ok, type Shape } from '../shape/index.ts'
 import { count, type DType } from '../value.ts'
+import { divided, power, truncated, wrapped } from './integer.ts'
 import { constantOp } from './parameter.ts'
 import { sumTo } from './sum.ts'
+import { typesFault } from './types.ts'
 
-/** Elementwise ops, each a row: its name, its meaning and its derivatives, with NumPy broadcasting. */
+/**
+ * Elementwise ops, each a row: its name, its meaning and its derivatives, with NumPy broadcasting. Operands have one dtype. Reals are as in
+ * IEEE 754: a NaN stays one, in a maximum too. Integers wrap around at 32 bits; see `integer.ts` for what a quotient and a power of them are.
+ */
 
 const none = {}
 type None = typeof none
 type Cotangents = (inputs: readonly Node[], y: Node, dy: Node) => readonly (Node | undefined)[]
 
-const op = (name: string, f: (...x: number[]) => number, cotangents: Cotangents, dtype: (inputs: readonly Node[]) => DType = ([a]) => a!.dtype): Op<None> => ({
+type Scalar = (...x: number[]) => number
+/** What an op takes beside float32, and what it gives where that is no dtype of its operands. */
+interface Types {
+  /** The meaning on integers, where it takes them. */
+  readonly i32?: Scalar
+  /** Whether it takes truth values. */
+  readonly bool?: boolean
+  readonly gives?: DType
+  /** Operands before those of one dtype: conditions, which are truth values. */
+  readonly conditions?: number
+}
+
+const op = (name: string, f: Scalar, cotangents: Cotangents, { i32, bool = false, gives, conditions = 0 }: Types = {}): Op<None> => ({
   name,
   shape: inputs => pipe(
-    inputs.slice(1).reduce<E.Either<string, Shape>>((shape, input) => pipe(shape, E.chain(s => broadcast(s, input.shape))), E.right(inputs[0]!.shape)),
-    E.map(shape => ({ shape, dtype: dtype(inputs) }))),
+    typesFault(name, inputs, ['f32', ...(i32 ? ['i32' as const] : []), ...(bool ? ['bool' as const] : [])], conditions),
+    E.chain(() => inputs.slice(1).reduce<E.Either<string, Shape>>((shape, input) => pipe(shape, E.chain(s => broadcast(s, input.shape))), E.right(inputs[0]!.shape))),
+    E.map(shape => ({ shape, dtype: gives ?? inputs[conditions]!.dtype }))),
   misfit: fitsByShape,
-  eval: (inputs, _, { sizes }) => elementwise(sizes, inputs, f),
+  eval: (inputs, _, { sizes, inputs: declared }) => elementwise(sizes, inputs, declared[conditions]!.dtype === 'i32' ? i32 ?? f : f),
   // a broadcast operand was used many times: its cotangent is the sum
   vjp: (y, dy) => cotangents(y.inputs, y, dy).map((d, i) => d && sumTo(d, y.inputs[i]!.shape)),
   flops: (_, __, { sizes }) => count(sizes),
   cheap: true,
 })
 
-const constant = (value: number): Node => node(constantOp, [], { value, shape: [], dtype: 'f32' })
+const constant = (value: number, dtype: DType = 'f32'): Node => node(constantOp, [], { value, shape: [], dtype })
 /** Untyped verbs, for rules that build expressions out of nodes. */
 export const plus = (a: Node, b: Node): Node => node(addOp, [a, b], none)
 export const minus = (a: Node, b: Node): Node => node(subOp, [a, b], none)
-export const times = (a: Node, b: Node | number): Node => node(mulOp, [a, typeof b === 'number' ? constant(b) : b], none)
+export const times = (a: Node, b: Node | number): Node => node(mulOp, [a, typeof b === 'number' ? constant(b, a.dtype) : b], none)
 export const over = (a: Node, b: Node): Node => node(divOp, [a, b], none)
 export const negated = (a: Node): Node => node(negOp, [a], none)
 export const chosen = (condition: Node, a: Node, b: Node): Node => node(selectOp, [condition, a, b], none)
@@ -39,35 +57,40 @@ export const converted = (x: Node, dtype: DType): Node => (x.dtype === dtype ? x
 const apply = (o: Op<None>, x: Node): Node => node(o, [x], none)
 
 // y = a + b                                             dy, dy
-export const addOp = op('add', (a, b) => a! + b!, (_, __, dy) => [dy, dy])
+export const addOp = op('add', (a, b) => a! + b!, (_, __, dy) => [dy, dy], { i32: (a, b) => wrapped(a! + b!) })
 // y = a - b                                             dy, -dy
-export const subOp = op('sub', (a, b) => a! - b!, (_, __, dy) => [dy, negated(dy)])
+export const subOp = op('sub', (a, b) => a! - b!, (_, __, dy) => [dy, negated(dy)], { i32: (a, b) => wrapped(a! - b!) })
 // y = a b                                               dy b, dy a
-export const mulOp = op('mul', (a, b) => a! * b!, ([a, b], _, dy) => [times(dy, b!), times(dy, a!)])
-// y = a / b                                             dy / b, -dy y / b
-export const divOp = op('div', (a, b) => a! / b!, ([, b], y, dy) => [over(dy, b!), negated(over(times(dy, y), b!))])
+export const mulOp = op('mul', (a, b) => a! * b!, ([a, b], _, dy) => [times(dy, b!), times(dy, a!)], { i32: (a, b) => Math.imul(a!, b!) })
+// y = a / b, cut off towards 0 where they are integers  dy / b, -dy y / b
+export const divOp = op('div', (a, b) => a! / b!, ([, b], y, dy) => [over(dy, b!), negated(over(times(dy, y), b!))], { i32: (a, b) => divided(a!, b!) })
 // y = a ^ b, for a > 0                                  dy b y / a, dy y log a
-export const powOp = op('pow', (a, b) => a! ** b!, ([a, b], y, dy) => [over(times(times(dy, b!), y), a!), times(times(dy, y), apply(logOp, a!))])
+// and 1 ^ b and (-1) ^ ±∞ are 1, as in IEEE 754
+const realPower = (a: number, b: number): number => (a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b)
+export const powOp = op('pow', (a, b) => realPower(a!, b!), ([a, b], y, dy) => [over(times(times(dy, b!), y), a!), times(times(dy, y), apply(logOp, a!))],
+  { i32: (a, b) => power(a!, b!) })
 // the cotangent goes to the operand that was taken; to the first where they are equal
 export const maximumOp = op('maximum', (a, b) => Math.max(a!, b!), ([a], y, dy) => {
   const first = equals(y, a!), zero = constant(0)
   return [chosen(first, dy, zero), chosen(first, zero, dy)]
-})
+}, { i32: (a, b) => Math.max(a!, b!) })
 export const minimumOp = op('minimum', (a, b) => Math.min(a!, b!), ([a], y, dy) => {
   const first = equals(y, a!), zero = constant(0)
   return [chosen(first, dy, zero), chosen(first, zero, dy)]
-})
+}, { i32: (a, b) => Math.min(a!, b!) })
 
-const bool = (): DType => 'bool'
-export const equalOp = op('equal', (a, b) => Number(a === b), () => [], bool)
-export const lessOp = op('less', (a, b) => Number(a! < b!), () => [], bool)
-export const lessEqualOp = op('lessEqual', (a, b) => Number(a! <= b!), () => [], bool)
+// comparisons with a NaN are false
+const comparison = (name: string, holds: (a: number, b: number) => boolean, bool = false): Op<None> =>
+  op(name, (a, b) => Number(holds(a!, b!)), () => [], { i32: (a, b) => Number(holds(a!, b!)), bool, gives: 'bool' })
+export const equalOp = comparison('equal', (a, b) => a === b, true)
+export const lessOp = comparison('less', (a, b) => a < b)
+export const lessEqualOp = comparison('lessEqual', (a, b) => a <= b)
 // y = a where the condition holds, else b
 export const selectOp = op('select', (c, a, b) => (c! ? a! : b!),
-  ([c], _, dy) => [undefined, chosen(c!, dy, constant(0)), chosen(c!, constant(0), dy)], inputs => inputs[1]!.dtype)
+  ([c], _, dy) => [undefined, chosen(c!, dy, constant(0)), chosen(c!, constant(0), dy)], { i32: (c, a, b) => (c! ? a! : b!), bool: true, conditions: 1 })
 
 // y = -x                                                -dy
-export const negOp = op('neg', x => -x!, (_, __, dy) => [negated(dy)])
+export const negOp = op('neg', x => -x!, (_, __, dy) => [negated(dy)], { i32: x => wrapped(-x!) })
 // y = exp x                                             dy y
 export const expOp = op('exp', Math.exp, (_, y, dy) => [times(dy, y)])
 // y = log x                                             dy / x
@@ -81,8 +104,8 @@ export const tanhOp = op('tanh', Math.tanh, (_, y, dy) => [times(dy, minus(const
 // y = 1 / (1 + exp -x)                                  dy y (1 - y)
 export const sigmoidOp = op('sigmoid', x => 1 / (1 + Math.exp(-x!)), (_, y, dy) => [times(dy, times(y, minus(constant(1), y)))])
 // y = |x|                                               dy sign x
-export const absOp = op('abs', Math.abs, ([x], _, dy) => [times(dy, apply(signOp, x!))])
-export const signOp = op('sign', Math.sign, () => [])
+export const absOp = op('abs', Math.abs, ([x], _, dy) => [times(dy, apply(signOp, x!))], { i32: x => wrapped(Math.abs(x!)) })
+export const signOp = op('sign', Math.sign, () => [], { i32: Math.sign })
 // y = sin x                                             dy cos x
 export const sinOp = op('sin', Math.sin, ([x], _, dy) => [times(dy, apply(cosOp, x!))])
 // y = cos x                                             -dy sin x
@@ -90,14 +113,15 @@ export const cosOp = op('cos', Math.cos, ([x], _, dy) => [negated(times(dy, appl
 // y = erf x                                             dy 2/√π exp -x²
 export const erfOp = op('erf', x => erf(x!), ([x], _, dy) => [times(times(dy, 2 / Math.sqrt(Math.PI)), apply(expOp, negated(times(x!, x!))))])
 // y = x, and nothing flows back
-export const stopGradientOp = op('stopGradient', x => x!, () => [])
+export const stopGradientOp = op('stopGradient', x => x!, () => [], { i32: x => x!, bool: true })
 
-/** Another dtype; integers are truncated towards zero, `bool` is 0 or 1. */
+/** Another dtype: a real becomes the integer that is left when it is cut off towards 0, see `truncated`; `bool` is 0 or 1, and a NaN is 1. */
 export const castOp: Op<{ readonly dtype: DType }> = {
   name: 'cast',
-  shape: ([x], { dtype }) => E.right({ shape: x!.shape, dtype }),
+  shape: ([x], { dtype }) => pipe(typesFault('cast', [x!], ['f32', 'i32', 'bool']), E.chain(() => (dtype === 'f32' || dtype === 'i32' || dtype === 'bool'
+    ? E.right({ shape: x!.shape, dtype }) : E.left(`cast: gives f32, i32 or bool, not ${dtype}`)))),
   misfit: fitsByShape,
-  eval: ([x], { dtype }, { sizes }) => elementwise(sizes, [x!], v => (dtype === 'i32' ? Math.trunc(v!) : dtype === 'bool' ? Number(v !== 0) : v!)),
+  eval: ([x], { dtype }, { sizes }) => elementwise(sizes, [x!], v => (dtype === 'i32' ? truncated(v!) : dtype === 'bool' ? Number(v !== 0) : v!)),
   vjp: ({ inputs: [x], dtype }, dy) => [x!.dtype === 'f32' && dtype === 'f32' ? dy : undefined],
   flops: () => 0,
   cheap: true,
@@ -137,7 +161,7 @@ interface Binary<D extends DType | 'same'> {
     Tensor<Ok<Broadcast<A, B>>, D extends DType ? D : E>
 }
 const binary = <D extends DType | 'same'>(o: Op<None>): Binary<D> =>
-  (a: Node, b: Node | number): never => node(o, [a, typeof b === 'number' ? constant(b) : b], none) as never
+  (a: Node, b: Node | number): never => node(o, [a, typeof b === 'number' ? constant(b, a.dtype === 'i32' ? 'i32' : 'f32') : b], none) as never
 /** Elementwise functions of two tensors, broadcast from the right; the second may be a number. @example add(x, bias) */
 export const add = binary<'same'>(addOp), sub = binary<'same'>(subOp), mul = binary<'same'>(mulOp), div = binary<'same'>(divOp)
 export const pow = binary<'same'>(powOp), maximum = binary<'same'>(maximumOp), minimum = binary<'same'>(minimumOp)

@@ -4,6 +4,7 @@ import { sized } from '../misfit.ts'
 import { numbers } from '../numbers.ts'
 import { show, type Dim, type Shape } from '../shape/index.ts'
 import type { DType } from '../value.ts'
+import { isInteger } from './integer.ts'
 
 /** What a leaf is declared as. */
 export interface Placeholder { readonly shape: Shape; readonly dtype: DType }
@@ -28,8 +29,12 @@ export const i32 = <const S extends Shape>(...shape: S): Tensor<Readonly<S>, 'i3
 /** A number known while tracing, or a vector of them along a dim. */
 export const constantOp: Op<{ readonly value: number | readonly number[]; readonly shape: Shape; readonly dtype: DType }> = {
   name: 'constant',
-  shape: (_, { shape, dtype, value }) => (typeof value === 'number' || shape.length === 1 ? E.right({ shape, dtype })
-    : E.left(`constant: ${value.length} numbers are along one dim, not along ${show(shape)}`)),
+  shape: (_, { shape, dtype, value }) => {
+    const numbers = typeof value === 'number' ? [value] : value, wrong = dtype === 'i32' ? numbers.find(x => !isInteger(x)) : undefined
+    return wrong !== undefined ? E.left(`constant: ${wrong} is no 32-bit integer`)
+      : typeof value === 'number' || shape.length === 1 ? E.right({ shape, dtype })
+      : E.left(`constant: ${value.length} numbers are along one dim, not along ${show(shape)}`)
+  },
   misfit: (_, { value, shape: [dim = 1] }, { size }) => (typeof value === 'number' || value.length === size(dim) ? undefined
     : `constant: there are ${value.length} numbers for ${sized(dim, size)}`),
   eval: (_, { value }, { sizes }) => numbers(sizes, i => (typeof value === 'number' ? value : value[i]!)),

@@ -1,17 +1,19 @@
 import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { numbers } from '../numbers.ts'
 import type { Dim } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
 import { reshaped } from './reshape.ts'
+import { indexFault } from './types.ts'
 
 /** y[…] = x[…, index[…]]: one element a row                                          dx: dy at the index, zero elsewhere */
 export const pickOp: Op<object> = {
   name: 'pick',
   shape: ([x, index]) => {
-    const rows = x!.shape.slice(0, -1)
-    return rows.length === index!.shape.length && rows.every((dim, axis) => dim === index!.shape[axis]) ? E.right({ shape: rows, dtype: x!.dtype })
+    const rows = x!.shape.slice(0, -1), types = indexFault('pick', index!)
+    return E.isLeft(types) ? types : rows.length === index!.shape.length && rows.every((dim, axis) => dim === index!.shape[axis]) ? E.right({ shape: rows, dtype: x!.dtype })
       : E.left(`pick: the index [${index!.shape.join(', ')}] is not [${rows.join(', ')}]`)
   },
   misfit: fitsByShape,
@@ -23,7 +25,7 @@ export const pickOp: Op<object> = {
 /** 1 at the index, 0 elsewhere, along a new last dim. */
 export const oneHotOp: Op<{ readonly dim: Dim }> = {
   name: 'oneHot',
-  shape: ([index], { dim }) => E.right({ shape: [...index!.shape, dim], dtype: 'f32' }),
+  shape: ([index], { dim }) => pipe(indexFault('oneHot', index!), E.map(() => ({ shape: [...index!.shape, dim], dtype: 'f32' }))),
   misfit: fitsByShape,
   eval: ([index], _, { sizes }) => numbers(sizes, i => Number(index!.data[Math.floor(i / sizes.at(-1)!)] === i % sizes.at(-1)!)),
   vjp: () => [],

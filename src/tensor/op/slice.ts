@@ -6,6 +6,7 @@ import { around, numbers } from '../numbers.ts'
 import { concat as concatRule, show, slice as sliceRule, type Concat, type ConcatError, type Dim, type Ok, type Shape, type Slice as SliceShape, type SliceError } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { positions } from './sum.ts'
+import { typesFault } from './types.ts'
 
 /** Where a slice begins: the sum of the sizes of some dims, so that the second half of `2*half` begins after `half`. */
 export type Start = readonly Dim[]
@@ -54,7 +55,7 @@ export const padOp: Op<SliceAttributes> = {
 /** Inputs one after the other along an axis; the sum of their dims has a name.      dx: slices of dy */
 export const concatOp: Op<{ readonly axis: number; readonly dim: Dim }> = {
   name: 'concat',
-  shape: (inputs, { axis, dim }) => pipe(concatRule(inputs.map(x => x.shape), axis, dim), E.map(shape => ({ shape, dtype: inputs[0]!.dtype }))),
+  shape: (inputs, { axis, dim }) => pipe(concatRule(inputs.map(x => x.shape), axis, dim), E.tap(() => typesFault('concat', inputs, ['f32', 'i32', 'bool'])), E.map(shape => ({ shape, dtype: inputs[0]!.dtype }))),
   misfit: (_, { axis, dim }, { size, inputs }) => partsDiffer('concat', inputs.map(x => x.shape[axis]!), dim, size),
   eval: (inputs, { axis }, { sizes }) => {
     const y = numbers(sizes, () => 0), [outer, to, inner] = around(sizes, axis)

@@ -4,19 +4,22 @@ import { fitsByShape, node, ShapeMismatch, typed, type Node, type NodeOf, type O
 import { broadcastStrides, gather, offsetsOf } from '../numbers.ts'
 import { axesOf, broadcastTo as broadcastToRule, reduce, type BroadcastToError, type Ok, type Reduce, type ReduceError, type Shape } from '../shape/index.ts'
 import { count } from '../value.ts'
+import { wrapped } from './integer.ts'
 import { reshaped } from './reshape.ts'
+import { typesFault } from './types.ts'
 
 export interface Axes { readonly axes: readonly number[]; readonly keepDims: boolean }
 
-/** A reduction: axes are counted from the front, each once. */
+/** A reduction of reals or integers: axes are counted from the front, each once. */
 export const reduction = (name: string, initial: number, f: (a: number, b: number) => number, vjp: (node: NodeOf<Axes>, dy: Node) => Node): Op<Axes> => ({
   name,
-  shape: ([x], { axes, keepDims }) => pipe(reduce(x!.shape, axes, keepDims), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  shape: ([x], { axes, keepDims }) => pipe(typesFault(name, [x!], ['f32', 'i32']), E.chain(() => reduce(x!.shape, axes, keepDims)), E.map(shape => ({ shape, dtype: x!.dtype }))),
   misfit: fitsByShape,
-  eval: ([x], { axes }, { sizes }) => {
+  eval: ([x], { axes }, { sizes, inputs: [declared] }) => {
     const kept = x!.sizes.map((n, axis) => (axes.includes(axis) ? 1 : n))
     const to = offsetsOf(x!.sizes, broadcastStrides(kept, x!.sizes)), data = new Float64Array(count(kept)).fill(initial)
-    x!.data.forEach((v, i) => { data[to[i]!] = f(data[to[i]!]!, v) })
+    const step = declared!.dtype === 'i32' ? (a: number, b: number): number => wrapped(f(a, b)) : f
+    x!.data.forEach((v, i) => { data[to[i]!] = step(data[to[i]!]!, v) })
     return { sizes, data }
   },
   vjp: (y, dy) => [vjp(y, dy)],
@@ -30,6 +33,7 @@ export const spread = (y: NodeOf<Axes>, reduced: Node): Node => {
 }
 
 // y = Σ x                                               dy, repeated
+// integers wrap around at 32 bits
 export const sumOp: Op<Axes> = reduction('sum', 0, (a, b) => a + b, spread)
 
 /** Repeats a tensor along new leading axes and along axes of size 1. A sum and a broadcast are each other's vjp. */

@@ -7,8 +7,10 @@ import {
 } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
+import { wrapped } from './integer.ts'
 import { reshaped } from './reshape.ts'
 import { positions } from './sum.ts'
+import { indexFault, typesFault } from './types.ts'
 
 /** Along which axis. */
 export interface TakeAttributes { readonly axis: number }
@@ -22,7 +24,7 @@ const replaced = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, 
 /** y = x[…, index, …] along one axis                    dx: dy added into zeros at the index */
 export const takeOp: Op<TakeAttributes> = {
   name: 'take',
-  shape: ([x, index], { axis }) => pipe(indexed(x!, index!, axis), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  shape: ([x, index], { axis }) => pipe(indexFault('take', index!), E.chain(() => indexed(x!, index!, axis)), E.map(shape => ({ shape, dtype: x!.dtype }))),
   misfit: fitsByShape,
   eval: ([x, index], { axis }, { sizes }) => {
     const [, from, inner] = around(x!.sizes, axis), taken = around(sizes, axis)[1]
@@ -35,13 +37,14 @@ export const takeOp: Op<TakeAttributes> = {
 /** Zeros, with the slices of x added along one axis at the index                    dx: dy taken at the index */
 export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
   name: 'scatterAdd',
-  shape: ([index, x], { axis, dim }) => (index!.shape.length === 1 && index!.shape[0] === x!.shape[axis] ? E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype })
-    : E.left(`scatterAdd: the index ${show(index!.shape)} does not go along axis ${axis} of ${show(x!.shape)}`)),
+  shape: ([index, x], { axis, dim }) => pipe(indexFault('scatterAdd', index!), E.chain(() => typesFault('scatterAdd', [x!], ['f32', 'i32'])),
+    E.chain(() => (index!.shape.length === 1 && index!.shape[0] === x!.shape[axis] ? E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype })
+    : E.left(`scatterAdd: the index ${show(index!.shape)} does not go along axis ${axis} of ${show(x!.shape)}`)))),
   misfit: fitsByShape,
-  eval: ([index, x], { axis }, { sizes }) => {
+  eval: ([index, x], { axis }, { sizes, inputs: [, declared] }) => {
     const y = numbers(sizes, () => 0), [, to, inner] = around(sizes, axis), taken = x!.sizes[axis]!
     x!.data.forEach((v, i) => { y.data[(Math.floor(i / (taken * inner)) * to + index!.data[Math.floor(i / inner) % taken]!) * inner + (i % inner)]! += v })
-    return y
+    return declared!.dtype === 'i32' ? { sizes, data: y.data.map(wrapped) } : y
   },
   vjp: ({ inputs: [index], attributes: { axis } }, dy) => [undefined, taken(dy, index!, axis)],
   flops: ([, x]) => x!.reduce((n, size) => n * size, 1),
@@ -50,7 +53,8 @@ export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
 /** x with the slices at the index replaced, along one axis. The index names no slice twice.     dx: dy with zeros there; dvalues: dy taken there */
 export const putOp: Op<TakeAttributes> = {
   name: 'put',
-  shape: ([x, index, values], { axis }) => pipe(indexed(x!, index!, axis), E.chain(shape =>
+  shape: ([x, index, values], { axis }) => pipe(indexFault('put', index!), E.chain(() => typesFault('put', [x!, values!], ['f32', 'i32', 'bool'])),
+    E.chain(() => indexed(x!, index!, axis)), E.chain(shape =>
     shape.every((dim, i) => dim === values!.shape[i]) ? E.right({ shape: x!.shape, dtype: x!.dtype })
     : E.left(`put: values [${values!.shape.join(', ')}] are not [${shape.join(', ')}]`))),
   misfit: fitsByShape,

@@ -7,7 +7,7 @@ import type { Addition, Adapter, IndexChoice, MaskOf, ParamsOf, Reparametrisatio
 export type Select<P, T extends string, M> =
   string extends T ? Dynamic
   : P extends readonly (infer E)[] ? readonly Select<E, T, M>[]
-  : { readonly [K in keyof P]: P[K] extends Node ? (K extends T ? M : 'all' extends T ? M : Frozen) : Select<P[K], T, M> }
+  : { readonly [K in keyof P]: P[K] extends Node ? (K extends T ? M : 'all' extends T ? P[K] extends { readonly dtype: 'f32' } ? M : Frozen : Frozen) : Select<P[K], T, M> }
 
 /** A function of types on leaves: what stands in the place of a targeted one. */
 export interface LeafFunction { readonly leaf: unknown; readonly becomes: unknown }
@@ -67,6 +67,8 @@ export const leafwise = <F extends Reparametrisation, L>(
   name,
   apply: <P>(params: P) => {
     const paths = targeted(params, targets), leaves = tensorsOf(params).filter(([path]) => paths.has(path))
+    const whole = leaves.find(([, { dtype }]) => dtype !== 'f32')
+    if (whole) throw new UnknownTarget(`${name} trains real numbers, and ${whole[0]} is ${whole[1].dtype}`)
     const made = new Map(leaves.map(([path, leaf]) => [path, adapted(leaf, path)]))
     const weight = (q: unknown) => mapTree(params, isTensor, (_, path) => {
       const known = made.get(path)

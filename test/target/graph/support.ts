@@ -49,7 +49,7 @@ const functionOf = ({ root, leaves, sizes: known }: Instance, library: Graph['li
     write: (body, parameters) => {
       const size = sizesIn(body, (name): Size => (sizes === 'fed' ? parameters[leaves.length + names.indexOf(name)]! : known[name]!))
       const given = new Map(leaves.map((leaf, i) => [leaf, isFloat(leaf.dtype) ? body.cast(parameters[i]!, stored) : parameters[i]!]))
-      return lowered(lowerings, [flat(root)], given, { body, size, compute })
+      return lowered(lowerings, [flat(root)], given, { body, size, compute, compiled: xla })
     },
   })
 }

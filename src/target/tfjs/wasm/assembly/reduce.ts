@@ -1,5 +1,5 @@
 // Reductions. Partial sums have four lanes and are combined in float64 where a whole tensor is summed.
-import { add, mul, sumLanes } from './lanes'
+import { add, keepPart, loadPart, maxLanes, mul, sumLanes } from './lanes'
 import { maxOf } from './softmax'
 
 @inline
@@ -59,9 +59,18 @@ export function sumSquares(input: usize, n: i32): f64 {
   return total
 }
 
-/** out[r] = the largest of in[r, :]. */
+/** The largest of n elements, NaN if one of them is. */
+function highest(p: usize, n: i32): f32 {
+  let k = 0
+  let m = f32x4.splat(-Infinity)
+  for (; k + 4 <= n; k += 4, p += 16) m = f32x4.max(m, v128.load(p))
+  if (k < n) m = f32x4.max(m, keepPart(loadPart(p, n - k), f32x4.splat(-Infinity), n - k))
+  return maxLanes(m)
+}
+
+/** out[r] = the largest of in[r, :], NaN where one of them is. */
 export function maxRows(input: usize, output: usize, rows: i32, cols: i32): void {
-  for (let r = 0; r < rows; r++, input += (<usize>cols) << 2, output += 4) store<f32>(output, maxOf(input, cols))
+  for (let r = 0; r < rows; r++, input += (<usize>cols) << 2, output += 4) store<f32>(output, highest(input, cols))
 }
 
 /** out[r] = the position of the largest of in[r, :], the first where several are equal; i32. */

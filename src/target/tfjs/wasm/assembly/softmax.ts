@@ -1,5 +1,6 @@
 // Softmax over the last axis, and its backward. Input and output may be the same buffer.
 import { add, keepPart, loadPart, maxLanes, mul, storePart, sub, sumLanes } from './lanes'
+import { fill } from './elementwise'
 import { expNegative4 } from './math'
 
 /** The largest of n >= 1 elements. NaN may be passed over: it reappears in the exponentials. */
@@ -64,9 +65,16 @@ export function softmax(input: usize, output: usize, rows: i32, cols: i32, scale
 export function softmaxCausal(input: usize, output: usize, rows: i32, cols: i32, scale: f32, queries: i32, start: i32): void {
   const bytes = (<usize>cols) << 2
   for (let r = 0; r < rows; r++, input += bytes, output += bytes) {
-    const seen = min(cols, start + r % queries + 1)
-    scaleRow(output, seen, 1 / expRow(input, output, seen, scale, maxOf(input, seen)))
-    if (seen < cols) memory.fill(output + ((<usize>seen) << 2), 0, (<usize>(cols - seen)) << 2)
+    const seen = min(cols, max(0, start + r % queries + 1))
+    // who sees nothing looks everywhere alike, as where all scores are equal
+    if (seen == 0) {
+      fill(output, cols, 1 / <f32>cols)
+      continue
+    }
+    const inverse: f32 = 1 / expRow(input, output, seen, scale, maxOf(input, seen))
+    scaleRow(output, seen, inverse)
+    // 0, or NaN in a row that has one
+    if (seen < cols) fill(output + ((<usize>seen) << 2), cols - seen, inverse * 0)
   }
 }
 
