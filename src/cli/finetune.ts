@@ -5,7 +5,7 @@ import { methodOption, selectOption, selectStepsOption, withMethodOptions } from
 import { jsonOption, modelOption, seedOption } from './options.ts'
 import { rows, withTrainingOptions } from './training.ts'
 
-export const finetuneCommand = ({ interrupted, exit, ...terminal }: Context): Command => withTrainingOptions(withMethodOptions(new Command('finetune')
+export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command => withTrainingOptions(withMethodOptions(new Command('finetune')
   .description('Fine-tune a model and save the adapter.')
   .addOption(modelOption())
   .requiredOption('--data <file>', `rows to train on, ${rows}`)
@@ -21,9 +21,6 @@ export const finetuneCommand = ({ interrupted, exit, ...terminal }: Context): Co
   .action(async ({ json, ...options }: FinetuneOptions & Json) => {
     const report = (json ? jsonReport : humanReport)(terminal)
     try {
-      for await (const event of finetune({ ...options, ...telling(terminal, json), signal: interrupted() })) {
-        report.show(event)
-        if (event.event === 'done' && event.interrupted) exit(130)
-      }
+      for await (const event of finetune({ ...options, ...telling(terminal, json), signal: interrupted({ needsOutput: false }) })) report.show(event)
     } finally { report.stop() }
   })

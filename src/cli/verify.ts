@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { checkFile, verifyModel, type CertificateReport, type ConvergenceCertificate, type VerifyModelEvent, type VerifyModelOptions } from '../verify/index.ts'
-import { telling, type Context, type Json } from './context.ts'
+import { telling, warn, type Context, type Json } from './context.ts'
 import { methodOption, selectOption, selectStepsOption, withMethodOptions } from './method.ts'
 import { jsonOption, notNegative, positiveInteger, precisionOption, seedOption, targetOption, threadsOption } from './options.ts'
 import { rows, seqOption } from './training.ts'
@@ -10,7 +10,7 @@ const percent = (x: number): string => `${(100 * x).toFixed(1)}%`
 
 const progress = ({ err }: Context, event: VerifyModelEvent): void => {
   switch (event.event) {
-    case 'warning': err.write(`warning: ${event.message}\n`); break
+    case 'warning': warn({ err }, event.message); break
     case 'bound': err.write(`L is at most ${short(event.value)}: proved, over ${event.head}\n`); break
     case 'unproved': err.write(`L is estimated: ${event.reason}\n`); break
     case 'estimate': err.write(`L of ${event.of} after ${event.at} steps: about ${short(event.value)}, estimated from below (last change ${percent(event.change)})\n`); break
@@ -69,7 +69,8 @@ export const verifyCommand = (context: Context): Command => {
       return
     }
     if (model === undefined || data === undefined) return command.error(`error: required option '--${model === undefined ? 'model <path>' : 'data <file>'}' not specified`)
-    await verifyModel({ ...options, ...telling(context, json), model, data }, event => {
+    const signal = context.interrupted({ needsOutput: options.out === undefined })
+    await verifyModel({ ...options, ...telling(context, json), model, data, signal }, event => {
       if (json) context.out.write(`${JSON.stringify(event)}\n`)
       else if (event.event === 'done') context.out.write(`${summaryText(event.certificate)}\n`)
       else progress(context, event)

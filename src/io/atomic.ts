@@ -1,30 +1,13 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, realpath, rename, rm, rmdir } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { attempt, orThrow, reasonOf, refusal, type IoError } from './error.ts'
+import { sweep, temporaryName } from '../target/index.ts'
+import { attempt, codeOf, orThrow, reasonOf, refusal, type IoError } from './error.ts'
+import { quoted } from './quoted.ts'
+import { checkDestination } from './reserve.ts'
 
 /** What a file shall hold: a text, bytes, or pieces that are made while they are written. */
 export type Content = string | Uint8Array | AsyncIterable<Uint8Array>
-
-const codeOf = (error: unknown): unknown => typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
-
-/**
- * Whether a directory can be created (or replaced, being empty) by `writeAtomically`: asked before long work whose result goes there.
- * The answer is the absolute path, links followed. Errors: it is a file, or not empty.
- * @example await checkDestination('out')()
- */
-export const checkDestination = (directory: string): TE.TaskEither<IoError, string> => attempt(directory, async () => {
-  try {
-    const names = await readdir(directory)
-    if (names.length > 0) throw refusal(`${directory}: the directory is not empty; name a new or an empty one`)
-    return await realpath(directory)
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return resolve(directory)
-    if (codeOf(error) === 'ENOTDIR') throw refusal(`${directory}: it is a file, where a directory is due`)
-    throw error
-  }
-})
 
 const writeFile = async (path: string, content: Content): Promise<void> => {
   const handle = await open(path, 'wx')
@@ -46,37 +29,41 @@ const syncDirectory = async (path: string): Promise<void> => {
 }
 
 /**
- * Writes a directory of files, whole or not at all: under a temporary name beside the destination, every file synced, renamed at the end.
- * Missing parents are created; an existing empty directory is replaced. On failure nothing is left of the attempt.
+ * Writes a directory of files, whole or not at all: under a temporary name beside the destination, every file synced,
+ * renamed at the end. Missing parents are created; an existing empty directory is replaced. On failure nothing is left
+ * of the attempt.
  * Errors: the destination is not empty, the disk is full, a content fails while it is made.
  * @example await writeAtomically('out', { 'adapter_config.json': '{}\n' })()
  */
 export const writeAtomically = (directory: string, files: Readonly<Record<string, Content>>): TE.TaskEither<IoError, void> =>
   attempt(directory, async () => {
     const bad = Object.keys(files).find(name => name === '' || name !== basename(name) || name === '.' || name === '..')
-    if (bad !== undefined) throw refusal(`${directory}: ${JSON.stringify(bad)} is not a plain file name`)
+    if (bad !== undefined) throw refusal(`${directory}: ${quoted(bad)} is not a plain file name`)
     const target = await orThrow(checkDestination(directory))
     const parent = dirname(target)
     await mkdir(parent, { recursive: true })
-    const temporary = join(parent, `.${basename(target)}.${randomUUID()}.tmp`)
+    await sweep(parent)
+    const temporary = join(parent, temporaryName())
     await mkdir(temporary)
     try {
       for (const [name, content] of Object.entries(files)) await writeFile(join(temporary, name), content)
       await syncDirectory(temporary)
       await replace(temporary, target, directory)
     } catch (error) {
-      await rm(temporary, { recursive: true, force: true })
+      await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
       throw error
     }
     await syncDirectory(parent)
   })
 
-/** Renames over a missing or empty directory; a rename never removes files, so whoever filled it meanwhile keeps them. */
+/**
+ * Renames over a missing or empty directory; a rename never removes files, so whoever filled it meanwhile keeps them.
+ */
 const replace = async (temporary: string, target: string, shown: string): Promise<void> => {
   if (process.platform === 'win32') await rmdir(target).catch(() => undefined)   // there a rename cannot replace even an empty directory
   try {
     await rename(temporary, target)
   } catch (error) {
-    throw refusal(`${shown}: the finished files cannot be moved there: ${reasonOf(error)}`)
+    throw refusal(`${shown}: the finished files cannot be moved there: ${reasonOf(error)}`, codeOf(error))
   }
 }

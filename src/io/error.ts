@@ -1,17 +1,31 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
+import { printable, shortened } from './quoted.ts'
 
 /** What went wrong at the edge: one clear sentence that names the file, and the line, field or tensor. */
 export interface IoError {
   readonly tag: 'IoError'
   readonly message: string
+  /** The system's name of the reason, as ENOSPC, if the system refused; {@link interruptedCode} for an interrupt. */
+  readonly code?: string
 }
+
+/** A message that quotes more than this is shortened. */
+const longestMessage = 2000
+/**
+ * Messages repeat paths, names and texts of others: whatever these hold, a message is one line that a terminal can
+ * show.
+ */
+const oneLine = (message: string): string => shortened(printable(shortened(message, longestMessage)), longestMessage)
+
+const errorOf = (message: string, code: string | undefined): IoError =>
+  ({ tag: 'IoError', message: oneLine(message), ...(code === undefined ? {} : { code }) })
 
 /**
  * An error value.
  * @example ioError('model.safetensors: the header is longer than the file')
  */
-export const ioError = (message: string): IoError => ({ tag: 'IoError', message })
+export const ioError = (message: string): IoError => errorOf(message, undefined)
 
 /** Whether an unknown value is an `IoError`. */
 export const isIoError = (error: unknown): error is IoError =>
@@ -20,33 +34,50 @@ export const isIoError = (error: unknown): error is IoError =>
 /** A failed result. @example const r: E.Either<IoError, number> = fail('a.json: line 3 is not JSON') */
 export const fail = (message: string): E.Either<IoError, never> => E.left(ioError(message))
 
-/** The reason of a system or JSON error in a few words, without stack or repeated path. */
-export const reasonOf = (error: unknown): string => {
-  if (isIoError(error)) return error.message
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
-  switch (code) {
-    case 'ENOENT': return 'no such file or directory'
-    case 'EACCES': case 'EPERM': return 'permission denied'
-    case 'EISDIR': return 'it is a directory'
-    case 'ENOTDIR': return 'a part of the path is not a directory'
-    case 'ENOTEMPTY': case 'EEXIST': return 'something else is there already'
-    case 'ENOSPC': return 'no space left on the device'
-    default: return error instanceof Error ? error.message : String(error)
-  }
+/** The system's name of an error, as ENOENT, or undefined. */
+export const codeOf = (error: unknown): string | undefined =>
+  (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined)
+
+/** The system's reasons in words. */
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or directory', EACCES: 'permission denied', EPERM: 'permission denied', EISDIR: 'it is a directory',
+  ENOTDIR: 'a part of the path is not a directory', ENOTEMPTY: 'something else is there already', EEXIST: 'something else is there already',
+  ENOSPC: 'no space left on the device', EDQUOT: 'the disk quota is used up', EROFS: 'the file system is read-only', EIO: 'the device reports an error',
+  ELOOP: 'its symbolic links lead in a circle', ENAMETOOLONG: 'the name is too long', EMFILE: 'too many files are open', ENFILE: 'too many files are open',
+  EBUSY: 'it is in use', EXDEV: 'it lies on another file system', EFBIG: 'the file would be too large', ENXIO: 'nothing is behind it',
+  ERR_INVALID_ARG_VALUE: 'it is not a path', EPIPE: 'nobody reads it', ETXTBSY: 'it is being executed', EINVAL: 'the system does not accept it',
 }
+
+/** The reason of a system or JSON error in a few words, without stack or repeated path. */
+export const reasonOf = (error: unknown): string =>
+  (isIoError(error) ? error.message : reasons[codeOf(error) ?? ''] ?? (error instanceof Error ? error.message : String(error)))
 
 /**
  * An `IoError` to throw or to reject a promise with: an `Error` that is an `IoError` too.
  * It stays inside this room, or comes out of a rejected `read()`; every other public function returns it as a `Left`.
  * @example throw refusal('model.gguf: the file ends inside its header')
  */
-export const refusal = (message: string): Error & IoError => Object.assign(new Error(message), { tag: 'IoError' as const })
+export const refusal = (message: string, code?: string): Error & IoError => {
+  const error = errorOf(message, code)
+  return Object.assign(new Error(error.message), error)
+}
+
+/** The code of an error that is an interrupt. */
+export const interruptedCode = 'ABORT_ERR'
+/** What ends work that was asked to stop. @example if (signal.aborted) throw interruption() */
+export const interruption = (): Error & IoError => refusal('interrupted', interruptedCode)
+/**
+ * Whether work ended because it was asked to, and not by a fault; also where something else was thrown because of it.
+ */
+export const isInterruption = (error: unknown): boolean =>
+  codeOf(error) === interruptedCode || (error instanceof Error && error.cause !== undefined && isInterruption(error.cause))
 
 const caught = (subject: string, error: unknown): IoError =>
-  ioError(isIoError(error) ? error.message : `${subject}: ${reasonOf(error)}`)
+  (isIoError(error) ? errorOf(error.message, error.code) : errorOf(`${subject}: ${reasonOf(error)}`, codeOf(error)))
 
 /**
- * Runs effectful code that may throw; what it throws becomes an `IoError` beginning with `subject` (an `IoError` passes unchanged).
+ * Runs effectful code that may throw; what it throws becomes an `IoError` beginning with `subject` (an `IoError` passes
+ * unchanged).
  * @example attempt('config.json', () => readFile('config.json', 'utf8'))
  */
 export const attempt = <A>(subject: string, run: () => Promise<A>): TE.TaskEither<IoError, A> =>
@@ -62,6 +93,6 @@ export const attemptSync = <A>(subject: string, run: () => A): E.Either<IoError,
  */
 export const orThrow = async <A>(task: TE.TaskEither<IoError, A>): Promise<A> => {
   const result = await task()
-  if (E.isLeft(result)) throw refusal(result.left.message)
+  if (E.isLeft(result)) throw refusal(result.left.message, result.left.code)
   return result.right
 }

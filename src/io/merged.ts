@@ -117,6 +117,8 @@ const fromGguf = ({ path, config, metadata }: Checkpoint): Beside => {
 export interface MergedOptions {
   /** The type of all tensors; that of the source where none is given (float32 for what is quantized there). */
   readonly dtype?: FloatDType | undefined
+  /** Called before each tensor is read; where it throws, the export ends, and nothing is written. */
+  readonly onTensor?: (() => Promise<void>) | undefined
 }
 
 /**
@@ -125,7 +127,7 @@ export interface MergedOptions {
  * Errors: an adapter of another base, a destination that is not empty. `notes` say what could not be written.
  * @example await saveMerged('merged', checkpoint, [{ adapter }], { dtype: 'bf16' })()
  */
-export const saveMerged = (directory: string, checkpoint: Checkpoint, uses: readonly WeightedAdapter[], { dtype }: MergedOptions = {}):
+export const saveMerged = (directory: string, checkpoint: Checkpoint, uses: readonly WeightedAdapter[], { dtype, onTensor }: MergedOptions = {}):
 TE.TaskEither<IoError, { readonly notes: readonly string[] }> => attempt(directory, async () => {
   for (const { adapter, weight = 1 } of uses) {
     if (!Number.isFinite(weight)) throw refusal(`${directory}: the weight of an adapter is ${weight}, where a number is due`)
@@ -133,6 +135,7 @@ TE.TaskEither<IoError, { readonly notes: readonly string[] }> => attempt(directo
   }
   const base = uses.some(({ adapter: { untied } }) => untied === true) ? withOwnHead(checkpoint) : checkpoint, fitted = fitAdapters(uses, base)
   const leaves = [...base.tensors.values()].map(entry => leafOfEntry(entry, fitted, dtype ?? dtypeOf(entry)))
+    .map((leaf): Leaf => ({ ...leaf, read: async () => { await onTensor?.(); return leaf.read() } }))
   const { config, files, notes } = checkpoint.kind === 'huggingface' ? await fromDirectory(checkpoint.path) : fromGguf(checkpoint)
   // the weights are no longer quantized; `torch_dtype` is what earlier versions of transformers read
   const { quantization_config: _, torch_dtype: __, ...plain } = config, main = namesOfTypes[mainDType(leaves)]

@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fail, lengthFor, orThrow } from '../io/index.ts'
+import { temporaryFolder } from '../target/index.ts'
 import { finetuneArguments, type Argument } from './arguments.ts'
 import { deviation, mean, median, type CompareRow } from './comparison-table.ts'
 import { choiceOf, contendersOf, type CompareOptions, type Contender } from './contenders.ts'
@@ -10,6 +10,7 @@ import type { DoneEvent } from './finetune.ts'
 import type { StepEvent } from './loop.ts'
 import { methodOptions } from './method.ts'
 import { openModel, readRowsFor, type PretrainedModel } from './source.ts'
+import { checkStop, turn } from './stop.ts'
 
 /** What a run of one contender with one seed came to. */
 export interface CompareRun {
@@ -30,7 +31,7 @@ export type CompareEvent =
   | CompareRun
   | { readonly event: 'done'; readonly lossBefore: number; readonly rows: readonly CompareRow[] }
 
-/** Runs the command line in a process of its own, and answers what it printed. */
+/** Runs the command line in a process of its own, which ends when this one is told to, and answers what it printed. */
 export type RunCommand = (args: readonly Argument[]) => Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
 
 type Line = StepEvent | DoneEvent
@@ -43,6 +44,7 @@ const ranOf = async (options: CompareOptions, { name, method, select, rank }: Co
     model, data, eval: held, steps, epochs, batch, seq, accumulate, shuffle, lr: lrOf?.[method] ?? lr, schedule, warmup, weightDecay, clip,
     target, threads, precision, out,
   }))
+  checkStop(options.signal)
   if (code !== 0) {
     const last = stderr.trim().split('\n').at(-1)?.replace(/^partensor: /, '')
     return orThrow(async () => fail(`${name}, seed ${seed}: ${last === undefined || last === '' ? `it ended with code ${code}` : last}`))
@@ -50,7 +52,7 @@ const ranOf = async (options: CompareOptions, { name, method, select, rank }: Co
   const lines = stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as Line)
   const done = lines.find(line => line.event === 'done')!, seconds = lines.flatMap(line => (line.event === 'step' ? [line.seconds] : []))
   return {
-    event: 'run', name, seed, lossBefore: done.evalLossBefore!, loss: done.evalLossAfter!, peakMemory: done.peakMemory, target: done.target,
+    event: 'run', name, seed, lossBefore: done.evalLossBefore!, loss: done.evalLossAfter!, peakMemory: done.peakMemory, target: done.target ?? '',
     stepSeconds: median(seconds.length > 1 ? seconds.slice(1) : seconds),
   }
 }
@@ -73,8 +75,10 @@ const rowOf = async (source: PretrainedModel, options: CompareOptions, contender
  * @example for await (const event of compare(options, run)) report(event)
  */
 export async function* compare(options: CompareOptions, run: RunCommand): AsyncGenerator<CompareEvent> {
-  const source = await orThrow(openModel(options.model)), directory = await mkdtemp(join(tmpdir(), 'partensor-compare-'))
+  const source = await orThrow(openModel(options.model))
   try {
+    await turn(options.signal)
+    await using directory = await temporaryFolder(tmpdir())
     const contenders = await contendersOf(source, options), { rows } = await orThrow(readRowsFor(source, options.data, options.seq))
     await orThrow(readRowsFor(source, options.eval, options.seq))
     yield { event: 'contenders', contenders }
@@ -82,7 +86,7 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
     // seed by seed, so that whatever else the machine does falls on all alike
     for (const seed of options.seeds) {
       for (const contender of contenders) {
-        const ran = await ranOf(options, contender, seed, join(directory, `${runs.length}`), run)
+        const ran = await ranOf(options, contender, seed, join(directory.path, `${runs.length}`), run)
         runs.push(ran)
         yield ran
       }
@@ -93,6 +97,5 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
     yield { event: 'done', lossBefore: mean(runs.map(({ lossBefore }) => lossBefore)), rows: table }
   } finally {
     await source.checkpoint.close()
-    await rm(directory, { recursive: true, force: true })
   }
 }

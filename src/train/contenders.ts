@@ -5,7 +5,7 @@ import type { FinetuneOptions } from './request.ts'
 import type { PretrainedModel } from './source.ts'
 import { parameterCounts, targetsOf, tuneLlama } from './tune.ts'
 
-type Left = 'method' | 'select' | 'seed' | 'out' | 'signal' | 'adapter' | 'saveOptimizer' | 'columns'
+type Left = 'method' | 'select' | 'seed' | 'out' | 'adapter' | 'saveOptimizer' | 'columns'
 
 /** What `partensor compare` is asked: what finetune is, for several methods and seeds. */
 export interface CompareOptions extends Omit<FinetuneOptions, Left> {

@@ -37,7 +37,7 @@ export const evaluate = async (options: EvaluateOptions): Promise<EvaluateResult
     for (const message of rowWarnings(options.data, warnings)) options.onWarning?.(message)
     await using session = await openFrozen(source, options, options.adapter, quantization(options))
     await orThrow(checkMemory(session.certificate(batchDims(rows, { batch: options.batch, epochs: 1 })).total, session.limit))
-    const began = performance.now(), { loss, tokens } = await evaluateRows(session, rows, options.batch)
+    const began = performance.now(), { loss, tokens } = await evaluateRows(session, rows, options.batch, options.signal)
     return { event: 'done', loss, perplexity: Math.exp(loss), tokens, rows: rows.length, seconds: (performance.now() - began) / 1000 }
   } finally {
     await source.checkpoint.close()

@@ -1,8 +1,9 @@
 import {
-  checkDestination, combineAdapters, fail, inputWidths, orThrow, saveAdapter, saveMerged, savePeft,
+  combineAdapters, fail, inputWidths, orThrow, reserve, saveAdapter, saveMerged, savePeft,
   type FloatDType, type SavedAdapter, type WeightedAdapter,
 } from '../io/index.ts'
 import { openModel } from './source.ts'
+import { turn, type StopSignal } from './stop.ts'
 import { loadAdapters } from './uses.ts'
 
 /** What adapters can be exported as. */
@@ -18,6 +19,8 @@ export interface ExportOptions {
   readonly out: string
   /** Of a merged model: what its tensors are stored in, unless as the model has them. */
   readonly dtype?: FloatDType | undefined
+  /** Ends the export; then nothing is written. */
+  readonly signal?: StopSignal | undefined
 }
 
 /** What was written, and what could not be. */
@@ -35,16 +38,23 @@ const single = async (uses: readonly WeightedAdapter[], widthOf: ReturnType<type
  * sentence; then nothing was written.
  * @example await exportAdapter({ model, adapter: ['my-adapter'], as: 'merged', out: 'merged' })
  */
-export const exportAdapter = async ({ model, adapter, as, out, dtype }: ExportOptions): Promise<ExportResult> => {
-  await orThrow(checkDestination(out))
+export const exportAdapter = async (options: ExportOptions): Promise<ExportResult> => {
+  const { as, out, dtype } = options
   if (dtype !== undefined && as !== 'merged') await orThrow(async () => fail(`--dtype is that of a merged model: it goes without --as ${as}`))
+  const reservation = await orThrow(reserve(out))
+  try { return await exported(options) } finally { await reservation.release() }
+}
+
+const exported = async ({ model, adapter, as, out, dtype, signal }: ExportOptions): Promise<ExportResult> => {
   const source = await orThrow(openModel(model)), { tie_word_embeddings: tied } = source.checkpoint.config
   try {
+    await turn(signal)
     const { source: { checkpoint }, uses, warnings } = await loadAdapters(source, adapter), widthOf = inputWidths(checkpoint)
     const notes = [...checkpoint.warnings, ...warnings], done = { event: 'done', out, as } as const
     switch (as) {
       case 'merged': {
-        const merged = await orThrow(saveMerged(out, source.checkpoint, uses, dtype ? { dtype } : {}))
+        const onTensor = (): Promise<void> => turn(signal), options = { onTensor, ...(dtype ? { dtype } : {}) }
+        const merged = await orThrow(saveMerged(out, source.checkpoint, uses, options))
         return { ...done, notes: [...notes, ...merged.notes] }
       }
       case 'peft-lora': await orThrow(savePeft(out, await single(uses, widthOf), widthOf, { tied })); break

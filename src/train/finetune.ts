@@ -1,9 +1,11 @@
+import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { checkDestination, hashOf, orThrow, saveAdapter, type AdapterOrigin } from '../io/index.ts'
+import { fail, hashOf, isInterruption, orThrow, reserve, saveAdapter, type AdapterOrigin, type SavedAdapter } from '../io/index.ts'
 import { compile } from '../target/index.ts'
-import { batchDims, evaluateRows, train, type StepEvent } from './loop.ts'
+import { keep } from './keep.ts'
+import { batchDims, evaluateRows, StepFailed, train, type Evaluation, type StepEvent } from './loop.ts'
 import { optimizer, settingsFrom } from './method.ts'
-import { momentsOf, saveMoments, withMoments } from './optimizer-state.ts'
+import { momentsFolder, momentsOf, saveMoments, withMoments, type Moments } from './optimizer-state.ts'
 import { prepare, type Prepared } from './prepare.ts'
 import type { FinetuneOptions } from './request.ts'
 import { adapterOf, columnsOf, continuing, remembering } from './saved.ts'
@@ -11,6 +13,7 @@ import { rateAt, runSchedule } from './schedule.ts'
 import { defaultSelectSteps, selectColumns } from './selection.ts'
 import { checkMemory, openModel, rowWarnings, targetOptions, told } from './source.ts'
 import { trainStep } from './step.ts'
+import { checkStop, stoppable, type StopSignal } from './stop.ts'
 import { parameterCounts, tuneLlama } from './tune.ts'
 import { versions } from './versions.ts'
 
@@ -34,11 +37,15 @@ export interface DoneEvent {
   /** Loss over the evaluation data; null where there is none. */
   readonly evalLossBefore: number | null
   readonly evalLossAfter: number | null
-  /** The directory of the adapter; null where the run was stopped before its first step. */
+  /**
+   * The directory of the adapter: `out`, or where it was kept instead; null where the run was stopped before its first
+   * step.
+   */
   readonly adapter: string | null
   readonly interrupted: boolean
   readonly seconds: number
-  readonly target: string
+  /** Null where the run was stopped before its session was open. */
+  readonly target: string | null
   /** The most bytes that the process has held. */
   readonly peakMemory: number
 }
@@ -57,28 +64,68 @@ const originOf = async (options: FinetuneOptions, { source, steps, options: { ta
 }
 
 /**
- * Fine-tunes a model and saves the adapter: everything that can be is checked before the weights are read. Errors are thrown with one sentence
- * (`IoError`, `SessionError`, `StepFailed`); then nothing was written.
+ * Fine-tunes a model and saves the adapter: the destination is reserved and everything that can be is checked before
+ * the weights are read. The adapter is saved as soon as the last step is done, before the last evaluation; what its
+ * directory does not take is kept elsewhere.
+ * Errors are thrown with one sentence (`IoError`, `SessionError`, `StepFailed`); then nothing was written, unless the
+ * sentence says where.
  * @example for await (const event of finetune(options)) report(event)
  */
 export async function* finetune(options: FinetuneOptions): AsyncGenerator<FinetuneEvent> {
-  const began = performance.now()
-  await orThrow(checkDestination(options.out))
-  const source = await orThrow(openModel(options.model))
+  const began = performance.now(), reservation = await orThrow(reserve(options.out))
   try {
-    yield* run(options, await prepare(options, source), began)
+    const source = await orThrow(openModel(options.model))
+    try {
+      checkStop(options.signal)
+      yield* run(options, await prepare(options, source), began)
+    } finally {
+      await source.checkpoint.close()
+    }
+  } catch (error) {
+    // it was stopped before there was anything to save
+    if (!isInterruption(error)) throw error
+    yield ended({ trainable: 0, interrupted: true, target: null, began })
   } finally {
-    await source.checkpoint.close()
+    await reservation.release()
+  }
+}
+
+const ended = ({ began, ...known }: Partial<DoneEvent> & Pick<DoneEvent, 'trainable' | 'interrupted' | 'target'> & { readonly began: number }): DoneEvent => ({
+  event: 'done', steps: 0, evalLossBefore: null, evalLossAfter: null, adapter: null, ...known,
+  seconds: (performance.now() - began) / 1000, peakMemory: process.resourceUsage().maxRSS * 1024,
+})
+
+/** Where an adapter and its moments were saved, and what went wrong on the way. */
+interface Saved { readonly directory: string; readonly problem: string | undefined }
+
+/**
+ * Saves an adapter and, if they are wanted, the optimizer's moments beside it; an adapter that is saved is not lost for
+ * the sake of the moments.
+ */
+const save = async (out: string, adapter: SavedAdapter, moments: Moments | undefined): Promise<Saved> => {
+  const { directory, problem } = await orThrow(keep(out, 'the adapter', place => saveAdapter(place, adapter)))
+  if (moments === undefined) return { directory, problem }
+  const kept = await keep(momentsFolder(directory), "the optimizer's moments", place => saveMoments(place, moments))()
+  const other = E.isLeft(kept) ? `${kept.left.message}; the adapter itself is saved in ${directory}` : kept.right.problem
+  return { directory, problem: [problem, other].filter(text => text !== undefined).join('; ') || undefined }
+}
+
+/** What a run that is to stop does not do any more; what it has saved stays. */
+const unlessStopped = async <A>(work: () => Promise<A>, saved: string | undefined): Promise<A | undefined> => {
+  try { return await work() } catch (error) {
+    if (isInterruption(error)) return undefined
+    if (saved === undefined) throw error
+    throw new StepFailed(`${error instanceof Error ? error.message : String(error)}; the adapter is saved in ${saved}`, { cause: error })
   }
 }
 
 async function* run(options: FinetuneOptions, prepared: Prepared, began: number): AsyncGenerator<FinetuneEvent> {
-  const { source, weights, options: method, targets, old, moments, data: { rows, warnings }, evaluation, plan, steps } = prepared
+  const { source, weights: lazy, options: method, targets, old, moments, data: { rows, warnings }, evaluation, plan, steps } = prepared
   for (const message of prepared.warnings) yield { event: 'warning', message }
   for (const message of rowWarnings(options.data, warnings)) yield { event: 'warning', message }
   for (const message of evaluation ? rowWarnings(options.eval!, evaluation.warnings) : []) yield { event: 'warning', message }
 
-  const origin = await originOf(options, prepared), schedule = runSchedule({ ...options, steps }), selecting = performance.now()
+  const weights = stoppable(lazy, options.signal), origin = await originOf(options, prepared), schedule = runSchedule({ ...options, steps }), selecting = performance.now()
   const selected = options.select === undefined ? undefined : await selectColumns(source, weights, targets.modules, rows, {
     ...options, selection: options.select, steps: options.selectSteps ?? defaultSelectSteps, shareColumns: method.shareColumns === true, plan: options,
   })
@@ -93,34 +140,35 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   await orThrow(checkMemory(bytes, session.limit))
   yield { event: 'start', target: session.target, trainable, parameters, rows: rows.length, steps, batch: dims.batch, seq: dims.seq, bytes }
 
-  const evaluate = async (): Promise<{ readonly loss: number; readonly tokens: number } | undefined> =>
-    evaluation && evaluateRows(session, evaluation.rows, options.batch)
+  const evaluate = async (signal: StopSignal | undefined): Promise<Evaluation | undefined> =>
+    evaluation && evaluateRows(session, evaluation.rows, options.batch, signal)
   // the base's own columns or entries go into the adapter; of whole weights the base is the model
   const base = method.method === 'paca' || method.method === 'shira' ? (await session.read()).focus : undefined
   if (old && moments) {
     const { focus, state } = await session.read()
     await session.write({ focus, state: withMoments(state, moments, columnsOf(old), session.columns) })
   }
-  const before = await evaluate()
+  const before = await evaluate(options.signal)
   if (before) yield { event: 'evaluated', when: 'before', ...before }
   let done = 0
   for await (const event of train(session, rows, plan, k => rateAt(schedule, k), { signal: options.signal })) {
     done = event.step
     yield event
   }
-  const interrupted = options.signal?.aborted === true, after = interrupted ? undefined : await evaluate()
-  if (after) yield { event: 'evaluated', when: 'after', ...after }
+  let saved: Saved | undefined
   if (done > 0) {
     const { focus, state } = await session.read()
     const now = adapterOf(origin, {
       method: method.method, rank: method.rank, settings: settingsFrom(method), columns: session.columns, base, focus, frozen, whole: targets.whole,
     })
-    await orThrow(saveAdapter(options.out, old ? continuing(old, now) : now))
-    if (options.saveOptimizer) await orThrow(saveMoments(options.out, momentsOf(state)))
+    saved = await save(options.out, old ? continuing(old, now) : now, options.saveOptimizer ? momentsOf(state) : undefined)
   }
-  yield {
-    event: 'done', steps: done, trainable, evalLossBefore: before?.loss ?? null, evalLossAfter: after?.loss ?? null,
-    adapter: done > 0 ? options.out : null, interrupted, seconds: (performance.now() - began) / 1000,
-    target: session.target, peakMemory: process.resourceUsage().maxRSS * 1024,
-  }
+  const after = await unlessStopped(() => evaluate(options.signal), saved?.directory)
+  if (after) yield { event: 'evaluated', when: 'after', ...after }
+  yield ended({
+    steps: done, trainable, evalLossBefore: before?.loss ?? null, evalLossAfter: after?.loss ?? null, adapter: saved?.directory ?? null,
+    interrupted: options.signal?.aborted === true, target: session.target, began,
+  })
+  // where the adapter lies, nobody looks for it unless told so
+  if (saved?.problem !== undefined) await orThrow(async () => fail(saved.problem!))
 }

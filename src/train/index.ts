@@ -12,8 +12,9 @@ export { type FinetuneOptions } from './request.ts'
 export { capacityFor, generateText, generateTokens, type Generated, type GenerateOptions } from './generate.ts'
 export {
   batchDims, evaluateRows, StepFailed, train,
-  type BatchDims, type Evaluable, type Evaluation, type StepEvent, type StopSignal, type Trainable,
+  type BatchDims, type Evaluable, type Evaluation, type StepEvent, type Trainable,
 } from './loop.ts'
+export { keep } from './keep.ts'
 export {
   methodOptions, optimizer, projections, selections, type MethodChoice, type MethodOptions, type Selection,
 } from './method.ts'
@@ -27,5 +28,6 @@ export { checkSelectSteps, defaultSelectSteps, selectColumns, type SelectionOpti
 export { rateAt, runSchedule, scheduleNames, type ScheduleName, type ScheduleOptions } from './schedule.ts'
 export { openFrozen, openModel, readRowsFor, rowWarnings, type FrozenSession, type RunOptions, type PretrainedModel } from './source.ts'
 export { trainStep } from './step.ts'
+export { checkStop, stoppable, turn, type StopSignal } from './stop.ts'
 export { adapterUse, loadAdapters, type AdapterUse } from './uses.ts'
 export { version, versions } from './versions.ts'

@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { lengthFor, microBatch, planSteps, scoredCapacity, type BatchPlan, type MicroBatch, type Row } from '../io/index.ts'
 import type { Dims, StepResult } from '../target/index.ts'
+import { turn, type StopSignal } from './stop.ts'
 
 /** One step, as it is reported. */
 export interface StepEvent {
@@ -22,9 +22,6 @@ export interface StepEvent {
 export interface Trainable { step(batches: readonly MicroBatch[], dims?: Dims): Promise<StepResult> }
 /** What evaluation asks of a session. */
 export interface Evaluable { evaluate(batch: MicroBatch, dims?: Dims): Promise<{ readonly sum: number; readonly count: number }> }
-
-/** What may stop a run: an `AbortSignal` is one. */
-export interface StopSignal { readonly aborted: boolean }
 
 /** The sizes of a run's batches: one length and one capacity of scored positions, so that one plan serves them all. */
 export interface BatchDims { readonly [dim: string]: number; readonly batch: number; readonly seq: number; readonly scored: number }
@@ -53,7 +50,7 @@ export async function* train(
   let step = 0
   for (const indices of planSteps(rows.length, plan)) {
     // a target may compute without ever waiting: interrupts, timers and displays get their turn here
-    await nextTurn()
+    await turn(undefined)
     if (options.signal?.aborted === true) return
     step += 1
     const before = performance.now()
@@ -71,13 +68,14 @@ export async function* train(
 export interface Evaluation { readonly loss: number; readonly tokens: number }
 
 /**
- * Evaluates rows in batches; the last one is filled with padding.
+ * Evaluates rows in batches; the last one is filled with padding. Errors: where it is to stop (`signal`), an `IoError` that says so.
  * @example const { loss } = await evaluateRows(session, rows, 4)
  */
-export const evaluateRows = async (session: Evaluable, rows: readonly Row[], batch: number): Promise<Evaluation> => {
+export const evaluateRows = async (session: Evaluable, rows: readonly Row[], batch: number, signal?: StopSignal): Promise<Evaluation> => {
   const plan: BatchPlan = { batch, epochs: 1 }, dims = batchDims(rows, plan)
   let sum = 0, tokens = 0
   for (const [group = []] of planSteps(rows.length, plan)) {
+    await turn(signal)
     const result = await session.evaluate(microBatch(pick(rows, group), batch, dims), { scored: dims.scored })
     sum += result.sum
     tokens += result.count

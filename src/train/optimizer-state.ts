@@ -27,9 +27,12 @@ export const withMoments = <S>(state: S, moments: Moments, old: ColumnSelection,
   }) as S
 }
 
-/** Writes the moments beside an adapter: `optimizer/moments.safetensors`. */
+/** Where the moments of an adapter lie. */
+export const momentsFolder = (directory: string): string => join(directory, folder)
+
+/** Writes moments as a directory of one file: `moments.safetensors`. */
 export const saveMoments = (directory: string, moments: Moments): TE.TaskEither<IoError, void> =>
-  writeAtomically(join(directory, folder), {
+  writeAtomically(directory, {
     // state is f32 and i32
     [file]: safetensorsBytes([...moments].map(([path, value]) => leafOf(path, value as Parameters<typeof leafOf>[1])), { format: 'partensor' }),
   })

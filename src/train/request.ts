@@ -1,4 +1,3 @@
-import type { StopSignal } from './loop.ts'
 import type { MethodChoice } from './method.ts'
 import type { ScheduleName } from './schedule.ts'
 import type { RunOptions } from './source.ts'
@@ -26,6 +25,4 @@ export interface FinetuneOptions extends RunOptions, MethodChoice {
   readonly weightDecay: number
   readonly clip: number
   readonly out: string
-  /** Ends the run after the step it is in; what it learned is saved. */
-  readonly signal?: StopSignal | undefined
 }

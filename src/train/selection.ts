@@ -5,10 +5,11 @@ import type { LlamaParams } from '../model/index.ts'
 import { compile } from '../target/index.ts'
 import type { Shape, Value } from '../tensor/index.ts'
 import { adapt, columnNorms, full, isValue, leaves, selectByScore, squaredNorms, type Lazy, type LazyLeaf } from '../tune/index.ts'
-import { batchDims, train, type StopSignal } from './loop.ts'
+import { batchDims, train } from './loop.ts'
 import type { Selection } from './method.ts'
 import { checkMemory, targetOptions, type PretrainedModel, type RunOptions } from './source.ts'
 import { trainStep } from './step.ts'
+import { checkStop, stoppable } from './stop.ts'
 
 /** What a selection is made from. */
 export interface SelectionOptions extends RunOptions {
@@ -17,7 +18,6 @@ export interface SelectionOptions extends RunOptions {
   readonly steps: number
   readonly shareColumns: boolean
   readonly plan: Pick<BatchPlan, 'batch' | 'accumulate' | 'shuffle' | 'seed'>
-  readonly signal?: StopSignal | undefined
 }
 
 const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
@@ -52,16 +52,19 @@ const gradientScores = async (
   const batches: BatchPlan = { ...plan, steps }
   await orThrow(checkMemory(session.certificate(batchDims(rows, batches)).total, session.limit, 'selection by gradient'))
   for await (const _ of train(session, rows, batches, () => 0, { signal }));
+  checkStop(signal)
   return new Map(leaves((await session.read()).state, isFloats).map(([path, { data }]) => [path.replace(/^squares\./, ''), data]))
 }
 
 /**
- * The columns that PaCA trains, by module; `undefined` where they are drawn at random by the method itself. Errors are thrown with one sentence.
+ * The columns that PaCA trains, by module; `undefined` where they are drawn at random by the method itself. Errors are thrown with one sentence;
+ * where it is to stop (`signal`) one says so.
  * @example await selectColumns(source, weights, modules, rows, { selection: 'weight', steps: 100, shareColumns: false, plan, target: 'auto' })
  */
 export const selectColumns = async (
-  source: PretrainedModel, weights: Lazy<LlamaParams>, modules: readonly ResolvedModule[], rows: readonly Row[], options: SelectionOptions,
+  source: PretrainedModel, lazy: Lazy<LlamaParams>, modules: readonly ResolvedModule[], rows: readonly Row[], options: SelectionOptions,
 ): Promise<ReadonlyMap<string, Int32Array> | undefined> => {
+  const weights = stoppable(lazy, options.signal)
   const paths = modules.map(({ path }) => path), ranks = new Map(modules.map(({ path, rank }) => [path, rank]))
   const rankOf = (path: string): number => ranks.get(path)!
   const groups = options.shareColumns ? inputGroups(source.model) : []

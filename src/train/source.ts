@@ -10,6 +10,7 @@ import { bytesPerElement } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
 import type { LlamaBatch, LlamaParams } from '../model/index.ts'
 import { trainStep } from './step.ts'
+import { stoppable, type StopSignal } from './stop.ts'
 import { continuedFrom } from './continued.ts'
 import { withAdapters } from './saved.ts'
 import { packedModel, tuneLlama } from './tune.ts'
@@ -39,6 +40,8 @@ export interface RunOptions {
   readonly onTarget?: ((target: string, reason: string) => void) | undefined
   /** Hears what a user should know of the model, its adapters and the rows: one sentence each. */
   readonly onWarning?: ((message: string) => void) | undefined
+  /** Ends what is under way; a run that trains saves what it has learned. */
+  readonly signal?: StopSignal | undefined
 }
 
 /** The options of `compile` from those of the command line. */
@@ -118,7 +121,7 @@ export const openFrozen = async (
     for (const message of [...source.checkpoint.warnings, ...warnings]) run.onWarning?.(message)
     const { tuned, weights } = await frozenOf(bound, uses, quantize)
     await orThrow(checkModel(bound, run))
-    return told(await compile(trainStep(tuned, identity), { ...targetOptions(run), weights }) as FrozenSession, run)
+    return told(await compile(trainStep(tuned, identity), { ...targetOptions(run), weights: stoppable(weights, run.signal) }) as FrozenSession, run)
   } finally {
     await source.checkpoint.close()
   }

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { checkDestination, ioError, microBatch, orThrow, writeAtomically } from '../io/index.ts'
+import { fail, ioError, microBatch, orThrow, reserve, writeAtomically } from '../io/index.ts'
 import {
-  batchDims, checkSelectSteps, defaultSelectSteps, methodOptions, openModel, optimizer, readRowsFor, rowWarnings, selectColumns, targetsOf, tuneLlama,
+  batchDims, checkSelectSteps, defaultSelectSteps, keep, methodOptions, openModel, optimizer, readRowsFor, rowWarnings, selectColumns, targetsOf, tuneLlama, turn,
   type MethodChoice, type PretrainedModel, type RunOptions,
 } from '../train/index.ts'
 import { certificateText } from './certificate.ts'
@@ -50,18 +50,31 @@ const measured = ({ lr, weightDecay, clip }: VerifyModelOptions) => {
 
 /**
  * Verifies the descent of a pretrained model on its first rows: see {@link verify}. With `out` a certificate and a picture are written, together or
- * not at all. Errors are thrown with one sentence (`IoError`, `VerifyError`, `SessionError`).
+ * not at all; what `out` does not take at the end is kept elsewhere. Errors are thrown with one sentence (`IoError`, `VerifyError`, `SessionError`).
  * @example await verifyModel({ ...options, model: 'SmolLM2-135M-Instruct.gguf', data: 'rows.jsonl', out: 'verified' }, console.log)
  */
 export const verifyModel = async (options: VerifyModelOptions, onEvent: (event: VerifyModelEvent) => void): Promise<ConvergenceCertificate> => {
-  const { out } = options
-  if (out !== undefined) await orThrow(checkDestination(out))
+  const { out } = options, reservation = out === undefined ? undefined : await orThrow(reserve(out))
+  try {
+    const certificate = await certified(options, onEvent)
+    if (out === undefined) {
+      onEvent({ event: 'done', certificate, out: null })
+      return certificate
+    }
+    const files = { [certificateFile]: certificateText(certificate), [pictureFile]: await certificatePicture(certificate) }
+    const { directory, problem } = await orThrow(keep(out, 'the certificate', place => writeAtomically(place, files)))
+    onEvent({ event: 'done', certificate, out: directory })
+    return problem === undefined ? certificate : orThrow(async () => fail(problem))
+  } finally {
+    await reservation?.release()
+  }
+}
+
+const certified = async (options: VerifyModelOptions, onEvent: (event: VerifyModelEvent) => void): Promise<ConvergenceCertificate> => {
   const source = await orThrow(openModel(options.model))
   try {
-    const certificate = await verifiedOf(options, source, onEvent)
-    if (out !== undefined) await orThrow(writeAtomically(out, { [certificateFile]: certificateText(certificate), [pictureFile]: await certificatePicture(certificate) }))
-    onEvent({ event: 'done', certificate, out: out ?? null })
-    return certificate
+    await turn(options.signal)
+    return await verifiedOf(options, source, onEvent)
   } finally {
     await source.checkpoint.close()
   }
@@ -75,7 +88,7 @@ const verifiedOf = async (options: VerifyModelOptions, source: PretrainedModel, 
   const select = options.select, selectSteps = options.selectSteps ?? defaultSelectSteps
   await orThrow(checkSelectSteps(select, selectSteps, rows.length))
   const chosen = select === undefined ? undefined : await selectColumns(source, source.weights, targets.modules, rows,
-    { target, threads, precision, selection: select, steps: selectSteps, shareColumns: method.shareColumns === true, plan: { ...plan, seed } })
+    { target, threads, precision, signal: options.signal, selection: select, steps: selectSteps, shareColumns: method.shareColumns === true, plan: { ...plan, seed } })
   const tuned = await orThrow(TE.fromEither(tuneLlama(source, method, chosen ? { chosen } : {}, targets)))
   const beside = options.allWeights ? { name: 'all weights', tuned: await orThrow(TE.fromEither(everything(source, seed))) } : undefined
   const dims = batchDims(rows, plan), paths = targets.modules.map(({ path }) => path)
@@ -84,7 +97,7 @@ const verifiedOf = async (options: VerifyModelOptions, source: PretrainedModel, 
     batches: Array.from({ length: Math.ceil(rows.length / batch) }, (_, i) => microBatch(rows.slice(i * batch, (i + 1) * batch), batch, dims)),
     target, ...(threads === undefined ? {} : { threads }), ...(precision === undefined ? {} : { precision }),
     ...(beside ? { beside } : {}), ...(options.lr === undefined ? {} : { lr: options.lr }), ...(options.optimizer === 'sgd' ? {} : { optimizer: measured(options) }),
-    about: { model: options.model, targets: paths, rank: method.method === 'full' ? null : method.rank, rows: rows.length, seq: dims.seq }, seeds: { selection: seed }, onEvent,
+    about: { model: options.model, targets: paths, rank: method.method === 'full' ? null : method.rank, rows: rows.length, seq: dims.seq }, seeds: { selection: seed }, signal: options.signal, onEvent,
   })
 }
 

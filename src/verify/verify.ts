@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import { compile, type Dims, type Session, type TargetOptions } from '../target/index.ts'
 import { blockOf, is, stopGradientOp, topological, type Node, type Shape } from '../tensor/index.ts'
-import { trainStep, versions } from '../train/index.ts'
+import { stoppable, trainStep, turn, versions, type StopSignal } from '../train/index.ts'
 import { chain, maskedLeaves, monitorDescent, sgd, type Focus, type Fn, type Lazy, type Transform, type Tuned, type Values } from '../tune/index.ts'
 import { dependents, lossOf, provedCurvature } from './bound/index.ts'
 import { estimateCaution, type ConvergenceCertificate, type Estimated, type MaskCurvature, type Proved, type Subject } from './certificate-format.ts'
@@ -49,6 +49,8 @@ export interface VerifyOptions<P, Q, M, B, L extends Shape> extends TargetOption
   /** A number that no loss is below, if one is known: 0 for cross-entropies and squares. */
   readonly lowest?: number | null
   readonly seeds?: Readonly<Record<string, number>>
+  /** Ends the run with an `IoError` that says so; nothing is certified. */
+  readonly signal?: StopSignal | undefined
   /** Hears of bounds, estimates and steps as they come. */
   readonly onEvent?: (event: VerifyEvent) => void
 }
@@ -85,6 +87,14 @@ const optionFault = ({ optimizer, lr = optimizer?.lr, steps, batches }: Pick<Ver
   : !(Number.isSafeInteger(steps) && steps > 0) ? `there are ${steps} steps: at least one is needed`
   : batches.length === 0 ? 'there is no batch' : undefined
 
+/** The same session, which begins nothing more once a run was asked to stop. */
+const stoppableSession = <Q, M, S, B, L extends Shape>(session: Session<Q, M, S, B, L>, signal: StopSignal | undefined): Session<Q, M, S, B, L> => ({
+  ...session,
+  step: async (...of) => { await turn(signal); return session.step(...of) },
+  evaluate: async (...of) => { await turn(signal); return session.evaluate(...of) },
+  hvp: async (...of) => { await turn(signal); return session.hvp(...of) },
+})
+
 /** What some estimates come to: the largest. */
 const estimated = (found: readonly PowerIteration<unknown>[], seed: number): Estimated => {
   const largest = found.reduce((most, one) => (one.value > most.value ? one : most))
@@ -105,13 +115,15 @@ const lastUpdate = (state: unknown): Required<Pick<MeasuredStep, 'directional' |
  * @throws {SessionError} where a session does not open
  * @example const certificate = await verify({ tuned, weights, batches: [batch], steps: 20, about: { model: 'mlp', targets: ['up'], rank: 8, seq: null } })
  */
-export const verify = async <P, Q, M, B, L extends Shape>(options: VerifyOptions<P, Q, M, B, L>): Promise<ConvergenceCertificate> => {
+export const verify = async <P, Q, M, B, L extends Shape>(given: VerifyOptions<P, Q, M, B, L>): Promise<ConvergenceCertificate> => {
+  const options = { ...given, weights: stoppable(given.weights, given.signal) }
   const { tuned, weights, batches, dims = {}, steps, optimizer, iterations = 20, seed = 0, beside, about, lowest = null, onEvent = () => {} } = options
   const { target, threads, precision = 'f32' } = options, computed = precision === 'f16' ? 'bf16' : precision
   const fault = optionFault(options) ?? methodFault(tuned) ?? (beside && methodFault(beside.tuned))
   if (fault !== undefined) refuse(fault)
-  const open = <N, O>(of: Tuned<P, N, O, B, L>, transform: Transform<Fn>): Promise<Session<N, O, unknown, B, L>> => compile(trainStep(of, transform),
-    { ...(target ? { target } : {}), ...(threads ? { threads } : {}), precision, weights, dims, compiler: { hvp: true } })
+  const open = async <N, O>(of: Tuned<P, N, O, B, L>, transform: Transform<Fn>): Promise<Session<N, O, unknown, B, L>> => stoppableSession(
+    await compile(trainStep(of, transform), { ...(target ? { target } : {}), ...(threads ? { threads } : {}), precision, weights, dims, compiler: { hvp: true } }),
+    options.signal)
   const told = <T>(of: string, at: number, found: PowerIteration<T>): PowerIteration<T> => {
     onEvent({ event: 'estimate', of, at, value: found.value, rayleigh: found.rayleigh, change: found.change })
     return found

@@ -151,7 +151,7 @@ const cases: readonly Case[] = [
     () => finetune('--schedule', 'linear', '--warmup', '3'),
     /--warmup 3 leaves no step to the linear schedule: there are 3 steps$/],
   ['a destination that holds something', () => finetune('--out', tiny), /llama-tiny: the directory is not empty/],
-  ['a destination that is a file', () => finetune('--out', data), /rows\.jsonl: it is a file, where a directory is due$/],
+  ['a destination that is a file', () => finetune('--out', data), /rows\.jsonl: it is a file, where a directory is expected$/],
   ['steps and epochs', () => finetune('--epochs', '1'), /^error: option '--steps <n>' cannot be used with option '--epochs <n>'$/],
   ['a number that is none',
     () => finetune('--lr', 'fast'),

@@ -2,7 +2,8 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { checkDestination, writeAtomically } from '../../src/io/atomic.ts'
+import { writeAtomically } from '../../src/io/atomic.ts'
+import { checkDestination } from '../../src/io/reserve.ts'
 import { inDirectory, message, put, right } from './archive-support.ts'
 
 async function* pieces(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
@@ -34,7 +35,7 @@ test('a directory with files, a file, and a name that is a path are refused, and
   const file = await put(directory, 'file', 'x')
   assert.match(await message(writeAtomically(join(directory, 'out'), { a: 'x' })), /out: the directory is not empty/)
   assert.match(await message(checkDestination(join(directory, 'out'))), /out: the directory is not empty/)
-  assert.match(await message(writeAtomically(file, { a: 'x' })), /file: it is a file, where a directory is due/)
+  assert.match(await message(writeAtomically(file, { a: 'x' })), /file: it is a file, where a directory is expected/)
   assert.match(await message(writeAtomically(join(directory, 'new'), { '../a': 'x' })), /"\.\.\/a" is not a plain file name/)
   assert.deepEqual((await readdir(directory)).sort(), ['file', 'out'])
   assert.deepEqual(await readdir(join(directory, 'out')), ['mine'])

@@ -1,10 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import * as tfjs from '@tensorflow/tfjs-core'
 import { count, type DType } from '../../tensor/index.ts'
 import { SessionError, type Buffer } from '../device.ts'
 import type { LoadedSignature, Native, RuntimeTensor } from '../native/native.ts'
+import { temporaryFolder } from '../temporary.ts'
 import { activate } from '../tfjs/registered.ts'
 import { tfjsDType, type TfjsDType } from '../tfjs/lowering.ts'
 import { emptyBody } from './body.ts'
@@ -45,12 +46,6 @@ const onTensors = (signature: LoadedSignature, feeds: Readonly<Record<string, Bu
   } finally { for (const x of held) x.dispose() }
 }
 
-/** Calls `use` with a folder of its own, which is deleted whatever happens. */
-const inFolder = async <A>(use: (folder: string) => Promise<A>): Promise<A> => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'partensor-graph-'))
-  try { return await use(folder) } finally { await rm(folder, { recursive: true, force: true }) }
-}
-
 /**
  * Loads a graph into TensorFlow, through a folder that is deleted as soon as TensorFlow has read it.
  * @throws {SessionError} where the backend has no loader, or TensorFlow refuses the graph
@@ -64,19 +59,18 @@ export const loadGraph = async ({ loadSavedModel, from }: Native, graph: Graph):
     loaded.clear()
   }
   try {
-    await inFolder(async folder => {
-      const file = path.join(folder, 'saved_model.pb'), load = async (name: string): Promise<void> => {
-        activate(backendName)
-        loaded.set(name, await loadSavedModel(folder, [graphTag], name))
-      }
-      const [first, ...others] = Object.keys(graph.signatures)
-      if (first === undefined) throw new Error('a graph without signatures')
-      await writeFile(file, savedModel(graph))
-      await load(first)
-      // the others find the session by the folder's name; of the file tfjs-node reads, each time anew, what a signature is
-      await writeFile(file, signaturesOnly(graph))
-      for (const name of others) await load(name)
-    })
+    await using folder = await temporaryFolder(tmpdir())
+    const file = path.join(folder.path, 'saved_model.pb'), load = async (name: string): Promise<void> => {
+      activate(backendName)
+      loaded.set(name, await loadSavedModel(folder.path, [graphTag], name))
+    }
+    const [first, ...others] = Object.keys(graph.signatures)
+    if (first === undefined) throw new Error('a graph without signatures')
+    await writeFile(file, savedModel(graph))
+    await load(first)
+    // the others find the session by the folder's name; of the file tfjs-node reads, each time anew, what a signature is
+    await writeFile(file, signaturesOnly(graph))
+    for (const name of others) await load(name)
   } catch (error) {
     dispose()
     throw error instanceof SessionError ? error : new SessionError(`TensorFlow does not load the graph: ${String(error)}`)

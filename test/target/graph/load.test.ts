@@ -8,7 +8,7 @@ import { after, branch, called, emptyBody, emptyLibrary, loadGraph, whileLoop, t
 import { nodeTest } from '../native-support.ts'
 import { native } from './support.ts'
 
-const folders = async (): Promise<readonly string[]> => (await readdir(tmpdir())).filter(name => name.startsWith('partensor-graph-'))
+const folders = async (): Promise<readonly string[]> => (await readdir(tmpdir())).filter(name => name.startsWith('.partensor.'))
 const f32 = (...data: readonly number[]): Buffer => ({ sizes: [data.length], dtype: 'f32', data: Float32Array.from(data) })
 
 const variable = (body: Body): Ref => body.apply('VarHandleOp', [], { dtype: { type: 'f32' }, shape: { shape: [2] }, shared_name: { text: 'total' } })

@@ -1,0 +1,108 @@
+import { lstat, mkdir, open, readdir, readlink, realpath, rename, rm, rmdir } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import type * as TE from 'fp-ts/lib/TaskEither.js'
+import { sweep, temporaryName } from '../target/index.ts'
+import { attempt, codeOf, orThrow, reasonOf, refusal, type IoError } from './error.ts'
+import { holderText, lockOf, runningHolder, takeLock } from './lock.ts'
+
+/** A destination that nobody else writes to until it is released. */
+export interface Reservation {
+  /** As it was named. */
+  readonly directory: string
+  /** Gives the destination back; folders that were made for it and that nothing came into are removed. */
+  release(): Promise<void>
+}
+
+/**
+ * Whether a directory can be created (or replaced, being empty) by `writeAtomically`: asked before long work whose
+ * result goes there. The answer is the absolute path, links followed. Errors: it is a file, not empty, the directory
+ * that the process is in, a link to nothing.
+ * @example await checkDestination('out')()
+ */
+export const checkDestination = (directory: string): TE.TaskEither<IoError, string> => attempt(directory, async () => {
+  if (directory === '') throw refusal('the name of the destination is empty: name a new or an empty directory')
+  try {
+    const names = await readdir(directory)
+    if (names.length > 0) throw refusal(`${directory}: the directory is not empty; name a new or an empty one`, 'ENOTEMPTY')
+    const path = await realpath(directory)
+    if (path === await realpath('.')) throw refusal(`${directory}: it is the directory that you are in; name a new one`)
+    return path
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return missing(directory)
+    if (codeOf(error) === 'ENOTDIR' && await isFile(directory)) {
+      throw refusal(`${directory}: it is a file, where a directory is expected`, 'ENOTDIR')
+    }
+    throw error
+  }
+})
+
+const isFile = (path: string): Promise<boolean> => lstat(path).then(() => true, () => false)
+
+const missing = async (directory: string): Promise<string> => {
+  if (await isFile(directory)) {
+    throw refusal(`${directory}: it is a link to ${await readlink(directory)}, which is not there`, 'ENOENT')
+  }
+  return resolve(directory)
+}
+
+/** Folders from the outermost that is given to the innermost, from within outwards. */
+const chain = (inner: string, outer: string): readonly string[] => (inner === outer || dirname(inner) === inner ? [inner] : [inner, ...chain(dirname(inner), outer)])
+
+/**
+ * Does in a folder what a result will do at its end: a directory, a file in it on the disk, and the rename over an
+ * empty directory.
+ */
+const prove = async (parent: string, target: string): Promise<void> => {
+  const trial = join(parent, temporaryName())
+  await mkdir(trial)
+  try {
+    const handle = await open(join(trial, 'trial'), 'wx')
+    try { await handle.writeFile('trial\n'); await handle.sync() } finally { await handle.close() }
+  } finally { await rm(trial, { recursive: true, force: true }) }
+  try { await rename(target, trial) } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw refusal(`${target}: the directory cannot be replaced (${reasonOf(error)}): name a new one inside it`)
+  }
+  await rename(trial, target)
+}
+
+/** Refuses a destination inside one that another run will replace as a whole. */
+const checkAround = async (parent: string, subject: string): Promise<void> => {
+  for (let folder = parent; dirname(folder) !== folder; folder = dirname(folder)) {
+    const lock = lockOf(folder), holder = await runningHolder(lock).catch(() => undefined)
+    if (holder !== undefined) throw refusal(`${subject}: it lies in ${folder}, and ${holderText(holder, lock)}`)
+  }
+}
+
+/**
+ * Reserves a destination before long work whose result goes there: missing folders around it are made, what a result
+ * needs is done once on trial, and a lock beside it (`.<name>.lock`) keeps others away, which is void as soon as this
+ * process is dead. What dead processes have left in that folder is removed.
+ * Errors: those of {@link checkDestination}; a folder that cannot be written to; another run that writes there, or to a
+ * folder around it.
+ * @example const reservation = await orThrow(reserve('out'))
+ */
+export const reserve = (directory: string): TE.TaskEither<IoError, Reservation> => attempt(directory, async () => {
+  const found = await orThrow(checkDestination(directory)), made = await mkdir(dirname(found), { recursive: true })
+  const parent = await realpath(dirname(found)), target = join(parent, basename(found))
+  const unmake = async (): Promise<void> => {
+    // only those that are empty go
+    for (const folder of made === undefined ? [] : chain(dirname(found), resolve(made))) await rmdir(folder).catch(() => undefined)
+  }
+  try {
+    await sweep(parent)
+    const lock = await takeLock(lockOf(target), directory)
+    try {
+      await checkAround(parent, directory)
+      await orThrow(checkDestination(directory))
+      await prove(parent, target)
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
+    return { directory, release: async () => { await lock.release(); await unmake() } }
+  } catch (error) {
+    await unmake()
+    throw error
+  }
+})
