@@ -16,6 +16,8 @@ export type BatchPlan = {
   /** Whether every epoch has an order of its own, a function of the seed and the epoch's number. */
   readonly shuffle?: boolean
   readonly seed?: number
+  /** The number of the first epoch: how many a run that goes on has begun before; 0 by default. */
+  readonly firstEpoch?: number
 } & ({ readonly steps: number } | { readonly epochs: number })
 
 /** How a micro-batch is laid out. */
@@ -27,8 +29,9 @@ export interface BatchLayout {
 }
 
 /** Row numbers of one micro-batch after the other, epoch after epoch; the last of an epoch may be short. */
-function* indexBatches(rowCount: number, { batch, shuffle = false, seed = 0 }: BatchPlan, epochs: number): Generator<readonly number[]> {
-  for (let epoch = 0; epoch < epochs; epoch++) {
+function* indexBatches(
+  rowCount: number, { batch, shuffle = false, seed = 0, firstEpoch = 0 }: BatchPlan, epochs: number): Generator<readonly number[]> {
+  for (let epoch = firstEpoch; epoch < firstEpoch + epochs; epoch++) {
     const order = shuffle ? [...permutation(seed, epoch, rowCount)] : Array.from({ length: rowCount }, (_, i) => i)
     for (let start = 0; start < rowCount; start += batch) yield order.slice(start, start + batch)
   }
@@ -37,6 +40,16 @@ function* indexBatches(rowCount: number, { batch, shuffle = false, seed = 0 }: B
 /** How many steps a plan takes over so many rows. @example stepCount(10, { batch: 4, epochs: 2 }) // 6 */
 export const stepCount = (rowCount: number, plan: BatchPlan): number =>
   'steps' in plan ? plan.steps : Math.ceil(plan.epochs * Math.ceil(rowCount / plan.batch) / (plan.accumulate ?? 1))
+
+/**
+ * How many epochs have begun once so many steps of a plan are made, those before the plan included: where a run that goes on begins.
+ * @example epochsBegun(10, { batch: 4, epochs: 2 }, 4) // 2
+ */
+export const epochsBegun = (rowCount: number, plan: BatchPlan, steps: number): number => {
+  const begun = Math.ceil(steps * (plan.accumulate ?? 1) / Math.ceil(rowCount / plan.batch))
+  // the last step of a run that epochs end may be short
+  return (plan.firstEpoch ?? 0) + ('epochs' in plan ? Math.min(begun, plan.epochs) : begun)
+}
 
 /**
  * The row numbers of every micro-batch of every step, lazily. Every row appears once an epoch. A micro-batch never crosses the end of an
@@ -87,16 +100,33 @@ const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to
 export const lengthFor = (rows: readonly Row[], seq = Infinity): number =>
   Math.min(seq, Math.max(8, roundUp(rows.reduce((longest, row) => Math.max(longest, row.input_ids.length), 0), 8)))
 
+/** Rows of a plan that are looked at one by one; of a longer plan the largest rows are taken to meet. */
+const longestSurvey = 2 ** 18
+
 /**
  * The most scored positions (after the shift of labels) that any micro-batch of the plan has, rounded up to a multiple of 8:
- * what a loss that takes the scored positions out of the logits must hold. The rows must already be cut to their length.
+ * what a loss that takes the scored positions out of the logits must hold. The rows must already be cut to their length. Of a shuffled plan
+ * of more than 250 000 rows it is what the rows with the most scored positions have together: more than any micro-batch, if they never meet.
  * @example scoredCapacity(rows, { batch: 2, steps: 30, shuffle: true, seed: 0 })
  */
 export const scoredCapacity = (rows: readonly Row[], plan: BatchPlan): number => {
-  const scored = rows.map(scoredCount)
-  let most = 0
-  for (const step of planSteps(rows.length, plan)) {
-    for (const indices of step) most = Math.max(most, indices.reduce((sum, i) => sum + (scored[i] ?? 0), 0))
+  const scored = rows.map(scoredCount), largest = scored.toSorted((a, b) => b - a).slice(0, plan.batch)
+  const most = largest.reduce((sum, n) => sum + n, 0), perEpoch = Math.ceil(rows.length / plan.batch)
+  const microBatches = stepCount(rows.length, plan) * (plan.accumulate ?? 1)
+  // without shuffling every epoch is as the first
+  const surveyed = plan.shuffle === true ? microBatches : Math.min(microBatches, perEpoch)
+  const found = surveyed * Math.min(plan.batch, rows.length) > longestSurvey && plan.shuffle === true ? most : mostOf(scored, plan, surveyed)
+  return Math.max(8, roundUp(found, 8))
+}
+
+/** The most scored positions in the first micro-batches of a plan. */
+const mostOf = (scored: readonly number[], plan: BatchPlan, microBatches: number): number => {
+  let most = 0, left = microBatches
+  for (const step of planSteps(scored.length, plan)) {
+    for (const indices of step) {
+      if (left-- <= 0) return most
+      most = Math.max(most, indices.reduce((sum, i) => sum + (scored[i] ?? 0), 0))
+    }
   }
-  return Math.max(8, roundUp(most, 8))
+  return most
 }

@@ -5,6 +5,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { chatSpans, type Message } from './chat.ts'
 import { attempt, attemptSync, fail, ioError, type IoError } from './error.ts'
 import { isRecord } from './file.ts'
+import { decodedText, halfCharacterIn } from './text.ts'
 import type { Encoding } from './tokenizer/pipeline.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
@@ -124,8 +125,10 @@ const kinds = '"text", "prompt" and "completion", "messages", or "input_ids"'
 /** One parsed line; errors name neither file nor line. */
 const fromLine = (row: unknown, tokenizer: Tokenizer | undefined): E.Either<IoError, Tokens> => {
   if (!isRecord(row)) return fail(`a JSON object is due, with ${kinds}`)
-  if (row['input_ids'] !== undefined) return fromIds(row)
-  const { messages, prompt, completion, text } = row
+  // null beside a field that is used is as good as nothing
+  const [ids, messages, prompt, completion, text] =
+    ['input_ids', 'messages', 'prompt', 'completion', 'text'].map(name => row[name] ?? undefined)
+  if (ids !== undefined) return fromIds(row)
   if (messages === undefined && prompt === undefined && completion === undefined && text === undefined) return fail(`it has none of ${kinds}`)
   if (tokenizer === undefined) return fail('text needs a tokenizer, and the model has none; give "input_ids" instead')
   if (messages !== undefined) {
@@ -139,8 +142,8 @@ const fromLine = (row: unknown, tokenizer: Tokenizer | undefined): E.Either<IoEr
       : fail('"prompt" and "completion" must both be strings')
   }
   if (typeof text !== 'string') return fail('"text" must be a string')
-  const ids = tokenizer.encode(text)
-  return E.right({ ids, labels: ids })
+  const own = tokenizer.encode(text)
+  return E.right({ ids: own, labels: own })
 }
 
 const toRow = ({ ids, labels }: Tokens): Row => ({ input_ids: Int32Array.from(ids), labels: Int32Array.from(labels) })
@@ -164,7 +167,12 @@ export const parseRows = (name: string, content: string, { tokenizer, vocabSize 
     total++
     const tokens = pipe(
       attemptSync('it is not valid JSON', (): unknown => JSON.parse(line)),
-      E.flatMap(value => fromLine(value, tokenizer)),
+      E.tap(() => {
+        const half = halfCharacterIn(line)
+        return half === undefined ? E.right(undefined) : fail(half)
+      }),
+      // a tokenizer refuses a text that one of its expressions searches for too long
+      E.flatMap(value => E.flatten(attemptSync('it cannot be encoded', () => fromLine(value, tokenizer)))),
       E.tap(tokens => withinVocabulary(tokens, vocabSize ?? 2 ** 31)),
       E.mapLeft(({ message }) => ioError(`${name} line ${i + 1}: ${message}`))
     )
@@ -190,10 +198,10 @@ export const parseRows = (name: string, content: string, { tokenizer, vocabSize 
  * - `{"messages"}`: written with the chat template; the assistant's words and the token that ends its turn are scored.
  * - `{"input_ids", "labels"?, "attention_mask"?}`: labels default to the ids, -100 is not scored; the mask marks trailing padding, which is dropped.
  *
- * Errors name the file and the line: broken JSON, a wrong type, an id outside the vocabulary; and an empty file, or one with nothing scored.
+ * Errors name the file and the line: bytes that are not UTF-8, broken JSON, a wrong type, an id outside the vocabulary; and an empty file, or one with nothing scored.
  * @example await readRows('data.jsonl', { tokenizer, vocabSize: 49152, seq: 256 })()
  */
 export const readRows = (path: string, options: RowOptions): TE.TaskEither<IoError, Rows> => pipe(
-  attempt(path, () => readFile(path, 'utf8')),
+  attempt(path, async () => decodedText(path, await readFile(path))),
   TE.flatMapEither(content => parseRows(path, content, options))
 )

@@ -5,6 +5,7 @@
 import { createContext, Script } from 'node:vm'
 import { RE2JS } from 're2js'
 import { refusal } from './error.ts'
+import { isRecord } from './file.ts'
 import { quoted } from './quote.ts'
 
 /** One expression as JavaScript reads it and, where it can be said there, as RE2 does. */
@@ -39,7 +40,8 @@ const limited = (code: string, expression: RegExp, { subject, source }: Origin):
     try {
       return script.runInContext(context, { timeout: milliseconds })
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
+      // the error is one of the other context
+      if (isRecord(error) && error['code'] === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
         throw refusal(`${subject}: the expression ${quoted(source)} searches a text of ${text.length} characters for more than a second`)
       }
       throw error
@@ -105,5 +107,6 @@ export const searchOf = (origin: Origin, { js, re2 }: Translation): Search => {
     }
   }
   const run = limited('Array.from(text.matchAll(expression), match => [match.index, match.index + match[0].length])', new RegExp(js, 'gu'), origin)
-  return text => withoutRepeats(run(text, timeLimit) as readonly (readonly [number, number])[])
+  // arrays of the other context become this one's
+  return text => withoutRepeats(Array.from(run(text, timeLimit) as Iterable<readonly [number, number]>, ([from, to]) => [from, to] as const))
 }

@@ -4,7 +4,9 @@
  */
 import * as E from 'fp-ts/lib/Either.js'
 import { attemptSync, refusal, type IoError } from './error.ts'
+import type { WholeMatch } from './expression.ts'
 import { pythonRegex } from './python-regex.ts'
+import { quoted } from './quote.ts'
 
 /** Modules by name: each the path of a module or words that a path ends with; or one regular expression (Python's) for whole paths. */
 export type ModuleNames = readonly string[] | string
@@ -40,7 +42,7 @@ const orThrowSync = <A>(result: E.Either<IoError, A>): A => {
   return result.right
 }
 
-const expression = (field: string, pattern: string): RegExp => orThrowSync(pythonRegex(field, pattern))
+const expression = (field: string, pattern: string): WholeMatch => orThrowSync(pythonRegex(field, pattern))
 const endsWith = (path: string, name: string): boolean => path === name || path.endsWith(`.${name}`)
 
 const named = (field: string, names: ModuleNames): Matcher => {
@@ -110,7 +112,7 @@ const lastWords = (paths: readonly string[]): string => [...new Set(paths.map(pa
 const checkRequest = (request: TargetRequest, paths: readonly string[]): void => {
   const { targetModules, layersToTransform = [], layersPattern } = request
   const unknown = typeof targetModules === 'string' ? undefined : targetModules.find(name => !paths.some(path => endsWith(path, name)))
-  if (unknown !== undefined) throw refusal(`target_modules: no module is called ${JSON.stringify(unknown)}: there are ${lastWords(paths)}`)
+  if (unknown !== undefined) throw refusal(`target_modules: no module is called ${quoted(unknown)}: there are ${lastWords(paths)}`)
   const index = layerIndex(layersPattern), layers = new Set(paths.flatMap(path => index(path) ?? []))
   const missing = layersToTransform.find(layer => !layers.has(layer))
   if (missing !== undefined) throw refusal(`layers_to_transform: there is no layer ${missing}: there are ${[...layers].join(', ') || 'none'}`)
@@ -119,7 +121,7 @@ const checkRequest = (request: TargetRequest, paths: readonly string[]): void =>
 const checkPattern = (field: string, pattern: Readonly<Record<string, number>> = {}, chosen: readonly string[]): void => {
   for (const key of Object.keys(pattern)) {
     const ending = expression(field, `(.*\\.)?(${key})`)
-    if (!chosen.some(path => ending.test(path))) throw refusal(`${field}: ${JSON.stringify(key)} matches no target: there are ${lastWords(chosen)}`)
+    if (!chosen.some(path => ending.test(path))) throw refusal(`${field}: ${quoted(key)} matches no target: there are ${lastWords(chosen)}`)
   }
 }
 
@@ -134,7 +136,7 @@ export const resolveTargets = (request: TargetRequest, linearPaths: readonly str
     checkRequest(request, linearPaths)
     const chosen = linearPaths.filter(matches)
     if (chosen.length === 0) {
-      throw refusal(`target_modules: ${JSON.stringify(request.targetModules)} leaves no module: there are ${lastWords(linearPaths)}`)
+      throw refusal(`target_modules: ${quoted(request.targetModules)} leaves no module: there are ${lastWords(linearPaths)}`)
     }
     checkPattern('rank_pattern', request.rankPattern, chosen)
     checkPattern('alpha_pattern', request.alphaPattern, chosen)
@@ -155,7 +157,7 @@ export const resolveSaved = (
   { modulesToSave = [] }: Pick<TargetRequest, 'modulesToSave'>, paths: readonly string[]): E.Either<IoError, readonly string[]> =>
   attemptSync('modules_to_save', () => {
     const unknown = modulesToSave.find(name => !paths.some(saved([name])))
-    if (unknown !== undefined) throw refusal(`modules_to_save: no module is called ${JSON.stringify(unknown)}: there are ${lastWords(paths)}`)
+    if (unknown !== undefined) throw refusal(`modules_to_save: no module is called ${quoted(unknown)}: there are ${lastWords(paths)}`)
     return paths.filter(saved(modulesToSave))
   })
 

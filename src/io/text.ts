@@ -53,9 +53,20 @@ const halfCharacter = (json: string): { readonly index: number, readonly escape:
 }
 
 /**
- * The value of a JSON document, of which strings are whole characters: `"\ud800"`, half a character, is refused with its byte, since
- * no UTF-8 can say it. Throws a refusal that begins with `subject`.
- * @example parsedJson('data.jsonl line 3', '{"text": "a"}')
+ * Half a character in the strings of a JSON document, in words: `"\ud800"` parses, but no UTF-8 can say it. Undefined where there is none.
+ * @example halfCharacterIn('{"text": "\\ud800"}') // 'byte 10 begins the escape \ud800, half a character'
+ */
+export const halfCharacterIn = (json: string): string | undefined => {
+  const half = halfCharacter(json)
+  if (half === undefined) return undefined
+  const before = json.slice(0, half.index), line = before.split('\n').length
+  const byte = new TextEncoder().encode(before.slice(before.lastIndexOf('\n') + 1)).length
+  return `${line > 1 ? `line ${line}: ` : ''}byte ${byte} begins the escape ${half.escape}, half a character`
+}
+
+/**
+ * The value of a JSON document, whose strings are whole characters. Throws a refusal that begins with `subject`.
+ * @example parsedJson('tokenizer.json', '{"model": {}}')
  */
 export const parsedJson = (subject: string, json: string): unknown => {
   const value = ((): unknown => {
@@ -65,9 +76,7 @@ export const parsedJson = (subject: string, json: string): unknown => {
       throw refusal(`${subject}: it is not valid JSON`)
     }
   })()
-  const half = halfCharacter(json)
-  if (half === undefined) return value
-  const before = json.slice(0, half.index), line = before.split('\n').length
-  const byte = new TextEncoder().encode(before.slice(before.lastIndexOf('\n') + 1)).length
-  throw refusal(`${subject}${line > 1 ? ` line ${line}` : ''}: byte ${byte} of the line: the escape ${half.escape} is half a character`)
+  const half = halfCharacterIn(json)
+  if (half !== undefined) throw refusal(`${subject}: ${half}`)
+  return value
 }

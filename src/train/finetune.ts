@@ -1,6 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { fail, hashOf, isInterruption, orThrow, reserve, saveAdapter, type AdapterOrigin, type SavedAdapter } from '../io/index.ts'
+import {
+  epochsBegun, fail, hashOf, isInterruption, orThrow, reserve, saveAdapter, type AdapterOrigin, type SavedAdapter,
+} from '../io/index.ts'
 import { compile } from '../target/index.ts'
 import { keep } from './keep.ts'
 import { batchDims, evaluateRows, StepFailed, train, type Evaluation, type StepEvent } from './loop.ts'
@@ -158,7 +160,8 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   let saved: Saved | undefined
   if (done > 0) {
     const { focus, state } = await session.read()
-    const now = adapterOf(origin, {
+    const settings = { ...origin.settings, epochsBegun: epochsBegun(rows.length, plan, done) }
+    const now = adapterOf({ ...origin, settings }, {
       method: method.method, rank: method.rank, settings: settingsFrom(method), columns: session.columns, base, focus, frozen, whole: targets.whole,
     })
     saved = await save(options.out, old ? continuing(old, now) : now, options.saveOptimizer ? momentsOf(state) : undefined)

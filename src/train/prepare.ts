@@ -1,7 +1,7 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { ioError, orThrow, stepCount, type BatchPlan, type IoError, type Rows, type SavedAdapter } from '../io/index.ts'
+import { epochsBegun, ioError, orThrow, stepCount, type BatchPlan, type IoError, type Rows, type SavedAdapter } from '../io/index.ts'
 import type { LlamaParams } from '../model/index.ts'
 import type { Lazy } from '../tune/index.ts'
 import { readColumns } from './columns.ts'
@@ -15,8 +15,16 @@ import { checkModel, readRowsFor, type PretrainedModel } from './source.ts'
 import { targetsOf, tuneLlama } from './tune.ts'
 import { loadOne } from './uses.ts'
 
-const planOf = ({ batch, accumulate, shuffle, seed, steps, epochs }: FinetuneOptions): BatchPlan =>
-  ({ batch, accumulate, shuffle, seed, ...(steps === undefined ? { epochs: epochs ?? 1 } : { steps }) })
+const planOf = ({ batch, accumulate, shuffle, seed, steps, epochs }: FinetuneOptions, firstEpoch: number): BatchPlan =>
+  ({ batch, accumulate, shuffle, seed, firstEpoch, ...(steps === undefined ? { epochs: epochs ?? 1 } : { steps }) })
+
+/** How many epochs an adapter was trained for: as it says, or as an earlier version's steps tell over these rows; of others it is not known. */
+const epochsOf = (adapter: SavedAdapter | undefined, rowCount: number): number => {
+  const { epochsBegun: begun, steps, batch, accumulate } = adapter?.settings ?? {}
+  const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+  if (isCount(begun)) return begun
+  return isCount(steps) && isCount(batch) && isCount(accumulate) && batch > 0 ? epochsBegun(rowCount, { batch, accumulate, steps }, steps) : 0
+}
 
 /** Everything that can be checked without weights. */
 export interface Prepared extends Omit<Continued, 'written'> {
@@ -51,7 +59,7 @@ export const prepare = async (options: FinetuneOptions, opened: PretrainedModel)
   const data = await orThrow(readRowsFor(source, options.data, options.seq))
   await orThrow(checkSelectSteps(options.select, options.selectSteps ?? defaultSelectSteps, data.rows.length))
   const evaluation = options.eval === undefined ? undefined : await orThrow(readRowsFor(source, options.eval, options.seq))
-  const plan = planOf(options), steps = stepCount(data.rows.length, plan)
+  const plan = planOf(options, epochsOf(old, data.rows.length)), steps = stepCount(data.rows.length, plan)
   await orThrow(TE.fromEither(checkWarmup(options, steps)))
   await orThrow(checkModel(source, options))
   const weights = written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights

@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
-import { batches, lengthFor, microBatch, planSteps, scoredCapacity, stepCount, type BatchPlan, type MicroBatch } from '../../src/io/batches.ts'
+import { batches, epochsBegun, lengthFor, microBatch, planSteps, scoredCapacity, stepCount, type BatchPlan, type MicroBatch } from '../../src/io/batches.ts'
 import { scoredCount, type Row } from '../../src/io/dataset.ts'
 
 const row = (ids: readonly number[], labels: readonly number[] = ids): Row => ({ input_ids: Int32Array.from(ids), labels: Int32Array.from(labels) })
@@ -95,4 +95,35 @@ test('the length is the least multiple of 8 that holds the longest row, within t
 test('no rows, or a batch of none, is a mistake of the program', () => {
   assert.throws(() => [...planSteps(0, { batch: 1, steps: 1 })], RangeError)
   assert.throws(() => [...planSteps(1, { batch: 0, steps: 1 })], RangeError)
+})
+
+test('a run that goes on has the next epochs of a longer run, whatever the sizes; beginning with the first again is found out (mutant)', () => {
+  const goesOn = (begin: (rows: number, plan: BatchPlan, steps: number) => number) =>
+    fc.property(fc.integer({ min: 2, max: 20 }), plans, fc.integer({ min: 1, max: 3 }), (rows, { epochs, ...plan }, more) => {
+      const order = (epochs: number, firstEpoch: number): readonly number[] => [...planSteps(rows, { ...plan, epochs, firstEpoch })].flat().flat()
+      const first = begin(rows, { ...plan, epochs }, stepCount(rows, { ...plan, epochs }))
+      assert.deepEqual([...order(epochs, 0), ...order(more, first)], order(epochs + more, 0))
+    })
+  fc.assert(goesOn(epochsBegun))
+  assert.throws(() => fc.assert(goesOn(() => 0)))
+  assert.throws(() => fc.assert(goesOn((rows, { batch, accumulate }, steps) => epochsBegun(rows, { batch, accumulate: accumulate!, steps }, steps))),
+    'the last step counted as a whole one is found out too')
+  assert.equal(epochsBegun(10, { batch: 4, steps: 9 }, 4), 2, 'an epoch that has begun counts')
+  assert.equal(epochsBegun(10, { batch: 4, steps: 9, firstEpoch: 5 }, 0), 5)
+})
+
+test('a hundred million steps and two billion epochs are planned in milliseconds, with room for every micro-batch', () => {
+  const rows = Array.from({ length: 100 }, (_, i) => row(Array.from({ length: 2 + i % 60 }, () => 1)))
+  for (const length of [{ steps: 1e8 }, { epochs: 2e9 }] as const) {
+    for (const shuffle of [true, false]) {
+      const plan: BatchPlan = { batch: 4, accumulate: 2, shuffle, ...length }, began = performance.now()
+      const capacity = scoredCapacity(rows, plan)
+      assert.ok(stepCount(rows.length, plan) >= 1e8)
+      const first = planSteps(rows.length, plan).next().value
+      assert.equal(first?.flat().length, 8)
+      assert.ok(performance.now() - began < 1000)
+      assert.ok(capacity >= scoredCapacity(rows, { ...plan, steps: 500 }), 'a longer plan needs no less')
+      assert.ok(capacity <= 240, 'and never more than the largest rows together')
+    }
+  }
 })

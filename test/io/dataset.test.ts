@@ -133,6 +133,31 @@ test('cut to nothing scored, the sentence says so', () => {
     /no token in it is scored \(1 row, 1 of them cut to 2 tokens\)/)
 })
 
+test('null beside a field that is used is as good as nothing', () => {
+  const plain = only(lines({ text: 'hello the' }))
+  for (const others of [{ messages: null }, { prompt: null, completion: null }, { input_ids: null }, { messages: null, input_ids: null, labels: null }]) {
+    assert.deepEqual(only(lines({ text: 'hello the', ...others })), plain)
+  }
+  assert.deepEqual([...only(lines({ input_ids: [1, 2], labels: null, attention_mask: null, text: null, messages: null })).input_ids], [1, 2])
+  assert.match(message(parse(lines({ text: null }))), /it has none of "text"/)
+  assert.match(message(parse(lines({ prompt: 'a', completion: null }))), /"prompt" and "completion" must both be strings/)
+})
+
+test('ids that are no whole numbers never train as another token', () => {
+  for (const id of ['7', null, 1.5, true, {}, [1], 1e10, -1, '1e0']) {
+    const sentence = message(parse(lines({ input_ids: [1, id, 2] }), { vocabSize: 10 }))
+    assert.match(sentence, /^d\.jsonl line 1: ("input_ids" must be a list of integers|token id -1 is outside the vocabulary)/, JSON.stringify(id))
+  }
+  assert.match(message(parse(lines({ input_ids: [1, 2], labels: [1, '2'] }), { vocabSize: 10 })), /"labels" must be a list of 2 integers/)
+})
+
+test('half a character in any string of a row is refused with its line and byte', () => {
+  assert.equal(message(parse(`${lines({ text: 'a' })}{"text": "a\\ud800b"}\n`)), 'd.jsonl line 2: byte 11 begins the escape \\ud800, half a character')
+  assert.match(message(parse('{"prompt": "a", "completion": "\\udc00"}')), /^d\.jsonl line 1: byte 31 begins the escape \\udc00/)
+  assert.match(message(parse('{"messages": [{"role": "user", "content": "\\ud83d"}]}')), /^d\.jsonl line 1: byte 43 begins/)
+  assert.equal(only('{"text": "\\ud83d\\ude00 \\\\ud800"}').input_ids.length, tokenizer.encode('😀 \\ud800').length)
+})
+
 test('files are read; one that is not there is named', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'partensor-data-'))
   try {
@@ -140,6 +165,8 @@ test('files are read; one that is not there is named', async () => {
     assert.match(message(await readRows(path, { vocabSize: 10 })()), /d\.jsonl: no such file or directory$/)
     await writeFile(path, lines({ input_ids: [1, 2] }))
     assert.equal(right(await readRows(path, { vocabSize: 10 })()).rows.length, 1)
+    await writeFile(path, Buffer.concat([Buffer.from('{"text": "a"}\n{"text": "'), Buffer.of(0xe9), Buffer.from('"}\n')]))
+    assert.match(message(await readRows(path, { tokenizer })()), /d\.jsonl line 2: byte 24 of the file \(0xe9\) is not UTF-8$/)
   } finally {
     await rm(directory, { recursive: true })
   }

@@ -36,6 +36,8 @@ interface Cursor {
   /** Refuses a count of items, of at least `least` bytes each, that the rest of the file cannot hold. */
   counted(count: number, least: number, what: string): number
   at(): number
+  /** Refuses the file for a reason. */
+  refuse(reason: string): never
 }
 
 /** Thrown where the header goes on beyond the window. */
@@ -58,6 +60,7 @@ const cursorOf = (path: string, bytes: Buffer, fileSize: number): Cursor => {
       return count
     },
     at: () => at,
+    refuse: reason => { throw refusal(`${path}: ${reason}`) },
   }
 }
 
@@ -72,7 +75,10 @@ const u64 = (c: Cursor, what: string): number => {
 const string = (c: Cursor, what: string): string => {
   const length = u64(c, what)
   const at = c.take(length, what)
-  return c.bytes.toString('utf8', at, at + length)
+  const text = c.bytes.toString('utf8', at, at + length)
+  // a replacement character may be the file's own
+  if (text.includes('\ufffd') && !Buffer.from(text).equals(c.bytes.subarray(at, at + length))) c.refuse(`${what} at byte ${at} is not UTF-8`)
+  return text
 }
 
 const numberOrBigint = (x: bigint): number | bigint => x >= Number.MIN_SAFE_INTEGER && x <= Number.MAX_SAFE_INTEGER ? Number(x) : x

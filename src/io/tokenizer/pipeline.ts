@@ -105,6 +105,8 @@ export const pipelineOf = (subject: string, json: unknown, more: readonly NamedT
   } : { ids, offsets })
   return {
     encode: (text, { special }) => {
+      const half = text.search(/\p{Surrogate}/u)
+      if (half >= 0) throw refusal(`a text holds half a character, ${quoted(text[half])}, behind ${half} others`)
       const characters = aligned(text), units = [0]
       for (const character of characters) units.push(units.at(-1)! + character.text.length)
       const tokens = trim(inside(characters))
