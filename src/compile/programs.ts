@@ -48,19 +48,26 @@ export interface Programs {
   readonly accumulate: (size: Size) => Program & { readonly more: readonly Node[] }
   /** (gradient sums, count) => the norm of the gradient */
   readonly norm: (size: Size) => Program
-  /** (gradient sums, count, loss sum, state, params, prepared) => what replaces params, prepared values and state. All but count and loss are donated. */
-  readonly update: (size: Size) => Replacing
+  /**
+   * (gradient sums, count, loss sum, state, params, prepared) => what replaces params, prepared values and state. All but count and loss are
+   * donated. `follow` are the prepared values that it replaces: all that follow from what is trained, unless specified.
+   */
+  readonly update: (size: Size, follow?: readonly Prepared[]) => Replacing
   /** The same after the norm of the gradient, as one program: the norm, then what replaces params, parts that are held apart, and state. */
   readonly apply: (size: Size) => Replacing
   /** (new parts, params, prepared) => what replaces params and prepared values. All are donated. */
-  readonly commit: (size: Size) => Replacing
-  /** Prepared values that follow from what is trained: an update replaces them too. */
-  readonly stale: () => readonly Prepared[]
+  readonly commit: (size: Size, follow?: readonly Prepared[]) => Replacing
+  /** True for a prepared value that follows from what is trained: an update replaces it too, or it is prepared anew. */
+  readonly isStale: (prepared: Prepared) => boolean
   /** params => the trained parts */
   readonly focus: (size: Size) => Program
   readonly decode: ((size: Size) => Program & { readonly cache: readonly Node[]; readonly tokens: Node; readonly position: Node }) | undefined
   /** What is computed once from the weights, for all programs made so far. */
   readonly prepared: () => readonly Prepared[]
+  /** What must be prepared before a program runs; what others are made from comes before them. */
+  readonly preparedFor: (program: Program) => readonly Prepared[]
+  /** Forgets prepared values: programs that are made later prepare their own. */
+  readonly forget: (isForgotten: (prepared: Prepared) => boolean) => void
   readonly prepare: (prepared: Prepared) => Program
 }
 export type Size = (dim: Dim) => number
@@ -96,22 +103,23 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   }
   // the structure is what `Focus` computes from the mask
   const focused = (parts: readonly Node[]) => focusTree(parts) as Focus<Q, M>
-  const stale = (): readonly Prepared[] => [...preparations.values()].filter(({ expression }) => dependsOn(expression, trained.map(({ leaf }) => leaf)))
+  const isStale = ({ expression }: Prepared): boolean => dependsOn(expression, trainedLeaves)
+  const stale = (): readonly Prepared[] => [...preparations.values()].filter(isStale)
   /** True for a trained part that the target holds beside its leaf. */
   const isApart = ({ lens }: Trained): boolean => options.holdsParts === true && lens.index.length > 0
   /** New parts written back: what the leaves, and what was prepared from them, become. */
-  const replacing = (parts: readonly Node[], size: Size) => {
-    const changes = new Map(trained.map(({ leaf, lens }, i) => [leaf, lens.put(leaf, parts[i]!)])), follow = stale()
+  const replacing = (parts: readonly Node[], size: Size, follow: readonly Prepared[]) => {
+    const changes = new Map(trained.map(({ leaf, lens }, i) => [leaf, lens.put(leaf, parts[i]!)]))
     return {
       replaced: [...changes.keys(), ...follow.map(({ placeholder }) => placeholder)],
       outputs: [...changes.values(), ...follow.map(({ expression }) => refreshed(expression, changes, compiler(size)))],
     }
   }
   /** The optimizer's update: what it replaces, and by what. */
-  const updating = (size: Size) => {
+  const updating = (size: Size, follow = stale()) => {
     const parts = trained.map(t => (isApart(t) ? t.part : t.lens.get(t.leaf)))
     const [updates, next] = update(focused(means), unflatten(state, stateLeaves.map(([, leaf]) => leaf)) as S, focused(parts), div(lossSum, count))
-    const changed = tensorsOf(updates).map(([, u], i) => plus(parts[i]!, u)), { outputs, replaced } = replacing(changed, size)
+    const changed = tensorsOf(updates).map(([, u], i) => plus(parts[i]!, u)), { outputs, replaced } = replacing(changed, size, follow)
     const apart = trained.flatMap((t, i) => (isApart(t) ? [[t.part, changed[i]!] as const] : [])), states = stateLeaves.map(([, leaf]) => leaf)
     return {
       replaced: [...replaced, ...apart.map(([part]) => part), ...states],
@@ -136,19 +144,19 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       return { ...donating(gradient.map((g, i) => plus(g, more[i]!)), size, [...gradient, ...more]), more }
     },
     norm: size => fitted([globalNorm(means)], compiler(size)),
-    update: size => {
-      const { outputs, replaced } = updating(size)
+    update: (size, follow) => {
+      const { outputs, replaced } = updating(size, follow)
       return { ...compileProgram(outputs, changing(size), { donated: new Set([...gradient, ...replaced]) }), replaced }
     },
     apply: size => {
       const { outputs, replaced } = updating(size)
       return { ...compileProgram([globalNorm(means), ...outputs], changing(size)), replaced }
     },
-    commit: size => {
-      const parts = trained.map(({ part }) => part), { outputs, replaced } = replacing(parts, size)
+    commit: (size, follow = stale()) => {
+      const parts = trained.map(({ part }) => part), { outputs, replaced } = replacing(parts, size, follow)
       return { ...donating(outputs, size, [...replaced, ...parts]), replaced }
     },
-    stale,
+    isStale,
     focus: size => fitted(trained.map(({ lens, leaf }) => lens.get(leaf)), compiler(size)),
     decode: model.decode && (size => {
       const { cache, batch: { input_ids: tokens, position }, step } = model.decode!
@@ -157,9 +165,21 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
       return { ...program, cache: past, tokens, position }
     }),
     prepared: () => [...preparations.values()],
+    preparedFor: ({ inputs }) => {
+      const known = new Map([...preparations.values()].map(prepared => [prepared.placeholder, prepared])), found = new Set<Prepared>()
+      const visit = (n: Node): void => {
+        const prepared = known.get(n)
+        if (prepared === undefined || found.has(prepared)) return
+        topological([prepared.expression]).forEach(visit)
+        found.add(prepared)
+      }
+      inputs.forEach(visit)
+      return [...found]
+    },
+    forget: isForgotten => { for (const [key, prepared] of preparations) if (isForgotten(prepared)) preparations.delete(key) },
     prepare: ({ expression, size }) => fitted([expression], compiler(size)),
   }
 }
 
-const dependsOn = (expression: Node, leaves: readonly Node[]): boolean => topological([expression]).some(n => leaves.includes(n))
+const dependsOn = (expression: Node, leaves: ReadonlySet<Node>): boolean => topological([expression]).some(n => leaves.has(n))
 const parameterLike = ({ shape, dtype }: Node): Node => parameter(shape, dtype)

@@ -1,30 +1,25 @@
-import { footprintOf, type Program, type Programs, type Replacing, type Size } from '../compile/index.ts'
-import { bytesPerElement, count, type Environment, type Node } from '../tensor/index.ts'
+import { footprintOf, type Prepared, type Program, type Programs, type Replacing, type Size } from '../compile/index.ts'
+import { bytesPerElement, count, type Node } from '../tensor/index.ts'
 import { SessionError } from './device.ts'
 import type { Engine } from './engine.ts'
-import type { Made, Runner } from './runner.ts'
+import type { Made } from './runner.ts'
 import type { Certificate } from './session.ts'
 
 const bytesOf = (nodes: readonly Node[], size: Size): number => nodes.reduce((sum, n) => sum + count(n.shape.map(size)) * bytesPerElement[n.dtype], 0)
 const second = <T>(pairs: readonly (readonly [unknown, T])[]): readonly T[] => pairs.map(([, value]) => value)
 
-/** The program of an update, made again when more must follow the weights. */
-export const updateProgram = <H>(programs: Programs, { once }: Runner<H>, own: Environment): Made<Replacing> =>
-  once(`update of ${programs.stale().length}`, own, programs.update)
-
 /** The numbers of a step that an update is given beside gradients: the loss where it reads it. */
 export const givenTo = ({ inputs }: Program, { count, loss }: Programs): readonly Node[] => (inputs.includes(loss) ? [count, loss] : [count])
 
-/** What a session will hold, from its plans alone: `sizes` are those of a batch, `own` those of the session. */
-export const certify = <H>(programs: Programs, runner: Runner<H>, indices: readonly Node[], sizes: Environment, own: Environment): Certificate => {
-  const { once } = runner, { program: gradients, size } = once('gradients', sizes, programs.gradients)
-  const norm = once('norm', own, programs.norm).program
-  // last, because it replaces what the other programs want prepared
-  const update = updateProgram(programs, runner, own).program
-  const peak = ({ plan }: Program): number => footprintOf(plan).peak
+/** The programs of a step, and what is prepared while it runs. */
+interface StepPrograms { readonly gradients: Made<Program>; readonly norm: Made<Program>; readonly update: Made<Replacing>; readonly prepared: ReadonlySet<Prepared> }
+
+/** What a session will hold, from the plans of its step alone. */
+export const certify = (programs: Programs, indices: readonly Node[], { gradients, norm, update, prepared }: StepPrograms): Certificate => {
+  const { size } = gradients, peak = ({ program: { plan } }: Made<Program>): number => footprintOf(plan).peak
   const weights = bytesOf([...second(programs.params), ...indices], size) +
-    programs.prepared().reduce((sum, prepared) => sum + bytesOf([prepared.placeholder], prepared.size), 0)
-  const state = bytesOf(second(programs.state), size), gradient = bytesOf([...programs.gradient, ...givenTo(update, programs)], size)
+    [...prepared].reduce((sum, { placeholder, size: own }) => sum + bytesOf([placeholder], own), 0)
+  const state = bytesOf(second(programs.state), size), gradient = bytesOf([...programs.gradient, ...givenTo(update.program, programs)], size)
   const transient = Math.max(bytesOf(second(programs.batch), size) + peak(gradients), gradient + Math.max(peak(norm), peak(update)))
   return { weights, state, transient, total: weights + state + transient }
 }

@@ -1,26 +1,67 @@
-import type { Environment, Shape, Value } from '../tensor/index.ts'
+import { parameter, type Environment, type Shape, type Value } from '../tensor/index.ts'
 import { SessionError } from './device.ts'
 import type { EngineDecoder } from './engine.ts'
+import type { Queue } from './queue.ts'
 import type { Decoder } from './session.ts'
+import { copied, valueFor } from './values.ts'
+
+/** What a decoder needs of its session. */
+interface Surroundings {
+  readonly queue: Queue
+  readonly bound: (sizes: Environment) => Environment
+  readonly engine: EngineDecoder
+  /** Throws where the session is disposed. */
+  readonly checkOpen: () => void
+  /** How often the weights were replaced so far. */
+  readonly version: () => number
+}
+
+const declared = parameter(['batch', 'seq'], 'i32')
+const checkWhole = (what: string, size: number): void => {
+  if (!Number.isSafeInteger(size) || size <= 0) throw new SessionError(`the ${what} of a decoder is ${size}: it is a positive whole number`)
+}
 
 /** Generation on a session's weights: keeps the position, and refuses what does not fit. */
 export const decoderOn = (
-  engine: EngineDecoder, bound: (sizes: Environment) => Environment, { batch, capacity }: { readonly batch: number; readonly capacity: number }): Decoder => {
-  let position = 0
+  { queue, bound, engine, checkOpen, version }: Surroundings, { batch, capacity }: { readonly batch: number; readonly capacity: number }): Decoder => {
+  checkWhole('batch', batch)
+  checkWhole('capacity', capacity)
+  let position = 0, reading = 0, disposed = false, remembered = version()
+  const open = (): void => {
+    checkOpen()
+    if (disposed) throw new SessionError('the decoder is disposed')
+  }
+  const next = async (tokens: ReturnType<typeof valueFor>): Promise<Value<Shape>> => {
+    const seq = tokens.sizes[1]!
+    // what was read is remembered as the weights then made it
+    if (position > 0 && remembered !== version()) {
+      throw new SessionError('the weights have changed since the decoder read what it remembers: rewind it to 0 and read that again')
+    }
+    if (position + seq > capacity) throw new SessionError(`${position} + ${seq} tokens do not fit into a capacity of ${capacity}`)
+    remembered = version()
+    const { sizes, data } = await engine.next(tokens, position, bound({ batch, capacity, seq }))
+    position += seq
+    return { sizes, data: data as Float32Array, dtype: 'f32', shape: ['batch', 'seq', 'vocab'] }
+  }
   return {
     get position() { return position },
     next: async (tokens: Value<Shape, 'i32'>): Promise<Value<Shape>> => {
-      const [rows, seq] = tokens.sizes as [number, number]
+      open()
+      const given = copied(valueFor({ where: 'tokens', leaf: declared, found: tokens })), [rows] = given.sizes
       if (rows !== batch) throw new SessionError(`the decoder reads ${batch} sequences, not ${rows}`)
-      if (position + seq > capacity) throw new SessionError(`${position} + ${seq} tokens do not fit into a capacity of ${capacity}`)
-      const { sizes, data } = await engine.next(tokens, position, bound({ batch, capacity, seq }))
-      position += seq
-      return { sizes, data: data as Float32Array, dtype: 'f32', shape: ['batch', 'seq', 'vocab'] }
+      reading += 1
+      try { return await queue.run(() => next(given)) } finally { reading -= 1 }
     },
     rewind: to => {
-      if (to < 0 || to > position) throw new SessionError(`a decoder at ${position} cannot go back to ${to}`)
+      open()
+      if (reading > 0) throw new SessionError('the decoder is reading: await what it reads, then rewind it')
+      if (!Number.isSafeInteger(to) || to < 0 || to > position) throw new SessionError(`a decoder at ${position} cannot go back to ${to}`)
       position = to
     },
-    [Symbol.dispose]: engine.dispose,
+    [Symbol.dispose]: () => {
+      if (disposed) return
+      disposed = true
+      void queue.run(async () => { engine.dispose() }).catch(() => undefined)
+    },
   }
 }

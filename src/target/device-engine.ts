@@ -1,11 +1,12 @@
-import { footprintOf, programsOf, sizing, type Program, type Programs, type Replacing, type Size } from '../compile/index.ts'
+import { footprintOf, programsOf, type Prepared, type Program, type Programs, type Replacing, type Size } from '../compile/index.ts'
 import { count, sizesOf, type Environment, type Node } from '../tensor/index.ts'
-import { certify, checkMemory, givenTo, updateProgram } from './certificate.ts'
+import { certify, checkMemory, givenTo } from './certificate.ts'
 import type { Buffer, Device } from './device.ts'
 import { deviceDecoder } from './device-decoder.ts'
 import { refusal, type Engine, type FedBatch, type OpenEngine, type Sums } from './engine.ts'
 import { runnerOn, type Made, type Runner } from './runner.ts'
 import type { Certificate } from './session.ts'
+import { turn } from './turn.ts'
 
 /**
  * What freed pieces too small to be used again take of a heap, as a share of a step: 4 to 9% were measured. Without this reserve
@@ -23,10 +24,10 @@ const reserveModel = <H>({ params, state }: Programs, { reserve }: Device<H>, di
  * The engine that runs plans on a device, one instruction after the other. It owns the device.
  * @example await using session = await openSession(step, deviceEngine(referenceDevice()), { weights })
  */
-export const deviceEngine = <H>(device: Device<H>): OpenEngine => async (step, compiler) => {
+export const deviceEngine = <H>(device: Device<H>): OpenEngine => async (step, compiler, signal) => {
   try {
     const { model } = step.tuned, programs = programsOf(step, { ...compiler, ...device.traits })
-    const runner = runnerOn(device, programs, model.capacities), { held, freeAll } = runner
+    const runner = runnerOn(device, { programs, capacities: model.capacities, signal }), { held, freeAll } = runner
     reserveModel(programs, device, model.dims ?? {})
     return {
       programs,
@@ -44,40 +45,55 @@ export const deviceEngine = <H>(device: Device<H>): OpenEngine => async (step, c
   }
 }
 
-const started = <H>(programs: Programs, runner: Runner<H>, indices: readonly Node[], own: Environment): Engine => {
-  const { device, held, run, once, number, download, freeAll } = runner, size = sizing(own)
+const started = async <H>(programs: Programs, runner: Runner<H>, indices: readonly Node[], own: Environment): Promise<Engine> => {
+  const { device, held, run, once, planned, making, number, download, freeAll } = runner
   const stateLeaves = programs.state.map(([, leaf]) => leaf)
-  run(once('initial', own, programs.initial).program, size).forEach((handle, i) => held.set(stateLeaves[i]!, handle))
+  run(making(own, programs.initial)).forEach((handle, i) => held.set(stateLeaves[i]!, handle))
 
-  const certified = new Map<string, Certificate>()
-  const certificate = (sizes: Environment): Certificate => {
-    const key = JSON.stringify(sizes), known = certified.get(key) ?? certify(programs, runner, indices, sizes, own)
-    certified.set(key, known)
-    return known
+  let update: { readonly follow: readonly Prepared[]; readonly made: Made<Replacing> } | undefined
+  /** The update, made again when other prepared values must follow the weights: those that are held, and `more`. */
+  const updating = (more: readonly Prepared[] = []): Made<Replacing> => {
+    const follow = [...new Set([...runner.standing(), ...more])].filter(programs.isStale)
+    if (update?.follow.length !== follow.length || !follow.every(prepared => update?.follow.includes(prepared))) {
+      update = { follow, made: making(own, size => programs.update(size, follow)) }
+    }
+    return update.made
   }
-  const roomFor = new Set<Program>()
+  const certificate = (sizes: Environment): Certificate => {
+    const gradients = once('gradients', sizes, programs.gradients), norm = once('norm', own, programs.norm), of = updating(gradients.prepared)
+    const prepared = new Set([...runner.standing(), ...gradients.prepared, ...norm.prepared, ...of.prepared])
+    return certify(programs, indices, { gradients, norm, update: of, prepared })
+  }
+  const roomFor = new WeakSet<Program>()
   /** Uploads a batch, runs a program on it, and frees the batch. Before its first run there must be room for it. */
-  const onBatch = (name: string, { values, sizes }: FedBatch, make: (size: Size) => Program, more: readonly (readonly [Node, H])[] = []): readonly H[] => {
-    const { program, size: bound } = once(name, sizes, make)
+  const onBatch = async (name: string, { values, sizes }: FedBatch, make: (size: Size) => Program, more: readonly (readonly [Node, H])[] = []): Promise<readonly H[]> => {
+    const made = await planned(name, sizes, make), { program } = made
     if (!roomFor.has(program)) {
       const bytes = name === 'gradients' ? certificate(sizes).total : device.bytes() + footprintOf(program.plan).peak
       checkMemory(device, bytes)
       device.reserve?.(bytes * (1 + fragmentation) - device.bytes())
       roomFor.add(program)
+      await turn()
     }
     const fed = new Map(programs.batch.filter(([, leaf]) => program.inputs.includes(leaf)).map(([path, leaf]) => [leaf, device.upload(values.get(path)!)]))
-    try { return run(program, bound, new Map([...fed, ...more])) } finally { freeAll(fed.values()) }
+    try { return run(made, new Map([...fed, ...more])) } finally { freeAll(fed.values()) }
   }
   const feed = (nodes: readonly Node[], handles: readonly H[]): readonly (readonly [Node, H])[] => nodes.map((n, i) => [n, handles[i]!])
 
+  const added = async (sums: readonly H[], more: readonly H[]): Promise<readonly H[]> => {
+    const adding = await planned('accumulate', own, programs.accumulate)
+    return run(adding, new Map([...feed(programs.gradient, sums), ...feed(adding.program.more, more)]))
+  }
   /** The sums of gradients over micro-batches, with the loss and the count; the caller owns the handles. */
   const summed = async (batches: readonly FedBatch[]): Promise<Sums & { readonly sums: readonly H[] }> => {
     let sums: readonly H[] = [], loss = 0, tokens = 0
     try {
       for (const batch of batches) {
-        const [sum, scored, ...gradients] = onBatch('gradients', batch, programs.gradients)
-        const adding = sums.length === 0 ? undefined : once('accumulate', own, programs.accumulate).program
-        sums = adding ? run(adding, size, new Map([...feed(programs.gradient, sums), ...feed(adding.more, gradients)])) : gradients
+        const [sum, scored, ...gradients] = await onBatch('gradients', batch, programs.gradients)
+        try { sums = sums.length === 0 ? gradients : await added(sums, gradients) } catch (error) {
+          freeAll([sum!, scored!, ...gradients])
+          throw error
+        }
         loss += await number(sum!)
         tokens += await number(scored!)
       }
@@ -88,9 +104,11 @@ const started = <H>(programs: Programs, runner: Runner<H>, indices: readonly Nod
     }
   }
   /** Runs a program that replaces what the session holds; a failure within it leaves the weights undefined. */
-  const replace = ({ program }: Made<Replacing>, fed: readonly (readonly [Node, H])[]): void => {
+  const replace = (made: Made<Replacing>, fed: readonly (readonly [Node, H])[]): void => {
+    const { replaced } = made.program
     try {
-      run(program, size, new Map(fed)).forEach((handle, i) => held.set(program.replaced[i]!, handle))
+      run(made, new Map(fed)).forEach((handle, i) => held.set(replaced[i]!, handle))
+      runner.release(prepared => programs.isStale(prepared) && !replaced.includes(prepared.placeholder))
     } catch (error) {
       runner.stop('the session stopped in the middle of an update: open a new one')
       throw error
@@ -98,19 +116,17 @@ const started = <H>(programs: Programs, runner: Runner<H>, indices: readonly Nod
   }
   /** Divides once, checks the norm, updates weights and state; takes the sums over. */
   const apply = async ({ sums, loss, tokens }: Sums & { readonly sums: readonly H[] }): Promise<number> => {
-    const update = updateProgram(programs, runner, own), given = givenTo(update.program, programs)
+    const given = givenTo(updating().program, programs)
     const numbers = given.map(n => device.upload({ sizes: [], dtype: 'f32', data: Float32Array.of(n === programs.count ? tokens : loss) }))
     const fed = [...feed(programs.gradient, sums), ...feed(given, numbers)]
-    let owned = sums
     try {
-      const gradNorm = await number(run(once('norm', own, programs.norm).program, size, new Map(fed))[0]!)
+      const gradNorm = await number(run(await planned('norm', own, programs.norm), new Map(fed))[0]!)
       if (refusal({ loss, tokens, gradNorm }) !== undefined) return gradNorm
-      owned = []
-      replace(update, fed)
+      // between what must follow the weights and the update nothing else may be prepared
+      replace(updating(), fed)
       return gradNorm
     } finally {
-      freeAll(owned)
-      freeAll(numbers)
+      freeAll([...sums, ...numbers])
     }
   }
   /** Reads results, and frees them. */
@@ -128,7 +144,7 @@ const started = <H>(programs: Programs, runner: Runner<H>, indices: readonly Nod
       return { loss, tokens, gradNorm: Number.NaN }
     },
     evaluate: async batch => {
-      const [sum, scored] = onBatch('evaluate', batch, programs.evaluate)
+      const [sum, scored] = await onBatch('evaluate', batch, programs.evaluate)
       return { loss: await number(sum!), tokens: await number(scored!) }
     },
     gradients: async batch => {
@@ -138,16 +154,17 @@ const started = <H>(programs: Programs, runner: Runner<H>, indices: readonly Nod
     hvp: async (batch, tangents) => {
       const uploaded = tangents.map(device.upload)
       try {
-        const [sum, scored, ...products] = onBatch('hvp', batch, programs.hvp, feed(programs.gradient, uploaded))
+        const [sum, scored, ...products] = await onBatch('hvp', batch, programs.hvp, feed(programs.gradient, uploaded))
         return { loss: await number(sum!), tokens: await number(scored!), products: await taken(products) }
       } finally { freeAll(uploaded) }
     },
-    logits: async batch => (await taken(onBatch('logits', batch, programs.logits)))[0]!,
+    logits: async batch => (await taken(await onBatch('logits', batch, programs.logits)))[0]!,
     decoder: () => deviceDecoder(programs, runner),
-    parts: () => taken(run(once('focus', own, programs.focus).program, size)),
+    parts: () => taken(run(once('focus', own, programs.focus))),
     state: () => download(stateLeaves.map(leaf => held.get(leaf)!)),
     write: async (parts, state) => {
-      replace({ program: programs.commit(size), size }, feed(programs.trained.map(({ part }) => part), parts.map(device.upload)))
+      const follow = runner.standing().filter(programs.isStale)
+      replace(making(own, size => programs.commit(size, follow)), feed(programs.trained.map(({ part }) => part), parts.map(device.upload)))
       freeAll(stateLeaves.map(leaf => held.get(leaf)!))
       stateLeaves.forEach((leaf, i) => held.set(leaf, device.upload(state[i]!)))
     },

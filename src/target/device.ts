@@ -16,7 +16,9 @@ export interface Device<H> {
   readonly upload: (buffer: Buffer) => H
   readonly download: (handle: H) => Promise<Buffer>
   readonly free: (handle: H) => void
-  /** Runs a plan on handles; donated inputs are used up. What fails leaves no buffer of its own behind. */
+  /** True until a handle was freed, or used up by a run. */
+  readonly isHeld: (handle: H) => boolean
+  /** Runs a plan on handles; donated inputs are used up. What fails leaves no buffer of its own behind, and may have used up donated inputs. */
   readonly run: (plan: Plan, inputs: readonly H[], size: (dim: string | number) => number) => readonly H[]
   /** Bytes held now, as the target's runtime counts them. */
   readonly bytes: () => number

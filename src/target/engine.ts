@@ -2,6 +2,7 @@ import type { CompilerOptions, Programs, Step } from '../compile/index.ts'
 import type { Environment, Node, Shape } from '../tensor/index.ts'
 import type { Buffer } from './device.ts'
 import type { Certificate } from './session.ts'
+import type { StopSignal } from './turn.ts'
 
 /** What a session reads of the programs that an engine runs. */
 export type Declared = Pick<Programs, 'params' | 'trained' | 'state' | 'batch' | 'declared' | 'focusTree' | 'decode'>
@@ -22,7 +23,7 @@ export interface EngineDecoder {
 }
 
 /**
- * What a target is to a session: it holds a model's weights and an optimizer's state, and runs a step's programs on them. What it is
+ * What a target is to a session, which asks one question at a time: it holds a model's weights and an optimizer's state, and runs a step's programs on them. What it is
  * given has been checked; what every target does alike is the session's.
  */
 export interface Engine {
@@ -42,7 +43,7 @@ export interface Engine {
   /** The trained parts, in the order of the trained leaves. */
   readonly parts: () => Promise<readonly Buffer[]>
   readonly state: () => Promise<readonly Buffer[]>
-  /** Replaces the trained parts and the state. */
+  /** Replaces the trained parts and the state, which it has read when it returns its promise: the caller may change them from then on. */
   readonly write: (parts: readonly Buffer[], state: readonly Buffer[]) => Promise<void>
   /** What a step on a batch of these sizes will hold. */
   readonly certificate: (sizes: Environment) => Certificate
@@ -62,8 +63,8 @@ export interface Loading {
   readonly dispose: () => Promise<void>
 }
 
-/** Opens an engine for a step. What fails leaves nothing behind. */
-export type OpenEngine = <P, Q, M, S, B, L extends Shape>(step: Step<P, Q, M, S, B, L>, compiler: CompilerOptions) => Promise<Loading>
+/** Opens an engine for a step. What fails leaves nothing behind. A signal that is aborted ends its planning. */
+export type OpenEngine = <P, Q, M, S, B, L extends Shape>(step: Step<P, Q, M, S, B, L>, compiler: CompilerOptions, signal?: StopSignal) => Promise<Loading>
 
 /** Why nothing may be updated, if that is so. @example refusal({ loss: 3, tokens: 0 }) is 'the step has no scored token' */
 export const refusal = ({ loss, tokens, gradNorm = 0 }: Sums & Partial<Stepped>): string | undefined =>

@@ -1,17 +1,23 @@
 import { bindDims, given, randomKeyPath, sizing, type CompilerOptions, type Step } from '../compile/index.ts'
-import { count, type DType, type Node, type Shape, type Value } from '../tensor/index.ts'
-import { isValue, leaves, unflatten, type Focus, type Lazy, type Values } from '../tune/index.ts'
+import type { DType, Node, Shape, Value } from '../tensor/index.ts'
+import { unflatten, type Focus, type Lazy, type Values } from '../tune/index.ts'
 import { batchSources } from './bind.ts'
 import { decoderOn } from './decoder.ts'
 import { SessionError, type Buffer } from './device.ts'
-import { refusal, type Engine, type FedBatch, type Loading, type OpenEngine, type Stepped, type Sums } from './engine.ts'
+import { refusal, type Engine, type EngineDecoder, type FedBatch, type Loading, type OpenEngine, type Stepped, type Sums } from './engine.ts'
+import { queueOf } from './queue.ts'
 import type { Dims, Session, StepResult } from './session.ts'
+import { throwIfAborted, type StopSignal } from './turn.ts'
+import { copied, valueFor, valuesFor } from './values.ts'
 import { assignWeights, type Assigned } from './weights.ts'
 
 export interface SessionOptions<P> {
+  /** Read one by one until the session is open; arrays that are given may be changed after that. */
   readonly weights: Lazy<P>
   readonly dims?: Dims
   readonly compiler?: CompilerOptions
+  /** Ends opening, and the making of programs: what was asked for is rejected with the signal's reason, and nothing was updated. */
+  readonly signal?: StopSignal | undefined
 }
 
 /**
@@ -19,10 +25,11 @@ export interface SessionOptions<P> {
  * @example await using session = await openSession(step, deviceEngine(referenceDevice()), { weights })
  */
 export const openSession = async <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>, openEngine: OpenEngine, { weights, dims = {}, compiler = {} }: SessionOptions<P>): Promise<Session<Q, M, S, B, L>> => {
-  const loading = await openEngine(step, compiler)
+  step: Step<P, Q, M, S, B, L>, openEngine: OpenEngine, { weights, dims = {}, compiler = {}, signal }: SessionOptions<P>): Promise<Session<Q, M, S, B, L>> => {
+  throwIfAborted(signal)
+  const loading = await openEngine(step, compiler, signal)
   try {
-    const assigned = await assignWeights(loading, step.tuned, weights, dims)
+    const assigned = await assignWeights(loading, step.tuned, { weights, dims, signal })
     const own = bindDims([...assigned.sources, ...given('dims', dims)])
     return sessionOn(step, loading, await loading.start(own), assigned, dims)
   } catch (error) {
@@ -33,20 +40,6 @@ export const openSession = async <P, Q, M, S, B, L extends Shape>(
 
 /** The key of a program that draws at random: a seed's lower and upper 32 bits, and which micro-batch it is. */
 const keyOf = (seed: number, draw: number): Int32Array => Int32Array.of(seed | 0, Math.floor(seed / 2 ** 32) | 0, draw)
-
-/** Saved values by the leaves they are for, checked: all of them, before anything is replaced. */
-const savedBuffers = (declared: readonly (readonly [path: string, leaf: Node])[], saved: unknown, what: string, size: (dim: string | number) => number): readonly Buffer[] => {
-  const values = new Map(leaves<Buffer>(saved, isValue))
-  return declared.map(([path, leaf]) => {
-    const value = values.get(path), sizes = leaf.shape.map(size)
-    if (value === undefined) throw new SessionError(`the ${what} has no ${path}`)
-    if (value.dtype !== leaf.dtype || value.sizes.join() !== sizes.join()) {
-      throw new SessionError(`${path} of the ${what} is [${value.sizes.join(', ')}] ${value.dtype}, not [${sizes.join(', ')}] ${leaf.dtype}`)
-    }
-    if (value.data.length !== count(sizes)) throw new SessionError(`${path} of the ${what} has ${value.data.length} numbers, where its sizes say ${count(sizes)}`)
-    return value
-  })
-}
 
 const valuesOf = (nodes: readonly Node[], buffers: readonly Buffer[]): readonly Value<Shape, DType>[] =>
   // a buffer's data is of its dtype
@@ -61,71 +54,91 @@ const checked = <R extends Sums & Partial<Stepped>>(result: R): R => {
 const sessionOn = <P, Q, M, S, B, L extends Shape>(
   step: Step<P, Q, M, S, B, L>, { programs }: Loading, engine: Engine, { sources, columns }: Assigned, dims: Dims): Session<Q, M, S, B, L> => {
   const own = bindDims([...sources, ...given('dims', dims)]), size = sizing(own), parts = programs.trained.map(({ part }) => part)
-  let disposed = false
-  /** The engine, for as long as there is one. */
-  const running = (): Engine => {
-    if (disposed) throw new SessionError('the session is disposed')
-    return engine
+  const { tuned: { random, model } } = step, queue = queueOf(), decoders = new Set<EngineDecoder>()
+  let ending: Promise<void> | undefined, draws = 0, version = 0
+  const checkOpen = (): void => { if (ending) throw new SessionError('the session is disposed') }
+  /** Asks the engine when its turn comes. What it is given is checked and copied when the caller gives it. */
+  const asked = async <G, A>(take: () => G, ask: (taken: G) => Promise<A>): Promise<A> => {
+    checkOpen()
+    const taken = take()
+    return queue.run(() => ask(taken))
   }
-  const random = step.tuned.random
-  let draws = 0
   /** A batch with what its program draws from at random, if it does: the seed, and the number of the micro-batch. */
   const fed = (batch: Values<B>, overrides: Dims, draw = draws): FedBatch => {
-    const values = new Map(leaves<Buffer>(batch, isValue))
-    if (random) values.set(randomKeyPath, { sizes: [3], dtype: 'i32', data: keyOf(random.seed, draw) })
+    const found = valuesFor('batch', model.batch, batch, place => [place.path, copied(valueFor(place))] as const)
+    const key: Buffer | undefined = random && { sizes: [3], dtype: 'i32', data: keyOf(random.seed, draw) }
+    const values = new Map([...found, ...(key ? [[randomKeyPath, key] as const] : [])])
     return { values, sizes: bindDims([...sources, ...batchSources(programs.batch, values), ...given('dims', { ...dims, ...overrides })]) }
   }
   /** A tree of the structure of the focus. */
   const focusTree = (buffers: readonly Buffer[]) => programs.focusTree(valuesOf(parts, buffers)) as Values<Focus<Q, M>>
-
   const meanTree = (sums: readonly Buffer[], tokens: number) => focusTree(sums.map(sum => ({ ...sum, data: (sum.data as Float32Array).map(x => x / tokens) })))
-  /** What is given for the trained parts, checked. */
-  const partBuffers = (focus: unknown, what: string): readonly Buffer[] => savedBuffers(programs.trained.map(({ path, part }) => [path, part]), focus, what, size)
+  /** What is given for leaves whose sizes the session has. */
+  const saved = (what: string, declared: unknown, data: unknown): readonly Buffer[] =>
+    valuesFor(what, declared, data, place => valueFor({ ...place, expected: place.leaf.shape.map(size) }))
+  const partBuffers = (what: string, focus: unknown): readonly Buffer[] => saved(what, programs.focusTree(parts), focus)
 
   const session: Session<Q, M, S, B, L> = {
     target: engine.name,
     limit: engine.limit,
     columns,
-    step: async (batches, overrides = {}): Promise<StepResult> => {
-      const { loss, tokens, gradNorm } = checked(await running().step(batches.map(batch => fed(batch, overrides, draws++))))
+    step: (batches, overrides = {}) => asked(() => {
+      if (!Array.isArray(batches)) throw new SessionError('a step takes a list of micro-batches: write step([batch])')
+      if (batches.length === 0) throw new SessionError('a step takes at least one micro-batch')
+      const all = batches.map((batch, i) => fed(batch, overrides, draws + i))
+      draws += all.length
+      return all
+    }, async (all): Promise<StepResult> => {
+      const { loss, tokens, gradNorm } = checked(await engine.step(all))
+      version += 1
       return { loss: loss / tokens, gradNorm, tokens }
-    },
+    }),
     steps: async function* (batches) { for await (const batch of batches) yield await session.step(batch) },
-    evaluate: async (batch, overrides = {}) => {
-      const { loss, tokens } = await running().evaluate(fed(batch, overrides))
+    evaluate: (batch, overrides = {}) => asked(() => fed(batch, overrides), async one => {
+      const { loss, tokens } = await engine.evaluate(one)
       return { sum: loss, count: tokens }
-    },
-    gradients: async (batch, overrides = {}) => {
-      const { sums, tokens } = checked(await running().gradients(fed(batch, overrides)))
+    }),
+    gradients: (batch, overrides = {}) => asked(() => fed(batch, overrides), async one => {
+      const { sums, tokens } = checked(await engine.gradients(one))
       return meanTree(sums, tokens)
-    },
-    hvp: async (batch, tangent, overrides = {}) => {
-      const { products, tokens } = checked(await running().hvp(fed(batch, overrides), partBuffers(tangent, 'tangent')))
+    }),
+    hvp: (batch, tangent, overrides = {}) => asked(() => [fed(batch, overrides), partBuffers('tangent', tangent).map(copied)] as const, async ([one, along]) => {
+      const { products, tokens } = checked(await engine.hvp(one, along))
       return meanTree(products, tokens)
-    },
-    logits: async (batch, overrides = {}) => {
-      const [value] = valuesOf([programs.declared], [await running().logits(fed(batch, overrides))])
+    }),
+    logits: (batch, overrides = {}) => asked(() => fed(batch, overrides), async one => {
+      const [value] = valuesOf([programs.declared], [await engine.logits(one)])
       // the program's result has the shape that the model declares
       return value as unknown as Value<L>
-    },
+    }),
     decoder: options => {
+      checkOpen()
       if (programs.decode === undefined) throw new SessionError('the model does not say how it generates')
-      const { next, dispose } = running().decoder()
-      return decoderOn({ next: (...of) => { running(); return next(...of) }, dispose }, sizes => bindDims([...sources, ...given('dims', sizes)]), options)
+      const own = engine.decoder(), bound = (sizes: Dims) => bindDims([...sources, ...given('dims', sizes)])
+      decoders.add(own)
+      return decoderOn({ queue, checkOpen, engine: { ...own, dispose: () => { decoders.delete(own); own.dispose() } }, bound, version: () => version }, options)
     },
-    read: async () => {
-      const focus = focusTree(await running().parts()), states = valuesOf(programs.state.map(([, leaf]) => leaf), await running().state())
+    read: () => asked(() => undefined, async () => {
+      const focus = focusTree(await engine.parts()), states = valuesOf(programs.state.map(([, leaf]) => leaf), await engine.state())
       return { focus, state: unflatten(step.state, states) as Values<S> }
+    }),
+    write: ({ focus, state }) => asked(() => {
+      const both = [partBuffers('saved focus', focus), saved('saved state', step.state, state)] as const
+      // an engine that is asked at once has read them when this returns; a copy of all weights would be a second model
+      return queue.idle() ? both : both.map(values => values.map(copied)) as unknown as typeof both
+    }, async both => {
+      version += 1
+      await engine.write(...both)
+    }),
+    certificate: batchDims => {
+      checkOpen()
+      return engine.certificate(bindDims([...sources, ...given('dims', { ...dims, ...batchDims })]))
     },
-    write: async ({ focus, state }) =>
-      running().write(partBuffers(focus, 'saved focus'), savedBuffers(programs.state, state, 'saved state', size)),
-    certificate: batchDims => engine.certificate(bindDims([...sources, ...given('dims', { ...dims, ...batchDims })])),
     bytes: engine.bytes,
-    [Symbol.asyncDispose]: async () => {
-      if (disposed) return
-      disposed = true
+    [Symbol.asyncDispose]: () => ending ??= queue.run(async () => {
+      for (const decoder of decoders) decoder.dispose()
       await engine.dispose()
-    },
+    }),
   }
   return session
 }

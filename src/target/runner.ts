@@ -1,60 +1,98 @@
-import { sizing, type Program, type Programs, type Size } from '../compile/index.ts'
+import { sizing, type Prepared, type Program, type Programs, type Replacing, type Size } from '../compile/index.ts'
 import type { Environment, Node, Shape } from '../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from './device.ts'
+import { mostSizes, recent, type Recent } from './recent.ts'
+import { throwIfAborted, turn, type StopSignal } from './turn.ts'
 
-/** A program with the sizes that it was made for. */
-export interface Made<R extends Program> { readonly program: R; readonly size: Size }
+/** A program with the sizes that it was made for, and what must be prepared before it runs. */
+export interface Made<R extends Program> { readonly program: R; readonly size: Size; readonly prepared: readonly Prepared[] }
 
 /** Runs programs against what a session holds: a handle for every placeholder that programs read. */
 export interface Runner<H> {
   readonly device: Device<H>
   readonly held: Map<Node, H>
   /** Runs a program; `extra` are handles for this run alone. */
-  readonly run: (program: Program, size: Size, extra?: ReadonlyMap<Node, H>) => readonly H[]
-  /** Programs are made once for each set of sizes. */
+  readonly run: (made: Made<Program>, extra?: ReadonlyMap<Node, H>) => readonly H[]
+  /** The program of a kind for a set of sizes, made if it is not among the {@link mostSizes} that were asked for last. */
   readonly once: <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R) => Made<R>
+  /** The same; after a program was made, the event loop has a turn. */
+  readonly planned: <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R) => Promise<Made<R>>
+  /** A program that is kept by who asks for it. */
+  readonly making: <R extends Program>(sizes: Environment, make: (size: Size) => R) => Made<R>
+  /** What is prepared and held now. */
+  readonly standing: () => readonly Prepared[]
+  /** Frees prepared values: who needs one prepares it anew. */
+  readonly release: (isReleased: (prepared: Prepared) => boolean) => void
   /** Reads a scalar, and frees it. */
   readonly number: (handle: H) => Promise<number>
   readonly download: (handles: readonly H[]) => Promise<readonly Buffer[]>
+  /** Frees what was not used up. */
   readonly freeAll: (handles: Iterable<H>) => void
   /** Refuses every later run with this sentence. */
   readonly stop: (reason: string) => void
 }
 
-export const runnerOn = <H>(device: Device<H>, programs: Programs, capacities: Readonly<Record<string, Shape>> | undefined): Runner<H> => {
-  const held = new Map<Node, H>(), made = new Map<string, Made<Program>>()
+interface Running { readonly programs: Programs; readonly capacities: Readonly<Record<string, Shape>> | undefined; readonly signal: StopSignal | undefined }
+
+export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }: Running): Runner<H> => {
+  const held = new Map<Node, H>(), standing = new Set<Prepared>(), kinds = new Map<string, Recent<Made<Program>>>()
   let stopped: string | undefined
+  const freeAll = (handles: Iterable<H>): void => { for (const handle of handles) if (device.isHeld(handle)) device.free(handle) }
+  const release = (isReleased: (prepared: Prepared) => boolean): void => {
+    for (const prepared of [...standing].filter(isReleased)) {
+      standing.delete(prepared)
+      freeAll([held.get(prepared.placeholder)!])
+      held.delete(prepared.placeholder)
+    }
+  }
+  /** Frees and forgets what was prepared for programs that are no longer kept. */
+  const sweep = (): void => {
+    const needed = new Set([...kinds.values()].flatMap(kept => [...kept.values()].flatMap(({ prepared }) => prepared)))
+    release(prepared => !needed.has(prepared))
+    programs.forget(prepared => !needed.has(prepared))
+  }
+  const kind = (name: string): Recent<Made<Program>> => {
+    const kept = kinds.get(name) ?? recent<Made<Program>>(mostSizes, sweep)
+    kinds.set(name, kept)
+    return kept
+  }
+  const making = <R extends Program>(sizes: Environment, make: (size: Size) => R): Made<R> => {
+    const size = sizing(sizes, capacities), program = make(size), { replaced = [] }: Partial<Replacing> = program
+    // what it replaces was prepared for others
+    return { program, size, prepared: programs.preparedFor(program).filter(({ placeholder }) => !replaced.includes(placeholder)) }
+  }
+  const once = <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R): Made<R> =>
+    // a name stands for one kind of program
+    kind(name).get(JSON.stringify(sizes), () => making(sizes, make)) as Made<R>
   return {
-    device, held,
-    run: (program, size, extra = new Map()) => {
+    device, held, once, making, release, freeAll,
+    run: ({ program, size, prepared }, extra = new Map()) => {
       if (stopped !== undefined) throw new SessionError(stopped)
-      // what programs made since the last run want prepared
-      for (const prepared of programs.prepared()) {
-        if (held.has(prepared.placeholder)) continue
-        const { plan, inputs } = programs.prepare(prepared)
-        held.set(prepared.placeholder, device.run(plan, inputs.map(n => held.get(n)!), prepared.size)[0]!)
+      for (const one of prepared) {
+        if (held.has(one.placeholder)) continue
+        const { plan, inputs } = programs.prepare(one)
+        held.set(one.placeholder, device.run(plan, inputs.map(n => held.get(n)!), one.size)[0]!)
+        standing.add(one)
       }
       return device.run(program.plan, program.inputs.map(n => extra.get(n) ?? held.get(n)!), size)
     },
-    once: <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R): Made<R> => {
-      // a name stands for one kind of program
-      const key = `${name} ${JSON.stringify(sizes)}`, known = made.get(key) as Made<R> | undefined
-      if (known) return known
-      const size = sizing(sizes, capacities), fresh = { program: make(size), size }
-      made.set(key, fresh)
-      return fresh
+    planned: async (name, sizes, make) => {
+      const isKept = kind(name).has(JSON.stringify(sizes)), made = once(name, sizes, make)
+      if (!isKept) {
+        await turn()
+        throwIfAborted(signal)
+      }
+      return made
     },
+    standing: () => [...standing],
     number: async handle => {
-      const { data } = await device.download(handle)
-      device.free(handle)
-      return Number(data[0])
+      try { return Number((await device.download(handle)).data[0]) } finally { device.free(handle) }
     },
     download: async handles => {
       const buffers: Buffer[] = []
       for (const handle of handles) buffers.push(await device.download(handle))
       return buffers
     },
-    freeAll: handles => { for (const handle of handles) device.free(handle) },
     stop: reason => { stopped = reason },
   }
 }

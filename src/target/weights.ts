@@ -1,10 +1,10 @@
 import { bindDims, given, sizing } from '../compile/index.ts'
-import type { Dim, DType, Environment, Node, Shape, Source, Value } from '../tensor/index.ts'
-import { isLazyLeaf, isValue, leaves, tensorsOf, type Addition, type FirstValue, type IndexChoice, type LazyLeaf, type Tuned } from '../tune/index.ts'
-import { SessionError } from './device.ts'
+import type { Dim, Environment, Node, Shape, Source, Value } from '../tensor/index.ts'
+import { isLazyLeaf, isValue, tensorsOf, type Addition, type FirstValue, type IndexChoice, type Place, type Tuned } from '../tune/index.ts'
+import { SessionError, type Buffer } from './device.ts'
 import type { Loading } from './engine.ts'
-
-type AnyLeaf = LazyLeaf<Shape, DType>
+import { throwIfAborted, turn, type StopSignal } from './turn.ts'
+import { valueFor, valuesFor } from './values.ts'
 
 const says = ({ shape, sizes }: Source): string => `${shape.join()} ${sizes.join()}`
 
@@ -42,13 +42,32 @@ const saying = (model: Environment, session: Environment): Said => {
   }
 }
 
+/** Reads a leaf: where it stands at several places, they must agree. */
+const readPlaces = async (places: readonly Place[]): Promise<Value<Shape>> => {
+  const [first, ...others] = places as readonly [Place, ...Place[]]
+  const read = async ({ path, leaf, found }: Place): Promise<Buffer> =>
+    valueFor({ where: path === '' ? 'the weight' : path, leaf, found: isLazyLeaf(found) && !isValue(found) ? await found.read() : found })
+  const value = await read(first)
+  for (const other of others) {
+    if (other.found === first.found) continue
+    const { sizes, data } = await read(other)
+    if (sizes.join() !== value.sizes.join() || data.some((x, i) => !Object.is(x, value.data[i]))) {
+      throw new SessionError(`${first.path} and ${other.path} are one parameter, and are given different values`)
+    }
+  }
+  // what methods choose from and add to are weights, which are f32
+  return { ...value, shape: first.leaf.shape } as Value<Shape>
+}
+
+interface Given { readonly weights: unknown; readonly dims: Environment; readonly signal?: StopSignal | undefined }
+
 /**
  * Reads the weights of the base one by one, chooses columns, makes the first values of what the method adds, and assigns them all: each
  * leaf of the base is read once, and forgotten before the next. The sizes that the weights were seen with are returned.
  */
 export const assignWeights = async <P, Q, M, B, L extends Shape>(
-  { assign }: Pick<Loading, 'assign'>, { model, params, selections, additions }: Tuned<P, Q, M, B, L>, weights: unknown, dims: Environment): Promise<Assigned> => {
-  const lazy = new Map(leaves<AnyLeaf>(weights, isLazyLeaf)), indices = new Map<Node, Int32Array>(), columns = new Map<string, Int32Array>()
+  { assign }: Pick<Loading, 'assign'>, { model, params, selections, additions }: Tuned<P, Q, M, B, L>, { weights, dims, signal }: Given): Promise<Assigned> => {
+  const indices = new Map<Node, Int32Array>(), columns = new Map<string, Int32Array>()
   const { sources, note, size } = saying(model.dims ?? {}, dims), held = new Map(tensorsOf(params).map(([path, leaf]) => [leaf, path]))
   const chosenOf = (index: Node): Int32Array => indices.get(index)!
 
@@ -59,25 +78,23 @@ export const assignWeights = async <P, Q, M, B, L extends Shape>(
       await assign(leaf, value)
     }
   }
-  for (const [path, leaf] of tensorsOf(model.params)) {
-    const found = lazy.get(path)
-    if (found === undefined) throw new SessionError(`the weights have no ${path}`)
-    const value: Value<Shape, DType> = isValue(found) ? found : await found.read()
-    if (value.dtype !== leaf.dtype) throw new SessionError(`${path} is ${value.dtype}, not ${leaf.dtype}`)
-    note(path, leaf.shape, value.sizes)
-    // what methods choose from and add to are weights, which are f32
-    const base = value as Value<Shape>
-    for (const choice of selections.filter(({ path: of }) => of === path)) {
+  const places = valuesFor('weights', model.params, weights, place => place)
+  for (const leaf of new Set(places.map(place => place.leaf))) {
+    await turn()
+    throwIfAborted(signal)
+    const own = places.filter(place => place.leaf === leaf), base = await readPlaces(own), isHere = (path: string | undefined): boolean => own.some(place => place.path === path)
+    note(own[0]!.path, leaf.shape, base.sizes)
+    for (const choice of selections.filter(({ path }) => isHere(path))) {
       const index = indices.get(choice.index) ?? chosen(choice, base)
-      columns.set(path, index)
+      columns.set(choice.path, index)
       if (!indices.has(choice.index)) {
-        note(`the choice of ${path}`, choice.index.shape, [index.length])
+        note(`the choice of ${choice.path}`, choice.index.shape, [index.length])
         await assign(choice.index, { sizes: [index.length], dtype: 'i32', data: index })
       }
       indices.set(choice.index, index)
     }
-    if (held.has(leaf)) await assign(leaf, value)
-    for (const addition of additions) if (addition.of === path) await add(addition, addition.make({ base, size, chosen: chosenOf }))
+    if (held.has(leaf)) await assign(leaf, base)
+    for (const addition of additions) if (addition.of !== undefined && isHere(addition.of)) await add(addition, addition.make({ base, size, chosen: chosenOf }))
   }
   for (const addition of additions) if (addition.of === undefined) await add(addition, addition.make({ size }))
   return { sources, columns }

@@ -62,14 +62,22 @@ export const walk = (roots: readonly Node[], stop: ReadonlySet<Node>): readonly 
   return order
 }
 
-/** A text for each expression, equal for expressions that compute the same of the same leaves. */
+/** Texts that {@link expressionKeys} remembers at most. */
+const mostTexts = 2 ** 16
+
+/**
+ * A text for each expression: equal texts are of expressions that compute the same of the same leaves. Those that do have equal texts, unless
+ * very many others came between.
+ */
 export const expressionKeys = (): ((n: Node) => string) => {
-  const keys = new Map<Node, string>(), numbers = new Map<string, number>()
+  const keys = new WeakMap<Node, string>(), numbers = new Map<string, number>()
+  let next = 0
   const keyOf = (n: Node): string => {
     const known = keys.get(n)
     if (known !== undefined) return known
     const text = n.op === parameterOp ? `parameter ${idOf(n)}` : `${labelOf(n.op, n.attributes)} ${n.inputs.map(keyOf).join()}`
-    const number = numbers.get(text) ?? numbers.size
+    if (numbers.size >= mostTexts) numbers.clear()
+    const number = numbers.get(text) ?? next++
     numbers.set(text, number)
     keys.set(n, `#${number}`)
     return `#${number}`

@@ -5,7 +5,7 @@ export type {
 export { bind, factors, product, show, sizesOf, unify, unifyAll } from './shape/index.ts'
 export { bytesPerElement, count, type DataOf, type DType, type Value } from './value.ts'
 export {
-  fitsByShape, is, node, rebuild, ShapeMismatch, substitute, topological, typed, withInputs,
+  fitsByShape, is, isNode, node, rebuild, ShapeMismatch, substitute, topological, typed, withInputs,
   type Bound, type Node, type NodeOf, type Numbers, type Op, type Signature, type Tensor,
 } from './node.ts'
 export * from './op/index.ts'

@@ -77,11 +77,17 @@ export class ShapeMismatch extends Error {
   override readonly name = 'ShapeMismatch'
 }
 
+/** What makes a node one, whatever else may have an op and inputs. */
+const brand = Symbol('node')
+/** True for the nodes of the language. */
+export const isNode = (candidate: unknown): candidate is Node => typeof candidate === 'object' && candidate !== null && brand in candidate
+
 /** Makes a node, or throws {@link ShapeMismatch} with the text of the op's shape rule. */
 export const node = <A>(op: Op<A>, inputs: readonly Node[], attributes: A): NodeOf<A> => {
   const signature = op.shape(inputs, attributes)
   if (signature._tag === 'Left') throw new ShapeMismatch(signature.left)
-  return { op, attributes, inputs, ...signature.right }
+  const made: NodeOf<A> & { readonly [brand]: true } = { [brand]: true, op, attributes, inputs, ...signature.right }
+  return made
 }
 
 /** True if the node is an application of the op; narrows its attributes. */

@@ -1,4 +1,4 @@
-import type { DType, Node, Shape, Tensor, Value } from '../tensor/index.ts'
+import { isNode, type DType, type Node, type Shape, type Tensor, type Value } from '../tensor/index.ts'
 
 /** A parameter tree: nested readonly records and arrays with tensors at the leaves. */
 export type Tree<L> = L | readonly Tree<L>[] | { readonly [key: string]: Tree<L> }
@@ -10,14 +10,19 @@ export type Values<T> = T extends Tensor<infer S, infer D> ? Value<S, D> : { rea
 export type LazyLeaf<S extends Shape, D extends DType> = Value<S, D> | { readonly read: () => Promise<Value<S, D>> }
 export type Lazy<T> = T extends Tensor<infer S, infer D> ? LazyLeaf<S, D> : { readonly [K in keyof T]: Lazy<T[K]> }
 
-const isRecord = (tree: unknown): tree is Readonly<Record<string, unknown>> => typeof tree === 'object' && tree !== null && !Array.isArray(tree)
+const isRecord = (tree: unknown): tree is Readonly<Record<string, unknown>> =>
+  typeof tree === 'object' && tree !== null && !Array.isArray(tree) && !ArrayBuffer.isView(tree)
 /** True for the nodes of the language, which are the leaves of parameter trees. */
-export const isTensor = (leaf: unknown): leaf is Node => isRecord(leaf) && 'op' in leaf && 'inputs' in leaf && 'shape' in leaf
-/** True for data. */
-export const isValue = (leaf: unknown): leaf is Value<Shape, DType> => isRecord(leaf) && 'data' in leaf && 'sizes' in leaf
+export const isTensor = isNode
+/** True for data: no tree has a typed array below a key, so that no subtree is taken for data. */
+export const isValue = (leaf: unknown): leaf is Value<Shape, DType> => isRecord(leaf) && ArrayBuffer.isView(leaf['data']) && Array.isArray(leaf['sizes'])
 
 /** True for data, and for what reads it when it is needed. */
 export const isLazyLeaf = (leaf: unknown): leaf is LazyLeaf<Shape, DType> => isValue(leaf) || (isRecord(leaf) && typeof leaf['read'] === 'function')
+
+/** A record or an array. */
+const isBranch = (tree: unknown): tree is object => Array.isArray(tree) || isRecord(tree)
+const under = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`)
 
 /**
  * Every leaf of a tree with its path, in order: keys as they were written, arrays by position.
@@ -25,19 +30,33 @@ export const isLazyLeaf = (leaf: unknown): leaf is LazyLeaf<Shape, DType> => isV
  */
 export const leaves = <L>(tree: unknown, isLeaf: (candidate: unknown) => candidate is L, path = ''): readonly (readonly [path: string, leaf: L])[] => {
   if (isLeaf(tree)) return [[path, tree]]
-  const under = (key: string): string => (path === '' ? key : `${path}.${key}`)
-  if (Array.isArray(tree)) return tree.flatMap((child: unknown, i) => leaves(child, isLeaf, under(String(i))))
-  return isRecord(tree) ? Object.entries(tree).flatMap(([key, child]) => leaves(child, isLeaf, under(key))) : []
+  return isBranch(tree) ? Object.entries(tree).flatMap(([key, child]) => leaves(child, isLeaf, under(path, key))) : []
+}
+
+/** A leaf of a declared tree, and what stands at its place in a tree of data: `undefined` where nothing does. */
+export interface Place { readonly path: string; readonly leaf: Node; readonly found: unknown }
+
+/**
+ * What stands in a tree of data where a declared tree has its leaves, and the paths of what stands elsewhere. It is the declaration that
+ * says where data is, never the looks of the data.
+ * @example placesOf({ x: f32('batch') }, { x: value, y: value }) // places: [{ path: 'x', … }], others: ['y']
+ */
+export const placesOf = (declared: unknown, data: unknown, path = ''): { readonly places: readonly Place[]; readonly others: readonly string[] } => {
+  if (isTensor(declared)) return { places: [{ path, leaf: declared, found: data }], others: [] }
+  if (!isBranch(declared)) return { places: [], others: [] }
+  const given = new Map(isBranch(data) ? Object.entries(data) : [])
+  const below = Object.entries(declared).map(([key, child]) => placesOf(child, given.get(key), under(path, key)))
+  const others = [...given].filter(([key, child]) => child !== undefined && !Object.hasOwn(declared, key)).map(([key]) => under(path, key))
+  return { places: below.flatMap(({ places }) => places), others: [...others, ...below.flatMap(found => found.others)] }
 }
 
 /** The same tree with other leaves; a leaf that becomes `undefined` is left out of its record. Arrays stay arrays. */
 export const mapTree = <L>(tree: unknown, isLeaf: (candidate: unknown) => candidate is L, f: (leaf: L, path: string) => unknown, path = ''): unknown => {
   if (isLeaf(tree)) return f(tree, path)
-  const under = (key: string): string => (path === '' ? key : `${path}.${key}`)
-  if (Array.isArray(tree)) return tree.map((child: unknown, i) => mapTree(child, isLeaf, f, under(String(i))))
+  if (Array.isArray(tree)) return tree.map((child: unknown, i) => mapTree(child, isLeaf, f, under(path, String(i))))
   if (!isRecord(tree)) return tree
   return Object.fromEntries(Object.entries(tree).flatMap(([key, child]) => {
-    const mapped = mapTree(child, isLeaf, f, under(key))
+    const mapped = mapTree(child, isLeaf, f, under(path, key))
     return mapped === undefined ? [] : [[key, mapped]]
   }))
 }

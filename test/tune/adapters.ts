@@ -43,7 +43,7 @@ export type TunedSmall = ReturnType<typeof tunedBy>
 /** The first values of every leaf and index of a tuned model, as a session would assign them, and the sizes that they bind. */
 export const firstValues = async (tuned: TunedSmall): Promise<ReadonlyMap<Node, Numbers>> => {
   const values = new Map<Node, Numbers>()
-  await assignWeights({ assign: async (leaf, { sizes: of, data }) => { values.set(leaf, { sizes: of, data: Float64Array.from(data as ArrayLike<number>) }) } }, tuned, weights, sizes)
+  await assignWeights({ assign: async (leaf, { sizes: of, data }) => { values.set(leaf, { sizes: of, data: Float64Array.from(data as ArrayLike<number>) }) } }, tuned, { weights, dims: sizes })
   return values
 }
 

@@ -7,7 +7,9 @@ import { refusal, type Engine, type EngineDecoder, type FedBatch, type Loading, 
 import { returnMemory } from '../native/addon.ts'
 import { openNative } from '../native/load.ts'
 import type { Native } from '../native/native.ts'
+import { mostSizes, recent } from '../recent.ts'
 import type { Certificate } from '../session.ts'
+import { throwIfAborted, turn, type StopSignal } from '../turn.ts'
 import { certified, fixedBytes, holdingBytes } from './certificate.ts'
 import { compiledGraph, type Compiled, type GraphOptions } from './compiled.ts'
 import { integer, real, sizeInput, type Buffers } from './entry.ts'
@@ -29,12 +31,21 @@ export const graphEngine = async ({ precision, xla }: Pick<GraphOptions, 'precis
   const native = await openNative()
   if (E.isLeft(native)) throw new SessionError(native.left)
   const withXla = xla ?? await hasXla(native.right)
-  return (step, compiler) => opened(native.right, { precision, xla: withXla }, step, compiler)
+  return (step, compiler, signal) => opened(native.right, { precision, xla: withXla }, { step, compiler, signal })
+}
+
+interface Opening<P, Q, M, S, B, L extends Shape> {
+  readonly step: Step<P, Q, M, S, B, L>
+  readonly compiler: CompilerOptions
+  readonly signal: StopSignal | undefined
 }
 
 const opened = async <P, Q, M, S, B, L extends Shape>(
-  native: Native, options: GraphOptions, step: Step<P, Q, M, S, B, L>, compiler: CompilerOptions): Promise<Loading> => {
-  const compiled = compiledGraph(step, options, compiler), { programs, holdings, entry } = compiled, loaded = await loadGraph(native, entry.graph())
+  native: Native, options: GraphOptions, { step, compiler, signal }: Opening<P, Q, M, S, B, L>): Promise<Loading> => {
+  const compiled = compiledGraph(step, options, compiler), { programs, holdings, entry } = compiled
+  await turn()
+  throwIfAborted(signal)
+  const loaded = await loadGraph(native, entry.graph())
   const graph: Asked = { ask: guarded(entry.ask(loaded)), dispose: loaded.dispose }
   graph.ask('reserve', reserved(fixedBytes(compiled, sizing(step.tuned.model.dims ?? {}))))
   const title = `TensorFlow graph ${native.tensorflow} on ${native.gpu ? 'gpu' : 'cpu'}, ${options.precision}`
@@ -85,7 +96,7 @@ const sized = (sizes: Environment): Buffers => Object.fromEntries(Object.entries
 interface Started { readonly title: string; readonly own: Environment; readonly capacities: Readonly<Record<string, Shape>> | undefined; readonly fits: ReturnType<typeof fitting> }
 
 const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fits }: Started): Engine => {
-  const { programs, holdings, variables, dynamic } = compiled, { weights, state } = holdingBytes(compiled, sizing(own)), certificates = new Map<string, Certificate>()
+  const { programs, holdings, variables, dynamic } = compiled, { weights, state } = holdingBytes(compiled, sizing(own)), certificates = recent<Certificate>(mostSizes)
   const fed = ({ values, sizes }: FedBatch, what: Sized = 'loss'): Buffers => {
     const size = sizing(sizes, capacities)
     fits(what, size, JSON.stringify(sizes))
@@ -145,9 +156,7 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
     certificate: sizes => {
       const key = JSON.stringify(sizes), size = sizing(sizes, capacities)
       fits('loss', size, key)
-      const known = certificates.get(key) ?? certified(compiled, size)
-      certificates.set(key, known)
-      return known
+      return certificates.get(key, () => certified(compiled, size))
     },
     bytes: () => weights + state,
     dispose: async () => { graph.dispose() },

@@ -1,9 +1,9 @@
-import type { Plan } from '../../compile/index.ts'
+import type { Instruction, Plan } from '../../compile/index.ts'
 import { bytesPerElement, misfitOf, type Dim, type Numbers } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 
 /** `bytes` is 0 for a second handle on a buffer. */
-interface Held { readonly numbers: Numbers; readonly dtype: Buffer['dtype']; readonly bytes: number }
+interface Held { readonly numbers: Numbers; readonly dtype: Buffer['dtype']; readonly bytes: number; isHeld: boolean }
 
 const toNumbers = ({ sizes, dtype, data }: Buffer): Numbers => {
   if (dtype === 'bf16' || dtype === 'f16') throw new SessionError(`the reference target takes float32, not ${dtype}: convert the values first`)
@@ -17,40 +17,51 @@ const fromNumbers = ({ sizes, data }: Numbers, dtype: Buffer['dtype']): Buffer =
 export const referenceDevice = (): Device<Held> => {
   let bytes = 0
   const hold = (numbers: Numbers, dtype: Buffer['dtype']): Held => {
-    const held = { numbers, dtype, bytes: numbers.data.length * bytesPerElement[dtype] }
+    const held = { numbers, dtype, bytes: numbers.data.length * bytesPerElement[dtype], isHeld: true }
     bytes += held.bytes
     return held
   }
-  const free = (held: Held): void => { bytes -= held.bytes }
+  const free = (held: Held): void => {
+    bytes -= held.bytes
+    held.isHeld = false
+  }
   const run = (plan: Plan, inputs: readonly Held[], size: (dim: Dim) => number): readonly Held[] => {
     const held = new Map<number, Held>(plan.inputs.map((slot, i) => [slot, inputs[i]!]))
-    for (const instruction of plan.instructions) {
-      switch (instruction.kind) {
-        case 'run': case 'update': {
-          const { node, inputs: read, output } = instruction, { sizes, dtype } = plan.slots[output]!, misfit = misfitOf(node, size)
-          if (misfit !== undefined) throw new SessionError(misfit)
-          held.set(output, hold(node.op.eval(read.map(slot => held.get(slot)!.numbers), node.attributes, { sizes, size, inputs: node.inputs }), dtype))
-          if (instruction.kind === 'update') free(held.get(instruction.target)!)
-          break
-        }
-        case 'alias': {
-          const { numbers, dtype } = held.get(instruction.input)!, { sizes } = plan.slots[instruction.output]!
-          held.set(instruction.output, { numbers: { sizes, data: numbers.data }, dtype, bytes: 0 })
-          break
-        }
-        case 'call':
-          run(instruction.plan, instruction.inputs.map(slot => held.get(slot)!), size).forEach((h, i) => held.set(instruction.outputs[i]!, h))
-          break
-        case 'free': free(held.get(instruction.slot)!); held.delete(instruction.slot); break
-      }
+    try {
+      for (const instruction of plan.instructions) runOne(instruction, plan, held, size)
+    } catch (error) {
+      const given = new Set(plan.inputs)
+      for (const [slot, one] of held) if (!given.has(slot) && one.isHeld) free(one)
+      throw error
     }
     return plan.outputs.map(slot => held.get(slot)!)
+  }
+  const runOne = (instruction: Instruction, plan: Plan, held: Map<number, Held>, size: (dim: Dim) => number): void => {
+    switch (instruction.kind) {
+      case 'run': case 'update': {
+        const { node, inputs: read, output } = instruction, { sizes, dtype } = plan.slots[output]!, misfit = misfitOf(node, size)
+        if (misfit !== undefined) throw new SessionError(misfit)
+        held.set(output, hold(node.op.eval(read.map(slot => held.get(slot)!.numbers), node.attributes, { sizes, size, inputs: node.inputs }), dtype))
+        if (instruction.kind === 'update') free(held.get(instruction.target)!)
+        break
+      }
+      case 'alias': {
+        const { numbers, dtype } = held.get(instruction.input)!, { sizes } = plan.slots[instruction.output]!
+        held.set(instruction.output, { numbers: { sizes, data: numbers.data }, dtype, bytes: 0, isHeld: true })
+        break
+      }
+      case 'call':
+        run(instruction.plan, instruction.inputs.map(slot => held.get(slot)!), size).forEach((h, i) => held.set(instruction.outputs[i]!, h))
+        break
+      case 'free': free(held.get(instruction.slot)!); held.delete(instruction.slot); break
+    }
   }
   return {
     name: 'reference', traits: { layOut: false, runs: () => true, inPlace: new Map([['put', [0]]]) }, limit: undefined,
     upload: buffer => hold(toNumbers(buffer), buffer.dtype),
     download: ({ numbers, dtype }) => Promise.resolve(fromNumbers(numbers, dtype)),
     free, run,
+    isHeld: held => held.isHeld,
     bytes: () => bytes,
     dispose: () => Promise.resolve(),
   }

@@ -113,6 +113,7 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     },
     download: async handle => ({ sizes: handle.shape, dtype: dtypeOf[handle.dtype]!, data: await backend.download(handle.owner.tensor) }),
     free,
+    isHeld: ({ owner }) => owner.handles > 0,
     run: (...of) => {
       backend.activate()
       return run(...of)

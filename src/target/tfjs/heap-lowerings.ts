@@ -23,7 +23,10 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
     return (inputs, into) => {
       // the result is allocated first: growth may move views, never offsets
       const made = into ?? allocateOn(heap, sizes, dtype)
-      run(inputs.map(heap.offset), heap.offset(made))
+      try { run(inputs.map(heap.offset), heap.offset(made)) } catch (error) {
+        if (made !== into) backend.disposeData(made.dataId)
+        throw error
+      }
       return made
     }
   }

@@ -20,10 +20,11 @@ const start = async (threads: number): Promise<Loaded> => {
 }
 
 const acquire = async (threads: number): Promise<Loaded> => {
-  shared ??= { loaded: start(threads), users: 0 }
-  shared.users += 1
-  try { return await shared.loaded } catch (error) {
-    shared = undefined
+  const own = shared ??= { loaded: start(threads), users: 0 }
+  own.users += 1
+  try { return await own.loaded } catch (error) {
+    // another may have started since
+    if (shared === own) shared = undefined
     throw error
   }
 }

@@ -1,0 +1,29 @@
+import { turn } from './turn.ts'
+
+/** Runs work in the order in which it is given, one piece after the other. */
+export interface Queue {
+  /** Starts work at once where nothing is under way, and else when all before it has ended, well or not. What it gives comes a turn of the event loop later. */
+  readonly run: <A>(work: () => Promise<A>) => Promise<A>
+  /** True where work would start at once. */
+  readonly idle: () => boolean
+}
+
+/** @example const queue = queueOf(), loss = await queue.run(() => engine.step(batches)) */
+export const queueOf = (): Queue => {
+  let under = 0, last: Promise<unknown> = Promise.resolve()
+  const ending = async <A>(started: Promise<A>): Promise<A> => {
+    try { return await started } finally {
+      await turn()
+      under -= 1
+    }
+  }
+  return {
+    run: work => {
+      const ended = ending(under === 0 ? work() : last.then(work))
+      under += 1
+      last = ended.catch(() => undefined)
+      return ended
+    },
+    idle: () => under === 0,
+  }
+}
