@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { cp } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { chooseColumns } from '../../src/tensor/index.ts'
-import { load, loadAdapter, methods, orThrow, type Method, type SavedAdapter } from '../../src/io/index.ts'
+import { load, loadAdapter, methods, orThrow, saveAdapter, type Method, type SavedAdapter } from '../../src/io/index.ts'
 import { evaluate, exportAdapter, withAdapter, type EvaluateOptions, type FinetuneOptions } from '../../src/train/index.ts'
 import { leaves, selectByWeight } from '../../src/tune/index.ts'
 import type { Shape, Value } from '../../src/tensor/index.ts'
 import { golden } from '../target/tiny.ts'
-import { tiny } from '../cli/support.ts'
+import { goldenRows, tiny, writeRows } from '../cli/support.ts'
 import { at, data, tuned } from './support.ts'
 
 const lossOf = async (adapter: readonly string[], more: Partial<EvaluateOptions> = {}): Promise<number> =>
   (await evaluate({ model: tiny, data, batch: 2, target: 'wasm', threads: 1, adapter, ...more })).loss
+/** How many epochs adapters say that they were trained for. */
+const epochsOf = (...adapters: readonly string[]): Promise<readonly unknown[]> =>
+  Promise.all(adapters.map(async out => (await orThrow(loadAdapter(out))).settings['epochsBegun']))
 const near = (a: number, b: number, tolerance = 2e-5): void => { assert.ok(Math.abs(a - b) < tolerance, `${a} is not ${b}`) }
 const ranked = (method: Method): Partial<FinetuneOptions> => (method === 'full' ? { method } : { method, rank: 4 })
 
@@ -42,6 +47,25 @@ test('two runs of two steps, with the optimizer saved between them, are one run 
   // without what the optimizer knows, the run goes elsewhere
   const plain = await tuned('two-plain', { rank: 4 }), forgetful = await tuned('two-forgetful', { adapter: plain.out })
   assert.ok(Math.abs(forgetful.done.evalLossAfter! - whole.done.evalLossAfter!) > 1e-3)
+})
+
+test('two runs of an epoch each, with the optimizer saved between them, are one run of two epochs, each in its own order', async () => {
+  const rows = (await goldenRows()).flatMap(({ input_ids }) => [6, 8, 10].map(length => ({ input_ids: input_ids!.slice(0, length) })))
+  const run = { data: await writeRows(at('short.jsonl'), rows), shuffle: true, batch: 1, steps: undefined, saveOptimizer: true }
+  const whole = await tuned('epochs', { ...run, rank: 4, epochs: 2 }), first = await tuned('epoch', { ...run, rank: 4, epochs: 1 })
+  const second = await tuned('epoch-more', { ...run, adapter: first.out, epochs: 1 })
+  assert.deepEqual(await epochsOf(first.out, second.out, whole.out), [1, 2, 2])
+  near(second.done.evalLossAfter!, whole.done.evalLossAfter!, 1e-6)
+  // the first epoch's order a second time ends elsewhere
+  const adapter = await orThrow(loadAdapter(first.out))
+  await orThrow(saveAdapter(at('forgotten'), { ...adapter, settings: {} }))
+  await cp(join(first.out, 'optimizer'), join(at('forgotten'), 'optimizer'), { recursive: true })
+  const again = await tuned('epoch-again', { ...run, adapter: at('forgotten'), epochs: 1 })
+  assert.ok(Math.abs(again.done.evalLossAfter! - whole.done.evalLossAfter!) > 1e-5)
+  // what an earlier version saved says how many steps it made
+  const { epochsBegun: _, ...earlier } = adapter.settings
+  await orThrow(saveAdapter(at('earlier'), { ...adapter, settings: earlier }))
+  assert.deepEqual(await epochsOf((await tuned('epoch-later', { ...run, adapter: at('earlier'), epochs: 1 })).out), [2])
 })
 
 type Paca = SavedAdapter<'paca'>

@@ -36,7 +36,7 @@ export const addedToken = (subject: string, path: string, value: unknown, given?
     id, content, special, normalized: fields.flag('normalized', !special),
     single_word: fields.flag('single_word', false), lstrip: fields.flag('lstrip', false), rstrip: fields.flag('rstrip', false),
   }
-  if (given !== undefined) fields.take('__type')
+  fields.take('__type')
   fields.end()
   return token
 }

@@ -94,7 +94,10 @@ const named = (directory: string, { config = {}, specialTokens = {}, addedTokens
   }))
   const extra = (source: Json, from: string): readonly NamedToken[] =>
     ['additional_special_tokens', 'extra_special_tokens'].flatMap(field => namedTokens(from, field, source[field]))
-  const extras = [...extra(config, file), ...extra(later, mapFile)]
+  // a name of a model's own, as image_token
+  const own = Object.entries(config).flatMap(([field, token]) =>
+    field.endsWith('_token') && !roles.some(role => role === field) && typeof token === 'string' ? [specialToken(token)] : [])
+  const extras = [...own, ...extra(config, file), ...extra(later, mapFile)]
   const special = new Set([...byRole.values(), ...extras].map(token => token.content))
   const numbered = isComplete
     ? Object.entries(listed).map(([key, token]) => addedToken(file, `added_tokens_decoder ${quoted(key)}`, token, keyId(file, 'added_tokens_decoder', key)))

@@ -209,6 +209,10 @@ for scheme in ('always', 'first', 'never'):
         features[f'Metaspace {scheme} {cut}'] = ('metaspace', {'pre_tokenizer': {**mark_words, 'prepend_scheme': scheme, 'split': cut}, 'added_tokens': special})
 features |= {
     'Metaspace behind Whitespace': ('metaspace', {'pre_tokenizer': {'type': 'Sequence', 'pretokenizers': [{'type': 'WhitespaceSplit'}, {**mark_words, 'prepend_scheme': 'first'}]}}),
+    'Metaspace first behind Strip': ('metaspace', {'normalizer': {'type': 'Strip', 'strip_left': True, 'strip_right': True}, 'added_tokens': special}),
+    'Metaspace first behind StripAccents': ('metaspace', {'normalizer': {'type': 'StripAccents'}, 'added_tokens': special}),
+    'Metaspace first behind Replace': ('metaspace', {'normalizer': {'type': 'Replace', 'pattern': {'Regex': '^[a-h ]+'}, 'content': ''}, 'added_tokens': special}),
+    'Metaspace first behind NFKD': ('metaspace', {'normalizer': {'type': 'NFKD'}, 'added_tokens': special}),
     'ByteLevel with a space before': ('bytes', {'pre_tokenizer': {**byte_words, 'add_prefix_space': True, 'use_regex': True}, 'added_tokens': special}),
     'ByteLevel without words': ('bytes', {'pre_tokenizer': byte_words}),
     'bytes without a pre-tokenizer': ('bytes', {'pre_tokenizer': None}),
