@@ -25,7 +25,7 @@ const evaluateCommand = (context: Context): Command => withQuantizeOptions(new C
   .action(async ({ json, ...options }: EvaluateOptions & Json) => {
     const result = await evaluate({ ...options, ...telling(context, json) })
     const { loss, perplexity, tokens } = result
-    context.out.write(json ? `${JSON.stringify(result)}\n` : `loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}, ${tokens} scored tokens\n`)
+    context.out.write(json ? `${JSON.stringify(result)}\n` : `loss ${loss.toFixed(4)}, perplexity ${perplexity?.toFixed(2) ?? `e^${loss.toFixed(0)}`}, ${tokens} scored tokens\n`)
   })
 
 const generateCommand = (context: Context): Command => withQuantizeOptions(new Command('generate')

@@ -2,12 +2,11 @@ import type * as TE from 'fp-ts/lib/TaskEither.js'
 import type { DataOf, Shape, Value } from '../tensor/index.ts'
 import { attempt, refusal, type IoError } from './error.ts'
 import type { InputFile } from './file.ts'
+import { finite } from './finite.ts'
 import { bf16ToF32, f16ToF32 } from './half.ts'
+import type { StoredDType, StoredValue } from './stored.ts'
 
-/** The element types that a tensor has after it was read. */
-export type StoredDType = 'f32' | 'i32' | 'bf16' | 'f16'
-/** A tensor that was read from a file. Its dims are plain numbers: the names come from the model. */
-export type StoredValue = { readonly [D in StoredDType]: Value<Shape, D> }[StoredDType]
+export type { StoredDType, StoredValue } from './stored.ts'
 
 /** One tensor of an archive, read when asked for and never kept. */
 export interface Entry {
@@ -20,7 +19,10 @@ export interface Entry {
   readonly byteLength: number
   /** The tensor that this one only repeats, so that it is no part of the file: a tied head that was given a place of its own. */
   readonly copyOf?: string
-  /** The tensor: quantized blocks as float32; F16 and BF16 as raw words; I64, U8 and BOOL as int32. Rejects with an `IoError`. */
+  /**
+   * The tensor: quantized blocks as float32; F16 and BF16 as raw words; I64, U8 and BOOL as int32. Rejects with an `IoError`, for a number that
+   * is not finite too.
+   */
   read(): Promise<StoredValue>
   /** The tensor as float32, whatever floating-point or quantized type it has in the file. */
   readF32(): TE.TaskEither<IoError, Float32Array>
@@ -56,15 +58,18 @@ export const toF32 = (name: string, value: StoredValue): Float32Array => {
   }
 }
 
-/** An entry from where its bytes lie (`start` in `file`) and how it is read. */
+/**
+ * An entry from where its bytes lie (`start` in `file`) and how it is read. What is read is finite; of a tensor that is stored in blocks, each
+ * with its scale, `block` is their length.
+ */
 export const entryOf = (
-  file: InputFile, start: number, info: Pick<Entry, 'name' | 'dtype' | 'sizes' | 'byteLength'>, read: () => Promise<StoredValue>,
+  file: InputFile, start: number, info: Pick<Entry, 'name' | 'dtype' | 'sizes' | 'byteLength'>, read: () => Promise<StoredValue>, block = 1,
 ): Entry => {
-  const subject = `${file.path}: tensor ${info.name}`
+  const subject = `${file.path}: tensor ${info.name}`, readFinite = async (): Promise<StoredValue> => finite(subject, await read(), block)
   return {
     ...info,
-    read,
-    readF32: () => attempt(subject, async () => toF32(subject, await read())),
+    read: readFinite,
+    readF32: () => attempt(subject, async () => toF32(subject, await readFinite())),
     readRaw: async (offset, length) => {
       if (!(offset >= 0 && length >= 0 && offset + length <= info.byteLength)) {
         throw refusal(`${subject}: it has ${info.byteLength} bytes, but ${length} are due at byte ${offset}`)

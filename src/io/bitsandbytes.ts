@@ -1,7 +1,9 @@
 import { nf4Codebook } from '../tensor/index.ts'
 import { elementCount, showSizes, valueOf, type Entry } from './archive.ts'
+import { shown } from './config-fields.ts'
 import { attempt, orThrow, refusal } from './error.ts'
 import { isRecord, parseJson } from './file.ts'
+import { finite } from './finite.ts'
 
 /**
  * Weights that bitsandbytes packed in NF4, in a safetensors file: beside `x.weight` (two codes to a byte, the first in the upper half)
@@ -10,6 +12,8 @@ import { isRecord, parseJson } from './file.ts'
  */
 
 type Json = Readonly<Record<string, unknown>>
+
+const { fround } = Math
 
 /** A config without its word on quantization, if that is NF4 of bitsandbytes. @throws an `IoError` where it is anything else */
 export const withoutQuantization = (json: Json, file: string): Json => {
@@ -44,7 +48,7 @@ type Find = (suffix: string) => Entry
 /** The state of one weight, checked number by number against the tensors beside it. */
 const parseState = (subject: string, state: Json, weight: Entry, find: Find): Quantized => {
   const wrong = (field: string, due: string): Error =>
-    refusal(`${subject}: ${field} of its quantization state is ${JSON.stringify(state[field]) ?? 'missing'}, where ${due} is due`)
+    refusal(`${subject}: ${field} of its quantization state is ${shown(state[field])}, where ${due} is due`)
   const natural = (field: string): number => {
     const value = state[field]
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) throw wrong(field, 'a block length')
@@ -64,13 +68,11 @@ const parseState = (subject: string, state: Json, weight: Entry, find: Find): Qu
   holds(absmax, blocks, 'scales of blocks')
   if (!quantizedScales) return { weight, sizes: shape, count, block, absmax, nested: undefined }
   const nestedBlock = natural('nested_blocksize'), nested = find('nested_absmax'), map = find('nested_quant_map')
-  if (typeof offset !== 'number') throw wrong('nested_offset', 'a number')
+  if (typeof offset !== 'number' || !Number.isFinite(fround(offset))) throw wrong('nested_offset', 'a number')
   holds(nested, Math.ceil(blocks / nestedBlock), 'scales of scales')
   holds(map, 256, 'numbers')
   return { weight, sizes: shape, count, block, absmax, nested: { absmax: nested, map, block: nestedBlock, offset } }
 }
-
-const { fround } = Math
 
 /** The scale of every block. */
 const scalesOf = async ({ absmax, nested }: Quantized): Promise<Float32Array> => {
@@ -91,12 +93,13 @@ const dequantized = async (quantized: Quantized): Promise<Float32Array> => {
 }
 
 /** An entry that reads as float32; its bytes are the codes as they lie in the file. */
-const entryOf = (quantized: Quantized): Entry => {
-  const { weight, sizes } = quantized
+const entryOf = (subject: string, quantized: Quantized): Entry => {
+  const { weight, sizes, block } = quantized
+  // one scale that is not finite spoils its whole block
+  const read = async () => finite(subject, valueOf('f32', sizes, await dequantized(quantized)), block)
   return {
-    name: weight.name, dtype: 'NF4', sizes, byteLength: weight.byteLength, readRaw: weight.readRaw,
-    read: async () => valueOf('f32', sizes, await dequantized(quantized)),
-    readF32: () => attempt(weight.name, () => dequantized(quantized)),
+    name: weight.name, dtype: 'NF4', sizes, byteLength: weight.byteLength, readRaw: weight.readRaw, read,
+    readF32: () => attempt(subject, async () => (await read()).data),
   }
 }
 
@@ -118,7 +121,7 @@ export const unpackedTensors = async (path: string, tensors: ReadonlyMap<string,
     if (!isRecord(state)) throw refusal(`${subject}: its quantization state is not an object`)
     const quantized = parseState(subject, state, weight, find)
     if ((await orThrow(find('quant_map').readF32())).some((v, i) => v !== fround(nf4Codebook[i]!))) throw refusal(`${subject}: its quant_map is not that of nf4`)
-    unpacked.set(name, entryOf(quantized))
+    unpacked.set(name, entryOf(subject, quantized))
     for (const suffix of ['absmax', 'quant_map', 'nested_absmax', 'nested_quant_map']) unpacked.delete(`${name}.${suffix}`)
     unpacked.delete(key)
   }

@@ -103,7 +103,7 @@ export const openGguf = (path: string): TE.TaskEither<IoError, Archive> => attem
     const entries = placed.map((tensor): [string, Entry] => {
       const { info: { name, sizes, offset }, format, byteLength } = tensor
       const start = dataStart + offset
-      return [name, entryOf(file, start, { name, dtype: format.name, sizes, byteLength }, () => readValue(file, start, tensor))]
+      return [name, entryOf(file, start, { name, dtype: format.name, sizes, byteLength }, () => readValue(file, start, tensor), format.elements)]
     })
     return { path, tensors: new Map(entries), metadata, close: file.close }
   } catch (error) {

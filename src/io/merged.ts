@@ -9,6 +9,7 @@ import { writeAtomically, type Content } from './atomic.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import { attempt, orThrow, refusal, type IoError } from './error.ts'
 import { isRecord, readJsonObject } from './file.ts'
+import { checkRange } from './finite.ts'
 import { f32ToBf16, f32ToF16 } from './half.ts'
 import type { CheckpointConfig } from './llama-config.ts'
 import { isTransposed } from './load.ts'
@@ -24,7 +25,8 @@ const namesOfTypes: { readonly [D in FloatDType]: string } = { f32: 'float32', b
 /** The type of a tensor in the new file: its own, and float32 for what is quantized. */
 const dtypeOf = ({ dtype }: Entry): FloatDType => (dtype === 'BF16' ? 'bf16' : dtype === 'F16' ? 'f16' : 'f32')
 
-const stored = (sizes: readonly number[], data: Float32Array, dtype: FloatDType): StoredValue => {
+const stored = ({ name, sizes }: Entry, data: Float32Array, dtype: FloatDType): StoredValue => {
+  if (dtype !== 'f32') checkRange(`tensor ${name}`, dtype, sizes, data)
   switch (dtype) {
     case 'f32': return valueOf('f32', sizes, data)
     case 'bf16': return valueOf('bf16', sizes, f32ToBf16(data))
@@ -36,11 +38,11 @@ const stored = (sizes: readonly number[], data: Float32Array, dtype: FloatDType)
 const leafOfEntry = (entry: Entry, uses: readonly WeightedAdapter[], dtype: FloatDType): Leaf => {
   const path = entry.name.replace(/\.weight$/, ''), { sizes } = entry
   const read = async (): Promise<StoredValue> => {
-    if (!changes(uses, path)) return dtype === dtypeOf(entry) ? entry.read() : stored(sizes, await orThrow(entry.readF32()), dtype)
+    if (!changes(uses, path)) return dtype === dtypeOf(entry) ? entry.read() : stored(entry, await orThrow(entry.readF32()), dtype)
     const data = await orThrow(entry.readF32()), [rows = 1, columns = 1] = sizes
-    if (sizes.length !== 2 || !isTransposed(path)) return stored(sizes, mergedWeight(uses, path, valueOf('f32', sizes, data)).data, dtype)
+    if (sizes.length !== 2 || !isTransposed(path)) return stored(entry, mergedWeight(uses, path, valueOf('f32', sizes, data)).data, dtype)
     const merged = mergedWeight(uses, path, valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns)))
-    return stored(sizes, transposeMatrix(merged.data, columns, rows), dtype)
+    return stored(entry, transposeMatrix(merged.data, columns, rows), dtype)
   }
   return { name: entry.name, dtype, sizes, read }
 }

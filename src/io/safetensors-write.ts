@@ -1,5 +1,6 @@
 import { elementCount, showSizes, type StoredDType, type StoredValue } from './archive.ts'
 import { refusal } from './error.ts'
+import { finite } from './finite.ts'
 
 /** What is written as one tensor: read only when its turn comes. */
 export interface Leaf {
@@ -15,12 +16,16 @@ export const leafOf = (name: string, value: StoredValue): Leaf => ({ name, dtype
 const storedName: { readonly [D in StoredDType]: string } = { f32: 'F32', i32: 'I32', bf16: 'BF16', f16: 'F16' }
 const widthOf = (dtype: StoredDType): number => dtype === 'f32' || dtype === 'i32' ? 4 : 2
 
+/** The most bytes that are handed on at once: no system writes 2 GiB in one call. */
+const pieceBytes = 2 ** 26
+
 /** Wide elements first, so that every tensor is aligned; then by name, so that equal contents give equal bytes. */
 const inFileOrder = (a: Leaf, b: Leaf): number => widthOf(b.dtype) - widthOf(a.dtype) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
 
 /**
  * The bytes of a safetensors file, piece by piece: the header (padded with spaces to 8 bytes), then one leaf after the other.
- * The same leaves in any order give the same bytes. Throws an `IoError` for a repeated name or data that disagrees with its sizes.
+ * The same leaves in any order give the same bytes. Throws an `IoError` for a repeated name, data that disagrees
+ * with its sizes, and numbers that are not finite.
  * @example await orThrow(writeAtomically('out', { 'model.safetensors': safetensorsBytes([leafOf('w', w)]) }))
  */
 export async function* safetensorsBytes(leaves: readonly Leaf[], metadata: Readonly<Record<string, string>> = {}): AsyncGenerator<Uint8Array> {
@@ -43,10 +48,12 @@ export async function* safetensorsBytes(leaves: readonly Leaf[], metadata: Reado
   yield length
   yield header
   for (const leaf of ordered) {
-    const { dtype, data } = await leaf.read()
+    const value = await leaf.read(), { dtype, data } = value
     if (dtype !== leaf.dtype || data.length !== elementCount(leaf.sizes)) {
       throw refusal(`tensor ${leaf.name}: ${data.length} elements of ${dtype} were read where ${leaf.dtype} ${showSizes(leaf.sizes)} is due`)
     }
-    yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    finite(`tensor ${leaf.name}`, value)
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    for (let done = 0; done < bytes.length; done += pieceBytes) yield bytes.subarray(done, done + pieceBytes)
   }
 }

@@ -20,7 +20,8 @@ export interface EvaluateOptions extends RunOptions {
 export interface EvaluateResult {
   readonly event: 'done'
   readonly loss: number
-  readonly perplexity: number
+  /** e to the loss; absent where no number holds it. */
+  readonly perplexity?: number
   readonly tokens: number
   readonly rows: number
   readonly seconds: number
@@ -38,7 +39,8 @@ export const evaluate = async (options: EvaluateOptions): Promise<EvaluateResult
     await using session = await openFrozen(source, options, options.adapter, quantization(options))
     await orThrow(checkMemory(session.certificate(batchDims(rows, { batch: options.batch, epochs: 1 })).total, session.limit))
     const began = performance.now(), { loss, tokens } = await evaluateRows(session, rows, options.batch, options.signal)
-    return { event: 'done', loss, perplexity: Math.exp(loss), tokens, rows: rows.length, seconds: (performance.now() - began) / 1000 }
+    const perplexity = Math.exp(loss), known = Number.isFinite(perplexity) ? { perplexity } : {}
+    return { event: 'done', loss, ...known, tokens, rows: rows.length, seconds: (performance.now() - began) / 1000 }
   } finally {
     await source.checkpoint.close()
   }

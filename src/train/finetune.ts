@@ -7,7 +7,7 @@ import { compile } from '../target/index.ts'
 import { keep } from './keep.ts'
 import { batchDims, evaluateRows, StepFailed, train, type Evaluation, type StepEvent } from './loop.ts'
 import { optimizer, settingsFrom } from './method.ts'
-import { momentsFolder, momentsOf, saveMoments, withMoments, type Moments } from './optimizer-state.ts'
+import { momentsFolder, momentsOf, momentWarnings, saveMoments, withMoments, type Moments } from './optimizer-state.ts'
 import { prepare, type Prepared } from './prepare.ts'
 import type { FinetuneOptions } from './request.ts'
 import { adapterOf, columnsOf, continuing, remembering } from './saved.ts'
@@ -148,6 +148,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const base = method.method === 'paca' || method.method === 'shira' ? (await session.read()).focus : undefined
   if (old && moments) {
     const { focus, state } = await session.read()
+    for (const message of momentWarnings(state, moments, columnsOf(old), session.columns)) yield { event: 'warning', message: `${options.adapter}: ${message}` }
     await session.write({ focus, state: withMoments(state, moments, columnsOf(old), session.columns) })
   }
   const before = await evaluate(options.signal)

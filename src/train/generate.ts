@@ -1,4 +1,4 @@
-import { decodeAfter, decodeNext, decodeRest, type Tokenizer } from '../io/index.ts'
+import { decodeAfter, decodeNext, decodeRest, fail, orThrow, type Tokenizer } from '../io/index.ts'
 import type { Decoder } from '../target/index.ts'
 import { uniform, type Shape, type Value } from '../tensor/index.ts'
 
@@ -47,7 +47,8 @@ const prefill = async (decoder: Decoder, prompt: readonly number[]): Promise<Flo
 }
 
 /**
- * Continues a prompt (not empty) token by token, from the decoder's start; ends before a stop token or after `maxTokens`.
+ * Continues a prompt (not empty) token by token, from the decoder's start; ends before a stop token or after `maxTokens`. Errors: logits that are
+ * not finite, of which no token is the likeliest.
  * @example for await (const id of generateTokens(decoder, tokenizer.encode('Once'), { maxTokens: 32, stop: tokenizer.stop })) …
  */
 export async function* generateTokens(decoder: Decoder, prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number> {
@@ -55,6 +56,9 @@ export async function* generateTokens(decoder: Decoder, prompt: readonly number[
   decoder.rewind(0)
   let logits = await prefill(decoder, prompt)
   for (let n = 0; n < maxTokens; n++) {
+    if (!logits.every(Number.isFinite)) {
+      await orThrow(async () => fail(`the logits of token ${n + 1} are not all finite: the numbers of the model are too large for its precision`))
+    }
     const id = temperature > 0 ? sample(logits, temperature, uniform(seed, n, 1)[0]!) : likeliest(logits)
     if (stop.has(id)) return
     yield id

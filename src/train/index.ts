@@ -23,7 +23,7 @@ export {
   linearModules, parameterCounts, targetsOf, tuneLlama, type Beginning, type Targets, type TunedLlama,
 } from './tune.ts'
 export { humanReport, jsonReport, showBytes, showSeconds, stepDisplay, type StepDisplay, type Terminal } from './progress.ts'
-export { adapterOf, continuing, remembering, withAdapter, withAdapters, type TrainedParts } from './saved.ts'
+export { adapterOf, continuing, inRange, remembering, withAdapter, withAdapters, type TrainedParts } from './saved.ts'
 export { checkSelectSteps, defaultSelectSteps, selectColumns, type SelectionOptions } from './selection.ts'
 export { rateAt, runSchedule, scheduleNames, type ScheduleName, type ScheduleOptions } from './schedule.ts'
 export { openFrozen, openModel, readRowsFor, rowWarnings, type FrozenSession, type RunOptions, type PretrainedModel } from './source.ts'

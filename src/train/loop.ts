@@ -1,4 +1,4 @@
-import { lengthFor, microBatch, planSteps, scoredCapacity, type BatchPlan, type MicroBatch, type Row } from '../io/index.ts'
+import { fail, lengthFor, microBatch, orThrow, planSteps, scoredCapacity, type BatchPlan, type MicroBatch, type Row } from '../io/index.ts'
 import type { Dims, StepResult } from '../target/index.ts'
 import { turn, type StopSignal } from './stop.ts'
 
@@ -68,7 +68,8 @@ export async function* train(
 export interface Evaluation { readonly loss: number; readonly tokens: number }
 
 /**
- * Evaluates rows in batches; the last one is filled with padding. Errors: where it is to stop (`signal`), an `IoError` that says so.
+ * Evaluates rows in batches; the last one is filled with padding. Errors: a loss that is not finite; where it is to
+ * stop (`signal`), an `IoError` that says so.
  * @example const { loss } = await evaluateRows(session, rows, 4)
  */
 export const evaluateRows = async (session: Evaluable, rows: readonly Row[], batch: number, signal?: StopSignal): Promise<Evaluation> => {
@@ -77,6 +78,8 @@ export const evaluateRows = async (session: Evaluable, rows: readonly Row[], bat
   for (const [group = []] of planSteps(rows.length, plan)) {
     await turn(signal)
     const result = await session.evaluate(microBatch(pick(rows, group), batch, dims), { scored: dims.scored })
+    if (!Number.isFinite(result.sum)) await orThrow(async () => fail(
+      `the loss of rows ${(group[0] ?? 0) + 1} to ${(group.at(-1) ?? 0) + 1} is ${result.sum}: the numbers of the model are too large for its precision`))
     sum += result.sum
     tokens += result.count
   }

@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
@@ -17,13 +17,21 @@ const folder = 'optimizer', file = 'moments.safetensors'
 export const momentsOf = (state: unknown): Moments =>
   new Map(leaves(state, isValue).flatMap(([path, value]) => (path.startsWith(adam) ? [[path.slice(adam.length), value] as const] : [])))
 
+const fits = (found: Value<Shape, DType>, value: Value<Shape, DType>): boolean => found.sizes.join() === value.sizes.join() && found.dtype === value.dtype
+
+/** Moments by their paths, those of columns at the places that the columns have now; one that has not a row for each column it had is left out. */
+const carriedMoments = (moments: Moments, old: ColumnSelection, now: ColumnSelection): ReadonlyMap<string, Value<Shape, DType>> => {
+  const rows = (path: string): number | undefined => [...old].find(([module]) => path.endsWith(`.${module}`))?.[1].length
+  const whole = [...moments].filter(([path, { sizes }]) => (rows(path) ?? sizes[0]) === sizes[0])
+  return new Map(leaves(carryState(old, now, Object.fromEntries(whole)), isValue))
+}
+
 /** A state with moments of another run in it, those of columns at the places that the columns have now. */
 export const withMoments = <S>(state: S, moments: Moments, old: ColumnSelection, now: ColumnSelection): S => {
-  const carried = carryState(old, now, Object.fromEntries(moments))
-  const at = new Map(leaves(carried, isValue))
+  const at = carriedMoments(moments, old, now)
   return mapTree(state, isValue, (value, path) => {
     const found = path.startsWith(adam) ? at.get(path.slice(adam.length)) : undefined
-    return found && found.sizes.join() === value.sizes.join() && found.dtype === value.dtype ? { ...found, shape: value.shape } : value
+    return found && fits(found, value) ? { ...found, shape: value.shape } : value
   }) as S
 }
 
@@ -37,9 +45,34 @@ export const saveMoments = (directory: string, moments: Moments): TE.TaskEither<
     [file]: safetensorsBytes([...moments].map(([path, value]) => leafOf(path, value as Parameters<typeof leafOf>[1])), { format: 'partensor' }),
   })
 
+/** What of the moments does not go on: of leaves that are new, or gone, or of other sizes. One sentence, if there is such. */
+export const momentWarnings = (state: unknown, moments: Moments, old: ColumnSelection, now: ColumnSelection): readonly string[] => {
+  const carried = carriedMoments(moments, old, now), taken = new Set<string>(), fresh: string[] = []
+  for (const [path, value] of leaves(state, isValue)) {
+    if (!path.startsWith(adam)) continue
+    const name = path.slice(adam.length), found = carried.get(name)
+    if (found && fits(found, value)) taken.add(name)
+    else fresh.push(name)
+  }
+  const unused = [...moments.keys()].filter(name => !taken.has(name)), count = fresh.length + unused.length
+  return count === 0 ? [] : [`${count} of the optimizer's moments do not go on, ${fresh[0] ?? unused[0]} first: those begin at zero`]
+}
+
+const isThere = (path: string): Promise<boolean> => stat(path).then(() => true, (error: unknown) => {
+  if ((error as { readonly code?: string }).code === 'ENOENT') return false
+  throw error
+})
+
+/** Whether moments were saved with an adapter. Errors: a folder of them that cannot be read, or holds none. */
+const momentsThere = (directory: string): TE.TaskEither<IoError, boolean> => TE.tryCatch(async () => {
+  if (!await isThere(join(directory, folder))) return false
+  if (!await isThere(join(directory, folder, file))) throw ioError(`${join(directory, folder)}: it holds no ${file}`)
+  return true
+}, error => (isIoError(error) ? error : ioError(`${join(directory, folder, file)}: ${error instanceof Error ? error.message : String(error)}`)))
+
 /** The moments that were saved with an adapter, if they were. */
 export const loadMoments = (directory: string): TE.TaskEither<IoError, Moments | undefined> => pipe(
-  TE.fromTask(() => access(join(directory, folder, file)).then(() => true, () => false)),
+  momentsThere(directory),
   TE.flatMap((there): TE.TaskEither<IoError, Moments | undefined> => (there ? TE.tryCatch(async () => {
     const archive = await orThrow(openSafetensors(join(directory, folder, file)))
     try {

@@ -9,7 +9,7 @@ import { continuedFrom, type Continued } from './continued.ts'
 import { methodOptions } from './method.ts'
 import { loadMoments, type Moments } from './optimizer-state.ts'
 import type { FinetuneOptions } from './request.ts'
-import { withAdapters } from './saved.ts'
+import { inRange, withAdapters } from './saved.ts'
 import { checkSelectSteps, defaultSelectSteps } from './selection.ts'
 import { checkModel, readRowsFor, type PretrainedModel } from './source.ts'
 import { targetsOf, tuneLlama } from './tune.ts'
@@ -62,7 +62,7 @@ export const prepare = async (options: FinetuneOptions, opened: PretrainedModel)
   const plan = planOf(options, epochsOf(old, data.rows.length)), steps = stepCount(data.rows.length, plan)
   await orThrow(TE.fromEither(checkWarmup(options, steps)))
   await orThrow(checkModel(source, options))
-  const weights = written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights
+  const weights = inRange(written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights, options.precision)
   const moments = options.adapter === undefined ? undefined : await orThrow(loadMoments(options.adapter))
   return { ...begun, source, warnings, weights, old, moments, data, evaluation, plan, steps }
 }

@@ -1,8 +1,9 @@
 import {
-  changes, mergedWeight, moduleTensors, restoredWeight,
+  changes, checkRange, mergedWeight, moduleTensors, restoredWeight,
   type AdapterOrigin, type AdapterSettings, type Method, type MethodTensors, type SavedAdapter, type WeightedAdapter,
 } from '../io/index.ts'
 import type { LlamaParams } from '../model/index.ts'
+import type { Precision } from '../target/index.ts'
 import type { Shape, Value } from '../tensor/index.ts'
 import { isValue, leafName, leaves, mapTree, maskedLeaves, type Addition, type FirstValue, type Lazy, type LazyLeaf } from '../tune/index.ts'
 import type { TunedLlama } from './tune.ts'
@@ -132,6 +133,21 @@ export const withAdapters = (weights: Lazy<LlamaParams>, uses: readonly Weighted
  */
 export const withAdapter = (weights: Lazy<LlamaParams>, adapter: SavedAdapter, part: 'values' | 'base' = 'values'): Lazy<LlamaParams> =>
   (part === 'values' ? withAdapters(weights, [{ adapter }]) : withChanges(weights, [{ adapter }], (path, leaf) => restoredWeight(adapter, path, leaf)))
+
+/**
+ * The weights, of which each is refused when it is read if a precision of 16 bits would hold a number of it as an infinity.
+ * @example compile(step, { weights: inRange(weights, 'f16'), precision: 'f16' })
+ */
+export const inRange = (weights: Lazy<LlamaParams>, precision: Precision = 'f32'): Lazy<LlamaParams> => {
+  if (precision === 'f32') return weights
+  const checked = async (path: string, leaf: FloatLeaf): Promise<Value<Shape>> => {
+    const value = await readLeaf(leaf)
+    checkRange(`weight ${path}`, precision, value.sizes, value.data)
+    return value
+  }
+  // the structure stays, and each leaf becomes what reads it
+  return mapTree(weights, isLazy, (leaf, path) => ({ read: () => checked(path, leaf) })) as Lazy<LlamaParams>
+}
 
 /** How many numbers a row has; of a vector one. */
 const rowLength = ({ sizes }: Value<Shape>): number => sizes.slice(1).reduce((a, b) => a * b, 1)

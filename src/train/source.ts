@@ -12,7 +12,7 @@ import type { LlamaBatch, LlamaParams } from '../model/index.ts'
 import { trainStep } from './step.ts'
 import { stoppable, type StopSignal } from './stop.ts'
 import { continuedFrom } from './continued.ts'
-import { withAdapters } from './saved.ts'
+import { inRange, withAdapters } from './saved.ts'
 import { packedModel, tuneLlama } from './tune.ts'
 import { loadAdapters } from './uses.ts'
 
@@ -121,7 +121,8 @@ export const openFrozen = async (
     for (const message of [...source.checkpoint.warnings, ...warnings]) run.onWarning?.(message)
     const { tuned, weights } = await frozenOf(bound, uses, quantize)
     await orThrow(checkModel(bound, run))
-    return told(await compile(trainStep(tuned, identity), { ...targetOptions(run), weights: stoppable(weights, run.signal) }) as FrozenSession, run)
+    const held = stoppable(inRange(weights, run.precision), run.signal)
+    return told(await compile(trainStep(tuned, identity), { ...targetOptions(run), weights: held }) as FrozenSession, run)
   } finally {
     await source.checkpoint.close()
   }

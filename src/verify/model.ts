@@ -3,7 +3,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { fail, ioError, microBatch, orThrow, reserve, writeAtomically } from '../io/index.ts'
 import {
-  batchDims, checkSelectSteps, defaultSelectSteps, keep, methodOptions, openModel, optimizer, readRowsFor, rowWarnings, selectColumns, targetsOf, tuneLlama, turn,
+  batchDims, checkSelectSteps, defaultSelectSteps, inRange, keep, methodOptions, openModel, optimizer, readRowsFor, rowWarnings, selectColumns, targetsOf,
+  tuneLlama, turn,
   type MethodChoice, type PretrainedModel, type RunOptions,
 } from '../train/index.ts'
 import { certificateText } from './certificate.ts'
@@ -93,7 +94,7 @@ const verifiedOf = async (options: VerifyModelOptions, source: PretrainedModel, 
   const beside = options.allWeights ? { name: 'all weights', tuned: await orThrow(TE.fromEither(everything(source, seed))) } : undefined
   const dims = batchDims(rows, plan), paths = targets.modules.map(({ path }) => path)
   return verify({
-    tuned, weights: source.weights, dims: { scored: dims.scored }, steps: options.steps, proof: options.proof, iterations: options.iterations, seed, lowest: 0,
+    tuned, weights: inRange(source.weights, precision), dims: { scored: dims.scored }, steps: options.steps, proof: options.proof, iterations: options.iterations, seed, lowest: 0,
     batches: Array.from({ length: Math.ceil(rows.length / batch) }, (_, i) => microBatch(rows.slice(i * batch, (i + 1) * batch), batch, dims)),
     target, ...(threads === undefined ? {} : { threads }), ...(precision === undefined ? {} : { precision }),
     ...(beside ? { beside } : {}), ...(options.lr === undefined ? {} : { lr: options.lr }), ...(options.optimizer === 'sgd' ? {} : { optimizer: measured(options) }),

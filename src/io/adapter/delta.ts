@@ -1,6 +1,7 @@
 import type { Shape, Value } from '../../tensor/index.ts'
 import { valueOf } from '../archive.ts'
 import { refusal } from '../error.ts'
+import { finite } from '../finite.ts'
 import { scaleOf, type LoraModule, type SavedAdapter } from './adapter.ts'
 import { lowRankOf, type WeightedAdapter } from './lora-form.ts'
 
@@ -112,7 +113,7 @@ export const mergedWeight = (uses: readonly WeightedAdapter[], path: string, bas
   if (exact !== undefined) return exact
   const sum = Float64Array.from(base.data)
   for (const { adapter, weight = 1 } of active) addChange(sum, adapter, path, base, weight)
-  return { ...base, data: Float32Array.from(sum) }
+  return finite(`${path} with the adapters merged into it`, { ...base, data: Float32Array.from(sum) })
 }
 
 /**

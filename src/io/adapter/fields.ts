@@ -1,10 +1,11 @@
+import { shown } from '../config-fields.ts'
 import { refusal } from '../error.ts'
 import { isRecord } from '../file.ts'
 
 /** Reads the fields of a JSON object one by one; absent and null are the same. What a field may not be is thrown as an `IoError`. */
 export const fieldsOf = (file: string, json: Readonly<Record<string, unknown>>) => {
   const wrong = (field: string, due: string): Error =>
-    refusal(`${file}: ${field} is ${JSON.stringify(json[field]) ?? 'missing'}, where ${due} is due`)
+    refusal(`${file}: ${field} is ${shown(json[field])}, where ${due} is due`)
   const given = (field: string): unknown => json[field] ?? undefined
   const optional = <A>(field: string, due: string, valid: (value: unknown) => value is A): A | undefined => {
     const value = given(field)
