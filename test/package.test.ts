@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url'
 // The package as a user gets it: packed, installed into an empty project beside tfjs, run by plain Node, type-checked without anybody's types.
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const tsc = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
+const compilers = ['typescript', 'typescript-5.9'].map(name => path.join(path.dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'bin', 'tsc'))
+const [tsc] = compilers as [string, ...string[]]
 const tfjs = ['@tensorflow/tfjs-core@4.22', '@tensorflow/tfjs-backend-wasm@4.22']
 const unreachable = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|ETIMEDOUT|ENOTCACHED|EIDLETIMEOUT)\b/
 
@@ -134,6 +135,40 @@ for (const [what, more] of [['the default libraries', {}], ['no DOM', { lib: ['e
     assert.doesNotMatch(out, /node_modules/)
   })
 }
+
+const declaring = `
+import * as partensor from 'partensor'
+import {
+  accumulate, adamw, adapt, add, chain, columns, compile, crossEntropy, f32, focus, i32, lora, masked, matmul, model, paca, scale, size, sum, trainStep, vera,
+  warmupCosine, type Dim, type Shape, type Tensor, type Values,
+} from 'partensor'
+export const everything = { ...partensor }
+export const linear = <L extends Shape, I extends Dim, O extends Dim>(x: Tensor<readonly [...L, I]>, w: Tensor<readonly [I, O]>, b: Tensor<readonly [O]>) =>
+  add(matmul(x, w), b)
+export const network = model({
+  params: { enc: { w: f32('pixels', 'hidden'), b: f32('hidden') }, layers: [{ up: f32('hidden', 'classes') }] },
+  batch: { x: f32('batch', 'pixels'), y: i32('batch') },
+  logits: (p, b) => matmul(linear(b.x, p.enc.w, p.enc.b), p.layers[0]!.up),
+  loss: (logits, b) => ({ sum: sum(crossEntropy(logits, b.y)), count: size('batch') }),
+})
+declare const weights: Values<typeof network.params>, batch: Values<typeof network.batch>
+export const tuned = adapt(network, paca({ targets: ['enc.w', '0.up'], rank: 8, seed: 0 }))
+export const others = [adapt(network, lora({ targets: ['w'], rank: 8, seed: 0 })), adapt(network, vera({ targets: ['up'], rank: 8, seed: 0 }))] as const
+export const part = focus(tuned.params, tuned.mask), mask = { w: columns(8) }
+export const transform = chain(masked(scale(0.1), { by: 'path', where: () => true }), accumulate(adamw({ lr: warmupCosine({ peak: 1e-3, warmup: 1, total: 9 }) }), 4))
+export const step = trainStep(tuned, transform), state = transform.init(part)
+export const open = () => compile(step, { target: 'auto', weights })
+export const run = await open(), result = await run.step([batch]), saved = await run.read(), gradients = await run.gradients(batch)
+`
+inProject('a project that writes declarations can name every type it exports, whatever it exports of the library', async () => {
+  await writeFile(path.join(project, 'file.ts'), declaring)
+  const options = { ...compilerOptions, noEmit: false, declaration: true, emitDeclarationOnly: true, outDir: 'types' }
+  await writeFile(path.join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['file.ts'] }))
+  for (const compiler of compilers) {
+    assert.deepEqual(await run(project, process.execPath, compiler, '-p', '.', '--pretty', 'false'), { code: 0, out: '', err: '' }, compiler)
+    assert.match(await readFile(path.join(project, 'types', 'file.d.ts'), 'utf8'), /export declare const step: import\("partensor"\)\.Step<|export declare const step: .*Step</)
+  }
+})
 
 inProject('the command line runs: it explains itself, and finds that wasm works', async () => {
   const partensor = installed('.bin', 'partensor')

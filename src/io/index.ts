@@ -1,5 +1,6 @@
 /** Checkpoints, tokenizers, data sets, adapters on disk, downloads. Errors are tagged values. */
 export * from './adapter/index.ts'
+export type { Archive, Entry, MetadataValue, StoredDType, StoredValue } from './archive.ts'
 export { writeAtomically, type Content } from './atomic.ts'
 export * from './batches.ts'
 export * from './chat.ts'
@@ -17,4 +18,5 @@ export { openSafetensors, openSharded } from './safetensors.ts'
 export * from './safetensors-write.ts'
 export { resolveSaved, resolveTargets, type Bias, type ModuleNames, type ResolvedModule, type TargetRequest } from './targets.ts'
 export * from './tokenizer.ts'
+export type { TokenizerDescription } from './tokenizer-gguf.ts'
 export * from './wordnet.ts'

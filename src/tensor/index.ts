@@ -1,6 +1,8 @@
 /** The language: shape types, immutable expressions, ops, layers, differentiation. */
 export type {
-  Axis, Broadcast, BroadcastTo, Concat, Dim, Einsum, Factors, MatMul, Product, Reduce, Reshape, Shape, ShapeError, Slice, Take, Transpose, Environment, Source,
+  Axis, Broadcast, BroadcastError, BroadcastTo, BroadcastToError, Concat, ConcatError, Dim, Einsum, EinsumError, Environment, Factors, Fault, IsLiteral,
+  MatMul, MatMulError, Ok, Product, Reduce, ReduceError, Reshape, ReshapeError, Shape, ShapeError, Slice, SliceError, Source, Take, TakeError, Transpose,
+  TransposeError,
 } from './shape/index.ts'
 export { bind, factors, product, show, sizesOf, unify, unifyAll } from './shape/index.ts'
 export { bytesPerElement, count, type DataOf, type DType, type Value } from './value.ts'

@@ -30,7 +30,8 @@ const isMask = (leaf: unknown): leaf is LeafMask => typeof leaf === 'object' && 
 
 /** The part of a leaf that its mask trains. */
 type FocusLeaf<L, M> =
-  M extends All ? L
+  M extends Frozen ? undefined
+  : M extends All ? L
   : M extends Columns<infer R>
     ? L extends Tensor<infer S, infer D> ? S extends readonly [Dim, ...infer Rest extends Shape] ? Tensor<readonly [R, ...Rest], D> : never : never
   : M extends Entries<infer R> ? L extends { readonly dtype: infer D extends DType } ? Tensor<readonly [R], D> : never
@@ -38,13 +39,18 @@ type FocusLeaf<L, M> =
 
 type FocusTree<P, M> = M extends Dynamic ? {}
   : M extends LeafMask ? FocusLeaf<P, M>
-  : P extends readonly (infer E)[] ? M extends readonly (infer N)[] ? readonly FocusTree<E, N>[] : never
-  : { readonly [K in keyof P & keyof M as Trains<M[K]> extends true ? K : never]: FocusTree<P[K], M[K]> }
+  : P extends Node ? never
+  : P extends readonly (infer E)[]
+    ? number extends P['length'] ? M extends readonly (infer N)[] ? readonly FocusTree<E, N>[] : never
+      : { readonly [K in keyof P]: FocusTree<P[K], K extends keyof M ? M[K] : never> }
+  : { readonly [K in keyof P & keyof M as Trains<M[K]> extends false ? never : K]: FocusTree<P[K], M[K]> }
 type Trains<M> = M extends Frozen ? false : true
 
 declare const maskOf: unique symbol
+/** The brand of what a mask trains; no value has it. An interface, so that a declaration names it and not its key. */
+export interface TrainedBy<M> { readonly [maskOf]: M }
 /** What a mask trains. Branded by the mask: without the brand a full gradient would pass for a focus. */
-export type Focus<P, M> = FocusTree<P, M> & { readonly [maskOf]: M }
+export type Focus<P, M> = FocusTree<P, M> & TrainedBy<M>
 
 /** What a mask does to one leaf: a lens on it, and the `Wanted` that differentiation needs. */
 export interface Lens {

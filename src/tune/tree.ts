@@ -3,8 +3,10 @@ import { isNode, type DType, type Node, type Shape, type Tensor, type Value } fr
 /** A parameter tree: nested readonly records and arrays with tensors at the leaves. */
 export type Tree<L> = L | readonly Tree<L>[] | { readonly [key: string]: Tree<L> }
 
-/** The tree of data for a tree of tensors. Arrays stay arrays. */
-export type Values<T> = T extends Tensor<infer S, infer D> ? Value<S, D> : { readonly [K in keyof T]: Values<T[K]> }
+/** The tree of data for a tree of tensors. Arrays stay arrays; what brands a tree of tensors is no data. */
+export type Values<T> = T extends Tensor<infer S, infer D> ? Value<S, D>
+  : T extends readonly unknown[] ? { readonly [K in keyof T]: Values<T[K]> }
+  : { readonly [K in keyof T as Exclude<K, symbol>]: Values<T[K]> }
 
 /** Data, or what reads it when it is needed. Leaves are read one by one and never retained, so that a model is in memory once. */
 export type LazyLeaf<S extends Shape, D extends DType> = Value<S, D> | { readonly read: () => Promise<Value<S, D>> }

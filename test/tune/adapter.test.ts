@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { adapt, compile, dequantizeNF4, f32, full, identity, isTensor, isValue, leaves, mapTree, quantized, nf4, quantizeNF4, sgd, startingFrom, tensorsOf, trainStep, transposeMatrix, type Adapter, type Node, type Numbers, type Opaque, type Shape, type Value } from '../../src/index.ts'
+import { adapt, compile, dequantizeNF4, f32, focus, full, identity, isTensor, isValue, leaves, mapTree, quantized, nf4, paca, quantizeNF4, sgd, startingFrom, tensorsOf, trainStep, transposeMatrix, type Adapter, type Node, type Numbers, type Opaque, type Shape, type Value } from '../../src/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 import { adapterOf, batch, firstValues, meant, names, small, tunedBy, valueOf, weights } from './adapters.ts'
 
@@ -26,6 +26,21 @@ const shaken = (focus: unknown, seed: number): unknown => {
   const random = randomFrom(seed)
   return mapTree(focus, isFloats, value => ({ ...value, data: value.data.map((x: number) => x + 0.2 * (random() - 0.5)) }))
 }
+test('targets that are names, paths, endings of paths and positions train what their types say', () => {
+  const matrix = () => f32('in', 'out')
+  const params = { enc: { w: matrix(), b: f32('out') }, w: matrix(), layers: [{ up: matrix() }, { up: matrix() }], pair: [matrix(), matrix()] as const }
+  const trained = (of: { readonly params: unknown; readonly mask: unknown }): readonly string[] => tensorsOf(focus(of.params, of.mask)).map(([path]) => path)
+  const one = { params, batch: {}, logits: () => f32('in'), loss: () => ({ sum: f32(), count: f32() }) }, o = { rank: 2, seed: 0 }
+  const path = adapt(one, paca({ targets: ['enc.w'], ...o })), ending = adapt(one, paca({ targets: ['w', '1.up'], ...o })), tuple = adapt(one, paca({ targets: ['pair.1'], ...o }))
+  assert.deepEqual([path, ending, tuple].map(trained), [['enc.w'], ['enc.w', 'w', 'layers.1.up'], ['pair.1']])
+  // as the types have them: a frozen leaf of a record is no key, one of an array is undefined
+  const part = focus(tuple.params, tuple.mask), [, second] = part.pair
+  assert.deepEqual([part.pair[0], second.shape], [undefined, [2, 'out']])
+  assert.deepEqual(focus(ending.params, ending.mask).layers.map(({ up }) => up?.shape), [undefined, [2, 'out']])
+  // @ts-expect-error what tsc refuses, the run refuses
+  assert.throws(() => adapt(one, paca({ targets: ['enc.v'], ...o })), { name: 'UnknownTarget', message: 'no module is called enc.v: there are w, b, up, 0, 1' })
+})
+
 for (const [name, make] of subjects) {
   test(`${name}: at first the output is that of the base, as it is kept`, async () => {
     const adapter = make(), tuned = tunedBy(adapter), values = await firstValues(tuned)

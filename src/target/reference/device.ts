@@ -3,7 +3,7 @@ import { bytesPerElement, misfitOf, type Dim, type Numbers } from '../../tensor/
 import { SessionError, type Buffer, type Device } from '../device.ts'
 
 /** `bytes` is 0 for a second handle on a buffer. */
-interface Held { readonly numbers: Numbers; readonly dtype: Buffer['dtype']; readonly bytes: number; isHeld: boolean }
+export interface Held { readonly numbers: Numbers; readonly dtype: Buffer['dtype']; readonly bytes: number; isHeld: boolean }
 
 const toNumbers = ({ sizes, dtype, data }: Buffer): Numbers => {
   if (dtype === 'bf16' || dtype === 'f16') throw new SessionError(`the reference target takes float32, not ${dtype}: convert the values first`)

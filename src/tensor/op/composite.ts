@@ -7,7 +7,7 @@ import { show, type Shape } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { parameter } from './parameter.ts'
 
-interface Composite<A> {
+export interface Composite<A> {
   readonly name: string
   /** What the op means, in terms of other ops. */
   readonly expand: (inputs: readonly Node[], attributes: A) => Node

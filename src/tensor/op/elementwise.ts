@@ -153,7 +153,7 @@ export const square: Unary = x => typed(times(x, x))
 export const relu: Unary = x => typed(node(maximumOp, [constant(0), x], none))
 
 // the overload whose argument carries the error stands last: its text is the one that `tsc` prints
-interface Binary<D extends DType | 'same'> {
+export interface Binary<D extends DType | 'same'> {
   <S extends Shape>(a: Tensor<S>, b: number): Tensor<S, D extends DType ? D : 'f32'>
   <S extends Shape, E extends DType>(a: Tensor<S, E>, b: Tensor<readonly [], E>): Tensor<S, D extends DType ? D : E>
   <S extends Shape, E extends DType>(a: Tensor<S, E>, b: Tensor<S, E>): Tensor<S, D extends DType ? D : E>

@@ -2,9 +2,16 @@ import type { Dim, Model, Node, RandomKey, Shape, Value } from '../../tensor/ind
 import type { Dynamic } from '../mask.ts'
 
 /** A function of types: from the parameters P of a model to the tree Q that stands for them and the mask on Q. */
-export interface Reparametrisation { readonly in: unknown; readonly params: unknown; readonly mask: unknown }
+export interface Reparametrisation {
+  readonly in: unknown
+  readonly params: unknown
+  readonly mask: unknown
+  /** `unknown`, or the error where the method cannot be applied to such parameters. */
+  readonly fault: unknown
+}
 export type ParamsOf<F extends Reparametrisation, P> = (F & { readonly in: P })['params']
 export type MaskOf<F extends Reparametrisation, P> = (F & { readonly in: P })['mask']
+export type FaultOf<F extends Reparametrisation, P> = (F & { readonly in: P })['fault']
 
 /** An index that a mask reads, and how it is chosen once its leaf is read: several leaves may share one. */
 export interface IndexChoice {
@@ -65,5 +72,6 @@ export interface Tuned<P, Q, M, B, L extends Shape> extends Reparametrised<P, Q,
 }
 
 /** Applies a method to a model. @example adapt(model, paca({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })) */
-export const adapt = <P, B, L extends Shape, F extends Reparametrisation>(model: Model<P, B, L>, adapter: Adapter<F>): Tuned<P, ParamsOf<F, P>, MaskOf<F, P>, B, L> =>
+export const adapt = <P, B, L extends Shape, F extends Reparametrisation>(
+  model: Model<P, B, L>, adapter: Adapter<F> & FaultOf<F, P>): Tuned<P, ParamsOf<F, P>, MaskOf<F, P>, B, L> =>
   ({ method: adapter.name, model, ...adapter.apply(model.params) })

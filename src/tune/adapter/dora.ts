@@ -2,8 +2,9 @@ import { node, over, parameter, sqrtOp, stopGradientOp, summed, times, type Dim,
 import { all, frozen, type All } from '../mask.ts'
 import type { Adapter } from './adapter.ts'
 import { outputNorms } from './first-values.ts'
-import { leafwise, type AdaptedLeaf, type Columns, type LeafFunction, type Leafwise } from './leafwise.ts'
+import { leafwise, type AdaptedLeaf, type Columns, type Leafwise } from './leafwise.ts'
 import { factorsOf, firstFactors, dropoutOfInput, lowRankSum, randomSource, type LoraMask, type LoraOptions, type WithFactors } from './lora.ts'
+import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
 
 /** A LoRA leaf with a magnitude `[out]` for every output. */
 export interface DoraLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithMagnitude<this['leaf'], R> }
@@ -20,11 +21,12 @@ const magnified = (direction: Node, V: Node, m: Node): Node =>
  * magnitudes m, one for every output, are trained. Dropout is on the input of A; PEFT's is also on that of what the magnitudes add to W.
  * @example dora({ targets: ['q_proj', 'v_proj'], rank: 8, alpha: 16, seed: 0 })
  */
-export const dora = <const T extends string, const R extends number>({ targets, seed, dropout = 0, ...options }: LoraOptions<T, R>): Adapter<Dora<T, R>> => ({
+export const dora = <const T extends readonly string[], const R extends number, K extends Ranks | undefined = undefined>(
+  { targets, seed, dropout = 0, ...options }: LoraOptions<T, R, K>): Adapter<Dora<TargetsOf<T>, RankOf<R, K>>> => ({
   name: 'dora',
   apply: params => {
     const draws = randomSource(dropout, seed)
-    const made = leafwise<Dora<T, R>, Magnified>('dora', targets, (leaf, path): AdaptedLeaf<Magnified> => {
+    const made = leafwise<Dora<TargetsOf<T>, RankOf<R, K>>, Magnified>('dora', targets, (leaf, path): AdaptedLeaf<Magnified> => {
       const factors = factorsOf('dora', leaf, path, options), { A, B, output, scale } = factors, m = parameter([output], 'f32')
       const drop = dropoutOfInput(dropout, draws.random, path)
       return {

@@ -2,7 +2,8 @@ import { contracted, hashName, i32, inputDropout, parameter, plus, times, typed,
 import { all, frozen, type All, type Frozen } from '../mask.ts'
 import type { Adapter, Addition, RandomSource, Reparametrisation } from './adapter.ts'
 import { filled, integers, uniformWithin } from './first-values.ts'
-import { leafwise, matrixDims, type AdaptedLeaf, type Columns, type LeafFunction, type Leafwise, type Rows } from './leafwise.ts'
+import { leafwise, matrixDims, type AdaptedLeaf, type Columns, type Leafwise, type Rows } from './leafwise.ts'
+import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
 
 /** A targeted leaf W with A `[in, r]` and B `[r, out]` beside it. */
 export interface LoraLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithFactors<this['leaf'], R> }
@@ -12,9 +13,9 @@ export interface WithFactors<L, R extends Dim> {
   readonly lora_B: Tensor<readonly [R, Columns<L>]>
 }
 
-export interface LoraOptions<T extends string, R extends number> {
+export interface LoraOptions<T extends readonly string[], R extends number, K extends Ranks | undefined = Ranks> {
   /** Leaves to adapt: names as `q_proj`, or paths. */
-  readonly targets: readonly T[]
+  readonly targets: T
   readonly rank: R
   /** The sum is scaled by alpha / rank, or with `rslora` by alpha / √rank; as large as the rank unless given. */
   readonly alpha?: number
@@ -23,7 +24,7 @@ export interface LoraOptions<T extends string, R extends number> {
   /** What share of the input of A is zeroed while training; the rest is scaled up to make up for it. */
   readonly dropout?: number
   /** Other ranks and alphas for some leaves, by path. */
-  readonly ranks?: ReadonlyMap<string, number>
+  readonly ranks?: K
   readonly alphas?: ReadonlyMap<string, number>
   readonly seed: number
 }
@@ -38,7 +39,7 @@ export interface Factors {
   readonly output: Dim
 }
 
-type Options = Omit<LoraOptions<string, number>, 'targets' | 'seed'>
+type Options = Omit<LoraOptions<readonly string[], number, Ranks | undefined>, 'targets' | 'seed'>
 
 /** The factors of a leaf, and what the sum of their product is scaled by. */
 export const factorsOf = (method: string, leaf: Node, path: string, { rank: r, ranks, alpha, alphas, rslora }: Options): Factors => {
@@ -83,7 +84,7 @@ export const dropoutOfInput = (rate: number, source: RandomSource | undefined, p
 export const randomSource = (dropout: number, seed: number): { readonly random?: RandomSource } => (dropout > 0 ? { random: { key: i32(3), seed } } : {})
 
 const lowRank = <F extends Reparametrisation>(
-  name: string, maskA: All | Frozen, { targets, seed, dropout = 0, ...options }: LoraOptions<string, number>): Adapter<F> => ({
+  name: string, maskA: All | Frozen, { targets, seed, dropout = 0, ...options }: LoraOptions<readonly string[], number, Ranks | undefined>): Adapter<F> => ({
   name,
   apply: params => {
     const draws = randomSource(dropout, seed)
@@ -107,11 +108,13 @@ export type LoraMask<A = All> = { readonly weight: Frozen; readonly lora_A: A; r
  * Low-rank adaptation (Hu et al., ICLR 2022): W + α/r · A B, of which A and B are trained. Dropout is on the input of A, as PEFT has it.
  * @example lora({ targets: ['q_proj', 'v_proj'], rank: 8, alpha: 16, dropout: 0.1, seed: 0 })
  */
-export const lora = <const T extends string, const R extends number>(options: LoraOptions<T, R>): Adapter<Leafwise<T, LoraLeaf<R>, LoraMask>> => lowRank('lora', all, options)
+export const lora = <const T extends readonly string[], const R extends number, K extends Ranks | undefined = undefined>(
+  options: LoraOptions<T, R, K>): Adapter<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask>> => lowRank('lora', all, options)
 
 /**
  * LoRA with A frozen (Zhang et al. 2023): W + α/r · A B, of which B is trained, so that of each token only x A is kept.
  * @example lorafa({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })
  */
-export const lorafa = <const T extends string, const R extends number>(options: LoraOptions<T, R>): Adapter<Leafwise<T, LoraLeaf<R>, LoraMask<Frozen>>> =>
+export const lorafa = <const T extends readonly string[], const R extends number, K extends Ranks | undefined = undefined>(
+  options: LoraOptions<T, R, K>): Adapter<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask<Frozen>>> =>
   lowRank('lorafa', frozen, options)

@@ -2,8 +2,9 @@ import { oneHot, parameter, plus, type Dim, type Node, type Tensor } from '../..
 import { all, frozen, type All, type Frozen } from '../mask.ts'
 import type { Adapter } from './adapter.ts'
 import { filled, integers } from './first-values.ts'
-import { leafwise, matrixDims, type Columns, type LeafFunction, type Leafwise, type Rows } from './leafwise.ts'
+import { leafwise, matrixDims, type Columns, type Leafwise, type Rows } from './leafwise.ts'
 import { product } from './lora.ts'
+import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
 
 export interface MissLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithBlock<this['leaf'], R> }
 export interface WithBlock<L, R extends Dim> {
@@ -19,12 +20,13 @@ export type MissMask = { readonly weight: Frozen; readonly miss_groups: Frozen; 
  * W + E M with E the 0/1 matrix of which input belongs to which row; of each token only the r sums x E are kept.
  * @example miss({ targets: ['q_proj', 'v_proj'], rank: 8 })
  */
-export const miss = <const T extends string, const R extends number>({ targets, rank, ranks }: {
-  readonly targets: readonly T[]
+export type Miss<T extends string, R extends number> = Leafwise<T, MissLeaf<R>, MissMask>
+export const miss = <const T extends readonly string[], const R extends number, K extends Ranks | undefined = undefined>({ targets, rank, ranks }: {
+  readonly targets: T
   readonly rank: R
-  readonly ranks?: ReadonlyMap<string, number>
-}): Adapter<Leafwise<T, MissLeaf<R>, MissMask>> =>
-  leafwise<Leafwise<T, MissLeaf<R>, MissMask>, Missed>('miss', targets, (leaf, path) => {
+  readonly ranks?: K
+}): Adapter<Miss<TargetsOf<T>, RankOf<R, K>>> =>
+  leafwise<Miss<TargetsOf<T>, RankOf<R, K>>, Missed>('miss', targets, (leaf, path) => {
     const [input, output] = matrixDims('miss', leaf, path), r = ranks?.get(path) ?? rank, groups = parameter([input], 'i32'), block = parameter([r, output], 'f32')
     return {
       becomes: { weight: leaf, miss_groups: groups, miss_block: block },

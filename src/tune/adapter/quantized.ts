@@ -3,7 +3,8 @@ import { all, frozen, lensOf, maskedLeaves, type Columns, type Entries, type Lea
 import type { PackedArrays, Quantizer } from '../quantize/quantizer.ts'
 import { isTensor, mapTree, tensorsOf } from '../tree.ts'
 import type { Adapter, Addition, FirstValue, Opaque, Reparametrisation } from './adapter.ts'
-import { matrixDims, subtree, targeted, UnknownTarget } from './leafwise.ts'
+import { matrixDims, subtree } from './leafwise.ts'
+import { targeted, UnknownTarget } from './targets.ts'
 
 type Leaves = Readonly<Record<string, Node>>
 

@@ -9,7 +9,7 @@ import { shira } from './shira.ts'
 import { vera } from './vera.ts'
 
 /** What methods can be told; each takes what it has. */
-export interface AdapterOptions extends LoraOptions<string, number> {
+export interface AdapterOptions extends LoraOptions<readonly string[], number> {
   /** A selection of one's own, by path: columns for paca, entries for shira. */
   readonly columns?: ReadonlyMap<string, Int32Array>
   /** Paths whose leaves share a selection. */

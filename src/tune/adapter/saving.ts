@@ -1,12 +1,13 @@
 import { all, maskedLeaves, type Dynamic } from '../mask.ts'
 import { isTensor, mapTree } from '../tree.ts'
-import type { Adapter, ParamsOf, Reparametrisation } from './adapter.ts'
-import { targeted, UnknownTarget } from './leafwise.ts'
+import type { Adapter, FaultOf, ParamsOf, Reparametrisation } from './adapter.ts'
+import { targeted, UnknownTarget } from './targets.ts'
 
 /** A method of which more is trained than its type says: what the run names. */
 export interface Saving<F extends Reparametrisation> extends Reparametrisation {
   readonly params: ParamsOf<F, this['in']>
   readonly mask: Dynamic
+  readonly fault: FaultOf<F, this['in']>
 }
 
 /**

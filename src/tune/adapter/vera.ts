@@ -3,8 +3,9 @@ import { all, frozen, type All, type Frozen } from '../mask.ts'
 import { tensorsOf } from '../tree.ts'
 import type { Adapter, Reparametrisation } from './adapter.ts'
 import { filled, uniformWithin } from './first-values.ts'
-import { leafwise, matrixDims, targeted, type Columns, type Extend, type LeafFunction, type Select } from './leafwise.ts'
+import { leafwise, matrixDims, type Columns } from './leafwise.ts'
 import { product } from './lora.ts'
+import { targeted, type Extend, type LeafFunction, type Select, type TargetFault, type TargetsOf } from './targets.ts'
 
 export interface VeraLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithVectors<this['leaf'], R> }
 export interface WithVectors<L, R extends Dim> { readonly weight: L; readonly vera_lambda_d: Tensor<readonly [R]>; readonly vera_lambda_b: Tensor<readonly [Columns<L>]> }
@@ -12,6 +13,7 @@ export interface Vera<T extends string, R extends number> extends Reparametrisat
   readonly params: Extend<this['in'], T, VeraLeaf<R>> & { readonly vera_A: Tensor<readonly ['vera_in', R]>; readonly vera_B: Tensor<readonly [R, 'vera_out']> }
   readonly mask: string extends T ? Select<this['in'], T, never>
     : Select<this['in'], T, { readonly weight: Frozen; readonly vera_lambda_d: All; readonly vera_lambda_b: All }> & { readonly vera_A: Frozen; readonly vera_B: Frozen }
+  readonly fault: TargetFault<this['in'], T>
 }
 type Scaled = { readonly weight: Node; readonly vera_lambda_d: Node; readonly vera_lambda_b: Node }
 
@@ -23,13 +25,13 @@ const cut = (x: Node, axis: number, dim: Dim): Node => node(sliceOp, [x], { axis
  * share and nobody trains; d and b are trained. A is as wide, and B as high, as the largest module: others use a part.
  * @example vera({ targets: ['q_proj', 'v_proj'], rank: 256, seed: 0 })
  */
-export const vera = <const T extends string, const R extends number>({ targets, rank, seed, initial = 0.1 }: {
-  readonly targets: readonly T[]
+export const vera = <const T extends readonly string[], const R extends number>({ targets, rank, seed, initial = 0.1 }: {
+  readonly targets: T
   readonly rank: R
   readonly seed: number
   /** What d begins with; b begins with 0. */
   readonly initial?: number
-}): Adapter<Vera<T, R>> => ({
+}): Adapter<Vera<TargetsOf<T>, R>> => ({
   name: 'vera',
   apply: params => {
     const A = parameter(['vera_in', rank], 'f32'), B = parameter([rank, 'vera_out'], 'f32')

@@ -9,7 +9,10 @@ export { combine, zerosLike } from './leafwise.ts'
 export { masked, type Chosen, type Masked, type Selected, type Subtree } from './masked.ts'
 export { monitorDescent, type MonitorDescent, type MonitorDescentState } from './monitor-descent.ts'
 export { scale, scaleByLearningRate, scaleBySchedule, setToZero, type Rate } from './scale.ts'
-export { constant, cosine, exponential, join, linear, piecewise, polynomial, warmupCosine, type LearningRate, type Schedule } from './schedule.ts'
+export {
+  constant, cosine, exponential, join, linear, piecewise, polynomial, warmupCosine,
+  type Cosine, type Exponential, type LearningRate, type Piecewise, type Polynomial, type Schedule, type WarmupCosine,
+} from './schedule.ts'
 export { sgd, type Sgd } from './sgd.ts'
 export { trace, type Trace, type TraceState } from './trace.ts'
 export { applyUpdates, identity, type Apply, type Count, type Counted, type Evaluated, type Fn, type Stateless, type Transform } from './transform.ts'

@@ -1,3 +1,4 @@
+import type { Node } from '../../tensor/index.ts'
 import { isTensor, mapTree, tensorsOf } from '../tree.ts'
 import type { Apply, Evaluated, Fn, Transform } from './transform.ts'
 
@@ -8,9 +9,13 @@ export type Chosen = boolean | readonly Chosen[] | { readonly [key: string]: Cho
 /** The selected part of a tree: exact for a tree of literal booleans, possibly missing leaves where only the run knows. */
 export type Selected<G, M> =
   M extends { readonly by: 'tree'; readonly tree: infer C } ? Picked<G, C> : Sparse<G>
-type Picked<G, C> = boolean extends C ? Sparse<G> : C extends true ? G : C extends false ? undefined
+type Picked<G, C> = boolean extends C ? Sparse<G> : C extends true ? G
+  : C extends false ? G extends Node ? undefined : Sparse<G>
+  : G extends readonly (infer E)[] ? readonly (C extends readonly (infer N)[] ? Picked<E, N> : Sparse<E>)[]
   : { readonly [K in keyof G as K extends keyof C ? C[K] extends false ? never : K : never]: K extends keyof C ? Picked<G[K], C[K]> : never }
-type Sparse<G> = G extends { readonly shape: unknown } ? G | undefined : { readonly [K in keyof G]?: Sparse<G[K]> }
+type Sparse<G> = G extends Node ? G | undefined
+  : G extends readonly (infer E)[] ? readonly Sparse<E>[]
+  : { readonly [K in keyof G as Exclude<K, symbol>]?: Sparse<G[K]> }
 
 export interface Masked<F extends Fn, M> extends Fn { readonly out: Apply<F, Selected<this['in'], M>> }
 

@@ -9,7 +9,7 @@ export type LearningRate = number | Schedule
 /** The same value always. @example constant(1e-4) */
 export const constant = (value: number): Schedule => () => scalar(value)
 
-interface Polynomial { readonly init: number; readonly end: number; readonly power: number; readonly steps: number; readonly begin?: number }
+export interface Polynomial { readonly init: number; readonly end: number; readonly power: number; readonly steps: number; readonly begin?: number }
 /** (init − end) (1 − c/steps)^power + end, with c = count − begin held in [0, steps]. Source: `optax.polynomial_schedule`. */
 export const polynomial = ({ init, end, power, steps, begin = 0 }: Polynomial): Schedule => count => {
   const left = sub(scalar(1), div(minimum(maximum(sub(count, begin), 0), steps), steps))
@@ -22,7 +22,7 @@ export const polynomial = ({ init, end, power, steps, begin = 0 }: Polynomial): 
  */
 export const linear = (o: Omit<Polynomial, 'power'>): Schedule => polynomial({ ...o, power: 1 })
 
-interface Cosine { readonly init: number; readonly steps: number; readonly alpha?: number }
+export interface Cosine { readonly init: number; readonly steps: number; readonly alpha?: number }
 /**
  * init ((1 − alpha) (1 + cos(π c/steps)) / 2 + alpha), with c = min(count, steps).
  * Source: `optax.cosine_decay_schedule`; Loshchilov and Hutter 2017.
@@ -32,11 +32,11 @@ export const cosine = ({ init, steps, alpha = 0 }: Cosine): Schedule => count =>
   return add(mul(add(wave, 1), init * (1 - alpha) / 2), init * alpha)
 }
 
-interface Exponential { readonly init: number; readonly steps: number; readonly rate: number }
+export interface Exponential { readonly init: number; readonly steps: number; readonly rate: number }
 /** init rate^(count/steps). Source: `optax.exponential_decay`. */
 export const exponential = ({ init, steps, rate }: Exponential): Schedule => count => mul(pow(scalar(rate), div(count, steps)), init)
 
-interface Piecewise { readonly init: number; readonly scales: Readonly<Record<number, number>> }
+export interface Piecewise { readonly init: number; readonly scales: Readonly<Record<number, number>> }
 /**
  * init, multiplied by each scale from its count on. Source: `optax.piecewise_constant_schedule`.
  * @example piecewise({ init: 0.1, scales: { 100: 0.5, 200: 0.1 } })
@@ -48,7 +48,7 @@ export const piecewise = ({ init, scales }: Piecewise): Schedule => count =>
 export const join = (first: Schedule, at: number, second: Schedule): Schedule => count =>
   select(less(count, at), first(count), second(maximum(sub(count, at), 0)))
 
-interface WarmupCosine { readonly peak: number; readonly warmup: number; readonly total: number; readonly init?: number; readonly end?: number }
+export interface WarmupCosine { readonly peak: number; readonly warmup: number; readonly total: number; readonly init?: number; readonly end?: number }
 /**
  * From init to peak in a straight line of `warmup` updates, then along a cosine to end at count `total`.
  * Source: `optax.warmup_cosine_decay_schedule`.
