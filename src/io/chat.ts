@@ -1,23 +1,25 @@
-import { Template } from '@huggingface/jinja'
 import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
 import { fail, ioError, reasonOf, type IoError } from './error.ts'
+import type { Body } from './jinja/ast.ts'
+import { compileTemplate, marksGeneration, render, type Rendering } from './jinja/template.ts'
+import type { ChatOptions, Message } from './message.ts'
+import { turnExtent, type Extent } from './turn.ts'
 
-/** One turn of a conversation. */
-export interface Message {
-  readonly role: string
-  readonly content: string
-}
+export type { ChatOptions, Message } from './message.ts'
 
 /** The texts a chat template may refer to; `specialTokens` holds every token that the tokenizer never splits. */
 export interface TemplateTokens {
   readonly bosToken?: string | undefined
   readonly eosToken?: string | undefined
+  /** Other tokens by the names that a template has for them: `pad_token`, `unk_token`. */
+  readonly named?: Readonly<Record<string, string>> | undefined
   readonly specialTokens: readonly string[]
 }
 
 /** A chat template, parsed, with the special tokens of its tokenizer. */
 export interface ChatTemplate {
-  readonly template: { render(items: Readonly<Record<string, unknown>>): string }
+  readonly template: Body
   readonly tokens: TemplateTokens
 }
 
@@ -28,70 +30,84 @@ export interface Span {
 }
 
 /**
- * Parses a Jinja chat template. Errors: a template that is not Jinja; `subject` (the file) begins the sentence.
+ * Parses a Jinja chat template. Errors: a template that is not Jinja, or not supported; `subject` (the file) begins the sentence.
  * @example chatTemplate('tokenizer_config.json', '{% for m in messages %}{{ m.content }}{% endfor %}', { specialTokens: [] })
  */
 export const chatTemplate = (subject: string, source: string, tokens: TemplateTokens): E.Either<IoError, ChatTemplate> =>
   E.tryCatch(
-    () => ({ template: new Template(source), tokens }),
+    () => ({ template: compileTemplate(source), tokens }),
     error => ioError(`${subject}: the chat template does not parse: ${reasonOf(error)}`)
   )
 
+/** Names under which a message's reasoning is passed; templates read the first, older ones the second. */
+const reasoningFields = ['reasoning_content', 'thinking', 'reasoning']
+
+/** A message as transformers passes it: without fields that are null, and its reasoning under each of the usual names. */
+const passed = (message: Message): Readonly<Record<string, unknown>> => {
+  const present = Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null && value !== undefined))
+  const reasoning = reasoningFields.map(name => present[name]).find(value => value !== undefined)
+  return reasoning === undefined ? present : { thinking: reasoning, ...present, reasoning_content: reasoning }
+}
+
+const rendering = ({ template, tokens }: ChatTemplate, messages: readonly Message[], options: ChatOptions, addGenerationPrompt: boolean)
+  : E.Either<IoError, Rendering> => E.tryCatch(
+  () => render(template, {
+    bos_token: tokens.bosToken,
+    eos_token: tokens.eosToken,
+    ...tokens.named,
+    ...options.variables,
+    messages: messages.map(passed),
+    tools: options.tools ?? null,
+    documents: options.documents ?? null,
+    add_generation_prompt: addGenerationPrompt
+  }),
+  error => ioError(`the chat template refuses the messages: ${reasonOf(error)}`)
+)
+
 /**
- * The text of a conversation as the model was trained to see it; `addGenerationPrompt` opens the assistant's turn at its end.
- * Errors: what the template refuses (roles that do not alternate, say).
+ * The text of a conversation as the model was trained to see it, as transformers renders it; `addGenerationPrompt` opens the assistant's
+ * turn at its end. Errors: what the template refuses (roles that do not alternate, say), what is not supported, and a template that does
+ * not end.
  * @example renderChat(template, [{ role: 'user', content: 'Hello' }], { addGenerationPrompt: true })
  */
 export const renderChat = (
-  { template, tokens }: ChatTemplate,
+  template: ChatTemplate,
   messages: readonly Message[],
-  { addGenerationPrompt = false }: { readonly addGenerationPrompt?: boolean } = {}
-): E.Either<IoError, string> =>
-  E.tryCatch(
-    () => template.render({
-      messages,
-      add_generation_prompt: addGenerationPrompt,
-      bos_token: tokens.bosToken ?? '',
-      eos_token: tokens.eosToken ?? ''
-    }),
-    error => ioError(`the chat template refuses the messages: ${reasonOf(error)}`)
-  )
+  { addGenerationPrompt = false, ...options }: ChatOptions & { readonly addGenerationPrompt?: boolean } = {}
+): E.Either<IoError, string> => pipe(rendering(template, messages, options, addGenerationPrompt), E.map(({ text }) => text))
 
-/** Where the last special token in a text ends, or 0 where there is none. */
-const endOfLastToken = (text: string, specialTokens: readonly string[]): number =>
-  specialTokens.reduce((end, token) => {
-    const at = text.lastIndexOf(token)
-    return at < 0 ? end : Math.max(end, at + token.length)
-  }, 0)
+/** A text cut at the ends of what is scored. */
+const cut = (text: string, scored: readonly Extent[]): readonly Span[] => {
+  let done = 0
+  const spans = scored.flatMap(([start, end]): readonly Span[] => {
+    const before = { text: text.slice(done, start), scored: false }
+    done = end
+    return [before, { text: text.slice(start, end), scored: true }]
+  })
+  return [...spans, { text: text.slice(done), scored: false }].filter(span => span.text !== '')
+}
 
 /**
- * Cuts a conversation into spans; the assistant's words and the token that ends its turn are scored, nothing else.
- * A template does not say where its turns lie, so prefixes are rendered: the words of turn i are what `messages[..i + 1]` adds to
- * `messages[..i]` with a generation prompt. Errors: a template without that prefix property, or one that ends no turn, because
- * then the wrong words would be scored.
+ * Cuts a conversation into spans of which some are scored: what the template itself marks with `{% generation %}`; without such marks the
+ * assistant's words and the token that ends its turn. See `turnExtent` for how they are found, and when they are refused.
  * @example chatSpans(template, [{ role: 'user', content: 'Hi' }, { role: 'assistant', content: 'Hello' }])
  */
-export const chatSpans = (template: ChatTemplate, messages: readonly Message[]): E.Either<IoError, readonly Span[]> => {
-  const rendered = renderChat(template, messages)
-  if (E.isLeft(rendered)) return rendered
-  const whole = rendered.right
-  const spans: Span[] = []
-  let done = 0
+export const chatSpans = (template: ChatTemplate, messages: readonly Message[], options: ChatOptions = {})
+  : E.Either<IoError, readonly Span[]> => {
+  const whole = rendering(template, messages, options, false)
+  if (E.isLeft(whole)) return whole
+  const { text, generated } = whole.right
+  if (marksGeneration(template.template)) return E.right(cut(text, generated))
+  const scored: Extent[] = []
   for (const [i, message] of messages.entries()) {
     if (message.role !== 'assistant') continue
-    const before = renderChat(template, messages.slice(0, i), { addGenerationPrompt: true })
-    if (E.isLeft(before)) return before
-    const after = renderChat(template, messages.slice(0, i + 1))
-    if (E.isLeft(after)) return after
-    if (before.right.length < done || !after.right.startsWith(before.right) || !whole.startsWith(after.right)) {
-      return fail(`the chat template does not simply continue the messages before message ${i + 1}, `
-        + `so the assistant's words cannot be told from the rest`)
-    }
-    const turn = after.right.slice(before.right.length)
-    const end = endOfLastToken(turn, template.tokens.specialTokens)
-    if (end === 0) return fail(`the chat template writes no special token at the end of message ${i + 1}, so the model would never learn to stop`)
-    spans.push({ text: before.right.slice(done), scored: false }, { text: turn.slice(0, end), scored: true })
-    done = before.right.length + end
+    const turn = turnExtent({
+      text, messages, index: i, specialTokens: template.tokens.specialTokens,
+      render: (part, addGenerationPrompt) => renderChat(template, part, { ...options, addGenerationPrompt })
+    })
+    if (E.isLeft(turn)) return turn
+    if (turn.right[0] < (scored.at(-1)?.[1] ?? 0)) return fail(`the chat template does not write message ${i + 1} behind the messages before it`)
+    scored.push(turn.right)
   }
-  return E.right([...spans, { text: whole.slice(done), scored: false }].filter(span => span.text !== ''))
+  return E.right(cut(text, scored))
 }

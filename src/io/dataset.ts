@@ -2,9 +2,10 @@ import { readFile } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { chatSpans, type Message } from './chat.ts'
+import { chatSpans, type ChatOptions, type Message } from './chat.ts'
 import { attempt, attemptSync, fail, ioError, type IoError } from './error.ts'
 import { isRecord } from './file.ts'
+import { parseData } from './jinja/data.ts'
 import { decodedText, halfCharacterIn } from './text.ts'
 import type { Encoding } from './tokenizer/pipeline.ts'
 import type { Tokenizer } from './tokenizer.ts'
@@ -76,22 +77,26 @@ const fromCompletion = (tokenizer: Tokenizer, prompt: string, completion: string
   }))
 }
 
-const isMessage = (value: unknown): value is Message =>
-  isRecord(value) && typeof value['role'] === 'string' && typeof value['content'] === 'string'
+const isMessage = (value: unknown): value is Message => {
+  if (!isRecord(value) || typeof value['role'] !== 'string') return false
+  const content = value['content']
+  return typeof content === 'string' || (Array.isArray(content) && content.every(isRecord))
+    || (content === undefined || content === null) && Array.isArray(value['tool_calls'])
+}
 
 /**
- * Token ids and labels of a conversation: the assistant's words and the token that ends its turn are scored.
- * Errors: a tokenizer without a chat template, and those of `chatSpans`.
+ * Token ids and labels of a conversation: what the template marks as generated is scored, or else the assistant's words and the token that
+ * ends its turn. Errors: a tokenizer without a chat template, and those of `chatSpans`.
  * @example encodeChat(tokenizer, [{ role: 'user', content: 'Hi' }, { role: 'assistant', content: 'Hello' }])
  */
-export const encodeChat = (tokenizer: Tokenizer, messages: readonly Message[]): E.Either<IoError, Row> => pipe(
-  fromMessages(tokenizer, messages),
+export const encodeChat = (tokenizer: Tokenizer, messages: readonly Message[], options: ChatOptions = {}): E.Either<IoError, Row> => pipe(
+  fromMessages(tokenizer, messages, options),
   E.map(toRow)
 )
 
-const fromMessages = (tokenizer: Tokenizer, messages: readonly Message[]): E.Either<IoError, Tokens> =>
+const fromMessages = (tokenizer: Tokenizer, messages: readonly Message[], options: ChatOptions): E.Either<IoError, Tokens> =>
   tokenizer.chat === undefined ? fail('"messages" need a chat template, and the model has none') : pipe(
-    chatSpans(tokenizer.chat, messages),
+    chatSpans(tokenizer.chat, messages, options),
     E.flatMap(spans => {
       let end = 0
       const extents = spans.map(({ text, scored }) => ({ scored, start: end, end: end += text.length })).filter(({ scored }) => scored)
@@ -99,6 +104,39 @@ const fromMessages = (tokenizer: Tokenizer, messages: readonly Message[]): E.Eit
       return pipe(tokenizer.encodeWithOffsets(whole, { special: false }), E.map(scoreWithin(extents)))
     })
   )
+
+/** A list of objects that a row may have, or leave out; as JSON in a text too, as data sets with a fixed schema store it. */
+const recordsOf = (name: string, value: unknown): E.Either<IoError, readonly unknown[] | null> => {
+  if (value === undefined || value === null) return E.right(null)
+  const list = typeof value === 'string' ? attemptSync(`"${name}" is not valid JSON`, () => parseData(value)) : E.right(value)
+  return pipe(list, E.flatMap(list => Array.isArray(list) && list.every(isRecord) ? E.right(list) : fail(`"${name}" must be a list of objects`)))
+}
+
+/** What the template is given by other names, and arguments of transformers' `apply_chat_template` that are no variables of a template. */
+const reserved = ['messages', 'tools', 'documents', 'add_generation_prompt', 'conversation', 'chat_template', 'continue_final_message', 'tokenize',
+  'padding', 'truncation', 'max_length', 'return_tensors', 'return_dict', 'return_assistant_tokens_mask', 'tokenizer_kwargs', 'sanitize_control_tokens']
+
+const variablesOf = (value: unknown): E.Either<IoError, Readonly<Record<string, unknown>>> => {
+  if (value === undefined || value === null) return E.right({})
+  if (!isRecord(value) || Array.isArray(value)) return fail('"chat_template_kwargs" must be an object')
+  const taken = reserved.find(name => Object.hasOwn(value, name))
+  return taken === undefined ? E.right(value) : fail(`"chat_template_kwargs" cannot set "${taken}"`)
+}
+
+/** A conversation with the tools, documents and variables that its template reads. */
+const fromConversation = (tokenizer: Tokenizer, row: Readonly<Record<string, unknown>>): E.Either<IoError, Tokens> => {
+  const { messages } = row
+  if (!Array.isArray(messages) || messages.length === 0 || !messages.every(isMessage)) {
+    return fail('"messages" must be a list of objects with the strings "role" and "content" (or a list of parts; or "tool_calls")')
+  }
+  return pipe(
+    E.Do,
+    E.bind('tools', () => recordsOf('tools', row['tools'])),
+    E.bind('documents', () => recordsOf('documents', row['documents'])),
+    E.bind('variables', () => variablesOf(row['chat_template_kwargs'])),
+    E.flatMap(options => fromMessages(tokenizer, messages, options))
+  )
+}
 
 /** A list of whole numbers that fit 32 bits, or undefined. */
 const integers = (value: unknown): readonly number[] | undefined =>
@@ -131,11 +169,7 @@ const fromLine = (row: unknown, tokenizer: Tokenizer | undefined): E.Either<IoEr
   if (ids !== undefined) return fromIds(row)
   if (messages === undefined && prompt === undefined && completion === undefined && text === undefined) return fail(`it has none of ${kinds}`)
   if (tokenizer === undefined) return fail('text needs a tokenizer, and the model has none; give "input_ids" instead')
-  if (messages !== undefined) {
-    return Array.isArray(messages) && messages.length > 0 && messages.every(isMessage)
-      ? fromMessages(tokenizer, messages)
-      : fail('"messages" must be a list of objects with the strings "role" and "content"')
-  }
+  if (messages !== undefined) return fromConversation(tokenizer, row)
   if (prompt !== undefined || completion !== undefined) {
     return typeof prompt === 'string' && typeof completion === 'string'
       ? fromCompletion(tokenizer, prompt, completion)
@@ -166,7 +200,11 @@ export const parseRows = (name: string, content: string, { tokenizer, vocabSize 
     if (line.trim() === '') continue
     total++
     const tokens = pipe(
-      attemptSync('it is not valid JSON', (): unknown => JSON.parse(line)),
+      attemptSync('it is not valid JSON', (): unknown => {
+        const value: unknown = JSON.parse(line)
+        // A template prints numbers and keys as they are written.
+        return isRecord(value) && Array.isArray(value['messages']) ? parseData(line) : value
+      }),
       E.tap(() => {
         const half = halfCharacterIn(line)
         return half === undefined ? E.right(undefined) : fail(half)
@@ -195,7 +233,8 @@ export const parseRows = (name: string, content: string, { tokenizer, vocabSize 
  * Reads a data set: one JSON object a line, blank lines skipped.
  * - `{"text"}`: every token is scored, exactly as the tokenizer encodes it.
  * - `{"prompt", "completion"}`: the completion is scored; it ends with the end-of-sequence token.
- * - `{"messages"}`: written with the chat template; the assistant's words and the token that ends its turn are scored.
+ * - `{"messages", "tools"?, "documents"?, "chat_template_kwargs"?}`: written with the chat template; what it marks with `{% generation %}`
+ *   is scored, or else the assistant's words and the token that ends its turn.
  * - `{"input_ids", "labels"?, "attention_mask"?}`: labels default to the ids, -100 is not scored; the mask marks trailing padding, which is dropped.
  *
  * Errors name the file and the line: bytes that are not UTF-8, broken JSON, a wrong type, an id outside the vocabulary; and an empty file, or one with nothing scored.

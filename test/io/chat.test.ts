@@ -76,6 +76,78 @@ test('a template without an end token is refused', () => {
   assert.match(message(chatSpans(endless, [user('a'), assistant('b')])), /no special token at the end of message 2/)
 })
 
+const closing = (end: string, last = ''): ChatTemplate => parse(`{% for m in messages %}{{ m.role }}:{{ m.content }}${end}{% endfor %}`
+  + `{% if add_generation_prompt %}assistant:{% else %}${last}{% endif %}`)
+
+test('a turn ends at the token that the template writes, never at one inside the words', () => {
+  for (const words of ['x</s>', '</s>', '<|im_end|>\n</s>\n', 'a<|im_start|>']) {
+    assert.deepEqual(scored(closing('</s>'), [user('a'), assistant(words)]), [`${words}</s>`])
+    assert.match(message(chatSpans(closing('\\n'), [user('a'), assistant(words)])), /no special token at the end of message 2/)
+    assert.match(message(chatSpans(closing('.</s>'), [user('a'), assistant(words)])), /no special token at the end of message 2/)
+  }
+})
+
+test('of several tokens behind the words only the first closes the turn', () => {
+  assert.deepEqual(scored(closing('<|im_end|>\n', '</s>'), [user('a'), assistant('b')]), ['b<|im_end|>'])
+  assert.deepEqual(scored(closing(' </s><|im_end|>'), [user('a'), assistant('b'), user('c')]), ['b </s>'])
+})
+
+test('a template that closes only the last turn is refused', () => {
+  const last = closing('', '</s>')
+  assert.deepEqual(scored(last, [user('a'), assistant('b')]), ['b</s>'])
+  assert.match(message(chatSpans(last, [user('a'), assistant('b'), user('c')])), /it ends the message with "<\/s>" only if no other follows$/)
+})
+
+test('a token that begins the next turn does not close this one', () => {
+  const open = parse("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+  assert.match(message(chatSpans(open, [user('a'), assistant('b'), user('c')])), /no special token at the end of message 2/)
+})
+
+test('a conversation may begin with the assistant', () => {
+  assert.deepEqual(scored(parse(chatMl), [assistant('a'), user('b'), assistant('c')]), ['a<|im_end|>', 'c<|im_end|>'])
+  const first = parse(`{{ messages[0].role }}|${chatMl}`)
+  assert.deepEqual(scored(first, [assistant('a'), user('b'), assistant('c')]), ['a<|im_end|>', 'c<|im_end|>'])
+})
+
+test('the header of a turn that no prompt opens is not scored', () => {
+  const source = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
+  assert.deepEqual(scored(parse(source), [user('a'), assistant('b'), user('c')]), ['b<|im_end|>'])
+})
+
+test('what a template marks is scored, and nothing else', () => {
+  const marked = parse(`{% for m in messages %}{{ m.role }}:{% if m.role == 'assistant' %}
+{% generation %}
+{{ m.content }}.
+{% endgeneration %}
+{% else %}{{ m.content }}{% endif %}</s>{% endfor %}`)
+  assert.deepEqual(right(chatSpans(marked, [user('a'), assistant('b</s>'), user('c')])), [
+    { text: 'user:a</s>assistant:', scored: false }, { text: 'b</s>.\n', scored: true }, { text: '</s>user:c</s>', scored: false }
+  ])
+  assert.deepEqual(scored(marked, [user('a')]), [])
+  const captured = parse('{% set a %}{% generation %}b{% endgeneration %}{% endset %}{{ a }}')
+  assert.match(message(chatSpans(captured, [user('a')])), /\{% generation %\} inside of a macro, a call, a filter or a set block is not supported/)
+})
+
+test('tools, documents and variables are passed; what is not given is None, as are the tokens that a tokenizer has not', () => {
+  const template = right(chatTemplate('t', '{{ tools }}|{{ documents }}|{{ enable_thinking }}|{{ pad_token }}|{{ unk_token is defined }}|{{ bos_token is defined }}',
+    { specialTokens: [], named: { pad_token: '<pad>' } }))
+  assert.equal(right(renderChat(template, [])), 'None|None||<pad>|False|False')
+  const options = { tools: [{ a: true }], documents: [{ b: null }], variables: { enable_thinking: false, pad_token: 'x' } }
+  assert.equal(right(renderChat(template, [], options)), "[{'a': True}]|[{'b': None}]|False|x|False|False")
+})
+
+test('fields of a message are passed; those that are null are not, and reasoning has its three names', () => {
+  const template = parse('{% for m in messages %}{{ m }}{% endfor %}')
+  const messages: readonly Message[] = [{ role: 'assistant', content: null, tool_calls: [{ id: 'x' }], name: 'n' }, { role: 'assistant', content: 'a', thinking: 't' }]
+  assert.equal(right(renderChat(template, messages)), "{'role': 'assistant', 'tool_calls': [{'id': 'x'}], 'name': 'n'}"
+    + "{'thinking': 't', 'role': 'assistant', 'content': 'a', 'reasoning_content': 't'}")
+})
+
+test('a template that does not end is refused', () => {
+  const endless = parse('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')
+  assert.match(message(renderChat(endless, [])), /^the chat template refuses the messages: it does not end within \d+ steps$/)
+})
+
 test('what a template raises becomes a sentence', () => {
   const strict = parse(`{{ raise_exception('roles must alternate') }}`)
   assert.match(message(renderChat(strict, [])), /the chat template refuses the messages: .*roles must alternate/)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { encodeChat, parseRows, readRows, scoredCount, type Row, type RowOptions } from '../../src/io/dataset.ts'
 import { makeTokenizer } from '../../src/io/tokenizer.ts'
-import { message, right, tinyTokenizer } from './support.ts'
+import { chatMl, message, right, tinyTokenizer } from './support.ts'
 
 const tokenizer = await tinyTokenizer()
 const lines = (...rows: readonly unknown[]): string => rows.map(row => `${JSON.stringify(row)}\n`).join('')
@@ -68,6 +68,15 @@ test("of messages the assistant's words and end tokens are scored", () => {
   assert.deepEqual(right(encodeChat(tokenizer, messages)), row)
 })
 
+test("a row's tools, documents and variables reach the template, with its numbers as they are written", async () => {
+  const source = `{{ tools|tojson }}{{ documents[0].n }}{{ mood }}${chatMl}`
+  const row = (rest: string): string => `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]${rest}}`
+  const options = { tokenizer: await tinyTokenizer({ 'tokenizer.chat_template': source }) }
+  const head = (rest: string): string => tokenizer.decode([...only(row(rest), options).input_ids]).split('<|im_start|>')[0]!
+  assert.equal(head(',"tools":[{"x":1.0}],"documents":[{"n":2e0}],"chat_template_kwargs":{"mood":true}'), '[{"x": 1.0}]2.0True')
+  assert.equal(head(',"tools":"[{\\"x\\":1.0,\\"2\\":null}]","documents":[{"n":12345678901234567890}]'), '[{"x": 1.0, "2": null}]12345678901234567890')
+})
+
 test('ids need no tokenizer; labels default to them; trailing padding is dropped', () => {
   const options = { vocabSize: 10 }
   assert.deepEqual(only(lines({ input_ids: [1, 2, 3] }), options), { input_ids: Int32Array.of(1, 2, 3), labels: Int32Array.of(1, 2, 3) })
@@ -102,6 +111,14 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
   ['a number for text', '{"text":1}', /^d\.jsonl line 1: "text" must be a string/],
   ['a prompt alone', '{"prompt":"a"}', /^d\.jsonl line 1: "prompt" and "completion" must both be strings/],
   ['messages without content', '{"messages":[{"role":"user"}]}', /^d\.jsonl line 1: "messages" must be a list of objects/],
+  ['a content that is a number', '{"messages":[{"role":"user","content":1}]}', /^d\.jsonl line 1: "messages" must be a list of objects/],
+  ['parts that are no objects', '{"messages":[{"role":"user","content":["a"]}]}', /^d\.jsonl line 1: "messages" must be a list of objects/],
+  ['tools that are no list', '{"messages":[{"role":"user","content":"a"}],"tools":{"a":1}}', /^d\.jsonl line 1: "tools" must be a list of objects/],
+  ['tools that are no JSON', '{"messages":[{"role":"user","content":"a"}],"tools":"[{"}', /^d\.jsonl line 1: "tools" is not valid JSON/],
+  ['documents that are texts', '{"messages":[{"role":"user","content":"a"}],"documents":["a"]}', /^d\.jsonl line 1: "documents" must be a list of objects/],
+  ['variables that are a list', '{"messages":[{"role":"user","content":"a"}],"chat_template_kwargs":[]}', /^d\.jsonl line 1: "chat_template_kwargs" must be an object/],
+  ['a variable that is no variable', '{"messages":[{"role":"user","content":"a"}],"chat_template_kwargs":{"tools":[]}}',
+    /^d\.jsonl line 1: "chat_template_kwargs" cannot set "tools"/],
   ['no messages', '{"messages":[]}', /^d\.jsonl line 1: "messages" must be a list of objects/],
   ['ids that are text', '{"input_ids":"1 2"}', /^d\.jsonl line 1: "input_ids" must be a list of integers/],
   ['ids that are no integers', '{"input_ids":[1.5]}', /^d\.jsonl line 1: "input_ids" must be a list of integers/],
