@@ -20,6 +20,8 @@ export interface TemplateTokens {
 /** A chat template, parsed, with the special tokens of its tokenizer. */
 export interface ChatTemplate {
   readonly template: Body
+  /** Another one, for conversations with tools. */
+  readonly toolTemplate?: Body | undefined
   readonly tokens: TemplateTokens
 }
 
@@ -31,11 +33,12 @@ export interface Span {
 
 /**
  * Parses a Jinja chat template. Errors: a template that is not Jinja, or not supported; `subject` (the file) begins the sentence.
+ * `toolSource` is the template of conversations with tools, if there is another for them.
  * @example chatTemplate('tokenizer_config.json', '{% for m in messages %}{{ m.content }}{% endfor %}', { specialTokens: [] })
  */
-export const chatTemplate = (subject: string, source: string, tokens: TemplateTokens): E.Either<IoError, ChatTemplate> =>
+export const chatTemplate = (subject: string, source: string, tokens: TemplateTokens, toolSource?: string): E.Either<IoError, ChatTemplate> =>
   E.tryCatch(
-    () => ({ template: compileTemplate(source), tokens }),
+    () => ({ template: compileTemplate(source), toolTemplate: toolSource === undefined ? undefined : compileTemplate(toolSource), tokens }),
     error => ioError(`${subject}: the chat template does not parse: ${reasonOf(error)}`)
   )
 
@@ -49,12 +52,16 @@ const passed = (message: Message): Readonly<Record<string, unknown>> => {
   return reasoning === undefined ? present : { thinking: reasoning, ...present, reasoning_content: reasoning }
 }
 
-const rendering = ({ template, tokens }: ChatTemplate, messages: readonly Message[], options: ChatOptions, addGenerationPrompt: boolean)
+/** The template for a conversation: the one for tools, if there is one and it has tools. */
+const chosen = ({ template, toolTemplate = template }: ChatTemplate, { tools }: ChatOptions): Body =>
+  tools === undefined || tools === null ? template : toolTemplate
+
+const rendering = (template: ChatTemplate, messages: readonly Message[], options: ChatOptions, addGenerationPrompt: boolean)
   : E.Either<IoError, Rendering> => E.tryCatch(
-  () => render(template, {
-    bos_token: tokens.bosToken,
-    eos_token: tokens.eosToken,
-    ...tokens.named,
+  () => render(chosen(template, options), {
+    bos_token: template.tokens.bosToken,
+    eos_token: template.tokens.eosToken,
+    ...template.tokens.named,
     ...options.variables,
     messages: messages.map(passed),
     tools: options.tools ?? null,
@@ -97,7 +104,7 @@ export const chatSpans = (template: ChatTemplate, messages: readonly Message[], 
   const whole = rendering(template, messages, options, false)
   if (E.isLeft(whole)) return whole
   const { text, generated } = whole.right
-  if (marksGeneration(template.template)) return E.right(cut(text, generated))
+  if (marksGeneration(chosen(template, options))) return E.right(cut(text, generated))
   const scored: Extent[] = []
   for (const [i, message] of messages.entries()) {
     if (message.role !== 'assistant') continue

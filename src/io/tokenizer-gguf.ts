@@ -19,6 +19,10 @@ export interface TokenizerDescription {
   /** Further ids that end a generated text; the first is the eos token where none is named. */
   readonly stop: readonly number[]
   readonly chatSource: string | undefined
+  /** Another template, for conversations with tools. */
+  readonly toolChatSource?: string | undefined
+  /** Special tokens by the names that a chat template has for them, as `bos_token`. */
+  readonly namedTokens?: Readonly<Record<string, string>>
 }
 
 /** How a family of byte-level tokenizers cuts a text into words, which GGUF says by name only (`tokenizer.ggml.pre`). */
@@ -98,6 +102,9 @@ const repeated = (texts: readonly string[]): string | undefined => {
   return last.size === texts.length ? undefined : texts.find((text, i) => last.get(text) !== i)
 }
 
+/** Names that a chat template has for special tokens, with those of their ids here. */
+const roles = [['bos_token', 'bos'], ['eos_token', 'eos'], ['unk_token', 'unknown'], ['sep_token', 'seperator'], ['pad_token', 'padding']] as const
+
 /**
  * Describes the byte-level BPE tokenizer that a GGUF file carries, or undefined where it carries none.
  * Errors: lists that are missing or do not fit each other, another kind of tokenizer.
@@ -128,13 +135,15 @@ export const ggufTokenizer = (file: string, metadata: ReadonlyMap<string, unknow
   const id = (name: typeof tokenRoles[number]): readonly number[] => idOf(entry(`${name}_token_id`), tokens) ?? []
   const texts = (name: typeof tokenRoles[number]): readonly string[] => id(name).flatMap(number => tokens[number] ?? [])
   const addBos = typeof entry('add_bos_token') === 'boolean' ? entry('add_bos_token') === true : how.addBos
-  const chatSource = metadata.get('tokenizer.chat_template')
+  const chatSource = metadata.get('tokenizer.chat_template'), toolChatSource = metadata.get('tokenizer.chat_template.tool_use')
   return E.right({
     subject: file,
     tokenizer: tokenizerJson(tokens, merges, types, how, [addBos ? texts('bos') : [], entry('add_eos_token') === true ? texts('eos') : []]),
     bosToken: texts('bos')[0],
     eosToken: texts('eos')[0],
     stop: [...id('eot'), ...id('eom')],
-    chatSource: typeof chatSource === 'string' ? chatSource : undefined
+    chatSource: typeof chatSource === 'string' ? chatSource : undefined,
+    toolChatSource: typeof toolChatSource === 'string' ? toolChatSource : undefined,
+    namedTokens: Object.fromEntries(roles.flatMap(([role, name]) => idOf(entry(`${name}_token_id`), tokens)?.map(id => [role, tokens[id] ?? '']) ?? []))
   })
 }

@@ -43,7 +43,11 @@ export const makeTokenizer = (description: TokenizerDescription): E.Either<IoErr
       const eos = eosToken === undefined ? undefined : idOf(eosToken)
       const chat: E.Either<IoError, ChatTemplate | undefined> = chatSource === undefined
         ? E.right(undefined)
-        : chatTemplate(subject, chatSource, { bosToken, eosToken, specialTokens: added.map(token => token.content) })
+        : chatTemplate(subject, chatSource, {
+          // as transformers has it, a token that only an id names is no variable of a template
+          bosToken: description.bosToken, eosToken: description.eosToken, named: description.namedTokens,
+          specialTokens: added.map(token => token.content)
+        }, description.toolChatSource)
       return pipe(chat, E.map((chat): Tokenizer => ({
         encode: (text, { special = true } = {}) => pipeline.encode(text, { special }).ids,
         encodeWithOffsets: (text, { special = true } = {}) => attemptSync(subject, () => pipeline.encode(text, { special })),

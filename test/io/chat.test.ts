@@ -136,6 +136,11 @@ test('tools, documents and variables are passed; what is not given is None, as a
   assert.equal(right(renderChat(template, [], options)), "[{'a': True}]|[{'b': None}]|False|x|False|False")
 })
 
+test('a conversation with tools has a template of its own where the model has one', () => {
+  const both = right(chatTemplate('t', 'plain', { specialTokens: [] }, 'with {{ tools|length }}'))
+  assert.deepEqual([{}, { tools: null }, { tools: [] }, { tools: [{}] }].map(options => right(renderChat(both, [user('a')], options))), ['plain', 'plain', 'with 0', 'with 1'])
+})
+
 test('fields of a message are passed; those that are null are not, and reasoning has its three names', () => {
   const template = parse('{% for m in messages %}{{ m }}{% endfor %}')
   const messages: readonly Message[] = [{ role: 'assistant', content: null, tool_calls: [{ id: 'x' }], name: 'n' }, { role: 'assistant', content: 'a', thinking: 't' }]

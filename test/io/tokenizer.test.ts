@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
@@ -135,7 +135,8 @@ test('a Hugging Face directory gives the same tokenizer as GGUF', async () => {
   await directoryOf({
     'tokenizer.json': { ...description.tokenizer, pre_tokenizer: { type: 'Sequence', pretokenizers } },
     'tokenizer_config.json': {
-      bos_token: '<|im_start|>', eos_token: { content: '<|im_end|>' }, chat_template: [{ name: 'default', template: 'from the config' }]
+      bos_token: '<|im_start|>', eos_token: { content: '<|im_end|>' }, pad_token: '<|im_end|>', unk_token: null,
+      chat_template: [{ name: 'tool_use', template: 'tools' }, { name: 'default', template: '{{ pad_token }} {{ unk_token is defined }} from the config' }]
     },
     'generation_config.json': { eos_token_id: [2, 0] }
   }, async path => {
@@ -143,11 +144,17 @@ test('a Hugging Face directory gives the same tokenizer as GGUF', async () => {
     assert.ok(tokenizer?.chat)
     assert.deepEqual(tokenizer.encode(text), fromGguf.encode(text))
     assert.deepEqual([tokenizer.bos, tokenizer.eos, tokenizer.vocabSize, [...tokenizer.stop]], [1, 2, 266, [2, 0]])
-    assert.equal(right(renderChat(tokenizer.chat, [])), 'from the config')
+    assert.equal(right(renderChat(tokenizer.chat, [])), '<|im_end|> False from the config')
+    assert.equal(right(renderChat(tokenizer.chat, [], { tools: [] })), 'tools')
     await writeFile(join(path, 'chat_template.jinja'), 'from its own file')
     const again = right(await loadTokenizer({ kind: 'huggingface', path })())
     assert.ok(again?.chat)
-    assert.equal(right(renderChat(again.chat, [])), 'from its own file')
+    assert.equal(right(renderChat(again.chat, [], { tools: [] })), 'from its own file')
+    await mkdir(join(path, 'additional_chat_templates'))
+    await writeFile(join(path, 'additional_chat_templates', 'tool_use.jinja'), 'tools, in another file')
+    const last = right(await loadTokenizer({ kind: 'huggingface', path })())
+    assert.ok(last?.chat)
+    assert.equal(right(renderChat(last.chat, [], { tools: [] })), 'tools, in another file')
   })
 })
 

@@ -36,12 +36,12 @@ const readJson = (path: string): TE.TaskEither<IoError, Json | undefined> => pip
   }))
 )
 
-/** A chat template in tokenizer_config.json: its text, or a list of named ones, of which `default` is meant. */
-const templateText = (value: unknown): string | undefined => {
-  if (typeof value === 'string') return value
+/** A chat template in tokenizer_config.json: its text, which is the default, or one of a list of named ones. */
+const templateText = (value: unknown, name: string): string | undefined => {
+  if (typeof value === 'string') return name === 'default' ? value : undefined
   if (!Array.isArray(value)) return undefined
-  const named = value.find(entry => isRecord(entry) && entry['name'] === 'default')
-  return isRecord(named) ? templateText(named['template']) : undefined
+  const named = value.find(entry => isRecord(entry) && entry['name'] === name)
+  return isRecord(named) ? templateText(named['template'], 'default') : undefined
 }
 
 /** The names of single special tokens. */
@@ -146,7 +146,8 @@ export const describeDirectory = (directory: string): TE.TaskEither<IoError, Tok
     TE.bind('generation', () => readJson(at('generation_config.json'))),
     TE.bind('model', () => readJson(at('config.json'))),
     TE.bind('jinja', () => readOptional(at('chat_template.jinja'))),
-    TE.flatMapEither(({ tokenizer, generation = {}, model = {}, jinja, ...files }): E.Either<IoError, TokenizerDescription | undefined> =>
+    TE.bind('toolJinja', () => readOptional(at(join('additional_chat_templates', 'tool_use.jinja')))),
+    TE.flatMapEither(({ tokenizer, generation = {}, model = {}, jinja, toolJinja, ...files }): E.Either<IoError, TokenizerDescription | undefined> =>
       tokenizer === undefined ? E.right(undefined) : attemptSync(directory, () => {
         const { config = {} } = files, found = named(directory, files)
         checkSettings(at('tokenizer_config.json'), config)
@@ -160,7 +161,9 @@ export const describeDirectory = (directory: string): TE.TaskEither<IoError, Tok
           eosToken: found.roles.get('eos_token')?.content,
           bosIds: ids('bos_token_id'),
           stop: ids('eos_token_id'),
-          chatSource: jinja ?? templateText(config['chat_template'])
+          chatSource: jinja ?? templateText(config['chat_template'], 'default'),
+          toolChatSource: toolJinja ?? (jinja === undefined ? templateText(config['chat_template'], 'tool_use') : undefined),
+          namedTokens: Object.fromEntries([...found.roles].map(([role, { content }]) => [role, content]))
         }
       }))
   )
