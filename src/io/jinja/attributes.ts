@@ -84,7 +84,7 @@ export const slice = (object: Value, from: Value, to: Value, step: Value, meter:
     return indices(all.length, from, to, step).map(i => all[i]!).join('')
   }
   const items = isList(object) ? object : object instanceof Tuple ? object.items : undefined
-  if (items === undefined) return object instanceof Range ? unsupported('a part of a range') : new Undefined(`'${typeOf(defined(object))}' object cannot be sliced`)
+  if (items === undefined) return object instanceof Range ? unsupported('a part of a range') : raise(`'${typeOf(defined(object))}' object is not subscriptable`)
   meter.spend(items.length)
   const part = indices(items.length, from, to, step).map(i => items[i]!)
   return object instanceof Tuple ? new Tuple(part) : part

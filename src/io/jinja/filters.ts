@@ -77,7 +77,7 @@ const rounded = (number: number, precision: number): number => precision < 0 ? u
 
 const toInteger: Filter = (value, given) => {
   const args = bind('int', ['default?', 'base?'], given), base = args.integer('base', 10), otherwise = orElse(args.get('default'), () => 0n)
-  const number = numberOf(value)
+  const number = numberOf(defined(value))
   if (number !== undefined) return typeof number === 'bigint' ? number : Number.isFinite(number) ? BigInt(Math.trunc(number)) : otherwise
   if (!isText(value)) return otherwise
   const text = strip(textOf(value), null, true, true)
@@ -87,7 +87,7 @@ const toInteger: Filter = (value, given) => {
   return typeof real === 'number' && Number.isFinite(real) ? BigInt(Math.trunc(real)) : otherwise
 }
 const toFloat = (value: Value, given: Given): Value => {
-  const otherwise = orElse(bind('float', ['default?'], given).get('default'), () => 0), number = numberOf(value)
+  const otherwise = orElse(bind('float', ['default?'], given).get('default'), () => 0), number = numberOf(defined(value))
   if (number !== undefined) return Number(number)
   const text = isText(value) ? strip(textOf(value), null, true, true) : ''
   if (/^[-+]?(?:inf(?:inity)?|nan)$/i.test(text)) return /nan/i.test(text) ? NaN : text.startsWith('-') ? -Infinity : Infinity
@@ -96,14 +96,14 @@ const toFloat = (value: Value, given: Given): Value => {
 
 const indent: Filter = (value, given, meter) => {
   const args = bind('indent', ['width?', 'first?', 'blank?'], given), width = args.get('width') ?? 4n
-  const margin = isText(width) ? textOf(width) : padded('', integerOf(width), '>', ' ', meter), lines = splitLines(`${shown(value)}\n`)
+  const margin = isText(width) ? textOf(width) : padded('', integerOf(width), '>', ' ', meter), lines = splitLines(`${isText(value) ? textOf(value) : raise(`indent needs a str, not ${typeOf(defined(value))}`)}\n`)
   const rest = lines.map((line, i) => i === 0 || (line === '' && !args.flag('blank', false)) ? line : margin + line)
   return meter.text((args.flag('first', false) ? margin : '') + rest.join('\n'))
 }
 
 const truncate: Filter = (value, given) => {
   const args = bind('truncate', ['length?', 'killwords?', 'end?', 'leeway?'], given), length = args.integer('length', 255), end = args.text('end', '...')
-  const text = shown(value)
+  const text = isText(value) ? textOf(value) : unsupported('the filter "truncate" of anything but a text')
   if (lengthOf(text) <= length + args.integer('leeway', 5)) return text
   const cut = part(text, 0, length - lengthOf(end)), space = cut.lastIndexOf(' ')
   return (args.flag('killwords', false) || space < 0 ? cut : cut.slice(0, space)) + end
@@ -113,7 +113,9 @@ const grouped: Filter = (value, given, meter) => {
   const args = bind('groupby', ['attribute', 'default?', 'case_sensitive?'], given), take = taker(args.get('attribute'), meter, args.get('default'))
   const key = (entry: Value): Value => args.flag('case_sensitive', false) ? take(entry) : small(take(entry))
   const groups: { key: Value, items: Value[] }[] = []
-  for (const entry of sorted(iterate(value), entry => [key(entry)], false, meter)) {
+  const items = iterate(value)
+  if (items.length > 1) items.forEach(entry => defined(key(entry)))
+  for (const entry of sorted(items, entry => [key(entry)], false, meter)) {
     if (groups.length > 0 && equal(groups.at(-1)!.key, key(entry))) groups.at(-1)!.items.push(entry)
     else groups.push({ key: key(entry), items: [entry] })
   }

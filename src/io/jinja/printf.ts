@@ -2,7 +2,7 @@ import { integerOf } from './arguments.ts'
 import { raise, unsupported } from './error.ts'
 import type { Meter } from './meter.ts'
 import { printed, repr } from './print.ts'
-import { Tuple, isDict, isText, lengthOf, numberOf, textOf, typeOf, type Given, type Value } from './value.ts'
+import { Tuple, Undefined, isDict, isList, isText, lengthOf, numberOf, textOf, typeOf, type Given, type Value } from './value.ts'
 
 /** Pads a text to a width in characters. */
 export const padded = (text: string, width: number, align: '<' | '>' | '^', fill: string, meter: Meter): string => {
@@ -73,7 +73,8 @@ export const percent = (format: string, values: Value, meter: Meter): string => 
       if (flags.includes('-')) return padded(text, size, '<', ' ', meter)
       return flags.includes('0') && !isString ? zeroed(text, size, meter) : padded(text, size, '>', ' ', meter)
     })
-  if (next < list.length && !isDict(values)) raise('not all arguments converted during string formatting')
+  const isMapping = isDict(values) || isList(values) || values instanceof Undefined
+  if (next < list.length && !isMapping) raise('not all arguments converted during string formatting')
   return meter.text(made)
 }
 

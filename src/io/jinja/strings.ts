@@ -65,7 +65,7 @@ export const title = (text: string): string => {
 }
 const titled = (character: string): string => {
   const upper = character.toUpperCase()
-  return Array.from(upper).length === 1 ? upper : Array.from(upper)[0]! + Array.from(upper).slice(1).join('').toLowerCase()
+  return Array.from(upper).length < 2 ? upper : Array.from(upper)[0]! + Array.from(upper).slice(1).join('').toLowerCase()
 }
 
 /** A large first letter and small ones behind it. */

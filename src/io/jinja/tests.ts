@@ -5,7 +5,7 @@ import { operate } from './operators.ts'
 import { printed } from './print.ts'
 import { isLower, isUpper } from './strings.ts'
 import {
-  Callable, Generator, Markup, Namespace, Range, Tuple, Undefined, View, compare, contains, defined, equal, isDict, isList, isText, numberOf,
+  Callable, Generator, Markup, Namespace, Range, Tuple, Undefined, View, compare, contains, equal, isDict, isList, isText, numberOf,
   type Given, type Value
 } from './value.ts'
 
@@ -52,4 +52,4 @@ export const passes = (name: string, value: Value, given: Given, meter: Meter): 
 }
 
 /** Whether a value is in a container, for `in` and `not in`. */
-export const isIn = (value: Value, container: Value): boolean => contains(container instanceof Undefined ? [] : container, value instanceof Undefined ? defined(value) : value)
+export const isIn = (value: Value, container: Value): boolean => contains(container instanceof Undefined ? [] : container, value)

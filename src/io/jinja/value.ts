@@ -166,7 +166,7 @@ export const contains = (container: Value, item: Value): boolean => {
   if (isText(container)) {
     return isText(item) ? textOf(container).includes(textOf(item)) : raise(`'in <string>' requires string as left operand, not ${typeOf(defined(item))}`)
   }
-  if (isDict(container)) return container.has(keyOf(item))
+  if (isDict(container)) return !(item instanceof Undefined) && container.has(keyOf(item))
   if (container === null || numberOf(container) !== undefined || container instanceof Namespace || container instanceof Callable) {
     return raise(`argument of type '${typeOf(container)}' is not iterable`)
   }
