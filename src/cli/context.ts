@@ -1,4 +1,4 @@
-import { printable } from '../io/index.ts'
+import { oneLine } from '../io/index.ts'
 import type { FinetuneOptions, Terminal } from '../train/index.ts'
 
 /** What ends a command early, beside its user: nobody reads its standard output any more. */
@@ -22,7 +22,7 @@ export interface Json { readonly json?: true }
 
 /** Tells people what they should know. What it quotes stays on its line. */
 export const warn = ({ err }: Pick<Terminal, 'err'>, message: string): void => {
-  err.write(`warning: ${printable(message)}\n`)
+  err.write(`warning: ${oneLine(message)}\n`)
 }
 
 /** Tells which target `auto` has taken, and why, to people and not to programs; and to both what they should know. */

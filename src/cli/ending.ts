@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { isInterruption, printable, reasonOf } from '../io/index.ts'
+import { isInterruption, oneLine, reasonOf } from '../io/index.ts'
 import type { Context } from './context.ts'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -72,7 +72,7 @@ export const watchEnding = (): Ending => {
     failed: error => {
       // whoever closes the output has what he wants
       if (isInterruption(error) && by === undefined) return
-      process.stderr.write(`partensor: ${printable(error instanceof Error ? error.message : String(error))}\n`)
+      process.stderr.write(`partensor: ${oneLine(error instanceof Error ? error.message : String(error))}\n`)
       if (process.env['PARTENSOR_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`)
       process.exitCode = by !== undefined && isInterruption(error) ? codeOfSignal(by) : 1
     },

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { explanationText } from '../compile/index.ts'
+import { oneLine } from '../io/index.ts'
 import {
   continuePrompt, doctor, evaluate, explainModel, showBytes, version, type ContinueOptions, type EvaluateOptions, type ExplainOptions,
 } from '../train/index.ts'
@@ -69,8 +70,19 @@ const doctorCommand = ({ out, exit }: Context): Command => new Command('doctor')
     ].join('\n'))
   })
 
+const commands = [
+  finetuneCommand, evaluateCommand, generateCommand, compareCommand, exportCommand, explainCommand, verifyCommand, doctorCommand, nativeCommand,
+]
+
+/** A complaint about a command line repeats what was typed, on a line of its own; a hint stands on the next. */
+const complaint = (text: string): string => text.trimEnd().split(/\n(?=\(Did you mean )/).map(part => `${oneLine(part)}\n`).join('')
+
+const withComplaints = (command: Command): Command => {
+  command.commands.forEach(withComplaints)
+  return command.configureOutput({ outputError: (text, write) => { write(complaint(text)) } })
+}
+
 /** The command line as data: what it accepts, and the program that each command runs. */
-export const commandLine = (context: Context): Command =>
-  [finetuneCommand, evaluateCommand, generateCommand, compareCommand, exportCommand, explainCommand, verifyCommand, doctorCommand, nativeCommand].reduce(
-    (program, command) => program.addCommand(command(context)),
-    new Command('partensor').description('Fine-tune LLaMA models on TensorFlow.js with PaCA and its rivals, and use what comes out.').version(version))
+export const commandLine = (context: Context): Command => withComplaints(commands.reduce(
+  (program, command) => program.addCommand(command(context)),
+  new Command('partensor').description('Fine-tune LLaMA models on TensorFlow.js with PaCA and its rivals, and use what comes out.').version(version)))

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { sweep, temporaryName } from '../target/index.ts'
 import { attempt, codeOf, orThrow, reasonOf, refusal, type IoError } from './error.ts'
-import { quoted } from './quoted.ts'
+import { quoted } from './quote.ts'
 import { checkDestination } from './reserve.ts'
 
 /** What a file shall hold: a text, bytes, or pieces that are made while they are written. */

@@ -1,9 +1,9 @@
 import { nf4Codebook } from '../tensor/index.ts'
 import { elementCount, showSizes, valueOf, type Entry } from './archive.ts'
-import { shown } from './config-fields.ts'
 import { attempt, orThrow, refusal } from './error.ts'
 import { isRecord, parseJson } from './file.ts'
 import { finite } from './finite.ts'
+import { shown } from './quote.ts'
 
 /**
  * Weights that bitsandbytes packed in NF4, in a safetensors file: beside `x.weight` (two codes to a byte, the first in the upper half)
@@ -24,7 +24,7 @@ export const withoutQuantization = (json: Json, file: string): Json => {
   for (const [field, value] of Object.entries(due)) {
     const found = quantization[field]
     if (found !== value) {
-      const is = `quantization_config.${field} is ${JSON.stringify(found) ?? 'missing'}, where ${JSON.stringify(value)} is due`
+      const is = `quantization_config.${field} is ${shown(found)}, where ${JSON.stringify(value)} is due`
       throw refusal(`${file}: ${is}: of quantized weights, those in NF4 of bitsandbytes can be read`)
     }
   }

@@ -7,7 +7,7 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import { elementCount, showSizes, type Archive, type Entry } from './archive.ts'
 import { unpackedTensors, withoutQuantization } from './bitsandbytes.ts'
 import { attempt, attemptSync, orThrow, refusal, type IoError } from './error.ts'
-import { readJsonObject } from './file.ts'
+import { exists, readJsonObject } from './file.ts'
 import { openGguf } from './gguf.ts'
 import { ggufConfig, ggufTensors } from './gguf/llama.ts'
 import { llamaParameters, parseLlamaConfig, type CheckpointConfig } from './llama-config.ts'
@@ -64,12 +64,10 @@ const checkUnread = async (
   }
 }
 
-const exists = async (path: string): Promise<boolean> => E.isRight(await attempt(path, () => stat(path))())
-
 /** The weights of a directory, whole or in shards; transformers takes the first where there are both. */
 const openWeights = async (directory: string): Promise<Archive & Pick<Checkpoint, 'warnings'>> => {
-  const whole = join(directory, 'model.safetensors'), index = join(directory, 'model.safetensors.index.json'), isSharded = await exists(index)
-  if (await exists(whole)) {
+  const whole = join(directory, 'model.safetensors'), index = join(directory, 'model.safetensors.index.json'), isSharded = await orThrow(exists(index))
+  if (await orThrow(exists(whole))) {
     const archive = await orThrow(openSafetensors(whole))
     return { ...archive, warnings: isSharded ? [`${whole}: it is read, and the shards of model.safetensors.index.json beside it are not`] : [] }
   }
@@ -93,7 +91,7 @@ const finish = async (kind: Checkpoint['kind'], path: string, archive: Archive &
 
 const openDirectory = async (path: string): Promise<Checkpoint> => {
   const file = join(path, 'config.json')
-  if (await exists(join(path, 'adapter_config.json'))) {
+  if (await orThrow(exists(join(path, 'adapter_config.json')))) {
     throw refusal(`${path}: it holds an adapter (adapter_config.json): name its base as the model, and this directory as the adapter`)
   }
   const config = await orThrow(pipe(readJsonObject(file), TE.flatMapEither(json => E.flatMap(attemptSync(file, () => withoutQuantization(json, file)), plain => parseLlamaConfig(plain, file)))))

@@ -1,13 +1,8 @@
 import { refusal } from './error.ts'
 import { isRecord } from './file.ts'
+import { shown } from './quote.ts'
 
 export type Json = Readonly<Record<string, unknown>>
-
-/** A value as a message shows it; a long one is cut. */
-export const shown = (value: unknown): string => {
-  const text = typeof value === 'number' || typeof value === 'bigint' ? String(value) : JSON.stringify(value) ?? 'missing'
-  return text.length <= 80 ? text : `${text.slice(0, 77)}...`
-}
 
 /** Reads fields of one JSON object. Absent and null are the same; `named` says how a field is called in the file. */
 export const fieldsOf = (json: Json, file: string, named: (field: string) => string) => {

@@ -1,13 +1,13 @@
-import { readFile } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { chatSpans, type ChatOptions, type Message } from './chat.ts'
-import { attempt, attemptSync, fail, ioError, type IoError } from './error.ts'
-import { isRecord } from './file.ts'
+import { attemptSync, fail, ioError, type IoError } from './error.ts'
+import { isRecord, readText } from './file.ts'
 import { parseData } from './jinja/data.ts'
-import { decodedText, halfCharacterIn } from './text.ts'
+import { checkNames } from './json.ts'
 import type { Encoding } from './tokenizer/pipeline.ts'
+import { parsedJson } from './text.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
 /** The label of a position that is not scored, as in Hugging Face data sets. */
@@ -108,7 +108,10 @@ const fromMessages = (tokenizer: Tokenizer, messages: readonly Message[], option
 /** A list of objects that a row may have, or leave out; as JSON in a text too, as data sets with a fixed schema store it. */
 const recordsOf = (name: string, value: unknown): E.Either<IoError, readonly unknown[] | null> => {
   if (value === undefined || value === null) return E.right(null)
-  const list = typeof value === 'string' ? attemptSync(`"${name}" is not valid JSON`, () => parseData(value)) : E.right(value)
+  const list = typeof value !== 'string' ? E.right(value) : attemptSync(`"${name}" is not valid JSON`, () => {
+    checkNames(`"${name}"`, value)
+    return parseData(value)
+  })
   return pipe(list, E.flatMap(list => Array.isArray(list) && list.every(isRecord) ? E.right(list) : fail(`"${name}" must be a list of objects`)))
 }
 
@@ -199,20 +202,18 @@ export const parseRows = (name: string, content: string, { tokenizer, vocabSize 
   for (const [i, line] of content.replace(/^\uFEFF/, '').split('\n').entries()) {
     if (line.trim() === '') continue
     total++
-    const tokens = pipe(
-      attemptSync('it is not valid JSON', (): unknown => {
-        const value: unknown = JSON.parse(line)
+    const at = `${name} line ${i + 1}`, tokens = pipe(
+      attemptSync(at, (): unknown => {
+        const value = parsedJson(at, line)
         // A template prints numbers and keys as they are written.
         return isRecord(value) && Array.isArray(value['messages']) ? parseData(line) : value
       }),
-      E.tap(() => {
-        const half = halfCharacterIn(line)
-        return half === undefined ? E.right(undefined) : fail(half)
-      }),
-      // a tokenizer refuses a text that one of its expressions searches for too long
-      E.flatMap(value => E.flatten(attemptSync('it cannot be encoded', () => fromLine(value, tokenizer)))),
-      E.tap(tokens => withinVocabulary(tokens, vocabSize ?? 2 ** 31)),
-      E.mapLeft(({ message }) => ioError(`${name} line ${i + 1}: ${message}`))
+      E.flatMap(value => pipe(
+        // a tokenizer refuses a text that one of its expressions searches for too long
+        E.flatten(attemptSync('it cannot be encoded', () => fromLine(value, tokenizer))),
+        E.tap(tokens => withinVocabulary(tokens, vocabSize ?? 2 ** 31)),
+        E.mapLeft(({ message }) => ioError(`${at}: ${message}`))
+      ))
     )
     if (E.isLeft(tokens)) return tokens
     const { ids, labels } = tokens.right
@@ -241,6 +242,6 @@ export const parseRows = (name: string, content: string, { tokenizer, vocabSize 
  * @example await readRows('data.jsonl', { tokenizer, vocabSize: 49152, seq: 256 })()
  */
 export const readRows = (path: string, options: RowOptions): TE.TaskEither<IoError, Rows> => pipe(
-  attempt(path, async () => decodedText(path, await readFile(path))),
+  readText(path),
   TE.flatMapEither(content => parseRows(path, content, options))
 )

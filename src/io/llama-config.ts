@@ -3,6 +3,7 @@ import type { LlamaConfig, RopeScaling } from '../model/index.ts'
 import { fieldsOf, limits, type Json } from './config-fields.ts'
 import { attemptSync, refusal, type IoError } from './error.ts'
 import { ropeOf } from './rope-config.ts'
+import { shown } from './quote.ts'
 
 /** A LLaMA's config.json after validation: what the model is made of, with defaults filled in, and what goes with it. */
 export interface CheckpointConfig extends LlamaConfig {
@@ -33,7 +34,7 @@ const neutral: Readonly<Record<string, readonly unknown[]>> = {
 const validate = (json: Json, file: string, named: (field: string) => string): CheckpointConfig => {
   const fields = fieldsOf(json, file, named)
   if (json['model_type'] !== 'llama') {
-    throw refusal(`${file}: ${named('model_type')} is ${JSON.stringify(json['model_type']) ?? 'missing'}; only "llama" is supported`)
+    throw refusal(`${file}: ${named('model_type')} is ${shown(json['model_type'])}; only "llama" is supported`)
   }
   for (const [field, values] of Object.entries(neutral)) fields.only(field, ...values)
   fields.only('quantization_config')

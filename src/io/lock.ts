@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path'
 import { isRunning, ownMark, temporaryName, type ProcessMark } from '../target/index.ts'
 import { codeOf, refusal } from './error.ts'
 import { isRecord } from './file.ts'
-import { quoted } from './quoted.ts'
+import { quoted } from './quote.ts'
 
 /** What a lock's file says: the process that holds it, when it was taken, and a name that no other lock ever has. */
 interface Holder extends ProcessMark { readonly machine: string; readonly since: string; readonly id: string }

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
@@ -8,7 +7,7 @@ import { valueOf, type Entry, type StoredDType, type StoredValue } from './archi
 import { writeAtomically, type Content } from './atomic.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import { attempt, orThrow, refusal, type IoError } from './error.ts'
-import { isRecord, readJsonObject } from './file.ts'
+import { ifThere, isRecord, readJsonObject, readWhole } from './file.ts'
 import { checkRange } from './finite.ts'
 import { f32ToBf16, f32ToF16 } from './half.ts'
 import type { CheckpointConfig } from './llama-config.ts'
@@ -79,8 +78,8 @@ const noTokenizer = (path: string): string => `${path} has no tokenizer, and nei
 const fromDirectory = async (path: string): Promise<Beside> => {
   const config = await orThrow(readJsonObject(join(path, 'config.json'))), files: Record<string, Content> = {}
   for (const name of companions) {
-    const content = await attempt(path, () => readFile(join(path, name)))()
-    if (E.isRight(content)) files[name] = content.right
+    const content = await orThrow(ifThere(readWhole(join(path, name))))
+    if (content !== undefined) files[name] = content
   }
   return { config, files, notes: 'tokenizer.json' in files || 'tokenizer.model' in files ? [] : [noTokenizer(path)] }
 }

@@ -1,12 +1,56 @@
+const escaped = (character: string): string => {
+  switch (character) {
+    case '\n': return '\\n'
+    case '\r': return '\\r'
+    case '\t': return '\\t'
+    default: return `\\u{${character.codePointAt(0)!.toString(16)}}`
+  }
+}
+
+/**
+ * A text as one line that a terminal can show: control characters, marks that turn the direction of text, other invisible characters and lone
+ * surrogates are escaped. Applied twice it changes nothing more.
+ * @example printable('a\u001b[31m\n') // a\u{1b}[31m\n
+ */
+export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escaped)
+
+/**
+ * A text of at most so many characters: of a longer one the beginning, how long it is, and the end.
+ * @example shortened('x'.repeat(1e7), 60) // xxxx… (10000000 characters) …xxxx
+ */
+export const shortened = (text: string, longest: number): string => {
+  if (text.length <= longest) return text
+  const mark = `… (${text.length} characters) …`, left = Math.max(0, longest - mark.length), tail = Math.floor(left / 4)
+  // a cut inside a pair of surrogates leaves a half, which is escaped
+  return `${text.slice(0, left - tail)}${mark}${text.slice(text.length - tail)}`
+}
+
 const longest = 60
+
+/** The JSON of a value as far as it goes: what JSON cannot say is a text. */
+const jsonOf = (value: unknown): string => {
+  // NaN and infinities too, which no JSON has
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
+  // of a long text only the beginning is shown
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 8 * longest))
+  try {
+    return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner)) ?? String(value)
+  } catch {
+    return 'a value that has no end'
+  }
+}
 
 /**
  * A foreign value as an error sentence shows it: as JSON on one line, control characters escaped, shortened to 60 characters.
  * @example quoted('a\nb') // '"a\\nb"'
  */
 export const quoted = (value: unknown): string => {
-  const text = (JSON.stringify(value) ?? String(value)).replace(/[\u007f-\u009f\u2028\u2029\ufeff]|\p{Cf}/gu,
-    character => `\\u{${character.codePointAt(0)!.toString(16)}}`)
-  const characters = Array.from(text.slice(0, 4 * longest))
+  const text = printable(jsonOf(value)), characters = Array.from(text.slice(0, 4 * longest))
   return characters.length <= longest && text.length <= 4 * longest ? text : `${characters.slice(0, longest - 1).join('')}…`
 }
+
+/**
+ * The value of a field in a message; a field that is not there is `missing`.
+ * @example refusal(`${file}: ${field} is ${shown(json[field])}, where a number is expected`)
+ */
+export const shown = (value: unknown): string => (value === undefined ? 'missing' : quoted(value))

@@ -1,6 +1,7 @@
 import type { RopeScaling } from '../model/index.ts'
 import { fieldsOf, limits, type Json } from './config-fields.ts'
 import { refusal } from './error.ts'
+import { quoted } from './quote.ts'
 
 /** Rotary positions as a config describes them. */
 export interface Rope { readonly rope_theta: number; readonly rope_scaling: RopeScaling }
@@ -17,10 +18,10 @@ const scalingOf = (json: Json, file: string, where: string, positions: number): 
   const fields = fieldsOf(json, file, field => `${where}.${field}`), type = json['rope_type'] ?? json['type'] ?? 'default'
   if (isGiven(json['type']) && json['type'] !== type) throw fields.wrong('type', JSON.stringify(type))
   const known = typeof type === 'string' && Object.hasOwn(fieldsOfType, type) ? fieldsOfType[type]! : undefined
-  if (known === undefined) throw refusal(`${file}: the rope type ${JSON.stringify(type)} in ${where} is not supported (default, linear and llama3 are)`)
+  if (known === undefined) throw refusal(`${file}: the rope type ${quoted(type)} in ${where} is not supported (default, linear and llama3 are)`)
   fields.only('partial_rotary_factor', 1)
   const other = Object.keys(json).find(field => isGiven(json[field]) && ![...common, ...known].includes(field))
-  if (other !== undefined) throw refusal(`${file}: ${where}.${other} is no field of the rope type ${JSON.stringify(type)}`)
+  if (other !== undefined) throw refusal(`${file}: ${where}.${other} is no field of the rope type ${quoted(type)}`)
   switch (type) {
     case 'linear': return { rope_type: 'linear', factor: fields.between('factor', 1, 1e6) }
     case 'llama3': {

@@ -4,6 +4,7 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import { elementCount, entryOf, showSizes, valueOf, type Archive, type Entry, type StoredValue } from './archive.ts'
 import { attempt, orThrow, refusal, type IoError } from './error.ts'
 import { fillFrom, isRecord, openFile, parseJson, readJsonObject, type InputFile } from './file.ts'
+import { quoted, shown } from './quote.ts'
 
 /** Bytes per element of every dtype of the format; those without a reader below can lie in a file but are refused when read. */
 const bytesOf: ReadonlyMap<string, number> = new Map([
@@ -22,7 +23,7 @@ const parseInfo = (path: string, name: string, raw: unknown, dataLength: number)
   if (!isRecord(raw)) throw refusal(`${subject}: its header entry is not an object`)
   const { dtype, shape, data_offsets: offsets } = raw
   const width = typeof dtype === 'string' ? bytesOf.get(dtype) : undefined
-  if (typeof dtype !== 'string' || width === undefined) throw refusal(`${subject}: the dtype ${JSON.stringify(dtype)} is unknown`)
+  if (typeof dtype !== 'string' || width === undefined) throw refusal(`${subject}: the dtype ${shown(dtype)} is unknown`)
   const elements = Array.isArray(shape) ? elementCount(shape) : undefined
   if (!Array.isArray(shape) || elements === undefined) throw refusal(`${subject}: its shape is not a list of sizes`)
   const [begin, end, ...more]: readonly unknown[] = Array.isArray(offsets) ? offsets : []
@@ -34,24 +35,11 @@ const parseInfo = (path: string, name: string, raw: unknown, dataLength: number)
   return { name, dtype, sizes: shape, begin, end }
 }
 
-/** Members of the outermost object of a valid JSON text: its colons at depth 1 outside strings. JSON.parse drops repeated names silently. */
-const memberCount = (json: Uint8Array): number => {
-  let depth = 0, members = 0
-  for (let i = 0; i < json.length; i++) {
-    const c = json[i]
-    if (c === 0x22) for (i++; i < json.length && json[i] !== 0x22; i++) { if (json[i] === 0x5c) i++ }   // " ... \x ... "
-    else if (c === 0x7b || c === 0x5b) depth++
-    else if (c === 0x7d || c === 0x5d) depth--
-    else if (c === 0x3a && depth === 1) members++
-  }
-  return members
-}
-
 const parseMetadata = (path: string, raw: unknown): ReadonlyMap<string, string> => {
   if (raw === undefined) return new Map()
   if (!isRecord(raw)) throw refusal(`${path}: __metadata__ is not an object`)
   return new Map(Object.entries(raw).map(([key, value]) => {
-    if (typeof value !== 'string') throw refusal(`${path}: __metadata__ ${JSON.stringify(key)} is not a string`)
+    if (typeof value !== 'string') throw refusal(`${path}: __metadata__ ${quoted(key)} is not a string`)
     return [key, value]
   }))
 }
@@ -60,7 +48,6 @@ const parseMetadata = (path: string, raw: unknown): ReadonlyMap<string, string> 
 const parseHeader = (path: string, json: Uint8Array, dataLength: number) => {
   const header = parseJson(`${path}: the header`, json)
   if (!isRecord(header)) throw refusal(`${path}: the header is not a JSON object`)
-  if (memberCount(json) !== Object.keys(header).length) throw refusal(`${path}: the header names a tensor twice`)
   const { __metadata__, ...tensors } = header
   const infos = Object.entries(tensors).map(([name, raw]) => parseInfo(path, name, raw, dataLength))
     .sort((a, b) => a.begin - b.begin || a.end - b.end)
@@ -132,7 +119,7 @@ const weightMap = (path: string, index: Readonly<Record<string, unknown>>): Read
   if (!isRecord(map)) throw refusal(`${path}: weight_map is not an object`)
   return new Map(Object.entries(map).map(([name, shard]) => {
     if (typeof shard !== 'string' || !/^[^/\\]+\.safetensors$/.test(shard)) {
-      throw refusal(`${path}: weight_map ${JSON.stringify(name)} is not the name of a safetensors file beside it`)
+      throw refusal(`${path}: weight_map ${quoted(name)} is not the name of a safetensors file beside it`)
     }
     return [name, shard]
   }))

@@ -172,7 +172,7 @@ export const savedMatcher = ({ modulesToSave = [] }: Pick<TargetRequest, 'module
 export const unmetNames = (request: Omit<TargetRequest, 'rank'>, paths: readonly string[]): readonly string[] => {
   const { targetModules, modulesToSave = [], rankPattern = {}, alphaPattern = {}, layersToTransform = [], layersPattern } = request
   const unmet = (field: string, names: readonly string[], has: (name: string) => boolean): readonly string[] =>
-    names.filter(name => !has(name)).map(name => `${field} names ${JSON.stringify(name)}, and the base has no such module`)
+    names.filter(name => !has(name)).map(name => `${field} names ${quoted(name)}, and the base has no such module`)
   const ending = (field: string) => (key: string): boolean => {
     const pattern = expression(field, `(.*\\.)?(${key})`)
     return paths.some(path => pattern.test(path))

@@ -1,4 +1,5 @@
 import { refusal } from './error.ts'
+import { checkNames } from './json.ts'
 
 /** A fresh decoder: one that has thrown keeps what it held. */
 const strict = () => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -65,10 +66,13 @@ export const halfCharacterIn = (json: string): string | undefined => {
 }
 
 /**
- * The value of a JSON document, whose strings are whole characters. Throws a refusal that begins with `subject`.
+ * The value of a JSON document that means one thing only: names that an object has twice and bottomless nesting are refused
+ * ({@link checkNames}), and strings are whole characters. Throws a refusal that begins with `subject`.
  * @example parsedJson('tokenizer.json', '{"model": {}}')
  */
 export const parsedJson = (subject: string, json: string): unknown => {
+  if (json.trim() === '') throw refusal(`${subject}: it is not valid JSON: it is empty`)
+  checkNames(subject, json)
   const value = ((): unknown => {
     try {
       return JSON.parse(json)

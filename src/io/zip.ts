@@ -1,15 +1,16 @@
-import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { createInflateRaw } from 'node:zlib'
-import { orThrow, reasonOf, refusal } from './error.ts'
+import { isIoError, orThrow, reasonOf, refusal } from './error.ts'
 import { openFile, type InputFile } from './file.ts'
+import { quoted } from './quote.ts'
 
-/** Where an entry lies in a zip archive. */
+/** Where an entry lies in a zip archive, and what it must come to. */
 interface ZipEntry {
   readonly method: number
   readonly start: number
   readonly compressedSize: number
   readonly size: number
+  readonly checksum: number
 }
 
 const endSignature = 0x06054b50
@@ -19,67 +20,126 @@ const endBytes = 22
 const centralBytes = 46
 const localBytes = 30
 const longestComment = 0xffff
+/** Fields that are full say that the number stands in a record of the 64-bit form. */
+const full16 = 0xffff, full32 = 0xffffffff
 const stored = 0
 const deflated = 8
+/** Flags of an entry: encrypted; made of patches to another. */
+const unreadable = 0x1 | 0x20 | 0x40
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** The central directory: found through the record at the end of the file, before which only a comment may stand. */
-const readCentralDirectory = async (file: InputFile): Promise<Uint8Array> => {
+const remainders = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let value = byte
+  for (let bit = 0; bit < 8; bit++) value = (value & 1) === 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1
+  return value
+})
+
+/**
+ * CRC-32 as zip and gzip have it, of bytes behind others whose sum is `before`.
+ * @example crc32(Buffer.from('123456789')) // 0xcbf43926
+ */
+export const crc32 = (bytes: Uint8Array, before = 0): number => {
+  let sum = ~before
+  for (let i = 0; i < bytes.length; i++) sum = remainders[(sum ^ bytes[i]!) & 0xff]! ^ (sum >>> 8)
+  return ~sum >>> 0
+}
+
+/** The central directory: where it lies, and how many entries it has. */
+interface Directory { readonly offset: number, readonly bytes: Uint8Array, readonly count: number }
+
+/** Finds the directory through the record at the end of the file, behind which only its own comment stands. */
+const readDirectory = async (file: InputFile): Promise<Directory> => {
   const tailStart = Math.max(0, file.size - endBytes - longestComment)
   const tail = viewOf(await file.readBytes(tailStart, file.size - tailStart))
   for (let at = tail.byteLength - endBytes; at >= 0; at--) {
-    if (tail.getUint32(at, true) === endSignature) return file.readBytes(tail.getUint32(at + 16, true), tail.getUint32(at + 12, true))
+    if (tail.getUint32(at, true) !== endSignature || at + endBytes + tail.getUint16(at + 20, true) !== tail.byteLength) continue
+    const count = tail.getUint16(at + 10, true), length = tail.getUint32(at + 12, true), offset = tail.getUint32(at + 16, true)
+    if (count === full16 || length === full32 || offset === full32) throw refusal(`${file.path}: zip archives in the 64-bit form are not read`)
+    if (tail.getUint32(at + 4, true) !== 0) throw refusal(`${file.path}: zip archives in several parts are not read`)
+    if (offset + length > tailStart + at) throw refusal(`${file.path}: the directory of the zip archive does not lie before its end`)
+    return { offset, bytes: await file.readBytes(offset, length), count }
   }
   throw refusal(`${file.path}: it is not a zip archive`)
 }
 
-const findEntry = async (file: InputFile, name: string): Promise<ZipEntry> => {
-  const directory = await readCentralDirectory(file)
-  const view = viewOf(directory)
-  for (let at = 0; at + centralBytes <= directory.length && view.getUint32(at, true) === centralSignature;) {
-    const nameLength = view.getUint16(at + 28, true)
-    if (new TextDecoder().decode(directory.subarray(at + centralBytes, at + centralBytes + nameLength)) === name) {
-      const local = view.getUint32(at + 42, true)
-      const header = viewOf(await file.readBytes(local, localBytes))
-      if (header.getUint32(0, true) !== localSignature) break
-      return {
-        method: view.getUint16(at + 10, true),
-        compressedSize: view.getUint32(at + 20, true),
-        size: view.getUint32(at + 24, true),
-        start: local + localBytes + header.getUint16(26, true) + header.getUint16(28, true)
-      }
+/** Looks through the whole directory, so that a name that it has twice is seen. */
+const findEntry = async (file: InputFile, wanted: string): Promise<ZipEntry> => {
+  const { offset, bytes, count } = await readDirectory(file), view = viewOf(bytes), decoder = new TextDecoder()
+  const damaged = (): Error => refusal(`${file.path}: the directory of the zip archive is damaged`)
+  let at = 0, found: number | undefined
+  for (let i = 0; i < count; i++) {
+    if (at + centralBytes > bytes.length || view.getUint32(at, true) !== centralSignature) throw damaged()
+    const nameEnd = at + centralBytes + view.getUint16(at + 28, true)
+    const end = nameEnd + view.getUint16(at + 30, true) + view.getUint16(at + 32, true)
+    if (end > bytes.length) throw damaged()
+    if (decoder.decode(bytes.subarray(at + centralBytes, nameEnd)) === wanted) {
+      if (found !== undefined) throw refusal(`${file.path}: the archive has ${quoted(wanted)} twice`)
+      found = at
     }
-    at += centralBytes + nameLength + view.getUint16(at + 30, true) + view.getUint16(at + 32, true)
+    at = end
   }
-  throw refusal(`${file.path}: the archive has no file ${name}`)
+  if (found === undefined) throw refusal(`${file.path}: the archive has no file ${wanted}`)
+  return entryAt(file, view, found, wanted, offset)
+}
+
+/** The entry that the directory describes, checked against the header before its bytes. */
+const entryAt = async (file: InputFile, view: DataView, at: number, name: string, directory: number): Promise<ZipEntry> => {
+  const flags = view.getUint16(at + 8, true), method = view.getUint16(at + 10, true), checksum = view.getUint32(at + 16, true)
+  const compressedSize = view.getUint32(at + 20, true), size = view.getUint32(at + 24, true), local = view.getUint32(at + 42, true)
+  const wrong = (what: string): Error => refusal(`${file.path}: ${name} ${what}`)
+  if ((flags & unreadable) !== 0) throw wrong('is encrypted')
+  if (method !== stored && method !== deflated) throw wrong(`is compressed by an unknown method (${method})`)
+  if (compressedSize === full32 || size === full32 || local === full32) throw wrong('is kept in the 64-bit form, which is not read')
+  const header = viewOf(await file.readBytes(local, localBytes)), nameLength = header.getUint16(26, true)
+  if (header.getUint32(0, true) !== localSignature) throw wrong('does not begin where the archive says')
+  const ownName = new TextDecoder().decode(await file.readBytes(local + localBytes, nameLength))
+  if (ownName !== name || header.getUint16(8, true) !== method) throw wrong('is described differently at its place')
+  const start = local + localBytes + nameLength + header.getUint16(28, true)
+  if (start + compressedSize > directory) throw wrong('does not end before the directory of the archive')
+  if (method === stored && compressedSize !== size) throw wrong(`has not the ${size} bytes that the archive states`)
+  return { method, start, compressedSize, size, checksum }
+}
+
+const pieceBytes = 2 ** 16
+
+async function* storedBytes(file: InputFile, { start, compressedSize }: ZipEntry): AsyncGenerator<Uint8Array> {
+  for (let done = 0; done < compressedSize; done += pieceBytes) {
+    yield await file.readBytes(start + done, Math.min(pieceBytes, compressedSize - done))
+  }
 }
 
 /**
- * The bytes of one file in a zip archive, piece by piece (stored or deflated; no encryption, no 64-bit sizes).
- * Throws an `IoError` where the archive has no such file or is damaged.
+ * The bytes of one file in a zip archive, piece by piece (stored or deflated; no encryption, no 64-bit form), checked against the size and the
+ * checksum that the archive states: the last piece comes before that is known.
+ * Throws an `IoError` where the archive has no such file, or twice, is damaged, or the file is larger than `limit`.
  * @example for await (const piece of readZipEntry('a.whl', 'a/model.gguf')) hash.update(piece)
  */
-export async function* readZipEntry(path: string, name: string): AsyncGenerator<Uint8Array> {
-  const file = await orThrow(openFile(path))
-  const entry = await findEntry(file, name).finally(() => file.close())
-  if (entry.method !== stored && entry.method !== deflated) throw refusal(`${path}: ${name} is compressed by an unknown method (${entry.method})`)
-  if (entry.compressedSize === 0) return
-  const source = createReadStream(path, { start: entry.start, end: entry.start + entry.compressedSize - 1 })
-  const inflate = createInflateRaw()
-  const pieces: Readable = entry.method === stored ? source : source.on('error', error => inflate.destroy(error)).pipe(inflate)
-  let done = 0
+export async function* readZipEntry(path: string, name: string, limit = Infinity): AsyncGenerator<Uint8Array> {
+  const file = await orThrow(openFile(path)), inflate = createInflateRaw()
   try {
-    for await (const piece of pieces) {
-      done += piece.length
-      if (done > entry.size) break
-      yield piece
+    const entry = await findEntry(file, name), { size } = entry
+    if (size > limit) throw refusal(`${path}: ${name} has ${size} bytes, more than the ${limit} that are read of its kind`)
+    const source = Readable.from(storedBytes(file, entry))
+    const pieces: Readable = entry.method === stored ? source : source.on('error', error => inflate.destroy(error)).pipe(inflate)
+    let done = 0, checksum = 0
+    try {
+      for await (const piece of pieces as AsyncIterable<Uint8Array>) {
+        done += piece.length
+        // what goes on for ever is not followed
+        if (done > size) break
+        checksum = crc32(piece, checksum)
+        yield piece
+      }
+    } catch (error) {
+      throw isIoError(error) ? error : refusal(`${path}: ${name} is damaged: ${reasonOf(error)}`)
+    } finally {
+      source.destroy()
     }
-  } catch (error) {
-    throw refusal(`${path}: ${name} is damaged: ${reasonOf(error)}`)
+    if (done !== size) throw refusal(`${path}: ${name} has not the ${size} bytes that the archive states`)
+    if (checksum !== entry.checksum) throw refusal(`${path}: ${name} is damaged: its CRC-32 is not the one that the archive states`)
   } finally {
-    source.destroy()
     inflate.destroy()
+    await file.close()
   }
-  if (done !== entry.size) throw refusal(`${path}: ${name} has not the ${entry.size} bytes that the archive states`)
 }

@@ -1,8 +1,7 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { ioError, isIoError, leafOf, openSafetensors, orThrow, safetensorsBytes, writeAtomically, type IoError } from '../io/index.ts'
+import { exists, ioError, isIoError, leafOf, openSafetensors, orThrow, safetensorsBytes, writeAtomically, type IoError } from '../io/index.ts'
 import type { DType, Shape, Value } from '../tensor/index.ts'
 import { carryState, isValue, leaves, mapTree, type ColumnSelection } from '../tune/index.ts'
 
@@ -58,17 +57,11 @@ export const momentWarnings = (state: unknown, moments: Moments, old: ColumnSele
   return count === 0 ? [] : [`${count} of the optimizer's moments do not go on, ${fresh[0] ?? unused[0]} first: those begin at zero`]
 }
 
-const isThere = (path: string): Promise<boolean> => stat(path).then(() => true, (error: unknown) => {
-  if ((error as { readonly code?: string }).code === 'ENOENT') return false
-  throw error
-})
-
 /** Whether moments were saved with an adapter. Errors: a folder of them that cannot be read, or holds none. */
-const momentsThere = (directory: string): TE.TaskEither<IoError, boolean> => TE.tryCatch(async () => {
-  if (!await isThere(join(directory, folder))) return false
-  if (!await isThere(join(directory, folder, file))) throw ioError(`${join(directory, folder)}: it holds no ${file}`)
-  return true
-}, error => (isIoError(error) ? error : ioError(`${join(directory, folder, file)}: ${error instanceof Error ? error.message : String(error)}`)))
+const momentsThere = (directory: string): TE.TaskEither<IoError, boolean> => pipe(
+  exists(join(directory, folder)),
+  TE.flatMap(isFolder => (isFolder ? exists(join(directory, folder, file)) : TE.right(undefined))),
+  TE.flatMap(isFile => (isFile === false ? TE.left(ioError(`${join(directory, folder)}: it holds no ${file}`)) : TE.right(isFile === true))))
 
 /** The moments that were saved with an adapter, if they were. */
 export const loadMoments = (directory: string): TE.TaskEither<IoError, Moments | undefined> => pipe(

@@ -2,7 +2,7 @@ import { totalmem } from 'node:os'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import {
-  fail, ioError, load, loadTokenizer, orThrow, readRows,
+  checkCached, fail, ioError, load, loadTokenizer, orThrow, readRows,
   type AdapterSettings, type IoError, type Loaded, type Rows, type Tokenizer, type WeightedAdapter,
 } from '../io/index.ts'
 import { compile, type Precision, type Session, type TargetName, type TargetOptions } from '../target/index.ts'
@@ -24,7 +24,8 @@ export interface PretrainedModel extends Loaded { readonly tokenizer: Tokenizer 
  * @example const source = await orThrow(openModel('SmolLM2-135M-Instruct.gguf'))
  */
 export const openModel = (path: string): TE.TaskEither<IoError, PretrainedModel> => pipe(
-  load(path),
+  checkCached(path),
+  TE.flatMap(() => load(path)),
   TE.flatMap(loaded => pipe(
     loadTokenizer(loaded.checkpoint),
     TE.map((tokenizer): PretrainedModel => ({ ...loaded, tokenizer })),

@@ -1,4 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
+import { isIoError, parsedJson } from '../io/index.ts'
 import {
   certificateFormat, certificateVersion, estimateCaution, type ConvergenceCertificate, type Curvature, type Estimated, type MaskCurvature,
   type ObservedMask, type OptimizerRecord, type Proved, type Subject,
@@ -106,7 +107,7 @@ export const certificateShape: Decoder<ConvergenceCertificate> = fields({
 
 /** Reads a text as a certificate. */
 export const parseCertificate = (source: string): E.Either<string, ConvergenceCertificate> => {
-  const json = E.tryCatch((): unknown => JSON.parse(source), () => 'the certificate is not valid JSON')
+  const json = E.tryCatch((): unknown => parsedJson('the certificate', source), error => (isIoError(error) ? error.message : String(error)))
   if (E.isLeft(json)) return json
   if (!isRecord(json.right) || json.right['format'] !== certificateFormat) {
     return E.left(`the file is not a certificate of convergence: its format is not ${certificateFormat}`)

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { fail, ioError, microBatch, orThrow, reserve, writeAtomically } from '../io/index.ts'
+import { fail, ioError, microBatch, orThrow, readText, reserve, writeAtomically } from '../io/index.ts'
 import {
   batchDims, checkSelectSteps, defaultSelectSteps, inRange, keep, methodOptions, openModel, optimizer, readRowsFor, rowWarnings, selectColumns, targetsOf,
   tuneLlama, turn,
@@ -107,6 +106,6 @@ const everything = (source: PretrainedModel, seed: number) => E.Monad.chain(meth
 
 /** Checks a certificate's file, without the run. @example const { certificate, proved } = await checkFile('verified/certificate.json') */
 export const checkFile = async (path: string): Promise<CertificateReport> => {
-  const text = await orThrow(TE.tryCatch(() => readFile(path, 'utf8'), () => ioError(`${path}: it cannot be read`)))
+  const text = await orThrow(readText(path))
   return orThrow(async () => E.mapLeft((message: string) => ioError(`${path}: ${message}`))(checkCertificate(text)))
 }

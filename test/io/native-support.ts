@@ -2,14 +2,16 @@ import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { crc32 } from '../../src/io/zip.ts'
 
-/** A zip archive of stored files, without checksums. */
+/** A zip archive of stored files. */
 export const zipOf = (files: Readonly<Record<string, string>>): Buffer => {
   const locals: Buffer[] = [], centrals: Buffer[] = []
   let at = 0
   for (const [name, text] of Object.entries(files)) {
     const data = Buffer.from(text), common = Buffer.alloc(26)
     common.writeUInt16LE(20, 0)
+    common.writeUInt32LE(crc32(data), 10)
     common.writeUInt32LE(data.length, 14)
     common.writeUInt32LE(data.length, 18)
     common.writeUInt16LE(name.length, 22)
@@ -21,6 +23,8 @@ export const zipOf = (files: Readonly<Record<string, string>>): Buffer => {
   }
   const central = Buffer.concat(centrals), end = Buffer.alloc(22)
   end.write('PK\u0005\u0006', 'latin1')
+  end.writeUInt16LE(Object.keys(files).length, 8)
+  end.writeUInt16LE(Object.keys(files).length, 10)
   end.writeUInt32LE(central.length, 12)
   end.writeUInt32LE(at, 16)
   return Buffer.concat([...locals, central, end])

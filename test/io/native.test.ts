@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promi
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { installNative, type NativeInstallOptions } from '../../src/io/index.ts'
-import { nativeBuilds } from '../../src/target/index.ts'
+import { nativeBuilds, temporaryName } from '../../src/target/index.ts'
 import { failing, withTools, type Scripts } from './native-support.ts'
 import { message, right } from './support.ts'
 
@@ -69,9 +69,10 @@ onLinux('a build of an earlier version still works, is noticed, and is made anew
 
 onLinux('what a killed installation has left is removed, and what another one is at stays', () => withTools({}, async ({ cache }) => {
   // no process has this id: it is beyond the largest
-  for (const pid of [2 ** 30, process.ppid]) await mkdir(join(cache, 'native', `.install-${pid}-abc`), { recursive: true })
+  const alive = temporaryName(), dead = alive.replace(`-${process.pid}-`, `-${2 ** 30}-`)
+  for (const name of [dead, alive]) await mkdir(join(cache, 'native', name), { recursive: true })
   right(await install(cache))
-  assert.deepEqual((await inNative(cache)).toSorted(), [`.install-${process.ppid}-abc`, 'tensorflow-cpu-2.18.1'])
+  assert.deepEqual((await inNative(cache)).toSorted(), [alive, 'tensorflow-cpu-2.18.1'])
 }))
 
 onLinux('a build that fails leaves the one before as it was', () => withTools({ 'g++': failing('a.cc:1: error: no') }, async ({ cache }) => {

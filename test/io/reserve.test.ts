@@ -77,7 +77,7 @@ test('the lock of a dead process is taken over, also one of another process with
 test('a lock of another machine is not taken over, and a file that is no lock is refused by name', () => inDirectory(async directory => {
   const out = join(directory, 'out')
   await writeFile(lockOf(out), JSON.stringify({ ...ownMark, host: 'ffffffff', machine: 'far\u001b[31m', since: '2026-01-01T00:00:00.000Z', id: 'x' }))
-  assert.match(await message(reserve(out)), /process \d+ since 2026-01-01T00:00:00\.000Z of "far\\x1b\[31m"; if it has ended, remove .*\.out\.lock$/)
+  assert.match(await message(reserve(out)), /process \d+ since 2026-01-01T00:00:00\.000Z of "far\\u001b\[31m"; if it has ended, remove .*\.out\.lock$/)
   for (const content of ['mine', '{"pid":1}', '[]']) {
     await writeFile(lockOf(out), content)
     assert.match(await message(reserve(out)), /\.out\.lock: a lock belongs there, and the file is none: remove it if it is not needed$/)
@@ -134,7 +134,7 @@ test('what cannot be a destination is refused at once, in one sentence', () => i
     [join(directory, 'dangling'), /dangling: it is a link to .*nowhere, which is not there$/],
     [join(directory, 'circle'), /circle: its symbolic links lead in a circle$/],
     [join(directory, 'n'.repeat(300)), /n: the name is too long$/],
-    [`${directory}/a\0b`, /a\\x00b: it is not a path$/],
+    [`${directory}/a\0b`, /a\\u\{0\}b: it is not a path$/],
   ]
   for (const [name, pattern] of says) assert.match(await message(reserve(name)), pattern)
   assert.deepEqual((await readdir(directory)).sort(), ['circle', 'dangling', 'file'])

@@ -108,7 +108,7 @@ test('every lie of a header is one sentence that names the file and the tensor',
     [raw({ a: entry('U8', [2], 0, 2), b: entry('U8', [3], 1, 4) }, four), /tensor b: its data begins at byte 1, where the data before it ends at 2/],
     [raw({ a: entry('U8', [1], 0, 1), b: entry('U8', [2], 2, 4) }, four), /tensor b: its data begins at byte 2, where the data before it ends at 1/],
     [raw({ a: entry('U8', [2], 0, 2) }, four), /the tensors take 2 bytes, but the file holds 4/],
-    [raw('{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}', four), /names a tensor twice/],
+    [raw('{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}', four), /the header: the key "a" occurs twice in one object/],
     [raw({ __metadata__: { a: 1 } }), /__metadata__ "a" is not a string/],
   ]
   for (const [i, [bytes, due]] of cases.entries()) {
@@ -116,7 +116,7 @@ test('every lie of a header is one sentence that names the file and the tensor',
     assert.match(said, due)
     assert.ok(said.includes(`case-${i}.safetensors`), said)
   }
-  assert.match(await message(openSafetensors(directory)), /it is a directory, not a file/)
+  assert.match(await message(openSafetensors(directory)), /it is a directory, where a file is expected/)
   assert.match(await message(openSafetensors(join(directory, 'none'))), /none: no such file or directory/)
 }))
 

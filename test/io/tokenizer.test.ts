@@ -163,7 +163,7 @@ test('a directory without a tokenizer has none; a broken one gets a sentence wit
   await directoryOf({ 'tokenizer.json': '{' }, async path =>
     assert.match(message(await loadTokenizer({ kind: 'huggingface', path })()), /tokenizer\.json: .*JSON/))
   await directoryOf({ 'tokenizer.json': [] }, async path =>
-    assert.match(message(await loadTokenizer({ kind: 'huggingface', path })()), /tokenizer\.json: a JSON object is due/))
+    assert.match(message(await loadTokenizer({ kind: 'huggingface', path })()), /tokenizer\.json: it is not a JSON object/))
   await directoryOf({ 'tokenizer.json': { model: { type: 'Magic' } } }, async path =>
     assert.match(message(await loadTokenizer({ kind: 'huggingface', path })()), /tokenizer\.json: this tokenizer is not supported/))
 })

@@ -116,7 +116,7 @@ for (const [what, text, sentence] of [
   ['an estimate called proved', edit(guessed, ['curvature', 'kind'], 'proved', true), /^curvature\.\w+ is /],
   ['a later version', edit(proved, ['version'], 2, true), /^version is 2, where 1 is due$/],
   ['another format', '{"format":"other"}', /^the file is not a certificate of convergence: its format is not partensor\.convergence$/],
-  ['text', 'hello', /^the certificate is not valid JSON$/],
+  ['text', 'hello', /^the certificate: it is not valid JSON$/],
   ['JSON that is no object', '[1]', /^the file is not a certificate of convergence/],
   ['no steps', JSON.stringify({ ...proved, steps: [] }), /^the certificate does not fit together: there are no steps$/],
 ] as const) {

@@ -1,6 +1,6 @@
-import { shown } from '../config-fields.ts'
 import { refusal } from '../error.ts'
 import { isRecord } from '../file.ts'
+import { shown } from '../quote.ts'
 
 /** Reads the fields of a JSON object one by one; absent and null are the same. What a field may not be is thrown as an `IoError`. */
 export const fieldsOf = (file: string, json: Readonly<Record<string, unknown>>) => {

@@ -9,6 +9,7 @@ import type { Bias } from '../targets.ts'
 import type { AdapterOrigin, AdapterSettings, Method } from './adapter.ts'
 import { dropoutOf, sharedSettings } from './config.ts'
 import { fieldsOf, present } from './fields.ts'
+import { quoted } from '../quote.ts'
 
 type Json = Readonly<Record<string, unknown>>
 type Fields = ReturnType<typeof fieldsOf>
@@ -53,7 +54,7 @@ const checkSupported = (file: string, type: PeftType, json: Json, fields: Fields
   const known = new Set<string>([...informative, ...targeting, ...supported[type]])
   for (const [field, value] of Object.entries(json)) {
     if (!known.has(field) && !isOff(value) && value !== neutral[field]) {
-      throw refusal(`${file}: ${field} is ${JSON.stringify(value)}, and that field of PEFT is not supported`)
+      throw refusal(`${file}: ${field} is ${quoted(value)}, and that field of PEFT is not supported`)
     }
   }
   if (type === 'LORA' && !beginnings.includes(fields.given('init_lora_weights'))) {

@@ -8,6 +8,7 @@ import type { SavedAdapter, Tensors } from './adapter.ts'
 import { embeddingPath, headPath } from './head.ts'
 import { checkAdapter } from './layout.ts'
 import { parsePeftConfig, type PeftConfig } from './peft-config.ts'
+import { quoted } from '../quote.ts'
 
 type Floats = Value<Shape>
 type Tensor = Tensors[string]
@@ -78,7 +79,7 @@ const checkTargets = (file: string, { origin, settings }: PeftConfig, paths: Ite
 /** Rejects an `IoError` for a module that `modules_to_save` names and the file lacks. */
 const checkSaved = (file: string, { settings: { modulesToSave = [] } }: PeftConfig, whole: ReadonlyMap<string, Floats>): void => {
   const missing = modulesToSave.find(name => ![...whole.keys()].some(savedMatcher({ modulesToSave: [name] })))
-  if (missing !== undefined) throw refusal(`${file}: modules_to_save names ${JSON.stringify(missing)}, of which there are no tensors`)
+  if (missing !== undefined) throw refusal(`${file}: modules_to_save names ${quoted(missing)}, of which there are no tensors`)
 }
 
 /** Whether a tied base is parted: PEFT gives each module that it adapts or saves a weight of its own. A whole weight that nobody named goes into both. */

@@ -5,7 +5,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { toF32, type Archive, type Entry, type MetadataValue, type StoredValue } from '../archive.ts'
 import { attempt, orThrow, refusal } from '../error.ts'
-import { shown } from '../config-fields.ts'
+import { shown } from '../quote.ts'
 import { parseLlamaConfig, type CheckpointConfig } from '../llama-config.ts'
 import type { RopeScaling } from '../../model/index.ts'
 

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import {
-  addonFile, buildFolder, buildRevision, cacheDirectory, inspectBuild, logFile, manifestFile, nativeFolder, tensorflowVersion,
+  addonFile, buildFolder, buildRevision, cacheDirectory, inspectBuild, logFile, manifestFile, nativeFolder, sweep, temporaryFolder, tensorflowVersion,
   type NativeBuild, type TensorflowPackage,
 } from '../../target/index.ts'
 import { pipDownload } from '../command.ts'
@@ -51,16 +51,6 @@ if (t.tensorDataSync(out.id)[0] !== 9) throw new Error('it computes wrongly')`
 const loadInChild = async (build: string): Promise<void> => {
   const addons = [addonFile, logFile].map(file => path.join(build, file)), env = { ...process.env, NODE_OPTIONS: '', TF_CPP_MIN_LOG_LEVEL: '3' }
   await must('load what was built', process.execPath, ['-e', squares, ...addons], { env })
-}
-
-const temporaryPrefix = '.install-'
-const isAlive = (pid: number): boolean => { try { process.kill(pid, 0); return true } catch { return false } }
-/** Removes what installations have left that were killed. */
-const sweep = async (folder: string): Promise<void> => {
-  for (const name of await readdir(folder)) {
-    const [, pid] = /^\.install-(\d+)-/.exec(name) ?? []
-    if (pid !== undefined && !isAlive(Number(pid))) await rm(path.join(folder, name), { recursive: true, force: true })
-  }
 }
 
 const writeManifest = async (folder: string): Promise<void> => {
@@ -118,33 +108,30 @@ const install = async (options: NativeInstallOptions): Promise<NativeInstalled> 
   await sweep(native)
   const free = await freeBytes(native)
   if (free < needed) throw refusal(fullDisk(native, needed, free))
-  const work = await mkdtemp(path.join(native, `${temporaryPrefix}${process.pid}-`))
-  try {
-    // pip unpacks where TMPDIR says; npm's packages are not the surrounding project's
-    const env = { ...process.env, TMPDIR: work }, build = path.join(work, 'build'), wheels = path.join(work, 'wheel')
-    await mkdir(build)
-    await mkdir(wheels)
-    say(wheel === undefined ? `downloading ${name} ${version} by pip` : `reading ${wheel}`)
-    const file = wheel ?? await pipDownload(`${name}==${version}`, wheels, tags, { env })
-    say('fetching tfjs-node by npm')
-    const sources = await fetchSources(work, env)
-    say(`unpacking TensorFlow ${version}`)
-    await unpackWheel(file, work)
-    const cuda = name === 'tensorflow' ? await cudaRequirements(file, version) : []
-    await rm(wheels, { recursive: true, force: true })
-    say(`building tfjs-node's addon by ${tools.compiler}`)
-    await compileAddons(tools, sources, work, build)
-    await copyScripts(sources, build)
-    say('loading it')
-    await loadTest(build)
-    await writeManifest(build)
-    await replace(folder, build, path.join(work, 'old'))
-    return {
-      ...inspectBuild(folder, name, version), built: true,
-      cuda: cuda.length === 0 ? undefined : `python3 -m pip install --no-deps --target ${folder} ${cuda.join(' ')}`,
-    }
-  } finally {
-    await rm(work, { recursive: true, force: true })
+  await using folderOfWork = await temporaryFolder(native)
+  const work = folderOfWork.path
+  // pip unpacks where TMPDIR says; npm's packages are not the surrounding project's
+  const env = { ...process.env, TMPDIR: work }, build = path.join(work, 'build'), wheels = path.join(work, 'wheel')
+  await mkdir(build)
+  await mkdir(wheels)
+  say(wheel === undefined ? `downloading ${name} ${version} by pip` : `reading ${wheel}`)
+  const file = wheel ?? await pipDownload(`${name}==${version}`, wheels, tags, { env })
+  say('fetching tfjs-node by npm')
+  const sources = await fetchSources(work, env)
+  say(`unpacking TensorFlow ${version}`)
+  await unpackWheel(file, work)
+  const cuda = name === 'tensorflow' ? await cudaRequirements(file, version) : []
+  await rm(wheels, { recursive: true, force: true })
+  say(`building tfjs-node's addon by ${tools.compiler}`)
+  await compileAddons(tools, sources, work, build)
+  await copyScripts(sources, build)
+  say('loading it')
+  await loadTest(build)
+  await writeManifest(build)
+  await replace(folder, build, path.join(work, 'old'))
+  return {
+    ...inspectBuild(folder, name, version), built: true,
+    cuda: cuda.length === 0 ? undefined : `python3 -m pip install --no-deps --target ${folder} ${cuda.join(' ')}`,
   }
 }
 

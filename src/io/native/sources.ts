@@ -35,12 +35,14 @@ export const unpackWheel = async (wheel: string, folder: string): Promise<void> 
   }
 }
 
+/** The description of a wheel is read into memory. */
+const longestMetadata = 10e6
 const requirement = /^Requires-Dist: (nvidia-[\w-]+) ?\(?(==[\w.]+)\)?.*extra == ['"]and-cuda['"]/gm
 
 /** The `nvidia-*` requirements of a wheel for CUDA, by its own description. @example await cudaRequirements(wheel) // ['nvidia-cublas-cu12==12.5.3.2', …] */
 export const cudaRequirements = async (wheel: string, version: string): Promise<readonly string[]> => {
   const pieces: Uint8Array[] = []
-  for await (const piece of readZipEntry(wheel, `tensorflow-${version}.dist-info/METADATA`)) pieces.push(piece)
+  for await (const piece of readZipEntry(wheel, `tensorflow-${version}.dist-info/METADATA`, longestMetadata)) pieces.push(piece)
   return [...Buffer.concat(pieces).toString('utf8').matchAll(requirement)].map(([, name, exact]) => `${name}${exact}`)
 }
 

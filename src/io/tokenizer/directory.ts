@@ -2,15 +2,13 @@
  * The tokenizer of a Hugging Face directory: tokenizer.json and what the files beside it add, as transformers 5 reads them.
  * Source: transformers 5.24, tokenization_utils_base.py (`_from_pretrained`) and tokenization_utils_tokenizers.py (`__init__`).
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { attempt, attemptSync, refusal, type IoError } from '../error.ts'
-import { isRecord } from '../file.ts'
+import { attemptSync, refusal, type IoError } from '../error.ts'
+import { ifThere, isRecord, readJsonObject, readText } from '../file.ts'
 import { quoted } from '../quote.ts'
-import { decodedText, parsedJson } from '../text.ts'
 import type { TokenizerDescription } from '../tokenizer-gguf.ts'
 import { addedToken, type NamedToken } from './added.ts'
 import { isId } from './fields.ts'
@@ -18,23 +16,12 @@ import { isId } from './fields.ts'
 type Json = Readonly<Record<string, unknown>>
 
 /** The text of a file, or undefined where it does not exist. */
-const readOptional = (path: string): TE.TaskEither<IoError, string | undefined> => attempt(path, async () => {
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  return bytes === undefined ? undefined : decodedText(path, bytes)
-})
+const readOptional = (path: string): TE.TaskEither<IoError, string | undefined> => ifThere(readText(path))
 
+/** Vocabularies with their merges: the largest have some 30 MB. */
+const longestJson = 200e6
 /** The JSON object in a file, or undefined where it does not exist. */
-const readJson = (path: string): TE.TaskEither<IoError, Json | undefined> => pipe(
-  readOptional(path),
-  TE.flatMapEither(text => attemptSync(path, () => {
-    const value = text === undefined ? undefined : parsedJson(path, text)
-    if (value !== undefined && !isRecord(value)) throw refusal(`${path}: a JSON object is due`)
-    return value
-  }))
-)
+const readJson = (path: string): TE.TaskEither<IoError, Json | undefined> => ifThere(readJsonObject(path, longestJson))
 
 /** A chat template in tokenizer_config.json: its text, which is the default, or one of a list of named ones. */
 const templateText = (value: unknown, name: string): string | undefined => {

@@ -1,0 +1,59 @@
+import { refusal } from './error.ts'
+import { quoted } from './quote.ts'
+
+/** How deep JSON may nest: far deeper than anything real, and far less than what a stack holds. */
+const deepest = 128
+
+const quote = 0x22, backslash = 0x5c, comma = 0x2c, openList = 0x5b, closeList = 0x5d, openObject = 0x7b, closeObject = 0x7d
+
+/** Where the text behind the quotation mark at `at` ends: at its closing mark, or behind all where there is none. */
+const endOfText = (json: string, at: number): number => {
+  for (let i = at + 1; i < json.length; i++) {
+    const code = json.charCodeAt(i)
+    if (code === quote) return i
+    if (code === backslash) i++
+  }
+  return json.length
+}
+
+/** The name between two quotation marks; escapes make names alike that are written differently. */
+const nameOf = (json: string, start: number, end: number): string => {
+  const written = json.slice(start + 1, end)
+  try { return written.includes('\\') ? String(JSON.parse(`"${written}"`)) : written } catch { return written }
+}
+
+/**
+ * Refuses in a JSON text what `JSON.parse` takes without a word: names that an object has twice, of which all but the last would be lost;
+ * `__proto__`, which objects do not keep as others; and nesting that whoever walks through the value has no stack for. The text need not be
+ * valid otherwise. Throws a refusal that begins with `subject`.
+ * @example checkNames('config.json', '{"a": 1, "a": 2}') // config.json: the key "a" occurs twice in one object
+ */
+export const checkNames = (subject: string, json: string): void => {
+  const open: (Set<string> | undefined)[] = []
+  let named = false                                     // the next text is a name
+  const enter = (names: Set<string> | undefined): void => {
+    if (open.length === deepest) throw refusal(`${subject}: its JSON nests deeper than ${deepest}`)
+    open.push(names)
+    named = names !== undefined
+  }
+  for (let i = 0; i < json.length; i++) {
+    switch (json.charCodeAt(i)) {
+      case quote: {
+        const end = endOfText(json, i)
+        if (named) {
+          const name = nameOf(json, i, end), names = open.at(-1)
+          if (names?.has(name) === true) throw refusal(`${subject}: the key ${quoted(name)} occurs twice in one object`)
+          if (name === '__proto__') throw refusal(`${subject}: the key "__proto__" is not read`)
+          names?.add(name)
+          named = false
+        }
+        i = end
+        break
+      }
+      case openObject: enter(new Set()); break
+      case openList: enter(undefined); break
+      case closeObject: case closeList: open.pop(); named = false; break
+      case comma: named = open.at(-1) !== undefined; break
+    }
+  }
+}
