@@ -6,7 +6,7 @@ import { count, type DType } from '../../tensor/index.ts'
 import { SessionError, type Buffer } from '../device.ts'
 import type { LoadedSignature, Native, RuntimeTensor } from '../native/native.ts'
 import { temporaryFolder } from '../temporary.ts'
-import { activate } from '../tfjs/registered.ts'
+import { within } from '../tfjs/host.ts'
 import { tfjsDType, type TfjsDType } from '../tfjs/lowering.ts'
 import { emptyBody } from './body.ts'
 import { called, emptyLibrary } from './library.ts'
@@ -34,8 +34,7 @@ const tensorOf = ({ sizes, dtype, data }: Buffer): tfjs.Tensor => {
 
 const bufferOf = (x: RuntimeTensor): Buffer => ({ sizes: x.shape, dtype: dtypeOf[x.dtype]!, data: x.dataSync() as Buffer['data'] })
 
-const onTensors = (signature: LoadedSignature, feeds: Readonly<Record<string, Buffer>>): Readonly<Record<string, Buffer>> => {
-  activate(backendName)
+const onTensors = (signature: LoadedSignature, feeds: Readonly<Record<string, Buffer>>): Readonly<Record<string, Buffer>> => within(tfjs, backendName, () => {
   const held: RuntimeTensor[] = []
   const hold = (x: RuntimeTensor): RuntimeTensor => { held.push(x); return x }
   try {
@@ -44,7 +43,7 @@ const onTensors = (signature: LoadedSignature, feeds: Readonly<Record<string, Bu
     Object.values(outputs).forEach(hold)
     return Object.fromEntries(Object.entries(outputs).map(([name, x]) => [name, bufferOf(x)]))
   } finally { for (const x of held) x.dispose() }
-}
+})
 
 /**
  * Loads a graph into TensorFlow, through a folder that is deleted as soon as TensorFlow has read it.
@@ -61,8 +60,8 @@ export const loadGraph = async ({ loadSavedModel, from }: Native, graph: Graph):
   try {
     await using folder = await temporaryFolder(tmpdir())
     const file = path.join(folder.path, 'saved_model.pb'), load = async (name: string): Promise<void> => {
-      activate(backendName)
-      loaded.set(name, await loadSavedModel(folder.path, [graphTag], name))
+      // it asks for the backend before it first waits
+      loaded.set(name, await within(tfjs, backendName, () => loadSavedModel(folder.path, [graphTag], name)))
     }
     const [first, ...others] = Object.keys(graph.signatures)
     if (first === undefined) throw new Error('a graph without signatures')

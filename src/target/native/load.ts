@@ -4,6 +4,7 @@ import * as tfjs from '@tensorflow/tfjs-core'
 import * as E from 'fp-ts/lib/Either.js'
 import { cacheDirectory } from '../cache.ts'
 import { loadAddon, logVariable } from './addon.ts'
+import { registerLast, startBackend, within } from '../tfjs/host.ts'
 import { nativeBuilds, scriptsFolder, type NativeBuild } from './builds.ts'
 import type { LoadSavedModel, Native } from './native.ts'
 import { scriptsIn } from './scripts.ts'
@@ -21,11 +22,11 @@ type BackendClass = new (binding: unknown, packageName: string) => tfjs.KernelBa
 
 /** Starts the registered backend, and has it compute a square. */
 const started = async (from: string, loader: () => LoadSavedModel | undefined): Promise<E.Either<string, Native>> => {
-  if (tfjs.findBackendFactory(backendName) === null || !await tfjs.setBackend(backendName)) return E.left(`${from}: the backend does not start`)
-  const [square] = tfjs.tidy(() => tfjs.square(tfjs.tensor1d([3])).dataSync())
+  if (tfjs.findBackendFactory(backendName) === null || !await startBackend(tfjs, backendName)) return E.left(`${from}: the backend does not start`)
+  const [square] = within(tfjs, backendName, () => tfjs.tidy(() => tfjs.square(tfjs.tensor1d([3])).dataSync()))
   if (square !== 9) return E.left(`${from}: it computes ${square} where 9 is due`)
   // tfjs knows a backend by its common interface only
-  const { binding, isUsingGpuDevice } = tfjs.backend() as unknown as NodeBackend
+  const { binding, isUsingGpuDevice } = tfjs.findBackend(backendName) as unknown as NodeBackend
   return E.right({ from, tensorflow: binding.TF_Version, gpu: isUsingGpuDevice, loadSavedModel: loader() })
 }
 
@@ -37,7 +38,7 @@ const forget = (): void => {
 
 const attempt = async (from: string, register: () => LoadSavedModel): Promise<E.Either<string, Native>> => {
   try {
-    const loader = register(), found = await started(from, () => loader)
+    const loader = registerLast(tfjs, backendName, register), found = await started(from, () => loader)
     if (E.isLeft(found)) forget()
     return found
   } catch (error) {

@@ -11,8 +11,8 @@ export interface Backend {
   /** How an op runs that the table does not know. */
   readonly fallback: Lowering
   readonly limit: number | undefined
-  /** Makes the backend tfjs's current one, on which kernels make their tensors: another session may have taken its place. */
-  readonly activate: () => void
+  /** Runs something with the backend as tfjs's current one, on which kernels make their tensors; the program may have another. */
+  readonly within: <A>(work: () => A) => A
   /** Counts a buffer that a kernel made as one of tfjs's tensors. */
   readonly track: (info: TensorInfo) => TfjsTensor
   readonly upload: (buffer: Buffer) => TfjsTensor
@@ -107,17 +107,11 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
       runs: name => Object.hasOwn(backend.lowerings, name) && backend.lowerings[name as OpName] !== 'expand',
     },
     ...(backend.reserve ? { reserve: backend.reserve } : {}),
-    upload: buffer => {
-      backend.activate()
-      return handleOf(backend.upload(buffer))
-    },
+    upload: buffer => handleOf(backend.within(() => backend.upload(buffer))),
     download: async handle => ({ sizes: handle.shape, dtype: dtypeOf[handle.dtype]!, data: await backend.download(handle.owner.tensor) }),
     free,
     isHeld: ({ owner }) => owner.handles > 0,
-    run: (...of) => {
-      backend.activate()
-      return run(...of)
-    },
+    run: (...of) => backend.within(() => run(...of)),
     bytes: () => bytes,
     dispose: backend.dispose,
   }

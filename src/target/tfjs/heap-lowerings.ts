@@ -16,7 +16,7 @@ export const allocateOn = (heap: Heap, sizes: readonly number[], dtype: DType): 
 }
 
 /** How ops run on tfjs's wasm heap: products and kernels of our own, tfjs's public kernels for the rest, and the host for what neither has. */
-export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime, publicly: Lowerings, onHost: Lowering): Lowerings => {
+export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime, publicly: Lowerings, onHost: Lowering): { readonly lowerings: Lowerings; readonly freeScratch: () => void } => {
   /** A lowering that fills a buffer. */
   const filling = (plan: (call: Call) => OnHeap): Lowering => call => {
     const run = plan(call), { sizes, dtype } = call.output
@@ -67,7 +67,7 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
     return ([, index, v], out) => { checkIndex(index!, values!.sizes[axis]!, x!.sizes[axis]!, 'put'); move(v!, index!, out) }
   }
 
-  return {
+  const lowerings: Lowerings = {
     ...publicly,
     add: binary('add', publicly.add), sub: binary('sub', publicly.sub), mul: binary('mul', publicly.mul), div: binary('div', publicly.div),
     maximum: binary('max', publicly.maximum), minimum: binary('min', publicly.minimum),
@@ -176,6 +176,13 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
       const [rows, columns] = rowsOf(logits!.sizes)
       return ([x, labels, dy], out) => kernels.crossEntropyGradient(x!, labels!, dy!, scratchFor(rows), out, rows, columns)
     }),
+  }
+  return {
+    lowerings,
+    freeScratch: () => {
+      if (scratch !== undefined) backend.disposeData(scratch.dataId)
+      scratch = undefined
+    },
   }
 }
 

@@ -2,6 +2,7 @@ import * as tfjs from '@tensorflow/tfjs-core'
 import { around } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
+import { startBackend, within } from './host.ts'
 import { attributesOf, tfjsDType, type Lowering, type Lowerings, type TfjsDType } from './lowering.ts'
 import { hostLowering, publicLowerings, type Kernels } from './public-lowerings.ts'
 import type { HeapDType, TensorInfo, TfjsTensor } from './wasm/index.ts'
@@ -37,11 +38,6 @@ export const kernelsOf = (name: string, backend: unknown): Kernels => {
   }
 }
 
-/** Makes a backend that has started tfjs's current one, which `setBackend` does before it returns its promise. */
-export const activate = (name: string): void => {
-  if (tfjs.getBackend() !== name && tfjs.findBackendFactory(name) !== null) void tfjs.setBackend(name)
-}
-
 /** The cpu backend advertises another package on standard error when it is first written to, unless tfjs is told that this is production. */
 const quietly = (firstWrite: () => void): void => {
   const flags = tfjs.env(), before = flags.getBool('PROD')
@@ -55,8 +51,8 @@ const quietly = (firstWrite: () => void): void => {
  */
 export const registeredDevice = async (name: string, title = `tfjs ${name}`): Promise<Device<Handle>> => {
   if (tfjs.findBackendFactory(name) === null) throw new SessionError(`TensorFlow.js has no backend called ${name}: import its package first`)
-  if (!await tfjs.setBackend(name)) throw new SessionError(`the ${name} backend of TensorFlow.js does not start`)
-  const engine = tfjs.engine(), kernels = kernelsOf(name, tfjs.backend())
+  if (!await startBackend(tfjs, name)) throw new SessionError(`the ${name} backend of TensorFlow.js does not start`)
+  const engine = tfjs.engine(), kernels = kernelsOf(name, tfjs.findBackend(name))
   quietly(() => { kernels.free(kernels.make(new Float32Array(1), [1], 'f32')) })
   const publicly = publicLowerings(kernels), onHost = putOnHost(kernels)
   const lowerings: Lowerings = name !== 'cpu' ? publicly : { ...publicly, put: call => {
@@ -70,7 +66,7 @@ export const registeredDevice = async (name: string, title = `tfjs ${name}`): Pr
     lowerings,
     fallback: hostLowering(kernels),
     limit: undefined,
-    activate: () => { activate(name) },
+    within: work => within(tfjs, name, work),
     upload: (buffer: Buffer) => track(kernels.make(tfjsData(buffer, title).slice(), buffer.sizes, buffer.dtype)),
     download: async tensor => (await (tensor as unknown as tfjs.Tensor).data()).slice() as Buffer['data'],
     // a tensor of TensorFlow knows its sizes; its Reshape copies nothing

@@ -1,12 +1,13 @@
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
+import { within } from './host.ts'
 import { allocateOn, heapInPlace, heapLowerings } from './heap-lowerings.ts'
 import type { Lowering, Lowerings } from './lowering.ts'
-import { activate, kernelsOf } from './registered.ts'
+import { kernelsOf } from './registered.ts'
 import { hostLowering, publicLowerings } from './public-lowerings.ts'
 import { createWasmBackend, maximumHeapBytes, type TfjsTensor, type WasmRuntime } from './wasm/index.ts'
 
-interface Loaded { readonly runtime: WasmRuntime; readonly lowerings: Lowerings; readonly fallback: Lowering }
+interface Loaded { readonly runtime: WasmRuntime; readonly lowerings: Lowerings; readonly freeScratch: () => void; readonly fallback: Lowering }
 
 /** tfjs holds one wasm backend, so sessions share it; the last one that goes takes it away. */
 let shared: { readonly loaded: Promise<Loaded>; users: number } | undefined
@@ -16,7 +17,7 @@ const start = async (threads: number): Promise<Loaded> => {
   if (created._tag === 'Left') throw new SessionError(created.left.message)
   const runtime = created.right, kernels = kernelsOf('wasm', runtime.backend)
   const fallback = hostLowering(kernels)
-  return { runtime, lowerings: heapLowerings(runtime, publicLowerings(kernels), fallback), fallback }
+  return { runtime, ...heapLowerings(runtime, publicLowerings(kernels), fallback), fallback }
 }
 
 const acquire = async (threads: number): Promise<Loaded> => {
@@ -35,7 +36,9 @@ const release = async (): Promise<void> => {
   if (shared.users > 0) return
   const { loaded } = shared
   shared = undefined
-  ;(await loaded).runtime.dispose()
+  const { runtime, freeScratch } = await loaded
+  freeScratch()
+  await runtime.dispose()
 }
 
 /**
@@ -55,7 +58,7 @@ const deviceOn = ({ runtime, lowerings, fallback }: Loaded): Device<Handle> => {
   return tfjsDevice({
     name, track, lowerings, fallback,
     limit: maximumHeapBytes - 2 ** 28,
-    activate: () => { activate('wasm') },
+    within: work => within(core, 'wasm', work),
     upload: (buffer: Buffer) => {
       const data = tfjsData(buffer, name), tensor = track(allocateOn(heap, buffer.sizes, buffer.dtype))
       viewOf(tensor).set(data)

@@ -55,7 +55,7 @@ export const makeHeap = (core: TfjsCore, backend: WasmBackend, memory: Memory): 
   return {
     allocate: (sizes, dtype) => {
       const bytes = size(sizes) * elementBytes[dtype]
-      const { numBytes } = core.engine().memory()
+      const { numBytes } = core.engine().state
       // malloc's own answer cannot be trusted near the limit, so such a request never reaches it.
       if (numBytes + bytes >= maximumHeapBytes) return E.left(outOfMemory(bytes, numBytes, memory.buffer.byteLength))
       const info = backend.makeOutput(sizes, dtype)
@@ -70,7 +70,7 @@ export const makeHeap = (core: TfjsCore, backend: WasmBackend, memory: Memory): 
     i32: tensor => current().i32.subarray(offset(tensor) / 4, offset(tensor) / 4 + size(tensor.shape)),
     bool: tensor => current().u8.subarray(offset(tensor), offset(tensor) + size(tensor.shape)),
     reserve: bytes => {
-      if (core.engine().memory().numBytes + bytes >= maximumHeapBytes) return
+      if (core.engine().state.numBytes + bytes >= maximumHeapBytes) return
       const at = bytes > 0 ? backend.wasm._malloc(Math.ceil(bytes)) : 0
       if (at !== 0) backend.wasm._free(at)
     },

@@ -1,4 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
+import { engineOf, startBackend } from '../host.ts'
 import { makeHeap, type Heap } from './heap.ts'
 import { instantiateKernels, instantiateProducts, productModule, type Kernels } from './kernels.ts'
 import { closedTicket, jobWords, makeProducts, type Products } from './matmul.ts'
@@ -15,18 +16,19 @@ export interface WasmRuntime {
   readonly products: Products
   /** How many threads products use. */
   readonly threads: number
-  /** Removes the backend and its threads, and puts tfjs's own registration back. */
-  readonly dispose: () => void
+  /** Removes the backend and its threads, and puts back what tfjs had; a backend on which the program holds tensors is left to it. */
+  readonly dispose: () => Promise<void>
 }
 
 export type LoadError =
   | { readonly _tag: 'BackendInUse'; readonly message: string }
   | { readonly _tag: 'LoadFailed'; readonly message: string }
 
-const wrap = (module: WasmModule): WasmModule['tfjs'] => {
+const wrap = (module: WasmModule, threads: number): WasmModule['tfjs'] => {
   const f = (name: string, result: string | null, parameters: number) => module.cwrap(name, result, Array<string>(parameters).fill('number'))
   return {
-    init: f('init', null, 0), initWithThreadsCount: f('init_with_threads_count', null, 1), getThreadsCount: f('get_threads_count', 'number', 0),
+    // the package has one number of threads for the whole program, which is not ours to set
+    init: f('init', null, 0), initWithThreadsCount: () => f('init_with_threads_count', null, 1)(threads), getThreadsCount: f('get_threads_count', 'number', 0),
     registerTensor: f('register_tensor', null, 3), disposeData: f('dispose_data', null, 1), dispose: f('dispose', null, 0)
   }
 }
@@ -63,7 +65,7 @@ const instantiate = async (files: BackendFiles, threads: number): Promise<{ modu
   })
   const module = await within(20_000, Promise.race([starting, failed]))
   if (memory === undefined) throw new Error('the backend came up without memory')
-  module.tfjs = wrap(module)
+  module.tfjs = wrap(module, threads)
   return { module, memory }
 }
 
@@ -75,15 +77,14 @@ const align = (offset: number): number => ((offset >>> 0) + 63) & ~63
 const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime> => {
   const { core, backendPackage } = files
   const { module, memory } = await instantiate(files, threads)
-  backendPackage.setThreadsCount(threads)
   const backend = new backendPackage.BackendWasm(module)
   // The runtime always starts eight workers; those that stay must not keep the process alive.
   for (const worker of module.PThread?.unusedWorkers.splice(0) ?? []) worker.terminate()
   for (const worker of module.PThread?.runningWorkers ?? []) worker.unref()
-  const factory = core.findBackendFactory('wasm')
+  const engine = engineOf(core), before = engine.registryFactory['wasm'], wasStarted = engine.registry['wasm'] !== undefined, isTheirs = engine.backendName === 'wasm'
   core.removeBackend('wasm')
-  core.registerBackend('wasm', () => backend, 2)
-  await core.setBackend('wasm')
+  core.registerBackend('wasm', () => backend, before?.priority)
+  await (isTheirs ? core.setBackend('wasm') : startBackend(core, 'wasm'))
   const running = module.tfjs.getThreadsCount()
   const kernels = instantiateKernels(memory)
   const code = productModule(memory)
@@ -98,10 +99,20 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
     products: makeProducts(kernels, productKernels, memory, job, scratch(0), running),
     heap: makeHeap(core, backend, memory),
     threads: running,
-    dispose: () => {
+    dispose: async () => {
       for (const helper of helpers) helper.terminate()
+      if (engine.registry['wasm'] !== backend) return
+      if (backend.numDataIds() > 0) {
+        // the next one to start is again of tfjs's own making
+        engine.registryFactory['wasm'] = before
+        return
+      }
+      const isCurrent = engine.backendName === 'wasm'
       core.removeBackend('wasm')
-      if (factory !== null) core.registerBackend('wasm', factory, 2)
+      if (before === undefined) return
+      core.registerBackend('wasm', before.factory, before.priority)
+      if (isCurrent) await core.setBackend('wasm')
+      else if (wasStarted) await startBackend(core, 'wasm')
     }
   }
 }
@@ -109,8 +120,8 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
 const reason = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 /**
- * Registers tfjs's wasm backend, with as many threads as asked for and the machine has (one, if threads do not come up), makes it tfjs's
- * current backend and puts Partensor's kernels on its heap. tfjs can hold one wasm backend: one with live tensors is not replaced.
+ * Registers tfjs's wasm backend, with as many threads as asked for and the machine has (one, if threads do not come up), and puts
+ * Partensor's kernels on its heap; tfjs's current backend stays what it is. tfjs can hold one wasm backend: one with live tensors is not replaced.
  * @example const runtime = await createWasmBackend({ threads: 2 })
  */
 export const createWasmBackend = async (

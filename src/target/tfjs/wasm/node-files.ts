@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { Worker } from 'node:worker_threads'
+import { registerLast } from '../host.ts'
 import type { Memory, TfjsCore, TfjsWasm, WasmModule } from './runtime.ts'
 
 /** Where the parts of tfjs's wasm backend come from: the only thing that differs between Node and a browser. */
@@ -48,9 +49,10 @@ export const nodeFiles = (): BackendFiles => {
       `import {createRequire} from 'node:module';const __filename=${JSON.stringify(js)},require=createRequire(__filename);` +
       String(wasmWorkerContents).replace(/\n/g, '\\n')))
   }
+  const core: TfjsCore = require('@tensorflow/tfjs-core')
   return {
-    core: require('@tensorflow/tfjs-core'),
-    backendPackage: require('@tensorflow/tfjs-backend-wasm'),
+    core,
+    backendPackage: registerLast(core, 'wasm', (): TfjsWasm => require('@tensorflow/tfjs-backend-wasm')),
     cores: availableParallelism(),
     binary: threaded => readFile(file(threaded ? '-threaded-simd.wasm' : '-simd.wasm')),
     startHelper: workerData => {

@@ -43,6 +43,8 @@ type BackendFactory = () => unknown
 export interface TfjsCore {
   engine(): {
     readonly registry: { readonly [name: string]: unknown }
+    /** What `memory` tells, without choosing a backend for a program that has chosen none. */
+    readonly state: { readonly numBytes: number }
     makeTensorFromTensorInfo(info: TensorInfo): TfjsTensor
     memory(): { readonly numBytes: number; readonly numTensors: number; readonly numDataBuffers: number }
   }
@@ -55,7 +57,6 @@ export interface TfjsCore {
 /** The package of tfjs's wasm backend. */
 export interface TfjsWasm {
   readonly BackendWasm: new (module: WasmModule) => WasmBackend
-  setThreadsCount(threads: number): void
 }
 
 export interface Memory { readonly buffer: ArrayBuffer | SharedArrayBuffer }

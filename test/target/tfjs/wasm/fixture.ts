@@ -5,6 +5,8 @@ import { createWasmBackend, type WasmRuntime } from '../../../../src/target/tfjs
 export const load = async (threads: number): Promise<WasmRuntime> => {
   const runtime = await createWasmBackend({ threads })
   if (E.isLeft(runtime)) throw new Error(runtime.left.message)
+  // the tests call tfjs's own functions too
+  await runtime.right.core.setBackend('wasm')
   return runtime.right
 }
 
@@ -14,7 +16,7 @@ export const withRuntime = (threads: number, body: (runtime: WasmRuntime) => voi
   try {
     await body(runtime)
   } finally {
-    runtime.dispose()
+    await runtime.dispose()
   }
 }
 

@@ -109,13 +109,13 @@ describe('loading', () => {
     for (const [asked, got] of [[0, 1], [-3, 1], [1.9, 1]] as const) {
       const runtime = await load(asked)
       assert.equal(runtime.threads, got)
-      runtime.dispose()
+      await runtime.dispose()
     }
     const files = nodeFiles()
     const runtime = await createWasmBackend({ threads: 64 }, { ...files, cores: 2 })
     assert.ok(E.isRight(runtime))
     assert.equal(runtime.right.threads, 2)
-    runtime.right.dispose()
+    await runtime.right.dispose()
   })
   it('falls back to one thread where threads do not start', async () => {
     const files = nodeFiles()
@@ -125,7 +125,7 @@ describe('loading', () => {
     })
     assert.ok(E.isRight(runtime))
     assert.equal(runtime.right.threads, 1)
-    runtime.right.dispose()
+    await runtime.right.dispose()
   })
   it('says why it failed where nothing loads', async () => {
     const result = await createWasmBackend({ threads: 2 }, { ...nodeFiles(), binary: () => Promise.reject(new Error('no such file')) })
@@ -138,13 +138,13 @@ describe('loading', () => {
     assert.ok(E.isLeft(second))
     assert.equal(second.left._tag, 'BackendInUse')
     tensor.dispose()
-    runtime.dispose()
+    await runtime.dispose()
   })
   it('puts tfjs\'s own registration back', async () => {
     const before = nodeFiles().core.findBackendFactory('wasm')
     const runtime = await load(1)
     assert.notEqual(nodeFiles().core.findBackendFactory('wasm'), before)
-    runtime.dispose()
+    await runtime.dispose()
     assert.equal(nodeFiles().core.findBackendFactory('wasm'), before)
   })
 })
