@@ -27,11 +27,21 @@ const withWords = (message: Message, words: string): Message =>
 const visible = (tokens: readonly string[]): readonly string[] =>
   tokens.filter(token => token.trim() !== '').toSorted((a, b) => b.length - a.length)
 
+/** Where a token ends that begins at `at`. */
+const tokenEnd = (text: string, at: number, tokens: readonly string[]): number | undefined => {
+  const token = tokens.find(candidate => text.startsWith(candidate, at))
+  return token === undefined ? undefined : at + token.length
+}
+
 /** Where the token that closes a turn ends, if it stands right behind the words. */
-const closing = (behind: string, tokens: readonly string[]): number | undefined => {
-  const blank = behind.length - behind.trimStart().length
-  const token = tokens.find(candidate => behind.startsWith(candidate, blank))
-  return token === undefined ? undefined : blank + token.length
+const closing = (behind: string, tokens: readonly string[]): number | undefined =>
+  tokenEnd(behind, behind.length - behind.trimStart().length, tokens)
+
+/** Where the last of the tokens ends that close a turn one right behind the other, in all of the texts. */
+const closingAll = (behind: readonly string[], end: number, tokens: readonly string[]): number => {
+  const ends = behind.map(text => tokenEnd(text, end, tokens)), [next] = ends
+  const isSame = next !== undefined && behind.every(text => text.slice(0, next) === behind[0]!.slice(0, next)) && ends.every(other => other === next)
+  return isSame ? closingAll(behind, next, tokens) : end
 }
 
 const refused = (number: number, reason = ''): E.Either<IoError, never> => fail(`the chat template does not simply continue the messages before `
@@ -65,8 +75,13 @@ const turnEnd = ({ text, messages, index, specialTokens, render }: Conversation)
   }
   if (!text.endsWith(behind)) return refused(number)
   const token = close.slice(0, closed)
-  return behind.startsWith(token) ? E.right({ end: text.length - behind.length + closed, ahead })
-    : refused(number, `: it ends the message with ${JSON.stringify(token)} only if no other follows`)
+  if (!behind.startsWith(token)) return refused(number, `: it ends the message with ${JSON.stringify(token)} only if no other follows`)
+  // Further tokens close the turn too, if they do so whatever follows: an end of sequence may stand behind the last turn alone.
+  const isLast = number === messages.length, mayFollow = tokenEnd(close, closed, tokens) !== undefined
+  const followed = isLast && mayFollow ? rightOf(render([...probed, { role: 'user', content: 'a' }], false)) : undefined
+  const further = !mayFollow ? undefined : isLast ? around(followed ?? '', probe)?.[1] : behind
+  const all = further === undefined ? closed : closingAll([close, further], closed, tokens)
+  return E.right({ end: text.length - behind.length + all, ahead })
 }
 
 /**

@@ -87,9 +87,18 @@ test('a turn ends at the token that the template writes, never at one inside the
   }
 })
 
-test('of several tokens behind the words only the first closes the turn', () => {
+test('of tokens behind the words only those that are there whatever follows close the turn', () => {
   assert.deepEqual(scored(closing('<|im_end|>\n', '</s>'), [user('a'), assistant('b')]), ['b<|im_end|>'])
-  assert.deepEqual(scored(closing(' </s><|im_end|>'), [user('a'), assistant('b'), user('c')]), ['b </s>'])
+  assert.deepEqual(scored(closing('<|im_end|>', '</s>'), [user('a'), assistant('b')]), ['b<|im_end|>'])
+  assert.deepEqual(scored(closing('<|im_end|>', '</s>'), [user('a'), assistant('b'), user('c'), assistant('d')]), ['b<|im_end|>', 'd<|im_end|>'])
+})
+
+test('tokens that close every turn, one right behind the other, all close it', () => {
+  for (const more of [[], [user('c')], [user('c'), assistant('d')]]) {
+    assert.deepEqual(scored(closing(' </s><|im_end|>'), [user('a'), assistant('b'), ...more])[0], 'b </s><|im_end|>')
+  }
+  const opening = parse("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+  assert.deepEqual(scored(opening, [user('a'), assistant('b'), user('c'), assistant('d')]), ['b<|im_end|>', 'd<|im_end|>'])
 })
 
 test('a template that closes only the last turn is refused', () => {
