@@ -32,22 +32,36 @@ export interface Span {
 }
 
 /**
- * Parses a Jinja chat template. Errors: a template that is not Jinja, or not supported; `subject` (the file) begins the sentence.
- * `toolSource` is the template of conversations with tools, if there is another for them.
- * @example chatTemplate('tokenizer_config.json', '{% for m in messages %}{{ m.content }}{% endfor %}', { specialTokens: [] })
+ * Parses a Jinja chat template. Errors: a template that is not Jinja, or not supported; `subject` (the file) begins the
+ * sentence. `toolSource` is the template of conversations with tools, if there is another for them.
+ * @example chatTemplate('tokenizer_config.json', '{% for m in messages %}{{ m.content }}{% endfor %}', { specialTokens:
+ * [] })
  */
-export const chatTemplate = (subject: string, source: string, tokens: TemplateTokens, toolSource?: string): E.Either<IoError, ChatTemplate> =>
+export const chatTemplate = (
+  subject: string,
+  source: string,
+  tokens: TemplateTokens,
+  toolSource?: string
+): E.Either<IoError, ChatTemplate> =>
   E.tryCatch(
-    () => ({ template: compileTemplate(source), toolTemplate: toolSource === undefined ? undefined : compileTemplate(toolSource), tokens }),
+    () => ({
+      template: compileTemplate(source),
+      toolTemplate: toolSource === undefined ? undefined : compileTemplate(toolSource),
+      tokens
+    }),
     error => ioError(`${subject}: the chat template does not parse: ${reasonOf(error)}`)
   )
 
 /** Names under which a message's reasoning is passed; templates read the first, older ones the second. */
 const reasoningFields = ['reasoning_content', 'thinking', 'reasoning']
 
-/** A message as transformers passes it: without fields that are null, and its reasoning under each of the usual names. */
+/**
+ * A message as transformers passes it: without fields that are null, and its reasoning under each of the usual names.
+ */
 const passed = (message: Message): Readonly<Record<string, unknown>> => {
-  const present = Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null && value !== undefined))
+  const present = Object.fromEntries(
+    Object.entries(message).filter(([, value]) => value !== null && value !== undefined)
+  )
   const reasoning = reasoningFields.map(name => present[name]).find(value => value !== undefined)
   return reasoning === undefined ? present : { thinking: reasoning, ...present, reasoning_content: reasoning }
 }
@@ -56,32 +70,42 @@ const passed = (message: Message): Readonly<Record<string, unknown>> => {
 const chosen = ({ template, toolTemplate = template }: ChatTemplate, { tools }: ChatOptions): Body =>
   tools === undefined || tools === null ? template : toolTemplate
 
-const rendering = (template: ChatTemplate, messages: readonly Message[], options: ChatOptions, addGenerationPrompt: boolean)
-  : E.Either<IoError, Rendering> => E.tryCatch(
-  () => render(chosen(template, options), {
-    bos_token: template.tokens.bosToken,
-    eos_token: template.tokens.eosToken,
-    ...template.tokens.named,
-    ...options.variables,
-    messages: messages.map(passed),
-    tools: options.tools ?? null,
-    documents: options.documents ?? null,
-    add_generation_prompt: addGenerationPrompt
-  }),
-  error => ioError(`the chat template refuses the messages: ${reasonOf(error)}`)
-)
+const rendering = (
+  template: ChatTemplate,
+  messages: readonly Message[],
+  options: ChatOptions,
+  addGenerationPrompt: boolean
+): E.Either<IoError, Rendering> =>
+  E.tryCatch(
+    () =>
+      render(chosen(template, options), {
+        bos_token: template.tokens.bosToken,
+        eos_token: template.tokens.eosToken,
+        ...template.tokens.named,
+        ...options.variables,
+        messages: messages.map(passed),
+        tools: options.tools ?? null,
+        documents: options.documents ?? null,
+        add_generation_prompt: addGenerationPrompt
+      }),
+    error => ioError(`the chat template refuses the messages: ${reasonOf(error)}`)
+  )
 
 /**
- * The text of a conversation as the model was trained to see it, as transformers renders it; `addGenerationPrompt` opens the assistant's
- * turn at its end. Errors: what the template refuses (roles that do not alternate, say), what is not supported, and a template that does
- * not end.
+ * The text of a conversation as the model was trained to see it, as transformers renders it; `addGenerationPrompt`
+ * opens the assistant's turn at its end. Errors: what the template refuses (roles that do not alternate, say), what is
+ * not supported, and a template that does not end.
  * @example renderChat(template, [{ role: 'user', content: 'Hello' }], { addGenerationPrompt: true })
  */
 export const renderChat = (
   template: ChatTemplate,
   messages: readonly Message[],
   { addGenerationPrompt = false, ...options }: ChatOptions & { readonly addGenerationPrompt?: boolean } = {}
-): E.Either<IoError, string> => pipe(rendering(template, messages, options, addGenerationPrompt), E.map(({ text }) => text))
+): E.Either<IoError, string> =>
+  pipe(
+    rendering(template, messages, options, addGenerationPrompt),
+    E.map(({ text }) => text)
+  )
 
 /** A text cut at the ends of what is scored. */
 const cut = (text: string, scored: readonly Extent[]): readonly Span[] => {
@@ -95,12 +119,16 @@ const cut = (text: string, scored: readonly Extent[]): readonly Span[] => {
 }
 
 /**
- * Cuts a conversation into spans of which some are scored: what the template itself marks with `{% generation %}`; without such marks the
- * assistant's words and the token that ends its turn. See `turnExtent` for how they are found, and when they are refused.
+ * Cuts a conversation into spans of which some are scored: what the template itself marks with `{% generation %}`;
+ * without such marks the assistant's words and the token that ends its turn. See `turnExtent` for how they are found,
+ * and when they are refused.
  * @example chatSpans(template, [{ role: 'user', content: 'Hi' }, { role: 'assistant', content: 'Hello' }])
  */
-export const chatSpans = (template: ChatTemplate, messages: readonly Message[], options: ChatOptions = {})
-  : E.Either<IoError, readonly Span[]> => {
+export const chatSpans = (
+  template: ChatTemplate,
+  messages: readonly Message[],
+  options: ChatOptions = {}
+): E.Either<IoError, readonly Span[]> => {
   const whole = rendering(template, messages, options, false)
   if (E.isLeft(whole)) return whole
   const { text, generated } = whole.right
@@ -109,11 +137,15 @@ export const chatSpans = (template: ChatTemplate, messages: readonly Message[], 
   for (const [i, message] of messages.entries()) {
     if (message.role !== 'assistant') continue
     const turn = turnExtent({
-      text, messages, index: i, specialTokens: template.tokens.specialTokens,
+      text,
+      messages,
+      index: i,
+      specialTokens: template.tokens.specialTokens,
       render: (part, addGenerationPrompt) => renderChat(template, part, { ...options, addGenerationPrompt })
     })
     if (E.isLeft(turn)) return turn
-    if (turn.right[0] < (scored.at(-1)?.[1] ?? 0)) return fail(`the chat template does not write message ${i + 1} behind the messages before it`)
+    if (turn.right[0] < (scored.at(-1)?.[1] ?? 0))
+      return fail(`the chat template does not write message ${i + 1} behind the messages before it`)
     scored.push(turn.right)
   }
   return E.right(cut(text, scored))

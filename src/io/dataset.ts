@@ -2,10 +2,10 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { chatSpans, type ChatOptions, type Message } from './chat.ts'
+import { conversationOf } from './conversation.ts'
 import { attemptSync, fail, ioError, type IoError } from './error.ts'
 import { isRecord, readText } from './file.ts'
 import { parseData } from './jinja/data.ts'
-import { checkNames } from './json.ts'
 import type { Encoding } from './tokenizer/pipeline.ts'
 import { parsedJson } from './text.ts'
 import type { Tokenizer } from './tokenizer.ts'
@@ -13,13 +13,19 @@ import type { Tokenizer } from './tokenizer.ts'
 /** The label of a position that is not scored, as in Hugging Face data sets. */
 export const notScored = -100
 
-/** One sequence. `labels[i]` is `input_ids[i]` or -100; the loss shifts: `labels[i]` is predicted from `input_ids[..i - 1]`. */
+/**
+ * One sequence. `labels[i]` is `input_ids[i]` or -100; the loss shifts:
+ * `labels[i]` is predicted from `input_ids[..i - 1]`.
+ */
 export interface Row {
   readonly input_ids: Int32Array
   readonly labels: Int32Array
 }
 
-/** Rows to train on or to evaluate, and what was done to the data: rows cut to the length, rows left out because nothing in them is scored. */
+/**
+ * Rows to train on or to evaluate, and what was done to the data: rows cut to the length, rows left out because nothing
+ * in them is scored.
+ */
 export interface Rows {
   readonly rows: readonly Row[]
   readonly warnings: { readonly cut: number, readonly unscored: number }
@@ -29,7 +35,9 @@ export interface Rows {
 export interface RowOptions {
   /** Needed for text; rows of `input_ids` go without. */
   readonly tokenizer?: Tokenizer | undefined
-  /** Ids must be smaller; by default the tokenizer's. A model's embedding may be larger or smaller than its tokenizer. */
+  /**
+   * Ids must be smaller; by default the tokenizer's. A model's embedding may be larger or smaller than its tokenizer.
+   */
   readonly vocabSize?: number | undefined
   /** Rows are cut to this many tokens. */
   readonly seq?: number | undefined
@@ -42,14 +50,16 @@ interface Tokens {
 }
 
 /** Positions whose label enters the loss; the first has nothing before it that could predict it. */
-export const scoredCount = ({ labels }: Row): number => labels.reduce((n, label, i) => i > 0 && label !== notScored ? n + 1 : n, 0)
+export const scoredCount = ({ labels }: Row): number =>
+  labels.reduce((n, label, i) => (i > 0 && label !== notScored ? n + 1 : n), 0)
 
 /** A part of a text; `text.slice(start, end)`. */
 interface Extent { readonly start: number, readonly end: number }
 
 /**
- * A whole text is encoded, and a token is scored if any of it stands in a scored part: so `transformers` makes the mask of the assistant's
- * tokens. Parts must not be encoded one by one, because tokenizers treat the beginning of a text differently, and join across parts.
+ * A whole text is encoded, and a token is scored if any of it stands in a scored part: so `transformers` makes the mask
+ * of the assistant's tokens. Parts must not be encoded one by one, because tokenizers treat the beginning of a text
+ * differently, and join across parts.
  */
 const scoreWithin = (extents: readonly Extent[]) => ({ ids, offsets }: Encoding): Tokens => {
   let next = 0
@@ -62,8 +72,9 @@ const scoreWithin = (extents: readonly Extent[]) => ({ ids, offsets }: Encoding)
 }
 
 /**
- * The prompt and its completion are encoded as one text, as TRL does; a token that holds the end of one and the beginning of the other is
- * scored. One end-of-sequence token stands at the end: the completion's own, the tokenizer's, or else it is added.
+ * The prompt and its completion are encoded as one text, as TRL does; a token that holds the end of one and the
+ * beginning of the other is scored. One end-of-sequence token stands at the end: the completion's own, the tokenizer's,
+ * or else it is added.
  */
 const fromCompletion = (tokenizer: Tokenizer, prompt: string, completion: string): E.Either<IoError, Tokens> => {
   const { eos } = tokenizer
@@ -77,69 +88,35 @@ const fromCompletion = (tokenizer: Tokenizer, prompt: string, completion: string
   }))
 }
 
-const isMessage = (value: unknown): value is Message => {
-  if (!isRecord(value) || typeof value['role'] !== 'string') return false
-  const content = value['content']
-  return typeof content === 'string' || (Array.isArray(content) && content.every(isRecord))
-    || (content === undefined || content === null) && Array.isArray(value['tool_calls'])
-}
-
 /**
- * Token ids and labels of a conversation: what the template marks as generated is scored, or else the assistant's words and the token that
- * ends its turn. Errors: a tokenizer without a chat template, and those of `chatSpans`.
+ * Token ids and labels of a conversation: what the template marks as generated is scored, or else the assistant's words
+ * and the token that ends its turn. Errors: a tokenizer without a chat template, and those of `chatSpans`.
  * @example encodeChat(tokenizer, [{ role: 'user', content: 'Hi' }, { role: 'assistant', content: 'Hello' }])
  */
-export const encodeChat = (tokenizer: Tokenizer, messages: readonly Message[], options: ChatOptions = {}): E.Either<IoError, Row> => pipe(
-  fromMessages(tokenizer, messages, options),
-  E.map(toRow)
-)
+export const encodeChat = (
+  tokenizer: Tokenizer,
+  messages: readonly Message[],
+  options: ChatOptions = {}
+): E.Either<IoError, Row> => pipe(fromMessages(tokenizer, messages, options), E.map(toRow))
 
-const fromMessages = (tokenizer: Tokenizer, messages: readonly Message[], options: ChatOptions): E.Either<IoError, Tokens> =>
-  tokenizer.chat === undefined ? fail('"messages" need a chat template, and the model has none') : pipe(
-    chatSpans(tokenizer.chat, messages, options),
-    E.flatMap(spans => {
-      let end = 0
-      const extents = spans.map(({ text, scored }) => ({ scored, start: end, end: end += text.length })).filter(({ scored }) => scored)
-      const whole = spans.map(({ text }) => text).join('')
-      return pipe(tokenizer.encodeWithOffsets(whole, { special: false }), E.map(scoreWithin(extents)))
-    })
-  )
-
-/** A list of objects that a row may have, or leave out; as JSON in a text too, as data sets with a fixed schema store it. */
-const recordsOf = (name: string, value: unknown): E.Either<IoError, readonly unknown[] | null> => {
-  if (value === undefined || value === null) return E.right(null)
-  const list = typeof value !== 'string' ? E.right(value) : attemptSync(`"${name}" is not valid JSON`, () => {
-    checkNames(`"${name}"`, value)
-    return parseData(value)
-  })
-  return pipe(list, E.flatMap(list => Array.isArray(list) && list.every(isRecord) ? E.right(list) : fail(`"${name}" must be a list of objects`)))
-}
-
-/** What the template is given by other names, and arguments of transformers' `apply_chat_template` that are no variables of a template. */
-const reserved = ['messages', 'tools', 'documents', 'add_generation_prompt', 'conversation', 'chat_template', 'continue_final_message', 'tokenize',
-  'padding', 'truncation', 'max_length', 'return_tensors', 'return_dict', 'return_assistant_tokens_mask', 'tokenizer_kwargs', 'sanitize_control_tokens']
-
-const variablesOf = (value: unknown): E.Either<IoError, Readonly<Record<string, unknown>>> => {
-  if (value === undefined || value === null) return E.right({})
-  if (!isRecord(value) || Array.isArray(value)) return fail('"chat_template_kwargs" must be an object')
-  const taken = reserved.find(name => Object.hasOwn(value, name))
-  return taken === undefined ? E.right(value) : fail(`"chat_template_kwargs" cannot set "${taken}"`)
-}
-
-/** A conversation with the tools, documents and variables that its template reads. */
-const fromConversation = (tokenizer: Tokenizer, row: Readonly<Record<string, unknown>>): E.Either<IoError, Tokens> => {
-  const { messages } = row
-  if (!Array.isArray(messages) || messages.length === 0 || !messages.every(isMessage)) {
-    return fail('"messages" must be a list of objects with the strings "role" and "content" (or a list of parts; or "tool_calls")')
-  }
-  return pipe(
-    E.Do,
-    E.bind('tools', () => recordsOf('tools', row['tools'])),
-    E.bind('documents', () => recordsOf('documents', row['documents'])),
-    E.bind('variables', () => variablesOf(row['chat_template_kwargs'])),
-    E.flatMap(options => fromMessages(tokenizer, messages, options))
-  )
-}
+const fromMessages = (
+  tokenizer: Tokenizer,
+  messages: readonly Message[],
+  options: ChatOptions
+): E.Either<IoError, Tokens> =>
+  tokenizer.chat === undefined
+    ? fail('"messages" need a chat template, and the model has none')
+    : pipe(
+        chatSpans(tokenizer.chat, messages, options),
+        E.flatMap(spans => {
+          let end = 0
+          const extents = spans
+            .map(({ text, scored }) => ({ scored, start: end, end: (end += text.length) }))
+            .filter(({ scored }) => scored)
+          const whole = spans.map(({ text }) => text).join('')
+          return pipe(tokenizer.encodeWithOffsets(whole, { special: false }), E.map(scoreWithin(extents)))
+        })
+      )
 
 /** A list of whole numbers that fit 32 bits, or undefined. */
 const integers = (value: unknown): readonly number[] | undefined =>
@@ -149,7 +126,8 @@ const fromIds = (row: Readonly<Record<string, unknown>>): E.Either<IoError, Toke
   const ids = integers(row['input_ids'])
   if (ids === undefined) return fail('"input_ids" must be a list of integers')
   const labels = row['labels'] === undefined || row['labels'] === null ? ids : integers(row['labels'])
-  if (labels?.length !== ids.length) return fail(`"labels" must be a list of ${ids.length} integers, as many as "input_ids"`)
+  if (labels?.length !== ids.length)
+    return fail(`"labels" must be a list of ${ids.length} integers, as many as "input_ids"`)
   if (row['attention_mask'] === undefined || row['attention_mask'] === null) return E.right({ ids, labels })
   const mask = integers(row['attention_mask'])
   if (mask?.length !== ids.length || mask.some(bit => bit !== 0 && bit !== 1)) {
@@ -157,7 +135,8 @@ const fromIds = (row: Readonly<Record<string, unknown>>): E.Either<IoError, Toke
   }
   const length = mask.lastIndexOf(1) + 1
   const hole = mask.indexOf(0)
-  if (hole >= 0 && hole < length) return fail(`"attention_mask" may only mark padding at the end, but position ${hole} is 0 and a later one is 1`)
+  if (hole >= 0 && hole < length)
+    return fail(`"attention_mask" may only mark padding at the end, but position ${hole} is 0 and a later one is 1`)
   return E.right({ ids: ids.slice(0, length), labels: labels.slice(0, length) })
 }
 
@@ -167,12 +146,16 @@ const kinds = '"text", "prompt" and "completion", "messages", or "input_ids"'
 const fromLine = (row: unknown, tokenizer: Tokenizer | undefined): E.Either<IoError, Tokens> => {
   if (!isRecord(row)) return fail(`a JSON object is due, with ${kinds}`)
   // null beside a field that is used is as good as nothing
-  const [ids, messages, prompt, completion, text] =
-    ['input_ids', 'messages', 'prompt', 'completion', 'text'].map(name => row[name] ?? undefined)
+  const [ids, messages, prompt, completion, text] = ['input_ids', 'messages', 'prompt', 'completion', 'text'].map(
+    name => row[name] ?? undefined
+  )
   if (ids !== undefined) return fromIds(row)
-  if (messages === undefined && prompt === undefined && completion === undefined && text === undefined) return fail(`it has none of ${kinds}`)
+  if (messages === undefined && prompt === undefined && completion === undefined && text === undefined)
+    return fail(`it has none of ${kinds}`)
   if (tokenizer === undefined) return fail('text needs a tokenizer, and the model has none; give "input_ids" instead')
-  if (messages !== undefined) return fromConversation(tokenizer, row)
+  if (messages !== undefined) {
+    return pipe(conversationOf(row), E.flatMap(found => fromMessages(tokenizer, found.messages, found.options)))
+  }
   if (prompt !== undefined || completion !== undefined) {
     return typeof prompt === 'string' && typeof completion === 'string'
       ? fromCompletion(tokenizer, prompt, completion)
@@ -188,15 +171,20 @@ const toRow = ({ ids, labels }: Tokens): Row => ({ input_ids: Int32Array.from(id
 const withinVocabulary = ({ ids, labels }: Tokens, vocabSize: number): E.Either<IoError, void> => {
   const outside = (id: number): boolean => id < 0 || id >= vocabSize
   const id = ids.find(outside) ?? labels.find(label => label !== notScored && outside(label))
-  return id === undefined ? E.right(undefined) : fail(`token id ${id} is outside the vocabulary, which has ${vocabSize} tokens`)
+  return id === undefined
+    ? E.right(undefined)
+    : fail(`token id ${id} is outside the vocabulary, which has ${vocabSize} tokens`)
 }
 
 /**
  * Rows from the text of a JSON-lines file; `name` begins every error sentence. See `readRows`.
  * @example parseRows('data.jsonl', '{"input_ids": [1, 2, 3]}\n', { vocabSize: 320 })
  */
-export const parseRows = (name: string, content: string, { tokenizer, vocabSize = tokenizer?.vocabSize, seq }: RowOptions)
-  : E.Either<IoError, Rows> => {
+export const parseRows = (
+  name: string,
+  content: string,
+  { tokenizer, vocabSize = tokenizer?.vocabSize, seq }: RowOptions
+): E.Either<IoError, Rows> => {
   const rows: Row[] = []
   let [cut, unscored, total] = [0, 0, 0]
   for (const [i, line] of content.replace(/^\uFEFF/, '').split('\n').entries()) {
@@ -234,11 +222,13 @@ export const parseRows = (name: string, content: string, { tokenizer, vocabSize 
  * Reads a data set: one JSON object a line, blank lines skipped.
  * - `{"text"}`: every token is scored, exactly as the tokenizer encodes it.
  * - `{"prompt", "completion"}`: the completion is scored; it ends with the end-of-sequence token.
- * - `{"messages", "tools"?, "documents"?, "chat_template_kwargs"?}`: written with the chat template; what it marks with `{% generation %}`
- *   is scored, or else the assistant's words and the token that ends its turn.
- * - `{"input_ids", "labels"?, "attention_mask"?}`: labels default to the ids, -100 is not scored; the mask marks trailing padding, which is dropped.
+ * - `{"messages", "tools"?, "documents"?, "chat_template_kwargs"?}`: written with the chat template; what it marks with
+ *   `{% generation %}` is scored, or else the assistant's words and the token that ends its turn.
+ * - `{"input_ids", "labels"?, "attention_mask"?}`: labels default to the ids, -100 is not scored; the mask marks
+ *   trailing padding, which is dropped.
  *
- * Errors name the file and the line: bytes that are not UTF-8, broken JSON, a wrong type, an id outside the vocabulary; and an empty file, or one with nothing scored.
+ * Errors name the file and the line: bytes that are not UTF-8, broken JSON, a wrong type, an id outside the vocabulary;
+ * and an empty file, or one with nothing scored.
  * @example await readRows('data.jsonl', { tokenizer, vocabSize: 49152, seq: 256 })()
  */
 export const readRows = (path: string, options: RowOptions): TE.TaskEither<IoError, Rows> => pipe(

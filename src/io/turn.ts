@@ -17,11 +17,16 @@ export interface Conversation {
 
 /** A character that stands nowhere in a text: one for private use. */
 const characterOutside = (text: string): string =>
-  String.fromCharCode(Array.from({ length: 6400 }, (_, i) => 0xE000 + i).find(code => !text.includes(String.fromCharCode(code))) ?? 0xE000)
+  String.fromCharCode(
+    Array.from({ length: 6400 }, (_, i) => 0xe000 + i).find(code => !text.includes(String.fromCharCode(code))) ?? 0xe000
+  )
 
 /** The message with other words, and without the tool calls that would stand behind them. */
-const withWords = (message: Message, words: string): Message =>
-  ({ ...message, content: Array.isArray(message.content) ? [{ type: 'text', text: words }] : words, tool_calls: undefined })
+const withWords = (message: Message, words: string): Message => ({
+  ...message,
+  content: Array.isArray(message.content) ? [{ type: 'text', text: words }] : words,
+  tool_calls: undefined
+})
 
 /** Tokens that are more than white space; a text that begins with several of them begins with the longest. */
 const visible = (tokens: readonly string[]): readonly string[] =>
@@ -39,13 +44,20 @@ const closing = (behind: string, tokens: readonly string[]): number | undefined 
 
 /** Where the last of the tokens ends that close a turn one right behind the other, in all of the texts. */
 const closingAll = (behind: readonly string[], end: number, tokens: readonly string[]): number => {
-  const ends = behind.map(text => tokenEnd(text, end, tokens)), [next] = ends
-  const isSame = next !== undefined && behind.every(text => text.slice(0, next) === behind[0]!.slice(0, next)) && ends.every(other => other === next)
+  const ends = behind.map(text => tokenEnd(text, end, tokens)),
+    [next] = ends
+  const isSame =
+    next !== undefined
+    && behind.every(text => text.slice(0, next) === behind[0]!.slice(0, next))
+    && ends.every(other => other === next)
   return isSame ? closingAll(behind, next, tokens) : end
 }
 
-const refused = (number: number, reason = ''): E.Either<IoError, never> => fail(`the chat template does not simply continue the messages before `
-  + `message ${number}, so the assistant's words cannot be told from the rest${reason}`)
+const refused = (number: number, reason = ''): E.Either<IoError, never> =>
+  fail(
+    `the chat template does not simply continue the messages before `
+      + `message ${number}, so the assistant's words cannot be told from the rest${reason}`
+  )
 
 const rightOf = (result: E.Either<IoError, string>): string | undefined => E.isRight(result) ? result.right : undefined
 
@@ -60,24 +72,41 @@ const around = (rendered: string, probe: string): readonly [ahead: string, behin
 }
 
 /** Where the token that closes the turn ends; see `turnExtent`. */
-const turnEnd = ({ text, messages, index, specialTokens, render }: Conversation): E.Either<IoError, { readonly end: number, readonly ahead: string }> => {
-  const number = index + 1, probe = characterOutside(text), tokens = visible(specialTokens)
+const turnEnd = ({
+  text,
+  messages,
+  index,
+  specialTokens,
+  render
+}: Conversation): E.Either<IoError, { readonly end: number; readonly ahead: string }> => {
+  const number = index + 1,
+    probe = characterOutside(text),
+    tokens = visible(specialTokens)
   const probed = [...messages.slice(0, index), withWords(messages[index]!, probe)]
   const [inPlace, alone] = [render([...probed, ...messages.slice(number)], false), render(probed, false)]
   if (E.isLeft(inPlace) || E.isLeft(alone)) {
-    return refused(number, `: with other words in it, ${E.isLeft(inPlace) ? inPlace.left.message : E.isLeft(alone) ? alone.left.message : ''}`)
+    return refused(
+      number,
+      `: with other words in it, ${E.isLeft(inPlace) ? inPlace.left.message : E.isLeft(alone) ? alone.left.message : ''}`
+    )
   }
   const [whole, cut] = [around(inPlace.right, probe), around(alone.right, probe)]
   if (whole === undefined || cut === undefined) return refused(number)
-  const [[ahead, behind], [, close]] = [whole, cut], closed = closing(close, tokens)
+  const [[ahead, behind], [, close]] = [whole, cut],
+    closed = closing(close, tokens)
   if (closed === undefined) {
-    return fail(`the chat template writes no special token at the end of message ${number}, so the model would never learn to stop`)
+    return fail(
+      `the chat template writes no special token at the end of message ${number}, so the model would never learn to stop`
+    )
   }
   if (!text.endsWith(behind)) return refused(number)
   const token = close.slice(0, closed)
-  if (!behind.startsWith(token)) return refused(number, `: it ends the message with ${JSON.stringify(token)} only if no other follows`)
-  // Further tokens close the turn too, if they do so whatever follows: an end of sequence may stand behind the last turn alone.
-  const isLast = number === messages.length, mayFollow = tokenEnd(close, closed, tokens) !== undefined
+  if (!behind.startsWith(token))
+    return refused(number, `: it ends the message with ${JSON.stringify(token)} only if no other follows`)
+  // Further tokens close the turn too, if they do so whatever follows: an end of sequence may stand behind the last
+  // turn alone.
+  const isLast = number === messages.length,
+    mayFollow = tokenEnd(close, closed, tokens) !== undefined
   const followed = isLast && mayFollow ? rightOf(render([...probed, { role: 'user', content: 'a' }], false)) : undefined
   const further = !mayFollow ? undefined : isLast ? around(followed ?? '', probe)?.[1] : behind
   const all = further === undefined ? closed : closingAll([close, further], closed, tokens)
@@ -85,49 +114,82 @@ const turnEnd = ({ text, messages, index, specialTokens, render }: Conversation)
 }
 
 /**
- * The end of a turn that calls tools, in a template that does not take words in their place: the message closes with the token that closes an
- * answer in words, as the last thing that it writes.
+ * The end of a turn that calls tools, in a template that does not take words in their place: the message closes with
+ * the token that closes an answer in words, as the last thing that it writes.
  */
 const callEnd = ({ text, messages, index, specialTokens, render }: Conversation): number | undefined => {
-  const probe = characterOutside(text), words = rightOf(render([{ role: 'user', content: 'a' }, { role: 'assistant', content: probe }], false))
-  const close = words === undefined ? undefined : around(words, probe)?.[1], after = rightOf(render(messages.slice(0, index + 1), false))
+  const probe = characterOutside(text),
+    words = rightOf(
+      render(
+        [
+          { role: 'user', content: 'a' },
+          { role: 'assistant', content: probe }
+        ],
+        false
+      )
+    )
+  const close = words === undefined ? undefined : around(words, probe)?.[1],
+    after = rightOf(render(messages.slice(0, index + 1), false))
   const closed = close === undefined ? undefined : closing(close, visible(specialTokens))
   const written = after?.trimEnd()
-  return close !== undefined && closed !== undefined && written !== undefined && after !== undefined && text.startsWith(after)
-    && written.endsWith(close.slice(0, closed).trimStart()) ? written.length : undefined
+  return close !== undefined
+    && closed !== undefined
+    && written !== undefined
+    && after !== undefined
+    && text.startsWith(after)
+    && written.endsWith(close.slice(0, closed).trimStart())
+    ? written.length
+    : undefined
 }
 
 /**
  * Where the words of an assistant's message stand in the rendered conversation, with the token that closes its turn.
  *
- * A template does not say where its turns lie. The conversation is rendered once more with a single character for the words, which shows
- * what stands behind them; once more up to the message, which shows what closes it when nothing follows: a special token, and the same in
- * both. The words begin where the prompt for this answer ends, as it is when the model answers; if the conversation does not begin with
- * that prompt (a system prompt that moves, say), they begin where the character stands, provided that what the model is asked with stands
- * before it. Words that the template changes or leaves out are scored as it writes them.
+ * A template does not say where its turns lie. The conversation is rendered once more with a single character for the
+ * words, which shows what stands behind them; once more up to the message, which shows what closes it when nothing
+ * follows: a special token, and the same in both. The words begin where the prompt for this answer ends, as it is when
+ * the model answers; if the conversation does not begin with that prompt (a system prompt that moves, say), they begin
+ * where the character stands, provided that what the model is asked with stands before it. Words that the template
+ * changes or leaves out are scored as it writes them.
  *
- * Errors: a template in which that does not hold, because then the wrong words would be scored; one that closes no turn.
+ * Errors: a template in which that does not hold, because then the wrong words would be scored; one that closes no
+ * turn.
  */
 export const turnExtent = (conversation: Conversation): E.Either<IoError, Extent> => {
-  const { text, messages, index, render } = conversation, number = index + 1, before = messages.slice(0, index)
+  const { text, messages, index, render } = conversation,
+    number = index + 1,
+    before = messages.slice(0, index)
   const tokens = visible(conversation.specialTokens)
-  const found = turnEnd(conversation), asked = rightOf(render(before, true))
+  const found = turnEnd(conversation),
+    asked = rightOf(render(before, true))
   if (E.isLeft(found)) {
     const end = Array.isArray(messages[index]?.['tool_calls']) ? callEnd(conversation) : undefined
-    return end !== undefined && asked !== undefined && text.startsWith(asked) && asked.length < end ? E.right([asked.length, end]) : found
+    return end !== undefined && asked !== undefined && text.startsWith(asked) && asked.length < end
+      ? E.right([asked.length, end])
+      : found
   }
   const { end, ahead } = found.right
   // Many templates cannot render no messages at all: their prompt for the first answer is the one for the next.
-  const prompt = index === 0 ? addition(text, rightOf(render(messages, true))) : addition(rightOf(render(before, false)), asked)
-  const start = asked !== undefined && text.startsWith(asked) && asked.endsWith(prompt ?? '') && asked.length <= end ? asked.length : undefined
+  const prompt =
+    index === 0 ? addition(text, rightOf(render(messages, true))) : addition(rightOf(render(before, false)), asked)
+  const start =
+    asked !== undefined && text.startsWith(asked) && asked.endsWith(prompt ?? '') && asked.length <= end
+      ? asked.length
+      : undefined
   const stands = text.startsWith(ahead) && ahead.length <= end ? ahead.length : undefined
   // Without a prompt that opens the turn, its header is none of the assistant's words.
-  const hasHeader = prompt === '' && start !== undefined && stands !== undefined && stands > start
+  const hasHeader =
+    prompt === ''
+    && start !== undefined
+    && stands !== undefined
+    && stands > start
     && tokens.some(token => text.slice(start, stands).includes(token))
   if (start !== undefined && !hasHeader) return E.right([start, end])
   if (stands === undefined || prompt === undefined) return refused(number)
-  if (!ahead.endsWith(prompt)) return refused(number, `: it asks for an answer with ${JSON.stringify(prompt)}, which is not how this one begins`)
+  if (!ahead.endsWith(prompt))
+    return refused(number, `: it asks for an answer with ${JSON.stringify(prompt)}, which is not how this one begins`)
   // White space behind the token that ends the question is the first thing that the model writes.
-  const bare = ahead.trimEnd(), question = tokens.find(token => asked?.endsWith(token) === true)
+  const bare = ahead.trimEnd(),
+    question = tokens.find(token => asked?.endsWith(token) === true)
   return E.right([prompt === '' && question !== undefined && bare.endsWith(question) ? bare.length : stands, end])
 }

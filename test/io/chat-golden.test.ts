@@ -8,21 +8,39 @@ import { parseData } from '../../src/io/jinja/data.ts'
 import { makeTokenizer, type Tokenizer } from '../../src/io/tokenizer.ts'
 import { right } from './support.ts'
 
-interface Outcome { readonly text?: string, readonly ids?: readonly number[], readonly mask?: string, readonly error?: string }
+interface Outcome {
+  readonly text?: string
+  readonly ids?: readonly number[]
+  readonly mask?: string
+  readonly error?: string
+}
 interface Family {
-  readonly tokenizer: string, readonly bos: string | null, readonly eos: string, readonly template: string
+  readonly tokenizer: string
+  readonly bos: string | null
+  readonly eos: string
+  readonly template: string
   readonly outcomes: Readonly<Record<string, Outcome>>
 }
-interface Conversation { readonly messages: readonly Message[], readonly tools?: string | readonly unknown[], readonly documents?: readonly unknown[], readonly chat_template_kwargs?: Readonly<Record<string, unknown>> }
+interface Conversation {
+  readonly messages: readonly Message[]
+  readonly tools?: string | readonly unknown[]
+  readonly documents?: readonly unknown[]
+  readonly chat_template_kwargs?: Readonly<Record<string, unknown>>
+}
 
 const directory = new URL('../golden/chat/', import.meta.url)
 const source = await readFile(new URL('chat.json', directory), 'utf8')
-const golden = parseData(source) as { readonly rows: Readonly<Record<string, Conversation>>, readonly families: Readonly<Record<string, Family>> }
+const golden = parseData(source) as {
+  readonly rows: Readonly<Record<string, Conversation>>
+  readonly families: Readonly<Record<string, Family>>
+}
 /** The rows as they stand in the file: what a number looks like is part of them. */
-const lines = new Map(source.split('\n').flatMap(line => {
-  const [, name, row] = /^"([^"]+)": (\{"messages".*\}),?$/.exec(line) ?? []
-  return name === undefined || row === undefined ? [] : [[name, row] as const]
-}))
+const lines = new Map(
+  source.split('\n').flatMap(line => {
+    const [, name, row] = /^"([^"]+)": (\{"messages".*\}),?$/.exec(line) ?? []
+    return name === undefined || row === undefined ? [] : [[name, row] as const]
+  })
+)
 
 const load = async ({ tokenizer, bos, eos, template }: Family): Promise<Tokenizer> => right(makeTokenizer({
   subject: `${tokenizer}.json`,
@@ -32,12 +50,21 @@ const load = async ({ tokenizer, bos, eos, template }: Family): Promise<Tokenize
 
 /** What is refused though transformers renders it, by family and conversation (`*`: all of them), with the sentence. */
 const refusals: readonly (readonly [family: string, row: string, sentence: RegExp])[] = [
-  ['deepseek-r1', '*', /so the assistant's words cannot be told from the rest: it asks for an answer with "<｜Assistant｜><think>\\n", which is not how this one begins$/],
-  ['endless', '*', /^d\.jsonl line 1: the chat template writes no special token at the end of message \d, so the model would never learn to stop$/],
+  [
+    'deepseek-r1',
+    '*',
+    /so the assistant's words cannot be told from the rest: it asks for an answer with "<｜Assistant｜><think>\\n", which is not how this one begins$/
+  ],
+  [
+    'endless',
+    '*',
+    /^d\.jsonl line 1: the chat template writes no special token at the end of message \d, so the model would never learn to stop$/
+  ],
   // Python's own printing of a list of parts: the words are escaped in it.
-  ['llama3', 'parts', /does not simply continue the messages before message 2/], ['gemma', 'parts', /does not simply continue the messages before message 2/],
+  ['llama3', 'parts', /does not simply continue the messages before message 2/],
+  ['gemma', 'parts', /does not simply continue the messages before message 2/],
   // The words are left out.
-  ['qwen3', 'parts', /does not simply continue the messages before message 2/],
+  ['qwen3', 'parts', /does not simply continue the messages before message 2/]
 ]
 
 const optionsOf = ({ tools, documents, chat_template_kwargs: variables }: Conversation): ChatOptions =>
@@ -50,7 +77,8 @@ for (const [name, family] of Object.entries(golden.families)) {
     const tokenizer = await load(family)
     let equal = 0
     for (const [row, { text, ids, mask, error }] of Object.entries(family.outcomes)) {
-      const conversation = golden.rows[row]!, where = `${name}, ${row}`
+      const conversation = golden.rows[row]!,
+        where = `${name}, ${row}`
       const rendered = renderChat(tokenizer.chat!, conversation.messages, optionsOf(conversation))
       const parsed = parseRows('d.jsonl', lines.get(row) ?? assert.fail(where), { tokenizer })
       if (error !== undefined) {
@@ -78,10 +106,19 @@ for (const [name, family] of Object.entries(golden.families)) {
 }
 
 test('a token in front of every span, as encoding them one by one puts it, is found out (mutant)', async () => {
-  const family = golden.families['phi3']!, tokenizer = await load(family)
-  const { ids, mask } = family.outcomes['turns']!, { messages } = golden.rows['turns']!
+  const family = golden.families['phi3']!,
+    tokenizer = await load(family)
+  const { ids, mask } = family.outcomes['turns']!,
+    { messages } = golden.rows['turns']!
   const row = right(encodeChat(tokenizer, messages))
   assert.deepEqual([[...row.input_ids], maskOf(row)], [ids, mask])
-  const whole = family.outcomes['turns']!.text!, cut = whole.indexOf('two')
-  assert.notDeepEqual([...tokenizer.encode(whole.slice(0, cut), { special: false }), ...tokenizer.encode(whole.slice(cut), { special: false })], ids)
+  const whole = family.outcomes['turns']!.text!,
+    cut = whole.indexOf('two')
+  assert.notDeepEqual(
+    [
+      ...tokenizer.encode(whole.slice(0, cut), { special: false }),
+      ...tokenizer.encode(whole.slice(cut), { special: false })
+    ],
+    ids
+  )
 })

@@ -5,15 +5,20 @@ import { chatSpans, chatTemplate, renderChat, type ChatTemplate, type Message } 
 import { chatMl, message, right } from './support.ts'
 
 const specialTokens = ['<|im_start|>', '<|im_end|>', '</s>']
-const parse = (source: string): ChatTemplate => right(chatTemplate('t.jinja', source, { bosToken: '<s>', eosToken: '</s>', specialTokens }))
+const parse = (source: string): ChatTemplate =>
+  right(chatTemplate('t.jinja', source, { bosToken: '<s>', eosToken: '</s>', specialTokens }))
 const user = (content: string): Message => ({ role: 'user', content })
 const assistant = (content: string): Message => ({ role: 'assistant', content })
 const scored = (template: ChatTemplate, messages: readonly Message[]): readonly string[] =>
-  right(chatSpans(template, messages)).filter(span => span.scored).map(span => span.text)
+  right(chatSpans(template, messages))
+    .filter(span => span.scored)
+    .map(span => span.text)
 
 test('a template sees the messages, the special tokens and the generation prompt', () => {
-  const template = parse('{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}'
-    + '{% if add_generation_prompt %}>{% endif %}')
+  const template = parse(
+    '{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}'
+      + '{% if add_generation_prompt %}>{% endif %}'
+  )
   assert.equal(right(renderChat(template, [user('a')])), '<s>[user]a</s>')
   assert.equal(right(renderChat(template, [user('a')], { addGenerationPrompt: true })), '<s>[user]a</s>>')
 })
@@ -29,26 +34,48 @@ test("the assistant's words and their end token are scored, nothing else", () =>
   ])
 })
 
-const messages = fc.record({ role: fc.constantFrom('system', 'user', 'assistant'), content: fc.string({ maxLength: 12 }) })
+const messages = fc.record({
+  role: fc.constantFrom('system', 'user', 'assistant'),
+  content: fc.string({ maxLength: 12 })
+})
 const conversations = fc.array(messages, { minLength: 1 })
 
-/** The law: spans join to the rendered text, and the scored ones are exactly the assistant's contents with the end token. */
-const scoresTheAssistant = (spansOf: (template: ChatTemplate, messages: readonly Message[]) => readonly { text: string, scored: boolean }[]) => {
+/**
+ * The law: spans join to the rendered text, and the scored ones are exactly the assistant's contents with the end
+ * token.
+ */
+const scoresTheAssistant = (
+  spansOf: (template: ChatTemplate, messages: readonly Message[]) => readonly { text: string; scored: boolean }[]
+) => {
   const template = parse(chatMl)
   return fc.property(conversations, messages => {
     const spans = spansOf(template, messages)
     assert.equal(spans.map(span => span.text).join(''), right(renderChat(template, messages)))
     const words = messages.filter(({ role }) => role === 'assistant').map(({ content }) => `${content}<|im_end|>`)
-    assert.deepEqual(spans.filter(span => span.scored).map(span => span.text), words)
+    assert.deepEqual(
+      spans.filter(span => span.scored).map(span => span.text),
+      words
+    )
   })
 }
 
 test('spans cover the conversation; scoring all of it, or the header too, is found out (mutants)', () => {
   fc.assert(scoresTheAssistant((template, messages) => right(chatSpans(template, messages))))
-  assert.throws(() => fc.assert(scoresTheAssistant((template, messages) => [{ text: right(renderChat(template, messages)), scored: true }])))
-  assert.throws(() => fc.assert(scoresTheAssistant((template, messages) => messages.map((m, i) => ({
-    text: right(renderChat(template, messages.slice(i, i + 1))), scored: m.role === 'assistant'
-  })))))
+  assert.throws(() =>
+    fc.assert(
+      scoresTheAssistant((template, messages) => [{ text: right(renderChat(template, messages)), scored: true }])
+    )
+  )
+  assert.throws(() =>
+    fc.assert(
+      scoresTheAssistant((template, messages) =>
+        messages.map((m, i) => ({
+          text: right(renderChat(template, messages.slice(i, i + 1))),
+          scored: m.role === 'assistant'
+        }))
+      )
+    )
+  )
 })
 
 test('a conversation without an assistant has nothing scored', () => {
@@ -60,56 +87,87 @@ test('an end token inside the words does not end the turn', () => {
 })
 
 test('a template that rewrites earlier turns is refused, with the number of the message', () => {
-  const keepsLast = parse(`{% for m in messages %}{% if loop.last or m.role != 'assistant' %}{{ m.role }}:{{ m.content }}</s>{% endif %}{% endfor %}`
-    + `{% if add_generation_prompt %}assistant:{% endif %}`)
+  const keepsLast = parse(
+    `{% for m in messages %}{% if loop.last or m.role != 'assistant' %}{{ m.role }}:{{ m.content }}</s>{% endif %}{% endfor %}`
+      + `{% if add_generation_prompt %}assistant:{% endif %}`
+  )
   assert.deepEqual(scored(keepsLast, [user('a'), assistant('b')]), ['b</s>'])
   assert.match(message(chatSpans(keepsLast, [user('a'), assistant('b'), user('c')])), /before message 2/)
 })
 
 test('a template whose generation prompt is not how the turn begins is refused', () => {
-  const other = parse(`{% for m in messages %}{{ m.role }}:{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}bot:{% endif %}`)
+  const other = parse(
+    `{% for m in messages %}{{ m.role }}:{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}bot:{% endif %}`
+  )
   assert.match(message(chatSpans(other, [user('a'), assistant('b')])), /before message 2/)
 })
 
 test('a template without an end token is refused', () => {
-  const endless = parse(`{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}`)
+  const endless = parse(
+    `{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}`
+  )
   assert.match(message(chatSpans(endless, [user('a'), assistant('b')])), /no special token at the end of message 2/)
 })
 
-const closing = (end: string, last = ''): ChatTemplate => parse(`{% for m in messages %}{{ m.role }}:{{ m.content }}${end}{% endfor %}`
-  + `{% if add_generation_prompt %}assistant:{% else %}${last}{% endif %}`)
+const closing = (end: string, last = ''): ChatTemplate =>
+  parse(
+    `{% for m in messages %}{{ m.role }}:{{ m.content }}${end}{% endfor %}`
+      + `{% if add_generation_prompt %}assistant:{% else %}${last}{% endif %}`
+  )
 
 test('a turn ends at the token that the template writes, never at one inside the words', () => {
   for (const words of ['x</s>', '</s>', '<|im_end|>\n</s>\n', 'a<|im_start|>']) {
     assert.deepEqual(scored(closing('</s>'), [user('a'), assistant(words)]), [`${words}</s>`])
-    assert.match(message(chatSpans(closing('\\n'), [user('a'), assistant(words)])), /no special token at the end of message 2/)
-    assert.match(message(chatSpans(closing('.</s>'), [user('a'), assistant(words)])), /no special token at the end of message 2/)
+    assert.match(
+      message(chatSpans(closing('\\n'), [user('a'), assistant(words)])),
+      /no special token at the end of message 2/
+    )
+    assert.match(
+      message(chatSpans(closing('.</s>'), [user('a'), assistant(words)])),
+      /no special token at the end of message 2/
+    )
   }
 })
 
 test('of tokens behind the words only those that are there whatever follows close the turn', () => {
   assert.deepEqual(scored(closing('<|im_end|>\n', '</s>'), [user('a'), assistant('b')]), ['b<|im_end|>'])
   assert.deepEqual(scored(closing('<|im_end|>', '</s>'), [user('a'), assistant('b')]), ['b<|im_end|>'])
-  assert.deepEqual(scored(closing('<|im_end|>', '</s>'), [user('a'), assistant('b'), user('c'), assistant('d')]), ['b<|im_end|>', 'd<|im_end|>'])
+  assert.deepEqual(scored(closing('<|im_end|>', '</s>'), [user('a'), assistant('b'), user('c'), assistant('d')]), [
+    'b<|im_end|>',
+    'd<|im_end|>'
+  ])
 })
 
 test('tokens that close every turn, one right behind the other, all close it', () => {
   for (const more of [[], [user('c')], [user('c'), assistant('d')]]) {
     assert.deepEqual(scored(closing(' </s><|im_end|>'), [user('a'), assistant('b'), ...more])[0], 'b </s><|im_end|>')
   }
-  const opening = parse("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
-  assert.deepEqual(scored(opening, [user('a'), assistant('b'), user('c'), assistant('d')]), ['b<|im_end|>', 'd<|im_end|>'])
+  const opening = parse(
+    '{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}'
+  )
+  assert.deepEqual(scored(opening, [user('a'), assistant('b'), user('c'), assistant('d')]), [
+    'b<|im_end|>',
+    'd<|im_end|>'
+  ])
 })
 
 test('a template that closes only the last turn is refused', () => {
   const last = closing('', '</s>')
   assert.deepEqual(scored(last, [user('a'), assistant('b')]), ['b</s>'])
-  assert.match(message(chatSpans(last, [user('a'), assistant('b'), user('c')])), /it ends the message with "<\/s>" only if no other follows$/)
+  assert.match(
+    message(chatSpans(last, [user('a'), assistant('b'), user('c')])),
+    /it ends the message with "<\/s>" only if no other follows$/
+  )
 })
 
 test('a token that begins the next turn does not close this one', () => {
-  const open = parse("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
-  assert.match(message(chatSpans(open, [user('a'), assistant('b'), user('c')])), /no special token at the end of message 2/)
+  const open = parse(
+    '{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}'
+  )
+  assert.match(
+    message(chatSpans(open, [user('a'), assistant('b'), user('c')])),
+    /no special token at the end of message 2/
+  )
 })
 
 test('a conversation may begin with the assistant', () => {
@@ -130,36 +188,62 @@ test('what a template marks is scored, and nothing else', () => {
 {% endgeneration %}
 {% else %}{{ m.content }}{% endif %}</s>{% endfor %}`)
   assert.deepEqual(right(chatSpans(marked, [user('a'), assistant('b</s>'), user('c')])), [
-    { text: 'user:a</s>assistant:', scored: false }, { text: 'b</s>.\n', scored: true }, { text: '</s>user:c</s>', scored: false }
+    { text: 'user:a</s>assistant:', scored: false },
+    { text: 'b</s>.\n', scored: true },
+    { text: '</s>user:c</s>', scored: false }
   ])
   assert.deepEqual(scored(marked, [user('a')]), [])
   const captured = parse('{% set a %}{% generation %}b{% endgeneration %}{% endset %}{{ a }}')
-  assert.match(message(chatSpans(captured, [user('a')])), /\{% generation %\} inside of a macro, a call, a filter or a set block is not supported/)
+  assert.match(
+    message(chatSpans(captured, [user('a')])),
+    /\{% generation %\} inside of a macro, a call, a filter or a set block is not supported/
+  )
 })
 
 test('tools, documents and variables are passed; what is not given is None, as are the tokens that a tokenizer has not', () => {
-  const template = right(chatTemplate('t', '{{ tools }}|{{ documents }}|{{ enable_thinking }}|{{ pad_token }}|{{ unk_token is defined }}|{{ bos_token is defined }}',
-    { specialTokens: [], named: { pad_token: '<pad>' } }))
+  const template = right(
+    chatTemplate(
+      't',
+      '{{ tools }}|{{ documents }}|{{ enable_thinking }}|{{ pad_token }}|{{ unk_token is defined }}|{{ bos_token is defined }}',
+      { specialTokens: [], named: { pad_token: '<pad>' } }
+    )
+  )
   assert.equal(right(renderChat(template, [])), 'None|None||<pad>|False|False')
-  const options = { tools: [{ a: true }], documents: [{ b: null }], variables: { enable_thinking: false, pad_token: 'x' } }
+  const options = {
+    tools: [{ a: true }],
+    documents: [{ b: null }],
+    variables: { enable_thinking: false, pad_token: 'x' }
+  }
   assert.equal(right(renderChat(template, [], options)), "[{'a': True}]|[{'b': None}]|False|x|False|False")
 })
 
 test('a conversation with tools has a template of its own where the model has one', () => {
   const both = right(chatTemplate('t', 'plain', { specialTokens: [] }, 'with {{ tools|length }}'))
-  assert.deepEqual([{}, { tools: null }, { tools: [] }, { tools: [{}] }].map(options => right(renderChat(both, [user('a')], options))), ['plain', 'plain', 'with 0', 'with 1'])
+  assert.deepEqual(
+    [{}, { tools: null }, { tools: [] }, { tools: [{}] }].map(options => right(renderChat(both, [user('a')], options))),
+    ['plain', 'plain', 'with 0', 'with 1']
+  )
 })
 
 test('fields of a message are passed; those that are null are not, and reasoning has its three names', () => {
   const template = parse('{% for m in messages %}{{ m }}{% endfor %}')
-  const messages: readonly Message[] = [{ role: 'assistant', content: null, tool_calls: [{ id: 'x' }], name: 'n' }, { role: 'assistant', content: 'a', thinking: 't' }]
-  assert.equal(right(renderChat(template, messages)), "{'role': 'assistant', 'tool_calls': [{'id': 'x'}], 'name': 'n'}"
-    + "{'thinking': 't', 'role': 'assistant', 'content': 'a', 'reasoning_content': 't'}")
+  const messages: readonly Message[] = [
+    { role: 'assistant', content: null, tool_calls: [{ id: 'x' }], name: 'n' },
+    { role: 'assistant', content: 'a', thinking: 't' }
+  ]
+  assert.equal(
+    right(renderChat(template, messages)),
+    "{'role': 'assistant', 'tool_calls': [{'id': 'x'}], 'name': 'n'}"
+      + "{'thinking': 't', 'role': 'assistant', 'content': 'a', 'reasoning_content': 't'}"
+  )
 })
 
 test('a template that does not end is refused', () => {
   const endless = parse('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')
-  assert.match(message(renderChat(endless, [])), /^the chat template refuses the messages: it does not end within \d+ steps$/)
+  assert.match(
+    message(renderChat(endless, [])),
+    /^the chat template refuses the messages: it does not end within \d+ steps$/
+  )
 })
 
 test('what a template raises becomes a sentence', () => {

@@ -114,7 +114,7 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
   ['a content that is a number', '{"messages":[{"role":"user","content":1}]}', /^d\.jsonl line 1: "messages" must be a list of objects/],
   ['parts that are no objects', '{"messages":[{"role":"user","content":["a"]}]}', /^d\.jsonl line 1: "messages" must be a list of objects/],
   ['tools that are no list', '{"messages":[{"role":"user","content":"a"}],"tools":{"a":1}}', /^d\.jsonl line 1: "tools" must be a list of objects/],
-  ['tools that are no JSON', '{"messages":[{"role":"user","content":"a"}],"tools":"[{"}', /^d\.jsonl line 1: "tools" is not valid JSON/],
+  ['tools that are no JSON', '{"messages":[{"role":"user","content":"a"}],"tools":"[{"}', /^d\.jsonl line 1: "tools": it is not valid JSON/],
   ['documents that are texts', '{"messages":[{"role":"user","content":"a"}],"documents":["a"]}', /^d\.jsonl line 1: "documents" must be a list of objects/],
   ['variables that are a list', '{"messages":[{"role":"user","content":"a"}],"chat_template_kwargs":[]}', /^d\.jsonl line 1: "chat_template_kwargs" must be an object/],
   ['a variable that is no variable', '{"messages":[{"role":"user","content":"a"}],"chat_template_kwargs":{"tools":[]}}',

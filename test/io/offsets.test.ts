@@ -2,37 +2,75 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import type { Encoding } from '../../src/io/tokenizer/pipeline.ts'
-import { decodeAfter, decodeNext, decodeRest, decodeStart, makeTokenizer, type DecodeState, type Tokenizer } from '../../src/io/tokenizer.ts'
+import {
+  decodeAfter,
+  decodeNext,
+  decodeRest,
+  decodeStart,
+  makeTokenizer,
+  type DecodeState,
+  type Tokenizer
+} from '../../src/io/tokenizer.ts'
 import { right } from './support.ts'
 
 /** Where the golden values lie; `make_tokenizers.py N DIRECTORY` makes more of them. */
-const golden = process.env['PARTENSOR_GOLDEN_CHAT'] === undefined ? new URL('../golden/chat/', import.meta.url) : new URL(`file://${process.env['PARTENSOR_GOLDEN_CHAT']}/`)
+const golden =
+  process.env['PARTENSOR_GOLDEN_CHAT'] === undefined
+    ? new URL('../golden/chat/', import.meta.url)
+    : new URL(`file://${process.env['PARTENSOR_GOLDEN_CHAT']}/`)
 
 type Row = readonly [text: string, ids: readonly number[], offsets: readonly number[]]
-const rows: Readonly<Record<string, readonly Row[]>> = JSON.parse(await readFile(new URL('offsets.json', golden), 'utf8'))
+const rows: Readonly<Record<string, readonly Row[]>> = JSON.parse(
+  await readFile(new URL('offsets.json', golden), 'utf8')
+)
 
 const json = async (name: string): Promise<Readonly<Record<string, unknown>>> =>
   JSON.parse(await readFile(new URL(`tokenizers/${name}.json`, golden), 'utf8'))
 const load = (name: string, tokenizer: Readonly<Record<string, unknown>>): Tokenizer =>
-  right(makeTokenizer({ subject: name, tokenizer, bosToken: undefined, eosToken: undefined, stop: [], chatSource: undefined }))
+  right(
+    makeTokenizer({
+      subject: name,
+      tokenizer,
+      bosToken: undefined,
+      eosToken: undefined,
+      stop: [],
+      chatSource: undefined
+    })
+  )
 
 /** Offsets in characters, as Python counts them. */
 const inCharacters = (text: string, { ids, offsets }: Encoding): readonly [readonly number[], readonly number[]] =>
   [ids, offsets.flat().map(unit => Array.from(text.slice(0, unit)).length)]
 
-const differing = (tokenizer: Tokenizer, cases: readonly Row[], change = (encoding: Encoding): Encoding => encoding): readonly string[] =>
-  cases.filter(([text, ids, offsets]) => {
-    const [ownIds, own] = inCharacters(text, change(right(tokenizer.encodeWithOffsets(text, { special: false }))))
-    return JSON.stringify([ownIds, own]) !== JSON.stringify([ids, offsets]) || JSON.stringify(tokenizer.encode(text, { special: false })) !== JSON.stringify(ids)
-  }).map(([text]) => text)
+const differing = (
+  tokenizer: Tokenizer,
+  cases: readonly Row[],
+  change = (encoding: Encoding): Encoding => encoding
+): readonly string[] =>
+  cases
+    .filter(([text, ids, offsets]) => {
+      const [ownIds, own] = inCharacters(text, change(right(tokenizer.encodeWithOffsets(text, { special: false }))))
+      return (
+        JSON.stringify([ownIds, own]) !== JSON.stringify([ids, offsets])
+        || JSON.stringify(tokenizer.encode(text, { special: false })) !== JSON.stringify(ids)
+      )
+    })
+    .map(([text]) => text)
 
 for (const [name, cases] of Object.entries(rows)) {
   test(`${name}: ids and offsets of random texts equal those of tokenizers`, async () => {
     const tokenizer = load(name, await json(name))
     assert.ok(cases.length >= 50)
     assert.deepEqual(differing(tokenizer, cases), [])
-    const shifted = (encoding: Encoding): Encoding => ({ ...encoding, offsets: encoding.offsets.map(([start, end]) => [start, Math.max(start, end - 1)] as const) })
-    assert.notDeepEqual(differing(tokenizer, cases, shifted), [], 'a mutant whose tokens end one character early is found out')
+    const shifted = (encoding: Encoding): Encoding => ({
+      ...encoding,
+      offsets: encoding.offsets.map(([start, end]) => [start, Math.max(start, end - 1)] as const)
+    })
+    assert.notDeepEqual(
+      differing(tokenizer, cases, shifted),
+      [],
+      'a mutant whose tokens end one character early is found out'
+    )
   })
 }
 

@@ -12,7 +12,9 @@ export interface Bound {
 /** A whole number, or an error in Python's words. */
 export const integerOf = (value: Value): number => {
   const number = numberOf(defined(value))
-  return typeof number === 'bigint' ? Number(number) : raise(`'${typeOf(value)}' object cannot be interpreted as an integer`)
+  return typeof number === 'bigint'
+    ? Number(number)
+    : raise(`'${typeOf(value)}' object cannot be interpreted as an integer`)
 }
 
 /**
@@ -34,11 +36,15 @@ export const bind = (callee: string, parameters: readonly string[], { positional
     text: (name, otherwise) => {
       const value = get(name)
       if (value === undefined && otherwise !== undefined) return otherwise
-      return value !== undefined && isText(value) ? textOf(value) : raise(`${callee}: '${name}' must be str, not ${typeOf(defined(value ?? null))}`)
+      return value !== undefined && isText(value)
+        ? textOf(value)
+        : raise(`${callee}: '${name}' must be str, not ${typeOf(defined(value ?? null))}`)
     },
     integer: (name, otherwise) => {
       const value = get(name)
-      return value === undefined && otherwise !== undefined ? otherwise : integerOf(value ?? new Undefined(`${callee} needs '${name}'`))
+      return value === undefined && otherwise !== undefined
+        ? otherwise
+        : integerOf(value ?? new Undefined(`${callee} needs '${name}'`))
     },
     flag: (name, otherwise) => {
       const value = get(name)

@@ -15,21 +15,35 @@ export interface Slice {
 }
 
 export type Expression =
-  | { readonly kind: 'constant', readonly value: null | boolean | bigint | number | string }
-  | { readonly kind: 'name', readonly name: string }
-  | { readonly kind: 'attribute', readonly object: Expression, readonly name: string }
-  | { readonly kind: 'item', readonly object: Expression, readonly index: Expression | Slice }
-  | { readonly kind: 'call', readonly callee: Expression, readonly args: Arguments }
-  | { readonly kind: 'filter', readonly operand: Expression | undefined, readonly name: string, readonly args: Arguments }
-  | { readonly kind: 'test', readonly operand: Expression, readonly name: string, readonly args: Arguments }
-  | { readonly kind: 'unary', readonly operator: string, readonly operand: Expression }
-  | { readonly kind: 'binary', readonly operator: string, readonly left: Expression, readonly right: Expression }
-  | { readonly kind: 'concat', readonly parts: readonly Expression[] }
-  | { readonly kind: 'compare', readonly first: Expression, readonly rest: readonly { readonly operator: string, readonly operand: Expression }[] }
-  | { readonly kind: 'not', readonly operand: Expression }
-  | { readonly kind: 'condition', readonly test: Expression, readonly value: Expression, readonly otherwise: Expression | undefined }
-  | { readonly kind: 'list' | 'tuple', readonly items: readonly Expression[] }
-  | { readonly kind: 'dict', readonly entries: readonly (readonly [Expression, Expression])[] }
+  | { readonly kind: 'constant'; readonly value: null | boolean | bigint | number | string }
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'attribute'; readonly object: Expression; readonly name: string }
+  | { readonly kind: 'item'; readonly object: Expression; readonly index: Expression | Slice }
+  | { readonly kind: 'call'; readonly callee: Expression; readonly args: Arguments }
+  | {
+      readonly kind: 'filter'
+      readonly operand: Expression | undefined
+      readonly name: string
+      readonly args: Arguments
+    }
+  | { readonly kind: 'test'; readonly operand: Expression; readonly name: string; readonly args: Arguments }
+  | { readonly kind: 'unary'; readonly operator: string; readonly operand: Expression }
+  | { readonly kind: 'binary'; readonly operator: string; readonly left: Expression; readonly right: Expression }
+  | { readonly kind: 'concat'; readonly parts: readonly Expression[] }
+  | {
+      readonly kind: 'compare'
+      readonly first: Expression
+      readonly rest: readonly { readonly operator: string; readonly operand: Expression }[]
+    }
+  | { readonly kind: 'not'; readonly operand: Expression }
+  | {
+      readonly kind: 'condition'
+      readonly test: Expression
+      readonly value: Expression
+      readonly otherwise: Expression | undefined
+    }
+  | { readonly kind: 'list' | 'tuple'; readonly items: readonly Expression[] }
+  | { readonly kind: 'dict'; readonly entries: readonly (readonly [Expression, Expression])[] }
 
 /** What a value is given to: a name, an attribute of a namespace, or several of them. */
 export type Target =
@@ -46,18 +60,30 @@ export interface Parameter {
 export type Body = readonly Statement[]
 
 export type Statement =
-  | { readonly kind: 'text', readonly text: string }
-  | { readonly kind: 'output', readonly value: Expression }
-  | { readonly kind: 'for', readonly target: Target, readonly iterable: Expression, readonly test: Expression | undefined
-    readonly recursive: boolean, readonly body: Body, readonly otherwise: Body }
-  | { readonly kind: 'if', readonly test: Expression, readonly body: Body, readonly otherwise: Body }
-  | { readonly kind: 'set', readonly target: Target, readonly value: Expression }
-  | { readonly kind: 'capture', readonly target: Target, readonly filter: Expression | undefined, readonly body: Body }
-  | { readonly kind: 'macro', readonly name: string, readonly parameters: readonly Parameter[], readonly body: Body }
-  | { readonly kind: 'callBlock', readonly parameters: readonly Parameter[], readonly call: Expression, readonly body: Body }
-  | { readonly kind: 'filterBlock', readonly filter: Expression, readonly body: Body }
-  | { readonly kind: 'with', readonly values: readonly (readonly [Target, Expression])[], readonly body: Body }
-  | { readonly kind: 'generation', readonly body: Body }
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'output'; readonly value: Expression }
+  | {
+      readonly kind: 'for'
+      readonly target: Target
+      readonly iterable: Expression
+      readonly test: Expression | undefined
+      readonly recursive: boolean
+      readonly body: Body
+      readonly otherwise: Body
+    }
+  | { readonly kind: 'if'; readonly test: Expression; readonly body: Body; readonly otherwise: Body }
+  | { readonly kind: 'set'; readonly target: Target; readonly value: Expression }
+  | { readonly kind: 'capture'; readonly target: Target; readonly filter: Expression | undefined; readonly body: Body }
+  | { readonly kind: 'macro'; readonly name: string; readonly parameters: readonly Parameter[]; readonly body: Body }
+  | {
+      readonly kind: 'callBlock'
+      readonly parameters: readonly Parameter[]
+      readonly call: Expression
+      readonly body: Body
+    }
+  | { readonly kind: 'filterBlock'; readonly filter: Expression; readonly body: Body }
+  | { readonly kind: 'with'; readonly values: readonly (readonly [Target, Expression])[]; readonly body: Body }
+  | { readonly kind: 'generation'; readonly body: Body }
   | { readonly kind: 'break' | 'continue' }
 
 /** Whether a name is read anywhere in a part of a template. */

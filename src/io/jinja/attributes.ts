@@ -4,8 +4,27 @@ import type { Meter } from './meter.ts'
 import { printed, repr } from './print.ts'
 import { stringMethods } from './strings.ts'
 import {
-  Callable, Group, Markup, Namespace, Tuple, Undefined, View, Range, characters, defined, equal, isDict, isList, isText, keyOf, numberOf, orElse,
-  typeOf, type Dict, type Given, type Value
+  Callable,
+  Group,
+  Markup,
+  Namespace,
+  Tuple,
+  Undefined,
+  View,
+  Range,
+  characters,
+  defined,
+  equal,
+  isDict,
+  isList,
+  isText,
+  keyOf,
+  numberOf,
+  orElse,
+  typeOf,
+  type Dict,
+  type Given,
+  type Value
 } from './value.ts'
 
 type Method = (given: Given) => Value
@@ -37,25 +56,52 @@ const unsafe: Readonly<Record<string, ReadonlySet<string>>> = {
 }
 /** Attributes of Python's that are not here, by type. */
 const missing: Readonly<Record<string, ReadonlySet<string>>> = {
-  str: new Set(['casefold', 'encode', 'expandtabs', 'format_map', 'isidentifier', 'isprintable', 'istitle', 'maketrans', 'translate']),
+  str: new Set([
+    'casefold',
+    'encode',
+    'expandtabs',
+    'format_map',
+    'isidentifier',
+    'isprintable',
+    'istitle',
+    'maketrans',
+    'translate'
+  ]),
   dict: new Set(['fromkeys']),
-  int: new Set(['bit_length', 'bit_count', 'conjugate', 'real', 'imag', 'numerator', 'denominator', 'to_bytes', 'from_bytes', 'as_integer_ratio', 'is_integer']),
+  int: new Set([
+    'bit_length',
+    'bit_count',
+    'conjugate',
+    'real',
+    'imag',
+    'numerator',
+    'denominator',
+    'to_bytes',
+    'from_bytes',
+    'as_integer_ratio',
+    'is_integer'
+  ]),
   float: new Set(['conjugate', 'real', 'imag', 'is_integer', 'as_integer_ratio', 'hex', 'fromhex']),
   range: new Set(['start', 'stop', 'step', 'index', 'count'])
 }
 
 /** A method or attribute of the value's type, as Python's getattr has it; undefined where there is none. */
 const own = (object: Value, name: string, meter: Meter): Value | undefined => {
-  const type = object instanceof Markup ? 'str' : typeOf(object), bound = (method: Method | undefined): Value | undefined => method && new Callable(name, method)
-  if (unsafe[type]?.has(name) === true) return new Undefined(`access to attribute '${name}' of '${type}' object is unsafe.`)
-  if (missing[type]?.has(name) === true || (type === 'bool' && missing['int']!.has(name))) return unsupported(`the attribute "${name}" of ${type}`)
+  const type = object instanceof Markup ? 'str' : typeOf(object),
+    bound = (method: Method | undefined): Value | undefined => method && new Callable(name, method)
+  if (unsafe[type]?.has(name) === true)
+    return new Undefined(`access to attribute '${name}' of '${type}' object is unsafe.`)
+  if (missing[type]?.has(name) === true || (type === 'bool' && missing['int']!.has(name)))
+    return unsupported(`the attribute "${name}" of ${type}`)
   if (typeof object === 'string') {
     const method = stringMethods.get(name)
     return bound(method && (given => method(object, given, meter)))
   }
-  const at = <M extends Readonly<Record<string, Method>>>(methods: M): Value | undefined => bound(Object.hasOwn(methods, name) ? methods[name] : undefined)
+  const at = <M extends Readonly<Record<string, Method>>>(methods: M): Value | undefined =>
+    bound(Object.hasOwn(methods, name) ? methods[name] : undefined)
   if (object instanceof Markup) return stringMethods.has(name) ? unsupported(`"${name}" of an escaped text`) : undefined
-  if (object instanceof Group && (name === 'grouper' || name === 'list')) return object.items[name === 'grouper' ? 0 : 1]
+  if (object instanceof Group && (name === 'grouper' || name === 'list'))
+    return object.items[name === 'grouper' ? 0 : 1]
   if (isDict(object)) return at(dictMethods(object))
   if (isList(object)) return at(listMethods(object, false))
   if (object instanceof Tuple) return at(listMethods(object.items, true))
@@ -79,12 +125,18 @@ const indices = (length: number, from: Value, to: Value, step: Value): readonly 
 /** A part of a text, list or tuple. */
 export const slice = (object: Value, from: Value, to: Value, step: Value, meter: Meter): Value => {
   if (isText(object)) {
-    const text = typeof object === 'string' ? object : unsupported('a part of an escaped text'), all = characters(text)
+    const text = typeof object === 'string' ? object : unsupported('a part of an escaped text'),
+      all = characters(text)
     meter.room(text.length)
-    return indices(all.length, from, to, step).map(i => all[i]!).join('')
+    return indices(all.length, from, to, step)
+      .map(i => all[i]!)
+      .join('')
   }
   const items = isList(object) ? object : object instanceof Tuple ? object.items : undefined
-  if (items === undefined) return object instanceof Range ? unsupported('a part of a range') : raise(`'${typeOf(defined(object))}' object is not subscriptable`)
+  if (items === undefined)
+    return object instanceof Range
+      ? unsupported('a part of a range')
+      : raise(`'${typeOf(defined(object))}' object is not subscriptable`)
   meter.spend(items.length)
   const part = indices(items.length, from, to, step).map(i => items[i]!)
   return object instanceof Tuple ? new Tuple(part) : part
@@ -96,14 +148,27 @@ const itemOf = (object: Value, index: Value): Value | undefined => {
   if (object instanceof Namespace) return typeof index === 'string' ? object.entries.get(index) : undefined
   const number = numberOf(index)
   if (typeof number !== 'bigint') return undefined
-  const all = typeof object === 'string' ? characters(object) : isList(object) ? object : object instanceof Tuple || object instanceof Range ? object.items : undefined
+  const all =
+    typeof object === 'string'
+      ? characters(object)
+      : isList(object)
+        ? object
+        : object instanceof Tuple || object instanceof Range
+          ? object.items
+          : undefined
   if (object instanceof Markup) return unsupported('a character of an escaped text')
   const at = Number(number)
   return all?.[at < 0 ? at + all.length : at]
 }
 
-const absent = (object: Value, name: Value): Undefined => new Undefined(object === null ? `'None' has no attribute ${repr(name)}`
-  : typeof name === 'string' ? `'${typeOf(object)} object' has no attribute '${name}'` : `${typeOf(object)} object has no element ${printed(name)}`)
+const absent = (object: Value, name: Value): Undefined =>
+  new Undefined(
+    object === null
+      ? `'None' has no attribute ${repr(name)}`
+      : typeof name === 'string'
+        ? `'${typeOf(object)} object' has no attribute '${name}'`
+        : `${typeOf(object)} object has no element ${printed(name)}`
+  )
 
 /** `object.name`: an attribute, or else an item. */
 export const attribute = (object: Value, name: string, meter: Meter): Value =>
@@ -115,4 +180,5 @@ export const item = (object: Value, index: Value, meter: Meter): Value =>
     () => orElse(isText(index) ? own(object, printed(index), meter) : undefined, () => absent(object, index)))
 
 /** An attribute alone, as the filter `attr` takes it. */
-export const attributeOnly = (object: Value, name: string, meter: Meter): Value => orElse(own(defined(object), name, meter), () => absent(object, name))
+export const attributeOnly = (object: Value, name: string, meter: Meter): Value =>
+  orElse(own(defined(object), name, meter), () => absent(object, name))

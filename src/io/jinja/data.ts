@@ -8,16 +8,26 @@ export class Float {
 
 const mark = '\0'
 
-/** A key of a record as it was written: those that look like numbers are marked, because JavaScript would move them to the front. */
+/**
+ * A key of a record as it was written: those that look like numbers are marked, because JavaScript would move them to
+ * the front.
+ */
 export const keyWritten = (key: string): string => key.startsWith(mark) ? key.slice(1) : key
 
 /** Strings (with the colon behind keys) and numbers of a JSON text. */
 const literals = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d+(?:\.\d+)?(?:e[-+]?\d+)?/gi
 
 const marked = (all: string, string?: string, colon?: string): string => {
-  if (string !== undefined) return colon !== undefined && /^"\d+"$/.test(string) ? `"\\u0000${string.slice(1)}${colon}` : all
+  if (string !== undefined)
+    return colon !== undefined && /^"\d+"$/.test(string) ? `"\\u0000${string.slice(1)}${colon}` : all
   const isFloat = /[.e]/i.test(all)
-  return isFloat ? Number.isInteger(Number(all)) ? `{"\\u0000float":"${all}"}` : all : Number.isSafeInteger(Number(all)) ? all : `{"\\u0000int":"${all}"}`
+  return isFloat
+    ? Number.isInteger(Number(all))
+      ? `{"\\u0000float":"${all}"}`
+      : all
+    : Number.isSafeInteger(Number(all))
+      ? all
+      : `{"\\u0000int":"${all}"}`
 }
 
 const revived = (_: string, value: unknown): unknown => {
@@ -27,8 +37,8 @@ const revived = (_: string, value: unknown): unknown => {
 }
 
 /**
- * JSON as Python reads it, for a template: `1.0` is a `Float`, an int beyond 2^53 a bigint, and keys keep their order (see `keyWritten`).
- * Throws on what is not JSON.
+ * JSON as Python reads it, for a template: `1.0` is a `Float`, an int beyond 2^53 a bigint, and keys keep their order
+ * (see `keyWritten`). Throws on what is not JSON.
  * @example parseData('{"a": 1.0}') // { a: Float 1 }
  */
 export const parseData = (text: string): unknown => {

@@ -1,4 +1,7 @@
-/** A template that cannot be rendered: it is not Jinja, it raises, it asks for what is not supported, or it does not end. */
+/**
+ * A template that cannot be rendered: it is not Jinja, it raises, it asks for what is not supported, or it does not
+ * end.
+ */
 export class TemplateError extends Error {}
 
 /** Ends the rendering with a sentence. @example raise("'content' is undefined") */

@@ -6,7 +6,21 @@ import type { Meter } from './meter.ts'
 import { negated, operate } from './operators.ts'
 import { printed } from './print.ts'
 import { isIn, passes } from './tests.ts'
-import { Callable, Tuple, Undefined, compare, equal, isDict, iterate, keyOf, orElse, truth, typeOf, type Given, type Value } from './value.ts'
+import {
+  Callable,
+  Tuple,
+  Undefined,
+  compare,
+  equal,
+  isDict,
+  iterate,
+  keyOf,
+  orElse,
+  truth,
+  typeOf,
+  type Given,
+  type Value
+} from './value.ts'
 
 /** Names and their values; a name that is not in a scope is looked for in the one around it. */
 export class Scope {
@@ -52,22 +66,32 @@ export class Evaluator {
     }
   }
 
-  /** The value of an expression; `operand` is what the first of a block's filters gets, `caller` what a call block passes. */
+  /**
+   * The value of an expression; `operand` is what the first of a block's filters gets, `caller` what a call block
+   * passes.
+   */
   protected value(expression: Expression, scope: Scope, operand?: Value, caller?: Value): Value {
     const of = (inner: Expression): Value => this.value(inner, scope)
     this.meter.spend(1)
     switch (expression.kind) {
-      case 'constant': return expression.value
-      case 'name': return orElse(scope.get(expression.name), () => new Undefined(`'${expression.name}' is undefined`))
-      case 'attribute': return attribute(of(expression.object), expression.name, this.meter)
+      case 'constant':
+        return expression.value
+      case 'name':
+        return orElse(scope.get(expression.name), () => new Undefined(`'${expression.name}' is undefined`))
+      case 'attribute':
+        return attribute(of(expression.object), expression.name, this.meter)
       case 'item': {
-        const object = of(expression.object), { index } = expression
+        const object = of(expression.object),
+          { index } = expression
         if (index.kind !== 'slice') return item(object, of(index), this.meter)
-        const [from, to, step] = [index.from, index.to, index.step].map(bound => bound === undefined ? null : of(bound))
+        const [from, to, step] = [index.from, index.to, index.step].map(bound =>
+          bound === undefined ? null : of(bound)
+        )
         return slice(object, from!, to!, step!, this.meter)
       }
       case 'call': {
-        const callee = of(expression.callee), given = this.given(expression.args, scope, caller)
+        const callee = of(expression.callee),
+          given = this.given(expression.args, scope, caller)
         if (callee instanceof Undefined) return raise(callee.message)
         return callee instanceof Callable ? callee.call(given) : raise(`'${typeOf(callee)}' object is not callable`)
       }
@@ -75,30 +99,41 @@ export class Evaluator {
         const value = expression.operand === undefined ? operand! : this.value(expression.operand, scope, operand)
         return filtered(expression.name, value, this.given(expression.args, scope), this.meter)
       }
-      case 'test': return passes(expression.name, of(expression.operand), this.given(expression.args, scope), this.meter)
-      case 'unary': return negated(expression.operator, of(expression.operand))
+      case 'test':
+        return passes(expression.name, of(expression.operand), this.given(expression.args, scope), this.meter)
+      case 'unary':
+        return negated(expression.operator, of(expression.operand))
       case 'binary': {
         const left = of(expression.left)
         if (expression.operator === 'or') return truth(left) ? left : of(expression.right)
         if (expression.operator === 'and') return truth(left) ? of(expression.right) : left
         return operate(expression.operator, left, of(expression.right), this.meter)
       }
-      case 'concat': return this.meter.text(expression.parts.map(part => printed(of(part))).join(''))
+      case 'concat':
+        return this.meter.text(expression.parts.map(part => printed(of(part))).join(''))
       case 'compare': {
         let left = of(expression.first)
         return expression.rest.every(({ operator, operand: right }) => {
-          const next = of(right), holds = this.compared(operator, left, next)
+          const next = of(right),
+            holds = this.compared(operator, left, next)
           left = next
           return holds
         })
       }
-      case 'not': return !truth(of(expression.operand))
+      case 'not':
+        return !truth(of(expression.operand))
       case 'condition':
-        return truth(of(expression.test)) ? of(expression.value) : expression.otherwise === undefined
-          ? new Undefined('the inline if-expression has no else section') : of(expression.otherwise)
-      case 'list': return expression.items.map(of)
-      case 'tuple': return new Tuple(expression.items.map(of))
-      case 'dict': return new Map(expression.entries.map(([key, value]) => [keyOf(of(key)), of(value)]))
+        return truth(of(expression.test))
+          ? of(expression.value)
+          : expression.otherwise === undefined
+            ? new Undefined('the inline if-expression has no else section')
+            : of(expression.otherwise)
+      case 'list':
+        return expression.items.map(of)
+      case 'tuple':
+        return new Tuple(expression.items.map(of))
+      case 'dict':
+        return new Map(expression.entries.map(([key, value]) => [keyOf(of(key)), of(value)]))
     }
   }
 }

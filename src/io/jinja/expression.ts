@@ -1,36 +1,20 @@
 import type { Arguments, Expression, Slice } from './ast.ts'
-import { raise, unsupported } from './error.ts'
-import { tokenize, type Token } from './lexer.ts'
+import { Cursor } from './cursor.ts'
+import { unsupported } from './error.ts'
 
 const comparisons = new Set(['==', '!=', '<', '<=', '>', '>='])
 /** Names that are values. */
-export const constants: Readonly<Record<string, null | boolean>> = { true: true, True: true, false: false, False: false, none: null, None: null }
-
-/** Expressions and bodies stand this deep in each other at most; deeper ones would overflow the stack. */
-const deepest = 200
+export const constants: Readonly<Record<string, null | boolean>> = {
+  true: true,
+  True: true,
+  false: false,
+  False: false,
+  none: null,
+  None: null
+}
 
 /** Reads expressions by the grammar of Jinja 3.1. */
-export class ExpressionParser {
-  protected readonly tokens: readonly Token[]
-  protected at = 0
-  private depth = 0
-  constructor(source: string) { this.tokens = tokenize(source) }
-
-  protected get current(): Token { return this.tokens[this.at]! }
-  protected fail(expected: string): never { return raise(`line ${this.current.line}: ${expected} is due, not "${this.current.text}"`) }
-  protected is(type: string): boolean { return this.current.type === type }
-  protected isName(...names: readonly string[]): boolean { return this.current.type === 'name' && names.includes(this.current.text) }
-  protected skip(type: string): boolean { return this.is(type) && ++this.at > 0 }
-  protected skipName(name: string): boolean { return this.isName(name) && ++this.at > 0 }
-  protected expect(type: string): Token { return this.is(type) ? this.tokens[this.at++]! : this.fail(`"${type}"`) }
-  protected name(): string { return this.expect('name').text }
-  protected nested<A>(read: () => A): A {
-    if (++this.depth > deepest) raise(`line ${this.current.line}: it is nested more than ${deepest} deep`)
-    const result = read()
-    this.depth--
-    return result
-  }
-
+export class ExpressionParser extends Cursor {
   /** An expression, or several with commas between them. */
   protected tuple(conditional = true, ends: readonly string[] = [], empty = false): Expression {
     const items: Expression[] = []
@@ -56,35 +40,65 @@ export class ExpressionParser {
 
   private chain(next: () => Expression, operator: () => string | undefined): Expression {
     let left = next()
-    for (let found = operator(); found !== undefined; found = operator()) left = { kind: 'binary', operator: found, left, right: next() }
+    for (let found = operator(); found !== undefined; found = operator())
+      left = { kind: 'binary', operator: found, left, right: next() }
     return left
   }
-  private readonly among = (...types: readonly string[]) => (): string | undefined => types.find(type => this.skip(type))
+  private readonly among =
+    (...types: readonly string[]) =>
+    (): string | undefined =>
+      types.find(type => this.skip(type))
 
-  private or(): Expression { return this.chain(() => this.and(), () => (this.skipName('or') ? 'or' : undefined)) }
-  private and(): Expression { return this.chain(() => this.not(), () => (this.skipName('and') ? 'and' : undefined)) }
+  private or(): Expression {
+    return this.chain(
+      () => this.and(),
+      () => (this.skipName('or') ? 'or' : undefined)
+    )
+  }
+  private and(): Expression {
+    return this.chain(
+      () => this.not(),
+      () => (this.skipName('and') ? 'and' : undefined)
+    )
+  }
   private not(): Expression {
     return this.skipName('not') ? this.nested(() => ({ kind: 'not', operand: this.not() })) : this.comparison()
   }
   private comparison(): Expression {
-    const first = this.sum(), rest: { operator: string, operand: Expression }[] = []
+    const first = this.sum(),
+      rest: { operator: string; operand: Expression }[] = []
     for (;;) {
       const { type } = this.current
       if (comparisons.has(type)) this.at++
-      else if (this.isName('not') && this.tokens[this.at + 1]?.text === 'in' && this.tokens[this.at + 1]?.type === 'name') this.at += 2
+      else if (
+        this.isName('not')
+        && this.tokens[this.at + 1]?.text === 'in'
+        && this.tokens[this.at + 1]?.type === 'name'
+      )
+        this.at += 2
       else if (!this.skipName('in')) return rest.length === 0 ? first : { kind: 'compare', first, rest }
-      const operator = comparisons.has(type) ? type : this.tokens[this.at - 2]?.text === 'not' && this.tokens[this.at - 2]?.type === 'name' ? 'not in' : 'in'
+      const operator = comparisons.has(type)
+        ? type
+        : this.tokens[this.at - 2]?.text === 'not' && this.tokens[this.at - 2]?.type === 'name'
+          ? 'not in'
+          : 'in'
       rest.push({ operator, operand: this.sum() })
     }
   }
-  private sum(): Expression { return this.chain(() => this.concat(), this.among('+', '-')) }
+  private sum(): Expression {
+    return this.chain(() => this.concat(), this.among('+', '-'))
+  }
   private concat(): Expression {
     const parts = [this.product()]
     while (this.skip('~')) parts.push(this.product())
     return parts.length === 1 ? parts[0]! : { kind: 'concat', parts }
   }
-  private product(): Expression { return this.chain(() => this.power(), this.among('*', '/', '//', '%')) }
-  private power(): Expression { return this.chain(() => this.unary(true), this.among('**')) }
+  private product(): Expression {
+    return this.chain(() => this.power(), this.among('*', '/', '//', '%'))
+  }
+  private power(): Expression {
+    return this.chain(() => this.unary(true), this.among('**'))
+  }
 
   private unary(filtered: boolean): Expression {
     const operator = this.among('-', '+')()
@@ -162,7 +176,8 @@ export class ExpressionParser {
   }
 
   private subscript(): Expression | Slice {
-    const part = (): Expression | undefined => this.is(':') || this.is(']') || this.is(',') ? undefined : this.expression()
+    const part = (): Expression | undefined =>
+      this.is(':') || this.is(']') || this.is(',') ? undefined : this.expression()
     const from = part()
     if (!this.skip(':')) return from ?? this.fail('an index')
     const to = part()
@@ -170,10 +185,12 @@ export class ExpressionParser {
   }
 
   private arguments(): Arguments {
-    const positional: Expression[] = [], named: (readonly [string, Expression])[] = []
+    const positional: Expression[] = [],
+      named: (readonly [string, Expression])[] = []
     let spread: Expression | undefined, spreadNamed: Expression | undefined
     this.listed('(', ')', () => {
-      if (this.skip('*')) spread = spread === undefined && spreadNamed === undefined ? this.expression() : this.fail('one "*"')
+      if (this.skip('*'))
+        spread = spread === undefined && spreadNamed === undefined ? this.expression() : this.fail('one "*"')
       else if (this.skip('**')) spreadNamed = spreadNamed === undefined ? this.expression() : this.fail('one "**"')
       else if (this.is('name') && this.tokens[this.at + 1]?.type === '=') {
         const name = this.name()
@@ -182,7 +199,7 @@ export class ExpressionParser {
       } else if (named.length > 0 || spread !== undefined || spreadNamed !== undefined) this.fail('a named argument')
       else positional.push(this.expression())
     })
-    return { positional, named, ...spread && { spread }, ...spreadNamed && { spreadNamed } }
+    return { positional, named, ...(spread && { spread }), ...(spreadNamed && { spreadNamed }) }
   }
 
   private dotted(): string {
@@ -195,16 +212,25 @@ export class ExpressionParser {
     let value = operand
     for (let first = inline; first || this.skip('|'); first = false) {
       const name = this.dotted()
-      value = { kind: 'filter', operand: value, name, args: this.is('(') ? this.arguments() : { positional: [], named: [] } }
+      value = {
+        kind: 'filter',
+        operand: value,
+        name,
+        args: this.is('(') ? this.arguments() : { positional: [], named: [] }
+      }
     }
     return value ?? this.fail('a filter')
   }
 
   private test(operand: Expression): Expression {
-    const negated = this.skipName('not'), name = this.dotted()
-    const startsOperand = ['name', 'string', 'number', '[', '{'].includes(this.current.type) && !this.isName('else', 'or', 'and')
+    const negated = this.skipName('not'),
+      name = this.dotted()
+    const startsOperand =
+      ['name', 'string', 'number', '[', '{'].includes(this.current.type) && !this.isName('else', 'or', 'and')
     if (startsOperand && this.isName('is')) this.fail('one test')
-    const args: Arguments = this.is('(') ? this.arguments() : { positional: startsOperand ? [this.postfix(this.primary())] : [], named: [] }
+    const args: Arguments = this.is('(')
+      ? this.arguments()
+      : { positional: startsOperand ? [this.postfix(this.primary())] : [], named: [] }
     const test: Expression = { kind: 'test', operand, name, args }
     return negated ? { kind: 'not', operand: test } : test
   }

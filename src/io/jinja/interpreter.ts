@@ -67,24 +67,34 @@ export class Interpreter extends Evaluator {
   private execute(statement: Statement, scope: Scope): void {
     this.meter.spend(1)
     switch (statement.kind) {
-      case 'text': return this.write(statement.text)
-      case 'output': return this.write(printed(this.value(statement.value, scope)))
-      case 'if': return this.run(truth(this.value(statement.test, scope)) ? statement.body : statement.otherwise, scope)
+      case 'text':
+        return this.write(statement.text)
+      case 'output':
+        return this.write(printed(this.value(statement.value, scope)))
+      case 'if':
+        return this.run(truth(this.value(statement.test, scope)) ? statement.body : statement.otherwise, scope)
       case 'for': {
         const run = (): void => this.loop(statement, this.value(statement.iterable, scope), scope, 0)
         return statement.recursive ? this.write(this.captured(run)) : run()
       }
-      case 'set': return this.assign(statement.target, this.value(statement.value, scope), scope)
+      case 'set':
+        return this.assign(statement.target, this.value(statement.value, scope), scope)
       case 'capture': {
         const text = this.capture(statement.body, new Scope(scope))
-        return this.assign(statement.target, statement.filter === undefined ? text : this.value(statement.filter, scope, text), scope)
+        return this.assign(
+          statement.target,
+          statement.filter === undefined ? text : this.value(statement.filter, scope, text),
+          scope
+        )
       }
-      case 'macro': return scope.set(statement.name, this.macro(statement.name, statement.parameters, statement.body, scope))
+      case 'macro':
+        return scope.set(statement.name, this.macro(statement.name, statement.parameters, statement.body, scope))
       case 'callBlock': {
         const caller = this.macro('caller', statement.parameters, statement.body, scope)
         return this.write(printed(this.value(statement.call, scope, undefined, caller)))
       }
-      case 'filterBlock': return this.write(printed(this.value(statement.filter, scope, this.capture(statement.body, new Scope(scope)))))
+      case 'filterBlock':
+        return this.write(printed(this.value(statement.filter, scope, this.capture(statement.body, new Scope(scope)))))
       case 'with': {
         const inner = new Scope(scope)
         for (const [target, value] of statement.values) this.assign(target, this.value(value, scope), inner)
@@ -100,8 +110,10 @@ export class Interpreter extends Evaluator {
         if (!isInner) this.generated.push([start, this.written ?? start])
         return
       }
-      case 'break': throw new LoopControl(true)
-      case 'continue': throw new LoopControl(false)
+      case 'break':
+        throw new LoopControl(true)
+      case 'continue':
+        throw new LoopControl(false)
     }
   }
 
@@ -146,30 +158,52 @@ export class Interpreter extends Evaluator {
     }
     const items = iterate(value)
     if (items.length !== target.items.length) {
-      raise(items.length < target.items.length ? `not enough values to unpack (expected ${target.items.length}, got ${items.length})`
-        : `too many values to unpack (expected ${target.items.length})`)
+      raise(
+        items.length < target.items.length
+          ? `not enough values to unpack (expected ${target.items.length}, got ${items.length})`
+          : `too many values to unpack (expected ${target.items.length})`
+      )
     }
     target.items.forEach((part, i) => this.assign(part, items[i]!, scope))
   }
 
   private macro(name: string, parameters: readonly Parameter[], body: Body, scope: Scope): Callable {
-    const [takesNamed, takesMore, calls] = ['kwargs', 'varargs', 'caller'].map(special => mentions(body, special) && !parameters.some(p => p.name === special))
-    return new Callable(name, ({ positional, named }) => {
-      const inner = new Scope(scope), rest = new Map(named)
-      if (positional.length > parameters.length && takesMore !== true) raise(`macro '${name}' takes not more than ${parameters.length} argument(s)`)
-      parameters.forEach((parameter, i) => {
-        const given = i < positional.length ? positional[i] : rest.get(parameter.name)
-        if (i < positional.length && rest.has(parameter.name)) raise(`macro '${name}' got multiple values for argument '${parameter.name}'`)
-        rest.delete(parameter.name)
-        inner.set(parameter.name, orElse(given, () => parameter.otherwise === undefined
-          ? new Undefined(`parameter '${parameter.name}' was not provided`) : this.value(parameter.otherwise, inner)))
-      })
-      if (calls === true) inner.set('caller', orElse(rest.get('caller'), () => new Undefined('No caller defined')))
-      if (calls === true) rest.delete('caller')
-      if (takesNamed === true) inner.set('kwargs', new Map<Value, Value>(rest))
-      else if (rest.size > 0) raise(`macro '${name}' takes no keyword argument '${[...rest.keys()][0]}'`)
-      if (takesMore === true) inner.set('varargs', new Tuple(positional.slice(parameters.length)))
-      return this.capture(body, inner)
-    }, attributeName => attributeName === 'name' ? name : undefined)
+    const [takesNamed, takesMore, calls] = ['kwargs', 'varargs', 'caller'].map(
+      special => mentions(body, special) && !parameters.some(p => p.name === special)
+    )
+    return new Callable(
+      name,
+      ({ positional, named }) => {
+        const inner = new Scope(scope),
+          rest = new Map(named)
+        if (positional.length > parameters.length && takesMore !== true)
+          raise(`macro '${name}' takes not more than ${parameters.length} argument(s)`)
+        parameters.forEach((parameter, i) => {
+          const given = i < positional.length ? positional[i] : rest.get(parameter.name)
+          if (i < positional.length && rest.has(parameter.name))
+            raise(`macro '${name}' got multiple values for argument '${parameter.name}'`)
+          rest.delete(parameter.name)
+          inner.set(
+            parameter.name,
+            orElse(given, () =>
+              parameter.otherwise === undefined
+                ? new Undefined(`parameter '${parameter.name}' was not provided`)
+                : this.value(parameter.otherwise, inner)
+            )
+          )
+        })
+        if (calls === true)
+          inner.set(
+            'caller',
+            orElse(rest.get('caller'), () => new Undefined('No caller defined'))
+          )
+        if (calls === true) rest.delete('caller')
+        if (takesNamed === true) inner.set('kwargs', new Map<Value, Value>(rest))
+        else if (rest.size > 0) raise(`macro '${name}' takes no keyword argument '${[...rest.keys()][0]}'`)
+        if (takesMore === true) inner.set('varargs', new Tuple(positional.slice(parameters.length)))
+        return this.capture(body, inner)
+      },
+      attributeName => (attributeName === 'name' ? name : undefined)
+    )
   }
 }

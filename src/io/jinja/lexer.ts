@@ -8,12 +8,41 @@ export interface Token {
   readonly line: number
 }
 
-const operators = ['**', '//', '==', '!=', '>=', '<=', '+', '-', '/', '*', '%', '~', '[', ']', '(', ')', '{', '}', '>', '<', '=', '.', ':', '|', ',', ';']
+const operators = [
+  '**',
+  '//',
+  '==',
+  '!=',
+  '>=',
+  '<=',
+  '+',
+  '-',
+  '/',
+  '*',
+  '%',
+  '~',
+  '[',
+  ']',
+  '(',
+  ')',
+  '{',
+  '}',
+  '>',
+  '<',
+  '=',
+  '.',
+  ':',
+  '|',
+  ',',
+  ';'
+]
 const closing: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' }
 
 /** Python's white space, inside a character class. */
 export const space = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000'
-const blank = new RegExp(`^[${space}]+$`), leading = new RegExp(`[${space}]*`, 'y'), trailing = new RegExp(`[${space}]+$`)
+const blank = new RegExp(`^[${space}]+$`),
+  leading = new RegExp(`[${space}]*`, 'y'),
+  trailing = new RegExp(`[${space}]+$`)
 
 const patterns = {
   float: /(?:\d+_)*\d+(?:(?:\.(?:\d+_)*\d+)?e[+-]?(?:\d+_)*\d+|\.(?:\d+_)*\d+)/iy,
@@ -23,7 +52,17 @@ const patterns = {
 }
 
 const simpleEscapes: Readonly<Record<string, string>> = {
-  '\n': '', '\\': '\\', '\'': '\'', '"': '"', 'a': '\x07', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v'
+  '\n': '',
+  '\\': '\\',
+  "'": "'",
+  '"': '"',
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v'
 }
 
 /** The text that a string literal means; an escape that Python does not know stays as it is written. */
@@ -38,7 +77,10 @@ const unescaped = (literal: string): string => literal.replace(
   }
 )
 
-/** Where the text before a tag ends: `-` strips white space; otherwise a statement or comment that begins its line has no indentation. */
+/**
+ * Where the text before a tag ends: `-` strips white space; otherwise a statement or comment that begins its line has
+ * no indentation.
+ */
 const textBefore = (text: string, sign: string, indents: boolean, lineStarts: boolean): string => {
   if (sign === '-') return text.replace(trailing, '')
   if (sign === '+' || !indents) return text
@@ -47,21 +89,27 @@ const textBefore = (text: string, sign: string, indents: boolean, lineStarts: bo
 }
 
 /**
- * The words of a template, read as Jinja reads them with `trim_blocks` and `lstrip_blocks`. Throws on what is not Jinja.
+ * The words of a template, read as Jinja reads them with `trim_blocks` and `lstrip_blocks`. Throws on what is not
+ * Jinja.
  * @example tokenize('{{ a }}').map(token => token.type) // ['{{', 'name', '}}', 'end']
  */
 export const tokenize = (template: string): readonly Token[] => {
-  const source = template.replace(/\r\n?/g, '\n').replace(/\n$/, ''), tokens: Token[] = []
-  let at = 0, line = 1, counted = 0
+  const source = template.replace(/\r\n?/g, '\n').replace(/\n$/, ''),
+    tokens: Token[] = []
+  let at = 0,
+    line = 1,
+    counted = 0
   const push = (type: string, text: string, value?: Token['value']): void => {
     for (; counted < at; counted++) if (source[counted] === '\n') line++
-    tokens.push({ type, text, line, ...value === undefined ? {} : { value } })
+    tokens.push({ type, text, line, ...(value === undefined ? {} : { value }) })
   }
   const match = (pattern: RegExp): string | undefined => {
     pattern.lastIndex = at
     return pattern.exec(source)?.[0]
   }
-  /** The end of a tag: `-` takes the white space behind it, `+` nothing, and otherwise a statement takes one line end. */
+  /**
+   * The end of a tag: `-` takes the white space behind it, `+` nothing, and otherwise a statement takes one line end.
+   */
   const end = (close: string, trims: boolean): boolean => {
     const sign = trims && source.startsWith(`+${close}`, at) ? '+' : source.startsWith(`-${close}`, at) ? '-' : ''
     if (!source.startsWith(close, at + sign.length)) return false
@@ -76,13 +124,16 @@ export const tokenize = (template: string): readonly Token[] => {
       at += match(leading)?.length ?? 0
       if (at >= source.length) raise(`line ${line}: the template ends inside of a tag`)
       if (open.length === 0 && end(close, close === '%}')) return push(close, close)
-      const string = match(patterns.string), float = match(patterns.float), integer = match(patterns.integer), name = match(patterns.name)
+      const string = match(patterns.string),
+        float = match(patterns.float),
+        integer = match(patterns.integer),
+        name = match(patterns.name)
       // A number behind a dot is an index: `a.0`.
-      const number = source[at - 1] === '.' ? integer : float ?? integer
+      const number = source[at - 1] === '.' ? integer : (float ?? integer)
       if (number !== undefined) {
         at += number.length
         const digits = number.replaceAll('_', '')
-        if (number === integer && /^\d/.test(source.slice(at)) ) raise(`line ${line}: a number must not begin with 0`)
+        if (number === integer && /^\d/.test(source.slice(at))) raise(`line ${line}: a number must not begin with 0`)
         push('number', number, number === integer ? BigInt(digits) : Number(digits))
       } else if (name !== undefined) {
         at += name.length
@@ -94,17 +145,21 @@ export const tokenize = (template: string): readonly Token[] => {
         const operator = operators.find(candidate => source.startsWith(candidate, at))
         if (operator === undefined) return raise(`line ${line}: unexpected character ${JSON.stringify(source[at])}`)
         if (closing[operator] !== undefined) open.push(closing[operator])
-        else if (Object.values(closing).includes(operator) && open.pop() !== operator) raise(`line ${line}: unexpected "${operator}"`)
+        else if (Object.values(closing).includes(operator) && open.pop() !== operator)
+          raise(`line ${line}: unexpected "${operator}"`)
         at += operator.length
         push(operator, operator)
       }
     }
   }
-  const rawBegin = /\{%[-+]?\s*raw\s*(?:-%\}\s*|%\})/y, rawEnd = /\{%([-+]?)\s*endraw\s*(?:\+%\}|-%\}\s*|%\}\n?)/g
+  const rawBegin = /\{%[-+]?\s*raw\s*(?:-%\}\s*|%\})/y,
+    rawEnd = /\{%([-+]?)\s*endraw\s*(?:\+%\}|-%\}\s*|%\}\n?)/g
   for (let lineStarts = true; at < source.length;) {
-    const tag = source.slice(at).search(/\{[%{#]/), from = at
+    const tag = source.slice(at).search(/\{[%{#]/),
+      from = at
     at = tag < 0 ? source.length : at + tag
-    const kind = source.slice(at, at + 2), sign = '-+'.includes(source[at + 2] ?? ' ') ? source[at + 2]! : ''
+    const kind = source.slice(at, at + 2),
+      sign = '-+'.includes(source[at + 2] ?? ' ') ? source[at + 2]! : ''
     const text = tag < 0 ? source.slice(from) : textBefore(source.slice(from, at), sign, kind !== '{{', lineStarts)
     if (text !== '') push('text', text)
     if (tag < 0) break

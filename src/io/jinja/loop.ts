@@ -41,29 +41,48 @@ export class Loop {
   }
 
   /** The value of the name `loop`. */
-  readonly value: Value = new Callable('loop', given => this.again?.(given)
-    ?? raise("The loop must have the 'recursive' marker for it to be called recursively."), name => this.attribute(name))
+  readonly value: Value = new Callable(
+    'loop',
+    given => this.again?.(given) ?? raise("The loop must have the 'recursive' marker for it to be called recursively."),
+    name => this.attribute(name)
+  )
 
   private attribute(name: string): Value | undefined {
     switch (name) {
-      case 'index': return BigInt(this.index0 + 1)
-      case 'index0': return BigInt(this.index0)
-      case 'first': return this.index0 === 0
-      case 'last': return this.peek() === undefined
-      case 'length': return BigInt(this.length())
-      case 'revindex': return BigInt(this.length() - this.index0)
-      case 'revindex0': return BigInt(this.length() - this.index0 - 1)
-      case 'depth': return BigInt(this.depth0 + 1)
-      case 'depth0': return BigInt(this.depth0)
-      case 'previtem': return this.index0 === 0 ? new Undefined('there is no previous item') : this.previous
-      case 'nextitem': return orElse(this.peek(), () => new Undefined('there is no next item'))
-      case 'cycle': return new Callable('cycle', ({ positional }) => orElse(positional[this.index0 % positional.length], () => raise('no items for cycling given')))
-      case 'changed': return new Callable('changed', ({ positional }) => {
-        const same = this.changedFrom !== undefined && equal(this.changedFrom, positional)
-        this.changedFrom = positional
-        return !same
-      })
-      default: return undefined
+      case 'index':
+        return BigInt(this.index0 + 1)
+      case 'index0':
+        return BigInt(this.index0)
+      case 'first':
+        return this.index0 === 0
+      case 'last':
+        return this.peek() === undefined
+      case 'length':
+        return BigInt(this.length())
+      case 'revindex':
+        return BigInt(this.length() - this.index0)
+      case 'revindex0':
+        return BigInt(this.length() - this.index0 - 1)
+      case 'depth':
+        return BigInt(this.depth0 + 1)
+      case 'depth0':
+        return BigInt(this.depth0)
+      case 'previtem':
+        return this.index0 === 0 ? new Undefined('there is no previous item') : this.previous
+      case 'nextitem':
+        return orElse(this.peek(), () => new Undefined('there is no next item'))
+      case 'cycle':
+        return new Callable('cycle', ({ positional }) =>
+          orElse(positional[this.index0 % positional.length], () => raise('no items for cycling given'))
+        )
+      case 'changed':
+        return new Callable('changed', ({ positional }) => {
+          const same = this.changedFrom !== undefined && equal(this.changedFrom, positional)
+          this.changedFrom = positional
+          return !same
+        })
+      default:
+        return undefined
     }
   }
 }

@@ -2,7 +2,9 @@ import { raise } from './error.ts'
 
 /** How much a rendering may do. */
 export interface Limits {
-  /** Steps: expressions, statements, items of lists and 64 characters of text count one each, what needs a scope ten. */
+  /**
+   * Steps: expressions, statements, items of lists and 64 characters of text count one each, what needs a scope ten.
+   */
   readonly steps: number
   /** Characters of any text that it makes. */
   readonly characters: number

@@ -3,7 +3,13 @@ import type { Meter } from './meter.ts'
 import { percent } from './printf.ts'
 import { Markup, Tuple, Undefined, defined, isList, isText, numberOf, textOf, typeOf, type Value } from './value.ts'
 
-const entities: Readonly<Record<string, string>> = { '&': '&amp;', '>': '&gt;', '<': '&lt;', '\'': '&#39;', '"': '&#34;' }
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '>': '&gt;',
+  '<': '&lt;',
+  "'": '&#39;',
+  '"': '&#34;'
+}
 
 /** A text with HTML's characters escaped; one that is escaped stays. */
 export const escape = (value: string | Markup): Markup =>
@@ -75,16 +81,25 @@ const added = (a: Value, b: Value, meter: Meter): Value | undefined => {
   return a instanceof Tuple && b instanceof Tuple ? new Tuple(joined(a.items, b.items)) : undefined
 }
 
-/** What an operator makes of two values. Ends the rendering where Python has no answer. @example operate('+', 1n, 2n, meter) // 3n */
+/**
+ * What an operator makes of two values. Ends the rendering where Python has no answer. @example operate('+', 1n, 2n,
+ * meter) // 3n
+ */
 export const operate = (operator: string, left: Value, right: Value, meter: Meter): Value => {
   if (left instanceof Undefined) return raise(left.message)
-  if (operator === '%' && isText(left)) return left instanceof Markup ? unsupported('formatting an escaped text') : percent(left, right, meter)
+  if (operator === '%' && isText(left))
+    return left instanceof Markup ? unsupported('formatting an escaped text') : percent(left, right, meter)
   if (right instanceof Undefined) return raise(right.message)
   const [a, b] = [numberOf(left), numberOf(right)]
   if (a !== undefined && b !== undefined) return arithmetic(operator, a, b)
-  const result = operator === '+' ? added(left, right, meter)
-    : operator === '*' && typeof b === 'bigint' ? repeated(left, b, meter)
-    : operator === '*' && typeof a === 'bigint' ? repeated(right, a, meter) : undefined
+  const result =
+    operator === '+'
+      ? added(left, right, meter)
+      : operator === '*' && typeof b === 'bigint'
+        ? repeated(left, b, meter)
+        : operator === '*' && typeof a === 'bigint'
+          ? repeated(right, a, meter)
+          : undefined
   return result ?? mismatch(operator, left, right)
 }
 

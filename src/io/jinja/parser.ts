@@ -41,15 +41,20 @@ class Parser extends ExpressionParser {
   private statement(): Body {
     const name = this.name()
     switch (name) {
-      case 'for': return [this.forLoop()]
-      case 'if': return [this.condition()]
-      case 'set': return [this.assignment()]
+      case 'for':
+        return [this.forLoop()]
+      case 'if':
+        return [this.condition()]
+      case 'set':
+        return [this.assignment()]
       case 'macro': {
-        const macro = this.name(), parameters = this.parameters()
+        const macro = this.name(),
+          parameters = this.parameters()
         return [{ kind: 'macro', name: macro, parameters, body: this.block('endmacro')[0] }]
       }
       case 'call': {
-        const parameters = this.is('(') ? this.parameters() : [], call = this.expression()
+        const parameters = this.is('(') ? this.parameters() : [],
+          call = this.expression()
         if (call.kind !== 'call') return this.fail('a call')
         return [{ kind: 'callBlock', parameters, call, body: this.block('endcall')[0] }]
       }
@@ -75,23 +80,41 @@ class Parser extends ExpressionParser {
         }
         return values
       }
-      case 'generation': return [{ kind: 'generation', body: this.block('endgeneration')[0] }]
-      case 'break': case 'continue': return [{ kind: name }]
-      default: return otherStatements.has(name) ? unsupported(`the statement {% ${name} %}`) : raise(`line ${this.current.line}: unknown statement "${name}"`)
+      case 'generation':
+        return [{ kind: 'generation', body: this.block('endgeneration')[0] }]
+      case 'break':
+      case 'continue':
+        return [{ kind: name }]
+      default:
+        return otherStatements.has(name)
+          ? unsupported(`the statement {% ${name} %}`)
+          : raise(`line ${this.current.line}: unknown statement "${name}"`)
     }
   }
 
   private forLoop(): Statement {
     const target = this.target('in')
     if (!this.skipName('in')) this.fail('"in"')
-    const iterable = this.tuple(false, ['recursive']), test = this.skipName('if') ? this.expression() : undefined
-    const recursive = this.skipName('recursive'), [body, end] = this.block('endfor', 'else')
-    return { kind: 'for', target, iterable, test, recursive, body, otherwise: end === 'else' ? this.block('endfor')[0] : [] }
+    const iterable = this.tuple(false, ['recursive']),
+      test = this.skipName('if') ? this.expression() : undefined
+    const recursive = this.skipName('recursive'),
+      [body, end] = this.block('endfor', 'else')
+    return {
+      kind: 'for',
+      target,
+      iterable,
+      test,
+      recursive,
+      body,
+      otherwise: end === 'else' ? this.block('endfor')[0] : []
+    }
   }
 
   private condition(): Statement {
-    const test = this.tuple(false), [body, end] = this.block('elif', 'else', 'endif')
-    const otherwise = end === 'elif' ? this.nested(() => [this.condition()]) : end === 'else' ? this.block('endif')[0] : []
+    const test = this.tuple(false),
+      [body, end] = this.block('elif', 'else', 'endif')
+    const otherwise =
+      end === 'elif' ? this.nested(() => [this.condition()]) : end === 'else' ? this.block('endif')[0] : []
     return { kind: 'if', test, body, otherwise }
   }
 

@@ -1,5 +1,17 @@
 import { unsupported } from './error.ts'
-import { Callable, Generator, Markup, Namespace, Range, Tuple, Undefined, View, isDict, isList, type Value } from './value.ts'
+import {
+  Callable,
+  Generator,
+  Markup,
+  Namespace,
+  Range,
+  Tuple,
+  Undefined,
+  View,
+  isDict,
+  isList,
+  type Value
+} from './value.ts'
 
 /** A float as Python prints it. @example floatText(1e16) // '1e+16' */
 export const floatText = (value: number): string => {
@@ -8,7 +20,8 @@ export const floatText = (value: number): string => {
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0'
   const [digits = '', power = '0'] = value.toExponential().split('e')
   const exponent = Number(power)
-  if (exponent < -4 || exponent >= 16) return `${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
+  if (exponent < -4 || exponent >= 16)
+    return `${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
   const text = String(value)
   return text.includes('.') ? text : `${text}.0`
 }
@@ -46,10 +59,17 @@ export const printed = (value: Value): string => {
   if (value instanceof Markup) return value.text
   if (value instanceof Undefined) return ''
   if (isList(value)) return `[${value.map(repr).join(', ')}]`
-  if (value instanceof Tuple) return value.items.length === 1 ? `(${repr(value.items[0]!)},)` : `(${value.items.map(repr).join(', ')})`
+  if (value instanceof Tuple)
+    return value.items.length === 1 ? `(${repr(value.items[0]!)},)` : `(${value.items.map(repr).join(', ')})`
   if (isDict(value)) return `{${[...value].map(([key, item]) => `${repr(key)}: ${repr(item)}`).join(', ')}}`
   if (value instanceof Range) return value.shown
   if (value instanceof View) return `dict_${value.kind}([${value.items.map(repr).join(', ')}])`
   if (value instanceof Namespace) return `<Namespace ${printed(new Map<Value, Value>(value.entries))}>`
-  return unsupported(value instanceof Callable ? `printing the function "${value.name}"` : value instanceof Generator ? 'printing a generator' : 'printing this value')
+  return unsupported(
+    value instanceof Callable
+      ? `printing the function "${value.name}"`
+      : value instanceof Generator
+        ? 'printing a generator'
+        : 'printing this value'
+  )
 }

@@ -2,7 +2,19 @@ import { integerOf } from './arguments.ts'
 import { raise, unsupported } from './error.ts'
 import type { Meter } from './meter.ts'
 import { printed, repr } from './print.ts'
-import { Tuple, Undefined, isDict, isList, isText, lengthOf, numberOf, textOf, typeOf, type Given, type Value } from './value.ts'
+import {
+  Tuple,
+  Undefined,
+  isDict,
+  isList,
+  isText,
+  lengthOf,
+  numberOf,
+  textOf,
+  typeOf,
+  type Given,
+  type Value
+} from './value.ts'
 
 /** Pads a text to a width in characters. */
 export const padded = (text: string, width: number, align: '<' | '>' | '^', fill: string, meter: Meter): string => {
@@ -13,7 +25,13 @@ export const padded = (text: string, width: number, align: '<' | '>' | '^', fill
   return fill.repeat(left) + text + fill.repeat(missing - left)
 }
 
-const isTie = (value: number, digits: number): boolean => /^50*$/.test(value.toFixed(Math.min(100, digits + 60)).split('.')[1]!.slice(digits))
+const isTie = (value: number, digits: number): boolean =>
+  /^50*$/.test(
+    value
+      .toFixed(Math.min(100, digits + 60))
+      .split('.')[1]!
+      .slice(digits)
+  )
 
 /** A number with this many digits behind the point, ties to the even digit, as Python rounds. */
 export const fixed = (value: number, digits: number): string => {
@@ -58,21 +76,29 @@ const zeroed = (text: string, width: number, meter: Meter): string => {
 export const percent = (format: string, values: Value, meter: Meter): string => {
   const list = values instanceof Tuple ? values.items : [values]
   let next = 0
-  const made = format.replace(/%(?:\(([^)]*)\))?([-+ #0]*)(\d+|\*)?(?:\.(\d+|\*))?([^])|%$/g,
+  const made = format.replace(
+    /%(?:\(([^)]*)\))?([-+ #0]*)(\d+|\*)?(?:\.(\d+|\*))?([^])|%$/g,
     (all, key?: string, flags = '', width?: string, precision?: string, letter?: string) => {
       if (letter === undefined) return raise('incomplete format')
       if (letter === '%') return '%'
       if (width === '*' || precision === '*' || flags.includes('#')) return unsupported(`the format "${all}"`)
-      const value = key === undefined ? list[next++] : isDict(values) ? values.get(key) : raise('format requires a mapping')
-      if (value === undefined) return raise(key === undefined ? 'not enough arguments for format string' : `KeyError: '${key}'`)
-      const digits = precision === undefined ? undefined : Number(precision), isString = 'sra'.includes(letter)
+      const value =
+        key === undefined ? list[next++] : isDict(values) ? values.get(key) : raise('format requires a mapping')
+      if (value === undefined)
+        return raise(key === undefined ? 'not enough arguments for format string' : `KeyError: '${key}'`)
+      const digits = precision === undefined ? undefined : Number(precision),
+        isString = 'sra'.includes(letter)
       if (letter === 'a') return unsupported('the format "%a"')
-      const text = isString ? Array.from(letter === 's' ? printed(value) : repr(value)).slice(0, digits).join('')
+      const text = isString
+        ? Array.from(letter === 's' ? printed(value) : repr(value))
+            .slice(0, digits)
+            .join('')
         : signed(converted(value, letter, digits), flags.includes('+') ? '+' : flags.includes(' ') ? ' ' : '')
       const size = Number(width ?? 0)
       if (flags.includes('-')) return padded(text, size, '<', ' ', meter)
       return flags.includes('0') && !isString ? zeroed(text, size, meter) : padded(text, size, '>', ' ', meter)
-    })
+    }
+  )
   const isMapping = isDict(values) || isList(values) || values instanceof Undefined
   if (next < list.length && !isMapping) raise('not all arguments converted during string formatting')
   return meter.text(made)
@@ -90,28 +116,48 @@ const specified = (value: Value, spec: string, meter: Meter): string => {
   const [, fill = ' ', align, sign = '', zero, width = '0', comma, precision, letter] = found
   const digits = precision === undefined ? undefined : Number(precision)
   if (isText(value)) {
-    if ((letter ?? 's') !== 's' || sign !== '' || comma !== undefined) raise(`Unknown format code for object of type 'str': ${spec}`)
-    return padded(Array.from(textOf(value)).slice(0, digits).join(''), Number(width), (align ?? '<') as '<', zero === undefined ? fill : '0', meter)
+    if ((letter ?? 's') !== 's' || sign !== '' || comma !== undefined)
+      raise(`Unknown format code for object of type 'str': ${spec}`)
+    return padded(
+      Array.from(textOf(value)).slice(0, digits).join(''),
+      Number(width),
+      (align ?? '<') as '<',
+      zero === undefined ? fill : '0',
+      meter
+    )
   }
   if (numberOf(value) === undefined) return raise(`unsupported format string passed to ${typeOf(value)}.__format__`)
-  if (letter === undefined && (digits !== undefined || typeof value === 'boolean')) return unsupported(`the format "${spec}"`)
+  if (letter === undefined && (digits !== undefined || typeof value === 'boolean'))
+    return unsupported(`the format "${spec}"`)
   if (letter === 'd' && typeof value === 'number') return raise("Unknown format code 'd' for object of type 'float'")
-  const plain = letter === undefined ? printed(value) : letter === '%' ? `${fixed(real(value) * 100, digits ?? 6)}%` : converted(value, letter, digits)
+  const plain =
+    letter === undefined
+      ? printed(value)
+      : letter === '%'
+        ? `${fixed(real(value) * 100, digits ?? 6)}%`
+        : converted(value, letter, digits)
   const text = signed(comma === undefined ? plain : grouped(plain), sign === '-' ? '' : sign)
-  return zero !== undefined && align === undefined ? zeroed(text, Number(width), meter) : padded(text, Number(width), (align ?? '>') as '>', fill, meter)
+  return zero !== undefined && align === undefined
+    ? zeroed(text, Number(width), meter)
+    : padded(text, Number(width), (align ?? '>') as '>', fill, meter)
 }
 
 /** Python's `text.format(…)`, without attributes and items of the arguments. */
 export const formatted = (format: string, { positional, named }: Given, meter: Meter): string => {
   let next = 0
-  return meter.text(format.replace(/\{\{|\}\}|\{([^{}!:]*)(?:!([rs]))?(?::([^{}]*))?\}|[{}]/g,
-    (all, field?: string, conversion?: string, spec = '') => {
-      if (all === '{{' || all === '}}') return all[0]!
-      if (field === undefined) return unsupported(`the format ${JSON.stringify(format)}`)
-      if (!/^\w*$/.test(field)) return unsupported(`the replacement field {${field}}`)
-      const value = field === '' ? positional[next++] : /^\d+$/.test(field) ? positional[Number(field)] : named.get(field)
-      if (value === undefined) return raise(`nothing is given for the replacement field {${field}}`)
-      const shown = conversion === 'r' ? repr(value) : conversion === 's' ? printed(value) : value
-      return spec === '' ? printed(shown) : specified(shown, spec, meter)
-    }))
+  return meter.text(
+    format.replace(
+      /\{\{|\}\}|\{([^{}!:]*)(?:!([rs]))?(?::([^{}]*))?\}|[{}]/g,
+      (all, field?: string, conversion?: string, spec = '') => {
+        if (all === '{{' || all === '}}') return all[0]!
+        if (field === undefined) return unsupported(`the format ${JSON.stringify(format)}`)
+        if (!/^\w*$/.test(field)) return unsupported(`the replacement field {${field}}`)
+        const value =
+          field === '' ? positional[next++] : /^\d+$/.test(field) ? positional[Number(field)] : named.get(field)
+        if (value === undefined) return raise(`nothing is given for the replacement field {${field}}`)
+        const shown = conversion === 'r' ? repr(value) : conversion === 's' ? printed(value) : value
+        return spec === '' ? printed(shown) : specified(shown, spec, meter)
+      }
+    )
+  )
 }

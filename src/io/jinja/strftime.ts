@@ -1,9 +1,25 @@
 import { unsupported } from './error.ts'
 
-const months = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December']
+const months = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December'
+]
 const days = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday']
 
-const dayOfYear = (date: Date): number => Math.round((Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - Date.UTC(date.getFullYear(), 0, 1)) / 864e5) + 1
+const dayOfYear = (date: Date): number =>
+  Math.round(
+    (Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - Date.UTC(date.getFullYear(), 0, 1)) / 864e5
+  ) + 1
 
 /** The week of the year that ISO 8601 counts, and the year it belongs to. */
 const isoWeek = (date: Date): readonly [number, number] => {
@@ -51,14 +67,26 @@ const field = (date: Date, letter: string): readonly [value: number | string, wi
 }
 
 const composed: Readonly<Record<string, string>> = {
-  D: '%m/%d/%y', F: '%Y-%m-%d', T: '%H:%M:%S', R: '%H:%M', r: '%I:%M:%S %p', c: '%a %b %e %H:%M:%S %Y', x: '%m/%d/%y', X: '%H:%M:%S'
+  D: '%m/%d/%y',
+  F: '%Y-%m-%d',
+  T: '%H:%M:%S',
+  R: '%H:%M',
+  r: '%I:%M:%S %p',
+  c: '%a %b %e %H:%M:%S %Y',
+  x: '%m/%d/%y',
+  X: '%H:%M:%S'
 }
 
-/** Python's strftime of a local time, in English as Python's C locale. @example strftime(new Date(2024, 6, 26), '%d %b %Y') // '26 Jul 2024' */
-export const strftime = (date: Date, format: string): string => format.replace(/%([-_0^])?([^])|%$/g, (all, flag?: string, letter?: string) => {
-  if (letter === undefined) return all
-  if (composed[letter] !== undefined && flag === undefined) return strftime(date, composed[letter])
-  const [value, width = 0, fill = '0'] = field(date, letter)
-  const text = flag === '-' ? String(value) : String(value).padStart(width, flag === '_' ? ' ' : flag === '0' ? '0' : fill)
-  return flag === '^' ? text.toUpperCase() : text
-})
+/**
+ * Python's strftime of a local time, in English as Python's C locale. @example strftime(new Date(2024, 6, 26), '%d %b
+ * %Y') // '26 Jul 2024'
+ */
+export const strftime = (date: Date, format: string): string =>
+  format.replace(/%([-_0^])?([^])|%$/g, (all, flag?: string, letter?: string) => {
+    if (letter === undefined) return all
+    if (composed[letter] !== undefined && flag === undefined) return strftime(date, composed[letter])
+    const [value, width = 0, fill = '0'] = field(date, letter)
+    const text =
+      flag === '-' ? String(value) : String(value).padStart(width, flag === '_' ? ' ' : flag === '0' ? '0' : fill)
+    return flag === '^' ? text.toUpperCase() : text
+  })

@@ -1,6 +1,8 @@
 import { raise, unsupported } from './error.ts'
 
-/** A name or an attribute that is not there: it prints as nothing, and whatever else is done to it ends the rendering. */
+/**
+ * A name or an attribute that is not there: it prints as nothing, and whatever else is done to it ends the rendering.
+ */
 export class Undefined {
   readonly message: string
   constructor(message: string) { this.message = message }
@@ -67,21 +69,52 @@ export class Callable {
 
 export type Dict = ReadonlyMap<Value, Value>
 /** A value of Python: an int is a bigint, a float a number, a list an array, a dict a Map. */
-export type Value = null | boolean | bigint | number | string | Undefined | Markup | Tuple | Range | View | Generator | Namespace | Callable
-  | readonly Value[] | Dict
+export type Value =
+  | null
+  | boolean
+  | bigint
+  | number
+  | string
+  | Undefined
+  | Markup
+  | Tuple
+  | Range
+  | View
+  | Generator
+  | Namespace
+  | Callable
+  | readonly Value[]
+  | Dict
 
 export const isList = (value: Value): value is readonly Value[] => Array.isArray(value)
 export const isDict = (value: Value): value is Dict => value instanceof Map
 export const isText = (value: Value): value is string | Markup => typeof value === 'string' || value instanceof Markup
 
 /** Python's name of a value's type. */
-export const typeOf = (value: Value): string => value === null ? 'NoneType'
-  : typeof value === 'boolean' ? 'bool' : typeof value === 'bigint' ? 'int' : typeof value === 'number' ? 'float'
-  : typeof value === 'string' ? 'str' : isList(value) ? 'list' : isDict(value) ? 'dict'
-  : value instanceof View ? `dict_${value.kind}` : value instanceof Callable ? 'function' : value.constructor.name.toLowerCase()
+export const typeOf = (value: Value): string =>
+  value === null
+    ? 'NoneType'
+    : typeof value === 'boolean'
+      ? 'bool'
+      : typeof value === 'bigint'
+        ? 'int'
+        : typeof value === 'number'
+          ? 'float'
+          : typeof value === 'string'
+            ? 'str'
+            : isList(value)
+              ? 'list'
+              : isDict(value)
+                ? 'dict'
+                : value instanceof View
+                  ? `dict_${value.kind}`
+                  : value instanceof Callable
+                    ? 'function'
+                    : value.constructor.name.toLowerCase()
 
 /** A value, or another where there is none: None is a value, so that `??` will not do. */
-export const orElse = (value: Value | undefined, otherwise: () => Value): Value => value === undefined ? otherwise() : value
+export const orElse = (value: Value | undefined, otherwise: () => Value): Value =>
+  value === undefined ? otherwise() : value
 
 /** Ends the rendering if the value is not there. */
 export const defined = <V extends Value>(value: V): Exclude<V, Undefined> =>
@@ -89,7 +122,8 @@ export const defined = <V extends Value>(value: V): Exclude<V, Undefined> =>
 
 const hasSurrogates = /[\ud800-\udfff]/
 /** The characters of a text. A text without surrogates needs no copy. */
-export const characters = (text: string): readonly string[] | string => hasSurrogates.test(text) ? Array.from(text) : text
+export const characters = (text: string): readonly string[] | string =>
+  hasSurrogates.test(text) ? Array.from(text) : text
 export const lengthOf = (text: string): number => characters(text).length
 /** A part of a text, in characters. */
 export const part = (text: string, start: number, end?: number): string => {
@@ -127,7 +161,11 @@ export const textOf = (value: string | Markup): string => typeof value === 'stri
 
 /** A bool, int or float as a number that compares; undefined for anything else. */
 export const numberOf = (value: Value): number | bigint | undefined =>
-  typeof value === 'boolean' ? BigInt(value) : typeof value === 'bigint' || typeof value === 'number' ? value : undefined
+  typeof value === 'boolean'
+    ? BigInt(value)
+    : typeof value === 'bigint' || typeof value === 'number'
+      ? value
+      : undefined
 
 export const equal = (a: Value, b: Value): boolean => {
   const [x, y] = [numberOf(a), numberOf(b)]
@@ -136,7 +174,8 @@ export const equal = (a: Value, b: Value): boolean => {
   if (isText(a) && isText(b)) return textOf(a) === textOf(b)
   if (isList(a) && isList(b)) return a.length === b.length && a.every((item, i) => equal(item, b[i]!))
   if (a instanceof Tuple && b instanceof Tuple) return equal(a.items, b.items)
-  if (isDict(a) && isDict(b)) return a.size === b.size && [...a].every(([key, item]) => b.has(key) && equal(item, b.get(key)!))
+  if (isDict(a) && isDict(b))
+    return a.size === b.size && [...a].every(([key, item]) => b.has(key) && equal(item, b.get(key)!))
   if (a instanceof Undefined && b instanceof Undefined) return true
   if (a instanceof Range && b instanceof Range) return equal(a.items, b.items)
   return a === b
@@ -151,23 +190,33 @@ const compareText = (a: string, b: string): number => {
   return x.length - y.length
 }
 
-/** Less than 0, 0 or more than 0, as a stands to b; NaN is not ordered. Ends the rendering where Python has no order. */
+/**
+ * Less than 0, 0 or more than 0, as a stands to b; NaN is not ordered. Ends the rendering where Python has no order.
+ */
 export const compare = (a: Value, b: Value, operator = '<'): number => {
   const [x, y] = [numberOf(defined(a)), numberOf(defined(b))]
   if (x !== undefined && y !== undefined) return x < y ? -1 : x > y ? 1 : equal(x, y) ? 0 : NaN
   if (isText(a) && isText(b)) return compareText(textOf(a), textOf(b))
   const [p, q] = a instanceof Tuple && b instanceof Tuple ? [a.items, b.items] : isList(a) && isList(b) ? [a, b] : []
-  if (p === undefined || q === undefined) return raise(`'${operator}' not supported between instances of '${typeOf(a)}' and '${typeOf(b)}'`)
+  if (p === undefined || q === undefined)
+    return raise(`'${operator}' not supported between instances of '${typeOf(a)}' and '${typeOf(b)}'`)
   const at = p.findIndex((item, i) => i >= q.length || !equal(item, q[i]!))
   return at < 0 || at >= q.length ? p.length - q.length : compare(p[at]!, q[at]!, operator)
 }
 
 export const contains = (container: Value, item: Value): boolean => {
   if (isText(container)) {
-    return isText(item) ? textOf(container).includes(textOf(item)) : raise(`'in <string>' requires string as left operand, not ${typeOf(defined(item))}`)
+    return isText(item)
+      ? textOf(container).includes(textOf(item))
+      : raise(`'in <string>' requires string as left operand, not ${typeOf(defined(item))}`)
   }
   if (isDict(container)) return !(item instanceof Undefined) && container.has(keyOf(item))
-  if (container === null || numberOf(container) !== undefined || container instanceof Namespace || container instanceof Callable) {
+  if (
+    container === null
+    || numberOf(container) !== undefined
+    || container instanceof Namespace
+    || container instanceof Callable
+  ) {
     return raise(`argument of type '${typeOf(container)}' is not iterable`)
   }
   return iterate(container).some(candidate => equal(candidate, item))

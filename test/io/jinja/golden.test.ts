@@ -5,12 +5,27 @@ import { parseData } from '../../../src/io/jinja/data.ts'
 import { TemplateError } from '../../../src/io/jinja/error.ts'
 import { compileTemplate, render, type Rendering } from '../../../src/io/jinja/template.ts'
 
-interface Case { readonly template: string, readonly text?: string, readonly error?: string, readonly generated?: readonly (readonly number[])[] }
-interface Golden { readonly variables: Readonly<Record<string, unknown>>, readonly messages: readonly unknown[], readonly cases: readonly Case[] }
+interface Case {
+  readonly template: string
+  readonly text?: string
+  readonly error?: string
+  readonly generated?: readonly (readonly number[])[]
+}
+interface Golden {
+  readonly variables: Readonly<Record<string, unknown>>
+  readonly messages: readonly unknown[]
+  readonly cases: readonly Case[]
+}
 
 // Read as a row of a data set is: 3.0 stays a float, and 2**70 an int.
 const golden = parseData(await readFile(new URL('../../golden/chat/jinja.json', import.meta.url), 'utf8')) as Golden
-const given = { ...golden.variables, messages: golden.messages, tools: null, documents: null, add_generation_prompt: false }
+const given = {
+  ...golden.variables,
+  messages: golden.messages,
+  tools: null,
+  documents: null,
+  add_generation_prompt: false
+}
 
 const outcome = (template: string): Rendering | TemplateError => {
   try {
@@ -27,12 +42,15 @@ const units = (text: string, pairs: Case['generated'] = []): readonly (readonly 
 
 /** What is refused though Jinja does it: nothing else may be. */
 const refused: readonly RegExp[] = [
-  /^the (?:filter|statement|attribute) .* is not supported$/, /^the filter "int" with base 16 is not supported$/, /^rounding before the point is not supported$/
+  /^the (?:filter|statement|attribute) .* is not supported$/,
+  /^the filter "int" with base 16 is not supported$/,
+  /^rounding before the point is not supported$/
 ]
 
 test('small templates render as transformers renders them, or are refused by name', () => {
   const wrong: unknown[] = []
-  let equal = 0, unsupported = 0
+  let equal = 0,
+    unsupported = 0
   for (const { template, text, error, generated } of golden.cases) {
     const own = outcome(template)
     if (own instanceof TemplateError) {
@@ -41,7 +59,10 @@ test('small templates render as transformers renders them, or are refused by nam
       else equal++
     } else if (own.text !== text) wrong.push([template, text ?? error, own.text])
     // of marks inside of marks only the outer ones count: the union is what transformers scores
-    else if (!template.includes('b{% endgeneration %}c') && JSON.stringify(own.generated) !== JSON.stringify(units(text, generated))) {
+    else if (
+      !template.includes('b{% endgeneration %}c')
+      && JSON.stringify(own.generated) !== JSON.stringify(units(text, generated))
+    ) {
       wrong.push([template, generated, own.generated])
     } else equal++
   }

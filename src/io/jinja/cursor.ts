@@ -1,0 +1,44 @@
+import { raise } from './error.ts'
+import { tokenize, type Token } from './lexer.ts'
+
+/** Expressions and bodies stand this deep in each other at most; deeper ones would overflow the stack. */
+const deepest = 200
+
+/** A place among the words of a template, and the means to go on from it. */
+export class Cursor {
+  protected readonly tokens: readonly Token[]
+  protected at = 0
+  private depth = 0
+  constructor(source: string) { this.tokens = tokenize(source) }
+
+  protected get current(): Token {
+    return this.tokens[this.at]!
+  }
+  protected fail(expected: string): never {
+    return raise(`line ${this.current.line}: ${expected} is due, not "${this.current.text}"`)
+  }
+  protected is(type: string): boolean {
+    return this.current.type === type
+  }
+  protected isName(...names: readonly string[]): boolean {
+    return this.current.type === 'name' && names.includes(this.current.text)
+  }
+  protected skip(type: string): boolean {
+    return this.is(type) && ++this.at > 0
+  }
+  protected skipName(name: string): boolean {
+    return this.isName(name) && ++this.at > 0
+  }
+  protected expect(type: string): Token {
+    return this.is(type) ? this.tokens[this.at++]! : this.fail(`"${type}"`)
+  }
+  protected name(): string {
+    return this.expect('name').text
+  }
+  protected nested<A>(read: () => A): A {
+    if (++this.depth > deepest) raise(`line ${this.current.line}: it is nested more than ${deepest} deep`)
+    const result = read()
+    this.depth--
+    return result
+  }
+}
