@@ -1,6 +1,6 @@
 /** The language: shape types, immutable expressions, ops, layers, differentiation. */
 export type {
-  Axis, Broadcast, BroadcastError, BroadcastTo, BroadcastToError, Concat, ConcatError, Dim, Einsum, EinsumError, Environment, Factors, Fault, IsLiteral,
+  Axis, ShapeFault, Broadcast, BroadcastError, BroadcastTo, BroadcastToError, Concat, ConcatError, Dim, Einsum, EinsumError, Environment, Factors, Fault, IsLiteral,
   MatMul, MatMulError, Ok, Product, Reduce, ReduceError, Reshape, ReshapeError, Shape, ShapeError, Slice, SliceError, Source, Take, TakeError, Transpose,
   TransposeError,
 } from './shape/index.ts'

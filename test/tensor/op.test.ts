@@ -3,9 +3,10 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
 import {
-  alongGradient, composites, count, directional, einsum, erfOf, f32, gradients, i32, interpret, matmul, node, parameter, primitives, scalar, sum, take, times, whole,
+  alongGradient, broadcastTo, columns, composites, concat, count, dequantize, directional, einsum, entries, erfOf, f32, gradients, i32, interpret, iota,
+  matmul, node, nonzero, oneHot, parameter, primitives, randomWordsOf, range, reshape, scalar, size, slice, sum, take, times, vector, whole,
   type Node, type Numbers, type Op,
-} from '../../src/tensor/index.ts'
+} from '../../src/index.ts'
 import { instances, registry, sizeIn, subjects, type Instance, type Subject } from '../arbitrary.ts'
 import { allEqual, differentiate, dot, equal, moved, near, noise, quotient, run, wrongVjp } from './calculus.ts'
 
@@ -219,4 +220,23 @@ test('a broken shape rule throws ShapeMismatch with its text', () => {
   assert.throws(() => untyped(matmul)(x, down), { name: 'ShapeMismatch', message: 'matmul: inner dims hidden and ffn differ' })
   assert.throws(() => untyped(sum)(x, 2), { name: 'ShapeMismatch', message: 'reduce: axis 2 is out of range for [batch, hidden]' })
   assert.throws(() => untyped(take)(x, i32(8), 2), { name: 'ShapeMismatch', message: 'take: axis 2 is out of range for [batch, hidden]' })
+})
+
+test('a dim that is no positive whole number, no name and no product is refused wherever one is declared', () => {
+  const x = f32('n'), seen = f32('batch', 'n'), packed = { codes: i32('words'), absmax: f32('blocks') }
+  const places: Readonly<Record<string, (dim: unknown) => Node>> = {
+    f32: dim => untyped(f32)(dim), i32: dim => untyped(i32)(dim), parameter: dim => parameter([dim as number], 'bool'),
+    vector: dim => untyped(vector)([1], dim), size: dim => untyped(size)(dim), iota: dim => untyped(iota)(dim), range: dim => untyped(range)(dim),
+    oneHot: dim => oneHot(i32(), dim as number), nonzero: dim => untyped(nonzero)(x, dim), reshape: dim => untyped(reshape)(x, [dim]),
+    broadcastTo: dim => untyped(broadcastTo)(scalar(1), [dim]), slice: dim => untyped(slice)(seen, 1, { as: dim }),
+    start: dim => untyped(slice)(seen, 1, { as: 1, start: [dim] }), concat: dim => untyped(concat)([x, x], 0, dim),
+    dequantize: dim => untyped(dequantize)([dim], packed), randomBits: dim => randomWordsOf(i32(3), i32(1), [dim as number]),
+    columns: dim => columns(dim as number).index, entries: dim => entries(dim as number).index,
+  }
+  const says = /^dim (\d|as|start) is (0|-1|2\.5|NaN|Infinity|a b|2\*3|the text '7'|): ?(a dim is a positive|its normal form is 6|write the number)/
+  for (const [name, declare] of Object.entries(places)) {
+    for (const dim of [0, -1, 2.5, NaN, Infinity, '', 'a b', '2*3', '7']) {
+      assert.throws(() => declare(dim), (error: Error) => error.name === 'ShapeMismatch' && says.test(error.message), `${name} of ${dim}`)
+    }
+  }
 })

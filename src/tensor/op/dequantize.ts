@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { dynamicMap, nf4Block, nf4Codebook, nf4NestedBlock, nf4Place, packedLengths } from '../nf4.ts'
 import { node, typed, type Node, type Numbers, type Op, type Tensor } from '../node.ts'
 import { numbers } from '../numbers.ts'
-import type { Shape } from '../shape/index.ts'
+import { checkShape, type Shape, type ShapeFault } from '../shape/index.ts'
 import { count, type DType } from '../value.ts'
 
 /** How a matrix is packed, and what it is: blocks run along the flattened `shape`. `double` is true where the scales are quantized too. */
@@ -36,7 +36,7 @@ export const dequantizeOp: Op<Quantization> = {
   name: 'dequantize',
   shape: (packed, { double, shape }) => {
     const due = inputs[String(double)]!, wrong = due.findIndex(([, dtype], i) => packed[i]?.shape.length !== 1 || packed[i].dtype !== dtype)
-    return wrong < 0 && packed.length === due.length ? E.right({ shape, dtype: 'f32' })
+    return wrong < 0 && packed.length === due.length ? E.Functor.map(checkShape(shape), () => ({ shape, dtype: 'f32' }))
       : E.left(`dequantize: ${due[wrong]?.[0] ?? 'what is packed'} is [${packed[wrong]?.shape.join(', ')}] of ${packed[wrong]?.dtype}, not a vector of ${due[wrong]?.[1]}`)
   },
   misfit: (packed, { double }, { sizes }) => packedFault(sizes, packed, double),
@@ -58,7 +58,7 @@ export const dequantizeOp: Op<Quantization> = {
  * bitsandbytes' weights). Throws `ShapeMismatch` where something packed is no vector of its type.
  * @example const w = transpose(dequantize(['ffn', 'hidden'], { codes: i32('words'), absmax: f32('blocks') }), [1, 0])
  */
-export const dequantize = <const S extends Shape>(shape: S, packed: PackedNodes): Tensor<S> => {
+export const dequantize = <const S extends Shape>(shape: S & ShapeFault<S>, packed: PackedNodes): Tensor<S> => {
   const double = 'absmax_codes' in packed
   return typed(node(dequantizeOp, double ? [packed.codes, packed.absmax_codes, packed.nested_absmax, packed.nested_offset] : [packed.codes, packed.absmax],
     { scheme: 'nf4', double, shape }))

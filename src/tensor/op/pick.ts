@@ -2,9 +2,10 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { numbers } from '../numbers.ts'
-import type { Dim } from '../shape/index.ts'
+import { checkShape, type Dim, type ShapeFault } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
+import type { OneDim } from './parameter.ts'
 import { reshaped } from './reshape.ts'
 import { indexFault } from './types.ts'
 
@@ -25,7 +26,7 @@ export const pickOp: Op<object> = {
 /** 1 at the index, 0 elsewhere, along a new last dim. */
 export const oneHotOp: Op<{ readonly dim: Dim }> = {
   name: 'oneHot',
-  shape: ([index], { dim }) => pipe(indexFault('oneHot', index!), E.map(() => ({ shape: [...index!.shape, dim], dtype: 'f32' }))),
+  shape: ([index], { dim }) => pipe(indexFault('oneHot', index!), E.flatMap(() => checkShape([...index!.shape, dim])), E.map(shape => ({ shape, dtype: 'f32' }))),
   misfit: fitsByShape,
   eval: ([index], _, { sizes }) => numbers(sizes, i => Number(index!.data[Math.floor(i / sizes.at(-1)!)] === i % sizes.at(-1)!)),
   vjp: () => [],
@@ -41,7 +42,7 @@ export const oneHot = (index: Node, dim: Dim): Node => node(oneHotOp, [index], {
  */
 export const nonzeroOp: Op<{ readonly capacity: Dim }> = {
   name: 'nonzero',
-  shape: ([x], { capacity }) => (x!.shape.length === 1 ? E.right({ shape: [capacity], dtype: 'i32' }) : E.left(`nonzero: [${x!.shape.join(', ')}] is not a vector`)),
+  shape: ([x], { capacity }) => (x!.shape.length === 1 ? pipe(checkShape([capacity]), E.map(shape => ({ shape, dtype: 'i32' }))) : E.left(`nonzero: [${x!.shape.join(', ')}] is not a vector`)),
   misfit: fitsByShape,
   eval: ([x], _, { sizes }) => {
     const found = Array.from(x!.data.keys()).filter(i => x!.data[i] !== 0)
@@ -52,5 +53,5 @@ export const nonzeroOp: Op<{ readonly capacity: Dim }> = {
 }
 
 /** Where a vector is not zero. @example nonzero(mask, 'scored') */
-export const nonzero = <N extends Dim, D extends DType, const C extends Dim>(x: Tensor<readonly [N], D>, capacity: C): Tensor<readonly [C], 'i32'> =>
-  typed(node(nonzeroOp, [x], { capacity }))
+export const nonzero = <N extends Dim, D extends DType, const C extends OneDim>(
+  x: Tensor<readonly [N], D>, ...[capacity]: C & ShapeFault<C>): Tensor<Readonly<C>, 'i32'> => typed(node(nonzeroOp, [x], { capacity }))

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { randomWords } from '../random.ts'
-import type { Shape } from '../shape/index.ts'
+import { checkShape, type Shape, type ShapeFault } from '../shape/index.ts'
 import { count } from '../value.ts'
 
 /** The sizes of what is drawn. */
@@ -22,7 +22,7 @@ export const randomBitsOp: Op<RandomBitsAttributes> = {
   shape: ([key, stream], { shape }) =>
     (!isVector(key!, 3) ? E.left(`randomBits: the key is ${key!.dtype} [${key!.shape.join(', ')}], not i32 [3]`)
     : !isVector(stream!, 1) ? E.left(`randomBits: the stream is ${stream!.dtype} [${stream!.shape.join(', ')}], not i32 [1]`)
-    : E.right({ shape, dtype: 'i32' })),
+    : E.Functor.map(checkShape(shape), () => ({ shape, dtype: 'i32' }))),
   misfit: fitsByShape,
   eval: ([key, stream], _, { sizes }) => {
     const [seedLow = 0, seedHigh = 0, draw = 0] = key!.data
@@ -36,5 +36,5 @@ export const randomBitsOp: Op<RandomBitsAttributes> = {
 export const randomWordsOf = (key: Node, stream: Node, shape: Shape): Node => node(randomBitsOp, [key, stream], { shape })
 
 /** Random 32-bit words, uniform over all int32. @example randomBits(key, stream, ['batch', 'hidden']) */
-export const randomBits = <const S extends Shape>(key: RandomKey, stream: RandomStream, shape: S): Tensor<Readonly<S>, 'i32'> =>
+export const randomBits = <const S extends Shape>(key: RandomKey, stream: RandomStream, shape: S & ShapeFault<S>): Tensor<Readonly<S>, 'i32'> =>
   typed(randomWordsOf(key, stream, shape))

@@ -61,6 +61,19 @@ export const checkShape = (shape: Shape): E.Either<string, Shape> => {
   return error ?? E.right(shape)
 }
 
+/** What is wrong with one dim that is written out. A dim that only the run knows is checked by the run. */
+type WrittenError<D extends Dim, Where extends Dim> = IsLiteral<D> extends true ? DimError<D, Where> : never
+/**
+ * `unknown`, or why the first of the dims that are written out is refused: what the type of a declared shape is intersected with.
+ * @example declare const f32: <const S extends Shape>(...shape: S & ShapeFault<S>) => Tensor<S>
+ */
+export type ShapeFault<S extends Shape, Seen extends readonly unknown[] = []> =
+  S extends readonly [infer D extends Dim, ...infer Rest extends Shape]
+    ? HeadIsGeneric<S> extends true ? ShapeFault<Rest, [...Seen, 0]>
+    : [WrittenError<D, Seen['length'] & number>] extends [never] ? ShapeFault<Rest, [...Seen, 0]>
+    : WrittenError<D, Seen['length'] & number>
+    : unknown
+
 /** `true`, or why the name that an argument gives is refused. */
 export type CheckName<As extends Dim> = [DimError<As, 'as'>] extends [never] ? true : DimError<As, 'as'>
 

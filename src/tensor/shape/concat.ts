@@ -5,7 +5,9 @@ import type { HeadIsNumber, Same } from './generic.ts'
 import { checkDim, checked, type CheckName, type CheckShapes } from './check.ts'
 import { axisOf, type Axis, type DimAt, type Splice } from './axis.ts'
 import { toDim, type ToDim } from './product.ts'
-import { showSum, sumDigits, type ShowSum, type SumDigits } from './sum.ts'
+import {
+  exceeds, fallsShort, showSum, sumDigits, type Exceeds, type FallsShort, type ShowSum, type SumDigits,
+} from './sum.ts'
 
 const nothing = () => 'concat: there is nothing to join' as const
 const rankDiffers = <A extends string, B extends string>(a: A, b: B) => `concat: ${a} and ${b} differ in rank` as const
@@ -14,8 +16,10 @@ const dimsDiffer = <D extends Dim, E extends Dim, A extends string, B extends st
 const unnamed = <P extends string>(parts: P) => `concat: ${parts} has no name: give one with as` as const
 const wrongSum = <P extends string, N extends string, As extends Dim>(parts: P, sum: N, as: As) => `concat: ${parts} is ${sum}, not ${as}` as const
 
+const otherSum = <P extends string, As extends Dim>(parts: P, as: As) => `concat: ${parts} is never ${as}` as const
+
 /**
- * Shapes joined along an axis; the sum of their dims there is called `As`. Numbers are added here, names when dims are bound.
+ * Shapes joined along an axis; the sum of their dims there is called `As`. Numbers are added here, names when dims are bound; a name that the sum cannot have is refused.
  * @example Concat<[['past', 64], ['seq', 64]], 0, 'tokens'> is ['tokens', 64], Concat<[[2, 64], [3, 64]], 0> is [5, 64]
  */
 export type Concat<Shapes extends readonly Shape[], A extends number, As extends Dim | undefined = undefined> =
@@ -58,11 +62,15 @@ type Differing<A extends Shape, B extends Shape, At, Seen extends readonly unkno
 /** The dim that stands for a sum: its name, or the number. */
 type SumDim<Parts extends Shape, As extends Dim | undefined> =
   AllAreNumbers<Parts> extends false
-    ? As extends Dim ? As : ShapeError<ReturnType<typeof unnamed<ShowSum<Parts>>>>
+    ? As extends Dim ? Named<Parts, As> : ShapeError<ReturnType<typeof unnamed<ShowSum<Parts>>>>
     : As extends number
       ? SumDigits<Parts> extends `${As}` ? As : ShapeError<ReturnType<typeof wrongSum<ShowSum<Parts>, SumDigits<Parts>, As>>>
-      : As extends string ? As : ToDim<SumDigits<Parts>>
+      : As extends string ? Named<Parts, As> : ToDim<SumDigits<Parts>>
 
+/** The name, unless the sum is another dim whatever sizes the names have. */
+type Named<Parts extends Shape, As extends Dim> =
+  Exceeds<Parts, As> extends true ? ShapeError<ReturnType<typeof otherSum<ShowSum<Parts>, As>>>
+  : FallsShort<Parts, As> extends true ? ShapeError<ReturnType<typeof otherSum<ShowSum<Parts>, As>>> : As
 type AllAreNumbers<S extends Shape> =
   S extends readonly [] ? true
   : HeadIsNumber<S> extends true ? S extends readonly [Dim, ...infer Rest extends Shape] ? AllAreNumbers<Rest> : true
@@ -70,9 +78,9 @@ type AllAreNumbers<S extends Shape> =
 
 const sumDim = (parts: Shape, as: Dim | undefined): E.Either<string, Dim> => {
   const sum = sumDigits(parts)
-  return sum === undefined
-    ? as === undefined ? E.left(unnamed(showSum(parts))) : E.right(as)
-    : as === undefined ? toDim(sum) : typeof as === 'string' || String(as) === sum ? E.right(as) : E.left(wrongSum(showSum(parts), sum, as))
+  if (as === undefined) return sum === undefined ? E.left(unnamed(showSum(parts))) : toDim(sum)
+  if (typeof as === 'number' && sum !== undefined) return String(as) === sum ? E.right(as) : E.left(wrongSum(showSum(parts), sum, as))
+  return exceeds(parts, as) || fallsShort(parts, as) ? E.left(otherSum(showSum(parts), as)) : E.right(as)
 }
 
 const disagreement = (first: Shape, at: number) => (next: Shape): string | undefined => {

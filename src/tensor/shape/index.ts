@@ -1,7 +1,7 @@
 /** Shape rules: each a type and a value under one name, with one error text. */
 export * from './dim.ts'
 export { product, productText, factors, type Product, type ProductText, type Factors } from './product.ts'
-export { checkDim, checkShape, type DimError, type IsLiteral, type CheckShape, type CheckShapes } from './check.ts'
+export { checkDim, checkShape, type DimError, type ShapeFault, type IsLiteral, type CheckShape, type CheckShapes } from './check.ts'
 export { axisOf, axesOf, type Axis, type Axes } from './axis.ts'
 export { broadcast, broadcastTo, type Broadcast, type BroadcastError, type BroadcastTo, type BroadcastToError } from './broadcast.ts'
 export { matmul, type MatMul, type MatMulError } from './matmul.ts'

@@ -5,6 +5,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import {
   bind, broadcast, concat, einsum, factors, matmul, product, reduce, reshape, sizesOf, take, transpose, unify, type Shape,
 } from '../../../src/tensor/shape/index.ts'
+import { exceeds, fallsShort } from '../../../src/tensor/shape/sum.ts'
 import { addDigits, digitsAtMost, multiplyDigits } from '../../../src/tensor/shape/digits.ts'
 import { axis, dim, environment, shapes } from './arbitrary.ts'
 
@@ -60,6 +61,13 @@ law('a reduction with keepDims reshapes to the one without', [shapes(), axis], r
   })
 law('concat adds the numbers on its axis', [fc.array(fc.integer({ min: 1, max: 999 }), { minLength: 1 })], concat, s => E.right([s.length]),
   (of, parts) => equal(of(parts.map(n => ['a', n]), -1), E.right(['a', parts.reduce((total, n) => total + n, 0)])))
+
+const sizeOf = (sizes: Readonly<Record<string, number>>, of: readonly (string | number)[]): number =>
+  (value(sizesOf(sizes, of)) ?? []).reduce((total, size) => total + size, 0)
+law('a sum that is said to be more than a dim is more, whatever the sizes', [shapes(3), dim, environment], exceeds, (parts, whole) => parts.length > 1 || exceeds(parts, whole),
+  (of, parts, whole, sizes) => !of(parts, whole) || sizeOf(sizes, parts) > sizeOf(sizes, [whole]))
+law('a sum that is said to be less than a dim is less, whatever the sizes', [shapes(3), dim, environment], fallsShort, (parts, whole) => parts.length < 2 || fallsShort(parts, whole),
+  (of, parts, whole, sizes) => !of(parts, whole) || sizeOf(sizes, parts) < sizeOf(sizes, [whole]))
 
 law('names bound from sizes give these sizes again', [shapes(), environment], unify, e => E.right(e),
   (of, shape, sizes) => {

@@ -137,6 +137,12 @@ const concats = [
   { of: [[['past'], ['seq']], 1, 'tokens'], error: 'concat: axis 1 is out of range for [past]' },
   { of: [[['past'], ['seq']], 0, 'to kens'], error: 'dim as is to kens: a dim is a positive whole number, a name or a product of them' },
   { of: [[], 0, 'tokens'], error: 'concat: there is nothing to join' },
+  { of: [[['n'], ['n']], 0, '2*n'], is: ['2*n'] },
+  { of: [[['n'], ['m']], 0, 'n'], error: 'concat: n + m is never n' },
+  { of: [[['n'], ['n']], 0, '3*n'], error: 'concat: n + n is never 3*n' },
+  { of: [[['n'], [3]], 0, 3], error: 'concat: n + 3 is never 3' },
+  { of: [[[2], [3]], 0, '6*n'], error: 'concat: 2 + 3 is never 6*n' },
+  { of: [[['n*m']], 0, 'n'], is: ['n'] },
 ] as const
 type Concats<C extends readonly Case[]> = {
   readonly [K in keyof C]: C[K]['of'] extends readonly [infer S extends readonly Shape[], infer A extends number, infer As extends Dim | undefined]
@@ -153,6 +159,19 @@ const slices = [
   { of: [['batch', 6], 1, 7, []], error: 'slice: 7 is beyond 6 in [batch, 6]' },
   { of: [['batch', 6], -3, 7, []], error: 'slice: axis -3 is out of range for [batch, 6]' },
   { of: [['batch', 6], 1, 0, []], error: 'dim as is 0: a dim is a positive whole number, a name or a product of them' },
+  { of: [['batch', 6], 1, 1, [0]], error: 'dim start is 0: a dim is a positive whole number, a name or a product of them' },
+  { of: [['batch', 'n'], 1, 1, ['n', 2.5]], error: 'dim start is 2.5: a dim is a positive whole number, a name or a product of them' },
+  { of: [['batch', 'n'], 1, '2*n', []], error: 'slice: 2*n is beyond n in [batch, n]' },
+  { of: [['batch', 'n'], 1, '2*n*m', []], error: 'slice: 2*n*m is beyond n in [batch, n]' },
+  { of: [['batch', 'n'], 1, 'm*2*n', []], error: 'slice: m*2*n is beyond n in [batch, n]' },
+  { of: [['batch', 'n'], 1, 'm', ['n']], error: 'slice: n + m is beyond n in [batch, n]' },
+  { of: [['batch', 'n'], 1, 'n', [1]], error: 'slice: 1 + n is beyond n in [batch, n]' },
+  { of: [['batch', '3*n'], 1, 'n', ['2*n', 'n']], error: 'slice: 2*n + n + n is beyond 3*n in [batch, 3*n]' },
+  { of: [['batch', 6], 1, 'n', [6]], error: 'slice: 6 + n is beyond 6 in [batch, 6]' },
+  { of: [['batch', 'n'], 1, 'n*m', []], is: ['batch', 'n*m'] },
+  { of: [['batch', '3*n'], 1, 'n', ['2*n']], is: ['batch', 'n'] },
+  { of: [['batch', 'n*m'], 1, 'n', ['m']], is: ['batch', 'n'] },
+  { of: [['batch', 'n'], 1, 5, []], is: ['batch', 5] },
 ] as const
 type Slices<C extends readonly Case[]> = {
   readonly [K in keyof C]: C[K]['of'] extends

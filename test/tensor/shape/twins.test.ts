@@ -6,6 +6,7 @@ import {
   broadcast, broadcastTo, concat, einsum, matmul, product, reduce, reshape, slice, take, transpose, type Dim, type Shape,
 } from '../../../src/tensor/shape/index.ts'
 import { addDigits, digitsAtMost, multiplyDigits } from '../../../src/tensor/shape/digits.ts'
+import { exceeds, fallsShort } from '../../../src/tensor/shape/sum.ts'
 import { typeCheck } from '../../types/tsc.ts'
 import { axis, dim, shapes } from './arbitrary.ts'
 
@@ -44,9 +45,11 @@ const twins: readonly fc.Arbitrary<Twin>[] = [
   twin('S.Einsum', fc.tuple(fc.constantFrom('ij,jk->ik', 'ij,j->ij', 'i->'), operands), einsum),
   twin('S.Concat', joined, concat),
   twin('S.Concat', fc.tuple(fc.array(looseShapes, { maxLength: 3 }), axis, fc.option(loose, { nil: undefined })), concat),
-  twin('S.Slice', fc.tuple(small, axis, loose, shapes(1)), slice),
+  twin('S.Slice', fc.tuple(small, axis, loose, shapes(2, fc.oneof({ weight: 8, arbitrary: dim }, { weight: 1, arbitrary: wrong }))), slice),
   twin('S.Take', fc.tuple(small, shapes(2), axis), take),
   twin('S.Reduce', fc.tuple(small, fc.oneof(axis, axes), fc.boolean()), reduce),
+  twin('M.Exceeds', fc.tuple(small, dim), (parts, whole) => E.right(exceeds(parts, whole))),
+  twin('M.FallsShort', fc.tuple(small, dim), (parts, whole) => E.right(fallsShort(parts, whole))),
   twin('D.AddDigits', fc.tuple(whole, whole), (a, b) => E.right(addDigits(a, b))),
   twin('D.MultiplyDigits', fc.tuple(whole, whole), (a, b) => E.right(multiplyDigits(a, b))),
   twin('D.DigitsAtMost', fc.tuple(whole, whole), (a, b) => E.right(digitsAtMost(a, b))),
@@ -54,6 +57,7 @@ const twins: readonly fc.Arbitrary<Twin>[] = [
 
 const imports = `import type * as S from 'src/tensor/shape/index.ts'
 import type * as D from 'src/tensor/shape/digits.ts'
+import type * as M from 'src/tensor/shape/sum.ts'
 import type { Equal } from 'test/types/expect.ts'
 `
 const outcome = ({ value }: Twin): string => (E.isLeft(value) ? `S.ShapeError<${written(value.left)}>` : written(value.right))
