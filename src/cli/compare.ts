@@ -31,7 +31,8 @@ export const compareCommand = (context: Context): Command => withTrainingOptions
   .addOption(jsonOption())
   .action(async ({ json, methods: named, ...options }: Omit<CompareOptions, 'methods'> & Partial<Pick<CompareOptions, 'methods'>> & Json) => {
     const compared = named ?? (options.selects ? [] : ['paca' as const, 'lora' as const])
-    for await (const event of compare({ ...options, methods: compared, signal: context.interrupted({ needsOutput: true }) }, context.run)) {
+    const signal = context.interrupted({ needsOutput: true })
+    for await (const event of compare({ ...options, methods: compared, signal }, context.run)) {
       if (!json) report(context, event)
       else if (event.event !== 'contenders') context.out.write(`${JSON.stringify(event)}\n`)
     }

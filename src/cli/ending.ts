@@ -41,7 +41,8 @@ export const watchEnding = (): Ending => {
     }
     for (const signal of signals) process.off(signal, onSignal).on(signal, again)
     // then a signal ends the process even while it computes; one that waits to be seen is seen before
-    setTimeout(() => setImmediate(() => { for (const signal of signals) process.off(signal, again) }), togetherMilliseconds + 50).unref()
+    const release = (): void => { for (const signal of signals) process.off(signal, again) }
+    setTimeout(() => setImmediate(release), togetherMilliseconds + 50).unref()
   }
 
   const onOutputError = (error: unknown): void => {

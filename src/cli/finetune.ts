@@ -21,6 +21,7 @@ export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command 
   .action(async ({ json, ...options }: FinetuneOptions & Json) => {
     const report = (json ? jsonReport : humanReport)(terminal)
     try {
-      for await (const event of finetune({ ...options, ...telling(terminal, json), signal: interrupted({ needsOutput: false }) })) report.show(event)
+      const signal = interrupted({ needsOutput: false })
+      for await (const event of finetune({ ...options, ...telling(terminal, json), signal })) report.show(event)
     } finally { report.stop() }
   })

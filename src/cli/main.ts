@@ -6,6 +6,11 @@ import { keepHeapSmall } from './heap.ts'
 keepHeapSmall()
 const [{ commandLine }, { watchEnding }] = await Promise.all([import('./program.ts'), import('./ending.ts')])
 const ending = watchEnding()
+// what no command has caught is a sentence too, and its locks are given back
+process.on('uncaughtException', error => {
+  ending.failed(error)
+  process.exit()
+})
 
 /** This command line in a process of its own, on the same Node. */
 const run: Context['run'] = args => new Promise((resolve, reject) => {
@@ -23,7 +28,8 @@ const run: Context['run'] = args => new Promise((resolve, reject) => {
 })
 
 try {
-  await commandLine({ out: process.stdout, err: process.stderr, interrupted: ending.interrupted, exit: ending.exit, run }).parseAsync()
+  const { interrupted, exit } = ending
+  await commandLine({ out: process.stdout, err: process.stderr, interrupted, exit, run }).parseAsync()
   ending.done()
 } catch (error) {
   ending.failed(error)

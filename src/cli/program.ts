@@ -71,11 +71,13 @@ const doctorCommand = ({ out, exit }: Context): Command => new Command('doctor')
   })
 
 const commands = [
-  finetuneCommand, evaluateCommand, generateCommand, compareCommand, exportCommand, explainCommand, verifyCommand, doctorCommand, nativeCommand,
+  finetuneCommand, evaluateCommand, generateCommand, compareCommand, exportCommand, explainCommand, verifyCommand, doctorCommand,
+  nativeCommand,
 ]
 
 /** A complaint about a command line repeats what was typed, on a line of its own; a hint stands on the next. */
-const complaint = (text: string): string => text.trimEnd().split(/\n(?=\(Did you mean )/).map(part => `${oneLine(part)}\n`).join('')
+const complaint = (text: string): string =>
+  text.trimEnd().split(/\n(?=\(Did you mean )/).map(part => `${oneLine(part)}\n`).join('')
 
 const withComplaints = (command: Command): Command => {
   command.commands.forEach(withComplaints)

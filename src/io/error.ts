@@ -16,7 +16,8 @@ const longestMessage = 1000
  * Messages repeat paths, names and texts of others: whatever these hold, a message is one line that a terminal can
  * show.
  */
-export const oneLine = (message: string): string => shortened(printable(shortened(message, longestMessage)), longestMessage)
+export const oneLine = (message: string): string =>
+  shortened(printable(shortened(message, longestMessage)), longestMessage)
 
 const errorOf = (message: string, code: string | undefined): IoError =>
   ({ tag: 'IoError', message: oneLine(message), ...(code === undefined ? {} : { code }) })
@@ -35,22 +36,44 @@ export const isIoError = (error: unknown): error is IoError =>
 export const fail = (message: string): E.Either<IoError, never> => E.left(ioError(message))
 
 /** The system's name of an error, as ENOENT, or undefined. */
-export const codeOf = (error: unknown): string | undefined =>
-  (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined)
+export const codeOf = (error: unknown): string | undefined => {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? code : undefined
+}
 
 /** The system's reasons in words. */
 const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file or directory', EACCES: 'permission denied', EPERM: 'permission denied', EISDIR: 'it is a directory',
-  ENOTDIR: 'a part of the path is not a directory', ENOTEMPTY: 'something else is there already', EEXIST: 'something else is there already',
-  ENOSPC: 'no space left on the device', EDQUOT: 'the disk quota is used up', EROFS: 'the file system is read-only', EIO: 'the device reports an error',
-  ELOOP: 'its symbolic links lead in a circle', ENAMETOOLONG: 'the name is too long', EMFILE: 'too many files are open', ENFILE: 'too many files are open',
-  EBUSY: 'it is in use', EXDEV: 'it lies on another file system', EFBIG: 'the file would be too large', ENXIO: 'nothing is behind it',
-  ERR_INVALID_ARG_VALUE: 'it is not a path', EPIPE: 'nobody reads it', ETXTBSY: 'it is being executed', EINVAL: 'the system does not accept it',
+  ENOENT: 'no such file or directory',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'a part of the path is not a directory',
+  ENOTEMPTY: 'something else is there already',
+  EEXIST: 'something else is there already',
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the file system is read-only',
+  EIO: 'the device reports an error',
+  ELOOP: 'its symbolic links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open',
+  EBUSY: 'it is in use',
+  EXDEV: 'it lies on another file system',
+  EFBIG: 'the file would be too large',
+  ENXIO: 'nothing is behind it',
+  ERR_INVALID_ARG_VALUE: 'it is not a path',
+  EPIPE: 'nobody reads it',
+  ETXTBSY: 'it is being executed',
+  EINVAL: 'the system does not accept it',
 }
 
 /** The reason of a system or JSON error in a few words, without stack or repeated path. */
-export const reasonOf = (error: unknown): string =>
-  (isIoError(error) ? error.message : error instanceof RangeError && error.message.includes('call stack') ? 'it nests too deep' : reasons[codeOf(error) ?? ''] ?? (error instanceof Error ? error.message : String(error)))
+export const reasonOf = (error: unknown): string => {
+  if (isIoError(error)) return error.message
+  if (error instanceof RangeError && error.message.includes('call stack')) return 'it nests too deep'
+  return reasons[codeOf(error) ?? ''] ?? (error instanceof Error ? error.message : String(error))
+}
 
 /**
  * An `IoError` to throw or to reject a promise with: an `Error` that is an `IoError` too.
@@ -70,10 +93,11 @@ export const interruption = (): Error & IoError => refusal('interrupted', interr
  * Whether work ended because it was asked to, and not by a fault; also where something else was thrown because of it.
  */
 export const isInterruption = (error: unknown): boolean =>
-  codeOf(error) === interruptedCode || (error instanceof Error && error.cause !== undefined && isInterruption(error.cause))
+  codeOf(error) === interruptedCode
+  || (error instanceof Error && error.cause !== undefined && isInterruption(error.cause))
 
 const caught = (subject: string, error: unknown): IoError =>
-  (isIoError(error) ? errorOf(error.message, error.code) : errorOf(`${subject}: ${reasonOf(error)}`, codeOf(error)))
+  (isIoError(error) ? errorOf(error.message, error.code) : errorOf(`${subject || '""'}: ${reasonOf(error)}`, codeOf(error)))
 
 /**
  * Runs effectful code that may throw; what it throws becomes an `IoError` beginning with `subject` (an `IoError` passes

@@ -20,7 +20,9 @@ export interface InputFile {
 const fill = async (handle: FileHandle, path: string, target: Uint8Array, position: number): Promise<void> => {
   for (let done = 0; done < target.length;) {
     const { bytesRead } = await handle.read(target, done, target.length - done, position + done)
-    if (bytesRead === 0) throw refusal(`${path}: the file ends at byte ${position + done}, where ${target.length - done} more are expected`)
+    if (bytesRead === 0) {
+      throw refusal(`${path}: the file ends at byte ${position + done}, where ${target.length - done} more are expected`)
+    }
     done += bytesRead
   }
 }
@@ -51,8 +53,8 @@ const checkRegular = (path: string, status: Stats): void => {
 }
 
 /**
- * Opens a regular file for positioned reads. Nothing else is opened: to open a pipe is to wait for somebody who writes, and to open a device may
- * do something.
+ * Opens a regular file for positioned reads. Nothing else is opened: to open a pipe is to wait for somebody who writes,
+ * and to open a device may do something.
  * @example const file = await openFile('model.safetensors')()
  */
 export const openFile = (path: string): TE.TaskEither<IoError, InputFile> => attempt(path, async () => {
@@ -70,7 +72,8 @@ export const openFile = (path: string): TE.TaskEither<IoError, InputFile> => att
 })
 
 /**
- * Fills a typed array with the little-endian elements at `position`. Machines that run Node are little endian too, so bytes are elements.
+ * Fills a typed array with the little-endian elements at `position`. Machines that run Node are little endian too, so
+ * bytes are elements.
  * @example const data = await fillFrom(file, 1024, new Float32Array(16))
  */
 export const fillFrom = async <T extends ArrayBufferView>(file: InputFile, position: number, data: T): Promise<T> => {
@@ -92,7 +95,9 @@ const gigabyte = 1e9
 export const readWhole = (path: string, limit = gigabyte): TE.TaskEither<IoError, Uint8Array> => attempt(path, async () => {
   const file = await orThrow(openFile(path))
   try {
-    if (file.size > limit) throw refusal(`${path}: the file has ${file.size} bytes, more than the ${limit} that are read of its kind`)
+    if (file.size > limit) {
+      throw refusal(`${path}: the file has ${file.size} bytes, more than the ${limit} that are read of its kind`)
+    }
     return await file.readBytes(0, file.size)
   } finally {
     await file.close()
@@ -118,11 +123,15 @@ export const ifThere = <A>(task: TE.TaskEither<IoError, A>): TE.TaskEither<IoErr
   return E.isLeft(result) && result.left.code === 'ENOENT' ? E.right(undefined) : result
 }
 
-/** Whether something has that name. Errors: it cannot be found out. @example await orThrow(exists('model.safetensors')) */
-export const exists = (path: string): TE.TaskEither<IoError, boolean> => attempt(path, () => stat(path).then(() => true, (error: unknown) => {
-  if (codeOf(error) === 'ENOENT') return false
-  throw error
-}))
+/**
+ * Whether something has that name. Errors: it cannot be found out.
+ * @example await orThrow(exists('model.safetensors'))
+ */
+export const exists = (path: string): TE.TaskEither<IoError, boolean> =>
+  attempt(path, () => stat(path).then(() => true, (error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return false
+    throw error
+  }))
 
 /**
  * Reads a JSON file whose top level is an object, of at most `limit` bytes.

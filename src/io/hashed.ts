@@ -31,8 +31,8 @@ const readNote = async (path: string): Promise<Readonly<Record<string, unknown>>
 }
 
 /**
- * Notes the SHA-256 of a file together with what the file is like now, so that it need not be computed again. A folder that takes no note is no
- * reason to fail.
+ * Notes the SHA-256 of a file together with what the file is like now, so that it need not be computed again. A folder
+ * that takes no note is no reason to fail.
  * @example await noteHash('model.gguf', sha256)
  */
 export const noteHash = async (path: string, sha256: string, state?: Omit<Noted, 'sha256'>): Promise<void> => {
@@ -46,8 +46,8 @@ export const noteHash = async (path: string, sha256: string, state?: Omit<Noted,
 }
 
 /**
- * The size and SHA-256 of a file; undefined where there is none. The hash is computed unless size, time of change and inode are those that were
- * noted when it was computed last.
+ * The size and SHA-256 of a file; undefined where there is none. The hash is computed unless size, time of change and
+ * inode are those that were noted when it was computed last.
  * @example await fileHash('model.gguf') // { size: 98362432, sha256: 'b179…' }
  */
 export const fileHash = async (path: string): Promise<{ readonly size: number; readonly sha256: string } | undefined> => {

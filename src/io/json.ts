@@ -23,9 +23,9 @@ const nameOf = (json: string, start: number, end: number): string => {
 }
 
 /**
- * Refuses in a JSON text what `JSON.parse` takes without a word: names that an object has twice, of which all but the last would be lost;
- * `__proto__`, which objects do not keep as others; and nesting that whoever walks through the value has no stack for. The text need not be
- * valid otherwise. Throws a refusal that begins with `subject`.
+ * Refuses in a JSON text what `JSON.parse` takes without a word: names that an object has twice, of which all but the
+ * last would be lost; `__proto__`, which objects do not keep as others; and nesting that whoever walks through the
+ * value has no stack for. The text need not be valid otherwise. Throws a refusal that begins with `subject`.
  * @example checkNames('config.json', '{"a": 1, "a": 2}') // config.json: the key "a" occurs twice in one object
  */
 export const checkNames = (subject: string, json: string): void => {

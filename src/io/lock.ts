@@ -17,7 +17,8 @@ export interface Lock { readonly path: string; release(): Promise<void> }
 /** The lock of a path: a file beside it. @example lockOf('runs/first') // runs/.first.lock */
 export const lockOf = (path: string): string => join(dirname(path), `.${basename(path)}.lock`)
 
-const isHolder = (value: unknown): value is Holder => isRecord(value) && ['host', 'started', 'machine', 'since', 'id'].every(key => typeof value[key] === 'string')
+const texts = ['host', 'started', 'machine', 'since', 'id'] as const
+const isHolder = (value: unknown): value is Holder => isRecord(value) && texts.every(key => typeof value[key] === 'string')
   && typeof value['pid'] === 'number' && /^[\w-]+$/.test(String(value['id']))
 
 /** How long the file of a lock may be empty: where it cannot be written before it gets its name, it is for a moment. */
@@ -33,10 +34,13 @@ const holderOf = async (path: string): Promise<Holder | undefined> => {
   if (text === '') {
     const at = (await stat(path).catch(() => undefined))?.mtimeMs ?? 0
     // a machine that lost its power may leave an empty file: nobody holds it
-    return { host: ownMark.host, pid: Date.now() - at < emptyMilliseconds ? ownMark.pid : 0, started: 'unknown', machine: '', since: '', id: `empty-${Math.floor(at)}` }
+    const pid = Date.now() - at < emptyMilliseconds ? ownMark.pid : 0
+    return { host: ownMark.host, pid, started: 'unknown', machine: '', since: '', id: `empty-${Math.floor(at)}` }
   }
   const value = ((): unknown => { try { return JSON.parse(text) } catch { return undefined } })()
-  if (!isHolder(value)) throw refusal(`${path}: a lock belongs there, and the file is none: remove it if it is not needed`)
+  if (!isHolder(value)) {
+    throw refusal(`${path}: a lock belongs there, and the file is none: remove it if it is not needed`)
+  }
   return value
 }
 
@@ -53,6 +57,9 @@ export const holderText = ({ host, pid, machine, since }: Holder, path: string):
   return `another run is writing there: process ${pid} since ${quoted(since).slice(1, -1)}${elsewhere}`
 }
 
+/** What the system says where a file system has no links. */
+const noLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']
+
 /**
  * Writes the whole file under a name of its own; it gets the lock's name by a link, which is made only where nothing
  * is.
@@ -67,7 +74,7 @@ const createLock = async (path: string, content: string): Promise<boolean> => {
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false
     // file systems without links
-    if (['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(codeOf(error) ?? '')) return createPlainly(path, content)
+    if (noLinks.includes(codeOf(error) ?? '')) return createPlainly(path, content)
     throw error
   } finally {
     await unlink(own).catch(() => undefined)
@@ -87,7 +94,9 @@ const createPlainly = async (path: string, content: string): Promise<boolean> =>
 
 const held = new Set<string>()
 /** A process that ends in the middle of its work gives its locks back too. */
-const releaseAll = (): void => { for (const path of held) try { unlinkSync(path) } catch { /* it is gone, or dead soon */ } }
+const releaseAll = (): void => {
+  for (const path of held) try { unlinkSync(path) } catch { /* it is gone, or dead soon */ }
+}
 
 const contentOf = (id: string): string =>
   `${JSON.stringify({ ...ownMark, machine: hostname(), since: new Date().toISOString(), id } satisfies Holder)}\n`

@@ -8,8 +8,8 @@ const escaped = (character: string): string => {
 }
 
 /**
- * A text as one line that a terminal can show: control characters, marks that turn the direction of text, other invisible characters and lone
- * surrogates are escaped. Applied twice it changes nothing more.
+ * A text as one line that a terminal can show: control characters, marks that turn the direction of text, other
+ * invisible characters and lone surrogates are escaped. Applied twice it changes nothing more.
  * @example printable('a\u001b[31m\n') // a\u{1b}[31m\n
  */
 export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escaped)
@@ -41,7 +41,8 @@ const jsonOf = (value: unknown): string => {
 }
 
 /**
- * A foreign value as an error sentence shows it: as JSON on one line, control characters escaped, shortened to 60 characters.
+ * A foreign value as an error sentence shows it: as JSON on one line, control characters escaped, shortened to 60
+ * characters.
  * @example quoted('a\nb') // '"a\\nb"'
  */
 export const quoted = (value: unknown): string => {

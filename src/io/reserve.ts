@@ -2,7 +2,7 @@ import { lstat, mkdir, open, readdir, readlink, realpath, rename, rm, rmdir } fr
 import { basename, dirname, join, resolve } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { sweep, temporaryName } from '../target/index.ts'
-import { attempt, codeOf, orThrow, reasonOf, refusal, type IoError } from './error.ts'
+import { attempt, codeOf, isIoError, orThrow, reasonOf, refusal, type IoError } from './error.ts'
 import { holderText, lockOf, runningHolder, takeLock } from './lock.ts'
 
 /** A destination that nobody else writes to until it is released. */
@@ -23,7 +23,9 @@ export const checkDestination = (directory: string): TE.TaskEither<IoError, stri
   if (directory === '') throw refusal('the name of the destination is empty: name a new or an empty directory')
   try {
     const names = await readdir(directory)
-    if (names.length > 0) throw refusal(`${directory}: the directory is not empty; name a new or an empty one`, 'ENOTEMPTY')
+    if (names.length > 0) {
+      throw refusal(`${directory}: the directory is not empty; name a new or an empty one`, 'ENOTEMPTY')
+    }
     const path = await realpath(directory)
     if (path === await realpath('.')) throw refusal(`${directory}: it is the directory that you are in; name a new one`)
     return path
@@ -46,7 +48,8 @@ const missing = async (directory: string): Promise<string> => {
 }
 
 /** Folders from the outermost that is given to the innermost, from within outwards. */
-const chain = (inner: string, outer: string): readonly string[] => (inner === outer || dirname(inner) === inner ? [inner] : [inner, ...chain(dirname(inner), outer)])
+const chain = (inner: string, outer: string): readonly string[] =>
+  (inner === outer || dirname(inner) === inner ? [inner] : [inner, ...chain(dirname(inner), outer)])
 
 /**
  * Does in a folder what a result will do at its end: a directory, a file in it on the disk, and the rename over an
@@ -65,6 +68,10 @@ const prove = async (parent: string, target: string): Promise<void> => {
   }
   await rename(trial, target)
 }
+
+/** Files are made beside their destination before they get their name. */
+const notWritable = (directory: string, parent: string, error: unknown): Error =>
+  refusal(`${directory}: nothing can be written in ${parent}: ${reasonOf(error)}`, codeOf(error))
 
 /** Refuses a destination inside one that another run will replace as a whole. */
 const checkAround = async (parent: string, subject: string): Promise<void> => {
@@ -87,11 +94,14 @@ export const reserve = (directory: string): TE.TaskEither<IoError, Reservation> 
   const parent = await realpath(dirname(found)), target = join(parent, basename(found))
   const unmake = async (): Promise<void> => {
     // only those that are empty go
-    for (const folder of made === undefined ? [] : chain(dirname(found), resolve(made))) await rmdir(folder).catch(() => undefined)
+    const folders = made === undefined ? [] : chain(dirname(found), resolve(made))
+    for (const folder of folders) await rmdir(folder).catch(() => undefined)
   }
   try {
     await sweep(parent)
-    const lock = await takeLock(lockOf(target), directory)
+    const lock = await takeLock(lockOf(target), directory).catch((error: unknown) => {
+      throw isIoError(error) ? error : notWritable(directory, parent, error)
+    })
     try {
       await checkAround(parent, directory)
       await orThrow(checkDestination(directory))

@@ -53,11 +53,17 @@ const readDirectory = async (file: InputFile): Promise<Directory> => {
   const tailStart = Math.max(0, file.size - endBytes - longestComment)
   const tail = viewOf(await file.readBytes(tailStart, file.size - tailStart))
   for (let at = tail.byteLength - endBytes; at >= 0; at--) {
-    if (tail.getUint32(at, true) !== endSignature || at + endBytes + tail.getUint16(at + 20, true) !== tail.byteLength) continue
-    const count = tail.getUint16(at + 10, true), length = tail.getUint32(at + 12, true), offset = tail.getUint32(at + 16, true)
-    if (count === full16 || length === full32 || offset === full32) throw refusal(`${file.path}: zip archives in the 64-bit form are not read`)
+    const isEnd = tail.getUint32(at, true) === endSignature && at + endBytes + tail.getUint16(at + 20, true) === tail.byteLength
+    if (!isEnd) continue
+    const count = tail.getUint16(at + 10, true)
+    const length = tail.getUint32(at + 12, true), offset = tail.getUint32(at + 16, true)
+    if (count === full16 || length === full32 || offset === full32) {
+      throw refusal(`${file.path}: zip archives in the 64-bit form are not read`)
+    }
     if (tail.getUint32(at + 4, true) !== 0) throw refusal(`${file.path}: zip archives in several parts are not read`)
-    if (offset + length > tailStart + at) throw refusal(`${file.path}: the directory of the zip archive does not lie before its end`)
+    if (offset + length > tailStart + at) {
+      throw refusal(`${file.path}: the directory of the zip archive does not lie before its end`)
+    }
     return { offset, bytes: await file.readBytes(offset, length), count }
   }
   throw refusal(`${file.path}: it is not a zip archive`)
@@ -84,13 +90,15 @@ const findEntry = async (file: InputFile, wanted: string): Promise<ZipEntry> => 
 }
 
 /** The entry that the directory describes, checked against the header before its bytes. */
-const entryAt = async (file: InputFile, view: DataView, at: number, name: string, directory: number): Promise<ZipEntry> => {
-  const flags = view.getUint16(at + 8, true), method = view.getUint16(at + 10, true), checksum = view.getUint32(at + 16, true)
-  const compressedSize = view.getUint32(at + 20, true), size = view.getUint32(at + 24, true), local = view.getUint32(at + 42, true)
+const entryAt = async (
+  file: InputFile, view: DataView, at: number, name: string, directory: number): Promise<ZipEntry> => {
+  const u16 = (offset: number): number => view.getUint16(at + offset, true)
+  const u32 = (offset: number): number => view.getUint32(at + offset, true)
+  const flags = u16(8), method = u16(10), checksum = u32(16), compressedSize = u32(20), size = u32(24), local = u32(42)
   const wrong = (what: string): Error => refusal(`${file.path}: ${name} ${what}`)
   if ((flags & unreadable) !== 0) throw wrong('is encrypted')
   if (method !== stored && method !== deflated) throw wrong(`is compressed by an unknown method (${method})`)
-  if (compressedSize === full32 || size === full32 || local === full32) throw wrong('is kept in the 64-bit form, which is not read')
+  if ([compressedSize, size, local].includes(full32)) throw wrong('is kept in the 64-bit form, which is not read')
   const header = viewOf(await file.readBytes(local, localBytes)), nameLength = header.getUint16(26, true)
   if (header.getUint32(0, true) !== localSignature) throw wrong('does not begin where the archive says')
   const ownName = new TextDecoder().decode(await file.readBytes(local + localBytes, nameLength))
@@ -110,18 +118,21 @@ async function* storedBytes(file: InputFile, { start, compressedSize }: ZipEntry
 }
 
 /**
- * The bytes of one file in a zip archive, piece by piece (stored or deflated; no encryption, no 64-bit form), checked against the size and the
- * checksum that the archive states: the last piece comes before that is known.
- * Throws an `IoError` where the archive has no such file, or twice, is damaged, or the file is larger than `limit`.
+ * The bytes of one file in a zip archive, piece by piece (stored or deflated; no encryption, no 64-bit form), checked
+ * against the size and the checksum that the archive states: the last piece comes before that is known. Throws an
+ * `IoError` where the archive has no such file, or twice, is damaged, or the file is larger than `limit`.
  * @example for await (const piece of readZipEntry('a.whl', 'a/model.gguf')) hash.update(piece)
  */
 export async function* readZipEntry(path: string, name: string, limit = Infinity): AsyncGenerator<Uint8Array> {
   const file = await orThrow(openFile(path)), inflate = createInflateRaw()
   try {
     const entry = await findEntry(file, name), { size } = entry
-    if (size > limit) throw refusal(`${path}: ${name} has ${size} bytes, more than the ${limit} that are read of its kind`)
+    if (size > limit) {
+      throw refusal(`${path}: ${name} has ${size} bytes, more than the ${limit} that are read of its kind`)
+    }
     const source = Readable.from(storedBytes(file, entry))
-    const pieces: Readable = entry.method === stored ? source : source.on('error', error => inflate.destroy(error)).pipe(inflate)
+    const inflated = (): Readable => source.on('error', error => inflate.destroy(error)).pipe(inflate)
+    const pieces = entry.method === stored ? source : inflated()
     let done = 0, checksum = 0
     try {
       for await (const piece of pieces as AsyncIterable<Uint8Array>) {
@@ -137,7 +148,9 @@ export async function* readZipEntry(path: string, name: string, limit = Infinity
       source.destroy()
     }
     if (done !== size) throw refusal(`${path}: ${name} has not the ${size} bytes that the archive states`)
-    if (checksum !== entry.checksum) throw refusal(`${path}: ${name} is damaged: its CRC-32 is not the one that the archive states`)
+    if (checksum !== entry.checksum) {
+      throw refusal(`${path}: ${name} is damaged: its CRC-32 is not the one that the archive states`)
+    }
   } finally {
     inflate.destroy()
     await file.close()

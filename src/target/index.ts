@@ -17,4 +17,6 @@ export { nativeStatus, type NativeStatus } from './native/status.ts'
 export { openSession, type SessionOptions } from './open.ts'
 export { referenceDevice, type Held } from './reference/device.ts'
 export type { Certificate, Decoder, Dims, Session, StepResult } from './session.ts'
-export { isRunning, ownMark, sweep, temporaryFolder, temporaryName, type ProcessMark, type TemporaryFolder } from './temporary.ts'
+export {
+  isRunning, ownMark, sweep, temporaryFolder, temporaryName, type ProcessMark, type TemporaryFolder,
+} from './temporary.ts'

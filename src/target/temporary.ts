@@ -13,7 +13,9 @@ export interface ProcessMark { readonly host: string; readonly pid: number; read
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8)
 const unknownStart = 'unknown'
 
-const textOf = (path: string): string | undefined => { try { return readFileSync(path, 'utf8') } catch { return undefined } }
+const textOf = (path: string): string | undefined => {
+  try { return readFileSync(path, 'utf8') } catch { return undefined }
+}
 
 /** What Linux knows of a process: its state, and when it was started, in ticks since the machine was. */
 const linuxStatus = (pid: number): { readonly state: string; readonly ticks: string } | undefined => {
@@ -61,7 +63,8 @@ export const temporaryName = (): string =>
 /** Whether a name is one of {@link temporaryName} by a process that no longer runs. */
 const isAbandoned = (name: string): boolean => {
   const [, host, pid, started] = temporaryForm.exec(name) ?? []
-  return host !== undefined && pid !== undefined && started !== undefined && !isRunning({ host, pid: Number(pid), started })
+  if (host === undefined || pid === undefined || started === undefined) return false
+  return !isRunning({ host, pid: Number(pid), started })
 }
 
 /**
@@ -70,7 +73,9 @@ const isAbandoned = (name: string): boolean => {
  */
 export const sweep = async (folder: string): Promise<void> => {
   const names = await readdir(folder).catch((): readonly string[] => [])
-  for (const name of names.filter(isAbandoned)) await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined)
+  for (const name of names.filter(isAbandoned)) {
+    await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined)
+  }
 }
 
 /** A folder that is removed with all that is in it when it is disposed of. */

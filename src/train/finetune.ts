@@ -92,7 +92,8 @@ export async function* finetune(options: FinetuneOptions): AsyncGenerator<Finetu
   }
 }
 
-const ended = ({ began, ...known }: Partial<DoneEvent> & Pick<DoneEvent, 'trainable' | 'interrupted' | 'target'> & { readonly began: number }): DoneEvent => ({
+type Ended = Partial<DoneEvent> & Pick<DoneEvent, 'trainable' | 'interrupted' | 'target'> & { readonly began: number }
+const ended = ({ began, ...known }: Ended): DoneEvent => ({
   event: 'done', steps: 0, evalLossBefore: null, evalLossAfter: null, adapter: null, ...known,
   seconds: (performance.now() - began) / 1000, peakMemory: process.resourceUsage().maxRSS * 1024,
 })
@@ -117,7 +118,8 @@ const unlessStopped = async <A>(work: () => Promise<A>, saved: string | undefine
   try { return await work() } catch (error) {
     if (isInterruption(error)) return undefined
     if (saved === undefined) throw error
-    throw new StepFailed(`${error instanceof Error ? error.message : String(error)}; the adapter is saved in ${saved}`, { cause: error })
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new StepFailed(`${reason}; the adapter is saved in ${saved}`, { cause: error })
   }
 }
 
@@ -127,7 +129,8 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   for (const message of rowWarnings(options.data, warnings)) yield { event: 'warning', message }
   for (const message of evaluation ? rowWarnings(options.eval!, evaluation.warnings) : []) yield { event: 'warning', message }
 
-  const weights = stoppable(lazy, options.signal), origin = await originOf(options, prepared), schedule = runSchedule({ ...options, steps }), selecting = performance.now()
+  const weights = stoppable(lazy, options.signal), origin = await originOf(options, prepared)
+  const schedule = runSchedule({ ...options, steps }), selecting = performance.now()
   const selected = options.select === undefined ? undefined : await selectColumns(source, weights, targets.modules, rows, {
     ...options, selection: options.select, steps: options.selectSteps ?? defaultSelectSteps, shareColumns: method.shareColumns === true, plan: options,
   })
@@ -165,13 +168,14 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     const now = adapterOf({ ...origin, settings }, {
       method: method.method, rank: method.rank, settings: settingsFrom(method), columns: session.columns, base, focus, frozen, whole: targets.whole,
     })
-    saved = await save(options.out, old ? continuing(old, now) : now, options.saveOptimizer ? momentsOf(state) : undefined)
+    const last = options.saveOptimizer ? momentsOf(state) : undefined
+    saved = await save(options.out, old ? continuing(old, now) : now, last)
   }
   const after = await unlessStopped(() => evaluate(options.signal), saved?.directory)
   if (after) yield { event: 'evaluated', when: 'after', ...after }
   yield ended({
-    steps: done, trainable, evalLossBefore: before?.loss ?? null, evalLossAfter: after?.loss ?? null, adapter: saved?.directory ?? null,
-    interrupted: options.signal?.aborted === true, target: session.target, began,
+    steps: done, trainable, evalLossBefore: before?.loss ?? null, evalLossAfter: after?.loss ?? null,
+    adapter: saved?.directory ?? null, interrupted: options.signal?.aborted === true, target: session.target, began,
   })
   // where the adapter lies, nobody looks for it unless told so
   if (saved?.problem !== undefined) await orThrow(async () => fail(saved.problem!))

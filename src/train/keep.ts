@@ -11,7 +11,8 @@ export interface Kept { readonly directory: string; readonly problem: string | u
  * Where work is kept that its own place does not take: beside that, in the system's folder for temporary files, here,
  * at home.
  */
-export const otherPlaces = (directory: string): readonly string[] => [...new Set([dirname(resolve(directory)), tmpdir(), process.cwd(), homedir()])]
+export const otherPlaces = (directory: string): readonly string[] =>
+  [...new Set([dirname(resolve(directory)), tmpdir(), process.cwd(), homedir()])]
 
 const pad = (n: number): string => String(n).padStart(2, '0')
 /**
@@ -19,7 +20,8 @@ const pad = (n: number): string => String(n).padStart(2, '0')
  * @example keptName('runs/out') // out.kept-20261130-114502-4711
  */
 const keptName = (directory: string, now = new Date()): string => {
-  const day = `${now.getFullYear()}${pad(now.getMonth() + 1)}${pad(now.getDate())}`, time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(pad).join('')
+  const day = [now.getFullYear(), now.getMonth() + 1, now.getDate()].map(pad).join('')
+  const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(pad).join('')
   return `${basename(resolve(directory)).slice(0, 100)}.kept-${day}-${time}-${process.pid}`
 }
 
@@ -31,13 +33,15 @@ const keptName = (directory: string, now = new Date()): string => {
  * @example const { directory, problem } = await orThrow(keep('out', 'the adapter', place => saveAdapter(place, adapter)))
  */
 export const keep = (
-  directory: string, what: string, save: (directory: string) => TE.TaskEither<IoError, void>, places: readonly string[] = otherPlaces(directory),
+  directory: string, what: string, save: (directory: string) => TE.TaskEither<IoError, void>,
+  places: readonly string[] = otherPlaces(directory),
 ): TE.TaskEither<IoError, Kept> => async () => {
   const name = keptName(directory), reasons: string[] = []
   for (const place of [directory, ...places.map(folder => join(folder, name))]) {
     const saved = await save(place)()
     if (E.isRight(saved)) {
-      return E.right({ directory: place, problem: reasons[0] === undefined ? undefined : `${reasons[0]}; ${what} is kept in ${place} instead` })
+      const problem = reasons[0] === undefined ? undefined : `${reasons[0]}; ${what} is kept in ${place} instead`
+      return E.right({ directory: place, problem })
     }
     if (saved.left.code === undefined) return saved
     reasons.push(saved.left.message)

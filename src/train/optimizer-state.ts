@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { exists, ioError, isIoError, leafOf, openSafetensors, orThrow, safetensorsBytes, writeAtomically, type IoError } from '../io/index.ts'
+import {
+  exists, ioError, isIoError, leafOf, openSafetensors, orThrow, safetensorsBytes, writeAtomically, type IoError,
+} from '../io/index.ts'
 import type { DType, Shape, Value } from '../tensor/index.ts'
 import { carryState, isValue, leaves, mapTree, type ColumnSelection } from '../tune/index.ts'
 
@@ -61,7 +63,8 @@ export const momentWarnings = (state: unknown, moments: Moments, old: ColumnSele
 const momentsThere = (directory: string): TE.TaskEither<IoError, boolean> => pipe(
   exists(join(directory, folder)),
   TE.flatMap(isFolder => (isFolder ? exists(join(directory, folder, file)) : TE.right(undefined))),
-  TE.flatMap(isFile => (isFile === false ? TE.left(ioError(`${join(directory, folder)}: it holds no ${file}`)) : TE.right(isFile === true))))
+  TE.flatMap(isFile => (isFile === false
+    ? TE.left(ioError(`${join(directory, folder)}: it holds no ${file}`)) : TE.right(isFile === true))))
 
 /** The moments that were saved with an adapter, if they were. */
 export const loadMoments = (directory: string): TE.TaskEither<IoError, Moments | undefined> => pipe(

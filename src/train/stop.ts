@@ -6,7 +6,9 @@ import { isLazyLeaf, mapTree } from '../tune/index.ts'
 export interface StopSignal { readonly aborted: boolean }
 
 /** Ends work that was asked to stop, by an error that says so. @example checkStop(options.signal) */
-export const checkStop = (signal: StopSignal | undefined): void => { if (signal?.aborted === true) throw interruption() }
+export const checkStop = (signal: StopSignal | undefined): void => {
+  if (signal?.aborted === true) throw interruption()
+}
 
 /**
  * Lets whatever waits have its turn, signals and timers among it, and then ends work that was asked to stop: a target
@@ -21,4 +23,5 @@ export const turn = async (signal: StopSignal | undefined): Promise<void> => {
 /** The same weights, of which none is read any more once a run was asked to stop: a large model is long in coming. */
 export const stoppable = <W>(weights: W, signal: StopSignal | undefined): W =>
   // the structure stays, and each leaf is what it was
-  mapTree(weights, isLazyLeaf, leaf => ('read' in leaf ? { read: async () => { await turn(signal); return leaf.read() } } : leaf)) as W
+  mapTree(weights, isLazyLeaf, leaf =>
+    ('read' in leaf ? { read: async () => { await turn(signal); return leaf.read() } } : leaf)) as W

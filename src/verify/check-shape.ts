@@ -107,7 +107,8 @@ export const certificateShape: Decoder<ConvergenceCertificate> = fields({
 
 /** Reads a text as a certificate. */
 export const parseCertificate = (source: string): E.Either<string, ConvergenceCertificate> => {
-  const json = E.tryCatch((): unknown => parsedJson('the certificate', source), error => (isIoError(error) ? error.message : String(error)))
+  const json = E.tryCatch(
+    (): unknown => parsedJson('the certificate', source), error => (isIoError(error) ? error.message : String(error)))
   if (E.isLeft(json)) return json
   if (!isRecord(json.right) || json.right['format'] !== certificateFormat) {
     return E.left(`the file is not a certificate of convergence: its format is not ${certificateFormat}`)

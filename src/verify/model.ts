@@ -64,13 +64,14 @@ export const verifyModel = async (options: VerifyModelOptions, onEvent: (event: 
     const files = { [certificateFile]: certificateText(certificate), [pictureFile]: await certificatePicture(certificate) }
     const { directory, problem } = await orThrow(keep(out, 'the certificate', place => writeAtomically(place, files)))
     onEvent({ event: 'done', certificate, out: directory })
-    return problem === undefined ? certificate : orThrow(async () => fail(problem))
+    return problem === undefined ? certificate : await orThrow(async () => fail(problem))
   } finally {
     await reservation?.release()
   }
 }
 
-const certified = async (options: VerifyModelOptions, onEvent: (event: VerifyModelEvent) => void): Promise<ConvergenceCertificate> => {
+const certified = async (
+  options: VerifyModelOptions, onEvent: (event: VerifyModelEvent) => void): Promise<ConvergenceCertificate> => {
   const source = await orThrow(openModel(options.model))
   try {
     await turn(options.signal)
@@ -88,7 +89,10 @@ const verifiedOf = async (options: VerifyModelOptions, source: PretrainedModel, 
   const select = options.select, selectSteps = options.selectSteps ?? defaultSelectSteps
   await orThrow(checkSelectSteps(select, selectSteps, rows.length))
   const chosen = select === undefined ? undefined : await selectColumns(source, source.weights, targets.modules, rows,
-    { target, threads, precision, signal: options.signal, selection: select, steps: selectSteps, shareColumns: method.shareColumns === true, plan: { ...plan, seed } })
+    {
+      target, threads, precision, signal: options.signal, selection: select, steps: selectSteps,
+      shareColumns: method.shareColumns === true, plan: { ...plan, seed },
+    })
   const tuned = await orThrow(TE.fromEither(tuneLlama(source, method, chosen ? { chosen } : {}, targets)))
   const beside = options.allWeights ? { name: 'all weights', tuned: await orThrow(TE.fromEither(everything(source, seed))) } : undefined
   const dims = batchDims(rows, plan), paths = targets.modules.map(({ path }) => path)
@@ -97,7 +101,8 @@ const verifiedOf = async (options: VerifyModelOptions, source: PretrainedModel, 
     batches: Array.from({ length: Math.ceil(rows.length / batch) }, (_, i) => microBatch(rows.slice(i * batch, (i + 1) * batch), batch, dims)),
     target, ...(threads === undefined ? {} : { threads }), ...(precision === undefined ? {} : { precision }),
     ...(beside ? { beside } : {}), ...(options.lr === undefined ? {} : { lr: options.lr }), ...(options.optimizer === 'sgd' ? {} : { optimizer: measured(options) }),
-    about: { model: options.model, targets: paths, rank: method.method === 'full' ? null : method.rank, rows: rows.length, seq: dims.seq }, seeds: { selection: seed }, signal: options.signal, onEvent,
+    about: { model: options.model, targets: paths, rank: method.method === 'full' ? null : method.rank, rows: rows.length, seq: dims.seq }, seeds: { selection: seed },
+    signal: options.signal, onEvent,
   })
 }
 

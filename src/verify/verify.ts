@@ -88,7 +88,8 @@ const optionFault = ({ optimizer, lr = optimizer?.lr, steps, batches }: Pick<Ver
   : batches.length === 0 ? 'there is no batch' : undefined
 
 /** The same session, which begins nothing more once a run was asked to stop. */
-const stoppableSession = <Q, M, S, B, L extends Shape>(session: Session<Q, M, S, B, L>, signal: StopSignal | undefined): Session<Q, M, S, B, L> => ({
+const stoppableSession = <Q, M, S, B, L extends Shape>(
+  session: Session<Q, M, S, B, L>, signal: StopSignal | undefined): Session<Q, M, S, B, L> => ({
   ...session,
   step: async (...of) => { await turn(signal); return session.step(...of) },
   evaluate: async (...of) => { await turn(signal); return session.evaluate(...of) },

@@ -62,7 +62,8 @@ const signals = [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const
 
 // each waits for processes most of the time
 describe('work that is not lost', { concurrency: 2 }, () => {
-  test('a signal ends a run after its step, and what it learned is saved; the exit code is that of the signal', async () => {
+  test('a signal ends a run after its step, and what it learned is saved; the exit code is that of the signal',
+    async () => {
     await Promise.all(signals.map(async ([signal, code]) => {
       const out = join(directory, `steps-${signal}`), run = start(finetune(out, '--steps', '20000', '--json'))
       await run.until('"step":3')
@@ -73,7 +74,8 @@ describe('work that is not lost', { concurrency: 2 }, () => {
     }))
   })
 
-  test('a signal while a model is loaded, or evaluated before the first step, ends the run soon and leaves nothing', async () => {
+  test('a signal while a model is loaded, or evaluated before the first step, ends the run soon and leaves nothing',
+    async () => {
     const folder = await fresh('early'), out = join(folder, 'a/b/out')
     const loading = start(finetune(out, '--steps', '5', '--json'))
     await loading.until(() => existsSync(join(folder, 'a/b/.out.lock')))
@@ -155,7 +157,8 @@ describe('work that is not lost', { concurrency: 2 }, () => {
     }))
   })
 
-  test('an output that nobody reads any more does not end a run: it saves, and exits with 0, without a word of it', async () => {
+  test('an output that nobody reads any more does not end a run: it saves, and exits with 0, without a word of it',
+    async () => {
     for (const more of [['--json'], []]) {
       const out = join(directory, `closed${more.length}`), run = start(finetune(out, '--steps', '30', ...more))
       run.child.stdout!.destroy()
@@ -187,7 +190,8 @@ describe('work that is not lost', { concurrency: 2 }, () => {
   const shell = (args: readonly string[], redirect: string) => spawnSync('sh', ['-c', `exec "$@" ${redirect}`, 'sh', process.execPath, '--import', 'tsx', 'src/cli/main.ts', ...args],
     { cwd: root, encoding: 'utf8', timeout: 60_000 })
 
-  test('a full standard output is told on standard error, and the run is saved all the same', { skip: !existsSync('/dev/full') && 'the system has no /dev/full' }, async () => {
+  test('a full standard output is told on standard error, and the run is saved all the same',
+    { skip: !existsSync('/dev/full') && 'the system has no /dev/full' }, async () => {
     const out = join(directory, 'full'), { status, stderr } = shell(finetune(out, '--steps', '2', '--json'), '>/dev/full')
     assert.deepEqual([status, stderr], [1, 'partensor: standard output: no space left on the device\n'])
     await assertAdapter(out)
@@ -197,7 +201,8 @@ describe('work that is not lost', { concurrency: 2 }, () => {
     assert.deepEqual([silent.status, silent.stdout.split('\n').length], [0, 4])
   })
 
-  test('a second run on one destination is refused before its model is looked at; a killed run keeps nobody away, and what it left is removed', async () => {
+  test('a second run on one destination is refused before its model is looked at; a killed run keeps nobody away, and what it left is removed',
+    async () => {
     const folder = await fresh('two'), out = join(folder, 'out'), first = start(finetune(out, '--steps', '5', '--eval', many))
     await first.until('fine-tuning on')
     const commands = [
@@ -229,7 +234,8 @@ describe('work that is not lost', { concurrency: 2 }, () => {
   /** What was kept in a folder; tsx has files there too. */
   const keptIn = async (folder: string): Promise<readonly string[]> => (await readdir(folder)).filter(name => name.startsWith('out.kept-'))
 
-  test('a destination that takes nothing at the end loses no work: it is kept elsewhere, and the sentence says where', async () => {
+  test('a destination that takes nothing at the end loses no work: it is kept elsewhere, and the sentence says where',
+    async () => {
     const folder = await fresh('gone'), system = await fresh('elsewhere'), inner = join(folder, 'inner'), out = join(inner, 'out')
     const run = start(finetune(out, '--steps', '20000', '--save-optimizer', '--json'), { TMPDIR: system })
     await run.until('"step":1,')
@@ -244,7 +250,8 @@ describe('work that is not lost', { concurrency: 2 }, () => {
     assert.deepEqual((await readdir(join(system, kept!))).sort(), ['adapter_config.json', 'adapter_model.safetensors', 'optimizer'])
   })
 
-  test('a destination that somebody has filled meanwhile: their files stay, and the adapter lies beside them', async () => {
+  test('a destination that somebody has filled meanwhile: their files stay, and the adapter lies beside them',
+    async () => {
     const folder = await fresh('filled'), out = join(folder, 'out'), run = start(finetune(out, '--steps', '20000', '--json'))
     await run.until('"step":1,')
     await mkdir(out)
@@ -267,6 +274,16 @@ describe('work that is not lost', { concurrency: 2 }, () => {
       assertSentence(stderr, new RegExp(`^partensor: .*out: no space left on the device; the adapter is kept in .*${kept} instead$`))
       await assertAdapter(join(system, kept!))
       assert.deepEqual(await readdir(disk), [])
+      await writeFile(join(disk, 'fill'), Buffer.alloc(54_000))
+      const verified = await start(['verify', '--model', tiny, '--data', data, '--rank', '4', '--steps', '20', '--target', 'wasm', '--threads', '1',
+        '--out', out], { TMPDIR: system }).ended
+      assert.equal(verified.code, 1)
+      assertSentence(verified.stderr, /^partensor: .*out: no space left on the device; the certificate is kept in .* instead$/)
+      assert.deepEqual(await readdir(disk), ['fill'])
+      const exported = await start(['export', '--model', tiny, '--adapter', join(system, kept!), '--as', 'merged', '--out', out]).ended
+      assert.deepEqual([exported.code, exported.stdout], [1, ''])
+      assertSentence(exported.stderr, /^partensor: .*out: no space left on the device$/)
+      assert.deepEqual(await readdir(disk), ['fill'])
     } finally { spawnSync('umount', [disk]) }
   })
 })

@@ -99,7 +99,8 @@ test('the cache: PARTENSOR_CACHE, else XDG_CACHE_HOME, else ~/.cache', () => {
   assert.match(cacheDirectory({ PARTENSOR_CACHE: '' }), /\.cache.partensor$/)
 })
 
-test('from the hub: redirects are followed, progress is told, the second call downloads nothing', () => inDirectory(async directory => {
+test('from the hub: redirects are followed, progress is told, the second call downloads nothing',
+  () => inDirectory(async directory => {
   const asked: (string | undefined)[] = []
   await withServer((request, response) => {
     asked.push(request.url)
@@ -154,14 +155,16 @@ test('a file of the cache that was damaged is downloaded anew, or refused by nam
     }))
   }))
 
-test('what a killed download has left goes with the next one', () => inDirectory(directory => withServer((_, response) => response.end(content), async hub => {
+test('what a killed download has left goes with the next one',
+  () => inDirectory(directory => withServer((_, response) => response.end(content), async hub => {
   const dead = temporaryName().replace(`-${process.pid}-`, `-${2 ** 22 + 1}-`), alive = temporaryName()
   for (const name of [dead, alive]) await mkdir(join(directory, name))
   right(await fetchTo(directory, hub))
   assert.deepEqual((await readdir(directory)).sort(), [alive, '.tiny.gguf.sha256.json', 'tiny.gguf'].sort())
 })))
 
-test('concurrent downloads end with one whole file', () => inDirectory(directory => withServer((_, response) => response.end(content), async hub => {
+test('concurrent downloads end with one whole file',
+  () => inDirectory(directory => withServer((_, response) => response.end(content), async hub => {
   const results = await Promise.all(Array.from({ length: 4 }, () => fetchTo(directory, hub)))
   results.forEach(result => assert.equal(right(result), join(directory, 'tiny.gguf')))
   assert.deepEqual(await readFile(join(directory, 'tiny.gguf')), content)
@@ -258,7 +261,8 @@ const changed = (archive: Buffer, at: number, ...bytes: readonly number[]): Buff
   return copy
 }
 
-test('zip: stored and deflated entries; damage, lies and what is not read are refused', () => inDirectory(async directory => {
+test('zip: stored and deflated entries; damage, lies and what is not read are refused',
+  () => inDirectory(async directory => {
   const path = join(directory, 'a.zip')
   const read = async (bytes: Buffer, limit?: number): Promise<Buffer> => {
     await writeFile(path, bytes)

@@ -36,13 +36,15 @@ const doubled = fc.tuple(name, fc.array(fc.boolean(), { maxLength: 4 }), value, 
 const isSound = (check: Check): boolean => fc.check(fc.property(value, json => !refuses(check, json))).failed === false
 const isComplete = (check: Check): boolean => fc.check(fc.property(doubled, json => refuses(check, json))).failed === false
 
-test('a name that an object has twice is found, however it is written and wherever it stands; nothing else is refused', () => {
+test('a name that an object has twice is found, however it is written and wherever it stands; nothing else is refused',
+  () => {
   assert.ok(isSound(checkNames))
   assert.ok(isComplete(checkNames))
   fc.assert(fc.property(value, json => { assert.deepEqual(parsedJson('x', json), JSON.parse(json)) }))
 })
 
-test('the property refutes checks that compare names as they are written, that see the outermost object only, that take values for names', () => {
+test('the property refutes checks that compare names as they are written, that see the outermost object only, that take values for names',
+  () => {
   const literal: Check = (subject, json) => {
     for (const [, inside = ''] of json.matchAll(/\{([^{}]*)\}/g)) {
       const names = [...inside.matchAll(/("(?:[^"\\]|\\.)*")\s*:/g)].map(([, found]) => found)

@@ -61,7 +61,8 @@ const kinds: readonly Kind[] = [
   }, /a part of the path is not a directory$/],
 ]
 
-test('whatever stands in the place of a file is one sentence that names it, and nothing waits for it', { skip: process.platform === 'win32', timeout: 60_000 }, async t => {
+test('whatever stands in the place of a file is one sentence that names it, and nothing waits for it',
+  { skip: process.platform === 'win32', timeout: 60_000 }, async t => {
   for (const [file, open] of openers) {
     for (const [kind, make, says] of kinds) {
       // a directory in the place of a GGUF file is a Hugging Face directory
@@ -118,7 +119,8 @@ test('a file that shrinks while it is read is one sentence', () => inDirectory(a
   } finally { await checkpoint.close() }
 }))
 
-test('repeated names, nesting and half characters are refused wherever numbers are trusted, and name the file', () => inDirectory(async directory => {
+test('repeated names, nesting and half characters are refused wherever numbers are trusted, and name the file',
+  () => inDirectory(async directory => {
   const copies = async (name: string): Promise<string> => {
     const to = join(directory, name)
     await mkdir(join(to, 'model'), { recursive: true })

@@ -21,7 +21,8 @@ const deadPid = (): Promise<number> => new Promise(resolve => {
 const deadLock = async (path: string, id = 'some-dead-id'): Promise<void> =>
   writeFile(path, JSON.stringify({ ...ownMark, pid: await deadPid(), machine: hostname(), since: '2026-01-01T00:00:00.000Z', id }))
 
-test('a destination is reserved with a lock beside it; folders that were made for it go with it, unless something came into them', () => inDirectory(async directory => {
+test('a destination is reserved with a lock beside it; folders that were made for it go with it, unless something came into them',
+  () => inDirectory(async directory => {
   const out = join(directory, 'a/b/out'), first = await right(reserve(out))
   assert.deepEqual(await readdir(join(directory, 'a/b')), ['.out.lock'])
   assert.deepEqual(await readdir(directory), ['a'])
@@ -34,7 +35,8 @@ test('a destination is reserved with a lock beside it; folders that were made fo
   assert.deepEqual(await readdir(join(directory, 'a/b')), ['out'])
 }))
 
-test('a second reservation is refused with the process and the time of the first, by whatever name, until that is released', () => inDirectory(async directory => {
+test('a second reservation is refused with the process and the time of the first, by whatever name, until that is released',
+  () => inDirectory(async directory => {
   await mkdir(join(directory, 'real'))
   await symlink(join(directory, 'real'), join(directory, 'link'))
   const out = join(directory, 'real/out'), held = await right(reserve(out))
@@ -45,7 +47,8 @@ test('a second reservation is refused with the process and the time of the first
   await (await right(reserve(out))).release()
 }))
 
-test('a destination inside a reserved one, or around one, is refused: the rename at the end would fail', () => inDirectory(async directory => {
+test('a destination inside a reserved one, or around one, is refused: the rename at the end would fail',
+  () => inDirectory(async directory => {
   const out = join(directory, 'out'), outer = await right(reserve(out))
   assert.match(await message(reserve(join(out, 'x/inner'))), /inner: it lies in .*out, and another run is writing there: process \d+/)
   assert.deepEqual(await readdir(directory), ['.out.lock'])
@@ -55,7 +58,8 @@ test('a destination inside a reserved one, or around one, is refused: the rename
   await inner.release()
 }))
 
-test('the lock of a dead process is taken over, also one of another process with its number; what it left is removed', () => inDirectory(async directory => {
+test('the lock of a dead process is taken over, also one of another process with its number; what it left is removed',
+  () => inDirectory(async directory => {
   const out = join(directory, 'out')
   await deadLock(lockOf(out))
   const dead = temporaryName().replace(`-${process.pid}-`, `-${await deadPid()}-`)
@@ -74,7 +78,8 @@ test('the lock of a dead process is taken over, also one of another process with
   assert.deepEqual(await readdir(directory), [])
 }))
 
-test('a lock of another machine is not taken over, and a file that is no lock is refused by name', () => inDirectory(async directory => {
+test('a lock of another machine is not taken over, and a file that is no lock is refused by name',
+  () => inDirectory(async directory => {
   const out = join(directory, 'out')
   await writeFile(lockOf(out), JSON.stringify({ ...ownMark, host: 'ffffffff', machine: 'far\u001b[31m', since: '2026-01-01T00:00:00.000Z', id: 'x' }))
   assert.match(await message(reserve(out)), /process \d+ since 2026-01-01T00:00:00\.000Z of "far\\u001b\[31m"; if it has ended, remove .*\.out\.lock$/)
@@ -85,7 +90,8 @@ test('a lock of another machine is not taken over, and a file that is no lock is
   }
 }))
 
-test('whoever dies while it takes a dead lock over leaves nothing that keeps others away', () => inDirectory(async directory => {
+test('whoever dies while it takes a dead lock over leaves nothing that keeps others away',
+  () => inDirectory(async directory => {
   const path = lockOf(join(directory, 'out'))
   await deadLock(path, 'one')
   await deadLock(`${path}.one`, 'two')
@@ -140,7 +146,8 @@ test('what cannot be a destination is refused at once, in one sentence', () => i
   assert.deepEqual((await readdir(directory)).sort(), ['circle', 'dangling', 'file'])
 }))
 
-test('a folder that cannot be written to is refused at once', { skip: process.platform === 'win32' }, () => inDirectory(async directory => {
+test('a folder that cannot be written to is refused at once',
+  { skip: process.platform === 'win32' }, () => inDirectory(async directory => {
   const folder = join(directory, 'readonly')
   await mkdir(folder)
   await chmod(directory, 0o755)
@@ -148,7 +155,7 @@ test('a folder that cannot be written to is refused at once', { skip: process.pl
   const asUser = process.getuid?.() === 0
   // root may write everywhere
   if (asUser) process.seteuid!(65534)
-  try { assert.match(await message(reserve(join(folder, 'out'))), /out: permission denied$/) } finally {
+  try { assert.match(await message(reserve(join(folder, 'out'))), /out: nothing can be written in .*readonly: permission denied$/) } finally {
     if (asUser) process.seteuid!(0)
     await chmod(folder, 0o755)
   }
@@ -164,7 +171,8 @@ test('an empty directory is tried without being changed: the same one is there',
   assert.deepEqual(await readdir(directory), ['out'])
 }))
 
-test('a sweep removes what dead processes of this machine have left, and nothing else', () => inDirectory(async directory => {
+test('a sweep removes what dead processes of this machine have left, and nothing else',
+  () => inDirectory(async directory => {
   const own = temporaryName(), dead = own.replace(`-${process.pid}-`, `-${await deadPid()}-`), elsewhere = dead.replace(ownMark.host, 'ffffffff')
   const others = [own, elsewhere, '.partensor.tmp', `${dead}.txt`, basename(dead).slice(1)]
   for (const name of [dead, ...others]) await mkdir(join(directory, name))

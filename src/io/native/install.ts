@@ -3,7 +3,8 @@ import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/pro
 import path from 'node:path'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import {
-  addonFile, buildFolder, buildRevision, cacheDirectory, inspectBuild, logFile, manifestFile, nativeFolder, sweep, temporaryFolder, tensorflowVersion,
+  addonFile, buildFolder, buildRevision, cacheDirectory, inspectBuild, logFile, manifestFile, nativeFolder, sweep,
+  temporaryFolder, tensorflowVersion,
   type NativeBuild, type TensorflowPackage,
 } from '../../target/index.ts'
 import { pipDownload } from '../command.ts'

@@ -42,7 +42,8 @@ const requirement = /^Requires-Dist: (nvidia-[\w-]+) ?\(?(==[\w.]+)\)?.*extra ==
 /** The `nvidia-*` requirements of a wheel for CUDA, by its own description. @example await cudaRequirements(wheel) // ['nvidia-cublas-cu12==12.5.3.2', …] */
 export const cudaRequirements = async (wheel: string, version: string): Promise<readonly string[]> => {
   const pieces: Uint8Array[] = []
-  for await (const piece of readZipEntry(wheel, `tensorflow-${version}.dist-info/METADATA`, longestMetadata)) pieces.push(piece)
+  const name = `tensorflow-${version}.dist-info/METADATA`
+  for await (const piece of readZipEntry(wheel, name, longestMetadata)) pieces.push(piece)
   return [...Buffer.concat(pieces).toString('utf8').matchAll(requirement)].map(([, name, exact]) => `${name}${exact}`)
 }
 
