@@ -4,8 +4,8 @@
  */
 import { existsSync } from 'node:fs'
 import {
-  adapt, adapterOf, adamw, capacityFor, chain, checkDestination, clipByGlobalNorm, compile, definitionMessages, encodeChat, evaluateRows, fetchModel,
-  generateText, hashOf, openModel, orThrow, paca, parameterCounts, projections, promptIds, question, rateAt, runSchedule, saveAdapter,
+  adapt, adapterOf, adamw, capacityFor, chain, clipByGlobalNorm, compile, definitionMessages, encodeChat, evaluateRows, fetchModel,
+  generateText, hashOf, openModel, orThrow, paca, parameterCounts, projections, promptIds, question, rateAt, reserve, runSchedule, saveAdapter,
   showBytes, showSeconds, splitBySeed, stepDisplay, train, trainStep, versions, wordnetNouns, type Definition, type Row,
 } from '../src/index.ts'
 
@@ -38,7 +38,7 @@ const main = async (): Promise<void> => {
   const { model, weights, checkpoint, tokenizer } = await orThrow(openModel(file))
   if (tokenizer === undefined) throw new Error(`${file} has no tokenizer`)
   const out = freeName('smollm2-glosses')
-  await orThrow(checkDestination(out))
+  await using _reserved = await orThrow(reserve(out))
 
   // real text: the first gloss of a noun is the assistant's answer
   const words = splitBySeed(await orThrow(wordnetNouns()), { seed, heldOut: heldOutWords, train: batch * steps })
@@ -77,13 +77,13 @@ const main = async (): Promise<void> => {
   for await (const event of train(session, rows, { batch, steps, shuffle: true, seed }, k => rateAt(schedule, k))) display.show(event)
   display.stop()
 
-  note('evaluating and asking again …')
-  const after = await evaluateRows(session, heldOut, batch), answersAfter = await answers()
   const { focus } = await session.read()
   const settings = { lr, batch, steps, schedule: 'cosine', clip: 1 }
   await orThrow(saveAdapter(out, adapterOf({
     targetModules: projections, seed, settings, baseModelName: file, baseModelHash, versions: versions(),
   }, { method: 'paca', rank, columns: session.columns, base, focus })))
+  note('evaluating and asking again …')
+  const after = await evaluateRows(session, heldOut, batch), answersAfter = await answers()
 
   asked.forEach(({ word, gloss }, i) => {
     say()

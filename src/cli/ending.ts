@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { isInterruption, oneLine, reasonOf } from '../io/index.ts'
+import { codeOf, isInterruption, oneLine, reasonOf } from '../io/index.ts'
 import type { Context } from './context.ts'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -10,6 +10,9 @@ const togetherMilliseconds = 100
 
 /** The exit code of a process that a signal has ended, as shells have it. */
 const codeOfSignal = (signal: Signal): number => 128 + constants.signals[signal]
+
+/** What the system says where nobody reads any more: a pipe, a terminal that is gone, a connection. */
+const closedCodes: readonly string[] = ['EPIPE', 'EIO', 'ECONNRESET', 'ERR_STREAM_DESTROYED']
 
 /** How a process ends: by a signal, by an output that fails, by an error, or by itself. */
 export interface Ending extends Pick<Context, 'interrupted' | 'exit'> {
@@ -48,7 +51,7 @@ export const watchEnding = (): Ending => {
   const onOutputError = (error: unknown): void => {
     if (broken) return
     broken = true
-    const closed = (error as NodeJS.ErrnoException).code === 'EPIPE'
+    const closed = closedCodes.includes(codeOf(error) ?? '')
     if (!closed) {
       process.stderr.write(`partensor: standard output: ${reasonOf(error)}\n`)
       process.exitCode = 1

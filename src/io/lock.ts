@@ -3,13 +3,20 @@ import { unlinkSync } from 'node:fs'
 import { link, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { isRunning, ownMark, temporaryName, type ProcessMark } from '../target/index.ts'
 import { codeOf, refusal } from './error.ts'
 import { isRecord } from './file.ts'
 import { quoted } from './quote.ts'
 
 /** What a lock's file says: the process that holds it, when it was taken, and a name that no other lock ever has. */
-interface Holder extends ProcessMark { readonly machine: string; readonly since: string; readonly id: string }
+interface Holder extends ProcessMark {
+  readonly machine: string
+  readonly since: string
+  readonly id: string
+  /** Whether it is held only to remove it. */
+  readonly brief?: boolean
+}
 
 /** A lock that is held. Nothing else happens to it until it is released. */
 export interface Lock { readonly path: string; release(): Promise<void> }
@@ -98,8 +105,13 @@ const releaseAll = (): void => {
   for (const path of held) try { unlinkSync(path) } catch { /* it is gone, or dead soon */ }
 }
 
-const contentOf = (id: string): string =>
-  `${JSON.stringify({ ...ownMark, machine: hostname(), since: new Date().toISOString(), id } satisfies Holder)}\n`
+const contentOf = (id: string, brief: boolean): string => {
+  const holder: Holder = { ...ownMark, machine: hostname(), since: new Date().toISOString(), id, ...(brief ? { brief } : {}) }
+  return `${JSON.stringify(holder)}\n`
+}
+
+/** How often, and how many milliseconds apart, a lock is asked for again that is held only to remove it. */
+const attempts = 100, pause = 20
 
 /**
  * Removes what processes have left that ended while they took the lock. Nobody can take it any more by a lock named
@@ -115,23 +127,27 @@ const removeDeadSuccessors = async (path: string): Promise<void> => {
 
 /**
  * Takes a lock, also the one of a process that no longer runs. Of several processes that find a dead lock exactly one
- * takes it: the one that holds the lock that is named after it. Nothing is waited for.
+ * takes it: the one that holds the lock that is named after it. Nothing is waited for, but somebody who only removes it.
  * Errors (thrown): who else holds it; what the system says of the folder.
  * @example const lock = await takeLock(lockOf('out'), 'out')
  */
-export const takeLock = async (path: string, subject: string): Promise<Lock> => {
-  const id = randomUUID()
-  for (;;) {
-    if (await createLock(path, contentOf(id))) break
+export const takeLock = async (path: string, subject: string, brief = false): Promise<Lock> => {
+  const id = randomUUID(), content = (): string => contentOf(id, brief)
+  for (let waits = 0; ;) {
+    if (await createLock(path, content())) break
     const holder = await holderOf(path)
     if (holder === undefined) continue
-    if (isRunning(holder)) throw refusal(`${subject}: ${holderText(holder, path)}`)
-    const successor = await takeLock(`${path}.${holder.id}`, subject)
+    if (isRunning(holder)) {
+      if (holder.brief !== true || brief || waits++ === attempts) throw refusal(`${subject}: ${holderText(holder, path)}`)
+      await setTimeout(pause)
+      continue
+    }
+    const successor = await takeLock(`${path}.${holder.id}`, subject, brief)
     try {
       // whoever has changed the lock held this successor before, and is done
       if ((await holderOf(path))?.id !== holder.id) continue
       const own = join(dirname(path), temporaryName())
-      if (!await createPlainly(own, contentOf(id))) continue
+      if (!await createPlainly(own, content())) continue
       await rename(own, path)
     } finally { await successor.release() }
     await removeDeadSuccessors(path)
@@ -147,5 +163,20 @@ export const takeLock = async (path: string, subject: string): Promise<Lock> => 
       // somebody may have removed the lock by hand, and another run have taken it
       if ((await holderOf(path).catch(() => undefined))?.id === id) await unlink(path).catch(() => undefined)
     },
+  }
+}
+
+/**
+ * Removes from a folder the locks of processes of this machine that no longer run.
+ * @example await sweepLocks('runs')
+ */
+export const sweepLocks = async (folder: string): Promise<void> => {
+  const names = await readdir(folder).catch((): readonly string[] => [])
+  for (const path of names.filter(name => /^\..+\.lock$/.test(name)).map(name => join(folder, name))) {
+    const holder = await holderOf(path).catch(() => undefined)
+    if (holder === undefined || holder.machine === '' || isRunning(holder)) continue
+    // who takes it now, or has it by then, keeps it
+    const lock = await takeLock(path, path, true).catch(() => undefined)
+    await lock?.release()
   }
 }

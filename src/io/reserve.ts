@@ -3,10 +3,10 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { sweep, temporaryName } from '../target/index.ts'
 import { attempt, codeOf, isIoError, orThrow, reasonOf, refusal, type IoError } from './error.ts'
-import { holderText, lockOf, runningHolder, takeLock } from './lock.ts'
+import { holderText, lockOf, runningHolder, sweepLocks, takeLock } from './lock.ts'
 
 /** A destination that nobody else writes to until it is released. */
-export interface Reservation {
+export interface Reservation extends AsyncDisposable {
   /** As it was named. */
   readonly directory: string
   /** Gives the destination back; folders that were made for it and that nothing came into are removed. */
@@ -99,6 +99,7 @@ export const reserve = (directory: string): TE.TaskEither<IoError, Reservation> 
   }
   try {
     await sweep(parent)
+    await sweepLocks(parent)
     const lock = await takeLock(lockOf(target), directory).catch((error: unknown) => {
       throw isIoError(error) ? error : notWritable(directory, parent, error)
     })
@@ -110,7 +111,8 @@ export const reserve = (directory: string): TE.TaskEither<IoError, Reservation> 
       await lock.release()
       throw error
     }
-    return { directory, release: async () => { await lock.release(); await unmake() } }
+    const release = async (): Promise<void> => { await lock.release(); await unmake() }
+    return { directory, release, [Symbol.asyncDispose]: release }
   } catch (error) {
     await unmake()
     throw error

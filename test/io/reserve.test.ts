@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { chmod, link, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { chmod, link, mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
@@ -65,8 +65,11 @@ test('the lock of a dead process is taken over, also one of another process with
   const dead = temporaryName().replace(`-${process.pid}-`, `-${await deadPid()}-`)
   await mkdir(join(directory, dead))
   await put(join(directory, dead), 'half', 'x')
+  await deadLock(lockOf(join(directory, 'other')))
+  await put(directory, '.mine.lock', 'not one of ours')
   const reservation = await right(reserve(out))
-  assert.deepEqual(await readdir(directory), ['.out.lock'])
+  assert.deepEqual((await readdir(directory)).sort(), ['.mine.lock', '.out.lock'])
+  await rm(join(directory, '.mine.lock'))
   await reservation.release()
   await writeFile(lockOf(out), JSON.stringify({ ...ownMark, started: '00000000', machine: hostname(), since: '', id: 'earlier' }))
   if (ownMark.started !== 'unknown') await (await right(reserve(out))).release()
@@ -103,18 +106,22 @@ test('whoever dies while it takes a dead lock over leaves nothing that keeps oth
   assert.deepEqual(await readdir(directory), [])
 }))
 
-test('of many processes that find a dead lock at once exactly one takes it', () => inDirectory(async directory => {
+test('of many processes that find a dead lock at once exactly one takes it, also while others sweep the folder', () => inDirectory(async directory => {
   const path = lockOf(join(directory, 'out')), module = pathToFileURL(join(root, 'src/io/lock.ts')).href
-  // each says when it is ready, takes the lock when told to, says how that went, and holds it until told to end
-  const script = `import { takeLock } from '${module}'
-    process.stdout.write('ready')
-    process.stdin.once('data', () => takeLock(${JSON.stringify(path)}, 'out').then(() => process.stdout.write('taken'), e => process.stdout.write(e.message)))`
-  const children = Array.from({ length: 4 }, () => spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { cwd: root }))
+  // each says when it is ready, does its part when told to, says how that went, and stays until told to end
+  const taking = `takeLock(${JSON.stringify(path)}, 'out').then(() => say('taken'), e => say(e.message))`
+  const sweeping = `(async () => { for (let i = 0; i < 30; i++) await sweepLocks(${JSON.stringify(directory)}); say('swept') })()`
+  const script = (part: string): string => `import { sweepLocks, takeLock } from '${module}'
+    const say = text => process.stdout.write(text)
+    say('ready')
+    process.stdin.once('data', () => ${part})`
+  const command = (part: string): readonly string[] => ['--import', 'tsx', '--input-type=module', '-e', script(part)]
+  const children = [taking, taking, sweeping, taking, sweeping].map(part => spawn(process.execPath, command(part), { cwd: root }))
   const says = children.map(child => {
     let text = ''
     child.stdout.setEncoding('utf8').on('data', (piece: string) => { text += piece })
     return async (pattern: RegExp): Promise<string> => {
-      for (let i = 0; i < 2000 && !pattern.test(text); i++) await new Promise(resolve => setTimeout(resolve, 10))
+      for (let i = 0; i < 3000 && !pattern.test(text); i++) await new Promise(resolve => setTimeout(resolve, 10))
       return text
     }
   })
@@ -122,9 +129,10 @@ test('of many processes that find a dead lock at once exactly one takes it', () 
     await Promise.all(says.map(said => said(/ready/)))
     await deadLock(path)
     for (const child of children) child.stdin.write('go')
-    const answers = await Promise.all(says.map(said => said(/taken|another run/)))
+    const answers = await Promise.all(says.map(said => said(/taken|another run|swept/)))
     assert.equal(answers.filter(text => text.includes('taken')).length, 1, answers.join(' | '))
-    assert.equal(answers.filter(text => text.includes('another run')).length, 3)
+    assert.equal(answers.filter(text => text.includes('another run')).length, 2, answers.join(' | '))
+    assert.deepEqual(await readdir(directory), ['.out.lock'])
   } finally { for (const child of children) child.kill('SIGKILL') }
 }))
 

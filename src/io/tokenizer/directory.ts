@@ -15,8 +15,10 @@ import { isId } from './fields.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
+/** Chat templates are some thousand characters long. */
+const longestTemplate = 10e6
 /** The text of a file, or undefined where it does not exist. */
-const readOptional = (path: string): TE.TaskEither<IoError, string | undefined> => ifThere(readText(path))
+const readOptional = (path: string): TE.TaskEither<IoError, string | undefined> => ifThere(readText(path, longestTemplate))
 
 /** Vocabularies with their merges: the largest have some 30 MB. */
 const longestJson = 200e6
