@@ -15,11 +15,11 @@ export interface Prepared { readonly placeholder: Node; readonly expression: Nod
 export type Preparations = Map<string, Prepared>
 
 /** Which nodes follow from static leaves and constants alone, and may be held: what is unpacked is made where it is used. */
-export const staticNodes = (roots: readonly Node[], isStaticLeaf: (n: Node) => boolean): ReadonlySet<Node> => {
+export const staticNodes = (roots: readonly Node[], isStaticLeaf: (n: Node) => boolean, mayHold: (n: Node) => boolean = () => true): ReadonlySet<Node> => {
   const found = new Set<Node>()
   for (const n of topological(roots)) {
     const leaf = is(n, parameterOp)
-    if (leaf ? isStaticLeaf(n) : blockOf(n) === undefined && n.op !== resultOp && n.op.unpacks !== true && n.inputs.every(input => found.has(input))) found.add(n)
+    if (leaf ? isStaticLeaf(n) : blockOf(n) === undefined && n.op !== resultOp && n.op.unpacks !== true && mayHold(n) && n.inputs.every(input => found.has(input))) found.add(n)
   }
   return found
 }
@@ -34,10 +34,10 @@ const frontier = (roots: readonly Node[], known: ReadonlySet<Node>): readonly No
 }
 
 /** Blocks with their static parts made arguments: what a layer computes from its weights alone is computed outside it. */
-export const liftStatic = (roots: readonly Node[], isStaticLeaf: (n: Node) => boolean): readonly Node[] => {
-  const outer = staticNodes(roots, isStaticLeaf), flags = staticParameters(roots, n => outer.has(n))
+export const liftStatic = (roots: readonly Node[], isStaticLeaf: (n: Node) => boolean, mayHold?: (n: Node) => boolean): readonly Node[] => {
+  const outer = staticNodes(roots, isStaticLeaf, mayHold), flags = staticParameters(roots, n => outer.has(n))
   const lifted = new Map<Block, ReturnType<typeof liftBlock>>()
-  for (const [block, isStatic] of flags) lifted.set(block, liftBlock(block, isStatic))
+  for (const [block, isStatic] of flags) lifted.set(block, liftBlock(block, isStatic, mayHold))
   const callOf = new Map<Node, readonly Node[]>()
   return roots.map(rebuild(roots, rebuilt => {
     const block = blockOf(rebuilt)
@@ -50,9 +50,9 @@ export const liftStatic = (roots: readonly Node[], isStaticLeaf: (n: Node) => bo
   }))
 }
 
-const liftBlock = (block: Block, isStatic: readonly boolean[]) => {
-  const inner = { ...block, outputs: liftStatic(block.outputs, n => isStatic[block.parameters.indexOf(n)] === true) }
-  const known = staticNodes(inner.outputs, n => isStatic[block.parameters.indexOf(n)] === true)
+const liftBlock = (block: Block, isStatic: readonly boolean[], mayHold?: (n: Node) => boolean) => {
+  const isStaticParameter = (n: Node): boolean => isStatic[block.parameters.indexOf(n)] === true
+  const inner = { ...block, outputs: liftStatic(block.outputs, isStaticParameter, mayHold) }, known = staticNodes(inner.outputs, isStaticParameter, mayHold)
   const expressions = frontier(inner.outputs, known), placeholders = expressions.map(n => parameter(n.shape, n.dtype))
   const outputs = substitute(inner.outputs, new Map(expressions.map((n, i) => [n, placeholders[i]!])))
   const read = new Set(topological(outputs)), kept = block.parameters.flatMap((p, i) => (read.has(p) ? [i] : []))
@@ -61,6 +61,8 @@ const liftBlock = (block: Block, isStatic: readonly boolean[]) => {
 
 /** Dims that an attribute names and a shape does not show. */
 const hiddenDims = (n: Node): Shape => (is(n, sizeOp) ? n.attributes.dims : is(n, sliceOp) || is(n, padOp) ? n.attributes.start : [])
+/** True where every dim that a node's value depends on is one of some. */
+export const dependsOnlyOn = (n: Node, isOne: (dim: Dim) => boolean): boolean => [...n.shape, ...hiddenDims(n)].every(isOne)
 
 /** A text for each expression under sizes: equal texts mean equal values. @example const keyOf = preparedKeys(size) */
 export const preparedKeys = (structureOf: (n: Node) => string, size: (dim: Dim) => number) => (n: Node): string =>
@@ -71,11 +73,13 @@ interface Preparing {
   readonly keyOf: (n: Node) => string
   readonly size: (dim: Dim) => number
   readonly preparations: Preparations
+  /** What may be held, of what could be. */
+  readonly mayHold?: (n: Node) => boolean
 }
 
 /** The program with placeholders for its static parts; what they stand for is added to the preparations. */
-export const prepare = (roots: readonly Node[], { isStaticLeaf, keyOf, size, preparations }: Preparing): readonly Node[] => {
-  const inner = liftStatic(roots, isStaticLeaf), known = staticNodes(inner, isStaticLeaf)
+export const prepare = (roots: readonly Node[], { isStaticLeaf, keyOf, size, preparations, mayHold }: Preparing): readonly Node[] => {
+  const inner = liftStatic(roots, isStaticLeaf, mayHold), known = staticNodes(inner, isStaticLeaf, mayHold)
   const replacements = frontier(inner, known).map((n): readonly [Node, Node] => {
     const key = keyOf(n), prepared = preparations.get(key) ?? { placeholder: parameter(n.shape, n.dtype), expression: n, size }
     preparations.set(key, prepared)

@@ -5,7 +5,7 @@ import {
 import { checkFits } from './bind.ts'
 import { callsOf, mapBlocks, staticParameters, withoutUnread } from './blocks.ts'
 import { planOf, type InPlace, type Plan } from './plan.ts'
-import { prepare, staticNodes, type Preparations } from './prepare.ts'
+import { dependsOnlyOn, prepare, staticNodes, type Preparations } from './prepare.ts'
 import {
   associate, checkDropout, distribute, dropInput, expansion, keepInput, laidOut, layoutRules, lowRankNorm, movementRules, rewrite, scaleProduct,
   simplifications, stopGradientValue, takeRules, weighing, type Rule,
@@ -48,6 +48,8 @@ export interface Compiler extends Traits, CompilerOptions {
   readonly isStaticLeaf: (n: Node) => boolean
   /** Those of them of which something is trained: what follows from them is made anew after an update. */
   readonly isTrainedLeaf?: (n: Node) => boolean
+  /** Dims whose sizes the weights fix, and no batch. */
+  readonly isOwnDim?: (dim: Dim) => boolean
   readonly keyOf: (n: Node) => string
   readonly preparations: Preparations
 }
@@ -115,13 +117,17 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
   return fitted(shared(compiler.unprepared ? complete : preparedTwice(complete, compiler)), compiler, donated)
 }
 
-/** What follows from frozen leaves alone is prepared first, by itself: the squares of a weight, of whose norms the rest follows an update. */
+/**
+ * What follows from frozen leaves alone is prepared first, by itself: the squares of a weight, of whose norms the rest follows an update. What
+ * is trained and repeated along a batch is made where it is used: an update knows no batch, and would have to make it for every size ever seen.
+ */
 const preparedTwice = (roots: readonly Node[], compiler: Compiler): readonly Node[] => {
-  const { isStaticLeaf, isTrainedLeaf = () => false, preparations } = compiler, isFrozen = (n: Node): boolean => isStaticLeaf(n) && !isTrainedLeaf(n)
+  const { isStaticLeaf, isTrainedLeaf = () => false, isOwnDim = () => true, preparations } = compiler, isFrozen = (n: Node): boolean => isStaticLeaf(n) && !isTrainedLeaf(n)
   const once = prepare(roots, { ...compiler, isStaticLeaf: isFrozen })
-  const lasting = [...preparations.values()].filter(({ expression }) => topological([expression]).every(n => !is(n, parameterOp) || isFrozen(n)))
+  const lasting = [...preparations.values()].filter(({ expression }) =>
+    topological([expression]).every(n => (!is(n, parameterOp) || isFrozen(n)) && dependsOnlyOn(n, isOwnDim)))
   const held = new Set(lasting.map(({ placeholder }) => placeholder))
-  return prepare(once, { ...compiler, isStaticLeaf: n => isStaticLeaf(n) || held.has(n) })
+  return prepare(once, { ...compiler, isStaticLeaf: n => isStaticLeaf(n) || held.has(n), mayHold: n => dependsOnlyOn(n, isOwnDim) })
 }
 
 /** Which parameters of a block are weights, in every call of it. */

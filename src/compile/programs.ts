@@ -1,4 +1,4 @@
-import { div, expressionKeys, f32, over, parameter, plus, scalar, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
+import { div, expressionKeys, f32, factors, over, parameter, plus, scalar, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
 import { globalNorm, isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Focus, type Lens } from '../tune/index.ts'
 import { compileProgram, fitted, refreshed, type CompilerOptions, type Program, type Traits } from './program.ts'
 import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
@@ -91,7 +91,10 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   const initial = tensorsOf(state), stateLeaves = initial.map(([path, leaf]): readonly [string, Node] => [path, parameterLike(leaf)])
   const gradient = trained.map(({ part }) => parameterLike(part)), count = f32(), lossSum = f32(), trainedLeaves = new Set(trained.map(({ leaf }) => leaf))
   const preparations: Preparations = new Map(), structureOf = expressionKeys(), leaves = new Set(params.map(([, leaf]) => leaf))
-  const compiler = (size: Size) => ({ ...options, size, isStaticLeaf: (n: Node) => leaves.has(n), isTrainedLeaf: (n: Node) => trainedLeaves.has(n), keyOf: preparedKeys(structureOf, size), preparations })
+  // the names of sizes that the session knows before any batch
+  const own = new Set([...Object.keys(model.dims ?? {}), ...[...named, ...tensorsOf(model.params)].flatMap(([, { shape }]) => shape.flatMap(factors))])
+  const isOwnDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || own.has(factor))
+  const compiler = (size: Size) => ({ ...options, size, isOwnDim, isStaticLeaf: (n: Node) => leaves.has(n), isTrainedLeaf: (n: Node) => trainedLeaves.has(n), keyOf: preparedKeys(structureOf, size), preparations })
   const logits = model.logits(weight(tuned.params), model.batch), loss = model.loss(logits, model.batch)
   // an index that the method keeps in the tree is a parameter; one that several leaves share is held once
   const indices = tuned.selections.flatMap(({ path, index }, i, all): readonly (readonly [string, Node])[] =>
