@@ -2,6 +2,7 @@ import { bindDims, given, randomKeyPath, sizing, type CompilerOptions, type Step
 import type { DType, Node, Shape, Value } from '../tensor/index.ts'
 import { unflatten, type Focus, type Lazy, type Values } from '../tune/index.ts'
 import { batchSources } from './bind.ts'
+import { checkingOf } from './data.ts'
 import { decoderOn } from './decoder.ts'
 import { SessionError, type Buffer } from './device.ts'
 import { refusal, type Engine, type EngineDecoder, type FedBatch, type Loading, type OpenEngine, type Stepped, type Sums } from './engine.ts'
@@ -63,12 +64,15 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
     const taken = take()
     return queue.run(() => ask(taken))
   }
+  const checkLoss = checkingOf(programs.declaredLoss, programs.batch), checkLogits = checkingOf([programs.declared], programs.batch)
   /** A batch with what its program draws from at random, if it does: the seed, and the number of the micro-batch. */
-  const fed = (batch: Values<B>, overrides: Dims, draw = draws): FedBatch => {
+  const fed = (batch: Values<B>, overrides: Dims, draw = draws, check = checkLoss): FedBatch => {
     const found = valuesFor('batch', model.batch, batch, place => [place.path, copied(valueFor(place))] as const)
     const key: Buffer | undefined = random && { sizes: [3], dtype: 'i32', data: keyOf(random.seed, draw) }
     const values = new Map([...found, ...(key ? [[randomKeyPath, key] as const] : [])])
-    return { values, sizes: bindDims([...sources, ...batchSources(programs.batch, values), ...given('dims', { ...dims, ...overrides })]) }
+    const sizes = bindDims([...sources, ...batchSources(programs.batch, values), ...given('dims', { ...dims, ...overrides })])
+    check(values, sizing(sizes, model.capacities))
+    return { values, sizes }
   }
   /** A tree of the structure of the focus. */
   const focusTree = (buffers: readonly Buffer[]) => programs.focusTree(valuesOf(parts, buffers)) as Values<Focus<Q, M>>
@@ -106,7 +110,7 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
       const { products, tokens } = checked(await engine.hvp(one, along))
       return meanTree(products, tokens)
     }),
-    logits: (batch, overrides = {}) => asked(() => fed(batch, overrides), async one => {
+    logits: (batch, overrides = {}) => asked(() => fed(batch, overrides, draws, checkLogits), async one => {
       const [value] = valuesOf([programs.declared], [await engine.logits(one)])
       // the program's result has the shape that the model declares
       return value as unknown as Value<L>

@@ -7,7 +7,7 @@ export type {
 export { bind, factors, product, show, sizesOf, unify, unifyAll } from './shape/index.ts'
 export { bytesPerElement, count, type DataOf, type DType, type Value } from './value.ts'
 export {
-  fitsByShape, is, isNode, node, rebuild, ShapeMismatch, substitute, topological, typed, withInputs,
+  DataMismatch, fitsByShape, is, isNode, node, rebuild, ShapeMismatch, substitute, topological, typed, withInputs,
   type Bound, type Node, type NodeOf, type Numbers, type Op, type Signature, type Tensor,
 } from './node.ts'
 export * from './op/index.ts'
@@ -17,7 +17,7 @@ export { alongGradient, directional, hvp, innerProduct, jvp } from './directiona
 export { expressionKeys, labelOf, shared, structureOf, walk } from './identity.ts'
 export * from './nf4.ts'
 export { transposeMatrix } from './matrix.ts'
-export { around } from './numbers.ts'
+export { around, outside } from './numbers.ts'
 export { interpret } from './interpret.ts'
 export { misfitIn, misfitOf, partsBeyond, partsDiffer, sized } from './misfit.ts'
 export { model, type Decode, type Loss, type Model } from './model.ts'

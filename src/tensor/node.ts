@@ -31,6 +31,8 @@ export interface Op<A = unknown> {
   vjp(node: NodeOf<A>, cotangent: Node): readonly (Node | undefined)[]
   /** Floating-point operations of one evaluation. */
   flops(inputs: readonly (readonly number[])[], attributes: A, bound: Bound): number
+  /** Which inputs are indices, by their number, and the dim that each must lie within: what lies elsewhere is refused. */
+  indices?(inputs: readonly Node[], attributes: A): readonly { readonly index: number; readonly within: Dim }[]
   /** For a composite: the same in terms of other ops. */
   expand?(inputs: readonly Node[], attributes: A): Node
   /** True where the result is cheaper to compute again than to keep: what a backward pass may recompute. */
@@ -81,6 +83,11 @@ export class ShapeMismatch extends Error {
 const brand = Symbol('node')
 /** True for the nodes of the language. */
 export const isNode = (candidate: unknown): candidate is Node => typeof candidate === 'object' && candidate !== null && brand in candidate
+
+/** Thrown where data are not what an op takes: an index beyond a dim. */
+export class DataMismatch extends Error {
+  override readonly name = 'DataMismatch'
+}
 
 /** Makes a node, or throws {@link ShapeMismatch} with the text of the op's shape rule. */
 export const node = <A>(op: Op<A>, inputs: readonly Node[], attributes: A): NodeOf<A> => {

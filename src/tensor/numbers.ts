@@ -1,4 +1,4 @@
-import type { Numbers } from './node.ts'
+import { DataMismatch, type Numbers } from './node.ts'
 import { count } from './value.ts'
 
 /** Helpers for the float64 meaning of ops: clarity before speed. */
@@ -34,6 +34,23 @@ export const numbers = (sizes: readonly number[], fill: (i: number) => number): 
   const data = new Float64Array(count(sizes))
   for (let i = 0; i < data.length; i++) data[i] = fill(i)
   return { sizes, data }
+}
+
+/**
+ * Why an index does not lie within a dim, if it does not. Nothing is counted from the end.
+ * @example outside([0, 5], 5) is 'index 5 is not below 5'
+ */
+export const outside = (index: ArrayLike<number>, below: number): string | undefined => {
+  for (let i = 0; i < index.length; i++) {
+    const at = index[i]!
+    if (!(at >= 0 && at < below)) return `index ${at} is not ${at < 0 ? 'above -1' : `below ${below}`}`
+  }
+  return undefined
+}
+/** @throws {DataMismatch} where an index does not lie within a dim */
+export const checkIndex = (op: string, { data }: Numbers, below: number): void => {
+  const text = outside(data, below)
+  if (text !== undefined) throw new DataMismatch(`${op}: ${text}`)
 }
 
 /** Reads an array at the given offsets. */

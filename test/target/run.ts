@@ -18,7 +18,14 @@ export const runOn = async <H>(device: Device<H>, { root, leaves, feeds, size }:
     held.set(leaf, device.upload({ sizes, dtype: leaf.dtype, data: make.from(data) }))
   }
   for (const { placeholder, expression } of preparations.values()) held.set(placeholder, device.run(planned([expression], compiler).plan, [], size)[0]!)
-  const given = device.bytes(), results = device.run(plan, inputs.map(n => held.get(n)!), size)
+  const given = device.bytes(), run = (): readonly H[] => {
+    try { return device.run(plan, inputs.map(n => held.get(n)!), size) } catch (error) {
+      assert.equal(device.bytes(), given, 'what fails leaves nothing behind')
+      for (const handle of held.values()) device.free(handle)
+      throw error
+    }
+  }
+  const results = run()
   assert.equal(outputs.length, 1)
   assert.equal(device.bytes() - given, footprintOf(plan).end)
   const { data } = await device.download(results[0]!)

@@ -35,8 +35,10 @@ const picked = (body: Body, x: Ref, labels: Ref, rank: number): Ref => body.appl
 const crossEntropy: GraphLowering = (node, [logits, labels], emit) => {
   const { body, kernel } = emit, { length } = node.shape
   if (kernel === undefined) return body.apply('Neg', [picked(body, body.apply('LogSoftmax', [computed(logits!, emit)]), labels!, length)])
+  // what XLA compiles would take the label next to one that is none
+  const checked = body.apply('GatherV2', [counted(body, sizeOfAxis(body, logits!, length)), labels!, body.constant(0, 'i32')])
   // as a kernel it reads the logits and keeps nothing of their size
-  return kernel('crossEntropy', [logits!, labels!], (into, [x, of]) => {
+  return kernel('crossEntropy', [logits!, checked], (into, [x, of]) => {
     const wide = into.cast(x!, 'f32'), last = into.constant([length], 'i32')
     const top = into.apply('Max', [wide, last], { keep_dims: { bool: true } })
     const total = into.apply('Log', [into.apply('Sum', [into.apply('Exp', [into.apply('Sub', [wide, top])]), last])])

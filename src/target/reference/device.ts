@@ -1,6 +1,7 @@
 import type { Instruction, Plan } from '../../compile/index.ts'
 import { bytesPerElement, misfitOf, type Dim, type Numbers } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
+import { meant } from '../meant.ts'
 
 /** `bytes` is 0 for a second handle on a buffer. */
 export interface Held { readonly numbers: Numbers; readonly dtype: Buffer['dtype']; readonly bytes: number; isHeld: boolean }
@@ -41,7 +42,7 @@ export const referenceDevice = (): Device<Held> => {
       case 'run': case 'update': {
         const { node, inputs: read, output } = instruction, { sizes, dtype } = plan.slots[output]!, misfit = misfitOf(node, size)
         if (misfit !== undefined) throw new SessionError(misfit)
-        held.set(output, hold(node.op.eval(read.map(slot => held.get(slot)!.numbers), node.attributes, { sizes, size, inputs: node.inputs }), dtype))
+        held.set(output, hold(meant(node, read.map(slot => held.get(slot)!.numbers), { sizes, size }), dtype))
         if (instruction.kind === 'update') free(held.get(instruction.target)!)
         break
       }

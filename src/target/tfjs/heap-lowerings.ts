@@ -1,5 +1,5 @@
 import type { InPlace, Slot } from '../../compile/index.ts'
-import { around, count, keptScale, leastKept, startOf, type Axes, type Contraction, type DropoutAttributes, type DType, type Shape } from '../../tensor/index.ts'
+import { around, count, keptScale, leastKept, outside, startOf, type Axes, type Contraction, type DropoutAttributes, type DType, type Shape } from '../../tensor/index.ts'
 import { SessionError } from '../device.ts'
 import { dequantizing } from './heap-dequantize.ts'
 import { attributesOf, tfjsDType, type Call, type Lowering, type Lowerings, type TfjsDType } from './lowering.ts'
@@ -48,7 +48,7 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
   }
   const checkIndex = (index: number, n: number, size: number, op: string): void => {
     const wrong = kernels.firstOutOfRange(index, n, size)
-    if (wrong >= 0) throw new SessionError(`${op}: the index ${heap.views().i32[index / 4 + wrong]} is not below ${size}`)
+    if (wrong >= 0) throw new SessionError(`${op}: ${outside([heap.views().i32[index / 4 + wrong]!], size)!}`)
   }
   /** Scratch that lives as long as the backend: the row statistics of norms. */
   let scratch: TensorInfo | undefined
@@ -174,7 +174,10 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
     }),
     crossEntropyGrad: filling(({ inputs: [logits] }) => {
       const [rows, columns] = rowsOf(logits!.sizes)
-      return ([x, labels, dy], out) => kernels.crossEntropyGradient(x!, labels!, dy!, scratchFor(rows), out, rows, columns)
+      return ([x, labels, dy], out) => {
+        checkIndex(labels!, rows, columns, 'crossEntropyGrad')
+        kernels.crossEntropyGradient(x!, labels!, dy!, scratchFor(rows), out, rows, columns)
+      }
     }),
   }
   return {

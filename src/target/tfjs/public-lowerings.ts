@@ -1,4 +1,6 @@
-import { startOf, type Axes, type Contraction, type DType, type Numbers, type Shape } from '../../tensor/index.ts'
+import { outside, startOf, type Axes, type Contraction, type DType, type Numbers, type Shape } from '../../tensor/index.ts'
+import { SessionError } from '../device.ts'
+import { meant } from '../meant.ts'
 import { attributesOf, type Call, type Lowering, type Lowerings } from './lowering.ts'
 import type { TensorInfo } from './wasm/index.ts'
 
@@ -17,7 +19,7 @@ const arrayOf = (data: Float64Array, dtype: DType): Float32Array | Int32Array | 
 /** An op's own float64 meaning, on the host. */
 export const hostLowering = ({ make, read }: Kernels): Lowering => ({ node, inputs: slots, output: { sizes, dtype }, size }) => inputs => {
   const numbers = inputs.map((x, i): Numbers => ({ sizes: slots[i]!.sizes, data: Float64Array.from(read(x)) }))
-  return make(arrayOf(node.op.eval(numbers, node.attributes, { sizes, size, inputs: node.inputs }).data, dtype), sizes, dtype)
+  return make(arrayOf(meant(node, numbers, { sizes, size }).data, dtype), sizes, dtype)
 }
 
 /**
@@ -25,7 +27,7 @@ export const hostLowering = ({ make, read }: Kernels): Lowering => ({ node, inpu
  * op's own meaning runs on the host. Composites are expanded.
  */
 export const publicLowerings = (kernels: Kernels): Lowerings => {
-  const { run, free } = kernels, onHost = hostLowering(kernels)
+  const { run, free, read } = kernels, onHost = hostLowering(kernels)
   const kernel = (name: string, names: readonly string[], attributes: (call: Call) => object = () => ({})): Lowering => call => {
     const given = attributes(call)
     return inputs => run(name, Object.fromEntries(names.map((n, i) => [n, inputs[i]])), given)
@@ -43,6 +45,15 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
   /** By a kernel for float32 alone: those for other dtypes are not on every backend, or not what the op means. */
   const floats = (lowering: Lowering): Lowering => call => (call.inputs.every(({ dtype }) => dtype === 'f32') ? lowering : onHost)(call)
   const impossible: Lowering = ({ node }) => { throw new Error(`${node.op.name} is no instruction`) }
+  /** By a kernel that does not look whether its index, the second of its inputs, lies within the first. */
+  const indexed = (lowering: Lowering): Lowering => call => {
+    const run = lowering(call), { inputs: [x], node: { op } } = call, below = x!.sizes[axisOf(call)]!
+    return (inputs, into) => {
+      const wrong = outside(read(inputs[1]!), below)
+      if (wrong !== undefined) throw new SessionError(`${op.name}: ${wrong}`)
+      return run(inputs, into)
+    }
+  }
   /** Repeats along axes of size 1, by tfjs's Tile. */
   const tiled = (x: TensorInfo, from: readonly number[], to: readonly number[]): TensorInfo => {
     const padded = [...to.slice(0, to.length - from.length).map(() => 1), ...from]
@@ -65,7 +76,7 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
   return {
     parameter: impossible, call: impossible, result: impossible, reshape: impossible,
     constant: onHost, size: onHost, iota: onHost, oneHot: onHost, pick: onHost, nonzero: onHost, scatterAdd: onHost, randomBits: onHost, dequantize: onHost,
-    put: call => (axisOf(call) === 0 && kernels.has('TensorScatterUpdate') ? scattered : onHost)(call),
+    put: call => (axisOf(call) === 0 && kernels.has('TensorScatterUpdate') ? indexed(scattered) : onHost)(call),
     add: binary('Add'), sub: binary('Sub'), mul: floats(binary('Multiply')), div: floats(binary('RealDiv')), pow: onHost,
     maximum: binary('Maximum'), minimum: binary('Minimum'), equal: binary('Equal'), less: binary('Less'), lessEqual: binary('LessEqual'),
     // tfjs's Select reads truth values as words on wasm
@@ -88,7 +99,7 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
         return result
       }
     },
-    take: kernel('GatherV2', ['x', 'indices'], call => ({ axis: axisOf(call), batchDims: 0 })),
+    take: indexed(kernel('GatherV2', ['x', 'indices'], call => ({ axis: axisOf(call), batchDims: 0 }))),
     slice: call => { const begin = atAxis(call, beginOf(call), call.output.sizes.map(() => 0)); return ([x]) => run('Slice', { x }, { begin, size: call.output.sizes }) },
     pad: call => {
       const before = beginOf(call), axis = axisOf(call), after = call.output.sizes[axis]! - before - call.inputs[0]!.sizes[axis]!

@@ -1,5 +1,5 @@
 import * as tfjs from '@tensorflow/tfjs-core'
-import { around } from '../../tensor/index.ts'
+import { around, outside } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
 import { startBackend, within } from './host.ts'
@@ -81,7 +81,8 @@ const putOnHost = ({ read }: Kernels): Lowering => ({ node, inputs: [x, , values
   const { axis } = attributesOf<{ readonly axis: number }>(node), sizes = x!.sizes, n = values!.sizes[axis]!
   const [outer, , inner] = around(sizes, axis)
   return ([, index, from], into) => {
-    const to = read(into!) as Float32Array, at = read(index!), data = read(from!) as Float32Array
+    const to = read(into!) as Float32Array, at = read(index!), data = read(from!) as Float32Array, wrong = outside(at, sizes[axis]!)
+    if (wrong !== undefined) throw new SessionError(`put: ${wrong}`)
     for (let o = 0; o < outer; o++) for (let i = 0; i < n; i++) {
       to.set(data.subarray((o * n + i) * inner, (o * n + i + 1) * inner), (o * sizes[axis]! + at[i]!) * inner)
     }

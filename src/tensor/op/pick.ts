@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
-import { numbers } from '../numbers.ts'
+import { checkIndex, numbers } from '../numbers.ts'
 import { checkShape, type Dim, type ShapeFault } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
@@ -18,12 +18,17 @@ export const pickOp: Op<object> = {
       : E.left(`pick: the index [${index!.shape.join(', ')}] is not [${rows.join(', ')}]`)
   },
   misfit: fitsByShape,
-  eval: ([x, index], _, { sizes }) => numbers(sizes, row => x!.data[row * x!.sizes.at(-1)! + index!.data[row]!]!),
+  eval: ([x, index], _, { sizes }) => {
+    const width = x!.sizes.at(-1)!
+    checkIndex('pick', index!, width)
+    return numbers(sizes, row => x!.data[row * width + index!.data[row]!]!)
+  },
   vjp: ({ inputs: [x, index] }, dy) => [times(reshaped(dy, [...dy.shape, 1]), oneHot(index!, x!.shape.at(-1)!)), undefined],
+  indices: ([x]) => [{ index: 1, within: x!.shape.at(-1)! }],
   flops: () => 0,
 }
 
-/** 1 at the index, 0 elsewhere, along a new last dim. */
+/** 1 at the index, 0 elsewhere, along a new last dim; nowhere 1 where the index is not within it. */
 export const oneHotOp: Op<{ readonly dim: Dim }> = {
   name: 'oneHot',
   shape: ([index], { dim }) => pipe(indexFault('oneHot', index!), E.flatMap(() => checkShape([...index!.shape, dim])), E.map(shape => ({ shape, dtype: 'f32' }))),
@@ -38,7 +43,8 @@ export const oneHot = (index: Node, dim: Dim): Node => node(oneHotOp, [index], {
 
 /**
  * The positions of the non-zero elements of a vector, in order, in a declared capacity; where there are fewer, the rest is 0.
- * What is found is data, so its size must be declared: as `jnp.nonzero(x, size=…)`.
+ * What is found is data, so its size must be declared: as `jnp.nonzero(x, size=…)`. What has no room is left out; a session refuses a batch
+ * that would have some of it.
  */
 export const nonzeroOp: Op<{ readonly capacity: Dim }> = {
   name: 'nonzero',

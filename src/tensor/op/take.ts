@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
-import { around, numbers } from '../numbers.ts'
+import { around, checkIndex, numbers } from '../numbers.ts'
 import {
   product, show, take as takeRule, type Dim, type Ok, type Shape, type Take, type TakeError,
 } from '../shape/index.ts'
@@ -28,9 +28,11 @@ export const takeOp: Op<TakeAttributes> = {
   misfit: fitsByShape,
   eval: ([x, index], { axis }, { sizes }) => {
     const [, from, inner] = around(x!.sizes, axis), taken = around(sizes, axis)[1]
+    checkIndex('take', index!, from)
     return numbers(sizes, i => x!.data[(Math.floor(i / (taken * inner)) * from + index!.data[Math.floor(i / inner) % taken]!) * inner + (i % inner)]!)
   },
   vjp: ({ inputs: [x, index], attributes: { axis } }, dy) => [node(scatterAddOp, [index!, dy], { axis, dim: x!.shape[axis]! }), undefined],
+  indices: ([x], { axis }) => [{ index: 1, within: x!.shape[axis]! }],
   flops: () => 0,
 }
 
@@ -43,10 +45,12 @@ export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
   misfit: fitsByShape,
   eval: ([index, x], { axis }, { sizes, inputs: [, declared] }) => {
     const y = numbers(sizes, () => 0), [, to, inner] = around(sizes, axis), taken = x!.sizes[axis]!
+    checkIndex('scatterAdd', index!, to)
     x!.data.forEach((v, i) => { y.data[(Math.floor(i / (taken * inner)) * to + index!.data[Math.floor(i / inner) % taken]!) * inner + (i % inner)]! += v })
     return declared!.dtype === 'i32' ? { sizes, data: y.data.map(wrapped) } : y
   },
   vjp: ({ inputs: [index], attributes: { axis } }, dy) => [undefined, taken(dy, index!, axis)],
+  indices: (_, { dim }) => [{ index: 0, within: dim }],
   flops: ([, x]) => x!.reduce((n, size) => n * size, 1),
 }
 
@@ -60,6 +64,7 @@ export const putOp: Op<TakeAttributes> = {
   misfit: fitsByShape,
   eval: ([x, index, values], { axis }, { sizes }) => {
     const [, to, inner] = around(sizes, axis), count = values!.sizes[axis]!, data = x!.data.slice()
+    checkIndex('put', index!, to)
     values!.data.forEach((v, i) => { data[(Math.floor(i / (count * inner)) * to + index!.data[Math.floor(i / inner) % count]!) * inner + (i % inner)] = v })
     return { sizes, data }
   },
@@ -67,6 +72,7 @@ export const putOp: Op<TakeAttributes> = {
     const values = taken(dy, index!, axis)
     return [replacedAt(dy, index!, times(values, 0), axis), undefined, values]
   },
+  indices: ([x], { axis }) => [{ index: 1, within: x!.shape[axis]! }],
   flops: () => 0,
 }
 

@@ -58,6 +58,10 @@ export function softmax(input: usize, output: usize, rows: i32, cols: i32, scale
   }
 }
 
+/** How many keys a query at a position sees. */
+@inline
+function seenBy(position: i32, keys: i32): i32 { return position < 0 ? 0 : position < keys ? position + 1 : keys }
+
 /**
  * out = softmax(scale * in) under the causal mask; scale > 0. Row r belongs to the query at position start + r % queries, and sees the
  * keys 0 .. position; the others get 0.
@@ -65,7 +69,7 @@ export function softmax(input: usize, output: usize, rows: i32, cols: i32, scale
 export function softmaxCausal(input: usize, output: usize, rows: i32, cols: i32, scale: f32, queries: i32, start: i32): void {
   const bytes = (<usize>cols) << 2
   for (let r = 0; r < rows; r++, input += bytes, output += bytes) {
-    const seen = min(cols, max(0, start + r % queries + 1))
+    const seen = seenBy(start + r % queries, cols)
     // who sees nothing looks everywhere alike, as where all scores are equal
     if (seen == 0) {
       fill(output, cols, 1 / <f32>cols)
@@ -110,7 +114,7 @@ export function softmaxBackward(p: usize, dp: usize, ds: usize, rows: i32, cols:
 export function softmaxCausalBackward(p: usize, dp: usize, ds: usize, rows: i32, cols: i32, scale: f32, queries: i32, start: i32): void {
   const bytes = (<usize>cols) << 2
   for (let r = 0; r < rows; r++, p += bytes, dp += bytes, ds += bytes) {
-    const seen = min(cols, start + r % queries + 1)
+    const seen = seenBy(start + r % queries, cols)
     softmaxBackwardRow(p, dp, ds, seen, scale)
     if (seen < cols) memory.fill(ds + ((<usize>seen) << 2), 0, (<usize>(cols - seen)) << 2)
   }
