@@ -30,3 +30,12 @@ export const telling = (terminal: Terminal, json: true | undefined): Pick<Finetu
   onWarning: message => { warn(terminal, message) },
   ...(json ? {} : { onTarget: (target: string, reason: string) => { terminal.err.write(`target: ${target} (${reason})\n`) } }),
 })
+
+/** The same, and a JSON line of a result has the warnings in it. */
+export const listening = (terminal: Terminal, json: true | undefined) => {
+  const warnings: string[] = [], told = telling(terminal, json)
+  return {
+    told: { ...told, onWarning: (message: string): void => { warnings.push(message); told.onWarning?.(message) } },
+    line: (result: object): string => `${JSON.stringify(warnings.length > 0 ? { ...result, warnings } : result)}\n`,
+  }
+}

@@ -5,7 +5,7 @@ import {
   continuePrompt, doctor, evaluate, explainModel, showBytes, version, type ContinueOptions, type EvaluateOptions, type ExplainOptions,
 } from '../train/index.ts'
 import { compareCommand } from './compare.ts'
-import { telling, type Context, type Json } from './context.ts'
+import { listening, telling, type Context, type Json } from './context.ts'
 import { exportCommand } from './export.ts'
 import { finetuneCommand } from './finetune.ts'
 import { methodOption, withMethodOptions, withQuantizeOptions } from './method.ts'
@@ -24,9 +24,9 @@ const evaluateCommand = (context: Context): Command => withQuantizeOptions(new C
   .addOption(seqOption())
   .addOption(targetOption()).addOption(threadsOption()).addOption(precisionOption()).addOption(jsonOption())
   .action(async ({ json, ...options }: EvaluateOptions & Json) => {
-    const result = await evaluate({ ...options, ...telling(context, json) })
+    const { told, line } = listening(context, json), result = await evaluate({ ...options, ...told })
     const { loss, perplexity, tokens } = result
-    context.out.write(json ? `${JSON.stringify(result)}\n` : `loss ${loss.toFixed(4)}, perplexity ${perplexity?.toFixed(2) ?? `e^${loss.toFixed(0)}`}, ${tokens} scored tokens\n`)
+    context.out.write(json ? line(result) : `loss ${loss.toFixed(4)}, perplexity ${perplexity?.toFixed(2) ?? `e^${loss.toFixed(0)}`}, ${tokens} scored tokens\n`)
   })
 
 const generateCommand = (context: Context): Command => withQuantizeOptions(new Command('generate')
@@ -39,8 +39,9 @@ const generateCommand = (context: Context): Command => withQuantizeOptions(new C
   .addOption(seedOption('of the draws'))
   .addOption(targetOption()).addOption(threadsOption()).addOption(precisionOption()).addOption(jsonOption())
   .action(async ({ json, ...options }: ContinueOptions & Json) => {
-    const result = await continuePrompt({ ...options, ...telling(context, json) }, json ? undefined : piece => { context.out.write(piece) })
-    context.out.write(json ? `${JSON.stringify(result)}\n` : '\n')
+    const { told, line } = listening(context, json)
+    const result = await continuePrompt({ ...options, ...told }, json ? undefined : piece => { context.out.write(piece) })
+    context.out.write(json ? line(result) : '\n')
   })
 
 const explainCommand = (context: Context): Command => withMethodOptions(new Command('explain')

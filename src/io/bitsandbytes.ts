@@ -87,7 +87,7 @@ const dequantized = async (quantized: Quantized): Promise<Float32Array> => {
   const bytes = await weight.readRaw(0, weight.byteLength), scales = await scalesOf(quantized)
   for (let b = 0, i = 0; i < count; b++) {
     const scale = scales[b]!, end = Math.min(count, i + block)
-    for (; i < end; i++) values[i] = nf4Codebook[i % 2 === 0 ? bytes[i >> 1]! >> 4 : bytes[i >> 1]! & 15]! * scale
+    for (; i < end; i++) values[i] = nf4Codebook[i % 2 === 0 ? bytes[i >>> 1]! >> 4 : bytes[i >>> 1]! & 15]! * scale
   }
   return values
 }

@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import * as E from 'fp-ts/lib/Either.js'
-import { pipe } from 'fp-ts/lib/function.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { elementCount, showSizes, type Archive, type Entry } from './archive.ts'
 import { unpackedTensors, withoutQuantization } from './bitsandbytes.ts'
-import { attempt, attemptSync, orThrow, refusal, type IoError } from './error.ts'
+import { attempt, orThrow, refusal, type IoError } from './error.ts'
 import { exists, readJsonObject } from './file.ts'
 import { openGguf } from './gguf.ts'
 import { ggufConfig, ggufTensors } from './gguf/llama.ts'
@@ -94,9 +92,15 @@ const openDirectory = async (path: string): Promise<Checkpoint> => {
   if (await orThrow(exists(join(path, 'adapter_config.json')))) {
     throw refusal(`${path}: it holds an adapter (adapter_config.json): name its base as the model, and this directory as the adapter`)
   }
-  const config = await orThrow(pipe(readJsonObject(file), TE.flatMapEither(json => E.flatMap(attemptSync(file, () => withoutQuantization(json, file)), plain => parseLlamaConfig(plain, file)))))
-  const archive = await openWeights(path)
-  return finish('huggingface', path, archive, async () => ({ config, tensors: await unpackedTensors(archive.path, archive.tensors) }))
+  const json = await orThrow(readJsonObject(file)), plain = withoutQuantization(json, file), isPacked = (json['quantization_config'] ?? null) !== null
+  const config = await orThrow(TE.fromEither(parseLlamaConfig(plain, file))), archive = await openWeights(path)
+  return finish('huggingface', path, archive, async () => {
+    const tensors = await unpackedTensors(archive.path, archive.tensors)
+    if (isPacked && ![...tensors.values()].some(({ dtype }) => dtype === 'NF4')) {
+      throw refusal(`${file}: quantization_config says that weights are packed, and ${archive.path} holds none that are`)
+    }
+    return { config, tensors }
+  })
 }
 
 const openFile = async (path: string): Promise<Checkpoint> => {

@@ -17,9 +17,22 @@ export interface InputFile {
   close(): Promise<void>
 }
 
-const fill = async (handle: FileHandle, path: string, target: Uint8Array, position: number): Promise<void> => {
+/** The most bytes that are asked for at once: no system reads 2 GiB in one call, and Node ends the process that asks. */
+const mostBytes = 2 ** 30
+
+/** What reads a file at a position, as a `FileHandle` does: how many bytes it has put into `buffer`. */
+export interface Reader {
+  read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>
+}
+
+/**
+ * Fills `target` with the bytes from `position` on, in calls of at most `most` bytes. Throws an `IoError` where the file is too short.
+ * @example await fill(handle, 'model.safetensors', new Uint8Array(16), 1024)
+ */
+export const fill = async (
+  handle: Reader, path: string, target: Uint8Array, position: number, most = mostBytes): Promise<void> => {
   for (let done = 0; done < target.length;) {
-    const { bytesRead } = await handle.read(target, done, target.length - done, position + done)
+    const { bytesRead } = await handle.read(target, done, Math.min(most, target.length - done), position + done)
     if (bytesRead === 0) {
       throw refusal(`${path}: the file ends at byte ${position + done}, where ${target.length - done} more are expected`)
     }
@@ -76,9 +89,17 @@ export const openFile = (path: string): TE.TaskEither<IoError, InputFile> => att
  * bytes are elements.
  * @example const data = await fillFrom(file, 1024, new Float32Array(16))
  */
-export const fillFrom = async <T extends ArrayBufferView>(file: InputFile, position: number, data: T): Promise<T> => {
-  await file.readInto(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), position)
+export const fillFrom = async <T extends ArrayBufferView>(file: Pick<InputFile, 'readInto'>, position: number, data: T): Promise<T> => {
+  for (const piece of bytesOf(data)) await file.readInto(piece, position + piece.byteOffset - data.byteOffset)
   return data
+}
+
+/**
+ * The bytes of a typed array in pieces of at most `most`: views, not copies. One view of all would be too long where elements are many.
+ * @example [...bytesOf(new Float32Array(3), 8)].map(piece => piece.length)  // [8, 4]
+ */
+export function* bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView, most = mostBytes): Generator<Uint8Array> {
+  for (let done = 0; done < byteLength; done += most) yield new Uint8Array(buffer, byteOffset + done, Math.min(most, byteLength - done))
 }
 
 /** Whether a JSON value is an object (not null, not an array). */

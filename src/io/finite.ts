@@ -19,7 +19,7 @@ const asNumbers = ({ dtype, data }: Floats): Float32Array => (dtype === 'f32' ? 
 const allFinite = ({ dtype, data }: Floats): boolean => {
   // what is read lies in a buffer of its own, at its beginning; a view that does not is looked at number by number
   if (data.byteOffset % 4 !== 0) return asNumbers({ dtype, data } as Floats).every(Number.isFinite)
-  const { exponent, carry, sign } = words[dtype], length = data.byteLength >> 2, bits = new Int32Array(data.buffer, data.byteOffset, length)
+  const { exponent, carry, sign } = words[dtype], length = Math.floor(data.byteLength / 4), bits = new Int32Array(data.buffer, data.byteOffset, length)
   let a = 0, b = 0, i = 0
   for (; i + 1 < length; i += 2) {
     a |= (bits[i]! & exponent) + carry

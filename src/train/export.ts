@@ -54,7 +54,7 @@ const exported = async ({ model, adapter, as, out, dtype, signal }: ExportOption
     switch (as) {
       case 'merged': {
         const onTensor = (): Promise<void> => turn(signal), options = { onTensor, ...(dtype ? { dtype } : {}) }
-        const merged = await orThrow(saveMerged(out, source.checkpoint, uses, options))
+        const merged = await orThrow(saveMerged(out, checkpoint, uses, options))
         return { ...done, notes: [...notes, ...merged.notes] }
       }
       case 'peft-lora': await orThrow(savePeft(out, await single(uses, widthOf), widthOf, { tied })); break

@@ -14,7 +14,7 @@ export {
   batchDims, evaluateRows, StepFailed, train,
   type BatchDims, type Evaluable, type Evaluation, type StepEvent, type Trainable,
 } from './loop.ts'
-export { keep } from './keep.ts'
+export { keep, type KeptWork } from './keep.ts'
 export {
   methodOptions, optimizer, projections, selections, type MethodChoice, type MethodOptions, type Selection,
 } from './method.ts'
@@ -29,5 +29,5 @@ export { rateAt, runSchedule, scheduleNames, type ScheduleName, type ScheduleOpt
 export { openFrozen, openModel, readRowsFor, rowWarnings, type FrozenSession, type RunOptions, type PretrainedModel } from './source.ts'
 export { trainStep } from './step.ts'
 export { checkStop, stoppable, turn, type StopSignal } from './stop.ts'
-export { adapterUse, loadAdapters, type AdapterUse } from './uses.ts'
+export { adapterUse, loadAdapters, type AdapterUse, type BoundAdapters } from './uses.ts'
 export { version, versions } from './versions.ts'

@@ -5,7 +5,7 @@ import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { ioError, type IoError } from '../io/index.ts'
 
 /** Where work was kept. `problem` says why that is not the place that was asked for. */
-export interface Kept { readonly directory: string; readonly problem: string | undefined }
+export interface KeptWork { readonly directory: string; readonly problem: string | undefined }
 
 /**
  * Where work is kept that its own place does not take: beside that, in the system's folder for temporary files, here,
@@ -35,7 +35,7 @@ const keptName = (directory: string, now = new Date()): string => {
 export const keep = (
   directory: string, what: string, save: (directory: string) => TE.TaskEither<IoError, void>,
   places: readonly string[] = otherPlaces(directory),
-): TE.TaskEither<IoError, Kept> => async () => {
+): TE.TaskEither<IoError, KeptWork> => async () => {
   const name = keptName(directory), reasons: string[] = []
   for (const place of [directory, ...places.map(folder => join(folder, name))]) {
     const saved = await save(place)()

@@ -45,6 +45,13 @@ const checkRanks = (
     : fail(`rank ${narrow.rank} is above the width of ${narrow.path}, which has ${widthOf(checkpoint, narrow.path)} columns`)
 }
 
+/** Why a head that the model ties to its embedding cannot be tuned by its name, if that is asked. */
+const tiedHeadAsked = ({ checkpoint: { config } }: Opened, { targetModules, modulesToSave = [] }: MethodOptions): string | undefined => {
+  const names = [...typeof targetModules === 'string' ? [] : targetModules, ...modulesToSave]
+  return config.tie_word_embeddings && names.includes('lm_head')
+    ? 'lm_head is tied to embed_tokens in this model: --modules-to-save embed_tokens trains both as one' : undefined
+}
+
 /**
  * The modules that a method is asked to tune, from the header alone. `all` is every parameter, for full fine-tuning.
  * Errors: a name that no module has, a rank above a module's width, and others of `resolveTargets`.
@@ -54,6 +61,8 @@ export const targetsOf = (loaded: Opened, options: MethodOptions): E.Either<IoEr
   const paths = tensorsOf(loaded.model.params).map(([path]) => path), { method, targetModules, rank } = options
   const everything = targetModules === 'all' || (typeof targetModules !== 'string' && targetModules.includes('all'))
   if (method === 'full' && everything) return E.right({ modules: paths.map(path => ({ path, rank, alpha: rank })), whole: [] })
+  const apart = tiedHeadAsked(loaded, options)
+  if (apart !== undefined) return fail(apart)
   const linear = linearModules(loaded), named = typeof targetModules === 'string' && targetModules.toLowerCase() !== 'all-linear'
   return pipe(
     // every leaf has a name that full fine-tuning may be asked for

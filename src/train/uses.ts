@@ -35,7 +35,7 @@ const readUse = async (text: string): Promise<AdapterUse> => {
 }
 
 /** A model with adapters for it, checked, and what a user should know of them. */
-export interface Bound<L extends Loaded> { readonly source: L; readonly uses: readonly WeightedAdapter[]; readonly warnings: readonly string[] }
+export interface BoundAdapters<L extends Loaded> { readonly source: L; readonly uses: readonly WeightedAdapter[]; readonly warnings: readonly string[] }
 
 /** An adapter with the directory that it comes from. */
 interface Named { readonly directory: string; readonly adapter: SavedAdapter; readonly weight: number }
@@ -54,7 +54,7 @@ const quantizeWarnings = ({ adapter, directory }: Named, base: Quantize | undefi
 }
 
 /** Binds adapters to a model: checks that they belong to it, and gives its head a place of its own where one of them asks for that. */
-const bind = async <L extends Loaded>(source: L, named: readonly Named[]): Promise<Bound<L>> => {
+const bind = async <L extends Loaded>(source: L, named: readonly Named[]): Promise<BoundAdapters<L>> => {
   const warnings: string[] = []
   for (const { adapter, directory } of named) warnings.push(...await orThrow(checkBase(adapter, source.checkpoint, directory)))
   const parted = loadedFor(source, named.map(({ adapter }) => adapter))
@@ -65,7 +65,7 @@ const bind = async <L extends Loaded>(source: L, named: readonly Named[]): Promi
  * Loads adapters, named as `DIR` or `DIR:WEIGHT`, for a model that is held in full, or quantized. Errors are thrown with one sentence.
  * @example const { source: model, uses } = await loadAdapters(source, ['my-adapter', 'another:0.5'])
  */
-export const loadAdapters = async <L extends Loaded>(source: L, adapters: readonly string[], quantize?: Quantize): Promise<Bound<L>> => {
+export const loadAdapters = async <L extends Loaded>(source: L, adapters: readonly string[], quantize?: Quantize): Promise<BoundAdapters<L>> => {
   const named: Named[] = []
   for (const text of adapters) {
     const use = await readUse(text)
@@ -76,5 +76,5 @@ export const loadAdapters = async <L extends Loaded>(source: L, adapters: readon
 }
 
 /** Loads one adapter from its directory, to go on from; the base is held as the adapter says. */
-export const loadOne = async <L extends Loaded>(source: L, directory: string): Promise<Bound<L>> =>
+export const loadOne = async <L extends Loaded>(source: L, directory: string): Promise<BoundAdapters<L>> =>
   bind(source, [{ directory, adapter: await orThrow(loadAdapter(directory)), weight: 1 }])

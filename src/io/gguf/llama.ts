@@ -86,6 +86,7 @@ const checkKeys = ({ path, metadata }: Archive, headDim: number): void => {
   const known = new Set<string>([...Object.values(keys), ...otherKeys.map(key => `llama.${key}`)])
   for (const [key, value] of metadata) {
     const isOff = value === false || value === 0 || value === '' || (key === 'llama.rope.scaling.attn_factor' && value === 1)
+      || (key === 'llama.attention.causal' && value === true)
     if (key.startsWith('llama.') && !known.has(key) && !isOff) throw refusal(`${path}: ${key} is ${shown(value)}, and that key is not supported`)
   }
   const type = metadata.get('general.type') ?? 'model', values = uniform(metadata.get('llama.attention.value_length')) ?? headDim
