@@ -52,8 +52,12 @@ const promptOf = (source: PretrainedModel, { prompt, chat, maxTokens }: Continue
   const { tokenizer, checkpoint: { config } } = source
   if (tokenizer === undefined) return fail('text needs a tokenizer, and the model has none')
   const most = config.max_position_embeddings, stop = new Set([...tokenizer.stop, ...config.eos_token_id])
-  return pipe(promptIds(tokenizer, prompt, chat), E.flatMap(ids => (ids.length + maxTokens <= most ? E.right({ tokenizer, ids, stop }) : fail(
-    `a prompt of ${ids.length} tokens and --max-tokens ${maxTokens} are more than the model reads: its max_position_embeddings is ${most}`))))
+  return pipe(promptIds(tokenizer, prompt, chat), E.flatMap((ids): E.Either<IoError, Prompt> => {
+    const outside = ids.find(id => id >= config.vocab_size)
+    if (outside !== undefined) return fail(`the prompt has the token id ${outside}, but the model's vocabulary has ${config.vocab_size} tokens`)
+    return ids.length + maxTokens <= most ? E.right({ tokenizer, ids, stop }) : fail(
+      `a prompt of ${ids.length} tokens and --max-tokens ${maxTokens} are more than the model reads: its max_position_embeddings is ${most}`)
+  }))
 }
 
 /**

@@ -110,6 +110,14 @@ test('GGUF metadata that cannot be used gets one clear sentence', async () => {
   assert.match(refusal({ 'tokenizer.ggml.pre': 'tekken' }), /^m\.gguf: unknown tokenizer\.ggml\.pre "tekken"; known are .*smollm/)
   assert.match(refusal({ 'tokenizer.ggml.token_type': [1, 2] }), /do not fit each other/)
   assert.match(refusal({ 'tokenizer.ggml.tokens': [1, 2] }), /do not fit each other/)
+  assert.match(refusal({ 'tokenizer.ggml.tokens': ['a', 'b', 'a'], 'tokenizer.ggml.token_type': undefined }),
+    /^m\.gguf: the token "a" stands twice in tokenizer\.ggml\.tokens$/)
+  for (const id of [1e6, '7', 1.5, -1, true]) {
+    for (const name of ['bos', 'eos', 'eot', 'eom']) {
+      assert.match(refusal({ [`tokenizer.ggml.${name}_token_id`]: id }),
+        new RegExp(`^m\\.gguf: tokenizer\\.ggml\\.${name}_token_id is ${JSON.stringify(id)}, which is none of the 266 tokens$`))
+    }
+  }
   const badTemplate = loadTokenizer({ kind: 'gguf', path: 'm.gguf', metadata: tinyMetadata({ 'tokenizer.chat_template': '{% if %}' }) })
   assert.match(message(await badTemplate()), /^m\.gguf: the chat template does not parse/)
   assert.equal(right(await loadTokenizer({ kind: 'gguf', path: 'm.gguf', metadata: new Map() })()), undefined)

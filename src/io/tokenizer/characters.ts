@@ -32,7 +32,8 @@ const isWord = isOneOf(wordCharacter)
 /** Whether a character belongs to a word. */
 export const inWord = (character: string): boolean => isWord(masked(character))
 
-const unassigned = anyOf(classOf(sets.unassigned))
+// what this machine's Unicode does not know either is as it should be
+const unassigned = new RegExp(`[${classOf(sets.unassigned)}](?<!\\p{Cn})`, 'gu')
 
 /**
  * The same text, unit by unit, for matching against categories: what Oniguruma's Unicode does not know becomes a character of no category.

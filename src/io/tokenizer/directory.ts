@@ -72,13 +72,15 @@ const keyId = (file: string, field: string, key: string): number => {
   return id
 }
 
-const named = (directory: string, { config = {}, specialTokens = {}, addedTokens = {} }: Files): Named => {
+const named = (directory: string, tokenizer: Json, { config = {}, specialTokens = {}, addedTokens = {} }: Files): Named => {
   const file = join(directory, 'tokenizer_config.json'), mapFile = join(directory, 'special_tokens_map.json')
   const listed = config['added_tokens_decoder'], isComplete = isRecord(listed)
   // with a list of added tokens in tokenizer_config.json the older files say nothing
   const later = isComplete ? {} : specialTokens
+  // the token that a tokenizer.json pads with is one of the special tokens
+  const padding: Json = isRecord(tokenizer['padding']) ? { pad_token: tokenizer['padding']['pad_token'] } : {}
   const byRole = new Map(roles.flatMap(role => {
-    const token = namedToken(mapFile, role, later[role]) ?? namedToken(file, role, config[role])
+    const token = namedToken(mapFile, role, later[role]) ?? namedToken(file, role, { ...padding, ...config }[role])
     return token === undefined ? [] : [[role as string, token] as const]
   }))
   const extra = (source: Json, from: string): readonly NamedToken[] =>
@@ -138,7 +140,7 @@ export const describeDirectory = (directory: string): TE.TaskEither<IoError, Tok
     TE.bind('toolJinja', () => readOptional(at(join('additional_chat_templates', 'tool_use.jinja')))),
     TE.flatMapEither(({ tokenizer, generation = {}, model = {}, jinja, toolJinja, ...files }): E.Either<IoError, TokenizerDescription | undefined> =>
       tokenizer === undefined ? E.right(undefined) : attemptSync(directory, () => {
-        const { config = {} } = files, found = named(directory, files)
+        const { config = {} } = files, found = named(directory, tokenizer, files)
         checkSettings(at('tokenizer_config.json'), config)
         const ids = (field: string): readonly number[] =>
           [...idsOf(at('generation_config.json'), field, generation[field]), ...idsOf(at('config.json'), field, model[field])]

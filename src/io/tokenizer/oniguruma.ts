@@ -46,13 +46,16 @@ const isLetter = (character: string): boolean => /^[a-z]$/i.test(character)
 
 type Item = { readonly character: string } | { readonly set: Translation, readonly property: string }
 
+/** A translation, and whether it asks for categories of characters, which differ from one version of Unicode to another. */
+export interface CategoryTranslation extends Translation { readonly byCategory: boolean }
+
 /**
  * Reads an expression from its first character to its last.
  * Errors: a construct that is not supported; `subject` begins the sentence.
  */
-export const translate = (subject: string, source: string): Translation => {
+export const translate = (subject: string, source: string): CategoryTranslation => {
   const text = [...source]
-  let at = 0, groups = 0
+  let at = 0, groups = 0, byCategory = false
   const refuse = (what: string): never => { throw refusal(`${subject}: ${quoted(source)} has ${what}, which is not supported`) }
   const ahead = (sought: string): boolean => [...sought].every((character, i) => text[at + i] === character)
   const take = (sought: string): boolean => {
@@ -75,13 +78,17 @@ export const translate = (subject: string, source: string): Translation => {
     }
     const property = matched(/^[pP]\{[^}]*\}/)
     if (property !== undefined) {
+      byCategory = true
       const name = property.slice(2, -1)
       if (categories.has(name)) return { set: same(`\\${property}`), property: name }
       return scripts.has(name) ? { set: { js: `\\${property[0]}{Script=${name}}`, re2: `\\${property}` }, property: name } : refuse(`the property \\${property}`)
     }
     const character = text[at++] ?? refuse('a backslash at its end')
     const set = sets.get(character), control = controls.get(character)
-    if (set !== undefined) return { set, property: character }
+    if (set !== undefined) {
+      byCategory ||= character !== 's' && character !== 'S'
+      return { set, property: character }
+    }
     if (control !== undefined) return { character: control }
     return /^[0-9A-Za-z]$/.test(character) || character > '\x7f' ? refuse(`\\${character}`) : { character }
   }
@@ -161,7 +168,10 @@ export const translate = (subject: string, source: string): Translation => {
       case '\\': {
         if (take('A')) return onlyJs('(?<![\\s\\S])')
         if (take('z')) return onlyJs('(?![\\s\\S])')
-        if (take('W')) return onlyJs(`[^${sets.get('w')!.js}]`)
+        if (take('W')) {
+          byCategory = true
+          return onlyJs(`[^${sets.get('w')!.js}]`)
+        }
         return all([written(escape(), ignoreCase)], ([inside]) => `[${inside}]`)
       }
       case '*': case '+': case '?': return refuse(`${character} with nothing before it`)
@@ -192,5 +202,5 @@ export const translate = (subject: string, source: string): Translation => {
   }
 
   const whole = alternatives(false)
-  return at < text.length ? refuse('a bracket that opens nothing') : whole
+  return at < text.length ? refuse('a bracket that opens nothing') : { ...whole, byCategory }
 }

@@ -34,6 +34,8 @@ const known: ReadonlySet<string> = new Set([
   // DeepSeek V3 and R1
   '\\p{N}{1,3}', '[一-龥぀-ゟ゠-ヿ]+',
   "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|" + spaces,
+  // DeepSeek's first models
+  '\\s?\\p{L}+', '\\s?\\p{P}+', '\\s+$', '[一-龥ࠀ-一가-\ud7ff]+',
   // single characters, in digits and lines
   '\\p{N}', '\\p{N}+', '\\d', '[0-9]', '[\\r\\n]', '\\s+', ' ',
 ])
@@ -42,7 +44,7 @@ const known: ReadonlySet<string> = new Set([
 export const regexSearch = (subject: string, source: string): Search => {
   const translation = translate(subject, source)
   const find = known.has(source) ? search(new RegExp(translation.js, 'gu')) : searchOf({ subject, source }, translation)
-  return text => find(masked(text))
+  return translation.byCategory ? text => find(masked(text)) : find
 }
 
 /** Searches for a text itself. */

@@ -74,6 +74,8 @@ export const pipelineOf = (subject: string, json: unknown, more: readonly NamedT
   if (!isRecord(json)) throw refusal(`${subject}: a JSON object is due`)
   const unknown = Object.keys(json).find(name => !known.has(name))
   if (unknown !== undefined) throw refusal(`${subject}: this tokenizer is not supported: it has the field ${quoted(unknown)}`)
+  const version = json['version'] ?? '1.0'
+  if (version !== '1.0') throw refusal(`${subject}: this tokenizer is not supported: its version is ${quoted(version)}, not "1.0"`)
   const part = <A>(name: string, make: (subject: string, path: string, value: unknown) => A, otherwise: A): A =>
     (json[name] === undefined || json[name] === null ? otherwise : make(subject, name, json[name]))
   const model = modelOf(subject, json['model'])

@@ -41,6 +41,9 @@ cases = {
     'more special tokens in the map': {'special_tokens_map.json': {'extra_special_tokens': ['<new>', '<other>']}},
     'special tokens by names of their own': {'tokenizer_config.json': {'image_token': '<image>', 'extra_special_tokens': {'x_token': '<x>', 'y_token': '<y>'}}},
     'what is to be added around a text': {'tokenizer_config.json': {'bos_token': '<s>', 'eos_token': '</s>', 'add_bos_token': True, 'add_eos_token': True}},
+    'truncation and padding of tokenizer.json': {'tokenizer.json': {
+        **base, 'truncation': {'direction': 'Right', 'max_length': 3, 'strategy': 'LongestFirst', 'stride': 0},
+        'padding': {'strategy': {'Fixed': 9}, 'direction': 'Right', 'pad_to_multiple_of': None, 'pad_id': 0, 'pad_type_id': 0, 'pad_token': '<unk>'}}},
     'null for a token': {'tokenizer_config.json': {'bos_token': None, 'eos_token': '</s>', 'unk_token': None}},
 }
 results = {}

@@ -166,7 +166,7 @@ patterns = {
                        r' ?[^\s\p{L}\p{N}]+[\r\n/]*', r'\s*[\r\n]+', r'\s+(?!\S)', r'\s+']),
     'tekken': '|'.join([f'{before}{upper}*{lower}+', f'{before}{upper}+{lower}*', r'\p{N}', r' ?[^\s\p{L}\p{N}]+[\r\n/]*', r'\s*[\r\n]+', r'\s+(?!\S)', r'\s+']),
     'deepseek': r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+".replace('\\"', '"'),
-    'cjk': '[一-龥぀-ゟ゠-ヿ]+', 'bloom': r' ?[^(\s|[.,!?…。，、।۔،])]+', 'ends': r'\s+$', 'lines': r'^\s*\w+', 'words': r'\w+', 'no words': r'\W+', 'digits': r'\d{1,2}',
+    'cjk': '[一-龥぀-ゟ゠-ヿ]+', 'bloom': r' ?[^(\s|[.,!?…。，、।۔،])]+', 'ends': r'\s+$', 'deepseek letters': r'\s?\p{L}+', 'deepseek marks': r'\s?\p{P}+', 'cjk and more': '[一-龥ࠀ-一가-\ud7ff]+', 'lines': r'^\s*\w+', 'words': r'\w+', 'no words': r'\W+', 'digits': r'\d{1,2}',
     'folded': r'(?i:sk|the)', 'lazy': r'a.*?e', 'behind': r'(?<=[aeiou])\S', 'atomic': r'(?>\p{L}+)\s?', 'scripts': r'\p{Han}+|\p{Hiragana}+|\p{Greek}+|[^\p{Latin}]',
     'points': r'\x{2581}|\u0041|\x42|\t|[\x{1F600}-\x{1F64F}]', 'empty': r'x*', 'start': r'\A\S|\S\z', 'not space': r'[^\S\n]+', 'upper': r'(?=\p{Lu})',
 }

@@ -104,7 +104,7 @@ test('files that are no text, no JSON or ask for something else are refused by t
     assert.equal(await refused({ [file]: broken }), `${file} line 2: byte 12 of the file (0xff) is not UTF-8`)
     if (!file.endsWith('.json')) continue
     assert.equal(await refused({ [file]: '{"a": "\\udc00"}' }), `${file}: byte 7 begins the escape \\udc00, half a character`)
-    assert.match(await refused({ [file]: '[]' }), new RegExp(`^${file}: a JSON object is due$`))
+    assert.match(await refused({ [file]: '[]' }), new RegExp(`^${file}: it is not a JSON object$`))
   }
   assert.equal(await refused({ 'tokenizer_config.json': { split_special_tokens: true } }), 'tokenizer_config.json: "split_special_tokens" is not supported')
 })

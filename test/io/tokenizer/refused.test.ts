@@ -41,6 +41,7 @@ const unsupported: readonly (readonly [base: string, changes: Json, what: string
   ['bytes', { post_processor: { type: 'Sequence', processors: [1, 2].map(() => ({ type: 'BertProcessing', sep: ['a', 1], cls: ['b', 2] })) } },
     'post_processor is Sequence with more than one that adds tokens'],
   ['bytes', { vocab_hash: 'x' }, 'it has the field "vocab_hash"'],
+  ['bytes', { version: '2.0' }, 'its version is "2.0", not "1.0"'],
 ]
 test('what is not known to do as tokenizers does is refused by the file, the component and the field', () => {
   for (const [base, changes, what] of unsupported) {
