@@ -34,8 +34,8 @@ export const matmulDistributes = <L extends Shape, I extends Dim, O extends Dim>
   a: Tensor<readonly [...L, I]>, b: Tensor<readonly [I, O]>, c: Tensor<readonly [I, O]>,
 ) => law(matmul(a, add(b, c)), add(matmul(a, b), matmul(a, c)))
 /** put keeps the shape, whatever it writes. */
-export const putKeepsTheShape = <S extends Shape, D extends DType, N extends Dim, V extends Shape>(
-  x: Tensor<S, D>, index: Tensor<readonly [N], 'i32'>, values: Tensor<V, D>,
+export const putKeepsTheShape = <I extends Dim, L extends Shape, D extends DType, N extends Dim>(
+  x: Tensor<readonly [I, ...L], D>, index: Tensor<readonly [N], 'i32'>, values: Tensor<readonly [N, ...L], D>,
 ) => law(put(x, index, values, 0), x)
 /** put ∘ get : P, for every tree and every mask */
 export const putAfterGetIsATree = <P, M>(params: P, mask: M) => law(params, putFocus(params, mask, focus(params, mask)))
@@ -92,7 +92,7 @@ export type Instances = Theorem<[
   Sides<ReturnType<typeof addCommutes<['a', 2]>>, Tensor<['a', 2]>>,
   Sides<ReturnType<typeof addAssociates<['a', 2]>>, Tensor<['a', 2]>>,
   Sides<ReturnType<typeof matmulDistributes<['batch'], 'a', 'b'>>, Matrix<'batch', 'b'>>,
-  Sides<ReturnType<typeof putKeepsTheShape<['a', 2], 'f32', 8, [8, 2]>>, Tensor<['a', 2]>>,
+  Sides<ReturnType<typeof putKeepsTheShape<'a', [2], 'f32', 8>>, Tensor<readonly ['a', 2]>>,
   Sides<ReturnType<typeof putAfterGetIsATree<Params, Mask>>, Params>,
   Sides<ReturnType<typeof getAfterPutIsAFocus<Params, Mask>>, Focus<Params, Mask>>,
   Same<Given<typeof allTrainsTheLeaf<Params['w']>>, Params['w']>,

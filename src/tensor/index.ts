@@ -1,7 +1,7 @@
 /** The language: shape types, immutable expressions, ops, layers, differentiation. */
 export type {
   Axis, ShapeFault, Broadcast, BroadcastError, BroadcastTo, BroadcastToError, Concat, ConcatError, Dim, Einsum, EinsumError, Environment, Factors, Fault, IsLiteral,
-  MatMul, MatMulError, Ok, Product, Reduce, ReduceError, Reshape, ReshapeError, Shape, ShapeError, Slice, SliceError, Source, Take, TakeError, Transpose,
+  MatMul, MatMulError, Ok, Product, Put, PutError, Reduce, ReduceError, Reshape, ReshapeError, Shape, ShapeError, Slice, SliceError, Source, Take, TakeError, Transpose,
   TransposeError,
 } from './shape/index.ts'
 export { bind, factors, product, show, sizesOf, unify, unifyAll } from './shape/index.ts'

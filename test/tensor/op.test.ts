@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
 import {
   alongGradient, broadcastTo, columns, composites, concat, count, dequantize, directional, einsum, entries, erfOf, f32, gradients, i32, interpret, iota,
-  matmul, node, nonzero, oneHot, parameter, primitives, randomWordsOf, range, reshape, scalar, size, slice, sum, take, times, vector, whole,
+  matmul, node, nonzero, oneHot, parameter, primitives, put, randomWordsOf, range, reshape, scalar, size, slice, sum, take, times, vector, whole,
   type Node, type Numbers, type Op,
 } from '../../src/index.ts'
 import { instances, registry, sizeIn, subjects, type Instance, type Subject } from '../arbitrary.ts'
@@ -219,6 +219,7 @@ test('a broken shape rule throws ShapeMismatch with its text', () => {
   const x = f32('batch', 'hidden'), down = f32('ffn', 'hidden')
   assert.throws(() => untyped(matmul)(x, down), { name: 'ShapeMismatch', message: 'matmul: inner dims hidden and ffn differ' })
   assert.throws(() => untyped(sum)(x, 2), { name: 'ShapeMismatch', message: 'reduce: axis 2 is out of range for [batch, hidden]' })
+  assert.throws(() => untyped(put)(x, i32(8), f32('batch', 8, 1), 1), { name: 'ShapeMismatch', message: 'put: values [batch, 8, 1] are not [batch, 8]' })
   assert.throws(() => untyped(take)(x, i32(8), 2), { name: 'ShapeMismatch', message: 'take: axis 2 is out of range for [batch, hidden]' })
 })
 

@@ -3,7 +3,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { node, typed, type Bound, type Node, type Op, type Tensor } from '../node.ts'
 import { partsBeyond, partsDiffer } from '../misfit.ts'
 import { around, numbers } from '../numbers.ts'
-import { concat as concatRule, show, slice as sliceRule, type Concat, type ConcatError, type Dim, type Ok, type Shape, type Slice as SliceShape, type SliceError } from '../shape/index.ts'
+import { concat as concatRule, show, slice as sliceRule, type Concat, type ConcatError, type Dim, type Ok, type Same, type Shape, type ShapeError, type Slice as SliceShape, type SliceError } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { positions } from './sum.ts'
 import { typesFault } from './types.ts'
@@ -80,8 +80,15 @@ export const slice = <S extends Shape, D extends DType, const A extends number, 
 ): Tensor<Ok<SliceShape<S, A, N, B>>, D> =>
   typed(sliced(x, positions('slice', x.shape, axis)[0]!, part.start ?? [], part.as))
 
+/** `unknown`, or why parts of two dtypes are refused. */
+type DTypesFault<T extends readonly Node[]> =
+  T extends readonly [infer A extends Node, infer B extends Node, ...infer Rest extends readonly Node[]]
+    ? Same<A['dtype'], B['dtype']> extends true ? DTypesFault<readonly [A, ...Rest]>
+    : ShapeError<`concat: ${A['dtype']} and ${B['dtype']} differ: cast one`>
+    : unknown
+
 /** Tensors joined along an axis; `as` names the sum of their dims. @example concat([past, now], 0, 'tokens') */
 export const concat = <const T extends readonly Node[], const A extends number, const N extends Dim>(
-  parts: T & ConcatError<{ readonly [K in keyof T]: T[K]['shape'] }, NoInfer<A>, NoInfer<N>>, axis: A, as: N,
+  parts: T & ConcatError<{ readonly [K in keyof T]: T[K]['shape'] }, NoInfer<A>, NoInfer<N>> & DTypesFault<T>, axis: A, as: N,
 ): Tensor<Ok<Concat<{ readonly [K in keyof T]: T[K]['shape'] }, A, N>>, T[0] extends { readonly dtype: infer D extends DType } ? D : never> =>
   typed(node(concatOp, parts, { axis: positions('concat', parts[0]!.shape, axis)[0]!, dim: as }))

@@ -3,7 +3,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { around, checkIndex, numbers } from '../numbers.ts'
 import {
-  product, show, take as takeRule, type Dim, type Ok, type Shape, type Take, type TakeError,
+  product, put as putRule, show, take as takeRule, type Dim, type Ok, type PutError, type Shape, type Take, type TakeError,
 } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
@@ -58,9 +58,8 @@ export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
 export const putOp: Op<TakeAttributes> = {
   name: 'put',
   shape: ([x, index, values], { axis }) => pipe(indexFault('put', index!), E.chain(() => typesFault('put', [x!, values!], ['f32', 'i32', 'bool'])),
-    E.chain(() => indexed(x!, index!, axis)), E.chain(shape =>
-    shape.every((dim, i) => dim === values!.shape[i]) ? E.right({ shape: x!.shape, dtype: x!.dtype })
-    : E.left(`put: values [${values!.shape.join(', ')}] are not [${shape.join(', ')}]`))),
+    E.chain(() => indexed(x!, index!, axis)), E.chain(() => putRule(x!.shape, index!.shape, values!.shape, axis)),
+    E.map(shape => ({ shape, dtype: x!.dtype }))),
   misfit: fitsByShape,
   eval: ([x, index, values], { axis }, { sizes }) => {
     const [, to, inner] = around(sizes, axis), count = values!.sizes[axis]!, data = x!.data.slice()
@@ -92,5 +91,6 @@ export const take = <S extends Shape, D extends DType, I extends Shape, const A 
 }
 
 /** x with the slices at an index replaced, along an axis. @example put(cache, positions, keys, 2) */
-export const put = <S extends Shape, D extends DType, N extends Dim, V extends Shape>(
-  x: Tensor<S, D>, index: Tensor<readonly [N], 'i32'>, values: Tensor<V, D>, axis: number): Tensor<S, D> => typed(replacedAt(x, index, values, positions('put', x.shape, axis)[0]!))
+export const put = <S extends Shape, D extends DType, N extends Dim, V extends Shape, const A extends number>(
+  x: Tensor<S, D>, index: Tensor<readonly [N], 'i32'>, values: Tensor<V, D> & PutError<S, readonly [N], V, A>, axis: A): Tensor<S, D> =>
+  typed(replacedAt(x, index, values, positions('put', x.shape, axis)[0]!))

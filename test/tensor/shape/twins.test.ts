@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
 import {
-  broadcast, broadcastTo, concat, einsum, matmul, product, reduce, reshape, slice, take, transpose, type Dim, type Shape,
+  broadcast, broadcastTo, concat, einsum, matmul, product, put, reduce, reshape, slice, take, transpose, type Dim, type Shape,
 } from '../../../src/tensor/shape/index.ts'
 import { addDigits, digitsAtMost, multiplyDigits } from '../../../src/tensor/shape/digits.ts'
 import { exceeds, fallsShort } from '../../../src/tensor/shape/sum.ts'
@@ -47,6 +47,8 @@ const twins: readonly fc.Arbitrary<Twin>[] = [
   twin('S.Concat', fc.tuple(fc.array(looseShapes, { maxLength: 3 }), axis, fc.option(loose, { nil: undefined })), concat),
   twin('S.Slice', fc.tuple(small, axis, loose, shapes(2, fc.oneof({ weight: 8, arbitrary: dim }, { weight: 1, arbitrary: wrong }))), slice),
   twin('S.Take', fc.tuple(small, shapes(2), axis), take),
+  twin('S.Put', fc.tuple(small, shapes(1), axis).chain(([s, i, a]) =>
+    fc.tuple(fc.constant(s), fc.constant(i), fc.oneof(small, fc.constant(s.flatMap((d, at) => (at === (a + s.length) % Math.max(s.length, 1) ? i : [d])))), fc.constant(a))), put),
   twin('S.Reduce', fc.tuple(small, fc.oneof(axis, axes), fc.boolean()), reduce),
   twin('M.Exceeds', fc.tuple(small, dim), (parts, whole) => E.right(exceeds(parts, whole))),
   twin('M.FallsShort', fc.tuple(small, dim), (parts, whole) => E.right(fallsShort(parts, whole))),
@@ -82,7 +84,7 @@ test('a rule whose value says anything else is refuted', async () => {
 })
 
 test('the sample holds results and errors of every rule of shapes', () => {
-  for (const rule of ['Broadcast', 'BroadcastTo', 'MatMul', 'Reshape', 'Transpose', 'Einsum', 'Concat', 'Slice', 'Take', 'Reduce']) {
+  for (const rule of ['Broadcast', 'BroadcastTo', 'MatMul', 'Reshape', 'Transpose', 'Einsum', 'Concat', 'Slice', 'Take', 'Put', 'Reduce']) {
     const of = sample.filter(({ type }) => type.startsWith(`S.${rule}<`))
     assert.ok(of.some(({ value }) => E.isRight(value)), `${rule} has no result in the sample`)
     assert.ok(of.some(({ value }) => E.isLeft(value)), `${rule} has no error in the sample`)
