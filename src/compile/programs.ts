@@ -1,5 +1,5 @@
-import { div, expressionKeys, f32, factors, over, parameter, plus, scalar, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
-import { globalNorm, isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Focus, type Lens } from '../tune/index.ts'
+import { div, expressionKeys, f32, factors, is, over, parameterOp, parameter, plus, scalar, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
+import { AmbiguousTree, declaredLeaves, globalNorm, isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Focus, type Lens } from '../tune/index.ts'
 import { compileProgram, fitted, refreshed, type CompilerOptions, type Program, type Traits } from './program.ts'
 import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
 import type { Step } from './step.ts'
@@ -79,16 +79,17 @@ export const randomKeyPath = 'random_key'
 
 /** Builds the programs of a step. Nothing here knows what runs them. */
 export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, update }: Step<P, Q, M, S, B, L>, options: Traits & CompilerOptions): Programs => {
-  const { model, weight, random } = tuned, named = tensorsOf(tuned.params)
+  const { model, weight, random } = tuned, named = declaredLeaves('parameters', tuned.params)
   // a leaf that stands at several places, as an index that modules share, is one leaf
-  const params = named.filter(([, leaf], i) => named.findIndex(([, other]) => other === leaf) === i)
-  const batch = [...tensorsOf(model.batch), ...(random ? [[randomKeyPath, random.key] as const] : [])]
+  const params = onceEach(named)
+  const batch = onceEach([...declaredLeaves('leaves of the batch', model.batch), ...(random ? [[randomKeyPath, random.key] as const] : [])])
+  checkDeclared(declaredLeaves('parameters', model.params), batch)
   const trained = maskedLeaves(tuned.params, tuned.mask).flatMap(({ path, leaf, mask }): readonly Trained[] => {
     const lens = lensOf(mask)
     return lens ? [{ path, leaf, lens, part: parameterLike(lens.get(leaf)) }] : []
   })
   // the state is declared with placeholders of the shapes that its symbolic zeros have
-  const initial = tensorsOf(state), stateLeaves = initial.map(([path, leaf]): readonly [string, Node] => [path, parameterLike(leaf)])
+  const initial = declaredLeaves('leaves of the state', state), stateLeaves = initial.map(([path, leaf]): readonly [string, Node] => [path, parameterLike(leaf)])
   const gradient = trained.map(({ part }) => parameterLike(part)), count = f32(), lossSum = f32(), trainedLeaves = new Set(trained.map(({ leaf }) => leaf))
   const preparations: Preparations = new Map(), structureOf = expressionKeys(), leaves = new Set(params.map(([, leaf]) => leaf))
   // the names of sizes that the session knows before any batch
@@ -182,6 +183,22 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
     forget: isForgotten => { for (const [key, prepared] of preparations) if (isForgotten(prepared)) preparations.delete(key) },
     prepare: ({ expression, size }) => fitted([expression], compiler(size)),
   }
+}
+
+type Leaves = readonly (readonly [path: string, leaf: Node])[]
+/** Every leaf at the first of its places. */
+const onceEach = (leaves: Leaves): Leaves => {
+  const seen = new Set<Node>()
+  return leaves.filter(([, leaf]) => !seen.has(leaf) && seen.add(leaf))
+}
+
+/** Refuses what cannot be a parameter or a leaf of a batch. */
+const checkDeclared = (params: Leaves, batch: Leaves): void => {
+  const own = new Map(params.map(([path, leaf]) => [leaf, path]))
+  for (const [path, leaf] of [...params, ...batch]) {
+    if (!is(leaf, parameterOp)) throw new AmbiguousTree(`${path} is an expression: a leaf is declared as f32(…) or i32(…)`)
+  }
+  for (const [path, leaf] of batch) if (own.has(leaf)) throw new AmbiguousTree(`${path} of the batch is the parameter ${own.get(leaf)}: declare another leaf`)
 }
 
 const dependsOn = (expression: Node, leaves: ReadonlySet<Node>): boolean => topological([expression]).some(n => leaves.has(n))

@@ -9,7 +9,7 @@ import { refusal, type Engine, type EngineDecoder, type FedBatch, type Loading, 
 import { queueOf } from './queue.ts'
 import type { Dims, Session, StepResult } from './session.ts'
 import { throwIfAborted, type StopSignal } from './turn.ts'
-import { copied, valueFor, valuesFor } from './values.ts'
+import { batchValues, copied, valueFor, valuesFor } from './values.ts'
 import { assignWeights, type Assigned } from './weights.ts'
 
 export interface SessionOptions<P> {
@@ -67,9 +67,8 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
   const checkLoss = checkingOf(programs.declaredLoss, programs.batch), checkLogits = checkingOf([programs.declared], programs.batch)
   /** A batch with what its program draws from at random, if it does: the seed, and the number of the micro-batch. */
   const fed = (batch: Values<B>, overrides: Dims, draw = draws, check = checkLoss): FedBatch => {
-    const found = valuesFor('batch', model.batch, batch, place => [place.path, copied(valueFor(place))] as const)
     const key: Buffer | undefined = random && { sizes: [3], dtype: 'i32', data: keyOf(random.seed, draw) }
-    const values = new Map([...found, ...(key ? [[randomKeyPath, key] as const] : [])])
+    const values = new Map([...batchValues(model.batch, batch), ...(key ? [[randomKeyPath, key] as const] : [])])
     const sizes = bindDims([...sources, ...batchSources(programs.batch, values), ...given('dims', { ...dims, ...overrides })])
     check(values, sizing(sizes, model.capacities))
     return { values, sizes }

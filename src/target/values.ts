@@ -46,6 +46,10 @@ const checkNames = (where: string, declared: Shape, said: unknown, sizes: readon
   throw new SessionError(`${where} is declared [${declared.join(', ')}], and its shape says ${isList(said) ? `[${said.join(', ')}]` : String(said)}`)
 }
 
+/** True where two values are of the same sizes and numbers. */
+export const isSame = (a: Buffer, b: Buffer): boolean =>
+  a === b || a.sizes.join() === b.sizes.join() && a.data.every((x, i) => Object.is(x, b.data[i]))
+
 /** A copy that the caller cannot change any more. */
 export const copied = (value: Buffer): Buffer => ({ ...value, sizes: [...value.sizes], data: new arrays[value.dtype](value.data) })
 
@@ -59,4 +63,14 @@ export const valuesFor = <A>(what: string, declared: unknown, data: unknown, rea
   if (missing) throw new SessionError(missing.path === '' ? `there is no ${what}` : `${has} no ${missing.path}`)
   if (other !== undefined) throw new SessionError(`${has} ${other}, which is not declared`)
   return places.map(place => read({ ...place, where: place.path === '' ? `the ${what}` : `${place.path} of the ${what}` }))
+}
+
+/** Copies of what a batch has, by path. A leaf that stands at several places is given the same everywhere. */
+export const batchValues = (declared: unknown, batch: unknown): ReadonlyMap<string, Buffer> => {
+  const found = valuesFor('batch', declared, batch, place => ({ ...place, value: copied(valueFor(place)) }))
+  for (const { leaf, path, value } of found) {
+    const first = found.find(other => other.leaf === leaf)!
+    if (!isSame(first.value, value)) throw new SessionError(`${first.path} and ${path} of the batch are one leaf, and are given different values`)
+  }
+  return new Map(found.map(({ path, value }) => [path, value]))
 }

@@ -4,7 +4,7 @@ import { isLazyLeaf, isValue, tensorsOf, type Addition, type FirstValue, type In
 import { SessionError, type Buffer } from './device.ts'
 import type { Loading } from './engine.ts'
 import { throwIfAborted, turn, type StopSignal } from './turn.ts'
-import { valueFor, valuesFor } from './values.ts'
+import { isSame, valueFor, valuesFor } from './values.ts'
 
 const says = ({ shape, sizes }: Source): string => `${shape.join()} ${sizes.join()}`
 
@@ -50,10 +50,7 @@ const readPlaces = async (places: readonly Place[]): Promise<Value<Shape>> => {
   const value = await read(first)
   for (const other of others) {
     if (other.found === first.found) continue
-    const { sizes, data } = await read(other)
-    if (sizes.join() !== value.sizes.join() || data.some((x, i) => !Object.is(x, value.data[i]))) {
-      throw new SessionError(`${first.path} and ${other.path} are one parameter, and are given different values`)
-    }
+    if (!isSame(value, await read(other))) throw new SessionError(`${first.path} and ${other.path} are one parameter, and are given different values`)
   }
   // what methods choose from and add to are weights, which are f32
   return { ...value, shape: first.leaf.shape } as Value<Shape>

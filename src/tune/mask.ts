@@ -3,7 +3,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import {
   parameter, product, replacedAt, reshaped, ShapeMismatch, taken, whole, type Dim, type DType, type Node, type Shape, type Tensor, type Wanted,
 } from '../tensor/index.ts'
-import { isTensor, mapTree, tensorsOf } from './tree.ts'
+import { AmbiguousTree, isTensor, mapTree, placesOf } from './tree.ts'
 
 /** What of a leaf is trained: a tagged union, never null, never a callback. */
 export type LeafMask = All | Frozen | Columns<Dim> | Entries<Dim>
@@ -26,7 +26,8 @@ export const columns = <const R extends Dim>(count: R): Columns<R> => ({ mask: '
 /** @example entries(100) */
 export const entries = <const R extends Dim>(count: R): Entries<R> => ({ mask: 'entries', count, index: parameter([count], 'i32') })
 
-const isMask = (leaf: unknown): leaf is LeafMask => typeof leaf === 'object' && leaf !== null && 'mask' in leaf
+const isMask = (leaf: unknown): leaf is LeafMask =>
+  typeof leaf === 'object' && leaf !== null && 'mask' in leaf && (leaf.mask === 'all' || leaf.mask === 'frozen' || leaf.mask === 'columns' || leaf.mask === 'entries')
 
 /** The part of a leaf that its mask trains. */
 type FocusLeaf<L, M> =
@@ -83,33 +84,46 @@ const indexed = (index: Node, kind: string, flat: (leaf: Node) => Node, unflat: 
 /** A leaf with its path and mask. */
 export interface MaskedLeaf { readonly path: string; readonly leaf: Node; readonly mask: LeafMask }
 
-/** Pairs the leaves of a parameter tree with those of a mask of the same structure. */
+/** The same training of a leaf. */
+const alike = (a: LeafMask, b: LeafMask): boolean => a === b || a.mask === b.mask && ('index' in a ? 'index' in b && a.index === b.index : true)
+
+/**
+ * Pairs the leaves of a parameter tree with those of a mask of the same structure. A leaf that stands at several places is one parameter: it is
+ * trained at the first place that trains it, and frozen at the others.
+ * @throws {AmbiguousTree} where places of one leaf train it differently, or the trees differ
+ */
 export const maskedLeaves = (params: unknown, mask: unknown): readonly MaskedLeaf[] => {
-  const masks = new Map<string, LeafMask>()
-  mapTree(mask, isMask, (leaf, path) => { masks.set(path, leaf); return leaf })
-  const masked = tensorsOf(params).map(([path, leaf]): MaskedLeaf => {
-    const found = masks.get(path)
-    if (found === undefined) throw new TypeError(`the mask has no leaf at ${path}`)
-    if (found.mask !== 'frozen' && leaf.dtype !== 'f32') throw new TypeError(`the mask trains ${path}, which is ${leaf.dtype}: only f32 is trained`)
-    return { path, leaf, mask: found }
+  const { places, others: [other] } = placesOf(params, mask), trained = new Map<Node, MaskedLeaf>()
+  const masked = places.map(({ path, leaf, found }): MaskedLeaf => {
+    if (!isMask(found)) throw new AmbiguousTree(`the mask has no leaf at ${path}`)
+    const before = trained.get(leaf)
+    if (found.mask === 'frozen') return { path, leaf, mask: found }
+    if (before && !alike(before.mask, found)) throw new AmbiguousTree(`${before.path} and ${path} are one parameter, and their masks train it differently`)
+    const own = { path, leaf, mask: before ? frozen : found }
+    if (!before) trained.set(leaf, own)
+    return own
   })
-  for (const { path } of masked) masks.delete(path)
-  for (const path of masks.keys()) throw new TypeError(`the mask has a leaf at ${path}, where there is no parameter`)
+  if (other !== undefined) throw new AmbiguousTree(`the mask has a leaf at ${other}, where there is no parameter`)
   return masked
 }
 
-/** The focus of a parameter tree: every trained leaf's part, frozen leaves left out. @example focus(model.params, mask) */
+/**
+ * The focus of a parameter tree: every trained leaf's part, frozen leaves left out. What stands at several places is in it once.
+ * @example focus(model.params, mask)
+ */
 export const focus = <P, M>(params: P, mask: M): Focus<P, M> => {
-  const parts = new Map(maskedLeaves(params, mask).map(({ path, leaf, mask: m }) => [path, lensOf(m)?.get(leaf)]))
+  const masks = maskedLeaves(params, mask)
+  let next = 0
   // the mapped tree has the structure that the type computes
-  return mapTree(params, isTensor, (_, path) => parts.get(path)) as Focus<P, M>
+  return mapTree(params, isTensor, leaf => lensOf(masks[next++]!.mask)?.get(leaf)) as Focus<P, M>
 }
 
 /** The parameter tree with its focus written back. */
 export const putFocus = <P, M>(params: P, mask: M, part: Focus<P, M>): P => {
-  const parts = new Map(tensorsOf(part)), lenses = new Map(maskedLeaves(params, mask).map(m => [m.path, lensOf(m.mask)]))
-  return mapTree(params, isTensor, (leaf, path) => {
-    const lens = lenses.get(path), changed = parts.get(path)
-    return lens && changed ? lens.put(leaf, changed) : leaf
-  }) as P
+  const masks = maskedLeaves(params, mask), changed = new Map<Node, Node>()
+  placesOf(params, part).places.forEach(({ leaf, found }, i) => {
+    const lens = lensOf(masks[i]!.mask)
+    if (lens && isTensor(found)) changed.set(leaf, lens.put(leaf, found))
+  })
+  return mapTree(params, isTensor, leaf => changed.get(leaf) ?? leaf) as P
 }

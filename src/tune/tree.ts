@@ -63,6 +63,39 @@ export const mapTree = <L>(tree: unknown, isLeaf: (candidate: unknown) => candid
   }))
 }
 
+/**
+ * The same tree with other leaves, each made of the leaf and of what stands at its place in a tree beside it. What is no branch there
+ * stands for everything below it.
+ * @example mapBeside({ a: [x, y] }, isTensor, { a: true }, (leaf, keep) => (keep ? leaf : undefined))
+ */
+export const mapBeside = <L>(
+  tree: unknown, isLeaf: (candidate: unknown) => candidate is L, beside: unknown, f: (leaf: L, found: unknown, path: string) => unknown, path = ''): unknown => {
+  if (isLeaf(tree)) return f(tree, beside, path)
+  const below = (key: string): unknown => (!isBranch(beside) ? beside : Object.hasOwn(beside, key) ? (beside as Readonly<Record<string, unknown>>)[key] : undefined)
+  const mapped = (key: string, child: unknown): unknown => mapBeside(child, isLeaf, below(key), f, under(path, key))
+  if (Array.isArray(tree)) return tree.map((child: unknown, i) => mapped(String(i), child))
+  if (!isRecord(tree)) return tree
+  return Object.fromEntries(Object.entries(tree).map(([key, child]) => [key, mapped(key, child)] as const).filter(([, child]) => child !== undefined))
+}
+
+/** Thrown where two leaves of a declared tree cannot be told apart, or a leaf is none; the sentence says which. */
+export class AmbiguousTree extends Error {
+  override readonly name = 'AmbiguousTree'
+}
+
+/**
+ * The leaves of a declared tree by path, each path once.
+ * @throws {AmbiguousTree} where a key with a dot makes the path of another leaf: `two of the parameters are called a.b`
+ */
+export const declaredLeaves = (what: string, tree: unknown): readonly (readonly [path: string, leaf: Node])[] => {
+  const found = tensorsOf(tree), seen = new Set<string>()
+  for (const [path] of found) {
+    if (seen.has(path)) throw new AmbiguousTree(`two of the ${what} are called ${path}: a key with a dot in it reads like keys below each other; rename one`)
+    seen.add(path)
+  }
+  return found
+}
+
 /** The leaves of a tree of tensors, by path. @example tensorsOf(model.params) */
 export const tensorsOf = (tree: unknown): readonly (readonly [path: string, tensor: Node])[] => leaves(tree, isTensor)
 

@@ -1,6 +1,6 @@
 import type { Node, Shape, Tensor } from '../../tensor/index.ts'
 import { frozen, type LeafMask } from '../mask.ts'
-import { isTensor, mapTree, tensorsOf } from '../tree.ts'
+import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
 import type { Addition, Adapter, IndexChoice, MaskOf, ParamsOf, Reparametrisation, Reparametrised } from './adapter.ts'
 import { targeted, UnknownTarget, type Extend, type LeafFunction, type Select, type TargetFault } from './targets.ts'
 
@@ -25,11 +25,10 @@ export interface AdaptedLeaf<L> {
   readonly additions?: readonly Addition[]
 }
 
-/** The subtree of a tree at a path. */
-export const subtree = (tree: unknown, path: string): unknown =>
-  path.split('.').reduce<unknown>((node, key) => (node as Readonly<Record<string, unknown>>)[key], tree)
-
-/** Applies a function to every targeted leaf; the others stay as they are, frozen. */
+/**
+ * Applies a function to every targeted leaf; the others stay as they are, frozen. A leaf that stands at several places is one parameter: it is
+ * adapted once, and its weight is the adapted one at all of them.
+ */
 export const leafwise = <F extends Reparametrisation, L>(
   name: string, targets: readonly string[], adapted: (leaf: Node, path: string) => AdaptedLeaf<L>): Adapter<F> => ({
   name,
@@ -37,16 +36,23 @@ export const leafwise = <F extends Reparametrisation, L>(
     const paths = targeted(params, targets), leaves = tensorsOf(params).filter(([path]) => paths.has(path))
     const whole = leaves.find(([, { dtype }]) => dtype !== 'f32')
     if (whole) throw new UnknownTarget(`${name} trains real numbers, and ${whole[0]} is ${whole[1].dtype}`)
-    const made = new Map(leaves.map(([path, leaf]) => [path, adapted(leaf, path)]))
-    const weight = (q: unknown) => mapTree(params, isTensor, (_, path) => {
-      const known = made.get(path)
-      return known ? known.weight(subtree(q, path) as L) : subtree(q, path)
-    })
+    const made = new Map<Node, AdaptedLeaf<L>>()
+    for (const [path, leaf] of leaves) if (!made.has(leaf)) made.set(leaf, adapted(leaf, path))
+    const at = (path: string, leaf: Node): AdaptedLeaf<L> | undefined => (paths.has(path) ? made.get(leaf) : undefined)
+    const weight = (q: unknown) => {
+      const weights = new Map<Node, Node>()
+      mapBeside(params, isTensor, q, (leaf, own, path) => {
+        const known = at(path, leaf)
+        // what stands there is of the structure that the method has made
+        if (known && !weights.has(leaf)) weights.set(leaf, known.weight(own as L))
+      })
+      return mapBeside(params, isTensor, q, (leaf, own) => weights.get(leaf) ?? own)
+    }
     const all = [...made.values()]
     // the trees have the structures that the method's types compute from the names of the leaves
     return {
-      params: mapTree(params, isTensor, (leaf, path) => made.get(path)?.becomes ?? leaf),
-      mask: mapTree(params, isTensor, (_, path) => made.get(path)?.mask ?? frozen),
+      params: mapTree(params, isTensor, (leaf, path) => at(path, leaf)?.becomes ?? leaf),
+      mask: mapTree(params, isTensor, (leaf, path) => at(path, leaf)?.mask ?? frozen),
       weight,
       selections: all.flatMap(({ selections = [] }) => selections),
       additions: all.flatMap(({ additions = [] }) => additions),

@@ -1,9 +1,9 @@
 import { parameter, transposed, transposeMatrix, type Node, type Shape, type Value } from '../../tensor/index.ts'
 import { all, frozen, lensOf, maskedLeaves, type Columns, type Entries, type LeafMask } from '../mask.ts'
 import type { PackedArrays, Quantizer } from '../quantize/quantizer.ts'
-import { isTensor, mapTree, tensorsOf } from '../tree.ts'
+import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
 import type { Adapter, Addition, FirstValue, Opaque, Reparametrisation } from './adapter.ts'
-import { matrixDims, subtree } from './leafwise.ts'
+import { matrixDims } from './leafwise.ts'
 import { targeted, UnknownTarget } from './targets.ts'
 
 type Leaves = Readonly<Record<string, Node>>
@@ -74,24 +74,26 @@ export const quantized = (quantizer: Quantizer, { modules }: { readonly modules?
   <F extends Reparametrisation>(adapter: Adapter<F>): Adapter<Opaque> => ({
     name: adapter.name,
     apply: params => {
-      const inner = adapter.apply(params), masks = new Map(maskedLeaves(inner.params, inner.mask).map(({ path, leaf, mask }) => [leaf, { path, mask }]))
-      const chosen = modules && targeted(params, modules)
-      const touched = (path: string, leaf: Node): boolean => masks.get(leaf)?.path !== path || masks.get(leaf)?.mask.mask !== 'frozen'
-      const made = new Map(tensorsOf(params).flatMap(([path, leaf]): readonly (readonly [Node, Packed & { readonly path: string }])[] =>
-        ((chosen ? chosen.has(path) : touched(path, leaf)) ? [[leaf, { path, ...packed(quantizer, leaf, path, masks.get(leaf)?.mask ?? frozen) }]] : [])))
-      const byPath = new Map([...made.values()].map(one => [one.path, one]))
+      const inner = adapter.apply(params), places = maskedLeaves(inner.params, inner.mask)
+      const standing = new Map(places.map(({ path, leaf }) => [path, leaf])), masks = new Map<Node, LeafMask>()
+      // what stands at several places is trained at one of them
+      for (const { leaf, mask } of places) if (!masks.has(leaf) || mask.mask !== 'frozen') masks.set(leaf, mask)
+      const chosen = modules && targeted(params, modules), own = tensorsOf(params)
+      const touched = (path: string, leaf: Node): boolean => standing.get(path) !== leaf || masks.get(leaf)?.mask !== 'frozen'
+      const made = new Map<Node, Packed>()
+      for (const [path, leaf] of own) {
+        if (!made.has(leaf) && (chosen ? chosen.has(path) : touched(path, leaf))) made.set(leaf, packed(quantizer, leaf, path, masks.get(leaf) ?? frozen))
+      }
+      const byPath = new Map(own.map(([path, leaf]) => [path, made.get(leaf)]))
       const onRounded = (addition: Addition): Addition => {
         if (addition.of === undefined) return addition
-        const { of, leaves, make } = addition, own = byPath.get(of)
-        return own ? { of, leaves, make: given => make({ ...given, base: own.rounded(given.base) }) } : addition
+        const { of, leaves, make } = addition, pack = byPath.get(of)
+        return pack ? { of, leaves, make: given => make({ ...given, base: pack.rounded(given.base) }) } : addition
       }
       return {
         params: mapTree(inner.params, isTensor, leaf => made.get(leaf)?.becomes ?? leaf),
-        mask: mapTree(inner.params, isTensor, leaf => made.get(leaf)?.mask ?? masks.get(leaf)?.mask) as never,
-        weight: q => inner.weight(mapTree(inner.params, isTensor, (leaf, path) => {
-          const own = subtree(q, path)
-          return made.get(leaf)?.weight(own as Leaves) ?? own
-        }) as never),
+        mask: mapBeside(inner.params, isTensor, inner.mask, (leaf, mask) => made.get(leaf)?.mask ?? mask) as never,
+        weight: q => inner.weight(mapBeside(inner.params, isTensor, q, (leaf, given) => made.get(leaf)?.weight(given as Leaves) ?? given) as never),
         selections: inner.selections,
         // what a method computes from a leaf, it computes from what the leaf has become
         additions: [...[...made.values()].map(({ addition }) => addition), ...inner.additions.map(onRounded)],

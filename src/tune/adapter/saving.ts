@@ -1,5 +1,5 @@
-import { all, maskedLeaves, type Dynamic } from '../mask.ts'
-import { isTensor, mapTree } from '../tree.ts'
+import { all, maskedLeaves, type Dynamic, type MaskedLeaf } from '../mask.ts'
+import { isTensor, mapTree, tensorsOf } from '../tree.ts'
 import type { Adapter, FaultOf, ParamsOf, Reparametrisation } from './adapter.ts'
 import { targeted, UnknownTarget } from './targets.ts'
 
@@ -18,10 +18,13 @@ export interface Saving<F extends Reparametrisation> extends Reparametrisation {
 export const saving = (modules: readonly string[]) => <F extends Reparametrisation>(adapter: Adapter<F>): Adapter<Saving<F>> => ({
   name: adapter.name,
   apply: params => {
-    const made = adapter.apply(params), whole = targeted(params, modules), masks = new Map(maskedLeaves(made.params, made.mask).map(({ path, mask }) => [path, mask]))
-    const adapted = [...whole].find(path => masks.get(path)?.mask !== 'frozen')
+    const made = adapter.apply(params), whole = targeted(params, modules), leaves = new Map(tensorsOf(params)), masks = new Map<string, MaskedLeaf>()
+    for (const one of maskedLeaves(made.params, made.mask)) masks.set(one.path, one)
+    // a leaf that stands at several places is one parameter
+    const named = new Set([...whole].map(path => leaves.get(path)))
+    const adapted = [...leaves].find(([path, leaf]) => named.has(leaf) && (masks.get(path)?.leaf !== leaf || masks.get(path)?.mask.mask !== 'frozen'))?.[0]
     if (adapted !== undefined) throw new UnknownTarget(`${adapted} is adapted by ${adapter.name} and to be trained whole: name it once`)
     // an opaque mask has the structure of the tree
-    return { ...made, mask: mapTree(made.params, isTensor, (_, path) => (whole.has(path) ? all : masks.get(path))) } as never
+    return { ...made, mask: mapTree(made.params, isTensor, (_, path) => (whole.has(path) ? all : masks.get(path)!.mask)) } as never
   },
 })

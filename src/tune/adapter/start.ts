@@ -9,7 +9,9 @@ import type { Adapter, Addition, FirstValue, Reparametrisation } from './adapter
 export const startingFrom = (values: ReadonlyMap<string, FirstValue>) => <F extends Reparametrisation>(adapter: Adapter<F>): Adapter<F> => ({
   name: adapter.name,
   apply: params => {
-    const made = adapter.apply(params), paths = new Map(tensorsOf(made.params).map(([path, leaf]) => [leaf, path]))
+    const made = adapter.apply(params), paths = new Map(tensorsOf(made.params).toReversed().map(([path, leaf]) => [leaf, path]))
+    // of the places of a leaf, one that a value is given for, or the first
+    for (const [path, leaf] of tensorsOf(made.params)) if (values.has(path)) paths.set(leaf, path)
     const own = (leaf: Node, first: FirstValue): FirstValue => {
       const path = paths.get(leaf) ?? '', value = values.get(path)
       if (value === undefined) return first

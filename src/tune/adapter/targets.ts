@@ -1,6 +1,6 @@
 import type { IsLiteral, Node } from '../../tensor/index.ts'
 import type { Dynamic, Frozen } from '../mask.ts'
-import { tensorsOf } from '../tree.ts'
+import { declaredLeaves } from '../tree.ts'
 
 /** Which leaves targets mean, as the run finds them and as `tsc` does: a target is a path, or words that a path ends with. */
 
@@ -17,7 +17,7 @@ export const isTarget = (path: string, target: string): boolean => path === targ
 
 /** The paths that targets mean. @throws {UnknownTarget} where one means none */
 export const targeted = (params: unknown, targets: readonly string[]): ReadonlySet<string> => {
-  const paths = tensorsOf(params).map(([path]) => path)
+  const paths = declaredLeaves('parameters', params).map(([path]) => path)
   const unknown = targets.find(target => !paths.some(path => isTarget(path, target)))
   if (unknown !== undefined) throw new UnknownTarget(`no module is called ${unknown}: there are ${[...new Set(paths.map(leafName))].join(', ')}`)
   return new Set(paths.filter(path => targets.some(target => isTarget(path, target))))

@@ -1,5 +1,5 @@
 import type { Node } from '../../tensor/index.ts'
-import { isTensor, mapTree, tensorsOf } from '../tree.ts'
+import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
 import type { Apply, Evaluated, Fn, Transform } from './transform.ts'
 
 /** Which leaves a transform sees: by their path, or by a tree of booleans, each of which speaks for everything below it. */
@@ -19,15 +19,13 @@ type Sparse<G> = G extends Node ? G | undefined
 
 export interface Masked<F extends Fn, M> extends Fn { readonly out: Apply<F, Selected<this['in'], M>> }
 
-/** Whether a subtree holds a path; what it does not mention, it does not select. */
-const holds = (subtree: Subtree, path: string): boolean => {
-  if (subtree.by === 'path') return subtree.where(path)
-  const under = (tree: Chosen | undefined, keys: readonly string[]): boolean => {
-    if (typeof tree !== 'object') return tree ?? false
-    return under(new Map(Object.entries(tree)).get(keys[0] ?? ''), keys.slice(1))
-  }
-  return under(subtree.tree, path === '' ? [] : path.split('.'))
-}
+/** True for a tree that is meant to select something. */
+const choosesAny = (tree: Chosen): boolean => (typeof tree === 'boolean' ? tree : Object.values(tree).some(choosesAny))
+
+/** The leaves of a tree that a subtree selects; what it does not mention, it does not select. */
+const chosenOf = (subtree: Subtree, tree: unknown): unknown => (subtree.by === 'path'
+  ? mapTree(tree, isTensor, (leaf, path) => (subtree.where(path) ? leaf : undefined))
+  : mapBeside(tree, isTensor, subtree.tree, (leaf, chosen) => (chosen === true ? leaf : undefined)))
 
 /**
  * Applies a transform to the selected leaves only; its state exists for those only. The updates of all other leaves **pass through unchanged**, as in
@@ -36,9 +34,15 @@ const holds = (subtree: Subtree, path: string): boolean => {
  */
 export const masked = <F extends Fn, const M extends Subtree>(transform: Transform<F>, subtree: M): Transform<Masked<F, M>> => {
   // leaving leaves out of a tree is what the type Selected says
-  const select = <G>(tree: G): Selected<G, M> => mapTree(tree, isTensor, (leaf, path) => (holds(subtree, path) ? leaf : undefined)) as Selected<G, M>
+  const select = <G>(tree: G): Selected<G, M> => chosenOf(subtree, tree) as Selected<G, M>
   return {
-    init: params => transform.init(select(params)),
+    init: params => {
+      const chosen = select(params)
+      if (subtree.by === 'tree' && choosesAny(subtree.tree) && tensorsOf(chosen).length === 0) {
+        throw new RangeError(`masked selects nothing: what is trained is ${tensorsOf(params).map(([path]) => path).join(', ')}`)
+      }
+      return transform.init(chosen)
+    },
     update: <G>(grad: G, state: Apply<Masked<F, M>, G>, params: G, evaluated?: Evaluated<G>) => {
       const [updates, next] = transform.update(select(grad), state, select(params), evaluated && { ...evaluated, gradient: select(evaluated.gradient) }), changed = new Map(tensorsOf(updates))
       return [mapTree(grad, isTensor, (g, path) => changed.get(path) ?? g) as G, next]
