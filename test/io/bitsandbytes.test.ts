@@ -87,6 +87,21 @@ test('what is wrong with a packed weight is one sentence that names it', async (
   assert.match(await refused({ [state]: undefined }), /q_proj.weight has the sizes \[2048, 1\], where the config asks for \[64, 64\]/)
 })
 
+test('a scale or an offset that is not finite is refused, and the tensor is named', () => inDirectory(async directory => {
+  const offset = JSON.stringify({ ...JSON.parse(storedIn(file).get(state)!.bytes.toString()) as object, nested_offset: 0 }).replace('"nested_offset":0', '"nested_offset":1e39')
+  assert.equal(await refused({ [state]: { dtype: 'U8', shape: [offset.length], bytes: Buffer.from(offset) } }),
+    `/model.safetensors: tensor ${weight}: nested_offset of its quantization state is 1e+39, where a number is due`)
+  const said = async (name: string, ...numbers: readonly number[]) => {
+    const tensors = new Map(storedIn(file)), old = tensors.get(name)!, bytes = Buffer.from(old.bytes)
+    for (const [i, x] of numbers.entries()) bytes.writeFloatLE(x, 4 * i)
+    await put(directory, 'config.json', config)
+    await put(directory, 'model.safetensors', written(tensors.set(name, { ...old, bytes })))
+    const checkpoint = await right(openCheckpoint(directory))
+    try { return await message(checkpoint.tensors.get(weight)!.readF32()) } finally { await checkpoint.close() }
+  }
+  assert.match(await said(`${weight}.nested_absmax`, Infinity), new RegExp(`model\\.safetensors: tensor ${weight}\\.nested_absmax: it holds Infinity at \\[0\\], where`))
+}))
+
 test('a config says which quantization it is, and another is one sentence', () => {
   const said = JSON.parse(config) as { readonly quantization_config: Readonly<Record<string, unknown>> }
   assert.equal('quantization_config' in withoutQuantization(said, 'config.json'), false)

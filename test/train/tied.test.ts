@@ -3,7 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { loadAdapter, loadedFor, openSafetensors, orThrow } from '../../src/io/index.ts'
+import { loadAdapter, loadedFor, openSafetensors, orThrow, saveAdapter, type SavedAdapter } from '../../src/io/index.ts'
 import { evaluate, exportAdapter, finetune, openModel, withAdapter, type EvaluateOptions, type FinetuneOptions } from '../../src/train/index.ts'
 
 /** A head that is tied to the embedding, trained as one with it or apart; and adapters over a quantized base. */
@@ -79,6 +79,26 @@ test('a run goes on from an adapter of PEFT that parts head and embedding, and s
     near(await lossOf(`${on}-merged`), after)
     assert.equal((await configOf(`${on}-merged/config.json`))['tie_word_embeddings'], false)
   }
+})
+
+test('a mutant that ties what PEFT parts has another loss than PEFT', async () => {
+  for (const { name, loss } of apart.filter(one => one.name.includes('saved-embed_tokens-tied'))) {
+    const { untied, ...mutant } = await orThrow(loadAdapter(join(golden, 'adapters', name)))
+    assert.equal(untied, true)
+    await orThrow(saveAdapter(at('mutant'), mutant as SavedAdapter))
+    assert.ok(Math.abs(await lossOf(tied, at('mutant')) - loss) > 0.01)
+  }
+})
+
+test('a directory whose name has a colon is one, with a weight behind it or without', async () => {
+  const plain = join(golden, 'adapters/lora-tied')
+  await cp(plain, at('run:2'), { recursive: true })
+  near(await lossOf(tied, at('run:2')), await lossOf(tied, plain))
+  near(await lossOf(tied, `${at('run:2')}:0.5`), await lossOf(tied, `${plain}:0.5`))
+  await cp(plain, at('run'), { recursive: true })
+  await assert.rejects(lossOf(tied, at('run:2')), /run:2: there is a directory of this name, and \S+run too: write \S+run:2:1 or \S+run\/:2$/)
+  near(await lossOf(tied, `${at('run:2')}:1`), await lossOf(tied, plain))
+  near(await lossOf(tied, `${at('run')}/:2`), await lossOf(tied, `${plain}:2`))
 })
 
 test('an adapter that ties and one that parts are used together: what the first trained is in both places', async () => {
