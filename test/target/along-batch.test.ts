@@ -14,7 +14,7 @@ import { smallModel, untyped, valuesFor, type Small } from './small.ts'
 const square = f32('hidden', 'hidden'), bias = f32('hidden'), x = f32('batch', 'hidden')
 const cells = Array.from({ length: 3 }, () => ({ w: f32('hidden', 'hidden'), h0: f32('hidden') }))
 const along = (leaf: Node): never => untyped(broadcastTo)(leaf, ['batch', 'hidden'])
-const session = { hidden: 3, joined: 3 }, dims = { ...session, tokens: 2 }
+const session = { hidden: 3, joined: 3, most: 7 }, dims = { ...session, tokens: 2 }
 
 const models: Readonly<Record<string, Small>> = {
   'a bias that is repeated before it is used': {
@@ -26,6 +26,13 @@ const models: Readonly<Record<string, Small>> = {
     logits: ({ w, token }, { x: of }) => {
       const all = untyped(concat)([untyped(broadcastTo)(token, ['batch', 1, 'hidden']), of], 1, 'joined')
       return untyped(reshape)(untyped(slice)(matmul(tanh(all), w!), 1, { as: 1 }), ['batch', 'hidden'])
+    },
+  },
+  'positions that are learned': {
+    params: { w: square, places: f32('most', 'hidden') }, batch: { x: f32('batch', 'tokens', 'hidden') },
+    logits: ({ w, places }, { x: of }) => {
+      const placed = untyped(add)(of, tanh(untyped(slice)(places, 0, { as: 'tokens' })))
+      return untyped(reshape)(untyped(slice)(untyped(matmul)(placed, w), 1, { as: 1, start: [1] }), ['batch', 'hidden'])
     },
   },
   'a first state': {

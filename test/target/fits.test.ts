@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
-  adapt, add, composite, concat, explain, f32, fitsByShape, full, i32, matmul, node, repeat, rope, sgd, slice, tanh, trainStep, vector,
+  adapt, add, chain, compile, composite, concat, explain, f32, fitsByShape, full, i32, isTensor, mapTree, matmul, node, repeat, rope, sgd, slice,
+  sum, tanh, trainStep, vector,
   type Dims, type Node, type Op, type TargetName,
 } from '../../src/index.ts'
 import { checkFits } from '../../src/compile/index.ts'
 import { count, dequantize, interpret, misfitIn, primitives, type SliceAttributes } from '../../src/tensor/index.ts'
 import { instances, registry, sizeIn, subjects, type Instance, type Sizes } from '../arbitrary.ts'
+import { stateless } from '../../src/tune/transform/transform.ts'
 import { nodeTest } from './native-support.ts'
 import { openSmall, plainTargets, smallModel, untyped, valuesFor, type Small } from './small.ts'
 
@@ -93,6 +95,29 @@ nodeTest('a graph says which dim has no size, where another target does', async 
   for (const target of ['wasm', 'graph'] as const) {
     await using run = await openSmall(target, of, { dims: { hidden: hidden! } })
     await assert.rejects(run.step([valuesFor(smallModel(of).batch, { hidden: hidden!, batch: 3 })]), { message: 'dim k has no size: give it one' })
+  }
+})
+
+test('a transform that does not fit is refused before a step begins', async () => {
+  const made = smallModel(dense), beyondRows = (g: Node): Node => node(primitives.mul, [g, sum(slice(g as never, 0, { as: 5 }))], {})
+  const cutting = stateless(gradient => mapTree(gradient, isTensor, beyondRows) as typeof gradient)
+  for (const target of plainTargets) {
+    const dims = { hidden: 2 }, weights = valuesFor(made.params, dims)
+    await using run = await compile(trainStep(adapt(made, full({ targets: ['all'] })), chain(cutting, sgd({ lr: 1 }))), { target, weights })
+    const before = run.bytes(), { focus } = await run.read()
+    await assert.rejects(run.step([valuesFor(made.batch, { hidden: 2, batch: 3 })]), { message: 'slice: 5 is beyond hidden, which is 2' })
+    assert.equal(run.bytes(), before)
+    assert.deepEqual((await run.read()).focus, focus)
+  }
+})
+
+test('what an op from outside gives is as large as its shape says, or refused', async () => {
+  const short: Op<object> = { ...onlyPairs, name: 'short', misfit: fitsByShape, eval: ([x]) => ({ ...x!, data: x!.data.subarray(1) }) }
+  for (const target of plainTargets) {
+    const of = then(h => node(short, [h], {}))
+    await using run = await openSmall(target, of, { dims: { hidden: 2 } })
+    const batch = valuesFor(smallModel(of).batch, { hidden: 2, batch: 3 })
+    await assert.rejects(run.evaluate(batch), { name: 'SessionError', message: 'short: gives 5 numbers, where its shape says 6' })
   }
 })
 

@@ -162,7 +162,10 @@ export interface Binary<D extends DType | 'same'> {
 }
 const binary = <D extends DType | 'same'>(o: Op<None>): Binary<D> =>
   (a: Node, b: Node | number): never => node(o, [a, typeof b === 'number' ? constant(b, a.dtype === 'i32' ? 'i32' : 'f32') : b], none) as never
-/** Elementwise functions of two tensors, broadcast from the right; the second may be a number. @example add(x, bias) */
+/**
+ * Elementwise functions of two tensors, broadcast from the right; the second may be a number. Integers wrap around at 32 bits: a quotient is cut
+ * off towards 0, that by 0 is -1; so is a power, with an exponent below 0. @example add(x, bias)
+ */
 export const add = binary<'same'>(addOp), sub = binary<'same'>(subOp), mul = binary<'same'>(mulOp), div = binary<'same'>(divOp)
 export const pow = binary<'same'>(powOp), maximum = binary<'same'>(maximumOp), minimum = binary<'same'>(minimumOp)
 /** Comparisons, as `bool` tensors. */
