@@ -32,14 +32,17 @@ export interface ContinueResult {
 }
 
 /**
- * The token ids of a prompt, or of a user's message with the assistant's turn opened.
+ * The token ids of a prompt, without an end of sequence behind it, or of a user's message with the assistant's turn opened.
  * Errors: a model without a chat template, a prompt without tokens.
  * @example promptIds(tokenizer, 'Define the word "apple".', true)
  */
 export const promptIds = (tokenizer: Tokenizer, prompt: string, chat: boolean): E.Either<IoError, readonly number[]> => {
   if (!chat) {
-    const ids = tokenizer.encode(prompt)
-    return ids.length === 0 ? fail('--prompt is empty') : E.right(ids)
+    return pipe(tokenizer.encodeWithOffsets(prompt), E.flatMap(({ ids, offsets }) => {
+      // An end of sequence that the tokenizer puts behind every text (it stands nowhere in it) would end the prompt before the answer.
+      const isOpen = !(ids.at(-1) === tokenizer.eos && offsets.at(-1)?.[1] === 0), open = isOpen ? ids : ids.slice(0, -1)
+      return open.length === 0 ? fail('--prompt is empty') : E.right(open)
+    }))
   }
   return tokenizer.chat === undefined ? fail('--chat needs a chat template, and the model has none') : pipe(
     renderChat(tokenizer.chat, [{ role: 'user', content: prompt }], { addGenerationPrompt: true }),

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, test } from 'node:test'
+import { makeTokenizer } from '../../src/io/tokenizer.ts'
 import { orThrow } from '../../src/io/index.ts'
 import type { Decoder } from '../../src/target/index.ts'
-import { capacityFor, generateTokens, openFrozen, openModel } from '../../src/train/index.ts'
+import { capacityFor, generateText, generateTokens, openFrozen, openModel, promptIds } from '../../src/train/index.ts'
 import { tiny } from '../cli/support.ts'
 
 const session = await openFrozen(await orThrow(openModel(tiny)), { target: 'wasm', threads: 1 })
@@ -61,4 +63,48 @@ test('draws follow softmax(logits / temperature), and the seed determines them',
   assert.ok(Math.abs(share(await draw(0, 0.5)) - 9 / 10) < 0.03)
   assert.deepEqual(await draw(1, 1), await draw(1, 1))
   assert.notDeepEqual(await draw(1, 1), await draw(2, 1))
+})
+
+/** A decoder that says certain tokens, one at a call. */
+const saying = (ids: readonly number[], vocab: number): Decoder => {
+  let said = 0
+  return {
+    position: 0, rewind: () => undefined, [Symbol.dispose]: () => undefined,
+    next: async ({ sizes: [, seq = 0] }) => {
+      const id = ids[said++]!
+      return {
+        shape: ['batch', 'seq', 'vocab'], dtype: 'f32', sizes: [1, seq, vocab],
+        data: Float32Array.from({ length: seq * vocab }, (_, i) => i % vocab === id ? 1 : 0),
+      }
+    },
+  }
+}
+
+const read = async (name: string): Promise<Readonly<Record<string, unknown>>> =>
+  JSON.parse(await readFile(new URL(`../golden/chat/tokenizers/${name}.json`, import.meta.url), 'utf8'))
+
+test('what is generated behind a prompt keeps its first space, and its characters are whole', async () => {
+  for (const name of ['prepend', 'metaspace', 'unigram', 'llama3', 'wordpiece']) {
+    const description = { subject: name, tokenizer: await read(name), bosToken: undefined, eosToken: undefined, stop: [], chatSource: undefined }
+    const tokenizer = await orThrow(async () => makeTokenizer(description))
+    const ids = tokenizer.encode('hello the 東京 time', { special: false }), prompt = tokenizer.encode('hello', { special: false })
+    assert.deepEqual(ids.slice(0, prompt.length), prompt)
+    const rest = ids.slice(prompt.length), pieces: string[] = []
+    const made = await generateText(saying(rest, tokenizer.vocabSize), tokenizer, prompt, { maxTokens: rest.length, stop: none }, piece => pieces.push(piece))
+    const whole = tokenizer.decode(ids)
+    assert.deepEqual([made.text, made.ids, pieces.join('')], [whole.slice('hello'.length), rest, made.text])
+    assert.ok(made.text.startsWith(' the'), name)
+    assert.ok(name === 'wordpiece' || !pieces.some(piece => piece.includes('\uFFFD')))
+  }
+})
+
+test('an end of sequence that the tokenizer adds does not end a prompt', async () => {
+  const tokenizer = await read('wordpiece')
+  const description = { subject: 'wordpiece', tokenizer, bosToken: '[CLS]', eosToken: '[SEP]', stop: [], chatSource: undefined }
+  const made = await orThrow(async () => makeTokenizer(description))
+  const inside = made.encode('hello', { special: false })
+  assert.deepEqual(made.encode('hello'), [1, ...inside, 2])
+  assert.deepEqual(await orThrow(async () => promptIds(made, 'hello', false)), [1, ...inside])
+  assert.deepEqual(await orThrow(async () => promptIds(made, 'hello[SEP]', false)), [1, ...inside, 2], 'but its own does')
+  assert.deepEqual(await orThrow(async () => promptIds(made, '', false)), [1])
 })
