@@ -26,6 +26,7 @@ import {
   type Given,
   type Value
 } from './value.ts'
+import { weigh } from './weigh.ts'
 
 type Method = (given: Given) => Value
 
@@ -88,7 +89,12 @@ const missing: Readonly<Record<string, ReadonlySet<string>>> = {
 /** A method or attribute of the value's type, as Python's getattr has it; undefined where there is none. */
 const own = (object: Value, name: string, meter: Meter): Value | undefined => {
   const type = object instanceof Markup ? 'str' : typeOf(object),
-    bound = (method: Method | undefined): Value | undefined => method && new Callable(name, method)
+    bound = (method: Method | undefined): Value | undefined => method && new Callable(name, given => {
+      // A dict's entry is found at once; whatever else a method does, it may look at all that there is.
+      if (isDict(object)) meter.spend(name === 'get' ? 1 : object.size)
+      else for (const part of [object, ...given.positional, ...given.named.values()]) weigh(part, meter)
+      return method(given)
+    })
   if (unsafe[type]?.has(name) === true)
     return new Undefined(`access to attribute '${name}' of '${type}' object is unsafe.`)
   if (missing[type]?.has(name) === true || (type === 'bool' && missing['int']!.has(name)))
@@ -143,11 +149,12 @@ export const slice = (object: Value, from: Value, to: Value, step: Value, meter:
 }
 
 /** An entry of a dict or an item of a sequence by its index; undefined where there is none. */
-const itemOf = (object: Value, index: Value): Value | undefined => {
+const itemOf = (object: Value, index: Value, meter: Meter): Value | undefined => {
   if (isDict(object)) return index instanceof Undefined || isList(index) ? undefined : object.get(keyOf(index))
   if (object instanceof Namespace) return typeof index === 'string' ? object.entries.get(index) : undefined
   const number = numberOf(index)
   if (typeof number !== 'bigint') return undefined
+  if (typeof object === 'string') meter.spend(object.length / 64)
   const all =
     typeof object === 'string'
       ? characters(object)
@@ -172,11 +179,11 @@ const absent = (object: Value, name: Value): Undefined =>
 
 /** `object.name`: an attribute, or else an item. */
 export const attribute = (object: Value, name: string, meter: Meter): Value =>
-  orElse(own(defined(object), name, meter), () => orElse(itemOf(object, name), () => absent(object, name)))
+  orElse(own(defined(object), name, meter), () => orElse(itemOf(object, name, meter), () => absent(object, name)))
 
 /** `object[index]`: an item, or else an attribute. */
 export const item = (object: Value, index: Value, meter: Meter): Value =>
-  orElse(itemOf(defined(object), index),
+  orElse(itemOf(defined(object), index, meter),
     () => orElse(isText(index) ? own(object, printed(index), meter) : undefined, () => absent(object, index)))
 
 /** An attribute alone, as the filter `attr` takes it. */

@@ -21,6 +21,7 @@ import {
   type Given,
   type Value
 } from './value.ts'
+import { weigh } from './weigh.ts'
 
 /** Names and their values; a name that is not in a scope is looked for in the one around it. */
 export class Scope {
@@ -53,7 +54,15 @@ export class Evaluator {
     return { positional: [...positional, ...more], named }
   }
 
+  /** A value as it is printed, paid for. */
+  protected printed(value: Value): string {
+    weigh(value, this.meter)
+    return printed(value)
+  }
+
   private compared(operator: string, left: Value, right: Value): boolean {
+    weigh(left, this.meter)
+    weigh(right, this.meter)
     switch (operator) {
       case '==': return equal(left, right)
       case '!=': return !equal(left, right)
@@ -110,7 +119,7 @@ export class Evaluator {
         return operate(expression.operator, left, of(expression.right), this.meter)
       }
       case 'concat':
-        return this.meter.text(expression.parts.map(part => printed(of(part))).join(''))
+        return this.meter.text(expression.parts.map(part => this.printed(of(part))).join(''))
       case 'compare': {
         let left = of(expression.first)
         return expression.rest.every(({ operator, operand: right }) => {

@@ -10,9 +10,9 @@ import { escape } from './operators.ts'
 import { fixed, padded, percent } from './printf.ts'
 import { replace, splitLines, strip } from './strings.ts'
 import {
-  Markup, Tuple, Undefined, View, defined, isList, isText, iterate, lengthOf, numberOf, orElse, part, sizeOf, textOf,
-  truth, typeOf, type Given, type Value
+  Markup, Tuple, Undefined, defined, isText, lengthOf, numberOf, orElse, part, sizeOf, textOf, truth, typeOf, type Given, type Value
 } from './value.ts'
+import { weigh } from './weigh.ts'
 
 const round: Filter = (value, given) => {
   const args = bind('round', ['precision?', 'method?'], given),
@@ -180,6 +180,9 @@ const attributeCall = (object: Value, name: string, given: Given, meter: Meter):
 
 const others = new Set(['filesizeformat', 'pprint', 'random', 'striptags', 'urlize', 'wordwrap', 'xmlattr'])
 
+/** Filters that do not look at all items. */
+const constantTime = new Set(['default', 'd', 'first', 'last', 'length', 'count'])
+
 /** What a filter makes of a value. Ends the rendering on a filter that Jinja does not know, or that is not here. */
 export const filtered = (name: string, value: Value, given: Given, meter: Meter): Value => {
   const filter = filters.get(name)
@@ -191,6 +194,7 @@ export const filtered = (name: string, value: Value, given: Given, meter: Meter)
   ) {
     return unsupported(`the filter "${name}" of an escaped text`)
   }
-  if (isList(value) || value instanceof View) meter.spend(iterate(value).length)
+  if (!constantTime.has(name)) for (const part of [value, ...given.positional, ...given.named.values()]) weigh(part, meter)
+  else if (isText(value)) meter.spend(textOf(value).length / 64)
   return filter(value, given, meter)
 }

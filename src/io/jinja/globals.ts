@@ -4,6 +4,7 @@ import type { Meter } from './meter.ts'
 import { printed } from './print.ts'
 import { strftime } from './strftime.ts'
 import { Callable, Namespace, Range, isDict, iterate, keyOf, type Given, type Value } from './value.ts'
+import { weigh } from './weigh.ts'
 
 /** The longest range of transformers' sandbox. */
 const longestRange = 100_000
@@ -100,7 +101,11 @@ export const globals = (meter: Meter, now: () => Date): ReadonlyMap<string, Valu
       cycler,
       joiner,
       lipsum: () => unsupported('lipsum'),
-      raise_exception: (given: Given) => raise(printed(bind('raise_exception', ['message'], given).get('message')!)),
+      raise_exception: (given: Given) => {
+        const message = bind('raise_exception', ['message'], given).get('message')!
+        weigh(message, meter)
+        return raise(printed(message))
+      },
       strftime_now: (given: Given) => strftime(now(), bind('strftime_now', ['format'], given).text('format'))
     }).map(([name, call]) => [name, new Callable(name, call)])
   )

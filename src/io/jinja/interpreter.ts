@@ -4,8 +4,7 @@ import { TemplateError, raise, unsupported } from './error.ts'
 import { Evaluator, Scope } from './evaluator.ts'
 import { Loop } from './loop.ts'
 import type { Meter } from './meter.ts'
-import { printed } from './print.ts'
-import { Callable, Namespace, Tuple, Undefined, iterate, orElse, truth, type Given, type Value } from './value.ts'
+import { Callable, Namespace, Tuple, Undefined, iterate, orElse, sizeOf, truth, type Given, type Value } from './value.ts'
 
 /** What `{% break %}` and `{% continue %}` throw. */
 class LoopControl extends TemplateError {
@@ -70,7 +69,7 @@ export class Interpreter extends Evaluator {
       case 'text':
         return this.write(statement.text)
       case 'output':
-        return this.write(printed(this.value(statement.value, scope)))
+        return this.write(this.printed(this.value(statement.value, scope)))
       case 'if':
         return this.run(truth(this.value(statement.test, scope)) ? statement.body : statement.otherwise, scope)
       case 'for': {
@@ -91,10 +90,10 @@ export class Interpreter extends Evaluator {
         return scope.set(statement.name, this.macro(statement.name, statement.parameters, statement.body, scope))
       case 'callBlock': {
         const caller = this.macro('caller', statement.parameters, statement.body, scope)
-        return this.write(printed(this.value(statement.call, scope, undefined, caller)))
+        return this.write(this.printed(this.value(statement.call, scope, undefined, caller)))
       }
       case 'filterBlock':
-        return this.write(printed(this.value(statement.filter, scope, this.capture(statement.body, new Scope(scope)))))
+        return this.write(this.printed(this.value(statement.filter, scope, this.capture(statement.body, new Scope(scope)))))
       case 'with': {
         const inner = new Scope(scope)
         for (const [target, value] of statement.values) this.assign(target, this.value(value, scope), inner)
@@ -118,7 +117,9 @@ export class Interpreter extends Evaluator {
   }
 
   private loop(statement: Statement & { readonly kind: 'for' }, iterable: Value, scope: Scope, depth: number): void {
-    const { target, test, recursive, body, otherwise } = statement, items = iterate(iterable)
+    const { target, test, recursive, body, otherwise } = statement
+    this.meter.spend(sizeOf(iterable) ?? 0)
+    const items = iterate(iterable)
     const chosen = function* (this: Interpreter): Iterable<Value> {
       for (const candidate of items) {
         const inner = new Scope(scope)

@@ -13,7 +13,7 @@ export interface Limits {
 }
 
 /** Enough for any conversation that a model reads, and over in about a second. */
-export const usualLimits: Limits = { steps: 2_000_000, characters: 1 << 25, depth: 100 }
+export const usualLimits: Limits = { steps: 2_000_000, characters: 1 << 23, depth: 100 }
 
 /** Counts what a rendering does, and ends it at a limit. */
 export class Meter {

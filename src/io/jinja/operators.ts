@@ -2,6 +2,7 @@ import { raise, unsupported } from './error.ts'
 import type { Meter } from './meter.ts'
 import { percent } from './printf.ts'
 import { Markup, Tuple, Undefined, defined, isList, isText, numberOf, textOf, typeOf, type Value } from './value.ts'
+import { weigh } from './weigh.ts'
 
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -87,8 +88,10 @@ const added = (a: Value, b: Value, meter: Meter): Value | undefined => {
  */
 export const operate = (operator: string, left: Value, right: Value, meter: Meter): Value => {
   if (left instanceof Undefined) return raise(left.message)
-  if (operator === '%' && isText(left))
+  if (operator === '%' && isText(left)) {
+    weigh(right, meter)
     return left instanceof Markup ? unsupported('formatting an escaped text') : percent(left, right, meter)
+  }
   if (right instanceof Undefined) return raise(right.message)
   const [a, b] = [numberOf(left), numberOf(right)]
   if (a !== undefined && b !== undefined) return arithmetic(operator, a, b)

@@ -23,6 +23,7 @@ import {
   type Given,
   type Value
 } from './value.ts'
+import { weigh } from './weigh.ts'
 
 type Test = (value: Value, given: Given, meter: Meter) => boolean
 
@@ -93,6 +94,7 @@ export const passes = (name: string, value: Value, given: Given, meter: Meter): 
   const test = tests.get(name)
   if (test === undefined) return raise(`No test named '${name}'.`)
   if (value instanceof Namespace && name === 'mapping') return false
+  if (given.positional.length > 0) for (const part of [value, ...given.positional]) weigh(part, meter)
   return test(value, given, meter)
 }
 

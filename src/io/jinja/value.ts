@@ -39,6 +39,7 @@ export class View {
 export class Generator {
   private left: readonly Value[]
   constructor(items: readonly Value[]) { this.left = items }
+  peek(): readonly Value[] { return this.left }
   take(): readonly Value[] {
     const items = this.left
     this.left = []

@@ -34,19 +34,48 @@ const endless: readonly (readonly [string, string, RegExp])[] = [
     /does not end within/
   ],
   ['a loop that calls itself', '{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}', /calls itself/],
-  ['a repeated text', "{{ 'a' * 1000000000 }}", /more than 33554432 characters/],
+  ['a repeated text', "{{ 'a' * 1000000000 }}", /more than 8388608 characters/],
   ['a repeated list', '{{ ([1] * 1000000000)|length }}', /does not end within/],
   [
     'a text that doubles',
     "{% set n = namespace(s='ab') %}{% for i in range(60) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
-    /more than 33554432 characters/
+    /more than 8388608 characters/
   ],
-  ['a text that is replaced', "{{ ('a' * 100000).replace('a', 'a' * 100000) }}", /more than 33554432 characters/],
-  ['a joined text', "{{ ('a' * 100000)|join('b' * 100000) }}", /more than 33554432 characters/],
-  ['a padded text', "{{ 'a'.center(1000000000) }}", /more than 33554432 characters/],
-  ['a formatted text', "{{ '%1000000000d' % 1 }}{{ '{:1000000000}'.format(1) }}", /more than 33554432 characters/],
-  ['an indented text', "{{ 'a\\nb'|indent(1000000000) }}", /more than 33554432 characters/],
-  ['indented JSON', '{{ [[[1]]]|tojson(indent=1000000000) }}', /more than 33554432 characters/],
+  ['a text that is replaced', "{{ ('a' * 100000).replace('a', 'a' * 100000) }}", /more than 8388608 characters/],
+  ['a joined text', "{{ ('a' * 100000)|join('b' * 100000) }}", /more than 8388608 characters/],
+  ['a padded text', "{{ 'a'.center(1000000000) }}", /more than 8388608 characters/],
+  ['a formatted text', "{{ '%1000000000d' % 1 }}{{ '{:1000000000}'.format(1) }}", /more than 8388608 characters/],
+  ['an indented text', "{{ 'a\\nb'|indent(1000000000) }}", /more than 8388608 characters/],
+  ['indented JSON', '{{ [[[1]]]|tojson(indent=1000000000) }}', /more than 8388608 characters/],
+  [
+    'a list that holds itself many times, printed',
+    '{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}',
+    /does not end within/
+  ],
+  [
+    'a list that holds itself many times, compared',
+    '{% set n = namespace(x=[1], y=[1]) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% set n.y = [n.y, n.y] %}'
+      + '{% endfor %}{{ n.x == n.y }}',
+    /does not end within/
+  ],
+  ...["{{ [n.x]|join }}", "{{ '%s' % [n.x] }}", "{{ '{}'.format(n.x) }}", '{{ n.x in [n.x] }}', '{{ n.x|tojson }}', '{{ 1 ~ n.x }}',
+    '{{ n.x is eq(n.x) }}', '{{ [n.x].index(n.x) }}', "{{ raise_exception(n.x) }}", '{{ [n.x, n.x]|unique|list }}'
+  ].map(use => [
+    `a list that holds itself many times, in ${use}`,
+    `{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% endfor %}${use}`,
+    /does not end within/
+  ] as const),
+  [
+    'a long list, sought in a loop',
+    '{% set r = range(99999)|list %}{% for i in range(99999) %}{{ -1 in r }}{% endfor %}',
+    /does not end within/
+  ],
+  ...["{{ t.find('b') }}", "{{ 'b' in t }}", '{{ t[-1] }}', '{{ t|length }}', '{{ t == t }}', "{{ t.startswith('b') }}", '{{ t is eq t }}'].map(use => [
+    `a long text, in a loop: ${use}`,
+    `{% set t = 'a' * 8000000 %}{% for i in range(99999) %}${use}{% endfor %}`,
+    /does not end within/
+  ] as const),
+  ['characters of a long text', "{% set t = 'a' * 8000000 %}{% for c in t %}{% break %}{% endfor %}", /does not end within/],
   ['a huge number', '{{ 10 ** 10000000 }}', /an int is too large/],
   [
     'numbers that grow',
