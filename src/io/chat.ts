@@ -1,10 +1,11 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { fail, ioError, reasonOf, type IoError } from './error.ts'
+import { ioError, reasonOf, type IoError } from './error.ts'
 import type { Body } from './jinja/ast.ts'
 import { compileTemplate, marksGeneration, render, type Rendering } from './jinja/template.ts'
 import type { ChatOptions, Message } from './message.ts'
-import { turnExtent, type Extent } from './turn.ts'
+import type { Extent } from './turn.ts'
+import { turnExtents } from './turns.ts'
 
 export type { ChatOptions, Message } from './message.ts'
 
@@ -133,20 +134,10 @@ export const chatSpans = (
   if (E.isLeft(whole)) return whole
   const { text, generated } = whole.right
   if (marksGeneration(chosen(template, options))) return E.right(cut(text, generated))
-  const scored: Extent[] = []
-  for (const [i, message] of messages.entries()) {
-    if (message.role !== 'assistant') continue
-    const turn = turnExtent({
-      text,
-      messages,
-      index: i,
-      specialTokens: template.tokens.specialTokens,
-      render: (part, addGenerationPrompt) => renderChat(template, part, { ...options, addGenerationPrompt })
-    })
-    if (E.isLeft(turn)) return turn
-    if (turn.right[0] < (scored.at(-1)?.[1] ?? 0))
-      return fail(`the chat template does not write message ${i + 1} behind the messages before it`)
-    scored.push(turn.right)
-  }
-  return E.right(cut(text, scored))
+  return pipe(turnExtents({
+    text,
+    messages,
+    specialTokens: template.tokens.specialTokens,
+    render: (part, addGenerationPrompt) => renderChat(template, part, { ...options, addGenerationPrompt })
+  }), E.map(scored => cut(text, scored)))
 }

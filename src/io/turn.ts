@@ -5,24 +5,27 @@ import type { Message } from './message.ts'
 
 export type { Extent } from './jinja/interpreter.ts'
 
-/** A rendered conversation, one of its messages, and the means to render others. */
+/** A rendered conversation, and the means to render others. */
 export interface Conversation {
   readonly text: string
   readonly messages: readonly Message[]
-  /** The message whose words are looked for. */
-  readonly index: number
   readonly specialTokens: readonly string[]
   readonly render: (messages: readonly Message[], addGenerationPrompt: boolean) => E.Either<IoError, string>
 }
 
-/** A character that stands nowhere in a text: one for private use. */
-const characterOutside = (text: string): string =>
-  String.fromCharCode(
-    Array.from({ length: 6400 }, (_, i) => 0xe000 + i).find(code => !text.includes(String.fromCharCode(code))) ?? 0xe000
-  )
+/** So many characters that stand nowhere in a text: some for private use; fewer, if it has all of them. */
+export const charactersOutside = (text: string, count: number): readonly string[] => {
+  const found: string[] = []
+  for (let code = 0xe000; code < 0xf900 && found.length < count; code++) {
+    const character = String.fromCharCode(code)
+    if (!text.includes(character)) found.push(character)
+  }
+  return found
+}
+const characterOutside = (text: string): string => charactersOutside(text, 1)[0] ?? '\ue000'
 
 /** The message with other words, and without the tool calls that would stand behind them. */
-const withWords = (message: Message, words: string): Message => ({
+export const withWords = (message: Message, words: string): Message => ({
   ...message,
   content: Array.isArray(message.content) ? [{ type: 'text', text: words }] : words,
   tool_calls: undefined
@@ -72,13 +75,10 @@ const around = (rendered: string, probe: string): readonly [ahead: string, behin
 }
 
 /** Where the token that closes the turn ends; see `turnExtent`. */
-const turnEnd = ({
-  text,
-  messages,
-  index,
-  specialTokens,
-  render
-}: Conversation): E.Either<IoError, { readonly end: number; readonly ahead: string }> => {
+const turnEnd = (
+  { text, messages, specialTokens, render }: Conversation,
+  index: number
+): E.Either<IoError, { readonly end: number; readonly ahead: string }> => {
   const number = index + 1,
     probe = characterOutside(text),
     tokens = visible(specialTokens)
@@ -117,7 +117,7 @@ const turnEnd = ({
  * The end of a turn that calls tools, in a template that does not take words in their place: the message closes with
  * the token that closes an answer in words, as the last thing that it writes.
  */
-const callEnd = ({ text, messages, index, specialTokens, render }: Conversation): number | undefined => {
+const callEnd = ({ text, messages, specialTokens, render }: Conversation, index: number): number | undefined => {
   const probe = characterOutside(text),
     words = rightOf(
       render(
@@ -155,15 +155,15 @@ const callEnd = ({ text, messages, index, specialTokens, render }: Conversation)
  * Errors: a template in which that does not hold, because then the wrong words would be scored; one that closes no
  * turn.
  */
-export const turnExtent = (conversation: Conversation): E.Either<IoError, Extent> => {
-  const { text, messages, index, render } = conversation,
+export const turnExtent = (conversation: Conversation, index: number): E.Either<IoError, Extent> => {
+  const { text, messages, render } = conversation,
     number = index + 1,
     before = messages.slice(0, index)
   const tokens = visible(conversation.specialTokens)
-  const found = turnEnd(conversation),
+  const found = turnEnd(conversation, index),
     asked = rightOf(render(before, true))
   if (E.isLeft(found)) {
-    const end = Array.isArray(messages[index]?.['tool_calls']) ? callEnd(conversation) : undefined
+    const end = Array.isArray(messages[index]?.['tool_calls']) ? callEnd(conversation, index) : undefined
     return end !== undefined && asked !== undefined && text.startsWith(asked) && asked.length < end
       ? E.right([asked.length, end])
       : found

@@ -2,6 +2,8 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 import { chatSpans, chatTemplate, renderChat, type ChatTemplate, type Message } from '../../src/io/chat.ts'
+import { turnExtent, type Extent } from '../../src/io/turn.ts'
+import { turnExtents } from '../../src/io/turns.ts'
 import { chatMl, message, right } from './support.ts'
 
 const specialTokens = ['<|im_start|>', '<|im_end|>', '</s>']
@@ -168,6 +170,69 @@ test('a token that begins the next turn does not close this one', () => {
     message(chatSpans(open, [user('a'), assistant('b'), user('c')])),
     /no special token at the end of message 2/
   )
+})
+
+const long = fc
+  .array(
+    fc.tuple(
+      fc.stringMatching(/^[ \n]?[a-c<>|]{0,4}(<\/s>)?[ \n]?$/),
+      fc.stringMatching(/^[ \n]?[a-c]{0,3}(<\|im_end\|>)?[ \n]{0,2}$/)
+    ),
+    { minLength: 4, maxLength: 6 }
+  )
+  .map(turns => turns.flatMap(([words, answer]) => [user(words), assistant(answer)]))
+
+test('the turns of a long conversation, found together, stand where each stands by itself', () => {
+  const families = [
+    parse(chatMl),
+    closing(' </s>\n'),
+    closing('</s>'),
+    parse(
+      '{% for m in messages %}{{ m.role }}:{{ m.content|trim }}</s>{% endfor %}'
+        + '{% if add_generation_prompt %}assistant:{% endif %}'
+    ),
+    parse(
+      "{% for m in messages %}{% if m.role == 'user' %}[{{ m.content }}]{% else %} "
+        + '{% if loop.last %}!{% endif %}{{ m.content }}</s>{% endif %}{% endfor %}'
+    )
+  ]
+  const alike = (change: (extent: Extent) => Extent) =>
+    fc.property(long, fc.constantFrom(...families), (messages, template) => {
+      const text = right(renderChat(template, messages)),
+        { specialTokens } = template.tokens
+      const conversation = {
+        text,
+        messages,
+        specialTokens,
+        render: (part: readonly Message[], addGenerationPrompt: boolean) =>
+          renderChat(template, part, { addGenerationPrompt })
+      }
+      const each = messages.flatMap(({ role }, i) => (role === 'assistant' ? [right(turnExtent(conversation, i))] : []))
+      assert.deepEqual(right(turnExtents(conversation)).map(change), each)
+    })
+  fc.assert(
+    alike(extent => extent),
+    { numRuns: 300 }
+  )
+  assert.throws(
+    () => fc.assert(alike(([start, end]) => [start, end - 1])),
+    'a mutant that ends a character early is found out'
+  )
+})
+
+test('the turns of a long conversation take a number of renderings that does not grow with it', () => {
+  const renderings = (turns: number): number => {
+    let count = 0
+    const messages = Array.from({ length: turns }, (_, i) => (i % 2 === 0 ? user(`u${i}`) : assistant(`a${i}`))),
+      template = parse(chatMl)
+    const render = (part: readonly Message[], addGenerationPrompt: boolean) => {
+      count++
+      return renderChat(template, part, { addGenerationPrompt })
+    }
+    right(turnExtents({ text: right(renderChat(template, messages)), messages, specialTokens, render }))
+    return count
+  }
+  assert.equal(renderings(100), renderings(10))
 })
 
 test('a conversation may begin with the assistant', () => {

@@ -10,7 +10,21 @@ import { escape } from './operators.ts'
 import { fixed, padded, percent } from './printf.ts'
 import { replace, splitLines, strip } from './strings.ts'
 import {
-  Markup, Tuple, Undefined, defined, isText, lengthOf, numberOf, orElse, part, sizeOf, textOf, truth, typeOf, type Given, type Value
+  Markup,
+  Tuple,
+  Undefined,
+  defined,
+  isText,
+  lengthOf,
+  numberOf,
+  orElse,
+  part,
+  sizeOf,
+  textOf,
+  truth,
+  typeOf,
+  type Given,
+  type Value
 } from './value.ts'
 import { weigh } from './weigh.ts'
 
@@ -194,7 +208,8 @@ export const filtered = (name: string, value: Value, given: Given, meter: Meter)
   ) {
     return unsupported(`the filter "${name}" of an escaped text`)
   }
-  if (!constantTime.has(name)) for (const part of [value, ...given.positional, ...given.named.values()]) weigh(part, meter)
+  if (!constantTime.has(name))
+    for (const part of [value, ...given.positional, ...given.named.values()]) weigh(part, meter)
   else if (isText(value)) meter.spend(textOf(value).length / 64)
   return filter(value, given, meter)
 }

@@ -4,7 +4,18 @@ import { TemplateError, raise, unsupported } from './error.ts'
 import { Evaluator, Scope } from './evaluator.ts'
 import { Loop } from './loop.ts'
 import type { Meter } from './meter.ts'
-import { Callable, Namespace, Tuple, Undefined, iterate, orElse, sizeOf, truth, type Given, type Value } from './value.ts'
+import {
+  Callable,
+  Namespace,
+  Tuple,
+  Undefined,
+  iterate,
+  orElse,
+  sizeOf,
+  truth,
+  type Given,
+  type Value
+} from './value.ts'
 
 /** What `{% break %}` and `{% continue %}` throw. */
 class LoopControl extends TemplateError {
@@ -93,7 +104,9 @@ export class Interpreter extends Evaluator {
         return this.write(this.printed(this.value(statement.call, scope, undefined, caller)))
       }
       case 'filterBlock':
-        return this.write(this.printed(this.value(statement.filter, scope, this.capture(statement.body, new Scope(scope)))))
+        return this.write(
+          this.printed(this.value(statement.filter, scope, this.capture(statement.body, new Scope(scope))))
+        )
       case 'with': {
         const inner = new Scope(scope)
         for (const [target, value] of statement.values) this.assign(target, this.value(value, scope), inner)

@@ -6,7 +6,20 @@ import { operate } from './operators.ts'
 import { printed } from './print.ts'
 import { passes } from './tests.ts'
 import {
-  Generator, Group, Tuple, Undefined, compare, defined, equal, isDict, isText, iterate, orElse, textOf, truth, type Given,
+  Generator,
+  Group,
+  Tuple,
+  Undefined,
+  compare,
+  defined,
+  equal,
+  isDict,
+  isText,
+  iterate,
+  orElse,
+  textOf,
+  truth,
+  type Given,
   type Value
 } from './value.ts'
 

@@ -2,7 +2,8 @@ import type { Meter } from './meter.ts'
 import { Generator, Range, Tuple, View, isDict, isList, isText, textOf, type Value } from './value.ts'
 
 /**
- * Pays for a walk through a value, before it is printed or compared: lists that hold one list many times are small to keep and endless to
+ * Pays for a walk through a value, before it is printed or compared: lists that hold one list many times are small to
+ * keep and endless to
  * walk through.
  */
 export const weigh = (value: Value, meter: Meter): void => {

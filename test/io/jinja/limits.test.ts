@@ -58,24 +58,51 @@ const endless: readonly (readonly [string, string, RegExp])[] = [
       + '{% endfor %}{{ n.x == n.y }}',
     /does not end within/
   ],
-  ...["{{ [n.x]|join }}", "{{ '%s' % [n.x] }}", "{{ '{}'.format(n.x) }}", '{{ n.x in [n.x] }}', '{{ n.x|tojson }}', '{{ 1 ~ n.x }}',
-    '{{ n.x is eq(n.x) }}', '{{ [n.x].index(n.x) }}', "{{ raise_exception(n.x) }}", '{{ [n.x, n.x]|unique|list }}'
-  ].map(use => [
-    `a list that holds itself many times, in ${use}`,
-    `{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% endfor %}${use}`,
-    /does not end within/
-  ] as const),
+  ...[
+    '{{ [n.x]|join }}',
+    "{{ '%s' % [n.x] }}",
+    "{{ '{}'.format(n.x) }}",
+    '{{ n.x in [n.x] }}',
+    '{{ n.x|tojson }}',
+    '{{ 1 ~ n.x }}',
+    '{{ n.x is eq(n.x) }}',
+    '{{ [n.x].index(n.x) }}',
+    '{{ raise_exception(n.x) }}',
+    '{{ [n.x, n.x]|unique|list }}'
+  ].map(
+    use =>
+      [
+        `a list that holds itself many times, in ${use}`,
+        `{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% endfor %}${use}`,
+        /does not end within/
+      ] as const
+  ),
   [
     'a long list, sought in a loop',
     '{% set r = range(99999)|list %}{% for i in range(99999) %}{{ -1 in r }}{% endfor %}',
     /does not end within/
   ],
-  ...["{{ t.find('b') }}", "{{ 'b' in t }}", '{{ t[-1] }}', '{{ t|length }}', '{{ t == t }}', "{{ t.startswith('b') }}", '{{ t is eq t }}'].map(use => [
-    `a long text, in a loop: ${use}`,
-    `{% set t = 'a' * 8000000 %}{% for i in range(99999) %}${use}{% endfor %}`,
+  ...[
+    "{{ t.find('b') }}",
+    "{{ 'b' in t }}",
+    '{{ t[-1] }}',
+    '{{ t|length }}',
+    '{{ t == t }}',
+    "{{ t.startswith('b') }}",
+    '{{ t is eq t }}'
+  ].map(
+    use =>
+      [
+        `a long text, in a loop: ${use}`,
+        `{% set t = 'a' * 8000000 %}{% for i in range(99999) %}${use}{% endfor %}`,
+        /does not end within/
+      ] as const
+  ),
+  [
+    'characters of a long text',
+    "{% set t = 'a' * 8000000 %}{% for c in t %}{% break %}{% endfor %}",
     /does not end within/
-  ] as const),
-  ['characters of a long text', "{% set t = 'a' * 8000000 %}{% for c in t %}{% break %}{% endfor %}", /does not end within/],
+  ],
   ['a huge number', '{{ 10 ** 10000000 }}', /an int is too large/],
   [
     'numbers that grow',
