@@ -3,10 +3,11 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { chatSpans, type ChatOptions, type Message } from './chat.ts'
 import { conversationOf } from './conversation.ts'
-import { attemptSync, fail, ioError, type IoError } from './error.ts'
+import { attempt, attemptSync, fail, ioError, type IoError } from './error.ts'
 import { isRecord, readText } from './file.ts'
 import { parseData } from './jinja/data.ts'
 import type { Encoding } from './tokenizer/pipeline.ts'
+import { atOnce, unhurried, type StopSignal } from './stop.ts'
 import { parsedJson } from './text.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
@@ -41,6 +42,8 @@ export interface RowOptions {
   readonly vocabSize?: number | undefined
   /** Rows are cut to this many tokens. */
   readonly seq?: number | undefined
+  /** Ends `readRows` with an error that says so. */
+  readonly signal?: StopSignal | undefined
 }
 
 /** Token ids with their labels, as lists. */
@@ -176,19 +179,15 @@ const withinVocabulary = ({ ids, labels }: Tokens, vocabSize: number): E.Either<
     : fail(`token id ${id} is outside the vocabulary, which has ${vocabSize} tokens`)
 }
 
-/**
- * Rows from the text of a JSON-lines file; `name` begins every error sentence. See `readRows`.
- * @example parseRows('data.jsonl', '{"input_ids": [1, 2, 3]}\n', { vocabSize: 320 })
- */
-export const parseRows = (
-  name: string,
-  content: string,
-  { tokenizer, vocabSize = tokenizer?.vocabSize, seq }: RowOptions
-): E.Either<IoError, Rows> => {
+/** Makes the rows of a text one by one, so that whoever asks for them may do something between two. */
+function* parsing(
+  name: string, content: string, { tokenizer, vocabSize = tokenizer?.vocabSize, seq }: RowOptions,
+): Generator<undefined, E.Either<IoError, Rows>> {
   const rows: Row[] = []
   let [cut, unscored, total] = [0, 0, 0]
   for (const [i, line] of content.replace(/^\uFEFF/, '').split('\n').entries()) {
     if (line.trim() === '') continue
+    yield undefined
     total++
     const at = `${name} line ${i + 1}`, tokens = pipe(
       attemptSync(at, (): unknown => {
@@ -219,6 +218,13 @@ export const parseRows = (
 }
 
 /**
+ * Rows from the text of a JSON-lines file; `name` begins every error sentence. See `readRows`.
+ * @example parseRows('data.jsonl', '{"input_ids": [1, 2, 3]}\n', { vocabSize: 320 })
+ */
+export const parseRows = (name: string, content: string, options: RowOptions): E.Either<IoError, Rows> =>
+  atOnce(parsing(name, content, options))
+
+/**
  * Reads a data set: one JSON object a line, blank lines skipped.
  * - `{"text"}`: every token is scored, exactly as the tokenizer encodes it.
  * - `{"prompt", "completion"}`: the completion is scored; it ends with the end-of-sequence token.
@@ -233,5 +239,6 @@ export const parseRows = (
  */
 export const readRows = (path: string, options: RowOptions): TE.TaskEither<IoError, Rows> => pipe(
   readText(path),
-  TE.flatMapEither(content => parseRows(path, content, options))
+  TE.flatMap(content => attempt(path, () => unhurried(parsing(path, content, options), options.signal))),
+  TE.flatMapEither(rows => rows)
 )

@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fail, lengthFor, orThrow } from '../io/index.ts'
+import { checkStop, fail, lengthFor, orThrow, turn } from '../io/index.ts'
 import { temporaryFolder } from '../target/index.ts'
 import { finetuneArguments, type Argument } from './arguments.ts'
 import { deviation, mean, median, type CompareRow } from './comparison-table.ts'
@@ -10,7 +10,6 @@ import type { DoneEvent } from './finetune.ts'
 import type { StepEvent } from './loop.ts'
 import { methodOptions } from './method.ts'
 import { openModel, readRowsFor, type PretrainedModel } from './source.ts'
-import { checkStop, turn } from './stop.ts'
 
 /** What a run of one contender with one seed came to. */
 export interface CompareRun {
@@ -79,8 +78,8 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
   try {
     await turn(options.signal)
     await using directory = await temporaryFolder(tmpdir())
-    const contenders = await contendersOf(source, options), { rows } = await orThrow(readRowsFor(source, options.data, options.seq))
-    await orThrow(readRowsFor(source, options.eval, options.seq))
+    const contenders = await contendersOf(source, options), { rows } = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
+    await orThrow(readRowsFor(source, options.eval, options.seq, options.signal))
     yield { event: 'contenders', contenders }
     const runs: CompareRun[] = [], table: CompareRow[] = []
     // seed by seed, so that whatever else the machine does falls on all alike

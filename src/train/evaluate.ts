@@ -34,7 +34,7 @@ export interface EvaluateResult {
 export const evaluate = async (options: EvaluateOptions): Promise<EvaluateResult> => {
   const source = await orThrow(openModel(options.model))
   try {
-    const { rows, warnings } = await orThrow(readRowsFor(source, options.data, options.seq))
+    const { rows, warnings } = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
     for (const message of rowWarnings(options.data, warnings)) options.onWarning?.(message)
     await using session = await openFrozen(source, options, options.adapter, quantization(options))
     await orThrow(checkMemory(session.certificate(batchDims(rows, { batch: options.batch, epochs: 1 })).total, session.limit))

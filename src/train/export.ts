@@ -1,9 +1,8 @@
 import {
-  combineAdapters, fail, inputWidths, orThrow, reserve, saveAdapter, saveMerged, savePeft,
-  type FloatDType, type SavedAdapter, type WeightedAdapter,
+  combineAdapters, fail, inputWidths, orThrow, reserve, saveAdapter, saveMerged, savePeft, turn, type FloatDType,
+  type SavedAdapter, type StopSignal, type WeightedAdapter,
 } from '../io/index.ts'
 import { openModel } from './source.ts'
-import { turn, type StopSignal } from './stop.ts'
 import { loadAdapters } from './uses.ts'
 
 /** What adapters can be exported as. */

@@ -1,7 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import {
-  epochsBegun, fail, hashOf, isInterruption, orThrow, reserve, saveAdapter, type AdapterOrigin, type SavedAdapter,
+  checkStop, epochsBegun, fail, hashOf, isInterruption, orThrow, reserve, saveAdapter, stoppable, type AdapterOrigin,
+  type SavedAdapter, type StopSignal,
 } from '../io/index.ts'
 import { compile } from '../target/index.ts'
 import { keep } from './keep.ts'
@@ -15,7 +16,6 @@ import { rateAt, runSchedule } from './schedule.ts'
 import { defaultSelectSteps, selectColumns } from './selection.ts'
 import { checkMemory, openModel, rowWarnings, targetOptions, told } from './source.ts'
 import { trainStep } from './step.ts'
-import { checkStop, stoppable, type StopSignal } from './stop.ts'
 import { parameterCounts, tuneLlama } from './tune.ts'
 import { versions } from './versions.ts'
 

@@ -28,6 +28,5 @@ export { checkSelectSteps, defaultSelectSteps, selectColumns, type SelectionOpti
 export { rateAt, runSchedule, scheduleNames, type ScheduleName, type ScheduleOptions } from './schedule.ts'
 export { openFrozen, openModel, readRowsFor, rowWarnings, type FrozenSession, type RunOptions, type PretrainedModel } from './source.ts'
 export { trainStep } from './step.ts'
-export { checkStop, stoppable, turn, type StopSignal } from './stop.ts'
 export { adapterUse, loadAdapters, type AdapterUse, type BoundAdapters } from './uses.ts'
 export { version, versions } from './versions.ts'

@@ -1,6 +1,8 @@
-import { fail, lengthFor, microBatch, orThrow, planSteps, scoredCapacity, type BatchPlan, type MicroBatch, type Row } from '../io/index.ts'
+import {
+  fail, lengthFor, microBatch, orThrow, planSteps, scoredCapacity, turn, type BatchPlan, type MicroBatch, type Row,
+  type StopSignal,
+} from '../io/index.ts'
 import type { Dims, StepResult } from '../target/index.ts'
-import { turn, type StopSignal } from './stop.ts'
 
 /** One step, as it is reported. */
 export interface StepEvent {

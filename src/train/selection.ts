@@ -1,6 +1,8 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { inputGroups } from '../compile/index.ts'
-import { ioError, orThrow, type BatchPlan, type IoError, type ResolvedModule, type Row } from '../io/index.ts'
+import {
+  checkStop, ioError, orThrow, stoppable, type BatchPlan, type IoError, type ResolvedModule, type Row,
+} from '../io/index.ts'
 import type { LlamaParams } from '../model/index.ts'
 import { compile } from '../target/index.ts'
 import type { Shape, Value } from '../tensor/index.ts'
@@ -9,7 +11,6 @@ import { batchDims, train } from './loop.ts'
 import type { Selection } from './method.ts'
 import { checkMemory, targetOptions, type PretrainedModel, type RunOptions } from './source.ts'
 import { trainStep } from './step.ts'
-import { checkStop, stoppable } from './stop.ts'
 
 /** What a selection is made from. */
 export interface SelectionOptions extends RunOptions {

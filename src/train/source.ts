@@ -2,15 +2,14 @@ import { totalmem } from 'node:os'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import {
-  checkCached, fail, ioError, load, loadTokenizer, orThrow, readRows,
-  type AdapterSettings, type IoError, type Loaded, type Rows, type Tokenizer, type WeightedAdapter,
+  checkCached, fail, ioError, load, loadTokenizer, orThrow, readRows, stoppable, type AdapterSettings, type IoError,
+  type Loaded, type Rows, type StopSignal, type Tokenizer, type WeightedAdapter,
 } from '../io/index.ts'
 import { compile, type Precision, type Session, type TargetName, type TargetOptions } from '../target/index.ts'
 import { bytesPerElement } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
 import type { LlamaBatch, LlamaParams } from '../model/index.ts'
 import { trainStep } from './step.ts'
-import { stoppable, type StopSignal } from './stop.ts'
 import { continuedFrom } from './continued.ts'
 import { inRange, withAdapters } from './saved.ts'
 import { packedModel, tuneLlama } from './tune.ts'
@@ -60,13 +59,15 @@ export const defaultLength = 512
 
 /**
  * The rows of a data set, for a model: encoded, checked against its vocabulary, cut to `seq` tokens.
- * Errors: those of `readRows`, and a length that the model was not made for.
+ * Errors: those of `readRows`, and a length that the model was not made for; where it is to stop (`signal`), one says so.
  * @example const { rows, warnings } = await orThrow(readRowsFor(source, 'data.jsonl', 256))
  */
-export const readRowsFor = ({ tokenizer, checkpoint: { config } }: PretrainedModel, path: string, length?: number): TE.TaskEither<IoError, Rows> => {
+export const readRowsFor = (
+  { tokenizer, checkpoint: { config } }: PretrainedModel, path: string, length?: number, signal?: StopSignal,
+): TE.TaskEither<IoError, Rows> => {
   const most = config.max_position_embeddings, seq = length ?? Math.min(defaultLength, most)
   return seq > most ? TE.left(ioError(`--seq ${seq} is longer than the model reads: its max_position_embeddings is ${most}`))
-    : readRows(path, { tokenizer, vocabSize: config.vocab_size, seq })
+    : readRows(path, { tokenizer, vocabSize: config.vocab_size, seq, signal })
 }
 
 const rowCount = (n: number): string => `${n} ${n === 1 ? 'row' : 'rows'}`

@@ -1,9 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { fail, ioError, microBatch, orThrow, readText, reserve, writeAtomically } from '../io/index.ts'
+import { fail, ioError, microBatch, orThrow, readText, reserve, turn, writeAtomically } from '../io/index.ts'
 import {
   batchDims, checkSelectSteps, defaultSelectSteps, inRange, keep, methodOptions, openModel, optimizer, readRowsFor, rowWarnings, selectColumns, targetsOf,
-  tuneLlama, turn,
+  tuneLlama,
   type MethodChoice, type PretrainedModel, type RunOptions,
 } from '../train/index.ts'
 import { certificateText } from './certificate.ts'
@@ -84,7 +84,7 @@ const certified = async (
 const verifiedOf = async (options: VerifyModelOptions, source: PretrainedModel, onEvent: (event: VerifyModelEvent) => void): Promise<ConvergenceCertificate> => {
   const { batch, seed, target, threads, precision } = options
   const method = await orThrow(TE.fromEither(methodOptions(options))), targets = await orThrow(TE.fromEither(targetsOf(source, method)))
-  const data = await orThrow(readRowsFor(source, options.data, options.seq)), rows = data.rows.slice(0, options.rows), plan = { batch, epochs: 1 }
+  const data = await orThrow(readRowsFor(source, options.data, options.seq, options.signal)), rows = data.rows.slice(0, options.rows), plan = { batch, epochs: 1 }
   for (const message of [...source.checkpoint.warnings, ...rowWarnings(options.data, data.warnings)]) onEvent({ event: 'warning', message })
   const select = options.select, selectSteps = options.selectSteps ?? defaultSelectSteps
   await orThrow(checkSelectSteps(select, selectSteps, rows.length))

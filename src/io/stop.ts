@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { interruption } from '../io/index.ts'
 import { isLazyLeaf, mapTree } from '../tune/index.ts'
+import { interruption } from './error.ts'
 
 /** What may stop a run: an `AbortSignal` is one. */
 export interface StopSignal { readonly aborted: boolean }
@@ -18,6 +18,28 @@ export const checkStop = (signal: StopSignal | undefined): void => {
 export const turn = async (signal: StopSignal | undefined): Promise<void> => {
   await nextTurn()
   checkStop(signal)
+}
+
+/** Work in parts, done in one go. @example atOnce(parsing(name, content, {})) */
+export const atOnce = <A>(parts: Generator<undefined, A>): A => {
+  for (;;) {
+    const { done, value } = parts.next()
+    if (done === true) return value
+  }
+}
+
+/** Milliseconds of work without a pause in which signals are seen. */
+const withoutPause = 50
+
+/** Work in parts, done with pauses; it ends where it is asked to stop. @example await unhurried(parts, signal) */
+export const unhurried = async <A>(parts: Generator<undefined, A>, signal: StopSignal | undefined): Promise<A> => {
+  for (let since = performance.now(); ;) {
+    const { done, value } = parts.next()
+    if (done === true) return value
+    if (performance.now() - since < withoutPause) continue
+    await turn(signal)
+    since = performance.now()
+  }
 }
 
 /** The same weights, of which none is read any more once a run was asked to stop: a large model is long in coming. */
