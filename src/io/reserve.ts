@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { sweep, temporaryName } from '../target/index.ts'
 import { attempt, codeOf, isIoError, orThrow, reasonOf, refusal, type IoError } from './error.ts'
-import { holderText, lockOf, runningHolder, sweepLocks, takeLock } from './lock.ts'
+import { holderText, lockOf, runningHolder, sweepLocks, takeLock, type Lock } from './lock.ts'
 
 /** A destination that nobody else writes to until it is released. */
 export interface Reservation extends AsyncDisposable {
@@ -81,6 +81,38 @@ const checkAround = async (parent: string, subject: string): Promise<void> => {
   }
 }
 
+/** Removes folders that were made for a destination, as far as they are empty. */
+const unmake = async (inner: string, made: string | undefined): Promise<void> => {
+  const folders = made === undefined ? [] : chain(inner, resolve(made))
+  for (const folder of folders) await rmdir(folder).catch(() => undefined)
+}
+
+/** How often folders are made again that another run has made too, and removed when it ended just then. */
+const attempts = 10
+
+/** A lock on a destination, in folders that are there: missing ones were made, from `made` on. */
+interface Locked { readonly lock: Lock; readonly parent: string; readonly made: string | undefined }
+
+const lockedAt = async (found: string, directory: string): Promise<Locked> => {
+  const inner = dirname(found)
+  for (let left = attempts; ; left--) {
+    let made: string | undefined
+    try {
+      made = await mkdir(inner, { recursive: true })
+      const parent = await realpath(inner)
+      await sweep(parent)
+      await sweepLocks(parent)
+      const lock = await takeLock(lockOf(join(parent, basename(found))), directory).catch((error: unknown) => {
+        throw isIoError(error) ? error : notWritable(directory, parent, error)
+      })
+      return { lock, parent, made }
+    } catch (error) {
+      await unmake(inner, made)
+      if (codeOf(error) !== 'ENOENT' || left === 0) throw error
+    }
+  }
+}
+
 /**
  * Reserves a destination before long work whose result goes there: missing folders around it are made, what a result
  * needs is done once on trial, and a lock beside it (`.<name>.lock`) keeps others away, which is void as soon as this
@@ -90,31 +122,18 @@ const checkAround = async (parent: string, subject: string): Promise<void> => {
  * @example const reservation = await orThrow(reserve('out'))
  */
 export const reserve = (directory: string): TE.TaskEither<IoError, Reservation> => attempt(directory, async () => {
-  const found = await orThrow(checkDestination(directory)), made = await mkdir(dirname(found), { recursive: true })
-  const parent = await realpath(dirname(found)), target = join(parent, basename(found))
-  const unmake = async (): Promise<void> => {
-    // only those that are empty go
-    const folders = made === undefined ? [] : chain(dirname(found), resolve(made))
-    for (const folder of folders) await rmdir(folder).catch(() => undefined)
+  const found = await orThrow(checkDestination(directory)), { lock, parent, made } = await lockedAt(found, directory)
+  const release = async (): Promise<void> => {
+    await lock.release()
+    await unmake(dirname(found), made)
   }
   try {
-    await sweep(parent)
-    await sweepLocks(parent)
-    const lock = await takeLock(lockOf(target), directory).catch((error: unknown) => {
-      throw isIoError(error) ? error : notWritable(directory, parent, error)
-    })
-    try {
-      await checkAround(parent, directory)
-      await orThrow(checkDestination(directory))
-      await prove(parent, target)
-    } catch (error) {
-      await lock.release()
-      throw error
-    }
-    const release = async (): Promise<void> => { await lock.release(); await unmake() }
+    await checkAround(parent, directory)
+    await orThrow(checkDestination(directory))
+    await prove(parent, join(parent, basename(found)))
     return { directory, release, [Symbol.asyncDispose]: release }
   } catch (error) {
-    await unmake()
+    await release()
     throw error
   }
 })

@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress'
-import { printable } from '../io/index.ts'
+import { oneLine, printable } from '../io/index.ts'
 import type { FinetuneEvent, StartEvent } from './finetune.ts'
 import type { StepEvent } from './loop.ts'
 
@@ -85,7 +85,7 @@ export const humanReport = ({ out, err }: Terminal): { readonly show: (event: Fi
     stop,
     show: event => {
       switch (event.event) {
-        case 'warning': err.write(`warning: ${printable(event.message)}\n`); break
+        case 'warning': err.write(`warning: ${oneLine(event.message)}\n`); break
         case 'selected': err.write(`columns selected by ${event.by} in ${showSeconds(event.seconds)}\n`); break
         case 'start': steps = event.steps; err.write(startLines(event)); break
         case 'evaluated':
@@ -108,7 +108,7 @@ export const humanReport = ({ out, err }: Terminal): { readonly show: (event: Fi
 export const jsonReport = ({ out, err }: Terminal): { readonly show: (event: FinetuneEvent) => void; readonly stop: () => void } => ({
   stop: () => undefined,
   show: event => {
-    if (event.event === 'warning') err.write(`warning: ${printable(event.message)}\n`)
+    if (event.event === 'warning') err.write(`warning: ${oneLine(event.message)}\n`)
     else if (event.event === 'step' || event.event === 'done') out.write(`${JSON.stringify(event)}\n`)
   },
 })

@@ -31,9 +31,11 @@ const withHeader = (name: string, change: (json: string) => string): Promise<str
   return Buffer.concat([size, json, content.subarray(8 + length)])
 })
 
+/** Each has a destination of its own: two at a time would refuse each other. */
+let runs = 0
 const finetune = (...args: readonly string[]): readonly string[] => [
   'finetune', '--model', tiny, '--data', data, '--steps', '3', '--rank', '4', '--target', 'wasm', '--threads', '1', '--json',
-  '--out', join(directory, 'out'), ...args,
+  '--out', join(directory, 'out', String(runs++)), ...args,
 ]
 
 /** What is typed, and what the one sentence says. */
@@ -125,10 +127,10 @@ const cases: readonly Case[] = [
     /^partensor: --adapter .*lora:half: behind the colon stands a weight, as in .*lora:0\.5$/],
   ['several adapters on a quantized base', () => ['evaluate', '--model', tiny, '--data', data, '--quantize', 'nf4', '--adapter', join(tiny, 'lora'), '--adapter', join(tiny, 'dora')],
     /^partensor: --quantize goes with one adapter, of weight 1$/],
-  ['an export of nothing', () => ['export', '--model', tiny, '--as', 'merged', '--out', join(directory, 'out')], /^error: required option '--adapter <dir>' not specified$/],
-  ['an export to what it cannot be', () => ['export', '--model', tiny, '--adapter', join(tiny, 'dora'), '--adapter', join(tiny, 'lora'), '--as', 'peft-lora', '--out', join(directory, 'out')],
+  ['an export of nothing', () => ['export', '--model', tiny, '--as', 'merged', '--out', join(directory, 'out', 'other1')], /^error: required option '--adapter <dir>' not specified$/],
+  ['an export to what it cannot be', () => ['export', '--model', tiny, '--adapter', join(tiny, 'dora'), '--adapter', join(tiny, 'lora'), '--as', 'peft-lora', '--out', join(directory, 'out', 'other2')],
     /^partensor: .*DoRA scales every output of the merged weight, which no LoRA says: export it merged$/],
-  ['a dtype of an adapter', () => ['export', '--model', tiny, '--adapter', join(tiny, 'lora'), '--as', 'partensor', '--dtype', 'bf16', '--out', join(directory, 'out')],
+  ['a dtype of an adapter', () => ['export', '--model', tiny, '--adapter', join(tiny, 'lora'), '--as', 'partensor', '--dtype', 'bf16', '--out', join(directory, 'out', 'other3')],
     /^partensor: --dtype is that of a merged model: it goes without --as partensor$/],
   ['a comparison of a method that there is not', () => ['compare', '--model', tiny, '--data', data, '--eval', data, '--methods', 'paca,adapter'],
     /argument 'paca,adapter' is invalid\. It must be some of paca, lora, .*, separated by commas, each once\.$/],
@@ -172,6 +174,8 @@ const cases: readonly Case[] = [
     () => ['generate', '--model', tiny, '--prompt', 'hello', '--json'],
     /^partensor: text needs a tokenizer, and the model has none$/],
   ['an unknown command', () => ['train'], /^error: unknown command 'train'$/],
+  ['control characters', () => finetune('--\u001b[31mred\n'), /^error: unknown option '--\\u\{1b\}\[31mred\\n'$/],
+  ['control characters in a path', () => finetune('--model', 'a\u001b[2J\nb'), /^partensor: a\\u\{1b\}\[2J\\nb: no such file or directory$/],
 ]
 
 test('every bad input gets one sentence, a code that is not zero, and no output', async t => {

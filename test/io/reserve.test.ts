@@ -136,6 +136,20 @@ test('of many processes that find a dead lock at once exactly one takes it, also
   } finally { for (const child of children) child.kill('SIGKILL') }
 }))
 
+test('runs that begin and end together in a folder that none of them found do not take it from each other', () => inDirectory(async directory => {
+  for (let round = 0; round < 5; round++) {
+    await Promise.all(Array.from({ length: 8 }, async (_, i) => {
+      const reservation = await right(reserve(join(directory, 'new/runs', String(i))))
+      if (i % 3 === 0) await new Promise(resolve => { setTimeout(resolve, i) })
+      await reservation.release()
+    }))
+    // of whoever made the folders the last may not be the one that leaves last
+    const left = (await readdir(directory, { recursive: true })).filter(name => !['new', join('new', 'runs')].includes(name))
+    assert.deepEqual(left, [])
+    await rm(join(directory, 'new'), { recursive: true, force: true })
+  }
+}))
+
 test('what cannot be a destination is refused at once, in one sentence', () => inDirectory(async directory => {
   const file = await put(directory, 'file', 'x')
   await symlink(join(directory, 'nowhere'), join(directory, 'dangling'))
