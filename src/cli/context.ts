@@ -25,10 +25,13 @@ export const warn = ({ err }: Pick<Terminal, 'err'>, message: string): void => {
   err.write(`warning: ${oneLine(message)}\n`)
 }
 
+type Told = Pick<FinetuneOptions, 'onTarget' | 'onWarning'>
 /** Tells which target `auto` has taken, and why, to people and not to programs; and to both what they should know. */
-export const telling = (terminal: Terminal, json: true | undefined): Pick<FinetuneOptions, 'onTarget' | 'onWarning'> => ({
+export const telling = (terminal: Terminal, json: true | undefined): Told => ({
   onWarning: message => { warn(terminal, message) },
-  ...(json ? {} : { onTarget: (target: string, reason: string) => { terminal.err.write(`target: ${target} (${reason})\n`) } }),
+  ...(json ? {} : {
+    onTarget: (target: string, reason: string) => { terminal.err.write(`target: ${target} (${reason})\n`) },
+  }),
 })
 
 /** The same, and a JSON line of a result has the warnings in it. */

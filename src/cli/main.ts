@@ -14,7 +14,8 @@ process.on('uncaughtException', error => {
 
 /** This command line in a process of its own, on the same Node. */
 const run: Context['run'] = args => new Promise((resolve, reject) => {
-  const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const command = [...process.execArgv, process.argv[1]!, ...args]
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] })
   const stop = (): void => { child.kill('SIGTERM') }
   let stdout = '', stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })

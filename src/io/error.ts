@@ -97,7 +97,8 @@ export const isInterruption = (error: unknown): boolean =>
   || (error instanceof Error && error.cause !== undefined && isInterruption(error.cause))
 
 const caught = (subject: string, error: unknown): IoError =>
-  (isIoError(error) ? errorOf(error.message, error.code) : errorOf(`${subject || '""'}: ${reasonOf(error)}`, codeOf(error)))
+  (isIoError(error) ? errorOf(error.message, error.code)
+    : errorOf(`${subject || '""'}: ${reasonOf(error)}`, codeOf(error)))
 
 /**
  * Runs effectful code that may throw; what it throws becomes an `IoError` beginning with `subject` (an `IoError` passes

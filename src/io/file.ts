@@ -113,7 +113,10 @@ const gigabyte = 1e9
  * The bytes of a whole file, of at most `limit` bytes.
  * @example await orThrow(readWhole('tokenizer.model'))
  */
-export const readWhole = (path: string, limit = gigabyte): TE.TaskEither<IoError, Uint8Array> => attempt(path, async () => {
+export const readWhole = (path: string, limit = gigabyte): TE.TaskEither<IoError, Uint8Array> =>
+  attempt(path, () => wholeOf(path, limit))
+
+const wholeOf = async (path: string, limit: number): Promise<Uint8Array> => {
   const file = await orThrow(openFile(path))
   try {
     if (file.size > limit) {
@@ -123,7 +126,7 @@ export const readWhole = (path: string, limit = gigabyte): TE.TaskEither<IoError
   } finally {
     await file.close()
   }
-})
+}
 
 /** The longest text that is read whole: beyond it, a string has no room for the characters. */
 const longestText = 500 * megabyte
@@ -166,4 +169,5 @@ export const readJsonObject = (path: string, limit = 10 * megabyte): TE.TaskEith
   })
 
 /** Decodes strict UTF-8 and parses it as JSON ({@link parsedJson}); throws an `IoError` that begins with `subject`. */
-export const parseJson = (subject: string, bytes: Uint8Array): unknown => parsedJson(subject, decodedText(subject, bytes))
+export const parseJson = (subject: string, bytes: Uint8Array): unknown =>
+  parsedJson(subject, decodedText(subject, bytes))

@@ -16,7 +16,8 @@ const stateOf = async (path: string): Promise<Omit<Noted, 'sha256'> | undefined>
   try {
     const status = await stat(path, { bigint: true })
     // what is no file has no hash
-    return status.isFile() ? { size: String(status.size), modified: String(status.mtimeNs), inode: String(status.ino) } : undefined
+    if (!status.isFile()) return undefined
+    return { size: String(status.size), modified: String(status.mtimeNs), inode: String(status.ino) }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
@@ -45,12 +46,15 @@ export const noteHash = async (path: string, sha256: string, state?: Omit<Noted,
   } catch { await rm(own, { force: true }).catch(() => undefined) }
 }
 
+/** What is known of a file. */
+export interface FileHash { readonly size: number; readonly sha256: string }
+
 /**
  * The size and SHA-256 of a file; undefined where there is none. The hash is computed unless size, time of change and
  * inode are those that were noted when it was computed last.
  * @example await fileHash('model.gguf') // { size: 98362432, sha256: 'b179…' }
  */
-export const fileHash = async (path: string): Promise<{ readonly size: number; readonly sha256: string } | undefined> => {
+export const fileHash = async (path: string): Promise<FileHash | undefined> => {
   const state = await stateOf(path)
   if (state === undefined) return undefined
   const { sha256, ...noted } = await readNote(path), size = Number(state.size)

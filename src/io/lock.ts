@@ -25,8 +25,8 @@ export interface Lock { readonly path: string; release(): Promise<void> }
 export const lockOf = (path: string): string => join(dirname(path), `.${basename(path)}.lock`)
 
 const texts = ['host', 'started', 'machine', 'since', 'id'] as const
-const isHolder = (value: unknown): value is Holder => isRecord(value) && texts.every(key => typeof value[key] === 'string')
-  && typeof value['pid'] === 'number' && /^[\w-]+$/.test(String(value['id']))
+const isHolder = (value: unknown): value is Holder =>
+  isRecord(value) && texts.every(key => typeof value[key] === 'string') && typeof value['pid'] === 'number' && /^[\w-]+$/.test(String(value['id']))
 
 /** How long the file of a lock may be empty: where it cannot be written before it gets its name, it is for a moment. */
 const emptyMilliseconds = 10_000

@@ -34,7 +34,8 @@ const jsonOf = (value: unknown): string => {
   // of a long text only the beginning is shown
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 8 * longest))
   try {
-    return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner)) ?? String(value)
+    const json = JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner))
+    return json ?? String(value)
   } catch {
     return 'a value that has no end'
   }
@@ -47,7 +48,8 @@ const jsonOf = (value: unknown): string => {
  */
 export const quoted = (value: unknown): string => {
   const text = printable(jsonOf(value)), characters = Array.from(text.slice(0, 4 * longest))
-  return characters.length <= longest && text.length <= 4 * longest ? text : `${characters.slice(0, longest - 1).join('')}…`
+  const fits = characters.length <= longest && text.length <= 4 * longest
+  return fits ? text : `${characters.slice(0, longest - 1).join('')}…`
 }
 
 /**

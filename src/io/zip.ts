@@ -53,8 +53,8 @@ const readDirectory = async (file: InputFile): Promise<Directory> => {
   const tailStart = Math.max(0, file.size - endBytes - longestComment)
   const tail = viewOf(await file.readBytes(tailStart, file.size - tailStart))
   for (let at = tail.byteLength - endBytes; at >= 0; at--) {
-    const isEnd = tail.getUint32(at, true) === endSignature && at + endBytes + tail.getUint16(at + 20, true) === tail.byteLength
-    if (!isEnd) continue
+    if (tail.getUint32(at, true) !== endSignature) continue
+    if (at + endBytes + tail.getUint16(at + 20, true) !== tail.byteLength) continue
     const count = tail.getUint16(at + 10, true)
     const length = tail.getUint32(at + 12, true), offset = tail.getUint32(at + 16, true)
     if (count === full16 || length === full32 || offset === full32) {

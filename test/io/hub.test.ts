@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -130,6 +130,8 @@ test('a file of the cache that was damaged is downloaded anew, or refused by nam
       await writeFile(path, damaged)
       assert.match(message(await fetchTo(directory, nowhere)), /cannot be downloaded .*tiny\.gguf is damaged: its SHA-256 is [0-9a-f]{64} instead of/)
       assert.match(message(await checkCached(path, { source, cache: directory })()), /tiny\.gguf: it is damaged: its SHA-256 is .*: remove it, and it/)
+      await symlink(path, join(directory, 'bin', 'link.gguf'))
+      assert.match(message(await checkCached(join(directory, 'bin', 'link.gguf'), { source, cache: directory })()), /link\.gguf: it is damaged: /)
       assert.equal(right(await fetchTo(directory, hub)), path)
       assert.deepEqual(await readFile(path), content)
       assert.equal(asked, 2)
