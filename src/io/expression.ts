@@ -1,6 +1,6 @@
 /**
- * Regular expressions that strangers wrote, run so that none can hang: in RE2's linear time where it can say them, else in V8 under a time
- * limit that interrupts it.
+ * Regular expressions that strangers wrote, run so that none can hang: in RE2's linear time where it can say them, else
+ * in V8 under a time limit that interrupts it.
  */
 import { createContext, Script } from 'node:vm'
 import { RE2JS } from 're2js'
@@ -33,8 +33,14 @@ const linear = (re2: string | undefined, flags: number): RE2JS | undefined => {
 }
 
 /** Runs code on an expression and a text until it ends or the time is over. */
-const limited = (code: string, expression: RegExp, { subject, source }: Origin): (text: string, milliseconds: number) => unknown => {
-  const script = new Script(code), globals: { expression: RegExp, text: string } = { expression, text: '' }, context = createContext(globals)
+const limited = (
+  code: string,
+  expression: RegExp,
+  { subject, source }: Origin
+): ((text: string, milliseconds: number) => unknown) => {
+  const script = new Script(code),
+    globals: { expression: RegExp; text: string } = { expression, text: '' },
+    context = createContext(globals)
   return (text, milliseconds) => {
     globals.text = text
     try {
@@ -42,14 +48,20 @@ const limited = (code: string, expression: RegExp, { subject, source }: Origin):
     } catch (error) {
       // the error is one of the other context
       if (isRecord(error) && error['code'] === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
-        throw refusal(`${subject}: the expression ${quoted(source)} searches a text of ${text.length} characters for more than a second`)
+        throw refusal(
+          `${subject}: the expression ${quoted(source)} searches a text of ${text.length} characters ` +
+            'for more than a second'
+        )
       }
       throw error
     }
   }
 }
 
-/** A whole text against an expression: whether it matches, and its named groups. A JavaScript `RegExp` with anchors is one. */
+/**
+ * A whole text against an expression: whether it matches, and its named groups. A JavaScript `RegExp` with anchors is
+ * one.
+ */
 export interface WholeMatch {
   readonly test: (text: string) => boolean
   readonly exec: (text: string) => { readonly groups?: Readonly<Record<string, string>> | undefined } | null
@@ -57,23 +69,27 @@ export interface WholeMatch {
 
 /**
  * Matches whole texts. Throws a refusal where V8 has searched for more than a second, all texts together.
- * @example wholeMatch({ subject: 'target_modules', source: '.*_proj' }, { js: '.*_proj', re2: '.*_proj' }).test('q_proj') // true
+ * @example wholeMatch({ subject: 'target_modules', source: '.*' }, { js: '.*', re2: '.*' }).test('q_proj') // true
  */
 export const wholeMatch = (origin: Origin, { js, re2 }: Translation): WholeMatch => {
-  const expression = new RegExp(`^(?:${js})$`, 's'), program = linear(re2, RE2JS.DOTALL)
+  const expression = new RegExp(`^(?:${js})$`, 's'),
+    program = linear(re2, RE2JS.DOTALL)
   if (program !== undefined) {
     return {
       test: text => program.matches(text),
       exec: text => {
         const matcher = program.matcher(text)
-        return matcher.matches() ? { groups: { ...matcher.getNamedGroups() } as Readonly<Record<string, string>> } : null
-      },
+        return matcher.matches()
+          ? { groups: { ...matcher.getNamedGroups() } as Readonly<Record<string, string>> }
+          : null
+      }
     }
   }
   const run = limited('expression.exec(text)', expression, origin)
   let left = timeLimit
   const exec: WholeMatch['exec'] = text => {
-    const began = performance.now(), result = run(text, Math.max(1, Math.ceil(left)))
+    const began = performance.now(),
+      result = run(text, Math.max(1, Math.ceil(left)))
     left -= performance.now() - began
     return result as RegExpExecArray | null
   }
@@ -91,22 +107,34 @@ const everyMatch = (text: string, expression: RegExp): readonly (readonly [numbe
   Array.from(text.matchAll(expression), ({ index, 0: { length } }) => [index, index + length] as const)
 
 /** Searches with an expression that is known to end. @example search(/\p{N}/gu)('a1') // [[1, 2]] */
-export const search = (expression: RegExp): Search => text => withoutRepeats(everyMatch(text, expression))
+export const search =
+  (expression: RegExp): Search =>
+  text =>
+    withoutRepeats(everyMatch(text, expression))
 
 /**
- * Searches a text for all that an expression matches. Throws a refusal where V8 searches one text for more than a second.
+ * Searches a text for all that an expression matches. Throws a refusal where V8 searches one text for more than a
+ * second.
  * @example searchOf({ subject: 'tokenizer.json', source: 'a+' }, { js: 'a+', re2: 'a+' })('baab') // [[1, 3]]
  */
 export const searchOf = (origin: Origin, { js, re2 }: Translation): Search => {
   const program = linear(re2, 0)
   if (program !== undefined && !program.matches('')) {
     return text => {
-      const matches: (readonly [number, number])[] = [], matcher = program.matcher(text)
+      const matches: (readonly [number, number])[] = [],
+        matcher = program.matcher(text)
       while (matcher.find()) matches.push([matcher.start(), matcher.end()])
       return withoutRepeats(matches)
     }
   }
-  const run = limited('Array.from(text.matchAll(expression), match => [match.index, match.index + match[0].length])', new RegExp(js, 'gu'), origin)
+  const run = limited(
+    'Array.from(text.matchAll(expression), match => [match.index, match.index + match[0].length])',
+    new RegExp(js, 'gu'),
+    origin
+  )
   // arrays of the other context become this one's
-  return text => withoutRepeats(Array.from(run(text, timeLimit) as Iterable<readonly [number, number]>, ([from, to]) => [from, to] as const))
+  return text =>
+    withoutRepeats(
+      Array.from(run(text, timeLimit) as Iterable<readonly [number, number]>, ([from, to]) => [from, to] as const)
+    )
 }

@@ -10,13 +10,15 @@ import { ggufTokenizer, type TokenizerDescription } from './tokenizer-gguf.ts'
 /** Text to token ids and back. */
 export interface Tokenizer {
   /**
-   * Token ids of a text. `special` (the default) adds what the tokenizer wraps around a whole sequence, a leading `bos` for instance.
-   * Throws a refusal of a text that an expression of the tokenizer searches for too long.
+   * Token ids of a text. `special` (the default) adds what the tokenizer wraps around a whole sequence, a leading `bos`
+   * for instance. Throws a refusal of a text that an expression of the tokenizer searches for too long.
    */
   readonly encode: (text: string, options?: { readonly special?: boolean }) => readonly number[]
   /** The same, with where each token stands: `text.slice(start, end)`. Errors: a text that takes too long. */
   readonly encodeWithOffsets: (text: string, options?: { readonly special?: boolean }) => E.Either<IoError, Encoding>
-  /** The text of token ids, special tokens included unless `special` is false; an incomplete character becomes U+FFFD. */
+  /**
+   * The text of token ids, special tokens included unless `special` is false; an incomplete character becomes U+FFFD.
+   */
   readonly decode: (ids: readonly number[], options?: { readonly special?: boolean }) => string
   readonly bos: number | undefined
   readonly eos: number | undefined
@@ -27,9 +29,9 @@ export interface Tokenizer {
 }
 
 /**
- * Builds a tokenizer from its description. Errors: a component or an option of a tokenizer that is not supported, ids that are none, a
- * chat template that does not parse.
- * @example makeTokenizer({ subject: 'tokenizer.json', tokenizer, bosToken: undefined, eosToken: '</s>', stop: [], chatSource: undefined })
+ * Builds a tokenizer from its description. Errors: a component or an option of a tokenizer that is not supported, ids
+ * that are none, a chat template that does not parse.
+ * @example makeTokenizer(description)
  */
 export const makeTokenizer = (description: TokenizerDescription): E.Either<IoError, Tokenizer> => {
   const { subject, tokenizer: json, moreTokens = [], bosIds = [], stop, chatSource } = description
@@ -38,39 +40,55 @@ export const makeTokenizer = (description: TokenizerDescription): E.Either<IoErr
     E.flatMap(pipeline => {
       const { added, idOf, tokenOf } = pipeline
       // a token that no file names is that of the first id that they name
-      const named = (token: string | undefined, [id]: readonly number[]): string | undefined => token ?? (id === undefined ? undefined : tokenOf(id))
-      const bosToken = named(description.bosToken, bosIds), eosToken = named(description.eosToken, stop)
+      const named = (token: string | undefined, [id]: readonly number[]): string | undefined =>
+        token ?? (id === undefined ? undefined : tokenOf(id))
+      const bosToken = named(description.bosToken, bosIds),
+        eosToken = named(description.eosToken, stop)
       const eos = eosToken === undefined ? undefined : idOf(eosToken)
-      const chat: E.Either<IoError, ChatTemplate | undefined> = chatSource === undefined
-        ? E.right(undefined)
-        : chatTemplate(subject, chatSource, {
-          // as transformers has it, a token that only an id names is no variable of a template
-          bosToken: description.bosToken, eosToken: description.eosToken, named: description.namedTokens,
-          specialTokens: added.map(token => token.content)
-        }, description.toolChatSource)
-      return pipe(chat, E.map((chat): Tokenizer => ({
-        encode: (text, { special = true } = {}) => pipeline.encode(text, { special }).ids,
-        encodeWithOffsets: (text, { special = true } = {}) => attemptSync(subject, () => pipeline.encode(text, { special })),
-        decode: (ids, { special = true } = {}) => pipeline.decode(ids, { special }),
-        bos: bosToken === undefined ? undefined : idOf(bosToken),
-        eos,
-        stop: new Set(eos === undefined ? stop : [eos, ...stop]),
-        vocabSize: pipeline.size,
-        chat
-      })))
+      const chat: E.Either<IoError, ChatTemplate | undefined> =
+        chatSource === undefined
+          ? E.right(undefined)
+          : chatTemplate(
+              subject,
+              chatSource,
+              {
+                // as transformers has it, a token that only an id names is no variable of a template
+                bosToken: description.bosToken,
+                eosToken: description.eosToken,
+                named: description.namedTokens,
+                specialTokens: added.map(token => token.content)
+              },
+              description.toolChatSource
+            )
+      return pipe(
+        chat,
+        E.map((chat): Tokenizer => ({
+          encode: (text, { special = true } = {}) => pipeline.encode(text, { special }).ids,
+          encodeWithOffsets: (text, { special = true } = {}) =>
+            attemptSync(subject, () => pipeline.encode(text, { special })),
+          decode: (ids, { special = true } = {}) => pipeline.decode(ids, { special }),
+          bos: bosToken === undefined ? undefined : idOf(bosToken),
+          eos,
+          stop: new Set(eos === undefined ? stop : [eos, ...stop]),
+          vocabSize: pipeline.size,
+          chat
+        }))
+      )
     })
   )
 }
 
-/** What has been decoded and not yet handed out: a window of ids whose first `sent` characters the reader already has. */
+/**
+ * What has been decoded and not yet handed out: a window of ids whose first `sent` characters the reader already has.
+ */
 export interface DecodeState {
   readonly window: readonly number[]
   readonly sent: number
 }
 
 /**
- * The state after ids whose text the reader has, a prompt for instance. The last whole character stays in the window, because decoders
- * treat the first token of a text differently: SentencePiece's drops its space.
+ * The state after ids whose text the reader has, a prompt for instance. The last whole character stays in the window,
+ * because decoders treat the first token of a text differently: SentencePiece's drops its space.
  * @example decodeAfter(tokenizer, tokenizer.encode('Once'))
  */
 export const decodeAfter = (tokenizer: Pick<Tokenizer, 'decode'>, ids: readonly number[]): DecodeState => {
@@ -88,8 +106,11 @@ export const decodeStart: DecodeState = { window: [], sent: 0 }
  * The text that one more token completes. A character whose bytes lie in several tokens is held back until it is whole.
  * @example const { text, state } = decodeNext(tokenizer, decodeStart, 504)
  */
-export const decodeNext = (tokenizer: Pick<Tokenizer, 'decode'>, { window, sent }: DecodeState, id: number)
-  : { readonly text: string, readonly state: DecodeState } => {
+export const decodeNext = (
+  tokenizer: Pick<Tokenizer, 'decode'>,
+  { window, sent }: DecodeState,
+  id: number
+): { readonly text: string; readonly state: DecodeState } => {
   const ids = [...window, id]
   const decoded = tokenizer.decode(ids)
   if (decoded.endsWith('\uFFFD')) {
@@ -101,7 +122,8 @@ export const decodeNext = (tokenizer: Pick<Tokenizer, 'decode'>, { window, sent 
 }
 
 /** The text that is still held back when generation ends. @example write(decodeRest(tokenizer, state)) */
-export const decodeRest = (tokenizer: Pick<Tokenizer, 'decode'>, { window, sent }: DecodeState): string => tokenizer.decode(window).slice(sent)
+export const decodeRest = (tokenizer: Pick<Tokenizer, 'decode'>, { window, sent }: DecodeState): string =>
+  tokenizer.decode(window).slice(sent)
 
 /** Where a tokenizer is: in a Hugging Face directory, or in the metadata of a GGUF file. A `Checkpoint` is one. */
 export interface TokenizerSource {
@@ -111,14 +133,19 @@ export interface TokenizerSource {
 }
 
 /**
- * Loads the tokenizer of a model: tokenizer.json of a Hugging Face directory and the files beside it, or the `tokenizer.*` metadata of a
- * GGUF file. The result is undefined where the model has none.
+ * Loads the tokenizer of a model: tokenizer.json of a Hugging Face directory and the files beside it, or the
+ * `tokenizer.*` metadata of a GGUF file. The result is undefined where the model has none.
  * Errors: broken files, kinds of tokenizers that are not supported.
  * @example await loadTokenizer({ kind: 'huggingface', path: 'SmolLM2-135M-Instruct' })()
  */
-export const loadTokenizer = ({ kind, path, metadata = new Map() }: TokenizerSource): TE.TaskEither<IoError, Tokenizer | undefined> =>
+export const loadTokenizer = ({
+  kind,
+  path,
+  metadata = new Map()
+}: TokenizerSource): TE.TaskEither<IoError, Tokenizer | undefined> =>
   pipe(
     kind === 'huggingface' ? describeDirectory(path) : TE.fromEither(ggufTokenizer(path, metadata)),
     TE.flatMapEither((description): E.Either<IoError, Tokenizer | undefined> =>
-      description === undefined ? E.right(undefined) : makeTokenizer(description))
+      description === undefined ? E.right(undefined) : makeTokenizer(description)
+    )
   )

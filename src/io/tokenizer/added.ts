@@ -1,4 +1,7 @@
-/** Tokens that are found in a text before anything else. Source: huggingface/tokenizers 0.23, tokenizer/added_vocabulary.rs. */
+/**
+ * Tokens that are found in a text before anything else. Source: huggingface/tokenizers 0.23,
+ * tokenizer/added_vocabulary.rs.
+ */
 import { isRecord } from '../file.ts'
 import { refusal } from '../error.ts'
 import { quoted } from '../quote.ts'
@@ -29,12 +32,20 @@ export type NamedToken = Omit<AddedToken, 'id'> & { readonly id?: number }
  */
 export const addedToken = (subject: string, path: string, value: unknown, given?: number): AddedToken => {
   const fields = fieldsOf(subject, path, isRecord(value) ? { ...value, type: 'AddedToken' } : value)
-  const content = fields.string('content'), written = given ?? fields.take('id')
-  const id = isId(written) ? written : fields.refuse(`the id of ${quoted(content)} must be a whole number, not ${quoted(written)}`)
+  const content = fields.string('content'),
+    written = given ?? fields.take('id')
+  const id = isId(written)
+    ? written
+    : fields.refuse(`the id of ${quoted(content)} must be a whole number, not ${quoted(written)}`)
   const special = fields.flag('special', false)
   const token = {
-    id, content, special, normalized: fields.flag('normalized', !special),
-    single_word: fields.flag('single_word', false), lstrip: fields.flag('lstrip', false), rstrip: fields.flag('rstrip', false),
+    id,
+    content,
+    special,
+    normalized: fields.flag('normalized', !special),
+    single_word: fields.flag('single_word', false),
+    lstrip: fields.flag('lstrip', false),
+    rstrip: fields.flag('rstrip', false)
   }
   fields.take('__type')
   fields.end()
@@ -48,18 +59,24 @@ export interface Section {
 }
 
 /** Tokens by their first character, each with the characters that are sought, the longest first. */
-type Sought = ReadonlyMap<string, readonly { readonly characters: readonly string[], readonly token: AddedToken }[]>
+type Sought = ReadonlyMap<string, readonly { readonly characters: readonly string[]; readonly token: AddedToken }[]>
 
 const soughtOf = (subject: string, tokens: readonly (readonly [text: string, token: AddedToken])[]): Sought => {
-  const byText = new Map<string, AddedToken>(), found = new Map<string, { readonly characters: readonly string[], readonly token: AddedToken }[]>()
+  const byText = new Map<string, AddedToken>(),
+    found = new Map<string, { readonly characters: readonly string[]; readonly token: AddedToken }[]>()
   for (const [text, token] of tokens) {
     const other = byText.get(text)
-    if (text === '') throw refusal(`${subject}: the added token ${quoted(token.content)} is empty once it is normalized`)
+    if (text === '')
+      throw refusal(`${subject}: the added token ${quoted(token.content)} is empty once it is normalized`)
     if (other !== undefined) {
-      throw refusal(`${subject}: the added tokens ${quoted(other.content)} and ${quoted(token.content)} are the same once they are normalized`)
+      throw refusal(
+        `${subject}: the added tokens ${quoted(other.content)} and ${quoted(token.content)} ` +
+          'are the same once they are normalized'
+      )
     }
     byText.set(text, token)
-    const characters = Array.from(text), first = found.get(characters[0]!)
+    const characters = Array.from(text),
+      first = found.get(characters[0]!)
     if (first === undefined) found.set(characters[0]!, [{ characters, token }])
     else first.push({ characters, token })
   }
@@ -72,10 +89,17 @@ const sections = (sought: Sought, text: Aligned): readonly Section[] => {
   const found: Section[] = []
   let done = 0
   for (let i = 0; i < text.length;) {
-    const at = i, match = sought.get(text[at]!.text)?.find(({ characters }) => characters.every((character, j) => text[at + j]?.text === character))
-    if (match === undefined) { i++; continue }
+    const at = i,
+      match = sought
+        .get(text[at]!.text)
+        ?.find(({ characters }) => characters.every((character, j) => text[at + j]?.text === character))
+    if (match === undefined) {
+      i++
+      continue
+    }
     const { token, characters } = match
-    let from = at, to = at + characters.length
+    let from = at,
+      to = at + characters.length
     i = to
     const isWord = (place: number): boolean => text[place] !== undefined && inWord(text[place].text)
     if (token.single_word && (isWord(from - 1) || isWord(to))) continue
@@ -89,13 +113,24 @@ const sections = (sought: Sought, text: Aligned): readonly Section[] => {
 }
 
 /**
- * Cuts texts as `tokenizers` does: at the added tokens of the text itself, then, in each normalized stretch between them, at those that
- * are normalized too. Throws a refusal of tokens that it could not tell from each other.
+ * Cuts texts as `tokenizers` does: at the added tokens of the text itself, then, in each normalized stretch between
+ * them, at those that are normalized too. Throws a refusal of tokens that it could not tell from each other.
  */
-export const sectioner = (subject: string, tokens: readonly AddedToken[], normalize: Normalizer): (text: Aligned) => readonly Section[] => {
-  const written = soughtOf(subject, tokens.filter(token => !token.normalized).map(token => [token.content, token]))
-  const normalized = soughtOf(subject, tokens.filter(token => token.normalized)
-    .map(token => [textOf(normalize(aligned(token.content))), token]))
-  return text => sections(written, text)
-    .flatMap(section => (section.token === undefined ? sections(normalized, normalize(section.text)) : [section]))
+export const sectioner = (
+  subject: string,
+  tokens: readonly AddedToken[],
+  normalize: Normalizer
+): ((text: Aligned) => readonly Section[]) => {
+  const written = soughtOf(
+    subject,
+    tokens.filter(token => !token.normalized).map(token => [token.content, token])
+  )
+  const normalized = soughtOf(
+    subject,
+    tokens.filter(token => token.normalized).map(token => [textOf(normalize(aligned(token.content))), token])
+  )
+  return text =>
+    sections(written, text).flatMap(section =>
+      section.token === undefined ? sections(normalized, normalize(section.text)) : [section]
+    )
 }

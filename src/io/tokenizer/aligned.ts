@@ -1,6 +1,9 @@
 import type { Search } from '../expression.ts'
 
-/** A character of a text that has been rewritten, and the part of the original that it stands for (in characters, as `tokenizers` counts). */
+/**
+ * A character of a text that has been rewritten, and the part of the original that it stands for (in characters, as
+ * `tokenizers` counts).
+ */
 export interface AlignedCharacter {
   readonly text: string
   readonly start: number
@@ -14,7 +17,8 @@ export type Offsets = readonly [start: number, end: number]
 export type Aligned = readonly AlignedCharacter[]
 
 /** A text as it is. @example aligned('né')[1] // { text: 'é', start: 1, end: 2 } */
-export const aligned = (text: string): Aligned => Array.from(text, (character, i) => ({ text: character, start: i, end: i + 1 }))
+export const aligned = (text: string): Aligned =>
+  Array.from(text, (character, i) => ({ text: character, start: i, end: i + 1 }))
 
 /** Its characters. @example textOf(aligned('né')) // 'né' */
 export const textOf = (characters: Aligned): string => characters.map(character => character.text).join('')
@@ -26,8 +30,9 @@ export const extentOf = (characters: Aligned): Offsets | undefined => {
 }
 
 /**
- * One character of a rewritten text: 0 says that it replaces a character, n > 0 that it was inserted, and n < 0 that it replaces
- * one and that -n more are gone. `tokenizers` describes every rewriting so, and what a character stands for follows from it.
+ * One character of a rewritten text: 0 says that it replaces a character, n > 0 that it was inserted, and n < 0 that it
+ * replaces one and that -n more are gone. `tokenizers` describes every rewriting so, and what a character stands for
+ * follows from it.
  */
 export type Change = readonly [character: string, change: number]
 
@@ -41,11 +46,17 @@ export const changed = (from: Aligned, changes: readonly Change[], skipped = 0):
   })
 }
 
-/** What each character becomes by itself: the first of its characters replaces it, the others are inserted; none removes it. */
+/**
+ * What each character becomes by itself: the first of its characters replaces it, the others are inserted; none removes
+ * it.
+ */
 export const mapped = (from: Aligned, become: (character: string) => string): Aligned =>
   from.flatMap(character => Array.from(become(character.text), text => ({ ...character, text })))
 
-/** The text in front of which `prefix` stands; both stand for what the first character stood for. An empty text stays empty. */
+/**
+ * The text in front of which `prefix` stands; both stand for what the first character stood for. An empty text stays
+ * empty.
+ */
 export const prefixed = (from: Aligned, prefix: string): Aligned => {
   const first = from[0]
   return first === undefined ? [] : [...Array.from(prefix, text => ({ ...first, text })), ...from]
@@ -55,7 +66,10 @@ export const prefixed = (from: Aligned, prefix: string): Aligned => {
 const charactersAt = (text: Aligned): ReadonlyMap<number, number> => {
   const found = new Map<number, number>()
   let unit = 0
-  for (const [i, character] of text.entries()) { found.set(unit, i); unit += character.text.length }
+  for (const [i, character] of text.entries()) {
+    found.set(unit, i)
+    unit += character.text.length
+  }
   return found.set(unit, text.length)
 }
 
@@ -67,7 +81,9 @@ export const matchesIn = (text: Aligned, find: Search): readonly (readonly [from
   return matches.map(([from, to]) => [at.get(from)!, at.get(to)!])
 }
 
-/** The text with every match replaced; what is put in stands for the last character of the match, as in `tokenizers`. */
+/**
+ * The text with every match replaced; what is put in stands for the last character of the match, as in `tokenizers`.
+ */
 export const replaced = (from: Aligned, find: Search, content: string): Aligned => {
   const result: AlignedCharacter[] = []
   let done = 0

@@ -2,7 +2,8 @@ import type { Aligned, AlignedCharacter } from './aligned.ts'
 
 /** GPT-2's character for every byte: printable ones stand for themselves, the others are moved to 256 and up. */
 const characters: readonly string[] = (() => {
-  const printable = (byte: number): boolean => (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
+  const printable = (byte: number): boolean =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
   let next = 256
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++))
 })()
@@ -14,12 +15,15 @@ const encoder = new TextEncoder()
 export const spaceByte = characters[0x20]!
 
 /** A text with a character for every byte of its UTF-8; those of one character all stand for what it stands for. */
-export const byteCharacters = (text: Aligned): Aligned => text.flatMap((character): AlignedCharacter | readonly AlignedCharacter[] =>
-  (character.text <= '\x7f' ? { ...character, text: characters[character.text.charCodeAt(0)]! }
-    : Array.from(encoder.encode(character.text), byte => ({ ...character, text: characters[byte]! }))))
+export const byteCharacters = (text: Aligned): Aligned =>
+  text.flatMap((character): AlignedCharacter | readonly AlignedCharacter[] =>
+    character.text <= '\x7f'
+      ? { ...character, text: characters[character.text.charCodeAt(0)]! }
+      : Array.from(encoder.encode(character.text), byte => ({ ...character, text: characters[byte]! }))
+  )
 
 /** The bytes that a token of such characters stands for; of another token those of its UTF-8. */
 export const bytesOf = (token: string): Iterable<number> => {
   const found = Array.from(token, character => bytes.get(character))
-  return found.every(byte => byte !== undefined) ? found as readonly number[] : encoder.encode(token)
+  return found.every(byte => byte !== undefined) ? (found as readonly number[]) : encoder.encode(token)
 }

@@ -2,11 +2,19 @@
 import * as sets from './characters.generated.ts'
 
 /** The inside of a character class (flag u) for ranges of code points, as `41-5a 5f`. */
-const classOf = (ranges: string): string => ranges.split(' ')
-  .map(range => range.split('-').map(point => `\\u{${point}}`).join('-')).join('')
+const classOf = (ranges: string): string =>
+  ranges
+    .split(' ')
+    .map(range =>
+      range
+        .split('-')
+        .map(point => `\\u{${point}}`)
+        .join('-')
+    )
+    .join('')
 
 const anyOf = (inside: string): RegExp => new RegExp(`[${inside}]`, 'gu')
-const isOneOf = (inside: string): (character: string) => boolean => {
+const isOneOf = (inside: string): ((character: string) => boolean) => {
   const expression = new RegExp(`^[${inside}]$`, 'u')
   return character => expression.test(character)
 }
@@ -36,16 +44,21 @@ export const inWord = (character: string): boolean => isWord(masked(character))
 const unassigned = new RegExp(`[${classOf(sets.unassigned)}](?<!\\p{Cn})`, 'gu')
 
 /**
- * The same text, unit by unit, for matching against categories: what Oniguruma's Unicode does not know becomes a character of no category.
+ * The same text, unit by unit, for matching against categories: what Oniguruma's Unicode does not know becomes a
+ * character of no category.
  * @example masked('\u{2b73a}') // '\u{10fffe}'
  */
-export const masked = (text: string): string => text.replace(unassigned, character => (character.length === 2 ? '\u{10fffe}' : '\ufdd0'))
+export const masked = (text: string): string =>
+  text.replace(unassigned, character => (character.length === 2 ? '\u{10fffe}' : '\ufdd0'))
 
 /** Marks that came after Unicode 11: the crate that normalizes neither orders nor composes them. */
 const youngMark = `(?![${classOf(sets.marks)}])\\p{M}`
 const composedLate = `[${classOf(sets.undecomposed)}]`
 
-/** Whether the crate `unicode-normalization-alignments` 0.1 has no entry for a character: it stands apart in every normal form. */
+/**
+ * Whether the crate `unicode-normalization-alignments` 0.1 has no entry for a character: it stands apart in every
+ * normal form.
+ */
 export const standsApart = (character: string): boolean => apart.test(character)
 const apart = new RegExp(`^(?:${youngMark}|${composedLate})$`, 'u')
 /** Whether that crate composes a pair of characters to this one. */

@@ -8,7 +8,8 @@ import { metaspaceOptions } from './pre-tokenizer.ts'
 /** One step: tokens to tokens. */
 export type Decoder = (tokens: readonly string[]) => readonly string[]
 
-const lossy = new TextDecoder('utf-8', { ignoreBOM: true }), strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const lossy = new TextDecoder('utf-8', { ignoreBOM: true }),
+  strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** The text of bytes, or a replacement character for every one of them where they are no UTF-8. */
 const textOf = (bytes: readonly number[]): readonly string[] => {
@@ -53,10 +54,20 @@ const stripped = (token: string, content: string, start: number, stop: number): 
   return characters.slice(from, to).join('')
 }
 
-const tidied = (text: string): string => [
-  [' .', '.'], [' ?', '?'], [' !', '!'], [' ,', ','], [" ' ", "'"], [" n't", "n't"], [" 'm", "'m"], [' do not', " don't"], [" 's", "'s"],
-  [" 've", "'ve"], [" 're", "'re"],
-].reduce((text, [from, to]) => text.replaceAll(from!, to!), text)
+const tidied = (text: string): string =>
+  [
+    [' .', '.'],
+    [' ?', '?'],
+    [' !', '!'],
+    [' ,', ','],
+    [" ' ", "'"],
+    [" n't", "n't"],
+    [" 'm", "'m"],
+    [' do not', " don't"],
+    [" 's", "'s"],
+    [" 've", "'ve"],
+    [" 're", "'re"]
+  ].reduce((text, [from, to]) => text.replaceAll(from!, to!), text)
 
 /** The decoder at `path` of a file. Throws a refusal of what is not supported. */
 export const decoderOf = (subject: string, path: string, value: unknown): Decoder => {
@@ -74,8 +85,10 @@ export const decoderOf = (subject: string, path: string, value: unknown): Decode
         const { mark, scheme } = metaspaceOptions(fields)
         return tokens => tokens.map((token, i) => token.replaceAll(mark, i === 0 && scheme !== 'never' ? '' : ' '))
       }
-      case 'ByteFallback': return byteFallback
-      case 'Fuse': return tokens => [tokens.join('')]
+      case 'ByteFallback':
+        return byteFallback
+      case 'Fuse':
+        return tokens => [tokens.join('')]
       case 'Strip': {
         const [content, start, stop] = [fields.string('content'), fields.integer('start'), fields.integer('stop')]
         if ([...content].length !== 1) fields.refuse('"content" must be one character')
@@ -87,16 +100,18 @@ export const decoderOf = (subject: string, path: string, value: unknown): Decode
       }
       case 'WordPiece': {
         const [prefix, tidy] = [fields.string('prefix'), fields.flag('cleanup')]
-        return tokens => tokens.map((token, i) => {
-          const text = i === 0 ? token : token.startsWith(prefix) ? token.slice(prefix.length) : ` ${token}`
-          return tidy ? tidied(text) : text
-        })
+        return tokens =>
+          tokens.map((token, i) => {
+            const text = i === 0 ? token : token.startsWith(prefix) ? token.slice(prefix.length) : ` ${token}`
+            return tidy ? tidied(text) : text
+          })
       }
       case 'BPEDecoder': {
         const suffix = fields.string('suffix')
         return tokens => tokens.map((token, i) => token.replaceAll(suffix, i === tokens.length - 1 ? '' : ' '))
       }
-      default: return fields.unsupported()
+      default:
+        return fields.unsupported()
     }
   })()
   fields.end()

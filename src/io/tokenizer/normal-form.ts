@@ -5,7 +5,10 @@ type Form = 'NFC' | 'NFD' | 'NFKC' | 'NFKD'
 
 const isMark = (character: string): boolean => /^\p{M}$/u.test(character)
 
-/** U+0345 has the largest combining class, so a mark behind it is moved in front of it unless it is no combining mark at all. */
+/**
+ * U+0345 has the largest combining class, so a mark behind it is moved in front of it unless it is no combining mark at
+ * all.
+ */
 const largest = '\u0345'
 const combines = (mark: string): boolean => mark === largest || (largest + mark).normalize('NFD') !== largest + mark
 /** Whether one combining mark is ordered before another. */
@@ -13,33 +16,47 @@ const before = (a: string, b: string): boolean => (b + a).normalize('NFD') !== b
 
 const composes = (a: string, b: string): boolean => (a + b).normalize('NFC') !== a.normalize('NFC') + b.normalize('NFC')
 
-/** Runs that normalize by themselves: a character and the marks behind it. Hangul syllables of several letters are one run too. */
+/**
+ * Runs that normalize by themselves: a character and the marks behind it. Hangul syllables of several letters are one
+ * run too.
+ */
 const runs = (text: Aligned): readonly Aligned[] => {
   const found: AlignedCharacter[][] = []
   for (const character of text) {
     const run = found.at(-1)
     const last = run?.at(-1)?.text
-    const joins = last !== undefined && !standsApart(last) && !standsApart(character.text)
-      && (isMark(character.text) || composes(textOf(run!), character.text))
+    const joins =
+      last !== undefined &&
+      !standsApart(last) &&
+      !standsApart(character.text) &&
+      (isMark(character.text) || composes(textOf(run!), character.text))
     if (run !== undefined && joins) run.push(character)
     else found.push([character])
   }
   return found
 }
 
-/** The decomposed characters in canonical order; of each character the first replaces it and the others are inserted. */
+/**
+ * The decomposed characters in canonical order; of each character the first replaces it and the others are inserted.
+ */
 const decomposed = (run: Aligned, form: 'NFD' | 'NFKD'): readonly Change[] => {
-  const changes = run.flatMap(({ text }) => Array.from(text.normalize(form), (character, i): Change => [character, i === 0 ? 0 : 1]))
+  const changes = run.flatMap(({ text }) =>
+    Array.from(text.normalize(form), (character, i): Change => [character, i === 0 ? 0 : 1])
+  )
   const ordered: Change[] = []
   for (const change of changes) {
     let at = ordered.length
-    while (at > 0 && combines(change[0]) && combines(ordered[at - 1]![0]) && before(change[0], ordered[at - 1]![0])) at--
+    while (at > 0 && combines(change[0]) && combines(ordered[at - 1]![0]) && before(change[0], ordered[at - 1]![0]))
+      at--
     ordered.splice(at, 0, change)
   }
   return ordered
 }
 
-/** Composes decomposed characters, as the standard does; a composed character takes the changes of its parts upon itself. */
+/**
+ * Composes decomposed characters, as the standard does; a composed character takes the changes of its parts upon
+ * itself.
+ */
 const composed = (changes: readonly Change[]): readonly Change[] => {
   const result: Change[] = []
   let starter: number | undefined, blocking: string | undefined
@@ -54,14 +71,18 @@ const composed = (changes: readonly Change[]): readonly Change[] => {
       }
     }
     if (combines(character)) blocking = character
-    else { starter = result.length; blocking = undefined }
+    else {
+      starter = result.length
+      blocking = undefined
+    }
     result.push([character, change])
   }
   return result
 }
 
 /**
- * A text in a normal form of Unicode, as the crate `unicode-normalization-alignments` 0.1 computes it, that remembers where its characters come from.
+ * A text in a normal form of Unicode, as the crate `unicode-normalization-alignments` 0.1 computes it, that remembers
+ * where its characters come from.
  * @example normalForm(aligned('e\u0301'), 'NFC') // [{ text: 'é', start: 0, end: 1 }], as `tokenizers` has it
  */
 export const normalForm = (text: Aligned, form: Form): Aligned => {

@@ -9,30 +9,43 @@ import { patternOf } from './pattern.ts'
 /** Rewrites a text and keeps where its characters come from. */
 export type Normalizer = (text: Aligned) => Aligned
 
-const without = (dropped: (character: string) => boolean): Normalizer =>
-  text => text.filter(character => !dropped(character.text))
+const without =
+  (dropped: (character: string) => boolean): Normalizer =>
+  text =>
+    text.filter(character => !dropped(character.text))
 
 /** Letter by letter, as Rust has it: a final Σ becomes σ. */
 const lowercase: Normalizer = text => mapped(text, letter => letter.toLowerCase())
 
-const stripped = (left: boolean, right: boolean): Normalizer => text => {
-  const keeps = (character: { readonly text: string }): boolean => !isSpace(character.text)
-  const first = text.findIndex(keeps), last = text.findLastIndex(keeps)
-  return text.slice(left ? (first < 0 ? text.length : first) : 0, right ? last + 1 : text.length)
-}
+const stripped =
+  (left: boolean, right: boolean): Normalizer =>
+  text => {
+    const keeps = (character: { readonly text: string }): boolean => !isSpace(character.text)
+    const first = text.findIndex(keeps),
+      last = text.findLastIndex(keeps)
+    return text.slice(left ? (first < 0 ? text.length : first) : 0, right ? last + 1 : text.length)
+  }
 
-const ideograph = new RegExp('^[\\u4e00-\\u9fff\\u3400-\\u4dbf\\u{20000}-\\u{2a6df}\\u{2a700}-\\u{2b73f}\\u{2b740}-\\u{2b81f}'
-  + '\\u{2b920}-\\u{2ceaf}\\uf900-\\ufaff\\u{2f800}-\\u{2fa1f}]$', 'u')
+const ideograph = new RegExp(
+  '^[\\u4e00-\\u9fff\\u3400-\\u4dbf\\u{20000}-\\u{2a6df}\\u{2a700}-\\u{2b73f}\\u{2b740}-\\u{2b81f}' +
+    '\\u{2b920}-\\u{2ceaf}\\uf900-\\ufaff\\u{2f800}-\\u{2fa1f}]$',
+  'u'
+)
 
 const bert = (fields: Fields): Normalizer => {
-  const clean = fields.flag('clean_text'), apart = fields.flag('handle_chinese_chars'), lower = fields.flag('lowercase')
+  const clean = fields.flag('clean_text'),
+    apart = fields.flag('handle_chinese_chars'),
+    lower = fields.flag('lowercase')
   const accents = fields.flag('strip_accents', lower)
-  const cleaned: Normalizer = text => mapped(without(isControl)(text), character => (isSpace(character) ? ' ' : character))
+  const cleaned: Normalizer = text =>
+    mapped(without(isControl)(text), character => (isSpace(character) ? ' ' : character))
   const steps: readonly Normalizer[] = [
     ...(clean ? [cleaned] : []),
-    ...(apart ? [(text: Aligned) => mapped(text, character => (ideograph.test(character) ? ` ${character} ` : character))] : []),
+    ...(apart
+      ? [(text: Aligned) => mapped(text, character => (ideograph.test(character) ? ` ${character} ` : character))]
+      : []),
     ...(accents ? [(text: Aligned) => without(isNonspacing)(normalForm(text, 'NFD'))] : []),
-    ...(lower ? [lowercase] : []),
+    ...(lower ? [lowercase] : [])
   ]
   return text => steps.reduce((text, step) => step(text), text)
 }
@@ -43,16 +56,24 @@ export const normalizerOf = (subject: string, path: string, value: unknown): Nor
   const made = ((): Normalizer => {
     switch (fields.type) {
       case 'Sequence': {
-        const parts = fields.list('normalizers').map((part, i) => normalizerOf(subject, `${path}.normalizers[${i}]`, part))
+        const parts = fields
+          .list('normalizers')
+          .map((part, i) => normalizerOf(subject, `${path}.normalizers[${i}]`, part))
         return text => parts.reduce((text, part) => part(text), text)
       }
-      case 'NFC': case 'NFD': case 'NFKC': case 'NFKD': {
+      case 'NFC':
+      case 'NFD':
+      case 'NFKC':
+      case 'NFKD': {
         const form = fields.type
         return text => normalForm(text, form)
       }
-      case 'Lowercase': return lowercase
-      case 'StripAccents': return without(isMark)
-      case 'Strip': return stripped(fields.flag('strip_left'), fields.flag('strip_right'))
+      case 'Lowercase':
+        return lowercase
+      case 'StripAccents':
+        return without(isMark)
+      case 'Strip':
+        return stripped(fields.flag('strip_left'), fields.flag('strip_right'))
       case 'Prepend': {
         const prefix = fields.string('prepend')
         return text => prefixed(text, prefix)
@@ -61,9 +82,12 @@ export const normalizerOf = (subject: string, path: string, value: unknown): Nor
         const [find, content] = [patternOf(fields), fields.string('content')]
         return text => replaced(text, find, content)
       }
-      case 'ByteLevel': return byteCharacters
-      case 'BertNormalizer': return bert(fields)
-      default: return fields.unsupported()
+      case 'ByteLevel':
+        return byteCharacters
+      case 'BertNormalizer':
+        return bert(fields)
+      default:
+        return fields.unsupported()
     }
   })()
   fields.end()

@@ -1,53 +1,32 @@
 /**
- * Expressions of Oniguruma (its Ruby syntax), which `tokenizers` searches with, as JavaScript's and RE2's say the same. What is not listed
- * here is refused by name: another engine may read it in another way.
+ * Expressions of Oniguruma (its Ruby syntax), which `tokenizers` searches with, as JavaScript's and RE2's say the same.
+ * What is not listed here is refused by name: another engine may read it in another way.
  * Source: kkos/oniguruma, doc/RE; test/golden/tokenizer compares both on every construct.
  */
 import { refusal } from '../error.ts'
 import type { Translation } from '../expression.ts'
 import { quoted } from '../quote.ts'
-import { wordCharacter } from './characters.ts'
+import {
+  all,
+  categories,
+  controls,
+  folded,
+  isLetter,
+  onlyJs,
+  point,
+  range,
+  same,
+  scripts,
+  sets,
+  type Item
+} from './oniguruma-sets.ts'
 
-// RE2 has no lookaround, no atomic groups and no \w of Unicode
-const same = (text: string): Translation => ({ js: text, re2: text })
-const onlyJs = (js: string): Translation => ({ js, re2: undefined })
-const all = (parts: readonly Translation[], build: (texts: readonly string[]) => string): Translation => {
-  const re2 = parts.flatMap(part => part.re2 ?? [])
-  return { js: build(parts.map(part => part.js)), re2: re2.length === parts.length ? build(re2) : undefined }
+/**
+ * A translation, and whether it asks for categories of characters, which differ from one version of Unicode to another.
+ */
+export interface CategoryTranslation extends Translation {
+  readonly byCategory: boolean
 }
-
-/** A code point as both languages write it. */
-const point = (character: string): Translation => {
-  const code = character.codePointAt(0)!.toString(16)
-  return { js: `\\u{${code}}`, re2: `\\x{${code}}` }
-}
-const range = (from: string, to: string): Translation => all([point(from), point(to)], ends => ends.join('-'))
-
-const spaces: readonly (readonly [string, string])[] = [['\t', '\r'], [' ', ' '], ['\u0085', '\u0085'], ['\u00a0', '\u00a0'], ['\u1680', '\u1680'],
-  ['\u2000', '\u200a'], ['\u2028', '\u2029'], ['\u202f', '\u202f'], ['\u205f', '\u205f'], ['\u3000', '\u3000']]
-const step = (character: string, by: number): string => String.fromCodePoint(character.codePointAt(0)! + by)
-const space = all(spaces.map(([from, to]) => range(from, to)), texts => texts.join(''))
-const notSpace = all(spaces.map(([from], i) => range(i === 0 ? '\0' : step(spaces[i - 1]![1], 1), step(from, -1)))
-  .concat(range(step('\u3000', 1), '\u{10ffff}')), texts => texts.join(''))
-
-/** What may stand inside a class for a letter behind a backslash. */
-const sets: ReadonlyMap<string, Translation> = new Map([
-  ['s', space], ['S', notSpace], ['d', same('\\p{Nd}')], ['D', same('\\P{Nd}')], ['w', onlyJs(wordCharacter.replace('\\p{Join_Control}', ''))],
-])
-const controls: ReadonlyMap<string, string> = new Map([['n', '\n'], ['r', '\r'], ['t', '\t'], ['f', '\f'], ['v', '\v'], ['a', '\x07'], ['e', '\x1b']])
-const categories = new Set('L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp'.split(' '))
-const scripts = new Set(['Arabic', 'Armenian', 'Bengali', 'Cyrillic', 'Devanagari', 'Greek', 'Han', 'Hangul', 'Hebrew', 'Hiragana', 'Katakana',
-  'Latin', 'Thai'])
-
-/** ASCII letters and what Unicode folds to the same: Oniguruma's (?i) knows them too. */
-const folded = (letter: string): readonly string[] =>
-  [letter.toLowerCase(), letter.toUpperCase(), ...({ s: ['\u017f'], k: ['\u212a'] }[letter.toLowerCase()] ?? [])]
-const isLetter = (character: string): boolean => /^[a-z]$/i.test(character)
-
-type Item = { readonly character: string } | { readonly set: Translation, readonly property: string }
-
-/** A translation, and whether it asks for categories of characters, which differ from one version of Unicode to another. */
-export interface CategoryTranslation extends Translation { readonly byCategory: boolean }
 
 /**
  * Reads an expression from its first character to its last.
@@ -55,8 +34,12 @@ export interface CategoryTranslation extends Translation { readonly byCategory: 
  */
 export const translate = (subject: string, source: string): CategoryTranslation => {
   const text = [...source]
-  let at = 0, groups = 0, byCategory = false
-  const refuse = (what: string): never => { throw refusal(`${subject}: ${quoted(source)} has ${what}, which is not supported`) }
+  let at = 0,
+    groups = 0,
+    byCategory = false
+  const refuse = (what: string): never => {
+    throw refusal(`${subject}: ${quoted(source)} has ${what}, which is not supported`)
+  }
   const ahead = (sought: string): boolean => [...sought].every((character, i) => text[at + i] === character)
   const take = (sought: string): boolean => {
     if (!ahead(sought)) return false
@@ -74,17 +57,22 @@ export const translate = (subject: string, source: string): CategoryTranslation 
     const hex = matched(/^(?:x[0-9a-fA-F]{2}|x\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4})/)
     if (hex !== undefined) {
       const code = parseInt(hex.replace(/[xu{}]/g, ''), 16)
-      return code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? refuse(`no character \\${hex}`) : { character: String.fromCodePoint(code) }
+      return code > 0x10ffff || (code >= 0xd800 && code < 0xe000)
+        ? refuse(`no character \\${hex}`)
+        : { character: String.fromCodePoint(code) }
     }
     const property = matched(/^[pP]\{[^}]*\}/)
     if (property !== undefined) {
       byCategory = true
       const name = property.slice(2, -1)
       if (categories.has(name)) return { set: same(`\\${property}`), property: name }
-      return scripts.has(name) ? { set: { js: `\\${property[0]}{Script=${name}}`, re2: `\\${property}` }, property: name } : refuse(`the property \\${property}`)
+      return scripts.has(name)
+        ? { set: { js: `\\${property[0]}{Script=${name}}`, re2: `\\${property}` }, property: name }
+        : refuse(`the property \\${property}`)
     }
     const character = text[at++] ?? refuse('a backslash at its end')
-    const set = sets.get(character), control = controls.get(character)
+    const set = sets.get(character),
+      control = controls.get(character)
     if (set !== undefined) {
       byCategory ||= character !== 's' && character !== 'S'
       return { set, property: character }
@@ -95,12 +83,17 @@ export const translate = (subject: string, source: string): CategoryTranslation 
 
   const fold = (character: string): Translation => all(folded(character).map(point), texts => texts.join(''))
   const written = (item: Item, ignoreCase: boolean): Translation => {
-    if ('character' in item) return ignoreCase && isLetter(item.character) ? fold(item.character) : foreign(item.character, ignoreCase)
-    return ignoreCase && /^(?:L[ultmo]|Latin|Greek|Cyrillic|Armenian)$/.test(item.property) ? refuse(`\\p{${item.property}} under (?i:`) : item.set
+    if ('character' in item)
+      return ignoreCase && isLetter(item.character) ? fold(item.character) : foreign(item.character, ignoreCase)
+    return ignoreCase && /^(?:L[ultmo]|Latin|Greek|Cyrillic|Armenian)$/.test(item.property)
+      ? refuse(`\\p{${item.property}} under (?i:`)
+      : item.set
   }
   /** A character that (?i) would fold in ways that are not listed here. */
   const foreign = (character: string, ignoreCase: boolean): Translation =>
-    ignoreCase && !isLetter(character) && character > '\x7f' ? refuse(`${quoted(character)} under (?i:`) : point(character)
+    ignoreCase && !isLetter(character) && character > '\x7f'
+      ? refuse(`${quoted(character)} under (?i:`)
+      : point(character)
 
   /** The inside of a class up to its closing bracket; classes inside are united with it. */
   const classItems = (ignoreCase: boolean): readonly Translation[] => {
@@ -160,11 +153,17 @@ export const translate = (subject: string, source: string): CategoryTranslation 
       }
       case '[': {
         const negated = take('^')
-        return all([all(classItems(ignoreCase), texts => texts.join(''))], ([inside]) => `[${negated ? '^' : ''}${inside}]`)
+        return all(
+          [all(classItems(ignoreCase), texts => texts.join(''))],
+          ([inside]) => `[${negated ? '^' : ''}${inside}]`
+        )
       }
-      case '.': return { js: '[^\\n]', re2: '[^\\n]' }
-      case '^': return onlyJs('(?<![^\\n])(?:(?<![\\s\\S])|(?=[\\s\\S]))')
-      case '$': return onlyJs('(?![^\\n])')
+      case '.':
+        return { js: '[^\\n]', re2: '[^\\n]' }
+      case '^':
+        return onlyJs('(?<![^\\n])(?:(?<![\\s\\S])|(?=[\\s\\S]))')
+      case '$':
+        return onlyJs('(?![^\\n])')
       case '\\': {
         if (take('A')) return onlyJs('(?<![\\s\\S])')
         if (take('z')) return onlyJs('(?![\\s\\S])')
@@ -174,19 +173,32 @@ export const translate = (subject: string, source: string): CategoryTranslation 
         }
         return all([written(escape(), ignoreCase)], ([inside]) => `[${inside}]`)
       }
-      case '*': case '+': case '?': return refuse(`${character} with nothing before it`)
-      default: return all([written({ character }, ignoreCase)], ([inside]) => `[${inside}]`)
+      case '*':
+      case '+':
+      case '?':
+        return refuse(`${character} with nothing before it`)
+      default:
+        return all([written({ character }, ignoreCase)], ([inside]) => `[${inside}]`)
     }
   }
 
   const quantified = (ignoreCase: boolean): Translation => {
-    const begin = at, inside = atom(ignoreCase)
+    const begin = at,
+      inside = atom(ignoreCase)
     const quantifier = matched(/^(?:[*+?]|\{\d{1,4}(?:,\d{0,4})?\}|\{,\d{1,4}\})/)
-    if (quantifier === undefined) return ahead('{') && /^\{[\d,]+\}/.test(text.slice(at, at + 16).join('')) ? refuse('this repetition') : inside
-    if (text[begin] === '^' || text[begin] === '$' || /^\(\?<?[=!]/.test(text.slice(begin, begin + 4).join(''))) refuse('a repeated assertion')
-    const times = quantifier.replace('{,', '{0,'), simple = !quantifier.startsWith('{')
+    if (quantifier === undefined)
+      return ahead('{') && /^\{[\d,]+\}/.test(text.slice(at, at + 16).join('')) ? refuse('this repetition') : inside
+    if (text[begin] === '^' || text[begin] === '$' || /^\(\?<?[=!]/.test(text.slice(begin, begin + 4).join('')))
+      refuse('a repeated assertion')
+    const times = quantifier.replace('{,', '{0,'),
+      simple = !quantifier.startsWith('{')
     const repeated = all([inside], ([one]) => `${one}${times}`)
-    const result = simple && take('+') ? atomic(repeated.js) : simple && take('?') ? all([repeated], ([greedy]) => `${greedy}?`) : repeated
+    const result =
+      simple && take('+')
+        ? atomic(repeated.js)
+        : simple && take('?')
+          ? all([repeated], ([greedy]) => `${greedy}?`)
+          : repeated
     return /^[*+?]/.test(text[at] ?? '') ? refuse('a repeated repetition') : result
   }
 

@@ -7,23 +7,27 @@ import type { Fields } from './fields.ts'
 import { translate } from './oniguruma.ts'
 
 const contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-const upper = '[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]', lower = '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]', before = '[^\\r\\n\\p{L}\\p{N}]?'
+const upper = '[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]',
+  lower = '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]',
+  before = '[^\\r\\n\\p{L}\\p{N}]?'
 const spaces = '\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+'
 const cased = (suffix: string): string => `${before}${upper}*${lower}+${suffix}|${before}${upper}+${lower}*${suffix}`
 
 /** The words of GPT-2, which `ByteLevel` cuts a text into. */
 export const gpt2Words = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 /** The words of Llama 3 and its like, with digits as they are grouped. */
-export const llama3Words = (digits: string): string => `${contractions}|${before}\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|${spaces}`
+export const llama3Words = (digits: string): string =>
+  `${contractions}|${before}\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|${spaces}`
 
 /**
- * Patterns of tokenizers that are in use and never backtrack for long, though they look ahead. They run in V8 without a limit; every other
- * expression runs in RE2 or under a time limit.
+ * Patterns of tokenizers that are in use and never backtrack for long, though they look ahead. They run in V8 without a
+ * limit; every other expression runs in RE2 or under a time limit.
  */
 const known: ReadonlySet<string> = new Set([
   gpt2Words,
   // Llama 3, Qwen 2 and 2.5, and Qwen 3.5
-  llama3Words('\\p{N}{1,3}'), llama3Words('\\p{N}'),
+  llama3Words('\\p{N}{1,3}'),
+  llama3Words('\\p{N}'),
   `${contractions}|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|${spaces}`,
   // GPT-4 (cl100k), as it is written in two ways
   `${contractions}|${before}+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+`,
@@ -32,12 +36,24 @@ const known: ReadonlySet<string> = new Set([
   `${cased(`${contractions}?`)}|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|${spaces}`,
   `${cased('')}|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|${spaces}`,
   // DeepSeek V3 and R1
-  '\\p{N}{1,3}', '[一-龥぀-ゟ゠-ヿ]+',
-  "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|" + spaces,
+  '\\p{N}{1,3}',
+  '[一-龥぀-ゟ゠-ヿ]+',
+  '[!"#$%&\'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|' +
+    '[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|' +
+    spaces,
   // DeepSeek's first models
-  '\\s?\\p{L}+', '\\s?\\p{P}+', '\\s+$', '[一-龥ࠀ-一가-\ud7ff]+',
+  '\\s?\\p{L}+',
+  '\\s?\\p{P}+',
+  '\\s+$',
+  '[一-龥ࠀ-一가-\ud7ff]+',
   // single characters, in digits and lines
-  '\\p{N}', '\\p{N}+', '\\d', '[0-9]', '[\\r\\n]', '\\s+', ' ',
+  '\\p{N}',
+  '\\p{N}+',
+  '\\d',
+  '[0-9]',
+  '[\\r\\n]',
+  '\\s+',
+  ' '
 ])
 
 /** A search that `tokenizers` would do with this expression of Oniguruma. Throws a refusal of what is not supported. */
@@ -48,11 +64,14 @@ export const regexSearch = (subject: string, source: string): Search => {
 }
 
 /** Searches for a text itself. */
-export const textSearch = (sought: string): Search => text => {
-  const matches: (readonly [number, number])[] = []
-  for (let at = text.indexOf(sought); at >= 0; at = text.indexOf(sought, at + sought.length)) matches.push([at, at + sought.length])
-  return matches
-}
+export const textSearch =
+  (sought: string): Search =>
+  text => {
+    const matches: (readonly [number, number])[] = []
+    for (let at = text.indexOf(sought); at >= 0; at = text.indexOf(sought, at + sought.length))
+      matches.push([at, at + sought.length])
+    return matches
+  }
 
 /** The search of a component's `pattern`. */
 export const patternOf = (fields: Fields): Search => {
@@ -62,5 +81,7 @@ export const patternOf = (fields: Fields): Search => {
     return fields.refuse(`"pattern" must hold a "String" or a "Regex", not ${quoted(pattern)}`)
   }
   if (kind === 'String') return textSearch(source)
-  return kind === 'Regex' ? regexSearch(fields.place, source) : fields.unsupported(`a pattern of the kind ${quoted(kind)}`)
+  return kind === 'Regex'
+    ? regexSearch(fields.place, source)
+    : fields.unsupported(`a pattern of the kind ${quoted(kind)}`)
 }

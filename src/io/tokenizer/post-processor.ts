@@ -4,15 +4,22 @@ import { quoted } from '../quote.ts'
 import { fieldsOf, isId, type Fields } from './fields.ts'
 
 /** Ids before and behind a text. */
-export interface Around { readonly before: readonly number[], readonly after: readonly number[] }
+export interface Around {
+  readonly before: readonly number[]
+  readonly after: readonly number[]
+}
 
 const nothing: Around = { before: [], after: [] }
 
 const idList = (fields: Fields, name: string, ids: unknown): readonly number[] =>
-  Array.isArray(ids) && ids.every(isId) ? ids : fields.refuse(`the ids of the token ${quoted(name)} must be whole numbers, not ${quoted(ids)}`)
+  Array.isArray(ids) && ids.every(isId)
+    ? ids
+    : fields.refuse(`the ids of the token ${quoted(name)} must be whole numbers, not ${quoted(ids)}`)
 
 const template = (fields: Fields): Around => {
-  const known = fields.take('special_tokens') ?? {}, before: number[] = [], after: number[] = []
+  const known = fields.take('special_tokens') ?? {},
+    before: number[] = [],
+    after: number[] = []
   fields.take('pair')
   let inside = false
   for (const piece of fields.list('single')) {
@@ -30,8 +37,11 @@ const template = (fields: Fields): Around => {
 
 /** A token with its id, as `["[SEP]", 102]`. */
 const pair = (fields: Fields, name: string): readonly number[] => {
-  const value: unknown = fields.take(name), [token, id]: readonly unknown[] = Array.isArray(value) ? value : []
-  return typeof token === 'string' ? idList(fields, token, [id]) : fields.refuse(`${quoted(name)} must be a token and its id, not ${quoted(value)}`)
+  const value: unknown = fields.take(name),
+    [token, id]: readonly unknown[] = Array.isArray(value) ? value : []
+  return typeof token === 'string'
+    ? idList(fields, token, [id])
+    : fields.refuse(`${quoted(name)} must be a token and its id, not ${quoted(value)}`)
 }
 
 /** The post-processor at `path` of a file. Throws a refusal of what is not supported. */
@@ -39,20 +49,27 @@ export const postProcessorOf = (subject: string, path: string, value: unknown): 
   const fields = fieldsOf(subject, path, value)
   const made = ((): Around => {
     switch (fields.type) {
-      case 'TemplateProcessing': return template(fields)
+      case 'TemplateProcessing':
+        return template(fields)
       case 'Sequence': {
-        const parts = fields.list('processors').map((part, i) => postProcessorOf(subject, `${path}.processors[${i}]`, part)).filter(part => part !== nothing)
+        const parts = fields
+          .list('processors')
+          .map((part, i) => postProcessorOf(subject, `${path}.processors[${i}]`, part))
+          .filter(part => part !== nothing)
         // a second one would be put around every part of the first
-        return parts.length > 1 ? fields.unsupported('more than one that adds tokens') : parts[0] ?? nothing
+        return parts.length > 1 ? fields.unsupported('more than one that adds tokens') : (parts[0] ?? nothing)
       }
       // ids are not changed: it is about the places of tokens in a text
       case 'ByteLevel':
         for (const name of ['add_prefix_space', 'trim_offsets', 'use_regex']) fields.flag(name, true)
         return nothing
-      case 'RobertaProcessing': case 'BertProcessing':
-        if (fields.type === 'RobertaProcessing') for (const name of ['trim_offsets', 'add_prefix_space']) fields.flag(name, true)
+      case 'RobertaProcessing':
+      case 'BertProcessing':
+        if (fields.type === 'RobertaProcessing')
+          for (const name of ['trim_offsets', 'add_prefix_space']) fields.flag(name, true)
         return { before: pair(fields, 'cls'), after: pair(fields, 'sep') }
-      default: return fields.unsupported()
+      default:
+        return fields.unsupported()
     }
   })()
   fields.end()

@@ -10,12 +10,15 @@ import { behaviors, cut, type Cut } from './split.ts'
 /** Cuts a piece of a text into smaller ones. */
 export type PreTokenizer = (piece: Aligned) => readonly Aligned[]
 
-const cutting = (...cuts: readonly Cut[]): PreTokenizer => piece =>
-  cuts.reduce<readonly Aligned[]>((pieces, how) => pieces.flatMap(piece => cut(piece, how)), [piece])
+const cutting =
+  (...cuts: readonly Cut[]): PreTokenizer =>
+  piece =>
+    cuts.reduce<readonly Aligned[]>((pieces, how) => pieces.flatMap(piece => cut(piece, how)), [piece])
 
 /** The options of Metaspace, which a decoder has too. */
 export const metaspaceOptions = (fields: Fields) => {
-  const mark = fields.string('replacement'), split = fields.flag('split', true)
+  const mark = fields.string('replacement'),
+    split = fields.flag('split', true)
   const scheme = fields.oneOf('prepend_scheme', ['always', 'first', 'never'], 'always')
   fields.take('str_rep')
   if ([...mark].length !== 1) fields.refuse('"replacement" must be one character')
@@ -37,7 +40,8 @@ const metaspace = (fields: Fields): PreTokenizer => {
 }
 
 const byteLevel = (fields: Fields): PreTokenizer => {
-  const prefix = fields.flag('add_prefix_space'), regex = fields.flag('use_regex', true)
+  const prefix = fields.flag('add_prefix_space'),
+    regex = fields.flag('use_regex', true)
   fields.flag('trim_offsets', true)
   const words = cutting({ find: regexSearch(fields.place, gpt2Words), behavior: 'Isolated' })
   return piece => {
@@ -55,22 +59,36 @@ export const preTokenizerOf = (subject: string, path: string, value: unknown): P
   const made = ((): PreTokenizer => {
     switch (fields.type) {
       case 'Sequence': {
-        const parts = fields.list('pretokenizers')
+        const parts = fields
+          .list('pretokenizers')
           .map((part, i) => preTokenizerOf(subject, `${path}.pretokenizers[${i}]`, part))
         return piece => parts.reduce<readonly Aligned[]>((pieces, part) => pieces.flatMap(part), [piece])
       }
-      case 'ByteLevel': return byteLevel(fields)
-      case 'Metaspace': return metaspace(fields)
+      case 'ByteLevel':
+        return byteLevel(fields)
+      case 'Metaspace':
+        return metaspace(fields)
       case 'Split':
-        return cutting({ find: patternOf(fields), behavior: fields.oneOf('behavior', behaviors), invert: fields.flag('invert') })
+        return cutting({
+          find: patternOf(fields),
+          behavior: fields.oneOf('behavior', behaviors),
+          invert: fields.flag('invert')
+        })
       case 'Digits':
-        return cutting({ find: search(numeric), behavior: fields.flag('individual_digits') ? 'Isolated' : 'Contiguous' })
+        return cutting({
+          find: search(numeric),
+          behavior: fields.flag('individual_digits') ? 'Isolated' : 'Contiguous'
+        })
       case 'Punctuation':
         return cutting({ find: search(punctuation), behavior: fields.oneOf('behavior', behaviors, 'Isolated') })
-      case 'Whitespace': return cutting({ find: text => words(masked(text)), behavior: 'Removed', invert: true })
-      case 'WhitespaceSplit': return cutting(betweenSpaces)
-      case 'BertPreTokenizer': return cutting(betweenSpaces, { find: search(punctuation), behavior: 'Isolated' })
-      default: return fields.unsupported()
+      case 'Whitespace':
+        return cutting({ find: text => words(masked(text)), behavior: 'Removed', invert: true })
+      case 'WhitespaceSplit':
+        return cutting(betweenSpaces)
+      case 'BertPreTokenizer':
+        return cutting(betweenSpaces, { find: search(punctuation), behavior: 'Isolated' })
+      default:
+        return fields.unsupported()
     }
   })()
   fields.end()

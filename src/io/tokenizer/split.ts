@@ -1,13 +1,20 @@
-/** Cutting a text at matches. Source: huggingface/tokenizers 0.23, tokenizer/normalizer.rs (`split`) and tokenizer/pattern.rs. */
+/**
+ * Cutting a text at matches. Source: huggingface/tokenizers 0.23, tokenizer/normalizer.rs (`split`) and
+ * tokenizer/pattern.rs.
+ */
 import type { Search } from '../expression.ts'
 import { matchesIn, type Aligned } from './aligned.ts'
 
 /** What becomes of the matches that a text is cut at. */
 export const behaviors = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] as const
-export type Behavior = typeof behaviors[number]
+export type Behavior = (typeof behaviors)[number]
 
 /** A piece of a text from `from` up to `to`, and whether it is a match. */
-interface Span { readonly from: number; readonly to: number; readonly match: boolean }
+interface Span {
+  readonly from: number
+  readonly to: number
+  readonly match: boolean
+}
 
 /** The spans of a text from where its matches lie. */
 const spansOf = (length: number, matches: Iterable<readonly [from: number, to: number]>): readonly Span[] => {
@@ -52,10 +59,15 @@ export interface Cut {
 export const cut = (text: Aligned, { find, behavior, invert = false }: Cut): readonly Aligned[] => {
   const found = spansOf(text.length, matchesIn(text, find))
   const spans = invert ? found.map(span => ({ ...span, match: !span.match })) : found
-  const kept = behavior === 'Removed' ? spans.filter(span => !span.match)
-    : behavior === 'Isolated' ? spans
-      : behavior === 'Contiguous' ? joined(spans, (span, previousMatch) => span.match === previousMatch)
-        : behavior === 'MergedWithPrevious' ? joined(spans, merged)
-          : joined(spans.toReversed(), merged).toReversed()
+  const kept =
+    behavior === 'Removed'
+      ? spans.filter(span => !span.match)
+      : behavior === 'Isolated'
+        ? spans
+        : behavior === 'Contiguous'
+          ? joined(spans, (span, previousMatch) => span.match === previousMatch)
+          : behavior === 'MergedWithPrevious'
+            ? joined(spans, merged)
+            : joined(spans.toReversed(), merged).toReversed()
   return kept.filter(({ from, to }) => to > from).map(({ from, to }) => text.slice(from, to))
 }

@@ -1,4 +1,7 @@
-/** The best segmentation by SentencePiece's unigram language model. Source: huggingface/tokenizers 0.23, models/unigram/model.rs (`encode_optimized`). */
+/**
+ * The best segmentation by SentencePiece's unigram language model. Source: huggingface/tokenizers 0.23,
+ * models/unigram/model.rs (`encode_optimized`).
+ */
 
 /** What a character without a token costs below the lowest score. */
 const unknownPenalty = 10
@@ -14,15 +17,22 @@ const longestBy = (tokens: Iterable<string>): ReadonlyMap<number, number> => {
 }
 
 /**
- * Cuts words into the tokens whose scores have the greatest sum; of equal sums the one whose last token begins first. Characters that have
- * no token form a piece with their like.
+ * Cuts words into the tokens whose scores have the greatest sum; of equal sums the one whose last token begins first.
+ * Characters that have no token form a piece with their like.
  * @example unigram([['<unk>', 0], ['a', -1], ['b', -1], ['ab', -1.5]], 0)('abxy') // ['ab', 'xy']
  */
-export const unigram = (vocab: readonly (readonly [token: string, score: number])[], unknown: number): (word: string) => readonly string[] => {
-  const scores = new Map(vocab), longest = longestBy(scores.keys()), unknownToken = vocab[unknown]![0]
+export const unigram = (
+  vocab: readonly (readonly [token: string, score: number])[],
+  unknown: number
+): ((word: string) => readonly string[]) => {
+  const scores = new Map(vocab),
+    longest = longestBy(scores.keys()),
+    unknownToken = vocab[unknown]![0]
   const unknownScore = vocab.reduce((least, [, score]) => Math.min(least, score), Infinity) - unknownPenalty
   return word => {
-    const best = new Float64Array(word.length + 1), from = new Int32Array(word.length + 1).fill(-1), isUnknown = new Uint8Array(word.length + 1)
+    const best = new Float64Array(word.length + 1),
+      from = new Int32Array(word.length + 1).fill(-1),
+      isUnknown = new Uint8Array(word.length + 1)
     const offer = (begin: number, end: number, score: number, unknown: boolean): void => {
       const sum = score + best[begin]!
       if (from[end]! >= 0 && !(sum > best[end]!)) return
@@ -31,10 +41,12 @@ export const unigram = (vocab: readonly (readonly [token: string, score: number]
       isUnknown[end] = unknown ? 1 : 0
     }
     for (let begin = 0; begin < word.length;) {
-      const first = word.codePointAt(begin)!, one = first > 0xffff ? 2 : 1
+      const first = word.codePointAt(begin)!,
+        one = first > 0xffff ? 2 : 1
       let single = false
       for (let length = 1; length <= Math.min(longest.get(first) ?? 0, word.length - begin); length++) {
-        const token = word.slice(begin, begin + length), score = scores.get(token)
+        const token = word.slice(begin, begin + length),
+          score = scores.get(token)
         if (score === undefined) continue
         offer(begin, begin + length, score, token === unknownToken)
         single ||= length === one
@@ -43,9 +55,10 @@ export const unigram = (vocab: readonly (readonly [token: string, score: number]
       begin += one
     }
     const pieces: string[] = []
-    let later = false                                   // whether the piece behind is unknown too
+    let later = false // whether the piece behind is unknown too
     for (let end = word.length; end > 0; end = from[end]!) {
-      const piece = word.slice(from[end]!, end), fused = later && isUnknown[end] === 1
+      const piece = word.slice(from[end]!, end),
+        fused = later && isUnknown[end] === 1
       if (fused) pieces[pieces.length - 1] = piece + pieces.at(-1)!
       else pieces.push(piece)
       later = isUnknown[end] === 1
