@@ -6,7 +6,8 @@ export type Json = Readonly<Record<string, unknown>>
 
 /** Reads fields of one JSON object. Absent and null are the same; `named` says how a field is called in the file. */
 export const fieldsOf = (json: Json, file: string, named: (field: string) => string) => {
-  const wrong = (field: string, due: string): Error => refusal(`${file}: ${named(field)} is ${shown(json[field])}, where ${due} is due`)
+  const wrong = (field: string, due: string): Error =>
+    refusal(`${file}: ${named(field)} is ${shown(json[field])}, where ${due} is due`)
   const number = (field: string, fallback: number | undefined, due: string, valid: (x: number) => boolean): number => {
     const value = json[field] ?? fallback
     if (typeof value !== 'number' || !valid(value)) throw wrong(field, due)
@@ -38,8 +39,10 @@ export const fieldsOf = (json: Json, file: string, named: (field: string) => str
     },
     /** Fields that may say only what this implementation does. */
     only: (field: string, ...allowed: readonly unknown[]): void => {
-      const value = json[field] ?? undefined, isEmpty = value === undefined || (Array.isArray(value) && value.length === 0)
-      if (!isEmpty && !allowed.includes(value)) throw wrong(field, allowed.map(x => JSON.stringify(x)).join(' or ') || 'nothing')
+      const value = json[field] ?? undefined
+      const isEmpty = value === undefined || (Array.isArray(value) && value.length === 0)
+      if (isEmpty || allowed.includes(value)) return
+      throw wrong(field, allowed.map(x => JSON.stringify(x)).join(' or ') || 'nothing')
     },
     object: (field: string): Json | undefined => {
       const value = json[field] ?? undefined
@@ -50,4 +53,7 @@ export const fieldsOf = (json: Json, file: string, named: (field: string) => str
 }
 
 /** Far above every published model, and low enough that no product of two of them leaves the safe integers. */
-export const limits = { vocab: 2 ** 24, hidden: 2 ** 20, intermediate: 2 ** 22, layers: 2 ** 12, heads: 2 ** 14, headDim: 2 ** 14, positions: 2 ** 30 } as const
+export const limits = {
+  vocab: 2 ** 24, hidden: 2 ** 20, intermediate: 2 ** 22, layers: 2 ** 12, heads: 2 ** 14, headDim: 2 ** 14,
+  positions: 2 ** 30,
+} as const

@@ -12,9 +12,13 @@ type Floats = Value<Shape>
 /** Paths of the two leaves: the embedding is [vocab, hidden], the head [hidden, vocab]. */
 export const embeddingPath = 'model.embed_tokens', headPath = 'lm_head'
 
-const turned = ({ sizes: [rows = 0, columns = 0], data }: Floats): Floats => valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
+const turned = ({ sizes: [rows = 0, columns = 0], data }: Floats): Floats =>
+  valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
 
-/** How a base has its head: tied; given a place of its own since an adapter asks for it; or with a place of its own in the file. */
+/**
+ * How a base has its head: tied; given a place of its own since an adapter asks for it; or with a place of its own in
+ * the file.
+ */
 export type Head = 'tied' | 'parted' | 'own'
 
 /** How a checkpoint has its head. */
@@ -23,17 +27,20 @@ export const headOf = ({ tensors }: Pick<Checkpoint, 'tensors'>): Head => {
   return entry === undefined ? 'tied' : entry.copyOf === undefined ? 'own' : 'parted'
 }
 
-const equal = (a: Floats, b: Floats): boolean => showSizes(a.sizes) === showSizes(b.sizes) && a.data.every((x, i) => x === b.data[i])
+const equal = (a: Floats, b: Floats): boolean =>
+  showSizes(a.sizes) === showSizes(b.sizes) && a.data.every((x, i) => x === b.data[i])
 
 /**
- * An adapter in terms of a base with such a head. One that was trained with the two tied says it of the embedding alone where they are one, and
- * of both where another adapter has parted them. Throws an `IoError` where head and embedding are to be one and the adapter has two.
+ * An adapter in terms of a base with such a head. One that was trained with the two tied says it of the embedding
+ * alone where they are one, and of both where another adapter has parted them. Throws an `IoError` where head and
+ * embedding are to be one and the adapter has two.
  */
 export const fitHead = (subject: string, adapter: SavedAdapter, base: Head): SavedAdapter => {
   if (base === 'own' || adapter.untied === true) return adapter
   if (adapter.method === 'full' && base === 'parted') {
     const embedding = adapter.modules.get(embeddingPath)
-    return embedding === undefined ? adapter : { ...adapter, modules: new Map(adapter.modules).set(headPath, { values: turned(embedding.values) }) }
+    if (embedding === undefined) return adapter
+    return { ...adapter, modules: new Map(adapter.modules).set(headPath, { values: turned(embedding.values) }) }
   }
   const whole = new Map(adapter.whole), embedding = whole.get(embeddingPath), head = whole.get(headPath)
   if (embedding === undefined) return adapter
