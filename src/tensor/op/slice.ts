@@ -81,7 +81,7 @@ export const slice = <S extends Shape, D extends DType, const A extends number, 
   typed(sliced(x, positions('slice', x.shape, axis)[0]!, part.start ?? [], part.as))
 
 /** `unknown`, or why parts of two dtypes are refused. */
-type DTypesFault<T extends readonly Node[]> =
+export type DTypesFault<T extends readonly Node[]> =
   T extends readonly [infer A extends Node, infer B extends Node, ...infer Rest extends readonly Node[]]
     ? Same<A['dtype'], B['dtype']> extends true ? DTypesFault<readonly [A, ...Rest]>
     : ShapeError<`concat: ${A['dtype']} and ${B['dtype']} differ: cast one`>
