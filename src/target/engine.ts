@@ -5,7 +5,7 @@ import type { Certificate } from './session.ts'
 import type { StopSignal } from './turn.ts'
 
 /** What a session reads of the programs that an engine runs. */
-export type Declared = Pick<Programs, 'params' | 'trained' | 'state' | 'batch' | 'declared' | 'declaredLoss' | 'focusTree' | 'decode'>
+export type Declared = Pick<Programs, 'params' | 'base' | 'indices' | 'caches' | 'trained' | 'state' | 'batch' | 'declared' | 'declaredLoss' | 'focusTree' | 'decode'>
 
 /** A batch that agrees with its declaration, with the sizes of all dims that a program needs. */
 export interface FedBatch { readonly values: ReadonlyMap<string, Buffer>; readonly sizes: Environment }

@@ -5,6 +5,7 @@ import { batchSources } from './bind.ts'
 import { checkingOf } from './data.ts'
 import { decoderOn } from './decoder.ts'
 import { SessionError, type Buffer } from './device.ts'
+import { dimsChecker } from './dim-names.ts'
 import { refusal, type Engine, type EngineDecoder, type FedBatch, type Loading, type OpenEngine, type Stepped, type Sums } from './engine.ts'
 import { queueOf } from './queue.ts'
 import type { Dims, Session, StepResult } from './session.ts'
@@ -64,11 +65,15 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
     const taken = take()
     return queue.run(() => ask(taken))
   }
+  const { dims: fixed = {}, capacities = {}, decode } = model
+  const checkDims = dimsChecker(programs, [...Object.keys(fixed), ...Object.keys(capacities), ...Object.values(capacities).flat().map(String), ...(decode ? ['capacity'] : [])])
+  checkDims(dims)
   const checkLoss = checkingOf(programs.declaredLoss, programs.batch), checkLogits = checkingOf([programs.declared], programs.batch)
   /** A batch with what its program draws from at random, if it does: the seed, and the number of the micro-batch. */
   const fed = (batch: Values<B>, overrides: Dims, draw = draws, check = checkLoss): FedBatch => {
     const key: Buffer | undefined = random && { sizes: [3], dtype: 'i32', data: keyOf(random.seed, draw) }
     const values = new Map([...batchValues(model.batch, batch), ...(key ? [[randomKeyPath, key] as const] : [])])
+    checkDims(overrides)
     const sizes = bindDims([...sources, ...batchSources(programs.batch, values), ...given('dims', { ...dims, ...overrides })])
     check(values, sizing(sizes, model.capacities))
     return { values, sizes }
@@ -96,7 +101,13 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
       version += 1
       return { loss: loss / tokens, gradNorm, tokens }
     }),
-    steps: async function* (batches) { for await (const batch of batches) yield await session.step(batch) },
+    steps: async function* (batches) {
+      const given: unknown = batches
+      if (typeof given !== 'object' || given === null || !(Symbol.iterator in given || Symbol.asyncIterator in given)) {
+        throw new SessionError('steps takes what yields lists of micro-batches, one list for each step')
+      }
+      for await (const batch of batches) yield await session.step(batch)
+    },
     evaluate: (batch, overrides = {}) => asked(() => fed(batch, overrides), async one => {
       const { loss, tokens } = await engine.evaluate(one)
       return { sum: loss, count: tokens }
@@ -116,6 +127,7 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
     }),
     decoder: options => {
       checkOpen()
+      if ((options as unknown) === undefined) throw new SessionError('a decoder takes { batch, capacity }')
       if (programs.decode === undefined) throw new SessionError('the model does not say how it generates')
       const own = engine.decoder(), bound = (sizes: Dims) => bindDims([...sources, ...given('dims', sizes)])
       decoders.add(own)
@@ -125,7 +137,8 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
       const focus = focusTree(await engine.parts()), states = valuesOf(programs.state.map(([, leaf]) => leaf), await engine.state())
       return { focus, state: unflatten(step.state, states) as Values<S> }
     }),
-    write: ({ focus, state }) => asked(() => {
+    write: written => asked(() => {
+      const { focus, state } = (written ?? {}) as Partial<typeof written>
       const both = [partBuffers('saved focus', focus), saved('saved state', step.state, state)] as const
       // an engine that is asked at once has read them when this returns; a copy of all weights would be a second model
       return queue.idle() ? both : both.map(values => values.map(copied)) as unknown as typeof both
@@ -135,6 +148,7 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
     }),
     certificate: batchDims => {
       checkOpen()
+      checkDims(batchDims)
       return engine.certificate(bindDims([...sources, ...given('dims', { ...dims, ...batchDims })]))
     },
     bytes: engine.bytes,

@@ -59,7 +59,8 @@ export const copied = (value: Buffer): Buffer => ({ ...value, sizes: [...value.s
  */
 export const valuesFor = <A>(what: string, declared: unknown, data: unknown, read: (place: Place & { readonly where: string }) => A): readonly A[] => {
   const { places, others: [other] } = placesOf(declared, data), missing = places.find(({ found }) => found === undefined || found === null)
-  const has = what.endsWith('s') ? `the ${what} have` : `the ${what} has`
+  const has = what === 'weights' ? `the ${what} have` : `the ${what} has`
+  if (data === undefined || data === null) throw new SessionError(`there ${what === 'weights' ? 'are' : 'is'} no ${what}: give it a value for ${places.map(({ path }) => path).join(', ')}`)
   if (missing) throw new SessionError(missing.path === '' ? `there is no ${what}` : `${has} no ${missing.path}`)
   if (other !== undefined) throw new SessionError(`${has} ${other}, which is not declared`)
   return places.map(place => read({ ...place, where: place.path === '' ? `the ${what}` : `${place.path} of the ${what}` }))

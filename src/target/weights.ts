@@ -14,10 +14,11 @@ const chosen = ({ path, index: { shape: [rank] }, among, choose }: IndexChoice, 
   if (typeof rank === 'number' && rank > below) throw new SessionError(`rank ${rank} is above the width of ${path}, which has ${below} ${among}`)
   const index = choose(leaf)
   if (typeof rank === 'number' && index.length !== rank) throw new SessionError(`${path} has ${index.length} chosen ${among}, and the rank is ${rank}`)
+  if (index.some(i => !Number.isInteger(i))) throw new SessionError(`the chosen ${among} of ${path} are no whole numbers`)
   if (new Set(index).size !== index.length || index.some(i => i < 0 || i >= below)) {
     throw new SessionError(`the chosen ${among} of ${path} are not ${index.length} different ones below ${below}`)
   }
-  return index
+  return Int32Array.from(index)
 }
 
 /** Who says how large things are: the model itself, then the weights, then the caller. */

@@ -3,7 +3,7 @@ import { all, type All, type Frozen } from '../mask.ts'
 import { tensorsOf } from '../tree.ts'
 import type { Adapter, Reparametrisation } from './adapter.ts'
 import { leafwise } from './leafwise.ts'
-import type { Select, TargetFault, TargetsOf } from './targets.ts'
+import { listed, type Select, type TargetFault, type TargetsOf } from './targets.ts'
 
 export interface Full<T extends string> extends Reparametrisation {
   readonly params: this['in']
@@ -19,7 +19,7 @@ type Everywhere<P> = P extends Node ? P extends { readonly dtype: 'f32' } ? All 
 export const full = <const T extends readonly string[]>({ targets }: { readonly targets: T }): Adapter<Full<TargetsOf<T>>> => ({
   name: 'full',
   apply: params => {
-    const named: readonly string[] = targets.filter(target => target !== 'all')
+    const named: readonly string[] = listed(targets).filter(target => target !== 'all')
     const names = named.length === targets.length ? named : [...tensorsOf(params).flatMap(([path, { dtype }]) => (dtype === 'f32' ? [path] : [])), ...named]
     return leafwise<Full<TargetsOf<T>>, unknown>('full', names, leaf => ({ becomes: leaf, mask: all, weight: own => own as typeof leaf })).apply(params)
   },

@@ -15,10 +15,16 @@ export const leafName = (path: string): string => path.slice(path.lastIndexOf('.
 /** Whether a target means a path: the path itself, or words that it ends with, as PEFT has it. @example isTarget('layers.0.q_proj', 'q_proj') */
 export const isTarget = (path: string, target: string): boolean => path === target || path.endsWith(`.${target}`)
 
+/** Targets as somebody gave them, who may write no types. @throws {UnknownTarget} where they are no list */
+export const listed = (targets: readonly string[]): readonly string[] => {
+  if (!Array.isArray(targets)) throw new UnknownTarget('the targets of a method are a list of names')
+  return targets
+}
+
 /** The paths that targets mean. @throws {UnknownTarget} where one means none */
 export const targeted = (params: unknown, targets: readonly string[]): ReadonlySet<string> => {
   const paths = declaredLeaves('parameters', params).map(([path]) => path)
-  const unknown = targets.find(target => !paths.some(path => isTarget(path, target)))
+  const unknown = listed(targets).find(target => !paths.some(path => isTarget(path, target)))
   if (unknown !== undefined) throw new UnknownTarget(`no module is called ${unknown}: there are ${[...new Set(paths.map(leafName))].join(', ')}`)
   return new Set(paths.filter(path => targets.some(target => isTarget(path, target))))
 }

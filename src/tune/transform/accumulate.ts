@@ -1,5 +1,6 @@
 import { add, cast, chosen, equal, integer, minus, over, plus, type Node } from '../../tensor/index.ts'
 import { combine, zerosLike } from './leafwise.ts'
+import { setting } from './setting.ts'
 import type { Apply, Count, Fn, Transform } from './transform.ts'
 
 /** The state of {@link accumulate}: how many gradients were averaged since the last step, their mean, and the transform's own state. */
@@ -11,7 +12,7 @@ export interface Accumulate<F extends Fn> extends Fn { readonly out: AccumulateS
  * Source: `optax.MultiSteps`. Where micro-batches differ in what they count, sum them in the training step instead: it divides once.
  * @example accumulate(adamw({ lr: 1e-4 }), 4)
  */
-export const accumulate = <F extends Fn>(transform: Transform<F>, every: number): Transform<Accumulate<F>> => ({
+export const accumulate = <F extends Fn>(transform: Transform<F>, every: number): Transform<Accumulate<F>> => (setting('accumulate: every', every, { from: 1, whole: true }), {
   init: params => ({ count: integer(0), mean: zerosLike(params), inner: transform.init(params) }),
   update: (grad, state, params) => {
     const count = add(state.count, integer(1)), last = equal(count, integer(every))

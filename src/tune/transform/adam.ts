@@ -4,6 +4,7 @@ import { addDecayedWeights } from './decay.ts'
 import { combine, zerosLike } from './leafwise.ts'
 import { scaleByLearningRate, type Rate } from './scale.ts'
 import type { LearningRate } from './schedule.ts'
+import { setting } from './setting.ts'
 import type { Count, Fn, Stateless, Transform } from './transform.ts'
 
 /** The state of Adam: both moments for each leaf of the focus, and the number of updates. */
@@ -24,15 +25,20 @@ const correction = (b: number, n: Tensor<readonly []>): Tensor<readonly []> => {
  * m ← b1 m + (1 − b1) g, v ← b2 v + (1 − b2) g²; the update is m̂ / (√v̂ + eps) with m̂ = m / (1 − b1ⁿ), v̂ = v / (1 − b2ⁿ), n = count + 1.
  * Source: `optax.scale_by_adam`; Kingma and Ba 2015.
  */
-export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: Moments = {}): Transform<ScaleByAdam> => ({
-  init: params => ({ mu: zerosLike(params), nu: zerosLike(params), count: integer(0) }),
-  update: (grad, state) => {
-    const count = add(state.count, integer(1)), n = cast(count, 'f32'), first = correction(b1, n), second = correction(b2, n)
-    const mu = combine((m, g) => plus(times(m, b1), times(g!, 1 - b1)), state.mu, grad)
-    const nu = combine((v, g) => plus(times(v, b2), times(times(g!, g!), 1 - b2)), state.nu, grad)
-    return [combine((m, v) => over(over(m, first), plus(sqrt(typed<[], 'f32'>(over(v!, second))), scalar(eps))), mu, nu), { mu, nu, count }]
-  },
-})
+export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: Moments = {}): Transform<ScaleByAdam> => {
+  setting('adam: b1', b1, { from: 0, below: 1 })
+  setting('adam: b2', b2, { from: 0, below: 1 })
+  setting('adam: eps', eps, { from: 0 })
+  return {
+    init: params => ({ mu: zerosLike(params), nu: zerosLike(params), count: integer(0) }),
+    update: (grad, state) => {
+      const count = add(state.count, integer(1)), n = cast(count, 'f32'), first = correction(b1, n), second = correction(b2, n)
+      const mu = combine((m, g) => plus(times(m, b1), times(g!, 1 - b1)), state.mu, grad)
+      const nu = combine((v, g) => plus(times(v, b2), times(times(g!, g!), 1 - b2)), state.nu, grad)
+      return [combine((m, v) => over(over(m, first), plus(sqrt(typed<[], 'f32'>(over(v!, second))), scalar(eps))), mu, nu), { mu, nu, count }]
+    },
+  }
+}
 
 /** The state of {@link adam}. */
 export type Adam<L extends LearningRate> = Chain<readonly [ScaleByAdam, Rate<L>]>

@@ -1,11 +1,14 @@
 import { div, maximum, minimum, plus, scalar, sqrt, summed, times, typed, type Node, type Tensor } from '../../tensor/index.ts'
 import { tensorsOf } from '../tree.ts'
 import { combine } from './leafwise.ts'
+import { setting } from './setting.ts'
 import { stateless, type Stateless, type Transform } from './transform.ts'
 
 /** min(max(g, −limit), limit), element by element. Source: `optax.clip`. @example clip(1) */
-export const clip = (limit: number): Transform<Stateless> =>
-  stateless(grad => combine(g => minimum(maximum(typed<[], 'f32'>(g), -limit), limit), grad))
+export const clip = (given: number): Transform<Stateless> => {
+  const limit = setting('clip: the limit', given, { above: 0 })
+  return stateless(grad => combine(g => minimum(maximum(typed<[], 'f32'>(g), -limit), limit), grad))
+}
 
 /** √Σ g², over every element of every leaf; 0 for a tree without leaves. Source: `optax.global_norm`. */
 export const globalNorm = (tree: unknown): Tensor<readonly []> => {
@@ -18,7 +21,10 @@ export const globalNorm = (tree: unknown): Tensor<readonly []> => {
  * Source: `optax.clip_by_global_norm`; Pascanu et al. 2013.
  * @example chain(clipByGlobalNorm(1), adamw({ lr: 1e-4 }))
  */
-export const clipByGlobalNorm = (limit: number): Transform<Stateless> => stateless(grad => {
-  const factor = div(scalar(limit), maximum(globalNorm(grad), limit))
-  return combine(g => times(g, factor), grad)
-})
+export const clipByGlobalNorm = (given: number): Transform<Stateless> => {
+  const limit = setting('clipByGlobalNorm: the limit', given, { above: 0 })
+  return stateless(grad => {
+    const factor = div(scalar(limit), maximum(globalNorm(grad), limit))
+    return combine(g => times(g, factor), grad)
+  })
+}

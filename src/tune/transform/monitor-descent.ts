@@ -2,6 +2,7 @@ import {
   abs, add, cast, chosen, div, innerProduct, integer, less, maximum, minimum, mul, scalar, sub, typed, type Node, type Tensor,
 } from '../../tensor/index.ts'
 import { tensorsOf } from '../tree.ts'
+import { setting } from './setting.ts'
 import type { Count, Fn, Transform } from './transform.ts'
 
 type Scalar = Tensor<readonly []>
@@ -41,7 +42,7 @@ const inner = (a: unknown, b: unknown): Scalar => {
  * rounding, 2⁻²⁰ unless said. Throws a `RangeError` where no loss is known, as inside `accumulate`.
  * @example trainStep(tuned, chain(sgd({ lr: 0.1 }), monitorDescent({ lipschitz: 4 })))
  */
-export const monitorDescent = ({ lipschitz, tolerance = 2 ** -20 }: { readonly lipschitz: number; readonly tolerance?: number }): Transform<MonitorDescent> => ({
+export const monitorDescent = ({ lipschitz, tolerance = 2 ** -20 }: { readonly lipschitz: number; readonly tolerance?: number }): Transform<MonitorDescent> => (setting('monitorDescent: lipschitz', lipschitz, { from: 0 }), setting('monitorDescent: tolerance', tolerance, { from: 0 }), {
   init: () => ({
     count: integer(0), value: scalar(0), directional: scalar(0), squared: scalar(0), slack: scalar(0), curvature: scalar(0),
     ascents: integer(0), violations: integer(0),

@@ -1,10 +1,14 @@
 import { add, cast, integer, mul, times } from '../../tensor/index.ts'
 import { combine, zerosLike } from './leafwise.ts'
 import type { LearningRate, Schedule } from './schedule.ts'
+import { setting } from './setting.ts'
 import { stateless, type Counted, type Stateless, type Transform } from './transform.ts'
 
 /** factor · g. Source: `optax.scale`. */
-export const scale = (factor: number): Transform<Stateless> => stateless(grad => combine(g => times(g, factor), grad))
+export const scale = (given: number): Transform<Stateless> => {
+  const factor = setting('scale: the factor', given)
+  return stateless(grad => combine(g => times(g, factor), grad))
+}
 
 /** 0: freezes what it is applied to, with {@link masked}. Source: `optax.set_to_zero`. */
 export const setToZero: Transform<Stateless> = stateless(grad => zerosLike(grad))
@@ -23,7 +27,7 @@ export type Rate<L extends LearningRate> = L extends number ? Stateless : Counte
 
 /** −lr · g: descent. Source: `optax.scale_by_learning_rate`. @example scaleByLearningRate(linear({ init: 0.1, end: 0, steps: 20 })) */
 export const scaleByLearningRate = <L extends LearningRate>(lr: L): Transform<Rate<L>> => {
-  const rate: LearningRate = lr
+  const rate: LearningRate = typeof lr === 'function' ? lr : setting('the learning rate lr', lr, { from: 0 })
   // the conditional type asks the same question
   return (typeof rate === 'number' ? scale(-rate) : scaleBySchedule(count => mul(rate(count), -1))) as Transform<Rate<L>>
 }

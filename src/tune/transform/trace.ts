@@ -1,5 +1,6 @@
 import { plus, times } from '../../tensor/index.ts'
 import { combine, zerosLike } from './leafwise.ts'
+import { setting } from './setting.ts'
 import type { Fn, Transform } from './transform.ts'
 
 /** The state of {@link trace}: a running sum for each leaf of the focus. */
@@ -11,7 +12,7 @@ export interface Trace extends Fn { readonly out: TraceState<this['in']> }
  * Source: `optax.trace`; Polyak 1964, Sutskever et al. 2013.
  * @example chain(trace({ decay: 0.9 }), scale(-0.1))
  */
-export const trace = ({ decay, nesterov = false }: { readonly decay: number; readonly nesterov?: boolean }): Transform<Trace> => ({
+export const trace = ({ decay, nesterov = false }: { readonly decay: number; readonly nesterov?: boolean }): Transform<Trace> => (setting('the decay of momentum', decay, { from: 0, to: 1 }), {
   init: params => ({ trace: zerosLike(params) }),
   update: (grad, state) => {
     const follow = (m: typeof grad): typeof grad => combine((g, old) => plus(g, times(old!, decay)), grad, m)
