@@ -1,3 +1,4 @@
+import type { StopSignal } from '../target/index.ts'
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
@@ -7,7 +8,7 @@ import { attempt, attemptSync, fail, ioError, type IoError } from './error.ts'
 import { isRecord, readText } from './file.ts'
 import { parseData } from './jinja/data.ts'
 import type { Encoding } from './tokenizer/pipeline.ts'
-import { atOnce, unhurried, type StopSignal } from './stop.ts'
+import { atOnce, unhurried } from './stop.ts'
 import { parsedJson } from './text.ts'
 import type { Tokenizer } from './tokenizer.ts'
 

@@ -90,7 +90,7 @@ export const openFile = (path: string): TE.TaskEither<IoError, InputFile> => att
  * @example const data = await fillFrom(file, 1024, new Float32Array(16))
  */
 export const fillFrom = async <T extends ArrayBufferView>(file: Pick<InputFile, 'readInto'>, position: number, data: T): Promise<T> => {
-  for (const piece of bytesOf(data)) await file.readInto(piece, position + piece.byteOffset - data.byteOffset)
+  for (const piece of bytePieces(data)) await file.readInto(piece, position + piece.byteOffset - data.byteOffset)
   return data
 }
 
@@ -98,7 +98,7 @@ export const fillFrom = async <T extends ArrayBufferView>(file: Pick<InputFile, 
  * The bytes of a typed array in pieces of at most `most`: views, not copies. One view of all would be too long where elements are many.
  * @example [...bytesOf(new Float32Array(3), 8)].map(piece => piece.length)  // [8, 4]
  */
-export function* bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView, most = mostBytes): Generator<Uint8Array> {
+export function* bytePieces({ buffer, byteOffset, byteLength }: ArrayBufferView, most = mostBytes): Generator<Uint8Array> {
   for (let done = 0; done < byteLength; done += most) yield new Uint8Array(buffer, byteOffset + done, Math.min(most, byteLength - done))
 }
 

@@ -1,6 +1,6 @@
 import { elementCount, showSizes, type StoredDType, type StoredValue } from './archive.ts'
 import { refusal } from './error.ts'
-import { bytesOf } from './file.ts'
+import { bytePieces } from './file.ts'
 import { finite } from './finite.ts'
 
 /** What is written as one tensor: read only when its turn comes. */
@@ -54,6 +54,6 @@ export async function* safetensorsBytes(leaves: readonly Leaf[], metadata: Reado
       throw refusal(`tensor ${leaf.name}: ${data.length} elements of ${dtype} were read where ${leaf.dtype} ${showSizes(leaf.sizes)} is due`)
     }
     finite(`tensor ${leaf.name}`, value)
-    yield* bytesOf(data, pieceBytes)
+    yield* bytePieces(data, pieceBytes)
   }
 }

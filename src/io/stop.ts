@@ -1,9 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { turn, type StopSignal } from '../target/index.ts'
 import { isLazyLeaf, mapTree } from '../tune/index.ts'
 import { interruption } from './error.ts'
-
-/** What may stop a run: an `AbortSignal` is one. */
-export interface StopSignal { readonly aborted: boolean }
 
 /** Ends work that was asked to stop, by an error that says so. @example checkStop(options.signal) */
 export const checkStop = (signal: StopSignal | undefined): void => {
@@ -13,10 +10,10 @@ export const checkStop = (signal: StopSignal | undefined): void => {
 /**
  * Lets whatever waits have its turn, signals and timers among it, and then ends work that was asked to stop: a target
  * may compute without ever waiting.
- * @example for (const row of rows) { await turn(signal); … }
+ * @example for (const row of rows) { await giveWay(signal); … }
  */
-export const turn = async (signal: StopSignal | undefined): Promise<void> => {
-  await nextTurn()
+export const giveWay = async (signal: StopSignal | undefined): Promise<void> => {
+  await turn()
   checkStop(signal)
 }
 
@@ -37,7 +34,7 @@ export const unhurried = async <A>(parts: Generator<undefined, A>, signal: StopS
     const { done, value } = parts.next()
     if (done === true) return value
     if (performance.now() - since < withoutPause) continue
-    await turn(signal)
+    await giveWay(signal)
     since = performance.now()
   }
 }
@@ -46,4 +43,4 @@ export const unhurried = async <A>(parts: Generator<undefined, A>, signal: StopS
 export const stoppable = <W>(weights: W, signal: StopSignal | undefined): W =>
   // the structure stays, and each leaf is what it was
   mapTree(weights, isLazyLeaf, leaf =>
-    ('read' in leaf ? { read: async () => { await turn(signal); return leaf.read() } } : leaf)) as W
+    ('read' in leaf ? { read: async () => { await giveWay(signal); return leaf.read() } } : leaf)) as W

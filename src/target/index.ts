@@ -20,3 +20,4 @@ export type { Certificate, Decoder, Dims, Session, StepResult } from './session.
 export {
   isRunning, ownMark, sweep, temporaryFolder, temporaryName, type ProcessMark, type TemporaryFolder,
 } from './temporary.ts'
+export { turn, type StopSignal } from './turn.ts'

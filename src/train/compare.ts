@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { checkStop, fail, lengthFor, orThrow, turn } from '../io/index.ts'
+import { checkStop, fail, lengthFor, orThrow, giveWay } from '../io/index.ts'
 import { temporaryFolder } from '../target/index.ts'
 import { finetuneArguments, type Argument } from './arguments.ts'
 import { deviation, mean, median, type CompareRow } from './comparison-table.ts'
@@ -76,7 +76,7 @@ const rowOf = async (source: PretrainedModel, options: CompareOptions, contender
 export async function* compare(options: CompareOptions, run: RunCommand): AsyncGenerator<CompareEvent> {
   const source = await orThrow(openModel(options.model))
   try {
-    await turn(options.signal)
+    await giveWay(options.signal)
     await using directory = await temporaryFolder(tmpdir())
     const contenders = await contendersOf(source, options), { rows } = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
     await orThrow(readRowsFor(source, options.eval, options.seq, options.signal))

@@ -1,6 +1,7 @@
+import type { StopSignal } from '../target/index.ts'
 import {
-  combineAdapters, fail, inputWidths, orThrow, reserve, saveAdapter, saveMerged, savePeft, turn, type FloatDType,
-  type SavedAdapter, type StopSignal, type WeightedAdapter,
+  combineAdapters, fail, inputWidths, orThrow, reserve, saveAdapter, saveMerged, savePeft, giveWay, type FloatDType,
+  type SavedAdapter, type WeightedAdapter,
 } from '../io/index.ts'
 import { openModel } from './source.ts'
 import { loadAdapters } from './uses.ts'
@@ -47,12 +48,12 @@ export const exportAdapter = async (options: ExportOptions): Promise<ExportResul
 const exported = async ({ model, adapter, as, out, dtype, signal }: ExportOptions): Promise<ExportResult> => {
   const source = await orThrow(openModel(model)), { tie_word_embeddings: tied } = source.checkpoint.config
   try {
-    await turn(signal)
+    await giveWay(signal)
     const { source: { checkpoint }, uses, warnings } = await loadAdapters(source, adapter), widthOf = inputWidths(checkpoint)
     const notes = [...checkpoint.warnings, ...warnings], done = { event: 'done', out, as } as const
     switch (as) {
       case 'merged': {
-        const onTensor = (): Promise<void> => turn(signal), options = { onTensor, ...(dtype ? { dtype } : {}) }
+        const onTensor = (): Promise<void> => giveWay(signal), options = { onTensor, ...(dtype ? { dtype } : {}) }
         const merged = await orThrow(saveMerged(out, checkpoint, uses, options))
         return { ...done, notes: [...notes, ...merged.notes] }
       }

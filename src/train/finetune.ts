@@ -2,9 +2,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import {
   checkStop, epochsBegun, fail, hashOf, isInterruption, orThrow, reserve, saveAdapter, stoppable, type AdapterOrigin,
-  type SavedAdapter, type StopSignal,
+  type SavedAdapter,
 } from '../io/index.ts'
-import { compile } from '../target/index.ts'
+import { compile, type StopSignal } from '../target/index.ts'
 import { keep } from './keep.ts'
 import { batchDims, evaluateRows, StepFailed, train, type Evaluation, type StepEvent } from './loop.ts'
 import { optimizer, settingsFrom } from './method.ts'

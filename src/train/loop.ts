@@ -1,8 +1,7 @@
 import {
-  fail, lengthFor, microBatch, orThrow, planSteps, scoredCapacity, turn, type BatchPlan, type MicroBatch, type Row,
-  type StopSignal,
+  fail, lengthFor, microBatch, orThrow, planSteps, scoredCapacity, giveWay, type BatchPlan, type MicroBatch, type Row,
 } from '../io/index.ts'
-import type { Dims, StepResult } from '../target/index.ts'
+import type { Dims, StepResult, StopSignal } from '../target/index.ts'
 
 /** One step, as it is reported. */
 export interface StepEvent {
@@ -52,7 +51,7 @@ export async function* train(
   let step = 0
   for (const indices of planSteps(rows.length, plan)) {
     // a target may compute without ever waiting: interrupts, timers and displays get their turn here
-    await turn(undefined)
+    await giveWay(undefined)
     if (options.signal?.aborted === true) return
     step += 1
     const before = performance.now()
@@ -78,7 +77,7 @@ export const evaluateRows = async (session: Evaluable, rows: readonly Row[], bat
   const plan: BatchPlan = { batch, epochs: 1 }, dims = batchDims(rows, plan)
   let sum = 0, tokens = 0
   for (const [group = []] of planSteps(rows.length, plan)) {
-    await turn(signal)
+    await giveWay(signal)
     const result = await session.evaluate(microBatch(pick(rows, group), batch, dims), { scored: dims.scored })
     if (!Number.isFinite(result.sum)) await orThrow(async () => fail(
       `the loss of rows ${(group[0] ?? 0) + 1} to ${(group.at(-1) ?? 0) + 1} is ${result.sum}: the numbers of the model are too large for its precision`))

@@ -3,9 +3,9 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import {
   checkCached, fail, ioError, load, loadTokenizer, orThrow, readRows, stoppable, type AdapterSettings, type IoError,
-  type Loaded, type Rows, type StopSignal, type Tokenizer, type WeightedAdapter,
+  type Loaded, type Rows, type Tokenizer, type WeightedAdapter,
 } from '../io/index.ts'
-import { compile, type Precision, type Session, type TargetName, type TargetOptions } from '../target/index.ts'
+import { compile, type Precision, type Session, type StopSignal, type TargetName, type TargetOptions } from '../target/index.ts'
 import { bytesPerElement } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
 import type { LlamaBatch, LlamaParams } from '../model/index.ts'

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { fail, ioError, microBatch, orThrow, readText, reserve, turn, writeAtomically } from '../io/index.ts'
+import { fail, ioError, microBatch, orThrow, readText, reserve, giveWay, writeAtomically } from '../io/index.ts'
 import {
   batchDims, checkSelectSteps, defaultSelectSteps, inRange, keep, methodOptions, openModel, optimizer, readRowsFor, rowWarnings, selectColumns, targetsOf,
   tuneLlama,
@@ -74,7 +74,7 @@ const certified = async (
   options: VerifyModelOptions, onEvent: (event: VerifyModelEvent) => void): Promise<ConvergenceCertificate> => {
   const source = await orThrow(openModel(options.model))
   try {
-    await turn(options.signal)
+    await giveWay(options.signal)
     return await verifiedOf(options, source, onEvent)
   } finally {
     await source.checkpoint.close()

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
-import { compile, type Dims, type Session, type TargetOptions } from '../target/index.ts'
+import { compile, type Dims, type Session, type TargetOptions, type StopSignal } from '../target/index.ts'
 import { blockOf, is, stopGradientOp, topological, type Node, type Shape } from '../tensor/index.ts'
-import { stoppable, turn, type StopSignal } from '../io/index.ts'
+import { stoppable, giveWay } from '../io/index.ts'
 import { trainStep, versions } from '../train/index.ts'
 import { chain, maskedLeaves, monitorDescent, sgd, type Focus, type Fn, type Lazy, type Transform, type Tuned, type Values } from '../tune/index.ts'
 import { dependents, lossOf, provedCurvature } from './bound/index.ts'
@@ -92,9 +92,9 @@ const optionFault = ({ optimizer, lr = optimizer?.lr, steps, batches }: Pick<Ver
 const stoppableSession = <Q, M, S, B, L extends Shape>(
   session: Session<Q, M, S, B, L>, signal: StopSignal | undefined): Session<Q, M, S, B, L> => ({
   ...session,
-  step: async (...of) => { await turn(signal); return session.step(...of) },
-  evaluate: async (...of) => { await turn(signal); return session.evaluate(...of) },
-  hvp: async (...of) => { await turn(signal); return session.hvp(...of) },
+  step: async (...of) => { await giveWay(signal); return session.step(...of) },
+  evaluate: async (...of) => { await giveWay(signal); return session.evaluate(...of) },
+  hvp: async (...of) => { await giveWay(signal); return session.hvp(...of) },
 })
 
 /** What some estimates come to: the largest. */

@@ -3,7 +3,7 @@ import { open, truncate } from 'node:fs/promises'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { valueOf } from '../../src/io/archive.ts'
-import { bytesOf, fill, fillFrom, openFile } from '../../src/io/file.ts'
+import { bytePieces, fill, fillFrom, openFile } from '../../src/io/file.ts'
 import { finite } from '../../src/io/finite.ts'
 import { openSafetensors } from '../../src/io/safetensors.ts'
 import { inDirectory, put, right } from './archive-support.ts'
@@ -48,10 +48,10 @@ test('2 GiB of numbers are looked at', () => {
 test('pieces of an array are its bytes in order, and views of it', () => {
   const data = Uint16Array.from({ length: 9 }, (_, i) => 257 * i).subarray(1)
   for (const most of [1, 2, 5, 16, 100]) {
-    assert.deepEqual(Buffer.concat([...bytesOf(data, most)]), Buffer.from(data.buffer, 2, 16))
-    assert.ok([...bytesOf(data, most)].every(piece => piece.buffer === data.buffer && piece.length <= most))
+    assert.deepEqual(Buffer.concat([...bytePieces(data, most)]), Buffer.from(data.buffer, 2, 16))
+    assert.ok([...bytePieces(data, most)].every(piece => piece.buffer === data.buffer && piece.length <= most))
   }
-  assert.deepEqual([...bytesOf(new Float32Array(0))], [])
+  assert.deepEqual([...bytePieces(new Float32Array(0))], [])
 })
 
 test('a tensor behind the first 2 GiB of a file is read at its place', () => inDirectory(async directory => {

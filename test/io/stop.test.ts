@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { attempt, isInterruption, reasonOf, refusal } from '../../src/io/error.ts'
-import { checkStop, isInterruption as exported, orThrow, readRows, stoppable, turn } from '../../src/io/index.ts'
+import { checkStop, isInterruption as exported, orThrow, readRows, stoppable, giveWay } from '../../src/io/index.ts'
 import { inDirectory, message, put, right } from './archive-support.ts'
 
 test('reading many rows gives timers and signals their turn, and stops where it is asked to', () => inDirectory(async directory => {
@@ -28,9 +28,9 @@ test('weights of which nothing was read yet are not read once a run was asked to
 
 test('an interruption is told from a fault, also through what wraps it', async () => {
   const stopped = { aborted: true }
-  await assert.rejects(turn(stopped), isInterruption)
-  await turn({ aborted: false })
-  await turn(undefined)
+  await assert.rejects(giveWay(stopped), isInterruption)
+  await giveWay({ aborted: false })
+  await giveWay(undefined)
   assert.throws(() => { checkStop(stopped) }, exported)
   await assert.rejects(orThrow(attempt('a', async () => { checkStop(stopped) })), error => isInterruption(error) && reasonOf(error) === 'interrupted')
   const wrapped = ((): unknown => { try { checkStop(stopped); return undefined } catch (cause) { return new Error('step 3', { cause }) } })()
