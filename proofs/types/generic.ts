@@ -6,7 +6,7 @@ import {
 import type { Both, Is, Same, Theorem } from './theorem.ts'
 
 // Laws that `tsc` proves for every shape, tree, mask and transform at once: it checks a generic function before anyone instantiates it.
-// What rests on the names of dims (broadcast, reshape, ...) stays undecided there, and is proved for tables in shape.ts and focus.ts.
+// That two type parameters differ is never decided there: what rests on it is proved for tables in shape.ts and focus.ts.
 
 // Expressions: both sides of a law, of one type. These are functions of the language, so that the test runs them as well.
 const law = <T>(left: T, right: NoInfer<T>): readonly [left: T, right: T] => [left, right]

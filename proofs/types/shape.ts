@@ -3,7 +3,7 @@ import type {
 } from '../../src/tensor/shape/index.ts'
 import type { Both, Same, Shaped, Theorem } from './theorem.ts'
 
-// Laws of the shape rules. A rule looks into the names of its dims, so that `tsc` decides it only where these are known: each law is stated for all
+// Laws of the shape rules. A rule may compare the names of its dims, which `tsc` decides only where these are known: each law is stated for all
 // shapes and proved for a table of them. What can be proved for all shapes is in generic.ts.
 
 // matmul
