@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import * as R from 'fp-ts/lib/Record.js'
 import {
-  add, concatOp, constantOp, div, gradients, hvp, interpret, model, node, parameter, scalar, typed, whole,
+  add, concatOp, constantOp, div, gradients, hvp, interpret, model, node, parameter, reshaped, scalar, typed, whole,
   type DType, type Node, type Numbers, type Shape, type Tensor,
 } from '../src/tensor/index.ts'
 import { inputsOf, layouts, leavesOf, type Layout } from './layout.ts'
@@ -41,7 +41,7 @@ export const stacked = (leaves: readonly Numbers[]): Numbers => {
 export const gradientAt = (problem: Problem, w: Numbers): Numbers =>
   evaluated(problem, w, (f, leaves) => gradients([f(leaves)], [scalar(1)], leaves.map(whole)).gradients)
 export const hessianProduct = (problem: Problem, w: Numbers, v: Numbers): Numbers => evaluated(problem, w, (f, leaves) => {
-  const constant = ({ sizes, data }: Numbers): Tensor<Shape> => typed(node(constantOp, [], { value: [...data], shape: sizes, dtype: 'f32' }))
+  const constant = ({ sizes, data }: Numbers): Tensor<Shape> => typed(reshaped(node(constantOp, [], { value: [...data], shape: [data.length], dtype: 'f32' }), sizes))
   const tangents = leavesOf(problem, v).map(constant)
   return hvp((...layers) => f(layers), leaves, tangents)
 })

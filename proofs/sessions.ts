@@ -2,7 +2,7 @@ import * as R from 'fp-ts/lib/Record.js'
 import { mul, sub, type Numbers } from '../src/tensor/index.ts'
 import { adapt, isValue, mapTree, sgd } from '../src/tune/index.ts'
 import { trainStep } from '../src/train/index.ts'
-import { compile, deviceEngine, openSession, referenceDevice } from '../src/target/index.ts'
+import { compile, deviceEngine, openSession, referenceDevice, type Buffer } from '../src/target/index.ts'
 import { scaleOf } from './descent.ts'
 import { choosing, leavesOf, mistaken, type Choice, type Mistake } from './layout.ts'
 import type { Datum, Term } from './losses.ts'
@@ -21,14 +21,23 @@ const unit = (problem: Problem): number => 2 ** (Math.floor(-Math.log2(scaleOf(p
 /** Step sizes go from −128 to 256 units. */
 const offset = 128
 
-/** The reference target, whose results are read in float64: its own download rounds them to what a checkpoint holds. */
+const keyOf = ({ sizes, data }: Pick<Buffer, 'sizes' | 'data'>): string => `${sizes.join()}: ${data.join()}`
+
+/**
+ * The reference target in float64: what it is given is taken for the data that a caller rounded to float32, and its results are read as they are,
+ * where its own download rounds them to what a checkpoint holds.
+ */
 const exactReference = () => {
-  const device = referenceDevice()
-  return deviceEngine<Parameters<typeof device.free>[0]>({
-    ...device,
-    // a Buffer of float64 data: sessions only map over it
-    download: ({ numbers, dtype }) => Promise.resolve({ sizes: numbers.sizes, dtype, data: numbers.data as unknown as Float32Array<ArrayBuffer> }),
-  })
+  const device = referenceDevice(), exact = new Map<string, Float64Array>()
+  return {
+    remember: ({ sizes, data }: Numbers): void => { exact.set(keyOf({ sizes, data: Float32Array.from(data) }), data) },
+    engine: deviceEngine<Parameters<typeof device.free>[0]>({
+      ...device,
+      // Buffers of float64 data: sessions only map over what is read
+      upload: buffer => device.upload({ ...buffer, data: (exact.get(keyOf(buffer)) ?? buffer.data) as Float32Array<ArrayBuffer> }),
+      download: ({ numbers, dtype }) => Promise.resolve({ sizes: numbers.sizes, dtype, data: numbers.data as unknown as Float32Array<ArrayBuffer> }),
+    }),
+  }
 }
 
 /** The trained part of a leaf, taken by hand. */
@@ -46,9 +55,12 @@ export const steppingOn = async (target: On, problem: Problem, mistake?: Mistake
   const step = trainStep(adapt(made, choosing(problem, mistake)), sgd({ lr: count => mul(sub(count, offset), units) }))
   // trees whose shapes only the run knows
   const weights = { layers: leavesOf(problem, problem.at).map(leaf => ({ w: valueFrom(leaf) })) } as never
-  const session = await (target === 'reference' ? openSession(step, exactReference(), { weights }) : compile(step, { target, threads: 1, weights }))
-  // the reference target takes float64 as it is, where other targets round
-  const given = (datum: Datum) => ({ ...valueFrom(datum, datum.dtype), ...(target === 'reference' ? { data: datum.data } : {}) })
+  const reference = exactReference()
+  const session = await (target === 'reference' ? openSession(step, reference.engine, { weights }) : compile(step, { target, threads: 1, weights }))
+  const given = (datum: Datum) => {
+    reference.remember(datum)
+    return valueFrom(datum, datum.dtype)
+  }
   const batchOf = (data: readonly Data[]) => ({ terms: data.map(R.map(given)) }) as never
   const own = problem.terms.map(({ data }) => data), batch = batchOf(own)
   const first = await session.read()

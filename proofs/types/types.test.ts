@@ -39,7 +39,7 @@ for (const [name, least] of [['shape', 25], ['focus', 10], ['generic', 20]] as c
 }
 
 const a = f32('batch', 'hidden'), b = f32('hidden', 'ffn'), c = f32('ffn', 'classes')
-const params = { w: b, layers: [{ up: b, norm: f32('hidden') }, { up: b, norm: f32('hidden') }] }
+const params = { w: b, layers: [1, 2].map(() => ({ up: f32('hidden', 'ffn'), norm: f32('hidden') })) }
 const mask = { w: columns(8), layers: [{ up: all, norm: frozen }, { up: all, norm: frozen }] }
 const shapes = (tree: unknown): unknown => tensorsOf(tree).map(([path, { shape, dtype }]) => [path, shape, dtype])
 

@@ -71,7 +71,7 @@ test('verify without a model, and a check of no certificate, are refused in one 
   const bare = await partensor('verify')
   assert.deepEqual([bare.code, bare.stderr], [1, "error: required option '--model <path>' not specified\n"])
   const nowhere = await partensor('verify', '--check', 'nowhere.json')
-  assert.deepEqual([nowhere.code, nowhere.stderr], [1, 'partensor: nowhere.json: it cannot be read\n'])
+  assert.deepEqual([nowhere.code, nowhere.stderr], [1, 'partensor: nowhere.json: no such file or directory\n'])
   const other = await partensor('verify', '--check', data)
   assert.equal(other.code, 1)
   assert.match(other.stderr, /^partensor: .*rows\.jsonl: .*\n$/)
