@@ -1,4 +1,4 @@
-import { div, expressionKeys, f32, factors, is, over, parameterOp, parameter, plus, scalar, topological, type Dim, type Node, type Shape } from '../tensor/index.ts'
+import { div, expressionKeys, f32, factors, is, over, parameterOp, parameter, plus, scalar, ShapeMismatch, topological, type Dim, type Loss, type Node, type Shape } from '../tensor/index.ts'
 import { AmbiguousTree, declaredLeaves, globalNorm, isTensor, lensOf, mapTree, maskedLeaves, tensorsOf, unflatten, type Focus, type Lens } from '../tune/index.ts'
 import { compileProgram, fitted, refreshed, type CompilerOptions, type Program, type Traits } from './program.ts'
 import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
@@ -96,7 +96,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>({ tuned, state, updat
   const own = new Set([...Object.keys(model.dims ?? {}), ...[...named, ...tensorsOf(model.params)].flatMap(([, { shape }]) => shape.flatMap(factors))])
   const isOwnDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || own.has(factor))
   const compiler = (size: Size) => ({ ...options, size, isOwnDim, isStaticLeaf: (n: Node) => leaves.has(n), isTrainedLeaf: (n: Node) => trainedLeaves.has(n), keyOf: preparedKeys(structureOf, size), preparations })
-  const logits = model.logits(weight(tuned.params), model.batch), loss = model.loss(logits, model.batch)
+  const logits = model.logits(weight(tuned.params), model.batch), loss = checkedLoss(model.loss(logits, model.batch))
   // an index that the method keeps in the tree is a parameter; one that several leaves share is held once
   const indices = tuned.selections.flatMap(({ path, index }, i, all): readonly (readonly [string, Node])[] =>
     leaves.has(index) || all.findIndex(other => other.index === index) < i ? [] : [[path, index]])
@@ -199,6 +199,16 @@ const checkDeclared = (params: Leaves, batch: Leaves): void => {
     if (!is(leaf, parameterOp)) throw new AmbiguousTree(`${path} is an expression: a leaf is declared as f32(…) or i32(…)`)
   }
   for (const [path, leaf] of batch) if (own.has(leaf)) throw new AmbiguousTree(`${path} of the batch is the parameter ${own.get(leaf)}: declare another leaf`)
+}
+
+/** A loss as every program needs it. @throws {ShapeMismatch} one sentence, if it is anything else */
+const checkedLoss = (loss: Loss): Loss => {
+  // JavaScript may give anything
+  const { sum, count }: { readonly [K in keyof Loss]?: unknown } = typeof loss === 'object' && loss !== null ? loss : {}
+  const wrong = ([['sum', sum], ['count', count]] as const).find(([, part]) => !isTensor(part) || part.shape.length > 0)
+  if (wrong === undefined) return loss
+  const found = isTensor(wrong[1]) ? `is [${wrong[1].shape.join(', ')}]` : 'is no tensor'
+  throw new ShapeMismatch(`a loss is { sum, count }, two scalars: the sum over what is scored, and how much that is; its ${wrong[0]} ${found}`)
 }
 
 const dependsOn = (expression: Node, leaves: ReadonlySet<Node>): boolean => topological([expression]).some(n => leaves.has(n))

@@ -26,8 +26,11 @@ export interface TargetOptions {
  */
 export const compile = async <P, Q, M, S, B, L extends Shape>(
   step: Step<P, Q, M, S, B, L>,
-  { target = 'auto', threads = availableParallelism(), precision = 'f32', ...options }: TargetOptions & SessionOptions<P>,
+  given: TargetOptions & SessionOptions<P>,
 ): Promise<Session<Q, M, S, B, L>> => {
+  // JavaScript may leave it out
+  if (typeof given !== 'object' || given === null) throw new SessionError('compile takes the weights beside the step: write compile(step, { weights })')
+  const { target = 'auto', threads = availableParallelism(), precision = 'f32', ...options } = given
   if (!targetNames.includes(target)) throw new SessionError(`there is no target ${String(target)}: there are ${targetNames.join(', ')}`)
   const problem = precisionProblem(target, precision)
   if (problem !== undefined) throw new SessionError(problem)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   accumulate, adam, adamw, adapt, addDecayedWeights, clip, clipByGlobalNorm, compile, constant, cosine, crossEntropy, exponential, f32, full, i32, join, linear, matmul, model,
-  monitorDescent, paca, piecewise, polynomial, relu, scale, sgd, size, sum, trace, trainStep, uniform, warmupCosine, type Session,
+  monitorDescent, paca, piecewise, polynomial, relu, scale, sgd, size, sum, trace, trainStep, uniform, vera, warmupCosine, type Session,
 } from '../../src/index.ts'
 
 const mlp = model({
@@ -63,6 +63,14 @@ test('a call with what it cannot take is refused with one clear sentence, and th
 
 const opening: readonly (readonly [what: string, open: () => unknown, text: RegExp])[] = [
   ['no weights', () => loosely({ compile })['compile']!(step, { target: 'reference' }), /^SessionError: there are no weights: give it a value for up, down$/],
+  ['nothing beside the step', () => loosely({ compile })['compile']!(step), /^SessionError: compile takes the weights beside the step: write compile\(step, \{ weights \}\)$/],
+  ['a loss that is one number', () => compile(trainStep(adapt(model({ ...mlp, loss: logits => sum(logits) as never }), paca({ targets: ['up'], rank: 2, seed: 0 })), sgd({ lr: 1 })),
+    { target: 'reference', weights: { up, down } }), /^ShapeMismatch: a loss is \{ sum, count \}, two scalars: .*; its sum is no tensor$/],
+  ['a loss by row', () => compile(trainStep(adapt(model({ ...mlp, loss: logits => ({ sum: logits, count: logits }) as never }), paca({ targets: ['up'], rank: 2, seed: 0 })), sgd({ lr: 1 })),
+    { target: 'reference', weights: { up, down } }), /^ShapeMismatch: a loss is \{ sum, count \}, two scalars: .*; its sum is \[batch, classes\]$/],
+  ['a parameter called as what vera adds', () => adapt(model({ params: { vera_A: f32('in', 'out') }, batch: { x: f32('batch', 'in') }, logits: (p, b) => matmul(b.x, p.vera_A),
+    loss: logits => ({ sum: sum(logits), count: size('batch') }) }), vera({ targets: ['vera_A'], rank: 2, seed: 0 })),
+    /^UnknownTarget: vera adds its projections to the parameters as vera_A and vera_B, and the model has a vera_A: rename it$/],
   ['weights that lack a leaf', () => compile(step, { target: 'reference', weights: { up } as never }), /^SessionError: the weights have no down$/],
   ['weights with one leaf more', () => compile(step, { target: 'reference', weights: { up, down, extra: up } as never }), /^SessionError: the weights have extra, which is not declared$/],
   ['weights in plain arrays', () => compile(step, { target: 'reference', weights: { up: [1, 2], down } as never }), /^SessionError: up is a plain array: give \{ shape, sizes, dtype, data \}$/],

@@ -5,7 +5,7 @@ import type { Adapter, Reparametrisation } from './adapter.ts'
 import { filled, uniformWithin } from './first-values.ts'
 import { leafwise, matrixDims, type Columns } from './leafwise.ts'
 import { product } from './lora.ts'
-import { targeted, type Extend, type LeafFunction, type Select, type TargetFault, type TargetsOf } from './targets.ts'
+import { targeted, UnknownTarget, type Extend, type LeafFunction, type Select, type TargetFault, type TargetsOf } from './targets.ts'
 
 export interface VeraLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithVectors<this['leaf'], R> }
 export interface WithVectors<L, R extends Dim> { readonly weight: L; readonly vera_lambda_d: Tensor<readonly [R]>; readonly vera_lambda_b: Tensor<readonly [Columns<L>]> }
@@ -34,6 +34,8 @@ export const vera = <const T extends readonly string[], const R extends number>(
 }): Adapter<Vera<TargetsOf<T>, R>> => ({
   name: 'vera',
   apply: params => {
+    const taken = ['vera_A', 'vera_B'].find(name => Object.hasOwn(params as object, name))
+    if (taken) throw new UnknownTarget(`vera adds its projections to the parameters as vera_A and vera_B, and the model has a ${taken}: rename it`)
     const A = parameter(['vera_in', rank], 'f32'), B = parameter([rank, 'vera_out'], 'f32')
     const paths = targeted(params, targets), shapes = tensorsOf(params).flatMap(([path, leaf]) => (paths.has(path) ? [matrixDims('vera', leaf, path)] : []))
     const own = (shared: { readonly vera_A: Node; readonly vera_B: Node }) => leafwise<Reparametrisation, Scaled>('vera', targets, (leaf, path) => {
