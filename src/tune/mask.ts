@@ -98,6 +98,7 @@ export const maskedLeaves = (params: unknown, mask: unknown): readonly MaskedLea
     if (!isMask(found)) throw new AmbiguousTree(`the mask has no leaf at ${path}`)
     const before = trained.get(leaf)
     if (found.mask === 'frozen') return { path, leaf, mask: found }
+    if (leaf.dtype !== 'f32') throw new AmbiguousTree(`the mask trains ${path}, which is ${leaf.dtype}: only f32 is trained`)
     if (before && !alike(before.mask, found)) throw new AmbiguousTree(`${before.path} and ${path} are one parameter, and their masks train it differently`)
     const own = { path, leaf, mask: before ? frozen : found }
     if (!before) trained.set(leaf, own)
