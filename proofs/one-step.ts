@@ -127,8 +127,9 @@ export const curvatureInside: Theorem<Toward> = {
 
 /** What the loss does. It rests where P∇f = 0, or where the fall that is promised is lost in rounding. */
 export const descends = (subject: Case, mistakes: Mistakes = {}): 'falls' | 'rises' | 'rests' => {
-  const outcome = step(subject, mistakes), { before, after, gradientNorm, error } = outcome
-  const promised = before - bound(outcome, gradientNorm ** 2, curvature(subject.problem).part)
+  const { eta, before, after, gradientNorm, error } = step(subject, mistakes)
+  // not as before − bound: a fall below the last digit of the loss would be 0
+  const promised = eta * (1 - eta * curvature(subject.problem).part / 2) * gradientNorm ** 2
   if (gradientNorm === 0 || (promised > 0 && promised <= error)) return 'rests'
   return after < before ? 'falls' : 'rises'
 }
