@@ -3,13 +3,13 @@ import type { Measurement } from './measurement.ts'
 
 /** What a child process can be asked to measure; each loads only what it needs, so that its memory is its own. */
 const tasks = {
-  step: async () => (await import('./tasks/step.ts')).timeStep,
-  plan: async () => (await import('./tasks/plan.ts')).timePlan,
-  products: async () => (await import('./tasks/products.ts')).timeProducts,
-  profile: async () => (await import('./tasks/profile.ts')).profileStep,
-  certificate: async () => (await import('./tasks/certificate.ts')).checkCertificate,
-  descent: async () => (await import('./tasks/descent.ts')).followDescent,
-  steadiness: async () => (await import('./tasks/steadiness.ts')).checkSteadiness,
+  'step': async () => (await import('./tasks/step.ts')).timeStep,
+  'plan': async () => (await import('./tasks/plan.ts')).timePlan,
+  'products': async () => (await import('./tasks/products.ts')).timeProducts,
+  'profile': async () => (await import('./tasks/profile.ts')).profileStep,
+  'certificate': async () => (await import('./tasks/certificate.ts')).checkCertificate,
+  'descent': async () => (await import('./tasks/descent.ts')).followDescent,
+  'steadiness': async () => (await import('./tasks/steadiness.ts')).checkSteadiness,
   'graph-size': async () => (await import('./tasks/graph-size.ts')).measureGraph,
   'raw-tfjs': async () => (await import('./peers/raw-tfjs.ts')).rawTfjs,
 }
@@ -20,5 +20,5 @@ export type Tasks = { readonly [K in keyof typeof tasks]: Parameters<Awaited<Ret
 keepHeapSmall()
 const [name, options] = process.argv.slice(2)
 // the parent passes a task with its own options: see `ours` in measure.ts
-const task = await tasks[name as keyof Tasks]() as (options: unknown) => Promise<Measurement>
+const task = (await tasks[name as keyof Tasks]()) as (options: unknown) => Promise<Measurement>
 console.log(JSON.stringify(await task(JSON.parse(options ?? '{}'))))

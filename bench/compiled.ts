@@ -9,7 +9,14 @@ const folder = join(projectRoot, 'node_modules', '.cache', 'partensor-bench')
 /** A compiled file of the project. @example compiledFile('src/cli/main.ts') */
 export const compiledFile = (source: string): string => join(folder, source.replace(/\.ts$/, '.js'))
 
-/** Compiles the project: what is measured is plain JavaScript, as it is published, without the memory and time of a compiler beside it. */
+/**
+ * Compiles the project: what is measured is plain JavaScript, as it is published, without the memory and time of a
+ * compiler beside it.
+ */
 export const compileProject = (): void => {
-  execFileSync(process.execPath, [join(projectRoot, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.bench.json'], { cwd: projectRoot, stdio: 'inherit' })
+  execFileSync(
+    process.execPath,
+    [join(projectRoot, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.bench.json'],
+    { cwd: projectRoot, stdio: 'inherit' },
+  )
 }

@@ -7,7 +7,8 @@ import { definitionMessages, orThrow, splitBySeed, wordnetNouns, type Definition
  * Example: node --import tsx bench/definitions.ts words 640 128
  */
 const [directory = 'words', train = '640', heldOut = '128'] = process.argv.slice(2)
-const rows = (definitions: readonly Definition[]): string => definitions.map(of => `${JSON.stringify({ messages: definitionMessages(of) })}\n`).join('')
+const rows = (definitions: readonly Definition[]): string =>
+  definitions.map(of => `${JSON.stringify({ messages: definitionMessages(of) })}\n`).join('')
 const words = splitBySeed(await orThrow(wordnetNouns()), { seed: 0, heldOut: Number(heldOut), train: Number(train) })
 await mkdir(directory, { recursive: true })
 await writeFile(join(directory, 'train.jsonl'), rows(words.train))

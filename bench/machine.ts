@@ -12,19 +12,32 @@ const require = createRequire(import.meta.url)
 const versionOf = (name: string): string => {
   // not every package lets its package.json be imported, so it is read from where the package's folder is
   const folder = require.resolve.paths(name)?.map(at => join(at, name, 'package.json')) ?? []
-  for (const file of folder) try { return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version } catch { continue }
+  for (const file of folder)
+    try {
+      return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version
+    } catch {
+      continue
+    }
   return 'unknown'
 }
 
 /** Where and with what a benchmark runs. The load is that of the minute before it. */
 export const machine = () => ({
-  processor: cpus()[0]?.model.trim() ?? 'unknown', cores: availableParallelism(), memoryMegabytes: Math.round(totalmem() / 1e6),
-  system: `${platform()} ${release()} ${arch()}`, loadBefore: loadavg()[0]!,
+  processor: cpus()[0]?.model.trim() ?? 'unknown',
+  cores: availableParallelism(),
+  memoryMegabytes: Math.round(totalmem() / 1e6),
+  system: `${platform()} ${release()} ${arch()}`,
+  loadBefore: loadavg()[0]!,
 })
 
 export const versions = () => ({
-  node: process.versions.node,
-  partensor: (JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { readonly version: string }).version,
-  'tfjs-core': versionOf('@tensorflow/tfjs-core'), 'tfjs-backend-wasm': versionOf('@tensorflow/tfjs-backend-wasm'),
-  typescript: versionOf('typescript'), 'jax-js': jaxJsVersion, tensorflow: tensorflowVersion, ...pythonPackages,
+  'node': process.versions.node,
+  'partensor': (JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { readonly version: string })
+    .version,
+  'tfjs-core': versionOf('@tensorflow/tfjs-core'),
+  'tfjs-backend-wasm': versionOf('@tensorflow/tfjs-backend-wasm'),
+  'typescript': versionOf('typescript'),
+  'jax-js': jaxJsVersion,
+  'tensorflow': tensorflowVersion,
+  ...pythonPackages,
 })

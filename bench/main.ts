@@ -18,9 +18,22 @@ import { machine, versions } from './machine.ts'
 import { alternate, type Outcome } from './measure.ts'
 import { markdown, tableOf } from './table.ts'
 
-const cases: readonly Case[] = [peers, pytorch, ...methods, descent, smolLM2Steps, startup, graph, steadiness, certificate, types, profile]
+const cases: readonly Case[] = [
+  peers,
+  pytorch,
+  ...methods,
+  descent,
+  smolLM2Steps,
+  startup,
+  graph,
+  steadiness,
+  certificate,
+  types,
+  profile,
+]
 
-const describe = ({ name, about, optional }: Case): string => `  ${name.padEnd(13)} ${about}${optional === true ? ' (not with --quick)' : ''}`
+const describe = ({ name, about, optional }: Case): string =>
+  `  ${name.padEnd(13)} ${about}${optional === true ? ' (not with --quick)' : ''}`
 
 const command = new Command('bench')
   .description('Measures Partensor beside its peers in one run, alternating, every measurement in a fresh process.')
@@ -30,9 +43,15 @@ const command = new Command('bench')
   .option('--out <file>', 'where the JSON goes; bench/results/<date>-<machine>.json unless said')
   .addHelpText('after', ['', ...cases.map(describe)].join('\n'))
   .parse()
-const { quick, only, rounds = quick ? 1 : 3, out } = command.opts<{ quick: boolean; only?: string[]; rounds?: number; out?: string }>()
+const {
+  quick,
+  only,
+  rounds = quick ? 1 : 3,
+  out,
+} = command.opts<{ quick: boolean; only?: string[]; rounds?: number; out?: string }>()
 const unknown = only?.filter(name => cases.every(one => one.name !== name)) ?? []
-if (unknown.length > 0) command.error(`there is no case ${unknown.join(', ')}: there are ${cases.map(({ name }) => name).join(', ')}`)
+if (unknown.length > 0)
+  command.error(`there is no case ${unknown.join(', ')}: there are ${cases.map(({ name }) => name).join(', ')}`)
 if (!(Number.isInteger(rounds) && rounds >= 1)) command.error('--rounds takes a whole number from 1')
 
 /** The load average above which figures are not to be trusted. */
@@ -41,37 +60,55 @@ const say = (text: string): void => console.error(text)
 const chosen = cases.filter(({ name, optional }) => (only ? only.includes(name) : !(quick && optional === true)))
 say('compiling the project')
 compileProject()
-const started = new Date(), where = machine(), packages = versions()
-if (where.loadBefore > busy) say(`load ${where.loadBefore.toFixed(2)}: the machine is busy, which slows contenders by very different factors`)
-const findings: Findings[] = [], outcomes: (readonly [string, Outcome])[] = []
+const started = new Date()
+const where = machine()
+const packages = versions()
+if (where.loadBefore > busy)
+  say(`load ${where.loadBefore.toFixed(2)}: the machine is busy, which slows contenders by very different factors`)
+const findings: Findings[] = []
+const outcomes: (readonly [string, Outcome])[] = []
 for (const { name, run } of chosen) {
   say(`${name}:`)
   const note = (text: string): void => say(`  ${text}`)
-  findings.push(await run({
-    quick, say: note,
-    alternate: async (contenders, most = rounds) => {
-      const found = await alternate(contenders, most, note)
-      outcomes.push(...found)
-      return found
-    },
-  }))
+  findings.push(
+    await run({
+      quick,
+      say: note,
+      alternate: async (contenders, most = rounds) => {
+        const found = await alternate(contenders, most, note)
+        outcomes.push(...found)
+        return found
+      },
+    }),
+  )
 }
-const rows = findings.flatMap(found => found.rows), tables = findings.flatMap(found => found.tables)
+const rows = findings.flatMap(found => found.rows)
+const tables = findings.flatMap(found => found.tables)
 
 const { processor, cores, memoryMegabytes, system, loadBefore } = where
-console.log(`${processor}, ${cores} cores, ${Math.round(memoryMegabytes / 1000)} GB, ${system}; load before the run ${loadBefore.toFixed(2)}`)
-console.log(`${Object.entries(packages).map(([name, version]) => `${name} ${version}`).join(', ')}; ${quick ? 'quick, ' : ''}rounds: ${rounds}\n`)
+console.log(
+  `${processor}, ${cores} cores, ${Math.round(memoryMegabytes / 1000)} GB, ${system}; load before the run ${loadBefore.toFixed(2)}`,
+)
+console.log(
+  `${Object.entries(packages)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ')}; ${quick ? 'quick, ' : ''}rounds: ${rounds}\n`,
+)
 if (rows.length > 0) console.log(tableOf(rows))
 for (const { title, parts } of tables) {
-  const sorted = Object.entries(parts).sort(([, a], [, b]) => b - a), total = sorted.reduce((sum, [, time]) => sum + time, 0)
-  const lines = sorted.filter(([, time]) => time >= 0.1).map(([part, time]) => [part, time.toFixed(1), `${(100 * time / total).toFixed(1)}%`])
+  const sorted = Object.entries(parts).sort(([, a], [, b]) => b - a)
+  const total = sorted.reduce((sum, [, time]) => sum + time, 0)
+  const lines = sorted
+    .filter(([, time]) => time >= 0.1)
+    .map(([part, time]) => [part, time.toFixed(1), `${((100 * time) / total).toFixed(1)}%`])
   console.log(`\n${title} (sum ${total.toFixed(0)}):\n\n${markdown(['part', 'ms', 'share'], lines)}`)
 }
 
 const label = `${processor} ${cores}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
 const file = out ?? join('bench', 'results', `${started.toISOString().slice(0, 10)}-${label}.json`)
 await mkdir(dirname(file), { recursive: true })
-const measured = Object.fromEntries(outcomes), date = started.toISOString()
+const measured = Object.fromEntries(outcomes)
+const date = started.toISOString()
 const result = { date, quick, rounds, machine: where, versions: packages, rows, tables, measured }
 await writeFile(file, `${JSON.stringify(result, undefined, 2)}\n`)
 say(`written to ${file}`)

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs'
 
-/** What a child process reports: milliseconds of each repetition, the peak of its resident memory, and whatever else is worth saying. */
+/**
+ * What a child process reports: milliseconds of each repetition, the peak of its resident memory, and whatever else is
+ * worth saying.
+ */
 export interface Measurement {
   readonly times: readonly number[]
   /** Of the whole process, in MB. */
@@ -11,18 +14,29 @@ export interface Measurement {
 }
 
 /**
- * The most memory that a process has held so far, in MB, where the system says so: the resident set alone, whole, from the start of its program.
+ * The most memory that a process has held so far, in MB, where the system says so: the resident set alone, whole, from
+ * the start of its program.
  * @example peakOf('self')
  */
 export const peakOf = (process: number | 'self'): number => {
   try {
     return Math.round(Number(/VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${process}/status`, 'utf8'))?.[1] ?? 0) / 1024)
-  } catch { return 0 }
+  } catch {
+    return 0
+  }
 }
 
 /** A measurement that ends now. @example measurement([12.5, 11.9]) */
-export const measurement = (times: readonly number[], facts: Measurement['facts'] = {}, parts: Measurement['parts'] = {}): Measurement =>
-  ({ times, peakMegabytes: peakOf('self') || Math.round(process.resourceUsage().maxRSS / 1024), facts, parts })
+export const measurement = (
+  times: readonly number[],
+  facts: Measurement['facts'] = {},
+  parts: Measurement['parts'] = {},
+): Measurement => ({
+  times,
+  peakMegabytes: peakOf('self') || Math.round(process.resourceUsage().maxRSS / 1024),
+  facts,
+  parts,
+})
 
 /** Milliseconds that something takes. @example await elapsed(() => session.step([batch])) */
 export const elapsed = async (work: () => unknown): Promise<number> => {

@@ -6,35 +6,51 @@ export type Computing = Extract<Instruction, { readonly kind: 'run' | 'update' }
 export type Observer = (instruction: Computing, plan: Plan, milliseconds: number) => void
 
 /**
- * A device that gives plans to another one instruction at a time and says what each took; buffers are born and die in the plan's order.
+ * A device that gives plans to another one instruction at a time and says what each took; buffers are born and die in
+ * the plan's order.
  * @example await openSession(step, deviceEngine(observed(await wasmDevice({ threads: 2 }), (i, _, ms) => console.log(i.node.op.name, ms))), { weights })
  */
 export const observed = <H>(device: Device<H>, observe: Observer): Device<H> => {
   const known = new WeakMap<Instruction, Plan>()
   /** The instruction as a plan of its own, made once, so that the device prepares it once. */
   const alone = (plan: Plan, instruction: Instruction, inputs: readonly number[], output: number): Plan => {
-    const made = known.get(instruction) ?? { slots: plan.slots, inputs, donated: [], outputs: [output], instructions: [instruction] }
+    const made = known.get(instruction) ?? {
+      slots: plan.slots,
+      inputs,
+      donated: [],
+      outputs: [output],
+      instructions: [instruction],
+    }
     known.set(instruction, made)
     return made
   }
   const only = (...of: Parameters<Device<H>['run']>): H => device.run(...of)[0]!
   const run: Device<H>['run'] = (plan, inputs, size) => {
     // a plan reads only what is there
-    const held = new Map(plan.inputs.map((slot, i) => [slot, inputs[i] as H])), at = (slot: number): H => held.get(slot) as H
+    const held = new Map(plan.inputs.map((slot, i) => [slot, inputs[i] as H]))
+    const at = (slot: number): H => held.get(slot) as H
     for (const instruction of plan.instructions) {
       switch (instruction.kind) {
-        case 'free': device.free(at(instruction.slot)); held.delete(instruction.slot); break
+        case 'free':
+          device.free(at(instruction.slot))
+          held.delete(instruction.slot)
+          break
         case 'call':
-          run(instruction.plan, instruction.inputs.map(at), size).forEach((handle, i) => held.set(instruction.outputs[i]!, handle))
+          run(instruction.plan, instruction.inputs.map(at), size).forEach((handle, i) =>
+            held.set(instruction.outputs[i]!, handle),
+          )
           break
         case 'alias': {
           const { input, output } = instruction
           held.set(output, only(alone(plan, instruction, [input], output), [at(input)], size))
           break
         }
-        case 'run': case 'update': {
-          const single = alone(plan, instruction, instruction.inputs, instruction.output), given = instruction.inputs.map(at)
-          const start = performance.now(), made = only(single, given, size)
+        case 'run':
+        case 'update': {
+          const single = alone(plan, instruction, instruction.inputs, instruction.output)
+          const given = instruction.inputs.map(at)
+          const start = performance.now()
+          const made = only(single, given, size)
           observe(instruction, plan, performance.now() - start)
           held.set(instruction.output, made)
           if (instruction.kind === 'update') held.delete(instruction.target)

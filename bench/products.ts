@@ -11,15 +11,21 @@ export interface Product {
   readonly transposeRight: boolean
 }
 
-const lettersOf = (node: Node): { readonly a: string; readonly b: string } => node.attributes as { readonly a: string; readonly b: string }
+const lettersOf = (node: Node): { readonly a: string; readonly b: string } =>
+  node.attributes as { readonly a: string; readonly b: string }
 
 /** The product that an instruction computes, if it is one. */
 export const productOf = ({ node, inputs, output }: Computing, { slots }: Plan): Product | undefined => {
   if (node.op.name !== 'contract') return undefined
-  const { a, b } = lettersOf(node), result = slots[output]!.sizes
+  const { a, b } = lettersOf(node)
+  const result = slots[output]!.sizes
   return {
-    batch: count(result.slice(0, -2)), M: result.at(-2)!, N: result.at(-1)!, K: slots[inputs[0]!]!.sizes[a.indexOf('k')]!,
-    transposeLeft: a.endsWith('km'), transposeRight: b.endsWith('nk'),
+    batch: count(result.slice(0, -2)),
+    M: result.at(-2)!,
+    N: result.at(-1)!,
+    K: slots[inputs[0]!]!.sizes[a.indexOf('k')]!,
+    transposeLeft: a.endsWith('km'),
+    transposeRight: b.endsWith('nk'),
   }
 }
 
@@ -27,7 +33,8 @@ export const flopsOf = ({ batch, M, K, N }: Product): number => 2 * batch * M * 
 
 /** @example nameOf(product) // '512×576 · (1536×576)ᵀ' */
 export const nameOf = ({ batch, M, K, N, transposeLeft, transposeRight }: Product): string => {
-  const matrix = (rows: number, columns: number, transposed: boolean): string => (transposed ? `(${columns}×${rows})ᵀ` : `${rows}×${columns}`)
+  const matrix = (rows: number, columns: number, transposed: boolean): string =>
+    transposed ? `(${columns}×${rows})ᵀ` : `${rows}×${columns}`
   return `${batch > 1 ? `${batch} of ` : ''}${matrix(M, K, transposeLeft)} · ${matrix(K, N, transposeRight)}`
 }
 

@@ -1,15 +1,39 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  adamw, adapt, adapters, bind, cacheDirectory, chain, clipByGlobalNorm, count, isTensor, llama, load, mapTree, orThrow, smolLM2, trainStep,
-  type Adapter, type AdapterName, type AdapterOptions, type Lazy, type Llama, type LlamaConfig, type LlamaParams, type Opaque,
+  adamw,
+  adapt,
+  adapters,
+  bind,
+  cacheDirectory,
+  chain,
+  clipByGlobalNorm,
+  count,
+  isTensor,
+  llama,
+  load,
+  mapTree,
+  orThrow,
+  smolLM2,
+  trainStep,
+  type Adapter,
+  type AdapterName,
+  type AdapterOptions,
+  type Lazy,
+  type Llama,
+  type LlamaConfig,
+  type LlamaParams,
+  type Opaque,
 } from '../src/index.ts'
 import { fourLayers, smolShapes } from './shapes.ts'
 
 export type SubjectName = 'four layers' | 'SmolLM2'
 export type Method = AdapterName
 
-/** A model to measure with: its weights are the real ones where they are cached, and random ones of the same shapes elsewhere. */
+/**
+ * A model to measure with: its weights are the real ones where they are cached, and random ones of the same shapes
+ * elsewhere.
+ */
 export interface Subject {
   readonly model: Llama
   readonly vocab: number
@@ -25,10 +49,15 @@ export const cachedSmolLM2 = (): string | undefined => {
 }
 
 const randomSubject = (config: LlamaConfig): Subject => {
-  const model = llama(config), sizeOf = bind(model.dims ?? {})
+  const model = llama(config)
+  const sizeOf = bind(model.dims ?? {})
   const weights = mapTree(model.params, isTensor, ({ shape }) => ({
     read: () => {
-      const sizes = shape.map(dim => { const size = sizeOf(dim); if (size._tag === 'Left') throw new Error(size.left); return size.right })
+      const sizes = shape.map(dim => {
+        const size = sizeOf(dim)
+        if (size._tag === 'Left') throw new Error(size.left)
+        return size.right
+      })
       const data = new Float32Array(count(sizes))
       if (sizes.length === 1) data.fill(1)
       else for (let i = 0; i < data.length; i++) data[i] = (Math.random() - 0.5) * 0.07
@@ -54,7 +83,10 @@ const rankOf = (method: Method): number => (method === 'vera' ? 256 : 8)
 export const stepOf = (model: Llama, method: Method) => {
   const { adapter }: { readonly adapter: (options: AdapterOptions) => Adapter<Opaque> } = adapters[method]
   const targets = method === 'full' ? ['all'] : projections
-  return trainStep(adapt(model, adapter({ targets, rank: rankOf(method), alpha: 16, seed: 0 })), chain(clipByGlobalNorm(1), adamw({ lr: 1e-4 })))
+  return trainStep(
+    adapt(model, adapter({ targets, rank: rankOf(method), alpha: 16, seed: 0 })),
+    chain(clipByGlobalNorm(1), adamw({ lr: 1e-4 })),
+  )
 }
 
 /** Random tokens, all of them scored. */

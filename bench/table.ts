@@ -7,14 +7,17 @@ import type { Outcome } from './measure.ts'
 type Unit = 'ms' | 'MB' | 'tensors' | 'steps' | 'times' | '%' | ''
 
 /** One side of a row: a figure, or why there is none. */
-export type Figure = E.Either<string, {
-  readonly median: number
-  readonly minimum: number
-  readonly unit: Unit
-  readonly samples: number
-  readonly peakMegabytes: number
-  readonly tokensPerSecond?: number
-}>
+export type Figure = E.Either<
+  string,
+  {
+    readonly median: number
+    readonly minimum: number
+    readonly unit: Unit
+    readonly samples: number
+    readonly peakMegabytes: number
+    readonly tokensPerSecond?: number
+  }
+>
 
 /** A line of the result: ours beside a peer or beside a bound, and what was asked. */
 export interface Row {
@@ -29,21 +32,30 @@ export interface Row {
 }
 
 export const median = (numbers: readonly number[]): number => {
-  const sorted = [...numbers].sort((a, b) => a - b), middle = sorted.length / 2
+  const sorted = [...numbers].sort((a, b) => a - b)
+  const middle = sorted.length / 2
   return sorted.length % 2 === 1 ? sorted[Math.floor(middle)]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
 /** Times as a figure; with their rate where it is said how many tokens one of them takes. */
-export const figureOf = ({ times, peakMegabytes }: Measurement, tokens?: number): Figure => E.right({
-  median: median(times), minimum: Math.min(...times), unit: 'ms', samples: times.length, peakMegabytes,
-  ...(tokens === undefined ? {} : { tokensPerSecond: 1000 * tokens / median(times) }),
-})
+export const figureOf = ({ times, peakMegabytes }: Measurement, tokens?: number): Figure =>
+  E.right({
+    median: median(times),
+    minimum: Math.min(...times),
+    unit: 'ms',
+    samples: times.length,
+    peakMegabytes,
+    ...(tokens === undefined ? {} : { tokensPerSecond: (1000 * tokens) / median(times) }),
+  })
 
 /** Bytes as a figure. */
 export const bytesFigure = (bytes: number, peakMegabytes: number): Figure => single(bytes / 1e6, 'MB', peakMegabytes)
 
 export const figure = (outcome: Outcome | undefined, tokens?: number): Figure =>
-  pipe(outcome ?? E.left('not measured'), E.flatMap(measured => figureOf(measured, tokens)))
+  pipe(
+    outcome ?? E.left('not measured'),
+    E.flatMap(measured => figureOf(measured, tokens)),
+  )
 
 /** Something that is no time, and that was measured once, as a figure. @example single(368, 'MB') */
 export const single = (value: number, unit: Unit, peakMegabytes = 0): Figure =>
@@ -51,42 +63,80 @@ export const single = (value: number, unit: Unit, peakMegabytes = 0): Figure =>
 
 /** The peak of the resident memory as a figure of its own. */
 export const peakFigure = (outcome: Outcome | undefined): Figure =>
-  pipe(outcome ?? E.left('not measured'), E.flatMap(({ peakMegabytes }) => single(peakMegabytes, 'MB')))
+  pipe(
+    outcome ?? E.left('not measured'),
+    E.flatMap(({ peakMegabytes }) => single(peakMegabytes, 'MB')),
+  )
 
-/** A row that compares two figures. `holds` says of the ratio of medians whether what was asked is met; without it nothing is asked. */
-export const comparison = (what: string, mine: Figure, name: string, theirs: Figure, asked = '', holds?: (ratio: number) => boolean): Row => {
-  const ratio = E.isRight(mine) && E.isRight(theirs)
-    ? { median: mine.right.median / theirs.right.median, minimum: mine.right.minimum / theirs.right.minimum }
-    : undefined
+/**
+ * A row that compares two figures. `holds` says of the ratio of medians whether what was asked is met; without it
+ * nothing is asked.
+ */
+export const comparison = (
+  what: string,
+  mine: Figure,
+  name: string,
+  theirs: Figure,
+  asked = '',
+  holds?: (ratio: number) => boolean,
+): Row => {
+  const ratio =
+    E.isRight(mine) && E.isRight(theirs)
+      ? { median: mine.right.median / theirs.right.median, minimum: mine.right.minimum / theirs.right.minimum }
+      : undefined
   return { what, ours: mine, peer: { name, figure: theirs }, ratio, asked, met: ratio && holds?.(ratio.median) }
 }
 
-/** A row that compares two figures, and says of the ratio of medians how much it may be at most, if anything is asked. */
+/**
+ * A row that compares two figures, and says of the ratio of medians how much it may be at most, if anything is asked.
+ */
 export const comparedTo = (what: string, mine: Figure, name: string, theirs: Figure, most: number | undefined): Row =>
-  most === undefined ? comparison(what, mine, name, theirs) : comparison(what, mine, name, theirs, `≤ ${most}`, ratio => ratio <= most)
+  most === undefined
+    ? comparison(what, mine, name, theirs)
+    : comparison(what, mine, name, theirs, `≤ ${most}`, ratio => ratio <= most)
 
 /** A row whose median has a bound. */
-export const bounded = (what: string, mine: Figure, asked: string, most: number): Row =>
-  ({ what, ours: mine, peer: undefined, ratio: undefined, asked, met: E.isRight(mine) ? mine.right.median <= most : undefined })
+export const bounded = (what: string, mine: Figure, asked: string, most: number): Row => ({
+  what,
+  ours: mine,
+  peer: undefined,
+  ratio: undefined,
+  asked,
+  met: E.isRight(mine) ? mine.right.median <= most : undefined,
+})
 
 const digits = (x: number): string => (x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2))
-const text: (figure: Figure) => string = E.match(reason => reason, ({ median: middle, minimum, unit, samples, peakMegabytes, tokensPerSecond }) => [
-  `${digits(middle)}${unit === '' ? '' : ` ${unit}`}${samples > 1 ? ` (min ${digits(minimum)})` : ''}`,
-  ...(tokensPerSecond === undefined ? [] : [`${tokensPerSecond.toFixed(0)} tokens/s`]),
-  ...(peakMegabytes > 0 ? [`peak ${peakMegabytes} MB`] : []),
-].join(', '))
+const text: (figure: Figure) => string = E.match(
+  reason => reason,
+  ({ median: middle, minimum, unit, samples, peakMegabytes, tokensPerSecond }) =>
+    [
+      `${digits(middle)}${unit === '' ? '' : ` ${unit}`}${samples > 1 ? ` (min ${digits(minimum)})` : ''}`,
+      ...(tokensPerSecond === undefined ? [] : [`${tokensPerSecond.toFixed(0)} tokens/s`]),
+      ...(peakMegabytes > 0 ? [`peak ${peakMegabytes} MB`] : []),
+    ].join(', '),
+)
 const verdict = (met: boolean | undefined): string => (met === undefined ? '–' : met ? 'yes' : '**no**')
 
-const line = (cells: readonly string[]): string => `| ${cells.map(cell => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
+const line = (cells: readonly string[]): string =>
+  `| ${cells.map(cell => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
 
 /** A table in Markdown. @example markdown(['op', 'ms'], [['add', '3.1']]) */
 export const markdown = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 
-/** The rows as a table: times are medians, with the minimum in parentheses; peaks are of the resident memory of the whole process. */
-export const tableOf = (rows: readonly Row[]): string => markdown(
-  ['what', 'ours', 'peer', 'ratio of medians (of minima)', 'asked', 'met'],
-  rows.map(({ what, ours, peer, ratio, asked, met }) => [
-    what, text(ours), peer ? `${peer.name}: ${text(peer.figure)}` : '',
-    ratio ? `${ratio.median.toFixed(3)} (${ratio.minimum.toFixed(3)})` : '', asked, verdict(met),
-  ]))
+/**
+ * The rows as a table: times are medians, with the minimum in parentheses; peaks are of the resident memory of the
+ * whole process.
+ */
+export const tableOf = (rows: readonly Row[]): string =>
+  markdown(
+    ['what', 'ours', 'peer', 'ratio of medians (of minima)', 'asked', 'met'],
+    rows.map(({ what, ours, peer, ratio, asked, met }) => [
+      what,
+      text(ours),
+      peer ? `${peer.name}: ${text(peer.figure)}` : '',
+      ratio ? `${ratio.median.toFixed(3)} (${ratio.minimum.toFixed(3)})` : '',
+      asked,
+      verdict(met),
+    ]),
+  )

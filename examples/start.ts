@@ -4,15 +4,50 @@
  */
 import { existsSync } from 'node:fs'
 import {
-  adapt, adapterOf, adamw, capacityFor, chain, clipByGlobalNorm, compile, definitionMessages, encodeChat, evaluateRows, fetchModel,
-  generateText, hashOf, openModel, orThrow, paca, parameterCounts, projections, promptIds, question, rateAt, reserve, runSchedule, saveAdapter,
-  showBytes, showSeconds, splitBySeed, stepDisplay, train, trainStep, versions, wordnetNouns, type Definition, type Row,
+  adapt,
+  adapterOf,
+  adamw,
+  capacityFor,
+  chain,
+  clipByGlobalNorm,
+  compile,
+  definitionMessages,
+  encodeChat,
+  evaluateRows,
+  fetchModel,
+  generateText,
+  hashOf,
+  openModel,
+  orThrow,
+  paca,
+  parameterCounts,
+  projections,
+  promptIds,
+  question,
+  rateAt,
+  reserve,
+  runSchedule,
+  saveAdapter,
+  showBytes,
+  showSeconds,
+  splitBySeed,
+  stepDisplay,
+  train,
+  trainStep,
+  versions,
+  wordnetNouns,
+  type Definition,
+  type Row,
 } from '../src/index.ts'
 
 const [rank, seed, lr, batch, steps, heldOutWords, answerTokens] = [8, 0, 3e-3, 4, 24, 32, 28]
-const say = (text = ''): void => { process.stdout.write(`${text}\n`) }
+const say = (text = ''): void => {
+  process.stdout.write(`${text}\n`)
+}
 /** What is going on, for who waits. */
-const note = (text: string): void => { process.stderr.write(`${text}\n`) }
+const note = (text: string): void => {
+  process.stderr.write(`${text}\n`)
+}
 
 /** `name`, or the first of `name-2`, `name-3`, … that is free. */
 const freeName = (name: string, n = 1): string => {
@@ -23,17 +58,20 @@ const freeName = (name: string, n = 1): string => {
 /** The model's file: out of the cache, or downloaded. */
 const modelFile = (): Promise<string> => {
   let shown = 0
-  return orThrow(fetchModel({
-    onProgress: ({ from, received, total }) => {
-      if (received > 0 && Date.now() - shown < 1000) return
-      shown = Date.now()
-      note(`downloading SmolLM2-135M-Instruct (${from}): ${showBytes(received)} of ${showBytes(total)}`)
-    },
-  }))
+  return orThrow(
+    fetchModel({
+      onProgress: ({ from, received, total }) => {
+        if (received > 0 && Date.now() - shown < 1000) return
+        shown = Date.now()
+        note(`downloading SmolLM2-135M-Instruct (${from}): ${showBytes(received)} of ${showBytes(total)}`)
+      },
+    }),
+  )
 }
 
 const main = async (): Promise<void> => {
-  const file = await modelFile(), began = performance.now()
+  const file = await modelFile()
+  const began = performance.now()
   note('reading SmolLM2-135M-Instruct …')
   const { model, weights, checkpoint, tokenizer } = await orThrow(openModel(file))
   if (tokenizer === undefined) throw new Error(`${file} has no tokenizer`)
@@ -43,22 +81,32 @@ const main = async (): Promise<void> => {
   // real text: the first gloss of a noun is the assistant's answer
   const words = splitBySeed(await orThrow(wordnetNouns()), { seed, heldOut: heldOutWords, train: batch * steps })
   const rowsOf = (definitions: readonly Definition[]): Promise<readonly Row[]> =>
-    Promise.all(definitions.map(definition => orThrow(async () => encodeChat(tokenizer, definitionMessages(definition)))))
+    Promise.all(
+      definitions.map(definition => orThrow(async () => encodeChat(tokenizer, definitionMessages(definition)))),
+    )
   const [rows, heldOut] = [await rowsOf(words.train), await rowsOf(words.heldOut)]
 
   // the training step is a pure value; a session runs it
   const tuned = adapt(model, paca({ targets: projections, rank, seed }))
   const schedule = runSchedule({ schedule: 'cosine', lr, warmup: 0, steps })
   const step = trainStep(tuned, chain(clipByGlobalNorm(1), adamw({ lr: schedule, weightDecay: 0.01 })))
-  const { trainable, all } = parameterCounts(tuned, checkpoint), baseModelHash = await orThrow(hashOf(checkpoint))
+  const { trainable, all } = parameterCounts(tuned, checkpoint)
+  const baseModelHash = await orThrow(hashOf(checkpoint))
   await using session = await compile(step, { target: 'wasm', weights })
   await checkpoint.close()
-  say(`SmolLM2-135M-Instruct on ${session.target}; PaCA trains ${trainable.toLocaleString('en')} of ${all.toLocaleString('en')} parameters `
-    + `(${(100 * trainable / all).toFixed(2)} %), rank ${rank} on ${projections.join(', ')}`)
+  say(
+    `SmolLM2-135M-Instruct on ${session.target}; PaCA trains ${trainable.toLocaleString('en')} of ${all.toLocaleString('en')} parameters ` +
+      `(${((100 * trainable) / all).toFixed(2)} %), rank ${rank} on ${projections.join(', ')}`,
+  )
 
   const asked = words.heldOut.filter(({ word }) => word.length <= 9).slice(0, 3)
-  const prompts = await Promise.all(asked.map(({ word }) => orThrow(async () => promptIds(tokenizer, question(word), true))))
-  using decoder = session.decoder({ batch: 1, capacity: capacityFor(Math.max(...prompts.map(ids => ids.length)), answerTokens) })
+  const prompts = await Promise.all(
+    asked.map(({ word }) => orThrow(async () => promptIds(tokenizer, question(word), true))),
+  )
+  using decoder = session.decoder({
+    batch: 1,
+    capacity: capacityFor(Math.max(...prompts.map(ids => ids.length)), answerTokens),
+  })
   const answers = async (): Promise<readonly string[]> => {
     const texts: string[] = []
     for (const prompt of prompts) {
@@ -70,20 +118,36 @@ const main = async (): Promise<void> => {
 
   note(`evaluating ${heldOut.length} held-out words and asking for ${asked.length} definitions …`)
   const base = (await session.read()).focus
-  const before = await evaluateRows(session, heldOut, batch), answersBefore = await answers()
+  const before = await evaluateRows(session, heldOut, batch)
+  const answersBefore = await answers()
   say(`loss on ${heldOut.length} held-out words (${before.tokens} scored tokens) before: ${before.loss.toFixed(3)}`)
 
   const display = stepDisplay(process.stderr, steps)
-  for await (const event of train(session, rows, { batch, steps, shuffle: true, seed }, k => rateAt(schedule, k))) display.show(event)
+  for await (const event of train(session, rows, { batch, steps, shuffle: true, seed }, k => rateAt(schedule, k)))
+    display.show(event)
   display.stop()
 
   const { focus } = await session.read()
   const settings = { lr, batch, steps, schedule: 'cosine', clip: 1 }
-  await orThrow(saveAdapter(out, adapterOf({
-    targetModules: projections, seed, settings, baseModelName: file, baseModelHash, versions: versions(),
-  }, { method: 'paca', rank, columns: session.columns, base, focus })))
+  await orThrow(
+    saveAdapter(
+      out,
+      adapterOf(
+        {
+          targetModules: projections,
+          seed,
+          settings,
+          baseModelName: file,
+          baseModelHash,
+          versions: versions(),
+        },
+        { method: 'paca', rank, columns: session.columns, base, focus },
+      ),
+    ),
+  )
   note('evaluating and asking again …')
-  const after = await evaluateRows(session, heldOut, batch), answersAfter = await answers()
+  const after = await evaluateRows(session, heldOut, batch)
+  const answersAfter = await answers()
 
   asked.forEach(({ word, gloss }, i) => {
     say()
@@ -93,14 +157,18 @@ const main = async (): Promise<void> => {
     say(`  dictionary  ${gloss}`)
   })
   say()
-  say(`held-out loss ${before.loss.toFixed(3)} → ${after.loss.toFixed(3)} after ${steps} steps of ${batch} words; `
-    + `${trainable.toLocaleString('en')} parameters trained`)
+  say(
+    `held-out loss ${before.loss.toFixed(3)} → ${after.loss.toFixed(3)} after ${steps} steps of ${batch} words; ` +
+      `${trainable.toLocaleString('en')} parameters trained`,
+  )
   say(`the adapter lies in ${out}; ask it:`)
   say(`  npm run -s partensor -- generate --model ${file} --adapter ${out} --chat --prompt 'Define the word "cat".'`)
   say(`all of it took ${showSeconds((performance.now() - began) / 1000)}`)
 }
 
-try { await main() } catch (error) {
+try {
+  await main()
+} catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = 1
 }

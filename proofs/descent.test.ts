@@ -5,7 +5,17 @@ import { ascent, changingBatch, partialStationarity, stationarity } from './coun
 import { scaleOf } from './descent.ts'
 import { anyTerms } from './losses.ts'
 import {
-  alongTop, cases, curvatureInside, descends, descent, frozenUnchanged, gap, inequality, of, oneSided, tight,
+  alongTop,
+  cases,
+  curvatureInside,
+  descends,
+  descent,
+  frozenUnchanged,
+  gap,
+  inequality,
+  of,
+  oneSided,
+  tight,
 } from './one-step.ts'
 import { curvature, problems } from './problem.ts'
 import { rateOfGradients } from './rate.ts'
@@ -28,8 +38,11 @@ prove(ascent, 300, tally)
 
 test('the equality case is met to rounding', t => {
   const gaps = fc.sample(cases(of('isotropic')), 300).map(gap)
-  const most = (share: (one: (typeof gaps)[number]) => number): string => Math.max(...gaps.filter(one => one.gap > 0).map(share)).toExponential(1)
-  t.diagnostic(`on L/2‖W‖² both sides differ by at most ${most(one => one.gap / one.loss)} of the losses, ${most(one => one.gap / one.error)} of the bound on rounding`)
+  const most = (share: (one: (typeof gaps)[number]) => number): string =>
+    Math.max(...gaps.filter(one => one.gap > 0).map(share)).toExponential(1)
+  t.diagnostic(
+    `on L/2‖W‖² both sides differ by at most ${most(one => one.gap / one.loss)} of the losses, ${most(one => one.gap / one.error)} of the bound on rounding`,
+  )
   assert.ok(gaps.every(one => one.gap <= one.error))
 })
 
@@ -37,12 +50,17 @@ test('at η = 1.9/L all descend, at η = 2.1/L some ascend', t => {
   const subjects = [...fc.sample(problems(anyTerms), 300), ...fc.sample(alongTop(), 100)]
   for (const L of ['part', 'whole'] as const) {
     const counts = (units: number) => {
-      const done = subjects.map(problem => descends({ problem, relative: units * scaleOf(problem) / Math.max(curvature(problem)[L], scaleOf(problem)) }))
+      const done = subjects.map(problem =>
+        descends({ problem, relative: (units * scaleOf(problem)) / Math.max(curvature(problem)[L], scaleOf(problem)) }),
+      )
       const of = (what: string): number => done.filter(one => one === what).length
       return { fall: of('falls'), rise: of('rises'), rest: of('rests') }
     }
-    const below = counts(1.9), above = counts(2.1), name = L === 'part' ? 'L_P' : 'L'
-    const line = ({ fall, rise, rest }: typeof below): string => `${fall} fall, ${rise} rise, ${rest} are where P∇f = 0 to rounding`
+    const below = counts(1.9)
+    const above = counts(2.1)
+    const name = L === 'part' ? 'L_P' : 'L'
+    const line = ({ fall, rise, rest }: typeof below): string =>
+      `${fall} fall, ${rise} rise, ${rest} are where P∇f = 0 to rounding`
     t.diagnostic(`of ${subjects.length} problems, η = 1.9/${name}: ${line(below)}; η = 2.1/${name}: ${line(above)}`)
     assert.equal(below.rise, 0)
     assert.ok(below.fall > 300 && above.rise > 20)

@@ -1,5 +1,16 @@
 import { div, gradients, interpret, parameter, scalar, type Node, type Numbers } from '../src/tensor/index.ts'
-import { adapt, all, applyUpdates, focus, lensOf, maskedLeaves, putFocus, sgd, tensorsOf, unflatten } from '../src/tune/index.ts'
+import {
+  adapt,
+  all,
+  applyUpdates,
+  focus,
+  lensOf,
+  maskedLeaves,
+  putFocus,
+  sgd,
+  tensorsOf,
+  unflatten,
+} from '../src/tune/index.ts'
 import { trainStep } from '../src/train/index.ts'
 import { choosing, leavesOf, trainedOf, type Mistake } from './layout.ts'
 import type { Datum, Term } from './losses.ts'
@@ -7,8 +18,14 @@ import { norm } from './matrices.ts'
 import { curvature, modelOf, stacked, type Problem } from './problem.ts'
 import type { Moved } from './rounding.ts'
 
-/** Where a mutant goes wrong: in the coordinates that the gradient is taken of, in those that are written, or in both. */
-export interface Mistakes { readonly gradient?: Mistake; readonly write?: Mistake; readonly mask?: 'ignored' }
+/**
+ * Where a mutant goes wrong: in the coordinates that the gradient is taken of, in those that are written, or in both.
+ */
+export interface Mistakes {
+  readonly gradient?: Mistake
+  readonly write?: Mistake
+  readonly mask?: 'ignored'
+}
 type Data = Term['data']
 
 /** What a step does at a point. */
@@ -22,40 +39,79 @@ export interface Outcome extends Moved {
 const size = (dim: number | string): number => Number(dim)
 
 /**
- * A training step of the library on a problem: its gradients, its masks, its sgd. What is returned evaluates it in float64 at a point, by the
- * ops' own meaning, with other data in the place of the problem's for the gradient, where they are given.
+ * A training step of the library on a problem: its gradients, its masks, its sgd. What is returned evaluates it in
+ * float64 at a point, by the ops' own meaning, with other data in the place of the problem's for the gradient, where
+ * they are given.
  */
 export const stepper = (problem: Problem, mistakes: Mistakes = {}) => {
-  const made = modelOf(problem), lr = parameter([], 'f32')
+  const made = modelOf(problem)
+  const lr = parameter([], 'f32')
   const tuned = (mistake?: Mistake) => adapt(made, choosing(problem, mistakes.mask ?? mistake))
-  const right = tuned(), taking = mistakes.gradient ? tuned(mistakes.gradient) : right, writing = mistakes.write ? tuned(mistakes.write) : right
+  const right = tuned()
+  const taking = mistakes.gradient ? tuned(mistakes.gradient) : right
+  const writing = mistakes.write ? tuned(mistakes.write) : right
   const step = trainStep(right, sgd({ lr: () => lr as never }))
-  const loss = made.loss(made.logits(made.params, made.batch), made.batch), f = div(loss.sum, loss.count)
+  const loss = made.loss(made.logits(made.params, made.batch), made.batch)
+  const f = div(loss.sum, loss.count)
   const gradient = ({ params, mask }: typeof right): readonly Node[] =>
-    gradients([f], [scalar(1)], maskedLeaves(params, mask).flatMap(({ leaf, mask: m }) => lensOf(m)?.wanted(leaf) ?? [])).gradients
+    gradients(
+      [f],
+      [scalar(1)],
+      maskedLeaves(params, mask).flatMap(({ leaf, mask: m }) => lensOf(m)?.wanted(leaf) ?? []),
+    ).gradients
 
-  const part = focus(right.params, right.mask), correct = gradient(right), taken = taking === right ? correct : gradient(taking)
+  const part = focus(right.params, right.mask)
+  const correct = gradient(right)
+  const taken = taking === right ? correct : gradient(taking)
   const [updates] = step.update(unflatten(part, taken) as typeof part, step.state, part, f)
   // the masks differ in their indices alone, and so do their focuses
-  const next = tensorsOf(putFocus(writing.params, writing.mask, applyUpdates(part, updates) as never)).map(([, leaf]) => leaf)
-  const whole = gradients([f], [scalar(1)], made.params.layers.map(({ w }) => lensOf(all)!.wanted(w))).gradients
+  const next = tensorsOf(putFocus(writing.params, writing.mask, applyUpdates(part, updates) as never)).map(
+    ([, leaf]) => leaf,
+  )
+  const whole = gradients(
+    [f],
+    [scalar(1)],
+    made.params.layers.map(({ w }) => lensOf(all)!.wanted(w)),
+  ).gradients
 
-  const indices = [right, taking, writing].flatMap(({ selections }) => selections.map(({ index, choose }): readonly [Node, Numbers] =>
-    [index, { sizes: [size(index.shape[0]!)], data: Float64Array.from(choose(undefined as never)) }]))
-  const counts = tensorsOf(step.state).map(([, leaf]): readonly [Node, Numbers] => [leaf, { sizes: [], data: Float64Array.of(0) }])
+  const indices = [right, taking, writing].flatMap(({ selections }) =>
+    selections.map(({ index, choose }): readonly [Node, Numbers] => [
+      index,
+      { sizes: [size(index.shape[0]!)], data: Float64Array.from(choose(undefined as never)) },
+    ]),
+  )
+  const counts = tensorsOf(step.state).map(([, leaf]): readonly [Node, Numbers] => [
+    leaf,
+    { sizes: [], data: Float64Array.of(0) },
+  ])
   const fed = (terms: readonly Data[]): readonly (readonly [Node, Datum])[] =>
-    terms.flatMap((data, i) => Object.entries(data).map(([name, datum]) => [made.batch.terms[i]![name]!, datum] as const))
+    terms.flatMap((data, i) =>
+      Object.entries(data).map(([name, datum]) => [made.batch.terms[i]![name]!, datum] as const),
+    )
   const at = (w: Numbers) => leavesOf(problem, w).map((leaf, i) => [made.params.layers[i]!.w, leaf] as const)
   const own = problem.terms.map(({ data }) => data)
 
   const value = (w: Numbers, data: readonly Data[] = own): number =>
     interpret([f], new Map<Node, Numbers>([...fed(data), ...at(w)]), size)[0]!.data[0]!
   const run = (w: Numbers, eta: number, data: readonly Data[] = own): Outcome => {
-    const feeds = new Map<Node, Numbers>([...fed(data), ...at(w), ...indices, ...counts, [lr, { sizes: [], data: Float64Array.of(eta) }]])
+    const feeds = new Map<Node, Numbers>([
+      ...fed(data),
+      ...at(w),
+      ...indices,
+      ...counts,
+      [lr, { sizes: [], data: Float64Array.of(eta) }],
+    ])
     const results = interpret([f, ...next, ...correct, ...whole], feeds, size)
-    const after = stacked(results.slice(1, 1 + next.length)), partial = results.slice(1 + next.length, 1 + next.length + correct.length)
+    const after = stacked(results.slice(1, 1 + next.length))
+    const partial = results.slice(1 + next.length, 1 + next.length + correct.length)
     return {
-      eta, before: results[0]!.data[0]!, after: value(after), at: w, next: after, gradientNorm: norm(...partial), partial,
+      eta,
+      before: results[0]!.data[0]!,
+      after: value(after),
+      at: w,
+      next: after,
+      gradientNorm: norm(...partial),
+      partial,
       full: norm(...results.slice(1 + next.length + correct.length)) ** 2,
     }
   }
@@ -71,7 +127,8 @@ export const scaleOf = (problem: Problem): number => {
 export const etaOf = (problem: Problem, relative: number): number => relative / scaleOf(problem)
 
 /** What Theorem 1 allows after a step: f(W) − η(1 − ηL/2) · square. */
-export const bound = ({ before, eta }: Moved, square: number, lipschitz: number): number => before - eta * (1 - eta * lipschitz / 2) * square
+export const bound = ({ before, eta }: Moved, square: number, lipschitz: number): number =>
+  before - eta * (1 - (eta * lipschitz) / 2) * square
 
 /** Whether all coordinates outside the mask have the bits that they had. */
 export const frozenKept = (problem: Problem, { at, next }: Pick<Moved, 'at' | 'next'>): boolean =>

@@ -1,33 +1,71 @@
 import fc from 'fast-check'
 import type { Numbers } from '../src/tensor/index.ts'
-import { all, columns, entries, frozen, tensorsOf, unflatten, type Adapter, type IndexChoice, type LeafMask, type Opaque } from '../src/tune/index.ts'
+import {
+  all,
+  columns,
+  entries,
+  frozen,
+  tensorsOf,
+  unflatten,
+  type Adapter,
+  type IndexChoice,
+  type LeafMask,
+  type Opaque,
+} from '../src/tune/index.ts'
 
-/** What of a leaf [rows, outputs] is trained: `index` counts columns of the paper's W, which are rows here, or entries. */
-export interface Choice { readonly rows: number; readonly kind: Kind; readonly index: readonly number[] }
+/**
+ * What of a leaf [rows, outputs] is trained: `index` counts columns of the paper's W, which are rows here, or entries.
+ */
+export interface Choice {
+  readonly rows: number
+  readonly kind: Kind
+  readonly index: readonly number[]
+}
 export type Kind = LeafMask['mask']
 export const everyKind: readonly Kind[] = ['all', 'columns', 'entries', 'frozen']
 
 /** Leaves W₁, W₂, … that stand above each other in one W [inputs, outputs], and what of each is trained. */
-export interface Layout { readonly leaves: readonly Choice[]; readonly outputs: number }
+export interface Layout {
+  readonly leaves: readonly Choice[]
+  readonly outputs: number
+}
 const small = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max })
 /** Random shapes, random masks of the given kinds. */
-export const layouts = (kinds: readonly Kind[] = everyKind): fc.Arbitrary<Layout> => small(3).chain(outputs =>
-  fc.array(fc.tuple(small(3), fc.constantFrom(...kinds)), { minLength: 1, maxLength: 3 }).chain(leaves =>
-    fc.tuple(...leaves.map(([rows, kind]) => choice(rows, kind, outputs))).map(choices => ({ leaves: choices, outputs }))))
+export const layouts = (kinds: readonly Kind[] = everyKind): fc.Arbitrary<Layout> =>
+  small(3).chain(outputs =>
+    fc
+      .array(fc.tuple(small(3), fc.constantFrom(...kinds)), { minLength: 1, maxLength: 3 })
+      .chain(leaves =>
+        fc
+          .tuple(...leaves.map(([rows, kind]) => choice(rows, kind, outputs)))
+          .map(choices => ({ leaves: choices, outputs })),
+      ),
+  )
 const choice = (rows: number, kind: Kind, outputs: number): fc.Arbitrary<Choice> => {
   const of = kind === 'columns' ? rows : kind === 'entries' ? rows * outputs : 0
-  return fc.shuffledSubarray([...Array(of).keys()], { minLength: Math.min(1, of) }).map(index => ({ rows, kind, index }))
+  return fc
+    .shuffledSubarray([...Array(of).keys()], { minLength: Math.min(1, of) })
+    .map(index => ({ rows, kind, index }))
 }
 export const inputsOf = ({ leaves }: Layout): number => leaves.reduce((sum, { rows }) => sum + rows, 0)
 
 /** Whether each element of W is trained, said without the library's lens. */
-export const trainedOf = ({ leaves, outputs }: Layout): readonly boolean[] => leaves.flatMap(({ rows, kind, index }) =>
-  Array.from({ length: rows * outputs }, (_, e) =>
-    kind === 'all' || (kind === 'entries' && index.includes(e)) || (kind === 'columns' && index.includes(Math.floor(e / outputs)))))
+export const trainedOf = ({ leaves, outputs }: Layout): readonly boolean[] =>
+  leaves.flatMap(({ rows, kind, index }) =>
+    Array.from(
+      { length: rows * outputs },
+      (_, e) =>
+        kind === 'all' ||
+        (kind === 'entries' && index.includes(e)) ||
+        (kind === 'columns' && index.includes(Math.floor(e / outputs))),
+    ),
+  )
 /** Whether anything of each row of W is trained. */
 export const rowsOf = (layout: Layout): readonly boolean[] => {
   const trained = trainedOf(layout)
-  return Array.from({ length: inputsOf(layout) }, (_, i) => trained.slice(i * layout.outputs, (i + 1) * layout.outputs).includes(true))
+  return Array.from({ length: inputsOf(layout) }, (_, i) =>
+    trained.slice(i * layout.outputs, (i + 1) * layout.outputs).includes(true),
+  )
 }
 
 /** A change of what a mask chooses, for mutants: the neighbours of the chosen columns or entries, or everything. */
@@ -51,12 +89,19 @@ export const choosing = ({ leaves, outputs }: Layout, mistake?: Mistake): Adapte
       return mask
     })
     // an opaque focus: the mask is known only at run time
-    return { params, mask: unflatten(params, masks) as never, weight: q => q as typeof params, selections, additions: [] }
+    return {
+      params,
+      mask: unflatten(params, masks) as never,
+      weight: q => q as typeof params,
+      selections,
+      additions: [],
+    }
   },
 })
 
 /** W cut into its leaves. */
-export const leavesOf = ({ leaves, outputs }: Layout, w: Numbers): readonly Numbers[] => leaves.map(({ rows }, i) => {
-  const begin = leaves.slice(0, i).reduce((sum, leaf) => sum + leaf.rows, 0) * outputs
-  return { sizes: [rows, outputs], data: w.data.slice(begin, begin + rows * outputs) }
-})
+export const leavesOf = ({ leaves, outputs }: Layout, w: Numbers): readonly Numbers[] =>
+  leaves.map(({ rows }, i) => {
+    const begin = leaves.slice(0, i).reduce((sum, leaf) => sum + leaf.rows, 0) * outputs
+    return { sizes: [rows, outputs], data: w.data.slice(begin, begin + rows * outputs) }
+  })

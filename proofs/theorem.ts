@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 
 /**
- * A theorem as a value: what it says, the cases it speaks of, whether it holds of one, and mutants, which are statements that differ from it in one
- * place and are false. A mutant that no case refutes shows that the property is too weak to be evidence.
+ * A theorem as a value: what it says, the cases it speaks of, whether it holds of one, and mutants, which are
+ * statements that differ from it in one place and are false. A mutant that no case refutes shows that the property is
+ * too weak to be evidence.
  */
 export interface Theorem<C> {
   readonly statement: string
@@ -20,16 +21,28 @@ export interface Mutant<C> {
 }
 
 /** How many cases the theorems of a file have been tested on, the mutants not counted. */
-export interface Tally { cases: number }
+export interface Tally {
+  cases: number
+}
 
-/** Tests a theorem on many cases, each of which may be several; then refutes each of its mutants. @example prove(inequality, 1000, tally) */
+/**
+ * Tests a theorem on many cases, each of which may be several; then refutes each of its mutants.
+ * @example prove(inequality, 1000, tally)
+ */
 export const prove = <C>(
-  { statement, cases, property, mutants }: Theorem<C>, runs: number, tally: Tally, casesOf: (subject: C) => number = () => 1): void => {
+  { statement, cases, property, mutants }: Theorem<C>,
+  runs: number,
+  tally: Tally,
+  casesOf: (subject: C) => number = () => 1,
+): void => {
   test(statement, async () => {
-    await fc.assert(fc.asyncProperty(cases, async subject => {
-      tally.cases += casesOf(subject)
-      return await property(subject)
-    }), { numRuns: runs })
+    await fc.assert(
+      fc.asyncProperty(cases, async subject => {
+        tally.cases += casesOf(subject)
+        return await property(subject)
+      }),
+      { numRuns: runs },
+    )
   })
   for (const [name, mutant] of Object.entries(mutants)) {
     test(`refuted: ${name}`, async () => {
@@ -37,7 +50,8 @@ export const prove = <C>(
       const result = await fc.check(claim, { numRuns: runs, endOnFailure: true })
       assert.ok(result.failed, 'no case refutes it')
       // a mutant that breaks is not refuted
-      if (result.errorInstance instanceof Error && !result.errorInstance.message.includes('returning false')) throw result.errorInstance
+      if (result.errorInstance instanceof Error && !result.errorInstance.message.includes('returning false'))
+        throw result.errorInstance
     })
   }
 }

@@ -3,16 +3,22 @@ import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-// What `npm test` runs: every test, or those under the paths that are named. Node 20's own runner neither expands patterns nor looks for .ts files.
+// What `npm test` runs: every test, or those under the paths that are named. Node 20's own runner neither expands
+// patterns nor looks for .ts files.
 
-const root = fileURLToPath(new URL('..', import.meta.url)), named = process.argv.slice(2).map(name => path.normalize(name))
+const root = fileURLToPath(new URL('..', import.meta.url))
+const named = process.argv.slice(2).map(name => path.normalize(name))
 const files = ['test', 'proofs']
-  .flatMap(folder => readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' }).map(file => path.join(folder, file)))
-  .filter(file => file.endsWith('.test.ts') && (named.length === 0 || named.some(name => file.startsWith(name)))).sort()
+  .flatMap(folder =>
+    readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' }).map(file => path.join(folder, file)),
+  )
+  .filter(file => file.endsWith('.test.ts') && (named.length === 0 || named.some(name => file.startsWith(name))))
+  .sort()
 if (files.length === 0) {
   process.stderr.write(`there are no tests under ${named.join(', ')}\n`)
   process.exit(1)
 }
 
-spawn(process.execPath, ['--import', 'tsx', '--test', ...files], { cwd: root, stdio: 'inherit' })
-  .on('exit', code => { process.exitCode = code ?? 1 })
+spawn(process.execPath, ['--import', 'tsx', '--test', ...files], { cwd: root, stdio: 'inherit' }).on('exit', code => {
+  process.exitCode = code ?? 1
+})

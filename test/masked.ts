@@ -1,6 +1,21 @@
-import { chooseColumns, columns, entries, frozen, all, mapTree, isTensor, type Adapter, type Dynamic, type IndexChoice, type Reparametrisation } from '../src/index.ts'
+import {
+  chooseColumns,
+  columns,
+  entries,
+  frozen,
+  all,
+  mapTree,
+  isTensor,
+  type Adapter,
+  type Dynamic,
+  type IndexChoice,
+  type Reparametrisation,
+} from '../src/index.ts'
 
-interface Masked extends Reparametrisation { readonly params: this['in']; readonly mask: Dynamic }
+interface Masked extends Reparametrisation {
+  readonly params: this['in']
+  readonly mask: Dynamic
+}
 
 /** What of a leaf is trained: nothing, all, so many columns or entries. */
 export type Choice = 'frozen' | 'all' | { readonly columns: number } | { readonly entries: number }
@@ -13,8 +28,14 @@ export const masked = (choiceOf: (path: string) => Choice): Adapter<Masked> => (
     const mask = mapTree(params, isTensor, (_, path) => {
       const choice = choiceOf(path)
       if (typeof choice === 'string') return choice === 'all' ? all : frozen
-      const made = 'columns' in choice ? columns(choice.columns) : entries(choice.entries), count = 'columns' in choice ? choice.columns : choice.entries
-      selections.push({ path, index: made.index, among: 'columns' in choice ? 'columns' : 'entries', choose: ({ sizes }) => chooseColumns(1, path, sizes[0]!, count) })
+      const made = 'columns' in choice ? columns(choice.columns) : entries(choice.entries)
+      const count = 'columns' in choice ? choice.columns : choice.entries
+      selections.push({
+        path,
+        index: made.index,
+        among: 'columns' in choice ? 'columns' : 'entries',
+        choose: ({ sizes }) => chooseColumns(1, path, sizes[0]!, count),
+      })
       return made
     })
     // an opaque focus: the mask is known only at run time

@@ -7,26 +7,38 @@ import path from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-// The package as a user gets it: packed, installed into an empty project beside tfjs, run by plain Node, type-checked without anybody's types.
+// The package as a user gets it: packed, installed into an empty project beside tfjs, run by plain Node, type-checked
+// without anybody's types.
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const compilers = ['typescript', 'typescript-5.9'].map(name => path.join(path.dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'bin', 'tsc'))
+const compilers = ['typescript', 'typescript-5.9'].map(name =>
+  path.join(path.dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'bin', 'tsc'),
+)
 const [tsc] = compilers as [string, ...string[]]
 const tfjs = ['@tensorflow/tfjs-core@4.22', '@tensorflow/tfjs-backend-wasm@4.22']
 const unreachable = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|ETIMEDOUT|ENOTCACHED|EIDLETIMEOUT)\b/
 
-interface Done { readonly code: number; readonly out: string; readonly err: string }
+interface Done {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
 /** Runs a program in a folder, without what this process was started with. */
 const run = (cwd: string, program: string, ...args: readonly string[]): Promise<Done> => {
   const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env
   return new Promise(resolve => {
-    execFile(program, [...args], { cwd, env, maxBuffer: 2 ** 26 }, (error, out, err) => { resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : 1, out, err }) })
+    execFile(program, [...args], { cwd, env, maxBuffer: 2 ** 26 }, (error, out, err) => {
+      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : 1, out, err })
+    })
   })
 }
 
-let folder = '', project = '', missing: string | undefined
+let folder = ''
+let project = ''
+let missing: string | undefined
 const installed = (...parts: readonly string[]): string => path.join(project, 'node_modules', ...parts)
-const json = async (file: string): Promise<Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>> => JSON.parse(await readFile(file, 'utf8'))
+const json = async (file: string): Promise<Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>> =>
+  JSON.parse(await readFile(file, 'utf8'))
 
 before(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'partensor-package-'))
@@ -37,7 +49,16 @@ before(async () => {
   const tarball = (await readdir(folder)).find(name => name.endsWith('.tgz'))
   assert.ok(tarball)
   await writeFile(path.join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
-  const { code, err } = await run(project, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', path.join(folder, tarball), ...tfjs)
+  const { code, err } = await run(
+    project,
+    'npm',
+    'install',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    path.join(folder, tarball),
+    ...tfjs,
+  )
   // without a network nothing can be installed; continuous integration has one
   if (code !== 0 && unreachable.test(err) && !process.env['CI']) missing = 'the package registry cannot be reached'
   else assert.equal(code, 0, err)
@@ -52,17 +73,34 @@ const inProject = (name: string, check: () => Promise<void>): void => {
 }
 
 inProject('the package holds its build and its texts, and no sources', async () => {
-  assert.deepEqual((await readdir(installed('partensor'))).filter(name => name !== 'node_modules').sort(), ['LICENSE', 'README.md', 'dist', 'package.json'])
+  assert.deepEqual((await readdir(installed('partensor'))).filter(name => name !== 'node_modules').sort(), [
+    'LICENSE',
+    'README.md',
+    'dist',
+    'package.json',
+  ])
   const files = await readdir(installed('partensor', 'dist'), { recursive: true })
-  assert.deepEqual(files.filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts')), [])
+  assert.deepEqual(
+    files.filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts')),
+    [],
+  )
 })
 
-inProject('there is one copy of tfjs: the project\'s own', async () => {
-  const copies = (await readdir(installed(), { recursive: true })).filter(name => /(^|[\\/])@tensorflow[\\/]tfjs-(core|backend-wasm)[\\/]package\.json$/.test(name))
-  assert.deepEqual(copies.sort(), ['backend-wasm', 'core'].map(name => path.join('@tensorflow', `tfjs-${name}`, 'package.json')))
+inProject("there is one copy of tfjs: the project's own", async () => {
+  const copies = (await readdir(installed(), { recursive: true })).filter(name =>
+    /(^|[\\/])@tensorflow[\\/]tfjs-(core|backend-wasm)[\\/]package\.json$/.test(name),
+  )
+  assert.deepEqual(
+    copies.sort(),
+    ['backend-wasm', 'core'].map(name => path.join('@tensorflow', `tfjs-${name}`, 'package.json')),
+  )
   const { dependencies = {}, peerDependencies = {} } = await json(installed('partensor', 'package.json'))
-  assert.deepEqual(Object.keys(dependencies).filter(name => name.startsWith('@tensorflow/')), [])
-  for (const name of ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm']) assert.ok(name in peerDependencies, name)
+  assert.deepEqual(
+    Object.keys(dependencies).filter(name => name.startsWith('@tensorflow/')),
+    [],
+  )
+  for (const name of ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-wasm'])
+    assert.ok(name in peerDependencies, name)
 })
 
 const program = `
@@ -118,22 +156,38 @@ const wrong = `
 import { f32, matmul } from 'partensor'
 export const y = matmul(f32('batch', 'hidden'), f32('ffn', 'hidden'))
 `
-const compilerOptions = { target: 'es2023', module: 'nodenext', strict: true, skipLibCheck: false, types: [], noEmit: true }
+const compilerOptions = {
+  target: 'es2023',
+  module: 'nodenext',
+  strict: true,
+  skipLibCheck: false,
+  types: [],
+  noEmit: true,
+}
 
-for (const [what, more] of [['the default libraries', {}], ['no DOM', { lib: ['es2023'] }]] as const) {
-  inProject(`the types stand on their own with ${what}: a right file passes, and a shape mistake is an error that names the dims`, async () => {
-    const check = async (source: string): Promise<Done> => {
-      await writeFile(path.join(project, 'file.ts'), source)
-      await writeFile(path.join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...compilerOptions, ...more }, files: ['file.ts'] }))
-      return run(project, process.execPath, tsc, '-p', '.', '--pretty', 'false')
-    }
-    assert.deepEqual(await check(right), { code: 0, out: '', err: '' })
-    const { code, out } = await check(wrong)
-    assert.notEqual(code, 0)
-    assert.match(out, /^file\.ts\(3,\d+\): error /)
-    assert.match(out, /matmul: inner dims hidden and ffn differ/)
-    assert.doesNotMatch(out, /node_modules/)
-  })
+for (const [what, more] of [
+  ['the default libraries', {}],
+  ['no DOM', { lib: ['es2023'] }],
+] as const) {
+  inProject(
+    `the types stand on their own with ${what}: a right file passes, and a shape mistake is an error that names the dims`,
+    async () => {
+      const check = async (source: string): Promise<Done> => {
+        await writeFile(path.join(project, 'file.ts'), source)
+        await writeFile(
+          path.join(project, 'tsconfig.json'),
+          JSON.stringify({ compilerOptions: { ...compilerOptions, ...more }, files: ['file.ts'] }),
+        )
+        return run(project, process.execPath, tsc, '-p', '.', '--pretty', 'false')
+      }
+      assert.deepEqual(await check(right), { code: 0, out: '', err: '' })
+      const { code, out } = await check(wrong)
+      assert.notEqual(code, 0)
+      assert.match(out, /^file\.ts\(3,\d+\): error /)
+      assert.match(out, /matmul: inner dims hidden and ffn differ/)
+      assert.doesNotMatch(out, /node_modules/)
+    },
+  )
 }
 
 const declaring = `
@@ -160,24 +214,45 @@ export const step = trainStep(tuned, transform), state = transform.init(part)
 export const open = () => compile(step, { target: 'auto', weights })
 export const run = await open(), result = await run.step([batch]), saved = await run.read(), gradients = await run.gradients(batch)
 `
-inProject('a project that writes declarations can name every type it exports, whatever it exports of the library', async () => {
-  await writeFile(path.join(project, 'file.ts'), declaring)
-  const options = { ...compilerOptions, noEmit: false, declaration: true, emitDeclarationOnly: true, outDir: 'types' }
-  await writeFile(path.join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['file.ts'] }))
-  for (const compiler of compilers) {
-    assert.deepEqual(await run(project, process.execPath, compiler, '-p', '.', '--pretty', 'false'), { code: 0, out: '', err: '' }, compiler)
-    assert.match(await readFile(path.join(project, 'types', 'file.d.ts'), 'utf8'), /export declare const step: import\("partensor"\)\.Step<|export declare const step: .*Step</)
-  }
-})
+inProject(
+  'a project that writes declarations can name every type it exports, whatever it exports of the library',
+  async () => {
+    await writeFile(path.join(project, 'file.ts'), declaring)
+    const options = { ...compilerOptions, noEmit: false, declaration: true, emitDeclarationOnly: true, outDir: 'types' }
+    await writeFile(
+      path.join(project, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions: options, files: ['file.ts'] }),
+    )
+    for (const compiler of compilers) {
+      assert.deepEqual(
+        await run(project, process.execPath, compiler, '-p', '.', '--pretty', 'false'),
+        { code: 0, out: '', err: '' },
+        compiler,
+      )
+      assert.match(
+        await readFile(path.join(project, 'types', 'file.d.ts'), 'utf8'),
+        /export declare const step: import\("partensor"\)\.Step<|export declare const step: .*Step</,
+      )
+    }
+  },
+)
 
 inProject('the command line runs: it explains itself, and finds that wasm works', async () => {
   const partensor = installed('.bin', 'partensor')
   const help = await run(project, partensor, '--help')
   assert.equal(help.code, 0, help.err)
-  for (const command of ['finetune', 'evaluate', 'generate', 'explain', 'doctor']) assert.match(help.out, new RegExp(`^  ${command} `, 'm'))
+  for (const command of ['finetune', 'evaluate', 'generate', 'explain', 'doctor'])
+    assert.match(help.out, new RegExp(`^  ${command} `, 'm'))
   const { code, out, err } = await run(project, partensor, 'doctor', '--json')
   assert.equal(code, 0, err)
-  const { targets, versions }: { readonly targets: readonly { readonly target: string; readonly works: boolean }[]; readonly versions: Readonly<Record<string, string>> } = JSON.parse(out)
-  for (const target of ['wasm', 'reference']) assert.equal(targets.find(found => found.target === target)?.works, true, out)
+  const {
+    targets,
+    versions,
+  }: {
+    readonly targets: readonly { readonly target: string; readonly works: boolean }[]
+    readonly versions: Readonly<Record<string, string>>
+  } = JSON.parse(out)
+  for (const target of ['wasm', 'reference'])
+    assert.equal(targets.find(found => found.target === target)?.works, true, out)
   assert.equal(versions['partensor'], (await json(path.join(root, 'package.json')))['version'])
 })

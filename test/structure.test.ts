@@ -10,9 +10,13 @@ const longest = 250
 
 /** Sources by their path from `src`, as `tensor/op/sum.ts`. */
 type Sources = ReadonlyMap<string, string>
-interface Import { readonly from: string; readonly to: string }
+interface Import {
+  readonly from: string
+  readonly to: string
+}
 
-const statement = /^[ \t]*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]|^[ \t]*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm
+const statement =
+  /^[ \t]*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]|^[ \t]*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm
 const isCompiledByTsc = (file: string): boolean => !file.startsWith('target/tfjs/wasm/assembly/')
 
 /** Every import of a file, types included: those of the project by their path from `src`, packages by name. */
@@ -23,17 +27,25 @@ const importsOf = (from: string, source: string): readonly Import[] =>
   })
 
 const roomOf = (file: string): string | undefined => (file.includes('/') ? file.slice(0, file.indexOf('/')) : undefined)
-const isRelative = ({ to }: Import, sources: Sources): boolean => sources.has(to) || to.endsWith('.ts') || to.startsWith('../')
+const isRelative = ({ to }: Import, sources: Sources): boolean =>
+  sources.has(to) || to.endsWith('.ts') || to.startsWith('../')
 
 /** What is wrong with one import, if anything. */
 const wrongImport = (found: Import, sources: Sources): string | undefined => {
-  const { from, to } = found, room = roomOf(from), other = roomOf(to)
+  const { from, to } = found
+  const room = roomOf(from)
+  const other = roomOf(to)
   if (!isRelative(found, sources)) {
-    return to.startsWith('@tensorflow/') && room !== 'target' ? `${from} imports ${to}: only target imports a runtime` : undefined
+    return to.startsWith('@tensorflow/') && room !== 'target'
+      ? `${from} imports ${to}: only target imports a runtime`
+      : undefined
   }
   if (to.startsWith('../')) return `${from} imports ${to}, which lies outside of src`
   // the public entry shows what the rooms offer
-  if (room === undefined) return other === undefined || to === `${other}/index.ts` ? undefined : `${from} imports ${to}, past the index of ${other}`
+  if (room === undefined)
+    return other === undefined || to === `${other}/index.ts`
+      ? undefined
+      : `${from} imports ${to}, past the index of ${other}`
   if (other === undefined) return `${from} imports ${to}, which is above all rooms`
   if (other === room) return undefined
   if (rooms.indexOf(other) >= rooms.indexOf(room)) return `${from} imports ${to}: ${room} stands before ${other}`
@@ -42,10 +54,14 @@ const wrongImport = (found: Import, sources: Sources): string | undefined => {
 
 /** Files that import each other in a circle, each circle once. */
 const cycles = (imports: ReadonlyMap<string, readonly string[]>): readonly string[] => {
-  const done = new Set<string>(), found: string[] = []
+  const done = new Set<string>()
+  const found: string[] = []
   const visit = (file: string, trail: readonly string[]): void => {
     const at = trail.indexOf(file)
-    if (at >= 0) { found.push(`a cycle: ${[...trail.slice(at), file].join(' -> ')}`); return }
+    if (at >= 0) {
+      found.push(`a cycle: ${[...trail.slice(at), file].join(' -> ')}`)
+      return
+    }
     if (done.has(file)) return
     for (const next of imports.get(file) ?? []) visit(next, [...trail, file])
     done.add(file)
@@ -55,24 +71,35 @@ const cycles = (imports: ReadonlyMap<string, readonly string[]>): readonly strin
 }
 
 const faults = (sources: Sources): readonly string[] => {
-  const imports = [...sources].filter(([file]) => isCompiledByTsc(file)).flatMap(([file, source]) => importsOf(file, source))
+  const imports = [...sources]
+    .filter(([file]) => isCompiledByTsc(file))
+    .flatMap(([file, source]) => importsOf(file, source))
   const within = imports.filter(({ to }) => sources.has(to))
-  const graph = new Map([...sources.keys()].map(file => [file, within.filter(({ from }) => from === file).map(({ to }) => to)]))
+  const graph = new Map(
+    [...sources.keys()].map(file => [file, within.filter(({ from }) => from === file).map(({ to }) => to)]),
+  )
   return [
-    ...[...sources.keys()].filter(file => roomOf(file) !== undefined && !rooms.includes(roomOf(file)!)).map(file => `${file} is in no room`),
+    ...[...sources.keys()]
+      .filter(file => roomOf(file) !== undefined && !rooms.includes(roomOf(file)!))
+      .map(file => `${file} is in no room`),
     ...imports.flatMap(found => wrongImport(found, sources) ?? []),
-    ...imports.filter(found => isRelative(found, sources) && !found.to.startsWith('../') && !sources.has(found.to))
+    ...imports
+      .filter(found => isRelative(found, sources) && !found.to.startsWith('../') && !sources.has(found.to))
       .map(({ from, to }) => `${from} imports ${to}, which is not there`),
     ...cycles(graph),
-    ...[...sources].filter(([file, source]) => !file.includes('.generated.') && source.split('\n').length - 1 > longest)
+    ...[...sources]
+      .filter(([file, source]) => !file.includes('.generated.') && source.split('\n').length - 1 > longest)
       .map(([file]) => `${file} has more than ${longest} lines`),
   ]
 }
 
 const src = fileURLToPath(new URL('../src/', import.meta.url))
-const sources: Sources = new Map(readdirSync(src, { recursive: true, encoding: 'utf8' })
-  .map(file => file.split(path.sep).join('/')).filter(file => file.endsWith('.ts'))
-  .map(file => [file, readFileSync(path.join(src, file), 'utf8')]))
+const sources: Sources = new Map(
+  readdirSync(src, { recursive: true, encoding: 'utf8' })
+    .map(file => file.split(path.sep).join('/'))
+    .filter(file => file.endsWith('.ts'))
+    .map(file => [file, readFileSync(path.join(src, file), 'utf8')]),
+)
 
 test('a room imports only rooms before it, through their index; no file is in a cycle, none is too long, and only target knows a runtime', () => {
   assert.ok(sources.size > 100)
@@ -80,30 +107,63 @@ test('a room imports only rooms before it, through their index; no file is in a 
 })
 test('every import statement is read', () => {
   const source = [
-    'import a, { type B } from \'./a.ts\'', 'import type {', '  C,', '} from "../tune/index.ts"', 'export * from \'./d.ts\'', 'import \'./e.ts\'',
-    'const f = await import(\'@tensorflow/tfjs-core\')', ' * import g from \'./g.ts\'', 'export const text = \'from\'',
+    "import a, { type B } from './a.ts'",
+    'import type {',
+    '  C,',
+    '} from "../tune/index.ts"',
+    "export * from './d.ts'",
+    "import './e.ts'",
+    "const f = await import('@tensorflow/tfjs-core')",
+    " * import g from './g.ts'",
+    "export const text = 'from'",
   ].join('\n')
-  assert.deepEqual(importsOf('tensor/op/x.ts', source).map(({ to }) => to),
-    ['tensor/op/a.ts', 'tensor/tune/index.ts', 'tensor/op/d.ts', 'tensor/op/e.ts', '@tensorflow/tfjs-core'])
+  assert.deepEqual(
+    importsOf('tensor/op/x.ts', source).map(({ to }) => to),
+    ['tensor/op/a.ts', 'tensor/tune/index.ts', 'tensor/op/d.ts', 'tensor/op/e.ts', '@tensorflow/tfjs-core'],
+  )
 })
 
 /** The plan with one more file, or more text in one. */
-const added = (file: string, source: string): Sources => new Map(sources).set(file, `${sources.get(file) ?? ''}\n${source}\n`)
+const added = (file: string, source: string): Sources =>
+  new Map(sources).set(file, `${sources.get(file) ?? ''}\n${source}\n`)
 const known = new Set(faults(sources))
 for (const [mutant, changed, fault] of [
-  ['an import upwards', added('tensor/extra.ts', 'import { all } from \'../tune/index.ts\''),
-    /^tensor\/extra\.ts imports tune\/index\.ts: tensor stands before tune$/],
-  ['an import upwards of a type alone', added('model/extra.ts', 'import type { Plan } from \'../compile/index.ts\''),
-    /: model stands before compile$/],
-  ['an import past an index', added('tune/extra.ts', 'import { node } from \'../tensor/node.ts\''),
-    /^tune\/extra\.ts imports tensor\/node\.ts, past the index of tensor$/],
-  ['a room that imports the public entry', added('tune/extra.ts', 'export * from \'../index.ts\''), /above all rooms$/],
-  ['an import from outside of src', added('tune/extra.ts', 'import \'../../test/arbitrary.ts\''), /outside of src$/],
-  ['a runtime outside of target', added('compile/extra.ts', 'const tf = await import(\'@tensorflow/tfjs-core\')'), /only target imports a runtime$/],
-  ['a cycle of two files', new Map([...added('tensor/a.ts', 'import type { B } from \'./b.ts\''),
-    ['tensor/b.ts', 'import type { A } from \'./a.ts\'\n']]), /^a cycle: tensor\/a\.ts -> tensor\/b\.ts -> tensor\/a\.ts$/],
-  ['a file that imports itself', added('tensor/value.ts', 'export * from \'./value.ts\''), /^a cycle: tensor\/value\.ts -> tensor\/value\.ts$/],
-  ['an import of what is not there', added('tensor/extra.ts', 'import \'./nowhere.ts\''), /which is not there$/],
+  [
+    'an import upwards',
+    added('tensor/extra.ts', "import { all } from '../tune/index.ts'"),
+    /^tensor\/extra\.ts imports tune\/index\.ts: tensor stands before tune$/,
+  ],
+  [
+    'an import upwards of a type alone',
+    added('model/extra.ts', "import type { Plan } from '../compile/index.ts'"),
+    /: model stands before compile$/,
+  ],
+  [
+    'an import past an index',
+    added('tune/extra.ts', "import { node } from '../tensor/node.ts'"),
+    /^tune\/extra\.ts imports tensor\/node\.ts, past the index of tensor$/,
+  ],
+  ['a room that imports the public entry', added('tune/extra.ts', "export * from '../index.ts'"), /above all rooms$/],
+  ['an import from outside of src', added('tune/extra.ts', "import '../../test/arbitrary.ts'"), /outside of src$/],
+  [
+    'a runtime outside of target',
+    added('compile/extra.ts', "const tf = await import('@tensorflow/tfjs-core')"),
+    /only target imports a runtime$/,
+  ],
+  [
+    'a cycle of two files',
+    new Map([
+      ...added('tensor/a.ts', "import type { B } from './b.ts'"),
+      ['tensor/b.ts', "import type { A } from './a.ts'\n"],
+    ]),
+    /^a cycle: tensor\/a\.ts -> tensor\/b\.ts -> tensor\/a\.ts$/,
+  ],
+  [
+    'a file that imports itself',
+    added('tensor/value.ts', "export * from './value.ts'"),
+    /^a cycle: tensor\/value\.ts -> tensor\/value\.ts$/,
+  ],
+  ['an import of what is not there', added('tensor/extra.ts', "import './nowhere.ts'"), /which is not there$/],
   ['a tenth room', added('helpers/index.ts', ''), /^helpers\/index\.ts is in no room$/],
   ['a long file', added('tensor/extra.ts', '\n'.repeat(longest)), /^tensor\/extra\.ts has more than 250 lines$/],
 ] as const) {

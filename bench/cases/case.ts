@@ -11,9 +11,15 @@ export interface Effort {
 }
 
 /** Milliseconds of named parts. */
-export interface Breakdown { readonly title: string; readonly parts: Readonly<Record<string, number>> }
+export interface Breakdown {
+  readonly title: string
+  readonly parts: Readonly<Record<string, number>>
+}
 /** What a case found: rows of the one table, and tables of its own. */
-export interface Findings { readonly rows: readonly Row[]; readonly tables: readonly Breakdown[] }
+export interface Findings {
+  readonly rows: readonly Row[]
+  readonly tables: readonly Breakdown[]
+}
 
 /** A group of measurements. */
 export interface Case {

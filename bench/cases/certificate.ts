@@ -5,10 +5,17 @@ import type { SubjectName, Method } from '../subject.ts'
 import { bytesFigure, comparison, type Figure, type Row } from '../table.ts'
 import type { Case } from './case.ts'
 
-interface Subject { readonly model: SubjectName; readonly method: Method; readonly batch: number; readonly seq: number }
+interface Subject {
+  readonly model: SubjectName
+  readonly method: Method
+  readonly batch: number
+  readonly seq: number
+}
 const subjects: readonly [Subject, ...Subject[]] = [
-  { model: 'four layers', method: 'paca', batch: 2, seq: 256 }, { model: 'four layers', method: 'full', batch: 2, seq: 256 },
-  { model: 'SmolLM2', method: 'paca', batch: 1, seq: 128 }, { model: 'SmolLM2', method: 'paca', batch: 2, seq: 256 },
+  { model: 'four layers', method: 'paca', batch: 2, seq: 256 },
+  { model: 'four layers', method: 'full', batch: 2, seq: 256 },
+  { model: 'SmolLM2', method: 'paca', batch: 1, seq: 128 },
+  { model: 'SmolLM2', method: 'paca', batch: 2, seq: 256 },
 ]
 
 /** The certified bytes of a step against what tfjs counts and what the wasm heap grows by. */
@@ -23,13 +30,30 @@ export const certificate: Case = {
       const found = await alternate([ours(`certificate of ${name}`, 'certificate', options)], 1)
       const outcome: Outcome = found.get(`certificate of ${name}`) ?? E.left('not measured')
       const bytes = (fact: string): Figure =>
-        pipe(outcome, E.flatMap(({ facts, peakMegabytes }) => bytesFigure(Number(facts[fact]), peakMegabytes)))
+        pipe(
+          outcome,
+          E.flatMap(({ facts, peakMegabytes }) => bytesFigure(Number(facts[fact]), peakMegabytes)),
+        )
       const certified = bytes('certifiedBytes')
       rows.push(
-        comparison(`${name}: peak of tf.memory()`, bytes('peakBytes'), 'certificate', certified, 'equal', ratio => ratio === 1),
-        comparison(`${name}: growth of the heap`, bytes('heapGrowthBytes'), 'certificate', certified, 'within 10%',
-          ratio => Math.abs(ratio - 1) <= 0.1),
-        comparison(`${name}: of it ever written to`, bytes('touchedBytes'), 'certificate', certified))
+        comparison(
+          `${name}: peak of tf.memory()`,
+          bytes('peakBytes'),
+          'certificate',
+          certified,
+          'equal',
+          ratio => ratio === 1,
+        ),
+        comparison(
+          `${name}: growth of the heap`,
+          bytes('heapGrowthBytes'),
+          'certificate',
+          certified,
+          'within 10%',
+          ratio => Math.abs(ratio - 1) <= 0.1,
+        ),
+        comparison(`${name}: of it ever written to`, bytes('touchedBytes'), 'certificate', certified),
+      )
     }
     return { rows, tables: [] }
   },

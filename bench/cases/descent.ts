@@ -20,16 +20,50 @@ export const descent: Case = {
     const rows: Row[] = []
     for (const options of quick ? subjects.slice(0, 1) : subjects) {
       const name = `${options.model}, ${options.target}, ${options.rows} × ${options.seq}`
-      const outcome: Outcome = (await alternate([ours(`descent of ${name}`, 'descent', options)], 1)).get(`descent of ${name}`) ?? E.left('not measured')
-      const of = (fact: string, unit: '' | 'steps' = '', read: (facts: Measurement['facts']) => number = facts => Number(facts[fact])): Figure =>
-        pipe(outcome, E.flatMap(({ facts }) => single(read(facts), unit)))
+      const outcome: Outcome =
+        (await alternate([ours(`descent of ${name}`, 'descent', options)], 1)).get(`descent of ${name}`) ??
+        E.left('not measured')
+      const of = (
+        fact: string,
+        unit: '' | 'steps' = '',
+        read: (facts: Measurement['facts']) => number = facts => Number(facts[fact]),
+      ): Figure =>
+        pipe(
+          outcome,
+          E.flatMap(({ facts }) => single(read(facts), unit)),
+        )
       rows.push(
-        comparedTo(`${name}: L estimated inside 8 columns`, of('partCurvature'), 'of all weights', of('allCurvature'), 1),
-        bounded(`${name}: steps of ${options.steps} that did not descend`, of('', 'steps', ({ steps, descended }) => Number(steps) - Number(descended)), 'none', 0),
+        comparedTo(
+          `${name}: L estimated inside 8 columns`,
+          of('partCurvature'),
+          'of all weights',
+          of('allCurvature'),
+          1,
+        ),
+        bounded(
+          `${name}: steps of ${options.steps} that did not descend`,
+          of('', 'steps', ({ steps, descended }) => Number(steps) - Number(descended)),
+          'none',
+          0,
+        ),
         bounded(`${name}: steps that violate the inequality`, of('violations', 'steps'), 'none', 0),
-        comparedTo(`${name}: L that the steps needed`, of('largestNeeded'), 'the largest L estimated', of('largestCurvature'), 1),
+        comparedTo(
+          `${name}: L that the steps needed`,
+          of('largestNeeded'),
+          'the largest L estimated',
+          of('largestCurvature'),
+          1,
+        ),
         comparedTo(`${name}: least ‖∇P‖²`, of('leastSquaredGradient'), 'statement 4', of('gradientBound'), 1),
-        { what: `${name}: from step to step, estimate included`, ours: figure(outcome), peer: undefined, ratio: undefined, asked: '', met: undefined })
+        {
+          what: `${name}: from step to step, estimate included`,
+          ours: figure(outcome),
+          peer: undefined,
+          ratio: undefined,
+          asked: '',
+          met: undefined,
+        },
+      )
     }
     return { rows, tables: [] }
   },

@@ -15,7 +15,9 @@ export const peers: Case = {
     const mine = { model: 'four layers', warmUp: 1, steps: quick ? 2 : 5, ...shape } as const
     const raw = { warmUp: 0, steps: quick ? 1 : 2, ...shape } as const
     const inJaxJs = async (): Promise<Outcome> =>
-      E.isLeft(jaxJs) ? jaxJs : measured([jaxJs.right.node, jaxJs.right.script, JSON.stringify({ ...shape, steps: raw.steps })])
+      E.isLeft(jaxJs)
+        ? jaxJs
+        : measured([jaxJs.right.node, jaxJs.right.script, JSON.stringify({ ...shape, steps: raw.steps })])
     const found = await alternate([
       ours('PaCA, 1 thread', 'step', { ...mine, method: 'paca', threads: 1 }),
       ours('raw tfjs LoRA', 'raw-tfjs', { ...raw, method: 'lora' }, 2),
@@ -25,11 +27,20 @@ export const peers: Case = {
       ours('raw tfjs full', 'raw-tfjs', { ...raw, method: 'full' }, 2),
     ])
     const against = (own: string, name: string, most: number) =>
-      comparison(`4 layers: ${own}`, figure(found.get(own)), name, figure(found.get(name)), `≤ 1/${most}`, ratio => ratio <= 1 / most)
+      comparison(
+        `4 layers: ${own}`,
+        figure(found.get(own)),
+        name,
+        figure(found.get(name)),
+        `≤ 1/${most}`,
+        ratio => ratio <= 1 / most,
+      )
     return {
       rows: [
-        against('PaCA, 1 thread', 'raw tfjs LoRA', 6), against('PaCA, 2 threads', 'raw tfjs LoRA', 10),
-        against('PaCA, 2 threads', 'jax-js LoRA', 4), against('full, 2 threads', 'raw tfjs full', 5),
+        against('PaCA, 1 thread', 'raw tfjs LoRA', 6),
+        against('PaCA, 2 threads', 'raw tfjs LoRA', 10),
+        against('PaCA, 2 threads', 'jax-js LoRA', 4),
+        against('full, 2 threads', 'raw tfjs full', 5),
       ],
       tables: [],
     }

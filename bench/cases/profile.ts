@@ -9,9 +9,20 @@ export const profile: Case = {
   optional: true,
   run: async ({ quick, alternate }) => {
     const tables: Breakdown[] = []
-    for (const [batch, seq] of [[1, 128], [2, 256]] as const) {
+    for (const [batch, seq] of [
+      [1, 128],
+      [2, 256],
+    ] as const) {
       const name = `profile of a SmolLM2 step, ${batch} × ${seq}`
-      const options = { model: 'SmolLM2', method: 'paca', threads: 2, batch, seq, warmUp: 1, steps: quick ? 2 : 5 } as const
+      const options = {
+        model: 'SmolLM2',
+        method: 'paca',
+        threads: 2,
+        batch,
+        seq,
+        warmUp: 1,
+        steps: quick ? 2 : 5,
+      } as const
       const outcome = (await alternate([ours(name, 'profile', options)])).get(name)
       if (outcome && E.isRight(outcome)) tables.push({ title: `${name}, ms`, parts: outcome.right.parts })
     }

@@ -5,7 +5,8 @@ import type { SubjectName } from '../subject.ts'
 import { comparedTo, figure, peakFigure, type Row } from '../table.ts'
 import type { Case, Effort } from './case.ts'
 
-const shape = { batch: 2, seq: 256 } as const, tokens = shape.batch * shape.seq
+const shape = { batch: 2, seq: 256 } as const
+const tokens = shape.batch * shape.seq
 
 type Precision = PyTorchOptions['precision']
 type Peer = Pick<PyTorchOptions, 'method' | 'precision' | 'bf16Adapters'>
@@ -18,18 +19,27 @@ interface Pair {
   readonly memory?: number
 }
 
-const paca = (precision: Precision, peer: Omit<Peer, 'precision'>, asked: Pick<Pair, 'time' | 'memory'> = {}): Pair =>
-  ({ method: 'paca', precision, peer: { ...peer, precision }, ...asked })
+const paca = (
+  precision: Precision,
+  peer: Omit<Peer, 'precision'>,
+  asked: Pick<Pair, 'time' | 'memory'> = {},
+): Pair => ({ method: 'paca', precision, peer: { ...peer, precision }, ...asked })
 
 const pairs: { readonly [name in SubjectName]: readonly Pair[] } = {
   'four layers': [
-    paca('bf16', { method: 'lora' }), paca('bf16', { method: 'paca' }),
-    paca('f32', { method: 'lora' }), paca('f32', { method: 'paca' }),
+    paca('bf16', { method: 'lora' }),
+    paca('bf16', { method: 'paca' }),
+    paca('f32', { method: 'lora' }),
+    paca('f32', { method: 'paca' }),
   ],
-  SmolLM2: [
-    paca('bf16', { method: 'lora' }, { time: 0.65, memory: 0.55 }), paca('bf16', { method: 'paca' }, { time: 0.9 }),
-    paca('bf16', { method: 'lora', bf16Adapters: true }), paca('bf16', { method: 'dora' }),
-    paca('f32', { method: 'lora' }, { time: 0.72 }), paca('f32', { method: 'paca' }), paca('f32', { method: 'dora' }),
+  'SmolLM2': [
+    paca('bf16', { method: 'lora' }, { time: 0.65, memory: 0.55 }),
+    paca('bf16', { method: 'paca' }, { time: 0.9 }),
+    paca('bf16', { method: 'lora', bf16Adapters: true }),
+    paca('bf16', { method: 'dora' }),
+    paca('f32', { method: 'lora' }, { time: 0.72 }),
+    paca('f32', { method: 'paca' }),
+    paca('f32', { method: 'dora' }),
     { method: 'full', precision: 'f32', peer: { method: 'full', precision: 'f32' }, time: 0.9, memory: 0.9 },
   ],
 }
@@ -42,9 +52,14 @@ const peerIs = ({ method, precision, bf16Adapters }: Peer): string =>
 type Python = Awaited<ReturnType<typeof installPyTorch>>
 
 /** The contenders of all pairs, each once, in an order that keeps those together that are compared. */
-const contendersOf = (model: SubjectName, python: Python, steps: { readonly warmUp: number; readonly steps: number }): readonly Contender[] => {
+const contendersOf = (
+  model: SubjectName,
+  python: Python,
+  steps: { readonly warmUp: number; readonly steps: number },
+): readonly Contender[] => {
   const contenders = pairs[model].flatMap((pair): readonly Contender[] => {
-    const { method, precision, peer } = pair, common = { model, ...shape, ...steps }
+    const { method, precision, peer } = pair
+    const common = { model, ...shape, ...steps }
     const inPyTorch = async (): Promise<Outcome> =>
       E.isLeft(python) ? python : measured(pytorchCommand(python.right, { ...common, ...peer }))
     return [
@@ -55,13 +70,16 @@ const contendersOf = (model: SubjectName, python: Python, steps: { readonly warm
   return [...new Map(contenders.map(contender => [contender.name, contender])).values()]
 }
 
-const rowsOf = (model: SubjectName, found: ReadonlyMap<string, Outcome>): readonly Row[] => pairs[model].flatMap(pair => {
-  const mine = found.get(mineIs(model, pair)), peer = peerIs(pair.peer), theirs = found.get(`${model}: ${peer}`)
-  return [
-    comparedTo(`${mineIs(model, pair)} step`, figure(mine, tokens), peer, figure(theirs, tokens), pair.time),
-    comparedTo(`${mineIs(model, pair)} peak memory`, peakFigure(mine), peer, peakFigure(theirs), pair.memory),
-  ]
-})
+const rowsOf = (model: SubjectName, found: ReadonlyMap<string, Outcome>): readonly Row[] =>
+  pairs[model].flatMap(pair => {
+    const mine = found.get(mineIs(model, pair))
+    const peer = peerIs(pair.peer)
+    const theirs = found.get(`${model}: ${peer}`)
+    return [
+      comparedTo(`${mineIs(model, pair)} step`, figure(mine, tokens), peer, figure(theirs, tokens), pair.time),
+      comparedTo(`${mineIs(model, pair)} peak memory`, peakFigure(mine), peer, peakFigure(theirs), pair.memory),
+    ]
+  })
 
 const compared = async (model: SubjectName, python: Python, { quick, alternate }: Effort): Promise<readonly Row[]> =>
   rowsOf(model, await alternate(contendersOf(model, python, { warmUp: quick ? 1 : 2, steps: quick ? 2 : 4 })))
@@ -72,7 +90,8 @@ export const pytorch: Case = {
   about: 'steps of the graph target against PyTorch with PEFT: time, tokens/s and peak memory',
   optional: true,
   run: async effort => {
-    const python = await installPyTorch(effort.say), small = await compared('four layers', python, effort)
-    return { rows: effort.quick ? small : [...small, ...await compared('SmolLM2', python, effort)], tables: [] }
+    const python = await installPyTorch(effort.say)
+    const small = await compared('four layers', python, effort)
+    return { rows: effort.quick ? small : [...small, ...(await compared('SmolLM2', python, effort))], tables: [] }
   },
 }

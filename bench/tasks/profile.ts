@@ -6,17 +6,30 @@ import { nameOf, productOf } from '../products.ts'
 import { randomBatch, stepOf, subject } from '../subject.ts'
 import type { StepOptions } from './step.ts'
 
-/** Where the time of a step goes: by op, products by their sizes, and what is left over; each part at its fastest step. */
-export const profileStep = async ({ model: name, method, threads, batch, seq, warmUp, steps }: StepOptions): Promise<Measurement> => {
+/**
+ * Where the time of a step goes: by op, products by their sizes, and what is left over; each part at its fastest step.
+ */
+export const profileStep = async ({
+  model: name,
+  method,
+  threads,
+  batch,
+  seq,
+  warmUp,
+  steps,
+}: StepOptions): Promise<Measurement> => {
   const { model, vocab, weights, from, close } = await subject(name)
-  const current = new Map<string, number>(), fastest = new Map<string, number>()
+  const current = new Map<string, number>()
+  const fastest = new Map<string, number>()
   const device = observed(await wasmDevice({ threads }), (instruction, plan, milliseconds) => {
-    const product = productOf(instruction, plan), part = product ? nameOf(product) : instruction.node.op.name
+    const product = productOf(instruction, plan)
+    const part = product ? nameOf(product) : instruction.node.op.name
     current.set(part, (current.get(part) ?? 0) + milliseconds)
   })
   await using session = await openSession(stepOf(model, method), deviceEngine(device), { weights })
   await close()
-  const data = randomBatch(vocab, batch, seq), times: number[] = []
+  const data = randomBatch(vocab, batch, seq)
+  const times: number[] = []
   for (let i = 0; i < warmUp + steps; i++) {
     current.clear()
     const took = await elapsed(() => session.step([data]))

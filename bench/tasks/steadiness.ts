@@ -15,10 +15,22 @@ export interface SteadinessOptions extends TargetOptions {
 }
 
 /** What is asked of the tfjs-core that the targets use. */
-interface Core { readonly memory: () => { readonly numTensors: number } }
+interface Core {
+  readonly memory: () => { readonly numTensors: number }
+}
 
-/** What a process holds after some steps and after many more: resident memory, garbage collected first, and the tensors that tfjs knows. */
-export const checkSteadiness = async ({ model: name, batch, seq, warmUp, steps, ...target }: SteadinessOptions): Promise<Measurement> => {
+/**
+ * What a process holds after some steps and after many more: resident memory, garbage collected first, and the tensors
+ * that tfjs knows.
+ */
+export const checkSteadiness = async ({
+  model: name,
+  batch,
+  seq,
+  warmUp,
+  steps,
+  ...target
+}: SteadinessOptions): Promise<Measurement> => {
   setFlagsFromString('--expose-gc')
   // V8 gives the function to contexts that are made after the flag is set
   const collect = runInNewContext('gc') as () => void
@@ -35,8 +47,15 @@ export const checkSteadiness = async ({ model: name, batch, seq, warmUp, steps, 
     collect()
     return { bytes: process.memoryUsage.rss(), tensors: core.memory().numTensors }
   }
-  const early = await run(warmUp), half = await run(steps / 2), late = await run(steps)
+  const early = await run(warmUp)
+  const half = await run(steps / 2)
+  const late = await run(steps)
   return measurement(times.slice(warmUp), {
-    target: session.target, earlyBytes: early.bytes, halfBytes: half.bytes, lateBytes: late.bytes, earlyTensors: early.tensors, lateTensors: late.tensors,
+    target: session.target,
+    earlyBytes: early.bytes,
+    halfBytes: half.bytes,
+    lateBytes: late.bytes,
+    earlyTensors: early.tensors,
+    lateTensors: late.tensors,
   })
 }

@@ -16,11 +16,34 @@ export interface StepOptions {
 export type TargetedStepOptions = Omit<StepOptions, 'threads'> & TargetOptions
 
 /** Milliseconds of whole steps of ours: gradients, clipping, AdamW, commit, and what they report read back. */
-export const timeStep = async ({ model: name, method, batch, seq, warmUp, steps, ...target }: TargetedStepOptions): Promise<Measurement> => {
-  const { model, vocab, weights, from, close } = await subject(name), options = { target: 'wasm', ...target, weights } as const
+export const timeStep = async ({
+  model: name,
+  method,
+  batch,
+  seq,
+  warmUp,
+  steps,
+  ...target
+}: TargetedStepOptions): Promise<Measurement> => {
+  const { model, vocab, weights, from, close } = await subject(name)
+  const options = { target: 'wasm', ...target, weights } as const
   await using session = await compile(stepOf(model, method), options)
   await close()
-  const stated = session.certificate({ batch, seq }).total, data = randomBatch(vocab, batch, seq), times: number[] = [], losses: number[] = []
-  for (let i = 0; i < warmUp + steps; i++) times.push(await elapsed(async () => { losses.push((await session.step([data])).loss) }))
-  return measurement(times.slice(warmUp), { weights: from, target: session.target, firstLoss: losses[0]!, loss: losses.at(-1)!, stated })
+  const stated = session.certificate({ batch, seq }).total
+  const data = randomBatch(vocab, batch, seq)
+  const times: number[] = []
+  const losses: number[] = []
+  for (let i = 0; i < warmUp + steps; i++)
+    times.push(
+      await elapsed(async () => {
+        losses.push((await session.step([data])).loss)
+      }),
+    )
+  return measurement(times.slice(warmUp), {
+    weights: from,
+    target: session.target,
+    firstLoss: losses[0]!,
+    loss: losses.at(-1)!,
+    stated,
+  })
 }

@@ -7,7 +7,8 @@ import { faults } from '../../test/types/fixture.ts'
 import { typeCheck } from '../../test/types/tsc.ts'
 import * as laws from './generic.ts'
 
-// The theorems themselves are proved by type-checking this folder. Here: that they can fail, and that what they say of types is so of values.
+// The theorems themselves are proved by type-checking this folder. Here: that they can fail, and that what they say of
+// types is so of values.
 
 const folder = new URL('.', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, folder), 'utf8')
@@ -22,25 +23,51 @@ for (const name of fixtures) {
 
 /** The theorems of a file: its tables and its proofs. */
 const theoremsOf = (source: string): readonly string[] =>
-  [...source.matchAll(/^export (?:type (\w+) = Theorem<|const (\w+) = <)/gm)].flatMap(([, table, proof]) => table ?? proof ?? [])
+  [...source.matchAll(/^export (?:type (\w+) = Theorem<|const (\w+) = <)/gm)]
+    .flatMap(([, table, proof]) => table ?? proof ?? [])
     .filter(name => name !== 'Instances')
-/** The theorems that a file of mutants changes: `// Name: what is changed`, then the code with the error that it must give. */
+/**
+ * The theorems that a file of mutants changes: `// Name: what is changed`, then the code with the error that it must
+ * give.
+ */
 const refutedIn = (source: string): readonly string[] =>
-  source.split(/^\/\/ (?!error|instantiations)(?=\w+: )/m).slice(1)
-    .filter(mutant => mutant.includes('// error: ')).map(mutant => mutant.slice(0, mutant.indexOf(':')))
+  source
+    .split(/^\/\/ (?!error|instantiations)(?=\w+: )/m)
+    .slice(1)
+    .filter(mutant => mutant.includes('// error: '))
+    .map(mutant => mutant.slice(0, mutant.indexOf(':')))
 
-for (const [name, least] of [['shape', 25], ['focus', 10], ['generic', 20]] as const) {
+for (const [name, least] of [
+  ['shape', 25],
+  ['focus', 10],
+  ['generic', 20],
+] as const) {
   test(`${name}.ts: every theorem has a mutant that is refuted`, () => {
-    const theorems = theoremsOf(read(`${name}.ts`)), refuted = refutedIn(read(`fixtures/${name}-mutants.ts.txt`))
+    const theorems = theoremsOf(read(`${name}.ts`))
+    const refuted = refutedIn(read(`fixtures/${name}-mutants.ts.txt`))
     assert.ok(theorems.length >= least, `${theorems.length} theorems`)
-    assert.deepEqual(theorems.filter(theorem => !refuted.includes(theorem)), [])
-    assert.deepEqual(refuted.filter(theorem => !theorems.includes(theorem)), [])
+    assert.deepEqual(
+      theorems.filter(theorem => !refuted.includes(theorem)),
+      [],
+    )
+    assert.deepEqual(
+      refuted.filter(theorem => !theorems.includes(theorem)),
+      [],
+    )
   })
 }
 
-const a = f32('batch', 'hidden'), b = f32('hidden', 'ffn'), c = f32('ffn', 'classes')
+const a = f32('batch', 'hidden')
+const b = f32('hidden', 'ffn')
+const c = f32('ffn', 'classes')
 const params = { w: b, layers: [1, 2].map(() => ({ up: f32('hidden', 'ffn'), norm: f32('hidden') })) }
-const mask = { w: columns(8), layers: [{ up: all, norm: frozen }, { up: all, norm: frozen }] }
+const mask = {
+  w: columns(8),
+  layers: [
+    { up: all, norm: frozen },
+    { up: all, norm: frozen },
+  ],
+}
 const shapes = (tree: unknown): unknown => tensorsOf(tree).map(([path, { shape, dtype }]) => [path, shape, dtype])
 
 for (const [name, [left, right]] of Object.entries({

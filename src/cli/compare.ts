@@ -9,31 +9,65 @@ const report = ({ out, err }: Context, event: CompareEvent): void => {
   switch (event.event) {
     case 'contenders':
       for (const { name, rank, trainable } of event.contenders) {
-        err.write(`${name}${rank === null ? '' : `, rank ${rank}`}: ${trainable.toLocaleString('en')} trained parameters\n`)
+        err.write(
+          `${name}${rank === null ? '' : `, rank ${rank}`}: ${trainable.toLocaleString('en')} trained parameters\n`,
+        )
       }
       break
-    case 'run': err.write(`${event.name}, seed ${event.seed}: held-out loss ${event.lossBefore.toFixed(4)} → ${event.loss.toFixed(4)}\n`); break
-    case 'done': out.write(`${comparisonTable(event.rows)}\nbefore training: held-out loss ${event.lossBefore.toFixed(4)}\n`)
+    case 'run':
+      err.write(
+        `${event.name}, seed ${event.seed}: held-out loss ${event.lossBefore.toFixed(4)} → ${event.loss.toFixed(4)}\n`,
+      )
+      break
+    case 'done':
+      out.write(`${comparisonTable(event.rows)}\nbefore training: held-out loss ${event.lossBefore.toFixed(4)}\n`)
   }
 }
 
-export const compareCommand = (context: Context): Command => withTrainingOptions(withMethodOptions(new Command('compare')
-  .description('Fine-tune with several methods and seeds, at equal trained parameters, and print what each comes to.')
-  .addOption(modelOption())
-  .requiredOption('--data <file>', `rows to train on, ${rows}`)
-  .requiredOption('--eval <file>', 'rows to evaluate on, before and after')
-  .addOption(new Option('--methods <names>', 'methods to compare; the first says how many parameters are trained (default: paca,lora, or none beside --selects)')
-    .argParser(choices(methods)))
-  .addOption(new Option('--selects <names>', 'selections of columns to compare, each a paca of its own').argParser(choices(selections)))
-  .addOption(new Option('--seeds <numbers>', 'seeds of the runs').argParser(integers).default([0, 1, 2], '0,1,2')))
-  .addOption(selectStepsOption())
-  .addOption(new Option('--lr-of <pairs>', 'other learning rates for some methods, as paca=1e-3,lora=2e-4').argParser(numbersByName(notNegative))))
-  .addOption(jsonOption())
-  .action(async ({ json, methods: named, ...options }: Omit<CompareOptions, 'methods'> & Partial<Pick<CompareOptions, 'methods'>> & Json) => {
-    const compared = named ?? (options.selects ? [] : ['paca' as const, 'lora' as const])
-    const signal = context.interrupted({ needsOutput: true })
-    for await (const event of compare({ ...options, methods: compared, signal }, context.run)) {
-      if (!json) report(context, event)
-      else if (event.event !== 'contenders') context.out.write(`${JSON.stringify(event)}\n`)
-    }
-  })
+export const compareCommand = (context: Context): Command =>
+  withTrainingOptions(
+    withMethodOptions(
+      new Command('compare')
+        .description(
+          'Fine-tune with several methods and seeds, at equal trained parameters, and print what each comes to.',
+        )
+        .addOption(modelOption())
+        .requiredOption('--data <file>', `rows to train on, ${rows}`)
+        .requiredOption('--eval <file>', 'rows to evaluate on, before and after')
+        .addOption(
+          new Option(
+            '--methods <names>',
+            'methods to compare; the first says how many parameters are trained (default: paca,lora, or none beside --selects)',
+          ).argParser(choices(methods)),
+        )
+        .addOption(
+          new Option('--selects <names>', 'selections of columns to compare, each a paca of its own').argParser(
+            choices(selections),
+          ),
+        )
+        .addOption(
+          new Option('--seeds <numbers>', 'seeds of the runs').argParser(integers).default([0, 1, 2], '0,1,2'),
+        ),
+    )
+      .addOption(selectStepsOption())
+      .addOption(
+        new Option('--lr-of <pairs>', 'other learning rates for some methods, as paca=1e-3,lora=2e-4').argParser(
+          numbersByName(notNegative),
+        ),
+      ),
+  )
+    .addOption(jsonOption())
+    .action(
+      async ({
+        json,
+        methods: named,
+        ...options
+      }: Omit<CompareOptions, 'methods'> & Partial<Pick<CompareOptions, 'methods'>> & Json) => {
+        const compared = named ?? (options.selects ? [] : ['paca' as const, 'lora' as const])
+        const signal = context.interrupted({ needsOutput: true })
+        for await (const event of compare({ ...options, methods: compared, signal }, context.run)) {
+          if (!json) report(context, event)
+          else if (event.event !== 'contenders') context.out.write(`${JSON.stringify(event)}\n`)
+        }
+      },
+    )

@@ -16,9 +16,13 @@ export interface Context extends Terminal {
   interrupted(lasting: Lasting): AbortSignal
   exit(code: number): void
   /** Runs this command line with other arguments in a process of its own, which ends with this one. */
-  run(args: readonly string[]): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
+  run(
+    args: readonly string[],
+  ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
 }
-export interface Json { readonly json?: true }
+export interface Json {
+  readonly json?: true
+}
 
 /** Tells people what they should know. What it quotes stays on its line. */
 export const warn = ({ err }: Pick<Terminal, 'err'>, message: string): void => {
@@ -28,17 +32,30 @@ export const warn = ({ err }: Pick<Terminal, 'err'>, message: string): void => {
 type Told = Pick<FinetuneOptions, 'onTarget' | 'onWarning'>
 /** Tells which target `auto` has taken, and why, to people and not to programs; and to both what they should know. */
 export const telling = (terminal: Terminal, json: true | undefined): Told => ({
-  onWarning: message => { warn(terminal, message) },
-  ...(json ? {} : {
-    onTarget: (target: string, reason: string) => { terminal.err.write(`target: ${target} (${reason})\n`) },
-  }),
+  onWarning: message => {
+    warn(terminal, message)
+  },
+  ...(json
+    ? {}
+    : {
+        onTarget: (target: string, reason: string) => {
+          terminal.err.write(`target: ${target} (${reason})\n`)
+        },
+      }),
 })
 
 /** The same, and a JSON line of a result has the warnings in it. */
 export const listening = (terminal: Terminal, json: true | undefined) => {
-  const warnings: string[] = [], told = telling(terminal, json)
+  const warnings: string[] = []
+  const told = telling(terminal, json)
   return {
-    told: { ...told, onWarning: (message: string): void => { warnings.push(message); told.onWarning?.(message) } },
+    told: {
+      ...told,
+      onWarning: (message: string): void => {
+        warnings.push(message)
+        told.onWarning?.(message)
+      },
+    },
     line: (result: object): string => `${JSON.stringify(warnings.length > 0 ? { ...result, warnings } : result)}\n`,
   }
 }

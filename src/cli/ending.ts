@@ -3,7 +3,7 @@ import { codeOf, isInterruption, oneLine, reasonOf } from '../io/index.ts'
 import type { Context } from './context.ts'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-type Signal = typeof signals[number]
+type Signal = (typeof signals)[number]
 
 /** Signals that come within this time are one: npm hands on what the terminal has sent to both. */
 const togetherMilliseconds = 100
@@ -33,18 +33,24 @@ export interface Ending extends Pick<Context, 'interrupted' | 'exit'> {
  */
 export const watchEnding = (): Ending => {
   const stopping = new AbortController()
-  let lasting = false, needsOutput = true, by: Signal | undefined, broken = false
+  let lasting = false
+  let needsOutput = true
+  let by: Signal | undefined
+  let broken = false
 
   const onSignal = (first: Signal): void => {
     if (by !== undefined) return
     by = first
     stopping.abort()
-    const at = performance.now(), again = (signal: Signal): void => {
+    const at = performance.now()
+    const again = (signal: Signal): void => {
       if (performance.now() - at > togetherMilliseconds) process.exit(codeOfSignal(signal))
     }
     for (const signal of signals) process.off(signal, onSignal).on(signal, again)
     // then a signal ends the process even while it computes; one that waits to be seen is seen before
-    const release = (): void => { for (const signal of signals) process.off(signal, again) }
+    const release = (): void => {
+      for (const signal of signals) process.off(signal, again)
+    }
     setTimeout(() => setImmediate(release), togetherMilliseconds + 50).unref()
   }
 
@@ -72,7 +78,9 @@ export const watchEnding = (): Ending => {
       if (broken && needsOutput) stopping.abort()
       return stopping.signal
     },
-    exit: code => { process.exitCode = code },
+    exit: code => {
+      process.exitCode = code
+    },
     failed: error => {
       // whoever closes the output has what he wants
       if (isInterruption(error) && by === undefined) return
@@ -80,6 +88,8 @@ export const watchEnding = (): Ending => {
       if (process.env['PARTENSOR_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`)
       process.exitCode = by !== undefined && isInterruption(error) ? codeOfSignal(by) : 1
     },
-    done: () => { if (by !== undefined) process.exitCode = codeOfSignal(by) },
+    done: () => {
+      if (by !== undefined) process.exitCode = codeOfSignal(by)
+    },
   }
 }

@@ -13,20 +13,28 @@ process.on('uncaughtException', error => {
 })
 
 /** This command line in a process of its own, on the same Node. */
-const run: Context['run'] = args => new Promise((resolve, reject) => {
-  const command = [...process.execArgv, process.argv[1]!, ...args]
-  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const stop = (): void => { child.kill('SIGTERM') }
-  let stdout = '', stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-  child.on('error', reject)
-  child.on('close', code => {
-    ending.stopped.removeEventListener('abort', stop)
-    resolve({ code, stdout, stderr })
+const run: Context['run'] = args =>
+  new Promise((resolve, reject) => {
+    const command = [...process.execArgv, process.argv[1]!, ...args]
+    const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const stop = (): void => {
+      child.kill('SIGTERM')
+    }
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    child.on('error', reject)
+    child.on('close', code => {
+      ending.stopped.removeEventListener('abort', stop)
+      resolve({ code, stdout, stderr })
+    })
+    ending.stopped.addEventListener('abort', stop)
   })
-  ending.stopped.addEventListener('abort', stop)
-})
 
 try {
   const { interrupted, exit } = ending

@@ -4,10 +4,13 @@ import { projections, selections } from '../train/index.ts'
 import { anyNumber, integers, list, moduleNames, numbersByName, positiveInteger, rate } from './options.ts'
 
 export const methodOption = (): Option =>
-  new Option('--method <name>', 'paca trains some columns of each module, full all of it, the others what their papers say (default: paca)')
-    .choices(methods)
+  new Option(
+    '--method <name>',
+    'paca trains some columns of each module, full all of it, the others what their papers say (default: paca)',
+  ).choices(methods)
 
-const withOptions = (command: Command, options: readonly Option[]): Command => options.reduce((extended, option) => extended.addOption(option), command)
+const withOptions = (command: Command, options: readonly Option[]): Command =>
+  options.reduce((extended, option) => extended.addOption(option), command)
 
 const quantizeOptions = (): readonly Option[] => [
   new Option('--quantize <scheme>', 'hold the frozen linear modules in 4 bits, as QLoRA does').choices(['nf4']),
@@ -17,28 +20,50 @@ const quantizeOptions = (): readonly Option[] => [
 /** How a model is held that is not trained. */
 export const withQuantizeOptions = (command: Command): Command => withOptions(command, quantizeOptions())
 
-/** What a method is told beside its name. Defaults are the program's: what an adapter says already must not be said twice. */
-export const withMethodOptions = (command: Command): Command => withOptions(command, [
-  new Option('--rank <n>', 'columns of each module that paca trains, or the rank that others have (default: 8; vera: 256)').argParser(positiveInteger),
-  new Option('--alpha <x>', 'scales what lora, dora, moslora and lorafa add, by alpha / rank (default: the rank)').argParser(anyNumber),
-  new Option('--rslora', 'scale by alpha / √rank'),
-  new Option('--dropout <x>', 'share of the input of A that lora, dora and lorafa zero while training (default: 0)').argParser(rate),
-  new Option('--target-modules <names>',
-    `modules to tune: names or ends of paths, a regular expression for whole paths, or all-linear; full knows all too (default: ${projections.join(',')})`)
-    .argParser(moduleNames),
-  new Option('--exclude-modules <names>', 'modules not to tune, by names or a regular expression').argParser(moduleNames),
-  new Option('--layers <numbers>', 'layers to tune, as 0-3,7 (default: all)').argParser(integers),
-  new Option('--rank-pattern <pairs>', 'other ranks for some modules, as q_proj=16').argParser(numbersByName(positiveInteger)),
-  new Option('--alpha-pattern <pairs>', 'other alphas for some modules, as q_proj=32').argParser(numbersByName(anyNumber)),
-  new Option('--modules-to-save <names>', 'modules to train whole, and save with the adapter').argParser(list),
-  new Option('--bias <which>', 'biases to train; a LLaMA has none').choices(['none', 'all', 'lora_only']),
-  ...quantizeOptions(),
-  new Option('--share-columns', 'modules with one input, as q, k and v, train the same columns'),
-])
+/**
+ * What a method is told beside its name. Defaults are the program's: what an adapter says already must not be said
+ * twice.
+ */
+export const withMethodOptions = (command: Command): Command =>
+  withOptions(command, [
+    new Option(
+      '--rank <n>',
+      'columns of each module that paca trains, or the rank that others have (default: 8; vera: 256)',
+    ).argParser(positiveInteger),
+    new Option(
+      '--alpha <x>',
+      'scales what lora, dora, moslora and lorafa add, by alpha / rank (default: the rank)',
+    ).argParser(anyNumber),
+    new Option('--rslora', 'scale by alpha / √rank'),
+    new Option(
+      '--dropout <x>',
+      'share of the input of A that lora, dora and lorafa zero while training (default: 0)',
+    ).argParser(rate),
+    new Option(
+      '--target-modules <names>',
+      `modules to tune: names or ends of paths, a regular expression for whole paths, or all-linear; full knows all too (default: ${projections.join(',')})`,
+    ).argParser(moduleNames),
+    new Option('--exclude-modules <names>', 'modules not to tune, by names or a regular expression').argParser(
+      moduleNames,
+    ),
+    new Option('--layers <numbers>', 'layers to tune, as 0-3,7 (default: all)').argParser(integers),
+    new Option('--rank-pattern <pairs>', 'other ranks for some modules, as q_proj=16').argParser(
+      numbersByName(positiveInteger),
+    ),
+    new Option('--alpha-pattern <pairs>', 'other alphas for some modules, as q_proj=32').argParser(
+      numbersByName(anyNumber),
+    ),
+    new Option('--modules-to-save <names>', 'modules to train whole, and save with the adapter').argParser(list),
+    new Option('--bias <which>', 'biases to train; a LLaMA has none').choices(['none', 'all', 'lora_only']),
+    ...quantizeOptions(),
+    new Option('--share-columns', 'modules with one input, as q, k and v, train the same columns'),
+  ])
 
 export const selectOption = (): Option =>
-  new Option('--select <how>', 'columns of paca: at random, those of the largest weights, or of the largest gradients (default: random)')
-    .choices(selections)
+  new Option(
+    '--select <how>',
+    'columns of paca: at random, those of the largest weights, or of the largest gradients (default: random)',
+  ).choices(selections)
 export const selectStepsOption = (): Option =>
   new Option('--select-steps <n>', 'steps over which --select gradient sums (default: 100)').argParser(positiveInteger)
 

@@ -1,11 +1,13 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { precisions, targetNames } from '../target/index.ts'
 
-const numeric = (what: string, valid: (n: number) => boolean) => (text: string): number => {
-  const n = text.trim() === '' ? Number.NaN : Number(text)
-  if (!valid(n)) throw new InvalidArgumentError(`It must be ${what}.`)
-  return n
-}
+const numeric =
+  (what: string, valid: (n: number) => boolean) =>
+  (text: string): number => {
+    const n = text.trim() === '' ? Number.NaN : Number(text)
+    if (!valid(n)) throw new InvalidArgumentError(`It must be ${what}.`)
+    return n
+  }
 
 export const positiveInteger = numeric('an integer from 1 on', n => Number.isSafeInteger(n) && n >= 1 && n < 2 ** 31)
 export const naturalNumber = numeric('an integer from 0 on', n => Number.isSafeInteger(n) && n >= 0)
@@ -14,7 +16,11 @@ export const notNegative = numeric('a number from 0 on', n => Number.isFinite(n)
 export const rate = numeric('a number from 0 on, below 1', n => n >= 0 && n < 1)
 export const anyNumber = numeric('a number', n => Number.isFinite(n))
 
-const words = (text: string): readonly string[] => text.split(',').map(word => word.trim()).filter(word => word !== '')
+const words = (text: string): readonly string[] =>
+  text
+    .split(',')
+    .map(word => word.trim())
+    .filter(word => word !== '')
 
 export const list = (text: string): readonly string[] => {
   const names = words(text)
@@ -26,23 +32,28 @@ export const list = (text: string): readonly string[] => {
 const isExpression = (text: string): boolean => /[()[\]{}|\\*+?^$]/.test(text)
 
 /** Modules by name, separated by commas; or one regular expression for whole paths; or `all-linear`. */
-export const moduleNames = (text: string): readonly string[] | string => (isExpression(text) || text.toLowerCase() === 'all-linear' ? text : list(text))
+export const moduleNames = (text: string): readonly string[] | string =>
+  isExpression(text) || text.toLowerCase() === 'all-linear' ? text : list(text)
 
 /** Some of the given words, separated by commas, each once. */
-export const choices = <T extends string>(known: readonly T[]) => (text: string): readonly T[] => {
-  const found = words(text), unknown = found.find(word => !known.some(name => name === word))
-  if (unknown !== undefined || found.length === 0 || new Set(found).size < found.length) {
-    throw new InvalidArgumentError(`It must be some of ${known.join(', ')}, separated by commas, each once.`)
+export const choices =
+  <T extends string>(known: readonly T[]) =>
+  (text: string): readonly T[] => {
+    const found = words(text)
+    const unknown = found.find(word => !known.some(name => name === word))
+    if (unknown !== undefined || found.length === 0 || new Set(found).size < found.length) {
+      throw new InvalidArgumentError(`It must be some of ${known.join(', ')}, separated by commas, each once.`)
+    }
+    // every word is a known one
+    return found as readonly string[] as readonly T[]
   }
-  // every word is a known one
-  return found as readonly string[] as readonly T[]
-}
 
 /** Numbers and ranges of them. @example integers('0-2,5') // [0, 1, 2, 5] */
 export const integers = (text: string): readonly number[] => {
   const found = words(text).flatMap(word => {
     const [, from, to = from] = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(word) ?? []
-    if (from === undefined || Number(to) < Number(from)) throw new InvalidArgumentError('It must be numbers or ranges, separated by commas, as 0-3,7.')
+    if (from === undefined || Number(to) < Number(from))
+      throw new InvalidArgumentError('It must be numbers or ranges, separated by commas, as 0-3,7.')
     return Array.from({ length: Number(to) - Number(from) + 1 }, (_, i) => Number(from) + i)
   })
   if (found.length === 0 || new Set(found).size < found.length) {
@@ -51,28 +62,49 @@ export const integers = (text: string): readonly number[] => {
   return found
 }
 
-/** Names with a number each. @example numbersByName(positiveInteger)('q_proj=16,down_proj=4') // { q_proj: 16, down_proj: 4 } */
-export const numbersByName = (number: (text: string) => number) => (text: string): Readonly<Record<string, number>> => {
-  const pairs = words(text).map(word => {
-    const at = word.lastIndexOf('=')
-    if (at < 1) throw new InvalidArgumentError('It must be names with a number each, separated by commas, as q_proj=16.')
-    return [word.slice(0, at), number(word.slice(at + 1))] as const
-  })
-  if (pairs.length === 0) throw new InvalidArgumentError('It must be names with a number each, separated by commas, as q_proj=16.')
-  return Object.fromEntries(pairs)
-}
+/**
+ * Names with a number each.
+ * @example numbersByName(positiveInteger)('q_proj=16,down_proj=4') // { q_proj: 16, down_proj: 4 }
+ */
+export const numbersByName =
+  (number: (text: string) => number) =>
+  (text: string): Readonly<Record<string, number>> => {
+    const pairs = words(text).map(word => {
+      const at = word.lastIndexOf('=')
+      if (at < 1)
+        throw new InvalidArgumentError('It must be names with a number each, separated by commas, as q_proj=16.')
+      return [word.slice(0, at), number(word.slice(at + 1))] as const
+    })
+    if (pairs.length === 0)
+      throw new InvalidArgumentError('It must be names with a number each, separated by commas, as q_proj=16.')
+    return Object.fromEntries(pairs)
+  }
 
 /** Gathers an option that may be given several times. */
 const gathered = (text: string, before: readonly string[] = []): readonly string[] => [...before, text]
 
-export const modelOption = (): Option => new Option('--model <path>', 'a Hugging Face directory or a GGUF file').makeOptionMandatory()
+export const modelOption = (): Option =>
+  new Option('--model <path>', 'a Hugging Face directory or a GGUF file').makeOptionMandatory()
 export const adaptersOption = (): Option =>
-  new Option('--adapter <dir>', "an adapter, Partensor's or PEFT's; several are added up, each with a weight if it is not 1: dir:0.5")
-    .argParser(gathered)
-export const targetOption = (): Option => new Option('--target <name>', 'what computes; auto takes graph where there is TensorFlow (`partensor native install`), else wasm').choices(targetNames).default('auto')
+  new Option(
+    '--adapter <dir>',
+    "an adapter, Partensor's or PEFT's; several are added up, each with a weight if it is not 1: dir:0.5",
+  ).argParser(gathered)
+export const targetOption = (): Option =>
+  new Option(
+    '--target <name>',
+    'what computes; auto takes graph where there is TensorFlow (`partensor native install`), else wasm',
+  )
+    .choices(targetNames)
+    .default('auto')
 export const threadsOption = (): Option =>
   new Option('--threads <n>', 'threads of the wasm target (default: one for each core)').argParser(positiveInteger)
 export const precisionOption = (): Option =>
-  new Option('--precision <name>', 'what weights that are not trained are held and multiplied in; bf16 and f16 need the graph target').choices(precisions).default('f32')
+  new Option(
+    '--precision <name>',
+    'what weights that are not trained are held and multiplied in; bf16 and f16 need the graph target',
+  )
+    .choices(precisions)
+    .default('f32')
 export const jsonOption = (): Option => new Option('--json', 'print JSON lines, and nothing else, on standard output')
 export const seedOption = (what: string): Option => new Option('--seed <n>', what).argParser(naturalNumber).default(0)

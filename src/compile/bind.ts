@@ -1,5 +1,14 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { bind, misfitIn, unifyAll, type Dim, type Environment, type Node, type Shape, type Source } from '../tensor/index.ts'
+import {
+  bind,
+  misfitIn,
+  unifyAll,
+  type Dim,
+  type Environment,
+  type Node,
+  type Shape,
+  type Source,
+} from '../tensor/index.ts'
 
 /** Dims that disagree, or that nobody gave a size: one clear sentence. */
 export class DimsError extends Error {
@@ -19,13 +28,19 @@ export const given = (where: string, dims: Readonly<Record<string, number>>): re
 export const bindDims = (sources: readonly Source[]): Environment => orThrow(unifyAll(sources))
 
 /** The function from dims to sizes; a capacity that is not given is as large as it can be needed. */
-export const sizing = (environment: Environment, capacities: Readonly<Record<string, Shape>> = {}): ((dim: Dim) => number) => {
-  const plain = bind(environment), unbound = Object.entries(capacities).filter(([name]) => !Object.hasOwn(environment, name))
+export const sizing = (
+  environment: Environment,
+  capacities: Readonly<Record<string, Shape>> = {},
+): ((dim: Dim) => number) => {
+  const plain = bind(environment)
+  const unbound = Object.entries(capacities).filter(([name]) => !Object.hasOwn(environment, name))
   const largest = unbound.flatMap(([name, dims]) => {
-    const sizes = dims.map(plain).map(E.getOrElse(() => Number.NaN)), size = sizes.reduce((n, s) => n * s, 1)
+    const sizes = dims.map(plain).map(E.getOrElse(() => Number.NaN))
+    const size = sizes.reduce((n, s) => n * s, 1)
     return Number.isFinite(size) ? [[name, size] as const] : []
   })
-  const full = bind({ ...environment, ...Object.fromEntries(largest) }), known = new Map<Dim, number>()
+  const full = bind({ ...environment, ...Object.fromEntries(largest) })
+  const known = new Map<Dim, number>()
   return dim => {
     const size = known.get(dim) ?? orThrow(full(dim))
     known.set(dim, size)
@@ -34,7 +49,8 @@ export const sizing = (environment: Environment, capacities: Readonly<Record<str
 }
 
 /**
- * Refuses expressions that do not fit the sizes of their dims, in words that name the op and the dims: what only the run can know.
+ * Refuses expressions that do not fit the sizes of their dims, in words that name the op and the dims: what only the
+ * run can know.
  * @throws {DimsError} as `slice: 5 is beyond hidden, which is 2`, and where a dim has no size
  */
 export const checkFits = (roots: readonly Node[], size: (dim: Dim) => number): void => {

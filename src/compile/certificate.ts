@@ -1,7 +1,10 @@
 import { bytesOf, outputSources, type Plan } from './plan.ts'
 
 /** What a plan holds beyond its inputs: at its fullest, and when it ends. Negative where it frees donated inputs. */
-export interface Footprint { readonly peak: number; readonly end: number }
+export interface Footprint {
+  readonly peak: number
+  readonly end: number
+}
 
 const footprints = new WeakMap<Plan, Footprint>()
 
@@ -9,9 +12,14 @@ const footprints = new WeakMap<Plan, Footprint>()
 export const footprintOf = (plan: Plan): Footprint => {
   const known = footprints.get(plan)
   if (known) return known
-  const buffers = new Map<number, { bytes: number; handles: number }>(), bufferOf = new Map<number, number>()
-  let now = 0, peak = 0
-  const hold = (slot: number, buffer: number): void => { bufferOf.set(slot, buffer); buffers.get(buffer)!.handles += 1 }
+  const buffers = new Map<number, { bytes: number; handles: number }>()
+  const bufferOf = new Map<number, number>()
+  let now = 0
+  let peak = 0
+  const hold = (slot: number, buffer: number): void => {
+    bufferOf.set(slot, buffer)
+    buffers.get(buffer)!.handles += 1
+  }
   const make = (slot: number, counted = true): void => {
     buffers.set(slot, { bytes: bytesOf(plan.slots[slot]!), handles: 0 })
     hold(slot, slot)
@@ -21,9 +29,16 @@ export const footprintOf = (plan: Plan): Footprint => {
   plan.inputs.forEach(slot => make(slot, false))
   for (const instruction of plan.instructions) {
     switch (instruction.kind) {
-      case 'run': make(instruction.output); break
-      case 'update': hold(instruction.output, bufferOf.get(instruction.target)!); drop(instruction.target); break
-      case 'alias': hold(instruction.output, bufferOf.get(instruction.input)!); break
+      case 'run':
+        make(instruction.output)
+        break
+      case 'update':
+        hold(instruction.output, bufferOf.get(instruction.target)!)
+        drop(instruction.target)
+        break
+      case 'alias':
+        hold(instruction.output, bufferOf.get(instruction.input)!)
+        break
       case 'call': {
         peak = Math.max(peak, now + footprintOf(instruction.plan).peak)
         const sources = outputSources(instruction.plan)
@@ -34,7 +49,9 @@ export const footprintOf = (plan: Plan): Footprint => {
         })
         break
       }
-      case 'free': drop(instruction.slot); break
+      case 'free':
+        drop(instruction.slot)
+        break
     }
   }
   function drop(slot: number): void {

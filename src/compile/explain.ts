@@ -1,4 +1,16 @@
-import { blockOf, bytesPerElement, count, is, reshapeOp, resultOp, takeOp, topological, type Block, type Node, type Shape } from '../tensor/index.ts'
+import {
+  blockOf,
+  bytesPerElement,
+  count,
+  is,
+  reshapeOp,
+  resultOp,
+  takeOp,
+  topological,
+  type Block,
+  type Node,
+  type Shape,
+} from '../tensor/index.ts'
 import { bindDims, given, sizing } from './bind.ts'
 import { callsOf } from './blocks.ts'
 import { footprintOf } from './certificate.ts'
@@ -20,13 +32,20 @@ export interface Kept {
 /** What paths begin with in common: `model.layers.*` for the leaves of one layer. */
 const commonPath = (paths: readonly string[]): string => {
   // the last word is a leaf's own
-  const [first = [], ...rest] = paths.filter(path => !path.startsWith('columns(')).map(path => path.split('.').slice(0, -1))
+  const [first = [], ...rest] = paths
+    .filter(path => !path.startsWith('columns('))
+    .map(path => path.split('.').slice(0, -1))
   const shared = first.findIndex((word, i) => rest.some(other => other[i] !== word))
   return first.slice(0, shared < 0 ? first.length : shared).join('.')
 }
 
 /** The layers that share one block, and what each of them keeps. */
-export interface KeptByLayer { readonly layer: string; readonly layers: number; readonly kept: readonly Kept[]; readonly bytes: number }
+export interface KeptByLayer {
+  readonly layer: string
+  readonly layers: number
+  readonly kept: readonly Kept[]
+  readonly bytes: number
+}
 
 /** What a step keeps and holds, in bytes, known before it runs. */
 export interface Explanation {
@@ -54,31 +73,52 @@ export interface Stored {
 }
 
 /**
- * Explains a step before it runs, without weights: what each layer keeps for its backward pass, what a step holds at most.
+ * Explains a step before it runs, without weights: what each layer keeps for its backward pass, what a step holds at
+ * most.
  * @throws {DimsError} where a dim has no size
  * @example explanationText(explain(step, { dims: { batch: 2, seq: 256 } }))
  */
 export const explain = <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>, { dims, ...options }: { readonly dims: Readonly<Record<string, number>> } & CompilerOptions & Partial<Traits>): Explanation => {
-  const { model } = step.tuned, environment = bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)])
-  return explainPrograms(programsOf(step, { layOut: true, runs: () => true, inPlace: new Map(), ...options }), sizing(environment, model.capacities))
+  step: Step<P, Q, M, S, B, L>,
+  { dims, ...options }: { readonly dims: Readonly<Record<string, number>> } & CompilerOptions & Partial<Traits>,
+): Explanation => {
+  const { model } = step.tuned
+  const environment = bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)])
+  return explainPrograms(
+    programsOf(step, { layOut: true, runs: () => true, inPlace: new Map(), ...options }),
+    sizing(environment, model.capacities),
+  )
 }
 
 /** The same from programs that are there already. */
 export const explainPrograms = (programs: Programs, size: Size, stored?: Stored): Explanation => {
-  const program = programs.gradients(size), bytesOf = stored?.bytes ?? ((n: Node): number => count(n.shape.map(size)) * bytesPerElement[n.dtype])
+  const program = programs.gradients(size)
+  const bytesOf = stored?.bytes ?? ((n: Node): number => count(n.shape.map(size)) * bytesPerElement[n.dtype])
   const elements = (nodes: readonly Node[]): number => nodes.reduce((sum, n) => sum + count(n.shape.map(size)), 0)
   const layers = keptResults(program).map(({ block, calls, indices }): KeptByLayer => {
     const names = new Map([...blockNames(block, calls, programs.names), [block.parameters[0]!, 'x']])
     const whole = new Set(indices.map(i => withoutReshapes(block.outputs[i]!)))
     const kept = indices.map((i): Kept => {
-      const value = block.outputs[i]!, taken = withoutReshapes(value), source = is(taken, takeOp) ? withoutReshapes(taken.inputs[0]!) : undefined
+      const value = block.outputs[i]!
+      const taken = withoutReshapes(value)
+      const source = is(taken, takeOp) ? withoutReshapes(taken.inputs[0]!) : undefined
       const index = source && !whole.has(source) ? names.get(taken.inputs[1]!) : undefined
-      return { what: describe(value, names), shape: value.shape, bytes: bytesOf(value), columnsOf: index?.match(/^columns\((.*)\)$/)?.[1] }
+      return {
+        what: describe(value, names),
+        shape: value.shape,
+        bytes: bytesOf(value),
+        columnsOf: index?.match(/^columns\((.*)\)$/)?.[1],
+      }
     })
-    return { layer: commonPath([...blockNames(block, calls, programs.names).values()]), layers: calls.length, kept, bytes: kept.reduce((sum, k) => sum + k.bytes, 0) }
+    return {
+      layer: commonPath([...blockNames(block, calls, programs.names).values()]),
+      layers: calls.length,
+      kept,
+      bytes: kept.reduce((sum, k) => sum + k.bytes, 0),
+    }
   })
-  const total = (leaves: readonly (readonly [string, Node])[]): number => leaves.reduce((sum, [, leaf]) => sum + bytesOf(leaf), 0)
+  const total = (leaves: readonly (readonly [string, Node])[]): number =>
+    leaves.reduce((sum, [, leaf]) => sum + bytesOf(leaf), 0)
   return {
     weights: stored?.weights ?? total(programs.params),
     state: stored?.state ?? total(programs.state),
@@ -93,33 +133,59 @@ export const explainPrograms = (programs: Programs, size: Size, stored?: Stored)
 const withoutReshapes = (n: Node): Node => (is(n, reshapeOp) ? withoutReshapes(n.inputs[0]!) : n)
 
 /** For every block that a backward block follows, which of its results the backward pass reads. */
-const keptResults = ({ outputs }: Program): readonly { readonly block: Block; readonly calls: readonly Node[]; readonly indices: readonly number[] }[] => {
+const keptResults = ({
+  outputs,
+}: Program): readonly {
+  readonly block: Block
+  readonly calls: readonly Node[]
+  readonly indices: readonly number[]
+}[] => {
   const read = new Map<Node, Set<number>>()
   for (const n of topological(outputs)) {
     if (!blockOf(n)?.name.endsWith('.backward')) continue
     for (const input of n.inputs) {
       if (!is(input, resultOp)) continue
-      const call = input.inputs[0]!, indices = read.get(call) ?? new Set<number>()
+      const call = input.inputs[0]!
+      const indices = read.get(call) ?? new Set<number>()
       if (blockOf(call)?.name.endsWith('.forward')) read.set(call, indices.add(input.attributes.index))
     }
   }
   return [...callsOf(outputs)].flatMap(([block, calls]) => {
-    const indices = new Set(calls.flatMap(call => [...read.get(call) ?? []]))
+    const indices = new Set(calls.flatMap(call => [...(read.get(call) ?? [])]))
     return indices.size === 0 ? [] : [{ block, calls, indices: [...indices].sort((a, b) => a - b) }]
   })
 }
 
-const megabytes = (bytes: number): string => (bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`)
+const megabytes = (bytes: number): string =>
+  bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`
 
 /** The explanation as text, one line a value. */
-export const explanationText = ({ trainable, parameters, layers, saved, peak, weights, state, before }: Explanation): string => [
-  `trained: ${trainable.toLocaleString('en')} of ${parameters.toLocaleString('en')} parameters`,
-  ...layers.flatMap(({ layer, layers: n, kept, bytes }) => [
-    '', `${layer}, ${n} ${n === 1 ? 'layer' : 'layers'}, keeps ${megabytes(bytes)} each for its backward pass:`,
-    ...kept.map(({ what, shape, bytes: b, columnsOf }) =>
-      `  ${megabytes(b).padStart(9)}  [${shape.join(', ')}]  ${columnsOf === undefined ? what : `x[:, columns] of ${columnsOf}; x is not kept: ${what}`}`),
-  ]),
-  '', `weights ${megabytes(weights)}, optimizer state ${megabytes(state)}`,
-  `kept from forward to backward: ${megabytes(saved)}; held at most beside weights and state: ${megabytes(peak)}`,
-  ...(before === undefined ? [] : [`Node and TensorFlow hold ${megabytes(before)} before the model is loaded: with the above, ${megabytes(before + weights + state + peak)}`]),
-].join('\n')
+export const explanationText = ({
+  trainable,
+  parameters,
+  layers,
+  saved,
+  peak,
+  weights,
+  state,
+  before,
+}: Explanation): string =>
+  [
+    `trained: ${trainable.toLocaleString('en')} of ${parameters.toLocaleString('en')} parameters`,
+    ...layers.flatMap(({ layer, layers: n, kept, bytes }) => [
+      '',
+      `${layer}, ${n} ${n === 1 ? 'layer' : 'layers'}, keeps ${megabytes(bytes)} each for its backward pass:`,
+      ...kept.map(
+        ({ what, shape, bytes: b, columnsOf }) =>
+          `  ${megabytes(b).padStart(9)}  [${shape.join(', ')}]  ${columnsOf === undefined ? what : `x[:, columns] of ${columnsOf}; x is not kept: ${what}`}`,
+      ),
+    ]),
+    '',
+    `weights ${megabytes(weights)}, optimizer state ${megabytes(state)}`,
+    `kept from forward to backward: ${megabytes(saved)}; held at most beside weights and state: ${megabytes(peak)}`,
+    ...(before === undefined
+      ? []
+      : [
+          `Node and TensorFlow hold ${megabytes(before)} before the model is loaded: with the above, ${megabytes(before + weights + state + peak)}`,
+        ]),
+  ].join('\n')

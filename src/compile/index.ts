@@ -2,7 +2,15 @@
 export { bindDims, checkFits, DimsError, given, sizing } from './bind.ts'
 export { callsOf } from './blocks.ts'
 export { footprintOf, type Footprint } from './certificate.ts'
-export { explain, explainPrograms, explanationText, type Explanation, type Kept, type KeptByLayer, type Stored } from './explain.ts'
+export {
+  explain,
+  explainPrograms,
+  explanationText,
+  type Explanation,
+  type Kept,
+  type KeptByLayer,
+  type Stored,
+} from './explain.ts'
 export { faultsOf } from './check.ts'
 export { countedBy, indexedBy, overflowOf, type CountedVector, type Indexed } from './indices.ts'
 export { namesIn } from './ops.ts'

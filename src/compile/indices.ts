@@ -1,16 +1,34 @@
 import {
-  blockOf, broadcastToOp, concatOp, interpret, is, nonzeroOp, parameterOp, reshapeOp, sized, stopGradientOp, topological, transposeOp,
-  type Dim, type Node, type Numbers,
+  blockOf,
+  broadcastToOp,
+  concatOp,
+  interpret,
+  is,
+  nonzeroOp,
+  parameterOp,
+  reshapeOp,
+  sized,
+  stopGradientOp,
+  topological,
+  transposeOp,
+  type Dim,
+  type Node,
+  type Numbers,
 } from '../tensor/index.ts'
 
 /** Ops whose result has every element of their operands, and no other. */
-const keepsAll = (n: Node): boolean => is(n, reshapeOp) || is(n, transposeOp) || is(n, broadcastToOp) || is(n, concatOp) || is(n, stopGradientOp)
+const keepsAll = (n: Node): boolean =>
+  is(n, reshapeOp) || is(n, transposeOp) || is(n, broadcastToOp) || is(n, concatOp) || is(n, stopGradientOp)
 
 /** A leaf that is an index as it is given, and a dim that all of it must lie within. */
-export interface Indexed { readonly leaf: Node; readonly within: Dim }
+export interface Indexed {
+  readonly leaf: Node
+  readonly within: Dim
+}
 
 /**
- * Which leaves of a batch expressions use as indices, as they are given: what they hold can be refused before anything runs.
+ * Which leaves of a batch expressions use as indices, as they are given: what they hold can be refused before anything
+ * runs.
  * @example indexedBy([loss.sum], [input_ids, labels]) is [{ leaf: input_ids, within: 'vocab' }]
  */
 export const indexedBy = (roots: readonly Node[], leaves: readonly Node[]): readonly Indexed[] => {
@@ -18,7 +36,8 @@ export const indexedBy = (roots: readonly Node[], leaves: readonly Node[]): read
   const visit = (from: readonly Node[], given: ReadonlyMap<Node, readonly Node[]>): void => {
     const leavesOf = new Map(given)
     for (const n of topological(from)) {
-      const of = n.inputs.map(input => leavesOf.get(input) ?? []), block = blockOf(n)
+      const of = n.inputs.map(input => leavesOf.get(input) ?? [])
+      const block = blockOf(n)
       if (keepsAll(n)) leavesOf.set(n, [...new Set(of.flat())])
       for (const { index, within } of n.op.indices?.(n.inputs, n.attributes) ?? []) {
         for (const leaf of of[index] ?? []) found.set(`${leaves.indexOf(leaf)} ${within}`, { leaf, within })
@@ -34,18 +53,31 @@ export const indexedBy = (roots: readonly Node[], leaves: readonly Node[]): read
 }
 
 /** A vector that follows from a batch alone, and the dim that its elements which are not zero must fit into. */
-export interface CountedVector { readonly vector: Node; readonly within: Dim }
+export interface CountedVector {
+  readonly vector: Node
+  readonly within: Dim
+}
 
-/** The vectors of which expressions ask where they are not zero, if they follow from a batch alone, as which tokens are scored. */
+/**
+ * The vectors of which expressions ask where they are not zero, if they follow from a batch alone, as which tokens are
+ * scored.
+ */
 export const countedBy = (roots: readonly Node[], leaves: readonly Node[]): readonly CountedVector[] =>
   topological(roots).flatMap((n): readonly CountedVector[] => {
     if (!is(n, nonzeroOp)) return []
-    const [vector] = n.inputs as readonly [Node], needs = topological([vector])
-    return needs.every(of => blockOf(of) === undefined && (!is(of, parameterOp) || leaves.includes(of))) ? [{ vector, within: n.attributes.capacity }] : []
+    const [vector] = n.inputs as readonly [Node]
+    const needs = topological([vector])
+    return needs.every(of => blockOf(of) === undefined && (!is(of, parameterOp) || leaves.includes(of)))
+      ? [{ vector, within: n.attributes.capacity }]
+      : []
   })
 
 /** Why a batch has more of what is counted than there is room for, if it has: an op leaves out what has no room. */
-export const overflowOf = ({ vector, within }: CountedVector, feeds: ReadonlyMap<Node, Numbers>, size: (dim: Dim) => number): string | undefined => {
+export const overflowOf = (
+  { vector, within }: CountedVector,
+  feeds: ReadonlyMap<Node, Numbers>,
+  size: (dim: Dim) => number,
+): string | undefined => {
   const found = interpret([vector], feeds, size)[0]!.data.filter(v => v !== 0).length
   return found <= size(within) ? undefined : `nonzero: ${found} positions do not fit into ${sized(within, size)}`
 }

@@ -1,23 +1,52 @@
 import {
-  blockOf, bytesPerElement, count, is, parameterOp, reshapeOp, resultOp, takeOp, topological,
-  type Block, type Dim, type DType, type Node, type NodeOf,
+  blockOf,
+  bytesPerElement,
+  count,
+  is,
+  parameterOp,
+  reshapeOp,
+  resultOp,
+  takeOp,
+  topological,
+  type Block,
+  type Dim,
+  type DType,
+  type Node,
+  type NodeOf,
 } from '../tensor/index.ts'
 
 /** A buffer's handle: two handles may share one buffer, as the result of a reshape does with its input. */
-export interface Slot { readonly sizes: readonly number[]; readonly dtype: DType }
+export interface Slot {
+  readonly sizes: readonly number[]
+  readonly dtype: DType
+}
 
 /**
- * One thing to do. `run` makes a new buffer; `update` writes its result into the buffer of an input, its target, which nobody
- * reads again; `alias` is a second handle on a buffer; `call` runs another plan; `free` gives a handle back.
+ * One thing to do. `run` makes a new buffer; `update` writes its result into the buffer of an input, its target, which
+ * nobody reads again; `alias` is a second handle on a buffer; `call` runs another plan; `free` gives a handle back.
  */
 export type Instruction =
   | { readonly kind: 'run'; readonly node: Node; readonly inputs: readonly number[]; readonly output: number }
-  | { readonly kind: 'update'; readonly node: Node; readonly inputs: readonly number[]; readonly target: number; readonly output: number }
+  | {
+      readonly kind: 'update'
+      readonly node: Node
+      readonly inputs: readonly number[]
+      readonly target: number
+      readonly output: number
+    }
   | { readonly kind: 'alias'; readonly input: number; readonly output: number }
-  | { readonly kind: 'call'; readonly name: string; readonly plan: Plan; readonly inputs: readonly number[]; readonly outputs: readonly number[] }
+  | {
+      readonly kind: 'call'
+      readonly name: string
+      readonly plan: Plan
+      readonly inputs: readonly number[]
+      readonly outputs: readonly number[]
+    }
   | { readonly kind: 'free'; readonly slot: number }
 
-/** A program as a list: every buffer's birth and death is in it. Inputs belong to the caller unless they are donated. */
+/**
+ * A program as a list: every buffer's birth and death is in it. Inputs belong to the caller unless they are donated.
+ */
 export interface Plan {
   readonly slots: readonly Slot[]
   readonly inputs: readonly number[]
@@ -41,16 +70,24 @@ interface Request {
 export type InPlace = ReadonlyMap<string, readonly number[]>
 
 /** Orders a program, and says when every buffer is born and dies. Blocks are planned once each. */
-export const planOf = ({ inputs, outputs, size, donated = new Set(), inPlace = new Map() }: Request, blocks: Map<Block, Plan> = new Map()): Plan => {
-  const slots: Slot[] = [], slotOf = new Map<Node, number>(), body: Instruction[] = []
+export const planOf = (
+  { inputs, outputs, size, donated = new Set(), inPlace = new Map() }: Request,
+  blocks: Map<Block, Plan> = new Map(),
+): Plan => {
+  const slots: Slot[] = []
+  const slotOf = new Map<Node, number>()
+  const body: Instruction[] = []
   const fresh = (n: Node): number => slots.push({ sizes: n.shape.map(size), dtype: n.dtype }) - 1
   for (const input of inputs) slotOf.set(input, fresh(input))
-  const order = schedule(outputs), results = resultsByCall(order)
+  const order = schedule(outputs)
+  const results = resultsByCall(order)
   for (const n of order) {
     if (slotOf.has(n) || n.op === resultOp) continue
-    const read = n.inputs.map(input => slotOf.get(input)!), block = blockOf(n)
+    const read = n.inputs.map(input => slotOf.get(input)!)
+    const block = blockOf(n)
     if (block) {
-      const plan = blocks.get(block) ?? planOf({ inputs: block.parameters, outputs: block.outputs, size, inPlace }, blocks)
+      const plan =
+        blocks.get(block) ?? planOf({ inputs: block.parameters, outputs: block.outputs, size, inPlace }, blocks)
       blocks.set(block, plan)
       const made = block.outputs.map(fresh)
       for (const result of results.get(n) ?? []) slotOf.set(result, made[result.attributes.index]!)
@@ -59,13 +96,19 @@ export const planOf = ({ inputs, outputs, size, donated = new Set(), inPlace = n
       if (is(n, parameterOp)) throw new Error('the program reads a placeholder that is none of its inputs')
       const output = fresh(n)
       slotOf.set(n, output)
-      body.push(is(n, reshapeOp) ? { kind: 'alias', input: read[0]!, output } : { kind: 'run', node: n, inputs: read, output })
+      body.push(
+        is(n, reshapeOp) ? { kind: 'alias', input: read[0]!, output } : { kind: 'run', node: n, inputs: read, output },
+      )
     }
   }
   // every output is a handle of its own, so that the caller can free each
-  const taken = new Set(inputs.map(input => slotOf.get(input)!)), finals = outputs.map(output => {
+  const taken = new Set(inputs.map(input => slotOf.get(input)!))
+  const finals = outputs.map(output => {
     const slot = slotOf.get(output)!
-    if (!taken.has(slot)) { taken.add(slot); return slot }
+    if (!taken.has(slot)) {
+      taken.add(slot)
+      return slot
+    }
     const alias = fresh(output)
     body.push({ kind: 'alias', input: slot, output: alias })
     return alias
@@ -82,16 +125,25 @@ const resultsByCall = (order: readonly Node[]): ReadonlyMap<Node, readonly Resul
   return results
 }
 
-/** Inputs before users, depth first in the order of the outputs; a `take` runs as soon as it can, so that what it takes from can die. */
+/**
+ * Inputs before users, depth first in the order of the outputs; a `take` runs as soon as it can, so that what it takes
+ * from can die.
+ */
 const schedule = (outputs: readonly Node[]): readonly Node[] => {
-  const order = topological(outputs), takes = new Map<Node, Node[]>()
+  const order = topological(outputs)
+  const takes = new Map<Node, Node[]>()
   for (const n of order) if (is(n, takeOp)) takes.set(n.inputs[0]!, [...(takes.get(n.inputs[0]!) ?? []), n])
-  const done = new Set<Node>(), result: Node[] = []
+  const done = new Set<Node>()
+  const result: Node[] = []
   const emit = (n: Node): void => {
     if (done.has(n)) return
     done.add(n)
     result.push(n)
-    for (const take of takes.get(n) ?? []) if (take.inputs.every(input => done.has(input) || input.inputs.length === 0)) { take.inputs.forEach(emit); emit(take) }
+    for (const take of takes.get(n) ?? [])
+      if (take.inputs.every(input => done.has(input) || input.inputs.length === 0)) {
+        take.inputs.forEach(emit)
+        emit(take)
+      }
   }
   order.forEach(emit)
   return result
@@ -102,26 +154,49 @@ const reads = (instruction: Instruction): readonly number[] =>
 const makes = (instruction: Instruction): readonly number[] =>
   instruction.kind === 'free' ? [] : instruction.kind === 'call' ? instruction.outputs : [instruction.output]
 
-/** Adds a `free` after the last use of every handle that is the program's own; what can be written into a dying buffer becomes an update. */
+/**
+ * Adds a `free` after the last use of every handle that is the program's own; what can be written into a dying buffer
+ * becomes an update.
+ */
 const withDeaths = (plan: Plan, inPlace: InPlace): Plan => {
   const lastUse = new Map<number, number>()
-  plan.instructions.forEach((instruction, i) => [...reads(instruction), ...makes(instruction)].forEach(slot => lastUse.set(slot, i)))
-  const kept = new Set(plan.outputs), borrowed = new Set(plan.inputs.filter(slot => !plan.donated.includes(slot)))
+  plan.instructions.forEach((instruction, i) =>
+    [...reads(instruction), ...makes(instruction)].forEach(slot => lastUse.set(slot, i)),
+  )
+  const kept = new Set(plan.outputs)
+  const borrowed = new Set(plan.inputs.filter(slot => !plan.donated.includes(slot)))
   const mortal = (slot: number): boolean => !borrowed.has(slot) && !kept.has(slot)
   const buffers = buffersOf(plan)
   /** True if no handle on the slot's buffer is used after an instruction, or belongs to somebody else. */
-  const isLast = (slot: number, at: number): boolean => buffers.handlesOf(slot).every(handle => mortal(handle) && (lastUse.get(handle) ?? -1) <= at)
+  const isLast = (slot: number, at: number): boolean =>
+    buffers.handlesOf(slot).every(handle => mortal(handle) && (lastUse.get(handle) ?? -1) <= at)
   /** An input whose buffer can hold the result: the op reads no other input from it, unless element by element. */
-  const targetOf = ({ node, inputs, output }: Extract<Instruction, { readonly kind: 'run' }>, isFree: (slot: number) => boolean): number | undefined => {
+  const targetOf = (
+    { node, inputs, output }: Extract<Instruction, { readonly kind: 'run' }>,
+    isFree: (slot: number) => boolean,
+  ): number | undefined => {
     const candidates = (node.dtype === 'f32' ? inPlace.get(node.op.name) : undefined) ?? []
-    return candidates.map(k => inputs[k]!).find(slot => isFree(slot) && sameSlot(plan.slots[slot]!, plan.slots[output]!) &&
-      inputs.every((other, k) => (other === slot ? candidates.includes(k) : !buffers.handlesOf(slot).includes(other))))
+    return candidates
+      .map(k => inputs[k]!)
+      .find(
+        slot =>
+          isFree(slot) &&
+          sameSlot(plan.slots[slot]!, plan.slots[output]!) &&
+          inputs.every((other, k) =>
+            other === slot ? candidates.includes(k) : !buffers.handlesOf(slot).includes(other),
+          ),
+      )
   }
 
-  const unread = plan.donated.filter(slot => !lastUse.has(slot) && mortal(slot)).map((slot): Instruction => ({ kind: 'free', slot }))
+  const unread = plan.donated
+    .filter(slot => !lastUse.has(slot) && mortal(slot))
+    .map((slot): Instruction => ({ kind: 'free', slot }))
   const instructions = plan.instructions.flatMap((instruction, i): readonly Instruction[] => {
-    const dying = [...new Set([...reads(instruction), ...makes(instruction)])].filter(slot => mortal(slot) && lastUse.get(slot) === i)
-    const target = instruction.kind === 'run' ? targetOf(instruction, slot => dying.includes(slot) && isLast(slot, i)) : undefined
+    const dying = [...new Set([...reads(instruction), ...makes(instruction)])].filter(
+      slot => mortal(slot) && lastUse.get(slot) === i,
+    )
+    const target =
+      instruction.kind === 'run' ? targetOf(instruction, slot => dying.includes(slot) && isLast(slot, i)) : undefined
     const frees = dying.filter(slot => slot !== target).map((slot): Instruction => ({ kind: 'free', slot }))
     if (instruction.kind !== 'run' || target === undefined) return [instruction, ...frees]
     buffers.join(instruction.output, target)
@@ -142,7 +217,11 @@ const buffersOf = ({ slots, instructions }: Plan) => {
   }
   for (const i of instructions) {
     if (i.kind === 'alias') join(i.output, i.input)
-    if (i.kind === 'call') i.outputs.forEach((slot, k) => { const source = outputSources(i.plan)[k]; if (source !== undefined) join(slot, i.inputs[source]!) })
+    if (i.kind === 'call')
+      i.outputs.forEach((slot, k) => {
+        const source = outputSources(i.plan)[k]
+        if (source !== undefined) join(slot, i.inputs[source]!)
+      })
   }
   return { join, handlesOf: (slot: number): readonly number[] => groups[slot]! }
 }

@@ -1,6 +1,21 @@
 import {
-  blockOf, call, inlined, is, padOp, parameter, parameterOp, rebuild, resultOp, sizeOp, sliceOp, substitute, topological,
-  type Block, type Dim, type Node, type Shape,
+  blockOf,
+  call,
+  inlined,
+  is,
+  padOp,
+  parameter,
+  parameterOp,
+  rebuild,
+  resultOp,
+  sizeOp,
+  sliceOp,
+  substitute,
+  topological,
+  type Block,
+  type Dim,
+  type Node,
+  type Shape,
 } from '../tensor/index.ts'
 import { staticParameters } from './blocks.ts'
 
@@ -10,16 +25,36 @@ import { staticParameters } from './blocks.ts'
  */
 
 /** A value computed once: the placeholder that programs read, what it stands for, and the sizes of its dims. */
-export interface Prepared { readonly placeholder: Node; readonly expression: Node; readonly size: (dim: Dim) => number }
+export interface Prepared {
+  readonly placeholder: Node
+  readonly expression: Node
+  readonly size: (dim: Dim) => number
+}
 /** Prepared values by their structure and sizes, shared by all the programs of a session. */
 export type Preparations = Map<string, Prepared>
 
-/** Which nodes follow from static leaves and constants alone, and may be held: what is unpacked is made where it is used. */
-export const staticNodes = (roots: readonly Node[], isStaticLeaf: (n: Node) => boolean, mayHold: (n: Node) => boolean = () => true): ReadonlySet<Node> => {
+/**
+ * Which nodes follow from static leaves and constants alone, and may be held: what is unpacked is made where it is
+ * used.
+ */
+export const staticNodes = (
+  roots: readonly Node[],
+  isStaticLeaf: (n: Node) => boolean,
+  mayHold: (n: Node) => boolean = () => true,
+): ReadonlySet<Node> => {
   const found = new Set<Node>()
   for (const n of topological(roots)) {
     const leaf = is(n, parameterOp)
-    if (leaf ? isStaticLeaf(n) : blockOf(n) === undefined && n.op !== resultOp && n.op.unpacks !== true && mayHold(n) && n.inputs.every(input => found.has(input))) found.add(n)
+    if (
+      leaf
+        ? isStaticLeaf(n)
+        : blockOf(n) === undefined &&
+          n.op !== resultOp &&
+          n.op.unpacks !== true &&
+          mayHold(n) &&
+          n.inputs.every(input => found.has(input))
+    )
+      found.add(n)
   }
   return found
 }
@@ -27,46 +62,70 @@ export const staticNodes = (roots: readonly Node[], isStaticLeaf: (n: Node) => b
 /** The outermost static nodes that something else reads: what is worth preparing. A leaf itself is not. */
 const frontier = (roots: readonly Node[], known: ReadonlySet<Node>): readonly Node[] => {
   const found = new Set<Node>()
-  const read = (n: Node): void => { if (known.has(n) && !is(n, parameterOp)) found.add(n) }
+  const read = (n: Node): void => {
+    if (known.has(n) && !is(n, parameterOp)) found.add(n)
+  }
   roots.forEach(read)
   for (const n of topological(roots)) if (!known.has(n)) n.inputs.forEach(read)
   return [...found]
 }
 
-/** Blocks with their static parts made arguments: what a layer computes from its weights alone is computed outside it. */
-export const liftStatic = (roots: readonly Node[], isStaticLeaf: (n: Node) => boolean, mayHold?: (n: Node) => boolean): readonly Node[] => {
-  const outer = staticNodes(roots, isStaticLeaf, mayHold), flags = staticParameters(roots, n => outer.has(n))
+/**
+ * Blocks with their static parts made arguments: what a layer computes from its weights alone is computed outside it.
+ */
+export const liftStatic = (
+  roots: readonly Node[],
+  isStaticLeaf: (n: Node) => boolean,
+  mayHold?: (n: Node) => boolean,
+): readonly Node[] => {
+  const outer = staticNodes(roots, isStaticLeaf, mayHold)
+  const flags = staticParameters(roots, n => outer.has(n))
   const lifted = new Map<Block, ReturnType<typeof liftBlock>>()
   for (const [block, isStatic] of flags) lifted.set(block, liftBlock(block, isStatic, mayHold))
   const callOf = new Map<Node, readonly Node[]>()
-  return roots.map(rebuild(roots, rebuilt => {
-    const block = blockOf(rebuilt)
-    if (block) {
-      const { block: next, kept, expressions } = lifted.get(block)!
-      const outside = inlined({ ...block, outputs: expressions }, rebuilt.inputs)
-      callOf.set(rebuilt, call(next, [...kept.map(i => rebuilt.inputs[i]!), ...outside]))
-    }
-    return is(rebuilt, resultOp) ? callOf.get(rebuilt.inputs[0]!)![rebuilt.attributes.index]! : rebuilt
-  }))
+  return roots.map(
+    rebuild(roots, rebuilt => {
+      const block = blockOf(rebuilt)
+      if (block) {
+        const { block: next, kept, expressions } = lifted.get(block)!
+        const outside = inlined({ ...block, outputs: expressions }, rebuilt.inputs)
+        callOf.set(rebuilt, call(next, [...kept.map(i => rebuilt.inputs[i]!), ...outside]))
+      }
+      return is(rebuilt, resultOp) ? callOf.get(rebuilt.inputs[0]!)![rebuilt.attributes.index]! : rebuilt
+    }),
+  )
 }
 
 const liftBlock = (block: Block, isStatic: readonly boolean[], mayHold?: (n: Node) => boolean) => {
   const isStaticParameter = (n: Node): boolean => isStatic[block.parameters.indexOf(n)] === true
-  const inner = { ...block, outputs: liftStatic(block.outputs, isStaticParameter, mayHold) }, known = staticNodes(inner.outputs, isStaticParameter, mayHold)
-  const expressions = frontier(inner.outputs, known), placeholders = expressions.map(n => parameter(n.shape, n.dtype))
+  const inner = { ...block, outputs: liftStatic(block.outputs, isStaticParameter, mayHold) }
+  const known = staticNodes(inner.outputs, isStaticParameter, mayHold)
+  const expressions = frontier(inner.outputs, known)
+  const placeholders = expressions.map(n => parameter(n.shape, n.dtype))
   const outputs = substitute(inner.outputs, new Map(expressions.map((n, i) => [n, placeholders[i]!])))
-  const read = new Set(topological(outputs)), kept = block.parameters.flatMap((p, i) => (read.has(p) ? [i] : []))
-  return { block: { name: block.name, parameters: [...kept.map(i => block.parameters[i]!), ...placeholders], outputs }, kept, expressions }
+  const read = new Set(topological(outputs))
+  const kept = block.parameters.flatMap((p, i) => (read.has(p) ? [i] : []))
+  return {
+    block: { name: block.name, parameters: [...kept.map(i => block.parameters[i]!), ...placeholders], outputs },
+    kept,
+    expressions,
+  }
 }
 
 /** Dims that an attribute names and a shape does not show. */
-const hiddenDims = (n: Node): Shape => (is(n, sizeOp) ? n.attributes.dims : is(n, sliceOp) || is(n, padOp) ? n.attributes.start : [])
+const hiddenDims = (n: Node): Shape =>
+  is(n, sizeOp) ? n.attributes.dims : is(n, sliceOp) || is(n, padOp) ? n.attributes.start : []
 /** True where every dim that a node's value depends on is one of some. */
-export const dependsOnlyOn = (n: Node, isOne: (dim: Dim) => boolean): boolean => [...n.shape, ...hiddenDims(n)].every(isOne)
+export const dependsOnlyOn = (n: Node, isOne: (dim: Dim) => boolean): boolean =>
+  [...n.shape, ...hiddenDims(n)].every(isOne)
 
 /** A text for each expression under sizes: equal texts mean equal values. @example const keyOf = preparedKeys(size) */
-export const preparedKeys = (structureOf: (n: Node) => string, size: (dim: Dim) => number) => (n: Node): string =>
-  `${structureOf(n)} ${topological([n]).map(m => [...m.shape, ...hiddenDims(m)].map(size).join('x')).join()}`
+export const preparedKeys =
+  (structureOf: (n: Node) => string, size: (dim: Dim) => number) =>
+  (n: Node): string =>
+    `${structureOf(n)} ${topological([n])
+      .map(m => [...m.shape, ...hiddenDims(m)].map(size).join('x'))
+      .join()}`
 
 interface Preparing {
   readonly isStaticLeaf: (n: Node) => boolean
@@ -78,10 +137,15 @@ interface Preparing {
 }
 
 /** The program with placeholders for its static parts; what they stand for is added to the preparations. */
-export const prepare = (roots: readonly Node[], { isStaticLeaf, keyOf, size, preparations, mayHold }: Preparing): readonly Node[] => {
-  const inner = liftStatic(roots, isStaticLeaf, mayHold), known = staticNodes(inner, isStaticLeaf, mayHold)
+export const prepare = (
+  roots: readonly Node[],
+  { isStaticLeaf, keyOf, size, preparations, mayHold }: Preparing,
+): readonly Node[] => {
+  const inner = liftStatic(roots, isStaticLeaf, mayHold)
+  const known = staticNodes(inner, isStaticLeaf, mayHold)
   const replacements = frontier(inner, known).map((n): readonly [Node, Node] => {
-    const key = keyOf(n), prepared = preparations.get(key) ?? { placeholder: parameter(n.shape, n.dtype), expression: n, size }
+    const key = keyOf(n)
+    const prepared = preparations.get(key) ?? { placeholder: parameter(n.shape, n.dtype), expression: n, size }
     preparations.set(key, prepared)
     return [n, prepared.placeholder]
   })

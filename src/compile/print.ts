@@ -1,4 +1,14 @@
-import { blockOf, callOp, is, parameterOp, reshapeOp, resultOp, topological, type Block, type Node } from '../tensor/index.ts'
+import {
+  blockOf,
+  callOp,
+  is,
+  parameterOp,
+  reshapeOp,
+  resultOp,
+  topological,
+  type Block,
+  type Node,
+} from '../tensor/index.ts'
 import { callsOf } from './blocks.ts'
 
 /** Names for leaves, where they have any: the paths of a parameter tree. */
@@ -8,10 +18,14 @@ export type Names = ReadonlyMap<Node, string>
 export const layerPath = (path: string): string => path.replaceAll(/\.\d+\./g, '.*.')
 
 /** Names for the parameters of a block, from what its first call passes. */
-export const blockNames = (block: Block, calls: readonly Node[], names: Names): Names => new Map(block.parameters.flatMap((p, i) => {
-  const passed = calls.map(call => names.get(call.inputs[i]!)), first = passed[0]
-  return first === undefined ? [] : [[p, calls.length > 1 ? layerPath(first) : first] as const]
-}))
+export const blockNames = (block: Block, calls: readonly Node[], names: Names): Names =>
+  new Map(
+    block.parameters.flatMap((p, i) => {
+      const passed = calls.map(call => names.get(call.inputs[i]!))
+      const first = passed[0]
+      return first === undefined ? [] : [[p, calls.length > 1 ? layerPath(first) : first] as const]
+    }),
+  )
 
 /** An expression in one line, as `take(rmsNorm(x, input_layernorm), columns)`; below the given depth only names. */
 export const describe = (n: Node, names: Names, depth = 3): string => {
@@ -25,7 +39,8 @@ export const describe = (n: Node, names: Names, depth = 3): string => {
 }
 
 /**
- * A program as text: one line a node, blocks first, each once. The same program gives the same text, so that a test can pin it.
+ * A program as text: one line a node, blocks first, each once. The same program gives the same text, so that a test can
+ * pin it.
  * @example print([loss], new Map([[w, 'w']]))
  */
 export const print = (roots: readonly Node[], names: Names = new Map()): string => {
@@ -34,7 +49,8 @@ export const print = (roots: readonly Node[], names: Names = new Map()): string 
 }
 
 const printBlock = (block: Block, calls: readonly Node[], names: Names): string => {
-  const inner = blockNames(block, calls, names), named = new Map(block.parameters.map((p, i) => [p, inner.get(p) ?? `arg${i}`]))
+  const inner = blockNames(block, calls, names)
+  const named = new Map(block.parameters.map((p, i) => [p, inner.get(p) ?? `arg${i}`]))
   const parameters = block.parameters.map(p => `  ${named.get(p)!}: ${signature(p)}`)
   return [`block ${block.name}, called ${calls.length} times`, ...parameters, body(block.outputs, named)].join('\n')
 }
@@ -42,12 +58,16 @@ const printBlock = (block: Block, calls: readonly Node[], names: Names): string 
 const signature = ({ shape, dtype }: Node): string => `[${shape.join(', ')}]${dtype === 'f32' ? '' : ` ${dtype}`}`
 
 const body = (roots: readonly Node[], names: Names): string => {
-  const labels = new Map<Node, string>(names), lines: string[] = []
+  const labels = new Map<Node, string>(names)
+  const lines: string[] = []
   for (const n of topological(roots)) {
     if (labels.has(n)) continue
     labels.set(n, `%${lines.length}`)
-    const inputs = n.inputs.map(input => labels.get(input)!), attributes = is(n, callOp) ? n.attributes.block.name : attributesText(n)
-    lines.push(`  ${labels.get(n)!}: ${signature(n)} = ${n.op.name}(${inputs.join(', ')})${attributes === '' ? '' : ` ${attributes}`}`)
+    const inputs = n.inputs.map(input => labels.get(input)!)
+    const attributes = is(n, callOp) ? n.attributes.block.name : attributesText(n)
+    lines.push(
+      `  ${labels.get(n)!}: ${signature(n)} = ${n.op.name}(${inputs.join(', ')})${attributes === '' ? '' : ` ${attributes}`}`,
+    )
   }
   return [...lines, `  return ${roots.map(root => labels.get(root)!).join(', ')}`].join('\n')
 }

@@ -7,7 +7,12 @@ export interface Step<P, Q, M, S, B, L extends Shape> {
   /** The optimizer's state before the first update, symbolic. */
   readonly state: S
   /** (gradient, state, focus, mean loss) => (updates, next state) */
-  readonly update: (gradient: Focus<Q, M>, state: S, focus: Focus<Q, M>, value: Tensor<readonly []>) => readonly [Focus<Q, M>, S]
+  readonly update: (
+    gradient: Focus<Q, M>,
+    state: S,
+    focus: Focus<Q, M>,
+    value: Tensor<readonly []>,
+  ) => readonly [Focus<Q, M>, S]
 }
 
 export type StateOf<F extends Fn, Q, M> = Apply<F, Focus<Q, M>>

@@ -17,11 +17,14 @@ export interface Entry {
   readonly sizes: readonly number[]
   /** Bytes in the file. */
   readonly byteLength: number
-  /** The tensor that this one only repeats, so that it is no part of the file: a tied head that was given a place of its own. */
+  /**
+   * The tensor that this one only repeats, so that it is no part of the file: a tied head that was given a place of its
+   * own.
+   */
   readonly copyOf?: string
   /**
-   * The tensor: quantized blocks as float32; F16 and BF16 as raw words; I64, U8 and BOOL as int32. Rejects with an `IoError`, for a number that
-   * is not finite too.
+   * The tensor: quantized blocks as float32; F16 and BF16 as raw words; I64, U8 and BOOL as int32. Rejects with an
+   * `IoError`, for a number that is not finite too.
    */
   read(): Promise<StoredValue>
   /** The tensor as float32, whatever floating-point or quantized type it has in the file. */
@@ -30,11 +33,23 @@ export interface Entry {
   readRaw(offset: number, length: number): Promise<Uint8Array>
 }
 
-/** A value in the header of an archive. Arrays of numbers are typed arrays; 64-bit integers that no number holds are bigints. */
+/**
+ * A value in the header of an archive. Arrays of numbers are typed arrays; 64-bit integers that no number holds are
+ * bigints.
+ */
 export type MetadataValue = string | number | bigint | boolean | NumberArray | readonly MetadataValue[]
 /** An array of numbers in a header. */
 export type NumberArray =
-  | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array
 
 /** An opened file of named tensors. */
 export interface Archive {
@@ -45,27 +60,39 @@ export interface Archive {
 }
 
 /** A value with numeric dims. @example valueOf('f32', [2, 3], new Float32Array(6)) */
-export const valueOf = <D extends StoredDType>(dtype: D, sizes: readonly number[], data: DataOf<D>): Value<Shape, D> =>
-  ({ shape: sizes, sizes, dtype, data })
+export const valueOf = <D extends StoredDType>(
+  dtype: D,
+  sizes: readonly number[],
+  data: DataOf<D>,
+): Value<Shape, D> => ({ shape: sizes, sizes, dtype, data })
 
 /** The data of a value as float32; integers are refused. `name` is for the message. */
 export const toF32 = (name: string, value: StoredValue): Float32Array => {
   switch (value.dtype) {
-    case 'f32': return value.data
-    case 'bf16': return bf16ToF32(value.data)
-    case 'f16': return f16ToF32(value.data)
-    case 'i32': throw refusal(`${name}: the tensor holds integers, where floating-point numbers are due`)
+    case 'f32':
+      return value.data
+    case 'bf16':
+      return bf16ToF32(value.data)
+    case 'f16':
+      return f16ToF32(value.data)
+    case 'i32':
+      throw refusal(`${name}: the tensor holds integers, where floating-point numbers are due`)
   }
 }
 
 /**
- * An entry from where its bytes lie (`start` in `file`) and how it is read. What is read is finite; of a tensor that is stored in blocks, each
- * with its scale, `block` is their length.
+ * An entry from where its bytes lie (`start` in `file`) and how it is read. What is read is finite; of a tensor that is
+ * stored in blocks, each with its scale, `block` is their length.
  */
 export const entryOf = (
-  file: InputFile, start: number, info: Pick<Entry, 'name' | 'dtype' | 'sizes' | 'byteLength'>, read: () => Promise<StoredValue>, block = 1,
+  file: InputFile,
+  start: number,
+  info: Pick<Entry, 'name' | 'dtype' | 'sizes' | 'byteLength'>,
+  read: () => Promise<StoredValue>,
+  block = 1,
 ): Entry => {
-  const subject = `${file.path}: tensor ${info.name}`, readFinite = async (): Promise<StoredValue> => finite(subject, await read(), block)
+  const subject = `${file.path}: tensor ${info.name}`
+  const readFinite = async (): Promise<StoredValue> => finite(subject, await read(), block)
   return {
     ...info,
     read: readFinite,

@@ -25,7 +25,9 @@ const syncDirectory = async (path: string): Promise<void> => {
   try {
     const handle = await open(path, 'r')
     await handle.sync().finally(() => handle.close())
-  } catch { /* see above */ }
+  } catch {
+    /* see above */
+  }
 }
 
 /**
@@ -35,7 +37,10 @@ const syncDirectory = async (path: string): Promise<void> => {
  * Errors: the destination is not empty, the disk is full, a content fails while it is made.
  * @example await writeAtomically('out', { 'adapter_config.json': '{}\n' })()
  */
-export const writeAtomically = (directory: string, files: Readonly<Record<string, Content>>): TE.TaskEither<IoError, void> =>
+export const writeAtomically = (
+  directory: string,
+  files: Readonly<Record<string, Content>>,
+): TE.TaskEither<IoError, void> =>
   attempt(directory, async () => {
     const bad = Object.keys(files).find(name => name === '' || name !== basename(name) || name === '.' || name === '..')
     if (bad !== undefined) throw refusal(`${directory}: ${quoted(bad)} is not a plain file name`)
@@ -60,7 +65,7 @@ export const writeAtomically = (directory: string, files: Readonly<Record<string
  * Renames over a missing or empty directory; a rename never removes files, so whoever filled it meanwhile keeps them.
  */
 const replace = async (temporary: string, target: string, shown: string): Promise<void> => {
-  if (process.platform === 'win32') await rmdir(target).catch(() => undefined)   // there a rename cannot replace even an empty directory
+  if (process.platform === 'win32') await rmdir(target).catch(() => undefined) // there a rename cannot replace even an empty directory
   try {
     await rename(temporary, target)
   } catch (error) {

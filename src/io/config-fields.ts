@@ -54,6 +54,11 @@ export const fieldsOf = (json: Json, file: string, named: (field: string) => str
 
 /** Far above every published model, and low enough that no product of two of them leaves the safe integers. */
 export const limits = {
-  vocab: 2 ** 24, hidden: 2 ** 20, intermediate: 2 ** 22, layers: 2 ** 12, heads: 2 ** 14, headDim: 2 ** 14,
+  vocab: 2 ** 24,
+  hidden: 2 ** 20,
+  intermediate: 2 ** 22,
+  layers: 2 ** 12,
+  heads: 2 ** 14,
+  headDim: 2 ** 14,
   positions: 2 ** 30,
 } as const

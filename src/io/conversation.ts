@@ -9,8 +9,11 @@ import { parsedJson } from './text.ts'
 const isMessage = (value: unknown): value is Message => {
   if (!isRecord(value) || typeof value['role'] !== 'string') return false
   const content = value['content']
-  return typeof content === 'string' || (Array.isArray(content) && content.every(isRecord))
-    || (content === undefined || content === null) && Array.isArray(value['tool_calls'])
+  return (
+    typeof content === 'string' ||
+    (Array.isArray(content) && content.every(isRecord)) ||
+    ((content === undefined || content === null) && Array.isArray(value['tool_calls']))
+  )
 }
 
 /**
@@ -19,12 +22,19 @@ const isMessage = (value: unknown): value is Message => {
  */
 const recordsOf = (name: string, value: unknown): E.Either<IoError, readonly unknown[] | null> => {
   if (value === undefined || value === null) return E.right(null)
-  const list = typeof value !== 'string' ? E.right(value) : attemptSync(`"${name}"`, () => {
-    parsedJson(`"${name}"`, value)
-    return parseData(value)
-  })
-  return pipe(list, E.flatMap(list =>
-    Array.isArray(list) && list.every(isRecord) ? E.right(list) : fail(`"${name}" must be a list of objects`)))
+  const list =
+    typeof value !== 'string'
+      ? E.right(value)
+      : attemptSync(`"${name}"`, () => {
+          parsedJson(`"${name}"`, value)
+          return parseData(value)
+        })
+  return pipe(
+    list,
+    E.flatMap(list =>
+      Array.isArray(list) && list.every(isRecord) ? E.right(list) : fail(`"${name}" must be a list of objects`),
+    ),
+  )
 }
 
 /**
@@ -32,9 +42,22 @@ const recordsOf = (name: string, value: unknown): E.Either<IoError, readonly unk
  * of a template.
  */
 const reserved = [
-  'messages', 'tools', 'documents', 'add_generation_prompt', 'conversation', 'chat_template', 'continue_final_message',
-  'tokenize', 'padding', 'truncation', 'max_length', 'return_tensors', 'return_dict', 'return_assistant_tokens_mask',
-  'tokenizer_kwargs', 'sanitize_control_tokens'
+  'messages',
+  'tools',
+  'documents',
+  'add_generation_prompt',
+  'conversation',
+  'chat_template',
+  'continue_final_message',
+  'tokenize',
+  'padding',
+  'truncation',
+  'max_length',
+  'return_tensors',
+  'return_dict',
+  'return_assistant_tokens_mask',
+  'tokenizer_kwargs',
+  'sanitize_control_tokens',
 ]
 
 const variablesOf = (value: unknown): E.Either<IoError, Readonly<Record<string, unknown>>> => {
@@ -58,7 +81,7 @@ export const conversationOf = (row: Readonly<Record<string, unknown>>): E.Either
   const { messages } = row
   if (!Array.isArray(messages) || messages.length === 0 || !messages.every(isMessage)) {
     return fail(
-      '"messages" must be a list of objects with the strings "role" and "content" (or a list of parts; or "tool_calls")'
+      '"messages" must be a list of objects with the strings "role" and "content" (or a list of parts; or "tool_calls")',
     )
   }
   return pipe(
@@ -66,6 +89,6 @@ export const conversationOf = (row: Readonly<Record<string, unknown>>): E.Either
     E.bind('tools', () => recordsOf('tools', row['tools'])),
     E.bind('documents', () => recordsOf('documents', row['documents'])),
     E.bind('variables', () => variablesOf(row['chat_template_kwargs'])),
-    E.map(options => ({ messages, options }))
+    E.map(options => ({ messages, options })),
   )
 }

@@ -30,7 +30,7 @@ export interface Row {
  */
 export interface Rows {
   readonly rows: readonly Row[]
-  readonly warnings: { readonly cut: number, readonly unscored: number }
+  readonly warnings: { readonly cut: number; readonly unscored: number }
 }
 
 /** What the rows of a file are made with. */
@@ -58,22 +58,27 @@ export const scoredCount = ({ labels }: Row): number =>
   labels.reduce((n, label, i) => (i > 0 && label !== notScored ? n + 1 : n), 0)
 
 /** A part of a text; `text.slice(start, end)`. */
-interface Extent { readonly start: number, readonly end: number }
+interface Extent {
+  readonly start: number
+  readonly end: number
+}
 
 /**
  * A whole text is encoded, and a token is scored if any of it stands in a scored part: so `transformers` makes the mask
  * of the assistant's tokens. Parts must not be encoded one by one, because tokenizers treat the beginning of a text
  * differently, and join across parts.
  */
-const scoreWithin = (extents: readonly Extent[]) => ({ ids, offsets }: Encoding): Tokens => {
-  let next = 0
-  const labels = ids.map((id, i) => {
-    const [start, end] = offsets[i]!
-    while (next < extents.length && start >= extents[next]!.end) next++
-    return end > (extents[next]?.start ?? Infinity) ? id : notScored
-  })
-  return { ids, labels }
-}
+const scoreWithin =
+  (extents: readonly Extent[]) =>
+  ({ ids, offsets }: Encoding): Tokens => {
+    let next = 0
+    const labels = ids.map((id, i) => {
+      const [start, end] = offsets[i]!
+      while (next < extents.length && start >= extents[next]!.end) next++
+      return end > (extents[next]?.start ?? Infinity) ? id : notScored
+    })
+    return { ids, labels }
+  }
 
 /**
  * The prompt and its completion are encoded as one text, as TRL does; a token that holds the end of one and the
@@ -83,13 +88,16 @@ const scoreWithin = (extents: readonly Extent[]) => ({ ids, offsets }: Encoding)
 const fromCompletion = (tokenizer: Tokenizer, prompt: string, completion: string): E.Either<IoError, Tokens> => {
   const { eos } = tokenizer
   if (eos === undefined) return fail('a completion ends with the end-of-sequence token, but the tokenizer names none')
-  return pipe(tokenizer.encodeWithOffsets(prompt + completion), E.map(encoding => {
-    const { ids, labels } = scoreWithin([{ start: prompt.length, end: Infinity }])(encoding)
-    // What a post-processor wraps around a sequence stands nowhere in it.
-    const [, end] = encoding.offsets.at(-1) ?? [0, 0]
-    const ended = ids.at(-1) === eos && (end === 0 || end > prompt.length)
-    return ended ? { ids, labels: [...labels.slice(0, -1), eos] } : { ids: [...ids, eos], labels: [...labels, eos] }
-  }))
+  return pipe(
+    tokenizer.encodeWithOffsets(prompt + completion),
+    E.map(encoding => {
+      const { ids, labels } = scoreWithin([{ start: prompt.length, end: Infinity }])(encoding)
+      // What a post-processor wraps around a sequence stands nowhere in it.
+      const [, end] = encoding.offsets.at(-1) ?? [0, 0]
+      const ended = ids.at(-1) === eos && (end === 0 || end > prompt.length)
+      return ended ? { ids, labels: [...labels.slice(0, -1), eos] } : { ids: [...ids, eos], labels: [...labels, eos] }
+    }),
+  )
 }
 
 /**
@@ -100,13 +108,13 @@ const fromCompletion = (tokenizer: Tokenizer, prompt: string, completion: string
 export const encodeChat = (
   tokenizer: Tokenizer,
   messages: readonly Message[],
-  options: ChatOptions = {}
+  options: ChatOptions = {},
 ): E.Either<IoError, Row> => pipe(fromMessages(tokenizer, messages, options), E.map(toRow))
 
 const fromMessages = (
   tokenizer: Tokenizer,
   messages: readonly Message[],
-  options: ChatOptions
+  options: ChatOptions,
 ): E.Either<IoError, Tokens> =>
   tokenizer.chat === undefined
     ? fail('"messages" need a chat template, and the model has none')
@@ -119,7 +127,7 @@ const fromMessages = (
             .filter(({ scored }) => scored)
           const whole = spans.map(({ text }) => text).join('')
           return pipe(tokenizer.encodeWithOffsets(whole, { special: false }), E.map(scoreWithin(extents)))
-        })
+        }),
       )
 
 /** A list of whole numbers that fit 32 bits, or undefined. */
@@ -151,14 +159,17 @@ const fromLine = (row: unknown, tokenizer: Tokenizer | undefined): E.Either<IoEr
   if (!isRecord(row)) return fail(`a JSON object is due, with ${kinds}`)
   // null beside a field that is used is as good as nothing
   const [ids, messages, prompt, completion, text] = ['input_ids', 'messages', 'prompt', 'completion', 'text'].map(
-    name => row[name] ?? undefined
+    name => row[name] ?? undefined,
   )
   if (ids !== undefined) return fromIds(row)
   if (messages === undefined && prompt === undefined && completion === undefined && text === undefined)
     return fail(`it has none of ${kinds}`)
   if (tokenizer === undefined) return fail('text needs a tokenizer, and the model has none; give "input_ids" instead')
   if (messages !== undefined) {
-    return pipe(conversationOf(row), E.flatMap(found => fromMessages(tokenizer, found.messages, found.options)))
+    return pipe(
+      conversationOf(row),
+      E.flatMap(found => fromMessages(tokenizer, found.messages, found.options)),
+    )
   }
   if (prompt !== undefined || completion !== undefined) {
     return typeof prompt === 'string' && typeof completion === 'string'
@@ -182,26 +193,34 @@ const withinVocabulary = ({ ids, labels }: Tokens, vocabSize: number): E.Either<
 
 /** Makes the rows of a text one by one, so that whoever asks for them may do something between two. */
 function* parsing(
-  name: string, content: string, { tokenizer, vocabSize = tokenizer?.vocabSize, seq }: RowOptions,
+  name: string,
+  content: string,
+  { tokenizer, vocabSize = tokenizer?.vocabSize, seq }: RowOptions,
 ): Generator<undefined, E.Either<IoError, Rows>> {
   const rows: Row[] = []
   let [cut, unscored, total] = [0, 0, 0]
-  for (const [i, line] of content.replace(/^\uFEFF/, '').split('\n').entries()) {
+  for (const [i, line] of content
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .entries()) {
     if (line.trim() === '') continue
     yield undefined
     total++
-    const at = `${name} line ${i + 1}`, tokens = pipe(
+    const at = `${name} line ${i + 1}`
+    const tokens = pipe(
       attemptSync(at, (): unknown => {
         const value = parsedJson(at, line)
         // A template prints numbers and keys as they are written.
         return isRecord(value) && Array.isArray(value['messages']) ? parseData(line) : value
       }),
-      E.flatMap(value => pipe(
-        // a tokenizer refuses a text that one of its expressions searches for too long
-        E.flatten(attemptSync('it cannot be encoded', () => fromLine(value, tokenizer))),
-        E.tap(tokens => withinVocabulary(tokens, vocabSize ?? 2 ** 31)),
-        E.mapLeft(({ message }) => ioError(`${at}: ${message}`))
-      ))
+      E.flatMap(value =>
+        pipe(
+          // a tokenizer refuses a text that one of its expressions searches for too long
+          E.flatten(attemptSync('it cannot be encoded', () => fromLine(value, tokenizer))),
+          E.tap(tokens => withinVocabulary(tokens, vocabSize ?? 2 ** 31)),
+          E.mapLeft(({ message }) => ioError(`${at}: ${message}`)),
+        ),
+      ),
     )
     if (E.isLeft(tokens)) return tokens
     const { ids, labels } = tokens.right
@@ -238,8 +257,9 @@ export const parseRows = (name: string, content: string, options: RowOptions): E
  * and an empty file, or one with nothing scored.
  * @example await readRows('data.jsonl', { tokenizer, vocabSize: 49152, seq: 256 })()
  */
-export const readRows = (path: string, options: RowOptions): TE.TaskEither<IoError, Rows> => pipe(
-  readText(path),
-  TE.flatMap(content => attempt(path, () => unhurried(parsing(path, content, options), options.signal))),
-  TE.flatMapEither(rows => rows)
-)
+export const readRows = (path: string, options: RowOptions): TE.TaskEither<IoError, Rows> =>
+  pipe(
+    readText(path),
+    TE.flatMap(content => attempt(path, () => unhurried(parsing(path, content, options), options.signal))),
+    TE.flatMapEither(rows => rows),
+  )

@@ -19,8 +19,11 @@ const longestMessage = 1000
 export const oneLine = (message: string): string =>
   shortened(printable(shortened(message, longestMessage)), longestMessage)
 
-const errorOf = (message: string, code: string | undefined): IoError =>
-  ({ tag: 'IoError', message: oneLine(message), ...(code === undefined ? {} : { code }) })
+const errorOf = (message: string, code: string | undefined): IoError => ({
+  tag: 'IoError',
+  message: oneLine(message),
+  ...(code === undefined ? {} : { code }),
+})
 
 /**
  * An error value.
@@ -93,12 +96,13 @@ export const interruption = (): Error & IoError => refusal('interrupted', interr
  * Whether work ended because it was asked to, and not by a fault; also where something else was thrown because of it.
  */
 export const isInterruption = (error: unknown): boolean =>
-  codeOf(error) === interruptedCode
-  || (error instanceof Error && error.cause !== undefined && isInterruption(error.cause))
+  codeOf(error) === interruptedCode ||
+  (error instanceof Error && error.cause !== undefined && isInterruption(error.cause))
 
 const caught = (subject: string, error: unknown): IoError =>
-  (isIoError(error) ? errorOf(error.message, error.code)
-    : errorOf(`${subject || '""'}: ${reasonOf(error)}`, codeOf(error)))
+  isIoError(error)
+    ? errorOf(error.message, error.code)
+    : errorOf(`${subject || '""'}: ${reasonOf(error)}`, codeOf(error))
 
 /**
  * Runs effectful code that may throw; what it throws becomes an `IoError` beginning with `subject` (an `IoError` passes

@@ -36,11 +36,11 @@ const linear = (re2: string | undefined, flags: number): RE2JS | undefined => {
 const limited = (
   code: string,
   expression: RegExp,
-  { subject, source }: Origin
+  { subject, source }: Origin,
 ): ((text: string, milliseconds: number) => unknown) => {
-  const script = new Script(code),
-    globals: { expression: RegExp; text: string } = { expression, text: '' },
-    context = createContext(globals)
+  const script = new Script(code)
+  const globals: { expression: RegExp; text: string } = { expression, text: '' }
+  const context = createContext(globals)
   return (text, milliseconds) => {
     globals.text = text
     try {
@@ -50,7 +50,7 @@ const limited = (
       if (isRecord(error) && error['code'] === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
         throw refusal(
           `${subject}: the expression ${quoted(source)} searches a text of ${text.length} characters ` +
-            'for more than a second'
+            'for more than a second',
         )
       }
       throw error
@@ -72,8 +72,8 @@ export interface WholeMatch {
  * @example wholeMatch({ subject: 'target_modules', source: '.*' }, { js: '.*', re2: '.*' }).test('q_proj') // true
  */
 export const wholeMatch = (origin: Origin, { js, re2 }: Translation): WholeMatch => {
-  const expression = new RegExp(`^(?:${js})$`, 's'),
-    program = linear(re2, RE2JS.DOTALL)
+  const expression = new RegExp(`^(?:${js})$`, 's')
+  const program = linear(re2, RE2JS.DOTALL)
   if (program !== undefined) {
     return {
       test: text => program.matches(text),
@@ -82,14 +82,14 @@ export const wholeMatch = (origin: Origin, { js, re2 }: Translation): WholeMatch
         return matcher.matches()
           ? { groups: { ...matcher.getNamedGroups() } as Readonly<Record<string, string>> }
           : null
-      }
+      },
     }
   }
   const run = limited('expression.exec(text)', expression, origin)
   let left = timeLimit
   const exec: WholeMatch['exec'] = text => {
-    const began = performance.now(),
-      result = run(text, Math.max(1, Math.ceil(left)))
+    const began = performance.now()
+    const result = run(text, Math.max(1, Math.ceil(left)))
     left -= performance.now() - began
     return result as RegExpExecArray | null
   }
@@ -121,8 +121,8 @@ export const searchOf = (origin: Origin, { js, re2 }: Translation): Search => {
   const program = linear(re2, 0)
   if (program !== undefined && !program.matches('')) {
     return text => {
-      const matches: (readonly [number, number])[] = [],
-        matcher = program.matcher(text)
+      const matches: (readonly [number, number])[] = []
+      const matcher = program.matcher(text)
       while (matcher.find()) matches.push([matcher.start(), matcher.end()])
       return withoutRepeats(matches)
     }
@@ -130,11 +130,11 @@ export const searchOf = (origin: Origin, { js, re2 }: Translation): Search => {
   const run = limited(
     'Array.from(text.matchAll(expression), match => [match.index, match.index + match[0].length])',
     new RegExp(js, 'gu'),
-    origin
+    origin,
   )
   // arrays of the other context become this one's
   return text =>
     withoutRepeats(
-      Array.from(run(text, timeLimit) as Iterable<readonly [number, number]>, ([from, to]) => [from, to] as const)
+      Array.from(run(text, timeLimit) as Iterable<readonly [number, number]>, ([from, to]) => [from, to] as const),
     )
 }

@@ -17,7 +17,9 @@ export interface InputFile {
   close(): Promise<void>
 }
 
-/** The most bytes that are asked for at once: no system reads 2 GiB in one call, and Node ends the process that asks. */
+/**
+ * The most bytes that are asked for at once: no system reads 2 GiB in one call, and Node ends the process that asks.
+ */
 const mostBytes = 2 ** 30
 
 /** What reads a file at a position, as a `FileHandle` does: how many bytes it has put into `buffer`. */
@@ -26,22 +28,30 @@ export interface Reader {
 }
 
 /**
- * Fills `target` with the bytes from `position` on, in calls of at most `most` bytes. Throws an `IoError` where the file is too short.
+ * Fills `target` with the bytes from `position` on, in calls of at most `most` bytes. Throws an `IoError` where the
+ * file is too short.
  * @example await fill(handle, 'model.safetensors', new Uint8Array(16), 1024)
  */
 export const fill = async (
-  handle: Reader, path: string, target: Uint8Array, position: number, most = mostBytes): Promise<void> => {
+  handle: Reader,
+  path: string,
+  target: Uint8Array,
+  position: number,
+  most = mostBytes,
+): Promise<void> => {
   for (let done = 0; done < target.length;) {
     const { bytesRead } = await handle.read(target, done, Math.min(most, target.length - done), position + done)
     if (bytesRead === 0) {
-      throw refusal(`${path}: the file ends at byte ${position + done}, where ${target.length - done} more are expected`)
+      throw refusal(
+        `${path}: the file ends at byte ${position + done}, where ${target.length - done} more are expected`,
+      )
     }
     done += bytesRead
   }
 }
 
 const inputFile = (path: string, handle: FileHandle, size: number): InputFile => {
-  let closed: Promise<void> | undefined                 // closing twice is harmless
+  let closed: Promise<void> | undefined // closing twice is harmless
   return {
     path,
     size,
@@ -54,14 +64,21 @@ const inputFile = (path: string, handle: FileHandle, size: number): InputFile =>
       await fill(handle, path, bytes, position)
       return bytes
     },
-    close: () => closed ??= handle.close(),
+    close: () => (closed ??= handle.close()),
   }
 }
 
 /** Refuses what has no bytes of its own at positions of its own. */
 const checkRegular = (path: string, status: Stats): void => {
-  const kind = status.isDirectory() ? 'a directory' : status.isFIFO() ? 'a pipe' : status.isSocket() ? 'a socket'
-    : status.isCharacterDevice() || status.isBlockDevice() ? 'a device' : 'something else'
+  const kind = status.isDirectory()
+    ? 'a directory'
+    : status.isFIFO()
+      ? 'a pipe'
+      : status.isSocket()
+        ? 'a socket'
+        : status.isCharacterDevice() || status.isBlockDevice()
+          ? 'a device'
+          : 'something else'
   if (!status.isFile()) throw refusal(`${path}: it is ${kind}, where a file is expected`)
 }
 
@@ -70,36 +87,46 @@ const checkRegular = (path: string, status: Stats): void => {
  * and to open a device may do something.
  * @example const file = await openFile('model.safetensors')()
  */
-export const openFile = (path: string): TE.TaskEither<IoError, InputFile> => attempt(path, async () => {
-  checkRegular(path, await stat(path))
-  // what has become a pipe meanwhile does not wait either; Windows has no such flag
-  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
-  try {
-    const status = await handle.stat()
-    checkRegular(path, status)
-    return inputFile(path, handle, status.size)
-  } catch (error) {
-    await handle.close()
-    throw error
-  }
-})
+export const openFile = (path: string): TE.TaskEither<IoError, InputFile> =>
+  attempt(path, async () => {
+    checkRegular(path, await stat(path))
+    // what has become a pipe meanwhile does not wait either; Windows has no such flag
+    const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    try {
+      const status = await handle.stat()
+      checkRegular(path, status)
+      return inputFile(path, handle, status.size)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  })
 
 /**
  * Fills a typed array with the little-endian elements at `position`. Machines that run Node are little endian too, so
  * bytes are elements.
  * @example const data = await fillFrom(file, 1024, new Float32Array(16))
  */
-export const fillFrom = async <T extends ArrayBufferView>(file: Pick<InputFile, 'readInto'>, position: number, data: T): Promise<T> => {
+export const fillFrom = async <T extends ArrayBufferView>(
+  file: Pick<InputFile, 'readInto'>,
+  position: number,
+  data: T,
+): Promise<T> => {
   for (const piece of bytePieces(data)) await file.readInto(piece, position + piece.byteOffset - data.byteOffset)
   return data
 }
 
 /**
- * The bytes of a typed array in pieces of at most `most`: views, not copies. One view of all would be too long where elements are many.
+ * The bytes of a typed array in pieces of at most `most`: views, not copies. One view of all would be too long where
+ * elements are many.
  * @example [...bytesOf(new Float32Array(3), 8)].map(piece => piece.length)  // [8, 4]
  */
-export function* bytePieces({ buffer, byteOffset, byteLength }: ArrayBufferView, most = mostBytes): Generator<Uint8Array> {
-  for (let done = 0; done < byteLength; done += most) yield new Uint8Array(buffer, byteOffset + done, Math.min(most, byteLength - done))
+export function* bytePieces(
+  { buffer, byteOffset, byteLength }: ArrayBufferView,
+  most = mostBytes,
+): Generator<Uint8Array> {
+  for (let done = 0; done < byteLength; done += most)
+    yield new Uint8Array(buffer, byteOffset + done, Math.min(most, byteLength - done))
 }
 
 /** Whether a JSON value is an object (not null, not an array). */
@@ -142,26 +169,36 @@ export const readText = (path: string, limit = longestText): TE.TaskEither<IoErr
  * What a task reads of a file, or undefined where there is no such file; whatever else is wrong with it stays an error.
  * @example await orThrow(ifThere(readText('chat_template.jinja')))
  */
-export const ifThere = <A>(task: TE.TaskEither<IoError, A>): TE.TaskEither<IoError, A | undefined> => async () => {
-  const result = await task()
-  return E.isLeft(result) && result.left.code === 'ENOENT' ? E.right(undefined) : result
-}
+export const ifThere =
+  <A>(task: TE.TaskEither<IoError, A>): TE.TaskEither<IoError, A | undefined> =>
+  async () => {
+    const result = await task()
+    return E.isLeft(result) && result.left.code === 'ENOENT' ? E.right(undefined) : result
+  }
 
 /**
  * Whether something has that name. Errors: it cannot be found out.
  * @example await orThrow(exists('model.safetensors'))
  */
 export const exists = (path: string): TE.TaskEither<IoError, boolean> =>
-  attempt(path, () => stat(path).then(() => true, (error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return false
-    throw error
-  }))
+  attempt(path, () =>
+    stat(path).then(
+      () => true,
+      (error: unknown) => {
+        if (codeOf(error) === 'ENOENT') return false
+        throw error
+      },
+    ),
+  )
 
 /**
  * Reads a JSON file whose top level is an object, of at most `limit` bytes.
  * @example readJsonObject('config.json')
  */
-export const readJsonObject = (path: string, limit = 10 * megabyte): TE.TaskEither<IoError, Readonly<Record<string, unknown>>> =>
+export const readJsonObject = (
+  path: string,
+  limit = 10 * megabyte,
+): TE.TaskEither<IoError, Readonly<Record<string, unknown>>> =>
   attempt(path, async () => {
     const value = parseJson(path, await orThrow(readWhole(path, limit)))
     if (!isRecord(value)) throw refusal(`${path}: it is not a JSON object`)

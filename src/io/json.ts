@@ -4,8 +4,13 @@ import { quoted } from './quote.ts'
 /** How deep JSON may nest: far deeper than anything real, and far less than what a stack holds. */
 const deepest = 128
 
-const quote = 0x22, backslash = 0x5c, comma = 0x2c
-const openList = 0x5b, closeList = 0x5d, openObject = 0x7b, closeObject = 0x7d
+const quote = 0x22
+const backslash = 0x5c
+const comma = 0x2c
+const openList = 0x5b
+const closeList = 0x5d
+const openObject = 0x7b
+const closeObject = 0x7d
 
 /** Where the text behind the quotation mark at `at` ends: at its closing mark, or behind all where there is none. */
 const endOfText = (json: string, at: number): number => {
@@ -20,7 +25,11 @@ const endOfText = (json: string, at: number): number => {
 /** The name between two quotation marks; escapes make names alike that are written differently. */
 const nameOf = (json: string, start: number, end: number): string => {
   const written = json.slice(start + 1, end)
-  try { return written.includes('\\') ? String(JSON.parse(`"${written}"`)) : written } catch { return written }
+  try {
+    return written.includes('\\') ? String(JSON.parse(`"${written}"`)) : written
+  } catch {
+    return written
+  }
 }
 
 /**
@@ -31,7 +40,7 @@ const nameOf = (json: string, start: number, end: number): string => {
  */
 export const checkNames = (subject: string, json: string): void => {
   const open: (Set<string> | undefined)[] = []
-  let named = false                                     // the next text is a name
+  let named = false // the next text is a name
   const enter = (names: Set<string> | undefined): void => {
     if (open.length === deepest) throw refusal(`${subject}: its JSON nests deeper than ${deepest}`)
     open.push(names)
@@ -42,7 +51,8 @@ export const checkNames = (subject: string, json: string): void => {
       case quote: {
         const end = endOfText(json, i)
         if (named) {
-          const name = nameOf(json, i, end), names = open.at(-1)
+          const name = nameOf(json, i, end)
+          const names = open.at(-1)
           if (names?.has(name) === true) throw refusal(`${subject}: the key ${quoted(name)} occurs twice in one object`)
           if (name === '__proto__') throw refusal(`${subject}: the key "__proto__" is not read`)
           names?.add(name)
@@ -51,10 +61,20 @@ export const checkNames = (subject: string, json: string): void => {
         i = end
         break
       }
-      case openObject: enter(new Set()); break
-      case openList: enter(undefined); break
-      case closeObject: case closeList: open.pop(); named = false; break
-      case comma: named = open.at(-1) !== undefined; break
+      case openObject:
+        enter(new Set())
+        break
+      case openList:
+        enter(undefined)
+        break
+      case closeObject:
+      case closeList:
+        open.pop()
+        named = false
+        break
+      case comma:
+        named = open.at(-1) !== undefined
+        break
     }
   }
 }

@@ -5,7 +5,9 @@ import { attemptSync, refusal, type IoError } from './error.ts'
 import { ropeOf } from './rope-config.ts'
 import { shown } from './quote.ts'
 
-/** A LLaMA's config.json after validation: what the model is made of, with defaults filled in, and what goes with it. */
+/**
+ * A LLaMA's config.json after validation: what the model is made of, with defaults filled in, and what goes with it.
+ */
 export interface CheckpointConfig extends LlamaConfig {
   readonly rope_scaling: RopeScaling
   readonly model_type: 'llama'
@@ -17,18 +19,54 @@ export interface CheckpointConfig extends LlamaConfig {
 }
 
 /**
- * Fields of other architectures, and of some variants of this one, with the values that change nothing. What is set to another means a model that
- * is not computed here, whatever model_type says.
+ * Fields of other architectures, and of some variants of this one, with the values that change nothing. What is set to
+ * another means a model that is not computed here, whatever model_type says.
  */
 const neutral: Readonly<Record<string, readonly unknown[]>> = {
-  hidden_act: ['silu'], hidden_activation: ['silu'], attention_bias: [false], mlp_bias: [false], use_bias: [false], qkv_bias: [false], bias: [false],
-  attention_dropout: [0], quantization: [], compression_config: [],
-  sliding_window: [false], use_sliding_window: [false], attention_chunk_size: [], use_bidirectional_attention: [false], is_causal: [true],
-  rotary_pct: [1], rope_interleaved: [false], rope_interleave: [false], no_rope_layers: [], no_rope_layer_interval: [], alibi: [false],
-  logit_scale: [1], logits_scaling: [1], final_logit_softcapping: [], attn_logit_softcapping: [], query_pre_attn_scalar: [], attention_multiplier: [],
-  embedding_multiplier: [1], residual_multiplier: [1], scale_emb: [1], scale_depth: [], dim_model_base: [], attn_temperature_tuning: [false],
-  qk_norm: [false], use_qk_norm: [false], qk_layernorm: [false], clip_qkv: [], parallel_attn: [false], use_parallel_residual: [false],
-  num_experts: [0, 1], num_local_experts: [0, 1], n_routed_experts: [0, 1], kv_lora_rank: [], q_lora_rank: [],
+  hidden_act: ['silu'],
+  hidden_activation: ['silu'],
+  attention_bias: [false],
+  mlp_bias: [false],
+  use_bias: [false],
+  qkv_bias: [false],
+  bias: [false],
+  attention_dropout: [0],
+  quantization: [],
+  compression_config: [],
+  sliding_window: [false],
+  use_sliding_window: [false],
+  attention_chunk_size: [],
+  use_bidirectional_attention: [false],
+  is_causal: [true],
+  rotary_pct: [1],
+  rope_interleaved: [false],
+  rope_interleave: [false],
+  no_rope_layers: [],
+  no_rope_layer_interval: [],
+  alibi: [false],
+  logit_scale: [1],
+  logits_scaling: [1],
+  final_logit_softcapping: [],
+  attn_logit_softcapping: [],
+  query_pre_attn_scalar: [],
+  attention_multiplier: [],
+  embedding_multiplier: [1],
+  residual_multiplier: [1],
+  scale_emb: [1],
+  scale_depth: [],
+  dim_model_base: [],
+  attn_temperature_tuning: [false],
+  qk_norm: [false],
+  use_qk_norm: [false],
+  qk_layernorm: [false],
+  clip_qkv: [],
+  parallel_attn: [false],
+  use_parallel_residual: [false],
+  num_experts: [0, 1],
+  num_local_experts: [0, 1],
+  n_routed_experts: [0, 1],
+  kv_lora_rank: [],
+  q_lora_rank: [],
 }
 
 const validate = (json: Json, file: string, named: (field: string) => string): CheckpointConfig => {
@@ -43,12 +81,14 @@ const validate = (json: Json, file: string, named: (field: string) => string): C
     throw fields.wrong('architectures', '["LlamaForCausalLM"]')
   }
   const layerTypes = fields.strings('layer_types')
-  if (layerTypes.some(type => type !== 'full_attention')) throw fields.wrong('layer_types', '"full_attention" in every layer')
+  if (layerTypes.some(type => type !== 'full_attention'))
+    throw fields.wrong('layer_types', '"full_attention" in every layer')
   const vocab_size = fields.integer('vocab_size', limits.vocab)
   const hidden_size = fields.integer('hidden_size', limits.hidden)
   const heads = fields.integer('num_attention_heads', limits.heads)
   const kvHeads = fields.integer('num_key_value_heads', limits.heads, heads)
-  if (heads % kvHeads !== 0) throw fields.wrong('num_key_value_heads', `a divisor of ${named('num_attention_heads')} (${heads})`)
+  if (heads % kvHeads !== 0)
+    throw fields.wrong('num_key_value_heads', `a divisor of ${named('num_attention_heads')} (${heads})`)
   if ((json['head_dim'] ?? undefined) === undefined && hidden_size % heads !== 0) {
     throw fields.wrong('num_attention_heads', `a divisor of ${named('hidden_size')} (${hidden_size})`)
   }
@@ -76,18 +116,23 @@ const validate = (json: Json, file: string, named: (field: string) => string): C
 
 /**
  * Validates the fields of a LLaMA config under their Hugging Face names and fills in the defaults of transformers.
- * `file` and `named` (how a field is called in that file) serve the messages.
- * Errors: a missing or absurd field, heads that do not divide, an odd head_dim, an unsupported model or rope type, biases.
+ * `file` and `named` (how a field is called in that file) serve the messages. Errors: a missing or absurd field, heads
+ * that do not divide, an odd head_dim, an unsupported model or rope type, biases.
  * @example parseLlamaConfig(json, 'config.json')
  */
-export const parseLlamaConfig = (json: Json, file: string, named = (field: string): string => field): E.Either<IoError, CheckpointConfig> =>
-  attemptSync(file, () => validate(json, file, named))
+export const parseLlamaConfig = (
+  json: Json,
+  file: string,
+  named = (field: string): string => field,
+): E.Either<IoError, CheckpointConfig> => attemptSync(file, () => validate(json, file, named))
 
 /**
  * The parameters of a LLaMA with their sizes, [out, in] as PyTorch prints them, in the order of the network.
  * @example [...llamaParameters(config)][0]  // ['model.embed_tokens.weight', [vocab, hidden]]
  */
-export function* llamaParameters(config: CheckpointConfig): Generator<readonly [name: string, sizes: readonly number[]]> {
+export function* llamaParameters(
+  config: CheckpointConfig,
+): Generator<readonly [name: string, sizes: readonly number[]]> {
   const { vocab_size: vocab, hidden_size: hidden, intermediate_size: ffn, head_dim: headDim } = config
   const query = config.num_attention_heads * headDim
   const keyValue = config.num_key_value_heads * headDim

@@ -7,17 +7,30 @@ import { openCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { orThrow, type IoError } from './error.ts'
 import { withOwnHead } from './tied-head.ts'
 
-/** A pretrained model: its declaration, its weights (read leaf by leaf when a session asks), and the open checkpoint. */
-export interface Loaded { readonly model: Llama; readonly weights: Lazy<LlamaParams>; readonly checkpoint: Checkpoint }
+/**
+ * A pretrained model: its declaration, its weights (read leaf by leaf when a session asks), and the open checkpoint.
+ */
+export interface Loaded {
+  readonly model: Llama
+  readonly weights: Lazy<LlamaParams>
+  readonly checkpoint: Checkpoint
+}
 
-/** The Hugging Face name of a leaf of the parameter tree. @example parameterName('model.norm') // 'model.norm.weight' */
+/**
+ * The Hugging Face name of a leaf of the parameter tree.
+ * @example parameterName('model.norm') // 'model.norm.weight'
+ */
 export const parameterName = (path: string): string => `${path}.weight`
 
-/** Checkpoints keep `[out, in]`, as PyTorch does; the tree keeps `[in, out]`, so that a column of the paper's W is a row of storage. */
+/**
+ * Checkpoints keep `[out, in]`, as PyTorch does; the tree keeps `[in, out]`, so that a column of the paper's W is a row
+ * of storage.
+ */
 export const isTransposed = (path: string): boolean => path !== 'model.embed_tokens'
 
 const readLeaf = async (checkpoint: Checkpoint, path: string, shape: Shape): Promise<Value> => {
-  const entry = checkpoint.tensors.get(parameterName(path))!, data = await orThrow(entry.readF32())
+  const entry = checkpoint.tensors.get(parameterName(path))!
+  const data = await orThrow(entry.readF32())
   if (entry.sizes.length !== 2 || !isTransposed(path)) return { shape, sizes: entry.sizes, dtype: 'f32', data }
   const [out, inner] = entry.sizes as readonly [number, number]
   return { shape, sizes: [inner, out], dtype: 'f32', data: transposeMatrix(data, out, inner) }
@@ -26,7 +39,9 @@ const readLeaf = async (checkpoint: Checkpoint, path: string, shape: Shape): Pro
 const loadedFrom = (checkpoint: Checkpoint): Loaded => {
   const model = llama(checkpoint.config)
   // each leaf becomes what reads it: the structure is that of the parameters
-  const weights = mapTree(model.params, isTensor, (leaf, at) => ({ read: () => readLeaf(checkpoint, at, leaf.shape) })) as Lazy<LlamaParams>
+  const weights = mapTree(model.params, isTensor, (leaf, at) => ({
+    read: () => readLeaf(checkpoint, at, leaf.shape),
+  })) as Lazy<LlamaParams>
   return { model, weights, checkpoint }
 }
 
@@ -37,10 +52,11 @@ const loadedFrom = (checkpoint: Checkpoint): Loaded => {
 export const load = (path: string): TE.TaskEither<IoError, Loaded> => pipe(openCheckpoint(path), TE.map(loadedFrom))
 
 /**
- * The model that adapters are for: the loaded one, unless one of them trains head and embedding apart that the model ties. Then the head is a
- * leaf of its own, which begins as a copy of the embedding.
+ * The model that adapters are for: the loaded one, unless one of them trains head and embedding apart that the model
+ * ties. Then the head is a leaf of its own, which begins as a copy of the embedding.
  * @example const { model, weights } = loadedFor(await orThrow(load('model')), [adapter])
  */
 export const loadedFor = <L extends Loaded>(loaded: L, adapters: readonly { readonly untied?: boolean }[]): L =>
-  (loaded.checkpoint.config.tie_word_embeddings && adapters.some(({ untied }) => untied === true)
-    ? { ...loaded, ...loadedFrom(withOwnHead(loaded.checkpoint)) } : loaded)
+  loaded.checkpoint.config.tie_word_embeddings && adapters.some(({ untied }) => untied === true)
+    ? { ...loaded, ...loadedFrom(withOwnHead(loaded.checkpoint)) }
+    : loaded

@@ -19,14 +19,20 @@ interface Holder extends ProcessMark {
 }
 
 /** A lock that is held. Nothing else happens to it until it is released. */
-export interface Lock { readonly path: string; release(): Promise<void> }
+export interface Lock {
+  readonly path: string
+  release(): Promise<void>
+}
 
 /** The lock of a path: a file beside it. @example lockOf('runs/first') // runs/.first.lock */
 export const lockOf = (path: string): string => join(dirname(path), `.${basename(path)}.lock`)
 
 const texts = ['host', 'started', 'machine', 'since', 'id'] as const
 const isHolder = (value: unknown): value is Holder =>
-  isRecord(value) && texts.every(key => typeof value[key] === 'string') && typeof value['pid'] === 'number' && /^[\w-]+$/.test(String(value['id']))
+  isRecord(value) &&
+  texts.every(key => typeof value[key] === 'string') &&
+  typeof value['pid'] === 'number' &&
+  /^[\w-]+$/.test(String(value['id']))
 
 /** How long the file of a lock may be empty: where it cannot be written before it gets its name, it is for a moment. */
 const emptyMilliseconds = 10_000
@@ -34,7 +40,9 @@ const emptyMilliseconds = 10_000
 /** Who holds a lock: `undefined` where there is none. A file that says nothing of the kind is refused by name. */
 const holderOf = async (path: string): Promise<Holder | undefined> => {
   let text: string
-  try { text = (await stat(path)).isFile() ? await readFile(path, 'utf8') : 'not a file' } catch (error) {
+  try {
+    text = (await stat(path)).isFile() ? await readFile(path, 'utf8') : 'not a file'
+  } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
@@ -44,7 +52,13 @@ const holderOf = async (path: string): Promise<Holder | undefined> => {
     const pid = Date.now() - at < emptyMilliseconds ? ownMark.pid : 0
     return { host: ownMark.host, pid, started: 'unknown', machine: '', since: '', id: `empty-${Math.floor(at)}` }
   }
-  const value = ((): unknown => { try { return JSON.parse(text) } catch { return undefined } })()
+  const value = ((): unknown => {
+    try {
+      return JSON.parse(text)
+    } catch {
+      return undefined
+    }
+  })()
   if (!isHolder(value)) {
     throw refusal(`${path}: a lock belongs there, and the file is none: remove it if it is not needed`)
   }
@@ -75,7 +89,12 @@ const createLock = async (path: string, content: string): Promise<boolean> => {
   const own = join(dirname(path), temporaryName())
   try {
     const handle = await open(own, 'wx', 0o644)
-    try { await handle.writeFile(content); await handle.sync() } finally { await handle.close() }
+    try {
+      await handle.writeFile(content)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
     await link(own, path)
     return true
   } catch (error) {
@@ -91,7 +110,12 @@ const createLock = async (path: string, content: string): Promise<boolean> => {
 const createPlainly = async (path: string, content: string): Promise<boolean> => {
   try {
     const handle = await open(path, 'wx', 0o644)
-    try { await handle.writeFile(content); await handle.sync() } finally { await handle.close() }
+    try {
+      await handle.writeFile(content)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
     return true
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false
@@ -102,16 +126,28 @@ const createPlainly = async (path: string, content: string): Promise<boolean> =>
 const held = new Set<string>()
 /** A process that ends in the middle of its work gives its locks back too. */
 const releaseAll = (): void => {
-  for (const path of held) try { unlinkSync(path) } catch { /* it is gone, or dead soon */ }
+  for (const path of held)
+    try {
+      unlinkSync(path)
+    } catch {
+      /* it is gone, or dead soon */
+    }
 }
 
 const contentOf = (id: string, brief: boolean): string => {
-  const holder: Holder = { ...ownMark, machine: hostname(), since: new Date().toISOString(), id, ...(brief ? { brief } : {}) }
+  const holder: Holder = {
+    ...ownMark,
+    machine: hostname(),
+    since: new Date().toISOString(),
+    id,
+    ...(brief ? { brief } : {}),
+  }
   return `${JSON.stringify(holder)}\n`
 }
 
 /** How often, and how many milliseconds apart, a lock is asked for again that is held only to remove it. */
-const attempts = 100, pause = 20
+const attempts = 100
+const pause = 20
 
 /**
  * Removes what processes have left that ended while they took the lock. Nobody can take it any more by a lock named
@@ -120,25 +156,28 @@ const attempts = 100, pause = 20
 const removeDeadSuccessors = async (path: string): Promise<void> => {
   const names = await readdir(dirname(path)).catch((): readonly string[] => [])
   for (const name of names.filter(found => found.startsWith(`${basename(path)}.`))) {
-    const file = join(dirname(path), name), holder = await holderOf(file).catch(() => undefined)
+    const file = join(dirname(path), name)
+    const holder = await holderOf(file).catch(() => undefined)
     if (holder !== undefined && !isRunning(holder)) await unlink(file).catch(() => undefined)
   }
 }
 
 /**
  * Takes a lock, also the one of a process that no longer runs. Of several processes that find a dead lock exactly one
- * takes it: the one that holds the lock that is named after it. Nothing is waited for, but somebody who only removes it.
- * Errors (thrown): who else holds it; what the system says of the folder.
+ * takes it: the one that holds the lock that is named after it. Nothing is waited for, but somebody who only removes
+ * it. Errors (thrown): who else holds it; what the system says of the folder.
  * @example const lock = await takeLock(lockOf('out'), 'out')
  */
 export const takeLock = async (path: string, subject: string, brief = false): Promise<Lock> => {
-  const id = randomUUID(), content = (): string => contentOf(id, brief)
+  const id = randomUUID()
+  const content = (): string => contentOf(id, brief)
   for (let waits = 0; ;) {
     if (await createLock(path, content())) break
     const holder = await holderOf(path)
     if (holder === undefined) continue
     if (isRunning(holder)) {
-      if (holder.brief !== true || brief || waits++ === attempts) throw refusal(`${subject}: ${holderText(holder, path)}`)
+      if (holder.brief !== true || brief || waits++ === attempts)
+        throw refusal(`${subject}: ${holderText(holder, path)}`)
       await setTimeout(pause)
       continue
     }
@@ -147,9 +186,11 @@ export const takeLock = async (path: string, subject: string, brief = false): Pr
       // whoever has changed the lock held this successor before, and is done
       if ((await holderOf(path))?.id !== holder.id) continue
       const own = join(dirname(path), temporaryName())
-      if (!await createPlainly(own, content())) continue
+      if (!(await createPlainly(own, content()))) continue
       await rename(own, path)
-    } finally { await successor.release() }
+    } finally {
+      await successor.release()
+    }
     await removeDeadSuccessors(path)
     break
   }

@@ -14,7 +14,7 @@ const foreign: readonly (readonly [RegExp, string])[] = [
   [/\(\?>/, 'an atomic group'],
   [/[*+?}]\+/, 'a possessive quantifier'],
   [/\{,\d/, 'a repetition without a lower bound'],
-  [/\[\^?\]/, 'a character class that begins with ]']
+  [/\[\^?\]/, 'a character class that begins with ]'],
 ]
 
 /**

@@ -1,9 +1,13 @@
 const escaped = (character: string): string => {
   switch (character) {
-    case '\n': return '\\n'
-    case '\r': return '\\r'
-    case '\t': return '\\t'
-    default: return `\\u{${character.codePointAt(0)!.toString(16)}}`
+    case '\n':
+      return '\\n'
+    case '\r':
+      return '\\r'
+    case '\t':
+      return '\\t'
+    default:
+      return `\\u{${character.codePointAt(0)!.toString(16)}}`
   }
 }
 
@@ -20,7 +24,9 @@ export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p
  */
 export const shortened = (text: string, longest: number): string => {
   if (text.length <= longest) return text
-  const mark = `… (${text.length} characters) …`, left = Math.max(0, longest - mark.length), tail = Math.floor(left / 4)
+  const mark = `… (${text.length} characters) …`
+  const left = Math.max(0, longest - mark.length)
+  const tail = Math.floor(left / 4)
   // a cut inside a pair of surrogates leaves a half, which is escaped
   return `${text.slice(0, left - tail)}${mark}${text.slice(text.length - tail)}`
 }
@@ -47,7 +53,8 @@ const jsonOf = (value: unknown): string => {
  * @example quoted('a\nb') // '"a\\nb"'
  */
 export const quoted = (value: unknown): string => {
-  const text = printable(jsonOf(value)), characters = Array.from(text.slice(0, 4 * longest))
+  const text = printable(jsonOf(value))
+  const characters = Array.from(text.slice(0, 4 * longest))
   const fits = characters.length <= longest && text.length <= 4 * longest
   return fits ? text : `${characters.slice(0, longest - 1).join('')}…`
 }

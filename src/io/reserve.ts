@@ -19,26 +19,32 @@ export interface Reservation extends AsyncDisposable {
  * that the process is in, a link to nothing.
  * @example await checkDestination('out')()
  */
-export const checkDestination = (directory: string): TE.TaskEither<IoError, string> => attempt(directory, async () => {
-  if (directory === '') throw refusal('the name of the destination is empty: name a new or an empty directory')
-  try {
-    const names = await readdir(directory)
-    if (names.length > 0) {
-      throw refusal(`${directory}: the directory is not empty; name a new or an empty one`, 'ENOTEMPTY')
+export const checkDestination = (directory: string): TE.TaskEither<IoError, string> =>
+  attempt(directory, async () => {
+    if (directory === '') throw refusal('the name of the destination is empty: name a new or an empty directory')
+    try {
+      const names = await readdir(directory)
+      if (names.length > 0) {
+        throw refusal(`${directory}: the directory is not empty; name a new or an empty one`, 'ENOTEMPTY')
+      }
+      const path = await realpath(directory)
+      if (path === (await realpath('.')))
+        throw refusal(`${directory}: it is the directory that you are in; name a new one`)
+      return path
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return missing(directory)
+      if (codeOf(error) === 'ENOTDIR' && (await isFile(directory))) {
+        throw refusal(`${directory}: it is a file, where a directory is expected`, 'ENOTDIR')
+      }
+      throw error
     }
-    const path = await realpath(directory)
-    if (path === await realpath('.')) throw refusal(`${directory}: it is the directory that you are in; name a new one`)
-    return path
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return missing(directory)
-    if (codeOf(error) === 'ENOTDIR' && await isFile(directory)) {
-      throw refusal(`${directory}: it is a file, where a directory is expected`, 'ENOTDIR')
-    }
-    throw error
-  }
-})
+  })
 
-const isFile = (path: string): Promise<boolean> => lstat(path).then(() => true, () => false)
+const isFile = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  )
 
 const missing = async (directory: string): Promise<string> => {
   if (await isFile(directory)) {
@@ -49,7 +55,7 @@ const missing = async (directory: string): Promise<string> => {
 
 /** Folders from the outermost that is given to the innermost, from within outwards. */
 const chain = (inner: string, outer: string): readonly string[] =>
-  (inner === outer || dirname(inner) === inner ? [inner] : [inner, ...chain(dirname(inner), outer)])
+  inner === outer || dirname(inner) === inner ? [inner] : [inner, ...chain(dirname(inner), outer)]
 
 /**
  * Does in a folder what a result will do at its end: a directory, a file in it on the disk, and the rename over an
@@ -60,9 +66,18 @@ const prove = async (parent: string, target: string): Promise<void> => {
   await mkdir(trial)
   try {
     const handle = await open(join(trial, 'trial'), 'wx')
-    try { await handle.writeFile('trial\n'); await handle.sync() } finally { await handle.close() }
-  } finally { await rm(trial, { recursive: true, force: true }) }
-  try { await rename(target, trial) } catch (error) {
+    try {
+      await handle.writeFile('trial\n')
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  } finally {
+    await rm(trial, { recursive: true, force: true })
+  }
+  try {
+    await rename(target, trial)
+  } catch (error) {
     if (codeOf(error) === 'ENOENT') return
     throw refusal(`${target}: the directory cannot be replaced (${reasonOf(error)}): name a new one inside it`)
   }
@@ -76,7 +91,8 @@ const notWritable = (directory: string, parent: string, error: unknown): Error =
 /** Refuses a destination inside one that another run will replace as a whole. */
 const checkAround = async (parent: string, subject: string): Promise<void> => {
   for (let folder = parent; dirname(folder) !== folder; folder = dirname(folder)) {
-    const lock = lockOf(folder), holder = await runningHolder(lock).catch(() => undefined)
+    const lock = lockOf(folder)
+    const holder = await runningHolder(lock).catch(() => undefined)
     if (holder !== undefined) throw refusal(`${subject}: it lies in ${folder}, and ${holderText(holder, lock)}`)
   }
 }
@@ -91,7 +107,11 @@ const unmake = async (inner: string, made: string | undefined): Promise<void> =>
 const attempts = 10
 
 /** A lock on a destination, in folders that are there: missing ones were made, from `made` on. */
-interface Locked { readonly lock: Lock; readonly parent: string; readonly made: string | undefined }
+interface Locked {
+  readonly lock: Lock
+  readonly parent: string
+  readonly made: string | undefined
+}
 
 const lockedAt = async (found: string, directory: string): Promise<Locked> => {
   const inner = dirname(found)
@@ -121,19 +141,21 @@ const lockedAt = async (found: string, directory: string): Promise<Locked> => {
  * folder around it.
  * @example const reservation = await orThrow(reserve('out'))
  */
-export const reserve = (directory: string): TE.TaskEither<IoError, Reservation> => attempt(directory, async () => {
-  const found = await orThrow(checkDestination(directory)), { lock, parent, made } = await lockedAt(found, directory)
-  const release = async (): Promise<void> => {
-    await lock.release()
-    await unmake(dirname(found), made)
-  }
-  try {
-    await checkAround(parent, directory)
-    await orThrow(checkDestination(directory))
-    await prove(parent, join(parent, basename(found)))
-    return { directory, release, [Symbol.asyncDispose]: release }
-  } catch (error) {
-    await release()
-    throw error
-  }
-})
+export const reserve = (directory: string): TE.TaskEither<IoError, Reservation> =>
+  attempt(directory, async () => {
+    const found = await orThrow(checkDestination(directory))
+    const { lock, parent, made } = await lockedAt(found, directory)
+    const release = async (): Promise<void> => {
+      await lock.release()
+      await unmake(dirname(found), made)
+    }
+    try {
+      await checkAround(parent, directory)
+      await orThrow(checkDestination(directory))
+      await prove(parent, join(parent, basename(found)))
+      return { directory, release, [Symbol.asyncDispose]: release }
+    } catch (error) {
+      await release()
+      throw error
+    }
+  })

@@ -4,15 +4,25 @@ import { refusal } from './error.ts'
 import { quoted } from './quote.ts'
 
 /** Rotary positions as a config describes them. */
-export interface Rope { readonly rope_theta: number; readonly rope_scaling: RopeScaling }
+export interface Rope {
+  readonly rope_theta: number
+  readonly rope_scaling: RopeScaling
+}
 
 /** Fields that every type may have: none of them changes what is computed here, or it is refused. */
 const common = [
-  'rope_type', 'type', 'rope_theta', 'partial_rotary_factor', 'original_max_position_embeddings', 'finetuned',
+  'rope_type',
+  'type',
+  'rope_theta',
+  'partial_rotary_factor',
+  'original_max_position_embeddings',
+  'finetuned',
 ]
 /** Those that a type has beside. */
 const fieldsOfType: Readonly<Record<string, readonly string[]>> = {
-  default: [], linear: ['factor'], llama3: ['factor', 'low_freq_factor', 'high_freq_factor'],
+  default: [],
+  linear: ['factor'],
+  llama3: ['factor', 'low_freq_factor', 'high_freq_factor'],
 }
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null
@@ -33,17 +43,26 @@ const scalingOf = (json: Json, file: string, where: string, positions: number): 
   const other = Object.keys(json).find(field => isGiven(json[field]) && ![...common, ...known].includes(field))
   if (other !== undefined) throw refusal(`${file}: ${where}.${other} is no field of the rope type ${quoted(type)}`)
   switch (type) {
-    case 'linear': return { rope_type: 'linear', factor: fields.between('factor', 1, 1e6) }
+    case 'linear':
+      return { rope_type: 'linear', factor: fields.between('factor', 1, 1e6) }
     case 'llama3': {
-      const low = fields.between('low_freq_factor', 1e-6, 1e6), high = fields.between('high_freq_factor', 1e-6, 1e6)
+      const low = fields.between('low_freq_factor', 1e-6, 1e6)
+      const high = fields.between('high_freq_factor', 1e-6, 1e6)
       if (high <= low) throw fields.wrong('high_freq_factor', `a number above low_freq_factor (${low})`)
       return {
-        rope_type: 'llama3', factor: fields.between('factor', 1, 1e6), low_freq_factor: low, high_freq_factor: high,
-        original_max_position_embeddings:
-          fields.integer('original_max_position_embeddings', limits.positions, positions),
+        rope_type: 'llama3',
+        factor: fields.between('factor', 1, 1e6),
+        low_freq_factor: low,
+        high_freq_factor: high,
+        original_max_position_embeddings: fields.integer(
+          'original_max_position_embeddings',
+          limits.positions,
+          positions,
+        ),
       }
     }
-    default: return { rope_type: 'default' }
+    default:
+      return { rope_type: 'default' }
   }
 }
 
@@ -73,8 +92,12 @@ export const ropeOf = (json: Json, file: string, named: (field: string) => strin
     throw fields.wrong('original_max_position_embeddings', `${scaling.original_max_position_embeddings}, as rope says,`)
   }
   const rates = [
-    ...places.filter(({ found }) => isGiven(found['rope_theta'])).map(({ name, found }) => (
-      { name: `${named(name)}.rope_theta`, at: fieldsOf(found, file, field => `${named(name)}.${field}`) })),
+    ...places
+      .filter(({ found }) => isGiven(found['rope_theta']))
+      .map(({ name, found }) => ({
+        name: `${named(name)}.rope_theta`,
+        at: fieldsOf(found, file, field => `${named(name)}.${field}`),
+      })),
     ...(isGiven(json['rope_theta']) ? [{ name: named('rope_theta'), at: fields }] : []),
   ].map(({ name, at }) => ({ name, theta: at.between('rope_theta', 1, 1e11) }))
   const [rate, other] = [rates[0], rates.find(({ theta }) => theta !== rates[0]?.theta)]

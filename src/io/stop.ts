@@ -43,4 +43,12 @@ export const unhurried = async <A>(parts: Generator<undefined, A>, signal: StopS
 export const stoppable = <W>(weights: W, signal: StopSignal | undefined): W =>
   // the structure stays, and each leaf is what it was
   mapTree(weights, isLazyLeaf, leaf =>
-    ('read' in leaf ? { read: async () => { await giveWay(signal); return leaf.read() } } : leaf)) as W
+    'read' in leaf
+      ? {
+          read: async () => {
+            await giveWay(signal)
+            return leaf.read()
+          },
+        }
+      : leaf,
+  ) as W

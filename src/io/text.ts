@@ -37,10 +37,10 @@ export const decodedText = (file: string, bytes: Uint8Array): string => {
       .decode(bytes)
       .replace(/^\uFEFF/, '')
   } catch {
-    const at = firstBadByte(bytes),
-      line = bytes.subarray(0, at).reduce((n, byte) => (byte === 0x0a ? n + 1 : n), 1)
+    const at = firstBadByte(bytes)
+    const line = bytes.subarray(0, at).reduce((n, byte) => (byte === 0x0a ? n + 1 : n), 1)
     throw refusal(
-      `${file} line ${line}: byte ${at} of the file (0x${bytes[at]!.toString(16).padStart(2, '0')}) is not UTF-8`
+      `${file} line ${line}: byte ${at} of the file (0x${bytes[at]!.toString(16).padStart(2, '0')}) is not UTF-8`,
     )
   }
 }
@@ -53,8 +53,8 @@ const halfCharacter = (json: string): { readonly index: number; readonly escape:
   if (!/\\u[dD][89a-fA-F]/.test(json)) return undefined
   let high: { readonly index: number; readonly end: number; readonly escape: string } | undefined
   for (const { index, 0: escape, 1: hex } of json.matchAll(/\\(?:u([0-9a-fA-F]{4})|[\s\S])/g)) {
-    const code = hex === undefined ? 0 : parseInt(hex, 16),
-      joins = high !== undefined && high.end === index && isLow(code)
+    const code = hex === undefined ? 0 : parseInt(hex, 16)
+    const joins = high !== undefined && high.end === index && isLow(code)
     if (high !== undefined && !joins) return high
     if (!joins && isLow(code)) return { index, escape }
     high = isHigh(code) ? { index, end: index + escape.length, escape } : undefined
@@ -70,8 +70,8 @@ const halfCharacter = (json: string): { readonly index: number; readonly escape:
 export const halfCharacterIn = (json: string): string | undefined => {
   const half = halfCharacter(json)
   if (half === undefined) return undefined
-  const before = json.slice(0, half.index),
-    line = before.split('\n').length
+  const before = json.slice(0, half.index)
+  const line = before.split('\n').length
   const byte = new TextEncoder().encode(before.slice(before.lastIndexOf('\n') + 1)).length
   return `${line > 1 ? `line ${line}: ` : ''}byte ${byte} begins the escape ${half.escape}, half a character`
 }

@@ -7,7 +7,8 @@ import type { CheckpointConfig } from './llama-config.ts'
  * head of its own all the same, and an adapter may train the two apart.
  */
 
-const embedding = 'model.embed_tokens.weight', head = 'lm_head.weight'
+const embedding = 'model.embed_tokens.weight'
+const head = 'lm_head.weight'
 
 /** Bytes that are compared at once. */
 const pieceBytes = 2 ** 22
@@ -29,7 +30,10 @@ const sameNumbers = async (a: Entry, b: Entry): Promise<boolean> => {
 }
 
 /** A config and the tensors that it describes. */
-interface Described { readonly config: CheckpointConfig; readonly tensors: ReadonlyMap<string, Entry> }
+interface Described {
+  readonly config: CheckpointConfig
+  readonly tensors: ReadonlyMap<string, Entry>
+}
 
 /**
  * What a config that ties the head means for the tensors of a file, as transformers 5 reads them: a head with other
@@ -37,14 +41,18 @@ interface Described { readonly config: CheckpointConfig; readonly tensors: Reado
  * so is one that stands there alone.
  */
 export const resolveTiedHead = async (
-  path: string, config: CheckpointConfig, tensors: ReadonlyMap<string, Entry>,
+  path: string,
+  config: CheckpointConfig,
+  tensors: ReadonlyMap<string, Entry>,
 ): Promise<Described & { readonly warnings: readonly string[] }> => {
-  const own = tensors.get(head), embedded = tensors.get(embedding)
+  const own = tensors.get(head)
+  const embedded = tensors.get(embedding)
   if (!config.tie_word_embeddings || own === undefined) return { config, tensors, warnings: [] }
   const rest = new Map([...tensors].filter(([name]) => name !== head))
   if (embedded === undefined) return { config, tensors: rest.set(embedding, { ...own, name: embedding }), warnings: [] }
   if (await sameNumbers(own, embedded)) return { config, tensors: rest, warnings: [] }
-  const warning = `${path}: tie_word_embeddings is true, but ${head} holds other numbers than ${embedding}: ` +
+  const warning =
+    `${path}: tie_word_embeddings is true, but ${head} holds other numbers than ${embedding}: ` +
     'the two are kept apart'
   return { config: { ...config, tie_word_embeddings: false }, tensors, warnings: [warning] }
 }
@@ -55,7 +63,8 @@ export const resolveTiedHead = async (
  * @example withOwnHead(checkpoint).tensors.has('lm_head.weight') // true
  */
 export const withOwnHead = <C extends Described>(checkpoint: C): C => {
-  const { config, tensors } = checkpoint, entry = tensors.get(embedding)
+  const { config, tensors } = checkpoint
+  const entry = tensors.get(embedding)
   if (!config.tie_word_embeddings || entry === undefined) return checkpoint
   const parted = new Map(tensors).set(head, { ...entry, name: head, copyOf: embedding })
   return { ...checkpoint, config: { ...config, tie_word_embeddings: false }, tensors: parted }

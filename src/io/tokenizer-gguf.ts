@@ -41,7 +41,7 @@ const byteLevel = (use_regex: boolean): object => ({
   type: 'ByteLevel',
   add_prefix_space: false,
   trim_offsets: true,
-  use_regex
+  use_regex,
 })
 
 const gpt2: PreTokenization = { steps: [byteLevel(true)], ignoreMerges: false, addBos: false }
@@ -49,12 +49,12 @@ const singleDigits: PreTokenization = { steps: [split('\\p{N}'), byteLevel(true)
 const llama3: PreTokenization = {
   steps: [split(llama3Words('\\p{N}{1,3}')), byteLevel(false)],
   ignoreMerges: true,
-  addBos: true
+  addBos: true,
 }
 const qwen2: PreTokenization = {
   steps: [split(llama3Words('\\p{N}')), byteLevel(false)],
   ignoreMerges: false,
-  addBos: false
+  addBos: false,
 }
 
 const preTokenizations: ReadonlyMap<unknown, PreTokenization> = new Map([
@@ -64,7 +64,7 @@ const preTokenizations: ReadonlyMap<unknown, PreTokenization> = new Map([
   ['starcoder', singleDigits],
   ['llama-bpe', llama3],
   ['llama3', llama3],
-  ['qwen2', qwen2]
+  ['qwen2', qwen2],
 ])
 
 const strings = (value: unknown): readonly string[] | undefined =>
@@ -86,7 +86,7 @@ const tokenizerJson = (
   merges: readonly string[],
   types: readonly number[],
   how: PreTokenization,
-  around: readonly (readonly string[])[]
+  around: readonly (readonly string[])[],
 ): Readonly<Record<string, unknown>> => {
   const special = (token: string): object => ({ SpecialToken: { id: token, type_id: 0 } })
   const [before = [], after = []] = around
@@ -101,10 +101,10 @@ const tokenizerJson = (
               normalized: false,
               lstrip: false,
               rstrip: false,
-              single_word: false
-            }
+              single_word: false,
+            },
           ]
-        : []
+        : [],
     ),
     normalizer: null,
     pre_tokenizer: { type: 'Sequence', pretokenizers: how.steps },
@@ -116,8 +116,8 @@ const tokenizerJson = (
             single: [...before.map(special), { Sequence: { id: 'A', type_id: 0 } }, ...after.map(special)],
             pair: [],
             special_tokens: Object.fromEntries(
-              [...before, ...after].map(token => [token, { id: token, ids: [tokens.indexOf(token)], tokens: [token] }])
-            )
+              [...before, ...after].map(token => [token, { id: token, ids: [tokens.indexOf(token)], tokens: [token] }]),
+            ),
           },
     decoder: { type: 'ByteLevel' },
     model: {
@@ -126,8 +126,8 @@ const tokenizerJson = (
       byte_fallback: false,
       ignore_merges: how.ignoreMerges,
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges
-    }
+      merges,
+    },
   }
 }
 
@@ -153,7 +153,7 @@ const roles = [
   ['eos_token', 'eos'],
   ['unk_token', 'unknown'],
   ['sep_token', 'seperator'],
-  ['pad_token', 'padding']
+  ['pad_token', 'padding'],
 ] as const
 
 /**
@@ -163,7 +163,7 @@ const roles = [
  */
 export const ggufTokenizer = (
   file: string,
-  metadata: ReadonlyMap<string, unknown>
+  metadata: ReadonlyMap<string, unknown>,
 ): E.Either<IoError, TokenizerDescription | undefined> => {
   const entry = (name: string): unknown => metadata.get(`tokenizer.ggml.${name}`)
   if (entry('tokens') === undefined) return E.right(undefined)
@@ -173,7 +173,7 @@ export const ggufTokenizer = (
   if (entry('model') !== 'gpt2' || merges === undefined) {
     return fail(
       `${file}: only byte-level BPE tokenizers are read from GGUF, this one is "${String(entry('model'))}"; ` +
-        'use the Hugging Face directory'
+        'use the Hugging Face directory',
     )
   }
   if (tokens === undefined || types === undefined || (types.length !== 0 && types.length !== tokens.length)) {
@@ -183,31 +183,31 @@ export const ggufTokenizer = (
   if (how === undefined) {
     return fail(
       `${file}: unknown tokenizer.ggml.pre "${String(entry('pre'))}"; ` +
-        `known are ${[...preTokenizations.keys()].join(', ')}`
+        `known are ${[...preTokenizations.keys()].join(', ')}`,
     )
   }
   const twice = repeated(tokens)
   if (twice !== undefined) return fail(`${file}: the token ${quoted(twice)} stands twice in tokenizer.ggml.tokens`)
   const wrong = tokenRoles.find(
-    name => entry(`${name}_token_id`) !== undefined && idOf(entry(`${name}_token_id`), tokens) === undefined
+    name => entry(`${name}_token_id`) !== undefined && idOf(entry(`${name}_token_id`), tokens) === undefined,
   )
   if (wrong !== undefined) {
     return fail(
       `${file}: tokenizer.ggml.${wrong}_token_id is ${quoted(entry(`${wrong}_token_id`))}, ` +
-        `which is none of the ${tokens.length} tokens`
+        `which is none of the ${tokens.length} tokens`,
     )
   }
   const id = (name: (typeof tokenRoles)[number]): readonly number[] => idOf(entry(`${name}_token_id`), tokens) ?? []
   const texts = (name: (typeof tokenRoles)[number]): readonly string[] =>
     id(name).flatMap(number => tokens[number] ?? [])
   const addBos = typeof entry('add_bos_token') === 'boolean' ? entry('add_bos_token') === true : how.addBos
-  const chatSource = metadata.get('tokenizer.chat_template'),
-    toolChatSource = metadata.get('tokenizer.chat_template.tool_use')
+  const chatSource = metadata.get('tokenizer.chat_template')
+  const toolChatSource = metadata.get('tokenizer.chat_template.tool_use')
   return E.right({
     subject: file,
     tokenizer: tokenizerJson(tokens, merges, types, how, [
       addBos ? texts('bos') : [],
-      entry('add_eos_token') === true ? texts('eos') : []
+      entry('add_eos_token') === true ? texts('eos') : [],
     ]),
     bosToken: texts('bos')[0],
     eosToken: texts('eos')[0],
@@ -216,8 +216,8 @@ export const ggufTokenizer = (
     toolChatSource: typeof toolChatSource === 'string' ? toolChatSource : undefined,
     namedTokens: Object.fromEntries(
       roles.flatMap(
-        ([role, name]) => idOf(entry(`${name}_token_id`), tokens)?.map(id => [role, tokens[id] ?? '']) ?? []
-      )
-    )
+        ([role, name]) => idOf(entry(`${name}_token_id`), tokens)?.map(id => [role, tokens[id] ?? '']) ?? [],
+      ),
+    ),
   })
 }

@@ -42,8 +42,8 @@ export const makeTokenizer = (description: TokenizerDescription): E.Either<IoErr
       // a token that no file names is that of the first id that they name
       const named = (token: string | undefined, [id]: readonly number[]): string | undefined =>
         token ?? (id === undefined ? undefined : tokenOf(id))
-      const bosToken = named(description.bosToken, bosIds),
-        eosToken = named(description.eosToken, stop)
+      const bosToken = named(description.bosToken, bosIds)
+      const eosToken = named(description.eosToken, stop)
       const eos = eosToken === undefined ? undefined : idOf(eosToken)
       const chat: E.Either<IoError, ChatTemplate | undefined> =
         chatSource === undefined
@@ -56,9 +56,9 @@ export const makeTokenizer = (description: TokenizerDescription): E.Either<IoErr
                 bosToken: description.bosToken,
                 eosToken: description.eosToken,
                 named: description.namedTokens,
-                specialTokens: added.map(token => token.content)
+                specialTokens: added.map(token => token.content),
               },
-              description.toolChatSource
+              description.toolChatSource,
             )
       return pipe(
         chat,
@@ -71,10 +71,10 @@ export const makeTokenizer = (description: TokenizerDescription): E.Either<IoErr
           eos,
           stop: new Set(eos === undefined ? stop : [eos, ...stop]),
           vocabSize: pipeline.size,
-          chat
-        }))
+          chat,
+        })),
       )
-    })
+    }),
   )
 }
 
@@ -109,7 +109,7 @@ export const decodeStart: DecodeState = { window: [], sent: 0 }
 export const decodeNext = (
   tokenizer: Pick<Tokenizer, 'decode'>,
   { window, sent }: DecodeState,
-  id: number
+  id: number,
 ): { readonly text: string; readonly state: DecodeState } => {
   const ids = [...window, id]
   const decoded = tokenizer.decode(ids)
@@ -141,11 +141,11 @@ export interface TokenizerSource {
 export const loadTokenizer = ({
   kind,
   path,
-  metadata = new Map()
+  metadata = new Map(),
 }: TokenizerSource): TE.TaskEither<IoError, Tokenizer | undefined> =>
   pipe(
     kind === 'huggingface' ? describeDirectory(path) : TE.fromEither(ggufTokenizer(path, metadata)),
     TE.flatMapEither((description): E.Either<IoError, Tokenizer | undefined> =>
-      description === undefined ? E.right(undefined) : makeTokenizer(description)
-    )
+      description === undefined ? E.right(undefined) : makeTokenizer(description),
+    ),
   )

@@ -28,7 +28,7 @@ const characterOutside = (text: string): string => charactersOutside(text, 1)[0]
 export const withWords = (message: Message, words: string): Message => ({
   ...message,
   content: Array.isArray(message.content) ? [{ type: 'text', text: words }] : words,
-  tool_calls: undefined
+  tool_calls: undefined,
 })
 
 /** Tokens that are more than white space; a text that begins with several of them begins with the longest. */
@@ -47,22 +47,23 @@ const closing = (behind: string, tokens: readonly string[]): number | undefined 
 
 /** Where the last of the tokens ends that close a turn one right behind the other, in all of the texts. */
 const closingAll = (behind: readonly string[], end: number, tokens: readonly string[]): number => {
-  const ends = behind.map(text => tokenEnd(text, end, tokens)),
-    [next] = ends
+  const ends = behind.map(text => tokenEnd(text, end, tokens))
+  const [next] = ends
   const isSame =
-    next !== undefined
-    && behind.every(text => text.slice(0, next) === behind[0]!.slice(0, next))
-    && ends.every(other => other === next)
+    next !== undefined &&
+    behind.every(text => text.slice(0, next) === behind[0]!.slice(0, next)) &&
+    ends.every(other => other === next)
   return isSame ? closingAll(behind, next, tokens) : end
 }
 
 const refused = (number: number, reason = ''): E.Either<IoError, never> =>
   fail(
-    `the chat template does not simply continue the messages before `
-      + `message ${number}, so the assistant's words cannot be told from the rest${reason}`
+    `the chat template does not simply continue the messages before ` +
+      `message ${number}, so the assistant's words cannot be told from the rest${reason}`,
   )
 
-const rightOf = (result: E.Either<IoError, string>): string | undefined => E.isRight(result) ? result.right : undefined
+const rightOf = (result: E.Either<IoError, string>): string | undefined =>
+  E.isRight(result) ? result.right : undefined
 
 /** What a longer text adds to a shorter one that it begins with. */
 const addition = (shorter: string | undefined, longer: string | undefined): string | undefined =>
@@ -77,26 +78,26 @@ const around = (rendered: string, probe: string): readonly [ahead: string, behin
 /** Where the token that closes the turn ends; see `turnExtent`. */
 const turnEnd = (
   { text, messages, specialTokens, render }: Conversation,
-  index: number
+  index: number,
 ): E.Either<IoError, { readonly end: number; readonly ahead: string }> => {
-  const number = index + 1,
-    probe = characterOutside(text),
-    tokens = visible(specialTokens)
+  const number = index + 1
+  const probe = characterOutside(text)
+  const tokens = visible(specialTokens)
   const probed = [...messages.slice(0, index), withWords(messages[index]!, probe)]
   const [inPlace, alone] = [render([...probed, ...messages.slice(number)], false), render(probed, false)]
   if (E.isLeft(inPlace) || E.isLeft(alone)) {
     return refused(
       number,
-      `: with other words in it, ${E.isLeft(inPlace) ? inPlace.left.message : E.isLeft(alone) ? alone.left.message : ''}`
+      `: with other words in it, ${E.isLeft(inPlace) ? inPlace.left.message : E.isLeft(alone) ? alone.left.message : ''}`,
     )
   }
   const [whole, cut] = [around(inPlace.right, probe), around(alone.right, probe)]
   if (whole === undefined || cut === undefined) return refused(number)
-  const [[ahead, behind], [, close]] = [whole, cut],
-    closed = closing(close, tokens)
+  const [[ahead, behind], [, close]] = [whole, cut]
+  const closed = closing(close, tokens)
   if (closed === undefined) {
     return fail(
-      `the chat template writes no special token at the end of message ${number}, so the model would never learn to stop`
+      `the chat template writes no special token at the end of message ${number}, so the model would never learn to stop`,
     )
   }
   if (!text.endsWith(behind)) return refused(number)
@@ -105,8 +106,8 @@ const turnEnd = (
     return refused(number, `: it ends the message with ${JSON.stringify(token)} only if no other follows`)
   // Further tokens close the turn too, if they do so whatever follows: an end of sequence may stand behind the last
   // turn alone.
-  const isLast = number === messages.length,
-    mayFollow = tokenEnd(close, closed, tokens) !== undefined
+  const isLast = number === messages.length
+  const mayFollow = tokenEnd(close, closed, tokens) !== undefined
   const followed = isLast && mayFollow ? rightOf(render([...probed, { role: 'user', content: 'a' }], false)) : undefined
   const further = !mayFollow ? undefined : isLast ? around(followed ?? '', probe)?.[1] : behind
   const all = further === undefined ? closed : closingAll([close, further], closed, tokens)
@@ -118,26 +119,26 @@ const turnEnd = (
  * the token that closes an answer in words, as the last thing that it writes.
  */
 const callEnd = ({ text, messages, specialTokens, render }: Conversation, index: number): number | undefined => {
-  const probe = characterOutside(text),
-    words = rightOf(
-      render(
-        [
-          { role: 'user', content: 'a' },
-          { role: 'assistant', content: probe }
-        ],
-        false
-      )
-    )
-  const close = words === undefined ? undefined : around(words, probe)?.[1],
-    after = rightOf(render(messages.slice(0, index + 1), false))
+  const probe = characterOutside(text)
+  const words = rightOf(
+    render(
+      [
+        { role: 'user', content: 'a' },
+        { role: 'assistant', content: probe },
+      ],
+      false,
+    ),
+  )
+  const close = words === undefined ? undefined : around(words, probe)?.[1]
+  const after = rightOf(render(messages.slice(0, index + 1), false))
   const closed = close === undefined ? undefined : closing(close, visible(specialTokens))
   const written = after?.trimEnd()
-  return close !== undefined
-    && closed !== undefined
-    && written !== undefined
-    && after !== undefined
-    && text.startsWith(after)
-    && written.endsWith(close.slice(0, closed).trimStart())
+  return close !== undefined &&
+    closed !== undefined &&
+    written !== undefined &&
+    after !== undefined &&
+    text.startsWith(after) &&
+    written.endsWith(close.slice(0, closed).trimStart())
     ? written.length
     : undefined
 }
@@ -156,12 +157,12 @@ const callEnd = ({ text, messages, specialTokens, render }: Conversation, index:
  * turn.
  */
 export const turnExtent = (conversation: Conversation, index: number): E.Either<IoError, Extent> => {
-  const { text, messages, render } = conversation,
-    number = index + 1,
-    before = messages.slice(0, index)
+  const { text, messages, render } = conversation
+  const number = index + 1
+  const before = messages.slice(0, index)
   const tokens = visible(conversation.specialTokens)
-  const found = turnEnd(conversation, index),
-    asked = rightOf(render(before, true))
+  const found = turnEnd(conversation, index)
+  const asked = rightOf(render(before, true))
   if (E.isLeft(found)) {
     const end = Array.isArray(messages[index]?.['tool_calls']) ? callEnd(conversation, index) : undefined
     return end !== undefined && asked !== undefined && text.startsWith(asked) && asked.length < end
@@ -179,17 +180,17 @@ export const turnExtent = (conversation: Conversation, index: number): E.Either<
   const stands = text.startsWith(ahead) && ahead.length <= end ? ahead.length : undefined
   // Without a prompt that opens the turn, its header is none of the assistant's words.
   const hasHeader =
-    prompt === ''
-    && start !== undefined
-    && stands !== undefined
-    && stands > start
-    && tokens.some(token => text.slice(start, stands).includes(token))
+    prompt === '' &&
+    start !== undefined &&
+    stands !== undefined &&
+    stands > start &&
+    tokens.some(token => text.slice(start, stands).includes(token))
   if (start !== undefined && !hasHeader) return E.right([start, end])
   if (stands === undefined || prompt === undefined) return refused(number)
   if (!ahead.endsWith(prompt))
     return refused(number, `: it asks for an answer with ${JSON.stringify(prompt)}, which is not how this one begins`)
   // White space behind the token that ends the question is the first thing that the model writes.
-  const bare = ahead.trimEnd(),
-    question = tokens.find(token => asked?.endsWith(token) === true)
+  const bare = ahead.trimEnd()
+  const question = tokens.find(token => asked?.endsWith(token) === true)
   return E.right([prompt === '' && question !== undefined && bare.endsWith(question) ? bare.length : stands, end])
 }

@@ -21,14 +21,14 @@ const piecesOf = ({ text, messages, render }: Conversation, indices: readonly nu
       const at = indices.indexOf(i)
       return at < 0 ? message : withWords(message, probes[at]!)
     }),
-    false
+    false,
   )
   if (E.isLeft(probed)) return undefined
-  const between = probed.right.split(new RegExp(`[${probes.join('')}]`)),
-    words: string[] = []
+  const between = probed.right.split(new RegExp(`[${probes.join('')}]`))
+  const words: string[] = []
   if (
-    between.length !== indices.length + 1
-    || probes.some((probe, i) => probed.right[between.slice(0, i + 1).join('').length + i] !== probe)
+    between.length !== indices.length + 1 ||
+    probes.some((probe, i) => probed.right[between.slice(0, i + 1).join('').length + i] !== probe)
   )
     return undefined
   let at = 0
@@ -37,7 +37,7 @@ const piecesOf = ({ text, messages, render }: Conversation, indices: readonly nu
     if (typeof content !== 'string' || calls !== undefined || !text.startsWith(between[i]!, at)) return undefined
     at += between[i]!.length
     const own = [content, content.trimEnd(), content.trimStart(), content.trim()].find(written =>
-      text.startsWith(written + between[i + 1]!, at)
+      text.startsWith(written + between[i + 1]!, at),
     )
     if (own === undefined) return undefined
     words.push(own)
@@ -64,10 +64,10 @@ const turnsBetween = (
   conversation: Conversation,
   indices: readonly number[],
   first: Extent,
-  last: Extent
+  last: Extent,
 ): readonly Extent[] | undefined => {
-  const { text } = conversation,
-    pieces = piecesOf(conversation, indices)
+  const { text } = conversation
+  const pieces = piecesOf(conversation, indices)
   if (pieces === undefined) return undefined
   let at = 0
   const places = pieces.words.map((words, i) => {
@@ -77,8 +77,8 @@ const turnsBetween = (
   })
   const [one, other] = [places[0]!, places.at(-2)!]
   if (first[0] > one.start || last[0] > other.start) return undefined
-  const lead = text.slice(first[0], one.start),
-    close = text.slice(one.end, first[1])
+  const lead = text.slice(first[0], one.start)
+  const close = text.slice(one.end, first[1])
   if (lead !== text.slice(last[0], other.start) || close !== text.slice(other.end, last[1]) || close === '')
     return undefined
   const prompt = commonEnd(text.slice(0, first[0]), text.slice(0, last[0]))
@@ -104,16 +104,16 @@ export const turnExtents = (conversation: Conversation): E.Either<IoError, reado
   }
   const [first, last] = [indices[0], indices.at(-2)]
   if (first !== undefined && last !== undefined && indices.length > 3) {
-    const ends = [find(first), find(last)],
-      failed = ends.find(E.isLeft)
+    const ends = [find(first), find(last)]
+    const failed = ends.find(E.isLeft)
     if (failed !== undefined) return failed
     const between = turnsBetween(conversation, indices, found.get(first)!, found.get(last)!)
     between?.forEach((extent, i) => found.set(indices[i + 1]!, extent))
   }
   const extents: Extent[] = []
   for (const index of indices) {
-    const extent = found.get(index),
-      turn = extent === undefined ? find(index) : E.right(extent)
+    const extent = found.get(index)
+    const turn = extent === undefined ? find(index) : E.right(extent)
     if (E.isLeft(turn)) return turn
     if (turn.right[0] < (extents.at(-1)?.[1] ?? 0))
       return fail(`the chat template does not write message ${index + 1} behind the messages before it`)

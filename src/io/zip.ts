@@ -21,7 +21,8 @@ const centralBytes = 46
 const localBytes = 30
 const longestComment = 0xffff
 /** Fields that are full say that the number stands in a record of the 64-bit form. */
-const full16 = 0xffff, full32 = 0xffffffff
+const full16 = 0xffff
+const full32 = 0xffffffff
 const stored = 0
 const deflated = 8
 /** Flags of an entry: encrypted; made of patches to another. */
@@ -46,7 +47,11 @@ export const crc32 = (bytes: Uint8Array, before = 0): number => {
 }
 
 /** The central directory: where it lies, and how many entries it has. */
-interface Directory { readonly offset: number, readonly bytes: Uint8Array, readonly count: number }
+interface Directory {
+  readonly offset: number
+  readonly bytes: Uint8Array
+  readonly count: number
+}
 
 /** Finds the directory through the record at the end of the file, behind which only its own comment stands. */
 const readDirectory = async (file: InputFile): Promise<Directory> => {
@@ -56,7 +61,8 @@ const readDirectory = async (file: InputFile): Promise<Directory> => {
     if (tail.getUint32(at, true) !== endSignature) continue
     if (at + endBytes + tail.getUint16(at + 20, true) !== tail.byteLength) continue
     const count = tail.getUint16(at + 10, true)
-    const length = tail.getUint32(at + 12, true), offset = tail.getUint32(at + 16, true)
+    const length = tail.getUint32(at + 12, true)
+    const offset = tail.getUint32(at + 16, true)
     if (count === full16 || length === full32 || offset === full32) {
       throw refusal(`${file.path}: zip archives in the 64-bit form are not read`)
     }
@@ -71,9 +77,12 @@ const readDirectory = async (file: InputFile): Promise<Directory> => {
 
 /** Looks through the whole directory, so that a name that it has twice is seen. */
 const findEntry = async (file: InputFile, wanted: string): Promise<ZipEntry> => {
-  const { offset, bytes, count } = await readDirectory(file), view = viewOf(bytes), decoder = new TextDecoder()
+  const { offset, bytes, count } = await readDirectory(file)
+  const view = viewOf(bytes)
+  const decoder = new TextDecoder()
   const damaged = (): Error => refusal(`${file.path}: the directory of the zip archive is damaged`)
-  let at = 0, found: number | undefined
+  let at = 0
+  let found: number | undefined
   for (let i = 0; i < count; i++) {
     if (at + centralBytes > bytes.length || view.getUint32(at, true) !== centralSignature) throw damaged()
     const nameEnd = at + centralBytes + view.getUint16(at + 28, true)
@@ -91,15 +100,26 @@ const findEntry = async (file: InputFile, wanted: string): Promise<ZipEntry> => 
 
 /** The entry that the directory describes, checked against the header before its bytes. */
 const entryAt = async (
-  file: InputFile, view: DataView, at: number, name: string, directory: number): Promise<ZipEntry> => {
+  file: InputFile,
+  view: DataView,
+  at: number,
+  name: string,
+  directory: number,
+): Promise<ZipEntry> => {
   const u16 = (offset: number): number => view.getUint16(at + offset, true)
   const u32 = (offset: number): number => view.getUint32(at + offset, true)
-  const flags = u16(8), method = u16(10), checksum = u32(16), compressedSize = u32(20), size = u32(24), local = u32(42)
+  const flags = u16(8)
+  const method = u16(10)
+  const checksum = u32(16)
+  const compressedSize = u32(20)
+  const size = u32(24)
+  const local = u32(42)
   const wrong = (what: string): Error => refusal(`${file.path}: ${name} ${what}`)
   if ((flags & unreadable) !== 0) throw wrong('is encrypted')
   if (method !== stored && method !== deflated) throw wrong(`is compressed by an unknown method (${method})`)
   if ([compressedSize, size, local].includes(full32)) throw wrong('is kept in the 64-bit form, which is not read')
-  const header = viewOf(await file.readBytes(local, localBytes)), nameLength = header.getUint16(26, true)
+  const header = viewOf(await file.readBytes(local, localBytes))
+  const nameLength = header.getUint16(26, true)
   if (header.getUint32(0, true) !== localSignature) throw wrong('does not begin where the archive says')
   const ownName = new TextDecoder().decode(await file.readBytes(local + localBytes, nameLength))
   if (ownName !== name || header.getUint16(8, true) !== method) throw wrong('is described differently at its place')
@@ -124,16 +144,19 @@ async function* storedBytes(file: InputFile, { start, compressedSize }: ZipEntry
  * @example for await (const piece of readZipEntry('a.whl', 'a/model.gguf')) hash.update(piece)
  */
 export async function* readZipEntry(path: string, name: string, limit = Infinity): AsyncGenerator<Uint8Array> {
-  const file = await orThrow(openFile(path)), inflate = createInflateRaw()
+  const file = await orThrow(openFile(path))
+  const inflate = createInflateRaw()
   try {
-    const entry = await findEntry(file, name), { size } = entry
+    const entry = await findEntry(file, name)
+    const { size } = entry
     if (size > limit) {
       throw refusal(`${path}: ${name} has ${size} bytes, more than the ${limit} that are read of its kind`)
     }
     const source = Readable.from(storedBytes(file, entry))
     const inflated = (): Readable => source.on('error', error => inflate.destroy(error)).pipe(inflate)
     const pieces = entry.method === stored ? source : inflated()
-    let done = 0, checksum = 0
+    let done = 0
+    let checksum = 0
     try {
       for await (const piece of pieces as AsyncIterable<Uint8Array>) {
         done += piece.length

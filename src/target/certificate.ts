@@ -5,22 +5,39 @@ import type { Engine } from './engine.ts'
 import type { Made } from './runner.ts'
 import type { Certificate } from './session.ts'
 
-const bytesOf = (nodes: readonly Node[], size: Size): number => nodes.reduce((sum, n) => sum + count(n.shape.map(size)) * bytesPerElement[n.dtype], 0)
+const bytesOf = (nodes: readonly Node[], size: Size): number =>
+  nodes.reduce((sum, n) => sum + count(n.shape.map(size)) * bytesPerElement[n.dtype], 0)
 const second = <T>(pairs: readonly (readonly [unknown, T])[]): readonly T[] => pairs.map(([, value]) => value)
 
 /** The numbers of a step that an update is given beside gradients: the loss where it reads it. */
-export const givenTo = ({ inputs }: Program, { count, loss }: Programs): readonly Node[] => (inputs.includes(loss) ? [count, loss] : [count])
+export const givenTo = ({ inputs }: Program, { count, loss }: Programs): readonly Node[] =>
+  inputs.includes(loss) ? [count, loss] : [count]
 
 /** The programs of a step, and what is prepared while it runs. */
-interface StepPrograms { readonly gradients: Made<Program>; readonly norm: Made<Program>; readonly update: Made<Replacing>; readonly prepared: ReadonlySet<Prepared> }
+interface StepPrograms {
+  readonly gradients: Made<Program>
+  readonly norm: Made<Program>
+  readonly update: Made<Replacing>
+  readonly prepared: ReadonlySet<Prepared>
+}
 
 /** What a session will hold, from the plans of its step alone. */
-export const certify = (programs: Programs, indices: readonly Node[], { gradients, norm, update, prepared }: StepPrograms): Certificate => {
-  const { size } = gradients, peak = ({ program: { plan } }: Made<Program>): number => footprintOf(plan).peak
-  const weights = bytesOf([...second(programs.params), ...indices], size) +
+export const certify = (
+  programs: Programs,
+  indices: readonly Node[],
+  { gradients, norm, update, prepared }: StepPrograms,
+): Certificate => {
+  const { size } = gradients
+  const peak = ({ program: { plan } }: Made<Program>): number => footprintOf(plan).peak
+  const weights =
+    bytesOf([...second(programs.params), ...indices], size) +
     [...prepared].reduce((sum, { placeholder, size: own }) => sum + bytesOf([placeholder], own), 0)
-  const state = bytesOf(second(programs.state), size), gradient = bytesOf([...programs.gradient, ...givenTo(update.program, programs)], size)
-  const transient = Math.max(bytesOf(second(programs.batch), size) + peak(gradients), gradient + Math.max(peak(norm), peak(update)))
+  const state = bytesOf(second(programs.state), size)
+  const gradient = bytesOf([...programs.gradient, ...givenTo(update.program, programs)], size)
+  const transient = Math.max(
+    bytesOf(second(programs.batch), size) + peak(gradients),
+    gradient + Math.max(peak(norm), peak(update)),
+  )
   return { weights, state, transient, total: weights + state + transient }
 }
 
@@ -28,6 +45,8 @@ export const certify = (programs: Programs, indices: readonly Node[], { gradient
 export const checkMemory = ({ name, limit }: Pick<Engine, 'name' | 'limit'>, bytes: number): void => {
   const megabytes = (n: number): string => `${Math.ceil(n / 1e6)} MB`
   if (limit !== undefined && bytes > limit) {
-    throw new SessionError(`a step needs ${megabytes(bytes)}, and ${name} can hold ${megabytes(limit)}: take a smaller batch or shorter rows`)
+    throw new SessionError(
+      `a step needs ${megabytes(bytes)}, and ${name} can hold ${megabytes(limit)}: take a smaller batch or shorter rows`,
+    )
   }
 }

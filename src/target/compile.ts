@@ -14,14 +14,18 @@ export interface TargetOptions {
   readonly target?: TargetName
   /** Threads of the wasm target; as many as the machine has unless said. */
   readonly threads?: number
-  /** What frozen weights and activations are held in: float32 unless said, which is all that targets other than graph know. */
+  /**
+   * What frozen weights and activations are held in: float32 unless said, which is all that targets other than graph
+   * know.
+   */
   readonly precision?: Precision
 }
 
 /**
- * Compiles a step for a target and opens a session on it: uploads the weights, chooses the columns, makes the optimizer's state.
- * Runtimes are imported when they are asked for, so that none is needed that is not used.
- * @throws {SessionError} one clear sentence: a missing leaf, dims that disagree, too little memory, an unknown target, a precision that it has not
+ * Compiles a step for a target and opens a session on it: uploads the weights, chooses the columns, makes the
+ * optimizer's state. Runtimes are imported when they are asked for, so that none is needed that is not used.
+ * @throws {SessionError} one clear sentence: a missing leaf, dims that disagree, too little memory, an unknown target,
+ * a precision that it has not
  * @example await using run = await compile(step, { target: 'auto', dims: { batch: 2, seq: 256 }, weights })
  */
 export const compile = async <P, Q, M, S, B, L extends Shape>(
@@ -29,21 +33,24 @@ export const compile = async <P, Q, M, S, B, L extends Shape>(
   given: TargetOptions & SessionOptions<P>,
 ): Promise<Session<Q, M, S, B, L>> => {
   // JavaScript may leave it out
-  if (typeof given !== 'object' || given === null) throw new SessionError('compile takes the weights beside the step: write compile(step, { weights })')
+  if (typeof given !== 'object' || given === null)
+    throw new SessionError('compile takes the weights beside the step: write compile(step, { weights })')
   const { target = 'auto', threads = availableParallelism(), precision = 'f32', ...options } = given
-  if (!targetNames.includes(target)) throw new SessionError(`there is no target ${String(target)}: there are ${targetNames.join(', ')}`)
+  if (!targetNames.includes(target))
+    throw new SessionError(`there is no target ${String(target)}: there are ${targetNames.join(', ')}`)
   const problem = precisionProblem(target, precision)
   if (problem !== undefined) throw new SessionError(problem)
   switch (target) {
     case 'auto': {
       const { target: taken, reason } = await chosen(precision)
-      return { ...await compile(step, { ...options, target: taken, threads, precision }), reason }
+      return { ...(await compile(step, { ...options, target: taken, threads, precision })), reason }
     }
     case 'graph': {
       const { graphEngine } = await imported(() => import('./graph/engine.ts'), '@tensorflow/tfjs-core')
       return openSession(step, await graphEngine({ precision }), options)
     }
-    case 'reference': return openSession(step, deviceEngine(referenceDevice()), options)
+    case 'reference':
+      return openSession(step, deviceEngine(referenceDevice()), options)
     case 'cpu': {
       await imported(() => import('@tensorflow/tfjs-backend-cpu'), '@tensorflow/tfjs-backend-cpu')
       const { registeredDevice } = await import('./tfjs/registered.ts')
@@ -54,7 +61,10 @@ export const compile = async <P, Q, M, S, B, L extends Shape>(
       return openSession(step, deviceEngine(await nodeDevice()), options)
     }
     case 'wasm': {
-      const { wasmDevice } = await imported(() => import('./tfjs/wasm.ts'), '@tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm')
+      const { wasmDevice } = await imported(
+        () => import('./tfjs/wasm.ts'),
+        '@tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm',
+      )
       return openSession(step, deviceEngine(await wasmDevice({ threads })), options)
     }
   }
@@ -68,7 +78,11 @@ const chosen = async (precision: Precision): Promise<Choice> => {
 }
 
 const imported = async <T>(load: () => Promise<T>, packages: string): Promise<T> => {
-  try { return await load() } catch (error) {
-    throw new SessionError(`this target needs ${packages}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  try {
+    return await load()
+  } catch (error) {
+    throw new SessionError(`this target needs ${packages}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
   }
 }

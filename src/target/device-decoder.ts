@@ -9,10 +9,13 @@ type Decode = ReturnType<NonNullable<Programs['decode']>>
 /** A cache on a device, written in place. */
 export const deviceDecoder = <H>({ decode }: Programs, { device, run, planned, freeAll }: Runner<H>): EngineDecoder => {
   let caches: ReadonlyMap<Node, H> | undefined
-  const empty = ({ program, size }: Made<Decode>): ReadonlyMap<Node, H> => new Map(program.cache.map(leaf => {
-    const sizes = leaf.shape.map(size)
-    return [leaf, device.upload({ sizes, dtype: 'f32', data: new Float32Array(count(sizes)) })]
-  }))
+  const empty = ({ program, size }: Made<Decode>): ReadonlyMap<Node, H> =>
+    new Map(
+      program.cache.map(leaf => {
+        const sizes = leaf.shape.map(size)
+        return [leaf, device.upload({ sizes, dtype: 'f32', data: new Float32Array(count(sizes)) })]
+      }),
+    )
   const forget = (): void => {
     freeAll(caches?.values() ?? [])
     caches = undefined
@@ -20,14 +23,26 @@ export const deviceDecoder = <H>({ decode }: Programs, { device, run, planned, f
   return {
     next: async (tokens, position, sizes) => {
       // the session has asked whether the model says how it generates
-      const made = await planned('decode', sizes, decode!), { program } = made
-      if (caches === undefined && position > 0) throw new SessionError('the decoder has lost what it read, as a call failed: rewind it to 0 and read that again')
+      const made = await planned('decode', sizes, decode!)
+      const { program } = made
+      if (caches === undefined && position > 0)
+        throw new SessionError(
+          'the decoder has lost what it read, as a call failed: rewind it to 0 and read that again',
+        )
       caches ??= empty(made)
-      const ids = device.upload(tokens), start = device.upload({ sizes: [], dtype: 'i32', data: Int32Array.of(position) })
+      const ids = device.upload(tokens)
+      const start = device.upload({ sizes: [], dtype: 'i32', data: Int32Array.of(position) })
       try {
-        const [logits, ...next] = run(made, new Map<Node, H>([...caches, [program.tokens, ids], [program.position, start]]))
+        const [logits, ...next] = run(
+          made,
+          new Map<Node, H>([...caches, [program.tokens, ids], [program.position, start]]),
+        )
         caches = new Map(program.cache.map((leaf, i) => [leaf, next[i]!]))
-        try { return await device.download(logits!) } finally { device.free(logits!) }
+        try {
+          return await device.download(logits!)
+        } finally {
+          device.free(logits!)
+        }
       } catch (error) {
         // a call that fails early leaves them as they were
         if (![...caches.values()].every(device.isHeld)) forget()

@@ -1,4 +1,12 @@
-import { footprintOf, programsOf, type Prepared, type Program, type Programs, type Replacing, type Size } from '../compile/index.ts'
+import {
+  footprintOf,
+  programsOf,
+  type Prepared,
+  type Program,
+  type Programs,
+  type Replacing,
+  type Size,
+} from '../compile/index.ts'
 import { count, sizesOf, type Environment, type Node } from '../tensor/index.ts'
 import { certify, checkMemory, givenTo } from './certificate.ts'
 import type { Buffer, Device } from './device.ts'
@@ -9,8 +17,8 @@ import type { Certificate } from './session.ts'
 import { turn } from './turn.ts'
 
 /**
- * What freed pieces too small to be used again take of a heap, as a share of a step: 4 to 9% were measured. Without this reserve
- * a heap that runs over grows by much more at once.
+ * What freed pieces too small to be used again take of a heap, as a share of a step: 4 to 9% were measured. Without
+ * this reserve a heap that runs over grows by much more at once.
  */
 const fragmentation = 0.09
 
@@ -24,28 +32,45 @@ const reserveModel = <H>({ params, state }: Programs, { reserve }: Device<H>, di
  * The engine that runs plans on a device, one instruction after the other. It owns the device.
  * @example await using session = await openSession(step, deviceEngine(referenceDevice()), { weights })
  */
-export const deviceEngine = <H>(device: Device<H>): OpenEngine => async (step, compiler, signal) => {
-  try {
-    const { model } = step.tuned, programs = programsOf(step, { ...compiler, ...device.traits })
-    const runner = runnerOn(device, { programs, capacities: model.capacities, signal }), { held, freeAll } = runner
-    reserveModel(programs, device, model.dims ?? {})
-    return {
-      programs,
-      assign: async (leaf, value) => { held.set(leaf, device.upload(value)) },
-      start: async own => started(programs, runner, programs.indices.map(([, index]) => index), own),
-      dispose: async () => {
-        freeAll(held.values())
-        held.clear()
-        await device.dispose()
-      },
+export const deviceEngine =
+  <H>(device: Device<H>): OpenEngine =>
+  async (step, compiler, signal) => {
+    try {
+      const { model } = step.tuned
+      const programs = programsOf(step, { ...compiler, ...device.traits })
+      const runner = runnerOn(device, { programs, capacities: model.capacities, signal })
+      const { held, freeAll } = runner
+      reserveModel(programs, device, model.dims ?? {})
+      return {
+        programs,
+        assign: async (leaf, value) => {
+          held.set(leaf, device.upload(value))
+        },
+        start: async own =>
+          started(
+            programs,
+            runner,
+            programs.indices.map(([, index]) => index),
+            own,
+          ),
+        dispose: async () => {
+          freeAll(held.values())
+          held.clear()
+          await device.dispose()
+        },
+      }
+    } catch (error) {
+      await device.dispose()
+      throw error
     }
-  } catch (error) {
-    await device.dispose()
-    throw error
   }
-}
 
-const started = async <H>(programs: Programs, runner: Runner<H>, indices: readonly Node[], own: Environment): Promise<Engine> => {
+const started = async <H>(
+  programs: Programs,
+  runner: Runner<H>,
+  indices: readonly Node[],
+  own: Environment,
+): Promise<Engine> => {
   const { device, held, run, once, planned, making, number, download, freeAll } = runner
   const stateLeaves = programs.state.map(([, leaf]) => leaf)
   run(making(own, programs.initial)).forEach((handle, i) => held.set(stateLeaves[i]!, handle))
@@ -60,14 +85,22 @@ const started = async <H>(programs: Programs, runner: Runner<H>, indices: readon
     return update.made
   }
   const certificate = (sizes: Environment): Certificate => {
-    const gradients = once('gradients', sizes, programs.gradients), norm = once('norm', own, programs.norm), of = updating(gradients.prepared)
+    const gradients = once('gradients', sizes, programs.gradients)
+    const norm = once('norm', own, programs.norm)
+    const of = updating(gradients.prepared)
     const prepared = new Set([...runner.standing(), ...gradients.prepared, ...norm.prepared, ...of.prepared])
     return certify(programs, indices, { gradients, norm, update: of, prepared })
   }
   const roomFor = new WeakSet<Program>()
   /** Uploads a batch, runs a program on it, and frees the batch. Before its first run there must be room for it. */
-  const onBatch = async (name: string, { values, sizes }: FedBatch, make: (size: Size) => Program, more: readonly (readonly [Node, H])[] = []): Promise<readonly H[]> => {
-    const made = await planned(name, sizes, make), { program } = made
+  const onBatch = async (
+    name: string,
+    { values, sizes }: FedBatch,
+    make: (size: Size) => Program,
+    more: readonly (readonly [Node, H])[] = [],
+  ): Promise<readonly H[]> => {
+    const made = await planned(name, sizes, make)
+    const { program } = made
     if (!roomFor.has(program)) {
       const bytes = name === 'gradients' ? certificate(sizes).total : device.bytes() + footprintOf(program.plan).peak
       checkMemory(device, bytes)
@@ -75,10 +108,19 @@ const started = async <H>(programs: Programs, runner: Runner<H>, indices: readon
       roomFor.add(program)
       await turn()
     }
-    const fed = new Map(programs.batch.filter(([, leaf]) => program.inputs.includes(leaf)).map(([path, leaf]) => [leaf, device.upload(values.get(path)!)]))
-    try { return run(made, new Map([...fed, ...more])) } finally { freeAll(fed.values()) }
+    const fed = new Map(
+      programs.batch
+        .filter(([, leaf]) => program.inputs.includes(leaf))
+        .map(([path, leaf]) => [leaf, device.upload(values.get(path)!)]),
+    )
+    try {
+      return run(made, new Map([...fed, ...more]))
+    } finally {
+      freeAll(fed.values())
+    }
   }
-  const feed = (nodes: readonly Node[], handles: readonly H[]): readonly (readonly [Node, H])[] => nodes.map((n, i) => [n, handles[i]!])
+  const feed = (nodes: readonly Node[], handles: readonly H[]): readonly (readonly [Node, H])[] =>
+    nodes.map((n, i) => [n, handles[i]!])
 
   const added = async (sums: readonly H[], more: readonly H[]): Promise<readonly H[]> => {
     const adding = await planned('accumulate', own, programs.accumulate)
@@ -86,11 +128,15 @@ const started = async <H>(programs: Programs, runner: Runner<H>, indices: readon
   }
   /** The sums of gradients over micro-batches, with the loss and the count; the caller owns the handles. */
   const summed = async (batches: readonly FedBatch[]): Promise<Sums & { readonly sums: readonly H[] }> => {
-    let sums: readonly H[] = [], loss = 0, tokens = 0
+    let sums: readonly H[] = []
+    let loss = 0
+    let tokens = 0
     try {
       for (const batch of batches) {
         const [sum, scored, ...gradients] = await onBatch('gradients', batch, programs.gradients)
-        try { sums = sums.length === 0 ? gradients : await added(sums, gradients) } catch (error) {
+        try {
+          sums = sums.length === 0 ? gradients : await added(sums, gradients)
+        } catch (error) {
           freeAll([sum!, scored!, ...gradients])
           throw error
         }
@@ -117,7 +163,9 @@ const started = async <H>(programs: Programs, runner: Runner<H>, indices: readon
   /** Divides once, checks the norm, updates weights and state; takes the sums over. */
   const apply = async ({ sums, loss, tokens }: Sums & { readonly sums: readonly H[] }): Promise<number> => {
     const given = givenTo(updating().program, programs)
-    const numbers = given.map(n => device.upload({ sizes: [], dtype: 'f32', data: Float32Array.of(n === programs.count ? tokens : loss) }))
+    const numbers = given.map(n =>
+      device.upload({ sizes: [], dtype: 'f32', data: Float32Array.of(n === programs.count ? tokens : loss) }),
+    )
     const fed = [...feed(programs.gradient, sums), ...feed(given, numbers)]
     try {
       const gradNorm = await number(run(await planned('norm', own, programs.norm), new Map(fed))[0]!)
@@ -131,14 +179,19 @@ const started = async <H>(programs: Programs, runner: Runner<H>, indices: readon
   }
   /** Reads results, and frees them. */
   const taken = async (handles: readonly H[]): Promise<readonly Buffer[]> => {
-    try { return await download(handles) } finally { freeAll(handles) }
+    try {
+      return await download(handles)
+    } finally {
+      freeAll(handles)
+    }
   }
 
   return {
     name: device.name,
     limit: device.limit,
     step: async batches => {
-      const result = await summed(batches), { sums, loss, tokens } = result
+      const result = await summed(batches)
+      const { sums, loss, tokens } = result
       if (refusal(result) === undefined) return { loss, tokens, gradNorm: await apply(result) }
       freeAll(sums)
       return { loss, tokens, gradNorm: Number.NaN }
@@ -156,7 +209,9 @@ const started = async <H>(programs: Programs, runner: Runner<H>, indices: readon
       try {
         const [sum, scored, ...products] = await onBatch('hvp', batch, programs.hvp, feed(programs.gradient, uploaded))
         return { loss: await number(sum!), tokens: await number(scored!), products: await taken(products) }
-      } finally { freeAll(uploaded) }
+      } finally {
+        freeAll(uploaded)
+      }
     },
     logits: async batch => (await taken(await onBatch('logits', batch, programs.logits)))[0]!,
     decoder: () => deviceDecoder(programs, runner),
@@ -164,7 +219,13 @@ const started = async <H>(programs: Programs, runner: Runner<H>, indices: readon
     state: () => download(stateLeaves.map(leaf => held.get(leaf)!)),
     write: async (parts, state) => {
       const follow = runner.standing().filter(programs.isStale)
-      replace(making(own, size => programs.commit(size, follow)), feed(programs.trained.map(({ part }) => part), parts.map(device.upload)))
+      replace(
+        making(own, size => programs.commit(size, follow)),
+        feed(
+          programs.trained.map(({ part }) => part),
+          parts.map(device.upload),
+        ),
+      )
       freeAll(stateLeaves.map(leaf => held.get(leaf)!))
       stateLeaves.forEach((leaf, i) => held.set(leaf, device.upload(state[i]!)))
     },

@@ -2,7 +2,11 @@ import type { Plan, Traits } from '../compile/index.ts'
 import type { DType, Shape, Value } from '../tensor/index.ts'
 
 /** A value's data without the names of its dims. */
-export interface Buffer { readonly sizes: readonly number[]; readonly dtype: DType; readonly data: Value<Shape, DType>['data'] }
+export interface Buffer {
+  readonly sizes: readonly number[]
+  readonly dtype: DType
+  readonly data: Value<Shape, DType>['data']
+}
 
 /** What a target is to a session: it holds buffers behind handles and runs plans. Everything else is the session's. */
 export interface Device<H> {
@@ -18,7 +22,10 @@ export interface Device<H> {
   readonly free: (handle: H) => void
   /** True until a handle was freed, or used up by a run. */
   readonly isHeld: (handle: H) => boolean
-  /** Runs a plan on handles; donated inputs are used up. What fails leaves no buffer of its own behind, and may have used up donated inputs. */
+  /**
+   * Runs a plan on handles; donated inputs are used up. What fails leaves no buffer of its own behind, and may have
+   * used up donated inputs.
+   */
   readonly run: (plan: Plan, inputs: readonly H[], size: (dim: string | number) => number) => readonly H[]
   /** Bytes held now, as the target's runtime counts them. */
   readonly bytes: () => number

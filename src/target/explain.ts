@@ -11,12 +11,15 @@ export interface ExplainTarget {
 }
 
 /**
- * Explains a step before it runs, as a target would hold it: the graph target in its own types and order, all others as wasm does.
+ * Explains a step before it runs, as a target would hold it: the graph target in its own types and order, all others as
+ * wasm does.
  * @throws {SessionError} where a target does not compute in the precision
  * @example await explainOn(step, { target: 'graph', precision: 'bf16', dims: { batch: 2, seq: 256 } })
  */
 export const explainOn = async <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>, { dims, target = 'wasm', precision = 'f32' }: ExplainTarget): Promise<Explanation> => {
+  step: Step<P, Q, M, S, B, L>,
+  { dims, target = 'wasm', precision = 'f32' }: ExplainTarget,
+): Promise<Explanation> => {
   const problem = precisionProblem(target, precision)
   if (problem !== undefined) throw new SessionError(problem)
   // TensorFlow is loaded only where it is asked for

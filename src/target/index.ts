@@ -1,15 +1,33 @@
 /** What runs a program: reference, tfjs, graph; one session interface. */
 export { cacheDirectory } from './cache.ts'
-export { chooseTarget, precisions, targetNames, type Choice, type Found, type Precision, type TargetName } from './choice.ts'
+export {
+  chooseTarget,
+  precisions,
+  targetNames,
+  type Choice,
+  type Found,
+  type Precision,
+  type TargetName,
+} from './choice.ts'
 export { compile, type TargetOptions } from './compile.ts'
 export { SessionError, type Buffer, type Device } from './device.ts'
 export { explainOn, type ExplainTarget } from './explain.ts'
 export { deviceEngine } from './device-engine.ts'
 export type { Engine, EngineDecoder, FedBatch, Loading, OpenEngine, Stepped, Sums } from './engine.ts'
 export {
-  addonFile, buildFolder, buildRevision, inspectBuild, logFile, manifestFile, nativeBuilds, nativeFolder, scriptsFolder, tensorflowPackages,
+  addonFile,
+  buildFolder,
+  buildRevision,
+  inspectBuild,
+  logFile,
+  manifestFile,
+  nativeBuilds,
+  nativeFolder,
+  scriptsFolder,
+  tensorflowPackages,
   tensorflowVersion,
-  type NativeBuild, type TensorflowPackage,
+  type NativeBuild,
+  type TensorflowPackage,
 } from './native/builds.ts'
 export { nativeXla } from './native/abilities.ts'
 export type { Native } from './native/native.ts'
@@ -18,6 +36,12 @@ export { openSession, type SessionOptions } from './open.ts'
 export { referenceDevice, type Held } from './reference/device.ts'
 export type { Certificate, Decoder, Dims, Session, StepResult } from './session.ts'
 export {
-  isRunning, ownMark, sweep, temporaryFolder, temporaryName, type ProcessMark, type TemporaryFolder,
+  isRunning,
+  ownMark,
+  sweep,
+  temporaryFolder,
+  temporaryName,
+  type ProcessMark,
+  type TemporaryFolder,
 } from './temporary.ts'
 export { turn, type StopSignal } from './turn.ts'

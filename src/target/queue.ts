@@ -2,7 +2,10 @@ import { turn } from './turn.ts'
 
 /** Runs work in the order in which it is given, one piece after the other. */
 export interface Queue {
-  /** Starts work at once where nothing is under way, and else when all before it has ended, well or not. What it gives comes a turn of the event loop later. */
+  /**
+   * Starts work at once where nothing is under way, and else when all before it has ended, well or not. What it gives
+   * comes a turn of the event loop later.
+   */
   readonly run: <A>(work: () => Promise<A>) => Promise<A>
   /** True where work would start at once. */
   readonly idle: () => boolean
@@ -10,9 +13,12 @@ export interface Queue {
 
 /** @example const queue = queueOf(), loss = await queue.run(() => engine.step(batches)) */
 export const queueOf = (): Queue => {
-  let under = 0, last: Promise<unknown> = Promise.resolve()
+  let under = 0
+  let last: Promise<unknown> = Promise.resolve()
   const ending = async <A>(started: Promise<A>): Promise<A> => {
-    try { return await started } finally {
+    try {
+      return await started
+    } finally {
       await turn()
       under -= 1
     }

@@ -5,7 +5,11 @@ import { mostSizes, recent, type Recent } from './recent.ts'
 import { throwIfAborted, turn, type StopSignal } from './turn.ts'
 
 /** A program with the sizes that it was made for, and what must be prepared before it runs. */
-export interface Made<R extends Program> { readonly program: R; readonly size: Size; readonly prepared: readonly Prepared[] }
+export interface Made<R extends Program> {
+  readonly program: R
+  readonly size: Size
+  readonly prepared: readonly Prepared[]
+}
 
 /** Runs programs against what a session holds: a handle for every placeholder that programs read. */
 export interface Runner<H> {
@@ -13,7 +17,9 @@ export interface Runner<H> {
   readonly held: Map<Node, H>
   /** Runs a program; `extra` are handles for this run alone. */
   readonly run: (made: Made<Program>, extra?: ReadonlyMap<Node, H>) => readonly H[]
-  /** The program of a kind for a set of sizes, made if it is not among the {@link mostSizes} that were asked for last. */
+  /**
+   * The program of a kind for a set of sizes, made if it is not among the {@link mostSizes} that were asked for last.
+   */
   readonly once: <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R) => Made<R>
   /** The same; after a program was made, the event loop has a turn. */
   readonly planned: <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R) => Promise<Made<R>>
@@ -32,12 +38,20 @@ export interface Runner<H> {
   readonly stop: (reason: string) => void
 }
 
-interface Running { readonly programs: Programs; readonly capacities: Readonly<Record<string, Shape>> | undefined; readonly signal: StopSignal | undefined }
+interface Running {
+  readonly programs: Programs
+  readonly capacities: Readonly<Record<string, Shape>> | undefined
+  readonly signal: StopSignal | undefined
+}
 
 export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }: Running): Runner<H> => {
-  const held = new Map<Node, H>(), standing = new Set<Prepared>(), kinds = new Map<string, Recent<Made<Program>>>()
+  const held = new Map<Node, H>()
+  const standing = new Set<Prepared>()
+  const kinds = new Map<string, Recent<Made<Program>>>()
   let stopped: string | undefined
-  const freeAll = (handles: Iterable<H>): void => { for (const handle of handles) if (device.isHeld(handle)) device.free(handle) }
+  const freeAll = (handles: Iterable<H>): void => {
+    for (const handle of handles) if (device.isHeld(handle)) device.free(handle)
+  }
   const release = (isReleased: (prepared: Prepared) => boolean): void => {
     for (const prepared of [...standing].filter(isReleased)) {
       standing.delete(prepared)
@@ -57,27 +71,50 @@ export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }:
     return kept
   }
   const making = <R extends Program>(sizes: Environment, make: (size: Size) => R): Made<R> => {
-    const size = sizing(sizes, capacities), program = make(size), { replaced = [] }: Partial<Replacing> = program
+    const size = sizing(sizes, capacities)
+    const program = make(size)
+    const { replaced = [] }: Partial<Replacing> = program
     // what it replaces was prepared for others
-    return { program, size, prepared: programs.preparedFor(program).filter(({ placeholder }) => !replaced.includes(placeholder)) }
+    return {
+      program,
+      size,
+      prepared: programs.preparedFor(program).filter(({ placeholder }) => !replaced.includes(placeholder)),
+    }
   }
   const once = <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R): Made<R> =>
     // a name stands for one kind of program
     kind(name).get(JSON.stringify(sizes), () => making(sizes, make)) as Made<R>
   return {
-    device, held, once, making, release, freeAll,
+    device,
+    held,
+    once,
+    making,
+    release,
+    freeAll,
     run: ({ program, size, prepared }, extra = new Map()) => {
       if (stopped !== undefined) throw new SessionError(stopped)
       for (const one of prepared) {
         if (held.has(one.placeholder)) continue
         const { plan, inputs } = programs.prepare(one)
-        held.set(one.placeholder, device.run(plan, inputs.map(n => held.get(n)!), one.size)[0]!)
+        held.set(
+          one.placeholder,
+          device.run(
+            plan,
+            inputs.map(n => held.get(n)!),
+            one.size,
+          )[0]!,
+        )
         standing.add(one)
       }
-      return device.run(program.plan, program.inputs.map(n => extra.get(n) ?? held.get(n)!), size)
+      return device.run(
+        program.plan,
+        program.inputs.map(n => extra.get(n) ?? held.get(n)!),
+        size,
+      )
     },
     planned: async (name, sizes, make) => {
-      const isKept = kind(name).has(JSON.stringify(sizes)), made = once(name, sizes, make)
+      const isKept = kind(name).has(JSON.stringify(sizes))
+      const made = once(name, sizes, make)
       if (!isKept) {
         await turn()
         throwIfAborted(signal)
@@ -86,13 +123,19 @@ export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }:
     },
     standing: () => [...standing],
     number: async handle => {
-      try { return Number((await device.download(handle)).data[0]) } finally { device.free(handle) }
+      try {
+        return Number((await device.download(handle)).data[0])
+      } finally {
+        device.free(handle)
+      }
     },
     download: async handles => {
       const buffers: Buffer[] = []
       for (const handle of handles) buffers.push(await device.download(handle))
       return buffers
     },
-    stop: reason => { stopped = reason },
+    stop: reason => {
+      stopped = reason
+    },
   }
 }

@@ -1,8 +1,14 @@
 import type { Shape, Value } from '../tensor/index.ts'
 import type { Focus, Values } from '../tune/index.ts'
 
-/** What a step reports: the mean loss before the update, the norm of the gradient before clipping, the scored tokens. */
-export interface StepResult { readonly loss: number; readonly gradNorm: number; readonly tokens: number }
+/**
+ * What a step reports: the mean loss before the update, the norm of the gradient before clipping, the scored tokens.
+ */
+export interface StepResult {
+  readonly loss: number
+  readonly gradNorm: number
+  readonly tokens: number
+}
 
 /** Sizes for one call, where they are not those of the session: `{ scored: 72 }`. */
 export type Dims = Readonly<Record<string, number>>
@@ -38,7 +44,10 @@ export interface Session<Q, M, S, B, L extends Shape> {
   evaluate(batch: Values<B>, dims?: Dims): Promise<{ readonly sum: number; readonly count: number }>
   /** Gradients of the mean loss of a batch with respect to the focus. */
   gradients(batch: Values<B>, dims?: Dims): Promise<Values<Focus<Q, M>>>
-  /** A Hessian-vector product: the Hessian of the mean loss of a batch, inside the focus, times a tangent of the focus' structure. */
+  /**
+   * A Hessian-vector product: the Hessian of the mean loss of a batch, inside the focus, times a tangent of the focus'
+   * structure.
+   */
   hvp(batch: Values<B>, tangent: Values<Focus<Q, M>>, dims?: Dims): Promise<Values<Focus<Q, M>>>
   logits(batch: Values<B>, dims?: Dims): Promise<Value<L>>
   /** A generator over sequences of at most `capacity` tokens. */

@@ -8,13 +8,21 @@ import { join } from 'node:path'
  * A process of some machine: enough to say later if it still runs. `started` tells it from a later process of the same
  * number.
  */
-export interface ProcessMark { readonly host: string; readonly pid: number; readonly started: string }
+export interface ProcessMark {
+  readonly host: string
+  readonly pid: number
+  readonly started: string
+}
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8)
 const unknownStart = 'unknown'
 
 const textOf = (path: string): string | undefined => {
-  try { return readFileSync(path, 'utf8') } catch { return undefined }
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
 }
 
 /** What Linux knows of a process: its state, and when it was started, in ticks since the machine was. */
@@ -26,7 +34,8 @@ const linuxStatus = (pid: number): { readonly state: string; readonly ticks: str
 }
 
 const startOf = (pid: number): string => {
-  const ticks = linuxStatus(pid)?.ticks, boot = textOf('/proc/sys/kernel/random/boot_id')
+  const ticks = linuxStatus(pid)?.ticks
+  const boot = textOf('/proc/sys/kernel/random/boot_id')
   return ticks === undefined || boot === undefined ? unknownStart : digest(`${boot.trim()} ${ticks}`)
 }
 
@@ -34,7 +43,11 @@ const startOf = (pid: number): string => {
 export const ownMark: ProcessMark = { host: digest(hostname()), pid: process.pid, started: startOf(process.pid) }
 
 const isThere = (pid: number): boolean => {
-  try { process.kill(pid, 0) } catch (error) { return (error as NodeJS.ErrnoException).code === 'EPERM' }
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
   // a process that was killed and that nobody has waited for is only a number
   return !/^[ZXx]$/.test(linuxStatus(pid)?.state ?? '')
 }
@@ -50,7 +63,8 @@ export const isRunning = ({ host, pid, started }: ProcessMark): boolean => {
   return started === unknownStart || now === unknownStart || now === started
 }
 
-const prefix = '.partensor', suffix = '.tmp'
+const prefix = '.partensor'
+const suffix = '.tmp'
 const temporaryForm = /^\.partensor\.([0-9a-f]{8})-(\d{1,10})-(unknown|[0-9a-f]{8})\.[0-9a-f]+\.tmp$/
 
 /**
@@ -79,7 +93,9 @@ export const sweep = async (folder: string): Promise<void> => {
 }
 
 /** A folder that is removed with all that is in it when it is disposed of. */
-export interface TemporaryFolder extends AsyncDisposable { readonly path: string }
+export interface TemporaryFolder extends AsyncDisposable {
+  readonly path: string
+}
 
 /**
  * Makes a new folder inside another; what dead processes have left there goes first.

@@ -2,11 +2,15 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import { SessionError } from './device.ts'
 
 /** What may stop work: an `AbortSignal` is one. */
-export interface StopSignal { readonly aborted: boolean; readonly reason?: unknown }
+export interface StopSignal {
+  readonly aborted: boolean
+  readonly reason?: unknown
+}
 
 /**
- * Lets the event loop go round once, so that timers, signals and input get their turn before work goes on: a target may compute for as long
- * as it likes without ever waiting. The first immediate may end the round that is under way, the second ends a whole one.
+ * Lets the event loop go round once, so that timers, signals and input get their turn before work goes on: a target may
+ * compute for as long as it likes without ever waiting. The first immediate may end the round that is under way, the
+ * second ends a whole one.
  */
 export const turn = async (): Promise<void> => {
   await immediate()
@@ -15,5 +19,6 @@ export const turn = async (): Promise<void> => {
 
 /** Throws the reason of a signal that was aborted. */
 export const throwIfAborted = (signal: StopSignal | undefined): void => {
-  if (signal?.aborted === true) throw signal.reason instanceof Error ? signal.reason : new SessionError('stopped by its signal')
+  if (signal?.aborted === true)
+    throw signal.reason instanceof Error ? signal.reason : new SessionError('stopped by its signal')
 }

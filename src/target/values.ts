@@ -4,7 +4,12 @@ import { placesOf, type Place } from '../tune/index.ts'
 import { SessionError, type Buffer } from './device.ts'
 
 /** Data that a caller gives for a leaf, the words that name the place, and its sizes where they are known. */
-interface Given { readonly where: string; readonly leaf: Signature; readonly found: unknown; readonly expected?: readonly number[] }
+interface Given {
+  readonly where: string
+  readonly leaf: Signature
+  readonly found: unknown
+  readonly expected?: readonly number[]
+}
 
 const arrays = { f32: Float32Array, i32: Int32Array, bool: Uint8Array, bf16: Uint16Array, f16: Uint16Array } as const
 /** The kind of an array, by its name: one of another realm is of another class, and as good. */
@@ -18,52 +23,81 @@ const differs = (said: unknown, declared: Shape[number], size: unknown): boolean
   said !== (typeof said === 'number' ? size : declared)
 
 /**
- * The data that a caller gives for a leaf, checked: its dtype, the kind of its array, the names and sizes of its dims, and how many numbers there are.
+ * The data that a caller gives for a leaf, checked: its dtype, the kind of its array, the names and sizes of its dims,
+ * and how many numbers there are.
  * @throws {SessionError} one sentence that names the place
  * @example valueFor({ where: 'x of the batch', leaf, found: batch.x })
  */
 export const valueFor = ({ where, leaf, found, expected }: Given): Buffer => {
-  if (isList(found) || ArrayBuffer.isView(found)) throw new SessionError(`${where} is ${isList(found) ? 'a plain array' : `a ${nameOf(found)}`}: ${form}`)
+  if (isList(found) || ArrayBuffer.isView(found))
+    throw new SessionError(`${where} is ${isList(found) ? 'a plain array' : `a ${nameOf(found)}`}: ${form}`)
   if (typeof found !== 'object' || found === null) throw new SessionError(`${where} is ${String(found)}: ${form}`)
   const { shape, sizes, dtype, data } = found as { readonly [K in 'shape' | 'sizes' | 'dtype' | 'data']?: unknown }
   if (dtype === undefined && data === undefined) throw new SessionError(`${where} has neither dtype nor data: ${form}`)
   if (dtype !== leaf.dtype) throw new SessionError(`${where} is ${String(dtype)}, not ${leaf.dtype}`)
   const kind = arrays[leaf.dtype].name
-  if (nameOf(data) !== kind) throw new SessionError(`the data of ${where} is ${isList(data) ? 'a plain array' : `of type ${nameOf(data)}`}, not a ${kind}`)
+  if (nameOf(data) !== kind)
+    throw new SessionError(
+      `the data of ${where} is ${isList(data) ? 'a plain array' : `of type ${nameOf(data)}`}, not a ${kind}`,
+    )
   if (!isList(sizes)) throw new SessionError(`${where} has no sizes: ${form}`)
   const known = { sizes, dtype, data } as Buffer
   if (expected && sizes.join() !== expected.join()) {
-    throw new SessionError(`${where} is [${sizes.join(', ')}] ${leaf.dtype}, not [${expected.join(', ')}] ${leaf.dtype}`)
+    throw new SessionError(
+      `${where} is [${sizes.join(', ')}] ${leaf.dtype}, not [${expected.join(', ')}] ${leaf.dtype}`,
+    )
   }
   if (shape !== undefined) checkNames(where, leaf.shape, shape, sizes)
   bindDims([{ where, shape: leaf.shape, sizes: known.sizes }])
-  if (known.data.length !== count(known.sizes)) throw new SessionError(`${where} has ${known.data.length} numbers, where its sizes say ${count(known.sizes)}`)
+  if (known.data.length !== count(known.sizes))
+    throw new SessionError(`${where} has ${known.data.length} numbers, where its sizes say ${count(known.sizes)}`)
   return known
 }
 
 const checkNames = (where: string, declared: Shape, said: unknown, sizes: readonly unknown[]): void => {
-  if (isList(said) && said.length === declared.length && !said.some((dim, i) => differs(dim, declared[i]!, sizes[i]))) return
-  throw new SessionError(`${where} is declared [${declared.join(', ')}], and its shape says ${isList(said) ? `[${said.join(', ')}]` : String(said)}`)
+  if (isList(said) && said.length === declared.length && !said.some((dim, i) => differs(dim, declared[i]!, sizes[i])))
+    return
+  throw new SessionError(
+    `${where} is declared [${declared.join(', ')}], and its shape says ${isList(said) ? `[${said.join(', ')}]` : String(said)}`,
+  )
 }
 
 /** True where two values are of the same sizes and numbers. */
 export const isSame = (a: Buffer, b: Buffer): boolean =>
-  a === b || a.sizes.join() === b.sizes.join() && a.data.every((x, i) => Object.is(x, b.data[i]))
+  a === b || (a.sizes.join() === b.sizes.join() && a.data.every((x, i) => Object.is(x, b.data[i])))
 
 /** A copy that the caller cannot change any more. */
-export const copied = (value: Buffer): Buffer => ({ ...value, sizes: [...value.sizes], data: new arrays[value.dtype](value.data) })
+export const copied = (value: Buffer): Buffer => ({
+  ...value,
+  sizes: [...value.sizes],
+  data: new arrays[value.dtype](value.data),
+})
 
 /**
  * What a tree of data has for every leaf of a declared one, in its order: no more and no less.
  * @throws {SessionError} where a leaf is missing or stands where none is declared: `the batch has no x`
  */
-export const valuesFor = <A>(what: string, declared: unknown, data: unknown, read: (place: Place & { readonly where: string }) => A): readonly A[] => {
-  const { places, others: [other] } = placesOf(declared, data), missing = places.find(({ found }) => found === undefined || found === null)
+export const valuesFor = <A>(
+  what: string,
+  declared: unknown,
+  data: unknown,
+  read: (place: Place & { readonly where: string }) => A,
+): readonly A[] => {
+  const {
+    places,
+    others: [other],
+  } = placesOf(declared, data)
+  const missing = places.find(({ found }) => found === undefined || found === null)
   const has = what === 'weights' ? `the ${what} have` : `the ${what} has`
-  if (data === undefined || data === null) throw new SessionError(`there ${what === 'weights' ? 'are' : 'is'} no ${what}: give it a value for ${places.map(({ path }) => path).join(', ')}`)
+  if (data === undefined || data === null)
+    throw new SessionError(
+      `there ${what === 'weights' ? 'are' : 'is'} no ${what}: give it a value for ${places.map(({ path }) => path).join(', ')}`,
+    )
   if (missing) throw new SessionError(missing.path === '' ? `there is no ${what}` : `${has} no ${missing.path}`)
   if (other !== undefined) throw new SessionError(`${has} ${other}, which is not declared`)
-  return places.map(place => read({ ...place, where: place.path === '' ? `the ${what}` : `${place.path} of the ${what}` }))
+  return places.map(place =>
+    read({ ...place, where: place.path === '' ? `the ${what}` : `${place.path} of the ${what}` }),
+  )
 }
 
 /** Copies of what a batch has, by path. A leaf that stands at several places is given the same everywhere. */
@@ -71,7 +105,8 @@ export const batchValues = (declared: unknown, batch: unknown): ReadonlyMap<stri
   const found = valuesFor('batch', declared, batch, place => ({ ...place, value: copied(valueFor(place)) }))
   for (const { leaf, path, value } of found) {
     const first = found.find(other => other.leaf === leaf)!
-    if (!isSame(first.value, value)) throw new SessionError(`${first.path} and ${path} of the batch are one leaf, and are given different values`)
+    if (!isSame(first.value, value))
+      throw new SessionError(`${first.path} and ${path} of the batch are one leaf, and are given different values`)
   }
   return new Map(found.map(({ path, value }) => [path, value]))
 }

@@ -1,6 +1,15 @@
 import { bindDims, given, sizing } from '../compile/index.ts'
 import type { Dim, Environment, Node, Shape, Source, Value } from '../tensor/index.ts'
-import { isLazyLeaf, isValue, tensorsOf, type Addition, type FirstValue, type IndexChoice, type Place, type Tuned } from '../tune/index.ts'
+import {
+  isLazyLeaf,
+  isValue,
+  tensorsOf,
+  type Addition,
+  type FirstValue,
+  type IndexChoice,
+  type Place,
+  type Tuned,
+} from '../tune/index.ts'
 import { SessionError, type Buffer } from './device.ts'
 import type { Loading } from './engine.ts'
 import { throwIfAborted, turn, type StopSignal } from './turn.ts'
@@ -9,12 +18,25 @@ import { isSame, valueFor, valuesFor } from './values.ts'
 const says = ({ shape, sizes }: Source): string => `${shape.join()} ${sizes.join()}`
 
 /** Chooses what a method leaves to chance, or to the values of a leaf, and checks it. */
-const chosen = ({ path, index: { shape: [rank] }, among, choose }: IndexChoice, leaf: Value<Shape>): Int32Array => {
+const chosen = (
+  {
+    path,
+    index: {
+      shape: [rank],
+    },
+    among,
+    choose,
+  }: IndexChoice,
+  leaf: Value<Shape>,
+): Int32Array => {
   const below = among === 'columns' ? leaf.sizes[0]! : leaf.data.length
-  if (typeof rank === 'number' && rank > below) throw new SessionError(`rank ${rank} is above the width of ${path}, which has ${below} ${among}`)
+  if (typeof rank === 'number' && rank > below)
+    throw new SessionError(`rank ${rank} is above the width of ${path}, which has ${below} ${among}`)
   const index = choose(leaf)
-  if (typeof rank === 'number' && index.length !== rank) throw new SessionError(`${path} has ${index.length} chosen ${among}, and the rank is ${rank}`)
-  if (index.some(i => !Number.isInteger(i))) throw new SessionError(`the chosen ${among} of ${path} are no whole numbers`)
+  if (typeof rank === 'number' && index.length !== rank)
+    throw new SessionError(`${path} has ${index.length} chosen ${among}, and the rank is ${rank}`)
+  if (index.some(i => !Number.isInteger(i)))
+    throw new SessionError(`the chosen ${among} of ${path} are no whole numbers`)
   if (new Set(index).size !== index.length || index.some(i => i < 0 || i >= below)) {
     throw new SessionError(`the chosen ${among} of ${path} are not ${index.length} different ones below ${below}`)
   }
@@ -22,10 +44,20 @@ const chosen = ({ path, index: { shape: [rank] }, among, choose }: IndexChoice, 
 }
 
 /** Who says how large things are: the model itself, then the weights, then the caller. */
-export interface Assigned { readonly sources: readonly Source[]; readonly columns: ReadonlyMap<string, Int32Array> }
+export interface Assigned {
+  readonly sources: readonly Source[]
+  readonly columns: ReadonlyMap<string, Int32Array>
+}
 
-/** What is read, and what is said of its size: a layer like those before it says nothing new, so binding stays as small as the model has kinds of leaves. */
-interface Said { readonly sources: Source[]; readonly note: (where: string, shape: Shape, sizes: readonly number[]) => void; readonly size: (dim: Dim) => number }
+/**
+ * What is read, and what is said of its size: a layer like those before it says nothing new, so binding stays as small
+ * as the model has kinds of leaves.
+ */
+interface Said {
+  readonly sources: Source[]
+  readonly note: (where: string, shape: Shape, sizes: readonly number[]) => void
+  readonly size: (dim: Dim) => number
+}
 
 const saying = (model: Environment, session: Environment): Said => {
   const sources: Source[] = [...given('the model', model)]
@@ -47,26 +79,41 @@ const saying = (model: Environment, session: Environment): Said => {
 const readPlaces = async (places: readonly Place[]): Promise<Value<Shape>> => {
   const [first, ...others] = places as readonly [Place, ...Place[]]
   const read = async ({ path, leaf, found }: Place): Promise<Buffer> =>
-    valueFor({ where: path === '' ? 'the weight' : path, leaf, found: isLazyLeaf(found) && !isValue(found) ? await found.read() : found })
+    valueFor({
+      where: path === '' ? 'the weight' : path,
+      leaf,
+      found: isLazyLeaf(found) && !isValue(found) ? await found.read() : found,
+    })
   const value = await read(first)
   for (const other of others) {
     if (other.found === first.found) continue
-    if (!isSame(value, await read(other))) throw new SessionError(`${first.path} and ${other.path} are one parameter, and are given different values`)
+    if (!isSame(value, await read(other)))
+      throw new SessionError(`${first.path} and ${other.path} are one parameter, and are given different values`)
   }
   // what methods choose from and add to are weights, which are f32
   return { ...value, shape: first.leaf.shape } as Value<Shape>
 }
 
-interface Given { readonly weights: unknown; readonly dims: Environment; readonly signal?: StopSignal | undefined }
+interface Given {
+  readonly weights: unknown
+  readonly dims: Environment
+  readonly signal?: StopSignal | undefined
+}
 
 /**
- * Reads the weights of the base one by one, chooses columns, makes the first values of what the method adds, and assigns them all: each
- * leaf of the base is read once, and forgotten before the next. The sizes that the weights were seen with are returned.
+ * Reads the weights of the base one by one, chooses columns, makes the first values of what the method adds, and
+ * assigns them all: each leaf of the base is read once, and forgotten before the next. The sizes that the weights were
+ * seen with are returned.
  */
 export const assignWeights = async <P, Q, M, B, L extends Shape>(
-  { assign }: Pick<Loading, 'assign'>, { model, params, selections, additions }: Tuned<P, Q, M, B, L>, { weights, dims, signal }: Given): Promise<Assigned> => {
-  const indices = new Map<Node, Int32Array>(), columns = new Map<string, Int32Array>()
-  const { sources, note, size } = saying(model.dims ?? {}, dims), held = new Map(tensorsOf(params).map(([path, leaf]) => [leaf, path]))
+  { assign }: Pick<Loading, 'assign'>,
+  { model, params, selections, additions }: Tuned<P, Q, M, B, L>,
+  { weights, dims, signal }: Given,
+): Promise<Assigned> => {
+  const indices = new Map<Node, Int32Array>()
+  const columns = new Map<string, Int32Array>()
+  const { sources, note, size } = saying(model.dims ?? {}, dims)
+  const held = new Map(tensorsOf(params).map(([path, leaf]) => [leaf, path]))
   const chosenOf = (index: Node): Int32Array => indices.get(index)!
 
   const add = async (addition: Addition, values: readonly FirstValue[]): Promise<void> => {
@@ -80,7 +127,9 @@ export const assignWeights = async <P, Q, M, B, L extends Shape>(
   for (const leaf of new Set(places.map(place => place.leaf))) {
     await turn()
     throwIfAborted(signal)
-    const own = places.filter(place => place.leaf === leaf), base = await readPlaces(own), isHere = (path: string | undefined): boolean => own.some(place => place.path === path)
+    const own = places.filter(place => place.leaf === leaf)
+    const base = await readPlaces(own)
+    const isHere = (path: string | undefined): boolean => own.some(place => place.path === path)
     note(own[0]!.path, leaf.shape, base.sizes)
     for (const choice of selections.filter(({ path }) => isHere(path))) {
       const index = indices.get(choice.index) ?? chosen(choice, base)
@@ -92,7 +141,9 @@ export const assignWeights = async <P, Q, M, B, L extends Shape>(
       indices.set(choice.index, index)
     }
     if (held.has(leaf)) await assign(leaf, base)
-    for (const addition of additions) if (addition.of !== undefined && isHere(addition.of)) await add(addition, addition.make({ base, size, chosen: chosenOf }))
+    for (const addition of additions)
+      if (addition.of !== undefined && isHere(addition.of))
+        await add(addition, addition.make({ base, size, chosen: chosenOf }))
   }
   for (const addition of additions) if (addition.of === undefined) await add(addition, addition.make({ size }))
   return { sources, columns }

@@ -20,28 +20,45 @@ export interface Wanted {
 /** The whole gradient of a leaf. */
 export const whole = (leaf: Node): Wanted => ({ leaf, kind: 'all', index: [], get: cotangent => cotangent })
 
-export interface Gradients { readonly outputs: readonly Node[]; readonly gradients: readonly Node[] }
+export interface Gradients {
+  readonly outputs: readonly Node[]
+  readonly gradients: readonly Node[]
+}
 
 /**
  * Reverse-mode differentiation, restricted to what is wanted. Returns the outputs again, because a call that is
  * differentiated also returns what its backward block needs, and the gradients in the order of `wanted`.
  * A cotangent is computed only where it leads to something wanted.
  */
-export const gradients = (outputs: readonly Node[], cotangents: readonly Node[], wanted: readonly Wanted[], partition: Partition = {}): Gradients => {
+export const gradients = (
+  outputs: readonly Node[],
+  cotangents: readonly Node[],
+  wanted: readonly Wanted[],
+  partition: Partition = {},
+): Gradients => {
   const byLeaf = new Map(wanted.map(w => [w.leaf, w]))
   if (byLeaf.size !== wanted.length) throw new RangeError('gradients: a leaf is wanted twice')
   const activeOld = activeFrom(topological(outputs), byLeaf)
   const { forward, halvesOf } = forwardHalves(outputs, byLeaf, activeOld, partition)
-  const roots = outputs.map(forward), order = topological(roots), active = activeFrom(order, byLeaf)
+  const roots = outputs.map(forward)
+  const order = topological(roots)
+  const active = activeFrom(order, byLeaf)
 
-  const cotangentOf = new Map<Node, Node>(), focused = new Map<Node, Node>(), resultCotangents = new Map<Node, Map<number, Node>>()
-  const add = <K>(to: Map<K, Node>, key: K, value: Node): void => { const before = to.get(key); to.set(key, before ? plus(before, value) : value) }
+  const cotangentOf = new Map<Node, Node>()
+  const focused = new Map<Node, Node>()
+  const resultCotangents = new Map<Node, Map<number, Node>>()
+  const add = <K>(to: Map<K, Node>, key: K, value: Node): void => {
+    const before = to.get(key)
+    to.set(key, before ? plus(before, value) : value)
+  }
   const send = (input: Node, cotangent: Node): void => {
     const leaf = byLeaf.get(input)
     if (leaf) add(focused, input, leaf.get(cotangent, leaf.index))
     else if (active.has(input)) add(cotangentOf, input, cotangent)
   }
-  roots.forEach((root, i) => { if (cotangents[i]) send(root, cotangents[i]) })
+  roots.forEach((root, i) => {
+    if (cotangents[i]) send(root, cotangents[i])
+  })
 
   for (const current of order.toReversed()) {
     const halves = halvesOf.get(current)
@@ -59,74 +76,116 @@ export const gradients = (outputs: readonly Node[], cotangents: readonly Node[],
     const dy = cotangentOf.get(current)
     if (!dy) continue
     if (is(current, resultOp)) {
-      const [call] = current.inputs, received = resultCotangents.get(call!) ?? new Map<number, Node>()
+      const [call] = current.inputs
+      const received = resultCotangents.get(call!) ?? new Map<number, Node>()
       resultCotangents.set(call!, received.set(current.attributes.index, dy))
       continue
     }
-    current.op.vjp(current, dy).forEach((d, i) => { if (d) send(current.inputs[i]!, d) })
+    current.op.vjp(current, dy).forEach((d, i) => {
+      if (d) send(current.inputs[i]!, d)
+    })
   }
-  return { outputs: roots, gradients: wanted.map(w => focused.get(w.leaf) ?? w.get(broadcasted(scalar(0), w.leaf.shape), w.index)) }
+  return {
+    outputs: roots,
+    gradients: wanted.map(w => focused.get(w.leaf) ?? w.get(broadcasted(scalar(0), w.leaf.shape), w.index)),
+  }
 }
 
 /** The nodes through which a derivative flows to something wanted. */
 const activeFrom = (order: readonly Node[], byLeaf: ReadonlyMap<Node, Wanted>): ReadonlySet<Node> => {
   const active = new Set<Node>()
-  for (const n of order) if (byLeaf.has(n) || (n.dtype === 'f32' && n.op.name !== 'stopGradient' && n.inputs.some(input => active.has(input)))) active.add(n)
+  for (const n of order)
+    if (
+      byLeaf.has(n) ||
+      (n.dtype === 'f32' && n.op.name !== 'stopGradient' && n.inputs.some(input => active.has(input)))
+    )
+      active.add(n)
   return active
 }
 
 /** What one input of a call owes: the whole cotangent, or the wanted part of a leaf's. */
-export interface Demand { readonly input: number; readonly wanted: Wanted | undefined }
+export interface Demand {
+  readonly input: number
+  readonly wanted: Wanted | undefined
+}
 interface Halves {
   readonly demands: readonly Demand[]
   readonly backward: (forwardCall: Node, cotangent: (index: number) => Node | undefined) => readonly Node[]
 }
 
 /** Puts the forward half of its block in the place of every call that a derivative flows through. */
-const forwardHalves = (outputs: readonly Node[], byLeaf: ReadonlyMap<Node, Wanted>, active: ReadonlySet<Node>, partition: Partition) => {
-  const made = new Map<Node, Node>(), halvesOf = new Map<Node, Halves>(), asked = new Map<Block, Set<number>>()
+const forwardHalves = (
+  outputs: readonly Node[],
+  byLeaf: ReadonlyMap<Node, Wanted>,
+  active: ReadonlySet<Node>,
+  partition: Partition,
+) => {
+  const made = new Map<Node, Node>()
+  const halvesOf = new Map<Node, Halves>()
+  const asked = new Map<Block, Set<number>>()
   if (partition.alike) {
     for (const n of topological(outputs)) {
       const block = active.has(n) ? blockOf(n) : undefined
-      if (block) n.inputs.forEach((input, i) => { if (active.has(input)) asked.set(block, (asked.get(block) ?? new Set()).add(i)) })
+      if (block)
+        n.inputs.forEach((input, i) => {
+          if (active.has(input)) asked.set(block, (asked.get(block) ?? new Set()).add(i))
+        })
     }
   }
   const forward = (old: Node): Node => made.get(old) ?? old
   for (const old of topological(outputs)) {
-    const inputs = old.inputs.map(forward), block = blockOf(old)
+    const inputs = old.inputs.map(forward)
+    const block = blockOf(old)
     if (block === undefined || !active.has(old)) {
       made.set(old, inputs.every((input, i) => input === old.inputs[i]) ? old : node(old.op, inputs, old.attributes))
       continue
     }
-    const demands = old.inputs.flatMap((input, i): readonly Demand[] => (active.has(input) || asked.get(block)?.has(i) ? [{ input: i, wanted: byLeaf.get(input) }] : []))
+    const demands = old.inputs.flatMap((input, i): readonly Demand[] =>
+      active.has(input) || asked.get(block)?.has(i) ? [{ input: i, wanted: byLeaf.get(input) }] : [],
+    )
     const halves = halvesFor(block, demands, partition)
     const application = node(callOp, [...inputs, ...indicesOf(demands)], { block: halves.forward })
     made.set(old, application)
-    halvesOf.set(application, { demands, backward: (call, cotangent) => {
-      const given = block.outputs.map((output, i) => cotangent(i) ?? broadcasted(scalar(0), output.shape))
-      const backwardCall = node(callOp, [
-        ...halves.passed.map(i => call.inputs[i]!), ...halves.residuals.map(i => result(call, i)), ...given], { block: halves.backward })
-      return halves.backward.outputs.map((_, i) => result(backwardCall, i))
-    } })
+    halvesOf.set(application, {
+      demands,
+      backward: (call, cotangent) => {
+        const given = block.outputs.map((output, i) => cotangent(i) ?? broadcasted(scalar(0), output.shape))
+        const backwardCall = node(
+          callOp,
+          [...halves.passed.map(i => call.inputs[i]!), ...halves.residuals.map(i => result(call, i)), ...given],
+          { block: halves.backward },
+        )
+        return halves.backward.outputs.map((_, i) => result(backwardCall, i))
+      },
+    })
   }
   return { forward, halvesOf }
 }
 
 /** The indices of demands, each once: several leaves may share one, so that what is taken by it is taken once. */
-const indicesOf = (demands: readonly Demand[]): readonly Node[] => [...new Set(demands.flatMap(({ wanted }) => wanted?.index ?? []))]
+const indicesOf = (demands: readonly Demand[]): readonly Node[] => [
+  ...new Set(demands.flatMap(({ wanted }) => wanted?.index ?? [])),
+]
 
-/** Blocks are differentiated once for each kind of demand, and of which share an index, however many layers call them. */
+/**
+ * Blocks are differentiated once for each kind of demand, and of which share an index, however many layers call them.
+ */
 const halvesFor = (block: Block, demands: readonly Demand[], partition: Partition) => {
-  const given = indicesOf(demands), places = (wanted: Wanted | undefined): readonly number[] => (wanted?.index ?? []).map(i => given.indexOf(i))
+  const given = indicesOf(demands)
+  const places = (wanted: Wanted | undefined): readonly number[] => (wanted?.index ?? []).map(i => given.indexOf(i))
   const key = demands.map(({ input, wanted }) => `${input}:${wanted?.kind ?? ''}@${places(wanted).join('+')}`).join()
   const cache = (partition.cache ??= new WeakMap())
   const known = cache.get(block) ?? new Map<string, ReturnType<typeof halve>>()
   cache.set(block, known)
   const found = known.get(key)
   if (found) return found
-  const cotangents = block.outputs.map(output => parameter(output.shape, 'f32')), indices = given.map(i => parameter(i.shape, i.dtype))
+  const cotangents = block.outputs.map(output => parameter(output.shape, 'f32'))
+  const indices = given.map(i => parameter(i.shape, i.dtype))
   const inner = demands.map(({ input, wanted }): Wanted =>
-    (wanted ? { ...wanted, leaf: block.parameters[input]!, index: places(wanted).map(i => indices[i]!) } : whole(block.parameters[input]!)))
+    wanted
+      ? { ...wanted, leaf: block.parameters[input]!, index: places(wanted).map(i => indices[i]!) }
+      : whole(block.parameters[input]!),
+  )
   const joint = gradients(block.outputs, cotangents, inner, partition)
   const halves = halve({ block, indices, cotangents, ...joint }, partition)
   known.set(key, halves)

@@ -11,28 +11,41 @@ const idOf = (thing: object): number => {
   return next++
 }
 
-const isBlock = (value: unknown): value is object => typeof value === 'object' && value !== null && 'parameters' in value && 'outputs' in value
+const isBlock = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && 'parameters' in value && 'outputs' in value
 
 /** Numbers that JSON does not tell apart. */
-const isOdd = (value: unknown): value is number => typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
+const isOdd = (value: unknown): value is number =>
+  typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
 
-/** Two nodes with the same op, equal attributes and equal inputs compute the same: this is the text of the first two. */
+/**
+ * Two nodes with the same op, equal attributes and equal inputs compute the same: this is the text of the first two.
+ */
 export const labelOf = (op: Op, attributes: unknown): string =>
-  `${idOf(op)} ${JSON.stringify(attributes, (_, value: unknown) => 
-    (isBlock(value) ? `#${idOf(value)}` : isOdd(value) ? `number ${Object.is(value, -0) ? '-0' : value}` : value))}`
+  `${idOf(op)} ${JSON.stringify(attributes, (_, value: unknown) =>
+    isBlock(value) ? `#${idOf(value)}` : isOdd(value) ? `number ${Object.is(value, -0) ? '-0' : value}` : value,
+  )}`
 
 /**
  * Value numbering: one node for all that compute the same (common subexpressions).
  * @example const [a, b] = shared([mul(x, y), mul(x, y)]) // a === b
  */
 export const shared = (roots: readonly Node[]): readonly Node[] => {
-  const numberOf = new Map<Node, number>(), first = new Map<string, Node>(), representative = new Map<Node, Node>()
+  const numberOf = new Map<Node, number>()
+  const first = new Map<string, Node>()
+  const representative = new Map<Node, Node>()
   for (const n of topological(roots)) {
     const inputs = n.inputs.map(input => representative.get(input)!)
-    const label = n.op === parameterOp ? `parameter ${idOf(n)}` : `${labelOf(n.op, n.attributes)} ${inputs.map(input => numberOf.get(input)!).join()}`
+    const label =
+      n.op === parameterOp
+        ? `parameter ${idOf(n)}`
+        : `${labelOf(n.op, n.attributes)} ${inputs.map(input => numberOf.get(input)!).join()}`
     const same = first.get(label) ?? { ...n, inputs }
     const chosen = inputs.every((input, i) => input === n.inputs[i]) && !first.has(label) ? n : same
-    if (!first.has(label)) { first.set(label, chosen); numberOf.set(chosen, numberOf.size) }
+    if (!first.has(label)) {
+      first.set(label, chosen)
+      numberOf.set(chosen, numberOf.size)
+    }
     representative.set(n, chosen)
   }
   return roots.map(root => representative.get(root)!)
@@ -40,7 +53,8 @@ export const shared = (roots: readonly Node[]): readonly Node[] => {
 
 /** The structure of an expression whose leaves are given: equal texts mean equal functions of the leaves. */
 export const structureOf = (roots: readonly Node[], leaves: readonly Node[]): string => {
-  const numberOf = new Map(leaves.map((leaf, i) => [leaf, i])), lines: string[] = leaves.map(leaf => `${leaf.dtype} ${leaf.shape.join()}`)
+  const numberOf = new Map(leaves.map((leaf, i) => [leaf, i]))
+  const lines: string[] = leaves.map(leaf => `${leaf.dtype} ${leaf.shape.join()}`)
   for (const n of walk(roots, new Set(leaves))) {
     if (numberOf.has(n)) continue
     numberOf.set(n, numberOf.size)
@@ -51,7 +65,8 @@ export const structureOf = (roots: readonly Node[], leaves: readonly Node[]): st
 
 /** The nodes below roots, inputs first, not looking below the given ones. */
 export const walk = (roots: readonly Node[], stop: ReadonlySet<Node>): readonly Node[] => {
-  const seen = new Set<Node>(), order: Node[] = []
+  const seen = new Set<Node>()
+  const order: Node[] = []
   const visit = (n: Node): void => {
     if (seen.has(n)) return
     seen.add(n)
@@ -66,16 +81,18 @@ export const walk = (roots: readonly Node[], stop: ReadonlySet<Node>): readonly 
 const mostTexts = 2 ** 16
 
 /**
- * A text for each expression: equal texts are of expressions that compute the same of the same leaves. Those that do have equal texts, unless
- * very many others came between.
+ * A text for each expression: equal texts are of expressions that compute the same of the same leaves. Those that do
+ * have equal texts, unless very many others came between.
  */
 export const expressionKeys = (): ((n: Node) => string) => {
-  const keys = new WeakMap<Node, string>(), numbers = new Map<string, number>()
+  const keys = new WeakMap<Node, string>()
+  const numbers = new Map<string, number>()
   let next = 0
   const keyOf = (n: Node): string => {
     const known = keys.get(n)
     if (known !== undefined) return known
-    const text = n.op === parameterOp ? `parameter ${idOf(n)}` : `${labelOf(n.op, n.attributes)} ${n.inputs.map(keyOf).join()}`
+    const text =
+      n.op === parameterOp ? `parameter ${idOf(n)}` : `${labelOf(n.op, n.attributes)} ${n.inputs.map(keyOf).join()}`
     if (numbers.size >= mostTexts) numbers.clear()
     const number = numbers.get(text) ?? next++
     numbers.set(text, number)

@@ -1,6 +1,10 @@
-/** rows × columns → columns × rows, in blocks that fit the cache. @example transposeMatrix(Float32Array.of(1, 2), 1, 2) */
+/**
+ * rows × columns → columns × rows, in blocks that fit the cache.
+ * @example transposeMatrix(Float32Array.of(1, 2), 1, 2)
+ */
 export const transposeMatrix = (data: Float32Array, rows: number, columns: number): Float32Array => {
-  const out = new Float32Array(data.length), block = 32
+  const out = new Float32Array(data.length)
+  const block = 32
   for (let r0 = 0; r0 < rows; r0 += block) {
     const r1 = Math.min(rows, r0 + block)
     for (let c0 = 0; c0 < columns; c0 += block) {

@@ -7,15 +7,19 @@ type Size = Bound['size']
 const sumOf = (parts: Shape, size: Size): number => parts.reduce<number>((sum, dim) => sum + size(dim), 0)
 
 /** A dim with its size. @example sized('hidden', size) is 'hidden, which is 2' */
-export const sized = (dim: Dim, size: Size): string => (typeof dim === 'number' ? String(dim) : `${dim}, which is ${size(dim)}`)
+export const sized = (dim: Dim, size: Size): string =>
+  typeof dim === 'number' ? String(dim) : `${dim}, which is ${size(dim)}`
 
 /**
  * Why parts do not lie within a dim, if they do not.
  * @example partsBeyond('slice', ['half', 'half'], 'hidden', size) is 'slice: half + half, which is 6, is beyond hidden, which is 5'
  */
 export const partsBeyond = (op: string, parts: Shape, dim: Dim, size: Size): string | undefined => {
-  const end = sumOf(parts, size), shown = showSum(parts)
-  return end <= size(dim) ? undefined : `${op}: ${shown === String(end) ? shown : `${shown}, which is ${end},`} is beyond ${sized(dim, size)}`
+  const end = sumOf(parts, size)
+  const shown = showSum(parts)
+  return end <= size(dim)
+    ? undefined
+    : `${op}: ${shown === String(end) ? shown : `${shown}, which is ${end},`} is beyond ${sized(dim, size)}`
 }
 
 /**
@@ -31,7 +35,11 @@ export const partsDiffer = (op: string, parts: Shape, dim: Dim, size: Size): str
 export const misfitOf = (n: Node, size: Size): string | undefined => {
   // an op that was written in JavaScript may lack it
   const op: Partial<Pick<Op, 'misfit'>> = n.op
-  return op.misfit?.(n.inputs.map(input => input.shape.map(size)), n.attributes, { sizes: n.shape.map(size), size, inputs: n.inputs })
+  return op.misfit?.(
+    n.inputs.map(input => input.shape.map(size)),
+    n.attributes,
+    { sizes: n.shape.map(size), size, inputs: n.inputs },
+  )
 }
 
 /** Why the first node that does not fit the sizes of its dims does not, if there is one; within blocks too. */

@@ -2,14 +2,20 @@ import type { Tensor } from './node.ts'
 import type { Shape } from './shape/dim.ts'
 
 /** A loss is a sum and a count, so that accumulation divides once. */
-export interface Loss { readonly sum: Tensor<readonly []>; readonly count: Tensor<readonly []> }
+export interface Loss {
+  readonly sum: Tensor<readonly []>
+  readonly count: Tensor<readonly []>
+}
 
 /** One step of generation: what the model remembers of the tokens before, and how it reads more of them. */
 export interface Decode<P> {
   /** The dims of the cache: keys and values of every layer, `capacity` positions each. */
   readonly cache: unknown
   /** New tokens `[batch, seq]` and the number of positions before them. */
-  readonly batch: { readonly input_ids: Tensor<readonly ['batch', 'seq'], 'i32'>; readonly position: Tensor<readonly [], 'i32'> }
+  readonly batch: {
+    readonly input_ids: Tensor<readonly ['batch', 'seq'], 'i32'>
+    readonly position: Tensor<readonly [], 'i32'>
+  }
   readonly step: (params: P) => { readonly logits: Tensor<readonly ['batch', 'seq', 'vocab']>; readonly cache: unknown }
 }
 

@@ -3,13 +3,26 @@ import type { Dim, Shape } from './shape/dim.ts'
 import type { DType } from './value.ts'
 
 /** Float64 data: what the meaning of an op works on, whatever the dtype. */
-export interface Numbers { readonly sizes: readonly number[]; readonly data: Float64Array }
+export interface Numbers {
+  readonly sizes: readonly number[]
+  readonly data: Float64Array
+}
 
 /** What an op says of its result. */
-export interface Signature { readonly shape: Shape; readonly dtype: DType }
+export interface Signature {
+  readonly shape: Shape
+  readonly dtype: DType
+}
 
-/** What `misfit`, `eval` and `flops` may ask: the sizes of the result, the size of any dim, and how the inputs are declared. */
-export interface Bound { readonly sizes: readonly number[]; readonly size: (dim: Dim) => number; readonly inputs: readonly Signature[] }
+/**
+ * What `misfit`, `eval` and `flops` may ask: the sizes of the result, the size of any dim, and how the inputs are
+ * declared.
+ */
+export interface Bound {
+  readonly sizes: readonly number[]
+  readonly size: (dim: Dim) => number
+  readonly inputs: readonly Signature[]
+}
 
 /**
  * An op, defined once: its shape rule, its meaning in float64, its vector-Jacobian product and its cost.
@@ -21,8 +34,9 @@ export interface Op<A = unknown> {
   /** The signature of the result, or the one text of the error. */
   shape(inputs: readonly Node[], attributes: A): Either<string, Signature>
   /**
-   * Why an application does not fit the sizes that its dims are bound to, if it does not: what the shape rule must leave open while a
-   * dim is a name. {@link fitsByShape} where that is nothing. No program runs before all of its nodes fit.
+   * Why an application does not fit the sizes that its dims are bound to, if it does not: what the shape rule must
+   * leave open while a dim is a name. {@link fitsByShape} where that is nothing. No program runs before all of its
+   * nodes fit.
    */
   misfit(inputs: readonly (readonly number[])[], attributes: A, bound: Bound): string | undefined
   /** The meaning: the oracle that every other facet is tested against. */
@@ -31,17 +45,23 @@ export interface Op<A = unknown> {
   vjp(node: NodeOf<A>, cotangent: Node): readonly (Node | undefined)[]
   /** Floating-point operations of one evaluation. */
   flops(inputs: readonly (readonly number[])[], attributes: A, bound: Bound): number
-  /** Which inputs are indices, by their number, and the dim that each must lie within: what lies elsewhere is refused. */
+  /**
+   * Which inputs are indices, by their number, and the dim that each must lie within: what lies elsewhere is refused.
+   */
   indices?(inputs: readonly Node[], attributes: A): readonly { readonly index: number; readonly within: Dim }[]
   /** For a composite: the same in terms of other ops. */
   expand?(inputs: readonly Node[], attributes: A): Node
   /** True where the result is cheaper to compute again than to keep: what a backward pass may recompute. */
   readonly cheap?: boolean
-  /** True where the result is much larger than what it is made from: it is never made once and then held, even where nothing in it changes. */
+  /**
+   * True where the result is much larger than what it is made from: it is never made once and then held, even where
+   * nothing in it changes.
+   */
   readonly unpacks?: boolean
   /**
-   * For a loss of rows: the least upper bound of the spectral norm of a row's Hessian with respect to its first input. A row is an element
-   * where the result has the first input's rank, and a slice along the last axis where it has one axis less.
+   * For a loss of rows: the least upper bound of the spectral norm of a row's Hessian with respect to its first input.
+   * A row is an element where the result has the first input's rank, and a slice along the last axis where it has one
+   * axis less.
    */
   readonly curvature?: number
   /** For an op with several results, which `result` reads: what they are, and what they mean. */
@@ -82,7 +102,8 @@ export class ShapeMismatch extends Error {
 /** What makes a node one, whatever else may have an op and inputs. */
 const brand = Symbol('node')
 /** True for the nodes of the language. */
-export const isNode = (candidate: unknown): candidate is Node => typeof candidate === 'object' && candidate !== null && brand in candidate
+export const isNode = (candidate: unknown): candidate is Node =>
+  typeof candidate === 'object' && candidate !== null && brand in candidate
 
 /** Thrown where data are not what an op takes: an index beyond a dim. */
 export class DataMismatch extends Error {
@@ -112,14 +133,18 @@ export const typed = <S extends Shape, D extends DType>(untyped: Node): Tensor<S
 
 /** Every node that the roots need, inputs before users, without recursion. */
 export const topological = (roots: readonly Node[]): readonly Node[] => {
-  const done = new Set<Node>(), order: Node[] = []
+  const done = new Set<Node>()
+  const order: Node[] = []
   for (const root of roots) {
     const stack: { readonly node: Node; next: number }[] = done.has(root) ? [] : [{ node: root, next: 0 }]
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
       const input = top.node.inputs[top.next++]
       if (input === undefined) {
         stack.pop()
-        if (!done.has(top.node)) { done.add(top.node); order.push(top.node) }
+        if (!done.has(top.node)) {
+          done.add(top.node)
+          order.push(top.node)
+        }
       } else if (!done.has(input)) stack.push({ node: input, next: 0 })
     }
   }

@@ -17,8 +17,10 @@ export const stridesOf = (sizes: readonly number[]): readonly number[] => {
 export const offsetsOf = (sizes: readonly number[], strides: readonly number[]): Int32Array => {
   let offsets = Int32Array.of(0)
   sizes.forEach((size, axis) => {
-    const stride = strides[axis]!, grown = new Int32Array(offsets.length * size)
-    for (let i = 0; i < offsets.length; i++) for (let j = 0; j < size; j++) grown[i * size + j] = offsets[i]! + j * stride
+    const stride = strides[axis]!
+    const grown = new Int32Array(offsets.length * size)
+    for (let i = 0; i < offsets.length; i++)
+      for (let j = 0; j < size; j++) grown[i * size + j] = offsets[i]! + j * stride
     offsets = grown
   })
   return offsets
@@ -26,7 +28,8 @@ export const offsetsOf = (sizes: readonly number[], strides: readonly number[]):
 
 /** Strides that read an array of `from` as if it were broadcast to `to`: zero where it is repeated. */
 export const broadcastStrides = (from: readonly number[], to: readonly number[]): readonly number[] => {
-  const strides = stridesOf(from), lead = to.length - from.length
+  const strides = stridesOf(from)
+  const lead = to.length - from.length
   return to.map((_, axis) => (axis < lead || from[axis - lead] === 1 ? 0 : strides[axis - lead]!))
 }
 
@@ -54,14 +57,25 @@ export const checkIndex = (op: string, { data }: Numbers, below: number): void =
 }
 
 /** Reads an array at the given offsets. */
-export const gather = (x: Numbers, offsets: Int32Array, sizes: readonly number[]): Numbers => numbers(sizes, i => x.data[offsets[i]!]!)
+export const gather = (x: Numbers, offsets: Int32Array, sizes: readonly number[]): Numbers =>
+  numbers(sizes, i => x.data[offsets[i]!]!)
 
 /** A function of broadcast operands, element by element. */
-export const elementwise = (sizes: readonly number[], operands: readonly Numbers[], f: (...x: number[]) => number): Numbers => {
+export const elementwise = (
+  sizes: readonly number[],
+  operands: readonly Numbers[],
+  f: (...x: number[]) => number,
+): Numbers => {
   const offsets = operands.map(x => offsetsOf(sizes, broadcastStrides(x.sizes, sizes)))
   return numbers(sizes, i => f(...operands.map((x, k) => x.data[offsets[k]![i]!]!)))
 }
 
 /** An array seen as `[outer, axis, inner]`. */
-export const around = (sizes: readonly number[], axis: number): readonly [outer: number, size: number, inner: number] =>
-  [count(sizes.slice(0, axis)), sizes[axis]!, count(sizes.slice(axis + 1))]
+export const around = (
+  sizes: readonly number[],
+  axis: number,
+): readonly [outer: number, size: number, inner: number] => [
+  count(sizes.slice(0, axis)),
+  sizes[axis]!,
+  count(sizes.slice(axis + 1)),
+]

@@ -18,7 +18,10 @@ export interface Partition {
    * or everything from the block's inputs, which is gradient checkpointing.
    */
   readonly recompute?: 'none' | 'cheap' | 'all'
-  /** Whether all calls of a block share one backward half, which gives what any of them is asked for: so that layers stay alike. */
+  /**
+   * Whether all calls of a block share one backward half, which gives what any of them is asked for: so that layers
+   * stay alike.
+   */
   readonly alike?: boolean
   cache?: WeakMap<Block, Map<string, Halves>>
 }
@@ -50,22 +53,31 @@ export interface Halves {
 export const halve = (joint: Joint, partition: Partition): Halves => {
   const { block, indices, cotangents } = joint
   const roots = (partition.optimise ?? (r => r))([...joint.outputs, ...joint.gradients], block)
-  const outputs = roots.slice(0, joint.outputs.length), gradients = roots.slice(joint.outputs.length)
-  const inputs = [...block.parameters, ...indices], isInput = new Set(inputs)
+  const outputs = roots.slice(0, joint.outputs.length)
+  const gradients = roots.slice(joint.outputs.length)
+  const inputs = [...block.parameters, ...indices]
+  const isInput = new Set(inputs)
 
-  const backward = new Set<Node>(cotangents), order = topological(roots), constant = new Set<Node>()
+  const backward = new Set<Node>(cotangents)
+  const order = topological(roots)
+  const constant = new Set<Node>()
   for (const n of order) {
     if (n.inputs.some(input => backward.has(input))) backward.add(n)
     else if (!isInput.has(n) && n.inputs.every(input => constant.has(input))) constant.add(n)
   }
   const boundary = new Set<Node>(gradients.filter(g => !backward.has(g)))
-  for (const n of order) if (backward.has(n)) for (const input of n.inputs) if (!backward.has(input)) boundary.add(input)
+  for (const n of order)
+    if (backward.has(n)) for (const input of n.inputs) if (!backward.has(input)) boundary.add(input)
 
   const atHand = partition.atHand?.(roots, block)
   const free = (n: Node): boolean => isInput.has(n) || constant.has(n) || atHand?.has(n) === true
   // the same data under another shape is kept once
   const data = (n: Node): Node => (is(n, reshapeOp) && !free(n) ? data(n.inputs[0]!) : n)
-  const kept = keep([...new Set([...boundary].map(data))].filter(n => !free(n)), free, partition)
+  const kept = keep(
+    [...new Set([...boundary].map(data))].filter(n => !free(n)),
+    free,
+    partition,
+  )
   const substitutes = new Map(kept.map(n => [n, parameter(n.shape, n.dtype)]))
   const finished = substitute(gradients, substitutes)
   const read = new Set(topological(finished))
@@ -73,14 +85,25 @@ export const halve = (joint: Joint, partition: Partition): Halves => {
   const results = [...outputs, ...kept.filter(n => !outputs.includes(n))]
   return {
     forward: { name: `${block.name}.forward`, parameters: inputs, outputs: results },
-    backward: { name: `${block.name}.backward`, parameters: [...passed.map(i => inputs[i]!), ...substitutes.values(), ...cotangents], outputs: finished },
+    backward: {
+      name: `${block.name}.backward`,
+      parameters: [...passed.map(i => inputs[i]!), ...substitutes.values(), ...cotangents],
+      outputs: finished,
+    },
     passed,
     residuals: kept.map(n => results.indexOf(n)),
   }
 }
 
-/** Chooses what is kept: from every value that crosses the boundary, replaces cheap ones by fewer bytes that they follow from. */
-const keep = (crossing: readonly Node[], free: (n: Node) => boolean, { recompute = 'cheap', bytes = () => 1, isCheap = n => n.op.cheap === true }: Partition): readonly Node[] => {
+/**
+ * Chooses what is kept: from every value that crosses the boundary, replaces cheap ones by fewer bytes that they follow
+ * from.
+ */
+const keep = (
+  crossing: readonly Node[],
+  free: (n: Node) => boolean,
+  { recompute = 'cheap', bytes = () => 1, isCheap = n => n.op.cheap === true }: Partition,
+): readonly Node[] => {
   if (recompute === 'all') return []
   if (recompute === 'none') return crossing
   let kept: ReadonlySet<Node> = new Set(crossing)

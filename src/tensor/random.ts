@@ -1,6 +1,6 @@
 /**
- * Randomness as a function of its arguments: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11).
- * A counter-based generator has no state to thread: word i of a stream is a function of (seed, stream, i).
+ * Randomness as a function of its arguments: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2,
+ * 3", SC'11). A counter-based generator has no state to thread: word i of a stream is a function of (seed, stream, i).
  */
 
 /** Two 32-bit words: which generator. */
@@ -10,7 +10,10 @@ export type PhiloxWords = readonly [number, number, number, number]
 
 /** The upper 32 bits of a 32 x 32 bit product, from 16-bit halves so that every partial sum stays exact. */
 const multiplyHigh = (a: number, b: number): number => {
-  const aLow = a & 0xffff, aHigh = a >>> 16, bLow = b & 0xffff, bHigh = b >>> 16
+  const aLow = a & 0xffff
+  const aHigh = a >>> 16
+  const bLow = b & 0xffff
+  const bHigh = b >>> 16
   const cross = aHigh * bLow + ((aLow * bLow) >>> 16)
   const middle = aLow * bHigh + (cross & 0xffff)
   return (aHigh * bHigh + (cross >>> 16) + (middle >>> 16)) >>> 0
@@ -26,8 +29,10 @@ export const philox = (key: PhiloxKey, counter: PhiloxWords): PhiloxWords => {
   let [k0, k1] = key
   let [c0, c1, c2, c3] = counter
   for (let round = 0; round < rounds; round++) {
-    const high0 = multiplyHigh(0xd2511f53, c0), low0 = Math.imul(0xd2511f53, c0)
-    const high1 = multiplyHigh(0xcd9e8d57, c2), low1 = Math.imul(0xcd9e8d57, c2)
+    const high0 = multiplyHigh(0xd2511f53, c0)
+    const low0 = Math.imul(0xd2511f53, c0)
+    const high1 = multiplyHigh(0xcd9e8d57, c2)
+    const low1 = Math.imul(0xcd9e8d57, c2)
     c0 = (high1 ^ c1 ^ k0) >>> 0
     c1 = low1 >>> 0
     c2 = (high0 ^ c3 ^ k1) >>> 0
@@ -78,7 +83,8 @@ const draw = (source: Generator<number, never>, n: number, count: number): Int32
  * A random order of 0..n-1; seed and stream (an epoch, say) determine it.
  * @example permutation(0, 3, 5) // the order of five rows in epoch 3
  */
-export const permutation = (seed: number, stream: number, n: number): Int32Array => draw(words(seed, stream, purposes.permutation), n, n)
+export const permutation = (seed: number, stream: number, n: number): Int32Array =>
+  draw(words(seed, stream, purposes.permutation), n, n)
 
 /** FNV-1a over the UTF-8 bytes of a name: 32 bits, the same on every machine. */
 export const hashName = (name: string): number =>
@@ -91,7 +97,9 @@ export const hashName = (name: string): number =>
  */
 export const chooseColumns = (seed: number, name: string, width: number, rank: number): Int32Array => {
   if (!(rank >= 0 && rank <= width)) throw new RangeError(`${name}: cannot choose ${rank} of ${width} columns`)
-  return draw(words(seed, hashName(name), purposes.columns), width, rank).slice().sort()
+  return draw(words(seed, hashName(name), purposes.columns), width, rank)
+    .slice()
+    .sort()
 }
 
 /**
@@ -103,19 +111,31 @@ export const uniform = (seed: number, stream: number, count: number): Float32Arr
   return Float32Array.from({ length: count }, () => (source.next().value >>> 8) * 2 ** -24)
 }
 
-/** The second word of the counter of {@link randomWords}, which the sequences above reach after 2^32 blocks at the earliest: the words are others. */
+/**
+ * The second word of the counter of {@link randomWords}, which the sequences above reach after 2^32 blocks at the
+ * earliest: the words are others.
+ */
 export const wordsPurpose = 0x62697473
 
-/** Which words are meant: a seed's two halves, how many draws came before, and a number for who draws. Each is taken as 32 bits. */
-export interface Draw { readonly seedLow: number; readonly seedHigh: number; readonly draw: number; readonly stream: number }
+/**
+ * Which words are meant: a seed's two halves, how many draws came before, and a number for who draws. Each is taken as
+ * 32 bits.
+ */
+export interface Draw {
+  readonly seedLow: number
+  readonly seedHigh: number
+  readonly draw: number
+  readonly stream: number
+}
 
 /**
- * `count` random 32-bit words, as signed integers. Word i is word i mod 4 of the block with the counter [i / 4, purpose, draw, stream],
- * so that any part of them can be made alone, and in any order.
+ * `count` random 32-bit words, as signed integers. Word i is word i mod 4 of the block with the counter [i / 4,
+ * purpose, draw, stream], so that any part of them can be made alone, and in any order.
  * @example randomWords({ seedLow: 0, seedHigh: 0, draw: 3, stream: hashName('q_proj') }, 8)
  */
 export const randomWords = ({ seedLow, seedHigh, draw, stream }: Draw, count: number): Int32Array => {
-  const words = new Int32Array(count), key = [seedLow >>> 0, seedHigh >>> 0] as const
+  const words = new Int32Array(count)
+  const key = [seedLow >>> 0, seedHigh >>> 0] as const
   for (let i = 0; i < count; i += 4) {
     const [a, b, c, d] = philox(key, [i / 4, wordsPurpose, draw >>> 0, stream >>> 0])
     // what lies beyond the end is not written

@@ -10,28 +10,37 @@ import type { Shape } from './shape/dim.ts'
  * rewritten and planned once. What the layer reads from outside is passed to the block, not computed again.
  * @example repeat(params.layers, x, (h, layer) => add(h, mlp(h, layer)))
  */
-export const repeat = <E, S extends Shape>(layers: readonly E[], x: Tensor<S>, layer: (x: Tensor<S>, parameters: E) => Tensor<S>): Tensor<S> =>
-  scan(layers, x, (current, parameters) => [layer(current, parameters), []])[0]
+export const repeat = <E, S extends Shape>(
+  layers: readonly E[],
+  x: Tensor<S>,
+  layer: (x: Tensor<S>, parameters: E) => Tensor<S>,
+): Tensor<S> => scan(layers, x, (current, parameters) => [layer(current, parameters), []])[0]
 
 /**
  * The same for a layer that also yields tensors of its own, as a cache: the last result, and what every layer yielded.
  * @example const [h, caches] = scan(layers, x, (h, layer) => [attention(h, layer), [key, value]])
  */
 export const scan = <E, S extends Shape, const Y extends readonly Node[]>(
-  layers: readonly E[], x: Tensor<S>, layer: (x: Tensor<S>, parameters: E) => readonly [Tensor<S>, Y]): readonly [Tensor<S>, readonly Y[]] => {
+  layers: readonly E[],
+  x: Tensor<S>,
+  layer: (x: Tensor<S>, parameters: E) => readonly [Tensor<S>, Y],
+): readonly [Tensor<S>, readonly Y[]] => {
   const input = parameter(x.shape, 'f32')
   const bodies = layers.map((parameters): readonly Node[] => {
     const [carried, yielded] = layer(typed(input), parameters)
     return [carried, ...yielded]
   })
   // every trace makes its nodes anew, so a node that two layers share was there before them
-  const second = new Set<Node>(topological(bodies[1] ?? [])), captured = new Set(topological(bodies[0] ?? []).filter(n => n !== input && second.has(n)))
-  const blocks = new Map<string, Block>(), yields: (readonly Node[])[] = []
+  const second = new Set<Node>(topological(bodies[1] ?? []))
+  const captured = new Set(topological(bodies[0] ?? []).filter(n => n !== input && second.has(n)))
+  const blocks = new Map<string, Block>()
+  const yields: (readonly Node[])[] = []
   let current: Node = x
   for (const body of bodies) {
     const leaves = leavesOf(body, n => n !== input && (n.op === parameterOp || captured.has(n)))
     const structure = structureOf(body, [input, ...leaves])
-    const block = blocks.get(structure) ?? blockFrom(`layer${blocks.size === 0 ? '' : blocks.size}`, body, input, leaves)
+    const block =
+      blocks.get(structure) ?? blockFrom(`layer${blocks.size === 0 ? '' : blocks.size}`, body, input, leaves)
     blocks.set(structure, block)
     const [carried, ...yielded] = call(block, [current, ...leaves])
     current = carried!
@@ -49,5 +58,9 @@ const leavesOf = (body: readonly Node[], isLeaf: (n: Node) => boolean): readonly
 
 const blockFrom = (name: string, body: readonly Node[], input: Node, leaves: readonly Node[]): Block => {
   const parameters = leaves.map(leaf => parameter(leaf.shape, leaf.dtype))
-  return { name, parameters: [input, ...parameters], outputs: substitute(body, new Map(leaves.map((leaf, i) => [leaf, parameters[i]!]))) }
+  return {
+    name,
+    parameters: [input, ...parameters],
+    outputs: substitute(body, new Map(leaves.map((leaf, i) => [leaf, parameters[i]!]))),
+  }
 }

@@ -4,8 +4,13 @@ import type { Shape } from './shape/dim.ts'
 export type DType = 'f32' | 'i32' | 'bool' | 'bf16' | 'f16'
 
 /** The typed array that holds data of a dtype. */
-export type DataOf<D extends DType> =
-  D extends 'f32' ? Float32Array : D extends 'i32' ? Int32Array : D extends 'bool' ? Uint8Array : Uint16Array
+export type DataOf<D extends DType> = D extends 'f32'
+  ? Float32Array
+  : D extends 'i32'
+    ? Int32Array
+    : D extends 'bool'
+      ? Uint8Array
+      : Uint16Array
 
 /**
  * Data: a typed array (row-major), the names of its dims and, separately, their sizes.

@@ -3,8 +3,12 @@ import type { FinetuneOptions } from './request.ts'
 /** A word of a command line. */
 export type Argument = string
 
-const listed = (value: readonly (string | number)[] | string): string => (typeof value === 'string' ? value : value.join(','))
-const paired = (pattern: Readonly<Record<string, number>>): string => Object.entries(pattern).map(([key, value]) => `${key}=${value}`).join(',')
+const listed = (value: readonly (string | number)[] | string): string =>
+  typeof value === 'string' ? value : value.join(',')
+const paired = (pattern: Readonly<Record<string, number>>): string =>
+  Object.entries(pattern)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',')
 
 /**
  * The command line that asks for a run, as a user would type it: what another process is told.
@@ -15,16 +19,25 @@ export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onT
   const { shuffle, rslora, shareColumns, saveOptimizer, doubleQuantize, ...plain } = others
   const flag = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
   const values = {
-    ...plain, targetModules: targetModules && listed(targetModules), excludeModules: excludeModules && listed(excludeModules),
-    layers: layers && listed(layers), modulesToSave: modulesToSave && listed(modulesToSave),
-    rankPattern: rankPattern && paired(rankPattern), alphaPattern: alphaPattern && paired(alphaPattern),
+    ...plain,
+    targetModules: targetModules && listed(targetModules),
+    excludeModules: excludeModules && listed(excludeModules),
+    layers: layers && listed(layers),
+    modulesToSave: modulesToSave && listed(modulesToSave),
+    rankPattern: rankPattern && paired(rankPattern),
+    alphaPattern: alphaPattern && paired(alphaPattern),
   }
   const switches = {
-    '--no-shuffle': !shuffle, '--rslora': rslora, '--share-columns': shareColumns, '--save-optimizer': saveOptimizer,
+    '--no-shuffle': !shuffle,
+    '--rslora': rslora,
+    '--share-columns': shareColumns,
+    '--save-optimizer': saveOptimizer,
     '--no-double-quantize': plain.quantize !== undefined && doubleQuantize === false,
   }
   return [
-    'finetune', '--json', ...Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [flag(name), String(value)])),
+    'finetune',
+    '--json',
+    ...Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [flag(name), String(value)])),
     ...Object.entries(switches).flatMap(([name, on]) => (on ? [name] : [])),
   ]
 }

@@ -13,24 +13,44 @@ export interface CompareRow extends Contender {
 
 /** What stands between two middle numbers, or the middle one. */
 export const median = (numbers: readonly number[]): number => {
-  const sorted = numbers.toSorted((a, b) => a - b), middle = Math.floor(sorted.length / 2)
+  const sorted = numbers.toSorted((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
   return sorted.length % 2 === 1 ? sorted[middle]! : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2
 }
 export const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length
 /** The standard deviation of a sample. */
 export const deviation = (numbers: readonly number[]): number | null =>
-  (numbers.length < 2 ? null : Math.sqrt(numbers.reduce((sum, x) => sum + (x - mean(numbers)) ** 2, 0) / (numbers.length - 1)))
+  numbers.length < 2
+    ? null
+    : Math.sqrt(numbers.reduce((sum, x) => sum + (x - mean(numbers)) ** 2, 0) / (numbers.length - 1))
 
-const cellsOf = ({ name, rank, trainable, loss, deviation: around, savedBytesPerToken, peakMemory, stepSeconds }: CompareRow): readonly string[] => [
-  name, rank === null ? '' : String(rank), trainable.toLocaleString('en'), `${loss.toFixed(4)}${around === null ? '' : ` ± ${around.toFixed(4)}`}`,
-  savedBytesPerToken.toLocaleString('en', { maximumFractionDigits: 0 }), `${(peakMemory / 1e6).toFixed(0)} MB`,
+const cellsOf = ({
+  name,
+  rank,
+  trainable,
+  loss,
+  deviation: around,
+  savedBytesPerToken,
+  peakMemory,
+  stepSeconds,
+}: CompareRow): readonly string[] => [
+  name,
+  rank === null ? '' : String(rank),
+  trainable.toLocaleString('en'),
+  `${loss.toFixed(4)}${around === null ? '' : ` ± ${around.toFixed(4)}`}`,
+  savedBytesPerToken.toLocaleString('en', { maximumFractionDigits: 0 }),
+  `${(peakMemory / 1e6).toFixed(0)} MB`,
   `${stepSeconds.toFixed(stepSeconds < 1 ? 3 : 2)} s`,
 ]
 
 /** The table of a comparison, one line a contender. */
 export const comparisonTable = (rows: readonly CompareRow[]): string => {
-  const all = [['method', 'rank', 'trained', 'held-out loss', 'saved bytes a token', 'peak memory', 'a step'], ...rows.map(cellsOf)]
+  const all = [
+    ['method', 'rank', 'trained', 'held-out loss', 'saved bytes a token', 'peak memory', 'a step'],
+    ...rows.map(cellsOf),
+  ]
   const widths = all[0]!.map((_, column) => Math.max(...all.map(line => line[column]!.length)))
-  const padded = (cell: string, column: number): string => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))
+  const padded = (cell: string, column: number): string =>
+    column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
   return all.map(line => line.map(padded).join('  ').trimEnd()).join('\n')
 }

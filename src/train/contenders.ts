@@ -32,8 +32,22 @@ export const choiceOf = (options: CompareOptions, method: Method, select?: Selec
   const { targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, bias } = options
   const { rank, alpha, rslora, dropout, quantize, doubleQuantize, shareColumns, seeds } = options
   return applicable(method, {
-    targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, bias, rank, alpha, rslora, dropout, quantize, doubleQuantize, shareColumns,
-    select, seed: seeds[0] ?? 0,
+    targetModules,
+    excludeModules,
+    layers,
+    rankPattern,
+    alphaPattern,
+    modulesToSave,
+    bias,
+    rank,
+    alpha,
+    rslora,
+    dropout,
+    quantize,
+    doubleQuantize,
+    shareColumns,
+    select,
+    seed: seeds[0] ?? 0,
   })
 }
 
@@ -52,7 +66,8 @@ const highestRank = 4096
 /** The rank at which a method trains as near as possible to so many parameters. What it trains grows with the rank. */
 const rankFor = (source: PretrainedModel, choice: MethodChoice, trainable: number): number => {
   const count = (rank: number): number => trainedAt(source, choice, rank) ?? Infinity
-  let least = 1, above = highestRank
+  let least = 1
+  let above = highestRank
   // the first rank that trains as many
   while (least < above) {
     const middle = Math.floor((least + above) / 2)
@@ -66,17 +81,21 @@ const rankFor = (source: PretrainedModel, choice: MethodChoice, trainable: numbe
 export const contendersOf = async (source: PretrainedModel, options: CompareOptions): Promise<readonly Contender[]> => {
   const selects = options.selects ?? []
   const named = [
-    ...options.methods.filter(method => method !== 'paca' || selects.length === 0).map(method => ({ name: `${method}`, method, select: undefined })),
+    ...options.methods
+      .filter(method => method !== 'paca' || selects.length === 0)
+      .map(method => ({ name: `${method}`, method, select: undefined })),
     ...selects.map(select => ({ name: `paca (${select})`, method: 'paca' as const, select })),
   ]
   const contenders: Contender[] = []
   for (const { name, method, select } of named) {
-    const choice = choiceOf(options, method, select), first = contenders[0]
+    const choice = choiceOf(options, method, select)
+    const first = contenders[0]
     if (method === 'full') {
       contenders.push({ name, method, select, rank: null, trainable: trainedAt(source, choice, undefined) ?? 0 })
       continue
     }
-    const own = await orThrow(async () => methodOptions(choice)), rank = first ? rankFor(source, choice, first.trainable) : own.rank
+    const own = await orThrow(async () => methodOptions(choice))
+    const rank = first ? rankFor(source, choice, first.trainable) : own.rank
     // a rank that is asked for says in its own words why it cannot be
     await orThrow(async () => targetsOf(source, { ...own, rank }))
     contenders.push({ name, method, select, rank, trainable: trainedAt(source, choice, rank) ?? 0 })

@@ -28,7 +28,8 @@ export interface EvaluateResult {
 }
 
 /**
- * Evaluates a model, with an adapter or without. Errors are thrown with one sentence; `onWarning` hears of rows cut and left out too.
+ * Evaluates a model, with an adapter or without. Errors are thrown with one sentence; `onWarning` hears of rows cut and
+ * left out too.
  * @example const { loss } = await evaluate({ model, data: 'held-out.jsonl', batch: 4, target: 'auto' })
  */
 export const evaluate = async (options: EvaluateOptions): Promise<EvaluateResult> => {
@@ -37,9 +38,13 @@ export const evaluate = async (options: EvaluateOptions): Promise<EvaluateResult
     const { rows, warnings } = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
     for (const message of rowWarnings(options.data, warnings)) options.onWarning?.(message)
     await using session = await openFrozen(source, options, options.adapter, quantization(options))
-    await orThrow(checkMemory(session.certificate(batchDims(rows, { batch: options.batch, epochs: 1 })).total, session.limit))
-    const began = performance.now(), { loss, tokens } = await evaluateRows(session, rows, options.batch, options.signal)
-    const perplexity = Math.exp(loss), known = Number.isFinite(perplexity) ? { perplexity } : {}
+    await orThrow(
+      checkMemory(session.certificate(batchDims(rows, { batch: options.batch, epochs: 1 })).total, session.limit),
+    )
+    const began = performance.now()
+    const { loss, tokens } = await evaluateRows(session, rows, options.batch, options.signal)
+    const perplexity = Math.exp(loss)
+    const known = Number.isFinite(perplexity) ? { perplexity } : {}
     return { event: 'done', loss, ...known, tokens, rows: rows.length, seconds: (performance.now() - began) / 1000 }
   } finally {
     await source.checkpoint.close()

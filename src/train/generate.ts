@@ -18,10 +18,15 @@ const chunk = 16
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to
 
-/** Positions that a prompt and its continuation take. @example session.decoder({ batch: 1, capacity: capacityFor(40, 60) }) */
-export const capacityFor = (promptTokens: number, maxTokens: number): number => roundUp(roundUp(promptTokens, chunk) + maxTokens, 32)
+/**
+ * Positions that a prompt and its continuation take.
+ * @example session.decoder({ batch: 1, capacity: capacityFor(40, 60) })
+ */
+export const capacityFor = (promptTokens: number, maxTokens: number): number =>
+  roundUp(roundUp(promptTokens, chunk) + maxTokens, 32)
 
-const likeliest = (logits: Float32Array): number => logits.reduce((best, logit, i) => (logit > logits[best]! ? i : best), 0)
+const likeliest = (logits: Float32Array): number =>
+  logits.reduce((best, logit, i) => (logit > logits[best]! ? i : best), 0)
 
 /** Draws an index from softmax(logits / temperature) with a number from [0, 1). */
 const sample = (logits: Float32Array, temperature: number, random: number): number => {
@@ -32,12 +37,21 @@ const sample = (logits: Float32Array, temperature: number, random: number): numb
   return found < 0 ? likeliest(logits) : found
 }
 
-const ids = (data: Int32Array): Value<Shape, 'i32'> => ({ shape: ['batch', 'seq'], sizes: [1, data.length], dtype: 'i32', data })
+const ids = (data: Int32Array): Value<Shape, 'i32'> => ({
+  shape: ['batch', 'seq'],
+  sizes: [1, data.length],
+  dtype: 'i32',
+  data,
+})
 
-/** Reads a prompt in chunks of one length; the last is padded, and what the padding left behind is forgotten. Answers the last token's logits. */
+/**
+ * Reads a prompt in chunks of one length; the last is padded, and what the padding left behind is forgotten. Answers
+ * the last token's logits.
+ */
 const prefill = async (decoder: Decoder, prompt: readonly number[]): Promise<Float32Array> => {
   for (let start = 0; ; start += chunk) {
-    const part = prompt.slice(start, start + chunk), before = decoder.position
+    const part = prompt.slice(start, start + chunk)
+    const before = decoder.position
     const logits = await decoder.next(ids(Int32Array.from({ length: chunk }, (_, i) => part[i] ?? 0)))
     if (start + chunk < prompt.length) continue
     decoder.rewind(before + part.length)
@@ -47,17 +61,25 @@ const prefill = async (decoder: Decoder, prompt: readonly number[]): Promise<Flo
 }
 
 /**
- * Continues a prompt (not empty) token by token, from the decoder's start; ends before a stop token or after `maxTokens`. Errors: logits that are
- * not finite, of which no token is the likeliest.
+ * Continues a prompt (not empty) token by token, from the decoder's start; ends before a stop token or after
+ * `maxTokens`. Errors: logits that are not finite, of which no token is the likeliest.
  * @example for await (const id of generateTokens(decoder, tokenizer.encode('Once'), { maxTokens: 32, stop: tokenizer.stop })) …
  */
-export async function* generateTokens(decoder: Decoder, prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number> {
+export async function* generateTokens(
+  decoder: Decoder,
+  prompt: readonly number[],
+  options: GenerateOptions,
+): AsyncGenerator<number> {
   const { maxTokens, stop, temperature = 0, seed = 0 } = options
   decoder.rewind(0)
   let logits = await prefill(decoder, prompt)
   for (let n = 0; n < maxTokens; n++) {
     if (!logits.every(Number.isFinite)) {
-      await orThrow(async () => fail(`the logits of token ${n + 1} are not all finite: the numbers of the model are too large for its precision`))
+      await orThrow(async () =>
+        fail(
+          `the logits of token ${n + 1} are not all finite: the numbers of the model are too large for its precision`,
+        ),
+      )
     }
     const id = temperature > 0 ? sample(logits, temperature, uniform(seed, n, 1)[0]!) : likeliest(logits)
     if (stop.has(id)) return
@@ -67,17 +89,31 @@ export async function* generateTokens(decoder: Decoder, prompt: readonly number[
 }
 
 /** A text with the tokens it is made of, and whether a stop token ended it. */
-export interface Generated { readonly text: string; readonly ids: readonly number[]; readonly ended: 'stop' | 'length' }
+export interface Generated {
+  readonly text: string
+  readonly ids: readonly number[]
+  readonly ended: 'stop' | 'length'
+}
 
 /**
- * The continuation of a prompt as text, as it reads behind the prompt; `onText` gets it piece by piece, whole characters at a time.
+ * The continuation of a prompt as text, as it reads behind the prompt; `onText` gets it piece by piece, whole
+ * characters at a time.
  * @example const { text } = await generateText(decoder, tokenizer, prompt, { maxTokens: 32, stop: tokenizer.stop })
  */
 export const generateText = async (
-  decoder: Decoder, tokenizer: Tokenizer, prompt: readonly number[], options: GenerateOptions, onText: (piece: string) => void = () => undefined,
+  decoder: Decoder,
+  tokenizer: Tokenizer,
+  prompt: readonly number[],
+  options: GenerateOptions,
+  onText: (piece: string) => void = () => undefined,
 ): Promise<Generated> => {
-  let state = decodeAfter(tokenizer, prompt), text = ''
-  const made: number[] = [], emit = (piece: string): void => { text += piece; if (piece !== '') onText(piece) }
+  let state = decodeAfter(tokenizer, prompt)
+  let text = ''
+  const made: number[] = []
+  const emit = (piece: string): void => {
+    text += piece
+    if (piece !== '') onText(piece)
+  }
   for await (const id of generateTokens(decoder, prompt, options)) {
     const next = decodeNext(tokenizer, state, id)
     made.push(id)

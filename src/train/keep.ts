@@ -5,14 +5,18 @@ import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { ioError, type IoError } from '../io/index.ts'
 
 /** Where work was kept. `problem` says why that is not the place that was asked for. */
-export interface KeptWork { readonly directory: string; readonly problem: string | undefined }
+export interface KeptWork {
+  readonly directory: string
+  readonly problem: string | undefined
+}
 
 /**
  * Where work is kept that its own place does not take: beside that, in the system's folder for temporary files, here,
  * at home.
  */
-export const otherPlaces = (directory: string): readonly string[] =>
-  [...new Set([dirname(resolve(directory)), tmpdir(), process.cwd(), homedir()])]
+export const otherPlaces = (directory: string): readonly string[] => [
+  ...new Set([dirname(resolve(directory)), tmpdir(), process.cwd(), homedir()]),
+]
 
 const pad = (n: number): string => String(n).padStart(2, '0')
 /**
@@ -32,19 +36,24 @@ const keptName = (directory: string, now = new Date()): string => {
  * Errors: no place takes it; the sentence names each with its reason.
  * @example const { directory, problem } = await orThrow(keep('out', 'the adapter', place => saveAdapter(place, adapter)))
  */
-export const keep = (
-  directory: string, what: string, save: (directory: string) => TE.TaskEither<IoError, void>,
-  places: readonly string[] = otherPlaces(directory),
-): TE.TaskEither<IoError, KeptWork> => async () => {
-  const name = keptName(directory), reasons: string[] = []
-  for (const place of [directory, ...places.map(folder => join(folder, name))]) {
-    const saved = await save(place)()
-    if (E.isRight(saved)) {
-      const problem = reasons[0] === undefined ? undefined : `${reasons[0]}; ${what} is kept in ${place} instead`
-      return E.right({ directory: place, problem })
+export const keep =
+  (
+    directory: string,
+    what: string,
+    save: (directory: string) => TE.TaskEither<IoError, void>,
+    places: readonly string[] = otherPlaces(directory),
+  ): TE.TaskEither<IoError, KeptWork> =>
+  async () => {
+    const name = keptName(directory)
+    const reasons: string[] = []
+    for (const place of [directory, ...places.map(folder => join(folder, name))]) {
+      const saved = await save(place)()
+      if (E.isRight(saved)) {
+        const problem = reasons[0] === undefined ? undefined : `${reasons[0]}; ${what} is kept in ${place} instead`
+        return E.right({ directory: place, problem })
+      }
+      if (saved.left.code === undefined) return saved
+      reasons.push(saved.left.message)
     }
-    if (saved.left.code === undefined) return saved
-    reasons.push(saved.left.message)
+    return E.left(ioError(`${what} could not be saved anywhere: ${[...new Set(reasons)].join('; ')}`))
   }
-  return E.left(ioError(`${what} could not be saved anywhere: ${[...new Set(reasons)].join('; ')}`))
-}

@@ -1,9 +1,25 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fail, methods, type AdapterSettings, type IoError, type Method, type ModuleNames } from '../io/index.ts'
-import { adamw, adapters, chain, clipByGlobalNorm, identity, type AdapterOptions, type LearningRate } from '../tune/index.ts'
+import {
+  adamw,
+  adapters,
+  chain,
+  clipByGlobalNorm,
+  identity,
+  type AdapterOptions,
+  type LearningRate,
+} from '../tune/index.ts'
 
 /** The projections of a LLaMA layer: what is tuned unless other modules are named. */
-export const projections: readonly string[] = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
+export const projections: readonly string[] = [
+  'q_proj',
+  'k_proj',
+  'v_proj',
+  'o_proj',
+  'gate_proj',
+  'up_proj',
+  'down_proj',
+]
 
 /** How the columns of PaCA are selected. */
 export const selections = ['random', 'weight', 'gradient'] as const
@@ -48,14 +64,22 @@ type Setting = keyof AdapterOptions
 
 /** The options that only some methods take, each with its flag and what an adapter must be able to be told. */
 const takers = {
-  rank: ['--rank', 'rank'], alpha: ['--alpha', 'alpha'], rslora: ['--rslora', 'rslora'], dropout: ['--dropout', 'dropout'],
-  rankPattern: ['--rank-pattern', 'ranks'], alphaPattern: ['--alpha-pattern', 'alphas'],
+  rank: ['--rank', 'rank'],
+  alpha: ['--alpha', 'alpha'],
+  rslora: ['--rslora', 'rslora'],
+  dropout: ['--dropout', 'dropout'],
+  rankPattern: ['--rank-pattern', 'ranks'],
+  alphaPattern: ['--alpha-pattern', 'alphas'],
   // what is trained whole needs no second way to say so, and is not quantized
-  modulesToSave: ['--modules-to-save', 'rank'], quantize: ['--quantize', 'rank'],
-  select: ['--select', 'groups'], shareColumns: ['--share-columns', 'groups'], columns: ['--columns', 'groups'],
+  modulesToSave: ['--modules-to-save', 'rank'],
+  quantize: ['--quantize', 'rank'],
+  select: ['--select', 'groups'],
+  shareColumns: ['--share-columns', 'groups'],
+  columns: ['--columns', 'groups'],
 } as const satisfies { readonly [K in keyof MethodChoice]?: readonly [flag: string, setting: Setting] }
 
-const takes = (method: Method, setting: Setting): boolean => (adapters[method].takes as readonly Setting[]).includes(setting)
+const takes = (method: Method, setting: Setting): boolean =>
+  (adapters[method].takes as readonly Setting[]).includes(setting)
 
 /** PEFT's defaults: VeRA trains so little that its rank is large. */
 const defaultRank = (method: Method): number => (method === 'full' ? 0 : method === 'vera' ? 256 : 8)
@@ -65,21 +89,44 @@ const given = <K extends string, V>(key: K, value: V | undefined): { readonly [P
   (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: V }
 
 /** How the base is quantized, if it is asked for. */
-export const quantization = ({ quantize, doubleQuantize = true }: Pick<MethodChoice, 'quantize' | 'doubleQuantize'>): AdapterSettings['quantize'] =>
+export const quantization = ({
+  quantize,
+  doubleQuantize = true,
+}: Pick<MethodChoice, 'quantize' | 'doubleQuantize'>): AdapterSettings['quantize'] =>
   quantize && { scheme: quantize, double: doubleQuantize }
 
 /** The settings that a choice makes, without those it leaves out. */
 export const settingsOf = (choice: MethodChoice): AdapterSettings => ({
-  ...given('excludeModules', choice.excludeModules), ...given('layersToTransform', choice.layers), ...given('modulesToSave', choice.modulesToSave),
-  ...given('alpha', choice.alpha), ...given('rslora', choice.rslora), ...given('dropout', choice.dropout),
-  ...given('rankPattern', choice.rankPattern), ...given('alphaPattern', choice.alphaPattern), ...given('bias', choice.bias),
+  ...given('excludeModules', choice.excludeModules),
+  ...given('layersToTransform', choice.layers),
+  ...given('modulesToSave', choice.modulesToSave),
+  ...given('alpha', choice.alpha),
+  ...given('rslora', choice.rslora),
+  ...given('dropout', choice.dropout),
+  ...given('rankPattern', choice.rankPattern),
+  ...given('alphaPattern', choice.alphaPattern),
+  ...given('bias', choice.bias),
   ...given('quantize', quantization(choice)),
-  ...given('selection', choice.select), ...given('shareColumns', choice.shareColumns),
+  ...given('selection', choice.select),
+  ...given('shareColumns', choice.shareColumns),
 })
 
 const settingNames: readonly (keyof AdapterSettings)[] = [
-  'excludeModules', 'layersToTransform', 'layersPattern', 'modulesToSave', 'alpha', 'rankPattern', 'alphaPattern', 'bias', 'rslora', 'dropout', 'quantize',
-  'selection', 'shareColumns', 'initial', 'untied',
+  'excludeModules',
+  'layersToTransform',
+  'layersPattern',
+  'modulesToSave',
+  'alpha',
+  'rankPattern',
+  'alphaPattern',
+  'bias',
+  'rslora',
+  'dropout',
+  'quantize',
+  'selection',
+  'shareColumns',
+  'initial',
+  'untied',
 ]
 /** The settings alone, of an adapter or a method with more to it. */
 export const settingsFrom = (all: AdapterSettings): AdapterSettings =>
@@ -91,16 +138,25 @@ export const checkOptions = (method: Method, choice: MethodChoice): E.Either<IoE
     const value: unknown = choice[key as keyof typeof takers]
     if (value === undefined || value === false || takes(method, setting)) continue
     const others = methods.filter(other => takes(other, setting))
-    return fail(method === 'full' ? `--method full trains whole weights: it takes no ${flag}`
-      : `--method ${method} takes no ${flag}: ${others.join(', ')} ${others.length === 1 ? 'does' : 'do'}`)
+    return fail(
+      method === 'full'
+        ? `--method full trains whole weights: it takes no ${flag}`
+        : `--method ${method} takes no ${flag}: ${others.join(', ')} ${others.length === 1 ? 'does' : 'do'}`,
+    )
   }
   return choice.columns !== undefined && choice.select !== undefined
-    ? fail('--columns is a selection already: it goes without --select') : E.right(undefined)
+    ? fail('--columns is a selection already: it goes without --select')
+    : E.right(undefined)
 }
 
 /** A choice without what a method does not take: what one choice says to several methods. */
-export const applicable = (method: Method, choice: MethodChoice): MethodChoice =>
-  ({ ...choice, method, ...Object.fromEntries(Object.entries(takers).flatMap(([key, [, setting]]) => (takes(method, setting) ? [] : [[key, undefined]]))) })
+export const applicable = (method: Method, choice: MethodChoice): MethodChoice => ({
+  ...choice,
+  method,
+  ...Object.fromEntries(
+    Object.entries(takers).flatMap(([key, [, setting]]) => (takes(method, setting) ? [] : [[key, undefined]])),
+  ),
+})
 
 /**
  * Checks that a method gets what it takes, and fills in what is left out.
@@ -108,10 +164,21 @@ export const applicable = (method: Method, choice: MethodChoice): MethodChoice =
  */
 export const methodOptions = (choice: MethodChoice): E.Either<IoError, MethodOptions> => {
   const { method = 'paca', targetModules = projections, rank = defaultRank(method), seed } = choice
-  return E.map((): MethodOptions => ({ method, targetModules, rank, seed, ...settingsOf(choice) }))(checkOptions(method, choice))
+  return E.map((): MethodOptions => ({ method, targetModules, rank, seed, ...settingsOf(choice) }))(
+    checkOptions(method, choice),
+  )
 }
 
-/** AdamW behind a clip of the gradient's norm; `clip` 0 is none. @example optimizer({ lr: 1e-4, weightDecay: 0.01, clip: 1 }) */
-export const optimizer = <L extends LearningRate>(
-  { lr, weightDecay, clip }: { readonly lr: L; readonly weightDecay: number; readonly clip: number }) =>
-  chain(clip > 0 ? clipByGlobalNorm(clip) : identity, adamw({ lr, weightDecay }))
+/**
+ * AdamW behind a clip of the gradient's norm; `clip` 0 is none.
+ * @example optimizer({ lr: 1e-4, weightDecay: 0.01, clip: 1 })
+ */
+export const optimizer = <L extends LearningRate>({
+  lr,
+  weightDecay,
+  clip,
+}: {
+  readonly lr: L
+  readonly weightDecay: number
+  readonly clip: number
+}) => chain(clip > 0 ? clipByGlobalNorm(clip) : identity, adamw({ lr, weightDecay }))

@@ -3,7 +3,7 @@ import { constant, join, linear, warmupCosine, type Schedule } from '../tune/ind
 
 /** The schedules of the command line. */
 export const scheduleNames = ['constant', 'linear', 'cosine'] as const
-export type ScheduleName = typeof scheduleNames[number]
+export type ScheduleName = (typeof scheduleNames)[number]
 
 export interface ScheduleOptions {
   readonly schedule: ScheduleName
@@ -22,8 +22,8 @@ const decay = ({ schedule, lr, warmup, steps }: ScheduleOptions): Schedule => {
 }
 
 /**
- * The learning rate of a run, evaluated at step k = 1..N: the first of w warm-up steps has lr/w, linear and cosine end at 0 on step N.
- * Transforms count from 0, as optax does, so it is shifted by one.
+ * The learning rate of a run, evaluated at step k = 1..N: the first of w warm-up steps has lr/w, linear and cosine end
+ * at 0 on step N. Transforms count from 0, as optax does, so it is shifted by one.
  * @example adamw({ lr: runSchedule({ schedule: 'cosine', lr: 1e-4, warmup: 10, steps: 200 }) })
  */
 export const runSchedule = (options: ScheduleOptions): Schedule => {

@@ -2,10 +2,29 @@ import { totalmem } from 'node:os'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import {
-  checkCached, fail, ioError, load, loadTokenizer, orThrow, readRows, stoppable, type AdapterSettings, type IoError,
-  type Loaded, type Rows, type Tokenizer, type WeightedAdapter,
+  checkCached,
+  fail,
+  ioError,
+  load,
+  loadTokenizer,
+  orThrow,
+  readRows,
+  stoppable,
+  type AdapterSettings,
+  type IoError,
+  type Loaded,
+  type Rows,
+  type Tokenizer,
+  type WeightedAdapter,
 } from '../io/index.ts'
-import { compile, type Precision, type Session, type StopSignal, type TargetName, type TargetOptions } from '../target/index.ts'
+import {
+  compile,
+  type Precision,
+  type Session,
+  type StopSignal,
+  type TargetName,
+  type TargetOptions,
+} from '../target/index.ts'
 import { bytesPerElement } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
 import type { LlamaBatch, LlamaParams } from '../model/index.ts'
@@ -16,20 +35,27 @@ import { packedModel, tuneLlama } from './tune.ts'
 import { loadAdapters } from './uses.ts'
 
 /** A pretrained model with its tokenizer, if it has one. */
-export interface PretrainedModel extends Loaded { readonly tokenizer: Tokenizer | undefined }
+export interface PretrainedModel extends Loaded {
+  readonly tokenizer: Tokenizer | undefined
+}
 
 /**
  * Opens a model and its tokenizer; weights are read when a session asks. Close `checkpoint` when the session is open.
  * @example const source = await orThrow(openModel('SmolLM2-135M-Instruct.gguf'))
  */
-export const openModel = (path: string): TE.TaskEither<IoError, PretrainedModel> => pipe(
-  checkCached(path),
-  TE.flatMap(() => load(path)),
-  TE.flatMap(loaded => pipe(
-    loadTokenizer(loaded.checkpoint),
-    TE.map((tokenizer): PretrainedModel => ({ ...loaded, tokenizer })),
-    // what fails leaves no file open
-    TE.tapError(() => TE.fromTask(() => loaded.checkpoint.close())))))
+export const openModel = (path: string): TE.TaskEither<IoError, PretrainedModel> =>
+  pipe(
+    checkCached(path),
+    TE.flatMap(() => load(path)),
+    TE.flatMap(loaded =>
+      pipe(
+        loadTokenizer(loaded.checkpoint),
+        TE.map((tokenizer): PretrainedModel => ({ ...loaded, tokenizer })),
+        // what fails leaves no file open
+        TE.tapError(() => TE.fromTask(() => loaded.checkpoint.close())),
+      ),
+    ),
+  )
 
 /** Where a program runs, and in what precision. */
 export interface RunOptions {
@@ -45,8 +71,11 @@ export interface RunOptions {
 }
 
 /** The options of `compile` from those of the command line. */
-export const targetOptions = ({ target, threads, precision }: RunOptions): TargetOptions =>
-  ({ target, ...(threads === undefined ? {} : { threads }), ...(precision === undefined ? {} : { precision }) })
+export const targetOptions = ({ target, threads, precision }: RunOptions): TargetOptions => ({
+  target,
+  ...(threads === undefined ? {} : { threads }),
+  ...(precision === undefined ? {} : { precision }),
+})
 
 /** Tells which target a session runs on, where `auto` has taken it. */
 export const told = <T extends Pick<FrozenSession, 'target' | 'reason'>>(session: T, { onTarget }: RunOptions): T => {
@@ -58,15 +87,20 @@ export const told = <T extends Pick<FrozenSession, 'target' | 'reason'>>(session
 export const defaultLength = 512
 
 /**
- * The rows of a data set, for a model: encoded, checked against its vocabulary, cut to `seq` tokens.
- * Errors: those of `readRows`, and a length that the model was not made for; where it is to stop (`signal`), one says so.
+ * The rows of a data set, for a model: encoded, checked against its vocabulary, cut to `seq` tokens. Errors: those of
+ * `readRows`, and a length that the model was not made for; where it is to stop (`signal`), one says so.
  * @example const { rows, warnings } = await orThrow(readRowsFor(source, 'data.jsonl', 256))
  */
 export const readRowsFor = (
-  { tokenizer, checkpoint: { config } }: PretrainedModel, path: string, length?: number, signal?: StopSignal,
+  { tokenizer, checkpoint: { config } }: PretrainedModel,
+  path: string,
+  length?: number,
+  signal?: StopSignal,
 ): TE.TaskEither<IoError, Rows> => {
-  const most = config.max_position_embeddings, seq = length ?? Math.min(defaultLength, most)
-  return seq > most ? TE.left(ioError(`--seq ${seq} is longer than the model reads: its max_position_embeddings is ${most}`))
+  const most = config.max_position_embeddings
+  const seq = length ?? Math.min(defaultLength, most)
+  return seq > most
+    ? TE.left(ioError(`--seq ${seq} is longer than the model reads: its max_position_embeddings is ${most}`))
     : readRows(path, { tokenizer, vocabSize: config.vocab_size, seq, signal })
 }
 
@@ -75,7 +109,9 @@ const rowCount = (n: number): string => `${n} ${n === 1 ? 'row' : 'rows'}`
 /** What was done to the rows of a file, in words. @example rowWarnings('data.jsonl', { cut: 3, unscored: 0 }) */
 export const rowWarnings = (path: string, { cut, unscored }: Rows['warnings']): readonly string[] => [
   ...(cut > 0 ? [`${path}: ${rowCount(cut)} cut to the length of --seq`] : []),
-  ...(unscored > 0 ? [`${path}: ${rowCount(unscored)} left out: no token in ${unscored === 1 ? 'it' : 'them'} is scored`] : []),
+  ...(unscored > 0
+    ? [`${path}: ${rowCount(unscored)} left out: no token in ${unscored === 1 ? 'it' : 'them'} is scored`]
+    : []),
 ]
 
 /** Bytes that this process may have: those of the machine, or of its container. */
@@ -89,8 +125,14 @@ const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
  */
 export const checkMemory = (needs: number, limit = Infinity, subject = 'a step'): TE.TaskEither<IoError, void> => {
   const most = Math.min(limit, machineMemory())
-  return needs <= most ? TE.right(undefined) : TE.left(ioError(`${subject} needs ${megabytes(needs)} of memory, and there are ${megabytes(most)}: `
-    + 'take a smaller --batch or --seq'))
+  return needs <= most
+    ? TE.right(undefined)
+    : TE.left(
+        ioError(
+          `${subject} needs ${megabytes(needs)} of memory, and there are ${megabytes(most)}: ` +
+            'take a smaller --batch or --seq',
+        ),
+      )
 }
 
 /** A session that trains nothing: for evaluation and generation. */
@@ -98,41 +140,65 @@ export type FrozenSession = Session<LlamaParams, unknown, unknown, LlamaBatch, r
 
 type Quantization = NonNullable<AdapterSettings['quantize']>
 
-/** What a session that trains nothing runs: the model with adapters written into its weights, or on packed weights with one adapter beside them. */
-const frozenOf = async (source: PretrainedModel, uses: readonly WeightedAdapter[], quantize: Quantization | undefined) => {
+/**
+ * What a session that trains nothing runs: the model with adapters written into its weights, or on packed weights with
+ * one adapter beside them.
+ */
+const frozenOf = async (
+  source: PretrainedModel,
+  uses: readonly WeightedAdapter[],
+  quantize: Quantization | undefined,
+) => {
   const targets: readonly string[] = []
-  if (quantize === undefined) return { tuned: adapt(source.model, full({ targets })), weights: withAdapters(source.weights, uses) }
+  if (quantize === undefined)
+    return { tuned: adapt(source.model, full({ targets })), weights: withAdapters(source.weights, uses) }
   const [use, ...others] = uses
   if (use === undefined) return { tuned: adapt(source.model, packedModel(source, quantize)), weights: source.weights }
-  if (others.length > 0 || (use.weight ?? 1) !== 1) return orThrow(async () => fail('--quantize goes with one adapter, of weight 1'))
-  const { options, targets: found, beginning, written } = await orThrow(async () => continuedFrom({ ...use.adapter, quantize }, 'the adapter', { seed: 0 }))
+  if (others.length > 0 || (use.weight ?? 1) !== 1)
+    return orThrow(async () => fail('--quantize goes with one adapter, of weight 1'))
+  const {
+    options,
+    targets: found,
+    beginning,
+    written,
+  } = await orThrow(async () => continuedFrom({ ...use.adapter, quantize }, 'the adapter', { seed: 0 }))
   const tuned = await orThrow(async () => tuneLlama(source, options, beginning, found))
   return { tuned, weights: written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights }
 }
 
 /**
- * Opens a session on a model, with adapters written into its weights if some are named, as `DIR` or `DIR:WEIGHT`; nothing in it can be trained.
- * With `quantize` linear modules are held packed, and one adapter stands beside them as it did while it was trained.
- * Errors: those of the adapters' files, an adapter for another base; `SessionError` for what the target refuses.
+ * Opens a session on a model, with adapters written into its weights if some are named, as `DIR` or `DIR:WEIGHT`;
+ * nothing in it can be trained. With `quantize` linear modules are held packed, and one adapter stands beside them as
+ * it did while it was trained. Errors: those of the adapters' files, an adapter for another base; `SessionError` for
+ * what the target refuses.
  * @example await using session = await openFrozen(source, { target: 'auto' }, ['my-adapter', 'another:0.5'])
  */
 export const openFrozen = async (
-  source: PretrainedModel, run: RunOptions, adapters: readonly string[] = [], quantize?: Quantization): Promise<FrozenSession> => {
+  source: PretrainedModel,
+  run: RunOptions,
+  adapters: readonly string[] = [],
+  quantize?: Quantization,
+): Promise<FrozenSession> => {
   try {
     const { source: bound, uses, warnings } = await loadAdapters(source, adapters, quantize)
     for (const message of [...source.checkpoint.warnings, ...warnings]) run.onWarning?.(message)
     const { tuned, weights } = await frozenOf(bound, uses, quantize)
     await orThrow(checkModel(bound, run))
     const held = stoppable(inRange(weights, run.precision), run.signal)
-    return told(await compile(trainStep(tuned, identity), { ...targetOptions(run), weights: held }) as FrozenSession, run)
+    return told(
+      (await compile(trainStep(tuned, identity), { ...targetOptions(run), weights: held })) as FrozenSession,
+      run,
+    )
   } finally {
     await source.checkpoint.close()
   }
 }
 
 /** Refuses a model that the machine cannot hold, before any weight is read. */
-export const checkModel = (source: Pick<Loaded, 'checkpoint'>, { precision = 'f32' }: RunOptions): TE.TaskEither<IoError, void> =>
-  checkMemory(bytesPerElement[precision] * parametersOf(source), Infinity, 'the model')
+export const checkModel = (
+  source: Pick<Loaded, 'checkpoint'>,
+  { precision = 'f32' }: RunOptions,
+): TE.TaskEither<IoError, void> => checkMemory(bytesPerElement[precision] * parametersOf(source), Infinity, 'the model')
 
 /** The number of parameters, from the header. @example parametersOf(source) // 134_515_008 */
 export const parametersOf = ({ checkpoint }: Pick<Loaded, 'checkpoint'>): number =>

@@ -6,7 +6,10 @@ const require = createRequire(import.meta.url)
 const versionOf = (specifier: string): string | undefined => {
   try {
     const description: unknown = require(specifier)
-    const version = typeof description === 'object' && description !== null && 'version' in description ? description.version : undefined
+    const version =
+      typeof description === 'object' && description !== null && 'version' in description
+        ? description.version
+        : undefined
     return typeof version === 'string' ? version : undefined
   } catch {
     return undefined
@@ -17,8 +20,11 @@ const versionOf = (specifier: string): string | undefined => {
 export const version = versionOf('../../package.json') ?? 'unknown'
 
 /** What a run's numbers depend on: versions of Partensor, Node and TensorFlow.js. */
-export const versions = (): Readonly<Record<string, string>> => Object.fromEntries([
-  ['partensor', version], ['node', process.versions.node],
-  ...['core', 'backend-wasm', 'backend-cpu'].map(name =>
-    [`tfjs-${name}`, versionOf(`@tensorflow/tfjs-${name}/package.json`) ?? 'not installed'] as const),
-])
+export const versions = (): Readonly<Record<string, string>> =>
+  Object.fromEntries([
+    ['partensor', version],
+    ['node', process.versions.node],
+    ...['core', 'backend-wasm', 'backend-cpu'].map(
+      name => [`tfjs-${name}`, versionOf(`@tensorflow/tfjs-${name}/package.json`) ?? 'not installed'] as const,
+    ),
+  ])

@@ -1,55 +1,108 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import {
-  parameter, product, replacedAt, reshaped, ShapeMismatch, taken, whole, type Dim, type DType, type Node, type Shape, type Tensor, type Wanted,
+  parameter,
+  product,
+  replacedAt,
+  reshaped,
+  ShapeMismatch,
+  taken,
+  whole,
+  type Dim,
+  type DType,
+  type Node,
+  type Shape,
+  type Tensor,
+  type Wanted,
 } from '../tensor/index.ts'
 import { AmbiguousTree, isTensor, mapTree, placesOf } from './tree.ts'
 
 /** What of a leaf is trained: a tagged union, never null, never a callback. */
 export type LeafMask = All | Frozen | Columns<Dim> | Entries<Dim>
-export interface All { readonly mask: 'all' }
-export interface Frozen { readonly mask: 'frozen' }
+export interface All {
+  readonly mask: 'all'
+}
+export interface Frozen {
+  readonly mask: 'frozen'
+}
 /**
  * Columns of the paper's W: input features. Weights are stored `[in, out]`, so a column is a contiguous row of storage;
  * this lens is the one place that knows. The index is data of the run, never a constant of the program.
  */
-export interface Columns<R extends Dim> { readonly mask: 'columns'; readonly count: R; readonly index: Node }
+export interface Columns<R extends Dim> {
+  readonly mask: 'columns'
+  readonly count: R
+  readonly index: Node
+}
 /** Single entries, counted along the flattened leaf. */
-export interface Entries<R extends Dim> { readonly mask: 'entries'; readonly count: R; readonly index: Node }
+export interface Entries<R extends Dim> {
+  readonly mask: 'entries'
+  readonly count: R
+  readonly index: Node
+}
 /** The type of a mask whose targets are known only at run time: its focus is opaque. */
-export interface Dynamic { readonly mask: 'dynamic' }
+export interface Dynamic {
+  readonly mask: 'dynamic'
+}
 
 export const all: All = { mask: 'all' }
 export const frozen: Frozen = { mask: 'frozen' }
 /** @example columns(8) */
-export const columns = <const R extends Dim>(count: R): Columns<R> => ({ mask: 'columns', count, index: parameter([count], 'i32') })
+export const columns = <const R extends Dim>(count: R): Columns<R> => ({
+  mask: 'columns',
+  count,
+  index: parameter([count], 'i32'),
+})
 /** @example entries(100) */
-export const entries = <const R extends Dim>(count: R): Entries<R> => ({ mask: 'entries', count, index: parameter([count], 'i32') })
+export const entries = <const R extends Dim>(count: R): Entries<R> => ({
+  mask: 'entries',
+  count,
+  index: parameter([count], 'i32'),
+})
 
 const isMask = (leaf: unknown): leaf is LeafMask =>
-  typeof leaf === 'object' && leaf !== null && 'mask' in leaf && (leaf.mask === 'all' || leaf.mask === 'frozen' || leaf.mask === 'columns' || leaf.mask === 'entries')
+  typeof leaf === 'object' &&
+  leaf !== null &&
+  'mask' in leaf &&
+  (leaf.mask === 'all' || leaf.mask === 'frozen' || leaf.mask === 'columns' || leaf.mask === 'entries')
 
 /** The part of a leaf that its mask trains. */
-type FocusLeaf<L, M> =
-  M extends Frozen ? undefined
-  : M extends All ? L
-  : M extends Columns<infer R>
-    ? L extends Tensor<infer S, infer D> ? S extends readonly [Dim, ...infer Rest extends Shape] ? Tensor<readonly [R, ...Rest], D> : never : never
-  : M extends Entries<infer R> ? L extends { readonly dtype: infer D extends DType } ? Tensor<readonly [R], D> : never
-  : never
+type FocusLeaf<L, M> = M extends Frozen
+  ? undefined
+  : M extends All
+    ? L
+    : M extends Columns<infer R>
+      ? L extends Tensor<infer S, infer D>
+        ? S extends readonly [Dim, ...infer Rest extends Shape]
+          ? Tensor<readonly [R, ...Rest], D>
+          : never
+        : never
+      : M extends Entries<infer R>
+        ? L extends { readonly dtype: infer D extends DType }
+          ? Tensor<readonly [R], D>
+          : never
+        : never
 
-type FocusTree<P, M> = M extends Dynamic ? {}
-  : M extends LeafMask ? FocusLeaf<P, M>
-  : P extends Node ? never
-  : P extends readonly (infer E)[]
-    ? number extends P['length'] ? M extends readonly (infer N)[] ? readonly FocusTree<E, N>[] : never
-      : { readonly [K in keyof P]: FocusTree<P[K], K extends keyof M ? M[K] : never> }
-  : { readonly [K in keyof P & keyof M as Trains<M[K]> extends false ? never : K]: FocusTree<P[K], M[K]> }
+type FocusTree<P, M> = M extends Dynamic
+  ? {}
+  : M extends LeafMask
+    ? FocusLeaf<P, M>
+    : P extends Node
+      ? never
+      : P extends readonly (infer E)[]
+        ? number extends P['length']
+          ? M extends readonly (infer N)[]
+            ? readonly FocusTree<E, N>[]
+            : never
+          : { readonly [K in keyof P]: FocusTree<P[K], K extends keyof M ? M[K] : never> }
+        : { readonly [K in keyof P & keyof M as Trains<M[K]> extends false ? never : K]: FocusTree<P[K], M[K]> }
 type Trains<M> = M extends Frozen ? false : true
 
 declare const maskOf: unique symbol
 /** The brand of what a mask trains; no value has it. An interface, so that a declaration names it and not its key. */
-export interface TrainedBy<M> { readonly [maskOf]: M }
+export interface TrainedBy<M> {
+  readonly [maskOf]: M
+}
 /** What a mask trains. Branded by the mask: without the brand a full gradient would pass for a focus. */
 export type Focus<P, M> = FocusTree<P, M> & TrainedBy<M>
 
@@ -61,45 +114,88 @@ export interface Lens {
   readonly wanted: (leaf: Node) => Wanted
 }
 
-/** The lens of a trained leaf, `undefined` for a frozen one. get ∘ put = part, put ∘ get = leaf, put ∘ put = last put. */
+/**
+ * The lens of a trained leaf, `undefined` for a frozen one. get ∘ put = part, put ∘ get = leaf, put ∘ put = last put.
+ */
 export const lensOf = (mask: LeafMask): Lens | undefined => {
   switch (mask.mask) {
-    case 'frozen': return undefined
-    case 'all': return { index: [], get: leaf => leaf, put: (_, part) => part, wanted: whole }
-    case 'columns': return indexed(mask.index, 'columns', leaf => leaf, (_, changed) => changed)
-    case 'entries': return indexed(mask.index, 'entries', leaf => reshaped(leaf, [flatDim(leaf.shape)]), (leaf, changed) => reshaped(changed, leaf.shape))
+    case 'frozen':
+      return undefined
+    case 'all':
+      return { index: [], get: leaf => leaf, put: (_, part) => part, wanted: whole }
+    case 'columns':
+      return indexed(
+        mask.index,
+        'columns',
+        leaf => leaf,
+        (_, changed) => changed,
+      )
+    case 'entries':
+      return indexed(
+        mask.index,
+        'entries',
+        leaf => reshaped(leaf, [flatDim(leaf.shape)]),
+        (leaf, changed) => reshaped(changed, leaf.shape),
+      )
   }
 }
 
 /** One dim for a whole leaf. */
-const flatDim = (shape: Shape): Dim => pipe(product(shape), E.getOrElse((message): Dim => { throw new ShapeMismatch(message) }))
+const flatDim = (shape: Shape): Dim =>
+  pipe(
+    product(shape),
+    E.getOrElse((message): Dim => {
+      throw new ShapeMismatch(message)
+    }),
+  )
 
-const indexed = (index: Node, kind: string, flat: (leaf: Node) => Node, unflat: (leaf: Node, changed: Node) => Node): Lens => ({
+const indexed = (
+  index: Node,
+  kind: string,
+  flat: (leaf: Node) => Node,
+  unflat: (leaf: Node, changed: Node) => Node,
+): Lens => ({
   index: [index],
   get: leaf => taken(flat(leaf), index, 0),
   put: (leaf, part) => unflat(leaf, replacedAt(flat(leaf), index, part, 0)),
-  wanted: leaf => ({ leaf, kind: `${kind} ${index.shape.join()}`, index: [index], get: (cotangent, [i]) => taken(flat(cotangent), i!, 0) }),
+  wanted: leaf => ({
+    leaf,
+    kind: `${kind} ${index.shape.join()}`,
+    index: [index],
+    get: (cotangent, [i]) => taken(flat(cotangent), i!, 0),
+  }),
 })
 
 /** A leaf with its path and mask. */
-export interface MaskedLeaf { readonly path: string; readonly leaf: Node; readonly mask: LeafMask }
+export interface MaskedLeaf {
+  readonly path: string
+  readonly leaf: Node
+  readonly mask: LeafMask
+}
 
 /** The same training of a leaf. */
-const alike = (a: LeafMask, b: LeafMask): boolean => a === b || a.mask === b.mask && ('index' in a ? 'index' in b && a.index === b.index : true)
+const alike = (a: LeafMask, b: LeafMask): boolean =>
+  a === b || (a.mask === b.mask && ('index' in a ? 'index' in b && a.index === b.index : true))
 
 /**
- * Pairs the leaves of a parameter tree with those of a mask of the same structure. A leaf that stands at several places is one parameter: it is
- * trained at the first place that trains it, and frozen at the others.
+ * Pairs the leaves of a parameter tree with those of a mask of the same structure. A leaf that stands at several places
+ * is one parameter: it is trained at the first place that trains it, and frozen at the others.
  * @throws {AmbiguousTree} where places of one leaf train it differently, or the trees differ
  */
 export const maskedLeaves = (params: unknown, mask: unknown): readonly MaskedLeaf[] => {
-  const { places, others: [other] } = placesOf(params, mask), trained = new Map<Node, MaskedLeaf>()
+  const {
+    places,
+    others: [other],
+  } = placesOf(params, mask)
+  const trained = new Map<Node, MaskedLeaf>()
   const masked = places.map(({ path, leaf, found }): MaskedLeaf => {
     if (!isMask(found)) throw new AmbiguousTree(`the mask has no leaf at ${path}`)
     const before = trained.get(leaf)
     if (found.mask === 'frozen') return { path, leaf, mask: found }
-    if (leaf.dtype !== 'f32') throw new AmbiguousTree(`the mask trains ${path}, which is ${leaf.dtype}: only f32 is trained`)
-    if (before && !alike(before.mask, found)) throw new AmbiguousTree(`${before.path} and ${path} are one parameter, and their masks train it differently`)
+    if (leaf.dtype !== 'f32')
+      throw new AmbiguousTree(`the mask trains ${path}, which is ${leaf.dtype}: only f32 is trained`)
+    if (before && !alike(before.mask, found))
+      throw new AmbiguousTree(`${before.path} and ${path} are one parameter, and their masks train it differently`)
     const own = { path, leaf, mask: before ? frozen : found }
     if (!before) trained.set(leaf, own)
     return own
@@ -109,7 +205,8 @@ export const maskedLeaves = (params: unknown, mask: unknown): readonly MaskedLea
 }
 
 /**
- * The focus of a parameter tree: every trained leaf's part, frozen leaves left out. What stands at several places is in it once.
+ * The focus of a parameter tree: every trained leaf's part, frozen leaves left out. What stands at several places is in
+ * it once.
  * @example focus(model.params, mask)
  */
 export const focus = <P, M>(params: P, mask: M): Focus<P, M> => {
@@ -121,7 +218,8 @@ export const focus = <P, M>(params: P, mask: M): Focus<P, M> => {
 
 /** The parameter tree with its focus written back. */
 export const putFocus = <P, M>(params: P, mask: M, part: Focus<P, M>): P => {
-  const masks = maskedLeaves(params, mask), changed = new Map<Node, Node>()
+  const masks = maskedLeaves(params, mask)
+  const changed = new Map<Node, Node>()
   placesOf(params, part).places.forEach(({ leaf, found }, i) => {
     const lens = lensOf(masks[i]!.mask)
     if (lens && isTensor(found)) changed.set(leaf, lens.put(leaf, found))

@@ -4,11 +4,17 @@ import { isNode, type DType, type Node, type Shape, type Tensor, type Value } fr
 export type Tree<L> = L | readonly Tree<L>[] | { readonly [key: string]: Tree<L> }
 
 /** The tree of data for a tree of tensors. Arrays stay arrays; what brands a tree of tensors is no data. */
-export type Values<T> = T extends Tensor<infer S, infer D> ? Value<S, D>
-  : T extends readonly unknown[] ? { readonly [K in keyof T]: Values<T[K]> }
-  : { readonly [K in keyof T as Exclude<K, symbol>]: Values<T[K]> }
+export type Values<T> =
+  T extends Tensor<infer S, infer D>
+    ? Value<S, D>
+    : T extends readonly unknown[]
+      ? { readonly [K in keyof T]: Values<T[K]> }
+      : { readonly [K in keyof T as Exclude<K, symbol>]: Values<T[K]> }
 
-/** Data, or what reads it when it is needed. Leaves are read one by one and never retained, so that a model is in memory once. */
+/**
+ * Data, or what reads it when it is needed. Leaves are read one by one and never retained, so that a model is in memory
+ * once.
+ */
 export type LazyLeaf<S extends Shape, D extends DType> = Value<S, D> | { readonly read: () => Promise<Value<S, D>> }
 export type Lazy<T> = T extends Tensor<infer S, infer D> ? LazyLeaf<S, D> : { readonly [K in keyof T]: Lazy<T[K]> }
 
@@ -17,10 +23,12 @@ const isRecord = (tree: unknown): tree is Readonly<Record<string, unknown>> =>
 /** True for the nodes of the language, which are the leaves of parameter trees. */
 export const isTensor = isNode
 /** True for data: no tree has a typed array below a key, so that no subtree is taken for data. */
-export const isValue = (leaf: unknown): leaf is Value<Shape, DType> => isRecord(leaf) && ArrayBuffer.isView(leaf['data']) && Array.isArray(leaf['sizes'])
+export const isValue = (leaf: unknown): leaf is Value<Shape, DType> =>
+  isRecord(leaf) && ArrayBuffer.isView(leaf['data']) && Array.isArray(leaf['sizes'])
 
 /** True for data, and for what reads it when it is needed. */
-export const isLazyLeaf = (leaf: unknown): leaf is LazyLeaf<Shape, DType> => isValue(leaf) || (isRecord(leaf) && typeof leaf['read'] === 'function')
+export const isLazyLeaf = (leaf: unknown): leaf is LazyLeaf<Shape, DType> =>
+  isValue(leaf) || (isRecord(leaf) && typeof leaf['read'] === 'function')
 
 /** A record or an array. */
 const isBranch = (tree: unknown): tree is object => Array.isArray(tree) || isRecord(tree)
@@ -30,52 +38,87 @@ const under = (path: string, key: string): string => (path === '' ? key : `${pat
  * Every leaf of a tree with its path, in order: keys as they were written, arrays by position.
  * @example leaves({ layers: [{ w: x }] }, isTensor) // [['layers.0.w', x]]
  */
-export const leaves = <L>(tree: unknown, isLeaf: (candidate: unknown) => candidate is L, path = ''): readonly (readonly [path: string, leaf: L])[] => {
+export const leaves = <L>(
+  tree: unknown,
+  isLeaf: (candidate: unknown) => candidate is L,
+  path = '',
+): readonly (readonly [path: string, leaf: L])[] => {
   if (isLeaf(tree)) return [[path, tree]]
   return isBranch(tree) ? Object.entries(tree).flatMap(([key, child]) => leaves(child, isLeaf, under(path, key))) : []
 }
 
 /** A leaf of a declared tree, and what stands at its place in a tree of data: `undefined` where nothing does. */
-export interface Place { readonly path: string; readonly leaf: Node; readonly found: unknown }
+export interface Place {
+  readonly path: string
+  readonly leaf: Node
+  readonly found: unknown
+}
 
 /**
- * What stands in a tree of data where a declared tree has its leaves, and the paths of what stands elsewhere. It is the declaration that
- * says where data is, never the looks of the data.
+ * What stands in a tree of data where a declared tree has its leaves, and the paths of what stands elsewhere. It is the
+ * declaration that says where data is, never the looks of the data.
  * @example placesOf({ x: f32('batch') }, { x: value, y: value }) // places: [{ path: 'x', … }], others: ['y']
  */
-export const placesOf = (declared: unknown, data: unknown, path = ''): { readonly places: readonly Place[]; readonly others: readonly string[] } => {
+export const placesOf = (
+  declared: unknown,
+  data: unknown,
+  path = '',
+): { readonly places: readonly Place[]; readonly others: readonly string[] } => {
   if (isTensor(declared)) return { places: [{ path, leaf: declared, found: data }], others: [] }
   if (!isBranch(declared)) return { places: [], others: [] }
   const given = new Map(isBranch(data) ? Object.entries(data) : [])
   const below = Object.entries(declared).map(([key, child]) => placesOf(child, given.get(key), under(path, key)))
-  const others = [...given].filter(([key, child]) => child !== undefined && !Object.hasOwn(declared, key)).map(([key]) => under(path, key))
+  const others = [...given]
+    .filter(([key, child]) => child !== undefined && !Object.hasOwn(declared, key))
+    .map(([key]) => under(path, key))
   return { places: below.flatMap(({ places }) => places), others: [...others, ...below.flatMap(found => found.others)] }
 }
 
 /** The same tree with other leaves; a leaf that becomes `undefined` is left out of its record. Arrays stay arrays. */
-export const mapTree = <L>(tree: unknown, isLeaf: (candidate: unknown) => candidate is L, f: (leaf: L, path: string) => unknown, path = ''): unknown => {
+export const mapTree = <L>(
+  tree: unknown,
+  isLeaf: (candidate: unknown) => candidate is L,
+  f: (leaf: L, path: string) => unknown,
+  path = '',
+): unknown => {
   if (isLeaf(tree)) return f(tree, path)
   if (Array.isArray(tree)) return tree.map((child: unknown, i) => mapTree(child, isLeaf, f, under(path, String(i))))
   if (!isRecord(tree)) return tree
-  return Object.fromEntries(Object.entries(tree).flatMap(([key, child]) => {
-    const mapped = mapTree(child, isLeaf, f, under(path, key))
-    return mapped === undefined ? [] : [[key, mapped]]
-  }))
+  return Object.fromEntries(
+    Object.entries(tree).flatMap(([key, child]) => {
+      const mapped = mapTree(child, isLeaf, f, under(path, key))
+      return mapped === undefined ? [] : [[key, mapped]]
+    }),
+  )
 }
 
 /**
- * The same tree with other leaves, each made of the leaf and of what stands at its place in a tree beside it. What is no branch there
- * stands for everything below it.
+ * The same tree with other leaves, each made of the leaf and of what stands at its place in a tree beside it. What is
+ * no branch there stands for everything below it.
  * @example mapBeside({ a: [x, y] }, isTensor, { a: true }, (leaf, keep) => (keep ? leaf : undefined))
  */
 export const mapBeside = <L>(
-  tree: unknown, isLeaf: (candidate: unknown) => candidate is L, beside: unknown, f: (leaf: L, found: unknown, path: string) => unknown, path = ''): unknown => {
+  tree: unknown,
+  isLeaf: (candidate: unknown) => candidate is L,
+  beside: unknown,
+  f: (leaf: L, found: unknown, path: string) => unknown,
+  path = '',
+): unknown => {
   if (isLeaf(tree)) return f(tree, beside, path)
-  const below = (key: string): unknown => (!isBranch(beside) ? beside : Object.hasOwn(beside, key) ? (beside as Readonly<Record<string, unknown>>)[key] : undefined)
+  const below = (key: string): unknown =>
+    !isBranch(beside)
+      ? beside
+      : Object.hasOwn(beside, key)
+        ? (beside as Readonly<Record<string, unknown>>)[key]
+        : undefined
   const mapped = (key: string, child: unknown): unknown => mapBeside(child, isLeaf, below(key), f, under(path, key))
   if (Array.isArray(tree)) return tree.map((child: unknown, i) => mapped(String(i), child))
   if (!isRecord(tree)) return tree
-  return Object.fromEntries(Object.entries(tree).map(([key, child]) => [key, mapped(key, child)] as const).filter(([, child]) => child !== undefined))
+  return Object.fromEntries(
+    Object.entries(tree)
+      .map(([key, child]) => [key, mapped(key, child)] as const)
+      .filter(([, child]) => child !== undefined),
+  )
 }
 
 /** Thrown where two leaves of a declared tree cannot be told apart, or a leaf is none; the sentence says which. */
@@ -88,9 +131,13 @@ export class AmbiguousTree extends Error {
  * @throws {AmbiguousTree} where a key with a dot makes the path of another leaf: `two of the parameters are called a.b`
  */
 export const declaredLeaves = (what: string, tree: unknown): readonly (readonly [path: string, leaf: Node])[] => {
-  const found = tensorsOf(tree), seen = new Set<string>()
+  const found = tensorsOf(tree)
+  const seen = new Set<string>()
   for (const [path] of found) {
-    if (seen.has(path)) throw new AmbiguousTree(`two of the ${what} are called ${path}: a key with a dot in it reads like keys below each other; rename one`)
+    if (seen.has(path))
+      throw new AmbiguousTree(
+        `two of the ${what} are called ${path}: a key with a dot in it reads like keys below each other; rename one`,
+      )
     seen.add(path)
   }
   return found

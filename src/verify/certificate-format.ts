@@ -16,7 +16,10 @@ export interface Proved {
   readonly curvature: number
   /** What the mean divides by. */
   readonly count: number
-  /** The Gram matrix of the features of the trained coordinates: size, upper triangle (float64 in base64), how far rounding may have moved it. */
+  /**
+   * The Gram matrix of the features of the trained coordinates: size, upper triangle (float64 in base64), how far
+   * rounding may have moved it.
+   */
   readonly witness: { readonly size: number; readonly gram: string; readonly radius: number }
   readonly assumed: readonly string[]
   /** SHA-256 of the features. */
@@ -45,9 +48,16 @@ export interface Estimated {
 export type Curvature = Proved | Estimated
 
 /** The curvature inside one mask, at the same weights and batch as that of the others. */
-export interface MaskCurvature { readonly name: string; readonly trained: number; readonly curvature: Estimated }
+export interface MaskCurvature {
+  readonly name: string
+  readonly trained: number
+  readonly curvature: Estimated
+}
 /** Curvatures beside that of all weights. */
-export interface MaskCurvatures<M = MaskCurvature> { readonly all: MaskCurvature; readonly parts: readonly M[] }
+export interface MaskCurvatures<M = MaskCurvature> {
+  readonly all: MaskCurvature
+  readonly parts: readonly M[]
+}
 
 /** What was trained, on what. */
 export interface Subject {
@@ -91,7 +101,9 @@ export interface VerifiedRun {
 }
 
 /** A part beside all weights: whether its estimate was at most theirs. */
-export interface ObservedMask extends MaskCurvature { readonly atMostAll: boolean }
+export interface ObservedMask extends MaskCurvature {
+  readonly atMostAll: boolean
+}
 
 /** Partensor's certificate of convergence: what was measured, what follows from it, and what of that is proved. */
 export interface ConvergenceCertificate extends VerifiedRun {

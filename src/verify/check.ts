@@ -22,8 +22,13 @@ export interface CertificateReport {
 }
 
 /** The first place where two pieces of JSON differ. */
-interface Difference { readonly path: readonly string[]; readonly found: unknown; readonly due: unknown }
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null
+interface Difference {
+  readonly path: readonly string[]
+  readonly found: unknown
+  readonly due: unknown
+}
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null
 const differenceOf = (found: unknown, due: unknown, path: readonly string[]): Difference | undefined => {
   if (!isObject(found) || !isObject(due)) return found === due ? undefined : { path, found, due }
   for (const key of new Set([...Object.keys(found), ...Object.keys(due)])) {
@@ -41,41 +46,69 @@ const edited = (sentence: string): string => `the certificate was edited: ${sent
 
 /** A part of a certificate that is made of the rest, and what it is made of. */
 const sources = {
-  steps: 'its loss, gradient, rate and curvature say', summary: 'its steps say', statement: 'its optimizer says', masks: 'its estimates say',
-  claims: 'its curvature, optimizer and steps allow', assumed: 'its rounding, curvature and steps say',
+  steps: 'its loss, gradient, rate and curvature say',
+  summary: 'its steps say',
+  statement: 'its optimizer says',
+  masks: 'its estimates say',
+  claims: 'its curvature, optimizer and steps allow',
+  assumed: 'its rounding, curvature and steps say',
 } as const
 type Derived = keyof typeof sources
 
 const placeOf = ([section = '', ...inner]: readonly string[]): string => {
   if (section === 'steps') return `step ${inner[0]}'s ${inner.slice(1).join('.')}`
   if (inner.length === 0) return `its ${section}`
-  return section === 'claims' || section === 'assumed' ? `entry ${inner[0]} of its ${section}` : `its ${section}'s ${inner.join('.')}`
+  return section === 'claims' || section === 'assumed'
+    ? `entry ${inner[0]} of its ${section}`
+    : `its ${section}'s ${inner.join('.')}`
 }
 
 /** The certificate that follows from what this one says was measured. */
 const remade = (certificate: ConvergenceCertificate): E.Either<string, ConvergenceCertificate> => {
   const { subject, seeds, optimizer, curvature, masks, rounding, lowest, steps, assumed, versions } = certificate
   const run: VerifiedRun = {
-    subject, seeds, optimizer, curvature, ...(masks === undefined ? {} : { masks }), rounding, lowest, steps, assumed: [], versions,
+    subject,
+    seeds,
+    optimizer,
+    curvature,
+    ...(masks === undefined ? {} : { masks }),
+    rounding,
+    lowest,
+    steps,
+    assumed: [],
+    versions,
   }
   // the file may have no steps, which is a fault of its own
   const own = steps.length === 0 ? 0 : ownAssumptions(run)
   return certificateOf({ ...run, assumed: assumed.slice(own) })
 }
 
-type Check = (certificate: ConvergenceCertificate, due: ConvergenceCertificate, prove: ProofChecker) => string | undefined
-const derived = (section: Derived): Check => (certificate, due) => {
-  const difference = differenceOf(certificate[section], due[section], [section])
-  return difference === undefined ? undefined
-    : edited(`${placeOf(difference.path)} is ${show(difference.found)}, where ${sources[section]} ${show(difference.due)}`)
-}
+type Check = (
+  certificate: ConvergenceCertificate,
+  due: ConvergenceCertificate,
+  prove: ProofChecker,
+) => string | undefined
+const derived =
+  (section: Derived): Check =>
+  (certificate, due) => {
+    const difference = differenceOf(certificate[section], due[section], [section])
+    return difference === undefined
+      ? undefined
+      : edited(
+          `${placeOf(difference.path)} is ${show(difference.found)}, where ${sources[section]} ${show(difference.due)}`,
+        )
+  }
 
 /**
- * What is checked besides the shape and the rules that every run must fulfil, in this order: derived numbers first, as their sentences say most.
- * The tests leave out one after the other, and see that an edit then passes.
+ * What is checked besides the shape and the rules that every run must fulfil, in this order: derived numbers first, as
+ * their sentences say most. The tests leave out one after the other, and see that an edit then passes.
  */
 export const certificateChecks: Readonly<Record<Derived | 'proof' | 'digest', Check>> = {
-  steps: derived('steps'), summary: derived('summary'), statement: derived('statement'), masks: derived('masks'), claims: derived('claims'),
+  steps: derived('steps'),
+  summary: derived('summary'),
+  statement: derived('statement'),
+  masks: derived('masks'),
+  claims: derived('claims'),
   assumed: derived('assumed'),
   proof: ({ curvature }, _, prove) => {
     const again = curvature.kind === 'proved' ? prove(curvature) : E.right(undefined)
@@ -83,7 +116,8 @@ export const certificateChecks: Readonly<Record<Derived | 'proof' | 'digest', Ch
   },
   digest: certificate => {
     const digest = digestOf({ ...certificate })
-    return digest === certificate.digest ? undefined
+    return digest === certificate.digest
+      ? undefined
       : edited(`its digest is ${certificate.digest.slice(0, 12)}…, that of its content ${digest.slice(0, 12)}…`)
   },
 }
@@ -91,45 +125,58 @@ export const certificateChecks: Readonly<Record<Derived | 'proof' | 'digest', Ch
 const reportOf = (certificate: ConvergenceCertificate): CertificateReport => {
   const proved = certificate.curvature.kind === 'proved'
   return {
-    certificate, proved,
+    certificate,
+    proved,
     checked: [
-      'every bound, slack, tolerance, verdict and needed curvature', 'the summary, the assumptions and the claims',
-      'that the steps follow one another', 'the digest', ...(proved ? ['the bound of the curvature, from its witness'] : []),
+      'every bound, slack, tolerance, verdict and needed curvature',
+      'the summary, the assumptions and the claims',
+      'that the steps follow one another',
+      'the digest',
+      ...(proved ? ['the bound of the curvature, from its witness'] : []),
     ],
     trusted: [
-      'that the losses, norms and rates are what the run measured', 'the model, the data, the seeds and the versions',
+      'that the losses, norms and rates are what the run measured',
+      'the model, the data, the seeds and the versions',
       proved ? 'that the witness is made of the features of this model and data' : 'the estimates of the curvature',
     ],
   }
 }
 
 /** The checker that leaves out some checks: for the tests, which show that each is needed. */
-export const checkerWithout = (...left: readonly (keyof typeof certificateChecks)[]) =>
-  (text: string, prove: ProofChecker = checkProved): E.Either<string, CertificateReport> => pipe(
-    E.Do,
-    E.bind('certificate', () => parseCertificate(text)),
-    E.bind('due', ({ certificate }) => E.mapLeft(fault => `the certificate does not fit together: ${fault}`)(remade(certificate))),
-    E.flatMap(({ certificate, due }) => {
-      for (const [name, check] of Object.entries(certificateChecks)) {
-        const fault = left.some(other => other === name) ? undefined : check(certificate, due, prove)
-        if (fault !== undefined) return E.left(fault)
-      }
-      return E.right(reportOf(certificate))
-    }),
-  )
+export const checkerWithout =
+  (...left: readonly (keyof typeof certificateChecks)[]) =>
+  (text: string, prove: ProofChecker = checkProved): E.Either<string, CertificateReport> =>
+    pipe(
+      E.Do,
+      E.bind('certificate', () => parseCertificate(text)),
+      E.bind('due', ({ certificate }) =>
+        E.mapLeft(fault => `the certificate does not fit together: ${fault}`)(remade(certificate)),
+      ),
+      E.flatMap(({ certificate, due }) => {
+        for (const [name, check] of Object.entries(certificateChecks)) {
+          const fault = left.some(other => other === name) ? undefined : check(certificate, due, prove)
+          if (fault !== undefined) return E.left(fault)
+        }
+        return E.right(reportOf(certificate))
+      }),
+    )
 
 /**
- * Checks a certificate without the run that made it: its shape; every bound, slack, tolerance, verdict, summary, assumption and claim, made again
- * of the measured numbers bit by bit; that a step begins where the one before it ended, if both are of one batch; that nothing is claimed but for
- * gradient descent under a proved curvature; the proof of that bound, from its witness; and the digest. Every edit without a new digest is refused.
+ * Checks a certificate without the run that made it: its shape; every bound, slack, tolerance, verdict, summary,
+ * assumption and claim, made again of the measured numbers bit by bit; that a step begins where the one before it
+ * ended, if both are of one batch; that nothing is claimed but for gradient descent under a proved curvature; the proof
+ * of that bound, from its witness; and the digest. Every edit without a new digest is refused.
  *
- * What it cannot notice is a certificate that was written anew. The digest has no key: whoever changes what was measured (losses, norms, an estimate
- * together with the steps that are held to it), derives the rest again as `certificateOf` does and computes the digest, has made a certificate of
- * another run, and only the run itself can tell. The same holds, with nothing but a new digest, of what is only told: model, data, method, rows,
- * seeds, versions, schedule and settings of the optimizer, iterations, points and change of an estimate, names and sizes of masks, the name of
- * a proved head, assumptions that the run added, and which batch a step is of where nothing follows from it.
+ * What it cannot notice is a certificate that was written anew. The digest has no key: whoever changes what was
+ * measured (losses, norms, an estimate together with the steps that are held to it), derives the rest again as
+ * `certificateOf` does and computes the digest, has made a certificate of another run, and only the run itself can
+ * tell. The same holds, with nothing but a new digest, of what is only told: model, data, method, rows, seeds,
+ * versions, schedule and settings of the optimizer, iterations, points and change of an estimate, names and sizes of
+ * masks, the name of a proved head, assumptions that the run added, and which batch a step is of where nothing follows
+ * from it.
  *
  * Errors: one sentence that says what does not fit.
  * @example const report = checkCertificate(await readFile('certificate.json', 'utf8'))
  */
-export const checkCertificate: (text: string, prove?: ProofChecker) => E.Either<string, CertificateReport> = checkerWithout()
+export const checkCertificate: (text: string, prove?: ProofChecker) => E.Either<string, CertificateReport> =
+  checkerWithout()

@@ -6,7 +6,10 @@ import { isValue, leaves, mapTree } from '../tune/index.ts'
 type Floats = Value<Shape>
 const isFloats = (leaf: unknown): leaf is Floats => isValue(leaf) && leaf.dtype === 'f32'
 
-/** ⟨a, b⟩ in float64, over all leaves of two trees of one structure. Plain loops: there may be as many numbers as a model has. */
+/**
+ * ⟨a, b⟩ in float64, over all leaves of two trees of one structure. Plain loops: there may be as many numbers as a
+ * model has.
+ */
 const inner = (a: unknown, b: unknown): number => {
   const others = new Map(leaves(b, isFloats))
   let sum = 0
@@ -60,16 +63,26 @@ export interface PowerIteration<T> {
 }
 
 /**
- * Power iteration with a symmetric operator: v ← H v / ‖H v‖. The values never fall, but for rounding, and reach the largest |eigenvalue| unless
- * the first direction has nothing of its eigenvector. It ends early where the value changes by less than `tolerance`.
- * Source: Golub and Van Loan 2013, §7.3.1.
+ * Power iteration with a symmetric operator: v ← H v / ‖H v‖. The values never fall, but for rounding, and reach the
+ * largest |eigenvalue| unless the first direction has nothing of its eigenvector. It ends early where the value changes
+ * by less than `tolerance`. Source: Golub and Van Loan 2013, §7.3.1.
  * @example const { value } = await powerIteration(v => session.hvp(batch, v), randomDirection(focus, 0), { iterations: 20 })
  */
 export const powerIteration = async <T>(
-  product: (direction: T) => Promise<T>, start: T, { iterations, tolerance = 1e-4 }: { readonly iterations: number; readonly tolerance?: number }): Promise<PowerIteration<T>> => {
-  let direction = start, value = 0, rayleigh = 0, change = 1, k = 0
+  product: (direction: T) => Promise<T>,
+  start: T,
+  { iterations, tolerance = 1e-4 }: { readonly iterations: number; readonly tolerance?: number },
+): Promise<PowerIteration<T>> => {
+  let direction = start
+  let value = 0
+  let rayleigh = 0
+  let change = 1
+  let k = 0
   while (k < iterations && change > tolerance) {
-    const made = await product(direction), square = inner(direction, direction), norm = Math.sqrt(inner(made, made)), now = norm / Math.sqrt(square)
+    const made = await product(direction)
+    const square = inner(direction, direction)
+    const norm = Math.sqrt(inner(made, made))
+    const now = norm / Math.sqrt(square)
     k += 1
     change = k === 1 ? 1 : now === 0 ? 0 : Math.abs(now - value) / now
     rayleigh = inner(direction, made) / square

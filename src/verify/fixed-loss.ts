@@ -19,20 +19,29 @@ export interface FixedLoss<T> {
 
 /** f over batches that stay the same: sums are divided once, by all that is counted. */
 export const fixedLoss = async <Q, M, S, B, L extends Shape>(
-  session: Session<Q, M, S, B, L>, batches: readonly Values<B>[], dims: Dims): Promise<FixedLoss<Values<Focus<Q, M>>>> => {
+  session: Session<Q, M, S, B, L>,
+  batches: readonly Values<B>[],
+  dims: Dims,
+): Promise<FixedLoss<Values<Focus<Q, M>>>> => {
   const counts: number[] = []
   for (const batch of batches) counts.push((await session.evaluate(batch, dims)).count)
-  const total = counts.reduce((sum, one) => sum + one, 0), scored = batches.flatMap((batch, i) => (counts[i]! > 0 ? [{ batch, share: counts[i]! / total }] : []))
+  const total = counts.reduce((sum, one) => sum + one, 0)
+  const scored = batches.flatMap((batch, i) => (counts[i]! > 0 ? [{ batch, share: counts[i]! / total }] : []))
   return {
     value: async () => {
       let sum = 0
       for (const { batch } of scored) sum += (await session.evaluate(batch, dims)).sum
       return sum / total
     },
-    curvature: (start, iterations) => powerIteration(async direction => {
-      const terms: (readonly [Values<Focus<Q, M>>, number])[] = []
-      for (const { batch, share } of scored) terms.push([await session.hvp(batch, direction, dims), share])
-      return weightedSum(terms)
-    }, start, { iterations }),
+    curvature: (start, iterations) =>
+      powerIteration(
+        async direction => {
+          const terms: (readonly [Values<Focus<Q, M>>, number])[] = []
+          for (const { batch, share } of scored) terms.push([await session.hvp(batch, direction, dims), share])
+          return weightedSum(terms)
+        },
+        start,
+        { iterations },
+      ),
   }
 }

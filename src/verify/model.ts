@@ -2,9 +2,22 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { fail, ioError, microBatch, orThrow, readText, reserve, giveWay, writeAtomically } from '../io/index.ts'
 import {
-  batchDims, checkSelectSteps, defaultSelectSteps, inRange, keep, methodOptions, openModel, optimizer, readRowsFor, rowWarnings, selectColumns, targetsOf,
+  batchDims,
+  checkSelectSteps,
+  defaultSelectSteps,
+  inRange,
+  keep,
+  methodOptions,
+  openModel,
+  optimizer,
+  readRowsFor,
+  rowWarnings,
+  selectColumns,
+  targetsOf,
   tuneLlama,
-  type MethodChoice, type PretrainedModel, type RunOptions,
+  type MethodChoice,
+  type PretrainedModel,
+  type RunOptions,
 } from '../train/index.ts'
 import { certificateText } from './certificate.ts'
 import type { ConvergenceCertificate } from './certificate-format.ts'
@@ -35,33 +48,48 @@ export interface VerifyModelOptions extends RunOptions, MethodChoice {
   readonly out?: string | undefined
 }
 
-export type VerifyModelEvent = VerifyEvent
+export type VerifyModelEvent =
+  | VerifyEvent
   | { readonly event: 'warning'; readonly message: string }
   | { readonly event: 'done'; readonly certificate: ConvergenceCertificate; readonly out: string | null }
 
 /** The names of a certificate's files in the directory of a verification. */
-export const certificateFile = 'certificate.json', pictureFile = 'descent.svg'
+export const certificateFile = 'certificate.json'
+export const pictureFile = 'descent.svg'
 
 /** AdamW as finetune has it, which is measured and not held to anything. */
 const measured = ({ lr, weightDecay, clip }: VerifyModelOptions) => {
   const rate = lr ?? 1e-4
-  return { name: 'adamw', lr: rate, transform: optimizer({ lr: rate, weightDecay, clip }), settings: { weightDecay, clip } }
+  return {
+    name: 'adamw',
+    lr: rate,
+    transform: optimizer({ lr: rate, weightDecay, clip }),
+    settings: { weightDecay, clip },
+  }
 }
 
 /**
- * Verifies the descent of a pretrained model on its first rows: see {@link verify}. With `out` a certificate and a picture are written, together or
- * not at all; what `out` does not take at the end is kept elsewhere. Errors are thrown with one sentence (`IoError`, `VerifyError`, `SessionError`).
+ * Verifies the descent of a pretrained model on its first rows: see {@link verify}. With `out` a certificate and a
+ * picture are written, together or not at all; what `out` does not take at the end is kept elsewhere. Errors are thrown
+ * with one sentence (`IoError`, `VerifyError`, `SessionError`).
  * @example await verifyModel({ ...options, model: 'SmolLM2-135M-Instruct.gguf', data: 'rows.jsonl', out: 'verified' }, console.log)
  */
-export const verifyModel = async (options: VerifyModelOptions, onEvent: (event: VerifyModelEvent) => void): Promise<ConvergenceCertificate> => {
-  const { out } = options, reservation = out === undefined ? undefined : await orThrow(reserve(out))
+export const verifyModel = async (
+  options: VerifyModelOptions,
+  onEvent: (event: VerifyModelEvent) => void,
+): Promise<ConvergenceCertificate> => {
+  const { out } = options
+  const reservation = out === undefined ? undefined : await orThrow(reserve(out))
   try {
     const certificate = await certified(options, onEvent)
     if (out === undefined) {
       onEvent({ event: 'done', certificate, out: null })
       return certificate
     }
-    const files = { [certificateFile]: certificateText(certificate), [pictureFile]: await certificatePicture(certificate) }
+    const files = {
+      [certificateFile]: certificateText(certificate),
+      [pictureFile]: await certificatePicture(certificate),
+    }
     const { directory, problem } = await orThrow(keep(out, 'the certificate', place => writeAtomically(place, files)))
     onEvent({ event: 'done', certificate, out: directory })
     return problem === undefined ? certificate : await orThrow(async () => fail(problem))
@@ -71,7 +99,9 @@ export const verifyModel = async (options: VerifyModelOptions, onEvent: (event: 
 }
 
 const certified = async (
-  options: VerifyModelOptions, onEvent: (event: VerifyModelEvent) => void): Promise<ConvergenceCertificate> => {
+  options: VerifyModelOptions,
+  onEvent: (event: VerifyModelEvent) => void,
+): Promise<ConvergenceCertificate> => {
   const source = await orThrow(openModel(options.model))
   try {
     await giveWay(options.signal)
@@ -81,35 +111,80 @@ const certified = async (
   }
 }
 
-const verifiedOf = async (options: VerifyModelOptions, source: PretrainedModel, onEvent: (event: VerifyModelEvent) => void): Promise<ConvergenceCertificate> => {
+const verifiedOf = async (
+  options: VerifyModelOptions,
+  source: PretrainedModel,
+  onEvent: (event: VerifyModelEvent) => void,
+): Promise<ConvergenceCertificate> => {
   const { batch, seed, target, threads, precision } = options
-  const method = await orThrow(TE.fromEither(methodOptions(options))), targets = await orThrow(TE.fromEither(targetsOf(source, method)))
-  const data = await orThrow(readRowsFor(source, options.data, options.seq, options.signal)), rows = data.rows.slice(0, options.rows), plan = { batch, epochs: 1 }
-  for (const message of [...source.checkpoint.warnings, ...rowWarnings(options.data, data.warnings)]) onEvent({ event: 'warning', message })
-  const select = options.select, selectSteps = options.selectSteps ?? defaultSelectSteps
+  const method = await orThrow(TE.fromEither(methodOptions(options)))
+  const targets = await orThrow(TE.fromEither(targetsOf(source, method)))
+  const data = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
+  const rows = data.rows.slice(0, options.rows)
+  const plan = { batch, epochs: 1 }
+  for (const message of [...source.checkpoint.warnings, ...rowWarnings(options.data, data.warnings)])
+    onEvent({ event: 'warning', message })
+  const select = options.select
+  const selectSteps = options.selectSteps ?? defaultSelectSteps
   await orThrow(checkSelectSteps(select, selectSteps, rows.length))
-  const chosen = select === undefined ? undefined : await selectColumns(source, source.weights, targets.modules, rows,
-    {
-      target, threads, precision, signal: options.signal, selection: select, steps: selectSteps,
-      shareColumns: method.shareColumns === true, plan: { ...plan, seed },
-    })
+  const chosen =
+    select === undefined
+      ? undefined
+      : await selectColumns(source, source.weights, targets.modules, rows, {
+          target,
+          threads,
+          precision,
+          signal: options.signal,
+          selection: select,
+          steps: selectSteps,
+          shareColumns: method.shareColumns === true,
+          plan: { ...plan, seed },
+        })
   const tuned = await orThrow(TE.fromEither(tuneLlama(source, method, chosen ? { chosen } : {}, targets)))
-  const beside = options.allWeights ? { name: 'all weights', tuned: await orThrow(TE.fromEither(everything(source, seed))) } : undefined
-  const dims = batchDims(rows, plan), paths = targets.modules.map(({ path }) => path)
+  const beside = options.allWeights
+    ? { name: 'all weights', tuned: await orThrow(TE.fromEither(everything(source, seed))) }
+    : undefined
+  const dims = batchDims(rows, plan)
+  const paths = targets.modules.map(({ path }) => path)
   return verify({
-    tuned, weights: inRange(source.weights, precision), dims: { scored: dims.scored }, steps: options.steps, proof: options.proof, iterations: options.iterations, seed, lowest: 0,
-    batches: Array.from({ length: Math.ceil(rows.length / batch) }, (_, i) => microBatch(rows.slice(i * batch, (i + 1) * batch), batch, dims)),
-    target, ...(threads === undefined ? {} : { threads }), ...(precision === undefined ? {} : { precision }),
-    ...(beside ? { beside } : {}), ...(options.lr === undefined ? {} : { lr: options.lr }), ...(options.optimizer === 'sgd' ? {} : { optimizer: measured(options) }),
-    about: { model: options.model, targets: paths, rank: method.method === 'full' ? null : method.rank, rows: rows.length, seq: dims.seq }, seeds: { selection: seed },
-    signal: options.signal, onEvent,
+    tuned,
+    weights: inRange(source.weights, precision),
+    dims: { scored: dims.scored },
+    steps: options.steps,
+    proof: options.proof,
+    iterations: options.iterations,
+    seed,
+    lowest: 0,
+    batches: Array.from({ length: Math.ceil(rows.length / batch) }, (_, i) =>
+      microBatch(rows.slice(i * batch, (i + 1) * batch), batch, dims),
+    ),
+    target,
+    ...(threads === undefined ? {} : { threads }),
+    ...(precision === undefined ? {} : { precision }),
+    ...(beside ? { beside } : {}),
+    ...(options.lr === undefined ? {} : { lr: options.lr }),
+    ...(options.optimizer === 'sgd' ? {} : { optimizer: measured(options) }),
+    about: {
+      model: options.model,
+      targets: paths,
+      rank: method.method === 'full' ? null : method.rank,
+      rows: rows.length,
+      seq: dims.seq,
+    },
+    seeds: { selection: seed },
+    signal: options.signal,
+    onEvent,
   })
 }
 
 /** Every parameter trained. */
-const everything = (source: PretrainedModel, seed: number) => E.Monad.chain(methodOptions({ method: 'full', targetModules: ['all'], seed }), full => tuneLlama(source, full))
+const everything = (source: PretrainedModel, seed: number) =>
+  E.Monad.chain(methodOptions({ method: 'full', targetModules: ['all'], seed }), full => tuneLlama(source, full))
 
-/** Checks a certificate's file, without the run. @example const { certificate, proved } = await checkFile('verified/certificate.json') */
+/**
+ * Checks a certificate's file, without the run.
+ * @example const { certificate, proved } = await checkFile('verified/certificate.json')
+ */
 export const checkFile = async (path: string): Promise<CertificateReport> => {
   const text = await orThrow(readText(path))
   return orThrow(async () => E.mapLeft((message: string) => ioError(`${path}: ${message}`))(checkCertificate(text)))

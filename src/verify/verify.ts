@@ -4,9 +4,27 @@ import { compile, type Dims, type Session, type TargetOptions, type StopSignal }
 import { blockOf, is, stopGradientOp, topological, type Node, type Shape } from '../tensor/index.ts'
 import { stoppable, giveWay } from '../io/index.ts'
 import { trainStep, versions } from '../train/index.ts'
-import { chain, maskedLeaves, monitorDescent, sgd, type Focus, type Fn, type Lazy, type Transform, type Tuned, type Values } from '../tune/index.ts'
+import {
+  chain,
+  maskedLeaves,
+  monitorDescent,
+  sgd,
+  type Focus,
+  type Fn,
+  type Lazy,
+  type Transform,
+  type Tuned,
+  type Values,
+} from '../tune/index.ts'
 import { dependents, lossOf, provedCurvature } from './bound/index.ts'
-import { estimateCaution, type ConvergenceCertificate, type Estimated, type MaskCurvature, type Proved, type Subject } from './certificate-format.ts'
+import {
+  estimateCaution,
+  type ConvergenceCertificate,
+  type Estimated,
+  type MaskCurvature,
+  type Proved,
+  type Subject,
+} from './certificate-format.ts'
 import { certificateOf } from './certificate.ts'
 import { roundingOf, type MeasuredStep } from './descent.ts'
 import { randomDirection, type PowerIteration } from './estimate.ts'
@@ -16,7 +34,9 @@ import { dataOf, fixedLoss, sizeOf } from './fixed-loss.ts'
 export class VerifyError extends Error {
   override readonly name = 'VerifyError'
 }
-const refuse = (sentence: string): never => { throw new VerifyError(sentence) }
+const refuse = (sentence: string): never => {
+  throw new VerifyError(sentence)
+}
 
 /** A transform that is not plain gradient descent: what it does is measured, and nothing is claimed of it. */
 export interface MeasuredOptimizer {
@@ -33,19 +53,27 @@ export interface VerifyOptions<P, Q, M, B, L extends Shape> extends TargetOption
   readonly batches: readonly Values<B>[]
   readonly dims?: Dims
   readonly steps: number
-  /** η of gradient descent: unless said 1/L of a proved bound, or 1/2L of the estimate at the first weights, as curvature tends to grow along a run. */
+  /**
+   * η of gradient descent: unless said 1/L of a proved bound, or 1/2L of the estimate at the first weights, as
+   * curvature tends to grow along a run.
+   */
   readonly lr?: number
   /** Another optimizer, in the place of gradient descent. */
   readonly optimizer?: MeasuredOptimizer
   /** Whether a proved bound is asked for, taken where there is one (unless said), or not looked for. */
   readonly proof?: 'require' | 'prefer' | 'never'
-  /** Hessian-vector products of the first estimate, 20 unless said; later ones go on from it, with a quarter of them. */
+  /**
+   * Hessian-vector products of the first estimate, 20 unless said; later ones go on from it, with a quarter of them.
+   */
   readonly iterations?: number
   /** Of the first direction of power iteration; 0 unless said. */
   readonly seed?: number
   /** The same model with more of it trained, as all weights: its curvature at the first weights stands beside. */
   readonly beside?: { readonly name: string; readonly tuned: Tuned<P, unknown, unknown, B, L> }
-  /** What the certificate says of the model and the method; the rows are those of the batches unless some of them are padding. */
+  /**
+   * What the certificate says of the model and the method; the rows are those of the batches unless some of them are
+   * padding.
+   */
   readonly about: Pick<Subject, 'model' | 'targets' | 'rank' | 'seq'> & Partial<Pick<Subject, 'rows'>>
   /** A number that no loss is below, if one is known: 0 for cross-entropies and squares. */
   readonly lowest?: number | null
@@ -60,72 +88,146 @@ export type VerifyEvent =
   | { readonly event: 'bound'; readonly value: number; readonly head: string }
   | { readonly event: 'unproved'; readonly reason: string }
   /** `at` counts the updates before. */
-  | { readonly event: 'estimate'; readonly of: string; readonly at: number; readonly value: number; readonly rayleigh: number; readonly change: number }
+  | {
+      readonly event: 'estimate'
+      readonly of: string
+      readonly at: number
+      readonly value: number
+      readonly rayleigh: number
+      readonly change: number
+    }
   | ({ readonly event: 'step'; readonly step: number } & MeasuredStep)
 
 /** SHA-256 of the numbers of some batches, with the paths and sizes of what holds them. */
 const digestOfBatches = (batches: readonly unknown[]): string => {
   const hash = createHash('sha256')
-  for (const [path, { sizes, data }] of dataOf(batches)) hash.update(`${path} ${sizes.join('x')}\n`).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  for (const [path, { sizes, data }] of dataOf(batches))
+    hash.update(`${path} ${sizes.join('x')}\n`).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
   return hash.digest('hex')
 }
 /** Rows of some batches: the first size of what they hold. */
-const rowsIn = (batches: readonly unknown[]): number => batches.reduce<number>((sum, batch) => sum + (dataOf(batch)[0]?.[1].sizes[0] ?? 0), 0)
+const rowsIn = (batches: readonly unknown[]): number =>
+  batches.reduce<number>((sum, batch) => sum + (dataOf(batch)[0]?.[1].sizes[0] ?? 0), 0)
 
 /** What of a method cannot be verified, if anything: the theorem is of one function and its own gradient. */
 const methodFault = <P, Q, M, B, L extends Shape>(tuned: Tuned<P, Q, M, B, L>): string | undefined => {
-  const trained = new Set(maskedLeaves(tuned.params, tuned.mask).flatMap(({ leaf, mask }) => (mask.mask === 'frozen' ? [] : [leaf])))
+  const trained = new Set(
+    maskedLeaves(tuned.params, tuned.mask).flatMap(({ leaf, mask }) => (mask.mask === 'frozen' ? [] : [leaf])),
+  )
   if (trained.size === 0) return 'the mask selects nothing: no parameter is trained'
-  if (tuned.random !== undefined) return `${tuned.method} draws at random at every step: its loss is one function without dropout only`
-  const stops = (n: Node): boolean => is(n, stopGradientOp) || topological(blockOf(n)?.outputs ?? []).some(inside => is(inside, stopGradientOp))
+  if (tuned.random !== undefined)
+    return `${tuned.method} draws at random at every step: its loss is one function without dropout only`
+  const stops = (n: Node): boolean =>
+    is(n, stopGradientOp) || topological(blockOf(n)?.outputs ?? []).some(inside => is(inside, stopGradientOp))
   return [...dependents([lossOf(tuned).sum], trained)].some(stops)
-    ? `the gradient of ${tuned.method} is not that of its loss: it holds fixed what follows from what is trained` : undefined
+    ? `the gradient of ${tuned.method} is not that of its loss: it holds fixed what follows from what is trained`
+    : undefined
 }
 
-const optionFault = ({ optimizer, lr = optimizer?.lr, steps, batches }: Pick<VerifyOptions<never, never, never, never, Shape>, 'optimizer' | 'lr' | 'steps'> & {
-  readonly batches: readonly unknown[] }): string | undefined =>
-  lr !== undefined && !(lr > 0 && Number.isFinite(lr)) ? `the rate is ${lr}: it must be above 0`
-  : !(Number.isSafeInteger(steps) && steps > 0) ? `there are ${steps} steps: at least one is needed`
-  : batches.length === 0 ? 'there is no batch' : undefined
+const optionFault = ({
+  optimizer,
+  lr = optimizer?.lr,
+  steps,
+  batches,
+}: Pick<VerifyOptions<never, never, never, never, Shape>, 'optimizer' | 'lr' | 'steps'> & {
+  readonly batches: readonly unknown[]
+}): string | undefined =>
+  lr !== undefined && !(lr > 0 && Number.isFinite(lr))
+    ? `the rate is ${lr}: it must be above 0`
+    : !(Number.isSafeInteger(steps) && steps > 0)
+      ? `there are ${steps} steps: at least one is needed`
+      : batches.length === 0
+        ? 'there is no batch'
+        : undefined
 
 /** The same session, which begins nothing more once a run was asked to stop. */
 const stoppableSession = <Q, M, S, B, L extends Shape>(
-  session: Session<Q, M, S, B, L>, signal: StopSignal | undefined): Session<Q, M, S, B, L> => ({
+  session: Session<Q, M, S, B, L>,
+  signal: StopSignal | undefined,
+): Session<Q, M, S, B, L> => ({
   ...session,
-  step: async (...of) => { await giveWay(signal); return session.step(...of) },
-  evaluate: async (...of) => { await giveWay(signal); return session.evaluate(...of) },
-  hvp: async (...of) => { await giveWay(signal); return session.hvp(...of) },
+  step: async (...of) => {
+    await giveWay(signal)
+    return session.step(...of)
+  },
+  evaluate: async (...of) => {
+    await giveWay(signal)
+    return session.evaluate(...of)
+  },
+  hvp: async (...of) => {
+    await giveWay(signal)
+    return session.hvp(...of)
+  },
 })
 
 /** What some estimates come to: the largest. */
 const estimated = (found: readonly PowerIteration<unknown>[], seed: number): Estimated => {
   const largest = found.reduce((most, one) => (one.value > most.value ? one : most))
-  return { kind: 'estimated', value: largest.value, iterations: found[0]!.iterations, seed, points: found.length, change: largest.change, caution: estimateCaution }
+  return {
+    kind: 'estimated',
+    value: largest.value,
+    iterations: found[0]!.iterations,
+    seed,
+    points: found.length,
+    change: largest.change,
+    caution: estimateCaution,
+  }
 }
 
 /** ⟨∇P, u⟩ and ‖u‖² of the last update, from the monitor at the end of the chain. */
 const lastUpdate = (state: unknown): Required<Pick<MeasuredStep, 'directional' | 'squared'>> => {
-  const values = dataOf(state), numberAt = (name: string): number => Number(values.find(([path]) => path.endsWith(`.${name}`))![1].data[0])
+  const values = dataOf(state)
+  const numberAt = (name: string): number => Number(values.find(([path]) => path.endsWith(`.${name}`))![1].data[0])
   return { directional: numberAt('directional'), squared: numberAt('squared') }
 }
 
 /**
- * Runs an optimizer on a fixed set of rows and holds every step to Theorem 1 (PaCA, Woo et al., ICLR 2025): f(W⁺) ≤ f(W) − η(1 − ηL/2)‖∇P‖², with L
- * inside what is trained. L is a proved bound where there is one (a linear, logistic or softmax head over frozen features), and otherwise estimated
- * at the ends of every step, from below: then nothing is claimed. Nothing is claimed of another optimizer than gradient descent either.
- * @throws {VerifyError} one sentence: nothing is trained, a rate that is not above 0, a proof that was asked for and is not known, a run that diverges
+ * Runs an optimizer on a fixed set of rows and holds every step to Theorem 1 (PaCA, Woo et al., ICLR 2025): f(W⁺) ≤
+ * f(W) − η(1 − ηL/2)‖∇P‖², with L inside what is trained. L is a proved bound where there is one (a linear, logistic or
+ * softmax head over frozen features), and otherwise estimated at the ends of every step, from below: then nothing is
+ * claimed. Nothing is claimed of another optimizer than gradient descent either.
+ * @throws {VerifyError} one sentence: nothing is trained, a rate that is not above 0, a proof that was asked for and is
+ * not known, a run that diverges
  * @throws {SessionError} where a session does not open
  * @example const certificate = await verify({ tuned, weights, batches: [batch], steps: 20, about: { model: 'mlp', targets: ['up'], rank: 8, seq: null } })
  */
-export const verify = async <P, Q, M, B, L extends Shape>(given: VerifyOptions<P, Q, M, B, L>): Promise<ConvergenceCertificate> => {
+export const verify = async <P, Q, M, B, L extends Shape>(
+  given: VerifyOptions<P, Q, M, B, L>,
+): Promise<ConvergenceCertificate> => {
   const options = { ...given, weights: stoppable(given.weights, given.signal) }
-  const { tuned, weights, batches, dims = {}, steps, optimizer, iterations = 20, seed = 0, beside, about, lowest = null, onEvent = () => {} } = options
-  const { target, threads, precision = 'f32' } = options, computed = precision === 'f16' ? 'bf16' : precision
+  const {
+    tuned,
+    weights,
+    batches,
+    dims = {},
+    steps,
+    optimizer,
+    iterations = 20,
+    seed = 0,
+    beside,
+    about,
+    lowest = null,
+    onEvent = () => {},
+  } = options
+  const { target, threads, precision = 'f32' } = options
+  const computed = precision === 'f16' ? 'bf16' : precision
   const fault = optionFault(options) ?? methodFault(tuned) ?? (beside && methodFault(beside.tuned))
   if (fault !== undefined) refuse(fault)
-  const open = async <N, O>(of: Tuned<P, N, O, B, L>, transform: Transform<Fn>): Promise<Session<N, O, unknown, B, L>> => stoppableSession(
-    await compile(trainStep(of, transform), { ...(target ? { target } : {}), ...(threads ? { threads } : {}), precision, weights, dims, compiler: { hvp: true } }),
-    options.signal)
+  const open = async <N, O>(
+    of: Tuned<P, N, O, B, L>,
+    transform: Transform<Fn>,
+  ): Promise<Session<N, O, unknown, B, L>> =>
+    stoppableSession(
+      await compile(trainStep(of, transform), {
+        ...(target ? { target } : {}),
+        ...(threads ? { threads } : {}),
+        precision,
+        weights,
+        dims,
+        compiler: { hvp: true },
+      }),
+      options.signal,
+    )
   const told = <T>(of: string, at: number, found: PowerIteration<T>): PowerIteration<T> => {
     onEvent({ event: 'estimate', of, at, value: found.value, rayleigh: found.rayleigh, change: found.change })
     return found
@@ -133,28 +235,52 @@ export const verify = async <P, Q, M, B, L extends Shape>(given: VerifyOptions<P
   /** The curvature inside a mask at the first weights, on a session of its own. */
   const first = async <N, O>(name: string, of: Tuned<P, N, O, B, L>) => {
     await using session = await open(of, sgd({ lr: 0 }))
-    const { focus } = await session.read(), loss = await fixedLoss(session, batches, dims)
-    return { name, trained: sizeOf(focus), found: told(name, 0, await loss.curvature(randomDirection(focus, seed), iterations)) }
+    const { focus } = await session.read()
+    const loss = await fixedLoss(session, batches, dims)
+    return {
+      name,
+      trained: sizeOf(focus),
+      found: told(name, 0, await loss.curvature(randomDirection(focus, seed), iterations)),
+    }
   }
-  const masked = ({ name, trained, found }: Awaited<ReturnType<typeof first>>): MaskCurvature => ({ name, trained, curvature: estimated([found], seed) })
+  const masked = ({ name, trained, found }: Awaited<ReturnType<typeof first>>): MaskCurvature => ({
+    name,
+    trained,
+    curvature: estimated([found], seed),
+  })
 
   const bound = await proofFor(options)
-  const all = beside && await first(beside.name, beside.tuned), asked = optimizer?.lr ?? options.lr
+  const all = beside && (await first(beside.name, beside.tuned))
+  const asked = optimizer?.lr ?? options.lr
   const part = beside || (asked === undefined && bound === undefined) ? await first(tuned.method, tuned) : undefined
   const known = bound?.value ?? part?.found.value ?? 0
-  const lr = asked ?? (known > 0 ? (bound ? 1 : 0.5) / known : refuse('the loss has no curvature in what is trained, and so no rate follows from it: name one'))
+  const lr =
+    asked ??
+    (known > 0
+      ? (bound ? 1 : 0.5) / known
+      : refuse('the loss has no curvature in what is trained, and so no rate follows from it: name one'))
 
-  await using session = await open(tuned, optimizer ? chain<readonly [Fn, Fn]>(optimizer.transform, monitorDescent({ lipschitz: 0 })) : sgd({ lr }))
-  const loss = await fixedLoss(session, batches, dims), { focus } = await session.read()
-  const found: PowerIteration<Values<Focus<Q, M>>>[] = part ? [part.found] : [], measured: MeasuredStep[] = []
+  await using session = await open(
+    tuned,
+    optimizer ? chain<readonly [Fn, Fn]>(optimizer.transform, monitorDescent({ lipschitz: 0 })) : sgd({ lr }),
+  )
+  const loss = await fixedLoss(session, batches, dims)
+  const { focus } = await session.read()
+  const found: PowerIteration<Values<Focus<Q, M>>>[] = part ? [part.found] : []
+  const measured: MeasuredStep[] = []
   const estimate = async (at: number): Promise<void> => {
     if (bound !== undefined || found.length > at) return
-    const [start, products] = at === 0 ? [randomDirection(focus, seed), iterations] as const : [found.at(-1)!.direction, Math.max(2, Math.ceil(iterations / 4))] as const
+    const [start, products] =
+      at === 0
+        ? ([randomDirection(focus, seed), iterations] as const)
+        : ([found.at(-1)!.direction, Math.max(2, Math.ceil(iterations / 4))] as const)
     found.push(told(tuned.method, at, await loss.curvature(start, products)))
   }
   await estimate(0)
   for (let k = 0; k < steps; k++) {
-    const stepped = await session.step(batches, dims), update = optimizer ? lastUpdate((await session.read()).state) : {}, next = await loss.value()
+    const stepped = await session.step(batches, dims)
+    const update = optimizer ? lastUpdate((await session.read()).state) : {}
+    const next = await loss.value()
     if (!Number.isFinite(next)) refuse(`the loss after step ${k} is ${next}: at the rate ${lr} the run diverges`)
     await estimate(k + 1)
     const curvature = bound?.value ?? found.reduce((most, { value }) => Math.max(most, value), 0)
@@ -162,19 +288,45 @@ export const verify = async <P, Q, M, B, L extends Shape>(given: VerifyOptions<P
     onEvent({ event: 'step', step: k, ...measured[k]! })
   }
   const certificate = certificateOf({
-    subject: { rows: rowsIn(batches), ...about, data: digestOfBatches(batches), method: tuned.method, trained: sizeOf(focus), target: session.target, precision: computed },
-    seeds: { direction: seed, ...options.seeds }, optimizer: { name: optimizer?.name ?? 'sgd', lr, schedule: 'constant', settings: optimizer?.settings ?? {} },
-    curvature: bound ?? estimated(found, seed), ...(all && part ? { masks: { all: masked(all), parts: [masked(part)] } } : {}),
-    rounding: roundingOf(computed), lowest, steps: measured, assumed: [], versions: versions(),
+    subject: {
+      rows: rowsIn(batches),
+      ...about,
+      data: digestOfBatches(batches),
+      method: tuned.method,
+      trained: sizeOf(focus),
+      target: session.target,
+      precision: computed,
+    },
+    seeds: { direction: seed, ...options.seeds },
+    optimizer: { name: optimizer?.name ?? 'sgd', lr, schedule: 'constant', settings: optimizer?.settings ?? {} },
+    curvature: bound ?? estimated(found, seed),
+    ...(all && part ? { masks: { all: masked(all), parts: [masked(part)] } } : {}),
+    rounding: roundingOf(computed),
+    lowest,
+    steps: measured,
+    assumed: [],
+    versions: versions(),
   })
   return E.isRight(certificate) ? certificate.right : refuse(certificate.left)
 }
 
 /** A proved bound, if there is one and it is not declined. */
-const proofFor = async <P, Q, M, B, L extends Shape>(
-  { tuned, weights, batches, dims = {}, target, proof = 'prefer', onEvent = () => {} }: VerifyOptions<P, Q, M, B, L>): Promise<Proved | undefined> => {
+const proofFor = async <P, Q, M, B, L extends Shape>({
+  tuned,
+  weights,
+  batches,
+  dims = {},
+  target,
+  proof = 'prefer',
+  onEvent = () => {},
+}: VerifyOptions<P, Q, M, B, L>): Promise<Proved | undefined> => {
   if (proof === 'never') return undefined
-  const found = await provedCurvature(trainStep(tuned, sgd({ lr: 0 })), { weights, batches, dims, ...(target ? { target } : {}) })
+  const found = await provedCurvature(trainStep(tuned, sgd({ lr: 0 })), {
+    weights,
+    batches,
+    dims,
+    ...(target ? { target } : {}),
+  })
   if (E.isRight(found)) {
     onEvent({ event: 'bound', value: found.right.value, head: found.right.head })
     return found.right

@@ -3,17 +3,99 @@ import { test } from 'node:test'
 import { noNode } from '../target/native-support.ts'
 import { jsonLines, partensor, tiny } from './support.ts'
 
-const method = ['rank', 'alpha', 'rslora', 'dropout', 'target-modules', 'exclude-modules', 'layers', 'rank-pattern', 'alpha-pattern', 'modules-to-save', 'bias',
-  'quantize', 'no-double-quantize', 'share-columns'] as const
-const training = ['steps', 'epochs', 'batch', 'seq', 'accumulate', 'no-shuffle', 'lr', 'schedule', 'warmup', 'weight-decay', 'clip', 'target', 'threads', 'precision'] as const
+const method = [
+  'rank',
+  'alpha',
+  'rslora',
+  'dropout',
+  'target-modules',
+  'exclude-modules',
+  'layers',
+  'rank-pattern',
+  'alpha-pattern',
+  'modules-to-save',
+  'bias',
+  'quantize',
+  'no-double-quantize',
+  'share-columns',
+] as const
+const training = [
+  'steps',
+  'epochs',
+  'batch',
+  'seq',
+  'accumulate',
+  'no-shuffle',
+  'lr',
+  'schedule',
+  'warmup',
+  'weight-decay',
+  'clip',
+  'target',
+  'threads',
+  'precision',
+] as const
 const options = {
-  finetune: ['model', 'data', 'eval', 'adapter', 'method', ...method, 'select', 'select-steps', 'columns', 'seed', ...training, 'save-optimizer', 'out', 'json'],
-  compare: ['model', 'data', 'eval', 'methods', 'selects', 'seeds', ...method, 'select-steps', 'lr-of', ...training, 'json'],
-  export: ['model', 'adapter', 'as', 'dtype', 'out', 'json'],
-  evaluate: ['model', 'adapter', 'quantize', 'no-double-quantize', 'data', 'batch', 'seq', 'target', 'threads', 'precision', 'json'],
-  generate: ['model', 'adapter', 'quantize', 'no-double-quantize', 'prompt', 'max-tokens', 'chat', 'temperature', 'seed', 'target', 'threads', 'precision', 'json'],
-  explain: ['model', 'method', ...method, 'seed', 'batch', 'seq', 'target', 'precision', 'json'],
-  doctor: ['threads', 'json'],
+  'finetune': [
+    'model',
+    'data',
+    'eval',
+    'adapter',
+    'method',
+    ...method,
+    'select',
+    'select-steps',
+    'columns',
+    'seed',
+    ...training,
+    'save-optimizer',
+    'out',
+    'json',
+  ],
+  'compare': [
+    'model',
+    'data',
+    'eval',
+    'methods',
+    'selects',
+    'seeds',
+    ...method,
+    'select-steps',
+    'lr-of',
+    ...training,
+    'json',
+  ],
+  'export': ['model', 'adapter', 'as', 'dtype', 'out', 'json'],
+  'evaluate': [
+    'model',
+    'adapter',
+    'quantize',
+    'no-double-quantize',
+    'data',
+    'batch',
+    'seq',
+    'target',
+    'threads',
+    'precision',
+    'json',
+  ],
+  'generate': [
+    'model',
+    'adapter',
+    'quantize',
+    'no-double-quantize',
+    'prompt',
+    'max-tokens',
+    'chat',
+    'temperature',
+    'seed',
+    'target',
+    'threads',
+    'precision',
+    'json',
+  ],
+  'explain': ['model', 'method', ...method, 'seed', 'batch', 'seq', 'target', 'precision', 'json'],
+  'doctor': ['threads', 'json'],
   'native install': ['gpu', 'wheel', 'json'],
   'native status': ['json'],
 } as const
@@ -21,25 +103,43 @@ const options = {
 test('--help of every command names every option', async () => {
   const all = await partensor('--help')
   assert.equal(all.code, 0)
-  await Promise.all(Object.entries(options).map(async ([command, names]) => {
-    assert.match(all.stdout, new RegExp(`^ {2}${command.split(' ')[0]} `, 'm'))
-    const { code, stdout, stderr } = await partensor(...command.split(' '), '--help')
-    assert.deepEqual([code, stderr], [0, ''])
-    assert.deepEqual([...stdout.matchAll(/^ {2}(?:-\w, )?--([\w-]+).* \w/gm)].map(match => match[1]), [...names, 'help'])
-  }))
+  await Promise.all(
+    Object.entries(options).map(async ([command, names]) => {
+      assert.match(all.stdout, new RegExp(`^ {2}${command.split(' ')[0]} `, 'm'))
+      const { code, stdout, stderr } = await partensor(...command.split(' '), '--help')
+      assert.deepEqual([code, stderr], [0, ''])
+      assert.deepEqual(
+        [...stdout.matchAll(/^ {2}(?:-\w, )?--([\w-]+).* \w/gm)].map(match => match[1]),
+        [...names, 'help'],
+      )
+    }),
+  )
 })
 
 test('doctor says which targets work, and they do', async () => {
-  const { code, stdout } = await partensor('doctor', '--json'), [found, ...more] = jsonLines(stdout)
+  const { code, stdout } = await partensor('doctor', '--json')
+  const [found, ...more] = jsonLines(stdout)
   assert.equal(code, 0)
   assert.equal(more.length, 0)
-  assert.deepEqual((found!['targets'] as readonly { target: string; works: boolean }[]).map(({ target, works }) => [target, works]),
-    [['auto', true], ['graph', noNode === undefined], ['wasm', true], ['node', noNode === undefined], ['cpu', true], ['reference', true]])
+  assert.deepEqual(
+    (found!['targets'] as readonly { target: string; works: boolean }[]).map(({ target, works }) => [target, works]),
+    [
+      ['auto', true],
+      ['graph', noNode === undefined],
+      ['wasm', true],
+      ['node', noNode === undefined],
+      ['cpu', true],
+      ['reference', true],
+    ],
+  )
 })
 
-test("explain says that x[:, columns] is kept and x is not", async () => {
-  const [people, programs] = await Promise.all([[], ['--json']].map(more =>
-    partensor('explain', '--model', tiny, '--method', 'paca', '--rank', '4', '--batch', '2', '--seq', '24', ...more)))
+test('explain says that x[:, columns] is kept and x is not', async () => {
+  const [people, programs] = await Promise.all(
+    [[], ['--json']].map(more =>
+      partensor('explain', '--model', tiny, '--method', 'paca', '--rank', '4', '--batch', '2', '--seq', '24', ...more),
+    ),
+  )
   assert.match(people!.stdout, /x\[:, columns\] of model\.layers\.0\.self_attn\.q_proj; x is not kept/)
   const [line] = jsonLines(programs!.stdout)
   assert.deepEqual([line!['trainable'], line!['parameters']], [4864, 133_440])

@@ -29,20 +29,28 @@ exports.node = { loadSavedModel() { throw new Error('it loads nothing') } }`
 
 let made = 0
 /** Runs `native status` beside a package of the user's. */
-const statusWith = async (name: string, source: string): Promise<{ readonly code: number | null, readonly line: Readonly<Record<string, unknown>> }> => {
-  const modules = join(directory, `modules-${made++}`), folder = join(modules, '@tensorflow', name)
+const statusWith = async (
+  name: string,
+  source: string,
+): Promise<{ readonly code: number | null; readonly line: Readonly<Record<string, unknown>> }> => {
+  const modules = join(directory, `modules-${made++}`)
+  const folder = join(modules, '@tensorflow', name)
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'index.js'), source)
   process.env['NODE_PATH'] = modules
   try {
-    const { code, stdout } = await partensor('native', 'status', '--json'), [line, ...more] = jsonLines(stdout)
+    const { code, stdout } = await partensor('native', 'status', '--json')
+    const [line, ...more] = jsonLines(stdout)
     assert.equal(more.length, 0)
     return { code, line: line! }
-  } finally { delete process.env['NODE_PATH'] }
+  } finally {
+    delete process.env['NODE_PATH']
+  }
 }
 
 test('without a build and a package, status, doctor and the target say what to do', async () => {
-  const sentence = /there is no TensorFlow for the graph and node targets: run `partensor native install`, or install @tensorflow\/tfjs-node/
+  const sentence =
+    /there is no TensorFlow for the graph and node targets: run `partensor native install`, or install @tensorflow\/tfjs-node/
   const status = await partensor('native', 'status')
   assert.deepEqual([status.code, status.stderr], [1, ''])
   assert.match(status.stdout, sentence)
@@ -52,8 +60,11 @@ test('without a build and a package, status, doctor and the target say what to d
 })
 
 test('without TensorFlow auto takes wasm and says why, once and to people alone; 16 bits are refused with the same reason', async () => {
-  const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows()), command = ['evaluate', '--model', tiny, '--data', data, '--threads', '1']
-  const [people, programs, named, narrow] = await Promise.all([[], ['--json'], ['--target', 'wasm'], ['--precision', 'bf16']].map(more => partensor(...command, ...more)))
+  const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
+  const command = ['evaluate', '--model', tiny, '--data', data, '--threads', '1']
+  const [people, programs, named, narrow] = await Promise.all(
+    [[], ['--json'], ['--target', 'wasm'], ['--precision', 'bf16']].map(more => partensor(...command, ...more)),
+  )
   assert.match(people!.stderr, /^target: tfjs wasm, 1 thread \(there is no TensorFlow for [^\n]*\)\n$/)
   assert.deepEqual([people!.code, programs!.code, programs!.stderr, named!.stderr], [0, 0, '', ''])
   assert.deepEqual([narrow!.code, narrow!.stdout], [1, ''])
@@ -69,7 +80,11 @@ for (const name of ['tfjs-node', 'tfjs-node-gpu']) {
 }
 
 for (const [what, source, reason] of [
-  ['does not load', "throw new Error('libtensorflow.so.2: cannot open shared object file')", /@tensorflow\/tfjs-node: libtensorflow\.so\.2: cannot open/],
+  [
+    'does not load',
+    "throw new Error('libtensorflow.so.2: cannot open shared object file')",
+    /@tensorflow\/tfjs-node: libtensorflow\.so\.2: cannot open/,
+  ],
   ['computes wrongly', fake('2'), /@tensorflow\/tfjs-node: it computes 6 where 9 is due/],
   ['registers nothing', '', /@tensorflow\/tfjs-node: /],
 ] as const) {
@@ -82,7 +97,13 @@ for (const [what, source, reason] of [
 }
 
 test('an installation that cannot be is one sentence, and no output', async () => {
-  const { code, stdout, stderr } = await partensor('native', 'install', '--wheel', join(directory, 'none.whl'), '--json')
+  const { code, stdout, stderr } = await partensor(
+    'native',
+    'install',
+    '--wheel',
+    join(directory, 'none.whl'),
+    '--json',
+  )
   assert.deepEqual([code, stdout], [1, ''])
   assert.match(stderr, /^partensor: .*(none\.whl: no such file or directory|native install is for Linux on x64.*)\n$/)
 })

@@ -10,7 +10,11 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 export const golden = join(root, 'test/golden')
 export const tiny = join(golden, 'llama-tiny')
 
-export interface Outcome { readonly code: number | null; readonly stdout: string; readonly stderr: string }
+export interface Outcome {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
 
 /** Runs the command line as a user does, in a process of its own; at most two at a time, as there may be two cores. */
 export const partensor = (...args: readonly string[]): Promise<Outcome> => interrupted(args, undefined)
@@ -18,29 +22,45 @@ export const partensor = (...args: readonly string[]): Promise<Outcome> => inter
 /** The same, with an interrupt (Ctrl-C) as soon as a text was printed. */
 export const interrupted = (args: readonly string[], at: string | undefined): Promise<Outcome> => {
   // the first of two lanes to be free
-  const lane = lanes.shift()!, run = lane.then(() => spawned(args, at))
+  const lane = lanes.shift()!
+  const run = lane.then(() => spawned(args, at))
   lanes.push(run.catch(() => undefined))
   return run
 }
 const lanes: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()]
 
-const spawned = (args: readonly string[], interruptAt: string | undefined): Promise<Outcome> => new Promise((resolve, reject) => {
-  const command = ['--import', 'tsx', 'src/cli/main.ts', ...args]
-  // whatever hangs fails its test, and does not stay
-  const child = spawn(process.execPath, command, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000, killSignal: 'SIGKILL' })
-  let stdout = '', stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    if (interruptAt !== undefined && !stdout.includes(interruptAt) && (stdout + text).includes(interruptAt)) child.kill('SIGINT')
-    stdout += text
+const spawned = (args: readonly string[], interruptAt: string | undefined): Promise<Outcome> =>
+  new Promise((resolve, reject) => {
+    const command = ['--import', 'tsx', 'src/cli/main.ts', ...args]
+    // whatever hangs fails its test, and does not stay
+    const child = spawn(process.execPath, command, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 120_000,
+      killSignal: 'SIGKILL',
+    })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (interruptAt !== undefined && !stdout.includes(interruptAt) && (stdout + text).includes(interruptAt))
+        child.kill('SIGINT')
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    child.on('error', reject)
+    child.on('close', code => {
+      resolve({ code, stdout, stderr })
+    })
   })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-  child.on('error', reject)
-  child.on('close', code => { resolve({ code, stdout, stderr }) })
-})
 
 /** The JSON lines of an output; throws where a line is none. */
 export const jsonLines = (stdout: string): readonly Readonly<Record<string, unknown>>[] =>
-  stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as Readonly<Record<string, unknown>>)
+  stdout
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => JSON.parse(line) as Readonly<Record<string, unknown>>)
 
 /** A directory that is removed when the tests of a file have ended. */
 export const temporary = async (): Promise<string> => {
@@ -54,12 +74,17 @@ export const goldenRows = async (): Promise<readonly Readonly<Record<string, rea
   const archive = await orThrow(openSafetensors(join(tiny, 'reference.safetensors')))
   try {
     const read = async (name: string): Promise<readonly (readonly number[])[]> => {
-      const { sizes: [rows = 0, columns = 0], data } = await archive.tensors.get(name)!.read()
+      const {
+        sizes: [rows = 0, columns = 0],
+        data,
+      } = await archive.tensors.get(name)!.read()
       return Array.from({ length: rows }, (_, i) => [...data.subarray(i * columns, (i + 1) * columns)])
     }
     const [ids, labels, mask] = [await read('input_ids'), await read('labels'), await read('attention_mask')]
     return ids.map((input_ids, i) => ({ input_ids, labels: labels[i]!, attention_mask: mask[i]! }))
-  } finally { await archive.close() }
+  } finally {
+    await archive.close()
+  }
 }
 
 /** Writes rows as JSON lines. */

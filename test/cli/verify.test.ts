@@ -7,10 +7,36 @@ import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from './
 
 const directory = await temporary()
 const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
-const verify = (...args: readonly string[]) => partensor('verify', '--model', tiny, '--data', data, '--rank', '4', '--target', 'wasm', '--threads', '1', '--iterations', '8', ...args)
+const verify = (...args: readonly string[]) =>
+  partensor(
+    'verify',
+    '--model',
+    tiny,
+    '--data',
+    data,
+    '--rank',
+    '4',
+    '--target',
+    'wasm',
+    '--threads',
+    '1',
+    '--iterations',
+    '8',
+    ...args,
+  )
 
 test('verify writes a certificate that --check finds to fit together, and a picture', async () => {
-  const out = join(directory, 'head'), { code, stdout, stderr } = await verify('--target-modules', 'lm_head', '--proof', 'require', '--steps', '3', '--out', out)
+  const out = join(directory, 'head')
+  const { code, stdout, stderr } = await verify(
+    '--target-modules',
+    'lm_head',
+    '--proof',
+    'require',
+    '--steps',
+    '3',
+    '--out',
+    out,
+  )
   assert.equal(code, 0, stderr)
   assert.match(stdout, /^L ≤ .*: proved$/m)
   assert.match(stdout, /^3 steps: 3 descended, 0 ascended; the inequality is violated in 0/m)
@@ -22,7 +48,8 @@ test('verify writes a certificate that --check finds to fit together, and a pict
   assert.match(checked.stdout, /^checked: the bound of the curvature, from its witness$/m)
   assert.match(checked.stdout, /^not checked: that the losses/m)
 
-  const text = await readFile(join(out, certificateFile), 'utf8'), certificate = JSON.parse(text) as ConvergenceCertificate
+  const text = await readFile(join(out, certificateFile), 'utf8')
+  const certificate = JSON.parse(text) as ConvergenceCertificate
   const edited = join(directory, 'edited.json')
   await writeFile(edited, text.replace(String(certificate.steps[1]!.slack), String(certificate.steps[1]!.slack * 2)))
   const refused = await partensor('verify', '--check', edited)
@@ -33,11 +60,15 @@ test('verify writes a certificate that --check finds to fit together, and a pict
 test('verify --json tells every estimate and step, and the certificate at the end', async () => {
   const { code, stdout, stderr } = await verify('--all-weights', '--steps', '2', '--json')
   assert.equal(code, 0, stderr)
-  const lines = jsonLines(stdout), kinds = lines.map(({ event }) => event)
+  const lines = jsonLines(stdout)
+  const kinds = lines.map(({ event }) => event)
   assert.deepEqual(kinds, ['unproved', 'estimate', 'estimate', 'estimate', 'step', 'estimate', 'step', 'done'])
   const { certificate, out } = lines.at(-1) as { readonly certificate: ConvergenceCertificate; readonly out: null }
   assert.equal(out, null)
-  assert.deepEqual([certificate.subject.rows, certificate.subject.method, certificate.masks?.all.name], [2, 'paca', 'all weights'])
+  assert.deepEqual(
+    [certificate.subject.rows, certificate.subject.method, certificate.masks?.all.name],
+    [2, 'paca', 'all weights'],
+  )
   assert.ok(certificate.masks!.parts[0]!.atMostAll)
 })
 
@@ -51,14 +82,27 @@ const cases: readonly (readonly [name: string, args: readonly string[], says: Re
   ['a rate of 0', ['--lr', '0'], /^partensor: the rate is 0: it must be above 0$/],
   ['a negative rate', ['--lr=-1'], /option '--lr <x>' argument '-1' is invalid\. It must be a number from 0 on/],
   ['a proof that is not known', ['--proof', 'require'], /^partensor: no bound of the curvature is known: /],
-  ['a method whose gradient is not that of its loss', ['--method', 'dora'], /^partensor: the gradient of dora is not that of its loss/],
+  [
+    'a method whose gradient is not that of its loss',
+    ['--method', 'dora'],
+    /^partensor: the gradient of dora is not that of its loss/,
+  ],
   ['dropout', ['--method', 'lora', '--dropout', '0.1'], /^partensor: lora draws at random/],
-  ['a directory that is not empty', ['--out', directory], /^partensor: .*: the directory is not empty; name a new or an empty one$/],
-  ['a certificate beside a model', ['--check', 'x.json'], /option '--check <certificate>' cannot be used with option '--model <path>'/],
+  [
+    'a directory that is not empty',
+    ['--out', directory],
+    /^partensor: .*: the directory is not empty; name a new or an empty one$/,
+  ],
+  [
+    'a certificate beside a model',
+    ['--check', 'x.json'],
+    /option '--check <certificate>' cannot be used with option '--model <path>'/,
+  ],
 ]
 for (const [name, args, says] of cases) {
   test(`${name} is refused in one sentence, and nothing is written`, async () => {
-    const before = await readdir(directory), { code, stdout, stderr } = await verify(...args)
+    const before = await readdir(directory)
+    const { code, stdout, stderr } = await verify(...args)
     assert.equal(code, 1)
     assert.equal(stdout, '')
     const last = stderr.trimEnd().split('\n').at(-1)!

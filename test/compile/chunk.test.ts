@@ -6,8 +6,29 @@ import { rowsOf } from '../../src/compile/chunk/op.ts'
 import { cutsOf, hasFactor, summedCutsOf, type Cuts } from '../../src/compile/chunk/rows.ts'
 import { namedDims } from '../../src/compile/ops.ts'
 import {
-  broadcasted, composites, contracted, count, interpret, is, node, parameter, parameterOp, plus, primitives, rebuild, reshaped, scalar, summed, taken,
-  times, topological, transposed, type Node, type NodeOf, type Numbers, type Op,
+  broadcasted,
+  composites,
+  contracted,
+  count,
+  interpret,
+  is,
+  node,
+  parameter,
+  parameterOp,
+  plus,
+  primitives,
+  rebuild,
+  reshaped,
+  scalar,
+  summed,
+  taken,
+  times,
+  topological,
+  transposed,
+  type Node,
+  type NodeOf,
+  type Numbers,
+  type Op,
 } from '../../src/tensor/index.ts'
 import { instances, registry, sizeIn, type Instance } from '../arbitrary.ts'
 import { allEqual, equal, noise } from '../tensor/calculus.ts'
@@ -17,35 +38,69 @@ const chunksOf = (roots: readonly Node[]): readonly NodeOf<Chunk>[] => topologic
 
 /** A node on rows of its inputs, and those rows: from a place, so many. */
 const onRows = ({ root, feeds, size }: Instance, cuts: Cuts, from: number, length: number): Numbers => {
-  const inputs = root.inputs.map((input, i) => parameter(cuts[i] === undefined ? input.shape : input.shape.with(cuts[i], pieceDim), input.dtype))
+  const inputs = root.inputs.map((input, i) =>
+    parameter(cuts[i] === undefined ? input.shape : input.shape.with(cuts[i], pieceDim), input.dtype),
+  )
   const given = root.inputs.map((input, i): readonly [Node, Numbers] => {
     const x = interpret([input], feeds, size)[0]!
     return [inputs[i]!, cuts[i] === undefined ? x : rowsOf(x, cuts[i], from, length)]
   })
-  return interpret([node(root.op, inputs, root.attributes)], new Map(given), dim => (dim === pieceDim ? length : size(dim)))[0]!
+  return interpret([node(root.op, inputs, root.attributes)], new Map(given), dim =>
+    dim === pieceDim ? length : size(dim),
+  )[0]!
 }
 const isCut = (n: Node, axis: number): boolean => !namedDims(n).some(dim => hasFactor(dim, n.shape[axis]!))
-/** The axes of an instance along which it can be cut, and whether its rows follow from the rows of its inputs along each of them. */
+/**
+ * The axes of an instance along which it can be cut, and whether its rows follow from the rows of its inputs along each
+ * of them.
+ */
 const rowsFollow = (instance: Instance, cutter: typeof cutsOf): { readonly axes: number; readonly follow: boolean } => {
-  const { root, feeds, size } = instance, [y] = interpret([root], feeds, size)
+  const { root, feeds, size } = instance
+  const [y] = interpret([root], feeds, size)
   const cut = root.shape.flatMap((dim, axis): readonly (readonly [number, Cuts, number])[] => {
     const cuts = cutter(root, axis)
     return cuts === undefined || !isCut(root, axis) ? [] : [[axis, cuts, size(dim)]]
   })
   const follow = cut.every(([axis, cuts, total]) =>
-    Array.from({ length: total }, (_, from) => from).every(from => equal(onRows(instance, cuts, from, total - from), rowsOf(y!, axis, from, total - from))))
+    Array.from({ length: total }, (_, from) => from).every(from =>
+      equal(onRows(instance, cuts, from, total - from), rowsOf(y!, axis, from, total - from)),
+    ),
+  )
   return { axes: cut.length, follow }
 }
-const rowWise = ['add', 'select', 'cast', 'silu', 'contract', 'transpose', 'sum', 'max', 'take', 'slice', 'pad', 'concat', 'oneHot', 'pick',
-  'softmax', 'softmaxGrad', 'rmsNorm', 'rmsNormGrad', 'crossEntropy', 'crossEntropyGrad']
+const rowWise = [
+  'add',
+  'select',
+  'cast',
+  'silu',
+  'contract',
+  'transpose',
+  'sum',
+  'max',
+  'take',
+  'slice',
+  'pad',
+  'concat',
+  'oneHot',
+  'pick',
+  'softmax',
+  'softmaxGrad',
+  'rmsNorm',
+  'rmsNormGrad',
+  'crossEntropy',
+  'crossEntropyGrad',
+]
 for (const [name, subject] of registry) {
   test(`${name}: rows of the result follow from rows of what is cut`, () => {
     let cuts = 0
-    fc.assert(fc.property(instances(subject), instance => {
-      const { axes, follow } = rowsFollow(instance, cutsOf)
-      cuts += axes
-      return follow
-    }), { numRuns: 60 })
+    fc.assert(
+      fc.property(instances(subject), instance => {
+        const { axes, follow } = rowsFollow(instance, cutsOf)
+        cuts += axes
+        return follow
+      }),
+      { numRuns: 60 },
+    )
     if (rowWise.includes(name)) assert.ok(cuts >= 5, `it was cut ${cuts} times`)
   })
 }
@@ -61,71 +116,127 @@ test('a sum over rows is the sum over pieces of them', () => {
   let sums = 0
   for (const name of ['contract', 'sum']) {
     const [, subject] = registry.find(([of]) => of === name)!
-    fc.assert(fc.property(instances(subject), instance => {
-      const { root, feeds, size } = instance, [y] = interpret([root], feeds, size)
-      for (const [axis, dim] of root.inputs[0]!.shape.entries()) {
-        const cuts = summedCutsOf(root, root.inputs[0]!, axis), total = size(dim)
-        if (cuts === undefined || total < 2) continue
-        const [first, second] = [onRows(instance, cuts, 0, 1), onRows(instance, cuts, 1, total - 1)]
-        assert.ok(equal({ sizes: y!.sizes, data: first!.data.map((v, i) => v + second!.data[i]!) }, y!))
-        sums += 1
-      }
-    }), { numRuns: 100 })
+    fc.assert(
+      fc.property(instances(subject), instance => {
+        const { root, feeds, size } = instance
+        const [y] = interpret([root], feeds, size)
+        for (const [axis, dim] of root.inputs[0]!.shape.entries()) {
+          const cuts = summedCutsOf(root, root.inputs[0]!, axis)
+          const total = size(dim)
+          if (cuts === undefined || total < 2) continue
+          const [first, second] = [onRows(instance, cuts, 0, 1), onRows(instance, cuts, 1, total - 1)]
+          assert.ok(equal({ sizes: y!.sizes, data: first!.data.map((v, i) => v + second!.data[i]!) }, y!))
+          sums += 1
+        }
+      }),
+      { numRuns: 100 },
+    )
   }
   assert.ok(sums > 30, `only ${sums} sums`)
 })
 
 /** Random bodies around a product `[n, v]`, which is too large. */
-const sizes = { n: 7, v: 6, h: 2 }, size = sizeIn(sizes), largest = 4 * 30
-interface Body { readonly inputs: readonly Node[]; readonly roots: readonly Node[] }
+const sizes = { n: 7, v: 6, h: 2 }
+const size = sizeIn(sizes)
+const largest = 4 * 30
+interface Body {
+  readonly inputs: readonly Node[]
+  readonly roots: readonly Node[]
+}
 const apply = (op: Op<object>, ...inputs: readonly Node[]): Node => node(op, inputs, {})
-const body: fc.Arbitrary<Body> = fc.record({
-  steps: fc.array(fc.tuple(fc.nat(10), fc.nat(), fc.nat()), { maxLength: 8 }), ends: fc.array(fc.tuple(fc.nat(5), fc.nat()), { minLength: 1, maxLength: 5 }),
-}).map(({ steps, ends }) => {
-  const h = parameter(['n', 'h'], 'f32'), w = parameter(['v', 'h'], 'f32'), t = parameter(['n'], 'f32'), b = parameter(['v'], 'f32')
-  const labels = parameter(['n'], 'i32')
-  const large: Node[] = [contracted(h, w, { a: 'mk', b: 'nk', out: 'mn' })]
-  const column = (x: Node): Node => contracted(x, broadcasted(scalar(1), [1]), { a: 'm', b: 'o', out: 'mo' })
-  const ops: readonly ((x: Node, y: Node) => Node)[] = [
-    (x, y) => plus(x, y), (x, y) => times(x, y), x => apply(primitives.tanh, x), x => times(x, b), x => apply(composites.softmax, x),
-    (x, y) => apply(composites.softmaxGrad, x, y), x => node(composites.rmsNorm, [x, b], { epsilon: 1e-3 }),
-    x => apply(composites.crossEntropyGrad, x, labels, t),
-    // a way that leaves what is large, and comes back
-    (x, y) => apply(composites.crossEntropyGrad, x, labels, apply(primitives.tanh, apply(composites.crossEntropy, y, labels))),
-    (x, y) => times(x, column(summed(y, [1]))), x => node(primitives.sub, [x, summed(x, [1], true)], {}),
-  ]
-  for (const [op, i, j] of steps) large.push(ops[op]!(large[i % large.length]!, large[j % large.length]!))
-  const results: readonly ((x: Node) => Node)[] = [
-    x => apply(composites.crossEntropy, x, labels), x => contracted(x, w, { a: 'mk', b: 'kn', out: 'mn' }),
-    x => contracted(x, h, { a: 'km', b: 'kn', out: 'mn' }), x => contracted(h, x, { a: 'km', b: 'kn', out: 'mn' }),
-    x => summed(x, [0]), x => contracted(transposed(x, [1, 0]), h, { a: 'mk', b: 'kn', out: 'mn' }),
-  ]
-  return { inputs: [h, w, t, b, labels], roots: ends.map(([op, i]) => results[op]!(large[i % large.length]!)) }
-})
-const feedsOf = ({ inputs }: Body): ReadonlyMap<Node, Numbers> => new Map(inputs.map((input, i) => {
-  const x = noise(input.shape.map(size), i)
-  return [input, input.dtype === 'i32' ? { ...x, data: x.data.map((_, k) => (5 * k) % sizes.v) } : x]
-}))
-const same = (pass: (roots: readonly Node[], rows: number) => readonly Node[]) => fc.property(body, fc.integer({ min: 1, max: 8 }), (b, rows) => {
-  const next = pass(b.roots, rows), feeds = feedsOf(b)
-  return next.every((n, i) => n.shape.join() === b.roots[i]!.shape.join()) && allEqual(interpret(next, feeds, size), interpret(b.roots, feeds, size))
-})
+const body: fc.Arbitrary<Body> = fc
+  .record({
+    steps: fc.array(fc.tuple(fc.nat(10), fc.nat(), fc.nat()), { maxLength: 8 }),
+    ends: fc.array(fc.tuple(fc.nat(5), fc.nat()), { minLength: 1, maxLength: 5 }),
+  })
+  .map(({ steps, ends }) => {
+    const h = parameter(['n', 'h'], 'f32')
+    const w = parameter(['v', 'h'], 'f32')
+    const t = parameter(['n'], 'f32')
+    const b = parameter(['v'], 'f32')
+    const labels = parameter(['n'], 'i32')
+    const large: Node[] = [contracted(h, w, { a: 'mk', b: 'nk', out: 'mn' })]
+    const column = (x: Node): Node => contracted(x, broadcasted(scalar(1), [1]), { a: 'm', b: 'o', out: 'mo' })
+    const ops: readonly ((x: Node, y: Node) => Node)[] = [
+      (x, y) => plus(x, y),
+      (x, y) => times(x, y),
+      x => apply(primitives.tanh, x),
+      x => times(x, b),
+      x => apply(composites.softmax, x),
+      (x, y) => apply(composites.softmaxGrad, x, y),
+      x => node(composites.rmsNorm, [x, b], { epsilon: 1e-3 }),
+      x => apply(composites.crossEntropyGrad, x, labels, t),
+      // a way that leaves what is large, and comes back
+      (x, y) =>
+        apply(
+          composites.crossEntropyGrad,
+          x,
+          labels,
+          apply(primitives.tanh, apply(composites.crossEntropy, y, labels)),
+        ),
+      (x, y) => times(x, column(summed(y, [1]))),
+      x => node(primitives.sub, [x, summed(x, [1], true)], {}),
+    ]
+    for (const [op, i, j] of steps) large.push(ops[op]!(large[i % large.length]!, large[j % large.length]!))
+    const results: readonly ((x: Node) => Node)[] = [
+      x => apply(composites.crossEntropy, x, labels),
+      x => contracted(x, w, { a: 'mk', b: 'kn', out: 'mn' }),
+      x => contracted(x, h, { a: 'km', b: 'kn', out: 'mn' }),
+      x => contracted(h, x, { a: 'km', b: 'kn', out: 'mn' }),
+      x => summed(x, [0]),
+      x => contracted(transposed(x, [1, 0]), h, { a: 'mk', b: 'kn', out: 'mn' }),
+    ]
+    return { inputs: [h, w, t, b, labels], roots: ends.map(([op, i]) => results[op]!(large[i % large.length]!)) }
+  })
+const feedsOf = ({ inputs }: Body): ReadonlyMap<Node, Numbers> =>
+  new Map(
+    inputs.map((input, i) => {
+      const x = noise(input.shape.map(size), i)
+      return [input, input.dtype === 'i32' ? { ...x, data: x.data.map((_, k) => (5 * k) % sizes.v) } : x]
+    }),
+  )
+const same = (pass: (roots: readonly Node[], rows: number) => readonly Node[]) =>
+  fc.property(body, fc.integer({ min: 1, max: 8 }), (b, rows) => {
+    const next = pass(b.roots, rows)
+    const feeds = feedsOf(b)
+    return (
+      next.every((n, i) => n.shape.join() === b.roots[i]!.shape.join()) &&
+      allEqual(interpret(next, feeds, size), interpret(b.roots, feeds, size))
+    )
+  })
 const isLarge = (n: Node): boolean => !is(n, parameterOp) && 4 * count(n.shape.map(size)) > largest
 
 test('a body in pieces means the same, and nothing in it is large', () => {
   let chunks = 0
-  fc.assert(same((roots, rows) => {
-    const next = chunked(roots, { size, largest, rows })
-    chunks += chunksOf(next).length
-    if (rows < sizes.n) assert.deepEqual(topological(next).filter(isLarge).map(n => n.op.name), [])
-    else assert.equal(next, roots)
-    return next
-  }), { numRuns: 300 })
+  fc.assert(
+    same((roots, rows) => {
+      const next = chunked(roots, { size, largest, rows })
+      chunks += chunksOf(next).length
+      if (rows < sizes.n)
+        assert.deepEqual(
+          topological(next)
+            .filter(isLarge)
+            .map(n => n.op.name),
+          [],
+        )
+      else assert.equal(next, roots)
+      return next
+    }),
+    { numRuns: 300 },
+  )
   assert.ok(chunks > 200, `only ${chunks} chunks`)
 })
 test('a body in pieces means the same: a last, shorter piece left out is refuted', () => {
-  const short: Op<Chunk> = { ...chunkOp, several: { ...chunkOp.several!, eval: (inputs, chunk, of) =>
-    chunkOp.several!.eval(inputs, chunk, dim => (dim === chunk.dim ? Math.floor(of(dim) / chunk.rows) * chunk.rows : of(dim))) } }
+  const short: Op<Chunk> = {
+    ...chunkOp,
+    several: {
+      ...chunkOp.several!,
+      eval: (inputs, chunk, of) =>
+        chunkOp.several!.eval(inputs, chunk, dim =>
+          dim === chunk.dim ? Math.floor(of(dim) / chunk.rows) * chunk.rows : of(dim),
+        ),
+    },
+  }
   const mutant = (roots: readonly Node[], rows: number): readonly Node[] => {
     const next = chunked(roots, { size, largest, rows })
     return next.map(rebuild(next, n => (is(n, chunkOp) ? node(short, n.inputs, n.attributes) : n)))
@@ -133,27 +244,35 @@ test('a body in pieces means the same: a last, shorter piece left out is refuted
   assert.equal(fc.check(same(mutant), { numRuns: 300, endOnFailure: true }).failed, true)
 })
 test('a chunk runs with other sizes than it was weighed by', () => {
-  fc.assert(fc.property(body, fc.integer({ min: 1, max: 9 }), (b, n) => {
-    const [other, next] = [sizeIn({ ...sizes, n }), chunked(b.roots, { size, largest, rows: 3 })]
-    const resized = ({ shape }: Node, { data }: Numbers): Numbers =>
-      ({ sizes: shape.map(other), data: Float64Array.from({ length: count(shape.map(other)) }, (_, i) => data[i % data.length]!) })
-    const feeds = new Map([...feedsOf(b)].map(([input, x]) => [input, resized(input, x)]))
-    return allEqual(interpret(next, feeds, other), interpret(b.roots, feeds, other))
-  }), { numRuns: 100 })
+  fc.assert(
+    fc.property(body, fc.integer({ min: 1, max: 9 }), (b, n) => {
+      const [other, next] = [sizeIn({ ...sizes, n }), chunked(b.roots, { size, largest, rows: 3 })]
+      const resized = ({ shape }: Node, { data }: Numbers): Numbers => ({
+        sizes: shape.map(other),
+        data: Float64Array.from({ length: count(shape.map(other)) }, (_, i) => data[i % data.length]!),
+      })
+      const feeds = new Map([...feedsOf(b)].map(([input, x]) => [input, resized(input, x)]))
+      return allEqual(interpret(next, feeds, other), interpret(b.roots, feeds, other))
+    }),
+    { numRuns: 100 },
+  )
 })
 
 for (const method of ['paca', 'full'] satisfies readonly Method[]) {
   for (const tied of [true, false]) {
     test(`${method}${tied ? '' : ', with a head of its own'}: the logits exist only in pieces, once, and a step computes the same`, () => {
       for (const kind of ['gradients', 'evaluate'] as const) {
-        const programs = programsFor[method]({ tied }), { outputs } = programs[kind](sizeOfTiny), feeds = feedsFor({ outputs }, programs, 1)
+        const programs = programsFor[method]({ tied })
+        const { outputs } = programs[kind](sizeOfTiny)
+        const feeds = feedsFor({ outputs }, programs, 1)
         const expected = interpret(outputs, feeds, sizeOfTiny)
         for (const rows of [1, 2, 3, 6]) {
           const next = chunked(outputs, { size: sizeOfTiny, largest: 400, rows })
           assert.ok(allEqual(interpret(next, feeds, sizeOfTiny), expected), `${kind}, ${rows} rows`)
           assert.ok(topological(outputs).some(n => n.shape.join() === 'scored,vocab'))
           assert.ok(!topological(next).some(n => n.shape.join() === 'scored,vocab'))
-          const [chunk, ...others] = chunksOf(next), ops = topological(chunk!.attributes.block.outputs).map(n => n.op.name)
+          const [chunk, ...others] = chunksOf(next)
+          const ops = topological(chunk!.attributes.block.outputs).map(n => n.op.name)
           assert.deepEqual(others, [])
           assert.equal(chunk!.attributes.dim, 'scored')
           assert.equal(ops.filter(op => op === 'crossEntropy').length, 1)
@@ -164,31 +283,45 @@ for (const method of ['paca', 'full'] satisfies readonly Method[]) {
   }
 }
 test('logits that are asked for, or that fit, stay as they are', () => {
-  const { outputs } = programsFor.paca().logits(sizeOfTiny), { outputs: loss } = programsFor.paca().gradients(sizeOfTiny)
+  const { outputs } = programsFor.paca().logits(sizeOfTiny)
+  const { outputs: loss } = programsFor.paca().gradients(sizeOfTiny)
   assert.equal(chunked(outputs, { size: sizeOfTiny, largest: 400, rows: 3 }), outputs)
   assert.equal(chunked(loss, { size: sizeOfTiny, largest: 4000, rows: 3 }), loss)
   assert.equal(chunked(loss, { size: sizeOfTiny, largest: 400, rows: 7 }), loss)
 })
 
 test('what is large stays whole where something else needs it whole', () => {
-  const h = parameter(['n', 'h'], 'f32'), w = parameter(['v', 'h'], 'f32'), t = parameter(['n'], 'f32')
-  const labels = parameter(['n'], 'i32'), index = parameter(['h'], 'i32')
-  const z = contracted(h, w, { a: 'mk', b: 'nk', out: 'mn' }), loss = apply(composites.crossEntropy, z, labels), total = summed(loss, [0])
-  const back = (dy: Node): Node => contracted(apply(composites.crossEntropyGrad, z, labels, dy), w, { a: 'mk', b: 'kn', out: 'mn' })
+  const h = parameter(['n', 'h'], 'f32')
+  const w = parameter(['v', 'h'], 'f32')
+  const t = parameter(['n'], 'f32')
+  const labels = parameter(['n'], 'i32')
+  const index = parameter(['h'], 'i32')
+  const z = contracted(h, w, { a: 'mk', b: 'nk', out: 'mn' })
+  const loss = apply(composites.crossEntropy, z, labels)
+  const total = summed(loss, [0])
+  const back = (dy: Node): Node =>
+    contracted(apply(composites.crossEntropyGrad, z, labels, dy), w, { a: 'mk', b: 'kn', out: 'mn' })
   const refused: Readonly<Record<string, readonly Node[]>> = {
     'it is a result': [loss, z],
     'it is read as a vector': [loss, summed(reshaped(z, ['n*v']), [0])],
-    'its reader goes along the rows and along the classes': [loss, summed(apply(composites.softmax, transposed(z, [1, 0])), [0])],
+    'its reader goes along the rows and along the classes': [
+      loss,
+      summed(apply(composites.softmax, transposed(z, [1, 0])), [0]),
+    ],
     'rows of it are taken for something large': [loss, reshaped(taken(taken(z, index, 0), labels, 0), ['n*v'])],
     'its gradient waits for the sum of the loss': [total, back(broadcasted(total, ['n']))],
-    'its gradient waits for the sum of other gradients': [back(summed(contracted(back(t), h, { a: 'mk', b: 'nk', out: 'mn' }), [0]))],
+    'its gradient waits for the sum of other gradients': [
+      back(summed(contracted(back(t), h, { a: 'mk', b: 'nk', out: 'mn' }), [0])),
+    ],
   }
-  for (const [why, roots] of Object.entries(refused)) assert.ok(topological(chunked(roots, { size, largest, rows: 3 })).includes(z), why)
+  for (const [why, roots] of Object.entries(refused))
+    assert.ok(topological(chunked(roots, { size, largest, rows: 3 })).includes(z), why)
   // and does not, where the way back is row by row
   assert.equal(chunksOf(chunked([total, back(apply(primitives.tanh, loss))], { size, largest, rows: 3 })).length, 1)
 })
 test('a chunk refuses what does not fit its block', () => {
-  const x = parameter(['n'], 'f32'), p = parameter([pieceDim], 'f32')
+  const x = parameter(['n'], 'f32')
+  const p = parameter([pieceDim], 'f32')
   const block = { name: 'chunk', parameters: [p], outputs: [times(p, 2)] }
   const chunk: Chunk = { block, dim: 'n', rows: 3, inputs: [0], outputs: [{ kind: 'rows', axis: 0 }] }
   assert.equal(node(chunkOp, [x], chunk).op, chunkOp)

@@ -1,15 +1,32 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { chunked, looped, peakOf, type Measure } from '../../src/compile/index.ts'
-import { bytesPerElement, call, count, contracted, parameter, plus, reshaped, sliced, summed, times, type Block, type Dim, type Node } from '../../src/tensor/index.ts'
+import {
+  bytesPerElement,
+  call,
+  count,
+  contracted,
+  parameter,
+  plus,
+  reshaped,
+  sliced,
+  summed,
+  times,
+  type Block,
+  type Dim,
+  type Node,
+} from '../../src/tensor/index.ts'
 
 const sizes: Readonly<Record<string, number>> = { a: 10, wide: 100, rows: 7 }
 const size = (dim: Dim): number => (typeof dim === 'number' ? dim : sizes[dim]!)
 const measure: Measure = { size, bytes: (n, of) => count(n.shape.map(of)) * bytesPerElement[n.dtype] }
-const vector = (): Node => parameter(['a'], 'f32'), bytes = 40
+const vector = (): Node => parameter(['a'], 'f32')
+const bytes = 40
 
 test('a value is held from its making to its last reader, and what a program is given is not counted', () => {
-  const x = vector(), y = times(x, 2), z = times(y, 3)
+  const x = vector()
+  const y = times(x, 2)
+  const z = times(y, 3)
   // y and z at once, then z and its successor; the scalars 2, 3 and 4 are made on the way
   const withScalars = peakOf([times(z, 4)], measure)
   assert.ok(withScalars >= 2 * bytes && withScalars <= 2 * bytes + 3 * 4)
@@ -19,33 +36,49 @@ test('a value is held from its making to its last reader, and what a program is 
 })
 
 test('a view holds nothing, and keeps what it looks at', () => {
-  const x = parameter([4, 'a'], 'f32'), y = times(x, 2), view = sliced(y, 0, [1], 1)
+  const x = parameter([4, 'a'], 'f32')
+  const y = times(x, 2)
+  const view = sliced(y, 0, [1], 1)
   const before = peakOf([y], measure)
   assert.equal(peakOf([reshaped(view, ['a'])], measure), before)
 })
 
 const square = (fused: boolean): Block => {
-  const p = vector(), q = plus(p, p)
+  const p = vector()
+  const q = plus(p, p)
   return { name: 'square', parameters: [p], outputs: [plus(q, q)], ...(fused ? { fused } : {}) }
 }
 
 test('what lives only within a fused block is never held', () => {
-  const [plain] = call(square(false), [vector()]), [fused] = call(square(true), [vector()])
+  const [plain] = call(square(false), [vector()])
+  const [fused] = call(square(true), [vector()])
   assert.equal(peakOf([plain!], measure), 2 * bytes)
   assert.equal(peakOf([fused!], measure), bytes)
 })
 
 test('a loop holds one turn, beside what it yields for all layers', () => {
-  const p = vector(), w = vector(), next = plus(p, w), block: Block = { name: 'layer', parameters: [p, w], outputs: [plus(next, next), next] }
-  const loop = { block, count: 5, feeds: [{ kind: 'carried', output: 0 }, { kind: 'layered' }], reverse: false } as const
+  const p = vector()
+  const w = vector()
+  const next = plus(p, w)
+  const block: Block = { name: 'layer', parameters: [p, w], outputs: [plus(next, next), next] }
+  const loop = {
+    block,
+    count: 5,
+    feeds: [{ kind: 'carried', output: 0 }, { kind: 'layered' }],
+    reverse: false,
+  } as const
   const [last, stack] = looped(loop, [vector(), parameter([5, 'a'], 'f32')])
   assert.equal(peakOf([last!], measure), 3 * bytes)
   assert.equal(peakOf([last!, stack!], measure), (1 + 5 + 2) * bytes)
 })
 
 test('a chunk holds the rows of one piece, whatever number of rows there are', () => {
-  const h = parameter(['rows', 'a'], 'f32'), w = parameter(['a', 'wide'], 'f32'), z = contracted(h, w, { a: 'ra', b: 'aw', out: 'rw' }), total = summed(times(z, z), [1])
-  const whole = peakOf([total], measure), pieces = peakOf(chunked([total], { size, largest: 1000, rows: 2 }), measure)
+  const h = parameter(['rows', 'a'], 'f32')
+  const w = parameter(['a', 'wide'], 'f32')
+  const z = contracted(h, w, { a: 'ra', b: 'aw', out: 'rw' })
+  const total = summed(times(z, z), [1])
+  const whole = peakOf([total], measure)
+  const pieces = peakOf(chunked([total], { size, largest: 1000, rows: 2 }), measure)
   assert.ok(whole >= 2 * 7 * 400)
   assert.ok(pieces >= 2 * 2 * 400 && pieces < 3 * 2 * 400)
 })

@@ -1,23 +1,51 @@
 import * as fc from 'fast-check'
 import {
-  call, contracted, parameter, plus, replacedAt, reshaped, summed, taken, times, transposed, type Block, type Dim, type Node, type Numbers,
+  call,
+  contracted,
+  parameter,
+  plus,
+  replacedAt,
+  reshaped,
+  summed,
+  taken,
+  times,
+  transposed,
+  type Block,
+  type Dim,
+  type Node,
+  type Numbers,
 } from '../../src/tensor/index.ts'
 
 /** Random programs over `[a, b]` matrices: products, takes, puts, views, blocks, values read many times. */
-export interface Graph { readonly inputs: readonly Node[]; readonly index: Node; readonly outputs: readonly Node[] }
+export interface Graph {
+  readonly inputs: readonly Node[]
+  readonly index: Node
+  readonly outputs: readonly Node[]
+}
 
 export const sizes: Readonly<Record<string, number>> = { a: 3, b: 4, r: 2 }
-export const size = (dim: Dim): number => String(dim).split('*').reduce((n, factor) => n * (sizes[factor] ?? Number(factor)), 1)
+export const size = (dim: Dim): number =>
+  String(dim)
+    .split('*')
+    .reduce((n, factor) => n * (sizes[factor] ?? Number(factor)), 1)
 
 const blockOf = (): Block => {
-  const x = parameter(['a', 'b'], 'f32'), y = parameter(['a', 'b'], 'f32'), both = plus(x, times(y, 2))
+  const x = parameter(['a', 'b'], 'f32')
+  const y = parameter(['a', 'b'], 'f32')
+  const both = plus(x, times(y, 2))
   return { name: 'block', parameters: [x, y], outputs: [both, times(both, x), x] }
 }
 
 /** Each number is a decision: which op, on which of the values made so far. */
-export const graph: fc.Arbitrary<Graph> = fc.record({ steps: fc.array(fc.tuple(fc.nat(9), fc.nat(), fc.nat()), { minLength: 1, maxLength: 14 }), outputs: fc.array(fc.nat(), { minLength: 1, maxLength: 4 }) })
+export const graph: fc.Arbitrary<Graph> = fc
+  .record({
+    steps: fc.array(fc.tuple(fc.nat(9), fc.nat(), fc.nat()), { minLength: 1, maxLength: 14 }),
+    outputs: fc.array(fc.nat(), { minLength: 1, maxLength: 4 }),
+  })
   .map(({ steps, outputs }) => {
-    const inputs = [parameter(['a', 'b'], 'f32'), parameter(['a', 'b'], 'f32')], index = parameter(['r'], 'i32'), block = blockOf()
+    const inputs = [parameter(['a', 'b'], 'f32'), parameter(['a', 'b'], 'f32')]
+    const index = parameter(['r'], 'i32')
+    const block = blockOf()
     const values: Node[] = [...inputs]
     const ops: readonly ((x: Node, y: Node) => readonly Node[])[] = [
       (x, y) => [plus(x, y)],
@@ -36,7 +64,11 @@ export const graph: fc.Arbitrary<Graph> = fc.record({ steps: fc.array(fc.tuple(f
   })
 
 /** Fixed data for the inputs of a graph. */
-export const feedsOf = ({ inputs, index }: Graph): ReadonlyMap<Node, Numbers> => new Map<Node, Numbers>([
-  ...inputs.map((input, k): readonly [Node, Numbers] => [input, { sizes: input.shape.map(size), data: Float64Array.from({ length: 12 }, (_, i) => Math.sin(i + 7 * k)) }]),
-  [index, { sizes: [2], data: Float64Array.of(2, 0) }],
-])
+export const feedsOf = ({ inputs, index }: Graph): ReadonlyMap<Node, Numbers> =>
+  new Map<Node, Numbers>([
+    ...inputs.map((input, k): readonly [Node, Numbers] => [
+      input,
+      { sizes: input.shape.map(size), data: Float64Array.from({ length: 12 }, (_, i) => Math.sin(i + 7 * k)) },
+    ]),
+    [index, { sizes: [2], data: Float64Array.of(2, 0) }],
+  ])

@@ -1,25 +1,73 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  adamw, adapt, add, chain, clipByGlobalNorm, f32, full, llama, loopOp, matmul, model, paca, programsOf, scan, square, sub, sum, tanh, trainStep, variablesOf,
-  type Adapter, type Loop, type Reparametrisation, type Variable, type WholePrograms,
+  adamw,
+  adapt,
+  add,
+  chain,
+  clipByGlobalNorm,
+  f32,
+  full,
+  llama,
+  loopOp,
+  matmul,
+  model,
+  paca,
+  programsOf,
+  scan,
+  square,
+  sub,
+  sum,
+  tanh,
+  trainStep,
+  variablesOf,
+  type Adapter,
+  type Loop,
+  type Reparametrisation,
+  type Variable,
+  type WholePrograms,
 } from '../../src/index.ts'
-import { blockOf, concatOp, is, node, scalar, sliced, sumOp, topological, type Node, type NodeOf } from '../../src/tensor/index.ts'
+import {
+  blockOf,
+  concatOp,
+  is,
+  node,
+  scalar,
+  sliced,
+  sumOp,
+  topological,
+  type Node,
+  type NodeOf,
+} from '../../src/tensor/index.ts'
 import { layerIn, masked } from '../masked.ts'
 import { spoiled } from './layers.ts'
 import { size } from './tiny.ts'
 import { agree, comparisons, wholeOf, wholeTraits, type Spoil, type Subject } from './whole.ts'
 
 const optimizer = chain(clipByGlobalNorm(0.1), adamw({ lr: 0.1, weightDecay: 0.01 }))
-const tiny = (layers: number, tied = true) => llama({
-  hidden_size: 8, intermediate_size: 12, num_hidden_layers: layers, num_attention_heads: 4, num_key_value_heads: 2, head_dim: 4, vocab_size: 16,
-  rms_norm_eps: 1e-6, rope_theta: 10000, tie_word_embeddings: tied,
-})
+const tiny = (layers: number, tied = true) =>
+  llama({
+    hidden_size: 8,
+    intermediate_size: 12,
+    num_hidden_layers: layers,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 4,
+    vocab_size: 16,
+    rms_norm_eps: 1e-6,
+    rope_theta: 10000,
+    tie_word_embeddings: tied,
+  })
 /** Layers of which one is read from outside, and a value of each. */
 const supervised = model({
-  params: { layers: Array.from({ length: 3 }, () => ({ up: f32('hidden', 'ffn'), down: f32('ffn', 'hidden') })) }, batch: { x: f32('batch', 'hidden') }, dims: { hidden: 8, ffn: 12 },
+  params: { layers: Array.from({ length: 3 }, () => ({ up: f32('hidden', 'ffn'), down: f32('ffn', 'hidden') })) },
+  batch: { x: f32('batch', 'hidden') },
+  dims: { hidden: 8, ffn: 12 },
   logits: ({ layers }, { x }) => {
-    const [last, yields] = scan(layers, x, (h, { up, down }) => { const next = add(h, matmul(tanh(matmul(h, up)), down)); return [next, [next]] })
+    const [last, yields] = scan(layers, x, (h, { up, down }) => {
+      const next = add(h, matmul(tanh(matmul(h, up)), down))
+      return [next, [next]]
+    })
     return add(last, yields[1]![0])
   },
   loss: (logits, { x }) => ({ sum: sum(square(sub(logits, x))), count: scalar(2) }),
@@ -33,17 +81,40 @@ const supervisedOf = <F extends Reparametrisation>(adapter: Adapter<F>): Subject
   const step = trainStep(adapt(supervised, adapter), optimizer)
   return t => programsOf(step, t)
 }
-const pacaOf = paca({ targets: ['q_proj', 'v_proj', 'down_proj'], rank: 2, seed: 0 }), fullOf = full({ targets: ['all'] })
+const pacaOf = paca({ targets: ['q_proj', 'v_proj', 'down_proj'], rank: 2, seed: 0 })
+const fullOf = full({ targets: ['all'] })
 const isTarget = (path: string): boolean => /q_proj|down_proj/.test(path)
 const subjects: Readonly<Record<string, Subject>> = {
-  'paca, tied': llamaOf(3, pacaOf), 'paca, untied': llamaOf(3, pacaOf, false), 'full, tied': llamaOf(3, fullOf), 'full, untied': llamaOf(3, fullOf, false),
-  'one layer': llamaOf(1, fullOf), 'two layers': llamaOf(2, pacaOf),
-  'whole leaves in the first two layers, columns in the others': llamaOf(4, masked(path => (!isTarget(path) ? 'frozen' : layerIn(path) < 2 ? 'all' : { columns: 2 }))),
-  'a layer in the middle with other targets': llamaOf(4, masked(path => (layerIn(path) === 2 ? (path.includes('up_proj') ? 'all' : 'frozen') : isTarget(path) ? { columns: 2 } : 'frozen'))),
-  'kinds that alternate': llamaOf(4, masked(path => (!isTarget(path) ? 'frozen' : layerIn(path) % 2 === 0 ? { columns: 2 } : { entries: 2 }))),
-  'only the last layers': llamaOf(4, masked(path => (isTarget(path) && layerIn(path) > 1 ? 'all' : 'frozen'))),
-  'only the first layers, and the embedding': llamaOf(4, masked(path => (isTarget(path) && layerIn(path) < 2 || path.includes('embed') ? 'all' : 'frozen'))),
-  'layers read from outside, full': supervisedOf(full({ targets: ['all'] })), 'layers read from outside, paca': supervisedOf(paca({ targets: ['up', 'down'], rank: 2, seed: 0 })),
+  'paca, tied': llamaOf(3, pacaOf),
+  'paca, untied': llamaOf(3, pacaOf, false),
+  'full, tied': llamaOf(3, fullOf),
+  'full, untied': llamaOf(3, fullOf, false),
+  'one layer': llamaOf(1, fullOf),
+  'two layers': llamaOf(2, pacaOf),
+  'whole leaves in the first two layers, columns in the others': llamaOf(
+    4,
+    masked(path => (!isTarget(path) ? 'frozen' : layerIn(path) < 2 ? 'all' : { columns: 2 })),
+  ),
+  'a layer in the middle with other targets': llamaOf(
+    4,
+    masked(path =>
+      layerIn(path) === 2 ? (path.includes('up_proj') ? 'all' : 'frozen') : isTarget(path) ? { columns: 2 } : 'frozen',
+    ),
+  ),
+  'kinds that alternate': llamaOf(
+    4,
+    masked(path => (!isTarget(path) ? 'frozen' : layerIn(path) % 2 === 0 ? { columns: 2 } : { entries: 2 })),
+  ),
+  'only the last layers': llamaOf(
+    4,
+    masked(path => (isTarget(path) && layerIn(path) > 1 ? 'all' : 'frozen')),
+  ),
+  'only the first layers, and the embedding': llamaOf(
+    4,
+    masked(path => ((isTarget(path) && layerIn(path) < 2) || path.includes('embed') ? 'all' : 'frozen')),
+  ),
+  'layers read from outside, full': supervisedOf(full({ targets: ['all'] })),
+  'layers read from outside, paca': supervisedOf(paca({ targets: ['up', 'down'], rank: 2, seed: 0 })),
 }
 
 for (const [name, subject] of Object.entries(subjects)) {
@@ -51,22 +122,49 @@ for (const [name, subject] of Object.entries(subjects)) {
     for (const [program, values] of Object.entries(comparisons(subject))) assert.ok(agree(values), program)
   })
   test(`${name}: every variable has a name of its own, and all its leaves are replaced or none`, () => {
-    const programs = subject(wholeTraits), variables = Object.values(variablesOf(programs)).flat() as readonly Variable[], replaced = new Set(programs.apply(size).replaced)
+    const programs = subject(wholeTraits)
+    const variables = Object.values(variablesOf(programs)).flat() as readonly Variable[]
+    const replaced = new Set(programs.apply(size).replaced)
     assert.equal(new Set(variables.map(v => v.name)).size, variables.length)
     for (const { leaves } of variables) assert.ok(leaves.every(leaf => replaced.has(leaf) === replaced.has(leaves[0]!)))
   })
 }
 
 const loopsIn = (roots: readonly Node[]): readonly NodeOf<Loop>[] => topological(roots).filter(n => is(n, loopOp))
-const changed = (change: (loop: NodeOf<Loop>) => NodeOf<Loop>): Spoil => roots => spoiled(roots, n => (is(n, loopOp) ? change(n) : undefined))
+const changed =
+  (change: (loop: NodeOf<Loop>) => NodeOf<Loop>): Spoil =>
+  roots =>
+    spoiled(roots, n => (is(n, loopOp) ? change(n) : undefined))
 /** The second layer in the place of the first, and so on. */
-const aLayerOff = (stack: Node): Node => node(concatOp, [sliced(stack, 0, [1], Number(stack.shape[0]) - 1), sliced(stack, 0, [], 1)], { axis: 0, dim: stack.shape[0]! })
+const aLayerOff = (stack: Node): Node =>
+  node(concatOp, [sliced(stack, 0, [1], Number(stack.shape[0]) - 1), sliced(stack, 0, [], 1)], {
+    axis: 0,
+    dim: stack.shape[0]!,
+  })
 const mutants: Readonly<Record<string, readonly [spoil: Spoil, programs: readonly string[]]>> = {
-  'loops that go the other way': [changed(loop => node(loopOp, loop.inputs, { ...loop.attributes, reverse: !loop.attributes.reverse })), ['gradients', 'evaluate', 'logits', 'decode']],
+  'loops that go the other way': [
+    changed(loop => node(loopOp, loop.inputs, { ...loop.attributes, reverse: !loop.attributes.reverse })),
+    ['gradients', 'evaluate', 'logits', 'decode'],
+  ],
   'stacks that are a layer off': [
-    changed(loop => node(loopOp, loop.inputs.map((input, i) => (loop.attributes.feeds[i]!.kind === 'layered' ? aLayerOff(input) : input)), loop.attributes)), ['gradients', 'apply', 'evaluate', 'logits', 'decode']],
+    changed(loop =>
+      node(
+        loopOp,
+        loop.inputs.map((input, i) => (loop.attributes.feeds[i]!.kind === 'layered' ? aLayerOff(input) : input)),
+        loop.attributes,
+      ),
+    ),
+    ['gradients', 'apply', 'evaluate', 'logits', 'decode'],
+  ],
   'sums over layers that leave one out': [
-    roots => spoiled(roots, n => (is(n, sumOp) && n.attributes.axes.join() === '0' && typeof n.inputs[0]!.shape[0] === 'number' ? node(sumOp, [sliced(n.inputs[0]!, 0, [], Number(n.inputs[0]!.shape[0]) - 1)], n.attributes) : undefined)), ['norm', 'apply']],
+    roots =>
+      spoiled(roots, n =>
+        is(n, sumOp) && n.attributes.axes.join() === '0' && typeof n.inputs[0]!.shape[0] === 'number'
+          ? node(sumOp, [sliced(n.inputs[0]!, 0, [], Number(n.inputs[0]!.shape[0]) - 1)], n.attributes)
+          : undefined,
+      ),
+    ['norm', 'apply'],
+  ],
 }
 for (const [name, [spoil, refuted]] of Object.entries(mutants)) {
   test(`${name} are refuted`, () => {
@@ -76,32 +174,67 @@ for (const [name, [spoil, refuted]] of Object.entries(mutants)) {
 }
 
 const programsIn = (whole: WholePrograms): Readonly<Record<string, readonly Node[]>> => {
-  const gradients = whole.gradients(), apply = whole.apply(), { sum, count: scored } = whole.evaluate(), decode = whole.decode?.()
+  const gradients = whole.gradients()
+  const apply = whole.apply()
+  const { sum, count: scored } = whole.evaluate()
+  const decode = whole.decode?.()
   return {
-    gradients: [gradients.sum, gradients.count, ...gradients.gradients.map(([, n]) => n)], apply: [apply.norm, ...apply.replaced.map(([, n]) => n)],
-    evaluate: [sum, scored], logits: [whole.logits()], decode: decode ? [decode.logits, ...decode.caches.map(([, n]) => n)] : [],
+    gradients: [gradients.sum, gradients.count, ...gradients.gradients.map(([, n]) => n)],
+    apply: [apply.norm, ...apply.replaced.map(([, n]) => n)],
+    evaluate: [sum, scored],
+    logits: [whole.logits()],
+    decode: decode ? [decode.logits, ...decode.caches.map(([, n]) => n)] : [],
   }
 }
-for (const [name, of] of [['paca', (layers: number) => llamaOf(layers, pacaOf)], ['full', (layers: number) => llamaOf(layers, fullOf)]] as const) {
+for (const [name, of] of [
+  ['paca', (layers: number) => llamaOf(layers, pacaOf)],
+  ['full', (layers: number) => llamaOf(layers, fullOf)],
+] as const) {
   test(`${name}: programs have as many nodes for 30 layers as for 4 and for 2`, () => {
-    const counts = [2, 4, 30].map(layers => Object.entries(programsIn(wholeOf(of(layers)(wholeTraits)))).map(([program, roots]) => [program, topological(roots).length, loopsIn(roots).length] as const))
+    const counts = [2, 4, 30].map(layers =>
+      Object.entries(programsIn(wholeOf(of(layers)(wholeTraits)))).map(
+        ([program, roots]) => [program, topological(roots).length, loopsIn(roots).length] as const,
+      ),
+    )
     assert.deepEqual(counts[0], counts[2])
     assert.deepEqual(counts[1], counts[2])
   })
 }
 
-const made: Readonly<Record<string, readonly [forward: readonly number[], backward: readonly number[], update: readonly number[], calls: number]>> = {
-  'paca, tied': [[3], [3], [3, 3], 0], 'full, untied': [[3], [3], [3, 3], 0], 'one layer': [[], [], [], 2],
-  'whole leaves in the first two layers, columns in the others': [[2, 2], [2, 2], [2, 2], 0], 'a layer in the middle with other targets': [[2], [2], [3, 3], 4],
-  'kinds that alternate': [[], [], [2, 2], 8], 'only the last layers': [[2, 2], [2], [2, 2], 0], 'layers read from outside, full': [[3], [], [3, 3], 3],
+const made: Readonly<
+  Record<
+    string,
+    readonly [forward: readonly number[], backward: readonly number[], update: readonly number[], calls: number]
+  >
+> = {
+  'paca, tied': [[3], [3], [3, 3], 0],
+  'full, untied': [[3], [3], [3, 3], 0],
+  'one layer': [[], [], [], 2],
+  'whole leaves in the first two layers, columns in the others': [[2, 2], [2, 2], [2, 2], 0],
+  'a layer in the middle with other targets': [[2], [2], [3, 3], 4],
+  'kinds that alternate': [[], [], [2, 2], 8],
+  'only the last layers': [[2, 2], [2], [2, 2], 0],
+  'layers read from outside, full': [[3], [], [3, 3], 3],
 }
 for (const [name, [forward, backward, update, calls]] of Object.entries(made)) {
   test(`${name}: loops of ${forward.join(' and ') || 'no'} layers`, () => {
-    const { gradients, apply } = programsIn(wholeOf(subjects[name]!(wholeTraits))), counted = (roots: readonly Node[], isOne: (blockName: string) => boolean): readonly number[] =>
-      loopsIn(roots).filter(loop => isOne(loop.attributes.block.name)).map(loop => loop.attributes.count)
-    assert.deepEqual(counted(gradients!, block => !block.endsWith('backward')), forward)
-    assert.deepEqual(counted(gradients!, block => block.endsWith('backward')), backward)
-    assert.deepEqual(counted(apply!, () => true), update)
+    const { gradients, apply } = programsIn(wholeOf(subjects[name]!(wholeTraits)))
+    const counted = (roots: readonly Node[], isOne: (blockName: string) => boolean): readonly number[] =>
+      loopsIn(roots)
+        .filter(loop => isOne(loop.attributes.block.name))
+        .map(loop => loop.attributes.count)
+    assert.deepEqual(
+      counted(gradients!, block => !block.endsWith('backward')),
+      forward,
+    )
+    assert.deepEqual(
+      counted(gradients!, block => block.endsWith('backward')),
+      backward,
+    )
+    assert.deepEqual(
+      counted(apply!, () => true),
+      update,
+    )
     assert.equal(topological(gradients!).filter(n => blockOf(n)?.name.startsWith('layer')).length, calls)
   })
 }

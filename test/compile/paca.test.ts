@@ -1,8 +1,34 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { explain, explanationText, print, programsOf, sizing, type CompilerOptions, type Traits } from '../../src/compile/index.ts'
 import {
-  adapt, crossEntropy, deviceEngine, f32, full, i32, integer, llama, matmul, maximum, model, openSession, paca, referenceDevice, relu, sgd, size as sizeOf, sum, trainStep,
+  explain,
+  explanationText,
+  print,
+  programsOf,
+  sizing,
+  type CompilerOptions,
+  type Traits,
+} from '../../src/compile/index.ts'
+import {
+  adapt,
+  crossEntropy,
+  deviceEngine,
+  f32,
+  full,
+  i32,
+  integer,
+  llama,
+  matmul,
+  maximum,
+  model,
+  openSession,
+  paca,
+  referenceDevice,
+  relu,
+  sgd,
+  size as sizeOf,
+  sum,
+  trainStep,
   type LlamaConfig,
 } from '../../src/index.ts'
 
@@ -12,13 +38,21 @@ const network = model({
   logits: (p, b) => matmul(relu(matmul(b.x, p.up)), p.down),
   loss: (logits, b) => ({ sum: sum(crossEntropy(logits, maximum(b.y, integer(0)))), count: sizeOf('batch') }),
 })
-const dims = { batch: 64, pixels: 100, hidden: 32, classes: 10 }, size = sizing(dims)
+const dims = { batch: 64, pixels: 100, hidden: 32, classes: 10 }
+const size = sizing(dims)
 const step = () => trainStep(adapt(network, paca({ targets: ['up', 'down'], rank: 4, seed: 0 })), sgd({ lr: 0.1 }))
-const compiler = (options: CompilerOptions): Traits & CompilerOptions => ({ layOut: false, runs: () => true, inPlace: new Map(), ...options })
+const compiler = (options: CompilerOptions): Traits & CompilerOptions => ({
+  layOut: false,
+  runs: () => true,
+  inPlace: new Map(),
+  ...options,
+})
 
 test('the backward pass of PaCA is the product of the taken columns: equation 9 of the paper, derived', () => {
   const programs = programsOf(step(), compiler({}))
-  assert.equal(print(programs.gradients(size).outputs, programs.names), `\
+  assert.equal(
+    print(programs.gradients(size).outputs, programs.names),
+    `\
   %0: [] = parameter()
   %1: [batch, hidden] = contract(x, up) {"a":"ay","b":"yz","out":"az"}
   %2: [batch, hidden] = maximum(%0, %1)
@@ -37,7 +71,8 @@ test('the backward pass of PaCA is the product of the taken columns: equation 9 
   %15: [4, hidden] = contract(%9, %14) {"a":"ay","b":"az","out":"yz"}
   %16: [batch, 4] = take(%2, columns(down)) {"axis":1}
   %17: [4, classes] = contract(%16, %12) {"a":"ay","b":"az","out":"yz"}
-  return %7, %8, %15, %17`)
+  return %7, %8, %15, %17`,
+  )
 })
 
 test('with the take rule switched off a step computes the same, through whole gradients', async () => {
@@ -51,29 +86,51 @@ test('with the take rule switched off a step computes the same, through whole gr
     y: { shape: ['batch'], sizes: [64], dtype: 'i32', data: Int32Array.from({ length: 64 }, (_, i) => i % 10) },
   } as const
   const losses = async (without: readonly string[]): Promise<readonly number[]> => {
-    const session = await openSession(step(), deviceEngine(referenceDevice()), { weights, compiler: { without } }), found: number[] = []
+    const session = await openSession(step(), deviceEngine(referenceDevice()), { weights, compiler: { without } })
+    const found: number[] = []
     for (let i = 0; i < 4; i++) found.push((await session.step([batch])).loss)
     return found
   }
-  const on = await losses([]), off = await losses(['take-contract'])
+  const on = await losses([])
+  const off = await losses(['take-contract'])
   on.forEach((loss, i) => assert.ok(Math.abs(loss - off[i]!) < 1e-12))
   assert.ok(on[3]! < on[0]!)
-  const wholeGradients = [[], ['take-contract']].map(without => programsOf(step(), compiler({ without })).gradients(size).plan.instructions
-    .filter(i => i.kind === 'run' && i.node.op.name === 'contract' && i.node.shape.join() === 'pixels,hidden').length)
+  const wholeGradients = [[], ['take-contract']].map(
+    without =>
+      programsOf(step(), compiler({ without }))
+        .gradients(size)
+        .plan.instructions.filter(
+          i => i.kind === 'run' && i.node.op.name === 'contract' && i.node.shape.join() === 'pixels,hidden',
+        ).length,
+  )
   assert.deepEqual(wholeGradients, [0, 1])
 })
 
 const config: LlamaConfig = {
-  hidden_size: 64, intermediate_size: 176, num_hidden_layers: 3, num_attention_heads: 4, num_key_value_heads: 2, head_dim: 16, vocab_size: 320,
-  rms_norm_eps: 1e-6, rope_theta: 10000, tie_word_embeddings: false,
+  hidden_size: 64,
+  intermediate_size: 176,
+  num_hidden_layers: 3,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 16,
+  vocab_size: 320,
+  rms_norm_eps: 1e-6,
+  rope_theta: 10000,
+  tie_word_embeddings: false,
 }
 const targets = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const
-const batchDims = { batch: 2, seq: 24 }, tokens = 48
+const batchDims = { batch: 2, seq: 24 }
+const tokens = 48
 const explained = (rank: number, options: CompilerOptions = {}) =>
-  explain(trainStep(adapt(llama(config), paca({ targets, rank, seed: 0 })), sgd({ lr: 0.1 })), { dims: batchDims, ...options })
+  explain(trainStep(adapt(llama(config), paca({ targets, rank, seed: 0 })), sgd({ lr: 0.1 })), {
+    dims: batchDims,
+    ...options,
+  })
 
 test('without the take rule every layer keeps its four inputs instead of seven times r columns, and the certificate grows by just that', () => {
-  const rank = 4, on = explained(rank, { recompute: 'none' }), off = explained(rank, { recompute: 'none', without: ['take-contract'] })
+  const rank = 4
+  const on = explained(rank, { recompute: 'none' })
+  const off = explained(rank, { recompute: 'none', without: ['take-contract'] })
   // x of q, k and v; x of o; x of gate and up; x of down
   const inputs = 64 + 64 + 64 + 176
   const predicted = 3 * tokens * 4 * (inputs - 7 * rank)
@@ -86,7 +143,10 @@ test('what PaCA keeps grows by seven columns a token and layer for each rank', (
 })
 
 test('full fine-tuning keeps more than PaCA, and recomputing everything keeps only the inputs of layers', () => {
-  const whole = explain(trainStep(adapt(llama(config), full({ targets })), sgd({ lr: 0.1 })), { dims: batchDims, recompute: 'none' })
+  const whole = explain(trainStep(adapt(llama(config), full({ targets })), sgd({ lr: 0.1 })), {
+    dims: batchDims,
+    recompute: 'none',
+  })
   assert.ok(whole.saved > explained(4, { recompute: 'none' }).saved)
   const least = explained(4, { recompute: 'all' })
   // the result of a layer is the input of the next one, or of the last norm
@@ -95,12 +155,16 @@ test('full fine-tuning keeps more than PaCA, and recomputing everything keeps on
 
 test('explain says of every trained leaf that its columns are kept and x is not', () => {
   const text = explanationText(explained(4))
-  for (const target of targets) assert.match(text, new RegExp(`x\\[:, columns\\] of model\\.layers\\.\\S*${target}; x is not kept`))
+  for (const target of targets)
+    assert.match(text, new RegExp(`x\\[:, columns\\] of model\\.layers\\.\\S*${target}; x is not kept`))
   assert.doesNotMatch(explanationText(explained(4, { without: ['take-contract'], recompute: 'none' })), /x is not kept/)
 })
 
 test('blocks are planned once, however many layers there are', () => {
-  const layersOf = (num_hidden_layers: number): number => explain(
-    trainStep(adapt(llama({ ...config, num_hidden_layers }), paca({ targets, rank: 4, seed: 0 })), sgd({ lr: 0.1 })), { dims: batchDims }).layers.length
+  const layersOf = (num_hidden_layers: number): number =>
+    explain(
+      trainStep(adapt(llama({ ...config, num_hidden_layers }), paca({ targets, rank: 4, seed: 0 })), sgd({ lr: 0.1 })),
+      { dims: batchDims },
+    ).layers.length
   assert.equal(layersOf(4), layersOf(20))
 })

@@ -2,16 +2,49 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
-  contracted, contractOp, count, droppedOut, gradients, inputDropoutOp, is, minus, negated, node, over, parameter, plus, primitives, scalar, shared,
-  summed, times, topological, whole, type Node, type Shape,
+  contracted,
+  contractOp,
+  count,
+  droppedOut,
+  gradients,
+  inputDropoutOp,
+  is,
+  minus,
+  negated,
+  node,
+  over,
+  parameter,
+  plus,
+  primitives,
+  scalar,
+  shared,
+  summed,
+  times,
+  topological,
+  whole,
+  type Node,
+  type Shape,
 } from '../../src/tensor/index.ts'
 import {
-  associate, checkDropout, distribute, dropInput, keepInput, layoutRules, lowRankNorm, rewrite, scaleProduct, simplifications, type Rule,
+  associate,
+  checkDropout,
+  distribute,
+  dropInput,
+  keepInput,
+  layoutRules,
+  lowRankNorm,
+  rewrite,
+  scaleProduct,
+  simplifications,
+  type Rule,
 } from '../../src/compile/rewrite/index.ts'
 import { instances, type Instance, type Leaf, type Plan, type Subject } from '../arbitrary.ts'
 import { equal, run } from '../tensor/calculus.ts'
 
-/** Weights that are expressions are taken apart: products of an activation, the first leaf, with what follows from the others. */
+/**
+ * Weights that are expressions are taken apart: products of an activation, the first leaf, with what follows from the
+ * others.
+ */
 
 interface Letters {
   readonly a: string
@@ -23,36 +56,53 @@ interface Letters {
   readonly outer: string
   readonly dims: Readonly<Record<string, string>>
 }
-const shuffled = (letters: string) => fc.shuffledSubarray([...letters], { minLength: letters.length }).map(all => all.join(''))
-/** Letters of a product, and of two factors of its weight, in any order: of rows, of what is summed, and of what the result has beside rows. */
-const letters: fc.Arbitrary<Letters> = fc.tuple(fc.constantFrom('x', 'xy'), fc.constantFrom('i', 'ij'), fc.constantFrom('o', 'op'))
-  .chain(([rows, inner, outer]) => fc.record({
-    a: shuffled(rows + inner), b: shuffled(inner + outer), out: shuffled(rows + outer), near: shuffled(inner + 'k'), far: shuffled(outer + 'k'),
-    inner: fc.constant(inner), outer: fc.constant(outer),
-    dims: fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 6, maxLength: 6 }).map(of =>
-      ({ k: 'few', ...Object.fromEntries([...'xyijop'].map((c, n) => [c, of[n]!])) })),
-  }))
+const shuffled = (letters: string) =>
+  fc.shuffledSubarray([...letters], { minLength: letters.length }).map(all => all.join(''))
+/**
+ * Letters of a product, and of two factors of its weight, in any order: of rows, of what is summed, and of what the
+ * result has beside rows.
+ */
+const letters: fc.Arbitrary<Letters> = fc
+  .tuple(fc.constantFrom('x', 'xy'), fc.constantFrom('i', 'ij'), fc.constantFrom('o', 'op'))
+  .chain(([rows, inner, outer]) =>
+    fc.record({
+      a: shuffled(rows + inner),
+      b: shuffled(inner + outer),
+      out: shuffled(rows + outer),
+      near: shuffled(inner + 'k'),
+      far: shuffled(outer + 'k'),
+      inner: fc.constant(inner),
+      outer: fc.constant(outer),
+      dims: fc
+        .array(fc.constantFrom('a', 'b', 'c'), { minLength: 6, maxLength: 6 })
+        .map(of => ({ k: 'few', ...Object.fromEntries([...'xyijop'].map((c, n) => [c, of[n]!])) })),
+    }),
+  )
 const shapeOf = ({ dims }: Letters, of: string): Shape => [...of].map(c => dims[c]!)
 /** The factors' product has letters of its own, which mean other things than those outside. */
 const inside = (of: string): string => [...of].map(c => 'xjoyi'['ijopk'.indexOf(c)]!).join('')
 const lowRankOf = ({ near, far, b }: Letters, p: Node, q: Node, flipped: boolean): Node =>
-  (flipped ? contracted(q, p, { a: inside(far), b: inside(near), out: inside(b) })
-  : contracted(p, q, { a: inside(near), b: inside(far), out: inside(b) }))
+  flipped
+    ? contracted(q, p, { a: inside(far), b: inside(near), out: inside(b) })
+    : contracted(p, q, { a: inside(near), b: inside(far), out: inside(b) })
 const multiplied = ({ a, b, out }: Letters, x: Node, w: Node, flipped: boolean): Node =>
-  (flipped ? contracted(w, x, { a: b, b: a, out }) : contracted(x, w, { a, b, out }))
+  flipped ? contracted(w, x, { a: b, b: a, out }) : contracted(x, w, { a, b, out })
 
 /** A rule, expressions where it fires, and a wrong version of it. */
 interface Case {
   readonly rule: Rule
-  /** Given the letters: the leaves after the activation and the weight's factors x, W, P, Q, and what is built of all. */
+  /**
+   * Given the letters: the leaves after the activation and the weight's factors x, W, P, Q, and what is built of all.
+   */
   readonly more?: (l: Letters) => readonly Leaf[]
   readonly build: (l: Letters, inputs: readonly Node[], choice: number) => Node
   readonly mutant: Rule['apply']
 }
-const subjectOf = ({ more = () => [], build }: Case): Subject => fc.tuple(letters, fc.nat(7)).map(([l, choice]): Plan => ({
-  leaves: [l.a, l.b, l.near, l.far].map((of): Leaf => ({ shape: shapeOf(l, of) })).concat(more(l)),
-  build: inputs => build(l, inputs, choice),
-}))
+const subjectOf = ({ more = () => [], build }: Case): Subject =>
+  fc.tuple(letters, fc.nat(7)).map(([l, choice]): Plan => ({
+    leaves: [l.a, l.b, l.near, l.far].map((of): Leaf => ({ shape: shapeOf(l, of) })).concat(more(l)),
+    build: inputs => build(l, inputs, choice),
+  }))
 
 const broadcastAlong = (l: Letters, along: string): Shape => {
   const first = [...l.b].findIndex(c => along.includes(c))
@@ -70,9 +120,20 @@ const cases: readonly Case[] = [
     // a difference is not a sum
     mutant: n => {
       if (!is(n, contractOp)) return undefined
-      const terms = n.inputs.find(i => i.op === primitives.sub || i.op === primitives.add), { attributes } = n
+      const terms = n.inputs.find(i => i.op === primitives.sub || i.op === primitives.add)
+      const { attributes } = n
       if (terms === undefined) return undefined
-      return node(primitives.add, terms.inputs.map(term => node(contractOp, n.inputs.map(i => (i === terms ? term : i)), attributes)), {})
+      return node(
+        primitives.add,
+        terms.inputs.map(term =>
+          node(
+            contractOp,
+            n.inputs.map(i => (i === terms ? term : i)),
+            attributes,
+          ),
+        ),
+        {},
+      )
     },
   },
   {
@@ -80,27 +141,47 @@ const cases: readonly Case[] = [
     build: (l, [x, , p, q], choice) => multiplied(l, x!, lowRankOf(l, p!, q!, choice % 2 === 0), choice > 3),
     // the axes of a factor are met in another order
     mutant: (n, context) => {
-      const next = associate.apply(n, context), met = next?.inputs[0]
+      const next = associate.apply(n, context)
+      const met = next?.inputs[0]
       if (!next || !met || !is(next, contractOp) || !is(met, contractOp)) return undefined
-      const { a, b, out } = met.attributes, inner = [...b].filter(c => a.includes(c))
+      const { a, b, out } = met.attributes
+      const inner = [...b].filter(c => a.includes(c))
       const turned = [...b].map(c => (inner.includes(c) ? inner[(inner.indexOf(c) + 1) % inner.length]! : c)).join('')
       return node(contractOp, [node(contractOp, met.inputs, { a, b: turned, out }), next.inputs[1]!], next.attributes)
     },
   },
   {
     rule: scaleProduct,
-    more: l => [broadcastAlong(l, l.outer), broadcastAlong(l, l.inner), []].map(shape => ({ shape, domain: 'positive' })),
+    more: l =>
+      [broadcastAlong(l, l.outer), broadcastAlong(l, l.inner), []].map(shape => ({ shape, domain: 'positive' })),
     build: (l, [x, w, p, q, outer, inner, number], choice) => {
       const D = lowRankOf(l, p!, q!, choice % 2 === 0)
-      const scaled = [times(w!, outer!), over(w!, outer!), times(number!, w!), times(D, number!), over(D, number!), times(w!, inner!), times(outer!, D),
-        times(w!, scalar(2))]
+      const scaled = [
+        times(w!, outer!),
+        over(w!, outer!),
+        times(number!, w!),
+        times(D, number!),
+        over(D, number!),
+        times(w!, inner!),
+        times(outer!, D),
+        times(w!, scalar(2)),
+      ]
       return multiplied(l, x!, scaled[choice]!, choice % 3 === 0)
     },
     // what scales the weight scales the result, wherever its letters stand
     mutant: n => {
       if (!is(n, contractOp)) return undefined
       const i = n.inputs.findIndex(w => w.op === primitives.mul || w.op === primitives.div)
-      return i < 0 ? undefined : times(node(contractOp, n.inputs.map((w, j) => (j === i ? w.inputs[0]! : w)), n.attributes), n.inputs[i]!.inputs[1]!)
+      return i < 0
+        ? undefined
+        : times(
+            node(
+              contractOp,
+              n.inputs.map((w, j) => (j === i ? w.inputs[0]! : w)),
+              n.attributes,
+            ),
+            n.inputs[i]!.inputs[1]!,
+          )
     },
   },
   {
@@ -109,20 +190,32 @@ const cases: readonly Case[] = [
       const D = lowRankOf(l, p!, q!, choice % 2 === 0)
       const V = [plus(w!, D), minus(w!, times(D, 0.5)), plus(times(D, 2), w!), minus(D, w!)].at(choice % 4)!
       const along = choice > 3 ? l.inner : l.outer
-      return summed(times(V, V), [...along].map(c => l.b.indexOf(c)), choice % 3 === 0)
+      return summed(
+        times(V, V),
+        [...along].map(c => l.b.indexOf(c)),
+        choice % 3 === 0,
+      )
     },
     // once instead of twice what both have in common
     mutant: n => {
       const square = n.inputs[0]
       if (!is(n, primitives.sum) || square?.op !== primitives.mul) return undefined
-      const [U, D] = square.inputs[0]!.inputs as [Node, Node], sum = (x: Node): Node => node(primitives.sum, [x], n.attributes)
+      const [U, D] = square.inputs[0]!.inputs as [Node, Node]
+      const sum = (x: Node): Node => node(primitives.sum, [x], n.attributes)
       return plus(sum(times(U, U)), sum(times(D, plus(U, D))))
     },
   },
 ]
 
-const weightsOf = ({ leaves }: Instance) => (n: Node): boolean => leaves.indexOf(n) > 0
-const environment = (instance: Instance) => ({ size: instance.size, isStatic: () => false, isWeight: weightsOf(instance) })
+const weightsOf =
+  ({ leaves }: Instance) =>
+  (n: Node): boolean =>
+    leaves.indexOf(n) > 0
+const environment = (instance: Instance) => ({
+  size: instance.size,
+  isStatic: () => false,
+  isWeight: weightsOf(instance),
+})
 const counted = (rule: Rule) => {
   const fires = { fired: 0 }
   const apply: Rule['apply'] = (n, context) => {
@@ -142,20 +235,26 @@ const once = (mutant: Case['mutant']): Rule => {
   return { name: 'mutant', apply }
 }
 const holds = (instance: Instance, rules: readonly Rule[]): boolean => {
-  const { root, feeds, size } = instance, [next] = rewrite([root], rules, environment(instance))
+  const { root, feeds, size } = instance
+  const [next] = rewrite([root], rules, environment(instance))
   const [before, after] = run({ feeds, size }, [root, next!])
   return next!.shape.join() === root.shape.join() && equal(before!, after!)
 }
 
 for (const example of cases) {
-  const { rule, mutant } = example, subject = subjectOf(example)
+  const { rule, mutant } = example
+  const subject = subjectOf(example)
   test(`${rule.name}: what it rewrites has the same shape and value`, () => {
     let fired = 0
-    fc.assert(fc.property(instances(subject), instance => {
-      const { rule: watched, count } = counted(rule), result = holds(instance, [watched])
-      fired += count.fired
-      return result
-    }), { numRuns: 300 })
+    fc.assert(
+      fc.property(instances(subject), instance => {
+        const { rule: watched, count } = counted(rule)
+        const result = holds(instance, [watched])
+        fired += count.fired
+        return result
+      }),
+      { numRuns: 300 },
+    )
     assert.ok(fired > 100, `fired ${fired} times`)
   })
   test(`${rule.name}: a mutant is refuted`, () => {
@@ -163,11 +262,14 @@ for (const example of cases) {
     assert.equal(fc.check(law, { numRuns: 300, endOnFailure: true }).failed, true)
   })
   test(`${rule.name}: products of activations, and of weights, are left alone`, () => {
-    fc.assert(fc.property(instances(subject), fc.boolean(), (instance, all) => {
-      // a norm is one of weights alone
-      if (all && rule === lowRankNorm) return true
-      return rewrite([instance.root], [rule], { ...environment(instance), isWeight: () => all })[0] === instance.root
-    }), { numRuns: 50 })
+    fc.assert(
+      fc.property(instances(subject), fc.boolean(), (instance, all) => {
+        // a norm is one of weights alone
+        if (all && rule === lowRankNorm) return true
+        return rewrite([instance.root], [rule], { ...environment(instance), isWeight: () => all })[0] === instance.root
+      }),
+      { numRuns: 50 },
+    )
   })
 }
 
@@ -175,59 +277,108 @@ const together: readonly Rule[] = [distribute, associate, scaleProduct, lowRankN
 test('all rules together end, and keep the value, and no other order gives another', () => {
   for (const example of cases) {
     const orders = fc.shuffledSubarray([...together], { minLength: together.length })
-    fc.assert(fc.property(instances(subjectOf(example)), orders, (instance, rules) => holds(instance, rules)), { numRuns: 150 })
+    fc.assert(
+      fc.property(instances(subjectOf(example)), orders, (instance, rules) => holds(instance, rules)),
+      { numRuns: 150 },
+    )
   }
 })
 
 const size = (dim: string | number): number => ({ batch: 40, in: 12, out: 10, r: 2 })[dim as string] ?? Number(dim)
 const f32 = (...shape: Shape): Node => parameter(shape, 'f32')
-const x = f32('batch', 'in'), W = f32('in', 'out'), A = f32('in', 'r'), B = f32('r', 'out'), g = f32('out')
-const key = parameter([3], 'i32'), stream = parameter([1], 'i32'), isWeight = (n: Node): boolean => [W, A, B, g, stream].includes(n)
+const x = f32('batch', 'in')
+const W = f32('in', 'out')
+const A = f32('in', 'r')
+const B = f32('r', 'out')
+const g = f32('out')
+const key = parameter([3], 'i32')
+const stream = parameter([1], 'i32')
+const isWeight = (n: Node): boolean => [W, A, B, g, stream].includes(n)
 const surroundings = { size, isStatic: () => false, isWeight }
 const by = (w: Node): Node => contracted(x, w, { a: 'bi', b: 'io', out: 'bo' })
 const product = (a: Node, b: Node): Node => contracted(a, b, { a: 'ik', b: 'kj', out: 'ij' })
 const shapesIn = (root: Node): readonly string[] =>
-  topological([root]).filter(n => n.op !== primitives.parameter && n.op !== primitives.constant).map(n => `${n.op.name} ${n.shape.join()}`)
+  topological([root])
+    .filter(n => n.op !== primitives.parameter && n.op !== primitives.constant)
+    .map(n => `${n.op.name} ${n.shape.join()}`)
 
-test('LoRA\'s weight is never made: its product is that of the base and two narrow ones, the scale on what is r wide', () => {
+test("LoRA's weight is never made: its product is that of the base and two narrow ones, the scale on what is r wide", () => {
   const [derived] = rewrite([by(plus(W, times(product(A, B), 0.5)))], together, surroundings)
-  assert.deepEqual(shapesIn(derived!), ['contract batch,out', 'contract batch,r', 'mul batch,r', 'contract batch,out', 'add batch,out'])
+  assert.deepEqual(shapesIn(derived!), [
+    'contract batch,out',
+    'contract batch,r',
+    'mul batch,r',
+    'contract batch,out',
+    'add batch,out',
+  ])
 })
 
 test('a sum of which no term is of low rank, and a product over as many dims as both sides have, are one weight', () => {
-  const V = f32('in', 'out'), square = f32('in', 'in'), weights = { ...surroundings, isWeight: (n: Node) => n !== x }
+  const V = f32('in', 'out')
+  const square = f32('in', 'in')
+  const weights = { ...surroundings, isWeight: (n: Node) => n !== x }
   for (const root of [by(plus(W, V)), by(product(square, contracted(square, W, { a: 'io', b: 'ok', out: 'ik' })))])
     assert.equal(rewrite([root], [distribute, associate], weights)[0], root)
 })
 
 test('a weight that is scaled along both axes is not taken apart', () => {
-  const root = by(times(W, f32('in', 'out'))), free = { ...surroundings, isWeight: (n: Node) => n !== x }
+  const root = by(times(W, f32('in', 'out')))
+  const free = { ...surroundings, isWeight: (n: Node) => n !== x }
   assert.equal(rewrite([root], [scaleProduct], free)[0], root)
 })
 
 test('the norms of DoRA: no tensor of the size of the weight is made', () => {
-  const V = plus(W, times(product(A, B), 0.5)), norm = node(primitives.sqrt, [summed(times(V, V), [0])], {})
-  const [derived] = shared(rewrite([by(times(V, over(g, norm)))], together, surroundings)), found = shapesIn(derived!)
-  assert.deepEqual(found.filter(text => text.endsWith('in,out')), [])
+  const V = plus(W, times(product(A, B), 0.5))
+  const norm = node(primitives.sqrt, [summed(times(V, V), [0])], {})
+  const [derived] = shared(rewrite([by(times(V, over(g, norm)))], together, surroundings))
+  const found = shapesIn(derived!)
+  assert.deepEqual(
+    found.filter(text => text.endsWith('in,out')),
+    [],
+  )
   // with the rule switched off, the sum and its square are made
-  const off = shapesIn(shared(rewrite([by(times(V, over(g, norm)))], together.filter(rule => rule !== lowRankNorm), surroundings))[0]!)
-  assert.deepEqual(off.filter(text => text.endsWith('in,out')), ['contract in,out', 'mul in,out', 'add in,out', 'mul in,out'])
+  const off = shapesIn(
+    shared(
+      rewrite(
+        [by(times(V, over(g, norm)))],
+        together.filter(rule => rule !== lowRankNorm),
+        surroundings,
+      ),
+    )[0]!,
+  )
+  assert.deepEqual(
+    off.filter(text => text.endsWith('in,out')),
+    ['contract in,out', 'mul in,out', 'add in,out', 'mul in,out'],
+  )
 })
 
 const marked = (a: Node): Node => node(inputDropoutOp, [a, key, stream], { rate: 0.3 })
 const numbers = (n: number, f: (i: number) => number) => Float64Array.from({ length: n }, (_, i) => f(i))
-const feeds = new Map([x, W, A, B, g].map((n, i) => {
-  const sizes = n.shape.map(size)
-  return [n, { sizes, data: numbers(count(sizes), k => Math.sin(7 * i + k) + 0.1) }]
-}))
-const drawn = new Map([...feeds, [key, { sizes: [3], data: Float64Array.of(1, 0, 5) }], [stream, { sizes: [1], data: Float64Array.of(77) }]])
+const feeds = new Map(
+  [x, W, A, B, g].map((n, i) => {
+    const sizes = n.shape.map(size)
+    return [n, { sizes, data: numbers(count(sizes), k => Math.sin(7 * i + k) + 0.1) }]
+  }),
+)
+const drawn = new Map([
+  ...feeds,
+  [key, { sizes: [3], data: Float64Array.of(1, 0, 5) }],
+  [stream, { sizes: [1], data: Float64Array.of(77) }],
+])
 
-test('a factor whose input is dropped out: in training x B\' is dropout(x) B\', elsewhere the marker is gone', () => {
-  const s = 0.5, root = by(plus(W, times(product(marked(A), B), s)))
-  const [trained] = rewrite([root], [dropInput, ...together], surroundings), [plain] = rewrite([root], [keepInput, ...together], surroundings)
+test("a factor whose input is dropped out: in training x B' is dropout(x) B', elsewhere the marker is gone", () => {
+  const s = 0.5
+  const root = by(plus(W, times(product(marked(A), B), s)))
+  const [trained] = rewrite([root], [dropInput, ...together], surroundings)
+  const [plain] = rewrite([root], [keepInput, ...together], surroundings)
   const narrow = contracted(droppedOut(x, key, stream, 0.3), A, { a: 'bi', b: 'ik', out: 'bk' })
   const expected = plus(by(W), times(contracted(narrow, B, { a: 'bk', b: 'kj', out: 'bj' }), s))
-  const [meant, after, without, whole] = run({ feeds: drawn, size }, [expected, trained!, plain!, by(plus(W, times(product(A, B), s)))])
+  const [meant, after, without, whole] = run({ feeds: drawn, size }, [
+    expected,
+    trained!,
+    plain!,
+    by(plus(W, times(product(A, B), s))),
+  ])
   assert.ok(equal(meant!, after!))
   assert.ok(equal(whole!, without!))
   // dropping out does something, and the program without it reads no key
@@ -236,25 +387,36 @@ test('a factor whose input is dropped out: in training x B\' is dropout(x) B\', 
 })
 
 test('a factor whose input is dropped out is taken apart however wide it is', () => {
-  const wide = f32('in', 60), out = f32(60, 'out'), free = { ...surroundings, isWeight: (n: Node) => n !== x && n !== key }
+  const wide = f32('in', 60)
+  const out = f32(60, 'out')
+  const free = { ...surroundings, isWeight: (n: Node) => n !== x && n !== key }
   const [derived] = rewrite([by(plus(W, product(marked(wide), out)))], [dropInput, ...together], free)
-  assert.doesNotThrow(() => { checkDropout([derived!]) })
+  assert.doesNotThrow(() => {
+    checkDropout([derived!])
+  })
   assert.ok(!shapesIn(derived!).includes('contract in,out'))
 })
 
 test('a marked factor that meets no activation is refused', () => {
   const norm = summed(product(marked(A), B), [0])
-  assert.throws(() => { checkDropout(rewrite([norm], [dropInput, ...together], surroundings)) },
-    /^Error: inputDropout: its factor is used other than in a product with an activation/)
+  assert.throws(() => {
+    checkDropout(rewrite([norm], [dropInput, ...together], surroundings))
+  }, /^Error: inputDropout: its factor is used other than in a product with an activation/)
 })
 
 test('gradients of a rewritten product are those of the product', () => {
-  const V = plus(W, times(product(A, B), 0.5)), norm = node(primitives.sqrt, [summed(times(V, V), [0])], {})
-  const root = by(times(V, over(g, node(primitives.stopGradient, [norm], {})))), dy = f32('batch', 'out')
-  const fed = new Map([...feeds, [dy, { sizes: [40, 10], data: numbers(400, Math.cos) }]]), of = [A, B, g, x].map(whole)
-  const before = gradients([root], [dy], of).gradients, after = gradients(rewrite([root], together, surroundings), [dy], of).gradients
+  const V = plus(W, times(product(A, B), 0.5))
+  const norm = node(primitives.sqrt, [summed(times(V, V), [0])], {})
+  const root = by(times(V, over(g, node(primitives.stopGradient, [norm], {}))))
+  const dy = f32('batch', 'out')
+  const fed = new Map([...feeds, [dy, { sizes: [40, 10], data: numbers(400, Math.cos) }]])
+  const of = [A, B, g, x].map(whole)
+  const before = gradients([root], [dy], of).gradients
+  const after = gradients(rewrite([root], together, surroundings), [dy], of).gradients
   const values = run({ feeds: fed, size }, [...before, ...after])
-  of.forEach((_, i) => { assert.ok(equal(values[i]!, values[i + of.length]!)) })
+  of.forEach((_, i) => {
+    assert.ok(equal(values[i]!, values[i + of.length]!))
+  })
   // no gradient of the whole weight
   assert.ok(!topological(after).some(n => n.op === primitives.contract && n.shape.join() === 'in,out'))
   assert.ok(topological(before).some(n => n.op === primitives.contract && n.shape.join() === 'in,out'))

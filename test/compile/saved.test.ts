@@ -1,22 +1,67 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { callsOf, explain, programsOf, sizing, type CompilerOptions, type Explanation, type Traits } from '../../src/compile/index.ts'
 import {
-  adapt, adapters, llama, nf4, quantized, sgd, tensorsOf, trainStep, type Adapter, type AdapterName, type AdapterOptions, type LlamaConfig, type Opaque,
+  callsOf,
+  explain,
+  programsOf,
+  sizing,
+  type CompilerOptions,
+  type Explanation,
+  type Traits,
+} from '../../src/compile/index.ts'
+import {
+  adapt,
+  adapters,
+  llama,
+  nf4,
+  quantized,
+  sgd,
+  tensorsOf,
+  trainStep,
+  type Adapter,
+  type AdapterName,
+  type AdapterOptions,
+  type LlamaConfig,
+  type Opaque,
 } from '../../src/index.ts'
-import { bytesPerElement, count, hashName, interpret, is, packedLengths, primitives, topological, type Node, type Numbers } from '../../src/tensor/index.ts'
+import {
+  bytesPerElement,
+  count,
+  hashName,
+  interpret,
+  is,
+  packedLengths,
+  primitives,
+  topological,
+  type Node,
+  type Numbers,
+} from '../../src/tensor/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 import { equal } from '../tensor/calculus.ts'
 
 /** What a method keeps of a token from forward to backward: no more than its gradients need, exactly. */
 
 const config: LlamaConfig = {
-  hidden_size: 64, intermediate_size: 176, num_hidden_layers: 4, num_attention_heads: 4, num_key_value_heads: 2, head_dim: 24, vocab_size: 320,
-  rms_norm_eps: 1e-6, rope_theta: 10000, tie_word_embeddings: false,
+  hidden_size: 64,
+  intermediate_size: 176,
+  num_hidden_layers: 4,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 24,
+  vocab_size: 320,
+  rms_norm_eps: 1e-6,
+  rope_theta: 10000,
+  tie_word_embeddings: false,
 }
-const targets: readonly string[] = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'], r = 4
+const targets: readonly string[] = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
+const r = 4
 // widths: of the residual stream, the heads together, keys or values, the feed-forward layer
-const d = 64, h = 96, k = 48, f = 176, seq = 24, tokens = 2 * seq
+const d = 64
+const h = 96
+const k = 48
+const f = 176
+const seq = 24
+const tokens = 2 * seq
 const adapterOf = (name: AdapterName, options: Partial<AdapterOptions> = {}): Adapter<Opaque> => {
   const { adapter }: { readonly adapter: (of: AdapterOptions) => Adapter<Opaque> } = adapters[name]
   return adapter({ targets, rank: r, alpha: 6, seed: 0, ...options })
@@ -28,10 +73,31 @@ const dimsOf = ({ tuned: { model, params, selections } }: TestStep): Readonly<Re
   const shapes = [...tensorsOf(params).map(([, leaf]) => leaf.shape), ...selections.map(({ index }) => index.shape)]
   const added = shapes.flat().filter(dim => typeof dim === 'string' && /^(vera|shira|nf4)_/.test(dim))
   // what a matrix is packed in is as long as its elements ask for
-  const sizeOf = sizing(model.dims ?? {}), packed = tensorsOf(model.params).flatMap(([path, leaf]) => {
-    const { codes, blocks: absmax, absmaxCodes: absmax_codes, nestedAbsmax: nested_absmax } = packedLengths(count(leaf.shape.map(sizeOf)))
-    const lengths = new Map(Object.entries({ codes, absmax, absmax_codes, nested_absmax }).map(([name, length]) => [`${path}.${name}`, length]))
-    return tensorsOf(params).flatMap(([at, { shape: [dim] }]) => { const n = lengths.get(at.replace('.weight.', '.')); return n !== undefined && typeof dim === 'string' ? [[dim, n] as const] : [] })
+  const sizeOf = sizing(model.dims ?? {})
+  const packed = tensorsOf(model.params).flatMap(([path, leaf]) => {
+    const {
+      codes,
+      blocks: absmax,
+      absmaxCodes: absmax_codes,
+      nestedAbsmax: nested_absmax,
+    } = packedLengths(count(leaf.shape.map(sizeOf)))
+    const lengths = new Map(
+      Object.entries({ codes, absmax, absmax_codes, nested_absmax }).map(([name, length]) => [
+        `${path}.${name}`,
+        length,
+      ]),
+    )
+    return tensorsOf(params).flatMap(
+      ([
+        at,
+        {
+          shape: [dim],
+        },
+      ]) => {
+        const n = lengths.get(at.replace('.weight.', '.'))
+        return n !== undefined && typeof dim === 'string' ? [[dim, n] as const] : []
+      },
+    )
   })
   return { ...Object.fromEntries(added.map(dim => [dim, f])), ...Object.fromEntries(packed), batch: 2, seq }
 }
@@ -50,13 +116,15 @@ const keptBy = (adapter: Adapter<Opaque>, options: CompilerOptions & Partial<Tra
 }
 
 /**
- * What the model needs whatever is trained. For the norms their inputs: that of the first is the layer's own, which is the result of
- * the one before, that of the second is x + attention. For attention q, k, v, its probabilities; its result is not needed:
- * the output projection is frozen. Of the feed-forward layer gate and up, and, where nothing is computed again, silu(gate).
+ * What the model needs whatever is trained. For the norms their inputs: that of the first is the layer's own, which is
+ * the result of the one before, that of the second is x + attention. For attention q, k, v, its probabilities; its
+ * result is not needed: the output projection is frozen. Of the feed-forward layer gate and up, and, where nothing is
+ * computed again, silu(gate).
  */
 const base = { none: d + d + h + 2 * k + 4 * seq + 3 * f, cheap: d + d + h + 2 * k + 4 * seq + 2 * f }
 /** The inputs of the seven modules: q, k and v read one, gate and up another; and all of them one by one. */
-const inputs = d + h + d + f, eachInput = 3 * d + h + 2 * d + f
+const inputs = d + h + d + f
+const eachInput = 3 * d + h + 2 * d + f
 const outputs = h + 2 * k + d + 2 * f + d
 
 /** Beside that, in elements for each token: without computing anything again, and with what is cheap computed again. */
@@ -71,10 +139,12 @@ const kept: { readonly [N in AdapterName]: readonly [none: number, cheap: number
   lorafa: [7 * r, 7 * r],
   // one more for the mixer: x A and x A M
   moslora: [inputs + 14 * r, h + 14 * r],
-  // dm = Σ dy u / ‖V‖ with u = x W + s x A B, the sum alone: one output a module, where PEFT keeps both terms. From u what the model
-  // itself needs of y = u m / ‖V‖ follows cheaply, all but the result of down, of which the model needs nothing
+  // dm = Σ dy u / ‖V‖ with u = x W + s x A B, the sum alone: one output a module, where PEFT keeps both terms. From u
+  // what the model itself needs of y = u m / ‖V‖ follows cheaply, all but the result of down, of which the model needs
+  // nothing
   dora: [inputs + 7 * r + outputs, h + 7 * r + d],
-  // dd needs x A, once for the modules that share the input, as they share A; db the result of B, which no sum can replace
+  // dd needs x A, once for the modules that share the input, as they share A; db the result of B, which no sum can
+  // replace
   vera: [4 * r + outputs, 4 * r + outputs],
   // entries are taken from the whole gradient
   shira: [inputs, h],
@@ -82,7 +152,10 @@ const kept: { readonly [N in AdapterName]: readonly [none: number, cheap: number
   miss: [7 * r, 7 * r],
 }
 
-for (const [name, [none, cheap]] of Object.entries(kept) as readonly (readonly [AdapterName, readonly [number, number]])[]) {
+for (const [name, [none, cheap]] of Object.entries(kept) as readonly (readonly [
+  AdapterName,
+  readonly [number, number],
+])[]) {
   test(`${name}: a layer keeps of a token what its gradients need, and no more`, () => {
     assert.equal(keptBy(adapterOf(name), { recompute: 'none' }) - base.none, none)
     assert.equal(keptBy(adapterOf(name)) - base.cheap, cheap)
@@ -91,9 +164,13 @@ for (const [name, [none, cheap]] of Object.entries(kept) as readonly (readonly [
 
 for (const name of ['lora', 'lorafa', 'dora'] as const) {
   test(`${name} with dropout: each module keeps a dropped input of its own, and no mask; computed again, no more than without dropout`, () => {
-    const dropped = adapterOf(name, { dropout: 0.1 }), [none, cheap] = kept[name]
+    const dropped = adapterOf(name, { dropout: 0.1 })
+    const [none, cheap] = kept[name]
     // a frozen A needs no input, dropped or not
-    assert.equal(keptBy(dropped, { recompute: 'none' }) - base.none, name === 'lorafa' ? none : none - inputs + eachInput)
+    assert.equal(
+      keptBy(dropped, { recompute: 'none' }) - base.none,
+      name === 'lorafa' ? none : none - inputs + eachInput,
+    )
     assert.equal(keptBy(dropped) - base.cheap, cheap)
   })
 }
@@ -102,7 +179,8 @@ test('on a packed base as much is kept as on the plain one: no dequantized weigh
   for (const name of ['paca', 'lora', 'dora'] as const) {
     const packed = quantized(nf4({ double: true }))(adapterOf(name))
     for (const unprepared of [false, true]) {
-      // the norms of DoRA are no cheap function of packed weights: a number for each output is kept, and none for a token
+      // the norms of DoRA are no cheap function of packed weights: a number for each output is kept, and none for a
+      // token
       const norms = name === 'dora' ? outputs / tokens : 0
       assert.equal(keptBy(packed, { unprepared }), base.cheap + kept[name][1] + norms, `${name} ${unprepared}`)
     }
@@ -110,10 +188,12 @@ test('on a packed base as much is kept as on the plain one: no dequantized weigh
 })
 
 test('of QPaCA, too, only the taken columns of x meet the gradient: no product is as large as a weight', () => {
-  const step = stepOf(quantized(nf4({ double: true }))(adapterOf('paca'))), size = sizeOf(step)
+  const step = stepOf(quantized(nf4({ double: true }))(adapterOf('paca')))
+  const size = sizeOf(step)
   const products = (without: readonly string[]): number => {
     const { outputs } = programsOf(step, { ...traits, without }).gradients(size)
-    const isLarge = (n: Node): boolean => is(n, primitives.contract) && n.shape.length === 2 && n.shape.every(dim => size(dim) >= k && dim !== 'batch*seq')
+    const isLarge = (n: Node): boolean =>
+      is(n, primitives.contract) && n.shape.length === 2 && n.shape.every(dim => size(dim) >= k && dim !== 'batch*seq')
     return [...callsOf(outputs).keys()].flatMap(block => topological(block.outputs)).filter(isLarge).length
   }
   assert.equal(products([]), 0)
@@ -129,32 +209,57 @@ test('what is kept does not depend on whether weights are prepared, but for the 
 
 /** Elements of weights that are held beside the model's own. */
 const preparedBy = (adapter: Adapter<Opaque>, without: readonly string[] = []): number => {
-  const step = stepOf(adapter), size = sizeOf(step)
+  const step = stepOf(adapter)
+  const size = sizeOf(step)
   const programs = programsOf(step, { ...traits, without })
   programs.gradients(size)
-  return programs.prepared().reduce((sum, { placeholder }) => sum + count(placeholder.shape.map(size)) * bytesPerElement[placeholder.dtype] / 4, 0)
+  return programs
+    .prepared()
+    .reduce(
+      (sum, { placeholder }) => sum + (count(placeholder.shape.map(size)) * bytesPerElement[placeholder.dtype]) / 4,
+      0,
+    )
 }
 const matrices = d * h + 2 * d * k + h * d + 3 * d * f
 
 test('without the rule that distributes, inputs are kept in the place of what is r wide, and each weight is held a second time', () => {
   const off: CompilerOptions = { recompute: 'none', without: ['distribute'] }
-  for (const [name, more] of [['lorafa', inputs - 7 * r], ['miss', inputs - 7 * r], ['vera', inputs - 4 * r - outputs], ['lora', -7 * r]] as const) {
+  for (const [name, more] of [
+    ['lorafa', inputs - 7 * r],
+    ['miss', inputs - 7 * r],
+    ['vera', inputs - 4 * r - outputs],
+    ['lora', -7 * r],
+  ] as const) {
     const adapter = adapterOf(name)
-    assert.equal(explained(adapter, off).saved - explained(adapter, { recompute: 'none' }).saved, 4 * 4 * tokens * more, name)
+    assert.equal(
+      explained(adapter, off).saved - explained(adapter, { recompute: 'none' }).saved,
+      4 * 4 * tokens * more,
+      name,
+    )
     // VeRA's own product is held as well, for the gradient of b
-    assert.equal(preparedBy(adapter, ['distribute']) - preparedBy(adapter), 4 * matrices * (name === 'vera' ? 2 : 1), name)
+    assert.equal(
+      preparedBy(adapter, ['distribute']) - preparedBy(adapter),
+      4 * matrices * (name === 'vera' ? 2 : 1),
+      name,
+    )
   }
 })
 test('without the rule that associates, or without the one that scales, so are those of methods that need them', () => {
-  for (const [rule, name] of [['associate', 'lorafa'], ['associate', 'miss'], ['scale', 'lorafa']] as const) {
+  for (const [rule, name] of [
+    ['associate', 'lorafa'],
+    ['associate', 'miss'],
+    ['scale', 'lorafa'],
+  ] as const) {
     const adapter = adapterOf(name)
-    const off = explained(adapter, { recompute: 'none', without: [rule] }), on = explained(adapter, { recompute: 'none' })
+    const off = explained(adapter, { recompute: 'none', without: [rule] })
+    const on = explained(adapter, { recompute: 'none' })
     assert.equal(off.saved - on.saved, 4 * 4 * tokens * (inputs - 7 * r), `${rule} ${name}`)
   }
 })
 
 test('an update of DoRA makes its norms anew from r-wide products: the squares of weights are summed once, before the run', () => {
-  const step = stepOf(adapterOf('dora')), size = sizeOf(step)
+  const step = stepOf(adapterOf('dora'))
+  const size = sizeOf(step)
   const wide = (without: readonly string[]): readonly string[] => {
     const programs = programsOf(step, { ...traits, without })
     programs.gradients(size)
@@ -166,48 +271,84 @@ test('an update of DoRA makes its norms anew from r-wide products: the squares o
 })
 
 test('without the rule that drops inputs a program with dropout is refused, in one sentence', () => {
-  assert.throws(() => explained(adapterOf('lora', { dropout: 0.1 }), { without: ['drop-input'] }), /^Error: inputDropout: [^.]*$/)
+  assert.throws(
+    () => explained(adapterOf('lora', { dropout: 0.1 }), { without: ['drop-input'] }),
+    /^Error: inputDropout: [^.]*$/,
+  )
 })
 
-const tiny: LlamaConfig = { ...config, hidden_size: 8, intermediate_size: 12, num_hidden_layers: 3, head_dim: 4, vocab_size: 16 }
+const tiny: LlamaConfig = {
+  ...config,
+  hidden_size: 8,
+  intermediate_size: 12,
+  num_hidden_layers: 3,
+  head_dim: 4,
+  vocab_size: 16,
+}
 const tinySizes = {
-  batch: 2, seq: 5, scored: 7, capacity: 9, vera_in: 16, vera_out: 16, ...Object.fromEntries(targets.map(name => [`shira_2_${name}`, 6])),
+  batch: 2,
+  seq: 5,
+  scored: 7,
+  capacity: 9,
+  vera_in: 16,
+  vera_out: 16,
+  ...Object.fromEntries(targets.map(name => [`shira_2_${name}`, 6])),
 }
 const rules = ['distribute', 'associate', 'scale', 'low-rank-norm', 'take-contract']
 
-/** What a method's programs give with some rules switched off: all that training reads, the loss without it, and generation. */
+/**
+ * What a method's programs give with some rules switched off: all that training reads, the loss without it, and
+ * generation.
+ */
 const resultsOf = (step: TestStep, without: readonly string[]): readonly Numbers[] => {
-  const size = sizing({ ...step.tuned.model.dims, ...tinySizes }), programs = programsOf(step, { ...traits, without })
-  const roots = [programs.gradients, programs.evaluate, ...(programs.decode ? [programs.decode] : [])].flatMap(program => program(size).outputs)
-  const expressions = new Map(programs.prepared().map(({ placeholder, expression }) => [placeholder, expression])), feeds = new Map<Node, Numbers>()
+  const size = sizing({ ...step.tuned.model.dims, ...tinySizes })
+  const programs = programsOf(step, { ...traits, without })
+  const roots = [programs.gradients, programs.evaluate, ...(programs.decode ? [programs.decode] : [])].flatMap(
+    program => program(size).outputs,
+  )
+  const expressions = new Map(programs.prepared().map(({ placeholder, expression }) => [placeholder, expression]))
+  const feeds = new Map<Node, Numbers>()
   const feed = (leaf: Node): void => {
-    const expression = expressions.get(leaf), sizes = leaf.shape.map(size), name = programs.names.get(leaf) ?? ''
+    const expression = expressions.get(leaf)
+    const sizes = leaf.shape.map(size)
+    const name = programs.names.get(leaf) ?? ''
     if (feeds.has(leaf)) return
     if (expression) {
-      topological([expression]).filter(n => is(n, primitives.parameter)).forEach(feed)
+      topological([expression])
+        .filter(n => is(n, primitives.parameter))
+        .forEach(feed)
       feeds.set(leaf, interpret([expression], feeds, size)[0]!)
       return
     }
     const random = randomFrom(hashName(name + leaf.shape.join()))
     // indices name nothing twice; groups and tokens exist
-    const integer = (i: number): number => (name.startsWith('columns') ? 3 * i + 1 : name.endsWith('groups') ? i % 2 : Math.floor(random() * 4))
+    const integer = (i: number): number =>
+      name.startsWith('columns') ? 3 * i + 1 : name.endsWith('groups') ? i % 2 : Math.floor(random() * 4)
     const value = (i: number): number => (leaf.dtype === 'f32' ? 0.6 * random() - 0.25 : integer(i))
     feeds.set(leaf, { sizes, data: Float64Array.from({ length: count(sizes) }, (_, i) => value(i)) })
   }
-  topological(roots).filter(n => is(n, primitives.parameter)).forEach(feed)
+  topological(roots)
+    .filter(n => is(n, primitives.parameter))
+    .forEach(feed)
   return interpret(roots, feeds, size)
 }
 for (const [label, name, options] of [
   ...(Object.keys(kept) as readonly AdapterName[]).map(name => [name, name, {}] as const),
-  ['lora with dropout', 'lora', { dropout: 0.3 }], ['dora with dropout', 'dora', { dropout: 0.3 }],
+  ['lora with dropout', 'lora', { dropout: 0.3 }],
+  ['dora with dropout', 'dora', { dropout: 0.3 }],
 ] as const) {
   test(`${label}: no rule changes what its programs compute`, () => {
-    const step = trainStep(adapt(llama(tiny), adapterOf(name, { rank: 2, ...options })), sgd({ lr: 0.1 })), all = resultsOf(step, [])
+    const step = trainStep(adapt(llama(tiny), adapterOf(name, { rank: 2, ...options })), sgd({ lr: 0.1 }))
+    const all = resultsOf(step, [])
     // only a product that is taken apart can drop out its input
-    for (const without of label === name ? [...rules.map(rule => [rule]), rules] : [['low-rank-norm'], ['take-contract']]) {
+    for (const without of label === name
+      ? [...rules.map(rule => [rule]), rules]
+      : [['low-rank-norm'], ['take-contract']]) {
       const some = resultsOf(step, without)
       assert.equal(some.length, all.length)
-      all.forEach((value, i) => { assert.ok(equal(value, some[i]!), `${label} without ${without.join()}: output ${i}`) })
+      all.forEach((value, i) => {
+        assert.ok(equal(value, some[i]!), `${label} without ${without.join()}: output ${i}`)
+      })
     }
     assert.ok(all.every(({ data }) => data.every(Number.isFinite)))
   })

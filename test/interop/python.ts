@@ -8,11 +8,13 @@ import { installPyTorch, pythonPackages } from '../../bench/peers/python.ts'
 import { cacheDirectory } from '../../src/index.ts'
 
 const folder = join(cacheDirectory(), 'bench', 'pytorch')
-const wanted = `${Object.entries(pythonPackages).map(([name, version]) => `${name}==${version}`).join('\n')}\n`
+const wanted = `${Object.entries(pythonPackages)
+  .map(([name, version]) => `${name}==${version}`)
+  .join('\n')}\n`
 
 /**
- * The Python that has torch, peft and transformers: installed where CI asks for it (`CI=true`), and otherwise the one that is there already.
- * Right with undefined: there is none, and nobody asked for one.
+ * The Python that has torch, peft and transformers: installed where CI asks for it (`CI=true`), and otherwise the one
+ * that is there already. Right with undefined: there is none, and nobody asked for one.
  */
 export const findPython = async (): Promise<E.Either<string, string | undefined>> => {
   if (process.env['CI'] === 'true') return installPyTorch(text => process.stderr.write(`${text}\n`))
@@ -22,9 +24,13 @@ export const findPython = async (): Promise<E.Either<string, string | undefined>
 
 /** Answers of `agree.py`, one for each task; all in one process, since importing torch takes seconds. */
 export const ask = async (python: string, tasks: readonly object[], directory: string): Promise<readonly unknown[]> => {
-  const file = join(directory, 'tasks.json'), script = fileURLToPath(new URL('agree.py', import.meta.url))
+  const file = join(directory, 'tasks.json')
+  const script = fileURLToPath(new URL('agree.py', import.meta.url))
   await writeFile(file, JSON.stringify(tasks))
-  const { stdout } = await promisify(execFile)(python, [script, file], { maxBuffer: 2 ** 26, env: { ...process.env, HF_HUB_OFFLINE: '1' } })
+  const { stdout } = await promisify(execFile)(python, [script, file], {
+    maxBuffer: 2 ** 26,
+    env: { ...process.env, HF_HUB_OFFLINE: '1' },
+  })
   const answers: unknown = JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
   return Array.isArray(answers) ? answers : []
 }

@@ -5,34 +5,66 @@ import { count, type Shape, type Value } from '../../src/tensor/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 
 export const origin = {
-  targetModules: ['q_proj'], seed: 7, settings: { lr: 1e-4, schedule: { kind: 'cosine', warmup: 10 } }, baseModelName: 'llama-tiny',
-  baseModelHash: 'ab'.repeat(32), versions: { partensor: '0.1.0' },
+  targetModules: ['q_proj'],
+  seed: 7,
+  settings: { lr: 1e-4, schedule: { kind: 'cosine', warmup: 10 } },
+  baseModelName: 'llama-tiny',
+  baseModelHash: 'ab'.repeat(32),
+  versions: { partensor: '0.1.0' },
 }
-export const f32 = (sizes: readonly number[], ...xs: readonly number[]): Value<Shape> => valueOf('f32', sizes, Float32Array.from(xs))
+export const f32 = (sizes: readonly number[], ...xs: readonly number[]): Value<Shape> =>
+  valueOf('f32', sizes, Float32Array.from(xs))
 export const i32 = (...xs: readonly number[]): Value<Shape, 'i32'> => valueOf('i32', [xs.length], Int32Array.from(xs))
 
 /** Numbers within ±1 that follow from a seed. */
 export const random = (seed: number, ...sizes: readonly number[]): Value<Shape> => {
   const next = randomFrom(seed)
-  return valueOf('f32', sizes, Float32Array.from({ length: count(sizes) }, () => 2 * next() - 1))
+  return valueOf(
+    'f32',
+    sizes,
+    Float32Array.from({ length: count(sizes) }, () => 2 * next() - 1),
+  )
 }
 const distinct = (seed: number, below: number, n: number): Value<Shape, 'i32'> => {
-  const next = randomFrom(seed), order = Array.from({ length: below }, (_, i) => ({ i, by: next() })).sort((a, b) => a.by - b.by)
-  return i32(...order.slice(0, n).map(({ i }) => i).sort((a, b) => a - b))
+  const next = randomFrom(seed)
+  const order = Array.from({ length: below }, (_, i) => ({ i, by: next() })).sort((a, b) => a.by - b.by)
+  return i32(
+    ...order
+      .slice(0, n)
+      .map(({ i }) => i)
+      .sort((a, b) => a - b),
+  )
 }
 
 /** How large a module is. */
-export interface Size { readonly input: number; readonly output: number; readonly rank: number }
+export interface Size {
+  readonly input: number
+  readonly output: number
+  readonly rank: number
+}
 
 /** A module of every method, filled at random. */
-export const moduleOf = <M extends Method>(method: M, { input, output, rank }: Size, seed: number): MethodTensors[M] => {
-  const factors = { lora_A: random(seed, input, rank), lora_B: random(seed + 1, rank, output) },
-    entries = Math.min(rank * (input + output), input * output)
+export const moduleOf = <M extends Method>(
+  method: M,
+  { input, output, rank }: Size,
+  seed: number,
+): MethodTensors[M] => {
+  const factors = { lora_A: random(seed, input, rank), lora_B: random(seed + 1, rank, output) }
+  const entries = Math.min(rank * (input + output), input * output)
   const made: MethodTensors = {
-    paca: { columns: distinct(seed, input, rank), values: random(seed + 1, rank, output), base: random(seed + 2, rank, output) },
-    shira: { entries: distinct(seed, input * output, entries), values: random(seed + 1, entries), base: random(seed + 2, entries) },
+    paca: {
+      columns: distinct(seed, input, rank),
+      values: random(seed + 1, rank, output),
+      base: random(seed + 2, rank, output),
+    },
+    shira: {
+      entries: distinct(seed, input * output, entries),
+      values: random(seed + 1, entries),
+      base: random(seed + 2, entries),
+    },
     full: { values: random(seed, input, output) },
-    lora: factors, lorafa: factors,
+    lora: factors,
+    lorafa: factors,
     dora: { ...factors, lora_magnitude_vector: random(seed + 2, output) },
     moslora: { ...factors, lora_mixer: random(seed + 2, rank, rank) },
     vera: { vera_lambda_d: random(seed, rank), vera_lambda_b: random(seed + 1, output) },
@@ -43,42 +75,92 @@ export const moduleOf = <M extends Method>(method: M, { input, output, rank }: S
 
 /** An adapter of modules by path, filled at random. */
 export const adapterOf = <M extends Method>(
-  method: M, sizes: ReadonlyMap<string, Size>, seed: number, settings: Partial<SavedAdapter<'lora'>> = {}): SavedAdapter<M> => {
-  const all = [...sizes.values()], rank = all[0]!.rank
-  const own = Object.fromEntries([...sizes].filter(([, size]) => size.rank !== rank).map(([path, size]) => [path, size.rank]))
-  const shared = { vera_A: random(seed + 90, Math.max(...all.map(({ input }) => input)), rank),
-    vera_B: random(seed + 91, rank, Math.max(...all.map(({ output }) => output))) }
+  method: M,
+  sizes: ReadonlyMap<string, Size>,
+  seed: number,
+  settings: Partial<SavedAdapter<'lora'>> = {},
+): SavedAdapter<M> => {
+  const all = [...sizes.values()]
+  const rank = all[0]!.rank
+  const own = Object.fromEntries(
+    [...sizes].filter(([, size]) => size.rank !== rank).map(([path, size]) => [path, size.rank]),
+  )
+  const shared = {
+    vera_A: random(seed + 90, Math.max(...all.map(({ input }) => input)), rank),
+    vera_B: random(seed + 91, rank, Math.max(...all.map(({ output }) => output))),
+  }
   // the parts are those of the method
   return {
-    ...origin, method, ...(method === 'full' ? {} : { rank, ...(Object.keys(own).length > 0 ? { rankPattern: own } : {}) }),
-    modules: new Map([...sizes].map(([path, size], i) => [path, moduleOf(method, size, seed + 10 * i)])), ...(method === 'vera' ? { shared } : {}),
-      ...settings,
+    ...origin,
+    method,
+    ...(method === 'full' ? {} : { rank, ...(Object.keys(own).length > 0 ? { rankPattern: own } : {}) }),
+    modules: new Map([...sizes].map(([path, size], i) => [path, moduleOf(method, size, seed + 10 * i)])),
+    ...(method === 'vera' ? { shared } : {}),
+    ...settings,
   } as unknown as SavedAdapter<M>
 }
 
 /** Adapters of every method: one to three modules, all of one rank where the method has but one. */
-export const arbitraryAdapter: fc.Arbitrary<SavedAdapter> = fc.record({
-  method: fc.constantFrom(...methods), seed: fc.nat(1000), rank: fc.integer({ min: 1, max: 3 }),
-  modules: fc.array(fc.record({
-    word: fc.constantFrom('q_proj', 'a', 'lm'), input: fc.integer({ min: 3, max: 6 }), output: fc.integer({ min: 3, max: 6 }), more: fc.nat(1),
-  }), { minLength: 1, maxLength: 3 }),
-  settings: fc.record({
-    alpha: fc.double({ min: 0.5, max: 64, noNaN: true }), rslora: fc.boolean(), dropout: fc.constantFrom(0, 0.1),
-      bias: fc.constantFrom('none', 'all', 'lora_only'),
-    targetModules: fc.constantFrom<readonly string[] | string>(['q_proj', 'up_proj'], 'all-linear', '.*\\.(q|v)_proj'),
-      excludeModules: fc.constantFrom<readonly string[] | string>('lm_.*', ['head']),
-    quantize: fc.constantFrom({ scheme: 'nf4', double: true } as const), selection: fc.constantFrom('random', 'weight', 'gradient'),
-      shareColumns: fc.boolean(),
-    initial: fc.constantFrom(0.1, 1), alphaPattern: fc.constantFrom({ 'layers.0.q_proj': 3 }),
-  }, { requiredKeys: [] }),
-  whole: fc.option(fc.constant(new Map([['whole.norm', f32([2], 1, -0)], ['whole.head', f32([2, 3], 1, 2, 3, 4, 5, 6)]])), { nil: undefined }),
-}).map(({ method, seed, rank, modules, settings, whole }) => {
-  const sizes = new Map(modules.map(({ word, input, output, more }, i) =>
-    [`model.layers.${i}.${word}`, { input, output, rank: method === 'vera' ? rank : Math.min(rank + more, 3) }]))
-  return adapterOf(method, sizes, seed, { ...settings as Partial<SavedAdapter<'lora'>>, ...(whole === undefined ? {} : { whole }) })
-})
+export const arbitraryAdapter: fc.Arbitrary<SavedAdapter> = fc
+  .record({
+    method: fc.constantFrom(...methods),
+    seed: fc.nat(1000),
+    rank: fc.integer({ min: 1, max: 3 }),
+    modules: fc.array(
+      fc.record({
+        word: fc.constantFrom('q_proj', 'a', 'lm'),
+        input: fc.integer({ min: 3, max: 6 }),
+        output: fc.integer({ min: 3, max: 6 }),
+        more: fc.nat(1),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
+    settings: fc.record(
+      {
+        alpha: fc.double({ min: 0.5, max: 64, noNaN: true }),
+        rslora: fc.boolean(),
+        dropout: fc.constantFrom(0, 0.1),
+        bias: fc.constantFrom('none', 'all', 'lora_only'),
+        targetModules: fc.constantFrom<readonly string[] | string>(
+          ['q_proj', 'up_proj'],
+          'all-linear',
+          '.*\\.(q|v)_proj',
+        ),
+        excludeModules: fc.constantFrom<readonly string[] | string>('lm_.*', ['head']),
+        quantize: fc.constantFrom({ scheme: 'nf4', double: true } as const),
+        selection: fc.constantFrom('random', 'weight', 'gradient'),
+        shareColumns: fc.boolean(),
+        initial: fc.constantFrom(0.1, 1),
+        alphaPattern: fc.constantFrom({ 'layers.0.q_proj': 3 }),
+      },
+      { requiredKeys: [] },
+    ),
+    whole: fc.option(
+      fc.constant(
+        new Map([
+          ['whole.norm', f32([2], 1, -0)],
+          ['whole.head', f32([2, 3], 1, 2, 3, 4, 5, 6)],
+        ]),
+      ),
+      { nil: undefined },
+    ),
+  })
+  .map(({ method, seed, rank, modules, settings, whole }) => {
+    const sizes = new Map(
+      modules.map(({ word, input, output, more }, i) => [
+        `model.layers.${i}.${word}`,
+        { input, output, rank: method === 'vera' ? rank : Math.min(rank + more, 3) },
+      ]),
+    )
+    return adapterOf(method, sizes, seed, {
+      ...(settings as Partial<SavedAdapter<'lora'>>),
+      ...(whole === undefined ? {} : { whole }),
+    })
+  })
 
 /** An adapter as data that can be compared. */
 export const comparable = (adapter: SavedAdapter): unknown => ({
-  ...adapter, modules: Object.fromEntries([...adapter.modules].sort(([a], [b]) => (a < b ? -1 : 1))), whole: Object.fromEntries(adapter.whole ?? []),
+  ...adapter,
+  modules: Object.fromEntries([...adapter.modules].sort(([a], [b]) => (a < b ? -1 : 1))),
+  whole: Object.fromEntries(adapter.whole ?? []),
 })

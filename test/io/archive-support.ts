@@ -46,30 +46,55 @@ export const collect = async (pieces: AsyncIterable<Uint8Array>): Promise<Uint8A
   return Buffer.concat(all)
 }
 
-const u32 = (x: number): Buffer => { const b = Buffer.alloc(4); b.writeUInt32LE(x); return b }
-const u64 = (x: number): Buffer => { const b = Buffer.alloc(8); b.writeBigUInt64LE(BigInt(x)); return b }
+const u32 = (x: number): Buffer => {
+  const b = Buffer.alloc(4)
+  b.writeUInt32LE(x)
+  return b
+}
+const u64 = (x: number): Buffer => {
+  const b = Buffer.alloc(8)
+  b.writeBigUInt64LE(BigInt(x))
+  return b
+}
 const text = (s: string): Buffer => Buffer.concat([u64(Buffer.byteLength(s)), Buffer.from(s)])
-const f32 = (x: number): Buffer => { const b = Buffer.alloc(4); b.writeFloatLE(x); return b }
+const f32 = (x: number): Buffer => {
+  const b = Buffer.alloc(4)
+  b.writeFloatLE(x)
+  return b
+}
 
 /** Pieces of GGUF files, written independently of the reader. */
 export const gguf = {
-  u32, u64, text, f32,
+  u32,
+  u64,
+  text,
+  f32,
   /** A metadata pair: key, type, raw value. */
   pair: (key: string, type: number, value: Uint8Array): Buffer => Buffer.concat([text(key), u32(type), value]),
   string: (key: string, value: string): Buffer => Buffer.concat([text(key), u32(8), text(value)]),
   number: (key: string, value: number): Buffer => Buffer.concat([text(key), u32(4), u32(value)]),
   float: (key: string, value: number): Buffer => Buffer.concat([text(key), u32(6), f32(value)]),
   /** A file out of pairs and tensors (sizes outermost first); data is aligned to 32. */
-  file: (pairs: readonly Uint8Array[], tensors: readonly { name: string, sizes: readonly number[], type: number, data: Uint8Array }[],
-    version = 3): Buffer => {
+  file: (
+    pairs: readonly Uint8Array[],
+    tensors: readonly { name: string; sizes: readonly number[]; type: number; data: Uint8Array }[],
+    version = 3,
+  ): Buffer => {
     let at = 0
     const infos = tensors.map(({ name, sizes, type, data }) => {
       const info = Buffer.concat([text(name), u32(sizes.length), ...sizes.toReversed().map(u64), u32(type), u64(at)])
       at += Math.ceil(data.length / 32) * 32
       return info
     })
-    const header = Buffer.concat([Buffer.from('GGUF'), u32(version), u64(tensors.length), u64(pairs.length), ...pairs, ...infos])
-    const padded = (bytes: Uint8Array): Buffer => Buffer.concat([bytes, Buffer.alloc((32 - bytes.length % 32) % 32)])
+    const header = Buffer.concat([
+      Buffer.from('GGUF'),
+      u32(version),
+      u64(tensors.length),
+      u64(pairs.length),
+      ...pairs,
+      ...infos,
+    ])
+    const padded = (bytes: Uint8Array): Buffer => Buffer.concat([bytes, Buffer.alloc((32 - (bytes.length % 32)) % 32)])
     return Buffer.concat([padded(header), ...tensors.map(({ data }) => padded(data))])
   },
 }

@@ -39,46 +39,55 @@ const lines = new Map(
   source.split('\n').flatMap(line => {
     const [, name, row] = /^"([^"]+)": (\{"messages".*\}),?$/.exec(line) ?? []
     return name === undefined || row === undefined ? [] : [[name, row] as const]
-  })
+  }),
 )
 
-const load = async ({ tokenizer, bos, eos, template }: Family): Promise<Tokenizer> => right(makeTokenizer({
-  subject: `${tokenizer}.json`,
-  tokenizer: JSON.parse(await readFile(new URL(`tokenizers/${tokenizer}.json`, directory), 'utf8')),
-  bosToken: bos ?? undefined, eosToken: eos, stop: [], chatSource: template
-}))
+const load = async ({ tokenizer, bos, eos, template }: Family): Promise<Tokenizer> =>
+  right(
+    makeTokenizer({
+      subject: `${tokenizer}.json`,
+      tokenizer: JSON.parse(await readFile(new URL(`tokenizers/${tokenizer}.json`, directory), 'utf8')),
+      bosToken: bos ?? undefined,
+      eosToken: eos,
+      stop: [],
+      chatSource: template,
+    }),
+  )
 
 /** What is refused though transformers renders it, by family and conversation (`*`: all of them), with the sentence. */
 const refusals: readonly (readonly [family: string, row: string, sentence: RegExp])[] = [
   [
     'deepseek-r1',
     '*',
-    /so the assistant's words cannot be told from the rest: it asks for an answer with "<｜Assistant｜><think>\\n", which is not how this one begins$/
+    /so the assistant's words cannot be told from the rest: it asks for an answer with "<｜Assistant｜><think>\\n", which is not how this one begins$/,
   ],
   [
     'endless',
     '*',
-    /^d\.jsonl line 1: the chat template writes no special token at the end of message \d, so the model would never learn to stop$/
+    /^d\.jsonl line 1: the chat template writes no special token at the end of message \d, so the model would never learn to stop$/,
   ],
   // Python's own printing of a list of parts: the words are escaped in it.
   ['llama3', 'parts', /does not simply continue the messages before message 2/],
   ['gemma', 'parts', /does not simply continue the messages before message 2/],
   // The words are left out.
-  ['qwen3', 'parts', /does not simply continue the messages before message 2/]
+  ['qwen3', 'parts', /does not simply continue the messages before message 2/],
 ]
 
-const optionsOf = ({ tools, documents, chat_template_kwargs: variables }: Conversation): ChatOptions =>
-  ({ tools: typeof tools === 'string' ? parseData(tools) as readonly unknown[] : tools, documents, variables })
+const optionsOf = ({ tools, documents, chat_template_kwargs: variables }: Conversation): ChatOptions => ({
+  tools: typeof tools === 'string' ? (parseData(tools) as readonly unknown[]) : tools,
+  documents,
+  variables,
+})
 
-const maskOf = ({ labels }: Row): string => Array.from(labels, label => label === -100 ? '0' : '1').join('')
+const maskOf = ({ labels }: Row): string => Array.from(labels, label => (label === -100 ? '0' : '1')).join('')
 
 for (const [name, family] of Object.entries(golden.families)) {
   test(`${name}: text, ids and mask of ${lines.size} conversations equal those of transformers, or are refused by name`, async () => {
     const tokenizer = await load(family)
     let equal = 0
     for (const [row, { text, ids, mask, error }] of Object.entries(family.outcomes)) {
-      const conversation = golden.rows[row]!,
-        where = `${name}, ${row}`
+      const conversation = golden.rows[row]!
+      const where = `${name}, ${row}`
       const rendered = renderChat(tokenizer.chat!, conversation.messages, optionsOf(conversation))
       const parsed = parseRows('d.jsonl', lines.get(row) ?? assert.fail(where), { tokenizer })
       if (error !== undefined) {
@@ -106,19 +115,19 @@ for (const [name, family] of Object.entries(golden.families)) {
 }
 
 test('a token in front of every span, as encoding them one by one puts it, is found out (mutant)', async () => {
-  const family = golden.families['phi3']!,
-    tokenizer = await load(family)
-  const { ids, mask } = family.outcomes['turns']!,
-    { messages } = golden.rows['turns']!
+  const family = golden.families['phi3']!
+  const tokenizer = await load(family)
+  const { ids, mask } = family.outcomes['turns']!
+  const { messages } = golden.rows['turns']!
   const row = right(encodeChat(tokenizer, messages))
   assert.deepEqual([[...row.input_ids], maskOf(row)], [ids, mask])
-  const whole = family.outcomes['turns']!.text!,
-    cut = whole.indexOf('two')
+  const whole = family.outcomes['turns']!.text!
+  const cut = whole.indexOf('two')
   assert.notDeepEqual(
     [
       ...tokenizer.encode(whole.slice(0, cut), { special: false }),
-      ...tokenizer.encode(whole.slice(cut), { special: false })
+      ...tokenizer.encode(whole.slice(cut), { special: false }),
     ],
-    ids
+    ids,
   )
 })

@@ -18,8 +18,8 @@ const scored = (template: ChatTemplate, messages: readonly Message[]): readonly 
 
 test('a template sees the messages, the special tokens and the generation prompt', () => {
   const template = parse(
-    '{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}'
-      + '{% if add_generation_prompt %}>{% endif %}'
+    '{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}' +
+      '{% if add_generation_prompt %}>{% endif %}',
   )
   assert.equal(right(renderChat(template, [user('a')])), '<s>[user]a</s>')
   assert.equal(right(renderChat(template, [user('a')], { addGenerationPrompt: true })), '<s>[user]a</s>>')
@@ -32,13 +32,13 @@ test("the assistant's words and their end token are scored, nothing else", () =>
     { text: 'b<|im_end|>', scored: true },
     { text: '\n<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n', scored: false },
     { text: 'd<|im_end|>', scored: true },
-    { text: '\n', scored: false }
+    { text: '\n', scored: false },
   ])
 })
 
 const messages = fc.record({
   role: fc.constantFrom('system', 'user', 'assistant'),
-  content: fc.string({ maxLength: 12 })
+  content: fc.string({ maxLength: 12 }),
 })
 const conversations = fc.array(messages, { minLength: 1 })
 
@@ -47,7 +47,7 @@ const conversations = fc.array(messages, { minLength: 1 })
  * token.
  */
 const scoresTheAssistant = (
-  spansOf: (template: ChatTemplate, messages: readonly Message[]) => readonly { text: string; scored: boolean }[]
+  spansOf: (template: ChatTemplate, messages: readonly Message[]) => readonly { text: string; scored: boolean }[],
 ) => {
   const template = parse(chatMl)
   return fc.property(conversations, messages => {
@@ -56,7 +56,7 @@ const scoresTheAssistant = (
     const words = messages.filter(({ role }) => role === 'assistant').map(({ content }) => `${content}<|im_end|>`)
     assert.deepEqual(
       spans.filter(span => span.scored).map(span => span.text),
-      words
+      words,
     )
   })
 }
@@ -65,18 +65,18 @@ test('spans cover the conversation; scoring all of it, or the header too, is fou
   fc.assert(scoresTheAssistant((template, messages) => right(chatSpans(template, messages))))
   assert.throws(() =>
     fc.assert(
-      scoresTheAssistant((template, messages) => [{ text: right(renderChat(template, messages)), scored: true }])
-    )
+      scoresTheAssistant((template, messages) => [{ text: right(renderChat(template, messages)), scored: true }]),
+    ),
   )
   assert.throws(() =>
     fc.assert(
       scoresTheAssistant((template, messages) =>
         messages.map((m, i) => ({
           text: right(renderChat(template, messages.slice(i, i + 1))),
-          scored: m.role === 'assistant'
-        }))
-      )
-    )
+          scored: m.role === 'assistant',
+        })),
+      ),
+    ),
   )
 })
 
@@ -90,8 +90,8 @@ test('an end token inside the words does not end the turn', () => {
 
 test('a template that rewrites earlier turns is refused, with the number of the message', () => {
   const keepsLast = parse(
-    `{% for m in messages %}{% if loop.last or m.role != 'assistant' %}{{ m.role }}:{{ m.content }}</s>{% endif %}{% endfor %}`
-      + `{% if add_generation_prompt %}assistant:{% endif %}`
+    `{% for m in messages %}{% if loop.last or m.role != 'assistant' %}{{ m.role }}:{{ m.content }}</s>{% endif %}{% endfor %}` +
+      `{% if add_generation_prompt %}assistant:{% endif %}`,
   )
   assert.deepEqual(scored(keepsLast, [user('a'), assistant('b')]), ['b</s>'])
   assert.match(message(chatSpans(keepsLast, [user('a'), assistant('b'), user('c')])), /before message 2/)
@@ -99,22 +99,22 @@ test('a template that rewrites earlier turns is refused, with the number of the 
 
 test('a template whose generation prompt is not how the turn begins is refused', () => {
   const other = parse(
-    `{% for m in messages %}{{ m.role }}:{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}bot:{% endif %}`
+    `{% for m in messages %}{{ m.role }}:{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}bot:{% endif %}`,
   )
   assert.match(message(chatSpans(other, [user('a'), assistant('b')])), /before message 2/)
 })
 
 test('a template without an end token is refused', () => {
   const endless = parse(
-    `{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}`
+    `{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}`,
   )
   assert.match(message(chatSpans(endless, [user('a'), assistant('b')])), /no special token at the end of message 2/)
 })
 
 const closing = (end: string, last = ''): ChatTemplate =>
   parse(
-    `{% for m in messages %}{{ m.role }}:{{ m.content }}${end}{% endfor %}`
-      + `{% if add_generation_prompt %}assistant:{% else %}${last}{% endif %}`
+    `{% for m in messages %}{{ m.role }}:{{ m.content }}${end}{% endfor %}` +
+      `{% if add_generation_prompt %}assistant:{% else %}${last}{% endif %}`,
   )
 
 test('a turn ends at the token that the template writes, never at one inside the words', () => {
@@ -122,11 +122,11 @@ test('a turn ends at the token that the template writes, never at one inside the
     assert.deepEqual(scored(closing('</s>'), [user('a'), assistant(words)]), [`${words}</s>`])
     assert.match(
       message(chatSpans(closing('\\n'), [user('a'), assistant(words)])),
-      /no special token at the end of message 2/
+      /no special token at the end of message 2/,
     )
     assert.match(
       message(chatSpans(closing('.</s>'), [user('a'), assistant(words)])),
-      /no special token at the end of message 2/
+      /no special token at the end of message 2/,
     )
   }
 })
@@ -136,7 +136,7 @@ test('of tokens behind the words only those that are there whatever follows clos
   assert.deepEqual(scored(closing('<|im_end|>', '</s>'), [user('a'), assistant('b')]), ['b<|im_end|>'])
   assert.deepEqual(scored(closing('<|im_end|>', '</s>'), [user('a'), assistant('b'), user('c'), assistant('d')]), [
     'b<|im_end|>',
-    'd<|im_end|>'
+    'd<|im_end|>',
   ])
 })
 
@@ -145,11 +145,11 @@ test('tokens that close every turn, one right behind the other, all close it', (
     assert.deepEqual(scored(closing(' </s><|im_end|>'), [user('a'), assistant('b'), ...more])[0], 'b </s><|im_end|>')
   }
   const opening = parse(
-    '{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}'
+    '{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}',
   )
   assert.deepEqual(scored(opening, [user('a'), assistant('b'), user('c'), assistant('d')]), [
     'b<|im_end|>',
-    'd<|im_end|>'
+    'd<|im_end|>',
   ])
 })
 
@@ -158,17 +158,17 @@ test('a template that closes only the last turn is refused', () => {
   assert.deepEqual(scored(last, [user('a'), assistant('b')]), ['b</s>'])
   assert.match(
     message(chatSpans(last, [user('a'), assistant('b'), user('c')])),
-    /it ends the message with "<\/s>" only if no other follows$/
+    /it ends the message with "<\/s>" only if no other follows$/,
   )
 })
 
 test('a token that begins the next turn does not close this one', () => {
   const open = parse(
-    '{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}'
+    '{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}',
   )
   assert.match(
     message(chatSpans(open, [user('a'), assistant('b'), user('c')])),
-    /no special token at the end of message 2/
+    /no special token at the end of message 2/,
   )
 })
 
@@ -176,9 +176,9 @@ const long = fc
   .array(
     fc.tuple(
       fc.stringMatching(/^[ \n]?[a-c<>|]{0,4}(<\/s>)?[ \n]?$/),
-      fc.stringMatching(/^[ \n]?[a-c]{0,3}(<\|im_end\|>)?[ \n]{0,2}$/)
+      fc.stringMatching(/^[ \n]?[a-c]{0,3}(<\|im_end\|>)?[ \n]{0,2}$/),
     ),
-    { minLength: 4, maxLength: 6 }
+    { minLength: 4, maxLength: 6 },
   )
   .map(turns => turns.flatMap(([words, answer]) => [user(words), assistant(answer)]))
 
@@ -188,43 +188,43 @@ test('the turns of a long conversation, found together, stand where each stands 
     closing(' </s>\n'),
     closing('</s>'),
     parse(
-      '{% for m in messages %}{{ m.role }}:{{ m.content|trim }}</s>{% endfor %}'
-        + '{% if add_generation_prompt %}assistant:{% endif %}'
+      '{% for m in messages %}{{ m.role }}:{{ m.content|trim }}</s>{% endfor %}' +
+        '{% if add_generation_prompt %}assistant:{% endif %}',
     ),
     parse(
-      "{% for m in messages %}{% if m.role == 'user' %}[{{ m.content }}]{% else %} "
-        + '{% if loop.last %}!{% endif %}{{ m.content }}</s>{% endif %}{% endfor %}'
-    )
+      "{% for m in messages %}{% if m.role == 'user' %}[{{ m.content }}]{% else %} " +
+        '{% if loop.last %}!{% endif %}{{ m.content }}</s>{% endif %}{% endfor %}',
+    ),
   ]
   const alike = (change: (extent: Extent) => Extent) =>
     fc.property(long, fc.constantFrom(...families), (messages, template) => {
-      const text = right(renderChat(template, messages)),
-        { specialTokens } = template.tokens
+      const text = right(renderChat(template, messages))
+      const { specialTokens } = template.tokens
       const conversation = {
         text,
         messages,
         specialTokens,
         render: (part: readonly Message[], addGenerationPrompt: boolean) =>
-          renderChat(template, part, { addGenerationPrompt })
+          renderChat(template, part, { addGenerationPrompt }),
       }
       const each = messages.flatMap(({ role }, i) => (role === 'assistant' ? [right(turnExtent(conversation, i))] : []))
       assert.deepEqual(right(turnExtents(conversation)).map(change), each)
     })
   fc.assert(
     alike(extent => extent),
-    { numRuns: 300 }
+    { numRuns: 300 },
   )
   assert.throws(
     () => fc.assert(alike(([start, end]) => [start, end - 1])),
-    'a mutant that ends a character early is found out'
+    'a mutant that ends a character early is found out',
   )
 })
 
 test('the turns of a long conversation take a number of renderings that does not grow with it', () => {
   const renderings = (turns: number): number => {
     let count = 0
-    const messages = Array.from({ length: turns }, (_, i) => (i % 2 === 0 ? user(`u${i}`) : assistant(`a${i}`))),
-      template = parse(chatMl)
+    const messages = Array.from({ length: turns }, (_, i) => (i % 2 === 0 ? user(`u${i}`) : assistant(`a${i}`)))
+    const template = parse(chatMl)
     const render = (part: readonly Message[], addGenerationPrompt: boolean) => {
       count++
       return renderChat(template, part, { addGenerationPrompt })
@@ -255,13 +255,13 @@ test('what a template marks is scored, and nothing else', () => {
   assert.deepEqual(right(chatSpans(marked, [user('a'), assistant('b</s>'), user('c')])), [
     { text: 'user:a</s>assistant:', scored: false },
     { text: 'b</s>.\n', scored: true },
-    { text: '</s>user:c</s>', scored: false }
+    { text: '</s>user:c</s>', scored: false },
   ])
   assert.deepEqual(scored(marked, [user('a')]), [])
   const captured = parse('{% set a %}{% generation %}b{% endgeneration %}{% endset %}{{ a }}')
   assert.match(
     message(chatSpans(captured, [user('a')])),
-    /\{% generation %\} inside of a macro, a call, a filter or a set block is not supported/
+    /\{% generation %\} inside of a macro, a call, a filter or a set block is not supported/,
   )
 })
 
@@ -270,14 +270,14 @@ test('tools, documents and variables are passed; what is not given is None, as a
     chatTemplate(
       't',
       '{{ tools }}|{{ documents }}|{{ enable_thinking }}|{{ pad_token }}|{{ unk_token is defined }}|{{ bos_token is defined }}',
-      { specialTokens: [], named: { pad_token: '<pad>' } }
-    )
+      { specialTokens: [], named: { pad_token: '<pad>' } },
+    ),
   )
   assert.equal(right(renderChat(template, [])), 'None|None||<pad>|False|False')
   const options = {
     tools: [{ a: true }],
     documents: [{ b: null }],
-    variables: { enable_thinking: false, pad_token: 'x' }
+    variables: { enable_thinking: false, pad_token: 'x' },
   }
   assert.equal(right(renderChat(template, [], options)), "[{'a': True}]|[{'b': None}]|False|x|False|False")
 })
@@ -286,7 +286,7 @@ test('a conversation with tools has a template of its own where the model has on
   const both = right(chatTemplate('t', 'plain', { specialTokens: [] }, 'with {{ tools|length }}'))
   assert.deepEqual(
     [{}, { tools: null }, { tools: [] }, { tools: [{}] }].map(options => right(renderChat(both, [user('a')], options))),
-    ['plain', 'plain', 'with 0', 'with 1']
+    ['plain', 'plain', 'with 0', 'with 1'],
   )
 })
 
@@ -294,12 +294,12 @@ test('fields of a message are passed; those that are null are not, and reasoning
   const template = parse('{% for m in messages %}{{ m }}{% endfor %}')
   const messages: readonly Message[] = [
     { role: 'assistant', content: null, tool_calls: [{ id: 'x' }], name: 'n' },
-    { role: 'assistant', content: 'a', thinking: 't' }
+    { role: 'assistant', content: 'a', thinking: 't' },
   ]
   assert.equal(
     right(renderChat(template, messages)),
-    "{'role': 'assistant', 'tool_calls': [{'id': 'x'}], 'name': 'n'}"
-      + "{'thinking': 't', 'role': 'assistant', 'content': 'a', 'reasoning_content': 't'}"
+    "{'role': 'assistant', 'tool_calls': [{'id': 'x'}], 'name': 'n'}" +
+      "{'thinking': 't', 'role': 'assistant', 'content': 'a', 'reasoning_content': 't'}",
   )
 })
 
@@ -307,7 +307,7 @@ test('a template that does not end is refused', () => {
   const endless = parse('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')
   assert.match(
     message(renderChat(endless, [])),
-    /^the chat template refuses the messages: it does not end within \d+ steps$/
+    /^the chat template refuses the messages: it does not end within \d+ steps$/,
   )
 })
 

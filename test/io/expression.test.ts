@@ -6,8 +6,8 @@ import { patternMatcher, resolveTargets, targetMatcher } from '../../src/io/targ
 import { message, right } from './support.ts'
 
 const origin = { subject: 'field', source: 'the expression' }
-const evil = '(a+)+$',
-  many = `${'a'.repeat(40)}!`
+const evil = '(a+)+$'
+const many = `${'a'.repeat(40)}!`
 const elapsed = (run: () => void): number => {
   const began = performance.now()
   run()
@@ -20,20 +20,20 @@ test('an expression that backtracks for ever ends at once in linear time, and af
   const taken = elapsed(() =>
     assert.throws(
       () => looking.test(many),
-      /^Error: field: the expression "the expression" searches a text of 41 characters for more than a second$/
-    )
+      /^Error: field: the expression "the expression" searches a text of 41 characters for more than a second$/,
+    ),
   )
   assert.ok(taken >= timeLimit - 1 && taken < 30 * timeLimit)
   assert.equal(searchOf(origin, { js: evil, re2: evil })(many).length, 0)
   assert.throws(
     () => searchOf(origin, { js: `(?!b)${evil}`, re2: undefined })(many),
-    /searches a text of 41 characters for more than a second/
+    /searches a text of 41 characters for more than a second/,
   )
 })
 
 test('the second is one of all texts together', () => {
-  const slow = wholeMatch(origin, { js: '(?!b)(a+)+c', re2: undefined }),
-    texts = Array.from({ length: 1e5 }, () => 'a'.repeat(19))
+  const slow = wholeMatch(origin, { js: '(?!b)(a+)+c', re2: undefined })
+  const texts = Array.from({ length: 1e5 }, () => 'a'.repeat(19))
   let tried = 0
   assert.throws(
     () =>
@@ -41,7 +41,7 @@ test('the second is one of all texts together', () => {
         slow.test(text)
         tried++
       }),
-    /more than a second/
+    /more than a second/,
   )
   assert.ok(tried > 0 && tried < texts.length, 'a limit for each text alone would never be reached (a mutant)')
 })
@@ -49,14 +49,14 @@ test('the second is one of all texts together', () => {
 test('both engines find the same, groups included', () => {
   const patterns = ['(a|ab)(c|bcd)(d*)', '(?<first>a+?)b*', 'a{2,3}', '[^b]+', '(x|)y?']
   for (const pattern of patterns) {
-    const linear = wholeMatch(origin, { js: pattern, re2: pattern }),
-      backtracking = wholeMatch(origin, { js: pattern, re2: undefined })
+    const linear = wholeMatch(origin, { js: pattern, re2: pattern })
+    const backtracking = wholeMatch(origin, { js: pattern, re2: undefined })
     for (const text of ['abcd', 'aab', 'aaa', 'ac', 'b', 'y', '']) {
       assert.equal(linear.test(text), backtracking.test(text), `${pattern} on ${text}`)
       assert.deepEqual(linear.exec(text)?.groups?.['first'], backtracking.exec(text)?.groups?.['first'])
       assert.deepEqual(
         searchOf(origin, { js: pattern, re2: pattern })(text),
-        searchOf(origin, { js: pattern, re2: undefined })(text)
+        searchOf(origin, { js: pattern, re2: undefined })(text),
       )
     }
   }
@@ -69,29 +69,29 @@ test('targets, exclusions and patterns that would hang PEFT end: in linear time,
   const request = { targetModules: 'model.*', rank: 8 }
   assert.match(
     message(resolveTargets({ ...request, targetModules: hanging }, paths)),
-    /^target_modules: .* leaves no module/
+    /^target_modules: .* leaves no module/,
   )
   assert.equal(right(resolveTargets({ ...request, excludeModules: hanging }, paths)).length, 32)
   assert.match(
     message(resolveTargets({ ...request, rankPattern: { [hanging]: 4 } }, paths)),
-    /^rank_pattern: .* matches no target/
+    /^rank_pattern: .* matches no target/,
   )
   assert.match(
     message(resolveTargets({ ...request, alphaPattern: { [hanging]: 4 } }, paths)),
-    /^alpha_pattern: .* matches no target/
+    /^alpha_pattern: .* matches no target/,
   )
   const looking = '(?!y)(?:[a-z0-9._]+)+(?:[a-z0-9._]+)+(?:[a-z0-9._]+)+X'
   assert.match(
     message(resolveTargets({ ...request, targetModules: looking }, paths)),
-    /^target_modules: the expression "\(\?!y\)\(\?:\[a-z0-9\._\]\+\)\+.*" searches a text of 31 characters for more than a second$/
+    /^target_modules: the expression "\(\?!y\)\(\?:\[a-z0-9\._\]\+\)\+.*" searches a text of 31 characters for more than a second$/,
   )
   assert.throws(
     () => right(targetMatcher({ targetModules: looking }))(paths[0]!),
-    /^Error: target_modules: the expression/
+    /^Error: target_modules: the expression/,
   )
   assert.throws(
     () => right(patternMatcher('rank_pattern', { [looking]: 1 }))(paths[0]!),
-    /^Error: rank_pattern: the expression/
+    /^Error: rank_pattern: the expression/,
   )
 })
 
@@ -105,10 +105,10 @@ test('what Python says is what both engines say', () => {
     right(pythonRegex('f', '(?:|.*?\\.)(?:h|layers)\\.(?P<index>\\d+)\\..*')).exec('model.layers.7.mlp')?.groups?.[
       'index'
     ],
-    '7'
+    '7',
   )
   assert.match(
     message(pythonRegex('f', `${'a'.repeat(300)}(`)),
-    /^f: "a{58}… is no regular expression that is supported$/
+    /^f: "a{58}… is no regular expression that is supported$/,
   )
 })

@@ -8,7 +8,10 @@ import { finite } from '../../src/io/finite.ts'
 import { openSafetensors } from '../../src/io/safetensors.ts'
 import { inDirectory, put, right } from './archive-support.ts'
 
-/** A file of which the system reads `short` bytes at most at once; it takes no number of 32 bits for a length, as libuv takes none. */
+/**
+ * A file of which the system reads `short` bytes at most at once; it takes no number of 32 bits for a length, as libuv
+ * takes none.
+ */
 const system = (bytes: Uint8Array | undefined, size: number, short = Infinity) => {
   const calls: { readonly length: number; readonly position: number }[] = []
   const read = async (target: Uint8Array, offset: number, length: number, position: number) => {
@@ -21,23 +24,54 @@ const system = (bytes: Uint8Array | undefined, size: number, short = Infinity) =
   return { handle: { read }, calls }
 }
 
-test('a read of any length is cut, and every byte comes to its place, however few the system gives at once', () => fc.assert(fc.asyncProperty(
-  fc.uint8Array({ minLength: 1, maxLength: 60 }), fc.nat(59), fc.integer({ min: 1, max: 70 }), fc.integer({ min: 1, max: 70 }), async (bytes, from, most, short) => {
-    const start = from % bytes.length, target = new Uint8Array(bytes.length - start), { handle, calls } = system(bytes, bytes.length, short)
-    await fill(handle, 'file', target, start, most)
-    assert.deepEqual(target, bytes.slice(start))
-    assert.ok(calls.every(({ length }) => length <= most))
-    await assert.rejects(fill(handle, 'file', new Uint8Array(bytes.length - start + 1), start, most), new RegExp(`file: the file ends at byte ${bytes.length}, where 1 more are expected`))
-  })))
+test('a read of any length is cut, and every byte comes to its place, however few the system gives at once', () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.uint8Array({ minLength: 1, maxLength: 60 }),
+      fc.nat(59),
+      fc.integer({ min: 1, max: 70 }),
+      fc.integer({ min: 1, max: 70 }),
+      async (bytes, from, most, short) => {
+        const start = from % bytes.length
+        const target = new Uint8Array(bytes.length - start)
+        const { handle, calls } = system(bytes, bytes.length, short)
+        await fill(handle, 'file', target, start, most)
+        assert.deepEqual(target, bytes.slice(start))
+        assert.ok(calls.every(({ length }) => length <= most))
+        await assert.rejects(
+          fill(handle, 'file', new Uint8Array(bytes.length - start + 1), start, most),
+          new RegExp(`file: the file ends at byte ${bytes.length}, where 1 more are expected`),
+        )
+      },
+    ),
+  ))
 
 test('2 GiB and more are read in pieces: into bytes, and into elements', async () => {
-  const bytes = 2 ** 31 + 12, { handle, calls } = system(undefined, 2 * bytes)
+  const bytes = 2 ** 31 + 12
+  const { handle, calls } = system(undefined, 2 * bytes)
   // memory that nobody writes to takes none
   await fill(handle, 'file', new Uint8Array(bytes), 100)
-  assert.deepEqual(calls, [{ length: 2 ** 30, position: 100 }, { length: 2 ** 30, position: 100 + 2 ** 30 }, { length: 12, position: 100 + 2 ** 31 }])
-  const pieces: (readonly [length: number, position: number])[] = [], data = new Float32Array(bytes / 4 + 2).subarray(2)
-  await fillFrom({ readInto: async (target, position) => { pieces.push([target.length, position]) } }, 7, data)
-  assert.deepEqual(pieces, [[2 ** 30, 7], [2 ** 30, 7 + 2 ** 30], [12, 7 + 2 ** 31]])
+  assert.deepEqual(calls, [
+    { length: 2 ** 30, position: 100 },
+    { length: 2 ** 30, position: 100 + 2 ** 30 },
+    { length: 12, position: 100 + 2 ** 31 },
+  ])
+  const pieces: (readonly [length: number, position: number])[] = []
+  const data = new Float32Array(bytes / 4 + 2).subarray(2)
+  await fillFrom(
+    {
+      readInto: async (target, position) => {
+        pieces.push([target.length, position])
+      },
+    },
+    7,
+    data,
+  )
+  assert.deepEqual(pieces, [
+    [2 ** 30, 7],
+    [2 ** 30, 7 + 2 ** 30],
+    [12, 7 + 2 ** 31],
+  ])
 })
 
 test('2 GiB of numbers are looked at', () => {
@@ -54,22 +88,29 @@ test('pieces of an array are its bytes in order, and views of it', () => {
   assert.deepEqual([...bytePieces(new Float32Array(0))], [])
 })
 
-test('a tensor behind the first 2 GiB of a file is read at its place', () => inDirectory(async directory => {
-  // a sparse file: what is never written takes no place on the disk
-  const length = 2 ** 31 + 8, offsets = { zeros: [0, length], tail: [length, length + 8] }
-  const json = JSON.stringify({ zeros: { dtype: 'U8', shape: [length], data_offsets: offsets.zeros }, tail: { dtype: 'F32', shape: [2], data_offsets: offsets.tail } })
-  const header = Buffer.from(json + ' '.repeat((8 - json.length % 8) % 8)), begin = Buffer.alloc(8)
-  begin.writeBigUInt64LE(BigInt(header.length))
-  const path = await put(directory, 'large.safetensors', Buffer.concat([begin, header]))
-  await truncate(path, 8 + header.length + length + 8)
-  const handle = await open(path, 'r+')
-  await handle.write(Buffer.from(Float32Array.of(1.5, -2).buffer), 0, 8, 8 + header.length + length)
-  await handle.close()
-  const archive = await right(openSafetensors(path)), entry = archive.tensors.get('zeros')!
-  assert.deepEqual(await right(archive.tensors.get('tail')!.readF32()), Float32Array.of(1.5, -2))
-  assert.deepEqual([...await entry.readRaw(2 ** 31 - 4, 12)], Array(12).fill(0))
-  await archive.close()
-  const file = await right(openFile(path))
-  assert.deepEqual([...new Float32Array((await file.readBytes(8 + header.length + length, 8)).buffer)], [1.5, -2])
-  await file.close()
-}))
+test('a tensor behind the first 2 GiB of a file is read at its place', () =>
+  inDirectory(async directory => {
+    // a sparse file: what is never written takes no place on the disk
+    const length = 2 ** 31 + 8
+    const offsets = { zeros: [0, length], tail: [length, length + 8] }
+    const json = JSON.stringify({
+      zeros: { dtype: 'U8', shape: [length], data_offsets: offsets.zeros },
+      tail: { dtype: 'F32', shape: [2], data_offsets: offsets.tail },
+    })
+    const header = Buffer.from(json + ' '.repeat((8 - (json.length % 8)) % 8))
+    const begin = Buffer.alloc(8)
+    begin.writeBigUInt64LE(BigInt(header.length))
+    const path = await put(directory, 'large.safetensors', Buffer.concat([begin, header]))
+    await truncate(path, 8 + header.length + length + 8)
+    const handle = await open(path, 'r+')
+    await handle.write(Buffer.from(Float32Array.of(1.5, -2).buffer), 0, 8, 8 + header.length + length)
+    await handle.close()
+    const archive = await right(openSafetensors(path))
+    const entry = archive.tensors.get('zeros')!
+    assert.deepEqual(await right(archive.tensors.get('tail')!.readF32()), Float32Array.of(1.5, -2))
+    assert.deepEqual([...(await entry.readRaw(2 ** 31 - 4, 12))], Array(12).fill(0))
+    await archive.close()
+    const file = await right(openFile(path))
+    assert.deepEqual([...new Float32Array((await file.readBytes(8 + header.length + length, 8)).buffer)], [1.5, -2])
+    await file.close()
+  }))

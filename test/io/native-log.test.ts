@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { logSource } from '../../src/io/native/log.ts'
 
-// The log's filter in a program of its own, which prints its arguments by C's stderr as TensorFlow does; of Node's interface it needs the names.
+// The log's filter in a program of its own, which prints its arguments by C's stderr as TensorFlow does; of Node's
+// interface it needs the names.
 const found = process.platform === 'linux' && spawnSync('g++', ['--version']).status === 0
 const skip = found || process.env['CI'] ? false : 'there is no g++'
 const nodeApi = `#include <cstddef>
@@ -32,25 +33,49 @@ int main(int count, char** given) {
 const lines = [
   'WARNING: All log messages before absl::InitializeLog() is called are written to STDERR',
   'I0000 00:00:1795530205.661737   26990 mlir_graph_optimization_pass.cc:401] MLIR V1 optimization pass is not enabled',
-  'W0000 00:00:1795530205.661737   26990 some.cc:1] something is odd', 'E0000 00:00:1795530205.661737   26990 some.cc:2] something is wrong',
-  'F1231 00:00:1795530205.661737   26990 some.cc:3] something ends', 'I0 is no severity', 'I2345', 'Internal: a word', 'WARNING: another', '',
+  'W0000 00:00:1795530205.661737   26990 some.cc:1] something is odd',
+  'E0000 00:00:1795530205.661737   26990 some.cc:2] something is wrong',
+  'F1231 00:00:1795530205.661737   26990 some.cc:3] something ends',
+  'I0 is no severity',
+  'I2345',
+  'Internal: a word',
+  'WARNING: another',
+  '',
 ]
-const severity = (line: string): number => (line.startsWith('WARNING: All') ? 0 : /^[IWEF]\d{4} /.test(line) ? 'IWEF'.indexOf(line[0]!) : 4)
+const severity = (line: string): number =>
+  line.startsWith('WARNING: All') ? 0 : /^[IWEF]\d{4} /.test(line) ? 'IWEF'.indexOf(line[0]!) : 4
 
 let directory = ''
 before(async () => {
   if (skip !== false) return
   directory = await mkdtemp(join(tmpdir(), 'partensor-log-'))
-  for (const [name, source] of [['node_api.h', nodeApi], ['log.cc', logSource], ['main.cc', main]] as const) await writeFile(join(directory, name), source)
-  const { status, stderr } = spawnSync('g++', ['-std=c++17', '-Wall', '-Wno-unused-function', '-I.', 'main.cc', '-o', 'main'], { cwd: directory, encoding: 'utf8' })
+  for (const [name, source] of [
+    ['node_api.h', nodeApi],
+    ['log.cc', logSource],
+    ['main.cc', main],
+  ] as const)
+    await writeFile(join(directory, name), source)
+  const { status, stderr } = spawnSync(
+    'g++',
+    ['-std=c++17', '-Wall', '-Wno-unused-function', '-I.', 'main.cc', '-o', 'main'],
+    { cwd: directory, encoding: 'utf8' },
+  )
   assert.deepEqual([status, stderr], [0, ''])
 })
-after(async () => { if (directory !== '') await rm(directory, { recursive: true, force: true }) })
+after(async () => {
+  if (directory !== '') await rm(directory, { recursive: true, force: true })
+})
 
 for (const least of [0, 1, 2, 3]) {
   test(`at ${least}, lines of a lower severity are dropped, and every other line is printed as it is`, { skip }, () => {
     const { stderr, status } = spawnSync(join(directory, 'main'), [String(least), ...lines], { encoding: 'utf8' })
     assert.equal(status, 0)
-    assert.equal(stderr, lines.filter(line => severity(line) >= least).map(line => `${line}\n`).join(''))
+    assert.equal(
+      stderr,
+      lines
+        .filter(line => severity(line) >= least)
+        .map(line => `${line}\n`)
+        .join(''),
+    )
   })
 }

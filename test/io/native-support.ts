@@ -6,10 +6,12 @@ import { crc32 } from '../../src/io/zip.ts'
 
 /** A zip archive of stored files. */
 export const zipOf = (files: Readonly<Record<string, string>>): Buffer => {
-  const locals: Buffer[] = [], centrals: Buffer[] = []
+  const locals: Buffer[] = []
+  const centrals: Buffer[] = []
   let at = 0
   for (const [name, text] of Object.entries(files)) {
-    const data = Buffer.from(text), common = Buffer.alloc(26)
+    const data = Buffer.from(text)
+    const common = Buffer.alloc(26)
     common.writeUInt16LE(20, 0)
     common.writeUInt32LE(crc32(data), 10)
     common.writeUInt32LE(data.length, 14)
@@ -21,7 +23,8 @@ export const zipOf = (files: Readonly<Record<string, string>>): Buffer => {
     centrals.push(Buffer.from('PK\u0001\u0002'), Buffer.from([20, 0]), common, offset, Buffer.from(name))
     at += 4 + 26 + name.length + data.length
   }
-  const central = Buffer.concat(centrals), end = Buffer.alloc(22)
+  const central = Buffer.concat(centrals)
+  const end = Buffer.alloc(22)
   end.write('PK\u0005\u0006', 'latin1')
   end.writeUInt16LE(Object.keys(files).length, 8)
   end.writeUInt16LE(Object.keys(files).length, 10)
@@ -31,24 +34,47 @@ export const zipOf = (files: Readonly<Record<string, string>>): Buffer => {
 }
 
 const headers = [
-  'c/c_api.h', 'c/c_api_macros.h', 'c/eager/c_api.h', 'c/tf_attrtype.h', 'c/tf_buffer.h', 'c/tf_datatype.h', 'c/tf_status.h', 'c/tf_tensor.h', 'c/tf_tstring.h',
-  'core/platform/ctstring.h', 'core/platform/ctstring_internal.h',
-].map(name => `tensorflow/include/tensorflow/${name}`).concat(
-  ['tsl/platform/ctstring.h', 'tsl/platform/ctstring_internal.h', 'xla/tsl/c/tsl_status.h'].map(name => `tensorflow/include/${name}`))
+  'c/c_api.h',
+  'c/c_api_macros.h',
+  'c/eager/c_api.h',
+  'c/tf_attrtype.h',
+  'c/tf_buffer.h',
+  'c/tf_datatype.h',
+  'c/tf_status.h',
+  'c/tf_tensor.h',
+  'c/tf_tstring.h',
+  'core/platform/ctstring.h',
+  'core/platform/ctstring_internal.h',
+]
+  .map(name => `tensorflow/include/tensorflow/${name}`)
+  .concat(
+    ['tsl/platform/ctstring.h', 'tsl/platform/ctstring_internal.h', 'xla/tsl/c/tsl_status.h'].map(
+      name => `tensorflow/include/${name}`,
+    ),
+  )
 
 /** What an installation takes of a wheel. */
 export const wheelFiles: Readonly<Record<string, string>> = {
   ...Object.fromEntries(headers.map(name => [name, '// a header'])),
-  'tensorflow/libtensorflow_cc.so.2': 'a library', 'tensorflow/libtensorflow_framework.so.2': 'another',
+  'tensorflow/libtensorflow_cc.so.2': 'a library',
+  'tensorflow/libtensorflow_framework.so.2': 'another',
   'tensorflow-2.18.1.dist-info/METADATA': [
-    'Name: tensorflow', 'Requires-Dist: numpy<2.1.0,>=1.26.0', 'Requires-Dist: nvidia-cublas-cu12==12.5.3.2; extra == "and-cuda"',
-    'Requires-Dist: nvidia-cudnn-cu12 (==9.3.0.75) ; extra == \'and-cuda\'', '', 'text',
+    'Name: tensorflow',
+    'Requires-Dist: numpy<2.1.0,>=1.26.0',
+    'Requires-Dist: nvidia-cublas-cu12==12.5.3.2; extra == "and-cuda"',
+    "Requires-Dist: nvidia-cudnn-cu12 (==9.3.0.75) ; extra == 'and-cuda'",
+    '',
+    'text',
   ].join('\n'),
 }
 
 const packages: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'tensorflow-tfjs-node-4.22.0.tgz': {
-    'binding/tfjs_backend.cc': '', 'binding/tfjs_binding.cc': '', 'dist/index.js': 'exports.ours = true', 'dist/index.d.ts': '', 'dist/some_test.js': '',
+    'binding/tfjs_backend.cc': '',
+    'binding/tfjs_binding.cc': '',
+    'dist/index.js': 'exports.ours = true',
+    'dist/index.d.ts': '',
+    'dist/some_test.js': '',
   },
   'node-api-headers-1.9.0.tgz': { 'include/node_api.h': '' },
   'google-protobuf-3.21.4.tgz': { 'google-protobuf.js': '' },
@@ -62,8 +88,13 @@ const says = (what: string): string => `console.error(${JSON.stringify(what)}); 
 export const failing = (what: string): string => `if (!process.argv.includes('--version')) { ${says(what)} }`
 
 /** A folder with a wheel, and tools that do as the real ones would. */
-export const withTools = async (changed: Scripts, use: (folder: { readonly cache: string, readonly wheel: (name: string) => string }) => Promise<void>): Promise<void> => {
-  const directory = await mkdtemp(join(tmpdir(), 'partensor-native-')), path = process.env['PATH'], at = (...of: readonly string[]): string => join(directory, ...of)
+export const withTools = async (
+  changed: Scripts,
+  use: (folder: { readonly cache: string; readonly wheel: (name: string) => string }) => Promise<void>,
+): Promise<void> => {
+  const directory = await mkdtemp(join(tmpdir(), 'partensor-native-'))
+  const path = process.env['PATH']
+  const at = (...of: readonly string[]): string => join(directory, ...of)
   const wheel = (name: string): string => at('wheels', `${name}-2.18.1-cp311-cp311-manylinux2014_x86_64.whl`)
   const write = async (file: string, content: string | Buffer): Promise<void> => {
     await mkdir(dirname(file), { recursive: true })
@@ -72,17 +103,18 @@ export const withTools = async (changed: Scripts, use: (folder: { readonly cache
   try {
     for (const name of ['tensorflow', 'tensorflow_cpu', 'numpy']) await write(wheel(name), zipOf(wheelFiles))
     for (const [tarball, files] of Object.entries(packages)) {
-      for (const [name, text] of Object.entries(files)) await write(at('packages', tarball.slice(0, -4), 'package', name), text)
+      for (const [name, text] of Object.entries(files))
+        await write(at('packages', tarball.slice(0, -4), 'package', name), text)
       execFileSync('tar', ['czf', at('packages', tarball), '-C', at('packages', tarball.slice(0, -4)), 'package'])
     }
     const common = `const fs = require('node:fs'), path = require('node:path'), args = process.argv.slice(2)\n`
     const scripts: Scripts = {
-      python3: `const name = args.find(arg => arg.startsWith('tensorflow'))
+      'python3': `const name = args.find(arg => arg.startsWith('tensorflow'))
 if (name) fs.copyFileSync({ 'tensorflow-cpu==2.18.1': ${JSON.stringify(wheel('tensorflow_cpu'))}, 'tensorflow==2.18.1': ${JSON.stringify(wheel('tensorflow'))} }[name],
   path.join(args[args.indexOf('-d') + 1], 'it.whl'))`,
-      npm: `if (args[0] === 'pack') for (const name of ${JSON.stringify(Object.keys(packages))}) fs.copyFileSync(path.join(${JSON.stringify(at('packages'))}, name), name)`,
+      'npm': `if (args[0] === 'pack') for (const name of ${JSON.stringify(Object.keys(packages))}) fs.copyFileSync(path.join(${JSON.stringify(at('packages'))}, name), name)`,
       'g++': `if (args.includes('-o')) fs.writeFileSync(args[args.indexOf('-o') + 1], 'an addon')`,
-      strip: '',
+      'strip': '',
       ...changed,
     }
     // a file without an extension is what the nearest package.json says
@@ -92,7 +124,9 @@ if (name) fs.copyFileSync({ 'tensorflow-cpu==2.18.1': ${JSON.stringify(wheel('te
       await write(at('bin', name), `#!${process.execPath}\n${common}${script}\n`)
       await chmod(at('bin', name), 0o755)
     }
-    if (!('tar' in changed)) for (const tool of ['tar', 'gzip']) await symlink(execFileSync('which', [tool], { encoding: 'utf8' }).trim(), at('bin', tool))
+    if (!('tar' in changed))
+      for (const tool of ['tar', 'gzip'])
+        await symlink(execFileSync('which', [tool], { encoding: 'utf8' }).trim(), at('bin', tool))
     process.env['PATH'] = at('bin')
     await use({ cache: at('cache'), wheel })
   } finally {

@@ -9,7 +9,7 @@ import {
   decodeStart,
   makeTokenizer,
   type DecodeState,
-  type Tokenizer
+  type Tokenizer,
 } from '../../src/io/tokenizer.ts'
 import { right } from './support.ts'
 
@@ -21,7 +21,7 @@ const golden =
 
 type Row = readonly [text: string, ids: readonly number[], offsets: readonly number[]]
 const rows: Readonly<Record<string, readonly Row[]>> = JSON.parse(
-  await readFile(new URL('offsets.json', golden), 'utf8')
+  await readFile(new URL('offsets.json', golden), 'utf8'),
 )
 
 const json = async (name: string): Promise<Readonly<Record<string, unknown>>> =>
@@ -34,25 +34,27 @@ const load = (name: string, tokenizer: Readonly<Record<string, unknown>>): Token
       bosToken: undefined,
       eosToken: undefined,
       stop: [],
-      chatSource: undefined
-    })
+      chatSource: undefined,
+    }),
   )
 
 /** Offsets in characters, as Python counts them. */
-const inCharacters = (text: string, { ids, offsets }: Encoding): readonly [readonly number[], readonly number[]] =>
-  [ids, offsets.flat().map(unit => Array.from(text.slice(0, unit)).length)]
+const inCharacters = (text: string, { ids, offsets }: Encoding): readonly [readonly number[], readonly number[]] => [
+  ids,
+  offsets.flat().map(unit => Array.from(text.slice(0, unit)).length),
+]
 
 const differing = (
   tokenizer: Tokenizer,
   cases: readonly Row[],
-  change = (encoding: Encoding): Encoding => encoding
+  change = (encoding: Encoding): Encoding => encoding,
 ): readonly string[] =>
   cases
     .filter(([text, ids, offsets]) => {
       const [ownIds, own] = inCharacters(text, change(right(tokenizer.encodeWithOffsets(text, { special: false }))))
       return (
-        JSON.stringify([ownIds, own]) !== JSON.stringify([ids, offsets])
-        || JSON.stringify(tokenizer.encode(text, { special: false })) !== JSON.stringify(ids)
+        JSON.stringify([ownIds, own]) !== JSON.stringify([ids, offsets]) ||
+        JSON.stringify(tokenizer.encode(text, { special: false })) !== JSON.stringify(ids)
       )
     })
     .map(([text]) => text)
@@ -64,12 +66,12 @@ for (const [name, cases] of Object.entries(rows)) {
     assert.deepEqual(differing(tokenizer, cases), [])
     const shifted = (encoding: Encoding): Encoding => ({
       ...encoding,
-      offsets: encoding.offsets.map(([start, end]) => [start, Math.max(start, end - 1)] as const)
+      offsets: encoding.offsets.map(([start, end]) => [start, Math.max(start, end - 1)] as const),
     })
     assert.notDeepEqual(
       differing(tokenizer, cases, shifted),
       [],
-      'a mutant whose tokens end one character early is found out'
+      'a mutant whose tokens end one character early is found out',
     )
   })
 }
@@ -82,7 +84,8 @@ test('what is wrapped around a sequence stands nowhere in the text', async () =>
 
 /** The text that is handed out for what follows a prompt. */
 const streamed = (tokenizer: Tokenizer, start: DecodeState, ids: readonly number[]): string => {
-  let state = start, text = ''
+  let state = start
+  let text = ''
   for (const id of ids) {
     const next = decodeNext(tokenizer, state, id)
     text += next.text

@@ -10,11 +10,13 @@ export const right = <A>(result: E.Either<IoError, A>): A => {
 }
 
 /** The error's sentence; fails where there is none. */
-export const message = (result: E.Either<IoError, unknown>): string => E.isLeft(result) ? result.left.message : assert.fail('it succeeded')
+export const message = (result: E.Either<IoError, unknown>): string =>
+  E.isLeft(result) ? result.left.message : assert.fail('it succeeded')
 
 /** GPT-2's character for every byte: printable ones stand for themselves, the others are moved to 256 and up. */
 const byteCharacters = (() => {
-  const printable = (byte: number): boolean => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
+  const printable = (byte: number): boolean =>
+    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
   let next = 256
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++))
 })()
@@ -31,17 +33,19 @@ export const chatMl = `{% for message in messages %}{{'<|im_start|>' + message['
 /** The metadata of a small byte-level tokenizer; a change to undefined removes a key. */
 export const tinyMetadata = (changes: Readonly<Record<string, unknown>> = {}): ReadonlyMap<string, unknown> => {
   const tokens = [...special, ...byteCharacters, ...merges.map(merge => merge.replace(' ', ''))]
-  return new Map(Object.entries({
-    'tokenizer.ggml.model': 'gpt2',
-    'tokenizer.ggml.pre': 'smollm',
-    'tokenizer.ggml.tokens': tokens,
-    'tokenizer.ggml.merges': merges,
-    'tokenizer.ggml.token_type': Int32Array.from(tokens, (_, id) => id < special.length ? 3 : 1),
-    'tokenizer.ggml.bos_token_id': 1,
-    'tokenizer.ggml.eos_token_id': 2,
-    'tokenizer.chat_template': chatMl,
-    ...changes
-  }).filter(([, value]) => value !== undefined))
+  return new Map(
+    Object.entries({
+      'tokenizer.ggml.model': 'gpt2',
+      'tokenizer.ggml.pre': 'smollm',
+      'tokenizer.ggml.tokens': tokens,
+      'tokenizer.ggml.merges': merges,
+      'tokenizer.ggml.token_type': Int32Array.from(tokens, (_, id) => (id < special.length ? 3 : 1)),
+      'tokenizer.ggml.bos_token_id': 1,
+      'tokenizer.ggml.eos_token_id': 2,
+      'tokenizer.chat_template': chatMl,
+      ...changes,
+    }).filter(([, value]) => value !== undefined),
+  )
 }
 
 /** That tokenizer, loaded. */

@@ -17,33 +17,33 @@ test('bytes that are no UTF-8 are refused with line and byte', () => {
   }
   assert.equal(
     refused('{"text": "a"}\n{"text": "', [0xff], '"}'),
-    'd.jsonl line 2: byte 24 of the file (0xff) is not UTF-8'
+    'd.jsonl line 2: byte 24 of the file (0xff) is not UTF-8',
   )
   assert.equal(
     refused('é\n\n', [0xe6, 0x95], 'a'),
     'd.jsonl line 3: byte 4 of the file (0xe6) is not UTF-8',
-    'where the character begins'
+    'where the character begins',
   )
   assert.equal(
     refused('a', [0xf0, 0x9f, 0x98]),
     'd.jsonl line 1: byte 1 of the file (0xf0) is not UTF-8',
-    'a character that the end cuts off'
+    'a character that the end cuts off',
   )
   assert.equal(
     refused([0xed, 0xa0, 0x80]),
     'd.jsonl line 1: byte 0 of the file (0xed) is not UTF-8',
-    'a lone surrogate'
+    'a lone surrogate',
   )
   assert.equal(refused('x', [0xc0, 0x80]), 'd.jsonl line 1: byte 1 of the file (0xc0) is not UTF-8', 'an overlong zero')
   assert.equal(
     refused([0xef, 0xbb, 0xbf], 'a', [0x80]),
     'd.jsonl line 1: byte 4 of the file (0x80) is not UTF-8',
-    'the mark of the byte order counts'
+    'the mark of the byte order counts',
   )
   assert.equal(
     refused([0xef, 0xbb, 0xbf], '\ufeffa\ufffd'),
     'read: \ufeffa\ufffd',
-    "one mark is taken away, a replacement character is the text's own"
+    "one mark is taken away, a replacement character is the text's own",
   )
 })
 
@@ -55,9 +55,9 @@ test('every text comes back from its bytes; a byte put in its way is found where
       const at = new TextEncoder().encode(`a${before}`).length
       assert.throws(
         () => decodedText('f', bytes(`a${before}`, [0xff], after)),
-        new RegExp(`byte ${at} of the file \\(0xff\\)`)
+        new RegExp(`byte ${at} of the file \\(0xff\\)`),
       )
-    })
+    }),
   )
 })
 
@@ -71,7 +71,7 @@ test('half a character is found among escapes, and only there', () => {
     assert.equal(halfCharacterIn(whole), undefined, whole)
   assert.throws(
     () => parsedJson('t.json', '{"a": "\\ud800"}'),
-    /^Error: t\.json: byte 7 begins the escape \\ud800, half a character$/
+    /^Error: t\.json: byte 7 begins the escape \\ud800, half a character$/,
   )
 })
 
@@ -79,9 +79,9 @@ test('whether a document has half a character is whether a string that it parses
   const unit = fc.constantFrom('\\ud83d', '\\ude00', '\\\\', 'a', '\\n', 'u', 'd800')
   fc.assert(
     fc.property(fc.array(unit), units => {
-      const document = `"${units.join('')}"`,
-        parsed: unknown = JSON.parse(document)
+      const document = `"${units.join('')}"`
+      const parsed: unknown = JSON.parse(document)
       assert.equal(halfCharacterIn(document) !== undefined, /\p{Surrogate}/u.test(String(parsed)))
-    })
+    }),
   )
 })

@@ -5,7 +5,14 @@ import { noNode } from './native-support.ts'
 
 /** Runs a program that uses tfjs itself, in a process of its own, and gives the lines that it prints. */
 const program = (body: string): readonly string[] => {
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', `
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    [
+      '--import',
+      'tsx',
+      '--input-type=module',
+      '-e',
+      `
     import * as tf from '@tensorflow/tfjs-core'
     import { adapt, compile, f32, full, matmul, model, scalar, sgd, square, sum, trainStep } from './src/index.ts'
     const line = model({
@@ -18,7 +25,10 @@ const program = (body: string): readonly string[] => {
     const open = target => compile(step, { target, threads: 1, weights })
     const state = () => [tf.getBackend() ?? 'none', tf.engine().state.numTensors].join(' ')
     const say = (...of) => console.log(of.join(' '))
-    ${body}`], { encoding: 'utf8', timeout: 120_000, env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3' } })
+    ${body}`,
+    ],
+    { encoding: 'utf8', timeout: 120_000, env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3' } },
+  )
   assert.equal(status, 0, stderr.slice(0, 3000))
   return stdout.trim().split('\n')
 }
@@ -50,7 +60,15 @@ for (const target of targets) {
       say('left', tf.memory().numTensors, tf.memory().numBytes)`)
     // f = (w₁ + w₂)², so w ← w − 0.2 (w₁ + w₂), twice: 3 → 1.8 → 1.08
     assert.deepEqual(lines, [
-      'before cpu', 'opening cpu', 'open cpu true', 'stepping cpu 6', 'loss 9', 'inside 3.2400', 'w 0.0400,1.0400', 'after cpu true 1,2,3', 'left 0 0',
+      'before cpu',
+      'opening cpu',
+      'open cpu true',
+      'stepping cpu 6',
+      'loss 9',
+      'inside 3.2400',
+      'w 0.0400,1.0400',
+      'after cpu true 1,2,3',
+      'left 0 0',
     ])
   })
 
@@ -70,7 +88,7 @@ for (const target of targets) {
   })
 }
 
-test('a program that uses tfjs\'s wasm backend has it again after a session, and keeps what it made on the session\'s', () => {
+test("a program that uses tfjs's wasm backend has it again after a session, and keeps what it made on the session's", () => {
   const lines = program(`
     await import('@tensorflow/tfjs-backend-wasm')
     await tf.setBackend('wasm')
@@ -93,6 +111,11 @@ test('a program that uses tfjs\'s wasm backend has it again after a session, and
     // tfjs's own threads would keep the process
     process.exit(0)`)
   assert.deepEqual(lines, [
-    '9', 'wasm 16', 'wasm 25,36', 'SessionError TensorFlow.js already has a wasm backend with live tensors; dispose of them first', '9', '0',
+    '9',
+    'wasm 16',
+    'wasm 25,36',
+    'SessionError TensorFlow.js already has a wasm backend with live tensors; dispose of them first',
+    '9',
+    '0',
   ])
 })

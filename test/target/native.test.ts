@@ -7,7 +7,10 @@ import { nodeTest } from './native-support.ts'
 import { openTiny, tinyBatch, tinyStep } from './tiny.ts'
 
 /** tfjs's own engine, to count what it holds; its published types ask for the DOM's. */
-interface Tfjs { readonly engine: () => { readonly state: { readonly numBytes: number; readonly numTensors: number } }; readonly findBackend: (name: string) => unknown }
+interface Tfjs {
+  readonly engine: () => { readonly state: { readonly numBytes: number; readonly numTensors: number } }
+  readonly findBackend: (name: string) => unknown
+}
 const tfjs = createRequire(import.meta.url)('@tensorflow/tfjs-core') as Tfjs
 
 nodeTest('what the node target takes has a name, a version and a place', async () => {
@@ -18,7 +21,9 @@ nodeTest('what the node target takes has a name, a version and a place', async (
 })
 
 nodeTest('no step and no session leaves anything behind, and two sessions do not disturb each other', async () => {
-  const loaded = await openTiny(), batch = await tinyBatch(), step = await tinyStep(loaded, 'paca')
+  const loaded = await openTiny()
+  const batch = await tinyBatch()
+  const step = await tinyStep(loaded, 'paca')
   const open = () => compile(step, { target: 'node', weights: loaded.weights })
   await (await open())[Symbol.asyncDispose]()
   const before = { ...tfjs.engine().state }
@@ -26,7 +31,8 @@ nodeTest('no step and no session leaves anything behind, and two sessions do not
     await using first = await open()
     await using second = await open()
     const { loss } = await first.step([batch])
-    const held = { ...tfjs.engine().state }, bytes = first.bytes()
+    const held = { ...tfjs.engine().state }
+    const bytes = first.bytes()
     for (let i = 0; i < 3; i++) await first.step([batch])
     assert.equal(first.bytes(), bytes)
     assert.deepEqual([tfjs.engine().state.numBytes, tfjs.engine().state.numTensors], [held.numBytes, held.numTensors])
@@ -37,7 +43,9 @@ nodeTest('no step and no session leaves anything behind, and two sessions do not
 })
 
 nodeTest('sessions on several backends of tfjs take turns, and each finds its own', async () => {
-  const loaded = await openTiny(), batch = await tinyBatch(), step = await tinyStep(loaded, 'paca')
+  const loaded = await openTiny()
+  const batch = await tinyBatch()
+  const step = await tinyStep(loaded, 'paca')
   const open = (target: TargetName) => compile(step, { target, weights: loaded.weights, threads: 1 })
   const before = { ...tfjs.engine().state }
   {
@@ -45,7 +53,9 @@ nodeTest('sessions on several backends of tfjs take turns, and each finds its ow
     await using wasm = await open('wasm')
     await using cpu = await open('cpu')
     for (let i = 0; i < 3; i++) {
-      const losses = [await node.step([batch]), await wasm.step([batch]), await cpu.step([batch])].map(({ loss }) => loss)
+      const losses = [await node.step([batch]), await wasm.step([batch]), await cpu.step([batch])].map(
+        ({ loss }) => loss,
+      )
       for (const loss of losses) assert.ok(Math.abs(loss - losses[0]!) < 1e-4, losses.join(' '))
     }
   }
@@ -57,8 +67,10 @@ nodeTest('put replaces rows by a kernel of TensorFlow; what it is given stays', 
   await nodeDevice()
   const kernels = kernelsOf('tensorflow', tfjs.findBackend('tensorflow'))
   assert.ok(kernels.has('TensorScatterUpdate'))
-  const tensor = kernels.make(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2], 'f32'), indices = kernels.make(Int32Array.of(2, 0), [2, 1], 'i32')
-  const updates = kernels.make(Float32Array.of(7, 8, 9, 10), [2, 2], 'f32'), result = kernels.run('TensorScatterUpdate', { tensor, indices, updates })
+  const tensor = kernels.make(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2], 'f32')
+  const indices = kernels.make(Int32Array.of(2, 0), [2, 1], 'i32')
+  const updates = kernels.make(Float32Array.of(7, 8, 9, 10), [2, 2], 'f32')
+  const result = kernels.run('TensorScatterUpdate', { tensor, indices, updates })
   assert.deepEqual(Array.from(kernels.read(result)), [9, 10, 3, 4, 7, 8])
   assert.deepEqual(Array.from(kernels.read(tensor)), [1, 2, 3, 4, 5, 6])
   for (const x of [tensor, indices, updates, result]) kernels.free(x)

@@ -9,17 +9,37 @@ import type { Instance } from '../arbitrary.ts'
 const typedArray = { f32: Float32Array, i32: Int32Array, bool: Uint8Array } as const
 
 /** Compiles an instance as a session would, runs it, and checks on the way that the certificate is what was held. */
-export const runOn = async <H>(device: Device<H>, { root, leaves, feeds, size }: Pick<Instance, 'root' | 'leaves' | 'feeds' | 'size'>): Promise<ArrayLike<number>> => {
-  const preparations: Preparations = new Map(), before = device.bytes(), held = new Map<Node, H>()
-  const compiler = { ...device.traits, size, isStaticLeaf: () => false, keyOf: preparedKeys(expressionKeys(), size), preparations }
+export const runOn = async <H>(
+  device: Device<H>,
+  { root, leaves, feeds, size }: Pick<Instance, 'root' | 'leaves' | 'feeds' | 'size'>,
+): Promise<ArrayLike<number>> => {
+  const preparations: Preparations = new Map()
+  const before = device.bytes()
+  const held = new Map<Node, H>()
+  const compiler = {
+    ...device.traits,
+    size,
+    isStaticLeaf: () => false,
+    keyOf: preparedKeys(expressionKeys(), size),
+    preparations,
+  }
   const { plan, inputs, outputs } = compileProgram([root], compiler)
   for (const leaf of leaves) {
-    const { sizes, data } = feeds.get(leaf)!, make = typedArray[leaf.dtype as keyof typeof typedArray]
+    const { sizes, data } = feeds.get(leaf)!
+    const make = typedArray[leaf.dtype as keyof typeof typedArray]
     held.set(leaf, device.upload({ sizes, dtype: leaf.dtype, data: make.from(data) }))
   }
-  for (const { placeholder, expression } of preparations.values()) held.set(placeholder, device.run(planned([expression], compiler).plan, [], size)[0]!)
-  const given = device.bytes(), run = (): readonly H[] => {
-    try { return device.run(plan, inputs.map(n => held.get(n)!), size) } catch (error) {
+  for (const { placeholder, expression } of preparations.values())
+    held.set(placeholder, device.run(planned([expression], compiler).plan, [], size)[0]!)
+  const given = device.bytes()
+  const run = (): readonly H[] => {
+    try {
+      return device.run(
+        plan,
+        inputs.map(n => held.get(n)!),
+        size,
+      )
+    } catch (error) {
       assert.equal(device.bytes(), given, 'what fails leaves nothing behind')
       for (const handle of held.values()) device.free(handle)
       throw error

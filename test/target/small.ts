@@ -1,6 +1,22 @@
 import {
-  adapt, compile, full, isTensor, mapTree, model, sgd, sizing, square, sum, trainStep,
-  type CompilerOptions, type Dims, type Node, type Shape, type TargetName, type Tensor, type Value,
+  adapt,
+  compile,
+  full,
+  isTensor,
+  mapTree,
+  model,
+  sgd,
+  sizing,
+  square,
+  sum,
+  trainStep,
+  type CompilerOptions,
+  type Dims,
+  type Node,
+  type Shape,
+  type TargetName,
+  type Tensor,
+  type Value,
 } from '../../src/index.ts'
 import { count, f32, size } from '../../src/tensor/index.ts'
 import { randomFrom } from '../arbitrary.ts'
@@ -8,14 +24,18 @@ import { randomFrom } from '../arbitrary.ts'
 /** Small models whose every part can be exchanged, on every target. */
 
 /** Every target that needs no native library, and those that do. */
-export const plainTargets = ['reference', 'cpu', 'wasm'] as const, nativeTargets = ['node', 'graph'] as const
+export const plainTargets = ['reference', 'cpu', 'wasm'] as const
+export const nativeTargets = ['node', 'graph'] as const
 
 /** Random values for a tree of tensors: floats about 0, whole numbers below a bound. */
 export const valuesFor = (tree: unknown, dims: Dims, seed = 11, below = 2): never => {
-  const random = randomFrom(seed), sizeOf = sizing(dims)
+  const random = randomFrom(seed)
+  const sizeOf = sizing(dims)
   const values = mapTree(tree, isTensor, ({ shape, dtype }): Value<Shape, 'f32' | 'i32'> => {
-    const sizes = shape.map(sizeOf), n = count(sizes)
-    return dtype === 'i32' ? { shape, sizes, dtype: 'i32', data: Int32Array.from({ length: n }, () => Math.floor(random() * below)) }
+    const sizes = shape.map(sizeOf)
+    const n = count(sizes)
+    return dtype === 'i32'
+      ? { shape, sizes, dtype: 'i32', data: Int32Array.from({ length: n }, () => Math.floor(random() * below)) }
       : { shape, sizes, dtype: 'f32', data: Float32Array.from({ length: n }, () => random() - 0.5) }
   })
   // the mapped tree has the structure of what it was made from
@@ -32,15 +52,29 @@ export interface Small {
   readonly logits: (params: Readonly<Record<string, never>>, batch: Readonly<Record<string, never>>) => Node
 }
 
-/** A model of a function of its parameters (by default `w`, hidden × hidden) and its batch (by default `x`, batch × hidden): Σ logits². */
-export const smallModel = ({ params = { w: f32('hidden', 'hidden') }, batch = { x: f32('batch', 'hidden') }, logits }: Small) => model({
-  params, batch,
-  logits: (p, b) => logits(p as never, b as never) as Tensor<readonly ['batch', 'hidden']>,
-  loss: made => ({ sum: sum(square(made)), count: size('batch') }),
-})
+/**
+ * A model of a function of its parameters (by default `w`, hidden × hidden) and its batch (by default `x`, batch ×
+ * hidden): Σ logits².
+ */
+export const smallModel = ({
+  params = { w: f32('hidden', 'hidden') },
+  batch = { x: f32('batch', 'hidden') },
+  logits,
+}: Small) =>
+  model({
+    params,
+    batch,
+    logits: (p, b) => logits(p as never, b as never) as Tensor<readonly ['batch', 'hidden']>,
+    loss: made => ({ sum: sum(square(made)), count: size('batch') }),
+  })
 
 /** A session of such a model, trained whole by plain gradient descent. */
-export const openSmall = (target: TargetName, of: Small, { dims, compiler = {} }: { readonly dims: Dims; readonly compiler?: CompilerOptions }) => {
-  const made = smallModel(of), step = trainStep(adapt(made, full({ targets: ['all'] })), sgd({ lr: 0.1 }))
+export const openSmall = (
+  target: TargetName,
+  of: Small,
+  { dims, compiler = {} }: { readonly dims: Dims; readonly compiler?: CompilerOptions },
+) => {
+  const made = smallModel(of)
+  const step = trainStep(adapt(made, full({ targets: ['all'] })), sgd({ lr: 0.1 }))
   return compile(step, { target, dims, compiler, weights: valuesFor(made.params, dims) })
 }

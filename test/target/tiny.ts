@@ -1,8 +1,30 @@
 import { fileURLToPath } from 'node:url'
 import { readFileSync } from 'node:fs'
 import {
-  adamw, adapt, add, chain, clipByGlobalNorm, dora, full, load, lora, moslora, openSafetensors, orThrow, paca, startingFrom, trainStep, vera, warmupCosine,
-  type Adapter, type LlamaBatch, type Loaded, type Opaque, type Shape, type Value, type Values,
+  adamw,
+  adapt,
+  add,
+  chain,
+  clipByGlobalNorm,
+  dora,
+  full,
+  load,
+  lora,
+  moslora,
+  openSafetensors,
+  orThrow,
+  paca,
+  startingFrom,
+  trainStep,
+  vera,
+  warmupCosine,
+  type Adapter,
+  type LlamaBatch,
+  type Loaded,
+  type Opaque,
+  type Shape,
+  type Value,
+  type Values,
 } from '../../src/index.ts'
 
 /** The tiny LLaMA of test/golden, with PyTorch's batch, columns and curves. */
@@ -11,8 +33,14 @@ export const golden = (name: string): string => fileURLToPath(new URL(`../golden
 export const targets = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const
 export const methods = ['paca', 'full', 'lora', 'dora', 'vera', 'moslora'] as const
 export type Method = (typeof methods)[number]
-interface Recipe { readonly lr: readonly number[]; readonly steps: number; readonly rank: number }
-export const curves = JSON.parse(readFileSync(golden('losses.json'), 'utf8')) as { readonly recipe: Recipe } & { readonly [M in Method]: readonly number[] }
+interface Recipe {
+  readonly lr: readonly number[]
+  readonly steps: number
+  readonly rank: number
+}
+export const curves = JSON.parse(readFileSync(golden('losses.json'), 'utf8')) as { readonly recipe: Recipe } & {
+  readonly [M in Method]: readonly number[]
+}
 
 export const openTiny = (): Promise<Loaded> => orThrow(load(golden('.')))
 
@@ -24,33 +52,57 @@ const int32 = async (name: string): Promise<{ readonly sizes: readonly number[];
 }
 
 export const tinyBatch = async (): Promise<Values<LlamaBatch>> => ({
-  input_ids: { shape: ['batch', 'seq'], dtype: 'i32', ...await int32('input_ids') },
-  labels: { shape: ['batch', 'seq'], dtype: 'i32', ...await int32('labels') },
+  input_ids: { shape: ['batch', 'seq'], dtype: 'i32', ...(await int32('input_ids')) },
+  labels: { shape: ['batch', 'seq'], dtype: 'i32', ...(await int32('labels')) },
 })
 
 /** The columns that PyTorch trained, by path. */
 export const tinyColumns = async (): Promise<ReadonlyMap<string, Int32Array>> => {
-  const archive = await orThrow(openSafetensors(golden('paca.safetensors'))), columns = new Map<string, Int32Array>()
-  for (const [name, entry] of archive.tensors) if (name.startsWith('columns.')) columns.set(name.slice('columns.'.length), Int32Array.from((await entry.read()).data))
+  const archive = await orThrow(openSafetensors(golden('paca.safetensors')))
+  const columns = new Map<string, Int32Array>()
+  for (const [name, entry] of archive.tensors)
+    if (name.startsWith('columns.'))
+      columns.set(name.slice('columns.'.length), Int32Array.from((await entry.read()).data))
   await archive.close()
   return columns
 }
 
 /** A tensor of PyTorch's, `[out, in]`, as the tree has it. */
-const turned = ({ sizes, data }: { readonly sizes: readonly number[]; readonly data: ArrayLike<number> }): Value<Shape> => {
+const turned = ({
+  sizes,
+  data,
+}: {
+  readonly sizes: readonly number[]
+  readonly data: ArrayLike<number>
+}): Value<Shape> => {
   const [rows = 1, columns = 1] = sizes
   if (sizes.length !== 2) return { shape: sizes, sizes, dtype: 'f32', data: Float32Array.from(data) }
-  return { shape: [columns, rows], sizes: [columns, rows], dtype: 'f32', data: Float32Array.from({ length: rows * columns }, (_, i) => data[(i % rows) * columns + Math.floor(i / rows)]!) }
+  return {
+    shape: [columns, rows],
+    sizes: [columns, rows],
+    dtype: 'f32',
+    data: Float32Array.from({ length: rows * columns }, (_, i) => data[(i % rows) * columns + Math.floor(i / rows)]!),
+  }
 }
 
 /** What a method's leaves began with, or another group of tensors, by path in the tree. */
 export const tinyValues = async (method: Method, group = ''): Promise<ReadonlyMap<string, Value<Shape>>> => {
   if (method === 'paca' || method === 'full') return new Map()
-  const file = method === 'moslora' ? 'moslora.safetensors' : `${method}/${group === '' ? 'adapter_model' : 'reference'}.safetensors`
-  const archive = await orThrow(openSafetensors(golden(file))), values = new Map<string, Value<Shape>>(), prefix = method === 'moslora' && group === '' ? 'init.' : group
+  const file =
+    method === 'moslora'
+      ? 'moslora.safetensors'
+      : `${method}/${group === '' ? 'adapter_model' : 'reference'}.safetensors`
+  const archive = await orThrow(openSafetensors(golden(file)))
+  const values = new Map<string, Value<Shape>>()
+  const prefix = method === 'moslora' && group === '' ? 'init.' : group
   for (const [name, entry] of archive.tensors) {
     if (!name.startsWith(prefix)) continue
-    const path = name.slice(prefix.length).replace(/^base_model\.(model\.)?/, '').replace('.default', '').replace(/\.weight$/, '').replace(/\.mixer$/, '.lora_mixer')
+    const path = name
+      .slice(prefix.length)
+      .replace(/^base_model\.(model\.)?/, '')
+      .replace('.default', '')
+      .replace(/\.weight$/, '')
+      .replace(/\.mixer$/, '.lora_mixer')
     values.set(path, turned(await entry.read()))
   }
   await archive.close()
@@ -59,14 +111,23 @@ export const tinyValues = async (method: Method, group = ''): Promise<ReadonlyMa
 
 /** PyTorch's methods, with what they began with. */
 const adapters = async (method: Method, columns: ReadonlyMap<string, Int32Array>): Promise<Adapter<Opaque>> => {
-  const names: readonly string[] = targets, { rank } = curves.recipe, from = startingFrom(await tinyValues(method)), options = { targets: names, rank, alpha: 2 * rank, seed: 0 }
+  const names: readonly string[] = targets
+  const { rank } = curves.recipe
+  const from = startingFrom(await tinyValues(method))
+  const options = { targets: names, rank, alpha: 2 * rank, seed: 0 }
   switch (method) {
-    case 'paca': return paca({ targets: names, rank, seed: 0, columns })
-    case 'full': return full({ targets: names })
-    case 'lora': return from(lora(options))
-    case 'dora': return from(dora(options))
-    case 'moslora': return from(moslora(options))
-    case 'vera': return from(vera({ targets: ['q_proj', 'o_proj'] as readonly string[], rank: 4 * rank, seed: 0 }))
+    case 'paca':
+      return paca({ targets: names, rank, seed: 0, columns })
+    case 'full':
+      return full({ targets: names })
+    case 'lora':
+      return from(lora(options))
+    case 'dora':
+      return from(dora(options))
+    case 'moslora':
+      return from(moslora(options))
+    case 'vera':
+      return from(vera({ targets: ['q_proj', 'o_proj'] as readonly string[], rank: 4 * rank, seed: 0 }))
   }
 }
 
@@ -74,5 +135,5 @@ const adapters = async (method: Method, columns: ReadonlyMap<string, Int32Array>
 export const tinyStep = async ({ model }: Loaded, method: Method, columns?: ReadonlyMap<string, Int32Array>) => {
   const rate = warmupCosine({ peak: 5e-3, warmup: 2, total: curves.recipe.steps })
   const tx = chain(clipByGlobalNorm(1), adamw({ lr: count => rate(add(count, 1)), weightDecay: 0.01 }))
-  return trainStep(adapt(model, await adapters(method, columns ?? await tinyColumns())), tx)
+  return trainStep(adapt(model, await adapters(method, columns ?? (await tinyColumns()))), tx)
 }

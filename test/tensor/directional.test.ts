@@ -1,13 +1,31 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  add, f32, hvp, interpret, jvp, matmul, mul, relu, repeat, square, stopGradient, sum, tanh, type Node, type Numbers, type Tensor,
+  add,
+  f32,
+  hvp,
+  interpret,
+  jvp,
+  matmul,
+  mul,
+  relu,
+  repeat,
+  square,
+  stopGradient,
+  sum,
+  tanh,
+  type Node,
+  type Numbers,
+  type Tensor,
 } from '../../src/index.ts'
 import type { Equal, Expect } from '../types/expect.ts'
 import { allEqual, dot, noise } from './calculus.ts'
 
 const size = (dim: number | string): number => ({ batch: 3, in: 4, out: 2 })[dim] ?? Number(dim)
-const x = f32('batch', 'in'), w = f32('in', 'out'), v = f32('in', 'out'), dx = f32('batch', 'in')
+const x = f32('batch', 'in')
+const w = f32('in', 'out')
+const v = f32('in', 'out')
+const dx = f32('batch', 'in')
 const leaves: readonly Node[] = [x, w, v, dx]
 const feeds = new Map(leaves.map((leaf, i) => [leaf, noise(leaf.shape.map(size), i)]))
 const values = (...roots: readonly Node[]): readonly Numbers[] => interpret(roots, feeds, size)
@@ -33,29 +51,46 @@ test('the Hessian of a quadratic is constant: hvp of Σ (xw)² along v is 2 xᵀ
   assert.ok(Math.abs(dot(made!, feeds.get(w)!) - 2 * dot(xv!, xw!)) < 1e-9)
 })
 
-const deep = (layers: number) => (at: Tensor<readonly ['in', 'in']>): Tensor<readonly []> =>
-  sum(square(repeat(Array.from({ length: layers }, () => at), x, (h, weight) => add(h, tanh(matmul(h, weight))))))
-const square4 = f32('in', 'in'), a = f32('in', 'in'), b = f32('in', 'in')
+const deep =
+  (layers: number) =>
+  (at: Tensor<readonly ['in', 'in']>): Tensor<readonly []> =>
+    sum(
+      square(
+        repeat(
+          Array.from({ length: layers }, () => at),
+          x,
+          (h, weight) => add(h, tanh(matmul(h, weight))),
+        ),
+      ),
+    )
+const square4 = f32('in', 'in')
+const a = f32('in', 'in')
+const b = f32('in', 'in')
 for (const [i, leaf] of [square4, a, b].entries()) feeds.set(leaf, noise([4, 4], 20 + i))
 
 test('a Hessian is symmetric, through layers that are called: ⟨H a, b⟩ = ⟨a, H b⟩', () => {
   for (const layers of [1, 2, 5]) {
-    const [ha] = hvp(deep(layers), [square4], [a]), [hb] = hvp(deep(layers), [square4], [b]), [left, right] = values(ha, hb)
-    const one = dot(left!, feeds.get(b)!), other = dot(right!, feeds.get(a)!)
+    const [ha] = hvp(deep(layers), [square4], [a])
+    const [hb] = hvp(deep(layers), [square4], [b])
+    const [left, right] = values(ha, hb)
+    const one = dot(left!, feeds.get(b)!)
+    const other = dot(right!, feeds.get(a)!)
     assert.ok(Math.abs(one - other) <= 1e-9 * Math.abs(one), `${one} and ${other}`)
     assert.ok(Math.abs(one) > 1e-3, 'there is a curvature to compare')
   }
 })
 
 test('the derivative of a gradient along a tangent is the Hessian-vector product', () => {
-  const [, along] = jvp(at => hvp(deep(2), [at], [a])[0], [square4], [b]), [, across] = jvp(at => hvp(deep(2), [at], [b])[0], [square4], [a])
+  const [, along] = jvp(at => hvp(deep(2), [at], [a])[0], [square4], [b])
+  const [, across] = jvp(at => hvp(deep(2), [at], [b])[0], [square4], [a])
   // third derivatives are symmetric too
   const [left, right] = values(along, across)
   assert.ok(allEqual([left!], [right!]))
 })
 
 test('where no derivative flows, a tangent gives zeros of the shape', () => {
-  const [, stopped] = jvp(at => stopGradient(at), [w], [v]), [linear] = hvp(at => sum(relu(at)), [w], [v])
+  const [, stopped] = jvp(at => stopGradient(at), [w], [v])
+  const [linear] = hvp(at => sum(relu(at)), [w], [v])
   for (const { sizes, data } of values(stopped, linear)) {
     assert.deepEqual(sizes, [4, 2])
     assert.ok(data.every(n => n === 0))

@@ -2,8 +2,22 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
-  contracted, contractOp, gradients, minus, node, parameter, plus, primitives, reshaped, scalar, taken, times, topological, whole,
-  type Node, type Wanted,
+  contracted,
+  contractOp,
+  gradients,
+  minus,
+  node,
+  parameter,
+  plus,
+  primitives,
+  reshaped,
+  scalar,
+  taken,
+  times,
+  topological,
+  whole,
+  type Node,
+  type Wanted,
 } from '../../src/tensor/index.ts'
 import { instances, type Instance, type Plan } from '../arbitrary.ts'
 import { allEqual, dot, near, noise, quotient, run } from './calculus.ts'
@@ -12,57 +26,112 @@ const product = (x: Node, y: Node): Node => contracted(x, y, { a: 'ij', b: 'jk',
 const tanh = (x: Node): Node => node(primitives.tanh, [x], {})
 
 /** What one step of a random expression does with two values made before it. */
-const steps: readonly ((x: Node, y: Node) => Node)[] = [plus, minus, times, product, tanh, (x, y) => plus(tanh(product(x, y)), x)]
+const steps: readonly ((x: Node, y: Node) => Node)[] = [
+  plus,
+  minus,
+  times,
+  product,
+  tanh,
+  (x, y) => plus(tanh(product(x, y)), x),
+]
 /** Random expressions of square matrices, in which values are read several times. */
-const expressions = fc.array(fc.tuple(fc.nat(), fc.nat(), fc.nat()), { minLength: 3, maxLength: 7 }).map((choices): Plan => ({
-  leaves: [{ shape: ['a', 'a'] }, { shape: ['a', 'a'] }, { shape: ['a', 'a'] }],
-  build: inputs => choices.reduce<readonly Node[]>((made, [step, i, j]) =>
-    [...made, times(steps[step % steps.length]!(made[i % made.length]!, made[j % made.length]!), scalar(0.5))], inputs).at(-1)!,
-}))
+const expressions = fc
+  .array(fc.tuple(fc.nat(), fc.nat(), fc.nat()), { minLength: 3, maxLength: 7 })
+  .map((choices): Plan => ({
+    leaves: [{ shape: ['a', 'a'] }, { shape: ['a', 'a'] }, { shape: ['a', 'a'] }],
+    build: inputs =>
+      choices
+        .reduce<readonly Node[]>(
+          (made, [step, i, j]) => [
+            ...made,
+            times(steps[step % steps.length]!(made[i % made.length]!, made[j % made.length]!), scalar(0.5)),
+          ],
+          inputs,
+        )
+        .at(-1)!,
+  }))
 
 /** Runs nodes with data for cotangents and indices as well. */
-const fed = (instance: Instance, more: readonly (readonly [Node, ReturnType<typeof noise>])[], roots: readonly Node[]) =>
-  run({ ...instance, feeds: new Map([...instance.feeds, ...more]) }, roots)
-const cotangentOf = (instance: Instance) => [parameter(instance.root.shape, 'f32'), noise(instance.root.shape.map(instance.size), 5)] as const
+const fed = (
+  instance: Instance,
+  more: readonly (readonly [Node, ReturnType<typeof noise>])[],
+  roots: readonly Node[],
+) => run({ ...instance, feeds: new Map([...instance.feeds, ...more]) }, roots)
+const cotangentOf = (instance: Instance) =>
+  [parameter(instance.root.shape, 'f32'), noise(instance.root.shape.map(instance.size), 5)] as const
 
-const isDerivative = (through: (root: Node) => Node) => fc.property(instances(expressions), instance => {
-  const dy = cotangentOf(instance)
-  const found = fed(instance, [dy], gradients([through(instance.root)], [dy[0]], instance.leaves.map(whole)).gradients)
-  return instance.leaves.every((leaf, i) => {
-    const direction = noise(found[i]!.sizes, 9 + i)
-    return near(dot(found[i]!, direction), quotient(instance, instance.root, dy[1], leaf, direction), 1e-5)
+const isDerivative = (through: (root: Node) => Node) =>
+  fc.property(instances(expressions), instance => {
+    const dy = cotangentOf(instance)
+    const found = fed(
+      instance,
+      [dy],
+      gradients([through(instance.root)], [dy[0]], instance.leaves.map(whole)).gradients,
+    )
+    return instance.leaves.every((leaf, i) => {
+      const direction = noise(found[i]!.sizes, 9 + i)
+      return near(dot(found[i]!, direction), quotient(instance, instance.root, dy[1], leaf, direction), 1e-5)
+    })
   })
-})
 test('the gradients of a random expression are its difference quotients, in every leaf', () => {
-  fc.assert(isDerivative(root => root), { numRuns: 200 })
+  fc.assert(
+    isDerivative(root => root),
+    { numRuns: 200 },
+  )
 })
-test('the gradients of another expression are refuted', () => { assert.equal(fc.check(isDerivative(root => times(root, root))).failed, true) })
-
-const index = parameter(['few'], 'i32'), entries = parameter(['few'], 'i32')
-const columns = (leaf: Node): Wanted => ({ leaf, kind: 'columns', index: [index], get: (cotangent, [i]) => taken(cotangent, i!, 0) })
-const flat = (leaf: Node): Wanted => ({ leaf, kind: 'entries', index: [entries],
-  get: (cotangent, [i]) => taken(reshaped(cotangent, ['a*a']), i!, 0) })
-
-const isPart = (wanted: (leaf: Node) => Wanted, part: (full: Node) => Node) => fc.property(instances(expressions), instance => {
-  const dy = cotangentOf(instance), few = instance.size('few'), a = instance.size('a')
-  const indices = [[index, { sizes: [few], data: Float64Array.of(a - 1, 0).subarray(0, few) }],
-    [entries, { sizes: [few], data: Float64Array.of(a, 1).subarray(0, few) }]] as const
-  const full = gradients([instance.root], [dy[0]], instance.leaves.map(whole)).gradients
-  const parts = gradients([instance.root], [dy[0]], instance.leaves.map(wanted)).gradients
-  return allEqual(fed(instance, [dy, ...indices], parts), fed(instance, [dy, ...indices], full.map(part)))
+test('the gradients of another expression are refuted', () => {
+  assert.equal(fc.check(isDerivative(root => times(root, root))).failed, true)
 })
-test('wanted columns are the columns of the full gradient', () => { fc.assert(isPart(columns, full => taken(full, index, 0))) })
-test('wanted entries are the entries of the full gradient', () => { fc.assert(isPart(flat, full => taken(reshaped(full, ['a*a']), entries, 0))) })
-test('the wrong columns are refuted', () => { assert.equal(fc.check(isPart(columns, full => taken(full, index, 1))).failed, true) })
 
-const x = parameter(['batch', 'in'], 'f32'), up = parameter(['in', 'hidden'], 'f32'), down = parameter(['hidden', 'out'], 'f32')
+const index = parameter(['few'], 'i32')
+const entries = parameter(['few'], 'i32')
+const columns = (leaf: Node): Wanted => ({
+  leaf,
+  kind: 'columns',
+  index: [index],
+  get: (cotangent, [i]) => taken(cotangent, i!, 0),
+})
+const flat = (leaf: Node): Wanted => ({
+  leaf,
+  kind: 'entries',
+  index: [entries],
+  get: (cotangent, [i]) => taken(reshaped(cotangent, ['a*a']), i!, 0),
+})
+
+const isPart = (wanted: (leaf: Node) => Wanted, part: (full: Node) => Node) =>
+  fc.property(instances(expressions), instance => {
+    const dy = cotangentOf(instance)
+    const few = instance.size('few')
+    const a = instance.size('a')
+    const indices = [
+      [index, { sizes: [few], data: Float64Array.of(a - 1, 0).subarray(0, few) }],
+      [entries, { sizes: [few], data: Float64Array.of(a, 1).subarray(0, few) }],
+    ] as const
+    const full = gradients([instance.root], [dy[0]], instance.leaves.map(whole)).gradients
+    const parts = gradients([instance.root], [dy[0]], instance.leaves.map(wanted)).gradients
+    return allEqual(fed(instance, [dy, ...indices], parts), fed(instance, [dy, ...indices], full.map(part)))
+  })
+test('wanted columns are the columns of the full gradient', () => {
+  fc.assert(isPart(columns, full => taken(full, index, 0)))
+})
+test('wanted entries are the entries of the full gradient', () => {
+  fc.assert(isPart(flat, full => taken(reshaped(full, ['a*a']), entries, 0)))
+})
+test('the wrong columns are refuted', () => {
+  assert.equal(fc.check(isPart(columns, full => taken(full, index, 1))).failed, true)
+})
+
+const x = parameter(['batch', 'in'], 'f32')
+const up = parameter(['in', 'hidden'], 'f32')
+const down = parameter(['hidden', 'out'], 'f32')
 const dy = parameter(['batch', 'out'], 'f32')
 const layers = product(tanh(product(x, up)), down)
 const contractionsFor = (wanted: readonly Node[]): number =>
   topological(gradients([layers], [dy], wanted.map(whole)).gradients).filter(n => n.op === contractOp).length
 
 test('a cotangent is computed only where it leads to something wanted', () => {
-  // one product for every wanted weight, one for every layer that a cotangent passes through; of the forward ones only the first is read
+  // one product for every wanted weight, one for every layer that a cotangent passes through; of the forward ones only
+  // the first is read
   assert.equal(contractionsFor([down]), 1 + 1)
   assert.equal(contractionsFor([up]), 1 + 2)
   assert.equal(contractionsFor([x]), 1 + 2)
@@ -70,13 +139,16 @@ test('a cotangent is computed only where it leads to something wanted', () => {
 })
 
 test('a leaf that the outputs do not read has the gradient 0, in its shape', () => {
-  const unread = parameter(['in', 3], 'f32'), [g] = gradients([layers], [dy], [whole(unread)]).gradients
+  const unread = parameter(['in', 3], 'f32')
+  const [g] = gradients([layers], [dy], [whole(unread)]).gradients
   assert.deepEqual(g!.shape, ['in', 3])
   assert.deepEqual([...run({ feeds: new Map(), size: () => 2 }, [g!])[0]!.data], [0, 0, 0, 0])
 })
 
 test('several outputs add their cotangents', () => {
-  const dh = parameter(['batch', 'hidden'], 'f32'), h = product(x, up), y = product(h, down)
+  const dh = parameter(['batch', 'hidden'], 'f32')
+  const h = product(x, up)
+  const y = product(h, down)
   const feeds = new Map([x, up, down, dy, dh].map((leaf, i) => [leaf, noise([2, 2], i)]))
   const both = gradients([y, h], [dy, dh], [whole(up)]).gradients
   const apart = [gradients([y], [dy], [whole(up)]), gradients([h], [dh], [whole(up)])].map(g => g.gradients[0]!)

@@ -8,10 +8,22 @@ import { evaluate, exportAdapter } from '../../src/train/index.ts'
 /** What transformers and PEFT compute of tiny checkpoints and adapters: see make_checkpoints.py beside the values. */
 const golden = join(import.meta.dirname, '../golden/checkpoints')
 interface Checkpoint {
-  readonly name: string; readonly files: readonly string[]; readonly config: object; readonly index?: object; readonly loss: number
+  readonly name: string
+  readonly files: readonly string[]
+  readonly config: object
+  readonly index?: object
+  readonly loss: number
 }
-interface Adapter { readonly name: string; readonly base: string; readonly loss: number }
-interface Cases { readonly ids: readonly (readonly number[])[]; readonly checkpoints: readonly Checkpoint[]; readonly adapters: readonly Adapter[] }
+interface Adapter {
+  readonly name: string
+  readonly base: string
+  readonly loss: number
+}
+interface Cases {
+  readonly ids: readonly (readonly number[])[]
+  readonly checkpoints: readonly Checkpoint[]
+  readonly adapters: readonly Adapter[]
+}
 const cases: Cases = JSON.parse(await readFile(join(golden, 'cases.json'), 'utf8'))
 
 /** What is not computed as transformers or PEFT would, and the words in which it is refused. */
@@ -23,11 +35,15 @@ const refused: Readonly<Record<string, RegExp>> = {
   'yarn rope': /the rope type "yarn" in rope_parameters is not supported/,
   'another activation': /hidden_act is "gelu", where "silu" is due$/,
   'biases that the config names': /attention_bias is true, where false is due$/,
-  'biases that the config does not name': /tensor model\.layers\.0\.mlp\.down_proj\.bias: the model that the config describes has no such parameter$/,
-  'a layer that the config does not name': /tensor model\.layers\.1\.input_layernorm\.weight: the model that the config describes has no such parameter$/,
-  'lora-of-the-embedding': /tensor base_model\.model\.model\.embed_tokens\.lora_embedding_A is a LoRA of an embedding, which is not supported/,
+  'biases that the config does not name':
+    /tensor model\.layers\.0\.mlp\.down_proj\.bias: the model that the config describes has no such parameter$/,
+  'a layer that the config does not name':
+    /tensor model\.layers\.1\.input_layernorm\.weight: the model that the config describes has no such parameter$/,
+  'lora-of-the-embedding':
+    /tensor base_model\.model\.model\.embed_tokens\.lora_embedding_A is a LoRA of an embedding, which is not supported/,
   'lora-of-the-embedding-ensured': /embed_tokens\.lora_embedding_A is a LoRA of an embedding, which is not supported/,
-  'pissa': /init_lora_weights is "pissa", where true, false, "gaussian", "eva" or "orthogonal" \(others change the weights of the base\) is due$/,
+  'pissa':
+    /init_lora_weights is "pissa", where true, false, "gaussian", "eva" or "orthogonal" \(others change the weights of the base\) is due$/,
   'olora': /init_lora_weights is "olora", where true/,
   'tokens': /trainable_token_indices is \[1,2\], and that field of PEFT is not supported$/,
   'biased-lora': /lora_bias is true, and that field of PEFT is not supported$/,
@@ -35,10 +51,13 @@ const refused: Readonly<Record<string, RegExp>> = {
 }
 /** What is said of a case beside its loss; nothing is said of the others. */
 const said: Readonly<Record<string, RegExp>> = {
-  'tied beside another stored head': /^\S+ tie_word_embeddings is true, but lm_head\.weight holds other numbers than model\.embed_tokens\.weight: the two are kept apart$/,
+  'tied beside another stored head':
+    /^\S+ tie_word_embeddings is true, but lm_head\.weight holds other numbers than model\.embed_tokens\.weight: the two are kept apart$/,
   'tied beside its head in bf16': /the two are kept apart$/,
-  'a-target-that-is-not-there': new RegExp('^\\S+: target_modules names "c_attn", and the base has no such module\n'
-    + '\\S+: alpha_pattern names "c_attn", and the base has no such module$'),
+  'a-target-that-is-not-there': new RegExp(
+    '^\\S+: target_modules names "c_attn", and the base has no such module\n' +
+      '\\S+: alpha_pattern names "c_attn", and the base has no such module$',
+  ),
 }
 
 const directory = await mkdtemp(join(tmpdir(), 'partensor-checkpoints-'))
@@ -56,11 +75,21 @@ const laidOut = async ({ name, files, config, index }: Checkpoint): Promise<stri
   return path
 }
 
-interface Outcome { readonly loss: number; readonly said: string }
+interface Outcome {
+  readonly loss: number
+  readonly said: string
+}
 /** The loss of a model, with adapters, and what is said of it. */
 const outcome = async (model: string, ...adapter: readonly string[]): Promise<Outcome> => {
   const messages: string[] = []
-  const { loss } = await evaluate({ model, adapter, data, batch: 2, target: 'reference', onWarning: message => messages.push(message) })
+  const { loss } = await evaluate({
+    model,
+    adapter,
+    data,
+    batch: 2,
+    target: 'reference',
+    onWarning: message => messages.push(message),
+  })
   return { loss, said: messages.join('\n') }
 }
 const near = (what: string, loss: number, due: number): void =>
@@ -69,7 +98,10 @@ const near = (what: string, loss: number, due: number): void =>
 /** A case computes what it does in Python, or is refused in the words above. */
 const holds = async (name: string, due: number, run: () => Promise<Outcome>): Promise<void> => {
   const sentence = refused[name]
-  if (sentence !== undefined) { await assert.rejects(run(), sentence); return }
+  if (sentence !== undefined) {
+    await assert.rejects(run(), sentence)
+    return
+  }
   const found = await run()
   near(name, found.loss, due)
   assert.match(found.said, said[name] ?? /^$/)
@@ -83,11 +115,13 @@ for (const one of cases.checkpoints) {
 }
 
 const bases = new Map<string, string>()
-for (const one of cases.checkpoints) if (one.name === 'tied' || one.name === 'untied') bases.set(one.name, await laidOut(one))
+for (const one of cases.checkpoints)
+  if (one.name === 'tied' || one.name === 'untied') bases.set(one.name, await laidOut(one))
 
 for (const { name, base, loss } of cases.adapters) {
   test(`an adapter of PEFT has the loss that PEFT finds, also merged and exported, or is refused: ${name}`, async () => {
-    const model = bases.get(base)!, adapter = join(golden, 'adapters', name)
+    const model = bases.get(base)!
+    const adapter = join(golden, 'adapters', name)
     await holds(name, loss, () => outcome(model, adapter))
     if (refused[name] !== undefined) return
     for (const as of ['merged', 'peft-lora', 'partensor'] as const) {
@@ -99,7 +133,8 @@ for (const { name, base, loss } of cases.adapters) {
 }
 
 test('the cases are many, of every kind, and none of the words above is idle', () => {
-  const names = [...cases.checkpoints, ...cases.adapters].map(({ name }) => name), computed = (of: readonly { readonly name: string }[]): number =>
+  const names = [...cases.checkpoints, ...cases.adapters].map(({ name }) => name)
+  const computed = (of: readonly { readonly name: string }[]): number =>
     of.filter(({ name }) => refused[name] === undefined).length
   assert.ok(computed(cases.checkpoints) >= 20 && computed(cases.adapters) >= 20)
   for (const name of [...Object.keys(refused), ...Object.keys(said)]) assert.ok(names.includes(name), name)

@@ -3,8 +3,19 @@ import { test } from 'node:test'
 import { Command } from 'commander'
 import { methods, orThrow, type Method } from '../../src/io/index.ts'
 import {
-  adapterUse, compare, comparisonTable, methodOptions, openModel, parameterCounts, targetsOf, tuneLlama,
-  type CompareEvent, type CompareOptions, type CompareRow, type MethodChoice, type RunCommand,
+  adapterUse,
+  compare,
+  comparisonTable,
+  methodOptions,
+  openModel,
+  parameterCounts,
+  targetsOf,
+  tuneLlama,
+  type CompareEvent,
+  type CompareOptions,
+  type CompareRow,
+  type MethodChoice,
+  type RunCommand,
 } from '../../src/train/index.ts'
 import { tiny } from '../cli/support.ts'
 import { data } from './support.ts'
@@ -13,7 +24,8 @@ const { tuned, counts } = await (async () => {
   const source = await orThrow(openModel(tiny))
   await source.checkpoint.close()
   const model = async (choice: MethodChoice) => {
-    const options = await orThrow(async () => methodOptions(choice)), targets = await orThrow(async () => targetsOf(source, options))
+    const options = await orThrow(async () => methodOptions(choice))
+    const targets = await orThrow(async () => targetsOf(source, options))
     return { adapted: await orThrow(async () => tuneLlama(source, options, {}, targets)), targets }
   }
   return {
@@ -26,13 +38,27 @@ const { tuned, counts } = await (async () => {
 })()
 
 /** Inputs and outputs of the seven projections of a layer. */
-const modules = [[64, 64], [64, 32], [64, 32], [64, 64], [64, 176], [64, 176], [176, 64]] as const
-const total = (of: (input: number, output: number) => number): number => 2 * modules.reduce((sum, [input, output]) => sum + of(input, output), 0)
+const modules = [
+  [64, 64],
+  [64, 32],
+  [64, 32],
+  [64, 64],
+  [64, 176],
+  [64, 176],
+  [176, 64],
+] as const
+const total = (of: (input: number, output: number) => number): number =>
+  2 * modules.reduce((sum, [input, output]) => sum + of(input, output), 0)
 const trained: Readonly<Record<Method, (r: number) => number>> = {
-  paca: r => total((_, o) => r * o), lora: r => total((i, o) => r * (i + o)), dora: r => total((i, o) => r * (i + o) + o),
+  paca: r => total((_, o) => r * o),
+  lora: r => total((i, o) => r * (i + o)),
+  dora: r => total((i, o) => r * (i + o) + o),
   moslora: r => total((i, o) => r * (i + o) + r * r),
-  vera: r => total((_, o) => r + o), shira: r => total((i, o) => r * (i + o)), lorafa: r => total((_, o) => r * o),
-  miss: r => total((_, o) => r * o), full: () => total((i, o) => i * o),
+  vera: r => total((_, o) => r + o),
+  shira: r => total((i, o) => r * (i + o)),
+  lorafa: r => total((_, o) => r * o),
+  miss: r => total((_, o) => r * o),
+  full: () => total((i, o) => i * o),
 }
 for (const method of methods) {
   test(`${method} trains as many parameters as its formula says, on a quantized base too`, async () => {
@@ -44,45 +70,119 @@ for (const method of methods) {
 
 test('targets are names, ends of paths, an expression, or all linear modules; layers, exclusions and patterns narrow them', async () => {
   const names = async (choice: Partial<MethodChoice>): Promise<readonly string[]> =>
-    (await tuned({ method: 'lora', seed: 0, ...choice })).targets.modules.map(({ path, rank, alpha }) => `${path.replace('model.layers.', '')} ${rank} ${alpha}`)
-  assert.deepEqual(await names({ targetModules: '.*\\.0\\..*_attn\\.(q|v)_proj' }), ['0.self_attn.q_proj 8 8', '0.self_attn.v_proj 8 8'])
-  assert.deepEqual(await names({ targetModules: ['self_attn.k_proj'], layers: [1], alpha: 4 }), ['1.self_attn.k_proj 8 4'])
+    (await tuned({ method: 'lora', seed: 0, ...choice })).targets.modules.map(
+      ({ path, rank, alpha }) => `${path.replace('model.layers.', '')} ${rank} ${alpha}`,
+    )
+  assert.deepEqual(await names({ targetModules: '.*\\.0\\..*_attn\\.(q|v)_proj' }), [
+    '0.self_attn.q_proj 8 8',
+    '0.self_attn.v_proj 8 8',
+  ])
+  assert.deepEqual(await names({ targetModules: ['self_attn.k_proj'], layers: [1], alpha: 4 }), [
+    '1.self_attn.k_proj 8 4',
+  ])
   assert.equal((await names({ targetModules: 'all-linear' })).length, 14)
   const others = ['mlp.gate_proj', 'up_proj', 'down_proj', 'o_proj', 'k_proj']
-  assert.deepEqual(await names({ excludeModules: others, layers: [0], rankPattern: { q_proj: 2 }, alphaPattern: { v_proj: 3 } }),
-    ['0.self_attn.q_proj 2 2', '0.self_attn.v_proj 8 3'])
+  assert.deepEqual(
+    await names({ excludeModules: others, layers: [0], rankPattern: { q_proj: 2 }, alphaPattern: { v_proj: 3 } }),
+    ['0.self_attn.q_proj 2 2', '0.self_attn.v_proj 8 3'],
+  )
 })
 
 test('an adapter is named alone or with a weight; a colon may stand in its path, and what is there wins', async () => {
-  const use = (text: string, ...there: readonly string[]) => orThrow(async () => adapterUse(text, path => there.includes(path)))
-  assert.deepEqual([await use('a'), await use('a:0.5'), await use('c:\\a'), await use('a:b:-2'), await use('a:1e-1')],
-    [['a', 1], ['a', 0.5], ['c:\\a', 1], ['a:b', -2], ['a', 0.1]].map(([directory, weight]) => ({ directory, weight })))
+  const use = (text: string, ...there: readonly string[]) =>
+    orThrow(async () => adapterUse(text, path => there.includes(path)))
+  assert.deepEqual(
+    [await use('a'), await use('a:0.5'), await use('c:\\a'), await use('a:b:-2'), await use('a:1e-1')],
+    [
+      ['a', 1],
+      ['a', 0.5],
+      ['c:\\a', 1],
+      ['a:b', -2],
+      ['a', 0.1],
+    ].map(([directory, weight]) => ({ directory, weight })),
+  )
   for (const tail of ['half', ' ', '0x10', 'Infinity', '1e999']) {
-    await assert.rejects(use(`a:${tail}`), new RegExp(`--adapter a:${tail}: behind the colon stands a weight, as in a:0\\.5`))
+    await assert.rejects(
+      use(`a:${tail}`),
+      new RegExp(`--adapter a:${tail}: behind the colon stands a weight, as in a:0\\.5`),
+    )
   }
-  assert.deepEqual([await use('run:2', 'run:2'), await use('run:2:0.5', 'run:2'), await use('run:2', 'run'), await use('run:best', 'run:best')],
-    [['run:2', 1], ['run:2', 0.5], ['run', 2], ['run:best', 1]].map(([directory, weight]) => ({ directory, weight })))
-  await assert.rejects(use('run:2', 'run:2', 'run'), /--adapter run:2: there is a directory of this name, and run too: write run:2:1 or run\/:2$/)
+  assert.deepEqual(
+    [
+      await use('run:2', 'run:2'),
+      await use('run:2:0.5', 'run:2'),
+      await use('run:2', 'run'),
+      await use('run:best', 'run:best'),
+    ],
+    [
+      ['run:2', 1],
+      ['run:2', 0.5],
+      ['run', 2],
+      ['run:best', 1],
+    ].map(([directory, weight]) => ({ directory, weight })),
+  )
+  await assert.rejects(
+    use('run:2', 'run:2', 'run'),
+    /--adapter run:2: there is a directory of this name, and run too: write run:2:1 or run\/:2$/,
+  )
 })
 
 /** The options that a command line asks for, by name. */
 const parsed = (args: readonly string[]): Readonly<Record<string, string>> => {
   const flags = new Command().allowUnknownOption().allowExcessArguments().parse(args, { from: 'user' }).args
-  return Object.fromEntries(flags.flatMap((word, i) => (word.startsWith('--') ? [[word.slice(2), flags[i + 1] ?? '']] : [])))
+  return Object.fromEntries(
+    flags.flatMap((word, i) => (word.startsWith('--') ? [[word.slice(2), flags[i + 1] ?? '']] : [])),
+  )
 }
 /** A run that comes to a loss made of its method's rank and its seed, without training anything. */
 const pretended: RunCommand = async args => {
   const { method = '', rank = '0', seed = '0', lr = '' } = parsed(args)
-  const step = (n: number, seconds: number) => ({ event: 'step', step: n, loss: 1, lr: Number(lr), gradNorm: 1, tokens: 1, seconds })
+  const step = (n: number, seconds: number) => ({
+    event: 'step',
+    step: n,
+    loss: 1,
+    lr: Number(lr),
+    gradNorm: 1,
+    tokens: 1,
+    seconds,
+  })
   const done = {
-    event: 'done', steps: 3, trainable: 1, evalLossBefore: 5, evalLossAfter: Number(rank) + Number(seed), adapter: 'a', interrupted: false,
-    seconds: 1, target: 'tfjs wasm', peakMemory: method === 'paca' ? 1e8 : 2e8,
+    event: 'done',
+    steps: 3,
+    trainable: 1,
+    evalLossBefore: 5,
+    evalLossAfter: Number(rank) + Number(seed),
+    adapter: 'a',
+    interrupted: false,
+    seconds: 1,
+    target: 'tfjs wasm',
+    peakMemory: method === 'paca' ? 1e8 : 2e8,
   }
-  return { code: 0, stdout: [step(1, 9), step(2, 0.5), step(3, 1.5), done].map(line => `${JSON.stringify(line)}\n`).join(''), stderr: '' }
+  return {
+    code: 0,
+    stdout: [step(1, 9), step(2, 0.5), step(3, 1.5), done].map(line => `${JSON.stringify(line)}\n`).join(''),
+    stderr: '',
+  }
 }
 const options: CompareOptions = {
-  model: tiny, data, eval: data, methods: ['paca', 'lora', 'full'], seeds: [1, 3, 5], steps: 3, batch: 2, accumulate: 1, shuffle: true,
-  lr: 1e-3, lrOf: { lora: 2e-4 }, schedule: 'constant', warmup: 0, weightDecay: 0, clip: 1, target: 'wasm', rank: 8, alpha: 16,
+  model: tiny,
+  data,
+  eval: data,
+  methods: ['paca', 'lora', 'full'],
+  seeds: [1, 3, 5],
+  steps: 3,
+  batch: 2,
+  accumulate: 1,
+  shuffle: true,
+  lr: 1e-3,
+  lrOf: { lora: 2e-4 },
+  schedule: 'constant',
+  warmup: 0,
+  weightDecay: 0,
+  clip: 1,
+  target: 'wasm',
+  rank: 8,
+  alpha: 16,
 }
 const eventsOf = async (more: Partial<CompareOptions>, run: RunCommand): Promise<readonly CompareEvent[]> => {
   const events: CompareEvent[] = []
@@ -96,11 +196,17 @@ const rowsOf = async (more: Partial<CompareOptions> = {}, run = pretended): Prom
 }
 
 test('ranks are those at which methods train as nearly as possible what the first trains', async () => {
-  const rows = await rowsOf({ methods: ['paca', ...methods.filter(method => method !== 'paca')] }), due = trained.paca(8)
+  const rows = await rowsOf({ methods: ['paca', ...methods.filter(method => method !== 'paca')] })
+  const due = trained.paca(8)
   for (const { method, rank, trainable } of rows) {
     assert.equal(trainable, trained[method](rank ?? 0))
-    if (method === 'full') { assert.equal(rank, null); continue }
-    for (const other of [rank! - 1, rank! + 1]) if (other > 0) assert.ok(Math.abs(trained[method](other) - due) >= Math.abs(trainable - due), `${method} at ${rank}`)
+    if (method === 'full') {
+      assert.equal(rank, null)
+      continue
+    }
+    for (const other of [rank! - 1, rank! + 1])
+      if (other > 0)
+        assert.ok(Math.abs(trained[method](other) - due) >= Math.abs(trainable - due), `${method} at ${rank}`)
   }
 })
 
@@ -116,14 +222,36 @@ test('a row is the mean and deviation of its runs, the median of peaks and of st
 
 test('each run is asked what its method takes: a learning rate of its own, no alpha for PaCA, a selection for each PaCA', async () => {
   const asked: Readonly<Record<string, string>>[] = []
-  await rowsOf({ selects: ['random', 'gradient'], seeds: [7], selectSteps: 2 }, args => { asked.push(parsed(args)); return pretended(args) })
-  assert.deepEqual(asked.map(({ method, lr, alpha, select, seed, rank, 'select-steps': steps }) => [method, lr, alpha, select, seed, rank, steps]), [
-    ['lora', '0.0002', '16', undefined, '7', '8', undefined], ['full', '0.001', undefined, undefined, '7', undefined, undefined],
-    ['paca', '0.001', undefined, 'random', '7', '15', undefined], ['paca', '0.001', undefined, 'gradient', '7', '15', '2'],
-  ])
+  await rowsOf({ selects: ['random', 'gradient'], seeds: [7], selectSteps: 2 }, args => {
+    asked.push(parsed(args))
+    return pretended(args)
+  })
+  assert.deepEqual(
+    asked.map(({ method, lr, alpha, select, seed, rank, 'select-steps': steps }) => [
+      method,
+      lr,
+      alpha,
+      select,
+      seed,
+      rank,
+      steps,
+    ]),
+    [
+      ['lora', '0.0002', '16', undefined, '7', '8', undefined],
+      ['full', '0.001', undefined, undefined, '7', undefined, undefined],
+      ['paca', '0.001', undefined, 'random', '7', '15', undefined],
+      ['paca', '0.001', undefined, 'gradient', '7', '15', '2'],
+    ],
+  )
 })
 
 test('a run that fails ends the comparison with its own sentence', async () => {
-  await assert.rejects(eventsOf({}, async () => ({ code: 1, stdout: '', stderr: 'warning: x\npartensor: step 2: the loss is NaN: nothing was updated\n' })),
-    /^Error: paca, seed 1: step 2: the loss is NaN: nothing was updated$/)
+  await assert.rejects(
+    eventsOf({}, async () => ({
+      code: 1,
+      stdout: '',
+      stderr: 'warning: x\npartensor: step 2: the loss is NaN: nothing was updated\n',
+    })),
+    /^Error: paca, seed 1: step 2: the loss is NaN: nothing was updated$/,
+  )
 })

@@ -9,5 +9,8 @@ test('what a method trains is counted from the header alone, also where nobody r
   await checkpoint.close()
   // two layers, four columns of each projection: as many numbers as the projections have outputs
   assert.equal(trainable, 2 * 4 * (64 + 32 + 32 + 64 + 176 + 176 + 64))
-  assert.equal(all, [...checkpoint.tensors.values()].reduce((n, { sizes }) => n + sizes.reduce((a, b) => a * b, 1), 0))
+  assert.equal(
+    all,
+    [...checkpoint.tensors.values()].reduce((n, { sizes }) => n + sizes.reduce((a, b) => a * b, 1), 0),
+  )
 })

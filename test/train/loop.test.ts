@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { microBatch, scoredCount, type MicroBatch, type Row } from '../../src/io/index.ts'
-import { batchDims, evaluateRows, StepFailed, train, type Evaluable, type StepEvent, type Trainable } from '../../src/train/index.ts'
+import {
+  batchDims,
+  evaluateRows,
+  StepFailed,
+  train,
+  type Evaluable,
+  type StepEvent,
+  type Trainable,
+} from '../../src/train/index.ts'
 
 const row = (...ids: readonly number[]): Row => ({ input_ids: Int32Array.from(ids), labels: Int32Array.from(ids) })
 const rows = [row(1, 2, 3), row(4, 5), row(6, 7, 8, 9, 10, 11, 12, 13, 14)]
@@ -32,10 +40,18 @@ test('one length and one capacity hold every micro-batch', () => {
 })
 test('steps are counted from 1 and carry the rate of their update', async () => {
   const events = await collect(train(session, rows, { batch: 2, accumulate: 2, steps: 3 }, k => k / 10))
-  assert.deepEqual(events.map(({ step, lr, tokens }) => [step, lr, tokens]), [[1, 0.1, 11], [2, 0.2, 11], [3, 0.3, 11]])
+  assert.deepEqual(
+    events.map(({ step, lr, tokens }) => [step, lr, tokens]),
+    [
+      [1, 0.1, 11],
+      [2, 0.2, 11],
+      [3, 0.3, 11],
+    ],
+  )
 })
 test('a run that is told to stop ends after the step it is in', async () => {
-  const stopping = new AbortController(), seen: number[] = []
+  const stopping = new AbortController()
+  const seen: number[] = []
   for await (const { step } of train(session, rows, { batch: 1, steps: 100 }, () => 1, { signal: stopping.signal })) {
     seen.push(step)
     if (step === 3) stopping.abort()
@@ -45,6 +61,11 @@ test('a run that is told to stop ends after the step it is in', async () => {
 test('a step that fails is named', async () => {
   let calls = 0
   const sentence = 'the loss is NaN: nothing was updated'
-  const failing: Trainable = { step: (...args) => (++calls === 2 ? Promise.reject(new Error(sentence)) : session.step(...args)) }
-  await assert.rejects(collect(train(failing, rows, { batch: 1, steps: 5 }, () => 1)), new StepFailed(`step 2: ${sentence}`))
+  const failing: Trainable = {
+    step: (...args) => (++calls === 2 ? Promise.reject(new Error(sentence)) : session.step(...args)),
+  }
+  await assert.rejects(
+    collect(train(failing, rows, { batch: 1, steps: 5 }, () => 1)),
+    new StepFailed(`step 2: ${sentence}`),
+  )
 })

@@ -5,7 +5,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { chooseColumns } from '../../src/tensor/index.ts'
 import { load, loadAdapter, methods, orThrow, saveAdapter, type Method, type SavedAdapter } from '../../src/io/index.ts'
-import { evaluate, exportAdapter, withAdapter, type EvaluateOptions, type FinetuneOptions } from '../../src/train/index.ts'
+import {
+  evaluate,
+  exportAdapter,
+  withAdapter,
+  type EvaluateOptions,
+  type FinetuneOptions,
+} from '../../src/train/index.ts'
 import { leaves, selectByWeight } from '../../src/tune/index.ts'
 import type { Shape, Value } from '../../src/tensor/index.ts'
 import { golden } from '../target/tiny.ts'
@@ -17,7 +23,9 @@ const lossOf = async (adapter: readonly string[], more: Partial<EvaluateOptions>
 /** How many epochs adapters say that they were trained for. */
 const epochsOf = (...adapters: readonly string[]): Promise<readonly unknown[]> =>
   Promise.all(adapters.map(async out => (await orThrow(loadAdapter(out))).settings['epochsBegun']))
-const near = (a: number, b: number, tolerance = 2e-5): void => { assert.ok(Math.abs(a - b) < tolerance, `${a} is not ${b}`) }
+const near = (a: number, b: number, tolerance = 2e-5): void => {
+  assert.ok(Math.abs(a - b) < tolerance, `${a} is not ${b}`)
+}
 const ranked = (method: Method): Partial<FinetuneOptions> => (method === 'full' ? { method } : { method, rank: 4 })
 
 for (const method of methods) {
@@ -41,18 +49,29 @@ for (const method of methods.filter(name => name !== 'full')) {
 }
 
 test('two runs of two steps, with the optimizer saved between them, are one run of four', async () => {
-  const whole = await tuned('four', { rank: 4, steps: 4 }), first = await tuned('two', { rank: 4, saveOptimizer: true })
+  const whole = await tuned('four', { rank: 4, steps: 4 })
+  const first = await tuned('two', { rank: 4, saveOptimizer: true })
   const second = await tuned('two-more', { adapter: first.out })
   near(second.done.evalLossAfter!, whole.done.evalLossAfter!, 1e-6)
   // without what the optimizer knows, the run goes elsewhere
-  const plain = await tuned('two-plain', { rank: 4 }), forgetful = await tuned('two-forgetful', { adapter: plain.out })
+  const plain = await tuned('two-plain', { rank: 4 })
+  const forgetful = await tuned('two-forgetful', { adapter: plain.out })
   assert.ok(Math.abs(forgetful.done.evalLossAfter! - whole.done.evalLossAfter!) > 1e-3)
 })
 
 test('two runs of an epoch each, with the optimizer saved between them, are one run of two epochs, each in its own order', async () => {
-  const rows = (await goldenRows()).flatMap(({ input_ids }) => [6, 8, 10].map(length => ({ input_ids: input_ids!.slice(0, length) })))
-  const run = { data: await writeRows(at('short.jsonl'), rows), shuffle: true, batch: 1, steps: undefined, saveOptimizer: true }
-  const whole = await tuned('epochs', { ...run, rank: 4, epochs: 2 }), first = await tuned('epoch', { ...run, rank: 4, epochs: 1 })
+  const rows = (await goldenRows()).flatMap(({ input_ids }) =>
+    [6, 8, 10].map(length => ({ input_ids: input_ids!.slice(0, length) })),
+  )
+  const run = {
+    data: await writeRows(at('short.jsonl'), rows),
+    shuffle: true,
+    batch: 1,
+    steps: undefined,
+    saveOptimizer: true,
+  }
+  const whole = await tuned('epochs', { ...run, rank: 4, epochs: 2 })
+  const first = await tuned('epoch', { ...run, rank: 4, epochs: 1 })
   const second = await tuned('epoch-more', { ...run, adapter: first.out, epochs: 1 })
   assert.deepEqual(await epochsOf(first.out, second.out, whole.out), [1, 2, 2])
   near(second.done.evalLossAfter!, whole.done.evalLossAfter!, 1e-6)
@@ -74,7 +93,8 @@ const pacaIn = async (out: string): Promise<Paca> => {
   assert.ok(adapter.method === 'paca')
   return adapter
 }
-const isLazy = (leaf: unknown): leaf is { readonly read: () => Promise<Value<Shape>> } => typeof leaf === 'object' && leaf !== null && 'read' in leaf
+const isLazy = (leaf: unknown): leaf is { readonly read: () => Promise<Value<Shape>> } =>
+  typeof leaf === 'object' && leaf !== null && 'read' in leaf
 const weightsOf = async (weights: unknown): Promise<ReadonlyMap<string, Value<Shape>>> => {
   const all = new Map<string, Value<Shape>>()
   for (const [path, leaf] of leaves(weights, isLazy)) all.set(path, await leaf.read())
@@ -82,14 +102,22 @@ const weightsOf = async (weights: unknown): Promise<ReadonlyMap<string, Value<Sh
 }
 
 test('a selection by weight is of the columns with the largest norms; modules of one input share one if they are to', async () => {
-  const [own, shared] = [await tuned('weight', { rank: 4, select: 'weight' }), await tuned('weight-shared', { rank: 4, select: 'weight', shareColumns: true })]
-  const { weights, checkpoint } = await orThrow(load(tiny)), base = await weightsOf(weights)
+  const [own, shared] = [
+    await tuned('weight', { rank: 4, select: 'weight' }),
+    await tuned('weight-shared', { rank: 4, select: 'weight', shareColumns: true }),
+  ]
+  const { weights, checkpoint } = await orThrow(load(tiny))
+  const base = await weightsOf(weights)
   await checkpoint.close()
   for (const [path, { columns }] of (await pacaIn(own.out)).modules) {
-    const { data: weight, sizes: [width = 0] } = base.get(path)!
+    const {
+      data: weight,
+      sizes: [width = 0],
+    } = base.get(path)!
     assert.deepEqual(columns.data, selectByWeight(weight, width, 4), path)
   }
-  const together = (await pacaIn(shared.out)).modules, columnsOf = (name: string): Int32Array => together.get(`model.layers.1.self_attn.${name}`)!.columns.data
+  const together = (await pacaIn(shared.out)).modules
+  const columnsOf = (name: string): Int32Array => together.get(`model.layers.1.self_attn.${name}`)!.columns.data
   for (const name of ['k_proj', 'v_proj']) assert.deepEqual(columnsOf(name), columnsOf('q_proj'))
   assert.notDeepEqual(columnsOf('o_proj'), columnsOf('q_proj'))
 })
@@ -100,7 +128,8 @@ test('a selection by gradient does not depend on the seed, learns nothing, and s
   assert.equal(one.done.evalLossBefore, two.done.evalLossBefore)
   assert.equal(one.events.filter(event => event.event === 'selected' && event.by === 'gradient').length, 1)
   const [first, second] = [await pacaIn(one.out), await pacaIn(two.out)]
-  for (const [path, { columns }] of first.modules) assert.deepEqual(columns.data, second.modules.get(path)!.columns.data)
+  for (const [path, { columns }] of first.modules)
+    assert.deepEqual(columns.data, second.modules.get(path)!.columns.data)
   assert.equal(first.selection, 'gradient')
 })
 
@@ -109,38 +138,50 @@ test('a new selection keeps what the old one has learned, and the adapter restor
   const second = await tuned('select-2', { adapter: first.out, select: 'random', seed: 2 })
   near(second.done.evalLossBefore!, first.done.evalLossAfter!)
   near(await lossOf([second.out]), second.done.evalLossAfter!)
-  const [old, now] = [await pacaIn(first.out), await pacaIn(second.out)], path = 'model.layers.0.mlp.up_proj'
+  const [old, now] = [await pacaIn(first.out), await pacaIn(second.out)]
+  const path = 'model.layers.0.mlp.up_proj'
   const both = new Set([...old.modules.get(path)!.columns.data, ...chooseColumns(2, path, 64, 4)])
-  assert.deepEqual([...now.modules.get(path)!.columns.data], [...both].sort((a, b) => a - b))
+  assert.deepEqual(
+    [...now.modules.get(path)!.columns.data],
+    [...both].sort((a, b) => a - b),
+  )
   const { weights, checkpoint } = await orThrow(load(tiny))
   try {
-    const base = await weightsOf(weights), restored = await weightsOf(withAdapter(withAdapter(weights, now), now, 'base'))
+    const base = await weightsOf(weights)
+    const restored = await weightsOf(withAdapter(withAdapter(weights, now), now, 'base'))
     for (const [at_, { data: values }] of base) assert.deepEqual(restored.get(at_)!.data, values, at_)
-  } finally { await checkpoint.close() }
+  } finally {
+    await checkpoint.close()
+  }
 })
 
 /** Runs that go on from what PEFT saved: its own recipe, ten steps. */
 const recipe: Partial<FinetuneOptions> = { steps: 10, lr: 5e-3, schedule: 'cosine', warmup: 2 }
-const curves = JSON.parse(readFileSync(golden('losses.json'), 'utf8')) as Readonly<Record<'lora' | 'dora' | 'vera', readonly number[]>>
-for (const method of ['lora', 'dora', 'vera'] as const) for (const target of ['reference', 'wasm'] as const) {
-  test(`a run that goes on from PEFT's ${method} has PEFT's ten-step curve, on ${target}`, async () => {
-    const { events, done } = await tuned(`peft-${method}-${target}`, { ...recipe, adapter: golden(method), target })
-    const losses = [...events.flatMap(event => (event.event === 'step' ? [event.loss] : [])), done.evalLossAfter!]
-    assert.equal(losses.length, 11)
-    losses.forEach((loss, i) => near(loss, curves[method][i]!, 1e-3))
-  })
-}
+const curves = JSON.parse(readFileSync(golden('losses.json'), 'utf8')) as Readonly<
+  Record<'lora' | 'dora' | 'vera', readonly number[]>
+>
+for (const method of ['lora', 'dora', 'vera'] as const)
+  for (const target of ['reference', 'wasm'] as const) {
+    test(`a run that goes on from PEFT's ${method} has PEFT's ten-step curve, on ${target}`, async () => {
+      const { events, done } = await tuned(`peft-${method}-${target}`, { ...recipe, adapter: golden(method), target })
+      const losses = [...events.flatMap(event => (event.event === 'step' ? [event.loss] : [])), done.evalLossAfter!]
+      assert.equal(losses.length, 11)
+      losses.forEach((loss, i) => near(loss, curves[method][i]!, 1e-3))
+    })
+  }
 
-test('adapters are exported merged, as LoRA for PEFT and as Partensor\'s own, and evaluate alike; several are added up with their weights', async () => {
+test("adapters are exported merged, as LoRA for PEFT and as Partensor's own, and evaluate alike; several are added up with their weights", async () => {
   const [a, b] = [await tuned('export-a', { rank: 4 }), await tuned('export-b', { method: 'lora', rank: 2 })]
-  const loss = await lossOf([a.out]), model = tiny
+  const loss = await lossOf([a.out])
+  const model = tiny
   await exportAdapter({ model, adapter: [a.out], as: 'merged', out: at('merged') })
   near(await lossOf([], { model: at('merged') }), loss)
   for (const as of ['peft-lora', 'partensor'] as const) {
     await exportAdapter({ model, adapter: [a.out], as, out: at(as) })
     near(await lossOf([at(as)]), loss)
   }
-  const uses = [`${a.out}:0.5`, `${b.out}:-2`], sum = await lossOf(uses)
+  const uses = [`${a.out}:0.5`, `${b.out}:-2`]
+  const sum = await lossOf(uses)
   assert.ok(Math.abs(sum - loss) > 1e-3)
   for (const as of ['merged', 'peft-lora'] as const) {
     await exportAdapter({ model, adapter: uses, as, out: at(`sum-${as}`) })
@@ -150,17 +191,42 @@ test('adapters are exported merged, as LoRA for PEFT and as Partensor\'s own, an
 
 test('what a method is asked beside its targets is kept, and what is trained whole is saved whole', async () => {
   const { out, done } = await tuned('asked', {
-    method: 'lora', targetModules: ['q_proj', 'v_proj'], layers: [1], rank: 4, alpha: 16, rslora: true, dropout: 0.25,
-    rankPattern: { v_proj: 2 }, alphaPattern: { v_proj: 8 }, modulesToSave: ['model.norm'],
+    method: 'lora',
+    targetModules: ['q_proj', 'v_proj'],
+    layers: [1],
+    rank: 4,
+    alpha: 16,
+    rslora: true,
+    dropout: 0.25,
+    rankPattern: { v_proj: 2 },
+    alphaPattern: { v_proj: 8 },
+    modulesToSave: ['model.norm'],
   })
   const adapter = await orThrow(loadAdapter(out))
   assert.ok(adapter.method === 'lora')
-  assert.deepEqual([...adapter.modules].map(([path, { lora_A }]) => [path, lora_A.sizes]),
-    [['model.layers.1.self_attn.q_proj', [64, 4]], ['model.layers.1.self_attn.v_proj', [64, 2]]])
-  assert.deepEqual([...adapter.whole ?? []].map(([path, { sizes }]) => [path, sizes]), [['model.norm', [64]]])
+  assert.deepEqual(
+    [...adapter.modules].map(([path, { lora_A }]) => [path, lora_A.sizes]),
+    [
+      ['model.layers.1.self_attn.q_proj', [64, 4]],
+      ['model.layers.1.self_attn.v_proj', [64, 2]],
+    ],
+  )
+  assert.deepEqual(
+    [...(adapter.whole ?? [])].map(([path, { sizes }]) => [path, sizes]),
+    [['model.norm', [64]]],
+  )
   const { alpha, rslora, dropout, rankPattern, alphaPattern, layersToTransform } = adapter
-  assert.deepEqual({ alpha, rslora, dropout, rankPattern, alphaPattern, layersToTransform },
-    { alpha: 16, rslora: true, dropout: 0.25, rankPattern: { v_proj: 2 }, alphaPattern: { v_proj: 8 }, layersToTransform: [1] })
+  assert.deepEqual(
+    { alpha, rslora, dropout, rankPattern, alphaPattern, layersToTransform },
+    {
+      alpha: 16,
+      rslora: true,
+      dropout: 0.25,
+      rankPattern: { v_proj: 2 },
+      alphaPattern: { v_proj: 8 },
+      layersToTransform: [1],
+    },
+  )
   near(await lossOf([out]), done.evalLossAfter!)
   near((await tuned('asked-on', { adapter: out, steps: 1 })).done.evalLossBefore!, done.evalLossAfter!)
 })

@@ -8,13 +8,30 @@ import { finetune, projections, withAdapter, type FinetuneOptions } from '../../
 import { leaves, type Lazy } from '../../src/tune/index.ts'
 import { goldenRows, temporary, tiny, writeRows } from '../cli/support.ts'
 
-const directory = await temporary(), data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
+const directory = await temporary()
+const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
 
 const trained = async (name: string, method: Partial<FinetuneOptions>): Promise<SavedAdapter> => {
   const out = join(directory, name)
   for await (const _ of finetune({
-    model: tiny, data, method: 'paca', targetModules: projections, seed: 3, steps: 2, batch: 2, accumulate: 1, shuffle: true, lr: 1e-2,
-    schedule: 'constant', warmup: 0, weightDecay: 0.01, clip: 1, target: 'wasm', threads: 1, out, ...method,
+    model: tiny,
+    data,
+    method: 'paca',
+    targetModules: projections,
+    seed: 3,
+    steps: 2,
+    batch: 2,
+    accumulate: 1,
+    shuffle: true,
+    lr: 1e-2,
+    schedule: 'constant',
+    warmup: 0,
+    weightDecay: 0.01,
+    clip: 1,
+    target: 'wasm',
+    threads: 1,
+    out,
+    ...method,
   }));
   return orThrow(loadAdapter(out))
 }
@@ -30,32 +47,49 @@ const differing = (a: ReadonlyMap<string, Float32Array>, b: ReadonlyMap<string, 
   [...a].filter(([path, x]) => !bytesOf(x).equals(bytesOf(b.get(path)!))).map(([path]) => path)
 
 test('a PaCA adapter changes its columns alone, and its own copy of the base restores them bit for bit', async () => {
-  const adapter = await trained('paca', { rank: 5 }), { weights, checkpoint } = await orThrow(load(tiny))
+  const adapter = await trained('paca', { rank: 5 })
+  const { weights, checkpoint } = await orThrow(load(tiny))
   try {
     await orThrow(checkBase(adapter, checkpoint))
-    const base = await read(weights), tuned = withAdapter(weights, adapter), changed = await read(tuned)
-    assert.deepEqual(differing(base, changed).map(path => path.slice(path.lastIndexOf('.') + 1)), [...projections, ...projections])
+    const base = await read(weights)
+    const tuned = withAdapter(weights, adapter)
+    const changed = await read(tuned)
+    assert.deepEqual(
+      differing(base, changed).map(path => path.slice(path.lastIndexOf('.') + 1)),
+      [...projections, ...projections],
+    )
     assert.ok(adapter.method === 'paca')
     for (const [path, { columns }] of adapter.modules) {
-      const [out = 0] = checkpoint.tensors.get(parameterName(path))!.sizes, trainedColumns = new Set(columns.data)
-      const before = base.get(path)!, entries = [...changed.get(path)!.entries()]
+      const [out = 0] = checkpoint.tensors.get(parameterName(path))!.sizes
+      const trainedColumns = new Set(columns.data)
+      const before = base.get(path)!
+      const entries = [...changed.get(path)!.entries()]
       const touched = new Set(entries.filter(([i, x]) => !Object.is(x, before[i])).map(([i]) => Math.floor(i / out)))
-      assert.deepEqual([...touched].filter(column => !trainedColumns.has(column)), [])
+      assert.deepEqual(
+        [...touched].filter(column => !trainedColumns.has(column)),
+        [],
+      )
       assert.equal(touched.size, 5)
     }
     assert.deepEqual(differing(base, await read(withAdapter(tuned, adapter, 'base'))), [])
-  } finally { await checkpoint.close() }
+  } finally {
+    await checkpoint.close()
+  }
 })
 
 test('full fine-tuning of all saves every parameter as files keep it', async () => {
-  const adapter = await trained('full', { method: 'full', targetModules: ['all'] }), { weights, checkpoint } = await orThrow(load(tiny))
+  const adapter = await trained('full', { method: 'full', targetModules: ['all'] })
+  const { weights, checkpoint } = await orThrow(load(tiny))
   try {
     await orThrow(checkBase(adapter, checkpoint))
     assert.deepEqual([...adapter.modules.keys()].map(parameterName).sort(), [...checkpoint.tensors.keys()].sort())
-    const base = await read(weights), changed = await read(withAdapter(weights, adapter))
+    const base = await read(weights)
+    const changed = await read(withAdapter(weights, adapter))
     for (const [path, x] of changed) {
       const moved = x.reduce((most, value, i) => Math.max(most, Math.abs(value - base.get(path)![i]!)), 0)
       assert.ok(moved > 0 && moved < 0.05, `${path} moved by ${moved}: two steps of 0.01 are due`)
     }
-  } finally { await checkpoint.close() }
+  } finally {
+    await checkpoint.close()
+  }
 })

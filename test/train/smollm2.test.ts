@@ -8,7 +8,11 @@ import { golden } from '../cli/support.ts'
 import { noNode } from '../target/native-support.ts'
 
 interface Case {
-  readonly text: string; readonly ids: readonly number[]; readonly loss: number; readonly greedy_16: readonly number[]; readonly greedy_text: string
+  readonly text: string
+  readonly ids: readonly number[]
+  readonly loss: number
+  readonly greedy_16: readonly number[]
+  readonly greedy_text: string
 }
 interface Golden {
   readonly cases: readonly Case[]
@@ -18,20 +22,27 @@ interface Golden {
 const file = join(cacheDirectory(), smolLM2.file)
 const skip = existsSync(file) ? false : `left out: ${smolLM2.name} is not in the cache; npm start fetches it`
 
-for (const target of ['wasm', 'graph'] as const) test(`SmolLM2 on ${target}: ids, loss and greedy text are those of PyTorch`, { skip: skip || (target === 'graph' && noNode) }, async t => {
-  const { cases, chat } = JSON.parse(readFileSync(join(golden, 'smollm2.json'), 'utf8')) as Golden
-  const source = await orThrow(openModel(file)), tokenizer = source.tokenizer!
-  assert.deepEqual(await orThrow(async () => promptIds(tokenizer, chat.messages[0]!.content, true)), chat.ids)
-  await using session = await openFrozen(source, { target })
-  using decoder = session.decoder({ batch: 1, capacity: capacityFor(32, 16) })
-  for (const { text, ids, loss, greedy_16, greedy_text } of cases) {
-    await t.test(text, async () => {
-      assert.deepEqual(tokenizer.encode(text), ids)
-      const row = { input_ids: Int32Array.from(ids), labels: Int32Array.from(ids) }, found = await evaluateRows(session, [row], 1)
-      assert.ok(Math.abs(found.loss - loss) < 2e-3, `loss ${found.loss}, where ${loss} is due`)
-      const made = await generateText(decoder, tokenizer, ids, { maxTokens: 16, stop: new Set() })
-      assert.deepEqual(made.ids, greedy_16)
-      assert.equal(made.text, greedy_text)
-    })
-  }
-})
+for (const target of ['wasm', 'graph'] as const)
+  test(
+    `SmolLM2 on ${target}: ids, loss and greedy text are those of PyTorch`,
+    { skip: skip || (target === 'graph' && noNode) },
+    async t => {
+      const { cases, chat } = JSON.parse(readFileSync(join(golden, 'smollm2.json'), 'utf8')) as Golden
+      const source = await orThrow(openModel(file))
+      const tokenizer = source.tokenizer!
+      assert.deepEqual(await orThrow(async () => promptIds(tokenizer, chat.messages[0]!.content, true)), chat.ids)
+      await using session = await openFrozen(source, { target })
+      using decoder = session.decoder({ batch: 1, capacity: capacityFor(32, 16) })
+      for (const { text, ids, loss, greedy_16, greedy_text } of cases) {
+        await t.test(text, async () => {
+          assert.deepEqual(tokenizer.encode(text), ids)
+          const row = { input_ids: Int32Array.from(ids), labels: Int32Array.from(ids) }
+          const found = await evaluateRows(session, [row], 1)
+          assert.ok(Math.abs(found.loss - loss) < 2e-3, `loss ${found.loss}, where ${loss} is due`)
+          const made = await generateText(decoder, tokenizer, ids, { maxTokens: 16, stop: new Set() })
+          assert.deepEqual(made.ids, greedy_16)
+          assert.equal(made.text, greedy_text)
+        })
+      }
+    },
+  )

@@ -3,18 +3,39 @@ import { finetune, type DoneEvent, type FinetuneEvent, type FinetuneOptions } fr
 import { goldenRows, temporary, tiny, writeRows } from '../cli/support.ts'
 
 /** The golden batch as a data set, and a directory for adapters. */
-export const directory = await temporary(), data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
+export const directory = await temporary()
+export const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
 export const at = (name: string): string => join(directory, name)
 
 /** What a run told, what it ended with, and where its adapter is. */
-export interface Tuned { readonly events: readonly FinetuneEvent[]; readonly done: DoneEvent; readonly out: string }
+export interface Tuned {
+  readonly events: readonly FinetuneEvent[]
+  readonly done: DoneEvent
+  readonly out: string
+}
 
 /** Fine-tunes the tiny model on the golden batch, in this process. */
 export const tuned = async (name: string, options: Partial<FinetuneOptions>): Promise<Tuned> => {
   const events: FinetuneEvent[] = []
   for await (const event of finetune({
-    model: tiny, data, eval: data, seed: 3, steps: 2, batch: 2, accumulate: 1, shuffle: false, lr: 1e-2, schedule: 'constant', warmup: 0, weightDecay: 0.01, clip: 1,
-    target: 'wasm', threads: 1, out: at(name), ...options,
-  })) events.push(event)
+    model: tiny,
+    data,
+    eval: data,
+    seed: 3,
+    steps: 2,
+    batch: 2,
+    accumulate: 1,
+    shuffle: false,
+    lr: 1e-2,
+    schedule: 'constant',
+    warmup: 0,
+    weightDecay: 0.01,
+    clip: 1,
+    target: 'wasm',
+    threads: 1,
+    out: at(name),
+    ...options,
+  }))
+    events.push(event)
   return { events, done: events.at(-1) as DoneEvent, out: at(name) }
 }

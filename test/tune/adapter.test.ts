@@ -1,73 +1,143 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { adapt, compile, dequantizeNF4, f32, focus, full, identity, isTensor, isValue, leaves, mapTree, quantized, nf4, paca, quantizeNF4, sgd, startingFrom, tensorsOf, trainStep, transposeMatrix, type Adapter, type Node, type Numbers, type Opaque, type Shape, type Value } from '../../src/index.ts'
+import {
+  adapt,
+  compile,
+  dequantizeNF4,
+  f32,
+  focus,
+  full,
+  identity,
+  isTensor,
+  isValue,
+  leaves,
+  mapTree,
+  quantized,
+  nf4,
+  paca,
+  quantizeNF4,
+  sgd,
+  startingFrom,
+  tensorsOf,
+  trainStep,
+  transposeMatrix,
+  type Adapter,
+  type Node,
+  type Numbers,
+  type Opaque,
+  type Shape,
+  type Value,
+} from '../../src/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 import { adapterOf, batch, firstValues, meant, names, small, tunedBy, valueOf, weights } from './adapters.ts'
 
-/** What the laws hold for: every method, on the base as it is and, where it leaves something frozen, on a quantized one. */
+/**
+ * What the laws hold for: every method, on the base as it is and, where it leaves something frozen, on a quantized one.
+ */
 const subjects: readonly (readonly [name: string, adapter: () => Adapter<Opaque>])[] = [
   ...names.map(name => [name, () => adapterOf(name)] as const),
   ['rslora', () => adapterOf('lora', { rslora: true })],
-  ...names.filter(name => name !== 'full').flatMap(name => [true, false].map(double => [`${name} on nf4${double ? ', double' : ''}`, () => quantized(nf4({ double }))(adapterOf(name))] as const)),
+  ...names
+    .filter(name => name !== 'full')
+    .flatMap(name =>
+      [true, false].map(
+        double =>
+          [`${name} on nf4${double ? ', double' : ''}`, () => quantized(nf4({ double }))(adapterOf(name))] as const,
+      ),
+    ),
 ]
 const near = (found: ArrayLike<number>, due: ArrayLike<number>, tolerance: number): void => {
   assert.equal(found.length, due.length)
   const off = Math.max(...Array.from(found, (x, i) => Math.abs(x - due[i]!)))
   assert.ok(off <= tolerance, `off by ${off}`)
 }
-const open = (adapter: Adapter<Opaque>, target: 'reference' | 'wasm' = 'reference') => compile(trainStep(tunedBy(adapter), sgd({ lr: 0.05 })), { target, weights, threads: 1 })
+const open = (adapter: Adapter<Opaque>, target: 'reference' | 'wasm' = 'reference') =>
+  compile(trainStep(tunedBy(adapter), sgd({ lr: 0.05 })), { target, weights, threads: 1 })
 const baseLogits = async (of: unknown = weights): Promise<ArrayLike<number>> => {
-  await using session = await compile(trainStep(adapt(small, full({ targets: [] as readonly string[] })), identity), { target: 'reference', weights: of as typeof weights })
+  await using session = await compile(trainStep(adapt(small, full({ targets: [] as readonly string[] })), identity), {
+    target: 'reference',
+    weights: of as typeof weights,
+  })
   return (await session.logits(batch)).data
 }
 const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
 /** A focus with other numbers in it, not so large that the laws drown in rounding. */
 const shaken = (focus: unknown, seed: number): unknown => {
   const random = randomFrom(seed)
-  return mapTree(focus, isFloats, value => ({ ...value, data: value.data.map((x: number) => x + 0.2 * (random() - 0.5)) }))
+  return mapTree(focus, isFloats, value => ({
+    ...value,
+    data: value.data.map((x: number) => x + 0.2 * (random() - 0.5)),
+  }))
 }
 test('targets that are names, paths, endings of paths and positions train what their types say', () => {
   const matrix = () => f32('in', 'out')
-  const params = { enc: { w: matrix(), b: f32('out') }, w: matrix(), layers: [{ up: matrix() }, { up: matrix() }], pair: [matrix(), matrix()] as const }
-  const trained = (of: { readonly params: unknown; readonly mask: unknown }): readonly string[] => tensorsOf(focus(of.params, of.mask)).map(([path]) => path)
-  const one = { params, batch: {}, logits: () => f32('in'), loss: () => ({ sum: f32(), count: f32() }) }, o = { rank: 2, seed: 0 }
-  const path = adapt(one, paca({ targets: ['enc.w'], ...o })), ending = adapt(one, paca({ targets: ['w', '1.up'], ...o })), tuple = adapt(one, paca({ targets: ['pair.1'], ...o }))
+  const params = {
+    enc: { w: matrix(), b: f32('out') },
+    w: matrix(),
+    layers: [{ up: matrix() }, { up: matrix() }],
+    pair: [matrix(), matrix()] as const,
+  }
+  const trained = (of: { readonly params: unknown; readonly mask: unknown }): readonly string[] =>
+    tensorsOf(focus(of.params, of.mask)).map(([path]) => path)
+  const one = { params, batch: {}, logits: () => f32('in'), loss: () => ({ sum: f32(), count: f32() }) }
+  const o = { rank: 2, seed: 0 }
+  const path = adapt(one, paca({ targets: ['enc.w'], ...o }))
+  const ending = adapt(one, paca({ targets: ['w', '1.up'], ...o }))
+  const tuple = adapt(one, paca({ targets: ['pair.1'], ...o }))
   assert.deepEqual([path, ending, tuple].map(trained), [['enc.w'], ['enc.w', 'w', 'layers.1.up'], ['pair.1']])
   // as the types have them: a frozen leaf of a record is no key, one of an array is undefined
-  const part = focus(tuple.params, tuple.mask), [, second] = part.pair
+  const part = focus(tuple.params, tuple.mask)
+  const [, second] = part.pair
   assert.deepEqual([part.pair[0], second.shape], [undefined, [2, 'out']])
-  assert.deepEqual(focus(ending.params, ending.mask).layers.map(({ up }) => up?.shape), [undefined, [2, 'out']])
+  assert.deepEqual(
+    focus(ending.params, ending.mask).layers.map(({ up }) => up?.shape),
+    [undefined, [2, 'out']],
+  )
   // @ts-expect-error what tsc refuses, the run refuses
-  assert.throws(() => adapt(one, paca({ targets: ['enc.v'], ...o })), { name: 'UnknownTarget', message: 'no module is called enc.v: there are w, b, up, 0, 1' })
+  assert.throws(() => adapt(one, paca({ targets: ['enc.v'], ...o })), {
+    name: 'UnknownTarget',
+    message: 'no module is called enc.v: there are w, b, up, 0, 1',
+  })
 })
 
 for (const [name, make] of subjects) {
   test(`${name}: at first the output is that of the base, as it is kept`, async () => {
-    const adapter = make(), tuned = tunedBy(adapter), values = await firstValues(tuned)
-    const base = mapTree(weights, isFloats, (leaf, path) => (name.includes('nf4') && path.startsWith('layers') && leaf.sizes.length === 2 ? rounded(leaf, path, tuned, values) : leaf))
+    const adapter = make()
+    const tuned = tunedBy(adapter)
+    const values = await firstValues(tuned)
+    const base = mapTree(weights, isFloats, (leaf, path) =>
+      name.includes('nf4') && path.startsWith('layers') && leaf.sizes.length === 2
+        ? rounded(leaf, path, tuned, values)
+        : leaf,
+    )
     await using session = await open(adapter)
     near((await session.logits(batch)).data, await baseLogits(base), 1e-6)
     if (name.includes('nf4')) assert.notDeepEqual(Array.from(await baseLogits(base)), Array.from(await baseLogits()))
   })
 
   test(`${name}: the program is x · weight(q), for any focus; going back restores the base bit for bit`, async () => {
-    const adapter = make(), tuned = tunedBy(adapter), values = new Map(await firstValues(tuned))
+    const adapter = make()
+    const tuned = tunedBy(adapter)
+    const values = new Map(await firstValues(tuned))
     await using session = await open(adapter)
-    const first = await session.read(), before = await session.logits(batch)
+    const first = await session.read()
+    const before = await session.logits(batch)
     const focus = shaken(first.focus, 5)
     await session.write({ ...first, focus: focus as typeof first.focus })
     const after = await session.logits(batch)
     const merged = mergedWeights(tuned, values, focus)
     near(after.data, await baseLogits(merged), 2e-6)
     assert.notDeepEqual(after.data, before.data)
-    const { sum, count } = await session.evaluate(batch), { loss } = await session.step([batch])
+    const { sum, count } = await session.evaluate(batch)
+    const { loss } = await session.step([batch])
     assert.ok(Math.abs(sum / count - loss) < 1e-6, 'in evaluation as in training')
     await session.write(first)
     assert.deepEqual((await session.logits(batch)).data, before.data)
   })
 
   test(`${name}: a step trains what the mask says, on wasm as on reference, and the loss falls`, async () => {
-    const adapter = make(), curves: number[][] = []
+    const adapter = make()
+    const curves: number[][] = []
     for (const target of ['reference', 'wasm'] as const) {
       await using session = await open(adapter, target)
       const losses: number[] = []
@@ -80,36 +150,65 @@ for (const [name, make] of subjects) {
 }
 
 /** A leaf as 4 bits have it, but for what is trained of it, which stays as it was. */
-const rounded = (leaf: Value<Shape>, path: string, tuned: ReturnType<typeof tunedBy>, values: ReadonlyMap<Node, Numbers>): Value<Shape> => {
-  const [rows, columns] = leaf.sizes as readonly [number, number], double = tensorsOf(tuned.params).some(([at]) => at.endsWith('absmax_codes'))
-  const packed = quantizeNF4(transposeMatrix(leaf.data, rows, columns), { double }), data = transposeMatrix(dequantizeNF4(packed, rows * columns), columns, rows)
-  const choice = tuned.selections.find(of => of.path === path), width = choice?.among === 'columns' ? columns : 1
-  values.get(choice?.index ?? leafless)?.data.forEach(at => data.set(leaf.data.subarray(at * width, (at + 1) * width), at * width))
+const rounded = (
+  leaf: Value<Shape>,
+  path: string,
+  tuned: ReturnType<typeof tunedBy>,
+  values: ReadonlyMap<Node, Numbers>,
+): Value<Shape> => {
+  const [rows, columns] = leaf.sizes as readonly [number, number]
+  const double = tensorsOf(tuned.params).some(([at]) => at.endsWith('absmax_codes'))
+  const packed = quantizeNF4(transposeMatrix(leaf.data, rows, columns), { double })
+  const data = transposeMatrix(dequantizeNF4(packed, rows * columns), columns, rows)
+  const choice = tuned.selections.find(of => of.path === path)
+  const width = choice?.among === 'columns' ? columns : 1
+  values
+    .get(choice?.index ?? leafless)
+    ?.data.forEach(at => data.set(leaf.data.subarray(at * width, (at + 1) * width), at * width))
   return { ...leaf, data }
 }
 const leafless = f32()
 
 test('what begins elsewhere is found out: a B that is not 0, an alpha that is not the one that is merged', async () => {
-  const lora = adapterOf('lora'), tuned = tunedBy(lora), path = 'layers.0.up.lora_B', [, B] = tensorsOf(tuned.params).find(([of]) => of === path)!
+  const lora = adapterOf('lora')
+  const tuned = tunedBy(lora)
+  const path = 'layers.0.up.lora_B'
+  const [, B] = tensorsOf(tuned.params).find(([of]) => of === path)!
   await using other = await open(startingFrom(new Map([[path, valueOf(B.shape, 3)]]))(lora))
   assert.throws(() => near([1], [1 + 2e-6], 1e-6))
-  const base = await baseLogits(), found = (await other.logits(batch)).data
+  const base = await baseLogits()
+  const found = (await other.logits(batch)).data
   assert.throws(() => near(found, base, 1e-3))
-  const { focus } = await other.read(), wrong = tunedBy(adapterOf('lora', { alpha: 6 }))
-  const right = await baseLogits(mergedWeights(tuned, await firstValues(tuned), focus)), merged = await baseLogits(mergedWeights(wrong, await firstValues(wrong), focus))
+  const { focus } = await other.read()
+  const wrong = tunedBy(adapterOf('lora', { alpha: 6 }))
+  const right = await baseLogits(mergedWeights(tuned, await firstValues(tuned), focus))
+  const merged = await baseLogits(mergedWeights(wrong, await firstValues(wrong), focus))
   near(found, right, 2e-6)
   assert.throws(() => near(found, merged, 1e-3))
 })
 
 /** The tree of the model that a focus stands for: what `weight` means. */
-const mergedWeights = (tuned: ReturnType<typeof tunedBy>, values: ReadonlyMap<Node, Numbers>, focus: unknown): unknown => {
-  const parts = new Map(leaves(focus, isFloats)), current = new Map(values)
+const mergedWeights = (
+  tuned: ReturnType<typeof tunedBy>,
+  values: ReadonlyMap<Node, Numbers>,
+  focus: unknown,
+): unknown => {
+  const parts = new Map(leaves(focus, isFloats))
+  const current = new Map(values)
   for (const [path, leaf] of tensorsOf(tuned.params)) {
-    const part = parts.get(path), own = values.get(leaf)
+    const part = parts.get(path)
+    const own = values.get(leaf)
     if (part === undefined || own === undefined) continue
-    const chosen = tuned.selections.find(choice => choice.path === path), index = chosen && current.get(chosen.index)
-    const data = own.data.slice(), width = chosen?.among === 'columns' ? own.sizes[1]! : 1
-    if (index) index.data.forEach((at, i) => part.data.subarray(i * width, (i + 1) * width).forEach((x: number, j: number) => { data[at * width + j] = x }))
+    const chosen = tuned.selections.find(choice => choice.path === path)
+    const index = chosen && current.get(chosen.index)
+    const data = own.data.slice()
+    const width = chosen?.among === 'columns' ? own.sizes[1]! : 1
+    if (index)
+      index.data.forEach((at, i) =>
+        part.data.subarray(i * width, (i + 1) * width).forEach((x: number, j: number) => {
+          data[at * width + j] = x
+        }),
+      )
     else data.set(part.data)
     current.set(leaf, { sizes: own.sizes, data })
   }

@@ -1,16 +1,50 @@
 import {
-  adapt, adapters, add, count, f32, i32, interpret, isTensor, mapTree, matmul, model, mul, repeat, silu, size, sub, sum, take, tensorsOf,
-  type Adapter, type AdapterName, type AdapterOptions, type Dim, type Node, type Numbers, type Opaque, type Shape, type Value, type Values,
+  adapt,
+  adapters,
+  add,
+  count,
+  f32,
+  i32,
+  interpret,
+  isTensor,
+  mapTree,
+  matmul,
+  model,
+  mul,
+  repeat,
+  silu,
+  size,
+  sub,
+  sum,
+  take,
+  tensorsOf,
+  type Adapter,
+  type AdapterName,
+  type AdapterOptions,
+  type Dim,
+  type Node,
+  type Numbers,
+  type Opaque,
+  type Shape,
+  type Value,
+  type Values,
 } from '../../src/index.ts'
 import { assignWeights } from '../../src/target/weights.ts'
 import { randomFrom, sizeIn } from '../arbitrary.ts'
 
-/** A small model with what methods have to get along with: layers that are alike, leaves of several widths, a gather, vectors. */
+/**
+ * A small model with what methods have to get along with: layers that are alike, leaves of several widths, a gather,
+ * vectors.
+ */
 const layer = () => ({ up: f32('hidden', 'ffn'), down: f32('ffn', 'hidden'), bias: f32('hidden') })
 export const small = model({
   params: { embed: f32('vocab', 'hidden'), layers: [layer(), layer()], head: f32('hidden', 'out') },
   batch: { ids: i32('batch'), y: f32('batch', 'out') },
-  logits: (p, { ids }) => matmul(repeat(p.layers, take(p.embed, ids, 0), (x, l) => add(add(x, matmul(silu(matmul(x, l.up)), l.down)), l.bias)), p.head),
+  logits: (p, { ids }) =>
+    matmul(
+      repeat(p.layers, take(p.embed, ids, 0), (x, l) => add(add(x, matmul(silu(matmul(x, l.up)), l.down)), l.bias)),
+      p.head,
+    ),
   loss: (logits, { y }) => {
     const off = sub(logits, y)
     return { sum: sum(mul(off, off)), count: size('batch') }
@@ -19,12 +53,25 @@ export const small = model({
 export const sizes: Readonly<Record<string, number>> = { vocab: 7, hidden: 12, ffn: 20, out: 5, batch: 6 }
 
 /** Data for a shape, from a seed, within ±scale. */
-export const valueOf = (shape: Shape, seed: number, scale = 0.5, of: (dim: Dim) => number = sizeIn(sizes)): Value<Shape> => {
-  const random = randomFrom(seed), own = shape.map(of)
-  return { shape, sizes: own, dtype: 'f32', data: Float32Array.from({ length: count(own) }, () => scale * (2 * random() - 1)) }
+export const valueOf = (
+  shape: Shape,
+  seed: number,
+  scale = 0.5,
+  of: (dim: Dim) => number = sizeIn(sizes),
+): Value<Shape> => {
+  const random = randomFrom(seed)
+  const own = shape.map(of)
+  return {
+    shape,
+    sizes: own,
+    dtype: 'f32',
+    data: Float32Array.from({ length: count(own) }, () => scale * (2 * random() - 1)),
+  }
 }
 // data for a tree has its structure
-export const weights = mapTree(small.params, isTensor, ({ shape }, path) => valueOf(shape, path.length + 31 * Number(/\d/.exec(path)?.[0] ?? 7))) as Values<typeof small.params>
+export const weights = mapTree(small.params, isTensor, ({ shape }, path) =>
+  valueOf(shape, path.length + 31 * Number(/\d/.exec(path)?.[0] ?? 7)),
+) as Values<typeof small.params>
 export const batch: Values<typeof small.batch> = {
   ids: { shape: ['batch'], sizes: [6], dtype: 'i32', data: Int32Array.of(0, 3, 6, 2, 2, 5) },
   y: { ...valueOf(['batch', 'out'], 99), shape: ['batch', 'out'] },
@@ -40,16 +87,34 @@ export const adapterOf = (name: AdapterName, options: Partial<AdapterOptions> = 
 export const tunedBy = (adapter: Adapter<Opaque>) => adapt(small, adapter)
 export type TunedSmall = ReturnType<typeof tunedBy>
 
-/** The first values of every leaf and index of a tuned model, as a session would assign them, and the sizes that they bind. */
+/**
+ * The first values of every leaf and index of a tuned model, as a session would assign them, and the sizes that they
+ * bind.
+ */
 export const firstValues = async (tuned: TunedSmall): Promise<ReadonlyMap<Node, Numbers>> => {
   const values = new Map<Node, Numbers>()
-  await assignWeights({ assign: async (leaf, { sizes: of, data }) => { values.set(leaf, { sizes: of, data: Float64Array.from(data as ArrayLike<number>) }) } }, tuned, { weights, dims: sizes })
+  await assignWeights(
+    {
+      assign: async (leaf, { sizes: of, data }) => {
+        values.set(leaf, { sizes: of, data: Float64Array.from(data as ArrayLike<number>) })
+      },
+    },
+    tuned,
+    { weights, dims: sizes },
+  )
   return values
 }
 
 /** What an expression means for values of leaves: dims that a method adds are bound by them. */
 export const meant = (root: Node, values: ReadonlyMap<Node, Numbers>): Numbers => {
-  const own = { ...sizes, ...Object.fromEntries([...values].flatMap(([leaf, { sizes: of }]) => leaf.shape.flatMap((dim, i) => (typeof dim === 'string' && !dim.includes('*') ? [[dim, of[i]!]] : [])))) }
+  const own = {
+    ...sizes,
+    ...Object.fromEntries(
+      [...values].flatMap(([leaf, { sizes: of }]) =>
+        leaf.shape.flatMap((dim, i) => (typeof dim === 'string' && !dim.includes('*') ? [[dim, of[i]!]] : [])),
+      ),
+    ),
+  }
   const fed = tensorsOf(small.batch).map(([path, leaf]): readonly [Node, Numbers] => {
     const { sizes: of, data } = batch[path as keyof typeof batch]
     return [leaf, { sizes: of, data: Float64Array.from(data) }]

@@ -3,8 +3,23 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { f32, interpret, matmul, reshape, scalar, type Tensor } from '../../src/tensor/index.ts'
 import {
-  accumulate, adam, adamw, chain, clip, clipByGlobalNorm, cosine, exponential, linear, masked, piecewise, polynomial, sgd, warmupCosine,
-  type Fn, type Schedule, type Transform,
+  accumulate,
+  adam,
+  adamw,
+  chain,
+  clip,
+  clipByGlobalNorm,
+  cosine,
+  exponential,
+  linear,
+  masked,
+  piecewise,
+  polynomial,
+  sgd,
+  warmupCosine,
+  type Fn,
+  type Schedule,
+  type Transform,
 } from '../../src/tune/index.ts'
 import { size, trajectory } from './transform.support.ts'
 
@@ -40,9 +55,13 @@ const schedules: Readonly<Record<string, Schedule>> = {
   cosine: cosine({ init: 0.1, steps: 20, alpha: 0.1 }),
 }
 
-/** Optax's numbers are float32: their own rounding is below 1e-6 of the largest of a row, and below 1e-6 where a row is near 0. */
+/**
+ * Optax's numbers are float32: their own rounding is below 1e-6 of the largest of a row, and below 1e-6 where a row is
+ * near 0.
+ */
 const close = (actual: readonly number[], expected: readonly number[], what: string): void => {
-  const scale = Math.max(1, ...expected.map(Math.abs)), worst = Math.max(...expected.map((e, i) => Math.abs(e - actual[i]!))) / scale
+  const scale = Math.max(1, ...expected.map(Math.abs))
+  const worst = Math.max(...expected.map((e, i) => Math.abs(e - actual[i]!))) / scale
   assert.ok(actual.length === expected.length && worst <= 1e-6, `${what}: ${worst}`)
 }
 
@@ -53,21 +72,38 @@ const multiplied = (x: Tensor<readonly [6]>): Tensor<readonly [6]> => reshape(ma
 const data = new Map([[H, { sizes: [6, 6], data: Float64Array.from(golden.H.flat()) }]])
 const follows = (transform: Transform<Fn>, name: string): void => {
   const path = trajectory(transform, f32(6), multiplied, [{ sizes: [6], data: Float64Array.from(golden.x0) }], 30, data)
-  golden.trajectories[name]!.forEach((expected, step) => { close([...path[step]![0]!.data], expected, `${name}, step ${step}`) })
+  golden.trajectories[name]!.forEach((expected, step) => {
+    close([...path[step]![0]!.data], expected, `${name}, step ${step}`)
+  })
 }
 
-for (const [name, transform] of Object.entries(transforms)) test(`${name} follows optax for thirty steps`, () => { follows(transform, name) })
+for (const [name, transform] of Object.entries(transforms))
+  test(`${name} follows optax for thirty steps`, () => {
+    follows(transform, name)
+  })
 
 for (const [name, schedule] of Object.entries(schedules)) {
   test(`the ${name} schedule is that of optax`, () => {
     const expected = golden.schedules[name]!
-    close(expected.map((_, count) => interpret([schedule(scalar(count))], new Map(), size)[0]!.data[0]!), expected, name)
+    close(
+      expected.map((_, count) => interpret([schedule(scalar(count))], new Map(), size)[0]!.data[0]!),
+      expected,
+      name,
+    )
   })
 }
 
 test('a trajectory that differs is told from the golden one', () => {
-  assert.throws(() => { follows(adam({ lr: 0.05, b2: 0.99 }), 'adam') })
-  assert.throws(() => { follows(adamw({ lr: 0.05, weightDecay: 0 }), 'adamw') })
-  assert.throws(() => { follows(sgd({ lr: 0.05, momentum: 0.9 }), 'sgd_nesterov') })
-  assert.throws(() => { follows(accumulate(sgd({ lr: 0.1 }), 2), 'multisteps_sgd') })
+  assert.throws(() => {
+    follows(adam({ lr: 0.05, b2: 0.99 }), 'adam')
+  })
+  assert.throws(() => {
+    follows(adamw({ lr: 0.05, weightDecay: 0 }), 'adamw')
+  })
+  assert.throws(() => {
+    follows(sgd({ lr: 0.05, momentum: 0.9 }), 'sgd_nesterov')
+  })
+  assert.throws(() => {
+    follows(accumulate(sgd({ lr: 0.1 }), 2), 'multisteps_sgd')
+  })
 })

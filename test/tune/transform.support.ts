@@ -15,12 +15,20 @@ export const placeholders = <T>(tree: T): { readonly tree: T; readonly leaves: r
  * Parameters are the leaves of a tree in their order.
  */
 export const trajectory = <F extends Fn, G>(
-  transform: Transform<F>, params: G, gradient: (params: G) => G, start: readonly Numbers[], steps: number,
-  constants: ReadonlyMap<Node, Numbers> = new Map()): readonly (readonly Numbers[])[] => {
-  const initial = transform.init(params), at = placeholders(params), state = placeholders(initial)
+  transform: Transform<F>,
+  params: G,
+  gradient: (params: G) => G,
+  start: readonly Numbers[],
+  steps: number,
+  constants: ReadonlyMap<Node, Numbers> = new Map(),
+): readonly (readonly Numbers[])[] => {
+  const initial = transform.init(params)
+  const at = placeholders(params)
+  const state = placeholders(initial)
   const [updates, next] = transform.update(gradient(at.tree), state.tree, at.tree)
   const nodes = (tree: unknown): readonly Node[] => tensorsOf(tree).map(([, leaf]) => leaf)
-  const outputs = [...nodes(applyUpdates(at.tree, updates)), ...nodes(next)], inputs = [...at.leaves, ...state.leaves]
+  const outputs = [...nodes(applyUpdates(at.tree, updates)), ...nodes(next)]
+  const inputs = [...at.leaves, ...state.leaves]
   let now = [...start, ...interpret(nodes(initial), new Map(), size)]
   return Array.from({ length: steps }, () => {
     now = [...interpret(outputs, new Map([...constants, ...inputs.map((input, i) => [input, now[i]!] as const)]), size)]

@@ -3,121 +3,219 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { f32, interpret, parameter, times, type Node, type Numbers, type Tensor } from '../../src/tensor/index.ts'
 import {
-  accumulate, adam, adamw, addDecayedWeights, all, applyUpdates, chain, clip, clipByGlobalNorm, columns, constant, entries, focus, frozen, globalNorm,
-  identity, masked, scale, scaleByAdam, scaleBySchedule, setToZero, sgd, tensorsOf, trace, unflatten,
-  type Apply, type Fn, type Focus, type Transform,
+  accumulate,
+  adam,
+  adamw,
+  addDecayedWeights,
+  all,
+  applyUpdates,
+  chain,
+  clip,
+  clipByGlobalNorm,
+  columns,
+  constant,
+  entries,
+  focus,
+  frozen,
+  globalNorm,
+  identity,
+  masked,
+  scale,
+  scaleByAdam,
+  scaleBySchedule,
+  setToZero,
+  sgd,
+  tensorsOf,
+  trace,
+  unflatten,
+  type Apply,
+  type Fn,
+  type Focus,
+  type Transform,
 } from '../../src/tune/index.ts'
 import type { Equal, Expect } from '../types/expect.ts'
 import { size, trajectory } from './transform.support.ts'
 
 /** Every transform, once. */
 const subjects: Readonly<Record<string, Transform<Fn>>> = {
-  identity, setToZero, scale: scale(-0.5), clip: clip(0.3), clipByGlobalNorm: clipByGlobalNorm(0.7), addDecayedWeights: addDecayedWeights(0.1),
-  trace: trace({ decay: 0.9 }), nesterov: trace({ decay: 0.9, nesterov: true }), scaleBySchedule: scaleBySchedule(constant(0.1)),
-  scaleByAdam: scaleByAdam(), sgd: sgd({ lr: 0.1 }), momentum: sgd({ lr: 0.1, momentum: 0.9 }),
-  adam: adam({ lr: 0.1 }), adamw: adamw({ lr: constant(0.1) }),
-  accumulate: accumulate(adam({ lr: 0.1 }), 2), masked: masked(adam({ lr: 0.1 }), { by: 'path', where: path => path.endsWith('b') }),
+  identity,
+  setToZero,
+  scale: scale(-0.5),
+  clip: clip(0.3),
+  clipByGlobalNorm: clipByGlobalNorm(0.7),
+  addDecayedWeights: addDecayedWeights(0.1),
+  trace: trace({ decay: 0.9 }),
+  nesterov: trace({ decay: 0.9, nesterov: true }),
+  scaleBySchedule: scaleBySchedule(constant(0.1)),
+  scaleByAdam: scaleByAdam(),
+  sgd: sgd({ lr: 0.1 }),
+  momentum: sgd({ lr: 0.1, momentum: 0.9 }),
+  adam: adam({ lr: 0.1 }),
+  adamw: adamw({ lr: constant(0.1) }),
+  accumulate: accumulate(adam({ lr: 0.1 }), 2),
+  masked: masked(adam({ lr: 0.1 }), { by: 'path', where: path => path.endsWith('b') }),
 }
 
 const number = fc.integer({ min: -32, max: 32 }).map(k => k / 16)
 /** A tree with records, arrays and bare leaves; its leaves are placeholders of random shapes. */
 const tree = fc.letrec<{ tree: unknown; leaf: Node }>(tie => ({
   leaf: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }).map(shape => parameter(shape, 'f32')),
-  tree: fc.oneof({ maxDepth: 2, depthIdentifier: 'tree' },
-    tie('leaf'), fc.array(tie('tree'), { maxLength: 3 }), fc.dictionary(fc.constantFrom('a', 'b', 'c'), tie('tree'), { maxKeys: 3 })),
+  tree: fc.oneof(
+    { maxDepth: 2, depthIdentifier: 'tree' },
+    tie('leaf'),
+    fc.array(tie('tree'), { maxLength: 3 }),
+    fc.dictionary(fc.constantFrom('a', 'b', 'c'), tie('tree'), { maxKeys: 3 }),
+  ),
 })).tree
 
-const filled = (leaves: readonly Node[], values: readonly number[]): readonly Numbers[] => leaves.map((leaf, k) => {
-  const sizes = leaf.shape.map(size), count = sizes.reduce((n, s) => n * s, 1)
-  return { sizes, data: Float64Array.from({ length: count }, (_, i) => values[(7 * k + i) % values.length]!) }
-})
+const filled = (leaves: readonly Node[], values: readonly number[]): readonly Numbers[] =>
+  leaves.map((leaf, k) => {
+    const sizes = leaf.shape.map(size)
+    const count = sizes.reduce((n, s) => n * s, 1)
+    return { sizes, data: Float64Array.from({ length: count }, (_, i) => values[(7 * k + i) % values.length]!) }
+  })
 const values = fc.array(number, { minLength: 1, maxLength: 12 })
-const path = (transform: Transform<Fn>, params: unknown, start: readonly number[], steps = 3): readonly (readonly number[])[] => {
+const path = (
+  transform: Transform<Fn>,
+  params: unknown,
+  start: readonly number[],
+  steps = 3,
+): readonly (readonly number[])[] => {
   const leaves = tensorsOf(params).map(([, leaf]) => leaf)
   // the gradient of Σ x²: 2x
-  const gradient = (at: unknown): unknown => unflatten(at, tensorsOf(at).map(([, x]) => times(x, 2)))
-  return trajectory(transform, params, gradient, filled(leaves, start), steps).map(row => row.flatMap(({ data }) => [...data]))
+  const gradient = (at: unknown): unknown =>
+    unflatten(
+      at,
+      tensorsOf(at).map(([, x]) => times(x, 2)),
+    )
+  return trajectory(transform, params, gradient, filled(leaves, start), steps).map(row =>
+    row.flatMap(({ data }) => [...data]),
+  )
 }
-const law = <T extends [unknown, ...unknown[]]>(property: fc.IProperty<T>): void => { fc.assert(property, { numRuns: 40 }) }
+const law = <T extends [unknown, ...unknown[]]>(property: fc.IProperty<T>): void => {
+  fc.assert(property, { numRuns: 40 })
+}
 
 for (const [name, transform] of Object.entries(subjects)) {
   test(`${name}: chained with identity it is itself`, () => {
-    law(fc.property(tree, values, (params, start) => {
-      assert.deepEqual(path(chain(identity, transform), params, start), path(transform, params, start))
-      assert.deepEqual(path(chain(transform, identity), params, start), path(transform, params, start))
-    }))
+    law(
+      fc.property(tree, values, (params, start) => {
+        assert.deepEqual(path(chain(identity, transform), params, start), path(transform, params, start))
+        assert.deepEqual(path(chain(transform, identity), params, start), path(transform, params, start))
+      }),
+    )
   })
 
   test(`${name}: updates and next state have the structure, shapes and dtypes of gradient and state`, () => {
     const signature = (t: unknown): unknown => tensorsOf(t).map(([at, { shape, dtype }]) => [at, shape, dtype])
-    law(fc.property(tree, params => {
-      const state = transform.init(params), [updates, next] = transform.update(params, state, params)
-      assert.deepEqual(signature(updates), signature(params))
-      assert.deepEqual(signature(next), signature(state))
-    }))
+    law(
+      fc.property(tree, params => {
+        const state = transform.init(params)
+        const [updates, next] = transform.update(params, state, params)
+        assert.deepEqual(signature(updates), signature(params))
+        assert.deepEqual(signature(next), signature(state))
+      }),
+    )
   })
 
   test(`${name}: state exists for leaves of the tree only, and begins at zero`, () => {
-    law(fc.property(tree, params => {
-      const state = tensorsOf(transform.init(params)), leaves = tensorsOf(params)
-      const belongs = (at: string, leaf: Node): boolean =>
-        leaf.dtype === 'i32' || leaves.some(([p, { shape }]) => (p === '' || at === p || at.endsWith(`.${p}`)) && leaf.shape.join() === shape.join())
-      assert.ok(state.every(([at, leaf]) => belongs(at, leaf)))
-      assert.ok(interpret(state.map(([, leaf]) => leaf), new Map(), size).every(({ data }) => data.every(x => x === 0)))
-    }))
+    law(
+      fc.property(tree, params => {
+        const state = tensorsOf(transform.init(params))
+        const leaves = tensorsOf(params)
+        const belongs = (at: string, leaf: Node): boolean =>
+          leaf.dtype === 'i32' ||
+          leaves.some(
+            ([p, { shape }]) => (p === '' || at === p || at.endsWith(`.${p}`)) && leaf.shape.join() === shape.join(),
+          )
+        assert.ok(state.every(([at, leaf]) => belongs(at, leaf)))
+        assert.ok(
+          interpret(
+            state.map(([, leaf]) => leaf),
+            new Map(),
+            size,
+          ).every(({ data }) => data.every(x => x === 0)),
+        )
+      }),
+    )
   })
 }
 
 test('a clipped gradient has a norm of at most the limit, and a small one is unchanged', () => {
-  law(fc.property(tree, values, (params, start) => {
-    const leaves = tensorsOf(params).map(([, leaf]) => leaf), feeds = new Map(filled(leaves, start).map((x, i) => [leaves[i]!, x]))
-    const norm = (t: unknown): number => interpret([globalNorm(t)], feeds, size)[0]!.data[0]!
-    const [clipped] = clipByGlobalNorm(0.7).update(params, {}, params), before = norm(params)
-    assert.ok(Math.abs(norm(clipped) - Math.min(before, 0.7)) < 1e-14)
-    assert.ok(Math.abs(before - Math.hypot(...[...feeds.values()].flatMap(({ data }) => [...data]))) < 1e-13)
-  }))
+  law(
+    fc.property(tree, values, (params, start) => {
+      const leaves = tensorsOf(params).map(([, leaf]) => leaf)
+      const feeds = new Map(filled(leaves, start).map((x, i) => [leaves[i]!, x]))
+      const norm = (t: unknown): number => interpret([globalNorm(t)], feeds, size)[0]!.data[0]!
+      const [clipped] = clipByGlobalNorm(0.7).update(params, {}, params)
+      const before = norm(params)
+      assert.ok(Math.abs(norm(clipped) - Math.min(before, 0.7)) < 1e-14)
+      assert.ok(Math.abs(before - Math.hypot(...[...feeds.values()].flatMap(({ data }) => [...data]))) < 1e-13)
+    }),
+  )
 })
 
-const w = f32(3), v = f32(2)
+const w = f32(3)
+const v = f32(2)
 test('masked: what is not selected passes through, and setToZero freezes it', () => {
   const frozenB = chain(sgd({ lr: 0.1 }), masked(setToZero, { by: 'path', where: at => at === 'b' }))
   assert.deepEqual(path(frozenB, { a: w, b: v }, [1], 1), [[0.8, 0.8, 0.8, 1, 1]])
-  assert.deepEqual(path(masked(sgd({ lr: 0.1 }), { by: 'tree', tree: { a: true, b: false } }), { a: w, b: v }, [1], 1), [[0.8, 0.8, 0.8, 3, 3]])
-  assert.deepEqual(path(masked(sgd({ lr: 0.1 }), { by: 'tree', tree: [false, { x: true }] }), [v, { x: w }], [1], 1), [[3, 3, 0.8, 0.8, 0.8]])
+  assert.deepEqual(
+    path(masked(sgd({ lr: 0.1 }), { by: 'tree', tree: { a: true, b: false } }), { a: w, b: v }, [1], 1),
+    [[0.8, 0.8, 0.8, 3, 3]],
+  )
+  assert.deepEqual(path(masked(sgd({ lr: 0.1 }), { by: 'tree', tree: [false, { x: true }] }), [v, { x: w }], [1], 1), [
+    [3, 3, 0.8, 0.8, 0.8],
+  ])
 })
 
 test('masked: a state exists for the selected leaves only', () => {
   const state = masked(scaleByAdam(), { by: 'path', where: at => at !== 'b' }).init({ a: w, b: v })
-  assert.deepEqual(tensorsOf(state).map(([at]) => at), ['mu.a', 'nu.a', 'count'])
+  assert.deepEqual(
+    tensorsOf(state).map(([at]) => at),
+    ['mu.a', 'nu.a', 'count'],
+  )
 })
 
 test('combining trees of different structure is refused by name', () => {
   assert.throws(() => applyUpdates<unknown>({ a: w }, { b: w }), /no leaf at a/)
 })
 
-const params = { up: f32('pixels', 'hidden'), down: f32('hidden', 'classes'), layers: [{ q: f32('hidden', 'hidden'), norm: f32('hidden') }] }
+const params = {
+  up: f32('pixels', 'hidden'),
+  down: f32('hidden', 'classes'),
+  layers: [{ q: f32('hidden', 'hidden'), norm: f32('hidden') }],
+}
 const mask = { up: columns(8), down: frozen, layers: [{ q: entries(5), norm: all }] }
 const part = focus(params, mask)
 const adamState = adamw({ lr: 1e-3 }).init(part)
 
 test('the state of Adam under a mask has the shapes of the focus', () => {
-  assert.deepEqual(tensorsOf(adamState).map(([at, { shape }]) => [at, shape]), [
-    ...['0.mu', '0.nu'].flatMap(moment => [
-      [`${moment}.up`, [8, 'hidden']], [`${moment}.layers.0.q`, [5]], [`${moment}.layers.0.norm`, ['hidden']]]), ['0.count', []]])
+  assert.deepEqual(
+    tensorsOf(adamState).map(([at, { shape }]) => [at, shape]),
+    [
+      ...['0.mu', '0.nu'].flatMap(moment => [
+        [`${moment}.up`, [8, 'hidden']],
+        [`${moment}.layers.0.q`, [5]],
+        [`${moment}.layers.0.norm`, ['hidden']],
+      ]),
+      ['0.count', []],
+    ],
+  )
 })
 
 type Part = Focus<typeof params, typeof mask>
 export type Laws = [
   // a leaf [pixels, hidden] under a mask of 8 columns has moments [8, hidden]; single entries have a vector of them
-  Expect<Equal<typeof adamState[0]['mu']['up'], Tensor<readonly [8, 'hidden']>>>,
-  Expect<Equal<typeof adamState[0]['nu']['layers'][number]['q'], Tensor<readonly [5]>>>,
-  Expect<Equal<typeof adamState[0]['mu']['layers'][number]['norm'], Tensor<readonly ['hidden']>>>,
-  Expect<Equal<typeof adamState[0]['count'], Tensor<readonly [], 'i32'>>>,
+  Expect<Equal<(typeof adamState)[0]['mu']['up'], Tensor<readonly [8, 'hidden']>>>,
+  Expect<Equal<(typeof adamState)[0]['nu']['layers'][number]['q'], Tensor<readonly [5]>>>,
+  Expect<Equal<(typeof adamState)[0]['mu']['layers'][number]['norm'], Tensor<readonly ['hidden']>>>,
+  Expect<Equal<(typeof adamState)[0]['count'], Tensor<readonly [], 'i32'>>>,
   // a frozen leaf has none
-  Expect<Equal<'down' extends keyof typeof adamState[0]['mu'] ? true : false, false>>,
+  Expect<Equal<'down' extends keyof (typeof adamState)[0]['mu'] ? true : false, false>>,
   // a chain is a tuple of its parts' states, a learning rate that is a number remembers nothing
-  Expect<Equal<typeof adamState['length'], 3>>,
-  Expect<Equal<keyof typeof adamState[2], never>>,
+  Expect<Equal<(typeof adamState)['length'], 3>>,
+  Expect<Equal<keyof (typeof adamState)[2], never>>,
   // a schedule counts
   Expect<Equal<Scheduled[2], { readonly count: Tensor<readonly [], 'i32'> }>>,
   // momentum makes a trace, none makes none
@@ -128,7 +226,9 @@ export type Laws = [
   Expect<Equal<Picked['mu']['up'], Tensor<readonly [8, 'hidden']>>>,
 ]
 type StateOf<T> = T extends Transform<infer F> ? Apply<F, Part> : never
-const scheduled = adamw({ lr: constant(1) }), momentum = sgd({ lr: 1, momentum: 0.9 }), plain = sgd({ lr: 1 })
+const scheduled = adamw({ lr: constant(1) })
+const momentum = sgd({ lr: 1, momentum: 0.9 })
+const plain = sgd({ lr: 1 })
 const picked = masked(scaleByAdam(), { by: 'tree', tree: { up: true, layers: false } })
 type Scheduled = StateOf<typeof scheduled>
 type Momentum = StateOf<typeof momentum>
@@ -136,7 +236,8 @@ type Plain = StateOf<typeof plain>
 type Picked = StateOf<typeof picked>
 
 test('a full gradient, and the focus of another mask, are refused by the type checker', () => {
-  const transform = chain(clipByGlobalNorm(1), adamw({ lr: 1e-3 })), state = transform.init(part)
+  const transform = chain(clipByGlobalNorm(1), adamw({ lr: 1e-3 }))
+  const state = transform.init(part)
   const other = focus(params, { ...mask, up: columns(16) })
   const [updates] = transform.update(part, state, part)
   // @ts-expect-error a full gradient is not a focus

@@ -1,6 +1,9 @@
 import type { Diagnostic, Report } from './tsc.ts'
 
-/** What a fixture says of itself: `// error: text` above a line that must be refused with that text, and `// instantiations: n` at most. */
+/**
+ * What a fixture says of itself: `// error: text` above a line that must be refused with that text, and `//
+ * instantiations: n` at most.
+ */
 export interface Expectations {
   readonly errors: readonly { readonly line: number; readonly text: string }[]
   readonly budget: number | undefined
@@ -10,8 +13,10 @@ const errorComment = /^\s*\/\/ error: (.*)$/
 
 /** Reads the expectations. An error comment is about the next line of code. */
 export const expectationsOf = (source: string): Expectations => {
-  const lines = source.split('\n'), budget = /^\/\/ instantiations: (\d+)$/m.exec(source)
-  const codeAfter = (index: number): number => lines.findIndex((line, i) => i > index && !/^\s*(\/\/.*)?$/.test(line)) + 1
+  const lines = source.split('\n')
+  const budget = /^\/\/ instantiations: (\d+)$/m.exec(source)
+  const codeAfter = (index: number): number =>
+    lines.findIndex((line, i) => i > index && !/^\s*(\/\/.*)?$/.test(line)) + 1
   return {
     errors: lines.flatMap((line, i) => {
       const text = errorComment.exec(line)?.[1]
@@ -22,8 +27,8 @@ export const expectationsOf = (source: string): Expectations => {
 }
 
 /**
- * The reason inside `ShapeError<"...">` where there is one, with `${D}` for a type parameter D: it must be the whole text.
- * Any other message must contain it.
+ * The reason inside `ShapeError<"...">` where there is one, with `${D}` for a type parameter D: it must be the whole
+ * text. Any other message must contain it.
  */
 const says = ({ text }: Diagnostic, expected: string): boolean => {
   const reasons = [...text.matchAll(/ShapeError<(["`])((?:\\.|(?!\1).)*)\1>/g)].map(match => match[2])
@@ -33,12 +38,20 @@ const says = ({ text }: Diagnostic, expected: string): boolean => {
 /** Every way in which a report differs from what its fixture expects; empty when the fixture holds. */
 export const faults = (source: string, { diagnostics, instantiations }: Report): readonly string[] => {
   const { errors, budget } = expectationsOf(source)
-  const missing = errors.filter(error => !diagnostics.some(found => found.line === error.line && says(found, error.text)))
+  const missing = errors.filter(
+    error => !diagnostics.some(found => found.line === error.line && says(found, error.text)),
+  )
   const unexpected = diagnostics.filter(found => !errors.some(error => error.line === found.line))
-  const printed = (line: number): string => diagnostics.filter(found => found.line === line).map(found => found.text).join('\n')
+  const printed = (line: number): string =>
+    diagnostics
+      .filter(found => found.line === line)
+      .map(found => found.text)
+      .join('\n')
   return [
     ...missing.map(({ line, text }) => `line ${line} is not refused with: ${text}\n${printed(line)}`),
     ...unexpected.map(({ line, text }) => `line ${line} is refused: ${text}`),
-    ...(budget !== undefined && instantiations > budget ? [`${instantiations} instantiations are more than the budget of ${budget}`] : []),
+    ...(budget !== undefined && instantiations > budget
+      ? [`${instantiations} instantiations are more than the budget of ${budget}`]
+      : []),
   ]
 }

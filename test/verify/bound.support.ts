@@ -1,9 +1,33 @@
 import {
-  adapt, alongGradient, bindDims, count, gradients, interpret, isValue, leaves, lensOf, maskedLeaves, parameter, scalar, sgd, sizing, tensorsOf, trainStep,
-  type Adapter, type Dim, type Model, type Node, type Numbers, type Reparametrisation, type Shape, type Value,
+  adapt,
+  alongGradient,
+  bindDims,
+  count,
+  gradients,
+  interpret,
+  isValue,
+  leaves,
+  lensOf,
+  maskedLeaves,
+  parameter,
+  scalar,
+  sgd,
+  sizing,
+  tensorsOf,
+  trainStep,
+  type Adapter,
+  type Dim,
+  type Model,
+  type Node,
+  type Numbers,
+  type Reparametrisation,
+  type Shape,
+  type Value,
 } from '../../src/index.ts'
 
-/** The Hessian of the mean loss inside what is trained, in float64, written out; and its largest absolute eigenvalue. */
+/**
+ * The Hessian of the mean loss inside what is trained, in float64, written out; and its largest absolute eigenvalue.
+ */
 
 /** Any model, adapter and batch whose types a test does not need. */
 export type AnyModel = Model<unknown, unknown, Shape>
@@ -14,7 +38,8 @@ export interface Case {
   readonly batches: readonly unknown[]
 }
 
-export const stepOf = ({ model, adapter }: Pick<Case, 'model' | 'adapter'>) => trainStep(adapt(model, adapter), sgd({ lr: 0.1 }))
+export const stepOf = ({ model, adapter }: Pick<Case, 'model' | 'adapter'>) =>
+  trainStep(adapt(model, adapter), sgd({ lr: 0.1 }))
 
 const numbersOf = ({ sizes, data }: Value<Shape>): Numbers => ({ sizes, data: Float64Array.from(data) })
 const feed = (tree: unknown, values: unknown): readonly (readonly [Node, Value<Shape>])[] => {
@@ -23,24 +48,48 @@ const feed = (tree: unknown, values: unknown): readonly (readonly [Node, Value<S
 }
 
 /** The Hessian of Σ of sums / Σ of counts over the batches; the trained leaves are those of the model. */
-export const hessian = ({ model, adapter, weights, batches }: Case): { readonly size: number; readonly data: Float64Array } => {
+export const hessian = ({
+  model,
+  adapter,
+  weights,
+  batches,
+}: Case): { readonly size: number; readonly data: Float64Array } => {
   const { params, mask, selections, weight } = adapt(model, adapter)
   const trained = maskedLeaves(params, mask).flatMap(({ leaf, mask: m }) => lensOf(m)?.wanted(leaf) ?? [])
-  const loss = model.loss(model.logits(weight(params), model.batch), model.batch), fed = feed(model.params, weights)
-  const tangents = trained.map(wanted => { const { shape } = wanted.get(wanted.leaf, wanted.index); return parameter(shape, 'f32') })
-  const products = gradients(alongGradient([loss.sum], [scalar(1)], trained, tangents).slice(0, 1), [scalar(1)], trained).gradients
+  const loss = model.loss(model.logits(weight(params), model.batch), model.batch)
+  const fed = feed(model.params, weights)
+  const tangents = trained.map(wanted => {
+    const { shape } = wanted.get(wanted.leaf, wanted.index)
+    return parameter(shape, 'f32')
+  })
+  const products = gradients(
+    alongGradient([loss.sum], [scalar(1)], trained, tangents).slice(0, 1),
+    [scalar(1)],
+    trained,
+  ).gradients
   const indices = selections.map(({ path, index, choose }) => {
     const data = choose(fed[tensorsOf(model.params).findIndex(([p]) => p === path)]![1])
     return [index, { sizes: [data.length], data: Float64Array.from(data) }] as const
   })
-  let total = 0, sum: Float64Array | undefined, size = 0
+  let total = 0
+  let sum: Float64Array | undefined
+  let size = 0
   for (const batch of batches) {
     const all = [...fed, ...feed(model.batch, batch)]
     const chosen = indices.map(([{ shape }, { sizes }]) => ({ where: 'an index', shape, sizes }))
-    const at = sizing(bindDims([...chosen, ...all.map(([leaf, { sizes }], i) => ({ where: `input ${i}`, shape: leaf.shape, sizes })),
-      ...Object.entries(model.dims ?? {}).map(([name, n]) => ({ where: 'the model', shape: [name], sizes: [n] }))]), model.capacities)
+    const at = sizing(
+      bindDims([
+        ...chosen,
+        ...all.map(([leaf, { sizes }], i) => ({ where: `input ${i}`, shape: leaf.shape, sizes })),
+        ...Object.entries(model.dims ?? {}).map(([name, n]) => ({ where: 'the model', shape: [name], sizes: [n] })),
+      ]),
+      model.capacities,
+    )
     const feeds = new Map<Node, Numbers>([...all.map(([leaf, value]) => [leaf, numbersOf(value)] as const), ...indices])
-    const zeros = tangents.map(({ shape }) => { const sizes = shape.map((dim: Dim) => at(dim)); return { sizes, data: new Float64Array(count(sizes)) } })
+    const zeros = tangents.map(({ shape }) => {
+      const sizes = shape.map((dim: Dim) => at(dim))
+      return { sizes, data: new Float64Array(count(sizes)) }
+    })
     size = zeros.reduce((n, { data }) => n + data.length, 0)
     sum ??= new Float64Array(size * size)
     total += interpret([loss.count], feeds, at)[0]!.data[0]!
@@ -51,8 +100,16 @@ export const hessian = ({ model, adapter, weights, batches }: Case): { readonly 
         before += data.length
         return { sizes, data: data.map((_, i) => (i === own ? 1 : 0)) }
       })
-      const found = interpret(products, new Map<Node, Numbers>([...feeds, ...tangents.map((t, i) => [t, units[i]!] as const)]), at)
-      found.flatMap(({ data }) => [...data]).forEach((x, row) => { sum![row * size + column]! += x })
+      const found = interpret(
+        products,
+        new Map<Node, Numbers>([...feeds, ...tangents.map((t, i) => [t, units[i]!] as const)]),
+        at,
+      )
+      found
+        .flatMap(({ data }) => [...data])
+        .forEach((x, row) => {
+          sum![row * size + column]! += x
+        })
     }
   }
   return { size, data: sum!.map(x => x / total) }
@@ -60,17 +117,30 @@ export const hessian = ({ model, adapter, weights, batches }: Case): { readonly 
 
 /** The largest absolute eigenvalue of a symmetric matrix, by Jacobi's rotations. */
 export const spectralNorm = ({ size, data }: { readonly size: number; readonly data: Float64Array }): number => {
-  const a = data.slice(), at = (i: number, j: number): number => a[i * size + j]!
+  const a = data.slice()
+  const at = (i: number, j: number): number => a[i * size + j]!
   for (let sweep = 0; sweep < 60; sweep++) {
     let off = 0
     for (let p = 0; p < size; p++) {
       for (let q = p + 1; q < size; q++) {
         off += at(p, q) ** 2
         if (at(p, q) === 0) continue
-        const theta = (at(q, q) - at(p, p)) / (2 * at(p, q)), t = Math.sign(theta || 1) / (Math.abs(theta) + Math.hypot(theta, 1))
-        const c = 1 / Math.hypot(t, 1), s = t * c
-        for (let k = 0; k < size; k++) { const x = at(k, p), y = at(k, q); a[k * size + p] = c * x - s * y; a[k * size + q] = s * x + c * y }
-        for (let k = 0; k < size; k++) { const x = at(p, k), y = at(q, k); a[p * size + k] = c * x - s * y; a[q * size + k] = s * x + c * y }
+        const theta = (at(q, q) - at(p, p)) / (2 * at(p, q))
+        const t = Math.sign(theta || 1) / (Math.abs(theta) + Math.hypot(theta, 1))
+        const c = 1 / Math.hypot(t, 1)
+        const s = t * c
+        for (let k = 0; k < size; k++) {
+          const x = at(k, p)
+          const y = at(k, q)
+          a[k * size + p] = c * x - s * y
+          a[k * size + q] = s * x + c * y
+        }
+        for (let k = 0; k < size; k++) {
+          const x = at(p, k)
+          const y = at(q, k)
+          a[p * size + k] = c * x - s * y
+          a[q * size + k] = s * x + c * y
+        }
       }
     }
     if (off < 1e-30) break

@@ -1,4 +1,15 @@
-import { bytesPerElement, count, is, node, parameter, parameterOp, substitute, topological, type Dim, type Node } from '../../tensor/index.ts'
+import {
+  bytesPerElement,
+  count,
+  is,
+  node,
+  parameter,
+  parameterOp,
+  substitute,
+  topological,
+  type Dim,
+  type Node,
+} from '../../tensor/index.ts'
 import { namedDims } from '../ops.ts'
 import { chunkResults, pieceDim, type Whole } from './op.ts'
 import { cutsOf, hasFactor, summedCutsOf, type Cuts } from './rows.ts'
@@ -13,49 +24,77 @@ export interface Chunking {
   readonly largest: number
   /** The most rows that are computed at once. */
   readonly rows: number
-  /** Whether results of the body may be made in pieces too: where each piece is written to its place, and the whole is never put together. */
+  /**
+   * Whether results of the body may be made in pieces too: where each piece is written to its place, and the whole is
+   * never put together.
+   */
   readonly results?: boolean
 }
 
 /** A node of a region: how the whole of it is put together, and how its inputs are cut. */
-interface Member { readonly whole: Whole; readonly cuts: Cuts }
+interface Member {
+  readonly whole: Whole
+  readonly cuts: Cuts
+}
 type Region = ReadonlyMap<Node, Member>
 
 /**
- * Makes what is too large to be whole in pieces along its rows: logits, with the loss and the gradient that read them. Such a value and its
- * readers become one chunk, whose results are rows or sums over rows. What is too large stays as it is where it is a result of the
- * body, or where a reader does not go over the same rows.
+ * Makes what is too large to be whole in pieces along its rows: logits, with the loss and the gradient that read them.
+ * Such a value and its readers become one chunk, whose results are rows or sums over rows. What is too large stays as
+ * it is where it is a result of the body, or where a reader does not go over the same rows.
  * @example chunked([crossEntropy(matmul(h, w), labels)], { size, largest: 2 ** 26, rows: 128 })
  */
 export const chunked = (roots: readonly Node[], chunking: Chunking): readonly Node[] => {
-  const { size, largest, rows, results = false, bytes = n => count(n.shape.map(size)) * bytesPerElement[n.dtype] } = chunking
+  const {
+    size,
+    largest,
+    rows,
+    results = false,
+    bytes = n => count(n.shape.map(size)) * bytesPerElement[n.dtype],
+  } = chunking
   const isLarge = (n: Node): boolean => bytes(n) > largest
-  /** Every piece adds to the sums over the rows, which is worth it for a piece that is a quarter as large as they are. */
+  /**
+   * Every piece adds to the sums over the rows, which is worth it for a piece that is a quarter as large as they are.
+   */
   const rowsForSums = (seed: Node, region: Region, dim: Dim): number => {
     const sums = [...region].reduce((sum, [n, { whole }]) => sum + (whole.kind === 'sum' ? bytes(n) : 0), 0)
-    return Math.ceil(sums * size(dim) / bytes(seed) / 4)
+    return Math.ceil((sums * size(dim)) / bytes(seed) / 4)
   }
-  const order = topological(roots), readers = new Map<Node, Node[]>(order.map(n => [n, []]))
+  const order = topological(roots)
+  const readers = new Map<Node, Node[]>(order.map(n => [n, []]))
   for (const n of order) for (const input of new Set(n.inputs)) readers.get(input)!.push(n)
   const graph: Graph = { order, roots: new Set(roots), readers, results }
   for (const seed of order) {
     if (is(seed, parameterOp) || !isLarge(seed)) continue
     for (const [axis, dim] of seed.shape.entries()) {
       const region = size(dim) > rows ? regionFrom(seed, axis, graph, isLarge) : undefined
-      if (region) return chunked(withChunk(roots, region, dim, graph, Math.max(rows, rowsForSums(seed, region, dim))), chunking)
+      if (region)
+        return chunked(withChunk(roots, region, dim, graph, Math.max(rows, rowsForSums(seed, region, dim))), chunking)
     }
   }
   return roots
 }
 
-interface Graph { readonly order: readonly Node[]; readonly roots: ReadonlySet<Node>; readonly readers: ReadonlyMap<Node, readonly Node[]>; readonly results: boolean }
+interface Graph {
+  readonly order: readonly Node[]
+  readonly roots: ReadonlySet<Node>
+  readonly readers: ReadonlyMap<Node, readonly Node[]>
+  readonly results: boolean
+}
 
 /**
- * The nodes that are computed with a large one, row by row: those that read it, and theirs while they are large; and what lies on a way that
- * leaves them and comes back. Nothing where that cannot be.
+ * The nodes that are computed with a large one, row by row: those that read it, and theirs while they are large; and
+ * what lies on a way that leaves them and comes back. Nothing where that cannot be.
  */
-const regionFrom = (seed: Node, axis: number, { order, roots, readers, results }: Graph, isLarge: (n: Node) => boolean): Region | undefined => {
-  const dim = seed.shape[axis]!, members = new Map<Node, Member>(), large: Node[] = []
+const regionFrom = (
+  seed: Node,
+  axis: number,
+  { order, roots, readers, results }: Graph,
+  isLarge: (n: Node) => boolean,
+): Region | undefined => {
+  const dim = seed.shape[axis]!
+  const members = new Map<Node, Member>()
+  const large: Node[] = []
   const add = (n: Node, whole: Whole, cuts: Cuts | undefined): boolean => {
     if (cuts === undefined || namedDims(n).some(named => hasFactor(named, dim))) return false
     members.set(n, { whole, cuts })
@@ -75,20 +114,35 @@ const regionFrom = (seed: Node, axis: number, { order, roots, readers, results }
     for (let member = large.pop(); member !== undefined; member = large.pop()) {
       const { whole } = members.get(member)!
       if ((roots.has(member) && !results) || whole.kind !== 'rows') return undefined
-      if (!readers.get(member)!.every(reader => members.has(reader) || addReader(reader, member, whole.axis))) return undefined
+      if (!readers.get(member)!.every(reader => members.has(reader) || addReader(reader, member, whole.axis)))
+        return undefined
     }
     // what is large and made for the region alone is made within it
-    const maker = [...members].flatMap(([n, { cuts }]) => n.inputs.flatMap((input, i) => (cuts[i] === undefined ? [] : [{ input, cut: cuts[i] }]))).find(({ input }) =>
-      !members.has(input) && !is(input, parameterOp) && (results || !roots.has(input)) && isLarge(input) && readers.get(input)!.every(reader => members.has(reader)))
+    const maker = [...members]
+      .flatMap(([n, { cuts }]) =>
+        n.inputs.flatMap((input, i) => (cuts[i] === undefined ? [] : [{ input, cut: cuts[i] }])),
+      )
+      .find(
+        ({ input }) =>
+          !members.has(input) &&
+          !is(input, parameterOp) &&
+          (results || !roots.has(input)) &&
+          isLarge(input) &&
+          readers.get(input)!.every(reader => members.has(reader)),
+      )
     if (maker && addRows(maker.input, maker.cut)) continue
     const between = detour(order, members)
     if (between === undefined) break
     if (between.cut === undefined || !addRows(between.node, between.cut)) return undefined
   }
-  return [...members].every(([n, { cuts }]) => n.inputs.every((input, i) => {
-    const whole = members.get(input)?.whole
-    return whole === undefined || (whole.kind === 'rows' && whole.axis === cuts[i])
-  })) ? members : undefined
+  return [...members].every(([n, { cuts }]) =>
+    n.inputs.every((input, i) => {
+      const whole = members.get(input)?.whole
+      return whole === undefined || (whole.kind === 'rows' && whole.axis === cuts[i])
+    }),
+  )
+    ? members
+    : undefined
 }
 
 /** True if a reader's input is cut as the member that it is. */
@@ -96,7 +150,10 @@ const fits = (cuts: Cuts | undefined, reader: Node, member: Node, axis: number):
   cuts !== undefined && reader.inputs.every((input, i) => input !== member || cuts[i] === axis)
 
 /** Something outside of a region that follows from it, and that it reads; with where it is read. */
-const detour = (order: readonly Node[], region: Region): { readonly node: Node; readonly cut: number | undefined } | undefined => {
+const detour = (
+  order: readonly Node[],
+  region: Region,
+): { readonly node: Node; readonly cut: number | undefined } | undefined => {
   const after = new Set<Node>()
   for (const n of order) {
     const member = region.get(n)
@@ -109,22 +166,43 @@ const detour = (order: readonly Node[], region: Region): { readonly node: Node; 
 
 /** The same expression with a chunk in the place of a region. */
 const withChunk = (roots: readonly Node[], region: Region, dim: Dim, graph: Graph, rows: number): readonly Node[] => {
-  const made = new Map<Node, Node>(), given = new Map<string, { readonly input: Node; readonly cut: number | undefined; readonly parameter: Node }>()
+  const made = new Map<Node, Node>()
+  const given = new Map<string, { readonly input: Node; readonly cut: number | undefined; readonly parameter: Node }>()
   const position = new Map(graph.order.map((n, i) => [n, i]))
   const argument = (input: Node, cut: number | undefined): Node => {
     // a number is written down where it is read
     if (cut === undefined && input.inputs.length === 0 && !is(input, parameterOp)) return input
-    const key = `${position.get(input)!} ${cut}`, shape = cut === undefined ? input.shape : input.shape.with(cut, pieceDim)
+    const key = `${position.get(input)!} ${cut}`
+    const shape = cut === undefined ? input.shape : input.shape.with(cut, pieceDim)
     const known = given.get(key) ?? { input, cut, parameter: parameter(shape, input.dtype) }
     given.set(key, known)
     return known.parameter
   }
   const members = graph.order.filter(n => region.has(n))
-  for (const n of members) made.set(n, node(n.op, n.inputs.map((input, i) => made.get(input) ?? argument(input, region.get(n)!.cuts[i])), n.attributes))
-  const outputs = members.filter(n => graph.roots.has(n) || graph.readers.get(n)!.some(reader => !region.has(reader))), inputs = [...given.values()]
-  const results = chunkResults({
-    block: { name: 'chunk', parameters: inputs.map(({ parameter: p }) => p), outputs: outputs.map(n => made.get(n)!) }, dim, rows,
-    inputs: inputs.map(({ cut }) => cut), outputs: outputs.map(n => region.get(n)!.whole),
-  }, inputs.map(({ input }) => input))
+  for (const n of members)
+    made.set(
+      n,
+      node(
+        n.op,
+        n.inputs.map((input, i) => made.get(input) ?? argument(input, region.get(n)!.cuts[i])),
+        n.attributes,
+      ),
+    )
+  const outputs = members.filter(n => graph.roots.has(n) || graph.readers.get(n)!.some(reader => !region.has(reader)))
+  const inputs = [...given.values()]
+  const results = chunkResults(
+    {
+      block: {
+        name: 'chunk',
+        parameters: inputs.map(({ parameter: p }) => p),
+        outputs: outputs.map(n => made.get(n)!),
+      },
+      dim,
+      rows,
+      inputs: inputs.map(({ cut }) => cut),
+      outputs: outputs.map(n => region.get(n)!.whole),
+    },
+    inputs.map(({ input }) => input),
+  )
   return substitute(roots, new Map(outputs.map((output, i) => [output, results[i]!])))
 }

@@ -1,5 +1,20 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { around, blockMisfit, count, interpret, is, node, rebuild, result, type Block, type Dim, type Node, type Numbers, type Op, type Shape } from '../../tensor/index.ts'
+import {
+  around,
+  blockMisfit,
+  count,
+  interpret,
+  is,
+  node,
+  rebuild,
+  result,
+  type Block,
+  type Dim,
+  type Node,
+  type Numbers,
+  type Op,
+  type Shape,
+} from '../../tensor/index.ts'
 
 /** The dim that stands in the block for the rows of one piece: `rows`, and in the last piece what is left. */
 export const pieceDim = 'piece'
@@ -14,23 +29,33 @@ export interface Chunk {
   readonly dim: Dim
   /** At most so many rows at once. */
   readonly rows: number
-  /** One for each parameter of the block: the axis along which it gets its rows, or nothing where it gets the whole input. */
+  /**
+   * One for each parameter of the block: the axis along which it gets its rows, or nothing where it gets the whole
+   * input.
+   */
   readonly inputs: readonly (number | undefined)[]
   /** One for each output of the block. */
   readonly outputs: readonly Whole[]
 }
 
-const withDim = (shape: Shape, axis: number | undefined, dim: Dim): Shape => (axis === undefined ? shape : shape.with(axis, dim))
+const withDim = (shape: Shape, axis: number | undefined, dim: Dim): Shape =>
+  axis === undefined ? shape : shape.with(axis, dim)
 
 /** So many rows of an array, along an axis. */
 export const rowsOf = (x: Numbers, axis: number, from: number, length: number): Numbers => {
-  const [outer, size, inner] = around(x.sizes, axis), data = new Float64Array(outer * length * inner)
-  for (let o = 0; o < outer; o++) data.set(x.data.subarray((o * size + from) * inner, (o * size + from + length) * inner), o * length * inner)
+  const [outer, size, inner] = around(x.sizes, axis)
+  const data = new Float64Array(outer * length * inner)
+  for (let o = 0; o < outer; o++)
+    data.set(x.data.subarray((o * size + from) * inner, (o * size + from + length) * inner), o * length * inner)
   return { sizes: x.sizes.with(axis, length), data }
 }
 
 const joined = (pieces: readonly Numbers[], axis: number): Numbers => {
-  const sizes = pieces[0]!.sizes.with(axis, pieces.reduce((sum, x) => sum + x.sizes[axis]!, 0)), [outer, size, inner] = around(sizes, axis)
+  const sizes = pieces[0]!.sizes.with(
+    axis,
+    pieces.reduce((sum, x) => sum + x.sizes[axis]!, 0),
+  )
+  const [outer, size, inner] = around(sizes, axis)
   const data = new Float64Array(count(sizes))
   let from = 0
   for (const x of pieces) {
@@ -45,31 +70,44 @@ const added = (pieces: readonly Numbers[]): Numbers =>
   pieces.reduce((sum, x) => ({ sizes: sum.sizes, data: sum.data.map((v, i) => v + x.data[i]!) }))
 
 /**
- * Calls of one block on the rows of its inputs, a piece at a time, so that what is as long as all rows together is never whole.
- * Its results are those of the block on all rows: rows put one after the other, or sums over the pieces.
+ * Calls of one block on the rows of its inputs, a piece at a time, so that what is as long as all rows together is
+ * never whole. Its results are those of the block on all rows: rows put one after the other, or sums over the pieces.
  */
 export const chunkOp: Op<Chunk> = {
   name: 'chunk',
   shape: (inputs, { block, dim, inputs: axes }) => {
-    const wrong = block.parameters.findIndex((p, i) => withDim(p.shape, axes[i], dim).join() !== inputs[i]?.shape.join() || p.dtype !== inputs[i].dtype)
+    const wrong = block.parameters.findIndex(
+      (p, i) => withDim(p.shape, axes[i], dim).join() !== inputs[i]?.shape.join() || p.dtype !== inputs[i].dtype,
+    )
     if (wrong < 0 && inputs.length === block.parameters.length) return E.right({ shape: [], dtype: 'f32' })
     const shapeOf = (x: Node | undefined): string => `[${x?.shape.join(', ') ?? ''}]`
-    return E.left(`chunk ${block.name}: argument ${wrong} is ${shapeOf(inputs[wrong])}, and the parameter ${shapeOf(block.parameters[wrong])}`)
+    return E.left(
+      `chunk ${block.name}: argument ${wrong} is ${shapeOf(inputs[wrong])}, and the parameter ${shapeOf(block.parameters[wrong])}`,
+    )
   },
   misfit: (_, { block, dim, rows }, { size }) => {
-    const all = size(dim), pieces = [...new Set([Math.min(rows, all), all % rows || Math.min(rows, all)])]
-    return pieces.map(piece => blockMisfit(block, of => (of === pieceDim ? piece : size(of)))).find(text => text !== undefined)
+    const all = size(dim)
+    const pieces = [...new Set([Math.min(rows, all), all % rows || Math.min(rows, all)])]
+    return pieces
+      .map(piece => blockMisfit(block, of => (of === pieceDim ? piece : size(of))))
+      .find(text => text !== undefined)
   },
-  eval: () => { throw new Error('a chunk has several results') },
-  vjp: () => { throw new Error('a chunk is made after differentiation') },
+  eval: () => {
+    throw new Error('a chunk has several results')
+  },
+  vjp: () => {
+    throw new Error('a chunk is made after differentiation')
+  },
   flops: () => 0,
   several: {
-    signatures: ({ block, dim, outputs }) => block.outputs.map(({ shape, dtype }, k) => {
-      const whole = outputs[k]!
-      return { shape: whole.kind === 'rows' ? withDim(shape, whole.axis, dim) : shape, dtype }
-    }),
+    signatures: ({ block, dim, outputs }) =>
+      block.outputs.map(({ shape, dtype }, k) => {
+        const whole = outputs[k]!
+        return { shape: whole.kind === 'rows' ? withDim(shape, whole.axis, dim) : shape, dtype }
+      }),
     eval: (inputs, { block, dim, rows, inputs: axes, outputs }, size) => {
-      const total = size(dim), pieces: (readonly Numbers[])[] = []
+      const total = size(dim)
+      const pieces: (readonly Numbers[])[] = []
       for (let from = 0; from < total; from += rows) {
         const length = Math.min(rows, total - from)
         const given = block.parameters.map((p, i): readonly [Node, Numbers] => {
@@ -94,4 +132,10 @@ export const chunkResults = (chunk: Chunk, inputs: readonly Node[]): readonly No
 
 /** Puts a changed block in the place of every chunk's. */
 export const mapChunks = (roots: readonly Node[], change: (block: Block) => Block): readonly Node[] =>
-  roots.map(rebuild(roots, rebuilt => (is(rebuilt, chunkOp) ? node(chunkOp, rebuilt.inputs, { ...rebuilt.attributes, block: change(rebuilt.attributes.block) }) : rebuilt)))
+  roots.map(
+    rebuild(roots, rebuilt =>
+      is(rebuilt, chunkOp)
+        ? node(chunkOp, rebuilt.inputs, { ...rebuilt.attributes, block: change(rebuilt.attributes.block) })
+        : rebuilt,
+    ),
+  )

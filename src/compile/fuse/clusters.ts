@@ -1,24 +1,33 @@
 import type { Node } from '../../tensor/index.ts'
 
-interface Group { readonly members: Node[] }
+interface Group {
+  readonly members: Node[]
+}
 
 /**
- * Divides a graph into clusters: grows them along edges from producer to consumer, inputs before users, until no edge can be added.
- * An edge is not added where another way leads from the one cluster to the other: put together, they would wait for what waits for them.
+ * Divides a graph into clusters: grows them along edges from producer to consumer, inputs before users, until no edge
+ * can be added. An edge is not added where another way leads from the one cluster to the other: put together, they
+ * would wait for what waits for them.
  * @param order the nodes, inputs before users
  * @param reads what a node reads
  * @param joins whether a consumer and something it reads are to be in one cluster
  */
 export const clustersOf = (
-  order: readonly Node[], reads: (n: Node) => readonly Node[], joins: (producer: Node, consumer: Node) => boolean): readonly (readonly Node[])[] => {
-  const position = new Map(order.map((n, i) => [n, i])), readers = new Map<Node, Node[]>(order.map(n => [n, []]))
+  order: readonly Node[],
+  reads: (n: Node) => readonly Node[],
+  joins: (producer: Node, consumer: Node) => boolean,
+): readonly (readonly Node[])[] => {
+  const position = new Map(order.map((n, i) => [n, i]))
+  const readers = new Map<Node, Node[]>(order.map(n => [n, []]))
   for (const n of order) for (const read of new Set(reads(n))) readers.get(read)!.push(n)
   const groupOf = new Map<Node, Group>(order.map(n => [n, { members: [n] }]))
-  const after = (group: Group): readonly Group[] => group.members.flatMap(n => readers.get(n)!.map(reader => groupOf.get(reader)!))
+  const after = (group: Group): readonly Group[] =>
+    group.members.flatMap(n => readers.get(n)!.map(reader => groupOf.get(reader)!))
 
   /** True if a way leads from one group to another through a third. */
   const hasDetour = (from: Group, to: Group): boolean => {
-    const seen = new Set<Group>([from]), waiting = after(from).filter(group => group !== to)
+    const seen = new Set<Group>([from])
+    const waiting = after(from).filter(group => group !== to)
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       if (next === to) return true
       if (seen.has(next)) continue
@@ -28,21 +37,30 @@ export const clustersOf = (
     return false
   }
   const merge = (into: Group, from: Group): void => {
-    for (const n of from.members) { into.members.push(n); groupOf.set(n, into) }
+    for (const n of from.members) {
+      into.members.push(n)
+      groupOf.set(n, into)
+    }
   }
 
   const edges = order.flatMap(consumer =>
-    [...new Set(reads(consumer))].filter(producer => joins(producer, consumer)).map(producer => ({ producer, consumer })))
+    [...new Set(reads(consumer))]
+      .filter(producer => joins(producer, consumer))
+      .map(producer => ({ producer, consumer })),
+  )
   // a cluster that grows may take in the very detour that stood in the way of an earlier edge
   for (let left = edges, before = Infinity; left.length < before;) {
     before = left.length
     left = left.filter(({ producer, consumer }) => {
-      const from = groupOf.get(producer)!, to = groupOf.get(consumer)!
+      const from = groupOf.get(producer)!
+      const to = groupOf.get(consumer)!
       if (from === to) return false
       if (hasDetour(from, to)) return true
       merge(from, to)
       return false
     })
   }
-  return [...new Set(groupOf.values())].map(({ members }) => members.sort((a, b) => position.get(a)! - position.get(b)!))
+  return [...new Set(groupOf.values())].map(({ members }) =>
+    members.sort((a, b) => position.get(a)! - position.get(b)!),
+  )
 }

@@ -1,5 +1,14 @@
 import {
-  call, parameter, structureOf, substitute, topological, walk, withInputs, type Block, type Dim, type Node,
+  call,
+  parameter,
+  structureOf,
+  substitute,
+  topological,
+  walk,
+  withInputs,
+  type Block,
+  type Dim,
+  type Node,
 } from '../../tensor/index.ts'
 import { clustersOf } from './clusters.ts'
 import { isInline, isMovement, isRowWise, sameRows, withoutBroadcasts } from './fusible.ts'
@@ -15,46 +24,82 @@ export interface Fusing {
 }
 
 /** Nodes that run as one kernel: what they read from outside, and what is read of them outside. */
-interface Cluster { readonly inputs: readonly Node[]; readonly outputs: readonly Node[]; readonly members: readonly Node[] }
+interface Cluster {
+  readonly inputs: readonly Node[]
+  readonly outputs: readonly Node[]
+  readonly members: readonly Node[]
+}
 
 /**
- * Fuses neighbouring elementwise and row-wise nodes of one body into blocks marked `fused`, each called in their place: what lives only
- * inside is never written to memory. Neighbours are fused along edges from producer to consumer that go over the same rows. A composite
- * becomes a block even alone; a single plain op stays as it is. Blocks that are called are not looked into. Equal clusters share one block.
+ * Fuses neighbouring elementwise and row-wise nodes of one body into blocks marked `fused`, each called in their place:
+ * what lives only inside is never written to memory. Neighbours are fused along edges from producer to consumer that go
+ * over the same rows. A composite becomes a block even alone; a single plain op stays as it is. Blocks that are called
+ * are not looked into. Equal clusters share one block.
  * @example fused([rmsNorm(add(x, y), g)], { isStaticDim: dim => dim === 'hidden' }) // one call, of a block with the sum and the norm
  */
-export const fused = (roots: readonly Node[], { isStaticDim, fusible = () => true, blocks = new Map<string, Block>() }: Fusing): readonly Node[] => {
-  const lean = withoutBroadcasts(roots), order = topological(lean)
+export const fused = (
+  roots: readonly Node[],
+  { isStaticDim, fusible = () => true, blocks = new Map<string, Block>() }: Fusing,
+): readonly Node[] => {
+  const lean = withoutBroadcasts(roots)
+  const order = topological(lean)
   const isFusible = new Map(order.map(n => [n, isRowWise(n, isStaticDim) && fusible(n)]))
   const inline = new Set(order.filter(n => isInline(n, isStaticDim)))
   const behind = (n: Node): readonly Node[] => (inline.has(n) ? n.inputs.flatMap(behind) : [n])
   const reads = (n: Node): readonly Node[] => (isFusible.get(n) === true ? n.inputs.flatMap(behind) : n.inputs)
-  const joins = (producer: Node, consumer: Node): boolean => isFusible.get(producer) === true && isFusible.get(consumer) === true &&
+  const joins = (producer: Node, consumer: Node): boolean =>
+    isFusible.get(producer) === true &&
+    isFusible.get(consumer) === true &&
     consumer.inputs.every(read => !behind(read).includes(producer) || sameRows(producer, read, consumer))
 
-  const worthwhile = clustersOf(order, reads, joins).filter(members =>
-    isFusible.get(members[0]!) === true && members.some(n => n.op.expand !== undefined || (members.length > 1 && !isMovement(n))))
-  const clusterOf = new Map(worthwhile.flatMap(members => members.map((n): readonly [Node, readonly Node[]] => [n, members])))
+  const worthwhile = clustersOf(order, reads, joins).filter(
+    members =>
+      isFusible.get(members[0]!) === true &&
+      members.some(n => n.op.expand !== undefined || (members.length > 1 && !isMovement(n))),
+  )
+  const clusterOf = new Map(
+    worthwhile.flatMap(members => members.map((n): readonly [Node, readonly Node[]] => [n, members])),
+  )
   // what needs a value of its own: an inline node only where a node outside of all clusters reads it
   const needed = new Set<Node>(lean)
   for (const n of order.toReversed()) {
     const own = clusterOf.get(n)
-    if (own || needed.has(n)) for (const read of own ? reads(n) : n.inputs) if (!own || clusterOf.get(read) !== own) needed.add(read)
+    if (own || needed.has(n))
+      for (const read of own ? reads(n) : n.inputs) if (!own || clusterOf.get(read) !== own) needed.add(read)
   }
-  return withCalls(lean, order.filter(n => needed.has(n)), worthwhile.map(members => clusterFrom(members, n => needed.has(n), behind)), blocks)
+  return withCalls(
+    lean,
+    order.filter(n => needed.has(n)),
+    worthwhile.map(members => clusterFrom(members, n => needed.has(n), behind)),
+    blocks,
+  )
 }
 
-const clusterFrom = (members: readonly Node[], isNeeded: (n: Node) => boolean, behind: (n: Node) => readonly Node[]): Cluster => {
-  const inside = new Set(members), outputs = members.filter(isNeeded)
+const clusterFrom = (
+  members: readonly Node[],
+  isNeeded: (n: Node) => boolean,
+  behind: (n: Node) => readonly Node[],
+): Cluster => {
+  const inside = new Set(members)
+  const outputs = members.filter(isNeeded)
   const outside = new Set(members.flatMap(n => n.inputs.flatMap(behind)).filter(n => !inside.has(n)))
   return { members, outputs, inputs: walk(outputs, outside).filter(n => outside.has(n)) }
 }
 
 /** The same expression with a call in the place of every cluster. */
-const withCalls = (roots: readonly Node[], needed: readonly Node[], clusters: readonly Cluster[], blocks: Map<string, Block>): readonly Node[] => {
-  const clusterOf = new Map(clusters.flatMap(cluster => cluster.members.map((n): readonly [Node, Cluster] => [n, cluster]))), made = new Map<Node, Node>()
+const withCalls = (
+  roots: readonly Node[],
+  needed: readonly Node[],
+  clusters: readonly Cluster[],
+  blocks: Map<string, Block>,
+): readonly Node[] => {
+  const clusterOf = new Map(
+    clusters.flatMap(cluster => cluster.members.map((n): readonly [Node, Cluster] => [n, cluster])),
+  )
+  const made = new Map<Node, Node>()
   const make = (n: Node): Node => {
-    const known = made.get(n), cluster = clusterOf.get(n)
+    const known = made.get(n)
+    const cluster = clusterOf.get(n)
     if (known) return known
     if (cluster) {
       const results = call(blockFor(cluster, blocks), cluster.inputs.map(make))
@@ -62,14 +107,16 @@ const withCalls = (roots: readonly Node[], needed: readonly Node[], clusters: re
     } else made.set(n, withInputs(n, n.inputs.map(make)))
     return made.get(n)!
   }
-  // inputs first, so that the recursion of `make` stays as shallow as the inputs that a cluster has beside those of its first member
+  // inputs first, so that the recursion of `make` stays as shallow as the inputs that a cluster has beside those of its
+  // first member
   needed.forEach(make)
   return roots.map(make)
 }
 
 /** The block of a cluster: the first one of its structure. */
 const blockFor = ({ inputs, outputs }: Cluster, blocks: Map<string, Block>): Block => {
-  const structure = structureOf(outputs, inputs), known = blocks.get(structure)
+  const structure = structureOf(outputs, inputs)
+  const known = blocks.get(structure)
   if (known) return known
   const parameters = inputs.map(({ shape, dtype }) => parameter(shape, dtype))
   const made = substitute(outputs, new Map(inputs.map((input, i) => [input, parameters[i]!])))

@@ -12,10 +12,14 @@ export interface Sums {
 
 /** Finds the sums of more than two; only additions that nothing else reads are parts of a chain. */
 export const sumsIn = (roots: readonly Node[]): Sums => {
-  const order = topological(roots), readers = new Map<Node, Node[]>(), isRoot = new Set(roots)
+  const order = topological(roots)
+  const readers = new Map<Node, Node[]>()
+  const isRoot = new Set(roots)
   for (const n of order) for (const input of n.inputs) readers.set(input, [...(readers.get(input) ?? []), n])
-  const isPart = (n: Node, of: Node): boolean => is(n, addOp) && alike(n, of) && readers.get(n)!.length === 1 && !isRoot.has(n)
-  const addends = new Map<Node, readonly Node[]>(), last = new Map<Node, Node>()
+  const isPart = (n: Node, of: Node): boolean =>
+    is(n, addOp) && alike(n, of) && readers.get(n)!.length === 1 && !isRoot.has(n)
+  const addends = new Map<Node, readonly Node[]>()
+  const last = new Map<Node, Node>()
   for (const n of order.toReversed()) {
     if (!is(n, addOp) || last.has(n) || !n.inputs.every(input => alike(input, n))) continue
     const parts: Node[] = []

@@ -1,8 +1,22 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { blockMisfit, interpret, node, result, type Block, type Node, type Numbers, type Op, type Signature } from '../../tensor/index.ts'
+import {
+  blockMisfit,
+  interpret,
+  node,
+  result,
+  type Block,
+  type Node,
+  type Numbers,
+  type Op,
+  type Signature,
+} from '../../tensor/index.ts'
 
-/** What a parameter of a loop's block gets at each turn: what the turn before made of it, always the same, or the turn's own element of a stack. */
-export type Feed = { readonly kind: 'carried'; readonly output: number } | { readonly kind: 'shared' } | { readonly kind: 'layered' }
+/**
+ * What a parameter of a loop's block gets at each turn: what the turn before made of it, always the same, or the turn's
+ * own element of a stack.
+ */
+export type Feed =
+  { readonly kind: 'carried'; readonly output: number } | { readonly kind: 'shared' } | { readonly kind: 'layered' }
 
 /** A block that is called once for each of so many layers. */
 export interface Loop {
@@ -15,7 +29,8 @@ export interface Loop {
 }
 
 /** The outputs that the next turn gets; of all others every turn's is kept. */
-export const carriedOutputs = ({ feeds }: Pick<Loop, 'feeds'>): ReadonlySet<number> => new Set(feeds.flatMap(feed => (feed.kind === 'carried' ? [feed.output] : [])))
+export const carriedOutputs = ({ feeds }: Pick<Loop, 'feeds'>): ReadonlySet<number> =>
+  new Set(feeds.flatMap(feed => (feed.kind === 'carried' ? [feed.output] : [])))
 
 /** An element of a stack `[count, …]`, as numbers. */
 const element = ({ sizes, data }: Numbers, i: number): Numbers => {
@@ -27,8 +42,14 @@ const alike = (a: Signature, b: Signature): boolean => a.shape.join() === b.shap
 const shown = ({ shape, dtype }: Signature): string => `[${shape.join(', ')}]${dtype === 'f32' ? '' : ` ${dtype}`}`
 
 const stacked = (elements: readonly Numbers[]): Numbers => {
-  const { sizes, data: { length } } = elements[0]!, data = new Float64Array(elements.length * length)
-  elements.forEach((x, i) => { data.set(x.data, i * length) })
+  const {
+    sizes,
+    data: { length },
+  } = elements[0]!
+  const data = new Float64Array(elements.length * length)
+  elements.forEach((x, i) => {
+    data.set(x.data, i * length)
+  })
   return { sizes: [elements.length, ...sizes], data }
 }
 
@@ -40,32 +61,53 @@ export const loopOp: Op<Loop> = {
   name: 'loop',
   shape: (inputs, { block, count, feeds }) => {
     const wrong = (text: string): E.Either<string, Signature> => E.left(`loop ${block.name}: ${text}`)
-    if (inputs.length !== block.parameters.length) return wrong(`there are ${inputs.length} arguments, not ${block.parameters.length}`)
+    if (inputs.length !== block.parameters.length)
+      return wrong(`there are ${inputs.length} arguments, not ${block.parameters.length}`)
     for (const [i, p] of block.parameters.entries()) {
-      const input = inputs[i]!, feed = feeds[i]!, expected = { shape: feed.kind === 'layered' ? [count, ...p.shape] : p.shape, dtype: p.dtype }
+      const input = inputs[i]!
+      const feed = feeds[i]!
+      const expected = { shape: feed.kind === 'layered' ? [count, ...p.shape] : p.shape, dtype: p.dtype }
       if (!alike(input, expected)) return wrong(`argument ${i} is ${shown(input)}, not ${shown(expected)}`)
       const next = feed.kind === 'carried' ? block.outputs[feed.output] : p
-      if (next === undefined || !alike(next, p)) return wrong(`argument ${i} is ${shown(p)}, and what is carried to it ${next ? shown(next) : 'is no output'}`)
+      if (next === undefined || !alike(next, p))
+        return wrong(`argument ${i} is ${shown(p)}, and what is carried to it ${next ? shown(next) : 'is no output'}`)
     }
     return E.right({ shape: [], dtype: 'f32' })
   },
   misfit: (_, { block }, { size }) => blockMisfit(block, size),
-  eval: () => { throw new Error('a loop has several results') },
-  vjp: () => { throw new Error('a loop is made after differentiation') },
+  eval: () => {
+    throw new Error('a loop has several results')
+  },
+  vjp: () => {
+    throw new Error('a loop is made after differentiation')
+  },
   flops: () => 0,
   several: {
     signatures: loop => {
       const carried = carriedOutputs(loop)
-      return loop.block.outputs.map(({ shape, dtype }, k) => ({ shape: carried.has(k) ? shape : [loop.count, ...shape], dtype }))
+      return loop.block.outputs.map(({ shape, dtype }, k) => ({
+        shape: carried.has(k) ? shape : [loop.count, ...shape],
+        dtype,
+      }))
     },
     eval: (inputs, loop, size) => {
-      const { block, count, feeds, reverse } = loop, carried = carriedOutputs(loop), kept: Numbers[][] = block.outputs.map(() => [])
+      const { block, count, feeds, reverse } = loop
+      const carried = carriedOutputs(loop)
+      const kept: Numbers[][] = block.outputs.map(() => [])
       let last: readonly Numbers[] = []
       for (let turn = 0; turn < count; turn++) {
         const at = reverse ? count - 1 - turn : turn
-        const given = feeds.map((feed, i): Numbers => (feed.kind === 'layered' ? element(inputs[i]!, at) : feed.kind === 'carried' && turn > 0 ? last[feed.output]! : inputs[i]!))
+        const given = feeds.map((feed, i): Numbers =>
+          feed.kind === 'layered'
+            ? element(inputs[i]!, at)
+            : feed.kind === 'carried' && turn > 0
+              ? last[feed.output]!
+              : inputs[i]!,
+        )
         last = interpret(block.outputs, new Map(block.parameters.map((p, i) => [p, given[i]!])), size)
-        last.forEach((x, k) => { kept[k]![at] = x })
+        last.forEach((x, k) => {
+          kept[k]![at] = x
+        })
       }
       return kept.map((elements, k) => (carried.has(k) ? last[k]! : stacked(elements)))
     },
@@ -77,4 +119,3 @@ export const looped = (loop: Loop, inputs: readonly Node[]): readonly Node[] => 
   const application = node(loopOp, inputs, loop)
   return loop.block.outputs.map((_, k) => result(application, k))
 }
-

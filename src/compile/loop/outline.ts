@@ -1,27 +1,48 @@
-import { call, parameter, parameterOp, structureOf, substitute, topological, walk, withInputs, type Block, type Node } from '../../tensor/index.ts'
+import {
+  call,
+  parameter,
+  parameterOp,
+  structureOf,
+  substitute,
+  topological,
+  walk,
+  withInputs,
+  type Block,
+  type Node,
+} from '../../tensor/index.ts'
 import { sumsIn } from './addends.ts'
 import type { Family } from './runs.ts'
 
-/** Which layer's leaves a value follows from, if it is one layer's; and how many times layers were joined on the way. */
-interface Tag { readonly layer: number | undefined; readonly level: number }
+/**
+ * Which layer's leaves a value follows from, if it is one layer's; and how many times layers were joined on the way.
+ */
+interface Tag {
+  readonly layer: number | undefined
+  readonly level: number
+}
 
 /**
  * Makes blocks of what is done for each layer alone: an optimizer's update of the leaves of a layer, the square of its
- * gradient. Layers that are treated alike share one block; what joins layers, as a norm over all, stays between the blocks.
+ * gradient. Layers that are treated alike share one block; what joins layers, as a norm over all, stays between the
+ * blocks.
  * @example outlined([...newMoments, ...newWeights], families)
  */
 export const outlined = (roots: readonly Node[], families: readonly Family[]): readonly Node[] => {
   const layerOfLeaf = new Map(families.flatMap(({ leaves }) => leaves.map((leaf, layer) => [leaf, layer] as const)))
-  const sums = sumsIn(roots), tags = new Map<Node, Tag>()
+  const sums = sumsIn(roots)
+  const tags = new Map<Node, Tag>()
   const joined = (inputs: readonly Node[]): Tag => {
-    const below = inputs.map(tagOf), layers = new Set(below.flatMap(({ layer }) => layer ?? [])), level = Math.max(0, ...below.map(tag => tag.level))
+    const below = inputs.map(tagOf)
+    const layers = new Set(below.flatMap(({ layer }) => layer ?? []))
+    const level = Math.max(0, ...below.map(tag => tag.level))
     const [layer] = layers
     return layers.size > 1 ? { layer: undefined, level: level + 1 } : { layer, level }
   }
   function tagOf(n: Node): Tag {
     const known = tags.get(n)
     if (known) return known
-    const sum = sums.last(n), tag = sum ? joined(sums.addends(sum)!) : { layer: layerOfLeaf.get(n), level: 0 }
+    const sum = sums.last(n)
+    const tag = sum ? joined(sums.addends(sum)!) : { layer: layerOfLeaf.get(n), level: 0 }
     const found = sum === undefined && n.inputs.length > 0 ? joined(n.inputs) : tag
     tags.set(n, found)
     return found
@@ -32,13 +53,22 @@ export const outlined = (roots: readonly Node[], families: readonly Family[]): r
     return layer === undefined || n.inputs.length === 0 ? undefined : `${layer} ${level}`
   }
 
-  /** A cheap value of the same layer is computed again where it is read, so that it need not be kept for all layers until then. */
+  /**
+   * A cheap value of the same layer is computed again where it is read, so that it need not be kept for all layers
+   * until then.
+   */
   const isInside = (n: Node, reader: Node): boolean =>
-    regionOf(n) !== undefined && (regionOf(n) === regionOf(reader) || (n.op.cheap === true && tagOf(n).layer === tagOf(reader).layer))
-  const outputs = new Map<string, Node[]>(), computed = new Map<string | undefined, Set<Node>>()
-  /** Goes through what is computed in a region, which a node of it stands for, or in none, and finds what it reads of other regions. */
+    regionOf(n) !== undefined &&
+    (regionOf(n) === regionOf(reader) || (n.op.cheap === true && tagOf(n).layer === tagOf(reader).layer))
+  const outputs = new Map<string, Node[]>()
+  const computed = new Map<string | undefined, Set<Node>>()
+  /**
+   * Goes through what is computed in a region, which a node of it stands for, or in none, and finds what it reads of
+   * other regions.
+   */
   const compute = (n: Node, region: Node | undefined): void => {
-    const key = region && regionOf(region), known = computed.get(key) ?? new Set<Node>()
+    const key = region && regionOf(region)
+    const known = computed.get(key) ?? new Set<Node>()
     computed.set(key, known)
     if (known.has(n)) return
     known.add(n)
@@ -46,19 +76,26 @@ export const outlined = (roots: readonly Node[], families: readonly Family[]): r
   }
   function read(n: Node, reader: Node | undefined): void {
     const region = regionOf(n)
-    if (region === undefined || (reader && isInside(n, reader))) { compute(n, region === undefined ? undefined : reader); return }
+    if (region === undefined || (reader && isInside(n, reader))) {
+      compute(n, region === undefined ? undefined : reader)
+      return
+    }
     const own = outputs.get(region) ?? []
     outputs.set(region, own.includes(n) ? own : [...own, n])
     compute(n, n)
   }
   for (const root of roots) read(root, undefined)
 
-  const blocks = new Map<string, Block>(), calls = new Map<string, readonly Node[]>(), built = new Map<Node, Node>()
+  const blocks = new Map<string, Block>()
+  const calls = new Map<string, readonly Node[]>()
+  const built = new Map<Node, Node>()
   const callOf = (region: string): readonly Node[] => {
     const known = calls.get(region)
     if (known) return known
-    const body = outputs.get(region)!, stop = new Set(topological(body).filter(n => !isFree(n) && !isInside(n, body[0]!)))
-    const leaves = walk(body, stop).filter(n => stop.has(n)), structure = structureOf(body, leaves)
+    const body = outputs.get(region)!
+    const stop = new Set(topological(body).filter(n => !isFree(n) && !isInside(n, body[0]!)))
+    const leaves = walk(body, stop).filter(n => stop.has(n))
+    const structure = structureOf(body, leaves)
     const block = blocks.get(structure) ?? blockOf(`update${blocks.size === 0 ? '' : blocks.size}`, body, leaves)
     blocks.set(structure, block)
     const results = call(block, leaves.map(get))
@@ -68,7 +105,9 @@ export const outlined = (roots: readonly Node[], families: readonly Family[]): r
   function get(n: Node): Node {
     const known = built.get(n)
     if (known) return known
-    const region = regionOf(n), made = region === undefined ? withInputs(n, n.inputs.map(get)) : callOf(region)[outputs.get(region)!.indexOf(n)]!
+    const region = regionOf(n)
+    const made =
+      region === undefined ? withInputs(n, n.inputs.map(get)) : callOf(region)[outputs.get(region)!.indexOf(n)]!
     built.set(n, made)
     return made
   }

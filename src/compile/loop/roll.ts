@@ -1,5 +1,16 @@
 import {
-  broadcasted, concatOp, is, node, plus, reshaped, resultOp, sliced, summed, topological, withInputs, type Node,
+  broadcasted,
+  concatOp,
+  is,
+  node,
+  plus,
+  reshaped,
+  resultOp,
+  sliced,
+  summed,
+  topological,
+  withInputs,
+  type Node,
 } from '../../tensor/index.ts'
 import { sumsIn, type Sums } from './addends.ts'
 import { looped, type Feed, type Loop } from './loop.ts'
@@ -10,33 +21,49 @@ export type Root = Node | readonly Node[]
 const isStack = (root: Root): root is readonly Node[] => Array.isArray(root)
 
 /** Some layers of a stack, in order. */
-const layersOf = (stack: Node, from: number, count: number): Node => (from === 0 && stack.shape[0] === count ? stack : sliced(stack, 0, from === 0 ? [] : [from], count))
+const layersOf = (stack: Node, from: number, count: number): Node =>
+  from === 0 && stack.shape[0] === count ? stack : sliced(stack, 0, from === 0 ? [] : [from], count)
 
 /**
- * Puts loops in the place of calls that go through layers, so that a program has one function for each kind of layer, however
- * many layers there are. It reads families as stacks, and a sum over layers becomes the sum of a stack.
+ * Puts loops in the place of calls that go through layers, so that a program has one function for each kind of layer,
+ * however many layers there are. It reads families as stacks, and a sum over layers becomes the sum of a stack.
  * @example rolled([loss, layers.map(gradientOf)], [familyOf(layers.map(layer => layer.up_proj))])
  */
 export const rolled = (roots: readonly Root[], families: readonly Family[]): readonly Node[] => {
-  const flat = roots.flatMap(root => (isStack(root) ? root : [root])), runs = findRuns(flat, families), sums = sumsIn(flat)
-  const built = new Map<Node, Node>(), loops = new Map<Run, readonly Node[]>(), kept = keptSources(flat, roots, runs, sums)
+  const flat = roots.flatMap(root => (isStack(root) ? root : [root]))
+  const runs = findRuns(flat, families)
+  const sums = sumsIn(flat)
+  const built = new Map<Node, Node>()
+  const loops = new Map<Run, readonly Node[]>()
+  const kept = keptSources(flat, roots, runs, sums)
 
-  const stackOf = (source: Source): Node => (source.of === 'family' ? source.family.stack : loopOf(source.run)[kept.positionOf(source)]!)
-  const element = (place: Place, shape: Node['shape']): Node => reshaped(layersOf(stackOf(place.source), layerOf(place), 1), shape)
+  const stackOf = (source: Source): Node =>
+    source.of === 'family' ? source.family.stack : loopOf(source.run)[kept.positionOf(source)]!
+  const element = (place: Place, shape: Node['shape']): Node =>
+    reshaped(layersOf(stackOf(place.source), layerOf(place), 1), shape)
   /** A piece of more than one value, as a part of a stack. */
-  const stacked = ({ nodes: { length }, last }: Stacked): Node => layersOf(stackOf(last.source), layerOf(last) - length + 1, length)
+  const stacked = ({ nodes: { length }, last }: Stacked): Node =>
+    layersOf(stackOf(last.source), layerOf(last) - length + 1, length)
 
   function loopOf(run: Run): readonly Node[] {
     const known = loops.get(run)
     if (known) return known
-    const { block, calls, moves } = run, extra = kept.of(run)
+    const { block, calls, moves } = run
+    const extra = kept.of(run)
     const feeds = moves.map((move): Feed => (move!.kind === 'layered' ? { kind: 'layered' } : move!))
     const inputs = moves.map((move, argument) => {
       if (move!.kind !== 'layered') return get(calls[0]!.inputs[argument]!)
       const [last] = move!.places as readonly [Place]
-      return layersOf(stackOf(last.source), run.step === 1 ? layerOf(last) - calls.length + 1 : layerOf(last), calls.length)
+      return layersOf(
+        stackOf(last.source),
+        run.step === 1 ? layerOf(last) - calls.length + 1 : layerOf(last),
+        calls.length,
+      )
     })
-    const outputs = [...block.outputs, ...extra.map(({ of, index }) => (of === 'input' ? block.parameters : block.outputs)[index]!)]
+    const outputs = [
+      ...block.outputs,
+      ...extra.map(({ of, index }) => (of === 'input' ? block.parameters : block.outputs)[index]!),
+    ]
     const loop: Loop = { block: { ...block, outputs }, count: calls.length, feeds, reverse: run.step === -1 }
     const results = looped(loop, inputs)
     loops.set(run, results)
@@ -65,61 +92,102 @@ export const rolled = (roots: readonly Root[], families: readonly Family[]): rea
   }
   /** The sum of many, where those of one source are summed as a stack. */
   const total = (addends: readonly Node[]): Node =>
-    addedPieces(addends, runs.placesOf).map(piece => (isStacked(piece) ? summed(stacked(piece), [0]) : piece.nodes.map(get).reduce(plus))).reduce(plus)
+    addedPieces(addends, runs.placesOf)
+      .map(piece => (isStacked(piece) ? summed(stacked(piece), [0]) : piece.nodes.map(get).reduce(plus)))
+      .reduce(plus)
   const whole = (nodes: readonly Node[]): Node => {
     const [first] = nodes as readonly [Node]
     // one value for all layers, as the zeros of a first state
-    if (nodes.every(n => n === first) && nodes.length > 1) return broadcasted(reshaped(get(first), [1, ...first.shape]), [nodes.length, ...first.shape])
-    const pieces = piecesOf(nodes, runs.placesOf).flatMap(piece => (isStacked(piece) ? [stacked(piece)] : piece.nodes.map(n => reshaped(get(n), [1, ...n.shape]))))
+    if (nodes.every(n => n === first) && nodes.length > 1)
+      return broadcasted(reshaped(get(first), [1, ...first.shape]), [nodes.length, ...first.shape])
+    const pieces = piecesOf(nodes, runs.placesOf).flatMap(piece =>
+      isStacked(piece) ? [stacked(piece)] : piece.nodes.map(n => reshaped(get(n), [1, ...n.shape])),
+    )
     return pieces.length === 1 ? pieces[0]! : node(concatOp, pieces, { axis: 0, dim: nodes.length })
   }
   return roots.map(root => (isStack(root) ? whole(root) : get(root)))
 }
 
-interface Piece { readonly nodes: readonly Node[]; readonly last?: Place }
+interface Piece {
+  readonly nodes: readonly Node[]
+  readonly last?: Place
+}
 type Stacked = Required<Piece>
 /** True for a piece that is a part of a stack. */
 const isStacked = (piece: Piece): piece is Stacked => piece.last !== undefined && piece.nodes.length > 1
 
-/** Pieces of a sum, which does not ask for an order: values of one source next to each other, in the order of their layers. */
+/**
+ * Pieces of a sum, which does not ask for an order: values of one source next to each other, in the order of their
+ * layers.
+ */
 const addedPieces = (addends: readonly Node[], placesOf: (n: Node) => readonly Place[]): readonly Piece[] => {
   // what a call returns is in a stack whether or not the next call is given it
-  const placeOf = (n: Node): Place | undefined => { const places = placesOf(n); return places.find(({ source }) => source.of !== 'input') ?? places[0] }
+  const placeOf = (n: Node): Place | undefined => {
+    const places = placesOf(n)
+    return places.find(({ source }) => source.of !== 'input') ?? places[0]
+  }
   const groups = new Map<Source | Node, Node[]>()
   for (const n of addends) {
     const key = placeOf(n)?.source ?? n
     groups.set(key, [...(groups.get(key) ?? []), n])
   }
-  return piecesOf([...groups.values()].flatMap(group => group.toSorted((a, b) => (a === b ? 0 : layerOf(placeOf(a)!) - layerOf(placeOf(b)!)))), placesOf)
+  return piecesOf(
+    [...groups.values()].flatMap(group =>
+      group.toSorted((a, b) => (a === b ? 0 : layerOf(placeOf(a)!) - layerOf(placeOf(b)!))),
+    ),
+    placesOf,
+  )
 }
 
 /** Cuts a list into pieces that go up the layers of one source. */
 const piecesOf = (nodes: readonly Node[], placesOf: (n: Node) => readonly Place[]): readonly Piece[] => {
-  const usable = (n: Node): readonly Place[] => placesOf(n).filter(({ source }) => source.of === 'family' || source.run.calls.length > 1)
-  const pieces = nodes.reduce<readonly { readonly nodes: readonly Node[]; readonly places: readonly Place[] }[]>((made, n) => {
-    const before = made.at(-1), places = usable(n), follow = places.filter(p => before?.places.some(b => p.source === b.source && layerOf(p) === layerOf(b) + 1))
-    return before && follow.length > 0 ? [...made.slice(0, -1), { nodes: [...before.nodes, n], places: follow }] : [...made, { nodes: [n], places }]
-  }, [])
+  const usable = (n: Node): readonly Place[] =>
+    placesOf(n).filter(({ source }) => source.of === 'family' || source.run.calls.length > 1)
+  const pieces = nodes.reduce<readonly { readonly nodes: readonly Node[]; readonly places: readonly Place[] }[]>(
+    (made, n) => {
+      const before = made.at(-1)
+      const places = usable(n)
+      const follow = places.filter(p =>
+        before?.places.some(b => p.source === b.source && layerOf(p) === layerOf(b) + 1),
+      )
+      return before && follow.length > 0
+        ? [...made.slice(0, -1), { nodes: [...before.nodes, n], places: follow }]
+        : [...made, { nodes: [n], places }]
+    },
+    [],
+  )
   return pieces.map(({ nodes: some, places: [last] }) => (last ? { nodes: some, last } : { nodes: some }))
 }
 
 /** What a loop must return beside its block's outputs: what was carried, at every turn, where something reads it. */
 const keptSources = (flat: readonly Node[], roots: readonly Root[], { runOf, placesOf }: Runs, sums: Sums) => {
   const kept = new Map<Run, Source[]>()
-  const isCarried = (run: Run, output: number): boolean => run.moves.some(move => move?.kind === 'carried' && move.output === output)
+  const isCarried = (run: Run, output: number): boolean =>
+    run.moves.some(move => move?.kind === 'carried' && move.output === output)
   const keep = (source: Source | undefined): void => {
-    if (source === undefined || source.of === 'family' || (source.of === 'output' && !isCarried(source.run, source.index))) return
+    if (
+      source === undefined ||
+      source.of === 'family' ||
+      (source.of === 'output' && !isCarried(source.run, source.index))
+    )
+      return
     const own = kept.get(source.run) ?? []
     kept.set(source.run, own.includes(source) ? own : [...own, source])
   }
   /** What reads a value alone reads the stack of it, but for the last that was carried. */
   const keepAlone = (n: Node): void => {
     const made = is(n, resultOp) ? runOf(n.inputs[0]!) : undefined
-    if (made && made.run.calls.length > 1 && made.turn < made.run.calls.length - 1) keep(placesOf(n).find(({ source }) => source.of === 'output')?.source)
+    if (made && made.run.calls.length > 1 && made.turn < made.run.calls.length - 1)
+      keep(placesOf(n).find(({ source }) => source.of === 'output')?.source)
   }
-  const keepPieces = (pieces: readonly Piece[]): void => { for (const piece of pieces) if (isStacked(piece)) keep(piece.last.source); else piece.nodes.forEach(keepAlone) }
+  const keepPieces = (pieces: readonly Piece[]): void => {
+    for (const piece of pieces)
+      if (isStacked(piece)) keep(piece.last.source)
+      else piece.nodes.forEach(keepAlone)
+  }
   for (const n of topological(flat)) {
-    const made = runOf(n), addends = sums.addends(n)
+    const made = runOf(n)
+    const addends = sums.addends(n)
     if (made && made.run.calls.length > 1) {
       made.run.moves.forEach((move, argument) => {
         if (move?.kind === 'layered') keep(move.places[0]!.source)
@@ -128,9 +196,12 @@ const keptSources = (flat: readonly Node[], roots: readonly Root[], { runOf, pla
     } else if (addends) keepPieces(addedPieces(addends, placesOf))
     else if (sums.last(n) === undefined) n.inputs.forEach(keepAlone)
   }
-  for (const root of roots) if (isStack(root)) keepPieces(piecesOf(root, placesOf)); else keepAlone(root)
+  for (const root of roots)
+    if (isStack(root)) keepPieces(piecesOf(root, placesOf))
+    else keepAlone(root)
   return {
-    of: (run: Run): readonly Extract<Source, { readonly run: Run }>[] => (kept.get(run) ?? []).filter(source => source.of !== 'family'),
+    of: (run: Run): readonly Extract<Source, { readonly run: Run }>[] =>
+      (kept.get(run) ?? []).filter(source => source.of !== 'family'),
     positionOf: (source: Source): number => {
       if (source.of === 'family') throw new RangeError('a family is no result of a loop')
       const at = (kept.get(source.run) ?? []).indexOf(source)

@@ -35,7 +35,11 @@ export interface WholePrograms {
 }
 
 /** A loss with what each variable of the gradients is to be. */
-export interface Differentiated { readonly sum: Node; readonly count: Node; readonly gradients: readonly (readonly [Variable, Node])[] }
+export interface Differentiated {
+  readonly sum: Node
+  readonly count: Node
+  readonly gradients: readonly (readonly [Variable, Node])[]
+}
 
 export interface Decoding {
   readonly logits: Node
@@ -47,35 +51,73 @@ export interface Decoding {
 /** Rows that are updated at once: a few megabytes. */
 const updatedRows = 2048
 
-/** Programs of a step whose layers are rolled into loops, whose elementwise ops are fused, and whose largest values are made in pieces. */
-export const wholePrograms = (programs: Programs, variables: Variables, { size, isStaticDim, fuse, chunk, hvp = false }: WholeOptions): WholePrograms => {
+/**
+ * Programs of a step whose layers are rolled into loops, whose elementwise ops are fused, and whose largest values are
+ * made in pieces.
+ */
+export const wholePrograms = (
+  programs: Programs,
+  variables: Variables,
+  { size, isStaticDim, fuse, chunk, hvp = false }: WholeOptions,
+): WholePrograms => {
   const families = familiesOf(variables)
-  const kernels = new Map<string, Block>(), fusing = (roots: readonly Node[]): readonly Node[] => (fuse ? fused(roots, { isStaticDim, blocks: kernels }) : roots)
-  /** What is done within blocks is fused first: loops are made of blocks, and what is left between them is fused last. */
-  const inBlocks = (roots: readonly Node[]): readonly Node[] => mapBlocks(roots, block => ({ ...block, outputs: fusing(block.outputs) }))
+  const kernels = new Map<string, Block>()
+  const fusing = (roots: readonly Node[]): readonly Node[] =>
+    fuse ? fused(roots, { isStaticDim, blocks: kernels }) : roots
+  /**
+   * What is done within blocks is fused first: loops are made of blocks, and what is left between them is fused last.
+   */
+  const inBlocks = (roots: readonly Node[]): readonly Node[] =>
+    mapBlocks(roots, block => ({ ...block, outputs: fusing(block.outputs) }))
   const finished = (roots: readonly Root[]): readonly Node[] => shared(fusing(rolled(roots, families)))
   /** An update of a leaf that is no layer's, in pieces that are written where they lie. */
   const updatedInPieces = (roots: readonly Node[]): readonly Node[] =>
-    (chunk ? mapChunks(chunked(roots, { size, largest: chunk.largest, rows: updatedRows, results: true }), block => ({ ...block, outputs: fusing(block.outputs) })) : roots)
+    chunk
+      ? mapChunks(chunked(roots, { size, largest: chunk.largest, rows: updatedRows, results: true }), block => ({
+          ...block,
+          outputs: fusing(block.outputs),
+        }))
+      : roots
   const inPieces = (roots: readonly Node[]): readonly Node[] => (chunk ? chunked(roots, { size, ...chunk }) : roots)
-  const rootOf = (variable: Variable, at: (leaf: Node) => Node): Root => (variable.family ? variable.leaves.map(at) : at(variable.leaves[0]!))
-  /** The variables that a program gives new values, in the order of the variables; of a stack, some layers may stay as they are. */
-  const perVariable = (roots: readonly Node[], of: readonly Variable[], leaves: readonly Node[], singles: readonly Node[]) => {
-    const at = new Map(leaves.map((leaf, i) => [leaf, roots[i]!])), given = of.filter(variable => variable.leaves.some(leaf => at.has(leaf)))
+  const rootOf = (variable: Variable, at: (leaf: Node) => Node): Root =>
+    variable.family ? variable.leaves.map(at) : at(variable.leaves[0]!)
+  /**
+   * The variables that a program gives new values, in the order of the variables; of a stack, some layers may stay as
+   * they are.
+   */
+  const perVariable = (
+    roots: readonly Node[],
+    of: readonly Variable[],
+    leaves: readonly Node[],
+    singles: readonly Node[],
+  ) => {
+    const at = new Map(leaves.map((leaf, i) => [leaf, roots[i]!]))
+    const given = of.filter(variable => variable.leaves.some(leaf => at.has(leaf)))
     const nodes = finished([...singles, ...given.map(variable => rootOf(variable, leaf => at.get(leaf) ?? leaf))])
-    return { singles: nodes.slice(0, singles.length), replaced: given.map((variable, i): readonly [Variable, Node] => [variable, nodes[singles.length + i]!]) }
+    return {
+      singles: nodes.slice(0, singles.length),
+      replaced: given.map((variable, i): readonly [Variable, Node] => [variable, nodes[singles.length + i]!]),
+    }
   }
   const differentiated = ({ outputs }: Program): Differentiated => {
-    const [sum, count, ...rest] = inBlocks(inPieces(outputs)), found = perVariable(rest, variables.gradients, programs.gradient, [sum!, count!])
+    const [sum, count, ...rest] = inBlocks(inPieces(outputs))
+    const found = perVariable(rest, variables.gradients, programs.gradient, [sum!, count!])
     return { sum: found.singles[0]!, count: found.singles[1]!, gradients: found.replaced }
   }
   return {
     variables,
-    initial: () => perVariable(outlined(programs.initial(size).outputs, families), variables.state, programs.state.map(([, leaf]) => leaf), []).replaced,
+    initial: () =>
+      perVariable(
+        outlined(programs.initial(size).outputs, families),
+        variables.state,
+        programs.state.map(([, leaf]) => leaf),
+        [],
+      ).replaced,
     gradients: once(() => differentiated(programs.gradients(size))),
     hvp: hvp ? () => differentiated(programs.hvp(size)) : undefined,
     apply: once(() => {
-      const { outputs, replaced } = programs.apply(size), [norm, ...rest] = updatedInPieces(inBlocks(outlined(outputs, families)))
+      const { outputs, replaced } = programs.apply(size)
+      const [norm, ...rest] = updatedInPieces(inBlocks(outlined(outputs, families)))
       const found = perVariable(rest, [...variables.params, ...variables.parts, ...variables.state], replaced, [norm!])
       return { norm: found.singles[0]!, replaced: found.replaced }
     }),
@@ -84,11 +126,15 @@ export const wholePrograms = (programs: Programs, variables: Variables, { size, 
       return { sum: sum!, count: count! }
     },
     logits: () => finished(inBlocks(programs.logits(size).outputs))[0]!,
-    decode: programs.decode && (() => {
-      const { outputs, cache, tokens, position } = programs.decode!(size), [logits, ...next] = inBlocks(outputs), { caches } = variables
-      const found = perVariable(next, caches, cache, [logits!])
-      return { logits: found.singles[0]!, caches: found.replaced, tokens, position }
-    }),
+    decode:
+      programs.decode &&
+      (() => {
+        const { outputs, cache, tokens, position } = programs.decode!(size)
+        const [logits, ...next] = inBlocks(outputs)
+        const { caches } = variables
+        const found = perVariable(next, caches, cache, [logits!])
+        return { logits: found.singles[0]!, caches: found.replaced, tokens, position }
+      }),
   }
 }
 

@@ -3,9 +3,9 @@ import type { Rule } from './rule.ts'
 import { applied, innerOf, isLowRank, isLowRankProduct, relettered } from './weights.ts'
 
 /**
- * What makes adapters cheap: `x (W + s A B)` is `x W + s (x A) B`. Neither the sum nor the product of the factors is ever made, and of
- * each token only what is r wide is kept. Cost is lexicographic, first what is held and kept, then operations, so that this is always done,
- * also where few tokens would make it the dearer way.
+ * What makes adapters cheap: `x (W + s A B)` is `x W + s (x A) B`. Neither the sum nor the product of the factors is
+ * ever made, and of each token only what is r wide is kept. Cost is lexicographic, first what is held and kept, then
+ * operations, so that this is always done, also where few tokens would make it the dearer way.
  */
 
 /** x (U + D) = x U + x D, where one of the terms is of low rank. */
@@ -14,22 +14,42 @@ export const distribute: Rule = {
   apply: (n, context) => {
     const product = applied(n, context)
     if (!product || !(is(product.weight, addOp) || is(product.weight, subOp))) return undefined
-    const { x, weight, ...letters } = product, terms = weight.inputs
-    if (!terms.every(term => term.shape.join() === weight.shape.join()) || !terms.some(term => isLowRank(term, context.size))) return undefined
-    return node(weight.op, terms.map(term => contracted(x, term, letters)), weight.attributes)
+    const { x, weight, ...letters } = product
+    const terms = weight.inputs
+    if (
+      !terms.every(term => term.shape.join() === weight.shape.join()) ||
+      !terms.some(term => isLowRank(term, context.size))
+    )
+      return undefined
+    return node(
+      weight.op,
+      terms.map(term => contracted(x, term, letters)),
+      weight.attributes,
+    )
   },
 }
 
 /** A product of factors with its letters, either factor first. */
-const eitherWay = ([p, q]: readonly Node[], { a, b, out }: Contraction): readonly (Contraction & { readonly near: Node; readonly far: Node })[] =>
-  [{ near: p!, far: q!, a, b, out }, { near: q!, far: p!, a: b, b: a, out }]
+const eitherWay = (
+  [p, q]: readonly Node[],
+  { a, b, out }: Contraction,
+): readonly (Contraction & { readonly near: Node; readonly far: Node })[] => [
+  { near: p!, far: q!, a, b, out },
+  { near: q!, far: p!, a: b, b: a, out },
+]
 
 /** A low-rank weight with letters of the product that it is in: `near` is the factor that the activation meets. */
 export const factorsOf = (weight: Node, { a, b, out }: Contraction) => {
   if (!is(weight, contractOp)) return undefined
-  const met = innerOf({ a, b, out }), only = (of: string, other: string): string => [...of].filter(c => !other.includes(c)).sort().join('')
-  return eitherWay(weight.inputs, relettered(weight.attributes, b, a + out))
-    .find(way => only(way.a, way.b) === [...met].sort().join('') && ![...only(way.b, way.a)].some(c => a.includes(c)))
+  const met = innerOf({ a, b, out })
+  const only = (of: string, other: string): string =>
+    [...of]
+      .filter(c => !other.includes(c))
+      .sort()
+      .join('')
+  return eitherWay(weight.inputs, relettered(weight.attributes, b, a + out)).find(
+    way => only(way.a, way.b) === [...met].sort().join('') && ![...only(way.b, way.a)].some(c => a.includes(c)),
+  )
 }
 
 /** x (A B) = (x A) B, where A B is of low rank. */
@@ -38,9 +58,11 @@ export const associate: Rule = {
   apply: (n, context) => {
     const product = applied(n, context)
     if (!product || !isLowRankProduct(product.weight, context.size)) return undefined
-    const { x, a, out } = product, factors = factorsOf(product.weight, product)
+    const { x, a, out } = product
+    const factors = factorsOf(product.weight, product)
     if (!factors) return undefined
-    const { near, far, a: nearLetters, b: farLetters } = factors, met = innerOf(product)
+    const { near, far, a: nearLetters, b: farLetters } = factors
+    const met = innerOf(product)
     const narrow = [...a].filter(c => !met.includes(c)).join('') + innerOf(factors)
     return contracted(contracted(x, near, { a, b: nearLetters, out: narrow }), far, { a: narrow, b: farLetters, out })
   },

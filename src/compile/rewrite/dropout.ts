@@ -2,13 +2,17 @@ import { contracted, droppedOut, inputDropoutOp, is, topological, type Node } fr
 import type { Rule } from './rule.ts'
 import { applied } from './weights.ts'
 
-/** x · inputDropout(A) = dropout(x) · A: what a weight cannot say of its input. Only programs that compute gradients drop out. */
+/**
+ * x · inputDropout(A) = dropout(x) · A: what a weight cannot say of its input. Only programs that compute gradients
+ * drop out.
+ */
 export const dropInput: Rule = {
   name: 'drop-input',
   apply: (n, context) => {
     const product = applied(n, context)
     if (!product || !is(product.weight, inputDropoutOp)) return undefined
-    const { x, weight, ...letters } = product, [A, key, stream] = weight.inputs as [Node, Node, Node]
+    const { x, weight, ...letters } = product
+    const [A, key, stream] = weight.inputs as [Node, Node, Node]
     return contracted(droppedOut(x, key, stream, weight.attributes.rate), A, letters)
   },
 }
@@ -16,8 +20,13 @@ export const dropInput: Rule = {
 /** inputDropout(A) = A, where nothing is trained. */
 export const keepInput: Rule = { name: 'keep-input', apply: n => (is(n, inputDropoutOp) ? n.inputs[0]! : undefined) }
 
-/** Checks that every dropout of an input has found the input. @throws {Error} where a factor with one is not multiplied by an activation */
+/**
+ * Checks that every dropout of an input has found the input. @throws {Error} where a factor with one is not multiplied
+ * by an activation
+ */
 export const checkDropout = (roots: readonly Node[]): void => {
   if (!topological(roots).some(n => is(n, inputDropoutOp))) return
-  throw new Error('inputDropout: its factor is used other than in a product with an activation, which is what would be dropped out')
+  throw new Error(
+    'inputDropout: its factor is used other than in a product with an activation, which is what would be dropped out',
+  )
 }

@@ -1,6 +1,14 @@
 export { associate, distribute } from './distribute.ts'
 export { checkDropout, dropInput, keepInput } from './dropout.ts'
-export { layoutRules, movementRules, splitting, transposePointwise, transposeSplit, transposeTranspose, contractTranspose } from './layout.ts'
+export {
+  layoutRules,
+  movementRules,
+  splitting,
+  transposePointwise,
+  transposeSplit,
+  transposeTranspose,
+  contractTranspose,
+} from './layout.ts'
 export { isMatrixProduct, laidOut } from './products.ts'
 export { lowRankNorm } from './norm.ts'
 export { rewrite, weighing, type Context, type Surroundings, type Rule } from './rule.ts'

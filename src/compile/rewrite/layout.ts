@@ -1,9 +1,23 @@
-import { contracted, contractOp, inverse, is, node, product, reshaped, reshapeOp, transposed, transposeOp, type Node, type Shape } from '../../tensor/index.ts'
+import {
+  contracted,
+  contractOp,
+  inverse,
+  is,
+  node,
+  product,
+  reshaped,
+  reshapeOp,
+  transposed,
+  transposeOp,
+  type Node,
+  type Shape,
+} from '../../tensor/index.ts'
 import type { Rule } from './rule.ts'
 
 /** Permutations move until they meet: two that meet are one, one that meets a product is only other letters. */
 
-const permute = (letters: string, permutation: readonly number[]): string => permutation.map(axis => letters[axis]!).join('')
+const permute = (letters: string, permutation: readonly number[]): string =>
+  permutation.map(axis => letters[axis]!).join('')
 
 /** transpose(transpose(x)) is one transpose. */
 export const transposeTranspose: Rule = {
@@ -11,7 +25,10 @@ export const transposeTranspose: Rule = {
   apply: n => {
     const [x] = n.inputs
     if (!is(n, transposeOp) || !is(x!, transposeOp)) return undefined
-    return transposed(x.inputs[0]!, n.attributes.permutation.map(axis => x.attributes.permutation[axis]!))
+    return transposed(
+      x.inputs[0]!,
+      n.attributes.permutation.map(axis => x.attributes.permutation[axis]!),
+    )
   },
 }
 
@@ -20,13 +37,19 @@ export const contractTranspose: Rule = {
   name: 'contract-transpose',
   apply: (n, { readOnce }) => {
     if (is(n, contractOp)) {
-      const { a, b, out } = n.attributes, [x, y] = n.inputs as [Node, Node]
-      if (is(x, transposeOp)) return contracted(x.inputs[0]!, y, { a: permute(a, inverse(x.attributes.permutation)), b, out })
-      if (is(y, transposeOp)) return contracted(x, y.inputs[0]!, { a, b: permute(b, inverse(y.attributes.permutation)), out })
+      const { a, b, out } = n.attributes
+      const [x, y] = n.inputs as [Node, Node]
+      if (is(x, transposeOp))
+        return contracted(x.inputs[0]!, y, { a: permute(a, inverse(x.attributes.permutation)), b, out })
+      if (is(y, transposeOp))
+        return contracted(x, y.inputs[0]!, { a, b: permute(b, inverse(y.attributes.permutation)), out })
     }
     const [x] = n.inputs
     if (!is(n, transposeOp) || !is(x!, contractOp) || !readOnce(x)) return undefined
-    return contracted(x.inputs[0]!, x.inputs[1]!, { ...x.attributes, out: permute(x.attributes.out, n.attributes.permutation) })
+    return contracted(x.inputs[0]!, x.inputs[1]!, {
+      ...x.attributes,
+      out: permute(x.attributes.out, n.attributes.permutation),
+    })
   },
 }
 
@@ -41,39 +64,85 @@ export const transposeSplit: Rule = {
     const groups = splitting(inner.shape, split.shape)
     if (!groups) return undefined
     // the axes of x, each split as the reshape splits it, and where the split axes then stand
-    const { permutation } = inner.attributes, x = inner.inputs[0]!
+    const { permutation } = inner.attributes
+    const x = inner.inputs[0]!
     const ofX = inverse(permutation).map(axis => groups[axis]!)
-    const order = ofX.flat(), moved = groups.flat().map(axis => order.indexOf(axis))
-    return transposed(transposed(reshaped(x, order.map(axis => split.shape[axis]!)), moved), n.attributes.permutation)
+    const order = ofX.flat()
+    const moved = groups.flat().map(axis => order.indexOf(axis))
+    return transposed(
+      transposed(
+        reshaped(
+          x,
+          order.map(axis => split.shape[axis]!),
+        ),
+        moved,
+      ),
+      n.attributes.permutation,
+    )
   },
 }
 
 /** For each axis of `from`, the axes of `to` that it is split into; `undefined` where the reshape merges. */
 export const splitting = (from: Shape, to: Shape): readonly (readonly number[])[] | undefined => {
-  const text = (dims: Shape): string => { const joined = product(dims); return joined._tag === 'Right' ? String(joined.right) : '' }
+  const text = (dims: Shape): string => {
+    const joined = product(dims)
+    return joined._tag === 'Right' ? String(joined.right) : ''
+  }
   const groups: number[][] = []
   let next = 0
   for (const dim of from) {
     const group: number[] = []
-    while (next < to.length && (group.length === 0 || text(group.map(axis => to[axis]!)) !== text([dim]))) group.push(next++)
+    while (next < to.length && (group.length === 0 || text(group.map(axis => to[axis]!)) !== text([dim])))
+      group.push(next++)
     if (text(group.map(axis => to[axis]!)) !== text([dim])) return undefined
     groups.push(group)
   }
   return next === to.length ? groups : undefined
 }
 
-const pointwise = new Set(['add', 'sub', 'mul', 'div', 'neg', 'silu', 'siluGrad', 'gelu', 'exp', 'tanh', 'sigmoid', 'maximum', 'minimum'])
+const pointwise = new Set([
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'neg',
+  'silu',
+  'siluGrad',
+  'gelu',
+  'exp',
+  'tanh',
+  'sigmoid',
+  'maximum',
+  'minimum',
+])
 
-/** f(transpose(x), transpose(y)) = transpose(f(x, y)), where both are transposed alike and nobody else reads them so. */
+/**
+ * f(transpose(x), transpose(y)) = transpose(f(x, y)), where both are transposed alike and nobody else reads them so.
+ */
 export const transposePointwise: Rule = {
   name: 'transpose-pointwise',
   apply: n => {
     if (!pointwise.has(n.op.name)) return undefined
-    const wide = n.inputs.filter(x => x.shape.length > 0), [first] = wide
+    const wide = n.inputs.filter(x => x.shape.length > 0)
+    const [first] = wide
     if (first === undefined || !is(first, transposeOp)) return undefined
     const { permutation } = first.attributes
-    const alike = wide.every(x => x.shape.length === n.shape.length && is(x, transposeOp) && x.attributes.permutation.join() === permutation.join())
-    return alike ? transposed(node(n.op, n.inputs.map(x => (x.shape.length > 0 ? x.inputs[0]! : x)), n.attributes), permutation) : undefined
+    const alike = wide.every(
+      x =>
+        x.shape.length === n.shape.length &&
+        is(x, transposeOp) &&
+        x.attributes.permutation.join() === permutation.join(),
+    )
+    return alike
+      ? transposed(
+          node(
+            n.op,
+            n.inputs.map(x => (x.shape.length > 0 ? x.inputs[0]! : x)),
+            n.attributes,
+          ),
+          permutation,
+        )
+      : undefined
   },
 }
 

@@ -1,26 +1,53 @@
 import {
-  addOp, contracted, is, mulOp, negated, plus, reshaped, scalar, squaresSummed, subOp, summed, sumOp, times, transposed, type Dim, type Node,
+  addOp,
+  contracted,
+  is,
+  mulOp,
+  negated,
+  plus,
+  reshaped,
+  scalar,
+  squaresSummed,
+  subOp,
+  summed,
+  sumOp,
+  times,
+  transposed,
+  type Dim,
+  type Node,
 } from '../../tensor/index.ts'
 import { factorsOf } from './distribute.ts'
 import type { Rule } from './rule.ts'
 import { innerOf, isLowRankProduct, scaling, unused } from './weights.ts'
 
 /** A low-rank product, and what number it is multiplied by. */
-interface Term { readonly product: Node; readonly number: Node }
+interface Term {
+  readonly product: Node
+  readonly number: Node
+}
 
 const lowRankTerm = (n: Node, size: (dim: Dim) => number): Term | undefined => {
   const scaled = is(n, mulOp) ? scaling(n) : undefined
   if (scaled && scaled.axes.length > 0) return undefined
   const product = scaled?.whole ?? n
-  return isLowRankProduct(product, size) ? { product, number: scaled ? reshaped(scaled.factor, []) : scalar(1) } : undefined
+  return isLowRankProduct(product, size)
+    ? { product, number: scaled ? reshaped(scaled.factor, []) : scalar(1) }
+    : undefined
 }
 
-/** The two terms of U + s A B or U − s A B, whichever stands first; for a square it does not matter which is taken from which. */
+/**
+ * The two terms of U + s A B or U − s A B, whichever stands first; for a square it does not matter which is taken from
+ * which.
+ */
 const lowRankSumOf = (n: Node, size: (dim: Dim) => number): (Term & { readonly rest: Node }) | undefined => {
   if (!is(n, addOp) && !is(n, subOp)) return undefined
-  const [x, y] = n.inputs as [Node, Node], isSum = is(n, addOp)
+  const [x, y] = n.inputs as [Node, Node]
+  const isSum = is(n, addOp)
   if (x.shape.join() !== y.shape.join()) return undefined
-  for (const [candidate, rest] of [[y, x], [x, y]] as const) {
+  for (const [candidate, rest] of [
+    [y, x],
+    [x, y],
+  ] as const) {
     const term = lowRankTerm(candidate, size)
     if (term) return { product: term.product, number: isSum ? term.number : negated(term.number), rest }
   }
@@ -28,28 +55,44 @@ const lowRankSumOf = (n: Node, size: (dim: Dim) => number): (Term & { readonly r
 }
 
 /**
- * Σᵢ (W + s A B)² = Σᵢ W² + s Σᵣ B (2 AᵀW + s AᵀA B): the norms of outputs that DoRA divides by, without making W + s A B
- * (peft#3387). What follows from W alone stands alone.
+ * Σᵢ (W + s A B)² = Σᵢ W² + s Σᵣ B (2 AᵀW + s AᵀA B): the norms of outputs that DoRA divides by, without making W + s A
+ * B (peft#3387). What follows from W alone stands alone.
  */
 export const lowRankNorm: Rule = {
   name: 'low-rank-norm',
   apply: (n, { size, isWeight }) => {
     const [square] = n.inputs
     if (!is(n, sumOp) || !is(square!, mulOp) || square.inputs[0] !== square.inputs[1]) return undefined
-    const V = square.inputs[0]!, sum = isWeight(V) ? lowRankSumOf(V, size) : undefined
+    const V = square.inputs[0]!
+    const sum = isWeight(V) ? lowRankSumOf(V, size) : undefined
     if (!sum) return undefined
-    const letters = 'abcdefgh'.slice(0, V.shape.length), { axes } = n.attributes
-    const summedOver = axes.map(axis => letters[axis]!).join(''), left = [...letters].filter(c => !summedOver.includes(c)).join('')
+    const letters = 'abcdefgh'.slice(0, V.shape.length)
+    const { axes } = n.attributes
+    const summedOver = axes.map(axis => letters[axis]!).join('')
+    const left = [...letters].filter(c => !summedOver.includes(c)).join('')
     const factors = factorsOf(sum.product, { a: summedOver, b: letters, out: left })
     if (!factors) return undefined
-    const { near: A, far: B, a, b } = factors, { number, rest: W } = sum, inner = innerOf(factors)
+    const { near: A, far: B, a, b } = factors
+    const { number, rest: W } = sum
+    const inner = innerOf(factors)
     const renames = new Map<string, string>()
     for (const c of inner) renames.set(c, unused(letters + inner + [...renames.values()].join('')))
     const again = (of: string): string => [...of].map(c => renames.get(c) ?? c).join('')
     const gram = contracted(A, A, { a, b: again(a), out: inner + again(inner) })
-    const ofW = contracted(A, W, { a, b: letters, out: b }), ofFactors = contracted(gram, B, { a: inner + again(inner), b: again(b), out: b })
-    const crossed = summed(times(B, plus(times(ofW, 2), times(ofFactors, number))), [...inner].map(c => b.indexOf(c)))
-    const order = [...b].filter(c => !inner.includes(c)), added = reshaped(transposed(crossed, [...left].map(c => order.indexOf(c))), n.shape)
+    const ofW = contracted(A, W, { a, b: letters, out: b })
+    const ofFactors = contracted(gram, B, { a: inner + again(inner), b: again(b), out: b })
+    const crossed = summed(
+      times(B, plus(times(ofW, 2), times(ofFactors, number))),
+      [...inner].map(c => b.indexOf(c)),
+    )
+    const order = [...b].filter(c => !inner.includes(c))
+    const added = reshaped(
+      transposed(
+        crossed,
+        [...left].map(c => order.indexOf(c)),
+      ),
+      n.shape,
+    )
     return plus(squaresSummed(W, axes, n.attributes.keepDims), times(added, number))
   },
 }

@@ -1,32 +1,65 @@
-import { contracted, contractOp, count, is, product, reshaped, transposed, type Dim, type Node, type Shape } from '../../tensor/index.ts'
+import {
+  contracted,
+  contractOp,
+  count,
+  is,
+  product,
+  reshaped,
+  transposed,
+  type Dim,
+  type Node,
+  type Shape,
+} from '../../tensor/index.ts'
 import type { Context, Rule } from './rule.ts'
 
 /**
- * Lays every contraction out as what matrix kernels compute: `[batch, m, k] × [batch, k, n]`, each operand as it lies or
- * transposed, the result `[batch, m, n]`. What such a product cannot say becomes permutations around it; of the two ways
- * round, `A B` or `Bᵀ Aᵀ`, the one that moves less is taken.
+ * Lays every contraction out as what matrix kernels compute: `[batch, m, k] × [batch, k, n]`, each operand as it lies
+ * or transposed, the result `[batch, m, n]`. What such a product cannot say becomes permutations around it; of the two
+ * ways round, `A B` or `Bᵀ Aᵀ`, the one that moves less is taken.
  */
 export const laidOut: Rule = {
   name: 'products',
   apply: (n, context) => {
     if (!is(n, contractOp) || isMatrixProduct(n.attributes)) return undefined
-    const [x, y] = n.inputs as [Node, Node], { a, b, out } = n.attributes
+    const [x, y] = n.inputs as [Node, Node]
+    const { a, b, out } = n.attributes
     const ways = [...waysOf(x, a, y, b, out, context), ...waysOf(y, b, x, a, out, context)]
     return ways.reduce((best, way) => (way.moved < best.moved ? way : best)).build()
   },
 }
 
 /** The letters of a product that a kernel computes as it stands: `b` stands for the batch. */
-export const isMatrixProduct = ({ a, b, out }: { readonly a: string; readonly b: string; readonly out: string }): boolean => {
+export const isMatrixProduct = ({
+  a,
+  b,
+  out,
+}: {
+  readonly a: string
+  readonly b: string
+  readonly out: string
+}): boolean => {
   const batch = out.startsWith('b') ? 'b' : ''
   return out === `${batch}mn` && [`${batch}mk`, `${batch}km`].includes(a) && [`${batch}kn`, `${batch}nk`].includes(b)
 }
 
-interface Way { readonly moved: number; readonly build: () => Node }
+interface Way {
+  readonly moved: number
+  readonly build: () => Node
+}
 type Letters = readonly string[]
 
-/** The ways to lay out a product with these operands left and right: a group of letters stands in the order of the result or of an operand. */
-const waysOf = (left: Node, a: string, right: Node, b: string, out: string, { size, isStatic }: Pick<Context, 'size' | 'isStatic'>): readonly Way[] => {
+/**
+ * The ways to lay out a product with these operands left and right: a group of letters stands in the order of the
+ * result or of an operand.
+ */
+const waysOf = (
+  left: Node,
+  a: string,
+  right: Node,
+  b: string,
+  out: string,
+  { size, isStatic }: Pick<Context, 'size' | 'isStatic'>,
+): readonly Way[] => {
   const inBoth = (c: string): boolean => a.includes(c) && b.includes(c)
   const dimOf = (c: string): Dim => (a.includes(c) ? left.shape[a.indexOf(c)]! : right.shape[b.indexOf(c)]!)
   const merged = (letters: Letters): Dim => dimOfAll(letters.map(dimOf))
@@ -34,7 +67,10 @@ const waysOf = (left: Node, a: string, right: Node, b: string, out: string, { si
   const orders = (belongs: (c: string) => boolean, ...texts: readonly string[]): readonly Letters[] =>
     [...new Set(texts.map(text => [...text].filter(belongs).join('')))].map(text => [...text])
 
-  /** The operand as it lies, if its letters stand in one of two orders; else permuted, whichever of the two is nearer first. */
+  /**
+   * The operand as it lies, if its letters stand in one of two orders; else permuted, whichever of the two is nearer
+   * first.
+   */
   const arranged = (operand: Node, letters: string, batch: Letters, outer: Letters, inner: Letters, name: string) => {
     const innerFirst = letters.indexOf(inner[0] ?? '') < letters.indexOf(outer[0] ?? '')
     const order = innerFirst ? [...batch, ...inner, ...outer] : [...batch, ...outer, ...inner]
@@ -42,23 +78,42 @@ const waysOf = (left: Node, a: string, right: Node, b: string, out: string, { si
     return {
       moved: letters === order.join('') || isStatic(operand) ? 0 : elements(letters),
       letters: innerFirst ? `k${name}` : `${name}k`,
-      build: (): Node => reshaped(transposed(operand, order.map(c => letters.indexOf(c))), groups.map(merged)),
+      build: (): Node =>
+        reshaped(
+          transposed(
+            operand,
+            order.map(c => letters.indexOf(c)),
+          ),
+          groups.map(merged),
+        ),
     }
   }
   return orders(c => inBoth(c) && out.includes(c), out, a, b).flatMap(batch =>
     orders(c => !b.includes(c), out, a).flatMap(rows =>
       orders(c => !a.includes(c), out, b).flatMap(columns =>
         orders(c => inBoth(c) && !out.includes(c), a, b).map((inner): Way => {
-          const l = arranged(left, a, batch, rows, inner, 'm'), r = arranged(right, b, batch, columns, inner, 'n'), result = [...batch, ...rows, ...columns]
+          const l = arranged(left, a, batch, rows, inner, 'm')
+          const r = arranged(right, b, batch, columns, inner, 'n')
+          const result = [...batch, ...rows, ...columns]
           return {
             moved: l.moved + r.moved + (out === result.join('') ? 0 : elements(out)),
             build: (): Node => {
               const lead = batch.length > 0 ? 'b' : ''
-              const multiplied = contracted(l.build(), r.build(), { a: lead + l.letters, b: lead + r.letters, out: `${lead}mn` })
-              return transposed(reshaped(multiplied, result.map(dimOf)), [...out].map(c => result.indexOf(c)))
+              const multiplied = contracted(l.build(), r.build(), {
+                a: lead + l.letters,
+                b: lead + r.letters,
+                out: `${lead}mn`,
+              })
+              return transposed(
+                reshaped(multiplied, result.map(dimOf)),
+                [...out].map(c => result.indexOf(c)),
+              )
             },
           }
-        }))))
+        }),
+      ),
+    ),
+  )
 }
 
 const dimOfAll = (dims: Shape): Dim => {

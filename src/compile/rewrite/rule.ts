@@ -1,10 +1,22 @@
-import { constantOp, inputDropoutOp, is, sizeOp, topological, withInputs, type Dim, type Node } from '../../tensor/index.ts'
+import {
+  constantOp,
+  inputDropoutOp,
+  is,
+  sizeOp,
+  topological,
+  withInputs,
+  type Dim,
+  type Node,
+} from '../../tensor/index.ts'
 
 /** What a rule may ask of its surroundings. */
 export interface Context {
   /** The size of a dim: rules weigh bytes and flops. */
   readonly size: (dim: Dim) => number
-  /** True where a value does not change while a program runs, and may be held: weights, and what follows from them alone. */
+  /**
+   * True where a value does not change while a program runs, and may be held: weights, and what follows from them
+   * alone.
+   */
   readonly isStatic: (node: Node) => boolean
   /** True for what follows from parameters and numbers alone, packed ones too: it has no tokens. */
   readonly isWeight: (node: Node) => boolean
@@ -12,7 +24,10 @@ export interface Context {
   readonly readOnce: (node: Node) => boolean
 }
 
-/** A rewriting: a pattern with its side condition, and the term that takes its place; `undefined` where it does not apply. */
+/**
+ * A rewriting: a pattern with its side condition, and the term that takes its place; `undefined` where it does not
+ * apply.
+ */
 export interface Rule {
   readonly name: string
   readonly apply: (node: Node, context: Context) => Node | undefined
@@ -26,23 +41,33 @@ export const weighing = (isParameter: (leaf: Node) => boolean): Context['isWeigh
   const isWeight = (n: Node): boolean => {
     // who is dropped out is drawn for each batch, and is no part of the weight
     const inputs = is(n, inputDropoutOp) ? n.inputs.slice(0, 1) : n.inputs
-    const found = known.get(n) ?? (isParameter(n) || is(n, constantOp) || is(n, sizeOp) || (inputs.length > 0 && inputs.every(isWeight)))
+    const found =
+      known.get(n) ??
+      (isParameter(n) || is(n, constantOp) || is(n, sizeOp) || (inputs.length > 0 && inputs.every(isWeight)))
     known.set(n, found)
     return found
   }
   return isWeight
 }
 
-/** Applies rules everywhere until none applies. A rule must make progress: smaller operands, or a node nearer to the leaves. */
+/**
+ * Applies rules everywhere until none applies. A rule must make progress: smaller operands, or a node nearer to the
+ * leaves.
+ */
 export const rewrite = (roots: readonly Node[], rules: readonly Rule[], environment: Surroundings): readonly Node[] => {
   const readers = new Map<Node, number>()
-  const count = (n: Node): void => { readers.set(n, (readers.get(n) ?? 0) + 1) }
+  const count = (n: Node): void => {
+    readers.set(n, (readers.get(n) ?? 0) + 1)
+  }
   roots.forEach(count)
   for (const n of topological(roots)) n.inputs.forEach(count)
 
-  const done = new Map<Node, Node>(), staticNodes = new Map<Node, boolean>()
+  const done = new Map<Node, Node>()
+  const staticNodes = new Map<Node, boolean>()
   const isStatic = (n: Node): boolean => {
-    const known = staticNodes.get(n) ?? (environment.isStatic(n) || (n.op.unpacks !== true && n.inputs.length > 0 && n.inputs.every(isStatic)))
+    const known =
+      staticNodes.get(n) ??
+      (environment.isStatic(n) || (n.op.unpacks !== true && n.inputs.length > 0 && n.inputs.every(isStatic)))
     staticNodes.set(n, known)
     return known
   }

@@ -5,9 +5,19 @@ import { applied, innerOf, isLowRankProduct, scaling, type Applied, type Scaled 
 
 /** A factor, whose axes have letters, where it broadcasts against a tensor of other letters. */
 const aligned = (factor: Node, letters: string, target: string): Node => {
-  const order = [...target].filter(c => letters.includes(c)), lead = order.length === 0 ? target.length : target.indexOf(order[0]!)
-  const plain = transposed(reshaped(factor, factor.shape.filter(dim => dim !== 1)), order.map(c => letters.indexOf(c)))
-  return reshaped(plain, Array.from(target.slice(lead), c => (letters.includes(c) ? plain.shape[order.indexOf(c)]! : 1)))
+  const order = [...target].filter(c => letters.includes(c))
+  const lead = order.length === 0 ? target.length : target.indexOf(order[0]!)
+  const plain = transposed(
+    reshaped(
+      factor,
+      factor.shape.filter(dim => dim !== 1),
+    ),
+    order.map(c => letters.indexOf(c)),
+  )
+  return reshaped(
+    plain,
+    Array.from(target.slice(lead), c => (letters.includes(c) ? plain.shape[order.indexOf(c)]! : 1)),
+  )
 }
 
 /** x (s A B) = x ((s A) B), a number s: it goes on to what is r wide. */
@@ -19,18 +29,24 @@ const intoFactors = ({ x, a, b, out }: Applied, { op, whole, factor }: Scaled): 
 }
 
 /**
- * x (g W) = g (x W): no second copy of a weight is made for what scales it. A number of a low-rank product goes to what is r wide, a
- * vector along the result to the result, and one along the input to the input where that is the narrower of the two.
+ * x (g W) = g (x W): no second copy of a weight is made for what scales it. A number of a low-rank product goes to what
+ * is r wide, a vector along the result to the result, and one along the input to the input where that is the narrower
+ * of the two.
  */
 export const scaleProduct: Rule = {
   name: 'scale',
   apply: (n, context) => {
-    const product = applied(n, context), scaled = product && scaling(product.weight)
+    const product = applied(n, context)
+    const scaled = product && scaling(product.weight)
     if (!product || !scaled) return undefined
-    const { x, a, b, out } = product, { op, whole, factor, axes } = scaled, letters = axes.map(axis => b[axis]!).join('')
+    const { x, a, b, out } = product
+    const { op, whole, factor, axes } = scaled
+    const letters = axes.map(axis => b[axis]!).join('')
     if (letters === '' && isLowRankProduct(whole, context.size)) return intoFactors(product, scaled)
-    if ([...letters].every(c => out.includes(c))) return node(op, [contracted(x, whole, { a, b, out }), aligned(factor, letters, out)], {})
-    const met = innerOf(product), elements = (of: readonly string[]): number => count(of.map(c => context.size(whole.shape[b.indexOf(c)]!)))
+    if ([...letters].every(c => out.includes(c)))
+      return node(op, [contracted(x, whole, { a, b, out }), aligned(factor, letters, out)], {})
+    const met = innerOf(product)
+    const elements = (of: readonly string[]): number => count(of.map(c => context.size(whole.shape[b.indexOf(c)]!)))
     const isNarrow = elements([...met]) < elements([...b].filter(c => !met.includes(c)))
     if (!isNarrow || ![...letters].every(c => met.includes(c))) return undefined
     return contracted(node(op, [x, aligned(factor, letters, a)], {}), whole, { a, b, out })

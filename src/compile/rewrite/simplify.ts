@@ -1,4 +1,18 @@
-import { broadcastToOp, constantOp, divOp, is, mulOp, node, over, reshaped, reshapeOp, stopGradientOp, sumOp, times, type Node } from '../../tensor/index.ts'
+import {
+  broadcastToOp,
+  constantOp,
+  divOp,
+  is,
+  mulOp,
+  node,
+  over,
+  reshaped,
+  reshapeOp,
+  stopGradientOp,
+  sumOp,
+  times,
+  type Node,
+} from '../../tensor/index.ts'
 import type { Rule } from './rule.ts'
 
 const isNumber = (n: Node, value: number): boolean =>
@@ -20,7 +34,10 @@ export const timesOne: Rule = {
 /** reshape(reshape(x)) = reshape(x). */
 export const reshapeReshape: Rule = {
   name: 'reshape-reshape',
-  apply: n => (is(n, reshapeOp) && (is(n.inputs[0]!, reshapeOp) || n.inputs[0]!.shape.join() === n.shape.join()) ? reshaped(n.inputs[0]!, n.shape) : undefined),
+  apply: n =>
+    is(n, reshapeOp) && (is(n.inputs[0]!, reshapeOp) || n.inputs[0]!.shape.join() === n.shape.join())
+      ? reshaped(n.inputs[0]!, n.shape)
+      : undefined,
 }
 
 const isScalar = (x: Node): boolean => x.shape.length === 0
@@ -38,7 +55,10 @@ export const sumOfQuotients: Rule = {
 }
 
 /** Once differentiated, a stopped gradient is its value. */
-export const stopGradientValue: Rule = { name: 'stop-gradient', apply: n => (is(n, stopGradientOp) ? n.inputs[0]! : undefined) }
+export const stopGradientValue: Rule = {
+  name: 'stop-gradient',
+  apply: n => (is(n, stopGradientOp) ? n.inputs[0]! : undefined),
+}
 
 export const simplifications: readonly Rule[] = [timesOne, reshapeReshape, sumOfQuotients]
 

@@ -1,12 +1,26 @@
 import {
-  contracted, contractOp, factors, is, node, product, reshaped, reshapeOp, taken, takeOp, transposed, transposeOp, type Dim, type Node, type Shape,
+  contracted,
+  contractOp,
+  factors,
+  is,
+  node,
+  product,
+  reshaped,
+  reshapeOp,
+  taken,
+  takeOp,
+  transposed,
+  transposeOp,
+  type Dim,
+  type Node,
+  type Shape,
 } from '../../tensor/index.ts'
 import type { Rule } from './rule.ts'
 
 /**
  * Taking slices moves inward: the rules that derive PaCA. The gradient of a masked weight is the take of the full one;
- * moved into the product, `take(matmul(a, b), i) = matmul(take(a, i), b)`, it is equation 9 of the paper, and only the taken
- * columns of an activation live into the backward pass. The same rule keeps logits only where a label is scored.
+ * moved into the product, `take(matmul(a, b), i) = matmul(take(a, i), b)`, it is equation 9 of the paper, and only the
+ * taken columns of an activation live into the backward pass. The same rule keeps logits only where a label is scored.
  * All of them ask that nothing else reads what is taken from: else it is computed anyway, and taking it is free.
  */
 
@@ -18,8 +32,10 @@ export const takeContract: Rule = {
   apply: (n, { readOnce }) => {
     const [x, index] = n.inputs
     if (!is(n, takeOp) || !is(x!, contractOp) || !readOnce(x)) return undefined
-    const { a, b, out } = x.attributes, letter = out[n.attributes.axis]!
-    const inside = (operand: Node, letters: string): Node => (letters.includes(letter) ? taken(operand, index!, letters.indexOf(letter)) : operand)
+    const { a, b, out } = x.attributes
+    const letter = out[n.attributes.axis]!
+    const inside = (operand: Node, letters: string): Node =>
+      letters.includes(letter) ? taken(operand, index!, letters.indexOf(letter)) : operand
     return contracted(inside(x.inputs[0]!, a), inside(x.inputs[1]!, b), x.attributes)
   },
 }
@@ -30,7 +46,10 @@ export const takeTranspose: Rule = {
   apply: (n, { readOnce }) => {
     const [x, index] = n.inputs
     if (!is(n, takeOp) || !is(x!, transposeOp) || !readOnce(x)) return undefined
-    return transposed(taken(x.inputs[0]!, index!, x.attributes.permutation[n.attributes.axis]!), x.attributes.permutation)
+    return transposed(
+      taken(x.inputs[0]!, index!, x.attributes.permutation[n.attributes.axis]!),
+      x.attributes.permutation,
+    )
   },
 }
 
@@ -41,7 +60,12 @@ const flat = (dims: Shape): string => {
 
 /** The axis of `from` that a reshape leaves as the given axis of `to`. */
 const sameAxis = (from: Shape, to: Shape, axis: number): number =>
-  from.findIndex((dim, i) => dim === to[axis] && flat(from.slice(0, i)) === flat(to.slice(0, axis)) && flat(from.slice(i + 1)) === flat(to.slice(axis + 1)))
+  from.findIndex(
+    (dim, i) =>
+      dim === to[axis] &&
+      flat(from.slice(0, i)) === flat(to.slice(0, axis)) &&
+      flat(from.slice(i + 1)) === flat(to.slice(axis + 1)),
+  )
 
 const withDim = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
 
@@ -51,8 +75,11 @@ export const takeReshape: Rule = {
   apply: (n, { readOnce }) => {
     const [x, index] = n.inputs
     if (!is(n, takeOp) || !is(x!, reshapeOp) || !readOnce(x)) return undefined
-    const inner = x.inputs[0]!, axis = sameAxis(inner.shape, x.shape, n.attributes.axis)
-    return axis < 0 ? undefined : reshaped(taken(inner, index!, axis), withDim(x.shape, n.attributes.axis, index!.shape[0]!))
+    const inner = x.inputs[0]!
+    const axis = sameAxis(inner.shape, x.shape, n.attributes.axis)
+    return axis < 0
+      ? undefined
+      : reshaped(taken(inner, index!, axis), withDim(x.shape, n.attributes.axis, index!.shape[0]!))
   },
 }
 
@@ -62,25 +89,42 @@ export const takeMerged: Rule = {
   apply: (n, { readOnce }) => {
     const [merged, index] = n.inputs
     if (!is(n, takeOp) || !is(merged!, reshapeOp) || !readOnce(merged)) return undefined
-    const product = merged.inputs[0]!, axis = axisOf(n)
+    const product = merged.inputs[0]!
+    const axis = axisOf(n)
     if (!is(product, contractOp) || !readOnce(product)) return undefined
     const { a, b, out } = product.attributes
     const run = out.slice(axis, out.length - (merged.shape.length - axis - 1))
-    const unchanged = merged.shape.every((dim, i) => i === axis || dim === product.shape[i < axis ? i : i + run.length - 1])
-    if (run.length < 2 || !unchanged || !a.includes(run) || [...run].some(letter => b.includes(letter))) return undefined
-    const operand = product.inputs[0]!, at = a.indexOf(run), letter = run[0]!
+    const unchanged = merged.shape.every(
+      (dim, i) => i === axis || dim === product.shape[i < axis ? i : i + run.length - 1],
+    )
+    if (run.length < 2 || !unchanged || !a.includes(run) || [...run].some(letter => b.includes(letter)))
+      return undefined
+    const operand = product.inputs[0]!
+    const at = a.indexOf(run)
+    const letter = run[0]!
     const shape = [...operand.shape.slice(0, at), merged.shape[axis]!, ...operand.shape.slice(at + run.length)]
-    return taken(contracted(reshaped(operand, shape), product.inputs[1]!, { a: a.replace(run, letter), b, out: out.replace(run, letter) }), index!, axis)
+    return taken(
+      contracted(reshaped(operand, shape), product.inputs[1]!, {
+        a: a.replace(run, letter),
+        b,
+        out: out.replace(run, letter),
+      }),
+      index!,
+      axis,
+    )
   },
 }
 
-/** take(f(x, y)) = f(take(x), take(y)) for elementwise f: so that the take of a sum of gradients reaches their products. */
+/**
+ * take(f(x, y)) = f(take(x), take(y)) for elementwise f: so that the take of a sum of gradients reaches their products.
+ */
 export const takeElementwise: Rule = {
   name: 'take-elementwise',
   apply: (n, { readOnce }) => {
     const [x, index] = n.inputs
     if (!is(n, takeOp) || !['add', 'sub', 'mul', 'div', 'neg'].includes(x!.op.name) || !readOnce(x!)) return undefined
-    const axis = n.attributes.axis, rank = x!.shape.length
+    const axis = n.attributes.axis
+    const rank = x!.shape.length
     const inside = (operand: Node): Node => {
       const at = axis - (rank - operand.shape.length)
       return at < 0 || operand.shape[at] !== x!.shape[axis] ? operand : taken(operand, index!, at)

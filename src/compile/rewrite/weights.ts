@@ -1,17 +1,37 @@
 import {
-  contractOp, count, divOp, inputDropoutOp, is, mulOp, negOp, topological, transposeOp, type Contraction, type Dim, type Node, type NodeOf, type Op,
+  contractOp,
+  count,
+  divOp,
+  inputDropoutOp,
+  is,
+  mulOp,
+  negOp,
+  topological,
+  transposeOp,
+  type Contraction,
+  type Dim,
+  type Node,
+  type NodeOf,
+  type Op,
 } from '../../tensor/index.ts'
 import type { Context } from './rule.ts'
 
 /** What the rules on weights that are expressions have in common. */
 
 /** A product of an activation and a weight, the activation first. */
-export interface Applied extends Contraction { readonly x: Node; readonly weight: Node }
+export interface Applied extends Contraction {
+  readonly x: Node
+  readonly weight: Node
+}
 
-/** The product of an activation and a weight; `undefined` for any other node, and for products of two of a kind, as attention's. */
+/**
+ * The product of an activation and a weight; `undefined` for any other node, and for products of two of a kind, as
+ * attention's.
+ */
 export const applied = (n: Node, { isWeight }: Pick<Context, 'isWeight'>): Applied | undefined => {
   if (!is(n, contractOp)) return undefined
-  const [x, y] = n.inputs as [Node, Node], { a, b, out } = n.attributes
+  const [x, y] = n.inputs as [Node, Node]
+  const { a, b, out } = n.attributes
   if (isWeight(x) === isWeight(y)) return undefined
   return isWeight(y) ? { x, a, weight: y, b, out } : { x: y, a: b, weight: x, b: a, out }
 }
@@ -25,43 +45,71 @@ export const unused = (letters: string): string => {
 }
 
 /** The letters that are summed over. */
-export const innerOf = ({ a, b, out }: Contraction): string => [...a].filter(c => b.includes(c) && !out.includes(c)).join('')
+export const innerOf = ({ a, b, out }: Contraction): string =>
+  [...a].filter(c => b.includes(c) && !out.includes(c)).join('')
 
 /** The same product with given letters for its result, and letters for its sum that are nowhere in use. */
 export const relettered = ({ a, b, out }: Contraction, result: string, used: string): Contraction => {
   const names = new Map([...out].map((c, i) => [c, result[i]!]))
   let taken = used + result
-  for (const c of a + b) if (!names.has(c)) { const fresh = unused(taken); names.set(c, fresh); taken += fresh }
+  for (const c of a + b)
+    if (!names.has(c)) {
+      const fresh = unused(taken)
+      names.set(c, fresh)
+      taken += fresh
+    }
   const rename = (letters: string): string => [...letters].map(c => names.get(c)!).join('')
   return { a: rename(a), b: rename(b), out: result }
 }
 
 /** The size of a letter of a product. */
-const elements = ({ inputs: [x, y], attributes: { a, b } }: NodeOf<Contraction>, letters: string, size: (dim: Dim) => number): number =>
-  count([...letters].map(c => size(a.includes(c) ? x!.shape[a.indexOf(c)]! : y!.shape[b.indexOf(c)]!)))
+const elements = (
+  { inputs: [x, y], attributes: { a, b } }: NodeOf<Contraction>,
+  letters: string,
+  size: (dim: Dim) => number,
+): number => count([...letters].map(c => size(a.includes(c) ? x!.shape[a.indexOf(c)]! : y!.shape[b.indexOf(c)]!)))
 
 const drops = (n: Node): boolean => topological([n]).some(m => is(m, inputDropoutOp))
 
 /**
- * A product over fewer dims than one side of its result has; and one whose input is dropped out, whatever it is: only a product
- * with the input can say that.
+ * A product over fewer dims than one side of its result has; and one whose input is dropped out, whatever it is: only a
+ * product with the input can say that.
  */
 export const isLowRankProduct = (n: Node, size: (dim: Dim) => number): n is NodeOf<Contraction> => {
   if (!is(n, contractOp)) return false
-  const { a, b, out } = n.attributes, only = (of: string, other: string): string => [...of].filter(c => !other.includes(c)).join('')
+  const { a, b, out } = n.attributes
+  const only = (of: string, other: string): string => [...of].filter(c => !other.includes(c)).join('')
   if ([...out].some(c => a.includes(c) && b.includes(c))) return false
-  return elements(n, innerOf(n.attributes), size) < Math.max(elements(n, only(a, b), size), elements(n, only(b, a), size)) || drops(n)
+  return (
+    elements(n, innerOf(n.attributes), size) < Math.max(elements(n, only(a, b), size), elements(n, only(b, a), size)) ||
+    drops(n)
+  )
 }
 
-/** What is scaled by fewer numbers than it has elements, `whole · factor` or `whole / factor`, and along which of its axes the factor varies. */
-export interface Scaled { readonly op: Op; readonly whole: Node; readonly factor: Node; readonly axes: readonly number[] }
+/**
+ * What is scaled by fewer numbers than it has elements, `whole · factor` or `whole / factor`, and along which of its
+ * axes the factor varies.
+ */
+export interface Scaled {
+  readonly op: Op
+  readonly whole: Node
+  readonly factor: Node
+  readonly axes: readonly number[]
+}
 
 /** How a node scales another, if it does. */
 export const scaling = (n: Node): Scaled | undefined => {
   if (!is(n, mulOp) && !is(n, divOp)) return undefined
-  const [x, y] = n.inputs as [Node, Node], orders = is(n, mulOp) ? [[x, y], [y, x]] as const : [[x, y]] as const
+  const [x, y] = n.inputs as [Node, Node]
+  const orders = is(n, mulOp)
+    ? ([
+        [x, y],
+        [y, x],
+      ] as const)
+    : ([[x, y]] as const)
   for (const [whole, factor] of orders) {
-    const lead = n.shape.length - factor.shape.length, axes = factor.shape.flatMap((dim, axis) => (dim === 1 ? [] : [axis + lead]))
+    const lead = n.shape.length - factor.shape.length
+    const axes = factor.shape.flatMap((dim, axis) => (dim === 1 ? [] : [axis + lead]))
     if (whole.shape.join() === n.shape.join() && axes.length < n.shape.length) return { op: n.op, whole, factor, axes }
   }
   return undefined

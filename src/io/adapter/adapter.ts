@@ -20,13 +20,25 @@ export interface PacaModule {
   readonly base: Floats
 }
 
-/** What SHiRA trained of one module: entries, counted along the flattened [in, out] weight, and what the base has there. */
-export interface ShiraModule { readonly entries: Integers; readonly values: Floats; readonly base: Floats }
+/**
+ * What SHiRA trained of one module: entries, counted along the flattened [in, out] weight, and what the base has there.
+ */
+export interface ShiraModule {
+  readonly entries: Integers
+  readonly values: Floats
+  readonly base: Floats
+}
 
 /** The factors of LoRA: A [in, r] and B [r, out]. */
-export interface LoraModule { readonly lora_A: Floats; readonly lora_B: Floats }
+export interface LoraModule {
+  readonly lora_A: Floats
+  readonly lora_B: Floats
+}
 
-/** What is saved of a module by method: the trained leaves of the tuned tree under their names there, in its layout (weights are [in, out]). */
+/**
+ * What is saved of a module by method: the trained leaves of the tuned tree under their names there, in its layout
+ * (weights are [in, out]).
+ */
 export interface MethodTensors {
   readonly paca: PacaModule
   readonly shira: ShiraModule
@@ -45,7 +57,10 @@ export interface MethodTensors {
 }
 
 /** The projections of VeRA that all modules share: A [largest in, r] and B [r, largest out]. */
-export interface VeraProjections { readonly vera_A: Floats; readonly vera_B: Floats }
+export interface VeraProjections {
+  readonly vera_A: Floats
+  readonly vera_B: Floats
+}
 
 /** What every adapter knows about how it was made. */
 export interface AdapterOrigin {
@@ -75,7 +90,10 @@ export interface AdapterSettings extends Omit<TargetRequest, 'targetModules' | '
   readonly shareColumns?: boolean
   /** What VeRA's d began with. */
   readonly initial?: number
-  /** Whether head and embedding are trained apart where the base ties them, as PEFT does unless told to `ensure_weight_tying`. */
+  /**
+   * Whether head and embedding are trained apart where the base ties them, as PEFT does unless told to
+   * `ensure_weight_tying`.
+   */
   readonly untied?: boolean
 }
 
@@ -83,14 +101,18 @@ export interface AdapterSettings extends Omit<TargetRequest, 'targetModules' | '
  * An adapter, by module path (`model.layers.0.self_attn.q_proj`: the parameter's name without `.weight`), as pure data.
  * Modules may have different ranks: a module's own is in its tensors.
  */
-export type SavedAdapter<M extends Method = Method> = M extends Method ? AdapterOrigin & AdapterSettings & {
-  readonly method: M
-  readonly modules: ReadonlyMap<string, MethodTensors[M]>
-  /** Whole leaves that were trained beside (`modulesToSave`), by path. */
-  readonly whole?: ReadonlyMap<string, Floats>
-  /** Weights of the base that the file repeats, [out, in], as it stores them; the base must have the same. */
-  readonly repeated?: ReadonlyMap<string, StoredValue>
-} & (M extends 'full' ? unknown : { readonly rank: number }) & (M extends 'vera' ? { readonly shared: VeraProjections } : unknown) : never
+export type SavedAdapter<M extends Method = Method> = M extends Method
+  ? AdapterOrigin &
+      AdapterSettings & {
+        readonly method: M
+        readonly modules: ReadonlyMap<string, MethodTensors[M]>
+        /** Whole leaves that were trained beside (`modulesToSave`), by path. */
+        readonly whole?: ReadonlyMap<string, Floats>
+        /** Weights of the base that the file repeats, [out, in], as it stores them; the base must have the same. */
+        readonly repeated?: ReadonlyMap<string, StoredValue>
+      } & (M extends 'full' ? unknown : { readonly rank: number }) &
+      (M extends 'vera' ? { readonly shared: VeraProjections } : unknown)
+  : never
 
 /** Tensors of a module by name, whatever the method. */
 export type Tensors = Readonly<Record<string, Floats | Integers>>
@@ -99,25 +121,34 @@ export const tensorsOfModule = (module: MethodTensors[Method]): Tensors => ({ ..
 /** The rank of a module: how many columns, or how narrow its factors are. Of `full` it is 0. */
 export const rankOf = (adapter: SavedAdapter, path: string): number => {
   switch (adapter.method) {
-    case 'full': return 0
-    case 'paca': return adapter.modules.get(path)?.columns.sizes[0] ?? adapter.rank
-    case 'miss': return adapter.modules.get(path)?.miss_block.sizes[0] ?? adapter.rank
-    case 'vera': return adapter.modules.get(path)?.vera_lambda_d.sizes[0] ?? adapter.rank
-    case 'shira': return patterned('rank_pattern', adapter.rankPattern, path) ?? adapter.rank
-    default: return adapter.modules.get(path)?.lora_B.sizes[0] ?? adapter.rank
+    case 'full':
+      return 0
+    case 'paca':
+      return adapter.modules.get(path)?.columns.sizes[0] ?? adapter.rank
+    case 'miss':
+      return adapter.modules.get(path)?.miss_block.sizes[0] ?? adapter.rank
+    case 'vera':
+      return adapter.modules.get(path)?.vera_lambda_d.sizes[0] ?? adapter.rank
+    case 'shira':
+      return patterned('rank_pattern', adapter.rankPattern, path) ?? adapter.rank
+    default:
+      return adapter.modules.get(path)?.lora_B.sizes[0] ?? adapter.rank
   }
 }
 
 const patterned = (field: string, pattern: TargetRequest['rankPattern'], path: string): number | undefined => {
   const matcher = patternMatcher(field, pattern)
-  return E.isRight(matcher) ? matcher.right(path) : undefined                    // patterns were checked when the adapter was made or read
+  return E.isRight(matcher) ? matcher.right(path) : undefined // patterns were checked when the adapter was made or read
 }
 
 /** The alpha of a module: that of the first pattern that matches, else the adapter's, else the module's rank. */
 export const alphaOf = (adapter: SavedAdapter, path: string): number =>
   patterned('alpha_pattern', adapter.alphaPattern, path) ?? adapter.alpha ?? rankOf(adapter, path)
 
-/** What the low-rank product of a module is scaled by: α / r, with rsLoRA α / √r. @example scaleOf(adapter, 'model.layers.0.self_attn.q_proj') */
+/**
+ * What the low-rank product of a module is scaled by: α / r, with rsLoRA α / √r.
+ * @example scaleOf(adapter, 'model.layers.0.self_attn.q_proj')
+ */
 export const scaleOf = (adapter: SavedAdapter, path: string): number => {
   const rank = rankOf(adapter, path)
   return alphaOf(adapter, path) / (adapter.rslora === true ? Math.sqrt(rank) : rank)

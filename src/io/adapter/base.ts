@@ -19,24 +19,38 @@ const sizesIn = ({ tensors }: Pick<Checkpoint, 'tensors'>, path: string): readon
 }
 
 /** How many inputs the modules of a base have. @example loraOf(adapter, inputWidths(checkpoint)) */
-export const inputWidths = (checkpoint: Pick<Checkpoint, 'path' | 'tensors'>): WidthOf => path => {
-  const [width] = sizesIn(checkpoint, path) ?? []
-  if (width === undefined) throw refusal(`${checkpoint.path}: the base has no module ${path}`)
-  return width
-}
+export const inputWidths =
+  (checkpoint: Pick<Checkpoint, 'path' | 'tensors'>): WidthOf =>
+  path => {
+    const [width] = sizesIn(checkpoint, path) ?? []
+    if (width === undefined) throw refusal(`${checkpoint.path}: the base has no module ${path}`)
+    return width
+  }
 
-const checkSizes = (subject: string, path: string, { sizes }: { readonly sizes: readonly number[] }, due: readonly number[]): void => {
-  if (showSizes(sizes) !== showSizes(due)) throw refusal(`${subject}: ${path} is ${showSizes(sizes)}, in the base ${showSizes(due)}`)
+const checkSizes = (
+  subject: string,
+  path: string,
+  { sizes }: { readonly sizes: readonly number[] },
+  due: readonly number[],
+): void => {
+  if (showSizes(sizes) !== showSizes(due))
+    throw refusal(`${subject}: ${path} is ${showSizes(sizes)}, in the base ${showSizes(due)}`)
 }
 
 const beyond = (subject: string, path: string, what: string, index: Int32Array, limit: number): void => {
   const outside = index.find(i => i >= limit)
-  if (outside !== undefined) throw refusal(`${subject}: ${path} holds ${what} ${outside}, in the base there are ${limit}`)
+  if (outside !== undefined)
+    throw refusal(`${subject}: ${path} holds ${what} ${outside}, in the base there are ${limit}`)
 }
 
 /** Whether what was trained of a module fits the weight of the base. */
 const checkFit = (
-  subject: string, adapter: SavedAdapter, path: string, module: MethodTensors[SavedAdapter['method']], due: readonly number[]): void => {
+  subject: string,
+  adapter: SavedAdapter,
+  path: string,
+  module: MethodTensors[SavedAdapter['method']],
+  due: readonly number[],
+): void => {
   if (adapter.method === 'full' && 'values' in module) {
     checkSizes(subject, path, module.values, due)
     return
@@ -45,26 +59,40 @@ const checkFit = (
   if (due.length !== 2) throw refusal(`${subject}: ${path} is no matrix in the base, which ${adapter.method} adapts`)
   if ('columns' in module) {
     const [, height] = module.values.sizes
-    if (height !== out) throw refusal(`${subject}: ${path} holds columns of ${height} numbers, in the base they have ${out}`)
+    if (height !== out)
+      throw refusal(`${subject}: ${path} holds columns of ${height} numbers, in the base they have ${out}`)
     beyond(subject, path, 'column', module.columns.data, width)
   } else if ('entries' in module) beyond(subject, path, 'entry', module.entries.data, width * out)
   else if (adapter.method !== 'full') {
-    checkTensors(subject, name => `${name}.${path}`, layouts[adapter.method], new Map(Object.entries(tensorsOfModule(module))), { in: width, out })
+    checkTensors(
+      subject,
+      name => `${name}.${path}`,
+      layouts[adapter.method],
+      new Map(Object.entries(tensorsOfModule(module))),
+      { in: width, out },
+    )
   }
   if (adapter.method === 'vera' && adapter.shared.vera_A.sizes[0]! < width) {
     throw refusal(`${subject}: ${path} has ${width} inputs, more than the ${adapter.shared.vera_A.sizes[0]} of vera_A`)
   }
 }
 
-/** Rejects weights of the base that an adapter's file repeats, where they are not the base's own, to the digits that the file keeps. */
+/**
+ * Rejects weights of the base that an adapter's file repeats, where they are not the base's own, to the digits that the
+ * file keeps.
+ */
 const checkRepeated = async (subject: string, { repeated }: SavedAdapter, base: Checkpoint): Promise<void> => {
   for (const [path, value] of repeated ?? []) {
-    const entry = base.tensors.get(parameterName(path)), name = `${path}.base_layer.weight`
+    const entry = base.tensors.get(parameterName(path))
+    const name = `${path}.base_layer.weight`
     if (entry === undefined) throw refusal(`${subject}: the base has no module ${path}`)
     if (showSizes(entry.sizes) !== showSizes(value.sizes)) {
-      throw refusal(`${subject}: tensor ${name} is ${showSizes(value.sizes)}, in the base ${showSizes(entry.sizes)}: it was trained on resized embeddings`)
+      throw refusal(
+        `${subject}: tensor ${name} is ${showSizes(value.sizes)}, in the base ${showSizes(entry.sizes)}: it was trained on resized embeddings`,
+      )
     }
-    const own = roundedTo(value.dtype, await orThrow(entry.readF32())), theirs = toF32(name, value)
+    const own = roundedTo(value.dtype, await orThrow(entry.readF32()))
+    const theirs = toF32(name, value)
     if (own.some((x, i) => x !== theirs[i])) {
       throw refusal(`${subject}: tensor ${name} holds other numbers than ${base.path}: it was trained on another base`)
     }
@@ -73,29 +101,42 @@ const checkRepeated = async (subject: string, { repeated }: SavedAdapter, base: 
 
 /** Rejects an adapter that lacks a module which it says it is for. */
 const checkComplete = (subject: string, adapter: SavedAdapter, base: Checkpoint): void => {
-  const paths = [...base.tensors.keys()].map(name => name.replace(/\.weight$/, '')), targets = targetMatcher(adapter)
+  const paths = [...base.tensors.keys()].map(name => name.replace(/\.weight$/, ''))
+  const targets = targetMatcher(adapter)
   const linear = paths.filter(path => isTransposed(path) && sizesIn(base, path)?.length === 2)
-  const untouched = E.isRight(targets) && adapter.method !== 'full'
-    ? linear.find(path => targets.right(path) && !adapter.modules.has(path)) : undefined
-  if (untouched !== undefined) throw refusal(`${subject}: target_modules names ${untouched}, of which the adapter has no tensors`)
+  const untouched =
+    E.isRight(targets) && adapter.method !== 'full'
+      ? linear.find(path => targets.right(path) && !adapter.modules.has(path))
+      : undefined
+  if (untouched !== undefined)
+    throw refusal(`${subject}: target_modules names ${untouched}, of which the adapter has no tensors`)
   const unsaved = paths.filter(savedMatcher(adapter)).find(path => !adapter.whole?.has(path))
-  if (unsaved !== undefined) throw refusal(`${subject}: modules_to_save names ${unsaved}, which the adapter does not have`)
+  if (unsaved !== undefined)
+    throw refusal(`${subject}: modules_to_save names ${unsaved}, which the adapter does not have`)
 }
 
 /**
- * Whether an adapter belongs to a base: the base's hash, where the adapter knows it, every module with its sizes, and no module missing that it
- * says it is for. `subject` begins the message. Answers what a user should know: names in the adapter's settings that mean nothing in this base.
+ * Whether an adapter belongs to a base: the base's hash, where the adapter knows it, every module with its sizes, and
+ * no module missing that it says it is for. `subject` begins the message. Answers what a user should know: names in the
+ * adapter's settings that mean nothing in this base.
  * @example await checkBase(adapter, checkpoint, 'out')()
  */
-export const checkBase = (adapter: SavedAdapter, checkpoint: Checkpoint, subject = 'the adapter'): TE.TaskEither<IoError, readonly string[]> =>
+export const checkBase = (
+  adapter: SavedAdapter,
+  checkpoint: Checkpoint,
+  subject = 'the adapter',
+): TE.TaskEither<IoError, readonly string[]> =>
   attempt(subject, async () => {
     const { baseModelHash: known } = adapter
     const hash = known === undefined ? undefined : await orThrow(hashOf(checkpoint))
     if (known !== undefined && hash !== undefined && hash !== known) {
-      throw refusal(`${subject}: it was trained on another base, ${adapter.baseModelName} (hash ${known.slice(0, 12)}), ` +
-        `than ${checkpoint.path} (hash ${hash.slice(0, 12)})`)
+      throw refusal(
+        `${subject}: it was trained on another base, ${adapter.baseModelName} (hash ${known.slice(0, 12)}), ` +
+          `than ${checkpoint.path} (hash ${hash.slice(0, 12)})`,
+      )
     }
-    const base = adapter.untied === true ? withOwnHead(checkpoint) : checkpoint, fitted = fitHead(subject, adapter, headOf(base))
+    const base = adapter.untied === true ? withOwnHead(checkpoint) : checkpoint
+    const fitted = fitHead(subject, adapter, headOf(base))
     const dueOf = (path: string): readonly number[] => {
       const due = sizesIn(base, path)
       if (due === undefined) throw refusal(`${subject}: the base has no module ${path}`)
@@ -111,9 +152,12 @@ export const checkBase = (adapter: SavedAdapter, checkpoint: Checkpoint, subject
   })
 
 /**
- * Adapters in terms of a base they were checked against; `loadedFor` has made it the one they are for. Throws an `IoError` where head and
- * embedding are to be one and an adapter has two.
+ * Adapters in terms of a base they were checked against; `loadedFor` has made it the one they are for. Throws an
+ * `IoError` where head and embedding are to be one and an adapter has two.
  * @example withAdapters(loadedFor(loaded, adapters).weights, fitAdapters(uses, loaded.checkpoint))
  */
-export const fitAdapters = (uses: readonly WeightedAdapter[], checkpoint: Pick<Checkpoint, 'tensors'>): readonly WeightedAdapter[] =>
+export const fitAdapters = (
+  uses: readonly WeightedAdapter[],
+  checkpoint: Pick<Checkpoint, 'tensors'>,
+): readonly WeightedAdapter[] =>
   uses.map(use => ({ ...use, adapter: fitHead('the adapter', use.adapter, headOf(checkpoint)) }))

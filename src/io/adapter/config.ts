@@ -4,7 +4,10 @@ import { isRecord } from '../file.ts'
 import { methods, type AdapterOrigin, type AdapterSettings, type Method, type SavedAdapter } from './adapter.ts'
 import { fieldsOf, present } from './fields.ts'
 
-/** What adapter_config.json says: all of an adapter but its tensors. `version` is that of the format. The rank of `full` is 0. */
+/**
+ * What adapter_config.json says: all of an adapter but its tensors. `version` is that of the format. The rank of `full`
+ * is 0.
+ */
 export interface AdapterConfig {
   readonly version: 1 | 2
   readonly origin: AdapterOrigin
@@ -21,14 +24,25 @@ export const configOf = (adapter: SavedAdapter): Readonly<Record<string, unknown
   method: adapter.method,
   ...(adapter.method === 'full' ? {} : { rank: adapter.rank }),
   ...present({
-    alpha: adapter.alpha, use_rslora: adapter.rslora, dropout: adapter.dropout, d_initial: adapter.initial,
-    rank_pattern: adapter.rankPattern, alpha_pattern: adapter.alphaPattern,
+    alpha: adapter.alpha,
+    use_rslora: adapter.rslora,
+    dropout: adapter.dropout,
+    d_initial: adapter.initial,
+    rank_pattern: adapter.rankPattern,
+    alpha_pattern: adapter.alphaPattern,
   }),
   target_modules: adapter.targetModules,
   ...present({
-    exclude_modules: adapter.excludeModules, layers_to_transform: adapter.layersToTransform, layers_pattern: adapter.layersPattern,
-    modules_to_save: adapter.modulesToSave, bias: adapter.bias, quantize: adapter.quantize, selection: adapter.selection,
-    share_columns: adapter.shareColumns, untied: adapter.untied, seed: adapter.seed,
+    exclude_modules: adapter.excludeModules,
+    layers_to_transform: adapter.layersToTransform,
+    layers_pattern: adapter.layersPattern,
+    modules_to_save: adapter.modulesToSave,
+    bias: adapter.bias,
+    quantize: adapter.quantize,
+    selection: adapter.selection,
+    share_columns: adapter.shareColumns,
+    untied: adapter.untied,
+    seed: adapter.seed,
   }),
   settings: adapter.settings,
   base_model_name: adapter.baseModelName,
@@ -39,14 +53,15 @@ export const configOf = (adapter: SavedAdapter): Readonly<Record<string, unknown
 type Fields = ReturnType<typeof fieldsOf>
 
 /** Fields that mean the same here and in PEFT's configs. */
-export const sharedSettings = (fields: Fields): AdapterSettings => present({
-  rslora: fields.flag('use_rslora'),
-  rankPattern: fields.numbers('rank_pattern', 'integers from 1 on', x => Number.isSafeInteger(x) && x >= 1),
-  alphaPattern: fields.numbers('alpha_pattern', 'numbers', () => true),
-  excludeModules: fields.names('exclude_modules'),
-  layersToTransform: fields.integers('layers_to_transform'),
-  modulesToSave: fields.texts('modules_to_save'),
-})
+export const sharedSettings = (fields: Fields): AdapterSettings =>
+  present({
+    rslora: fields.flag('use_rslora'),
+    rankPattern: fields.numbers('rank_pattern', 'integers from 1 on', x => Number.isSafeInteger(x) && x >= 1),
+    alphaPattern: fields.numbers('alpha_pattern', 'numbers', () => true),
+    excludeModules: fields.names('exclude_modules'),
+    layersToTransform: fields.integers('layers_to_transform'),
+    modulesToSave: fields.texts('modules_to_save'),
+  })
 
 /** A share below 1. */
 export const dropoutOf = (fields: Fields, field: string): number | undefined =>
@@ -64,41 +79,82 @@ const quantization = (fields: Fields): AdapterSettings['quantize'] => {
 const settingsOf = (fields: Fields): AdapterSettings => ({
   ...sharedSettings(fields),
   ...present({
-    alpha: fields.number('alpha', 'a number', () => true), dropout: dropoutOf(fields, 'dropout'), layersPattern: fields.texts('layers_pattern'),
-    bias: fields.oneOf('bias', 'none', 'all', 'lora_only'), quantize: quantization(fields),
-    selection: fields.oneOf('selection', 'random', 'weight', 'gradient'), shareColumns: fields.flag('share_columns'),
-    initial: fields.number('d_initial', 'a number', () => true), untied: fields.flag('untied'),
+    alpha: fields.number('alpha', 'a number', () => true),
+    dropout: dropoutOf(fields, 'dropout'),
+    layersPattern: fields.texts('layers_pattern'),
+    bias: fields.oneOf('bias', 'none', 'all', 'lora_only'),
+    quantize: quantization(fields),
+    selection: fields.oneOf('selection', 'random', 'weight', 'gradient'),
+    shareColumns: fields.flag('share_columns'),
+    initial: fields.number('d_initial', 'a number', () => true),
+    untied: fields.flag('untied'),
   }),
 })
 
 const versionsOf = (fields: Fields): Readonly<Record<string, string>> =>
-  Object.fromEntries(Object.entries(fields.record('versions')).map(([name, version]): [string, string] => {
-    if (typeof version !== 'string') throw fields.wrong('versions', 'an object of strings')
-    return [name, version]
-  }))
-
-/** The inverse of `configOf`, every field checked; `file` begins the message. Version 1 has the methods paca and full alone. */
-export const parseConfig = (file: string, json: Readonly<Record<string, unknown>>): E.Either<IoError, AdapterConfig> => attemptSync(file, () => {
-  const fields = fieldsOf(file, json), version = json['format_version']
-  if (version !== 1 && version !== 2) throw fields.wrong('format_version', `${formatVersion} (or 1)`)
-  const known = version === 1 ? (['paca', 'full'] as const) : methods
-  const method = fields.must<Method>('method', known.map(name => JSON.stringify(name)).join(' or '), fields.oneOf('method', ...known))
-  const origin = {
-    targetModules: fields.must('target_modules', 'a list of strings or a string', fields.names('target_modules')),
-    settings: fields.record('settings'), baseModelName: fields.dueText('base_model_name'), versions: versionsOf(fields),
-    ...present({
-      seed: version === 1 ? fields.dueInteger('seed', 0) : fields.integer('seed', 0),
-      baseModelHash: version === 1 ? fields.dueText('base_model_hash') : fields.text('base_model_hash'),
+  Object.fromEntries(
+    Object.entries(fields.record('versions')).map(([name, version]): [string, string] => {
+      if (typeof version !== 'string') throw fields.wrong('versions', 'an object of strings')
+      return [name, version]
     }),
-  }
-  const rank = method === 'full' ? 0 : fields.dueInteger('rank', 1)
-  return { version, origin, settings: version === 1 ? {} : settingsOf(fields), method, rank }
-})
+  )
+
+/**
+ * The inverse of `configOf`, every field checked; `file` begins the message. Version 1 has the methods paca and full
+ * alone.
+ */
+export const parseConfig = (file: string, json: Readonly<Record<string, unknown>>): E.Either<IoError, AdapterConfig> =>
+  attemptSync(file, () => {
+    const fields = fieldsOf(file, json)
+    const version = json['format_version']
+    if (version !== 1 && version !== 2) throw fields.wrong('format_version', `${formatVersion} (or 1)`)
+    const known = version === 1 ? (['paca', 'full'] as const) : methods
+    const method = fields.must<Method>(
+      'method',
+      known.map(name => JSON.stringify(name)).join(' or '),
+      fields.oneOf('method', ...known),
+    )
+    const origin = {
+      targetModules: fields.must('target_modules', 'a list of strings or a string', fields.names('target_modules')),
+      settings: fields.record('settings'),
+      baseModelName: fields.dueText('base_model_name'),
+      versions: versionsOf(fields),
+      ...present({
+        seed: version === 1 ? fields.dueInteger('seed', 0) : fields.integer('seed', 0),
+        baseModelHash: version === 1 ? fields.dueText('base_model_hash') : fields.text('base_model_hash'),
+      }),
+    }
+    const rank = method === 'full' ? 0 : fields.dueInteger('rank', 1)
+    return { version, origin, settings: version === 1 ? {} : settingsOf(fields), method, rank }
+  })
 
 const configFields = new Set([
-  'format_version', 'peft_type', 'method', 'rank', 'alpha', 'use_rslora', 'dropout', 'rank_pattern', 'alpha_pattern', 'd_initial', 'target_modules',
-  'exclude_modules', 'layers_to_transform', 'layers_pattern', 'modules_to_save', 'bias', 'quantize', 'selection', 'share_columns', 'untied', 'seed', 'settings',
-  'base_model_name', 'base_model_hash', 'versions'])
+  'format_version',
+  'peft_type',
+  'method',
+  'rank',
+  'alpha',
+  'use_rslora',
+  'dropout',
+  'rank_pattern',
+  'alpha_pattern',
+  'd_initial',
+  'target_modules',
+  'exclude_modules',
+  'layers_to_transform',
+  'layers_pattern',
+  'modules_to_save',
+  'bias',
+  'quantize',
+  'selection',
+  'share_columns',
+  'untied',
+  'seed',
+  'settings',
+  'base_model_name',
+  'base_model_hash',
+  'versions',
+])
 
 /** A field that this version does not know means something: it is refused, never ignored. */
 export const checkFields = (file: string, json: Readonly<Record<string, unknown>>): void => {

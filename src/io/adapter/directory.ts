@@ -20,37 +20,51 @@ const wholePrefix = 'modules_to_save.'
 /** The tensors of an adapter by their names in the file. */
 const leavesOf = (adapter: SavedAdapter): readonly Leaf[] => [
   ...[...adapter.modules].flatMap(([path, module]) =>
-    Object.entries(tensorsOfModule(module)).map(([name, value]) => leafOf(`${name}.${path}`, value))),
+    Object.entries(tensorsOfModule(module)).map(([name, value]) => leafOf(`${name}.${path}`, value)),
+  ),
   ...(adapter.method === 'vera' ? Object.entries(adapter.shared).map(([name, value]) => leafOf(name, value)) : []),
-  ...[...adapter.whole ?? []].map(([path, value]) => leafOf(`${wholePrefix}${path}`, value)),
+  ...[...(adapter.whole ?? [])].map(([path, value]) => leafOf(`${wholePrefix}${path}`, value)),
 ]
 
 /** The two files of an adapter. */
 export const adapterFiles = (
-  config: Readonly<Record<string, unknown>>, leaves: readonly Leaf[], format: string): Readonly<Record<string, Content>> => ({
+  config: Readonly<Record<string, unknown>>,
+  leaves: readonly Leaf[],
+  format: string,
+): Readonly<Record<string, Content>> => ({
   [weightsFile]: safetensorsBytes(leaves, { format }),
   [configFile]: `${JSON.stringify(config, null, 2)}\n`,
 })
 
 /**
- * Writes an adapter as a directory, whole or not at all: `adapter_model.safetensors` (the name of a tensor, then the path of its module:
- * `columns.model.layers.0.self_attn.q_proj`) and `adapter_config.json`.
- * Errors: arrays that disagree with each other or with the rank, a destination that is not empty.
+ * Writes an adapter as a directory, whole or not at all: `adapter_model.safetensors` (the name of a tensor, then the
+ * path of its module: `columns.model.layers.0.self_attn.q_proj`) and `adapter_config.json`. Errors: arrays that
+ * disagree with each other or with the rank, a destination that is not empty.
  * @example await saveAdapter('out', adapter)()
  */
-export const saveAdapter = (directory: string, adapter: SavedAdapter): TE.TaskEither<IoError, void> => attempt(directory, async () => {
-  checkAdapter(directory, adapter)
-  await orThrow(writeAtomically(directory, adapterFiles(configOf(adapter), leavesOf(adapter), 'partensor')))
-})
+export const saveAdapter = (directory: string, adapter: SavedAdapter): TE.TaskEither<IoError, void> =>
+  attempt(directory, async () => {
+    checkAdapter(directory, adapter)
+    await orThrow(writeAtomically(directory, adapterFiles(configOf(adapter), leavesOf(adapter), 'partensor')))
+  })
 
 /** Which tensors of which modules a file holds; what belongs to no adapter of the method is refused. */
-const namesByModule = (subject: string, method: Method, names: Iterable<string>): ReadonlyMap<string, readonly string[]> => {
-  const kinds = moduleTensors(method), shared = Object.keys(sharedLayouts(method)), modules = new Map<string, readonly string[]>()
+const namesByModule = (
+  subject: string,
+  method: Method,
+  names: Iterable<string>,
+): ReadonlyMap<string, readonly string[]> => {
+  const kinds = moduleTensors(method)
+  const shared = Object.keys(sharedLayouts(method))
+  const modules = new Map<string, readonly string[]>()
   for (const name of names) {
-    const dot = name.indexOf('.'), kind = name.slice(0, dot), path = name.slice(dot + 1)
+    const dot = name.indexOf('.')
+    const kind = name.slice(0, dot)
+    const path = name.slice(dot + 1)
     if (shared.includes(name) || (name.startsWith(wholePrefix) && name.length > wholePrefix.length)) continue
-    if (dot < 0 || !kinds.includes(kind) || path === '') throw refusal(`${subject}: tensor ${name} belongs to no ${method} adapter`)
-    modules.set(path, [...modules.get(path) ?? [], kind])
+    if (dot < 0 || !kinds.includes(kind) || path === '')
+      throw refusal(`${subject}: tensor ${name} belongs to no ${method} adapter`)
+    modules.set(path, [...(modules.get(path) ?? []), kind])
   }
   return new Map([...modules].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
@@ -76,12 +90,17 @@ const readFloats = async (archive: Archive, name: string): Promise<Value<Shape>>
 /** Version 1 kept whole weights as Hugging Face does, [out, in]. */
 const fromVersion1 = (value: Tensors[string], path: string): Tensors[string] => {
   const [rows = 0, columns = 0] = value.sizes
-  return value.dtype !== 'f32' || value.sizes.length !== 2 || !isTransposed(path) ? value
+  return value.dtype !== 'f32' || value.sizes.length !== 2 || !isTransposed(path)
+    ? value
     : valueOf('f32', [columns, rows], transposeMatrix(value.data, rows, columns))
 }
 
-const readModules = async (archive: Archive, { version, origin, settings, method, rank }: AdapterConfig): Promise<SavedAdapter> => {
-  const byModule = namesByModule(archive.path, method, archive.tensors.keys()), modules = new Map<string, Tensors>()
+const readModules = async (
+  archive: Archive,
+  { version, origin, settings, method, rank }: AdapterConfig,
+): Promise<SavedAdapter> => {
+  const byModule = namesByModule(archive.path, method, archive.tensors.keys())
+  const modules = new Map<string, Tensors>()
   for (const [path, names] of byModule) {
     const tensors: [string, Tensors[string]][] = []
     for (const name of names) {
@@ -94,28 +113,44 @@ const readModules = async (archive: Archive, { version, origin, settings, method
   for (const name of [...archive.tensors.keys()].filter(key => key.startsWith(wholePrefix)).sort()) {
     whole.set(name.slice(wholePrefix.length), await readFloats(archive, name))
   }
-  const shared = method === 'vera' ? { shared: { vera_A: await readFloats(archive, 'vera_A'), vera_B: await readFloats(archive, 'vera_B') } } : {}
+  const shared =
+    method === 'vera'
+      ? { shared: { vera_A: await readFloats(archive, 'vera_A'), vera_B: await readFloats(archive, 'vera_B') } }
+      : {}
   // that the tensors are those of the method is what `checkAdapter` finds out
   const adapter = {
-    ...origin, ...settings, method, ...(method === 'full' ? {} : { rank }), ...shared, modules, ...(whole.size > 0 ? { whole } : {}),
+    ...origin,
+    ...settings,
+    method,
+    ...(method === 'full' ? {} : { rank }),
+    ...shared,
+    modules,
+    ...(whole.size > 0 ? { whole } : {}),
   } as unknown as SavedAdapter
   checkAdapter(archive.path, adapter)
   return adapter
 }
 
 /**
- * Reads an adapter: a directory that `saveAdapter` wrote, or one of PEFT's (LoRA, DoRA, VeRA, MiSS, SHiRA).
- * Errors: a missing or broken file, a field or array that does not fit the others or is not supported, named by file and field or tensor.
+ * Reads an adapter: a directory that `saveAdapter` wrote, or one of PEFT's (LoRA, DoRA, VeRA, MiSS, SHiRA). Errors: a
+ * missing or broken file, a field or array that does not fit the others or is not supported, named by file and field or
+ * tensor.
  * @example const adapter = await loadAdapter('out')()
  */
-export const loadAdapter = (directory: string): TE.TaskEither<IoError, SavedAdapter> => attempt(directory, async () => {
-  const file = join(directory, configFile), json = await orThrow(readJsonObject(file))
-  const open = async <A>(read: (archive: Archive) => Promise<A>): Promise<A> => {
-    const archive = await orThrow(openSafetensors(join(directory, weightsFile)))
-    try { return await read(archive) } finally { await archive.close() }
-  }
-  if (!('format_version' in json) && 'peft_type' in json) return open(archive => readPeft(archive, file, json))
-  const config = await orThrow(async () => parseConfig(file, json))
-  checkFields(file, json)
-  return open(archive => readModules(archive, config))
-})
+export const loadAdapter = (directory: string): TE.TaskEither<IoError, SavedAdapter> =>
+  attempt(directory, async () => {
+    const file = join(directory, configFile)
+    const json = await orThrow(readJsonObject(file))
+    const open = async <A>(read: (archive: Archive) => Promise<A>): Promise<A> => {
+      const archive = await orThrow(openSafetensors(join(directory, weightsFile)))
+      try {
+        return await read(archive)
+      } finally {
+        await archive.close()
+      }
+    }
+    if (!('format_version' in json) && 'peft_type' in json) return open(archive => readPeft(archive, file, json))
+    const config = await orThrow(async () => parseConfig(file, json))
+    checkFields(file, json)
+    return open(archive => readModules(archive, config))
+  })

@@ -10,7 +10,8 @@ import type { SavedAdapter } from './adapter.ts'
 type Floats = Value<Shape>
 
 /** Paths of the two leaves: the embedding is [vocab, hidden], the head [hidden, vocab]. */
-export const embeddingPath = 'model.embed_tokens', headPath = 'lm_head'
+export const embeddingPath = 'model.embed_tokens'
+export const headPath = 'lm_head'
 
 const turned = ({ sizes: [rows = 0, columns = 0], data }: Floats): Floats =>
   valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
@@ -42,7 +43,9 @@ export const fitHead = (subject: string, adapter: SavedAdapter, base: Head): Sav
     if (embedding === undefined) return adapter
     return { ...adapter, modules: new Map(adapter.modules).set(headPath, { values: turned(embedding.values) }) }
   }
-  const whole = new Map(adapter.whole), embedding = whole.get(embeddingPath), head = whole.get(headPath)
+  const whole = new Map(adapter.whole)
+  const embedding = whole.get(embeddingPath)
+  const head = whole.get(headPath)
   if (embedding === undefined) return adapter
   if (head !== undefined && !equal(turned(embedding), head)) {
     throw refusal(`${subject}: ${headPath} and ${embeddingPath} are tied in the adapter, but hold different numbers`)

@@ -1,6 +1,17 @@
 export {
-  alphaOf, methods, rankOf, scaleOf, type AdapterOrigin, type AdapterSettings, type LoraModule, type Method, type MethodTensors, type PacaModule,
-  type SavedAdapter, type ShiraModule, type VeraProjections,
+  alphaOf,
+  methods,
+  rankOf,
+  scaleOf,
+  type AdapterOrigin,
+  type AdapterSettings,
+  type LoraModule,
+  type Method,
+  type MethodTensors,
+  type PacaModule,
+  type SavedAdapter,
+  type ShiraModule,
+  type VeraProjections,
 } from './adapter.ts'
 export { checkBase, fitAdapters, inputWidths } from './base.ts'
 export { changes, deltaOf, mergedWeight, restoredWeight } from './delta.ts'

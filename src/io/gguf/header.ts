@@ -41,7 +41,12 @@ interface Cursor {
 }
 
 /** Thrown where the header goes on beyond the window. */
-class BeyondWindow { readonly end: number; constructor(end: number) { this.end = end } }
+class BeyondWindow {
+  readonly end: number
+  constructor(end: number) {
+    this.end = end
+  }
+}
 
 const cursorOf = (path: string, bytes: Buffer, fileSize: number): Cursor => {
   let at = 0
@@ -49,18 +54,22 @@ const cursorOf = (path: string, bytes: Buffer, fileSize: number): Cursor => {
     bytes,
     take: (length, what) => {
       const begin = at
-      if (length > fileSize - begin) throw refusal(`${path}: ${what} takes ${length} bytes, but ${fileSize - begin} are left in the file`)
+      if (length > fileSize - begin)
+        throw refusal(`${path}: ${what} takes ${length} bytes, but ${fileSize - begin} are left in the file`)
       if (begin + length > headerLimit) throw refusal(`${path}: the header is longer than ${headerLimit} bytes`)
       if (begin + length > bytes.length) throw new BeyondWindow(begin + length)
       at += length
       return begin
     },
     counted: (count, least, what) => {
-      if (count * least > fileSize - at) throw refusal(`${path}: ${what} claims ${count} items, but ${fileSize - at} bytes are left in the file`)
+      if (count * least > fileSize - at)
+        throw refusal(`${path}: ${what} claims ${count} items, but ${fileSize - at} bytes are left in the file`)
       return count
     },
     at: () => at,
-    refuse: reason => { throw refusal(`${path}: ${reason}`) },
+    refuse: reason => {
+      throw refusal(`${path}: ${reason}`)
+    },
   }
 }
 
@@ -77,19 +86,34 @@ const string = (c: Cursor, what: string): string => {
   const at = c.take(length, what)
   const text = c.bytes.toString('utf8', at, at + length)
   // a replacement character may be the file's own
-  if (text.includes('\ufffd') && !Buffer.from(text).equals(c.bytes.subarray(at, at + length))) c.refuse(`${what} at byte ${at} is not UTF-8`)
+  if (text.includes('\ufffd') && !Buffer.from(text).equals(c.bytes.subarray(at, at + length)))
+    c.refuse(`${what} at byte ${at} is not UTF-8`)
   return text
 }
 
-const numberOrBigint = (x: bigint): number | bigint => x >= Number.MIN_SAFE_INTEGER && x <= Number.MAX_SAFE_INTEGER ? Number(x) : x
+const numberOrBigint = (x: bigint): number | bigint =>
+  x >= Number.MIN_SAFE_INTEGER && x <= Number.MAX_SAFE_INTEGER ? Number(x) : x
 
-/** The value types of fixed width: how one is read, and an array of many. Source: ggml, docs/gguf.md, `gguf_metadata_value_type`. */
-const fixed: ReadonlyMap<number, {
-  readonly width: number
-  readonly one: (bytes: Buffer, at: number) => MetadataValue
-  readonly many: (data: ArrayBuffer) => MetadataValue
-}> = new Map([
-  [0, { width: 1, one: (b: Buffer, at: number): MetadataValue => b.readUInt8(at), many: (d: ArrayBuffer): MetadataValue => new Uint8Array(d) }],
+/**
+ * The value types of fixed width: how one is read, and an array of many. Source: ggml, docs/gguf.md,
+ * `gguf_metadata_value_type`.
+ */
+const fixed: ReadonlyMap<
+  number,
+  {
+    readonly width: number
+    readonly one: (bytes: Buffer, at: number) => MetadataValue
+    readonly many: (data: ArrayBuffer) => MetadataValue
+  }
+> = new Map([
+  [
+    0,
+    {
+      width: 1,
+      one: (b: Buffer, at: number): MetadataValue => b.readUInt8(at),
+      many: (d: ArrayBuffer): MetadataValue => new Uint8Array(d),
+    },
+  ],
   [1, { width: 1, one: (b, at) => b.readInt8(at), many: d => new Int8Array(d) }],
   [2, { width: 2, one: (b, at) => b.readUInt16LE(at), many: d => new Uint16Array(d) }],
   [3, { width: 2, one: (b, at) => b.readInt16LE(at), many: d => new Int16Array(d) }],
@@ -101,7 +125,8 @@ const fixed: ReadonlyMap<number, {
   [11, { width: 8, one: (b, at) => numberOrBigint(b.readBigInt64LE(at)), many: d => new BigInt64Array(d) }],
   [12, { width: 8, one: (b, at) => b.readDoubleLE(at), many: d => new Float64Array(d) }],
 ])
-const STRING = 8, ARRAY = 9
+const STRING = 8
+const ARRAY = 9
 
 const metadataValue = (path: string, c: Cursor, type: number, what: string, depth = 0): MetadataValue => {
   if (type === STRING) return string(c, what)
@@ -135,19 +160,22 @@ const tensorInfo = (path: string, c: Cursor): TensorInfo => {
   const type = u32(c, what)
   const offset = u64(c, what)
   const elements = elementCount(sizes)
-  if (elements === undefined) throw refusal(`${path}: ${what} claims sizes [${sizes.join(', ')}], more than any file holds`)
+  if (elements === undefined)
+    throw refusal(`${path}: ${what} claims sizes [${sizes.join(', ')}], more than any file holds`)
   return { name, type, sizes, elements, offset }
 }
 
 const parse = (path: string, c: Cursor): Header => {
-  if (c.bytes.toString('latin1', c.take(4, 'the magic word'), 4) !== 'GGUF') throw refusal(`${path}: it is not a GGUF file`)
+  if (c.bytes.toString('latin1', c.take(4, 'the magic word'), 4) !== 'GGUF')
+    throw refusal(`${path}: it is not a GGUF file`)
   const version = u32(c, 'the version')
-  if (version === 0x02000000 || version === 0x03000000) throw refusal(`${path}: big-endian GGUF files are not supported`)
+  if (version === 0x02000000 || version === 0x03000000)
+    throw refusal(`${path}: big-endian GGUF files are not supported`)
   if (version !== 2 && version !== 3) throw refusal(`${path}: GGUF version ${version} is not supported (2 and 3 are)`)
   const tensorCount = u64(c, 'the number of tensors')
   const pairCount = u64(c, 'the number of metadata keys')
-  c.counted(pairCount, 13, 'the metadata')              // a key without letters, its type, one byte
-  c.counted(tensorCount, 24, 'the tensor list')         // a scalar without a name
+  c.counted(pairCount, 13, 'the metadata') // a key without letters, its type, one byte
+  c.counted(tensorCount, 24, 'the tensor list') // a scalar without a name
   const metadata = new Map<string, MetadataValue>()
   for (let i = 0; i < pairCount; i++) {
     const key = string(c, `metadata key ${i}`)
@@ -158,7 +186,12 @@ const parse = (path: string, c: Cursor): Header => {
   const infos: TensorInfo[] = []
   for (let i = 0; i < tensorCount; i++) infos.push(tensorInfo(path, c))
   const alignment = metadata.get('general.alignment') ?? 32
-  if (typeof alignment !== 'number' || !Number.isInteger(Math.log2(alignment)) || alignment < 1 || alignment > 2 ** 20) {
+  if (
+    typeof alignment !== 'number' ||
+    !Number.isInteger(Math.log2(alignment)) ||
+    alignment < 1 ||
+    alignment > 2 ** 20
+  ) {
     throw refusal(`${path}: general.alignment is ${alignment}, not a power of two up to ${2 ** 20}`)
   }
   return { version, metadata, infos, dataStart: Math.ceil(c.at() / alignment) * alignment, alignment }

@@ -49,6 +49,6 @@ export const bind = (callee: string, parameters: readonly string[], { positional
     flag: (name, otherwise) => {
       const value = get(name)
       return value === undefined ? otherwise : truth(value)
-    }
+    },
   }
 }

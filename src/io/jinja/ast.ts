@@ -47,9 +47,9 @@ export type Expression =
 
 /** What a value is given to: a name, an attribute of a namespace, or several of them. */
 export type Target =
-  | { readonly kind: 'name', readonly name: string }
-  | { readonly kind: 'member', readonly object: string, readonly name: string }
-  | { readonly kind: 'tuple', readonly items: readonly Target[] }
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'member'; readonly object: string; readonly name: string }
+  | { readonly kind: 'tuple'; readonly items: readonly Target[] }
 
 /** A parameter of a macro, and what it is where no argument is given. */
 export interface Parameter {

@@ -24,7 +24,7 @@ import {
   typeOf,
   type Dict,
   type Given,
-  type Value
+  type Value,
 } from './value.ts'
 import { weigh } from './weigh.ts'
 
@@ -35,10 +35,25 @@ const dictMethods = (dict: Dict): Readonly<Record<string, Method>> => ({
     const args = bind('get', ['key', 'default?'], given)
     return orElse(dict.get(keyOf(args.get('key')!)), () => orElse(args.get('default'), () => null))
   },
-  items: given => { bind('items', [], given); return new View('items', [...dict].map(entry => new Tuple(entry))) },
-  keys: given => { bind('keys', [], given); return new View('keys', [...dict.keys()]) },
-  values: given => { bind('values', [], given); return new View('values', [...dict.values()]) },
-  copy: given => { bind('copy', [], given); return new Map(dict) }
+  items: given => {
+    bind('items', [], given)
+    return new View(
+      'items',
+      [...dict].map(entry => new Tuple(entry)),
+    )
+  },
+  keys: given => {
+    bind('keys', [], given)
+    return new View('keys', [...dict.keys()])
+  },
+  values: given => {
+    bind('values', [], given)
+    return new View('values', [...dict.values()])
+  },
+  copy: given => {
+    bind('copy', [], given)
+    return new Map(dict)
+  },
 })
 
 const listMethods = (items: readonly Value[], isTuple: boolean): Readonly<Record<string, Method>> => ({
@@ -47,13 +62,20 @@ const listMethods = (items: readonly Value[], isTuple: boolean): Readonly<Record
     return at < 0 ? raise('the value is not in the list') : BigInt(at)
   },
   count: given => BigInt(items.filter(item => equal(item, bind('count', ['value'], given).get('value')!)).length),
-  ...isTuple ? {} : { copy: (given: Given) => { bind('copy', [], given); return items } }
+  ...(isTuple
+    ? {}
+    : {
+        copy: (given: Given) => {
+          bind('copy', [], given)
+          return items
+        },
+      }),
 })
 
 /** Methods that change a value: transformers' sandbox hides them. */
 const unsafe: Readonly<Record<string, ReadonlySet<string>>> = {
   dict: new Set(['clear', 'pop', 'popitem', 'setdefault', 'update']),
-  list: new Set(['append', 'clear', 'extend', 'insert', 'pop', 'remove', 'reverse', 'sort'])
+  list: new Set(['append', 'clear', 'extend', 'insert', 'pop', 'remove', 'reverse', 'sort']),
 }
 /** Attributes of Python's that are not here, by type. */
 const missing: Readonly<Record<string, ReadonlySet<string>>> = {
@@ -66,7 +88,7 @@ const missing: Readonly<Record<string, ReadonlySet<string>>> = {
     'isprintable',
     'istitle',
     'maketrans',
-    'translate'
+    'translate',
   ]),
   dict: new Set(['fromkeys']),
   int: new Set([
@@ -80,16 +102,18 @@ const missing: Readonly<Record<string, ReadonlySet<string>>> = {
     'to_bytes',
     'from_bytes',
     'as_integer_ratio',
-    'is_integer'
+    'is_integer',
   ]),
   float: new Set(['conjugate', 'real', 'imag', 'is_integer', 'as_integer_ratio', 'hex', 'fromhex']),
-  range: new Set(['start', 'stop', 'step', 'index', 'count'])
+  range: new Set(['start', 'stop', 'step', 'index', 'count']),
 }
 
 /** A method or attribute of the value's type, as Python's getattr has it; undefined where there is none. */
 const own = (object: Value, name: string, meter: Meter): Value | undefined => {
-  const type = object instanceof Markup ? 'str' : typeOf(object),
-    bound = (method: Method | undefined): Value | undefined => method && new Callable(name, given => {
+  const type = object instanceof Markup ? 'str' : typeOf(object)
+  const bound = (method: Method | undefined): Value | undefined =>
+    method &&
+    new Callable(name, given => {
       // A dict's entry is found at once; whatever else a method does, it may look at all that there is.
       if (isDict(object)) meter.spend(name === 'get' ? 1 : object.size)
       else for (const part of [object, ...given.positional, ...given.named.values()]) weigh(part, meter)
@@ -120,10 +144,13 @@ const indices = (length: number, from: Value, to: Value, step: Value): readonly 
   if (by === 0) return raise('slice step cannot be zero')
   const place = (value: Value, otherwise: number): number => {
     if (value === null) return otherwise
-    const index = integerOf(value), at = index < 0 ? index + length : index
+    const index = integerOf(value)
+    const at = index < 0 ? index + length : index
     return by > 0 ? Math.min(Math.max(at, 0), length) : Math.min(Math.max(at, -1), length - 1)
   }
-  const start = place(from, by > 0 ? 0 : length - 1), end = place(to, by > 0 ? length : -1), found: number[] = []
+  const start = place(from, by > 0 ? 0 : length - 1)
+  const end = place(to, by > 0 ? length : -1)
+  const found: number[] = []
   for (let i = start; by > 0 ? i < end : i > end; i += by) found.push(i)
   return found
 }
@@ -131,8 +158,8 @@ const indices = (length: number, from: Value, to: Value, step: Value): readonly 
 /** A part of a text, list or tuple. */
 export const slice = (object: Value, from: Value, to: Value, step: Value, meter: Meter): Value => {
   if (isText(object)) {
-    const text = typeof object === 'string' ? object : unsupported('a part of an escaped text'),
-      all = characters(text)
+    const text = typeof object === 'string' ? object : unsupported('a part of an escaped text')
+    const all = characters(text)
     meter.room(text.length)
     return indices(all.length, from, to, step)
       .map(i => all[i]!)
@@ -174,7 +201,7 @@ const absent = (object: Value, name: Value): Undefined =>
       ? `'None' has no attribute ${repr(name)}`
       : typeof name === 'string'
         ? `'${typeOf(object)} object' has no attribute '${name}'`
-        : `${typeOf(object)} object has no element ${printed(name)}`
+        : `${typeOf(object)} object has no element ${printed(name)}`,
   )
 
 /** `object.name`: an attribute, or else an item. */
@@ -183,8 +210,9 @@ export const attribute = (object: Value, name: string, meter: Meter): Value =>
 
 /** `object[index]`: an item, or else an attribute. */
 export const item = (object: Value, index: Value, meter: Meter): Value =>
-  orElse(itemOf(defined(object), index, meter),
-    () => orElse(isText(index) ? own(object, printed(index), meter) : undefined, () => absent(object, index)))
+  orElse(itemOf(defined(object), index, meter), () =>
+    orElse(isText(index) ? own(object, printed(index), meter) : undefined, () => absent(object, index)),
+  )
 
 /** An attribute alone, as the filter `attr` takes it. */
 export const attributeOnly = (object: Value, name: string, meter: Meter): Value =>

@@ -9,7 +9,9 @@ export class Cursor {
   protected readonly tokens: readonly Token[]
   protected at = 0
   private depth = 0
-  constructor(source: string) { this.tokens = tokenize(source) }
+  constructor(source: string) {
+    this.tokens = tokenize(source)
+  }
 
   protected get current(): Token {
     return this.tokens[this.at]!

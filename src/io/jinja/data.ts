@@ -3,7 +3,9 @@ import { isRecord } from '../file.ts'
 /** A number that Python reads as a float though it is whole, as `1.0` in JSON. */
 export class Float {
   readonly value: number
-  constructor(value: number) { this.value = value }
+  constructor(value: number) {
+    this.value = value
+  }
 }
 
 const mark = '\0'
@@ -12,7 +14,7 @@ const mark = '\0'
  * A key of a record as it was written: those that look like numbers are marked, because JavaScript would move them to
  * the front.
  */
-export const keyWritten = (key: string): string => key.startsWith(mark) ? key.slice(1) : key
+export const keyWritten = (key: string): string => (key.startsWith(mark) ? key.slice(1) : key)
 
 /** Strings (with the colon behind keys) and numbers of a JSON text. */
 const literals = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d+(?:\.\d+)?(?:e[-+]?\d+)?/gi

@@ -19,7 +19,7 @@ import {
   truth,
   typeOf,
   type Given,
-  type Value
+  type Value,
 } from './value.ts'
 import { weigh } from './weigh.ts'
 
@@ -27,15 +27,23 @@ import { weigh } from './weigh.ts'
 export class Scope {
   private readonly values = new Map<string, Value>()
   private readonly around: Scope | undefined
-  constructor(around?: Scope) { this.around = around }
-  get(name: string): Value | undefined { return this.values.has(name) ? this.values.get(name) : this.around?.get(name) }
-  set(name: string, value: Value): void { this.values.set(name, value) }
+  constructor(around?: Scope) {
+    this.around = around
+  }
+  get(name: string): Value | undefined {
+    return this.values.has(name) ? this.values.get(name) : this.around?.get(name)
+  }
+  set(name: string, value: Value): void {
+    this.values.set(name, value)
+  }
 }
 
 /** Finds the values of expressions. */
 export class Evaluator {
   protected readonly meter: Meter
-  constructor(meter: Meter) { this.meter = meter }
+  constructor(meter: Meter) {
+    this.meter = meter
+  }
 
   private given(args: Arguments, scope: Scope, caller?: Value): Given {
     const positional = args.positional.map(argument => this.value(argument, scope))
@@ -64,14 +72,22 @@ export class Evaluator {
     weigh(left, this.meter)
     weigh(right, this.meter)
     switch (operator) {
-      case '==': return equal(left, right)
-      case '!=': return !equal(left, right)
-      case 'in': return isIn(left, right)
-      case 'not in': return !isIn(left, right)
-      case '<': return compare(left, right, operator) < 0
-      case '<=': return compare(left, right, operator) <= 0
-      case '>': return compare(left, right, operator) > 0
-      default: return compare(left, right, operator) >= 0
+      case '==':
+        return equal(left, right)
+      case '!=':
+        return !equal(left, right)
+      case 'in':
+        return isIn(left, right)
+      case 'not in':
+        return !isIn(left, right)
+      case '<':
+        return compare(left, right, operator) < 0
+      case '<=':
+        return compare(left, right, operator) <= 0
+      case '>':
+        return compare(left, right, operator) > 0
+      default:
+        return compare(left, right, operator) >= 0
     }
   }
 
@@ -90,17 +106,17 @@ export class Evaluator {
       case 'attribute':
         return attribute(of(expression.object), expression.name, this.meter)
       case 'item': {
-        const object = of(expression.object),
-          { index } = expression
+        const object = of(expression.object)
+        const { index } = expression
         if (index.kind !== 'slice') return item(object, of(index), this.meter)
         const [from, to, step] = [index.from, index.to, index.step].map(bound =>
-          bound === undefined ? null : of(bound)
+          bound === undefined ? null : of(bound),
         )
         return slice(object, from!, to!, step!, this.meter)
       }
       case 'call': {
-        const callee = of(expression.callee),
-          given = this.given(expression.args, scope, caller)
+        const callee = of(expression.callee)
+        const given = this.given(expression.args, scope, caller)
         if (callee instanceof Undefined) return raise(callee.message)
         return callee instanceof Callable ? callee.call(given) : raise(`'${typeOf(callee)}' object is not callable`)
       }
@@ -123,8 +139,8 @@ export class Evaluator {
       case 'compare': {
         let left = of(expression.first)
         return expression.rest.every(({ operator, operand: right }) => {
-          const next = of(right),
-            holds = this.compared(operator, left, next)
+          const next = of(right)
+          const holds = this.compared(operator, left, next)
           left = next
           return holds
         })

@@ -10,7 +10,7 @@ export const constants: Readonly<Record<string, null | boolean>> = {
   false: false,
   False: false,
   none: null,
-  None: null
+  None: null,
 }
 
 /** Reads expressions by the grammar of Jinja 3.1. */
@@ -52,28 +52,28 @@ export class ExpressionParser extends Cursor {
   private or(): Expression {
     return this.chain(
       () => this.and(),
-      () => (this.skipName('or') ? 'or' : undefined)
+      () => (this.skipName('or') ? 'or' : undefined),
     )
   }
   private and(): Expression {
     return this.chain(
       () => this.not(),
-      () => (this.skipName('and') ? 'and' : undefined)
+      () => (this.skipName('and') ? 'and' : undefined),
     )
   }
   private not(): Expression {
     return this.skipName('not') ? this.nested(() => ({ kind: 'not', operand: this.not() })) : this.comparison()
   }
   private comparison(): Expression {
-    const first = this.sum(),
-      rest: { operator: string; operand: Expression }[] = []
+    const first = this.sum()
+    const rest: { operator: string; operand: Expression }[] = []
     for (;;) {
       const { type } = this.current
       if (comparisons.has(type)) this.at++
       else if (
-        this.isName('not')
-        && this.tokens[this.at + 1]?.text === 'in'
-        && this.tokens[this.at + 1]?.type === 'name'
+        this.isName('not') &&
+        this.tokens[this.at + 1]?.text === 'in' &&
+        this.tokens[this.at + 1]?.type === 'name'
       )
         this.at += 2
       else if (!this.skipName('in')) return rest.length === 0 ? first : { kind: 'compare', first, rest }
@@ -102,8 +102,10 @@ export class ExpressionParser extends Cursor {
 
   private unary(filtered: boolean): Expression {
     const operator = this.among('-', '+')()
-    let value: Expression = operator === undefined ? this.primary()
-      : this.nested(() => ({ kind: 'unary', operator, operand: this.unary(false) }))
+    let value: Expression =
+      operator === undefined
+        ? this.primary()
+        : this.nested(() => ({ kind: 'unary', operator, operand: this.unary(false) }))
     value = this.postfix(value)
     if (!filtered) return value
     for (;;) {
@@ -134,13 +136,19 @@ export class ExpressionParser extends Cursor {
         this.expect(')')
         return inner
       }
-      case '[': return { kind: 'list', items: this.listed('[', ']', () => this.expression()) }
-      case '{': return { kind: 'dict', entries: this.listed('{', '}', () => {
-        const key = this.expression()
-        this.expect(':')
-        return [key, this.expression()] as const
-      }) }
-      default: return this.fail('an expression')
+      case '[':
+        return { kind: 'list', items: this.listed('[', ']', () => this.expression()) }
+      case '{':
+        return {
+          kind: 'dict',
+          entries: this.listed('{', '}', () => {
+            const key = this.expression()
+            this.expect(':')
+            return [key, this.expression()] as const
+          }),
+        }
+      default:
+        return this.fail('an expression')
     }
   }
 
@@ -162,9 +170,12 @@ export class ExpressionParser extends Cursor {
       if (this.skip('.')) {
         const { type, text, value: index } = this.current
         this.at++
-        value = type === 'name' ? { kind: 'attribute', object: value, name: text }
-          : typeof index === 'bigint' ? { kind: 'item', object: value, index: { kind: 'constant', value: index } }
-            : this.fail('a name or a number')
+        value =
+          type === 'name'
+            ? { kind: 'attribute', object: value, name: text }
+            : typeof index === 'bigint'
+              ? { kind: 'item', object: value, index: { kind: 'constant', value: index } }
+              : this.fail('a name or a number')
       } else if (this.skip('[')) {
         const index = this.subscript()
         if (this.is(',')) unsupported('an index of several values')
@@ -185,9 +196,10 @@ export class ExpressionParser extends Cursor {
   }
 
   private arguments(): Arguments {
-    const positional: Expression[] = [],
-      named: (readonly [string, Expression])[] = []
-    let spread: Expression | undefined, spreadNamed: Expression | undefined
+    const positional: Expression[] = []
+    const named: (readonly [string, Expression])[] = []
+    let spread: Expression | undefined
+    let spreadNamed: Expression | undefined
     this.listed('(', ')', () => {
       if (this.skip('*'))
         spread = spread === undefined && spreadNamed === undefined ? this.expression() : this.fail('one "*"')
@@ -216,15 +228,15 @@ export class ExpressionParser extends Cursor {
         kind: 'filter',
         operand: value,
         name,
-        args: this.is('(') ? this.arguments() : { positional: [], named: [] }
+        args: this.is('(') ? this.arguments() : { positional: [], named: [] },
       }
     }
     return value ?? this.fail('a filter')
   }
 
   private test(operand: Expression): Expression {
-    const negated = this.skipName('not'),
-      name = this.dotted()
+    const negated = this.skipName('not')
+    const name = this.dotted()
     const startsOperand =
       ['name', 'string', 'number', '[', '{'].includes(this.current.type) && !this.isName('else', 'or', 'and')
     if (startsOperand && this.isName('is')) this.fail('one test')

@@ -37,7 +37,7 @@ export const sorted = (
   items: readonly Value[],
   keys: (value: Value) => readonly Value[],
   reversed: boolean,
-  meter: Meter
+  meter: Meter,
 ): readonly Value[] => {
   meter.spend(items.length * 8)
   const order = (a: readonly Value[], b: readonly Value[]): number => {

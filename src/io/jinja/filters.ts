@@ -24,14 +24,14 @@ import {
   truth,
   typeOf,
   type Given,
-  type Value
+  type Value,
 } from './value.ts'
 import { weigh } from './weigh.ts'
 
 const round: Filter = (value, given) => {
-  const args = bind('round', ['precision?', 'method?'], given),
-    precision = args.integer('precision', 0),
-    method = args.text('method', 'common')
+  const args = bind('round', ['precision?', 'method?'], given)
+  const precision = args.integer('precision', 0)
+  const method = args.text('method', 'common')
   const number = numberOf(defined(value))
   if (number === undefined) return raise(`type ${typeOf(value)} doesn't define __round__ method`)
   if (method === 'common')
@@ -47,9 +47,9 @@ const rounded = (number: number, precision: number): number =>
   precision < 0 ? unsupported('rounding before the point') : Number(fixed(number, precision))
 
 const toInteger: Filter = (value, given) => {
-  const args = bind('int', ['default?', 'base?'], given),
-    base = args.integer('base', 10),
-    otherwise = orElse(args.get('default'), () => 0n)
+  const args = bind('int', ['default?', 'base?'], given)
+  const base = args.integer('base', 10)
+  const otherwise = orElse(args.get('default'), () => 0n)
   const number = numberOf(defined(value))
   if (number !== undefined)
     return typeof number === 'bigint' ? number : Number.isFinite(number) ? BigInt(Math.trunc(number)) : otherwise
@@ -61,8 +61,8 @@ const toInteger: Filter = (value, given) => {
   return typeof real === 'number' && Number.isFinite(real) ? BigInt(Math.trunc(real)) : otherwise
 }
 const toFloat = (value: Value, given: Given): Value => {
-  const otherwise = orElse(bind('float', ['default?'], given).get('default'), () => 0),
-    number = numberOf(defined(value))
+  const otherwise = orElse(bind('float', ['default?'], given).get('default'), () => 0)
+  const number = numberOf(defined(value))
   if (number !== undefined) return Number(number)
   const text = isText(value) ? strip(textOf(value), null, true, true) : ''
   if (/^[-+]?(?:inf(?:inity)?|nan)$/i.test(text))
@@ -73,24 +73,24 @@ const toFloat = (value: Value, given: Given): Value => {
 }
 
 const indent: Filter = (value, given, meter) => {
-  const args = bind('indent', ['width?', 'first?', 'blank?'], given),
-    width = args.get('width') ?? 4n
-  const margin = isText(width) ? textOf(width) : padded('', integerOf(width), '>', ' ', meter),
-    lines = splitLines(
-      `${isText(value) ? textOf(value) : raise(`indent needs a str, not ${typeOf(defined(value))}`)}\n`
-    )
+  const args = bind('indent', ['width?', 'first?', 'blank?'], given)
+  const width = args.get('width') ?? 4n
+  const margin = isText(width) ? textOf(width) : padded('', integerOf(width), '>', ' ', meter)
+  const lines = splitLines(
+    `${isText(value) ? textOf(value) : raise(`indent needs a str, not ${typeOf(defined(value))}`)}\n`,
+  )
   const rest = lines.map((line, i) => (i === 0 || (line === '' && !args.flag('blank', false)) ? line : margin + line))
   return meter.text((args.flag('first', false) ? margin : '') + rest.join('\n'))
 }
 
 const truncate: Filter = (value, given) => {
-  const args = bind('truncate', ['length?', 'killwords?', 'end?', 'leeway?'], given),
-    length = args.integer('length', 255),
-    end = args.text('end', '...')
+  const args = bind('truncate', ['length?', 'killwords?', 'end?', 'leeway?'], given)
+  const length = args.integer('length', 255)
+  const end = args.text('end', '...')
   const text = isText(value) ? textOf(value) : unsupported('the filter "truncate" of anything but a text')
   if (lengthOf(text) <= length + args.integer('leeway', 5)) return text
-  const cut = part(text, 0, length - lengthOf(end)),
-    space = cut.lastIndexOf(' ')
+  const cut = part(text, 0, length - lengthOf(end))
+  const space = cut.lastIndexOf(' ')
   return (args.flag('killwords', false) || space < 0 ? cut : cut.slice(0, space)) + end
 }
 
@@ -124,8 +124,8 @@ export const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
       shown(value)
         .split(/([-\s({[<]+)/)
         .map(word => part(word, 0, 1).toUpperCase() + part(word, 1).toLowerCase())
-        .join('')
-    )
+        .join(''),
+    ),
   ],
   ['trim', (value, given) => strip(shown(value), bind('trim', ['chars?'], given).get('chars'), true, true)],
   [
@@ -133,7 +133,7 @@ export const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
     plain(value => {
       const n = numberOf(defined(value))
       return n === undefined ? raise(`bad operand type for abs(): '${typeOf(value)}'`) : n < 0 ? -n : n
-    })
+    }),
   ],
   ['round', round],
   ['int', toInteger],
@@ -147,9 +147,9 @@ export const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
         shown(args.get('old')!),
         shown(args.get('new')!),
         args.get('count') === null ? -1 : args.integer('count', -1),
-        meter
+        meter,
       )
-    }
+    },
   ],
   ['tojson', toJson],
   ['indent', indent],
@@ -162,15 +162,15 @@ export const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
         shown(value),
         'center',
         { positional: [BigInt(bind('center', ['width?'], given).integer('width', 80))], named: new Map() },
-        meter
-      )
+        meter,
+      ),
   ],
   [
     'format',
     (value, { positional, named }, meter) =>
       positional.length > 0 && named.size > 0
         ? raise("can't handle positional and keyword arguments at the same time")
-        : percent(shown(value), named.size > 0 ? new Map<Value, Value>(named) : new Tuple(positional), meter)
+        : percent(shown(value), named.size > 0 ? new Map<Value, Value>(named) : new Tuple(positional), meter),
   ],
   ['wordcount', plain(value => BigInt(shown(value).match(/[\p{L}\p{N}_]+/gu)?.length ?? 0))],
   [
@@ -180,9 +180,9 @@ export const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
         ? encodeURIComponent(textOf(value))
             .replaceAll('%2F', '/')
             .replace(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
-        : unsupported('the filter "urlencode" of anything but a text')
-    )
-  ]
+        : unsupported('the filter "urlencode" of anything but a text'),
+    ),
+  ],
 ])
 
 const attributeCall = (object: Value, name: string, given: Given, meter: Meter): Value => {
@@ -203,8 +203,8 @@ export const filtered = (name: string, value: Value, given: Given, meter: Meter)
   if (filter === undefined)
     return others.has(name) ? unsupported(`the filter "${name}"`) : raise(`No filter named '${name}'.`)
   if (
-    value instanceof Markup
-    && !['e', 'escape', 'safe', 'string', 'forceescape', 'length', 'count', 'default', 'd', 'tojson'].includes(name)
+    value instanceof Markup &&
+    !['e', 'escape', 'safe', 'string', 'forceescape', 'length', 'count', 'default', 'd', 'tojson'].includes(name)
   ) {
     return unsupported(`the filter "${name}" of an escaped text`)
   }

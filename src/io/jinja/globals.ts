@@ -10,11 +10,11 @@ import { weigh } from './weigh.ts'
 const longestRange = 100_000
 
 const range = (given: Given, meter: Meter): Value => {
-  const args = bind('range', ['start', 'stop?', 'step?'], given),
-    alone = args.get('stop') === undefined
-  const start = alone ? 0 : args.integer('start'),
-    stop = args.integer(alone ? 'start' : 'stop'),
-    step = args.integer('step', 1)
+  const args = bind('range', ['start', 'stop?', 'step?'], given)
+  const alone = args.get('stop') === undefined
+  const start = alone ? 0 : args.integer('start')
+  const stop = args.integer(alone ? 'start' : 'stop')
+  const step = args.integer('step', 1)
   if (step === 0) return raise('range() arg 3 must not be zero')
   const length = Math.max(0, Math.ceil((stop - start) / step))
   if (length > longestRange) return raise(`Range too big. The sandbox blocks ranges larger than ${longestRange}.`)
@@ -22,7 +22,7 @@ const range = (given: Given, meter: Meter): Value => {
   const shown = `range(${start}, ${stop}${step === 1 ? '' : `, ${step}`})`
   return new Range(
     shown,
-    Array.from({ length }, (_, i) => BigInt(start + i * step))
+    Array.from({ length }, (_, i) => BigInt(start + i * step)),
   )
 }
 
@@ -49,9 +49,9 @@ const namespace = (given: Given): Value => {
   return new Namespace(
     new Map(
       entries.map(([name, value]) =>
-        name.startsWith('_') ? raise(`a namespace cannot hold "${name}"`) : [name, value]
-      )
-    )
+        name.startsWith('_') ? raise(`a namespace cannot hold "${name}"`) : [name, value],
+      ),
+    ),
   )
 }
 
@@ -77,7 +77,7 @@ const cycler = ({ positional, named }: Given): Value => {
                 at = 0
                 return null
               })
-            : undefined
+            : undefined,
   )
 }
 
@@ -106,6 +106,6 @@ export const globals = (meter: Meter, now: () => Date): ReadonlyMap<string, Valu
         weigh(message, meter)
         return raise(printed(message))
       },
-      strftime_now: (given: Given) => strftime(now(), bind('strftime_now', ['format'], given).text('format'))
-    }).map(([name, call]) => [name, new Callable(name, call)])
+      strftime_now: (given: Given) => strftime(now(), bind('strftime_now', ['format'], given).text('format')),
+    }).map(([name, call]) => [name, new Callable(name, call)]),
   )

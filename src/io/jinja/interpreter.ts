@@ -14,7 +14,7 @@ import {
   sizeOf,
   truth,
   type Given,
-  type Value
+  type Value,
 } from './value.ts'
 
 /** What `{% break %}` and `{% continue %}` throw. */
@@ -53,7 +53,7 @@ export class Interpreter extends Evaluator {
   private write(text: string): void {
     this.meter.room(text.length)
     this.output.push(text)
-    if (this.written !== undefined) this.meter.fits(this.written += text.length)
+    if (this.written !== undefined) this.meter.fits((this.written += text.length))
   }
 
   /** What is written meanwhile, as a text. */
@@ -70,9 +70,13 @@ export class Interpreter extends Evaluator {
     }
   }
 
-  private capture(body: Body, scope: Scope): string { return this.captured(() => this.run(body, scope)) }
+  private capture(body: Body, scope: Scope): string {
+    return this.captured(() => this.run(body, scope))
+  }
 
-  private run(body: Body, scope: Scope): void { for (const statement of body) this.execute(statement, scope) }
+  private run(body: Body, scope: Scope): void {
+    for (const statement of body) this.execute(statement, scope)
+  }
 
   private execute(statement: Statement, scope: Scope): void {
     this.meter.spend(1)
@@ -94,7 +98,7 @@ export class Interpreter extends Evaluator {
         return this.assign(
           statement.target,
           statement.filter === undefined ? text : this.value(statement.filter, scope, text),
-          scope
+          scope,
         )
       }
       case 'macro':
@@ -105,7 +109,7 @@ export class Interpreter extends Evaluator {
       }
       case 'filterBlock':
         return this.write(
-          this.printed(this.value(statement.filter, scope, this.capture(statement.body, new Scope(scope))))
+          this.printed(this.value(statement.filter, scope, this.capture(statement.body, new Scope(scope)))),
         )
       case 'with': {
         const inner = new Scope(scope)
@@ -140,8 +144,8 @@ export class Interpreter extends Evaluator {
         if (truth(this.value(test!, inner))) yield candidate
       }
     }
-    const again = (given: Given): Value => this.captured(() =>
-      this.loop(statement, bind('loop', ['iterable'], given).get('iterable')!, scope, depth + 1))
+    const again = (given: Given): Value =>
+      this.captured(() => this.loop(statement, bind('loop', ['iterable'], given).get('iterable')!, scope, depth + 1))
     const loop = new Loop(test === undefined ? items : chosen.call(this), depth, recursive ? again : undefined)
     let entered = false as boolean
     for (let next = loop.next(); next !== undefined; next = loop.next()) {
@@ -175,7 +179,7 @@ export class Interpreter extends Evaluator {
       raise(
         items.length < target.items.length
           ? `not enough values to unpack (expected ${target.items.length}, got ${items.length})`
-          : `too many values to unpack (expected ${target.items.length})`
+          : `too many values to unpack (expected ${target.items.length})`,
       )
     }
     target.items.forEach((part, i) => this.assign(part, items[i]!, scope))
@@ -183,13 +187,13 @@ export class Interpreter extends Evaluator {
 
   private macro(name: string, parameters: readonly Parameter[], body: Body, scope: Scope): Callable {
     const [takesNamed, takesMore, calls] = ['kwargs', 'varargs', 'caller'].map(
-      special => mentions(body, special) && !parameters.some(p => p.name === special)
+      special => mentions(body, special) && !parameters.some(p => p.name === special),
     )
     return new Callable(
       name,
       ({ positional, named }) => {
-        const inner = new Scope(scope),
-          rest = new Map(named)
+        const inner = new Scope(scope)
+        const rest = new Map(named)
         if (positional.length > parameters.length && takesMore !== true)
           raise(`macro '${name}' takes not more than ${parameters.length} argument(s)`)
         parameters.forEach((parameter, i) => {
@@ -202,14 +206,14 @@ export class Interpreter extends Evaluator {
             orElse(given, () =>
               parameter.otherwise === undefined
                 ? new Undefined(`parameter '${parameter.name}' was not provided`)
-                : this.value(parameter.otherwise, inner)
-            )
+                : this.value(parameter.otherwise, inner),
+            ),
           )
         })
         if (calls === true)
           inner.set(
             'caller',
-            orElse(rest.get('caller'), () => new Undefined('No caller defined'))
+            orElse(rest.get('caller'), () => new Undefined('No caller defined')),
           )
         if (calls === true) rest.delete('caller')
         if (takesNamed === true) inner.set('kwargs', new Map<Value, Value>(rest))
@@ -217,7 +221,7 @@ export class Interpreter extends Evaluator {
         if (takesMore === true) inner.set('varargs', new Tuple(positional.slice(parameters.length)))
         return this.capture(body, inner)
       },
-      attributeName => (attributeName === 'name' ? name : undefined)
+      attributeName => (attributeName === 'name' ? name : undefined),
     )
   }
 }

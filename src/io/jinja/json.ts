@@ -13,7 +13,7 @@ import {
   truth,
   typeOf,
   type Given,
-  type Value
+  type Value,
 } from './value.ts'
 
 const named: Readonly<Record<string, string>> = {
@@ -23,7 +23,7 @@ const named: Readonly<Record<string, string>> = {
   '\r': '\\r',
   '\t': '\\t',
   '\f': '\\f',
-  '\b': '\\b'
+  '\b': '\\b',
 }
 const unit = (character: string): string =>
   named[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
@@ -36,9 +36,16 @@ interface Style {
   readonly sorted: boolean
 }
 
-const keyText = (key: Value): string => typeof key === 'string' ? key
-  : key === null ? 'null' : typeof key === 'boolean' ? String(key) : numberOf(key) !== undefined ? printed(key)
-  : raise(`keys must be str, int, float, bool or None, not ${typeOf(key)}`)
+const keyText = (key: Value): string =>
+  typeof key === 'string'
+    ? key
+    : key === null
+      ? 'null'
+      : typeof key === 'boolean'
+        ? String(key)
+        : numberOf(key) !== undefined
+          ? printed(key)
+          : raise(`keys must be str, int, float, bool or None, not ${typeOf(key)}`)
 
 /** Python's `json.dumps`. */
 const dump = (value: Value, style: Style, meter: Meter, margin: string): string => {
@@ -49,7 +56,7 @@ const dump = (value: Value, style: Style, meter: Meter, margin: string): string 
     if (parts.length === 0) return open + close
     const line = style.indent === undefined ? '' : `\n${margin}${style.indent}`
     return meter.text(
-      open + line + parts.join(style.item + line) + (style.indent === undefined ? '' : `\n${margin}`) + close
+      open + line + parts.join(style.item + line) + (style.indent === undefined ? '' : `\n${margin}`) + close,
     )
   }
   const deeper = margin + (style.indent ?? '')
@@ -70,7 +77,7 @@ const dump = (value: Value, style: Style, meter: Meter, margin: string): string 
     return wrapped(
       '[',
       ']',
-      value.map(item => dump(item, style, meter, deeper))
+      value.map(item => dump(item, style, meter, deeper)),
     )
   if (value instanceof Tuple) return dump(value.items, style, meter, margin)
   if (!isDict(value)) return raise(`Object of type ${typeOf(value)} is not JSON serializable`)
@@ -83,7 +90,7 @@ const dump = (value: Value, style: Style, meter: Meter, margin: string): string 
   return wrapped(
     '{',
     '}',
-    entries.map(([key, item]) => quoted(keyText(key)) + style.key + dump(item, style, meter, deeper))
+    entries.map(([key, item]) => quoted(keyText(key)) + style.key + dump(item, style, meter, deeper)),
   )
 }
 
@@ -93,8 +100,8 @@ const dump = (value: Value, style: Style, meter: Meter, margin: string): string 
  */
 export const toJson = (value: Value, given: Given, meter: Meter): string => {
   const args = bind('tojson', ['ensure_ascii?', 'indent?', 'separators?', 'sort_keys?'], given)
-  const indent = args.get('indent') ?? null,
-    separators = args.get('separators') ?? null
+  const indent = args.get('indent') ?? null
+  const separators = args.get('separators') ?? null
   const width = numberOf(indent)
   if (width !== undefined) meter.room(Number(width))
   const margin =
@@ -106,7 +113,7 @@ export const toJson = (value: Value, given: Given, meter: Meter): string => {
     indent: margin,
     item,
     key,
-    sorted: truth(args.get('sort_keys') ?? false)
+    sorted: truth(args.get('sort_keys') ?? false),
   }
   return dump(value, style, meter, '')
 }

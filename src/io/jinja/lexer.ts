@@ -34,21 +34,21 @@ const operators = [
   ':',
   '|',
   ',',
-  ';'
+  ';',
 ]
 const closing: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' }
 
 /** Python's white space, inside a character class. */
 export const space = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000'
-const blank = new RegExp(`^[${space}]+$`),
-  leading = new RegExp(`[${space}]*`, 'y'),
-  trailing = new RegExp(`[${space}]+$`)
+const blank = new RegExp(`^[${space}]+$`)
+const leading = new RegExp(`[${space}]*`, 'y')
+const trailing = new RegExp(`[${space}]+$`)
 
 const patterns = {
   float: /(?:\d+_)*\d+(?:(?:\.(?:\d+_)*\d+)?e[+-]?(?:\d+_)*\d+|\.(?:\d+_)*\d+)/iy,
   integer: /0b(?:_?[01])+|0o(?:_?[0-7])+|0x(?:_?[\da-f])+|[1-9](?:_?\d)*|0(?:_?0)*/iy,
   name: /[\p{ID_Start}_][\p{ID_Continue}]*/uy,
-  string: /'(?:[^'\\]|\\[^])*'|"(?:[^"\\]|\\[^])*"/y
+  string: /'(?:[^'\\]|\\[^])*'|"(?:[^"\\]|\\[^])*"/y,
 }
 
 const simpleEscapes: Readonly<Record<string, string>> = {
@@ -56,26 +56,28 @@ const simpleEscapes: Readonly<Record<string, string>> = {
   '\\': '\\',
   "'": "'",
   '"': '"',
-  a: '\x07',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-  v: '\v'
+  'a': '\x07',
+  'b': '\b',
+  'f': '\f',
+  'n': '\n',
+  'r': '\r',
+  't': '\t',
+  'v': '\v',
 }
 
 /** The text that a string literal means; an escape that Python does not know stays as it is written. */
-const unescaped = (literal: string): string => literal.replace(
-  /\\(?:([0-7]{1,3})|x([\da-f]{2})|u([\da-f]{4})|U([\da-f]{8})|([^]))/gi,
-  (all, octal?: string, x?: string, u?: string, U?: string, other = '') => {
-    if (octal !== undefined) return String.fromCodePoint(parseInt(octal, 8))
-    const hex = x ?? u ?? U
-    if (hex !== undefined && 'xuU'.includes(all[1]!)) return String.fromCodePoint(Math.min(parseInt(hex, 16), 0x10FFFF))
-    if ('xuUN'.includes(other) && other !== '') raise(`the escape ${all} of a string is not valid`)
-    return simpleEscapes[other] ?? all
-  }
-)
+const unescaped = (literal: string): string =>
+  literal.replace(
+    /\\(?:([0-7]{1,3})|x([\da-f]{2})|u([\da-f]{4})|U([\da-f]{8})|([^]))/gi,
+    (all, octal?: string, x?: string, u?: string, U?: string, other = '') => {
+      if (octal !== undefined) return String.fromCodePoint(parseInt(octal, 8))
+      const hex = x ?? u ?? U
+      if (hex !== undefined && 'xuU'.includes(all[1]!))
+        return String.fromCodePoint(Math.min(parseInt(hex, 16), 0x10ffff))
+      if ('xuUN'.includes(other) && other !== '') raise(`the escape ${all} of a string is not valid`)
+      return simpleEscapes[other] ?? all
+    },
+  )
 
 /**
  * Where the text before a tag ends: `-` strips white space; otherwise a statement or comment that begins its line has
@@ -94,11 +96,11 @@ const textBefore = (text: string, sign: string, indents: boolean, lineStarts: bo
  * @example tokenize('{{ a }}').map(token => token.type) // ['{{', 'name', '}}', 'end']
  */
 export const tokenize = (template: string): readonly Token[] => {
-  const source = template.replace(/\r\n?/g, '\n').replace(/\n$/, ''),
-    tokens: Token[] = []
-  let at = 0,
-    line = 1,
-    counted = 0
+  const source = template.replace(/\r\n?/g, '\n').replace(/\n$/, '')
+  const tokens: Token[] = []
+  let at = 0
+  let line = 1
+  let counted = 0
   const push = (type: string, text: string, value?: Token['value']): void => {
     for (; counted < at; counted++) if (source[counted] === '\n') line++
     tokens.push({ type, text, line, ...(value === undefined ? {} : { value }) })
@@ -124,10 +126,10 @@ export const tokenize = (template: string): readonly Token[] => {
       at += match(leading)?.length ?? 0
       if (at >= source.length) raise(`line ${line}: the template ends inside of a tag`)
       if (open.length === 0 && end(close, close === '%}')) return push(close, close)
-      const string = match(patterns.string),
-        float = match(patterns.float),
-        integer = match(patterns.integer),
-        name = match(patterns.name)
+      const string = match(patterns.string)
+      const float = match(patterns.float)
+      const integer = match(patterns.integer)
+      const name = match(patterns.name)
       // A number behind a dot is an index: `a.0`.
       const number = source[at - 1] === '.' ? integer : (float ?? integer)
       if (number !== undefined) {
@@ -152,14 +154,14 @@ export const tokenize = (template: string): readonly Token[] => {
       }
     }
   }
-  const rawBegin = /\{%[-+]?\s*raw\s*(?:-%\}\s*|%\})/y,
-    rawEnd = /\{%([-+]?)\s*endraw\s*(?:\+%\}|-%\}\s*|%\}\n?)/g
+  const rawBegin = /\{%[-+]?\s*raw\s*(?:-%\}\s*|%\})/y
+  const rawEnd = /\{%([-+]?)\s*endraw\s*(?:\+%\}|-%\}\s*|%\}\n?)/g
   for (let lineStarts = true; at < source.length;) {
-    const tag = source.slice(at).search(/\{[%{#]/),
-      from = at
+    const tag = source.slice(at).search(/\{[%{#]/)
+    const from = at
     at = tag < 0 ? source.length : at + tag
-    const kind = source.slice(at, at + 2),
-      sign = '-+'.includes(source[at + 2] ?? ' ') ? source[at + 2]! : ''
+    const kind = source.slice(at, at + 2)
+    const sign = '-+'.includes(source[at + 2] ?? ' ') ? source[at + 2]! : ''
     const text = tag < 0 ? source.slice(from) : textBefore(source.slice(from, at), sign, kind !== '{{', lineStarts)
     if (text !== '') push('text', text)
     if (tag < 0) break

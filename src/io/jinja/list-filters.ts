@@ -20,19 +20,23 @@ import {
   textOf,
   truth,
   type Given,
-  type Value
+  type Value,
 } from './value.ts'
 
 /** Applies the filter of a name. */
 export type Apply = (name: string, value: Value, given: Given, meter: Meter) => Value
 
-const extreme = (wanted: number): Filter => (value, given, meter) => {
-  const args = bind('min', ['case_sensitive?', 'attribute?'], given), take = taker(args.get('attribute'), meter)
-  const key = (entry: Value): Value => args.flag('case_sensitive', false) ? take(entry) : small(take(entry))
-  const items = iterate(value)
-  return items.length === 0 ? new Undefined('No aggregated item, sequence was empty.')
-    : items.reduce((best, next) => compare(key(next), key(best)) * wanted > 0 ? next : best)
-}
+const extreme =
+  (wanted: number): Filter =>
+  (value, given, meter) => {
+    const args = bind('min', ['case_sensitive?', 'attribute?'], given)
+    const take = taker(args.get('attribute'), meter)
+    const key = (entry: Value): Value => (args.flag('case_sensitive', false) ? take(entry) : small(take(entry)))
+    const items = iterate(value)
+    return items.length === 0
+      ? new Undefined('No aggregated item, sequence was empty.')
+      : items.reduce((best, next) => (compare(key(next), key(best)) * wanted > 0 ? next : best))
+  }
 
 const choosing =
   (wanted: boolean, byAttribute: boolean): Filter =>
@@ -40,34 +44,35 @@ const choosing =
     const [path, rest] = byAttribute
       ? [positional[0] ?? raise('Missing parameter for attribute name'), positional.slice(1)]
       : [undefined, positional]
-    const take = taker(path, meter),
-      [test, ...others] = rest
+    const take = taker(path, meter)
+    const [test, ...others] = rest
     return new Generator(
       iterate(value).filter(
         entry =>
           (test === undefined
             ? truth(take(entry))
-            : passes(printed(test), take(entry), { positional: others, named }, meter)) === wanted
-      )
+            : passes(printed(test), take(entry), { positional: others, named }, meter)) === wanted,
+      ),
     )
   }
 
 const mapping =
   (apply: Apply): Filter =>
   (value, { positional, named }, meter) => {
-  if (positional.length === 0 && named.has('attribute')) {
-    const unknown = [...named.keys()].find(name => name !== 'attribute' && name !== 'default')
-    if (unknown !== undefined) raise(`Unexpected keyword argument '${unknown}'`)
-    return new Generator(iterate(value).map(taker(named.get('attribute'), meter, named.get('default'))))
+    if (positional.length === 0 && named.has('attribute')) {
+      const unknown = [...named.keys()].find(name => name !== 'attribute' && name !== 'default')
+      if (unknown !== undefined) raise(`Unexpected keyword argument '${unknown}'`)
+      return new Generator(iterate(value).map(taker(named.get('attribute'), meter, named.get('default'))))
+    }
+    const [name, ...others] = positional
+    return name === undefined
+      ? raise('map requires a filter argument')
+      : new Generator(iterate(value).map(entry => apply(printed(name), entry, { positional: others, named }, meter)))
   }
-  const [name, ...others] = positional
-  return name === undefined ? raise('map requires a filter argument')
-    : new Generator(iterate(value).map(entry => apply(printed(name), entry, { positional: others, named }, meter)))
-}
 
 const grouped: Filter = (value, given, meter) => {
-  const args = bind('groupby', ['attribute', 'default?', 'case_sensitive?'], given),
-    take = taker(args.get('attribute'), meter, args.get('default'))
+  const args = bind('groupby', ['attribute', 'default?', 'case_sensitive?'], given)
+  const take = taker(args.get('attribute'), meter, args.get('default'))
   const key = (entry: Value): Value => (args.flag('case_sensitive', false) ? take(entry) : small(take(entry)))
   const groups: { key: Value; items: Value[] }[] = []
   const items = iterate(value)
@@ -83,27 +88,30 @@ const batches = (items: readonly Value[], size: number, fill: Value): readonly V
   if (size < 1) return raise('batch needs a size of at least 1')
   const found = Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
   return found.map(batch =>
-    fill === null ? batch : [...batch, ...Array.from({ length: size - batch.length }, () => fill)]
+    fill === null ? batch : [...batch, ...Array.from({ length: size - batch.length }, () => fill)],
   )
 }
 
 const slices = (items: readonly Value[], count: number, fill: Value): readonly Value[] => {
   if (count < 1) return raise('slice needs at least 1')
-  const each = Math.floor(items.length / count), longer = items.length % count
+  const each = Math.floor(items.length / count)
+  const longer = items.length % count
   return Array.from({ length: count }, (_, i) => {
-    const start = i * each + Math.min(i, longer), own = items.slice(start, start + each + (i < longer ? 1 : 0))
+    const start = i * each + Math.min(i, longer)
+    const own = items.slice(start, start + each + (i < longer ? 1 : 0))
     return fill !== null && i >= longer ? [...own, fill] : own
   })
 }
 
-const reversed: Filter = plain(value => isText(value) ? Array.from(textOf(value)).toReversed().join('')
-  : new Generator(iterate(value).toReversed()))
+const reversed: Filter = plain(value =>
+  isText(value) ? Array.from(textOf(value)).toReversed().join('') : new Generator(iterate(value).toReversed()),
+)
 
 const first = plain(value => orElse(iterate(value)[0], () => new Undefined('No first item, sequence was empty.')))
 const last = plain(value =>
   value instanceof Generator
     ? raise("'generator' object is not reversible")
-    : orElse(iterate(value).at(-1), () => new Undefined('No last item, sequence was empty.'))
+    : orElse(iterate(value).at(-1), () => new Undefined('No last item, sequence was empty.')),
 )
 
 /** Jinja's filters of lists and dicts. `map` applies other filters. */
@@ -114,13 +122,13 @@ export const listFilters = (apply: Apply): readonly (readonly [string, Filter])[
   [
     'join',
     (value, given, meter) => {
-      const args = bind('join', ['d?', 'attribute?'], given),
-        by = shown(args.get('d') ?? ''),
-        take = taker(args.get('attribute'), meter)
+      const args = bind('join', ['d?', 'attribute?'], given)
+      const by = shown(args.get('d') ?? '')
+      const take = taker(args.get('attribute'), meter)
       const texts = iterate(value).map(entry => shown(take(entry)))
       meter.room(texts.reduce((sum, text) => sum + text.length + by.length, 0))
       return texts.join(by)
-    }
+    },
   ],
   ['map', mapping(apply)],
   ['select', choosing(true, false)],
@@ -134,38 +142,38 @@ export const listFilters = (apply: Apply): readonly (readonly [string, Filter])[
   [
     'sum',
     (value, given, meter) => {
-      const args = bind('sum', ['attribute?', 'start?'], given),
-        take = taker(args.get('attribute'), meter)
+      const args = bind('sum', ['attribute?', 'start?'], given)
+      const take = taker(args.get('attribute'), meter)
       return iterate(value)
         .map(take)
         .reduce((sum, next) => operate('+', sum, next, meter), args.get('start') ?? 0n)
-    }
+    },
   ],
   [
     'sort',
     (value, given, meter) => {
-      const args = bind('sort', ['reverse?', 'case_sensitive?', 'attribute?'], given),
-        path = args.get('attribute')
+      const args = bind('sort', ['reverse?', 'case_sensitive?', 'attribute?'], given)
+      const path = args.get('attribute')
       const takes = (typeof path === 'string' ? path.split(',') : [path]).map(step => taker(step, meter))
       const keys = (entry: Value): readonly Value[] =>
         takes.map(take => (args.flag('case_sensitive', false) ? take(entry) : small(take(entry))))
       return sorted(iterate(value), keys, args.flag('reverse', false), meter)
-    }
+    },
   ],
   [
     'unique',
     (value, given, meter) => {
-      const args = bind('unique', ['case_sensitive?', 'attribute?'], given),
-        take = taker(args.get('attribute'), meter)
+      const args = bind('unique', ['case_sensitive?', 'attribute?'], given)
+      const take = taker(args.get('attribute'), meter)
       const seen: Value[] = []
       return new Generator(
         iterate(value).filter(entry => {
           const key = args.flag('case_sensitive', false) ? take(entry) : small(take(entry))
           meter.spend(seen.length)
           return !seen.some(other => equal(other, key)) && seen.push(key) > 0
-        })
+        }),
       )
-    }
+    },
   ],
   [
     'items',
@@ -174,14 +182,14 @@ export const listFilters = (apply: Apply): readonly (readonly [string, Filter])[
         ? new Generator([])
         : isDict(value)
           ? new Generator([...value].map(entry => new Tuple(entry)))
-          : raise('Can only get item pairs from a mapping.')
-    )
+          : raise('Can only get item pairs from a mapping.'),
+    ),
   ],
   [
     'dictsort',
     (value, given, meter) => {
-      const args = bind('dictsort', ['case_sensitive?', 'by?', 'reverse?'], given),
-        by = args.text('by', 'key')
+      const args = bind('dictsort', ['case_sensitive?', 'by?', 'reverse?'], given)
+      const by = args.text('by', 'key')
       if (by !== 'key' && by !== 'value') return raise('You can only sort by either "key" or "value"')
       const key = (entry: Value): Value => (entry as Tuple).items[by === 'key' ? 0 : 1]!
       const entries = isDict(value) ? [...value].map(entry => new Tuple(entry)) : raise('dictsort needs a dict')
@@ -189,22 +197,22 @@ export const listFilters = (apply: Apply): readonly (readonly [string, Filter])[
         entries,
         entry => [args.flag('case_sensitive', false) ? key(entry) : small(key(entry))],
         args.flag('reverse', false),
-        meter
+        meter,
       )
-    }
+    },
   ],
   [
     'batch',
     (value, given) => {
       const a = bind('batch', ['linecount', 'fill_with?'], given)
       return new Generator(batches(iterate(value), a.integer('linecount'), a.get('fill_with') ?? null))
-    }
+    },
   ],
   [
     'slice',
     (value, given) => {
       const a = bind('slice', ['slices', 'fill_with?'], given)
       return new Generator(slices(iterate(value), a.integer('slices'), a.get('fill_with') ?? null))
-    }
-  ]
+    },
+  ],
 ]

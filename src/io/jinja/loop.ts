@@ -44,7 +44,7 @@ export class Loop {
   readonly value: Value = new Callable(
     'loop',
     given => this.again?.(given) ?? raise("The loop must have the 'recursive' marker for it to be called recursively."),
-    name => this.attribute(name)
+    name => this.attribute(name),
   )
 
   private attribute(name: string): Value | undefined {
@@ -73,7 +73,7 @@ export class Loop {
         return orElse(this.peek(), () => new Undefined('there is no next item'))
       case 'cycle':
         return new Callable('cycle', ({ positional }) =>
-          orElse(positional[this.index0 % positional.length], () => raise('no items for cycling given'))
+          orElse(positional[this.index0 % positional.length], () => raise('no items for cycling given')),
         )
       case 'changed':
         return new Callable('changed', ({ positional }) => {

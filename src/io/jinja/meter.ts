@@ -20,7 +20,9 @@ export class Meter {
   private steps = 0
   private depth = 0
   private readonly limits: Limits
-  constructor(limits: Limits) { this.limits = limits }
+  constructor(limits: Limits) {
+    this.limits = limits
+  }
 
   spend(steps: number): void {
     this.steps += steps
@@ -47,6 +49,10 @@ export class Meter {
   within<A>(run: () => A): A {
     this.spend(10)
     if (++this.depth > this.limits.depth) raise(`it calls itself more than ${this.limits.depth} deep`)
-    try { return run() } finally { this.depth-- }
+    try {
+      return run()
+    } finally {
+      this.depth--
+    }
   }
 }

@@ -9,7 +9,7 @@ const entities: Readonly<Record<string, string>> = {
   '>': '&gt;',
   '<': '&lt;',
   "'": '&#39;',
-  '"': '&#34;'
+  '"': '&#34;',
 }
 
 /** A text with HTML's characters escaped; one that is escaped stays. */
@@ -18,40 +18,55 @@ export const escape = (value: string | Markup): Markup =>
 
 /** The largest int, in bits. */
 const widest = 1n << 16384n
-const whole = (value: bigint): bigint => value > widest || value < -widest ? raise('an int is too large') : value
+const whole = (value: bigint): bigint => (value > widest || value < -widest ? raise('an int is too large') : value)
 
 const mismatch = (operator: string, a: Value, b: Value): never =>
   raise(`unsupported operand type(s) for ${operator}: '${typeOf(defined(a))}' and '${typeOf(defined(b))}'`)
 
 const floorDivided = (a: bigint, b: bigint): bigint => {
   const quotient = a / b
-  return a % b !== 0n && (a < 0n) !== (b < 0n) ? quotient - 1n : quotient
+  return a % b !== 0n && a < 0n !== b < 0n ? quotient - 1n : quotient
 }
 
 const arithmetic = (operator: string, a: number | bigint, b: number | bigint): Value => {
   if (['/', '//', '%'].includes(operator) && Number(b) === 0) return raise('division by zero')
   if (typeof a === 'bigint' && typeof b === 'bigint') {
     switch (operator) {
-      case '+': return whole(a + b)
-      case '-': return whole(a - b)
-      case '*': return whole(a * b)
-      case '//': return floorDivided(a, b)
-      case '%': return a - b * floorDivided(a, b)
+      case '+':
+        return whole(a + b)
+      case '-':
+        return whole(a - b)
+      case '*':
+        return whole(a * b)
+      case '//':
+        return floorDivided(a, b)
+      case '%':
+        return a - b * floorDivided(a, b)
       case '**':
         if (b < 0n) return Number(a) ** Number(b)
         return b > 16384n && a * a > 1n ? raise('an int is too large') : whole(a ** b)
-      default: return Number(a) / Number(b)
+      default:
+        return Number(a) / Number(b)
     }
   }
   const [x, y] = [Number(a), Number(b)]
   switch (operator) {
-    case '+': return x + y
-    case '-': return x - y
-    case '*': return x * y
-    case '//': return Math.floor(x / y)
-    case '%': { const rest = x % y; return rest !== 0 && (rest < 0) !== (y < 0) ? rest + y : rest }
-    case '**': return x < 0 && !Number.isInteger(y) ? unsupported('a complex number') : x ** y
-    default: return x / y
+    case '+':
+      return x + y
+    case '-':
+      return x - y
+    case '*':
+      return x * y
+    case '//':
+      return Math.floor(x / y)
+    case '%': {
+      const rest = x % y
+      return rest !== 0 && rest < 0 !== y < 0 ? rest + y : rest
+    }
+    case '**':
+      return x < 0 && !Number.isInteger(y) ? unsupported('a complex number') : x ** y
+    default:
+      return x / y
   }
 }
 

@@ -48,13 +48,13 @@ class Parser extends ExpressionParser {
       case 'set':
         return [this.assignment()]
       case 'macro': {
-        const macro = this.name(),
-          parameters = this.parameters()
+        const macro = this.name()
+        const parameters = this.parameters()
         return [{ kind: 'macro', name: macro, parameters, body: this.block('endmacro')[0] }]
       }
       case 'call': {
-        const parameters = this.is('(') ? this.parameters() : [],
-          call = this.expression()
+        const parameters = this.is('(') ? this.parameters() : []
+        const call = this.expression()
         if (call.kind !== 'call') return this.fail('a call')
         return [{ kind: 'callBlock', parameters, call, body: this.block('endcall')[0] }]
       }
@@ -95,10 +95,10 @@ class Parser extends ExpressionParser {
   private forLoop(): Statement {
     const target = this.target('in')
     if (!this.skipName('in')) this.fail('"in"')
-    const iterable = this.tuple(false, ['recursive']),
-      test = this.skipName('if') ? this.expression() : undefined
-    const recursive = this.skipName('recursive'),
-      [body, end] = this.block('endfor', 'else')
+    const iterable = this.tuple(false, ['recursive'])
+    const test = this.skipName('if') ? this.expression() : undefined
+    const recursive = this.skipName('recursive')
+    const [body, end] = this.block('endfor', 'else')
     return {
       kind: 'for',
       target,
@@ -106,13 +106,13 @@ class Parser extends ExpressionParser {
       test,
       recursive,
       body,
-      otherwise: end === 'else' ? this.block('endfor')[0] : []
+      otherwise: end === 'else' ? this.block('endfor')[0] : [],
     }
   }
 
   private condition(): Statement {
-    const test = this.tuple(false),
-      [body, end] = this.block('elif', 'else', 'endif')
+    const test = this.tuple(false)
+    const [body, end] = this.block('elif', 'else', 'endif')
     const otherwise =
       end === 'elif' ? this.nested(() => [this.condition()]) : end === 'else' ? this.block('endif')[0] : []
     return { kind: 'if', test, body, otherwise }
@@ -148,7 +148,8 @@ class Parser extends ExpressionParser {
     this.expect('(')
     while (!this.is(')')) {
       if (found.length > 0) this.expect(',')
-      const name = this.name(), otherwise = this.skip('=') ? this.expression() : undefined
+      const name = this.name()
+      const otherwise = this.skip('=') ? this.expression() : undefined
       if (otherwise === undefined && found.at(-1)?.otherwise !== undefined) this.fail('a default')
       found.push({ name, otherwise })
     }

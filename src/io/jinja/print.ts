@@ -10,7 +10,7 @@ import {
   View,
   isDict,
   isList,
-  type Value
+  type Value,
 } from './value.ts'
 
 /** A float as Python prints it. @example floatText(1e16) // '1e+16' */
@@ -31,14 +31,20 @@ const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '
 
 const escaped = (character: string): string => {
   const point = character.codePointAt(0)!
-  return point < 0x100 ? `\\x${point.toString(16).padStart(2, '0')}`
-    : point < 0x10000 ? `\\u${point.toString(16).padStart(4, '0')}` : `\\U${point.toString(16).padStart(8, '0')}`
+  return point < 0x100
+    ? `\\x${point.toString(16).padStart(2, '0')}`
+    : point < 0x10000
+      ? `\\u${point.toString(16).padStart(4, '0')}`
+      : `\\U${point.toString(16).padStart(8, '0')}`
 }
 
 const quotedText = (text: string): string => {
-  const quote = text.includes('\'') && !text.includes('"') ? '"' : '\''
-  const inside = Array.from(text, character => character === quote ? `\\${quote}`
-    : escapes[character] ?? (character !== ' ' && unprintable.test(character) ? escaped(character) : character))
+  const quote = text.includes("'") && !text.includes('"') ? '"' : "'"
+  const inside = Array.from(text, character =>
+    character === quote
+      ? `\\${quote}`
+      : (escapes[character] ?? (character !== ' ' && unprintable.test(character) ? escaped(character) : character)),
+  )
   return `${quote}${inside.join('')}${quote}`
 }
 
@@ -70,6 +76,6 @@ export const printed = (value: Value): string => {
       ? `printing the function "${value.name}"`
       : value instanceof Generator
         ? 'printing a generator'
-        : 'printing this value'
+        : 'printing this value',
   )
 }

@@ -13,7 +13,7 @@ import {
   textOf,
   typeOf,
   type Given,
-  type Value
+  type Value,
 } from './value.ts'
 
 /** Pads a text to a width in characters. */
@@ -30,13 +30,14 @@ const isTie = (value: number, digits: number): boolean =>
     value
       .toFixed(Math.min(100, digits + 60))
       .split('.')[1]!
-      .slice(digits)
+      .slice(digits),
   )
 
 /** A number with this many digits behind the point, ties to the even digit, as Python rounds. */
 export const fixed = (value: number, digits: number): string => {
   if (digits > 40 || !(Math.abs(value) < 1e21)) return unsupported(`a number with ${digits} digits behind the point`)
-  const text = Math.abs(value).toFixed(digits), sign = value < 0 || Object.is(value, -0) ? '-' : ''
+  const text = Math.abs(value).toFixed(digits)
+  const sign = value < 0 || Object.is(value, -0) ? '-' : ''
   // JavaScript rounds a tie away from zero.
   if (isTie(Math.abs(value), digits) && /[13579]$/.test(text)) {
     return sign + (Math.abs(value) - 0.5 * 10 ** -digits).toFixed(digits)
@@ -52,21 +53,32 @@ const real = (value: Value): number => {
 /** A number by the last letter of its format. */
 const converted = (value: Value, letter: string, precision: number | undefined): string => {
   switch (letter) {
-    case 'd': case 'i': case 'u': {
+    case 'd':
+    case 'i':
+    case 'u': {
       const number = numberOf(value)
-      return number === undefined ? raise(`%${letter} format: a real number is required, not ${typeOf(value)}`)
+      return number === undefined
+        ? raise(`%${letter} format: a real number is required, not ${typeOf(value)}`)
         : String(typeof number === 'bigint' ? number : BigInt(Math.trunc(number)))
     }
-    case 'f': case 'F': return fixed(real(value), precision ?? 6)
-    case 'x': return integerOf(value).toString(16)
-    case 'X': return integerOf(value).toString(16).toUpperCase()
-    case 'o': return integerOf(value).toString(8)
-    case 'c': return isText(value) ? textOf(value) : String.fromCodePoint(integerOf(value))
-    default: return unsupported(`the format "${letter}"`)
+    case 'f':
+    case 'F':
+      return fixed(real(value), precision ?? 6)
+    case 'x':
+      return integerOf(value).toString(16)
+    case 'X':
+      return integerOf(value).toString(16).toUpperCase()
+    case 'o':
+      return integerOf(value).toString(8)
+    case 'c':
+      return isText(value) ? textOf(value) : String.fromCodePoint(integerOf(value))
+    default:
+      return unsupported(`the format "${letter}"`)
   }
 }
 
-const signed = (digits: string, sign: string): string => digits.startsWith('-') || sign === '' ? digits : sign + digits
+const signed = (digits: string, sign: string): string =>
+  digits.startsWith('-') || sign === '' ? digits : sign + digits
 const zeroed = (text: string, width: number, meter: Meter): string => {
   const sign = /^[-+ ]/.test(text) ? text[0]! : ''
   return sign + padded(text.slice(sign.length), width - sign.length, '>', '0', meter)
@@ -86,8 +98,8 @@ export const percent = (format: string, values: Value, meter: Meter): string => 
         key === undefined ? list[next++] : isDict(values) ? values.get(key) : raise('format requires a mapping')
       if (value === undefined)
         return raise(key === undefined ? 'not enough arguments for format string' : `KeyError: '${key}'`)
-      const digits = precision === undefined ? undefined : Number(precision),
-        isString = 'sra'.includes(letter)
+      const digits = precision === undefined ? undefined : Number(precision)
+      const isString = 'sra'.includes(letter)
       if (letter === 'a') return unsupported('the format "%a"')
       const text = isString
         ? Array.from(letter === 's' ? printed(value) : repr(value))
@@ -97,7 +109,7 @@ export const percent = (format: string, values: Value, meter: Meter): string => 
       const size = Number(width ?? 0)
       if (flags.includes('-')) return padded(text, size, '<', ' ', meter)
       return flags.includes('0') && !isString ? zeroed(text, size, meter) : padded(text, size, '>', ' ', meter)
-    }
+    },
   )
   const isMapping = isDict(values) || isList(values) || values instanceof Undefined
   if (next < list.length && !isMapping) raise('not all arguments converted during string formatting')
@@ -123,7 +135,7 @@ const specified = (value: Value, spec: string, meter: Meter): string => {
       Number(width),
       (align ?? '<') as '<',
       zero === undefined ? fill : '0',
-      meter
+      meter,
     )
   }
   if (numberOf(value) === undefined) return raise(`unsupported format string passed to ${typeOf(value)}.__format__`)
@@ -157,7 +169,7 @@ export const formatted = (format: string, { positional, named }: Given, meter: M
         if (value === undefined) return raise(`nothing is given for the replacement field {${field}}`)
         const shown = conversion === 'r' ? repr(value) : conversion === 's' ? printed(value) : value
         return spec === '' ? printed(shown) : specified(shown, spec, meter)
-      }
-    )
+      },
+    ),
   )
 }

@@ -12,13 +12,13 @@ const months = [
   'September',
   'October',
   'November',
-  'December'
+  'December',
 ]
 const days = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday']
 
 const dayOfYear = (date: Date): number =>
   Math.round(
-    (Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - Date.UTC(date.getFullYear(), 0, 1)) / 864e5
+    (Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - Date.UTC(date.getFullYear(), 0, 1)) / 864e5,
   ) + 1
 
 /** The week of the year that ISO 8601 counts, and the year it belongs to. */
@@ -29,40 +29,76 @@ const isoWeek = (date: Date): readonly [number, number] => {
 
 /** A field: how wide it is, what it is padded with, and what it holds. */
 const field = (date: Date, letter: string): readonly [value: number | string, width?: number, fill?: string] => {
-  const hour = date.getHours(), year = date.getFullYear(), day = date.getDay()
+  const hour = date.getHours()
+  const year = date.getFullYear()
+  const day = date.getDay()
   switch (letter) {
-    case 'Y': return [year]
-    case 'C': return [Math.floor(year / 100), 2]
-    case 'y': return [year % 100, 2]
-    case 'm': return [date.getMonth() + 1, 2]
-    case 'd': return [date.getDate(), 2]
-    case 'e': return [date.getDate(), 2, ' ']
-    case 'H': return [hour, 2]
-    case 'k': return [hour, 2, ' ']
-    case 'I': return [hour % 12 || 12, 2]
-    case 'l': return [hour % 12 || 12, 2, ' ']
-    case 'M': return [date.getMinutes(), 2]
-    case 'S': return [date.getSeconds(), 2]
-    case 'f': return [date.getMilliseconds() * 1000, 6]
-    case 'j': return [dayOfYear(date), 3]
-    case 'w': return [day]
-    case 'u': return [day || 7]
-    case 'U': return [Math.floor((dayOfYear(date) + 6 - day) / 7), 2]
-    case 'W': return [Math.floor((dayOfYear(date) + 6 - (day + 6) % 7) / 7), 2]
-    case 'V': return [isoWeek(date)[0], 2]
-    case 'G': return [isoWeek(date)[1]]
-    case 'B': return [months[date.getMonth()]!]
-    case 'b': case 'h': return [months[date.getMonth()]!.slice(0, 3)]
-    case 'A': return [days[day]!]
-    case 'a': return [days[day]!.slice(0, 3)]
-    case 'p': return [hour < 12 ? 'AM' : 'PM']
-    case 'P': return [hour < 12 ? 'am' : 'pm']
-    case 's': return [Math.floor(date.getTime() / 1000)]
-    case 'z': case 'Z': return ['']
-    case 'n': return ['\n']
-    case 't': return ['\t']
-    case '%': return ['%']
-    default: return unsupported(`the format "%${letter}" of strftime_now`)
+    case 'Y':
+      return [year]
+    case 'C':
+      return [Math.floor(year / 100), 2]
+    case 'y':
+      return [year % 100, 2]
+    case 'm':
+      return [date.getMonth() + 1, 2]
+    case 'd':
+      return [date.getDate(), 2]
+    case 'e':
+      return [date.getDate(), 2, ' ']
+    case 'H':
+      return [hour, 2]
+    case 'k':
+      return [hour, 2, ' ']
+    case 'I':
+      return [hour % 12 || 12, 2]
+    case 'l':
+      return [hour % 12 || 12, 2, ' ']
+    case 'M':
+      return [date.getMinutes(), 2]
+    case 'S':
+      return [date.getSeconds(), 2]
+    case 'f':
+      return [date.getMilliseconds() * 1000, 6]
+    case 'j':
+      return [dayOfYear(date), 3]
+    case 'w':
+      return [day]
+    case 'u':
+      return [day || 7]
+    case 'U':
+      return [Math.floor((dayOfYear(date) + 6 - day) / 7), 2]
+    case 'W':
+      return [Math.floor((dayOfYear(date) + 6 - ((day + 6) % 7)) / 7), 2]
+    case 'V':
+      return [isoWeek(date)[0], 2]
+    case 'G':
+      return [isoWeek(date)[1]]
+    case 'B':
+      return [months[date.getMonth()]!]
+    case 'b':
+    case 'h':
+      return [months[date.getMonth()]!.slice(0, 3)]
+    case 'A':
+      return [days[day]!]
+    case 'a':
+      return [days[day]!.slice(0, 3)]
+    case 'p':
+      return [hour < 12 ? 'AM' : 'PM']
+    case 'P':
+      return [hour < 12 ? 'am' : 'pm']
+    case 's':
+      return [Math.floor(date.getTime() / 1000)]
+    case 'z':
+    case 'Z':
+      return ['']
+    case 'n':
+      return ['\n']
+    case 't':
+      return ['\t']
+    case '%':
+      return ['%']
+    default:
+      return unsupported(`the format "%${letter}" of strftime_now`)
   }
 }
 
@@ -74,7 +110,7 @@ const composed: Readonly<Record<string, string>> = {
   r: '%I:%M:%S %p',
   c: '%a %b %e %H:%M:%S %Y',
   x: '%m/%d/%y',
-  X: '%H:%M:%S'
+  X: '%H:%M:%S',
 }
 
 /**

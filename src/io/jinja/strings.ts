@@ -12,7 +12,7 @@ const spaces = new RegExp(`[${space}]+`)
 /** The lines of a text. @example splitLines('a\nb\n') // ['a', 'b'] */
 export const splitLines = (text: string, keepEnds = false): readonly string[] => {
   const lines = text.split(new RegExp(`(${lineEnds})`))
-  const whole = lines.flatMap((line, i) => i % 2 === 1 ? [] : [keepEnds ? line + (lines[i + 1] ?? '') : line])
+  const whole = lines.flatMap((line, i) => (i % 2 === 1 ? [] : [keepEnds ? line + (lines[i + 1] ?? '') : line]))
   return whole.at(-1) === '' ? whole.slice(0, -1) : whole
 }
 
@@ -24,8 +24,8 @@ export const strip = (text: string, set: Value | undefined, left: boolean, right
       : isText(set)
         ? new Set(textOf(set))
         : raise(`strip arg must be None or str, not ${typeOf(set)}`)
-  const all = Array.from(text),
-    drops = (character: string): boolean => (chosen === undefined ? spaces.test(character) : chosen.has(character))
+  const all = Array.from(text)
+  const drops = (character: string): boolean => (chosen === undefined ? spaces.test(character) : chosen.has(character))
   let [start, end] = [0, all.length]
   if (left) while (start < end && drops(all[start]!)) start++
   if (right) while (end > start && drops(all[end - 1]!)) end--
@@ -37,7 +37,13 @@ export const replace = (text: string, old: string, by: string, count: number, me
   const pieces = old === '' ? ['', ...Array.from(text), ''] : text.split(old)
   const times = count < 0 ? pieces.length - 1 : Math.min(count, pieces.length - 1)
   meter.room(text.length + times * by.length)
-  return pieces.slice(0, times + 1).join(by) + pieces.slice(times + 1).map(piece => old + piece).join('')
+  return (
+    pieces.slice(0, times + 1).join(by) +
+    pieces
+      .slice(times + 1)
+      .map(piece => old + piece)
+      .join('')
+  )
 }
 
 /** The words of a text; with a limit, what is behind the last split (or before it, from the right) stays as it is. */
@@ -52,9 +58,9 @@ const splitAtSpace = (text: string, most: number, fromRight: boolean): readonly 
 }
 
 const split = (text: string, given: Given, fromRight: boolean, meter: Meter): Value => {
-  const args = bind('split', ['sep?', 'maxsplit?'], given),
-    separator = args.get('sep') ?? null,
-    most = args.integer('maxsplit', -1)
+  const args = bind('split', ['sep?', 'maxsplit?'], given)
+  const separator = args.get('sep') ?? null
+  const most = args.integer('maxsplit', -1)
   meter.room(text.length * 4)
   if (separator === null) return splitAtSpace(text, most, fromRight)
   const by = args.text('sep')
@@ -73,34 +79,35 @@ const every = (text: string, kind: RegExp): boolean =>
 const within = (
   text: string,
   start: Value | undefined,
-  end: Value | undefined
+  end: Value | undefined,
 ): readonly [string, number] | undefined => {
   const length = lengthOf(text)
   const place = (value: Value | undefined, otherwise: number): number => {
     const n = value === undefined || value === null ? otherwise : integerOf(value)
     return n < 0 ? Math.max(0, n + length) : n
   }
-  const from = place(start, 0),
-    to = Math.min(place(end, length), length)
+  const from = place(start, 0)
+  const to = Math.min(place(end, length), length)
   return from > to ? undefined : [part(text, from, to), from]
 }
 
 const find = (callee: string, text: string, given: Given, last: boolean): number => {
-  const args = bind(callee, ['sub', 'start?', 'end?'], given), where = within(text, args.get('start'), args.get('end'))
+  const args = bind(callee, ['sub', 'start?', 'end?'], given)
+  const where = within(text, args.get('start'), args.get('end'))
   if (where === undefined) return -1
   const unit = last ? where[0].lastIndexOf(args.text('sub')) : where[0].indexOf(args.text('sub'))
   return unit < 0 ? -1 : where[1] + lengthOf(where[0].slice(0, unit))
 }
 
 const affix = (callee: string, text: string, given: Given, fits: (text: string, affix: string) => boolean): boolean => {
-  const args = bind(callee, ['prefix', 'start?', 'end?'], given),
-    where = within(text, args.get('start'), args.get('end')),
-    wanted = args.get('prefix')!
+  const args = bind(callee, ['prefix', 'start?', 'end?'], given)
+  const where = within(text, args.get('start'), args.get('end'))
+  const wanted = args.get('prefix')!
   const candidates = wanted instanceof Tuple ? wanted.items : [wanted]
   return candidates.some(candidate =>
     isText(candidate)
       ? where !== undefined && fits(where[0], textOf(candidate))
-      : raise(`${callee} first arg must be str or a tuple of str, not ${typeOf(candidate)}`)
+      : raise(`${callee} first arg must be str or a tuple of str, not ${typeOf(candidate)}`),
   )
 }
 
@@ -114,13 +121,13 @@ const parted = (text: string, given: Given, last: boolean): Value => {
 }
 
 const aligned = (text: string, given: Given, align: '<' | '>' | '^', meter: Meter): string => {
-  const args = bind('center', ['width', 'fillchar?'], given),
-    width = args.integer('width'),
-    fill = args.text('fillchar', ' ')
+  const args = bind('center', ['width', 'fillchar?'], given)
+  const width = args.integer('width')
+  const fill = args.text('fillchar', ' ')
   if (lengthOf(fill) !== 1) return raise('The fill character must be exactly one character long')
   if (align !== '^') return padded(text, width, align, fill, meter)
-  const missing = Math.max(0, width - lengthOf(text)),
-    left = Math.floor(missing / 2) + (missing & width & 1)
+  const missing = Math.max(0, width - lengthOf(text))
+  const left = Math.floor(missing / 2) + (missing & width & 1)
   return padded(padded(text, lengthOf(text) + left, '>', fill, meter), width, '<', fill, meter)
 }
 
@@ -144,7 +151,7 @@ export const stringMethods: ReadonlyMap<string, Method> = new Map<string, Method
   ['capitalize', plain(capitalize)],
   [
     'swapcase',
-    plain(text => Array.from(text, c => (/\p{Uppercase}/u.test(c) ? c.toLowerCase() : c.toUpperCase())).join(''))
+    plain(text => Array.from(text, c => (/\p{Uppercase}/u.test(c) ? c.toLowerCase() : c.toUpperCase())).join('')),
   ],
   ['strip', stripping(true, true)],
   ['lstrip', stripping(true, false)],
@@ -157,18 +164,18 @@ export const stringMethods: ReadonlyMap<string, Method> = new Map<string, Method
     (text, given, meter) => {
       const items = iterate(bind('join', ['iterable'], given).get('iterable')!)
       const texts = items.map((item, i) =>
-        isText(item) ? textOf(item) : raise(`sequence item ${i}: expected str instance, ${typeOf(item)} found`)
+        isText(item) ? textOf(item) : raise(`sequence item ${i}: expected str instance, ${typeOf(item)} found`),
       )
       meter.room(texts.reduce((sum, item) => sum + item.length + text.length, 0))
       return texts.join(text)
-    }
+    },
   ],
   [
     'replace',
     (text, given, meter) => {
       const args = bind('replace', ['old', 'new', 'count?'], given)
       return replace(text, args.text('old'), args.text('new'), args.integer('count', -1), meter)
-    }
+    },
   ],
   ['startswith', (text, given) => affix('startswith', text, given, (a, b) => a.startsWith(b))],
   ['endswith', (text, given) => affix('endswith', text, given, (a, b) => a.endsWith(b))],
@@ -179,37 +186,37 @@ export const stringMethods: ReadonlyMap<string, Method> = new Map<string, Method
     (text, given) => {
       const at = find('index', text, given, false)
       return at < 0 ? raise('substring not found') : BigInt(at)
-    }
+    },
   ],
   [
     'rindex',
     (text, given) => {
       const at = find('rindex', text, given, true)
       return at < 0 ? raise('substring not found') : BigInt(at)
-    }
+    },
   ],
   [
     'count',
     (text, given) => {
-      const args = bind('count', ['sub', 'start?', 'end?'], given),
-        where = within(text, args.get('start'), args.get('end')),
-        sub = args.text('sub')
+      const args = bind('count', ['sub', 'start?', 'end?'], given)
+      const where = within(text, args.get('start'), args.get('end'))
+      const sub = args.text('sub')
       return where === undefined ? 0n : BigInt(sub === '' ? lengthOf(where[0]) + 1 : where[0].split(sub).length - 1)
-    }
+    },
   ],
   [
     'removeprefix',
     (text, given) => {
       const a = bind('removeprefix', ['prefix'], given).text('prefix')
       return text.startsWith(a) ? text.slice(a.length) : text
-    }
+    },
   ],
   [
     'removesuffix',
     (text, given) => {
       const suffix = bind('removesuffix', ['suffix'], given).text('suffix')
       return suffix !== '' && text.endsWith(suffix) ? text.slice(0, -suffix.length) : text
-    }
+    },
   ],
   ['partition', (text, given) => parted(text, given, false)],
   ['rpartition', (text, given) => parted(text, given, true)],
@@ -219,10 +226,10 @@ export const stringMethods: ReadonlyMap<string, Method> = new Map<string, Method
   [
     'zfill',
     (text, given, meter) => {
-      const width = numberOf(bind('zfill', ['width'], given).get('width')!),
-        sign = /^[-+]/.test(text) ? text[0]! : ''
+      const width = numberOf(bind('zfill', ['width'], given).get('width')!)
+      const sign = /^[-+]/.test(text) ? text[0]! : ''
       return sign + padded(text.slice(sign.length), Number(width) - sign.length, '>', '0', meter)
-    }
+    },
   ],
   ['format', formatted],
   ['isspace', plain(text => every(text, spaces))],
@@ -233,5 +240,5 @@ export const stringMethods: ReadonlyMap<string, Method> = new Map<string, Method
   ['isalnum', plain(text => every(text, /[\p{L}\p{N}]/u))],
   ['islower', plain(isLower)],
   ['isupper', plain(isUpper)],
-  ['isascii', plain(text => !/[^\0-\x7f]/.test(text))]
+  ['isascii', plain(text => !/[^\0-\x7f]/.test(text))],
 ])

@@ -51,9 +51,9 @@ export const compileTemplate = (source: string): Body => parse(source)
 export const marksGeneration = (template: Body): boolean =>
   template.some(
     statement =>
-      statement.kind === 'generation'
-      || ('body' in statement && marksGeneration(statement.body))
-      || ('otherwise' in statement && marksGeneration(statement.otherwise))
+      statement.kind === 'generation' ||
+      ('body' in statement && marksGeneration(statement.body)) ||
+      ('otherwise' in statement && marksGeneration(statement.otherwise)),
   )
 
 /**
@@ -63,13 +63,13 @@ export const marksGeneration = (template: Body): boolean =>
 export const render = (
   template: Body,
   variables: Readonly<Record<string, unknown>>,
-  options: RenderingOptions = {}
+  options: RenderingOptions = {},
 ): Rendering => {
   const { limits = usualLimits, now = () => new Date() } = options
   const meter = new Meter(limits)
   try {
     const values = Object.entries(variables).flatMap(([name, data]) =>
-      data === undefined ? [] : [[name, toValue(data)] as const]
+      data === undefined ? [] : [[name, toValue(data)] as const],
     )
     const interpreter = new Interpreter(meter, new Map([...globals(meter, now), ...values]))
     return { text: interpreter.render(template), generated: interpreter.generated }

@@ -21,7 +21,7 @@ import {
   isText,
   numberOf,
   type Given,
-  type Value
+  type Value,
 } from './value.ts'
 import { weigh } from './weigh.ts'
 
@@ -43,12 +43,12 @@ const remainder = (value: Value, by: Value, meter: Meter): Value => operate('%',
 const [equals, differs] = [beside((a, b) => equal(a, b)), beside((a, b) => !equal(a, b))]
 const [less, most, more, least] = [ordered(o => o < 0), ordered(o => o <= 0), ordered(o => o > 0), ordered(o => o >= 0)]
 const isSequence = (value: Value): boolean =>
-  isText(value)
-  || isList(value)
-  || isDict(value)
-  || value instanceof Tuple
-  || value instanceof Range
-  || value instanceof Undefined
+  isText(value) ||
+  isList(value) ||
+  isDict(value) ||
+  value instanceof Tuple ||
+  value instanceof Range ||
+  value instanceof Undefined
 
 /** Jinja's tests. */
 export const tests: ReadonlyMap<string, Test> = new Map<string, Test>([
@@ -77,16 +77,16 @@ export const tests: ReadonlyMap<string, Test> = new Map<string, Test>([
     'sameas',
     beside(
       (value, other) =>
-        value === other
-        || (isText(value) && typeof value === typeof other && raise('"sameas" of two texts is not supported'))
-    )
+        value === other ||
+        (isText(value) && typeof value === typeof other && raise('"sameas" of two texts is not supported')),
+    ),
   ],
   ...['eq', '==', 'equalto'].map(name => [name, equals] as const),
   ...['ne', '!='].map(name => [name, differs] as const),
   ...['lt', '<', 'lessthan'].map(name => [name, less] as const),
   ...['le', '<='].map(name => [name, most] as const),
   ...['gt', '>', 'greaterthan'].map(name => [name, more] as const),
-  ...['ge', '>='].map(name => [name, least] as const)
+  ...['ge', '>='].map(name => [name, least] as const),
 ])
 
 /** What a test says of a value. Ends the rendering on a test that Jinja does not know. */

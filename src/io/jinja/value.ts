@@ -5,16 +5,22 @@ import { raise, unsupported } from './error.ts'
  */
 export class Undefined {
   readonly message: string
-  constructor(message: string) { this.message = message }
+  constructor(message: string) {
+    this.message = message
+  }
 }
 /** A text with HTML's characters escaped. */
 export class Markup {
   readonly text: string
-  constructor(text: string) { this.text = text }
+  constructor(text: string) {
+    this.text = text
+  }
 }
 export class Tuple {
   readonly items: readonly Value[]
-  constructor(items: readonly Value[]) { this.items = items }
+  constructor(items: readonly Value[]) {
+    this.items = items
+  }
 }
 /** What `groupby` yields: a tuple whose parts have names too. */
 export class Group extends Tuple {}
@@ -38,8 +44,12 @@ export class View {
 /** What can be iterated over once, as Python's generators. */
 export class Generator {
   private left: readonly Value[]
-  constructor(items: readonly Value[]) { this.left = items }
-  peek(): readonly Value[] { return this.left }
+  constructor(items: readonly Value[]) {
+    this.left = items
+  }
+  peek(): readonly Value[] {
+    return this.left
+  }
   take(): readonly Value[] {
     const items = this.left
     this.left = []
@@ -48,7 +58,9 @@ export class Generator {
 }
 export class Namespace {
   readonly entries: Map<string, Value>
-  constructor(entries: Map<string, Value>) { this.entries = entries }
+  constructor(entries: Map<string, Value>) {
+    this.entries = entries
+  }
 }
 
 /** Arguments of a call. */
@@ -119,7 +131,7 @@ export const orElse = (value: Value | undefined, otherwise: () => Value): Value 
 
 /** Ends the rendering if the value is not there. */
 export const defined = <V extends Value>(value: V): Exclude<V, Undefined> =>
-  value instanceof Undefined ? raise(value.message) : value as Exclude<V, Undefined>
+  value instanceof Undefined ? raise(value.message) : (value as Exclude<V, Undefined>)
 
 const hasSurrogates = /[\ud800-\udfff]/
 /** The characters of a text. A text without surrogates needs no copy. */
@@ -154,11 +166,20 @@ export const iterate = (value: Value): readonly Value[] => {
 }
 
 /** Python's len, or undefined where there is none. */
-export const sizeOf = (value: Value): number | undefined => isText(value) ? lengthOf(textOf(value))
-  : value instanceof Undefined ? 0 : isList(value) ? value.length : isDict(value) ? value.size
-  : value instanceof Tuple || value instanceof View || value instanceof Range ? value.items.length : undefined
+export const sizeOf = (value: Value): number | undefined =>
+  isText(value)
+    ? lengthOf(textOf(value))
+    : value instanceof Undefined
+      ? 0
+      : isList(value)
+        ? value.length
+        : isDict(value)
+          ? value.size
+          : value instanceof Tuple || value instanceof View || value instanceof Range
+            ? value.items.length
+            : undefined
 
-export const textOf = (value: string | Markup): string => typeof value === 'string' ? value : value.text
+export const textOf = (value: string | Markup): string => (typeof value === 'string' ? value : value.text)
 
 /** A bool, int or float as a number that compares; undefined for anything else. */
 export const numberOf = (value: Value): number | bigint | undefined =>
@@ -213,10 +234,10 @@ export const contains = (container: Value, item: Value): boolean => {
   }
   if (isDict(container)) return !(item instanceof Undefined) && container.has(keyOf(item))
   if (
-    container === null
-    || numberOf(container) !== undefined
-    || container instanceof Namespace
-    || container instanceof Callable
+    container === null ||
+    numberOf(container) !== undefined ||
+    container instanceof Namespace ||
+    container instanceof Callable
   ) {
     return raise(`argument of type '${typeOf(container)}' is not iterable`)
   }

@@ -8,7 +8,14 @@ import { Generator, Range, Tuple, View, isDict, isList, isText, textOf, type Val
  */
 export const weigh = (value: Value, meter: Meter): void => {
   meter.spend(isText(value) ? textOf(value).length / 64 : 1)
-  const items = isList(value) ? value : isDict(value) ? value.values() : value instanceof Generator ? value.peek()
-    : value instanceof Tuple || value instanceof View || value instanceof Range ? value.items : []
+  const items = isList(value)
+    ? value
+    : isDict(value)
+      ? value.values()
+      : value instanceof Generator
+        ? value.peek()
+        : value instanceof Tuple || value instanceof View || value instanceof Range
+          ? value.items
+          : []
   for (const item of items) weigh(item, meter)
 }

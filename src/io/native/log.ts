@@ -1,9 +1,10 @@
 /**
- * The C++ of a small addon beside TensorFlow's: `setLogLevel(severity)` drops what is logged below a severity, 0 for information to 3 for
- * what ends the process. Parts of TensorFlow write to the log of a library, Abseil, that heeds no variable of the environment, and that
- * TensorFlow 2.18 hides a second copy of, whose own function for it cannot be called. So the lines are told by their form, in a stream in
- * the place of C's `stderr`. Node and JavaScript do not print through it. `setLogLevel.returnMemory()` gives the system back what the
- * allocator has kept of freed memory, as after a model was loaded.
+ * The C++ of a small addon beside TensorFlow's: `setLogLevel(severity)` drops what is logged below a severity, 0 for
+ * information to 3 for what ends the process. Parts of TensorFlow write to the log of a library, Abseil, that heeds no
+ * variable of the environment, and that TensorFlow 2.18 hides a second copy of, whose own function for it cannot be
+ * called. So the lines are told by their form, in a stream in the place of C's `stderr`. Node and JavaScript do not
+ * print through it. `setLogLevel.returnMemory()` gives the system back what the allocator has kept of freed memory, as
+ * after a model was loaded.
  */
 export const logSource = `#include <node_api.h>
 #include <unistd.h>
@@ -17,7 +18,8 @@ export const logSource = `#include <node_api.h>
 
 static std::atomic<int> least{0};
 
-// Abseil writes each message at once. It begins with a letter, the month and day, and a blank; before the first comes a remark.
+// Abseil writes each message at once. It begins with a letter, the month and day, and a blank; before the first comes a
+// remark.
 static bool isBelow(std::string_view text, int severity) {
   constexpr std::string_view letters = "IWEF", remark = "WARNING: All log messages before absl::InitializeLog()";
   if (text.substr(0, remark.size()) == remark) return severity > 0;

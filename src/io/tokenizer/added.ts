@@ -32,8 +32,8 @@ export type NamedToken = Omit<AddedToken, 'id'> & { readonly id?: number }
  */
 export const addedToken = (subject: string, path: string, value: unknown, given?: number): AddedToken => {
   const fields = fieldsOf(subject, path, isRecord(value) ? { ...value, type: 'AddedToken' } : value)
-  const content = fields.string('content'),
-    written = given ?? fields.take('id')
+  const content = fields.string('content')
+  const written = given ?? fields.take('id')
   const id = isId(written)
     ? written
     : fields.refuse(`the id of ${quoted(content)} must be a whole number, not ${quoted(written)}`)
@@ -45,7 +45,7 @@ export const addedToken = (subject: string, path: string, value: unknown, given?
     normalized: fields.flag('normalized', !special),
     single_word: fields.flag('single_word', false),
     lstrip: fields.flag('lstrip', false),
-    rstrip: fields.flag('rstrip', false)
+    rstrip: fields.flag('rstrip', false),
   }
   fields.take('__type')
   fields.end()
@@ -62,8 +62,8 @@ export interface Section {
 type Sought = ReadonlyMap<string, readonly { readonly characters: readonly string[]; readonly token: AddedToken }[]>
 
 const soughtOf = (subject: string, tokens: readonly (readonly [text: string, token: AddedToken])[]): Sought => {
-  const byText = new Map<string, AddedToken>(),
-    found = new Map<string, { readonly characters: readonly string[]; readonly token: AddedToken }[]>()
+  const byText = new Map<string, AddedToken>()
+  const found = new Map<string, { readonly characters: readonly string[]; readonly token: AddedToken }[]>()
   for (const [text, token] of tokens) {
     const other = byText.get(text)
     if (text === '')
@@ -71,12 +71,12 @@ const soughtOf = (subject: string, tokens: readonly (readonly [text: string, tok
     if (other !== undefined) {
       throw refusal(
         `${subject}: the added tokens ${quoted(other.content)} and ${quoted(token.content)} ` +
-          'are the same once they are normalized'
+          'are the same once they are normalized',
       )
     }
     byText.set(text, token)
-    const characters = Array.from(text),
-      first = found.get(characters[0]!)
+    const characters = Array.from(text)
+    const first = found.get(characters[0]!)
     if (first === undefined) found.set(characters[0]!, [{ characters, token }])
     else first.push({ characters, token })
   }
@@ -89,17 +89,17 @@ const sections = (sought: Sought, text: Aligned): readonly Section[] => {
   const found: Section[] = []
   let done = 0
   for (let i = 0; i < text.length;) {
-    const at = i,
-      match = sought
-        .get(text[at]!.text)
-        ?.find(({ characters }) => characters.every((character, j) => text[at + j]?.text === character))
+    const at = i
+    const match = sought
+      .get(text[at]!.text)
+      ?.find(({ characters }) => characters.every((character, j) => text[at + j]?.text === character))
     if (match === undefined) {
       i++
       continue
     }
     const { token, characters } = match
-    let from = at,
-      to = at + characters.length
+    let from = at
+    let to = at + characters.length
     i = to
     const isWord = (place: number): boolean => text[place] !== undefined && inWord(text[place].text)
     if (token.single_word && (isWord(from - 1) || isWord(to))) continue
@@ -119,18 +119,18 @@ const sections = (sought: Sought, text: Aligned): readonly Section[] => {
 export const sectioner = (
   subject: string,
   tokens: readonly AddedToken[],
-  normalize: Normalizer
+  normalize: Normalizer,
 ): ((text: Aligned) => readonly Section[]) => {
   const written = soughtOf(
     subject,
-    tokens.filter(token => !token.normalized).map(token => [token.content, token])
+    tokens.filter(token => !token.normalized).map(token => [token.content, token]),
   )
   const normalized = soughtOf(
     subject,
-    tokens.filter(token => token.normalized).map(token => [textOf(normalize(aligned(token.content))), token])
+    tokens.filter(token => token.normalized).map(token => [textOf(normalize(aligned(token.content))), token]),
   )
   return text =>
     sections(written, text).flatMap(section =>
-      section.token === undefined ? sections(normalized, normalize(section.text)) : [section]
+      section.token === undefined ? sections(normalized, normalize(section.text)) : [section],
     )
 }

@@ -19,7 +19,7 @@ export const byteCharacters = (text: Aligned): Aligned =>
   text.flatMap((character): AlignedCharacter | readonly AlignedCharacter[] =>
     character.text <= '\x7f'
       ? { ...character, text: characters[character.text.charCodeAt(0)]! }
-      : Array.from(encoder.encode(character.text), byte => ({ ...character, text: characters[byte]! }))
+      : Array.from(encoder.encode(character.text), byte => ({ ...character, text: characters[byte]! })),
   )
 
 /** The bytes that a token of such characters stands for; of another token those of its UTF-8. */

@@ -9,7 +9,7 @@ const classOf = (ranges: string): string =>
       range
         .split('-')
         .map(point => `\\u{${point}}`)
-        .join('-')
+        .join('-'),
     )
     .join('')
 

@@ -8,8 +8,8 @@ import { metaspaceOptions } from './pre-tokenizer.ts'
 /** One step: tokens to tokens. */
 export type Decoder = (tokens: readonly string[]) => readonly string[]
 
-const lossy = new TextDecoder('utf-8', { ignoreBOM: true }),
-  strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const lossy = new TextDecoder('utf-8', { ignoreBOM: true })
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** The text of bytes, or a replacement character for every one of them where they are no UTF-8. */
 const textOf = (bytes: readonly number[]): readonly string[] => {
@@ -66,7 +66,7 @@ const tidied = (text: string): string =>
     [' do not', " don't"],
     [" 's", "'s"],
     [" 've", "'ve"],
-    [" 're", "'re"]
+    [" 're", "'re"],
   ].reduce((text, [from, to]) => text.replaceAll(from!, to!), text)
 
 /** The decoder at `path` of a file. Throws a refusal of what is not supported. */

@@ -54,7 +54,7 @@ const specialToken = (content: string): NamedToken => ({
   normalized: false,
   single_word: false,
   lstrip: false,
-  rstrip: false
+  rstrip: false,
 })
 
 /** A list of special tokens, or an object of them by their roles. */
@@ -85,12 +85,12 @@ const keyId = (file: string, field: string, key: string): number => {
 const named = (
   directory: string,
   tokenizer: Json,
-  { config = {}, specialTokens = {}, addedTokens = {} }: Files
+  { config = {}, specialTokens = {}, addedTokens = {} }: Files,
 ): Named => {
-  const file = join(directory, 'tokenizer_config.json'),
-    mapFile = join(directory, 'special_tokens_map.json')
-  const listed = config['added_tokens_decoder'],
-    isComplete = isRecord(listed)
+  const file = join(directory, 'tokenizer_config.json')
+  const mapFile = join(directory, 'special_tokens_map.json')
+  const listed = config['added_tokens_decoder']
+  const isComplete = isRecord(listed)
   // with a list of added tokens in tokenizer_config.json the older files say nothing
   const later = isComplete ? {} : specialTokens
   // the token that a tokenizer.json pads with is one of the special tokens
@@ -99,7 +99,7 @@ const named = (
     roles.flatMap(role => {
       const token = namedToken(mapFile, role, later[role]) ?? namedToken(file, role, { ...padding, ...config }[role])
       return token === undefined ? [] : [[role as string, token] as const]
-    })
+    }),
   )
   const extra = (source: Json, from: string): readonly NamedToken[] =>
     ['additional_special_tokens', 'extra_special_tokens'].flatMap(field => namedTokens(from, field, source[field]))
@@ -107,13 +107,13 @@ const named = (
   const own = Object.entries(config).flatMap(([field, token]) =>
     field.endsWith('_token') && !roles.some(role => role === field) && typeof token === 'string'
       ? [specialToken(token)]
-      : []
+      : [],
   )
   const extras = [...own, ...extra(config, file), ...extra(later, mapFile)]
   const special = new Set([...byRole.values(), ...extras].map(token => token.content))
   const numbered = isComplete
     ? Object.entries(listed).map(([key, token]) =>
-        addedToken(file, `added_tokens_decoder ${quoted(key)}`, token, keyId(file, 'added_tokens_decoder', key))
+        addedToken(file, `added_tokens_decoder ${quoted(key)}`, token, keyId(file, 'added_tokens_decoder', key)),
       )
     : Object.entries(addedTokens).map(([content, id]): NamedToken => {
         const from = join(directory, 'added_tokens.json')
@@ -129,7 +129,7 @@ const ownTokens = (tokenizer: Json): ReadonlySet<unknown> =>
   new Set(
     Array.isArray(tokenizer['added_tokens'])
       ? tokenizer['added_tokens'].map(token => (isRecord(token) ? token['content'] : undefined))
-      : []
+      : [],
   )
 
 /**
@@ -137,13 +137,13 @@ const ownTokens = (tokenizer: Json): ReadonlySet<unknown> =>
  * are not there yet.
  */
 const moreTokens = (tokenizer: Json, config: Json, { roles, extra, numbered }: Named): readonly NamedToken[] => {
-  const own = ownTokens(tokenizer),
-    overrides = isRecord(config['added_tokens_decoder'])
+  const own = ownTokens(tokenizer)
+  const overrides = isRecord(config['added_tokens_decoder'])
   const first = [...numbered]
     .sort((a, b) => (a.id ?? 0) - (b.id ?? 0))
     .filter(token => overrides || !own.has(token.content))
-  const names = new Set([...own, ...first.map(token => token.content)]),
-    roleNames = new Set([...roles.values()].map(token => token.content))
+  const names = new Set([...own, ...first.map(token => token.content)])
+  const roleNames = new Set([...roles.values()].map(token => token.content))
   const rest = [...roles.values(), ...extra].filter(({ content }) => !names.has(content) && Boolean(names.add(content)))
   return [...first.map(token => (roleNames.has(token.content) ? { ...token, special: true } : token)), ...rest]
 }
@@ -192,12 +192,12 @@ export const describeDirectory = (directory: string): TE.TaskEither<IoError, Tok
         tokenizer === undefined
           ? E.right(undefined)
           : attemptSync(directory, () => {
-              const { config = {} } = files,
-                found = named(directory, tokenizer, files)
+              const { config = {} } = files
+              const found = named(directory, tokenizer, files)
               checkSettings(at('tokenizer_config.json'), config)
               const ids = (field: string): readonly number[] => [
                 ...idsOf(at('generation_config.json'), field, generation[field]),
-                ...idsOf(at('config.json'), field, model[field])
+                ...idsOf(at('config.json'), field, model[field]),
               ]
               return {
                 subject: at('tokenizer.json'),
@@ -210,9 +210,9 @@ export const describeDirectory = (directory: string): TE.TaskEither<IoError, Tok
                 chatSource: jinja ?? templateText(config['chat_template'], 'default'),
                 toolChatSource:
                   toolJinja ?? (jinja === undefined ? templateText(config['chat_template'], 'tool_use') : undefined),
-                namedTokens: Object.fromEntries([...found.roles].map(([role, { content }]) => [role, content]))
+                namedTokens: Object.fromEntries([...found.roles].map(([role, { content }]) => [role, content])),
               }
-            })
-    )
+            }),
+    ),
   )
 }

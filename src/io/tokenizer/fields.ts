@@ -36,14 +36,14 @@ export const fieldsOf = (subject: string, path: string, value: unknown, otherwis
   if (!isRecord(value)) throw refusal(`${subject}: ${path} must be an object, not ${quoted(value)}`)
   const type = value['type'] ?? otherwise
   if (typeof type !== 'string') throw refusal(`${subject}: ${path} names no "type"`)
-  const place = `${subject}: ${path} ${type}`,
-    taken = new Set(['type'])
+  const place = `${subject}: ${path} ${type}`
+  const taken = new Set(['type'])
   const refuse = (reason: string): never => {
     throw refusal(`${place}: ${reason}`)
   }
   const unsupported = (what?: string): never => {
     throw refusal(
-      `${subject}: this tokenizer is not supported: ${path} is ${type}${what === undefined ? '' : ` with ${what}`}`
+      `${subject}: this tokenizer is not supported: ${path} is ${type}${what === undefined ? '' : ` with ${what}`}`,
     )
   }
   const take = (name: string): unknown => {
@@ -78,6 +78,6 @@ export const fieldsOf = (subject: string, path: string, value: unknown, otherwis
     end: () => {
       const unknown = Object.keys(value).find(name => !taken.has(name) && value[name] !== null)
       if (unknown !== undefined) unsupported(`the field ${quoted(unknown)}`)
-    }
+    },
   }
 }

@@ -24,8 +24,8 @@ type Vocabulary = Pick<Model, 'ids' | 'tokens'>
 const vocabulary = (fields: Fields): Vocabulary => {
   const vocab = fields.take('vocab')
   if (!isRecord(vocab)) return fields.refuse('"vocab" must be an object of tokens with their ids')
-  const ids = new Map<string, number>(),
-    tokens = new Map<number, string>()
+  const ids = new Map<string, number>()
+  const tokens = new Map<number, string>()
   for (const token of Object.keys(vocab)) {
     const id = vocab[token]
     if (!isId(id))
@@ -56,7 +56,7 @@ interface LibraryModel {
 const libraryModel = (model: object): LibraryModel =>
   new Library(
     { added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, model },
-    {}
+    {},
   ).model as unknown as LibraryModel
 
 const hexadecimal = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`
@@ -79,7 +79,7 @@ const fallsBack = (fields: Fields, ids: ReadonlyMap<string, number>): boolean =>
 const mergesOf = (
   fields: Fields,
   ids: ReadonlyMap<string, number>,
-  closed: (token: string) => boolean
+  closed: (token: string) => boolean,
 ): readonly [string, string][] =>
   fields
     .list('merges')
@@ -98,12 +98,12 @@ const mergesOf = (
     })
 
 const bpe = (fields: Fields): Model => {
-  const { ids, tokens } = vocabulary(fields),
-    byteFallback = fallsBack(fields, ids),
-    fuse = fields.flag('fuse_unk', false),
-    whole = fields.flag('ignore_merges', false)
-  const unknown = fields.take('unk_token') === undefined ? undefined : unknownId(fields, ids),
-    suffix = fields.string('end_of_word_suffix', '')
+  const { ids, tokens } = vocabulary(fields)
+  const byteFallback = fallsBack(fields, ids)
+  const fuse = fields.flag('fuse_unk', false)
+  const whole = fields.flag('ignore_merges', false)
+  const unknown = fields.take('unk_token') === undefined ? undefined : unknownId(fields, ids)
+  const suffix = fields.string('end_of_word_suffix', '')
   if (fields.string('continuing_subword_prefix', '') !== '') fields.unsupported('"continuing_subword_prefix"')
   if ((fields.take('dropout') ?? 0) !== 0) fields.unsupported('"dropout", which draws other ids every time')
   const drops = unknown === undefined && !byteFallback
@@ -124,13 +124,13 @@ const bpe = (fields: Fields): Model => {
         ? Array.from(word, (character, i) => ({ character, i })).filter(({ character }) => ids.has(character))
         : undefined
       const place = (at: number): number => kept?.[at]?.i ?? at
-      const merged = library.bpe(kept?.map(({ character }) => character).join('') ?? word),
-        found: Token[] = []
-      let at = 0,
-        fusing = false
+      const merged = library.bpe(kept?.map(({ character }) => character).join('') ?? word)
+      const found: Token[] = []
+      let at = 0
+      let fusing = false
       for (const [i, token] of merged.entries()) {
-        const id = ids.get(token),
-          length = lengthOf(token) - (i === merged.length - 1 ? suffixLength : 0)
+        const id = ids.get(token)
+        const length = lengthOf(token) - (i === merged.length - 1 ? suffixLength : 0)
         const extent = { from: place(at), to: place(at + length - 1) + 1 }
         if (id !== undefined) found.push({ id, ...extent })
         else if (byteFallback) found.push(...fallback(token, ids).map(id => ({ id, ...extent })))
@@ -140,20 +140,20 @@ const bpe = (fields: Fields): Model => {
         at += length
       }
       return found
-    }
+    },
   }
 }
 
 const wordPiece = (fields: Fields): Model => {
-  const { ids, tokens } = vocabulary(fields),
-    unknown = unknownId(fields, ids),
-    prefix = fields.string('continuing_subword_prefix')
+  const { ids, tokens } = vocabulary(fields)
+  const unknown = unknownId(fields, ids)
+  const prefix = fields.string('continuing_subword_prefix')
   const library = libraryModel({
     type: 'WordPiece',
     vocab: Object.fromEntries(ids),
     unk_token: fields.string('unk_token'),
     continuing_subword_prefix: prefix,
-    max_input_chars_per_word: fields.integer('max_input_chars_per_word')
+    max_input_chars_per_word: fields.integer('max_input_chars_per_word'),
   })
   const prefixLength = lengthOf(prefix)
   return {
@@ -166,15 +166,15 @@ const wordPiece = (fields: Fields): Model => {
       return found.map((token, i) => ({
         id: ids.get(token)!,
         from: at,
-        to: (at += lengthOf(token) - (i === 0 ? 0 : prefixLength))
+        to: (at += lengthOf(token) - (i === 0 ? 0 : prefixLength)),
       }))
-    }
+    },
   }
 }
 
 const wordLevel = (fields: Fields): Model => {
-  const { ids, tokens } = vocabulary(fields),
-    unknown = unknownId(fields, ids)
+  const { ids, tokens } = vocabulary(fields)
+  const unknown = unknownId(fields, ids)
   return { ids, tokens, encode: word => [{ id: ids.get(word) ?? unknown, from: 0, to: lengthOf(word) }] }
 }
 
@@ -190,22 +190,22 @@ const unigramModel = (fields: Fields): Model => {
   if (twice !== undefined) fields.refuse(`the token ${quoted(twice[0])} stands twice in "vocab"`)
   const unknown = fields.integer('unk_id')
   if (unknown >= entries.length) fields.refuse(`"unk_id" ${unknown} is none of the ${entries.length} tokens`)
-  const byteFallback = fallsBack(fields, ids),
-    segment = unigram(entries, unknown)
+  const byteFallback = fallsBack(fields, ids)
+  const segment = unigram(entries, unknown)
   return {
     ids,
     tokens: new Map(entries.map(([token], id) => [id, token])),
     encode: word => {
       let at = 0
       return segment(word).flatMap(piece => {
-        const known = ids.get(piece),
-          extent = { from: at, to: (at += lengthOf(piece)) }
+        const known = ids.get(piece)
+        const extent = { from: at, to: (at += lengthOf(piece)) }
         return (known === undefined && byteFallback ? fallback(piece, ids) : [known ?? unknown]).map(id => ({
           id,
-          ...extent
+          ...extent,
         }))
       })
-    }
+    },
   }
 }
 
@@ -224,7 +224,7 @@ export const modelOf = (subject: string, value: unknown): Model => {
     ['BPE', bpe],
     ['WordPiece', wordPiece],
     ['WordLevel', wordLevel],
-    ['Unigram', unigramModel]
+    ['Unigram', unigramModel],
   ]).get(fields.type)
   const model = make === undefined ? fields.unsupported() : make(fields)
   fields.end()

@@ -41,7 +41,7 @@ const runs = (text: Aligned): readonly Aligned[] => {
  */
 const decomposed = (run: Aligned, form: 'NFD' | 'NFKD'): readonly Change[] => {
   const changes = run.flatMap(({ text }) =>
-    Array.from(text.normalize(form), (character, i): Change => [character, i === 0 ? 0 : 1])
+    Array.from(text.normalize(form), (character, i): Change => [character, i === 0 ? 0 : 1]),
   )
   const ordered: Change[] = []
   for (const change of changes) {
@@ -59,7 +59,8 @@ const decomposed = (run: Aligned, form: 'NFD' | 'NFKD'): readonly Change[] => {
  */
 const composed = (changes: readonly Change[]): readonly Change[] => {
   const result: Change[] = []
-  let starter: number | undefined, blocking: string | undefined
+  let starter: number | undefined
+  let blocking: string | undefined
   for (const [character, change] of changes) {
     const first = starter === undefined ? undefined : result[starter]
     if (first !== undefined) {

@@ -21,21 +21,21 @@ const stripped =
   (left: boolean, right: boolean): Normalizer =>
   text => {
     const keeps = (character: { readonly text: string }): boolean => !isSpace(character.text)
-    const first = text.findIndex(keeps),
-      last = text.findLastIndex(keeps)
+    const first = text.findIndex(keeps)
+    const last = text.findLastIndex(keeps)
     return text.slice(left ? (first < 0 ? text.length : first) : 0, right ? last + 1 : text.length)
   }
 
 const ideograph = new RegExp(
   '^[\\u4e00-\\u9fff\\u3400-\\u4dbf\\u{20000}-\\u{2a6df}\\u{2a700}-\\u{2b73f}\\u{2b740}-\\u{2b81f}' +
     '\\u{2b920}-\\u{2ceaf}\\uf900-\\ufaff\\u{2f800}-\\u{2fa1f}]$',
-  'u'
+  'u',
 )
 
 const bert = (fields: Fields): Normalizer => {
-  const clean = fields.flag('clean_text'),
-    apart = fields.flag('handle_chinese_chars'),
-    lower = fields.flag('lowercase')
+  const clean = fields.flag('clean_text')
+  const apart = fields.flag('handle_chinese_chars')
+  const lower = fields.flag('lowercase')
   const accents = fields.flag('strip_accents', lower)
   const cleaned: Normalizer = text =>
     mapped(without(isControl)(text), character => (isSpace(character) ? ' ' : character))
@@ -45,7 +45,7 @@ const bert = (fields: Fields): Normalizer => {
       ? [(text: Aligned) => mapped(text, character => (ideograph.test(character) ? ` ${character} ` : character))]
       : []),
     ...(accents ? [(text: Aligned) => without(isNonspacing)(normalForm(text, 'NFD'))] : []),
-    ...(lower ? [lowercase] : [])
+    ...(lower ? [lowercase] : []),
   ]
   return text => steps.reduce((text, step) => step(text), text)
 }

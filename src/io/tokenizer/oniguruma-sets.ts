@@ -27,18 +27,18 @@ const spaces: readonly (readonly [string, string])[] = [
   ['\u2028', '\u2029'],
   ['\u202f', '\u202f'],
   ['\u205f', '\u205f'],
-  ['\u3000', '\u3000']
+  ['\u3000', '\u3000'],
 ]
 const step = (character: string, by: number): string => String.fromCodePoint(character.codePointAt(0)! + by)
 const space = all(
   spaces.map(([from, to]) => range(from, to)),
-  texts => texts.join('')
+  texts => texts.join(''),
 )
 const notSpace = all(
   spaces
     .map(([from], i) => range(i === 0 ? '\0' : step(spaces[i - 1]![1], 1), step(from, -1)))
     .concat(range(step('\u3000', 1), '\u{10ffff}')),
-  texts => texts.join('')
+  texts => texts.join(''),
 )
 
 /** What may stand inside a class for a letter behind a backslash. */
@@ -47,7 +47,7 @@ export const sets: ReadonlyMap<string, Translation> = new Map([
   ['S', notSpace],
   ['d', same('\\p{Nd}')],
   ['D', same('\\P{Nd}')],
-  ['w', onlyJs(wordCharacter.replace('\\p{Join_Control}', ''))]
+  ['w', onlyJs(wordCharacter.replace('\\p{Join_Control}', ''))],
 ])
 export const controls: ReadonlyMap<string, string> = new Map([
   ['n', '\n'],
@@ -56,10 +56,10 @@ export const controls: ReadonlyMap<string, string> = new Map([
   ['f', '\f'],
   ['v', '\v'],
   ['a', '\x07'],
-  ['e', '\x1b']
+  ['e', '\x1b'],
 ])
 export const categories = new Set(
-  'L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp'.split(' ')
+  'L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp'.split(' '),
 )
 export const scripts = new Set([
   'Arabic',
@@ -74,14 +74,14 @@ export const scripts = new Set([
   'Hiragana',
   'Katakana',
   'Latin',
-  'Thai'
+  'Thai',
 ])
 
 /** ASCII letters and what Unicode folds to the same: Oniguruma's (?i) knows them too. */
 export const folded = (letter: string): readonly string[] => [
   letter.toLowerCase(),
   letter.toUpperCase(),
-  ...({ s: ['\u017f'], k: ['\u212a'] }[letter.toLowerCase()] ?? [])
+  ...({ s: ['\u017f'], k: ['\u212a'] }[letter.toLowerCase()] ?? []),
 ]
 export const isLetter = (character: string): boolean => /^[a-z]$/i.test(character)
 

@@ -18,7 +18,7 @@ import {
   same,
   scripts,
   sets,
-  type Item
+  type Item,
 } from './oniguruma-sets.ts'
 
 /**
@@ -34,9 +34,9 @@ export interface CategoryTranslation extends Translation {
  */
 export const translate = (subject: string, source: string): CategoryTranslation => {
   const text = [...source]
-  let at = 0,
-    groups = 0,
-    byCategory = false
+  let at = 0
+  let groups = 0
+  let byCategory = false
   const refuse = (what: string): never => {
     throw refusal(`${subject}: ${quoted(source)} has ${what}, which is not supported`)
   }
@@ -71,8 +71,8 @@ export const translate = (subject: string, source: string): CategoryTranslation 
         : refuse(`the property \\${property}`)
     }
     const character = text[at++] ?? refuse('a backslash at its end')
-    const set = sets.get(character),
-      control = controls.get(character)
+    const set = sets.get(character)
+    const control = controls.get(character)
     if (set !== undefined) {
       byCategory ||= character !== 's' && character !== 'S'
       return { set, property: character }
@@ -155,7 +155,7 @@ export const translate = (subject: string, source: string): CategoryTranslation 
         const negated = take('^')
         return all(
           [all(classItems(ignoreCase), texts => texts.join(''))],
-          ([inside]) => `[${negated ? '^' : ''}${inside}]`
+          ([inside]) => `[${negated ? '^' : ''}${inside}]`,
         )
       }
       case '.':
@@ -183,15 +183,15 @@ export const translate = (subject: string, source: string): CategoryTranslation 
   }
 
   const quantified = (ignoreCase: boolean): Translation => {
-    const begin = at,
-      inside = atom(ignoreCase)
+    const begin = at
+    const inside = atom(ignoreCase)
     const quantifier = matched(/^(?:[*+?]|\{\d{1,4}(?:,\d{0,4})?\}|\{,\d{1,4}\})/)
     if (quantifier === undefined)
       return ahead('{') && /^\{[\d,]+\}/.test(text.slice(at, at + 16).join('')) ? refuse('this repetition') : inside
     if (text[begin] === '^' || text[begin] === '$' || /^\(\?<?[=!]/.test(text.slice(begin, begin + 4).join('')))
       refuse('a repeated assertion')
-    const times = quantifier.replace('{,', '{0,'),
-      simple = !quantifier.startsWith('{')
+    const times = quantifier.replace('{,', '{0,')
+    const simple = !quantifier.startsWith('{')
     const repeated = all([inside], ([one]) => `${one}${times}`)
     const result =
       simple && take('+')

@@ -7,9 +7,9 @@ import type { Fields } from './fields.ts'
 import { translate } from './oniguruma.ts'
 
 const contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-const upper = '[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]',
-  lower = '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]',
-  before = '[^\\r\\n\\p{L}\\p{N}]?'
+const upper = '[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]'
+const lower = '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]'
+const before = '[^\\r\\n\\p{L}\\p{N}]?'
 const spaces = '\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+'
 const cased = (suffix: string): string => `${before}${upper}*${lower}+${suffix}|${before}${upper}+${lower}*${suffix}`
 
@@ -53,7 +53,7 @@ const known: ReadonlySet<string> = new Set([
   '[0-9]',
   '[\\r\\n]',
   '\\s+',
-  ' '
+  ' ',
 ])
 
 /** A search that `tokenizers` would do with this expression of Oniguruma. Throws a refusal of what is not supported. */

@@ -53,7 +53,7 @@ const known = new Set([
   'pre_tokenizer',
   'post_processor',
   'decoder',
-  'model'
+  'model',
 ])
 
 const greatestOf = (ids: Iterable<number>): number => {
@@ -67,22 +67,22 @@ const greatestOf = (ids: Iterable<number>): number => {
  * is refused, since the library would not keep it.
  */
 const numbered = (subject: string, tokens: readonly NamedToken[], { ids }: Model): readonly AddedToken[] => {
-  const byContent = new Map<string, AddedToken>(),
-    greatest = greatestOf(ids.values())
+  const byContent = new Map<string, AddedToken>()
+  const greatest = greatestOf(ids.values())
   let next = ids.size
   for (const token of tokens) {
-    const known = byContent.get(token.content)?.id ?? ids.get(token.content),
-      id = known ?? next++
+    const known = byContent.get(token.content)?.id ?? ids.get(token.content)
+    const id = known ?? next++
     if (token.id !== undefined && id !== token.id) {
       throw refusal(
         `${subject}: the added token ${quoted(token.content)} has the id ${token.id}, but tokenizers gives it ${id}, ` +
-          (known === undefined ? 'the next behind the vocabulary' : 'which it has already')
+          (known === undefined ? 'the next behind the vocabulary' : 'which it has already'),
       )
     }
     if (known === undefined && id <= greatest) {
       throw refusal(
         `${subject}: the added token ${quoted(token.content)} would get the id ${id} behind ${ids.size} tokens, ` +
-          'but ids of the vocabulary are greater: it has holes'
+          'but ids of the vocabulary are greater: it has holes',
       )
     }
     byContent.set(token.content, { ...token, id })
@@ -108,69 +108,67 @@ export const pipelineOf = (subject: string, json: unknown, more: readonly NamedT
   const normalize = part<Normalizer>('normalizer', normalizerOf, text => text)
   const preTokenize = part<PreTokenizer>('pre_tokenizer', preTokenizerOf, text => [text])
   const decode = part<Decoder>('decoder', decoderOf, tokens => [tokens.join(' ')])
-  const around = part<Around>('post_processor', postProcessorOf, { before: [], after: [] }),
-    trim = trimmer(json['post_processor'])
+  const around = part<Around>('post_processor', postProcessorOf, { before: [], after: [] })
+  const trim = trimmer(json['post_processor'])
 
   const listed: unknown = json['added_tokens'] ?? []
   if (!Array.isArray(listed)) throw refusal(`${subject}: added_tokens must be a list`)
   const own = listed.map((token, i) => addedToken(subject, `added_tokens[${i}]`, token))
-  const added = numbered(subject, [...own, ...more], model),
-    cut = sectioner(subject, added, normalize)
-  const addedById = new Map(added.map(token => [token.id, token])),
-    addedByContent = new Map(added.map(token => [token.content, token]))
+  const added = numbered(subject, [...own, ...more], model)
+  const cut = sectioner(subject, added, normalize)
+  const addedById = new Map(added.map(token => [token.id, token]))
+  const addedByContent = new Map(added.map(token => [token.content, token]))
   const tokenOf = (id: number): string | undefined => addedById.get(id)?.content ?? model.tokens.get(id)
   const missing = [...around.before, ...around.after].find(id => tokenOf(id) === undefined)
   if (missing !== undefined) throw refusal(`${subject}: post_processor: the id ${missing} belongs to no token`)
   // as the library decodes it: in its normalized form, which is what the decoder undoes
   const shown = new Map(
-    added.map(token => [token.id, token.normalized ? textOf(normalize(aligned(token.content))) : token.content])
+    added.map(token => [token.id, token.normalized ? textOf(normalize(aligned(token.content))) : token.content]),
   )
   const special = new Set(added.filter(token => token.special).map(token => token.content))
 
   const placed = (word: Aligned): readonly Placed[] =>
-    model
-      .encode(textOf(word))
-      .map(({ id, from, to }) => ({
-        id,
-        token: model.tokens.get(id) ?? '',
-        offsets: [word[from]!.start, word[to - 1]!.end]
-      }))
+    model.encode(textOf(word)).map(({ id, from, to }) => ({
+      id,
+      token: model.tokens.get(id) ?? '',
+      offsets: [word[from]!.start, word[to - 1]!.end],
+    }))
   const inside = (text: Aligned): readonly Placed[] =>
     cut(text).flatMap((section): readonly Placed[] =>
       section.token === undefined
         ? preTokenize(section.text).flatMap(placed)
-        : [{ id: section.token.id, token: textOf(section.text), offsets: extentOf(section.text) ?? nowhere }]
+        : [{ id: section.token.id, token: textOf(section.text), offsets: extentOf(section.text) ?? nowhere }],
     )
   const wrapped = (ids: readonly number[], offsets: readonly Offsets[], isWhole: boolean): Encoding =>
     isWhole
       ? {
           ids: [...around.before, ...ids, ...around.after],
-          offsets: [...around.before.map(() => nowhere), ...offsets, ...around.after.map(() => nowhere)]
+          offsets: [...around.before.map(() => nowhere), ...offsets, ...around.after.map(() => nowhere)],
         }
       : { ids, offsets }
   return {
     encode: (text, { special }) => {
       const half = text.search(/\p{Surrogate}/u)
       if (half >= 0) throw refusal(`a text holds half a character, ${quoted(text[half])}, behind ${half} others`)
-      const characters = aligned(text),
-        units = [0]
+      const characters = aligned(text)
+      const units = [0]
       for (const character of characters) units.push(units.at(-1)! + character.text.length)
       const tokens = trim(inside(characters))
       return wrapped(
         tokens.map(({ id }) => id),
         tokens.map(({ offsets: [start, end] }) => [units[start]!, units[end]!]),
-        special
+        special,
       )
     },
     decode: (ids, options) =>
       decode(
         ids
           .flatMap(id => shown.get(id) ?? model.tokens.get(id) ?? [])
-          .filter(token => options.special || !special.has(token))
+          .filter(token => options.special || !special.has(token)),
       ).join(''),
     idOf: token => addedByContent.get(token)?.id ?? model.ids.get(token),
     tokenOf,
     added,
-    size: Math.max(greatestOf(model.tokens.keys()), greatestOf(addedById.keys())) + 1
+    size: Math.max(greatestOf(model.tokens.keys()), greatestOf(addedById.keys())) + 1,
   }
 }

@@ -17,9 +17,9 @@ const idList = (fields: Fields, name: string, ids: unknown): readonly number[] =
     : fields.refuse(`the ids of the token ${quoted(name)} must be whole numbers, not ${quoted(ids)}`)
 
 const template = (fields: Fields): Around => {
-  const known = fields.take('special_tokens') ?? {},
-    before: number[] = [],
-    after: number[] = []
+  const known = fields.take('special_tokens') ?? {}
+  const before: number[] = []
+  const after: number[] = []
   fields.take('pair')
   let inside = false
   for (const piece of fields.list('single')) {
@@ -37,8 +37,8 @@ const template = (fields: Fields): Around => {
 
 /** A token with its id, as `["[SEP]", 102]`. */
 const pair = (fields: Fields, name: string): readonly number[] => {
-  const value: unknown = fields.take(name),
-    [token, id]: readonly unknown[] = Array.isArray(value) ? value : []
+  const value: unknown = fields.take(name)
+  const [token, id]: readonly unknown[] = Array.isArray(value) ? value : []
   return typeof token === 'string'
     ? idList(fields, token, [id])
     : fields.refuse(`${quoted(name)} must be a token and its id, not ${quoted(value)}`)

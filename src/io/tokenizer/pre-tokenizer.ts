@@ -17,8 +17,8 @@ const cutting =
 
 /** The options of Metaspace, which a decoder has too. */
 export const metaspaceOptions = (fields: Fields) => {
-  const mark = fields.string('replacement'),
-    split = fields.flag('split', true)
+  const mark = fields.string('replacement')
+  const split = fields.flag('split', true)
   const scheme = fields.oneOf('prepend_scheme', ['always', 'first', 'never'], 'always')
   fields.take('str_rep')
   if ([...mark].length !== 1) fields.refuse('"replacement" must be one character')
@@ -40,8 +40,8 @@ const metaspace = (fields: Fields): PreTokenizer => {
 }
 
 const byteLevel = (fields: Fields): PreTokenizer => {
-  const prefix = fields.flag('add_prefix_space'),
-    regex = fields.flag('use_regex', true)
+  const prefix = fields.flag('add_prefix_space')
+  const regex = fields.flag('use_regex', true)
   fields.flag('trim_offsets', true)
   const words = cutting({ find: regexSearch(fields.place, gpt2Words), behavior: 'Isolated' })
   return piece => {
@@ -72,12 +72,12 @@ export const preTokenizerOf = (subject: string, path: string, value: unknown): P
         return cutting({
           find: patternOf(fields),
           behavior: fields.oneOf('behavior', behaviors),
-          invert: fields.flag('invert')
+          invert: fields.flag('invert'),
         })
       case 'Digits':
         return cutting({
           find: search(numeric),
-          behavior: fields.flag('individual_digits') ? 'Isolated' : 'Contiguous'
+          behavior: fields.flag('individual_digits') ? 'Isolated' : 'Contiguous',
         })
       case 'Punctuation':
         return cutting({ find: search(punctuation), behavior: fields.oneOf('behavior', behaviors, 'Isolated') })

@@ -18,17 +18,17 @@ const trimmed =
   (addedPrefix: boolean): Trim =>
   pieces =>
     pieces.map((piece, i) => {
-      const characters = Array.from(piece.token),
-        [from, to] = piece.offsets
-      const first = characters.findIndex(character => !isSpace(character)),
-        last = characters.findLastIndex(character => !isSpace(character))
-      const leading = first < 0 ? characters.length : first,
-        trailing = characters.length - 1 - last
+      const characters = Array.from(piece.token)
+      const [from, to] = piece.offsets
+      const first = characters.findIndex(character => !isSpace(character))
+      const last = characters.findLastIndex(character => !isSpace(character))
+      const leading = first < 0 ? characters.length : first
+      const trailing = characters.length - 1 - last
       const isPrefix = addedPrefix && leading === 1 && (i === 0 || from === 0)
       const start = Math.min(from + (isPrefix ? 0 : leading), to)
       return {
         ...piece,
-        offsets: [start, trailing > 0 && to >= trailing ? Math.max(to - trailing, start) : to] as const
+        offsets: [start, trailing > 0 && to >= trailing ? Math.max(to - trailing, start) : to] as const,
       }
     })
 

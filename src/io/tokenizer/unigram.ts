@@ -23,16 +23,16 @@ const longestBy = (tokens: Iterable<string>): ReadonlyMap<number, number> => {
  */
 export const unigram = (
   vocab: readonly (readonly [token: string, score: number])[],
-  unknown: number
+  unknown: number,
 ): ((word: string) => readonly string[]) => {
-  const scores = new Map(vocab),
-    longest = longestBy(scores.keys()),
-    unknownToken = vocab[unknown]![0]
+  const scores = new Map(vocab)
+  const longest = longestBy(scores.keys())
+  const unknownToken = vocab[unknown]![0]
   const unknownScore = vocab.reduce((least, [, score]) => Math.min(least, score), Infinity) - unknownPenalty
   return word => {
-    const best = new Float64Array(word.length + 1),
-      from = new Int32Array(word.length + 1).fill(-1),
-      isUnknown = new Uint8Array(word.length + 1)
+    const best = new Float64Array(word.length + 1)
+    const from = new Int32Array(word.length + 1).fill(-1)
+    const isUnknown = new Uint8Array(word.length + 1)
     const offer = (begin: number, end: number, score: number, unknown: boolean): void => {
       const sum = score + best[begin]!
       if (from[end]! >= 0 && !(sum > best[end]!)) return
@@ -41,12 +41,12 @@ export const unigram = (
       isUnknown[end] = unknown ? 1 : 0
     }
     for (let begin = 0; begin < word.length;) {
-      const first = word.codePointAt(begin)!,
-        one = first > 0xffff ? 2 : 1
+      const first = word.codePointAt(begin)!
+      const one = first > 0xffff ? 2 : 1
       let single = false
       for (let length = 1; length <= Math.min(longest.get(first) ?? 0, word.length - begin); length++) {
-        const token = word.slice(begin, begin + length),
-          score = scores.get(token)
+        const token = word.slice(begin, begin + length)
+        const score = scores.get(token)
         if (score === undefined) continue
         offer(begin, begin + length, score, token === unknownToken)
         single ||= length === one
@@ -57,8 +57,8 @@ export const unigram = (
     const pieces: string[] = []
     let later = false // whether the piece behind is unknown too
     for (let end = word.length; end > 0; end = from[end]!) {
-      const piece = word.slice(from[end]!, end),
-        fused = later && isUnknown[end] === 1
+      const piece = word.slice(from[end]!, end)
+      const fused = later && isUnknown[end] === 1
       if (fused) pieces[pieces.length - 1] = piece + pieces.at(-1)!
       else pieces.push(piece)
       later = isUnknown[end] === 1

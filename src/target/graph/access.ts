@@ -14,33 +14,64 @@ import { asF32, inputOf, integerInput, single, type Defining, type Source } from
 /** One layer of a resource, or all of it. */
 export const defineRead = (define: Define, held: Held): void => {
   define(`read/${held.name}`, { layer: integerInput }, single, ({ body }, { layer }) => {
-    const all = readAll(body, held), value = held.layers === undefined ? all : layerOf(body, all, layer!)
+    const all = readAll(body, held)
+    const value = held.layers === undefined ? all : layerOf(body, all, layer!)
     return { value: held.type === 'bf16' || held.type === 'f16' ? asF32(body, value) : value }
   })
 }
 
 /**
- * How a resource is given its value, layer by layer: the first one makes room for all. Where rows of a leaf are trained, they
- * are taken from the value as it is given, before it is stored in fewer bits, and their index is kept beside them.
+ * How a resource is given its value, layer by layer: the first one makes room for all. Where rows of a leaf are
+ * trained, they are taken from the value as it is given, before it is stored in fewer bits, and their index is kept
+ * beside them.
  */
 export const defineAccess = (define: Define, held: Held, programs: Programs, holdings: Holdings): void => {
-  const { variable: { leaves: [leaf] }, layers } = held, rows = trainedRows(programs, held)
+  const {
+    variable: {
+      leaves: [leaf],
+    },
+    layers,
+  } = held
+  const rows = trainedRows(programs, held)
   const put = ({ body }: Scope, resource: Resource, value: Ref, first: boolean, layer: Ref): void => {
-    if (layers === undefined) { assignAll(body, resource, value); return }
-    if (!first) { writeLayer(body, resource, layer, value, []); return }
+    if (layers === undefined) {
+      assignAll(body, resource, value)
+      return
+    }
+    if (!first) {
+      writeLayer(body, resource, layer, value, [])
+      return
+    }
     const kept = body.cast(value, resource.type)
-    const shape = body.apply('ConcatV2', [body.constant([layers], 'i32'), body.apply('Shape', [kept]), body.constant(0, 'i32')])
+    const shape = body.apply('ConcatV2', [
+      body.constant([layers], 'i32'),
+      body.apply('Shape', [kept]),
+      body.constant(0, 'i32'),
+    ])
     assignAll(body, resource, body.apply('BroadcastTo', [kept, shape]))
   }
   for (const first of layers === undefined ? [true] : [true, false]) {
-    const inputs = { value: inputOf(leaf!), layer: integerInput, ...(rows ? { index: inputOf(rows.lens.index[0]!) } : {}) }
+    const inputs = {
+      value: inputOf(leaf!),
+      layer: integerInput,
+      ...(rows ? { index: inputOf(rows.lens.index[0]!) } : {}),
+    }
     define(`${first ? 'first' : 'next'}/${held.name}`, inputs, single, (scope, { value, layer, index }) => {
       put(scope, held, value!, first, layer!)
       if (rows) {
-        const chosen = rows.lens.index[0]!, [part] = write(scope, [rows.lens.get(leaf!)], new Map([[leaf!, value!], [chosen, index!]]))
+        const chosen = rows.lens.index[0]!
+        const [part] = write(
+          scope,
+          [rows.lens.get(leaf!)],
+          new Map([
+            [leaf!, value!],
+            [chosen, index!],
+          ]),
+        )
         put(scope, holdings.placeOf(rows.part).held, part!, first, layer!)
         // an index that leaves share is kept with the first of them
-        if (programs.trained.find(({ lens }) => lens.index[0] === chosen)?.leaf === leaf) put(scope, holdings.placeOf(chosen).held, index!, first, layer!)
+        if (programs.trained.find(({ lens }) => lens.index[0] === chosen)?.leaf === leaf)
+          put(scope, holdings.placeOf(chosen).held, index!, first, layer!)
       }
       return {}
     })
@@ -50,13 +81,21 @@ export const defineAccess = (define: Define, held: Held, programs: Programs, hol
 
 /** Rows that are written from outside: into where they are held, and into their leaf. */
 export const defineCommit = (define: Define, held: Held, { trained }: Programs, holdings: Holdings): void => {
-  const { leaf, lens, part } = trained.find(t => t.part === held.variable.leaves[0])!, index = lens.index[0]!
-  const home = holdings.placeOf(leaf).held, indices = holdings.placeOf(index).held
+  const { leaf, lens, part } = trained.find(t => t.part === held.variable.leaves[0])!
+  const index = lens.index[0]!
+  const home = holdings.placeOf(leaf).held
+  const indices = holdings.placeOf(index).held
   define(`commit/${held.name}`, { value: inputOf(part), layer: integerInput }, single, (scope, { value, layer }) => {
-    const { body } = scope, all = readAll(body, indices), here = held.layers === undefined ? undefined : layer!
-    const given = new Map([[part, value!], [index, here ? layerOf(body, all, here) : all]])
+    const { body } = scope
+    const all = readAll(body, indices)
+    const here = held.layers === undefined ? undefined : layer!
+    const given = new Map([
+      [part, value!],
+      [index, here ? layerOf(body, all, here) : all],
+    ])
     const replacements: readonly Replacement[] = [
-      { resource: home, leaf, output: lens.put(leaf, part), layer: here }, { resource: held, leaf: part, output: part, layer: here },
+      { resource: home, leaf, output: lens.put(leaf, part), layer: here },
+      { resource: held, leaf: part, output: part, layer: here },
     ]
     replacing(scope, [], replacements, given)
     return {}
@@ -76,16 +115,25 @@ export const defineStart = ({ define, library, writing }: Defining, { whole, hol
   define('start', {}, single, scope => {
     let before: Anchor | undefined
     for (const [variable, node] of whole.initial()) {
-      const fill = fillOf(node), held = holdings.of(variable.node)!
-      // a number is an argument: from constants alone, TensorFlow would make the value in advance, and keep it and its text for good
-      const given = fill === undefined ? [] : [scope.body.cast(scope.body.constant(fill, 'f32'), held.type)], inputs = [...given, ...scope.sizes]
+      const fill = fillOf(node)
+      const held = holdings.of(variable.node)!
+      // a number is an argument: from constants alone, TensorFlow would make the value in advance, and keep it and its
+      // text for good
+      const given = fill === undefined ? [] : [scope.body.cast(scope.body.constant(fill, 'f32'), held.type)]
+      const inputs = [...given, ...scope.sizes]
       const make = library.define({
-        name: 'initial', parameters: inputs.map(({ type }) => type),
+        name: 'initial',
+        parameters: inputs.map(({ type }) => type),
         write: (into, refs) => {
           const inner = scopeIn(into, refs.slice(given.length), writing, single)
           // variables are written where they lie, so each has memory of its own
-          assignAll(into, held, fill === undefined ? into.apply('DeepCopy', [write(inner, [node], new Map())[0]!])
-            : into.apply('Fill', [shapeOf(node.shape, { body: into, size: sizeIn(inner) }), refs[0]!]))
+          assignAll(
+            into,
+            held,
+            fill === undefined
+              ? into.apply('DeepCopy', [write(inner, [node], new Map())[0]!])
+              : into.apply('Fill', [shapeOf(node.shape, { body: into, size: sizeIn(inner) }), refs[0]!]),
+          )
           return [into.constant(0, 'i32')]
         },
       })

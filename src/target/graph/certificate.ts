@@ -7,34 +7,54 @@ import type { Held } from './resources.ts'
 import type { GraphType } from './types.ts'
 
 const bytesOfType = (type: GraphType): number => bytesPerElement[type as DType]
-const heldBytes = (held: readonly Held[], size: Size): number => held.reduce((sum, { type, variable }) => sum + count(variable.node.shape.map(size)) * bytesOfType(type), 0)
+const heldBytes = (held: readonly Held[], size: Size): number =>
+  held.reduce((sum, { type, variable }) => sum + count(variable.node.shape.map(size)) * bytesOfType(type), 0)
 
 /** Bytes of a value where it is stored as a precision says. */
-export const storedBytes = ({ stored }: Precision) => (n: Node, size: Size): number => count(n.shape.map(size)) * bytesOfType(stored(n))
+export const storedBytes =
+  ({ stored }: Precision) =>
+  (n: Node, size: Size): number =>
+    count(n.shape.map(size)) * bytesOfType(stored(n))
 
 /** What a session of a graph holds between its steps: weights, the rows that are held apart among them, and state. */
-export const holdingBytes = ({ holdings: { params, indices, parts, state } }: Compiled, size: Size): Pick<Certificate, 'weights' | 'state'> =>
-  ({ weights: heldBytes([...params, ...indices, ...parts], size), state: heldBytes(state, size) })
+export const holdingBytes = (
+  { holdings: { params, indices, parts, state } }: Compiled,
+  size: Size,
+): Pick<Certificate, 'weights' | 'state'> => ({
+  weights: heldBytes([...params, ...indices, ...parts], size),
+  state: heldBytes(state, size),
+})
 
 /** The bytes of all that is held whose sizes the model fixes: it can be said before weights are given. */
 export const fixedBytes = ({ holdings: { params, indices, parts, state }, dynamic }: Compiled, size: Size): number => {
-  const isFixed = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || !dynamic.includes(factor))
-  return heldBytes([...params, ...indices, ...parts, ...state].filter(({ variable }) => variable.node.shape.every(isFixed)), size)
+  const isFixed = (dim: Dim): boolean =>
+    factors(dim).every(factor => typeof factor === 'number' || !dynamic.includes(factor))
+  return heldBytes(
+    [...params, ...indices, ...parts, ...state].filter(({ variable }) => variable.node.shape.every(isFixed)),
+    size,
+  )
 }
 
 /**
- * What a step of a graph holds, as the compiler planned it. TensorFlow and Node come on top, with what they hold before a step;
- * TensorFlow may run two things at once that the plan has one after the other.
+ * What a step of a graph holds, as the compiler planned it. TensorFlow and Node come on top, with what they hold before
+ * a step; TensorFlow may run two things at once that the plan has one after the other.
  */
 export const certified = (compiled: Compiled, size: Size): Certificate => {
-  const { programs, whole, precision } = compiled, { sum, count: scored, gradients } = whole.gradients(), { norm, replaced } = whole.apply()
-  const { weights, state } = holdingBytes(compiled, size), bytes = storedBytes(precision)
+  const { programs, whole, precision } = compiled
+  const { sum, count: scored, gradients } = whole.gradients()
+  const { norm, replaced } = whole.apply()
+  const { weights, state } = holdingBytes(compiled, size)
+  const bytes = storedBytes(precision)
   const single = (n: Node, of: Size): number => count(n.shape.map(of)) * bytesPerElement[n.dtype]
-  const batch = programs.batch.reduce((all, [, leaf]) => all + single(leaf, size), 0), roots = gradients.map(([, node]) => node)
+  const batch = programs.batch.reduce((all, [, leaf]) => all + single(leaf, size), 0)
+  const roots = gradients.map(([, node]) => node)
   const forward = batch + peakOf([sum, scored, ...roots], { size, bytes })
   // what replaces a variable is written where that lies, by the loop that makes it
-  const written = new Set(replaced.map(([, node]) => node)), kept = roots.reduce((all, node) => all + bytes(node, size), 0)
-  const update = kept + peakOf([norm, ...written], { size, bytes: (n, of) => (written.has(n) && is(n, resultOp) ? 0 : single(n, of)) })
+  const written = new Set(replaced.map(([, node]) => node))
+  const kept = roots.reduce((all, node) => all + bytes(node, size), 0)
+  const update =
+    kept +
+    peakOf([norm, ...written], { size, bytes: (n, of) => (written.has(n) && is(n, resultOp) ? 0 : single(n, of)) })
   const transient = Math.max(forward, update)
   return { weights, state, transient, total: weights + state + transient }
 }

@@ -1,8 +1,25 @@
 import {
-  namesIn, programsOf, sizing, variablesOf, wholePrograms,
-  type CompilerOptions, type Programs, type Step, type Traits, type Variables, type WholePrograms,
+  namesIn,
+  programsOf,
+  sizing,
+  variablesOf,
+  wholePrograms,
+  type CompilerOptions,
+  type Programs,
+  type Step,
+  type Traits,
+  type Variables,
+  type WholePrograms,
 } from '../../compile/index.ts'
-import { factors, parameterOp, resultOp, type Dim, type Environment, type Node, type Shape } from '../../tensor/index.ts'
+import {
+  factors,
+  parameterOp,
+  resultOp,
+  type Dim,
+  type Environment,
+  type Node,
+  type Shape,
+} from '../../tensor/index.ts'
 import { graphLowerings } from './composites.ts'
 import type { Entry } from './entry.ts'
 import { graphOf } from './graph.ts'
@@ -32,36 +49,77 @@ export interface Compiled {
 
 /** What a size counts as that no model fixes, where the compiler weighs one way against another. */
 const typicalSize = 24
-/** Products of at most so many operations for each byte that need not be kept are computed again: those of attention, with heads of up to 256. */
+/**
+ * Products of at most so many operations for each byte that need not be kept are computed again: those of attention,
+ * with heads of up to 256.
+ */
 const recomputed = 128
 /**
- * Bytes in float32 from which a value is made in pieces, and the rows of a piece: logits, with a large vocabulary. Twice the rows
- * make a step of SmolLM2 faster by 3% and larger by 50 MB; who asks for 16 bits asks for memory.
+ * Bytes in float32 from which a value is made in pieces, and the rows of a piece: logits, with a large vocabulary.
+ * Twice the rows make a step of SmolLM2 faster by 3% and larger by 50 MB; who asks for 16 bits asks for memory.
  */
 const chunkFor = (compute: FloatType) => ({ largest: 2 ** 25, rows: compute === 'f32' ? 128 : 64 })
 
 export const graphTraits: Traits = {
-  layOut: true, runs: () => true, inPlace: new Map(), unbound: true, unprepared: true, holdsParts: true, alike: true, recomputeProducts: recomputed,
+  layOut: true,
+  runs: () => true,
+  inPlace: new Map(),
+  unbound: true,
+  unprepared: true,
+  holdsParts: true,
+  alike: true,
+  recomputeProducts: recomputed,
 }
 
 /**
- * Compiles a step into a graph: every program of a session, as questions to one entry. The graph's size does not depend on the
- * number of layers that are alike, nor on the sizes of batches.
+ * Compiles a step into a graph: every program of a session, as questions to one entry. The graph's size does not depend
+ * on the number of layers that are alike, nor on the sizes of batches.
  * @example savedModel(compiledGraph(step, { precision: 'bf16', xla: true }).entry.graph()).byteLength
  */
 export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>, { precision: compute, xla }: GraphOptions, compiler: CompilerOptions = {}): Compiled => {
-  const { model } = step.tuned, known = model.dims ?? {}, programs = programsOf(step, { ...graphTraits, ...compiler })
-  const size = sizing(withTypicalSizes(namesOf(programs), known), model.capacities), isOff = (name: string): boolean => compiler.without?.includes(name) === true
-  const variables = variablesOf(programs), holdings = holdingsOf(variables, programs, compute)
-  const isStaticDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || Object.hasOwn(known, factor))
-  const whole = wholePrograms(programs, variables, { size, isStaticDim, fuse: !isOff('fuse'), hvp: compiler.hvp === true, ...(isOff('chunk') ? {} : { chunk: chunkFor(compute) }) })
-  const dynamic = namesOf(programs, model.capacities).filter(name => !Object.hasOwn(known, name)), precision = precisionOf(compute)
-  const writing = { lowerings: graphLowerings, sizeOf: (name: string) => known[name], dynamic, xla: xla && !isOff('xla') }
-  return { programs, variables, whole, holdings, precision, dynamic, entry: graphOf({ programs, whole, holdings, writing, precision }) }
+  step: Step<P, Q, M, S, B, L>,
+  { precision: compute, xla }: GraphOptions,
+  compiler: CompilerOptions = {},
+): Compiled => {
+  const { model } = step.tuned
+  const known = model.dims ?? {}
+  const programs = programsOf(step, { ...graphTraits, ...compiler })
+  const size = sizing(withTypicalSizes(namesOf(programs), known), model.capacities)
+  const isOff = (name: string): boolean => compiler.without?.includes(name) === true
+  const variables = variablesOf(programs)
+  const holdings = holdingsOf(variables, programs, compute)
+  const isStaticDim = (dim: Dim): boolean =>
+    factors(dim).every(factor => typeof factor === 'number' || Object.hasOwn(known, factor))
+  const whole = wholePrograms(programs, variables, {
+    size,
+    isStaticDim,
+    fuse: !isOff('fuse'),
+    hvp: compiler.hvp === true,
+    ...(isOff('chunk') ? {} : { chunk: chunkFor(compute) }),
+  })
+  const dynamic = namesOf(programs, model.capacities).filter(name => !Object.hasOwn(known, name))
+  const precision = precisionOf(compute)
+  const writing = {
+    lowerings: graphLowerings,
+    sizeOf: (name: string) => known[name],
+    dynamic,
+    xla: xla && !isOff('xla'),
+  }
+  return {
+    programs,
+    variables,
+    whole,
+    holdings,
+    precision,
+    dynamic,
+    entry: graphOf({ programs, whole, holdings, writing, precision }),
+  }
 }
 
-/** Activations in the type of the computation; numbers by the row, and what follows from no data, as rotary tables, in f32. */
+/**
+ * Activations in the type of the computation; numbers by the row, and what follows from no data, as rotary tables, in
+ * f32.
+ */
 export const precisionOf = (compute: FloatType): Precision => {
   const dataless = new Map<Node, boolean>()
   const isDataless = (n: Node): boolean => {
@@ -69,15 +127,36 @@ export const precisionOf = (compute: FloatType): Precision => {
     dataless.set(n, known)
     return known
   }
-  return { compute, stored: n => (n.dtype !== 'f32' ? n.dtype : n.shape.length < 2 || n.shape.at(-1) === 1 || isDataless(n) ? 'f32' : compute) }
+  return {
+    compute,
+    stored: n =>
+      n.dtype !== 'f32' ? n.dtype : n.shape.length < 2 || n.shape.at(-1) === 1 || isDataless(n) ? 'f32' : compute,
+  }
 }
 
-/** Every name in the dims of what programs read and compute, and of the base: a leaf that is packed does not say what it unpacks to. */
-const namesOf = ({ params, base, state, batch, indices, decode, declared, declaredLoss }: Programs, capacities: Readonly<Record<string, Shape>> = {}): readonly string[] => {
+/**
+ * Every name in the dims of what programs read and compute, and of the base: a leaf that is packed does not say what it
+ * unpacks to.
+ */
+const namesOf = (
+  { params, base, state, batch, indices, decode, declared, declaredLoss }: Programs,
+  capacities: Readonly<Record<string, Shape>> = {},
+): readonly string[] => {
   const leaves = [...params, ...base, ...state, ...batch, ...indices].map(([, leaf]) => leaf)
-  const names = leaves.flatMap(({ shape }) => shape.flatMap(dim => factors(dim).filter(factor => typeof factor === 'string')))
-  return [...new Set([...names, ...namesIn([declared, ...declaredLoss]), ...Object.keys(capacities), ...(decode ? ['capacity'] : [])])]
+  const names = leaves.flatMap(({ shape }) =>
+    shape.flatMap(dim => factors(dim).filter(factor => typeof factor === 'string')),
+  )
+  return [
+    ...new Set([
+      ...names,
+      ...namesIn([declared, ...declaredLoss]),
+      ...Object.keys(capacities),
+      ...(decode ? ['capacity'] : []),
+    ]),
+  ]
 }
 
-const withTypicalSizes = (names: readonly string[], known: Environment): Environment =>
-  ({ ...Object.fromEntries(names.map(name => [name, typicalSize])), ...known })
+const withTypicalSizes = (names: readonly string[], known: Environment): Environment => ({
+  ...Object.fromEntries(names.map(name => [name, typicalSize])),
+  ...known,
+})

@@ -5,7 +5,8 @@ import { computed, counted, primitiveLowerings } from './primitives.ts'
 import { dropout } from './random.ts'
 
 /** The size of an axis as the value itself tells it, so that a function needs no argument for it. */
-const sizeOfAxis = (body: Body, x: Ref, axis: number): Ref => body.apply('GatherV2', [body.apply('Shape', [x]), ...[axis, 0].map(at => body.constant(at, 'i32'))])
+const sizeOfAxis = (body: Body, x: Ref, axis: number): Ref =>
+  body.apply('GatherV2', [body.apply('Shape', [x]), ...[axis, 0].map(at => body.constant(at, 'i32'))])
 
 /** TensorFlow's Softmax computes a row of a 16-bit type in f32 and rounds its result once. */
 const softmax: GraphLowering = (_, [x], { body }) => body.apply('Softmax', [x!])
@@ -13,33 +14,56 @@ const softmax: GraphLowering = (_, [x], { body }) => body.apply('Softmax', [x!])
 /** What the op's definition puts where a query may not look. f16 cannot hold it. */
 const masked = -1e30
 
-/** Scores with those hidden that a query may not see: keys beyond its own position, which is `offset` more than its number. */
-const causallyMasked = (rank: number) => (body: Body, [x, offset]: readonly Ref[]): Ref => {
-  const positions = body.apply('AddV2', [counted(body, sizeOfAxis(body, x!, rank - 2)), offset!])
-  const visible = body.apply('LessEqual', [counted(body, sizeOfAxis(body, x!, rank - 1)), body.apply('ExpandDims', [positions, body.constant(1, 'i32')])])
-  return body.apply('SelectV2', [visible, x!, body.cast(body.constant(masked, 'f32'), x!.type)])
-}
+/**
+ * Scores with those hidden that a query may not see: keys beyond its own position, which is `offset` more than its
+ * number.
+ */
+const causallyMasked =
+  (rank: number) =>
+  (body: Body, [x, offset]: readonly Ref[]): Ref => {
+    const positions = body.apply('AddV2', [counted(body, sizeOfAxis(body, x!, rank - 2)), offset!])
+    const visible = body.apply('LessEqual', [
+      counted(body, sizeOfAxis(body, x!, rank - 1)),
+      body.apply('ExpandDims', [positions, body.constant(1, 'i32')]),
+    ])
+    return body.apply('SelectV2', [visible, x!, body.cast(body.constant(masked, 'f32'), x!.type)])
+  }
 
 const causalSoftmax: GraphLowering = (node, [scores, offset], emit) => {
-  const { body, kernel = inline(body) } = emit, x = scores!.type === 'f16' ? computed(scores!, emit) : scores!
-  return emit.cast(body.apply('Softmax', [kernel('mask', [x, offset!], causallyMasked(node.shape.length))]), scores!.type)
+  const { body, kernel = inline(body) } = emit
+  const x = scores!.type === 'f16' ? computed(scores!, emit) : scores!
+  return emit.cast(
+    body.apply('Softmax', [kernel('mask', [x, offset!], causallyMasked(node.shape.length))]),
+    scores!.type,
+  )
 }
 
 /** Ops one by one, where nothing compiles them to a kernel. */
-const inline = (body: Body): Kernel => (_, inputs, write) => write(body, inputs)
+const inline =
+  (body: Body): Kernel =>
+  (_, inputs, write) =>
+    write(body, inputs)
 
 /** One element of every row. */
-const picked = (body: Body, x: Ref, labels: Ref, rank: number): Ref => body.apply('GatherV2', [x, labels, body.constant(rank, 'i32')], { batch_dims: { int: rank } })
+const picked = (body: Body, x: Ref, labels: Ref, rank: number): Ref =>
+  body.apply('GatherV2', [x, labels, body.constant(rank, 'i32')], { batch_dims: { int: rank } })
 
 /** The loss in f32, whatever the type of the logits: from 16-bit probabilities it would be wrong by some 0.2%. */
 const crossEntropy: GraphLowering = (node, [logits, labels], emit) => {
-  const { body, kernel } = emit, { length } = node.shape
-  if (kernel === undefined) return body.apply('Neg', [picked(body, body.apply('LogSoftmax', [computed(logits!, emit)]), labels!, length)])
+  const { body, kernel } = emit
+  const { length } = node.shape
+  if (kernel === undefined)
+    return body.apply('Neg', [picked(body, body.apply('LogSoftmax', [computed(logits!, emit)]), labels!, length)])
   // what XLA compiles would take the label next to one that is none
-  const checked = body.apply('GatherV2', [counted(body, sizeOfAxis(body, logits!, length)), labels!, body.constant(0, 'i32')])
+  const checked = body.apply('GatherV2', [
+    counted(body, sizeOfAxis(body, logits!, length)),
+    labels!,
+    body.constant(0, 'i32'),
+  ])
   // as a kernel it reads the logits and keeps nothing of their size
   return kernel('crossEntropy', [logits!, checked], (into, [x, of]) => {
-    const wide = into.cast(x!, 'f32'), last = into.constant([length], 'i32')
+    const wide = into.cast(x!, 'f32')
+    const last = into.constant([length], 'i32')
     const top = into.apply('Max', [wide, last], { keep_dims: { bool: true } })
     const total = into.apply('Log', [into.apply('Sum', [into.apply('Exp', [into.apply('Sub', [wide, top])]), last])])
     const highest = into.apply('Max', [wide, last])
@@ -50,26 +74,46 @@ const crossEntropy: GraphLowering = (node, [logits, labels], emit) => {
 /** In the type of the logits: 1 is subtracted at the labels, and every row is multiplied by its dy. */
 const crossEntropyGrad: GraphLowering = (node, [logits, labels, dy], { body, kernel = inline(body) }) =>
   kernel('crossEntropyGrad', [body.apply('Softmax', [logits!]), labels!, dy!], (into, [p, of, d]) => {
-    const { type } = logits!, number = (value: number): Ref => into.constant(value, 'i32'), isLabel = into.apply('Equal', [
-      counted(into, sizeOfAxis(into, p!, node.shape.length - 1)), into.apply('ExpandDims', [of!, number(-1)]),
+    const { type } = logits!
+    const number = (value: number): Ref => into.constant(value, 'i32')
+    const isLabel = into.apply('Equal', [
+      counted(into, sizeOfAxis(into, p!, node.shape.length - 1)),
+      into.apply('ExpandDims', [of!, number(-1)]),
     ])
     const difference = into.apply('Sub', [into.cast(p!, 'f32'), into.cast(isLabel, 'f32')])
-    return into.cast(into.apply('Mul', [difference, into.apply('ExpandDims', [into.cast(d!, 'f32'), number(-1)])]), type)
+    return into.cast(
+      into.apply('Mul', [difference, into.apply('ExpandDims', [into.cast(d!, 'f32'), number(-1)])]),
+      type,
+    )
   })
 
 /**
- * In f32: the squares of a matrix of 16 bits are never rounded. By TensorFlow's own ops, which use all threads: as one kernel of XLA's,
- * which goes through a column element by element, a step of DoRA takes 5% longer.
+ * In f32: the squares of a matrix of 16 bits are never rounded. By TensorFlow's own ops, which use all threads: as one
+ * kernel of XLA's, which goes through a column element by element, a step of DoRA takes 5% longer.
  */
 const sumOfSquares: GraphLowering = (node, [x], { body }) => {
-  const { axes, keepDims } = node.attributes as { readonly axes: readonly number[]; readonly keepDims: boolean }, wide = body.cast(x!, 'f32')
-  return body.apply('Sum', [body.apply('Mul', [wide, wide]), body.constant(axes, 'i32')], { keep_dims: { bool: keepDims } })
+  const { axes, keepDims } = node.attributes as { readonly axes: readonly number[]; readonly keepDims: boolean }
+  const wide = body.cast(x!, 'f32')
+  return body.apply('Sum', [body.apply('Mul', [wide, wide]), body.constant(axes, 'i32')], {
+    keep_dims: { bool: keepDims },
+  })
 }
 
 const compositeLowerings: { readonly [K in keyof typeof composites]: GraphLowering | 'expand' } = {
-  softmax, causalSoftmax, crossEntropy, crossEntropyGrad, dropout,
-  squaredError: 'expand', sigmoidBinaryCrossEntropy: 'expand',
-  softmaxGrad: 'expand', rmsNorm: 'expand', rmsNormGrad: 'expand', rope: 'expand', silu: 'expand', siluGrad: 'expand', gelu: 'expand',
+  softmax,
+  causalSoftmax,
+  crossEntropy,
+  crossEntropyGrad,
+  dropout,
+  squaredError: 'expand',
+  sigmoidBinaryCrossEntropy: 'expand',
+  softmaxGrad: 'expand',
+  rmsNorm: 'expand',
+  rmsNormGrad: 'expand',
+  rope: 'expand',
+  silu: 'expand',
+  siluGrad: 'expand',
+  gelu: 'expand',
   inputDropout: (_, [a]) => a!,
   sumOfSquares,
 }

@@ -7,16 +7,24 @@ import { compiledGraph } from './compiled.ts'
 import { fitting } from './fits.ts'
 
 /**
- * Explains a step as the graph target runs it, without weights: what is kept, in the types in which it is stored, and what the step
- * holds; beside what Node and TensorFlow hold by then, where there is TensorFlow.
+ * Explains a step as the graph target runs it, without weights: what is kept, in the types in which it is stored, and
+ * what the step holds; beside what Node and TensorFlow hold by then, where there is TensorFlow.
  * @example explanationText(await explainGraph(step, { dims: { batch: 2, seq: 256 }, precision: 'bf16' }))
  */
 export const explainGraph = async <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>, { dims, precision }: { readonly dims: Readonly<Record<string, number>>; readonly precision: Precision }): Promise<Explanation> => {
-  const native = await openNative(), before = native._tag === 'Right' ? { before: process.memoryUsage.rss() } : {}
-  const { model } = step.tuned, size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)]), model.capacities)
+  step: Step<P, Q, M, S, B, L>,
+  { dims, precision }: { readonly dims: Readonly<Record<string, number>>; readonly precision: Precision },
+): Promise<Explanation> => {
+  const native = await openNative()
+  const before = native._tag === 'Right' ? { before: process.memoryUsage.rss() } : {}
+  const { model } = step.tuned
+  const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)]), model.capacities)
   const compiled = compiledGraph(step, { precision, xla: true })
   fitting(compiled)('loss', size, '')
-  const { weights, state, transient: peak } = certified(compiled, size), bytes = storedBytes(compiled.precision)
-  return { ...explainPrograms(compiled.programs, size, { bytes: n => bytes(n, size), weights, state, peak }), ...before }
+  const { weights, state, transient: peak } = certified(compiled, size)
+  const bytes = storedBytes(compiled.precision)
+  return {
+    ...explainPrograms(compiled.programs, size, { bytes: n => bytes(n, size), weights, state, peak }),
+    ...before,
+  }
 }

@@ -11,27 +11,44 @@ import { defineSteps } from './step.ts'
 
 /** The whole of a session as one graph: what is held, and everything that can be asked of it. */
 export const graphOf = (source: Source): Entry => {
-  const { programs, whole, holdings, precision } = source, library = emptyLibrary()
-  const writing: Writing = { ...source.writing, library, resourceOf: holdings.of }, entry = emptyEntry(library, writing), { define, defineMove } = entry
-  const kinds = [holdings.params, holdings.parts, holdings.state], batch = batchInputs(programs)
+  const { programs, whole, holdings, precision } = source
+  const library = emptyLibrary()
+  const writing: Writing = { ...source.writing, library, resourceOf: holdings.of }
+  const entry = emptyEntry(library, writing)
+  const { define, defineMove } = entry
+  const kinds = [holdings.params, holdings.parts, holdings.state]
+  const batch = batchInputs(programs)
   for (const held of kinds.flat()) defineAccess(defineMove, held, programs, holdings)
   // tangents of Hessian-vector products are given where gradients are summed
-  for (const held of holdings.gradients) if (whole.hvp) defineAccess(defineMove, held, programs, holdings); else defineRead(defineMove, held)
+  for (const held of holdings.gradients)
+    if (whole.hvp) defineAccess(defineMove, held, programs, holdings)
+    else defineRead(defineMove, held)
   for (const held of holdings.parts) defineCommit(defineMove, held, programs, holdings)
   defineReserve(defineMove)
   defineStart({ define, library, writing }, source)
   defineSteps({ define, library, writing }, source)
   define('evaluate', batch, precision, (scope, given) => {
-    const { sum, count } = whole.evaluate(), [s, c] = write(scope, [sum, count], fedBatch(programs, given))
+    const { sum, count } = whole.evaluate()
+    const [s, c] = write(scope, [sum, count], fedBatch(programs, given))
     return { sum: asF32(scope.body, s!), count: asF32(scope.body, c!) }
   })
-  define('logits', batch, precision, (scope, given) => ({ logits: asF32(scope.body, write(scope, [whole.logits()], fedBatch(programs, given))[0]!) }))
+  define('logits', batch, precision, (scope, given) => ({
+    logits: asF32(scope.body, write(scope, [whole.logits()], fedBatch(programs, given))[0]!),
+  }))
   if (whole.decode) {
-    const { logits, caches, tokens, position } = whole.decode(), inputs = Object.fromEntries(caches.map(([{ name, node }]) => [name, inputOf(node)] as const))
+    const { logits, caches, tokens, position } = whole.decode()
+    const inputs = Object.fromEntries(caches.map(([{ name, node }]) => [name, inputOf(node)] as const))
     define('decode', { tokens: inputOf(tokens), position: inputOf(position), ...inputs }, precision, (scope, given) => {
       const cacheRefs = caches.map(([variable]): readonly [Node, Ref] => [variable.node, given[variable.name]!])
-      const [scores, ...next] = write(scope, [logits, ...caches.map(([, node]) => node)], new Map([[tokens, given['tokens']!], [position, given['position']!], ...cacheRefs]))
-      return { logits: asF32(scope.body, scores!), ...Object.fromEntries(caches.map(([{ name }], i) => [name, asF32(scope.body, materialised(scope, next[i]!))])) }
+      const [scores, ...next] = write(
+        scope,
+        [logits, ...caches.map(([, node]) => node)],
+        new Map([[tokens, given['tokens']!], [position, given['position']!], ...cacheRefs]),
+      )
+      return {
+        logits: asF32(scope.body, scores!),
+        ...Object.fromEntries(caches.map(([{ name }], i) => [name, asF32(scope.body, materialised(scope, next[i]!))])),
+      }
     })
   }
   return entry

@@ -11,41 +11,70 @@ export interface Resource {
 
 /** A handle on a variable. */
 export const handleOf = (body: Body, { name, type }: Resource): Ref =>
-  body.apply('VarHandleOp', [], { dtype: { type }, shape: { shape: undefined }, shared_name: { text: name }, container: { text: '' } })
+  body.apply('VarHandleOp', [], {
+    dtype: { type },
+    shape: { shape: undefined },
+    shared_name: { text: name },
+    container: { text: '' },
+  })
 
 /** What a variable holds, without a copy. */
-export const readAll = (body: Body, resource: Resource): Ref => body.apply('ReadVariableOp', [handleOf(body, resource)], { dtype: { type: resource.type } })
+export const readAll = (body: Body, resource: Resource): Ref =>
+  body.apply('ReadVariableOp', [handleOf(body, resource)], { dtype: { type: resource.type } })
 
 const scalars = (body: Body, refs: readonly Ref[]): Ref => body.apply('Pack', refs)
 
 /** Layer `at` of a stack `[layers, …]`: the same memory, where it is aligned. */
 export const layerOf = (body: Body, stack: Ref, at: Ref): Ref => {
   const next = body.apply('AddV2', [at, body.constant(1, 'i32')])
-  return body.apply('StridedSlice', [stack, scalars(body, [at]), scalars(body, [next]), body.constant([1], 'i32')], { shrink_axis_mask: { int: 1 } })
+  return body.apply('StridedSlice', [stack, scalars(body, [at]), scalars(body, [next]), body.constant([1], 'i32')], {
+    shrink_axis_mask: { int: 1 },
+  })
 }
 
 /** The sizes of a tensor but for the first. */
 export const restOfShape = (body: Body, x: Ref): Ref =>
-  body.apply('StridedSlice', [body.apply('Shape', [x]), ...[1, 0, 1].map(at => body.constant([at], 'i32'))], { end_mask: { int: 1 } })
+  body.apply('StridedSlice', [body.apply('Shape', [x]), ...[1, 0, 1].map(at => body.constant([at], 'i32'))], {
+    end_mask: { int: 1 },
+  })
 
 /**
  * Writes rows into a variable where it lies. The variable is looked at as a matrix of rows `[…, row sizes of values]`.
  * What must have run before is the caller's to say: every reader of the old rows.
  */
-export const writeRows = (body: Body, resource: Resource, rows: Ref, values: Ref, control: readonly { readonly node: string }[]): void => {
+export const writeRows = (
+  body: Body,
+  resource: Resource,
+  rows: Ref,
+  values: Ref,
+  control: readonly { readonly node: string }[],
+): void => {
   const inner = restOfShape(body, values)
-  const view = body.apply('Reshape', [readAll(body, resource), body.apply('ConcatV2', [body.constant([-1], 'i32'), inner, body.constant(0, 'i32')])])
+  const view = body.apply('Reshape', [
+    readAll(body, resource),
+    body.apply('ConcatV2', [body.constant([-1], 'i32'), inner, body.constant(0, 'i32')]),
+  ])
   body.add('InplaceUpdate', [view, rows, body.cast(values, resource.type)], {}, { control })
 }
 
 /** Replaces one layer of a stack where it lies. */
-export const writeLayer = (body: Body, resource: Resource, at: Ref, value: Ref, control: readonly { readonly node: string }[]): void => {
+export const writeLayer = (
+  body: Body,
+  resource: Resource,
+  at: Ref,
+  value: Ref,
+  control: readonly { readonly node: string }[],
+): void => {
   const zero = body.constant(0, 'i32')
   const [place, layer] = [at, body.cast(value, resource.type)].map(x => body.apply('ExpandDims', [x, zero]))
   body.add('InplaceUpdate', [readAll(body, resource), place!, layer!], {}, { control })
 }
 
-export const assignAll = (body: Body, resource: Resource, value: Ref, control: readonly { readonly node: string }[] = []): void => {
+export const assignAll = (
+  body: Body,
+  resource: Resource,
+  value: Ref,
+  control: readonly { readonly node: string }[] = [],
+): void => {
   body.add('AssignVariableOp', [handleOf(body, resource), body.cast(value, resource.type)], {}, { control })
 }
-

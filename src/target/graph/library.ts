@@ -26,8 +26,11 @@ export interface FunctionSource {
 
 /** TensorFlow's `FunctionDef`. */
 interface FunctionMessage {
-  readonly signature: object; readonly node_def: readonly NodeMessage[]
-  readonly ret: Readonly<Record<string, string>>; readonly control_ret: Readonly<Record<string, string>>; readonly attr: Readonly<Record<string, object>>
+  readonly signature: object
+  readonly node_def: readonly NodeMessage[]
+  readonly ret: Readonly<Record<string, string>>
+  readonly control_ret: Readonly<Record<string, string>>
+  readonly attr: Readonly<Record<string, object>>
 }
 
 /** The functions of a graph. */
@@ -40,27 +43,48 @@ export interface Library {
 const isTrue = { b: true }
 
 /**
- * An empty library: the same function twice is one. Functions are not inlined, not specialised for their callers and not optimised
- * again when they are first called: each of these costs seconds at the first step, and the compiler has done its work already.
+ * An empty library: the same function twice is one. Functions are not inlined, not specialised for their callers and
+ * not optimised again when they are first called: each of these costs seconds at the first step, and the compiler has
+ * done its work already.
  */
 export const emptyLibrary = (): Library => {
-  const messages: FunctionMessage[] = [], same = new Map<string, GraphFunction>()
+  const messages: FunctionMessage[] = []
+  const same = new Map<string, GraphFunction>()
   return {
     define: ({ name, parameters, write, xla = false }) => {
-      const names = parameters.map((_, i) => `p${i}`), body = emptyBody('function', names)
-      const results = write(body, parameters.map((type, i): Ref => ({ node: names[i]!, text: names[i]!, type })))
-      const effects = body.effects(), is_stateful = body.stateful()
+      const names = parameters.map((_, i) => `p${i}`)
+      const body = emptyBody('function', names)
+      const results = write(
+        body,
+        parameters.map((type, i): Ref => ({ node: names[i]!, text: names[i]!, type })),
+      )
+      const effects = body.effects()
+      const is_stateful = body.stateful()
       const content = {
         node_def: body.nodes(),
         ret: Object.fromEntries(results.map(({ text }, i) => [`r${i}`, text])),
         control_ret: Object.fromEntries(effects.map(({ node }) => [node, node])),
-        attr: { _noinline: isTrue, _nospecialize: isTrue, _tf_data_function: isTrue, ...(xla ? { _XlaMustCompile: isTrue } : {}) },
+        attr: {
+          _noinline: isTrue,
+          _nospecialize: isTrue,
+          _tf_data_function: isTrue,
+          ...(xla ? { _XlaMustCompile: isTrue } : {}),
+        },
       }
-      const key = JSON.stringify([parameters, results.map(({ type }) => type), content]), before = same.get(key)
+      const key = JSON.stringify([parameters, results.map(({ type }) => type), content])
+      const before = same.get(key)
       if (before) return before
-      const made = { name: `${name}_${messages.length}`, parameters, results: results.map(({ type }) => type), stateful: is_stateful, xla }
+      const made = {
+        name: `${name}_${messages.length}`,
+        parameters,
+        results: results.map(({ type }) => type),
+        stateful: is_stateful,
+        xla,
+      }
       const signature = {
-        name: made.name, is_stateful, control_output: effects.map(({ node }) => node),
+        name: made.name,
+        is_stateful,
+        control_output: effects.map(({ node }) => node),
         input_arg: parameters.map((type, i) => ({ name: names[i]!, type: dataType[type] })),
         output_arg: results.map(({ type }, i) => ({ name: `r${i}`, type: dataType[type] })),
       }
@@ -76,7 +100,11 @@ export const emptyLibrary = (): Library => {
 const config = encode('ConfigProto', { graph_options: { rewrite_options: { disable_meta_optimizer: true } } })
 
 const callAttributes = (called: GraphFunction): Attributes => ({
-  f: { function: called.name }, Tin: { types: called.parameters }, Tout: { types: called.results }, config_proto: { bytes: config }, _noinline: { bool: true },
+  f: { function: called.name },
+  Tin: { types: called.parameters },
+  Tout: { types: called.results },
+  config_proto: { bytes: config },
+  _noinline: { bool: true },
   ...(called.xla ? { _XlaMustCompile: { bool: true } } : {}),
 })
 
@@ -85,21 +113,64 @@ export const called = (body: Body, f: GraphFunction, inputs: readonly Ref[], opt
   body.add(f.stateful ? 'StatefulPartitionedCall' : 'PartitionedCall', inputs, callAttributes(f), options)
 
 /** Calls `turn` on its own results while `condition` holds of them; both take the same. One turn runs at a time. */
-export const whileLoop = (body: Body, condition: GraphFunction, turn: GraphFunction, inputs: readonly Ref[], options: AddOptions = {}): Added =>
-  body.add('While', inputs, { cond: { function: condition.name }, body: { function: turn.name }, parallel_iterations: { int: 1 } }, options)
+export const whileLoop = (
+  body: Body,
+  condition: GraphFunction,
+  turn: GraphFunction,
+  inputs: readonly Ref[],
+  options: AddOptions = {},
+): Added =>
+  body.add(
+    'While',
+    inputs,
+    { cond: { function: condition.name }, body: { function: turn.name }, parallel_iterations: { int: 1 } },
+    options,
+  )
 
 /** Calls one of two functions that take and return the same. */
-export const branch = (body: Body, condition: Ref, then: GraphFunction, otherwise: GraphFunction, inputs: readonly Ref[], options: AddOptions = {}): Added =>
-  body.add('If', [condition, ...inputs], {
-    then_branch: { function: then.name }, else_branch: { function: otherwise.name }, Tout: { types: then.results },
-  }, options)
+export const branch = (
+  body: Body,
+  condition: Ref,
+  then: GraphFunction,
+  otherwise: GraphFunction,
+  inputs: readonly Ref[],
+  options: AddOptions = {},
+): Added =>
+  body.add(
+    'If',
+    [condition, ...inputs],
+    {
+      then_branch: { function: then.name },
+      else_branch: { function: otherwise.name },
+      Tout: { types: then.results },
+    },
+    options,
+  )
 
-/** Calls the one of several functions that an int32 scalar numbers. All take and return the same. @example choice(body, which, [square, cube], [x]) */
-export const choice = (body: Body, index: Ref, functions: readonly GraphFunction[], inputs: readonly Ref[], options: AddOptions = {}): Added =>
-  body.add('Case', [index, ...inputs], { branches: { functions: functions.map(({ name }) => name) }, Tout: { types: functions[0]!.results } }, options)
+/**
+ * Calls the one of several functions that an int32 scalar numbers. All take and return the same.
+ * @example choice(body, which, [square, cube], [x])
+ */
+export const choice = (
+  body: Body,
+  index: Ref,
+  functions: readonly GraphFunction[],
+  inputs: readonly Ref[],
+  options: AddOptions = {},
+): Added =>
+  body.add(
+    'Case',
+    [index, ...inputs],
+    { branches: { functions: functions.map(({ name }) => name) }, Tout: { types: functions[0]!.results } },
+    options,
+  )
 
 /** A value that is ready only when others have run. @example after(body, loss, updates) */
-export const after = (body: Body, x: Ref, anchors: readonly Anchor[]): Ref => body.apply('Identity', [x], {}, { control: anchors })
+export const after = (body: Body, x: Ref, anchors: readonly Anchor[]): Ref =>
+  body.apply('Identity', [x], {}, { control: anchors })
 
-/** One that many can wait for in the place of all: each would name all of them. @example writeRows(body, held, rows, values, [allOf(body, readers)]) */
+/**
+ * One that many can wait for in the place of all: each would name all of them.
+ * @example writeRows(body, held, rows, values, [allOf(body, readers)])
+ */
 export const allOf = (body: Body, anchors: readonly Anchor[]): Anchor => body.add('NoOp', [], {}, { control: anchors })

@@ -3,7 +3,17 @@ import { is, resultOp, type Node, type NodeOf } from '../../tensor/index.ts'
 import type { Ref } from './body.ts'
 import { called, whileLoop } from './library.ts'
 import { replacingWith, type Replacement } from './replace.ts'
-import { anyShape, asList, elementOf, materialised, scopeIn, type Scope, type Sink, type Stack, type Write } from './scope.ts'
+import {
+  anyShape,
+  asList,
+  elementOf,
+  materialised,
+  scopeIn,
+  type Scope,
+  type Sink,
+  type Stack,
+  type Write,
+} from './scope.ts'
 import type { GraphType } from './types.ts'
 
 /** What a loop needs to know of the program that it is in. */
@@ -15,76 +25,146 @@ export interface Surroundings {
 
 /** For every loop that goes up the layers, what a loop down the same layers reads of it, and nothing else does. */
 export const pilesIn = (order: readonly Node[], roots: readonly Node[]): ReadonlyMap<Node, ReadonlySet<number>> => {
-  const readers = new Map<Node, Node[]>(), found = new Map<Node, Set<number>>()
+  const readers = new Map<Node, Node[]>()
+  const found = new Map<Node, Set<number>>()
   for (const n of order) for (const input of n.inputs) readers.set(input, [...(readers.get(input) ?? []), n])
   for (const n of order) {
-    const [maker] = n.inputs, [reader, another] = readers.get(n) ?? []
-    if (!is(n, resultOp) || !maker || !is(maker, loopOp) || maker.attributes.reverse || carriedOutputs(maker.attributes).has(n.attributes.index)) continue
-    if (!reader || another || roots.includes(n) || !is(reader, loopOp) || !reader.attributes.reverse || reader.attributes.count !== maker.attributes.count) continue
+    const [maker] = n.inputs
+    const [reader, another] = readers.get(n) ?? []
+    if (
+      !is(n, resultOp) ||
+      !maker ||
+      !is(maker, loopOp) ||
+      maker.attributes.reverse ||
+      carriedOutputs(maker.attributes).has(n.attributes.index)
+    )
+      continue
+    if (
+      !reader ||
+      another ||
+      roots.includes(n) ||
+      !is(reader, loopOp) ||
+      !reader.attributes.reverse ||
+      reader.attributes.count !== maker.attributes.count
+    )
+      continue
     const at = reader.inputs.indexOf(n)
-    if (reader.inputs.lastIndexOf(n) === at && reader.attributes.feeds[at]!.kind === 'layered') found.set(maker, (found.get(maker) ?? new Set()).add(n.attributes.index))
+    if (reader.inputs.lastIndexOf(n) === at && reader.attributes.feeds[at]!.kind === 'layered')
+      found.set(maker, (found.get(maker) ?? new Set()).add(n.attributes.index))
   }
   return found
 }
 
 /** What a loop's parameter is fed from. */
-interface Source { readonly kind: 'carried' | 'shared' | 'list' | 'pile' | 'resource'; readonly parameter: Node; readonly input: Ref; readonly stack: Stack | undefined }
+interface Source {
+  readonly kind: 'carried' | 'shared' | 'list' | 'pile' | 'resource'
+  readonly parameter: Node
+  readonly input: Ref
+  readonly stack: Stack | undefined
+}
 
 /**
- * A loop as a While whose body only calls one function, that of a layer: ops placed in a While directly run at half the speed.
- * Stacks that are variables are read within that function, those that other loops made are lists.
+ * A loop as a While whose body only calls one function, that of a layer: ops placed in a While directly run at half the
+ * speed. Stacks that are variables are read within that function, those that other loops made are lists.
  */
-export const writtenLoop = (write: Write, scope: Scope, n: NodeOf<Loop>, inputs: readonly Ref[], { sinks, piles }: Surroundings): readonly Ref[] => {
-  const { body, sizes, writing, precision, stacks, readers } = scope, { block, feeds, count, reverse } = n.attributes
-  const carried = carriedOutputs(n.attributes), { library } = writing
+export const writtenLoop = (
+  write: Write,
+  scope: Scope,
+  n: NodeOf<Loop>,
+  inputs: readonly Ref[],
+  { sinks, piles }: Surroundings,
+): readonly Ref[] => {
+  const { body, sizes, writing, precision, stacks, readers } = scope
+  const { block, feeds, count, reverse } = n.attributes
+  const carried = carriedOutputs(n.attributes)
+  const { library } = writing
   const sources = block.parameters.map((parameter, i): Source => {
-    const kind = feeds[i]!.kind, given = inputs[i]!
+    const kind = feeds[i]!.kind
+    const given = inputs[i]!
     if (kind !== 'layered') {
       const tensor = materialised(scope, given)
-      return { kind, parameter, input: kind === 'carried' ? body.cast(tensor, precision.stored(parameter)) : tensor, stack: undefined }
+      return {
+        kind,
+        parameter,
+        input: kind === 'carried' ? body.cast(tensor, precision.stored(parameter)) : tensor,
+        stack: undefined,
+      }
     }
-    const input = asList(scope, given, n.inputs[i]!), stack = stacks.get(input.text)!
-    return { kind: stack.list ? 'list' : stack.pile ? 'pile' : 'resource', parameter, input: stack.list ?? stack.pile ?? input, stack }
+    const input = asList(scope, given, n.inputs[i]!)
+    const stack = stacks.get(input.text)!
+    return {
+      kind: stack.list ? 'list' : stack.pile ? 'pile' : 'resource',
+      parameter,
+      input: stack.list ?? stack.pile ?? input,
+      stack,
+    }
   })
   const of = (kind: Source['kind']): readonly Source[] => sources.filter(source => source.kind === kind)
   const turning = [...of('carried'), ...of('list'), ...of('pile'), ...of('shared')]
-  const collected = block.outputs.flatMap((output, k) => (carried.has(k) || sinks.has(k) ? [] : [{ k, type: precision.stored(output) }]))
+  const collected = block.outputs.flatMap((output, k) =>
+    carried.has(k) || sinks.has(k) ? [] : [{ k, type: precision.stored(output) }],
+  )
 
   /** The output that a carried parameter gets at the next turn. */
   const carriedFrom = ({ parameter }: Source): number | undefined => {
     const feed = feeds[block.parameters.indexOf(parameter)]!
     return feed.kind === 'carried' ? feed.output : undefined
   }
-  const elementType = ({ kind, input, stack }: Source): GraphType => (kind === 'list' || kind === 'pile' ? stack!.element : input.type)
+  const elementType = ({ kind, input, stack }: Source): GraphType =>
+    kind === 'list' || kind === 'pile' ? stack!.element : input.type
   const layer = library.define({
-    name: block.name, parameters: ['i32', ...turning.map(elementType), ...sizes.map(({ type }) => type)],
+    name: block.name,
+    parameters: ['i32', ...turning.map(elementType), ...sizes.map(({ type }) => type)],
     write: (into, [at, ...refs]) => {
-      const inner: Scope = { ...scopeIn(into, refs.slice(turning.length), writing, precision), carried: new Set(of('carried').map(({ parameter }) => parameter)) }
+      const inner: Scope = {
+        ...scopeIn(into, refs.slice(turning.length), writing, precision),
+        carried: new Set(of('carried').map(({ parameter }) => parameter)),
+      }
       const given = new Map(turning.map(({ parameter }, i) => [parameter, refs[i]!]))
       for (const { parameter, stack } of of('resource')) given.set(parameter, elementOf(inner, stack!, at!))
       const replacements = [...sinks].map(([k, { resource, from }]): Replacement => {
-        const output = block.outputs[k]!, layer = from === 0 ? at! : into.apply('AddV2', [at!, into.constant(from, 'i32')])
+        const output = block.outputs[k]!
+        const layer = from === 0 ? at! : into.apply('AddV2', [at!, into.constant(from, 'i32')])
         // the leaf of the same layer, of which only rows may change
-        const leaf = sources.find(({ stack }) => stack?.resource?.name === resource.name && (stack.from ?? 0) === from)?.parameter
+        const leaf = sources.find(
+          ({ stack }) => stack?.resource?.name === resource.name && (stack.from ?? 0) === from,
+        )?.parameter
         return { resource, leaf: leaf ?? output, output, layer }
       })
-      return replacingWith(write)(inner, block.outputs.filter((_, k) => !sinks.has(k)), replacements, given)
+      return replacingWith(write)(
+        inner,
+        block.outputs.filter((_, k) => !sinks.has(k)),
+        replacements,
+        given,
+      )
     },
   })
   // the block's outputs that a call returns, in order
   const returned = block.outputs.flatMap((_, k) => (sinks.has(k) ? [] : [k]))
-  const lists = collected.map(({ k, type }) => (piles.has(k)
-    ? body.apply('StackV2', [body.constant(-1, 'i32')], { elem_type: { type } })
-    : body.apply('TensorListReserve', [anyShape(body), body.constant(count, 'i32')], { element_dtype: { type } })))
-  const state = [body.constant(0, 'i32'), ...turning.map(({ input }) => input), ...sizes, ...lists], types = state.map(({ type }) => type)
-  const condition = library.define({ name: 'turnsLeft', parameters: types, write: (into, [i]) => [into.apply('Less', [i!, into.constant(count, 'i32')])] })
+  const lists = collected.map(({ k, type }) =>
+    piles.has(k)
+      ? body.apply('StackV2', [body.constant(-1, 'i32')], { elem_type: { type } })
+      : body.apply('TensorListReserve', [anyShape(body), body.constant(count, 'i32')], { element_dtype: { type } }),
+  )
+  const state = [body.constant(0, 'i32'), ...turning.map(({ input }) => input), ...sizes, ...lists]
+  const types = state.map(({ type }) => type)
+  const condition = library.define({
+    name: 'turnsLeft',
+    parameters: types,
+    write: (into, [i]) => [into.apply('Less', [i!, into.constant(count, 'i32')])],
+  })
   const turn = library.define({
-    name: `${block.name}.turn`, parameters: types,
+    name: `${block.name}.turn`,
+    parameters: types,
     write: (into, [i, ...rest]) => {
       const at = reverse ? into.apply('Sub', [into.constant(count - 1, 'i32'), i!]) : i!
-      const given = rest.slice(0, turning.length), own = rest.slice(turning.length + sizes.length)
-      const ownSizes = rest.slice(turning.length, turning.length + sizes.length), inner = scopeIn(into, [], writing, precision)
-      const items = turning.map(({ kind, stack }, k) => (kind === 'list' || kind === 'pile' ? elementOf(inner, { ...stack!, [kind]: given[k]! }, at) : given[k]!))
+      const given = rest.slice(0, turning.length)
+      const own = rest.slice(turning.length + sizes.length)
+      const ownSizes = rest.slice(turning.length, turning.length + sizes.length)
+      const inner = scopeIn(into, [], writing, precision)
+      const items = turning.map(({ kind, stack }, k) =>
+        kind === 'list' || kind === 'pile' ? elementOf(inner, { ...stack!, [kind]: given[k]! }, at) : given[k]!,
+      )
       const made = called(into, layer, [at, ...items, ...ownSizes]).outputs
       const next = turning.map((source, k) => {
         const output = carriedFrom(source)
@@ -102,7 +182,8 @@ export const writtenLoop = (write: Write, scope: Scope, n: NodeOf<Loop>, inputs:
   // what writes into variables waits for all that reads them
   const made = whileLoop(body, condition, turn, state, sinks.size > 0 ? { control: [...readers] } : {})
   readers.push(made)
-  const ended = made.outputs, firstList = 1 + turning.length + sizes.length
+  const ended = made.outputs
+  const firstList = 1 + turning.length + sizes.length
   return block.outputs.map((_, k) => {
     const at = collected.findIndex(one => one.k === k)
     if (at >= 0) {

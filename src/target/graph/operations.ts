@@ -1,50 +1,104 @@
 import type { GraphType } from './types.ts'
 
 /**
- * The TensorFlow ops that graphs are made of, in TensorFlow's own notation: names and types of arguments and results. A type is one of
- * ours, the name of an attribute that holds one, `list(A)` with the types in attribute A, or `N*A`: as many as attribute N says.
+ * The TensorFlow ops that graphs are made of, in TensorFlow's own notation: names and types of arguments and results. A
+ * type is one of ours, the name of an attribute that holds one, `list(A)` with the types in attribute A, or `N*A`: as
+ * many as attribute N says.
  */
 export const operations = {
-  AddV2: 'x: T, y: T -> z: T', Sub: 'x: T, y: T -> z: T', Mul: 'x: T, y: T -> z: T', RealDiv: 'x: T, y: T -> z: T', Pow: 'x: T, y: T -> z: T',
-  Maximum: 'x: T, y: T -> z: T', Minimum: 'x: T, y: T -> z: T', FloorDiv: 'x: T, y: T -> z: T', TruncateDiv: 'x: T, y: T -> z: T', FloorMod: 'x: T, y: T -> z: T',
+  AddV2: 'x: T, y: T -> z: T',
+  Sub: 'x: T, y: T -> z: T',
+  Mul: 'x: T, y: T -> z: T',
+  RealDiv: 'x: T, y: T -> z: T',
+  Pow: 'x: T, y: T -> z: T',
+  Maximum: 'x: T, y: T -> z: T',
+  Minimum: 'x: T, y: T -> z: T',
+  FloorDiv: 'x: T, y: T -> z: T',
+  TruncateDiv: 'x: T, y: T -> z: T',
+  FloorMod: 'x: T, y: T -> z: T',
   AddN: 'inputs: N*T -> sum: T',
-  Equal: 'x: T, y: T -> z: bool', NotEqual: 'x: T, y: T -> z: bool', Less: 'x: T, y: T -> z: bool', LessEqual: 'x: T, y: T -> z: bool',
-  LogicalAnd: 'x: bool, y: bool -> z: bool', LogicalOr: 'x: bool, y: bool -> z: bool', LogicalNot: 'x: bool -> y: bool', IsFinite: 'x: T -> y: bool',
-  BitwiseAnd: 'x: T, y: T -> z: T', RightShift: 'x: T, y: T -> z: T',
+  Equal: 'x: T, y: T -> z: bool',
+  NotEqual: 'x: T, y: T -> z: bool',
+  Less: 'x: T, y: T -> z: bool',
+  LessEqual: 'x: T, y: T -> z: bool',
+  LogicalAnd: 'x: bool, y: bool -> z: bool',
+  LogicalOr: 'x: bool, y: bool -> z: bool',
+  LogicalNot: 'x: bool -> y: bool',
+  IsFinite: 'x: T -> y: bool',
+  BitwiseAnd: 'x: T, y: T -> z: T',
+  RightShift: 'x: T, y: T -> z: T',
   SelectV2: 'condition: bool, t: T, e: T -> output: T',
-  Neg: 'x: T -> y: T', Exp: 'x: T -> y: T', Log: 'x: T -> y: T', Sqrt: 'x: T -> y: T', Rsqrt: 'x: T -> y: T', Tanh: 'x: T -> y: T',
-  Sigmoid: 'x: T -> y: T', Abs: 'x: T -> y: T', Sign: 'x: T -> y: T', Sin: 'x: T -> y: T', Cos: 'x: T -> y: T', Erf: 'x: T -> y: T',
-  Cast: 'x: SrcT -> y: DstT', Bitcast: 'input: T -> output: type',
-  Sum: 'input: T, reduction_indices: Tidx -> output: T', Max: 'input: T, reduction_indices: Tidx -> output: T',
-  Mean: 'input: T, reduction_indices: Tidx -> output: T', Prod: 'input: T, reduction_indices: Tidx -> output: T',
-  All: 'input: bool, reduction_indices: Tidx -> output: bool', Any: 'input: bool, reduction_indices: Tidx -> output: bool',
+  Neg: 'x: T -> y: T',
+  Exp: 'x: T -> y: T',
+  Log: 'x: T -> y: T',
+  Sqrt: 'x: T -> y: T',
+  Rsqrt: 'x: T -> y: T',
+  Tanh: 'x: T -> y: T',
+  Sigmoid: 'x: T -> y: T',
+  Abs: 'x: T -> y: T',
+  Sign: 'x: T -> y: T',
+  Sin: 'x: T -> y: T',
+  Cos: 'x: T -> y: T',
+  Erf: 'x: T -> y: T',
+  Cast: 'x: SrcT -> y: DstT',
+  Bitcast: 'input: T -> output: type',
+  Sum: 'input: T, reduction_indices: Tidx -> output: T',
+  Max: 'input: T, reduction_indices: Tidx -> output: T',
+  Mean: 'input: T, reduction_indices: Tidx -> output: T',
+  Prod: 'input: T, reduction_indices: Tidx -> output: T',
+  All: 'input: bool, reduction_indices: Tidx -> output: bool',
+  Any: 'input: bool, reduction_indices: Tidx -> output: bool',
   L2Loss: 't: T -> output: T',
-  MatMul: 'a: T, b: T -> product: T', BatchMatMulV2: 'x: T, y: T -> output: T',
-  Softmax: 'logits: T -> softmax: T', LogSoftmax: 'logits: T -> logsoftmax: T',
+  MatMul: 'a: T, b: T -> product: T',
+  BatchMatMulV2: 'x: T, y: T -> output: T',
+  Softmax: 'logits: T -> softmax: T',
+  LogSoftmax: 'logits: T -> logsoftmax: T',
   SparseSoftmaxCrossEntropyWithLogits: 'features: T, labels: Tlabels -> loss: T, backprop: T',
 
-  Const: '-> output: dtype', Placeholder: '-> output: dtype', Identity: 'input: T -> output: T', NoOp: '->',
-  Fill: 'dims: index_type, value: T -> output: T', Empty: 'shape: i32 -> output: dtype',
-  Range: 'start: Tidx, limit: Tidx, delta: Tidx -> output: Tidx', ZerosLike: 'x: T -> y: T',
-  Shape: 'input: T -> output: i32', Size: 'input: T -> output: i32',
-  BroadcastTo: 'input: T, shape: Tidx -> output: T', Reshape: 'tensor: T, shape: Tshape -> output: T', Transpose: 'x: T, perm: Tperm -> y: T',
-  ExpandDims: 'input: T, dim: Tdim -> output: T', Squeeze: 'input: T -> output: T', Tile: 'input: T, multiples: Tmultiples -> output: T',
+  Const: '-> output: dtype',
+  Placeholder: '-> output: dtype',
+  Identity: 'input: T -> output: T',
+  NoOp: '->',
+  Fill: 'dims: index_type, value: T -> output: T',
+  Empty: 'shape: i32 -> output: dtype',
+  Range: 'start: Tidx, limit: Tidx, delta: Tidx -> output: Tidx',
+  ZerosLike: 'x: T -> y: T',
+  Shape: 'input: T -> output: i32',
+  Size: 'input: T -> output: i32',
+  BroadcastTo: 'input: T, shape: Tidx -> output: T',
+  Reshape: 'tensor: T, shape: Tshape -> output: T',
+  Transpose: 'x: T, perm: Tperm -> y: T',
+  ExpandDims: 'input: T, dim: Tdim -> output: T',
+  Squeeze: 'input: T -> output: T',
+  Tile: 'input: T, multiples: Tmultiples -> output: T',
   Slice: 'input: T, begin: Index, size: Index -> output: T',
   StridedSlice: 'input: T, begin: Index, end: Index, strides: Index -> output: T',
-  Pad: 'input: T, paddings: Tpaddings -> output: T', ConcatV2: 'values: N*T, axis: Tidx -> output: T',
-  Split: 'split_dim: i32, value: T -> output: num_split*T', SplitV: 'value: T, size_splits: Tlen, split_dim: i32 -> output: num_split*T',
-  Pack: 'values: N*T -> output: T', Unpack: 'value: T -> output: num*T',
-  GatherV2: 'params: Tparams, indices: Tindices, axis: Taxis -> output: Tparams', GatherNd: 'params: Tparams, indices: Tindices -> output: Tparams',
+  Pad: 'input: T, paddings: Tpaddings -> output: T',
+  ConcatV2: 'values: N*T, axis: Tidx -> output: T',
+  Split: 'split_dim: i32, value: T -> output: num_split*T',
+  SplitV: 'value: T, size_splits: Tlen, split_dim: i32 -> output: num_split*T',
+  Pack: 'values: N*T -> output: T',
+  Unpack: 'value: T -> output: num*T',
+  GatherV2: 'params: Tparams, indices: Tindices, axis: Taxis -> output: Tparams',
+  GatherNd: 'params: Tparams, indices: Tindices -> output: Tparams',
   ScatterNd: 'indices: Tindices, updates: T, shape: Tindices -> output: T',
   TensorScatterUpdate: 'tensor: T, indices: Tindices, updates: T -> output: T',
-  TensorScatterAdd: 'tensor: T, indices: Tindices, updates: T -> output: T', TensorScatterSub: 'tensor: T, indices: Tindices, updates: T -> output: T',
+  TensorScatterAdd: 'tensor: T, indices: Tindices, updates: T -> output: T',
+  TensorScatterSub: 'tensor: T, indices: Tindices, updates: T -> output: T',
   StatelessRandomUniformFullIntV2: 'shape: Tshape, key: u64, counter: u64, alg: i32 -> output: dtype',
-  OneHot: 'indices: TI, depth: i32, on_value: T, off_value: T -> output: T', Where: 'input: T -> index: i64',
+  OneHot: 'indices: TI, depth: i32, on_value: T, off_value: T -> output: T',
+  Where: 'input: T -> index: i64',
 
-  VarHandleOp: '-> resource: resource', ReadVariableOp: 'resource: resource -> value: dtype', VarIsInitializedOp: 'resource: resource -> is_initialized: bool',
-  AssignVariableOp: 'resource: resource, value: dtype ->', AssignAddVariableOp: 'resource: resource, value: dtype ->',
-  AssignSubVariableOp: 'resource: resource, value: dtype ->', DestroyResourceOp: 'resource: resource ->',
-  ResourceScatterUpdate: 'resource: resource, indices: Tindices, updates: dtype ->', InplaceUpdate: 'x: T, i: i32, v: T -> y: T', DeepCopy: 'x: T -> y: T',
+  VarHandleOp: '-> resource: resource',
+  ReadVariableOp: 'resource: resource -> value: dtype',
+  VarIsInitializedOp: 'resource: resource -> is_initialized: bool',
+  AssignVariableOp: 'resource: resource, value: dtype ->',
+  AssignAddVariableOp: 'resource: resource, value: dtype ->',
+  AssignSubVariableOp: 'resource: resource, value: dtype ->',
+  DestroyResourceOp: 'resource: resource ->',
+  ResourceScatterUpdate: 'resource: resource, indices: Tindices, updates: dtype ->',
+  InplaceUpdate: 'x: T, i: i32, v: T -> y: T',
+  DeepCopy: 'x: T -> y: T',
 
   EmptyTensorList: 'element_shape: shape_type, max_num_elements: i32 -> handle: variant',
   TensorListReserve: 'element_shape: shape_type, num_elements: i32 -> handle: variant',
@@ -53,38 +107,81 @@ export const operations = {
   TensorListPopBack: 'input_handle: variant, element_shape: i32 -> output_handle: variant, tensor: element_dtype',
   TensorListGetItem: 'input_handle: variant, index: i32, element_shape: i32 -> item: element_dtype',
   TensorListSetItem: 'input_handle: variant, index: i32, item: element_dtype -> output_handle: variant',
-  TensorListStack: 'input_handle: variant, element_shape: i32 -> tensor: element_dtype', TensorListLength: 'input_handle: variant -> length: i32',
-  TensorListConcatV2: 'input_handle: variant, element_shape: shape_type, leading_dims: i64 -> tensor: element_dtype, lengths: i64',
+  TensorListStack: 'input_handle: variant, element_shape: i32 -> tensor: element_dtype',
+  TensorListLength: 'input_handle: variant -> length: i32',
+  TensorListConcatV2:
+    'input_handle: variant, element_shape: shape_type, leading_dims: i64 -> tensor: element_dtype, lengths: i64',
 
-  StackV2: 'max_size: i32 -> handle: resource', StackPushV2: 'handle: resource, elem: T -> output: T', StackPopV2: 'handle: resource -> elem: elem_type',
+  StackV2: 'max_size: i32 -> handle: resource',
+  StackPushV2: 'handle: resource, elem: T -> output: T',
+  StackPopV2: 'handle: resource -> elem: elem_type',
 
-  PartitionedCall: 'args: list(Tin) -> output: list(Tout)', StatefulPartitionedCall: 'args: list(Tin) -> output: list(Tout)',
-  While: 'input: list(T) -> output: list(T)', If: 'cond: Tcond, input: list(Tin) -> output: list(Tout)',
+  PartitionedCall: 'args: list(Tin) -> output: list(Tout)',
+  StatefulPartitionedCall: 'args: list(Tin) -> output: list(Tout)',
+  While: 'input: list(T) -> output: list(T)',
+  If: 'cond: Tcond, input: list(Tin) -> output: list(Tout)',
   Case: 'branch_index: i32, input: list(Tin) -> output: list(Tout)',
 } as const
 
 export type OperationName = keyof typeof operations
 
-/** Ops that change something beside their results, `InplaceUpdate` its operand: a function must run them whoever reads what. */
+/**
+ * Ops that change something beside their results, `InplaceUpdate` its operand: a function must run them whoever reads
+ * what.
+ */
 const effects: ReadonlySet<string> = new Set<OperationName>([
-  'AssignVariableOp', 'AssignAddVariableOp', 'AssignSubVariableOp', 'DestroyResourceOp', 'ResourceScatterUpdate', 'InplaceUpdate', 'StackPushV2', 'StackPopV2',
-  'StatefulPartitionedCall', 'While', 'If', 'Case',
+  'AssignVariableOp',
+  'AssignAddVariableOp',
+  'AssignSubVariableOp',
+  'DestroyResourceOp',
+  'ResourceScatterUpdate',
+  'InplaceUpdate',
+  'StackPushV2',
+  'StackPopV2',
+  'StatefulPartitionedCall',
+  'While',
+  'If',
+  'Case',
 ])
-const reading: ReadonlySet<string> = new Set<OperationName>(['StackV2', 'VarHandleOp', 'ReadVariableOp', 'VarIsInitializedOp'])
+const reading: ReadonlySet<string> = new Set<OperationName>([
+  'StackV2',
+  'VarHandleOp',
+  'ReadVariableOp',
+  'VarIsInitializedOp',
+])
 
 export const hasEffect = (name: OperationName): boolean => effects.has(name)
 /** True for ops whose results are not a function of their operands alone. */
 export const isStateful = (name: OperationName): boolean => effects.has(name) || reading.has(name)
 
 /** What one argument or result is declared as. `type` is one of ours or the name of an attribute. */
-export interface Argument { readonly name: string; readonly type: string; readonly kind: 'one' | 'list' | 'many'; readonly count?: string }
-export interface Declaration { readonly inputs: readonly Argument[]; readonly outputs: readonly Argument[] }
+export interface Argument {
+  readonly name: string
+  readonly type: string
+  readonly kind: 'one' | 'list' | 'many'
+  readonly count?: string
+}
+export interface Declaration {
+  readonly inputs: readonly Argument[]
+  readonly outputs: readonly Argument[]
+}
 
 const argument = (text: string): Argument => {
-  const [name = '', type = ''] = text.split(': '), list = /^list\((\w+)\)$/.exec(type), many = /^(\w+)\*(\w+)$/.exec(type)
-  return list ? { name, type: list[1]!, kind: 'list' } : many ? { name, type: many[2]!, kind: 'many', count: many[1]! } : { name, type, kind: 'one' }
+  const [name = '', type = ''] = text.split(': ')
+  const list = /^list\((\w+)\)$/.exec(type)
+  const many = /^(\w+)\*(\w+)$/.exec(type)
+  return list
+    ? { name, type: list[1]!, kind: 'list' }
+    : many
+      ? { name, type: many[2]!, kind: 'many', count: many[1]! }
+      : { name, type, kind: 'one' }
 }
-const argumentsOf = (text: string): readonly Argument[] => text.trim().split(', ').filter(part => part !== '').map(argument)
+const argumentsOf = (text: string): readonly Argument[] =>
+  text
+    .trim()
+    .split(', ')
+    .filter(part => part !== '')
+    .map(argument)
 
 /** How an op is declared. @example declarationOf('Neg').outputs is [{ name: 'y', type: 'T', kind: 'one' }] */
 export const declarationOf = (name: OperationName): Declaration => {
@@ -94,8 +191,16 @@ export const declarationOf = (name: OperationName): Declaration => {
 
 /** The value of an attribute. A shape's unknown sizes are -1; `undefined` is a shape of unknown rank. */
 export type Attribute =
-  | { readonly type: GraphType } | { readonly types: readonly GraphType[] } | { readonly int: number } | { readonly ints: readonly number[] }
-  | { readonly float: number } | { readonly bool: boolean } | { readonly text: string } | { readonly bytes: Uint8Array }
-  | { readonly shape: readonly number[] | undefined } | { readonly function: string } | { readonly functions: readonly string[] }
+  | { readonly type: GraphType }
+  | { readonly types: readonly GraphType[] }
+  | { readonly int: number }
+  | { readonly ints: readonly number[] }
+  | { readonly float: number }
+  | { readonly bool: boolean }
+  | { readonly text: string }
+  | { readonly bytes: Uint8Array }
+  | { readonly shape: readonly number[] | undefined }
+  | { readonly function: string }
+  | { readonly functions: readonly string[] }
   | { readonly tensor: { readonly type: GraphType; readonly sizes: readonly number[]; readonly content: Uint8Array } }
 export type Attributes = Readonly<Record<string, Attribute>>

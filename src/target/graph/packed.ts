@@ -3,28 +3,43 @@ import { SessionError, type Buffer } from '../device.ts'
 import type { Body, Ref } from './body.ts'
 
 /** What a question is given: so many dims of f32 or i32. */
-export interface Input { readonly type: 'f32' | 'i32'; readonly rank: number }
+export interface Input {
+  readonly type: 'f32' | 'i32'
+  readonly rank: number
+}
 export type Inputs = Readonly<Record<string, Input>>
 
 /** Two vectors that hold all inputs of a question. */
-export interface Packed { readonly ints: Int32Array; readonly floats: Float32Array }
+export interface Packed {
+  readonly ints: Int32Array
+  readonly floats: Float32Array
+}
 
 /**
- * All inputs of a question as two vectors: integers are its two numbers, the scalars, the sizes of every other input, and then their
- * data; floats are the scalars, and then the data. A single array of floats is passed as it is.
+ * All inputs of a question as two vectors: integers are its two numbers, the scalars, the sizes of every other input,
+ * and then their data; floats are the scalars, and then the data. A single array of floats is passed as it is.
  */
 export const pack = (question: readonly number[], inputs: Inputs, feeds: Readonly<Record<string, Buffer>>): Packed => {
-  const given = Object.entries(inputs).map(([name, { type, rank }]) => ({ type, rank, buffer: fitting(name, { type, rank }, feeds[name]) }))
-  const of = (type: Input['type'], scalar: boolean): readonly Buffer[] => given.filter(input => input.type === type && (input.rank === 0) === scalar).map(({ buffer }) => buffer)
+  const given = Object.entries(inputs).map(([name, { type, rank }]) => ({
+    type,
+    rank,
+    buffer: fitting(name, { type, rank }, feeds[name]),
+  }))
+  const of = (type: Input['type'], scalar: boolean): readonly Buffer[] =>
+    given.filter(input => input.type === type && (input.rank === 0) === scalar).map(({ buffer }) => buffer)
   const numbers = (buffers: readonly Buffer[]): readonly number[] => buffers.map(({ data }) => Number(data[0]))
   const sizes = given.filter(({ rank }) => rank > 0).flatMap(({ buffer }) => buffer.sizes)
-  const header = [...question, ...numbers(of('i32', true)), ...sizes], arrays = of('i32', false)
+  const header = [...question, ...numbers(of('i32', true)), ...sizes]
+  const arrays = of('i32', false)
   const ints = new Int32Array(header.length + arrays.reduce((n, { data }) => n + data.length, 0))
   ints.set(header)
   put(ints, header.length, arrays)
-  const scalars = numbers(of('f32', true)), [only, ...more] = of('f32', false)
-  if (only && more.length === 0 && scalars.length === 0 && only.data instanceof Float32Array) return { ints, floats: only.data }
-  const tensors = only ? [only, ...more] : [], floats = new Float32Array(scalars.length + tensors.reduce((n, { data }) => n + data.length, 0))
+  const scalars = numbers(of('f32', true))
+  const [only, ...more] = of('f32', false)
+  if (only && more.length === 0 && scalars.length === 0 && only.data instanceof Float32Array)
+    return { ints, floats: only.data }
+  const tensors = only ? [only, ...more] : []
+  const floats = new Float32Array(scalars.length + tensors.reduce((n, { data }) => n + data.length, 0))
   floats.set(scalars)
   put(floats, scalars.length, tensors)
   return { ints, floats }
@@ -33,7 +48,9 @@ export const pack = (question: readonly number[], inputs: Inputs, feeds: Readonl
 const fitting = (name: string, { type, rank }: Input, buffer: Buffer | undefined): Buffer => {
   if (buffer === undefined) throw new SessionError(`the graph was not given ${name}`)
   if (buffer.dtype !== type || buffer.sizes.length !== rank || buffer.data.length !== count(buffer.sizes)) {
-    throw new SessionError(`the graph takes ${name} as ${type} of ${rank} dims, not [${buffer.sizes.join(', ')}] ${buffer.dtype} of ${buffer.data.length} elements`)
+    throw new SessionError(
+      `the graph takes ${name} as ${type} of ${rank} dims, not [${buffer.sizes.join(', ')}] ${buffer.dtype} of ${buffer.data.length} elements`,
+    )
   }
   return buffer
 }
@@ -48,16 +65,26 @@ const put = (to: Int32Array | Float32Array, at: number, buffers: readonly Buffer
 
 /** One number of a vector. */
 export const numberAt = (body: Body, x: Ref, at: number): Ref =>
-  body.apply('Reshape', [body.apply('Slice', [x, body.constant([at], 'i32'), body.constant([1], 'i32')]), body.constant([], 'i32')])
+  body.apply('Reshape', [
+    body.apply('Slice', [x, body.constant([at], 'i32'), body.constant([1], 'i32')]),
+    body.constant([], 'i32'),
+  ])
 
 /** The inputs of a question, read out of the two vectors. */
 export const unpack = (body: Body, inputs: Inputs, ints: Ref, floats: Ref): Readonly<Record<string, Ref>> => {
-  const all = Object.entries(inputs), scalars = (type: Input['type']): readonly string[] => all.flatMap(([name, input]) => (input.type === type && input.rank === 0 ? [name] : []))
-  const number = (value: number): Ref => body.constant(value, 'i32'), vector = (values: readonly Ref[]): Ref => body.apply('Pack', values)
+  const all = Object.entries(inputs)
+  const scalars = (type: Input['type']): readonly string[] =>
+    all.flatMap(([name, input]) => (input.type === type && input.rank === 0 ? [name] : []))
+  const number = (value: number): Ref => body.constant(value, 'i32')
+  const vector = (values: readonly Ref[]): Ref => body.apply('Pack', values)
   const part = (of: Ref, begin: Ref, length: Ref): Ref => body.apply('Slice', [of, vector([begin]), vector([length])])
   const made: Record<string, Ref> = {}
-  scalars('i32').forEach((name, i) => { made[name] = numberAt(body, ints, 2 + i) })
-  scalars('f32').forEach((name, i) => { made[name] = numberAt(body, floats, i) })
+  scalars('i32').forEach((name, i) => {
+    made[name] = numberAt(body, ints, 2 + i)
+  })
+  scalars('f32').forEach((name, i) => {
+    made[name] = numberAt(body, floats, i)
+  })
   const arrays = all.filter(([, { rank }]) => rank > 0)
   let header = 2 + scalars('i32').length
   const shapes = arrays.map(([, { rank }]) => {
@@ -67,7 +94,8 @@ export const unpack = (body: Body, inputs: Inputs, ints: Ref, floats: Ref): Read
   })
   let next = { i32: number(header), f32: number(scalars('f32').length) }
   arrays.forEach(([name, { type }], i) => {
-    const shape = shapes[i]!, length = body.apply('Prod', [shape, body.constant([0], 'i32')])
+    const shape = shapes[i]!
+    const length = body.apply('Prod', [shape, body.constant([0], 'i32')])
     made[name] = body.apply('Reshape', [part(type === 'i32' ? ints : floats, next[type], length), shape])
     next = { ...next, [type]: body.apply('AddV2', [next[type], length]) }
   })

@@ -1,5 +1,16 @@
 import { isMatrixProduct, laidOut } from '../../compile/index.ts'
-import { is, mulOp, scatterAddOp, type Axes, type Contraction, type Dim, type DType, type Node, type primitives, type Shape } from '../../tensor/index.ts'
+import {
+  is,
+  mulOp,
+  scatterAddOp,
+  type Axes,
+  type Contraction,
+  type Dim,
+  type DType,
+  type Node,
+  type primitives,
+  type Shape,
+} from '../../tensor/index.ts'
 import type { Body, Ref } from './body.ts'
 import type { Emit, GraphLowering } from './lowering.ts'
 import type { OperationName } from './operations.ts'
@@ -20,83 +31,148 @@ const alike = (inputs: readonly Ref[], { cast }: Emit): readonly Ref[] => {
   return inputs.every(x => x.type === first!.type) ? inputs : inputs.map(x => cast(x, 'f32'))
 }
 
-const elementwise = (operation: OperationName): GraphLowering => (_, inputs, emit) => emit.body.apply(operation, inputs.map(x => computed(x, emit)))
-const reduction = (operation: OperationName): GraphLowering => (node, [x], emit) => {
-  const { axes, keepDims } = attributesOf<Axes>(node)
-  return emit.body.apply(operation, [computed(x!, emit), emit.body.constant(axes, 'i32')], { keep_dims: { bool: keepDims } })
-}
+const elementwise =
+  (operation: OperationName): GraphLowering =>
+  (_, inputs, emit) =>
+    emit.body.apply(
+      operation,
+      inputs.map(x => computed(x, emit)),
+    )
+const reduction =
+  (operation: OperationName): GraphLowering =>
+  (node, [x], emit) => {
+    const { axes, keepDims } = attributesOf<Axes>(node)
+    return emit.body.apply(operation, [computed(x!, emit), emit.body.constant(axes, 'i32')], {
+      keep_dims: { bool: keepDims },
+    })
+  }
 /** The sum of all squares: one pass over the value, and no value of its size. */
 const sum: GraphLowering = (node, inputs, emit) => {
-  const { axes, keepDims } = attributesOf<Axes>(node), [squares] = node.inputs as readonly [Node], [x, y] = squares.inputs
-  const value = is(squares, mulOp) && x === y && !keepDims && axes.length === squares.shape.length && axes.length > 0 ? emit.valueOf(x!) : undefined
-  return value ? emit.body.apply('Mul', [emit.body.apply('L2Loss', [computed(value, emit)]), emit.body.constant(2, 'f32')]) : reduction('Sum')(node, inputs, emit)
+  const { axes, keepDims } = attributesOf<Axes>(node)
+  const [squares] = node.inputs as readonly [Node]
+  const [x, y] = squares.inputs
+  const value =
+    is(squares, mulOp) && x === y && !keepDims && axes.length === squares.shape.length && axes.length > 0
+      ? emit.valueOf(x!)
+      : undefined
+  return value
+    ? emit.body.apply('Mul', [emit.body.apply('L2Loss', [computed(value, emit)]), emit.body.constant(2, 'f32')])
+    : reduction('Sum')(node, inputs, emit)
 }
 /** x + scatterAdd(index, rows) adds the rows to x where it lies, if nobody else reads x. */
 const add: GraphLowering = (node, inputs, emit) => {
-  const at = node.inputs.findIndex(input => is(input, scatterAddOp) && input.attributes.axis === 0), scattered = node.inputs[at], x = node.inputs[1 - at]
+  const at = node.inputs.findIndex(input => is(input, scatterAddOp) && input.attributes.axis === 0)
+  const scattered = node.inputs[at]
+  const x = node.inputs[1 - at]
   const [index, rows] = (scattered?.inputs ?? []).map(emit.valueOf)
   if (!index || !rows || x!.shape.join() !== scattered!.shape.join()) return elementwise('AddV2')(node, inputs, emit)
-  return emit.body.apply('TensorScatterAdd', [computed(inputs[1 - at]!, emit), column(emit.body, index), computed(rows, emit)])
+  return emit.body.apply('TensorScatterAdd', [
+    computed(inputs[1 - at]!, emit),
+    column(emit.body, index),
+    computed(rows, emit),
+  ])
 }
 /** The one for floats, another for integers. */
-const byType = (operation: OperationName, integers: (a: Ref, b: Ref, body: Body) => Ref): GraphLowering => (node, [a, b], emit) =>
-  (isFloat(a!.type) ? elementwise(operation)(node, [a!, b!], emit) : integers(a!, b!, emit.body))
+const byType =
+  (operation: OperationName, integers: (a: Ref, b: Ref, body: Body) => Ref): GraphLowering =>
+  (node, [a, b], emit) =>
+    isFloat(a!.type) ? elementwise(operation)(node, [a!, b!], emit) : integers(a!, b!, emit.body)
 
 /** NaN where an operand is: as TensorFlow's own kernels have it, but not those that XLA compiles. */
-const extreme = (operation: 'Maximum' | 'Minimum'): GraphLowering => (_, inputs, emit) => {
-  const { body, compiled } = emit, [a, b] = inputs.map(x => computed(x, emit)) as [Ref, Ref]
-  const plain = body.apply(operation, [a, b])
-  if (!compiled || !isFloat(a.type)) return plain
-  return [a, b].reduce((y, x) => body.apply('SelectV2', [body.apply('NotEqual', [x, x]), x, y]), plain)
-}
+const extreme =
+  (operation: 'Maximum' | 'Minimum'): GraphLowering =>
+  (_, inputs, emit) => {
+    const { body, compiled } = emit
+    const [a, b] = inputs.map(x => computed(x, emit)) as [Ref, Ref]
+    const plain = body.apply(operation, [a, b])
+    if (!compiled || !isFloat(a.type)) return plain
+    return [a, b].reduce((y, x) => body.apply('SelectV2', [body.apply('NotEqual', [x, x]), x, y]), plain)
+  }
 const highest: GraphLowering = (node, inputs, emit) => {
   const plain = reduction('Max')(node, inputs, emit)
   if (!emit.compiled || !isFloat(inputs[0]!.type)) return plain
-  const { axes, keepDims } = attributesOf<Axes>(node), { body } = emit, x = computed(inputs[0]!, emit)
-  const odd = body.apply('Any', [body.apply('NotEqual', [x, x]), body.constant(axes, 'i32')], { keep_dims: { bool: keepDims } })
+  const { axes, keepDims } = attributesOf<Axes>(node)
+  const { body } = emit
+  const x = computed(inputs[0]!, emit)
+  const odd = body.apply('Any', [body.apply('NotEqual', [x, x]), body.constant(axes, 'i32')], {
+    keep_dims: { bool: keepDims },
+  })
   return body.apply('SelectV2', [odd, body.constant(Number.NaN, 'f32'), plain])
 }
-const impossible: GraphLowering = ({ op }) => { throw new Error(`${op.name} is no node of a graph`) }
+const impossible: GraphLowering = ({ op }) => {
+  throw new Error(`${op.name} is no node of a graph`)
+}
 
 /** The same data in other sizes. */
 export const reshapedTo = (x: Ref, shape: Shape, { body, size }: Emit): Ref => {
-  const sizes = shape.map(size), unknown = sizes.filter(of => typeof of !== 'number')
+  const sizes = shape.map(size)
+  const unknown = sizes.filter(of => typeof of !== 'number')
   // one size that is not known here follows from the others
-  return body.apply('Reshape', [x, vectorOf(body, unknown.length === 1 ? sizes.map(of => (typeof of === 'number' ? of : -1)) : sizes)])
+  return body.apply('Reshape', [
+    x,
+    vectorOf(body, unknown.length === 1 ? sizes.map(of => (typeof of === 'number' ? of : -1)) : sizes),
+  ])
 }
-const permuted = (body: Body, x: Ref, permutation: readonly number[]): Ref => body.apply('Transpose', [x, body.constant(permutation, 'i32')])
+const permuted = (body: Body, x: Ref, permutation: readonly number[]): Ref =>
+  body.apply('Transpose', [x, body.constant(permutation, 'i32')])
 /** Runs what works on the first axis on any: the axis and the first change places, before and after. */
-const onFirstAxis = (body: Body, { shape: { length } }: Node, axis: number, operands: readonly Ref[], f: (operands: readonly Ref[]) => Ref): Ref => {
+const onFirstAxis = (
+  body: Body,
+  { shape: { length } }: Node,
+  axis: number,
+  operands: readonly Ref[],
+  f: (operands: readonly Ref[]) => Ref,
+): Ref => {
   const swap = Array.from({ length }, (_, i) => (i === axis ? 0 : i === 0 ? axis : i))
   return axis === 0 ? f(operands) : permuted(body, f(operands.map(x => permuted(body, x, swap))), swap)
 }
 /** An index as scatters want it: `[n, 1]`. */
 const column = (body: Body, index: Ref): Ref => body.apply('ExpandDims', [index, body.constant(1, 'i32')])
 
-interface Part { readonly axis: number; readonly start: Shape; readonly dim: Dim }
+interface Part {
+  readonly axis: number
+  readonly start: Shape
+  readonly dim: Dim
+}
 const startOf = ({ start }: Part, { body, size }: Emit): Size => sumOfSizes(body, start.map(size))
 /** One size at an axis, another elsewhere. */
-const atAxis = ({ shape }: Node, { axis }: Part, at: Size, elsewhere: number): readonly Size[] => shape.map((_, i) => (i === axis ? at : elsewhere))
+const atAxis = ({ shape }: Node, { axis }: Part, at: Size, elsewhere: number): readonly Size[] =>
+  shape.map((_, i) => (i === axis ? at : elsewhere))
 
 /** What a size counts as that is not known yet, where operands are weighed to choose which one to transpose. */
 const typicalSize = 256
-const weight = ({ size }: Emit) => (dim: Dim): number => { const known = size(dim); return typeof known === 'number' ? known : typicalSize }
+const weight =
+  ({ size }: Emit) =>
+  (dim: Dim): number => {
+    const known = size(dim)
+    return typeof known === 'number' ? known : typicalSize
+  }
 
 /** A matrix product as it stands; other contractions are first laid out as one. */
 const contract: GraphLowering = (node, inputs, emit) => {
-  const { a, b, out } = attributesOf<Contraction>(node), operands = inputs.map(x => emit.cast(x, emit.compute))
-  const laid = isMatrixProduct({ a, b, out }) ? undefined : laidOut.apply(node, { size: weight(emit), isStatic: () => false, isWeight: () => false, readOnce: () => true })
+  const { a, b, out } = attributesOf<Contraction>(node)
+  const operands = inputs.map(x => emit.cast(x, emit.compute))
+  const laid = isMatrixProduct({ a, b, out })
+    ? undefined
+    : laidOut.apply(node, { size: weight(emit), isStatic: () => false, isWeight: () => false, readOnce: () => true })
   if (laid) return emit.expand(laid, operands)
-  const left = { bool: a.endsWith('km') }, right = { bool: b.endsWith('nk') }
-  return out.length === 2 ? emit.body.apply('MatMul', operands, { transpose_a: left, transpose_b: right })
+  const left = { bool: a.endsWith('km') }
+  const right = { bool: b.endsWith('nk') }
+  return out.length === 2
+    ? emit.body.apply('MatMul', operands, { transpose_a: left, transpose_b: right })
     : emit.body.apply('BatchMatMulV2', operands, { adj_x: left, adj_y: right })
 }
 
 /** 0, 1, 2, … in i32. */
-export const counted = (body: Body, size: Size): Ref => body.apply('Range', [body.constant(0, 'i32'), sizeRef(body, size), body.constant(1, 'i32')])
+export const counted = (body: Body, size: Size): Ref =>
+  body.apply('Range', [body.constant(0, 'i32'), sizeRef(body, size), body.constant(1, 'i32')])
 
 const constant: GraphLowering = (node, _, { body, size }) => {
-  const { value, shape, dtype } = attributesOf<{ readonly value: number | readonly number[]; readonly shape: Shape; readonly dtype: DType }>(node)
+  const { value, shape, dtype } = attributesOf<{
+    readonly value: number | readonly number[]
+    readonly shape: Shape
+    readonly dtype: DType
+  }>(node)
   const type = dtype === 'i32' || dtype === 'bool' ? dtype : 'f32'
   if (typeof value !== 'number') return body.constant(value, type)
   const scalar = body.constant(value, type)
@@ -105,61 +181,128 @@ const constant: GraphLowering = (node, _, { body, size }) => {
 
 /** How a graph has the primitives of the language. */
 export const primitiveLowerings: { readonly [K in keyof typeof primitives]: GraphLowering } = {
-  parameter: impossible, call: impossible, result: impossible,
+  parameter: impossible,
+  call: impossible,
+  result: impossible,
   constant,
   size: (node, _, { body, size }) => {
-    const product = attributesOf<{ readonly dims: Shape }>(node).dims.map(size)
-      .reduce<Size>((a, b) => (typeof a === 'number' && typeof b === 'number' ? a * b : body.apply('Mul', [sizeRef(body, a), sizeRef(body, b)])), 1)
+    const product = attributesOf<{ readonly dims: Shape }>(node)
+      .dims.map(size)
+      .reduce<Size>(
+        (a, b) =>
+          typeof a === 'number' && typeof b === 'number'
+            ? a * b
+            : body.apply('Mul', [sizeRef(body, a), sizeRef(body, b)]),
+        1,
+      )
     return typeof product === 'number' ? body.constant(product, 'f32') : body.cast(product, 'f32')
   },
   iota: (node, _, { body, size, cast }) => cast(counted(body, size(node.shape[0]!)), node.dtype),
-  add, sub: elementwise('Sub'), mul: elementwise('Mul'), div: byType('RealDiv', quotient), pow: byType('Pow', power),
-  maximum: extreme('Maximum'), minimum: extreme('Minimum'), equal: elementwise('Equal'), less: elementwise('Less'), lessEqual: elementwise('LessEqual'),
-  neg: elementwise('Neg'), exp: elementwise('Exp'), log: elementwise('Log'), sqrt: elementwise('Sqrt'), rsqrt: elementwise('Rsqrt'),
-  tanh: elementwise('Tanh'), sigmoid: elementwise('Sigmoid'), abs: elementwise('Abs'), sign: elementwise('Sign'), sin: elementwise('Sin'),
-  cos: elementwise('Cos'), erf: elementwise('Erf'),
+  add,
+  sub: elementwise('Sub'),
+  mul: elementwise('Mul'),
+  div: byType('RealDiv', quotient),
+  pow: byType('Pow', power),
+  maximum: extreme('Maximum'),
+  minimum: extreme('Minimum'),
+  equal: elementwise('Equal'),
+  less: elementwise('Less'),
+  lessEqual: elementwise('LessEqual'),
+  neg: elementwise('Neg'),
+  exp: elementwise('Exp'),
+  log: elementwise('Log'),
+  sqrt: elementwise('Sqrt'),
+  rsqrt: elementwise('Rsqrt'),
+  tanh: elementwise('Tanh'),
+  sigmoid: elementwise('Sigmoid'),
+  abs: elementwise('Abs'),
+  sign: elementwise('Sign'),
+  sin: elementwise('Sin'),
+  cos: elementwise('Cos'),
+  erf: elementwise('Erf'),
   select: (_, [condition, ...branches], emit) => emit.body.apply('SelectV2', [condition!, ...alike(branches, emit)]),
   stopGradient: (_, [x]) => x!,
   // a float that is stored in 16 bits is a float already
-  cast: ({ dtype }, [x], emit) => (isFloat(x!.type) && isFloat(dtype) ? x! : isFloat(x!.type) && dtype === 'i32' ? truncated(emit.cast(x!, 'f32'), emit.body) : emit.cast(x!, dtype)),
-  sum, max: highest,
+  cast: ({ dtype }, [x], emit) =>
+    isFloat(x!.type) && isFloat(dtype)
+      ? x!
+      : isFloat(x!.type) && dtype === 'i32'
+        ? truncated(emit.cast(x!, 'f32'), emit.body)
+        : emit.cast(x!, dtype),
+  sum,
+  max: highest,
   broadcastTo: ({ shape }, [x], emit) => emit.body.apply('BroadcastTo', [x!, shapeOf(shape, emit)]),
   reshape: ({ shape }, [x], emit) => reshapedTo(x!, shape, emit),
-  transpose: (node, [x], { body }) => permuted(body, x!, attributesOf<{ readonly permutation: readonly number[] }>(node).permutation),
+  transpose: (node, [x], { body }) =>
+    permuted(body, x!, attributesOf<{ readonly permutation: readonly number[] }>(node).permutation),
   contract,
-  take: (node, [x, index], { body }) => body.apply('GatherV2', [x!, index!, body.constant(attributesOf<Part>(node).axis, 'i32')]),
+  take: (node, [x, index], { body }) =>
+    body.apply('GatherV2', [x!, index!, body.constant(attributesOf<Part>(node).axis, 'i32')]),
   // a sum, in f32: an index may name a slice many times
   scatterAdd: (node, [index, x], emit) => {
-    const { body } = emit, { axis } = attributesOf<Part>(node), sizes = node.shape.map(emit.size)
+    const { body } = emit
+    const { axis } = attributesOf<Part>(node)
+    const sizes = node.shape.map(emit.size)
     const swapped = sizes.map((_, i) => sizes[i === 0 ? axis : i === axis ? 0 : i]!)
-    return onFirstAxis(body, node, axis, [computed(x!, emit)], ([updates]) => body.apply('ScatterNd', [column(body, index!), updates!, vectorOf(body, swapped)]))
+    return onFirstAxis(body, node, axis, [computed(x!, emit)], ([updates]) =>
+      body.apply('ScatterNd', [column(body, index!), updates!, vectorOf(body, swapped)]),
+    )
   },
-  put: (node, [x, index, values], emit) => onFirstAxis(emit.body, node, attributesOf<Part>(node).axis, alike([x!, values!], emit), ([tensor, updates]) =>
-    emit.body.apply('TensorScatterUpdate', [tensor!, column(emit.body, index!), updates!])),
+  put: (node, [x, index, values], emit) =>
+    onFirstAxis(emit.body, node, attributesOf<Part>(node).axis, alike([x!, values!], emit), ([tensor, updates]) =>
+      emit.body.apply('TensorScatterUpdate', [tensor!, column(emit.body, index!), updates!]),
+    ),
   pick: (node, [x, index], { body }) => {
     const { length } = node.shape
     return body.apply('GatherV2', [x!, index!, body.constant(length, 'i32')], { batch_dims: { int: length } })
   },
-  randomBits, dequantize,
+  randomBits,
+  dequantize,
   oneHot: (node, [index], { body, size }) =>
-    body.apply('OneHot', [index!, sizeRef(body, size(node.shape.at(-1)!)), body.constant(1, 'f32'), body.constant(0, 'f32')], { axis: { int: -1 } }),
+    body.apply(
+      'OneHot',
+      [index!, sizeRef(body, size(node.shape.at(-1)!)), body.constant(1, 'f32'), body.constant(0, 'f32')],
+      { axis: { int: -1 } },
+    ),
   nonzero: (node, [x], { body, size, cast }) => {
-    const capacity = vectorOf(body, node.shape.map(size)), found = body.apply('Where', [cast(x!, 'bool')])
-    const positions = body.cast(body.apply('Reshape', [found, body.constant([-1], 'i32')]), 'i32'), zeros = body.apply('Fill', [capacity, body.constant(0, 'i32')])
-    return body.apply('Slice', [body.apply('ConcatV2', [positions, zeros, body.constant(0, 'i32')]), body.constant([0], 'i32'), capacity])
+    const capacity = vectorOf(body, node.shape.map(size))
+    const found = body.apply('Where', [cast(x!, 'bool')])
+    const positions = body.cast(body.apply('Reshape', [found, body.constant([-1], 'i32')]), 'i32')
+    const zeros = body.apply('Fill', [capacity, body.constant(0, 'i32')])
+    return body.apply('Slice', [
+      body.apply('ConcatV2', [positions, zeros, body.constant(0, 'i32')]),
+      body.constant([0], 'i32'),
+      capacity,
+    ])
   },
   slice: (node, [x], emit) => {
-    const part = attributesOf<Part>(node), { body } = emit
+    const part = attributesOf<Part>(node)
+    const { body } = emit
     // a size of -1 is all that is left
-    return body.apply('Slice', [x!, vectorOf(body, atAxis(node, part, startOf(part, emit), 0)), vectorOf(body, atAxis(node, part, emit.size(part.dim), -1))])
+    return body.apply('Slice', [
+      x!,
+      vectorOf(body, atAxis(node, part, startOf(part, emit), 0)),
+      vectorOf(body, atAxis(node, part, emit.size(part.dim), -1)),
+    ])
   },
   pad: (node, [x], emit) => {
-    const part = attributesOf<Part>(node), { body, size } = emit, before = startOf(part, emit)
-    const used = sumOfSizes(body, [before, size(node.inputs[0]!.shape[part.axis]!)]), whole = size(part.dim)
-    const left = typeof used === 'number' && typeof whole === 'number' ? whole - used : body.apply('Sub', [sizeRef(body, whole), sizeRef(body, used)])
-    const paddings = vectorOf(body, node.shape.flatMap((_, i) => (i === part.axis ? [before, left] : [0, 0])))
+    const part = attributesOf<Part>(node)
+    const { body, size } = emit
+    const before = startOf(part, emit)
+    const used = sumOfSizes(body, [before, size(node.inputs[0]!.shape[part.axis]!)])
+    const whole = size(part.dim)
+    const left =
+      typeof used === 'number' && typeof whole === 'number'
+        ? whole - used
+        : body.apply('Sub', [sizeRef(body, whole), sizeRef(body, used)])
+    const paddings = vectorOf(
+      body,
+      node.shape.flatMap((_, i) => (i === part.axis ? [before, left] : [0, 0])),
+    )
     return body.apply('Pad', [x!, body.apply('Reshape', [paddings, body.constant([node.shape.length, 2], 'i32')])])
   },
-  concat: (node, inputs, emit) => inputs.length === 1 ? inputs[0]!
-    : emit.body.apply('ConcatV2', [...alike(inputs, emit), emit.body.constant(attributesOf<Part>(node).axis, 'i32')]),
+  concat: (node, inputs, emit) =>
+    inputs.length === 1
+      ? inputs[0]!
+      : emit.body.apply('ConcatV2', [...alike(inputs, emit), emit.body.constant(attributesOf<Part>(node).axis, 'i32')]),
 }

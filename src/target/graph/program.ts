@@ -1,5 +1,15 @@
 import { chunkOp, loopOp } from '../../compile/index.ts'
-import { blockOf, is, parameterOp, sliceOp, topological, type Block, type Node, type NodeOf, type SliceAttributes } from '../../tensor/index.ts'
+import {
+  blockOf,
+  is,
+  parameterOp,
+  sliceOp,
+  topological,
+  type Block,
+  type Node,
+  type NodeOf,
+  type SliceAttributes,
+} from '../../tensor/index.ts'
 import type { Anchor, Body, Ref } from './body.ts'
 import { writtenChunk } from './chunk.ts'
 import { handleOf } from './held.ts'
@@ -10,9 +20,14 @@ import { replacingWith } from './replace.ts'
 import { elementOf, materialised, scopeIn, sizeIn, type Scope, type Write } from './scope.ts'
 import { sizesIn } from './sizes.ts'
 
-/** Writes expressions into a scope, given the values of some nodes, and returns the values of the roots, each in the type in which it is stored. */
+/**
+ * Writes expressions into a scope, given the values of some nodes, and returns the values of the roots, each in the
+ * type in which it is stored.
+ */
 export const write: Write = (scope, roots, given, sinks = new Map()) => {
-  const { body, writing, precision, stacks, readers } = scope, known = new Map(given), order = topological(roots)
+  const { body, writing, precision, stacks, readers } = scope
+  const known = new Map(given)
+  const order = topological(roots)
   const piles = pilesIn(order, roots)
   for (const n of order) {
     const resource = is(n, parameterOp) && !known.has(n) ? writing.resourceOf(n) : undefined
@@ -22,34 +37,77 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
     known.set(n, handle)
   }
   const late = followingFrom(order, scope.carried)
-  let product: Anchor | undefined, gate: Anchor | undefined
-  /** What could run at once although it is needed later, as what is computed again in a backward pass, waits for the product before it. */
-  const passGate = (n: Node): void => { gate = scope.carried && !late.has(n) ? product : undefined }
-  const gated = (inputs: readonly Ref[]): readonly Ref[] => (gate && inputs[0] ? [after(body, inputs[0], [gate]), ...inputs.slice(1)] : inputs)
-  const kept = (n: Node, x: Ref): Ref => body.cast(x, precision.stored(n))
-  const storing = (lowering: GraphLowering): GraphLowering => (n, inputs, emit) => {
-    if (is(n, parameterOp)) return lowering(n, inputs, emit)
-    const [stack] = inputs, single = stack && stacks.get(stack.text)
-    if (single && is(n, sliceOp) && n.attributes.axis === 0 && n.shape[0] === 1 && n.inputs[0]!.shape[0] !== 1) {
-      return body.apply('ExpandDims', [elementOf(scope, single, body.constant(firstOf(n, emit), 'i32')), body.constant(0, 'i32')])
-    }
-    const tensors = inputs.map(x => materialised(scope, x)), isProduct = n.op.name === 'contract'
-    passGate(n)
-    const result = lowering(n, isProduct ? gated(tensors) : tensors, emit)
-    if (isProduct && gate === undefined) product = result
-    const value = kept(n, result)
-    // layers next to each other: loops read them where they lie
-    if (single && !single.pile && is(n, sliceOp) && n.attributes.axis === 0) stacks.set(value.text, { ...single, from: (single.from ?? 0) + firstOf(n, emit) })
-    return value
+  let product: Anchor | undefined
+  let gate: Anchor | undefined
+  /**
+   * What could run at once although it is needed later, as what is computed again in a backward pass, waits for the
+   * product before it.
+   */
+  const passGate = (n: Node): void => {
+    gate = scope.carried && !late.has(n) ? product : undefined
   }
-  const place: Place = { body, size: sizeIn(scope), compute: precision.compute, around: storing, ...(writing.xla ? { kernel: kernelIn(scope, () => gate) } : {}) }
+  const gated = (inputs: readonly Ref[]): readonly Ref[] =>
+    gate && inputs[0] ? [after(body, inputs[0], [gate]), ...inputs.slice(1)] : inputs
+  const kept = (n: Node, x: Ref): Ref => body.cast(x, precision.stored(n))
+  const storing =
+    (lowering: GraphLowering): GraphLowering =>
+    (n, inputs, emit) => {
+      if (is(n, parameterOp)) return lowering(n, inputs, emit)
+      const [stack] = inputs
+      const single = stack && stacks.get(stack.text)
+      if (single && is(n, sliceOp) && n.attributes.axis === 0 && n.shape[0] === 1 && n.inputs[0]!.shape[0] !== 1) {
+        return body.apply('ExpandDims', [
+          elementOf(scope, single, body.constant(firstOf(n, emit), 'i32')),
+          body.constant(0, 'i32'),
+        ])
+      }
+      const tensors = inputs.map(x => materialised(scope, x))
+      const isProduct = n.op.name === 'contract'
+      passGate(n)
+      const result = lowering(n, isProduct ? gated(tensors) : tensors, emit)
+      if (isProduct && gate === undefined) product = result
+      const value = kept(n, result)
+      // layers next to each other: loops read them where they lie
+      if (single && !single.pile && is(n, sliceOp) && n.attributes.axis === 0)
+        stacks.set(value.text, { ...single, from: (single.from ?? 0) + firstOf(n, emit) })
+      return value
+    }
+  const place: Place = {
+    body,
+    size: sizeIn(scope),
+    compute: precision.compute,
+    around: storing,
+    ...(writing.xla ? { kernel: kernelIn(scope, () => gate) } : {}),
+  }
   const results = lowered(writing.lowerings, roots, known, place, (n, inputs) => {
     const block = blockOf(n)
     passGate(n)
-    if (block?.fused) return fusedCall(scope, block, inputs.map(x => materialised(scope, x)), gate ? [gate] : [])
-    if (block) return plainCall(scope, block, inputs.map(x => materialised(scope, x)))
-    if (is(n, chunkOp)) return writtenChunk(write, scope, n, inputs.map(x => materialised(scope, x)), sinks.get(n) ?? new Map())
-    if (is(n, loopOp)) return writtenLoop(write, scope, n, inputs, { sinks: sinks.get(n) ?? new Map(), piles: piles.get(n) ?? new Set() })
+    if (block?.fused)
+      return fusedCall(
+        scope,
+        block,
+        inputs.map(x => materialised(scope, x)),
+        gate ? [gate] : [],
+      )
+    if (block)
+      return plainCall(
+        scope,
+        block,
+        inputs.map(x => materialised(scope, x)),
+      )
+    if (is(n, chunkOp))
+      return writtenChunk(
+        write,
+        scope,
+        n,
+        inputs.map(x => materialised(scope, x)),
+        sinks.get(n) ?? new Map(),
+      )
+    if (is(n, loopOp))
+      return writtenLoop(write, scope, n, inputs, {
+        sinks: sinks.get(n) ?? new Map(),
+        piles: piles.get(n) ?? new Set(),
+      })
     return undefined
   })
   readers.push(...results)
@@ -64,35 +122,60 @@ const followingFrom = (order: readonly Node[], sources: ReadonlySet<Node> = new 
 }
 
 /** Has XLA compile a few ops as one function, which waits for what it is told to. */
-const kernelIn = ({ body, writing: { library } }: Scope, last: () => Anchor | undefined): Kernel => (name, inputs, write) => {
-  const f = library.define({ name, parameters: inputs.map(({ type }) => type), xla: true, write: (into, refs) => [write(into, refs)] }), before = last()
-  return called(body, f, inputs, before ? { control: [before] } : {}).outputs[0]!
-}
+const kernelIn =
+  ({ body, writing: { library } }: Scope, last: () => Anchor | undefined): Kernel =>
+  (name, inputs, write) => {
+    const f = library.define({
+      name,
+      parameters: inputs.map(({ type }) => type),
+      xla: true,
+      write: (into, refs) => [write(into, refs)],
+    })
+    const before = last()
+    return called(body, f, inputs, before ? { control: [before] } : {}).outputs[0]!
+  }
 
 /** The first layer of some: layers are counted when a program is written. */
-const firstOf = (n: NodeOf<SliceAttributes>, { size }: Emit): number => n.attributes.start.reduce<number>((sum, dim) => {
-  const at = size(dim)
-  if (typeof at !== 'number') throw new Error('a layer has a number')
-  return sum + at
-}, 0)
+const firstOf = (n: NodeOf<SliceAttributes>, { size }: Emit): number =>
+  n.attributes.start.reduce<number>((sum, dim) => {
+    const at = size(dim)
+    if (typeof at !== 'number') throw new Error('a layer has a number')
+    return sum + at
+  }, 0)
 
 /** A few elementwise ops as one function of floats in f32; its results are stored as they are stored elsewhere. */
 const fusedCall = (scope: Scope, block: Block, inputs: readonly Ref[], control: readonly Anchor[]): readonly Ref[] => {
   const { body, writing, precision } = scope
   const inside = (into: Body, parameters: readonly Ref[]): readonly Ref[] => {
     const size = sizesIn(into, name => writing.sizeOf(name) ?? unknownSize(name))
-    return lowered(writing.lowerings, block.outputs, new Map(block.parameters.map((p, i) => [p, parameters[i]!])), { body: into, size, compute: 'f32', compiled: writing.xla })
-      .map((x, i) => into.cast(x, precision.stored(block.outputs[i]!)))
+    return lowered(writing.lowerings, block.outputs, new Map(block.parameters.map((p, i) => [p, parameters[i]!])), {
+      body: into,
+      size,
+      compute: 'f32',
+      compiled: writing.xla,
+    }).map((x, i) => into.cast(x, precision.stored(block.outputs[i]!)))
   }
   if (!writing.xla) return inside(body, inputs)
-  const f = writing.library.define({ name: block.name, parameters: inputs.map(({ type }) => type), xla: true, write: inside })
+  const f = writing.library.define({
+    name: block.name,
+    parameters: inputs.map(({ type }) => type),
+    xla: true,
+    write: inside,
+  })
   return called(body, f, inputs, { control }).outputs
 }
-const unknownSize = (name: string): never => { throw new Error(`a fused block does not know the size of ${name}`) }
+const unknownSize = (name: string): never => {
+  throw new Error(`a fused block does not know the size of ${name}`)
+}
 
-const plainCall = ({ body, sizes, writing, precision, readers }: Scope, block: Block, inputs: readonly Ref[]): readonly Ref[] => {
+const plainCall = (
+  { body, sizes, writing, precision, readers }: Scope,
+  block: Block,
+  inputs: readonly Ref[],
+): readonly Ref[] => {
   const f = writing.library.define({
-    name: block.name, parameters: [...inputs, ...sizes].map(({ type }) => type),
+    name: block.name,
+    parameters: [...inputs, ...sizes].map(({ type }) => type),
     write: (into, refs) => {
       const scope = scopeIn(into, refs.slice(inputs.length), writing, precision)
       return write(scope, block.outputs, new Map(block.parameters.map((p, i) => [p, refs[i]!])))

@@ -61,9 +61,13 @@ export type MessageName = 'SavedModel' | 'ConfigProto' | 'FunctionDef'
 
 const root = protobuf.parse(schema, { keepCase: true }).root
 
-/** The bytes of a message. Map entries and list elements stand in the order in which they are given. @example encode('ConfigProto', {}) */
+/**
+ * The bytes of a message. Map entries and list elements stand in the order in which they are given.
+ * @example encode('ConfigProto', {})
+ */
 export const encode = (name: MessageName, message: object): Uint8Array => {
-  const type = root.lookupType(name), wrong = type.verify(message)
+  const type = root.lookupType(name)
+  const wrong = type.verify(message)
   if (wrong !== null) throw new TypeError(`${name}: ${wrong}`)
   return type.encode(type.create(message)).finish()
 }

@@ -12,25 +12,46 @@ const pairs = (body: Body, x: Ref, n: number): Ref =>
 const part = (body: Body, x: Ref, begin: number, length: number): Ref =>
   body.apply('Slice', [x, body.constant([begin], 'i32'), body.constant([length], 'i32')])
 
-/** A draw as TensorFlow names it: a generator's key, and the counter of its first block, which counts up in its first word. */
-interface Philox { readonly key: Ref; readonly counter: Ref }
+/**
+ * A draw as TensorFlow names it: a generator's key, and the counter of its first block, which counts up in its first
+ * word.
+ */
+interface Philox {
+  readonly key: Ref
+  readonly counter: Ref
+}
 const philoxOf = (body: Body, key: Ref, stream: Ref): Philox => ({
   key: pairs(body, part(body, key, 0, 2), 1),
-  counter: pairs(body, body.apply('ConcatV2', [body.constant([0, wordsPurpose], 'i32'), part(body, key, 2, 1), stream, body.constant(0, 'i32')]), 2),
+  counter: pairs(
+    body,
+    body.apply('ConcatV2', [
+      body.constant([0, wordsPurpose], 'i32'),
+      part(body, key, 2, 1),
+      stream,
+      body.constant(0, 'i32'),
+    ]),
+    2,
+  ),
 })
-const words = (body: Body, { key, counter }: Philox, shape: Ref, after: readonly Anchor[] = []): Ref => body.apply(
-  'StatelessRandomUniformFullIntV2', [shape, key, counter, body.constant(philoxAlgorithm, 'i32')], { dtype: { type: 'i32' } }, { control: after })
+const words = (body: Body, { key, counter }: Philox, shape: Ref, after: readonly Anchor[] = []): Ref =>
+  body.apply(
+    'StatelessRandomUniformFullIntV2',
+    [shape, key, counter, body.constant(philoxAlgorithm, 'i32')],
+    { dtype: { type: 'i32' } },
+    { control: after },
+  )
 
 /** Random words: TensorFlow's own Philox gives the language's bits. */
 export const randomBits: GraphLowering = ({ shape }, [key, stream], emit) =>
   words(emit.body, philoxOf(emit.body, key!, stream!), shapeOf(shape, emit))
 
 /**
- * Dropout. Compiled, it draws the words where it uses them and keeps none; op by op, they are not drawn before there is something to drop.
- * XLA's Philox is the same.
+ * Dropout. Compiled, it draws the words where it uses them and keeps none; op by op, they are not drawn before there is
+ * something to drop. XLA's Philox is the same.
  */
 export const dropout: GraphLowering = (node, [x, key, stream], { body, kernel }) => {
-  const { rate } = node.attributes as DropoutAttributes, { type } = x!
+  const { rate } = node.attributes as DropoutAttributes
+  const { type } = x!
   const write = (into: Body, [value, k, s]: readonly Ref[]): Ref => {
     const drawn = words(into, philoxOf(into, k!, s!), into.apply('Shape', [value!]), [value!])
     const kept = into.apply('LessEqual', [into.constant(leastKept(rate), 'i32'), drawn])

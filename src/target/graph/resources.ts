@@ -4,7 +4,9 @@ import type { Resource } from './held.ts'
 import type { FloatType, GraphType } from './types.ts'
 
 /** A variable of the compiler with the resource that holds it. */
-export interface Held extends Resource { readonly variable: Variable }
+export interface Held extends Resource {
+  readonly variable: Variable
+}
 
 /** Everything that a graph holds between its runs. */
 export interface Holdings {
@@ -20,19 +22,38 @@ export interface Holdings {
 }
 
 /**
- * Frozen matrices, and those of which only rows are trained, are held in the type of the computation; vectors, such as the scales
- * of what is packed, what is trained, the optimizer's state and sums of gradients in f32.
+ * Frozen matrices, and those of which only rows are trained, are held in the type of the computation; vectors, such as
+ * the scales of what is packed, what is trained, the optimizer's state and sums of gradients in f32.
  */
-export const holdingsOf = (variables: Variables, { trained }: Pick<Programs, 'trained'>, compute: FloatType): Holdings => {
+export const holdingsOf = (
+  variables: Variables,
+  { trained }: Pick<Programs, 'trained'>,
+  compute: FloatType,
+): Holdings => {
   const whole = new Set(trained.filter(({ lens }) => lens.index.length === 0).map(({ leaf }) => leaf))
-  const held = (of: readonly Variable[], typeOf: (leaf: Node) => GraphType): readonly Held[] => of.map(variable => {
-    const [first] = variable.leaves as readonly [Node]
-    return { name: variable.name, type: typeOf(first), layers: variable.family ? variable.leaves.length : undefined, variable }
-  })
+  const held = (of: readonly Variable[], typeOf: (leaf: Node) => GraphType): readonly Held[] =>
+    of.map(variable => {
+      const [first] = variable.leaves as readonly [Node]
+      return {
+        name: variable.name,
+        type: typeOf(first),
+        layers: variable.family ? variable.leaves.length : undefined,
+        variable,
+      }
+    })
   const own = (leaf: Node): GraphType => leaf.dtype
-  const params = held(variables.params, leaf => (leaf.dtype === 'f32' && leaf.shape.length > 1 && !whole.has(leaf) ? compute : leaf.dtype))
-  const groups = { params, indices: held(variables.indices, own), parts: held(variables.parts, own), state: held(variables.state, own), gradients: held(variables.gradients, own) }
-  const all = Object.values(groups).flat(), byNode = new Map(all.map(h => [h.variable.node, h]))
+  const params = held(variables.params, leaf =>
+    leaf.dtype === 'f32' && leaf.shape.length > 1 && !whole.has(leaf) ? compute : leaf.dtype,
+  )
+  const groups = {
+    params,
+    indices: held(variables.indices, own),
+    parts: held(variables.parts, own),
+    state: held(variables.state, own),
+    gradients: held(variables.gradients, own),
+  }
+  const all = Object.values(groups).flat()
+  const byNode = new Map(all.map(h => [h.variable.node, h]))
   const places = new Map(all.flatMap(h => h.variable.leaves.map((leaf, layer) => [leaf, { held: h, layer }] as const)))
   return {
     ...groups,

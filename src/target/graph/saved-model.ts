@@ -4,7 +4,10 @@ import { encode } from './proto.ts'
 import { dataType } from './types.ts'
 
 /** What a caller may ask of a graph: values of the main graph by the names that the caller gives and gets. */
-export interface GraphSignature { readonly inputs: Readonly<Record<string, Ref>>; readonly outputs: Readonly<Record<string, Ref>> }
+export interface GraphSignature {
+  readonly inputs: Readonly<Record<string, Ref>>
+  readonly outputs: Readonly<Record<string, Ref>>
+}
 
 /** A whole graph: what is written to a file and loaded. */
 export interface Graph {
@@ -13,7 +16,11 @@ export interface Graph {
   readonly signatures: Readonly<Record<string, GraphSignature>>
 }
 
-const tensorInfo = ({ text, type }: Ref): object => ({ name: text, dtype: dataType[type], tensor_shape: shapeMessage(undefined) })
+const tensorInfo = ({ text, type }: Ref): object => ({
+  name: text,
+  dtype: dataType[type],
+  tensor_shape: shapeMessage(undefined),
+})
 const mapped = <A, B>(record: Readonly<Record<string, A>>, f: (a: A) => B): Readonly<Record<string, B>> =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value)]))
 
@@ -23,14 +30,21 @@ export const graphTag = 'serve'
 /** Graphs of this version run in every TensorFlow that tfjs-node 4.22 is built with, and later. */
 const versions = { producer: 1087, min_consumer: 12 }
 
-const fileOf = (graph_def: object, signatures: Graph['signatures']): Uint8Array => encode('SavedModel', {
-  saved_model_schema_version: 1,
-  meta_graphs: [{
-    meta_info_def: { tags: [graphTag] }, graph_def,
-    signature_def: mapped(signatures, ({ inputs, outputs }) =>
-      ({ inputs: mapped(inputs, tensorInfo), outputs: mapped(outputs, tensorInfo), method_name: 'partensor' })),
-  }],
-})
+const fileOf = (graph_def: object, signatures: Graph['signatures']): Uint8Array =>
+  encode('SavedModel', {
+    saved_model_schema_version: 1,
+    meta_graphs: [
+      {
+        meta_info_def: { tags: [graphTag] },
+        graph_def,
+        signature_def: mapped(signatures, ({ inputs, outputs }) => ({
+          inputs: mapped(inputs, tensorInfo),
+          outputs: mapped(outputs, tensorInfo),
+          method_name: 'partensor',
+        })),
+      },
+    ],
+  })
 
 /** A graph as the contents of TensorFlow's `saved_model.pb`. */
 export const savedModel = ({ main, library, signatures }: Graph): Uint8Array =>

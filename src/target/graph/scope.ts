@@ -28,8 +28,8 @@ export interface Precision {
 }
 
 /**
- * What a stack is in a graph: a list of tensors; a pile, whose last one is taken off, so that its memory is free again; or a variable.
- * What a While is given lives until its end, so the elements of a list do too.
+ * What a stack is in a graph: a list of tensors; a pile, whose last one is taken off, so that its memory is free again;
+ * or a variable. What a While is given lives until its end, so the elements of a list do too.
  */
 export interface Stack {
   readonly list?: Ref
@@ -39,10 +39,15 @@ export interface Stack {
   /** Of some layers of a list or a variable: the first of them. They are known by a tensor too. */
   readonly from?: number
 }
-/** Results that are written into variables where they lie: by the loop that makes them, and the number of the result. */
+/**
+ * Results that are written into variables where they lie: by the loop that makes them, and the number of the result.
+ */
 export type Sinks = ReadonlyMap<Node, ReadonlyMap<number, Sink>>
 /** The variable, and the layer of it that the loop's first layer is. */
-export interface Sink { readonly resource: Resource; readonly from: number }
+export interface Sink {
+  readonly resource: Resource
+  readonly from: number
+}
 
 /** A program as it is written into a body. */
 export interface Scope {
@@ -58,16 +63,24 @@ export interface Scope {
   readonly readers: Anchor[]
 }
 
-export const scopeIn = (body: Body, sizes: readonly Ref[], writing: Writing, precision: Precision): Scope =>
-  ({ body, sizes, writing, precision, stacks: new Map(), readers: [] })
+export const scopeIn = (body: Body, sizes: readonly Ref[], writing: Writing, precision: Precision): Scope => ({
+  body,
+  sizes,
+  writing,
+  precision,
+  stacks: new Map(),
+  readers: [],
+})
 
 /** The size of a dim in a scope. */
-export const sizeIn = ({ body, sizes, writing }: Scope): ((dim: Dim) => Size) => sizesIn(body, name => {
-  const known = writing.sizeOf(name), at = writing.dynamic.indexOf(name)
-  if (known !== undefined) return known
-  if (at < 0) throw new Error(`the graph does not know the size of ${name}`)
-  return sizes[at]!
-})
+export const sizeIn = ({ body, sizes, writing }: Scope): ((dim: Dim) => Size) =>
+  sizesIn(body, name => {
+    const known = writing.sizeOf(name)
+    const at = writing.dynamic.indexOf(name)
+    if (known !== undefined) return known
+    if (at < 0) throw new Error(`the graph does not know the size of ${name}`)
+    return sizes[at]!
+  })
 
 export const anyShape = (body: Body): Ref => body.constant(-1, 'i32')
 
@@ -83,14 +96,19 @@ export const asList = ({ body, stacks, precision }: Scope, x: Ref, n: Node): Ref
 export const materialised = ({ body, stacks, readers }: Scope, x: Ref): Ref => {
   const stack = stacks.get(x.text)
   if (stack === undefined || stack.from !== undefined) return x
-  if (stack.list) return body.apply('TensorListStack', [stack.list, anyShape(body)], { element_dtype: { type: stack.element } })
+  if (stack.list)
+    return body.apply('TensorListStack', [stack.list, anyShape(body)], { element_dtype: { type: stack.element } })
   const read = readAll(body, stack.resource!)
   readers.push(read)
   return read
 }
 
 /** One layer of what is known by a handle. */
-export const elementOf = ({ body, readers }: Scope, { list, pile, resource, element, from = 0 }: Stack, layer: Ref): Ref => {
+export const elementOf = (
+  { body, readers }: Scope,
+  { list, pile, resource, element, from = 0 }: Stack,
+  layer: Ref,
+): Ref => {
   if (pile) return body.apply('StackPopV2', [pile], { elem_type: { type: element } })
   const at = from === 0 ? layer : body.apply('AddV2', [layer, body.constant(from, 'i32')])
   if (list) return body.apply('TensorListGetItem', [list, at, anyShape(body)], { element_dtype: { type: element } })
@@ -100,4 +118,9 @@ export const elementOf = ({ body, readers }: Scope, { list, pile, resource, elem
 }
 
 /** Writes expressions into a scope, given the values of some nodes. */
-export type Write = (scope: Scope, roots: readonly Node[], given: ReadonlyMap<Node, Ref>, sinks?: Sinks) => readonly Ref[]
+export type Write = (
+  scope: Scope,
+  roots: readonly Node[],
+  given: ReadonlyMap<Node, Ref>,
+  sinks?: Sinks,
+) => readonly Ref[]

@@ -11,25 +11,60 @@ import { asF32, batchInputs, fedBatch, realInput, single, type Defining, type So
 import type { GraphType } from './types.ts'
 
 /**
- * A step as one question: loss, gradients, their norm, and the update where all is finite. And in parts, for micro-batches:
- * gradients are summed in variables that are empty otherwise, and then applied.
+ * A step as one question: loss, gradients, their norm, and the update where all is finite. And in parts, for
+ * micro-batches: gradients are summed in variables that are empty otherwise, and then applied.
  */
 export const defineSteps = ({ define, library, writing }: Defining, source: Source): void => {
-  const { programs, whole, holdings, precision } = source, batch = batchInputs(programs)
-  const gradients = whole.gradients(), apply = whole.apply(), update = updateFunction(source, library, writing, apply)
+  const { programs, whole, holdings, precision } = source
+  const batch = batchInputs(programs)
+  const gradients = whole.gradients()
+  const apply = whole.apply()
+  const update = updateFunction(source, library, writing, apply)
   /** Loss, count, and the gradient of every variable, stacks as lists. */
-  const backward = (scope: Scope, given: Refs, { sum: loss, count: scored, gradients: made } = gradients): readonly Ref[] => {
-    const [sum, count, ...rest] = write(scope, [loss, scored, ...made.map(([, node]) => node)], fedBatch(programs, given))
-    return [asF32(scope.body, sum!), asF32(scope.body, count!), ...made.map(([variable, node], i) => (variable.family ? asList(scope, rest[i]!, node) : rest[i]!))]
+  const backward = (
+    scope: Scope,
+    given: Refs,
+    { sum: loss, count: scored, gradients: made } = gradients,
+  ): readonly Ref[] => {
+    const [sum, count, ...rest] = write(
+      scope,
+      [loss, scored, ...made.map(([, node]) => node)],
+      fedBatch(programs, given),
+    )
+    return [
+      asF32(scope.body, sum!),
+      asF32(scope.body, count!),
+      ...made.map(([variable, node], i) => (variable.family ? asList(scope, rest[i]!, node) : rest[i]!)),
+    ]
   }
   /** The norm, and the update where all is finite. */
   const applied = (scope: Scope, sum: Ref, count: Ref, lists: readonly Ref[]): Ref => {
-    const { body } = scope, given = new Map<Node, Ref>([[programs.count, count], ...gradients.gradients.map(([variable], i): readonly [Node, Ref] => [variable.node, lists[i]!])])
-    const inner: Scope = { ...scope, precision: single }, [norm] = write(inner, [apply.norm], given)
-    const finite = [sum, norm!].map(x => body.apply('IsFinite', [x])), scored = body.apply('Less', [body.constant(0, 'f32'), count])
-    const inputs = [count, norm!, sum, ...lists, ...scope.sizes], f = update(inputs.map(({ type }) => type), gradients.gradients.map((_, i) => scope.stacks.get(lists[i]!.text)?.element))
-    const nothing = library.define({ name: 'nothing', parameters: inputs.map(({ type }) => type), write: into => [into.constant(0, 'i32')] })
-    branch(body, body.apply('LogicalAnd', [body.apply('LogicalAnd', [finite[0]!, finite[1]!]), scored]), f, nothing, inputs)
+    const { body } = scope
+    const given = new Map<Node, Ref>([
+      [programs.count, count],
+      ...gradients.gradients.map(([variable], i): readonly [Node, Ref] => [variable.node, lists[i]!]),
+    ])
+    const inner: Scope = { ...scope, precision: single }
+    const [norm] = write(inner, [apply.norm], given)
+    const finite = [sum, norm!].map(x => body.apply('IsFinite', [x]))
+    const scored = body.apply('Less', [body.constant(0, 'f32'), count])
+    const inputs = [count, norm!, sum, ...lists, ...scope.sizes]
+    const f = update(
+      inputs.map(({ type }) => type),
+      gradients.gradients.map((_, i) => scope.stacks.get(lists[i]!.text)?.element),
+    )
+    const nothing = library.define({
+      name: 'nothing',
+      parameters: inputs.map(({ type }) => type),
+      write: into => [into.constant(0, 'i32')],
+    })
+    branch(
+      body,
+      body.apply('LogicalAnd', [body.apply('LogicalAnd', [finite[0]!, finite[1]!]), scored]),
+      f,
+      nothing,
+      inputs,
+    )
     return norm!
   }
   define('step', batch, precision, (scope, given) => {
@@ -38,65 +73,101 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
   })
 
   const accumulating = (scope: Scope, given: Refs, add: (resource: Resource, x: Ref) => void): Refs => {
-    const { body } = scope, [sum, count, ...lists] = backward(scope, given)
+    const { body } = scope
+    const [sum, count, ...lists] = backward(scope, given)
     gradients.gradients.forEach(([variable], i) => {
       add(holdings.of(variable.node)!, asF32(body, materialised(scope, lists[i]!)))
     })
     return { sum: sum!, count: count! }
   }
-  define('accumulate/first', batch, precision, (scope, given) => accumulating(scope, given, (resource, x) => { assignAll(scope.body, resource, x) }))
-  define('accumulate/more', batch, precision, (scope, given) => accumulating(scope, given, (resource, x) => {
-    assignAll(scope.body, resource, scope.body.apply('AddV2', [readAll(scope.body, resource), x]))
-  }))
+  define('accumulate/first', batch, precision, (scope, given) =>
+    accumulating(scope, given, (resource, x) => {
+      assignAll(scope.body, resource, x)
+    }),
+  )
+  define('accumulate/more', batch, precision, (scope, given) =>
+    accumulating(scope, given, (resource, x) => {
+      assignAll(scope.body, resource, scope.body.apply('AddV2', [readAll(scope.body, resource), x]))
+    }),
+  )
   const products = whole.hvp?.()
   if (products) {
     define('hvp', batch, precision, (scope, given) => {
-      const { body } = scope, [sum, count, ...lists] = backward(scope, given, products), made = lists.map(x => asF32(body, materialised(scope, x)))
+      const { body } = scope
+      const [sum, count, ...lists] = backward(scope, given, products)
+      const made = lists.map(x => asF32(body, materialised(scope, x)))
       // a tangent is replaced by its product when all of them have been read
-      products.gradients.forEach(([variable], i) => { assignAll(body, holdings.of(variable.node)!, made[i]!, made) })
+      products.gradients.forEach(([variable], i) => {
+        assignAll(body, holdings.of(variable.node)!, made[i]!, made)
+      })
       return { sum: sum!, count: count! }
     })
   }
   define('apply', { sum: realInput, count: realInput }, single, (scope, { sum, count }) => {
     const lists = gradients.gradients.map(([variable]) => {
-      const resource = holdings.of(variable.node)!, read = readAll(scope.body, resource)
+      const resource = holdings.of(variable.node)!
+      const read = readAll(scope.body, resource)
       return variable.family ? asList(scope, read, variable.leaves[0]!) : read
     })
     return { norm: applied(scope, sum!, count!, lists) }
   })
   define('forget', {}, single, ({ body }) => {
-    for (const held of holdings.gradients) assignAll(body, held, body.apply('Fill', [body.constant([0], 'i32'), body.constant(0, 'f32')]))
+    for (const held of holdings.gradients)
+      assignAll(body, held, body.apply('Fill', [body.constant([0], 'i32'), body.constant(0, 'f32')]))
     return {}
   })
 }
 
 /** The update as a function of the count, the norm and the gradients; it returns nothing that matters. */
-const updateFunction = ({ programs, holdings }: Source, library: Library, writing: Writing, { norm, replaced }: ReturnType<WholePrograms['apply']>) =>
-  (parameters: readonly GraphType[], elements: readonly (GraphType | undefined)[]) => library.define({
-    name: 'update', parameters,
-    write: (into, [count, normRef, sum, ...rest]) => {
-      const lists = rest.slice(0, elements.length), scope = scopeIn(into, rest.slice(elements.length), writing, single)
-      const given = new Map<Node, Ref>([[programs.count, count!], [programs.loss, sum!], [norm, normRef!]])
-      holdings.gradients.forEach(({ variable }, i) => {
-        const element = elements[i]
-        if (element) scope.stacks.set(lists[i]!.text, { list: lists[i]!, element })
-        given.set(variable.node, lists[i]!)
-      })
-      const parts = replaced.flatMap(([variable, node]) => partsOf(node, variable.node).map(part => ({ ...part, variable, resource: holdings.of(variable.node)! })))
-      // what a loop makes for a stack is written by the loop itself, layer by layer
-      const sinks = new Map<Node, Map<number, Sink>>(), made: Node[] = []
-      for (const { node, from, resource } of parts) {
-        if (!isLooped(node)) continue
-        const [call] = node.inputs as [Node], own = sinks.get(call) ?? new Map<number, Sink>()
-        if (own.size === 0) made.push(node)
-        sinks.set(call, own.set(node.attributes.index, { resource, from }))
-      }
-      const others = parts.filter(({ node }) => !isLooped(node)).map(({ node, from, resource, variable }): Replacement =>
-        ({ resource, leaf: variable.node, output: node, layer: alike(node, variable.node) ? undefined : into.constant(from, 'i32') }))
-      replacing(scope, made, others, given, sinks)
-      return [into.constant(0, 'i32')]
-    },
-  })
+const updateFunction =
+  (
+    { programs, holdings }: Source,
+    library: Library,
+    writing: Writing,
+    { norm, replaced }: ReturnType<WholePrograms['apply']>,
+  ) =>
+  (parameters: readonly GraphType[], elements: readonly (GraphType | undefined)[]) =>
+    library.define({
+      name: 'update',
+      parameters,
+      write: (into, [count, normRef, sum, ...rest]) => {
+        const lists = rest.slice(0, elements.length)
+        const scope = scopeIn(into, rest.slice(elements.length), writing, single)
+        const given = new Map<Node, Ref>([
+          [programs.count, count!],
+          [programs.loss, sum!],
+          [norm, normRef!],
+        ])
+        holdings.gradients.forEach(({ variable }, i) => {
+          const element = elements[i]
+          if (element) scope.stacks.set(lists[i]!.text, { list: lists[i]!, element })
+          given.set(variable.node, lists[i]!)
+        })
+        const parts = replaced.flatMap(([variable, node]) =>
+          partsOf(node, variable.node).map(part => ({ ...part, variable, resource: holdings.of(variable.node)! })),
+        )
+        // what a loop makes for a stack is written by the loop itself, layer by layer
+        const sinks = new Map<Node, Map<number, Sink>>()
+        const made: Node[] = []
+        for (const { node, from, resource } of parts) {
+          if (!isLooped(node)) continue
+          const [call] = node.inputs as [Node]
+          const own = sinks.get(call) ?? new Map<number, Sink>()
+          if (own.size === 0) made.push(node)
+          sinks.set(call, own.set(node.attributes.index, { resource, from }))
+        }
+        const others = parts
+          .filter(({ node }) => !isLooped(node))
+          .map(({ node, from, resource, variable }): Replacement => ({
+            resource,
+            leaf: variable.node,
+            output: node,
+            layer: alike(node, variable.node) ? undefined : into.constant(from, 'i32'),
+          }))
+        replacing(scope, made, others, given, sinks)
+        return [into.constant(0, 'i32')]
+      },
+    })
 
 const alike = (a: Node, b: Node): boolean => a.shape.join() === b.shape.join()
 /** True for what is made a layer or a piece at a time, each of which can be written to its place. */
@@ -108,7 +179,10 @@ const isLooped = (n: Node): n is NodeOf<{ readonly index: number }> => {
   return whole?.kind === 'rows' && whole.axis === 0
 }
 
-/** What replaces the layers of a stack, from which layer on: layers of one loop together, others alone; what stays as it is, is left out. */
+/**
+ * What replaces the layers of a stack, from which layer on: layers of one loop together, others alone; what stays as it
+ * is, is left out.
+ */
 const partsOf = (node: Node, stack: Node): readonly { readonly node: Node; readonly from: number }[] => {
   if (!is(node, concatOp) || node.attributes.axis !== 0 || !alike(node, stack)) return [{ node, from: 0 }]
   let next = 0
@@ -118,7 +192,8 @@ const partsOf = (node: Node, stack: Node): readonly { readonly node: Node; reado
     const whole = is(piece, sliceOp) ? piece.inputs[0] : piece
     if (whole === stack) return []
     if (isLooped(piece)) return [{ node: piece, from }]
-    if (!is(piece, reshapeOp) || piece.shape[0] !== 1) throw new RangeError('a part of a stack is a loop\'s or one layer\'s')
+    if (!is(piece, reshapeOp) || piece.shape[0] !== 1)
+      throw new RangeError("a part of a stack is a loop's or one layer's")
     return [{ node: piece.inputs[0]!, from }]
   })
 }

@@ -17,12 +17,16 @@ const packages = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
 
 /** What is used of tfjs-node's backend beside its kernels. */
-interface NodeBackend { readonly binding: { readonly TF_Version: string }; readonly isUsingGpuDevice: boolean }
+interface NodeBackend {
+  readonly binding: { readonly TF_Version: string }
+  readonly isUsingGpuDevice: boolean
+}
 type BackendClass = new (binding: unknown, packageName: string) => tfjs.KernelBackend
 
 /** Starts the registered backend, and has it compute a square. */
 const started = async (from: string, loader: () => LoadSavedModel | undefined): Promise<E.Either<string, Native>> => {
-  if (tfjs.findBackendFactory(backendName) === null || !await startBackend(tfjs, backendName)) return E.left(`${from}: the backend does not start`)
+  if (tfjs.findBackendFactory(backendName) === null || !(await startBackend(tfjs, backendName)))
+    return E.left(`${from}: the backend does not start`)
   const [square] = within(tfjs, backendName, () => tfjs.tidy(() => tfjs.square(tfjs.tensor1d([3])).dataSync()))
   if (square !== 9) return E.left(`${from}: it computes ${square} where 9 is due`)
   // tfjs knows a backend by its common interface only
@@ -38,7 +42,8 @@ const forget = (): void => {
 
 const attempt = async (from: string, register: () => LoadSavedModel): Promise<E.Either<string, Native>> => {
   try {
-    const loader = registerLast(tfjs, backendName, register), found = await started(from, () => loader)
+    const loader = registerLast(tfjs, backendName, register)
+    const found = await started(from, () => loader)
     if (E.isLeft(found)) forget()
     return found
   } catch (error) {
@@ -49,8 +54,12 @@ const attempt = async (from: string, register: () => LoadSavedModel): Promise<E.
 
 /** Registers the backend of a build with this project's tfjs-core. */
 const registerBuild = (build: NativeBuild): LoadSavedModel => {
-  const { folder, package: name } = build, binding = loadAddon(build), script = scriptsIn(path.join(folder, scriptsFolder))
-  const { NodeJSKernelBackend } = script('dist/nodejs_kernel_backend.js') as { readonly NodeJSKernelBackend: BackendClass }
+  const { folder, package: name } = build
+  const binding = loadAddon(build)
+  const script = scriptsIn(path.join(folder, scriptsFolder))
+  const { NodeJSKernelBackend } = script('dist/nodejs_kernel_backend.js') as {
+    readonly NodeJSKernelBackend: BackendClass
+  }
   script('dist/register_all_kernels.js')
   const as = name === 'tensorflow' ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node'
   tfjs.registerBackend(backendName, () => new NodeJSKernelBackend(binding, as), 3)
@@ -64,11 +73,20 @@ const registerPackage = (name: string): LoadSavedModel => {
 }
 /** The loader of the package that the program has loaded before. */
 const loadedBefore = (): LoadSavedModel | undefined => {
-  const name = packages.filter(isInstalled).find(installed => nodeRequire.cache[nodeRequire.resolve(installed)] !== undefined)
+  const name = packages
+    .filter(isInstalled)
+    .find(installed => nodeRequire.cache[nodeRequire.resolve(installed)] !== undefined)
   return name === undefined ? undefined : registerPackage(name)
 }
 
-const isInstalled = (name: string): boolean => { try { nodeRequire.resolve(name); return true } catch { return false } }
+const isInstalled = (name: string): boolean => {
+  try {
+    nodeRequire.resolve(name)
+    return true
+  } catch {
+    return false
+  }
+}
 
 const search = async (cache: string): Promise<E.Either<string, Native>> => {
   const failures: string[] = []
@@ -83,14 +101,17 @@ const search = async (cache: string): Promise<E.Either<string, Native>> => {
   for (const build of builds) if (build.problem !== undefined) failures.push(`${build.folder}: ${build.problem}`)
   const candidates: readonly (readonly [string, () => LoadSavedModel])[] = [
     ...packages.filter(isInstalled).map(name => [name, () => registerPackage(name)] as const),
-    ...builds.filter(({ problem }) => problem === undefined).map(build => [build.folder, () => registerBuild(build)] as const),
+    ...builds
+      .filter(({ problem }) => problem === undefined)
+      .map(build => [build.folder, () => registerBuild(build)] as const),
   ]
   for (const [from, register] of candidates) {
     const found = await attempt(from, register)
     if (E.isRight(found)) return found
     failures.push(found.left)
   }
-  const what = 'there is no TensorFlow for the graph and node targets: run `partensor native install`, or install @tensorflow/tfjs-node'
+  const what =
+    'there is no TensorFlow for the graph and node targets: run `partensor native install`, or install @tensorflow/tfjs-node'
   return E.left(failures.length === 0 ? what : `${what} (${failures.join('; ')})`)
 }
 
@@ -98,8 +119,8 @@ const search = async (cache: string): Promise<E.Either<string, Native>> => {
 let found: Promise<E.Either<string, Native>> | undefined
 
 /**
- * Makes tfjs's backend `tensorflow` ready: tfjs-node-gpu or tfjs-node of the user where one is installed and works, else a build from the
- * cache. Left: one sentence that says what to do, and why each candidate failed.
+ * Makes tfjs's backend `tensorflow` ready: tfjs-node-gpu or tfjs-node of the user where one is installed and works,
+ * else a build from the cache. Left: one sentence that says what to do, and why each candidate failed.
  * @example const native = await openNative(); if (native._tag === 'Right') console.log(native.right.tensorflow)
  */
 export const openNative = async (cache = cacheDirectory()): Promise<E.Either<string, Native>> => {

@@ -7,21 +7,33 @@ import * as tfjs from '@tensorflow/tfjs-core'
 
 const nodeRequire = createRequire(import.meta.url)
 
-/** What tfjs-node's scripts get for packages: this project's tfjs-core, and two functions that Node no longer has since version 23. */
+/**
+ * What tfjs-node's scripts get for packages: this project's tfjs-core, and two functions that Node no longer has since
+ * version 23.
+ */
 const given: Readonly<Record<string, unknown>> = {
-  '@tensorflow/tfjs': tfjs, '@tensorflow/tfjs-core': tfjs,
-  util: { ...util, isNullOrUndefined: (value: unknown) => value === undefined || value === null, isArray: Array.isArray },
+  '@tensorflow/tfjs': tfjs,
+  '@tensorflow/tfjs-core': tfjs,
+  'util': {
+    ...util,
+    isNullOrUndefined: (value: unknown) => value === undefined || value === null,
+    isArray: Array.isArray,
+  },
 }
 
 const fileOf = (path_: string): string =>
-  existsSync(path_) && !statSync(path_).isDirectory() ? path_ : existsSync(`${path_}.js`) ? `${path_}.js` : path.join(path_, 'index.js')
+  existsSync(path_) && !statSync(path_).isDirectory()
+    ? path_
+    : existsSync(`${path_}.js`)
+      ? `${path_}.js`
+      : path.join(path_, 'index.js')
 
 /**
- * Runs tfjs-node's CommonJS scripts from a folder outside of any node_modules, bound to this project's tfjs-core. Modules are private to
- * the returned function, which loads each once.
+ * Runs tfjs-node's CommonJS scripts from a folder outside of any node_modules, bound to this project's tfjs-core.
+ * Modules are private to the returned function, which loads each once.
  * @example const scripts = scriptsIn('/cache/js'); scripts('dist/register_all_kernels.js')
  */
-export const scriptsIn = (folder: string): (file: string) => unknown => {
+export const scriptsIn = (folder: string): ((file: string) => unknown) => {
   const modules = new Map<string, { exports: unknown }>()
   const load = (file: string): unknown => {
     const known = modules.get(file)
@@ -29,15 +41,24 @@ export const scriptsIn = (folder: string): (file: string) => unknown => {
     const made: { exports: unknown } = { exports: {} }
     modules.set(file, made)
     const required = (id: string): unknown =>
-      Object.hasOwn(given, id) ? given[id]
-      : id === 'google-protobuf' ? load(path.join(folder, 'google-protobuf.js'))
-      : id.startsWith('.') ? load(fileOf(path.resolve(path.dirname(file), id)))
-      : nodeRequire(id)
+      Object.hasOwn(given, id)
+        ? given[id]
+        : id === 'google-protobuf'
+          ? load(path.join(folder, 'google-protobuf.js'))
+          : id.startsWith('.')
+            ? load(fileOf(path.resolve(path.dirname(file), id)))
+            : nodeRequire(id)
     const source = readFileSync(file, 'utf8')
     if (file.endsWith('.json')) made.exports = JSON.parse(source)
     else {
-      compileFunction(source, ['require', 'module', 'exports', '__filename', '__dirname'], { filename: file })
-        .call(made.exports, required, made, made.exports, file, path.dirname(file))
+      compileFunction(source, ['require', 'module', 'exports', '__filename', '__dirname'], { filename: file }).call(
+        made.exports,
+        required,
+        made,
+        made.exports,
+        file,
+        path.dirname(file),
+      )
     }
     return made.exports
   }

@@ -3,7 +3,9 @@ import { cacheDirectory } from '../cache.ts'
 import { nativeBuilds, type NativeBuild } from './builds.ts'
 import type { Native } from './native.ts'
 
-/** What there is for the graph and node targets: the builds in the cache, and what they take, or why they take nothing. */
+/**
+ * What there is for the graph and node targets: the builds in the cache, and what they take, or why they take nothing.
+ */
 export interface NativeStatus {
   readonly builds: readonly NativeBuild[]
   readonly used: Native | undefined
@@ -15,7 +17,8 @@ export interface NativeStatus {
  * @example const { used } = await nativeStatus(); console.log(used?.tensorflow)
  */
 export const nativeStatus = async (cache = cacheDirectory()): Promise<NativeStatus> => {
-  const { openNative } = await import('./load.ts'), native = await openNative(cache)
+  const { openNative } = await import('./load.ts')
+  const native = await openNative(cache)
   return {
     builds: nativeBuilds(cache),
     used: E.isRight(native) ? native.right : undefined,

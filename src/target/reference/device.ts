@@ -4,15 +4,24 @@ import { SessionError, type Buffer, type Device } from '../device.ts'
 import { meant } from '../meant.ts'
 
 /** `bytes` is 0 for a second handle on a buffer. */
-export interface Held { readonly numbers: Numbers; readonly dtype: Buffer['dtype']; readonly bytes: number; isHeld: boolean }
+export interface Held {
+  readonly numbers: Numbers
+  readonly dtype: Buffer['dtype']
+  readonly bytes: number
+  isHeld: boolean
+}
 
 const toNumbers = ({ sizes, dtype, data }: Buffer): Numbers => {
-  if (dtype === 'bf16' || dtype === 'f16') throw new SessionError(`the reference target takes float32, not ${dtype}: convert the values first`)
+  if (dtype === 'bf16' || dtype === 'f16')
+    throw new SessionError(`the reference target takes float32, not ${dtype}: convert the values first`)
   return { sizes, data: Float64Array.from(data as ArrayLike<number>) }
 }
 
-const fromNumbers = ({ sizes, data }: Numbers, dtype: Buffer['dtype']): Buffer =>
-  ({ sizes, dtype, data: dtype === 'i32' ? Int32Array.from(data) : dtype === 'bool' ? Uint8Array.from(data) : Float32Array.from(data) })
+const fromNumbers = ({ sizes, data }: Numbers, dtype: Buffer['dtype']): Buffer => ({
+  sizes,
+  dtype,
+  data: dtype === 'i32' ? Int32Array.from(data) : dtype === 'bool' ? Uint8Array.from(data) : Float32Array.from(data),
+})
 
 /** The oracle: every op's own float64 meaning, run by the same plans as on the other targets. Slow. */
 export const referenceDevice = (): Device<Held> => {
@@ -39,29 +48,53 @@ export const referenceDevice = (): Device<Held> => {
   }
   const runOne = (instruction: Instruction, plan: Plan, held: Map<number, Held>, size: (dim: Dim) => number): void => {
     switch (instruction.kind) {
-      case 'run': case 'update': {
-        const { node, inputs: read, output } = instruction, { sizes, dtype } = plan.slots[output]!, misfit = misfitOf(node, size)
+      case 'run':
+      case 'update': {
+        const { node, inputs: read, output } = instruction
+        const { sizes, dtype } = plan.slots[output]!
+        const misfit = misfitOf(node, size)
         if (misfit !== undefined) throw new SessionError(misfit)
-        held.set(output, hold(meant(node, read.map(slot => held.get(slot)!.numbers), { sizes, size }), dtype))
+        held.set(
+          output,
+          hold(
+            meant(
+              node,
+              read.map(slot => held.get(slot)!.numbers),
+              { sizes, size },
+            ),
+            dtype,
+          ),
+        )
         if (instruction.kind === 'update') free(held.get(instruction.target)!)
         break
       }
       case 'alias': {
-        const { numbers, dtype } = held.get(instruction.input)!, { sizes } = plan.slots[instruction.output]!
+        const { numbers, dtype } = held.get(instruction.input)!
+        const { sizes } = plan.slots[instruction.output]!
         held.set(instruction.output, { numbers: { sizes, data: numbers.data }, dtype, bytes: 0, isHeld: true })
         break
       }
       case 'call':
-        run(instruction.plan, instruction.inputs.map(slot => held.get(slot)!), size).forEach((h, i) => held.set(instruction.outputs[i]!, h))
+        run(
+          instruction.plan,
+          instruction.inputs.map(slot => held.get(slot)!),
+          size,
+        ).forEach((h, i) => held.set(instruction.outputs[i]!, h))
         break
-      case 'free': free(held.get(instruction.slot)!); held.delete(instruction.slot); break
+      case 'free':
+        free(held.get(instruction.slot)!)
+        held.delete(instruction.slot)
+        break
     }
   }
   return {
-    name: 'reference', traits: { layOut: false, runs: () => true, inPlace: new Map([['put', [0]]]) }, limit: undefined,
+    name: 'reference',
+    traits: { layOut: false, runs: () => true, inPlace: new Map([['put', [0]]]) },
+    limit: undefined,
     upload: buffer => hold(toNumbers(buffer), buffer.dtype),
     download: ({ numbers, dtype }) => Promise.resolve(fromNumbers(numbers, dtype)),
-    free, run,
+    free,
+    run,
     isHeld: held => held.isHeld,
     bytes: () => bytes,
     dispose: () => Promise.resolve(),

@@ -11,7 +11,10 @@ export interface Backend {
   /** How an op runs that the table does not know. */
   readonly fallback: Lowering
   readonly limit: number | undefined
-  /** Runs something with the backend as tfjs's current one, on which kernels make their tensors; the program may have another. */
+  /**
+   * Runs something with the backend as tfjs's current one, on which kernels make their tensors; the program may have
+   * another.
+   */
   readonly within: <A>(work: () => A) => A
   /** Counts a buffer that a kernel made as one of tfjs's tensors. */
   readonly track: (info: TensorInfo) => TfjsTensor
@@ -19,7 +22,10 @@ export interface Backend {
   readonly download: (tensor: TfjsTensor) => Promise<Buffer['data']>
   /** What the lowerings can write into the buffer of an input. */
   readonly inPlace: InPlace
-  /** The same data in other sizes, where the backend's own buffers know theirs; without, a buffer takes the sizes that a handle says. */
+  /**
+   * The same data in other sizes, where the backend's own buffers know theirs; without, a buffer takes the sizes that a
+   * handle says.
+   */
   readonly view?: (x: TensorInfo, sizes: readonly number[]) => TfjsTensor
   readonly reserve?: (bytes: number) => void
   readonly dispose: () => Promise<void>
@@ -30,10 +36,13 @@ type Computing = Extract<Instruction, { readonly kind: 'run' | 'update' }>
 const dtypeOf: { readonly [name: string]: DType } = { float32: 'f32', int32: 'i32', bool: 'bool' }
 
 /**
- * A handle on a buffer: what kernels take as a tensor. Reshapes share one tfjs tensor and are counted here, because tfjs counts
- * the bytes of every tensor that looks at a buffer.
+ * A handle on a buffer: what kernels take as a tensor. Reshapes share one tfjs tensor and are counted here, because
+ * tfjs counts the bytes of every tensor that looks at a buffer.
  */
-export interface Handle extends TensorInfo { readonly owner: { readonly tensor: TfjsTensor; handles: number }; readonly view?: TfjsTensor }
+export interface Handle extends TensorInfo {
+  readonly owner: { readonly tensor: TfjsTensor; handles: number }
+  readonly view?: TfjsTensor
+}
 
 /** Runs plans as tfjs kernel calls: no tape, no tidy, every buffer freed where the plan says. */
 export const tfjsDevice = (backend: Backend): Device<Handle> => {
@@ -45,7 +54,8 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     return { dataId: tensor.dataId, shape: tensor.shape, dtype: tensor.dtype, owner: { tensor, handles: 1 } }
   }
   const aliasOf = (x: Handle, sizes: readonly number[]): Handle => {
-    const { dataId, dtype, owner } = x, view = backend.view?.(x, sizes)
+    const { dataId, dtype, owner } = x
+    const view = backend.view?.(x, sizes)
     owner.handles += 1
     return { dataId: view?.dataId ?? dataId, dtype, shape: [...sizes], owner, ...(view === undefined ? {} : { view }) }
   }
@@ -56,17 +66,27 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     bytes -= bytesOf(owner.tensor)
     owner.tensor.dispose()
   }
-  const callOf = ({ node, inputs, output }: Computing, slots: readonly Slot[], size: (dim: Dim) => number): Call =>
-    ({ node, inputs: inputs.map(slot => slots[slot]!), output: slots[output]!, size })
+  const callOf = ({ node, inputs, output }: Computing, slots: readonly Slot[], size: (dim: Dim) => number): Call => ({
+    node,
+    inputs: inputs.map(slot => slots[slot]!),
+    output: slots[output]!,
+    size,
+  })
   const lower = (call: Call): ReturnType<Lowering> => {
     // kernels copy by the sizes that they are given, whoever made the plan
     const misfit = misfitOf(call.node, call.size)
     if (misfit !== undefined) throw new SessionError(misfit)
-    const lowering = Object.hasOwn(backend.lowerings, call.node.op.name) ? backend.lowerings[call.node.op.name as OpName] : undefined
+    const lowering = Object.hasOwn(backend.lowerings, call.node.op.name)
+      ? backend.lowerings[call.node.op.name as OpName]
+      : undefined
     // an op from outside the language, without an expansion: its own meaning
     return (lowering === undefined || lowering === 'expand' ? backend.fallback : lowering)(call)
   }
-  const preparedFor = (instruction: Computing, slots: readonly Slot[], size: (dim: Dim) => number): ReturnType<Lowering> => {
+  const preparedFor = (
+    instruction: Computing,
+    slots: readonly Slot[],
+    size: (dim: Dim) => number,
+  ): ReturnType<Lowering> => {
     const known = prepared.get(instruction) ?? lower(callOf(instruction, slots, size))
     prepared.set(instruction, known)
     return known
@@ -74,23 +94,34 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
   const run = (plan: Plan, inputs: readonly Handle[], size: (dim: Dim) => number): readonly Handle[] => {
     const held = new Map<number, Handle>(plan.inputs.map((slot, i) => [slot, inputs[i]!]))
     const at = (slot: number): Handle => held.get(slot)!
-    const compute = (instruction: Computing, into?: TensorInfo): TensorInfo => preparedFor(instruction, plan.slots, size)(instruction.inputs.map(at), into)
+    const compute = (instruction: Computing, into?: TensorInfo): TensorInfo =>
+      preparedFor(instruction, plan.slots, size)(instruction.inputs.map(at), into)
     try {
       for (const instruction of plan.instructions) {
         switch (instruction.kind) {
-          case 'run': held.set(instruction.output, handleOf(backend.track(compute(instruction)))); break
+          case 'run':
+            held.set(instruction.output, handleOf(backend.track(compute(instruction))))
+            break
           case 'update': {
             const into = at(instruction.target)
-            if (compute(instruction, into) !== into) throw new Error(`${instruction.node.op.name} was planned in place and did not run so`)
+            if (compute(instruction, into) !== into)
+              throw new Error(`${instruction.node.op.name} was planned in place and did not run so`)
             held.set(instruction.output, into)
             held.delete(instruction.target)
             break
           }
-          case 'alias': held.set(instruction.output, aliasOf(at(instruction.input), plan.slots[instruction.output]!.sizes)); break
-          case 'call':
-            run(instruction.plan, instruction.inputs.map(at), size).forEach((tensor, i) => held.set(instruction.outputs[i]!, tensor))
+          case 'alias':
+            held.set(instruction.output, aliasOf(at(instruction.input), plan.slots[instruction.output]!.sizes))
             break
-          case 'free': free(at(instruction.slot)); held.delete(instruction.slot); break
+          case 'call':
+            run(instruction.plan, instruction.inputs.map(at), size).forEach((tensor, i) =>
+              held.set(instruction.outputs[i]!, tensor),
+            )
+            break
+          case 'free':
+            free(at(instruction.slot))
+            held.delete(instruction.slot)
+            break
         }
       }
       return plan.outputs.map(at)
@@ -101,14 +132,20 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     }
   }
   return {
-    name: backend.name, limit: backend.limit,
+    name: backend.name,
+    limit: backend.limit,
     traits: {
-      layOut: true, inPlace: backend.inPlace,
+      layOut: true,
+      inPlace: backend.inPlace,
       runs: name => Object.hasOwn(backend.lowerings, name) && backend.lowerings[name as OpName] !== 'expand',
     },
     ...(backend.reserve ? { reserve: backend.reserve } : {}),
     upload: buffer => handleOf(backend.within(() => backend.upload(buffer))),
-    download: async handle => ({ sizes: handle.shape, dtype: dtypeOf[handle.dtype]!, data: await backend.download(handle.owner.tensor) }),
+    download: async handle => ({
+      sizes: handle.shape,
+      dtype: dtypeOf[handle.dtype]!,
+      data: await backend.download(handle.owner.tensor),
+    }),
     free,
     isHeld: ({ owner }) => owner.handles > 0,
     run: (...of) => backend.within(() => run(...of)),
@@ -119,7 +156,9 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
 
 /** A buffer's data in the type that tfjs takes; 16-bit data has none. */
 export const tfjsData = ({ sizes, dtype, data }: Buffer, name: string): Float32Array | Int32Array | Uint8Array => {
-  if (dtype === 'bf16' || dtype === 'f16') throw new SessionError(`${name} computes in float32: convert ${dtype} values first`)
-  if (data.length !== count(sizes)) throw new SessionError(`a value of sizes [${sizes.join(', ')}] has ${data.length} elements`)
+  if (dtype === 'bf16' || dtype === 'f16')
+    throw new SessionError(`${name} computes in float32: convert ${dtype} values first`)
+  if (data.length !== count(sizes))
+    throw new SessionError(`a value of sizes [${sizes.join(', ')}] has ${data.length} elements`)
   return data as Float32Array | Int32Array | Uint8Array
 }

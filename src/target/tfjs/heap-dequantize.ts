@@ -11,25 +11,49 @@ interface Surroundings {
   readonly scratchFor: (length: number) => number
 }
 
-/** Plans the unpacking of a matrix: whole blocks by a kernel, what is left of the last one here. Scales that are quantized are unpacked first. */
-export const dequantizing = ({ node, inputs, output: { sizes } }: Call, { heap, kernels, scratchFor }: Surroundings) => {
-  const { double } = attributesOf<Quantization>(node), fault = packedFault(sizes, inputs.map(input => input.sizes), double)
+/**
+ * Plans the unpacking of a matrix: whole blocks by a kernel, what is left of the last one here. Scales that are
+ * quantized are unpacked first.
+ */
+export const dequantizing = (
+  { node, inputs, output: { sizes } }: Call,
+  { heap, kernels, scratchFor }: Surroundings,
+) => {
+  const { double } = attributesOf<Quantization>(node)
+  const fault = packedFault(
+    sizes,
+    inputs.map(input => input.sizes),
+    double,
+  )
   if (fault !== undefined) throw new SessionError(fault)
-  const n = count(sizes), whole = Math.floor(n / nf4Block), rest = n % nf4Block, lengths = inputs.map(input => count(input.sizes)), words = lengths[0]!
+  const n = count(sizes)
+  const whole = Math.floor(n / nf4Block)
+  const rest = n % nf4Block
+  const lengths = inputs.map(input => count(input.sizes))
+  const words = lengths[0]!
   /** A part of the heap, until something is allocated. */
   const floats = (at: number, length: number): Float32Array => heap.views().f32.subarray(at / 4, at / 4 + length)
   const integers = (at: number, length: number): Int32Array => heap.views().i32.subarray(at / 4, at / 4 + length)
   const scalesAt = ([codes, scales, nested, offset]: readonly number[]): number => {
     if (!double) return scales!
     const at = scratchFor(words / 8)
-    floats(at, words / 8).set(blockScales({
-      codes: integers(codes!, words), absmax_codes: integers(scales!, lengths[1]!), nested_absmax: floats(nested!, lengths[2]!), nested_offset: floats(offset!, 1),
-    }))
+    floats(at, words / 8).set(
+      blockScales({
+        codes: integers(codes!, words),
+        absmax_codes: integers(scales!, lengths[1]!),
+        nested_absmax: floats(nested!, lengths[2]!),
+        nested_offset: floats(offset!, 1),
+      }),
+    )
     return at
   }
   return (at: readonly number[], out: number): void => {
-    const [codes] = at as readonly [number], absmax = scalesAt(at)
+    const [codes] = at as readonly [number]
+    const absmax = scalesAt(at)
     kernels.dequantizeNF4(codes, absmax, out, whole)
-    if (rest > 0) floats(out + 4 * whole * nf4Block, rest).set(dequantizeNF4({ codes: integers(codes + 32 * whole, 8), absmax: floats(absmax + 4 * whole, 1) }, rest))
+    if (rest > 0)
+      floats(out + 4 * whole * nf4Block, rest).set(
+        dequantizeNF4({ codes: integers(codes + 32 * whole, 8), absmax: floats(absmax + 4 * whole, 1) }, rest),
+      )
   }
 }

@@ -1,9 +1,29 @@
 import type { InPlace, Slot } from '../../compile/index.ts'
-import { around, count, keptScale, leastKept, outside, startOf, type Axes, type Contraction, type DropoutAttributes, type DType, type Shape } from '../../tensor/index.ts'
+import {
+  around,
+  count,
+  keptScale,
+  leastKept,
+  outside,
+  startOf,
+  type Axes,
+  type Contraction,
+  type DropoutAttributes,
+  type DType,
+  type Shape,
+} from '../../tensor/index.ts'
 import { SessionError } from '../device.ts'
 import { dequantizing } from './heap-dequantize.ts'
 import { attributesOf, tfjsDType, type Call, type Lowering, type Lowerings, type TfjsDType } from './lowering.ts'
-import { planBinary, planPermute, type BinaryName, type Heap, type Kernels, type TensorInfo, type WasmRuntime } from './wasm/index.ts'
+import {
+  planBinary,
+  planPermute,
+  type BinaryName,
+  type Heap,
+  type Kernels,
+  type TensorInfo,
+  type WasmRuntime,
+} from './wasm/index.ts'
 
 /** What runs at offsets of the heap: (inputs, output) => nothing. */
 type OnHeap = (at: readonly number[], out: number) => void
@@ -15,37 +35,63 @@ export const allocateOn = (heap: Heap, sizes: readonly number[], dtype: DType): 
   return made.right
 }
 
-/** How ops run on tfjs's wasm heap: products and kernels of our own, tfjs's public kernels for the rest, and the host for what neither has. */
-export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime, publicly: Lowerings, onHost: Lowering): { readonly lowerings: Lowerings; readonly freeScratch: () => void } => {
+/**
+ * How ops run on tfjs's wasm heap: products and kernels of our own, tfjs's public kernels for the rest, and the host
+ * for what neither has.
+ */
+export const heapLowerings = (
+  { backend, heap, kernels, products }: WasmRuntime,
+  publicly: Lowerings,
+  onHost: Lowering,
+): { readonly lowerings: Lowerings; readonly freeScratch: () => void } => {
   /** A lowering that fills a buffer. */
-  const filling = (plan: (call: Call) => OnHeap): Lowering => call => {
-    const run = plan(call), { sizes, dtype } = call.output
-    return (inputs, into) => {
-      // the result is allocated first: growth may move views, never offsets
-      const made = into ?? allocateOn(heap, sizes, dtype)
-      try { run(inputs.map(heap.offset), heap.offset(made)) } catch (error) {
-        if (made !== into) backend.disposeData(made.dataId)
-        throw error
+  const filling =
+    (plan: (call: Call) => OnHeap): Lowering =>
+    call => {
+      const run = plan(call)
+      const { sizes, dtype } = call.output
+      return (inputs, into) => {
+        // the result is allocated first: growth may move views, never offsets
+        const made = into ?? allocateOn(heap, sizes, dtype)
+        try {
+          run(inputs.map(heap.offset), heap.offset(made))
+        } catch (error) {
+          if (made !== into) backend.disposeData(made.dataId)
+          throw error
+        }
+        return made
       }
-      return made
     }
-  }
   /** For float32; other dtypes are small and rare, and go the public way. */
-  const floats = (plan: (call: Call) => OnHeap, otherwise: Lowering): Lowering =>
-    call => (call.inputs.every(({ dtype }) => dtype === 'f32') ? filling(plan) : otherwise)(call)
+  const floats =
+    (plan: (call: Call) => OnHeap, otherwise: Lowering): Lowering =>
+    call =>
+      (call.inputs.every(({ dtype }) => dtype === 'f32') ? filling(plan) : otherwise)(call)
   const map = (kernel: (input: number, output: number, n: number) => void, otherwise: Lowering): Lowering =>
-    floats(({ output: { sizes } }) => { const n = count(sizes); return ([x], out) => kernel(x!, out, n) }, otherwise)
+    floats(({ output: { sizes } }) => {
+      const n = count(sizes)
+      return ([x], out) => kernel(x!, out, n)
+    }, otherwise)
   const binary = (name: BinaryName, otherwise: Lowering): Lowering =>
-    floats(({ inputs: [a, b] }) => { const run = planBinary(kernels, name, a!.sizes, b!.sizes); return ([x, y], out) => run(x!, y!, out) }, otherwise)
+    floats(({ inputs: [a, b] }) => {
+      const run = planBinary(kernels, name, a!.sizes, b!.sizes)
+      return ([x, y], out) => run(x!, y!, out)
+    }, otherwise)
 
   /** For elements of four bytes, whatever they mean. A truth value is one byte. */
-  const words = (plan: (call: Call) => OnHeap, otherwise: Lowering): Lowering => call => (call.output.dtype === 'bool' ? otherwise : filling(plan))(call)
+  const words =
+    (plan: (call: Call) => OnHeap, otherwise: Lowering): Lowering =>
+    call =>
+      (call.output.dtype === 'bool' ? otherwise : filling(plan))(call)
   /** For axes that stand side by side. */
-  const reduction = (otherwise: Lowering, plan: (x: Slot, axes: readonly number[]) => OnHeap | undefined): Lowering => call => {
-    const [x] = call.inputs, { axes } = attributesOf<Axes>(call.node)
-    const run = x!.dtype === 'f32' && axes.every((axis, i) => axis === axes[0]! + i) ? plan(x!, axes) : undefined
-    return run ? filling(() => run)(call) : otherwise(call)
-  }
+  const reduction =
+    (otherwise: Lowering, plan: (x: Slot, axes: readonly number[]) => OnHeap | undefined): Lowering =>
+    call => {
+      const [x] = call.inputs
+      const { axes } = attributesOf<Axes>(call.node)
+      const run = x!.dtype === 'f32' && axes.every((axis, i) => axis === axes[0]! + i) ? plan(x!, axes) : undefined
+      return run ? filling(() => run)(call) : otherwise(call)
+    }
   const checkIndex = (index: number, n: number, size: number, op: string): void => {
     const wrong = kernels.firstOutOfRange(index, n, size)
     if (wrong >= 0) throw new SessionError(`${op}: ${outside([heap.views().i32[index / 4 + wrong]!], size)!}`)
@@ -59,58 +105,120 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
     }
     return heap.offset(scratch)
   }
-  const rowsOf = (sizes: readonly number[]): readonly [rows: number, columns: number] => [count(sizes.slice(0, -1)), sizes.at(-1) ?? 1]
+  const rowsOf = (sizes: readonly number[]): readonly [rows: number, columns: number] => [
+    count(sizes.slice(0, -1)),
+    sizes.at(-1) ?? 1,
+  ]
 
   const put = (call: Call): OnHeap => {
-    const { axis } = attributesOf<{ readonly axis: number }>(call.node), [x, , values] = call.inputs
+    const { axis } = attributesOf<{ readonly axis: number }>(call.node)
+    const [x, , values] = call.inputs
     const move = alongAxis(values!.sizes, x!.sizes, axis, x!.sizes, kernels.putRows, kernels.putColumns)
-    return ([, index, v], out) => { checkIndex(index!, values!.sizes[axis]!, x!.sizes[axis]!, 'put'); move(v!, index!, out) }
+    return ([, index, v], out) => {
+      checkIndex(index!, values!.sizes[axis]!, x!.sizes[axis]!, 'put')
+      move(v!, index!, out)
+    }
   }
 
   const lowerings: Lowerings = {
     ...publicly,
-    add: binary('add', publicly.add), sub: binary('sub', publicly.sub), mul: binary('mul', publicly.mul), div: binary('div', publicly.div),
-    maximum: binary('max', publicly.maximum), minimum: binary('min', publicly.minimum),
-    neg: map(kernels.neg, publicly.neg), exp: map(kernels.exp, publicly.exp), log: map(kernels.log, publicly.log), sqrt: map(kernels.sqrt, publicly.sqrt),
-    rsqrt: map(kernels.rsqrt, publicly.rsqrt), tanh: map(kernels.tanh, publicly.tanh), sigmoid: map(kernels.sigmoid, publicly.sigmoid),
+    add: binary('add', publicly.add),
+    sub: binary('sub', publicly.sub),
+    mul: binary('mul', publicly.mul),
+    div: binary('div', publicly.div),
+    maximum: binary('max', publicly.maximum),
+    minimum: binary('min', publicly.minimum),
+    neg: map(kernels.neg, publicly.neg),
+    exp: map(kernels.exp, publicly.exp),
+    log: map(kernels.log, publicly.log),
+    sqrt: map(kernels.sqrt, publicly.sqrt),
+    rsqrt: map(kernels.rsqrt, publicly.rsqrt),
+    tanh: map(kernels.tanh, publicly.tanh),
+    sigmoid: map(kernels.sigmoid, publicly.sigmoid),
     abs: map(kernels.abs, publicly.abs),
     sum: reduction(publicly.sum, ({ sizes }, axes) => {
-      const first = axes[0] ?? 0, end = (axes.at(-1) ?? -1) + 1
-      const outer = count(sizes.slice(0, first)), rows = count(sizes.slice(first, end)), inner = count(sizes.slice(end))
-      return ([x], out) => (inner === 1 ? kernels.sumRows(x!, out, outer, rows) : kernels.sumColumns(x!, out, outer, rows, inner))
+      const first = axes[0] ?? 0
+      const end = (axes.at(-1) ?? -1) + 1
+      const outer = count(sizes.slice(0, first))
+      const rows = count(sizes.slice(first, end))
+      const inner = count(sizes.slice(end))
+      return ([x], out) =>
+        inner === 1 ? kernels.sumRows(x!, out, outer, rows) : kernels.sumColumns(x!, out, outer, rows, inner)
     }),
     max: reduction(publicly.max, ({ sizes }, axes) => {
-      const first = axes[0] ?? 0, end = (axes.at(-1) ?? -1) + 1
+      const first = axes[0] ?? 0
+      const end = (axes.at(-1) ?? -1) + 1
       if (count(sizes.slice(end)) !== 1) return undefined
-      const outer = count(sizes.slice(0, first)), rows = count(sizes.slice(first, end))
+      const outer = count(sizes.slice(0, first))
+      const rows = count(sizes.slice(first, end))
       return ([x], out) => kernels.maxRows(x!, out, outer, rows)
     }),
-    broadcastTo: call => (count(call.inputs[0]!.sizes) === 1 && call.output.dtype === 'f32'
-      ? filling(({ output: { sizes } }) => { const n = count(sizes); return ([x], out) => kernels.fill(out, n, heap.views().f32[x! / 4]!) })
-      : publicly.broadcastTo)(call),
+    broadcastTo: call =>
+      (count(call.inputs[0]!.sizes) === 1 && call.output.dtype === 'f32'
+        ? filling(({ output: { sizes } }) => {
+            const n = count(sizes)
+            return ([x], out) => kernels.fill(out, n, heap.views().f32[x! / 4]!)
+          })
+        : publicly.broadcastTo)(call),
     transpose: call => {
-      const run = planPermute(kernels, call.inputs[0]!.sizes, attributesOf<{ readonly permutation: readonly number[] }>(call.node).permutation)
-      return (run ? floats(() => ([x], out) => run(x!, out), publicly.transpose) : publicly.transpose)(call)
+      const run = planPermute(
+        kernels,
+        call.inputs[0]!.sizes,
+        attributesOf<{ readonly permutation: readonly number[] }>(call.node).permutation,
+      )
+      return (
+        run
+          ? floats(
+              () =>
+                ([x], out) =>
+                  run(x!, out),
+              publicly.transpose,
+            )
+          : publicly.transpose
+      )(call)
     },
     contract: filling(({ node, inputs: [x], output }) => {
-      const { a, b } = attributesOf<Contraction>(node), [M, N] = output.sizes.slice(-2) as [number, number], K = x!.sizes[a.indexOf('k')]!
-      const options = { transposeLeft: a.endsWith('km'), transposeRight: b.endsWith('nk') }, batch = output.sizes.length === 3 ? output.sizes[0]! : 1
+      const { a, b } = attributesOf<Contraction>(node)
+      const [M, N] = output.sizes.slice(-2) as [number, number]
+      const K = x!.sizes[a.indexOf('k')]!
+      const options = { transposeLeft: a.endsWith('km'), transposeRight: b.endsWith('nk') }
+      const batch = output.sizes.length === 3 ? output.sizes[0]! : 1
       return batch === 1
         ? ([left, right], out) => products.matmul(left!, right!, out, M, K, N, options)
         : ([left, right], out) => products.batchMatmul(left!, right!, out, batch, M, K, N, options)
     }),
     take: words(({ node, inputs: [x, index], output }) => {
-      const { axis } = attributesOf<{ readonly axis: number }>(node), n = index!.sizes[0]!, width = x!.sizes[axis]!
+      const { axis } = attributesOf<{ readonly axis: number }>(node)
+      const n = index!.sizes[0]!
+      const width = x!.sizes[axis]!
       const move = alongAxis(x!.sizes, output.sizes, axis, x!.sizes, kernels.takeRows, kernels.takeColumns)
-      return ([from, i], out) => { checkIndex(i!, n, width, 'take'); move(from!, i!, out) }
+      return ([from, i], out) => {
+        checkIndex(i!, n, width, 'take')
+        move(from!, i!, out)
+      }
     }, onHost),
-    scatterAdd: call => (call.output.dtype === 'f32' ? filling : () => onHost)(({ node, inputs: [index, x], output }) => {
-      const { axis } = attributesOf<{ readonly axis: number }>(node), n = index!.sizes[0]!, elements = count(output.sizes)
-      const move = alongAxis(x!.sizes, output.sizes, axis, output.sizes, kernels.scatterAddRows, kernels.scatterAddColumns)
-      return ([i, from], out) => { checkIndex(i!, n, output.sizes[axis]!, 'scatterAdd'); kernels.fill(out, elements, 0); move(from!, i!, out) }
-    })(call),
+    scatterAdd: call =>
+      (call.output.dtype === 'f32' ? filling : () => onHost)(({ node, inputs: [index, x], output }) => {
+        const { axis } = attributesOf<{ readonly axis: number }>(node)
+        const n = index!.sizes[0]!
+        const elements = count(output.sizes)
+        const move = alongAxis(
+          x!.sizes,
+          output.sizes,
+          axis,
+          output.sizes,
+          kernels.scatterAddRows,
+          kernels.scatterAddColumns,
+        )
+        return ([i, from], out) => {
+          checkIndex(i!, n, output.sizes[axis]!, 'scatterAdd')
+          kernels.fill(out, elements, 0)
+          move(from!, i!, out)
+        }
+      })(call),
     put: words(call => {
-      const move = put(call), n = count(call.output.sizes)
+      const move = put(call)
+      const n = count(call.output.sizes)
       return (at, out) => {
         if (at[0] !== out) kernels.copyBlocks(at[0]!, out, 1, n, 0, 0)
         move(at, out)
@@ -118,44 +226,74 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
     }, onHost),
     slice: words(({ node, inputs: [x], output, size }) => {
       const { axis, start } = attributesOf<{ readonly axis: number; readonly start: Shape }>(node)
-      const [outer, , inner] = around(x!.sizes, axis), begin = startOf(start, { size })
+      const [outer, , inner] = around(x!.sizes, axis)
+      const begin = startOf(start, { size })
       const length = output.sizes[axis]! * inner
-      return ([from], out) => kernels.copyBlocks(from! + 4 * begin * inner, out, outer, length, x!.sizes[axis]! * inner, length)
+      return ([from], out) =>
+        kernels.copyBlocks(from! + 4 * begin * inner, out, outer, length, x!.sizes[axis]! * inner, length)
     }, publicly.slice),
     pad: words(({ node, inputs: [x], output, size }) => {
-      const { axis, start } = attributesOf<{ readonly axis: number; readonly start: Shape }>(node), n = count(output.sizes)
-      const [outer, , inner] = around(x!.sizes, axis), begin = startOf(start, { size })
+      const { axis, start } = attributesOf<{ readonly axis: number; readonly start: Shape }>(node)
+      const n = count(output.sizes)
+      const [outer, , inner] = around(x!.sizes, axis)
+      const begin = startOf(start, { size })
       const length = x!.sizes[axis]! * inner
-      return ([from], out) => { kernels.fill(out, n, 0); kernels.copyBlocks(from!, out + 4 * begin * inner, outer, length, length, output.sizes[axis]! * inner) }
+      return ([from], out) => {
+        kernels.fill(out, n, 0)
+        kernels.copyBlocks(from!, out + 4 * begin * inner, outer, length, length, output.sizes[axis]! * inner)
+      }
     }, publicly.pad),
     concat: words(({ node, inputs, output }) => {
-      const { axis } = attributesOf<{ readonly axis: number }>(node), [outer, , inner] = around(output.sizes, axis)
+      const { axis } = attributesOf<{ readonly axis: number }>(node)
+      const [outer, , inner] = around(output.sizes, axis)
       const begins = inputs.map((_, i) => inputs.slice(0, i).reduce((sum, before) => sum + before.sizes[axis]!, 0))
-      return (at, out) => inputs.forEach(({ sizes }, i) =>
-        kernels.copyBlocks(at[i]!, out + 4 * begins[i]! * inner, outer, sizes[axis]! * inner, sizes[axis]! * inner, output.sizes[axis]! * inner))
+      return (at, out) =>
+        inputs.forEach(({ sizes }, i) =>
+          kernels.copyBlocks(
+            at[i]!,
+            out + 4 * begins[i]! * inner,
+            outer,
+            sizes[axis]! * inner,
+            sizes[axis]! * inner,
+            output.sizes[axis]! * inner,
+          ),
+        )
     }, publicly.concat),
 
     dequantize: filling(call => dequantizing(call, { heap, kernels, scratchFor })),
-    randomBits: filling(({ output: { sizes } }) => { const n = count(sizes); return ([key, stream], out) => kernels.randomBits(key!, stream!, out, n) }),
+    randomBits: filling(({ output: { sizes } }) => {
+      const n = count(sizes)
+      return ([key, stream], out) => kernels.randomBits(key!, stream!, out, n)
+    }),
     dropout: filling(({ node, output: { sizes } }) => {
-      const { rate } = attributesOf<DropoutAttributes>(node), n = count(sizes), least = leastKept(rate), scale = keptScale(rate)
+      const { rate } = attributesOf<DropoutAttributes>(node)
+      const n = count(sizes)
+      const least = leastKept(rate)
+      const scale = keptScale(rate)
       return ([x, key, stream], out) => kernels.dropout(x!, key!, stream!, out, n, least, scale)
     }),
-    softmax: filling(({ output: { sizes } }) => { const [rows, columns] = rowsOf(sizes); return ([x], out) => kernels.softmax(x!, out, rows, columns, 1) }),
+    softmax: filling(({ output: { sizes } }) => {
+      const [rows, columns] = rowsOf(sizes)
+      return ([x], out) => kernels.softmax(x!, out, rows, columns, 1)
+    }),
     softmaxGrad: filling(({ output: { sizes } }) => {
       const [rows, columns] = rowsOf(sizes)
       return ([p, dp], out) => kernels.softmaxBackward(p!, dp!, out, rows, columns, 1)
     }),
     causalSoftmax: filling(({ output: { sizes } }) => {
-      const [rows, columns] = rowsOf(sizes), queries = sizes.at(-2)!
-      return ([scores, offset], out) => kernels.softmaxCausal(scores!, out, rows, columns, 1, queries, heap.views().i32[offset! / 4]!)
+      const [rows, columns] = rowsOf(sizes)
+      const queries = sizes.at(-2)!
+      return ([scores, offset], out) =>
+        kernels.softmaxCausal(scores!, out, rows, columns, 1, queries, heap.views().i32[offset! / 4]!)
     }),
     rmsNorm: filling(({ node, output: { sizes } }) => {
-      const [rows, columns] = rowsOf(sizes), { epsilon } = attributesOf<{ readonly epsilon: number }>(node)
+      const [rows, columns] = rowsOf(sizes)
+      const { epsilon } = attributesOf<{ readonly epsilon: number }>(node)
       return ([x, g], out) => kernels.rmsNorm(x!, g!, out, scratchFor(rows), rows, columns, epsilon)
     }),
     rmsNormGrad: filling(({ node, output: { sizes } }) => {
-      const [rows, columns] = rowsOf(sizes), { epsilon } = attributesOf<{ readonly epsilon: number }>(node)
+      const [rows, columns] = rowsOf(sizes)
+      const { epsilon } = attributesOf<{ readonly epsilon: number }>(node)
       return ([dy, x, g], out) => {
         // the rows' scales are computed again rather than kept: one pass over x
         kernels.rmsNorm(x!, g!, out, scratchFor(rows), rows, columns, epsilon)
@@ -163,14 +301,24 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
       }
     }),
     rope: filling(({ node, inputs: [, cos], output: { sizes } }) => {
-      const [rows, columns] = rowsOf(sizes), turn = attributesOf<{ readonly inverse: boolean }>(node).inverse ? kernels.ropeInverse : kernels.rope
+      const [rows, columns] = rowsOf(sizes)
+      const turn = attributesOf<{ readonly inverse: boolean }>(node).inverse ? kernels.ropeInverse : kernels.rope
       return ([x, c, s], out) => turn(x!, out, rows, columns, c!, s!, cos!.sizes[1]!, 1, sizes.at(-2)!, 0)
     }),
-    silu: filling(({ output: { sizes } }) => { const n = count(sizes); return ([x], out) => kernels.silu(x!, out, n) }),
-    siluGrad: filling(({ output: { sizes } }) => { const n = count(sizes); return ([dy, x], out) => kernels.siluBackward(dy!, x!, out, n) }),
+    silu: filling(({ output: { sizes } }) => {
+      const n = count(sizes)
+      return ([x], out) => kernels.silu(x!, out, n)
+    }),
+    siluGrad: filling(({ output: { sizes } }) => {
+      const n = count(sizes)
+      return ([dy, x], out) => kernels.siluBackward(dy!, x!, out, n)
+    }),
     crossEntropy: filling(({ inputs: [logits] }) => {
       const [rows, columns] = rowsOf(logits!.sizes)
-      return ([x, labels], out) => { checkIndex(labels!, rows, columns, 'crossEntropy'); kernels.crossEntropy(x!, labels!, out, rows, columns) }
+      return ([x, labels], out) => {
+        checkIndex(labels!, rows, columns, 'crossEntropy')
+        kernels.crossEntropy(x!, labels!, out, rows, columns)
+      }
     }),
     crossEntropyGrad: filling(({ inputs: [logits] }) => {
       const [rows, columns] = rowsOf(logits!.sizes)
@@ -191,23 +339,51 @@ export const heapLowerings = ({ backend, heap, kernels, products }: WasmRuntime,
 
 type Move = (input: number, index: number, output: number) => void
 
-/** Moves slices of an axis by an index into `indexed`, one of the two: whole rows where the axis is not the last, single columns where it is. */
+/**
+ * Moves slices of an axis by an index into `indexed`, one of the two: whole rows where the axis is not the last, single
+ * columns where it is.
+ */
 const alongAxis = (
-  from: readonly number[], to: readonly number[], axis: number, indexed: readonly number[], rows: Kernels['takeRows'], columns: Kernels['takeColumns']): Move => {
-  const [outer, , inner] = around(from, axis), wide = indexed[axis]!, n = (indexed === from ? to : from)[axis]!
+  from: readonly number[],
+  to: readonly number[],
+  axis: number,
+  indexed: readonly number[],
+  rows: Kernels['takeRows'],
+  columns: Kernels['takeColumns'],
+): Move => {
+  const [outer, , inner] = around(from, axis)
+  const wide = indexed[axis]!
+  const n = (indexed === from ? to : from)[axis]!
   if (inner === 1 && outer > 1) return (input, index, output) => columns(input, index, output, outer, wide, n)
   return (input, index, output) => {
-    for (let o = 0; o < outer; o++) rows(input + 4 * o * from[axis]! * inner, index, output + 4 * o * to[axis]! * inner, n, inner)
+    for (let o = 0; o < outer; o++)
+      rows(input + 4 * o * from[axis]! * inner, index, output + 4 * o * to[axis]! * inner, n, inner)
   }
 }
 
-const any = [0, 1], first = [0]
+const any = [0, 1]
+const first = [0]
 /**
- * What these kernels can write into the buffer of an input: they read an element, or a whole row, before they write it. Softmax
- * and cross-entropy work row by row; a rotation reads both lanes of a pair.
+ * What these kernels can write into the buffer of an input: they read an element, or a whole row, before they write it.
+ * Softmax and cross-entropy work row by row; a rotation reads both lanes of a pair.
  */
 export const heapInPlace: InPlace = new Map([
   ...['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'softmaxGrad', 'siluGrad'].map(name => [name, any] as const),
-  ...['neg', 'exp', 'log', 'sqrt', 'rsqrt', 'tanh', 'sigmoid', 'abs', 'silu', 'softmax', 'causalSoftmax', 'rope', 'crossEntropyGrad', 'put', 'dropout']
-    .map(name => [name, first] as const),
+  ...[
+    'neg',
+    'exp',
+    'log',
+    'sqrt',
+    'rsqrt',
+    'tanh',
+    'sigmoid',
+    'abs',
+    'silu',
+    'softmax',
+    'causalSoftmax',
+    'rope',
+    'crossEntropyGrad',
+    'put',
+    'dropout',
+  ].map(name => [name, first] as const),
 ])

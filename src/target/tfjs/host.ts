@@ -1,6 +1,6 @@
 /**
- * tfjs is one engine for the whole program, which may use it too. While kernels of ours run, the engine's backend is theirs, and no scope
- * of the program's takes over what they make; then all of it is the program's again.
+ * tfjs is one engine for the whole program, which may use it too. While kernels of ours run, the engine's backend is
+ * theirs, and no scope of the program's takes over what they make; then all of it is the program's again.
  */
 
 /** What is used of tfjs-core 4.22, and what of its engine is put aside, which its own types do not show. */
@@ -22,34 +22,56 @@ export const engineOf = (core: Core): Engine => core.engine() as Engine
 
 /** Does something that may make another backend tfjs's own before it returns, and puts the program's back. */
 export const asGuest = <A>(core: Core, work: () => A): A => {
-  const engine = engineOf(core), { backendName, backendInstance, pendingBackendInit, profiler, state: { activeScope } } = engine
+  const engine = engineOf(core)
+  const {
+    backendName,
+    backendInstance,
+    pendingBackendInit,
+    profiler,
+    state: { activeScope },
+  } = engine
   engine.pendingBackendInit = null
   engine.state.activeScope = null
-  try { return work() } finally {
+  try {
+    return work()
+  } finally {
     Object.assign(engine, { backendName, backendInstance, pendingBackendInit, profiler })
     engine.state.activeScope = activeScope
   }
 }
 
-/** Runs kernels of a backend that was started, which is tfjs's own until `work` returns. @example within(tfjs, 'cpu', () => run(plan)) */
-export const within = <A>(core: Core, name: string, work: () => A): A => asGuest(core, () => {
-  const engine = engineOf(core)
-  engine.backendName = name
-  engine.backendInstance = engine.registry[name]
-  return work()
-})
+/**
+ * Runs kernels of a backend that was started, which is tfjs's own until `work` returns.
+ * @example within(tfjs, 'cpu', () => run(plan))
+ */
+export const within = <A>(core: Core, name: string, work: () => A): A =>
+  asGuest(core, () => {
+    const engine = engineOf(core)
+    engine.backendName = name
+    engine.backendInstance = engine.registry[name]
+    return work()
+  })
 
-/** Starts a registered backend, and leaves tfjs with the program's own; false where it does not start. @example await startBackend(tfjs, 'cpu') */
+/**
+ * Starts a registered backend, and leaves tfjs with the program's own; false where it does not start.
+ * @example await startBackend(tfjs, 'cpu')
+ */
 export const startBackend = async (core: Core, name: string): Promise<boolean> => {
   // a backend that is ready at once is tfjs's own before setBackend returns its promise
   const starting = asGuest(core, () => core.setBackend(name))
   if (engineOf(core).registry[name] !== undefined) return starting
-  return await starting && asGuest(core, () => core.setBackend(name))
+  return (await starting) && asGuest(core, () => core.setBackend(name))
 }
 
-/** Registers a backend as the last that a program gets which chooses none: packages register themselves as the best there is. */
+/**
+ * Registers a backend as the last that a program gets which chooses none: packages register themselves as the best
+ * there is.
+ */
 export const registerLast = <A>(core: Core, name: string, register: () => A): A => {
-  const { registryFactory } = engineOf(core), isTheirs = registryFactory[name] !== undefined, made = asGuest(core, register), own = registryFactory[name]
+  const { registryFactory } = engineOf(core)
+  const isTheirs = registryFactory[name] !== undefined
+  const made = asGuest(core, register)
+  const own = registryFactory[name]
   if (!isTheirs && own !== undefined) registryFactory[name] = { ...own, priority: 0 }
   return made
 }

@@ -25,7 +25,8 @@ export const kernelsOf = (name: string, backend: unknown): Kernels => {
     has: kernelName => (tfjs.getKernel(kernelName, name) ?? undefined) !== undefined,
     run: (kernelName, inputs, attributes = {}) => {
       const kernel = tfjs.getKernel(kernelName, name)
-      if (kernel === undefined || kernel === null) throw new SessionError(`the ${name} backend of TensorFlow.js has no kernel ${kernelName}`)
+      if (kernel === undefined || kernel === null)
+        throw new SessionError(`the ${name} backend of TensorFlow.js has no kernel ${kernelName}`)
       // the kernels used here return one tensor
       return kernel.kernelFunc({ inputs, attrs: attributes, backend: data } as never) as unknown as TensorInfo
     },
@@ -34,15 +35,26 @@ export const kernelsOf = (name: string, backend: unknown): Kernels => {
       return { dataId: data.write(values, sizes, heapDtype), shape: [...sizes], dtype: heapDtype }
     },
     read: x => data.readSync(x.dataId),
-    free: x => { if (isCounted(x)) x.dispose(); else data.disposeData(x.dataId) },
+    free: x => {
+      if (isCounted(x)) x.dispose()
+      else data.disposeData(x.dataId)
+    },
   }
 }
 
-/** The cpu backend advertises another package on standard error when it is first written to, unless tfjs is told that this is production. */
+/**
+ * The cpu backend advertises another package on standard error when it is first written to, unless tfjs is told that
+ * this is production.
+ */
 const quietly = (firstWrite: () => void): void => {
-  const flags = tfjs.env(), before = flags.getBool('PROD')
+  const flags = tfjs.env()
+  const before = flags.getBool('PROD')
   flags.set('PROD', true)
-  try { firstWrite() } finally { flags.set('PROD', before) }
+  try {
+    firstWrite()
+  } finally {
+    flags.set('PROD', before)
+  }
 }
 
 /**
@@ -50,19 +62,33 @@ const quietly = (firstWrite: () => void): void => {
  * @example import '@tensorflow/tfjs-backend-cpu'; const device = await registeredDevice('cpu')
  */
 export const registeredDevice = async (name: string, title = `tfjs ${name}`): Promise<Device<Handle>> => {
-  if (tfjs.findBackendFactory(name) === null) throw new SessionError(`TensorFlow.js has no backend called ${name}: import its package first`)
-  if (!await startBackend(tfjs, name)) throw new SessionError(`the ${name} backend of TensorFlow.js does not start`)
-  const engine = tfjs.engine(), kernels = kernelsOf(name, tfjs.findBackend(name))
-  quietly(() => { kernels.free(kernels.make(new Float32Array(1), [1], 'f32')) })
-  const publicly = publicLowerings(kernels), onHost = putOnHost(kernels)
-  const lowerings: Lowerings = name !== 'cpu' ? publicly : { ...publicly, put: call => {
-    const copying = publicly.put(call), inPlace = onHost(call)
-    return (inputs, into) => (into ? inPlace : copying)(inputs, into)
-  } }
+  if (tfjs.findBackendFactory(name) === null)
+    throw new SessionError(`TensorFlow.js has no backend called ${name}: import its package first`)
+  if (!(await startBackend(tfjs, name))) throw new SessionError(`the ${name} backend of TensorFlow.js does not start`)
+  const engine = tfjs.engine()
+  const kernels = kernelsOf(name, tfjs.findBackend(name))
+  quietly(() => {
+    kernels.free(kernels.make(new Float32Array(1), [1], 'f32'))
+  })
+  const publicly = publicLowerings(kernels)
+  const onHost = putOnHost(kernels)
+  const lowerings: Lowerings =
+    name !== 'cpu'
+      ? publicly
+      : {
+          ...publicly,
+          put: call => {
+            const copying = publicly.put(call)
+            const inPlace = onHost(call)
+            return (inputs, into) => (into ? inPlace : copying)(inputs, into)
+          },
+        }
   // tfjs's own tensor, seen by what the executor needs of it
-  const track = (info: TensorInfo): TfjsTensor => isCounted(info) ? info : engine.makeTensorFromTensorInfo(info as never) as unknown as TfjsTensor
+  const track = (info: TensorInfo): TfjsTensor =>
+    isCounted(info) ? info : (engine.makeTensorFromTensorInfo(info as never) as unknown as TfjsTensor)
   return tfjsDevice({
-    name: title, track,
+    name: title,
+    track,
     lowerings,
     fallback: hostLowering(kernels),
     limit: undefined,
@@ -77,15 +103,23 @@ export const registeredDevice = async (name: string, title = `tfjs ${name}`): Pr
 }
 
 /** The cpu backend's data is a typed array that can be written into: `put` changes it where it lies. */
-const putOnHost = ({ read }: Kernels): Lowering => ({ node, inputs: [x, , values] }) => {
-  const { axis } = attributesOf<{ readonly axis: number }>(node), sizes = x!.sizes, n = values!.sizes[axis]!
-  const [outer, , inner] = around(sizes, axis)
-  return ([, index, from], into) => {
-    const to = read(into!) as Float32Array, at = read(index!), data = read(from!) as Float32Array, wrong = outside(at, sizes[axis]!)
-    if (wrong !== undefined) throw new SessionError(`put: ${wrong}`)
-    for (let o = 0; o < outer; o++) for (let i = 0; i < n; i++) {
-      to.set(data.subarray((o * n + i) * inner, (o * n + i + 1) * inner), (o * sizes[axis]! + at[i]!) * inner)
+const putOnHost =
+  ({ read }: Kernels): Lowering =>
+  ({ node, inputs: [x, , values] }) => {
+    const { axis } = attributesOf<{ readonly axis: number }>(node)
+    const sizes = x!.sizes
+    const n = values!.sizes[axis]!
+    const [outer, , inner] = around(sizes, axis)
+    return ([, index, from], into) => {
+      const to = read(into!) as Float32Array
+      const at = read(index!)
+      const data = read(from!) as Float32Array
+      const wrong = outside(at, sizes[axis]!)
+      if (wrong !== undefined) throw new SessionError(`put: ${wrong}`)
+      for (let o = 0; o < outer; o++)
+        for (let i = 0; i < n; i++) {
+          to.set(data.subarray((o * n + i) * inner, (o * n + i + 1) * inner), (o * sizes[axis]! + at[i]!) * inner)
+        }
+      return into!
     }
-    return into!
   }
-}

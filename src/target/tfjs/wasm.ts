@@ -7,7 +7,12 @@ import { kernelsOf } from './registered.ts'
 import { hostLowering, publicLowerings } from './public-lowerings.ts'
 import { createWasmBackend, maximumHeapBytes, type TfjsTensor, type WasmRuntime } from './wasm/index.ts'
 
-interface Loaded { readonly runtime: WasmRuntime; readonly lowerings: Lowerings; readonly freeScratch: () => void; readonly fallback: Lowering }
+interface Loaded {
+  readonly runtime: WasmRuntime
+  readonly lowerings: Lowerings
+  readonly freeScratch: () => void
+  readonly fallback: Lowering
+}
 
 /** tfjs holds one wasm backend, so sessions share it; the last one that goes takes it away. */
 let shared: { readonly loaded: Promise<Loaded>; users: number } | undefined
@@ -15,15 +20,18 @@ let shared: { readonly loaded: Promise<Loaded>; users: number } | undefined
 const start = async (threads: number): Promise<Loaded> => {
   const created = await createWasmBackend({ threads })
   if (created._tag === 'Left') throw new SessionError(created.left.message)
-  const runtime = created.right, kernels = kernelsOf('wasm', runtime.backend)
+  const runtime = created.right
+  const kernels = kernelsOf('wasm', runtime.backend)
   const fallback = hostLowering(kernels)
   return { runtime, ...heapLowerings(runtime, publicLowerings(kernels), fallback), fallback }
 }
 
 const acquire = async (threads: number): Promise<Loaded> => {
-  const own = shared ??= { loaded: start(threads), users: 0 }
+  const own = (shared ??= { loaded: start(threads), users: 0 })
   own.users += 1
-  try { return await own.loaded } catch (error) {
+  try {
+    return await own.loaded
+  } catch (error) {
     // another may have started since
     if (shared === own) shared = undefined
     throw error
@@ -42,25 +50,31 @@ const release = async (): Promise<void> => {
 }
 
 /**
- * The embedded target: tfjs's wasm backend with products and kernels of our own on its heap. While a session is open, others
- * share its backend and its threads.
+ * The embedded target: tfjs's wasm backend with products and kernels of our own on its heap. While a session is open,
+ * others share its backend and its threads.
  * @example const device = await wasmDevice({ threads: 2 })
  */
-export const wasmDevice = async ({ threads }: { readonly threads: number }): Promise<Device<Handle>> => deviceOn(await acquire(threads))
+export const wasmDevice = async ({ threads }: { readonly threads: number }): Promise<Device<Handle>> =>
+  deviceOn(await acquire(threads))
 
 const deviceOn = ({ runtime, lowerings, fallback }: Loaded): Device<Handle> => {
-  const { core, heap } = runtime, name = `tfjs wasm, ${runtime.threads} ${runtime.threads === 1 ? 'thread' : 'threads'}`
+  const { core, heap } = runtime
+  const name = `tfjs wasm, ${runtime.threads} ${runtime.threads === 1 ? 'thread' : 'threads'}`
   const engine = core.engine()
   const track = engine.makeTensorFromTensorInfo.bind(engine)
   const viewOf = (tensor: TfjsTensor): Float32Array | Int32Array | Uint8Array =>
     tensor.dtype === 'float32' ? heap.f32(tensor) : tensor.dtype === 'int32' ? heap.i32(tensor) : heap.bool(tensor)
   let open = true
   return tfjsDevice({
-    name, track, lowerings, fallback,
+    name,
+    track,
+    lowerings,
+    fallback,
     limit: maximumHeapBytes - 2 ** 28,
     within: work => within(core, 'wasm', work),
     upload: (buffer: Buffer) => {
-      const data = tfjsData(buffer, name), tensor = track(allocateOn(heap, buffer.sizes, buffer.dtype))
+      const data = tfjsData(buffer, name)
+      const tensor = track(allocateOn(heap, buffer.sizes, buffer.dtype))
       viewOf(tensor).set(data)
       return tensor
     },

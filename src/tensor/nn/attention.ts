@@ -9,7 +9,10 @@ import { causalSoftmax } from './softmax.ts'
  * @example attention(mul(q, rsqrt(size('headDim'))), k, v, integer(0))
  */
 export const attention = <B extends Dim, H extends Dim, G extends Dim, Q extends Dim, K extends Dim, D extends Dim>(
-  q: Tensor<readonly [B, H, G, Q, D]>, k: Tensor<readonly [B, H, K, D]>, v: Tensor<readonly [B, H, K, D]>, offset: Tensor<readonly [], 'i32'>,
+  q: Tensor<readonly [B, H, G, Q, D]>,
+  k: Tensor<readonly [B, H, K, D]>,
+  v: Tensor<readonly [B, H, K, D]>,
+  offset: Tensor<readonly [], 'i32'>,
 ): Tensor<readonly [B, H, G, Q, D]> => {
   const scores = typed<readonly [B, H, G, Q, K], 'f32'>(contracted(q, k, { a: 'bhgqd', b: 'bhkd', out: 'bhgqk' }))
   return typed(contracted(causalSoftmax(scores, offset), v, { a: 'bhgqk', b: 'bhkd', out: 'bhgqd' }))

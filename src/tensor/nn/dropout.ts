@@ -6,7 +6,9 @@ import { randomWordsOf, type RandomKey, type RandomStream } from '../op/random-b
 import type { Shape } from '../shape/index.ts'
 
 /** The probability of an element to be dropped, in [0, 1). */
-export interface DropoutAttributes { readonly rate: number }
+export interface DropoutAttributes {
+  readonly rate: number
+}
 
 const twoTo32 = 2 ** 32
 
@@ -22,8 +24,8 @@ export const leastKept = (rate: number): number => {
 export const keptScale = (rate: number): number => 1 / (1 - rate)
 
 /**
- * (x, key[3], stream[1]) => x / (1 - rate) where an element is kept, 0 where it is dropped (Srivastava et al. 2014). Who is kept follows from
- * the key and the stream, so its vjp draws again, and nothing is remembered for it.
+ * (x, key[3], stream[1]) => x / (1 - rate) where an element is kept, 0 where it is dropped (Srivastava et al. 2014).
+ * Who is kept follows from the key and the stream, so its vjp draws again, and nothing is remembered for it.
  */
 export const dropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
   name: 'dropout',
@@ -32,13 +34,17 @@ export const dropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
     const kept = node(lessEqualOp, [least, randomWordsOf(key!, stream!, x!.shape)], {})
     return chosen(kept, times(x!, keptScale(rate)), scalar(0))
   },
-  vjp: ({ inputs: [, key, stream], attributes }, dy) => [node(dropoutOp, [dy, key!, stream!], attributes), undefined, undefined],
+  vjp: ({ inputs: [, key, stream], attributes }, dy) => [
+    node(dropoutOp, [dy, key!, stream!], attributes),
+    undefined,
+    undefined,
+  ],
   cheap: true,
 })
 
 /**
- * (A, key[3], stream[1]) => A: marks a factor whose other factor, the input x of a product x · A, is dropped out while a model is trained.
- * A weight cannot say that of its input. Where nothing is trained, it is A.
+ * (A, key[3], stream[1]) => A: marks a factor whose other factor, the input x of a product x · A, is dropped out while
+ * a model is trained. A weight cannot say that of its input. Where nothing is trained, it is A.
  */
 export const inputDropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
   name: 'inputDropout',
@@ -48,16 +54,28 @@ export const inputDropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes
 })
 
 /** Dropout of a node whose shape is known only here. */
-export const droppedOut = (x: Node, key: Node, stream: Node, rate: number): Node => node(dropoutOp, [x, key, stream], { rate })
+export const droppedOut = (x: Node, key: Node, stream: Node, rate: number): Node =>
+  node(dropoutOp, [x, key, stream], { rate })
 
 /**
  * Dropout, as a function of a key: see {@link dropoutOp}. The shape is unchanged.
  * @throws {ShapeMismatch} for a rate outside [0, 1)
  * @example dropout(x, key, stream, { rate: 0.1 })
  */
-export const dropout = <S extends Shape>(x: Tensor<S>, key: RandomKey, stream: RandomStream, { rate }: DropoutAttributes): Tensor<S> =>
-  typed(droppedOut(x, key, stream, rate))
+export const dropout = <S extends Shape>(
+  x: Tensor<S>,
+  key: RandomKey,
+  stream: RandomStream,
+  { rate }: DropoutAttributes,
+): Tensor<S> => typed(droppedOut(x, key, stream, rate))
 
-/** A factor whose other factor is dropped out: see {@link inputDropoutOp}. @example matmul(x, inputDropout(A, key, stream, { rate: 0.1 })) */
-export const inputDropout = <S extends Shape>(a: Tensor<S>, key: RandomKey, stream: RandomStream, { rate }: DropoutAttributes): Tensor<S> =>
-  typed(node(inputDropoutOp, [a, key, stream], { rate }))
+/**
+ * A factor whose other factor is dropped out: see {@link inputDropoutOp}.
+ * @example matmul(x, inputDropout(A, key, stream, { rate: 0.1 }))
+ */
+export const inputDropout = <S extends Shape>(
+  a: Tensor<S>,
+  key: RandomKey,
+  stream: RandomStream,
+  { rate }: DropoutAttributes,
+): Tensor<S> => typed(node(inputDropoutOp, [a, key, stream], { rate }))

@@ -8,9 +8,22 @@ import { causalSoftmaxOp, softmaxGradOp, softmaxOp } from './softmax.ts'
 
 /** The composites by name: a target runs one with a kernel of its own, or expands it. */
 export const composites = {
-  softmax: softmaxOp, softmaxGrad: softmaxGradOp, causalSoftmax: causalSoftmaxOp, rmsNorm: rmsNormOp, rmsNormGrad: rmsNormGradOp,
-  rope: ropeOp, silu: siluOp, siluGrad: siluGradOp, gelu: geluOp, crossEntropy: crossEntropyOp, crossEntropyGrad: crossEntropyGradOp, sumOfSquares: sumOfSquaresOp,
-  squaredError: squaredErrorOp, sigmoidBinaryCrossEntropy: sigmoidBinaryCrossEntropyOp, dropout: dropoutOp, inputDropout: inputDropoutOp,
+  softmax: softmaxOp,
+  softmaxGrad: softmaxGradOp,
+  causalSoftmax: causalSoftmaxOp,
+  rmsNorm: rmsNormOp,
+  rmsNormGrad: rmsNormGradOp,
+  rope: ropeOp,
+  silu: siluOp,
+  siluGrad: siluGradOp,
+  gelu: geluOp,
+  crossEntropy: crossEntropyOp,
+  crossEntropyGrad: crossEntropyGradOp,
+  sumOfSquares: sumOfSquaresOp,
+  squaredError: squaredErrorOp,
+  sigmoidBinaryCrossEntropy: sigmoidBinaryCrossEntropyOp,
+  dropout: dropoutOp,
+  inputDropout: inputDropoutOp,
 } as const
 
 export * from './activation.ts'

@@ -14,7 +14,8 @@ export const crossEntropyOp: Op<object> = composite<object>({
   name: 'crossEntropy',
   refuses: ([logits, labels]) => unlike('the labels', labels!, logits!.shape.slice(0, -1), 'i32'),
   expand: ([logits, labels]) => {
-    const axis = logits!.shape.length - 1, rows = logits!.shape.slice(0, -1)
+    const axis = logits!.shape.length - 1
+    const rows = logits!.shape.slice(0, -1)
     const top = node(maxOp, [logits!], { axes: [axis], keepDims: true })
     const total = summed(node(expOp, [minus(logits!, top)], {}), [axis])
     return minus(plus(node(logOp, [total], {}), reshaped(top, rows)), picked(logits!, labels!))
@@ -27,22 +28,30 @@ export const crossEntropyOp: Op<object> = composite<object>({
 /** (logits, labels, dy) => (softmax logits − one-hot label) dy. */
 export const crossEntropyGradOp: Op<object> = composite<object>({
   name: 'crossEntropyGrad',
-  refuses: ([logits, labels, dy]) => unlike('the labels', labels!, logits!.shape.slice(0, -1), 'i32') ?? unlike('dy', dy!, labels!.shape),
-  expand: ([logits, labels, dy]) => times(
-    minus(node(softmaxOp, [logits!], {}), oneHot(labels!, logits!.shape.at(-1)!)), reshaped(dy!, [...dy!.shape, 1])),
+  refuses: ([logits, labels, dy]) =>
+    unlike('the labels', labels!, logits!.shape.slice(0, -1), 'i32') ?? unlike('dy', dy!, labels!.shape),
+  expand: ([logits, labels, dy]) =>
+    times(
+      minus(node(softmaxOp, [logits!], {}), oneHot(labels!, logits!.shape.at(-1)!)),
+      reshaped(dy!, [...dy!.shape, 1]),
+    ),
 })
 
 /** (predictions, targets) => (predictions − targets)², element by element. */
 export const squaredErrorOp: Op<object> = composite<object>({
   name: 'squaredError',
-  expand: ([predictions, targets]) => { const error = minus(predictions!, targets!); return times(error, error) },
+  expand: ([predictions, targets]) => {
+    const error = minus(predictions!, targets!)
+    return times(error, error)
+  },
   cheap: true,
   curvature: 2,
 })
 
 /**
- * (logits, labels) => log(1 + exp logits) − labels logits, element by element. As in log-sum-exp, exponentials are of what is at most 0;
- * by how much they are shifted changes nothing, so that no derivative flows through it, and it has one at 0.
+ * (logits, labels) => log(1 + exp logits) − labels logits, element by element. As in log-sum-exp, exponentials are of
+ * what is at most 0; by how much they are shifted changes nothing, so that no derivative flows through it, and it has
+ * one at 0.
  */
 export const sigmoidBinaryCrossEntropyOp: Op<object> = composite<object>({
   name: 'sigmoidBinaryCrossEntropy',
@@ -61,14 +70,17 @@ export const sigmoidBinaryCrossEntropyOp: Op<object> = composite<object>({
 })
 
 /** The cross-entropy of every row against its label, in nats. @example crossEntropy(logits, labels) */
-export const crossEntropy = <L extends Shape, C extends Dim>(logits: Tensor<readonly [...L, C]>, labels: Tensor<L, 'i32'>): Tensor<L> =>
-  typed(node(crossEntropyOp, [logits, labels], {}))
+export const crossEntropy = <L extends Shape, C extends Dim>(
+  logits: Tensor<readonly [...L, C]>,
+  labels: Tensor<L, 'i32'>,
+): Tensor<L> => typed(node(crossEntropyOp, [logits, labels], {}))
 /** (predictions − targets)², as `optax.squared_error`. @example squaredError(matmul(x, w), y) */
 export const squaredError = <S extends Shape>(predictions: Tensor<S>, targets: Tensor<S>): Tensor<S> =>
   typed(node(squaredErrorOp, [predictions, targets], {}))
 
 /**
- * The cross-entropy of a label in [0, 1] against σ(logit), in nats, for each of independent classes: as `optax.sigmoid_binary_cross_entropy`.
+ * The cross-entropy of a label in [0, 1] against σ(logit), in nats, for each of independent classes: as
+ * `optax.sigmoid_binary_cross_entropy`.
  * @example sigmoidBinaryCrossEntropy(logits, labels)
  */
 export const sigmoidBinaryCrossEntropy = <S extends Shape>(logits: Tensor<S>, labels: Tensor<S>): Tensor<S> =>

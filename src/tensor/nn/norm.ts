@@ -6,8 +6,11 @@ import { summed, sumTo } from '../op/sum.ts'
 import type { Dim, Shape } from '../shape/index.ts'
 
 /** What is added to the mean square. */
-export interface RmsNormAttributes { readonly epsilon: number }
-const mean = (x: Node): Node => over(summed(x, [x.shape.length - 1], true), node(sizeOp, [], { dims: x.shape.slice(-1) }))
+export interface RmsNormAttributes {
+  readonly epsilon: number
+}
+const mean = (x: Node): Node =>
+  over(summed(x, [x.shape.length - 1], true), node(sizeOp, [], { dims: x.shape.slice(-1) }))
 /** 1 / √(mean x² + ε) of every row. */
 const scale = (x: Node, epsilon: number): Node => node(rsqrtOp, [plus(mean(times(x, x)), scalar(epsilon))], {})
 
@@ -28,11 +31,15 @@ export const rmsNormGradOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>
   name: 'rmsNormGrad',
   refuses: ([dy, x, g]) => unlike('dy', dy!, x!.shape) ?? unlike('the scale', g!, x!.shape.slice(-1)),
   expand: ([dy, x, g], { epsilon }) => {
-    const s = scale(x!, epsilon), t = times(dy!, g!)
+    const s = scale(x!, epsilon)
+    const t = times(dy!, g!)
     return minus(times(s, t), times(x!, times(times(s, times(s, s)), mean(times(t, x!)))))
   },
 })
 
 /** Root-mean-square normalisation of the last axis. @example rmsNorm(x, layer.input_layernorm, 1e-5) */
-export const rmsNorm = <L extends Shape, N extends Dim>(x: Tensor<readonly [...L, N]>, g: Tensor<readonly [N]>, epsilon: number): Tensor<readonly [...L, N]> =>
-  typed(node(rmsNormOp, [x, g], { epsilon }))
+export const rmsNorm = <L extends Shape, N extends Dim>(
+  x: Tensor<readonly [...L, N]>,
+  g: Tensor<readonly [N]>,
+  epsilon: number,
+): Tensor<readonly [...L, N]> => typed(node(rmsNormOp, [x, g], { epsilon }))

@@ -5,7 +5,9 @@ import { concatOp, sliced } from '../op/slice.ts'
 import { show, type Dim, type Shape } from '../shape/index.ts'
 
 /** Whether positions are turned back. */
-export interface RopeAttributes { readonly inverse: boolean }
+export interface RopeAttributes {
+  readonly inverse: boolean
+}
 
 /**
  * (x[…, s, d], cos[s, d/2], sin[s, d/2]) => the pairs (x[i], x[i + d/2]) turned by the angle of their position:
@@ -13,19 +15,30 @@ export interface RopeAttributes { readonly inverse: boolean }
  */
 export const ropeOp: Op<RopeAttributes> = composite<RopeAttributes>({
   name: 'rope',
-  refuses: ([x, cos, sin]) => (cos!.shape.length !== 2 || x!.shape.length < 2 ? `${show(x!.shape)} and ${show(cos!.shape)} are not […, s, d] and [s, d/2]`
-    : unlike('the cosine', cos!, [x!.shape.at(-2)!, cos!.shape[1]!]) ?? unlike('the sine', sin!, cos!.shape)),
+  refuses: ([x, cos, sin]) =>
+    cos!.shape.length !== 2 || x!.shape.length < 2
+      ? `${show(x!.shape)} and ${show(cos!.shape)} are not […, s, d] and [s, d/2]`
+      : (unlike('the cosine', cos!, [x!.shape.at(-2)!, cos!.shape[1]!]) ?? unlike('the sine', sin!, cos!.shape)),
   expand: ([x, cos, sin], { inverse }) => {
-    const axis = x!.shape.length - 1, half = cos!.shape.at(-1)!
-    const a = sliced(x!, axis, [], half), b = sliced(x!, axis, [half], half)
-    const turned = (p: Node, q: Node, forward: boolean): Node => (forward ? plus : minus)(times(p, cos!), times(q, sin!))
+    const axis = x!.shape.length - 1
+    const half = cos!.shape.at(-1)!
+    const a = sliced(x!, axis, [], half)
+    const b = sliced(x!, axis, [half], half)
+    const turned = (p: Node, q: Node, forward: boolean): Node =>
+      (forward ? plus : minus)(times(p, cos!), times(q, sin!))
     return node(concatOp, [turned(a, b, inverse), turned(b, a, !inverse)], { axis, dim: x!.shape[axis]! })
   },
-  vjp: ({ inputs: [, cos, sin], attributes: { inverse } }, dy) => [node(ropeOp, [dy, cos!, sin!], { inverse: !inverse }), undefined, undefined],
+  vjp: ({ inputs: [, cos, sin], attributes: { inverse } }, dy) => [
+    node(ropeOp, [dy, cos!, sin!], { inverse: !inverse }),
+    undefined,
+    undefined,
+  ],
   cheap: true,
 })
 
 /** Rotary position embedding of queries or keys. @example rope(q, cos, sin) */
 export const rope = <L extends Shape, S extends Dim, D extends Dim, H extends Dim>(
-  x: Tensor<readonly [...L, S, D]>, cos: Tensor<readonly [S, H]>, sin: Tensor<readonly [S, H]>): Tensor<readonly [...L, S, D]> =>
-  typed(node(ropeOp, [x, cos, sin], { inverse: false }))
+  x: Tensor<readonly [...L, S, D]>,
+  cos: Tensor<readonly [S, H]>,
+  sin: Tensor<readonly [S, H]>,
+): Tensor<readonly [...L, S, D]> => typed(node(ropeOp, [x, cos, sin], { inverse: false }))

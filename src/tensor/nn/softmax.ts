@@ -35,11 +35,18 @@ const softmaxGrad = (y: Node, dy: Node): Node => node(softmaxGradOp, [y, dy], {}
  */
 export const causalSoftmaxOp: Op<object> = composite<object>({
   name: 'causalSoftmax',
-  refuses: ([scores, offset]) => (scores!.shape.length < 2 ? `${show(scores!.shape)} has no queries and keys` : unlike('the offset', offset!, [], 'i32')),
+  refuses: ([scores, offset]) =>
+    scores!.shape.length < 2
+      ? `${show(scores!.shape)} has no queries and keys`
+      : unlike('the offset', offset!, [], 'i32'),
   expand: ([scores, offset]) => {
     const [queries, keys] = scores!.shape.slice(-2) as [Dim, Dim]
     const position = plus(node(iotaOp, [], { dim: queries, dtype: 'i32' }), offset!)
-    const visible = node(lessEqualOp, [node(iotaOp, [], { dim: keys, dtype: 'i32' }), reshaped(position, [queries, 1])], {})
+    const visible = node(
+      lessEqualOp,
+      [node(iotaOp, [], { dim: keys, dtype: 'i32' }), reshaped(position, [queries, 1])],
+      {},
+    )
     return node(softmaxOp, [chosen(visible, scores!, scalar(-1e30))], {})
   },
   vjp: (y, dy) => [softmaxGrad(y, dy), undefined],

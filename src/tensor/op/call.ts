@@ -28,22 +28,32 @@ export const blockMisfit = (block: Block, size: Bound['size']): string | undefin
 export const callOp: Op<{ readonly block: Block }> = {
   name: 'call',
   shape: (inputs, { block }) => {
-    const wrong = block.parameters.findIndex((p, i) => p.shape.join() !== inputs[i]?.shape.join() || p.dtype !== inputs[i].dtype)
+    const wrong = block.parameters.findIndex(
+      (p, i) => p.shape.join() !== inputs[i]?.shape.join() || p.dtype !== inputs[i].dtype,
+    )
     if (wrong < 0 && inputs.length === block.parameters.length) return E.right({ shape: [], dtype: 'f32' })
-    return E.left(`call ${block.name}: argument ${wrong} is [${inputs[wrong]?.shape.join(', ')}], not [${block.parameters[wrong]?.shape.join(', ')}]`)
+    return E.left(
+      `call ${block.name}: argument ${wrong} is [${inputs[wrong]?.shape.join(', ')}], not [${block.parameters[wrong]?.shape.join(', ')}]`,
+    )
   },
   misfit: (_, { block }, { size }) => blockMisfit(block, size),
-  eval: () => { throw new Error('a call has several results') },
-  vjp: () => { throw new Error('a call is differentiated by its block') },
+  eval: () => {
+    throw new Error('a call has several results')
+  },
+  vjp: () => {
+    throw new Error('a call is differentiated by its block')
+  },
   flops: () => 0,
   several: {
     signatures: ({ block }) => block.outputs,
-    eval: (inputs, { block }, size) => interpret(block.outputs, new Map(block.parameters.map((p, i) => [p, inputs[i]!])), size),
+    eval: (inputs, { block }, size) =>
+      interpret(block.outputs, new Map(block.parameters.map((p, i) => [p, inputs[i]!])), size),
   },
 }
 
 /** The block that a call calls. */
-export const blockOf = (candidate: Node): Block | undefined => (is(candidate, callOp) ? candidate.attributes.block : undefined)
+export const blockOf = (candidate: Node): Block | undefined =>
+  is(candidate, callOp) ? candidate.attributes.block : undefined
 
 /** The results of a block on arguments. */
 export const call = (block: Block, inputs: readonly Node[]): readonly Node[] => {

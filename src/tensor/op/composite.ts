@@ -11,7 +11,10 @@ export interface Composite<A> {
   readonly name: string
   /** What the op means, in terms of other ops. */
   readonly expand: (inputs: readonly Node[], attributes: A) => Node
-  /** Why the operands are not what a kernel may rely on, if they are not, where the expansion would take more: it broadcasts. */
+  /**
+   * Why the operands are not what a kernel may rely on, if they are not, where the expansion would take more: it
+   * broadcasts.
+   */
   readonly refuses?: (inputs: readonly Node[], attributes: A) => string | undefined
   /** A vjp of its own, where it keeps less or computes less than that of the expansion, which it must equal. */
   readonly vjp?: (node: NodeOf<A>, cotangent: Node) => readonly (Node | undefined)[]
@@ -20,38 +23,90 @@ export interface Composite<A> {
   readonly curvature?: number
 }
 
-/** Why an operand is not of a shape and a dtype, if it is not. @example unlike('the scale', g, ['hidden']) is 'the scale is [1], not [hidden]' */
-export const unlike = (what: string, { shape, dtype }: Signature, expected: Shape, type: DType = 'f32'): string | undefined =>
-  dtype !== type ? `${what} is ${dtype}, not ${type}`
-  : shape.length === expected.length && shape.every((dim, axis) => dim === expected[axis]) ? undefined
-  : `${what} is ${show(shape)}, not ${show(expected)}`
+/**
+ * Why an operand is not of a shape and a dtype, if it is not.
+ * @example unlike('the scale', g, ['hidden']) is 'the scale is [1], not [hidden]'
+ */
+export const unlike = (
+  what: string,
+  { shape, dtype }: Signature,
+  expected: Shape,
+  type: DType = 'f32',
+): string | undefined =>
+  dtype !== type
+    ? `${what} is ${dtype}, not ${type}`
+    : shape.length === expected.length && shape.every((dim, axis) => dim === expected[axis])
+      ? undefined
+      : `${what} is ${show(shape)}, not ${show(expected)}`
 
-/** An op that is a name for an expression: its shape, meaning and cost are those of the expansion, and it fits where all of that fits. */
-export const composite = <A>({ name, expand, refuses = () => undefined, vjp, cheap = false, curvature }: Composite<A>): Op<A> => ({
+/**
+ * An op that is a name for an expression: its shape, meaning and cost are those of the expansion, and it fits where all
+ * of that fits.
+ */
+export const composite = <A>({
+  name,
+  expand,
+  refuses = () => undefined,
+  vjp,
+  cheap = false,
+  curvature,
+}: Composite<A>): Op<A> => ({
   name,
   expand,
   cheap,
   ...(curvature === undefined ? {} : { curvature }),
-  shape: (inputs, attributes) => E.tryCatch(() => {
-    const wrong = refuses(inputs, attributes)
-    if (wrong !== undefined) throw new ShapeMismatch(wrong)
-    const { shape, dtype } = expand(inputs, attributes)
-    return { shape, dtype }
-  }, error => (error instanceof ShapeMismatch ? `${name}: ${error.message}` : String(error))),
+  shape: (inputs, attributes) =>
+    E.tryCatch(
+      () => {
+        const wrong = refuses(inputs, attributes)
+        if (wrong !== undefined) throw new ShapeMismatch(wrong)
+        const { shape, dtype } = expand(inputs, attributes)
+        return { shape, dtype }
+      },
+      error => (error instanceof ShapeMismatch ? `${name}: ${error.message}` : String(error)),
+    ),
   misfit: (_, attributes, { size, inputs: declared }) => {
-    const text = misfitIn([expand(declared.map(({ shape, dtype }) => parameter(shape, dtype)), attributes)], size)
+    const text = misfitIn(
+      [
+        expand(
+          declared.map(({ shape, dtype }) => parameter(shape, dtype)),
+          attributes,
+        ),
+      ],
+      size,
+    )
     return text === undefined ? undefined : `${name}: ${text}`
   },
   eval: (inputs, attributes, { size, inputs: declared }) => {
     const leaves = declared.map(({ shape, dtype }) => parameter(shape, dtype))
     return interpret([expand(leaves, attributes)], new Map(leaves.map((leaf, i) => [leaf, inputs[i]!])), size)[0]!
   },
-  vjp: vjp ?? ((node, cotangent) => {
-    const leaves = node.inputs.map(({ shape, dtype }) => parameter(shape, dtype)), at = new Map(leaves.map((leaf, i) => [leaf, node.inputs[i]!]))
-    const differentiable = leaves.filter(leaf => leaf.dtype === 'f32')
-    const expanded = gradients([expand(leaves, node.attributes)], [cotangent], differentiable.map(whole)).gradients
-    return leaves.map(leaf => { const g = expanded[differentiable.indexOf(leaf)]; return g && substitute([g], at)[0] })
-  }),
-  flops: (_, attributes, { size, inputs: declared }) => topological([expand(declared.map(({ shape, dtype }) => parameter(shape, dtype)), attributes)])
-    .reduce((sum, n) => sum + n.op.flops(n.inputs.map(input => input.shape.map(size)), n.attributes, { sizes: n.shape.map(size), size, inputs: n.inputs }), 0),
+  vjp:
+    vjp ??
+    ((node, cotangent) => {
+      const leaves = node.inputs.map(({ shape, dtype }) => parameter(shape, dtype))
+      const at = new Map(leaves.map((leaf, i) => [leaf, node.inputs[i]!]))
+      const differentiable = leaves.filter(leaf => leaf.dtype === 'f32')
+      const expanded = gradients([expand(leaves, node.attributes)], [cotangent], differentiable.map(whole)).gradients
+      return leaves.map(leaf => {
+        const g = expanded[differentiable.indexOf(leaf)]
+        return g && substitute([g], at)[0]
+      })
+    }),
+  flops: (_, attributes, { size, inputs: declared }) =>
+    topological([
+      expand(
+        declared.map(({ shape, dtype }) => parameter(shape, dtype)),
+        attributes,
+      ),
+    ]).reduce(
+      (sum, n) =>
+        sum +
+        n.op.flops(
+          n.inputs.map(input => input.shape.map(size)),
+          n.attributes,
+          { sizes: n.shape.map(size), size, inputs: n.inputs },
+        ),
+      0,
+    ),
 })

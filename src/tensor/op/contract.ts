@@ -1,7 +1,17 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fitsByShape, node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { numbers, offsetsOf, stridesOf } from '../numbers.ts'
-import { einsum as einsumRule, matmul as matmulRule, type Dim, type Einsum, type EinsumError, type MatMul, type MatMulError, type Ok, type Shape } from '../shape/index.ts'
+import {
+  einsum as einsumRule,
+  matmul as matmulRule,
+  type Dim,
+  type Einsum,
+  type EinsumError,
+  type MatMul,
+  type MatMulError,
+  type Ok,
+  type Shape,
+} from '../shape/index.ts'
 import { iotaOp } from './parameter.ts'
 import { picked } from './pick.ts'
 import { transposed } from './reshape.ts'
@@ -10,7 +20,11 @@ import { typesFault } from './types.ts'
 import { count } from '../value.ts'
 
 /** One letter an axis: the letters of both operands and of the result. */
-export interface Contraction { readonly a: string; readonly b: string; readonly out: string }
+export interface Contraction {
+  readonly a: string
+  readonly b: string
+  readonly out: string
+}
 
 const strideBy = (letters: string, of: string, sizes: readonly number[]): readonly number[] => {
   const strides = stridesOf(sizes)
@@ -18,8 +32,8 @@ const strideBy = (letters: string, of: string, sizes: readonly number[]): readon
 }
 
 /**
- * The product of two tensors, summed over the letters that the result does not have: the one contraction of the language,
- * behind `matmul` and `einsum`. Every letter of an operand stands in the other operand or in the result.
+ * The product of two tensors, summed over the letters that the result does not have: the one contraction of the
+ * language, behind `matmul` and `einsum`. Every letter of an operand stands in the other operand or in the result.
  *
  * y = Σ a b                                             ā = Σ dy b, b̄ = Σ a dy
  */
@@ -29,31 +43,46 @@ export const contractOp: Op<Contraction> = {
     const types = typesFault('contract', [x!, y!], ['f32'])
     if (E.isLeft(types)) return types
     const dims = new Map<string, Dim>()
-    for (const [letters, input] of [[a, x!], [b, y!]] as const) {
+    for (const [letters, input] of [
+      [a, x!],
+      [b, y!],
+    ] as const) {
       if (new Set(letters).size < letters.length) return E.left(`contract: ${letters} repeats a letter`)
-      if (letters.length !== input.shape.length) return E.left(`contract: ${letters} has ${letters.length} letters for ${input.shape.length} dims`)
+      if (letters.length !== input.shape.length)
+        return E.left(`contract: ${letters} has ${letters.length} letters for ${input.shape.length} dims`)
       for (const [axis, letter] of [...letters].entries()) {
-        const dim = input.shape[axis]!, seen = dims.get(letter)
+        const dim = input.shape[axis]!
+        const seen = dims.get(letter)
         if (seen !== undefined && seen !== dim) return E.left(`contract: ${letter} is ${seen} and ${dim}`)
         dims.set(letter, dim)
       }
     }
     const shape = [...out].flatMap(letter => dims.get(letter) ?? [])
-    return shape.length === out.length ? E.right({ shape, dtype: x!.dtype }) : E.left(`contract: a letter of ${out} is in no operand`)
+    return shape.length === out.length
+      ? E.right({ shape, dtype: x!.dtype })
+      : E.left(`contract: a letter of ${out} is in no operand`)
   },
   misfit: fitsByShape,
   eval: ([x, y], { a, b, out }, { sizes }) => {
     const summed = [...new Set(a + b)].filter(letter => !out.includes(letter)).join('')
-    const inner = [...summed].map(letter => (a.includes(letter) ? x!.sizes[a.indexOf(letter)]! : y!.sizes[b.indexOf(letter)]!))
+    const inner = [...summed].map(letter =>
+      a.includes(letter) ? x!.sizes[a.indexOf(letter)]! : y!.sizes[b.indexOf(letter)]!,
+    )
     const [xOut, yOut] = [offsetsOf(sizes, strideBy(out, a, x!.sizes)), offsetsOf(sizes, strideBy(out, b, y!.sizes))]
-    const [xIn, yIn] = [offsetsOf(inner, strideBy(summed, a, x!.sizes)), offsetsOf(inner, strideBy(summed, b, y!.sizes))]
+    const [xIn, yIn] = [
+      offsetsOf(inner, strideBy(summed, a, x!.sizes)),
+      offsetsOf(inner, strideBy(summed, b, y!.sizes)),
+    ]
     return numbers(sizes, i => {
       let sum = 0
       for (let k = 0; k < xIn.length; k++) sum += x!.data[xOut[i]! + xIn[k]!]! * y!.data[yOut[i]! + yIn[k]!]!
       return sum
     })
   },
-  vjp: ({ inputs: [x, y], attributes: { a, b, out } }, dy) => [contracted(dy, y!, { a: out, b, out: a }), contracted(x!, dy, { a, b: out, out: b })],
+  vjp: ({ inputs: [x, y], attributes: { a, b, out } }, dy) => [
+    contracted(dy, y!, { a: out, b, out: a }),
+    contracted(x!, dy, { a, b: out, out: b }),
+  ],
   flops: ([x, y], { a, b }) => 2 * count(x!) * count(y!.filter((_, axis) => !a.includes(b[axis]!))),
 }
 
@@ -61,44 +90,72 @@ export const contracted = (x: Node, y: Node, letters: Contraction): Node => node
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz'
 
-/** The product of matrices: `[…, i] × [i, o]`, or of as many matrices as both have leading dims. @example matmul(x, w) */
+/**
+ * The product of matrices: `[…, i] × [i, o]`, or of as many matrices as both have leading dims.
+ * @example matmul(x, w)
+ */
 export const matmul = <A extends Shape, B extends Shape>(
-  a: Tensor<A>, b: Tensor<B> & MatMulError<A, B>): Tensor<Ok<MatMul<A, B>>> => {
+  a: Tensor<A>,
+  b: Tensor<B> & MatMulError<A, B>,
+): Tensor<Ok<MatMul<A, B>>> => {
   const checked = matmulRule(a.shape, b.shape)
   if (checked._tag === 'Left') throw new ShapeMismatch(checked.left)
-  const rows = alphabet.slice(0, a.shape.length - 1), batch = b.shape.length > 2 ? rows.slice(0, -1) : ''
+  const rows = alphabet.slice(0, a.shape.length - 1)
+  const batch = b.shape.length > 2 ? rows.slice(0, -1) : ''
   return typed(contracted(a, b, { a: `${rows}y`, b: `${batch}yz`, out: `${rows}z` }))
 }
 
 /** Sums over a letter that nobody else has, before a contraction. */
 const onlyShared = (letters: string, x: Node, elsewhere: string): readonly [string, Node] => {
   const alone = [...letters].flatMap((letter, axis) => (elsewhere.includes(letter) ? [] : [axis]))
-  return alone.length === 0 ? [letters, x] : [[...letters].filter(letter => elsewhere.includes(letter)).join(''), summed(x, alone)]
+  return alone.length === 0
+    ? [letters, x]
+    : [[...letters].filter(letter => elsewhere.includes(letter)).join(''), summed(x, alone)]
 }
 
 /** The diagonal along every letter that an operand repeats: `ii` is `i`. */
 const diagonal = (letters: string, x: Node): readonly [string, Node] => {
   const second = [...letters].findIndex((letter, axis) => letters.indexOf(letter) < axis)
   if (second < 0) return [letters, x]
-  const first = letters.indexOf(letters[second]!), others = [...letters].flatMap((_, axis) => (axis === first || axis === second ? [] : [axis]))
-  const rows = [...others, first].map(axis => x.shape[axis]!), index = node(iotaOp, [], { dim: x.shape[first]!, dtype: 'i32' })
-  return diagonal([...others, first].map(axis => letters[axis]!).join(''), picked(transposed(x, [...others, first, second]), broadcasted(index, rows)))
+  const first = letters.indexOf(letters[second]!)
+  const others = [...letters].flatMap((_, axis) => (axis === first || axis === second ? [] : [axis]))
+  const rows = [...others, first].map(axis => x.shape[axis]!)
+  const index = node(iotaOp, [], { dim: x.shape[first]!, dtype: 'i32' })
+  return diagonal(
+    [...others, first].map(axis => letters[axis]!).join(''),
+    picked(transposed(x, [...others, first, second]), broadcasted(index, rows)),
+  )
 }
 
 /** Einstein summation over any number of operands. @example einsum('bsi,io->bso', x, w) */
 export const einsum = <const Q extends string, const T extends readonly Node[]>(
-  equation: Q, ...operands: T & EinsumError<Q, { readonly [K in keyof T]: T[K]['shape'] }>
+  equation: Q,
+  ...operands: T & EinsumError<Q, { readonly [K in keyof T]: T[K]['shape'] }>
 ): Tensor<Ok<Einsum<Q, { readonly [K in keyof T]: T[K]['shape'] }>>> => {
-  const inputs: readonly Node[] = operands, checked = einsumRule(equation, inputs.map(x => x.shape))
+  const inputs: readonly Node[] = operands
+  const checked = einsumRule(
+    equation,
+    inputs.map(x => x.shape),
+  )
   if (checked._tag === 'Left') throw new ShapeMismatch(checked.left)
   const [terms, out] = equation.split('->') as [string, string]
   const [first, ...others] = terms.split(',').map((letters, i) => diagonal(letters, inputs[i]!))
   const joined = others.reduce<readonly [string, Node]>(([left, x], [right, y], i) => {
-    const later = others.slice(i + 1).map(([letters]) => letters).join('') + out
-    const [a, reducedX] = onlyShared(left, x, right + later), [b, reducedY] = onlyShared(right, y, left + later)
+    const later =
+      others
+        .slice(i + 1)
+        .map(([letters]) => letters)
+        .join('') + out
+    const [a, reducedX] = onlyShared(left, x, right + later)
+    const [b, reducedY] = onlyShared(right, y, left + later)
     const kept = [...new Set(a + b)].filter(letter => later.includes(letter)).join('')
     return [kept, contracted(reducedX, reducedY, { a, b, out: kept })]
   }, first!)
   const [kept, reduced] = onlyShared(joined[0], joined[1], out)
-  return typed(transposed(reduced, [...out].map(letter => kept.indexOf(letter))))
+  return typed(
+    transposed(
+      reduced,
+      [...out].map(letter => kept.indexOf(letter)),
+    ),
+  )
 }

@@ -5,8 +5,15 @@ import { numbers } from '../numbers.ts'
 import { checkShape, type Shape, type ShapeFault } from '../shape/index.ts'
 import { count, type DType } from '../value.ts'
 
-/** How a matrix is packed, and what it is: blocks run along the flattened `shape`. `double` is true where the scales are quantized too. */
-export interface Quantization { readonly scheme: 'nf4'; readonly double: boolean; readonly shape: Shape }
+/**
+ * How a matrix is packed, and what it is: blocks run along the flattened `shape`. `double` is true where the scales are
+ * quantized too.
+ */
+export interface Quantization {
+  readonly scheme: 'nf4'
+  readonly double: boolean
+  readonly shape: Shape
+}
 
 /** What a matrix is packed in: vectors, whose sizes are bound when data arrives. See `nf4.ts` for where what lies. */
 export type PackedNodes =
@@ -14,30 +21,52 @@ export type PackedNodes =
   | { readonly codes: Node; readonly absmax_codes: Node; readonly nested_absmax: Node; readonly nested_offset: Node }
 
 const inputs: { readonly [double: string]: readonly (readonly [name: string, dtype: DType])[] } = {
-  false: [['codes', 'i32'], ['absmax', 'f32']],
-  true: [['codes', 'i32'], ['absmax_codes', 'i32'], ['nested_absmax', 'f32'], ['nested_offset', 'f32']],
+  false: [
+    ['codes', 'i32'],
+    ['absmax', 'f32'],
+  ],
+  true: [
+    ['codes', 'i32'],
+    ['absmax_codes', 'i32'],
+    ['nested_absmax', 'f32'],
+    ['nested_offset', 'f32'],
+  ],
 }
 
 /** What is wrong with the sizes of what a matrix of these sizes is said to be packed in, if anything is. */
-export const packedFault = (sizes: readonly number[], packed: readonly (readonly number[])[], double: boolean): string | undefined => {
-  const { codes, blocks, absmaxCodes, nestedAbsmax } = packedLengths(count(sizes)), due = double ? [codes, absmaxCodes, nestedAbsmax, 1] : [codes, blocks]
+export const packedFault = (
+  sizes: readonly number[],
+  packed: readonly (readonly number[])[],
+  double: boolean,
+): string | undefined => {
+  const { codes, blocks, absmaxCodes, nestedAbsmax } = packedLengths(count(sizes))
+  const due = double ? [codes, absmaxCodes, nestedAbsmax, 1] : [codes, blocks]
   const wrong = due.findIndex((length, i) => packed[i]?.length !== 1 || packed[i][0] !== length)
-  return wrong < 0 ? undefined
+  return wrong < 0
+    ? undefined
     : `dequantize: ${sizes.join(' × ')} elements are packed in ${due[wrong]} ${inputs[String(double)]![wrong]![0]}, not in ${packed[wrong]?.join(' × ')}`
 }
 
 /** The scale of every block. */
-const scalesOf = ([scales, nestedAbsmax, offset]: readonly Numbers[], double: boolean): ((block: number) => number) => double
-  ? block => dynamicMap[(scales!.data[block >> 2]! >>> (8 * (block & 3))) & 255]! * nestedAbsmax!.data[Math.floor(block / nf4NestedBlock)]! + offset!.data[0]!
-  : block => scales!.data[block]!
+const scalesOf = ([scales, nestedAbsmax, offset]: readonly Numbers[], double: boolean): ((block: number) => number) =>
+  double
+    ? block =>
+        dynamicMap[(scales!.data[block >> 2]! >>> (8 * (block & 3))) & 255]! *
+          nestedAbsmax!.data[Math.floor(block / nf4NestedBlock)]! +
+        offset!.data[0]!
+    : block => scales!.data[block]!
 
 /** y = codebook[code] · absmax of the block. What is packed is frozen: nothing flows back. */
 export const dequantizeOp: Op<Quantization> = {
   name: 'dequantize',
   shape: (packed, { double, shape }) => {
-    const due = inputs[String(double)]!, wrong = due.findIndex(([, dtype], i) => packed[i]?.shape.length !== 1 || packed[i].dtype !== dtype)
-    return wrong < 0 && packed.length === due.length ? E.Functor.map(checkShape(shape), () => ({ shape, dtype: 'f32' }))
-      : E.left(`dequantize: ${due[wrong]?.[0] ?? 'what is packed'} is [${packed[wrong]?.shape.join(', ')}] of ${packed[wrong]?.dtype}, not a vector of ${due[wrong]?.[1]}`)
+    const due = inputs[String(double)]!
+    const wrong = due.findIndex(([, dtype], i) => packed[i]?.shape.length !== 1 || packed[i].dtype !== dtype)
+    return wrong < 0 && packed.length === due.length
+      ? E.Functor.map(checkShape(shape), () => ({ shape, dtype: 'f32' }))
+      : E.left(
+          `dequantize: ${due[wrong]?.[0] ?? 'what is packed'} is [${packed[wrong]?.shape.join(', ')}] of ${packed[wrong]?.dtype}, not a vector of ${due[wrong]?.[1]}`,
+        )
   },
   misfit: (packed, { double }, { sizes }) => packedFault(sizes, packed, double),
   eval: ([codes, ...scales], { double }, { sizes }) => {
@@ -54,12 +83,19 @@ export const dequantizeOp: Op<Quantization> = {
 }
 
 /**
- * A matrix from what it is packed in, computed where it is used: the first argument is its shape as it was packed (`[out, in]` for
- * bitsandbytes' weights). Throws `ShapeMismatch` where something packed is no vector of its type.
+ * A matrix from what it is packed in, computed where it is used: the first argument is its shape as it was packed
+ * (`[out, in]` for bitsandbytes' weights). Throws `ShapeMismatch` where something packed is no vector of its type.
  * @example const w = transpose(dequantize(['ffn', 'hidden'], { codes: i32('words'), absmax: f32('blocks') }), [1, 0])
  */
 export const dequantize = <const S extends Shape>(shape: S & ShapeFault<S>, packed: PackedNodes): Tensor<S> => {
   const double = 'absmax_codes' in packed
-  return typed(node(dequantizeOp, double ? [packed.codes, packed.absmax_codes, packed.nested_absmax, packed.nested_offset] : [packed.codes, packed.absmax],
-    { scheme: 'nf4', double, shape }))
+  return typed(
+    node(
+      dequantizeOp,
+      double
+        ? [packed.codes, packed.absmax_codes, packed.nested_absmax, packed.nested_offset]
+        : [packed.codes, packed.absmax],
+      { scheme: 'nf4', double, shape },
+    ),
+  )
 }

@@ -10,8 +10,9 @@ import { sumTo } from './sum.ts'
 import { typesFault } from './types.ts'
 
 /**
- * Elementwise ops, each a row: its name, its meaning and its derivatives, with NumPy broadcasting. Operands have one dtype. Reals are as in
- * IEEE 754: a NaN stays one, in a maximum too. Integers wrap around at 32 bits; see `integer.ts` for what a quotient and a power of them are.
+ * Elementwise ops, each a row: its name, its meaning and its derivatives, with NumPy broadcasting. Operands have one
+ * dtype. Reals are as in IEEE 754: a NaN stays one, in a maximum too. Integers wrap around at 32 bits; see `integer.ts`
+ * for what a quotient and a power of them are.
  */
 
 const none = {}
@@ -30,14 +31,36 @@ interface Types {
   readonly conditions?: number
 }
 
-const op = (name: string, f: Scalar, cotangents: Cotangents, { i32, bool = false, gives, conditions = 0 }: Types = {}): Op<None> => ({
+const op = (
+  name: string,
+  f: Scalar,
+  cotangents: Cotangents,
+  { i32, bool = false, gives, conditions = 0 }: Types = {},
+): Op<None> => ({
   name,
-  shape: inputs => pipe(
-    typesFault(name, inputs, ['f32', ...(i32 ? ['i32' as const] : []), ...(bool ? ['bool' as const] : [])], conditions),
-    E.chain(() => inputs.slice(1).reduce<E.Either<string, Shape>>((shape, input) => pipe(shape, E.chain(s => broadcast(s, input.shape))), E.right(inputs[0]!.shape))),
-    E.map(shape => ({ shape, dtype: gives ?? inputs[conditions]!.dtype }))),
+  shape: inputs =>
+    pipe(
+      typesFault(
+        name,
+        inputs,
+        ['f32', ...(i32 ? ['i32' as const] : []), ...(bool ? ['bool' as const] : [])],
+        conditions,
+      ),
+      E.chain(() =>
+        inputs.slice(1).reduce<E.Either<string, Shape>>(
+          (shape, input) =>
+            pipe(
+              shape,
+              E.chain(s => broadcast(s, input.shape)),
+            ),
+          E.right(inputs[0]!.shape),
+        ),
+      ),
+      E.map(shape => ({ shape, dtype: gives ?? inputs[conditions]!.dtype })),
+    ),
   misfit: fitsByShape,
-  eval: (inputs, _, { sizes, inputs: declared }) => elementwise(sizes, inputs, declared[conditions]!.dtype === 'i32' ? i32 ?? f : f),
+  eval: (inputs, _, { sizes, inputs: declared }) =>
+    elementwise(sizes, inputs, declared[conditions]!.dtype === 'i32' ? (i32 ?? f) : f),
   // a broadcast operand was used many times: its cotangent is the sum
   vjp: (y, dy) => cotangents(y.inputs, y, dy).map((d, i) => d && sumTo(d, y.inputs[i]!.shape)),
   flops: (_, __, { sizes }) => count(sizes),
@@ -48,7 +71,8 @@ const constant = (value: number, dtype: DType = 'f32'): Node => node(constantOp,
 /** Untyped verbs, for rules that build expressions out of nodes. */
 export const plus = (a: Node, b: Node): Node => node(addOp, [a, b], none)
 export const minus = (a: Node, b: Node): Node => node(subOp, [a, b], none)
-export const times = (a: Node, b: Node | number): Node => node(mulOp, [a, typeof b === 'number' ? constant(b, a.dtype) : b], none)
+export const times = (a: Node, b: Node | number): Node =>
+  node(mulOp, [a, typeof b === 'number' ? constant(b, a.dtype) : b], none)
 export const over = (a: Node, b: Node): Node => node(divOp, [a, b], none)
 export const negated = (a: Node): Node => node(negOp, [a], none)
 export const chosen = (condition: Node, a: Node, b: Node): Node => node(selectOp, [condition, a, b], none)
@@ -57,40 +81,90 @@ export const converted = (x: Node, dtype: DType): Node => (x.dtype === dtype ? x
 const apply = (o: Op<None>, x: Node): Node => node(o, [x], none)
 
 // y = a + b                                             dy, dy
-export const addOp = op('add', (a, b) => a! + b!, (_, __, dy) => [dy, dy], { i32: (a, b) => wrapped(a! + b!) })
+export const addOp = op(
+  'add',
+  (a, b) => a! + b!,
+  (_, __, dy) => [dy, dy],
+  { i32: (a, b) => wrapped(a! + b!) },
+)
 // y = a - b                                             dy, -dy
-export const subOp = op('sub', (a, b) => a! - b!, (_, __, dy) => [dy, negated(dy)], { i32: (a, b) => wrapped(a! - b!) })
+export const subOp = op(
+  'sub',
+  (a, b) => a! - b!,
+  (_, __, dy) => [dy, negated(dy)],
+  { i32: (a, b) => wrapped(a! - b!) },
+)
 // y = a b                                               dy b, dy a
-export const mulOp = op('mul', (a, b) => a! * b!, ([a, b], _, dy) => [times(dy, b!), times(dy, a!)], { i32: (a, b) => Math.imul(a!, b!) })
+export const mulOp = op(
+  'mul',
+  (a, b) => a! * b!,
+  ([a, b], _, dy) => [times(dy, b!), times(dy, a!)],
+  { i32: (a, b) => Math.imul(a!, b!) },
+)
 // y = a / b, cut off towards 0 where they are integers  dy / b, -dy y / b
-export const divOp = op('div', (a, b) => a! / b!, ([, b], y, dy) => [over(dy, b!), negated(over(times(dy, y), b!))], { i32: (a, b) => divided(a!, b!) })
+export const divOp = op(
+  'div',
+  (a, b) => a! / b!,
+  ([, b], y, dy) => [over(dy, b!), negated(over(times(dy, y), b!))],
+  { i32: (a, b) => divided(a!, b!) },
+)
 // y = a ^ b, for a > 0                                  dy b y / a, dy y log a
 // and 1 ^ b and (-1) ^ ±∞ are 1, as in IEEE 754
 const realPower = (a: number, b: number): number => (a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b)
-export const powOp = op('pow', (a, b) => realPower(a!, b!), ([a, b], y, dy) => [over(times(times(dy, b!), y), a!), times(times(dy, y), apply(logOp, a!))],
-  { i32: (a, b) => power(a!, b!) })
+export const powOp = op(
+  'pow',
+  (a, b) => realPower(a!, b!),
+  ([a, b], y, dy) => [over(times(times(dy, b!), y), a!), times(times(dy, y), apply(logOp, a!))],
+  { i32: (a, b) => power(a!, b!) },
+)
 // the cotangent goes to the operand that was taken; to the first where they are equal
-export const maximumOp = op('maximum', (a, b) => Math.max(a!, b!), ([a], y, dy) => {
-  const first = equals(y, a!), zero = constant(0)
-  return [chosen(first, dy, zero), chosen(first, zero, dy)]
-}, { i32: (a, b) => Math.max(a!, b!) })
-export const minimumOp = op('minimum', (a, b) => Math.min(a!, b!), ([a], y, dy) => {
-  const first = equals(y, a!), zero = constant(0)
-  return [chosen(first, dy, zero), chosen(first, zero, dy)]
-}, { i32: (a, b) => Math.min(a!, b!) })
+export const maximumOp = op(
+  'maximum',
+  (a, b) => Math.max(a!, b!),
+  ([a], y, dy) => {
+    const first = equals(y, a!)
+    const zero = constant(0)
+    return [chosen(first, dy, zero), chosen(first, zero, dy)]
+  },
+  { i32: (a, b) => Math.max(a!, b!) },
+)
+export const minimumOp = op(
+  'minimum',
+  (a, b) => Math.min(a!, b!),
+  ([a], y, dy) => {
+    const first = equals(y, a!)
+    const zero = constant(0)
+    return [chosen(first, dy, zero), chosen(first, zero, dy)]
+  },
+  { i32: (a, b) => Math.min(a!, b!) },
+)
 
 // comparisons with a NaN are false
 const comparison = (name: string, holds: (a: number, b: number) => boolean, bool = false): Op<None> =>
-  op(name, (a, b) => Number(holds(a!, b!)), () => [], { i32: (a, b) => Number(holds(a!, b!)), bool, gives: 'bool' })
+  op(
+    name,
+    (a, b) => Number(holds(a!, b!)),
+    () => [],
+    { i32: (a, b) => Number(holds(a!, b!)), bool, gives: 'bool' },
+  )
 export const equalOp = comparison('equal', (a, b) => a === b, true)
 export const lessOp = comparison('less', (a, b) => a < b)
 export const lessEqualOp = comparison('lessEqual', (a, b) => a <= b)
 // y = a where the condition holds, else b
-export const selectOp = op('select', (c, a, b) => (c! ? a! : b!),
-  ([c], _, dy) => [undefined, chosen(c!, dy, constant(0)), chosen(c!, constant(0), dy)], { i32: (c, a, b) => (c! ? a! : b!), bool: true, conditions: 1 })
+export const selectOp = op(
+  'select',
+  (c, a, b) => (c! ? a! : b!),
+  ([c], _, dy) => [undefined, chosen(c!, dy, constant(0)), chosen(c!, constant(0), dy)],
+  { i32: (c, a, b) => (c! ? a! : b!), bool: true, conditions: 1 },
+)
 
 // y = -x                                                -dy
-export const negOp = op('neg', x => -x!, (_, __, dy) => [negated(dy)], { i32: x => wrapped(-x!) })
+export const negOp = op(
+  'neg',
+  x => -x!,
+  (_, __, dy) => [negated(dy)],
+  { i32: x => wrapped(-x!) },
+)
 // y = exp x                                             dy y
 export const expOp = op('exp', Math.exp, (_, y, dy) => [times(dy, y)])
 // y = log x                                             dy / x
@@ -98,30 +172,60 @@ export const logOp = op('log', Math.log, ([x], _, dy) => [over(dy, x!)])
 // y = √x                                                dy / 2y
 export const sqrtOp = op('sqrt', Math.sqrt, (_, y, dy) => [over(times(dy, 0.5), y)])
 // y = 1 / √x                                            -dy y³ / 2
-export const rsqrtOp = op('rsqrt', x => 1 / Math.sqrt(x!), (_, y, dy) => [times(times(dy, times(y, times(y, y))), -0.5)])
+export const rsqrtOp = op(
+  'rsqrt',
+  x => 1 / Math.sqrt(x!),
+  (_, y, dy) => [times(times(dy, times(y, times(y, y))), -0.5)],
+)
 // y = tanh x                                            dy (1 - y²)
 export const tanhOp = op('tanh', Math.tanh, (_, y, dy) => [times(dy, minus(constant(1), times(y, y)))])
 // y = 1 / (1 + exp -x)                                  dy y (1 - y)
-export const sigmoidOp = op('sigmoid', x => 1 / (1 + Math.exp(-x!)), (_, y, dy) => [times(dy, times(y, minus(constant(1), y)))])
+export const sigmoidOp = op(
+  'sigmoid',
+  x => 1 / (1 + Math.exp(-x!)),
+  (_, y, dy) => [times(dy, times(y, minus(constant(1), y)))],
+)
 // y = |x|                                               dy sign x
-export const absOp = op('abs', Math.abs, ([x], _, dy) => [times(dy, apply(signOp, x!))], { i32: x => wrapped(Math.abs(x!)) })
+export const absOp = op('abs', Math.abs, ([x], _, dy) => [times(dy, apply(signOp, x!))], {
+  i32: x => wrapped(Math.abs(x!)),
+})
 export const signOp = op('sign', Math.sign, () => [], { i32: Math.sign })
 // y = sin x                                             dy cos x
 export const sinOp = op('sin', Math.sin, ([x], _, dy) => [times(dy, apply(cosOp, x!))])
 // y = cos x                                             -dy sin x
 export const cosOp = op('cos', Math.cos, ([x], _, dy) => [negated(times(dy, apply(sinOp, x!)))])
 // y = erf x                                             dy 2/√π exp -x²
-export const erfOp = op('erf', x => erf(x!), ([x], _, dy) => [times(times(dy, 2 / Math.sqrt(Math.PI)), apply(expOp, negated(times(x!, x!))))])
+export const erfOp = op(
+  'erf',
+  x => erf(x!),
+  ([x], _, dy) => [times(times(dy, 2 / Math.sqrt(Math.PI)), apply(expOp, negated(times(x!, x!))))],
+)
 // y = x, and nothing flows back
-export const stopGradientOp = op('stopGradient', x => x!, () => [], { i32: x => x!, bool: true })
+export const stopGradientOp = op(
+  'stopGradient',
+  x => x!,
+  () => [],
+  { i32: x => x!, bool: true },
+)
 
-/** Another dtype: a real becomes the integer that is left when it is cut off towards 0, see `truncated`; `bool` is 0 or 1, and a NaN is 1. */
+/**
+ * Another dtype: a real becomes the integer that is left when it is cut off towards 0, see `truncated`; `bool` is 0 or
+ * 1, and a NaN is 1.
+ */
 export const castOp: Op<{ readonly dtype: DType }> = {
   name: 'cast',
-  shape: ([x], { dtype }) => pipe(typesFault('cast', [x!], ['f32', 'i32', 'bool']), E.chain(() => (dtype === 'f32' || dtype === 'i32' || dtype === 'bool'
-    ? E.right({ shape: x!.shape, dtype }) : E.left(`cast: gives f32, i32 or bool, not ${dtype}`)))),
+  shape: ([x], { dtype }) =>
+    pipe(
+      typesFault('cast', [x!], ['f32', 'i32', 'bool']),
+      E.chain(() =>
+        dtype === 'f32' || dtype === 'i32' || dtype === 'bool'
+          ? E.right({ shape: x!.shape, dtype })
+          : E.left(`cast: gives f32, i32 or bool, not ${dtype}`),
+      ),
+    ),
   misfit: fitsByShape,
-  eval: ([x], { dtype }, { sizes }) => elementwise(sizes, [x!], v => (dtype === 'i32' ? truncated(v!) : dtype === 'bool' ? Number(v !== 0) : v!)),
+  eval: ([x], { dtype }, { sizes }) =>
+    elementwise(sizes, [x!], v => (dtype === 'i32' ? truncated(v!) : dtype === 'bool' ? Number(v !== 0) : v!)),
   vjp: ({ inputs: [x], dtype }, dy) => [x!.dtype === 'f32' && dtype === 'f32' ? dy : undefined],
   flops: () => 0,
   cheap: true,
@@ -131,9 +235,13 @@ export const castOp: Op<{ readonly dtype: DType }> = {
 const erf = (x: number): number => {
   const a = Math.abs(x)
   if (a < 2.5) {
-    let term = a, sum = a
-    for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) { term *= -a * a / n; sum += term / (2 * n + 1) }
-    return Math.sign(x) * sum * 2 / Math.sqrt(Math.PI)
+    let term = a
+    let sum = a
+    for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+      term *= (-a * a) / n
+      sum += term / (2 * n + 1)
+    }
+    return (Math.sign(x) * sum * 2) / Math.sqrt(Math.PI)
   }
   let fraction = 0
   for (let n = 60; n > 0; n--) fraction = n / 2 / (a + fraction)
@@ -141,10 +249,23 @@ const erf = (x: number): number => {
 }
 
 type Unary = <S extends Shape>(x: Tensor<S>) => Tensor<S>
-const unary = (o: Op<None>): Unary => x => typed(apply(o, x))
+const unary =
+  (o: Op<None>): Unary =>
+  x =>
+    typed(apply(o, x))
 /** Elementwise functions of a float32 tensor; the shape is unchanged. @example relu(x) */
-export const neg = unary(negOp), exp = unary(expOp), log = unary(logOp), sqrt = unary(sqrtOp), rsqrt = unary(rsqrtOp), tanh = unary(tanhOp)
-export const sigmoid = unary(sigmoidOp), abs = unary(absOp), sign = unary(signOp), sin = unary(sinOp), cos = unary(cosOp), erfOf = unary(erfOp)
+export const neg = unary(negOp)
+export const exp = unary(expOp)
+export const log = unary(logOp)
+export const sqrt = unary(sqrtOp)
+export const rsqrt = unary(rsqrtOp)
+export const tanh = unary(tanhOp)
+export const sigmoid = unary(sigmoidOp)
+export const abs = unary(absOp)
+export const sign = unary(signOp)
+export const sin = unary(sinOp)
+export const cos = unary(cosOp)
+export const erfOf = unary(erfOp)
 /** The same value, through which no gradient flows. */
 export const stopGradient = unary(stopGradientOp)
 /** x². */
@@ -157,23 +278,40 @@ export interface Binary<D extends DType | 'same'> {
   <S extends Shape>(a: Tensor<S>, b: number): Tensor<S, D extends DType ? D : 'f32'>
   <S extends Shape, E extends DType>(a: Tensor<S, E>, b: Tensor<readonly [], E>): Tensor<S, D extends DType ? D : E>
   <S extends Shape, E extends DType>(a: Tensor<S, E>, b: Tensor<S, E>): Tensor<S, D extends DType ? D : E>
-  <A extends Shape, B extends Shape, E extends DType>(a: Tensor<A, E>, b: Tensor<B, E> & BroadcastError<A, B>):
-    Tensor<Ok<Broadcast<A, B>>, D extends DType ? D : E>
+  <A extends Shape, B extends Shape, E extends DType>(
+    a: Tensor<A, E>,
+    b: Tensor<B, E> & BroadcastError<A, B>,
+  ): Tensor<Ok<Broadcast<A, B>>, D extends DType ? D : E>
 }
-const binary = <D extends DType | 'same'>(o: Op<None>): Binary<D> =>
-  (a: Node, b: Node | number): never => node(o, [a, typeof b === 'number' ? constant(b, a.dtype === 'i32' ? 'i32' : 'f32') : b], none) as never
+const binary =
+  <D extends DType | 'same'>(o: Op<None>): Binary<D> =>
+  (a: Node, b: Node | number): never =>
+    node(o, [a, typeof b === 'number' ? constant(b, a.dtype === 'i32' ? 'i32' : 'f32') : b], none) as never
 /**
- * Elementwise functions of two tensors, broadcast from the right; the second may be a number. Integers wrap around at 32 bits: a quotient is cut
- * off towards 0, that by 0 is -1; so is a power, with an exponent below 0. @example add(x, bias)
+ * Elementwise functions of two tensors, broadcast from the right; the second may be a number. Integers wrap around at
+ * 32 bits: a quotient is cut off towards 0, that by 0 is -1; so is a power, with an exponent below 0. @example add(x,
+ * bias)
  */
-export const add = binary<'same'>(addOp), sub = binary<'same'>(subOp), mul = binary<'same'>(mulOp), div = binary<'same'>(divOp)
-export const pow = binary<'same'>(powOp), maximum = binary<'same'>(maximumOp), minimum = binary<'same'>(minimumOp)
+export const add = binary<'same'>(addOp)
+export const sub = binary<'same'>(subOp)
+export const mul = binary<'same'>(mulOp)
+export const div = binary<'same'>(divOp)
+export const pow = binary<'same'>(powOp)
+export const maximum = binary<'same'>(maximumOp)
+export const minimum = binary<'same'>(minimumOp)
 /** Comparisons, as `bool` tensors. */
-export const equal = binary<'bool'>(equalOp), less = binary<'bool'>(lessOp), lessEqual = binary<'bool'>(lessEqualOp)
+export const equal = binary<'bool'>(equalOp)
+export const less = binary<'bool'>(lessOp)
+export const lessEqual = binary<'bool'>(lessEqualOp)
 
 /** `a` where the condition holds, else `b`; a number stands for a scalar. @example select(mask, scores, -1e9) */
-export const select = <S extends Shape>(condition: Tensor<S, 'bool'>, a: Tensor<S> | number, b: Tensor<S> | number): Tensor<S> =>
+export const select = <S extends Shape>(
+  condition: Tensor<S, 'bool'>,
+  a: Tensor<S> | number,
+  b: Tensor<S> | number,
+): Tensor<S> =>
   typed(chosen(condition, typeof a === 'number' ? constant(a) : a, typeof b === 'number' ? constant(b) : b))
 
 /** Another dtype. @example cast(mask, 'f32') */
-export const cast = <S extends Shape, F extends DType, D extends DType>(x: Tensor<S, F>, dtype: D): Tensor<S, D> => typed(converted(x, dtype))
+export const cast = <S extends Shape, F extends DType, D extends DType>(x: Tensor<S, F>, dtype: D): Tensor<S, D> =>
+  typed(converted(x, dtype))

@@ -1,4 +1,7 @@
-/** Arithmetic of int32, one meaning for every target: that of XLA, which NumPy and two's complement share wherever there is no division by 0. */
+/**
+ * Arithmetic of int32, one meaning for every target: that of XLA, which NumPy and two's complement share wherever there
+ * is no division by 0.
+ */
 
 /** The 32 lowest bits of a whole number. */
 export const wrapped = (x: number): number => x | 0
@@ -6,10 +9,14 @@ export const wrapped = (x: number): number => x | 0
 /** a / b, cut off towards 0; a / 0 is -1, and the least integer by -1 is itself. @example divided(-7, 2) is -3 */
 export const divided = (a: number, b: number): number => (b === 0 ? -1 : wrapped(Math.trunc(a / b)))
 
-/** a ^ b by multiplication; of a negative b, what is left of the fraction when it is cut off towards 0. @example power(-1, -3) is -1, power(2, -1) is 0 */
+/**
+ * a ^ b by multiplication; of a negative b, what is left of the fraction when it is cut off towards 0.
+ * @example power(-1, -3) is -1, power(2, -1) is 0
+ */
 export const power = (a: number, b: number): number => {
   if (b < 0) return a === 1 ? 1 : a === -1 ? (b % 2 === 0 ? 1 : -1) : 0
-  let result = 1, square = a
+  let result = 1
+  let square = a
   for (let bits = b; bits > 0; bits >>>= 1) {
     if (bits & 1) result = Math.imul(result, square)
     square = Math.imul(square, square)
@@ -17,10 +24,15 @@ export const power = (a: number, b: number): number => {
   return result
 }
 
-const least = -(2 ** 31), largest = 2 ** 31 - 1
+const least = -(2 ** 31)
+const largest = 2 ** 31 - 1
 
-/** A real as an integer: cut off towards 0; NaN is 0, and what is beyond the range is its end. @example truncated(3e9) is 2147483647 */
-export const truncated = (x: number): number => (Number.isNaN(x) ? 0 : Math.max(least, Math.min(largest, Math.trunc(x))))
+/**
+ * A real as an integer: cut off towards 0; NaN is 0, and what is beyond the range is its end.
+ * @example truncated(3e9) is 2147483647
+ */
+export const truncated = (x: number): number =>
+  Number.isNaN(x) ? 0 : Math.max(least, Math.min(largest, Math.trunc(x)))
 
 /** True for what int32 can hold. */
 export const isInteger = (x: number): boolean => Number.isInteger(x) && x >= least && x <= largest

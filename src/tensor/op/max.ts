@@ -13,4 +13,6 @@ export const maxOp: Op<Axes> = reduction('max', -Infinity, Math.max, (y, dy) => 
 export const max = reducer((x, axes, keepDims) => node(maxOp, [x], { axes, keepDims }))
 
 /** The mean over axes, or of everything. @example mean(x, -1, true) */
-export const mean = reducer((x, axes, keepDims) => over(summed(x, axes, keepDims), node(sizeOp, [], { dims: axes.map(axis => x.shape[axis]!) })))
+export const mean = reducer((x, axes, keepDims) =>
+  over(summed(x, axes, keepDims), node(sizeOp, [], { dims: axes.map(axis => x.shape[axis]!) })),
+)

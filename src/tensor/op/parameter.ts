@@ -8,14 +8,23 @@ import type { DType } from '../value.ts'
 import { isInteger } from './integer.ts'
 
 /** What a leaf is declared as. */
-export interface Placeholder { readonly shape: Shape; readonly dtype: DType }
+export interface Placeholder {
+  readonly shape: Shape
+  readonly dtype: DType
+}
 
 /** An input of a program: a leaf of a parameter tree or of a batch. Two placeholders are never the same node. */
 export const parameterOp: Op<Placeholder> = {
   name: 'parameter',
-  shape: (_, { shape, dtype }) => pipe(checkShape(shape), E.map(() => ({ shape, dtype }))),
+  shape: (_, { shape, dtype }) =>
+    pipe(
+      checkShape(shape),
+      E.map(() => ({ shape, dtype })),
+    ),
   misfit: fitsByShape,
-  eval: () => { throw new Error('a placeholder has no value of its own: bind it') },
+  eval: () => {
+    throw new Error('a placeholder has no value of its own: bind it')
+  },
   vjp: () => [],
   flops: () => 0,
 }
@@ -23,21 +32,35 @@ export const parameterOp: Op<Placeholder> = {
 export const parameter = (shape: Shape, dtype: DType): Node => node(parameterOp, [], { shape, dtype })
 
 /** Declares a float32 leaf. @example const up = f32('hidden', 'ffn') */
-export const f32 = <const S extends Shape>(...shape: S & ShapeFault<S>): Tensor<Readonly<S>> => typed(parameter(shape, 'f32'))
+export const f32 = <const S extends Shape>(...shape: S & ShapeFault<S>): Tensor<Readonly<S>> =>
+  typed(parameter(shape, 'f32'))
 /** Declares an int32 leaf. @example const labels = i32('batch', 'seq') */
-export const i32 = <const S extends Shape>(...shape: S & ShapeFault<S>): Tensor<Readonly<S>, 'i32'> => typed(parameter(shape, 'i32'))
+export const i32 = <const S extends Shape>(...shape: S & ShapeFault<S>): Tensor<Readonly<S>, 'i32'> =>
+  typed(parameter(shape, 'i32'))
 
 /** A number known while tracing, or a vector of them along a dim. */
-export const constantOp: Op<{ readonly value: number | readonly number[]; readonly shape: Shape; readonly dtype: DType }> = {
+export const constantOp: Op<{
+  readonly value: number | readonly number[]
+  readonly shape: Shape
+  readonly dtype: DType
+}> = {
   name: 'constant',
   shape: (_, { shape, dtype, value }) => {
-    const numbers = typeof value === 'number' ? [value] : value, wrong = dtype === 'i32' ? numbers.find(x => !isInteger(x)) : undefined
-    return wrong !== undefined ? E.left(`constant: ${wrong} is no 32-bit integer`)
-      : typeof value === 'number' || shape.length === 1 ? pipe(checkShape(shape), E.map(() => ({ shape, dtype })))
-      : E.left(`constant: ${value.length} numbers are along one dim, not along ${show(shape)}`)
+    const numbers = typeof value === 'number' ? [value] : value
+    const wrong = dtype === 'i32' ? numbers.find(x => !isInteger(x)) : undefined
+    return wrong !== undefined
+      ? E.left(`constant: ${wrong} is no 32-bit integer`)
+      : typeof value === 'number' || shape.length === 1
+        ? pipe(
+            checkShape(shape),
+            E.map(() => ({ shape, dtype })),
+          )
+        : E.left(`constant: ${value.length} numbers are along one dim, not along ${show(shape)}`)
   },
-  misfit: (_, { value, shape: [dim = 1] }, { size }) => (typeof value === 'number' || value.length === size(dim) ? undefined
-    : `constant: there are ${value.length} numbers for ${sized(dim, size)}`),
+  misfit: (_, { value, shape: [dim = 1] }, { size }) =>
+    typeof value === 'number' || value.length === size(dim)
+      ? undefined
+      : `constant: there are ${value.length} numbers for ${sized(dim, size)}`,
   eval: (_, { value }, { sizes }) => numbers(sizes, i => (typeof value === 'number' ? value : value[i]!)),
   vjp: () => [],
   flops: () => 0,
@@ -45,20 +68,30 @@ export const constantOp: Op<{ readonly value: number | readonly number[]; readon
 }
 
 /** A scalar. @example mul(x, scalar(0.5)) */
-export const scalar = (value: number): Tensor<readonly []> => typed(node(constantOp, [], { value, shape: [], dtype: 'f32' }))
-export const integer = (value: number): Tensor<readonly [], 'i32'> => typed(node(constantOp, [], { value, shape: [], dtype: 'i32' }))
+export const scalar = (value: number): Tensor<readonly []> =>
+  typed(node(constantOp, [], { value, shape: [], dtype: 'f32' }))
+export const integer = (value: number): Tensor<readonly [], 'i32'> =>
+  typed(node(constantOp, [], { value, shape: [], dtype: 'i32' }))
 
-/** One dim as arguments: what `tsc` can tell of a tuple of dims, it cannot tell of a dim that may be a type parameter. */
+/**
+ * One dim as arguments: what `tsc` can tell of a tuple of dims, it cannot tell of a dim that may be a type parameter.
+ */
 export type OneDim = readonly [dim: Dim]
 
 /** Numbers along a dim. @example vector([1, 0.1, 0.01], 'half') */
-export const vector = <const N extends OneDim>(value: readonly number[], ...shape: N & ShapeFault<N>): Tensor<Readonly<N>> =>
-  typed(node(constantOp, [], { value, shape, dtype: 'f32' }))
+export const vector = <const N extends OneDim>(
+  value: readonly number[],
+  ...shape: N & ShapeFault<N>
+): Tensor<Readonly<N>> => typed(node(constantOp, [], { value, shape, dtype: 'f32' }))
 
 /** The size of a dim, known when dims are bound: what a mean divides by. */
 export const sizeOp: Op<{ readonly dims: Shape }> = {
   name: 'size',
-  shape: (_, { dims }) => pipe(checkShape(dims), E.map(() => ({ shape: [], dtype: 'f32' }))),
+  shape: (_, { dims }) =>
+    pipe(
+      checkShape(dims),
+      E.map(() => ({ shape: [], dtype: 'f32' })),
+    ),
   misfit: fitsByShape,
   eval: (_, { dims }, { size }) => numbers([], () => dims.reduce<number>((n, dim) => n * size(dim), 1)),
   vjp: () => [],
@@ -67,12 +100,17 @@ export const sizeOp: Op<{ readonly dims: Shape }> = {
 }
 
 /** The product of the sizes of dims, as a float32 scalar. @example div(sum(x), size('hidden')) */
-export const size = <const S extends Shape>(...dims: S & ShapeFault<S>): Tensor<readonly []> => typed(node(sizeOp, [], { dims }))
+export const size = <const S extends Shape>(...dims: S & ShapeFault<S>): Tensor<readonly []> =>
+  typed(node(sizeOp, [], { dims }))
 
 /** 0, 1, 2, … along one dim. */
 export const iotaOp: Op<{ readonly dim: Dim; readonly dtype: DType }> = {
   name: 'iota',
-  shape: (_, { dim, dtype }) => pipe(checkShape([dim]), E.map(shape => ({ shape, dtype }))),
+  shape: (_, { dim, dtype }) =>
+    pipe(
+      checkShape([dim]),
+      E.map(shape => ({ shape, dtype })),
+    ),
   misfit: fitsByShape,
   eval: (_, __, { sizes }) => numbers(sizes, i => i),
   vjp: () => [],
@@ -81,6 +119,8 @@ export const iotaOp: Op<{ readonly dim: Dim; readonly dtype: DType }> = {
 }
 
 /** 0, 1, 2, … as int32. @example iota('seq') */
-export const iota = <const N extends OneDim>(...[dim]: N & ShapeFault<N>): Tensor<Readonly<N>, 'i32'> => typed(node(iotaOp, [], { dim, dtype: 'i32' }))
+export const iota = <const N extends OneDim>(...[dim]: N & ShapeFault<N>): Tensor<Readonly<N>, 'i32'> =>
+  typed(node(iotaOp, [], { dim, dtype: 'i32' }))
 /** 0, 1, 2, … as float32. */
-export const range = <const N extends OneDim>(...[dim]: N & ShapeFault<N>): Tensor<Readonly<N>> => typed(node(iotaOp, [], { dim, dtype: 'f32' }))
+export const range = <const N extends OneDim>(...[dim]: N & ShapeFault<N>): Tensor<Readonly<N>> =>
+  typed(node(iotaOp, [], { dim, dtype: 'f32' }))

@@ -9,13 +9,19 @@ import type { OneDim } from './parameter.ts'
 import { reshaped } from './reshape.ts'
 import { indexFault } from './types.ts'
 
-/** y[…] = x[…, index[…]]: one element a row                                          dx: dy at the index, zero elsewhere */
+/**
+ * y[…] = x[…, index[…]]: one element a row                                          dx: dy at the index, zero elsewhere
+ */
 export const pickOp: Op<object> = {
   name: 'pick',
   shape: ([x, index]) => {
-    const rows = x!.shape.slice(0, -1), types = indexFault('pick', index!)
-    return E.isLeft(types) ? types : rows.length === index!.shape.length && rows.every((dim, axis) => dim === index!.shape[axis]) ? E.right({ shape: rows, dtype: x!.dtype })
-      : E.left(`pick: the index [${index!.shape.join(', ')}] is not [${rows.join(', ')}]`)
+    const rows = x!.shape.slice(0, -1)
+    const types = indexFault('pick', index!)
+    return E.isLeft(types)
+      ? types
+      : rows.length === index!.shape.length && rows.every((dim, axis) => dim === index!.shape[axis])
+        ? E.right({ shape: rows, dtype: x!.dtype })
+        : E.left(`pick: the index [${index!.shape.join(', ')}] is not [${rows.join(', ')}]`)
   },
   misfit: fitsByShape,
   eval: ([x, index], _, { sizes }) => {
@@ -23,7 +29,10 @@ export const pickOp: Op<object> = {
     checkIndex('pick', index!, width)
     return numbers(sizes, row => x!.data[row * width + index!.data[row]!]!)
   },
-  vjp: ({ inputs: [x, index] }, dy) => [times(reshaped(dy, [...dy.shape, 1]), oneHot(index!, x!.shape.at(-1)!)), undefined],
+  vjp: ({ inputs: [x, index] }, dy) => [
+    times(reshaped(dy, [...dy.shape, 1]), oneHot(index!, x!.shape.at(-1)!)),
+    undefined,
+  ],
   indices: ([x]) => [{ index: 1, within: x!.shape.at(-1)! }],
   flops: () => 0,
 }
@@ -31,9 +40,15 @@ export const pickOp: Op<object> = {
 /** 1 at the index, 0 elsewhere, along a new last dim; nowhere 1 where the index is not within it. */
 export const oneHotOp: Op<{ readonly dim: Dim }> = {
   name: 'oneHot',
-  shape: ([index], { dim }) => pipe(indexFault('oneHot', index!), E.flatMap(() => checkShape([...index!.shape, dim])), E.map(shape => ({ shape, dtype: 'f32' }))),
+  shape: ([index], { dim }) =>
+    pipe(
+      indexFault('oneHot', index!),
+      E.flatMap(() => checkShape([...index!.shape, dim])),
+      E.map(shape => ({ shape, dtype: 'f32' })),
+    ),
   misfit: fitsByShape,
-  eval: ([index], _, { sizes }) => numbers(sizes, i => Number(index!.data[Math.floor(i / sizes.at(-1)!)] === i % sizes.at(-1)!)),
+  eval: ([index], _, { sizes }) =>
+    numbers(sizes, i => Number(index!.data[Math.floor(i / sizes.at(-1)!)] === i % sizes.at(-1)!)),
   vjp: () => [],
   flops: () => 0,
 }
@@ -42,13 +57,19 @@ export const picked = (x: Node, index: Node): Node => node(pickOp, [x, index], {
 export const oneHot = (index: Node, dim: Dim): Node => node(oneHotOp, [index], { dim })
 
 /**
- * The positions of the non-zero elements of a vector, in order, in a declared capacity; where there are fewer, the rest is 0.
- * What is found is data, so its size must be declared: as `jnp.nonzero(x, size=…)`. What has no room is left out; a session refuses a batch
- * that would have some of it.
+ * The positions of the non-zero elements of a vector, in order, in a declared capacity; where there are fewer, the rest
+ * is 0. What is found is data, so its size must be declared: as `jnp.nonzero(x, size=…)`. What has no room is left out;
+ * a session refuses a batch that would have some of it.
  */
 export const nonzeroOp: Op<{ readonly capacity: Dim }> = {
   name: 'nonzero',
-  shape: ([x], { capacity }) => (x!.shape.length === 1 ? pipe(checkShape([capacity]), E.map(shape => ({ shape, dtype: 'i32' }))) : E.left(`nonzero: [${x!.shape.join(', ')}] is not a vector`)),
+  shape: ([x], { capacity }) =>
+    x!.shape.length === 1
+      ? pipe(
+          checkShape([capacity]),
+          E.map(shape => ({ shape, dtype: 'i32' })),
+        )
+      : E.left(`nonzero: [${x!.shape.join(', ')}] is not a vector`),
   misfit: fitsByShape,
   eval: ([x], _, { sizes }) => {
     const found = Array.from(x!.data.keys()).filter(i => x!.data[i] !== 0)
@@ -60,4 +81,6 @@ export const nonzeroOp: Op<{ readonly capacity: Dim }> = {
 
 /** Where a vector is not zero. @example nonzero(mask, 'scored') */
 export const nonzero = <N extends Dim, D extends DType, const C extends OneDim>(
-  x: Tensor<readonly [N], D>, ...[capacity]: C & ShapeFault<C>): Tensor<Readonly<C>, 'i32'> => typed(node(nonzeroOp, [x], { capacity }))
+  x: Tensor<readonly [N], D>,
+  ...[capacity]: C & ShapeFault<C>
+): Tensor<Readonly<C>, 'i32'> => typed(node(nonzeroOp, [x], { capacity }))

@@ -5,36 +5,50 @@ import { checkShape, type Shape, type ShapeFault } from '../shape/index.ts'
 import { count } from '../value.ts'
 
 /** The sizes of what is drawn. */
-export interface RandomBitsAttributes { readonly shape: Shape }
+export interface RandomBitsAttributes {
+  readonly shape: Shape
+}
 
-/** What a draw depends on: the lower and the upper 32 bits of a seed and the number of the draw; and a number for who draws. */
+/**
+ * What a draw depends on: the lower and the upper 32 bits of a seed and the number of the draw; and a number for who
+ * draws.
+ */
 export type RandomKey = Tensor<readonly [3], 'i32'>
 export type RandomStream = Tensor<readonly [1], 'i32'>
 
 const isVector = (x: Node, n: number): boolean => x.dtype === 'i32' && x.shape.length === 1 && x.shape[0] === n
 
 /**
- * (key[3], stream[1]) => random words of a shape, in order: Philox 4x32-10 (see `randomWords`), the same bits on every target.
- * Nothing flows back.
+ * (key[3], stream[1]) => random words of a shape, in order: Philox 4x32-10 (see `randomWords`), the same bits on every
+ * target. Nothing flows back.
  */
 export const randomBitsOp: Op<RandomBitsAttributes> = {
   name: 'randomBits',
   shape: ([key, stream], { shape }) =>
-    (!isVector(key!, 3) ? E.left(`randomBits: the key is ${key!.dtype} [${key!.shape.join(', ')}], not i32 [3]`)
-    : !isVector(stream!, 1) ? E.left(`randomBits: the stream is ${stream!.dtype} [${stream!.shape.join(', ')}], not i32 [1]`)
-    : E.Functor.map(checkShape(shape), () => ({ shape, dtype: 'i32' }))),
+    !isVector(key!, 3)
+      ? E.left(`randomBits: the key is ${key!.dtype} [${key!.shape.join(', ')}], not i32 [3]`)
+      : !isVector(stream!, 1)
+        ? E.left(`randomBits: the stream is ${stream!.dtype} [${stream!.shape.join(', ')}], not i32 [1]`)
+        : E.Functor.map(checkShape(shape), () => ({ shape, dtype: 'i32' })),
   misfit: fitsByShape,
   eval: ([key, stream], _, { sizes }) => {
     const [seedLow = 0, seedHigh = 0, draw = 0] = key!.data
-    return { sizes, data: Float64Array.from(randomWords({ seedLow, seedHigh, draw, stream: stream!.data[0]! }, count(sizes))) }
+    return {
+      sizes,
+      data: Float64Array.from(randomWords({ seedLow, seedHigh, draw, stream: stream!.data[0]! }, count(sizes))),
+    }
   },
   vjp: () => [],
   flops: () => 0,
   cheap: true,
 }
 
-export const randomWordsOf = (key: Node, stream: Node, shape: Shape): Node => node(randomBitsOp, [key, stream], { shape })
+export const randomWordsOf = (key: Node, stream: Node, shape: Shape): Node =>
+  node(randomBitsOp, [key, stream], { shape })
 
 /** Random 32-bit words, uniform over all int32. @example randomBits(key, stream, ['batch', 'hidden']) */
-export const randomBits = <const S extends Shape>(key: RandomKey, stream: RandomStream, shape: S & ShapeFault<S>): Tensor<Readonly<S>, 'i32'> =>
-  typed(randomWordsOf(key, stream, shape))
+export const randomBits = <const S extends Shape>(
+  key: RandomKey,
+  stream: RandomStream,
+  shape: S & ShapeFault<S>,
+): Tensor<Readonly<S>, 'i32'> => typed(randomWordsOf(key, stream, shape))

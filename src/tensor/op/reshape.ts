@@ -3,12 +3,24 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { gather, offsetsOf, stridesOf } from '../numbers.ts'
 import type { DType } from '../value.ts'
-import { reshape as reshapeRule, transpose as transposeRule, type Ok, type ReshapeError, type Shape, type Transpose, type TransposeError } from '../shape/index.ts'
+import {
+  reshape as reshapeRule,
+  transpose as transposeRule,
+  type Ok,
+  type ReshapeError,
+  type Shape,
+  type Transpose,
+  type TransposeError,
+} from '../shape/index.ts'
 
 // y = x, read with other dims                           dy, read with the old dims
 export const reshapeOp: Op<{ readonly shape: Shape }> = {
   name: 'reshape',
-  shape: ([x], { shape }) => pipe(reshapeRule(x!.shape, shape), E.map(() => ({ shape, dtype: x!.dtype }))),
+  shape: ([x], { shape }) =>
+    pipe(
+      reshapeRule(x!.shape, shape),
+      E.map(() => ({ shape, dtype: x!.dtype })),
+    ),
   misfit: fitsByShape,
   eval: ([x], _, { sizes }) => ({ sizes, data: x!.data }),
   vjp: ({ inputs: [x] }, dy) => [reshaped(dy, x!.shape)],
@@ -25,11 +37,22 @@ export const reshaped = (x: Node, shape: Shape): Node => {
 // y[i, j] = x[j, i]                                     dy, permuted back
 export const transposeOp: Op<{ readonly permutation: readonly number[] }> = {
   name: 'transpose',
-  shape: ([x], { permutation }) => pipe(transposeRule(x!.shape, permutation), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  shape: ([x], { permutation }) =>
+    pipe(
+      transposeRule(x!.shape, permutation),
+      E.map(shape => ({ shape, dtype: x!.dtype })),
+    ),
   misfit: fitsByShape,
   eval: ([x], { permutation }, { sizes }) => {
     const strides = stridesOf(x!.sizes)
-    return gather(x!, offsetsOf(sizes, permutation.map(axis => strides[axis]!)), sizes)
+    return gather(
+      x!,
+      offsetsOf(
+        sizes,
+        permutation.map(axis => strides[axis]!),
+      ),
+      sizes,
+    )
   },
   vjp: ({ attributes: { permutation } }, dy) => [transposed(dy, inverse(permutation))],
   flops: () => 0,
@@ -37,19 +60,29 @@ export const transposeOp: Op<{ readonly permutation: readonly number[] }> = {
 }
 
 /** The permutation that undoes another. */
-export const inverse = (permutation: readonly number[]): readonly number[] => permutation.map((_, axis) => permutation.indexOf(axis))
+export const inverse = (permutation: readonly number[]): readonly number[] =>
+  permutation.map((_, axis) => permutation.indexOf(axis))
 
 export const transposed = (x: Node, permutation: readonly number[]): Node =>
   permutation.every((from, to) => from === to) ? x : node(transposeOp, [x], { permutation })
 
-/** Other dims for the same data: neighbours are split and merged, names keep their order. @example reshape(x, ['batch', 'seq', 'heads', 'headDim']) */
-export const reshape = <S extends Shape, D extends DType, const T extends Shape>(x: Tensor<S, D> & ReshapeError<S, T>, shape: T): Tensor<Readonly<T>, D> =>
-  typed(reshaped(x, shape))
+/**
+ * Other dims for the same data: neighbours are split and merged, names keep their order.
+ * @example reshape(x, ['batch', 'seq', 'heads', 'headDim'])
+ */
+export const reshape = <S extends Shape, D extends DType, const T extends Shape>(
+  x: Tensor<S, D> & ReshapeError<S, T>,
+  shape: T,
+): Tensor<Readonly<T>, D> => typed(reshaped(x, shape))
 
 /** Permutes axes; of a matrix, swaps both. @example transpose(x, [0, 2, 1]) */
-export function transpose<A extends string | number, B extends string | number, D extends DType>(x: Tensor<readonly [A, B], D>): Tensor<readonly [B, A], D>
+export function transpose<A extends string | number, B extends string | number, D extends DType>(
+  x: Tensor<readonly [A, B], D>,
+): Tensor<readonly [B, A], D>
 export function transpose<S extends Shape, D extends DType, const P extends readonly number[]>(
-  x: Tensor<S, D> & TransposeError<S, P>, permutation: P): Tensor<Ok<Transpose<S, P>>, D>
+  x: Tensor<S, D> & TransposeError<S, P>,
+  permutation: P,
+): Tensor<Ok<Transpose<S, P>>, D>
 export function transpose(x: Node, permutation: readonly number[] = [1, 0]): never {
   return transposed(x, permutation) as never
 }

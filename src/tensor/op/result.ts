@@ -6,11 +6,17 @@ export const resultOp: Op<{ readonly index: number }> = {
   name: 'result',
   shape: ([call], { index }) => {
     const output = call!.op.several?.signatures(call!.attributes)[index]
-    return output === undefined ? E.left(`result ${index}: there is no such output`) : E.right({ shape: output.shape, dtype: output.dtype })
+    return output === undefined
+      ? E.left(`result ${index}: there is no such output`)
+      : E.right({ shape: output.shape, dtype: output.dtype })
   },
   misfit: fitsByShape,
-  eval: () => { throw new Error('a result is read by the interpreter') },
-  vjp: () => { throw new Error('a result is differentiated with its call') },
+  eval: () => {
+    throw new Error('a result is read by the interpreter')
+  },
+  vjp: () => {
+    throw new Error('a result is differentiated with its call')
+  },
   flops: () => 0,
 }
 

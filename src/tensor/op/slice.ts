@@ -3,7 +3,20 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { node, typed, type Bound, type Node, type Op, type Tensor } from '../node.ts'
 import { partsBeyond, partsDiffer } from '../misfit.ts'
 import { around, numbers } from '../numbers.ts'
-import { concat as concatRule, show, slice as sliceRule, type Concat, type ConcatError, type Dim, type Ok, type Same, type Shape, type ShapeError, type Slice as SliceShape, type SliceError } from '../shape/index.ts'
+import {
+  concat as concatRule,
+  show,
+  slice as sliceRule,
+  type Concat,
+  type ConcatError,
+  type Dim,
+  type Ok,
+  type Same,
+  type Shape,
+  type ShapeError,
+  type Slice as SliceShape,
+  type SliceError,
+} from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { positions } from './sum.ts'
 import { typesFault } from './types.ts'
@@ -11,26 +24,49 @@ import { typesFault } from './types.ts'
 /** Where a slice begins: the sum of the sizes of some dims, so that the second half of `2*half` begins after `half`. */
 export type Start = readonly Dim[]
 /** The number of elements before a slice. */
-export const startOf = (start: Start, { size }: Pick<Bound, 'size'>): number => start.reduce<number>((sum, dim) => sum + size(dim), 0)
+export const startOf = (start: Start, { size }: Pick<Bound, 'size'>): number =>
+  start.reduce<number>((sum, dim) => sum + size(dim), 0)
 
 /** The shape of a pad is that of which its operand is a slice. */
 const padRule = (shape: Shape, axis: number, dim: Dim, start: Start): E.Either<string, Shape> => {
-  const padded = shape.map((d, i) => (i === axis ? dim : d)), part = shape[axis]
+  const padded = shape.map((d, i) => (i === axis ? dim : d))
+  const part = shape[axis]
   if (part === undefined) return E.left(`pad: axis ${axis} is out of range for ${show(shape)}`)
-  return pipe(sliceRule(padded, axis, part, start), E.mapLeft(text => text.replace(/^slice:/, 'pad:')), E.map(() => padded))
+  return pipe(
+    sliceRule(padded, axis, part, start),
+    E.mapLeft(text => text.replace(/^slice:/, 'pad:')),
+    E.map(() => padded),
+  )
 }
 
 /** Which part of which axis. */
-export interface SliceAttributes { readonly axis: number; readonly start: Start; readonly dim: Dim }
+export interface SliceAttributes {
+  readonly axis: number
+  readonly start: Start
+  readonly dim: Dim
+}
 
 /** y = x[…, start : start + dim, …]                     dx: dy, padded with zeros */
 export const sliceOp: Op<SliceAttributes> = {
   name: 'slice',
-  shape: ([x], { axis, start, dim }) => pipe(sliceRule(x!.shape, axis, dim, start), E.map(shape => ({ shape, dtype: x!.dtype }))),
-  misfit: (_, { axis, start, dim }, { size, inputs: [x] }) => partsBeyond('slice', [...start, dim], x!.shape[axis]!, size),
+  shape: ([x], { axis, start, dim }) =>
+    pipe(
+      sliceRule(x!.shape, axis, dim, start),
+      E.map(shape => ({ shape, dtype: x!.dtype })),
+    ),
+  misfit: (_, { axis, start, dim }, { size, inputs: [x] }) =>
+    partsBeyond('slice', [...start, dim], x!.shape[axis]!, size),
   eval: ([x], { axis, start }, bound) => {
-    const [, from, inner] = around(x!.sizes, axis), size = bound.sizes[axis]!, begin = startOf(start, bound)
-    return numbers(bound.sizes, i => x!.data[(Math.floor(i / (size * inner)) * from + begin + (Math.floor(i / inner) % size)) * inner + (i % inner)]!)
+    const [, from, inner] = around(x!.sizes, axis)
+    const size = bound.sizes[axis]!
+    const begin = startOf(start, bound)
+    return numbers(
+      bound.sizes,
+      i =>
+        x!.data[
+          (Math.floor(i / (size * inner)) * from + begin + (Math.floor(i / inner) % size)) * inner + (i % inner)
+        ]!,
+    )
   },
   vjp: ({ inputs: [x], attributes: { axis, start } }, dy) => [node(padOp, [dy], { axis, start, dim: x!.shape[axis]! })],
   flops: () => 0,
@@ -40,11 +76,21 @@ export const sliceOp: Op<SliceAttributes> = {
 /** Zeros of size dim along an axis, with x from start on                            dx: that slice of dy */
 export const padOp: Op<SliceAttributes> = {
   name: 'pad',
-  shape: ([x], { axis, dim, start }) => pipe(padRule(x!.shape, axis, dim, start), E.map(shape => ({ shape, dtype: x!.dtype }))),
-  misfit: (_, { axis, start, dim }, { size, inputs: [x] }) => partsBeyond('pad', [...start, x!.shape[axis]!], dim, size),
+  shape: ([x], { axis, dim, start }) =>
+    pipe(
+      padRule(x!.shape, axis, dim, start),
+      E.map(shape => ({ shape, dtype: x!.dtype })),
+    ),
+  misfit: (_, { axis, start, dim }, { size, inputs: [x] }) =>
+    partsBeyond('pad', [...start, x!.shape[axis]!], dim, size),
   eval: ([x], { axis, start }, bound) => {
-    const y = numbers(bound.sizes, () => 0), [, size, inner] = around(x!.sizes, axis), to = bound.sizes[axis]!, begin = startOf(start, bound)
-    x!.data.forEach((v, i) => { y.data[(Math.floor(i / (size * inner)) * to + begin + (Math.floor(i / inner) % size)) * inner + (i % inner)] = v })
+    const y = numbers(bound.sizes, () => 0)
+    const [, size, inner] = around(x!.sizes, axis)
+    const to = bound.sizes[axis]!
+    const begin = startOf(start, bound)
+    x!.data.forEach((v, i) => {
+      y.data[(Math.floor(i / (size * inner)) * to + begin + (Math.floor(i / inner) % size)) * inner + (i % inner)] = v
+    })
     return y
   },
   vjp: ({ inputs: [x], attributes: { axis, start } }, dy) => [sliced(dy, axis, start, x!.shape[axis]!)],
@@ -55,10 +101,26 @@ export const padOp: Op<SliceAttributes> = {
 /** Inputs one after the other along an axis; the sum of their dims has a name.      dx: slices of dy */
 export const concatOp: Op<{ readonly axis: number; readonly dim: Dim }> = {
   name: 'concat',
-  shape: (inputs, { axis, dim }) => pipe(concatRule(inputs.map(x => x.shape), axis, dim), E.tap(() => typesFault('concat', inputs, ['f32', 'i32', 'bool'])), E.map(shape => ({ shape, dtype: inputs[0]!.dtype }))),
-  misfit: (_, { axis, dim }, { size, inputs }) => partsDiffer('concat', inputs.map(x => x.shape[axis]!), dim, size),
+  shape: (inputs, { axis, dim }) =>
+    pipe(
+      concatRule(
+        inputs.map(x => x.shape),
+        axis,
+        dim,
+      ),
+      E.tap(() => typesFault('concat', inputs, ['f32', 'i32', 'bool'])),
+      E.map(shape => ({ shape, dtype: inputs[0]!.dtype })),
+    ),
+  misfit: (_, { axis, dim }, { size, inputs }) =>
+    partsDiffer(
+      'concat',
+      inputs.map(x => x.shape[axis]!),
+      dim,
+      size,
+    ),
   eval: (inputs, { axis }, { sizes }) => {
-    const y = numbers(sizes, () => 0), [outer, to, inner] = around(sizes, axis)
+    const y = numbers(sizes, () => 0)
+    const [outer, to, inner] = around(sizes, axis)
     let begin = 0
     for (const x of inputs) {
       const block = x.sizes[axis]! * inner
@@ -67,28 +129,55 @@ export const concatOp: Op<{ readonly axis: number; readonly dim: Dim }> = {
     }
     return y
   },
-  vjp: ({ inputs, attributes: { axis } }, dy) => inputs.map((x, i) => sliced(dy, axis, inputs.slice(0, i).map(before => before.shape[axis]!), x.shape[axis]!)),
+  vjp: ({ inputs, attributes: { axis } }, dy) =>
+    inputs.map((x, i) =>
+      sliced(
+        dy,
+        axis,
+        inputs.slice(0, i).map(before => before.shape[axis]!),
+        x.shape[axis]!,
+      ),
+    ),
   flops: () => 0,
   cheap: true,
 }
 
 export const sliced = (x: Node, axis: number, start: Start, dim: Dim): Node => node(sliceOp, [x], { axis, start, dim })
 
-/** A contiguous part of an axis: `as` names its size, `start` the sizes before it. @example slice(x, -1, { as: 'half', start: ['half'] }) */
-export const slice = <S extends Shape, D extends DType, const A extends number, const N extends Dim, const B extends Shape = readonly []>(
-  x: Tensor<S, D> & SliceError<S, NoInfer<A>, NoInfer<N>, B>, axis: A, part: { readonly as: N; readonly start?: B },
+/**
+ * A contiguous part of an axis: `as` names its size, `start` the sizes before it.
+ * @example slice(x, -1, { as: 'half', start: ['half'] })
+ */
+export const slice = <
+  S extends Shape,
+  D extends DType,
+  const A extends number,
+  const N extends Dim,
+  const B extends Shape = readonly [],
+>(
+  x: Tensor<S, D> & SliceError<S, NoInfer<A>, NoInfer<N>, B>,
+  axis: A,
+  part: { readonly as: N; readonly start?: B },
 ): Tensor<Ok<SliceShape<S, A, N, B>>, D> =>
   typed(sliced(x, positions('slice', x.shape, axis)[0]!, part.start ?? [], part.as))
 
 /** `unknown`, or why parts of two dtypes are refused. */
-export type DTypesFault<T extends readonly Node[]> =
-  T extends readonly [infer A extends Node, infer B extends Node, ...infer Rest extends readonly Node[]]
-    ? Same<A['dtype'], B['dtype']> extends true ? DTypesFault<readonly [A, ...Rest]>
+export type DTypesFault<T extends readonly Node[]> = T extends readonly [
+  infer A extends Node,
+  infer B extends Node,
+  ...infer Rest extends readonly Node[],
+]
+  ? Same<A['dtype'], B['dtype']> extends true
+    ? DTypesFault<readonly [A, ...Rest]>
     : ShapeError<`concat: ${A['dtype']} and ${B['dtype']} differ: cast one`>
-    : unknown
+  : unknown
 
 /** Tensors joined along an axis; `as` names the sum of their dims. @example concat([past, now], 0, 'tokens') */
 export const concat = <const T extends readonly Node[], const A extends number, const N extends Dim>(
-  parts: T & ConcatError<{ readonly [K in keyof T]: T[K]['shape'] }, NoInfer<A>, NoInfer<N>> & DTypesFault<T>, axis: A, as: N,
-): Tensor<Ok<Concat<{ readonly [K in keyof T]: T[K]['shape'] }, A, N>>, T[0] extends { readonly dtype: infer D extends DType } ? D : never> =>
-  typed(node(concatOp, parts, { axis: positions('concat', parts[0]!.shape, axis)[0]!, dim: as }))
+  parts: T & ConcatError<{ readonly [K in keyof T]: T[K]['shape'] }, NoInfer<A>, NoInfer<N>> & DTypesFault<T>,
+  axis: A,
+  as: N,
+): Tensor<
+  Ok<Concat<{ readonly [K in keyof T]: T[K]['shape'] }, A, N>>,
+  T[0] extends { readonly dtype: infer D extends DType } ? D : never
+> => typed(node(concatOp, parts, { axis: positions('concat', parts[0]!.shape, axis)[0]!, dim: as }))

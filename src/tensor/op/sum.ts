@@ -2,24 +2,49 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, ShapeMismatch, typed, type Node, type NodeOf, type Op, type Tensor } from '../node.ts'
 import { broadcastStrides, gather, offsetsOf } from '../numbers.ts'
-import { axesOf, broadcastTo as broadcastToRule, reduce, type BroadcastToError, type Ok, type Reduce, type ReduceError, type Shape } from '../shape/index.ts'
+import {
+  axesOf,
+  broadcastTo as broadcastToRule,
+  reduce,
+  type BroadcastToError,
+  type Ok,
+  type Reduce,
+  type ReduceError,
+  type Shape,
+} from '../shape/index.ts'
 import { count } from '../value.ts'
 import { wrapped } from './integer.ts'
 import { reshaped } from './reshape.ts'
 import { typesFault } from './types.ts'
 
-export interface Axes { readonly axes: readonly number[]; readonly keepDims: boolean }
+export interface Axes {
+  readonly axes: readonly number[]
+  readonly keepDims: boolean
+}
 
 /** A reduction of reals or integers: axes are counted from the front, each once. */
-export const reduction = (name: string, initial: number, f: (a: number, b: number) => number, vjp: (node: NodeOf<Axes>, dy: Node) => Node): Op<Axes> => ({
+export const reduction = (
+  name: string,
+  initial: number,
+  f: (a: number, b: number) => number,
+  vjp: (node: NodeOf<Axes>, dy: Node) => Node,
+): Op<Axes> => ({
   name,
-  shape: ([x], { axes, keepDims }) => pipe(typesFault(name, [x!], ['f32', 'i32']), E.chain(() => reduce(x!.shape, axes, keepDims)), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  shape: ([x], { axes, keepDims }) =>
+    pipe(
+      typesFault(name, [x!], ['f32', 'i32']),
+      E.chain(() => reduce(x!.shape, axes, keepDims)),
+      E.map(shape => ({ shape, dtype: x!.dtype })),
+    ),
   misfit: fitsByShape,
   eval: ([x], { axes }, { sizes, inputs: [declared] }) => {
     const kept = x!.sizes.map((n, axis) => (axes.includes(axis) ? 1 : n))
-    const to = offsetsOf(x!.sizes, broadcastStrides(kept, x!.sizes)), data = new Float64Array(count(kept)).fill(initial)
+    const to = offsetsOf(x!.sizes, broadcastStrides(kept, x!.sizes))
+    const data = new Float64Array(count(kept)).fill(initial)
     const step = declared!.dtype === 'i32' ? (a: number, b: number): number => wrapped(f(a, b)) : f
-    x!.data.forEach((v, i) => { data[to[i]!] = step(data[to[i]!]!, v) })
+    x!.data.forEach((v, i) => {
+      data[to[i]!] = step(data[to[i]!]!, v)
+    })
     return { sizes, data }
   },
   vjp: (y, dy) => [vjp(y, dy)],
@@ -29,7 +54,13 @@ export const reduction = (name: string, initial: number, f: (a: number, b: numbe
 /** A reduced tensor, or its cotangent, repeated along the whole of the input. */
 export const spread = (y: NodeOf<Axes>, reduced: Node): Node => {
   const { shape } = y.inputs[0]!
-  return broadcasted(reshaped(reduced, shape.map((dim, axis) => (y.attributes.axes.includes(axis) ? 1 : dim))), shape)
+  return broadcasted(
+    reshaped(
+      reduced,
+      shape.map((dim, axis) => (y.attributes.axes.includes(axis) ? 1 : dim)),
+    ),
+    shape,
+  )
 }
 
 // y = Σ x                                               dy, repeated
@@ -39,7 +70,11 @@ export const sumOp: Op<Axes> = reduction('sum', 0, (a, b) => a + b, spread)
 /** Repeats a tensor along new leading axes and along axes of size 1. A sum and a broadcast are each other's vjp. */
 export const broadcastToOp: Op<{ readonly shape: Shape }> = {
   name: 'broadcastTo',
-  shape: ([x], { shape }) => pipe(broadcastToRule(x!.shape, shape), E.map(() => ({ shape, dtype: x!.dtype }))),
+  shape: ([x], { shape }) =>
+    pipe(
+      broadcastToRule(x!.shape, shape),
+      E.map(() => ({ shape, dtype: x!.dtype })),
+    ),
   misfit: fitsByShape,
   eval: ([x], _, { sizes }) => gather(x!, offsetsOf(sizes, broadcastStrides(x!.sizes, sizes)), sizes),
   vjp: ({ inputs: [x] }, dy) => [sumTo(dy, x!.shape)],
@@ -49,7 +84,8 @@ export const broadcastToOp: Op<{ readonly shape: Shape }> = {
 
 const same = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, axis) => dim === b[axis])
 
-export const broadcasted = (x: Node, shape: Shape): Node => (same(x.shape, shape) ? x : node(broadcastToOp, [x], { shape }))
+export const broadcasted = (x: Node, shape: Shape): Node =>
+  same(x.shape, shape) ? x : node(broadcastToOp, [x], { shape })
 
 export const summed = (x: Node, axes: readonly number[], keepDims = false): Node => node(sumOp, [x], { axes, keepDims })
 
@@ -65,21 +101,33 @@ type Reduced<S extends Shape, A extends AxisList, K extends boolean> = Tensor<Ok
 /** Reduces over axes, counted from the end where negative; reduced dims are dropped, or kept as 1. */
 export interface Reduction {
   <S extends Shape>(x: Tensor<S>): Tensor<readonly []>
-  <S extends Shape, const A extends AxisList, K extends boolean = false>(x: Tensor<S> & ReduceError<S, A, K>, axes: A, keepDims?: K): Reduced<S, A, K>
+  <S extends Shape, const A extends AxisList, K extends boolean = false>(
+    x: Tensor<S> & ReduceError<S, A, K>,
+    axes: A,
+    keepDims?: K,
+  ): Reduced<S, A, K>
 }
 
 /** The positions that axes name in a shape, or {@link ShapeMismatch}. */
 export const positions = (op: string, shape: Shape, axes: AxisList | undefined): readonly number[] => {
-  const found = axesOf(op, shape, axes === undefined ? shape.map((_, axis) => axis) : typeof axes === 'number' ? [axes] : axes)
+  const found = axesOf(
+    op,
+    shape,
+    axes === undefined ? shape.map((_, axis) => axis) : typeof axes === 'number' ? [axes] : axes,
+  )
   if (found._tag === 'Left') throw new ShapeMismatch(found.left)
   return found.right
 }
 
-export const reducer = (f: (x: Node, axes: readonly number[], keepDims: boolean) => Node): Reduction =>
-  (x: Node, axes?: AxisList, keepDims = false): never => f(x, positions('reduce', x.shape, axes), keepDims) as never
+export const reducer =
+  (f: (x: Node, axes: readonly number[], keepDims: boolean) => Node): Reduction =>
+  (x: Node, axes?: AxisList, keepDims = false): never =>
+    f(x, positions('reduce', x.shape, axes), keepDims) as never
 
 /** The sum over axes, or of everything. @example sum(x, -1) */
 export const sum = reducer(summed)
 /** Repeats along new leading axes and along dims of 1. @example broadcastTo(bias, ['batch', 'hidden']) */
-export const broadcastTo = <S extends Shape, const T extends Shape>(x: Tensor<S> & BroadcastToError<S, T>, shape: T): Tensor<Readonly<T>> =>
-  typed(broadcasted(x, shape))
+export const broadcastTo = <S extends Shape, const T extends Shape>(
+  x: Tensor<S> & BroadcastToError<S, T>,
+  shape: T,
+): Tensor<Readonly<T>> => typed(broadcasted(x, shape))

@@ -3,7 +3,16 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { around, checkIndex, numbers } from '../numbers.ts'
 import {
-  product, put as putRule, show, take as takeRule, type Dim, type Ok, type PutError, type Shape, type Take, type TakeError,
+  product,
+  put as putRule,
+  show,
+  take as takeRule,
+  type Dim,
+  type Ok,
+  type PutError,
+  type Shape,
+  type Take,
+  type TakeError,
 } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
@@ -13,25 +22,44 @@ import { positions } from './sum.ts'
 import { indexFault, typesFault } from './types.ts'
 
 /** Along which axis. */
-export interface TakeAttributes { readonly axis: number }
+export interface TakeAttributes {
+  readonly axis: number
+}
 
 /** What the op itself takes: an index of rank 1. */
-const indexed = (x: Node, index: Node, axis: number): E.Either<string, Shape> => index.shape.length === 1
-  ? takeRule(x.shape, index.shape, axis) : E.left(`take: the index ${show(index.shape)} of a node needs exactly 1 dim`)
+const indexed = (x: Node, index: Node, axis: number): E.Either<string, Shape> =>
+  index.shape.length === 1
+    ? takeRule(x.shape, index.shape, axis)
+    : E.left(`take: the index ${show(index.shape)} of a node needs exactly 1 dim`)
 
 const replaced = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
 
 /** y = x[…, index, …] along one axis                    dx: dy added into zeros at the index */
 export const takeOp: Op<TakeAttributes> = {
   name: 'take',
-  shape: ([x, index], { axis }) => pipe(indexFault('take', index!), E.chain(() => indexed(x!, index!, axis)), E.map(shape => ({ shape, dtype: x!.dtype }))),
+  shape: ([x, index], { axis }) =>
+    pipe(
+      indexFault('take', index!),
+      E.chain(() => indexed(x!, index!, axis)),
+      E.map(shape => ({ shape, dtype: x!.dtype })),
+    ),
   misfit: fitsByShape,
   eval: ([x, index], { axis }, { sizes }) => {
-    const [, from, inner] = around(x!.sizes, axis), taken = around(sizes, axis)[1]
+    const [, from, inner] = around(x!.sizes, axis)
+    const taken = around(sizes, axis)[1]
     checkIndex('take', index!, from)
-    return numbers(sizes, i => x!.data[(Math.floor(i / (taken * inner)) * from + index!.data[Math.floor(i / inner) % taken]!) * inner + (i % inner)]!)
+    return numbers(
+      sizes,
+      i =>
+        x!.data[
+          (Math.floor(i / (taken * inner)) * from + index!.data[Math.floor(i / inner) % taken]!) * inner + (i % inner)
+        ]!,
+    )
   },
-  vjp: ({ inputs: [x, index], attributes: { axis } }, dy) => [node(scatterAddOp, [index!, dy], { axis, dim: x!.shape[axis]! }), undefined],
+  vjp: ({ inputs: [x, index], attributes: { axis } }, dy) => [
+    node(scatterAddOp, [index!, dy], { axis, dim: x!.shape[axis]! }),
+    undefined,
+  ],
   indices: ([x], { axis }) => [{ index: 1, within: x!.shape[axis]! }],
   flops: () => 0,
 }
@@ -39,14 +67,27 @@ export const takeOp: Op<TakeAttributes> = {
 /** Zeros, with the slices of x added along one axis at the index                    dx: dy taken at the index */
 export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
   name: 'scatterAdd',
-  shape: ([index, x], { axis, dim }) => pipe(indexFault('scatterAdd', index!), E.chain(() => typesFault('scatterAdd', [x!], ['f32', 'i32'])),
-    E.chain(() => (index!.shape.length === 1 && index!.shape[0] === x!.shape[axis] ? E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype })
-    : E.left(`scatterAdd: the index ${show(index!.shape)} does not go along axis ${axis} of ${show(x!.shape)}`)))),
+  shape: ([index, x], { axis, dim }) =>
+    pipe(
+      indexFault('scatterAdd', index!),
+      E.chain(() => typesFault('scatterAdd', [x!], ['f32', 'i32'])),
+      E.chain(() =>
+        index!.shape.length === 1 && index!.shape[0] === x!.shape[axis]
+          ? E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype })
+          : E.left(`scatterAdd: the index ${show(index!.shape)} does not go along axis ${axis} of ${show(x!.shape)}`),
+      ),
+    ),
   misfit: fitsByShape,
   eval: ([index, x], { axis }, { sizes, inputs: [, declared] }) => {
-    const y = numbers(sizes, () => 0), [, to, inner] = around(sizes, axis), taken = x!.sizes[axis]!
+    const y = numbers(sizes, () => 0)
+    const [, to, inner] = around(sizes, axis)
+    const taken = x!.sizes[axis]!
     checkIndex('scatterAdd', index!, to)
-    x!.data.forEach((v, i) => { y.data[(Math.floor(i / (taken * inner)) * to + index!.data[Math.floor(i / inner) % taken]!) * inner + (i % inner)]! += v })
+    x!.data.forEach((v, i) => {
+      y.data[
+        (Math.floor(i / (taken * inner)) * to + index!.data[Math.floor(i / inner) % taken]!) * inner + (i % inner)
+      ]! += v
+    })
     return declared!.dtype === 'i32' ? { sizes, data: y.data.map(wrapped) } : y
   },
   vjp: ({ inputs: [index], attributes: { axis } }, dy) => [undefined, taken(dy, index!, axis)],
@@ -54,17 +95,29 @@ export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
   flops: ([, x]) => x!.reduce((n, size) => n * size, 1),
 }
 
-/** x with the slices at the index replaced, along one axis. The index names no slice twice.     dx: dy with zeros there; dvalues: dy taken there */
+/**
+ * x with the slices at the index replaced, along one axis. The index names no slice twice.     dx: dy with zeros there; dvalues: dy taken there
+ */
 export const putOp: Op<TakeAttributes> = {
   name: 'put',
-  shape: ([x, index, values], { axis }) => pipe(indexFault('put', index!), E.chain(() => typesFault('put', [x!, values!], ['f32', 'i32', 'bool'])),
-    E.chain(() => indexed(x!, index!, axis)), E.chain(() => putRule(x!.shape, index!.shape, values!.shape, axis)),
-    E.map(shape => ({ shape, dtype: x!.dtype }))),
+  shape: ([x, index, values], { axis }) =>
+    pipe(
+      indexFault('put', index!),
+      E.chain(() => typesFault('put', [x!, values!], ['f32', 'i32', 'bool'])),
+      E.chain(() => indexed(x!, index!, axis)),
+      E.chain(() => putRule(x!.shape, index!.shape, values!.shape, axis)),
+      E.map(shape => ({ shape, dtype: x!.dtype })),
+    ),
   misfit: fitsByShape,
   eval: ([x, index, values], { axis }, { sizes }) => {
-    const [, to, inner] = around(sizes, axis), count = values!.sizes[axis]!, data = x!.data.slice()
+    const [, to, inner] = around(sizes, axis)
+    const count = values!.sizes[axis]!
+    const data = x!.data.slice()
     checkIndex('put', index!, to)
-    values!.data.forEach((v, i) => { data[(Math.floor(i / (count * inner)) * to + index!.data[Math.floor(i / inner) % count]!) * inner + (i % inner)] = v })
+    values!.data.forEach((v, i) => {
+      data[(Math.floor(i / (count * inner)) * to + index!.data[Math.floor(i / inner) % count]!) * inner + (i % inner)] =
+        v
+    })
     return { sizes, data }
   },
   vjp: ({ inputs: [, index], attributes: { axis } }, dy) => {
@@ -76,15 +129,20 @@ export const putOp: Op<TakeAttributes> = {
 }
 
 export const taken = (x: Node, index: Node, axis: number): Node => node(takeOp, [x, index], { axis })
-export const replacedAt = (x: Node, index: Node, values: Node, axis: number): Node => node(putOp, [x, index, values], { axis })
+export const replacedAt = (x: Node, index: Node, values: Node, axis: number): Node =>
+  node(putOp, [x, index, values], { axis })
 
 /**
  * The slices of x at an index of any rank, along an axis: the dims of the index stand in its place.
  * @example take(embedding, ids, 0)
  */
 export const take = <S extends Shape, D extends DType, I extends Shape, const A extends number>(
-  x: Tensor<S, D> & TakeError<S, I, A>, index: Tensor<I, 'i32'>, axis: A): Tensor<Ok<Take<S, I, A>>, D> => {
-  const at = positions('take', x.shape, axis)[0]!, length = product(index.shape)
+  x: Tensor<S, D> & TakeError<S, I, A>,
+  index: Tensor<I, 'i32'>,
+  axis: A,
+): Tensor<Ok<Take<S, I, A>>, D> => {
+  const at = positions('take', x.shape, axis)[0]!
+  const length = product(index.shape)
   if (length._tag === 'Left') throw new ShapeMismatch(length.left)
   // an index of another rank is one of rank 1 between two reshapes, which copy nothing
   return typed(reshaped(taken(x, reshaped(index, [length.right]), at), x.shape.toSpliced(at, 1, ...index.shape)))
@@ -92,5 +150,8 @@ export const take = <S extends Shape, D extends DType, I extends Shape, const A 
 
 /** x with the slices at an index replaced, along an axis. @example put(cache, positions, keys, 2) */
 export const put = <S extends Shape, D extends DType, N extends Dim, V extends Shape, const A extends number>(
-  x: Tensor<S, D>, index: Tensor<readonly [N], 'i32'>, values: Tensor<V, D> & PutError<S, readonly [N], V, A>, axis: A): Tensor<S, D> =>
-  typed(replacedAt(x, index, values, positions('put', x.shape, axis)[0]!))
+  x: Tensor<S, D>,
+  index: Tensor<readonly [N], 'i32'>,
+  values: Tensor<V, D> & PutError<S, readonly [N], V, A>,
+  axis: A,
+): Tensor<S, D> => typed(replacedAt(x, index, values, positions('put', x.shape, axis)[0]!))

@@ -9,10 +9,15 @@ import { showSum } from './sum.ts'
 export type Environment = Readonly<Record<string, number>>
 
 /** Where sizes were seen: a shape, the actual sizes, and the words that name the place. */
-export interface Source { readonly where: string; readonly shape: Shape; readonly sizes: readonly number[] }
+export interface Source {
+  readonly where: string
+  readonly shape: Shape
+  readonly sizes: readonly number[]
+}
 
 const isSize = (size: number | undefined): size is number => Number.isSafeInteger(size) && Number(size) > 0
-const sizeIn = (environment: Environment, name: string): number | undefined => (Object.hasOwn(environment, name) ? environment[name] : undefined)
+const sizeIn = (environment: Environment, name: string): number | undefined =>
+  Object.hasOwn(environment, name) ? environment[name] : undefined
 
 const product = (sizes: readonly number[]): number => sizes.reduce((n, size) => n * size, 1)
 
@@ -21,31 +26,48 @@ const product = (sizes: readonly number[]): number => sizes.reduce((n, size) => 
  * @returns Left when a name has no size, or one that is not a positive whole number
  * @example bind({ heads: 9, headDim: 64 })('heads*headDim') is Right(576)
  */
-export const bind = (environment: Environment) => (dim: Dim): E.Either<string, number> => {
-  const size = (of: Dim, n: number | undefined): E.Either<string, number> =>
-    n === undefined ? E.left(`dim ${of} has no size: give it one`)
-    : isSize(n) ? E.right(n)
-    : E.left(`dim ${of} is ${n}: a size is a positive whole number`)
-  return pipe(
-    E.traverseArray((factor: Dim) => size(factor, typeof factor === 'number' ? factor : sizeIn(environment, factor)))(factors(dim)),
-    E.flatMap(sizes => size(dim, product(sizes))),
-  )
-}
+export const bind =
+  (environment: Environment) =>
+  (dim: Dim): E.Either<string, number> => {
+    const size = (of: Dim, n: number | undefined): E.Either<string, number> =>
+      n === undefined
+        ? E.left(`dim ${of} has no size: give it one`)
+        : isSize(n)
+          ? E.right(n)
+          : E.left(`dim ${of} is ${n}: a size is a positive whole number`)
+    return pipe(
+      E.traverseArray((factor: Dim) => size(factor, typeof factor === 'number' ? factor : sizeIn(environment, factor)))(
+        factors(dim),
+      ),
+      E.flatMap(sizes => size(dim, product(sizes))),
+    )
+  }
 
 /** The sizes of a shape. @example sizesOf({ batch: 2 }, ['batch', 8]) is Right([2, 8]) */
 export const sizesOf = (environment: Environment, shape: Shape): E.Either<string, readonly number[]> =>
   E.traverseArray(bind(environment))(shape)
 
 /** `dim` has `size`, as `where` says. */
-interface Equation { readonly dim: Dim; readonly size: number; readonly where: string }
+interface Equation {
+  readonly dim: Dim
+  readonly size: number
+  readonly where: string
+}
 /** Sizes, and for each the place that says so. */
-interface Known { readonly environment: Environment; readonly origins: Readonly<Record<string, string>> }
+interface Known {
+  readonly environment: Environment
+  readonly origins: Readonly<Record<string, string>>
+}
 
 const unbound = ({ environment }: Known, dim: Dim): readonly string[] =>
-  factors(dim).filter(factor => typeof factor === 'string' && sizeIn(environment, factor) === undefined).map(String)
+  factors(dim)
+    .filter(factor => typeof factor === 'string' && sizeIn(environment, factor) === undefined)
+    .map(String)
 
 const originOf = ({ origins }: Known, dim: Dim): string =>
-  factors(dim).map(factor => (Object.hasOwn(origins, factor) ? origins[factor] : undefined)).find(origin => origin !== undefined) ?? 'the shape'
+  factors(dim)
+    .map(factor => (Object.hasOwn(origins, factor) ? origins[factor] : undefined))
+    .find(origin => origin !== undefined) ?? 'the shape'
 
 /** Uses an equation with at most one unknown factor. */
 const settle = (known: Known, { dim, size, where }: Equation): E.Either<string, Known> => {
@@ -54,10 +76,18 @@ const settle = (known: Known, { dim, size, where }: Equation): E.Either<string, 
     factors(dim).filter(factor => factor !== name),
     E.traverseArray(bind(known.environment)),
     E.map(product),
-    E.flatMap(rest => name === undefined
-      ? rest === size ? E.right(known) : E.left(`${dim} is ${rest} in ${originOf(known, dim)} but ${size} in ${where}`)
-      : size % rest !== 0 ? E.left(`${dim} is ${size} in ${where}, which ${rest} does not divide`)
-      : E.right({ environment: { ...known.environment, [name]: size / rest }, origins: { ...known.origins, [name]: where } })),
+    E.flatMap(rest =>
+      name === undefined
+        ? rest === size
+          ? E.right(known)
+          : E.left(`${dim} is ${rest} in ${originOf(known, dim)} but ${size} in ${where}`)
+        : size % rest !== 0
+          ? E.left(`${dim} is ${size} in ${where}, which ${rest} does not divide`)
+          : E.right({
+              environment: { ...known.environment, [name]: size / rest },
+              origins: { ...known.origins, [name]: where },
+            }),
+    ),
   )
 }
 
@@ -65,19 +95,28 @@ const settle = (known: Known, { dim, size, where }: Equation): E.Either<string, 
 const solve = (known: Known, equations: readonly Equation[]): E.Either<string, Known> => {
   const start: { readonly known: Known; readonly waiting: readonly Equation[] } = { known, waiting: [] }
   return pipe(
-    equations.reduce<E.Either<string, typeof start>>((state, equation) => E.flatMap(state, now =>
-      unbound(now.known, equation.dim).length > 1
-        ? E.right({ ...now, waiting: [...now.waiting, equation] })
-        : E.Functor.map(settle(now.known, equation), more => ({ ...now, known: more }))), E.right(start)),
-    E.flatMap(({ known: more, waiting }) => waiting.length === 0 || waiting.length === equations.length ? E.right(more) : solve(more, waiting)),
+    equations.reduce<E.Either<string, typeof start>>(
+      (state, equation) =>
+        E.flatMap(state, now =>
+          unbound(now.known, equation.dim).length > 1
+            ? E.right({ ...now, waiting: [...now.waiting, equation] })
+            : E.Functor.map(settle(now.known, equation), more => ({ ...now, known: more })),
+        ),
+      E.right(start),
+    ),
+    E.flatMap(({ known: more, waiting }) =>
+      waiting.length === 0 || waiting.length === equations.length ? E.right(more) : solve(more, waiting),
+    ),
   )
 }
 
 const equationsOf = ({ where, shape, sizes }: Source): E.Either<string, readonly Equation[]> => {
   const wrong = sizes.find(size => !isSize(size))
-  return shape.length !== sizes.length ? E.left(`${where} has the sizes [${sizes.join(', ')}] but the shape ${show(shape)}`)
-    : wrong !== undefined ? E.left(`${where} has the size ${wrong}: a size is a positive whole number`)
-    : E.right(shape.map((dim, axis) => ({ dim, size: sizes[axis] ?? 1, where })))
+  return shape.length !== sizes.length
+    ? E.left(`${where} has the sizes [${sizes.join(', ')}] but the shape ${show(shape)}`)
+    : wrong !== undefined
+      ? E.left(`${where} has the size ${wrong}: a size is a positive whole number`)
+      : E.right(shape.map((dim, axis) => ({ dim, size: sizes[axis] ?? 1, where })))
 }
 
 /**
@@ -87,16 +126,25 @@ const equationsOf = ({ where, shape, sizes }: Source): E.Either<string, readonly
  * @example unify({ heads: 9 }, ['heads*headDim'], [576], { known: 'the config', given: 'q_proj' }) is Right({ heads: 9, headDim: 64 })
  */
 export const unify = (
-  environment: Environment, shape: Shape, sizes: readonly number[], where: { readonly known: string; readonly given: string },
+  environment: Environment,
+  shape: Shape,
+  sizes: readonly number[],
+  where: { readonly known: string; readonly given: string },
 ): E.Either<string, Environment> =>
   pipe(
     equationsOf({ where: where.given, shape, sizes }),
-    E.flatMap(equations => solve({ environment, origins: Object.fromEntries(Object.keys(environment).map(name => [name, where.known])) }, equations)),
+    E.flatMap(equations =>
+      solve(
+        { environment, origins: Object.fromEntries(Object.keys(environment).map(name => [name, where.known])) },
+        equations,
+      ),
+    ),
     E.map(known => known.environment),
   )
 
 /**
- * Binds names from several sources, the first one that knows a name being its origin. An equation with two unknown factors waits for later sources.
+ * Binds names from several sources, the first one that knows a name being its origin. An equation with two unknown
+ * factors waits for later sources.
  * @example unifyAll([{ where: 'the config', shape: ['hidden'], sizes: [64] }, { where: 'embed', shape: ['vocab', 'hidden'], sizes: [99, 64] }])
  */
 export const unifyAll = (sources: readonly Source[]): E.Either<string, Environment> =>
@@ -114,5 +162,7 @@ export const unifySum = (environment: Environment, parts: Shape, as: Dim): E.Eit
   pipe(
     sizesOf(environment, parts),
     E.map(sizes => sizes.reduce((total, size) => total + size, 0)),
-    E.flatMap(total => unify(environment, [as], [total], { known: 'the given dims', given: `the sum ${showSum(parts)}` })),
+    E.flatMap(total =>
+      unify(environment, [as], [total], { known: 'the given dims', given: `the sum ${showSum(parts)}` }),
+    ),
   )

@@ -1,6 +1,7 @@
 /**
- * Exact arithmetic on decimal digits, as types: sizes such as 768*3072 are far beyond what tuple lengths can count.
- * A number is the text of its digits; inside, least significant digit first. The values use BigInt and agree for every size.
+ * Exact arithmetic on decimal digits, as types: sizes such as 768*3072 are far beyond what tuple lengths can count. A
+ * number is the text of its digits; inside, least significant digit first. The values use BigInt and agree for every
+ * size.
  */
 type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9'
 
@@ -31,36 +32,68 @@ type Products = [
   ['00', '08', '16', '24', '32', '40', '48', '56', '64', '72'],
   ['00', '09', '18', '27', '36', '45', '54', '63', '72', '81'],
 ]
-type WithCarry = { '0': '1', '1': '2', '2': '3', '3': '4', '4': '5', '5': '6', '6': '7', '7': '8', '8': '9', '9': '10' }
+type WithCarry = { '0': '1'; '1': '2'; '2': '3'; '3': '4'; '4': '5'; '5': '6'; '6': '7'; '7': '8'; '8': '9'; '9': '10' }
 
-type Reverse<T extends string, Out extends string = ''> = T extends `${infer First}${infer Rest}` ? Reverse<Rest, `${First}${Out}`> : Out
+type Reverse<T extends string, Out extends string = ''> = T extends `${infer First}${infer Rest}`
+  ? Reverse<Rest, `${First}${Out}`>
+  : Out
 
 /** Two digits of X + Y + Carry, where Carry is 0 or 1. */
 type SumOf<X extends Digit, Y extends Digit, Carry extends string> = Sums[Carry extends '0' ? X : WithCarry[X]][Y]
 
 /** A + B, least significant digit first. */
-type AddReversed<A extends string, B extends string, Carry extends string = '0', Out extends string = ''> =
-  A extends `${infer X extends Digit}${infer RestA}`
-    ? B extends `${infer Y extends Digit}${infer RestB}`
-      ? SumOf<X, Y, Carry> extends `${infer High}${infer Low}` ? AddReversed<RestA, RestB, High, `${Out}${Low}`> : never
-      : Carry extends '0' ? `${Out}${A}` : AddReversed<A, '1', '0', Out>
-    : Carry extends '0' ? `${Out}${B}` : B extends '' ? `${Out}1` : AddReversed<B, '1', '0', Out>
+type AddReversed<
+  A extends string,
+  B extends string,
+  Carry extends string = '0',
+  Out extends string = '',
+> = A extends `${infer X extends Digit}${infer RestA}`
+  ? B extends `${infer Y extends Digit}${infer RestB}`
+    ? SumOf<X, Y, Carry> extends `${infer High}${infer Low}`
+      ? AddReversed<RestA, RestB, High, `${Out}${Low}`>
+      : never
+    : Carry extends '0'
+      ? `${Out}${A}`
+      : AddReversed<A, '1', '0', Out>
+  : Carry extends '0'
+    ? `${Out}${B}`
+    : B extends ''
+      ? `${Out}1`
+      : AddReversed<B, '1', '0', Out>
 
-/** A * D for one digit D, least significant digit first. The carry is at most 8, so that high digit + carry is one digit. */
-type MultiplyDigit<A extends string, D extends Digit, Carry extends Digit = '0', Out extends string = ''> =
-  A extends `${infer X extends Digit}${infer Rest}`
-    ? Products[D][X] extends `${infer High extends Digit}${infer Low extends Digit}`
-      ? Sums[Low][Carry] extends `${infer More extends Digit}${infer Last}`
-        ? Sums[High][More] extends `0${infer Next extends Digit}` ? MultiplyDigit<Rest, D, Next, `${Out}${Last}`> : never
+/**
+ * A * D for one digit D, least significant digit first. The carry is at most 8, so that high digit + carry is one
+ * digit.
+ */
+type MultiplyDigit<
+  A extends string,
+  D extends Digit,
+  Carry extends Digit = '0',
+  Out extends string = '',
+> = A extends `${infer X extends Digit}${infer Rest}`
+  ? Products[D][X] extends `${infer High extends Digit}${infer Low extends Digit}`
+    ? Sums[Low][Carry] extends `${infer More extends Digit}${infer Last}`
+      ? Sums[High][More] extends `0${infer Next extends Digit}`
+        ? MultiplyDigit<Rest, D, Next, `${Out}${Last}`>
         : never
       : never
-    : Carry extends '0' ? Out : `${Out}${Carry}`
+    : never
+  : Carry extends '0'
+    ? Out
+    : `${Out}${Carry}`
 
 /** Long multiplication: B is read from its most significant digit, the sum so far shifts by one digit each time. */
-type MultiplyReversed<A extends string, B extends string, Out extends string = ''> =
-  B extends `${infer D extends Digit}${infer Rest}`
-    ? MultiplyReversed<A, Rest, D extends '0' ? `0${Out}` : Out extends '' ? MultiplyDigit<A, D> : AddReversed<`0${Out}`, MultiplyDigit<A, D>>>
-    : Out
+type MultiplyReversed<
+  A extends string,
+  B extends string,
+  Out extends string = '',
+> = B extends `${infer D extends Digit}${infer Rest}`
+  ? MultiplyReversed<
+      A,
+      Rest,
+      D extends '0' ? `0${Out}` : Out extends '' ? MultiplyDigit<A, D> : AddReversed<`0${Out}`, MultiplyDigit<A, D>>
+    >
+  : Out
 
 /** The sum of two whole numbers, digit by digit. @example AddDigits<'64', '48'> is '112' */
 export type AddDigits<A extends string, B extends string> = Reverse<AddReversed<Reverse<A>, Reverse<B>>>
@@ -68,8 +101,11 @@ export type AddDigits<A extends string, B extends string> = Reverse<AddReversed<
 export const addDigits = (a: string, b: string): string => String(BigInt(a) + BigInt(b))
 
 /** The product of two positive whole numbers, digit by digit. @example MultiplyDigits<'768', '3072'> is '2359296' */
-export type MultiplyDigits<A extends string, B extends string> =
-  A extends '1' ? B : B extends '1' ? A : Reverse<MultiplyReversed<Reverse<A>, B>>
+export type MultiplyDigits<A extends string, B extends string> = A extends '1'
+  ? B
+  : B extends '1'
+    ? A
+    : Reverse<MultiplyReversed<Reverse<A>, B>>
 /** The twin of the type. */
 export const multiplyDigits = (a: string, b: string): string => String(BigInt(a) * BigInt(b))
 
@@ -86,12 +122,17 @@ type Before = {
   '9': '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8'
 }
 /** Walks from the least significant digit; the last difference decides, and so does being longer. */
-type AtMost<A extends string, B extends string, Answer extends boolean = true> =
-  A extends `${infer X extends Digit}${infer RestA}`
-    ? B extends `${infer Y extends Digit}${infer RestB}`
-      ? AtMost<RestA, RestB, X extends Y ? Answer : X extends Before[Y] ? true : false>
-      : false
-    : B extends '' ? Answer : true
+type AtMost<
+  A extends string,
+  B extends string,
+  Answer extends boolean = true,
+> = A extends `${infer X extends Digit}${infer RestA}`
+  ? B extends `${infer Y extends Digit}${infer RestB}`
+    ? AtMost<RestA, RestB, X extends Y ? Answer : X extends Before[Y] ? true : false>
+    : false
+  : B extends ''
+    ? Answer
+    : true
 
 /** Whether A <= B, digit by digit. @example DigitsAtMost<'9', '10'> is true */
 export type DigitsAtMost<A extends string, B extends string> = AtMost<Reverse<A>, Reverse<B>>

@@ -8,11 +8,13 @@ export type Shape = readonly Dim[]
 
 declare const shapeError: unique symbol
 /** What the type of a wrong argument becomes, so that `tsc` prints the reason. */
-export interface ShapeError<Message extends string> { readonly [shapeError]: Message }
+export interface ShapeError<Message extends string> {
+  readonly [shapeError]: Message
+}
 
 /**
- * What an argument's type is intersected with: nothing (`unknown`) when a rule gives a shape, the error when it does not. A rule
- * that `tsc` cannot decide, since it compares two type parameters, gives no shape: the argument is refused.
+ * What an argument's type is intersected with: nothing (`unknown`) when a rule gives a shape, the error when it does
+ * not. A rule that `tsc` cannot decide, since it compares two type parameters, gives no shape: the argument is refused.
  * @example declare const add: <A extends Shape, B extends Shape>(a: Tensor<A>, b: Tensor<B> & Fault<Broadcast<A, B>>) => ...
  */
 export type Fault<Result> = { readonly r: Result } extends { readonly r: readonly unknown[] } ? unknown : Result
@@ -22,8 +24,13 @@ export type Ok<Result> = { readonly r: Result } extends { readonly r: infer S ex
 /** How messages print a shape: `[batch, hidden]`. */
 export type Show<S extends readonly Dim[]> = `[${List<S>}]`
 /** Elements with commas between them. */
-export type List<S extends readonly Dim[]> = S extends readonly [infer First extends Dim, ...infer Rest extends readonly Dim[]]
-  ? Rest extends readonly [] ? `${First}` : `${First}, ${List<Rest>}`
+export type List<S extends readonly Dim[]> = S extends readonly [
+  infer First extends Dim,
+  ...infer Rest extends readonly Dim[],
+]
+  ? Rest extends readonly []
+    ? `${First}`
+    : `${First}, ${List<Rest>}`
   : ''
 /** The twin of the type. @example show(['batch', 8]) is '[batch, 8]' */
 export const show = (shape: Shape): string => `[${shape.join(', ')}]`

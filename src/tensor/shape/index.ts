@@ -2,9 +2,24 @@
 export * from './dim.ts'
 export type { Same } from './generic.ts'
 export { product, productText, factors, type Product, type ProductText, type Factors } from './product.ts'
-export { checkDim, checkShape, type DimError, type ShapeFault, type IsLiteral, type CheckShape, type CheckShapes } from './check.ts'
+export {
+  checkDim,
+  checkShape,
+  type DimError,
+  type ShapeFault,
+  type IsLiteral,
+  type CheckShape,
+  type CheckShapes,
+} from './check.ts'
 export { axisOf, axesOf, type Axis, type Axes } from './axis.ts'
-export { broadcast, broadcastTo, type Broadcast, type BroadcastError, type BroadcastTo, type BroadcastToError } from './broadcast.ts'
+export {
+  broadcast,
+  broadcastTo,
+  type Broadcast,
+  type BroadcastError,
+  type BroadcastTo,
+  type BroadcastToError,
+} from './broadcast.ts'
 export { matmul, type MatMul, type MatMulError } from './matmul.ts'
 export { reshape, type Reshape, type ReshapeError } from './reshape.ts'
 export { transpose, type Transpose, type TransposeError } from './transpose.ts'

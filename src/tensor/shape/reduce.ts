@@ -11,18 +11,38 @@ export type Reduce<S extends Shape, A extends number | readonly number[], KeepDi
   CheckShapes<readonly [S]> extends true
     ? [A] extends [readonly number[]]
       ? Axes<'reduce', S, A> extends infer Found
-        ? Found extends readonly number[] ? Drop<S, Found[number], Kept<KeepDims>> : Found
+        ? Found extends readonly number[]
+          ? Drop<S, Found[number], Kept<KeepDims>>
+          : Found
         : never
       : Splice<'reduce', S, A & number, Kept<KeepDims>>
     : CheckShapes<readonly [S]>
 type Kept<KeepDims extends boolean> = KeepDims extends true ? readonly [1] : readonly []
-type Drop<S extends Shape, Axes extends number, Instead extends Shape, Seen extends readonly unknown[] = [], Out extends Shape = readonly []> =
-  S extends readonly [infer First extends Shape[number], ...infer Rest extends Shape]
-    ? Drop<Rest, Axes, Instead, [...Seen, 0], Seen['length'] extends Axes ? readonly [...Out, ...Instead] : readonly [...Out, First]>
-    : Out
+type Drop<
+  S extends Shape,
+  Axes extends number,
+  Instead extends Shape,
+  Seen extends readonly unknown[] = [],
+  Out extends Shape = readonly [],
+> = S extends readonly [infer First extends Shape[number], ...infer Rest extends Shape]
+  ? Drop<
+      Rest,
+      Axes,
+      Instead,
+      [...Seen, 0],
+      Seen['length'] extends Axes ? readonly [...Out, ...Instead] : readonly [...Out, First]
+    >
+  : Out
 /** The twin of the type. */
-export const reduce = (shape: Shape, axes: number | readonly number[], keepDims = false): E.Either<string, Shape> => checked([shape], () =>
-  E.Functor.map(axesOf('reduce', shape, typeof axes === 'number' ? [axes] : axes), found =>
-    shape.flatMap((dim, axis) => !found.includes(axis) ? [dim] : keepDims ? [1] : [])))
+export const reduce = (shape: Shape, axes: number | readonly number[], keepDims = false): E.Either<string, Shape> =>
+  checked([shape], () =>
+    E.Functor.map(axesOf('reduce', shape, typeof axes === 'number' ? [axes] : axes), found =>
+      shape.flatMap((dim, axis) => (!found.includes(axis) ? [dim] : keepDims ? [1] : [])),
+    ),
+  )
 /** `unknown`, or the error that the argument carries. */
-export type ReduceError<S extends Shape, A extends number | readonly number[], KeepDims extends boolean = false> = Fault<Reduce<S, A, KeepDims>>
+export type ReduceError<
+  S extends Shape,
+  A extends number | readonly number[],
+  KeepDims extends boolean = false,
+> = Fault<Reduce<S, A, KeepDims>>

@@ -5,8 +5,12 @@ import type { Same } from './generic.ts'
 import { checked, type CheckShapes } from './check.ts'
 import { productText, type Factored, type ProductText } from './product.ts'
 
-const reorders = <A extends string, B extends string, P extends string, Q extends string>(from: A, to: B, before: P, after: Q) =>
-  `reshape: ${from} cannot become ${to}: ${before} is not ${after}` as const
+const reorders = <A extends string, B extends string, P extends string, Q extends string>(
+  from: A,
+  to: B,
+  before: P,
+  after: Q,
+) => `reshape: ${from} cannot become ${to}: ${before} is not ${after}` as const
 
 /**
  * A reshape only splits and merges neighbours, so that names keep their order: both shapes have the same product.
@@ -19,9 +23,11 @@ export type Reshape<From extends Shape, To extends Shape> =
       : ShapeError<ReturnType<typeof reorders<Show<From>, Show<To>, ProductText<From>, ProductText<To>>>>
     : CheckShapes<readonly [From, To]>
 /** The twin of the type. */
-export const reshape = (from: Shape, to: Shape): E.Either<string, Shape> => checked([from, to], () => {
-  const before = productText(from), after = productText(to)
-  return before === after ? E.right(to) : E.left(reorders(show(from), show(to), before, after))
-})
+export const reshape = (from: Shape, to: Shape): E.Either<string, Shape> =>
+  checked([from, to], () => {
+    const before = productText(from)
+    const after = productText(to)
+    return before === after ? E.right(to) : E.left(reorders(show(from), show(to), before, after))
+  })
 /** `unknown`, or the error that the argument carries. */
 export type ReshapeError<From extends Shape, To extends Shape> = Fault<Reshape<From, To>>

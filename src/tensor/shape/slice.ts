@@ -18,33 +18,48 @@ export type Slice<S extends Shape, A extends number, As extends Dim, Start exten
   CheckShapes<readonly [S]> extends true
     ? CheckName<As> extends true
       ? CheckStart<Start> extends true
-        ? Fits<DimAt<S, A>, S, readonly [...Start, As]> extends true ? Splice<'slice', S, A, readonly [As]>
+        ? Fits<DimAt<S, A>, S, readonly [...Start, As]> extends true
+          ? Splice<'slice', S, A, readonly [As]>
           : Fits<DimAt<S, A>, S, readonly [...Start, As]>
         : CheckStart<Start>
       : CheckName<As>
     : CheckShapes<readonly [S]>
 
 /** `true`, or why the first bad dim before the slice is refused. */
-type CheckStart<Start extends Shape> =
-  Start extends readonly [infer D extends Dim, ...infer Rest extends Shape]
-    ? HeadIsGeneric<Start> extends true ? CheckStart<Rest>
-    : [DimError<D, 'start'>] extends [never] ? CheckStart<Rest> : DimError<D, 'start'>
-    : true
+type CheckStart<Start extends Shape> = Start extends readonly [infer D extends Dim, ...infer Rest extends Shape]
+  ? HeadIsGeneric<Start> extends true
+    ? CheckStart<Rest>
+    : [DimError<D, 'start'>] extends [never]
+      ? CheckStart<Rest>
+      : DimError<D, 'start'>
+  : true
 
 /** `true` where what ends after the sizes `End` may lie within the dim, if there is one; else the error. */
 type Fits<D extends Shape, S extends Shape, End extends Shape> =
-  HeadIsGeneric<D> extends true ? true
-  : D extends readonly [infer Whole extends Dim]
-    ? Exceeds<End, Whole> extends true ? ShapeError<ReturnType<typeof beyond<ShowSum<End>, Whole, Show<S>>>> : true
-    : true
+  HeadIsGeneric<D> extends true
+    ? true
+    : D extends readonly [infer Whole extends Dim]
+      ? Exceeds<End, Whole> extends true
+        ? ShapeError<ReturnType<typeof beyond<ShowSum<End>, Whole, Show<S>>>>
+        : true
+      : true
 
 /** The twin of the type. */
-export const slice = (shape: Shape, axis: number, as: Dim, start: Shape = []): E.Either<string, Shape> => checked([shape], () =>
-  E.flatMap(checkDim(as, 'as'), () => start.map(dim => checkDim(dim, 'start')).find(E.isLeft) ?? E.flatMap(axisOf('slice', shape, axis), at => {
-    const dim = shape[at]
-    return dim !== undefined && exceeds([...start, as], dim)
-      ? E.left(beyond(showSum([...start, as]), dim, show(shape)))
-      : E.right(shape.map((d, i) => i === at ? as : d))
-  })))
+export const slice = (shape: Shape, axis: number, as: Dim, start: Shape = []): E.Either<string, Shape> =>
+  checked([shape], () =>
+    E.flatMap(
+      checkDim(as, 'as'),
+      () =>
+        start.map(dim => checkDim(dim, 'start')).find(E.isLeft) ??
+        E.flatMap(axisOf('slice', shape, axis), at => {
+          const dim = shape[at]
+          return dim !== undefined && exceeds([...start, as], dim)
+            ? E.left(beyond(showSum([...start, as]), dim, show(shape)))
+            : E.right(shape.map((d, i) => (i === at ? as : d)))
+        }),
+    ),
+  )
 /** `unknown`, or the error that the argument carries. */
-export type SliceError<S extends Shape, A extends number, As extends Dim, Start extends Shape = readonly []> = Fault<Slice<S, A, As, Start>>
+export type SliceError<S extends Shape, A extends number, As extends Dim, Start extends Shape = readonly []> = Fault<
+  Slice<S, A, As, Start>
+>

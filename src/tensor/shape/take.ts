@@ -12,14 +12,19 @@ import { axisOf, type Splice } from './axis.ts'
 export type Take<S extends Shape, Index extends Shape, A extends number> = Slices<'take', S, Index, A>
 type Slices<Op extends string, S extends Shape, Index extends Shape, A extends number> =
   CheckShapes<readonly [S]> extends true ? Splice<Op, S, A, Index> : CheckShapes<readonly [S]>
-const slicesOf = (op: string) => (shape: Shape, index: Shape, axis: number): E.Either<string, Shape> => checked([shape, index], () =>
-  E.Functor.map(axisOf(op, shape, axis), at => shape.flatMap((dim, i) => i === at ? index : [dim])))
+const slicesOf =
+  (op: string) =>
+  (shape: Shape, index: Shape, axis: number): E.Either<string, Shape> =>
+    checked([shape, index], () =>
+      E.Functor.map(axisOf(op, shape, axis), at => shape.flatMap((dim, i) => (i === at ? index : [dim]))),
+    )
 /** The twin of the type. */
 export const take = slicesOf('take')
 /** `unknown`, or the error that the argument carries. */
 export type TakeError<S extends Shape, Index extends Shape, A extends number> = Fault<Take<S, Index, A>>
 
-const otherValues = <V extends string, S extends string>(values: V, taken: S) => `put: values ${values} are not ${taken}` as const
+const otherValues = <V extends string, S extends string>(values: V, taken: S) =>
+  `put: values ${values} are not ${taken}` as const
 
 /**
  * The shape with the slices at an index replaced: it stays, and the values have the shape of what a take gives.
@@ -27,13 +32,21 @@ const otherValues = <V extends string, S extends string>(values: V, taken: S) =>
  */
 export type Put<S extends Shape, Index extends Shape, Values extends Shape, A extends number> =
   Slices<'put', S, Index, A> extends infer Taken
-    ? { readonly t: Taken } extends { readonly t: ShapeError<string> } ? Taken
-    : Same<Readonly<Values>, Taken> extends true ? Readonly<S> : OtherValues<Values, Taken>
+    ? { readonly t: Taken } extends { readonly t: ShapeError<string> }
+      ? Taken
+      : Same<Readonly<Values>, Taken> extends true
+        ? Readonly<S>
+        : OtherValues<Values, Taken>
     : never
-type OtherValues<Values extends Shape, Taken> =
-  Taken extends Shape ? ShapeError<ReturnType<typeof otherValues<Show<Values>, Show<Taken>>>> : never
+type OtherValues<Values extends Shape, Taken> = Taken extends Shape
+  ? ShapeError<ReturnType<typeof otherValues<Show<Values>, Show<Taken>>>>
+  : never
 /** The twin of the type. */
 export const put = (shape: Shape, index: Shape, values: Shape, axis: number): E.Either<string, Shape> =>
-  E.flatMap(slicesOf('put')(shape, index, axis), taken => show(values) === show(taken) ? E.right(shape) : E.left(otherValues(show(values), show(taken))))
+  E.flatMap(slicesOf('put')(shape, index, axis), taken =>
+    show(values) === show(taken) ? E.right(shape) : E.left(otherValues(show(values), show(taken))),
+  )
 /** `unknown`, or the error that the argument carries. */
-export type PutError<S extends Shape, Index extends Shape, Values extends Shape, A extends number> = Fault<Put<S, Index, Values, A>>
+export type PutError<S extends Shape, Index extends Shape, Values extends Shape, A extends number> = Fault<
+  Put<S, Index, Values, A>
+>

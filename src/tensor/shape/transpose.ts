@@ -15,16 +15,21 @@ export type Transpose<S extends Shape, P extends readonly number[]> =
   CheckShapes<readonly [S]> extends true
     ? Axes<'transpose', S, P> extends infer A
       ? A extends readonly number[]
-        ? A['length'] extends S['length'] ? Permuted<S, A> : ShapeError<ReturnType<typeof wrongCount<List<P>, Show<S>>>>
+        ? A['length'] extends S['length']
+          ? Permuted<S, A>
+          : ShapeError<ReturnType<typeof wrongCount<List<P>, Show<S>>>>
         : A
       : never
     : CheckShapes<readonly [S]>
 type Permuted<S extends Shape, P extends readonly number[]> = { readonly [K in keyof P]: S[P[K]] }
 /** The twin of the type. */
-export const transpose = (shape: Shape, permutation: readonly number[]): E.Either<string, Shape> => checked([shape], () =>
-  E.flatMap(axesOf('transpose', shape, permutation), axes =>
-    axes.length === shape.length
-      ? E.right(axes.flatMap(axis => shape.slice(axis, axis + 1)))
-      : E.left(wrongCount(permutation.join(', '), show(shape)))))
+export const transpose = (shape: Shape, permutation: readonly number[]): E.Either<string, Shape> =>
+  checked([shape], () =>
+    E.flatMap(axesOf('transpose', shape, permutation), axes =>
+      axes.length === shape.length
+        ? E.right(axes.flatMap(axis => shape.slice(axis, axis + 1)))
+        : E.left(wrongCount(permutation.join(', '), show(shape))),
+    ),
+  )
 /** `unknown`, or the error that the argument carries. */
 export type TransposeError<S extends Shape, P extends readonly number[]> = Fault<Transpose<S, P>>

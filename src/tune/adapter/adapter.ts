@@ -35,21 +35,31 @@ export interface Given {
 }
 
 /**
- * Leaves that a method adds to the tree, and their first values: made while a model is loaded, as soon as the leaf of the base that
- * they belong to was read; those that belong to no leaf after all of them.
+ * Leaves that a method adds to the tree, and their first values: made while a model is loaded, as soon as the leaf of
+ * the base that they belong to was read; those that belong to no leaf after all of them.
  */
 export type Addition = { readonly leaves: readonly Node[] } & (
   | { readonly of: string; readonly make: (given: Given) => readonly FirstValue[] }
-  | { readonly of?: undefined; readonly make: (given: Pick<Given, 'size'>) => readonly FirstValue[] })
+  | { readonly of?: undefined; readonly make: (given: Pick<Given, 'size'>) => readonly FirstValue[] }
+)
 
-/** What a program draws from at random: its key, an input (the seed's lower and upper half, the number of the micro-batch), and the seed. */
-export interface RandomSource { readonly key: RandomKey; readonly seed: number }
+/**
+ * What a program draws from at random: its key, an input (the seed's lower and upper half, the number of the
+ * micro-batch), and the seed.
+ */
+export interface RandomSource {
+  readonly key: RandomKey
+  readonly seed: number
+}
 
 /** What an adapter makes of a parameter tree. */
 export interface Reparametrised<P, Q, M> {
   readonly params: Q
   readonly mask: M
-  /** The weights that the tree stands for. A method, so that an adapter of a tree that is known is one of a tree that is not. */
+  /**
+   * The weights that the tree stands for. A method, so that an adapter of a tree that is known is one of a tree that is
+   * not.
+   */
   weight(params: Q): P
   readonly selections: readonly IndexChoice[]
   readonly additions: readonly Addition[]
@@ -57,7 +67,10 @@ export interface Reparametrised<P, Q, M> {
 }
 
 /** What a method makes of a tree whose targets only the run knows. */
-export interface Opaque extends Reparametrisation { readonly params: unknown; readonly mask: Dynamic }
+export interface Opaque extends Reparametrisation {
+  readonly params: unknown
+  readonly mask: Dynamic
+}
 
 /** A fine-tuning method: how it extends a parameter tree, what weights the tree stands for, what is trained. */
 export interface Adapter<F extends Reparametrisation> {
@@ -73,5 +86,6 @@ export interface Tuned<P, Q, M, B, L extends Shape> extends Reparametrised<P, Q,
 
 /** Applies a method to a model. @example adapt(model, paca({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })) */
 export const adapt = <P, B, L extends Shape, F extends Reparametrisation>(
-  model: Model<P, B, L>, adapter: Adapter<F> & FaultOf<F, P>): Tuned<P, ParamsOf<F, P>, MaskOf<F, P>, B, L> =>
-  ({ method: adapter.name, model, ...adapter.apply(model.params) })
+  model: Model<P, B, L>,
+  adapter: Adapter<F> & FaultOf<F, P>,
+): Tuned<P, ParamsOf<F, P>, MaskOf<F, P>, B, L> => ({ method: adapter.name, model, ...adapter.apply(model.params) })

@@ -10,14 +10,27 @@ const floats = (leaf: Node, size: Sizes, fill: (length: number) => Float32Array)
 }
 
 /** The same number everywhere. */
-export const filled = (leaf: Node, size: Sizes, value = 0): Value<Shape> => floats(leaf, size, length => new Float32Array(length).fill(value))
+export const filled = (leaf: Node, size: Sizes, value = 0): Value<Shape> =>
+  floats(leaf, size, length => new Float32Array(length).fill(value))
 
-/** Uniform in [-bound, bound). @example uniformWithin(leaf, size, 1 / Math.sqrt(576), { seed: 0, path: 'q_proj.lora_A' }) */
-export const uniformWithin = (leaf: Node, size: Sizes, bound: number, { seed, path }: { readonly seed: number; readonly path: string }): Value<Shape> =>
-  floats(leaf, size, length => uniform(seed, hashName(path), length).map(u => (2 * u - 1) * bound))
+/**
+ * Uniform in [-bound, bound).
+ * @example uniformWithin(leaf, size, 1 / Math.sqrt(576), { seed: 0, path: 'q_proj.lora_A' })
+ */
+export const uniformWithin = (
+  leaf: Node,
+  size: Sizes,
+  bound: number,
+  { seed, path }: { readonly seed: number; readonly path: string },
+): Value<Shape> => floats(leaf, size, length => uniform(seed, hashName(path), length).map(u => (2 * u - 1) * bound))
 
 /** Integers, as an index or the name of a stream. */
-export const integers = (leaf: Node, data: Int32Array): Value<Shape, 'i32'> => ({ shape: leaf.shape, sizes: [data.length], dtype: 'i32', data })
+export const integers = (leaf: Node, data: Int32Array): Value<Shape, 'i32'> => ({
+  shape: leaf.shape,
+  sizes: [data.length],
+  dtype: 'i32',
+  data,
+})
 
 /** The L2 norm of every output's weights: of each column of a `[in, out]` leaf, as DoRA's magnitudes begin. */
 export const outputNorms = ({ data, sizes: [rows = 0, columns = 0] }: Value<Shape>): Float32Array => {

@@ -1,6 +1,34 @@
-export { adapt, type Adapter, type FaultOf, type Addition, type FirstValue, type Given, type IndexChoice, type MaskOf, type Opaque, type ParamsOf, type RandomSource, type Reparametrisation, type Reparametrised, type Tuned } from './adapter.ts'
+export {
+  adapt,
+  type Adapter,
+  type FaultOf,
+  type Addition,
+  type FirstValue,
+  type Given,
+  type IndexChoice,
+  type MaskOf,
+  type Opaque,
+  type ParamsOf,
+  type RandomSource,
+  type Reparametrisation,
+  type Reparametrised,
+  type Tuned,
+} from './adapter.ts'
 export { type Leafwise } from './leafwise.ts'
-export { isTarget, leafName, targeted, UnknownTarget, type Extend, type Select, type LeafFunction, type RankOf, type Ranks, type TargetError, type TargetFault, type TargetsOf } from './targets.ts'
+export {
+  isTarget,
+  leafName,
+  targeted,
+  UnknownTarget,
+  type Extend,
+  type Select,
+  type LeafFunction,
+  type RankOf,
+  type Ranks,
+  type TargetError,
+  type TargetFault,
+  type TargetsOf,
+} from './targets.ts'
 export { dora, type Dora, type DoraLeaf, type WithMagnitude } from './dora.ts'
 export { full, type Full } from './full.ts'
 export { lora, lorafa, type LoraLeaf, type LoraMask, type LoraOptions, type WithFactors } from './lora.ts'

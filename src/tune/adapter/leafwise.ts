@@ -12,8 +12,18 @@ export interface Leafwise<T extends string, F extends LeafFunction, M> extends R
 }
 
 /** The dims of a matrix leaf `[in, out]`. */
-export type Rows<L> = L extends Tensor<infer S extends Shape> ? S extends readonly [infer I extends string | number, unknown] ? I : never : never
-export type Columns<L> = L extends Tensor<infer S extends Shape> ? S extends readonly [unknown, infer O extends string | number] ? O : never : never
+export type Rows<L> =
+  L extends Tensor<infer S extends Shape>
+    ? S extends readonly [infer I extends string | number, unknown]
+      ? I
+      : never
+    : never
+export type Columns<L> =
+  L extends Tensor<infer S extends Shape>
+    ? S extends readonly [unknown, infer O extends string | number]
+      ? O
+      : never
+    : never
 
 /** What a method makes of one leaf: what stands in its place, what of that is trained, what weight it stands for. */
 export interface AdaptedLeaf<L> {
@@ -26,14 +36,18 @@ export interface AdaptedLeaf<L> {
 }
 
 /**
- * Applies a function to every targeted leaf; the others stay as they are, frozen. A leaf that stands at several places is one parameter: it is
- * adapted once, and its weight is the adapted one at all of them.
+ * Applies a function to every targeted leaf; the others stay as they are, frozen. A leaf that stands at several places
+ * is one parameter: it is adapted once, and its weight is the adapted one at all of them.
  */
 export const leafwise = <F extends Reparametrisation, L>(
-  name: string, targets: readonly string[], adapted: (leaf: Node, path: string) => AdaptedLeaf<L>): Adapter<F> => ({
+  name: string,
+  targets: readonly string[],
+  adapted: (leaf: Node, path: string) => AdaptedLeaf<L>,
+): Adapter<F> => ({
   name,
   apply: <P>(params: P) => {
-    const paths = targeted(params, targets), leaves = tensorsOf(params).filter(([path]) => paths.has(path))
+    const paths = targeted(params, targets)
+    const leaves = tensorsOf(params).filter(([path]) => paths.has(path))
     const whole = leaves.find(([, { dtype }]) => dtype !== 'f32')
     if (whole) throw new UnknownTarget(`${name} trains real numbers, and ${whole[0]} is ${whole[1].dtype}`)
     const made = new Map<Node, AdaptedLeaf<L>>()
@@ -61,8 +75,13 @@ export const leafwise = <F extends Reparametrisation, L>(
 })
 
 /** The dims of a leaf that a method takes for a matrix `[in, out]`. @throws {UnknownTarget} where it is none */
-export const matrixDims = (method: string, leaf: Node, path: string): readonly [input: Shape[number], output: Shape[number]] => {
+export const matrixDims = (
+  method: string,
+  leaf: Node,
+  path: string,
+): readonly [input: Shape[number], output: Shape[number]] => {
   const [input, output] = leaf.shape
-  if (leaf.shape.length !== 2 || input === undefined || output === undefined) throw new UnknownTarget(`${method} adapts matrices, and ${path} is [${leaf.shape.join(', ')}]`)
+  if (leaf.shape.length !== 2 || input === undefined || output === undefined)
+    throw new UnknownTarget(`${method} adapts matrices, and ${path} is [${leaf.shape.join(', ')}]`)
   return [input, output]
 }

@@ -1,4 +1,16 @@
-import { contracted, hashName, i32, inputDropout, parameter, plus, times, typed, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
+import {
+  contracted,
+  hashName,
+  i32,
+  inputDropout,
+  parameter,
+  plus,
+  times,
+  typed,
+  type Dim,
+  type Node,
+  type Tensor,
+} from '../../tensor/index.ts'
 import { all, frozen, type All, type Frozen } from '../mask.ts'
 import type { Adapter, Addition, RandomSource, Reparametrisation } from './adapter.ts'
 import { filled, integers, uniformWithin } from './first-values.ts'
@@ -6,7 +18,9 @@ import { leafwise, matrixDims, type AdaptedLeaf, type Columns, type Leafwise, ty
 import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
 
 /** A targeted leaf W with A `[in, r]` and B `[r, out]` beside it. */
-export interface LoraLeaf<R extends Dim> extends LeafFunction { readonly becomes: WithFactors<this['leaf'], R> }
+export interface LoraLeaf<R extends Dim> extends LeafFunction {
+  readonly becomes: WithFactors<this['leaf'], R>
+}
 export interface WithFactors<L, R extends Dim> {
   readonly weight: L
   readonly lora_A: Tensor<readonly [Rows<L>, R]>
@@ -42,21 +56,43 @@ export interface Factors {
 type Options = Omit<LoraOptions<readonly string[], number, Ranks | undefined>, 'targets' | 'seed'>
 
 /** The factors of a leaf, and what the sum of their product is scaled by. */
-export const factorsOf = (method: string, leaf: Node, path: string, { rank: r, ranks, alpha, alphas, rslora }: Options): Factors => {
-  const [input, output] = matrixDims(method, leaf, path), rank = ranks?.get(path) ?? r, by = alphas?.get(path) ?? alpha ?? rank
-  return { A: parameter([input, rank], 'f32'), B: parameter([rank, output], 'f32'), rank, input, output, scale: by / (rslora ? Math.sqrt(rank) : rank) }
+export const factorsOf = (
+  method: string,
+  leaf: Node,
+  path: string,
+  { rank: r, ranks, alpha, alphas, rslora }: Options,
+): Factors => {
+  const [input, output] = matrixDims(method, leaf, path)
+  const rank = ranks?.get(path) ?? r
+  const by = alphas?.get(path) ?? alpha ?? rank
+  return {
+    A: parameter([input, rank], 'f32'),
+    B: parameter([rank, output], 'f32'),
+    rank,
+    input,
+    output,
+    scale: by / (rslora ? Math.sqrt(rank) : rank),
+  }
 }
 
 /** The product of matrices. */
 export const product = (a: Node, b: Node): Node => contracted(a, b, { a: 'ik', b: 'kj', out: 'ij' })
 
 /** W + s · A B */
-export const lowRankSum = (weight: Node, a: Node, b: Node, scale: number): Node => plus(weight, times(product(a, b), scale))
+export const lowRankSum = (weight: Node, a: Node, b: Node, scale: number): Node =>
+  plus(weight, times(product(a, b), scale))
 
-/** A begins uniform within ±1/√in, as PyTorch's Linear does (kaiming_uniform with a = √5); B at 0, so that nothing changes at first. */
+/**
+ * A begins uniform within ±1/√in, as PyTorch's Linear does (kaiming_uniform with a = √5); B at 0, so that nothing
+ * changes at first.
+ */
 export const firstFactors = ({ A, B, input }: Factors, path: string, seed: number) => ({
-  of: path, leaves: [A, B], make: ({ size }: { readonly size: (dim: Dim) => number }) =>
-    [uniformWithin(A, size, 1 / Math.sqrt(size(input)), { seed, path: `${path}.lora_A` }), filled(B, size)],
+  of: path,
+  leaves: [A, B],
+  make: ({ size }: { readonly size: (dim: Dim) => number }) => [
+    uniformWithin(A, size, 1 / Math.sqrt(size(input)), { seed, path: `${path}.lora_A` }),
+    filled(B, size),
+  ],
 })
 
 type Loraed = { readonly weight: Node; readonly lora_A: Node; readonly lora_B: Node; readonly dropout_stream?: Node }
@@ -74,22 +110,28 @@ export const dropoutOfInput = (rate: number, source: RandomSource | undefined, p
   if (source === undefined) return { becomes: {}, mask: {}, additions: [], dropped: a => a }
   const stream = parameter([1], 'i32')
   return {
-    becomes: { dropout_stream: stream }, mask: { dropout_stream: frozen },
+    becomes: { dropout_stream: stream },
+    mask: { dropout_stream: frozen },
     additions: [{ of: path, leaves: [stream], make: () => [integers(stream, Int32Array.of(hashName(path)))] }],
     dropped: (a, { dropout_stream: of = stream }) => inputDropout(typed(a), source.key, typed(of), { rate }),
   }
 }
 
 /** A key for a method that draws at random, and none for one that does not. */
-export const randomSource = (dropout: number, seed: number): { readonly random?: RandomSource } => (dropout > 0 ? { random: { key: i32(3), seed } } : {})
+export const randomSource = (dropout: number, seed: number): { readonly random?: RandomSource } =>
+  dropout > 0 ? { random: { key: i32(3), seed } } : {}
 
 const lowRank = <F extends Reparametrisation>(
-  name: string, maskA: All | Frozen, { targets, seed, dropout = 0, ...options }: LoraOptions<readonly string[], number, Ranks | undefined>): Adapter<F> => ({
+  name: string,
+  maskA: All | Frozen,
+  { targets, seed, dropout = 0, ...options }: LoraOptions<readonly string[], number, Ranks | undefined>,
+): Adapter<F> => ({
   name,
   apply: params => {
     const draws = randomSource(dropout, seed)
     const made = leafwise<F, Loraed>(name, targets, (leaf, path): AdaptedLeaf<Loraed> => {
-      const factors = factorsOf(name, leaf, path, options), { A, B, scale } = factors
+      const factors = factorsOf(name, leaf, path, options)
+      const { A, B, scale } = factors
       const drop = dropoutOfInput(dropout, draws.random, path)
       return {
         becomes: { weight: leaf, lora_A: A, lora_B: B, ...drop.becomes },
@@ -105,16 +147,26 @@ const lowRank = <F extends Reparametrisation>(
 export type LoraMask<A = All> = { readonly weight: Frozen; readonly lora_A: A; readonly lora_B: All }
 
 /**
- * Low-rank adaptation (Hu et al., ICLR 2022): W + α/r · A B, of which A and B are trained. Dropout is on the input of A, as PEFT has it.
+ * Low-rank adaptation (Hu et al., ICLR 2022): W + α/r · A B, of which A and B are trained. Dropout is on the input of
+ * A, as PEFT has it.
  * @example lora({ targets: ['q_proj', 'v_proj'], rank: 8, alpha: 16, dropout: 0.1, seed: 0 })
  */
-export const lora = <const T extends readonly string[], const R extends number, K extends Ranks | undefined = undefined>(
-  options: LoraOptions<T, R, K>): Adapter<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask>> => lowRank('lora', all, options)
+export const lora = <
+  const T extends readonly string[],
+  const R extends number,
+  K extends Ranks | undefined = undefined,
+>(
+  options: LoraOptions<T, R, K>,
+): Adapter<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask>> => lowRank('lora', all, options)
 
 /**
  * LoRA with A frozen (Zhang et al. 2023): W + α/r · A B, of which B is trained, so that of each token only x A is kept.
  * @example lorafa({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })
  */
-export const lorafa = <const T extends readonly string[], const R extends number, K extends Ranks | undefined = undefined>(
-  options: LoraOptions<T, R, K>): Adapter<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask<Frozen>>> =>
-  lowRank('lorafa', frozen, options)
+export const lorafa = <
+  const T extends readonly string[],
+  const R extends number,
+  K extends Ranks | undefined = undefined,
+>(
+  options: LoraOptions<T, R, K>,
+): Adapter<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask<Frozen>>> => lowRank('lorafa', frozen, options)

@@ -26,21 +26,39 @@ export interface PacaOptions<T extends readonly string[], R extends number, K ex
 }
 
 /**
- * Partial connection adaptation (Woo et al., ICLR 2025): trains r randomly chosen columns of each pretrained weight and adds
- * nothing. The tree is the model's own, the weight is the identity; all that is particular to the method is the mask.
+ * Partial connection adaptation (Woo et al., ICLR 2025): trains r randomly chosen columns of each pretrained weight and
+ * adds nothing. The tree is the model's own, the weight is the identity; all that is particular to the method is the
+ * mask.
  * @example paca({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })
  */
-export const paca = <const T extends readonly string[], const R extends number, K extends Ranks | undefined = undefined>(
-  { targets, rank, ranks, seed, columns: given, groups = [] }: PacaOptions<T, R, K>): Adapter<Paca<TargetsOf<T>, RankOf<R, K>>> => ({
+export const paca = <
+  const T extends readonly string[],
+  const R extends number,
+  K extends Ranks | undefined = undefined,
+>({
+  targets,
+  rank,
+  ranks,
+  seed,
+  columns: given,
+  groups = [],
+}: PacaOptions<T, R, K>): Adapter<Paca<TargetsOf<T>, RankOf<R, K>>> => ({
   name: 'paca',
   apply: params => {
     const shared = new Map<string, Columns<number>>()
     return leafwise<Paca<TargetsOf<T>, RankOf<R, K>>, Node>('paca', targets, (leaf, path) => {
-      const count = ranks?.get(path) ?? rank, [first = path] = groups.find(group => group.includes(path)) ?? []
+      const count = ranks?.get(path) ?? rank
+      const [first = path] = groups.find(group => group.includes(path)) ?? []
       const mask = shared.get(`${first} ${count}`) ?? columns(count)
       shared.set(`${first} ${count}`, mask)
-      const choose = ({ sizes: [width = 0] }: { readonly sizes: readonly number[] }): Int32Array => given?.get(path) ?? chooseColumns(seed, first, width, count)
-      return { becomes: leaf, mask, weight: own => own, selections: [{ path, index: mask.index, among: 'columns', choose }] }
+      const choose = ({ sizes: [width = 0] }: { readonly sizes: readonly number[] }): Int32Array =>
+        given?.get(path) ?? chooseColumns(seed, first, width, count)
+      return {
+        becomes: leaf,
+        mask,
+        weight: own => own,
+        selections: [{ path, index: mask.index, among: 'columns', choose }],
+      }
     }).apply(params)
   },
 })

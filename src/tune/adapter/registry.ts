@@ -19,7 +19,10 @@ export interface AdapterOptions extends LoraOptions<readonly string[], number> {
 }
 
 /** A method as the registry has it: how it is made, and what it can be told beside its targets. */
-export interface AdapterEntry { readonly adapter: (options: AdapterOptions) => Adapter<Opaque>; readonly takes: readonly (keyof AdapterOptions)[] }
+export interface AdapterEntry {
+  readonly adapter: (options: AdapterOptions) => Adapter<Opaque>
+  readonly takes: readonly (keyof AdapterOptions)[]
+}
 
 const factors = ['rank', 'alpha', 'rslora', 'ranks', 'alphas', 'seed'] as const
 
@@ -31,7 +34,10 @@ export const adapters = {
   dora: { adapter: dora, takes: [...factors, 'dropout'] },
   moslora: { adapter: moslora, takes: factors },
   vera: { adapter: vera, takes: ['rank', 'seed', 'initial'] },
-  shira: { adapter: ({ columns, ...options }) => shira({ ...options, ...(columns ? { entries: columns } : {}) }), takes: ['rank', 'ranks', 'seed', 'columns'] },
+  shira: {
+    adapter: ({ columns, ...options }) => shira({ ...options, ...(columns ? { entries: columns } : {}) }),
+    takes: ['rank', 'ranks', 'seed', 'columns'],
+  },
   lorafa: { adapter: lorafa, takes: [...factors, 'dropout'] },
   miss: { adapter: miss, takes: ['rank', 'ranks'] },
 } as const satisfies Readonly<Record<string, AdapterEntry>>

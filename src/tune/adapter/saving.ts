@@ -15,16 +15,28 @@ export interface Saving<F extends Reparametrisation> extends Reparametrisation {
  * @throws {UnknownTarget} where a module does not exist, or the method adapts it already
  * @example saving(['lm_head'])(lora({ targets: ['q_proj'], rank: 8, seed: 0 }))
  */
-export const saving = (modules: readonly string[]) => <F extends Reparametrisation>(adapter: Adapter<F>): Adapter<Saving<F>> => ({
-  name: adapter.name,
-  apply: params => {
-    const made = adapter.apply(params), whole = targeted(params, modules), leaves = new Map(tensorsOf(params)), masks = new Map<string, MaskedLeaf>()
-    for (const one of maskedLeaves(made.params, made.mask)) masks.set(one.path, one)
-    // a leaf that stands at several places is one parameter
-    const named = new Set([...whole].map(path => leaves.get(path)))
-    const adapted = [...leaves].find(([path, leaf]) => named.has(leaf) && (masks.get(path)?.leaf !== leaf || masks.get(path)?.mask.mask !== 'frozen'))?.[0]
-    if (adapted !== undefined) throw new UnknownTarget(`${adapted} is adapted by ${adapter.name} and to be trained whole: name it once`)
-    // an opaque mask has the structure of the tree
-    return { ...made, mask: mapTree(made.params, isTensor, (_, path) => (whole.has(path) ? all : masks.get(path)!.mask)) } as never
-  },
-})
+export const saving =
+  (modules: readonly string[]) =>
+  <F extends Reparametrisation>(adapter: Adapter<F>): Adapter<Saving<F>> => ({
+    name: adapter.name,
+    apply: params => {
+      const made = adapter.apply(params)
+      const whole = targeted(params, modules)
+      const leaves = new Map(tensorsOf(params))
+      const masks = new Map<string, MaskedLeaf>()
+      for (const one of maskedLeaves(made.params, made.mask)) masks.set(one.path, one)
+      // a leaf that stands at several places is one parameter
+      const named = new Set([...whole].map(path => leaves.get(path)))
+      const adapted = [...leaves].find(
+        ([path, leaf]) =>
+          named.has(leaf) && (masks.get(path)?.leaf !== leaf || masks.get(path)?.mask.mask !== 'frozen'),
+      )?.[0]
+      if (adapted !== undefined)
+        throw new UnknownTarget(`${adapted} is adapted by ${adapter.name} and to be trained whole: name it once`)
+      // an opaque mask has the structure of the tree
+      return {
+        ...made,
+        mask: mapTree(made.params, isTensor, (_, path) => (whole.has(path) ? all : masks.get(path)!.mask)),
+      } as never
+    },
+  })

@@ -2,7 +2,10 @@ import type { IsLiteral, Node } from '../../tensor/index.ts'
 import type { Dynamic, Frozen } from '../mask.ts'
 import { declaredLeaves } from '../tree.ts'
 
-/** Which leaves targets mean, as the run finds them and as `tsc` does: a target is a path, or words that a path ends with. */
+/**
+ * Which leaves targets mean, as the run finds them and as `tsc` does: a target is a path, or words that a path ends
+ * with.
+ */
 
 /** Thrown where targets name nothing that there is, or nothing that the method can adapt; the sentence says what. */
 export class UnknownTarget extends Error {
@@ -12,7 +15,10 @@ export class UnknownTarget extends Error {
 /** The last word of a path is the name of a leaf. */
 export const leafName = (path: string): string => path.slice(path.lastIndexOf('.') + 1)
 
-/** Whether a target means a path: the path itself, or words that it ends with, as PEFT has it. @example isTarget('layers.0.q_proj', 'q_proj') */
+/**
+ * Whether a target means a path: the path itself, or words that it ends with, as PEFT has it.
+ * @example isTarget('layers.0.q_proj', 'q_proj')
+ */
 export const isTarget = (path: string, target: string): boolean => path === target || path.endsWith(`.${target}`)
 
 /** Targets as somebody gave them, who may write no types. @throws {UnknownTarget} where they are no list */
@@ -25,73 +31,117 @@ export const listed = (targets: readonly string[]): readonly string[] => {
 export const targeted = (params: unknown, targets: readonly string[]): ReadonlySet<string> => {
   const paths = declaredLeaves('parameters', params).map(([path]) => path)
   const unknown = listed(targets).find(target => !paths.some(path => isTarget(path, target)))
-  if (unknown !== undefined) throw new UnknownTarget(`no module is called ${unknown}: there are ${[...new Set(paths.map(leafName))].join(', ')}`)
+  if (unknown !== undefined)
+    throw new UnknownTarget(`no module is called ${unknown}: there are ${[...new Set(paths.map(leafName))].join(', ')}`)
   return new Set(paths.filter(path => targets.some(target => isTarget(path, target))))
 }
 
 /** The targets of a list that is written out, as a union; `string` where only the run knows which there are. */
-export type TargetsOf<List extends readonly string[]> =
-  number extends List['length'] ? string : AreLiterals<List> extends true ? List[number] : string
-type AreLiterals<List extends readonly string[]> =
-  List extends readonly [infer First extends string, ...infer Rest extends readonly string[]]
-    ? IsLiteral<First> extends true ? AreLiterals<Rest> : false
-    : true
+export type TargetsOf<List extends readonly string[]> = number extends List['length']
+  ? string
+  : AreLiterals<List> extends true
+    ? List[number]
+    : string
+type AreLiterals<List extends readonly string[]> = List extends readonly [
+  infer First extends string,
+  ...infer Rest extends readonly string[],
+]
+  ? IsLiteral<First> extends true
+    ? AreLiterals<Rest>
+    : false
+  : true
 
 /** What a path and its endings become with one more key. */
 type Under<Endings extends string, K> = K extends string | number ? `${Endings}.${K}` | `${K}` : never
 
 /**
- * What a leaf becomes: `Yes` where a target means it, `No` where none does, either where it depends on a position in an array, or on a
- * key that only the run knows. `Sure` are the endings of its path that are known, `Possible` those that are not.
+ * What a leaf becomes: `Yes` where a target means it, `No` where none does, either where it depends on a position in an
+ * array, or on a key that only the run knows. `Sure` are the endings of its path that are known, `Possible` those that
+ * are not.
  */
-type Chosen<T extends string, Sure extends string, Possible extends string, Yes, No> =
-  [Extract<T, Sure>] extends [never] ? [Extract<T, Possible>] extends [never] ? No : Yes | No : Yes
+type Chosen<T extends string, Sure extends string, Possible extends string, Yes, No> = [Extract<T, Sure>] extends [
+  never,
+]
+  ? [Extract<T, Possible>] extends [never]
+    ? No
+    : Yes | No
+  : Yes
 
 /** The mask of leaves by name: what a method that treats its targets alike says of them. */
 export type Select<P, T extends string, M> = string extends T ? Dynamic : SelectUnder<P, T, M, never, never>
-type SelectUnder<P, T extends string, M, Sure extends string, Possible extends string> =
-  P extends Node ? Chosen<T, Sure, Possible, M, Frozen>
+type SelectUnder<P, T extends string, M, Sure extends string, Possible extends string> = P extends Node
+  ? Chosen<T, Sure, Possible, M, Frozen>
   : P extends readonly (infer E)[]
-    ? number extends P['length'] ? readonly SelectUnder<E, T, M, never, Under<Sure | Possible, number>>[]
+    ? number extends P['length']
+      ? readonly SelectUnder<E, T, M, never, Under<Sure | Possible, number>>[]
       : { readonly [K in keyof P]: SelectUnder<P[K], T, M, Under<Sure, K>, Known<Possible, K>> }
-  : { readonly [K in keyof P]: string extends K ? SelectUnder<P[K], T, M, never, Under<Sure | Possible, string>>
-    : SelectUnder<P[K], T, M, Under<Sure, K>, Known<Possible, K>> }
+    : {
+        readonly [K in keyof P]: string extends K
+          ? SelectUnder<P[K], T, M, never, Under<Sure | Possible, string>>
+          : SelectUnder<P[K], T, M, Under<Sure, K>, Known<Possible, K>>
+      }
 /** Endings that are not known, with a key that is. */
 type Known<Possible extends string, K> = K extends string | number ? `${Possible}.${K}` : never
 
 /** A function of types on leaves: what stands in the place of a targeted one. */
-export interface LeafFunction { readonly leaf: unknown; readonly becomes: unknown }
+export interface LeafFunction {
+  readonly leaf: unknown
+  readonly becomes: unknown
+}
 
 /** The tree with other things in the place of targeted leaves; opaque where only the run knows the targets. */
-export type Extend<P, T extends string, F extends LeafFunction> = string extends T ? unknown : ExtendUnder<P, T, F, never, never>
-type ExtendUnder<P, T extends string, F extends LeafFunction, Sure extends string, Possible extends string> =
-  P extends Node ? Chosen<T, Sure, Possible, (F & { readonly leaf: P })['becomes'], P>
+export type Extend<P, T extends string, F extends LeafFunction> = string extends T
+  ? unknown
+  : ExtendUnder<P, T, F, never, never>
+type ExtendUnder<
+  P,
+  T extends string,
+  F extends LeafFunction,
+  Sure extends string,
+  Possible extends string,
+> = P extends Node
+  ? Chosen<T, Sure, Possible, (F & { readonly leaf: P })['becomes'], P>
   : P extends readonly (infer E)[]
-    ? number extends P['length'] ? readonly ExtendUnder<E, T, F, never, Under<Sure | Possible, number>>[]
+    ? number extends P['length']
+      ? readonly ExtendUnder<E, T, F, never, Under<Sure | Possible, number>>[]
       : { readonly [K in keyof P]: ExtendUnder<P[K], T, F, Under<Sure, K>, Known<Possible, K>> }
-  : { readonly [K in keyof P]: string extends K ? ExtendUnder<P[K], T, F, never, Under<Sure | Possible, string>>
-    : ExtendUnder<P[K], T, F, Under<Sure, K>, Known<Possible, K>> }
+    : {
+        readonly [K in keyof P]: string extends K
+          ? ExtendUnder<P[K], T, F, never, Under<Sure | Possible, string>>
+          : ExtendUnder<P[K], T, F, Under<Sure, K>, Known<Possible, K>>
+      }
 
 declare const targetError: unique symbol
-/** What an adapter becomes of which a target names no leaf, so that `tsc` prints the reason and the names that there are. */
-export interface TargetError<Message extends string, ThereAre> { readonly [targetError]: readonly [Message, ThereAre] }
+/**
+ * What an adapter becomes of which a target names no leaf, so that `tsc` prints the reason and the names that there
+ * are.
+ */
+export interface TargetError<Message extends string, ThereAre> {
+  readonly [targetError]: readonly [Message, ThereAre]
+}
 
 /** `unknown`, or the error: where targets are written out, each must mean a leaf. */
-export type TargetFault<P, T extends string> =
-  string extends T ? unknown : unknown extends P ? unknown
-  : [Exclude<T, EndingsOf<P>>] extends [never] ? unknown
-  : TargetError<`no module is called ${Exclude<T, EndingsOf<P>>}`, LeafNames<P>>
+export type TargetFault<P, T extends string> = string extends T
+  ? unknown
+  : unknown extends P
+    ? unknown
+    : [Exclude<T, EndingsOf<P>>] extends [never]
+      ? unknown
+      : TargetError<`no module is called ${Exclude<T, EndingsOf<P>>}`, LeafNames<P>>
 /** The paths of leaves and what they end with, `${number}` for a position in an array. */
-type EndingsOf<P, Above extends string = never> =
-  P extends Node ? Above
+type EndingsOf<P, Above extends string = never> = P extends Node
+  ? Above
   : P extends readonly (infer E)[]
-    ? number extends P['length'] ? EndingsOf<E, Under<Above, number>> : { readonly [K in keyof P]: EndingsOf<P[K], Under<Above, K>> }[number]
-  : { readonly [K in keyof P]-?: EndingsOf<P[K], Under<Above, K>> }[keyof P]
+    ? number extends P['length']
+      ? EndingsOf<E, Under<Above, number>>
+      : { readonly [K in keyof P]: EndingsOf<P[K], Under<Above, K>> }[number]
+    : { readonly [K in keyof P]-?: EndingsOf<P[K], Under<Above, K>> }[keyof P]
 /** The names of leaves: the last words of their paths. */
-type LeafNames<P, Name = never> =
-  P extends Node ? Name
-  : P extends readonly (infer E)[] ? LeafNames<E, number extends P['length'] ? number : Extract<keyof P, `${number}`>>
-  : { readonly [K in keyof P]-?: LeafNames<P[K], K> }[keyof P]
+type LeafNames<P, Name = never> = P extends Node
+  ? Name
+  : P extends readonly (infer E)[]
+    ? LeafNames<E, number extends P['length'] ? number : Extract<keyof P, `${number}`>>
+    : { readonly [K in keyof P]-?: LeafNames<P[K], K> }[keyof P]
 
 /** Ranks of some leaves, by path. */
 export type Ranks = ReadonlyMap<string, number>

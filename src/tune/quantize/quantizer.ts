@@ -17,8 +17,8 @@ export interface Quantizer {
 }
 
 /**
- * NormalFloat of 4 bits in blocks of 64 (QLoRA, Dettmers et al. 2023), as bitsandbytes has it: 4.5 bits a weight, or with `double`
- * quantization, where the scales of blocks are quantized too, 4.127.
+ * NormalFloat of 4 bits in blocks of 64 (QLoRA, Dettmers et al. 2023), as bitsandbytes has it: 4.5 bits a weight, or
+ * with `double` quantization, where the scales of blocks are quantized too, 4.127.
  * @example quantized(nf4({ double: true }))(lora({ targets: ['q_proj'], rank: 8, seed: 0 }))
  */
 export const nf4 = ({ double }: { readonly double: boolean }): Quantizer => ({
@@ -28,7 +28,13 @@ export const nf4 = ({ double }: { readonly double: boolean }): Quantizer => ({
     const of = shape.join('_').replaceAll('*', '_by_')
     return {
       codes: i32(`nf4_codes_${of}`),
-      ...(double ? { absmax_codes: i32(`nf4_absmax_codes_${of}`), nested_absmax: f32(`nf4_nested_absmax_${of}`), nested_offset: f32(1) } : { absmax: f32(`nf4_absmax_${of}`) }),
+      ...(double
+        ? {
+            absmax_codes: i32(`nf4_absmax_codes_${of}`),
+            nested_absmax: f32(`nf4_nested_absmax_${of}`),
+            nested_offset: f32(1),
+          }
+        : { absmax: f32(`nf4_absmax_${of}`) }),
     }
   },
   // the leaves are those that `leaves` made

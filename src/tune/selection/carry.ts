@@ -4,13 +4,18 @@ import { isValue, mapTree } from '../tree.ts'
 /** Which columns of each module are trained, by the module's path. */
 export type Columns = ReadonlyMap<string, Int32Array>
 
-/** The module that a leaf of an optimizer's state belongs to: the state of a transform repeats the tree of what is trained. */
+/**
+ * The module that a leaf of an optimizer's state belongs to: the state of a transform repeats the tree of what is
+ * trained.
+ */
 const moduleOf = (leaf: string, paths: Iterable<string>): string | undefined =>
   [...paths].filter(path => leaf === path || leaf.endsWith(`.${path}`)).sort((a, b) => b.length - a.length)[0]
 
 /** Rows at the places that their columns have now; a column that was not there before starts from zero. */
 const carriedRows = (value: Value<Shape, DType>, old: Int32Array, next: Int32Array): Value<Shape, DType> => {
-  const length = value.data.length / old.length, data = value.data.slice(0, 0), place = new Map([...old].map((column, i) => [column, i]))
+  const length = value.data.length / old.length
+  const data = value.data.slice(0, 0)
+  const place = new Map([...old].map((column, i) => [column, i]))
   // an array of the same kind, of zeros
   const moved = new (data.constructor as new (length: number) => typeof value.data)(next.length * length)
   next.forEach((column, i) => {
@@ -19,12 +24,16 @@ const carriedRows = (value: Value<Shape, DType>, old: Int32Array, next: Int32Arr
   })
   const resized = (dims: Shape): Shape => [next.length, ...dims.slice(1)]
   // as many rows as there are columns now; all else is the value's
-  return { ...value, shape: resized(value.shape), sizes: [next.length, ...value.sizes.slice(1)], data: moved } as Value<Shape, DType>
+  return { ...value, shape: resized(value.shape), sizes: [next.length, ...value.sizes.slice(1)], data: moved } as Value<
+    Shape,
+    DType
+  >
 }
 
 /**
- * The optimizer's state for another selection of columns: what belongs to a column that is kept moves to the column's new place, new
- * columns start from zero, and what belongs to no module (counts) stays. Leaves are `[rank, ...]` at the paths of their modules.
+ * The optimizer's state for another selection of columns: what belongs to a column that is kept moves to the column's
+ * new place, new columns start from zero, and what belongs to no module (counts) stays. Leaves are `[rank, ...]` at the
+ * paths of their modules.
  * @example await session.write({ focus, state: carryState(adapter.columns, session.columns, state) })
  */
 export const carryState = <S>(old: Columns, next: Columns, state: S): S => {

@@ -1,4 +1,7 @@
-/** Σ w² of each column of a weight `[in, out]`, in float64: a column of the paper's W is a row of storage. @example squaredNorms(value.data, 576) */
+/**
+ * Σ w² of each column of a weight `[in, out]`, in float64: a column of the paper's W is a row of storage.
+ * @example squaredNorms(value.data, 576)
+ */
 export const squaredNorms = (value: ArrayLike<number>, width: number): Float64Array => {
   const length = value.length / width
   return Float64Array.from({ length: width }, (_, column) => {
@@ -8,31 +11,46 @@ export const squaredNorms = (value: ArrayLike<number>, width: number): Float64Ar
   })
 }
 
-/** Where the `rank` largest scores are, in ascending order; of equal scores the first go before. @example largest([1, 3, 2, 3], 2) // [1, 3] */
+/**
+ * Where the `rank` largest scores are, in ascending order; of equal scores the first go before.
+ * @example largest([1, 3, 2, 3], 2) // [1, 3]
+ */
 export const largest = (scores: ArrayLike<number>, rank: number): Int32Array =>
-  Int32Array.from(Array.from(scores, (_, i) => i).sort((a, b) => scores[b]! - scores[a]! || a - b).slice(0, rank)).sort()
+  Int32Array.from(
+    Array.from(scores, (_, i) => i)
+      .sort((a, b) => scores[b]! - scores[a]! || a - b)
+      .slice(0, rank),
+  ).sort()
 
 /** Σ of the scores of several modules, column by column. */
 export const addedScores = (scores: readonly ArrayLike<number>[]): Float64Array =>
   Float64Array.from({ length: scores[0]?.length ?? 0 }, (_, i) => scores.reduce((sum, of) => sum + of[i]!, 0))
 
 /**
- * The `rank` columns of a weight `[in, out]` that have the largest L2 norm, in ascending order (Woo et al., ICLR 2025, Table 5).
+ * The `rank` columns of a weight `[in, out]` that have the largest L2 norm, in ascending order (Woo et al., ICLR 2025,
+ * Table 5).
  * @example selectByWeight(value.data, 576, 8)
  */
-export const selectByWeight = (value: ArrayLike<number>, width: number, rank: number): Int32Array => largest(squaredNorms(value, width), rank)
+export const selectByWeight = (value: ArrayLike<number>, width: number, rank: number): Int32Array =>
+  largest(squaredNorms(value, width), rank)
 
 /**
- * A selection for every module, from scores of its columns: modules of one group are scored together and share one. Ranks may differ from
- * module to module; the largest columns of a smaller rank are among those of a larger one.
+ * A selection for every module, from scores of its columns: modules of one group are scored together and share one.
+ * Ranks may differ from module to module; the largest columns of a smaller rank are among those of a larger one.
  * @example selectByScore(scores, inputGroups(model), () => 8)
  */
 export const selectByScore = (
-  scores: ReadonlyMap<string, ArrayLike<number>>, groups: readonly (readonly string[])[], rankOf: (path: string) => number,
+  scores: ReadonlyMap<string, ArrayLike<number>>,
+  groups: readonly (readonly string[])[],
+  rankOf: (path: string) => number,
 ): ReadonlyMap<string, Int32Array> => {
   const groupOf = new Map(groups.flatMap(group => group.map(path => [path, group])))
-  return new Map([...scores].map(([path, own]) => {
-    const members = (groupOf.get(path) ?? [path]).map(member => scores.get(member)).filter(found => found !== undefined)
-    return [path, largest(members.length > 1 ? addedScores(members) : own, rankOf(path))]
-  }))
+  return new Map(
+    [...scores].map(([path, own]) => {
+      const members = (groupOf.get(path) ?? [path])
+        .map(member => scores.get(member))
+        .filter(found => found !== undefined)
+      return [path, largest(members.length > 1 ? addedScores(members) : own, rankOf(path))]
+    }),
+  )
 }

@@ -3,22 +3,40 @@ import { combine, zerosLike } from './leafwise.ts'
 import { setting } from './setting.ts'
 import type { Apply, Count, Fn, Transform } from './transform.ts'
 
-/** The state of {@link accumulate}: how many gradients were averaged since the last step, their mean, and the transform's own state. */
-export interface AccumulateState<F extends Fn, G> { readonly count: Count; readonly mean: G; readonly inner: Apply<F, G> }
-export interface Accumulate<F extends Fn> extends Fn { readonly out: AccumulateState<F, this['in']> }
+/**
+ * The state of {@link accumulate}: how many gradients were averaged since the last step, their mean, and the
+ * transform's own state.
+ */
+export interface AccumulateState<F extends Fn, G> {
+  readonly count: Count
+  readonly mean: G
+  readonly inner: Apply<F, G>
+}
+export interface Accumulate<F extends Fn> extends Fn {
+  readonly out: AccumulateState<F, this['in']>
+}
 
 /**
- * Steps once in `every` updates, on the mean of their gradients: k counts them, mean ← mean + (g − mean) / (k + 1); all other updates are 0.
- * Source: `optax.MultiSteps`. Where micro-batches differ in what they count, sum them in the training step instead: it divides once.
+ * Steps once in `every` updates, on the mean of their gradients: k counts them, mean ← mean + (g − mean) / (k + 1); all
+ * other updates are 0. Source: `optax.MultiSteps`. Where micro-batches differ in what they count, sum them in the
+ * training step instead: it divides once.
  * @example accumulate(adamw({ lr: 1e-4 }), 4)
  */
-export const accumulate = <F extends Fn>(transform: Transform<F>, every: number): Transform<Accumulate<F>> => (setting('accumulate: every', every, { from: 1, whole: true }), {
-  init: params => ({ count: integer(0), mean: zerosLike(params), inner: transform.init(params) }),
-  update: (grad, state, params) => {
-    const count = add(state.count, integer(1)), last = equal(count, integer(every))
-    const either = <T>(a: T, b: T): T => combine((x, y) => chosen(last, x, y!), a, b)
-    const mean = combine((m, g): Node => plus(m, over(minus(g!, m), cast(count, 'f32'))), state.mean, grad)
-    const [updates, inner] = transform.update(mean, state.inner, params), zeros = zerosLike(grad)
-    return [either(updates, zeros), { count: either(integer(0), count), mean: either(zeros, mean), inner: either(inner, state.inner) }]
-  },
-})
+export const accumulate = <F extends Fn>(transform: Transform<F>, every: number): Transform<Accumulate<F>> => (
+  setting('accumulate: every', every, { from: 1, whole: true }),
+  {
+    init: params => ({ count: integer(0), mean: zerosLike(params), inner: transform.init(params) }),
+    update: (grad, state, params) => {
+      const count = add(state.count, integer(1))
+      const last = equal(count, integer(every))
+      const either = <T>(a: T, b: T): T => combine((x, y) => chosen(last, x, y!), a, b)
+      const mean = combine((m, g): Node => plus(m, over(minus(g!, m), cast(count, 'f32'))), state.mean, grad)
+      const [updates, inner] = transform.update(mean, state.inner, params)
+      const zeros = zerosLike(grad)
+      return [
+        either(updates, zeros),
+        { count: either(integer(0), count), mean: either(zeros, mean), inner: either(inner, state.inner) },
+      ]
+    },
+  }
+)

@@ -1,4 +1,18 @@
-import { add, cast, div, integer, mul, over, plus, scalar, sqrt, tanh, times, typed, type Tensor } from '../../tensor/index.ts'
+import {
+  add,
+  cast,
+  div,
+  integer,
+  mul,
+  over,
+  plus,
+  scalar,
+  sqrt,
+  tanh,
+  times,
+  typed,
+  type Tensor,
+} from '../../tensor/index.ts'
 import { chain, type Chain } from './chain.ts'
 import { addDecayedWeights } from './decay.ts'
 import { combine, zerosLike } from './leafwise.ts'
@@ -8,13 +22,23 @@ import { setting } from './setting.ts'
 import type { Count, Fn, Stateless, Transform } from './transform.ts'
 
 /** The state of Adam: both moments for each leaf of the focus, and the number of updates. */
-export interface AdamState<G> { readonly mu: G; readonly nu: G; readonly count: Count }
-export interface ScaleByAdam extends Fn { readonly out: AdamState<this['in']> }
-export interface Moments { readonly b1?: number; readonly b2?: number; readonly eps?: number }
+export interface AdamState<G> {
+  readonly mu: G
+  readonly nu: G
+  readonly count: Count
+}
+export interface ScaleByAdam extends Fn {
+  readonly out: AdamState<this['in']>
+}
+export interface Moments {
+  readonly b1?: number
+  readonly b2?: number
+  readonly eps?: number
+}
 
 /**
- * 1 − bⁿ = 2t / (1 + t) with t = tanh(−n ln b / 2): the difference itself would lose digits in float32 while bⁿ is near 1.
- * b is the float32 nearest to what was asked for, because that is what float32 moments decay by, in optax as here.
+ * 1 − bⁿ = 2t / (1 + t) with t = tanh(−n ln b / 2): the difference itself would lose digits in float32 while bⁿ is near
+ * 1. b is the float32 nearest to what was asked for, because that is what float32 moments decay by, in optax as here.
  */
 const correction = (b: number, n: Tensor<readonly []>): Tensor<readonly []> => {
   const t = tanh(mul(n, -Math.log(Math.fround(b)) / 2))
@@ -22,8 +46,8 @@ const correction = (b: number, n: Tensor<readonly []>): Tensor<readonly []> => {
 }
 
 /**
- * m ← b1 m + (1 − b1) g, v ← b2 v + (1 − b2) g²; the update is m̂ / (√v̂ + eps) with m̂ = m / (1 − b1ⁿ), v̂ = v / (1 − b2ⁿ), n = count + 1.
- * Source: `optax.scale_by_adam`; Kingma and Ba 2015.
+ * m ← b1 m + (1 − b1) g, v ← b2 v + (1 − b2) g²; the update is m̂ / (√v̂ + eps) with m̂ = m / (1 − b1ⁿ), v̂ = v / (1 −
+ * b2ⁿ), n = count + 1. Source: `optax.scale_by_adam`; Kingma and Ba 2015.
  */
 export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: Moments = {}): Transform<ScaleByAdam> => {
   setting('adam: b1', b1, { from: 0, below: 1 })
@@ -32,10 +56,16 @@ export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: Moments = {}):
   return {
     init: params => ({ mu: zerosLike(params), nu: zerosLike(params), count: integer(0) }),
     update: (grad, state) => {
-      const count = add(state.count, integer(1)), n = cast(count, 'f32'), first = correction(b1, n), second = correction(b2, n)
+      const count = add(state.count, integer(1))
+      const n = cast(count, 'f32')
+      const first = correction(b1, n)
+      const second = correction(b2, n)
       const mu = combine((m, g) => plus(times(m, b1), times(g!, 1 - b1)), state.mu, grad)
       const nu = combine((v, g) => plus(times(v, b2), times(times(g!, g!), 1 - b2)), state.nu, grad)
-      return [combine((m, v) => over(over(m, first), plus(sqrt(typed<[], 'f32'>(over(v!, second))), scalar(eps))), mu, nu), { mu, nu, count }]
+      return [
+        combine((m, v) => over(over(m, first), plus(sqrt(typed<[], 'f32'>(over(v!, second))), scalar(eps))), mu, nu),
+        { mu, nu, count },
+      ]
     },
   }
 }
@@ -49,9 +79,17 @@ export const adam = <L extends LearningRate>({ lr, ...moments }: Moments & { rea
 /** The state of {@link adamw}. */
 export type AdamW<L extends LearningRate> = Chain<readonly [ScaleByAdam, Stateless, Rate<L>]>
 /**
- * Adam with decoupled weight decay: −lr (adam(g) + weightDecay · p), over every leaf of the focus. Source: `optax.adamw`; Loshchilov and Hutter 2019.
+ * Adam with decoupled weight decay: −lr (adam(g) + weightDecay · p), over every leaf of the focus. Source:
+ * `optax.adamw`; Loshchilov and Hutter 2019.
  * @example adamw({ lr: warmupCosine({ peak: 1e-4, warmup: 10, total: 200 }), weightDecay: 0.01 })
  */
-export const adamw = <L extends LearningRate>({ lr, weightDecay = 1e-4, ...moments }: Moments & { readonly lr: L; readonly weightDecay?: number }):
-Transform<AdamW<L>> =>
-  chain<readonly [ScaleByAdam, Stateless, Rate<L>]>(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleByLearningRate(lr))
+export const adamw = <L extends LearningRate>({
+  lr,
+  weightDecay = 1e-4,
+  ...moments
+}: Moments & { readonly lr: L; readonly weightDecay?: number }): Transform<AdamW<L>> =>
+  chain<readonly [ScaleByAdam, Stateless, Rate<L>]>(
+    scaleByAdam(moments),
+    addDecayedWeights(weightDecay),
+    scaleByLearningRate(lr),
+  )

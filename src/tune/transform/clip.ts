@@ -1,4 +1,16 @@
-import { div, maximum, minimum, plus, scalar, sqrt, summed, times, typed, type Node, type Tensor } from '../../tensor/index.ts'
+import {
+  div,
+  maximum,
+  minimum,
+  plus,
+  scalar,
+  sqrt,
+  summed,
+  times,
+  typed,
+  type Node,
+  type Tensor,
+} from '../../tensor/index.ts'
 import { tensorsOf } from '../tree.ts'
 import { combine } from './leafwise.ts'
 import { setting } from './setting.ts'
@@ -12,8 +24,18 @@ export const clip = (given: number): Transform<Stateless> => {
 
 /** √Σ g², over every element of every leaf; 0 for a tree without leaves. Source: `optax.global_norm`. */
 export const globalNorm = (tree: unknown): Tensor<readonly []> => {
-  const squares = tensorsOf(tree).map(([, g]) => summed(times(g, g), g.shape.map((_, axis) => axis)))
-  return sqrt(typed(squares.reduce<Node | undefined>((total, square) => (total ? plus(total, square) : square), undefined) ?? scalar(0)))
+  const squares = tensorsOf(tree).map(([, g]) =>
+    summed(
+      times(g, g),
+      g.shape.map((_, axis) => axis),
+    ),
+  )
+  return sqrt(
+    typed(
+      squares.reduce<Node | undefined>((total, square) => (total ? plus(total, square) : square), undefined) ??
+        scalar(0),
+    ),
+  )
 }
 
 /**

@@ -5,16 +5,28 @@ import type { Fn, Transform } from './transform.ts'
 
 /** One number for each column (input feature) of each leaf `[in, ...]`. */
 export type ByColumn<G> =
-  G extends Tensor<infer S> ? S extends readonly [infer I extends Dim, ...Shape] ? Tensor<readonly [I]> : G
-  : G extends readonly (infer E)[] ? readonly ByColumn<E>[]
-  : { readonly [K in keyof G as K extends symbol ? never : K]: ByColumn<G[K]> }
+  G extends Tensor<infer S>
+    ? S extends readonly [infer I extends Dim, ...Shape]
+      ? Tensor<readonly [I]>
+      : G
+    : G extends readonly (infer E)[]
+      ? readonly ByColumn<E>[]
+      : { readonly [K in keyof G as K extends symbol ? never : K]: ByColumn<G[K]> }
 
 /** The state of {@link columnNorms}. */
-export interface ColumnNormsState<G> { readonly squares: ByColumn<G> }
-export interface ColumnNorms extends Fn { readonly out: ColumnNormsState<this['in']> }
+export interface ColumnNormsState<G> {
+  readonly squares: ByColumn<G>
+}
+export interface ColumnNorms extends Fn {
+  readonly out: ColumnNormsState<this['in']>
+}
 
 /** Σ g² over every axis but the first, which stands for the columns. */
-const squaresOf = (g: Node): Node => summed(times(g, g), g.shape.slice(1).map((_, axis) => axis + 1))
+const squaresOf = (g: Node): Node =>
+  summed(
+    times(g, g),
+    g.shape.slice(1).map((_, axis) => axis + 1),
+  )
 
 /** A tree of one vector for each leaf. */
 const byColumn = <G>(tree: G): ByColumn<G> =>
@@ -22,11 +34,14 @@ const byColumn = <G>(tree: G): ByColumn<G> =>
   mapTree(tree, isTensor, squaresOf) as ByColumn<G>
 
 /**
- * Sums the squared norms of each column's gradient, Gᵢ ← Gᵢ + ‖gᵢ‖², and updates nothing: what selection by gradient ranks columns by
- * (Woo et al., ICLR 2025). A leaf `[in, out]` has a state `[in]`.
+ * Sums the squared norms of each column's gradient, Gᵢ ← Gᵢ + ‖gᵢ‖², and updates nothing: what selection by gradient
+ * ranks columns by (Woo et al., ICLR 2025). A leaf `[in, out]` has a state `[in]`.
  * @example trainStep(adapt(model, full({ targets: ['q_proj'] })), columnNorms())
  */
 export const columnNorms = (): Transform<ColumnNorms> => ({
   init: params => ({ squares: zerosLike(byColumn(params)) }),
-  update: (grad, { squares }) => [zerosLike(grad), { squares: combine((sum, square) => plus(typed(sum), square!), squares, byColumn(grad)) }],
+  update: (grad, { squares }) => [
+    zerosLike(grad),
+    { squares: combine((sum, square) => plus(typed(sum), square!), squares, byColumn(grad)) },
+  ],
 })

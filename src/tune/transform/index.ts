@@ -1,6 +1,15 @@
 /** Gradient transforms: pure functions of symbolic trees, and the schedules of their settings. */
 export { accumulate, type Accumulate, type AccumulateState } from './accumulate.ts'
-export { adam, adamw, scaleByAdam, type Adam, type AdamState, type AdamW, type Moments, type ScaleByAdam } from './adam.ts'
+export {
+  adam,
+  adamw,
+  scaleByAdam,
+  type Adam,
+  type AdamState,
+  type AdamW,
+  type Moments,
+  type ScaleByAdam,
+} from './adam.ts'
 export { chain, type Chain } from './chain.ts'
 export { clip, clipByGlobalNorm, globalNorm } from './clip.ts'
 export { columnNorms, type ByColumn, type ColumnNorms, type ColumnNormsState } from './column-norms.ts'
@@ -10,9 +19,32 @@ export { masked, type Chosen, type Masked, type Selected, type Subtree } from '.
 export { monitorDescent, type MonitorDescent, type MonitorDescentState } from './monitor-descent.ts'
 export { scale, scaleByLearningRate, scaleBySchedule, setToZero, type Rate } from './scale.ts'
 export {
-  constant, cosine, exponential, join, linear, piecewise, polynomial, warmupCosine,
-  type Cosine, type Exponential, type LearningRate, type Piecewise, type Polynomial, type Schedule, type WarmupCosine,
+  constant,
+  cosine,
+  exponential,
+  join,
+  linear,
+  piecewise,
+  polynomial,
+  warmupCosine,
+  type Cosine,
+  type Exponential,
+  type LearningRate,
+  type Piecewise,
+  type Polynomial,
+  type Schedule,
+  type WarmupCosine,
 } from './schedule.ts'
 export { sgd, type Sgd } from './sgd.ts'
 export { trace, type Trace, type TraceState } from './trace.ts'
-export { applyUpdates, identity, type Apply, type Count, type Counted, type Evaluated, type Fn, type Stateless, type Transform } from './transform.ts'
+export {
+  applyUpdates,
+  identity,
+  type Apply,
+  type Count,
+  type Counted,
+  type Evaluated,
+  type Fn,
+  type Stateless,
+  type Transform,
+} from './transform.ts'

@@ -2,19 +2,29 @@ import { broadcasted, converted, scalar, type Node } from '../../tensor/index.ts
 import { isTensor, mapTree, tensorsOf } from '../tree.ts'
 
 /**
- * Trees of one structure, combined leaf by leaf; leaves are paired by their paths. Throws a `TypeError` (a programmer's error: the type
- * checker refuses such trees) where a tree lacks a leaf of the first.
+ * Trees of one structure, combined leaf by leaf; leaves are paired by their paths. Throws a `TypeError` (a programmer's
+ * error: the type checker refuses such trees) where a tree lacks a leaf of the first.
  * @example combine((g, p) => plus(g, times(p!, 0.01)), gradient, params)
  */
-export const combine = <G>(f: (leaf: Node, ...others: readonly Node[]) => Node, tree: G, ...others: readonly G[]): G => {
+export const combine = <G>(
+  f: (leaf: Node, ...others: readonly Node[]) => Node,
+  tree: G,
+  ...others: readonly G[]
+): G => {
   const byPath = others.map(other => new Map(tensorsOf(other)))
   // mapTree keeps the structure, and what a leaf becomes has the shape of the leaf: each f here is elementwise
-  return mapTree(tree, isTensor, (leaf, path) => f(leaf, ...byPath.map(leaves => {
-    const other = leaves.get(path)
-    if (other === undefined) throw new TypeError(`the trees differ: one has no leaf at ${path}`)
-    return other
-  }))) as G
+  return mapTree(tree, isTensor, (leaf, path) =>
+    f(
+      leaf,
+      ...byPath.map(leaves => {
+        const other = leaves.get(path)
+        if (other === undefined) throw new TypeError(`the trees differ: one has no leaf at ${path}`)
+        return other
+      }),
+    ),
+  ) as G
 }
 
 /** A tree of symbolic zeros with the shapes and dtypes of another. */
-export const zerosLike = <G>(tree: G): G => combine(leaf => converted(broadcasted(scalar(0), leaf.shape), leaf.dtype), tree)
+export const zerosLike = <G>(tree: G): G =>
+  combine(leaf => converted(broadcasted(scalar(0), leaf.shape), leaf.dtype), tree)

@@ -2,49 +2,82 @@ import type { Node } from '../../tensor/index.ts'
 import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
 import type { Apply, Evaluated, Fn, Transform } from './transform.ts'
 
-/** Which leaves a transform sees: by their path, or by a tree of booleans, each of which speaks for everything below it. */
-export type Subtree = { readonly by: 'path'; readonly where: (path: string) => boolean } | { readonly by: 'tree'; readonly tree: Chosen }
+/**
+ * Which leaves a transform sees: by their path, or by a tree of booleans, each of which speaks for everything below it.
+ */
+export type Subtree =
+  { readonly by: 'path'; readonly where: (path: string) => boolean } | { readonly by: 'tree'; readonly tree: Chosen }
 export type Chosen = boolean | readonly Chosen[] | { readonly [key: string]: Chosen }
 
-/** The selected part of a tree: exact for a tree of literal booleans, possibly missing leaves where only the run knows. */
-export type Selected<G, M> =
-  M extends { readonly by: 'tree'; readonly tree: infer C } ? Picked<G, C> : Sparse<G>
-type Picked<G, C> = boolean extends C ? Sparse<G> : C extends true ? G
-  : C extends false ? G extends Node ? undefined : Sparse<G>
-  : G extends readonly (infer E)[] ? readonly (C extends readonly (infer N)[] ? Picked<E, N> : Sparse<E>)[]
-  : { readonly [K in keyof G as K extends keyof C ? C[K] extends false ? never : K : never]: K extends keyof C ? Picked<G[K], C[K]> : never }
-type Sparse<G> = G extends Node ? G | undefined
-  : G extends readonly (infer E)[] ? readonly Sparse<E>[]
-  : { readonly [K in keyof G as Exclude<K, symbol>]?: Sparse<G[K]> }
+/**
+ * The selected part of a tree: exact for a tree of literal booleans, possibly missing leaves where only the run knows.
+ */
+export type Selected<G, M> = M extends { readonly by: 'tree'; readonly tree: infer C } ? Picked<G, C> : Sparse<G>
+type Picked<G, C> = boolean extends C
+  ? Sparse<G>
+  : C extends true
+    ? G
+    : C extends false
+      ? G extends Node
+        ? undefined
+        : Sparse<G>
+      : G extends readonly (infer E)[]
+        ? readonly (C extends readonly (infer N)[] ? Picked<E, N> : Sparse<E>)[]
+        : {
+            readonly [K in keyof G as K extends keyof C ? (C[K] extends false ? never : K) : never]: K extends keyof C
+              ? Picked<G[K], C[K]>
+              : never
+          }
+type Sparse<G> = G extends Node
+  ? G | undefined
+  : G extends readonly (infer E)[]
+    ? readonly Sparse<E>[]
+    : { readonly [K in keyof G as Exclude<K, symbol>]?: Sparse<G[K]> }
 
-export interface Masked<F extends Fn, M> extends Fn { readonly out: Apply<F, Selected<this['in'], M>> }
+export interface Masked<F extends Fn, M> extends Fn {
+  readonly out: Apply<F, Selected<this['in'], M>>
+}
 
 /** True for a tree that is meant to select something. */
 const choosesAny = (tree: Chosen): boolean => (typeof tree === 'boolean' ? tree : Object.values(tree).some(choosesAny))
 
 /** The leaves of a tree that a subtree selects; what it does not mention, it does not select. */
-const chosenOf = (subtree: Subtree, tree: unknown): unknown => (subtree.by === 'path'
-  ? mapTree(tree, isTensor, (leaf, path) => (subtree.where(path) ? leaf : undefined))
-  : mapBeside(tree, isTensor, subtree.tree, (leaf, chosen) => (chosen === true ? leaf : undefined)))
+const chosenOf = (subtree: Subtree, tree: unknown): unknown =>
+  subtree.by === 'path'
+    ? mapTree(tree, isTensor, (leaf, path) => (subtree.where(path) ? leaf : undefined))
+    : mapBeside(tree, isTensor, subtree.tree, (leaf, chosen) => (chosen === true ? leaf : undefined))
 
 /**
- * Applies a transform to the selected leaves only; its state exists for those only. The updates of all other leaves **pass through unchanged**, as in
- * `optax.masked`: to freeze them, chain with `masked(setToZero, …)` of the others.
+ * Applies a transform to the selected leaves only; its state exists for those only. The updates of all other leaves
+ * **pass through unchanged**, as in `optax.masked`: to freeze them, chain with `masked(setToZero, …)` of the others.
  * @example chain(adamw({ lr: 1e-4 }), masked(scale(0.1), { by: 'tree', tree: { embed: true, layers: false } }))
  */
-export const masked = <F extends Fn, const M extends Subtree>(transform: Transform<F>, subtree: M): Transform<Masked<F, M>> => {
+export const masked = <F extends Fn, const M extends Subtree>(
+  transform: Transform<F>,
+  subtree: M,
+): Transform<Masked<F, M>> => {
   // leaving leaves out of a tree is what the type Selected says
   const select = <G>(tree: G): Selected<G, M> => chosenOf(subtree, tree) as Selected<G, M>
   return {
     init: params => {
       const chosen = select(params)
       if (subtree.by === 'tree' && choosesAny(subtree.tree) && tensorsOf(chosen).length === 0) {
-        throw new RangeError(`masked selects nothing: what is trained is ${tensorsOf(params).map(([path]) => path).join(', ')}`)
+        throw new RangeError(
+          `masked selects nothing: what is trained is ${tensorsOf(params)
+            .map(([path]) => path)
+            .join(', ')}`,
+        )
       }
       return transform.init(chosen)
     },
     update: <G>(grad: G, state: Apply<Masked<F, M>, G>, params: G, evaluated?: Evaluated<G>) => {
-      const [updates, next] = transform.update(select(grad), state, select(params), evaluated && { ...evaluated, gradient: select(evaluated.gradient) }), changed = new Map(tensorsOf(updates))
+      const [updates, next] = transform.update(
+        select(grad),
+        state,
+        select(params),
+        evaluated && { ...evaluated, gradient: select(evaluated.gradient) },
+      )
+      const changed = new Map(tensorsOf(updates))
       return [mapTree(grad, isTensor, (g, path) => changed.get(path) ?? g) as G, next]
     },
   }

@@ -1,5 +1,20 @@
 import {
-  abs, add, cast, chosen, div, innerProduct, integer, less, maximum, minimum, mul, scalar, sub, typed, type Node, type Tensor,
+  abs,
+  add,
+  cast,
+  chosen,
+  div,
+  innerProduct,
+  integer,
+  less,
+  maximum,
+  minimum,
+  mul,
+  scalar,
+  sub,
+  typed,
+  type Node,
+  type Tensor,
 } from '../../tensor/index.ts'
 import { tensorsOf } from '../tree.ts'
 import { setting } from './setting.ts'
@@ -7,7 +22,9 @@ import type { Count, Fn, Transform } from './transform.ts'
 
 type Scalar = Tensor<readonly []>
 
-/** The state of {@link monitorDescent}. Up to the last update it is checked; what the last one did shows at the next. */
+/**
+ * The state of {@link monitorDescent}. Up to the last update it is checked; what the last one did shows at the next.
+ */
 export interface MonitorDescentState {
   /** Updates so far: one more than are checked. */
   readonly count: Count
@@ -19,49 +36,97 @@ export interface MonitorDescentState {
   readonly squared: Scalar
   /** The least slack, bound − f(W⁺), of all updates that are checked; negative where the inequality failed. */
   readonly slack: Scalar
-  /** The largest 2 (f(W⁺) − f(W) − ⟨∇P, u⟩) / ‖u‖²: the least L for which the inequality holds at every update that is checked. */
+  /**
+   * The largest 2 (f(W⁺) − f(W) − ⟨∇P, u⟩) / ‖u‖²: the least L for which the inequality holds at every update that is
+   * checked.
+   */
   readonly curvature: Scalar
   /** Updates after which the loss was higher. */
   readonly ascents: Count
   /** Updates whose slack is below what rounding explains. */
   readonly violations: Count
 }
-export interface MonitorDescent extends Fn { readonly out: MonitorDescentState }
+export interface MonitorDescent extends Fn {
+  readonly out: MonitorDescentState
+}
 
 /** ⟨a, b⟩ of two trees of one structure. */
 const inner = (a: unknown, b: unknown): Scalar => {
-  const left = tensorsOf(a), right = new Map(tensorsOf(b))
-  return typed(innerProduct(left.map(([, x]) => x), left.map(([path]) => right.get(path)!)))
+  const left = tensorsOf(a)
+  const right = new Map(tensorsOf(b))
+  return typed(
+    innerProduct(
+      left.map(([, x]) => x),
+      left.map(([path]) => right.get(path)!),
+    ),
+  )
 }
 
 /**
- * Checks the descent inequality of Theorem 1 (PaCA, Woo et al., ICLR 2025) along the run, in the form that any update u obeys if ∇P is
- * L-Lipschitz on [W, W + u]: f(W + u) ≤ f(W) + ⟨∇P, u⟩ + L/2 ‖u‖². With u = −η∇P that is f(W) − η(1 − ηL/2)‖∇P‖².
- * It changes no update and stands last in a chain, so that it sees what is added to the parameters. f must be the same function at every step:
- * over changing batches the inequality is false, and what is counted says nothing. `tolerance` is in units of |f|: what a loss may be off by
- * rounding, 2⁻²⁰ unless said. Throws a `RangeError` where no loss is known, as inside `accumulate`.
+ * Checks the descent inequality of Theorem 1 (PaCA, Woo et al., ICLR 2025) along the run, in the form that any update u
+ * obeys if ∇P is L-Lipschitz on [W, W + u]: f(W + u) ≤ f(W) + ⟨∇P, u⟩ + L/2 ‖u‖². With u = −η∇P that is f(W) − η(1 −
+ * ηL/2)‖∇P‖². It changes no update and stands last in a chain, so that it sees what is added to the parameters. f must
+ * be the same function at every step: over changing batches the inequality is false, and what is counted says nothing.
+ * `tolerance` is in units of |f|: what a loss may be off by rounding, 2⁻²⁰ unless said. Throws a `RangeError` where no
+ * loss is known, as inside `accumulate`.
  * @example trainStep(tuned, chain(sgd({ lr: 0.1 }), monitorDescent({ lipschitz: 4 })))
  */
-export const monitorDescent = ({ lipschitz, tolerance = 2 ** -20 }: { readonly lipschitz: number; readonly tolerance?: number }): Transform<MonitorDescent> => (setting('monitorDescent: lipschitz', lipschitz, { from: 0 }), setting('monitorDescent: tolerance', tolerance, { from: 0 }), {
-  init: () => ({
-    count: integer(0), value: scalar(0), directional: scalar(0), squared: scalar(0), slack: scalar(0), curvature: scalar(0),
-    ascents: integer(0), violations: integer(0),
-  }),
-  update: (updates, state, _, evaluated) => {
-    if (evaluated === undefined) throw new RangeError('monitorDescent: the loss of a step is not known here: put it last in the chain of the training step')
-    const { value, gradient } = evaluated, before = state.value
-    const either = <T extends Node>(condition: Node, a: T, b: Node): T => chosen(condition, a, b) as T
-    const checks = less(integer(0), state.count), first = less(state.count, integer(2))
-    const counted = (condition: Node): Count => cast(either(checks, cast(typed<readonly [], 'bool'>(condition), 'f32'), scalar(0)), 'i32')
-    // how far the loss lies above its tangent
-    const above = sub(sub(value, before), state.directional), slack = sub(mul(state.squared, lipschitz / 2), above)
-    const needed = either(less(scalar(0), state.squared), div(mul(above, 2), either(less(scalar(0), state.squared), state.squared, scalar(1))), scalar(0))
-    const extreme = (of: (a: Scalar, b: Scalar) => Scalar, past: Scalar, now: Scalar): Scalar => either(checks, either(first, now, of(past, now)), past)
-    const rounding = mul(maximum(abs(value), abs(before)), tolerance)
-    return [updates, {
-      count: add(state.count, integer(1)), value, directional: inner(gradient, updates), squared: inner(updates, updates),
-      slack: extreme(minimum, state.slack, slack), curvature: extreme(maximum, state.curvature, needed),
-      ascents: add(state.ascents, counted(less(before, value))), violations: add(state.violations, counted(less(slack, mul(rounding, -1)))),
-    }]
-  },
-})
+export const monitorDescent = ({
+  lipschitz,
+  tolerance = 2 ** -20,
+}: {
+  readonly lipschitz: number
+  readonly tolerance?: number
+}): Transform<MonitorDescent> => (
+  setting('monitorDescent: lipschitz', lipschitz, { from: 0 }),
+  setting('monitorDescent: tolerance', tolerance, { from: 0 }),
+  {
+    init: () => ({
+      count: integer(0),
+      value: scalar(0),
+      directional: scalar(0),
+      squared: scalar(0),
+      slack: scalar(0),
+      curvature: scalar(0),
+      ascents: integer(0),
+      violations: integer(0),
+    }),
+    update: (updates, state, _, evaluated) => {
+      if (evaluated === undefined)
+        throw new RangeError(
+          'monitorDescent: the loss of a step is not known here: put it last in the chain of the training step',
+        )
+      const { value, gradient } = evaluated
+      const before = state.value
+      const either = <T extends Node>(condition: Node, a: T, b: Node): T => chosen(condition, a, b) as T
+      const checks = less(integer(0), state.count)
+      const first = less(state.count, integer(2))
+      const counted = (condition: Node): Count =>
+        cast(either(checks, cast(typed<readonly [], 'bool'>(condition), 'f32'), scalar(0)), 'i32')
+      // how far the loss lies above its tangent
+      const above = sub(sub(value, before), state.directional)
+      const slack = sub(mul(state.squared, lipschitz / 2), above)
+      const needed = either(
+        less(scalar(0), state.squared),
+        div(mul(above, 2), either(less(scalar(0), state.squared), state.squared, scalar(1))),
+        scalar(0),
+      )
+      const extreme = (of: (a: Scalar, b: Scalar) => Scalar, past: Scalar, now: Scalar): Scalar =>
+        either(checks, either(first, now, of(past, now)), past)
+      const rounding = mul(maximum(abs(value), abs(before)), tolerance)
+      return [
+        updates,
+        {
+          count: add(state.count, integer(1)),
+          value,
+          directional: inner(gradient, updates),
+          squared: inner(updates, updates),
+          slack: extreme(minimum, state.slack, slack),
+          curvature: extreme(maximum, state.curvature, needed),
+          ascents: add(state.ascents, counted(less(before, value))),
+          violations: add(state.violations, counted(less(slack, mul(rounding, -1)))),
+        },
+      ]
+    },
+  }
+)

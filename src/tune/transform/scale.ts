@@ -25,9 +25,14 @@ export const scaleBySchedule = (schedule: Schedule): Transform<Counted> => ({
 /** What a learning rate must remember: nothing if it is a number, the count if it follows a schedule. */
 export type Rate<L extends LearningRate> = L extends number ? Stateless : Counted
 
-/** −lr · g: descent. Source: `optax.scale_by_learning_rate`. @example scaleByLearningRate(linear({ init: 0.1, end: 0, steps: 20 })) */
+/**
+ * −lr · g: descent. Source: `optax.scale_by_learning_rate`.
+ * @example scaleByLearningRate(linear({ init: 0.1, end: 0, steps: 20 }))
+ */
 export const scaleByLearningRate = <L extends LearningRate>(lr: L): Transform<Rate<L>> => {
   const rate: LearningRate = typeof lr === 'function' ? lr : setting('the learning rate lr', lr, { from: 0 })
   // the conditional type asks the same question
-  return (typeof rate === 'number' ? scale(-rate) : scaleBySchedule(count => mul(rate(count), -1))) as Transform<Rate<L>>
+  return (typeof rate === 'number' ? scale(-rate) : scaleBySchedule(count => mul(rate(count), -1))) as Transform<
+    Rate<L>
+  >
 }

@@ -5,32 +5,49 @@ import { combine } from './leafwise.ts'
  * A function of types: `out` is written in terms of `this['in']`.
  * @example interface Twice extends Fn { readonly out: readonly [this['in'], this['in']] }
  */
-export interface Fn { readonly in: unknown; readonly out: unknown }
+export interface Fn {
+  readonly in: unknown
+  readonly out: unknown
+}
 /** The result of a function of types. @example Apply<Twice, string> is readonly [string, string] */
 export type Apply<F extends Fn, G> = (F & { readonly in: G })['out']
 
-/** What a transform may know of the step that it is part of: the mean loss before the update, and its gradient before any transform. */
-export interface Evaluated<G> { readonly value: Tensor<readonly []>; readonly gradient: G }
+/**
+ * What a transform may know of the step that it is part of: the mean loss before the update, and its gradient before
+ * any transform.
+ */
+export interface Evaluated<G> {
+  readonly value: Tensor<readonly []>
+  readonly gradient: G
+}
 
 /**
- * A gradient transform: two pure functions over symbolic trees, which work for every focus (`G`: nested records and arrays of tensors,
- * branded or not). `F` says what state a focus needs; state exists for the leaves of the focus only. `update` returns what is to be *added* to the
- * parameters, and the next state. Interface and semantics are those of optax 0.2 (DeepMind 2020), counts included: they begin at 0.
+ * A gradient transform: two pure functions over symbolic trees, which work for every focus (`G`: nested records and
+ * arrays of tensors, branded or not). `F` says what state a focus needs; state exists for the leaves of the focus only.
+ * `update` returns what is to be *added* to the parameters, and the next state. Interface and semantics are those of
+ * optax 0.2 (DeepMind 2020), counts included: they begin at 0.
  * @example const [updates, next] = sgd({ lr: 0.1 }).update(gradient, state, focus)
  */
 export interface Transform<F extends Fn> {
   /** The state before the first update: symbolic zeros. */
   init<G>(params: G): Apply<F, G>
-  /** Gradient, state and parameters to updates and the next state. A full gradient in the place of a focus is a type error. */
+  /**
+   * Gradient, state and parameters to updates and the next state. A full gradient in the place of a focus is a type
+   * error.
+   */
   update<G>(grad: G, state: Apply<F, G>, params: G, evaluated?: Evaluated<G>): readonly [G, Apply<F, G>]
 }
 
 /** The state of a transform that remembers nothing. */
-export interface Stateless extends Fn { readonly out: {} }
+export interface Stateless extends Fn {
+  readonly out: {}
+}
 /** A number of updates, from 0. */
 export type Count = Tensor<readonly [], 'i32'>
 /** The state of a transform that counts its updates. */
-export interface Counted extends Fn { readonly out: { readonly count: Count } }
+export interface Counted extends Fn {
+  readonly out: { readonly count: Count }
+}
 
 /** A transform without state, from what it does to updates. */
 export const stateless = (update: <G>(grad: G, params: G) => G): Transform<Stateless> => ({

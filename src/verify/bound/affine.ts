@@ -1,19 +1,51 @@
 import {
-  broadcasted, broadcastToOp, castOp, contracted, contractOp, is, iotaOp, negated, node, oneHot, over, padOp, plus, primitives, product, putOp, reshaped,
-  reshapeOp, scalar, sliceOp, summed, sumOp, takeOp, times, transposed, transposeOp, type Node, type NodeOf, type Shape,
+  broadcasted,
+  broadcastToOp,
+  castOp,
+  contracted,
+  contractOp,
+  is,
+  iotaOp,
+  negated,
+  node,
+  oneHot,
+  over,
+  padOp,
+  plus,
+  primitives,
+  product,
+  putOp,
+  reshaped,
+  reshapeOp,
+  scalar,
+  sliceOp,
+  summed,
+  sumOp,
+  takeOp,
+  times,
+  transposed,
+  transposeOp,
+  type Node,
+  type NodeOf,
+  type Shape,
 } from '../../tensor/index.ts'
 import { leavesIn, refused, withoutAxis, type Abstract, type Affine, type Term, type TrainedLeaf } from './abstract.ts'
 
-/** Which ops keep a value affine in what is trained, and what becomes of the features. An op without a rule here is refused. */
+/**
+ * Which ops keep a value affine in what is trained, and what becomes of the features. An op without a rule here is
+ * refused.
+ */
 
 const one = reshaped(scalar(1), [1])
 
 /** A trained leaf as a value. */
 export const leafValue = (of: TrainedLeaf): Abstract => {
-  const { leaf } = of, rank = leaf.shape.length
+  const { leaf } = of
+  const rank = leaf.shape.length
   if (rank > 2) return refused(`${of.path} has ${rank} axes, and rules are known for matrices and vectors`)
   // a bias is a matrix [1, out] on a feature that is 1
-  return rank === 2 ? { kind: 'matrix', of, turned: false }
+  return rank === 2
+    ? { kind: 'matrix', of, turned: false }
     : { kind: 'affine', outputs: rank === 1 ? 0 : undefined, terms: [{ ...of, features: one, along: 0 }] }
 }
 
@@ -21,15 +53,23 @@ export const leafValue = (of: TrainedLeaf): Abstract => {
 const unit = (value: Abstract): Abstract => {
   if (value.kind !== 'matrix') return value
   const [input] = value.of.leaf.shape
-  return { kind: 'affine', outputs: value.turned ? 0 : 1, terms: [{ ...value.of, features: identity(input!), along: 0 }] }
+  return {
+    kind: 'affine',
+    outputs: value.turned ? 0 : 1,
+    terms: [{ ...value.of, features: identity(input!), along: 0 }],
+  }
 }
 const identity = (dim: Shape[number]): Node => oneHot(node(iotaOp, [], { dim, dtype: 'i32' }), dim)
 
-const withFeatures = (value: Affine, change: (features: Node) => Node, outputs = value.outputs): Affine =>
-  ({ kind: 'affine', outputs, terms: value.terms.map(term => ({ ...term, features: change(term.features) })) })
+const withFeatures = (value: Affine, change: (features: Node) => Node, outputs = value.outputs): Affine => ({
+  kind: 'affine',
+  outputs,
+  terms: value.terms.map(term => ({ ...term, features: change(term.features) })),
+})
 
 /** The axis of the features that an axis of the value is. */
-const rowAxis = (axis: number, outputs: number | undefined): number => (outputs !== undefined && axis > outputs ? axis - 1 : axis)
+const rowAxis = (axis: number, outputs: number | undefined): number =>
+  outputs !== undefined && axis > outputs ? axis - 1 : axis
 const lastAxis = (features: Node): number => features.shape.length - 1
 
 /** A value repeated to a larger shape; nothing where its outputs would be repeated. */
@@ -58,14 +98,18 @@ const sum = (n: Node, values: readonly Abstract[], sign: (features: Node) => Nod
     if (part === undefined) return refused(`an output of ${leavesIn(value)} is repeated over others`)
     parts.push(part)
   }
-  const [first] = parts, terms = merged(parts.flatMap(part => part.terms))
-  if (terms === undefined || parts.some(part => part.outputs !== first!.outputs)) return refused(`outputs of ${leavesIn(...values)} are added crosswise`)
+  const [first] = parts
+  const terms = merged(parts.flatMap(part => part.terms))
+  if (terms === undefined || parts.some(part => part.outputs !== first!.outputs))
+    return refused(`outputs of ${leavesIn(...values)} are added crosswise`)
   return { kind: 'affine', outputs: first!.outputs, terms }
 }
 
 /** A value times or divided by something frozen, which may differ between rows but not between outputs. */
 const scaled = (n: Node, value: Affine, from: Node, by: Node, op: (features: Node, by: Node) => Node): Abstract => {
-  const whole = aligned(value, from.shape, n.shape), lead = n.shape.length - by.shape.length, at = whole?.outputs
+  const whole = aligned(value, from.shape, n.shape)
+  const lead = n.shape.length - by.shape.length
+  const at = whole?.outputs
   const varies = at !== undefined && at >= lead && by.shape[at - lead] !== 1
   if (whole === undefined || varies) return refused(`each output of ${leavesIn(value)} is scaled by another number`)
   const rows = reshaped(by, [...withoutAxis(by.shape, at === undefined ? undefined : at - lead), 1])
@@ -73,10 +117,14 @@ const scaled = (n: Node, value: Affine, from: Node, by: Node, op: (features: Nod
 }
 
 const reshapedValue = (n: Node, value: Affine): Abstract => {
-  const [x] = n.inputs, { outputs } = value
-  if (outputs === undefined || x!.shape[outputs] === 1) return withFeatures({ ...value, outputs: undefined }, f => reshaped(f, [...n.shape, f.shape.at(-1)!]))
+  const [x] = n.inputs
+  const { outputs } = value
+  if (outputs === undefined || x!.shape[outputs] === 1)
+    return withFeatures({ ...value, outputs: undefined }, f => reshaped(f, [...n.shape, f.shape.at(-1)!]))
   const same = (a: Shape, b: Shape): boolean => JSON.stringify(product(a)) === JSON.stringify(product(b))
-  const to = n.shape.findIndex((dim, axis) => dim === x!.shape[outputs] && same(n.shape.slice(0, axis), x!.shape.slice(0, outputs)))
+  const to = n.shape.findIndex(
+    (dim, axis) => dim === x!.shape[outputs] && same(n.shape.slice(0, axis), x!.shape.slice(0, outputs)),
+  )
   if (to < 0) return refused(`outputs of ${leavesIn(value)} are split or merged`)
   return withFeatures(value, f => reshaped(f, [...withoutAxis(n.shape, to), f.shape.at(-1)!]), to)
 }
@@ -90,56 +138,110 @@ const transposedValue = (permutation: readonly number[], value: Affine): Affine 
 const opposite = [1, 0] as const
 
 /** A product with something frozen. */
-const productValue = (n: NodeOf<{ readonly a: string; readonly b: string; readonly out: string }>, [a, b]: readonly Abstract[]): Abstract => {
-  const { attributes: { a: lettersA, b: lettersB, out }, inputs: [x, y] } = n
-  const [value, own, other, frozen] = a!.kind === 'constant' ? [b!, lettersB, lettersA, x!] : [a!, lettersA, lettersB, y!]
+const productValue = (
+  n: NodeOf<{ readonly a: string; readonly b: string; readonly out: string }>,
+  [a, b]: readonly Abstract[],
+): Abstract => {
+  const {
+    attributes: { a: lettersA, b: lettersB, out },
+    inputs: [x, y],
+  } = n
+  const [value, own, other, frozen] =
+    a!.kind === 'constant' ? [b!, lettersB, lettersA, x!] : [a!, lettersA, lettersB, y!]
   if (value.kind === 'matrix') {
-    const { of, turned } = value, axis = out.includes(own[0]!) ? 1 : 0, inner = own[axis]!, kept = own[1 - axis]!
-    if (out.includes(inner) || !out.includes(kept) || other.includes(kept)) return refused(`${of.path} is multiplied otherwise than as a matrix`)
-    const features = transposed(frozen, [...`${out.replace(kept, '')}${inner}`].map(l => other.indexOf(l)))
-    return { kind: 'affine', outputs: out.indexOf(kept), terms: [{ ...of, features, along: turned ? opposite[axis] : axis }] }
+    const { of, turned } = value
+    const axis = out.includes(own[0]!) ? 1 : 0
+    const inner = own[axis]!
+    const kept = own[1 - axis]!
+    if (out.includes(inner) || !out.includes(kept) || other.includes(kept))
+      return refused(`${of.path} is multiplied otherwise than as a matrix`)
+    const features = transposed(
+      frozen,
+      [...`${out.replace(kept, '')}${inner}`].map(l => other.indexOf(l)),
+    )
+    return {
+      kind: 'affine',
+      outputs: out.indexOf(kept),
+      terms: [{ ...of, features, along: turned ? opposite[axis] : axis }],
+    }
   }
   if (value.kind !== 'affine') return value
   const letter = value.outputs === undefined ? '' : own[value.outputs]!
   const fresh = [...'abcdefghijklmnopqrstuvwxyz'].find(l => !`${lettersA}${lettersB}`.includes(l))!
-  if (letter !== '' && (!out.includes(letter) || other.includes(letter))) return refused(`${leavesIn(value)} is trained below another product`)
-  return withFeatures(value, f => contracted(frozen, f, { a: other, b: `${own.replace(letter, '')}${fresh}`, out: `${out.replace(letter, '')}${fresh}` }),
-    letter === '' ? undefined : out.indexOf(letter))
+  if (letter !== '' && (!out.includes(letter) || other.includes(letter)))
+    return refused(`${leavesIn(value)} is trained below another product`)
+  return withFeatures(
+    value,
+    f =>
+      contracted(frozen, f, {
+        a: other,
+        b: `${own.replace(letter, '')}${fresh}`,
+        out: `${out.replace(letter, '')}${fresh}`,
+      }),
+    letter === '' ? undefined : out.indexOf(letter),
+  )
 }
 
 /** What an op makes of values of which at least one is a matrix or affine, and none is a loss or refused. */
 export const affineRule = (n: Node, values: readonly Abstract[]): Abstract => {
-  const [first] = values, below = (): Abstract => refused(`${leavesIn(...values)} is trained below ${n.op.name}`)
-  if (values.filter(value => value.kind !== 'constant').length > 1 && n.op !== primitives.add && n.op !== primitives.sub) {
-    return refused(`${leavesIn(...values)} ${n.inputs[0] === n.inputs[1] ? 'is multiplied with itself' : 'meet'} in ${n.op.name}`)
+  const [first] = values
+  const below = (): Abstract => refused(`${leavesIn(...values)} is trained below ${n.op.name}`)
+  if (
+    values.filter(value => value.kind !== 'constant').length > 1 &&
+    n.op !== primitives.add &&
+    n.op !== primitives.sub
+  ) {
+    return refused(
+      `${leavesIn(...values)} ${n.inputs[0] === n.inputs[1] ? 'is multiplied with itself' : 'meet'} in ${n.op.name}`,
+    )
   }
   if (is(n, contractOp)) return productValue(n, values)
-  if (is(n, transposeOp) && first!.kind === 'matrix') return { ...first!, turned: first!.turned !== (n.attributes.permutation[0] === 1) }
+  if (is(n, transposeOp) && first!.kind === 'matrix')
+    return { ...first!, turned: first!.turned !== (n.attributes.permutation[0] === 1) }
   if (is(n, putOp)) {
-    const [, index] = n.inputs, [, , value] = values
+    const [, index] = n.inputs
+    const [, , value] = values
     if (value?.kind !== 'matrix' || value.turned || n.attributes.axis !== 0) return below()
     // rows of a frozen matrix, replaced: row i has those features whose index is i
-    return { kind: 'affine', outputs: 1, terms: [{ ...value.of, along: 0, features: transposed(oneHot(index!, n.shape[0]!), [1, 0]) }] }
+    return {
+      kind: 'affine',
+      outputs: 1,
+      terms: [{ ...value.of, along: 0, features: transposed(oneHot(index!, n.shape[0]!), [1, 0]) }],
+    }
   }
-  const known = values.map(unit), [x, y] = known
+  const known = values.map(unit)
+  const [x, y] = known
   if (is(n, primitives.add)) return sum(n, known, f => f)
   if (is(n, primitives.sub)) return sum(n, known, negated)
   if (is(n, primitives.mul) && y?.kind === 'affine') return scaled(n, y, n.inputs[1]!, n.inputs[0]!, times)
   if (x?.kind !== 'affine') return below()
-  if (is(n, primitives.mul) || is(n, primitives.div)) return scaled(n, x, n.inputs[0]!, n.inputs[1]!, is(n, primitives.mul) ? times : over)
+  if (is(n, primitives.mul) || is(n, primitives.div))
+    return scaled(n, x, n.inputs[0]!, n.inputs[1]!, is(n, primitives.mul) ? times : over)
   if (is(n, primitives.neg)) return withFeatures(x, negated)
   if (is(n, castOp)) return n.dtype === 'f32' ? x : below()
-  if (is(n, broadcastToOp)) return aligned(x, n.inputs[0]!.shape, n.shape) ?? refused(`an output of ${leavesIn(x)} is repeated over others`)
+  if (is(n, broadcastToOp))
+    return aligned(x, n.inputs[0]!.shape, n.shape) ?? refused(`an output of ${leavesIn(x)} is repeated over others`)
   if (is(n, reshapeOp)) return reshapedValue(n, x)
   if (is(n, transposeOp)) return transposedValue(n.attributes.permutation, x)
   if (is(n, sumOp)) {
-    const { axes, keepDims } = n.attributes, { outputs } = x
+    const { axes, keepDims } = n.attributes
+    const { outputs } = x
     if (outputs !== undefined && axes.includes(outputs)) return refused(`outputs of ${leavesIn(x)} are summed`)
     const to = outputs === undefined || keepDims ? outputs : outputs - axes.filter(axis => axis < outputs).length
-    return withFeatures(x, f => summed(f, axes.map(axis => rowAxis(axis, outputs)), keepDims), to)
+    return withFeatures(
+      x,
+      f =>
+        summed(
+          f,
+          axes.map(axis => rowAxis(axis, outputs)),
+          keepDims,
+        ),
+      to,
+    )
   }
   if (is(n, takeOp) || is(n, sliceOp) || is(n, padOp)) {
-    const { axis } = n.attributes, at = rowAxis(axis, x.outputs)
+    const { axis } = n.attributes
+    const at = rowAxis(axis, x.outputs)
     if (axis === x.outputs) return refused(`outputs of ${leavesIn(x)} are taken apart`)
     return withFeatures(x, f => node(n.op, [f, ...n.inputs.slice(1)], { ...n.attributes, axis: at }))
   }

@@ -2,7 +2,11 @@ import { uniform } from '../../tensor/index.ts'
 import { addUp, gamma, minusDown, nextUp, overUp, timesUp } from './rounding.ts'
 
 /** A symmetric matrix, row by row, that lies within `radius` (in spectral norm) of the one that is meant. */
-export interface Enclosure { readonly size: number; readonly data: Float64Array; readonly radius: number }
+export interface Enclosure {
+  readonly size: number
+  readonly data: Float64Array
+  readonly radius: number
+}
 
 /**
  * The factor of Cholesky's decomposition in floating point, row by row into `l`; false where a pivot is not positive.
@@ -21,28 +25,40 @@ const cholesky = (n: number, l: Float64Array): boolean => {
 }
 
 /**
- * Whether a floating-point Cholesky decomposition proves that no eigenvalue of any matrix of the enclosure is above `bound`. False proves nothing.
+ * Whether a floating-point Cholesky decomposition proves that no eigenvalue of any matrix of the enclosure is above
+ * `bound`. False proves nothing.
  *
- * If the decomposition of A runs to completion, its factor obeys L Lᵀ = A + E with |E| ≤ γ |L| |L|ᵀ for γ = γₙ₊₁ (Higham 2002, theorem 10.3),
- * and so ‖E‖ ≤ γ ‖L‖²_F ≤ γ / (1 − γ) · tr A. Hence A + c is positive semidefinite for every c ≥ γ / (1 − γ) · tr A (S. M. Rump, "Verification
- * of positive definiteness", BIT Numerical Mathematics 46 (2006), 433–452), to which underflow adds less than 4 n (2 n + 3 + max aᵢᵢ) 2⁻¹⁰⁷⁴.
- * Here A = bound − radius − c − the matrix, its diagonal rounded down.
+ * If the decomposition of A runs to completion, its factor obeys L Lᵀ = A + E with |E| ≤ γ |L| |L|ᵀ for γ = γₙ₊₁
+ * (Higham 2002, theorem 10.3), and so ‖E‖ ≤ γ ‖L‖²_F ≤ γ / (1 − γ) · tr A. Hence A + c is positive semidefinite for
+ * every c ≥ γ / (1 − γ) · tr A (S. M. Rump, "Verification of positive definiteness", BIT Numerical Mathematics 46
+ * (2006), 433–452), to which underflow adds less than 4 n (2 n + 3 + max aᵢᵢ) 2⁻¹⁰⁷⁴. Here A = bound − radius − c − the
+ * matrix, its diagonal rounded down.
  * @example provesBelow({ size: 1, data: Float64Array.of(2), radius: 0 }, 2.0001) // true
  */
 export const provesBelow = ({ size, data, radius }: Enclosure, bound: number): boolean => {
   if (!(bound >= 0 && bound < Infinity && radius >= 0)) return false
-  const diagonal = Array.from({ length: size }, (_, i) => data[i * size + i]!), gaps = diagonal.map(g => Math.max(0, nextUp(bound - g)))
-  const trace = gaps.reduce(addUp, 0), largest = Math.max(...gaps), factor = gamma(size + 1)
+  const diagonal = Array.from({ length: size }, (_, i) => data[i * size + i]!)
+  const gaps = diagonal.map(g => Math.max(0, nextUp(bound - g)))
+  const trace = gaps.reduce(addUp, 0)
+  const largest = Math.max(...gaps)
+  const factor = gamma(size + 1)
   const underflow = timesUp(timesUp(4 * size, nextUp(2 * size + 3 + largest)), Number.MIN_VALUE)
-  const margin = addUp(timesUp(overUp(factor, minusDown(1, factor)), trace), underflow), shifted = minusDown(minusDown(bound, radius), margin)
+  const margin = addUp(timesUp(overUp(factor, minusDown(1, factor)), trace), underflow)
+  const shifted = minusDown(minusDown(bound, radius), margin)
   const matrix = data.map(x => -x)
-  diagonal.forEach((g, i) => { matrix[i * size + i] = minusDown(shifted, g) })
+  diagonal.forEach((g, i) => {
+    matrix[i * size + i] = minusDown(shifted, g)
+  })
   return cholesky(size, matrix)
 }
 
-/** The Rayleigh quotient of power iteration from a random vector, for a positive semidefinite matrix: about its largest eigenvalue, from below. */
+/**
+ * The Rayleigh quotient of power iteration from a random vector, for a positive semidefinite matrix: about its largest
+ * eigenvalue, from below.
+ */
 const approximately = ({ size, data }: Enclosure): number => {
-  let x = Float64Array.from(uniform(0, 0, size)), value = 0
+  let x = Float64Array.from(uniform(0, 0, size))
+  let value = 0
   for (let iteration = 0; iteration < 1000; iteration++) {
     const y = new Float64Array(size)
     for (let i = 0; i < size; i++) {
@@ -62,15 +78,17 @@ const approximately = ({ size, data }: Enclosure): number => {
 const tightness = 1e-8
 
 /**
- * A number that is proved to be at least the largest eigenvalue of every matrix of an enclosure around a positive semidefinite one, and is at most
- * about 1e-8 above it, relatively. What is guessed is the number; each guess is proved, or given up, by {@link provesBelow}. The same
- * on every machine: only + − × ÷ √ of float64 are used.
+ * A number that is proved to be at least the largest eigenvalue of every matrix of an enclosure around a positive
+ * semidefinite one, and is at most about 1e-8 above it, relatively. What is guessed is the number; each guess is
+ * proved, or given up, by {@link provesBelow}. The same on every machine: only + − × ÷ √ of float64 are used.
  */
 export const largestEigenvalueBound = (of: Enclosure): number => {
   const { size, data, radius } = of
   if (radius === 0 && data.every(x => x === 0)) return 0
-  const guess = approximately(of), slack = 2 * (radius + size * (size + 2) * 2 ** -53 * guess) + 1e-10 * guess + Number.MIN_VALUE
-  let low = guess, high = guess + slack
+  const guess = approximately(of)
+  const slack = 2 * (radius + size * (size + 2) * 2 ** -53 * guess) + 1e-10 * guess + Number.MIN_VALUE
+  let low = guess
+  let high = guess + slack
   while (!provesBelow(of, high)) {
     if (!(high < Infinity)) return Infinity
     low = high

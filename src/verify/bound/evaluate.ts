@@ -1,11 +1,26 @@
 import { bindDims, given, sizing, type Step } from '../../compile/index.ts'
 import { compile, type Dims, type TargetName } from '../../target/index.ts'
-import { interpret, is, parameterOp, topological, type DType, type Node, type Numbers, type Shape, type Value } from '../../tensor/index.ts'
+import {
+  interpret,
+  is,
+  parameterOp,
+  topological,
+  type DType,
+  type Node,
+  type Numbers,
+  type Shape,
+  type Value,
+} from '../../tensor/index.ts'
 import { isLazyLeaf, isValue, leaves, mapTree, tensorsOf, type Lazy, type Values } from '../../tune/index.ts'
 import { lossOf } from './head.ts'
 
 /** What expressions of a step are evaluated on. */
-export interface Run<P, B> { readonly weights: Lazy<P>; readonly batches: readonly Values<B>[]; readonly dims?: Dims; readonly target?: TargetName }
+export interface Run<P, B> {
+  readonly weights: Lazy<P>
+  readonly batches: readonly Values<B>[]
+  readonly dims?: Dims
+  readonly target?: TargetName
+}
 
 /** An expression's value for each batch, and the chosen columns or entries by the path of their leaf. */
 export interface Evaluated {
@@ -18,19 +33,30 @@ export interface Evaluated {
 type Sizes = ReadonlyMap<string, readonly number[]>
 
 /**
- * An expression of a model's leaves and batch, in float32 on a target: the logits of a session whose model has it for its logits and no
- * optimizer state, so that what computes it is what computes a step.
+ * An expression of a model's leaves and batch, in float32 on a target: the logits of a session whose model has it for
+ * its logits and no optimizer state, so that what computes it is what computes a step.
  */
 export const evaluated = async <P, Q, M, S, B, L extends Shape>(
-  { tuned }: Step<P, Q, M, S, B, L>, expression: Node, { weights, batches, dims = {}, target = 'auto' }: Run<P, B>): Promise<Evaluated> => {
+  { tuned }: Step<P, Q, M, S, B, L>,
+  expression: Node,
+  { weights, batches, dims = {}, target = 'auto' }: Run<P, B>,
+): Promise<Evaluated> => {
   const sizes = new Map<string, readonly number[]>()
-  const note = <V extends Value<Shape, DType>>(path: string, value: V): V => { sizes.set(path, value.sizes); return value }
+  const note = <V extends Value<Shape, DType>>(path: string, value: V): V => {
+    sizes.set(path, value.sizes)
+    return value
+  }
   // the tree has the same structure; only who reads a leaf is told its sizes
   const noted = mapTree(weights, isLazyLeaf, (leaf, path) =>
-    (isValue(leaf) ? note(path, leaf) : { read: async () => note(path, await leaf.read()) })) as Lazy<P>
-  const loss = lossOf(tuned), model = { ...tuned.model, logits: () => expression as never, loss: () => loss }
-  const derived: Step<P, Q, M, readonly [], B, Shape> =
-    { tuned: { ...tuned, model }, state: [], update: (gradient, state) => [gradient, state] }
+    isValue(leaf) ? note(path, leaf) : { read: async () => note(path, await leaf.read()) },
+  ) as Lazy<P>
+  const loss = lossOf(tuned)
+  const model = { ...tuned.model, logits: () => expression as never, loss: () => loss }
+  const derived: Step<P, Q, M, readonly [], B, Shape> = {
+    tuned: { ...tuned, model },
+    state: [],
+    update: (gradient, state) => [gradient, state],
+  }
   await using session = await compile(derived, { target, weights: noted, dims })
   const values: Value<Shape>[] = []
   for (const batch of batches) values.push(await session.logits(batch))
@@ -45,13 +71,31 @@ export const isOfBatch = (batch: unknown, expression: Node): boolean => {
 
 /** Expressions of a batch alone, in float64. `known` are the sizes of leaves of the model. */
 export const ofBatch = <P, Q, M, S, B, L extends Shape>(
-  { tuned: { model } }: Step<P, Q, M, S, B, L>, expressions: readonly Node[], batch: Values<B>, dims: Dims, known: Sizes): readonly Numbers[] => {
+  { tuned: { model } }: Step<P, Q, M, S, B, L>,
+  expressions: readonly Node[],
+  batch: Values<B>,
+  dims: Dims,
+  known: Sizes,
+): readonly Numbers[] => {
   const values = new Map(leaves<Value<Shape, DType>>(batch, isValue))
-  const fed = tensorsOf(model.batch).flatMap(([path, leaf]) => { const value = values.get(path); return value ? [{ path, leaf, value }] : [] })
+  const fed = tensorsOf(model.batch).flatMap(([path, leaf]) => {
+    const value = values.get(path)
+    return value ? [{ path, leaf, value }] : []
+  })
   const said = [
-    ...tensorsOf(model.params).flatMap(([where, { shape }]) => { const sizes = known.get(where); return sizes ? [{ where, shape, sizes }] : [] }),
+    ...tensorsOf(model.params).flatMap(([where, { shape }]) => {
+      const sizes = known.get(where)
+      return sizes ? [{ where, shape, sizes }] : []
+    }),
     ...fed.map(({ path, leaf, value }) => ({ where: `${path} of the batch`, shape: leaf.shape, sizes: value.sizes })),
   ]
-  const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...said, ...given('dims', dims)]), model.capacities)
-  return interpret(expressions, new Map(fed.map(({ leaf, value: { sizes, data } }) => [leaf, { sizes, data: Float64Array.from(data) }])), size)
+  const size = sizing(
+    bindDims([...given('the model', model.dims ?? {}), ...said, ...given('dims', dims)]),
+    model.capacities,
+  )
+  return interpret(
+    expressions,
+    new Map(fed.map(({ leaf, value: { sizes, data } }) => [leaf, { sizes, data: Float64Array.from(data) }])),
+    size,
+  )
 }

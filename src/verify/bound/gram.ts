@@ -2,20 +2,26 @@ import { addUp, gamma, minusDown, overUp, timesUp } from './rounding.ts'
 import type { Enclosure } from './eigenvalue.ts'
 
 /** Rows of float32 features, each with the weight of its row. */
-export interface WeightedRows { readonly width: number; readonly features: Float32Array; readonly weights: ArrayLike<number> }
+export interface WeightedRows {
+  readonly width: number
+  readonly features: Float32Array
+  readonly weights: ArrayLike<number>
+}
 
 /**
- * Σ w x xᵀ over rows, in float64, with a bound of what rounding has moved it by. A product of two float32 is exact in float64; a term
- * has at most two roundings, of w x and of that times x, and takes part in at most one addition a row. Over m rows every element is then within
- * γₘ₊₂ Σ |w xᵢ xⱼ| of its true value; the Frobenius norm of that is at most γₘ₊₂ Σ w ‖x‖², γₘ₊₂ times the true trace, and
- * the computed trace is at least 1 − γₘ₊₂ times that. Rows of weight 0 take no part.
+ * Σ w x xᵀ over rows, in float64, with a bound of what rounding has moved it by. A product of two float32 is exact in
+ * float64; a term has at most two roundings, of w x and of that times x, and takes part in at most one addition a row.
+ * Over m rows every element is then within γₘ₊₂ Σ |w xᵢ xⱼ| of its true value; the Frobenius norm of that is at most
+ * γₘ₊₂ Σ w ‖x‖², γₘ₊₂ times the true trace, and the computed trace is at least 1 − γₘ₊₂ times that. Rows of weight 0
+ * take no part.
  */
 export const gramMatrix = (size: number, parts: readonly WeightedRows[]): Enclosure => {
   const data = new Float64Array(size * size)
   let rows = 0
   for (const { width, features, weights } of parts) {
     for (let row = 0; row * width < features.length; row++) {
-      const w = weights[row]!, at = row * width
+      const w = weights[row]!
+      const at = row * width
       if (w === 0) continue
       rows++
       for (let i = 0; i < width; i++) {
@@ -38,18 +44,31 @@ export const gramMatrix = (size: number, parts: readonly WeightedRows[]): Enclos
 export const packed = ({ size, data }: Enclosure): string => {
   const bytes = new DataView(new ArrayBuffer(4 * size * (size + 1)))
   let next = 0
-  for (let i = 0; i < size; i++) for (let j = i; j < size; j++) { bytes.setFloat64(next, data[i * size + j]!, true); next += 8 }
+  for (let i = 0; i < size; i++)
+    for (let j = i; j < size; j++) {
+      bytes.setFloat64(next, data[i * size + j]!, true)
+      next += 8
+    }
   return Buffer.from(bytes.buffer).toString('base64')
 }
 
 /** The matrix of an upper triangle; nothing where it is not one of finite numbers. */
 export const unpacked = (size: number, gram: string): Float64Array | undefined => {
   const bytes = Buffer.from(gram, 'base64')
-  if (!Number.isSafeInteger(size) || size <= 0 || bytes.length !== 4 * size * (size + 1) || bytes.toString('base64') !== gram) return undefined
+  if (
+    !Number.isSafeInteger(size) ||
+    size <= 0 ||
+    bytes.length !== 4 * size * (size + 1) ||
+    bytes.toString('base64') !== gram
+  )
+    return undefined
   const data = new Float64Array(size * size)
   let next = 0
   for (let i = 0; i < size; i++) {
-    for (let j = i; j < size; j++) { data[i * size + j] = data[j * size + i] = bytes.readDoubleLE(next); next += 8 }
+    for (let j = i; j < size; j++) {
+      data[i * size + j] = data[j * size + i] = bytes.readDoubleLE(next)
+      next += 8
+    }
   }
   return data.every(Number.isFinite) ? data : undefined
 }

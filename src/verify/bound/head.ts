@@ -1,18 +1,48 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import {
-  callOp, castOp, gradients, inlined, is, maxOp, node, parameter, primitives, rebuild, resultOp, scalar, substitute, taken, topological, whole,
-  type Loss, type Node, type Op, type Shape,
+  callOp,
+  castOp,
+  gradients,
+  inlined,
+  is,
+  maxOp,
+  node,
+  parameter,
+  primitives,
+  rebuild,
+  resultOp,
+  scalar,
+  substitute,
+  taken,
+  topological,
+  whole,
+  type Loss,
+  type Node,
+  type Op,
+  type Shape,
 } from '../../tensor/index.ts'
 import { maskedLeaves, type LeafMask, type Tuned } from '../../tune/index.ts'
-import { leavesIn, noBound, notSmooth, refused, type Abstract, type Affine, type NoBound, type TrainedLeaf } from './abstract.ts'
+import {
+  leavesIn,
+  noBound,
+  notSmooth,
+  refused,
+  type Abstract,
+  type Affine,
+  type NoBound,
+  type TrainedLeaf,
+} from './abstract.ts'
 import { affineRule, aligned, leafValue } from './affine.ts'
 
 /** The features of a trained leaf, [rows…, features]: those that its mask trains, where it trains whole ones. */
 export interface Features {
   readonly path: string
   readonly expression: Node
-  /** Where the mask trains entries: their index along the flattened leaf, the axis of the leaf that features run along, and the leaf's own. */
+  /**
+   * Where the mask trains entries: their index along the flattened leaf, the axis of the leaf that features run along,
+   * and the leaf's own.
+   */
   readonly entries?: { readonly index: Node; readonly along: 0 | 1; readonly shape: Shape }
 }
 
@@ -27,11 +57,22 @@ export interface RowLosses {
 }
 
 /** A loss as a weighted sum of losses of rows. */
-export interface Head { readonly losses: readonly RowLosses[]; readonly count: Node }
+export interface Head {
+  readonly losses: readonly RowLosses[]
+  readonly count: Node
+}
 
 /** Ops whose result, or its derivative, jumps. */
 const corners: ReadonlySet<Op> = new Set<Op>([
-  primitives.abs, primitives.sign, primitives.maximum, primitives.minimum, maxOp, primitives.equal, primitives.less, primitives.lessEqual, primitives.nonzero,
+  primitives.abs,
+  primitives.sign,
+  primitives.maximum,
+  primitives.minimum,
+  maxOp,
+  primitives.equal,
+  primitives.less,
+  primitives.lessEqual,
+  primitives.nonzero,
 ])
 const hasCorner = (n: Node): boolean => corners.has(n.op) || (is(n, castOp) && n.dtype !== 'f32')
 
@@ -46,18 +87,31 @@ export const dependents = (roots: readonly Node[], leaves: ReadonlySet<Node>): R
 const opened = (root: Node, leaves: ReadonlySet<Node>): Node => {
   const reached = dependents([root], leaves)
   if (![...reached].some(n => is(n, callOp))) return root
-  return opened(rebuild([root], (rebuilt, old) => {
-    const [of] = rebuilt.inputs
-    return is(rebuilt, resultOp) && of && is(of, callOp) && reached.has(old) ? inlined(of.attributes.block, of.inputs)[rebuilt.attributes.index]! : rebuilt
-  })(root), leaves)
+  return opened(
+    rebuild([root], (rebuilt, old) => {
+      const [of] = rebuilt.inputs
+      return is(rebuilt, resultOp) && of && is(of, callOp) && reached.has(old)
+        ? inlined(of.attributes.block, of.inputs)[rebuilt.attributes.index]!
+        : rebuilt
+    })(root),
+    leaves,
+  )
 }
 
-/** A loss of rows, its logits, and the axis along which it has an element for each output: none where it has one for each row. */
-interface Found { readonly loss: Node; readonly logits: Affine; readonly outputs: number | undefined }
+/**
+ * A loss of rows, its logits, and the axis along which it has an element for each output: none where it has one for
+ * each row.
+ */
+interface Found {
+  readonly loss: Node
+  readonly logits: Affine
+  readonly outputs: number | undefined
+}
 
 /** A node as a loss of rows, where it has a curvature and its logits are rows of outputs. */
 const found = (loss: Node, logits: Affine): Found | undefined => {
-  const { shape } = loss.inputs[0]!, isElementwise = loss.shape.length >= shape.length
+  const { shape } = loss.inputs[0]!
+  const isElementwise = loss.shape.length >= shape.length
   if (!isElementwise) return logits.outputs === shape.length - 1 ? { loss, logits, outputs: undefined } : undefined
   const whole = aligned(logits, shape, loss.shape)
   return whole && { loss, logits: whole, outputs: whole.outputs }
@@ -65,14 +119,18 @@ const found = (loss: Node, logits: Affine): Found | undefined => {
 
 /** The losses of rows that a sum is made of; or why it is not made of such. */
 const lossesIn = (root: Node, trained: readonly TrainedLeaf[]): E.Either<NoBound, readonly Found[]> => {
-  const leaves = new Set(trained.map(({ leaf }) => leaf)), reached = dependents([root], leaves), order = topological([root])
+  const leaves = new Set(trained.map(({ leaf }) => leaf))
+  const reached = dependents([root], leaves)
+  const order = topological([root])
   const corner = order.find(n => reached.has(n) && hasCorner(n))
   if (corner) return E.left(notSmooth(corner.op.name))
   if (!reached.has(root)) return E.left(noBound('the loss does not depend on what is trained'))
-  const values = new Map<Node, Abstract>(trained.map(of => [of.leaf, leafValue(of)])), losses: Found[] = []
+  const values = new Map<Node, Abstract>(trained.map(of => [of.leaf, leafValue(of)]))
+  const losses: Found[] = []
   const valueOf = (n: Node): Abstract => {
     if (!reached.has(n)) return { kind: 'constant' }
-    const inputs = n.inputs.map(input => values.get(input)!), failed = inputs.find(({ kind }) => kind === 'refused')
+    const inputs = n.inputs.map(input => values.get(input)!)
+    const failed = inputs.find(({ kind }) => kind === 'refused')
     if (failed) return failed
     // a gradient is not that of a function where some of it is stopped
     if (n.op === primitives.stopGradient) return refused('of what is trained, some has its gradient stopped')
@@ -84,23 +142,30 @@ const lossesIn = (root: Node, trained: readonly TrainedLeaf[]): E.Either<NoBound
       return { kind: 'losses' }
     }
     if (inputs.some(({ kind }) => kind === 'losses')) {
-      return inputs.every(({ kind }) => kind === 'losses' || kind === 'constant') ? { kind: 'losses' }
+      return inputs.every(({ kind }) => kind === 'losses' || kind === 'constant')
+        ? { kind: 'losses' }
         : refused(`${leavesIn(...inputs)} is trained beside a loss of rows, in ${n.op.name}`)
     }
     return affineRule(n, inputs)
   }
   for (const n of order) if (!values.has(n)) values.set(n, valueOf(n))
   const value = values.get(root)!
-  return value.kind === 'losses' ? E.right(losses)
+  return value.kind === 'losses'
+    ? E.right(losses)
     : E.left(value.kind === 'refused' ? value.why : noBound(`no loss of rows stands over ${leavesIn(value)}`))
 }
 
-/** The weight of every loss in a sum: its derivative, which must not depend on the losses, so that the sum is linear in them. */
+/**
+ * The weight of every loss in a sum: its derivative, which must not depend on the losses, so that the sum is linear in
+ * them.
+ */
 const weightsIn = (root: Node, losses: readonly Found[]): E.Either<NoBound, readonly Node[]> => {
   const stands = losses.map(({ loss }) => parameter(loss.shape, 'f32'))
   const [sum] = substitute([root], new Map(losses.map(({ loss }, i) => [loss, stands[i]!])))
   const weights = gradients([sum!], [scalar(1)], stands.map(whole)).gradients
-  return topological(weights).some(n => stands.includes(n)) ? E.left(noBound('the loss is not linear in the losses of its rows')) : E.right(weights)
+  return topological(weights).some(n => stands.includes(n))
+    ? E.left(noBound('the loss is not linear in the losses of its rows'))
+    : E.right(weights)
 }
 
 /** The largest weight, by its absolute value, among the elements of a row. */
@@ -109,18 +174,21 @@ const rowWeights = (weights: Node, outputs: number | undefined): Node => {
   return outputs === undefined ? sizes : node(maxOp, [sizes], { axes: [outputs], keepDims: false })
 }
 
-const featuresOf = ({ terms }: Affine, masks: ReadonlyMap<Node, LeafMask>): readonly Features[] => terms.map(({ path, leaf, features, along }) => {
-  const mask = masks.get(leaf)!
-  // where columns are outputs, those that are not trained leave a principal part of the Hessian
-  if (mask.mask === 'columns' && leaf.shape.length === 2 && along === 0) return { path, expression: taken(features, mask.index, features.shape.length - 1) }
-  if (mask.mask === 'entries' && leaf.shape.length === 2) return { path, expression: features, entries: { index: mask.index, along, shape: leaf.shape } }
-  return { path, expression: features }
-})
+const featuresOf = ({ terms }: Affine, masks: ReadonlyMap<Node, LeafMask>): readonly Features[] =>
+  terms.map(({ path, leaf, features, along }) => {
+    const mask = masks.get(leaf)!
+    // where columns are outputs, those that are not trained leave a principal part of the Hessian
+    if (mask.mask === 'columns' && leaf.shape.length === 2 && along === 0)
+      return { path, expression: taken(features, mask.index, features.shape.length - 1) }
+    if (mask.mask === 'entries' && leaf.shape.length === 2)
+      return { path, expression: features, entries: { index: mask.index, along, shape: leaf.shape } }
+    return { path, expression: features }
+  })
 
 /**
- * Reads a loss as Σ of losses of rows, weighted, of logits that are affine in what is trained: a linear, logistic or softmax head over what is
- * frozen, or over features of its own. The Hessian in the trained part is then Σ_rows w (D ⊗ x xᵀ), x the row's trained features and
- * D ⪯ curvature · 1 the Hessian of the row's loss in its logits.
+ * Reads a loss as Σ of losses of rows, weighted, of logits that are affine in what is trained: a linear, logistic or
+ * softmax head over what is frozen, or over features of its own. The Hessian in the trained part is then Σ_rows w (D ⊗
+ * x xᵀ), x the row's trained features and D ⪯ curvature · 1 the Hessian of the row's loss in its logits.
  * @returns Left with the one reason why it is not that
  * @example headOf(adapt(logisticRegression, paca({ targets: ['w'], rank: 8, seed: 0 })))
  */
@@ -128,16 +196,27 @@ export const headOf = <P, Q, M, B, L extends Shape>(tuned: Tuned<P, Q, M, B, L>)
   if (tuned.random) return E.left(noBound(`${tuned.method} draws at random what a step drops`))
   const masked = maskedLeaves(tuned.params, tuned.mask).filter(({ mask }) => mask.mask !== 'frozen')
   if (masked.length === 0) return E.left(noBound('the mask trains nothing'))
-  const masks = new Map(masked.map(({ leaf, mask }) => [leaf, mask])), leaves = new Set(masks.keys()), { sum, count } = lossOf(tuned)
-  if (dependents([count], leaves).has(count)) return E.left(noBound('what the loss is divided by depends on what is trained'))
+  const masks = new Map(masked.map(({ leaf, mask }) => [leaf, mask]))
+  const leaves = new Set(masks.keys())
+  const { sum, count } = lossOf(tuned)
+  if (dependents([count], leaves).has(count))
+    return E.left(noBound('what the loss is divided by depends on what is trained'))
   const root = opened(sum, leaves)
   return pipe(
     lossesIn(root, masked),
-    E.flatMap(losses => pipe(
-      weightsIn(root, losses),
-      E.map(weights => losses.map(({ loss: { op }, logits, outputs }, i): RowLosses => ({
-        name: op.name, curvature: op.curvature!, weights: rowWeights(weights[i]!, outputs), features: featuresOf(logits, masks),
-      }))))),
+    E.flatMap(losses =>
+      pipe(
+        weightsIn(root, losses),
+        E.map(weights =>
+          losses.map(({ loss: { op }, logits, outputs }, i): RowLosses => ({
+            name: op.name,
+            curvature: op.curvature!,
+            weights: rowWeights(weights[i]!, outputs),
+            features: featuresOf(logits, masks),
+          })),
+        ),
+      ),
+    ),
     E.map(losses => ({ losses, count })),
   )
 }

@@ -24,7 +24,7 @@ const given = {
   messages: golden.messages,
   tools: null,
   documents: null,
-  add_generation_prompt: false
+  add_generation_prompt: false,
 }
 
 const outcome = (template: string): Rendering | TemplateError => {
@@ -44,13 +44,13 @@ const units = (text: string, pairs: Case['generated'] = []): readonly (readonly 
 const refused: readonly RegExp[] = [
   /^the (?:filter|statement|attribute) .* is not supported$/,
   /^the filter "int" with base 16 is not supported$/,
-  /^rounding before the point is not supported$/
+  /^rounding before the point is not supported$/,
 ]
 
 test('small templates render as transformers renders them, or are refused by name', () => {
   const wrong: unknown[] = []
-  let equal = 0,
-    unsupported = 0
+  let equal = 0
+  let unsupported = 0
   for (const { template, text, error, generated } of golden.cases) {
     const own = outcome(template)
     if (own instanceof TemplateError) {
@@ -60,8 +60,8 @@ test('small templates render as transformers renders them, or are refused by nam
     } else if (own.text !== text) wrong.push([template, text ?? error, own.text])
     // of marks inside of marks only the outer ones count: the union is what transformers scores
     else if (
-      !template.includes('b{% endgeneration %}c')
-      && JSON.stringify(own.generated) !== JSON.stringify(units(text, generated))
+      !template.includes('b{% endgeneration %}c') &&
+      JSON.stringify(own.generated) !== JSON.stringify(units(text, generated))
     ) {
       wrong.push([template, generated, own.generated])
     } else equal++

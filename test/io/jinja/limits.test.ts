@@ -8,30 +8,30 @@ import { compileTemplate, render } from '../../../src/io/jinja/template.ts'
 const rendered = (
   template: string,
   variables: Readonly<Record<string, unknown>> = {},
-  now = new Date(2024, 6, 6, 15, 4, 5, 678)
+  now = new Date(2024, 6, 6, 15, 4, 5, 678),
 ): string => render(compileTemplate(template), variables, { now: () => now }).text
 
 const endless: readonly (readonly [string, string, RegExp])[] = [
   [
     'loops in loops',
     '{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}',
-    /does not end within/
+    /does not end within/,
   ],
   [
     'a loop that writes',
     '{% for a in range(99999) %}{% for b in range(99999) %}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{% endfor %}{% endfor %}',
-    /./
+    /./,
   ],
   ['a macro that calls itself', '{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}', /calls itself more than 100 deep/],
   [
     'macros that call each other',
     '{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}',
-    /calls itself/
+    /calls itself/,
   ],
   [
     'a macro that calls itself twice',
     '{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(90) }}',
-    /does not end within/
+    /does not end within/,
   ],
   ['a loop that calls itself', '{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}', /calls itself/],
   ['a repeated text', "{{ 'a' * 1000000000 }}", /more than 8388608 characters/],
@@ -39,7 +39,7 @@ const endless: readonly (readonly [string, string, RegExp])[] = [
   [
     'a text that doubles',
     "{% set n = namespace(s='ab') %}{% for i in range(60) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
-    /more than 8388608 characters/
+    /more than 8388608 characters/,
   ],
   ['a text that is replaced', "{{ ('a' * 100000).replace('a', 'a' * 100000) }}", /more than 8388608 characters/],
   ['a joined text', "{{ ('a' * 100000)|join('b' * 100000) }}", /more than 8388608 characters/],
@@ -50,13 +50,13 @@ const endless: readonly (readonly [string, string, RegExp])[] = [
   [
     'a list that holds itself many times, printed',
     '{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}',
-    /does not end within/
+    /does not end within/,
   ],
   [
     'a list that holds itself many times, compared',
-    '{% set n = namespace(x=[1], y=[1]) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% set n.y = [n.y, n.y] %}'
-      + '{% endfor %}{{ n.x == n.y }}',
-    /does not end within/
+    '{% set n = namespace(x=[1], y=[1]) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% set n.y = [n.y, n.y] %}' +
+      '{% endfor %}{{ n.x == n.y }}',
+    /does not end within/,
   ],
   ...[
     '{{ [n.x]|join }}',
@@ -68,19 +68,19 @@ const endless: readonly (readonly [string, string, RegExp])[] = [
     '{{ n.x is eq(n.x) }}',
     '{{ [n.x].index(n.x) }}',
     '{{ raise_exception(n.x) }}',
-    '{{ [n.x, n.x]|unique|list }}'
+    '{{ [n.x, n.x]|unique|list }}',
   ].map(
     use =>
       [
         `a list that holds itself many times, in ${use}`,
         `{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = [n.x, n.x] %}{% endfor %}${use}`,
-        /does not end within/
-      ] as const
+        /does not end within/,
+      ] as const,
   ),
   [
     'a long list, sought in a loop',
     '{% set r = range(99999)|list %}{% for i in range(99999) %}{{ -1 in r }}{% endfor %}',
-    /does not end within/
+    /does not end within/,
   ],
   ...[
     "{{ t.find('b') }}",
@@ -89,38 +89,41 @@ const endless: readonly (readonly [string, string, RegExp])[] = [
     '{{ t|length }}',
     '{{ t == t }}',
     "{{ t.startswith('b') }}",
-    '{{ t is eq t }}'
+    '{{ t is eq t }}',
   ].map(
     use =>
       [
         `a long text, in a loop: ${use}`,
         `{% set t = 'a' * 8000000 %}{% for i in range(99999) %}${use}{% endfor %}`,
-        /does not end within/
-      ] as const
+        /does not end within/,
+      ] as const,
   ),
   [
     'characters of a long text',
     "{% set t = 'a' * 8000000 %}{% for c in t %}{% break %}{% endfor %}",
-    /does not end within/
+    /does not end within/,
   ],
   ['a huge number', '{{ 10 ** 10000000 }}', /an int is too large/],
   [
     'numbers that grow',
     '{% set n = namespace(x=3) %}{% for i in range(99) %}{% set n.x = n.x * n.x %}{% endfor %}',
-    /an int is too large/
+    /an int is too large/,
   ],
   ['a huge range', '{{ range(1000000000)|length }}', /Range too big/],
   ['nested parentheses', `{{ ${'('.repeat(5000)}1${')'.repeat(5000)} }}`, /nested more than 200 deep/],
   ['nested lists', `{{ ${'['.repeat(5000)}1${']'.repeat(5000)} }}`, /nested more than 200 deep/],
   ['nested conditions', `${'{% if 1 %}'.repeat(5000)}${'{% endif %}'.repeat(5000)}`, /nested more than 200 deep/],
   ['many signs', `{{ ${'-'.repeat(5000)}1 }}`, /nested more than 200 deep/],
-  ['many negations', `{{ ${'not '.repeat(5000)}1 }}`, /nested more than 200 deep/]
+  ['many negations', `{{ ${'not '.repeat(5000)}1 }}`, /nested more than 200 deep/],
 ]
 
 for (const [name, template, sentence] of endless) {
   test(`${name}: the rendering ends, soon, with a sentence`, () => {
     const begun = performance.now()
-    assert.throws(() => rendered(template), error => error instanceof TemplateError && sentence.test(error.message))
+    assert.throws(
+      () => rendered(template),
+      error => error instanceof TemplateError && sentence.test(error.message),
+    )
     assert.ok(performance.now() - begun < 5000)
   })
 }
@@ -128,7 +131,7 @@ for (const [name, template, sentence] of endless) {
 test('long conversations are far from the limits', () => {
   const messages = Array.from({ length: 2000 }, (_, i) => ({
     role: i % 2 === 0 ? 'user' : 'assistant',
-    content: 'words '.repeat(200)
+    content: 'words '.repeat(200),
   }))
   const text = rendered('{% for m in messages %}<|{{ m.role }}|>{{ m.content|trim }}<|end|>{% endfor %}', { messages })
   assert.ok(text.length > 2_000_000)
@@ -197,7 +200,7 @@ test('whatever a template is, it renders or ends with a TemplateError', () => {
     'upper',
     'tojson',
     'é',
-    '🙂'
+    '🙂',
   )
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 14 }), pieces => {
@@ -207,7 +210,7 @@ test('whatever a template is, it renders or ends with a TemplateError', () => {
         assert.ok(error instanceof TemplateError, String(error))
       }
     }),
-    { numRuns: 2000 }
+    { numRuns: 2000 },
   )
 })
 
@@ -216,7 +219,7 @@ test("strftime_now writes a time as Python's strftime does", () => {
   // datetime(2024, 7, 6, 15, 4, 5, 678000).strftime(format)
   assert.equal(
     rendered('{{ strftime_now(format) }}', { format }),
-    '2024 24 07 7 06 6  6 15 03 04 05 678000 188 PM Sat Saturday Jul July 26 27 27 6 6 % 07/06/24 2024-07-06 15:04:05 15:04'
+    '2024 24 07 7 06 6  6 15 03 04 05 678000 188 PM Sat Saturday Jul July 26 27 27 6 6 % 07/06/24 2024-07-06 15:04:05 15:04',
   )
   assert.throws(() => rendered("{{ strftime_now('%Q') }}"), /the format "%Q" of strftime_now is not supported/)
 })
@@ -228,7 +231,7 @@ test('JSON is read as Python reads it: floats, large ints and the order of keys'
   assert.ok(data['b'] instanceof Float)
   assert.equal(
     rendered('{{ data|tojson }}', { data }),
-    '{"b": 1.0, "2": 1000.0, "1": -0.0, "a": [12345678901234567890, 1.5, 7, "1.0", "2: 3.0"], "s\\"1\\"": null}'
+    '{"b": 1.0, "2": 1000.0, "1": -0.0, "a": [12345678901234567890, 1.5, 7, "1.0", "2: 3.0"], "s\\"1\\"": null}',
   )
   assert.equal(rendered('{{ data }}', { data: { 2: true, a: null } }), "{'2': True, 'a': None}")
   fc.assert(
@@ -244,7 +247,7 @@ test('JSON is read as Python reads it: floats, large ints and the order of keys'
                 ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key.replace(/^\0/, ''), plain(item)]))
                 : value
       assert.deepEqual(plain(parseData(text)), JSON.parse(text))
-    })
+    }),
   )
   assert.throws(() => parseData('{"a": 1.}'))
 })

@@ -28,7 +28,7 @@ const { bases, cases } = (await read('tokenizers.json')) as {
 const merged = (base: Json, { model, ...changes }: Json): Json => ({
   ...base,
   ...changes,
-  ...(model === undefined ? {} : { model: { ...(base['model'] as Json), ...(model as Json) } })
+  ...(model === undefined ? {} : { model: { ...(base['model'] as Json), ...(model as Json) } }),
 })
 
 const load = ({ base, changes }: Case): Tokenizer =>
@@ -39,8 +39,8 @@ const load = ({ base, changes }: Case): Tokenizer =>
       bosToken: undefined,
       eosToken: undefined,
       stop: [],
-      chatSource: undefined
-    })
+      chatSource: undefined,
+    }),
   )
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 4)
@@ -48,8 +48,8 @@ const digest = (text: string): string => createHash('sha256').update(text).diges
 /** Texts whose ids or whose decoded text are not those of `tokenizers`. */
 const differing = (golden: Case, tokenizer: Tokenizer): readonly string[] =>
   texts.filter((text, i) => {
-    const ids = tokenizer.encode(text),
-      expected = (digests: string): string => digests.slice(4 * i, 4 * i + 4)
+    const ids = tokenizer.encode(text)
+    const expected = (digests: string): string => digests.slice(4 * i, 4 * i + 4)
     const shown = `${tokenizer.decode(ids, { special: false })}\n${tokenizer.decode(ids)}`
     return digest(ids.join(',')) !== expected(golden.ids) || digest(shown) !== expected(golden.text)
   })
@@ -65,7 +65,7 @@ test('a tokenizer that differs in one option is found out (mutants)', () => {
   const mutants: readonly (readonly [name: string, changes: Json])[] = [
     [
       'SentencePiece BPE by Metaspace',
-      { pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: false } }
+      { pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: false } },
     ],
     ['whole words first', { model: { ignore_merges: false } }],
     ['unknown tokens fused', { model: { byte_fallback: false, fuse_unk: false } }],
@@ -75,11 +75,11 @@ test('a tokenizer that differs in one option is found out (mutants)', () => {
       {
         added_tokens: (cases['added tokens: lstrip']!.changes['added_tokens'] as readonly Json[]).map(token => ({
           ...token,
-          lstrip: false
-        }))
-      }
+          lstrip: false,
+        })),
+      },
     ],
-    ['WordPiece', { decoder: { type: 'WordPiece', prefix: '##', cleanup: false } }]
+    ['WordPiece', { decoder: { type: 'WordPiece', prefix: '##', cleanup: false } }],
   ]
   for (const [name, changes] of mutants) {
     const golden = cases[name]!

@@ -7,4 +7,8 @@ export const shapes = (maxLength = 4, element = dim): fc.Arbitrary<Shape> => fc.
 /** An axis of a rank up to 3, some out of range. */
 export const axis = fc.integer({ min: -4, max: 3 })
 /** Sizes for the names of {@link dim}. */
-export const environment = fc.record({ a: fc.integer({ min: 1, max: 9 }), b: fc.integer({ min: 1, max: 9 }), c: fc.integer({ min: 1, max: 9 }) })
+export const environment = fc.record({
+  a: fc.integer({ min: 1, max: 9 }),
+  b: fc.integer({ min: 1, max: 9 }),
+  c: fc.integer({ min: 1, max: 9 }),
+})

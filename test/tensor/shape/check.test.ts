@@ -1,6 +1,21 @@
 import { checkDim, checkShape, factors } from '../../../src/tensor/shape/index.ts'
 import type {
-  Broadcast, CheckShape, Concat, Dim, DimError, Einsum, Factors, Fault, MatMul, Ok, Reduce, Reshape, Shape, ShapeError, Slice, Transpose,
+  Broadcast,
+  CheckShape,
+  Concat,
+  Dim,
+  DimError,
+  Einsum,
+  Factors,
+  Fault,
+  MatMul,
+  Ok,
+  Reduce,
+  Reshape,
+  Shape,
+  ShapeError,
+  Slice,
+  Transpose,
 } from '../../../src/tensor/shape/index.ts'
 import type { Case, Equal, Expect, Wanted } from '../../types/expect.ts'
 import { agrees } from './table.ts'
@@ -28,7 +43,9 @@ const dims = [
   { of: ['2*3'], error: 'dim 0 is 2*3: its normal form is 6' },
 ] as const
 type Checked<D extends Dim> = [DimError<D>] extends [never] ? D : DimError<D>
-type Dims<C extends readonly Case[]> = { readonly [K in keyof C]: C[K]['of'] extends readonly [infer D extends Dim] ? Checked<D> : never }
+type Dims<C extends readonly Case[]> = {
+  readonly [K in keyof C]: C[K]['of'] extends readonly [infer D extends Dim] ? Checked<D> : never
+}
 export type _Dims = Expect<Equal<Dims<typeof dims>, Wanted<typeof dims>>>
 agrees('a dim', dims, ({ of }) => checkDim(of[0]))
 
@@ -38,7 +55,9 @@ const shapes = [
   { of: [['batch', 0, -1]], error: 'dim 1 is 0: a dim is a positive whole number, a name or a product of them' },
 ] as const
 type Good<S extends Shape> = CheckShape<S> extends true ? S : CheckShape<S>
-type Shapes<C extends readonly Case[]> = { readonly [K in keyof C]: C[K]['of'] extends readonly [infer S extends Shape] ? Good<S> : never }
+type Shapes<C extends readonly Case[]> = {
+  readonly [K in keyof C]: C[K]['of'] extends readonly [infer S extends Shape] ? Good<S> : never
+}
 export type _Shapes = Expect<Equal<Shapes<typeof shapes>, Wanted<typeof shapes>>>
 agrees('a shape', shapes, ({ of }) => checkShape(of[0]))
 
@@ -48,7 +67,9 @@ const split = [
   { of: ['heads*headDim'], is: ['heads', 'headDim'] },
   { of: ['2*half'], is: [2, 'half'] },
 ] as const
-type Splits<C extends readonly Case[]> = { readonly [K in keyof C]: C[K]['of'] extends readonly [infer D extends Dim] ? Factors<D> : never }
+type Splits<C extends readonly Case[]> = {
+  readonly [K in keyof C]: C[K]['of'] extends readonly [infer D extends Dim] ? Factors<D> : never
+}
 export type _Splits = Expect<Equal<Splits<typeof split>, Wanted<typeof split>>>
 agrees('factors', split, ({ of }) => E.right(factors(of[0])))
 
@@ -80,15 +101,27 @@ export type _Refused = [
   Expect<Equal<Transpose<Vague, readonly [1, 0]>, BareNumber>>,
   Expect<Equal<Einsum<'io->oi', readonly [Vague]>, BareNumber>>,
   Expect<Equal<Concat<readonly [readonly ['past'], readonly [number]], 0, 'tokens'>, BareNumber>>,
-  Expect<Equal<Concat<readonly [readonly ['past'], readonly ['seq']], 0, string>, ShapeError<'dim as is a bare string: name it'>>>,
+  Expect<
+    Equal<
+      Concat<readonly [readonly ['past'], readonly ['seq']], 0, string>,
+      ShapeError<'dim as is a bare string: name it'>
+    >
+  >,
   Expect<Equal<Slice<Vague, 1, 'part'>, BareNumber>>,
   Expect<Equal<Slice<readonly ['out'], 0, number>, ShapeError<'dim as is a bare number: name it'>>>,
   Expect<Equal<Reduce<Vague, 0>, BareNumber>>,
   Expect<Equal<Reduce<readonly ['in', 'out'], number>, ShapeError<'reduce: the axis is not one literal number'>>>,
   Expect<Equal<Reduce<readonly ['in', 'out'], 0 | 1>, ShapeError<'reduce: the axis is not one literal number'>>>,
   Expect<Equal<Reduce<readonly ['in', 'out'], number[]>, ShapeError<'reduce: the axis is not one literal number'>>>,
-  Expect<Equal<Transpose<readonly ['in', 'out'], readonly number[]>, ShapeError<'transpose: the axis is not one literal number'>>>,
-  Expect<Equal<Einsum<string, readonly [readonly ['in']]>, ShapeError<'einsum: the equation is not one literal string'>>>,
+  Expect<
+    Equal<
+      Transpose<readonly ['in', 'out'], readonly number[]>,
+      ShapeError<'transpose: the axis is not one literal number'>
+    >
+  >,
+  Expect<
+    Equal<Einsum<string, readonly [readonly ['in']]>, ShapeError<'einsum: the equation is not one literal string'>>
+  >,
   Expect<Equal<Fault<Reduce<Vague, 0>>, BareNumber>>,
   Expect<Equal<Ok<Reduce<Vague, 0>>, never>>,
   Expect<Equal<Fault<Reduce<readonly ['in'], 0>>, unknown>>,

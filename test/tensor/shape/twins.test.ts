@@ -3,7 +3,20 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
 import {
-  broadcast, broadcastTo, concat, einsum, matmul, product, put, reduce, reshape, slice, take, transpose, type Dim, type Shape,
+  broadcast,
+  broadcastTo,
+  concat,
+  einsum,
+  matmul,
+  product,
+  put,
+  reduce,
+  reshape,
+  slice,
+  take,
+  transpose,
+  type Dim,
+  type Shape,
 } from '../../../src/tensor/shape/index.ts'
 import { addDigits, digitsAtMost, multiplyDigits } from '../../../src/tensor/shape/digits.ts'
 import { exceeds, fallsShort } from '../../../src/tensor/shape/sum.ts'
@@ -11,24 +24,52 @@ import { typeCheck } from '../../types/tsc.ts'
 import { axis, dim, shapes } from './arbitrary.ts'
 
 /** The same call as a type, and what its value twin gives. */
-interface Twin { readonly type: string; readonly value: E.Either<string, unknown> }
+interface Twin {
+  readonly type: string
+  readonly value: E.Either<string, unknown>
+}
 
 const written = (value: unknown): string =>
-  value === undefined ? 'undefined' : Array.isArray(value) ? `readonly [${value.map(written).join(', ')}]` : JSON.stringify(value)
-const twin = <A extends unknown[]>(name: string, args: fc.Arbitrary<A>, value: (...args: A) => E.Either<string, unknown>): fc.Arbitrary<Twin> =>
-  args.map(of => ({ type: `${name}<${of.map(written).join(', ')}>`, value: value(...of) }))
+  value === undefined
+    ? 'undefined'
+    : Array.isArray(value)
+      ? `readonly [${value.map(written).join(', ')}]`
+      : JSON.stringify(value)
+const twin = <A extends unknown[]>(
+  name: string,
+  args: fc.Arbitrary<A>,
+  value: (...args: A) => E.Either<string, unknown>,
+): fc.Arbitrary<Twin> => args.map(of => ({ type: `${name}<${of.map(written).join(', ')}>`, value: value(...of) }))
 
-const small = shapes(3), axes = fc.array(axis, { maxLength: 3 }), whole = fc.bigInt({ min: 1n, max: 10n ** 12n }).map(String)
+const small = shapes(3)
+const axes = fc.array(axis, { maxLength: 3 })
+const whole = fc.bigInt({ min: 1n, max: 10n ** 12n }).map(String)
 const wrong = fc.constantFrom<Dim>('2*3', '1*a', 'a**b', '', 'x y', '7', 0, -1, 2.5, '0*a')
 const loose: fc.Arbitrary<Dim> = fc.oneof({ weight: 8, arbitrary: dim }, { weight: 1, arbitrary: wrong })
 const looseShapes = shapes(3, loose)
 const letters = fc.stringMatching(/^[ijk]{0,3}$/)
 const operands = fc.array(shapes(2, fc.constantFrom<Dim>('a', 2)), { minLength: 1, maxLength: 2 })
-const permuted = small.chain(shape => fc.tuple(fc.constant(shape), fc.shuffledSubarray(shape.map((_, i) => i), { minLength: shape.length })))
-const batched = fc.tuple(shapes(1), shapes(1), dim, dim, dim, dim).map(([l, m, r, i, j, o]): [Shape, Shape] => [[...l, r, i], [...m, j, o]])
+const permuted = small.chain(shape =>
+  fc.tuple(
+    fc.constant(shape),
+    fc.shuffledSubarray(
+      shape.map((_, i) => i),
+      { minLength: shape.length },
+    ),
+  ),
+)
+const batched = fc.tuple(shapes(1), shapes(1), dim, dim, dim, dim).map(([l, m, r, i, j, o]): [Shape, Shape] => [
+  [...l, r, i],
+  [...m, j, o],
+])
 const name = fc.option(fc.oneof(dim, fc.integer({ min: 2, max: 12 })), { nil: undefined })
-const joined = fc.tuple(small, dim, axis, name).map(([shape, other, at, as]): [Shape[], number, Dim | undefined] =>
-  [[shape, shape.map((d, i) => (i === (at + shape.length) % Math.max(shape.length, 1) ? other : d))], at, as])
+const joined = fc
+  .tuple(small, dim, axis, name)
+  .map(([shape, other, at, as]): [Shape[], number, Dim | undefined] => [
+    [shape, shape.map((d, i) => (i === (at + shape.length) % Math.max(shape.length, 1) ? other : d))],
+    at,
+    as,
+  ])
 
 const twins: readonly fc.Arbitrary<Twin>[] = [
   twin('S.Product', fc.tuple(small), product),
@@ -41,14 +82,41 @@ const twins: readonly fc.Arbitrary<Twin>[] = [
   twin('S.Reshape', fc.tuple(looseShapes, looseShapes), reshape),
   twin('S.Transpose', fc.tuple(small, axes), transpose),
   twin('S.Transpose', permuted, transpose),
-  twin('S.Einsum', fc.tuple(fc.tuple(letters, letters, letters).map(([a, b, c]) => `${a},${b}->${c}`), fc.tuple(small, small)), einsum),
+  twin(
+    'S.Einsum',
+    fc.tuple(
+      fc.tuple(letters, letters, letters).map(([a, b, c]) => `${a},${b}->${c}`),
+      fc.tuple(small, small),
+    ),
+    einsum,
+  ),
   twin('S.Einsum', fc.tuple(fc.constantFrom('ij,jk->ik', 'ij,j->ij', 'i->'), operands), einsum),
   twin('S.Concat', joined, concat),
-  twin('S.Concat', fc.tuple(fc.array(looseShapes, { maxLength: 3 }), axis, fc.option(loose, { nil: undefined })), concat),
-  twin('S.Slice', fc.tuple(small, axis, loose, shapes(2, fc.oneof({ weight: 8, arbitrary: dim }, { weight: 1, arbitrary: wrong }))), slice),
+  twin(
+    'S.Concat',
+    fc.tuple(fc.array(looseShapes, { maxLength: 3 }), axis, fc.option(loose, { nil: undefined })),
+    concat,
+  ),
+  twin(
+    'S.Slice',
+    fc.tuple(small, axis, loose, shapes(2, fc.oneof({ weight: 8, arbitrary: dim }, { weight: 1, arbitrary: wrong }))),
+    slice,
+  ),
   twin('S.Take', fc.tuple(small, shapes(2), axis), take),
-  twin('S.Put', fc.tuple(small, shapes(1), axis).chain(([s, i, a]) =>
-    fc.tuple(fc.constant(s), fc.constant(i), fc.oneof(small, fc.constant(s.flatMap((d, at) => (at === (a + s.length) % Math.max(s.length, 1) ? i : [d])))), fc.constant(a))), put),
+  twin(
+    'S.Put',
+    fc
+      .tuple(small, shapes(1), axis)
+      .chain(([s, i, a]) =>
+        fc.tuple(
+          fc.constant(s),
+          fc.constant(i),
+          fc.oneof(small, fc.constant(s.flatMap((d, at) => (at === (a + s.length) % Math.max(s.length, 1) ? i : [d])))),
+          fc.constant(a),
+        ),
+      ),
+    put,
+  ),
   twin('S.Reduce', fc.tuple(small, fc.oneof(axis, axes), fc.boolean()), reduce),
   twin('M.Exceeds', fc.tuple(small, dim), (parts, whole) => E.right(exceeds(parts, whole))),
   twin('M.FallsShort', fc.tuple(small, dim), (parts, whole) => E.right(fallsShort(parts, whole))),
@@ -62,15 +130,18 @@ import type * as D from 'src/tensor/shape/digits.ts'
 import type * as M from 'src/tensor/shape/sum.ts'
 import type { Equal } from 'test/types/expect.ts'
 `
-const outcome = ({ value }: Twin): string => (E.isLeft(value) ? `S.ShapeError<${written(value.left)}>` : written(value.right))
-const line = (of: Twin, expected: string, i: number): string => `export const _${i}: Equal<${of.type}, ${expected}> = true`
+const outcome = ({ value }: Twin): string =>
+  E.isLeft(value) ? `S.ShapeError<${written(value.left)}>` : written(value.right)
+const line = (of: Twin, expected: string, i: number): string =>
+  `export const _${i}: Equal<${of.type}, ${expected}> = true`
 /** The lines that `tsc` refuses. */
 const refused = async (lines: readonly string[]): Promise<readonly (string | undefined)[]> => {
   const { diagnostics } = await typeCheck(imports + lines.join('\n'))
   return diagnostics.map(found => lines[found.line - imports.split('\n').length])
 }
 
-const perRule = 40, seed = Number(process.env['SEED'] ?? Date.now())
+const perRule = 40
+const seed = Number(process.env['SEED'] ?? Date.now())
 const sample = twins.flatMap((arbitrary, i) => fc.sample(arbitrary, { numRuns: perRule, seed: seed + i }))
 
 test(`each rule's type and value agree on random arguments, text for text (seed ${seed})`, async () => {
@@ -84,9 +155,27 @@ test('a rule whose value says anything else is refuted', async () => {
 })
 
 test('the sample holds results and errors of every rule of shapes', () => {
-  for (const rule of ['Broadcast', 'BroadcastTo', 'MatMul', 'Reshape', 'Transpose', 'Einsum', 'Concat', 'Slice', 'Take', 'Put', 'Reduce']) {
+  for (const rule of [
+    'Broadcast',
+    'BroadcastTo',
+    'MatMul',
+    'Reshape',
+    'Transpose',
+    'Einsum',
+    'Concat',
+    'Slice',
+    'Take',
+    'Put',
+    'Reduce',
+  ]) {
     const of = sample.filter(({ type }) => type.startsWith(`S.${rule}<`))
-    assert.ok(of.some(({ value }) => E.isRight(value)), `${rule} has no result in the sample`)
-    assert.ok(of.some(({ value }) => E.isLeft(value)), `${rule} has no error in the sample`)
+    assert.ok(
+      of.some(({ value }) => E.isRight(value)),
+      `${rule} has no result in the sample`,
+    )
+    assert.ok(
+      of.some(({ value }) => E.isLeft(value)),
+      `${rule} has no error in the sample`,
+    )
   }
 })

@@ -2,10 +2,22 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { HeapDType, Memory, TensorInfo, TfjsCore, WasmBackend } from './runtime.ts'
 
 /** The heap cannot hold what was asked for. Bytes. */
-export interface OutOfMemory { readonly _tag: 'OutOfMemory'; readonly requested: number; readonly heap: number; readonly message: string }
+export interface OutOfMemory {
+  readonly _tag: 'OutOfMemory'
+  readonly requested: number
+  readonly heap: number
+  readonly message: string
+}
 
-/** Typed views of the whole heap. Ask again after anything that allocates: growth detaches views of memory that is not shared. */
-export interface Views { readonly f32: Float32Array; readonly i32: Int32Array; readonly u8: Uint8Array }
+/**
+ * Typed views of the whole heap. Ask again after anything that allocates: growth detaches views of memory that is not
+ * shared.
+ */
+export interface Views {
+  readonly f32: Float32Array
+  readonly i32: Int32Array
+  readonly u8: Uint8Array
+}
 
 /** The heap of tfjs's wasm backend. */
 export interface Heap {
@@ -18,7 +30,10 @@ export interface Heap {
   readonly f32: (tensor: TensorInfo) => Float32Array
   readonly i32: (tensor: TensorInfo) => Int32Array
   readonly bool: (tensor: TensorInfo) => Uint8Array
-  /** Lets the heap grow once to hold so many more bytes, instead of a little at each allocation; where it cannot, allocations will say so. */
+  /**
+   * Lets the heap grow once to hold so many more bytes, instead of a little at each allocation; where it cannot,
+   * allocations will say so.
+   */
   readonly reserve: (bytes: number) => void
   /** The heap's present size in bytes; it never shrinks. */
   readonly heapBytes: () => number
@@ -34,21 +49,29 @@ const size = (shape: readonly number[]): number => shape.reduce((n, length) => n
 const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
 
 const outOfMemory = (requested: number, used: number, heap: number): OutOfMemory => ({
-  _tag: 'OutOfMemory', requested, heap,
-  message: `out of memory: ${megabytes(requested)} more are needed while ${megabytes(used)} of tensors are held, and the wasm heap holds ` +
-    `at most ${megabytes(maximumHeapBytes)}`
+  _tag: 'OutOfMemory',
+  requested,
+  heap,
+  message:
+    `out of memory: ${megabytes(requested)} more are needed while ${megabytes(used)} of tensors are held, and the wasm heap holds ` +
+    `at most ${megabytes(maximumHeapBytes)}`,
 })
 
 /**
- * Makes the heap of a backend. `allocate` refuses what tfjs would place at offset 0 or beyond the heap, where it would silently overwrite
- * the runtime.
+ * Makes the heap of a backend. `allocate` refuses what tfjs would place at offset 0 or beyond the heap, where it would
+ * silently overwrite the runtime.
  * @example const heap = makeHeap(core, backend, memory); const out = heap.allocate([2, 3], 'float32')
  */
 export const makeHeap = (core: TfjsCore, backend: WasmBackend, memory: Memory): Heap => {
-  let views: Views = { f32: new Float32Array(memory.buffer), i32: new Int32Array(memory.buffer), u8: new Uint8Array(memory.buffer) }
+  let views: Views = {
+    f32: new Float32Array(memory.buffer),
+    i32: new Int32Array(memory.buffer),
+    u8: new Uint8Array(memory.buffer),
+  }
   const current = (): Views => {
     const { buffer } = memory
-    if (views.u8.buffer !== buffer) views = { f32: new Float32Array(buffer), i32: new Int32Array(buffer), u8: new Uint8Array(buffer) }
+    if (views.u8.buffer !== buffer)
+      views = { f32: new Float32Array(buffer), i32: new Int32Array(buffer), u8: new Uint8Array(buffer) }
     return views
   }
   const offset = (tensor: TensorInfo): number => backend.dataIdMap.get(tensor.dataId).memoryOffset
@@ -74,6 +97,6 @@ export const makeHeap = (core: TfjsCore, backend: WasmBackend, memory: Memory): 
       const at = bytes > 0 ? backend.wasm._malloc(Math.ceil(bytes)) : 0
       if (at !== 0) backend.wasm._free(at)
     },
-    heapBytes: () => memory.buffer.byteLength
+    heapBytes: () => memory.buffer.byteLength,
   }
 }

@@ -1,5 +1,11 @@
 import {
-  plainKernels, plainProducts, plainRelaxedProducts, sharedKernels, sharedProducts, sharedRelaxedProducts, type Kernels
+  plainKernels,
+  plainProducts,
+  plainRelaxedProducts,
+  sharedKernels,
+  sharedProducts,
+  sharedRelaxedProducts,
+  type Kernels,
 } from './kernels.generated.ts'
 import { wasm, type Memory } from './runtime.ts'
 

@@ -16,7 +16,10 @@ export interface WasmRuntime {
   readonly products: Products
   /** How many threads products use. */
   readonly threads: number
-  /** Removes the backend and its threads, and puts back what tfjs had; a backend on which the program holds tensors is left to it. */
+  /**
+   * Removes the backend and its threads, and puts back what tfjs had; a backend on which the program holds tensors is
+   * left to it.
+   */
   readonly dispose: () => Promise<void>
 }
 
@@ -25,11 +28,16 @@ export type LoadError =
   | { readonly _tag: 'LoadFailed'; readonly message: string }
 
 const wrap = (module: WasmModule, threads: number): WasmModule['tfjs'] => {
-  const f = (name: string, result: string | null, parameters: number) => module.cwrap(name, result, Array<string>(parameters).fill('number'))
+  const f = (name: string, result: string | null, parameters: number) =>
+    module.cwrap(name, result, Array<string>(parameters).fill('number'))
   return {
     // the package has one number of threads for the whole program, which is not ours to set
-    init: f('init', null, 0), initWithThreadsCount: () => f('init_with_threads_count', null, 1)(threads), getThreadsCount: f('get_threads_count', 'number', 0),
-    registerTensor: f('register_tensor', null, 3), disposeData: f('dispose_data', null, 1), dispose: f('dispose', null, 0)
+    init: f('init', null, 0),
+    initWithThreadsCount: () => f('init_with_threads_count', null, 1)(threads),
+    getThreadsCount: f('get_threads_count', 'number', 0),
+    registerTensor: f('register_tensor', null, 3),
+    disposeData: f('dispose_data', null, 1),
+    dispose: f('dispose', null, 0),
   }
 }
 
@@ -42,7 +50,9 @@ const within = <A>(milliseconds: number, work: Promise<A>): Promise<A> => {
 
 const withReject = <A>(): { promise: Promise<A>; reject: (reason: Error) => void } => {
   let reject: (reason: Error) => void = () => undefined
-  const promise = new Promise<A>((_, no) => { reject = no })
+  const promise = new Promise<A>((_, no) => {
+    reject = no
+  })
   return { promise, reject }
 }
 
@@ -54,14 +64,17 @@ const instantiate = async (files: BackendFiles, threads: number): Promise<{ modu
     instantiateWasm: (imports: Imports, receive: (instance: unknown, code: unknown) => void) => {
       // The pool has at most half as many threads as the machine claims cores.
       if (threads > 1) imports.env['emscripten_num_logical_cores'] = () => 2 * threads
-      wasm.instantiate(code, imports).then(instance => {
-        // The threaded build imports its memory, the plain one exports it; both are a WebAssembly.Memory.
-        memory = (imports.env['memory'] ?? instance.exports['memory']) as Memory
-        receive(instance, code)
-      }).catch(reject)
+      wasm
+        .instantiate(code, imports)
+        .then(instance => {
+          // The threaded build imports its memory, the plain one exports it; both are a WebAssembly.Memory.
+          memory = (imports.env['memory'] ?? instance.exports['memory']) as Memory
+          receive(instance, code)
+        })
+        .catch(reject)
       return {}
     },
-    onAbort: (reason: string) => reject(new Error(reason))
+    onAbort: (reason: string) => reject(new Error(reason)),
   })
   const module = await within(20_000, Promise.race([starting, failed]))
   if (memory === undefined) throw new Error('the backend came up without memory')
@@ -81,7 +94,10 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
   // The runtime always starts eight workers; those that stay must not keep the process alive.
   for (const worker of module.PThread?.unusedWorkers.splice(0) ?? []) worker.terminate()
   for (const worker of module.PThread?.runningWorkers ?? []) worker.unref()
-  const engine = engineOf(core), before = engine.registryFactory['wasm'], wasStarted = engine.registry['wasm'] !== undefined, isTheirs = engine.backendName === 'wasm'
+  const engine = engineOf(core)
+  const before = engine.registryFactory['wasm']
+  const wasStarted = engine.registry['wasm'] !== undefined
+  const isTheirs = engine.backendName === 'wasm'
   core.removeBackend('wasm')
   core.registerBackend('wasm', () => backend, before?.priority)
   await (isTheirs ? core.setBackend('wasm') : startBackend(core, 'wasm'))
@@ -93,9 +109,14 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
   const job = align(module._malloc(4 * jobWords + running * productKernels.gemmScratch() + 64))
   const scratch = (thread: number): number => job + 4 * jobWords + thread * productKernels.gemmScratch()
   new Int32Array(memory.buffer, job, jobWords).fill(0).set([closedTicket])
-  const helpers = Array.from({ length: running - 1 }, (_, i) => files.startHelper({ code, memory, job, scratch: scratch(i + 1), spins }))
+  const helpers = Array.from({ length: running - 1 }, (_, i) =>
+    files.startHelper({ code, memory, job, scratch: scratch(i + 1), spins }),
+  )
   return {
-    core, backend, memory, kernels,
+    core,
+    backend,
+    memory,
+    kernels,
     products: makeProducts(kernels, productKernels, memory, job, scratch(0), running),
     heap: makeHeap(core, backend, memory),
     threads: running,
@@ -113,24 +134,29 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
       core.registerBackend('wasm', before.factory, before.priority)
       if (isCurrent) await core.setBackend('wasm')
       else if (wasStarted) await startBackend(core, 'wasm')
-    }
+    },
   }
 }
 
-const reason = (error: unknown): string => error instanceof Error ? error.message : String(error)
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /**
- * Registers tfjs's wasm backend, with as many threads as asked for and the machine has (one, if threads do not come up), and puts
- * Partensor's kernels on its heap; tfjs's current backend stays what it is. tfjs can hold one wasm backend: one with live tensors is not replaced.
+ * Registers tfjs's wasm backend, with as many threads as asked for and the machine has (one, if threads do not come
+ * up), and puts Partensor's kernels on its heap; tfjs's current backend stays what it is. tfjs can hold one wasm
+ * backend: one with live tensors is not replaced.
  * @example const runtime = await createWasmBackend({ threads: 2 })
  */
 export const createWasmBackend = async (
-  options: { readonly threads: number }, files: BackendFiles = nodeFiles()
+  options: { readonly threads: number },
+  files: BackendFiles = nodeFiles(),
 ): Promise<E.Either<LoadError, WasmRuntime>> => {
   const present = files.core.engine().registry['wasm']
   // Whatever is registered under this name is a tfjs backend.
   if (present !== undefined && (present as WasmBackend).numDataIds() > 0) {
-    return E.left({ _tag: 'BackendInUse', message: 'TensorFlow.js already has a wasm backend with live tensors; dispose of them first' })
+    return E.left({
+      _tag: 'BackendInUse',
+      message: 'TensorFlow.js already has a wasm backend with live tensors; dispose of them first',
+    })
   }
   const threads = Math.max(1, Math.min(Math.trunc(options.threads), files.cores))
   const attempt = async (count: number): Promise<E.Either<LoadError, WasmRuntime>> => {

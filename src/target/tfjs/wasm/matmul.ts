@@ -20,27 +20,56 @@ export interface MatmulOptions {
 }
 
 export interface Products {
-  /** out [M, N] = left [M, K] x right [K, N] at byte offsets of the heap, in any layout; out must overlap neither operand. */
-  readonly matmul: (left: number, right: number, out: number, M: number, K: number, N: number, options?: MatmulOptions) => void
+  /**
+   * out [M, N] = left [M, K] x right [K, N] at byte offsets of the heap, in any layout; out must overlap neither
+   * operand.
+   */
+  readonly matmul: (
+    left: number,
+    right: number,
+    out: number,
+    M: number,
+    K: number,
+    N: number,
+    options?: MatmulOptions,
+  ) => void
   /** The same for `batch` entries. */
   readonly batchMatmul: (
-    left: number, right: number, out: number, batch: number, M: number, K: number, N: number, options?: MatmulOptions) => void
+    left: number,
+    right: number,
+    out: number,
+    batch: number,
+    M: number,
+    K: number,
+    N: number,
+    options?: MatmulOptions,
+  ) => void
 }
 
 /** A job of so many words is described in assembly/job.ts. */
 export const jobWords = 32
 
-/** The ticket counts tasks in 12 bits, the last value of which means that there is no job: what a helper must find when it starts. */
+/**
+ * The ticket counts tasks in 12 bits, the last value of which means that there is no job: what a helper must find when
+ * it starts.
+ */
 export const closedTicket = 4095
 const mostTasks = closedTicket - 1
 // Below so many multiplications waking the helpers costs more than it saves.
 const togetherFrom = 500_000
 
-interface Strips { readonly count: number; readonly length: number; readonly alongM: boolean }
+interface Strips {
+  readonly count: number
+  readonly length: number
+  readonly alongM: boolean
+}
 
 const roundUp = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple
 
-/** Cuts one product so that every thread finds several strips: along N, whose strips share no packing, unless N is small. */
+/**
+ * Cuts one product so that every thread finds several strips: along N, whose strips share no packing, unless N is
+ * small.
+ */
 const cut = (M: number, N: number, wanted: number): Strips => {
   const alongM = N < 64 * wanted && M > N
   const [whole, multiple, least] = alongM ? [M, 4, 32] : [N, 8, 32]
@@ -49,12 +78,18 @@ const cut = (M: number, N: number, wanted: number): Strips => {
 }
 
 /**
- * Products on the heap, shared out over the threads. They keep nothing between calls: no packed copy that could be stale, no memory beyond
- * the fixed scratch. Any transposition runs at the same speed; a product with one vector reads the matrix once.
+ * Products on the heap, shared out over the threads. They keep nothing between calls: no packed copy that could be
+ * stale, no memory beyond the fixed scratch. Any transposition runs at the same speed; a product with one vector reads
+ * the matrix once.
  * @example makeProducts(kernels, products, memory, job, scratch, 2).matmul(x, w, y, 256, 576, 1536)
  */
 export const makeProducts = (
-  kernels: Kernels, products: ProductKernels, memory: Memory, job: number, scratch: number, threads: number
+  kernels: Kernels,
+  products: ProductKernels,
+  memory: Memory,
+  job: number,
+  scratch: number,
+  threads: number,
 ): Products => {
   const together = products.runTogether ?? products.runAlone
 
@@ -64,16 +99,35 @@ export const makeProducts = (
     const { leftStride = transposeLeft ? M : K, rightStride = transposeRight ? K : N, outStride = N } = options
     const { leftBatch = M * K, rightBatch = K * N, outBatch = M * N } = options
     const alone = threads === 1 || batch * M * K * N < togetherFrom
-    const { count, length, alongM } = alone ? { count: 1, length: N, alongM: false } : cut(M, N, Math.ceil(4 * threads / batch))
+    const { count, length, alongM } = alone
+      ? { count: 1, length: N, alongM: false }
+      : cut(M, N, Math.ceil((4 * threads) / batch))
     // A batch with more tasks than the ticket counts goes in parts.
     const entries = Math.max(1, Math.floor(mostTasks / count))
     for (let first = 0; first < batch; first += entries) {
       const part = Math.min(entries, batch - first)
-      new Int32Array(memory.buffer, job, jobWords).set([
-        part * count, left + 4 * first * leftBatch, right + 4 * first * rightBatch, out + 4 * first * outBatch, M, K, N,
-        leftStride, rightStride, outStride, (transposeLeft ? 1 : 0) | (transposeRight ? 2 : 0) | (accumulate ? 4 : 0),
-        leftBatch, rightBatch, outBatch, count, length, alongM ? 1 : 0
-      ], 2)
+      new Int32Array(memory.buffer, job, jobWords).set(
+        [
+          part * count,
+          left + 4 * first * leftBatch,
+          right + 4 * first * rightBatch,
+          out + 4 * first * outBatch,
+          M,
+          K,
+          N,
+          leftStride,
+          rightStride,
+          outStride,
+          (transposeLeft ? 1 : 0) | (transposeRight ? 2 : 0) | (accumulate ? 4 : 0),
+          leftBatch,
+          rightBatch,
+          outBatch,
+          count,
+          length,
+          alongM ? 1 : 0,
+        ],
+        2,
+      )
       if (alone) products.runAlone(job, scratch)
       else together(job, scratch)
     }

@@ -14,7 +14,9 @@ export interface BackendFiles {
   readonly binary: (threaded: boolean) => Promise<Uint8Array>
   /** Calls the emscripten factory with these settings. */
   readonly start: (threaded: boolean, settings: object) => Promise<WasmModule>
-  /** Starts a thread that instantiates `code` on `memory` and calls its serve(job, scratch, spins), which never returns. */
+  /**
+   * Starts a thread that instantiates `code` on `memory` and calls its serve(job, scratch, spins), which never returns.
+   */
   readonly startHelper: (data: HelperData) => { readonly terminate: () => unknown }
 }
 
@@ -31,23 +33,29 @@ const { code, memory, job, scratch, spins } = require('node:worker_threads').wor
 new WebAssembly.Instance(code, { env: { memory } }).exports.serve(job, scratch, spins)`
 
 /**
- * The installed @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm, under Node. A worker is started from a data: URL, since Node has
- * no workers from blob: URLs, which is what the package itself uses.
+ * The installed @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm, under Node. A worker is started from a data:
+ * URL, since Node has no workers from blob: URLs, which is what the package itself uses.
  * @example nodeFiles().core.engine().memory()
  */
 export const nodeFiles = (): BackendFiles => {
-  // Node 20 has fused multiply-add in WebAssembly behind this flag; later ones have it without, and print a complaint about the flag.
+  // Node 20 has fused multiply-add in WebAssembly behind this flag; later ones have it without, and print a complaint
+  // about the flag.
   if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--experimental-wasm-relaxed-simd')
   const require = createRequire(import.meta.url)
-  const file = (name: string): string => require.resolve(`@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm${name}`)
+  const file = (name: string): string =>
+    require.resolve(`@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm${name}`)
   // The plain script serves the plain SIMD binary too; the package's own one for it is broken.
   const script = (threaded: boolean): string => file(threaded ? '-threaded-simd.js' : '.js')
   const worker = (): URL => {
     const js = script(true)
     const { wasmWorkerContents } = require(js.replace(/js$/, 'worker.js'))
-    return new URL('data:text/javascript,' + encodeURIComponent(
-      `import {createRequire} from 'node:module';const __filename=${JSON.stringify(js)},require=createRequire(__filename);` +
-      String(wasmWorkerContents).replace(/\n/g, '\\n')))
+    return new URL(
+      'data:text/javascript,' +
+        encodeURIComponent(
+          `import {createRequire} from 'node:module';const __filename=${JSON.stringify(js)},require=createRequire(__filename);` +
+            String(wasmWorkerContents).replace(/\n/g, '\\n'),
+        ),
+    )
   }
   const core: TfjsCore = require('@tensorflow/tfjs-core')
   return {
@@ -62,12 +70,15 @@ export const nodeFiles = (): BackendFiles => {
     },
     start: (threaded, settings) => {
       const js = script(threaded)
-      // The factory installs handlers that rethrow whatever fails anywhere in the process; they are taken off again at once.
+      // The factory installs handlers that rethrow whatever fails anywhere in the process; they are taken off again at
+      // once.
       const events = ['uncaughtException', 'unhandledRejection'] as const
       const before = events.map(event => process.rawListeners(event))
       const module: Promise<WasmModule> = require(js)({
         ...settings,
-        ...threaded ? { mainScriptUrlOrBlob: js, locateFile: (path: string) => path.endsWith('.worker.js') ? worker() : path } : {}
+        ...(threaded
+          ? { mainScriptUrlOrBlob: js, locateFile: (path: string) => (path.endsWith('.worker.js') ? worker() : path) }
+          : {}),
       })
       events.forEach((event, i) => {
         for (const listener of process.rawListeners(event)) {
@@ -76,6 +87,6 @@ export const nodeFiles = (): BackendFiles => {
         }
       })
       return module
-    }
+    },
   }
 }

@@ -1,20 +1,41 @@
-// What is used of tfjs-core and of its wasm backend, typed here because their own declarations need the DOM's, and the few of WebAssembly.
+// What is used of tfjs-core and of its wasm backend, typed here because their own declarations need the DOM's, and the
+// few of WebAssembly.
 
 export type HeapDType = 'float32' | 'int32' | 'bool'
 
 /** tfjs's handle of an untracked tensor. */
-export interface TensorInfo { readonly dataId: object; readonly shape: number[]; readonly dtype: HeapDType }
+export interface TensorInfo {
+  readonly dataId: object
+  readonly shape: number[]
+  readonly dtype: HeapDType
+}
 
 /** tfjs's tensor, as far as an executor needs it. */
-export interface TfjsTensor extends TensorInfo { dispose(): void }
+export interface TfjsTensor extends TensorInfo {
+  dispose(): void
+}
 
 /** The emscripten module below tfjs's wasm backend. */
 export interface WasmModule {
   _malloc(bytes: number): number
   _free(offset: number): void
-  _BatchMatMul(a: number, aShape: number, aRank: number, b: number, bShape: number, bRank: number, tA: number, tB: number, out: number): void
+  _BatchMatMul(
+    a: number,
+    aShape: number,
+    aRank: number,
+    b: number,
+    bShape: number,
+    bRank: number,
+    tA: number,
+    tB: number,
+    out: number,
+  ): void
   cwrap(name: string, result: string | null, parameters: readonly string[]): (...args: number[]) => number
-  readonly PThread?: { readonly unusedWorkers: ThreadWorker[]; readonly runningWorkers: readonly ThreadWorker[]; terminateAllThreads(): void }
+  readonly PThread?: {
+    readonly unusedWorkers: ThreadWorker[]
+    readonly runningWorkers: readonly ThreadWorker[]
+    terminateAllThreads(): void
+  }
   tfjs: {
     init(): void
     initWithThreadsCount(threads: number): void
@@ -25,7 +46,10 @@ export interface WasmModule {
   }
 }
 
-interface ThreadWorker { unref(): void; terminate(): unknown }
+interface ThreadWorker {
+  unref(): void
+  terminate(): unknown
+}
 
 /** tfjs's wasm backend. */
 export interface WasmBackend {
@@ -59,19 +83,27 @@ export interface TfjsWasm {
   readonly BackendWasm: new (module: WasmModule) => WasmBackend
 }
 
-export interface Memory { readonly buffer: ArrayBuffer | SharedArrayBuffer }
+export interface Memory {
+  readonly buffer: ArrayBuffer | SharedArrayBuffer
+}
 
-interface Instance { readonly exports: { readonly [name: string]: unknown } }
+interface Instance {
+  readonly exports: { readonly [name: string]: unknown }
+}
 
-export interface Imports { readonly env: { [name: string]: unknown } }
+export interface Imports {
+  readonly env: { [name: string]: unknown }
+}
 
 // The standard library's declarations of WebAssembly come only with the DOM's, which a published type must not ask for.
-export const wasm = (globalThis as unknown as {
-  WebAssembly: {
-    Module: new (bytes: Uint8Array) => object
-    Instance: new (module: object, imports: Imports) => Instance
-    validate(bytes: Uint8Array): boolean
-    compile(bytes: Uint8Array): Promise<object>
-    instantiate(module: object, imports: Imports): Promise<Instance>
+export const wasm = (
+  globalThis as unknown as {
+    WebAssembly: {
+      Module: new (bytes: Uint8Array) => object
+      Instance: new (module: object, imports: Imports) => Instance
+      validate(bytes: Uint8Array): boolean
+      compile(bytes: Uint8Array): Promise<object>
+      instantiate(module: object, imports: Imports): Promise<Instance>
+    }
   }
-}).WebAssembly
+).WebAssembly

@@ -11,14 +11,15 @@ export const load = async (threads: number): Promise<WasmRuntime> => {
 }
 
 /** Runs a test with a backend and disposes of it. */
-export const withRuntime = (threads: number, body: (runtime: WasmRuntime) => void | Promise<void>) => async (): Promise<void> => {
-  const runtime = await load(threads)
-  try {
-    await body(runtime)
-  } finally {
-    await runtime.dispose()
+export const withRuntime =
+  (threads: number, body: (runtime: WasmRuntime) => void | Promise<void>) => async (): Promise<void> => {
+    const runtime = await load(threads)
+    try {
+      await body(runtime)
+    } finally {
+      await runtime.dispose()
+    }
   }
-}
 
 /** A stream of numbers in [0, 1) from a seed (mulberry32). */
 export const random = (seed: number): (() => number) => {
@@ -83,6 +84,6 @@ export const arena = (runtime: WasmRuntime, elements = 1 << 16): Arena => {
       guards.length = 0
       next = start + 4 * misalignment
     },
-    dispose: () => tensor.dispose()
+    dispose: () => tensor.dispose(),
   }
 }

@@ -16,29 +16,41 @@ const close = (got: number, want: number): boolean =>
   Number.isFinite(want) ? Math.abs(got - want) <= 2e-5 * Math.max(1, Math.abs(want)) : Object.is(got, want)
 
 /** Whether a kernel gives what float64 arithmetic gives on `seen`, and writes nowhere else. */
-const agrees = (runtime: WasmRuntime, region: Arena, subject: Case, seen: readonly (Float32Array | Int32Array)[], misalignment: number): boolean => {
+const agrees = (
+  runtime: WasmRuntime,
+  region: Arena,
+  subject: Case,
+  seen: readonly (Float32Array | Int32Array)[],
+  misalignment: number,
+): boolean => {
   region.reset(misalignment)
   const inputs = subject.inputs.map(data => region.put(data))
   const outputs = subject.outputs.map(n => region.reserve(n))
   subject.call(runtime.kernels, inputs, outputs)
   const places = subject.inPlace === undefined ? outputs : subject.inPlace.map(i => inputs[i] ?? 0)
-  return region.intact() && subject.want(seen).every((values, i) => {
-    const got = region.read(places[i] ?? 0, values.length)
-    return values.every((want, j) => close(got[j] ?? Number.NaN, want))
-  })
+  return (
+    region.intact() &&
+    subject.want(seen).every((values, i) => {
+      const got = region.read(places[i] ?? 0, values.length)
+      return values.every((want, j) => close(got[j] ?? Number.NaN, want))
+    })
+  )
 }
 
 /** A mutant of the reference: the last element of one input is not a number, or another index. */
 const spoiled = (data: Float32Array | Int32Array): Float32Array | Int32Array => {
   const copy = data.slice()
   const last = copy.length - 1
-  copy[last] = data instanceof Float32Array ? Number.NaN : ((data[last] ?? 0) < 0 ? 0 : -100)
+  copy[last] = data instanceof Float32Array ? Number.NaN : (data[last] ?? 0) < 0 ? 0 : -100
   return copy
 }
 
 /** Kernels whose result needs no input, and inputs that are only scratch. */
 const untested: { readonly [name: string]: readonly number[] } = {
-  fill: [0], logSumExpColumns: [1], crossEntropyColumns: [2], crossEntropyColumnsGradient: [3]
+  fill: [0],
+  logSumExpColumns: [1],
+  crossEntropyColumns: [2],
+  crossEntropyColumnsGradient: [3],
 }
 
 for (const threads of [1, 2]) {
@@ -57,16 +69,31 @@ for (const threads of [1, 2]) {
     const check = (subject: Subject, shape: Shape, spoil?: number): boolean => {
       const [a, b, c, seed, misalignment] = shape
       const made = subject(a, b, c, random(seed))
-      return agrees(runtime, region, made, made.inputs.map((data, i) => i === spoil ? spoiled(data) : data), misalignment)
+      return agrees(
+        runtime,
+        region,
+        made,
+        made.inputs.map((data, i) => (i === spoil ? spoiled(data) : data)),
+        misalignment,
+      )
     }
     for (const [name, subject] of Object.entries(subjects)) {
       it(`${name} = its float64 meaning, at any shape and alignment, and writes nothing else`, () => {
-        fc.assert(fc.property(shapes, shape => check(subject, shape)), { numRuns: 60 })
+        fc.assert(
+          fc.property(shapes, shape => check(subject, shape)),
+          { numRuns: 60 },
+        )
       })
       it(`${name}: the property notices another last element in any input`, () => {
         subject(1, 1, 1, random(0)).inputs.forEach((_, i) => {
           if (untested[name]?.includes(i) === true) return
-          assert.ok(fc.check(fc.property(shapes, shape => check(subject, shape, i)), { numRuns: 60, endOnFailure: true }).failed, `input ${i}`)
+          assert.ok(
+            fc.check(
+              fc.property(shapes, shape => check(subject, shape, i)),
+              { numRuns: 60, endOnFailure: true },
+            ).failed,
+            `input ${i}`,
+          )
         })
       })
     }
@@ -77,7 +104,10 @@ for (const threads of [1, 2]) {
       for (const name of ['exp', 'log', 'tanh', 'sigmoid'] as const) {
         region.reset()
         const [low, high] = sweep[name]
-        const x = name === 'log' ? uniform(next, 10001, Math.log(low), Math.log(high)).map(Math.exp) : uniform(next, 10001, low, high)
+        const x =
+          name === 'log'
+            ? uniform(next, 10001, Math.log(low), Math.log(high)).map(Math.exp)
+            : uniform(next, 10001, low, high)
         const [input, output] = [region.put(x), region.reserve(x.length)]
         runtime.kernels[name](input, output, x.length)
         const worst = region.read(output, x.length).reduce((w, y, i) => {
@@ -95,10 +125,21 @@ for (const threads of [1, 2]) {
         return region.read(output, 1)[0] ?? 0
       }
       const table = [
-        ['exp', Infinity, Infinity], ['exp', -Infinity, 0], ['exp', Number.NaN, Number.NaN], ['exp', 100, Infinity], ['exp', 0, 1],
-        ['log', 0, -Infinity], ['log', Infinity, Infinity], ['log', -1, Number.NaN], ['log', Number.NaN, Number.NaN], ['log', 1, 0],
-        ['tanh', Number.NaN, Number.NaN], ['tanh', 0, 0],
-        ['sigmoid', -Infinity, 0], ['sigmoid', Infinity, 1], ['sigmoid', Number.NaN, Number.NaN]
+        ['exp', Infinity, Infinity],
+        ['exp', -Infinity, 0],
+        ['exp', Number.NaN, Number.NaN],
+        ['exp', 100, Infinity],
+        ['exp', 0, 1],
+        ['log', 0, -Infinity],
+        ['log', Infinity, Infinity],
+        ['log', -1, Number.NaN],
+        ['log', Number.NaN, Number.NaN],
+        ['log', 1, 0],
+        ['tanh', Number.NaN, Number.NaN],
+        ['tanh', 0, 0],
+        ['sigmoid', -Infinity, 0],
+        ['sigmoid', Infinity, 1],
+        ['sigmoid', Number.NaN, Number.NaN],
       ] as const
       for (const [name, x, want] of table) assert.equal(of(name, x), want, `${name}(${x})`)
       assert.ok(Math.abs(of('tanh', 50) - 1) < 1e-6 && Math.abs(of('tanh', -Infinity) + 1) < 1e-6)
@@ -116,5 +157,8 @@ for (const threads of [1, 2]) {
 }
 
 it('building the kernels again gives the same bytes', async () => {
-  assert.equal(await generate(), readFileSync(new URL('../../../../src/target/tfjs/wasm/kernels.generated.ts', import.meta.url), 'utf8'))
+  assert.equal(
+    await generate(),
+    readFileSync(new URL('../../../../src/target/tfjs/wasm/kernels.generated.ts', import.meta.url), 'utf8'),
+  )
 })
