@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { definitionMessages, orThrow, splitBySeed, wordnetNouns, type Definition } from '../src/index.ts'
+import { orThrow } from '../src/index.ts'
+import { definitionMessages, splitBySeed, wordnetNouns, type Definition } from '../examples/wordnet.ts'
 
 /**
  * Writes the data of the comparison of methods: WordNet's glosses as conversations, `train.jsonl` and `held-out.jsonl`.

@@ -11,7 +11,6 @@ import {
   chain,
   clipByGlobalNorm,
   compile,
-  definitionMessages,
   encodeChat,
   evaluateRows,
   fetchModel,
@@ -23,22 +22,19 @@ import {
   parameterCounts,
   projections,
   promptIds,
-  question,
   rateAt,
   reserve,
   runSchedule,
   saveAdapter,
   showBytes,
   showSeconds,
-  splitBySeed,
   stepDisplay,
   train,
   trainStep,
   versions,
-  wordnetNouns,
-  type Definition,
   type Row,
 } from '../src/index.ts'
+import { definitionMessages, question, splitBySeed, wordnetNouns, type Definition } from './wordnet.ts'
 
 const [rank, seed, lr, batch, steps, heldOutWords, answerTokens] = [8, 0, 3e-3, 4, 24, 32, 28]
 const say = (text = ''): void => {

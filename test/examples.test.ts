@@ -88,7 +88,9 @@ const checks: Readonly<Record<string, () => Promise<void>>> = {
 for (const [name, check] of Object.entries(checks)) test(`examples/${name} runs and prints what it says`, check)
 
 test('every example is run, and none is longer than a screen', async () => {
-  const names = (await readdir(folder)).filter(name => name.endsWith('.ts') && name !== 'start.ts').sort()
+  const names = (await readdir(folder))
+    .filter(name => name.endsWith('.ts') && !['start.ts', 'wordnet.ts'].includes(name))
+    .sort()
   assert.deepEqual(names, Object.keys(checks).sort())
   for (const name of names) assert.ok((await readFile(path.join(folder, name), 'utf8')).split('\n').length <= 41, name)
 })

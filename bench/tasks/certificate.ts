@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { deviceEngine, openSession } from '../../src/index.ts'
-import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
+import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { observed } from '../observe.ts'
 import { randomBatch, stepOf, subject } from '../subject.ts'

@@ -3,19 +3,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   adapt,
-  definitionMessages,
   full,
   orThrow,
   paca,
   projections,
-  splitBySeed,
   verify,
   verifyModel,
-  wordnetNouns,
   type ConvergenceCertificate,
   type TargetName,
   type VerifyModelEvent,
 } from '../../src/index.ts'
+import { definitionMessages, splitBySeed, wordnetNouns } from '../../examples/wordnet.ts'
 import { measurement, type Measurement } from '../measurement.ts'
 import { cachedSmolLM2, randomBatch, subject, type SubjectName } from '../subject.ts'
 

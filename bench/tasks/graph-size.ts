@@ -1,6 +1,6 @@
 import { llama } from '../../src/index.ts'
-import { compiledGraph } from '../../src/target/graph/compiled.ts'
-import { savedModel } from '../../src/target/graph/saved-model.ts'
+import { compiledGraph } from '../../src/backend/graph/compiled.ts'
+import { savedModel } from '../../src/backend/graph/saved-model.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { stepOf } from '../subject.ts'
 import { smolShapes } from '../shapes.ts'

@@ -8,7 +8,7 @@ import {
   type Size,
   type Traits,
 } from '../../src/index.ts'
-import { wasmDevice } from '../../src/target/tfjs/wasm.ts'
+import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 import { measurement, type Measurement } from '../measurement.ts'
 import { stepOf, subject, type SubjectName } from '../subject.ts'
 

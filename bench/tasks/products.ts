@@ -1,4 +1,4 @@
-import { createWasmBackend } from '../../src/target/tfjs/wasm/index.ts'
+import { createWasmBackend } from '../../src/backend/tfjs/wasm/index.ts'
 import { measurement, type Measurement } from '../measurement.ts'
 import { productsOf, type Product } from '../products.ts'
 import { subject } from '../subject.ts'

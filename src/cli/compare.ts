@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import { compare, comparisonTable, type CompareEvent, type CompareOptions } from '../train/index.ts'
+import { compare, comparisonTable, type CompareEvent, type CompareOptions } from '../program/index.ts'
 import type { Context, Json } from './context.ts'
 import { methods, selections, selectStepsOption, withMethodOptions } from './method.ts'
 import { choices, integers, jsonOption, modelOption, notNegative, numbersByName } from './options.ts'

@@ -1,5 +1,5 @@
-import { oneLine } from '../io/index.ts'
-import type { FinetuneOptions, Terminal } from '../train/index.ts'
+import { oneLine } from '../host/index.ts'
+import type { FinetuneOptions, Terminal } from '../program/index.ts'
 
 /** What ends a command early, beside its user: nobody reads its standard output any more. */
 export interface Lasting {

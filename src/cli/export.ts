@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import { exportAdapter, exportFormats, type ExportOptions } from '../train/index.ts'
+import { exportAdapter, exportFormats, type ExportOptions } from '../program/index.ts'
 import { warn, type Context, type Json } from './context.ts'
 import { adaptersOption, jsonOption, modelOption } from './options.ts'
 

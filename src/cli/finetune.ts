@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { finetune, humanReport, jsonReport, type FinetuneOptions } from '../train/index.ts'
+import { finetune, humanReport, jsonReport, type FinetuneOptions } from '../program/index.ts'
 import { telling, type Context, type Json } from './context.ts'
 import { methodOption, selectOption, selectStepsOption, withMethodOptions } from './method.ts'
 import { jsonOption, modelOption, seedOption } from './options.ts'

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander'
 import { methods } from '../io/index.ts'
-import { projections, selections } from '../train/index.ts'
+import { projections, selections } from '../program/index.ts'
 import { anyNumber, integers, list, moduleNames, numbersByName, positiveInteger, rate } from './options.ts'
 
 export const methodOption = (): Option =>

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
-import { installNative, orThrow } from '../io/index.ts'
-import { nativeStatus, tensorflowVersion } from '../target/index.ts'
-import { showBytes, type Terminal } from '../train/index.ts'
+import { installNative, nativeStatus, tensorflowVersion } from '../backend/index.ts'
+import { orThrow } from '../host/index.ts'
+import { showBytes, type Terminal } from '../program/index.ts'
 import { jsonOption } from './options.ts'
 
 interface InstallOptions {

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander'
-import { precisions, targetNames } from '../target/index.ts'
+import { precisions, targetNames } from '../backend/index.ts'
 
 const numeric =
   (what: string, valid: (n: number) => boolean) =>

@@ -1,17 +1,16 @@
 import { Command, Option } from 'commander'
 import { explanationText } from '../compile/index.ts'
-import { oneLine } from '../io/index.ts'
+import { oneLine, version } from '../host/index.ts'
 import {
   continuePrompt,
   doctor,
   evaluate,
   explainModel,
   showBytes,
-  version,
   type ContinueOptions,
   type EvaluateOptions,
   type ExplainOptions,
-} from '../train/index.ts'
+} from '../program/index.ts'
 import { compareCommand } from './compare.ts'
 import { listening, telling, type Context, type Json } from './context.ts'
 import { exportCommand } from './export.ts'

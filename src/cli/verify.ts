@@ -1,12 +1,6 @@
 import { Command, Option } from 'commander'
-import {
-  checkFile,
-  verifyModel,
-  type CertificateReport,
-  type ConvergenceCertificate,
-  type VerifyModelEvent,
-  type VerifyModelOptions,
-} from '../verify/index.ts'
+import { checkFile, verifyModel, type VerifyModelEvent, type VerifyModelOptions } from '../program/index.ts'
+import type { CertificateReport, ConvergenceCertificate } from '../verify/index.ts'
 import { telling, warn, type Context, type Json } from './context.ts'
 import { methodOption, selectOption, selectStepsOption, withMethodOptions } from './method.ts'
 import {

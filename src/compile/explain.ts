@@ -13,10 +13,10 @@ import {
 } from '../tensor/index.ts'
 import { bindDims, given, sizing } from './bind.ts'
 import { callsOf } from './blocks.ts'
-import { footprintOf } from './certificate.ts'
+import { footprintOf } from './footprint.ts'
 import { blockNames, describe } from './print.ts'
-import type { CompilerOptions, Program, Traits } from './program.ts'
-import { programsOf, type Programs, type Size } from './programs.ts'
+import type { CompilerOptions, Program, Traits } from './pipeline.ts'
+import { programsOf, type Programs, type Size } from './step-programs.ts'
 import type { Step } from './step.ts'
 
 /** A value that lives from the forward to the backward pass of a layer. */

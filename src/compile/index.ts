@@ -1,7 +1,7 @@
 /** From a pure step to lists of things to do: rewriting, preparing, planning, certifying. */
 export { bindDims, checkFits, DimsError, given, sizing } from './bind.ts'
 export { callsOf } from './blocks.ts'
-export { footprintOf, type Footprint } from './certificate.ts'
+export { footprintOf, type Footprint } from './footprint.ts'
 export {
   explain,
   explainPrograms,
@@ -19,8 +19,8 @@ export * from './chunk/index.ts'
 export * from './loop/index.ts'
 export { type Prepared } from './prepare.ts'
 export { describe, print, type Names } from './print.ts'
-export { type CompilerOptions, type Program, type Traits } from './program.ts'
-export { programsOf, randomKeyPath, type Programs, type Replacing, type Size, type Trained } from './programs.ts'
+export { type CompilerOptions, type Program, type Traits } from './pipeline.ts'
+export { programsOf, randomKeyPath, type Programs, type Replacing, type Size, type Trained } from './step-programs.ts'
 export * from './rewrite/index.ts'
 export { inputGroups } from './shared-inputs.ts'
 export { type StateOf, type Step } from './step.ts'

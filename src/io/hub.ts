@@ -2,11 +2,18 @@ import { createHash } from 'node:crypto'
 import { mkdir, open, realpath, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { cacheDirectory, temporaryFolder } from '../target/index.ts'
-import { pipDownload } from './command.ts'
-import { attempt, reasonOf, refusal, type IoError } from './error.ts'
-import { fileHash, noteHash } from './hashed.ts'
-import { readZipEntry } from './zip.ts'
+import {
+  cacheDirectory,
+  temporaryFolder,
+  pipDownload,
+  attempt,
+  reasonOf,
+  refusal,
+  type IoError,
+  fileHash,
+  noteHash,
+  readZipEntry,
+} from '../host/index.ts'
 
 export { cacheDirectory }
 

@@ -1,6 +1,6 @@
-import { turn, type StopSignal } from '../target/index.ts'
+import { turn, type StopSignal } from '../backend/index.ts'
 import { isLazyLeaf, mapTree } from '../tune/index.ts'
-import { interruption } from './error.ts'
+import { interruption } from '../host/index.ts'
 
 /** Ends work that was asked to stop, by an error that says so. @example checkStop(options.signal) */
 export const checkStop = (signal: StopSignal | undefined): void => {

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { fail, type IoError } from './error.ts'
-import { charactersOutside, turnExtent, withWords, type Conversation, type Extent } from './turn.ts'
+import { fail, type IoError } from '../host/index.ts'
+import { charactersOutside, turnExtent, withWords, type Conversation, type Extent } from './chat/scored.ts'
 
 /** A text cut into what stands between the words of an assistant's messages, and those words. */
 interface Pieces {

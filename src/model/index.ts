@@ -1,2 +1,3 @@
-export { llama, causalLoss, type Llama, type LlamaBatch, type LlamaConfig, type LlamaParams } from './llama.ts'
-export { frequencies, type RopeScaling } from './rope-scaling.ts'
+export { llama, causalLoss, type Llama, type LlamaBatch, type LlamaConfig, type LlamaParams } from './llama/llama.ts'
+export { frequencies, type RopeScaling } from './llama/rope-scaling.ts'
+export { llamaParameters, parseLlamaConfig, type CheckpointConfig } from './llama/config.ts'

@@ -1,6 +1,5 @@
-import type { Node, Numbers } from './node.ts'
+import { type Node, type Numbers, is, ShapeMismatch, topological } from './node.ts'
 import { misfitOf } from './misfit.ts'
-import { is, ShapeMismatch, topological } from './node.ts'
 import { resultOp } from './op/result.ts'
 import type { Dim } from './shape/dim.ts'
 

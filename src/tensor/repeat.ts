@@ -1,5 +1,5 @@
 import { substitute, topological, typed, type Node, type Tensor } from './node.ts'
-import { structureOf, walk } from './identity.ts'
+import { structureOf, walk } from './numbering.ts'
 import { call, type Block } from './op/call.ts'
 import { parameter, parameterOp } from './op/parameter.ts'
 import type { Shape } from './shape/dim.ts'

@@ -1,5 +1,6 @@
-import { decodeAfter, decodeNext, decodeRest, fail, orThrow, type Tokenizer } from '../io/index.ts'
-import type { Decoder } from '../target/index.ts'
+import { decodeAfter, decodeNext, decodeRest, type Tokenizer } from '../io/index.ts'
+import { fail, orThrow } from '../host/index.ts'
+import type { Decoder } from '../backend/index.ts'
 import { uniform, type Shape, type Value } from '../tensor/index.ts'
 
 /** How tokens are chosen, and when to stop. */

@@ -1,8 +1,7 @@
+import { fail, orThrow } from '../host/index.ts'
 import {
-  fail,
   lengthFor,
   microBatch,
-  orThrow,
   planSteps,
   scoredCapacity,
   giveWay,
@@ -10,7 +9,7 @@ import {
   type MicroBatch,
   type Row,
 } from '../io/index.ts'
-import type { Dims, StepResult, StopSignal } from '../target/index.ts'
+import type { Dims, StepResult, StopSignal } from '../backend/index.ts'
 
 /** One step, as it is reported. */
 export interface StepEvent {

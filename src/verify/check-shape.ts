@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { isIoError, parsedJson } from '../io/index.ts'
+import { isIoError, parsedJson } from '../host/index.ts'
 import {
   certificateFormat,
   certificateVersion,

@@ -1,4 +1,4 @@
-import type { Dims, Session } from '../target/index.ts'
+import type { Dims, Session } from '../backend/index.ts'
 import { count, type Shape, type Value } from '../tensor/index.ts'
 import { isValue, leaves, type Focus, type Values } from '../tune/index.ts'
 import { powerIteration, weightedSum, type PowerIteration } from './estimate.ts'

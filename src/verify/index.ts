@@ -43,12 +43,4 @@ export {
 export { checkCertificate, type CertificateReport, type ProofChecker } from './check.ts'
 export { certificatePicture } from './picture.ts'
 export { powerIteration, randomDirection, type PowerIteration } from './estimate.ts'
-export {
-  certificateFile,
-  checkFile,
-  pictureFile,
-  verifyModel,
-  type VerifyModelEvent,
-  type VerifyModelOptions,
-} from './model.ts'
 export { verify, VerifyError, type MeasuredOptimizer, type VerifyEvent, type VerifyOptions } from './verify.ts'

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
-import { compile, type Dims, type Session, type TargetOptions, type StopSignal } from '../target/index.ts'
+import { compile, type Dims, type Session, type TargetOptions, type StopSignal } from '../backend/index.ts'
 import { blockOf, is, stopGradientOp, topological, type Node, type Shape } from '../tensor/index.ts'
 import { stoppable, giveWay } from '../io/index.ts'
-import { trainStep, versions } from '../train/index.ts'
+import { trainStep } from '../train/index.ts'
+import { versions } from '../host/index.ts'
 import {
   chain,
   maskedLeaves,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { noNode } from '../target/native-support.ts'
+import { noNode } from '../backend/native-support.ts'
 import { goldenRows, interrupted, jsonLines, partensor, temporary, tiny, writeRows, type Outcome } from './support.ts'
 
 /** The recipe of the golden curves, as a user would type it. */

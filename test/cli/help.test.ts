@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { noNode } from '../target/native-support.ts'
+import { noNode } from '../backend/native-support.ts'
 import { jsonLines, partensor, tiny } from './support.ts'
 
 const method = [

@@ -11,7 +11,7 @@ import {
   nativeBuilds,
   scriptsFolder,
   targetNames,
-} from '../../src/target/index.ts'
+} from '../../src/backend/index.ts'
 import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from './support.ts'
 
 // TensorFlow as the GPU packages give it, on a machine without a GPU: the build in the cache that is there anyway,

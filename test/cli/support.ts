@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { openSafetensors, orThrow } from '../../src/io/index.ts'
+import { openSafetensors } from '../../src/io/index.ts'
+import { orThrow } from '../../src/host/index.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 export const golden = join(root, 'test/golden')

@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { faultsOf, footprintOf, bytesOf, type Instruction, type Plan } from '../../src/compile/index.ts'
 import { planOf } from '../../src/compile/plan.ts'
 import { interpret, type Node } from '../../src/tensor/index.ts'
-import { referenceDevice } from '../../src/target/index.ts'
+import { referenceDevice } from '../../src/backend/index.ts'
 import { feedsOf, graph, size, type Graph } from './graphs.ts'
 
 const planned = ({ inputs, index, outputs }: Graph, donated: readonly Node[] = []): Plan =>

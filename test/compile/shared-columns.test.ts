@@ -20,8 +20,8 @@ import {
   type LlamaConfig,
   type TargetName,
 } from '../../src/index.ts'
-import { noNode } from '../target/native-support.ts'
-import { curves, openTiny, targets as names, tinyBatch } from '../target/tiny.ts'
+import { noNode } from '../backend/native-support.ts'
+import { curves, openTiny, targets as names, tinyBatch } from '../backend/tiny.ts'
 
 const config: LlamaConfig = {
   hidden_size: 64,

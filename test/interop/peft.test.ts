@@ -12,8 +12,6 @@ import {
   openCheckpoint,
   openSafetensors,
   renderChat,
-  resolveSaved,
-  resolveTargets,
   saveMerged,
   savePeft,
   isTransposed,
@@ -22,9 +20,9 @@ import {
   type Method,
   type PacaModule,
   type SavedAdapter,
-  type TargetRequest,
 } from '../../src/io/index.ts'
-import { valueOf } from '../../src/io/archive.ts'
+import { resolveSaved, resolveTargets, type TargetRequest } from '../../src/tune/index.ts'
+import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { transposeMatrix } from '../../src/tensor/index.ts'
 import { adapterOf, i32, origin } from '../io/adapter-support.ts'
 import { inDirectory, right } from '../io/archive-support.ts'

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { valueOf } from '../../src/io/archive.ts'
+import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { methods, type Method, type MethodTensors, type SavedAdapter } from '../../src/io/adapter/adapter.ts'
 import { count, type Shape, type Value } from '../../src/tensor/index.ts'
 import { randomFrom } from '../arbitrary.ts'

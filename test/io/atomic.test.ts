@@ -2,8 +2,8 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeAtomically } from '../../src/io/atomic.ts'
-import { checkDestination } from '../../src/io/reserve.ts'
+import { writeAtomically } from '../../src/host/atomic.ts'
+import { checkDestination } from '../../src/host/reserve.ts'
 import { inDirectory, message, put, right } from './archive-support.ts'
 
 async function* pieces(...texts: readonly string[]): AsyncGenerator<Uint8Array> {

@@ -11,8 +11,8 @@ import {
   stepCount,
   type BatchPlan,
   type MicroBatch,
-} from '../../src/io/batches.ts'
-import { scoredCount, type Row } from '../../src/io/dataset.ts'
+} from '../../src/io/data/batches.ts'
+import { scoredCount, type Row } from '../../src/io/data/rows.ts'
 
 const row = (ids: readonly number[], labels: readonly number[] = ids): Row => ({
   input_ids: Int32Array.from(ids),

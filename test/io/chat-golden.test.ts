@@ -2,10 +2,10 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
-import { encodeChat, parseRows, type Row } from '../../src/io/dataset.ts'
-import { renderChat, type ChatOptions, type Message } from '../../src/io/chat.ts'
+import { encodeChat, parseRows, type Row } from '../../src/io/data/rows.ts'
+import { renderChat, type ChatOptions, type Message } from '../../src/io/chat/chat.ts'
 import { parseData } from '../../src/io/jinja/data.ts'
-import { makeTokenizer, type Tokenizer } from '../../src/io/tokenizer.ts'
+import { makeTokenizer, type Tokenizer } from '../../src/io/tokenizer/tokenizer.ts'
 import { right } from './support.ts'
 
 interface Outcome {

@@ -1,8 +1,8 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
-import { chatSpans, chatTemplate, renderChat, type ChatTemplate, type Message } from '../../src/io/chat.ts'
-import { turnExtent, type Extent } from '../../src/io/turn.ts'
+import { chatSpans, chatTemplate, renderChat, type ChatTemplate, type Message } from '../../src/io/chat/chat.ts'
+import { turnExtent, type Extent } from '../../src/io/chat/scored.ts'
 import { turnExtents } from '../../src/io/turns.ts'
 import { chatMl, message, right } from './support.ts'
 

@@ -4,8 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
-import { encodeChat, parseRows, readRows, scoredCount, type Row, type RowOptions } from '../../src/io/dataset.ts'
-import { makeTokenizer } from '../../src/io/tokenizer.ts'
+import { encodeChat, parseRows, readRows, scoredCount, type Row, type RowOptions } from '../../src/io/data/rows.ts'
+import { makeTokenizer } from '../../src/io/tokenizer/tokenizer.ts'
 import { chatMl, message, right, tinyTokenizer } from './support.ts'
 
 const tokenizer = await tinyTokenizer()

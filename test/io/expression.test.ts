@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { searchOf, timeLimit, wholeMatch } from '../../src/io/expression.ts'
-import { pythonRegex } from '../../src/io/python-regex.ts'
-import { patternMatcher, resolveTargets, targetMatcher } from '../../src/io/targets.ts'
+import { searchOf, timeLimit, wholeMatch } from '../../src/host/expression.ts'
+import { pythonRegex } from '../../src/tune/modules/python-regex.ts'
+import { patternMatcher, resolveTargets, targetMatcher } from '../../src/tune/modules/modules.ts'
 import { message, right } from './support.ts'
 
 const origin = { subject: 'field', source: 'the expression' }

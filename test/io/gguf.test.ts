@@ -2,9 +2,9 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
-import { isIoError } from '../../src/io/error.ts'
-import { openGguf } from '../../src/io/gguf.ts'
-import { f32ToF16 } from '../../src/io/half.ts'
+import { isIoError } from '../../src/host/error.ts'
+import { openGguf } from '../../src/io/gguf/archive.ts'
+import { f32ToF16 } from '../../src/io/checkpoint/half.ts'
 import { floats, gguf, inDirectory, message, put, right } from './archive-support.ts'
 
 /** A seeded source of bytes, so that a failure can be repeated. */

@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
-import { bf16ToF32, f16Table, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/io/half.ts'
+import { bf16ToF32, f16Table, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/io/checkpoint/half.ts'
 
 /** The value of an f16 word by the definition of IEEE 754. */
 const f16Value = (word: number): number => {

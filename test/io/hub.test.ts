@@ -14,8 +14,8 @@ import {
   type FetchOptions,
   type ModelSource,
 } from '../../src/io/hub.ts'
-import { crc32, readZipEntry } from '../../src/io/zip.ts'
-import { temporaryName } from '../../src/target/index.ts'
+import { crc32, readZipEntry } from '../../src/host/zip.ts'
+import { temporaryName } from '../../src/host/index.ts'
 import { message, right } from './support.ts'
 
 const content = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * i) % 251))

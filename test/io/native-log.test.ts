@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { logSource } from '../../src/io/native/log.ts'
+import { logSource } from '../../src/backend/native/install/log.ts'
 
 // The log's filter in a program of its own, which prints its arguments by C's stderr as TensorFlow does; of Node's
 // interface it needs the names.

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { installNative, type NativeInstallOptions } from '../../src/io/index.ts'
-import { nativeBuilds, temporaryName } from '../../src/target/index.ts'
+import { installNative, type NativeInstallOptions, nativeBuilds } from '../../src/backend/index.ts'
+import { temporaryName } from '../../src/host/index.ts'
 import { failing, withTools, type Scripts } from './native-support.ts'
 import { message, right } from './support.ts'
 
-// The installer with fake tools on the PATH; the real build is tested in test/target/native.test.ts.
+// The installer with fake tools on the PATH; the real build is tested in test/backend/native.test.ts.
 delete process.env['CXX']
 
 const supported = process.platform === 'linux' && process.arch === 'x64'

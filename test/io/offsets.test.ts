@@ -10,7 +10,7 @@ import {
   makeTokenizer,
   type DecodeState,
   type Tokenizer,
-} from '../../src/io/tokenizer.ts'
+} from '../../src/io/tokenizer/tokenizer.ts'
 import { right } from './support.ts'
 
 /** Where the golden values lie; `make_tokenizers.py N DIRECTORY` makes more of them. */

@@ -5,9 +5,9 @@ import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { lockOf, takeLock } from '../../src/io/lock.ts'
-import { reserve } from '../../src/io/reserve.ts'
-import { isRunning, ownMark, sweep, temporaryFolder, temporaryName } from '../../src/target/index.ts'
+import { lockOf, takeLock } from '../../src/host/lock.ts'
+import { reserve } from '../../src/host/reserve.ts'
+import { isRunning, ownMark, sweep, temporaryFolder, temporaryName } from '../../src/host/index.ts'
 import { inDirectory, message, put, right } from './archive-support.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { attempt, isInterruption, reasonOf, refusal } from '../../src/io/error.ts'
-import { checkStop, isInterruption as exported, orThrow, readRows, stoppable, giveWay } from '../../src/io/index.ts'
+import { attempt, isInterruption, reasonOf, refusal } from '../../src/host/error.ts'
+import { checkStop, readRows, stoppable, giveWay } from '../../src/io/index.ts'
+import { isInterruption as exported, orThrow } from '../../src/host/index.ts'
 import { inDirectory, message, put, right } from './archive-support.ts'
 
 test('reading many rows gives timers and signals their turn, and stops where it is asked to', () =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import * as E from 'fp-ts/lib/Either.js'
-import type { IoError } from '../../src/io/error.ts'
-import { loadTokenizer, type Tokenizer } from '../../src/io/tokenizer.ts'
+import type { IoError } from '../../src/host/error.ts'
+import { loadTokenizer, type Tokenizer } from '../../src/io/tokenizer/tokenizer.ts'
 
 /** The right side; fails with the error's sentence otherwise. */
 export const right = <A>(result: E.Either<IoError, A>): A => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
-import { pythonRegex } from '../../src/io/python-regex.ts'
-import { resolveSaved, resolveTargets, type TargetRequest } from '../../src/io/targets.ts'
+import { pythonRegex } from '../../src/tune/modules/python-regex.ts'
+import { resolveSaved, resolveTargets, type TargetRequest } from '../../src/tune/modules/modules.ts'
 import { message, right } from './support.ts'
 
 const attention = ['q_proj', 'k_proj', 'v_proj', 'o_proj']

@@ -3,9 +3,9 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
-import { openCheckpoint, type Checkpoint } from '../../src/io/checkpoint.ts'
-import { openSafetensors } from '../../src/io/safetensors.ts'
-import type { Archive } from '../../src/io/archive.ts'
+import { openCheckpoint, type Checkpoint } from '../../src/io/checkpoint/checkpoint.ts'
+import { openSafetensors } from '../../src/io/safetensors/read.ts'
+import type { Archive } from '../../src/io/checkpoint/archive.ts'
 import { frequencies, llama, type Llama, type LlamaConfig, type RopeScaling } from '../../src/model/index.ts'
 import {
   gradients,

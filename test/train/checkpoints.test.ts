@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { evaluate, exportAdapter } from '../../src/train/index.ts'
+import { evaluate, exportAdapter } from '../../src/program/index.ts'
 
 /** What transformers and PEFT compute of tiny checkpoints and adapters: see make_checkpoints.py beside the values. */
 const golden = join(import.meta.dirname, '../golden/checkpoints')

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Command } from 'commander'
-import { methods, orThrow, type Method } from '../../src/io/index.ts'
+import { methods, type Method } from '../../src/io/index.ts'
+import { orThrow } from '../../src/host/index.ts'
 import {
   adapterUse,
   compare,
@@ -16,7 +17,7 @@ import {
   type CompareRow,
   type MethodChoice,
   type RunCommand,
-} from '../../src/train/index.ts'
+} from '../../src/program/index.ts'
 import { tiny } from '../cli/support.ts'
 import { data } from './support.ts'
 

@@ -3,17 +3,16 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { orThrow } from '../../src/io/index.ts'
+import { orThrow } from '../../src/host/index.ts'
 import {
   evaluate,
   exportAdapter,
   finetune,
-  generateTokens,
-  inRange,
   openFrozen,
   openModel,
   type FinetuneOptions,
-} from '../../src/train/index.ts'
+} from '../../src/program/index.ts'
+import { generateTokens, inRange } from '../../src/train/index.ts'
 import { leaves } from '../../src/tune/index.ts'
 
 /** Whatever ends as a result, a file or an answer is finite, or an error that names what is not. */

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, test } from 'node:test'
-import { makeTokenizer } from '../../src/io/tokenizer.ts'
-import { orThrow } from '../../src/io/index.ts'
-import type { Decoder } from '../../src/target/index.ts'
-import { capacityFor, generateText, generateTokens, openFrozen, openModel, promptIds } from '../../src/train/index.ts'
+import { makeTokenizer } from '../../src/io/tokenizer/tokenizer.ts'
+import { orThrow } from '../../src/host/index.ts'
+import type { Decoder } from '../../src/backend/index.ts'
+import { capacityFor, generateText, generateTokens } from '../../src/train/index.ts'
+import { openFrozen, openModel, promptIds } from '../../src/program/index.ts'
 import { tiny } from '../cli/support.ts'
 
 const session = await openFrozen(await orThrow(openModel(tiny)), { target: 'wasm', threads: 1 })

@@ -3,18 +3,13 @@ import { readFileSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { chooseColumns } from '../../src/tensor/index.ts'
-import { load, loadAdapter, methods, orThrow, saveAdapter, type Method, type SavedAdapter } from '../../src/io/index.ts'
-import {
-  evaluate,
-  exportAdapter,
-  withAdapter,
-  type EvaluateOptions,
-  type FinetuneOptions,
-} from '../../src/train/index.ts'
+import { chooseColumns, type Shape, type Value } from '../../src/tensor/index.ts'
+import { load, loadAdapter, methods, saveAdapter, type Method, type SavedAdapter } from '../../src/io/index.ts'
+import { orThrow } from '../../src/host/index.ts'
+import { evaluate, exportAdapter, type EvaluateOptions, type FinetuneOptions } from '../../src/program/index.ts'
+import { withAdapter } from '../../src/train/index.ts'
 import { leaves, selectByWeight } from '../../src/tune/index.ts'
-import type { Shape, Value } from '../../src/tensor/index.ts'
-import { golden } from '../target/tiny.ts'
+import { golden } from '../backend/tiny.ts'
 import { goldenRows, tiny, writeRows } from '../cli/support.ts'
 import { at, data, tuned } from './support.ts'
 

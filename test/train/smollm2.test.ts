@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { cacheDirectory, orThrow, smolLM2 } from '../../src/io/index.ts'
-import { capacityFor, evaluateRows, generateText, openFrozen, openModel, promptIds } from '../../src/train/index.ts'
+import { cacheDirectory, orThrow } from '../../src/host/index.ts'
+import { smolLM2 } from '../../src/io/index.ts'
+import { capacityFor, evaluateRows, generateText } from '../../src/train/index.ts'
+import { openFrozen, openModel, promptIds } from '../../src/program/index.ts'
 import { golden } from '../cli/support.ts'
-import { noNode } from '../target/native-support.ts'
+import { noNode } from '../backend/native-support.ts'
 
 interface Case {
   readonly text: string

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { finetune, type DoneEvent, type FinetuneEvent, type FinetuneOptions } from '../../src/train/index.ts'
+import { finetune, type DoneEvent, type FinetuneEvent, type FinetuneOptions } from '../../src/program/index.ts'
 import { goldenRows, temporary, tiny, writeRows } from '../cli/support.ts'
 
 /** The golden batch as a data set, and a directory for adapters. */

@@ -3,16 +3,17 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { loadAdapter, loadedFor, openSafetensors, orThrow, saveAdapter, type SavedAdapter } from '../../src/io/index.ts'
+import { loadAdapter, loadedFor, openSafetensors, saveAdapter, type SavedAdapter } from '../../src/io/index.ts'
+import { orThrow } from '../../src/host/index.ts'
 import {
   evaluate,
   exportAdapter,
   finetune,
   openModel,
-  withAdapter,
   type EvaluateOptions,
   type FinetuneOptions,
-} from '../../src/train/index.ts'
+} from '../../src/program/index.ts'
+import { withAdapter } from '../../src/train/index.ts'
 
 /** A head that is tied to the embedding, trained as one with it or apart; and adapters over a quantized base. */
 const golden = join(import.meta.dirname, '../golden/checkpoints')

@@ -29,7 +29,7 @@ import {
   type Value,
   type Values,
 } from '../../src/index.ts'
-import { assignWeights } from '../../src/target/weights.ts'
+import { assignWeights } from '../../src/backend/weights.ts'
 import { randomFrom, sizeIn } from '../arbitrary.ts'
 
 /**

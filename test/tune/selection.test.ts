@@ -25,8 +25,8 @@ import {
   type Tensor,
   type Value,
 } from '../../src/index.ts'
-import { noNode } from '../target/native-support.ts'
-import { golden, openTiny, targets as names, tinyBatch } from '../target/tiny.ts'
+import { noNode } from '../backend/native-support.ts'
+import { golden, openTiny, targets as names, tinyBatch } from '../backend/tiny.ts'
 import type { Equal, Expect } from '../types/expect.ts'
 import { trajectory } from './transform.support.ts'
 

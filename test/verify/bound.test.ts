@@ -62,7 +62,7 @@ import {
 import { checkProved, headOf, provedCurvature } from '../../src/verify/bound/index.ts'
 import type { Proved } from '../../src/verify/index.ts'
 import { masked, type Choice } from '../masked.ts'
-import { openTiny, tinyBatch } from '../target/tiny.ts'
+import { openTiny, tinyBatch } from '../backend/tiny.ts'
 import { hessian, spectralNorm, stepOf, type Case } from './bound.support.ts'
 
 const orThrow = <A>(result: E.Either<unknown, A>): A => {

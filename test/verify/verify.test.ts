@@ -34,8 +34,8 @@ import {
   type VerifyEvent,
   type VerifyOptions,
 } from '../../src/index.ts'
-import { noNode } from '../target/native-support.ts'
-import { openTiny, targets, tinyBatch } from '../target/tiny.ts'
+import { noNode } from '../backend/native-support.ts'
+import { openTiny, targets, tinyBatch } from '../backend/tiny.ts'
 
 const names: readonly string[] = targets
 const about = { model: 'llama-tiny', targets: names, rank: 4, seq: 24 }

@@ -1,6 +1,6 @@
 /** Layers that are alike, as loops: what a target runs that runs programs as a whole. */
-export { peakOf, type Measure } from './footprint.ts'
-export { carriedOutputs, looped, loopOp, type Feed, type Loop } from './loop.ts'
+export { peakOf, type Measure } from './peak.ts'
+export { carriedOutputs, looped, loopOp, type Feed, type Loop } from './op.ts'
 export { outlined } from './outline.ts'
 export { rolled, type Root } from './roll.ts'
 export { familyOf, type Family } from './runs.ts'

@@ -13,7 +13,7 @@ import {
   type Node,
 } from '../../tensor/index.ts'
 import { sumsIn, type Sums } from './addends.ts'
-import { looped, type Feed, type Loop } from './loop.ts'
+import { looped, type Feed, type Loop } from './op.ts'
 import { findRuns, layerOf, type Family, type Place, type Run, type Runs, type Source } from './runs.ts'
 
 /** What a program is to return: a node, or one node for each layer, together as a stack. */

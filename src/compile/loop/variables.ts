@@ -1,5 +1,5 @@
 import type { Node } from '../../tensor/index.ts'
-import type { Programs } from '../programs.ts'
+import type { Programs } from '../step-programs.ts'
 import { familyOf, type Family } from './runs.ts'
 
 /** What is held under one name: a leaf, or the leaves of one kind of all layers as a stack. */

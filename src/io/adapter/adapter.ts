@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Shape, Value } from '../../tensor/index.ts'
-import type { StoredValue } from '../archive.ts'
-import { patternMatcher, type TargetRequest } from '../targets.ts'
+import type { StoredValue } from '../checkpoint/archive.ts'
+import { patternMatcher, type TargetRequest } from '../../tune/index.ts'
 
 /** Every method that adapters are saved of. */
 export const methods = ['paca', 'lora', 'dora', 'moslora', 'vera', 'shira', 'lorafa', 'miss', 'full'] as const

@@ -1,6 +1,5 @@
 import type * as E from 'fp-ts/lib/Either.js'
-import { attemptSync, refusal, type IoError } from '../error.ts'
-import { isRecord } from '../file.ts'
+import { attemptSync, refusal, type IoError, isRecord } from '../../host/index.ts'
 import { methods, type AdapterOrigin, type AdapterSettings, type Method, type SavedAdapter } from './adapter.ts'
 import { fieldsOf, present } from './fields.ts'
 

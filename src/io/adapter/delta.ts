@@ -1,7 +1,7 @@
 import type { Shape, Value } from '../../tensor/index.ts'
-import { valueOf } from '../archive.ts'
-import { refusal } from '../error.ts'
-import { finite } from '../finite.ts'
+import { valueOf } from '../checkpoint/archive.ts'
+import { refusal } from '../../host/index.ts'
+import { finite } from '../checkpoint/finite.ts'
 import { scaleOf, type LoraModule, type SavedAdapter } from './adapter.ts'
 import { lowRankOf, type WeightedAdapter } from './lora-form.ts'
 

@@ -1,13 +1,19 @@
 import { join } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
-import { toF32, valueOf, type Archive, type StoredValue } from '../archive.ts'
-import { writeAtomically, type Content } from '../atomic.ts'
-import { attempt, orThrow, refusal, type IoError } from '../error.ts'
-import { readJsonObject } from '../file.ts'
-import { openSafetensors } from '../safetensors.ts'
-import { leafOf, safetensorsBytes, type Leaf } from '../safetensors-write.ts'
-import { isTransposed } from '../load.ts'
+import { toF32, valueOf, type Archive, type StoredValue } from '../checkpoint/archive.ts'
+import {
+  writeAtomically,
+  type Content,
+  attempt,
+  orThrow,
+  refusal,
+  type IoError,
+  readJsonObject,
+} from '../../host/index.ts'
+import { openSafetensors } from '../safetensors/read.ts'
+import { leafOf, safetensorsBytes, type Leaf } from '../safetensors/write.ts'
+import { isTransposed } from '../checkpoint/load.ts'
 import { tensorsOfModule, type Method, type SavedAdapter, type Tensors } from './adapter.ts'
 import { checkFields, configOf, parseConfig, type AdapterConfig } from './config.ts'
 import { checkAdapter, moduleTensors, sharedLayouts } from './layout.ts'

@@ -1,6 +1,4 @@
-import { refusal } from '../error.ts'
-import { isRecord } from '../file.ts'
-import { shown } from '../quote.ts'
+import { refusal, isRecord, shown } from '../../host/index.ts'
 
 /**
  * Reads the fields of a JSON object one by one; absent and null are the same. What a field may not be is thrown as an

@@ -1,8 +1,8 @@
 import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
-import { showSizes, valueOf } from '../archive.ts'
-import type { Checkpoint } from '../checkpoint.ts'
-import { refusal } from '../error.ts'
-import { parameterName } from '../load.ts'
+import { showSizes, valueOf } from '../checkpoint/archive.ts'
+import type { Checkpoint } from '../checkpoint/checkpoint.ts'
+import { refusal } from '../../host/index.ts'
+import { parameterName } from '../checkpoint/load.ts'
 import type { SavedAdapter } from './adapter.ts'
 
 /** A head that the base ties to its embedding, in terms of an adapter. */

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { showSizes } from '../archive.ts'
-import { refusal } from '../error.ts'
-import { patternMatcher, targetMatcher } from '../targets.ts'
+import { showSizes } from '../checkpoint/archive.ts'
+import { refusal } from '../../host/index.ts'
+import { patternMatcher, targetMatcher } from '../../tune/index.ts'
 import { tensorsOfModule, type AdapterSettings, type Method, type SavedAdapter } from './adapter.ts'
 
 /** A tensor of a file or of a value, as far as its header says. */

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Shape, Value } from '../../tensor/index.ts'
-import { valueOf } from '../archive.ts'
-import { attemptSync, refusal, type IoError } from '../error.ts'
+import { valueOf } from '../checkpoint/archive.ts'
+import { attemptSync, refusal, type IoError } from '../../host/index.ts'
 import { scaleOf, type LoraModule, type MethodTensors, type SavedAdapter } from './adapter.ts'
 import { present } from './fields.ts'
 

@@ -3,13 +3,11 @@
  * tell where an adapter comes from, and all others may only say what they say unless somebody sets them. Source:
  * huggingface/peft, tuners/{lora,vera,miss}/config.py.
  */
-import { refusal } from '../error.ts'
-import { isRecord } from '../file.ts'
-import type { Bias } from '../targets.ts'
+import { refusal, isRecord, quoted } from '../../host/index.ts'
+import type { Bias } from '../../tune/index.ts'
 import type { AdapterOrigin, AdapterSettings, Method } from './adapter.ts'
 import { dropoutOf, sharedSettings } from './config.ts'
 import { fieldsOf, present } from './fields.ts'
-import { quoted } from '../quote.ts'
 
 type Json = Readonly<Record<string, unknown>>
 type Fields = ReturnType<typeof fieldsOf>

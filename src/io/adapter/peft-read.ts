@@ -1,14 +1,13 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
-import { elementCount, showSizes, toF32, valueOf, type Archive, type StoredValue } from '../archive.ts'
-import { refusal } from '../error.ts'
-import { isTransposed } from '../load.ts'
-import { savedMatcher, targetMatcher } from '../targets.ts'
+import { elementCount, showSizes, toF32, valueOf, type Archive, type StoredValue } from '../checkpoint/archive.ts'
+import { refusal, quoted } from '../../host/index.ts'
+import { isTransposed } from '../checkpoint/load.ts'
+import { savedMatcher, targetMatcher } from '../../tune/index.ts'
 import type { SavedAdapter, Tensors } from './adapter.ts'
 import { embeddingPath, headPath } from './head.ts'
 import { checkAdapter } from './layout.ts'
 import { parsePeftConfig, type PeftConfig } from './peft-config.ts'
-import { quoted } from '../quote.ts'
 
 type Floats = Value<Shape>
 type Tensor = Tensors[string]

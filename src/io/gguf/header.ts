@@ -1,6 +1,5 @@
-import { elementCount, type MetadataValue } from '../archive.ts'
-import { refusal } from '../error.ts'
-import type { InputFile } from '../file.ts'
+import { elementCount, type MetadataValue } from '../checkpoint/archive.ts'
+import { refusal, type InputFile } from '../../host/index.ts'
 
 /** A tensor as the header describes it. `offset` counts from the start of the data. */
 export interface TensorInfo {

@@ -3,11 +3,9 @@
  * Source: github.com/ggml-org/llama.cpp, convert_hf_to_gguf.py (`LlamaModel`) and gguf-py/gguf/constants.py.
  */
 import * as E from 'fp-ts/lib/Either.js'
-import { toF32, type Archive, type Entry, type MetadataValue, type StoredValue } from '../archive.ts'
-import { attempt, orThrow, refusal } from '../error.ts'
-import { shown } from '../quote.ts'
-import { parseLlamaConfig, type CheckpointConfig } from '../llama-config.ts'
-import type { RopeScaling } from '../../model/index.ts'
+import { toF32, type Archive, type Entry, type MetadataValue, type StoredValue } from '../checkpoint/archive.ts'
+import { attempt, orThrow, refusal, shown } from '../../host/index.ts'
+import { parseLlamaConfig, type CheckpointConfig, type RopeScaling } from '../../model/index.ts'
 
 const blockNames: Readonly<Record<string, string>> = {
   attn_norm: 'input_layernorm',

@@ -1,4 +1,4 @@
-import { isRecord } from '../file.ts'
+import { isRecord } from '../../host/index.ts'
 
 /** A number that Python reads as a float though it is whole, as `1.0` in JSON. */
 export class Float {

@@ -2,9 +2,7 @@
  * Tokens that are found in a text before anything else. Source: huggingface/tokenizers 0.23,
  * tokenizer/added_vocabulary.rs.
  */
-import { isRecord } from '../file.ts'
-import { refusal } from '../error.ts'
-import { quoted } from '../quote.ts'
+import { isRecord, refusal, quoted } from '../../host/index.ts'
 import { aligned, textOf, type Aligned } from './aligned.ts'
 import { inWord, isSpace } from './characters.ts'
 import { fieldsOf, isId } from './fields.ts'

@@ -1,4 +1,4 @@
-import type { Search } from '../expression.ts'
+import type { Search } from '../../host/index.ts'
 
 /**
  * A character of a text that has been rewritten, and the part of the original that it stands for (in characters, as

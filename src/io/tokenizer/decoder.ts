@@ -1,5 +1,5 @@
 /** How tokens become text again. Source: huggingface/tokenizers 0.23, src/decoders. */
-import type { Search } from '../expression.ts'
+import type { Search } from '../../host/index.ts'
 import { bytesOf } from './bytes.ts'
 import { fieldsOf } from './fields.ts'
 import { patternOf } from './pattern.ts'

@@ -8,10 +8,17 @@ import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { attemptSync, refusal, type IoError } from '../error.ts'
-import { ifThere, isRecord, readJsonObject, readText } from '../file.ts'
-import { quoted } from '../quote.ts'
-import type { TokenizerDescription } from '../tokenizer-gguf.ts'
+import {
+  attemptSync,
+  refusal,
+  type IoError,
+  ifThere,
+  isRecord,
+  readJsonObject,
+  readText,
+  quoted,
+} from '../../host/index.ts'
+import type { TokenizerDescription } from './gguf.ts'
 import { addedToken, type NamedToken } from './added.ts'
 import { isId } from './fields.ts'
 

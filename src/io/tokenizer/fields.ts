@@ -1,6 +1,4 @@
-import { refusal } from '../error.ts'
-import { isRecord } from '../file.ts'
-import { quoted } from '../quote.ts'
+import { refusal, isRecord, quoted } from '../../host/index.ts'
 
 /**
  * One component of a tokenizer.json, whose fields are taken by name. Every error names the file, the place in it and

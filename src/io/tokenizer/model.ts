@@ -1,7 +1,6 @@
 /** How a word becomes token ids. Source: huggingface/tokenizers 0.23, src/models. */
 import { Tokenizer as Library } from '@huggingface/tokenizers'
-import { isRecord } from '../file.ts'
-import { quoted } from '../quote.ts'
+import { isRecord, quoted } from '../../host/index.ts'
 import { fieldsOf, isId, type Fields } from './fields.ts'
 import { unigram } from './unigram.ts'
 

@@ -1,5 +1,5 @@
 /** What an expression of Oniguruma may name, in JavaScript's words and in RE2's. */
-import type { Translation } from '../expression.ts'
+import type { Translation } from '../../host/index.ts'
 import { wordCharacter } from './characters.ts'
 
 // RE2 has no lookaround, no atomic groups and no \w of Unicode

@@ -3,9 +3,7 @@
  * What is not listed here is refused by name: another engine may read it in another way.
  * Source: kkos/oniguruma, doc/RE; test/golden/tokenizer compares both on every construct.
  */
-import { refusal } from '../error.ts'
-import type { Translation } from '../expression.ts'
-import { quoted } from '../quote.ts'
+import { refusal, type Translation, quoted } from '../../host/index.ts'
 import {
   all,
   categories,

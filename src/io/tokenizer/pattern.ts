@@ -1,7 +1,5 @@
 /** The patterns of `Split` and `Replace`: `{"String"}` or `{"Regex"}`. */
-import { isRecord } from '../file.ts'
-import { search, searchOf, type Search } from '../expression.ts'
-import { quoted } from '../quote.ts'
+import { isRecord, search, searchOf, type Search, quoted } from '../../host/index.ts'
 import { masked } from './characters.ts'
 import type { Fields } from './fields.ts'
 import { translate } from './oniguruma.ts'

@@ -3,9 +3,7 @@
  * component and every option that is not known to do what `tokenizers` 0.23 does is refused by name;
  * test/golden/tokenizer holds what that library answers.
  */
-import { refusal } from '../error.ts'
-import { isRecord } from '../file.ts'
-import { quoted } from '../quote.ts'
+import { refusal, isRecord, quoted } from '../../host/index.ts'
 import { addedToken, sectioner, type AddedToken, type NamedToken } from './added.ts'
 import { aligned, extentOf, textOf, type Aligned, type Offsets } from './aligned.ts'
 import { decoderOf, type Decoder } from './decoder.ts'

@@ -1,6 +1,5 @@
 /** What is put around the tokens of a whole text. Source: huggingface/tokenizers 0.23, src/processors. */
-import { isRecord } from '../file.ts'
-import { quoted } from '../quote.ts'
+import { isRecord, quoted } from '../../host/index.ts'
 import { fieldsOf, isId, type Fields } from './fields.ts'
 
 /** Ids before and behind a text. */

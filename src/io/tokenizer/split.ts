@@ -2,7 +2,7 @@
  * Cutting a text at matches. Source: huggingface/tokenizers 0.23, tokenizer/normalizer.rs (`split`) and
  * tokenizer/pattern.rs.
  */
-import type { Search } from '../expression.ts'
+import type { Search } from '../../host/index.ts'
 import { matchesIn, type Aligned } from './aligned.ts'
 
 /** What becomes of the matches that a text is cut at. */

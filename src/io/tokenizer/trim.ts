@@ -1,4 +1,4 @@
-import { isRecord } from '../file.ts'
+import { isRecord } from '../../host/index.ts'
 import type { Offsets } from './aligned.ts'
 import { spaceByte } from './bytes.ts'
 import { isSpace as isWhite } from './characters.ts'

@@ -1,6 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { Dim, List, Shape, ShapeError, Show } from './dim.ts'
-import { show } from './dim.ts'
+import { type Dim, type List, type Shape, type ShapeError, type Show, show } from './dim.ts'
 import type { IsLiteral } from './check.ts'
 
 const notLiteral = <Op extends string>(op: Op) => `${op}: the axis is not one literal number` as const

@@ -1,7 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import type { Dim, Shape } from './dim.ts'
-import { show } from './dim.ts'
+import { type Dim, type Shape, show } from './dim.ts'
 import { factors } from './product.ts'
 import { showSum } from './sum.ts'
 

@@ -1,6 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { Dim, Fault, Shape, ShapeError, Show } from './dim.ts'
-import { show } from './dim.ts'
+import { type Dim, type Fault, type Shape, type ShapeError, type Show, show } from './dim.ts'
 import type { Same } from './generic.ts'
 import { checked, type CheckShapes, type IsLiteral } from './check.ts'
 

@@ -1,6 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { Fault, List, Shape, ShapeError, Show } from './dim.ts'
-import { show } from './dim.ts'
+import { type Fault, type List, type Shape, type ShapeError, type Show, show } from './dim.ts'
 import { checked, type CheckShapes } from './check.ts'
 import { axesOf, type Axes } from './axis.ts'
 

@@ -1,5 +1,5 @@
 import { bindDims, given, sizing, type Step } from '../../compile/index.ts'
-import { compile, type Dims, type TargetName } from '../../target/index.ts'
+import { compile, type Dims, type TargetName } from '../../backend/index.ts'
 import {
   interpret,
   is,

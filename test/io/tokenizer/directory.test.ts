@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { loadTokenizer, type Tokenizer } from '../../../src/io/tokenizer.ts'
+import { loadTokenizer, type Tokenizer } from '../../../src/io/tokenizer/tokenizer.ts'
 import { message, right } from '../support.ts'
 
 type Json = Readonly<Record<string, unknown>>

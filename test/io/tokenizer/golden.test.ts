@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { makeTokenizer, type Tokenizer } from '../../../src/io/tokenizer.ts'
+import { makeTokenizer, type Tokenizer } from '../../../src/io/tokenizer/tokenizer.ts'
 import { right } from '../support.ts'
 
 type Json = Readonly<Record<string, unknown>>

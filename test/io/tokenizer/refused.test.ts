@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { makeTokenizer } from '../../../src/io/tokenizer.ts'
+import { makeTokenizer } from '../../../src/io/tokenizer/tokenizer.ts'
 import { message, right } from '../support.ts'
 
 type Json = Readonly<Record<string, unknown>>

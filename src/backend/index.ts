@@ -1,0 +1,38 @@
+/** What runs a program: reference, tfjs, graph; one session interface. */
+export {
+  chooseTarget,
+  precisions,
+  targetNames,
+  type Choice,
+  type Found,
+  type Precision,
+  type TargetName,
+} from './choice.ts'
+export { compile, type TargetOptions } from './compile.ts'
+export { SessionError, type Buffer, type Device } from './device.ts'
+export { explainOn, type ExplainTarget } from './explain.ts'
+export { deviceEngine } from './device-engine.ts'
+export type { Engine, EngineDecoder, FedBatch, Loading, OpenEngine, Stepped, Sums } from './engine.ts'
+export {
+  addonFile,
+  buildFolder,
+  buildRevision,
+  inspectBuild,
+  logFile,
+  manifestFile,
+  nativeBuilds,
+  nativeFolder,
+  scriptsFolder,
+  tensorflowPackages,
+  tensorflowVersion,
+  type NativeBuild,
+  type TensorflowPackage,
+} from './native/builds.ts'
+export { nativeXla } from './native/abilities.ts'
+export type { Native } from './native/native.ts'
+export { nativeStatus, type NativeStatus } from './native/status.ts'
+export { openSession, type SessionOptions } from './open.ts'
+export { referenceDevice, type Held } from './reference/device.ts'
+export type { Certificate, Decoder, Dims, Session, StepResult } from './session.ts'
+export { turn, type StopSignal } from './turn.ts'
+export { installNative, type NativeInstallOptions, type NativeInstalled } from './native/install/install.ts'

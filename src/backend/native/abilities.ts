@@ -1,0 +1,13 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { cacheDirectory } from '../../host/index.ts'
+
+/**
+ * Whether the graph target's TensorFlow compiles functions by XLA; undefined where there is no TensorFlow that loads
+ * graphs.
+ * @example (await nativeXla()) === true
+ */
+export const nativeXla = async (cache = cacheDirectory()): Promise<boolean | undefined> => {
+  const [{ openNative }, { hasXla }] = await Promise.all([import('./load.ts'), import('../graph/load.ts')])
+  const native = await openNative(cache)
+  return E.isRight(native) && native.right.loadSavedModel !== undefined ? hasXla(native.right) : undefined
+}

@@ -1,0 +1,27 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { cacheDirectory } from '../../host/index.ts'
+import { nativeBuilds, type NativeBuild } from './builds.ts'
+import type { Native } from './native.ts'
+
+/**
+ * What there is for the graph and node targets: the builds in the cache, and what they take, or why they take nothing.
+ */
+export interface NativeStatus {
+  readonly builds: readonly NativeBuild[]
+  readonly used: Native | undefined
+  readonly problem: string | undefined
+}
+
+/**
+ * Looks at the builds in the cache, and loads what they would load.
+ * @example const { used } = await nativeStatus(); console.log(used?.tensorflow)
+ */
+export const nativeStatus = async (cache = cacheDirectory()): Promise<NativeStatus> => {
+  const { openNative } = await import('./load.ts')
+  const native = await openNative(cache)
+  return {
+    builds: nativeBuilds(cache),
+    used: E.isRight(native) ? native.right : undefined,
+    problem: E.isLeft(native) ? native.left : undefined,
+  }
+}

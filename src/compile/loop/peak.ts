@@ -1,0 +1,81 @@
+import {
+  blockOf,
+  is,
+  parameterOp,
+  reshapeOp,
+  resultOp,
+  sliceOp,
+  topological,
+  type Block,
+  type Dim,
+  type Node,
+} from '../../tensor/index.ts'
+import { chunkOp, pieceDim } from '../chunk/index.ts'
+import { loopOp } from './op.ts'
+
+/** What the memory of a program depends on. */
+export interface Measure {
+  readonly size: (dim: Dim) => number
+  /** Bytes of a node's value under sizes. */
+  readonly bytes: (n: Node, size: (dim: Dim) => number) => number
+}
+
+/** What is called at a node: a block, under which sizes, and what is alive all the time that it runs. */
+const calledAt = (
+  n: Node,
+  { size }: Measure,
+): { readonly block: Block; readonly size: (dim: Dim) => number; readonly stacks: boolean } | undefined => {
+  const block = blockOf(n)
+  if (block) return { block, size, stacks: false }
+  if (is(n, loopOp)) return { block: n.attributes.block, size, stacks: true }
+  if (!is(n, chunkOp)) return undefined
+  const { block: piece, dim, rows } = n.attributes
+  const largest = Math.min(rows, size(dim))
+  return { block: piece, size: other => (other === pieceDim ? largest : size(other)), stacks: true }
+}
+
+/**
+ * The most bytes that a program holds beyond what it is given, when every value is freed after its last reader: values
+ * within a fused block are never held, those of a loop's turn are held once, what a loop yields for all its layers.
+ * @example peakOf(program.gradients, { size, bytes })
+ */
+export const peakOf = (roots: readonly Node[], measure: Measure): number => {
+  const order = topological(roots)
+  const owner = new Map<Node, Node>()
+  const lastUse = new Map<Node, number>()
+  const ownerOf = (n: Node): Node => owner.get(n) ?? n
+  order.forEach((n, at) => {
+    // a view lives in the memory of what it looks at
+    if (is(n, reshapeOp) || (is(n, sliceOp) && n.attributes.axis === 0)) owner.set(n, ownerOf(n.inputs[0]!))
+    for (const input of n.inputs) lastUse.set(ownerOf(input), at)
+  })
+  for (const root of roots) lastUse.set(ownerOf(root), order.length)
+  const held = new Map<Node, number>()
+  const { size, bytes } = measure
+  let now = 0
+  let peak = 0
+  const hold = (n: Node, amount: number): void => {
+    held.set(n, amount)
+    now += amount
+    peak = Math.max(peak, now)
+  }
+  order.forEach((n, at) => {
+    const called = calledAt(n, measure)
+    if (called) {
+      const { block, size: inside, stacks } = called
+      const own = n.op.several!.signatures(n.attributes)
+      const yielded = order
+        .filter(r => is(r, resultOp) && r.inputs[0] === n)
+        .reduce((sum, r) => sum + bytes(r, size), 0)
+      const inner = block.fused ? 0 : peakOf(block.outputs, { bytes, size: inside })
+      // what a call returns is part of its own peak; a loop's stacks are there beside that of a turn
+      peak = Math.max(peak, now + inner + (stacks && own.length > 0 ? yielded : 0))
+    } else if (n.op !== parameterOp && !owner.has(n)) hold(n, bytes(n, size))
+    for (const [node, amount] of held) {
+      if ((lastUse.get(node) ?? -1) > at) continue
+      held.delete(node)
+      now -= amount
+    }
+  })
+  return peak
+}

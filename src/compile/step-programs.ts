@@ -1,0 +1,355 @@
+import {
+  div,
+  expressionKeys,
+  f32,
+  factors,
+  is,
+  over,
+  parameterOp,
+  parameter,
+  plus,
+  scalar,
+  ShapeMismatch,
+  topological,
+  type Dim,
+  type Loss,
+  type Node,
+  type Shape,
+} from '../tensor/index.ts'
+import {
+  AmbiguousTree,
+  declaredLeaves,
+  globalNorm,
+  isTensor,
+  lensOf,
+  mapTree,
+  maskedLeaves,
+  tensorsOf,
+  unflatten,
+  type Focus,
+  type Lens,
+} from '../tune/index.ts'
+import { compileProgram, fitted, refreshed, type CompilerOptions, type Program, type Traits } from './pipeline.ts'
+import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
+import type { Step } from './step.ts'
+
+/** A trained leaf of the parameter tree: where it stands, what of it is trained. */
+export interface Trained {
+  readonly path: string
+  readonly leaf: Node
+  readonly lens: Lens
+  readonly part: Node
+}
+
+/** Every program of a step, made when it is asked for. Programs are pure; who runs them owns the buffers. */
+export interface Programs {
+  /** Names for leaves and indices, for reports. */
+  readonly names: ReadonlyMap<Node, string>
+  /** Leaves of the parameter tree. */
+  readonly params: readonly (readonly [path: string, leaf: Node])[]
+  /** Leaves of the model itself, in whatever form a method keeps them. */
+  readonly base: readonly (readonly [path: string, leaf: Node])[]
+  readonly trained: readonly Trained[]
+  /** Leaves of the optimizer's state. */
+  readonly state: readonly (readonly [path: string, leaf: Node])[]
+  readonly batch: readonly (readonly [path: string, leaf: Node])[]
+  /** Indices of chosen columns or entries, at the paths of their leaves. */
+  readonly indices: readonly (readonly [path: string, index: Node])[]
+  /** What generation remembers, where the model says how it generates. */
+  readonly caches: readonly (readonly [path: string, leaf: Node])[]
+  /** Sums of gradients, in the order of `trained`, and the number they are divided by. */
+  readonly gradient: readonly Node[]
+  readonly count: Node
+  /** The sum of losses, which an update may read too. */
+  readonly loss: Node
+  /** The logits as the model declares them. */
+  readonly declared: Node
+  /** (loss sum, count) as the model declares them. */
+  readonly declaredLoss: readonly Node[]
+  /** A tree of the structure of the focus, from what stands for its leaves, in the order of `trained`. */
+  readonly focusTree: (leaves: readonly unknown[]) => unknown
+  /** () => the first state */
+  readonly initial: (size: Size) => Program
+  /** (params, batch) => (loss sum, count, ...gradient sums) */
+  readonly gradients: (size: Size) => Program
+  /**
+   * (params, batch, tangents in the place of gradient sums) => (loss sum, count, ...Hessian of the loss sum times the
+   * tangents, inside what is trained)
+   */
+  readonly hvp: (size: Size) => Program
+  /** (params, batch) => (loss sum, count) */
+  readonly evaluate: (size: Size) => Program
+  /** (params, batch) => logits */
+  readonly logits: (size: Size) => Program
+  /** (gradient sums, more gradient sums) => their sums */
+  readonly accumulate: (size: Size) => Program & { readonly more: readonly Node[] }
+  /** (gradient sums, count) => the norm of the gradient */
+  readonly norm: (size: Size) => Program
+  /**
+   * (gradient sums, count, loss sum, state, params, prepared) => what replaces params, prepared values and state. All
+   * but count and loss are donated. `follow` are the prepared values that it replaces: all that follow from what is
+   * trained, unless specified.
+   */
+  readonly update: (size: Size, follow?: readonly Prepared[]) => Replacing
+  /**
+   * The same after the norm of the gradient, as one program: the norm, then what replaces params, parts that are held
+   * apart, and state.
+   */
+  readonly apply: (size: Size) => Replacing
+  /** (new parts, params, prepared) => what replaces params and prepared values. All are donated. */
+  readonly commit: (size: Size, follow?: readonly Prepared[]) => Replacing
+  /** True for a prepared value that follows from what is trained: an update replaces it too, or it is prepared anew. */
+  readonly isStale: (prepared: Prepared) => boolean
+  /** params => the trained parts */
+  readonly focus: (size: Size) => Program
+  readonly decode:
+    | ((size: Size) => Program & { readonly cache: readonly Node[]; readonly tokens: Node; readonly position: Node })
+    | undefined
+  /** What is computed once from the weights, for all programs made so far. */
+  readonly prepared: () => readonly Prepared[]
+  /** What must be prepared before a program runs; what others are made from comes before them. */
+  readonly preparedFor: (program: Program) => readonly Prepared[]
+  /** Forgets prepared values: programs that are made later prepare their own. */
+  readonly forget: (isForgotten: (prepared: Prepared) => boolean) => void
+  readonly prepare: (prepared: Prepared) => Program
+}
+export type Size = (dim: Dim) => number
+/** A program that says which of its inputs each of its outputs replaces. */
+export interface Replacing extends Program {
+  readonly replaced: readonly Node[]
+}
+
+/** Where the key that a program draws from at random stands among the leaves of a batch. */
+export const randomKeyPath = 'random_key'
+
+/** Builds the programs of a step. Nothing here knows what runs them. */
+export const programsOf = <P, Q, M, S, B, L extends Shape>(
+  { tuned, state, update }: Step<P, Q, M, S, B, L>,
+  options: Traits & CompilerOptions,
+): Programs => {
+  const { model, weight, random } = tuned
+  const named = declaredLeaves('parameters', tuned.params)
+  // a leaf that stands at several places, as an index that modules share, is one leaf
+  const params = onceEach(named)
+  const batch = onceEach([
+    ...declaredLeaves('leaves of the batch', model.batch),
+    ...(random ? [[randomKeyPath, random.key] as const] : []),
+  ])
+  checkDeclared(declaredLeaves('parameters', model.params), batch)
+  const trained = maskedLeaves(tuned.params, tuned.mask).flatMap(({ path, leaf, mask }): readonly Trained[] => {
+    const lens = lensOf(mask)
+    return lens ? [{ path, leaf, lens, part: parameterLike(lens.get(leaf)) }] : []
+  })
+  // the state is declared with placeholders of the shapes that its symbolic zeros have
+  const initial = declaredLeaves('leaves of the state', state)
+  const stateLeaves = initial.map(([path, leaf]): readonly [string, Node] => [path, parameterLike(leaf)])
+  const gradient = trained.map(({ part }) => parameterLike(part))
+  const count = f32()
+  const lossSum = f32()
+  const trainedLeaves = new Set(trained.map(({ leaf }) => leaf))
+  const preparations: Preparations = new Map()
+  const structureOf = expressionKeys()
+  const leaves = new Set(params.map(([, leaf]) => leaf))
+  // the names of sizes that the session knows before any batch
+  const own = new Set([
+    ...Object.keys(model.dims ?? {}),
+    ...[...named, ...tensorsOf(model.params)].flatMap(([, { shape }]) => shape.flatMap(factors)),
+  ])
+  const isOwnDim = (dim: Dim): boolean => factors(dim).every(factor => typeof factor === 'number' || own.has(factor))
+  const compiler = (size: Size) => ({
+    ...options,
+    size,
+    isOwnDim,
+    isStaticLeaf: (n: Node) => leaves.has(n),
+    isTrainedLeaf: (n: Node) => trainedLeaves.has(n),
+    keyOf: preparedKeys(structureOf, size),
+    preparations,
+  })
+  const logits = model.logits(weight(tuned.params), model.batch)
+  const loss = checkedLoss(model.loss(logits, model.batch))
+  // an index that the method keeps in the tree is a parameter; one that several leaves share is held once
+  const indices = tuned.selections.flatMap(({ path, index }, i, all): readonly (readonly [string, Node])[] =>
+    leaves.has(index) || all.findIndex(other => other.index === index) < i ? [] : [[path, index]],
+  )
+  const means = gradient.map(g => over(g, count))
+  const wanted = trained.map(({ leaf, lens }) => lens.wanted(leaf))
+  const focusTree = (parts: readonly unknown[]): unknown => {
+    const at = new Map(trained.map(({ path }, i) => [path, parts[i]]))
+    return mapTree(tuned.params, isTensor, (_, path) => at.get(path))
+  }
+  // the structure is what `Focus` computes from the mask
+  const focused = (parts: readonly Node[]) => focusTree(parts) as Focus<Q, M>
+  const isStale = ({ expression }: Prepared): boolean => dependsOn(expression, trainedLeaves)
+  const stale = (): readonly Prepared[] => [...preparations.values()].filter(isStale)
+  /** True for a trained part that the target holds beside its leaf. */
+  const isApart = ({ lens }: Trained): boolean => options.holdsParts === true && lens.index.length > 0
+  /** New parts written back: what the leaves, and what was prepared from them, become. */
+  const replacing = (parts: readonly Node[], size: Size, follow: readonly Prepared[]) => {
+    const changes = new Map(trained.map(({ leaf, lens }, i) => [leaf, lens.put(leaf, parts[i]!)]))
+    return {
+      replaced: [...changes.keys(), ...follow.map(({ placeholder }) => placeholder)],
+      outputs: [...changes.values(), ...follow.map(({ expression }) => refreshed(expression, changes, compiler(size)))],
+    }
+  }
+  /** The optimizer's update: what it replaces, and by what. */
+  const updating = (size: Size, follow = stale()) => {
+    const parts = trained.map(t => (isApart(t) ? t.part : t.lens.get(t.leaf)))
+    const [updates, next] = update(
+      focused(means),
+      unflatten(
+        state,
+        stateLeaves.map(([, leaf]) => leaf),
+      ) as S,
+      focused(parts),
+      div(lossSum, count),
+    )
+    const changed = tensorsOf(updates).map(([, u], i) => plus(parts[i]!, u))
+    const { outputs, replaced } = replacing(changed, size, follow)
+    const apart = trained.flatMap((t, i) => (isApart(t) ? [[t.part, changed[i]!] as const] : []))
+    const states = stateLeaves.map(([, leaf]) => leaf)
+    return {
+      replaced: [...replaced, ...apart.map(([part]) => part), ...states],
+      outputs: [...outputs, ...apart.map(([, next]) => next), ...tensorsOf(next).map(([, leaf]) => leaf)],
+    }
+  }
+  const donating = (outputs: readonly Node[], size: Size, donated: readonly Node[]): Program =>
+    fitted(outputs, compiler(size), new Set(donated))
+  /** For programs that replace the leaves: only constants are prepared. */
+  const changing = (size: Size) => ({ ...compiler(size), isStaticLeaf: () => false, layOut: false })
+
+  return {
+    names: new Map(
+      [...params, ...batch, ...tuned.selections.map(({ path, index }) => [`columns(${path})`, index] as const)].map(
+        ([path, leaf]) => [leaf, path],
+      ),
+    ),
+    params,
+    base: tensorsOf(model.params),
+    trained,
+    state: stateLeaves,
+    batch,
+    gradient,
+    count,
+    loss: lossSum,
+    indices,
+    caches: model.decode ? tensorsOf(model.decode.cache) : [],
+    initial: size =>
+      fitted(
+        initial.map(([, leaf]) => leaf),
+        compiler(size),
+      ),
+    declared: logits,
+    declaredLoss: [loss.sum, loss.count],
+    focusTree,
+    gradients: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted, cotangents: [scalar(1)] }),
+    hvp: size =>
+      compileProgram([loss.sum, loss.count], compiler(size), { wanted, cotangents: [scalar(1)], tangents: gradient }),
+    evaluate: size => compileProgram([loss.sum, loss.count], compiler(size)),
+    logits: size => compileProgram([logits], compiler(size)),
+    accumulate: size => {
+      const more = gradient.map(parameterLike)
+      return {
+        ...donating(
+          gradient.map((g, i) => plus(g, more[i]!)),
+          size,
+          [...gradient, ...more],
+        ),
+        more,
+      }
+    },
+    norm: size => fitted([globalNorm(means)], compiler(size)),
+    update: (size, follow) => {
+      const { outputs, replaced } = updating(size, follow)
+      return { ...compileProgram(outputs, changing(size), { donated: new Set([...gradient, ...replaced]) }), replaced }
+    },
+    apply: size => {
+      const { outputs, replaced } = updating(size)
+      return { ...compileProgram([globalNorm(means), ...outputs], changing(size)), replaced }
+    },
+    commit: (size, follow = stale()) => {
+      const parts = trained.map(({ part }) => part)
+      const { outputs, replaced } = replacing(parts, size, follow)
+      return { ...donating(outputs, size, [...replaced, ...parts]), replaced }
+    },
+    isStale,
+    focus: size =>
+      fitted(
+        trained.map(({ lens, leaf }) => lens.get(leaf)),
+        compiler(size),
+      ),
+    decode:
+      model.decode &&
+      (size => {
+        const {
+          cache,
+          batch: { input_ids: tokens, position },
+          step,
+        } = model.decode!
+        const past = tensorsOf(cache).map(([, leaf]) => leaf)
+        const next = step(weight(tuned.params))
+        const program = compileProgram(
+          [next.logits, ...tensorsOf(next.cache).map(([, leaf]) => leaf)],
+          compiler(size),
+          { donated: new Set(past) },
+        )
+        return { ...program, cache: past, tokens, position }
+      }),
+    prepared: () => [...preparations.values()],
+    preparedFor: ({ inputs }) => {
+      const known = new Map([...preparations.values()].map(prepared => [prepared.placeholder, prepared]))
+      const found = new Set<Prepared>()
+      const visit = (n: Node): void => {
+        const prepared = known.get(n)
+        if (prepared === undefined || found.has(prepared)) return
+        topological([prepared.expression]).forEach(visit)
+        found.add(prepared)
+      }
+      inputs.forEach(visit)
+      return [...found]
+    },
+    forget: isForgotten => {
+      for (const [key, prepared] of preparations) if (isForgotten(prepared)) preparations.delete(key)
+    },
+    prepare: ({ expression, size }) => fitted([expression], compiler(size)),
+  }
+}
+
+type Leaves = readonly (readonly [path: string, leaf: Node])[]
+/** Every leaf at the first of its places. */
+const onceEach = (leaves: Leaves): Leaves => {
+  const seen = new Set<Node>()
+  return leaves.filter(([, leaf]) => !seen.has(leaf) && seen.add(leaf))
+}
+
+/** Refuses what cannot be a parameter or a leaf of a batch. */
+const checkDeclared = (params: Leaves, batch: Leaves): void => {
+  const own = new Map(params.map(([path, leaf]) => [leaf, path]))
+  for (const [path, leaf] of [...params, ...batch]) {
+    if (!is(leaf, parameterOp))
+      throw new AmbiguousTree(`${path} is an expression: a leaf is declared as f32(…) or i32(…)`)
+  }
+  for (const [path, leaf] of batch)
+    if (own.has(leaf))
+      throw new AmbiguousTree(`${path} of the batch is the parameter ${own.get(leaf)}: declare another leaf`)
+}
+
+/** A loss as every program needs it. @throws {ShapeMismatch} one sentence, if it is anything else */
+const checkedLoss = (loss: Loss): Loss => {
+  // JavaScript may give anything
+  const { sum, count }: { readonly [K in keyof Loss]?: unknown } = typeof loss === 'object' && loss !== null ? loss : {}
+  const wrong = (
+    [
+      ['sum', sum],
+      ['count', count],
+    ] as const
+  ).find(([, part]) => !isTensor(part) || part.shape.length > 0)
+  if (wrong === undefined) return loss
+  const found = isTensor(wrong[1]) ? `is [${wrong[1].shape.join(', ')}]` : 'is no tensor'
+  throw new ShapeMismatch(
+    `a loss is { sum, count }, two scalars: the sum over what is scored, and how much that is; its ${wrong[0]} ${found}`,
+  )
+}
+
+const dependsOn = (expression: Node, leaves: ReadonlySet<Node>): boolean =>
+  topological([expression]).some(n => leaves.has(n))
+const parameterLike = ({ shape, dtype }: Node): Node => parameter(shape, dtype)

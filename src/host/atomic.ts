@@ -1,0 +1,74 @@
+import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import type * as TE from 'fp-ts/lib/TaskEither.js'
+import { sweep, temporaryName } from './temporary.ts'
+import { attempt, codeOf, orThrow, reasonOf, refusal, type IoError } from './error.ts'
+import { quoted } from './quote.ts'
+import { checkDestination } from './reserve.ts'
+
+/** What a file shall hold: a text, bytes, or pieces that are made while they are written. */
+export type Content = string | Uint8Array | AsyncIterable<Uint8Array>
+
+const writeFile = async (path: string, content: Content): Promise<void> => {
+  const handle = await open(path, 'wx')
+  try {
+    if (typeof content === 'string' || content instanceof Uint8Array) await handle.writeFile(content)
+    else for await (const piece of content) await handle.writeFile(piece)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Makes the names in a directory durable. Not every system can sync a directory; the rename is atomic all the same. */
+const syncDirectory = async (path: string): Promise<void> => {
+  try {
+    const handle = await open(path, 'r')
+    await handle.sync().finally(() => handle.close())
+  } catch {
+    /* see above */
+  }
+}
+
+/**
+ * Writes a directory of files, whole or not at all: under a temporary name beside the destination, every file synced,
+ * renamed at the end. Missing parents are created; an existing empty directory is replaced. On failure nothing is left
+ * of the attempt.
+ * Errors: the destination is not empty, the disk is full, a content fails while it is made.
+ * @example await writeAtomically('out', { 'adapter_config.json': '{}\n' })()
+ */
+export const writeAtomically = (
+  directory: string,
+  files: Readonly<Record<string, Content>>,
+): TE.TaskEither<IoError, void> =>
+  attempt(directory, async () => {
+    const bad = Object.keys(files).find(name => name === '' || name !== basename(name) || name === '.' || name === '..')
+    if (bad !== undefined) throw refusal(`${directory}: ${quoted(bad)} is not a plain file name`)
+    const target = await orThrow(checkDestination(directory))
+    const parent = dirname(target)
+    await mkdir(parent, { recursive: true })
+    await sweep(parent)
+    const temporary = join(parent, temporaryName())
+    await mkdir(temporary)
+    try {
+      for (const [name, content] of Object.entries(files)) await writeFile(join(temporary, name), content)
+      await syncDirectory(temporary)
+      await replace(temporary, target, directory)
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
+      throw error
+    }
+    await syncDirectory(parent)
+  })
+
+/**
+ * Renames over a missing or empty directory; a rename never removes files, so whoever filled it meanwhile keeps them.
+ */
+const replace = async (temporary: string, target: string, shown: string): Promise<void> => {
+  if (process.platform === 'win32') await rmdir(target).catch(() => undefined) // there a rename cannot replace even an empty directory
+  try {
+    await rename(temporary, target)
+  } catch (error) {
+    throw refusal(`${shown}: the finished files cannot be moved there: ${reasonOf(error)}`, codeOf(error))
+  }
+}

@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { temporaryName } from './temporary.ts'
+import { codeOf, orThrow } from './error.ts'
+import { isRecord, readText } from './file.ts'
+
+/** A file as it was when its hash was computed: who changes it changes one of these, unless he means to hide it. */
+interface Noted {
+  readonly sha256: string
+  readonly size: string
+  readonly modified: string
+  readonly inode: string
+}
+
+/** Where the hash of a file is noted, beside it. */
+const noteOf = (path: string): string => join(dirname(path), `.${basename(path)}.sha256.json`)
+
+const stateOf = async (path: string): Promise<Omit<Noted, 'sha256'> | undefined> => {
+  try {
+    const status = await stat(path, { bigint: true })
+    // what is no file has no hash
+    if (!status.isFile()) return undefined
+    return { size: String(status.size), modified: String(status.mtimeNs), inode: String(status.ino) }
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+const readNote = async (path: string): Promise<Readonly<Record<string, unknown>>> => {
+  try {
+    const value: unknown = JSON.parse(await orThrow(readText(noteOf(path), 10_000)))
+    return isRecord(value) ? value : {}
+  } catch {
+    return {}
+  }
+}
+
+/**
+ * Notes the SHA-256 of a file together with what the file is like now, so that it need not be computed again. A folder
+ * that takes no note is no reason to fail.
+ * @example await noteHash('model.gguf', sha256)
+ */
+export const noteHash = async (path: string, sha256: string, state?: Omit<Noted, 'sha256'>): Promise<void> => {
+  const own = join(dirname(path), temporaryName())
+  try {
+    const now = state ?? (await stateOf(path))
+    if (now === undefined) return
+    await writeFile(own, `${JSON.stringify({ sha256, ...now })}\n`, { flag: 'wx' })
+    await rename(own, noteOf(path))
+  } catch {
+    await rm(own, { force: true }).catch(() => undefined)
+  }
+}
+
+/** What is known of a file. */
+export interface FileHash {
+  readonly size: number
+  readonly sha256: string
+}
+
+/**
+ * The size and SHA-256 of a file; undefined where there is none. The hash is computed unless size, time of change and
+ * inode are those that were noted when it was computed last.
+ * @example await fileHash('model.gguf') // { size: 98362432, sha256: 'b179…' }
+ */
+export const fileHash = async (path: string): Promise<FileHash | undefined> => {
+  const state = await stateOf(path)
+  if (state === undefined) return undefined
+  const { sha256, ...noted } = await readNote(path)
+  const size = Number(state.size)
+  const same = Object.entries(state).every(([key, value]) => noted[key] === value)
+  if (same && typeof sha256 === 'string') return { size, sha256 }
+  const hash = createHash('sha256')
+  for await (const piece of createReadStream(path) as AsyncIterable<Uint8Array>) hash.update(piece)
+  const found = hash.digest('hex')
+  // a file that is changed while it is read has changed its time by then
+  await noteHash(path, found, state)
+  return { size, sha256: found }
+}

@@ -1,0 +1,120 @@
+import type * as TE from 'fp-ts/lib/TaskEither.js'
+import type { DataOf, Shape, Value } from '../../tensor/index.ts'
+import { attempt, refusal, type IoError, type InputFile } from '../../host/index.ts'
+import { finite } from './finite.ts'
+import { bf16ToF32, f16ToF32 } from './half.ts'
+import type { StoredDType, StoredValue } from './stored.ts'
+
+export type { StoredDType, StoredValue } from './stored.ts'
+
+/** One tensor of an archive, read when asked for and never kept. */
+export interface Entry {
+  readonly name: string
+  /** As the file calls it: 'F32', 'BF16', 'I64', 'Q4_1', ... */
+  readonly dtype: string
+  /** Outermost first, as PyTorch prints them. */
+  readonly sizes: readonly number[]
+  /** Bytes in the file. */
+  readonly byteLength: number
+  /**
+   * The tensor that this one only repeats, so that it is no part of the file: a tied head that was given a place of its
+   * own.
+   */
+  readonly copyOf?: string
+  /**
+   * The tensor: quantized blocks as float32; F16 and BF16 as raw words; I64, U8 and BOOL as int32. Rejects with an
+   * `IoError`, for a number that is not finite too.
+   */
+  read(): Promise<StoredValue>
+  /** The tensor as float32, whatever floating-point or quantized type it has in the file. */
+  readF32(): TE.TaskEither<IoError, Float32Array>
+  /** `length` bytes as they lie in the file, from byte `offset` of the tensor on. Rejects with an `IoError`. */
+  readRaw(offset: number, length: number): Promise<Uint8Array>
+}
+
+/**
+ * A value in the header of an archive. Arrays of numbers are typed arrays; 64-bit integers that no number holds are
+ * bigints.
+ */
+export type MetadataValue = string | number | bigint | boolean | NumberArray | readonly MetadataValue[]
+/** An array of numbers in a header. */
+export type NumberArray =
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array
+
+/** An opened file of named tensors. */
+export interface Archive {
+  readonly path: string
+  readonly tensors: ReadonlyMap<string, Entry>
+  readonly metadata: ReadonlyMap<string, MetadataValue>
+  close(): Promise<void>
+}
+
+/** A value with numeric dims. @example valueOf('f32', [2, 3], new Float32Array(6)) */
+export const valueOf = <D extends StoredDType>(
+  dtype: D,
+  sizes: readonly number[],
+  data: DataOf<D>,
+): Value<Shape, D> => ({ shape: sizes, sizes, dtype, data })
+
+/** The data of a value as float32; integers are refused. `name` is for the message. */
+export const toF32 = (name: string, value: StoredValue): Float32Array => {
+  switch (value.dtype) {
+    case 'f32':
+      return value.data
+    case 'bf16':
+      return bf16ToF32(value.data)
+    case 'f16':
+      return f16ToF32(value.data)
+    case 'i32':
+      throw refusal(`${name}: the tensor holds integers, where floating-point numbers are due`)
+  }
+}
+
+/**
+ * An entry from where its bytes lie (`start` in `file`) and how it is read. What is read is finite; of a tensor that is
+ * stored in blocks, each with its scale, `block` is their length.
+ */
+export const entryOf = (
+  file: InputFile,
+  start: number,
+  info: Pick<Entry, 'name' | 'dtype' | 'sizes' | 'byteLength'>,
+  read: () => Promise<StoredValue>,
+  block = 1,
+): Entry => {
+  const subject = `${file.path}: tensor ${info.name}`
+  const readFinite = async (): Promise<StoredValue> => finite(subject, await read(), block)
+  return {
+    ...info,
+    read: readFinite,
+    readF32: () => attempt(subject, async () => toF32(subject, await readFinite())),
+    readRaw: async (offset, length) => {
+      if (!(offset >= 0 && length >= 0 && offset + length <= info.byteLength)) {
+        throw refusal(`${subject}: it has ${info.byteLength} bytes, but ${length} are due at byte ${offset}`)
+      }
+      return file.readBytes(start + offset, length)
+    },
+  }
+}
+
+/** The number of elements, or undefined where a size is no natural number or the product is no safe integer. */
+export const elementCount = (sizes: readonly unknown[]): number | undefined => {
+  let n = 1
+  for (const size of sizes) {
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) return undefined
+    n *= size
+    if (!Number.isSafeInteger(n)) return undefined
+  }
+  return n
+}
+
+/** Sizes as they are printed: `[64, 176]`. */
+export const showSizes = (sizes: readonly number[]): string => `[${sizes.join(', ')}]`

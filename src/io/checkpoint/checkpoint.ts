@@ -1,0 +1,192 @@
+import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { elementCount, showSizes, type Archive, type Entry } from './archive.ts'
+import { unpackedTensors, withoutQuantization } from './bitsandbytes.ts'
+import { attempt, orThrow, refusal, type IoError, exists, readJsonObject } from '../../host/index.ts'
+import { openGguf } from '../gguf/archive.ts'
+import { ggufConfig, ggufTensors } from '../gguf/llama.ts'
+import { llamaParameters, parseLlamaConfig, type CheckpointConfig } from '../../model/index.ts'
+import { openSafetensors, openSharded } from '../safetensors/read.ts'
+import { resolveTiedHead } from './tied-head.ts'
+
+/** An opened LLaMA, from whichever format: Hugging Face names, [out, in] weights, read one by one. */
+export interface Checkpoint {
+  readonly kind: 'huggingface' | 'gguf'
+  readonly path: string
+  readonly config: CheckpointConfig
+  /** Exactly the parameters of the model, in the order of the network; every one was checked against the config. */
+  readonly tensors: ReadonlyMap<string, Entry>
+  /** The metadata of the file: in a GGUF file also the tokenizer and the chat template. */
+  readonly metadata: Archive['metadata']
+  /** What a user should know about how the files were read: one sentence each. */
+  readonly warnings: readonly string[]
+  close(): Promise<void>
+}
+
+/** The parameters that the config asks for, each with the sizes it asks for. Nothing is read or allocated here. */
+const select = (
+  path: string,
+  config: CheckpointConfig,
+  tensors: ReadonlyMap<string, Entry>,
+): ReadonlyMap<string, Entry> => {
+  const selected = new Map<string, Entry>()
+  for (const [name, sizes] of llamaParameters(config)) {
+    const entry = tensors.get(name)
+    if (entry === undefined) throw refusal(`${path}: tensor ${name} is missing`)
+    if (showSizes(entry.sizes) !== showSizes(sizes)) {
+      throw refusal(
+        `${path}: tensor ${name} has the sizes ${showSizes(entry.sizes)}, where the config asks for ${showSizes(sizes)}`,
+      )
+    }
+    if (/^([IU]\d+|BOOL|F64|F8_.*)$/.test(entry.dtype))
+      throw refusal(`${path}: tensor ${name} is stored as ${entry.dtype}, which no weight can be`)
+    selected.set(name, entry)
+  }
+  return selected
+}
+
+const frequencies = /^model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq$/
+
+/** Frequencies of rope, which earlier versions of transformers saved, follow from the config; they must be those. */
+const checkFrequencies = async (
+  subject: string,
+  entry: Entry,
+  { head_dim: headDim, rope_theta: theta }: CheckpointConfig,
+): Promise<void> => {
+  const found = elementCount(entry.sizes) === headDim / 2 ? await orThrow(entry.readF32()) : undefined
+  // as far as 16 bits tell
+  const fits =
+    found?.every(
+      (x, i) => Math.abs(x - theta ** ((-2 * i) / headDim)) <= 0.01 * theta ** ((-2 * i) / headDim) + 1e-7,
+    ) ?? false
+  if (!fits) throw refusal(`${subject}: it does not hold the frequencies that rope_theta (${theta}) gives`)
+}
+
+/** Refuses a tensor that is no parameter of the model: what it was for would be missing in every result. */
+const checkUnread = async (
+  path: string,
+  config: CheckpointConfig,
+  tensors: ReadonlyMap<string, Entry>,
+  selected: ReadonlyMap<string, Entry>,
+): Promise<void> => {
+  for (const [name, entry] of tensors) {
+    if (selected.has(name)) continue
+    const subject = `${path}: tensor ${entry.name}`
+    if (!frequencies.test(name)) throw refusal(`${subject}: the model that the config describes has no such parameter`)
+    await checkFrequencies(subject, entry, config)
+  }
+}
+
+/** The weights of a directory, whole or in shards; transformers takes the first where there are both. */
+const openWeights = async (directory: string): Promise<Archive & Pick<Checkpoint, 'warnings'>> => {
+  const whole = join(directory, 'model.safetensors')
+  const index = join(directory, 'model.safetensors.index.json')
+  const isSharded = await orThrow(exists(index))
+  if (await orThrow(exists(whole))) {
+    const archive = await orThrow(openSafetensors(whole))
+    return {
+      ...archive,
+      warnings: isSharded
+        ? [`${whole}: it is read, and the shards of model.safetensors.index.json beside it are not`]
+        : [],
+    }
+  }
+  if (isSharded) return { ...(await orThrow(openSharded(index))), warnings: [] }
+  throw refusal(`${directory}: the directory holds neither model.safetensors nor model.safetensors.index.json`)
+}
+
+/** Finishes opening: whatever fails, the archive is closed. */
+const finish = async (
+  kind: Checkpoint['kind'],
+  path: string,
+  archive: Archive & Partial<Pick<Checkpoint, 'warnings'>>,
+  describe: () => Promise<{ readonly config: CheckpointConfig; readonly tensors: ReadonlyMap<string, Entry> }>,
+): Promise<Checkpoint> => {
+  try {
+    const described = await describe()
+    const { config, tensors, warnings } = await resolveTiedHead(archive.path, described.config, described.tensors)
+    const selected = select(archive.path, config, tensors)
+    await checkUnread(archive.path, config, tensors, selected)
+    return {
+      kind,
+      path,
+      config,
+      tensors: selected,
+      metadata: archive.metadata,
+      warnings: [...(archive.warnings ?? []), ...warnings],
+      close: archive.close,
+    }
+  } catch (error) {
+    await archive.close()
+    throw error
+  }
+}
+
+const openDirectory = async (path: string): Promise<Checkpoint> => {
+  const file = join(path, 'config.json')
+  if (await orThrow(exists(join(path, 'adapter_config.json')))) {
+    throw refusal(
+      `${path}: it holds an adapter (adapter_config.json): name its base as the model, and this directory as the adapter`,
+    )
+  }
+  const json = await orThrow(readJsonObject(file))
+  const plain = withoutQuantization(json, file)
+  const isPacked = (json['quantization_config'] ?? null) !== null
+  const config = await orThrow(TE.fromEither(parseLlamaConfig(plain, file)))
+  const archive = await openWeights(path)
+  return finish('huggingface', path, archive, async () => {
+    const tensors = await unpackedTensors(archive.path, archive.tensors)
+    if (isPacked && ![...tensors.values()].some(({ dtype }) => dtype === 'NF4')) {
+      throw refusal(
+        `${file}: quantization_config says that weights are packed, and ${archive.path} holds none that are`,
+      )
+    }
+    return { config, tensors }
+  })
+}
+
+const openFile = async (path: string): Promise<Checkpoint> => {
+  const archive = await orThrow(openGguf(path))
+  return finish('gguf', path, archive, async () => {
+    const config = await ggufConfig(archive)
+    return { config, tensors: ggufTensors(archive, config) }
+  })
+}
+
+/**
+ * Opens a LLaMA: a Hugging Face directory (config.json with model.safetensors, or its shards; in NF4 of bitsandbytes
+ * too) or a GGUF file. Every parameter is checked to be there with its sizes before anything is read. Errors: a
+ * missing, truncated or lying file, a config or tensor that does not fit, an unsupported model; each names its file and
+ * field.
+ * @example const checkpoint = await openCheckpoint('SmolLM2-135M-Instruct.Q4_1.gguf')()
+ */
+export const openCheckpoint = (path: string): TE.TaskEither<IoError, Checkpoint> =>
+  attempt(path, async () => ((await stat(path)).isDirectory() ? openDirectory(path) : openFile(path)))
+
+const pieces = 4
+const pieceBytes = 16384
+
+/**
+ * A fingerprint of the weights, in hexadecimal, that ties an adapter to its base: SHA-256 over every parameter in the
+ * order of its name. Hashed are its name, stored dtype and sizes, then its stored bytes: all of them up to 64 KiB, of a
+ * larger one four pieces of 16 KiB, evenly spaced, the first and the last bytes among them. It depends neither on the
+ * path nor on how the model is cut into shards, and reads at most 64 KiB per parameter. It is no protection against
+ * someone who changes other bytes on purpose. Errors: a file that can no longer be read.
+ * @example const hash = await hashOf(checkpoint)()
+ */
+export const hashOf = ({ path, tensors }: Pick<Checkpoint, 'path' | 'tensors'>): TE.TaskEither<IoError, string> =>
+  attempt(path, async () => {
+    const hash = createHash('sha256')
+    const stored = [...tensors].filter(([, { copyOf }]) => copyOf === undefined)
+    for (const [name, entry] of stored.sort(([a], [b]) => (a < b ? -1 : 1))) {
+      hash.update(`${JSON.stringify([name, entry.dtype, entry.sizes])}\n`)
+      if (entry.byteLength <= pieces * pieceBytes) hash.update(await entry.readRaw(0, entry.byteLength))
+      else {
+        const step = (entry.byteLength - pieceBytes) / (pieces - 1)
+        for (let i = 0; i < pieces; i++) hash.update(await entry.readRaw(Math.floor(i * step), pieceBytes))
+      }
+    }
+    return hash.digest('hex')
+  })

@@ -1,0 +1,91 @@
+import { refusal } from '../../host/index.ts'
+import { f16ToF32, bf16ToF32 } from './half.ts'
+import type { StoredValue } from './stored.ts'
+
+/** Numbers that are infinite or none at all: no file, no answer and no result is made of them. */
+
+/**
+ * Of each type, the bits of the exponent in a word of 32 bits, and what carries into the sign where all of them are
+ * set.
+ */
+const words = {
+  f32: { exponent: 0x7f800000, carry: 0x00800000, sign: 0x80000000 },
+  bf16: { exponent: 0x7f807f80, carry: 0x00800080, sign: 0x80008000 },
+  f16: { exponent: 0x7c007c00, carry: 0x04000400, sign: 0x80008000 },
+} as const
+
+type Floats = Exclude<StoredValue, { readonly dtype: 'i32' }>
+
+const asNumbers = ({ dtype, data }: Floats): Float32Array =>
+  dtype === 'f32' ? data : dtype === 'f16' ? f16ToF32(data) : bf16ToF32(data)
+
+/** Whether every number is finite; two to eight numbers a turn, so that reading weights takes no longer. */
+const allFinite = ({ dtype, data }: Floats): boolean => {
+  // what is read lies in a buffer of its own, at its beginning; a view that does not is looked at number by number
+  if (data.byteOffset % 4 !== 0) return asNumbers({ dtype, data } as Floats).every(Number.isFinite)
+  const { exponent, carry, sign } = words[dtype]
+  const length = Math.floor(data.byteLength / 4)
+  const bits = new Int32Array(data.buffer, data.byteOffset, length)
+  let a = 0
+  let b = 0
+  let i = 0
+  for (; i + 1 < length; i += 2) {
+    a |= (bits[i]! & exponent) + carry
+    b |= (bits[i + 1]! & exponent) + carry
+  }
+  if (i < length) a |= (bits[i]! & exponent) + carry
+  const [last] = asNumbers({ dtype, data: data.subarray(data.length - 1) } as Floats)
+  return ((a | b) & sign) === 0 && (last === undefined || Number.isFinite(last))
+}
+
+/** Where an element lies, outermost first. */
+const placeOf = (index: number, sizes: readonly number[]): string => {
+  const place = sizes.reduceRight<{ readonly rest: number; readonly at: readonly number[] }>(
+    ({ rest, at }, size) => ({ rest: Math.floor(rest / size), at: [rest % size, ...at] }),
+    { rest: index, at: [] },
+  )
+  return `[${place.at.join(', ')}]`
+}
+
+/**
+ * A tensor whose numbers are all finite; throws an `IoError` that names the first which is not, and where it lies. Of
+ * a tensor that is made of blocks, in which one such number makes all of them so, one in every `block` is enough.
+ * @example finite('model.safetensors: tensor model.norm.weight', value)
+ */
+export const finite = <V extends StoredValue>(subject: string, value: V, block = 1): V => {
+  const { dtype, sizes } = value
+  if (dtype === 'i32') return value
+  if (block > 1 && dtype === 'f32') {
+    const { data } = value
+    let i = 0
+    while (i < data.length && Number.isFinite(data[i])) i += block
+    if (i >= data.length) return value
+  } else if (allFinite(value)) return value
+  const numbers = asNumbers(value)
+  const index = numbers.findIndex(x => !Number.isFinite(x))
+  throw refusal(`${subject}: it holds ${numbers[index]} at ${placeOf(index, sizes)}, where a finite number is due`)
+}
+
+/** What a type of 16 bits is called, the digits of its fraction, and its highest exponent. */
+const halves = {
+  bf16: { name: 'bfloat16', digits: 7, exponent: 127 },
+  f16: { name: 'float16', digits: 10, exponent: 15 },
+} as const
+
+/**
+ * Throws an `IoError` for a finite number that a type of 16 bits would hold as an infinity.
+ * @example checkRange('model.safetensors: tensor model.norm.weight', 'f16', [2], Float32Array.of(1, 1e5)) // throws
+ */
+export const checkRange = (
+  subject: string,
+  dtype: 'bf16' | 'f16',
+  sizes: readonly number[],
+  data: Float32Array,
+): void => {
+  const { name, digits, exponent } = halves[dtype]
+  const upTo = (fraction: number): number => (2 - 2 ** -fraction) * 2 ** exponent
+  // half a step above the largest is where rounding goes up
+  const index = data.findIndex(x => Math.abs(x) >= upTo(digits + 1))
+  if (index < 0) return
+  throw refusal(`${subject}: it holds ${data[index]} at ${placeOf(index, sizes)}, and ${name} ends at ${upTo(digits)}`)
+}

@@ -1,0 +1,62 @@
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import { llama, type Llama, type LlamaParams } from '../../model/index.ts'
+import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
+import { isTensor, mapTree, type Lazy } from '../../tune/index.ts'
+import { openCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { orThrow, type IoError } from '../../host/index.ts'
+import { withOwnHead } from './tied-head.ts'
+
+/**
+ * A pretrained model: its declaration, its weights (read leaf by leaf when a session asks), and the open checkpoint.
+ */
+export interface Loaded {
+  readonly model: Llama
+  readonly weights: Lazy<LlamaParams>
+  readonly checkpoint: Checkpoint
+}
+
+/**
+ * The Hugging Face name of a leaf of the parameter tree.
+ * @example parameterName('model.norm') // 'model.norm.weight'
+ */
+export const parameterName = (path: string): string => `${path}.weight`
+
+/**
+ * Checkpoints keep `[out, in]`, as PyTorch does; the tree keeps `[in, out]`, so that a column of the paper's W is a row
+ * of storage.
+ */
+export const isTransposed = (path: string): boolean => path !== 'model.embed_tokens'
+
+const readLeaf = async (checkpoint: Checkpoint, path: string, shape: Shape): Promise<Value> => {
+  const entry = checkpoint.tensors.get(parameterName(path))!
+  const data = await orThrow(entry.readF32())
+  if (entry.sizes.length !== 2 || !isTransposed(path)) return { shape, sizes: entry.sizes, dtype: 'f32', data }
+  const [out, inner] = entry.sizes as readonly [number, number]
+  return { shape, sizes: [inner, out], dtype: 'f32', data: transposeMatrix(data, out, inner) }
+}
+
+const loadedFrom = (checkpoint: Checkpoint): Loaded => {
+  const model = llama(checkpoint.config)
+  // each leaf becomes what reads it: the structure is that of the parameters
+  const weights = mapTree(model.params, isTensor, (leaf, at) => ({
+    read: () => readLeaf(checkpoint, at, leaf.shape),
+  })) as Lazy<LlamaParams>
+  return { model, weights, checkpoint }
+}
+
+/**
+ * Opens a LLaMA from a Hugging Face directory or a GGUF file. Close the checkpoint when the session is open.
+ * @example const { model, weights, checkpoint } = await orThrow(load('SmolLM2-135M-Instruct.gguf'))
+ */
+export const load = (path: string): TE.TaskEither<IoError, Loaded> => pipe(openCheckpoint(path), TE.map(loadedFrom))
+
+/**
+ * The model that adapters are for: the loaded one, unless one of them trains head and embedding apart that the model
+ * ties. Then the head is a leaf of its own, which begins as a copy of the embedding.
+ * @example const { model, weights } = loadedFor(await orThrow(load('model')), [adapter])
+ */
+export const loadedFor = <L extends Loaded>(loaded: L, adapters: readonly { readonly untied?: boolean }[]): L =>
+  loaded.checkpoint.config.tie_word_embeddings && adapters.some(({ untied }) => untied === true)
+    ? { ...loaded, ...loadedFrom(withOwnHead(loaded.checkpoint)) }
+    : loaded

@@ -1,0 +1,233 @@
+import { join } from 'node:path'
+import * as E from 'fp-ts/lib/Either.js'
+import type * as TE from 'fp-ts/lib/TaskEither.js'
+import { transposeMatrix } from '../../tensor/index.ts'
+import { changes, checkBase, fitAdapters, mergedWeight, type WeightedAdapter } from '../adapter/index.ts'
+import { valueOf, type Entry, type StoredDType, type StoredValue } from './archive.ts'
+import {
+  writeAtomically,
+  type Content,
+  attempt,
+  orThrow,
+  refusal,
+  type IoError,
+  ifThere,
+  isRecord,
+  readJsonObject,
+  readWhole,
+} from '../../host/index.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import { checkRange } from './finite.ts'
+import { f32ToBf16, f32ToF16 } from './half.ts'
+import type { CheckpointConfig } from '../../model/index.ts'
+import { isTransposed } from './load.ts'
+import { safetensorsBytes, type Leaf } from '../safetensors/write.ts'
+import { withOwnHead } from './tied-head.ts'
+import { ggufTokenizer, type TokenizerDescription } from '../tokenizer/gguf.ts'
+
+/** Types that a model is written in. */
+export type FloatDType = Exclude<StoredDType, 'i32'>
+
+const namesOfTypes: { readonly [D in FloatDType]: string } = { f32: 'float32', bf16: 'bfloat16', f16: 'float16' }
+
+/** The type of a tensor in the new file: its own, and float32 for what is quantized. */
+const dtypeOf = ({ dtype }: Entry): FloatDType => (dtype === 'BF16' ? 'bf16' : dtype === 'F16' ? 'f16' : 'f32')
+
+const stored = ({ name, sizes }: Entry, data: Float32Array, dtype: FloatDType): StoredValue => {
+  if (dtype !== 'f32') checkRange(`tensor ${name}`, dtype, sizes, data)
+  switch (dtype) {
+    case 'f32':
+      return valueOf('f32', sizes, data)
+    case 'bf16':
+      return valueOf('bf16', sizes, f32ToBf16(data))
+    case 'f16':
+      return valueOf('f16', sizes, f32ToF16(data))
+  }
+}
+
+/** A parameter with adapters merged into it, [out, in]; read, changed and rounded when its turn comes. */
+const leafOfEntry = (entry: Entry, uses: readonly WeightedAdapter[], dtype: FloatDType): Leaf => {
+  const path = entry.name.replace(/\.weight$/, '')
+  const { sizes } = entry
+  const read = async (): Promise<StoredValue> => {
+    if (!changes(uses, path))
+      return dtype === dtypeOf(entry) ? entry.read() : stored(entry, await orThrow(entry.readF32()), dtype)
+    const data = await orThrow(entry.readF32())
+    const [rows = 1, columns = 1] = sizes
+    if (sizes.length !== 2 || !isTransposed(path))
+      return stored(entry, mergedWeight(uses, path, valueOf('f32', sizes, data)).data, dtype)
+    const merged = mergedWeight(uses, path, valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns)))
+    return stored(entry, transposeMatrix(merged.data, columns, rows), dtype)
+  }
+  return { name: entry.name, dtype, sizes, read }
+}
+
+/** The type that most numbers of the new file have. */
+const mainDType = (leaves: readonly Leaf[]): FloatDType => {
+  const numbers = (dtype: FloatDType): number =>
+    leaves.filter(leaf => leaf.dtype === dtype).reduce((n, { sizes }) => n + sizes.reduce((a, b) => a * b, 1), 0)
+  return (['f32', 'bf16', 'f16'] as const).reduce((most, dtype) => (numbers(dtype) > numbers(most) ? dtype : most))
+}
+
+type Json = Readonly<Record<string, unknown>>
+const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
+
+/** config.json of a model that came without one. A list of ids that holds one is that id. */
+const configJson = ({
+  eos_token_id: eos,
+  bos_token_id: bos,
+  rope_scaling: { rope_type, ...scaling },
+  ...config
+}: CheckpointConfig): Json => ({
+  ...config,
+  architectures: ['LlamaForCausalLM'],
+  hidden_act: 'silu',
+  attention_bias: false,
+  mlp_bias: false,
+  bos_token_id: bos[0] ?? null,
+  eos_token_id: eos.length > 1 ? eos : (eos[0] ?? null),
+  rope_scaling: rope_type === 'default' ? null : { rope_type, ...scaling },
+})
+
+/** The files beside the weights of a Hugging Face directory. */
+const companions = [
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'tokenizer.model',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'merges.txt',
+  'chat_template.jinja',
+  'chat_template.json',
+  'LICENSE',
+]
+
+/** What lies beside the weights, and what of it could not be written. */
+interface Beside {
+  readonly config: Json
+  readonly files: Readonly<Record<string, Content>>
+  readonly notes: readonly string[]
+}
+
+const noTokenizer = (path: string): string => `${path} has no tokenizer, and neither has the merged model`
+
+const fromDirectory = async (path: string): Promise<Beside> => {
+  const config = await orThrow(readJsonObject(join(path, 'config.json')))
+  const files: Record<string, Content> = {}
+  for (const name of companions) {
+    const content = await orThrow(ifThere(readWhole(join(path, name))))
+    if (content !== undefined) files[name] = content
+  }
+  return { config, files, notes: 'tokenizer.json' in files || 'tokenizer.model' in files ? [] : [noTokenizer(path)] }
+}
+
+/** The tokens that a sequence is wrapped in must be described where transformers reads the file. */
+const wrapping = (processor: unknown, vocabulary: unknown): unknown => {
+  const single: unknown = isRecord(processor) ? processor['single'] : undefined
+  if (!isRecord(processor) || !Array.isArray(single) || !isRecord(vocabulary)) return processor
+  const tokens = single.flatMap((piece: unknown) =>
+    isRecord(piece) && isRecord(piece['SpecialToken']) ? [String(piece['SpecialToken']['id'])] : [],
+  )
+  const second = single.map((piece: unknown) =>
+    isRecord(piece) && 'Sequence' in piece ? { Sequence: { id: 'B', type_id: 1 } } : piece,
+  )
+  const described = tokens.map(token => [token, { id: token, ids: [vocabulary[token]], tokens: [token] }])
+  return { ...processor, pair: [...single, ...second], special_tokens: Object.fromEntries(described) }
+}
+
+/** tokenizer.json as transformers reads it, from what a GGUF file tells: complete where our own reader needs less. */
+const tokenizerFiles = ({
+  tokenizer,
+  bosToken,
+  eosToken,
+  chatSource,
+}: TokenizerDescription): Readonly<Record<string, Content>> => ({
+  'tokenizer.json': json({
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    ...tokenizer,
+    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
+    post_processor: wrapping(
+      tokenizer['post_processor'],
+      isRecord(tokenizer['model']) ? tokenizer['model']['vocab'] : undefined,
+    ),
+  }),
+  'tokenizer_config.json': json({
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    clean_up_tokenization_spaces: false,
+    ...(bosToken === undefined ? {} : { bos_token: bosToken }),
+    ...(eosToken === undefined ? {} : { eos_token: eosToken }),
+    ...(chatSource === undefined ? {} : { chat_template: chatSource }),
+  }),
+})
+
+const fromGguf = ({ path, config, metadata }: Checkpoint): Beside => {
+  const described = ggufTokenizer(path, metadata)
+  const note = E.isLeft(described)
+    ? `the tokenizer could not be written: ${described.left.message}`
+    : described.right === undefined
+      ? noTokenizer(path)
+      : undefined
+  const files = E.isRight(described) && described.right ? tokenizerFiles(described.right) : {}
+  return { config: configJson(config), files, notes: note === undefined ? [] : [note] }
+}
+
+export interface MergedOptions {
+  /** The type of all tensors; that of the source where none is given (float32 for what is quantized there). */
+  readonly dtype?: FloatDType | undefined
+  /** Called before each tensor is read; where it throws, the export ends, and nothing is written. */
+  readonly onTensor?: (() => Promise<void>) | undefined
+}
+
+/**
+ * Writes a model with adapters merged into it as a Hugging Face directory that transformers loads: config.json,
+ * model.safetensors, and what belongs to the tokenizer. Whole or not at all; parameter by parameter, so that the model
+ * is never in memory. Errors: an adapter of another base, a destination that is not empty. `notes` say what could not
+ * be written.
+ * @example await saveMerged('merged', checkpoint, [{ adapter }], { dtype: 'bf16' })()
+ */
+export const saveMerged = (
+  directory: string,
+  checkpoint: Checkpoint,
+  uses: readonly WeightedAdapter[],
+  { dtype, onTensor }: MergedOptions = {},
+): TE.TaskEither<IoError, { readonly notes: readonly string[] }> =>
+  attempt(directory, async () => {
+    for (const { adapter, weight = 1 } of uses) {
+      if (!Number.isFinite(weight))
+        throw refusal(`${directory}: the weight of an adapter is ${weight}, where a number is due`)
+      await orThrow(checkBase(adapter, checkpoint))
+    }
+    const base = uses.some(({ adapter: { untied } }) => untied === true) ? withOwnHead(checkpoint) : checkpoint
+    const fitted = fitAdapters(uses, base)
+    const leaves = [...base.tensors.values()]
+      .map(entry => leafOfEntry(entry, fitted, dtype ?? dtypeOf(entry)))
+      .map((leaf): Leaf => ({
+        ...leaf,
+        read: async () => {
+          await onTensor?.()
+          return leaf.read()
+        },
+      }))
+    const { config, files, notes } =
+      checkpoint.kind === 'huggingface' ? await fromDirectory(checkpoint.path) : fromGguf(checkpoint)
+    // the weights are no longer quantized; `torch_dtype` is what earlier versions of transformers read
+    const { quantization_config: _, torch_dtype: __, ...plain } = config
+    const main = namesOfTypes[mainDType(leaves)]
+    await orThrow(
+      writeAtomically(directory, {
+        'config.json': json({
+          ...plain,
+          tie_word_embeddings: base.config.tie_word_embeddings,
+          dtype: main,
+          torch_dtype: main,
+        }),
+        ...files,
+        'model.safetensors': safetensorsBytes(leaves, { format: 'pt' }),
+      }),
+    )
+    return { notes }
+  })

@@ -1,0 +1,71 @@
+import { showSizes, type Entry } from './archive.ts'
+import { orThrow } from '../../host/index.ts'
+import type { CheckpointConfig } from '../../model/index.ts'
+
+/**
+ * The head of a language model, which a config may tie to the embedding: one weight in two places. A file may hold a
+ * head of its own all the same, and an adapter may train the two apart.
+ */
+
+const embedding = 'model.embed_tokens.weight'
+const head = 'lm_head.weight'
+
+/** Bytes that are compared at once. */
+const pieceBytes = 2 ** 22
+
+/**
+ * Whether two tensors hold the same numbers, whatever they are stored as; reads no further than the first difference.
+ */
+const sameNumbers = async (a: Entry, b: Entry): Promise<boolean> => {
+  if (showSizes(a.sizes) !== showSizes(b.sizes)) return false
+  if (a.dtype !== b.dtype) {
+    const [left, right] = [await orThrow(a.readF32()), await orThrow(b.readF32())]
+    return left.every((x, i) => x === right[i])
+  }
+  for (let at = 0; at < a.byteLength; at += pieceBytes) {
+    const length = Math.min(pieceBytes, a.byteLength - at)
+    if (Buffer.compare(await a.readRaw(at, length), await b.readRaw(at, length)) !== 0) return false
+  }
+  return true
+}
+
+/** A config and the tensors that it describes. */
+interface Described {
+  readonly config: CheckpointConfig
+  readonly tensors: ReadonlyMap<string, Entry>
+}
+
+/**
+ * What a config that ties the head means for the tensors of a file, as transformers 5 reads them: a head with other
+ * numbers than the embedding stays a head of its own, with a warning; one with the same numbers is the embedding, and
+ * so is one that stands there alone.
+ */
+export const resolveTiedHead = async (
+  path: string,
+  config: CheckpointConfig,
+  tensors: ReadonlyMap<string, Entry>,
+): Promise<Described & { readonly warnings: readonly string[] }> => {
+  const own = tensors.get(head)
+  const embedded = tensors.get(embedding)
+  if (!config.tie_word_embeddings || own === undefined) return { config, tensors, warnings: [] }
+  const rest = new Map([...tensors].filter(([name]) => name !== head))
+  if (embedded === undefined) return { config, tensors: rest.set(embedding, { ...own, name: embedding }), warnings: [] }
+  if (await sameNumbers(own, embedded)) return { config, tensors: rest, warnings: [] }
+  const warning =
+    `${path}: tie_word_embeddings is true, but ${head} holds other numbers than ${embedding}: ` +
+    'the two are kept apart'
+  return { config: { ...config, tie_word_embeddings: false }, tensors, warnings: [warning] }
+}
+
+/**
+ * A checkpoint whose head is a parameter of its own, where it was tied: it begins as a copy of the embedding. Its
+ * hash stays what it was.
+ * @example withOwnHead(checkpoint).tensors.has('lm_head.weight') // true
+ */
+export const withOwnHead = <C extends Described>(checkpoint: C): C => {
+  const { config, tensors } = checkpoint
+  const entry = tensors.get(embedding)
+  if (!config.tie_word_embeddings || entry === undefined) return checkpoint
+  const parted = new Map(tensors).set(head, { ...entry, name: head, copyOf: embedding })
+  return { ...checkpoint, config: { ...config, tie_word_embeddings: false }, tensors: parted }
+}

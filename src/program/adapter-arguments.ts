@@ -1,0 +1,137 @@
+import { stat } from 'node:fs/promises'
+import * as E from 'fp-ts/lib/Either.js'
+import {
+  checkBase,
+  fitAdapters,
+  loadAdapter,
+  loadedFor,
+  type AdapterSettings,
+  type Loaded,
+  type SavedAdapter,
+  type WeightedAdapter,
+} from '../io/index.ts'
+import { fail, orThrow, type IoError } from '../host/index.ts'
+
+type Quantize = NonNullable<AdapterSettings['quantize']>
+
+/** An adapter's directory, and how much of the adapter is wanted. */
+export interface AdapterUse {
+  readonly directory: string
+  readonly weight: number
+}
+
+const number = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i
+
+/**
+ * Reads `DIR` or `DIR:WEIGHT`. A colon may stand in a path: `isThere` says what is a directory, and that wins.
+ * Errors: a weight that is no number, a text that is both the name of a directory and another with a weight.
+ * @example adapterUse('definitions:0.5', () => false) // right { directory: 'definitions', weight: 0.5 }
+ */
+export const adapterUse = (text: string, isThere: (path: string) => boolean): E.Either<IoError, AdapterUse> => {
+  const colon = text.lastIndexOf(':')
+  const directory = text.slice(0, colon)
+  const tail = text.slice(colon + 1)
+  const weight = Number(tail)
+  const weighted = colon > 0 && number.test(tail) && Number.isFinite(weight)
+  const whole = isThere(text)
+  if (weighted && whole && isThere(directory)) {
+    return fail(
+      `--adapter ${text}: there is a directory of this name, and ${directory} too: ` +
+        `write ${text}:1 or ${directory}/:${tail}`,
+    )
+  }
+  if (whole || colon < 0 || tail === '' || /[\\/]/.test(tail)) return E.right({ directory: text, weight: 1 })
+  return weighted
+    ? E.right({ directory, weight })
+    : fail(`--adapter ${text}: behind the colon stands a weight, as in ${directory}:0.5`)
+}
+
+const isDirectory = (path: string): Promise<boolean> =>
+  stat(path).then(
+    status => status.isDirectory(),
+    () => false,
+  )
+
+const readUse = async (text: string): Promise<AdapterUse> => {
+  const before = text.slice(0, Math.max(0, text.lastIndexOf(':')))
+  const there = new Map([
+    [text, await isDirectory(text)],
+    [before, await isDirectory(before)],
+  ])
+  return orThrow(async () => adapterUse(text, path => there.get(path) === true))
+}
+
+/** A model with adapters for it, checked, and what a user should know of them. */
+export interface BoundAdapters<L extends Loaded> {
+  readonly source: L
+  readonly uses: readonly WeightedAdapter[]
+  readonly warnings: readonly string[]
+}
+
+/** An adapter with the directory that it comes from. */
+interface Named {
+  readonly directory: string
+  readonly adapter: SavedAdapter
+  readonly weight: number
+}
+
+/** How the base is held, in words. */
+const held = (quantize: Quantize | undefined): string =>
+  quantize === undefined ? 'in full' : `in NF4${quantize.double ? '' : ' without double quantization'}`
+
+/**
+ * Says so where an adapter was trained over a base that was quantized in another way than the base that it is used
+ * on.
+ */
+const quantizeWarnings = ({ adapter, directory }: Named, base: Quantize | undefined): readonly string[] => {
+  const { quantize: trained } = adapter
+  if (trained === undefined || trained.double === base?.double) return []
+  const flags = `--quantize nf4${trained.double ? '' : ' --no-double-quantize'}`
+  return [
+    `${directory}: it was trained over a base held ${held(trained)}, and this one is held ${held(base)}, ` +
+      `so that the numbers are not those of the training: evaluate and generate take ${flags}`,
+  ]
+}
+
+/**
+ * Binds adapters to a model: checks that they belong to it, and gives its head a place of its own where one of them
+ * asks for that.
+ */
+const bind = async <L extends Loaded>(source: L, named: readonly Named[]): Promise<BoundAdapters<L>> => {
+  const warnings: string[] = []
+  for (const { adapter, directory } of named) {
+    warnings.push(...(await orThrow(checkBase(adapter, source.checkpoint, directory))))
+  }
+  const parted = loadedFor(
+    source,
+    named.map(({ adapter }) => adapter),
+  )
+  const uses = fitAdapters(
+    named.map(({ adapter, weight }) => ({ adapter, weight })),
+    parted.checkpoint,
+  )
+  return { source: parted, uses, warnings }
+}
+
+/**
+ * Loads adapters, named as `DIR` or `DIR:WEIGHT`, for a model that is held in full, or quantized. Errors are thrown
+ * with one sentence.
+ * @example const { source: model, uses } = await loadAdapters(source, ['my-adapter', 'another:0.5'])
+ */
+export const loadAdapters = async <L extends Loaded>(
+  source: L,
+  adapters: readonly string[],
+  quantize?: Quantize,
+): Promise<BoundAdapters<L>> => {
+  const named: Named[] = []
+  for (const text of adapters) {
+    const use = await readUse(text)
+    named.push({ ...use, adapter: await orThrow(loadAdapter(use.directory)) })
+  }
+  const bound = await bind(source, named)
+  return { ...bound, warnings: [...bound.warnings, ...named.flatMap(one => quantizeWarnings(one, quantize))] }
+}
+
+/** Loads one adapter from its directory, to go on from; the base is held as the adapter says. */
+export const loadOne = async <L extends Loaded>(source: L, directory: string): Promise<BoundAdapters<L>> =>
+  bind(source, [{ directory, adapter: await orThrow(loadAdapter(directory)), weight: 1 }])

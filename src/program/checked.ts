@@ -1,0 +1,121 @@
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import { epochsBegun, stepCount, type BatchPlan, type Rows, type SavedAdapter } from '../io/index.ts'
+import { ioError, orThrow, type IoError } from '../host/index.ts'
+import type { LlamaParams } from '../model/index.ts'
+import type { Lazy } from '../tune/index.ts'
+import { readColumns } from './columns-file.ts'
+import { continuedFrom, type Continued } from './start-from.ts'
+import { methodOptions } from './method.ts'
+import { loadMoments, type SavedMoments, inRange, withAdapters } from '../train/index.ts'
+import type { FinetuneOptions } from './request.ts'
+import { checkSelectSteps, defaultSelectSteps } from './selection.ts'
+import { checkModel, readRowsFor, type PretrainedModel } from './pretrained.ts'
+import { targetsOf, tuneLlama } from './tune.ts'
+import { loadOne } from './adapter-arguments.ts'
+
+const planOf = (
+  { batch, accumulate, shuffle, seed, steps, epochs }: FinetuneOptions,
+  firstEpoch: number,
+): BatchPlan => ({
+  batch,
+  accumulate,
+  shuffle,
+  seed,
+  firstEpoch,
+  ...(steps === undefined ? { epochs: epochs ?? 1 } : { steps }),
+})
+
+/**
+ * How many epochs an adapter was trained for: as it says, or as an earlier version's steps tell over these rows; of
+ * others it is not known.
+ */
+const epochsOf = (adapter: SavedAdapter | undefined, rowCount: number): number => {
+  const { epochsBegun: begun, steps, batch, accumulate } = adapter?.settings ?? {}
+  const isCount = (value: unknown): value is number =>
+    typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+  if (isCount(begun)) return begun
+  return isCount(steps) && isCount(batch) && isCount(accumulate) && batch > 0
+    ? epochsBegun(rowCount, { batch, accumulate, steps }, steps)
+    : 0
+}
+
+/** Everything that can be checked without weights. */
+export interface Prepared extends Omit<Continued, 'written'> {
+  readonly source: PretrainedModel
+  readonly warnings: readonly string[]
+  /** The base, with what an adapter that the run goes on from writes into it. */
+  readonly weights: Lazy<LlamaParams>
+  readonly old: SavedAdapter | undefined
+  readonly moments: SavedMoments | undefined
+  readonly data: Rows
+  readonly evaluation: Rows | undefined
+  readonly plan: BatchPlan
+  readonly steps: number
+}
+
+/** What is trained, and what it begins with: as it is asked for, or as an adapter has it. */
+const begin = (
+  options: FinetuneOptions,
+  source: PretrainedModel,
+  old: SavedAdapter | undefined,
+): TE.TaskEither<IoError, Continued> =>
+  pipe(
+    TE.fromEither(
+      old
+        ? continuedFrom(old, options.adapter!, options)
+        : pipe(
+            methodOptions(options),
+            E.flatMap(method =>
+              pipe(
+                targetsOf(source, method),
+                E.map((targets): Continued => ({ options: method, targets, beginning: {}, written: undefined })),
+              ),
+            ),
+          ),
+    ),
+    TE.flatMap((begun): TE.TaskEither<IoError, Continued> =>
+      options.columns === undefined
+        ? TE.right(begun)
+        : pipe(
+            readColumns(options.columns, begun.targets.modules, source.checkpoint),
+            TE.map(chosen => ({ ...begun, beginning: { ...begun.beginning, chosen } })),
+          ),
+    ),
+  )
+
+/**
+ * Checks all that needs no weights: the model, the adapter to go on from, the method, the rows. Errors are thrown with
+ * one sentence.
+ */
+export const prepare = async (options: FinetuneOptions, opened: PretrainedModel): Promise<Prepared> => {
+  const bound = options.adapter === undefined ? undefined : await loadOne(opened, options.adapter)
+  const source = bound?.source ?? opened
+  const old = bound?.uses[0]?.adapter
+  const warnings = [...opened.checkpoint.warnings, ...(bound?.warnings ?? [])]
+  const { written, ...begun } = await orThrow(begin(options, source, old))
+  // what a method cannot adapt is known before a selection is made
+  await orThrow(TE.fromEither(tuneLlama(source, begun.options, begun.beginning, begun.targets)))
+  const data = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
+  await orThrow(checkSelectSteps(options.select, options.selectSteps ?? defaultSelectSteps, data.rows.length))
+  const evaluation =
+    options.eval === undefined
+      ? undefined
+      : await orThrow(readRowsFor(source, options.eval, options.seq, options.signal))
+  const plan = planOf(options, epochsOf(old, data.rows.length))
+  const steps = stepCount(data.rows.length, plan)
+  await orThrow(TE.fromEither(checkWarmup(options, steps)))
+  await orThrow(checkModel(source, options))
+  const weights = inRange(
+    written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights,
+    options.precision,
+  )
+  const moments = options.adapter === undefined ? undefined : await orThrow(loadMoments(options.adapter))
+  return { ...begun, source, warnings, weights, old, moments, data, evaluation, plan, steps }
+}
+
+const checkWarmup = ({ warmup, schedule }: FinetuneOptions, steps: number): E.Either<IoError, void> =>
+  schedule !== 'constant' && warmup >= steps && warmup > 0
+    ? E.left(ioError(`--warmup ${warmup} leaves no step to the ${schedule} schedule: there are ${steps} steps`))
+    : E.right(undefined)

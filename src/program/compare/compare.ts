@@ -1,0 +1,186 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { checkStop, lengthFor, giveWay } from '../../io/index.ts'
+import { fail, orThrow, temporaryFolder } from '../../host/index.ts'
+import { finetuneArguments, type Argument } from '../arguments.ts'
+import { deviation, mean, median, type CompareRow } from './table.ts'
+import { choiceOf, contendersOf, type CompareOptions, type Contender } from './contenders.ts'
+import { explainMethod } from '../explain.ts'
+import type { DoneEvent } from '../finetune.ts'
+import type { StepEvent } from '../../train/index.ts'
+import { methodOptions } from '../method.ts'
+import { openModel, readRowsFor, type PretrainedModel } from '../pretrained.ts'
+
+/** What a run of one contender with one seed came to. */
+export interface CompareRun {
+  readonly event: 'run'
+  readonly name: string
+  readonly seed: number
+  readonly lossBefore: number
+  readonly loss: number
+  readonly target: string
+  /** Bytes that the process held at most. */
+  readonly peakMemory: number
+  /** The median step, without the first, which compiles. */
+  readonly stepSeconds: number
+}
+
+export type CompareEvent =
+  | { readonly event: 'contenders'; readonly contenders: readonly Contender[] }
+  | CompareRun
+  | { readonly event: 'done'; readonly lossBefore: number; readonly rows: readonly CompareRow[] }
+
+/** Runs the command line in a process of its own, which ends when this one is told to, and answers what it printed. */
+export type RunCommand = (
+  args: readonly Argument[],
+) => Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
+
+type Line = StepEvent | DoneEvent
+
+const ranOf = async (
+  options: CompareOptions,
+  { name, method, select, rank }: Contender,
+  seed: number,
+  out: string,
+  run: RunCommand,
+): Promise<CompareRun> => {
+  const {
+    model,
+    data,
+    eval: held,
+    steps,
+    epochs,
+    batch,
+    seq,
+    accumulate,
+    shuffle,
+    lr,
+    lrOf,
+    schedule,
+    warmup,
+    weightDecay,
+    clip,
+  } = options
+  const { target, threads, precision, selectSteps } = options
+  const { code, stdout, stderr } = await run(
+    finetuneArguments({
+      ...choiceOf(options, method, select),
+      ...(rank === null ? {} : { rank }),
+      seed,
+      selectSteps: select === 'gradient' ? selectSteps : undefined,
+      model,
+      data,
+      eval: held,
+      steps,
+      epochs,
+      batch,
+      seq,
+      accumulate,
+      shuffle,
+      lr: lrOf?.[method] ?? lr,
+      schedule,
+      warmup,
+      weightDecay,
+      clip,
+      target,
+      threads,
+      precision,
+      out,
+    }),
+  )
+  checkStop(options.signal)
+  if (code !== 0) {
+    const last = stderr
+      .trim()
+      .split('\n')
+      .at(-1)
+      ?.replace(/^partensor: /, '')
+    return orThrow(async () =>
+      fail(`${name}, seed ${seed}: ${last === undefined || last === '' ? `it ended with code ${code}` : last}`),
+    )
+  }
+  const lines = stdout
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => JSON.parse(line) as Line)
+  const done = lines.find(line => line.event === 'done')!
+  const seconds = lines.flatMap(line => (line.event === 'step' ? [line.seconds] : []))
+  return {
+    event: 'run',
+    name,
+    seed,
+    lossBefore: done.evalLossBefore!,
+    loss: done.evalLossAfter!,
+    peakMemory: done.peakMemory,
+    target: done.target ?? '',
+    stepSeconds: median(seconds.length > 1 ? seconds.slice(1) : seconds),
+  }
+}
+
+/** What the runs of a contender come to, and what a step of it keeps where they ran. */
+const rowOf = async (
+  source: PretrainedModel,
+  options: CompareOptions,
+  contender: Contender,
+  runs: readonly CompareRun[],
+  seq: number,
+): Promise<CompareRow> => {
+  const { method, select, rank } = contender
+  const { batch, precision = 'f32' } = options
+  const losses = runs.map(({ loss }) => loss)
+  const settings = await orThrow(async () =>
+    methodOptions({ ...choiceOf(options, method, select), ...(rank === null ? {} : { rank }) }),
+  )
+  const target = runs[0]!.target.startsWith('TensorFlow graph') ? 'graph' : 'wasm'
+  const { saved } = await explainMethod(source, settings, { batch, seq, target, precision })
+  return {
+    ...contender,
+    loss: mean(losses),
+    deviation: deviation(losses),
+    losses,
+    savedBytesPerToken: saved / (batch * seq),
+    peakMemory: median(runs.map(({ peakMemory }) => peakMemory)),
+    stepSeconds: median(runs.map(({ stepSeconds }) => stepSeconds)),
+  }
+}
+
+/**
+ * Compares methods on one data set: each with every seed, at equal trained parameters, each run in a process of its
+ * own, so that its peak memory is its own. Errors are thrown with one sentence.
+ * @example for await (const event of compare(options, run)) report(event)
+ */
+export async function* compare(options: CompareOptions, run: RunCommand): AsyncGenerator<CompareEvent> {
+  const source = await orThrow(openModel(options.model))
+  try {
+    await giveWay(options.signal)
+    await using directory = await temporaryFolder(tmpdir())
+    const contenders = await contendersOf(source, options)
+    const { rows } = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
+    await orThrow(readRowsFor(source, options.eval, options.seq, options.signal))
+    yield { event: 'contenders', contenders }
+    const runs: CompareRun[] = []
+    const table: CompareRow[] = []
+    // seed by seed, so that whatever else the machine does falls on all alike
+    for (const seed of options.seeds) {
+      for (const contender of contenders) {
+        const ran = await ranOf(options, contender, seed, join(directory.path, `${runs.length}`), run)
+        runs.push(ran)
+        yield ran
+      }
+    }
+    for (const contender of contenders) {
+      table.push(
+        await rowOf(
+          source,
+          options,
+          contender,
+          runs.filter(({ name }) => name === contender.name),
+          lengthFor(rows),
+        ),
+      )
+    }
+    yield { event: 'done', lossBefore: mean(runs.map(({ lossBefore }) => lossBefore)), rows: table }
+  } finally {
+    await source.checkpoint.close()
+  }
+}

@@ -1,0 +1,105 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { orThrow } from '../../host/index.ts'
+import type { Method } from '../../io/index.ts'
+import { applicable, methodOptions, type MethodChoice, type Selection } from '../method.ts'
+import type { FinetuneOptions } from '../request.ts'
+import type { PretrainedModel } from '../pretrained.ts'
+import { parameterCounts, targetsOf, tuneLlama } from '../tune.ts'
+
+type Left = 'method' | 'select' | 'seed' | 'out' | 'adapter' | 'saveOptimizer' | 'columns'
+
+/** What `partensor compare` is asked: what finetune is, for several methods and seeds. */
+export interface CompareOptions extends Omit<FinetuneOptions, Left> {
+  readonly eval: string
+  readonly methods: readonly Method[]
+  /** Selections of columns, each a PaCA of its own. */
+  readonly selects?: readonly Selection[] | undefined
+  readonly seeds: readonly number[]
+  /** Learning rates of some methods; `lr` is that of the others. */
+  readonly lrOf?: Readonly<Record<string, number>> | undefined
+}
+
+/** One line of a comparison before it has run. */
+export interface Contender {
+  readonly name: string
+  readonly method: Method
+  readonly select: Selection | undefined
+  readonly rank: number | null
+  readonly trainable: number
+}
+
+/** What one contender is asked: what its method takes of what all are. */
+export const choiceOf = (options: CompareOptions, method: Method, select?: Selection): MethodChoice => {
+  const { targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, bias } = options
+  const { rank, alpha, rslora, dropout, quantize, doubleQuantize, shareColumns, seeds } = options
+  return applicable(method, {
+    targetModules,
+    excludeModules,
+    layers,
+    rankPattern,
+    alphaPattern,
+    modulesToSave,
+    bias,
+    rank,
+    alpha,
+    rslora,
+    dropout,
+    quantize,
+    doubleQuantize,
+    shareColumns,
+    select,
+    seed: seeds[0] ?? 0,
+  })
+}
+
+/** The number of parameters that a method trains at a rank; undefined where the rank is too large. */
+const trainedAt = (source: PretrainedModel, choice: MethodChoice, rank: number | undefined): number | undefined => {
+  const method = methodOptions({ ...choice, rank })
+  const targets = E.isRight(method) ? targetsOf(source, method.right) : method
+  if (E.isLeft(method) || E.isLeft(targets)) return undefined
+  const tuned = tuneLlama(source, method.right, {}, targets.right)
+  return E.isRight(tuned) ? parameterCounts(tuned.right, source.checkpoint, targets.right.modules).trainable : undefined
+}
+
+/** The largest rank that is looked at. */
+const highestRank = 4096
+
+/** The rank at which a method trains as near as possible to so many parameters. What it trains grows with the rank. */
+const rankFor = (source: PretrainedModel, choice: MethodChoice, trainable: number): number => {
+  const count = (rank: number): number => trainedAt(source, choice, rank) ?? Infinity
+  let least = 1
+  let above = highestRank
+  // the first rank that trains as many
+  while (least < above) {
+    const middle = Math.floor((least + above) / 2)
+    if (count(middle) >= trainable) above = middle
+    else least = middle + 1
+  }
+  return above > 1 && trainable - count(above - 1) <= count(above) - trainable ? above - 1 : above
+}
+
+/** The methods and selections that are compared, at as many trained parameters as the first has. */
+export const contendersOf = async (source: PretrainedModel, options: CompareOptions): Promise<readonly Contender[]> => {
+  const selects = options.selects ?? []
+  const named = [
+    ...options.methods
+      .filter(method => method !== 'paca' || selects.length === 0)
+      .map(method => ({ name: `${method}`, method, select: undefined })),
+    ...selects.map(select => ({ name: `paca (${select})`, method: 'paca' as const, select })),
+  ]
+  const contenders: Contender[] = []
+  for (const { name, method, select } of named) {
+    const choice = choiceOf(options, method, select)
+    const first = contenders[0]
+    if (method === 'full') {
+      contenders.push({ name, method, select, rank: null, trainable: trainedAt(source, choice, undefined) ?? 0 })
+      continue
+    }
+    const own = await orThrow(async () => methodOptions(choice))
+    const rank = first ? rankFor(source, choice, first.trainable) : own.rank
+    // a rank that is asked for says in its own words why it cannot be
+    await orThrow(async () => targetsOf(source, { ...own, rank }))
+    contenders.push({ name, method, select, rank, trainable: trainedAt(source, choice, rank) ?? 0 })
+  }
+  return contenders
+}

@@ -1,0 +1,97 @@
+import { availableParallelism, freemem } from 'node:os'
+import { cacheDirectory, versions } from '../host/index.ts'
+import { compile, nativeXla, targetNames, type Precision, type TargetName } from '../backend/index.ts'
+import { crossEntropy, f32, i32, matmul, model, scalar, sum } from '../tensor/index.ts'
+import { adapt, full, identity } from '../tune/index.ts'
+import { machineMemory } from './pretrained.ts'
+import { trainStep } from '../train/index.ts'
+
+/**
+ * Whether a target works here: it ran a small program and gave the right number. Of `auto` the detail says what it
+ * takes, and why; of `graph` whether it computes in bf16 too, and whether its TensorFlow compiles by XLA.
+ */
+export interface TargetReport {
+  readonly target: string
+  readonly works: boolean
+  readonly detail: string
+}
+
+/** What `partensor doctor` finds. Memory is in bytes. */
+export interface Doctor {
+  readonly event: 'done'
+  readonly targets: readonly TargetReport[]
+  readonly versions: Readonly<Record<string, string>>
+  readonly memory: { readonly total: number; readonly free: number }
+  readonly cores: number
+  readonly platform: string
+  readonly cache: string
+}
+
+/** A classifier of two classes: its loss on one row is known in closed form. */
+const probe = model({
+  params: { weight: f32('in', 'classes') },
+  batch: { x: f32('batch', 'in'), label: i32('batch') },
+  logits: ({ weight }, { x }) => matmul(x, weight),
+  loss: (logits, { label }) => ({ sum: sum(crossEntropy(logits, label)), count: scalar(1) }),
+})
+
+const nameOf = ({ target, reason }: { readonly target: string; readonly reason?: string }): string =>
+  reason === undefined ? target : `${target} (${reason})`
+
+interface Tried {
+  readonly target: TargetName
+  readonly precision: Precision
+  readonly threads: number | undefined
+}
+
+const check = async ({ target, precision, threads }: Tried): Promise<TargetReport> => {
+  try {
+    const targets: readonly string[] = ['weight']
+    await using session = await compile(trainStep(adapt(probe, full({ targets })), identity), {
+      target,
+      precision,
+      ...(threads === undefined ? {} : { threads }),
+      weights: { weight: { shape: ['in', 'classes'], sizes: [2, 2], dtype: 'f32', data: Float32Array.of(1, 2, 3, 4) } },
+    })
+    const { loss } = await session.step([
+      {
+        x: { shape: ['batch', 'in'], sizes: [1, 2], dtype: 'f32', data: Float32Array.of(1, 1) },
+        label: { shape: ['batch'], sizes: [1], dtype: 'i32', data: Int32Array.of(0) },
+      },
+    ])
+    const due = Math.log(1 + Math.exp(2))
+    const works = Math.abs(loss - due) < (precision === 'f32' ? 1e-5 : 1e-2 * due)
+    return { target, works, detail: works ? nameOf(session) : `it computes ${loss} where ${due.toFixed(6)} is due` }
+  } catch (error) {
+    return { target, works: false, detail: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+const inWords = (works: boolean): string => (works ? 'works' : 'does not work')
+/** The report on the graph target, with what else this TensorFlow can do. */
+const withAbilities = async (report: TargetReport, threads: number | undefined): Promise<TargetReport> => {
+  const { works } = await check({ target: 'graph', precision: 'bf16', threads })
+  return { ...report, detail: `${report.detail}; bf16 ${inWords(works)}, XLA ${inWords((await nativeXla()) === true)}` }
+}
+
+/**
+ * Tries every target with a small training step, and says what there is: versions, memory, cores.
+ * @example (await doctor()).targets.filter(({ works }) => works)
+ */
+export const doctor = async (threads?: number): Promise<Doctor> => {
+  const targets: TargetReport[] = []
+  // one after the other: tfjs has one current backend
+  for (const target of targetNames) {
+    const report = await check({ target, precision: 'f32', threads })
+    targets.push(report.works && target === 'graph' ? await withAbilities(report, threads) : report)
+  }
+  return {
+    event: 'done',
+    targets,
+    versions: versions(),
+    memory: { total: machineMemory(), free: freemem() },
+    cores: availableParallelism(),
+    platform: `${process.platform} ${process.arch}`,
+    cache: cacheDirectory(),
+  }
+}

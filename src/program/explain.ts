@@ -1,0 +1,66 @@
+import type { Explanation } from '../compile/index.ts'
+import { orThrow } from '../host/index.ts'
+import { explainOn, type Precision, type TargetName } from '../backend/index.ts'
+import { constant } from '../tune/index.ts'
+import { methodOptions, optimizer, type MethodChoice, type MethodOptions } from './method.ts'
+import { openModel, type PretrainedModel, type RunOptions } from './pretrained.ts'
+import { trainStep } from '../train/index.ts'
+import { ownDims, targetsOf, tuneLlama } from './tune.ts'
+
+/** What is explained: for which sizes, as which target holds it. */
+export interface ExplainedAs {
+  readonly batch: number
+  readonly seq: number
+  /** The target whose memory is told: graph, or any other for that of wasm. */
+  readonly target?: TargetName
+  readonly precision?: Precision
+}
+
+/** What `partensor explain` is asked. */
+export interface ExplainOptions extends MethodChoice, ExplainedAs, Pick<RunOptions, 'onWarning'> {
+  readonly model: string
+}
+
+/** Explains the training step of an open model under a method. */
+export const explainMethod = async (
+  source: PretrainedModel,
+  method: MethodOptions,
+  { batch, seq, target = 'wasm', precision = 'f32' }: ExplainedAs,
+): Promise<Explanation> => {
+  const targets = await orThrow(async () => targetsOf(source, method))
+  const tuned = await orThrow(async () => tuneLlama(source, method, {}, targets))
+  const dims = { batch, seq, ...ownDims(tuned, source.checkpoint, targets.modules) }
+  return explainOn(trainStep(tuned, optimizer({ lr: constant(1e-4), weightDecay: 0.01, clip: 1 })), {
+    dims,
+    target,
+    precision,
+  })
+}
+
+/**
+ * Explains the training step of a model from its header alone: what a step keeps. Errors are thrown with one sentence.
+ * @example explanationText(await explainModel({ model, method: 'paca', targetModules: projections, rank: 8, seed: 0, batch: 2, seq: 256 }))
+ */
+export const explainModel = async ({
+  model,
+  batch,
+  seq,
+  target,
+  precision,
+  onWarning,
+  ...choice
+}: ExplainOptions): Promise<Explanation> => {
+  const source = await orThrow(openModel(model))
+  try {
+    for (const message of source.checkpoint.warnings) onWarning?.(message)
+    const method = await orThrow(async () => methodOptions(choice))
+    return await explainMethod(source, method, {
+      batch,
+      seq,
+      ...(target ? { target } : {}),
+      ...(precision ? { precision } : {}),
+    })
+  } finally {
+    await source.checkpoint.close()
+  }
+}

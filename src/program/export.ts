@@ -1,0 +1,101 @@
+import type { StopSignal } from '../backend/index.ts'
+import {
+  combineAdapters,
+  inputWidths,
+  saveAdapter,
+  saveMerged,
+  savePeft,
+  giveWay,
+  type FloatDType,
+  type SavedAdapter,
+  type WeightedAdapter,
+} from '../io/index.ts'
+import { fail, orThrow, reserve } from '../host/index.ts'
+import { openModel } from './pretrained.ts'
+import { loadAdapters } from './adapter-arguments.ts'
+
+/** What adapters can be exported as. */
+export const exportFormats = ['merged', 'peft-lora', 'partensor'] as const
+export type ExportFormat = (typeof exportFormats)[number]
+
+/** What `partensor export` is asked. */
+export interface ExportOptions {
+  readonly model: string
+  /** Adapters by their directories, each with a weight if it is not 1: `DIR:0.5`. */
+  readonly adapter: readonly string[]
+  readonly as: ExportFormat
+  readonly out: string
+  /** Of a merged model: what its tensors are stored in, unless as the model has them. */
+  readonly dtype?: FloatDType | undefined
+  /** Ends the export; then nothing is written. */
+  readonly signal?: StopSignal | undefined
+}
+
+/** What was written, and what could not be. */
+export interface ExportResult {
+  readonly event: 'done'
+  readonly out: string
+  readonly as: ExportFormat
+  readonly notes: readonly string[]
+}
+
+/** One adapter, as it is if it is alone: several are one LoRA whose ranks add up. */
+const single = async (
+  uses: readonly WeightedAdapter[],
+  widthOf: ReturnType<typeof inputWidths>,
+): Promise<SavedAdapter> => {
+  const [first, ...others] = uses
+  if (first === undefined) return orThrow(async () => fail('--adapter is due: there is nothing to export'))
+  return others.length === 0 && (first.weight ?? 1) === 1
+    ? first.adapter
+    : orThrow(async () => combineAdapters(uses, widthOf))
+}
+
+/**
+ * Writes adapters in another form: merged into the model, as an adapter that PEFT loads, or as Partensor's own. Errors
+ * are thrown with one sentence; then nothing was written.
+ * @example await exportAdapter({ model, adapter: ['my-adapter'], as: 'merged', out: 'merged' })
+ */
+export const exportAdapter = async (options: ExportOptions): Promise<ExportResult> => {
+  const { as, out, dtype } = options
+  if (dtype !== undefined && as !== 'merged')
+    await orThrow(async () => fail(`--dtype is that of a merged model: it goes without --as ${as}`))
+  const reservation = await orThrow(reserve(out))
+  try {
+    return await exported(options)
+  } finally {
+    await reservation.release()
+  }
+}
+
+const exported = async ({ model, adapter, as, out, dtype, signal }: ExportOptions): Promise<ExportResult> => {
+  const source = await orThrow(openModel(model))
+  const { tie_word_embeddings: tied } = source.checkpoint.config
+  try {
+    await giveWay(signal)
+    const {
+      source: { checkpoint },
+      uses,
+      warnings,
+    } = await loadAdapters(source, adapter)
+    const widthOf = inputWidths(checkpoint)
+    const notes = [...checkpoint.warnings, ...warnings]
+    const done = { event: 'done', out, as } as const
+    switch (as) {
+      case 'merged': {
+        const onTensor = (): Promise<void> => giveWay(signal)
+        const options = { onTensor, ...(dtype ? { dtype } : {}) }
+        const merged = await orThrow(saveMerged(out, checkpoint, uses, options))
+        return { ...done, notes: [...notes, ...merged.notes] }
+      }
+      case 'peft-lora':
+        await orThrow(savePeft(out, await single(uses, widthOf), widthOf, { tied }))
+        break
+      case 'partensor':
+        await orThrow(saveAdapter(out, await single(uses, widthOf)))
+    }
+    return { ...done, notes }
+  } finally {
+    await source.checkpoint.close()
+  }
+}

@@ -1,0 +1,276 @@
+import * as E from 'fp-ts/lib/Either.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import {
+  checkStop,
+  epochsBegun,
+  hashOf,
+  saveAdapter,
+  stoppable,
+  type AdapterOrigin,
+  type SavedAdapter,
+} from '../io/index.ts'
+import { fail, isInterruption, orThrow, reserve, versions } from '../host/index.ts'
+import { compile, type StopSignal } from '../backend/index.ts'
+import { keep } from './keep.ts'
+import {
+  batchDims,
+  evaluateRows,
+  StepFailed,
+  train,
+  type Evaluation,
+  type StepEvent,
+  momentsFolder,
+  momentsOf,
+  momentWarnings,
+  saveMoments,
+  withMoments,
+  type SavedMoments,
+  adapterOf,
+  columnsOf,
+  continuing,
+  remembering,
+  rateAt,
+  runSchedule,
+  trainStep,
+} from '../train/index.ts'
+import { optimizer, settingsFrom } from './method.ts'
+import { prepare, type Prepared } from './checked.ts'
+import type { FinetuneOptions } from './request.ts'
+import { defaultSelectSteps, selectColumns } from './selection.ts'
+import { checkMemory, openModel, rowWarnings, targetOptions, told } from './pretrained.ts'
+import { parameterCounts, tuneLlama } from './tune.ts'
+
+/** What is known before the first step. */
+export interface StartEvent {
+  readonly event: 'start'
+  readonly target: string
+  readonly trainable: number
+  readonly parameters: number
+  readonly rows: number
+  readonly steps: number
+  readonly batch: number
+  readonly seq: number
+  /** Bytes that a step holds at most, weights and optimizer state included. */
+  readonly bytes: number
+}
+export interface DoneEvent {
+  readonly event: 'done'
+  readonly steps: number
+  readonly trainable: number
+  /** Loss over the evaluation data; null where there is none. */
+  readonly evalLossBefore: number | null
+  readonly evalLossAfter: number | null
+  /**
+   * The directory of the adapter: `out`, or where it was kept instead; null where the run was stopped before its first
+   * step.
+   */
+  readonly adapter: string | null
+  readonly interrupted: boolean
+  readonly seconds: number
+  /** Null where the run was stopped before its session was open. */
+  readonly target: string | null
+  /** The most bytes that the process has held. */
+  readonly peakMemory: number
+}
+export type FinetuneEvent =
+  | StartEvent
+  | StepEvent
+  | DoneEvent
+  | { readonly event: 'warning'; readonly message: string }
+  | { readonly event: 'selected'; readonly by: 'weight' | 'gradient'; readonly seconds: number }
+  | { readonly event: 'evaluated'; readonly when: 'before' | 'after'; readonly loss: number; readonly tokens: number }
+
+const originOf = async (
+  options: FinetuneOptions,
+  { source, steps, options: { targetModules } }: Prepared,
+): Promise<AdapterOrigin> => {
+  const { model, seed, data, batch, accumulate, shuffle, lr, schedule, warmup, weightDecay, clip } = options
+  return {
+    targetModules,
+    seed,
+    settings: { data, steps, batch, accumulate, shuffle, lr, schedule, warmup, weightDecay, clip },
+    baseModelName: model,
+    baseModelHash: await orThrow(hashOf(source.checkpoint)),
+    versions: versions(),
+  }
+}
+
+/**
+ * Fine-tunes a model and saves the adapter: the destination is reserved and everything that can be is checked before
+ * the weights are read. The adapter is saved as soon as the last step is done, before the last evaluation; what its
+ * directory does not take is kept elsewhere.
+ * Errors are thrown with one sentence (`IoError`, `SessionError`, `StepFailed`); then nothing was written, unless the
+ * sentence says where.
+ * @example for await (const event of finetune(options)) report(event)
+ */
+export async function* finetune(options: FinetuneOptions): AsyncGenerator<FinetuneEvent> {
+  const began = performance.now()
+  const reservation = await orThrow(reserve(options.out))
+  try {
+    const source = await orThrow(openModel(options.model))
+    try {
+      checkStop(options.signal)
+      yield* run(options, await prepare(options, source), began)
+    } finally {
+      await source.checkpoint.close()
+    }
+  } catch (error) {
+    // it was stopped before there was anything to save
+    if (!isInterruption(error)) throw error
+    yield ended({ trainable: 0, interrupted: true, target: null, began })
+  } finally {
+    await reservation.release()
+  }
+}
+
+type Ended = Partial<DoneEvent> & Pick<DoneEvent, 'trainable' | 'interrupted' | 'target'> & { readonly began: number }
+const ended = ({ began, ...known }: Ended): DoneEvent => ({
+  event: 'done',
+  steps: 0,
+  evalLossBefore: null,
+  evalLossAfter: null,
+  adapter: null,
+  ...known,
+  seconds: (performance.now() - began) / 1000,
+  peakMemory: process.resourceUsage().maxRSS * 1024,
+})
+
+/** Where an adapter and its moments were saved, and what went wrong on the way. */
+interface Saved {
+  readonly directory: string
+  readonly problem: string | undefined
+}
+
+/**
+ * Saves an adapter and, if they are wanted, the optimizer's moments beside it; an adapter that is saved is not lost for
+ * the sake of the moments.
+ */
+const save = async (out: string, adapter: SavedAdapter, moments: SavedMoments | undefined): Promise<Saved> => {
+  const { directory, problem } = await orThrow(keep(out, 'the adapter', place => saveAdapter(place, adapter)))
+  if (moments === undefined) return { directory, problem }
+  const kept = await keep(momentsFolder(directory), "the optimizer's moments", place => saveMoments(place, moments))()
+  const other = E.isLeft(kept)
+    ? `${kept.left.message}; the adapter itself is saved in ${directory}`
+    : kept.right.problem
+  return { directory, problem: [problem, other].filter(text => text !== undefined).join('; ') || undefined }
+}
+
+/** What a run that is to stop does not do any more; what it has saved stays. */
+const unlessStopped = async <A>(work: () => Promise<A>, saved: string | undefined): Promise<A | undefined> => {
+  try {
+    return await work()
+  } catch (error) {
+    if (isInterruption(error)) return undefined
+    if (saved === undefined) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new StepFailed(`${reason}; the adapter is saved in ${saved}`, { cause: error })
+  }
+}
+
+async function* run(options: FinetuneOptions, prepared: Prepared, began: number): AsyncGenerator<FinetuneEvent> {
+  const {
+    source,
+    weights: lazy,
+    options: method,
+    targets,
+    old,
+    moments,
+    data: { rows, warnings },
+    evaluation,
+    plan,
+    steps,
+  } = prepared
+  for (const message of prepared.warnings) yield { event: 'warning', message }
+  for (const message of rowWarnings(options.data, warnings)) yield { event: 'warning', message }
+  for (const message of evaluation ? rowWarnings(options.eval!, evaluation.warnings) : [])
+    yield { event: 'warning', message }
+
+  const weights = stoppable(lazy, options.signal)
+  const origin = await originOf(options, prepared)
+  const schedule = runSchedule({ ...options, steps })
+  const selecting = performance.now()
+  const selected =
+    options.select === undefined
+      ? undefined
+      : await selectColumns(source, weights, targets.modules, rows, {
+          ...options,
+          selection: options.select,
+          steps: options.selectSteps ?? defaultSelectSteps,
+          shareColumns: method.shareColumns === true,
+          plan: options,
+        })
+  if (selected && options.select !== 'random')
+    yield { event: 'selected', by: options.select!, seconds: (performance.now() - selecting) / 1000 }
+  const beginning = selected ? { ...prepared.beginning, chosen: selected } : prepared.beginning
+  const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneLlama(source, method, beginning, targets))))
+  const step = trainStep(tuned, optimizer({ ...options, lr: schedule }))
+  await using session = told(await compile(step, { ...targetOptions(options), weights }), options)
+  await source.checkpoint.close()
+  const { trainable, all: parameters } = parameterCounts(tuned, source.checkpoint, targets.modules)
+  const dims = batchDims(rows, plan)
+  const bytes = session.certificate(dims).total
+  await orThrow(checkMemory(bytes, session.limit))
+  yield {
+    event: 'start',
+    target: session.target,
+    trainable,
+    parameters,
+    rows: rows.length,
+    steps,
+    batch: dims.batch,
+    seq: dims.seq,
+    bytes,
+  }
+
+  const evaluate = async (signal: StopSignal | undefined): Promise<Evaluation | undefined> =>
+    evaluation && evaluateRows(session, evaluation.rows, options.batch, signal)
+  // the base's own columns or entries go into the adapter; of whole weights the base is the model
+  const base = method.method === 'paca' || method.method === 'shira' ? (await session.read()).focus : undefined
+  if (old && moments) {
+    const { focus, state } = await session.read()
+    for (const message of momentWarnings(state, moments, columnsOf(old), session.columns))
+      yield { event: 'warning', message: `${options.adapter}: ${message}` }
+    await session.write({ focus, state: withMoments(state, moments, columnsOf(old), session.columns) })
+  }
+  const before = await evaluate(options.signal)
+  if (before) yield { event: 'evaluated', when: 'before', ...before }
+  let done = 0
+  for await (const event of train(session, rows, plan, k => rateAt(schedule, k), { signal: options.signal })) {
+    done = event.step
+    yield event
+  }
+  let saved: Saved | undefined
+  if (done > 0) {
+    const { focus, state } = await session.read()
+    const settings = { ...origin.settings, epochsBegun: epochsBegun(rows.length, plan, done) }
+    const now = adapterOf(
+      { ...origin, settings },
+      {
+        method: method.method,
+        rank: method.rank,
+        settings: settingsFrom(method),
+        columns: session.columns,
+        base,
+        focus,
+        frozen,
+        whole: targets.whole,
+      },
+    )
+    const last = options.saveOptimizer ? momentsOf(state) : undefined
+    saved = await save(options.out, old ? continuing(old, now) : now, last)
+  }
+  const after = await unlessStopped(() => evaluate(options.signal), saved?.directory)
+  if (after) yield { event: 'evaluated', when: 'after', ...after }
+  yield ended({
+    steps: done,
+    trainable,
+    evalLossBefore: before?.loss ?? null,
+    evalLossAfter: after?.loss ?? null,
+    adapter: saved?.directory ?? null,
+    interrupted: options.signal?.aborted === true,
+    target: session.target,
+    began,
+  })
+  // where the adapter lies, nobody looks for it unless told so
+  if (saved?.problem !== undefined) await orThrow(async () => fail(saved.problem!))
+}

@@ -1,0 +1,59 @@
+import { homedir, tmpdir } from 'node:os'
+import { basename, dirname, join, resolve } from 'node:path'
+import * as E from 'fp-ts/lib/Either.js'
+import type * as TE from 'fp-ts/lib/TaskEither.js'
+import { ioError, type IoError } from '../host/index.ts'
+
+/** Where work was kept. `problem` says why that is not the place that was asked for. */
+export interface KeptWork {
+  readonly directory: string
+  readonly problem: string | undefined
+}
+
+/**
+ * Where work is kept that its own place does not take: beside that, in the system's folder for temporary files, here,
+ * at home.
+ */
+export const otherPlaces = (directory: string): readonly string[] => [
+  ...new Set([dirname(resolve(directory)), tmpdir(), process.cwd(), homedir()]),
+]
+
+const pad = (n: number): string => String(n).padStart(2, '0')
+/**
+ * A name that tells what it is of, and when it was kept.
+ * @example keptName('runs/out') // out.kept-20261130-114502-4711
+ */
+const keptName = (directory: string, now = new Date()): string => {
+  const day = [now.getFullYear(), now.getMonth() + 1, now.getDate()].map(pad).join('')
+  const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(pad).join('')
+  return `${basename(resolve(directory)).slice(0, 100)}.kept-${day}-${time}-${process.pid}`
+}
+
+/**
+ * Saves what took long to make: at its own place, or else at the first of some others that takes it. Only what the
+ * system refuses (a full disk, a folder that is gone) is tried elsewhere; what cannot be saved anywhere for its own
+ * sake is refused at once.
+ * Errors: no place takes it; the sentence names each with its reason.
+ * @example const { directory, problem } = await orThrow(keep('out', 'the adapter', place => saveAdapter(place, adapter)))
+ */
+export const keep =
+  (
+    directory: string,
+    what: string,
+    save: (directory: string) => TE.TaskEither<IoError, void>,
+    places: readonly string[] = otherPlaces(directory),
+  ): TE.TaskEither<IoError, KeptWork> =>
+  async () => {
+    const name = keptName(directory)
+    const reasons: string[] = []
+    for (const place of [directory, ...places.map(folder => join(folder, name))]) {
+      const saved = await save(place)()
+      if (E.isRight(saved)) {
+        const problem = reasons[0] === undefined ? undefined : `${reasons[0]}; ${what} is kept in ${place} instead`
+        return E.right({ directory: place, problem })
+      }
+      if (saved.left.code === undefined) return saved
+      reasons.push(saved.left.message)
+    }
+    return E.left(ioError(`${what} could not be saved anywhere: ${[...new Set(reasons)].join('; ')}`))
+  }

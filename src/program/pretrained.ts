@@ -1,0 +1,201 @@
+import { totalmem } from 'node:os'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import {
+  checkCached,
+  load,
+  loadTokenizer,
+  readRows,
+  stoppable,
+  type AdapterSettings,
+  type Loaded,
+  type Rows,
+  type Tokenizer,
+  type WeightedAdapter,
+} from '../io/index.ts'
+import { fail, ioError, orThrow, type IoError } from '../host/index.ts'
+import {
+  compile,
+  type Precision,
+  type Session,
+  type StopSignal,
+  type TargetName,
+  type TargetOptions,
+} from '../backend/index.ts'
+import { bytesPerElement } from '../tensor/index.ts'
+import { adapt, full, identity } from '../tune/index.ts'
+import type { LlamaBatch, LlamaParams } from '../model/index.ts'
+import { trainStep, inRange, withAdapters } from '../train/index.ts'
+import { continuedFrom } from './start-from.ts'
+import { packedModel, tuneLlama } from './tune.ts'
+import { loadAdapters } from './adapter-arguments.ts'
+
+/** A pretrained model with its tokenizer, if it has one. */
+export interface PretrainedModel extends Loaded {
+  readonly tokenizer: Tokenizer | undefined
+}
+
+/**
+ * Opens a model and its tokenizer; weights are read when a session asks. Close `checkpoint` when the session is open.
+ * @example const source = await orThrow(openModel('SmolLM2-135M-Instruct.gguf'))
+ */
+export const openModel = (path: string): TE.TaskEither<IoError, PretrainedModel> =>
+  pipe(
+    checkCached(path),
+    TE.flatMap(() => load(path)),
+    TE.flatMap(loaded =>
+      pipe(
+        loadTokenizer(loaded.checkpoint),
+        TE.map((tokenizer): PretrainedModel => ({ ...loaded, tokenizer })),
+        // what fails leaves no file open
+        TE.tapError(() => TE.fromTask(() => loaded.checkpoint.close())),
+      ),
+    ),
+  )
+
+/** Where a program runs, and in what precision. */
+export interface RunOptions {
+  readonly target: TargetName
+  readonly threads?: number | undefined
+  readonly precision?: Precision | undefined
+  /** Hears which target `auto` has taken, and why. */
+  readonly onTarget?: ((target: string, reason: string) => void) | undefined
+  /** Hears what a user should know of the model, its adapters and the rows: one sentence each. */
+  readonly onWarning?: ((message: string) => void) | undefined
+  /** Ends what is under way; a run that trains saves what it has learned. */
+  readonly signal?: StopSignal | undefined
+}
+
+/** The options of `compile` from those of the command line. */
+export const targetOptions = ({ target, threads, precision }: RunOptions): TargetOptions => ({
+  target,
+  ...(threads === undefined ? {} : { threads }),
+  ...(precision === undefined ? {} : { precision }),
+})
+
+/** Tells which target a session runs on, where `auto` has taken it. */
+export const told = <T extends Pick<FrozenSession, 'target' | 'reason'>>(session: T, { onTarget }: RunOptions): T => {
+  if (session.reason !== undefined) onTarget?.(session.target, session.reason)
+  return session
+}
+
+/** The longest rows unless `--seq` says otherwise. */
+export const defaultLength = 512
+
+/**
+ * The rows of a data set, for a model: encoded, checked against its vocabulary, cut to `seq` tokens. Errors: those of
+ * `readRows`, and a length that the model was not made for; where it is to stop (`signal`), one says so.
+ * @example const { rows, warnings } = await orThrow(readRowsFor(source, 'data.jsonl', 256))
+ */
+export const readRowsFor = (
+  { tokenizer, checkpoint: { config } }: PretrainedModel,
+  path: string,
+  length?: number,
+  signal?: StopSignal,
+): TE.TaskEither<IoError, Rows> => {
+  const most = config.max_position_embeddings
+  const seq = length ?? Math.min(defaultLength, most)
+  return seq > most
+    ? TE.left(ioError(`--seq ${seq} is longer than the model reads: its max_position_embeddings is ${most}`))
+    : readRows(path, { tokenizer, vocabSize: config.vocab_size, seq, signal })
+}
+
+const rowCount = (n: number): string => `${n} ${n === 1 ? 'row' : 'rows'}`
+
+/** What was done to the rows of a file, in words. @example rowWarnings('data.jsonl', { cut: 3, unscored: 0 }) */
+export const rowWarnings = (path: string, { cut, unscored }: Rows['warnings']): readonly string[] => [
+  ...(cut > 0 ? [`${path}: ${rowCount(cut)} cut to the length of --seq`] : []),
+  ...(unscored > 0
+    ? [`${path}: ${rowCount(unscored)} left out: no token in ${unscored === 1 ? 'it' : 'them'} is scored`]
+    : []),
+]
+
+/** Bytes that this process may have: those of the machine, or of its container. */
+export const machineMemory = (): number => Math.min(process.constrainedMemory?.() || Infinity, totalmem())
+
+const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
+
+/**
+ * Refuses what the machine or the target cannot hold, before anything is started; the sentence says how much is needed.
+ * @example checkMemory('fine-tuning', session.certificate(dims).total, session.limit)
+ */
+export const checkMemory = (needs: number, limit = Infinity, subject = 'a step'): TE.TaskEither<IoError, void> => {
+  const most = Math.min(limit, machineMemory())
+  return needs <= most
+    ? TE.right(undefined)
+    : TE.left(
+        ioError(
+          `${subject} needs ${megabytes(needs)} of memory, and there are ${megabytes(most)}: ` +
+            'take a smaller --batch or --seq',
+        ),
+      )
+}
+
+/** A session that trains nothing: for evaluation and generation. */
+export type FrozenSession = Session<LlamaParams, unknown, unknown, LlamaBatch, readonly ['batch', 'seq', 'vocab']>
+
+type Quantization = NonNullable<AdapterSettings['quantize']>
+
+/**
+ * What a session that trains nothing runs: the model with adapters written into its weights, or on packed weights with
+ * one adapter beside them.
+ */
+const frozenOf = async (
+  source: PretrainedModel,
+  uses: readonly WeightedAdapter[],
+  quantize: Quantization | undefined,
+) => {
+  const targets: readonly string[] = []
+  if (quantize === undefined)
+    return { tuned: adapt(source.model, full({ targets })), weights: withAdapters(source.weights, uses) }
+  const [use, ...others] = uses
+  if (use === undefined) return { tuned: adapt(source.model, packedModel(source, quantize)), weights: source.weights }
+  if (others.length > 0 || (use.weight ?? 1) !== 1)
+    return orThrow(async () => fail('--quantize goes with one adapter, of weight 1'))
+  const {
+    options,
+    targets: found,
+    beginning,
+    written,
+  } = await orThrow(async () => continuedFrom({ ...use.adapter, quantize }, 'the adapter', { seed: 0 }))
+  const tuned = await orThrow(async () => tuneLlama(source, options, beginning, found))
+  return { tuned, weights: written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights }
+}
+
+/**
+ * Opens a session on a model, with adapters written into its weights if some are named, as `DIR` or `DIR:WEIGHT`;
+ * nothing in it can be trained. With `quantize` linear modules are held packed, and one adapter stands beside them as
+ * it did while it was trained. Errors: those of the adapters' files, an adapter for another base; `SessionError` for
+ * what the target refuses.
+ * @example await using session = await openFrozen(source, { target: 'auto' }, ['my-adapter', 'another:0.5'])
+ */
+export const openFrozen = async (
+  source: PretrainedModel,
+  run: RunOptions,
+  adapters: readonly string[] = [],
+  quantize?: Quantization,
+): Promise<FrozenSession> => {
+  try {
+    const { source: bound, uses, warnings } = await loadAdapters(source, adapters, quantize)
+    for (const message of [...source.checkpoint.warnings, ...warnings]) run.onWarning?.(message)
+    const { tuned, weights } = await frozenOf(bound, uses, quantize)
+    await orThrow(checkModel(bound, run))
+    const held = stoppable(inRange(weights, run.precision), run.signal)
+    return told(
+      (await compile(trainStep(tuned, identity), { ...targetOptions(run), weights: held })) as FrozenSession,
+      run,
+    )
+  } finally {
+    await source.checkpoint.close()
+  }
+}
+
+/** Refuses a model that the machine cannot hold, before any weight is read. */
+export const checkModel = (
+  source: Pick<Loaded, 'checkpoint'>,
+  { precision = 'f32' }: RunOptions,
+): TE.TaskEither<IoError, void> => checkMemory(bytesPerElement[precision] * parametersOf(source), Infinity, 'the model')
+
+/** The number of parameters, from the header. @example parametersOf(source) // 134_515_008 */
+export const parametersOf = ({ checkpoint }: Pick<Loaded, 'checkpoint'>): number =>
+  [...checkpoint.tensors.values()].reduce((n, { sizes }) => n + sizes.reduce((a, b) => a * b, 1), 0)

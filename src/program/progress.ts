@@ -1,0 +1,166 @@
+import cliProgress from 'cli-progress'
+import { oneLine, printable } from '../host/index.ts'
+import type { FinetuneEvent, StartEvent } from './finetune.ts'
+import type { StepEvent } from '../train/index.ts'
+
+/** Where a program writes: results on `out`, progress and warnings on `err`. */
+export interface Terminal {
+  readonly out: { write(text: string): unknown }
+  readonly err: { write(text: string): unknown; readonly isTTY?: boolean }
+}
+
+/** Bytes as people read them. @example showBytes(1.5e9) // 1.50 GB */
+export const showBytes = (bytes: number): string =>
+  bytes >= 1e9
+    ? `${(bytes / 1e9).toFixed(2)} GB`
+    : bytes >= 1e6
+      ? `${(bytes / 1e6).toFixed(0)} MB`
+      : `${(bytes / 1e3).toFixed(0)} KB`
+
+/** Seconds as people read them. @example showSeconds(75) // 1:15 */
+export const showSeconds = (seconds: number): string => {
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
+  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
+}
+
+/** What is shown beside a bar: loss, tokens a second, time left, memory of the process. */
+interface Shown {
+  readonly loss: string
+  readonly speed: string
+  readonly left: string
+  readonly memory: string
+}
+
+/** Speed and time left, from the last few steps: the first one compiles. */
+const meter = (steps: number): ((step: StepEvent) => Shown) => {
+  const recent: StepEvent[] = []
+  return step => {
+    recent.push(step)
+    if ((recent.length > 1 && recent[0]!.step === 1) || recent.length > 10) recent.shift()
+    const seconds = recent.reduce((sum, s) => sum + s.seconds, 0)
+    const tokens = recent.reduce((sum, s) => sum + s.tokens, 0)
+    return {
+      loss: step.loss.toFixed(4),
+      speed: (tokens / seconds).toFixed(tokens < 10 * seconds ? 1 : 0),
+      left: showSeconds(((steps - step.step) * seconds) / recent.length),
+      memory: showBytes(process.memoryUsage.rss()),
+    }
+  }
+}
+
+/** A display of steps: a bar on a terminal, some fifty plain lines anywhere else. */
+export interface StepDisplay {
+  show(step: StepEvent): void
+  stop(): void
+}
+
+/**
+ * Shows steps while they are made: number, loss, scored tokens a second, time left, memory.
+ * @example const display = stepDisplay(process.stderr, 200)
+ */
+export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay => {
+  const measure = meter(steps)
+  if (err.isTTY !== true) {
+    const every = Math.ceil(steps / 50)
+    return {
+      show: step => {
+        const { loss, speed, left, memory } = measure(step)
+        if (step.step % every === 0 || step.step === steps || step.step === 1) {
+          err.write(
+            `step ${step.step}/${steps}  loss ${loss}  lr ${Number(step.lr.toPrecision(3))}  ${speed} tokens/s  ${left} left  ${memory}\n`,
+          )
+        }
+      },
+      stop: () => undefined,
+    }
+  }
+  // a terminal is a stream; Node's name for that would make every user of the types need Node's
+  const bar = new cliProgress.SingleBar({
+    format: '{bar} step {value}/{total}  loss {loss}  {speed} tokens/s  {left} left  {memory}',
+    barsize: 24,
+    hideCursor: true,
+    gracefulExit: false,
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+    stream: err as NodeJS.WriteStream,
+  })
+  bar.start(steps, 0, { loss: '…', speed: '…', left: '…', memory: showBytes(process.memoryUsage.rss()) })
+  return {
+    show: step => {
+      bar.update(step.step, measure(step))
+    },
+    stop: () => {
+      bar.stop()
+    },
+  }
+}
+
+const number = (n: number): string => n.toLocaleString('en')
+const counted = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? '' : 's'}`
+const loss = (n: number | null): string => (n === null ? '' : n.toFixed(4))
+
+const startLines = (e: StartEvent): string =>
+  `fine-tuning on ${e.target}: ${number(e.trainable)} of ${number(e.parameters)} parameters (${((100 * e.trainable) / e.parameters).toFixed(2)} %), ` +
+  `${counted(e.rows, 'row')}, ${counted(e.steps, 'step')} of ${e.batch} × ${e.seq} tokens, ${showBytes(e.bytes)} at most\n`
+
+/**
+ * Reports a run to people: progress on standard error, results on standard output. Call `stop` however the run ends.
+ * @example const report = humanReport(terminal); for await (const event of finetune(options)) report.show(event)
+ */
+export const humanReport = ({
+  out,
+  err,
+}: Terminal): { readonly show: (event: FinetuneEvent) => void; readonly stop: () => void } => {
+  let display: StepDisplay | undefined
+  let steps = 0
+  const stop = (): void => {
+    display?.stop()
+    display = undefined
+  }
+  return {
+    stop,
+    show: event => {
+      switch (event.event) {
+        case 'warning':
+          err.write(`warning: ${oneLine(event.message)}\n`)
+          break
+        case 'selected':
+          err.write(`columns selected by ${event.by} in ${showSeconds(event.seconds)}\n`)
+          break
+        case 'start':
+          steps = event.steps
+          err.write(startLines(event))
+          break
+        case 'evaluated':
+          stop()
+          err.write(`loss on ${number(event.tokens)} held-out tokens ${event.when} training: ${loss(event.loss)}\n`)
+          break
+        case 'step':
+          ;(display ??= stepDisplay(err, steps)).show(event)
+          break
+        case 'done':
+          stop()
+          if (event.interrupted) err.write(`interrupted after step ${event.steps}\n`)
+          if (event.evalLossAfter !== null)
+            out.write(`held-out loss ${loss(event.evalLossBefore)} → ${loss(event.evalLossAfter)}\n`)
+          out.write(
+            event.adapter === null
+              ? 'stopped before the first step: nothing was saved\n'
+              : `adapter saved in ${printable(event.adapter)} (${number(event.trainable)} trained parameters)\n`,
+          )
+      }
+    },
+  }
+}
+
+/** Reports a run to programs: a JSON line for every step and the end on standard output; warnings on standard error. */
+export const jsonReport = ({
+  out,
+  err,
+}: Terminal): { readonly show: (event: FinetuneEvent) => void; readonly stop: () => void } => ({
+  stop: () => undefined,
+  show: event => {
+    if (event.event === 'warning') err.write(`warning: ${oneLine(event.message)}\n`)
+    else if (event.event === 'step' || event.event === 'done') out.write(`${JSON.stringify(event)}\n`)
+  },
+})

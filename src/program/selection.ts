@@ -1,0 +1,116 @@
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { inputGroups } from '../compile/index.ts'
+import { checkStop, stoppable, type BatchPlan, type Row } from '../io/index.ts'
+import { ioError, orThrow, type IoError } from '../host/index.ts'
+import {
+  type ResolvedModule,
+  adapt,
+  columnNorms,
+  full,
+  isValue,
+  leaves,
+  selectByScore,
+  squaredNorms,
+  type Lazy,
+  type LazyLeaf,
+} from '../tune/index.ts'
+import type { LlamaParams } from '../model/index.ts'
+import { compile } from '../backend/index.ts'
+import type { Shape, Value } from '../tensor/index.ts'
+import { batchDims, train, trainStep } from '../train/index.ts'
+import type { Selection } from './method.ts'
+import { checkMemory, targetOptions, type PretrainedModel, type RunOptions } from './pretrained.ts'
+
+/** What a selection is made from. */
+export interface SelectionOptions extends RunOptions {
+  readonly selection: Selection
+  /** Steps over which gradients are summed. */
+  readonly steps: number
+  readonly shareColumns: boolean
+  readonly plan: Pick<BatchPlan, 'batch' | 'accumulate' | 'shuffle' | 'seed'>
+}
+
+const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
+const isLazy = (leaf: unknown): leaf is LazyLeaf<Shape, 'f32'> =>
+  isFloats(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf)
+
+/** Selection by gradient ranks columns by that many steps unless said, as the paper does. */
+export const defaultSelectSteps = 100
+
+/** Refuses a selection by the gradients of more steps than there are rows. */
+export const checkSelectSteps = (
+  selection: Selection | undefined,
+  steps: number,
+  rows: number,
+): TE.TaskEither<IoError, void> =>
+  selection === 'gradient' && rows < steps
+    ? TE.left(
+        ioError(
+          `--select gradient looks at ${steps} steps, and there are ${rows} rows: give it --select-steps ${rows} or fewer`,
+        ),
+      )
+    : TE.right(undefined)
+
+/** Σ w² of each column, module by module; each is read once and forgotten. */
+const weightScores = async (
+  weights: Lazy<LlamaParams>,
+  paths: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, ArrayLike<number>>> => {
+  const scores = new Map<string, ArrayLike<number>>()
+  for (const [path, leaf] of leaves(weights, isLazy)) {
+    if (!paths.has(path)) continue
+    const { data, sizes } = 'read' in leaf ? await leaf.read() : leaf
+    scores.set(path, squaredNorms(data, sizes[0]!))
+  }
+  return scores
+}
+
+/** Σ ‖g‖² of each column over some steps that update nothing. */
+const gradientScores = async (
+  { model }: PretrainedModel,
+  weights: Lazy<LlamaParams>,
+  paths: readonly string[],
+  rows: readonly Row[],
+  { steps, plan, signal, ...run }: SelectionOptions,
+): Promise<ReadonlyMap<string, ArrayLike<number>>> => {
+  await using session = await compile(trainStep(adapt(model, full({ targets: paths })), columnNorms()), {
+    ...targetOptions(run),
+    weights,
+  })
+  const batches: BatchPlan = { ...plan, steps }
+  await orThrow(
+    checkMemory(session.certificate(batchDims(rows, batches)).total, session.limit, 'selection by gradient'),
+  )
+  for await (const _ of train(session, rows, batches, () => 0, { signal }));
+  checkStop(signal)
+  return new Map(
+    leaves((await session.read()).state, isFloats).map(([path, { data }]) => [path.replace(/^squares\./, ''), data]),
+  )
+}
+
+/**
+ * The columns that PaCA trains, by module; `undefined` where they are drawn at random by the method itself. Errors are
+ * thrown with one sentence; where it is to stop (`signal`) one says so.
+ * @example await selectColumns(source, weights, modules, rows, { selection: 'weight', steps: 100, shareColumns: false, plan, target: 'auto' })
+ */
+export const selectColumns = async (
+  source: PretrainedModel,
+  lazy: Lazy<LlamaParams>,
+  modules: readonly ResolvedModule[],
+  rows: readonly Row[],
+  options: SelectionOptions,
+): Promise<ReadonlyMap<string, Int32Array> | undefined> => {
+  const weights = stoppable(lazy, options.signal)
+  const paths = modules.map(({ path }) => path)
+  const ranks = new Map(modules.map(({ path, rank }) => [path, rank]))
+  const rankOf = (path: string): number => ranks.get(path)!
+  const groups = options.shareColumns ? inputGroups(source.model) : []
+  switch (options.selection) {
+    case 'random':
+      return undefined
+    case 'weight':
+      return selectByScore(await weightScores(weights, new Set(paths)), groups, rankOf)
+    case 'gradient':
+      return selectByScore(await gradientScores(source, weights, paths, rows, options), groups, rankOf)
+  }
+}

@@ -1,0 +1,272 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import { bindDims, given, inputGroups, sizing } from '../compile/index.ts'
+import { fail, type IoError } from '../host/index.ts'
+import { isTransposed, parameterName, type Checkpoint, type Loaded } from '../io/index.ts'
+import {
+  resolveSaved,
+  resolveTargets,
+  type ResolvedModule,
+  adapt,
+  adapters,
+  full,
+  leafName,
+  maskedLeaves,
+  nf4,
+  quantized,
+  saving,
+  startingFrom,
+  tensorsOf,
+  UnknownTarget,
+  type Adapter,
+  type AdapterEntry,
+  type Dynamic,
+  type FirstValue,
+  type Opaque,
+  type Reparametrised,
+  type Tuned,
+} from '../tune/index.ts'
+import type { LlamaBatch, LlamaParams } from '../model/index.ts'
+import { count, packedLengths } from '../tensor/index.ts'
+import type { MethodOptions } from './method.ts'
+
+/** A LLaMA with targets that only the run knows: the tree and its focus are opaque. */
+export type TunedLlama = Tuned<LlamaParams, unknown, Dynamic, LlamaBatch, readonly ['batch', 'seq', 'vocab']>
+
+type Opened = Pick<Loaded, 'model' | 'checkpoint'>
+
+/** What is tuned: modules with their ranks, and leaves that are trained whole beside them. */
+export interface Targets {
+  readonly modules: readonly ResolvedModule[]
+  readonly whole: readonly string[]
+}
+
+/** What a run begins with that is not the method's own choice. */
+export interface Beginning {
+  /** The columns of PaCA, or the entries of SHiRA, by module path. */
+  readonly chosen?: ReadonlyMap<string, Int32Array>
+  /** First values of leaves that the method adds, by their path in the tuned tree. */
+  readonly values?: ReadonlyMap<string, FirstValue>
+}
+
+const sizesOf = ({ tensors }: Checkpoint, path: string): readonly number[] =>
+  tensors.get(parameterName(path))?.sizes ?? []
+
+/** How many columns (input features) a module has. */
+export const widthOf = (checkpoint: Checkpoint, path: string): number => sizesOf(checkpoint, path)[1] ?? 1
+const heightOf = (checkpoint: Checkpoint, path: string): number => sizesOf(checkpoint, path)[0] ?? 1
+
+/** The modules that are matrices applied to features: what every method but full adapts. */
+export const linearModules = ({ model, checkpoint }: Opened): readonly string[] =>
+  tensorsOf(model.params)
+    .map(([path]) => path)
+    .filter(path => isTransposed(path) && sizesOf(checkpoint, path).length === 2)
+
+const checkRanks = (
+  checkpoint: Checkpoint,
+  { method }: MethodOptions,
+  modules: readonly ResolvedModule[],
+): E.Either<IoError, readonly ResolvedModule[]> => {
+  const narrow =
+    method === 'paca' || method === 'miss'
+      ? modules.find(({ path, rank }) => rank > widthOf(checkpoint, path))
+      : undefined
+  return narrow === undefined
+    ? E.right(modules)
+    : fail(
+        `rank ${narrow.rank} is above the width of ${narrow.path}, which has ${widthOf(checkpoint, narrow.path)} columns`,
+      )
+}
+
+/** Why a head that the model ties to its embedding cannot be tuned by its name, if that is asked. */
+const tiedHeadAsked = (
+  { checkpoint: { config } }: Opened,
+  { targetModules, modulesToSave = [] }: MethodOptions,
+): string | undefined => {
+  const names = [...(typeof targetModules === 'string' ? [] : targetModules), ...modulesToSave]
+  return config.tie_word_embeddings && names.includes('lm_head')
+    ? 'lm_head is tied to embed_tokens in this model: --modules-to-save embed_tokens trains both as one'
+    : undefined
+}
+
+/**
+ * The modules that a method is asked to tune, from the header alone. `all` is every parameter, for full fine-tuning.
+ * Errors: a name that no module has, a rank above a module's width, and others of `resolveTargets`.
+ * @example targetsOf(loaded, { method: 'paca', targetModules: projections, rank: 8, seed: 0 })
+ */
+export const targetsOf = (loaded: Opened, options: MethodOptions): E.Either<IoError, Targets> => {
+  const paths = tensorsOf(loaded.model.params).map(([path]) => path)
+  const { method, targetModules, rank } = options
+  const everything = targetModules === 'all' || (typeof targetModules !== 'string' && targetModules.includes('all'))
+  if (method === 'full' && everything)
+    return E.right({ modules: paths.map(path => ({ path, rank, alpha: rank })), whole: [] })
+  const apart = tiedHeadAsked(loaded, options)
+  if (apart !== undefined) return fail(apart)
+  const linear = linearModules(loaded)
+  const named = typeof targetModules === 'string' && targetModules.toLowerCase() !== 'all-linear'
+  return pipe(
+    // every leaf has a name that full fine-tuning may be asked for
+    resolveTargets(options, method === 'full' && (named || typeof targetModules !== 'string') ? paths : linear),
+    E.flatMap(modules => checkRanks(loaded.checkpoint, options, modules)),
+    E.flatMap(modules =>
+      pipe(
+        resolveSaved(options, paths),
+        E.map(whole => ({ modules, whole })),
+      ),
+    ),
+  )
+}
+
+/** Whether the modules of a group can share a selection that is given: it must be one. */
+const alikeIn =
+  (chosen: ReadonlyMap<string, Int32Array> | undefined) =>
+  (group: readonly string[]): boolean =>
+    chosen === undefined || new Set(group.flatMap(path => chosen.get(path)?.join() ?? [])).size <= 1
+
+/** The adapter of a method, of which only the run knows the targets. */
+const adapterOf = (
+  { model }: Opened,
+  options: MethodOptions,
+  { modules }: Targets,
+  { chosen }: Beginning,
+): Adapter<Opaque> => {
+  const { method, rank, seed, rslora, dropout, initial, shareColumns } = options
+  const { adapter }: AdapterEntry = adapters[method]
+  return adapter({
+    targets: modules.map(({ path }) => path),
+    rank,
+    seed,
+    ranks: new Map(modules.map(module => [module.path, module.rank])),
+    alphas: new Map(modules.map(({ path, alpha }) => [path, alpha])),
+    ...(rslora === undefined ? {} : { rslora }),
+    ...(dropout === undefined ? {} : { dropout }),
+    ...(initial === undefined ? {} : { initial }),
+    ...(chosen ? { columns: chosen } : {}),
+    ...(shareColumns ? { groups: inputGroups(model).filter(alikeIn(chosen)) } : {}),
+  })
+}
+
+/** The head of a language model is not quantized, nor is what is trained whole. */
+const quantizedModules = (loaded: Opened, { whole }: Targets): readonly string[] =>
+  linearModules(loaded).filter(path => leafName(path) !== 'lm_head' && !whole.includes(path))
+
+/** A method that trains nothing on a packed model. */
+export const packedModel = (loaded: Opened, { double }: { readonly double: boolean }): Adapter<Opaque> =>
+  quantized(nf4({ double }), { modules: quantizedModules(loaded, { modules: [], whole: [] }) })(
+    full({ targets: [] as readonly string[] }),
+  )
+
+/**
+ * Applies a method to a loaded model; everything is checked against the checkpoint's header, before any weight is read.
+ * Errors: those of {@link targetsOf}, and what a method cannot adapt.
+ * @example tuneLlama(loaded, { method: 'paca', targetModules: projections, rank: 8, seed: 0 })
+ */
+export const tuneLlama = (
+  loaded: Opened,
+  options: MethodOptions,
+  beginning: Beginning = {},
+  targets?: Targets,
+): E.Either<IoError, TunedLlama> =>
+  pipe(
+    targets ? E.right(targets) : targetsOf(loaded, options),
+    E.flatMap((found): E.Either<IoError, TunedLlama> => {
+      const method = adapterOf(loaded, options, found, beginning)
+      const { quantize } = options
+      const whole = found.whole.length > 0 ? saving(found.whole)(method) : method
+      try {
+        const held = quantize
+          ? quantized(nf4({ double: quantize.double }), { modules: quantizedModules(loaded, found) })(whole)
+          : whole
+        return E.right(adapt(loaded.model, beginning.values ? startingFrom(beginning.values)(held) : held))
+      } catch (error) {
+        if (error instanceof UnknownTarget) return fail(error.message)
+        throw error
+      }
+    }),
+  )
+
+/** A tuned tree with its mask. */
+type Masked = Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask'>
+
+/**
+ * The numbers of trained and of all parameters, from the header.
+ * @example parameterCounts(tuned, checkpoint) // { trainable: 610_560, all: 134_515_008 }
+ */
+export const parameterCounts = (
+  tuned: Masked & Pick<TunedLlama, 'model'>,
+  checkpoint: Checkpoint,
+  modules: readonly ResolvedModule[] = [],
+): { readonly trainable: number; readonly all: number } => {
+  const { model } = tuned
+  const own = ownDims(tuned, checkpoint, modules)
+  const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('the method', own)]))
+  const trained = maskedLeaves(tuned.params, tuned.mask).map(({ leaf, mask }) =>
+    mask.mask === 'frozen'
+      ? 0
+      : mask.mask === 'all'
+        ? count(leaf.shape.map(size))
+        : mask.mask === 'entries'
+          ? size(mask.count)
+          : count([mask.count, ...leaf.shape.slice(1)].map(size)),
+  )
+  const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
+  return {
+    trainable: sum(trained),
+    all: sum(tensorsOf(model.params).map(([path]) => count(sizesOf(checkpoint, path)))),
+  }
+}
+
+/** How long the vectors are that a matrix of so many numbers is packed in, by their names. */
+const packedSizes = (numbers: number): Readonly<Record<string, number>> => {
+  const { codes, blocks, absmaxCodes, nestedAbsmax } = packedLengths(numbers)
+  return { codes, absmax: blocks, absmax_codes: absmaxCodes, nested_absmax: nestedAbsmax }
+}
+
+/**
+ * Sizes that only the method knows, from the header: how many entries SHiRA trains of a module of a kind, how large
+ * VeRA's projections are, how long the vectors are that a module is packed in.
+ * @example explain(step, { dims: { batch: 2, seq: 256, ...ownDims(tuned, checkpoint, modules) } })
+ */
+export const ownDims = (
+  { params, mask }: Masked,
+  checkpoint: Checkpoint,
+  modules: readonly ResolvedModule[],
+): Readonly<Record<string, number>> => {
+  const rankOf = new Map(modules.map(({ path, rank }) => [path, rank]))
+  const largest = (of: typeof widthOf): number => Math.max(...modules.map(({ path }) => of(checkpoint, path)))
+  const entriesOf = (path: string): number => {
+    const input = widthOf(checkpoint, path)
+    const output = heightOf(checkpoint, path)
+    return Math.min((rankOf.get(path) ?? 0) * (input + output), input * output)
+  }
+  const named = maskedLeaves(params, mask).flatMap(
+    ({
+      path,
+      leaf: {
+        shape: [dim, ...rest],
+      },
+      mask: own,
+    }): readonly (readonly [string, number])[] => {
+      if (own.mask === 'entries') return typeof own.count === 'string' ? [[own.count, entriesOf(path)]] : []
+      // what stands in a module's place is one of its vectors
+      const module = path.slice(0, path.lastIndexOf('.')).replace(/\.weight$/, '')
+      const name = leafName(path)
+      if (typeof dim !== 'string' || rest.length > 0 || !checkpoint.tensors.has(parameterName(module))) return []
+      const size =
+        name === 'values' || name === 'entries'
+          ? entriesOf(module)
+          : packedSizes(count(sizesOf(checkpoint, module)))[name]
+      return size === undefined ? [] : [[dim, size]]
+    },
+  )
+  // without modules nothing is the largest of them
+  return Object.fromEntries([
+    ...named,
+    ...(modules.length > 0
+      ? ([
+          ['vera_in', largest(widthOf)],
+          ['vera_out', largest(heightOf)],
+        ] as const)
+      : []),
+  ])
+}

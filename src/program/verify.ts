@@ -1,0 +1,185 @@
+import * as E from 'fp-ts/lib/Either.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { fail, ioError, orThrow, readText, reserve, writeAtomically } from '../host/index.ts'
+import { microBatch, giveWay } from '../io/index.ts'
+import { batchDims, inRange } from '../train/index.ts'
+import { checkSelectSteps, defaultSelectSteps, selectColumns } from './selection.ts'
+import { keep } from './keep.ts'
+import { methodOptions, optimizer, type MethodChoice } from './method.ts'
+import { openModel, readRowsFor, rowWarnings, type PretrainedModel, type RunOptions } from './pretrained.ts'
+import { targetsOf, tuneLlama } from './tune.ts'
+import {
+  certificateText,
+  type ConvergenceCertificate,
+  checkCertificate,
+  type CertificateReport,
+  certificatePicture,
+  verify,
+  type VerifyEvent,
+  type VerifyOptions,
+} from '../verify/index.ts'
+
+/** What `partensor verify` is asked; see its `--help`. */
+export interface VerifyModelOptions extends RunOptions, MethodChoice {
+  readonly model: string
+  readonly data: string
+  /** Rows of the data whose mean loss is f: the first ones. */
+  readonly rows: number
+  /** Rows of a micro-batch. */
+  readonly batch: number
+  readonly seq?: number | undefined
+  readonly steps: number
+  readonly lr?: number | undefined
+  readonly optimizer: 'sgd' | 'adamw'
+  readonly weightDecay: number
+  readonly clip: number
+  readonly proof: NonNullable<VerifyOptions<never, never, never, never, never>['proof']>
+  readonly iterations: number
+  /** Whether the curvature of all weights stands beside. */
+  readonly allWeights?: boolean | undefined
+  readonly selectSteps?: number | undefined
+  /** A directory for the certificate and the picture. */
+  readonly out?: string | undefined
+}
+
+export type VerifyModelEvent =
+  | VerifyEvent
+  | { readonly event: 'warning'; readonly message: string }
+  | { readonly event: 'done'; readonly certificate: ConvergenceCertificate; readonly out: string | null }
+
+/** The names of a certificate's files in the directory of a verification. */
+export const certificateFile = 'certificate.json'
+export const pictureFile = 'descent.svg'
+
+/** AdamW as finetune has it, which is measured and not held to anything. */
+const measured = ({ lr, weightDecay, clip }: VerifyModelOptions) => {
+  const rate = lr ?? 1e-4
+  return {
+    name: 'adamw',
+    lr: rate,
+    transform: optimizer({ lr: rate, weightDecay, clip }),
+    settings: { weightDecay, clip },
+  }
+}
+
+/**
+ * Verifies the descent of a pretrained model on its first rows: see {@link verify}. With `out` a certificate and a
+ * picture are written, together or not at all; what `out` does not take at the end is kept elsewhere. Errors are thrown
+ * with one sentence (`IoError`, `VerifyError`, `SessionError`).
+ * @example await verifyModel({ ...options, model: 'SmolLM2-135M-Instruct.gguf', data: 'rows.jsonl', out: 'verified' }, console.log)
+ */
+export const verifyModel = async (
+  options: VerifyModelOptions,
+  onEvent: (event: VerifyModelEvent) => void,
+): Promise<ConvergenceCertificate> => {
+  const { out } = options
+  const reservation = out === undefined ? undefined : await orThrow(reserve(out))
+  try {
+    const certificate = await certified(options, onEvent)
+    if (out === undefined) {
+      onEvent({ event: 'done', certificate, out: null })
+      return certificate
+    }
+    const files = {
+      [certificateFile]: certificateText(certificate),
+      [pictureFile]: await certificatePicture(certificate),
+    }
+    const { directory, problem } = await orThrow(keep(out, 'the certificate', place => writeAtomically(place, files)))
+    onEvent({ event: 'done', certificate, out: directory })
+    return problem === undefined ? certificate : await orThrow(async () => fail(problem))
+  } finally {
+    await reservation?.release()
+  }
+}
+
+const certified = async (
+  options: VerifyModelOptions,
+  onEvent: (event: VerifyModelEvent) => void,
+): Promise<ConvergenceCertificate> => {
+  const source = await orThrow(openModel(options.model))
+  try {
+    await giveWay(options.signal)
+    return await verifiedOf(options, source, onEvent)
+  } finally {
+    await source.checkpoint.close()
+  }
+}
+
+const verifiedOf = async (
+  options: VerifyModelOptions,
+  source: PretrainedModel,
+  onEvent: (event: VerifyModelEvent) => void,
+): Promise<ConvergenceCertificate> => {
+  const { batch, seed, target, threads, precision } = options
+  const method = await orThrow(TE.fromEither(methodOptions(options)))
+  const targets = await orThrow(TE.fromEither(targetsOf(source, method)))
+  const data = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
+  const rows = data.rows.slice(0, options.rows)
+  const plan = { batch, epochs: 1 }
+  for (const message of [...source.checkpoint.warnings, ...rowWarnings(options.data, data.warnings)])
+    onEvent({ event: 'warning', message })
+  const select = options.select
+  const selectSteps = options.selectSteps ?? defaultSelectSteps
+  await orThrow(checkSelectSteps(select, selectSteps, rows.length))
+  const chosen =
+    select === undefined
+      ? undefined
+      : await selectColumns(source, source.weights, targets.modules, rows, {
+          target,
+          threads,
+          precision,
+          signal: options.signal,
+          selection: select,
+          steps: selectSteps,
+          shareColumns: method.shareColumns === true,
+          plan: { ...plan, seed },
+        })
+  const tuned = await orThrow(TE.fromEither(tuneLlama(source, method, chosen ? { chosen } : {}, targets)))
+  const beside = options.allWeights
+    ? { name: 'all weights', tuned: await orThrow(TE.fromEither(everything(source, seed))) }
+    : undefined
+  const dims = batchDims(rows, plan)
+  const paths = targets.modules.map(({ path }) => path)
+  return verify({
+    tuned,
+    weights: inRange(source.weights, precision),
+    dims: { scored: dims.scored },
+    steps: options.steps,
+    proof: options.proof,
+    iterations: options.iterations,
+    seed,
+    lowest: 0,
+    batches: Array.from({ length: Math.ceil(rows.length / batch) }, (_, i) =>
+      microBatch(rows.slice(i * batch, (i + 1) * batch), batch, dims),
+    ),
+    target,
+    ...(threads === undefined ? {} : { threads }),
+    ...(precision === undefined ? {} : { precision }),
+    ...(beside ? { beside } : {}),
+    ...(options.lr === undefined ? {} : { lr: options.lr }),
+    ...(options.optimizer === 'sgd' ? {} : { optimizer: measured(options) }),
+    about: {
+      model: options.model,
+      targets: paths,
+      rank: method.method === 'full' ? null : method.rank,
+      rows: rows.length,
+      seq: dims.seq,
+    },
+    seeds: { selection: seed },
+    signal: options.signal,
+    onEvent,
+  })
+}
+
+/** Every parameter trained. */
+const everything = (source: PretrainedModel, seed: number) =>
+  E.Monad.chain(methodOptions({ method: 'full', targetModules: ['all'], seed }), full => tuneLlama(source, full))
+
+/**
+ * Checks a certificate's file, without the run.
+ * @example const { certificate, proved } = await checkFile('verified/certificate.json')
+ */
+export const checkFile = async (path: string): Promise<CertificateReport> => {
+  const text = await orThrow(readText(path))
+  return orThrow(async () => E.mapLeft((message: string) => ioError(`${path}: ${message}`))(checkCertificate(text)))
+}

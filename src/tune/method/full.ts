@@ -1,0 +1,46 @@
+import type { Node } from '../../tensor/index.ts'
+import { all, type All, type Frozen } from '../mask.ts'
+import { tensorsOf } from '../tree.ts'
+import type { Adapter, Reparametrisation } from './method.ts'
+import { leafwise } from './leafwise.ts'
+import { listed, type Select, type TargetFault, type TargetsOf } from './targets.ts'
+
+export interface Full<T extends string> extends Reparametrisation {
+  readonly params: this['in']
+  readonly mask: string extends T
+    ? Select<this['in'], T, All>
+    : 'all' extends T
+      ? Everywhere<this['in']>
+      : Select<this['in'], T, All>
+  readonly fault: TargetFault<this['in'], T extends 'all' ? never : T>
+}
+type Everywhere<P> = P extends Node
+  ? P extends { readonly dtype: 'f32' }
+    ? All
+    : Frozen
+  : { readonly [K in keyof P]: Everywhere<P[K]> }
+
+/**
+ * Full fine-tuning of the leaves that targets name; `'all'` stands for every parameter that is a real number, and
+ * integers stay frozen.
+ * @example full({ targets: ['all'] })
+ */
+export const full = <const T extends readonly string[]>({
+  targets,
+}: {
+  readonly targets: T
+}): Adapter<Full<TargetsOf<T>>> => ({
+  name: 'full',
+  apply: params => {
+    const named: readonly string[] = listed(targets).filter(target => target !== 'all')
+    const names =
+      named.length === targets.length
+        ? named
+        : [...tensorsOf(params).flatMap(([path, { dtype }]) => (dtype === 'f32' ? [path] : [])), ...named]
+    return leafwise<Full<TargetsOf<T>>, unknown>('full', names, leaf => ({
+      becomes: leaf,
+      mask: all,
+      weight: own => own as typeof leaf,
+    })).apply(params)
+  },
+})

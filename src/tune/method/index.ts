@@ -1,0 +1,43 @@
+export {
+  adapt,
+  type Adapter,
+  type FaultOf,
+  type Addition,
+  type FirstValue,
+  type Given,
+  type IndexChoice,
+  type MaskOf,
+  type Opaque,
+  type ParamsOf,
+  type RandomSource,
+  type Reparametrisation,
+  type Reparametrised,
+  type Tuned,
+} from './method.ts'
+export { type Leafwise } from './leafwise.ts'
+export {
+  isTarget,
+  leafName,
+  targeted,
+  UnknownTarget,
+  type Extend,
+  type Select,
+  type LeafFunction,
+  type RankOf,
+  type Ranks,
+  type TargetError,
+  type TargetFault,
+  type TargetsOf,
+} from './targets.ts'
+export { dora, type Dora, type DoraLeaf, type WithMagnitude } from './dora.ts'
+export { full, type Full } from './full.ts'
+export { lora, lorafa, type LoraLeaf, type LoraMask, type LoraOptions, type WithFactors } from './lora.ts'
+export { miss, type Miss, type MissLeaf, type MissMask, type WithBlock } from './miss.ts'
+export { moslora, type MosLora, type MosLoraLeaf, type WithMixer } from './moslora.ts'
+export { paca, type Paca, type PacaOptions } from './paca.ts'
+export { shira, type Shira } from './shira.ts'
+export { vera, type Vera, type VeraLeaf, type WithVectors } from './vera.ts'
+export { quantized } from './quantized.ts'
+export { saving, type Saving } from './with-whole.ts'
+export { startingFrom } from './starting-from.ts'
+export { adapters, type AdapterEntry, type AdapterName, type AdapterOptions } from './registry.ts'

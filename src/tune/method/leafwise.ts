@@ -1,0 +1,87 @@
+import type { Node, Shape, Tensor } from '../../tensor/index.ts'
+import { frozen, type LeafMask } from '../mask.ts'
+import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
+import type { Addition, Adapter, IndexChoice, MaskOf, ParamsOf, Reparametrisation, Reparametrised } from './method.ts'
+import { targeted, UnknownTarget, type Extend, type LeafFunction, type Select, type TargetFault } from './targets.ts'
+
+/** A method that puts a record of leaves in the place of each targeted one. */
+export interface Leafwise<T extends string, F extends LeafFunction, M> extends Reparametrisation {
+  readonly params: Extend<this['in'], T, F>
+  readonly mask: Select<this['in'], T, M>
+  readonly fault: TargetFault<this['in'], T>
+}
+
+/** The dims of a matrix leaf `[in, out]`. */
+export type Rows<L> =
+  L extends Tensor<infer S extends Shape>
+    ? S extends readonly [infer I extends string | number, unknown]
+      ? I
+      : never
+    : never
+export type Columns<L> =
+  L extends Tensor<infer S extends Shape>
+    ? S extends readonly [unknown, infer O extends string | number]
+      ? O
+      : never
+    : never
+
+/** What a method makes of one leaf: what stands in its place, what of that is trained, what weight it stands for. */
+export interface AdaptedLeaf<L> {
+  readonly becomes: L
+  /** A mask of the same structure. */
+  readonly mask: L extends Node ? LeafMask : { readonly [K in keyof L]: LeafMask }
+  readonly weight: (leaves: L) => Node
+  readonly selections?: readonly IndexChoice[]
+  readonly additions?: readonly Addition[]
+}
+
+/**
+ * Applies a function to every targeted leaf; the others stay as they are, frozen. A leaf that stands at several places
+ * is one parameter: it is adapted once, and its weight is the adapted one at all of them.
+ */
+export const leafwise = <F extends Reparametrisation, L>(
+  name: string,
+  targets: readonly string[],
+  adapted: (leaf: Node, path: string) => AdaptedLeaf<L>,
+): Adapter<F> => ({
+  name,
+  apply: <P>(params: P) => {
+    const paths = targeted(params, targets)
+    const leaves = tensorsOf(params).filter(([path]) => paths.has(path))
+    const whole = leaves.find(([, { dtype }]) => dtype !== 'f32')
+    if (whole) throw new UnknownTarget(`${name} trains real numbers, and ${whole[0]} is ${whole[1].dtype}`)
+    const made = new Map<Node, AdaptedLeaf<L>>()
+    for (const [path, leaf] of leaves) if (!made.has(leaf)) made.set(leaf, adapted(leaf, path))
+    const at = (path: string, leaf: Node): AdaptedLeaf<L> | undefined => (paths.has(path) ? made.get(leaf) : undefined)
+    const weight = (q: unknown) => {
+      const weights = new Map<Node, Node>()
+      mapBeside(params, isTensor, q, (leaf, own, path) => {
+        const known = at(path, leaf)
+        // what stands there is of the structure that the method has made
+        if (known && !weights.has(leaf)) weights.set(leaf, known.weight(own as L))
+      })
+      return mapBeside(params, isTensor, q, (leaf, own) => weights.get(leaf) ?? own)
+    }
+    const all = [...made.values()]
+    // the trees have the structures that the method's types compute from the names of the leaves
+    return {
+      params: mapTree(params, isTensor, (leaf, path) => at(path, leaf)?.becomes ?? leaf),
+      mask: mapTree(params, isTensor, (leaf, path) => at(path, leaf)?.mask ?? frozen),
+      weight,
+      selections: all.flatMap(({ selections = [] }) => selections),
+      additions: all.flatMap(({ additions = [] }) => additions),
+    } as Reparametrised<P, ParamsOf<F, P>, MaskOf<F, P>>
+  },
+})
+
+/** The dims of a leaf that a method takes for a matrix `[in, out]`. @throws {UnknownTarget} where it is none */
+export const matrixDims = (
+  method: string,
+  leaf: Node,
+  path: string,
+): readonly [input: Shape[number], output: Shape[number]] => {
+  const [input, output] = leaf.shape
+  if (leaf.shape.length !== 2 || input === undefined || output === undefined)
+    throw new UnknownTarget(`${method} adapts matrices, and ${path} is [${leaf.shape.join(', ')}]`)
+  return [input, output]
+}

@@ -1,0 +1,172 @@
+import {
+  contracted,
+  hashName,
+  i32,
+  inputDropout,
+  parameter,
+  plus,
+  times,
+  typed,
+  type Dim,
+  type Node,
+  type Tensor,
+} from '../../tensor/index.ts'
+import { all, frozen, type All, type Frozen } from '../mask.ts'
+import type { Adapter, Addition, RandomSource, Reparametrisation } from './method.ts'
+import { filled, integers, uniformWithin } from './first-values.ts'
+import { leafwise, matrixDims, type AdaptedLeaf, type Columns, type Leafwise, type Rows } from './leafwise.ts'
+import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
+
+/** A targeted leaf W with A `[in, r]` and B `[r, out]` beside it. */
+export interface LoraLeaf<R extends Dim> extends LeafFunction {
+  readonly becomes: WithFactors<this['leaf'], R>
+}
+export interface WithFactors<L, R extends Dim> {
+  readonly weight: L
+  readonly lora_A: Tensor<readonly [Rows<L>, R]>
+  readonly lora_B: Tensor<readonly [R, Columns<L>]>
+}
+
+export interface LoraOptions<T extends readonly string[], R extends number, K extends Ranks | undefined = Ranks> {
+  /** Leaves to adapt: names as `q_proj`, or paths. */
+  readonly targets: T
+  readonly rank: R
+  /** The sum is scaled by alpha / rank, or with `rslora` by alpha / √rank; as large as the rank unless given. */
+  readonly alpha?: number
+  /** Rank-stabilised scaling (Kalajdzievski 2023). */
+  readonly rslora?: boolean
+  /** What share of the input of A is zeroed while training; the rest is scaled up to make up for it. */
+  readonly dropout?: number
+  /** Other ranks and alphas for some leaves, by path. */
+  readonly ranks?: K
+  readonly alphas?: ReadonlyMap<string, number>
+  readonly seed: number
+}
+
+/** What two factors of a leaf are, whatever else a method makes of them. */
+export interface Factors {
+  readonly A: Node
+  readonly B: Node
+  readonly rank: number
+  readonly scale: number
+  readonly input: Dim
+  readonly output: Dim
+}
+
+type Options = Omit<LoraOptions<readonly string[], number, Ranks | undefined>, 'targets' | 'seed'>
+
+/** The factors of a leaf, and what the sum of their product is scaled by. */
+export const factorsOf = (
+  method: string,
+  leaf: Node,
+  path: string,
+  { rank: r, ranks, alpha, alphas, rslora }: Options,
+): Factors => {
+  const [input, output] = matrixDims(method, leaf, path)
+  const rank = ranks?.get(path) ?? r
+  const by = alphas?.get(path) ?? alpha ?? rank
+  return {
+    A: parameter([input, rank], 'f32'),
+    B: parameter([rank, output], 'f32'),
+    rank,
+    input,
+    output,
+    scale: by / (rslora ? Math.sqrt(rank) : rank),
+  }
+}
+
+/** The product of matrices. */
+export const product = (a: Node, b: Node): Node => contracted(a, b, { a: 'ik', b: 'kj', out: 'ij' })
+
+/** W + s · A B */
+export const lowRankSum = (weight: Node, a: Node, b: Node, scale: number): Node =>
+  plus(weight, times(product(a, b), scale))
+
+/**
+ * A begins uniform within ±1/√in, as PyTorch's Linear does (kaiming_uniform with a = √5); B at 0, so that nothing
+ * changes at first.
+ */
+export const firstFactors = ({ A, B, input }: Factors, path: string, seed: number) => ({
+  of: path,
+  leaves: [A, B],
+  make: ({ size }: { readonly size: (dim: Dim) => number }) => [
+    uniformWithin(A, size, 1 / Math.sqrt(size(input)), { seed, path: `${path}.lora_A` }),
+    filled(B, size),
+  ],
+})
+
+type Loraed = { readonly weight: Node; readonly lora_A: Node; readonly lora_B: Node; readonly dropout_stream?: Node }
+
+/** What dropout of what A is applied to adds to a leaf: a stream of its own to draw from. */
+interface Dropping {
+  readonly becomes: { readonly dropout_stream?: Node }
+  readonly mask: { readonly dropout_stream?: Frozen }
+  readonly additions: readonly Addition[]
+  readonly dropped: (a: Node, leaves: { readonly dropout_stream?: Node }) => Node
+}
+
+/** Dropout of what A is applied to; nothing where nothing is drawn at random. */
+export const dropoutOfInput = (rate: number, source: RandomSource | undefined, path: string): Dropping => {
+  if (source === undefined) return { becomes: {}, mask: {}, additions: [], dropped: a => a }
+  const stream = parameter([1], 'i32')
+  return {
+    becomes: { dropout_stream: stream },
+    mask: { dropout_stream: frozen },
+    additions: [{ of: path, leaves: [stream], make: () => [integers(stream, Int32Array.of(hashName(path)))] }],
+    dropped: (a, { dropout_stream: of = stream }) => inputDropout(typed(a), source.key, typed(of), { rate }),
+  }
+}
+
+/** A key for a method that draws at random, and none for one that does not. */
+export const randomSource = (dropout: number, seed: number): { readonly random?: RandomSource } =>
+  dropout > 0 ? { random: { key: i32(3), seed } } : {}
+
+const lowRank = <F extends Reparametrisation>(
+  name: string,
+  maskA: All | Frozen,
+  { targets, seed, dropout = 0, ...options }: LoraOptions<readonly string[], number, Ranks | undefined>,
+): Adapter<F> => ({
+  name,
+  apply: params => {
+    const draws = randomSource(dropout, seed)
+    const made = leafwise<F, Loraed>(name, targets, (leaf, path): AdaptedLeaf<Loraed> => {
+      const factors = factorsOf(name, leaf, path, options)
+      const { A, B, scale } = factors
+      const drop = dropoutOfInput(dropout, draws.random, path)
+      return {
+        becomes: { weight: leaf, lora_A: A, lora_B: B, ...drop.becomes },
+        mask: { weight: frozen, lora_A: maskA, lora_B: all, ...drop.mask },
+        weight: leaves => lowRankSum(leaves.weight, drop.dropped(leaves.lora_A, leaves), leaves.lora_B, scale),
+        additions: [firstFactors(factors, path, seed), ...drop.additions],
+      }
+    }).apply(params)
+    return { ...made, ...draws }
+  },
+})
+
+export type LoraMask<A = All> = { readonly weight: Frozen; readonly lora_A: A; readonly lora_B: All }
+
+/**
+ * Low-rank adaptation (Hu et al., ICLR 2022): W + α/r · A B, of which A and B are trained. Dropout is on the input of
+ * A, as PEFT has it.
+ * @example lora({ targets: ['q_proj', 'v_proj'], rank: 8, alpha: 16, dropout: 0.1, seed: 0 })
+ */
+export const lora = <
+  const T extends readonly string[],
+  const R extends number,
+  K extends Ranks | undefined = undefined,
+>(
+  options: LoraOptions<T, R, K>,
+): Adapter<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask>> => lowRank('lora', all, options)
+
+/**
+ * LoRA with A frozen (Zhang et al. 2023): W + α/r · A B, of which B is trained, so that of each token only x A is kept.
+ * @example lorafa({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })
+ */
+export const lorafa = <
+  const T extends readonly string[],
+  const R extends number,
+  K extends Ranks | undefined = undefined,
+>(
+  options: LoraOptions<T, R, K>,
+): Adapter<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask<Frozen>>> => lowRank('lorafa', frozen, options)

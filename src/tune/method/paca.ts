@@ -1,0 +1,64 @@
+import { chooseColumns, type Node } from '../../tensor/index.ts'
+import { columns, type Columns } from '../mask.ts'
+import type { Adapter, Reparametrisation } from './method.ts'
+import { leafwise } from './leafwise.ts'
+import type { RankOf, Ranks, Select, TargetFault, TargetsOf } from './targets.ts'
+
+export interface Paca<T extends string, R extends number> extends Reparametrisation {
+  readonly params: this['in']
+  readonly mask: Select<this['in'], T, Columns<R>>
+  readonly fault: TargetFault<this['in'], T>
+}
+
+export interface PacaOptions<T extends readonly string[], R extends number, K extends Ranks | undefined = Ranks> {
+  /** Leaves to tune: names as `q_proj`, or paths. */
+  readonly targets: T
+  /** How many columns (input features) of each are trained. */
+  readonly rank: R
+  /** Another rank for some leaves, by path. */
+  readonly ranks?: K
+  /** The selection is reproducible from the seed and the path of the leaf. */
+  readonly seed: number
+  /** A selection of one's own, by the path of the leaf; it goes before the seed's. */
+  readonly columns?: ReadonlyMap<string, Int32Array>
+  /** Paths of leaves that share one selection, as those with one input may: see `inputGroups`. */
+  readonly groups?: readonly (readonly string[])[]
+}
+
+/**
+ * Partial connection adaptation (Woo et al., ICLR 2025): trains r randomly chosen columns of each pretrained weight and
+ * adds nothing. The tree is the model's own, the weight is the identity; all that is particular to the method is the
+ * mask.
+ * @example paca({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })
+ */
+export const paca = <
+  const T extends readonly string[],
+  const R extends number,
+  K extends Ranks | undefined = undefined,
+>({
+  targets,
+  rank,
+  ranks,
+  seed,
+  columns: given,
+  groups = [],
+}: PacaOptions<T, R, K>): Adapter<Paca<TargetsOf<T>, RankOf<R, K>>> => ({
+  name: 'paca',
+  apply: params => {
+    const shared = new Map<string, Columns<number>>()
+    return leafwise<Paca<TargetsOf<T>, RankOf<R, K>>, Node>('paca', targets, (leaf, path) => {
+      const count = ranks?.get(path) ?? rank
+      const [first = path] = groups.find(group => group.includes(path)) ?? []
+      const mask = shared.get(`${first} ${count}`) ?? columns(count)
+      shared.set(`${first} ${count}`, mask)
+      const choose = ({ sizes: [width = 0] }: { readonly sizes: readonly number[] }): Int32Array =>
+        given?.get(path) ?? chooseColumns(seed, first, width, count)
+      return {
+        becomes: leaf,
+        mask,
+        weight: own => own,
+        selections: [{ path, index: mask.index, among: 'columns', choose }],
+      }
+    }).apply(params)
+  },
+})

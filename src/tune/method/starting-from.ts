@@ -1,0 +1,46 @@
+import type { Node } from '../../tensor/index.ts'
+import { tensorsOf } from '../tree.ts'
+import type { Adapter, Addition, FirstValue, Reparametrisation } from './method.ts'
+
+/**
+ * The same method with first values of one's own for leaves that it adds, by their path in the tree: to go on from an
+ * adapter.
+ * @example startingFrom(new Map([['model.layers.0.self_attn.q_proj.lora_B', value]]))(lora({ targets: ['q_proj'], rank: 8, seed: 0 }))
+ */
+export const startingFrom =
+  (values: ReadonlyMap<string, FirstValue>) =>
+  <F extends Reparametrisation>(adapter: Adapter<F>): Adapter<F> => ({
+    name: adapter.name,
+    apply: params => {
+      const made = adapter.apply(params)
+      const paths = new Map(
+        tensorsOf(made.params)
+          .toReversed()
+          .map(([path, leaf]) => [leaf, path]),
+      )
+      // of the places of a leaf, one that a value is given for, or the first
+      for (const [path, leaf] of tensorsOf(made.params)) if (values.has(path)) paths.set(leaf, path)
+      const own = (leaf: Node, first: FirstValue): FirstValue => {
+        const path = paths.get(leaf) ?? ''
+        const value = values.get(path)
+        if (value === undefined) return first
+        if (value.dtype !== first.dtype || value.sizes.join() !== first.sizes.join()) {
+          throw new RangeError(
+            `${path} is [${value.sizes.join(', ')}] ${value.dtype}, not [${first.sizes.join(', ')}] ${first.dtype}`,
+          )
+        }
+        return { ...value, shape: first.shape }
+      }
+      const starting = <G>({
+        leaves,
+        make,
+      }: {
+        readonly leaves: readonly Node[]
+        readonly make: (given: G) => readonly FirstValue[]
+      }) => ({ leaves, make: (given: G) => make(given).map((first, i) => own(leaves[i]!, first)) })
+      const additions = made.additions.map((addition): Addition =>
+        addition.of === undefined ? starting(addition) : { of: addition.of, ...starting(addition) },
+      )
+      return { ...made, additions }
+    },
+  })

@@ -1,0 +1,118 @@
+import { node, parameter, plus, sliceOp, times, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
+import { all, frozen, type All, type Frozen } from '../mask.ts'
+import { tensorsOf } from '../tree.ts'
+import type { Adapter, Reparametrisation } from './method.ts'
+import { filled, uniformWithin } from './first-values.ts'
+import { leafwise, matrixDims, type Columns } from './leafwise.ts'
+import { product } from './lora.ts'
+import {
+  targeted,
+  UnknownTarget,
+  type Extend,
+  type LeafFunction,
+  type Select,
+  type TargetFault,
+  type TargetsOf,
+} from './targets.ts'
+
+export interface VeraLeaf<R extends Dim> extends LeafFunction {
+  readonly becomes: WithVectors<this['leaf'], R>
+}
+export interface WithVectors<L, R extends Dim> {
+  readonly weight: L
+  readonly vera_lambda_d: Tensor<readonly [R]>
+  readonly vera_lambda_b: Tensor<readonly [Columns<L>]>
+}
+export interface Vera<T extends string, R extends number> extends Reparametrisation {
+  readonly params: Extend<this['in'], T, VeraLeaf<R>> & {
+    readonly vera_A: Tensor<readonly ['vera_in', R]>
+    readonly vera_B: Tensor<readonly [R, 'vera_out']>
+  }
+  readonly mask: string extends T
+    ? Select<this['in'], T, never>
+    : Select<this['in'], T, { readonly weight: Frozen; readonly vera_lambda_d: All; readonly vera_lambda_b: All }> & {
+        readonly vera_A: Frozen
+        readonly vera_B: Frozen
+      }
+  readonly fault: TargetFault<this['in'], T>
+}
+type Scaled = { readonly weight: Node; readonly vera_lambda_d: Node; readonly vera_lambda_b: Node }
+
+/** The first rows or columns of a projection that is as large as the largest module. */
+const cut = (x: Node, axis: number, dim: Dim): Node => node(sliceOp, [x], { axis, start: [], dim })
+
+/**
+ * Vector-based random matrix adaptation (Kopiczko et al., ICLR 2024): W + A diag(d) B diag(b) with random A and B that
+ * all modules share and nobody trains; d and b are trained. A is as wide, and B as high, as the largest module: others
+ * use a part.
+ * @example vera({ targets: ['q_proj', 'v_proj'], rank: 256, seed: 0 })
+ */
+export const vera = <const T extends readonly string[], const R extends number>({
+  targets,
+  rank,
+  seed,
+  initial = 0.1,
+}: {
+  readonly targets: T
+  readonly rank: R
+  readonly seed: number
+  /** What d begins with; b begins with 0. */
+  readonly initial?: number
+}): Adapter<Vera<TargetsOf<T>, R>> => ({
+  name: 'vera',
+  apply: params => {
+    const taken = ['vera_A', 'vera_B'].find(name => Object.hasOwn(params as object, name))
+    if (taken)
+      throw new UnknownTarget(
+        `vera adds its projections to the parameters as vera_A and vera_B, and the model has a ${taken}: rename it`,
+      )
+    const A = parameter(['vera_in', rank], 'f32')
+    const B = parameter([rank, 'vera_out'], 'f32')
+    const paths = targeted(params, targets)
+    const shapes = tensorsOf(params).flatMap(([path, leaf]) =>
+      paths.has(path) ? [matrixDims('vera', leaf, path)] : [],
+    )
+    const own = (shared: { readonly vera_A: Node; readonly vera_B: Node }) =>
+      leafwise<Reparametrisation, Scaled>('vera', targets, (leaf, path) => {
+        const [input, output] = matrixDims('vera', leaf, path)
+        const d = parameter([rank], 'f32')
+        const b = parameter([output], 'f32')
+        return {
+          becomes: { weight: leaf, vera_lambda_d: d, vera_lambda_b: b },
+          mask: { weight: frozen, vera_lambda_d: all, vera_lambda_b: all },
+          weight: ({ weight, vera_lambda_d, vera_lambda_b }) =>
+            plus(
+              weight,
+              times(
+                product(times(cut(shared.vera_A, 0, input), vera_lambda_d), cut(shared.vera_B, 1, output)),
+                vera_lambda_b,
+              ),
+            ),
+          additions: [{ of: path, leaves: [d, b], make: ({ size }) => [filled(d, size, initial), filled(b, size)] }],
+        }
+      }).apply(params)
+    const made = own({ vera_A: A, vera_B: B })
+    const largest = (axis: 0 | 1, size: (dim: Dim) => number) => Math.max(...shapes.map(shape => size(shape[axis])))
+    // PEFT's kaiming_uniform: within ±√(6 / fan in)
+    const projections = {
+      leaves: [A, B],
+      make: ({ size }: { readonly size: (dim: Dim) => number }) => {
+        const rows = largest(0, size)
+        const columns = largest(1, size)
+        const named = (dim: Dim): number => (dim === 'vera_in' ? rows : dim === 'vera_out' ? columns : size(dim))
+        return [
+          uniformWithin(A, named, Math.sqrt(6 / rows), { seed, path: 'vera_A' }),
+          uniformWithin(B, named, Math.sqrt(6 / rank), { seed, path: 'vera_B' }),
+        ]
+      },
+    }
+    return {
+      ...made,
+      additions: [...made.additions, projections],
+      params: { ...(made.params as object), vera_A: A, vera_B: B },
+      mask: { ...(made.mask as object), vera_A: frozen, vera_B: frozen },
+      weight: made.weight,
+      // the trees have the structures that `Vera` computes
+    } as never
+  },
+})

@@ -1,0 +1,42 @@
+import { all, maskedLeaves, type Dynamic, type MaskedLeaf } from '../mask.ts'
+import { isTensor, mapTree, tensorsOf } from '../tree.ts'
+import type { Adapter, FaultOf, ParamsOf, Reparametrisation } from './method.ts'
+import { targeted, UnknownTarget } from './targets.ts'
+
+/** A method of which more is trained than its type says: what the run names. */
+export interface Saving<F extends Reparametrisation> extends Reparametrisation {
+  readonly params: ParamsOf<F, this['in']>
+  readonly mask: Dynamic
+  readonly fault: FaultOf<F, this['in']>
+}
+
+/**
+ * The same method, which also trains some leaves whole: PEFT's `modules_to_save`.
+ * @throws {UnknownTarget} where a module does not exist, or the method adapts it already
+ * @example saving(['lm_head'])(lora({ targets: ['q_proj'], rank: 8, seed: 0 }))
+ */
+export const saving =
+  (modules: readonly string[]) =>
+  <F extends Reparametrisation>(adapter: Adapter<F>): Adapter<Saving<F>> => ({
+    name: adapter.name,
+    apply: params => {
+      const made = adapter.apply(params)
+      const whole = targeted(params, modules)
+      const leaves = new Map(tensorsOf(params))
+      const masks = new Map<string, MaskedLeaf>()
+      for (const one of maskedLeaves(made.params, made.mask)) masks.set(one.path, one)
+      // a leaf that stands at several places is one parameter
+      const named = new Set([...whole].map(path => leaves.get(path)))
+      const adapted = [...leaves].find(
+        ([path, leaf]) =>
+          named.has(leaf) && (masks.get(path)?.leaf !== leaf || masks.get(path)?.mask.mask !== 'frozen'),
+      )?.[0]
+      if (adapted !== undefined)
+        throw new UnknownTarget(`${adapted} is adapted by ${adapter.name} and to be trained whole: name it once`)
+      // an opaque mask has the structure of the tree
+      return {
+        ...made,
+        mask: mapTree(made.params, isTensor, (_, path) => (whole.has(path) ? all : masks.get(path)!.mask)),
+      } as never
+    },
+  })

@@ -1,0 +1,19 @@
+import { referenceDevice, type Device } from '../../src/backend/index.ts'
+import { nodeDevice } from '../../src/backend/native/device.ts'
+import { registeredDevice } from '../../src/backend/tfjs/registered.ts'
+import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
+
+/** Every device that runs plans, by name. */
+export const devices: readonly (readonly [title: string, open: () => Promise<Device<unknown>>])[] = [
+  ['reference', () => Promise.resolve(referenceDevice() as Device<unknown>)],
+  [
+    'tfjs cpu',
+    async () => {
+      await import('@tensorflow/tfjs-backend-cpu')
+      return (await registeredDevice('cpu')) as Device<unknown>
+    },
+  ],
+  ['tfjs node', async () => (await nodeDevice()) as Device<unknown>],
+  ['tfjs wasm with one thread', async () => (await wasmDevice({ threads: 1 })) as Device<unknown>],
+  ['tfjs wasm with two threads', async () => (await wasmDevice({ threads: 2 })) as Device<unknown>],
+]

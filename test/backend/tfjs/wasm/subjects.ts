@@ -1,0 +1,505 @@
+import type { Kernels } from '../../../../src/backend/tfjs/wasm/index.ts'
+import { nf4Codebook, nf4Place, randomWords } from '../../../../src/tensor/index.ts'
+import { uniform } from './fixture.ts'
+
+type Data = Float32Array | Int32Array
+
+/** A kernel at one random shape: what it reads, how it is called, and what float64 arithmetic gives. */
+export interface Case {
+  readonly inputs: readonly Data[]
+  /** Lengths of the outputs; an in-place kernel names the inputs it changes instead. */
+  readonly outputs: readonly number[]
+  readonly inPlace?: readonly number[]
+  readonly call: (kernels: Kernels, inputs: readonly number[], outputs: readonly number[]) => void
+  readonly want: (inputs: readonly Data[]) => readonly (readonly number[])[]
+}
+
+/** Sizes a (up to 7), b and c (up to 40), and a stream of numbers in [0, 1). */
+export type Subject = (a: number, b: number, c: number, next: () => number) => Case
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
+const at = (data: ArrayLike<number> | undefined, i: number): number => data?.[i] ?? Number.NaN
+const sum = (values: readonly number[]): number => values.reduce((s, x) => s + x, 0)
+const row = (data: Data | undefined, r: number, cols: number): number[] => range(cols).map(j => at(data, r * cols + j))
+const indices = (next: () => number, n: number, below: number): Int32Array =>
+  Int32Array.from({ length: n }, () => Math.floor(next() * below))
+const distinct = (next: () => number, n: number, below: number): Int32Array =>
+  Int32Array.from(
+    range(below)
+      .map(i => [next(), i] as const)
+      .sort(([x], [y]) => x - y)
+      .slice(0, n)
+      .map(([, i]) => i),
+  )
+
+const words = (next: () => number, n: number): Int32Array =>
+  Int32Array.from({ length: n }, () => Math.floor(next() * 2 ** 32))
+
+const unary =
+  (
+    name:
+      'exp' | 'log' | 'sigmoid' | 'tanh' | 'rsqrt' | 'sqrt' | 'reciprocal' | 'silu' | 'gelu' | 'neg' | 'abs' | 'square',
+    f: (x: number) => number,
+    low = -4,
+    high = 4,
+  ): Subject =>
+  (_a, b, _c, next) => ({
+    inputs: [uniform(next, b, low, high)],
+    outputs: [b],
+    call: (k, [x = 0], [y = 0]) => k[name](x, y, b),
+    want: ([x]) => [range(b).map(i => f(at(x, i)))],
+  })
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
+const gelu = (x: number): number => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
+const softmaxOf = (values: readonly number[], scale: number): number[] => {
+  const top = Math.max(...values)
+  const e = values.map(x => Math.exp(scale * (x - top)))
+  return e.map(x => x / sum(e))
+}
+const difference = (f: (x: number) => number, x: number): number => (f(x + 1e-5) - f(x - 1e-5)) / 2e-5
+
+const binary =
+  (name: 'add' | 'sub' | 'mul' | 'div' | 'max' | 'min', f: (x: number, y: number) => number): Subject =>
+  (a, b, _c, next) => {
+    const pick = Math.floor(next() * 8)
+    const [aCol, bRow, bCol] = [pick & 1, (pick >> 1) & 1, (pick >> 2) & 1]
+    return {
+      inputs: [uniform(next, a * b), uniform(next, a * b, 0.5, 2)],
+      outputs: [a * b],
+      call: (k, [x = 0, y = 0], [z = 0]) => k[name](x, y, z, a, b, aCol ? b : 1, aCol, bRow ? b : 0, bCol),
+      want: ([x, y]) => [
+        range(a).flatMap(r =>
+          range(b).map(c => f(at(x, r * (aCol ? b : 1) + c * aCol), at(y, r * (bRow ? b : 0) + c * bCol))),
+        ),
+      ],
+    }
+  }
+
+const rope =
+  (name: 'rope' | 'ropeInverse', sign: number): Subject =>
+  (a, b, c, next) => {
+    const [rows, half, seq] = [a * c, Math.ceil(b / 4), c]
+    return {
+      inputs: [uniform(next, rows * 2 * half), uniform(next, (seq + 1) * half), uniform(next, (seq + 1) * half)],
+      outputs: [rows * 2 * half],
+      call: (k, [x = 0, cos = 0, sin = 0], [y = 0]) => k[name](x, y, rows, 2 * half, cos, sin, half, a, seq, 1),
+      want: ([x, cos, sin]) => [
+        range(rows).flatMap(r =>
+          range(2 * half).map(i => {
+            const table = (1 + (Math.floor(r / a) % seq)) * half + (i % half)
+            const [first, second] = [at(x, r * 2 * half + (i % half)), at(x, r * 2 * half + half + (i % half))]
+            return i < half
+              ? first * at(cos, table) - sign * second * at(sin, table)
+              : second * at(cos, table) + sign * first * at(sin, table)
+          }),
+        ),
+      ],
+    }
+  }
+
+const labelsOf = (next: () => number, n: number, vocab: number): Int32Array =>
+  Int32Array.from({ length: n }, (_, i) => (i > 0 && next() < 0.2 ? -100 : Math.floor(next() * vocab)))
+
+const crossEntropyOf = (logits: readonly number[], label: number): number => {
+  const top = Math.max(...logits)
+  return label < 0 ? 0 : top + Math.log(sum(logits.map(x => Math.exp(x - top)))) - at(logits, label)
+}
+const crossEntropyGradientOf = (logits: readonly number[], label: number, weight: number): number[] =>
+  label < 0 ? logits.map(() => 0) : softmaxOf(logits, 1).map((p, i) => weight * (p - (i === label ? 1 : 0)))
+
+/** The columns of [rows, cols] as rows. */
+const columns = (data: Data | undefined, rows: number, cols: number): number[][] =>
+  range(cols).map(c => range(rows).map(r => at(data, r * cols + c)))
+const transposed = (table: readonly (readonly number[])[]): number[] =>
+  range(table[0]?.length ?? 0).flatMap(r => table.map(column => at(column, r)))
+
+/** Every kernel, with its meaning in float64. */
+export const subjects: {
+  readonly [
+    K in Exclude<keyof Kernels, 'permuteTranspose' | 'permuteCopy' | 'crossEntropyColumnsScratch' | 'randomBits'>
+  ]: Subject
+} = {
+  transpose: (a, b, c, next) => ({
+    inputs: [uniform(next, a * b * c)],
+    outputs: [a * b * c],
+    call: (k, [x = 0], [y = 0]) => k.transpose(x, y, a, b, c),
+    want: ([x]) => [range(a).flatMap(i => range(c).flatMap(col => range(b).map(r => at(x, (i * b + r) * c + col))))],
+  }),
+  copyBlocks: (a, b, c, next) => ({
+    inputs: [uniform(next, a * (b + c))],
+    outputs: [a * b],
+    call: (k, [x = 0], [y = 0]) => k.copyBlocks(x + 4 * c, y, a, b, b + c, b),
+    want: ([x]) => [range(a).flatMap(i => range(b).map(j => at(x, i * (b + c) + c + j)))],
+  }),
+  firstOutOfRange: (_a, b, c, next) => ({
+    inputs: [Int32Array.from({ length: b }, () => Math.floor(next() * (c + 1)) - (next() < 0.05 ? 1 : 0))],
+    outputs: [1],
+    call: (k, [x = 0], [y = 0]) => k.fill(y, 1, k.firstOutOfRange(x, b, c)),
+    want: ([x]) => [[Array.from(x ?? []).findIndex(i => i < 0 || i >= c)]],
+  }),
+  takeRows: (a, b, c, next) => ({
+    inputs: [uniform(next, b * c), indices(next, a, b)],
+    outputs: [a * c],
+    call: (k, [x = 0, index = 0], [y = 0]) => k.takeRows(x, index, y, a, c),
+    want: ([x, index]) => [range(a).flatMap(i => row(x, at(index, i), c))],
+  }),
+  putRows: (a, b, c, next) => ({
+    inputs: [uniform(next, (a + b) * c), uniform(next, a * c), distinct(next, a, a + b)],
+    outputs: [],
+    inPlace: [0],
+    call: (k, [y = 0, x = 0, index = 0]) => k.putRows(x, index, y, a, c),
+    want: ([y, x, index]) => [
+      range(a + b).flatMap(r => {
+        const i = Array.from(index ?? []).indexOf(r)
+        return i < 0 ? row(y, r, c) : row(x, i, c)
+      }),
+    ],
+  }),
+  scatterAddRows: (a, b, c, next) => ({
+    inputs: [uniform(next, b * c), uniform(next, a * c), indices(next, a, b)],
+    outputs: [],
+    inPlace: [0],
+    call: (k, [y = 0, x = 0, index = 0]) => k.scatterAddRows(x, index, y, a, c),
+    want: ([y, x, index]) => [
+      range(b).flatMap(r =>
+        range(c).map(
+          j =>
+            at(y, r * c + j) +
+            sum(
+              range(a)
+                .filter(i => at(index, i) === r)
+                .map(i => at(x, i * c + j)),
+            ),
+        ),
+      ),
+    ],
+  }),
+  takeColumns: (a, b, c, next) => ({
+    inputs: [uniform(next, b * c), indices(next, a, c)],
+    outputs: [b * a],
+    call: (k, [x = 0, index = 0], [y = 0]) => k.takeColumns(x, index, y, b, c, a),
+    want: ([x, index]) => [range(b).flatMap(r => range(a).map(i => at(x, r * c + at(index, i))))],
+  }),
+  putColumns: (a, b, c, next) => ({
+    inputs: [uniform(next, b * (a + c)), uniform(next, b * a), distinct(next, a, a + c)],
+    outputs: [],
+    inPlace: [0],
+    call: (k, [y = 0, x = 0, index = 0]) => k.putColumns(x, index, y, b, a + c, a),
+    want: ([y, x, index]) => [
+      range(b).flatMap(r =>
+        range(a + c).map(j => {
+          const i = Array.from(index ?? []).indexOf(j)
+          return i < 0 ? at(y, r * (a + c) + j) : at(x, r * a + i)
+        }),
+      ),
+    ],
+  }),
+  scatterAddColumns: (a, b, c, next) => ({
+    inputs: [uniform(next, b * c), uniform(next, b * a), indices(next, a, c)],
+    outputs: [],
+    inPlace: [0],
+    call: (k, [y = 0, x = 0, index = 0]) => k.scatterAddColumns(x, index, y, b, c, a),
+    want: ([y, x, index]) => [
+      range(b).flatMap(r =>
+        range(c).map(
+          j =>
+            at(y, r * c + j) +
+            sum(
+              range(a)
+                .filter(i => at(index, i) === j)
+                .map(i => at(x, r * a + i)),
+            ),
+        ),
+      ),
+    ],
+  }),
+  softmax: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b, -9, 9)],
+    outputs: [a * b],
+    call: (k, [x = 0], [y = 0]) => k.softmax(x, y, a, b, 0.7),
+    want: ([x]) => [range(a).flatMap(r => softmaxOf(row(x, r, b), 0.7))],
+  }),
+  softmaxCausal: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b * (b + 1), -9, 9)],
+    outputs: [a * b * (b + 1)],
+    call: (k, [x = 0], [y = 0]) => k.softmaxCausal(x, y, a * b, b + 1, 0.7, b, 1),
+    want: ([x]) => [
+      range(a * b).flatMap(r => {
+        const seen = (r % b) + 2
+        return [...softmaxOf(row(x, r, b + 1).slice(0, seen), 0.7), ...range(b + 1 - seen).map(() => 0)]
+      }),
+    ],
+  }),
+  softmaxBackward: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b, 0, 1), uniform(next, a * b)],
+    outputs: [a * b],
+    call: (k, [p = 0, dp = 0], [ds = 0]) => k.softmaxBackward(p, dp, ds, a, b, 0.7),
+    want: ([p, dp]) => [
+      range(a).flatMap(r => {
+        const dot = sum(range(b).map(j => at(p, r * b + j) * at(dp, r * b + j)))
+        return range(b).map(j => 0.7 * at(p, r * b + j) * (at(dp, r * b + j) - dot))
+      }),
+    ],
+  }),
+  softmaxCausalBackward: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b * b, 0, 1), uniform(next, a * b * b)],
+    outputs: [a * b * b],
+    call: (k, [p = 0, dp = 0], [ds = 0]) => k.softmaxCausalBackward(p, dp, ds, a * b, b, 0.7, b, 0),
+    want: ([p, dp]) => [
+      range(a * b).flatMap(r => {
+        const dot = sum(range((r % b) + 1).map(j => at(p, r * b + j) * at(dp, r * b + j)))
+        return range(b).map(j => (j > r % b ? 0 : 0.7 * at(p, r * b + j) * (at(dp, r * b + j) - dot)))
+      }),
+    ],
+  }),
+  rmsNorm: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b), uniform(next, b)],
+    outputs: [a * b, a],
+    call: (k, [x = 0, g = 0], [y = 0, rstd = 0]) => k.rmsNorm(x, g, y, rstd, a, b, 1e-5),
+    want: ([x, g]) => {
+      const rstd = range(a).map(r => 1 / Math.sqrt(sum(row(x, r, b).map(v => v * v)) / b + 1e-5))
+      return [range(a).flatMap(r => range(b).map(j => at(x, r * b + j) * at(rstd, r) * at(g, j))), rstd]
+    },
+  }),
+  rmsNormBackward: (a, b, c, next) => ({
+    inputs: [
+      uniform(next, a * b),
+      uniform(next, a * b),
+      uniform(next, a * b),
+      uniform(next, b),
+      uniform(next, a, 0.3, 1),
+    ],
+    outputs: [],
+    inPlace: [0],
+    call: (k, [dx = 0, dy = 0, x = 0, g = 0, rstd = 0]) => k.rmsNormBackward(dy, x, g, rstd, dx, a, b, c % 2),
+    want: ([dx, dy, x, g, rstd]) => [
+      range(a).flatMap(r => {
+        const dot = sum(range(b).map(j => at(g, j) * at(dy, r * b + j) * at(x, r * b + j)))
+        const before = (j: number): number => (c % 2) * at(dx, r * b + j)
+        return range(b).map(
+          j => before(j) + at(rstd, r) * at(g, j) * at(dy, r * b + j) - (at(x, r * b + j) * at(rstd, r) ** 3 * dot) / b,
+        )
+      }),
+    ],
+  }),
+  rmsNormWeightBackward: (a, b, _c, next) => ({
+    inputs: [uniform(next, b), uniform(next, a * b), uniform(next, a * b), uniform(next, a)],
+    outputs: [],
+    inPlace: [0],
+    call: (k, [dg = 0, dy = 0, x = 0, rstd = 0]) => k.rmsNormWeightBackward(dy, x, rstd, dg, a, b),
+    want: ([dg, dy, x, rstd]) => [
+      range(b).map(j => at(dg, j) + sum(range(a).map(r => at(dy, r * b + j) * at(x, r * b + j) * at(rstd, r)))),
+    ],
+  }),
+  exp: unary('exp', Math.exp),
+  log: unary('log', Math.log, 0.001, 9),
+  sigmoid: unary('sigmoid', sigmoid),
+  tanh: unary('tanh', Math.tanh),
+  rsqrt: unary('rsqrt', x => 1 / Math.sqrt(x), 0.01, 9),
+  sqrt: unary('sqrt', Math.sqrt, 0, 9),
+  reciprocal: unary('reciprocal', x => 1 / x, 0.1, 9),
+  silu: unary('silu', x => x * sigmoid(x)),
+  gelu: unary('gelu', gelu),
+  neg: unary('neg', x => -x),
+  abs: unary('abs', Math.abs),
+  square: unary('square', x => x * x),
+  siluBackward: (_a, b, _c, next) => ({
+    inputs: [uniform(next, b), uniform(next, b)],
+    outputs: [b],
+    call: (k, [dy = 0, x = 0], [dx = 0]) => k.siluBackward(dy, x, dx, b),
+    want: ([dy, x]) => [range(b).map(i => at(dy, i) * difference(v => v * sigmoid(v), at(x, i)))],
+  }),
+  geluBackward: (_a, b, _c, next) => ({
+    inputs: [uniform(next, b), uniform(next, b)],
+    outputs: [b],
+    call: (k, [dy = 0, x = 0], [dx = 0]) => k.geluBackward(dy, x, dx, b),
+    want: ([dy, x]) => [range(b).map(i => at(dy, i) * difference(gelu, at(x, i)))],
+  }),
+  swiglu: (_a, b, _c, next) => ({
+    inputs: [uniform(next, b, -6, 6), uniform(next, b)],
+    outputs: [b],
+    call: (k, [gate = 0, up = 0], [y = 0]) => k.swiglu(gate, up, y, b),
+    want: ([gate, up]) => [range(b).map(i => at(gate, i) * sigmoid(at(gate, i)) * at(up, i))],
+  }),
+  swigluBackward: (_a, b, _c, next) => ({
+    inputs: [uniform(next, b), uniform(next, b, -6, 6), uniform(next, b)],
+    outputs: [b, b],
+    call: (k, [dy = 0, gate = 0, up = 0], [dgate = 0, dup = 0]) => k.swigluBackward(dy, gate, up, dgate, dup, b),
+    want: ([dy, gate, up]) => [
+      range(b).map(i => at(dy, i) * at(up, i) * difference(v => v * sigmoid(v), at(gate, i))),
+      range(b).map(i => at(dy, i) * at(gate, i) * sigmoid(at(gate, i))),
+    ],
+  }),
+  rope: rope('rope', 1),
+  ropeInverse: rope('ropeInverse', -1),
+  add: binary('add', (x, y) => x + y),
+  sub: binary('sub', (x, y) => x - y),
+  mul: binary('mul', (x, y) => x * y),
+  div: binary('div', (x, y) => x / y),
+  max: binary('max', Math.max),
+  min: binary('min', Math.min),
+  axpy: (_a, b, _c, next) => ({
+    inputs: [uniform(next, b), uniform(next, b)],
+    outputs: [],
+    inPlace: [0],
+    call: (k, [y = 0, x = 0]) => k.axpy(-0.5, x, y, b),
+    want: ([y, x]) => [range(b).map(i => at(y, i) - 0.5 * at(x, i))],
+  }),
+  affine: (_a, b, _c, next) => ({
+    inputs: [uniform(next, b)],
+    outputs: [b],
+    call: (k, [x = 0], [y = 0]) => k.affine(x, y, b, 3, -1),
+    want: ([x]) => [range(b).map(i => 3 * at(x, i) - 1)],
+  }),
+  fill: (_a, b, _c, next) => ({
+    inputs: [uniform(next, 1)],
+    outputs: [b],
+    call: (k, _inputs, [y = 0]) => k.fill(y, b, 0.25),
+    want: () => [range(b).map(() => 0.25)],
+  }),
+  sumRows: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b)],
+    outputs: [a],
+    call: (k, [x = 0], [y = 0]) => k.sumRows(x, y, a, b),
+    want: ([x]) => [range(a).map(r => sum(row(x, r, b)))],
+  }),
+  sumColumns: (a, b, c, next) => ({
+    inputs: [uniform(next, a * b * c)],
+    outputs: [a * c],
+    call: (k, [x = 0], [y = 0]) => k.sumColumns(x, y, a, b, c),
+    want: ([x]) => [range(a).flatMap(i => range(c).map(j => sum(range(b).map(r => at(x, (i * b + r) * c + j)))))],
+  }),
+  sumAll: (a, b, c, next) => ({
+    inputs: [uniform(next, a * b * c, 0, 2)],
+    outputs: [1],
+    call: (k, [x = 0], [y = 0]) => k.fill(y, 1, k.sumAll(x, a * b * c)),
+    want: ([x]) => [[sum(Array.from(x ?? []))]],
+  }),
+  sumSquares: (a, b, c, next) => ({
+    inputs: [uniform(next, a * b * c)],
+    outputs: [1],
+    call: (k, [x = 0], [y = 0]) => k.fill(y, 1, k.sumSquares(x, a * b * c)),
+    want: ([x]) => [[sum(Array.from(x ?? [], v => v * v))]],
+  }),
+  maxRows: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b, -3, -1)],
+    outputs: [a],
+    call: (k, [x = 0], [y = 0]) => k.maxRows(x, y, a, b),
+    want: ([x]) => [range(a).map(r => Math.max(...row(x, r, b)))],
+  }),
+  argMaxRows: (a, b, _c, next) => ({
+    // The positions are read through a table, so that they come out as float32.
+    inputs: [Float32Array.from({ length: a * b }, () => Math.floor(next() * 5)), Float32Array.from(range(b))],
+    outputs: [a, a],
+    call: (k, [x = 0, table = 0], [y = 0, z = 0]) => {
+      k.argMaxRows(x, y, a, b)
+      k.takeRows(table, y, z, a, 1)
+      k.takeRows(table, y, y, a, 1)
+    },
+    want: ([x, table]) => {
+      const positions = range(a).map(r => at(table, row(x, r, b).indexOf(Math.max(...row(x, r, b)))))
+      return [positions, positions]
+    },
+  }),
+  allFinite: (_a, b, _c, next) => ({
+    inputs: [uniform(next, b).map(x => (next() < 0.02 ? (next() < 0.5 ? Infinity : Number.NaN) : x))],
+    outputs: [1],
+    call: (k, [x = 0], [y = 0]) => k.fill(y, 1, k.allFinite(x, b)),
+    want: ([x]) => [[Array.from(x ?? []).every(Number.isFinite) ? 1 : 0]],
+  }),
+  crossEntropy: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b, -9, 9), labelsOf(next, a, b)],
+    outputs: [a],
+    call: (k, [x = 0, labels = 0], [loss = 0]) => k.crossEntropy(x, labels, loss, a, b),
+    want: ([x, labels]) => [range(a).map(r => crossEntropyOf(row(x, r, b), at(labels, r)))],
+  }),
+  crossEntropyGradient: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b, -9, 9), labelsOf(next, a, b), uniform(next, a)],
+    outputs: [a, a * b],
+    call: (k, [x = 0, labels = 0, weight = 0], [loss = 0, dx = 0]) =>
+      k.crossEntropyGradient(x, labels, weight, loss, dx, a, b),
+    want: ([x, labels, weight]) => [
+      range(a).map(r => crossEntropyOf(row(x, r, b), at(labels, r))),
+      range(a).flatMap(r => crossEntropyGradientOf(row(x, r, b), at(labels, r), at(weight, r))),
+    ],
+  }),
+  logSumExpColumns: (_a, b, c, next) => ({
+    inputs: [uniform(next, b * 40 * c, -9, 9), new Float32Array(2 * c + 8)],
+    outputs: [c],
+    call: (k, [x = 0, scratch = 0], [lse = 0]) => k.logSumExpColumns(x, lse, scratch, b * 40, c),
+    want: ([x]) => [columns(x, b * 40, c).map(column => crossEntropyOf(column, 0) + at(column, 0))],
+  }),
+  crossEntropyColumns: (_a, b, c, next) => ({
+    inputs: [uniform(next, b * c, -9, 9), labelsOf(next, c, b), new Float32Array(2 * c + 8)],
+    outputs: [c, c],
+    call: (k, [x = 0, labels = 0, scratch = 0], [loss = 0, lse = 0]) =>
+      k.crossEntropyColumns(x, labels, loss, lse, scratch, b, c),
+    want: ([x, labels]) => [
+      columns(x, b, c).map((column, i) => crossEntropyOf(column, at(labels, i))),
+      columns(x, b, c).map(column => crossEntropyOf(column, 0) + at(column, 0)),
+    ],
+  }),
+  crossEntropyColumnsGradient: (_a, b, c, next) => {
+    const logits = uniform(next, b * c, -9, 9)
+    const lse = Float32Array.from(columns(logits, b, c), column => crossEntropyOf(column, 0) + at(column, 0))
+    return {
+      inputs: [logits, labelsOf(next, c, b), uniform(next, c), lse],
+      outputs: [b * c],
+      call: (k, [x = 0, labels = 0, weight = 0, sums = 0], [dx = 0]) =>
+        k.crossEntropyColumnsGradient(x, labels, weight, sums, dx, b, c),
+      want: ([x, labels, weight]) => [
+        transposed(columns(x, b, c).map((column, i) => crossEntropyGradientOf(column, at(labels, i), at(weight, i)))),
+      ],
+    }
+  },
+  adamw: (_a, b, _c, next) => ({
+    inputs: [uniform(next, b), uniform(next, b), uniform(next, b, 0, 1), uniform(next, b)],
+    outputs: [],
+    inPlace: [0, 1, 2],
+    call: (k, [p = 0, m = 0, v = 0, g = 0]) =>
+      k.adamw(p, g, m, v, b, 0.1, 0.9, 0.999, 1e-8, 0.01, 1 - 0.9 ** 3, 1 - 0.999 ** 3, 0.5),
+    want: ([p, m, v, g]) => {
+      const mean = range(b).map(i => 0.9 * at(m, i) + 0.1 * 0.5 * at(g, i))
+      const square = range(b).map(i => 0.999 * at(v, i) + 0.001 * (0.5 * at(g, i)) ** 2)
+      const update = (i: number): number =>
+        at(mean, i) / (1 - 0.9 ** 3) / (Math.sqrt(at(square, i) / (1 - 0.999 ** 3)) + 1e-8)
+      return [range(b).map(i => at(p, i) - 0.1 * (update(i) + 0.01 * at(p, i))), mean, square]
+    },
+  }),
+  dequantizeNF4: (a, _b, _c, next) => ({
+    inputs: [words(next, 8 * a), uniform(next, a)],
+    outputs: [64 * a],
+    call: (k, [codes = 0, absmax = 0], [y = 0]) => k.dequantizeNF4(codes, absmax, y, a),
+    want: ([codes, absmax]) => [
+      range(64 * a).map(i => {
+        const { word, shift } = nf4Place(i)
+        return at(nf4Codebook, (at(codes, word) >>> shift) & 15) * at(absmax, i >> 6)
+      }),
+    ],
+  }),
+  dropout: (a, b, c, next) => ({
+    inputs: [uniform(next, b + 40 * a), words(next, 3), words(next, 1)],
+    outputs: [b + 40 * a],
+    call: (k, [x = 0, key = 0, stream = 0], [y = 0]) =>
+      k.dropout(x, key, stream, y, b + 40 * a, 50_000_000 * (c - 20), 1.5),
+    want: ([x, key, stream]) => [
+      Array.from(
+        randomWords({ seedLow: at(key, 0), seedHigh: at(key, 1), draw: at(key, 2), stream: at(stream, 0) }, b + 40 * a),
+        (word, i) => (word >= 50_000_000 * (c - 20) ? 1.5 * at(x, i) : 0),
+      ),
+    ],
+  }),
+  matrixVector: (_a, b, c, next) => ({
+    inputs: [uniform(next, b * c), uniform(next, c)],
+    outputs: [b],
+    call: (k, [w = 0, x = 0], [y = 0]) => k.matrixVector(w, x, y, b, c),
+    want: ([w, x]) => [range(b).map(r => sum(range(c).map(j => at(w, r * c + j) * at(x, j))))],
+  }),
+  vectorMatrix: (_a, b, c, next) => ({
+    inputs: [uniform(next, b), uniform(next, b * c)],
+    outputs: [c],
+    call: (k, [x = 0, w = 0], [y = 0]) => k.vectorMatrix(x, w, y, b, c),
+    want: ([x, w]) => [range(c).map(j => sum(range(b).map(r => at(x, r) * at(w, r * c + j))))],
+  }),
+}
