@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { faults } from './types/fixture.ts'
 import { typeCheck } from './types/tsc.ts'
 
 const folder = fileURLToPath(new URL('../examples/', import.meta.url))
@@ -109,29 +108,3 @@ test('tsc refuses the wrong line of shape-error.ts, and no other, and names the 
   )
   assert.match(diagnostics[0]!.text, /ShapeError<"matmul: inner dims hidden and ffn differ">/)
 })
-
-// programs of the README: `// error: …` stands above a line that tsc must refuse with that text; what the others print
-// follows them
-const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
-const blocks = [...readme.matchAll(/```ts\n([^]*?)```(?:\n\n```text\n([^]*?)```)?/g)].map(
-  ([, source = '', printed]) => ({ source, printed }),
-)
-const library = new URL('../src/index.ts', import.meta.url).href
-
-test('the README has programs', () =>
-  assert.ok(blocks.length >= 4 && blocks.filter(({ printed }) => printed !== undefined).length >= 2))
-for (const [i, { source, printed }] of blocks.entries()) {
-  test(`program ${i + 1} of the README type-checks as it says${printed === undefined ? '' : ', and prints what it says'}`, async () => {
-    const bare = `declare const console: { log(text: string): void }\n${source}`
-    assert.deepEqual(faults(bare, await typeCheck(bare)), [])
-    if (printed !== undefined)
-      await temporary(async directory => {
-        const file = path.join(directory, 'program.mts')
-        await writeFile(file, source.replace("'partensor'", `'${library}'`))
-        const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], {
-          cwd: fileURLToPath(new URL('..', import.meta.url)),
-        })
-        assert.equal(stdout, printed)
-      })
-  })
-}

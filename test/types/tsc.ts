@@ -34,6 +34,7 @@ const config = (files: readonly string[]) => ({
     allowImportingTsExtensions: true,
     paths: {
       'partensor': [path.join(root, 'src/index.ts')],
+      'partensor/*': [path.join(root, 'src/*.ts')],
       'src/*': [path.join(root, 'src/*')],
       'test/*': [path.join(root, 'test/*')],
     },
@@ -80,7 +81,7 @@ export const typeCheck = async (source: string): Promise<Report> => {
  */
 export const typeCheckAll = async (
   sources: readonly string[],
-  compiler: Compiler,
+  compiler: Compiler = 'typescript',
 ): Promise<readonly (readonly Diagnostic[])[]> => (await run(sources, compiler)).diagnostics
 
 const run = async (sources: readonly string[], compiler: Compiler = 'typescript') => {
