@@ -12,7 +12,8 @@ import { pageOf, pages, root, type Block } from './pages.ts'
 // Programs of the pages: `// error: …` stands above a line that tsc must refuse with that text. A program without such a line runs, and the block
 // that follows it is exactly what it prints.
 
-const library = new URL('../../src/index.ts', import.meta.url).href
+/** An entry of the package by its name: `partensor` is src/index.ts, and `partensor/x` is src/x.ts. */
+const entry = (name = 'index'): string => new URL(`../../src/${name}.ts`, import.meta.url).href
 /** The fixtures are checked without Node's types, which declare `console`. */
 const bare = (source: string): string => `declare const console: { log(text: string): void }\n${source}`
 
@@ -20,7 +21,7 @@ const bare = (source: string): string => `declare const console: { log(text: str
 const printed = async (source: string): Promise<string> => {
   const folder = await mkdtemp(path.join(tmpdir(), 'partensor-page-')), file = path.join(folder, 'program.mts')
   try {
-    await writeFile(file, source.replaceAll('\'partensor\'', `'${library}'`))
+    await writeFile(file, source.replaceAll(/'partensor(?:\/(\w+))?'/g, (_, name?: string) => `'${entry(name)}'`))
     const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], { cwd: root })
     assert.equal(stderr, '')
     return stdout
