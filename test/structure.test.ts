@@ -3,21 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { rooms } from './docs/pages.ts'
 
-/** The floor plan: a room imports only rooms before it in this list, through their index. */
-const rooms: readonly string[] = [
-  'tensor',
-  'host',
-  'tune',
-  'model',
-  'compile',
-  'backend',
-  'io',
-  'train',
-  'verify',
-  'program',
-  'cli',
-]
 const longest = 400
 
 /** Sources by their path from `src`, as `tensor/op/sum.ts`. */
@@ -117,6 +104,14 @@ test('a room imports only rooms before it, through their index; no file is in a 
   assert.ok(sources.size > 100)
   assert.deepEqual(faults(sources), [])
 })
+test('the rooms that docs/architecture.md lists are the folders of src, each with an index', () => {
+  const folders = new Set([...sources.keys()].flatMap(file => roomOf(file) ?? []))
+  assert.deepEqual([...rooms].sort(), [...folders].sort())
+  assert.deepEqual(
+    rooms.filter(room => room !== 'cli' && !sources.has(`${room}/index.ts`)),
+    [],
+  )
+})
 test('every import statement is read', () => {
   const source = [
     "import a, { type B } from './a.ts'",
@@ -176,7 +171,7 @@ for (const [mutant, changed, fault] of [
     /^a cycle: tensor\/value\.ts -> tensor\/value\.ts$/,
   ],
   ['an import of what is not there', added('tensor/extra.ts', "import './nowhere.ts'"), /which is not there$/],
-  ['a tenth room', added('helpers/index.ts', ''), /^helpers\/index\.ts is in no room$/],
+  ['a room that the architecture does not list', added('helpers/index.ts', ''), /^helpers\/index\.ts is in no room$/],
   ['a long file', added('tensor/extra.ts', '\n'.repeat(longest)), /^tensor\/extra\.ts has more than 400 lines$/],
 ] as const) {
   test(`the test refutes ${mutant}`, () => {

@@ -79,3 +79,7 @@ export const pageNamed = (name: string): Page => {
   if (found === undefined) throw new Error(`there is no page ${name}`)
   return found
 }
+
+/** The floor plan of `src/`, as docs/architecture.md lists it: a room imports only rooms before it in this list. */
+export const rooms: readonly string[] = pageNamed('docs/architecture.md').blocks
+  .flatMap(({ source }) => [...source.matchAll(/^src\/([a-z]+)\/ /gm)].map(match => match[1]!))

@@ -64,18 +64,28 @@ test('every link leads to a file or a heading that there is', () => {
   assert.deepEqual(pages.flatMap(brokenLinks), [])
 })
 
+/** Paths of the project that a page names in its prose, as src/tensor/, which are not there. */
+const missingPaths = (page: Page): readonly string[] =>
+  proseOf(page).flatMap(line => [...line.matchAll(/`((?:src|test|bench|docs|proofs|examples|\.ci)\/[\w./-]*)`/g)].map(match => match[1]!))
+    .filter(name => !existsSync(path.join(root, name))).map(name => `${page.name}: ${name}`)
+
+test('every path that a page names is there', () => {
+  assert.deepEqual(pages.flatMap(missingPaths), [])
+})
+
 test('the README leads to every page of docs/', () => {
   const links = linksOf(pageNamed('README.md')).map(link => link.split('#')[0])
   assert.deepEqual(pages.map(({ name }) => name).filter(name => name !== 'README.md' && !links.includes(name)), [])
 })
 
 const page = (...lines: readonly string[]): Page => pageOf('mutant.md', lines.join('\n'))
-test('these pages are refuted: a wide line, a link to a file and a link to a heading that there are not', () => {
+test('these pages are refuted: a wide line, a link or a path to what there is not', () => {
   assert.deepEqual(tooWide(page('x'.repeat(101)), 100), ['mutant.md:1 has 101 columns'])
   assert.deepEqual(tooWide(page('é'.repeat(100)), 100), [])
   assert.deepEqual(brokenLinks(page('[a](docs/none.md)', '[b](README.md)', '`[c](none.md)`')), ['mutant.md: docs/none.md'])
   assert.deepEqual(brokenLinks(page('# One thing', '[a](#one-thing)', '[b](#another)', '[c](README.md#none)', '[d](README.md#install)')),
     ['mutant.md: #another', 'mutant.md: README.md#none'])
+  assert.deepEqual(missingPaths(page('`src/tensor/`, `src/nowhere/`, `words/`')), ['mutant.md: src/nowhere/'])
   assert.equal(anchorOf('Four-bit bases'), 'four-bit-bases')
   assert.equal(anchorOf('Selecting PaCA\'s columns'), 'selecting-pacas-columns')
 })
