@@ -35,7 +35,10 @@ const fenced = (lines: readonly string[]): readonly Block[] => {
       open = i
       continue
     }
-    const source = lines.slice(open + 1, i).map(text => `${text}\n`).join('')
+    const source = lines
+      .slice(open + 1, i)
+      .map(text => `${text}\n`)
+      .join('')
     blocks.push({ language: lines[open]!.slice(3), line: open + 1, source, before })
     before = ''
     open = undefined
@@ -47,17 +50,25 @@ const fenced = (lines: readonly string[]): readonly Block[] => {
 const programs = ['ts', 'sh']
 const outputs = ['text', 'json']
 
-/** Reads a page from its text. An output belongs to the program right before it, with nothing but an empty line between. */
+/**
+ * Reads a page from its text. An output belongs to the program right before it, with nothing but an empty line between.
+ */
 export const pageOf = (name: string, text: string): Page => {
   const lines = text.split('\n')
   const blocks = fenced(lines)
   const outputOf = (i: number): Block | undefined => {
     const [program, next] = [blocks[i], blocks[i + 1]]
-    return program !== undefined && programs.includes(program.language)
-      && next !== undefined && outputs.includes(next.language) && next.before === '' ? next : undefined
+    return program !== undefined &&
+      programs.includes(program.language) &&
+      next !== undefined &&
+      outputs.includes(next.language) &&
+      next.before === ''
+      ? next
+      : undefined
   }
   return {
-    name, lines,
+    name,
+    lines,
     blocks: blocks.flatMap((block, i) => {
       const shown = outputOf(i)
       return outputOf(i - 1) !== undefined ? [] : [shown === undefined ? block : { ...block, shown }]
@@ -66,8 +77,13 @@ export const pageOf = (name: string, text: string): Page => {
 }
 
 const names = [
-  'README.md', 'CONTRIBUTING.md', 'CHANGELOG.md',
-  ...readdirSync(path.join(root, 'docs')).filter(name => name.endsWith('.md')).sort().map(name => `docs/${name}`),
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  ...readdirSync(path.join(root, 'docs'))
+    .filter(name => name.endsWith('.md'))
+    .sort()
+    .map(name => `docs/${name}`),
 ]
 
 /** The pages that users read. */
@@ -81,5 +97,6 @@ export const pageNamed = (name: string): Page => {
 }
 
 /** The floor plan of `src/`, as docs/architecture.md lists it: a room imports only rooms before it in this list. */
-export const rooms: readonly string[] = pageNamed('docs/architecture.md').blocks
-  .flatMap(({ source }) => [...source.matchAll(/^src\/([a-z]+)\/ /gm)].map(match => match[1]!))
+export const rooms: readonly string[] = pageNamed('docs/architecture.md').blocks.flatMap(({ source }) =>
+  [...source.matchAll(/^src\/([a-z]+)\/ /gm)].map(match => match[1]!),
+)

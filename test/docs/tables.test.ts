@@ -7,21 +7,34 @@ import { pageNamed, pages, type Page } from './pages.ts'
 // Tables of the pages that list what the program has: its commands, methods, targets and options.
 
 const program = commandLine({
-  out: { write: () => true }, err: { write: () => true }, exit: () => undefined,
-  interrupted: () => new AbortController().signal, run: () => Promise.reject(new Error('nothing runs')),
+  out: { write: () => true },
+  err: { write: () => true },
+  exit: () => undefined,
+  interrupted: () => new AbortController().signal,
+  run: () => Promise.reject(new Error('nothing runs')),
 })
 
-const withSubcommands = (command: Command): readonly Command[] => [command, ...command.commands.flatMap(withSubcommands)]
+const withSubcommands = (command: Command): readonly Command[] => [
+  command,
+  ...command.commands.flatMap(withSubcommands),
+]
 const options = withSubcommands(program).flatMap(command => command.options)
 /** The values that an option of a command takes. */
 const choicesOf = (command: string, option: string): readonly string[] =>
-  program.commands.find(found => found.name() === command)?.options.find(({ long }) => long === option)?.argChoices ?? []
+  program.commands.find(found => found.name() === command)?.options.find(({ long }) => long === option)?.argChoices ??
+  []
 
 /** The first cell of each row of the table with this head, without its backquotes and links. */
 const firstCells = ({ lines }: Page, head: string): readonly string[] => {
-  const start = lines.findIndex(line => line.startsWith(`| ${head} |`)), rows = lines.slice(start + 2)
+  const start = lines.findIndex(line => line.startsWith(`| ${head} |`))
+  const rows = lines.slice(start + 2)
   assert.ok(start >= 0, `there is no table ${head}`)
-  return rows.slice(0, rows.findIndex(line => !line.startsWith('|'))).map(line => /^\| `([\w-]+)/.exec(line)?.[1] ?? line)
+  return rows
+    .slice(
+      0,
+      rows.findIndex(line => !line.startsWith('|')),
+    )
+    .map(line => /^\| `([\w-]+)/.exec(line)?.[1] ?? line)
 }
 
 test('the README lists every command, and the page of the command line too', () => {
@@ -39,17 +52,21 @@ test('the README lists every method, and the page of methods too', () => {
 })
 
 test('the page of targets lists every target', () => {
-  const targets = choicesOf('finetune', '--target').filter(target => target !== 'auto').toSorted()
+  const targets = choicesOf('finetune', '--target')
+    .filter(target => target !== 'auto')
+    .toSorted()
   assert.ok(targets.length >= 5)
   assert.deepEqual(firstCells(pageNamed('docs/targets.md'), 'target').toSorted(), targets)
 })
 
 /** Options that a page names in its prose and no command has. Those of other programs stand behind their names. */
 const unknownOptions = ({ name, lines }: Page): readonly string[] =>
-  lines.flatMap(line => [...line.matchAll(/`([^`]+)`/g)].map(match => match[1]!))
+  lines
+    .flatMap(line => [...line.matchAll(/`([^`]+)`/g)].map(match => match[1]!))
     .filter(code => !/^(?:npm|node) /.test(code))
     .flatMap(code => [...code.matchAll(/(?<![\w-])--[a-z][\w-]*/g)].map(match => match[0]))
-    .filter(option => option !== '--help' && !options.some(({ long }) => long === option)).map(option => `${name}: ${option}`)
+    .filter(option => option !== '--help' && !options.some(({ long }) => long === option))
+    .map(option => `${name}: ${option}`)
 
 test('every option that a page names is an option of a command', () => {
   assert.deepEqual(pages.flatMap(unknownOptions), [])
@@ -57,6 +74,9 @@ test('every option that a page names is an option of a command', () => {
 
 test('a table without a method and a page with an option that there is not are refuted', () => {
   const page = (...lines: readonly string[]): Page => ({ name: 'mutant', lines, blocks: [] })
-  assert.deepEqual(firstCells(page('| method | x |', '|---|---|', '| `paca` | y |', '| `lora` ([x](y)) | y |', ''), 'method'), ['paca', 'lora'])
+  assert.deepEqual(
+    firstCells(page('| method | x |', '|---|---|', '| `paca` | y |', '| `lora` ([x](y)) | y |', ''), 'method'),
+    ['paca', 'lora'],
+  )
   assert.deepEqual(unknownOptions(page('`--rank`, `finetune --rnk 8`, `npm run bench -- --only x`')), ['mutant: --rnk'])
 })
