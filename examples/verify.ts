@@ -1,23 +1,6 @@
-/**
- * Theorem 1 on a run of one's own: a head over frozen features has a proved bound of the curvature; what lies below a
- * nonlinearity an estimate.
- */
+/** Theorem 1 on a run of one's own: a head over frozen features has a proved bound of the curvature; what lies below a nonlinearity an estimate. */
 import {
-  adapt,
-  certificateText,
-  checkCertificate,
-  crossEntropy,
-  f32,
-  i32,
-  matmul,
-  model,
-  paca,
-  silu,
-  size,
-  sum,
-  uniform,
-  verify,
-  type ConvergenceCertificate,
+  adapt, certificateText, checkCertificate, crossEntropy, f32, i32, matmul, model, paca, silu, size, sum, uniform, verify, type ConvergenceCertificate,
 } from '../src/index.ts'
 
 const mlp = model({
@@ -37,25 +20,13 @@ const batch = {
 } as const
 
 const say = (what: string, { curvature, optimizer, summary, claims }: ConvergenceCertificate): void => {
-  console.log(
-    `${what}: L ${curvature.kind === 'proved' ? '≤' : 'about'} ${curvature.value.toPrecision(4)} (${curvature.kind}), η = ${optimizer.lr.toPrecision(4)}`,
-  )
-  console.log(
-    `  ${summary.descended} of ${summary.steps} steps descended, ${summary.violations} violations, least slack ${summary.leastSlack.toExponential(1)}`,
-  )
+  console.log(`${what}: L ${curvature.kind === 'proved' ? '≤' : 'about'} ${curvature.value.toPrecision(4)} (${curvature.kind}), η = ${optimizer.lr.toPrecision(4)}`)
+  console.log(`  ${summary.descended} of ${summary.steps} steps descended, ${summary.violations} violations, least slack ${summary.leastSlack.toExponential(1)}`)
   console.log(claims.length > 0 ? `  proved: ${claims[1]}` : '  nothing is claimed')
 }
 for (const target of ['down', 'up'] as const) {
   const tuned = adapt(mlp, paca({ targets: [target], rank: 4, seed: 0 }))
-  const certificate = await verify({
-    tuned,
-    weights,
-    batches: [batch],
-    steps: 20,
-    target: 'reference',
-    about: { model: 'mlp', targets: [target], rank: 4, seq: null },
-    lowest: 0,
-  })
+  const certificate = await verify({ tuned, weights, batches: [batch], steps: 20, target: 'reference', about: { model: 'mlp', targets: [target], rank: 4, seq: null }, lowest: 0 })
   say(`four columns of ${target}`, certificate)
   // anyone can check it, without the run
   console.log(`  checked again: ${checkCertificate(certificateText(certificate))._tag === 'Right'}`)
