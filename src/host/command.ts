@@ -12,7 +12,7 @@ export interface Ended {
   readonly printed: string
   readonly complaint: string
 }
-export interface RunOptions {
+export interface CommandOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string | undefined>>
 }
@@ -24,7 +24,7 @@ export interface RunOptions {
 export const run = (
   command: string,
   args: readonly string[],
-  { cwd, env = process.env }: RunOptions = {},
+  { cwd, env = process.env }: CommandOptions = {},
 ): Promise<Ended> =>
   new Promise(resolve => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd, env })
@@ -66,7 +66,7 @@ export const pipDownload = async (
   requirement: string,
   directory: string,
   more: readonly string[] = [],
-  options: RunOptions = {},
+  options: CommandOptions = {},
 ): Promise<string> => {
   let failure = 'there is no pip'
   for (const [command, ...args] of pips) {

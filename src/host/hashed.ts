@@ -7,7 +7,7 @@ import { codeOf, orThrow } from './error.ts'
 import { isRecord, readText } from './file.ts'
 
 /** A file as it was when its hash was computed: who changes it changes one of these, unless he means to hide it. */
-interface Noted {
+export interface Noted {
   readonly sha256: string
   readonly size: string
   readonly modified: string

@@ -1,6 +1,6 @@
 export { type Content, writeAtomically } from './atomic.ts'
 export { cacheDirectory } from './cache.ts'
-export { hasPip, pipDownload, run, type Ended } from './command.ts'
+export { hasPip, pipDownload, run, type Ended, type CommandOptions } from './command.ts'
 export {
   attempt,
   attemptSync,
@@ -16,7 +16,15 @@ export {
   refusal,
   type IoError,
 } from './error.ts'
-export { search, searchOf, type Search, type Translation, type WholeMatch, wholeMatch } from './expression.ts'
+export {
+  search,
+  searchOf,
+  type Origin,
+  type Search,
+  type Translation,
+  type WholeMatch,
+  wholeMatch,
+} from './expression.ts'
 export {
   bytePieces,
   exists,
@@ -31,7 +39,7 @@ export {
   type InputFile,
 } from './file.ts'
 export { collectGarbage } from './garbage.ts'
-export { fileHash, noteHash } from './hashed.ts'
+export { fileHash, noteHash, type FileHash, type Noted } from './hashed.ts'
 export { fieldsOf, limits, type Json } from './json-fields.ts'
 export { printable, quoted, shown } from './quote.ts'
 export { checkDestination, reserve, type Reservation } from './reserve.ts'

@@ -147,7 +147,7 @@ test('whoever dies while it takes a dead lock over leaves nothing that keeps oth
 test('of many processes that find a dead lock at once exactly one takes it, also while others sweep the folder', () =>
   inDirectory(async directory => {
     const path = lockOf(join(directory, 'out'))
-    const module = pathToFileURL(join(root, 'src/io/lock.ts')).href
+    const module = pathToFileURL(join(root, 'src/host/lock.ts')).href
     // each says when it is ready, does its part when told to, says how that went, and stays until told to end
     const taking = `takeLock(${JSON.stringify(path)}, 'out').then(() => say('taken'), e => say(e.message))`
     const sweeping = `(async () => { for (let i = 0; i < 30; i++) await sweepLocks(${JSON.stringify(directory)}); say('swept') })()`
