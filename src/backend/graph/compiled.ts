@@ -84,7 +84,9 @@ export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
   const { model } = step.tuned
   const known = model.dims ?? {}
   const programs = programsOf(step, { ...graphTraits, ...compiler })
-  const size = sizing(withTypicalSizes(namesOf(programs), known), model.capacities)
+  // a capacity follows from other sizes: given one of its own, logits would seem small enough to be made whole
+  const free = namesOf(programs).filter(name => !Object.hasOwn(model.capacities ?? {}, name))
+  const size = sizing(withTypicalSizes(free, known), model.capacities)
   const isOff = (name: string): boolean => compiler.without?.includes(name) === true
   const variables = variablesOf(programs)
   const holdings = holdingsOf(variables, programs, compute)

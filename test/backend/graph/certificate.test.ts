@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { explainOn, SessionError } from '../../../src/index.ts'
-import { sizing } from '../../../src/compile/index.ts'
+import { adapt, explainOn, llama, paca, SessionError, sgd, trainStep } from '../../../src/index.ts'
+import { chunkOp, sizing } from '../../../src/compile/index.ts'
 import { certified } from '../../../src/backend/graph/certificate.ts'
 import { compiledGraph } from '../../../src/backend/graph/compiled.ts'
 import { savedModel } from '../../../src/backend/graph/saved-model.ts'
-import { count, type Node } from '../../../src/tensor/index.ts'
+import { count, is, topological, type Node } from '../../../src/tensor/index.ts'
 import { openTiny, tinyStep, type Method } from '../tiny.ts'
 
 const compiledTiny = async (method: Method, precision: 'f32' | 'bf16', seq = 24) => {
@@ -67,4 +67,27 @@ test('the same step is written as the same bytes, whenever it is compiled', asyn
     savedModel(compiled.entry.graph()),
   )
   assert.deepEqual(first, second)
+})
+
+test('the logits of a large vocabulary are made in pieces, by the size that a capacity has of others', () => {
+  const made = llama({
+    hidden_size: 16,
+    intermediate_size: 16,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    num_key_value_heads: 1,
+    head_dim: 8,
+    vocab_size: 50_000,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10_000,
+    tie_word_embeddings: true,
+  })
+  const step = trainStep(adapt(made, paca({ targets: ['q_proj'], rank: 2, seed: 0 })), sgd({ lr: 0.1 }))
+  const chunks = (without: readonly string[]): number => {
+    const { whole } = compiledGraph(step, { precision: 'f32', xla: true }, { without })
+    const { sum, count: scored, gradients } = whole.gradients()
+    return topological([sum, scored, ...gradients.map(([, g]) => g)]).filter(n => is(n, chunkOp)).length
+  }
+  assert.equal(chunks([]), 1)
+  assert.equal(chunks(['chunk']), 0)
 })
