@@ -1,3 +1,4 @@
+/** The machine: errors, files, atomic writes, locks, processes, expressions under a limit, the cache folder, versions. */
 export { type Content, writeAtomically } from './atomic.ts'
 export { cacheDirectory } from './cache.ts'
 export { hasPip, pipDownload, run, type Ended, type CommandOptions } from './command.ts'

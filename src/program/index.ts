@@ -1,3 +1,4 @@
+/** The work of each command, for any front end: the command line parses arguments and prints events. */
 export { adapterUse, loadAdapters, type AdapterUse, type BoundAdapters } from './adapter-arguments.ts'
 export { readColumns } from './columns-file.ts'
 export { compare, type CompareEvent, type CompareRun, type RunCommand } from './compare/compare.ts'

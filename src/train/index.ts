@@ -1,6 +1,4 @@
-/**
- * The pure training step, and what goes around it: the loop, evaluation, generation, the programs of the command line.
- */
+/** The pure training step and what surrounds it: the loop, evaluation, schedules, generation, moments, adapters. */
 export { capacityFor, generateText, generateTokens, type Generated, type GenerateOptions } from './generate.ts'
 export {
   batchDims,
