@@ -26,28 +26,22 @@ interface Golden {
 const model = join(cacheDirectory(), smolLM2.file)
 const without = existsSync(model) ? false : `left out: ${smolLM2.name} is not in the cache (npm start downloads it)`
 
-test(
-  'SmolLM2: ids, texts and chat equal those of transformers, and the tokenizer loads in under a second',
-  { skip: without },
-  async () => {
-    const golden: Golden = JSON.parse(await readFile(new URL('../golden/smollm2.json', import.meta.url), 'utf8'))
-    const archive = right(await openGguf(model)())
-    const begun = performance.now()
-    const tokenizer = right(await loadTokenizer({ kind: 'gguf', path: model, metadata: archive.metadata })())
-    assert.ok(performance.now() - begun < 1000)
-    await archive.close()
-    assert.ok(tokenizer?.chat)
-    for (const { text, ids, greedy_16, greedy_text } of golden.cases) {
-      assert.deepEqual(tokenizer.encode(text), ids)
-      assert.equal(tokenizer.decode(ids), text)
-      assert.equal(tokenizer.decode(greedy_16), greedy_text)
-    }
-    const rendered = right(renderChat(tokenizer.chat, golden.chat.messages, { addGenerationPrompt: true }))
-    assert.equal(rendered, golden.chat.text)
-    assert.deepEqual(tokenizer.encode(rendered, { special: false }), golden.chat.ids)
-    assert.deepEqual([tokenizer.bos, tokenizer.eos, tokenizer.vocabSize, [...tokenizer.stop]], [1, 2, 49152, [2]])
-  },
-)
+test('SmolLM2: ids, texts and chat equal those of transformers', { skip: without }, async () => {
+  const golden: Golden = JSON.parse(await readFile(new URL('../golden/smollm2.json', import.meta.url), 'utf8'))
+  const archive = right(await openGguf(model)())
+  const tokenizer = right(await loadTokenizer({ kind: 'gguf', path: model, metadata: archive.metadata })())
+  await archive.close()
+  assert.ok(tokenizer?.chat)
+  for (const { text, ids, greedy_16, greedy_text } of golden.cases) {
+    assert.deepEqual(tokenizer.encode(text), ids)
+    assert.equal(tokenizer.decode(ids), text)
+    assert.equal(tokenizer.decode(greedy_16), greedy_text)
+  }
+  const rendered = right(renderChat(tokenizer.chat, golden.chat.messages, { addGenerationPrompt: true }))
+  assert.equal(rendered, golden.chat.text)
+  assert.deepEqual(tokenizer.encode(rendered, { special: false }), golden.chat.ids)
+  assert.deepEqual([tokenizer.bos, tokenizer.eos, tokenizer.vocabSize, [...tokenizer.stop]], [1, 2, 49152, [2]])
+})
 
 test('merges are applied, special tokens are never split, digits stand alone', async () => {
   const tokenizer = await tinyTokenizer()

@@ -52,11 +52,10 @@ export const fused = (
     isFusible.get(consumer) === true &&
     consumer.inputs.every(read => !behind(read).includes(producer) || sameRows(producer, read, consumer))
 
-  const worthwhile = clustersOf(order, reads, joins).filter(
-    members =>
-      isFusible.get(members[0]!) === true &&
-      members.some(n => n.op.expand !== undefined || (members.length > 1 && !isMovement(n))),
-  )
+  const isWorthwhile = (members: readonly Node[]): boolean =>
+    isFusible.get(members[0]!) === true &&
+    members.some(n => n.op.expand !== undefined || (members.length > 1 && !isMovement(n)))
+  const worthwhile = clustersWith(order, reads, joins, isWorthwhile).filter(isWorthwhile)
   const clusterOf = new Map(
     worthwhile.flatMap(members => members.map((n): readonly [Node, readonly Node[]] => [n, members])),
   )
@@ -73,6 +72,24 @@ export const fused = (
     worthwhile.map(members => clusterFrom(members, n => needed.has(n), behind)),
     blocks,
   )
+}
+
+/**
+ * Clusters that no joined pair of a cluster not worth a kernel has kept apart: movements that were joined first may
+ * stand in the way of a join that is worth it, so they are taken apart and the rest is tried again.
+ */
+const clustersWith = (
+  order: readonly Node[],
+  reads: (n: Node) => readonly Node[],
+  joins: (producer: Node, consumer: Node) => boolean,
+  isWorthwhile: (members: readonly Node[]) => boolean,
+): readonly (readonly Node[])[] => {
+  const clusters = clustersOf(order, reads, joins)
+  const vain = clusters.filter(members => members.length > 1 && !isWorthwhile(members))
+  if (vain.length === 0) return clusters
+  const of = new Map(vain.flatMap(members => members.map((n): readonly [Node, readonly Node[]] => [n, members])))
+  const apart = (producer: Node, consumer: Node): boolean => of.has(producer) && of.get(producer) === of.get(consumer)
+  return clustersWith(order, reads, (a, b) => !apart(a, b) && joins(a, b), isWorthwhile)
 }
 
 const clusterFrom = (
