@@ -1,4 +1,4 @@
-import { div, gradients, interpret, parameter, scalar, type Node, type Numbers } from '../src/tensor/index.ts'
+import { div, gradients, interpret, placeholder, scalar, type Node, type Numbers } from '../src/tensor/index.ts'
 import {
   adapt,
   all,
@@ -45,7 +45,7 @@ const size = (dim: number | string): number => Number(dim)
  */
 export const stepper = (problem: Problem, mistakes: Mistakes = {}) => {
   const made = modelOf(problem)
-  const lr = parameter([], 'f32')
+  const lr = placeholder([], 'f32')
   const tuned = (mistake?: Mistake) => adapt(made, choosing(problem, mistakes.mask ?? mistake))
   const right = tuned()
   const taking = mistakes.gradient ? tuned(mistakes.gradient) : right

@@ -10,7 +10,7 @@ import {
   interpret,
   model,
   node,
-  parameter,
+  placeholder,
   reshaped,
   scalar,
   typed,
@@ -66,11 +66,11 @@ export const modelOf = ({ leaves, outputs, terms, count }: Problem) =>
   model({
     params: {
       layers: leaves.map(({ rows }) => ({
-        w: typed<readonly ['in', 'out'], 'f32'>(parameter([rows, outputs], 'f32')),
+        w: typed<readonly ['in', 'out'], 'f32'>(placeholder([rows, outputs], 'f32')),
       })),
     },
     batch: {
-      terms: terms.map(({ data }) => R.map(({ sizes, dtype = 'f32' }: Datum) => parameter(sizes, dtype))(data)),
+      terms: terms.map(({ data }) => R.map(({ sizes, dtype = 'f32' }: Datum) => placeholder(sizes, dtype))(data)),
     },
     logits: ({ layers }): Tensor<readonly ['in', 'out']> => {
       const parts: readonly Node[] = layers.map(({ w }) => w)

@@ -5,7 +5,7 @@ import {
   composites,
   count,
   node,
-  parameter,
+  placeholder,
   primitives,
   result,
   times,
@@ -125,7 +125,7 @@ export const instances = (subject: Subject): fc.Arbitrary<Instance> =>
   fc.tuple(environments, fc.integer(), subject).map(([sizes, seed, { leaves, build, differentiable }]) => {
     const size = sizeIn(sizes)
     const data = dataFor(leaves, size, seed)
-    const inputs = leaves.map(leaf => parameter(leaf.shape, dtypeOf(leaf)))
+    const inputs = leaves.map(leaf => placeholder(leaf.shape, dtypeOf(leaf)))
     const root = build(inputs)
     return {
       root,
@@ -263,8 +263,8 @@ const joins = fc.constantFrom<{ parts: Shape; dim: Dim }>(
 /** A block of two results, called: what `call` and `result` mean together. */
 const calls: Subject = fc.tuple(shapes(), fc.integer({ min: 0, max: 1 })).map(([shape, index]) =>
   plan([{ shape }, { shape }], inputs => {
-    const p = parameter(shape, 'f32')
-    const q = parameter(shape, 'f32')
+    const p = placeholder(shape, 'f32')
+    const q = placeholder(shape, 'f32')
     const block = {
       name: 'block',
       parameters: [p, q],

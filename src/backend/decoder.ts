@@ -1,4 +1,4 @@
-import { parameter, type Environment, type Shape, type Value } from '../tensor/index.ts'
+import { placeholder, type Environment, type Shape, type Value } from '../tensor/index.ts'
 import { SessionError } from './device.ts'
 import type { EngineDecoder } from './engine.ts'
 import type { Queue } from './queue.ts'
@@ -16,7 +16,7 @@ interface Surroundings {
   readonly version: () => number
 }
 
-const declared = parameter(['batch', 'seq'], 'i32')
+const declared = placeholder(['batch', 'seq'], 'i32')
 const checkWhole = (what: string, size: number): void => {
   if (!Number.isSafeInteger(size) || size <= 0)
     throw new SessionError(`the ${what} of a decoder is ${size}: it is a positive whole number`)

@@ -5,7 +5,7 @@ import {
   interpret,
   is,
   nonzeroOp,
-  parameterOp,
+  placeholderOp,
   reshapeOp,
   sized,
   stopGradientOp,
@@ -67,7 +67,7 @@ export const countedBy = (roots: readonly Node[], leaves: readonly Node[]): read
     if (!is(n, nonzeroOp)) return []
     const [vector] = n.inputs as readonly [Node]
     const needs = topological([vector])
-    return needs.every(of => blockOf(of) === undefined && (!is(of, parameterOp) || leaves.includes(of)))
+    return needs.every(of => blockOf(of) === undefined && (!is(of, placeholderOp) || leaves.includes(of)))
       ? [{ vector, within: n.attributes.capacity }]
       : []
   })

@@ -7,11 +7,11 @@ import {
   gradients,
   is,
   oneHotOp,
-  parameterOp,
+  placeholderOp,
   putOp,
   replacedAt,
   scalar,
-  shared,
+  deduplicated,
   softmaxOp,
   substitute,
   topological,
@@ -141,11 +141,11 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
   ])
   const nothing = (): boolean => false
   const finish = (roots: readonly Node[], isStatic: (n: Node) => boolean): readonly Node[] => {
-    const simple = shared(
-      rewrite(rewrite(shared(roots), late, { size, isStatic }), [expansion(compiler.runs)], { size, isStatic }),
+    const simple = deduplicated(
+      rewrite(rewrite(deduplicated(roots), late, { size, isStatic }), [expansion(compiler.runs)], { size, isStatic }),
     )
     return compiler.layOut
-      ? shared(rewrite(rewrite(simple, [laidOut], { size, isStatic }), movement, { size, isStatic }))
+      ? deduplicated(rewrite(rewrite(simple, [laidOut], { size, isStatic }), movement, { size, isStatic }))
       : simple
   }
   const everywhere = (roots: readonly Node[], rules: readonly Rule[]): readonly Node[] => {
@@ -153,17 +153,19 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
     return withoutUnread(
       mapBlocks(rewrite(roots, rules, { size, isStatic: nothing, isWeight: compiler.isStaticLeaf }), block => ({
         ...block,
-        outputs: shared(rewrite(block.outputs, rules, { size, isStatic: nothing, isWeight: weights(block) })),
+        outputs: deduplicated(rewrite(block.outputs, rules, { size, isStatic: nothing, isWeight: weights(block) })),
       })),
     )
   }
-  const simple = everywhere(shared(outputs), first)
+  const simple = everywhere(deduplicated(outputs), first)
   // the gradient is taken apart like any other program before it is differentiated again
   const simplified =
     tangents.length === 0
       ? simple
       : everywhere(
-          shared(alongGradient(simple, goal.cotangents ?? [], wanted, tangents, { alike: compiler.alike === true })),
+          deduplicated(
+            alongGradient(simple, goal.cotangents ?? [], wanted, tangents, { alike: compiler.alike === true }),
+          ),
           late,
         )
   const cotangents = tangents.length === 0 ? (goal.cotangents ?? []) : [scalar(1)]
@@ -198,7 +200,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
   // a block that was differentiated has been finished with its gradients; the others are finished here
   const roots = finish([...(tangents.length === 0 ? forward : forward.slice(1)), ...wantedGradients], isStaticLeaf)
   const complete = mapBlocks(roots, block => (flags.has(block) ? finishBlock(block) : block))
-  return fitted(shared(compiler.unprepared ? complete : preparedTwice(complete, compiler)), compiler, donated)
+  return fitted(deduplicated(compiler.unprepared ? complete : preparedTwice(complete, compiler)), compiler, donated)
 }
 
 /**
@@ -211,7 +213,7 @@ const preparedTwice = (roots: readonly Node[], compiler: Compiler): readonly Nod
   const isFrozen = (n: Node): boolean => isStaticLeaf(n) && !isTrainedLeaf(n)
   const once = prepare(roots, { ...compiler, isStaticLeaf: isFrozen })
   const lasting = [...preparations.values()].filter(({ expression }) =>
-    topological([expression]).every(n => (!is(n, parameterOp) || isFrozen(n)) && dependsOnlyOn(n, isOwnDim)),
+    topological([expression]).every(n => (!is(n, placeholderOp) || isFrozen(n)) && dependsOnlyOn(n, isOwnDim)),
   )
   const held = new Set(lasting.map(({ placeholder }) => placeholder))
   return prepare(once, {
@@ -240,7 +242,7 @@ const atHandIn = (simplified: readonly Node[], compiler: Pick<Compiler, 'isStati
     const found = new Set(compiler.unprepared ? [] : staticNodes(roots, isWeight))
     for (const n of topological(roots)) {
       const isRemade = n.op.cheap === true || is(n, putOp) || is(n, oneHotOp)
-      if (is(n, parameterOp) ? isWeight(n) : isRemade && n.inputs.every(input => found.has(input))) found.add(n)
+      if (is(n, placeholderOp) ? isWeight(n) : isRemade && n.inputs.every(input => found.has(input))) found.add(n)
     }
     return found
   }
@@ -271,7 +273,7 @@ export const planned = (
   { size, inPlace }: Pick<Compiler, 'size' | 'inPlace'>,
   donated: ReadonlySet<Node> = new Set(),
 ): Program => {
-  const read = topological(outputs).filter(n => is(n, parameterOp))
+  const read = topological(outputs).filter(n => is(n, placeholderOp))
   const inputs = [...new Set([...read, ...donated])]
   return { inputs, outputs, plan: planOf({ inputs, outputs, size, donated, inPlace }) }
 }
@@ -315,13 +317,13 @@ export const refreshed = (expression: Node, changes: ReadonlyMap<Node, Node>, co
     isStatic: () => false,
   })
   // what follows from what the leaves become, as from all gradients by their norm, was prepared by nobody
-  const leaves = new Set(topological([expression]).filter(n => is(n, parameterOp)))
+  const leaves = new Set(topological([expression]).filter(n => is(n, placeholderOp)))
   const order = topological([moved!])
   const asBefore = new Set<Node>()
   for (const n of order)
-    if (is(n, parameterOp) ? leaves.has(n) : n.inputs.every(input => asBefore.has(input))) asBefore.add(n)
+    if (is(n, placeholderOp) ? leaves.has(n) : n.inputs.every(input => asBefore.has(input))) asBefore.add(n)
   const held = order.flatMap((n): readonly (readonly [Node, Node])[] => {
-    const prepared = is(n, parameterOp) || !asBefore.has(n) ? undefined : compiler.preparations.get(compiler.keyOf(n))
+    const prepared = is(n, placeholderOp) || !asBefore.has(n) ? undefined : compiler.preparations.get(compiler.keyOf(n))
     return prepared ? [[n, prepared.placeholder]] : []
   })
   return substitute([moved!], new Map(held))[0]!

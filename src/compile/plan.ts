@@ -3,7 +3,7 @@ import {
   bytesPerElement,
   count,
   is,
-  parameterOp,
+  placeholderOp,
   reshapeOp,
   resultOp,
   takeOp,
@@ -93,7 +93,7 @@ export const planOf = (
       for (const result of results.get(n) ?? []) slotOf.set(result, made[result.attributes.index]!)
       body.push({ kind: 'call', name: block.name, plan, inputs: read, outputs: made })
     } else {
-      if (is(n, parameterOp)) throw new Error('the program reads a placeholder that is none of its inputs')
+      if (is(n, placeholderOp)) throw new Error('the program reads a placeholder that is none of its inputs')
       const output = fresh(n)
       slotOf.set(n, output)
       body.push(

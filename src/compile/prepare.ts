@@ -4,8 +4,8 @@ import {
   inlined,
   is,
   padOp,
-  parameter,
-  parameterOp,
+  placeholder,
+  placeholderOp,
   rebuild,
   resultOp,
   sizeOp,
@@ -44,7 +44,7 @@ export const staticNodes = (
 ): ReadonlySet<Node> => {
   const found = new Set<Node>()
   for (const n of topological(roots)) {
-    const leaf = is(n, parameterOp)
+    const leaf = is(n, placeholderOp)
     if (
       leaf
         ? isStaticLeaf(n)
@@ -63,7 +63,7 @@ export const staticNodes = (
 const frontier = (roots: readonly Node[], known: ReadonlySet<Node>): readonly Node[] => {
   const found = new Set<Node>()
   const read = (n: Node): void => {
-    if (known.has(n) && !is(n, parameterOp)) found.add(n)
+    if (known.has(n) && !is(n, placeholderOp)) found.add(n)
   }
   roots.forEach(read)
   for (const n of topological(roots)) if (!known.has(n)) n.inputs.forEach(read)
@@ -101,7 +101,7 @@ const liftBlock = (block: Block, isStatic: readonly boolean[], mayHold?: (n: Nod
   const inner = { ...block, outputs: liftStatic(block.outputs, isStaticParameter, mayHold) }
   const known = staticNodes(inner.outputs, isStaticParameter, mayHold)
   const expressions = frontier(inner.outputs, known)
-  const placeholders = expressions.map(n => parameter(n.shape, n.dtype))
+  const placeholders = expressions.map(n => placeholder(n.shape, n.dtype))
   const outputs = substitute(inner.outputs, new Map(expressions.map((n, i) => [n, placeholders[i]!])))
   const read = new Set(topological(outputs))
   const kept = block.parameters.flatMap((p, i) => (read.has(p) ? [i] : []))
@@ -145,7 +145,7 @@ export const prepare = (
   const known = staticNodes(inner, isStaticLeaf, mayHold)
   const replacements = frontier(inner, known).map((n): readonly [Node, Node] => {
     const key = keyOf(n)
-    const prepared = preparations.get(key) ?? { placeholder: parameter(n.shape, n.dtype), expression: n, size }
+    const prepared = preparations.get(key) ?? { placeholder: placeholder(n.shape, n.dtype), expression: n, size }
     preparations.set(key, prepared)
     return [n, prepared.placeholder]
   })

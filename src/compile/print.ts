@@ -2,7 +2,7 @@ import {
   blockOf,
   callOp,
   is,
-  parameterOp,
+  placeholderOp,
   reshapeOp,
   resultOp,
   topological,
@@ -31,7 +31,7 @@ export const blockNames = (block: Block, calls: readonly Node[], names: Names): 
 export const describe = (n: Node, names: Names, depth = 3): string => {
   const name = names.get(n)
   if (name !== undefined) return name
-  if (is(n, parameterOp)) return `[${n.shape.join(', ')}]`
+  if (is(n, placeholderOp)) return `[${n.shape.join(', ')}]`
   // a reshape moves nothing, and says nothing to a reader
   if (is(n, reshapeOp)) return describe(n.inputs[0]!, names, depth)
   if (is(n, resultOp)) return `${blockOf(n.inputs[0]!)?.name ?? 'call'}.${n.attributes.index}`

@@ -1,4 +1,13 @@
-import { blockOf, contractOp, is, shared, topological, type Model, type Node, type Shape } from '../tensor/index.ts'
+import {
+  blockOf,
+  contractOp,
+  is,
+  deduplicated,
+  topological,
+  type Model,
+  type Node,
+  type Shape,
+} from '../tensor/index.ts'
 import { tensorsOf } from '../tune/index.ts'
 
 /** A leaf that is multiplied along its first axis, its input features, and what it is multiplied with. */
@@ -20,7 +29,7 @@ const appliedIn = (roots: readonly Node[], paths: ReadonlyMap<Node, string>): re
           return path === undefined ? [] : [[parameter, path]]
         }),
       )
-      inside.push(...appliedIn(shared(block.outputs), passed))
+      inside.push(...appliedIn(deduplicated(block.outputs), passed))
     }
     if (!is(n, contractOp)) continue
     const { a, b, out } = n.attributes
@@ -48,7 +57,7 @@ export const inputGroups = <P, B, L extends Shape>({
 }: Model<P, B, L>): readonly (readonly string[])[] => {
   const paths = new Map(tensorsOf(params).map(([path, leaf]) => [leaf, path]))
   const grouped = new Set<string>()
-  return appliedIn(shared([logits(params, batch)]), paths).flatMap(applied => {
+  return appliedIn(deduplicated([logits(params, batch)]), paths).flatMap(applied => {
     const groups = new Map<Node, string[]>()
     for (const { path, input } of applied) {
       if (grouped.has(path)) continue

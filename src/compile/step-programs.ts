@@ -5,8 +5,8 @@ import {
   factors,
   is,
   over,
-  parameterOp,
-  parameter,
+  placeholderOp,
+  placeholder,
   plus,
   scalar,
   ShapeMismatch,
@@ -325,7 +325,7 @@ const onceEach = (leaves: Leaves): Leaves => {
 const checkDeclared = (params: Leaves, batch: Leaves): void => {
   const own = new Map(params.map(([path, leaf]) => [leaf, path]))
   for (const [path, leaf] of [...params, ...batch]) {
-    if (!is(leaf, parameterOp))
+    if (!is(leaf, placeholderOp))
       throw new AmbiguousTree(`${path} is an expression: a leaf is declared as f32(…) or i32(…)`)
   }
   for (const [path, leaf] of batch)
@@ -352,4 +352,4 @@ const checkedLoss = (loss: Loss): Loss => {
 
 const dependsOn = (expression: Node, leaves: ReadonlySet<Node>): boolean =>
   topological([expression]).some(n => leaves.has(n))
-const parameterLike = ({ shape, dtype }: Node): Node => parameter(shape, dtype)
+const parameterLike = ({ shape, dtype }: Node): Node => placeholder(shape, dtype)

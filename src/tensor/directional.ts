@@ -1,7 +1,7 @@
 import { gradients, whole, type Wanted } from './grad.ts'
 import { substitute, topological, type Node, type Tensor } from './node.ts'
 import { plus, times } from './op/elementwise.ts'
-import { parameter, scalar } from './op/parameter.ts'
+import { placeholder, scalar } from './op/placeholder.ts'
 import { broadcasted, summed } from './op/sum.ts'
 import type { Partition } from './partition.ts'
 
@@ -27,7 +27,7 @@ export const innerProduct = (a: readonly Node[], b: readonly Node[]): Node =>
  * for calculating Jacobian vector products").
  */
 export const directional = (outputs: readonly Node[], leaves: readonly Node[], tangents: readonly Node[]) => {
-  const cotangents = outputs.map(({ shape }) => parameter(shape, 'f32'))
+  const cotangents = outputs.map(({ shape }) => placeholder(shape, 'f32'))
   const back = gradients(outputs, cotangents, leaves.map(whole))
   const along = gradients([innerProduct(back.gradients, tangents)], [scalar(1)], cotangents.map(whole)).gradients
   // a rule that is linear in its cotangent may still have written it down
@@ -55,7 +55,7 @@ export const alongGradient = (
 
 /** Fresh leaves of the same shapes, so that a primal may be any expression. */
 const leavesLike = <T extends readonly Node[]>(primals: T): T =>
-  primals.map(({ shape, dtype }) => parameter(shape, dtype)) as readonly Node[] as T
+  primals.map(({ shape, dtype }) => placeholder(shape, dtype)) as readonly Node[] as T
 
 /**
  * Forward-mode derivative: f at the primals, and its derivative there along the tangents, as `jax.jvp`.

@@ -1,7 +1,7 @@
 import { is, node, topological, type Node } from './node.ts'
 import { blockOf, callOp, type Block } from './op/call.ts'
 import { plus } from './op/elementwise.ts'
-import { parameter, scalar } from './op/parameter.ts'
+import { placeholder, scalar } from './op/placeholder.ts'
 import { result, resultOp } from './op/result.ts'
 import { broadcasted } from './op/sum.ts'
 import { halve, type Partition } from './partition.ts'
@@ -179,8 +179,8 @@ const halvesFor = (block: Block, demands: readonly Demand[], partition: Partitio
   cache.set(block, known)
   const found = known.get(key)
   if (found) return found
-  const cotangents = block.outputs.map(output => parameter(output.shape, 'f32'))
-  const indices = given.map(i => parameter(i.shape, i.dtype))
+  const cotangents = block.outputs.map(output => placeholder(output.shape, 'f32'))
+  const indices = given.map(i => placeholder(i.shape, i.dtype))
   const inner = demands.map(({ input, wanted }): Wanted =>
     wanted
       ? { ...wanted, leaf: block.parameters[input]!, index: places(wanted).map(i => indices[i]!) }

@@ -1,5 +1,5 @@
 import { topological, type Node, type Op } from './node.ts'
-import { parameterOp } from './op/parameter.ts'
+import { placeholderOp } from './op/placeholder.ts'
 
 /** Numbers for things that are equal only to themselves: ops, blocks. */
 const ids = new WeakMap<object, number>()
@@ -30,14 +30,14 @@ export const labelOf = (op: Op, attributes: unknown): string =>
  * Value numbering: one node for all that compute the same (common subexpressions).
  * @example const [a, b] = shared([mul(x, y), mul(x, y)]) // a === b
  */
-export const shared = (roots: readonly Node[]): readonly Node[] => {
+export const deduplicated = (roots: readonly Node[]): readonly Node[] => {
   const numberOf = new Map<Node, number>()
   const first = new Map<string, Node>()
   const representative = new Map<Node, Node>()
   for (const n of topological(roots)) {
     const inputs = n.inputs.map(input => representative.get(input)!)
     const label =
-      n.op === parameterOp
+      n.op === placeholderOp
         ? `parameter ${idOf(n)}`
         : `${labelOf(n.op, n.attributes)} ${inputs.map(input => numberOf.get(input)!).join()}`
     const same = first.get(label) ?? { ...n, inputs }
@@ -92,7 +92,7 @@ export const expressionKeys = (): ((n: Node) => string) => {
     const known = keys.get(n)
     if (known !== undefined) return known
     const text =
-      n.op === parameterOp ? `parameter ${idOf(n)}` : `${labelOf(n.op, n.attributes)} ${n.inputs.map(keyOf).join()}`
+      n.op === placeholderOp ? `parameter ${idOf(n)}` : `${labelOf(n.op, n.attributes)} ${n.inputs.map(keyOf).join()}`
     if (numbers.size >= mostTexts) numbers.clear()
     const number = numbers.get(text) ?? next++
     numbers.set(text, number)

@@ -1,6 +1,6 @@
 import { is, substitute, topological, type Node } from './node.ts'
 import type { Block } from './op/call.ts'
-import { parameter } from './op/parameter.ts'
+import { placeholder } from './op/placeholder.ts'
 import { reshapeOp } from './op/reshape.ts'
 
 /** How blocks are divided into a forward and a backward half. */
@@ -78,7 +78,7 @@ export const halve = (joint: Joint, partition: Partition): Halves => {
     free,
     partition,
   )
-  const substitutes = new Map(kept.map(n => [n, parameter(n.shape, n.dtype)]))
+  const substitutes = new Map(kept.map(n => [n, placeholder(n.shape, n.dtype)]))
   const finished = substitute(gradients, substitutes)
   const read = new Set(topological(finished))
   const passed = inputs.flatMap((input, i) => (read.has(input) ? [i] : []))

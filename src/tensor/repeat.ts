@@ -1,7 +1,7 @@
 import { substitute, topological, typed, type Node, type Tensor } from './node.ts'
 import { structureOf, walk } from './numbering.ts'
 import { call, type Block } from './op/call.ts'
-import { parameter, parameterOp } from './op/parameter.ts'
+import { placeholder, placeholderOp } from './op/placeholder.ts'
 import type { Shape } from './shape/dim.ts'
 
 /**
@@ -25,7 +25,7 @@ export const scan = <E, S extends Shape, const Y extends readonly Node[]>(
   x: Tensor<S>,
   layer: (x: Tensor<S>, parameters: E) => readonly [Tensor<S>, Y],
 ): readonly [Tensor<S>, readonly Y[]] => {
-  const input = parameter(x.shape, 'f32')
+  const input = placeholder(x.shape, 'f32')
   const bodies = layers.map((parameters): readonly Node[] => {
     const [carried, yielded] = layer(typed(input), parameters)
     return [carried, ...yielded]
@@ -37,7 +37,7 @@ export const scan = <E, S extends Shape, const Y extends readonly Node[]>(
   const yields: (readonly Node[])[] = []
   let current: Node = x
   for (const body of bodies) {
-    const leaves = leavesOf(body, n => n !== input && (n.op === parameterOp || captured.has(n)))
+    const leaves = leavesOf(body, n => n !== input && (n.op === placeholderOp || captured.has(n)))
     const structure = structureOf(body, [input, ...leaves])
     const block =
       blocks.get(structure) ?? blockFrom(`layer${blocks.size === 0 ? '' : blocks.size}`, body, input, leaves)
@@ -57,7 +57,7 @@ const leavesOf = (body: readonly Node[], isLeaf: (n: Node) => boolean): readonly
 }
 
 const blockFrom = (name: string, body: readonly Node[], input: Node, leaves: readonly Node[]): Block => {
-  const parameters = leaves.map(leaf => parameter(leaf.shape, leaf.dtype))
+  const parameters = leaves.map(leaf => placeholder(leaf.shape, leaf.dtype))
   return {
     name,
     parameters: [input, ...parameters],

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import {
-  parameter,
+  placeholder,
   product,
   replacedAt,
   reshaped,
@@ -51,13 +51,13 @@ export const frozen: Frozen = { mask: 'frozen' }
 export const columns = <const R extends Dim>(count: R): Columns<R> => ({
   mask: 'columns',
   count,
-  index: parameter([count], 'i32'),
+  index: placeholder([count], 'i32'),
 })
 /** @example entries(100) */
 export const entries = <const R extends Dim>(count: R): Entries<R> => ({
   mask: 'entries',
   count,
-  index: parameter([count], 'i32'),
+  index: placeholder([count], 'i32'),
 })
 
 const isMask = (leaf: unknown): leaf is LeafMask =>

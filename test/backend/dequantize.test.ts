@@ -12,7 +12,7 @@ import {
   i32,
   model,
   node,
-  parameter,
+  placeholder,
   plus,
   repeat,
   scalar,
@@ -85,7 +85,7 @@ const leavesOf = (
   packed: PackedNF4,
 ): { readonly nodes: PackedNodes; readonly data: readonly (readonly [Node, Int32Array | Float32Array])[] } => {
   const data = Object.entries(packed as Readonly<Record<string, Int32Array | Float32Array>>).map(
-    ([name, array]) => [name, parameter([array.length], array instanceof Int32Array ? 'i32' : 'f32'), array] as const,
+    ([name, array]) => [name, placeholder([array.length], array instanceof Int32Array ? 'i32' : 'f32'), array] as const,
   )
   // every vector has its leaf
   return {
@@ -175,7 +175,7 @@ test('on wasm a product with a packed matrix holds the matrix only while it is u
   const device = await wasmDevice({ threads: 1 })
   const { rows, columns, packed } = cases.at(-1)!
   const { nodes, data } = leavesOf(packed)
-  const x = parameter([4, columns], 'f32')
+  const x = placeholder([4, columns], 'f32')
   const productOf = (w: Node): Node => contracted(x, transposed(w, [1, 0]), { a: 'mk', b: 'kn', out: 'mn' })
   const w: Node = dequantize([rows, columns], nodes)
   const { kept, peak, prepared } = await runOn(device, productOf(w), [...data, [x, random(4 * columns, 1)]])

@@ -12,7 +12,7 @@ import {
   model,
   mul,
   node,
-  parameter,
+  placeholder,
   primitives,
   randomWords,
   repeat,
@@ -63,8 +63,8 @@ const draws: readonly Draw[] = [
 ]
 const another: Draw = { ...draws[1]!, draw: 6 }
 const shapes: readonly Shape[] = [[1], [3], [4], [17], [64], [3, 5, 7], [1001]]
-const key = parameter([3], 'i32')
-const stream = parameter([1], 'i32')
+const key = placeholder([3], 'i32')
+const stream = placeholder([1], 'i32')
 const keyOf = ({ seedLow, seedHigh, draw }: Draw): Int32Array => Int32Array.of(seedLow, seedHigh, draw)
 const wordsFor = (shape: Shape, draw: Draw): Int32Array => randomWords(draw, count(shape.map(Number)))
 
@@ -126,7 +126,7 @@ interface GraphRun {
 const onGraph = async (
   n: number,
   draw: Draw,
-  { root, x = parameter(['n'], 'f32'), xla = false, loops = 0 }: GraphRun,
+  { root, x = placeholder(['n'], 'f32'), xla = false, loops = 0 }: GraphRun,
 ): Promise<ArrayLike<number>> => {
   const main = emptyBody('graph')
   const library = emptyLibrary()
@@ -222,7 +222,7 @@ nodeTest(
 )
 
 nodeTest('dropout in a graph, as it is and compiled, keeps what its meaning keeps', async () => {
-  const x = parameter(['n'], 'f32')
+  const x = placeholder(['n'], 'f32')
   const root = node(composites.dropout, [x, key, stream], { rate: 0.3 })
   const n = 100_003
   const draw = draws[1]!

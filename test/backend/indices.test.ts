@@ -22,7 +22,7 @@ import {
   integer,
   interpret,
   node,
-  parameter,
+  placeholder,
   primitives,
   slice,
   take,
@@ -108,7 +108,7 @@ test('the leaves that are indices as they are given are told from those that onl
     ),
     [],
   )
-  const p = parameter(['batch'], 'i32')
+  const p = placeholder(['batch'], 'i32')
   const block = { name: 'inner', parameters: [p], outputs: [node(primitives.take, [table, p], { axis: 0 })] }
   assert.deepEqual(indexedBy([node(primitives.call, [y], { block })], [y]), [{ leaf: y, within: 'vocab' }])
 })

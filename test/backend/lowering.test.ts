@@ -6,7 +6,7 @@ import {
   fitsByShape,
   interpret,
   node,
-  parameter,
+  placeholder,
   times,
   type Node,
   type Op,
@@ -63,7 +63,7 @@ for (const [title, open] of devices) {
     }
     for (const [what, op] of Object.entries(outside)) {
       await t.test(`an op from outside, ${what}, runs as it is defined`, async () => {
-        const x = parameter(['a'], 'f32')
+        const x = placeholder(['a'], 'f32')
         const feeds = new Map([[x as Node, { sizes: [3], data: Float64Array.of(1, -2, 3) }]])
         await lowersAs(device, {
           root: node(op, [x], {}),

@@ -6,7 +6,7 @@ import {
   i32,
   interpret,
   node,
-  parameter,
+  placeholder,
   primitives,
   type DType,
   type Node,
@@ -68,7 +68,7 @@ interface Given {
   readonly data: readonly number[]
 }
 const caseOf = (name: string, given: readonly Given[], build: (inputs: readonly Node[]) => Node): Case => {
-  const leaves = given.map(({ sizes, dtype }) => parameter(sizes, dtype))
+  const leaves = given.map(({ sizes, dtype }) => placeholder(sizes, dtype))
   return {
     name,
     root: build(leaves),
@@ -342,7 +342,7 @@ const nanByRow = (one: Case, found: ArrayLike<number>): ArrayLike<number> => {
 const compared = (one: Case): Case => {
   if (one.root.dtype !== 'i32') return one
   const data = expectedOf(one)
-  const expected = parameter(one.root.shape, 'i32')
+  const expected = placeholder(one.root.shape, 'i32')
   const feeds = new Map([...one.feeds, [expected as Node, { sizes: one.root.shape.map(Number), data }] as const])
   return { ...one, root: node(p.equal, [one.root, expected], none), leaves: [...one.leaves, expected], feeds }
 }

@@ -13,8 +13,8 @@ import {
   interpret,
   is,
   node,
-  parameter,
-  parameterOp,
+  placeholder,
+  placeholderOp,
   plus,
   primitives,
   rebuild,
@@ -39,7 +39,7 @@ const chunksOf = (roots: readonly Node[]): readonly NodeOf<Chunk>[] => topologic
 /** A node on rows of its inputs, and those rows: from a place, so many. */
 const onRows = ({ root, feeds, size }: Instance, cuts: Cuts, from: number, length: number): Numbers => {
   const inputs = root.inputs.map((input, i) =>
-    parameter(cuts[i] === undefined ? input.shape : input.shape.with(cuts[i], pieceDim), input.dtype),
+    placeholder(cuts[i] === undefined ? input.shape : input.shape.with(cuts[i], pieceDim), input.dtype),
   )
   const given = root.inputs.map((input, i): readonly [Node, Numbers] => {
     const x = interpret([input], feeds, size)[0]!
@@ -150,11 +150,11 @@ const body: fc.Arbitrary<Body> = fc
     ends: fc.array(fc.tuple(fc.nat(5), fc.nat()), { minLength: 1, maxLength: 5 }),
   })
   .map(({ steps, ends }) => {
-    const h = parameter(['n', 'h'], 'f32')
-    const w = parameter(['v', 'h'], 'f32')
-    const t = parameter(['n'], 'f32')
-    const b = parameter(['v'], 'f32')
-    const labels = parameter(['n'], 'i32')
+    const h = placeholder(['n', 'h'], 'f32')
+    const w = placeholder(['v', 'h'], 'f32')
+    const t = placeholder(['n'], 'f32')
+    const b = placeholder(['v'], 'f32')
+    const labels = placeholder(['n'], 'i32')
     const large: Node[] = [contracted(h, w, { a: 'mk', b: 'nk', out: 'mn' })]
     const column = (x: Node): Node => contracted(x, broadcasted(scalar(1), [1]), { a: 'm', b: 'o', out: 'mo' })
     const ops: readonly ((x: Node, y: Node) => Node)[] = [
@@ -204,7 +204,7 @@ const same = (pass: (roots: readonly Node[], rows: number) => readonly Node[]) =
       allEqual(interpret(next, feeds, size), interpret(b.roots, feeds, size))
     )
   })
-const isLarge = (n: Node): boolean => !is(n, parameterOp) && 4 * count(n.shape.map(size)) > largest
+const isLarge = (n: Node): boolean => !is(n, placeholderOp) && 4 * count(n.shape.map(size)) > largest
 
 test('a body in pieces means the same, and nothing in it is large', () => {
   let chunks = 0
@@ -291,11 +291,11 @@ test('logits that are asked for, or that fit, stay as they are', () => {
 })
 
 test('what is large stays whole where something else needs it whole', () => {
-  const h = parameter(['n', 'h'], 'f32')
-  const w = parameter(['v', 'h'], 'f32')
-  const t = parameter(['n'], 'f32')
-  const labels = parameter(['n'], 'i32')
-  const index = parameter(['h'], 'i32')
+  const h = placeholder(['n', 'h'], 'f32')
+  const w = placeholder(['v', 'h'], 'f32')
+  const t = placeholder(['n'], 'f32')
+  const labels = placeholder(['n'], 'i32')
+  const index = placeholder(['h'], 'i32')
   const z = contracted(h, w, { a: 'mk', b: 'nk', out: 'mn' })
   const loss = apply(composites.crossEntropy, z, labels)
   const total = summed(loss, [0])
@@ -320,10 +320,10 @@ test('what is large stays whole where something else needs it whole', () => {
   assert.equal(chunksOf(chunked([total, back(apply(primitives.tanh, loss))], { size, largest, rows: 3 })).length, 1)
 })
 test('a chunk refuses what does not fit its block', () => {
-  const x = parameter(['n'], 'f32')
-  const p = parameter([pieceDim], 'f32')
+  const x = placeholder(['n'], 'f32')
+  const p = placeholder([pieceDim], 'f32')
   const block = { name: 'chunk', parameters: [p], outputs: [times(p, 2)] }
   const chunk: Chunk = { block, dim: 'n', rows: 3, inputs: [0], outputs: [{ kind: 'rows', axis: 0 }] }
   assert.equal(node(chunkOp, [x], chunk).op, chunkOp)
-  assert.throws(() => node(chunkOp, [parameter(['v'], 'f32')], chunk), /chunk chunk: argument 0 is \[v\]/)
+  assert.throws(() => node(chunkOp, [placeholder(['v'], 'f32')], chunk), /chunk chunk: argument 0 is \[v\]/)
 })

@@ -6,7 +6,7 @@ import {
   call,
   count,
   contracted,
-  parameter,
+  placeholder,
   plus,
   reshaped,
   sliced,
@@ -20,7 +20,7 @@ import {
 const sizes: Readonly<Record<string, number>> = { a: 10, wide: 100, rows: 7 }
 const size = (dim: Dim): number => (typeof dim === 'number' ? dim : sizes[dim]!)
 const measure: Measure = { size, bytes: (n, of) => count(n.shape.map(of)) * bytesPerElement[n.dtype] }
-const vector = (): Node => parameter(['a'], 'f32')
+const vector = (): Node => placeholder(['a'], 'f32')
 const bytes = 40
 
 test('a value is held from its making to its last reader, and what a program is given is not counted', () => {
@@ -36,7 +36,7 @@ test('a value is held from its making to its last reader, and what a program is 
 })
 
 test('a view holds nothing, and keeps what it looks at', () => {
-  const x = parameter([4, 'a'], 'f32')
+  const x = placeholder([4, 'a'], 'f32')
   const y = times(x, 2)
   const view = sliced(y, 0, [1], 1)
   const before = peakOf([y], measure)
@@ -67,14 +67,14 @@ test('a loop holds one turn, beside what it yields for all layers', () => {
     feeds: [{ kind: 'carried', output: 0 }, { kind: 'layered' }],
     reverse: false,
   } as const
-  const [last, stack] = looped(loop, [vector(), parameter([5, 'a'], 'f32')])
+  const [last, stack] = looped(loop, [vector(), placeholder([5, 'a'], 'f32')])
   assert.equal(peakOf([last!], measure), 3 * bytes)
   assert.equal(peakOf([last!, stack!], measure), (1 + 5 + 2) * bytes)
 })
 
 test('a chunk holds the rows of one piece, whatever number of rows there are', () => {
-  const h = parameter(['rows', 'a'], 'f32')
-  const w = parameter(['a', 'wide'], 'f32')
+  const h = placeholder(['rows', 'a'], 'f32')
+  const w = placeholder(['a', 'wide'], 'f32')
   const z = contracted(h, w, { a: 'ra', b: 'aw', out: 'rw' })
   const total = summed(times(z, z), [1])
   const whole = peakOf([total], measure)

@@ -19,7 +19,7 @@ import {
   is,
   node,
   over,
-  parameter,
+  placeholder,
   plus,
   primitives,
   rebuild,
@@ -48,7 +48,7 @@ import { feedsFor, identical, isStaticDim, programsFor, size as sizeOfTiny, type
 const abstractGraph = fc
   .array(fc.tuple(fc.boolean(), fc.nat(), fc.nat()), { minLength: 1, maxLength: 24 })
   .map(steps => {
-    const order: Node[] = [parameter([], 'f32'), parameter([], 'f32')]
+    const order: Node[] = [placeholder([], 'f32'), placeholder([], 'f32')]
     const joined = new Set<Node>()
     for (const [isJoined, i, j] of steps) {
       const next = plus(order[i % order.length]!, order[j % order.length]!)
@@ -138,9 +138,9 @@ const body: fc.Arbitrary<Body> = fc
     outputs: fc.array(fc.nat(), { minLength: 1, maxLength: 4 }),
   })
   .map(({ steps, outputs }) => {
-    const inputs = [parameter(['a', 'b'], 'f32'), parameter(['a', 'b'], 'f32'), parameter(['b'], 'f32')]
+    const inputs = [placeholder(['a', 'b'], 'f32'), placeholder(['a', 'b'], 'f32'), placeholder(['b'], 'f32')]
     const [x0, y0, g] = inputs as [Node, Node, Node]
-    const inner = parameter(['a', 'b'], 'f32')
+    const inner = placeholder(['a', 'b'], 'f32')
     const block: Block = {
       name: 'block',
       parameters: [inner],
@@ -361,10 +361,10 @@ test('fusing twice changes nothing, and the same body gives the same names', () 
 })
 
 test('a residual that is read before and after a product is in one kernel only, and the sum after the product in none', () => {
-  const x = parameter(['a', 'b'], 'f32')
-  const y = parameter(['a', 'b'], 'f32')
-  const w = parameter(['b', 'b'], 'f32')
-  const g = parameter(['b'], 'f32')
+  const x = placeholder(['a', 'b'], 'f32')
+  const y = placeholder(['a', 'b'], 'f32')
+  const w = placeholder(['b', 'b'], 'f32')
+  const g = placeholder(['b'], 'f32')
   const sum = plus(x, y)
   const normed = node(composites.rmsNorm, [sum, g], { epsilon: 1e-3 })
   const [root] = fuse([plus(sum, contracted(normed, w, { a: 'mk', b: 'kn', out: 'mn' }))])
@@ -377,9 +377,9 @@ test('a residual that is read before and after a product is in one kernel only, 
   )
 })
 test('values that share only an input, or only a number computed before, are not fused', () => {
-  const t = parameter([], 'f32')
+  const t = placeholder([], 'f32')
   const rate = apply(primitives.tanh, apply(primitives.neg, t))
-  const leaves = [['a', 'b'], ['a', 'b'], ['b']].map(shape => parameter(shape, 'f32'))
+  const leaves = [['a', 'b'], ['a', 'b'], ['b']].map(shape => placeholder(shape, 'f32'))
   const next = fuse(leaves.map(leaf => over(times(leaf, rate), plus(leaf, scalar(1)))))
   assert.deepEqual(
     [...callsOf(next)].map(([block, calls]) => [block.outputs[0]!.shape.join(), calls.length]),
@@ -392,12 +392,12 @@ test('values that share only an input, or only a number computed before, are not
 })
 test('bodies that are given the same map share their kernels', () => {
   const blocks = new Map<string, Block>()
-  const make = (): readonly Node[] => [apply(composites.silu, times(parameter(['a', 'b'], 'f32'), 2))]
+  const make = (): readonly Node[] => [apply(composites.silu, times(placeholder(['a', 'b'], 'f32'), 2))]
   const [first, second] = [make(), make()].map(roots => fusedBlocks(fused(roots, { isStaticDim: isStatic, blocks }))[0])
   assert.ok(first !== undefined && first === second)
 })
 test('what a target wants in no kernel stays outside', () => {
-  const x = parameter(['a', 'b'], 'f32')
+  const x = placeholder(['a', 'b'], 'f32')
   const root = apply(composites.silu, apply(primitives.tanh, plus(x, x)))
   const [next] = fused([root], { isStaticDim: isStatic, fusible: n => n.op !== primitives.tanh })
   assert.deepEqual(

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import {
   call,
   contracted,
-  parameter,
+  placeholder,
   plus,
   replacedAt,
   reshaped,
@@ -30,8 +30,8 @@ export const size = (dim: Dim): number =>
     .reduce((n, factor) => n * (sizes[factor] ?? Number(factor)), 1)
 
 const blockOf = (): Block => {
-  const x = parameter(['a', 'b'], 'f32')
-  const y = parameter(['a', 'b'], 'f32')
+  const x = placeholder(['a', 'b'], 'f32')
+  const y = placeholder(['a', 'b'], 'f32')
   const both = plus(x, times(y, 2))
   return { name: 'block', parameters: [x, y], outputs: [both, times(both, x), x] }
 }
@@ -43,8 +43,8 @@ export const graph: fc.Arbitrary<Graph> = fc
     outputs: fc.array(fc.nat(), { minLength: 1, maxLength: 4 }),
   })
   .map(({ steps, outputs }) => {
-    const inputs = [parameter(['a', 'b'], 'f32'), parameter(['a', 'b'], 'f32')]
-    const index = parameter(['r'], 'i32')
+    const inputs = [placeholder(['a', 'b'], 'f32'), placeholder(['a', 'b'], 'f32')]
+    const index = placeholder(['r'], 'i32')
     const block = blockOf()
     const values: Node[] = [...inputs]
     const ops: readonly ((x: Node, y: Node) => readonly Node[])[] = [

@@ -5,7 +5,7 @@ import {
   call,
   minus,
   node,
-  parameter,
+  placeholder,
   plus,
   primitives,
   rebuild,
@@ -26,7 +26,7 @@ export interface Layered {
 }
 
 const width = 2
-const leaf = (): Node => parameter([width], 'f32')
+const leaf = (): Node => placeholder([width], 'f32')
 const sigmoid = (x: Node): Node => node(primitives.sigmoid, [x], {})
 const tanh = (x: Node): Node => node(primitives.tanh, [x], {})
 export const size = (dim: Dim): number => Number(dim)

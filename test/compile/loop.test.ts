@@ -10,7 +10,7 @@ import {
   interpret,
   is,
   node,
-  parameter,
+  placeholder,
   plus,
   result,
   scalar,
@@ -143,7 +143,7 @@ for (const [what, count, passes, loops, calls] of kinds) {
   })
 }
 test('two chains of loops that would wait for each other are not made: one of them stays calls', () => {
-  const [leaf, other] = [parameter([2], 'f32'), parameter([2], 'f32')]
+  const [leaf, other] = [placeholder([2], 'f32'), placeholder([2], 'f32')]
   const [a, b, p, q] = ['a', 'b', 'p', 'q'].map(name => ({ ...blocks[0]!, name }))
   const of = (block: typeof a, h: Node, e: Node): Node => call(block!, [h, e, e])[0]!
   const a0 = of(a, leaf, leaf)
@@ -188,7 +188,7 @@ test('a rolled program has as many nodes whatever the number of its layers', () 
 
 const [block] = blocks as readonly [(typeof blocks)[number]]
 const feeds: readonly Feed[] = [{ kind: 'carried', output: 0 }, { kind: 'layered' }, { kind: 'shared' }]
-const [start, stack, rest] = [parameter([2], 'f32'), parameter([3, 2], 'f32'), parameter([2], 'f32')]
+const [start, stack, rest] = [placeholder([2], 'f32'), placeholder([3, 2], 'f32'), placeholder([2], 'f32')]
 const loop: Loop = { block, count: 3, feeds, reverse: false }
 for (const reverse of [false, true]) {
   test(`a loop calls its block for each layer, ${reverse ? 'the last' : 'the first'} first; what is not carried is a stack in the order of the layers`, () => {
@@ -198,7 +198,7 @@ for (const reverse of [false, true]) {
       [rest, noise([2], 3)],
     ])
     const application = node(loopOp, [start, stack, rest], { ...loop, reverse })
-    const rows = [0, 1, 2].map(() => parameter([2], 'f32'))
+    const rows = [0, 1, 2].map(() => placeholder([2], 'f32'))
     const given = new Map([
       ...data,
       ...rows.map((row, i) => [row, { sizes: [2], data: data.get(stack)!.data.slice(2 * i, 2 * i + 2) }] as const),
@@ -223,7 +223,7 @@ test('a loop refuses arguments that are not what its block reads', () => {
   )
   assert.throws(() => node(loopOp, [start, stack], loop), /^ShapeMismatch: loop a: there are 2 arguments, not 3$/)
   assert.throws(
-    () => node(loopOp, [start, parameter([3, 2], 'i32'), rest], loop),
+    () => node(loopOp, [start, placeholder([3, 2], 'i32'), rest], loop),
     /^ShapeMismatch: loop a: argument 1 is \[3, 2\] i32, not \[3, 2\]$/,
   )
   assert.throws(

@@ -13,11 +13,11 @@ import {
   negated,
   node,
   over,
-  parameter,
+  placeholder,
   plus,
   primitives,
   scalar,
-  shared,
+  deduplicated,
   summed,
   times,
   topological,
@@ -285,14 +285,14 @@ test('all rules together end, and keep the value, and no other order gives anoth
 })
 
 const size = (dim: string | number): number => ({ batch: 40, in: 12, out: 10, r: 2 })[dim as string] ?? Number(dim)
-const f32 = (...shape: Shape): Node => parameter(shape, 'f32')
+const f32 = (...shape: Shape): Node => placeholder(shape, 'f32')
 const x = f32('batch', 'in')
 const W = f32('in', 'out')
 const A = f32('in', 'r')
 const B = f32('r', 'out')
 const g = f32('out')
-const key = parameter([3], 'i32')
-const stream = parameter([1], 'i32')
+const key = placeholder([3], 'i32')
+const stream = placeholder([1], 'i32')
 const isWeight = (n: Node): boolean => [W, A, B, g, stream].includes(n)
 const surroundings = { size, isStatic: () => false, isWeight }
 const by = (w: Node): Node => contracted(x, w, { a: 'bi', b: 'io', out: 'bo' })
@@ -330,7 +330,7 @@ test('a weight that is scaled along both axes is not taken apart', () => {
 test('the norms of DoRA: no tensor of the size of the weight is made', () => {
   const V = plus(W, times(product(A, B), 0.5))
   const norm = node(primitives.sqrt, [summed(times(V, V), [0])], {})
-  const [derived] = shared(rewrite([by(times(V, over(g, norm)))], together, surroundings))
+  const [derived] = deduplicated(rewrite([by(times(V, over(g, norm)))], together, surroundings))
   const found = shapesIn(derived!)
   assert.deepEqual(
     found.filter(text => text.endsWith('in,out')),
@@ -338,7 +338,7 @@ test('the norms of DoRA: no tensor of the size of the weight is made', () => {
   )
   // with the rule switched off, the sum and its square are made
   const off = shapesIn(
-    shared(
+    deduplicated(
       rewrite(
         [by(times(V, over(g, norm)))],
         together.filter(rule => rule !== lowRankNorm),

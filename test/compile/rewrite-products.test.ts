@@ -8,7 +8,7 @@ import {
   interpret,
   is,
   node,
-  parameter,
+  placeholder,
   reshaped,
   topological,
   transposed,
@@ -148,7 +148,7 @@ test('gradients of products, laid out, have the values of the original', () => {
   fc.assert(
     fc.property(instances(permutedProducts), instance => {
       const { root, leaves, size } = instance
-      const dy = parameter(root.shape, 'f32')
+      const dy = placeholder(root.shape, 'f32')
       const { gradients: g } = gradients([root], [dy], leaves.map(whole))
       const fed = { size, feeds: new Map(instance.feeds).set(dy, run(instance, [root])[0]!) }
       const next = lower(g, { size, isStatic: () => false })
@@ -163,9 +163,9 @@ test('gradients of products, laid out, have the values of the original', () => {
 const size = (): number => 4
 const transposes = (roots: readonly Node[]): number => topological(roots).filter(n => is(n, transposeOp)).length
 test('a linear layer, its input gradient and its weight gradient move nothing', () => {
-  const x = parameter(['batch', 'seq', 'hidden'], 'f32')
-  const w = parameter(['hidden', 'ffn'], 'f32')
-  const dy = parameter(['batch', 'seq', 'ffn'], 'f32')
+  const x = placeholder(['batch', 'seq', 'hidden'], 'f32')
+  const w = placeholder(['hidden', 'ffn'], 'f32')
+  const dy = placeholder(['batch', 'seq', 'ffn'], 'f32')
   const y = contracted(x, w, { a: 'bsi', b: 'io', out: 'bso' })
   const roots = [y, ...gradients([y], [dy], [whole(x), whole(w)]).gradients]
   const lowered = lower(roots, { size, isStatic: n => n === w })
@@ -174,15 +174,15 @@ test('a linear layer, its input gradient and its weight gradient move nothing', 
   assert.equal(transposes(lowered), 0)
 })
 test('of the two ways round, the one that moves fewer elements is taken', () => {
-  const x = parameter(['m', 'k'], 'f32')
-  const y = parameter(['k', 'n'], 'f32')
+  const x = placeholder(['m', 'k'], 'f32')
+  const y = placeholder(['k', 'n'], 'f32')
   // out is transposed: as B A it lies right, as A B the result would have to be moved
   const [lowered] = lower([contracted(x, y, { a: 'ik', b: 'kj', out: 'ji' })], { size, isStatic: () => false })
   assert.equal(transposes([lowered!]), 0)
   assert.deepEqual(lowered!.inputs, [y, x])
 })
 test('transposes that meet in data movement become one', () => {
-  const x = parameter(['a', 'b*c'], 'f32')
+  const x = placeholder(['a', 'b*c'], 'f32')
   const split = transposed(reshaped(node(transposeOp, [x], { permutation: [1, 0] }), ['b', 'c', 'a']), [2, 0, 1])
   const [next] = rewrite([split], movementRules, { size, isStatic: () => false })
   assert.equal(transposes([next!]), 0)

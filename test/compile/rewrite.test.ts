@@ -9,12 +9,12 @@ import {
   inverse,
   is,
   node,
-  parameter,
+  placeholder,
   plus,
   primitives,
   reshapeOp,
   scalar,
-  shared,
+  deduplicated,
   taken,
   takeOp,
   times,
@@ -200,7 +200,7 @@ const cases: readonly Case[] = [
         const leaves = of.map(shape => ({ shape }))
         const { shape } = node(
           op,
-          of.map(s => parameter(s, 'f32')),
+          of.map(s => placeholder(s, 'f32')),
           {},
         )
         return shape.length === 0 ? fc.constant(undefined) : takenFrom(leaves, shape, inputs => node(op, inputs, {}))
@@ -385,7 +385,10 @@ for (const { rule, subject, mutant, readOnce } of cases) {
       fc.property(instances(subject), instance => {
         const once = rewrite([instance.root], [rule], environment(instance))
         const twice = rewrite(once, [rule], environment(instance))
-        return topological(twice).length <= topological(once).length && shared(once)[0]!.op === shared(twice)[0]!.op
+        return (
+          topological(twice).length <= topological(once).length &&
+          deduplicated(once)[0]!.op === deduplicated(twice)[0]!.op
+        )
       }),
       { numRuns: 50 },
     )
@@ -406,18 +409,18 @@ for (const { rule, subject, mutant, readOnce } of cases) {
 }
 
 test('contract-transpose leaves a product alone that something else reads untransposed', () => {
-  const x = parameter(['a', 'b'], 'f32')
-  const y = parameter(['b', 'c'], 'f32')
+  const x = placeholder(['a', 'b'], 'f32')
+  const y = placeholder(['b', 'c'], 'f32')
   const product = contracted(x, y, { a: 'ij', b: 'jk', out: 'ik' })
   const roots = [permuted(product, [1, 0]), product]
   assert.deepEqual(rewrite(roots, [contractTranspose], { size: () => 2, isStatic: () => false }), roots)
 })
 
 test("the rules derive PaCA: of a masked weight's gradient only the taken columns of the input are read", () => {
-  const x = parameter(['batch', 'seq', 'hidden'], 'f32')
-  const w = parameter(['hidden', 'ffn'], 'f32')
-  const dy = parameter(['batch', 'seq', 'ffn'], 'f32')
-  const index = parameter([8], 'i32')
+  const x = placeholder(['batch', 'seq', 'hidden'], 'f32')
+  const w = placeholder(['hidden', 'ffn'], 'f32')
+  const dy = placeholder(['batch', 'seq', 'ffn'], 'f32')
+  const index = placeholder([8], 'i32')
   const masked: Wanted = { leaf: w, kind: 'columns', index: [index], get: (g, [i]) => taken(g, i!, 0) }
   const product = contracted(x, w, { a: 'bsi', b: 'io', out: 'bso' })
   const {
@@ -435,10 +438,10 @@ test("the rules derive PaCA: of a masked weight's gradient only the taken column
 })
 
 test('a weight that several products read: the take of the sum of their gradients reaches each of them', () => {
-  const [x, z] = ['x', 'z'].map(() => parameter(['batch', 'hidden'], 'f32')) as [Node, Node]
-  const w = parameter(['hidden', 'ffn'], 'f32')
-  const dy = parameter(['batch', 'ffn'], 'f32')
-  const index = parameter([8], 'i32')
+  const [x, z] = ['x', 'z'].map(() => placeholder(['batch', 'hidden'], 'f32')) as [Node, Node]
+  const w = placeholder(['hidden', 'ffn'], 'f32')
+  const dy = placeholder(['batch', 'ffn'], 'f32')
+  const index = placeholder([8], 'i32')
   const product = (input: Node): Node => contracted(input, w, { a: 'bi', b: 'io', out: 'bo' })
   const masked: Wanted = { leaf: w, kind: 'columns', index: [index], get: g => taken(g, index, 0) }
   const full = gradients([plus(product(x), product(z))], [dy], [{ leaf: w, kind: 'all', index: [], get: g => g }])
@@ -449,7 +452,7 @@ test('a weight that several products read: the take of the sum of their gradient
 })
 
 test('rewriting keeps what is shared shared, and terms without a match as they are', () => {
-  const x = parameter(['a', 'b'], 'f32')
+  const x = placeholder(['a', 'b'], 'f32')
   const twice = permuted(permuted(x, [1, 0]), [1, 0])
   const root = plus(times(twice, twice), twice)
   const [next] = rewrite([root], [transposeTranspose], { size: () => 2, isStatic: () => false })

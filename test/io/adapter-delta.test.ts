@@ -13,7 +13,7 @@ import {
 } from '../../src/io/adapter/index.ts'
 import { methods } from '../../src/io/adapter/adapter.ts'
 import { adapters, tensorsOf, type Adapter, type AdapterOptions, type Opaque } from '../../src/tune/index.ts'
-import { interpret, parameter, type Numbers, type Node, type Shape, type Value } from '../../src/tensor/index.ts'
+import { interpret, placeholder, type Numbers, type Node, type Shape, type Value } from '../../src/tensor/index.ts'
 import { adapterOf, f32, i32, origin, random, type Size } from './adapter-support.ts'
 import { message, right } from './support.ts'
 
@@ -26,7 +26,7 @@ const plus = (a: ArrayLike<number>, b: ArrayLike<number>): readonly number[] => 
 
 /** The weight that the method itself says the tree stands for, in float64: the leaves are those that are saved. */
 const meant = (adapter: SavedAdapter): Float64Array => {
-  const leaf = parameter(['in', 'out'], 'f32')
+  const leaf = placeholder(['in', 'out'], 'f32')
   const dims: Readonly<Record<string, number>> = { in: size.input, out: size.output, vera_in: 5, vera_out: 4 }
   const { adapter: method }: { readonly adapter: (of: AdapterOptions) => Adapter<Opaque> } = adapters[adapter.method]
   const made = method({ targets: [path], rank: size.rank, alpha: 3, rslora: adapter.rslora === true, seed: 0 }).apply({

@@ -10,7 +10,7 @@ import { frequencies, llama, type Llama, type LlamaConfig, type RopeScaling } fr
 import {
   gradients,
   interpret,
-  parameter,
+  placeholder,
   scalar,
   taken,
   whole,
@@ -128,7 +128,7 @@ test('the gradients of masked columns are those of the PaCA reference', async ()
     )
     const byPath = new Map(tensorsOf(model.params))
     const indices = await Promise.all(modules.map(module => read(paca, `columns.${module}`)))
-    const placeholders = indices.map(index => parameter(index.sizes, 'i32'))
+    const placeholders = indices.map(index => placeholder(index.sizes, 'i32'))
     const wanted = modules.map((module, i): Wanted => ({
       leaf: byPath.get(module)!,
       kind: 'columns',

@@ -7,7 +7,7 @@ import {
   gradients,
   minus,
   node,
-  parameter,
+  placeholder,
   plus,
   primitives,
   reshaped,
@@ -58,7 +58,7 @@ const fed = (
   roots: readonly Node[],
 ) => run({ ...instance, feeds: new Map([...instance.feeds, ...more]) }, roots)
 const cotangentOf = (instance: Instance) =>
-  [parameter(instance.root.shape, 'f32'), noise(instance.root.shape.map(instance.size), 5)] as const
+  [placeholder(instance.root.shape, 'f32'), noise(instance.root.shape.map(instance.size), 5)] as const
 
 const isDerivative = (through: (root: Node) => Node) =>
   fc.property(instances(expressions), instance => {
@@ -83,8 +83,8 @@ test('the gradients of another expression are refuted', () => {
   assert.equal(fc.check(isDerivative(root => times(root, root))).failed, true)
 })
 
-const index = parameter(['few'], 'i32')
-const entries = parameter(['few'], 'i32')
+const index = placeholder(['few'], 'i32')
+const entries = placeholder(['few'], 'i32')
 const columns = (leaf: Node): Wanted => ({
   leaf,
   kind: 'columns',
@@ -121,10 +121,10 @@ test('the wrong columns are refuted', () => {
   assert.equal(fc.check(isPart(columns, full => taken(full, index, 1))).failed, true)
 })
 
-const x = parameter(['batch', 'in'], 'f32')
-const up = parameter(['in', 'hidden'], 'f32')
-const down = parameter(['hidden', 'out'], 'f32')
-const dy = parameter(['batch', 'out'], 'f32')
+const x = placeholder(['batch', 'in'], 'f32')
+const up = placeholder(['in', 'hidden'], 'f32')
+const down = placeholder(['hidden', 'out'], 'f32')
+const dy = placeholder(['batch', 'out'], 'f32')
 const layers = product(tanh(product(x, up)), down)
 const contractionsFor = (wanted: readonly Node[]): number =>
   topological(gradients([layers], [dy], wanted.map(whole)).gradients).filter(n => n.op === contractOp).length
@@ -139,14 +139,14 @@ test('a cotangent is computed only where it leads to something wanted', () => {
 })
 
 test('a leaf that the outputs do not read has the gradient 0, in its shape', () => {
-  const unread = parameter(['in', 3], 'f32')
+  const unread = placeholder(['in', 3], 'f32')
   const [g] = gradients([layers], [dy], [whole(unread)]).gradients
   assert.deepEqual(g!.shape, ['in', 3])
   assert.deepEqual([...run({ feeds: new Map(), size: () => 2 }, [g!])[0]!.data], [0, 0, 0, 0])
 })
 
 test('several outputs add their cotangents', () => {
-  const dh = parameter(['batch', 'hidden'], 'f32')
+  const dh = placeholder(['batch', 'hidden'], 'f32')
   const h = product(x, up)
   const y = product(h, down)
   const feeds = new Map([x, up, down, dy, dh].map((leaf, i) => [leaf, noise([2, 2], i)]))

@@ -13,7 +13,7 @@ import {
   directional,
   einsum,
   entries,
-  erfOf,
+  erf,
   f32,
   gradients,
   i32,
@@ -23,7 +23,7 @@ import {
   node,
   nonzero,
   oneHot,
-  parameter,
+  placeholder,
   primitives,
   put,
   randomWordsOf,
@@ -82,7 +82,7 @@ const structural = new Set(['parameter', 'call', 'result'])
  * them.
  */
 const alongTangents = ({ differentiable, feeds }: Instance, seed: number) => {
-  const tangents = differentiable.map(({ shape }) => parameter(shape, 'f32'))
+  const tangents = differentiable.map(({ shape }) => placeholder(shape, 'f32'))
   const directions = differentiable.map((leaf, i) => noise(feeds.get(leaf)!.sizes, seed + i))
   return {
     tangents,
@@ -136,7 +136,7 @@ const laws: readonly Law[] = [
     holds: instance => {
       const { root, differentiable, feeds } = instance
       if (root.dtype !== 'f32') return true
-      const dy = parameter(root.shape, 'f32')
+      const dy = placeholder(root.shape, 'f32')
       const cotangent = noise(root.shape.map(instance.size), 1)
       const computed = run(
         { ...instance, feeds: new Map(feeds).set(dy, cotangent) },
@@ -181,7 +181,7 @@ const laws: readonly Law[] = [
       const along = alongTangents(instance, 4)
       const across = alongTangents(instance, 40)
       const weights = noise(root.shape.map(instance.size), 1)
-      const c = parameter(root.shape, 'f32')
+      const c = placeholder(root.shape, 'f32')
       const axes = root.shape.map((_, axis) => axis)
       const wanted = differentiable.map(whole)
       const loss = node(primitives.sum, [times(c, times(root, times(root, root)))], { axes, keepDims: false })
@@ -248,7 +248,7 @@ for (const [name, op] of Object.entries(composites)) {
   const property = (change: (root: Node) => Node) =>
     fc.property(instances(subjects[name as keyof typeof composites]), instance => {
       const root = change(instance.root)
-      const dy = parameter(root.shape, 'f32')
+      const dy = placeholder(root.shape, 'f32')
       const expanded = op.expand!(root.inputs, root.attributes as never)
       const own = root.op.vjp(root, dy)
       const of = gradients([expanded], [dy], instance.differentiable.map(whole)).gradients
@@ -280,7 +280,7 @@ test('nothing flows back through stopGradient', () => {
   fc.assert(
     fc.property(instances(subjects.stopGradient), instance => {
       const [x] = instance.leaves
-      const dy = parameter(x!.shape, 'f32')
+      const dy = placeholder(x!.shape, 'f32')
       return run(
         { ...instance, feeds: new Map(instance.feeds).set(dy, noise(x!.shape.map(instance.size), 1)) },
         differentiate(instance.root, dy, [x!]),
@@ -306,7 +306,7 @@ test('erf is the error function', () => {
     [-1, -0.8427007929497149],
   ]
   const x = f32(7)
-  const y = evaluated(erfOf(x), [x, of([7], ...table.map(([at]) => at))])
+  const y = evaluated(erf(x), [x, of([7], ...table.map(([at]) => at))])
   table.forEach(([at, value], i) => assert.ok(Math.abs(y[i]! - value) < 1e-14, `erf ${at} is ${y[i]}`))
 })
 
@@ -357,7 +357,7 @@ test('einsum is the sum over the letters that its output leaves out, for any num
         const sizeOf = (letter: string): number => 'ijkl'.indexOf(letter) + 1
         const out = [...new Set(terms.join(''))].filter(() => bits.next().value).join('')
         const equation = `${terms.join()}->${out}`
-        const inputs = terms.map(term => parameter([...term].map(sizeOf), 'f32'))
+        const inputs = terms.map(term => placeholder([...term].map(sizeOf), 'f32'))
         const data = terms.map((term, i) => noise([...term].map(sizeOf), seed + i))
         const y = evaluated(
           untyped(einsum)(equation, ...inputs),
@@ -398,7 +398,7 @@ test('a dim that is no positive whole number, no name and no product is refused 
   const places: Readonly<Record<string, (dim: unknown) => Node>> = {
     f32: dim => untyped(f32)(dim),
     i32: dim => untyped(i32)(dim),
-    parameter: dim => parameter([dim as number], 'bool'),
+    parameter: dim => placeholder([dim as number], 'bool'),
     vector: dim => untyped(vector)([1], dim),
     size: dim => untyped(size)(dim),
     iota: dim => untyped(iota)(dim),

@@ -14,7 +14,7 @@ import {
   matmul,
   mul,
   node,
-  parameter,
+  placeholder,
   plus,
   rebuild,
   repeat,
@@ -90,7 +90,7 @@ const mlp = (x: Hidden, l: Layer): Hidden => {
 
 const x = f32('batch', 'hidden')
 const gain = f32('hidden')
-const dy = parameter(['batch', 'hidden'], 'f32')
+const dy = placeholder(['batch', 'hidden'], 'f32')
 /** Read by every layer, and computed outside of them. */
 const captured = tanh(gain)
 
@@ -271,7 +271,7 @@ test('a block is called with what it reads from outside, and computes it no seco
 })
 test('a call refuses arguments of another shape', () => {
   const [block] = [...blocksOf([repeat([layer(false)], x, mlp)])]
-  const wrong = typed<readonly ['batch', 'ffn'], 'f32'>(parameter(['batch', 'ffn'], 'f32'))
+  const wrong = typed<readonly ['batch', 'ffn'], 'f32'>(placeholder(['batch', 'ffn'], 'f32'))
   assert.throws(
     () => node(callOp, [wrong, ...block!.parameters.slice(1)], { block: block! }),
     /^ShapeMismatch: call layer: argument 0 is \[batch, ffn\], not \[batch, hidden\]$/,

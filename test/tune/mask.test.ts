@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import {
   f32,
   interpret,
-  parameter,
+  placeholder,
   plus,
   scalar,
   type Node,
@@ -70,7 +70,7 @@ interface Bench {
 const bench = ({ kind, index, leaf, parts: [a, b] }: Subject, change: (lens: Lens) => Lens = lens => lens): Bench => {
   const mask = kind === 'all' ? all : kind === 'columns' ? columns(index.length) : entries(index.length)
   const lens = lensOf(mask)!
-  const [leafNode, aNode, bNode] = [leaf, a, b].map(({ sizes }) => parameter(sizes, 'f32')) as [Node, Node, Node]
+  const [leafNode, aNode, bNode] = [leaf, a, b].map(({ sizes }) => placeholder(sizes, 'f32')) as [Node, Node, Node]
   const feeds = new Map([
     [leafNode, leaf],
     [aNode, a],

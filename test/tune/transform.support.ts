@@ -1,4 +1,4 @@
-import { interpret, parameter, type Node, type Numbers } from '../../src/tensor/index.ts'
+import { interpret, placeholder, type Node, type Numbers } from '../../src/tensor/index.ts'
 import { applyUpdates, tensorsOf, unflatten, type Fn, type Transform } from '../../src/tune/index.ts'
 
 /** Dims of the tests are numbers. */
@@ -6,7 +6,7 @@ export const size = (dim: number | string): number => Number(dim)
 
 /** Placeholders with the shapes and dtypes of a tree, and its leaves. */
 export const placeholders = <T>(tree: T): { readonly tree: T; readonly leaves: readonly Node[] } => {
-  const leaves = tensorsOf(tree).map(([, leaf]) => parameter(leaf.shape, leaf.dtype))
+  const leaves = tensorsOf(tree).map(([, leaf]) => placeholder(leaf.shape, leaf.dtype))
   return { tree: unflatten(tree, leaves) as T, leaves }
 }
 

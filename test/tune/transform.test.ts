@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { f32, interpret, parameter, times, type Node, type Numbers, type Tensor } from '../../src/tensor/index.ts'
+import { f32, interpret, placeholder, times, type Node, type Numbers, type Tensor } from '../../src/tensor/index.ts'
 import {
   accumulate,
   adam,
@@ -59,7 +59,7 @@ const subjects: Readonly<Record<string, Transform<Fn>>> = {
 const number = fc.integer({ min: -32, max: 32 }).map(k => k / 16)
 /** A tree with records, arrays and bare leaves; its leaves are placeholders of random shapes. */
 const tree = fc.letrec<{ tree: unknown; leaf: Node }>(tie => ({
-  leaf: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }).map(shape => parameter(shape, 'f32')),
+  leaf: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }).map(shape => placeholder(shape, 'f32')),
   tree: fc.oneof(
     { maxDepth: 2, depthIdentifier: 'tree' },
     tie('leaf'),

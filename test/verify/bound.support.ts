@@ -9,7 +9,7 @@ import {
   leaves,
   lensOf,
   maskedLeaves,
-  parameter,
+  placeholder,
   scalar,
   sgd,
   sizing,
@@ -60,7 +60,7 @@ export const hessian = ({
   const fed = feed(model.params, weights)
   const tangents = trained.map(wanted => {
     const { shape } = wanted.get(wanted.leaf, wanted.index)
-    return parameter(shape, 'f32')
+    return placeholder(shape, 'f32')
   })
   const products = gradients(
     alongGradient([loss.sum], [scalar(1)], trained, tangents).slice(0, 1),

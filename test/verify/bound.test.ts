@@ -27,7 +27,7 @@ import {
   node,
   over,
   paca,
-  parameter,
+  placeholder,
   plus,
   primitives,
   quantized,
@@ -98,7 +98,7 @@ const evaluated = (root: Node, ...feeds: readonly (readonly [Node, readonly numb
  */
 const rowCurvature = (op: Op<object>, classes: number, logits: readonly number[], label: number): number => {
   const isRowWise = op === composites.crossEntropy
-  const labels: Node = isRowWise ? parameter([], 'i32') : parameter([classes], 'f32')
+  const labels: Node = isRowWise ? placeholder([], 'i32') : placeholder([classes], 'f32')
   const z = f32(classes)
   const v = f32(classes)
   const f = (x: Tensor<readonly [number]>): Tensor<readonly []> => sum(typed<Shape, 'f32'>(node(op, [x, labels], {})))
@@ -186,16 +186,16 @@ const caseOf = ({ loss, features, weight, rows, mask, seed }: Recipe): Case => {
   const headShape = turned ? ['classes', 'width'] : ['width', 'classes']
   const n = batches * seq
   const p = {
-    w: parameter(headShape, 'f32'),
-    bias: parameter(['classes'], 'f32'),
-    hidden: parameter(['width', 'width'], 'f32'),
+    w: placeholder(headShape, 'f32'),
+    bias: placeholder(['classes'], 'f32'),
+    hidden: placeholder(['width', 'width'], 'f32'),
   }
   const b = {
-    x: parameter(['batch', 'seq', 'width'], 'f32'),
-    y: parameter(['batch', 'seq', 'classes'], 'f32'),
-    labels: parameter(['batch', 'seq'], 'i32'),
-    rowWeight: parameter(['batch*seq'], 'f32'),
-    index: parameter(['picked'], 'i32'),
+    x: placeholder(['batch', 'seq', 'width'], 'f32'),
+    y: placeholder(['batch', 'seq', 'classes'], 'f32'),
+    labels: placeholder(['batch', 'seq'], 'i32'),
+    rowWeight: placeholder(['batch*seq'], 'f32'),
+    index: placeholder(['picked'], 'i32'),
   }
   const logits = (): Node => {
     const x =

@@ -13,7 +13,7 @@ import {
 } from '../../compile/index.ts'
 import {
   factors,
-  parameterOp,
+  placeholderOp,
   resultOp,
   type Dim,
   type Environment,
@@ -125,7 +125,7 @@ export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
 export const precisionOf = (compute: FloatType): Precision => {
   const dataless = new Map<Node, boolean>()
   const isDataless = (n: Node): boolean => {
-    const known = dataless.get(n) ?? (n.op !== parameterOp && n.op !== resultOp && n.inputs.every(isDataless))
+    const known = dataless.get(n) ?? (n.op !== placeholderOp && n.op !== resultOp && n.inputs.every(isDataless))
     dataless.set(n, known)
     return known
   }

@@ -105,7 +105,7 @@ export const emptyEntry = (library: Library, writing: Writing): Entry => {
         parameters: ['i32', 'f32'],
         write: (into, [ints, floats]) => choice(into, numberAt(into, ints!, 0), functions, [ints!, floats!]).outputs,
       })
-      const given = { ints: placeholder(main, 'i32'), floats: placeholder(main, 'f32') }
+      const given = { ints: functionInput(main, 'i32'), floats: functionInput(main, 'f32') }
       const made = called(main, ask, [given.ints, given.floats]).outputs
       return {
         main,
@@ -173,7 +173,7 @@ const answerFunction = (
     },
   })
 
-const placeholder = (main: Body, type: GraphType): Ref =>
+const functionInput = (main: Body, type: GraphType): Ref =>
   main.apply('Placeholder', [], { dtype: { type } }, { name: type })
 
 /** Scalars as a graph takes them. */

@@ -2,7 +2,7 @@ import { chunkOp, loopOp } from '../../compile/index.ts'
 import {
   blockOf,
   is,
-  parameterOp,
+  placeholderOp,
   sliceOp,
   topological,
   type Block,
@@ -30,7 +30,7 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
   const order = topological(roots)
   const piles = pilesIn(order, roots)
   for (const n of order) {
-    const resource = is(n, parameterOp) && !known.has(n) ? writing.resourceOf(n) : undefined
+    const resource = is(n, placeholderOp) && !known.has(n) ? writing.resourceOf(n) : undefined
     if (resource === undefined) continue
     const handle = handleOf(body, resource)
     stacks.set(handle.text, { resource, element: resource.type })
@@ -52,7 +52,7 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
   const storing =
     (lowering: GraphLowering): GraphLowering =>
     (n, inputs, emit) => {
-      if (is(n, parameterOp)) return lowering(n, inputs, emit)
+      if (is(n, placeholderOp)) return lowering(n, inputs, emit)
       const [stack] = inputs
       const single = stack && stacks.get(stack.text)
       if (single && is(n, sliceOp) && n.attributes.axis === 0 && n.shape[0] === 1 && n.inputs[0]!.shape[0] !== 1) {

@@ -3,8 +3,8 @@ import {
   count,
   is,
   node,
-  parameter,
-  parameterOp,
+  placeholder,
+  placeholderOp,
   substitute,
   topological,
   type Dim,
@@ -65,7 +65,7 @@ export const chunked = (roots: readonly Node[], chunking: Chunking): readonly No
   for (const n of order) for (const input of new Set(n.inputs)) readers.get(input)!.push(n)
   const graph: Graph = { order, roots: new Set(roots), readers, results }
   for (const seed of order) {
-    if (is(seed, parameterOp) || !isLarge(seed)) continue
+    if (is(seed, placeholderOp) || !isLarge(seed)) continue
     for (const [axis, dim] of seed.shape.entries()) {
       const region = size(dim) > rows ? regionFrom(seed, axis, graph, isLarge) : undefined
       if (region)
@@ -125,7 +125,7 @@ const regionFrom = (
       .find(
         ({ input }) =>
           !members.has(input) &&
-          !is(input, parameterOp) &&
+          !is(input, placeholderOp) &&
           (results || !roots.has(input)) &&
           isLarge(input) &&
           readers.get(input)!.every(reader => members.has(reader)),
@@ -171,10 +171,10 @@ const withChunk = (roots: readonly Node[], region: Region, dim: Dim, graph: Grap
   const position = new Map(graph.order.map((n, i) => [n, i]))
   const argument = (input: Node, cut: number | undefined): Node => {
     // a number is written down where it is read
-    if (cut === undefined && input.inputs.length === 0 && !is(input, parameterOp)) return input
+    if (cut === undefined && input.inputs.length === 0 && !is(input, placeholderOp)) return input
     const key = `${position.get(input)!} ${cut}`
     const shape = cut === undefined ? input.shape : input.shape.with(cut, pieceDim)
-    const known = given.get(key) ?? { input, cut, parameter: parameter(shape, input.dtype) }
+    const known = given.get(key) ?? { input, cut, parameter: placeholder(shape, input.dtype) }
     given.set(key, known)
     return known.parameter
   }

@@ -1,6 +1,6 @@
 import {
   call,
-  parameter,
+  placeholder,
   structureOf,
   substitute,
   topological,
@@ -135,7 +135,7 @@ const blockFor = ({ inputs, outputs }: Cluster, blocks: Map<string, Block>): Blo
   const structure = structureOf(outputs, inputs)
   const known = blocks.get(structure)
   if (known) return known
-  const parameters = inputs.map(({ shape, dtype }) => parameter(shape, dtype))
+  const parameters = inputs.map(({ shape, dtype }) => placeholder(shape, dtype))
   const made = substitute(outputs, new Map(inputs.map((input, i) => [input, parameters[i]!])))
   const block: Block = { name: `fused${blocks.size}`, parameters, outputs: made, fused: true }
   blocks.set(structure, block)

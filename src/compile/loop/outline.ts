@@ -1,7 +1,7 @@
 import {
   call,
-  parameter,
-  parameterOp,
+  placeholder,
+  placeholderOp,
   structureOf,
   substitute,
   topological,
@@ -47,7 +47,7 @@ export const outlined = (roots: readonly Node[], families: readonly Family[]): r
     tags.set(n, found)
     return found
   }
-  const isFree = (n: Node): boolean => n.inputs.length === 0 && n.op !== parameterOp
+  const isFree = (n: Node): boolean => n.inputs.length === 0 && n.op !== placeholderOp
   const regionOf = (n: Node): string | undefined => {
     const { layer, level } = tagOf(n)
     return layer === undefined || n.inputs.length === 0 ? undefined : `${layer} ${level}`
@@ -115,6 +115,6 @@ export const outlined = (roots: readonly Node[], families: readonly Family[]): r
 }
 
 const blockOf = (name: string, body: readonly Node[], leaves: readonly Node[]): Block => {
-  const parameters = leaves.map(leaf => parameter(leaf.shape, leaf.dtype))
+  const parameters = leaves.map(leaf => placeholder(leaf.shape, leaf.dtype))
   return { name, parameters, outputs: substitute(body, new Map(leaves.map((leaf, i) => [leaf, parameters[i]!]))) }
 }

@@ -1,7 +1,7 @@
 import {
   blockOf,
   is,
-  parameterOp,
+  placeholderOp,
   reshapeOp,
   resultOp,
   sliceOp,
@@ -70,7 +70,7 @@ export const peakOf = (roots: readonly Node[], measure: Measure): number => {
       const inner = block.fused ? 0 : peakOf(block.outputs, { bytes, size: inside })
       // what a call returns is part of its own peak; a loop's stacks are there beside that of a turn
       peak = Math.max(peak, now + inner + (stacks && own.length > 0 ? yielded : 0))
-    } else if (n.op !== parameterOp && !owner.has(n)) hold(n, bytes(n, size))
+    } else if (n.op !== placeholderOp && !owner.has(n)) hold(n, bytes(n, size))
     for (const [node, amount] of held) {
       if ((lastUse.get(node) ?? -1) > at) continue
       held.delete(node)

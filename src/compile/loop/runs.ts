@@ -1,4 +1,4 @@
-import { blockOf, is, parameter, resultOp, topological, type Block, type Node } from '../../tensor/index.ts'
+import { blockOf, is, placeholder, resultOp, topological, type Block, type Node } from '../../tensor/index.ts'
 
 /** Leaves that are alike, layer by layer, and the placeholder `[layers, …]` of all of them together. */
 export interface Family {
@@ -9,7 +9,7 @@ export interface Family {
 /** The family of leaves of one shape. @example familyOf(layers.map(layer => layer.mlp.up_proj)) */
 export const familyOf = (leaves: readonly Node[]): Family => ({
   leaves,
-  stack: parameter([leaves.length, ...leaves[0]!.shape], leaves[0]!.dtype),
+  stack: placeholder([leaves.length, ...leaves[0]!.shape], leaves[0]!.dtype),
 })
 
 /** What has a value for every layer: a family, what the calls of a run return, or what they were given. */

@@ -1,4 +1,4 @@
-import { shared, type Block, type Dim, type Node } from '../../tensor/index.ts'
+import { deduplicated, type Block, type Dim, type Node } from '../../tensor/index.ts'
 import { mapBlocks } from '../blocks.ts'
 import { chunked, mapChunks } from '../chunk/index.ts'
 import { fused } from '../fuse/fuse.ts'
@@ -69,7 +69,7 @@ export const wholePrograms = (
    */
   const inBlocks = (roots: readonly Node[]): readonly Node[] =>
     mapBlocks(roots, block => ({ ...block, outputs: fusing(block.outputs) }))
-  const finished = (roots: readonly Root[]): readonly Node[] => shared(fusing(rolled(roots, families)))
+  const finished = (roots: readonly Root[]): readonly Node[] => deduplicated(fusing(rolled(roots, families)))
   /** An update of a leaf that is no layer's, in pieces that are written where they lie. */
   const updatedInPieces = (roots: readonly Node[]): readonly Node[] =>
     chunk

@@ -1,7 +1,7 @@
 import { node, typed, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
 import { erfOp, minus, plus, sigmoidOp, times } from '../op/elementwise.ts'
-import { scalar } from '../op/parameter.ts'
+import { scalar } from '../op/placeholder.ts'
 import type { Shape } from '../shape/index.ts'
 
 /** x => x σ(x) (Elfwing et al. 2017). */

@@ -1,7 +1,7 @@
 import { node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { composite } from '../op/composite.ts'
 import { chosen, lessEqualOp, times } from '../op/elementwise.ts'
-import { constantOp, scalar } from '../op/parameter.ts'
+import { constantOp, scalar } from '../op/placeholder.ts'
 import { randomWordsOf, type RandomKey, type RandomStream } from '../op/random-bits.ts'
 import type { Shape } from '../shape/index.ts'
 

@@ -1,7 +1,7 @@
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
 import { minus, over, plus, rsqrtOp, times } from '../op/elementwise.ts'
-import { scalar, sizeOp } from '../op/parameter.ts'
+import { scalar, sizeOp } from '../op/placeholder.ts'
 import { summed, sumTo } from '../op/sum.ts'
 import type { Dim, Shape } from '../shape/index.ts'
 

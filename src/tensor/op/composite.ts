@@ -5,7 +5,7 @@ import { misfitIn } from '../misfit.ts'
 import { ShapeMismatch, substitute, topological, type Node, type NodeOf, type Op, type Signature } from '../node.ts'
 import { show, type Shape } from '../shape/index.ts'
 import type { DType } from '../value.ts'
-import { parameter } from './parameter.ts'
+import { placeholder } from './placeholder.ts'
 
 export interface Composite<A> {
   readonly name: string
@@ -69,7 +69,7 @@ export const composite = <A>({
     const text = misfitIn(
       [
         expand(
-          declared.map(({ shape, dtype }) => parameter(shape, dtype)),
+          declared.map(({ shape, dtype }) => placeholder(shape, dtype)),
           attributes,
         ),
       ],
@@ -78,13 +78,13 @@ export const composite = <A>({
     return text === undefined ? undefined : `${name}: ${text}`
   },
   eval: (inputs, attributes, { size, inputs: declared }) => {
-    const leaves = declared.map(({ shape, dtype }) => parameter(shape, dtype))
+    const leaves = declared.map(({ shape, dtype }) => placeholder(shape, dtype))
     return interpret([expand(leaves, attributes)], new Map(leaves.map((leaf, i) => [leaf, inputs[i]!])), size)[0]!
   },
   vjp:
     vjp ??
     ((node, cotangent) => {
-      const leaves = node.inputs.map(({ shape, dtype }) => parameter(shape, dtype))
+      const leaves = node.inputs.map(({ shape, dtype }) => placeholder(shape, dtype))
       const at = new Map(leaves.map((leaf, i) => [leaf, node.inputs[i]!]))
       const differentiable = leaves.filter(leaf => leaf.dtype === 'f32')
       const expanded = gradients([expand(leaves, node.attributes)], [cotangent], differentiable.map(whole)).gradients
@@ -96,7 +96,7 @@ export const composite = <A>({
   flops: (_, attributes, { size, inputs: declared }) =>
     topological([
       expand(
-        declared.map(({ shape, dtype }) => parameter(shape, dtype)),
+        declared.map(({ shape, dtype }) => placeholder(shape, dtype)),
         attributes,
       ),
     ]).reduce(

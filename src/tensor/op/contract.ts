@@ -12,7 +12,7 @@ import {
   type Ok,
   type Shape,
 } from '../shape/index.ts'
-import { iotaOp } from './parameter.ts'
+import { iotaOp } from './placeholder.ts'
 import { picked } from './pick.ts'
 import { transposed } from './reshape.ts'
 import { broadcasted, summed } from './sum.ts'

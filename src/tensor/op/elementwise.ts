@@ -5,7 +5,7 @@ import { elementwise } from '../numbers.ts'
 import { broadcast, type Broadcast, type BroadcastError, type Ok, type Shape } from '../shape/index.ts'
 import { count, type DType } from '../value.ts'
 import { divided, power, truncated, wrapped } from './integer.ts'
-import { constantOp } from './parameter.ts'
+import { constantOp } from './placeholder.ts'
 import { sumTo } from './sum.ts'
 import { typesFault } from './types.ts'
 
@@ -197,7 +197,7 @@ export const cosOp = op('cos', Math.cos, ([x], _, dy) => [negated(times(dy, appl
 // y = erf x                                             dy 2/√π exp -x²
 export const erfOp = op(
   'erf',
-  x => erf(x!),
+  x => erfOfNumber(x!),
   ([x], _, dy) => [times(times(dy, 2 / Math.sqrt(Math.PI)), apply(expOp, negated(times(x!, x!))))],
 )
 // y = x, and nothing flows back
@@ -232,7 +232,7 @@ export const castOp: Op<{ readonly dtype: DType }> = {
 }
 
 /** The error function to about 1e-15: its Taylor series near 0, its continued fraction in the tails. */
-const erf = (x: number): number => {
+const erfOfNumber = (x: number): number => {
   const a = Math.abs(x)
   if (a < 2.5) {
     let term = a
@@ -265,7 +265,7 @@ export const abs = unary(absOp)
 export const sign = unary(signOp)
 export const sin = unary(sinOp)
 export const cos = unary(cosOp)
-export const erfOf = unary(erfOp)
+export const erf = unary(erfOp)
 /** The same value, through which no gradient flows. */
 export const stopGradient = unary(stopGradientOp)
 /** x². */

@@ -3,7 +3,7 @@ import { contractOp } from './contract.ts'
 import { dequantizeOp } from './dequantize.ts'
 import * as elementwise from './elementwise.ts'
 import { maxOp } from './max.ts'
-import { constantOp, iotaOp, parameterOp, sizeOp } from './parameter.ts'
+import { constantOp, iotaOp, placeholderOp, sizeOp } from './placeholder.ts'
 import { nonzeroOp, oneHotOp, pickOp } from './pick.ts'
 import { randomBitsOp } from './random-bits.ts'
 import { reshapeOp, transposeOp } from './reshape.ts'
@@ -14,7 +14,7 @@ import { putOp, scatterAddOp, takeOp } from './take.ts'
 
 /** The primitive ops by name. Adding one here makes every target say how it runs it, and every law test it. */
 export const primitives = {
-  parameter: parameterOp,
+  parameter: placeholderOp,
   constant: constantOp,
   size: sizeOp,
   iota: iotaOp,
@@ -70,7 +70,7 @@ export * from './contract.ts'
 export * from './dequantize.ts'
 export * from './elementwise.ts'
 export * from './max.ts'
-export * from './parameter.ts'
+export * from './placeholder.ts'
 export * from './pick.ts'
 export * from './random-bits.ts'
 export * from './reshape.ts'

@@ -1,6 +1,6 @@
 import { node, type Op } from '../node.ts'
 import { converted, equals, over, times } from './elementwise.ts'
-import { sizeOp } from './parameter.ts'
+import { sizeOp } from './placeholder.ts'
 import { reducer, reduction, spread, summed, type Axes } from './sum.ts'
 
 // y = max x                                             dy where x = y, shared between equals

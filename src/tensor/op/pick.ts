@@ -5,7 +5,7 @@ import { checkIndex, numbers } from '../numbers.ts'
 import { checkShape, type Dim, type ShapeFault } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { times } from './elementwise.ts'
-import type { OneDim } from './parameter.ts'
+import type { OneDim } from './placeholder.ts'
 import { reshaped } from './reshape.ts'
 import { indexFault } from './types.ts'
 

@@ -1,7 +1,7 @@
 import {
   node,
   over,
-  parameter,
+  placeholder,
   sqrtOp,
   stopGradientOp,
   summed,
@@ -78,7 +78,7 @@ export const dora = <
       (leaf, path): AdaptedLeaf<Magnified> => {
         const factors = factorsOf('dora', leaf, path, options)
         const { A, B, output, scale } = factors
-        const m = parameter([output], 'f32')
+        const m = placeholder([output], 'f32')
         const drop = dropoutOfInput(dropout, draws.random, path)
         return {
           becomes: { weight: leaf, lora_A: A, lora_B: B, lora_magnitude_vector: m, ...drop.becomes },

@@ -3,7 +3,7 @@ import {
   hashName,
   i32,
   inputDropout,
-  parameter,
+  placeholder,
   plus,
   times,
   typed,
@@ -66,8 +66,8 @@ export const factorsOf = (
   const rank = ranks?.get(path) ?? r
   const by = alphas?.get(path) ?? alpha ?? rank
   return {
-    A: parameter([input, rank], 'f32'),
-    B: parameter([rank, output], 'f32'),
+    A: placeholder([input, rank], 'f32'),
+    B: placeholder([rank, output], 'f32'),
     rank,
     input,
     output,
@@ -108,7 +108,7 @@ interface Dropping {
 /** Dropout of what A is applied to; nothing where nothing is drawn at random. */
 export const dropoutOfInput = (rate: number, source: RandomSource | undefined, path: string): Dropping => {
   if (source === undefined) return { becomes: {}, mask: {}, additions: [], dropped: a => a }
-  const stream = parameter([1], 'i32')
+  const stream = placeholder([1], 'i32')
   return {
     becomes: { dropout_stream: stream },
     mask: { dropout_stream: frozen },

@@ -1,4 +1,4 @@
-import { oneHot, parameter, plus, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
+import { oneHot, placeholder, plus, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
 import { all, frozen, type All, type Frozen } from '../mask.ts'
 import type { Adapter } from './method.ts'
 import { filled, integers } from './first-values.ts'
@@ -40,8 +40,8 @@ export const miss = <
   leafwise<Miss<TargetsOf<T>, RankOf<R, K>>, Missed>('miss', targets, (leaf, path) => {
     const [input, output] = matrixDims('miss', leaf, path)
     const r = ranks?.get(path) ?? rank
-    const groups = parameter([input], 'i32')
-    const block = parameter([r, output], 'f32')
+    const groups = placeholder([input], 'i32')
+    const block = placeholder([r, output], 'f32')
     return {
       becomes: { weight: leaf, miss_groups: groups, miss_block: block },
       mask: { weight: frozen, miss_groups: frozen, miss_block: all },

@@ -1,4 +1,4 @@
-import { parameter, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
+import { placeholder, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
 import { all, frozen, type All } from '../mask.ts'
 import type { Adapter } from './method.ts'
 import { uniformWithin } from './first-values.ts'
@@ -44,7 +44,7 @@ export const moslora = <
   leafwise<MosLora<TargetsOf<T>, RankOf<R, K>>, Mixed>('moslora', targets, (leaf, path) => {
     const factors = factorsOf('moslora', leaf, path, options)
     const { A, B, rank, scale } = factors
-    const M = parameter([rank, rank], 'f32')
+    const M = placeholder([rank, rank], 'f32')
     return {
       becomes: { weight: leaf, lora_A: A, lora_mixer: M, lora_B: B },
       mask: { weight: frozen, lora_A: all, lora_mixer: all, lora_B: all },

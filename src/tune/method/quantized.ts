@@ -1,4 +1,4 @@
-import { parameter, transposed, transposeMatrix, type Node, type Shape, type Value } from '../../tensor/index.ts'
+import { placeholder, transposed, transposeMatrix, type Node, type Shape, type Value } from '../../tensor/index.ts'
 import { all, frozen, lensOf, maskedLeaves, type Columns, type Entries, type LeafMask } from '../mask.ts'
 import type { PackedArrays, Quantizer } from '../quantize/quantizer.ts'
 import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
@@ -66,7 +66,7 @@ const packed = (quantizer: Quantizer, leaf: Node, path: string, mask: LeafMask):
       rounded,
     }
   }
-  const values = parameter(lensOf(mask)!.get(leaf).shape, 'f32')
+  const values = placeholder(lensOf(mask)!.get(leaf).shape, 'f32')
   return {
     rounded,
     becomes: { ...nodes, [mask.mask]: mask.index, values },

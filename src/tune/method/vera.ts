@@ -1,4 +1,4 @@
-import { node, parameter, plus, sliceOp, times, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
+import { node, placeholder, plus, sliceOp, times, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
 import { all, frozen, type All, type Frozen } from '../mask.ts'
 import { tensorsOf } from '../tree.ts'
 import type { Adapter, Reparametrisation } from './method.ts'
@@ -66,8 +66,8 @@ export const vera = <const T extends readonly string[], const R extends number>(
       throw new UnknownTarget(
         `vera adds its projections to the parameters as vera_A and vera_B, and the model has a ${taken}: rename it`,
       )
-    const A = parameter(['vera_in', rank], 'f32')
-    const B = parameter([rank, 'vera_out'], 'f32')
+    const A = placeholder(['vera_in', rank], 'f32')
+    const B = placeholder([rank, 'vera_out'], 'f32')
     const paths = targeted(params, targets)
     const shapes = tensorsOf(params).flatMap(([path, leaf]) =>
       paths.has(path) ? [matrixDims('vera', leaf, path)] : [],
@@ -75,8 +75,8 @@ export const vera = <const T extends readonly string[], const R extends number>(
     const own = (shared: { readonly vera_A: Node; readonly vera_B: Node }) =>
       leafwise<Reparametrisation, Scaled>('vera', targets, (leaf, path) => {
         const [input, output] = matrixDims('vera', leaf, path)
-        const d = parameter([rank], 'f32')
-        const b = parameter([output], 'f32')
+        const d = placeholder([rank], 'f32')
+        const b = placeholder([output], 'f32')
         return {
           becomes: { weight: leaf, vera_lambda_d: d, vera_lambda_b: b },
           mask: { weight: frozen, vera_lambda_d: all, vera_lambda_b: all },

@@ -3,7 +3,7 @@ import { compile, type Dims, type TargetName } from '../../backend/index.ts'
 import {
   interpret,
   is,
-  parameterOp,
+  placeholderOp,
   topological,
   type DType,
   type Node,
@@ -66,7 +66,7 @@ export const evaluated = async <P, Q, M, S, B, L extends Shape>(
 /** Whether an expression is one of a batch alone. */
 export const isOfBatch = (batch: unknown, expression: Node): boolean => {
   const own = new Set(tensorsOf(batch).map(([, leaf]) => leaf))
-  return topological([expression]).every(n => !is(n, parameterOp) || own.has(n))
+  return topological([expression]).every(n => !is(n, placeholderOp) || own.has(n))
 }
 
 /** Expressions of a batch alone, in float64. `known` are the sizes of leaves of the model. */

@@ -8,7 +8,7 @@ import {
   is,
   maxOp,
   node,
-  parameter,
+  placeholder,
   primitives,
   rebuild,
   resultOp,
@@ -160,7 +160,7 @@ const lossesIn = (root: Node, trained: readonly TrainedLeaf[]): E.Either<NoBound
  * them.
  */
 const weightsIn = (root: Node, losses: readonly Found[]): E.Either<NoBound, readonly Node[]> => {
-  const stands = losses.map(({ loss }) => parameter(loss.shape, 'f32'))
+  const stands = losses.map(({ loss }) => placeholder(loss.shape, 'f32'))
   const [sum] = substitute([root], new Map(losses.map(({ loss }, i) => [loss, stands[i]!])))
   const weights = gradients([sum!], [scalar(1)], stands.map(whole)).gradients
   return topological(weights).some(n => stands.includes(n))

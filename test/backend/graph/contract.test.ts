@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { contracted, parameter, type Contraction, type Shape } from '../../../src/tensor/index.ts'
+import { contracted, placeholder, type Contraction, type Shape } from '../../../src/tensor/index.ts'
 import { emptyBody, graphLowerings, lowered, sizesIn, type Size } from '../../../src/backend/graph/index.ts'
 
 /**
@@ -9,8 +9,8 @@ import { emptyBody, graphLowerings, lowered, sizesIn, type Size } from '../../..
  */
 const opsOf = (letters: Contraction, a: Shape, b: Shape): readonly string[] => {
   const body = emptyBody('function', ['batch', 'seq', 'a', 'b'])
-  const x = parameter(a, 'f32')
-  const y = parameter(b, 'f32')
+  const x = placeholder(a, 'f32')
+  const y = placeholder(b, 'f32')
   const sizes: Readonly<Record<string, Size>> = {
     heads: 3,
     group: 3,

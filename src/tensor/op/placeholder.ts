@@ -14,7 +14,7 @@ export interface Placeholder {
 }
 
 /** An input of a program: a leaf of a parameter tree or of a batch. Two placeholders are never the same node. */
-export const parameterOp: Op<Placeholder> = {
+export const placeholderOp: Op<Placeholder> = {
   name: 'parameter',
   shape: (_, { shape, dtype }) =>
     pipe(
@@ -29,14 +29,14 @@ export const parameterOp: Op<Placeholder> = {
   flops: () => 0,
 }
 
-export const parameter = (shape: Shape, dtype: DType): Node => node(parameterOp, [], { shape, dtype })
+export const placeholder = (shape: Shape, dtype: DType): Node => node(placeholderOp, [], { shape, dtype })
 
 /** Declares a float32 leaf. @example const up = f32('hidden', 'ffn') */
 export const f32 = <const S extends Shape>(...shape: S & ShapeFault<S>): Tensor<Readonly<S>> =>
-  typed(parameter(shape, 'f32'))
+  typed(placeholder(shape, 'f32'))
 /** Declares an int32 leaf. @example const labels = i32('batch', 'seq') */
 export const i32 = <const S extends Shape>(...shape: S & ShapeFault<S>): Tensor<Readonly<S>, 'i32'> =>
-  typed(parameter(shape, 'i32'))
+  typed(placeholder(shape, 'i32'))
 
 /** A number known while tracing, or a vector of them along a dim. */
 export const constantOp: Op<{
