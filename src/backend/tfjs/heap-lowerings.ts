@@ -18,7 +18,7 @@ import { attributesOf, tfjsDType, type Call, type Lowering, type Lowerings, type
 import {
   planBinary,
   planPermute,
-  type BinaryName,
+  type BinaryKernel,
   type Heap,
   type Kernels,
   type TensorInfo,
@@ -72,9 +72,9 @@ export const heapLowerings = (
       const n = count(sizes)
       return ([x], out) => kernel(x!, out, n)
     }, otherwise)
-  const binary = (name: BinaryName, otherwise: Lowering): Lowering =>
+  const binary = (kernel: BinaryKernel, otherwise: Lowering): Lowering =>
     floats(({ inputs: [a, b] }) => {
-      const run = planBinary(kernels, name, a!.sizes, b!.sizes)
+      const run = planBinary(kernel, a!.sizes, b!.sizes)
       return ([x, y], out) => run(x!, y!, out)
     }, otherwise)
 
@@ -122,12 +122,12 @@ export const heapLowerings = (
 
   const lowerings: Lowerings = {
     ...publicly,
-    add: binary('add', publicly.add),
-    sub: binary('sub', publicly.sub),
-    mul: binary('mul', publicly.mul),
-    div: binary('div', publicly.div),
-    maximum: binary('max', publicly.maximum),
-    minimum: binary('min', publicly.minimum),
+    add: binary(kernels.add, publicly.add),
+    sub: binary(kernels.sub, publicly.sub),
+    mul: binary(kernels.mul, publicly.mul),
+    div: binary(kernels.div, publicly.div),
+    maximum: binary(kernels.max, publicly.maximum),
+    minimum: binary(kernels.min, publicly.minimum),
     neg: map(kernels.neg, publicly.neg),
     exp: map(kernels.exp, publicly.exp),
     log: map(kernels.log, publicly.log),

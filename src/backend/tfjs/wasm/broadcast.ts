@@ -1,7 +1,7 @@
 import type { Kernels } from './kernels.ts'
 
-/** The kernels of two arguments. */
-export type BinaryName = 'add' | 'sub' | 'mul' | 'div' | 'max' | 'min'
+/** A kernel of two arguments. */
+export type BinaryKernel = Kernels['add']
 
 interface Axis {
   readonly size: number
@@ -41,19 +41,13 @@ export type Binary = (a: number, b: number, output: number) => void
 /**
  * Plans out = a op b with numpy's broadcasting, for any ranks: the two innermost merged axes are one kernel call, the
  * others a loop here.
- * @example planBinary(kernels, 'mul', [256, 576], [576])(x, g, y)
+ * @example planBinary(kernels.mul, [256, 576], [576])(x, g, y)
  */
-export const planBinary = (
-  kernels: Kernels,
-  name: BinaryName,
-  aSizes: readonly number[],
-  bSizes: readonly number[],
-): Binary => {
+export const planBinary = (kernel: BinaryKernel, aSizes: readonly number[], bSizes: readonly number[]): Binary => {
   const axes = axesOf(aSizes, bSizes)
   const one: Axis = { size: 1, a: 0, b: 0 }
   const columns = axes.at(-1) ?? one
   const rows = axes.at(-2) ?? one
-  const kernel = kernels[name]
   const block = 4 * rows.size * columns.size
   // The offsets of every kernel call, relative to the three arguments.
   const calls = axes

@@ -99,7 +99,7 @@ for (const threads of [1, 2]) {
         const more = runtime.heap.allocate([before / 4], 'float32')
         assert.ok(E.isRight(more) && runtime.heap.heapBytes() > before)
         assert.equal(region.read(at, 1)[0], 42)
-        runtime.kernels.affine(at, at, 1, 2, 0)
+        runtime.kernels.add(at, at, at, 1, 1, 1, 1, 1, 1)
         assert.equal(region.read(at, 1)[0], 84)
         runtime.backend.disposeData(more.right.dataId)
         region.dispose()

@@ -201,7 +201,7 @@ for (const threads of [1, 2]) {
               product(region.read(left, 800), region.read(right, 600), 40, 20, 30, plain(20, 30)),
             ),
           )
-          runtime.kernels.affine(place, place, 20, -1, 0.5)
+          runtime.kernels.neg(place, place, 20)
         }
         region.dispose()
       }),

@@ -37,8 +37,7 @@ const words = (next: () => number, n: number): Int32Array =>
 
 const unary =
   (
-    name:
-      'exp' | 'log' | 'sigmoid' | 'tanh' | 'rsqrt' | 'sqrt' | 'reciprocal' | 'silu' | 'gelu' | 'neg' | 'abs' | 'square',
+    name: 'exp' | 'log' | 'sigmoid' | 'tanh' | 'rsqrt' | 'sqrt' | 'silu' | 'neg' | 'abs',
     f: (x: number) => number,
     low = -4,
     high = 4,
@@ -51,7 +50,6 @@ const unary =
   })
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
-const gelu = (x: number): number => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
 const softmaxOf = (values: readonly number[], scale: number): number[] => {
   const top = Math.max(...values)
   const e = values.map(x => Math.exp(scale * (x - top)))
@@ -108,24 +106,10 @@ const crossEntropyOf = (logits: readonly number[], label: number): number => {
 const crossEntropyGradientOf = (logits: readonly number[], label: number, weight: number): number[] =>
   label < 0 ? logits.map(() => 0) : softmaxOf(logits, 1).map((p, i) => weight * (p - (i === label ? 1 : 0)))
 
-/** The columns of [rows, cols] as rows. */
-const columns = (data: Data | undefined, rows: number, cols: number): number[][] =>
-  range(cols).map(c => range(rows).map(r => at(data, r * cols + c)))
-const transposed = (table: readonly (readonly number[])[]): number[] =>
-  range(table[0]?.length ?? 0).flatMap(r => table.map(column => at(column, r)))
-
 /** Every kernel, with its meaning in float64. */
 export const subjects: {
-  readonly [
-    K in Exclude<keyof Kernels, 'permuteTranspose' | 'permuteCopy' | 'crossEntropyColumnsScratch' | 'randomBits'>
-  ]: Subject
+  readonly [K in Exclude<keyof Kernels, 'permuteTranspose' | 'permuteCopy' | 'randomBits'>]: Subject
 } = {
-  transpose: (a, b, c, next) => ({
-    inputs: [uniform(next, a * b * c)],
-    outputs: [a * b * c],
-    call: (k, [x = 0], [y = 0]) => k.transpose(x, y, a, b, c),
-    want: ([x]) => [range(a).flatMap(i => range(c).flatMap(col => range(b).map(r => at(x, (i * b + r) * c + col))))],
-  }),
   copyBlocks: (a, b, c, next) => ({
     inputs: [uniform(next, a * (b + c))],
     outputs: [a * b],
@@ -242,17 +226,6 @@ export const subjects: {
       }),
     ],
   }),
-  softmaxCausalBackward: (a, b, _c, next) => ({
-    inputs: [uniform(next, a * b * b, 0, 1), uniform(next, a * b * b)],
-    outputs: [a * b * b],
-    call: (k, [p = 0, dp = 0], [ds = 0]) => k.softmaxCausalBackward(p, dp, ds, a * b, b, 0.7, b, 0),
-    want: ([p, dp]) => [
-      range(a * b).flatMap(r => {
-        const dot = sum(range((r % b) + 1).map(j => at(p, r * b + j) * at(dp, r * b + j)))
-        return range(b).map(j => (j > r % b ? 0 : 0.7 * at(p, r * b + j) * (at(dp, r * b + j) - dot)))
-      }),
-    ],
-  }),
   rmsNorm: (a, b, _c, next) => ({
     inputs: [uniform(next, a * b), uniform(next, b)],
     outputs: [a * b, a],
@@ -283,53 +256,20 @@ export const subjects: {
       }),
     ],
   }),
-  rmsNormWeightBackward: (a, b, _c, next) => ({
-    inputs: [uniform(next, b), uniform(next, a * b), uniform(next, a * b), uniform(next, a)],
-    outputs: [],
-    inPlace: [0],
-    call: (k, [dg = 0, dy = 0, x = 0, rstd = 0]) => k.rmsNormWeightBackward(dy, x, rstd, dg, a, b),
-    want: ([dg, dy, x, rstd]) => [
-      range(b).map(j => at(dg, j) + sum(range(a).map(r => at(dy, r * b + j) * at(x, r * b + j) * at(rstd, r)))),
-    ],
-  }),
   exp: unary('exp', Math.exp),
   log: unary('log', Math.log, 0.001, 9),
   sigmoid: unary('sigmoid', sigmoid),
   tanh: unary('tanh', Math.tanh),
   rsqrt: unary('rsqrt', x => 1 / Math.sqrt(x), 0.01, 9),
   sqrt: unary('sqrt', Math.sqrt, 0, 9),
-  reciprocal: unary('reciprocal', x => 1 / x, 0.1, 9),
   silu: unary('silu', x => x * sigmoid(x)),
-  gelu: unary('gelu', gelu),
   neg: unary('neg', x => -x),
   abs: unary('abs', Math.abs),
-  square: unary('square', x => x * x),
   siluBackward: (_a, b, _c, next) => ({
     inputs: [uniform(next, b), uniform(next, b)],
     outputs: [b],
     call: (k, [dy = 0, x = 0], [dx = 0]) => k.siluBackward(dy, x, dx, b),
     want: ([dy, x]) => [range(b).map(i => at(dy, i) * difference(v => v * sigmoid(v), at(x, i)))],
-  }),
-  geluBackward: (_a, b, _c, next) => ({
-    inputs: [uniform(next, b), uniform(next, b)],
-    outputs: [b],
-    call: (k, [dy = 0, x = 0], [dx = 0]) => k.geluBackward(dy, x, dx, b),
-    want: ([dy, x]) => [range(b).map(i => at(dy, i) * difference(gelu, at(x, i)))],
-  }),
-  swiglu: (_a, b, _c, next) => ({
-    inputs: [uniform(next, b, -6, 6), uniform(next, b)],
-    outputs: [b],
-    call: (k, [gate = 0, up = 0], [y = 0]) => k.swiglu(gate, up, y, b),
-    want: ([gate, up]) => [range(b).map(i => at(gate, i) * sigmoid(at(gate, i)) * at(up, i))],
-  }),
-  swigluBackward: (_a, b, _c, next) => ({
-    inputs: [uniform(next, b), uniform(next, b, -6, 6), uniform(next, b)],
-    outputs: [b, b],
-    call: (k, [dy = 0, gate = 0, up = 0], [dgate = 0, dup = 0]) => k.swigluBackward(dy, gate, up, dgate, dup, b),
-    want: ([dy, gate, up]) => [
-      range(b).map(i => at(dy, i) * at(up, i) * difference(v => v * sigmoid(v), at(gate, i))),
-      range(b).map(i => at(dy, i) * at(gate, i) * sigmoid(at(gate, i))),
-    ],
   }),
   rope: rope('rope', 1),
   ropeInverse: rope('ropeInverse', -1),
@@ -339,19 +279,6 @@ export const subjects: {
   div: binary('div', (x, y) => x / y),
   max: binary('max', Math.max),
   min: binary('min', Math.min),
-  axpy: (_a, b, _c, next) => ({
-    inputs: [uniform(next, b), uniform(next, b)],
-    outputs: [],
-    inPlace: [0],
-    call: (k, [y = 0, x = 0]) => k.axpy(-0.5, x, y, b),
-    want: ([y, x]) => [range(b).map(i => at(y, i) - 0.5 * at(x, i))],
-  }),
-  affine: (_a, b, _c, next) => ({
-    inputs: [uniform(next, b)],
-    outputs: [b],
-    call: (k, [x = 0], [y = 0]) => k.affine(x, y, b, 3, -1),
-    want: ([x]) => [range(b).map(i => 3 * at(x, i) - 1)],
-  }),
   fill: (_a, b, _c, next) => ({
     inputs: [uniform(next, 1)],
     outputs: [b],
@@ -370,43 +297,11 @@ export const subjects: {
     call: (k, [x = 0], [y = 0]) => k.sumColumns(x, y, a, b, c),
     want: ([x]) => [range(a).flatMap(i => range(c).map(j => sum(range(b).map(r => at(x, (i * b + r) * c + j)))))],
   }),
-  sumAll: (a, b, c, next) => ({
-    inputs: [uniform(next, a * b * c, 0, 2)],
-    outputs: [1],
-    call: (k, [x = 0], [y = 0]) => k.fill(y, 1, k.sumAll(x, a * b * c)),
-    want: ([x]) => [[sum(Array.from(x ?? []))]],
-  }),
-  sumSquares: (a, b, c, next) => ({
-    inputs: [uniform(next, a * b * c)],
-    outputs: [1],
-    call: (k, [x = 0], [y = 0]) => k.fill(y, 1, k.sumSquares(x, a * b * c)),
-    want: ([x]) => [[sum(Array.from(x ?? [], v => v * v))]],
-  }),
   maxRows: (a, b, _c, next) => ({
     inputs: [uniform(next, a * b, -3, -1)],
     outputs: [a],
     call: (k, [x = 0], [y = 0]) => k.maxRows(x, y, a, b),
     want: ([x]) => [range(a).map(r => Math.max(...row(x, r, b)))],
-  }),
-  argMaxRows: (a, b, _c, next) => ({
-    // The positions are read through a table, so that they come out as float32.
-    inputs: [Float32Array.from({ length: a * b }, () => Math.floor(next() * 5)), Float32Array.from(range(b))],
-    outputs: [a, a],
-    call: (k, [x = 0, table = 0], [y = 0, z = 0]) => {
-      k.argMaxRows(x, y, a, b)
-      k.takeRows(table, y, z, a, 1)
-      k.takeRows(table, y, y, a, 1)
-    },
-    want: ([x, table]) => {
-      const positions = range(a).map(r => at(table, row(x, r, b).indexOf(Math.max(...row(x, r, b)))))
-      return [positions, positions]
-    },
-  }),
-  allFinite: (_a, b, _c, next) => ({
-    inputs: [uniform(next, b).map(x => (next() < 0.02 ? (next() < 0.5 ? Infinity : Number.NaN) : x))],
-    outputs: [1],
-    call: (k, [x = 0], [y = 0]) => k.fill(y, 1, k.allFinite(x, b)),
-    want: ([x]) => [[Array.from(x ?? []).every(Number.isFinite) ? 1 : 0]],
   }),
   crossEntropy: (a, b, _c, next) => ({
     inputs: [uniform(next, a * b, -9, 9), labelsOf(next, a, b)],
@@ -423,49 +318,6 @@ export const subjects: {
       range(a).map(r => crossEntropyOf(row(x, r, b), at(labels, r))),
       range(a).flatMap(r => crossEntropyGradientOf(row(x, r, b), at(labels, r), at(weight, r))),
     ],
-  }),
-  logSumExpColumns: (_a, b, c, next) => ({
-    inputs: [uniform(next, b * 40 * c, -9, 9), new Float32Array(2 * c + 8)],
-    outputs: [c],
-    call: (k, [x = 0, scratch = 0], [lse = 0]) => k.logSumExpColumns(x, lse, scratch, b * 40, c),
-    want: ([x]) => [columns(x, b * 40, c).map(column => crossEntropyOf(column, 0) + at(column, 0))],
-  }),
-  crossEntropyColumns: (_a, b, c, next) => ({
-    inputs: [uniform(next, b * c, -9, 9), labelsOf(next, c, b), new Float32Array(2 * c + 8)],
-    outputs: [c, c],
-    call: (k, [x = 0, labels = 0, scratch = 0], [loss = 0, lse = 0]) =>
-      k.crossEntropyColumns(x, labels, loss, lse, scratch, b, c),
-    want: ([x, labels]) => [
-      columns(x, b, c).map((column, i) => crossEntropyOf(column, at(labels, i))),
-      columns(x, b, c).map(column => crossEntropyOf(column, 0) + at(column, 0)),
-    ],
-  }),
-  crossEntropyColumnsGradient: (_a, b, c, next) => {
-    const logits = uniform(next, b * c, -9, 9)
-    const lse = Float32Array.from(columns(logits, b, c), column => crossEntropyOf(column, 0) + at(column, 0))
-    return {
-      inputs: [logits, labelsOf(next, c, b), uniform(next, c), lse],
-      outputs: [b * c],
-      call: (k, [x = 0, labels = 0, weight = 0, sums = 0], [dx = 0]) =>
-        k.crossEntropyColumnsGradient(x, labels, weight, sums, dx, b, c),
-      want: ([x, labels, weight]) => [
-        transposed(columns(x, b, c).map((column, i) => crossEntropyGradientOf(column, at(labels, i), at(weight, i)))),
-      ],
-    }
-  },
-  adamw: (_a, b, _c, next) => ({
-    inputs: [uniform(next, b), uniform(next, b), uniform(next, b, 0, 1), uniform(next, b)],
-    outputs: [],
-    inPlace: [0, 1, 2],
-    call: (k, [p = 0, m = 0, v = 0, g = 0]) =>
-      k.adamw(p, g, m, v, b, 0.1, 0.9, 0.999, 1e-8, 0.01, 1 - 0.9 ** 3, 1 - 0.999 ** 3, 0.5),
-    want: ([p, m, v, g]) => {
-      const mean = range(b).map(i => 0.9 * at(m, i) + 0.1 * 0.5 * at(g, i))
-      const square = range(b).map(i => 0.999 * at(v, i) + 0.001 * (0.5 * at(g, i)) ** 2)
-      const update = (i: number): number =>
-        at(mean, i) / (1 - 0.9 ** 3) / (Math.sqrt(at(square, i) / (1 - 0.999 ** 3)) + 1e-8)
-      return [range(b).map(i => at(p, i) - 0.1 * (update(i) + 0.01 * at(p, i))), mean, square]
-    },
   }),
   dequantizeNF4: (a, _b, _c, next) => ({
     inputs: [words(next, 8 * a), uniform(next, a)],

@@ -65,23 +65,6 @@ export function min(a: usize, b: usize, output: usize, rows: i32, cols: i32, aRo
   binary(MIN, a, b, output, rows, cols, aRow, aCol, bRow, bCol)
 }
 
-/** y += alpha * x, in place. */
-export function axpy(alpha: f32, x: usize, y: usize, n: i32): void {
-  const f = f32x4.splat(alpha)
-  let k = 0
-  for (; k + 4 <= n; k += 4, x += 16, y += 16) v128.store(y, f32x4.add(v128.load(y), f32x4.mul(f, v128.load(x))))
-  for (; k < n; k++, x += 4, y += 4) store<f32>(y, load<f32>(y) + alpha * load<f32>(x))
-}
-
-/** out = alpha * in + beta. */
-export function affine(input: usize, output: usize, n: i32, alpha: f32, beta: f32): void {
-  const f = f32x4.splat(alpha)
-  const g = f32x4.splat(beta)
-  let k = 0
-  for (; k + 4 <= n; k += 4, input += 16, output += 16) v128.store(output, f32x4.add(f32x4.mul(f, v128.load(input)), g))
-  for (; k < n; k++, input += 4, output += 4) store<f32>(output, alpha * load<f32>(input) + beta)
-}
-
 /** Sets n elements to one value. */
 export function fill(output: usize, n: i32, value: f32): void {
   const v = f32x4.splat(value)

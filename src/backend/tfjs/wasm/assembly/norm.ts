@@ -51,17 +51,3 @@ export function rmsNormBackward(
     }
   }
 }
-
-/** dg += sum over rows of dy * x * rstd: the gradient of the norm's weight. */
-export function rmsNormWeightBackward(dy: usize, x: usize, rstd: usize, dg: usize, rows: i32, cols: i32): void {
-  const bytes = (<usize>cols) << 2
-  const whole = bytes & ~15
-  for (let r = 0; r < rows; r++, x += bytes, dy += bytes, rstd += 4) {
-    const factor = load<f32>(rstd)
-    const f = f32x4.splat(factor)
-    for (let k: usize = 0; k < whole; k += 16) {
-      v128.store(dg + k, add(v128.load(dg + k), mul(f, mul(v128.load(dy + k), v128.load(x + k)))))
-    }
-    for (let k = whole; k < bytes; k += 4) store<f32>(dg + k, load<f32>(dg + k) + factor * load<f32>(dy + k) * load<f32>(x + k))
-  }
-}

@@ -1,6 +1,5 @@
-// Reductions. Partial sums have four lanes and are combined in float64 where a whole tensor is summed.
-import { add, keepPart, loadPart, maxLanes, mul, sumLanes } from './lanes'
-import { maxOf } from './softmax'
+// Reductions. Partial sums and maxima have four lanes.
+import { add, keepPart, loadPart, maxLanes, sumLanes } from './lanes'
 
 @inline
 function sumOf(p: usize, n: i32): f32 {
@@ -34,31 +33,6 @@ export function sumColumns(input: usize, output: usize, batch: i32, rows: i32, c
   }
 }
 
-/** The sum of n elements. */
-export function sumAll(input: usize, n: i32): f64 {
-  let total: f64 = 0
-  for (let k = 0; k < n; k += 1024, input += 4096) total += <f64>sumOf(input, min(1024, n - k))
-  return total
-}
-
-/** The sum of the squares of n elements, as for a gradient's norm. */
-export function sumSquares(input: usize, n: i32): f64 {
-  let total: f64 = 0
-  for (let k = 0; k < n; k += 1024) {
-    const part = min(1024, n - k)
-    let a = f32x4.splat(0)
-    let j = 0
-    for (; j + 4 <= part; j += 4, input += 16) {
-      const v = v128.load(input)
-      a = add(a, mul(v, v))
-    }
-    let sum = sumLanes(a)
-    for (; j < part; j++, input += 4) sum += load<f32>(input) * load<f32>(input)
-    total += <f64>sum
-  }
-  return total
-}
-
 /** The largest of n elements, NaN if one of them is. */
 function highest(p: usize, n: i32): f32 {
   let k = 0
@@ -71,28 +45,4 @@ function highest(p: usize, n: i32): f32 {
 /** out[r] = the largest of in[r, :], NaN where one of them is. */
 export function maxRows(input: usize, output: usize, rows: i32, cols: i32): void {
   for (let r = 0; r < rows; r++, input += (<usize>cols) << 2, output += 4) store<f32>(output, highest(input, cols))
-}
-
-/** out[r] = the position of the largest of in[r, :], the first where several are equal; i32. */
-export function argMaxRows(input: usize, output: usize, rows: i32, cols: i32): void {
-  for (let r = 0; r < rows; r++, input += (<usize>cols) << 2, output += 4) {
-    const top = maxOf(input, cols)
-    let k = 0
-    while (k < cols - 1 && load<f32>(input + ((<usize>k) << 2)) != top) k++
-    store<i32>(output, k)
-  }
-}
-
-/** 1 if all n elements are finite, else 0. */
-export function allFinite(input: usize, n: i32): i32 {
-  // x - x is 0 for a finite x and NaN otherwise; a sum keeps the NaN.
-  let a = f32x4.splat(0)
-  let k = 0
-  for (; k + 4 <= n; k += 4, input += 16) {
-    const v = v128.load(input)
-    a = add(a, f32x4.sub(v, v))
-  }
-  let sum = sumLanes(a)
-  for (; k < n; k++, input += 4) sum += load<f32>(input) - load<f32>(input)
-  return sum == 0 ? 1 : 0
 }

@@ -109,13 +109,3 @@ export function softmaxBackward(p: usize, dp: usize, ds: usize, rows: i32, cols:
   const bytes = (<usize>cols) << 2
   for (let r = 0; r < rows; r++, p += bytes, dp += bytes, ds += bytes) softmaxBackwardRow(p, dp, ds, cols, scale)
 }
-
-/** The backward of softmaxCausal: masked entries of ds are 0, those of dp are not read. */
-export function softmaxCausalBackward(p: usize, dp: usize, ds: usize, rows: i32, cols: i32, scale: f32, queries: i32, start: i32): void {
-  const bytes = (<usize>cols) << 2
-  for (let r = 0; r < rows; r++, p += bytes, dp += bytes, ds += bytes) {
-    const seen = seenBy(start + r % queries, cols)
-    softmaxBackwardRow(p, dp, ds, seen, scale)
-    if (seen < cols) memory.fill(ds + ((<usize>seen) << 2), 0, (<usize>(cols - seen)) << 2)
-  }
-}

@@ -64,14 +64,6 @@ export function transposeBlock(input: usize, output: usize, rows: i32, cols: i32
   }
 }
 
-/** out[b, c, r] = in[b, r, c]. */
-export function transpose(input: usize, output: usize, batch: i32, rows: i32, cols: i32): void {
-  const size = ((<usize>rows * <usize>cols) << 2)
-  for (let b = 0; b < batch; b++) {
-    transposeBlock(input + <usize>b * size, output + <usize>b * size, rows, cols, (<usize>cols) << 2, (<usize>rows) << 2)
-  }
-}
-
 /** Permutation whose last axis moves: n0 x n1 x n2 transposes of [rows, cols]; i and o are strides of input and output in elements. */
 export function permuteTranspose(
   input: usize, output: usize, n0: i32, n1: i32, n2: i32, rows: i32, cols: i32,
