@@ -1,21 +1,21 @@
 import { oneLine } from '../host/index.ts'
 import type { FinetuneOptions, Terminal } from '../program/index.ts'
 
-/** What ends a command early, beside its user: nobody reads its standard output any more. */
+/** A condition that ends a command early, in addition to its user: nobody reads its standard output any more. */
 export interface Lasting {
-  /** Whether the command is done as soon as its output is not read. One that saves its result goes on. */
+  /** True if the command is pointless once its output is not read. A command that saves its result goes on. */
   readonly needsOutput: boolean
 }
 
-/** What a command line runs against. */
+/** The environment that a command line runs in. */
 export interface Context extends Terminal {
   /**
-   * A signal that is aborted when the user interrupts, or the system ends the process, so that the command can save and
-   * tidy up. Until it is asked for, either ends the process at once, and so does an output that nobody reads.
+   * A signal that is aborted when the user interrupts or the system ends the process, so that the command can save and
+   * clean up. Until a command calls this, either ends the process at once, and so does an output that nobody reads.
    */
   interrupted(lasting: Lasting): AbortSignal
   exit(code: number): void
-  /** Runs this command line with other arguments in a process of its own, which ends with this one. */
+  /** Runs this command line with other arguments in a child process, which ends with this one. */
   run(
     args: readonly string[],
   ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
@@ -24,13 +24,16 @@ export interface Json {
   readonly json?: true
 }
 
-/** Tells people what they should know. What it quotes stays on its line. */
+/** Prints a warning for people. Text that it quotes stays on its line. */
 export const warn = ({ err }: Pick<Terminal, 'err'>, message: string): void => {
   err.write(`warning: ${oneLine(message)}\n`)
 }
 
 type Told = Pick<FinetuneOptions, 'onTarget' | 'onWarning'>
-/** Tells which target `auto` has taken, and why, to people and not to programs; and to both what they should know. */
+/**
+ * Callbacks for a command: the target that `auto` chose, and why, is printed for people but not for programs; warnings
+ * are printed for both.
+ */
 export const telling = (terminal: Terminal, json: true | undefined): Told => ({
   onWarning: message => {
     warn(terminal, message)
@@ -44,7 +47,7 @@ export const telling = (terminal: Terminal, json: true | undefined): Told => ({
       }),
 })
 
-/** The same, and a JSON line of a result has the warnings in it. */
+/** The same callbacks, and a JSON line of a result that includes the warnings. */
 export const listening = (terminal: Terminal, json: true | undefined) => {
   const warnings: string[] = []
   const told = telling(terminal, json)

@@ -5,30 +5,33 @@ import type { Context } from './context.ts'
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 type Signal = (typeof signals)[number]
 
-/** Signals that come within this time are one: npm hands on what the terminal has sent to both. */
+/**
+ * The milliseconds within which several signals count as one: npm passes on the signal that the terminal has already
+ * sent to both.
+ */
 const togetherMilliseconds = 100
 
-/** The exit code of a process that a signal has ended, as shells have it. */
+/** The exit code of a process that a signal ended, as shells define it. */
 const codeOfSignal = (signal: Signal): number => 128 + constants.signals[signal]
 
-/** What the system says where nobody reads any more: a pipe, a terminal that is gone, a connection. */
+/** The error codes of an output that nobody reads any more: a pipe, a closed terminal, a connection. */
 const closedCodes: readonly string[] = ['EPIPE', 'EIO', 'ECONNRESET', 'ERR_STREAM_DESTROYED']
 
-/** How a process ends: by a signal, by an output that fails, by an error, or by itself. */
+/** The ways in which a process ends: by a signal, by an output that fails, by an error, or by itself. */
 export interface Ending extends Pick<Context, 'interrupted' | 'exit'> {
   /** Aborted when the user interrupts. */
   readonly stopped: AbortSignal
-  /** Says the error in one sentence, if it is one, and sets the exit code. */
+  /** Prints the error in one sentence, unless it is a mere interruption, and sets the exit code. */
   failed(error: unknown): void
-  /** Sets the exit code of a command that came to its end. */
+  /** Sets the exit code of a command that ran to its end. */
   done(): void
 }
 
 /**
- * Watches over the end of this process. A command that asks for `interrupted` saves what it has at the first signal,
- * and a second one ends the process at once; any other is ended by the first. An output that is closed or full never
- * throws: nobody reads a closed one, so a command that has nothing to save ends quietly, and of a full one standard
- * error tells.
+ * Handles the end of this process. A command that has called `interrupted` saves its work at the first signal, and a
+ * second signal ends the process at once; any other command ends at the first signal. An output that is closed or full
+ * never throws: nobody reads a closed one, so a command that has nothing to save ends quietly; a full one is reported
+ * on standard error.
  * @example const ending = watchEnding()
  */
 export const watchEnding = (): Ending => {
@@ -47,7 +50,8 @@ export const watchEnding = (): Ending => {
       if (performance.now() - at > togetherMilliseconds) process.exit(codeOfSignal(signal))
     }
     for (const signal of signals) process.off(signal, onSignal).on(signal, again)
-    // then a signal ends the process even while it computes; one that waits to be seen is seen before
+    // from then on, a signal ends the process even while it computes; signals that are already pending are handled
+    // first
     const release = (): void => {
       for (const signal of signals) process.off(signal, again)
     }
@@ -66,7 +70,7 @@ export const watchEnding = (): Ending => {
     if (needsOutput) stopping.abort()
   }
   process.stdout.on('error', onOutputError)
-  // there is nobody to tell
+  // nobody is left to read an error
   process.stderr.on('error', () => undefined)
 
   return {
@@ -82,7 +86,7 @@ export const watchEnding = (): Ending => {
       process.exitCode = code
     },
     failed: error => {
-      // whoever closes the output has what he wants
+      // whoever closed the output has read enough
       if (isInterruption(error) && by === undefined) return
       process.stderr.write(`partensor: ${oneLine(error instanceof Error ? error.message : String(error))}\n`)
       if (process.env['PARTENSOR_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`)

@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 
 /**
- * Keeps Node's heap from growing ahead of its use, if it is called before anything large is loaded: compiling a step
- * makes many small things that die young, for which Node would take some 30 MB and keep them.
+ * Keeps Node's heap from growing ahead of its use. Call it before loading anything large: compiling a step creates many
+ * short-lived objects, for which Node would reserve some 30 MB and keep them.
  * @example keepHeapSmall()
  */
 export const keepHeapSmall = (): void => {

@@ -6,13 +6,13 @@ import { keepHeapSmall } from './heap.ts'
 keepHeapSmall()
 const [{ commandLine }, { watchEnding }] = await Promise.all([import('./program.ts'), import('./ending.ts')])
 const ending = watchEnding()
-// what no command has caught is a sentence too, and its locks are given back
+// an error that no command has caught is printed as one sentence too, and its locks are released
 process.on('uncaughtException', error => {
   ending.failed(error)
   process.exit()
 })
 
-/** This command line in a process of its own, on the same Node. */
+/** Runs this command line in a child process, on the same Node. */
 const run: Context['run'] = args =>
   new Promise((resolve, reject) => {
     const command = [...process.execArgv, process.argv[1]!, ...args]

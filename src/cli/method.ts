@@ -17,12 +17,12 @@ const quantizeOptions = (): readonly Option[] => [
   new Option('--no-double-quantize', 'do not quantize the scales of the blocks'),
 ]
 
-/** How a model is held that is not trained. */
+/** Adds the options for the precision of a model that is not trained. */
 export const withQuantizeOptions = (command: Command): Command => withOptions(command, quantizeOptions())
 
 /**
- * What a method is told beside its name. Defaults are the program's: what an adapter says already must not be said
- * twice.
+ * Adds the options of a method in addition to its name. Their defaults come from the program: what an adapter already
+ * specifies must not be specified again.
  */
 export const withMethodOptions = (command: Command): Command =>
   withOptions(command, [

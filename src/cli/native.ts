@@ -61,7 +61,10 @@ const statusCommand = ({ out, exit }: Terminal & { exit(code: number): void }): 
       )
     })
 
-/** TensorFlow for the graph and node targets: what builds it, and what says whether it is there. */
+/**
+ * The command for TensorFlow's native library, which the graph and node targets need: it builds the library and reports
+ * whether it is present.
+ */
 export const nativeCommand = (context: Terminal & { exit(code: number): void }): Command =>
   new Command('native')
     .description('TensorFlow for the graph and node targets: build it, or say what is there.')

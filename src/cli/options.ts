@@ -28,14 +28,14 @@ export const list = (text: string): readonly string[] => {
   return names
 }
 
-/** Characters that stand in no module's name. */
+/** Tests for characters that occur in no module's name. */
 const isExpression = (text: string): boolean => /[()[\]{}|\\*+?^$]/.test(text)
 
-/** Modules by name, separated by commas; or one regular expression for whole paths; or `all-linear`. */
+/** Reads modules by name, separated by commas; or one regular expression for whole paths; or `all-linear`. */
 export const moduleNames = (text: string): readonly string[] | string =>
   isExpression(text) || text.toLowerCase() === 'all-linear' ? text : list(text)
 
-/** Some of the given words, separated by commas, each once. */
+/** Reads some of the given words, separated by commas, each at most once. */
 export const choices =
   <T extends string>(known: readonly T[]) =>
   (text: string): readonly T[] => {
@@ -44,11 +44,11 @@ export const choices =
     if (unknown !== undefined || found.length === 0 || new Set(found).size < found.length) {
       throw new InvalidArgumentError(`It must be some of ${known.join(', ')}, separated by commas, each once.`)
     }
-    // every word is a known one
+    // every word is one of the known ones
     return found as readonly string[] as readonly T[]
   }
 
-/** Numbers and ranges of them. @example integers('0-2,5') // [0, 1, 2, 5] */
+/** Reads numbers and ranges of numbers. @example integers('0-2,5') // [0, 1, 2, 5] */
 export const integers = (text: string): readonly number[] => {
   const found = words(text).flatMap(word => {
     const [, from, to = from] = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(word) ?? []
@@ -63,7 +63,7 @@ export const integers = (text: string): readonly number[] => {
 }
 
 /**
- * Names with a number each.
+ * Reads names with a number each.
  * @example numbersByName(positiveInteger)('q_proj=16,down_proj=4') // { q_proj: 16, down_proj: 4 }
  */
 export const numbersByName =
@@ -80,7 +80,7 @@ export const numbersByName =
     return Object.fromEntries(pairs)
   }
 
-/** Gathers an option that may be given several times. */
+/** Collects the values of an option that may occur several times. */
 const gathered = (text: string, before: readonly string[] = []): readonly string[] => [...before, text]
 
 export const modelOption = (): Option =>

@@ -144,7 +144,10 @@ const commands = [
   nativeCommand,
 ]
 
-/** A complaint about a command line repeats what was typed, on a line of its own; a hint stands on the next. */
+/**
+ * Formats a complaint about a command line: it repeats what was typed, on a line of its own, and a hint follows on the
+ * next line.
+ */
 const complaint = (text: string): string =>
   text
     .trimEnd()

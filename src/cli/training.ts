@@ -10,7 +10,7 @@ export const seqOption = (): Option =>
     'tokens of a row at most; longer ones are cut (default: 512, or what the model reads)',
   ).argParser(positiveInteger)
 
-/** How a run goes: its steps, batches, optimizer and target. */
+/** Adds the options of a run: its steps, batches, optimizer and target. */
 export const withTrainingOptions = (command: Command): Command =>
   command
     .addOption(new Option('--steps <n>', 'updates to make').argParser(positiveInteger).conflicts('epochs'))

@@ -44,7 +44,7 @@ const progress = ({ err }: Context, event: VerifyModelEvent): void => {
   }
 }
 
-/** A certificate in some lines. */
+/** A summary of a certificate in a few lines. */
 const summaryText = ({
   subject,
   optimizer,

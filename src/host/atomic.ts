@@ -6,7 +6,7 @@ import { attempt, codeOf, orThrow, reasonOf, refusal, type IoError } from './err
 import { quoted } from './quote.ts'
 import { checkDestination } from './reserve.ts'
 
-/** What a file shall hold: a text, bytes, or pieces that are made while they are written. */
+/** The content of a file to write: a text, bytes, or pieces that are produced while they are written. */
 export type Content = string | Uint8Array | AsyncIterable<Uint8Array>
 
 const writeFile = async (path: string, content: Content): Promise<void> => {
@@ -20,7 +20,7 @@ const writeFile = async (path: string, content: Content): Promise<void> => {
   }
 }
 
-/** Makes the names in a directory durable. Not every system can sync a directory; the rename is atomic all the same. */
+/** Makes the names in a directory durable. Not every system can sync a directory; the rename is atomic either way. */
 const syncDirectory = async (path: string): Promise<void> => {
   try {
     const handle = await open(path, 'r')
@@ -31,10 +31,9 @@ const syncDirectory = async (path: string): Promise<void> => {
 }
 
 /**
- * Writes a directory of files, whole or not at all: under a temporary name beside the destination, every file synced,
- * renamed at the end. Missing parents are created; an existing empty directory is replaced. On failure nothing is left
- * of the attempt.
- * Errors: the destination is not empty, the disk is full, a content fails while it is made.
+ * Writes a directory of files, all or nothing: into a temporary directory next to the destination, with every file
+ * synced, renamed at the end. Missing parents are created; an existing empty directory is replaced. A failed attempt
+ * leaves nothing behind. Errors: the destination is not empty, the disk is full, a content fails while it is produced.
  * @example await writeAtomically('out', { 'adapter_config.json': '{}\n' })()
  */
 export const writeAtomically = (
@@ -62,7 +61,8 @@ export const writeAtomically = (
   })
 
 /**
- * Renames over a missing or empty directory; a rename never removes files, so whoever filled it meanwhile keeps them.
+ * Renames over a missing or empty directory. A rename never removes files, so files that someone else wrote meanwhile
+ * are kept.
  */
 const replace = async (temporary: string, target: string, shown: string): Promise<void> => {
   if (process.platform === 'win32') await rmdir(target).catch(() => undefined) // there a rename cannot replace even an empty directory

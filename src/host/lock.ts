@@ -9,16 +9,19 @@ import { codeOf, refusal } from './error.ts'
 import { isRecord } from './file.ts'
 import { quoted } from './quote.ts'
 
-/** What a lock's file says: the process that holds it, when it was taken, and a name that no other lock ever has. */
+/**
+ * The content of a lock file: the process that holds the lock, the time it was taken, and an id that no other lock ever
+ * has.
+ */
 interface Holder extends ProcessMark {
   readonly machine: string
   readonly since: string
   readonly id: string
-  /** Whether it is held only to remove it. */
+  /** True if the lock is held only to remove it. */
   readonly brief?: boolean
 }
 
-/** A lock that is held. Nothing else happens to it until it is released. */
+/** A lock that is held. Its file stays as it is until it is released. */
 export interface Lock {
   readonly path: string
   release(): Promise<void>
@@ -34,10 +37,13 @@ const isHolder = (value: unknown): value is Holder =>
   typeof value['pid'] === 'number' &&
   /^[\w-]+$/.test(String(value['id']))
 
-/** How long the file of a lock may be empty: where it cannot be written before it gets its name, it is for a moment. */
+/**
+ * The time for which a lock file may be empty. It is empty for a moment if it cannot be written before it gets its
+ * name.
+ */
 const emptyMilliseconds = 10_000
 
-/** Who holds a lock: `undefined` where there is none. A file that says nothing of the kind is refused by name. */
+/** The holder of a lock, or `undefined` if there is none. A file that is not a lock is refused by name. */
 const holderOf = async (path: string): Promise<Holder | undefined> => {
   let text: string
   try {
@@ -48,7 +54,7 @@ const holderOf = async (path: string): Promise<Holder | undefined> => {
   }
   if (text === '') {
     const at = (await stat(path).catch(() => undefined))?.mtimeMs ?? 0
-    // a machine that lost its power may leave an empty file: nobody holds it
+    // a machine that lost power may leave an empty file, which nobody holds
     const pid = Date.now() - at < emptyMilliseconds ? ownMark.pid : 0
     return { host: ownMark.host, pid, started: 'unknown', machine: '', since: '', id: `empty-${Math.floor(at)}` }
   }
@@ -65,25 +71,24 @@ const holderOf = async (path: string): Promise<Holder | undefined> => {
   return value
 }
 
-/** Who of a lock's holders still runs, if there is one. @example await runningHolder(lockOf('out')) */
+/** The holder of a lock, if its process is still running. @example await runningHolder(lockOf('out')) */
 export const runningHolder = async (path: string): Promise<Holder | undefined> => {
   const holder = await holderOf(path)
   return holder !== undefined && isRunning(holder) ? holder : undefined
 }
 
-/** Who writes there, in words. */
+/** The holder of a lock, in words. */
 export const holderText = ({ host, pid, machine, since }: Holder, path: string): string => {
   if (machine === '') return `another run is about to write there (its lock is ${path})`
   const elsewhere = host === ownMark.host ? '' : ` of ${quoted(machine)}; if it has ended, remove ${path}`
   return `another run is writing there: process ${pid} since ${quoted(since).slice(1, -1)}${elsewhere}`
 }
 
-/** What the system says where a file system has no links. */
+/** The error codes of a file system that does not support links. */
 const noLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']
 
 /**
- * Writes the whole file under a name of its own; it gets the lock's name by a link, which is made only where nothing
- * is.
+ * Writes the whole file under a name of its own, then links it to the lock's name; the link fails if that name exists.
  */
 const createLock = async (path: string, content: string): Promise<boolean> => {
   const own = join(dirname(path), temporaryName())
@@ -124,7 +129,7 @@ const createPlainly = async (path: string, content: string): Promise<boolean> =>
 }
 
 const held = new Set<string>()
-/** A process that ends in the middle of its work gives its locks back too. */
+/** Releases all locks when the process ends in the middle of its work. */
 const releaseAll = (): void => {
   for (const path of held)
     try {
@@ -145,13 +150,16 @@ const contentOf = (id: string, brief: boolean): string => {
   return `${JSON.stringify(holder)}\n`
 }
 
-/** How often, and how many milliseconds apart, a lock is asked for again that is held only to remove it. */
+/**
+ * The number of attempts, and the milliseconds between them, to take a lock that another process holds only to remove
+ * it.
+ */
 const attempts = 100
 const pause = 20
 
 /**
- * Removes what processes have left that ended while they took the lock. Nobody can take it any more by a lock named
- * after an earlier one.
+ * Removes the locks of processes that ended while they were taking over this lock. They are named after an earlier
+ * holder, so nobody can use them to take the lock any more.
  */
 const removeDeadSuccessors = async (path: string): Promise<void> => {
   const names = await readdir(dirname(path)).catch((): readonly string[] => [])
@@ -163,9 +171,9 @@ const removeDeadSuccessors = async (path: string): Promise<void> => {
 }
 
 /**
- * Takes a lock, also the one of a process that no longer runs. Of several processes that find a dead lock exactly one
- * takes it: the one that holds the lock that is named after it. Nothing is waited for, but somebody who only removes
- * it. Errors (thrown): who else holds it; what the system says of the folder.
+ * Takes a lock, including one left by a process that no longer runs. If several processes find a dead lock, exactly one
+ * takes it: the one that holds the lock named after the dead one. It waits only for a process that is removing the
+ * lock. Errors (thrown): another process holds the lock; the system's error for the folder.
  * @example const lock = await takeLock(lockOf('out'), 'out')
  */
 export const takeLock = async (path: string, subject: string, brief = false): Promise<Lock> => {
@@ -183,7 +191,7 @@ export const takeLock = async (path: string, subject: string, brief = false): Pr
     }
     const successor = await takeLock(`${path}.${holder.id}`, subject, brief)
     try {
-      // whoever has changed the lock held this successor before, and is done
+      // whoever changed the lock has held this successor before and is done
       if ((await holderOf(path))?.id !== holder.id) continue
       const own = join(dirname(path), temporaryName())
       if (!(await createPlainly(own, content()))) continue
@@ -201,7 +209,7 @@ export const takeLock = async (path: string, subject: string, brief = false): Pr
     release: async () => {
       if (!held.delete(path)) return
       if (held.size === 0) process.off('exit', releaseAll)
-      // somebody may have removed the lock by hand, and another run have taken it
+      // someone may have removed the lock by hand, and another run may have taken it
       if ((await holderOf(path).catch(() => undefined))?.id === id) await unlink(path).catch(() => undefined)
     },
   }
@@ -216,7 +224,7 @@ export const sweepLocks = async (folder: string): Promise<void> => {
   for (const path of names.filter(name => /^\..+\.lock$/.test(name)).map(name => join(folder, name))) {
     const holder = await holderOf(path).catch(() => undefined)
     if (holder === undefined || holder.machine === '' || isRunning(holder)) continue
-    // who takes it now, or has it by then, keeps it
+    // whoever takes it now, or has already taken it, keeps it
     const lock = await takeLock(path, path, true).catch(() => undefined)
     await lock?.release()
   }

@@ -12,14 +12,14 @@ const escaped = (character: string): string => {
 }
 
 /**
- * A text as one line that a terminal can show: control characters, marks that turn the direction of text, other
- * invisible characters and lone surrogates are escaped. Applied twice it changes nothing more.
+ * A text as one line that any terminal can show: control characters, marks that change the direction of text, other
+ * invisible characters and lone surrogates are escaped. It is idempotent.
  * @example printable('a\u001b[31m\n') // a\u{1b}[31m\n
  */
 export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escaped)
 
 /**
- * A text of at most so many characters: of a longer one the beginning, how long it is, and the end.
+ * A text of at most `longest` characters. A longer one becomes its beginning, its length and its end.
  * @example shortened('x'.repeat(1e7), 60) // xxxx… (10000000 characters) …xxxx
  */
 export const shortened = (text: string, longest: number): string => {
@@ -27,17 +27,17 @@ export const shortened = (text: string, longest: number): string => {
   const mark = `… (${text.length} characters) …`
   const left = Math.max(0, longest - mark.length)
   const tail = Math.floor(left / 4)
-  // a cut inside a pair of surrogates leaves a half, which is escaped
+  // a cut inside a surrogate pair leaves one half, which is escaped
   return `${text.slice(0, left - tail)}${mark}${text.slice(text.length - tail)}`
 }
 
 const longest = 60
 
-/** The JSON of a value as far as it goes: what JSON cannot say is a text. */
+/** The JSON of a value; a value that JSON cannot express becomes a text. */
 const jsonOf = (value: unknown): string => {
-  // NaN and infinities too, which no JSON has
+  // includes NaN and infinities, which JSON lacks
   if (typeof value === 'number' || typeof value === 'bigint') return String(value)
-  // of a long text only the beginning is shown
+  // only the beginning of a long text is shown
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 8 * longest))
   try {
     const json = JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner))
@@ -48,7 +48,7 @@ const jsonOf = (value: unknown): string => {
 }
 
 /**
- * A foreign value as an error sentence shows it: as JSON on one line, control characters escaped, shortened to 60
+ * An untrusted value as an error message shows it: JSON on one line, with control characters escaped, shortened to 60
  * characters.
  * @example quoted('a\nb') // '"a\\nb"'
  */
@@ -60,7 +60,7 @@ export const quoted = (value: unknown): string => {
 }
 
 /**
- * The value of a field in a message; a field that is not there is `missing`.
+ * The value of a field in a message; a missing field is `missing`.
  * @example refusal(`${file}: ${field} is ${shown(json[field])}, where a number is expected`)
  */
 export const shown = (value: unknown): string => (value === undefined ? 'missing' : quoted(value))

@@ -5,18 +5,18 @@ import { sweep, temporaryName } from './temporary.ts'
 import { attempt, codeOf, isIoError, orThrow, reasonOf, refusal, type IoError } from './error.ts'
 import { holderText, lockOf, runningHolder, sweepLocks, takeLock, type Lock } from './lock.ts'
 
-/** A destination that nobody else writes to until it is released. */
+/** A destination that nothing else writes to until it is released. */
 export interface Reservation extends AsyncDisposable {
-  /** As it was named. */
+  /** The path as the caller named it. */
   readonly directory: string
-  /** Gives the destination back; folders that were made for it and that nothing came into are removed. */
+  /** Releases the destination. Folders that were created for it and are still empty are removed. */
   release(): Promise<void>
 }
 
 /**
- * Whether a directory can be created (or replaced, being empty) by `writeAtomically`: asked before long work whose
- * result goes there. The answer is the absolute path, links followed. Errors: it is a file, not empty, the directory
- * that the process is in, a link to nothing.
+ * Checks, before long work, that `writeAtomically` can create the directory where the result goes, or replace an empty
+ * one. Returns the absolute path, with links resolved. Errors: it is a file, not empty, the current directory of the
+ * process, a dangling link.
  * @example await checkDestination('out')()
  */
 export const checkDestination = (directory: string): TE.TaskEither<IoError, string> =>
@@ -53,13 +53,13 @@ const missing = async (directory: string): Promise<string> => {
   return resolve(directory)
 }
 
-/** Folders from the outermost that is given to the innermost, from within outwards. */
+/** The folders from `inner` up to `outer`, innermost first. */
 const chain = (inner: string, outer: string): readonly string[] =>
   inner === outer || dirname(inner) === inner ? [inner] : [inner, ...chain(dirname(inner), outer)]
 
 /**
- * Does in a folder what a result will do at its end: a directory, a file in it on the disk, and the rename over an
- * empty directory.
+ * Does in a folder what writing a result will do: creates a directory, syncs a file in it, and renames over an empty
+ * directory.
  */
 const prove = async (parent: string, target: string): Promise<void> => {
   const trial = join(parent, temporaryName())
@@ -84,11 +84,14 @@ const prove = async (parent: string, target: string): Promise<void> => {
   await rename(trial, target)
 }
 
-/** Files are made beside their destination before they get their name. */
+/**
+ * The error of a parent folder that is not writable: files are created next to their destination before they get their
+ * name.
+ */
 const notWritable = (directory: string, parent: string, error: unknown): Error =>
   refusal(`${directory}: nothing can be written in ${parent}: ${reasonOf(error)}`, codeOf(error))
 
-/** Refuses a destination inside one that another run will replace as a whole. */
+/** Refuses a destination inside a folder that another run will replace as a whole. */
 const checkAround = async (parent: string, subject: string): Promise<void> => {
   for (let folder = parent; dirname(folder) !== folder; folder = dirname(folder)) {
     const lock = lockOf(folder)
@@ -97,16 +100,16 @@ const checkAround = async (parent: string, subject: string): Promise<void> => {
   }
 }
 
-/** Removes folders that were made for a destination, as far as they are empty. */
+/** Removes the folders that were created for a destination, as far as they are empty. */
 const unmake = async (inner: string, made: string | undefined): Promise<void> => {
   const folders = made === undefined ? [] : chain(inner, resolve(made))
   for (const folder of folders) await rmdir(folder).catch(() => undefined)
 }
 
-/** How often folders are made again that another run has made too, and removed when it ended just then. */
+/** The number of attempts to create folders that another run created too and removed when it ended. */
 const attempts = 10
 
-/** A lock on a destination, in folders that are there: missing ones were made, from `made` on. */
+/** A lock on a destination whose folders exist; the missing ones were created, from `made` on. */
 interface Locked {
   readonly lock: Lock
   readonly parent: string
@@ -134,11 +137,10 @@ const lockedAt = async (found: string, directory: string): Promise<Locked> => {
 }
 
 /**
- * Reserves a destination before long work whose result goes there: missing folders around it are made, what a result
- * needs is done once on trial, and a lock beside it (`.<name>.lock`) keeps others away, which is void as soon as this
- * process is dead. What dead processes have left in that folder is removed.
- * Errors: those of {@link checkDestination}; a folder that cannot be written to; another run that writes there, or to a
- * folder around it.
+ * Reserves a destination before long work whose result goes there. It creates missing parent folders, tries once what
+ * writing the result will do, and takes a lock next to it (`.<name>.lock`), which becomes void when this process ends.
+ * Leftovers of dead processes in that folder are removed. Errors: those of {@link checkDestination}; the folder is not
+ * writable; another run writes there, or to a folder around it.
  * @example const reservation = await orThrow(reserve('out'))
  */
 export const reserve = (directory: string): TE.TaskEither<IoError, Reservation> =>

@@ -5,8 +5,8 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * A process of some machine: enough to say later if it still runs. `started` tells it from a later process of the same
- * number.
+ * A mark of a process on some machine: enough to tell later whether it still runs. `started` distinguishes it from a
+ * later process with the same id.
  */
 export interface ProcessMark {
   readonly host: string
@@ -25,10 +25,10 @@ const textOf = (path: string): string | undefined => {
   }
 }
 
-/** What Linux knows of a process: its state, and when it was started, in ticks since the machine was. */
+/** The state of a process on Linux, and its start time in clock ticks since the machine booted. */
 const linuxStatus = (pid: number): { readonly state: string; readonly ticks: string } | undefined => {
   const status = textOf(`/proc/${pid}/stat`)
-  // the name of the program stands in parentheses, and may hold anything
+  // the program's name stands in parentheses and may contain anything
   const fields = status?.slice(status.lastIndexOf(')') + 2).split(' ')
   return fields?.[0] === undefined || fields[19] === undefined ? undefined : { state: fields[0], ticks: fields[19] }
 }
@@ -39,7 +39,7 @@ const startOf = (pid: number): string => {
   return ticks === undefined || boot === undefined ? unknownStart : digest(`${boot.trim()} ${ticks}`)
 }
 
-/** This process. */
+/** The mark of this process. */
 export const ownMark: ProcessMark = { host: digest(hostname()), pid: process.pid, started: startOf(process.pid) }
 
 const isThere = (pid: number): boolean => {
@@ -48,12 +48,13 @@ const isThere = (pid: number): boolean => {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
-  // a process that was killed and that nobody has waited for is only a number
+  // a process that was killed and not yet reaped only keeps its number
   return !/^[ZXx]$/.test(linuxStatus(pid)?.state ?? '')
 }
 
 /**
- * Whether a process may still run: of another machine that cannot be known, and is taken for granted.
+ * Tests whether a process may still be running. For another machine that cannot be known, and it is taken to be
+ * running.
  * @example isRunning(ownMark) // true
  */
 export const isRunning = ({ host, pid, started }: ProcessMark): boolean => {
@@ -68,13 +69,13 @@ const suffix = '.tmp'
 const temporaryForm = /^\.partensor\.([0-9a-f]{8})-(\d{1,10})-(unknown|[0-9a-f]{8})\.[0-9a-f]+\.tmp$/
 
 /**
- * A name for something that this process makes and removes again.
+ * A name for a temporary file or folder of this process.
  * @example temporaryName() // .partensor.3f2a9c1b-1234-9f8e7d6c.1a2b3c4d.tmp
  */
 export const temporaryName = (): string =>
   `${prefix}.${ownMark.host}-${ownMark.pid}-${ownMark.started}.${randomUUID().slice(0, 8)}${suffix}`
 
-/** Whether a name is one of {@link temporaryName} by a process that no longer runs. */
+/** Tests whether a name was made by {@link temporaryName} in a process that no longer runs. */
 const isAbandoned = (name: string): boolean => {
   const [, host, pid, started] = temporaryForm.exec(name) ?? []
   if (host === undefined || pid === undefined || started === undefined) return false
@@ -82,7 +83,8 @@ const isAbandoned = (name: string): boolean => {
 }
 
 /**
- * Removes from a folder what processes of this machine have left that were killed. What cannot be removed stays.
+ * Removes from a folder the temporary files that killed processes of this machine left behind. Whatever cannot be
+ * removed stays.
  * @example await sweep(cacheDirectory())
  */
 export const sweep = async (folder: string): Promise<void> => {
@@ -92,13 +94,13 @@ export const sweep = async (folder: string): Promise<void> => {
   }
 }
 
-/** A folder that is removed with all that is in it when it is disposed of. */
+/** A folder that is removed with its contents when it is disposed of. */
 export interface TemporaryFolder extends AsyncDisposable {
   readonly path: string
 }
 
 /**
- * Makes a new folder inside another; what dead processes have left there goes first.
+ * Creates a new folder inside another, after removing the leftovers of dead processes there.
  * @example await using folder = await temporaryFolder(tmpdir())
  */
 export const temporaryFolder = async (parent: string): Promise<TemporaryFolder> => {

@@ -1,11 +1,11 @@
 import { refusal } from './error.ts'
 import { checkNames } from './json.ts'
 
-/** A fresh decoder: one that has thrown keeps what it held. */
+/** Creates a new decoder: after an error, a decoder keeps its partial input. */
 const strict = () => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * The text of as many of the first `length` bytes as make whole characters, or undefined where some can belong to none.
+ * The text of the whole characters in the first `length` bytes, or undefined if some bytes can belong to no character.
  */
 const textOfPrefix = (bytes: Uint8Array, length: number): string | undefined => {
   try {
@@ -15,7 +15,7 @@ const textOfPrefix = (bytes: Uint8Array, length: number): string | undefined => 
   }
 }
 
-/** Where the first byte lies that belongs to no character. */
+/** The index of the first byte that belongs to no character. */
 const firstBadByte = (bytes: Uint8Array): number => {
   let [good, bad] = [0, bytes.length + 1]
   while (bad - good > 1) {
@@ -27,8 +27,8 @@ const firstBadByte = (bytes: Uint8Array): number => {
 }
 
 /**
- * The text of a file's bytes, without a byte order mark. Throws a refusal of what is no UTF-8, which names the line and
- * the byte.
+ * The text of a file's bytes, without a byte order mark. Throws a refusal that names the line and the byte if they are
+ * not UTF-8.
  * @example decodedText('data.jsonl', await readFile('data.jsonl'))
  */
 export const decodedText = (file: string, bytes: Uint8Array): string => {
@@ -48,7 +48,7 @@ export const decodedText = (file: string, bytes: Uint8Array): string => {
 const isHigh = (code: number): boolean => code >= 0xd800 && code < 0xdc00
 const isLow = (code: number): boolean => code >= 0xdc00 && code < 0xe000
 
-/** Where the first escape of half a character lies in the text of a JSON document, or undefined where there is none. */
+/** The index of the first escape of a lone surrogate in a JSON text, or undefined if there is none. */
 const halfCharacter = (json: string): { readonly index: number; readonly escape: string } | undefined => {
   if (!/\\u[dD][89a-fA-F]/.test(json)) return undefined
   let high: { readonly index: number; readonly end: number; readonly escape: string } | undefined
@@ -63,8 +63,8 @@ const halfCharacter = (json: string): { readonly index: number; readonly escape:
 }
 
 /**
- * Half a character in the strings of a JSON document, in words: `"\ud800"` parses, but no UTF-8 can say it. Undefined
- * where there is none.
+ * The lone surrogate in the strings of a JSON document, in words, or undefined if there is none: `"\ud800"` parses, but
+ * UTF-8 cannot encode it.
  * @example halfCharacterIn('{"text": "\\ud800"}') // 'byte 10 begins the escape \ud800, half a character'
  */
 export const halfCharacterIn = (json: string): string | undefined => {
@@ -77,8 +77,8 @@ export const halfCharacterIn = (json: string): string | undefined => {
 }
 
 /**
- * The value of a JSON document that means one thing only: names that an object has twice and bottomless nesting are
- * refused ({@link checkNames}), and strings are whole characters. Throws a refusal that begins with `subject`.
+ * Parses a JSON document that has only one meaning: duplicate names and very deep nesting are refused ({@link
+ * checkNames}), and so are lone surrogates. Throws a refusal that begins with `subject`.
  * @example parsedJson('tokenizer.json', '{"model": {}}')
  */
 export const parsedJson = (subject: string, json: string): unknown => {

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 
 const require = createRequire(import.meta.url)
 
-/** The version of a package, or undefined where it is not installed. */
+/** The version of a package, or undefined if it is not installed. */
 const versionOf = (specifier: string): string | undefined => {
   try {
     const description: unknown = require(specifier)
@@ -19,7 +19,7 @@ const versionOf = (specifier: string): string | undefined => {
 /** Partensor's own version. */
 export const version = versionOf('../../package.json') ?? 'unknown'
 
-/** What a run's numbers depend on: versions of Partensor, Node and TensorFlow.js. */
+/** The versions that a run's numbers depend on: those of Partensor, Node and TensorFlow.js. */
 export const versions = (): Readonly<Record<string, string>> =>
   Object.fromEntries([
     ['partensor', version],

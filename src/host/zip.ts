@@ -4,7 +4,7 @@ import { isIoError, orThrow, reasonOf, refusal } from './error.ts'
 import { openFile, type InputFile } from './file.ts'
 import { quoted } from './quote.ts'
 
-/** Where an entry lies in a zip archive, and what it must come to. */
+/** The place of an entry in a zip archive, its sizes and its checksum. */
 interface ZipEntry {
   readonly method: number
   readonly start: number
@@ -20,12 +20,12 @@ const endBytes = 22
 const centralBytes = 46
 const localBytes = 30
 const longestComment = 0xffff
-/** Fields that are full say that the number stands in a record of the 64-bit form. */
+/** The values of a field that mean that the number stands in a record of the 64-bit form. */
 const full16 = 0xffff
 const full32 = 0xffffffff
 const stored = 0
 const deflated = 8
-/** Flags of an entry: encrypted; made of patches to another. */
+/** The flags of entries that cannot be read: encrypted ones, and patches to other files. */
 const unreadable = 0x1 | 0x20 | 0x40
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -37,7 +37,7 @@ const remainders = Uint32Array.from({ length: 256 }, (_, byte) => {
 })
 
 /**
- * CRC-32 as zip and gzip have it, of bytes behind others whose sum is `before`.
+ * CRC-32, as in zip and gzip, of bytes that follow others whose checksum is `before`.
  * @example crc32(Buffer.from('123456789')) // 0xcbf43926
  */
 export const crc32 = (bytes: Uint8Array, before = 0): number => {
@@ -46,14 +46,14 @@ export const crc32 = (bytes: Uint8Array, before = 0): number => {
   return ~sum >>> 0
 }
 
-/** The central directory: where it lies, and how many entries it has. */
+/** The central directory: its offset, its bytes and its number of entries. */
 interface Directory {
   readonly offset: number
   readonly bytes: Uint8Array
   readonly count: number
 }
 
-/** Finds the directory through the record at the end of the file, behind which only its own comment stands. */
+/** Finds the directory through the record at the end of the file, which only a comment may follow. */
 const readDirectory = async (file: InputFile): Promise<Directory> => {
   const tailStart = Math.max(0, file.size - endBytes - longestComment)
   const tail = viewOf(await file.readBytes(tailStart, file.size - tailStart))
@@ -75,7 +75,7 @@ const readDirectory = async (file: InputFile): Promise<Directory> => {
   throw refusal(`${file.path}: it is not a zip archive`)
 }
 
-/** Looks through the whole directory, so that a name that it has twice is seen. */
+/** Finds an entry by name. It reads the whole directory, so that a duplicate name is detected. */
 const findEntry = async (file: InputFile, wanted: string): Promise<ZipEntry> => {
   const { offset, bytes, count } = await readDirectory(file)
   const view = viewOf(bytes)
@@ -98,7 +98,7 @@ const findEntry = async (file: InputFile, wanted: string): Promise<ZipEntry> => 
   return entryAt(file, view, found, wanted, offset)
 }
 
-/** The entry that the directory describes, checked against the header before its bytes. */
+/** The entry at an offset of the directory, checked against the local header before its bytes. */
 const entryAt = async (
   file: InputFile,
   view: DataView,
@@ -138,9 +138,9 @@ async function* storedBytes(file: InputFile, { start, compressedSize }: ZipEntry
 }
 
 /**
- * The bytes of one file in a zip archive, piece by piece (stored or deflated; no encryption, no 64-bit form), checked
- * against the size and the checksum that the archive states: the last piece comes before that is known. Throws an
- * `IoError` where the archive has no such file, or twice, is damaged, or the file is larger than `limit`.
+ * The bytes of one file in a zip archive, piece by piece (stored or deflated; no encryption, no 64-bit form). The size
+ * and the checksum are checked after the last piece was yielded. Throws an `IoError` if the archive does not contain
+ * the file, or contains it twice, or is damaged, or if the file is larger than `limit`.
  * @example for await (const piece of readZipEntry('a.whl', 'a/model.gguf')) hash.update(piece)
  */
 export async function* readZipEntry(path: string, name: string, limit = Infinity): AsyncGenerator<Uint8Array> {
@@ -160,7 +160,7 @@ export async function* readZipEntry(path: string, name: string, limit = Infinity
     try {
       for await (const piece of pieces as AsyncIterable<Uint8Array>) {
         done += piece.length
-        // what goes on for ever is not followed
+        // an endless stream is not followed
         if (done > size) break
         checksum = crc32(piece, checksum)
         yield piece

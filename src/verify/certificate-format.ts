@@ -1,24 +1,24 @@
 import type { DescentSummary, MeasuredStep, Arithmetic, Rounding, StepRecord } from './descent.ts'
 
-/** What stands in a certificate of convergence. All of it is plain JSON; every number is finite. */
+/** The fields of a certificate of convergence. All of it is plain JSON; every number is finite. */
 
 export const certificateFormat = 'partensor.convergence'
 export const certificateVersion = 1
 
-/** An upper bound of L_P that was proved, with what it takes to prove it again. */
+/** A proved upper bound of L_P, with the data needed to prove it again. */
 export interface Proved {
   readonly kind: 'proved'
-  /** L_P of the mean loss over the rows is at most this. */
+  /** The bound: L_P of the mean loss over the rows is at most this. */
   readonly value: number
-  /** Which row loss stands over the trained product: linear, logistic, softmax, or its own name. */
+  /** The row loss over the trained product: linear, logistic, softmax, or its own name. */
   readonly head: string
   /** The largest curvature of the row loss in its logits. */
   readonly curvature: number
-  /** What the mean divides by. */
+  /** The divisor of the mean. */
   readonly count: number
   /**
-   * The Gram matrix of the features of the trained coordinates: size, upper triangle (float64 in base64), how far
-   * rounding may have moved it.
+   * The Gram matrix of the features of the trained coordinates: its size, its upper triangle (float64 in base64), and a
+   * bound of its rounding error.
    */
   readonly witness: { readonly size: number; readonly gram: string; readonly radius: number }
   readonly assumed: readonly string[]
@@ -26,20 +26,20 @@ export interface Proved {
   readonly features: string
 }
 
-/** What an estimate of the curvature is not. */
+/** A caution that states the limits of an estimate of the curvature. */
 export const estimateCaution =
   'power iteration finds the largest |eigenvalue| at single points, from below: neither a bound nor the largest eigenvalue'
 
 /** An estimate of L_P by power iteration on Hessian-vector products inside the focus. */
 export interface Estimated {
   readonly kind: 'estimated'
-  /** The largest estimate at any point that was looked at. */
+  /** The largest estimate at any examined point. */
   readonly value: number
-  /** Products for each point. */
+  /** Hessian-vector products for each point. */
   readonly iterations: number
-  /** Of the first direction. */
+  /** The seed of the first direction. */
   readonly seed: number
-  /** How many points of the run were looked at. */
+  /** The number of points of the run at which the curvature was estimated. */
   readonly points: number
   /** The relative change in the last iteration. */
   readonly change: number
@@ -47,19 +47,19 @@ export interface Estimated {
 }
 export type Curvature = Proved | Estimated
 
-/** The curvature inside one mask, at the same weights and batch as that of the others. */
+/** The curvature inside one mask, at the same weights and batch as the others. */
 export interface MaskCurvature {
   readonly name: string
   readonly trained: number
   readonly curvature: Estimated
 }
-/** Curvatures beside that of all weights. */
+/** Curvatures inside some masks, to compare with that of all weights. */
 export interface MaskCurvatures<M = MaskCurvature> {
   readonly all: MaskCurvature
   readonly parts: readonly M[]
 }
 
-/** What was trained, on what. */
+/** The model, method and data of a run. */
 export interface Subject {
   readonly model: string
   /** SHA-256 of the data, 64 hexadecimal digits. */
@@ -67,7 +67,7 @@ export interface Subject {
   readonly method: string
   readonly targets: readonly string[]
   readonly rank: number | null
-  /** Trained parameters. */
+  /** The number of trained parameters. */
   readonly trained: number
   readonly rows: number
   readonly seq: number | null
@@ -75,7 +75,9 @@ export interface Subject {
   readonly precision: Arithmetic
 }
 
-/** How the update was made of the gradient. `sgd` is plain gradient descent where its steps have no `directional`. */
+/**
+ * The rule that turns a gradient into an update. `sgd` is plain gradient descent if its steps have no `directional`.
+ */
 export interface OptimizerRecord {
   readonly name: string
   /** The rate of every step, if the schedule is `constant`; otherwise the peak. */
@@ -84,7 +86,7 @@ export interface OptimizerRecord {
   readonly settings: Readonly<Record<string, string | number | boolean | null>>
 }
 
-/** What is known after a run, of which everything else in a certificate is made. */
+/** The facts known after a run, from which everything else in a certificate is derived. */
 export interface VerifiedRun {
   readonly subject: Subject
   readonly seeds: Readonly<Record<string, number>>
@@ -92,29 +94,29 @@ export interface VerifiedRun {
   readonly curvature: Curvature
   readonly masks?: MaskCurvatures
   readonly rounding: Rounding
-  /** A number that the loss is nowhere below, or null. */
+  /** A lower bound of the loss, or null. */
   readonly lowest: number | null
   readonly steps: readonly MeasuredStep[]
-  /** What was assumed besides what the certificate says by itself. */
+  /** Assumptions in addition to those that the certificate makes by itself. */
   readonly assumed: readonly string[]
   readonly versions: Readonly<Record<string, string>>
 }
 
-/** A part beside all weights: whether its estimate was at most theirs. */
+/** The curvature of a part of the weights: `atMostAll` if its estimate did not exceed that of all weights. */
 export interface ObservedMask extends MaskCurvature {
   readonly atMostAll: boolean
 }
 
-/** Partensor's certificate of convergence: what was measured, what follows from it, and what of that is proved. */
+/** Partensor's certificate of convergence: the measurements, what follows from them, and which of that is proved. */
 export interface ConvergenceCertificate extends VerifiedRun {
   readonly format: typeof certificateFormat
   readonly version: typeof certificateVersion
-  /** Which form of Theorem 1 the steps are held to. */
+  /** The form of Theorem 1 that the steps are compared with. */
   readonly statement: string
   readonly masks?: MaskCurvatures<ObservedMask>
   readonly steps: readonly StepRecord[]
   readonly summary: DescentSummary
-  /** What is proved, under what is assumed; empty where nothing is. */
+  /** The proved statements, under the assumptions; empty if there are none. */
   readonly claims: readonly string[]
   /** SHA-256 of the canonical JSON of everything else. */
   readonly digest: string

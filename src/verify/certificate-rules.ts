@@ -2,8 +2,7 @@ import type { Curvature, VerifiedRun } from './certificate-format.ts'
 import { isPlain, type MeasuredStep, type StepRecord } from './descent.ts'
 
 /**
- * What must hold of a run before there can be a certificate of it: each rule answers with the sentence that says what
- * does not.
+ * The conditions that a run must fulfil to be certified. Each rule returns the sentence for the condition that fails.
  */
 
 type Fault = string | undefined
@@ -15,7 +14,7 @@ const firstOf = <A>(items: readonly A[], fault: (item: A, index: number) => Faul
   return undefined
 }
 
-/** The path of a number that JSON cannot state, if there is one. */
+/** The path of a number that JSON cannot express, if there is one. */
 const notFinite = (value: unknown, at: string): Fault => {
   if (typeof value === 'number')
     return Number.isFinite(value) ? undefined : `${at} is ${value}, where a finite number is due`
@@ -23,7 +22,7 @@ const notFinite = (value: unknown, at: string): Fault => {
   return firstOf(Object.entries(value), ([key, inner]) => notFinite(inner, at === '' ? key : `${at}.${key}`))
 }
 
-/** Cauchy and Schwarz, as far as rounding lets one tell. */
+/** The inequality of Cauchy and Schwarz, as far as rounding allows it to be tested. */
 const isInnerProduct = ({ directional = 0, squared = 0, gradNorm }: MeasuredStep, relative: number): boolean =>
   Math.abs(directional) <= gradNorm * Math.sqrt(squared) * (1 + 4 * relative)
 
@@ -51,7 +50,7 @@ const stepFault =
     return undefined
   }
 
-/** The curvature of the run is that which its steps were held to. */
+/** Checks that the curvature of the run is the one that its steps were compared with. */
 const curvatureFault = (curvature: Curvature, steps: readonly MeasuredStep[]): Fault => {
   if (!(curvature.value >= 0)) return `the curvature is ${curvature.value}`
   const largest = steps.reduce((most, step) => Math.max(most, step.curvature), 0)
@@ -66,7 +65,7 @@ const curvatureFault = (curvature: Curvature, steps: readonly MeasuredStep[]): F
       : `the estimated curvature is ${curvature.value}, where the largest of its steps is ${largest}`
 }
 
-/** What a run cannot be certified for, if anything. */
+/** The reason why a run cannot be certified, if there is one. */
 export const runFault = (run: VerifiedRun): Fault => {
   const { steps, curvature, masks, rounding, subject, lowest } = run
   return (
@@ -98,7 +97,9 @@ export const runFault = (run: VerifiedRun): Fault => {
   )
 }
 
-/** Where a batch follows itself, a step begins with the loss that the step before it ended with, to rounding. */
+/**
+ * Checks that a step begins with the loss that the step before ended with, up to rounding, if both use the same batch.
+ */
 export const continuityFault = (steps: readonly StepRecord[]): Fault =>
   firstOf(steps, (step, k) => {
     const next = steps[k + 1]

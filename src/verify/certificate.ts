@@ -14,9 +14,9 @@ import { continuityFault, runFault } from './certificate-rules.ts'
 import { descentStep, isPlain, summarize, type MeasuredStep, type StepRecord } from './descent.ts'
 
 /**
- * JSON with sorted keys and no spaces, in the form of RFC 8785: equal data, equal text. Numbers must be finite; what is
- * undefined is left out.
- * @example canonicalJson({ b: 1, a: [true] })   // {"a":[true],"b":1}
+ * JSON with sorted keys and no spaces, in the form of RFC 8785: equal data, equal text. Numbers must be finite;
+ * undefined fields are left out.
+ * @example canonicalJson({ b: 1, a: [true] }) // {"a":[true],"b":1}
  */
 export const canonicalJson = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
@@ -28,7 +28,7 @@ export const canonicalJson = (value: unknown): string => {
 }
 
 /**
- * SHA-256 of the canonical JSON of everything in a certificate but its digest, in hexadecimal.
+ * SHA-256 of the canonical JSON of a certificate without its digest, in hexadecimal.
  * @example digestOf(certificate)
  */
 export const digestOf = (content: Readonly<Record<string, unknown>>): string =>
@@ -47,7 +47,7 @@ const statementOf = (plain: boolean): string =>
     : 'f(W + u) ≤ f(W) + ⟨P∇f(W), u⟩ + L/2 ‖u‖² for the update u: both losses are of the same batch, P selects the trained coordinates, ' +
       'and L bounds the curvature inside them on the segment from W to W + u'
 
-/** What every certificate assumes; what the curvature assumes and what the run adds come after it. */
+/** The assumptions of every certificate, followed by those of the curvature and those that the run adds. */
 const assumptionsOf = ({ rounding, lowest, curvature, steps }: VerifiedRun): readonly string[] => [
   `each loss and norm was computed with a relative error of at most ${rounding.multiple} × ${rounding.unit}`,
   'the update that was applied is the one that is stated, to the rounding of the stored weights',
@@ -60,12 +60,12 @@ const assumptionsOf = ({ rounding, lowest, curvature, steps }: VerifiedRun): rea
     : []),
 ]
 
-/** How many of the assumptions the certificate makes by itself. */
+/** The number of assumptions that the certificate makes by itself. */
 export const ownAssumptions = (run: VerifiedRun): number => assumptionsOf(run).length
 
 /**
- * What is proved. A bound is one of the mean loss over all rows, and so says nothing of steps on parts of them; and
- * where a measured step contradicts the inequality by more than rounding, something that was assumed does not hold.
+ * The proved statements. A bound holds for the mean loss over all rows and so implies nothing for steps on parts of
+ * them. If a measured step contradicts the inequality by more than rounding, some assumption does not hold.
  */
 const claimsOf = ({ curvature, optimizer }: VerifiedRun, steps: readonly StepRecord[]): readonly string[] => {
   const proved =
@@ -113,11 +113,11 @@ const observed = ({ all, parts }: MaskCurvatures): MaskCurvatures<ObservedMask> 
 })
 
 /**
- * The certificate of a run: the steps beside Theorem 1, their summary, what was assumed and what is proved by it.
- * Claims are made for plain gradient descent under a proved curvature alone; of an estimate, and of Adam and the like,
- * the numbers are reported and nothing is claimed. Errors, one sentence: no steps, nothing trained, a rate that is not
- * above 0, a number that is not finite (a run that diverged), a curvature that is not that of the steps, a step that
- * does not begin where the one before it ended.
+ * The certificate of a run: the steps compared with Theorem 1, their summary, the assumptions and the proved claims.
+ * Only plain gradient descent under a proved curvature has claims; for an estimate, or for Adam and the like, the
+ * numbers are reported and nothing is claimed. Errors, one sentence: no steps, nothing trained, a rate that is not
+ * above 0, a number that is not finite (a run that diverged), a curvature that differs from that of the steps, a step
+ * that does not begin with the loss that the one before ended with.
  * @example certificateOf({ subject, seeds, optimizer, curvature, rounding: roundingOf('f32'), lowest: 0, steps, assumed: [], versions })
  */
 export const certificateOf = (run: VerifiedRun): E.Either<string, ConvergenceCertificate> => {

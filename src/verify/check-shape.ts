@@ -16,11 +16,11 @@ import {
 import type { DescentSummary, Arithmetic, Rounding, StepRecord, Verdict } from './descent.ts'
 
 /**
- * Reads unknown JSON as a certificate: every field is there with its type, and no other. What is wrong is one sentence
+ * Decodes unknown JSON as a certificate: every field is present with its type, and no other. An error is one sentence
  * that names the field.
  */
 
-/** Reads a value, or says what is wrong with the one at that place. */
+/** Decodes a value, or describes the error at that place. */
 export type Decoder<A> = (value: unknown, at: string) => E.Either<string, A>
 type Decoded<D> = D extends Decoder<infer A> ? A : never
 
@@ -55,7 +55,7 @@ const nullable =
   (value, at) =>
     value === null ? E.right(null) : decoder(value, at)
 
-/** Entries read one by one, until one is wrong. */
+/** Decodes entries one by one, up to the first error. */
 const each = <A>(
   entries: readonly (readonly [string, unknown])[],
   decoder: (key: string) => Decoder<A>,
@@ -98,7 +98,7 @@ type Decoders = Readonly<Record<string, Decoder<unknown>>>
 type Fields<D extends Decoders, O extends Decoders> = { readonly [K in keyof D]: Decoded<D[K]> } & {
   readonly [K in keyof O]?: Decoded<O[K]>
 }
-/** An object of these fields and no others; the optional ones may be absent. */
+/** An object with exactly these fields; the optional ones may be absent. */
 const fields =
   <D extends Decoders, O extends Decoders = Record<never, never>>(due: D, optional?: O): Decoder<Fields<D, O>> =>
   (value, at) => {
@@ -109,7 +109,7 @@ const fields =
     const extra = Object.keys(value).find(key => !known.includes(key))
     if (extra !== undefined) return E.left(`${inside(extra)} is no field of a certificate`)
     const decoders: Decoders = { ...optional, ...due }
-    // the fields were read by the decoders that their names have in the type
+    // the fields were decoded by the decoders that have their names in the type
     return E.map((read: readonly (readonly [string, unknown])[]) => Object.fromEntries(read) as Fields<D, O>)(
       each(
         known.map(key => [key, Object.hasOwn(value, key) ? value[key] : undefined] as const),
@@ -210,7 +210,7 @@ const summary: Decoder<DescentSummary> = fields({
   gradientBound: nullable(number),
 })
 
-/** A certificate, as far as its shape goes. */
+/** The decoder of a certificate's shape. */
 export const certificateShape: Decoder<ConvergenceCertificate> = fields(
   {
     format: oneOf(certificateFormat),
@@ -232,7 +232,7 @@ export const certificateShape: Decoder<ConvergenceCertificate> = fields(
   { masks: fields({ all, parts: list(part) }) },
 )
 
-/** Reads a text as a certificate. */
+/** Parses a text as a certificate. */
 export const parseCertificate = (source: string): E.Either<string, ConvergenceCertificate> => {
   const json = E.tryCatch(
     (): unknown => parsedJson('the certificate', source),

@@ -10,14 +10,14 @@ import { parseCertificate } from './check-shape.ts'
 /** Proves a bound again from its witness alone. */
 export type ProofChecker = (proved: Proved) => E.Either<string, unknown>
 
-/** What a certificate says, once it was found to fit together. */
+/** The result of checking a certificate that is consistent. */
 export interface CertificateReport {
   readonly certificate: ConvergenceCertificate
-  /** Whether the bound of the curvature was proved again. */
+  /** True if the bound of the curvature was proved again. */
   readonly proved: boolean
-  /** What was made again from the measured numbers and found equal. */
+  /** The parts that were recomputed from the measurements and found equal. */
   readonly checked: readonly string[]
-  /** What nothing in the file can show. */
+  /** The statements that nothing in the file can confirm. */
   readonly trusted: readonly string[]
 }
 
@@ -44,7 +44,7 @@ const show = (value: unknown): string => {
 }
 const edited = (sentence: string): string => `the certificate was edited: ${sentence}`
 
-/** A part of a certificate that is made of the rest, and what it is made of. */
+/** The derived parts of a certificate, and the words for their sources. */
 const sources = {
   steps: 'its loss, gradient, rate and curvature say',
   summary: 'its steps say',
@@ -63,7 +63,7 @@ const placeOf = ([section = '', ...inner]: readonly string[]): string => {
     : `its ${section}'s ${inner.join('.')}`
 }
 
-/** The certificate that follows from what this one says was measured. */
+/** Recomputes the certificate that follows from the measurements in this one. */
 const remade = (certificate: ConvergenceCertificate): E.Either<string, ConvergenceCertificate> => {
   const { subject, seeds, optimizer, curvature, masks, rounding, lowest, steps, assumed, versions } = certificate
   const run: VerifiedRun = {
@@ -78,7 +78,7 @@ const remade = (certificate: ConvergenceCertificate): E.Either<string, Convergen
     assumed: [],
     versions,
   }
-  // the file may have no steps, which is a fault of its own
+  // a file without steps has another fault, which is reported elsewhere
   const own = steps.length === 0 ? 0 : ownAssumptions(run)
   return certificateOf({ ...run, assumed: assumed.slice(own) })
 }
@@ -100,8 +100,8 @@ const derived =
   }
 
 /**
- * What is checked besides the shape and the rules that every run must fulfil, in this order: derived numbers first, as
- * their sentences say most. The tests leave out one after the other, and see that an edit then passes.
+ * The checks in addition to the shape and the rules of every run, in this order: derived numbers first, because their
+ * messages are the most specific. The tests leave out one check after the other, and show that an edit then passes.
  */
 export const certificateChecks: Readonly<Record<Derived | 'proof' | 'digest', Check>> = {
   steps: derived('steps'),
@@ -142,7 +142,7 @@ const reportOf = (certificate: ConvergenceCertificate): CertificateReport => {
   }
 }
 
-/** The checker that leaves out some checks: for the tests, which show that each is needed. */
+/** A checker without some of the checks: the tests use it to show that each is needed. */
 export const checkerWithout =
   (...left: readonly (keyof typeof certificateChecks)[]) =>
   (text: string, prove: ProofChecker = checkProved): E.Either<string, CertificateReport> =>
@@ -163,9 +163,9 @@ export const checkerWithout =
 
 /**
  * Checks a certificate without the run that made it: its shape; every bound, slack, tolerance, verdict, summary,
- * assumption and claim, made again of the measured numbers bit by bit; that a step begins where the one before it
- * ended, if both are of one batch; that nothing is claimed but for gradient descent under a proved curvature; the proof
- * of that bound, from its witness; and the digest. Every edit without a new digest is refused.
+ * assumption and claim, recomputed bit for bit from the measurements; that a step begins with the loss that the one
+ * before ended with, if both use one batch; that only gradient descent under a proved curvature has claims; the proof
+ * of that bound, from its witness; and the digest. Every edit that leaves the digest unchanged is refused.
  *
  * What it cannot notice is a certificate that was written anew. The digest has no key: whoever changes what was
  * measured (losses, norms, an estimate together with the steps that are held to it), derives the rest again as

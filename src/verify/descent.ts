@@ -1,13 +1,13 @@
 import { nextDown } from './bound/rounding.ts'
 
-/** Theorem 1 beside what was measured of a run: pure arithmetic on numbers, no session and no tensors. */
+/** Compares the measurements of a run with Theorem 1: pure arithmetic on numbers, without sessions or tensors. */
 
 /**
- * What was measured of one step from W to W + u, with u = −η P∇f(W) for plain gradient descent. Both losses are of the
- * same batch: with a new batch on one side the inequality is false.
+ * The measurements of one step from W to W + u, with u = −η P∇f(W) for plain gradient descent. Both losses use the same
+ * batch: with different batches the inequality is false.
  */
 export interface MeasuredStep {
-  /** Which batch the losses are of; steps with the same number have the same loss function. */
+  /** The batch of the losses; steps with the same number have the same loss function. */
   readonly batch: number
   /** f(W), before the update. */
   readonly loss: number
@@ -19,60 +19,57 @@ export interface MeasuredStep {
   readonly rate: number
   /** L_P of this step: a proved bound, or the largest estimate so far. */
   readonly curvature: number
-  /** ⟨P∇f(W), u⟩, where u is not −η P∇f(W); absent for plain gradient descent. */
+  /** ⟨P∇f(W), u⟩ if u is not −η P∇f(W); absent for plain gradient descent. */
   readonly directional?: number
-  /** ‖u‖², given and absent together with `directional`. */
+  /** ‖u‖², present exactly if `directional` is. */
   readonly squared?: number
 }
 
 /**
- * How exactly losses and norms were computed: each has a relative error of at most `multiple` × `unit`. An assumption,
- * no theorem.
+ * The assumed precision of losses and norms: each has a relative error of at most `multiple` × `unit`. This is an
+ * assumption, not a theorem.
  */
 export interface Rounding {
   readonly unit: number
   readonly multiple: number
 }
 
-/** In what numbers a target computed. */
+/** The number format in which a target computed. */
 export type Arithmetic = 'f64' | 'f32' | 'bf16'
 const units: Readonly<Record<Arithmetic, number>> = { f64: 2 ** -53, f32: 2 ** -24, bf16: 2 ** -8 }
 
 /**
- * The rounding that is assumed of a precision: `multiple` (64) units of roundoff (half the distance from 1 to the next
- * number) for each loss and norm. No multiple can be derived from the sizes alone, as a loss is a mean of terms that
- * may cancel inside: 64 allows a pairwise sum of any length, and some tens of roundings in sequence in each term.
+ * The rounding that is assumed for a precision: `multiple` (64) units of roundoff (half the distance from 1 to the next
+ * number) for each loss and norm. No multiple follows from the sizes alone, because a loss is a mean of terms in which
+ * cancellation may occur: 64 allows a pairwise sum of any length and a few dozen successive roundings in each term.
  * @example const rounding = roundingOf('f32')
  */
 export const roundingOf = (precision: Arithmetic, multiple = 64): Rounding => ({ unit: units[precision], multiple })
 
 /**
- * Whether the measured numbers obey the inequality; `within rounding` is where the assumed rounding does not let them
- * say.
+ * The outcome of a comparison with the inequality; `within rounding` means that the assumed rounding does not allow a
+ * decision.
  */
 export type Verdict = 'holds' | 'within rounding' | 'violated'
 
-/** A step beside what the theorem allows. */
+/** A step compared with the theorem. */
 export interface StepRecord extends MeasuredStep {
-  /** Counted from 0. */
+  /** The index of the step, from 0. */
   readonly step: number
   /** f(W) + ⟨P∇f, u⟩ + L/2 ‖u‖²: the greatest loss that the theorem allows after the step. */
   readonly bound: number
-  /** bound − next, as it was measured. */
+  /** bound − next, from the measured numbers. */
   readonly slack: number
-  /** How far rounding may have moved the slack, by assumption. */
+  /** The largest change of the slack that the assumed rounding can cause. */
   readonly tolerance: number
   readonly verdict: Verdict
-  /** Whether next < loss, as they were measured. */
+  /** True if next < loss, from the measured numbers. */
   readonly descended: boolean
-  /**
-   * The least L for which this step obeys the inequality; null where there was no update, or one too small to divide
-   * by.
-   */
+  /** The least L for which this step obeys the inequality; null if the update is zero or too small to divide by. */
   readonly needed: number | null
 }
 
-/** Whether a step is one of plain gradient descent. */
+/** Tests whether a step is one of plain gradient descent. */
 export const isPlain = ({ directional, squared }: MeasuredStep): boolean =>
   directional === undefined && squared === undefined
 
@@ -83,11 +80,10 @@ const updateOf = ({ rate, gradNorm, directional, squared }: MeasuredStep) => ({
 })
 
 /**
- * How far the slack may be off, if every measured loss and norm x̂ is x(1 + δ) with |δ| ≤ mu (m the multiple, u the
- * unit). Then |x − x̂| ≤ ρ|x̂| with ρ = mu/(1 − mu), a product of two norms is off by (2ρ + ρ²) of itself, and an inner
- * product by as much of the product of the norms:
- *   ρ(|f(W)| + |f(W + u)|) + (2ρ + ρ²)(‖P∇f‖ ‖u‖ + L/2 ‖u‖²).
- * Not in it: that W + u itself is rounded when it is stored.
+ * The largest error of the slack, if every measured loss and norm x̂ is x(1 + δ) with |δ| ≤ mu (m the multiple, u the
+ * unit). Then |x − x̂| ≤ ρ|x̂| with ρ = mu/(1 − mu), a product of two norms has a relative error of (2ρ + ρ²), and an
+ * inner product an error of as much of the product of the norms: ρ(|f(W)| + |f(W + u)|) + (2ρ + ρ²)(‖P∇f‖ ‖u‖ + L/2
+ * ‖u‖²). The rounding of W + u itself, when it is stored, is not included.
  */
 const toleranceOf = (step: MeasuredStep, { unit, multiple }: Rounding): number => {
   const once = (multiple * unit) / (1 - multiple * unit)
@@ -99,10 +95,10 @@ const toleranceOf = (step: MeasuredStep, { unit, multiple }: Rounding): number =
 }
 
 /**
- * The greatest loss that Theorem 1 allows after a step: f − η(1 − ηL/2)‖P∇f‖², and f + ⟨P∇f, u⟩ + L/2 ‖u‖² where u is
+ * The greatest loss that Theorem 1 allows after a step: f − η(1 − ηL/2)‖P∇f‖², and f + ⟨P∇f, u⟩ + L/2 ‖u‖² if u is
  * another update (Woo et al. 2025, Theorem 1, with both losses of one batch and L taken inside the trained
  * coordinates).
- * @example descentBound({ batch: 0, loss: 1, next: 0.9, gradNorm: 1, rate: 0.1, curvature: 2 })   // 0.91
+ * @example descentBound({ batch: 0, loss: 1, next: 0.9, gradNorm: 1, rate: 0.1, curvature: 2 }) // 0.91
  */
 export const descentBound = (step: MeasuredStep): number => {
   const { loss, gradNorm, rate, curvature } = step
@@ -118,9 +114,9 @@ const neededOf = (step: MeasuredStep): number | null => {
 }
 
 /**
- * One step beside what Theorem 1 allows. Slack is raw; the verdict is `holds` where it is at least the tolerance, and
- * `violated` where it is below minus the tolerance.
- * @example descentStep({ batch: 0, loss: 1, next: 0.9, gradNorm: 1, rate: 0.1, curvature: 2 }, 0, roundingOf('f32')).slack   // 0.01
+ * Compares one step with Theorem 1. The slack is raw; the verdict is `holds` if the slack is at least the tolerance,
+ * and `violated` if it is below minus the tolerance.
+ * @example descentStep({ batch: 0, loss: 1, next: 0.9, gradNorm: 1, rate: 0.1, curvature: 2 }, 0, roundingOf('f32')).slack // 0.01
  */
 export const descentStep = (measured: MeasuredStep, step: number, rounding: Rounding): StepRecord => {
   const bound = descentBound(measured)
@@ -139,34 +135,34 @@ export const descentStep = (measured: MeasuredStep, step: number, rounding: Roun
 }
 
 /**
- * A rate below 2/L, as near as a double is sure to be: rounding may have put the quotient above, and the number before
- * it is below. Null where L is 0: every rate will do.
- * @example largestRate(4)   // 0.49999999999999994
+ * The largest double that is sure to be below 2/L: the quotient may have been rounded up, and the number before it is
+ * below. Null if L is 0, because every rate will do.
+ * @example largestRate(4) // 0.49999999999999994
  */
 export const largestRate = (curvature: number): number | null => (curvature > 0 ? nextDown(2 / curvature) : null)
 
-/** A run beside the theorem. */
+/** A run compared with the theorem. */
 export interface DescentSummary {
   readonly steps: number
   readonly descended: number
-  /** Steps after which the loss was higher; the rest left it as it was. */
+  /** The number of steps that raised the loss. Steps that neither raised nor lowered it are in neither count. */
   readonly ascended: number
   readonly violations: number
   readonly withinRounding: number
   readonly leastSlack: number
-  /** The largest L that a step needed: what was measured is in accord with every L from here on. */
+  /** The largest L that a step needed: the measurements agree with every larger L. */
   readonly largestNeeded: number | null
-  /** The largest L that a step was held to, and the largest rate below 2/L. */
+  /** The largest L that a step was compared with, and the largest rate below 2/L. */
   readonly curvature: number
   readonly largestRate: number | null
-  /** The largest ηL of a step: below 2 the theorem promises descent. */
+  /** The largest ηL of a step; below 2 the theorem guarantees descent. */
   readonly rateTimesCurvature: number
   /** The least ‖P∇f‖² of the run. */
   readonly leastSquaredGradient: number
   /**
-   * What statement 4 bounds it by: (f(W⁰) − f_inf)/Σ ηₖ(1 − ηₖLₖ/2), which for a constant rate is (f(W⁰) − f_inf)/(Nη(1
-   * − ηL/2)). Null where that does not apply: f_inf unknown, another update than gradient descent, several batches, or
-   * ηL ≥ 2.
+   * The bound of statement 4 for it: (f(W⁰) − f_inf)/Σ ηₖ(1 − ηₖLₖ/2), which for a constant rate is (f(W⁰) −
+   * f_inf)/(Nη(1 − ηL/2)). Null if it does not apply: f_inf unknown, another update than gradient descent, several
+   * batches, or ηL ≥ 2.
    */
   readonly gradientBound: number | null
 }
@@ -183,13 +179,13 @@ const gradientBound = (steps: readonly StepRecord[], lowest: number | null): num
   return Number.isFinite(bound) ? bound : null
 }
 
-/** The extremes of numbers, of which there is at least one. */
+/** The extremes of at least one number. */
 export const largest = (numbers: readonly number[]): number => numbers.reduce((a, b) => Math.max(a, b))
 export const least = (numbers: readonly number[]): number => numbers.reduce((a, b) => Math.min(a, b))
 
 /**
- * What a run of at least one step shows. `lowest` is a number that the loss is nowhere below (0 for cross-entropy and
- * squared error), or null. Errors: a run without steps is a TypeError.
+ * Summarizes a run of at least one step. `lowest` is a lower bound of the loss (0 for cross-entropy and squared error),
+ * or null. Errors: a TypeError for a run without steps.
  * @example summarize(steps, 0).violations
  */
 export const summarize = (steps: readonly StepRecord[], lowest: number | null): DescentSummary => {

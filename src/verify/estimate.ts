@@ -7,8 +7,8 @@ type Floats = Value<Shape>
 const isFloats = (leaf: unknown): leaf is Floats => isValue(leaf) && leaf.dtype === 'f32'
 
 /**
- * ⟨a, b⟩ in float64, over all leaves of two trees of one structure. Plain loops: there may be as many numbers as a
- * model has.
+ * ⟨a, b⟩ in float64, over all leaves of two trees with the same structure. It uses plain loops, because a tree may have
+ * as many numbers as a model.
  */
 const inner = (a: unknown, b: unknown): number => {
   const others = new Map(leaves(b, isFloats))
@@ -20,7 +20,7 @@ const inner = (a: unknown, b: unknown): number => {
   return sum
 }
 
-/** The same tree with other numbers. */
+/** The same tree with other numbers in its leaves. */
 const mapped = <T>(tree: T, of: (value: Floats, path: string) => Float32Array): T =>
   // only the numbers change
   mapTree(tree, isFloats, (value, path) => ({ ...value, data: of(value, path) })) as T
@@ -31,7 +31,7 @@ const times = (data: Float32Array, factor: number): Float32Array => {
   return out
 }
 
-/** Σ factorᵢ · treeᵢ, of trees of one structure. @example weightedSum([[hv, tokens / total]]) */
+/** Σ factorᵢ · treeᵢ, of trees with the same structure. @example weightedSum([[hv, tokens / total]]) */
 export const weightedSum = <T>(terms: readonly (readonly [tree: T, factor: number])[]): T => {
   const [[first, weight], ...others] = terms as readonly [readonly [T, number], ...(readonly (readonly [T, number])[])]
   const values = others.map(([tree, factor]) => [new Map(leaves(tree, isFloats)), factor] as const)
@@ -45,27 +45,30 @@ export const weightedSum = <T>(terms: readonly (readonly [tree: T, factor: numbe
   })
 }
 
-/** A direction of a tree's structure, from a seed: every number in [−1, 1). @example randomDirection(focus, 0) */
+/**
+ * A random direction with a tree's structure, from a seed: every number lies in [−1, 1).
+ * @example randomDirection(focus, 0)
+ */
 export const randomDirection = <T>(like: T, seed: number): T =>
   mapped(like, ({ data }, path) => uniform(seed, hashName(path), data.length).map(x => 2 * x - 1))
 
-/** What power iteration found at one point. */
+/** The result of power iteration at one point. */
 export interface PowerIteration<T> {
-  /** ‖H v‖ / ‖v‖ for the last v: at most the largest |eigenvalue| of the symmetric H, but for rounding. */
+  /** ‖H v‖ / ‖v‖ for the last v: at most the largest |eigenvalue| of the symmetric H, up to rounding. */
   readonly value: number
-  /** ⟨v, H v⟩ / ‖v‖²: negative where the steepest direction found curves downwards. */
+  /** ⟨v, H v⟩ / ‖v‖², negative if the loss curves downwards in the direction found. */
   readonly rayleigh: number
   readonly iterations: number
-  /** The relative change of the value in the last iteration; 1 after a single one. */
+  /** The relative change of the value in the last iteration, or 1 after a single one. */
   readonly change: number
-  /** Where the next iteration would go on from, of norm 1. */
+  /** The direction, of norm 1, from which another iteration would continue. */
   readonly direction: T
 }
 
 /**
- * Power iteration with a symmetric operator: v ← H v / ‖H v‖. The values never fall, but for rounding, and reach the
- * largest |eigenvalue| unless the first direction has nothing of its eigenvector. It ends early where the value changes
- * by less than `tolerance`. Source: Golub and Van Loan 2013, §7.3.1.
+ * Power iteration with a symmetric operator: v ← H v / ‖H v‖. The values never decrease, up to rounding, and converge
+ * to the largest |eigenvalue| unless the first direction is orthogonal to its eigenvector. It ends early if the value
+ * changes by less than `tolerance`. Source: Golub and Van Loan 2013, §7.3.1.
  * @example const { value } = await powerIteration(v => session.hvp(batch, v), randomDirection(focus, 0), { iterations: 20 })
  */
 export const powerIteration = async <T>(
@@ -87,7 +90,7 @@ export const powerIteration = async <T>(
     change = k === 1 ? 1 : now === 0 ? 0 : Math.abs(now - value) / now
     rayleigh = inner(direction, made) / square
     value = now
-    // a direction without curvature has no next one
+    // a direction without curvature has no successor
     if (norm === 0) return { value, rayleigh, iterations: k, change: 0, direction }
     direction = weightedSum([[made, 1 / norm]])
   }

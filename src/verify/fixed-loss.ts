@@ -7,17 +7,17 @@ const isData = (leaf: unknown): leaf is Value<Shape, 'f32' | 'i32'> => isValue(l
 /** The data of a tree, by path. */
 export const dataOf = (tree: unknown) => leaves(tree, isData)
 
-/** How many numbers a tree holds. */
+/** The number of elements in a tree. */
 export const sizeOf = (tree: unknown): number => dataOf(tree).reduce((sum, [, { sizes }]) => sum + count(sizes), 0)
 
-/** The mean loss over fixed batches, as a function of what a session trains. */
+/** The mean loss over fixed batches, as a function of the trained leaves of a session. */
 export interface FixedLoss<T> {
   readonly value: () => Promise<number>
-  /** The curvature where the weights are, on from a direction. */
+  /** The curvature at the present weights, by power iteration from a direction. */
   readonly curvature: (start: T, iterations: number) => Promise<PowerIteration<T>>
 }
 
-/** f over batches that stay the same: sums are divided once, by all that is counted. */
+/** The loss over batches that stay the same: sums are divided once, by the total count. */
 export const fixedLoss = async <Q, M, S, B, L extends Shape>(
   session: Session<Q, M, S, B, L>,
   batches: readonly Values<B>[],

@@ -1,6 +1,6 @@
 /**
- * What is known of the convergence of a run: bounds and estimates of the curvature, the inequality of Theorem 1 step by
- * step, certificates of it.
+ * The convergence of a run: bounds and estimates of the curvature, the inequality of Theorem 1 for each step,
+ * certificates.
  */
 export {
   descentBound,

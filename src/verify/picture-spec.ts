@@ -2,7 +2,7 @@ import type { Spec } from 'vega'
 import type { ConvergenceCertificate, Curvature } from './certificate-format.ts'
 import { largest, least, type DescentSummary, type StepRecord } from './descent.ts'
 
-/** The picture of a certificate as a Vega specification: what is drawn, from which data, without any drawing. */
+/** The picture of a certificate as a Vega specification: marks and data, without drawing. */
 
 const width = 640
 const upper = 240
@@ -12,10 +12,10 @@ const ink = '#222'
 const grid = '#e4e4e4'
 const colors = { loss: '#1f5fa8', bound: '#d9822b', slack: '#2e7d4f', violated: '#c62828' }
 
-/** Of a longer run only violations have symbols of their own. */
+/** The number of steps up to which every step has a symbol; in a longer run, only violations do. */
 const mostPoints = 200
 
-/** A number for a title. */
+/** A number in the form that a title shows. */
 const shortNumber = (x: number): string =>
   x !== 0 && (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5) ? x.toExponential(2) : String(Number(x.toPrecision(4)))
 
@@ -30,7 +30,7 @@ const ratesText = (steps: readonly StepRecord[]): string => {
 }
 
 const cut = (name: string): string => (name.length > 48 ? `…${name.slice(-47)}` : name)
-/** What stands above the picture: what was trained, the rate, ηL, and how the steps compare with the theorem. */
+/** The titles above the picture: the subject, the rate, ηL, and how the steps compare with the theorem. */
 const titlesOf = ({
   subject,
   optimizer,
@@ -53,7 +53,7 @@ interface SlackScale {
   readonly ticks: readonly number[]
 }
 /**
- * How slack is drawn: as a logarithm where all of it is above 0; otherwise linear around 0 and logarithmic beyond
+ * The scale of the slack: logarithmic if all of it is above 0; otherwise linear around 0 and logarithmic beyond
  * (symlog).
  */
 const slackScale = (slacks: readonly number[]): SlackScale => {
@@ -65,12 +65,12 @@ const slackScale = (slacks: readonly number[]): SlackScale => {
   const every = Math.ceil((to - from + 1) / 6)
   const powers = Array.from({ length: Math.floor((to - from) / every) + 1 }, (_, i) => Number(`1e${to - i * every}`))
   if (slacks.every(x => x > 0)) return { type: 'log', constant: 1, ticks: powers }
-  // the least power stands too near 0 for a label of its own
+  // the least power is too near to 0 for a label of its own
   const apart = powers.filter(x => powers.length < 3 || x > Number(`1e${from}`))
   return { type: 'symlog', constant: Number(`1e${from}`), ticks: [...apart.map(x => -x), 0, ...apart] }
 }
 
-/** Numbers of steps at which an axis is marked: at most about ten, whole. */
+/** The steps at which the axis has ticks: whole numbers, about ten at most. */
 const stepTicks = (count: number): readonly number[] => {
   const power = 10 ** Math.floor(Math.log10(Math.max(count / 10, 1)))
   const every = [1, 2, 5, 10].map(k => k * power).find(k => count / k <= 10) ?? power
@@ -90,7 +90,7 @@ const line = (data: string, y: string, field: string, color: string, dash: reado
   },
 })
 /**
- * One symbol for each step: a red cross where it violates the inequality, hollow where rounding does not let one say.
+ * One symbol for each step: a red cross if it violates the inequality, hollow if rounding does not allow a decision.
  */
 const points = (y: string, field: string, name: string, color: string): Mark => ({
   type: 'symbol',
@@ -141,8 +141,8 @@ const slackAxis = (slacks: readonly number[]): { readonly scale: Scale; readonly
 }
 
 /**
- * The specification of the picture. Its data are the steps themselves; loss and bound of step k stand where k + 1
- * updates are done.
+ * The specification of the picture. Its data are the steps themselves; the loss and the bound of step k are drawn at k
+ * + 1 updates.
  */
 export const pictureSpec = (certificate: ConvergenceCertificate): Spec => {
   const { steps } = certificate

@@ -31,7 +31,7 @@ import { roundingOf, type MeasuredStep } from './descent.ts'
 import { randomDirection, type PowerIteration } from './estimate.ts'
 import { dataOf, fixedLoss, sizeOf } from './fixed-loss.ts'
 
-/** One clear sentence: why a run cannot be verified. */
+/** The reason why a run cannot be verified, in one clear sentence. */
 export class VerifyError extends Error {
   override readonly name = 'VerifyError'
 }
@@ -39,7 +39,7 @@ const refuse = (sentence: string): never => {
   throw new VerifyError(sentence)
 }
 
-/** A transform that is not plain gradient descent: what it does is measured, and nothing is claimed of it. */
+/** A transform other than plain gradient descent: its updates are measured, and nothing is claimed. */
 export interface MeasuredOptimizer {
   readonly name: string
   readonly lr: number
@@ -50,45 +50,49 @@ export interface MeasuredOptimizer {
 export interface VerifyOptions<P, Q, M, B, L extends Shape> extends TargetOptions {
   readonly tuned: Tuned<P, Q, M, B, L>
   readonly weights: Lazy<P>
-  /** f is the mean loss over all of them, the same at every step. */
+  /** The batches; f is the mean loss over all of them, the same at every step. */
   readonly batches: readonly Values<B>[]
   readonly dims?: Dims
   readonly steps: number
   /**
-   * η of gradient descent: unless said 1/L of a proved bound, or 1/2L of the estimate at the first weights, as
-   * curvature tends to grow along a run.
+   * The learning rate η of gradient descent. Default: 1/L for a proved bound, 1/(2L) for the estimate at the first
+   * weights, because the curvature tends to grow along a run.
    */
   readonly lr?: number
-  /** Another optimizer, in the place of gradient descent. */
+  /** Another optimizer, instead of gradient descent. */
   readonly optimizer?: MeasuredOptimizer
-  /** Whether a proved bound is asked for, taken where there is one (unless said), or not looked for. */
+  /** The use of a proved bound: required, used if there is one (the default), or never. */
   readonly proof?: 'require' | 'prefer' | 'never'
   /**
-   * Hessian-vector products of the first estimate, 20 unless said; later ones go on from it, with a quarter of them.
+   * Hessian-vector products of the first estimate (default 20). Later estimates continue from it with a quarter as
+   * many.
    */
   readonly iterations?: number
-  /** Of the first direction of power iteration; 0 unless said. */
+  /** The seed of the first direction of power iteration (default 0). */
   readonly seed?: number
-  /** The same model with more of it trained, as all weights: its curvature at the first weights stands beside. */
+  /**
+   * The same model with more of it trained, such as all weights; its curvature at the first weights is reported for
+   * comparison.
+   */
   readonly beside?: { readonly name: string; readonly tuned: Tuned<P, unknown, unknown, B, L> }
   /**
-   * What the certificate says of the model and the method; the rows are those of the batches unless some of them are
-   * padding.
+   * The certificate's description of the model and the method. The rows are those of the batches, unless some of them
+   * are padding.
    */
   readonly about: Pick<Subject, 'model' | 'targets' | 'rank' | 'seq'> & Partial<Pick<Subject, 'rows'>>
-  /** A number that no loss is below, if one is known: 0 for cross-entropies and squares. */
+  /** A lower bound of the loss, if one is known: 0 for cross-entropy and squared error. */
   readonly lowest?: number | null
   readonly seeds?: Readonly<Record<string, number>>
-  /** Ends the run with an `IoError` that says so; nothing is certified. */
+  /** Ends the run with an `IoError` for the interrupt; nothing is certified. */
   readonly signal?: StopSignal | undefined
-  /** Hears of bounds, estimates and steps as they come. */
+  /** Receives bounds, estimates and steps as they are computed. */
   readonly onEvent?: (event: VerifyEvent) => void
 }
 
 export type VerifyEvent =
   | { readonly event: 'bound'; readonly value: number; readonly head: string }
   | { readonly event: 'unproved'; readonly reason: string }
-  /** `at` counts the updates before. */
+  /** An estimate of the curvature; `at` is the number of updates before it. */
   | {
       readonly event: 'estimate'
       readonly of: string
@@ -99,18 +103,20 @@ export type VerifyEvent =
     }
   | ({ readonly event: 'step'; readonly step: number } & MeasuredStep)
 
-/** SHA-256 of the numbers of some batches, with the paths and sizes of what holds them. */
+/** SHA-256 of the numbers in some batches, with the paths and sizes of their leaves. */
 const digestOfBatches = (batches: readonly unknown[]): string => {
   const hash = createHash('sha256')
   for (const [path, { sizes, data }] of dataOf(batches))
     hash.update(`${path} ${sizes.join('x')}\n`).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
   return hash.digest('hex')
 }
-/** Rows of some batches: the first size of what they hold. */
+/** The number of rows in some batches: the first size of each. */
 const rowsIn = (batches: readonly unknown[]): number =>
   batches.reduce<number>((sum, batch) => sum + (dataOf(batch)[0]?.[1].sizes[0] ?? 0), 0)
 
-/** What of a method cannot be verified, if anything: the theorem is of one function and its own gradient. */
+/**
+ * The reason why a method cannot be verified, if there is one: the theorem is about one function and its own gradient.
+ */
 const methodFault = <P, Q, M, B, L extends Shape>(tuned: Tuned<P, Q, M, B, L>): string | undefined => {
   const trained = new Set(
     maskedLeaves(tuned.params, tuned.mask).flatMap(({ leaf, mask }) => (mask.mask === 'frozen' ? [] : [leaf])),
@@ -141,7 +147,7 @@ const optionFault = ({
         ? 'there is no batch'
         : undefined
 
-/** The same session, which begins nothing more once a run was asked to stop. */
+/** The same session, which starts nothing more once the run is to stop. */
 const stoppableSession = <Q, M, S, B, L extends Shape>(
   session: Session<Q, M, S, B, L>,
   signal: StopSignal | undefined,
@@ -161,7 +167,7 @@ const stoppableSession = <Q, M, S, B, L extends Shape>(
   },
 })
 
-/** What some estimates come to: the largest. */
+/** Combines some estimates: the largest counts. */
 const estimated = (found: readonly PowerIteration<unknown>[], seed: number): Estimated => {
   const largest = found.reduce((most, one) => (one.value > most.value ? one : most))
   return {
@@ -184,12 +190,12 @@ const lastUpdate = (state: unknown): Required<Pick<MeasuredStep, 'directional' |
 
 /**
  * Runs an optimizer on a fixed set of rows and holds every step to Theorem 1 (PaCA, Woo et al., ICLR 2025): f(W⁺) ≤
- * f(W) − η(1 − ηL/2)‖∇P‖², with L inside what is trained. L is a proved bound where there is one (a linear, logistic or
- * softmax head over frozen features), and otherwise estimated at the ends of every step, from below: then nothing is
- * claimed. Nothing is claimed of another optimizer than gradient descent either.
- * @throws {VerifyError} one sentence: nothing is trained, a rate that is not above 0, a proof that was asked for and is
- * not known, a run that diverges
- * @throws {SessionError} where a session does not open
+ * f(W) − η(1 − ηL/2)‖∇P‖², with L the curvature inside the mask. L is a proved bound if there is one (for a linear,
+ * logistic or softmax head over frozen features). Otherwise it is estimated from below at both ends of every step, and
+ * nothing is claimed. Nothing is claimed for an optimizer other than gradient descent either.
+ * @throws {VerifyError} one sentence: nothing is trained, a rate that is not above 0, no proof although one is
+ * required, a run that diverges
+ * @throws {SessionError} if a session does not open
  * @example const certificate = await verify({ tuned, weights, batches: [batch], steps: 20, about: { model: 'mlp', targets: ['up'], rank: 8, seq: null } })
  */
 export const verify = async <P, Q, M, B, L extends Shape>(
@@ -233,7 +239,7 @@ export const verify = async <P, Q, M, B, L extends Shape>(
     onEvent({ event: 'estimate', of, at, value: found.value, rayleigh: found.rayleigh, change: found.change })
     return found
   }
-  /** The curvature inside a mask at the first weights, on a session of its own. */
+  /** Estimates the curvature inside a mask at the first weights, in a session of its own. */
   const first = async <N, O>(name: string, of: Tuned<P, N, O, B, L>) => {
     await using session = await open(of, sgd({ lr: 0 }))
     const { focus } = await session.read()

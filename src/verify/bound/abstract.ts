@@ -1,6 +1,8 @@
 import type { Node, Shape } from '../../tensor/index.ts'
 
-/** Why no bound is proved, in one sentence: the loss has a corner in what is trained, or no rule covers it. */
+/**
+ * The reason why no bound is proved, in one sentence: the loss has a corner in the trained part, or no rule covers it.
+ */
 export interface NoBound {
   readonly kind: 'not smooth' | 'no bound'
   readonly message: string
@@ -15,21 +17,21 @@ export const noBound = (why: string): NoBound => ({
   message: `no bound of the curvature is known: ${why}`,
 })
 
-/** A trained leaf, by its path. */
+/** A trained leaf and its path. */
 export interface TrainedLeaf {
   readonly path: string
   readonly leaf: Node
 }
 
-/** Σ features[…, i] leaf[i, o], or leaf[o, i] where features run along axis 1 of the leaf. */
+/** Σ features[…, i] leaf[i, o], or leaf[o, i] if the features run along axis 1 of the leaf. */
 export interface Term extends TrainedLeaf {
   readonly features: Node
   readonly along: 0 | 1
 }
 
 /**
- * A value y[…, o] = Σ of terms + what is frozen. `outputs` is the axis of o in y, absent where a leaf has one output
- * alone; features have the other axes of y, the rows, and a last one of their own.
+ * A value y[…, o] = Σ of terms + a frozen part. `outputs` is the axis of o in y, absent if a leaf has a single output.
+ * Features have the other axes of y, the rows, followed by an axis of their own.
  */
 export interface Affine {
   readonly kind: 'affine'
@@ -37,19 +39,19 @@ export interface Affine {
   readonly terms: readonly Term[]
 }
 
-/** What a node is as a function of what is trained. */
+/** A node as a function of the trained leaves. */
 export type Abstract =
   | { readonly kind: 'constant' }
-  /** A matrix leaf, or its transpose: which of its axes are inputs, a product decides. */
+  /** A matrix leaf, or its transpose: a product decides which of its axes are the inputs. */
   | { readonly kind: 'matrix'; readonly of: TrainedLeaf; readonly turned: boolean }
   | Affine
-  /** A function of losses of rows, in which nothing trained occurs beside them. */
+  /** A function of losses of rows in which no trained leaf occurs outside those losses. */
   | { readonly kind: 'losses' }
   | { readonly kind: 'refused'; readonly why: NoBound }
 
 export const refused = (why: string): Abstract => ({ kind: 'refused', why: noBound(why) })
 
-/** The names of the leaves in a value, for a sentence. */
+/** The names of the leaves in a value, for a message. */
 export const leavesIn = (...values: readonly Abstract[]): string => {
   const paths = values.flatMap(v =>
     v.kind === 'matrix' ? [v.of.path] : v.kind === 'affine' ? v.terms.map(({ path }) => path) : [],

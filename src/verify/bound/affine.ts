@@ -32,8 +32,8 @@ import {
 import { leavesIn, refused, withoutAxis, type Abstract, type Affine, type Term, type TrainedLeaf } from './abstract.ts'
 
 /**
- * Which ops keep a value affine in what is trained, and what becomes of the features. An op without a rule here is
- * refused.
+ * The ops that keep a value affine in the trained leaves, and their effect on the features. An op without a rule here
+ * is refused.
  */
 
 const one = reshaped(scalar(1), [1])
@@ -49,7 +49,7 @@ export const leafValue = (of: TrainedLeaf): Abstract => {
     : { kind: 'affine', outputs: rank === 1 ? 0 : undefined, terms: [{ ...of, features: one, along: 0 }] }
 }
 
-/** A matrix that no product has met: row i of it has the feature i. */
+/** A matrix that has not been multiplied yet, as an affine value: row i has the feature i. */
 const unit = (value: Abstract): Abstract => {
   if (value.kind !== 'matrix') return value
   const [input] = value.of.leaf.shape
@@ -67,19 +67,19 @@ const withFeatures = (value: Affine, change: (features: Node) => Node, outputs =
   terms: value.terms.map(term => ({ ...term, features: change(term.features) })),
 })
 
-/** The axis of the features that an axis of the value is. */
+/** The axis of the features that corresponds to an axis of the value. */
 const rowAxis = (axis: number, outputs: number | undefined): number =>
   outputs !== undefined && axis > outputs ? axis - 1 : axis
 const lastAxis = (features: Node): number => features.shape.length - 1
 
-/** A value repeated to a larger shape; nothing where its outputs would be repeated. */
+/** A value repeated to a larger shape; undefined if its outputs would be repeated. */
 export const aligned = (value: Affine, from: Shape, to: Shape): Affine | undefined => {
   const outputs = value.outputs === undefined ? undefined : value.outputs + to.length - from.length
   if (outputs !== undefined && to[outputs] !== from[value.outputs!]) return undefined
   return withFeatures(value, f => broadcasted(f, [...withoutAxis(to, outputs), f.shape.at(-1)!]), outputs)
 }
 
-/** Terms of one leaf are one term; nothing where one leaf stands the other way round. */
+/** Merges the terms of one leaf into one term; undefined if they use the leaf in both orientations. */
 const merged = (terms: readonly Term[]): readonly Term[] | undefined => {
   const byLeaf = new Map<Node, Term>()
   for (const term of terms) {
@@ -105,7 +105,7 @@ const sum = (n: Node, values: readonly Abstract[], sign: (features: Node) => Nod
   return { kind: 'affine', outputs: first!.outputs, terms }
 }
 
-/** A value times or divided by something frozen, which may differ between rows but not between outputs. */
+/** A value times or divided by a frozen value, which may differ between rows but not between outputs. */
 const scaled = (n: Node, value: Affine, from: Node, by: Node, op: (features: Node, by: Node) => Node): Abstract => {
   const whole = aligned(value, from.shape, n.shape)
   const lead = n.shape.length - by.shape.length
@@ -137,7 +137,7 @@ const transposedValue = (permutation: readonly number[], value: Affine): Affine 
 
 const opposite = [1, 0] as const
 
-/** A product with something frozen. */
+/** A product with a frozen value. */
 const productValue = (
   n: NodeOf<{ readonly a: string; readonly b: string; readonly out: string }>,
   [a, b]: readonly Abstract[],
@@ -182,7 +182,7 @@ const productValue = (
   )
 }
 
-/** What an op makes of values of which at least one is a matrix or affine, and none is a loss or refused. */
+/** The result of an op on values of which at least one is a matrix or affine, and none is a loss or refused. */
 export const affineRule = (n: Node, values: readonly Abstract[]): Abstract => {
   const [first] = values
   const below = (): Abstract => refused(`${leavesIn(...values)} is trained below ${n.op.name}`)
@@ -202,7 +202,7 @@ export const affineRule = (n: Node, values: readonly Abstract[]): Abstract => {
     const [, index] = n.inputs
     const [, , value] = values
     if (value?.kind !== 'matrix' || value.turned || n.attributes.axis !== 0) return below()
-    // rows of a frozen matrix, replaced: row i has those features whose index is i
+    // rows of a frozen matrix are replaced: row i has the features whose index is i
     return {
       kind: 'affine',
       outputs: 1,

@@ -1,16 +1,14 @@
 import { uniform } from '../../tensor/index.ts'
 import { addUp, gamma, minusDown, nextUp, overUp, timesUp } from './rounding.ts'
 
-/** A symmetric matrix, row by row, that lies within `radius` (in spectral norm) of the one that is meant. */
+/** A symmetric matrix, row by row, within `radius` (in spectral norm) of the exact one. */
 export interface Enclosure {
   readonly size: number
   readonly data: Float64Array
   readonly radius: number
 }
 
-/**
- * The factor of Cholesky's decomposition in floating point, row by row into `l`; false where a pivot is not positive.
- */
+/** The factor of Cholesky's decomposition in floating point, row by row into `l`; false if a pivot is not positive. */
 const cholesky = (n: number, l: Float64Array): boolean => {
   for (let i = 0; i < n; i++) {
     for (let j = 0; j <= i; j++) {
@@ -25,8 +23,8 @@ const cholesky = (n: number, l: Float64Array): boolean => {
 }
 
 /**
- * Whether a floating-point Cholesky decomposition proves that no eigenvalue of any matrix of the enclosure is above
- * `bound`. False proves nothing.
+ * Tests whether a floating-point Cholesky decomposition proves that no eigenvalue of any matrix in the enclosure
+ * exceeds `bound`. False proves nothing.
  *
  * If the decomposition of A runs to completion, its factor obeys L Lᵀ = A + E with |E| ≤ γ |L| |L|ᵀ for γ = γₙ₊₁
  * (Higham 2002, theorem 10.3), and so ‖E‖ ≤ γ ‖L‖²_F ≤ γ / (1 − γ) · tr A. Hence A + c is positive semidefinite for
@@ -53,8 +51,8 @@ export const provesBelow = ({ size, data, radius }: Enclosure, bound: number): b
 }
 
 /**
- * The Rayleigh quotient of power iteration from a random vector, for a positive semidefinite matrix: about its largest
- * eigenvalue, from below.
+ * The Rayleigh quotient of power iteration from a random vector, for a positive semidefinite matrix: an estimate of its
+ * largest eigenvalue, from below.
  */
 const approximately = ({ size, data }: Enclosure): number => {
   let x = Float64Array.from(uniform(0, 0, size))
@@ -78,9 +76,9 @@ const approximately = ({ size, data }: Enclosure): number => {
 const tightness = 1e-8
 
 /**
- * A number that is proved to be at least the largest eigenvalue of every matrix of an enclosure around a positive
- * semidefinite one, and is at most about 1e-8 above it, relatively. What is guessed is the number; each guess is
- * proved, or given up, by {@link provesBelow}. The same on every machine: only + − × ÷ √ of float64 are used.
+ * A proved upper bound of the largest eigenvalue of every matrix in an enclosure around a positive semidefinite one,
+ * too large by a factor of at most about 1 + 1e-8. Numbers are guessed, and {@link provesBelow} proves or rejects each
+ * guess. The result is the same on every machine: only + − × ÷ √ of float64 are used.
  */
 export const largestEigenvalueBound = (of: Enclosure): number => {
   const { size, data, radius } = of

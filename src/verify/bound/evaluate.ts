@@ -14,7 +14,7 @@ import {
 import { isLazyLeaf, isValue, leaves, mapTree, tensorsOf, type Lazy, type Values } from '../../tune/index.ts'
 import { lossOf } from './head.ts'
 
-/** What expressions of a step are evaluated on. */
+/** The weights and batches that expressions of a step are evaluated on. */
 export interface Run<P, B> {
   readonly weights: Lazy<P>
   readonly batches: readonly Values<B>[]
@@ -22,19 +22,19 @@ export interface Run<P, B> {
   readonly target?: TargetName
 }
 
-/** An expression's value for each batch, and the chosen columns or entries by the path of their leaf. */
+/** An expression's value for each batch, and the selected columns or entries by the path of their leaf. */
 export interface Evaluated {
   readonly target: string
   readonly values: readonly Value<Shape>[]
   readonly columns: ReadonlyMap<string, Int32Array>
-  /** Of the leaves of the model, by path. */
+  /** The sizes of the model's leaves, by path. */
   readonly sizes: Sizes
 }
 type Sizes = ReadonlyMap<string, readonly number[]>
 
 /**
- * An expression of a model's leaves and batch, in float32 on a target: the logits of a session whose model has it for
- * its logits and no optimizer state, so that what computes it is what computes a step.
+ * Evaluates an expression of a model's leaves and batch, in float32 on a target. The expression becomes the logits of a
+ * session without optimizer state, so it is computed exactly as a step computes it.
  */
 export const evaluated = async <P, Q, M, S, B, L extends Shape>(
   { tuned }: Step<P, Q, M, S, B, L>,
@@ -46,7 +46,7 @@ export const evaluated = async <P, Q, M, S, B, L extends Shape>(
     sizes.set(path, value.sizes)
     return value
   }
-  // the tree has the same structure; only who reads a leaf is told its sizes
+  // the tree keeps its structure; each leaf only records its sizes when it is read
   const noted = mapTree(weights, isLazyLeaf, (leaf, path) =>
     isValue(leaf) ? note(path, leaf) : { read: async () => note(path, await leaf.read()) },
   ) as Lazy<P>
@@ -63,13 +63,13 @@ export const evaluated = async <P, Q, M, S, B, L extends Shape>(
   return { target: session.target, values, columns: session.columns, sizes }
 }
 
-/** Whether an expression is one of a batch alone. */
+/** Tests whether an expression depends on a batch alone. */
 export const isOfBatch = (batch: unknown, expression: Node): boolean => {
   const own = new Set(tensorsOf(batch).map(([, leaf]) => leaf))
   return topological([expression]).every(n => !is(n, placeholderOp) || own.has(n))
 }
 
-/** Expressions of a batch alone, in float64. `known` are the sizes of leaves of the model. */
+/** Evaluates expressions of a batch alone, in float64. `known` holds the sizes of the model's leaves. */
 export const ofBatch = <P, Q, M, S, B, L extends Shape>(
   { tuned: { model } }: Step<P, Q, M, S, B, L>,
   expressions: readonly Node[],

@@ -9,7 +9,7 @@ export interface WeightedRows {
 }
 
 /**
- * Σ w x xᵀ over rows, in float64, with a bound of what rounding has moved it by. A product of two float32 is exact in
+ * Σ w x xᵀ over rows, in float64, with a bound of its rounding error. A product of two float32 numbers is exact in
  * float64; a term has at most two roundings, of w x and of that times x, and takes part in at most one addition a row.
  * Over m rows every element is then within γₘ₊₂ Σ |w xᵢ xⱼ| of its true value; the Frobenius norm of that is at most
  * γₘ₊₂ Σ w ‖x‖², γₘ₊₂ times the true trace, and the computed trace is at least 1 − γₘ₊₂ times that. Rows of weight 0
@@ -52,7 +52,7 @@ export const packed = ({ size, data }: Enclosure): string => {
   return Buffer.from(bytes.buffer).toString('base64')
 }
 
-/** The matrix of an upper triangle; nothing where it is not one of finite numbers. */
+/** The matrix of an upper triangle, or undefined if the text is not one of finite numbers. */
 export const unpacked = (size: number, gram: string): Float64Array | undefined => {
   const bytes = Buffer.from(gram, 'base64')
   if (

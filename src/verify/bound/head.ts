@@ -35,23 +35,23 @@ import {
 } from './abstract.ts'
 import { affineRule, aligned, leafValue } from './affine.ts'
 
-/** The features of a trained leaf, [rows…, features]: those that its mask trains, where it trains whole ones. */
+/** The features of a trained leaf, [rows…, features]: only those that its mask trains, if it trains whole ones. */
 export interface Features {
   readonly path: string
   readonly expression: Node
   /**
-   * Where the mask trains entries: their index along the flattened leaf, the axis of the leaf that features run along,
-   * and the leaf's own.
+   * Given if the mask trains entries: their index in the flattened leaf, the axis of the leaf that the features run
+   * along, and the leaf's shape.
    */
   readonly entries?: { readonly index: Node; readonly along: 0 | 1; readonly shape: Shape }
 }
 
-/** Losses of rows whose logits are affine in what is trained, with the weight of each in the sum. */
+/** Losses of rows whose logits are affine in the trained leaves, with the weight of each in the sum. */
 export interface RowLosses {
   readonly name: string
-  /** At least the spectral norm of a row's Hessian with respect to its logits. */
+  /** An upper bound of the spectral norm of a row's Hessian with respect to its logits. */
   readonly curvature: number
-  /** [rows…]: at least the absolute weight of every element of the row. */
+  /** An upper bound of the absolute weight of every element of a row, of shape [rows…]. */
   readonly weights: Node
   readonly features: readonly Features[]
 }
@@ -62,7 +62,7 @@ export interface Head {
   readonly count: Node
 }
 
-/** Ops whose result, or its derivative, jumps. */
+/** Ops whose result, or its derivative, has a jump. */
 const corners: ReadonlySet<Op> = new Set<Op>([
   primitives.abs,
   primitives.sign,
@@ -83,7 +83,7 @@ export const dependents = (roots: readonly Node[], leaves: ReadonlySet<Node>): R
   return found
 }
 
-/** Calls of blocks that depend on what is trained, written out: frozen layers stay blocks. */
+/** Inlines the calls of blocks that depend on the trained leaves; frozen layers stay blocks. */
 const opened = (root: Node, leaves: ReadonlySet<Node>): Node => {
   const reached = dependents([root], leaves)
   if (![...reached].some(n => is(n, callOp))) return root
@@ -99,7 +99,7 @@ const opened = (root: Node, leaves: ReadonlySet<Node>): Node => {
 }
 
 /**
- * A loss of rows, its logits, and the axis along which it has an element for each output: none where it has one for
+ * A loss of rows, its logits, and the axis along which it has an element for each output, undefined if it has one for
  * each row.
  */
 interface Found {
@@ -108,7 +108,7 @@ interface Found {
   readonly outputs: number | undefined
 }
 
-/** A node as a loss of rows, where it has a curvature and its logits are rows of outputs. */
+/** A node as a loss of rows, or undefined if its rows are not the outputs of the logits. */
 const found = (loss: Node, logits: Affine): Found | undefined => {
   const { shape } = loss.inputs[0]!
   const isElementwise = loss.shape.length >= shape.length
@@ -117,7 +117,7 @@ const found = (loss: Node, logits: Affine): Found | undefined => {
   return whole && { loss, logits: whole, outputs: whole.outputs }
 }
 
-/** The losses of rows that a sum is made of; or why it is not made of such. */
+/** The losses of rows that a sum consists of, or the reason why it does not consist of such losses. */
 const lossesIn = (root: Node, trained: readonly TrainedLeaf[]): E.Either<NoBound, readonly Found[]> => {
   const leaves = new Set(trained.map(({ leaf }) => leaf))
   const reached = dependents([root], leaves)
@@ -132,7 +132,7 @@ const lossesIn = (root: Node, trained: readonly TrainedLeaf[]): E.Either<NoBound
     const inputs = n.inputs.map(input => values.get(input)!)
     const failed = inputs.find(({ kind }) => kind === 'refused')
     if (failed) return failed
-    // a gradient is not that of a function where some of it is stopped
+    // if the gradient is stopped somewhere, it is not the gradient of a function
     if (n.op === primitives.stopGradient) return refused('of what is trained, some has its gradient stopped')
     const [logits, ...others] = inputs
     if (n.op.curvature !== undefined && logits?.kind === 'affine' && others.every(({ kind }) => kind === 'constant')) {
@@ -168,7 +168,7 @@ const weightsIn = (root: Node, losses: readonly Found[]): E.Either<NoBound, read
     : E.right(weights)
 }
 
-/** The largest weight, by its absolute value, among the elements of a row. */
+/** The largest absolute weight among the elements of a row. */
 const rowWeights = (weights: Node, outputs: number | undefined): Node => {
   const sizes = node(primitives.abs, [weights], {})
   return outputs === undefined ? sizes : node(maxOp, [sizes], { axes: [outputs], keepDims: false })
@@ -177,7 +177,7 @@ const rowWeights = (weights: Node, outputs: number | undefined): Node => {
 const featuresOf = ({ terms }: Affine, masks: ReadonlyMap<Node, LeafMask>): readonly Features[] =>
   terms.map(({ path, leaf, features, along }) => {
     const mask = masks.get(leaf)!
-    // where columns are outputs, those that are not trained leave a principal part of the Hessian
+    // if columns are outputs, training only some of them leaves a principal submatrix of the Hessian
     if (mask.mask === 'columns' && leaf.shape.length === 2 && along === 0)
       return { path, expression: taken(features, mask.index, features.shape.length - 1) }
     if (mask.mask === 'entries' && leaf.shape.length === 2)
@@ -186,10 +186,10 @@ const featuresOf = ({ terms }: Affine, masks: ReadonlyMap<Node, LeafMask>): read
   })
 
 /**
- * Reads a loss as Σ of losses of rows, weighted, of logits that are affine in what is trained: a linear, logistic or
- * softmax head over what is frozen, or over features of its own. The Hessian in the trained part is then Σ_rows w (D ⊗
- * x xᵀ), x the row's trained features and D ⪯ curvature · 1 the Hessian of the row's loss in its logits.
- * @returns Left with the one reason why it is not that
+ * Reads a loss as a weighted sum of losses of rows, of logits that are affine in the trained leaves: a linear, logistic
+ * or softmax head over a frozen model, or over given features. The Hessian in the trained part is then Σ_rows w (D ⊗ x
+ * xᵀ), x the row's trained features and D ⪯ curvature · 1 the Hessian of the row's loss in its logits.
+ * @returns Left with the reason why the loss has another form
  * @example headOf(adapt(logisticRegression, paca({ targets: ['w'], rank: 8, seed: 0 })))
  */
 export const headOf = <P, Q, M, B, L extends Shape>(tuned: Tuned<P, Q, M, B, L>): E.Either<NoBound, Head> => {

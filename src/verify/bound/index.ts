@@ -1,4 +1,4 @@
-/** Upper bounds of the curvature inside a mask that are proved, not estimated. */
+/** Upper bounds of the curvature inside a mask, proved and not estimated. */
 export type { NoBound } from './abstract.ts'
 export { dependents, headOf, lossOf, type Features, type Head, type RowLosses } from './head.ts'
 export { largestEigenvalueBound, provesBelow, type Enclosure } from './eigenvalue.ts'

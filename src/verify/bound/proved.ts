@@ -10,13 +10,13 @@ import { gramMatrix, packed, unpacked, type WeightedRows } from './gram.ts'
 import { headOf, type Features } from './head.ts'
 import { overUp, timesUp } from './rounding.ts'
 
-/** What is known of one trained leaf's features: rows of float32 for each batch. */
+/** The features of one trained leaf: rows of float32 for each batch. */
 interface Columns {
   readonly width: number
   readonly batches: readonly Float32Array[]
 }
 
-/** Rows of features, of which some are chosen. */
+/** Selects some features of every row. */
 const chosen = (width: number, data: Float32Array, index: readonly number[]): Float32Array => {
   const out = new Float32Array((data.length / width) * index.length)
   for (let row = 0; row * width < data.length; row++)
@@ -27,8 +27,8 @@ const chosen = (width: number, data: Float32Array, index: readonly number[]): Fl
 }
 
 /**
- * The features that trained entries touch: the others' are frozen, and those beside them in an output only add to a
- * principal part.
+ * The features that trained entries touch. The others are frozen, and untrained entries of an output only extend its
+ * Hessian, of which the trained part is a principal submatrix.
  */
 const touched = ({ path, entries }: Features, { columns, sizes }: Evaluated): readonly number[] | undefined => {
   const index = columns.get(path)
@@ -47,7 +47,7 @@ const columnsOf = (features: Features, all: Evaluated): Columns => {
     : { width: index.length, batches: all.values.map(({ data }) => chosen(width, data, index)) }
 }
 
-/** Features of several leaves side by side, as one row. */
+/** The features of several leaves, concatenated in each row. */
 const beside = (parts: readonly (readonly [width: number, data: Float32Array])[]): Float32Array => {
   const width = parts.reduce((sum, [w]) => sum + w, 0)
   const rows = parts[0]![1].length / parts[0]![0]
@@ -66,8 +66,8 @@ const boundOf = (gram: Enclosure, curvature: number, count: number): number => {
 }
 
 /**
- * An upper bound of L_P of the mean loss over some batches, proved: for every value of what is trained, the spectral
- * norm of the Hessian inside the focus is at most `value`. It exists where what is trained is a linear, logistic or
+ * A proved upper bound of L_P for the mean loss over some batches: for every value of the trained leaves, the spectral
+ * norm of the Hessian inside the focus is at most `value`. It exists if the trained part is a linear, logistic or
  * softmax head over frozen features (Theorem 1's L_P, with P the mask): ‖P H P‖ ≤ curvature · λ_max(Σ |w| x xᵀ) /
  * count, x the trained features of a row. For squared errors it is tight.
  *
@@ -88,7 +88,7 @@ export const provedCurvature = async <P, Q, M, S, B, L extends Shape>(
   if (![count, ...losses.map(({ weights }) => weights)].every(n => isOfBatch(step.tuned.model.batch, n))) {
     return E.left(noBound('the weight of a row depends on more than the batch'))
   }
-  // a session for each leaf: its features are the logits
+  // one session for each leaf: its features are the logits
   const known = new Map<Node, Evaluated>()
   const everything = losses.flatMap(({ features }) => features)
   for (const { expression } of everything)
@@ -99,7 +99,7 @@ export const provedCurvature = async <P, Q, M, S, B, L extends Shape>(
     ofBatch(step, [count, ...losses.map(({ weights }) => weights)], batch, dims, sizes),
   )
   const columns = new Map(everything.map(f => [f, columnsOf(f, known.get(f.expression)!)]))
-  // leaves stand side by side; a loss that does not read one has zeros there
+  // the leaves are concatenated; a loss that does not read a leaf has zeros there
   const widths = new Map(everything.map(f => [f.path, columns.get(f)!.width]))
   const width = [...widths.values()].reduce((sum, w) => sum + w, 0)
   const rows = losses.flatMap(({ features }, k) =>
@@ -140,9 +140,9 @@ export const provedCurvature = async <P, Q, M, S, B, L extends Shape>(
 }
 
 /**
- * Proves a bound again from its witness alone: the largest eigenvalue of the Gram matrix is bounded anew, which gives
+ * Proves a bound again from its witness alone: the largest eigenvalue of the Gram matrix is bounded again, which gives
  * the same number on every machine.
- * @returns Left with one sentence where the numbers are not those that were proved
+ * @returns Left with one sentence if the numbers differ from the proved ones
  * @example checkProved(JSON.parse(text)) // Right(undefined)
  */
 export const checkProved = ({

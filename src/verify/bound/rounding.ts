@@ -1,4 +1,4 @@
-/** Float64 arithmetic that never errs below: every operation is rounded to the next number above. */
+/** Float64 arithmetic that never errs downwards: every result is rounded to the next number above. */
 
 const bits = new DataView(new ArrayBuffer(8))
 
@@ -13,17 +13,20 @@ export const nextUp = (x: number): number => {
 /** The largest float64 below a number. */
 export const nextDown = (x: number): number => -nextUp(-x)
 
-/** At least a + b, a b, a / b. */
+/** An upper bound of a + b, a b, a / b. */
 export const addUp = (a: number, b: number): number => nextUp(a + b)
 export const timesUp = (a: number, b: number): number => nextUp(a * b)
 export const overUp = (a: number, b: number): number => nextUp(a / b)
-/** At most a − b. */
+/** A lower bound of a − b. */
 export const minusDown = (a: number, b: number): number => nextDown(a - b)
 
-/** Half the distance from 1 to the next float64: what one rounding is off by, relatively. */
+/** Half the distance from 1 to the next float64: the largest relative error of one rounding. */
 export const unitRoundoff = 2 ** -53
 
-/** At least γₙ = n u / (1 − n u), which bounds what n roundings in a row are off by (Higham 2002, lemma 3.1). */
+/**
+ * An upper bound of γₙ = n u / (1 − n u), which bounds the relative error of n successive roundings (Higham 2002, lemma
+ * 3.1).
+ */
 export const gamma = (n: number): number => {
   const nu = timesUp(n, unitRoundoff)
   return overUp(nu, minusDown(1, nu))
