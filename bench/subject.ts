@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import {
   adamw,
   adapt,
-  adapters,
+  methods,
   bind,
   cacheDirectory,
   chain,
@@ -16,9 +16,9 @@ import {
   orThrow,
   smolLM2,
   trainStep,
-  type Adapter,
-  type AdapterName,
-  type AdapterOptions,
+  type Method,
+  type MethodName,
+  type MethodArguments,
   type Lazy,
   type Llama,
   type LlamaConfig,
@@ -28,7 +28,7 @@ import {
 import { fourLayers, smolShapes } from './shapes.ts'
 
 export type SubjectName = 'four layers' | 'SmolLM2'
-export type Method = AdapterName
+export type { MethodName }
 
 /**
  * A model to measure with: its weights are the real ones where they are cached, and random ones of the same shapes
@@ -77,14 +77,14 @@ export const subject = async (name: SubjectName): Promise<Subject> => {
 
 const projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 /** VeRA is made for ranks that other methods would not pay for. */
-const rankOf = (method: Method): number => (method === 'vera' ? 256 : 8)
+const rankOf = (method: MethodName): number => (method === 'vera' ? 256 : 8)
 
 /** The step that is measured: a method on all seven projections, of rank 8 where it has one, or every parameter. */
-export const stepOf = (model: Llama, method: Method) => {
-  const { adapter }: { readonly adapter: (options: AdapterOptions) => Adapter<Opaque> } = adapters[method]
+export const stepOf = (model: Llama, method: MethodName) => {
+  const { make }: { readonly make: (options: MethodArguments) => Method<Opaque> } = methods[method]
   const targets = method === 'full' ? ['all'] : projections
   return trainStep(
-    adapt(model, adapter({ targets, rank: rankOf(method), alpha: 16, seed: 0 })),
+    adapt(model, make({ targets, rank: rankOf(method), alpha: 16, seed: 0 })),
     chain(clipByGlobalNorm(1), adamw({ lr: 1e-4 })),
   )
 }

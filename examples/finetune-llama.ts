@@ -34,5 +34,5 @@ for await (const { loss } of run.steps(batches(rows, { batch: 4, steps, shuffle:
 }
 
 const origin = { targetModules: targets, seed, settings: { steps }, baseModelName: path, baseModelHash, versions: versions() }
-await orThrow(saveAdapter(out, adapterOf(origin, { method: 'paca', rank, columns: run.columns, base, focus: (await run.read()).focus })))
+await orThrow(saveAdapter(out, adapterOf(origin, { method: 'paca', rank, selection: run.selection, base, focus: (await run.read()).focus })))
 console.log(`saved ${(await orThrow(loadAdapter(out))).modules.size} modules in ${out}`)

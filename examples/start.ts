@@ -137,7 +137,7 @@ const main = async (): Promise<void> => {
           baseModelHash,
           versions: versions(),
         },
-        { method: 'paca', rank, columns: session.columns, base, focus },
+        { method: 'paca', rank, selection: session.selection, base, focus },
       ),
     ),
   )

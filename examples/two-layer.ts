@@ -31,5 +31,5 @@ for (let k = 1; k <= 60; k++) {
 }
 const [, [adam]] = (await run.read()).state
 const moments: Value<readonly [8, 'hidden']> = adam.mu.up
-console.log(`trained columns of up: ${run.columns.get('up')?.join(', ')}`)
+console.log(`trained columns of up: ${run.selection.get('up')?.join(', ')}`)
 console.log(`first moments: ${Object.keys(adam.mu).join(', ')} [${moments.sizes.join(', ')}], of a weight [${pixels}, ${hidden}]`)

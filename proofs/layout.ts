@@ -7,7 +7,7 @@ import {
   frozen,
   tensorsOf,
   unflatten,
-  type Adapter,
+  type Method,
   type IndexChoice,
   type LeafMask,
   type Opaque,
@@ -77,7 +77,7 @@ export const mistaken = (choice: Choice, outputs: number, mistake?: Mistake): Ch
   return mistake === 'shifted' ? { ...choice, index: choice.index.map(i => (i + 1) % of) } : choice
 }
 /** A method that trains what the layout says: the library's own masks, with indices that are given. */
-export const choosing = ({ leaves, outputs }: Layout, mistake?: Mistake): Adapter<Opaque> => ({
+export const choosing = ({ leaves, outputs }: Layout, mistake?: Mistake): Method<Opaque> => ({
   name: 'choosing',
   apply: params => {
     const selections: IndexChoice[] = []

@@ -6,7 +6,7 @@ import {
   all,
   mapTree,
   isTensor,
-  type Adapter,
+  type Method,
   type Dynamic,
   type IndexChoice,
   type Reparametrisation,
@@ -21,7 +21,7 @@ interface Masked extends Reparametrisation {
 export type Choice = 'frozen' | 'all' | { readonly columns: number } | { readonly entries: number }
 
 /** An adapter that masks every leaf as its path says: what no method of the library does, and every session can. */
-export const masked = (choiceOf: (path: string) => Choice): Adapter<Masked> => ({
+export const masked = (choiceOf: (path: string) => Choice): Method<Masked> => ({
   name: 'masked',
   apply: params => {
     const selections: IndexChoice[] = []

@@ -1,13 +1,13 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { ours, type Outcome } from '../measure.ts'
-import type { SubjectName, Method } from '../subject.ts'
+import type { SubjectName, MethodName } from '../subject.ts'
 import { bytesFigure, comparison, type Figure, type Row } from '../table.ts'
 import type { Case } from './case.ts'
 
 interface Subject {
   readonly model: SubjectName
-  readonly method: Method
+  readonly method: MethodName
   readonly batch: number
   readonly seq: number
 }

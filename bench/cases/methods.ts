@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { measured, ours, type Contender, type Outcome } from '../measure.ts'
 import { installPyTorch, pytorchCommand } from '../peers/python.ts'
-import type { Method } from '../subject.ts'
+import type { MethodName } from '../subject.ts'
 import { bounded, comparedTo, comparison, figure, median, peakFigure, single, type Figure, type Row } from '../table.ts'
 import type { Case } from './case.ts'
 
@@ -22,7 +22,7 @@ const places = [
 ] as const
 type Place = (typeof places)[number]
 
-const label = (place: Place, method: Method): string => `${place.model}, ${place.name}: ${method}`
+const label = (place: Place, method: MethodName): string => `${place.model}, ${place.name}: ${method}`
 
 /** Medians of each round: a step is slower than another only if it is in every one of them. */
 const rounds = (outcome: Outcome | undefined, steps: number): E.Either<string, readonly number[]> =>
@@ -64,7 +64,7 @@ const misstated = (more: Outcome | undefined, less: Outcome | undefined): Figure
   )
 
 const rowsOf = (place: Place, found: ReadonlyMap<string, Outcome>, steps: number): readonly Row[] => {
-  const of = (method: Method): Outcome | undefined => found.get(label(place, method))
+  const of = (method: MethodName): Outcome | undefined => found.get(label(place, method))
   return [
     ...order.slice(1).flatMap((method, i): readonly Row[] => {
       const less = order[i]!
@@ -118,7 +118,7 @@ const methodsOn = (place: Place): Case => ({
     const steps = quick || place.target === 'wasm' ? 2 : 4
     const common = { model: place.model, ...shape, warmUp: quick || place.target === 'wasm' ? 1 : 2, steps }
     const { target, precision } = place
-    const own = (method: Method): Contender =>
+    const own = (method: MethodName): Contender =>
       ours(label(place, method), 'step', { ...common, method, target, precision })
     const python = target === 'graph' ? await installPyTorch(say) : E.left('not measured')
     const peer = (method: 'lora' | 'dora'): Contender => ({

@@ -1,10 +1,10 @@
 import { compile, type TargetOptions } from '../../src/index.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
-import { randomBatch, stepOf, subject, type Method, type SubjectName } from '../subject.ts'
+import { randomBatch, stepOf, subject, type MethodName, type SubjectName } from '../subject.ts'
 
 export interface StepOptions {
   readonly model: SubjectName
-  readonly method: Method
+  readonly method: MethodName
   readonly threads: number
   readonly batch: number
   readonly seq: number

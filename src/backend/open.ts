@@ -73,7 +73,7 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
   step: Step<P, Q, M, S, B, L>,
   { programs }: Loading,
   engine: Engine,
-  { sources, columns }: Assigned,
+  { sources, selection }: Assigned,
   dims: Dims,
 ): Session<Q, M, S, B, L> => {
   const own = bindDims([...sources, ...given('dims', dims)])
@@ -131,7 +131,7 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
   const session: Session<Q, M, S, B, L> = {
     target: engine.name,
     limit: engine.limit,
-    columns,
+    selection,
     step: (batches, overrides = {}) =>
       asked(
         () => {

@@ -55,7 +55,7 @@ export interface Session<Q, M, S, B, L extends Shape> {
   read(): Promise<{ readonly focus: Values<Focus<Q, M>>; readonly state: Values<S> }>
   write(saved: { readonly focus: Values<Focus<Q, M>>; readonly state: Values<S> }): Promise<void>
   /** The columns or entries that are trained, by the path of their leaf. */
-  readonly columns: ReadonlyMap<string, Int32Array>
+  readonly selection: ReadonlyMap<string, Int32Array>
   certificate(batch: Dims): Certificate
   /** The most bytes that the target can hold, where there is such a limit. */
   readonly limit: number | undefined

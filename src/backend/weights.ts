@@ -46,7 +46,7 @@ const chosen = (
 /** Who says how large things are: the model itself, then the weights, then the caller. */
 export interface Assigned {
   readonly sources: readonly Source[]
-  readonly columns: ReadonlyMap<string, Int32Array>
+  readonly selection: ReadonlyMap<string, Int32Array>
 }
 
 /**
@@ -111,7 +111,7 @@ export const assignWeights = async <P, Q, M, B, L extends Shape>(
   { weights, dims, signal }: Given,
 ): Promise<Assigned> => {
   const indices = new Map<Node, Int32Array>()
-  const columns = new Map<string, Int32Array>()
+  const selection = new Map<string, Int32Array>()
   const { sources, note, size } = saying(model.dims ?? {}, dims)
   const held = new Map(tensorsOf(params).map(([path, leaf]) => [leaf, path]))
   const chosenOf = (index: Node): Int32Array => indices.get(index)!
@@ -133,7 +133,7 @@ export const assignWeights = async <P, Q, M, B, L extends Shape>(
     note(own[0]!.path, leaf.shape, base.sizes)
     for (const choice of selections.filter(({ path }) => isHere(path))) {
       const index = indices.get(choice.index) ?? chosen(choice, base)
-      columns.set(choice.path, index)
+      selection.set(choice.path, index)
       if (!indices.has(choice.index)) {
         note(`the choice of ${choice.path}`, choice.index.shape, [index.length])
         await assign(choice.index, { sizes: [index.length], dtype: 'i32', data: index })
@@ -146,5 +146,5 @@ export const assignWeights = async <P, Q, M, B, L extends Shape>(
         await add(addition, addition.make({ base, size, chosen: chosenOf }))
   }
   for (const addition of additions) if (addition.of === undefined) await add(addition, addition.make({ size }))
-  return { sources, columns }
+  return { sources, selection }
 }

@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander'
 import { compare, comparisonTable, type CompareEvent, type CompareOptions } from '../program/index.ts'
 import type { Context, Json } from './context.ts'
-import { methods, selections, selectStepsOption, withMethodOptions } from './method.ts'
+import { methodNames } from '../tune/index.ts'
+import { selectionRules, selectStepsOption, withMethodOptions } from './method.ts'
 import { choices, integers, jsonOption, modelOption, notNegative, numbersByName } from './options.ts'
 import { rows, withTrainingOptions } from './training.ts'
 
@@ -38,11 +39,11 @@ export const compareCommand = (context: Context): Command =>
           new Option(
             '--methods <names>',
             'methods to compare; the first says how many parameters are trained (default: paca,lora, or none beside --selects)',
-          ).argParser(choices(methods)),
+          ).argParser(choices(methodNames)),
         )
         .addOption(
           new Option('--selects <names>', 'selections of columns to compare, each a paca of its own').argParser(
-            choices(selections),
+            choices(selectionRules),
           ),
         )
         .addOption(

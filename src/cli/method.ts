@@ -1,13 +1,13 @@
 import { Option, type Command } from 'commander'
-import { methods } from '../io/index.ts'
-import { projections, selections } from '../program/index.ts'
+import { projections, selectionRules } from '../program/index.ts'
+import { methodNames } from '../tune/index.ts'
 import { anyNumber, integers, list, moduleNames, numbersByName, positiveInteger, rate } from './options.ts'
 
 export const methodOption = (): Option =>
   new Option(
     '--method <name>',
     'paca trains some columns of each module, full all of it, the others what their papers say (default: paca)',
-  ).choices(methods)
+  ).choices(methodNames)
 
 const withOptions = (command: Command, options: readonly Option[]): Command =>
   options.reduce((extended, option) => extended.addOption(option), command)
@@ -63,8 +63,8 @@ export const selectOption = (): Option =>
   new Option(
     '--select <how>',
     'columns of paca: at random, those of the largest weights, or of the largest gradients (default: random)',
-  ).choices(selections)
+  ).choices(selectionRules)
 export const selectStepsOption = (): Option =>
   new Option('--select-steps <n>', 'steps over which --select gradient sums (default: 100)').argParser(positiveInteger)
 
-export { methods, selections }
+export { selectionRules }

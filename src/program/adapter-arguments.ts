@@ -7,7 +7,7 @@ import {
   loadedFor,
   type AdapterSettings,
   type Loaded,
-  type SavedAdapter,
+  type Adapter,
   type WeightedAdapter,
 } from '../io/index.ts'
 import { fail, orThrow, type IoError } from '../host/index.ts'
@@ -71,7 +71,7 @@ export interface BoundAdapters<L extends Loaded> {
 /** An adapter with the directory that it comes from. */
 interface Named {
   readonly directory: string
-  readonly adapter: SavedAdapter
+  readonly adapter: Adapter
   readonly weight: number
 }
 

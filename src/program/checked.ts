@@ -1,7 +1,7 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { epochsBegun, stepCount, type BatchPlan, type Rows, type SavedAdapter } from '../io/index.ts'
+import { epochsBegun, stepCount, type BatchPlan, type Rows, type Adapter } from '../io/index.ts'
 import { ioError, orThrow, type IoError } from '../host/index.ts'
 import type { LlamaParams } from '../model/index.ts'
 import type { Lazy } from '../tune/index.ts'
@@ -31,7 +31,7 @@ const planOf = (
  * How many epochs an adapter was trained for: as it says, or as an earlier version's steps tell over these rows; of
  * others it is not known.
  */
-const epochsOf = (adapter: SavedAdapter | undefined, rowCount: number): number => {
+const epochsOf = (adapter: Adapter | undefined, rowCount: number): number => {
   const { epochsBegun: begun, steps, batch, accumulate } = adapter?.settings ?? {}
   const isCount = (value: unknown): value is number =>
     typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
@@ -47,7 +47,7 @@ export interface Prepared extends Omit<Continued, 'written'> {
   readonly warnings: readonly string[]
   /** The base, with what an adapter that the run goes on from writes into it. */
   readonly weights: Lazy<LlamaParams>
-  readonly old: SavedAdapter | undefined
+  readonly old: Adapter | undefined
   readonly moments: SavedMoments | undefined
   readonly data: Rows
   readonly evaluation: Rows | undefined
@@ -59,7 +59,7 @@ export interface Prepared extends Omit<Continued, 'written'> {
 const begin = (
   options: FinetuneOptions,
   source: PretrainedModel,
-  old: SavedAdapter | undefined,
+  old: Adapter | undefined,
 ): TE.TaskEither<IoError, Continued> =>
   pipe(
     TE.fromEither(

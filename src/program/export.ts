@@ -7,7 +7,7 @@ import {
   savePeft,
   giveWay,
   type FloatDType,
-  type SavedAdapter,
+  type Adapter,
   type WeightedAdapter,
 } from '../io/index.ts'
 import { fail, orThrow, reserve } from '../host/index.ts'
@@ -40,10 +40,7 @@ export interface ExportResult {
 }
 
 /** One adapter, as it is if it is alone: several are one LoRA whose ranks add up. */
-const single = async (
-  uses: readonly WeightedAdapter[],
-  widthOf: ReturnType<typeof inputWidths>,
-): Promise<SavedAdapter> => {
+const single = async (uses: readonly WeightedAdapter[], widthOf: ReturnType<typeof inputWidths>): Promise<Adapter> => {
   const [first, ...others] = uses
   if (first === undefined) return orThrow(async () => fail('--adapter is due: there is nothing to export'))
   return others.length === 0 && (first.weight ?? 1) === 1

@@ -7,7 +7,7 @@ import {
   saveAdapter,
   stoppable,
   type AdapterOrigin,
-  type SavedAdapter,
+  type Adapter,
 } from '../io/index.ts'
 import { fail, isInterruption, orThrow, reserve, versions } from '../host/index.ts'
 import { compile, type StopSignal } from '../backend/index.ts'
@@ -26,7 +26,7 @@ import {
   withMoments,
   type SavedMoments,
   adapterOf,
-  columnsOf,
+  selectionOf,
   continuing,
   remembering,
   rateAt,
@@ -145,7 +145,7 @@ interface Saved {
  * Saves an adapter and, if they are wanted, the optimizer's moments beside it; an adapter that is saved is not lost for
  * the sake of the moments.
  */
-const save = async (out: string, adapter: SavedAdapter, moments: SavedMoments | undefined): Promise<Saved> => {
+const save = async (out: string, adapter: Adapter, moments: SavedMoments | undefined): Promise<Saved> => {
   const { directory, problem } = await orThrow(keep(out, 'the adapter', place => saveAdapter(place, adapter)))
   if (moments === undefined) return { directory, problem }
   const kept = await keep(momentsFolder(directory), "the optimizer's moments", place => saveMoments(place, moments))()
@@ -194,7 +194,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
       ? undefined
       : await selectColumns(source, weights, targets.modules, rows, {
           ...options,
-          selection: options.select,
+          select: options.select,
           steps: options.selectSteps ?? defaultSelectSteps,
           shareColumns: method.shareColumns === true,
           plan: options,
@@ -228,9 +228,9 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const base = method.method === 'paca' || method.method === 'shira' ? (await session.read()).focus : undefined
   if (old && moments) {
     const { focus, state } = await session.read()
-    for (const message of momentWarnings(state, moments, columnsOf(old), session.columns))
+    for (const message of momentWarnings(state, moments, selectionOf(old), session.selection))
       yield { event: 'warning', message: `${options.adapter}: ${message}` }
-    await session.write({ focus, state: withMoments(state, moments, columnsOf(old), session.columns) })
+    await session.write({ focus, state: withMoments(state, moments, selectionOf(old), session.selection) })
   }
   const before = await evaluate(options.signal)
   if (before) yield { event: 'evaluated', when: 'before', ...before }
@@ -249,7 +249,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
         method: method.method,
         rank: method.rank,
         settings: settingsFrom(method),
-        columns: session.columns,
+        selection: session.selection,
         base,
         focus,
         frozen,

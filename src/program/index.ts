@@ -15,10 +15,10 @@ export {
   methodOptions,
   optimizer,
   projections,
-  selections,
+  selectionRules,
   type MethodChoice,
   type MethodOptions,
-  type Selection,
+  type SelectionRule,
 } from './method.ts'
 export {
   openFrozen,

@@ -1,15 +1,17 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fail, type IoError } from '../host/index.ts'
-import { methods, type AdapterSettings, type Method } from '../io/index.ts'
+import type { AdapterSettings } from '../io/index.ts'
 import {
   type ModuleNames,
   adamw,
-  adapters,
+  methods,
   chain,
   clipByGlobalNorm,
   identity,
-  type AdapterOptions,
+  type MethodArguments,
   type LearningRate,
+  methodNames,
+  type MethodName,
 } from '../tune/index.ts'
 
 /** The projections of a LLaMA layer: what is tuned unless other modules are named. */
@@ -24,12 +26,12 @@ export const projections: readonly string[] = [
 ]
 
 /** How the columns of PaCA are selected. */
-export const selections = ['random', 'weight', 'gradient'] as const
-export type Selection = (typeof selections)[number]
+export const selectionRules = ['random', 'weight', 'gradient'] as const
+export type SelectionRule = (typeof selectionRules)[number]
 
 /** How a model is fine-tuned: a method with all its settings. */
 export interface MethodOptions extends AdapterSettings {
-  readonly method: Method
+  readonly method: MethodName
   readonly targetModules: ModuleNames
   /** 0 for full fine-tuning, which has none. */
   readonly rank: number
@@ -38,7 +40,7 @@ export interface MethodOptions extends AdapterSettings {
 
 /** A method as it is asked for on the command line; what is left out has its default. */
 export interface MethodChoice {
-  readonly method?: Method | undefined
+  readonly method?: MethodName | undefined
   /** Names, words that paths end with, or one regular expression; `all-linear`, and for full `all`. */
   readonly targetModules?: ModuleNames | undefined
   readonly excludeModules?: ModuleNames | undefined
@@ -55,17 +57,17 @@ export interface MethodChoice {
   readonly quantize?: 'nf4' | undefined
   /** Whether the numbers that scale blocks are quantized too; they are unless said. */
   readonly doubleQuantize?: boolean | undefined
-  readonly select?: Selection | undefined
+  readonly select?: SelectionRule | undefined
   readonly shareColumns?: boolean | undefined
   /** A safetensors file with the selection. */
   readonly columns?: string | undefined
   readonly seed: number
 }
 
-type Setting = keyof AdapterOptions
+type Setting = keyof MethodArguments
 
 /** The options that only some methods take, each with its flag and what an adapter must be able to be told. */
-const takers = {
+const optionSupport = {
   rank: ['--rank', 'rank'],
   alpha: ['--alpha', 'alpha'],
   rslora: ['--rslora', 'rslora'],
@@ -80,11 +82,11 @@ const takers = {
   columns: ['--columns', 'groups'],
 } as const satisfies { readonly [K in keyof MethodChoice]?: readonly [flag: string, setting: Setting] }
 
-const takes = (method: Method, setting: Setting): boolean =>
-  (adapters[method].takes as readonly Setting[]).includes(setting)
+const takes = (method: MethodName, setting: Setting): boolean =>
+  (methods[method].takes as readonly Setting[]).includes(setting)
 
 /** PEFT's defaults: VeRA trains so little that its rank is large. */
-const defaultRank = (method: Method): number => (method === 'full' ? 0 : method === 'vera' ? 256 : 8)
+const defaultRank = (method: MethodName): number => (method === 'full' ? 0 : method === 'vera' ? 256 : 8)
 
 const given = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } =>
   // one key, where there is a value
@@ -109,7 +111,7 @@ export const settingsOf = (choice: MethodChoice): AdapterSettings => ({
   ...given('alphaPattern', choice.alphaPattern),
   ...given('bias', choice.bias),
   ...given('quantize', quantization(choice)),
-  ...given('selection', choice.select),
+  ...given('select', choice.select),
   ...given('shareColumns', choice.shareColumns),
 })
 
@@ -125,7 +127,7 @@ const settingNames: readonly (keyof AdapterSettings)[] = [
   'rslora',
   'dropout',
   'quantize',
-  'selection',
+  'select',
   'shareColumns',
   'initial',
   'untied',
@@ -135,11 +137,11 @@ export const settingsFrom = (all: AdapterSettings): AdapterSettings =>
   Object.fromEntries(settingNames.flatMap(name => (all[name] === undefined ? [] : [[name, all[name]]])))
 
 /** Refuses an option that a method does not take. */
-export const checkOptions = (method: Method, choice: MethodChoice): E.Either<IoError, void> => {
-  for (const [key, [flag, setting]] of Object.entries(takers)) {
-    const value: unknown = choice[key as keyof typeof takers]
+export const checkOptions = (method: MethodName, choice: MethodChoice): E.Either<IoError, void> => {
+  for (const [key, [flag, setting]] of Object.entries(optionSupport)) {
+    const value: unknown = choice[key as keyof typeof optionSupport]
     if (value === undefined || value === false || takes(method, setting)) continue
-    const others = methods.filter(other => takes(other, setting))
+    const others = methodNames.filter(other => takes(other, setting))
     return fail(
       method === 'full'
         ? `--method full trains whole weights: it takes no ${flag}`
@@ -152,11 +154,11 @@ export const checkOptions = (method: Method, choice: MethodChoice): E.Either<IoE
 }
 
 /** A choice without what a method does not take: what one choice says to several methods. */
-export const applicable = (method: Method, choice: MethodChoice): MethodChoice => ({
+export const applicable = (method: MethodName, choice: MethodChoice): MethodChoice => ({
   ...choice,
   method,
   ...Object.fromEntries(
-    Object.entries(takers).flatMap(([key, [, setting]]) => (takes(method, setting) ? [] : [[key, undefined]])),
+    Object.entries(optionSupport).flatMap(([key, [, setting]]) => (takes(method, setting) ? [] : [[key, undefined]])),
   ),
 })
 

@@ -18,12 +18,12 @@ import type { LlamaParams } from '../model/index.ts'
 import { compile } from '../backend/index.ts'
 import type { Shape, Value } from '../tensor/index.ts'
 import { batchDims, train, trainStep } from '../train/index.ts'
-import type { Selection } from './method.ts'
+import type { SelectionRule } from './method.ts'
 import { checkMemory, targetOptions, type PretrainedModel, type RunOptions } from './pretrained.ts'
 
 /** What a selection is made from. */
 export interface SelectionOptions extends RunOptions {
-  readonly selection: Selection
+  readonly select: SelectionRule
   /** Steps over which gradients are summed. */
   readonly steps: number
   readonly shareColumns: boolean
@@ -39,11 +39,11 @@ export const defaultSelectSteps = 100
 
 /** Refuses a selection by the gradients of more steps than there are rows. */
 export const checkSelectSteps = (
-  selection: Selection | undefined,
+  select: SelectionRule | undefined,
   steps: number,
   rows: number,
 ): TE.TaskEither<IoError, void> =>
-  selection === 'gradient' && rows < steps
+  select === 'gradient' && rows < steps
     ? TE.left(
         ioError(
           `--select gradient looks at ${steps} steps, and there are ${rows} rows: give it --select-steps ${rows} or fewer`,
@@ -91,7 +91,7 @@ const gradientScores = async (
 /**
  * The columns that PaCA trains, by module; `undefined` where they are drawn at random by the method itself. Errors are
  * thrown with one sentence; where it is to stop (`signal`) one says so.
- * @example await selectColumns(source, weights, modules, rows, { selection: 'weight', steps: 100, shareColumns: false, plan, target: 'auto' })
+ * @example await selectColumns(source, weights, modules, rows, { select: 'weight', steps: 100, shareColumns: false, plan, target: 'auto' })
  */
 export const selectColumns = async (
   source: PretrainedModel,
@@ -105,7 +105,7 @@ export const selectColumns = async (
   const ranks = new Map(modules.map(({ path, rank }) => [path, rank]))
   const rankOf = (path: string): number => ranks.get(path)!
   const groups = options.shareColumns ? inputGroups(source.model) : []
-  switch (options.selection) {
+  switch (options.select) {
     case 'random':
       return undefined
     case 'weight':

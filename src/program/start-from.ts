@@ -1,9 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { alphaOf, moduleTensors, rankOf, type AdapterSettings, type Method, type SavedAdapter } from '../io/index.ts'
+import { alphaOf, moduleTensors, rankOf, type AdapterSettings, type Adapter } from '../io/index.ts'
 import { fail, type IoError } from '../host/index.ts'
-import type { FirstValue } from '../tune/index.ts'
+import type { FirstValue, MethodName } from '../tune/index.ts'
 import { checkOptions, settingsFrom, settingsOf, type MethodChoice, type MethodOptions } from './method.ts'
-import { columnsOf } from '../train/index.ts'
+import { selectionOf } from '../train/index.ts'
 import type { Beginning, Targets } from './tune.ts'
 
 /** A run that goes on from an adapter: its method and settings, its modules, what it begins with. */
@@ -12,23 +12,23 @@ export interface Continued {
   readonly targets: Targets
   readonly beginning: Beginning
   /** What of the adapter is written into the weights before they are adapted. */
-  readonly written: SavedAdapter | undefined
+  readonly written: Adapter | undefined
 }
 
 /** What an option says that an adapter says too, in the words of the command line. */
-interface Told {
+interface OptionConflict {
   readonly flag: string
   readonly name: string
   readonly asked: unknown
   readonly has: unknown
 }
 
-const toldTwice = (
-  adapter: SavedAdapter,
+const conflictingOptions = (
+  adapter: Adapter,
   { method, rank, targetModules, ...choice }: MethodChoice,
-): readonly Told[] => {
+): readonly OptionConflict[] => {
   const asked = settingsOf({ ...choice, seed: 0 })
-  const of = (flag: string, name: string, key: keyof AdapterSettings): Told => ({
+  const of = (flag: string, name: string, key: keyof AdapterSettings): OptionConflict => ({
     flag,
     name,
     asked: asked[key],
@@ -59,13 +59,13 @@ const words = (value: unknown): string =>
         : JSON.stringify(value)
 
 /** Methods that keep what they train in the weights themselves. */
-const selected: readonly Method[] = ['paca', 'shira', 'full']
+const selected: readonly MethodName[] = ['paca', 'shira', 'full']
 
 /**
  * The values of leaves that a method adds to the tree, by path; of a quantized base also the columns or entries, which
  * stand beside it.
  */
-const firstValues = (adapter: SavedAdapter, quantized: boolean): ReadonlyMap<string, FirstValue> => {
+const firstValues = (adapter: Adapter, quantized: boolean): ReadonlyMap<string, FirstValue> => {
   const { method, modules } = adapter
   const inWeights = selected.includes(method)
   const names = !inWeights ? moduleTensors(method) : quantized && method !== 'full' ? ['values'] : []
@@ -77,7 +77,7 @@ const firstValues = (adapter: SavedAdapter, quantized: boolean): ReadonlyMap<str
 }
 
 /** What is written into the weights: all that a method keeps in them, and leaves that were trained whole. */
-const writtenOf = (adapter: SavedAdapter, keepsParts: boolean): SavedAdapter | undefined => {
+const writtenOf = (adapter: Adapter, keepsParts: boolean): Adapter | undefined => {
   if (selected.includes(adapter.method) && !keepsParts) return adapter
   // only leaves that were trained whole are left
   return adapter.whole && adapter.whole.size > 0 ? { ...adapter, modules: new Map() } : undefined
@@ -91,11 +91,11 @@ const writtenOf = (adapter: SavedAdapter, keepsParts: boolean): SavedAdapter | u
  * @example continuedFrom(adapter, 'my-adapter', { seed: 0 })
  */
 export const continuedFrom = (
-  adapter: SavedAdapter,
+  adapter: Adapter,
   directory: string,
   choice: MethodChoice,
 ): E.Either<IoError, Continued> => {
-  const other = toldTwice(adapter, choice).find(
+  const other = conflictingOptions(adapter, choice).find(
     ({ asked, has }) => asked !== undefined && JSON.stringify(asked) !== JSON.stringify(has),
   )
   if (other)
@@ -111,7 +111,7 @@ export const continuedFrom = (
       `${directory}: its base is quantized, and with another selection the columns that it has trained would be rounded`,
     )
   const { dropout, select, shareColumns } = choice
-  const chosen = anew ? undefined : columnsOf(adapter)
+  const chosen = anew ? undefined : selectionOf(adapter)
   return E.right({
     options: {
       ...settingsFrom(adapter),
@@ -120,7 +120,7 @@ export const continuedFrom = (
       seed: choice.seed,
       rank: adapter.method === 'full' ? 0 : adapter.rank,
       ...(dropout === undefined ? {} : { dropout }),
-      ...(select === undefined ? {} : { selection: select }),
+      ...(select === undefined ? {} : { select }),
       ...(shareColumns && anew ? { shareColumns } : {}),
     },
     targets: {

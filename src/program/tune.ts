@@ -8,18 +8,18 @@ import {
   resolveTargets,
   type ResolvedModule,
   adapt,
-  adapters,
+  methods,
   full,
   leafName,
   maskedLeaves,
   nf4,
   quantized,
-  saving,
+  alsoTraining,
   startingFrom,
   tensorsOf,
   UnknownTarget,
-  type Adapter,
-  type AdapterEntry,
+  type Method,
+  type MethodEntry,
   type Dynamic,
   type FirstValue,
   type Opaque,
@@ -124,15 +124,15 @@ const alikeIn =
     chosen === undefined || new Set(group.flatMap(path => chosen.get(path)?.join() ?? [])).size <= 1
 
 /** The adapter of a method, of which only the run knows the targets. */
-const adapterOf = (
+const madeMethod = (
   { model }: Opened,
   options: MethodOptions,
   { modules }: Targets,
   { chosen }: Beginning,
-): Adapter<Opaque> => {
+): Method<Opaque> => {
   const { method, rank, seed, rslora, dropout, initial, shareColumns } = options
-  const { adapter }: AdapterEntry = adapters[method]
-  return adapter({
+  const { make }: MethodEntry = methods[method]
+  return make({
     targets: modules.map(({ path }) => path),
     rank,
     seed,
@@ -141,7 +141,7 @@ const adapterOf = (
     ...(rslora === undefined ? {} : { rslora }),
     ...(dropout === undefined ? {} : { dropout }),
     ...(initial === undefined ? {} : { initial }),
-    ...(chosen ? { columns: chosen } : {}),
+    ...(chosen ? { selection: chosen } : {}),
     ...(shareColumns ? { groups: inputGroups(model).filter(alikeIn(chosen)) } : {}),
   })
 }
@@ -151,7 +151,7 @@ const quantizedModules = (loaded: Opened, { whole }: Targets): readonly string[]
   linearModules(loaded).filter(path => leafName(path) !== 'lm_head' && !whole.includes(path))
 
 /** A method that trains nothing on a packed model. */
-export const packedModel = (loaded: Opened, { double }: { readonly double: boolean }): Adapter<Opaque> =>
+export const packedModel = (loaded: Opened, { double }: { readonly double: boolean }): Method<Opaque> =>
   quantized(nf4({ double }), { modules: quantizedModules(loaded, { modules: [], whole: [] }) })(
     full({ targets: [] as readonly string[] }),
   )
@@ -170,9 +170,9 @@ export const tuneLlama = (
   pipe(
     targets ? E.right(targets) : targetsOf(loaded, options),
     E.flatMap((found): E.Either<IoError, TunedLlama> => {
-      const method = adapterOf(loaded, options, found, beginning)
+      const method = madeMethod(loaded, options, found, beginning)
       const { quantize } = options
-      const whole = found.whole.length > 0 ? saving(found.whole)(method) : method
+      const whole = found.whole.length > 0 ? alsoTraining(found.whole)(method) : method
       try {
         const held = quantize
           ? quantized(nf4({ double: quantize.double }), { modules: quantizedModules(loaded, found) })(whole)

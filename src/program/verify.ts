@@ -129,7 +129,7 @@ const verifiedOf = async (
           threads,
           precision,
           signal: options.signal,
-          selection: select,
+          select,
           steps: selectSteps,
           shareColumns: method.shareColumns === true,
           plan: { ...plan, seed },

@@ -6,9 +6,8 @@ import {
   restoredWeight,
   type AdapterOrigin,
   type AdapterSettings,
-  type Method,
   type MethodTensors,
-  type SavedAdapter,
+  type Adapter,
   type WeightedAdapter,
 } from '../io/index.ts'
 import type { LlamaParams } from '../model/index.ts'
@@ -25,18 +24,19 @@ import {
   type FirstValue,
   type Lazy,
   type LazyLeaf,
+  type MethodName,
 } from '../tune/index.ts'
 
 const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
 
 /** What a session read, and what else of a run belongs into its adapter. */
 export interface TrainedParts {
-  readonly method: Method
+  readonly method: MethodName
   /** As it was asked for; full fine-tuning has none. */
   readonly rank?: number
   readonly settings?: AdapterSettings
   /** The columns of PaCA or the entries of SHiRA: a session's `columns`. */
-  readonly columns?: ReadonlyMap<string, Int32Array>
+  readonly selection?: ReadonlyMap<string, Int32Array>
   /** The focus before the first step: the base's own columns or entries. */
   readonly base?: unknown
   readonly focus: unknown
@@ -76,7 +76,7 @@ const indices = (data: Int32Array): Value<Shape, 'i32'> => ({
 /** The tensors of every module, as its method names them. */
 const modulesOf = ({
   method,
-  columns = new Map(),
+  selection = new Map(),
   base,
   focus,
   frozen = new Map(),
@@ -90,15 +90,18 @@ const modulesOf = ({
   const before = byModule(base)
   const index = method === 'paca' ? 'columns' : 'entries'
   return new Map(
-    [...own].map(([path, values]) => [path, { [index]: indices(columns.get(path)!), values, base: before.get(path)! }]),
+    [...own].map(([path, values]) => [
+      path,
+      { [index]: indices(selection.get(path)!), values, base: before.get(path)! },
+    ]),
   )
 }
 
 /**
  * The adapter that a run has trained, as it is saved.
- * @example adapterOf(origin, { method: 'paca', rank: 8, columns: session.columns, base, focus: (await session.read()).focus })
+ * @example adapterOf(origin, { method: 'paca', rank: 8, selection: session.selection, base, focus: (await session.read()).focus })
  */
-export const adapterOf = (origin: AdapterOrigin, trained: TrainedParts): SavedAdapter => {
+export const adapterOf = (origin: AdapterOrigin, trained: TrainedParts): Adapter => {
   const { method, rank, settings, focus, frozen, whole = [] } = trained
   const parts = byModule(focus)
   const shared = (name: string) => frozen?.get(name)
@@ -112,7 +115,7 @@ export const adapterOf = (origin: AdapterOrigin, trained: TrainedParts): SavedAd
     ...(method === 'vera' ? { shared: { vera_A: shared('vera_A'), vera_B: shared('vera_B') } } : {}),
   }
   // the tensors are those that the method's tree has; saving checks them all
-  return saved as unknown as SavedAdapter
+  return saved as unknown as Adapter
 }
 
 /** What an adapter keeps of a run beside what is trained: A of LoRA-FA, the projections of VeRA. */
@@ -149,7 +152,7 @@ export const remembering = <T extends Pick<Reparametrised<unknown, unknown, unkn
 }
 
 /** The columns that an adapter trains, or its entries, by module path; of other methods none. */
-export const columnsOf = (adapter: SavedAdapter): ReadonlyMap<string, Int32Array> => {
+export const selectionOf = (adapter: Adapter): ReadonlyMap<string, Int32Array> => {
   switch (adapter.method) {
     case 'paca':
       return new Map([...adapter.modules].map(([path, { columns }]) => [path, columns.data]))
@@ -204,7 +207,7 @@ export const withAdapters = (weights: Lazy<LlamaParams>, uses: readonly Weighted
  */
 export const withAdapter = (
   weights: Lazy<LlamaParams>,
-  adapter: SavedAdapter,
+  adapter: Adapter,
   part: 'values' | 'base' = 'values',
 ): Lazy<LlamaParams> =>
   part === 'values'
@@ -266,7 +269,7 @@ const joinedModule = <M extends Selected>(old: M, now: M): M => {
  * trained, what they are now and what they were at first. Of other methods the new adapter says it all.
  * @example saveAdapter(out, continuing(old, adapterOf(origin, trained)))
  */
-export const continuing = (old: SavedAdapter, now: SavedAdapter): SavedAdapter => {
+export const continuing = (old: Adapter, now: Adapter): Adapter => {
   if (old.method === 'shira' && now.method === 'shira') {
     return {
       ...now,

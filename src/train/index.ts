@@ -19,7 +19,7 @@ export {
   withAdapter,
   withAdapters,
   type TrainedParts,
-  columnsOf,
+  selectionOf,
 } from './adapter.ts'
 export { rateAt, runSchedule, scheduleNames, type ScheduleName, type ScheduleOptions } from './schedule.ts'
 export { trainStep } from './step.ts'

@@ -4,7 +4,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { exists, ioError, isIoError, orThrow, writeAtomically, type IoError } from '../host/index.ts'
 import { leafOf, openSafetensors, safetensorsBytes } from '../io/index.ts'
 import type { DType, Shape, Value } from '../tensor/index.ts'
-import { carryState, isValue, leaves, mapTree, type ColumnSelection } from '../tune/index.ts'
+import { carryState, isValue, leaves, mapTree, type Selection } from '../tune/index.ts'
 
 /**
  * The state of Adam by path: its moments and the number of its updates. What a schedule counts belongs to a run, and is
@@ -37,8 +37,8 @@ const fits = (found: Value<Shape, DType>, value: Value<Shape, DType>): boolean =
  */
 const carriedMoments = (
   moments: SavedMoments,
-  old: ColumnSelection,
-  now: ColumnSelection,
+  old: Selection,
+  now: Selection,
 ): ReadonlyMap<string, Value<Shape, DType>> => {
   const rows = (path: string): number | undefined =>
     [...old].find(([module]) => path.endsWith(`.${module}`))?.[1].length
@@ -47,7 +47,7 @@ const carriedMoments = (
 }
 
 /** A state with moments of another run in it, those of columns at the places that the columns have now. */
-export const withMoments = <S>(state: S, moments: SavedMoments, old: ColumnSelection, now: ColumnSelection): S => {
+export const withMoments = <S>(state: S, moments: SavedMoments, old: Selection, now: Selection): S => {
   const at = carriedMoments(moments, old, now)
   return mapTree(state, isValue, (value, path) => {
     const found = path.startsWith(adam) ? at.get(path.slice(adam.length)) : undefined
@@ -75,8 +75,8 @@ export const saveMoments = (directory: string, moments: SavedMoments): TE.TaskEi
 export const momentWarnings = (
   state: unknown,
   moments: SavedMoments,
-  old: ColumnSelection,
-  now: ColumnSelection,
+  old: Selection,
+  now: Selection,
 ): readonly string[] => {
   const carried = carriedMoments(moments, old, now)
   const taken = new Set<string>()

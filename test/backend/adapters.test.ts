@@ -10,7 +10,7 @@ import {
   quantized,
   sgd,
   trainStep,
-  type Adapter,
+  type Method,
   type Opaque,
   type TargetName,
 } from '../../src/index.ts'
@@ -18,9 +18,9 @@ import { adapterOf, batch, names, small, tunedBy, weights } from '../tune/adapte
 import { noNode } from './native-support.ts'
 import { openTiny, tinyBatch } from './tiny.ts'
 
-const open = (adapter: Adapter<Opaque>, target: TargetName) =>
+const open = (adapter: Method<Opaque>, target: TargetName) =>
   compile(trainStep(tunedBy(adapter), sgd({ lr: 0.05 })), { target, weights, threads: 1 })
-const losses = async (adapter: Adapter<Opaque>, target: TargetName, steps = 3): Promise<readonly number[]> => {
+const losses = async (adapter: Method<Opaque>, target: TargetName, steps = 3): Promise<readonly number[]> => {
   await using session = await open(adapter, target)
   const found: number[] = []
   for (let i = 0; i < steps; i++) found.push((await session.step([batch])).loss)
@@ -31,7 +31,7 @@ const isNear = (a: readonly number[], b: readonly number[], tolerance: number): 
 
 /** What runs on all targets that there are, beside the one that says what is meant. */
 const targets: readonly TargetName[] = noNode === undefined ? ['wasm', 'cpu', 'node', 'graph'] : ['wasm', 'cpu']
-const methods: readonly (readonly [name: string, adapter: () => Adapter<Opaque>])[] = [
+const methods: readonly (readonly [name: string, adapter: () => Method<Opaque>])[] = [
   ...names.map(name => [name, () => adapterOf(name)] as const),
   ...(['lora', 'dora', 'lorafa'] as const).map(
     name => [`${name} with dropout`, () => adapterOf(name, { dropout: 0.3 })] as const,
@@ -114,7 +114,7 @@ for (const target of targets.filter(name => name === 'wasm' || name === 'graph')
 }
 
 test('a quantized leaf is held in 4.127 bits a weight, and in no other form', async () => {
-  const held = async (adapter: Adapter<Opaque>): Promise<number> => {
+  const held = async (adapter: Method<Opaque>): Promise<number> => {
     await using session = await open(adapter, 'wasm')
     await session.step([batch])
     await session.evaluate(batch)
@@ -133,6 +133,6 @@ test('columns that leaves share are chosen once', async () => {
   const groups = inputGroups(small)
   assert.deepEqual(groups, [], 'the small model applies no two leaves to one input')
   await using session = await open(adapterOf('paca', { groups: [['layers.0.up', 'layers.1.up']] }), 'reference')
-  assert.deepEqual(session.columns.get('layers.0.up'), session.columns.get('layers.1.up'))
-  assert.notDeepEqual(session.columns.get('layers.0.down'), session.columns.get('layers.1.down'))
+  assert.deepEqual(session.selection.get('layers.0.up'), session.selection.get('layers.1.up'))
+  assert.notDeepEqual(session.selection.get('layers.0.down'), session.selection.get('layers.1.down'))
 })

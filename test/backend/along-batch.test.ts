@@ -19,7 +19,7 @@ import {
   slice,
   tanh,
   trainStep,
-  type Adapter,
+  type Method,
   type Node,
   type Opaque,
   type TargetName,
@@ -86,11 +86,11 @@ const models: Readonly<Record<string, Small>> = {
 }
 /** Sizes that no leaf says. */
 const given = (of: Small) => (of === models['a class token'] ? { joined: session.joined } : {})
-const everything: Adapter<Opaque> = full({ targets: ['all'] as readonly string[] })
+const everything: Method<Opaque> = full({ targets: ['all'] as readonly string[] })
 const batches = (of: Small, ...sizes: readonly number[]) =>
   sizes.map((batch, i) => valuesFor(smallModel(of).batch, { ...dims, batch }, 3 + i))
 /** Steps with batches of other sizes each, some of them in parts; then gradients of two sizes, and what was trained. */
-const runOn = async (target: TargetName, of: Small, adapter: Adapter<Opaque>) => {
+const runOn = async (target: TargetName, of: Small, adapter: Method<Opaque>) => {
   const made = smallModel(of)
   const step = trainStep(adapt(made, adapter), chain(clipByGlobalNorm(1), adamw({ lr: 0.02 })))
   await using run = await compile(step, { target, dims: given(of), weights: valuesFor(made.params, dims) })
@@ -104,7 +104,7 @@ const numbersOf = (tree: unknown): readonly number[] =>
   ArrayBuffer.isView((tree as Value).data)
     ? Array.from((tree as Value).data as Float32Array)
     : Object.values(tree as object).flatMap(numbersOf)
-const agree = async (target: TargetName, of: Small, adapter: Adapter<Opaque>): Promise<void> => {
+const agree = async (target: TargetName, of: Small, adapter: Method<Opaque>): Promise<void> => {
   const found = await runOn(target, of, adapter)
   const expected = await runOn('reference', of, adapter)
   found.forEach((numbers, i) => {

@@ -14,7 +14,7 @@ import {
   SessionError,
   sgd,
   trainStep,
-  type Adapter,
+  type Method,
   type Opaque,
   type Shape,
   type TargetName,
@@ -30,7 +30,7 @@ const everyTarget: readonly TargetName[] = ['reference', 'wasm', 'cpu', 'node', 
 const missing = (target: TargetName): string | false =>
   (target === 'graph' || target === 'node') && noNode !== undefined ? noNode : false
 
-const opened = async (adapter: Adapter<Opaque>, target: TargetName) => {
+const opened = async (adapter: Method<Opaque>, target: TargetName) => {
   const loaded = await openTiny()
   const session = await compile(trainStep(adapt(loaded.model, adapter), sgd({ lr: 0.1 })), {
     target,
@@ -92,7 +92,7 @@ for (const target of everyTarget) {
       const batch = await tinyBatch()
       {
         await using session = await opened(
-          paca({ targets: names, rank: 4, seed: 0, columns: await tinyColumns() }),
+          paca({ targets: names, rank: 4, seed: 0, selection: await tinyColumns() }),
           target,
         )
         const tangents = await pytorch('paca.tangent.')

@@ -11,9 +11,9 @@ import {
   type Values,
 } from '../../src/index.ts'
 import { noNode } from './native-support.ts'
-import { curves, methods, openTiny, tinyBatch, tinyColumns, tinyStep, type Method } from './tiny.ts'
+import { curves, methods, openTiny, tinyBatch, tinyColumns, tinyStep, type CurveMethod } from './tiny.ts'
 
-const open = async (method: Method, target: TargetName, threads = 1) => {
+const open = async (method: CurveMethod, target: TargetName, threads = 1) => {
   const loaded = await openTiny()
   try {
     const session = await compile(await tinyStep(loaded, method), { target, threads, weights: loaded.weights })
@@ -131,7 +131,7 @@ test('a step leaves everything outside the focus bit for bit as it was', async (
   const base = await fresh.evaluate(batch)
   assert.notEqual(trained.sum, restored.sum)
   assert.ok(Math.abs(restored.sum / restored.count - base.sum / base.count) < 1e-5)
-  assert.deepEqual([...session.columns.keys()].sort(), [...columns.keys()].sort())
+  assert.deepEqual([...session.selection.keys()].sort(), [...columns.keys()].sort())
 })
 
 test('what is read can be written into another session, which goes on as the first would', async () => {

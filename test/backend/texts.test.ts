@@ -259,7 +259,7 @@ const opening: readonly (readonly [what: string, open: () => unknown, text: RegE
     () =>
       compile(
         trainStep(
-          adapt(mlp, paca({ targets: ['up'], rank: 2, seed: 0, columns: new Map([['up', Int32Array.of(0, 9)]]) })),
+          adapt(mlp, paca({ targets: ['up'], rank: 2, seed: 0, selection: new Map([['up', Int32Array.of(0, 9)]]) })),
           sgd({ lr: 1 }),
         ),
         { target: 'reference', weights: { up, down } },
@@ -271,7 +271,7 @@ const opening: readonly (readonly [what: string, open: () => unknown, text: RegE
     () =>
       compile(
         trainStep(
-          adapt(mlp, paca({ targets: ['up'], rank: 2, seed: 0, columns: new Map([['up', Int32Array.of(1, 1)]]) })),
+          adapt(mlp, paca({ targets: ['up'], rank: 2, seed: 0, selection: new Map([['up', Int32Array.of(1, 1)]]) })),
           sgd({ lr: 1 }),
         ),
         { target: 'reference', weights: { up, down } },
@@ -283,7 +283,7 @@ const opening: readonly (readonly [what: string, open: () => unknown, text: RegE
     () =>
       compile(
         trainStep(
-          adapt(mlp, paca({ targets: ['up'], rank: 2, seed: 0, columns: new Map([['up', [0.5, 1] as never]]) })),
+          adapt(mlp, paca({ targets: ['up'], rank: 2, seed: 0, selection: new Map([['up', [0.5, 1] as never]]) })),
           sgd({ lr: 1 }),
         ),
         { target: 'reference', weights: { up, down } },

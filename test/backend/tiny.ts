@@ -18,7 +18,7 @@ import {
   trainStep,
   vera,
   warmupCosine,
-  type Adapter,
+  type Method,
   type LlamaBatch,
   type Loaded,
   type Opaque,
@@ -32,14 +32,14 @@ export const golden = (name: string): string => fileURLToPath(new URL(`../golden
 
 export const targets = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const
 export const methods = ['paca', 'full', 'lora', 'dora', 'vera', 'moslora'] as const
-export type Method = (typeof methods)[number]
+export type CurveMethod = (typeof methods)[number]
 interface Recipe {
   readonly lr: readonly number[]
   readonly steps: number
   readonly rank: number
 }
 export const curves = JSON.parse(readFileSync(golden('losses.json'), 'utf8')) as { readonly recipe: Recipe } & {
-  readonly [M in Method]: readonly number[]
+  readonly [M in CurveMethod]: readonly number[]
 }
 
 export const openTiny = (): Promise<Loaded> => orThrow(load(golden('.')))
@@ -86,7 +86,7 @@ const turned = ({
 }
 
 /** What a method's leaves began with, or another group of tensors, by path in the tree. */
-export const tinyValues = async (method: Method, group = ''): Promise<ReadonlyMap<string, Value<Shape>>> => {
+export const tinyValues = async (method: CurveMethod, group = ''): Promise<ReadonlyMap<string, Value<Shape>>> => {
   if (method === 'paca' || method === 'full') return new Map()
   const file =
     method === 'moslora'
@@ -110,14 +110,14 @@ export const tinyValues = async (method: Method, group = ''): Promise<ReadonlyMa
 }
 
 /** PyTorch's methods, with what they began with. */
-const adapters = async (method: Method, columns: ReadonlyMap<string, Int32Array>): Promise<Adapter<Opaque>> => {
+const adapters = async (method: CurveMethod, columns: ReadonlyMap<string, Int32Array>): Promise<Method<Opaque>> => {
   const names: readonly string[] = targets
   const { rank } = curves.recipe
   const from = startingFrom(await tinyValues(method))
   const options = { targets: names, rank, alpha: 2 * rank, seed: 0 }
   switch (method) {
     case 'paca':
-      return paca({ targets: names, rank, seed: 0, columns })
+      return paca({ targets: names, rank, seed: 0, selection: columns })
     case 'full':
       return full({ targets: names })
     case 'lora':
@@ -132,7 +132,7 @@ const adapters = async (method: Method, columns: ReadonlyMap<string, Int32Array>
 }
 
 /** The step of the recipe: the rate of update k is that of a cosine with two warm-up steps at k + 1. */
-export const tinyStep = async ({ model }: Loaded, method: Method, columns?: ReadonlyMap<string, Int32Array>) => {
+export const tinyStep = async ({ model }: Loaded, method: CurveMethod, columns?: ReadonlyMap<string, Int32Array>) => {
   const rate = warmupCosine({ peak: 5e-3, warmup: 2, total: curves.recipe.steps })
   const tx = chain(clipByGlobalNorm(1), adamw({ lr: count => rate(add(count, 1)), weightDecay: 0.01 }))
   return trainStep(adapt(model, await adapters(method, columns ?? (await tinyColumns()))), tx)

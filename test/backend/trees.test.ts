@@ -38,7 +38,7 @@ import {
   transpose,
   uniform,
   vera,
-  type Adapter,
+  type Method,
   type Opaque,
   type Shape,
   type TargetName,
@@ -218,15 +218,15 @@ const embed = f(['vocab', 'hidden'], [8, 8], 1)
 const mid = f(['hidden', 'hidden'], [8, 8], 2)
 const x = f(['batch', 'vocab'], [4, 8], 3)
 const tiedBatch = { x, y: labels }
-type Method = (targets: readonly string[]) => Adapter<Opaque>
-const methods: Readonly<Record<string, Method>> = {
+type MethodOf = (targets: readonly string[]) => Method<Opaque>
+const methods: Readonly<Record<string, MethodOf>> = {
   full: names => full({ targets: names }) as never,
   paca: names =>
     paca({
       targets: names,
       rank: 3,
       seed: 0,
-      columns: new Map([
+      selection: new Map([
         ['embed', Int32Array.of(1, 4, 6)],
         ['head', Int32Array.of(1, 4, 6)],
       ]),

@@ -21,7 +21,7 @@ import {
   tanh,
   trainStep,
   variablesOf,
-  type Adapter,
+  type Method,
   type Loop,
   type Reparametrisation,
   type Variable,
@@ -73,11 +73,11 @@ const supervised = model({
   loss: (logits, { x }) => ({ sum: sum(square(sub(logits, x))), count: scalar(2) }),
 })
 
-const llamaOf = <F extends Reparametrisation>(layers: number, adapter: Adapter<F>, tied = true): Subject => {
+const llamaOf = <F extends Reparametrisation>(layers: number, adapter: Method<F>, tied = true): Subject => {
   const step = trainStep(adapt(tiny(layers, tied), adapter), optimizer)
   return t => programsOf(step, t)
 }
-const supervisedOf = <F extends Reparametrisation>(adapter: Adapter<F>): Subject => {
+const supervisedOf = <F extends Reparametrisation>(adapter: Method<F>): Subject => {
   const step = trainStep(adapt(supervised, adapter), optimizer)
   return t => programsOf(step, t)
 }

@@ -11,16 +11,16 @@ import {
 } from '../../src/compile/index.ts'
 import {
   adapt,
-  adapters,
+  methods,
   llama,
   nf4,
   quantized,
   sgd,
   tensorsOf,
   trainStep,
-  type Adapter,
-  type AdapterName,
-  type AdapterOptions,
+  type Method,
+  type MethodName,
+  type MethodArguments,
   type LlamaConfig,
   type Opaque,
 } from '../../src/index.ts'
@@ -62,11 +62,11 @@ const k = 48
 const f = 176
 const seq = 24
 const tokens = 2 * seq
-const adapterOf = (name: AdapterName, options: Partial<AdapterOptions> = {}): Adapter<Opaque> => {
-  const { adapter }: { readonly adapter: (of: AdapterOptions) => Adapter<Opaque> } = adapters[name]
-  return adapter({ targets, rank: r, alpha: 6, seed: 0, ...options })
+const adapterOf = (name: MethodName, options: Partial<MethodArguments> = {}): Method<Opaque> => {
+  const { make }: { readonly make: (of: MethodArguments) => Method<Opaque> } = methods[name]
+  return make({ targets, rank: r, alpha: 6, seed: 0, ...options })
 }
-const stepOf = (adapter: Adapter<Opaque>) => trainStep(adapt(llama(config), adapter), sgd({ lr: 0.1 }))
+const stepOf = (adapter: Method<Opaque>) => trainStep(adapt(llama(config), adapter), sgd({ lr: 0.1 }))
 type TestStep = ReturnType<typeof stepOf>
 /** Dims that methods add have sizes once a model is loaded; what is kept of a token does not depend on them. */
 const dimsOf = ({ tuned: { model, params, selections } }: TestStep): Readonly<Record<string, number>> => {
@@ -103,13 +103,13 @@ const dimsOf = ({ tuned: { model, params, selections } }: TestStep): Readonly<Re
 }
 const sizeOf = (step: TestStep) => sizing({ ...step.tuned.model.dims, ...dimsOf(step), scored: tokens })
 const traits: Traits = { layOut: true, runs: () => true, inPlace: new Map() }
-const explained = (adapter: Adapter<Opaque>, options: CompilerOptions & Partial<Traits> = {}): Explanation => {
+const explained = (adapter: Method<Opaque>, options: CompilerOptions & Partial<Traits> = {}): Explanation => {
   const step = stepOf(adapter)
   return explain(step, { dims: dimsOf(step), ...options })
 }
 
 /** Elements for each token that a layer keeps which is neither the first nor the last. */
-const keptBy = (adapter: Adapter<Opaque>, options: CompilerOptions & Partial<Traits> = {}): number => {
+const keptBy = (adapter: Method<Opaque>, options: CompilerOptions & Partial<Traits> = {}): number => {
   const inner = explained(adapter, options).layers.find(({ layers: n }) => n > 1)!
   assert.equal(inner.layers, 3)
   return inner.bytes / 4 / tokens
@@ -128,7 +128,7 @@ const eachInput = 3 * d + h + 2 * d + f
 const outputs = h + 2 * k + d + 2 * f + d
 
 /** Beside that, in elements for each token: without computing anything again, and with what is cheap computed again. */
-const kept: { readonly [N in AdapterName]: readonly [none: number, cheap: number] } = {
+const kept: { readonly [N in MethodName]: readonly [none: number, cheap: number] } = {
   // dW = xᵀ dy. Computed again are the norms' results and silu(gate) · up, but not the output projection's input
   full: [inputs, h],
   // dP = x[:, columns]ᵀ dy
@@ -153,7 +153,7 @@ const kept: { readonly [N in AdapterName]: readonly [none: number, cheap: number
 }
 
 for (const [name, [none, cheap]] of Object.entries(kept) as readonly (readonly [
-  AdapterName,
+  MethodName,
   readonly [number, number],
 ])[]) {
   test(`${name}: a layer keeps of a token what its gradients need, and no more`, () => {
@@ -201,14 +201,14 @@ test('of QPaCA, too, only the taken columns of x meet the gradient: no product i
 })
 
 test('what is kept does not depend on whether weights are prepared, but for the norms of DoRA', () => {
-  for (const name of Object.keys(kept) as readonly AdapterName[]) {
+  for (const name of Object.keys(kept) as readonly MethodName[]) {
     const norms = name === 'dora' ? outputs / tokens : 0
     assert.equal(keptBy(adapterOf(name), { unprepared: true }), base.cheap + kept[name][1] + norms, name)
   }
 })
 
 /** Elements of weights that are held beside the model's own. */
-const preparedBy = (adapter: Adapter<Opaque>, without: readonly string[] = []): number => {
+const preparedBy = (adapter: Method<Opaque>, without: readonly string[] = []): number => {
   const step = stepOf(adapter)
   const size = sizeOf(step)
   const programs = programsOf(step, { ...traits, without })
@@ -333,7 +333,7 @@ const resultsOf = (step: TestStep, without: readonly string[]): readonly Numbers
   return interpret(roots, feeds, size)
 }
 for (const [label, name, options] of [
-  ...(Object.keys(kept) as readonly AdapterName[]).map(name => [name, name, {}] as const),
+  ...(Object.keys(kept) as readonly MethodName[]).map(name => [name, name, {}] as const),
   ['lora with dropout', 'lora', { dropout: 0.3 }],
   ['dora with dropout', 'dora', { dropout: 0.3 }],
 ] as const) {

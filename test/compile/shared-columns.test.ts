@@ -101,7 +101,7 @@ const run = async (
       if (i === 3) await session.write(await session.read())
       losses.push((await session.step([batch])).loss)
     }
-    return { losses, columns: session.columns }
+    return { losses, columns: session.selection }
   } finally {
     await checkpoint.close()
   }

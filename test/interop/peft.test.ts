@@ -8,7 +8,6 @@ import {
   inputWidths,
   loadAdapter,
   loadTokenizer,
-  methods,
   openCheckpoint,
   openSafetensors,
   renderChat,
@@ -17,11 +16,10 @@ import {
   isTransposed,
   loraOf,
   type Checkpoint,
-  type Method,
   type PacaModule,
-  type SavedAdapter,
+  type Adapter,
 } from '../../src/io/index.ts'
-import { resolveSaved, resolveTargets, type TargetRequest } from '../../src/tune/index.ts'
+import { resolveSaved, resolveTargets, type TargetRequest, methodNames, type MethodName } from '../../src/tune/index.ts'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { transposeMatrix } from '../../src/tensor/index.ts'
 import { adapterOf, i32, origin } from '../io/adapter-support.ts'
@@ -77,7 +75,7 @@ const columnsOf = async (module: string, columns: Int32Array) => {
 }
 
 /** Columns that PyTorch trained for ten steps, as an adapter of ours. */
-const goldenPaca = (): Promise<SavedAdapter<'paca'>> =>
+const goldenPaca = (): Promise<Adapter<'paca'>> =>
   read('paca.safetensors', async (floats, ids, names) => {
     const modules = new Map<string, PacaModule>()
     for (const module of names.filter(name => name.startsWith('columns.')).map(name => name.slice(8))) {
@@ -94,7 +92,7 @@ const goldenPaca = (): Promise<SavedAdapter<'paca'>> =>
 const { baseModelHash: _, ...unbound } = origin
 
 /** An adapter filled at random; of PaCA, with the base's own columns. */
-const randomAdapter = async (method: Method, settings: Partial<SavedAdapter<'lora'>> = {}): Promise<SavedAdapter> => {
+const randomAdapter = async (method: MethodName, settings: Partial<Adapter<'lora'>> = {}): Promise<Adapter> => {
   const paths = ['model.layers.0.self_attn.q_proj', 'model.layers.1.mlp.down_proj']
   const several = !['vera', 'miss'].includes(method)
   const { baseModelHash: _hash, ...made } = adapterOf(
@@ -108,7 +106,7 @@ const randomAdapter = async (method: Method, settings: Partial<SavedAdapter<'lor
     5,
     { ...settings, targetModules: paths },
   )
-  const adapter = made as SavedAdapter
+  const adapter = made as Adapter
   if (adapter.method !== 'paca') return adapter
   const modules = await Promise.all(
     [...adapter.modules].map(
@@ -149,7 +147,7 @@ test('real peft and transformers agree with what is read, written and merged', {
         task: { kind: 'logits', base: golden, ids, a, b },
         check: answer => near(name, answer as Distance),
       })
-    const checkBoth = async (name: string, adapter: SavedAdapter) => {
+    const checkBoth = async (name: string, adapter: Adapter) => {
       await right(savePeft(out(name), adapter, widths))
       await right(saveMerged(out(`${name}-merged`), base, [{ adapter }]))
       logits(
@@ -172,7 +170,7 @@ test('real peft and transformers agree with what is read, written and merged', {
     const paca = await goldenPaca()
     await checkBoth('paca', paca)
     // every method that has a form in PEFT, with other ranks and alphas by module, rsLoRA, a module that is saved whole
-    for (const method of methods.filter(one => one !== 'shira' && one !== 'full'))
+    for (const method of methodNames.filter(one => one !== 'shira' && one !== 'full'))
       await checkBoth(`random ${method}`, await randomAdapter(method, { alpha: 2 }))
     await checkBoth(
       'patterns',
@@ -268,7 +266,7 @@ const tiedTasks = async (directory: string) => {
       [48, 16],
       (await right(checkpoint.tensors.get('model.embed_tokens.weight')!.readF32())).map(x => 0.8 * x + 0.1),
     )
-    const adapters: (readonly [string, SavedAdapter])[] = []
+    const adapters: (readonly [string, Adapter])[] = []
     for (const method of ['lora', 'dora', 'vera', 'miss', 'moslora'] as const) {
       const { baseModelHash: _hash, ...made } = adapterOf(
         method,
@@ -280,7 +278,7 @@ const tiedTasks = async (directory: string) => {
           whole: new Map([['model.embed_tokens', embedding]]),
         },
       )
-      adapters.push([`${method} on a tied base`, made as SavedAdapter])
+      adapters.push([`${method} on a tied base`, made as Adapter])
     }
     for (const name of ['lora-of-the-head-tied', 'saved-embed_tokens-tied', 'saved-lm_head-ensured']) {
       adapters.push([name, await right(loadAdapter(join(cases, 'adapters', name)))])

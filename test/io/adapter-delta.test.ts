@@ -8,11 +8,17 @@ import {
   mergedWeight,
   restoredWeight,
   scaleOf,
-  type Method,
-  type SavedAdapter,
+  type Adapter,
 } from '../../src/io/adapter/index.ts'
-import { methods } from '../../src/io/adapter/adapter.ts'
-import { adapters, tensorsOf, type Adapter, type AdapterOptions, type Opaque } from '../../src/tune/index.ts'
+import {
+  methods,
+  tensorsOf,
+  type Method,
+  type MethodArguments,
+  type Opaque,
+  type MethodName,
+  methodNames,
+} from '../../src/tune/index.ts'
 import { interpret, placeholder, type Numbers, type Node, type Shape, type Value } from '../../src/tensor/index.ts'
 import { adapterOf, f32, i32, origin, random, type Size } from './adapter-support.ts'
 import { message, right } from './support.ts'
@@ -25,10 +31,10 @@ const close = (a: ArrayLike<number>, b: ArrayLike<number>, tolerance = 1e-6): bo
 const plus = (a: ArrayLike<number>, b: ArrayLike<number>): readonly number[] => Array.from(a, (x, i) => x + b[i]!)
 
 /** The weight that the method itself says the tree stands for, in float64: the leaves are those that are saved. */
-const meant = (adapter: SavedAdapter): Float64Array => {
+const meant = (adapter: Adapter): Float64Array => {
   const leaf = placeholder(['in', 'out'], 'f32')
   const dims: Readonly<Record<string, number>> = { in: size.input, out: size.output, vera_in: 5, vera_out: 4 }
-  const { adapter: method }: { readonly adapter: (of: AdapterOptions) => Adapter<Opaque> } = adapters[adapter.method]
+  const { make: method }: { readonly make: (of: MethodArguments) => Method<Opaque> } = methods[adapter.method]
   const made = method({ targets: [path], rank: size.rank, alpha: 3, rslora: adapter.rslora === true, seed: 0 }).apply({
     [path]: leaf,
   })
@@ -50,7 +56,7 @@ const meant = (adapter: SavedAdapter): Float64Array => {
     .data as Float64Array
 }
 
-const reparametrised: readonly Method[] = ['lora', 'lorafa', 'dora', 'moslora', 'vera', 'miss']
+const reparametrised: readonly MethodName[] = ['lora', 'lorafa', 'dora', 'moslora', 'vera', 'miss']
 /** What an adapter is saved as stands for the weight that its method trained. */
 const sameWeight = (merge: typeof mergedWeight) =>
   fc.property(fc.constantFrom(...reparametrised), fc.nat(1000), fc.boolean(), (method, seed, rslora) => {
@@ -109,7 +115,7 @@ test("numbers of the weight are written bit for bit, and the base's own restore 
       modules: new Map([
         [path, { ...module, values: { ...module.values, data: values }, base: { ...module.base, data: copy } }],
       ]),
-    } as SavedAdapter
+    } as Adapter
     const merged = mergedWeight([{ adapter }], path, base)
     places.forEach((place, i) =>
       assert.deepEqual(merged.data.slice(place * width, (place + 1) * width), values.slice(i * width, (i + 1) * width)),
@@ -124,7 +130,7 @@ test("numbers of the weight are written bit for bit, and the base's own restore 
 })
 
 test('several adapters are added to the base with their weights, of any methods; what nobody changes stays the same value', () => {
-  const uses = methods.map((method, i) => ({
+  const uses = methodNames.map((method, i) => ({
     adapter: adapterOf(method, new Map([[path, size]]), 7 * i, { alpha: 3 }),
     weight: 0.1 * i - 0.3,
   }))
@@ -147,12 +153,12 @@ test('several adapters are added to the base with their weights, of any methods;
     base,
   )
   assert.equal(deltaOf(uses[0]!.adapter, 'other', base), undefined)
-  const beside: SavedAdapter = { ...uses[1]!.adapter, whole: new Map([['head', random(8, 2, 3)]]) }
+  const beside: Adapter = { ...uses[1]!.adapter, whole: new Map([['head', random(8, 2, 3)]]) }
   assert.deepEqual(mergedWeight([{ adapter: beside }], 'head', random(9, 2, 3)).data, random(8, 2, 3).data)
   assert.throws(() => deltaOf(uses[2]!.adapter, path, [5, 4]), /what dora changes depends on the weight of the base/)
 })
 
-const lowRank: readonly Method[] = ['paca', 'lora', 'lorafa', 'moslora', 'vera', 'miss']
+const lowRank: readonly MethodName[] = ['paca', 'lora', 'lorafa', 'moslora', 'vera', 'miss']
 test('a LoRA stands for the same change as the adapter that it was made from', () => {
   fc.assert(
     fc.property(fc.constantFrom(...lowRank), fc.nat(1000), fc.boolean(), (method, seed, rslora) => {
@@ -198,7 +204,7 @@ test('combined adapters are the weighted sum exactly, their ranks added up', () 
   const combined = right(
     combineAdapters([{ adapter: a, weight: 0.5 }, { adapter: b, weight: -2 }, { adapter: c }], () => 5),
   )
-  const delta = (adapter: SavedAdapter, at: string) => deltaOf(adapter, at, base)!
+  const delta = (adapter: Adapter, at: string) => deltaOf(adapter, at, base)!
   assert.ok(
     close(
       delta(combined, path),

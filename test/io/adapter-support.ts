@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
-import { methods, type Method, type MethodTensors, type SavedAdapter } from '../../src/io/adapter/adapter.ts'
+import type { MethodTensors, Adapter } from '../../src/io/adapter/adapter.ts'
 import { count, type Shape, type Value } from '../../src/tensor/index.ts'
+import { methodNames, type MethodName } from '../../src/tune/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 
 export const origin = {
@@ -44,7 +45,7 @@ export interface Size {
 }
 
 /** A module of every method, filled at random. */
-export const moduleOf = <M extends Method>(
+export const moduleOf = <M extends MethodName>(
   method: M,
   { input, output, rank }: Size,
   seed: number,
@@ -74,12 +75,12 @@ export const moduleOf = <M extends Method>(
 }
 
 /** An adapter of modules by path, filled at random. */
-export const adapterOf = <M extends Method>(
+export const adapterOf = <M extends MethodName>(
   method: M,
   sizes: ReadonlyMap<string, Size>,
   seed: number,
-  settings: Partial<SavedAdapter<'lora'>> = {},
-): SavedAdapter<M> => {
+  settings: Partial<Adapter<'lora'>> = {},
+): Adapter<M> => {
   const all = [...sizes.values()]
   const rank = all[0]!.rank
   const own = Object.fromEntries(
@@ -97,13 +98,13 @@ export const adapterOf = <M extends Method>(
     modules: new Map([...sizes].map(([path, size], i) => [path, moduleOf(method, size, seed + 10 * i)])),
     ...(method === 'vera' ? { shared } : {}),
     ...settings,
-  } as unknown as SavedAdapter<M>
+  } as unknown as Adapter<M>
 }
 
 /** Adapters of every method: one to three modules, all of one rank where the method has but one. */
-export const arbitraryAdapter: fc.Arbitrary<SavedAdapter> = fc
+export const arbitraryAdapter: fc.Arbitrary<Adapter> = fc
   .record({
-    method: fc.constantFrom(...methods),
+    method: fc.constantFrom(...methodNames),
     seed: fc.nat(1000),
     rank: fc.integer({ min: 1, max: 3 }),
     modules: fc.array(
@@ -128,7 +129,7 @@ export const arbitraryAdapter: fc.Arbitrary<SavedAdapter> = fc
         ),
         excludeModules: fc.constantFrom<readonly string[] | string>('lm_.*', ['head']),
         quantize: fc.constantFrom({ scheme: 'nf4', double: true } as const),
-        selection: fc.constantFrom('random', 'weight', 'gradient'),
+        select: fc.constantFrom('random', 'weight', 'gradient'),
         shareColumns: fc.boolean(),
         initial: fc.constantFrom(0.1, 1),
         alphaPattern: fc.constantFrom({ 'layers.0.q_proj': 3 }),
@@ -153,13 +154,13 @@ export const arbitraryAdapter: fc.Arbitrary<SavedAdapter> = fc
       ]),
     )
     return adapterOf(method, sizes, seed, {
-      ...(settings as Partial<SavedAdapter<'lora'>>),
+      ...(settings as Partial<Adapter<'lora'>>),
       ...(whole === undefined ? {} : { whole }),
     })
   })
 
 /** An adapter as data that can be compared. */
-export const comparable = (adapter: SavedAdapter): unknown => ({
+export const comparable = (adapter: Adapter): unknown => ({
   ...adapter,
   modules: Object.fromEntries([...adapter.modules].sort(([a], [b]) => (a < b ? -1 : 1))),
   whole: Object.fromEntries(adapter.whole ?? []),

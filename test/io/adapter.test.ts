@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
-import { checkBase, loadAdapter, saveAdapter, type SavedAdapter } from '../../src/io/adapter/index.ts'
+import { checkBase, loadAdapter, saveAdapter, type Adapter } from '../../src/io/adapter/index.ts'
 import { valueOf, type StoredValue } from '../../src/io/checkpoint/archive.ts'
 import { hashOf, openCheckpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { leafOf, safetensorsBytes } from '../../src/io/safetensors/write.ts'
@@ -13,7 +13,7 @@ import { collect, inDirectory, message, right } from './archive-support.ts'
 
 const golden = join(import.meta.dirname, '../golden/llama-tiny')
 const q = 'model.layers.0.self_attn.q_proj'
-const small: SavedAdapter<'paca'> = {
+const small: Adapter<'paca'> = {
   ...origin,
   method: 'paca',
   rank: 2,
@@ -111,13 +111,13 @@ test('two files, whose names and fields are those of the format', () =>
 test('an adapter whose parts disagree is not written', () =>
   inDirectory(async directory => {
     const one = small.modules.get(q)!
-    const paca = (module: typeof one, rank = 2): SavedAdapter => ({
+    const paca = (module: typeof one, rank = 2): Adapter => ({
       ...origin,
       method: 'paca',
       rank,
       modules: new Map([[q, module]]),
     })
-    const said = (adapter: SavedAdapter) => message(saveAdapter(join(directory, 'out'), adapter))
+    const said = (adapter: Adapter) => message(saveAdapter(join(directory, 'out'), adapter))
     assert.match(
       await said(paca(one, 3)),
       /out: tensor columns\.model\.layers\.0\.self_attn\.q_proj is I32 \[2\], where I32 \[3\] is due/,
@@ -191,7 +191,7 @@ test('an adapter on disk whose parts disagree is refused with the file and the f
 test('an adapter is tied to its base: by the hash, and by modules, widths and columns', async () => {
   const checkpoint = await right(openCheckpoint(golden))
   const baseModelHash = await right(hashOf(checkpoint))
-  const paca = (path: string, column: number, out: number): SavedAdapter => ({
+  const paca = (path: string, column: number, out: number): Adapter => ({
     ...origin,
     targetModules: [path],
     baseModelHash,
@@ -208,7 +208,7 @@ test('an adapter is tied to its base: by the hash, and by modules, widths and co
       ],
     ]),
   })
-  const full = (path: string, ...sizes: readonly number[]): SavedAdapter => ({
+  const full = (path: string, ...sizes: readonly number[]): Adapter => ({
     ...origin,
     baseModelHash,
     method: 'full',
@@ -240,7 +240,7 @@ test('an adapter is tied to its base: by the hash, and by modules, widths and co
     await message(checkBase(full('lm_head', 320, 64), checkpoint)),
     /lm_head is \[320, 64\], in the base \[64, 320\]/,
   )
-  const lora = (path: string, input: number, out: number): SavedAdapter => ({
+  const lora = (path: string, input: number, out: number): Adapter => ({
     ...origin,
     targetModules: [path],
     baseModelHash,

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile, cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { hashOf, openCheckpoint, type Checkpoint } from '../../src/io/checkpoint/checkpoint.ts'
-import { loadAdapter, mergedWeight, type SavedAdapter } from '../../src/io/adapter/index.ts'
+import { loadAdapter, mergedWeight, type Adapter } from '../../src/io/adapter/index.ts'
 import { bf16ToF32, f32ToBf16 } from '../../src/io/checkpoint/half.ts'
 import { transposeMatrix } from '../../src/tensor/index.ts'
 import { saveMerged } from '../../src/io/checkpoint/merged.ts'
@@ -45,7 +45,7 @@ test('a merged model is a checkpoint with the same config, in which the adapted 
       ])
       const { notes } = await right(
         saveMerged(out, base, [
-          { adapter: { ...lora, whole } as SavedAdapter, weight: 1 },
+          { adapter: { ...lora, whole } as Adapter, weight: 1 },
           { adapter: lora, weight: -0.5 },
         ]),
       )
@@ -95,10 +95,7 @@ test('16 bits stay 16 bits, and what nobody adapts stays bit for bit; float32 is
     await opened(half, async base => {
       for (const dtype of [undefined, 'f32'] as const) {
         const out = join(directory, String(dtype))
-        assert.deepEqual(
-          (await right(saveMerged(out, base, [{ adapter: unbound as SavedAdapter }], { dtype }))).notes,
-          [],
-        )
+        assert.deepEqual((await right(saveMerged(out, base, [{ adapter: unbound as Adapter }], { dtype }))).notes, [])
         assert.equal(
           JSON.parse(await readFile(join(out, 'config.json'), 'utf8')).dtype,
           dtype === undefined ? 'bfloat16' : 'float32',

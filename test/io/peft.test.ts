@@ -3,15 +3,7 @@ import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import {
-  inputWidths,
-  loadAdapter,
-  peftOf,
-  savePeft,
-  scaleOf,
-  type Method,
-  type SavedAdapter,
-} from '../../src/io/adapter/index.ts'
+import { inputWidths, loadAdapter, peftOf, savePeft, scaleOf, type Adapter } from '../../src/io/adapter/index.ts'
 import type { Value } from '../../src/tensor/index.ts'
 import { openCheckpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
@@ -19,6 +11,7 @@ import { leafOf, safetensorsBytes } from '../../src/io/safetensors/write.ts'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { adapterOf, f32, random } from './adapter-support.ts'
 import { collect, inDirectory, message, right } from './archive-support.ts'
+import type { MethodName } from '../../src/tune/index.ts'
 import { message as sentence, right as get } from './support.ts'
 
 const golden = join(import.meta.dirname, '../golden/llama-tiny')
@@ -69,7 +62,7 @@ test('what PEFT saved is read, and written again with the same tensors and field
     }
   }))
 test('matrices are turned: A is [in, r] here and [r, in] there', async () => {
-  const adapter = (await right(loadAdapter(join(golden, 'lora')))) as SavedAdapter<'lora'>
+  const adapter = (await right(loadAdapter(join(golden, 'lora')))) as Adapter<'lora'>
   const { lora_A, lora_B } = adapter.modules.get('model.layers.0.mlp.up_proj')!
   assert.deepEqual(
     [lora_A.sizes, lora_B.sizes],
@@ -83,7 +76,7 @@ test('matrices are turned: A is [in, r] here and [r, in] there', async () => {
   assert.equal(lora_A.data[5 * 4 + 3], theirs.data[3 * 64 + 5])
 })
 
-const native: readonly Method[] = ['lora', 'dora', 'vera', 'miss']
+const native: readonly MethodName[] = ['lora', 'dora', 'vera', 'miss']
 const sizes = (rank: number, other = rank) =>
   new Map([
     [q, { input: 6, output: 4, rank }],
@@ -235,7 +228,7 @@ test('a field that is set and not supported is named, never ignored; fields that
     assert.deepEqual([rslora, dropout, bias, rankPattern], [true, 0.1, 'lora_only', { q_proj: 4 }])
     await writeFile(file, '{ "peft_type": "LORA", "target_modules": null, "r": 4 }')
     assert.equal(
-      ((await right(loadAdapter(out))) as SavedAdapter<'lora'>).targetModules.length,
+      ((await right(loadAdapter(out))) as Adapter<'lora'>).targetModules.length,
       7,
       'targets that are left to PEFT are those of the tensors',
     )
@@ -298,8 +291,5 @@ test('VeRA without its projections, and tensors that belong to no adapter, are r
         safetensorsBytes([leafOf(a, valueOf('bf16', [1, 2], Uint16Array.of(0x3f80, 0x4000))), leafOf(b, B)]),
       ),
     )
-    assert.deepEqual(
-      ((await right(loadAdapter(out))) as SavedAdapter<'lora'>).modules.get(q)!.lora_A,
-      f32([2, 1], 1, 2),
-    )
+    assert.deepEqual(((await right(loadAdapter(out))) as Adapter<'lora'>).modules.get(q)!.lora_A, f32([2, 1], 1, 2))
   }))

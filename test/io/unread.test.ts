@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import * as E from 'fp-ts/lib/Either.js'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
-import { checkBase, loadAdapter, type SavedAdapter } from '../../src/io/adapter/index.ts'
+import { checkBase, loadAdapter, type Adapter } from '../../src/io/adapter/index.ts'
 import { openCheckpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { parseLlamaConfig } from '../../src/model/llama/config.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
@@ -292,7 +292,7 @@ test('keys and tensors of a GGUF file that are not computed are refused by name'
 
 test('an adapter is complete: no module that its config names is missing', async () => {
   const checkpoint = await right(openCheckpoint(tiny))
-  const { baseModelHash: _, ...lora } = (await right(loadAdapter(join(tiny, 'lora')))) as SavedAdapter<'lora'>
+  const { baseModelHash: _, ...lora } = (await right(loadAdapter(join(tiny, 'lora')))) as Adapter<'lora'>
   try {
     const modules = new Map([...lora.modules].slice(1))
     const [gone] = lora.modules.keys()

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Command } from 'commander'
-import { methods, type Method } from '../../src/io/index.ts'
 import { orThrow } from '../../src/host/index.ts'
 import {
   adapterUse,
@@ -19,6 +18,7 @@ import {
   type RunCommand,
 } from '../../src/program/index.ts'
 import { tiny } from '../cli/support.ts'
+import { methodNames, type MethodName } from '../../src/tune/index.ts'
 import { data } from './support.ts'
 
 const { tuned, counts } = await (async () => {
@@ -50,7 +50,7 @@ const modules = [
 ] as const
 const total = (of: (input: number, output: number) => number): number =>
   2 * modules.reduce((sum, [input, output]) => sum + of(input, output), 0)
-const trained: Readonly<Record<Method, (r: number) => number>> = {
+const trained: Readonly<Record<MethodName, (r: number) => number>> = {
   paca: r => total((_, o) => r * o),
   lora: r => total((i, o) => r * (i + o)),
   dora: r => total((i, o) => r * (i + o) + o),
@@ -61,7 +61,7 @@ const trained: Readonly<Record<Method, (r: number) => number>> = {
   miss: r => total((_, o) => r * o),
   full: () => total((i, o) => i * o),
 }
-for (const method of methods) {
+for (const method of methodNames) {
   test(`${method} trains as many parameters as its formula says, on a quantized base too`, async () => {
     const rank = method === 'full' ? {} : { rank: 4 }
     assert.equal(await counts({ method, seed: 0, ...rank }), trained[method](4))
@@ -197,7 +197,7 @@ const rowsOf = async (more: Partial<CompareOptions> = {}, run = pretended): Prom
 }
 
 test('ranks are those at which methods train as nearly as possible what the first trains', async () => {
-  const rows = await rowsOf({ methods: ['paca', ...methods.filter(method => method !== 'paca')] })
+  const rows = await rowsOf({ methods: ['paca', ...methodNames.filter(method => method !== 'paca')] })
   const due = trained.paca(8)
   for (const { method, rank, trainable } of rows) {
     assert.equal(trainable, trained[method](rank ?? 0))

@@ -4,11 +4,11 @@ import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { chooseColumns, type Shape, type Value } from '../../src/tensor/index.ts'
-import { load, loadAdapter, methods, saveAdapter, type Method, type SavedAdapter } from '../../src/io/index.ts'
+import { load, loadAdapter, saveAdapter, type Adapter } from '../../src/io/index.ts'
 import { orThrow } from '../../src/host/index.ts'
 import { evaluate, exportAdapter, type EvaluateOptions, type FinetuneOptions } from '../../src/program/index.ts'
 import { withAdapter } from '../../src/train/index.ts'
-import { leaves, selectByWeight } from '../../src/tune/index.ts'
+import { leaves, selectByWeight, methodNames, type MethodName } from '../../src/tune/index.ts'
 import { golden } from '../backend/tiny.ts'
 import { goldenRows, tiny, writeRows } from '../cli/support.ts'
 import { at, data, tuned } from './support.ts'
@@ -21,9 +21,9 @@ const epochsOf = (...adapters: readonly string[]): Promise<readonly unknown[]> =
 const near = (a: number, b: number, tolerance = 2e-5): void => {
   assert.ok(Math.abs(a - b) < tolerance, `${a} is not ${b}`)
 }
-const ranked = (method: Method): Partial<FinetuneOptions> => (method === 'full' ? { method } : { method, rank: 4 })
+const ranked = (method: MethodName): Partial<FinetuneOptions> => (method === 'full' ? { method } : { method, rank: 4 })
 
-for (const method of methods) {
+for (const method of methodNames) {
   test(`${method}: what is saved evaluates as it did when it was trained, and a run goes on from there`, async () => {
     const { done, out } = await tuned(method, ranked(method))
     assert.ok(done.evalLossAfter! < done.evalLossBefore!)
@@ -35,7 +35,7 @@ for (const method of methods) {
   })
 }
 
-for (const method of methods.filter(name => name !== 'full')) {
+for (const method of methodNames.filter(name => name !== 'full')) {
   test(`${method} on a quantized base: what is saved evaluates as it did when it was trained, and a run goes on from there`, async () => {
     const { done, out } = await tuned(`quantized-${method}`, { ...ranked(method), quantize: 'nf4' })
     near(await lossOf([out], { quantize: 'nf4' }), done.evalLossAfter!)
@@ -82,7 +82,7 @@ test('two runs of an epoch each, with the optimizer saved between them, are one 
   assert.deepEqual(await epochsOf((await tuned('epoch-later', { ...run, adapter: at('earlier'), epochs: 1 })).out), [2])
 })
 
-type Paca = SavedAdapter<'paca'>
+type Paca = Adapter<'paca'>
 const pacaIn = async (out: string): Promise<Paca> => {
   const adapter = await orThrow(loadAdapter(out))
   assert.ok(adapter.method === 'paca')
@@ -125,7 +125,7 @@ test('a selection by gradient does not depend on the seed, learns nothing, and s
   const [first, second] = [await pacaIn(one.out), await pacaIn(two.out)]
   for (const [path, { columns }] of first.modules)
     assert.deepEqual(columns.data, second.modules.get(path)!.columns.data)
-  assert.equal(first.selection, 'gradient')
+  assert.equal(first.select, 'gradient')
 })
 
 test('a new selection keeps what the old one has learned, and the adapter restores the first base bit for bit', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { checkBase, load, loadAdapter, parameterName, type SavedAdapter } from '../../src/io/index.ts'
+import { checkBase, load, loadAdapter, parameterName, type Adapter } from '../../src/io/index.ts'
 import { orThrow } from '../../src/host/index.ts'
 import type { LlamaParams } from '../../src/model/index.ts'
 import type { Shape, Value } from '../../src/tensor/index.ts'
@@ -13,7 +13,7 @@ import { goldenRows, temporary, tiny, writeRows } from '../cli/support.ts'
 const directory = await temporary()
 const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
 
-const trained = async (name: string, method: Partial<FinetuneOptions>): Promise<SavedAdapter> => {
+const trained = async (name: string, method: Partial<FinetuneOptions>): Promise<Adapter> => {
   const out = join(directory, name)
   for await (const _ of finetune({
     model: tiny,

@@ -3,7 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { loadAdapter, loadedFor, openSafetensors, saveAdapter, type SavedAdapter } from '../../src/io/index.ts'
+import { loadAdapter, loadedFor, openSafetensors, saveAdapter, type Adapter } from '../../src/io/index.ts'
 import { orThrow } from '../../src/host/index.ts'
 import {
   evaluate,
@@ -155,7 +155,7 @@ test('a mutant that ties what PEFT parts has another loss than PEFT', async () =
   for (const { name, loss } of apart.filter(one => one.name.includes('saved-embed_tokens-tied'))) {
     const { untied, ...mutant } = await orThrow(loadAdapter(join(golden, 'adapters', name)))
     assert.equal(untied, true)
-    await orThrow(saveAdapter(at('mutant'), mutant as SavedAdapter))
+    await orThrow(saveAdapter(at('mutant'), mutant as Adapter))
     assert.ok(Math.abs((await lossOf(tied, at('mutant'))) - loss) > 0.01)
   }
 })

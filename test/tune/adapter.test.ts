@@ -21,7 +21,7 @@ import {
   tensorsOf,
   trainStep,
   transposeMatrix,
-  type Adapter,
+  type Method,
   type Node,
   type Numbers,
   type Opaque,
@@ -34,7 +34,7 @@ import { adapterOf, batch, firstValues, meant, names, small, tunedBy, valueOf, w
 /**
  * What the laws hold for: every method, on the base as it is and, where it leaves something frozen, on a quantized one.
  */
-const subjects: readonly (readonly [name: string, adapter: () => Adapter<Opaque>])[] = [
+const subjects: readonly (readonly [name: string, adapter: () => Method<Opaque>])[] = [
   ...names.map(name => [name, () => adapterOf(name)] as const),
   ['rslora', () => adapterOf('lora', { rslora: true })],
   ...names
@@ -51,7 +51,7 @@ const near = (found: ArrayLike<number>, due: ArrayLike<number>, tolerance: numbe
   const off = Math.max(...Array.from(found, (x, i) => Math.abs(x - due[i]!)))
   assert.ok(off <= tolerance, `off by ${off}`)
 }
-const open = (adapter: Adapter<Opaque>, target: 'reference' | 'wasm' = 'reference') =>
+const open = (adapter: Method<Opaque>, target: 'reference' | 'wasm' = 'reference') =>
   compile(trainStep(tunedBy(adapter), sgd({ lr: 0.05 })), { target, weights, threads: 1 })
 const baseLogits = async (of: unknown = weights): Promise<ArrayLike<number>> => {
   await using session = await compile(trainStep(adapt(small, full({ targets: [] as readonly string[] })), identity), {

@@ -1,6 +1,6 @@
 import {
   adapt,
-  adapters,
+  methods,
   add,
   count,
   f32,
@@ -18,9 +18,9 @@ import {
   sum,
   take,
   tensorsOf,
-  type Adapter,
-  type AdapterName,
-  type AdapterOptions,
+  type Method,
+  type MethodName,
+  type MethodArguments,
   type Dim,
   type Node,
   type Numbers,
@@ -78,13 +78,13 @@ export const batch: Values<typeof small.batch> = {
 }
 
 /** The methods of the registry, told what the laws need. */
-export const names = Object.keys(adapters) as readonly AdapterName[]
+export const names = Object.keys(methods) as readonly MethodName[]
 export const targets: readonly string[] = ['up', 'down']
-export const adapterOf = (name: AdapterName, options: Partial<AdapterOptions> = {}): Adapter<Opaque> => {
-  const { adapter }: { readonly adapter: (of: AdapterOptions) => Adapter<Opaque> } = adapters[name]
-  return adapter({ targets, rank: 3, alpha: 5, seed: 1, ...options })
+export const adapterOf = (name: MethodName, options: Partial<MethodArguments> = {}): Method<Opaque> => {
+  const { make }: { readonly make: (of: MethodArguments) => Method<Opaque> } = methods[name]
+  return make({ targets, rank: 3, alpha: 5, seed: 1, ...options })
 }
-export const tunedBy = (adapter: Adapter<Opaque>) => adapt(small, adapter)
+export const tunedBy = (adapter: Method<Opaque>) => adapt(small, adapter)
 export type TunedSmall = ReturnType<typeof tunedBy>
 
 /**

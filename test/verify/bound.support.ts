@@ -15,7 +15,7 @@ import {
   sizing,
   tensorsOf,
   trainStep,
-  type Adapter,
+  type Method,
   type Dim,
   type Model,
   type Node,
@@ -33,7 +33,7 @@ import {
 export type AnyModel = Model<unknown, unknown, Shape>
 export interface Case {
   readonly model: AnyModel
-  readonly adapter: Adapter<Reparametrisation>
+  readonly adapter: Method<Reparametrisation>
   readonly weights: unknown
   readonly batches: readonly unknown[]
 }

@@ -26,7 +26,7 @@ import {
   uniform,
   verify,
   VerifyError,
-  type Adapter,
+  type Method,
   type ConvergenceCertificate,
   type Opaque,
   type TargetName,
@@ -46,7 +46,7 @@ type Options = Partial<
 >
 
 /** Verifies the tiny LLaMA on its batch. */
-const verified = async (adapter: Adapter<Opaque>, options: Options = {}, beside?: Adapter<Opaque>, batches = 1) => {
+const verified = async (adapter: Method<Opaque>, options: Options = {}, beside?: Method<Opaque>, batches = 1) => {
   const loaded = await openTiny()
   const batch = await tinyBatch()
   const events: VerifyEvent[] = []

@@ -1,11 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Shape, Value } from '../../tensor/index.ts'
 import type { StoredValue } from '../checkpoint/archive.ts'
-import { patternMatcher, type TargetRequest } from '../../tune/index.ts'
-
-/** Every method that adapters are saved of. */
-export const methods = ['paca', 'lora', 'dora', 'moslora', 'vera', 'shira', 'lorafa', 'miss', 'full'] as const
-export type Method = (typeof methods)[number]
+import { patternMatcher, type MethodName, type TargetRequest } from '../../tune/index.ts'
 
 type Floats = Value<Shape>
 type Integers = Value<Shape, 'i32'>
@@ -85,7 +81,7 @@ export interface AdapterSettings extends Omit<TargetRequest, 'targetModules' | '
   /** How the base was quantized while the adapter was trained. */
   readonly quantize?: { readonly scheme: 'nf4'; readonly double: boolean }
   /** How the columns of PaCA were selected. */
-  readonly selection?: 'random' | 'weight' | 'gradient'
+  readonly select?: 'random' | 'weight' | 'gradient'
   /** Whether modules with one input share one selection. */
   readonly shareColumns?: boolean
   /** What VeRA's d began with. */
@@ -101,7 +97,7 @@ export interface AdapterSettings extends Omit<TargetRequest, 'targetModules' | '
  * An adapter, by module path (`model.layers.0.self_attn.q_proj`: the parameter's name without `.weight`), as pure data.
  * Modules may have different ranks: a module's own is in its tensors.
  */
-export type SavedAdapter<M extends Method = Method> = M extends Method
+export type Adapter<M extends MethodName = MethodName> = M extends MethodName
   ? AdapterOrigin &
       AdapterSettings & {
         readonly method: M
@@ -116,10 +112,10 @@ export type SavedAdapter<M extends Method = Method> = M extends Method
 
 /** Tensors of a module by name, whatever the method. */
 export type Tensors = Readonly<Record<string, Floats | Integers>>
-export const tensorsOfModule = (module: MethodTensors[Method]): Tensors => ({ ...module })
+export const tensorsOfModule = (module: MethodTensors[MethodName]): Tensors => ({ ...module })
 
 /** The rank of a module: how many columns, or how narrow its factors are. Of `full` it is 0. */
-export const rankOf = (adapter: SavedAdapter, path: string): number => {
+export const rankOf = (adapter: Adapter, path: string): number => {
   switch (adapter.method) {
     case 'full':
       return 0
@@ -142,14 +138,14 @@ const patterned = (field: string, pattern: TargetRequest['rankPattern'], path: s
 }
 
 /** The alpha of a module: that of the first pattern that matches, else the adapter's, else the module's rank. */
-export const alphaOf = (adapter: SavedAdapter, path: string): number =>
+export const alphaOf = (adapter: Adapter, path: string): number =>
   patterned('alpha_pattern', adapter.alphaPattern, path) ?? adapter.alpha ?? rankOf(adapter, path)
 
 /**
  * What the low-rank product of a module is scaled by: α / r, with rsLoRA α / √r.
  * @example scaleOf(adapter, 'model.layers.0.self_attn.q_proj')
  */
-export const scaleOf = (adapter: SavedAdapter, path: string): number => {
+export const scaleOf = (adapter: Adapter, path: string): number => {
   const rank = rankOf(adapter, path)
   return alphaOf(adapter, path) / (adapter.rslora === true ? Math.sqrt(rank) : rank)
 }

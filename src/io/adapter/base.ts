@@ -7,7 +7,7 @@ import { roundedTo } from '../checkpoint/half.ts'
 import { isTransposed, parameterName } from '../checkpoint/load.ts'
 import { savedMatcher, targetMatcher, unmetNames } from '../../tune/index.ts'
 import { withOwnHead } from '../checkpoint/tied-head.ts'
-import { tensorsOfModule, type MethodTensors, type SavedAdapter } from './adapter.ts'
+import { tensorsOfModule, type MethodTensors, type Adapter } from './adapter.ts'
 import { fitHead, headOf, headPath } from './head.ts'
 import { checkTensors, layouts } from './layout.ts'
 import type { WeightedAdapter, WidthOf } from './lora-form.ts'
@@ -46,9 +46,9 @@ const beyond = (subject: string, path: string, what: string, index: Int32Array, 
 /** Whether what was trained of a module fits the weight of the base. */
 const checkFit = (
   subject: string,
-  adapter: SavedAdapter,
+  adapter: Adapter,
   path: string,
-  module: MethodTensors[SavedAdapter['method']],
+  module: MethodTensors[Adapter['method']],
   due: readonly number[],
 ): void => {
   if (adapter.method === 'full' && 'values' in module) {
@@ -81,7 +81,7 @@ const checkFit = (
  * Rejects weights of the base that an adapter's file repeats, where they are not the base's own, to the digits that the
  * file keeps.
  */
-const checkRepeated = async (subject: string, { repeated }: SavedAdapter, base: Checkpoint): Promise<void> => {
+const checkRepeated = async (subject: string, { repeated }: Adapter, base: Checkpoint): Promise<void> => {
   for (const [path, value] of repeated ?? []) {
     const entry = base.tensors.get(parameterName(path))
     const name = `${path}.base_layer.weight`
@@ -100,7 +100,7 @@ const checkRepeated = async (subject: string, { repeated }: SavedAdapter, base: 
 }
 
 /** Rejects an adapter that lacks a module which it says it is for. */
-const checkComplete = (subject: string, adapter: SavedAdapter, base: Checkpoint): void => {
+const checkComplete = (subject: string, adapter: Adapter, base: Checkpoint): void => {
   const paths = [...base.tensors.keys()].map(name => name.replace(/\.weight$/, ''))
   const targets = targetMatcher(adapter)
   const linear = paths.filter(path => isTransposed(path) && sizesIn(base, path)?.length === 2)
@@ -122,7 +122,7 @@ const checkComplete = (subject: string, adapter: SavedAdapter, base: Checkpoint)
  * @example await checkBase(adapter, checkpoint, 'out')()
  */
 export const checkBase = (
-  adapter: SavedAdapter,
+  adapter: Adapter,
   checkpoint: Checkpoint,
   subject = 'the adapter',
 ): TE.TaskEither<IoError, readonly string[]> =>

@@ -1,6 +1,7 @@
 import type * as E from 'fp-ts/lib/Either.js'
 import { attemptSync, refusal, type IoError, isRecord } from '../../host/index.ts'
-import { methods, type AdapterOrigin, type AdapterSettings, type Method, type SavedAdapter } from './adapter.ts'
+import type { AdapterOrigin, AdapterSettings, Adapter } from './adapter.ts'
+import { methodNames, type MethodName } from '../../tune/index.ts'
 import { fieldsOf, present } from './fields.ts'
 
 /**
@@ -11,14 +12,14 @@ export interface AdapterConfig {
   readonly version: 1 | 2
   readonly origin: AdapterOrigin
   readonly settings: AdapterSettings
-  readonly method: Method
+  readonly method: MethodName
   readonly rank: number
 }
 
 const formatVersion = 2
 
 /** The content of adapter_config.json: PEFT's names where PEFT has the field. */
-export const configOf = (adapter: SavedAdapter): Readonly<Record<string, unknown>> => ({
+export const configOf = (adapter: Adapter): Readonly<Record<string, unknown>> => ({
   format_version: formatVersion,
   method: adapter.method,
   ...(adapter.method === 'full' ? {} : { rank: adapter.rank }),
@@ -38,7 +39,7 @@ export const configOf = (adapter: SavedAdapter): Readonly<Record<string, unknown
     modules_to_save: adapter.modulesToSave,
     bias: adapter.bias,
     quantize: adapter.quantize,
-    selection: adapter.selection,
+    selection: adapter.select,
     share_columns: adapter.shareColumns,
     untied: adapter.untied,
     seed: adapter.seed,
@@ -83,7 +84,7 @@ const settingsOf = (fields: Fields): AdapterSettings => ({
     layersPattern: fields.texts('layers_pattern'),
     bias: fields.oneOf('bias', 'none', 'all', 'lora_only'),
     quantize: quantization(fields),
-    selection: fields.oneOf('selection', 'random', 'weight', 'gradient'),
+    select: fields.oneOf('selection', 'random', 'weight', 'gradient'),
     shareColumns: fields.flag('share_columns'),
     initial: fields.number('d_initial', 'a number', () => true),
     untied: fields.flag('untied'),
@@ -107,8 +108,8 @@ export const parseConfig = (file: string, json: Readonly<Record<string, unknown>
     const fields = fieldsOf(file, json)
     const version = json['format_version']
     if (version !== 1 && version !== 2) throw fields.wrong('format_version', `${formatVersion} (or 1)`)
-    const known = version === 1 ? (['paca', 'full'] as const) : methods
-    const method = fields.must<Method>(
+    const known = version === 1 ? (['paca', 'full'] as const) : methodNames
+    const method = fields.must<MethodName>(
       'method',
       known.map(name => JSON.stringify(name)).join(' or '),
       fields.oneOf('method', ...known),

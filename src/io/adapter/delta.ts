@@ -2,14 +2,13 @@ import type { Shape, Value } from '../../tensor/index.ts'
 import { valueOf } from '../checkpoint/archive.ts'
 import { refusal } from '../../host/index.ts'
 import { finite } from '../checkpoint/finite.ts'
-import { scaleOf, type LoraModule, type SavedAdapter } from './adapter.ts'
+import { scaleOf, type LoraModule, type Adapter } from './adapter.ts'
 import { lowRankOf, type WeightedAdapter } from './lora-form.ts'
 
 type Floats = Value<Shape>
 
 /** Whether an adapter changes a leaf. */
-const touches = ({ modules, whole }: SavedAdapter, path: string): boolean =>
-  modules.has(path) || whole?.has(path) === true
+const touches = ({ modules, whole }: Adapter, path: string): boolean => modules.has(path) || whole?.has(path) === true
 
 /** Whether any of the adapters changes a leaf. @example changes([{ adapter }], 'model.norm') */
 export const changes = (uses: readonly WeightedAdapter[], path: string): boolean =>
@@ -34,13 +33,7 @@ const addProduct = (sum: Float64Array, { lora_A, lora_B }: LoraModule, by: numbe
 }
 
 /** DoRA's weight, less the base: (m / ‖V‖) ⊙ V − W with V = W + s · A B, the norm over the inputs of every output. */
-const addDora = (
-  sum: Float64Array,
-  adapter: SavedAdapter<'dora'>,
-  path: string,
-  base: Float32Array,
-  by: number,
-): void => {
+const addDora = (sum: Float64Array, adapter: Adapter<'dora'>, path: string, base: Float32Array, by: number): void => {
   const module = adapter.modules.get(path)!
   const {
     data: m,
@@ -66,7 +59,7 @@ const addWhole = (sum: Float64Array, values: Float32Array, base: Float32Array, b
 /** Adds `by` times what an adapter changes of a leaf [in, out] to a sum. */
 const addChange = (
   sum: Float64Array,
-  adapter: SavedAdapter,
+  adapter: Adapter,
   path: string,
   { sizes, data: base }: Floats,
   by: number,
@@ -107,7 +100,7 @@ const addChange = (
 }
 
 /** The change needs the base where it depends on it: of DoRA, and of weights that are saved whole. */
-const needsBase = (adapter: SavedAdapter, path: string): boolean =>
+const needsBase = (adapter: Adapter, path: string): boolean =>
   adapter.method === 'dora' || adapter.method === 'full' || adapter.whole?.has(path) === true
 
 /**
@@ -116,7 +109,7 @@ const needsBase = (adapter: SavedAdapter, path: string): boolean =>
  * @example deltaOf(adapter, 'model.layers.0.self_attn.q_proj', base)
  */
 export const deltaOf = (
-  adapter: SavedAdapter,
+  adapter: Adapter,
   path: string,
   base: Value<Shape> | readonly number[],
 ): Float32Array | undefined => {
@@ -138,7 +131,7 @@ const written = (leaf: Floats, at: Int32Array, values: Float32Array, width: numb
 }
 
 /** A leaf with an adapter's own numbers in it, where it holds such: its own part, or the base's. */
-const exactly = (adapter: SavedAdapter, path: string, leaf: Floats, part: 'values' | 'base'): Floats | undefined => {
+const exactly = (adapter: Adapter, path: string, leaf: Floats, part: 'values' | 'base'): Floats | undefined => {
   const whole = adapter.whole?.get(path) ?? (adapter.method === 'full' ? adapter.modules.get(path)?.values : undefined)
   if (whole !== undefined) return part === 'values' ? { ...leaf, data: whole.data } : undefined
   if (adapter.method === 'paca') {
@@ -173,5 +166,5 @@ export const mergedWeight = (uses: readonly WeightedAdapter[], path: string, bas
  * and SHiRA, which keep them. The other methods leave the base as it is, so that it needs no restoring.
  * @example restoredWeight(adapter, 'model.layers.0.self_attn.q_proj', merged)
  */
-export const restoredWeight = (adapter: SavedAdapter, path: string, merged: Value<Shape>): Value<Shape> =>
+export const restoredWeight = (adapter: Adapter, path: string, merged: Value<Shape>): Value<Shape> =>
   exactly(adapter, path, merged, 'base') ?? merged

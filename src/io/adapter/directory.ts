@@ -14,9 +14,10 @@ import {
 import { openSafetensors } from '../safetensors/read.ts'
 import { leafOf, safetensorsBytes, type Leaf } from '../safetensors/write.ts'
 import { isTransposed } from '../checkpoint/load.ts'
-import { tensorsOfModule, type Method, type SavedAdapter, type Tensors } from './adapter.ts'
+import { tensorsOfModule, type Adapter, type Tensors } from './adapter.ts'
 import { checkFields, configOf, parseConfig, type AdapterConfig } from './config.ts'
 import { checkAdapter, moduleTensors, sharedLayouts } from './layout.ts'
+import type { MethodName } from '../../tune/index.ts'
 import { readPeft } from './peft-read.ts'
 
 const weightsFile = 'adapter_model.safetensors'
@@ -24,7 +25,7 @@ const configFile = 'adapter_config.json'
 const wholePrefix = 'modules_to_save.'
 
 /** The tensors of an adapter by their names in the file. */
-const leavesOf = (adapter: SavedAdapter): readonly Leaf[] => [
+const leavesOf = (adapter: Adapter): readonly Leaf[] => [
   ...[...adapter.modules].flatMap(([path, module]) =>
     Object.entries(tensorsOfModule(module)).map(([name, value]) => leafOf(`${name}.${path}`, value)),
   ),
@@ -48,7 +49,7 @@ export const adapterFiles = (
  * disagree with each other or with the rank, a destination that is not empty.
  * @example await saveAdapter('out', adapter)()
  */
-export const saveAdapter = (directory: string, adapter: SavedAdapter): TE.TaskEither<IoError, void> =>
+export const saveAdapter = (directory: string, adapter: Adapter): TE.TaskEither<IoError, void> =>
   attempt(directory, async () => {
     checkAdapter(directory, adapter)
     await orThrow(writeAtomically(directory, adapterFiles(configOf(adapter), leavesOf(adapter), 'partensor')))
@@ -57,7 +58,7 @@ export const saveAdapter = (directory: string, adapter: SavedAdapter): TE.TaskEi
 /** Which tensors of which modules a file holds; what belongs to no adapter of the method is refused. */
 const namesByModule = (
   subject: string,
-  method: Method,
+  method: MethodName,
   names: Iterable<string>,
 ): ReadonlyMap<string, readonly string[]> => {
   const kinds = moduleTensors(method)
@@ -104,7 +105,7 @@ const fromVersion1 = (value: Tensors[string], path: string): Tensors[string] => 
 const readModules = async (
   archive: Archive,
   { version, origin, settings, method, rank }: AdapterConfig,
-): Promise<SavedAdapter> => {
+): Promise<Adapter> => {
   const byModule = namesByModule(archive.path, method, archive.tensors.keys())
   const modules = new Map<string, Tensors>()
   for (const [path, names] of byModule) {
@@ -132,7 +133,7 @@ const readModules = async (
     ...shared,
     modules,
     ...(whole.size > 0 ? { whole } : {}),
-  } as unknown as SavedAdapter
+  } as unknown as Adapter
   checkAdapter(archive.path, adapter)
   return adapter
 }
@@ -143,7 +144,7 @@ const readModules = async (
  * tensor.
  * @example const adapter = await loadAdapter('out')()
  */
-export const loadAdapter = (directory: string): TE.TaskEither<IoError, SavedAdapter> =>
+export const loadAdapter = (directory: string): TE.TaskEither<IoError, Adapter> =>
   attempt(directory, async () => {
     const file = join(directory, configFile)
     const json = await orThrow(readJsonObject(file))

@@ -3,7 +3,7 @@ import { showSizes, valueOf } from '../checkpoint/archive.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { refusal } from '../../host/index.ts'
 import { parameterName } from '../checkpoint/load.ts'
-import type { SavedAdapter } from './adapter.ts'
+import type { Adapter } from './adapter.ts'
 
 /** A head that the base ties to its embedding, in terms of an adapter. */
 
@@ -36,7 +36,7 @@ const equal = (a: Floats, b: Floats): boolean =>
  * alone where they are one, and of both where another adapter has parted them. Throws an `IoError` where head and
  * embedding are to be one and the adapter has two.
  */
-export const fitHead = (subject: string, adapter: SavedAdapter, base: Head): SavedAdapter => {
+export const fitHead = (subject: string, adapter: Adapter, base: Head): Adapter => {
   if (base === 'own' || adapter.untied === true) return adapter
   if (adapter.method === 'full' && base === 'parted') {
     const embedding = adapter.modules.get(embeddingPath)

@@ -1,15 +1,13 @@
 export {
   alphaOf,
-  methods,
   rankOf,
   scaleOf,
   type AdapterOrigin,
   type AdapterSettings,
   type LoraModule,
-  type Method,
   type MethodTensors,
   type PacaModule,
-  type SavedAdapter,
+  type Adapter,
   type ShiraModule,
   type VeraProjections,
 } from './adapter.ts'

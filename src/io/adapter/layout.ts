@@ -1,8 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { showSizes } from '../checkpoint/archive.ts'
 import { refusal } from '../../host/index.ts'
-import { patternMatcher, targetMatcher } from '../../tune/index.ts'
-import { tensorsOfModule, type AdapterSettings, type Method, type SavedAdapter } from './adapter.ts'
+import { patternMatcher, targetMatcher, type MethodName } from '../../tune/index.ts'
+import { tensorsOfModule, type AdapterSettings, type Adapter } from './adapter.ts'
 
 /** A tensor of a file or of a value, as far as its header says. */
 export interface Described {
@@ -22,7 +22,7 @@ const i32 = (...sizes: Sizes): Layout => ({ dtype: 'I32', sizes })
 const factors = { lora_A: f32('in', 'r'), lora_B: f32('r', 'out') }
 
 /** The tensors of a module by method, in order. */
-export const layouts: { readonly [M in Exclude<Method, 'full'>]: Readonly<Record<string, Layout>> } = {
+export const layouts: { readonly [M in Exclude<MethodName, 'full'>]: Readonly<Record<string, Layout>> } = {
   paca: { columns: i32('r'), values: f32('r', 'out'), base: f32('r', 'out') },
   shira: { entries: i32('n'), values: f32('n'), base: f32('n') },
   lora: factors,
@@ -34,15 +34,15 @@ export const layouts: { readonly [M in Exclude<Method, 'full'>]: Readonly<Record
 }
 
 /** The names of a module's tensors. @example moduleTensors('lora') // ['lora_A', 'lora_B'] */
-export const moduleTensors = (method: Method): readonly string[] =>
+export const moduleTensors = (method: MethodName): readonly string[] =>
   method === 'full' ? ['values'] : Object.keys(layouts[method])
 
 /** Tensors that are no part of a module: by name, with their layouts. */
-export const sharedLayouts = (method: Method): Readonly<Record<string, Layout>> =>
+export const sharedLayouts = (method: MethodName): Readonly<Record<string, Layout>> =>
   method === 'vera' ? { vera_A: f32('in', 'r'), vera_B: f32('r', 'out') } : {}
 
 /** The dtypes and sizes that a module's tensors must have; a whole weight may be a matrix or a vector. */
-const layoutOf = (method: Method, tensors: ReadonlyMap<string, Described>): Readonly<Record<string, Layout>> =>
+const layoutOf = (method: MethodName, tensors: ReadonlyMap<string, Described>): Readonly<Record<string, Layout>> =>
   method === 'full'
     ? { values: tensors.get('values')?.sizes.length === 1 ? f32('out') : f32('in', 'out') }
     : layouts[method]
@@ -80,7 +80,7 @@ export const checkTensors = (
 /** Checks the tensors of a module against each other, and against the rank where one is due. */
 export const checkModule = (
   subject: string,
-  method: Method,
+  method: MethodName,
   path: string,
   tensors: ReadonlyMap<string, Described>,
   rank: number | undefined,
@@ -117,14 +117,14 @@ export const dueRank = (
 /**
  * Expressions in the settings are checked when an adapter is read or written, so that nothing trips over them later.
  */
-export const checkPatterns = (subject: string, adapter: SavedAdapter): void => {
+export const checkPatterns = (subject: string, adapter: Adapter): void => {
   for (const result of [targetMatcher(adapter), patternMatcher('alpha_pattern', adapter.alphaPattern)]) {
     if (E.isLeft(result)) throw refusal(`${subject}: ${result.left.message}`)
   }
 }
 
 /** Checks an adapter against itself: dtypes, sizes, ranks, indices. Throws an `IoError` that begins with `subject`. */
-export const checkAdapter = (subject: string, adapter: SavedAdapter): void => {
+export const checkAdapter = (subject: string, adapter: Adapter): void => {
   if (adapter.modules.size === 0) throw refusal(`${subject}: the adapter has no modules`)
   checkPatterns(subject, adapter)
   const due = adapter.method === 'full' || adapter.method === 'shira' ? () => undefined : dueRank(subject, adapter)

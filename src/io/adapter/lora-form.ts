@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Shape, Value } from '../../tensor/index.ts'
 import { valueOf } from '../checkpoint/archive.ts'
 import { attemptSync, refusal, type IoError } from '../../host/index.ts'
-import { scaleOf, type LoraModule, type MethodTensors, type SavedAdapter } from './adapter.ts'
+import { scaleOf, type LoraModule, type MethodTensors, type Adapter } from './adapter.ts'
 import { present } from './fields.ts'
 
 type Floats = Value<Shape>
@@ -75,7 +75,7 @@ const ofMiss = ({ miss_block }: MethodTensors['miss'], width: number): LowRank =
 }
 
 const ofVera = (
-  { shared }: SavedAdapter<'vera'>,
+  { shared }: Adapter<'vera'>,
   { vera_lambda_d: d, vera_lambda_b: b }: MethodTensors['vera'],
   width: number,
 ): LowRank => ({
@@ -89,7 +89,7 @@ const ofVera = (
  * undefined for the others. `width` is the number of the module's inputs, which PaCA, MiSS and VeRA do not say
  * themselves.
  */
-export const lowRankOf = (adapter: SavedAdapter, path: string, width: number): LowRank | undefined => {
+export const lowRankOf = (adapter: Adapter, path: string, width: number): LowRank | undefined => {
   switch (adapter.method) {
     case 'lora':
     case 'lorafa': {
@@ -144,7 +144,7 @@ const kept = ({
   baseModelHash,
   whole,
   ...adapter
-}: SavedAdapter) => {
+}: Adapter) => {
   const { excludeModules, layersToTransform, layersPattern, modulesToSave, bias, untied } = adapter
   return {
     targetModules,
@@ -170,7 +170,7 @@ const kept = ({
  * MosLoRA with its mixer multiplied into A. Errors: a method whose change is no product of two factors.
  * @example loraOf(adapter, inputWidths(checkpoint))
  */
-export const loraOf = (adapter: SavedAdapter, widthOf: WidthOf): E.Either<IoError, SavedAdapter<'lora'>> =>
+export const loraOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Adapter<'lora'>> =>
   attemptSync('the adapter', () => {
     const { method } = adapter
     if (method === 'dora' || method === 'shira' || method === 'full')
@@ -195,7 +195,7 @@ export const loraOf = (adapter: SavedAdapter, widthOf: WidthOf): E.Either<IoErro
 
 /** An adapter, and how much of it. */
 export interface WeightedAdapter {
-  readonly adapter: SavedAdapter
+  readonly adapter: Adapter
   readonly weight?: number
 }
 
@@ -243,7 +243,7 @@ const below = (matrices: readonly Floats[], columns: number): Floats => {
 export const combineAdapters = (
   uses: readonly WeightedAdapter[],
   widthOf: WidthOf,
-): E.Either<IoError, SavedAdapter<'lora'>> =>
+): E.Either<IoError, Adapter<'lora'>> =>
   attemptSync('the adapters', () => {
     const [first] = uses
     if (first === undefined) throw refusal('there is no adapter to combine')

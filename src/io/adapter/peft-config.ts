@@ -4,8 +4,8 @@
  * huggingface/peft, tuners/{lora,vera,miss}/config.py.
  */
 import { refusal, isRecord, quoted } from '../../host/index.ts'
-import type { Bias } from '../../tune/index.ts'
-import type { AdapterOrigin, AdapterSettings, Method } from './adapter.ts'
+import type { Bias, MethodName } from '../../tune/index.ts'
+import type { AdapterOrigin, AdapterSettings } from './adapter.ts'
 import { dropoutOf, sharedSettings } from './config.ts'
 import { fieldsOf, present } from './fields.ts'
 
@@ -19,7 +19,7 @@ export type PeftType = (typeof peftTypes)[number]
 /** What an adapter_config.json of PEFT says. */
 export interface PeftConfig {
   readonly type: PeftType
-  readonly method: Extract<Method, 'lora' | 'dora' | 'vera' | 'miss'>
+  readonly method: Extract<MethodName, 'lora' | 'dora' | 'vera' | 'miss'>
   readonly rank: number
   readonly origin: AdapterOrigin
   readonly settings: AdapterSettings

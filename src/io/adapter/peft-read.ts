@@ -4,7 +4,7 @@ import { elementCount, showSizes, toF32, valueOf, type Archive, type StoredValue
 import { refusal, quoted } from '../../host/index.ts'
 import { isTransposed } from '../checkpoint/load.ts'
 import { savedMatcher, targetMatcher } from '../../tune/index.ts'
-import type { SavedAdapter, Tensors } from './adapter.ts'
+import type { Adapter, Tensors } from './adapter.ts'
 import { embeddingPath, headPath } from './head.ts'
 import { checkAdapter } from './layout.ts'
 import { parsePeftConfig, type PeftConfig } from './peft-config.ts'
@@ -129,7 +129,7 @@ export const readPeft = async (
   archive: Archive,
   file: string,
   json: Readonly<Record<string, unknown>>,
-): Promise<SavedAdapter> => {
+): Promise<Adapter> => {
   const lastWord = (key: string): readonly string[] => {
     const found = endings.find(([ending]) => key.endsWith(`.${ending}`))
     return found === undefined
@@ -180,7 +180,7 @@ export const readPeft = async (
     ...(method === 'vera' ? { shared } : {}),
     ...(repeated.size > 0 ? { repeated } : {}),
     ...(untied === undefined ? {} : { untied }),
-  } as unknown as SavedAdapter
+  } as unknown as Adapter
   checkAdapter(archive.path, adapter)
   return adapter
 }

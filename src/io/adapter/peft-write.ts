@@ -6,7 +6,7 @@ import { writeAtomically, attempt, attemptSync, orThrow, refusal, type IoError }
 import { isTransposed, parameterName } from '../checkpoint/load.ts'
 import { leafOf } from '../safetensors/write.ts'
 import { patternMatcher, targetMatcher } from '../../tune/index.ts'
-import { rankOf, tensorsOfModule, type SavedAdapter } from './adapter.ts'
+import { rankOf, tensorsOfModule, type Adapter } from './adapter.ts'
 import { adapterFiles } from './directory.ts'
 import { embeddingPath, fitHead, headPath } from './head.ts'
 import { checkAdapter } from './layout.ts'
@@ -25,7 +25,7 @@ export interface PeftBase {
   readonly tied?: boolean
 }
 
-type Native = SavedAdapter<'lora'> | SavedAdapter<'dora'> | SavedAdapter<'vera'> | SavedAdapter<'miss'>
+type Native = Adapter<'lora'> | Adapter<'dora'> | Adapter<'vera'> | Adapter<'miss'>
 
 /**
  * An adapter that was trained with head and embedding tied, as PEFT keeps it. It saves the weight in both places; only
@@ -71,7 +71,7 @@ const targetsOf = (adapter: Native): Readonly<Record<string, unknown>> => {
 }
 
 /** α of each module: where none is given it is the module's rank, which PEFT does not say by leaving it out. */
-const alphas = (adapter: SavedAdapter<'lora'> | SavedAdapter<'dora'>): Readonly<Record<string, unknown>> => {
+const alphas = (adapter: Adapter<'lora'> | Adapter<'dora'>): Readonly<Record<string, unknown>> => {
   const { alpha, alphaPattern = {}, rank, modules } = adapter
   const matcher = patternMatcher('alpha_pattern', alphaPattern)
   const unsaid = (path: string): boolean =>
@@ -81,7 +81,7 @@ const alphas = (adapter: SavedAdapter<'lora'> | SavedAdapter<'dora'>): Readonly<
   return { lora_alpha: alpha ?? rank, alpha_pattern: { ...alphaPattern, ...Object.fromEntries(own) } }
 }
 
-const oneRank = (adapter: SavedAdapter<'vera'> | SavedAdapter<'miss'>): number => {
+const oneRank = (adapter: Adapter<'vera'> | Adapter<'miss'>): number => {
   if ([...adapter.modules.keys()].some(path => rankOf(adapter, path) !== adapter.rank)) {
     throw refusal(`PEFT's ${adapter.method} has one rank for all modules: export it as LoRA or merged`)
   }
@@ -165,7 +165,7 @@ const tensorsOf = (adapter: Native): ReadonlyMap<string, Value<Shape>> => {
 }
 
 /** What PEFT has a type for stays what it is; the rest leaves as a LoRA. */
-const nativeOf = (adapter: SavedAdapter, widthOf: WidthOf): E.Either<IoError, Native> => {
+const nativeOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Native> => {
   switch (adapter.method) {
     case 'lora':
     case 'dora':
@@ -184,7 +184,7 @@ const nativeOf = (adapter: SavedAdapter, widthOf: WidthOf): E.Either<IoError, Na
  * @example peftOf(adapter, inputWidths(checkpoint))
  */
 export const peftOf = (
-  adapter: SavedAdapter,
+  adapter: Adapter,
   widthOf: WidthOf,
   { tied = false }: PeftBase = {},
 ): E.Either<IoError, PeftAdapter> =>
@@ -204,7 +204,7 @@ export const peftOf = (
  */
 export const savePeft = (
   directory: string,
-  adapter: SavedAdapter,
+  adapter: Adapter,
   widthOf: WidthOf,
   base: PeftBase = {},
 ): TE.TaskEither<IoError, void> =>

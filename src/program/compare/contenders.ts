@@ -1,9 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { orThrow } from '../../host/index.ts'
-import type { Method } from '../../io/index.ts'
-import { applicable, methodOptions, type MethodChoice, type Selection } from '../method.ts'
+import { applicable, methodOptions, type MethodChoice, type SelectionRule } from '../method.ts'
 import type { FinetuneOptions } from '../request.ts'
 import type { PretrainedModel } from '../pretrained.ts'
+import type { MethodName } from '../../tune/index.ts'
 import { parameterCounts, targetsOf, tuneLlama } from '../tune.ts'
 
 type Left = 'method' | 'select' | 'seed' | 'out' | 'adapter' | 'saveOptimizer' | 'columns'
@@ -11,9 +11,9 @@ type Left = 'method' | 'select' | 'seed' | 'out' | 'adapter' | 'saveOptimizer' |
 /** What `partensor compare` is asked: what finetune is, for several methods and seeds. */
 export interface CompareOptions extends Omit<FinetuneOptions, Left> {
   readonly eval: string
-  readonly methods: readonly Method[]
+  readonly methods: readonly MethodName[]
   /** Selections of columns, each a PaCA of its own. */
-  readonly selects?: readonly Selection[] | undefined
+  readonly selects?: readonly SelectionRule[] | undefined
   readonly seeds: readonly number[]
   /** Learning rates of some methods; `lr` is that of the others. */
   readonly lrOf?: Readonly<Record<string, number>> | undefined
@@ -22,14 +22,14 @@ export interface CompareOptions extends Omit<FinetuneOptions, Left> {
 /** One line of a comparison before it has run. */
 export interface Contender {
   readonly name: string
-  readonly method: Method
-  readonly select: Selection | undefined
+  readonly method: MethodName
+  readonly select: SelectionRule | undefined
   readonly rank: number | null
   readonly trainable: number
 }
 
 /** What one contender is asked: what its method takes of what all are. */
-export const choiceOf = (options: CompareOptions, method: Method, select?: Selection): MethodChoice => {
+export const choiceOf = (options: CompareOptions, method: MethodName, select?: SelectionRule): MethodChoice => {
   const { targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, bias } = options
   const { rank, alpha, rslora, dropout, quantize, doubleQuantize, shareColumns, seeds } = options
   return applicable(method, {

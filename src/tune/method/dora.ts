@@ -11,9 +11,9 @@ import {
   type Tensor,
 } from '../../tensor/index.ts'
 import { all, frozen, type All } from '../mask.ts'
-import type { Adapter } from './method.ts'
+import type { Method } from './method.ts'
 import { outputNorms } from './first-values.ts'
-import { leafwise, type AdaptedLeaf, type Columns, type Leafwise } from './leafwise.ts'
+import { leafwise, type AdaptedLeaf, type Out, type Leafwise } from './leafwise.ts'
 import {
   factorsOf,
   firstFactors,
@@ -31,7 +31,7 @@ export interface DoraLeaf<R extends Dim> extends LeafFunction {
   readonly becomes: WithMagnitude<this['leaf'], R>
 }
 export interface WithMagnitude<L, R extends Dim> extends WithFactors<L, R> {
-  readonly lora_magnitude_vector: Tensor<readonly [Columns<L>]>
+  readonly lora_magnitude_vector: Tensor<readonly [Out<L>]>
 }
 export type Dora<T extends string, R extends number> = Leafwise<
   T,
@@ -68,7 +68,7 @@ export const dora = <
   seed,
   dropout = 0,
   ...options
-}: LoraOptions<T, R, K>): Adapter<Dora<TargetsOf<T>, RankOf<R, K>>> => ({
+}: LoraOptions<T, R, K>): Method<Dora<TargetsOf<T>, RankOf<R, K>>> => ({
   name: 'dora',
   apply: params => {
     const draws = randomSource(dropout, seed)

@@ -1,7 +1,7 @@
 import type { Node } from '../../tensor/index.ts'
 import { all, type All, type Frozen } from '../mask.ts'
 import { tensorsOf } from '../tree.ts'
-import type { Adapter, Reparametrisation } from './method.ts'
+import type { Method, Reparametrisation } from './method.ts'
 import { leafwise } from './leafwise.ts'
 import { listed, type Select, type TargetFault, type TargetsOf } from './targets.ts'
 
@@ -29,7 +29,7 @@ export const full = <const T extends readonly string[]>({
   targets,
 }: {
   readonly targets: T
-}): Adapter<Full<TargetsOf<T>>> => ({
+}): Method<Full<TargetsOf<T>>> => ({
   name: 'full',
   apply: params => {
     const named: readonly string[] = listed(targets).filter(target => target !== 'all')

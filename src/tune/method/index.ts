@@ -1,6 +1,6 @@
 export {
   adapt,
-  type Adapter,
+  type Method,
   type FaultOf,
   type Addition,
   type FirstValue,
@@ -38,6 +38,6 @@ export { paca, type Paca, type PacaOptions } from './paca.ts'
 export { shira, type Shira } from './shira.ts'
 export { vera, type Vera, type VeraLeaf, type WithVectors } from './vera.ts'
 export { quantized } from './quantized.ts'
-export { saving, type Saving } from './with-whole.ts'
+export { alsoTraining, type AlsoTraining } from './also-training.ts'
 export { startingFrom } from './starting-from.ts'
-export { adapters, type AdapterEntry, type AdapterName, type AdapterOptions } from './registry.ts'
+export { methodNames, methods, type MethodArguments, type MethodEntry, type MethodName } from './registry.ts'

@@ -1,7 +1,7 @@
 import type { Node, Shape, Tensor } from '../../tensor/index.ts'
 import { frozen, type LeafMask } from '../mask.ts'
 import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
-import type { Addition, Adapter, IndexChoice, MaskOf, ParamsOf, Reparametrisation, Reparametrised } from './method.ts'
+import type { Addition, Method, IndexChoice, MaskOf, ParamsOf, Reparametrisation, Reparametrised } from './method.ts'
 import { targeted, UnknownTarget, type Extend, type LeafFunction, type Select, type TargetFault } from './targets.ts'
 
 /** A method that puts a record of leaves in the place of each targeted one. */
@@ -12,13 +12,13 @@ export interface Leafwise<T extends string, F extends LeafFunction, M> extends R
 }
 
 /** The dims of a matrix leaf `[in, out]`. */
-export type Rows<L> =
+export type In<L> =
   L extends Tensor<infer S extends Shape>
     ? S extends readonly [infer I extends string | number, unknown]
       ? I
       : never
     : never
-export type Columns<L> =
+export type Out<L> =
   L extends Tensor<infer S extends Shape>
     ? S extends readonly [unknown, infer O extends string | number]
       ? O
@@ -43,7 +43,7 @@ export const leafwise = <F extends Reparametrisation, L>(
   name: string,
   targets: readonly string[],
   adapted: (leaf: Node, path: string) => AdaptedLeaf<L>,
-): Adapter<F> => ({
+): Method<F> => ({
   name,
   apply: <P>(params: P) => {
     const paths = targeted(params, targets)

@@ -12,9 +12,9 @@ import {
   type Tensor,
 } from '../../tensor/index.ts'
 import { all, frozen, type All, type Frozen } from '../mask.ts'
-import type { Adapter, Addition, RandomSource, Reparametrisation } from './method.ts'
+import type { Method, Addition, RandomSource, Reparametrisation } from './method.ts'
 import { filled, integers, uniformWithin } from './first-values.ts'
-import { leafwise, matrixDims, type AdaptedLeaf, type Columns, type Leafwise, type Rows } from './leafwise.ts'
+import { leafwise, matrixDims, type AdaptedLeaf, type Out, type Leafwise, type In } from './leafwise.ts'
 import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
 
 /** A targeted leaf W with A `[in, r]` and B `[r, out]` beside it. */
@@ -23,8 +23,8 @@ export interface LoraLeaf<R extends Dim> extends LeafFunction {
 }
 export interface WithFactors<L, R extends Dim> {
   readonly weight: L
-  readonly lora_A: Tensor<readonly [Rows<L>, R]>
-  readonly lora_B: Tensor<readonly [R, Columns<L>]>
+  readonly lora_A: Tensor<readonly [In<L>, R]>
+  readonly lora_B: Tensor<readonly [R, Out<L>]>
 }
 
 export interface LoraOptions<T extends readonly string[], R extends number, K extends Ranks | undefined = Ranks> {
@@ -125,7 +125,7 @@ const lowRank = <F extends Reparametrisation>(
   name: string,
   maskA: All | Frozen,
   { targets, seed, dropout = 0, ...options }: LoraOptions<readonly string[], number, Ranks | undefined>,
-): Adapter<F> => ({
+): Method<F> => ({
   name,
   apply: params => {
     const draws = randomSource(dropout, seed)
@@ -157,7 +157,7 @@ export const lora = <
   K extends Ranks | undefined = undefined,
 >(
   options: LoraOptions<T, R, K>,
-): Adapter<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask>> => lowRank('lora', all, options)
+): Method<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask>> => lowRank('lora', all, options)
 
 /**
  * LoRA with A frozen (Zhang et al. 2023): W + α/r · A B, of which B is trained, so that of each token only x A is kept.
@@ -169,4 +169,4 @@ export const lorafa = <
   K extends Ranks | undefined = undefined,
 >(
   options: LoraOptions<T, R, K>,
-): Adapter<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask<Frozen>>> => lowRank('lorafa', frozen, options)
+): Method<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask<Frozen>>> => lowRank('lorafa', frozen, options)

@@ -52,12 +52,12 @@ export interface RandomSource {
   readonly seed: number
 }
 
-/** What an adapter makes of a parameter tree. */
+/** What a method makes of a parameter tree. */
 export interface Reparametrised<P, Q, M> {
   readonly params: Q
   readonly mask: M
   /**
-   * The weights that the tree stands for. A method, so that an adapter of a tree that is known is one of a tree that is
+   * The weights that the tree stands for. A method, so that a method on a tree that is known is one on a tree that is
    * not.
    */
   weight(params: Q): P
@@ -73,12 +73,12 @@ export interface Opaque extends Reparametrisation {
 }
 
 /** A fine-tuning method: how it extends a parameter tree, what weights the tree stands for, what is trained. */
-export interface Adapter<F extends Reparametrisation> {
+export interface Method<F extends Reparametrisation> {
   readonly name: string
   readonly apply: <P>(params: P) => Reparametrised<P, ParamsOf<F, P>, MaskOf<F, P>>
 }
 
-/** A model with what an adapter makes of it. */
+/** A model with what a method makes of it. */
 export interface Tuned<P, Q, M, B, L extends Shape> extends Reparametrised<P, Q, M> {
   readonly method: string
   readonly model: Model<P, B, L>
@@ -87,5 +87,5 @@ export interface Tuned<P, Q, M, B, L extends Shape> extends Reparametrised<P, Q,
 /** Applies a method to a model. @example adapt(model, paca({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })) */
 export const adapt = <P, B, L extends Shape, F extends Reparametrisation>(
   model: Model<P, B, L>,
-  adapter: Adapter<F> & FaultOf<F, P>,
-): Tuned<P, ParamsOf<F, P>, MaskOf<F, P>, B, L> => ({ method: adapter.name, model, ...adapter.apply(model.params) })
+  method: Method<F> & FaultOf<F, P>,
+): Tuned<P, ParamsOf<F, P>, MaskOf<F, P>, B, L> => ({ method: method.name, model, ...method.apply(model.params) })

@@ -1,8 +1,8 @@
 import { oneHot, placeholder, plus, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
 import { all, frozen, type All, type Frozen } from '../mask.ts'
-import type { Adapter } from './method.ts'
+import type { Method } from './method.ts'
 import { filled, integers } from './first-values.ts'
-import { leafwise, matrixDims, type Columns, type Leafwise, type Rows } from './leafwise.ts'
+import { leafwise, matrixDims, type Out, type Leafwise, type In } from './leafwise.ts'
 import { product } from './lora.ts'
 import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
 
@@ -11,8 +11,8 @@ export interface MissLeaf<R extends Dim> extends LeafFunction {
 }
 export interface WithBlock<L, R extends Dim> {
   readonly weight: L
-  readonly miss_groups: Tensor<readonly [Rows<L>], 'i32'>
-  readonly miss_block: Tensor<readonly [R, Columns<L>]>
+  readonly miss_groups: Tensor<readonly [In<L>], 'i32'>
+  readonly miss_block: Tensor<readonly [R, Out<L>]>
 }
 type Missed = { readonly weight: Node; readonly miss_groups: Node; readonly miss_block: Node }
 export type MissMask = { readonly weight: Frozen; readonly miss_groups: Frozen; readonly miss_block: All }
@@ -36,7 +36,7 @@ export const miss = <
   readonly targets: T
   readonly rank: R
   readonly ranks?: K
-}): Adapter<Miss<TargetsOf<T>, RankOf<R, K>>> =>
+}): Method<Miss<TargetsOf<T>, RankOf<R, K>>> =>
   leafwise<Miss<TargetsOf<T>, RankOf<R, K>>, Missed>('miss', targets, (leaf, path) => {
     const [input, output] = matrixDims('miss', leaf, path)
     const r = ranks?.get(path) ?? rank

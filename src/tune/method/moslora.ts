@@ -1,6 +1,6 @@
 import { placeholder, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
 import { all, frozen, type All } from '../mask.ts'
-import type { Adapter } from './method.ts'
+import type { Method } from './method.ts'
 import { uniformWithin } from './first-values.ts'
 import { leafwise, type Leafwise } from './leafwise.ts'
 import {
@@ -40,7 +40,7 @@ export const moslora = <
   targets,
   seed,
   ...options
-}: Omit<LoraOptions<T, R, K>, 'dropout'>): Adapter<MosLora<TargetsOf<T>, RankOf<R, K>>> =>
+}: Omit<LoraOptions<T, R, K>, 'dropout'>): Method<MosLora<TargetsOf<T>, RankOf<R, K>>> =>
   leafwise<MosLora<TargetsOf<T>, RankOf<R, K>>, Mixed>('moslora', targets, (leaf, path) => {
     const factors = factorsOf('moslora', leaf, path, options)
     const { A, B, rank, scale } = factors

@@ -1,6 +1,6 @@
 import { chooseColumns, type Node } from '../../tensor/index.ts'
 import { columns, type Columns } from '../mask.ts'
-import type { Adapter, Reparametrisation } from './method.ts'
+import type { Method, Reparametrisation } from './method.ts'
 import { leafwise } from './leafwise.ts'
 import type { RankOf, Ranks, Select, TargetFault, TargetsOf } from './targets.ts'
 
@@ -20,7 +20,7 @@ export interface PacaOptions<T extends readonly string[], R extends number, K ex
   /** The selection is reproducible from the seed and the path of the leaf. */
   readonly seed: number
   /** A selection of one's own, by the path of the leaf; it goes before the seed's. */
-  readonly columns?: ReadonlyMap<string, Int32Array>
+  readonly selection?: ReadonlyMap<string, Int32Array>
   /** Paths of leaves that share one selection, as those with one input may: see `inputGroups`. */
   readonly groups?: readonly (readonly string[])[]
 }
@@ -40,9 +40,9 @@ export const paca = <
   rank,
   ranks,
   seed,
-  columns: given,
+  selection: given,
   groups = [],
-}: PacaOptions<T, R, K>): Adapter<Paca<TargetsOf<T>, RankOf<R, K>>> => ({
+}: PacaOptions<T, R, K>): Method<Paca<TargetsOf<T>, RankOf<R, K>>> => ({
   name: 'paca',
   apply: params => {
     const shared = new Map<string, Columns<number>>()

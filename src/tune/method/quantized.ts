@@ -2,7 +2,7 @@ import { placeholder, transposed, transposeMatrix, type Node, type Shape, type V
 import { all, frozen, lensOf, maskedLeaves, type Columns, type Entries, type LeafMask } from '../mask.ts'
 import type { PackedArrays, Quantizer } from '../quantize/quantizer.ts'
 import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
-import type { Adapter, Addition, FirstValue, Opaque, Reparametrisation } from './method.ts'
+import type { Method, Addition, FirstValue, Opaque, Reparametrisation } from './method.ts'
 import { matrixDims } from './leafwise.ts'
 import { targeted, UnknownTarget } from './targets.ts'
 
@@ -98,10 +98,10 @@ const packed = (quantizer: Quantizer, leaf: Node, path: string, mask: LeafMask):
  */
 export const quantized =
   (quantizer: Quantizer, { modules }: { readonly modules?: readonly string[] } = {}) =>
-  <F extends Reparametrisation>(adapter: Adapter<F>): Adapter<Opaque> => ({
-    name: adapter.name,
+  <F extends Reparametrisation>(method: Method<F>): Method<Opaque> => ({
+    name: method.name,
     apply: params => {
-      const inner = adapter.apply(params)
+      const inner = method.apply(params)
       const places = maskedLeaves(inner.params, inner.mask)
       const standing = new Map(places.map(({ path, leaf }) => [path, leaf]))
       const masks = new Map<Node, LeafMask>()

@@ -1,6 +1,6 @@
 import { chooseColumns, type Node } from '../../tensor/index.ts'
 import { entries, type Entries } from '../mask.ts'
-import type { Adapter, Reparametrisation } from './method.ts'
+import type { Method, Reparametrisation } from './method.ts'
 import { leafwise, matrixDims } from './leafwise.ts'
 import { leafName, type Select, type TargetFault, type TargetsOf } from './targets.ts'
 
@@ -20,15 +20,15 @@ export const shira = <const T extends readonly string[]>({
   rank,
   ranks,
   seed,
-  entries: given,
+  selection: given,
 }: {
   readonly targets: T
   readonly rank: number
   readonly ranks?: ReadonlyMap<string, number>
   readonly seed: number
   /** Entries of one's own, counted along the flattened `[in, out]` leaf, by path. */
-  readonly entries?: ReadonlyMap<string, Int32Array>
-}): Adapter<Shira<TargetsOf<T>>> =>
+  readonly selection?: ReadonlyMap<string, Int32Array>
+}): Method<Shira<TargetsOf<T>>> =>
   leafwise<Shira<TargetsOf<T>>, Node>('shira', targets, (leaf, path) => {
     matrixDims('shira', leaf, path)
     // how many there are is known with the sizes: until then the number has a name

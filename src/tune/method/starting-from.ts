@@ -1,6 +1,6 @@
 import type { Node } from '../../tensor/index.ts'
 import { tensorsOf } from '../tree.ts'
-import type { Adapter, Addition, FirstValue, Reparametrisation } from './method.ts'
+import type { Method, Addition, FirstValue, Reparametrisation } from './method.ts'
 
 /**
  * The same method with first values of one's own for leaves that it adds, by their path in the tree: to go on from an
@@ -9,10 +9,10 @@ import type { Adapter, Addition, FirstValue, Reparametrisation } from './method.
  */
 export const startingFrom =
   (values: ReadonlyMap<string, FirstValue>) =>
-  <F extends Reparametrisation>(adapter: Adapter<F>): Adapter<F> => ({
-    name: adapter.name,
+  <F extends Reparametrisation>(method: Method<F>): Method<F> => ({
+    name: method.name,
     apply: params => {
-      const made = adapter.apply(params)
+      const made = method.apply(params)
       const paths = new Map(
         tensorsOf(made.params)
           .toReversed()

@@ -113,7 +113,7 @@ type ExtendUnder<
 
 declare const targetError: unique symbol
 /**
- * What an adapter becomes of which a target names no leaf, so that `tsc` prints the reason and the names that there
+ * What a method becomes of which a target names no leaf, so that `tsc` prints the reason and the names that there
  * are.
  */
 export interface TargetError<Message extends string, ThereAre> {

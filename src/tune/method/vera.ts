@@ -1,9 +1,9 @@
 import { node, placeholder, plus, sliceOp, times, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
 import { all, frozen, type All, type Frozen } from '../mask.ts'
 import { tensorsOf } from '../tree.ts'
-import type { Adapter, Reparametrisation } from './method.ts'
+import type { Method, Reparametrisation } from './method.ts'
 import { filled, uniformWithin } from './first-values.ts'
-import { leafwise, matrixDims, type Columns } from './leafwise.ts'
+import { leafwise, matrixDims, type Out } from './leafwise.ts'
 import { product } from './lora.ts'
 import {
   targeted,
@@ -21,7 +21,7 @@ export interface VeraLeaf<R extends Dim> extends LeafFunction {
 export interface WithVectors<L, R extends Dim> {
   readonly weight: L
   readonly vera_lambda_d: Tensor<readonly [R]>
-  readonly vera_lambda_b: Tensor<readonly [Columns<L>]>
+  readonly vera_lambda_b: Tensor<readonly [Out<L>]>
 }
 export interface Vera<T extends string, R extends number> extends Reparametrisation {
   readonly params: Extend<this['in'], T, VeraLeaf<R>> & {
@@ -58,7 +58,7 @@ export const vera = <const T extends readonly string[], const R extends number>(
   readonly seed: number
   /** What d begins with; b begins with 0. */
   readonly initial?: number
-}): Adapter<Vera<TargetsOf<T>, R>> => ({
+}): Method<Vera<TargetsOf<T>, R>> => ({
   name: 'vera',
   apply: params => {
     const taken = ['vera_A', 'vera_B'].find(name => Object.hasOwn(params as object, name))

@@ -2,7 +2,7 @@ import type { DType, Shape, Value } from '../../tensor/index.ts'
 import { isValue, mapTree } from '../tree.ts'
 
 /** Which columns of each module are trained, by the module's path. */
-export type Columns = ReadonlyMap<string, Int32Array>
+export type Selection = ReadonlyMap<string, Int32Array>
 
 /**
  * The module that a leaf of an optimizer's state belongs to: the state of a transform repeats the tree of what is
@@ -34,9 +34,9 @@ const carriedRows = (value: Value<Shape, DType>, old: Int32Array, next: Int32Arr
  * The optimizer's state for another selection of columns: what belongs to a column that is kept moves to the column's
  * new place, new columns start from zero, and what belongs to no module (counts) stays. Leaves are `[rank, ...]` at the
  * paths of their modules.
- * @example await session.write({ focus, state: carryState(adapter.columns, session.columns, state) })
+ * @example await session.write({ focus, state: carryState(adapter.selection, session.selection, state) })
  */
-export const carryState = <S>(old: Columns, next: Columns, state: S): S => {
+export const carryState = <S>(old: Selection, next: Selection, state: S): S => {
   const paths = [...old.keys()].filter(path => next.has(path))
   return mapTree(state, isValue, (value, path) => {
     const module = moduleOf(path, paths)

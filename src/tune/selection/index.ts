@@ -1,3 +1,3 @@
 /** Which columns are trained: by their weights, by their gradients; and what is carried over to another selection. */
-export { carryState, type Columns as ColumnSelection } from './carry.ts'
+export { carryState, type Selection } from './carry.ts'
 export { addedScores, largest, selectByScore, selectByWeight, squaredNorms } from './score.ts'

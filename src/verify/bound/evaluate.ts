@@ -60,7 +60,7 @@ export const evaluated = async <P, Q, M, S, B, L extends Shape>(
   await using session = await compile(derived, { target, weights: noted, dims })
   const values: Value<Shape>[] = []
   for (const batch of batches) values.push(await session.logits(batch))
-  return { target: session.target, values, columns: session.columns, sizes }
+  return { target: session.target, values, columns: session.selection, sizes }
 }
 
 /** Tests whether an expression depends on a batch alone. */

@@ -6,9 +6,9 @@ import { certified } from '../../../src/backend/graph/certificate.ts'
 import { compiledGraph } from '../../../src/backend/graph/compiled.ts'
 import { savedModel } from '../../../src/backend/graph/saved-model.ts'
 import { count, is, topological, type Node } from '../../../src/tensor/index.ts'
-import { openTiny, tinyStep, type Method } from '../tiny.ts'
+import { openTiny, tinyStep, type CurveMethod } from '../tiny.ts'
 
-const compiledTiny = async (method: Method, precision: 'f32' | 'bf16', seq = 24) => {
+const compiledTiny = async (method: CurveMethod, precision: 'f32' | 'bf16', seq = 24) => {
   const loaded = await openTiny()
   await loaded.checkpoint.close()
   const step = await tinyStep(loaded, method)

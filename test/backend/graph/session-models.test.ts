@@ -22,7 +22,7 @@ import {
   sum,
   tanh,
   trainStep,
-  type Adapter,
+  type Method,
   type Dims,
   type Lazy,
   type Model,
@@ -71,7 +71,7 @@ interface Run {
 const runOn = async <P, B, L extends Shape, F extends Reparametrisation>(
   target: TargetName,
   of: Model<P, B, L>,
-  adapter: Adapter<F>,
+  adapter: Method<F>,
   weights: Lazy<P>,
   batches: readonly (readonly Values<B>[])[],
 ): Promise<Run> => {
@@ -195,7 +195,7 @@ adapters.forEach((adapter, i) => {
         runOn(
           target,
           perceptron,
-          adapter as Adapter<Reparametrisation>,
+          adapter as Method<Reparametrisation>,
           weightsFor(perceptron.params, { in: 3, hidden: 5, ffn: 6, out: 2 }),
           [[points(4, 1)], [points(2, 2), points(5, 3)], [points(4, 1)]],
         ),

@@ -18,7 +18,7 @@ import {
 import { graphEngine } from '../../../src/backend/graph/engine.ts'
 import type { FloatType } from '../../../src/backend/graph/index.ts'
 import { nodeTest } from '../native-support.ts'
-import { curves, openTiny, tinyBatch, tinyColumns, tinyStep, type Method } from '../tiny.ts'
+import { curves, openTiny, tinyBatch, tinyColumns, tinyStep, type CurveMethod } from '../tiny.ts'
 import { apart, distance } from './distance.ts'
 
 const batch = await tinyBatch()
@@ -28,7 +28,7 @@ const precisions = ['f32', 'bf16'] as const
 
 /** A session of the tiny LLaMA: on graph, or on another target. */
 const open = async (
-  method: Method,
+  method: CurveMethod,
   { precision = 'f32', target = 'graph' }: { readonly precision?: FloatType; readonly target?: TargetName } = {},
 ) => {
   const loaded = await openTiny()
@@ -47,7 +47,11 @@ type Opened = Awaited<ReturnType<typeof open>>
 
 /** A session that tests share: each gets it as it was at first. */
 const opened = new Map<string, { readonly session: Opened; readonly first: Awaited<ReturnType<Opened['read']>> }>()
-const shared = async (method: Method, precision: FloatType = 'f32', target: TargetName = 'graph'): Promise<Opened> => {
+const shared = async (
+  method: CurveMethod,
+  precision: FloatType = 'f32',
+  target: TargetName = 'graph',
+): Promise<Opened> => {
   const key = `${method} ${precision} ${target}`
   const known = opened.get(key)
   if (known) {

@@ -1,10 +1,10 @@
 import { all, maskedLeaves, type Dynamic, type MaskedLeaf } from '../mask.ts'
 import { isTensor, mapTree, tensorsOf } from '../tree.ts'
-import type { Adapter, FaultOf, ParamsOf, Reparametrisation } from './method.ts'
+import type { Method, FaultOf, ParamsOf, Reparametrisation } from './method.ts'
 import { targeted, UnknownTarget } from './targets.ts'
 
 /** A method of which more is trained than its type says: what the run names. */
-export interface Saving<F extends Reparametrisation> extends Reparametrisation {
+export interface AlsoTraining<F extends Reparametrisation> extends Reparametrisation {
   readonly params: ParamsOf<F, this['in']>
   readonly mask: Dynamic
   readonly fault: FaultOf<F, this['in']>
@@ -15,12 +15,12 @@ export interface Saving<F extends Reparametrisation> extends Reparametrisation {
  * @throws {UnknownTarget} where a module does not exist, or the method adapts it already
  * @example saving(['lm_head'])(lora({ targets: ['q_proj'], rank: 8, seed: 0 }))
  */
-export const saving =
+export const alsoTraining =
   (modules: readonly string[]) =>
-  <F extends Reparametrisation>(adapter: Adapter<F>): Adapter<Saving<F>> => ({
-    name: adapter.name,
+  <F extends Reparametrisation>(method: Method<F>): Method<AlsoTraining<F>> => ({
+    name: method.name,
     apply: params => {
-      const made = adapter.apply(params)
+      const made = method.apply(params)
       const whole = targeted(params, modules)
       const leaves = new Map(tensorsOf(params))
       const masks = new Map<string, MaskedLeaf>()
@@ -32,7 +32,7 @@ export const saving =
           named.has(leaf) && (masks.get(path)?.leaf !== leaf || masks.get(path)?.mask.mask !== 'frozen'),
       )?.[0]
       if (adapted !== undefined)
-        throw new UnknownTarget(`${adapted} is adapted by ${adapter.name} and to be trained whole: name it once`)
+        throw new UnknownTarget(`${adapted} is adapted by ${method.name} and to be trained whole: name it once`)
       // an opaque mask has the structure of the tree
       return {
         ...made,
