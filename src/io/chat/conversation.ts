@@ -14,10 +14,7 @@ const isMessage = (value: unknown): value is Message => {
   )
 }
 
-/**
- * A list of objects that a row may have, or leave out; as JSON in a text too, as data sets with a fixed schema store
- * it.
- */
+/** An optional list of objects in a row; also as JSON in a text, which data sets with a fixed schema use. */
 const recordsOf = (name: string, value: unknown): E.Either<IoError, readonly unknown[] | null> => {
   if (value === undefined || value === null) return E.right(null)
   const list =
@@ -36,8 +33,8 @@ const recordsOf = (name: string, value: unknown): E.Either<IoError, readonly unk
 }
 
 /**
- * What the template is given by other names, and arguments of transformers' `apply_chat_template` that are no variables
- * of a template.
+ * Names that are not variables: values that the template receives under other names, and arguments of transformers'
+ * `apply_chat_template`.
  */
 const reserved = [
   'messages',
@@ -65,14 +62,14 @@ const variablesOf = (value: unknown): E.Either<IoError, Readonly<Record<string, 
   return taken === undefined ? E.right(value) : fail(`"chat_template_kwargs" cannot set "${taken}"`)
 }
 
-/** What a row says of a conversation: its messages, and the tools, documents and variables that its template reads. */
+/** The conversation in a row: its messages, and the tools, documents and variables that its template reads. */
 export interface Conversation {
   readonly messages: readonly Message[]
   readonly options: ChatOptions
 }
 
 /**
- * The conversation in a row of a data set. Errors: messages, tools, documents or variables that are none.
+ * The conversation in a row of a data set. Errors: invalid messages, tools, documents or variables.
  * @example conversationOf({ messages: [{ role: 'user', content: 'Hi' }] })
  */
 export const conversationOf = (row: Readonly<Record<string, unknown>>): E.Either<IoError, Conversation> => {

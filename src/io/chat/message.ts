@@ -1,12 +1,12 @@
 /** One turn of a conversation. A template may read further fields, such as `tool_calls` and `name`. */
 export interface Message {
   readonly role: string
-  /** The words, or a list of their parts. */
+  /** The text, or a list of its parts. */
   readonly content?: string | readonly unknown[] | null
   readonly [field: string]: unknown
 }
 
-/** What a template is given beside the messages. */
+/** Inputs of a template in addition to the messages. */
 export interface ChatOptions {
   readonly tools?: readonly unknown[] | null | undefined
   readonly documents?: readonly unknown[] | null | undefined

@@ -5,7 +5,7 @@ import type { Message } from './message.ts'
 
 export type { Extent } from '../jinja/interpreter.ts'
 
-/** A rendered conversation, and the means to render others. */
+/** A rendered conversation, with a function that renders variants of it. */
 export interface Conversation {
   readonly text: string
   readonly messages: readonly Message[]
@@ -13,7 +13,9 @@ export interface Conversation {
   readonly render: (messages: readonly Message[], addGenerationPrompt: boolean) => E.Either<IoError, string>
 }
 
-/** So many characters that stand nowhere in a text: some for private use; fewer, if it has all of them. */
+/**
+ * Up to `count` characters that do not occur in a text, from those for private use; fewer if the text has the others.
+ */
 export const charactersOutside = (text: string, count: number): readonly string[] => {
   const found: string[] = []
   for (let code = 0xe000; code < 0xf900 && found.length < count; code++) {
@@ -24,28 +26,31 @@ export const charactersOutside = (text: string, count: number): readonly string[
 }
 const characterOutside = (text: string): string => charactersOutside(text, 1)[0] ?? '\ue000'
 
-/** The message with other words, and without the tool calls that would stand behind them. */
+/** The message with other words, and without the tool calls that would follow them. */
 export const withWords = (message: Message, words: string): Message => ({
   ...message,
   content: Array.isArray(message.content) ? [{ type: 'text', text: words }] : words,
   tool_calls: undefined,
 })
 
-/** Tokens that are more than white space; a text that begins with several of them begins with the longest. */
+/**
+ * The tokens that are more than white space, longest first: a text that begins with several of them begins with the
+ * longest.
+ */
 const visible = (tokens: readonly string[]): readonly string[] =>
   tokens.filter(token => token.trim() !== '').toSorted((a, b) => b.length - a.length)
 
-/** Where a token ends that begins at `at`. */
+/** The end of the token that begins at `at`. */
 const tokenEnd = (text: string, at: number, tokens: readonly string[]): number | undefined => {
   const token = tokens.find(candidate => text.startsWith(candidate, at))
   return token === undefined ? undefined : at + token.length
 }
 
-/** Where the token that closes a turn ends, if it stands right behind the words. */
+/** The end of the token that closes a turn, if it directly follows the words. */
 const closing = (behind: string, tokens: readonly string[]): number | undefined =>
   tokenEnd(behind, behind.length - behind.trimStart().length, tokens)
 
-/** Where the last of the tokens ends that close a turn one right behind the other, in all of the texts. */
+/** The end of the last of the consecutive tokens that close a turn in all of the texts. */
 const closingAll = (behind: readonly string[], end: number, tokens: readonly string[]): number => {
   const ends = behind.map(text => tokenEnd(text, end, tokens))
   const [next] = ends
@@ -65,17 +70,17 @@ const refused = (number: number, reason = ''): E.Either<IoError, never> =>
 const rightOf = (result: E.Either<IoError, string>): string | undefined =>
   E.isRight(result) ? result.right : undefined
 
-/** What a longer text adds to a shorter one that it begins with. */
+/** The text that a longer text adds to a shorter one with which it begins. */
 const addition = (shorter: string | undefined, longer: string | undefined): string | undefined =>
   shorter !== undefined && longer?.startsWith(shorter) === true ? longer.slice(shorter.length) : undefined
 
-/** What stands around the words of a message: found by a rendering in which a single character stands for them. */
+/** The text around the words of a message, found by a rendering in which a single character stands for them. */
 const around = (rendered: string, probe: string): readonly [ahead: string, behind: string] | undefined => {
   const [ahead, behind, ...more] = rendered.split(probe)
   return ahead === undefined || behind === undefined || more.length > 0 ? undefined : [ahead, behind]
 }
 
-/** Where the token that closes the turn ends; see `turnExtent`. */
+/** The end of the token that closes the turn; see `turnExtent`. */
 const turnEnd = (
   { text, messages, specialTokens, render }: Conversation,
   index: number,
@@ -104,8 +109,8 @@ const turnEnd = (
   const token = close.slice(0, closed)
   if (!behind.startsWith(token))
     return refused(number, `: it ends the message with ${JSON.stringify(token)} only if no other follows`)
-  // Further tokens close the turn too, if they do so whatever follows: an end of sequence may stand behind the last
-  // turn alone.
+  // Further tokens close the turn too, if they do so whatever follows: an end of sequence may follow the last turn
+  // only.
   const isLast = number === messages.length
   const mayFollow = tokenEnd(close, closed, tokens) !== undefined
   const followed = isLast && mayFollow ? rightOf(render([...probed, { role: 'user', content: 'a' }], false)) : undefined
@@ -115,8 +120,8 @@ const turnEnd = (
 }
 
 /**
- * The end of a turn that calls tools, in a template that does not take words in their place: the message closes with
- * the token that closes an answer in words, as the last thing that it writes.
+ * The end of a turn that calls tools, in a template that does not accept words instead: the last thing that the message
+ * writes is the token that closes an answer in words.
  */
 const callEnd = ({ text, messages, specialTokens, render }: Conversation, index: number): number | undefined => {
   const probe = characterOutside(text)
@@ -144,7 +149,7 @@ const callEnd = ({ text, messages, specialTokens, render }: Conversation, index:
 }
 
 /**
- * Where the words of an assistant's message stand in the rendered conversation, with the token that closes its turn.
+ * Finds the words of an assistant's message in the rendered conversation, with the token that closes its turn.
  *
  * A template does not say where its turns lie. The conversation is rendered once more with a single character for the
  * words, which shows what stands behind them; once more up to the message, which shows what closes it when nothing
@@ -170,7 +175,7 @@ export const turnExtent = (conversation: Conversation, index: number): E.Either<
       : found
   }
   const { end, ahead } = found.right
-  // Many templates cannot render no messages at all: their prompt for the first answer is the one for the next.
+  // Many templates cannot render an empty list of messages: their prompt for the first answer is the one for the next.
   const prompt =
     index === 0 ? addition(text, rightOf(render(messages, true))) : addition(rightOf(render(before, false)), asked)
   const start =
@@ -178,7 +183,7 @@ export const turnExtent = (conversation: Conversation, index: number): E.Either<
       ? asked.length
       : undefined
   const stands = text.startsWith(ahead) && ahead.length <= end ? ahead.length : undefined
-  // Without a prompt that opens the turn, its header is none of the assistant's words.
+  // Without a prompt that opens the turn, its header does not belong to the assistant's words.
   const hasHeader =
     prompt === '' &&
     start !== undefined &&
@@ -189,7 +194,7 @@ export const turnExtent = (conversation: Conversation, index: number): E.Either<
   if (stands === undefined || prompt === undefined) return refused(number)
   if (!ahead.endsWith(prompt))
     return refused(number, `: it asks for an answer with ${JSON.stringify(prompt)}, which is not how this one begins`)
-  // White space behind the token that ends the question is the first thing that the model writes.
+  // The model writes the white space after the token that ends the question.
   const bare = ahead.trimEnd()
   const question = tokens.find(token => asked?.endsWith(token) === true)
   return E.right([prompt === '' && question !== undefined && bare.endsWith(question) ? bare.length : stands, end])

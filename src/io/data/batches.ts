@@ -2,35 +2,36 @@ import { permutation, type Value } from '../../tensor/index.ts'
 import { notScored, scoredCount, type Row } from './rows.ts'
 
 /**
- * What one forward and backward pass sees: `batch` rows of `seq` tokens, padded behind; the label of padding is -100.
+ * The data of one forward and backward pass: `batch` rows of `seq` tokens, padded at the end; the label of padding is
+ * -100.
  */
 export interface MicroBatch {
   readonly input_ids: Value<readonly ['batch', 'seq'], 'i32'>
   readonly labels: Value<readonly ['batch', 'seq'], 'i32'>
 }
 
-/** How rows are grouped. Either `steps` or `epochs` says when to stop. */
+/** The grouping of rows into batches. Either `steps` or `epochs` ends the plan. */
 export type BatchPlan = {
-  /** Rows a micro-batch. */
+  /** Rows per micro-batch. */
   readonly batch: number
-  /** Micro-batches a step; 1 by default. */
+  /** Micro-batches per step (default 1). */
   readonly accumulate?: number
-  /** Whether every epoch has an order of its own, a function of the seed and the epoch's number. */
+  /** True if every epoch has an order of its own, a function of the seed and the epoch's number. */
   readonly shuffle?: boolean
   readonly seed?: number
-  /** The number of the first epoch: how many a run that goes on has begun before; 0 by default. */
+  /** The number of the first epoch (default 0): the epochs that a continued run has begun before. */
   readonly firstEpoch?: number
 } & ({ readonly steps: number } | { readonly epochs: number })
 
-/** How a micro-batch is laid out. */
+/** The layout of a micro-batch. */
 export interface BatchLayout {
-  /** Tokens a row; longer rows are cut. */
+  /** Tokens per row; longer rows are cut. */
   readonly seq: number
-  /** The id of padding; any id does, for nothing scored ever attends to it. */
+  /** The id of padding. Any id works, because nothing that is scored attends to it. */
   readonly padId?: number
 }
 
-/** Row numbers of one micro-batch after the other, epoch after epoch; the last of an epoch may be short. */
+/** The row numbers of micro-batches, epoch by epoch; the last micro-batch of an epoch may be short. */
 function* indexBatches(
   rowCount: number,
   { batch, shuffle = false, seed = 0, firstEpoch = 0 }: BatchPlan,
@@ -42,25 +43,25 @@ function* indexBatches(
   }
 }
 
-/** How many steps a plan takes over so many rows. @example stepCount(10, { batch: 4, epochs: 2 }) // 6 */
+/** The number of steps of a plan over `rowCount` rows. @example stepCount(10, { batch: 4, epochs: 2 }) // 6 */
 export const stepCount = (rowCount: number, plan: BatchPlan): number =>
   'steps' in plan ? plan.steps : Math.ceil((plan.epochs * Math.ceil(rowCount / plan.batch)) / (plan.accumulate ?? 1))
 
 /**
- * How many epochs have begun once so many steps of a plan are made, those before the plan included: where a run that
- * goes on begins.
+ * The number of epochs begun after `steps` steps of a plan, including those before it: the first epoch of a run that
+ * continues.
  * @example epochsBegun(10, { batch: 4, epochs: 2 }, 4) // 2
  */
 export const epochsBegun = (rowCount: number, plan: BatchPlan, steps: number): number => {
   const begun = Math.ceil((steps * (plan.accumulate ?? 1)) / Math.ceil(rowCount / plan.batch))
-  // the last step of a run that epochs end may be short
+  // if epochs end the run, its last step may be short
   return (plan.firstEpoch ?? 0) + ('epochs' in plan ? Math.min(begun, plan.epochs) : begun)
 }
 
 /**
- * The row numbers of every micro-batch of every step, lazily. Every row appears once an epoch. A micro-batch never
- * crosses the end of an epoch, a step may: its micro-batches go on with the next. Where epochs end the run, its last
- * step may have fewer micro-batches.
+ * The row numbers of every micro-batch of every step, lazily. Every row appears once per epoch. A micro-batch never
+ * crosses the end of an epoch; a step may, and its micro-batches continue with the next epoch. If epochs end the run,
+ * its last step may have fewer micro-batches.
  * @example [...planSteps(3, { batch: 2, accumulate: 2, epochs: 1 })] // [[[0, 1], [2]]]
  */
 export function* planSteps(rowCount: number, plan: BatchPlan): Generator<readonly (readonly number[])[]> {
@@ -80,8 +81,7 @@ export function* planSteps(rowCount: number, plan: BatchPlan): Generator<readonl
 }
 
 /**
- * Rows as one micro-batch of `batch` rows; where there are fewer, rows of padding fill it up, and nothing in them is
- * scored.
+ * Rows as one micro-batch of `batch` rows; if there are fewer, unscored rows of padding fill it up.
  * @example microBatch(rows, 2, { seq: 64 })
  */
 export const microBatch = (rows: readonly Row[], batch: number, { seq, padId = 0 }: BatchLayout): MicroBatch => {
@@ -96,8 +96,8 @@ export const microBatch = (rows: readonly Row[], batch: number, { seq, padId = 0
 const pick = (rows: readonly Row[], indices: readonly number[]): readonly Row[] => indices.flatMap(i => rows[i] ?? [])
 
 /**
- * The micro-batches of every step, made when they are asked for. Data, plan and layout determine them; see `planSteps`
- * for the order.
+ * The micro-batches of every step, made lazily. They are determined by data, plan and layout; `planSteps` describes the
+ * order.
  * @example for (const microBatches of batches(rows, { batch: 2, steps: 30, shuffle: true, seed: 0 }, { seq: 64 })) await step(microBatches)
  */
 export function* batches(rows: readonly Row[], plan: BatchPlan, layout: BatchLayout): Generator<readonly MicroBatch[]> {
@@ -120,14 +120,17 @@ export const lengthFor = (rows: readonly Row[], seq = Infinity): number =>
     ),
   )
 
-/** Rows of a plan that are looked at one by one; of a longer plan the largest rows are taken to meet. */
+/**
+ * The number of rows up to which the micro-batches of a plan are examined one by one; for a longer plan, the largest
+ * rows are assumed to meet.
+ */
 const longestSurvey = 2 ** 18
 
 /**
- * The most scored positions (after the shift of labels) that any micro-batch of the plan has, rounded up to a multiple
- * of 8: what a loss that takes the scored positions out of the logits must hold. The rows must already be cut to their
- * length. Of a shuffled plan of more than 250 000 rows it is what the rows with the most scored positions have
- * together: more than any micro-batch, if they never meet.
+ * The largest number of scored positions (after the shift of labels) in any micro-batch of the plan, rounded up to a
+ * multiple of 8: the capacity of a loss that selects the scored positions from the logits. The rows must already be cut
+ * to their length. For a shuffled plan of more than 250 000 rows it is the total of the rows with the most scored
+ * positions, which is too high if they never meet.
  * @example scoredCapacity(rows, { batch: 2, steps: 30, shuffle: true, seed: 0 })
  */
 export const scoredCapacity = (rows: readonly Row[], plan: BatchPlan): number => {
@@ -136,7 +139,7 @@ export const scoredCapacity = (rows: readonly Row[], plan: BatchPlan): number =>
   const most = largest.reduce((sum, n) => sum + n, 0)
   const perEpoch = Math.ceil(rows.length / plan.batch)
   const microBatches = stepCount(rows.length, plan) * (plan.accumulate ?? 1)
-  // without shuffling every epoch is as the first
+  // without shuffling, every epoch is like the first
   const surveyed = plan.shuffle === true ? microBatches : Math.min(microBatches, perEpoch)
   const found =
     surveyed * Math.min(plan.batch, rows.length) > longestSurvey && plan.shuffle === true
@@ -145,7 +148,7 @@ export const scoredCapacity = (rows: readonly Row[], plan: BatchPlan): number =>
   return Math.max(8, roundUp(found, 8))
 }
 
-/** The most scored positions in the first micro-batches of a plan. */
+/** The largest number of scored positions in the first micro-batches of a plan. */
 const mostOf = (scored: readonly number[], plan: BatchPlan, microBatches: number): number => {
   let most = 0
   let left = microBatches

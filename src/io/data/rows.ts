@@ -23,25 +23,26 @@ export interface Row {
 }
 
 /**
- * Rows to train on or to evaluate, and what was done to the data: rows cut to the length, rows left out because nothing
- * in them is scored.
+ * Rows to train on or to evaluate, and what was changed: the number of rows that were cut, and of rows that were left
+ * out because nothing in them is scored.
  */
 export interface Rows {
   readonly rows: readonly Row[]
   readonly warnings: { readonly cut: number; readonly unscored: number }
 }
 
-/** What the rows of a file are made with. */
+/** The options for making rows from a file. */
 export interface RowOptions {
-  /** Needed for text; rows of `input_ids` go without. */
+  /** The tokenizer, which text needs and rows of `input_ids` do not. */
   readonly tokenizer?: Tokenizer | undefined
   /**
-   * Ids must be smaller; by default the tokenizer's. A model's embedding may be larger or smaller than its tokenizer.
+   * Ids must be smaller than this (default: the tokenizer's size). A model's embedding may be larger or smaller than
+   * its tokenizer.
    */
   readonly vocabSize?: number | undefined
   /** Rows are cut to this many tokens. */
   readonly seq?: number | undefined
-  /** Ends `readRows` with an error that says so. */
+  /** Ends `readRows` with an error for the interrupt. */
   readonly signal?: StopSignal | undefined
 }
 
@@ -51,7 +52,7 @@ interface Tokens {
   readonly labels: readonly number[]
 }
 
-/** Positions whose label enters the loss; the first has nothing before it that could predict it. */
+/** The number of positions whose label enters the loss; the first position has no predecessor that could predict it. */
 export const scoredCount = ({ labels }: Row): number =>
   labels.reduce((n, label, i) => (i > 0 && label !== notScored ? n + 1 : n), 0)
 
@@ -62,9 +63,9 @@ interface Extent {
 }
 
 /**
- * A whole text is encoded, and a token is scored if any of it stands in a scored part: so `transformers` makes the mask
- * of the assistant's tokens. Parts must not be encoded one by one, because tokenizers treat the beginning of a text
- * differently, and join across parts.
+ * Encodes a whole text and scores a token if any of it lies in a scored part, as `transformers` does for its mask of
+ * the assistant's tokens. Parts must not be encoded one by one, because tokenizers treat the beginning of a text
+ * differently, and merge across parts.
  */
 const scoreWithin =
   (extents: readonly Extent[]) =>
@@ -79,9 +80,8 @@ const scoreWithin =
   }
 
 /**
- * The prompt and its completion are encoded as one text, as TRL does; a token that holds the end of one and the
- * beginning of the other is scored. One end-of-sequence token stands at the end: the completion's own, the tokenizer's,
- * or else it is added.
+ * Encodes the prompt and its completion as one text, as TRL does; a token that spans the boundary is scored. The row
+ * ends with one end-of-sequence token: the completion's own, the one that the tokenizer adds, or one that is appended.
  */
 const fromCompletion = (tokenizer: Tokenizer, prompt: string, completion: string): E.Either<IoError, Tokens> => {
   const { eos } = tokenizer
@@ -90,7 +90,7 @@ const fromCompletion = (tokenizer: Tokenizer, prompt: string, completion: string
     tokenizer.encodeWithOffsets(prompt + completion),
     E.map(encoding => {
       const { ids, labels } = scoreWithin([{ start: prompt.length, end: Infinity }])(encoding)
-      // What a post-processor wraps around a sequence stands nowhere in it.
+      // the tokens that a post-processor puts around a sequence have no place in it
       const [, end] = encoding.offsets.at(-1) ?? [0, 0]
       const ended = ids.at(-1) === eos && (end === 0 || end > prompt.length)
       return ended ? { ids, labels: [...labels.slice(0, -1), eos] } : { ids: [...ids, eos], labels: [...labels, eos] }
@@ -99,8 +99,9 @@ const fromCompletion = (tokenizer: Tokenizer, prompt: string, completion: string
 }
 
 /**
- * Token ids and labels of a conversation: what the template marks as generated is scored, or else the assistant's words
- * and the token that ends its turn. Errors: a tokenizer without a chat template, and those of `chatSpans`.
+ * Token ids and labels of a conversation: the text that the template marks as generated is scored, or else the
+ * assistant's words and the token that ends its turn. Errors: a tokenizer without a chat template; those of
+ * `chatSpans`.
  * @example encodeChat(tokenizer, [{ role: 'user', content: 'Hi' }, { role: 'assistant', content: 'Hello' }])
  */
 export const encodeChat = (
@@ -155,7 +156,7 @@ const kinds = '"text", "prompt" and "completion", "messages", or "input_ids"'
 /** One parsed line; errors name neither file nor line. */
 const fromLine = (row: unknown, tokenizer: Tokenizer | undefined): E.Either<IoError, Tokens> => {
   if (!isRecord(row)) return fail(`a JSON object is due, with ${kinds}`)
-  // null beside a field that is used is as good as nothing
+  // null counts as absent
   const [ids, messages, prompt, completion, text] = ['input_ids', 'messages', 'prompt', 'completion', 'text'].map(
     name => row[name] ?? undefined,
   )
@@ -189,7 +190,7 @@ const withinVocabulary = ({ ids, labels }: Tokens, vocabSize: number): E.Either<
     : fail(`token id ${id} is outside the vocabulary, which has ${vocabSize} tokens`)
 }
 
-/** Makes the rows of a text one by one, so that whoever asks for them may do something between two. */
+/** Makes the rows of a text one by one, so that the caller can pause between two. */
 function* parsing(
   name: string,
   content: string,
@@ -208,12 +209,12 @@ function* parsing(
     const tokens = pipe(
       attemptSync(at, (): unknown => {
         const value = parsedJson(at, line)
-        // A template prints numbers and keys as they are written.
+        // a template prints numbers and keys as they are written
         return isRecord(value) && Array.isArray(value['messages']) ? parseData(line) : value
       }),
       E.flatMap(value =>
         pipe(
-          // a tokenizer refuses a text that one of its expressions searches for too long
+          // a tokenizer refuses a text on which one of its expressions takes too long
           E.flatten(attemptSync('it cannot be encoded', () => fromLine(value, tokenizer))),
           E.tap(tokens => withinVocabulary(tokens, vocabSize ?? 2 ** 31)),
           E.mapLeft(({ message }) => ioError(`${at}: ${message}`)),
@@ -236,14 +237,14 @@ function* parsing(
 }
 
 /**
- * Rows from the text of a JSON-lines file; `name` begins every error sentence. See `readRows`.
+ * Rows from the text of a JSON-lines file; `name` begins every error message. See `readRows`.
  * @example parseRows('data.jsonl', '{"input_ids": [1, 2, 3]}\n', { vocabSize: 320 })
  */
 export const parseRows = (name: string, content: string, options: RowOptions): E.Either<IoError, Rows> =>
   atOnce(parsing(name, content, options))
 
 /**
- * Reads a data set: one JSON object a line, blank lines skipped.
+ * Reads a data set: one JSON object per line; blank lines are skipped.
  * - `{"text"}`: every token is scored, exactly as the tokenizer encodes it.
  * - `{"prompt", "completion"}`: the completion is scored; it ends with the end-of-sequence token.
  * - `{"messages", "tools"?, "documents"?, "chat_template_kwargs"?}`: written with the chat template; what it marks with

@@ -1,7 +1,7 @@
 import { raise } from './error.ts'
 import { Undefined, defined, isText, numberOf, textOf, truth, typeOf, type Given, type Value } from './value.ts'
 
-/** The arguments of a call by the names of its parameters; a name that ends with `?` may be left out. */
+/** The arguments of a call by the names of its parameters; a name that ends with `?` is optional. */
 export interface Bound {
   readonly get: (name: string) => Value | undefined
   readonly text: (name: string, otherwise?: string) => string
@@ -18,7 +18,7 @@ export const integerOf = (value: Value): number => {
 }
 
 /**
- * Binds arguments to parameters as Python does. Ends the rendering on a missing, repeated or unknown one.
+ * Binds arguments to parameters as Python does. Ends the rendering if one is missing, repeated or unknown.
  * @example bind('replace', ['old', 'new', 'count?'], given).text('old')
  */
 export const bind = (callee: string, parameters: readonly string[], { positional, named }: Given): Bound => {

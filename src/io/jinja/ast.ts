@@ -1,4 +1,4 @@
-/** Arguments of a call: by position, by name, and those that `*` and `**` unpack. */
+/** The arguments of a call: positional, named, and those that `*` and `**` unpack. */
 export interface Arguments {
   readonly positional: readonly Expression[]
   readonly named: readonly (readonly [string, Expression])[]
@@ -6,7 +6,7 @@ export interface Arguments {
   readonly spreadNamed?: Expression
 }
 
-/** What stands in brackets with a colon: `[from:to:step]`. */
+/** A slice in brackets: `[from:to:step]`. */
 export interface Slice {
   readonly kind: 'slice'
   readonly from: Expression | undefined
@@ -45,13 +45,13 @@ export type Expression =
   | { readonly kind: 'list' | 'tuple'; readonly items: readonly Expression[] }
   | { readonly kind: 'dict'; readonly entries: readonly (readonly [Expression, Expression])[] }
 
-/** What a value is given to: a name, an attribute of a namespace, or several of them. */
+/** The target of an assignment: a name, an attribute of a namespace, or several of them. */
 export type Target =
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'member'; readonly object: string; readonly name: string }
   | { readonly kind: 'tuple'; readonly items: readonly Target[] }
 
-/** A parameter of a macro, and what it is where no argument is given. */
+/** A parameter of a macro, and its default value. */
 export interface Parameter {
   readonly name: string
   readonly otherwise: Expression | undefined
@@ -86,7 +86,7 @@ export type Statement =
   | { readonly kind: 'generation'; readonly body: Body }
   | { readonly kind: 'break' | 'continue' }
 
-/** Whether a name is read anywhere in a part of a template. */
+/** Tests whether a name is read anywhere in a part of a template. */
 export const mentions = (part: unknown, name: string): boolean => {
   if (Array.isArray(part)) return part.some(item => mentions(item, name))
   if (typeof part !== 'object' || part === null) return false

@@ -72,12 +72,12 @@ const listMethods = (items: readonly Value[], isTuple: boolean): Readonly<Record
       }),
 })
 
-/** Methods that change a value: transformers' sandbox hides them. */
+/** Methods that mutate a value: transformers' sandbox hides them. */
 const unsafe: Readonly<Record<string, ReadonlySet<string>>> = {
   dict: new Set(['clear', 'pop', 'popitem', 'setdefault', 'update']),
   list: new Set(['append', 'clear', 'extend', 'insert', 'pop', 'remove', 'reverse', 'sort']),
 }
-/** Attributes of Python's that are not here, by type. */
+/** Python's attributes that are not implemented here, by type. */
 const missing: Readonly<Record<string, ReadonlySet<string>>> = {
   str: new Set([
     'casefold',
@@ -108,13 +108,13 @@ const missing: Readonly<Record<string, ReadonlySet<string>>> = {
   range: new Set(['start', 'stop', 'step', 'index', 'count']),
 }
 
-/** A method or attribute of the value's type, as Python's getattr has it; undefined where there is none. */
+/** A method or attribute of the value's type, as Python's getattr finds it; undefined if there is none. */
 const own = (object: Value, name: string, meter: Meter): Value | undefined => {
   const type = object instanceof Markup ? 'str' : typeOf(object)
   const bound = (method: Method | undefined): Value | undefined =>
     method &&
     new Callable(name, given => {
-      // A dict's entry is found at once; whatever else a method does, it may look at all that there is.
+      // A dict's entry is found at once; any other method may look at everything in its arguments.
       if (isDict(object)) meter.spend(name === 'get' ? 1 : object.size)
       else for (const part of [object, ...given.positional, ...given.named.values()]) weigh(part, meter)
       return method(given)
@@ -138,7 +138,7 @@ const own = (object: Value, name: string, meter: Meter): Value | undefined => {
   return object instanceof Callable ? object.attribute(name) : undefined
 }
 
-/** Python's slice: the indices from `from` to `to` by `step`. */
+/** The indices of Python's slice from `from` to `to` by `step`. */
 const indices = (length: number, from: Value, to: Value, step: Value): readonly number[] => {
   const by = step === null ? 1 : integerOf(step)
   if (by === 0) return raise('slice step cannot be zero')
@@ -155,7 +155,7 @@ const indices = (length: number, from: Value, to: Value, step: Value): readonly 
   return found
 }
 
-/** A part of a text, list or tuple. */
+/** A slice of a text, list or tuple. */
 export const slice = (object: Value, from: Value, to: Value, step: Value, meter: Meter): Value => {
   if (isText(object)) {
     const text = typeof object === 'string' ? object : unsupported('a part of an escaped text')
@@ -175,7 +175,7 @@ export const slice = (object: Value, from: Value, to: Value, step: Value, meter:
   return object instanceof Tuple ? new Tuple(part) : part
 }
 
-/** An entry of a dict or an item of a sequence by its index; undefined where there is none. */
+/** An entry of a dict or an item of a sequence by its index; undefined if there is none. */
 const itemOf = (object: Value, index: Value, meter: Meter): Value | undefined => {
   if (isDict(object)) return index instanceof Undefined || isList(index) ? undefined : object.get(keyOf(index))
   if (object instanceof Namespace) return typeof index === 'string' ? object.entries.get(index) : undefined
@@ -214,6 +214,6 @@ export const item = (object: Value, index: Value, meter: Meter): Value =>
     orElse(isText(index) ? own(object, printed(index), meter) : undefined, () => absent(object, index)),
   )
 
-/** An attribute alone, as the filter `attr` takes it. */
+/** An attribute only, as the filter `attr` takes it. */
 export const attributeOnly = (object: Value, name: string, meter: Meter): Value =>
   orElse(own(defined(object), name, meter), () => absent(object, name))

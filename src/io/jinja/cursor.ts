@@ -1,10 +1,10 @@
 import { raise } from './error.ts'
 import { tokenize, type Token } from './lexer.ts'
 
-/** Expressions and bodies stand this deep in each other at most; deeper ones would overflow the stack. */
+/** The deepest nesting of expressions and bodies; a deeper one would overflow the stack. */
 const deepest = 200
 
-/** A place among the words of a template, and the means to go on from it. */
+/** A position in the tokens of a template, with the means to move on. */
 export class Cursor {
   protected readonly tokens: readonly Token[]
   protected at = 0

@@ -1,6 +1,6 @@
 import { isRecord } from '../../host/index.ts'
 
-/** A number that Python reads as a float though it is whole, as `1.0` in JSON. */
+/** A number that Python reads as a float although it is whole, such as `1.0` in JSON. */
 export class Float {
   readonly value: number
   constructor(value: number) {
@@ -11,12 +11,12 @@ export class Float {
 const mark = '\0'
 
 /**
- * A key of a record as it was written: those that look like numbers are marked, because JavaScript would move them to
+ * A key of a record as it was written. Keys that look like numbers are marked, because JavaScript would move them to
  * the front.
  */
 export const keyWritten = (key: string): string => (key.startsWith(mark) ? key.slice(1) : key)
 
-/** Strings (with the colon behind keys) and numbers of a JSON text. */
+/** The strings (with the colon after a key) and numbers of a JSON text. */
 const literals = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d+(?:\.\d+)?(?:e[-+]?\d+)?/gi
 
 const marked = (all: string, string?: string, colon?: string): string => {
@@ -39,8 +39,8 @@ const revived = (_: string, value: unknown): unknown => {
 }
 
 /**
- * JSON as Python reads it, for a template: `1.0` is a `Float`, an int beyond 2^53 a bigint, and keys keep their order
- * (see `keyWritten`). Throws on what is not JSON.
+ * Parses JSON as Python does, for a template: `1.0` is a `Float`, an int beyond 2^53 a bigint, and keys keep their
+ * order (see `keyWritten`). Throws if the text is not JSON.
  * @example parseData('{"a": 1.0}') // { a: Float 1 }
  */
 export const parseData = (text: string): unknown => {

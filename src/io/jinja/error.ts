@@ -1,6 +1,6 @@
 /**
- * A template that cannot be rendered: it is not Jinja, it raises, it asks for what is not supported, or it does not
- * end.
+ * The error of a template that cannot be rendered: it is not Jinja, it raises, it uses something unsupported, or it
+ * does not terminate.
  */
 export class TemplateError extends Error {}
 
@@ -9,5 +9,5 @@ export const raise = (message: string): never => {
   throw new TemplateError(message)
 }
 
-/** Ends the rendering, because the outcome would not be Python's. @example unsupported('the filter "xmlattr"') */
+/** Ends the rendering, because the result would differ from Python's. @example unsupported('the filter "xmlattr"') */
 export const unsupported = (what: string): never => raise(`${what} is not supported`)

@@ -23,7 +23,7 @@ import {
 } from './value.ts'
 import { weigh } from './weigh.ts'
 
-/** Names and their values; a name that is not in a scope is looked for in the one around it. */
+/** Names and their values; a name that is not in a scope is looked up in the enclosing one. */
 export class Scope {
   private readonly values = new Map<string, Value>()
   private readonly around: Scope | undefined
@@ -38,7 +38,7 @@ export class Scope {
   }
 }
 
-/** Finds the values of expressions. */
+/** Evaluates expressions. */
 export class Evaluator {
   protected readonly meter: Meter
   constructor(meter: Meter) {
@@ -62,7 +62,7 @@ export class Evaluator {
     return { positional: [...positional, ...more], named }
   }
 
-  /** A value as it is printed, paid for. */
+  /** A value as it is printed; its size is charged to the meter. */
   protected printed(value: Value): string {
     weigh(value, this.meter)
     return printed(value)
@@ -92,8 +92,8 @@ export class Evaluator {
   }
 
   /**
-   * The value of an expression; `operand` is what the first of a block's filters gets, `caller` what a call block
-   * passes.
+   * The value of an expression. `operand` is the input of the first filter of a filter block, `caller` the body that a
+   * call block passes.
    */
   protected value(expression: Expression, scope: Scope, operand?: Value, caller?: Value): Value {
     const of = (inner: Expression): Value => this.value(inner, scope)

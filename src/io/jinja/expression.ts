@@ -3,7 +3,7 @@ import { Cursor } from './cursor.ts'
 import { unsupported } from './error.ts'
 
 const comparisons = new Set(['==', '!=', '<', '<=', '>', '>='])
-/** Names that are values. */
+/** The names that are constants. */
 export const constants: Readonly<Record<string, null | boolean>> = {
   true: true,
   True: true,
@@ -13,9 +13,9 @@ export const constants: Readonly<Record<string, null | boolean>> = {
   None: null,
 }
 
-/** Reads expressions by the grammar of Jinja 3.1. */
+/** Parses expressions by the grammar of Jinja 3.1. */
 export class ExpressionParser extends Cursor {
-  /** An expression, or several with commas between them. */
+  /** An expression, or several separated by commas. */
   protected tuple(conditional = true, ends: readonly string[] = [], empty = false): Expression {
     const items: Expression[] = []
     for (let several = false; ; several = true) {

@@ -4,7 +4,7 @@ import type { Meter } from './meter.ts'
 import { printed } from './print.ts'
 import { Undefined, compare, equal, type Given, type Value } from './value.ts'
 
-/** What a filter makes of a value and its arguments. */
+/** A filter: a function of a value and arguments. */
 export type Filter = (value: Value, given: Given, meter: Meter) => Value
 
 export const shown = (value: Value): string => printed(value)
@@ -16,7 +16,7 @@ export const plain =
   }
 export const small = (value: Value): Value => (typeof value === 'string' ? value.toLowerCase() : value)
 
-/** What an attribute like `user.name` or `0` of a filter's argument takes from a value. */
+/** Reads an attribute, such as `user.name` or `0` in a filter's argument, from a value. */
 export const taker =
   (path: Value | undefined, meter: Meter, otherwise?: Value) =>
   (value: Value): Value => {

@@ -194,10 +194,12 @@ const attributeCall = (object: Value, name: string, given: Given, meter: Meter):
 
 const others = new Set(['filesizeformat', 'pprint', 'random', 'striptags', 'urlize', 'wordwrap', 'xmlattr'])
 
-/** Filters that do not look at all items. */
+/** The filters that do not look at all items. */
 const constantTime = new Set(['default', 'd', 'first', 'last', 'length', 'count'])
 
-/** What a filter makes of a value. Ends the rendering on a filter that Jinja does not know, or that is not here. */
+/**
+ * Applies a filter to a value. Ends the rendering if Jinja does not know the filter, or if it is not implemented here.
+ */
 export const filtered = (name: string, value: Value, given: Given, meter: Meter): Value => {
   const filter = filters.get(name)
   if (filter === undefined)

@@ -6,7 +6,7 @@ import { strftime } from './strftime.ts'
 import { Callable, Namespace, Range, isDict, iterate, keyOf, type Given, type Value } from './value.ts'
 import { weigh } from './weigh.ts'
 
-/** The longest range of transformers' sandbox. */
+/** The longest range that transformers' sandbox allows. */
 const longestRange = 100_000
 
 const range = (given: Given, meter: Meter): Value => {
@@ -26,7 +26,7 @@ const range = (given: Given, meter: Meter): Value => {
   )
 }
 
-/** Entries of a dict: those of another one or pairs, and those that are given by name. */
+/** The entries of a dict: those of another dict or of pairs, followed by the named ones. */
 const entriesOf = (callee: string, { positional, named }: Given): ReadonlyMap<Value, Value> => {
   if (positional.length > 1) return raise(`${callee} expected at most 1 argument, got ${positional.length}`)
   const [from] = positional
@@ -91,7 +91,7 @@ const joiner = (given: Given): Value => {
   })
 }
 
-/** The functions that every template of transformers can call. */
+/** The functions that transformers offers to every template. */
 export const globals = (meter: Meter, now: () => Date): ReadonlyMap<string, Value> =>
   new Map<string, Value>(
     Object.entries({

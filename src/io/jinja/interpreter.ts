@@ -17,7 +17,7 @@ import {
   type Value,
 } from './value.ts'
 
-/** What `{% break %}` and `{% continue %}` throw. */
+/** The exception of `{% break %}` and `{% continue %}`. */
 class LoopControl extends TemplateError {
   readonly ends: boolean
   constructor(ends: boolean) {
@@ -33,10 +33,10 @@ export type Extent = readonly [start: number, end: number]
 export class Interpreter extends Evaluator {
   private readonly scope: Scope
   private output: string[] = []
-  /** How much of the text has been written; undefined while a part is captured. */
+  /** The length of the text written so far; undefined while a part is captured. */
   private written: number | undefined = 0
   private generating = false
-  /** What stands inside of `{% generation %}`. */
+  /** The parts inside `{% generation %}`. */
   readonly generated: Extent[] = []
 
   constructor(meter: Meter, variables: ReadonlyMap<string, Value>) {
@@ -56,7 +56,7 @@ export class Interpreter extends Evaluator {
     if (this.written !== undefined) this.meter.fits((this.written += text.length))
   }
 
-  /** What is written meanwhile, as a text. */
+  /** Captures the text that is written meanwhile. */
   private captured(write: () => void): string {
     const [output, written] = [this.output, this.written]
     this.output = []
@@ -117,7 +117,7 @@ export class Interpreter extends Evaluator {
         return this.run(statement.body, inner)
       }
       case 'generation': {
-        // transformers counts wrongly in a text that is captured.
+        // transformers miscounts in a text that is captured
         const start = this.written ?? unsupported('{% generation %} inside of a macro, a call, a filter or a set block')
         const isInner = this.generating
         this.generating = true
@@ -155,7 +155,7 @@ export class Interpreter extends Evaluator {
       this.assign(target, next.item, inner)
       try {
         this.run(body, inner)
-        // As in Jinja, where an iteration that is cut short does not count.
+        // as in Jinja, an iteration that is cut short does not count
         entered = true
       } catch (error) {
         if (!(error instanceof LoopControl)) throw error

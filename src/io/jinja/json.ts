@@ -95,7 +95,7 @@ const dump = (value: Value, style: Style, meter: Meter, margin: string): string 
 }
 
 /**
- * transformers' `tojson`: not escaped for HTML, letters beyond ASCII as they are.
+ * transformers' `tojson`: not escaped for HTML, letters beyond ASCII unchanged.
  * @example toJson(new Map([['a', [1n]]]), { positional: [], named: new Map() }, meter) // '{"a": [1]}'
  */
 export const toJson = (value: Value, given: Given, meter: Meter): string => {

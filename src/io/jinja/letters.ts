@@ -1,6 +1,6 @@
 import { part } from './value.ts'
 
-/** Every word with a large first letter, as Python's `title`. */
+/** Capitalizes every word, as Python's `title` does. */
 export const title = (text: string): string => {
   let inWord = false
   return Array.from(text, character => {
@@ -16,7 +16,7 @@ const titled = (character: string): string => {
     : Array.from(upper)[0]! + Array.from(upper).slice(1).join('').toLowerCase()
 }
 
-/** A large first letter and small ones behind it. */
+/** Capitalizes the first letter and lowercases the rest. */
 export const capitalize = (text: string): string => titled(part(text, 0, 1)) + part(text, 1).toLowerCase()
 
 export const isLower = (text: string): boolean => /\p{Cased}/u.test(text) && !/\p{Uppercase}|\p{Lt}/u.test(text)

@@ -1,6 +1,8 @@
 import { raise } from './error.ts'
 
-/** A word of a template. An operator's type is the operator; a name keeps its text, a constant its value. */
+/**
+ * A token of a template. The type of an operator is the operator itself; a name keeps its text, a constant its value.
+ */
 export interface Token {
   readonly type: string
   readonly text: string
@@ -65,7 +67,7 @@ const simpleEscapes: Readonly<Record<string, string>> = {
   'v': '\v',
 }
 
-/** The text that a string literal means; an escape that Python does not know stays as it is written. */
+/** The text that a string literal denotes; an escape that Python does not know stays as it is. */
 const unescaped = (literal: string): string =>
   literal.replace(
     /\\(?:([0-7]{1,3})|x([\da-f]{2})|u([\da-f]{4})|U([\da-f]{8})|([^]))/gi,
@@ -80,8 +82,8 @@ const unescaped = (literal: string): string =>
   )
 
 /**
- * Where the text before a tag ends: `-` strips white space; otherwise a statement or comment that begins its line has
- * no indentation.
+ * The text before a tag: `-` strips its trailing white space; otherwise a statement or comment that begins its line
+ * loses its indentation.
  */
 const textBefore = (text: string, sign: string, indents: boolean, lineStarts: boolean): string => {
   if (sign === '-') return text.replace(trailing, '')
@@ -91,8 +93,7 @@ const textBefore = (text: string, sign: string, indents: boolean, lineStarts: bo
 }
 
 /**
- * The words of a template, read as Jinja reads them with `trim_blocks` and `lstrip_blocks`. Throws on what is not
- * Jinja.
+ * Splits a template into tokens, as Jinja does with `trim_blocks` and `lstrip_blocks`. Throws if it is not Jinja.
  * @example tokenize('{{ a }}').map(token => token.type) // ['{{', 'name', '}}', 'end']
  */
 export const tokenize = (template: string): readonly Token[] => {
@@ -110,7 +111,8 @@ export const tokenize = (template: string): readonly Token[] => {
     return pattern.exec(source)?.[0]
   }
   /**
-   * The end of a tag: `-` takes the white space behind it, `+` nothing, and otherwise a statement takes one line end.
+   * Reads the end of a tag: `-` skips the white space after it, `+` nothing, and otherwise a statement skips one line
+   * end.
    */
   const end = (close: string, trims: boolean): boolean => {
     const sign = trims && source.startsWith(`+${close}`, at) ? '+' : source.startsWith(`-${close}`, at) ? '-' : ''
@@ -130,7 +132,7 @@ export const tokenize = (template: string): readonly Token[] => {
       const float = match(patterns.float)
       const integer = match(patterns.integer)
       const name = match(patterns.name)
-      // A number behind a dot is an index: `a.0`.
+      // a number after a dot is an index: `a.0`
       const number = source[at - 1] === '.' ? integer : (float ?? integer)
       if (number !== undefined) {
         at += number.length

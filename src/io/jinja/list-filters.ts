@@ -23,7 +23,7 @@ import {
   type Value,
 } from './value.ts'
 
-/** Applies the filter of a name. */
+/** Applies a filter by name. */
 export type Apply = (name: string, value: Value, given: Given, meter: Meter) => Value
 
 const extreme =
@@ -114,7 +114,7 @@ const last = plain(value =>
     : orElse(iterate(value).at(-1), () => new Undefined('No last item, sequence was empty.')),
 )
 
-/** Jinja's filters of lists and dicts. `map` applies other filters. */
+/** Jinja's filters for lists and dicts. `map` applies other filters. */
 export const listFilters = (apply: Apply): readonly (readonly [string, Filter])[] => [
   ['first', first],
   ['last', last],

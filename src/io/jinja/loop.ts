@@ -1,7 +1,7 @@
 import { raise } from './error.ts'
 import { Callable, Undefined, equal, orElse, type Given, type Value } from './value.ts'
 
-/** What `loop` is: where in its items a loop stands. Items are taken as they are needed, as in Jinja. */
+/** The variable `loop`: the position of a loop in its items. Items are taken as needed, as in Jinja. */
 export class Loop {
   private readonly ahead: Value[] = []
   private readonly source: Iterator<Value>
@@ -18,7 +18,7 @@ export class Loop {
     this.again = again
   }
 
-  /** Whether there is a next item, which becomes the current one. */
+  /** Moves on to the next item, if there is one. */
   next(): { readonly item: Value } | undefined {
     if (this.peek() === undefined) return undefined
     this.previous = this.current

@@ -1,21 +1,22 @@
 import { raise } from './error.ts'
 
-/** How much a rendering may do. */
+/** The limits of a rendering. */
 export interface Limits {
   /**
-   * Steps: expressions, statements, items of lists and 64 characters of text count one each, what needs a scope ten.
+   * Steps: an expression, a statement, an item of a list and 64 characters of text count as one each, a new scope as
+   * ten.
    */
   readonly steps: number
-  /** Characters of any text that it makes. */
+  /** Characters of any text that the rendering makes. */
   readonly characters: number
-  /** Macros and loops that call themselves. */
+  /** Depth of recursive macros and loops. */
   readonly depth: number
 }
 
-/** Enough for any conversation that a model reads, and over in about a second. */
+/** Limits that suffice for any conversation a model reads, and are reached within about a second. */
 export const usualLimits: Limits = { steps: 2_000_000, characters: 1 << 23, depth: 100 }
 
-/** Counts what a rendering does, and ends it at a limit. */
+/** Counts the work of a rendering, and ends it at a limit. */
 export class Meter {
   private steps = 0
   private depth = 0
@@ -34,13 +35,13 @@ export class Meter {
     if (characters > this.limits.characters) raise(`it makes a text of more than ${this.limits.characters} characters`)
   }
 
-  /** Asks for room for a text before it is made, and pays for it. */
+  /** Reserves room for a text before it is made, and counts it. */
   room(characters: number): void {
     this.fits(characters)
     this.spend(characters / 64)
   }
 
-  /** A text that was made from parts, paid for. */
+  /** A text that was made from parts, counted. */
   text(made: string): string {
     this.room(made.length)
     return made

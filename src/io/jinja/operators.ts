@@ -12,11 +12,11 @@ const entities: Readonly<Record<string, string>> = {
   '"': '&#34;',
 }
 
-/** A text with HTML's characters escaped; one that is escaped stays. */
+/** Escapes HTML's characters in a text, unless it is escaped already. */
 export const escape = (value: string | Markup): Markup =>
   value instanceof Markup ? value : new Markup(value.replace(/[&><'"]/g, character => entities[character]!))
 
-/** The largest int, in bits. */
+/** The largest int, as a power of two. */
 const widest = 1n << 16384n
 const whole = (value: bigint): bigint => (value > widest || value < -widest ? raise('an int is too large') : value)
 
@@ -98,8 +98,8 @@ const added = (a: Value, b: Value, meter: Meter): Value | undefined => {
 }
 
 /**
- * What an operator makes of two values. Ends the rendering where Python has no answer. @example operate('+', 1n, 2n,
- * meter) // 3n
+ * Applies an operator to two values. Ends the rendering if Python raises an error.
+ * @example operate('+', 1n, 2n, meter) // 3n
  */
 export const operate = (operator: string, left: Value, right: Value, meter: Meter): Value => {
   if (left instanceof Undefined) return raise(left.message)
@@ -121,7 +121,7 @@ export const operate = (operator: string, left: Value, right: Value, meter: Mete
   return result ?? mismatch(operator, left, right)
 }
 
-/** A value with a sign. */
+/** Applies a sign to a value. */
 export const negated = (operator: string, value: Value): Value => {
   const number = numberOf(defined(value))
   if (number === undefined) return raise(`bad operand type for unary ${operator}: '${typeOf(value)}'`)

@@ -4,7 +4,7 @@ import { ExpressionParser, constants } from './expression.ts'
 
 const otherStatements = new Set(['block', 'extends', 'include', 'import', 'from', 'do', 'autoescape', 'trans', 'debug'])
 
-/** Reads statements by the grammar of Jinja 3.1, with transformers' `{% generation %}` and the loop controls. */
+/** Parses statements by the grammar of Jinja 3.1, with transformers' `{% generation %}` and the loop controls. */
 class Parser extends ExpressionParser {
   template(): Body {
     const body = this.body([])
@@ -12,7 +12,7 @@ class Parser extends ExpressionParser {
     return body
   }
 
-  /** Statements up to one of the names that end them, which becomes the current token. */
+  /** Parses statements up to one of the names that end them, which becomes the current token. */
   private body(ends: readonly string[]): Body {
     return this.nested(() => {
       const statements: Statement[] = []
@@ -31,7 +31,7 @@ class Parser extends ExpressionParser {
     })
   }
 
-  /** The body of a statement whose tag ends here; the name that ended it has been read. */
+  /** Parses the body of a statement whose tag ends here; the name that ended it has been consumed. */
   private block(...ends: readonly string[]): readonly [Body, string] {
     this.skip(':')
     this.expect('%}')
@@ -159,7 +159,7 @@ class Parser extends ExpressionParser {
 }
 
 /**
- * Reads a template. Throws a `TemplateError` with the line of what is not Jinja, or not supported.
+ * Parses a template. Throws a `TemplateError` with the line of the part that is not Jinja or not supported.
  * @example parse('{% for m in messages %}{{ m.content }}{% endfor %}')
  */
 export const parse = (source: string): Body => new Parser(source).template()

@@ -48,14 +48,14 @@ const quotedText = (text: string): string => {
   return `${quote}${inside.join('')}${quote}`
 }
 
-/** A value as it stands inside of a printed list or dict: Python's repr. */
+/** A value as it appears inside a printed list or dict: Python's repr. */
 export const repr = (value: Value): string => {
   if (typeof value === 'string') return quotedText(value)
   if (value instanceof Markup) return `Markup(${quotedText(value.text)})`
   return value instanceof Undefined ? 'Undefined' : printed(value)
 }
 
-/** A value as Python prints it: `True`, `None`, `[1, 'a']`. A name that is not there prints as nothing. */
+/** A value as Python prints it: `True`, `None`, `[1, 'a']`. An undefined name prints as nothing. */
 export const printed = (value: Value): string => {
   if (typeof value === 'string') return value
   if (value === null) return 'None'

@@ -33,12 +33,12 @@ const isTie = (value: number, digits: number): boolean =>
       .slice(digits),
   )
 
-/** A number with this many digits behind the point, ties to the even digit, as Python rounds. */
+/** A number with this many digits after the point, with ties to the even digit, as Python rounds. */
 export const fixed = (value: number, digits: number): string => {
   if (digits > 40 || !(Math.abs(value) < 1e21)) return unsupported(`a number with ${digits} digits behind the point`)
   const text = Math.abs(value).toFixed(digits)
   const sign = value < 0 || Object.is(value, -0) ? '-' : ''
-  // JavaScript rounds a tie away from zero.
+  // JavaScript rounds a tie away from zero
   if (isTie(Math.abs(value), digits) && /[13579]$/.test(text)) {
     return sign + (Math.abs(value) - 0.5 * 10 ** -digits).toFixed(digits)
   }
@@ -50,7 +50,7 @@ const real = (value: Value): number => {
   return number === undefined ? raise(`must be real number, not ${typeOf(value)}`) : Number(number)
 }
 
-/** A number by the last letter of its format. */
+/** Converts a number by the last letter of its format. */
 const converted = (value: Value, letter: string, precision: number | undefined): string => {
   switch (letter) {
     case 'd':
@@ -121,7 +121,7 @@ const grouped = (digits: string): string => {
   return whole.replace(/\B(?=(\d{3})+$)/g, ',') + (rest === undefined ? '' : `.${rest}`)
 }
 
-/** A value by the part of a replacement field behind the colon. */
+/** Formats a value by the specification after the colon of a replacement field. */
 const specified = (value: Value, spec: string, meter: Meter): string => {
   const found = /^(?:([^])?([<>^]))?([-+ ])?(0)?(\d+)?(,)?(?:\.(\d+))?([a-zA-Z%])?$/u.exec(spec)
   if (found === null) return unsupported(`the format "${spec}"`)
@@ -154,7 +154,7 @@ const specified = (value: Value, spec: string, meter: Meter): string => {
     : padded(text, Number(width), (align ?? '>') as '>', fill, meter)
 }
 
-/** Python's `text.format(…)`, without attributes and items of the arguments. */
+/** Python's `text.format(…)`, without access to attributes and items of the arguments. */
 export const formatted = (format: string, { positional, named }: Given, meter: Meter): string => {
   let next = 0
   return meter.text(

@@ -21,13 +21,13 @@ const dayOfYear = (date: Date): number =>
     (Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - Date.UTC(date.getFullYear(), 0, 1)) / 864e5,
   ) + 1
 
-/** The week of the year that ISO 8601 counts, and the year it belongs to. */
+/** The week of the year by ISO 8601, and the year it belongs to. */
 const isoWeek = (date: Date): readonly [number, number] => {
   const thursday = new Date(date.getFullYear(), date.getMonth(), date.getDate() + 4 - (date.getDay() || 7))
   return [Math.ceil(dayOfYear(thursday) / 7), thursday.getFullYear()]
 }
 
-/** A field: how wide it is, what it is padded with, and what it holds. */
+/** A field of a date: its value, its width and its padding. */
 const field = (date: Date, letter: string): readonly [value: number | string, width?: number, fill?: string] => {
   const hour = date.getHours()
   const year = date.getFullYear()
@@ -114,8 +114,8 @@ const composed: Readonly<Record<string, string>> = {
 }
 
 /**
- * Python's strftime of a local time, in English as Python's C locale. @example strftime(new Date(2024, 6, 26), '%d %b
- * %Y') // '26 Jul 2024'
+ * Python's strftime for a local time, in English, as in Python's C locale.
+ * @example strftime(new Date(2024, 6, 26), '%d %b %Y') // '26 Jul 2024'
  */
 export const strftime = (date: Date, format: string): string =>
   format.replace(/%([-_0^])?([^])|%$/g, (all, flag?: string, letter?: string) => {

@@ -16,7 +16,7 @@ export const splitLines = (text: string, keepEnds = false): readonly string[] =>
   return whole.at(-1) === '' ? whole.slice(0, -1) : whole
 }
 
-/** A text without the characters at its ends: white space, or those of a set. */
+/** Strips a text at its ends: white space, or the characters of a set. */
 export const strip = (text: string, set: Value | undefined, left: boolean, right: boolean): string => {
   const chosen =
     set === undefined || set === null
@@ -32,7 +32,7 @@ export const strip = (text: string, set: Value | undefined, left: boolean, right
   return all.slice(start, end).join('')
 }
 
-/** A text with the first `count` places of another replaced (all, if it is negative). */
+/** Replaces the first `count` occurrences in a text (all, if `count` is negative). */
 export const replace = (text: string, old: string, by: string, count: number, meter: Meter): string => {
   const pieces = old === '' ? ['', ...Array.from(text), ''] : text.split(old)
   const times = count < 0 ? pieces.length - 1 : Math.min(count, pieces.length - 1)
@@ -46,7 +46,7 @@ export const replace = (text: string, old: string, by: string, count: number, me
   )
 }
 
-/** The words of a text; with a limit, what is behind the last split (or before it, from the right) stays as it is. */
+/** The words of a text. With a limit, the text after the last split (or before it, from the right) stays as it is. */
 const splitAtSpace = (text: string, most: number, fromRight: boolean): readonly string[] => {
   const words = [...text.matchAll(new RegExp(`[^${space}]+`, 'g'))]
   const all = words.map(word => word[0])
@@ -75,7 +75,7 @@ const split = (text: string, given: Given, fromRight: boolean, meter: Meter): Va
 const every = (text: string, kind: RegExp): boolean =>
   text !== '' && Array.from(text).every(character => kind.test(character))
 
-/** The part of a text from `start` to `end`, and where it begins. */
+/** The part of a text from `start` to `end`, and its offset. */
 const within = (
   text: string,
   start: Value | undefined,

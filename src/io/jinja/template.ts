@@ -7,7 +7,7 @@ import { Meter, usualLimits, type Limits } from './meter.ts'
 import { parse } from './parser.ts'
 import type { Value } from './value.ts'
 
-/** A value of JSON as Python reads it. */
+/** A JSON value as Python reads it. */
 const toValue = (data: unknown): Value => {
   switch (typeof data) {
     case 'number':
@@ -27,27 +27,27 @@ const toValue = (data: unknown): Value => {
   }
 }
 
-/** A rendered text, and the parts of it that stand inside of `{% generation %}`. */
+/** A rendered text, and its parts inside `{% generation %}`. */
 export interface Rendering {
   readonly text: string
   readonly generated: readonly Extent[]
 }
 
-/** How a template is rendered: what it may do, and what time it is. */
+/** The options of a rendering: its limits and the current time. */
 export interface RenderingOptions {
   readonly limits?: Limits
   readonly now?: () => Date
 }
 
 /**
- * Reads a template in the Jinja of transformers' chat templates: Jinja 3.1 in its sandbox, with `trim_blocks`,
- * `lstrip_blocks`, loop controls, `{% generation %}` and its own `tojson`. Throws a `TemplateError` on what is not
- * Jinja or not supported.
+ * Parses a chat template in transformers' dialect of Jinja: Jinja 3.1 in its sandbox, with `trim_blocks`,
+ * `lstrip_blocks`, loop controls, `{% generation %}` and its own `tojson`. Throws a `TemplateError` if it is not Jinja,
+ * or not supported.
  * @example render(compileTemplate('Hi {{ name }}'), { name: 'Ada' }).text // 'Hi Ada'
  */
 export const compileTemplate = (source: string): Body => parse(source)
 
-/** Whether a template says with `{% generation %}` what the assistant generated. */
+/** Tests whether a template marks with `{% generation %}` the text that the assistant generated. */
 export const marksGeneration = (template: Body): boolean =>
   template.some(
     statement =>
@@ -57,8 +57,8 @@ export const marksGeneration = (template: Body): boolean =>
   )
 
 /**
- * Renders a template. A variable that is undefined is absent; null is None. Throws a `TemplateError` where the template
- * raises, does what is not supported, or passes a limit.
+ * Renders a template. A variable that is undefined is absent; null is None. Throws a `TemplateError` if the template
+ * raises, uses something unsupported, or exceeds a limit.
  */
 export const render = (
   template: Body,
@@ -74,7 +74,7 @@ export const render = (
     const interpreter = new Interpreter(meter, new Map([...globals(meter, now), ...values]))
     return { text: interpreter.render(template), generated: interpreter.generated }
   } catch (error) {
-    // The stack is the only thing that is not counted.
+    // only the depth of the stack is not counted
     throw error instanceof RangeError ? new TemplateError('it is nested too deep') : error
   }
 }

@@ -89,7 +89,7 @@ export const tests: ReadonlyMap<string, Test> = new Map<string, Test>([
   ...['ge', '>='].map(name => [name, least] as const),
 ])
 
-/** What a test says of a value. Ends the rendering on a test that Jinja does not know. */
+/** Applies a test to a value. Ends the rendering if Jinja does not know the test. */
 export const passes = (name: string, value: Value, given: Given, meter: Meter): boolean => {
   const test = tests.get(name)
   if (test === undefined) return raise(`No test named '${name}'.`)
@@ -98,6 +98,6 @@ export const passes = (name: string, value: Value, given: Given, meter: Meter): 
   return test(value, given, meter)
 }
 
-/** Whether a value is in a container, for `in` and `not in`. */
+/** Tests whether a value is in a container, for `in` and `not in`. */
 export const isIn = (value: Value, container: Value): boolean =>
   contains(container instanceof Undefined ? [] : container, value)

@@ -1,8 +1,6 @@
 import { raise, unsupported } from './error.ts'
 
-/**
- * A name or an attribute that is not there: it prints as nothing, and whatever else is done to it ends the rendering.
- */
+/** An undefined name or attribute: it prints as nothing, and any other use ends the rendering. */
 export class Undefined {
   readonly message: string
   constructor(message: string) {
@@ -22,7 +20,7 @@ export class Tuple {
     this.items = items
   }
 }
-/** What `groupby` yields: a tuple whose parts have names too. */
+/** An item of `groupby`: a tuple whose parts also have names. */
 export class Group extends Tuple {}
 export class Range {
   readonly shown: string
@@ -41,7 +39,7 @@ export class View {
     this.items = items
   }
 }
-/** What can be iterated over once, as Python's generators. */
+/** An iterable that can be consumed once, like Python's generators. */
 export class Generator {
   private left: readonly Value[]
   constructor(items: readonly Value[]) {
@@ -63,12 +61,12 @@ export class Namespace {
   }
 }
 
-/** Arguments of a call. */
+/** The arguments of a call. */
 export interface Given {
   readonly positional: readonly Value[]
   readonly named: ReadonlyMap<string, Value>
 }
-/** A function, and the attributes that it has besides. */
+/** A function with attributes. */
 export class Callable {
   readonly name: string
   readonly call: (given: Given) => Value
@@ -81,7 +79,7 @@ export class Callable {
 }
 
 export type Dict = ReadonlyMap<Value, Value>
-/** A value of Python: an int is a bigint, a float a number, a list an array, a dict a Map. */
+/** A Python value: an int is a bigint, a float a number, a list an array, a dict a Map. */
 export type Value =
   | null
   | boolean
@@ -125,11 +123,11 @@ export const typeOf = (value: Value): string =>
                     ? 'function'
                     : value.constructor.name.toLowerCase()
 
-/** A value, or another where there is none: None is a value, so that `??` will not do. */
+/** A value, or a default if it is undefined. `??` would not do, because None is a value. */
 export const orElse = (value: Value | undefined, otherwise: () => Value): Value =>
   value === undefined ? otherwise() : value
 
-/** Ends the rendering if the value is not there. */
+/** Ends the rendering if the value is undefined. */
 export const defined = <V extends Value>(value: V): Exclude<V, Undefined> =>
   value instanceof Undefined ? raise(value.message) : (value as Exclude<V, Undefined>)
 
@@ -153,7 +151,7 @@ export const truth = (value: Value): boolean => {
   return typeof value === 'number' ? value !== 0 : typeof value === 'object' || Boolean(value)
 }
 
-/** The items of a value that a loop goes through. */
+/** The items that a loop over a value visits. */
 export const iterate = (value: Value): readonly Value[] => {
   if (typeof value === 'string') return Array.from(value)
   if (value instanceof Markup) return Array.from(value.text, text => new Markup(text))
@@ -165,7 +163,7 @@ export const iterate = (value: Value): readonly Value[] => {
   return raise(`'${typeOf(value)}' object is not iterable`)
 }
 
-/** Python's len, or undefined where there is none. */
+/** Python's len, or undefined if there is none. */
 export const sizeOf = (value: Value): number | undefined =>
   isText(value)
     ? lengthOf(textOf(value))
@@ -181,7 +179,7 @@ export const sizeOf = (value: Value): number | undefined =>
 
 export const textOf = (value: string | Markup): string => (typeof value === 'string' ? value : value.text)
 
-/** A bool, int or float as a number that compares; undefined for anything else. */
+/** A bool, int or float as a comparable number; undefined for anything else. */
 export const numberOf = (value: Value): number | bigint | undefined =>
   typeof value === 'boolean'
     ? BigInt(value)
@@ -213,7 +211,8 @@ const compareText = (a: string, b: string): number => {
 }
 
 /**
- * Less than 0, 0 or more than 0, as a stands to b; NaN is not ordered. Ends the rendering where Python has no order.
+ * A number below 0, 0 or above 0, as a compares with b; NaN is not ordered. Ends the rendering if Python defines no
+ * order.
  */
 export const compare = (a: Value, b: Value, operator = '<'): number => {
   const [x, y] = [numberOf(defined(a)), numberOf(defined(b))]

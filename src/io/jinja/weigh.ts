@@ -2,9 +2,8 @@ import type { Meter } from './meter.ts'
 import { Generator, Range, Tuple, View, isDict, isList, isText, textOf, type Value } from './value.ts'
 
 /**
- * Pays for a walk through a value, before it is printed or compared: lists that hold one list many times are small to
- * keep and endless to
- * walk through.
+ * Counts a walk through a value before the value is printed or compared: nested lists that repeat one list are small to
+ * store but take very long to walk.
  */
 export const weigh = (value: Value, meter: Meter): void => {
   meter.spend(isText(value) ? textOf(value).length / 64 : 1)

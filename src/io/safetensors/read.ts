@@ -26,8 +26,8 @@ import {
 } from '../../host/index.ts'
 
 /**
- * Bytes per element of every dtype of the format; those without a reader below can lie in a file but are refused when
- * read.
+ * Bytes per element of every dtype in the format. A dtype without a reader below may occur in a file but is refused
+ * when read.
  */
 const bytesOf: ReadonlyMap<string, number> = new Map([
   ['F64', 8],
@@ -59,7 +59,7 @@ interface Info {
 
 const isNatural = (x: unknown): x is number => typeof x === 'number' && Number.isSafeInteger(x) && x >= 0
 
-/** Checks one member of the header against itself; `dataLength` bounds its offsets. */
+/** Checks one member of the header for consistency; `dataLength` bounds its offsets. */
 const parseInfo = (path: string, name: string, raw: unknown, dataLength: number): Info => {
   const subject = `${path}: tensor ${name}`
   if (!isRecord(raw)) throw refusal(`${subject}: its header entry is not an object`)
@@ -94,7 +94,7 @@ const parseMetadata = (path: string, raw: unknown): ReadonlyMap<string, string> 
 }
 
 /**
- * Parses a header and checks that the tensors fill the data without gap or overlap. Infos come in the order of their
+ * Parses a header and checks that the tensors fill the data without gap or overlap. Infos are in the order of their
  * data.
  */
 const parseHeader = (path: string, json: Uint8Array, dataLength: number) => {
@@ -156,9 +156,9 @@ const readValue = async (
 }
 
 /**
- * Opens a safetensors file: the header is checked number by number against the file, tensors are read when asked for.
- * Layout: u64 header length, JSON header, data. Source: github.com/huggingface/safetensors, README "Format".
- * Errors: a lying or broken header, named by tensor.
+ * Opens a safetensors file: every number of the header is checked against the file; tensors are read on demand. Layout:
+ * u64 header length, JSON header, data. Source: github.com/huggingface/safetensors, README "Format". Errors: a false or
+ * broken header, which names the tensor.
  * @example const archive = await openSafetensors('model.safetensors')()
  */
 export const openSafetensors = (path: string): TE.TaskEither<IoError, Archive> =>

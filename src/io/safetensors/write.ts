@@ -2,7 +2,7 @@ import { elementCount, showSizes, type StoredDType, type StoredValue } from '../
 import { refusal, bytePieces } from '../../host/index.ts'
 import { finite } from '../checkpoint/finite.ts'
 
-/** What is written as one tensor: read only when its turn comes. */
+/** A tensor to write; its data is read only when its turn comes. */
 export interface Leaf {
   readonly name: string
   readonly dtype: StoredDType
@@ -21,17 +21,19 @@ export const leafOf = (name: string, value: StoredValue): Leaf => ({
 const storedName: { readonly [D in StoredDType]: string } = { f32: 'F32', i32: 'I32', bf16: 'BF16', f16: 'F16' }
 const widthOf = (dtype: StoredDType): number => (dtype === 'f32' || dtype === 'i32' ? 4 : 2)
 
-/** The most bytes that are handed on at once: no system writes 2 GiB in one call. */
+/** The most bytes that are written at once: no system writes 2 GiB in one call. */
 const pieceBytes = 2 ** 26
 
-/** Wide elements first, so that every tensor is aligned; then by name, so that equal contents give equal bytes. */
+/**
+ * Orders wide elements first, so that every tensor is aligned; then by name, so that equal contents give equal bytes.
+ */
 const inFileOrder = (a: Leaf, b: Leaf): number =>
   widthOf(b.dtype) - widthOf(a.dtype) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
 
 /**
  * The bytes of a safetensors file, piece by piece: the header (padded with spaces to 8 bytes), then one leaf after the
- * other. The same leaves in any order give the same bytes. Throws an `IoError` for a repeated name, data that disagrees
- * with its sizes, and numbers that are not finite.
+ * other. The same leaves in any order give the same bytes. Throws an `IoError` for a repeated name, for data that
+ * disagrees with its sizes, and for numbers that are not finite.
  * @example await orThrow(writeAtomically('out', { 'model.safetensors': safetensorsBytes([leafOf('w', w)]) }))
  */
 export async function* safetensorsBytes(

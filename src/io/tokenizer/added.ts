@@ -1,5 +1,5 @@
 /**
- * Tokens that are found in a text before anything else. Source: huggingface/tokenizers 0.23,
+ * Finds the added tokens in a text, before anything else is done to it. Source: huggingface/tokenizers 0.23,
  * tokenizer/added_vocabulary.rs.
  */
 import { isRecord, refusal, quoted } from '../../host/index.ts'
@@ -11,21 +11,21 @@ import type { Normalizer } from './normalizer.ts'
 export interface AddedToken {
   readonly id: number
   readonly content: string
-  /** Matched only where no character of a word stands beside it. */
+  /** Matched only if no word character is next to it. */
   readonly single_word: boolean
-  /** Takes the white space to its left, or right, into itself. */
+  /** Absorbs the white space on its left (`lstrip`) or right (`rstrip`). */
   readonly lstrip: boolean
   readonly rstrip: boolean
-  /** Sought in the normalized text, in its own normalized form. */
+  /** Searched in the normalized text, in its own normalized form. */
   readonly normalized: boolean
   readonly special: boolean
 }
 
-/** A token that a file names; its id may follow from the vocabulary. */
+/** A token that a file names; its id may come from the vocabulary. */
 export type NamedToken = Omit<AddedToken, 'id'> & { readonly id?: number }
 
 /**
- * One added token of a file. Throws a refusal of an id that is none, or of fields that are not known.
+ * One added token of a file. Throws a refusal if its id is invalid, or if it has unknown fields.
  * @example addedToken('tokenizer.json', 'added_tokens[0]', { id: 1, content: '<s>', special: true, ... })
  */
 export const addedToken = (subject: string, path: string, value: unknown, given?: number): AddedToken => {
@@ -50,13 +50,13 @@ export const addedToken = (subject: string, path: string, value: unknown, given?
   return token
 }
 
-/** A stretch of a text: one added token, or text that has none. */
+/** A stretch of a text: one added token, or text without any. */
 export interface Section {
   readonly text: Aligned
   readonly token?: AddedToken
 }
 
-/** Tokens by their first character, each with the characters that are sought, the longest first. */
+/** Tokens by their first character, each with the characters to search for, longest first. */
 type Sought = ReadonlyMap<string, readonly { readonly characters: readonly string[]; readonly token: AddedToken }[]>
 
 const soughtOf = (subject: string, tokens: readonly (readonly [text: string, token: AddedToken])[]): Sought => {
@@ -82,7 +82,7 @@ const soughtOf = (subject: string, tokens: readonly (readonly [text: string, tok
   return found
 }
 
-/** Cuts a text at the tokens in it: at every place the longest, from left to right. */
+/** Cuts a text at its added tokens, from left to right; at every position the longest one matches. */
 const sections = (sought: Sought, text: Aligned): readonly Section[] => {
   const found: Section[] = []
   let done = 0
@@ -112,7 +112,7 @@ const sections = (sought: Sought, text: Aligned): readonly Section[] => {
 
 /**
  * Cuts texts as `tokenizers` does: at the added tokens of the text itself, then, in each normalized stretch between
- * them, at those that are normalized too. Throws a refusal of tokens that it could not tell from each other.
+ * them, at those that are normalized too. Throws a refusal if two tokens cannot be told apart.
  */
 export const sectioner = (
   subject: string,

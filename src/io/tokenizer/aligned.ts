@@ -1,8 +1,8 @@
 import type { Search } from '../../host/index.ts'
 
 /**
- * A character of a text that has been rewritten, and the part of the original that it stands for (in characters, as
- * `tokenizers` counts).
+ * A character of a rewritten text, and the part of the original that it stands for (in characters, as `tokenizers`
+ * counts).
  */
 export interface AlignedCharacter {
   readonly text: string
@@ -10,33 +10,33 @@ export interface AlignedCharacter {
   readonly end: number
 }
 
-/** A part of a text. */
+/** A range in a text. */
 export type Offsets = readonly [start: number, end: number]
 
-/** A text that remembers where each of its characters comes from. */
+/** A text that records the origin of each of its characters. */
 export type Aligned = readonly AlignedCharacter[]
 
-/** A text as it is. @example aligned('né')[1] // { text: 'é', start: 1, end: 2 } */
+/** A text that has not been rewritten. @example aligned('né')[1] // { text: 'é', start: 1, end: 2 } */
 export const aligned = (text: string): Aligned =>
   Array.from(text, (character, i) => ({ text: character, start: i, end: i + 1 }))
 
-/** Its characters. @example textOf(aligned('né')) // 'né' */
+/** The text of its characters. @example textOf(aligned('né')) // 'né' */
 export const textOf = (characters: Aligned): string => characters.map(character => character.text).join('')
 
-/** The part of the original that characters stand for: from where the first begins to where the last ends. */
+/** The part of the original that characters stand for: from the start of the first to the end of the last. */
 export const extentOf = (characters: Aligned): Offsets | undefined => {
   const [first, last] = [characters[0], characters.at(-1)]
   return first === undefined || last === undefined ? undefined : [first.start, last.end]
 }
 
 /**
- * One character of a rewritten text: 0 says that it replaces a character, n > 0 that it was inserted, and n < 0 that it
- * replaces one and that -n more are gone. `tokenizers` describes every rewriting so, and what a character stands for
- * follows from it.
+ * One character of a rewritten text: 0 means that it replaces a character, n > 0 that it was inserted, and n < 0 that
+ * it replaces one and that −n more were removed. `tokenizers` describes every rewriting this way, and the origin of
+ * each character follows from it.
  */
 export type Change = readonly [character: string, change: number]
 
-/** A rewritten text from its changes; `skipped` characters at the front are gone. */
+/** A rewritten text from its changes; `skipped` characters at the front are removed. */
 export const changed = (from: Aligned, changes: readonly Change[], skipped = 0): Aligned => {
   let next = skipped
   return changes.map(([text, change]) => {
@@ -47,22 +47,19 @@ export const changed = (from: Aligned, changes: readonly Change[], skipped = 0):
 }
 
 /**
- * What each character becomes by itself: the first of its characters replaces it, the others are inserted; none removes
- * it.
+ * Rewrites each character by itself: the first character of the result replaces it, the others are inserted; an empty
+ * result removes it.
  */
 export const mapped = (from: Aligned, become: (character: string) => string): Aligned =>
   from.flatMap(character => Array.from(become(character.text), text => ({ ...character, text })))
 
-/**
- * The text in front of which `prefix` stands; both stand for what the first character stood for. An empty text stays
- * empty.
- */
+/** A text with a prefix; the prefix stands for the same part as the first character. An empty text stays empty. */
 export const prefixed = (from: Aligned, prefix: string): Aligned => {
   const first = from[0]
   return first === undefined ? [] : [...Array.from(prefix, text => ({ ...first, text })), ...from]
 }
 
-/** Where each character begins in `textOf`, and where the last ends: UTF-16 units to characters. */
+/** The start of each character in `textOf`, and the end of the last: UTF-16 units to characters. */
 const charactersAt = (text: Aligned): ReadonlyMap<number, number> => {
   const found = new Map<number, number>()
   let unit = 0
@@ -82,7 +79,7 @@ export const matchesIn = (text: Aligned, find: Search): readonly (readonly [from
 }
 
 /**
- * The text with every match replaced; what is put in stands for the last character of the match, as in `tokenizers`.
+ * The text with every match replaced; the replacement stands for the last character of the match, as in `tokenizers`.
  */
 export const replaced = (from: Aligned, find: Search, content: string): Aligned => {
   const result: AlignedCharacter[] = []

@@ -14,7 +14,7 @@ const encoder = new TextEncoder()
 /** The character of a space. */
 export const spaceByte = characters[0x20]!
 
-/** A text with a character for every byte of its UTF-8; those of one character all stand for what it stands for. */
+/** A text with one character for every byte of its UTF-8; the bytes of one character all stand for the same part. */
 export const byteCharacters = (text: Aligned): Aligned =>
   text.flatMap((character): AlignedCharacter | readonly AlignedCharacter[] =>
     character.text <= '\x7f'
@@ -22,7 +22,7 @@ export const byteCharacters = (text: Aligned): Aligned =>
       : Array.from(encoder.encode(character.text), byte => ({ ...character, text: characters[byte]! })),
   )
 
-/** The bytes that a token of such characters stands for; of another token those of its UTF-8. */
+/** The bytes that a token of such characters stands for; for any other token, its UTF-8. */
 export const bytesOf = (token: string): Iterable<number> => {
   const found = Array.from(token, character => bytes.get(character))
   return found.every(byte => byte !== undefined) ? (found as readonly number[]) : encoder.encode(token)

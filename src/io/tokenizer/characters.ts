@@ -1,7 +1,7 @@
-/** Classes of characters as `tokenizers` has them, where they are not those of this machine's Unicode. */
+/** Classes of characters as `tokenizers` defines them, if they differ from this machine's Unicode. */
 import * as sets from './characters.generated.ts'
 
-/** The inside of a character class (flag u) for ranges of code points, as `41-5a 5f`. */
+/** The inside of a character class (flag u) for ranges of code points, such as `41-5a 5f`. */
 const classOf = (ranges: string): string =>
   ranges
     .split(' ')
@@ -19,48 +19,50 @@ const isOneOf = (inside: string): ((character: string) => boolean) => {
   return character => expression.test(character)
 }
 
-/** Unicode's White_Space: what Rust and Oniguruma call white space. JavaScript's own lacks U+0085 and has U+FEFF. */
+/**
+ * Unicode's White_Space, which is white space to Rust and Oniguruma. JavaScript's own lacks U+0085 and includes U+FEFF.
+ */
 export const space = '\\p{White_Space}'
-/** A character of a word to Rust's regex crate. */
+/** The word characters of Rust's regex crate. */
 export const wordCharacter = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}'
 
-/** What pre-tokenizers cut at. */
+/** The characters at which pre-tokenizers cut. */
 export const punctuation = anyOf(`${classOf(sets.punctuation)}!-/:-@\\[-\`{-~`)
 export const numeric = anyOf('\\p{N}')
 export const whiteSpace = anyOf(space)
 
 export const isSpace = isOneOf(space)
-/** Accents to StripAccents. */
+/** The accents of StripAccents. */
 export const isMark = isOneOf(classOf(sets.marks))
-/** Accents to BertNormalizer, and what is no text to it. */
+/** The accents of BertNormalizer, and the characters that it removes as control characters. */
 export const isNonspacing = isOneOf(classOf(sets.nonspacing))
 export const isControl = isOneOf(`\\0${classOf(sets.controls)}`)
 
 const isWord = isOneOf(wordCharacter)
-/** Whether a character belongs to a word. */
+/** Tests whether a character belongs to a word. */
 export const inWord = (character: string): boolean => isWord(masked(character))
 
-// what this machine's Unicode does not know either is as it should be
+// characters that this machine's Unicode does not know either need no mask
 const unassigned = new RegExp(`[${classOf(sets.unassigned)}](?<!\\p{Cn})`, 'gu')
 
 /**
- * The same text, unit by unit, for matching against categories: what Oniguruma's Unicode does not know becomes a
- * character of no category.
+ * The same text, unit by unit, for matching against categories: characters that Oniguruma's Unicode does not know
+ * become characters without a category.
  * @example masked('\u{2b73a}') // '\u{10fffe}'
  */
 export const masked = (text: string): string =>
   text.replace(unassigned, character => (character.length === 2 ? '\u{10fffe}' : '\ufdd0'))
 
-/** Marks that came after Unicode 11: the crate that normalizes neither orders nor composes them. */
+/** Marks that are newer than Unicode 11: the normalizing crate neither orders nor composes them. */
 const youngMark = `(?![${classOf(sets.marks)}])\\p{M}`
 const composedLate = `[${classOf(sets.undecomposed)}]`
 
 /**
- * Whether the crate `unicode-normalization-alignments` 0.1 has no entry for a character: it stands apart in every
- * normal form.
+ * Tests whether the crate `unicode-normalization-alignments` 0.1 has no entry for a character, so that it stands apart
+ * in every normal form.
  */
 export const standsApart = (character: string): boolean => apart.test(character)
 const apart = new RegExp(`^(?:${youngMark}|${composedLate})$`, 'u')
-/** Whether that crate composes a pair of characters to this one. */
+/** Tests whether that crate composes a pair of characters to this one. */
 export const composesTo = (character: string): boolean => !late.test(character)
 const late = new RegExp(`^${composedLate}$`, 'u')

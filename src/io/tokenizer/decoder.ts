@@ -1,17 +1,17 @@
-/** How tokens become text again. Source: huggingface/tokenizers 0.23, src/decoders. */
+/** Turns tokens back into text. Source: huggingface/tokenizers 0.23, src/decoders. */
 import type { Search } from '../../host/index.ts'
 import { bytesOf } from './bytes.ts'
 import { fieldsOf } from './fields.ts'
 import { patternOf } from './pattern.ts'
 import { metaspaceOptions } from './pre-tokenizer.ts'
 
-/** One step: tokens to tokens. */
+/** One step of decoding: tokens to tokens. */
 export type Decoder = (tokens: readonly string[]) => readonly string[]
 
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true })
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** The text of bytes, or a replacement character for every one of them where they are no UTF-8. */
+/** The text of bytes, or a replacement character for each of them if they are not valid UTF-8. */
 const textOf = (bytes: readonly number[]): readonly string[] => {
   if (bytes.length === 0) return []
   try {
@@ -45,7 +45,7 @@ const replaced = (text: string, find: Search, content: string): string => {
   return result + text.slice(done)
 }
 
-/** A token without up to `start` and `stop` of a character at its ends. */
+/** A token without up to `start` and `stop` occurrences of a character at its ends. */
 const stripped = (token: string, content: string, start: number, stop: number): string => {
   const characters = [...token]
   let [from, to] = [0, characters.length]
@@ -69,7 +69,7 @@ const tidied = (text: string): string =>
     [" 're", "'re"],
   ].reduce((text, [from, to]) => text.replaceAll(from!, to!), text)
 
-/** The decoder at `path` of a file. Throws a refusal of what is not supported. */
+/** The decoder at `path` of a file. Throws a refusal if it is not supported. */
 export const decoderOf = (subject: string, path: string, value: unknown): Decoder => {
   const fields = fieldsOf(subject, path, value)
   const made = ((): Decoder => {

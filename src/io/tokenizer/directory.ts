@@ -1,8 +1,7 @@
 /**
- * The tokenizer of a Hugging Face directory: tokenizer.json and what the files beside it add, as transformers 5 reads
- * them.
- * Source: transformers 5.24, tokenization_utils_base.py (`_from_pretrained`) and tokenization_utils_tokenizers.py
- * (`__init__`).
+ * The tokenizer of a Hugging Face directory: tokenizer.json and the additions of the files next to it, as transformers
+ * 5 reads them. Source: transformers 5.24, tokenization_utils_base.py (`_from_pretrained`) and
+ * tokenization_utils_tokenizers.py (`__init__`).
  */
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
@@ -24,18 +23,18 @@ import { isId } from './fields.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
-/** Chat templates are some thousand characters long. */
+/** The size limit of a chat template; usual ones have a few thousand characters. */
 const longestTemplate = 10e6
-/** The text of a file, or undefined where it does not exist. */
+/** The text of a file, or undefined if it does not exist. */
 const readOptional = (path: string): TE.TaskEither<IoError, string | undefined> =>
   ifThere(readText(path, longestTemplate))
 
-/** Vocabularies with their merges: the largest have some 30 MB. */
+/** The size limit of a vocabulary with its merges; the largest have some 30 MB. */
 const longestJson = 200e6
-/** The JSON object in a file, or undefined where it does not exist. */
+/** The JSON object in a file, or undefined if it does not exist. */
 const readJson = (path: string): TE.TaskEither<IoError, Json | undefined> => ifThere(readJsonObject(path, longestJson))
 
-/** A chat template in tokenizer_config.json: its text, which is the default, or one of a list of named ones. */
+/** A chat template in tokenizer_config.json: its text, which is the default, or an entry of a list of named ones. */
 const templateText = (value: unknown, name: string): string | undefined => {
   if (typeof value === 'string') return name === 'default' ? value : undefined
   if (!Array.isArray(value)) return undefined
@@ -43,10 +42,10 @@ const templateText = (value: unknown, name: string): string | undefined => {
   return isRecord(named) ? templateText(named['template'], 'default') : undefined
 }
 
-/** The names of single special tokens. */
+/** The names of the individual special tokens. */
 const roles = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'] as const
 
-/** A special token as it is named: its text, or an object that holds it. */
+/** A special token as a file names it: its text, or an object that contains it. */
 const namedToken = (file: string, field: string, value: unknown): NamedToken | undefined => {
   if (value === undefined || value === null) return undefined
   if (typeof value === 'string') return specialToken(value)
@@ -64,25 +63,25 @@ const specialToken = (content: string): NamedToken => ({
   rstrip: false,
 })
 
-/** A list of special tokens, or an object of them by their roles. */
+/** A list of special tokens, or an object of them by role. */
 const namedTokens = (file: string, field: string, value: unknown): readonly NamedToken[] =>
   (isRecord(value) ? Object.values(value) : [value].flat()).flatMap(token => namedToken(file, field, token) ?? [])
 
-/** Where a directory keeps what. */
+/** The files of a directory. */
 interface Files {
   readonly config: Json | undefined
   readonly specialTokens: Json | undefined
   readonly addedTokens: Json | undefined
 }
 
-/** What the files name: special tokens by their roles, others, and tokens with ids. */
+/** The tokens that the files name: special tokens by role, others, and tokens with ids. */
 interface Named {
   readonly roles: ReadonlyMap<string, NamedToken>
   readonly extra: readonly NamedToken[]
   readonly numbered: readonly NamedToken[]
 }
 
-/** An id that a JSON object has for a key. */
+/** The id that a JSON object has as a key. */
 const keyId = (file: string, field: string, key: string): number => {
   const id = Number(key)
   if (!/^\d+$/.test(key) || !isId(id)) throw refusal(`${file}: ${field}: ${quoted(key)} is no id of a token`)
@@ -98,7 +97,7 @@ const named = (
   const mapFile = join(directory, 'special_tokens_map.json')
   const listed = config['added_tokens_decoder']
   const isComplete = isRecord(listed)
-  // with a list of added tokens in tokenizer_config.json the older files say nothing
+  // if tokenizer_config.json lists the added tokens, the older files do not count
   const later = isComplete ? {} : specialTokens
   // the token that a tokenizer.json pads with is one of the special tokens
   const padding: Json = isRecord(tokenizer['padding']) ? { pad_token: tokenizer['padding']['pad_token'] } : {}
@@ -110,7 +109,7 @@ const named = (
   )
   const extra = (source: Json, from: string): readonly NamedToken[] =>
     ['additional_special_tokens', 'extra_special_tokens'].flatMap(field => namedTokens(from, field, source[field]))
-  // a name of a model's own, as image_token
+  // a name that only this model has, such as image_token
   const own = Object.entries(config).flatMap(([field, token]) =>
     field.endsWith('_token') && !roles.some(role => role === field) && typeof token === 'string'
       ? [specialToken(token)]
@@ -131,7 +130,7 @@ const named = (
   return { roles: byRole, extra: extras, numbered }
 }
 
-/** The added tokens of tokenizer.json, which count where tokenizer_config.json lists none. */
+/** The added tokens of tokenizer.json, which count if tokenizer_config.json lists none. */
 const ownTokens = (tokenizer: Json): ReadonlySet<unknown> =>
   new Set(
     Array.isArray(tokenizer['added_tokens'])
@@ -140,8 +139,8 @@ const ownTokens = (tokenizer: Json): ReadonlySet<unknown> =>
   )
 
 /**
- * Tokens to add behind those of tokenizer.json: the numbered ones in the order of their ids, then special tokens that
- * are not there yet.
+ * The tokens to add after those of tokenizer.json: the numbered ones in the order of their ids, then the special tokens
+ * that are not there yet.
  */
 const moreTokens = (tokenizer: Json, config: Json, { roles, extra, numbered }: Named): readonly NamedToken[] => {
   const own = ownTokens(tokenizer)
@@ -166,14 +165,14 @@ const idsOf = (file: string, field: string, value: unknown): readonly number[] =
       })()
 }
 
-/** Settings of tokenizer_config.json that change ids. */
+/** Refuses the settings of tokenizer_config.json that change ids. */
 const checkSettings = (file: string, config: Json): void => {
   if (config['split_special_tokens'] === true) throw refusal(`${file}: "split_special_tokens" is not supported`)
 }
 
 /**
- * Describes the tokenizer of a directory; the result is undefined where it has no tokenizer.json. Errors: broken files,
- * ids that are none.
+ * Describes the tokenizer of a directory; the result is undefined if it has no tokenizer.json. Errors: broken files,
+ * invalid ids.
  */
 export const describeDirectory = (directory: string): TE.TaskEither<IoError, TokenizerDescription | undefined> => {
   const at = (name: string): string => join(directory, name)

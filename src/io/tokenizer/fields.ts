@@ -2,32 +2,31 @@ import { refusal, isRecord, quoted } from '../../host/index.ts'
 
 /**
  * One component of a tokenizer.json, whose fields are taken by name. Every error names the file, the place in it and
- * the field; `end` refuses a field that was not taken: what is not understood would otherwise be left undone in
- * silence.
+ * the field. `end` refuses a field that was not taken, because ignoring it silently could change the tokens.
  */
 export interface Fields {
   /** The place: `tokenizer.json: pre_tokenizer.pretokenizers[0] Split`. */
   readonly place: string
   readonly type: string
-  /** The value of a field; null is absent. */
+  /** The value of a field; null counts as absent. */
   readonly take: (name: string) => unknown
   readonly string: (name: string, otherwise?: string) => string
   readonly flag: (name: string, otherwise?: boolean) => boolean
   readonly integer: (name: string, otherwise?: number) => number
   readonly oneOf: <const T extends string>(name: string, among: readonly T[], otherwise?: T) => T
   readonly list: (name: string) => readonly unknown[]
-  /** Refuses what is wrong with the component, or what it asks for and is not supported. */
+  /** Throws a refusal: the component is wrong, or it uses something unsupported. */
   readonly refuse: (reason: string) => never
   readonly unsupported: (what?: string) => never
   readonly end: () => void
 }
 
-/** Whether a value can be a token's id. */
+/** Tests whether a value can be the id of a token. */
 export const isId = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 31
 
 /**
- * The fields of a component at `path` of a file; `type` is optional where a format before it had none.
+ * The fields of a component at `path` of a file; `type` is optional if an older format had none.
  * @example fieldsOf('tokenizer.json', 'model', json.model)
  */
 export const fieldsOf = (subject: string, path: string, value: unknown, otherwise?: string): Fields => {

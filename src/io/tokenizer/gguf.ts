@@ -3,35 +3,36 @@ import { fail, type IoError, quoted } from '../../host/index.ts'
 import type { NamedToken } from './added.ts'
 import { llama3Words } from './pattern.ts'
 
-/** A tokenizer in the form of Hugging Face's two files, and what belongs to it. */
+/** A tokenizer in the form of Hugging Face's two files, with its additions. */
 export interface TokenizerDescription {
-  /** What error sentences begin with: a file name. */
+  /** The file name that error messages begin with. */
   readonly subject: string
   /** The content of tokenizer.json. */
   readonly tokenizer: Readonly<Record<string, unknown>>
-  /** Tokens that files beside it add. */
+  /** Tokens that other files add. */
   readonly moreTokens?: readonly NamedToken[]
   readonly bosToken: string | undefined
   readonly eosToken: string | undefined
-  /** Ids of a bos token, of which the first counts where no token is named. */
+  /** The ids of bos tokens; the first counts if no token is named. */
   readonly bosIds?: readonly number[]
-  /** Further ids that end a generated text; the first is the eos token where none is named. */
+  /** Further ids that end a generated text; the first is the eos token if none is named. */
   readonly stop: readonly number[]
   readonly chatSource: string | undefined
   /** Another template, for conversations with tools. */
   readonly toolChatSource?: string | undefined
-  /** Special tokens by the names that a chat template has for them, as `bos_token`. */
+  /** Special tokens by the names that a chat template uses, such as `bos_token`. */
   readonly namedTokens?: Readonly<Record<string, string>>
 }
 
 /**
- * How a family of byte-level tokenizers cuts a text into words, which GGUF says by name only (`tokenizer.ggml.pre`).
+ * The rules by which a family of byte-level tokenizers cuts a text into words. GGUF gives only their name
+ * (`tokenizer.ggml.pre`).
  */
 interface PreTokenization {
   readonly steps: readonly object[]
-  /** Whether a word that is itself a token is taken as it is, without merging. */
+  /** True if a word that is itself a token is taken whole, without merging. */
   readonly ignoreMerges: boolean
-  /** Whether a sequence begins with the `bos` token where the file does not say. */
+  /** True if a sequence begins with the `bos` token unless the file specifies otherwise. */
   readonly addBos: boolean
 }
 
@@ -69,13 +70,13 @@ const preTokenizations: ReadonlyMap<unknown, PreTokenization> = new Map([
 const strings = (value: unknown): readonly string[] | undefined =>
   Array.isArray(value) && value.every(item => typeof item === 'string') ? value : undefined
 
-/** A list of integers, as an array or a typed array. */
+/** A list of integers, given as an array or a typed array. */
 const integers = (value: unknown): readonly number[] | undefined =>
   Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))
     ? Array.from(value as ArrayLike<unknown>, Number)
     : undefined
 
-/** Kinds of tokens in `tokenizer.ggml.token_type`. */
+/** The kinds of tokens in `tokenizer.ggml.token_type`. */
 const control = 3
 const userDefined = 4
 
@@ -130,23 +131,23 @@ const tokenizerJson = (
   }
 }
 
-/** Tokens that metadata names by their ids. */
+/** The roles of tokens that metadata names by id. */
 const tokenRoles = ['bos', 'eos', 'eot', 'eom'] as const
 
-/** The id in a value: none where it says 2^32 - 1; undefined where it is no token's. */
+/** The id in a value: an empty list for 2^32 − 1, which means none; undefined if it is not the id of a token. */
 const idOf = (value: unknown, tokens: readonly string[]): readonly number[] | undefined => {
   const id = typeof value === 'bigint' ? Number(value) : value
   if (id === undefined || id === 2 ** 32 - 1) return []
   return typeof id === 'number' && tokens[id] !== undefined ? [id] : undefined
 }
 
-/** The first text that a list holds twice. */
+/** The first text that occurs twice in a list. */
 const repeated = (texts: readonly string[]): string | undefined => {
   const last = new Map(texts.map((text, i) => [text, i]))
   return last.size === texts.length ? undefined : texts.find((text, i) => last.get(text) !== i)
 }
 
-/** Names that a chat template has for special tokens, with those of their ids here. */
+/** The names that a chat template uses for special tokens, with the names of their ids in GGUF. */
 const roles = [
   ['bos_token', 'bos'],
   ['eos_token', 'eos'],
@@ -156,8 +157,8 @@ const roles = [
 ] as const
 
 /**
- * Describes the byte-level BPE tokenizer that a GGUF file carries, or undefined where it carries none.
- * Errors: lists that are missing or do not fit each other, another kind of tokenizer.
+ * Describes the byte-level BPE tokenizer of a GGUF file, or undefined if it has none. Errors: lists that are missing or
+ * do not match, another kind of tokenizer.
  * @example ggufTokenizer('model.gguf', metadata)
  */
 export const ggufTokenizer = (

@@ -1,10 +1,10 @@
-/** How a word becomes token ids. Source: huggingface/tokenizers 0.23, src/models. */
+/** Turns a word into token ids. Source: huggingface/tokenizers 0.23, src/models. */
 import { Tokenizer as Library } from '@huggingface/tokenizers'
 import { isRecord, quoted } from '../../host/index.ts'
 import { fieldsOf, isId, type Fields } from './fields.ts'
 import { unigram } from './unigram.ts'
 
-/** A token of a word: the part of it from `from` up to `to`, in characters. */
+/** A token of a word: the part of the word from `from` up to `to`, in characters. */
 export interface Token {
   readonly id: number
   readonly from: number
@@ -19,7 +19,7 @@ export interface Model {
 
 type Vocabulary = Pick<Model, 'ids' | 'tokens'>
 
-/** The vocabulary of a model, token by token. Throws a refusal of an id that is none, or that two tokens have. */
+/** The vocabulary of a model, token by token. Throws a refusal if an id is invalid, or if two tokens share it. */
 const vocabulary = (fields: Fields): Vocabulary => {
   const vocab = fields.take('vocab')
   if (!isRecord(vocab)) return fields.refuse('"vocab" must be an object of tokens with their ids')
@@ -47,7 +47,7 @@ const unknownId = (fields: Fields, ids: ReadonlyMap<string, number>): number => 
 /** The number of characters of a text. */
 const lengthOf = (text: string): number => text.length - (text.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0)
 
-/** What is used of the library's models: its algorithms, without its treatment of unknown text. */
+/** The part of the library's models that is used: its algorithms, without its treatment of unknown text. */
 interface LibraryModel {
   readonly bpe: (word: string) => readonly string[]
   readonly encode: (words: readonly string[]) => readonly string[]
@@ -61,11 +61,11 @@ const libraryModel = (model: object): LibraryModel =>
 const hexadecimal = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`
 const byteTokens = Array.from({ length: 256 }, (_, byte) => hexadecimal(byte))
 const encoder = new TextEncoder()
-/** The ids of a text's bytes, of which each is a token of its own. */
+/** The ids of a text's bytes, each of which is a token of its own. */
 const fallback = (text: string, ids: ReadonlyMap<string, number>): readonly number[] =>
   Array.from(encoder.encode(text), byte => ids.get(byteTokens[byte]!)!)
 
-/** Whether a model falls back on bytes: then it must have a token for every one. */
+/** Tests whether a model falls back to bytes, in which case it must have a token for every byte. */
 const fallsBack = (fields: Fields, ids: ReadonlyMap<string, number>): boolean => {
   if (!fields.flag('byte_fallback', false)) return false
   const missing = byteTokens.find(token => !ids.has(token))
@@ -74,7 +74,7 @@ const fallsBack = (fields: Fields, ids: ReadonlyMap<string, number>): boolean =>
   )
 }
 
-/** The merges of BPE, as pairs. Throws a refusal of one whose parts or result are no tokens. */
+/** The merges of BPE, as pairs. Throws a refusal if a merge has parts or a result that are not tokens. */
 const mergesOf = (
   fields: Fields,
   ids: ReadonlyMap<string, number>,
@@ -109,7 +109,7 @@ const bpe = (fields: Fields): Model => {
   if (drops && suffix !== '') fields.unsupported('"end_of_word_suffix" and no "unk_token"')
   const closed = new Set([unknown, ...(byteFallback ? byteTokens.map(token => ids.get(token)) : [])])
   const merges = mergesOf(fields, ids, token => closed.has(ids.get(token)))
-  // what is asked of the library is its merging alone
+  // only the library's merging is used
   const library = libraryModel({ type: 'BPE', vocab: {}, merges, end_of_word_suffix: suffix === '' ? null : suffix })
   const suffixLength = lengthOf(suffix)
   return {
@@ -118,7 +118,7 @@ const bpe = (fields: Fields): Model => {
     encode: word => {
       const known = whole ? ids.get(word) : undefined
       if (known !== undefined) return [{ id: known, from: 0, to: lengthOf(word) }]
-      // characters without a token are dropped before anything is merged, where there is no token for them
+      // characters without a token are dropped before merging, unless there is a token for unknown text
       const kept = drops
         ? Array.from(word, (character, i) => ({ character, i })).filter(({ character }) => ids.has(character))
         : undefined
@@ -208,7 +208,7 @@ const unigramModel = (fields: Fields): Model => {
   }
 }
 
-/** The type of a model that an older format does not name. */
+/** The type of a model in an older format, which does not name it. */
 const implied = (model: unknown): string | undefined => {
   if (!isRecord(model)) return undefined
   if (Array.isArray(model['vocab'])) return 'Unigram'
@@ -216,7 +216,7 @@ const implied = (model: unknown): string | undefined => {
   return typeof model['max_input_chars_per_word'] === 'number' ? 'WordPiece' : undefined
 }
 
-/** The model of a file. Throws a refusal of what is not supported. */
+/** The model of a file. Throws a refusal if it is not supported. */
 export const modelOf = (subject: string, value: unknown): Model => {
   const fields = fieldsOf(subject, 'model', value, implied(value))
   const make = new Map([

@@ -5,20 +5,17 @@ type Form = 'NFC' | 'NFD' | 'NFKC' | 'NFKD'
 
 const isMark = (character: string): boolean => /^\p{M}$/u.test(character)
 
-/**
- * U+0345 has the largest combining class, so a mark behind it is moved in front of it unless it is no combining mark at
- * all.
- */
+/** U+0345, which has the largest combining class: a combining mark after it is moved in front of it. */
 const largest = '\u0345'
 const combines = (mark: string): boolean => mark === largest || (largest + mark).normalize('NFD') !== largest + mark
-/** Whether one combining mark is ordered before another. */
+/** Tests whether one combining mark is ordered before another. */
 const before = (a: string, b: string): boolean => (b + a).normalize('NFD') !== b + a
 
 const composes = (a: string, b: string): boolean => (a + b).normalize('NFC') !== a.normalize('NFC') + b.normalize('NFC')
 
 /**
- * Runs that normalize by themselves: a character and the marks behind it. Hangul syllables of several letters are one
- * run too.
+ * Cuts a text into runs that can be normalized separately: a character and the marks after it. Hangul syllables of
+ * several letters are one run too.
  */
 const runs = (text: Aligned): readonly Aligned[] => {
   const found: AlignedCharacter[][] = []
@@ -37,7 +34,8 @@ const runs = (text: Aligned): readonly Aligned[] => {
 }
 
 /**
- * The decomposed characters in canonical order; of each character the first replaces it and the others are inserted.
+ * The decomposed characters in canonical order. The first character of each decomposition replaces the original; the
+ * others are inserted.
  */
 const decomposed = (run: Aligned, form: 'NFD' | 'NFKD'): readonly Change[] => {
   const changes = run.flatMap(({ text }) =>
@@ -54,8 +52,7 @@ const decomposed = (run: Aligned, form: 'NFD' | 'NFKD'): readonly Change[] => {
 }
 
 /**
- * Composes decomposed characters, as the standard does; a composed character takes the changes of its parts upon
- * itself.
+ * Composes decomposed characters, as the standard specifies; a composed character takes over the changes of its parts.
  */
 const composed = (changes: readonly Change[]): readonly Change[] => {
   const result: Change[] = []
@@ -82,8 +79,8 @@ const composed = (changes: readonly Change[]): readonly Change[] => {
 }
 
 /**
- * A text in a normal form of Unicode, as the crate `unicode-normalization-alignments` 0.1 computes it, that remembers
- * where its characters come from.
+ * A text in a normal form of Unicode, as the crate `unicode-normalization-alignments` 0.1 computes it, with the origin
+ * of its characters.
  * @example normalForm(aligned('e\u0301'), 'NFC') // [{ text: 'é', start: 0, end: 1 }], as `tokenizers` has it
  */
 export const normalForm = (text: Aligned, form: Form): Aligned => {

@@ -1,4 +1,4 @@
-/** What is done to a text before it is cut. Source: huggingface/tokenizers 0.23, src/normalizers. */
+/** Normalizes a text before it is cut. Source: huggingface/tokenizers 0.23, src/normalizers. */
 import { mapped, prefixed, replaced, type Aligned } from './aligned.ts'
 import { byteCharacters } from './bytes.ts'
 import { isControl, isMark, isNonspacing, isSpace } from './characters.ts'
@@ -6,7 +6,7 @@ import { fieldsOf, type Fields } from './fields.ts'
 import { normalForm } from './normal-form.ts'
 import { patternOf } from './pattern.ts'
 
-/** Rewrites a text and keeps where its characters come from. */
+/** Rewrites a text and keeps the origin of its characters. */
 export type Normalizer = (text: Aligned) => Aligned
 
 const without =
@@ -14,7 +14,7 @@ const without =
   text =>
     text.filter(character => !dropped(character.text))
 
-/** Letter by letter, as Rust has it: a final Σ becomes σ. */
+/** Lowercases letter by letter, as Rust does: a final Σ becomes σ. */
 const lowercase: Normalizer = text => mapped(text, letter => letter.toLowerCase())
 
 const stripped =
@@ -50,7 +50,7 @@ const bert = (fields: Fields): Normalizer => {
   return text => steps.reduce((text, step) => step(text), text)
 }
 
-/** The normalizer at `path` of a file. Throws a refusal of what is not supported. */
+/** The normalizer at `path` of a file. Throws a refusal if it is not supported. */
 export const normalizerOf = (subject: string, path: string, value: unknown): Normalizer => {
   const fields = fieldsOf(subject, path, value)
   const made = ((): Normalizer => {

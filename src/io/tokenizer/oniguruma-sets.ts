@@ -1,8 +1,8 @@
-/** What an expression of Oniguruma may name, in JavaScript's words and in RE2's. */
+/** The named sets of Oniguruma's expressions, in JavaScript's syntax and in RE2's. */
 import type { Translation } from '../../host/index.ts'
 import { wordCharacter } from './characters.ts'
 
-// RE2 has no lookaround, no atomic groups and no \w of Unicode
+// RE2 has no lookaround, no atomic groups and no Unicode \w
 export const same = (text: string): Translation => ({ js: text, re2: text })
 export const onlyJs = (js: string): Translation => ({ js, re2: undefined })
 export const all = (parts: readonly Translation[], build: (texts: readonly string[]) => string): Translation => {
@@ -41,7 +41,7 @@ const notSpace = all(
   texts => texts.join(''),
 )
 
-/** What may stand inside a class for a letter behind a backslash. */
+/** The sets that a letter after a backslash may name inside a class. */
 export const sets: ReadonlyMap<string, Translation> = new Map([
   ['s', space],
   ['S', notSpace],
@@ -77,7 +77,7 @@ export const scripts = new Set([
   'Thai',
 ])
 
-/** ASCII letters and what Unicode folds to the same: Oniguruma's (?i) knows them too. */
+/** The ASCII letters and the characters that Unicode folds to them, which Oniguruma's (?i) matches too. */
 export const folded = (letter: string): readonly string[] => [
   letter.toLowerCase(),
   letter.toUpperCase(),

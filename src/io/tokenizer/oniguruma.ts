@@ -1,7 +1,7 @@
 /**
- * Expressions of Oniguruma (its Ruby syntax), which `tokenizers` searches with, as JavaScript's and RE2's say the same.
- * What is not listed here is refused by name: another engine may read it in another way.
- * Source: kkos/oniguruma, doc/RE; test/golden/tokenizer compares both on every construct.
+ * Translates the expressions of Oniguruma (in its Ruby syntax), which `tokenizers` uses, to equivalent ones of
+ * JavaScript and RE2. A construct that is not listed here is refused by name, because another engine may read it
+ * differently. Source: kkos/oniguruma, doc/RE; test/golden/tokenizer compares both on every construct.
  */
 import { refusal, type Translation, quoted } from '../../host/index.ts'
 import {
@@ -19,16 +19,14 @@ import {
   type Item,
 } from './oniguruma-sets.ts'
 
-/**
- * A translation, and whether it asks for categories of characters, which differ from one version of Unicode to another.
- */
+/** A translation, and whether it uses categories of characters, which differ between versions of Unicode. */
 export interface CategoryTranslation extends Translation {
   readonly byCategory: boolean
 }
 
 /**
- * Reads an expression from its first character to its last.
- * Errors: a construct that is not supported; `subject` begins the sentence.
+ * Parses an expression from its first character to its last. Errors: a construct that is not supported; `subject`
+ * begins the message.
  */
 export const translate = (subject: string, source: string): CategoryTranslation => {
   const text = [...source]
@@ -50,7 +48,7 @@ export const translate = (subject: string, source: string): CategoryTranslation 
     return found
   }
 
-  /** Behind a backslash: a character, or a set of them. */
+  /** Parses an escape: a character, or a set of them. */
   const escape = (): Item => {
     const hex = matched(/^(?:x[0-9a-fA-F]{2}|x\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4})/)
     if (hex !== undefined) {
@@ -87,13 +85,13 @@ export const translate = (subject: string, source: string): CategoryTranslation 
       ? refuse(`\\p{${item.property}} under (?i:`)
       : item.set
   }
-  /** A character that (?i) would fold in ways that are not listed here. */
+  /** Translates a character that (?i) would fold in ways that are not listed here. */
   const foreign = (character: string, ignoreCase: boolean): Translation =>
     ignoreCase && !isLetter(character) && character > '\x7f'
       ? refuse(`${quoted(character)} under (?i:`)
       : point(character)
 
-  /** The inside of a class up to its closing bracket; classes inside are united with it. */
+  /** Parses the inside of a class up to its closing bracket; nested classes are united with it. */
   const classItems = (ignoreCase: boolean): readonly Translation[] => {
     const items: Translation[] = []
     if (ahead(']')) refuse('a character class that begins with ]')
@@ -136,7 +134,7 @@ export const translate = (subject: string, source: string): CategoryTranslation 
     if (take('>')) return atomic(alternatives(ignoreCase).js)
     return refuse(`the group (?${text[at] ?? ''}`)
   }
-  /** A group that is never entered again, by a lookahead and what it has captured. */
+  /** A group without backtracking into it, by a lookahead and a reference to its capture. */
   const atomic = (js: string): Translation => {
     groups++
     return onlyJs(`(?:(?=(?<a${groups}>${js}))\\k<a${groups}>)`)

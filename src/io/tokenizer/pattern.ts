@@ -11,14 +11,14 @@ const before = '[^\\r\\n\\p{L}\\p{N}]?'
 const spaces = '\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+'
 const cased = (suffix: string): string => `${before}${upper}*${lower}+${suffix}|${before}${upper}+${lower}*${suffix}`
 
-/** The words of GPT-2, which `ByteLevel` cuts a text into. */
+/** The pattern of GPT-2's words, into which `ByteLevel` cuts a text. */
 export const gpt2Words = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-/** The words of Llama 3 and its like, with digits as they are grouped. */
+/** The pattern of the words of Llama 3 and similar models, which differ in the grouping of digits. */
 export const llama3Words = (digits: string): string =>
   `${contractions}|${before}\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|${spaces}`
 
 /**
- * Patterns of tokenizers that are in use and never backtrack for long, though they look ahead. They run in V8 without a
+ * Patterns of widely used tokenizers that never backtrack for long, although they look ahead. They run in V8 without a
  * limit; every other expression runs in RE2 or under a time limit.
  */
 const known: ReadonlySet<string> = new Set([
@@ -27,7 +27,7 @@ const known: ReadonlySet<string> = new Set([
   llama3Words('\\p{N}{1,3}'),
   llama3Words('\\p{N}'),
   `${contractions}|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|${spaces}`,
-  // GPT-4 (cl100k), as it is written in two ways
+  // GPT-4 (cl100k), in two spellings
   `${contractions}|${before}+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+`,
   `'(?i:[sdmt]|ll|ve|re)|${before}+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+`,
   // GPT-4o (o200k), Llama 4, Mistral's Tekken
@@ -39,12 +39,12 @@ const known: ReadonlySet<string> = new Set([
   '[!"#$%&\'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|' +
     '[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|' +
     spaces,
-  // DeepSeek's first models
+  // the first models of DeepSeek
   '\\s?\\p{L}+',
   '\\s?\\p{P}+',
   '\\s+$',
   '[一-龥ࠀ-一가-\ud7ff]+',
-  // single characters, in digits and lines
+  // single characters: digits and line ends
   '\\p{N}',
   '\\p{N}+',
   '\\d',
@@ -54,14 +54,17 @@ const known: ReadonlySet<string> = new Set([
   ' ',
 ])
 
-/** A search that `tokenizers` would do with this expression of Oniguruma. Throws a refusal of what is not supported. */
+/**
+ * The search that `tokenizers` does with an expression of Oniguruma. Throws a refusal if the expression is not
+ * supported.
+ */
 export const regexSearch = (subject: string, source: string): Search => {
   const translation = translate(subject, source)
   const find = known.has(source) ? search(new RegExp(translation.js, 'gu')) : searchOf({ subject, source }, translation)
   return translation.byCategory ? text => find(masked(text)) : find
 }
 
-/** Searches for a text itself. */
+/** Searches for a literal text. */
 export const textSearch =
   (sought: string): Search =>
   text => {

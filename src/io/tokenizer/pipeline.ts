@@ -1,7 +1,7 @@
 /**
- * The pipeline of a tokenizer.json: added tokens, normalizer, pre-tokenizer, model, post-processor, decoder. Every
- * component and every option that is not known to do what `tokenizers` 0.23 does is refused by name;
- * test/golden/tokenizer holds what that library answers.
+ * The pipeline of a tokenizer.json: added tokens, normalizer, pre-tokenizer, model, post-processor, decoder. A
+ * component or an option that is not known to behave as in `tokenizers` 0.23 is refused by name; test/golden/tokenizer
+ * holds that library's results.
  */
 import { refusal, isRecord, quoted } from '../../host/index.ts'
 import { addedToken, sectioner, type AddedToken, type NamedToken } from './added.ts'
@@ -13,7 +13,10 @@ import { postProcessorOf, type Around } from './post-processor.ts'
 import { preTokenizerOf, type PreTokenizer } from './pre-tokenizer.ts'
 import { trimmer } from './trim.ts'
 
-/** Token ids, and where each stands: `text.slice(start, end)`. What is put around a whole text stands at [0, 0]. */
+/**
+ * Token ids, and the place of each: `text.slice(start, end)`. Tokens that are put around a whole text have the place
+ * [0, 0].
+ */
 export interface Encoding {
   readonly ids: readonly number[]
   readonly offsets: readonly Offsets[]
@@ -27,9 +30,9 @@ interface Placed {
 const nowhere: Offsets = [0, 0]
 
 export interface Pipeline {
-  /** Token ids of a text and where they stand; `special` adds what is put around a whole one. */
+  /** Token ids of a text and their places; `special` adds the tokens around a whole text. */
   readonly encode: (text: string, options: { readonly special: boolean }) => Encoding
-  /** The text of ids; those that no token has are left out. */
+  /** The text of ids; ids without a token are skipped. */
   readonly decode: (ids: readonly number[], options: { readonly special: boolean }) => string
   readonly idOf: (token: string) => number | undefined
   readonly tokenOf: (id: number) => string | undefined
@@ -39,8 +42,8 @@ export interface Pipeline {
 }
 
 /**
- * Fields of the file itself. Truncation and padding are those of a call, which transformers resets; rows here have
- * lengths of their own.
+ * The fields of the file itself. Truncation and padding are settings of a call, which transformers resets; rows here
+ * have lengths of their own.
  */
 const known = new Set([
   'version',
@@ -61,8 +64,8 @@ const greatestOf = (ids: Iterable<number>): number => {
 }
 
 /**
- * Added tokens as the library numbers them: by the vocabulary, or behind it in their order. An id that says otherwise
- * is refused, since the library would not keep it.
+ * Added tokens as the library numbers them: by the vocabulary, or after it in their order. Any other id is refused,
+ * because the library would not keep it.
  */
 const numbered = (subject: string, tokens: readonly NamedToken[], { ids }: Model): readonly AddedToken[] => {
   const byContent = new Map<string, AddedToken>()
@@ -89,8 +92,8 @@ const numbered = (subject: string, tokens: readonly NamedToken[], { ids }: Model
 }
 
 /**
- * Builds the pipeline that a tokenizer.json describes; `more` are tokens that other files add. Throws a refusal that
- * names the file, the component and the field.
+ * Builds the pipeline that a tokenizer.json describes; `more` are the tokens that other files add. Throws a refusal
+ * that names the file, the component and the field.
  */
 export const pipelineOf = (subject: string, json: unknown, more: readonly NamedToken[] = []): Pipeline => {
   if (!isRecord(json)) throw refusal(`${subject}: a JSON object is due`)
@@ -119,7 +122,7 @@ export const pipelineOf = (subject: string, json: unknown, more: readonly NamedT
   const tokenOf = (id: number): string | undefined => addedById.get(id)?.content ?? model.tokens.get(id)
   const missing = [...around.before, ...around.after].find(id => tokenOf(id) === undefined)
   if (missing !== undefined) throw refusal(`${subject}: post_processor: the id ${missing} belongs to no token`)
-  // as the library decodes it: in its normalized form, which is what the decoder undoes
+  // as the library decodes it: in its normalized form, which the decoder reverses
   const shown = new Map(
     added.map(token => [token.id, token.normalized ? textOf(normalize(aligned(token.content))) : token.content]),
   )

@@ -1,8 +1,8 @@
-/** What is put around the tokens of a whole text. Source: huggingface/tokenizers 0.23, src/processors. */
+/** Puts tokens around those of a whole text. Source: huggingface/tokenizers 0.23, src/processors. */
 import { isRecord, quoted } from '../../host/index.ts'
 import { fieldsOf, isId, type Fields } from './fields.ts'
 
-/** Ids before and behind a text. */
+/** Ids before and after a text. */
 export interface Around {
   readonly before: readonly number[]
   readonly after: readonly number[]
@@ -34,7 +34,7 @@ const template = (fields: Fields): Around => {
   return inside ? { before, after } : fields.refuse('"single" holds no text')
 }
 
-/** A token with its id, as `["[SEP]", 102]`. */
+/** A token with its id, such as `["[SEP]", 102]`. */
 const pair = (fields: Fields, name: string): readonly number[] => {
   const value: unknown = fields.take(name)
   const [token, id]: readonly unknown[] = Array.isArray(value) ? value : []
@@ -43,7 +43,7 @@ const pair = (fields: Fields, name: string): readonly number[] => {
     : fields.refuse(`${quoted(name)} must be a token and its id, not ${quoted(value)}`)
 }
 
-/** The post-processor at `path` of a file. Throws a refusal of what is not supported. */
+/** The post-processor at `path` of a file. Throws a refusal if it is not supported. */
 export const postProcessorOf = (subject: string, path: string, value: unknown): Around => {
   const fields = fieldsOf(subject, path, value)
   const made = ((): Around => {
@@ -58,7 +58,7 @@ export const postProcessorOf = (subject: string, path: string, value: unknown): 
         // a second one would be put around every part of the first
         return parts.length > 1 ? fields.unsupported('more than one that adds tokens') : (parts[0] ?? nothing)
       }
-      // ids are not changed: it is about the places of tokens in a text
+      // ids are not changed: this only affects the places of tokens in a text
       case 'ByteLevel':
         for (const name of ['add_prefix_space', 'trim_offsets', 'use_regex']) fields.flag(name, true)
         return nothing

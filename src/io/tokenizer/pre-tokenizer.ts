@@ -1,4 +1,4 @@
-/** How a normalized text is cut into words. Source: huggingface/tokenizers 0.23, src/pre_tokenizers. */
+/** Cuts a normalized text into words. Source: huggingface/tokenizers 0.23, src/pre_tokenizers. */
 import { search } from '../../host/index.ts'
 import { mapped, prefixed, type Aligned } from './aligned.ts'
 import { byteCharacters } from './bytes.ts'
@@ -15,7 +15,7 @@ const cutting =
   piece =>
     cuts.reduce<readonly Aligned[]>((pieces, how) => pieces.flatMap(piece => cut(piece, how)), [piece])
 
-/** The options of Metaspace, which a decoder has too. */
+/** The options of Metaspace, which are also those of its decoder. */
 export const metaspaceOptions = (fields: Fields) => {
   const mark = fields.string('replacement')
   const split = fields.flag('split', true)
@@ -53,7 +53,7 @@ const byteLevel = (fields: Fields): PreTokenizer => {
 const words = search(new RegExp(`[${wordCharacter}]+|[^${wordCharacter}${space}]+`, 'gu'))
 const betweenSpaces: Cut = { find: search(whiteSpace), behavior: 'Removed' }
 
-/** The pre-tokenizer at `path` of a file. Throws a refusal of what is not supported. */
+/** The pre-tokenizer at `path` of a file. Throws a refusal if it is not supported. */
 export const preTokenizerOf = (subject: string, path: string, value: unknown): PreTokenizer => {
   const fields = fieldsOf(subject, path, value)
   const made = ((): PreTokenizer => {

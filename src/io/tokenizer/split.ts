@@ -1,11 +1,11 @@
 /**
- * Cutting a text at matches. Source: huggingface/tokenizers 0.23, tokenizer/normalizer.rs (`split`) and
+ * Cuts a text at matches. Source: huggingface/tokenizers 0.23, tokenizer/normalizer.rs (`split`) and
  * tokenizer/pattern.rs.
  */
 import type { Search } from '../../host/index.ts'
 import { matchesIn, type Aligned } from './aligned.ts'
 
-/** What becomes of the matches that a text is cut at. */
+/** The possible treatments of the matches at which a text is cut. */
 export const behaviors = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] as const
 export type Behavior = (typeof behaviors)[number]
 
@@ -16,7 +16,7 @@ interface Span {
   readonly match: boolean
 }
 
-/** The spans of a text from where its matches lie. */
+/** The spans of a text of this length between and inside its matches. */
 const spansOf = (length: number, matches: Iterable<readonly [from: number, to: number]>): readonly Span[] => {
   const spans: Span[] = []
   let done = 0
@@ -29,7 +29,7 @@ const spansOf = (length: number, matches: Iterable<readonly [from: number, to: n
   return spans
 }
 
-/** Spans in order, of which one may be joined to the one before. */
+/** Joins some spans, in order, to the ones before them. */
 const joined = (spans: readonly Span[], joins: (span: Span, previousMatch: boolean) => boolean): readonly Span[] => {
   const found: Span[] = []
   let previousMatch = false
@@ -45,7 +45,7 @@ const joined = (spans: readonly Span[], joins: (span: Span, previousMatch: boole
 
 const merged = ({ match }: Span, previousMatch: boolean): boolean => match && !previousMatch
 
-/** How a text is cut at what a search finds, or at what lies between. */
+/** A way to cut a text: at the matches of a search, or at the text between them. */
 export interface Cut {
   readonly find: Search
   readonly behavior: Behavior

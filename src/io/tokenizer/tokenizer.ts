@@ -7,14 +7,14 @@ import { describeDirectory } from './directory.ts'
 import { pipelineOf, type Encoding } from './pipeline.ts'
 import { ggufTokenizer, type TokenizerDescription } from './gguf.ts'
 
-/** Text to token ids and back. */
+/** Converts text to token ids and back. */
 export interface Tokenizer {
   /**
-   * Token ids of a text. `special` (the default) adds what the tokenizer wraps around a whole sequence, a leading `bos`
-   * for instance. Throws a refusal of a text that an expression of the tokenizer searches for too long.
+   * Token ids of a text. `special` (the default) adds the tokens that the tokenizer puts around a whole sequence, such
+   * as a leading `bos`. Throws a refusal if an expression of the tokenizer takes too long on the text.
    */
   readonly encode: (text: string, options?: { readonly special?: boolean }) => readonly number[]
-  /** The same, with where each token stands: `text.slice(start, end)`. Errors: a text that takes too long. */
+  /** The same, with the place of each token: `text.slice(start, end)`. Errors: a text that takes too long. */
   readonly encodeWithOffsets: (text: string, options?: { readonly special?: boolean }) => E.Either<IoError, Encoding>
   /**
    * The text of token ids, special tokens included unless `special` is false; an incomplete character becomes U+FFFD.
@@ -29,8 +29,8 @@ export interface Tokenizer {
 }
 
 /**
- * Builds a tokenizer from its description. Errors: a component or an option of a tokenizer that is not supported, ids
- * that are none, a chat template that does not parse.
+ * Builds a tokenizer from its description. Errors: a component or an option of a tokenizer that is not supported,
+ * invalid ids, a chat template that does not parse.
  * @example makeTokenizer(description)
  */
 export const makeTokenizer = (description: TokenizerDescription): E.Either<IoError, Tokenizer> => {
@@ -39,7 +39,7 @@ export const makeTokenizer = (description: TokenizerDescription): E.Either<IoErr
     attemptSync(`${subject}: this tokenizer is not supported`, () => pipelineOf(subject, json, moreTokens)),
     E.flatMap(pipeline => {
       const { added, idOf, tokenOf } = pipeline
-      // a token that no file names is that of the first id that they name
+      // if no file names the token, the first id that they name gives it
       const named = (token: string | undefined, [id]: readonly number[]): string | undefined =>
         token ?? (id === undefined ? undefined : tokenOf(id))
       const bosToken = named(description.bosToken, bosIds)
@@ -52,7 +52,7 @@ export const makeTokenizer = (description: TokenizerDescription): E.Either<IoErr
               subject,
               chatSource,
               {
-                // as transformers has it, a token that only an id names is no variable of a template
+                // as in transformers, a token that is only given by its id is not a variable of a template
                 bosToken: description.bosToken,
                 eosToken: description.eosToken,
                 named: description.namedTokens,
@@ -79,7 +79,8 @@ export const makeTokenizer = (description: TokenizerDescription): E.Either<IoErr
 }
 
 /**
- * What has been decoded and not yet handed out: a window of ids whose first `sent` characters the reader already has.
+ * The decoded text that has not been handed out yet: a window of ids whose first `sent` characters the reader already
+ * has.
  */
 export interface DecodeState {
   readonly window: readonly number[]
@@ -87,23 +88,24 @@ export interface DecodeState {
 }
 
 /**
- * The state after ids whose text the reader has, a prompt for instance. The last whole character stays in the window,
+ * The state after ids whose text the reader has, such as a prompt. The last whole character stays in the window,
  * because decoders treat the first token of a text differently: SentencePiece's drops its space.
  * @example decodeAfter(tokenizer, tokenizer.encode('Once'))
  */
 export const decodeAfter = (tokenizer: Pick<Tokenizer, 'decode'>, ids: readonly number[]): DecodeState => {
   const isWhole = (window: readonly number[]): boolean => !tokenizer.decode(window).includes('\uFFFD')
-  // A character has at most four bytes, and each may be a token.
+  // a character has at most four bytes, and each may be a token
   const size = [1, 2, 3, 4].find(n => n <= ids.length && isWhole(ids.slice(-n)))
   const window = size === undefined ? ids : ids.slice(-size)
   return { window, sent: tokenizer.decode(window).length }
 }
 
-/** Nothing decoded yet. */
+/** The state before anything is decoded. */
 export const decodeStart: DecodeState = { window: [], sent: 0 }
 
 /**
- * The text that one more token completes. A character whose bytes lie in several tokens is held back until it is whole.
+ * The text that one more token completes. A character whose bytes are spread over several tokens is held back until it
+ * is complete.
  * @example const { text, state } = decodeNext(tokenizer, decodeStart, 504)
  */
 export const decodeNext = (
@@ -114,7 +116,7 @@ export const decodeNext = (
   const ids = [...window, id]
   const decoded = tokenizer.decode(ids)
   if (decoded.endsWith('\uFFFD')) {
-    // a decoder may write one such character for each byte of a run that is not complete
+    // a decoder may write one such character for each byte of an incomplete run
     const whole = Math.max(sent, decoded.replace(/\uFFFD+$/, '').length)
     return { text: decoded.slice(sent, whole), state: { window: ids, sent: whole } }
   }
@@ -125,7 +127,7 @@ export const decodeNext = (
 export const decodeRest = (tokenizer: Pick<Tokenizer, 'decode'>, { window, sent }: DecodeState): string =>
   tokenizer.decode(window).slice(sent)
 
-/** Where a tokenizer is: in a Hugging Face directory, or in the metadata of a GGUF file. A `Checkpoint` is one. */
+/** The place of a tokenizer: a Hugging Face directory, or the metadata of a GGUF file. A `Checkpoint` is one. */
 export interface TokenizerSource {
   readonly kind: 'huggingface' | 'gguf'
   readonly path: string
@@ -133,9 +135,9 @@ export interface TokenizerSource {
 }
 
 /**
- * Loads the tokenizer of a model: tokenizer.json of a Hugging Face directory and the files beside it, or the
- * `tokenizer.*` metadata of a GGUF file. The result is undefined where the model has none.
- * Errors: broken files, kinds of tokenizers that are not supported.
+ * Loads the tokenizer of a model: tokenizer.json of a Hugging Face directory and the files next to it, or the
+ * `tokenizer.*` metadata of a GGUF file. The result is undefined if the model has none. Errors: broken files, kinds of
+ * tokenizers that are not supported.
  * @example await loadTokenizer({ kind: 'huggingface', path: 'SmolLM2-135M-Instruct' })()
  */
 export const loadTokenizer = ({

@@ -12,7 +12,8 @@ type Trim = <P extends Piece>(pieces: readonly P[]) => readonly P[]
 const isSpace = (character: string): boolean => character === spaceByte || isWhite(character)
 
 /**
- * Takes the spaces at the ends of tokens out of their offsets; one that was put in front of the text was never in them.
+ * Removes the spaces at the ends of tokens from their offsets; a space that was put in front of the text was never part
+ * of them.
  */
 const trimmed =
   (addedPrefix: boolean): Trim =>
@@ -33,7 +34,7 @@ const trimmed =
     })
 
 /**
- * The trimming of offsets that a post-processor does, as `tokenizers` does it.
+ * The trimming of offsets by a post-processor, as in `tokenizers`.
  * @example trimmer({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true })(pieces)
  */
 export const trimmer = (config: unknown): Trim => {

@@ -1,9 +1,9 @@
 /**
- * The best segmentation by SentencePiece's unigram language model. Source: huggingface/tokenizers 0.23,
+ * Finds the best segmentation by SentencePiece's unigram language model. Source: huggingface/tokenizers 0.23,
  * models/unigram/model.rs (`encode_optimized`).
  */
 
-/** What a character without a token costs below the lowest score. */
+/** The penalty, below the lowest score, for a character without a token. */
 const unknownPenalty = 10
 
 /** The longest token that begins with a character, in UTF-16 units. */
@@ -17,8 +17,8 @@ const longestBy = (tokens: Iterable<string>): ReadonlyMap<number, number> => {
 }
 
 /**
- * Cuts words into the tokens whose scores have the greatest sum; of equal sums the one whose last token begins first.
- * Characters that have no token form a piece with their like.
+ * Cuts words into the tokens whose scores have the greatest sum; if several have it, the one whose last token begins
+ * first. Neighbouring characters without a token form one piece.
  * @example unigram([['<unk>', 0], ['a', -1], ['b', -1], ['ab', -1.5]], 0)('abxy') // ['ab', 'xy']
  */
 export const unigram = (
