@@ -11,7 +11,7 @@ import { scopeIn, sizeIn, type Scope } from './scope.ts'
 import { shapeOf } from './sizes.ts'
 import { asF32, inputOf, integerInput, single, type Defining, type Source } from './source.ts'
 
-/** One layer of a resource, or all of it. */
+/** Defines the question for one layer of a resource, or all of it. */
 export const defineRead = (define: Define, held: Held): void => {
   define(`read/${held.name}`, { layer: integerInput }, single, ({ body }, { layer }) => {
     const all = readAll(body, held)
@@ -21,9 +21,9 @@ export const defineRead = (define: Define, held: Held): void => {
 }
 
 /**
- * How a resource is given its value, layer by layer: the first one makes room for all. Where rows of a leaf are
- * trained, they are taken from the value as it is given, before it is stored in fewer bits, and their index is kept
- * beside them.
+ * Defines the questions that assign a resource its value, layer by layer; the first one allocates memory for all
+ * layers. If only rows of a leaf are trained, they are taken from the given value, before it is stored in fewer bits,
+ * and are kept together with their index.
  */
 export const defineAccess = (define: Define, held: Held, programs: Programs, holdings: Holdings): void => {
   const {
@@ -69,7 +69,7 @@ export const defineAccess = (define: Define, held: Held, programs: Programs, hol
           ]),
         )
         put(scope, holdings.placeOf(rows.part).held, part!, first, layer!)
-        // an index that leaves share is kept with the first of them
+        // an index that several leaves share is kept with the first of them
         if (programs.trained.find(({ lens }) => lens.index[0] === chosen)?.leaf === leaf)
           put(scope, holdings.placeOf(chosen).held, index!, first, layer!)
       }
@@ -79,7 +79,7 @@ export const defineAccess = (define: Define, held: Held, programs: Programs, hol
   defineRead(define, held)
 }
 
-/** Rows that are written from outside: into where they are held, and into their leaf. */
+/** Defines the question that writes rows from outside: to the variable that holds them, and into their leaf. */
 export const defineCommit = (define: Define, held: Held, { trained }: Programs, holdings: Holdings): void => {
   const { leaf, lens, part } = trained.find(t => t.part === held.variable.leaves[0])!
   const index = lens.index[0]!
@@ -102,7 +102,7 @@ export const defineCommit = (define: Define, held: Held, { trained }: Programs, 
   })
 }
 
-/** The number that all elements of a value are, where the program says so: that of the zeros of a first state. */
+/** The number that all elements of a value equal, if the program shows it, such as the zeros of a first state. */
 const fillOf = (n: Node): number | undefined => {
   if (is(n, constantOp)) return typeof n.attributes.value === 'number' ? n.attributes.value : undefined
   if (!is(n, broadcastToOp) && !is(n, reshapeOp) && !is(n, concatOp)) return undefined
@@ -110,15 +110,15 @@ const fillOf = (n: Node): number | undefined => {
   return others.every(other => other === first) ? first : undefined
 }
 
-/** The optimizer's state before the first update. */
+/** Defines the question that initializes the optimizer's state. */
 export const defineStart = ({ define, library, writing }: Defining, { whole, holdings }: Source): void => {
   define('start', {}, single, scope => {
     let before: Anchor | undefined
     for (const [variable, node] of whole.initial()) {
       const fill = fillOf(node)
       const held = holdings.of(variable.node)!
-      // a number is an argument: from constants alone, TensorFlow would make the value in advance, and keep it and its
-      // text for good
+      // the number is an argument: TensorFlow would fold constants into the whole value in advance, and keep the value
+      // and its text for good
       const given = fill === undefined ? [] : [scope.body.cast(scope.body.constant(fill, 'f32'), held.type)]
       const inputs = [...given, ...scope.sizes]
       const make = library.define({
@@ -126,7 +126,7 @@ export const defineStart = ({ define, library, writing }: Defining, { whole, hol
         parameters: inputs.map(({ type }) => type),
         write: (into, refs) => {
           const inner = scopeIn(into, refs.slice(given.length), writing, single)
-          // variables are written where they lie, so each has memory of its own
+          // variables are written in place, so each needs memory of its own
           assignAll(
             into,
             held,

@@ -16,7 +16,7 @@ export interface Anchor {
 /** A value in a body: an output of a node, or a parameter of the function. */
 export interface Ref extends Anchor {
   readonly type: GraphType
-  /** As inputs name it. */
+  /** The form in which inputs name it. */
   readonly text: string
 }
 /** A node with all its results. */
@@ -24,7 +24,7 @@ export interface Added extends Anchor {
   readonly outputs: readonly Ref[]
 }
 export interface AddOptions {
-  /** What must have run before. */
+  /** The nodes that must run before. */
   readonly control?: readonly Anchor[]
   readonly name?: string
 }
@@ -37,10 +37,10 @@ export interface NodeMessage {
   readonly attr: Readonly<Record<string, object>>
 }
 
-/** The nodes of a function, or of the main graph, as they are written down one after the other. */
+/** The nodes of a function or of the main graph, in the order in which they are added. */
 export interface Body {
   /**
-   * Adds a node. Attributes that the inputs' types determine need not be given.
+   * Adds a node. Attributes that follow from the inputs' types may be left out.
    * @example body.add('Split', [axis, x], { num_split: { int: 3 } }).outputs
    */
   readonly add: (
@@ -58,11 +58,11 @@ export interface Body {
   ) => Ref
   /** A small constant: a scalar, a vector, or values with their sizes. @example body.constant([0, 2, 1], 'i32') */
   readonly constant: (values: number | readonly number[], type: ConstantType, sizes?: readonly number[]) => Ref
-  /** The value in another type; itself where it has it. */
+  /** The value in another type, or itself if it has that type. */
   readonly cast: (x: Ref, type: GraphType) => Ref
-  /** What was written so far. */
+  /** The nodes added so far. */
   readonly nodes: () => readonly NodeMessage[]
-  /** The nodes that must run whoever reads their results. */
+  /** The nodes that must run even if nothing reads their results. */
   readonly effects: () => readonly Anchor[]
   readonly stateful: () => boolean
 }
@@ -112,7 +112,7 @@ const contentOf = (values: readonly number[], type: ConstantType): Uint8Array =>
 
 const isGraphType = (text: string): text is GraphType => Object.hasOwn(dataType, text)
 
-/** The attributes that the inputs determine. Throws where they do not fit the op: that is an error of the compiler. */
+/** The attributes that follow from the inputs. Throws if they do not fit the op, which is a bug in the compiler. */
 const inferred = (
   operation: OperationName,
   declared: readonly Argument[],
@@ -159,8 +159,8 @@ const typesOf = (
 }
 
 /**
- * An empty body. Inputs are written `node:result:index` in a function, `node:index` in the main graph. Equal constants,
- * and equal computations of integers from them (sizes), become one node.
+ * An empty body. An input is written as `node:result:index` in a function, `node:index` in the main graph. Equal
+ * constants, and equal computations of integers from them (sizes), become one node.
  * @example const body = emptyBody('function'); body.apply('Neg', [body.constant(1, 'f32')])
  */
 export const emptyBody = (kind: 'function' | 'graph', parameters: readonly string[] = []): Body => {

@@ -10,13 +10,13 @@ const bytesOfType = (type: GraphType): number => bytesPerElement[type as DType]
 const heldBytes = (held: readonly Held[], size: Size): number =>
   held.reduce((sum, { type, variable }) => sum + count(variable.node.shape.map(size)) * bytesOfType(type), 0)
 
-/** Bytes of a value where it is stored as a precision says. */
+/** The bytes of a value in the type in which a precision stores it. */
 export const storedBytes =
   ({ stored }: Precision) =>
   (n: Node, size: Size): number =>
     count(n.shape.map(size)) * bytesOfType(stored(n))
 
-/** What a session of a graph holds between its steps: weights, the rows that are held apart among them, and state. */
+/** The bytes that a session of a graph holds between its steps: weights, separately held trained rows, and state. */
 export const holdingBytes = (
   { holdings: { params, indices, parts, state } }: Compiled,
   size: Size,
@@ -25,7 +25,7 @@ export const holdingBytes = (
   state: heldBytes(state, size),
 })
 
-/** The bytes of all that is held whose sizes the model fixes: it can be said before weights are given. */
+/** The bytes of everything held whose sizes the model fixes; they are known before the weights are given. */
 export const fixedBytes = ({ holdings: { params, indices, parts, state }, dynamic }: Compiled, size: Size): number => {
   const isFixed = (dim: Dim): boolean =>
     factors(dim).every(factor => typeof factor === 'number' || !dynamic.includes(factor))
@@ -36,8 +36,8 @@ export const fixedBytes = ({ holdings: { params, indices, parts, state }, dynami
 }
 
 /**
- * What a step of a graph holds, as the compiler planned it. TensorFlow and Node come on top, with what they hold before
- * a step; TensorFlow may run two things at once that the plan has one after the other.
+ * The bytes that a step of a graph holds, as the compiler planned it. The memory that TensorFlow and Node hold before a
+ * step is not included; TensorFlow may also run two things at once that the plan has one after the other.
  */
 export const certified = (compiled: Compiled, size: Size): Certificate => {
   const { programs, whole, precision } = compiled
@@ -49,7 +49,7 @@ export const certified = (compiled: Compiled, size: Size): Certificate => {
   const batch = programs.batch.reduce((all, [, leaf]) => all + single(leaf, size), 0)
   const roots = gradients.map(([, node]) => node)
   const forward = batch + peakOf([sum, scored, ...roots], { size, bytes })
-  // what replaces a variable is written where that lies, by the loop that makes it
+  // the replacement of a variable is written in place by the loop that computes it
   const written = new Set(replaced.map(([, node]) => node))
   const kept = roots.reduce((all, node) => all + bytes(node, size), 0)
   const update =

@@ -6,7 +6,10 @@ import { allOf, called, whileLoop } from './library.ts'
 import { anyShape, scopeIn, sizeIn, type Scope, type Sink, type Write } from './scope.ts'
 import { shapeOf, sizeRef } from './sizes.ts'
 
-/** Rows in pieces, as a While whose body only calls a function. Sums over the pieces are in f32. */
+/**
+ * Writes a computation over rows in pieces, as a While whose body only calls a function. Sums over the pieces are in
+ * f32.
+ */
 export const writtenChunk = (
   write: Write,
   scope: Scope,
@@ -51,7 +54,7 @@ export const writtenChunk = (
           { control: before },
         )
       }
-      // what is written to its place is not collected
+      // an output that is written in place is not collected
       return made.map((x, k) =>
         sinks.has(k)
           ? into.constant(0, 'f32')
@@ -104,7 +107,7 @@ export const writtenChunk = (
   })
 }
 
-/** The axis of the rows in the place of the first. */
+/** Swaps the axis of the rows with the first. */
 const swapped = (body: Body, x: Ref, rank: number, output: Whole): Ref => {
   if (output.kind === 'sum' || output.axis === 0) return x
   return body.apply('Transpose', [

@@ -27,11 +27,11 @@ import type { Precision } from './scope.ts'
 import { holdingsOf, type Holdings } from './resources.ts'
 import type { FloatType } from './types.ts'
 
-/** How a graph is compiled. */
+/** The options for compiling a graph. */
 export interface GraphOptions {
-  /** What frozen weights and activations are held and multiplied in. */
+  /** The type in which frozen weights and activations are stored and multiplied. */
   readonly precision: FloatType
-  /** Whether elementwise clusters are compiled by XLA. */
+  /** True if XLA compiles elementwise clusters. */
   readonly xla: boolean
 }
 
@@ -43,20 +43,21 @@ export interface Compiled {
   readonly holdings: Holdings
   readonly precision: Precision
   readonly entry: Entry
-  /** The names of sizes that a question says. */
+  /** The names of the sizes that a question specifies. */
   readonly dynamic: readonly string[]
 }
 
-/** What a size counts as that no model fixes, where the compiler weighs one way against another. */
+/** The assumed value of a size that the model does not fix, when the compiler weighs alternatives. */
 const typicalSize = 24
 /**
- * Products of at most so many operations for each byte that need not be kept are computed again: those of attention,
- * with heads of up to 256.
+ * The number of operations, for each byte that need not be kept, up to which a product is recomputed: that of
+ * attention, with heads of up to 256.
  */
 const recomputed = 128
 /**
- * Bytes in float32 from which a value is made in pieces, and the rows of a piece: logits, with a large vocabulary.
- * Twice the rows make a step of SmolLM2 faster by 3% and larger by 50 MB; who asks for 16 bits asks for memory.
+ * The bytes in float32 from which a value, such as the logits of a large vocabulary, is computed in pieces, and the
+ * rows of a piece. Twice the rows make a step of SmolLM2 3% faster and 50 MB larger; 16-bit types are chosen to save
+ * memory.
  */
 const chunkFor = (compute: FloatType) => ({ largest: 2 ** 25, rows: compute === 'f32' ? 128 : 64 })
 
@@ -72,8 +73,8 @@ export const graphTraits: Traits = {
 }
 
 /**
- * Compiles a step into a graph: every program of a session, as questions to one entry. The graph's size does not depend
- * on the number of layers that are alike, nor on the sizes of batches.
+ * Compiles a step into a graph: every program of a session becomes a question to one entry. The graph's size depends
+ * neither on the number of equal layers nor on the sizes of batches.
  * @example savedModel(compiledGraph(step, { precision: 'bf16', xla: true }).entry.graph()).byteLength
  */
 export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
@@ -84,7 +85,8 @@ export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
   const { model } = step.tuned
   const known = model.dims ?? {}
   const programs = programsOf(step, { ...graphTraits, ...compiler })
-  // a capacity follows from other sizes: given one of its own, logits would seem small enough to be made whole
+  // a capacity follows from other sizes: with a typical size of its own, logits would seem small enough to be computed
+  // whole
   const free = namesOf(programs).filter(name => !Object.hasOwn(model.capacities ?? {}, name))
   const size = sizing(withTypicalSizes(free, known), model.capacities)
   const isOff = (name: string): boolean => compiler.without?.includes(name) === true
@@ -119,8 +121,8 @@ export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
 }
 
 /**
- * Activations in the type of the computation; numbers by the row, and what follows from no data, as rotary tables, in
- * f32.
+ * Stores activations in the type of the computation; vectors, one number per row, and values that depend on no data,
+ * such as rotary tables, in f32.
  */
 export const precisionOf = (compute: FloatType): Precision => {
   const dataless = new Map<Node, boolean>()
@@ -137,8 +139,8 @@ export const precisionOf = (compute: FloatType): Precision => {
 }
 
 /**
- * Every name in the dims of what programs read and compute, and of the base: a leaf that is packed does not say what it
- * unpacks to.
+ * All names in the dims of the leaves and results of the programs, and of the base: the dims of a packed leaf do not
+ * show those it unpacks to.
  */
 const namesOf = (
   { params, base, state, batch, indices, decode, declared, declaredLoss }: Programs,

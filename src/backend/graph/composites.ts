@@ -4,20 +4,17 @@ import type { GraphLowering, GraphLowerings, Kernel } from './lowering.ts'
 import { computed, counted, primitiveLowerings } from './primitives.ts'
 import { dropout } from './random.ts'
 
-/** The size of an axis as the value itself tells it, so that a function needs no argument for it. */
+/** The size of an axis, read from the value itself, so that a function needs no argument for it. */
 const sizeOfAxis = (body: Body, x: Ref, axis: number): Ref =>
   body.apply('GatherV2', [body.apply('Shape', [x]), ...[axis, 0].map(at => body.constant(at, 'i32'))])
 
 /** TensorFlow's Softmax computes a row of a 16-bit type in f32 and rounds its result once. */
 const softmax: GraphLowering = (_, [x], { body }) => body.apply('Softmax', [x!])
 
-/** What the op's definition puts where a query may not look. f16 cannot hold it. */
+/** The score that the op's definition gives a masked key. f16 cannot represent it. */
 const masked = -1e30
 
-/**
- * Scores with those hidden that a query may not see: keys beyond its own position, which is `offset` more than its
- * number.
- */
+/** Masks the scores of keys after the query's own position, which is its index plus `offset`. */
 const causallyMasked =
   (rank: number) =>
   (body: Body, [x, offset]: readonly Ref[]): Ref => {
@@ -38,7 +35,7 @@ const causalSoftmax: GraphLowering = (node, [scores, offset], emit) => {
   )
 }
 
-/** Ops one by one, where nothing compiles them to a kernel. */
+/** Writes the ops one by one, if nothing compiles them to a kernel. */
 const inline =
   (body: Body): Kernel =>
   (_, inputs, write) =>
@@ -48,19 +45,21 @@ const inline =
 const picked = (body: Body, x: Ref, labels: Ref, rank: number): Ref =>
   body.apply('GatherV2', [x, labels, body.constant(rank, 'i32')], { batch_dims: { int: rank } })
 
-/** The loss in f32, whatever the type of the logits: from 16-bit probabilities it would be wrong by some 0.2%. */
+/**
+ * Computes the loss in f32, whatever the type of the logits: from 16-bit probabilities it would be wrong by some 0.2%.
+ */
 const crossEntropy: GraphLowering = (node, [logits, labels], emit) => {
   const { body, kernel } = emit
   const { length } = node.shape
   if (kernel === undefined)
     return body.apply('Neg', [picked(body, body.apply('LogSoftmax', [computed(logits!, emit)]), labels!, length)])
-  // what XLA compiles would take the label next to one that is none
+  // compiled by XLA, an invalid label would silently be read as its nearest valid one
   const checked = body.apply('GatherV2', [
     counted(body, sizeOfAxis(body, logits!, length)),
     labels!,
     body.constant(0, 'i32'),
   ])
-  // as a kernel it reads the logits and keeps nothing of their size
+  // as a kernel, it reads the logits and keeps nothing of their size
   return kernel('crossEntropy', [logits!, checked], (into, [x, of]) => {
     const wide = into.cast(x!, 'f32')
     const last = into.constant([length], 'i32')
@@ -71,7 +70,7 @@ const crossEntropy: GraphLowering = (node, [logits, labels], emit) => {
   })
 }
 
-/** In the type of the logits: 1 is subtracted at the labels, and every row is multiplied by its dy. */
+/** Computes in the type of the logits: 1 is subtracted at the labels, and every row is multiplied by its dy. */
 const crossEntropyGrad: GraphLowering = (node, [logits, labels, dy], { body, kernel = inline(body) }) =>
   kernel('crossEntropyGrad', [body.apply('Softmax', [logits!]), labels!, dy!], (into, [p, of, d]) => {
     const { type } = logits!
@@ -88,8 +87,8 @@ const crossEntropyGrad: GraphLowering = (node, [logits, labels, dy], { body, ker
   })
 
 /**
- * In f32: the squares of a matrix of 16 bits are never rounded. By TensorFlow's own ops, which use all threads: as one
- * kernel of XLA's, which goes through a column element by element, a step of DoRA takes 5% longer.
+ * Computes in f32, so the squares of a 16-bit matrix are never rounded. It uses TensorFlow's own ops, which use all
+ * threads: as one XLA kernel, which goes through a column element by element, a step of DoRA takes 5% longer.
  */
 const sumOfSquares: GraphLowering = (node, [x], { body }) => {
   const { axes, keepDims } = node.attributes as { readonly axes: readonly number[]; readonly keepDims: boolean }
@@ -118,5 +117,5 @@ const compositeLowerings: { readonly [K in keyof typeof composites]: GraphLoweri
   sumOfSquares,
 }
 
-/** How a graph has every op of the language. */
+/** The lowering of every op of the language. */
 export const graphLowerings: GraphLowerings = { ...primitiveLowerings, ...compositeLowerings }

@@ -9,7 +9,7 @@ const reshaped = (body: Body, x: Ref, sizes: readonly number[]): Ref =>
   body.apply('Reshape', [x, body.constant(sizes, 'i32')])
 const gathered = (body: Body, table: Ref, index: Ref): Ref => body.apply('GatherV2', [table, index, integer(body, 0)])
 
-/** Every field of every word: the words, and how far to shift them, broadcast. */
+/** Extracts every field of every word; the shifts are broadcast over the words. */
 const fields = (body: Body, words: Ref, width: number, sizes: readonly number[]): Ref => {
   const shifts = body.constant(
     Array.from({ length: 32 / width }, (_, i) => i * width),
@@ -19,7 +19,7 @@ const fields = (body: Body, words: Ref, width: number, sizes: readonly number[])
   return body.apply('BitwiseAnd', [body.apply('RightShift', [words, shifts]), integer(body, 2 ** width - 1)])
 }
 
-/** What codes stand for: by a table, or, in a kernel, where that is faster, by choices between numbers. */
+/** Decodes codes: by a table or, in a kernel, where that is faster, by selecting between numbers. */
 type Look = (body: Body, codes: Ref) => Ref
 const looked: Look = (body, codes) => gathered(body, body.constant(nf4Codebook, 'f32'), codes)
 const chosen: Look = (body, codes) =>
@@ -35,7 +35,7 @@ const chosen: Look = (body, codes) =>
       body.constant(nf4Codebook[0]!, 'f32'),
     )
 
-/** The scales of blocks where they are quantized: a multiple of four of them. */
+/** The scales of blocks if they are quantized: a multiple of four of them. */
 const nestedScales = (body: Body, [codes, absmax, offset]: readonly Ref[]): Ref => {
   const bytes = reshaped(body, fields(body, reshaped(body, codes!, [-1, 1]), 8, [4]), [-1])
   const count = gathered(body, body.apply('Shape', [bytes]), integer(body, 0))
@@ -51,7 +51,8 @@ const nestedScales = (body: Body, [codes, absmax, offset]: readonly Ref[]): Ref 
 }
 
 /**
- * The flattened matrix, with what fills its last block: a block is `[8, 8]`, one field of eight words after the other.
+ * The flattened matrix, including the padding of its last block: a block is `[8, 8]`, one field of eight words after
+ * the other.
  */
 const unpacked =
   (look: Look, type: FloatType) =>
@@ -61,8 +62,8 @@ const unpacked =
   }
 
 /**
- * A packed matrix in the type that products are computed in; where something compiles it, as one kernel that makes
- * nothing else of its size.
+ * Unpacks a matrix in the type of products. If something compiles it, it is one kernel that allocates nothing else of
+ * the matrix's size.
  */
 export const dequantize: GraphLowering = (node, [codes, ...packed], emit) => {
   const { body, compute, size } = emit
@@ -76,7 +77,7 @@ export const dequantize: GraphLowering = (node, [codes, ...packed], emit) => {
   )
   const filled = (length: Size, per: number): boolean => typeof length === 'number' && length % per === 0
   const scales = double ? kernel('nf4Scales', floats, nestedScales) : floats[0]!
-  // four scales to a word: the last word may hold more than there are blocks
+  // four scales to a word: the last word may hold more scales than there are blocks
   const absmax = !double || filled(n, 4 * nf4Block) ? scales : first(body, scales, blocksOf(body, n))
   const flat = kernel('nf4', [codes!, absmax], unpacked(emit.kernel ? chosen : looked, compute))
   return body.apply('Reshape', [filled(n, nf4Block) ? flat : first(body, flat, n), shapeOf(node.shape, emit)])

@@ -28,7 +28,7 @@ import { hasXla, loadGraph } from './load.ts'
 import { reserved } from './reserve.ts'
 import { batchInput } from './source.ts'
 
-/** A loaded graph that can be asked. */
+/** A loaded graph that answers questions. */
 interface Asked {
   readonly ask: (name: string, feeds: Buffers) => Buffers
   readonly dispose: () => void
@@ -37,7 +37,7 @@ interface Asked {
 /**
  * The engine that runs a step as one TensorFlow graph. Weights and state are variables of the graph; a step is one
  * call.
- * @throws {SessionError} where there is no TensorFlow: what to install
+ * @throws {SessionError} if there is no TensorFlow; the message tells what to install
  * @example const open = await graphEngine({ precision: 'bf16' })
  */
 export const graphEngine = async ({
@@ -74,7 +74,7 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
   return {
     programs,
     assign: async (leaf, value) => {
-      // an index is given to the graph together with its leaf, which comes next, and with others that share it
+      // an index is passed to the graph together with its leaf, which comes next, and with others that share it
       if (indices.has(leaf)) {
         chosen.set(leaf, value)
         return
@@ -92,7 +92,7 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
       const fits = fitting(compiled)
       fits('start', sizing(own), JSON.stringify(own))
       graph.ask('start', sized(own))
-      // what reading the weights has left
+      // frees the garbage of reading the weights
       collectGarbage()
       returnMemory()
       return started(graph, compiled, { title, own, capacities: step.tuned.model.capacities, fits })
@@ -104,10 +104,10 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
   }
 }
 
-/** Questions whose answers change what is held. */
+/** Questions that change what the graph holds. */
 const changing = /^(step|apply|commit|first|next)\b/
 
-/** Says in one sentence what failed; after a failure in the middle of a change nothing more is answered. */
+/** Turns a failure into one sentence. After a failure in the middle of a change, every further question is refused. */
 const guarded = (ask: Asked['ask']): Asked['ask'] => {
   let stopped = false
   return (name, feeds) => {
@@ -125,7 +125,7 @@ const guarded = (ask: Asked['ask']): Asked['ask'] => {
 
 const numberOf = (buffer: Buffer | undefined): number => Number(buffer!.data[0])
 
-/** The sizes of names as a question is given them. */
+/** The sizes of names as feeds of a question. */
 const sized = (sizes: Environment): Buffers =>
   Object.fromEntries(Object.entries(sizes).map(([name, size]) => [sizeInput(name), integer(Number(size))]))
 
@@ -162,7 +162,7 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
     const { held, layer } = holdings.placeOf(leaf)
     return graph.ask(`read/${held.name}`, { layer: integer(layer), ...sized(own) })['value']!
   }
-  /** Gives a leaf a value, by the question that its place asks for. */
+  /** Assigns a value to a leaf, by the question that fits its place. */
   const put = (
     leaf: Node,
     value: Buffer,
@@ -171,11 +171,11 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
     const place = holdings.placeOf(leaf)
     graph.ask(`${how(place)}/${place.held.name}`, { value, layer: integer(place.layer), ...sized(own) })
   }
-  /** A first value: the first layer of a stack makes room for all. */
+  /** Assigns a first value: the first layer of a stack allocates memory for all. */
   const give = (leaf: Node, value: Buffer): void => {
     put(leaf, value, ({ layer }) => (layer === 0 ? 'first' : 'next'))
   }
-  /** Another value, where there is one. */
+  /** Replaces a value that exists. */
   const replace = (leaf: Node, value: Buffer): void => {
     put(leaf, value, ({ held }) => (held.layers === undefined ? 'first' : 'next'))
   }
@@ -203,7 +203,7 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
       }
       return forgetting(() => {
         const all = accumulate(batches)
-        // without a scored token there is nothing to divide by
+        // without a scored token, the divisor is zero
         if (refusal(all) !== undefined) return { ...all, gradNorm: 0 }
         return {
           ...all,
@@ -249,7 +249,7 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
   }
 }
 
-/** A cache that is fed to every call and returned by it. */
+/** A decoder whose cache is fed to every call and returned by it. */
 const decoderOf = (graph: Asked, variables: readonly Variable[], fits: ReturnType<typeof fitting>): EngineDecoder => {
   let caches: Buffers | undefined
   return {

@@ -10,8 +10,8 @@ import type { GraphType } from './types.ts'
 export type Refs = Readonly<Record<string, Ref>>
 export type Buffers = Readonly<Record<string, Buffer>>
 /**
- * Adds something that a graph can be asked: a function of named inputs, with named results; and of all sizes that are
- * known only then.
+ * Adds a question that a graph can answer: a function with named inputs and results, and of all sizes that are only
+ * known then.
  */
 export type Define = (
   name: string,
@@ -20,13 +20,13 @@ export type Define = (
   write: (scope: Scope, given: Refs) => Refs,
 ) => void
 
-/** Everything that a graph can be asked, behind one signature. */
+/** All the questions that a graph can answer, behind one signature. */
 export interface Entry {
   readonly define: Define
-  /** The same for what moves data and multiplies nothing: it needs one function, where others need two. */
+  /** The same for functions that move data and multiply nothing: they need one function, others need two. */
   readonly defineMove: Define
   readonly graph: () => Graph
-  /** Asks a loaded graph. Sizes that a question does not need may be left out. */
+  /** Asks a loaded graph a question. Sizes that the question does not need may be left out. */
   readonly ask: (loaded: LoadedGraph) => (name: string, feeds: Buffers) => Buffers
 }
 
@@ -36,7 +36,7 @@ interface Question {
   readonly f: GraphFunction
   readonly moves: boolean
 }
-/** Questions with the same inputs and results, which share one answer. */
+/** Questions with the same inputs and results, which share one answering function. */
 interface Answer {
   readonly questions: readonly string[]
   readonly inputs: Inputs
@@ -49,14 +49,14 @@ const keyOf = (name: string, type: GraphType): string => `${name}:${type}`
 const typeOf = (key: string): GraphType => key.slice(key.lastIndexOf(':') + 1) as GraphType
 const scalar: Input = { type: 'i32', rank: 0 }
 
-/** The name of an input: the size of a dim. */
+/** The name of the input for the size of a dim. */
 export const sizeInput = (name: string): string => `size/${name}`
 
 /**
- * An entry without questions yet. TensorFlow prepares a main graph of more than three nodes anew for every set of
- * inputs and outputs, which takes a quarter of a second each. So there are three: two vectors that hold all inputs of a
- * question, and a call that chooses the function that answers it. All answers have the same results; those that a
- * question does not have are 0.
+ * An entry without questions. TensorFlow prepares a main graph of more than three nodes again for every set of inputs
+ * and outputs, which takes a quarter of a second each. So the main graph has three nodes: two vectors that contain all
+ * inputs of a question, and a call that chooses the function that answers it. All answers have the same results; those
+ * that do not belong to the question are 0.
  */
 export const emptyEntry = (library: Library, writing: Writing): Entry => {
   const questions = new Map<string, Question>()
@@ -81,7 +81,7 @@ export const emptyEntry = (library: Library, writing: Writing): Entry => {
             ),
             given,
           )
-          // a function returns something, so that it can be one of several
+          // a function must return something, so that it can be one of several alternatives
           return Object.keys(made).length > 0 ? Object.values(made) : [into.constant(0, 'i32')]
         },
       })
@@ -145,7 +145,7 @@ const answersOf = (questions: ReadonlyMap<string, Question>): readonly Answer[] 
   return [...found.values()]
 }
 
-/** An answer as all are given: two vectors in, everything out that any question has. */
+/** An answer in the common form: it takes two vectors, and returns all results that any question has. */
 const answerFunction = (
   library: Library,
   { inputs, outputs, functions }: Answer,
@@ -176,13 +176,13 @@ const answerFunction = (
 const functionInput = (main: Body, type: GraphType): Ref =>
   main.apply('Placeholder', [], { dtype: { type } }, { name: type })
 
-/** Scalars as a graph takes them. */
+/** Scalars in the form in which a graph takes them. */
 export const integer = (value: number): Buffer => ({ sizes: [], dtype: 'i32', data: Int32Array.of(value) })
 export const real = (value: number): Buffer => ({ sizes: [], dtype: 'f32', data: Float32Array.of(value) })
 
 /**
- * A function that only calls another: of what Case runs itself, TensorFlow does not choose the kernels anew, so that
- * products would not be oneDNN's.
+ * A function that only calls another. In a function that Case runs directly, TensorFlow does not choose the kernels
+ * again, so products would not use oneDNN's.
  */
 const calling = (library: Library, f: GraphFunction): GraphFunction =>
   library.define({ name: 'call', parameters: f.parameters, write: (into, refs) => called(into, f, refs).outputs })

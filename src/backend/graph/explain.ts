@@ -7,8 +7,8 @@ import { compiledGraph } from './compiled.ts'
 import { fitting } from './fits.ts'
 
 /**
- * Explains a step as the graph target runs it, without weights: what is kept, in the types in which it is stored, and
- * what the step holds; beside what Node and TensorFlow hold by then, where there is TensorFlow.
+ * Explains a step as the graph target runs it, without weights: the kept values in the types in which they are stored,
+ * and the memory that the step holds; if there is a TensorFlow, also the memory that it and Node hold before.
  * @example explanationText(await explainGraph(step, { dims: { batch: 2, seq: 256 }, precision: 'bf16' }))
  */
 export const explainGraph = async <P, Q, M, S, B, L extends Shape>(

@@ -1,14 +1,14 @@
 import { SessionError } from '../device.ts'
 
-/** What went wrong while a graph ran. */
+/** The failure of a graph while it ran. */
 export interface Failure {
   readonly error: SessionError
-  /** True where it was what the graph was given, which it reads before it changes anything. */
+  /** True if the inputs were at fault, which a graph reads before it changes anything. */
   readonly ofInput: boolean
 }
 
 /**
- * One sentence from what TensorFlow says, which is many lines with names of nodes.
+ * One sentence from TensorFlow's message, which has many lines with names of nodes.
  * @example failureOf('step', new Error('indices[0] = 320 is not in [0, 320)')).error.message // 'index 320 is not below 320'
  */
 export const failureOf = (question: string, error: unknown): Failure => {

@@ -2,13 +2,13 @@ import { checkFits } from '../../compile/index.ts'
 import type { Dim, Node } from '../../tensor/index.ts'
 import type { Compiled } from './compiled.ts'
 
-/** What a graph is asked that depends on sizes which it is given with the question, or when it starts. */
+/** Questions that depend on sizes that are given with the question, or when the session starts. */
 export type Sized = 'start' | 'loss' | 'logits' | 'decode'
 
 /**
- * Refuses sizes that what is asked does not fit: a graph is written before it knows them, so that they are checked when
- * it is asked. What was found to fit is remembered for as long as it is small.
- * @throws {DimsError} as a plan's compiler does
+ * Refuses sizes that do not fit a question. A graph is written before the sizes are known, so they are checked with
+ * each question. A limited number of sizes that fit are remembered.
+ * @throws {DimsError} like the compiler of a plan
  * @example fitting(compiled)('loss', sizing(sizes), JSON.stringify(sizes))
  */
 export const fitting = ({

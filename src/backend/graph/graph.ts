@@ -9,7 +9,7 @@ import { materialised, type Writing } from './scope.ts'
 import { asF32, batchInputs, fedBatch, inputOf, type Source } from './source.ts'
 import { defineSteps } from './step.ts'
 
-/** The whole of a session as one graph: what is held, and everything that can be asked of it. */
+/** A whole session as one graph: what it holds, and all the questions that it answers. */
 export const graphOf = (source: Source): Entry => {
   const { programs, whole, holdings, precision } = source
   const library = emptyLibrary()
@@ -19,7 +19,7 @@ export const graphOf = (source: Source): Entry => {
   const kinds = [holdings.params, holdings.parts, holdings.state]
   const batch = batchInputs(programs)
   for (const held of kinds.flat()) defineAccess(defineMove, held, programs, holdings)
-  // tangents of Hessian-vector products are given where gradients are summed
+  // tangents of Hessian-vector products use the variables in which gradients are summed
   for (const held of holdings.gradients)
     if (whole.hvp) defineAccess(defineMove, held, programs, holdings)
     else defineRead(defineMove, held)

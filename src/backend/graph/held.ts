@@ -1,11 +1,11 @@
 import type { Body, Ref } from './body.ts'
 import type { GraphType } from './types.ts'
 
-/** A resource variable: a leaf, or a stack of the leaves of all layers. */
+/** A resource variable: a leaf, or a stack with the leaves of all layers. */
 export interface Resource {
   readonly name: string
   readonly type: GraphType
-  /** How many layers it holds; undefined for a single leaf. */
+  /** The number of layers in the stack; undefined for a single leaf. */
   readonly layers: number | undefined
 }
 
@@ -18,13 +18,13 @@ export const handleOf = (body: Body, { name, type }: Resource): Ref =>
     container: { text: '' },
   })
 
-/** What a variable holds, without a copy. */
+/** The value of a variable, without a copy. */
 export const readAll = (body: Body, resource: Resource): Ref =>
   body.apply('ReadVariableOp', [handleOf(body, resource)], { dtype: { type: resource.type } })
 
 const scalars = (body: Body, refs: readonly Ref[]): Ref => body.apply('Pack', refs)
 
-/** Layer `at` of a stack `[layers, …]`: the same memory, where it is aligned. */
+/** Layer `at` of a stack `[layers, …]`; it shares the stack's memory if it is aligned. */
 export const layerOf = (body: Body, stack: Ref, at: Ref): Ref => {
   const next = body.apply('AddV2', [at, body.constant(1, 'i32')])
   return body.apply('StridedSlice', [stack, scalars(body, [at]), scalars(body, [next]), body.constant([1], 'i32')], {
@@ -32,15 +32,15 @@ export const layerOf = (body: Body, stack: Ref, at: Ref): Ref => {
   })
 }
 
-/** The sizes of a tensor but for the first. */
+/** The sizes of a tensor except the first. */
 export const restOfShape = (body: Body, x: Ref): Ref =>
   body.apply('StridedSlice', [body.apply('Shape', [x]), ...[1, 0, 1].map(at => body.constant([at], 'i32'))], {
     end_mask: { int: 1 },
   })
 
 /**
- * Writes rows into a variable where it lies. The variable is looked at as a matrix of rows `[…, row sizes of values]`.
- * What must have run before is the caller's to say: every reader of the old rows.
+ * Writes rows into a variable in place. The variable is viewed as a matrix of rows `[…, row sizes of values]`. The
+ * caller specifies which nodes must run before: every reader of the old rows.
  */
 export const writeRows = (
   body: Body,
@@ -57,7 +57,7 @@ export const writeRows = (
   body.add('InplaceUpdate', [view, rows, body.cast(values, resource.type)], {}, { control })
 }
 
-/** Replaces one layer of a stack where it lies. */
+/** Replaces one layer of a stack in place. */
 export const writeLayer = (
   body: Body,
   resource: Resource,

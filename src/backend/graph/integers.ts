@@ -1,16 +1,12 @@
 import type { Body, Ref } from './body.ts'
 
-/**
- * Arithmetic of int32 as the language means it, where TensorFlow's own ops fail, or differ from what XLA makes of them.
- */
+/** Arithmetic of int32 as the language defines it, for ops where TensorFlow's own fail, or differ from XLA's. */
 
 const integer = (body: Body, value: number): Ref => body.constant(value, 'i32')
 const equals = (body: Body, x: Ref, value: number): Ref => body.apply('Equal', [x, integer(body, value)])
 const chosen = (body: Body, condition: Ref, a: Ref, b: Ref): Ref => body.apply('SelectV2', [condition, a, b])
 
-/**
- * a / b, cut off towards 0. TensorFlow fails where b is 0, and the processor where the least integer is divided by -1.
- */
+/** a / b, truncated towards 0. TensorFlow fails if b is 0, and the processor if the least integer is divided by -1. */
 export const quotient = (a: Ref, b: Ref, body: Body): Ref => {
   const isZero = equals(body, b, 0)
   const isMinusOne = equals(body, b, -1)
@@ -19,7 +15,7 @@ export const quotient = (a: Ref, b: Ref, body: Body): Ref => {
   return chosen(body, isZero, integer(body, -1), chosen(body, isMinusOne, body.apply('Neg', [a]), plain))
 }
 
-/** a ^ b by squaring, bit by bit; of a negative b, what is left of the fraction when it is cut off towards 0. */
+/** a ^ b by squaring, bit by bit; for a negative b, the fraction truncated towards 0. */
 export const power = (a: Ref, b: Ref, body: Body): Ref => {
   const one = integer(body, 1)
   const isBit = (bit: number): Ref =>
@@ -40,7 +36,7 @@ export const power = (a: Ref, b: Ref, body: Body): Ref => {
   return chosen(body, body.apply('Less', [b, integer(body, 0)]), ofNegative, result)
 }
 
-/** A float as an integer, cut off towards 0: NaN is 0, and what is beyond the range is its end. */
+/** A float as an integer, truncated towards 0: NaN becomes 0, and numbers beyond the range become its bounds. */
 export const truncated = (x: Ref, body: Body): Ref => {
   const end = body.constant(2 ** 31, 'f32')
   const isAbove = body.apply('LessEqual', [end, x])

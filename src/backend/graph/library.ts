@@ -3,20 +3,20 @@ import type { Attributes } from './operations.ts'
 import { encode } from './proto.ts'
 import { dataType, type GraphType } from './types.ts'
 
-/** A function of a graph: what a call needs to know of it. */
+/** A function of a graph: the facts that a call needs. */
 export interface GraphFunction {
   readonly name: string
   readonly parameters: readonly GraphType[]
   readonly results: readonly GraphType[]
-  /** True where it reads or changes variables. */
+  /** True if it reads or changes variables. */
   readonly stateful: boolean
-  /** True where TensorFlow's XLA compiles it to one kernel. */
+  /** True if TensorFlow's XLA compiles it to one kernel. */
   readonly xla: boolean
 }
 
-/** What a function is made from. */
+/** The source of a function. */
 export interface FunctionSource {
-  /** What its name begins with. */
+  /** The beginning of its name. */
   readonly name: string
   readonly parameters: readonly GraphType[]
   /** Writes the nodes and returns the results. All effects of the body are kept. */
@@ -35,7 +35,7 @@ interface FunctionMessage {
 
 /** The functions of a graph. */
 export interface Library {
-  /** Adds a function, or finds the one that is the same. */
+  /** Adds a function, or returns an equal one that exists. */
   readonly define: (source: FunctionSource) => GraphFunction
   readonly functions: () => readonly FunctionMessage[]
 }
@@ -43,9 +43,9 @@ export interface Library {
 const isTrue = { b: true }
 
 /**
- * An empty library: the same function twice is one. Functions are not inlined, not specialised for their callers and
- * not optimised again when they are first called: each of these costs seconds at the first step, and the compiler has
- * done its work already.
+ * An empty library, in which equal functions are one. Functions are neither inlined, nor specialised for their callers,
+ * nor optimised again when they are first called: each of these costs seconds at the first step, and the compiler has
+ * already done its work.
  */
 export const emptyLibrary = (): Library => {
   const messages: FunctionMessage[] = []
@@ -96,7 +96,7 @@ export const emptyLibrary = (): Library => {
   }
 }
 
-/** What a call is told: the graph optimizer has nothing to do with the function. */
+/** The configuration of a call: the graph optimizer leaves the function alone. */
 const config = encode('ConfigProto', { graph_options: { rewrite_options: { disable_meta_optimizer: true } } })
 
 const callAttributes = (called: GraphFunction): Attributes => ({
@@ -112,7 +112,10 @@ const callAttributes = (called: GraphFunction): Attributes => ({
 export const called = (body: Body, f: GraphFunction, inputs: readonly Ref[], options: AddOptions = {}): Added =>
   body.add(f.stateful ? 'StatefulPartitionedCall' : 'PartitionedCall', inputs, callAttributes(f), options)
 
-/** Calls `turn` on its own results while `condition` holds of them; both take the same. One turn runs at a time. */
+/**
+ * Calls `turn` on its own results as long as `condition` holds for them; both have the same parameters. One turn runs
+ * at a time.
+ */
 export const whileLoop = (
   body: Body,
   condition: GraphFunction,
@@ -127,7 +130,7 @@ export const whileLoop = (
     options,
   )
 
-/** Calls one of two functions that take and return the same. */
+/** Calls one of two functions with the same parameters and results. */
 export const branch = (
   body: Body,
   condition: Ref,
@@ -148,7 +151,7 @@ export const branch = (
   )
 
 /**
- * Calls the one of several functions that an int32 scalar numbers. All take and return the same.
+ * Calls one of several functions with the same parameters and results, by the index in an int32 scalar.
  * @example choice(body, which, [square, cube], [x])
  */
 export const choice = (
@@ -165,12 +168,12 @@ export const choice = (
     options,
   )
 
-/** A value that is ready only when others have run. @example after(body, loss, updates) */
+/** A value that is ready only after other nodes have run. @example after(body, loss, updates) */
 export const after = (body: Body, x: Ref, anchors: readonly Anchor[]): Ref =>
   body.apply('Identity', [x], {}, { control: anchors })
 
 /**
- * One that many can wait for in the place of all: each would name all of them.
+ * One node that waits for several, so that its many dependents need not name all of them.
  * @example writeRows(body, held, rows, values, [allOf(body, readers)])
  */
 export const allOf = (body: Body, anchors: readonly Anchor[]): Anchor => body.add('NoOp', [], {}, { control: anchors })

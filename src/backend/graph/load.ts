@@ -12,15 +12,15 @@ import { emptyBody } from './body.ts'
 import { called, emptyLibrary } from './library.ts'
 import { graphTag, savedModel, signaturesOnly, type Graph } from './saved-model.ts'
 
-/** A graph inside TensorFlow: one session, in which variables live from one run to the next. */
+/** A graph inside TensorFlow: one session, whose variables persist from one run to the next. */
 export interface LoadedGraph {
   /**
-   * Runs a signature to its end. Data is copied in and out, so that nothing of TensorFlow's is left to free; f32, i32
-   * and bool only.
+   * Runs a signature to its end. Data is copied in and out, so that nothing of TensorFlow's is left to free; only f32,
+   * i32 and bool.
    * @example graph.run('step', { ids }).loss
    */
   readonly run: (signature: string, feeds: Readonly<Record<string, Buffer>>) => Readonly<Record<string, Buffer>>
-  /** Closes the session: its variables are gone. */
+  /** Closes the session and drops its variables. */
   readonly dispose: () => void
 }
 
@@ -62,7 +62,7 @@ const onTensors = (
 
 /**
  * Loads a graph into TensorFlow, through a folder that is deleted as soon as TensorFlow has read it.
- * @throws {SessionError} where the backend has no loader, or TensorFlow refuses the graph
+ * @throws {SessionError} if the backend has no loader, or TensorFlow refuses the graph
  * @example const graph = await loadGraph(native, { main, library, signatures })
  */
 export const loadGraph = async ({ loadSavedModel, from }: Native, graph: Graph): Promise<LoadedGraph> => {
@@ -77,15 +77,15 @@ export const loadGraph = async ({ loadSavedModel, from }: Native, graph: Graph):
     await using folder = await temporaryFolder(tmpdir())
     const file = path.join(folder.path, 'saved_model.pb')
     const load = async (name: string): Promise<void> => {
-      // it asks for the backend before it first waits
+      // it looks up the backend before it first waits
       loaded.set(name, await within(tfjs, backendName, () => loadSavedModel(folder.path, [graphTag], name)))
     }
     const [first, ...others] = Object.keys(graph.signatures)
     if (first === undefined) throw new Error('a graph without signatures')
     await writeFile(file, savedModel(graph))
     await load(first)
-    // the others find the session by the folder's name; of the file tfjs-node reads, each time anew, what a signature
-    // is
+    // the other signatures find the session by the folder's name; tfjs-node reads the file each time anew, but only for
+    // the signatures
     await writeFile(file, signaturesOnly(graph))
     for (const name of others) await load(name)
   } catch (error) {
@@ -104,7 +104,7 @@ export const loadGraph = async ({ loadSavedModel, from }: Native, graph: Graph):
   }
 }
 
-/** True where this TensorFlow can compile functions with XLA: found out by a function that does. */
+/** Tests whether this TensorFlow can compile functions with XLA, by running a function that is compiled. */
 export const hasXla = async (native: Native): Promise<boolean> => {
   const main = emptyBody('graph')
   const library = emptyLibrary()

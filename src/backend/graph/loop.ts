@@ -16,14 +16,14 @@ import {
 } from './scope.ts'
 import type { GraphType } from './types.ts'
 
-/** What a loop needs to know of the program that it is in. */
+/** The facts about the program around a loop. */
 export interface Surroundings {
   readonly sinks: ReadonlyMap<number, Sink>
-  /** The results that one loop alone reads, in the reverse order. */
+  /** The results that only one loop reads, in reverse order. */
   readonly piles: ReadonlySet<number>
 }
 
-/** For every loop that goes up the layers, what a loop down the same layers reads of it, and nothing else does. */
+/** For every loop that goes up the layers, the results that only a loop down the same layers reads. */
 export const pilesIn = (order: readonly Node[], roots: readonly Node[]): ReadonlyMap<Node, ReadonlySet<number>> => {
   const readers = new Map<Node, Node[]>()
   const found = new Map<Node, Set<number>>()
@@ -55,7 +55,7 @@ export const pilesIn = (order: readonly Node[], roots: readonly Node[]): Readonl
   return found
 }
 
-/** What a loop's parameter is fed from. */
+/** The source of a loop's parameter. */
 interface Source {
   readonly kind: 'carried' | 'shared' | 'list' | 'pile' | 'resource'
   readonly parameter: Node
@@ -64,8 +64,8 @@ interface Source {
 }
 
 /**
- * A loop as a While whose body only calls one function, that of a layer: ops placed in a While directly run at half the
- * speed. Stacks that are variables are read within that function, those that other loops made are lists.
+ * Writes a loop as a While whose body only calls one function, that of a layer: ops placed directly in a While run at
+ * half the speed. Stacks that are variables are read within that function; the results of other loops are lists.
  */
 export const writtenLoop = (
   write: Write,
@@ -105,7 +105,7 @@ export const writtenLoop = (
     carried.has(k) || sinks.has(k) ? [] : [{ k, type: precision.stored(output) }],
   )
 
-  /** The output that a carried parameter gets at the next turn. */
+  /** The output that a carried parameter receives in the next turn. */
   const carriedFrom = ({ parameter }: Source): number | undefined => {
     const feed = feeds[block.parameters.indexOf(parameter)]!
     return feed.kind === 'carried' ? feed.output : undefined
@@ -125,7 +125,7 @@ export const writtenLoop = (
       const replacements = [...sinks].map(([k, { resource, from }]): Replacement => {
         const output = block.outputs[k]!
         const layer = from === 0 ? at! : into.apply('AddV2', [at!, into.constant(from, 'i32')])
-        // the leaf of the same layer, of which only rows may change
+        // the leaf of the same layer, if only some of its rows change
         const leaf = sources.find(
           ({ stack }) => stack?.resource?.name === resource.name && (stack.from ?? 0) === from,
         )?.parameter
@@ -139,7 +139,7 @@ export const writtenLoop = (
       )
     },
   })
-  // the block's outputs that a call returns, in order
+  // the block's outputs that the call returns, in order
   const returned = block.outputs.flatMap((_, k) => (sinks.has(k) ? [] : [k]))
   const lists = collected.map(({ k, type }) =>
     piles.has(k)
@@ -179,7 +179,7 @@ export const writtenLoop = (
       return [into.apply('AddV2', [i!, into.constant(1, 'i32')]), ...next, ...ownSizes, ...filled]
     },
   })
-  // what writes into variables waits for all that reads them
+  // writing to variables waits for everything that reads them
   const made = whileLoop(body, condition, turn, state, sinks.size > 0 ? { control: [...readers] } : {})
   readers.push(made)
   const ended = made.outputs
@@ -192,7 +192,7 @@ export const writtenLoop = (
       return list
     }
     const feed = turning.findIndex(source => carriedFrom(source) === k)
-    // what was written in place has no value of its own: the loop stands for it
+    // an output that was written in place has no value of its own: the loop stands for it
     return feed >= 0 ? ended[1 + feed]! : ended[0]!
   })
 }

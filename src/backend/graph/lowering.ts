@@ -3,43 +3,43 @@ import type { Body, Ref } from './body.ts'
 import type { Size } from './sizes.ts'
 import type { FloatType, GraphType } from './types.ts'
 
-/** Where nodes are written, and what is known there. */
+/** The place where nodes are written, with its context. */
 export interface Place {
   readonly body: Body
   readonly size: (dim: Dim) => Size
-  /** The type that products are computed in. */
+  /** The type of products. */
   readonly compute: FloatType
-  /** Runs a few elementwise ops and reductions as one kernel, where there is something that compiles them. */
+  /** Runs a few elementwise ops and reductions as one kernel, if something compiles them. */
   readonly kernel?: Kernel
-  /** True where XLA compiles what is written: its maximum passes over a NaN. */
+  /** True if XLA compiles the nodes: its maximum ignores NaN. */
   readonly compiled?: boolean
-  /** What is done around the lowering of every node: what its inputs are read from, and how its result is stored. */
+  /** Wraps the lowering of every node: it determines how inputs are read and how the result is stored. */
   readonly around?: (lowering: GraphLowering) => GraphLowering
 }
 export type Kernel = (name: string, inputs: readonly Ref[], write: (body: Body, inputs: readonly Ref[]) => Ref) => Ref
 
-/** What the lowering of a node uses. */
+/** The context of the lowering of one node. */
 export interface Emit extends Place {
   /** The value in another type, converted once for one node of the language. */
   readonly cast: (x: Ref, type: GraphType) => Ref
-  /** What was written for a node, if it was: an op may see more than its own inputs. */
+  /** The value written for a node, if there is one: an op may look beyond its own inputs. */
   readonly valueOf: (n: Node) => Ref | undefined
-  /** Writes another expression of the node's inputs, whose values are given. */
+  /** Writes another expression of the node's inputs, given their values. */
   readonly expand: (expression: Node, inputs: readonly Ref[]) => Ref
 }
 
 /**
  * Writes an op as TensorFlow nodes and returns its result. Elementwise ops and reductions compute in f32, products in
- * the type that `emit` says; what only moves data keeps its type. In what type a result is stored is the caller's to
- * say.
+ * the type that `emit` specifies; ops that only move data keep its type. The caller decides in which type a result is
+ * stored.
  */
 export type GraphLowering = (node: Node, inputs: readonly Ref[], emit: Emit) => Ref
-/** How a graph has every op: a missing entry is a compile error. A composite may be expanded instead. */
+/** A lowering for every op: a missing entry is a compile error. A composite may be expanded instead. */
 export type GraphLowerings = { readonly [K in keyof typeof primitives]: GraphLowering } & {
   readonly [K in keyof typeof composites]: GraphLowering | 'expand'
 }
 
-/** Writes ops that have several results, such as calls; `undefined` where it does not know the op. */
+/** Writes ops with several results, such as calls; `undefined` if it does not know the op. */
 export type Several = (node: Node, inputs: readonly Ref[]) => readonly Ref[] | undefined
 
 const castingOnce = (body: Body): Emit['cast'] => {
@@ -64,7 +64,7 @@ export const lowered = (
   several: Several = () => undefined,
 ): readonly Ref[] => write(lowerings, roots, given, place, several)
 
-/** The same, with the conversions of the node that is being expanded. */
+/** The same, sharing the conversions of the node that is being expanded. */
 const write = (
   lowerings: GraphLowerings,
   roots: readonly Node[],

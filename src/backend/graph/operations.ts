@@ -2,8 +2,8 @@ import type { GraphType } from './types.ts'
 
 /**
  * The TensorFlow ops that graphs are made of, in TensorFlow's own notation: names and types of arguments and results. A
- * type is one of ours, the name of an attribute that holds one, `list(A)` with the types in attribute A, or `N*A`: as
- * many as attribute N says.
+ * type is one of ours, the name of an attribute with a type, `list(A)` with the types in attribute A, or `N*A`: as many
+ * as the value of attribute N.
  */
 export const operations = {
   AddV2: 'x: T, y: T -> z: T',
@@ -126,8 +126,8 @@ export const operations = {
 export type OperationName = keyof typeof operations
 
 /**
- * Ops that change something beside their results, `InplaceUpdate` its operand: a function must run them whoever reads
- * what.
+ * Ops with effects beyond their results, such as `InplaceUpdate` on its operand: a function must run them even if
+ * nothing reads their results.
  */
 const effects: ReadonlySet<string> = new Set<OperationName>([
   'AssignVariableOp',
@@ -154,7 +154,7 @@ export const hasEffect = (name: OperationName): boolean => effects.has(name)
 /** True for ops whose results are not a function of their operands alone. */
 export const isStateful = (name: OperationName): boolean => effects.has(name) || reading.has(name)
 
-/** What one argument or result is declared as. `type` is one of ours or the name of an attribute. */
+/** The declaration of one argument or result. `type` is one of ours or the name of an attribute. */
 export interface Argument {
   readonly name: string
   readonly type: string
@@ -183,7 +183,7 @@ const argumentsOf = (text: string): readonly Argument[] =>
     .filter(part => part !== '')
     .map(argument)
 
-/** How an op is declared. @example declarationOf('Neg').outputs is [{ name: 'y', type: 'T', kind: 'one' }] */
+/** The declaration of an op. @example declarationOf('Neg').outputs is [{ name: 'y', type: 'T', kind: 'one' }] */
 export const declarationOf = (name: OperationName): Declaration => {
   const [inputs = '', outputs = ''] = operations[name].split('->')
   return { inputs: argumentsOf(inputs), outputs: argumentsOf(outputs) }

@@ -2,22 +2,23 @@ import { count } from '../../tensor/index.ts'
 import { SessionError, type Buffer } from '../device.ts'
 import type { Body, Ref } from './body.ts'
 
-/** What a question is given: so many dims of f32 or i32. */
+/** An input of a question: an array of f32 or i32 with `rank` dims. */
 export interface Input {
   readonly type: 'f32' | 'i32'
   readonly rank: number
 }
 export type Inputs = Readonly<Record<string, Input>>
 
-/** Two vectors that hold all inputs of a question. */
+/** Two vectors that contain all inputs of a question. */
 export interface Packed {
   readonly ints: Int32Array
   readonly floats: Float32Array
 }
 
 /**
- * All inputs of a question as two vectors: integers are its two numbers, the scalars, the sizes of every other input,
- * and then their data; floats are the scalars, and then the data. A single array of floats is passed as it is.
+ * Packs all inputs of a question into two vectors. The integers are the question's two numbers, the scalars, the sizes
+ * of every other input, and then their data; the floats are the scalars, and then the data. A single array of floats is
+ * passed as it is.
  */
 export const pack = (question: readonly number[], inputs: Inputs, feeds: Readonly<Record<string, Buffer>>): Packed => {
   const given = Object.entries(inputs).map(([name, { type, rank }]) => ({
@@ -63,14 +64,14 @@ const put = (to: Int32Array | Float32Array, at: number, buffers: readonly Buffer
   }
 }
 
-/** One number of a vector. */
+/** One element of a vector, as a scalar. */
 export const numberAt = (body: Body, x: Ref, at: number): Ref =>
   body.apply('Reshape', [
     body.apply('Slice', [x, body.constant([at], 'i32'), body.constant([1], 'i32')]),
     body.constant([], 'i32'),
   ])
 
-/** The inputs of a question, read out of the two vectors. */
+/** The inputs of a question, read from the two vectors. */
 export const unpack = (body: Body, inputs: Inputs, ints: Ref, floats: Ref): Readonly<Record<string, Ref>> => {
   const all = Object.entries(inputs)
   const scalars = (type: Input['type']): readonly string[] =>

@@ -20,12 +20,12 @@ import { randomBits } from './random.ts'
 import { shapeOf, sizeRef, sumOfSizes, vectorOf, type Size } from './sizes.ts'
 import { isFloat } from './types.ts'
 
-/** Attributes of a node whose op is known from the table's key. */
+/** The attributes of a node whose op is known from the key in the table. */
 const attributesOf = <A>(node: Node): A => node.attributes as A
 
-/** A value to compute with: floats as f32, all else as it is. */
+/** A value to compute with: floats as f32, everything else unchanged. */
 export const computed = (x: Ref, { cast }: Pick<Emit, 'cast'>): Ref => (isFloat(x.type) ? cast(x, 'f32') : x)
-/** Values in one type: the one they have, or f32 where floats differ. */
+/** Values in one type: their common type, or f32 if they are different floats. */
 const alike = (inputs: readonly Ref[], { cast }: Emit): readonly Ref[] => {
   const [first] = inputs
   return inputs.every(x => x.type === first!.type) ? inputs : inputs.map(x => cast(x, 'f32'))
@@ -46,7 +46,7 @@ const reduction =
       keep_dims: { bool: keepDims },
     })
   }
-/** The sum of all squares: one pass over the value, and no value of its size. */
+/** A sum; the sum of all squares takes one pass over the value, and allocates nothing of its size. */
 const sum: GraphLowering = (node, inputs, emit) => {
   const { axes, keepDims } = attributesOf<Axes>(node)
   const [squares] = node.inputs as readonly [Node]
@@ -59,7 +59,7 @@ const sum: GraphLowering = (node, inputs, emit) => {
     ? emit.body.apply('Mul', [emit.body.apply('L2Loss', [computed(value, emit)]), emit.body.constant(2, 'f32')])
     : reduction('Sum')(node, inputs, emit)
 }
-/** x + scatterAdd(index, rows) adds the rows to x where it lies, if nobody else reads x. */
+/** Adds; x + scatterAdd(index, rows) adds the rows to x in place, if nothing else reads x. */
 const add: GraphLowering = (node, inputs, emit) => {
   const at = node.inputs.findIndex(input => is(input, scatterAddOp) && input.attributes.axis === 0)
   const scattered = node.inputs[at]
@@ -72,13 +72,16 @@ const add: GraphLowering = (node, inputs, emit) => {
     computed(rows, emit),
   ])
 }
-/** The one for floats, another for integers. */
+/** One lowering for floats, another for integers. */
 const byType =
   (operation: OperationName, integers: (a: Ref, b: Ref, body: Body) => Ref): GraphLowering =>
   (node, [a, b], emit) =>
     isFloat(a!.type) ? elementwise(operation)(node, [a!, b!], emit) : integers(a!, b!, emit.body)
 
-/** NaN where an operand is: as TensorFlow's own kernels have it, but not those that XLA compiles. */
+/**
+ * The maximum or minimum, which is NaN if an operand is. TensorFlow's own kernels agree with this, but not those that
+ * XLA compiles.
+ */
 const extreme =
   (operation: 'Maximum' | 'Minimum'): GraphLowering =>
   (_, inputs, emit) => {
@@ -103,11 +106,11 @@ const impossible: GraphLowering = ({ op }) => {
   throw new Error(`${op.name} is no node of a graph`)
 }
 
-/** The same data in other sizes. */
+/** The same data with other sizes. */
 export const reshapedTo = (x: Ref, shape: Shape, { body, size }: Emit): Ref => {
   const sizes = shape.map(size)
   const unknown = sizes.filter(of => typeof of !== 'number')
-  // one size that is not known here follows from the others
+  // a single size that is not known here follows from the others
   return body.apply('Reshape', [
     x,
     vectorOf(body, unknown.length === 1 ? sizes.map(of => (typeof of === 'number' ? of : -1)) : sizes),
@@ -115,7 +118,7 @@ export const reshapedTo = (x: Ref, shape: Shape, { body, size }: Emit): Ref => {
 }
 const permuted = (body: Body, x: Ref, permutation: readonly number[]): Ref =>
   body.apply('Transpose', [x, body.constant(permutation, 'i32')])
-/** Runs what works on the first axis on any: the axis and the first change places, before and after. */
+/** Applies a function of the first axis to another axis: the two axes are swapped before and after. */
 const onFirstAxis = (
   body: Body,
   { shape: { length } }: Node,
@@ -126,7 +129,7 @@ const onFirstAxis = (
   const swap = Array.from({ length }, (_, i) => (i === axis ? 0 : i === 0 ? axis : i))
   return axis === 0 ? f(operands) : permuted(body, f(operands.map(x => permuted(body, x, swap))), swap)
 }
-/** An index as scatters want it: `[n, 1]`. */
+/** An index in the form that scatters need: `[n, 1]`. */
 const column = (body: Body, index: Ref): Ref => body.apply('ExpandDims', [index, body.constant(1, 'i32')])
 
 interface Part {
@@ -135,11 +138,11 @@ interface Part {
   readonly dim: Dim
 }
 const startOf = ({ start }: Part, { body, size }: Emit): Size => sumOfSizes(body, start.map(size))
-/** One size at an axis, another elsewhere. */
+/** A size at an axis, and another elsewhere. */
 const atAxis = ({ shape }: Node, { axis }: Part, at: Size, elsewhere: number): readonly Size[] =>
   shape.map((_, i) => (i === axis ? at : elsewhere))
 
-/** What a size counts as that is not known yet, where operands are weighed to choose which one to transpose. */
+/** The assumed value of an unknown size, when operands are weighed to choose which one to transpose. */
 const typicalSize = 256
 const weight =
   ({ size }: Emit) =>
@@ -148,7 +151,7 @@ const weight =
     return typeof known === 'number' ? known : typicalSize
   }
 
-/** A matrix product as it stands; other contractions are first laid out as one. */
+/** A contraction: a matrix product is written directly, any other is first laid out as one. */
 const contract: GraphLowering = (node, inputs, emit) => {
   const { a, b, out } = attributesOf<Contraction>(node)
   const operands = inputs.map(x => emit.cast(x, emit.compute))
@@ -179,7 +182,7 @@ const constant: GraphLowering = (node, _, { body, size }) => {
   return shape.length === 0 ? scalar : body.apply('Fill', [shapeOf(shape, { body, size }), scalar])
 }
 
-/** How a graph has the primitives of the language. */
+/** The lowerings of the language's primitives. */
 export const primitiveLowerings: { readonly [K in keyof typeof primitives]: GraphLowering } = {
   parameter: impossible,
   call: impossible,
@@ -222,7 +225,7 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
   erf: elementwise('Erf'),
   select: (_, [condition, ...branches], emit) => emit.body.apply('SelectV2', [condition!, ...alike(branches, emit)]),
   stopGradient: (_, [x]) => x!,
-  // a float that is stored in 16 bits is a float already
+  // a float that is stored in 16 bits already is a float
   cast: ({ dtype }, [x], emit) =>
     isFloat(x!.type) && isFloat(dtype)
       ? x!
@@ -238,7 +241,7 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
   contract,
   take: (node, [x, index], { body }) =>
     body.apply('GatherV2', [x!, index!, body.constant(attributesOf<Part>(node).axis, 'i32')]),
-  // a sum, in f32: an index may name a slice many times
+  // a sum in f32: an index may name a slice several times
   scatterAdd: (node, [index, x], emit) => {
     const { body } = emit
     const { axis } = attributesOf<Part>(node)
@@ -278,7 +281,7 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
   slice: (node, [x], emit) => {
     const part = attributesOf<Part>(node)
     const { body } = emit
-    // a size of -1 is all that is left
+    // a size of -1 means all that is left
     return body.apply('Slice', [
       x!,
       vectorOf(body, atAxis(node, part, startOf(part, emit), 0)),

@@ -22,7 +22,7 @@ import { sizesIn } from './sizes.ts'
 
 /**
  * Writes expressions into a scope, given the values of some nodes, and returns the values of the roots, each in the
- * type in which it is stored.
+ * type in which a value of its kind is stored.
  */
 export const write: Write = (scope, roots, given, sinks = new Map()) => {
   const { body, writing, precision, stacks, readers } = scope
@@ -40,8 +40,8 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
   let product: Anchor | undefined
   let gate: Anchor | undefined
   /**
-   * What could run at once although it is needed later, as what is computed again in a backward pass, waits for the
-   * product before it.
+   * Makes a computation wait for the product before it if it could run early although its result is needed late, such
+   * as a recomputation in a backward pass.
    */
   const passGate = (n: Node): void => {
     gate = scope.carried && !late.has(n) ? product : undefined
@@ -67,7 +67,7 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
       const result = lowering(n, isProduct ? gated(tensors) : tensors, emit)
       if (isProduct && gate === undefined) product = result
       const value = kept(n, result)
-      // layers next to each other: loops read them where they lie
+      // adjacent layers: loops read them in place
       if (single && !single.pile && is(n, sliceOp) && n.attributes.axis === 0)
         stacks.set(value.text, { ...single, from: (single.from ?? 0) + firstOf(n, emit) })
       return value
@@ -114,14 +114,14 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
   return results
 }
 
-/** Every node that follows from some. */
+/** All nodes that depend on some nodes. */
 const followingFrom = (order: readonly Node[], sources: ReadonlySet<Node> = new Set()): ReadonlySet<Node> => {
   const found = new Set(sources)
   for (const n of order) if (n.inputs.some(input => found.has(input))) found.add(n)
   return found
 }
 
-/** Has XLA compile a few ops as one function, which waits for what it is told to. */
+/** Writes a few ops as one function for XLA to compile, which waits for the given node. */
 const kernelIn =
   ({ body, writing: { library } }: Scope, last: () => Anchor | undefined): Kernel =>
   (name, inputs, write) => {
@@ -135,7 +135,7 @@ const kernelIn =
     return called(body, f, inputs, before ? { control: [before] } : {}).outputs[0]!
   }
 
-/** The first layer of some: layers are counted when a program is written. */
+/** The number of the first layer in a slice: layers are numbered when a program is written. */
 const firstOf = (n: NodeOf<SliceAttributes>, { size }: Emit): number =>
   n.attributes.start.reduce<number>((sum, dim) => {
     const at = size(dim)
@@ -143,7 +143,7 @@ const firstOf = (n: NodeOf<SliceAttributes>, { size }: Emit): number =>
     return sum + at
   }, 0)
 
-/** A few elementwise ops as one function of floats in f32; its results are stored as they are stored elsewhere. */
+/** Writes a few elementwise ops as one function of floats in f32; its results are stored like any others. */
 const fusedCall = (scope: Scope, block: Block, inputs: readonly Ref[], control: readonly Anchor[]): readonly Ref[] => {
   const { body, writing, precision } = scope
   const inside = (into: Body, parameters: readonly Ref[]): readonly Ref[] => {
@@ -186,5 +186,5 @@ const plainCall = (
   return made.outputs
 }
 
-/** Writes expressions, and then replaces variables where they lie. */
+/** Writes expressions, and then replaces variables in place. */
 export const replacing = replacingWith(write)

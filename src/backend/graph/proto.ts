@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs'
 
 /**
- * The part of TensorFlow's file formats that a graph needs, with TensorFlow's own names and field numbers
+ * The part of TensorFlow's file formats that graphs need, with TensorFlow's own names and field numbers
  * (tensorflow/core/framework and tensorflow/core/protobuf, Apache-2.0).
  */
 const schema = `
@@ -56,13 +56,13 @@ message GraphOptions { RewriterConfig rewrite_options = 10; }
 message RewriterConfig { bool disable_meta_optimizer = 19; }
 `
 
-/** The names of TensorFlow's messages that are written. */
+/** The names of the TensorFlow messages that are written. */
 export type MessageName = 'SavedModel' | 'ConfigProto' | 'FunctionDef'
 
 const root = protobuf.parse(schema, { keepCase: true }).root
 
 /**
- * The bytes of a message. Map entries and list elements stand in the order in which they are given.
+ * The bytes of a message. Map entries and list elements keep their given order.
  * @example encode('ConfigProto', {})
  */
 export const encode = (name: MessageName, message: object): Uint8Array => {

@@ -3,7 +3,7 @@ import type { Anchor, Body, Ref } from './body.ts'
 import type { GraphLowering } from './lowering.ts'
 import { shapeOf } from './sizes.ts'
 
-/** What TensorFlow calls Philox 4x32-10. */
+/** TensorFlow's number for Philox 4x32-10. */
 const philoxAlgorithm = 1
 
 /** Pairs of i32 as u64, the lower half first. */
@@ -13,8 +13,8 @@ const part = (body: Body, x: Ref, begin: number, length: number): Ref =>
   body.apply('Slice', [x, body.constant([begin], 'i32'), body.constant([length], 'i32')])
 
 /**
- * A draw as TensorFlow names it: a generator's key, and the counter of its first block, which counts up in its first
- * word.
+ * A position in TensorFlow's random stream: the generator's key, and the counter of its first block, which counts up in
+ * its first word.
  */
 interface Philox {
   readonly key: Ref
@@ -46,8 +46,8 @@ export const randomBits: GraphLowering = ({ shape }, [key, stream], emit) =>
   words(emit.body, philoxOf(emit.body, key!, stream!), shapeOf(shape, emit))
 
 /**
- * Dropout. Compiled, it draws the words where it uses them and keeps none; op by op, they are not drawn before there is
- * something to drop. XLA's Philox is the same.
+ * Dropout. Compiled, it draws the words where it uses them and keeps none. Op by op, the words are not drawn before the
+ * input is ready. XLA's Philox gives the same words.
  */
 export const dropout: GraphLowering = (node, [x, key, stream], { body, kernel }) => {
   const { rate } = node.attributes as DropoutAttributes

@@ -4,7 +4,7 @@ import { assignAll, writeLayer, writeRows, type Resource } from './held.ts'
 import { allOf } from './library.ts'
 import { materialised, sizeIn, type Scope, type Sinks, type Write } from './scope.ts'
 
-/** Rows that a value replaces in a leaf: `put(leaf, index, values)` along the first axis. */
+/** The rows of a leaf that a value replaces: `put(leaf, index, values)` along the first axis. */
 const rowsOf = (
   output: Node,
   leaf: Node,
@@ -15,7 +15,7 @@ const rowsOf = (
   return (is(view, reshapeOp) ? view.inputs[0] : view) === leaf ? { index, values, view } : undefined
 }
 
-/** A variable with what replaces it, in terms of the leaf, or of the layer's leaf, that it holds. */
+/** A variable and its replacement, as an expression of the leaf, or of the layer's leaf, that it holds. */
 export interface Replacement {
   readonly resource: Resource
   readonly leaf: Node
@@ -24,8 +24,8 @@ export interface Replacement {
 }
 
 /**
- * Writes expressions, and then replaces variables, or one layer of each, where they lie: only the rows that change,
- * where a replacement says which. Returns the values of the roots.
+ * Writes expressions, and then replaces variables, or one layer of each, in place; only the rows that change, if the
+ * replacement shows which. Returns the values of the roots.
  */
 export const replacingWith =
   (write: Write) =>
@@ -47,7 +47,7 @@ export const replacingWith =
     const values = targets.map(({ output, rows }) => rows?.values ?? output)
     const indices = targets.flatMap(({ rows }) => rows?.index ?? [])
     const refs = write(scope, [...roots, ...values, ...indices], given, sinks)
-    // a leaf that is held, as the index of a single matrix, is known by its handle until here
+    // up to here, a held leaf, such as the index of a single matrix, is represented by its handle
     const tensors = refs.slice(roots.length).map(x => materialised(scope, x))
     const before = [allOf(body, readers)]
     let next = values.length

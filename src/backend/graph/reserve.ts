@@ -5,10 +5,10 @@ import { integerInput, single } from './source.ts'
 const bytesPerPart = 2 ** 20
 
 /**
- * Takes memory in one piece, and gives it back before anything is written to it. TensorFlow's allocator keeps for
- * itself what it once had of the system, in regions that double: what is held then lies side by side in one of them. In
- * several, each with gaps, the largest values of a step would need yet another, and the allocator's own table of it is
- * 3% of its size.
+ * Allocates memory in one piece, and frees it before anything is written to it. TensorFlow's allocator keeps the memory
+ * that it once got from the system, in regions of doubling size, so the weights and state then lie next to each other
+ * in one region. In several regions, each with gaps, the largest values of a step would need yet another one, and the
+ * allocator's own table takes 3% of a region's size.
  */
 export const defineReserve = (define: Define): void => {
   define('reserve', { parts: integerInput }, single, ({ body }, { parts }) => {
@@ -21,5 +21,5 @@ export const defineReserve = (define: Define): void => {
   })
 }
 
-/** What is asked of it, for so many bytes. */
+/** The feeds of `reserve` for a number of bytes. */
 export const reserved = (bytes: number): Buffers => ({ parts: integer(Math.ceil(bytes / bytesPerPart)) })

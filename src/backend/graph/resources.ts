@@ -14,16 +14,16 @@ export interface Holdings {
   readonly indices: readonly Held[]
   readonly parts: readonly Held[]
   readonly state: readonly Held[]
-  /** Sums of gradients over micro-batches; empty but between the micro-batches of one step. */
+  /** Sums of gradients over micro-batches; empty except between the micro-batches of one step. */
   readonly gradients: readonly Held[]
   readonly of: (placeholder: Node) => Held | undefined
-  /** Where a leaf is held: the resource, and its layer in it. */
+  /** The place of a leaf: the resource, and its layer in it. */
   readonly placeOf: (leaf: Node) => { readonly held: Held; readonly layer: number }
 }
 
 /**
- * Frozen matrices, and those of which only rows are trained, are held in the type of the computation; vectors, such as
- * the scales of what is packed, what is trained, the optimizer's state and sums of gradients in f32.
+ * Chooses the types: frozen matrices, and those with only some trained rows, are held in the type of the computation;
+ * vectors (such as the scales of packed matrices), trained leaves, the optimizer's state and sums of gradients in f32.
  */
 export const holdingsOf = (
   variables: Variables,
@@ -66,6 +66,6 @@ export const holdingsOf = (
   }
 }
 
-/** What is trained of a variable's leaves, if it is rows that are held apart. */
+/** The trained part of a variable's leaves, if it consists of rows that are held separately. */
 export const trainedRows = ({ trained }: Pick<Programs, 'trained'>, { variable }: Held): Trained | undefined =>
   trained.find(({ leaf, lens }) => leaf === variable.leaves[0] && lens.index.length > 0)

@@ -3,13 +3,13 @@ import type { Library } from './library.ts'
 import { encode } from './proto.ts'
 import { dataType } from './types.ts'
 
-/** What a caller may ask of a graph: values of the main graph by the names that the caller gives and gets. */
+/** A signature of a graph: values of the main graph, by the names of the caller's inputs and outputs. */
 export interface GraphSignature {
   readonly inputs: Readonly<Record<string, Ref>>
   readonly outputs: Readonly<Record<string, Ref>>
 }
 
-/** A whole graph: what is written to a file and loaded. */
+/** A whole graph, to be written to a file and loaded. */
 export interface Graph {
   readonly main: Body
   readonly library: Library
@@ -27,7 +27,7 @@ const mapped = <A, B>(record: Readonly<Record<string, A>>, f: (a: A) => B): Read
 /** The tag under which the graph is found in its file. */
 export const graphTag = 'serve'
 
-/** Graphs of this version run in every TensorFlow that tfjs-node 4.22 is built with, and later. */
+/** The version of the graphs, which run in every TensorFlow that tfjs-node 4.22 is built with, and later ones. */
 const versions = { producer: 1087, min_consumer: 12 }
 
 const fileOf = (graph_def: object, signatures: Graph['signatures']): Uint8Array =>
@@ -50,5 +50,5 @@ const fileOf = (graph_def: object, signatures: Graph['signatures']): Uint8Array 
 export const savedModel = ({ main, library, signatures }: Graph): Uint8Array =>
   fileOf({ node: main.nodes(), library: { function: library.functions() }, versions }, signatures)
 
-/** The same without the nodes: all that is read of a graph that TensorFlow has loaded already. */
+/** The same without the nodes: only this part is read of a graph that TensorFlow has already loaded. */
 export const signaturesOnly = ({ signatures }: Graph): Uint8Array => fileOf({ versions }, signatures)

@@ -6,21 +6,21 @@ import type { GraphLowerings } from './lowering.ts'
 import { sizesIn, type Size } from './sizes.ts'
 import type { FloatType, GraphType } from './types.ts'
 
-/** What holds for all programs of a graph. */
+/** The context that all programs of a graph share. */
 export interface Writing {
   readonly library: Library
   readonly lowerings: GraphLowerings
   /** The variable that a placeholder stands for. */
   readonly resourceOf: (placeholder: Node) => Resource | undefined
-  /** The size of a name, where it is known when the graph is written. */
+  /** The size of a name, if it is known when the graph is written. */
   readonly sizeOf: (name: string) => number | undefined
   /** The other names: their sizes are passed along, in this order. */
   readonly dynamic: readonly string[]
-  /** Whether fused blocks are compiled by XLA; else their ops run one by one. */
+  /** True if XLA compiles fused blocks; otherwise their ops run one by one. */
   readonly xla: boolean
 }
 
-/** How a program stores what it computes. */
+/** The types in which a program computes and stores values. */
 export interface Precision {
   readonly compute: FloatType
   /** The type in which a value is kept. */
@@ -28,38 +28,38 @@ export interface Precision {
 }
 
 /**
- * What a stack is in a graph: a list of tensors; a pile, whose last one is taken off, so that its memory is free again;
- * or a variable. What a While is given lives until its end, so the elements of a list do too.
+ * A stack in a graph: a list of tensors; a pile, from which the last tensor is popped, so that its memory is freed; or
+ * a variable. The inputs of a While live until its end, and so do the elements of a list.
  */
 export interface Stack {
   readonly list?: Ref
   readonly pile?: Ref
   readonly resource?: Resource
   readonly element: GraphType
-  /** Of some layers of a list or a variable: the first of them. They are known by a tensor too. */
+  /**
+   * The number of the first layer, for some layers of a list or a variable. Such layers are also available as a tensor.
+   */
   readonly from?: number
 }
-/**
- * Results that are written into variables where they lie: by the loop that makes them, and the number of the result.
- */
+/** Results that are written into variables in place: by the loop that computes them, and the index of the result. */
 export type Sinks = ReadonlyMap<Node, ReadonlyMap<number, Sink>>
-/** The variable, and the layer of it that the loop's first layer is. */
+/** The variable, and its layer that corresponds to the loop's first layer. */
 export interface Sink {
   readonly resource: Resource
   readonly from: number
 }
 
-/** A program as it is written into a body. */
+/** The state of writing a program into a body. */
 export interface Scope {
   readonly body: Body
   readonly sizes: readonly Ref[]
   readonly writing: Writing
   readonly precision: Precision
-  /** The stacks that are known by a handle in place of a tensor. */
+  /** The stacks that are represented by a handle instead of a tensor. */
   readonly stacks: Map<string, Stack>
-  /** In a loop's body, what the turn before made; the rest is there from the start. */
+  /** The parameters of a loop's body that the previous turn computed; the others exist from the start. */
   readonly carried?: ReadonlySet<Node>
-  /** What reads or writes variables, in order. */
+  /** The nodes that read or write variables, in order. */
   readonly readers: Anchor[]
 }
 
@@ -84,7 +84,7 @@ export const sizeIn = ({ body, sizes, writing }: Scope): ((dim: Dim) => Size) =>
 
 export const anyShape = (body: Body): Ref => body.constant(-1, 'i32')
 
-/** A stack known by a handle: what loops read layer by layer. */
+/** A stack behind a handle, for loops to read layer by layer. */
 export const asList = ({ body, stacks, precision }: Scope, x: Ref, n: Node): Ref => {
   if (stacks.has(x.text)) return x
   const list = body.apply('TensorListFromTensor', [body.cast(x, precision.stored(n)), restOfShape(body, x)])
@@ -103,7 +103,7 @@ export const materialised = ({ body, stacks, readers }: Scope, x: Ref): Ref => {
   return read
 }
 
-/** One layer of what is known by a handle. */
+/** One layer of a stack behind a handle. */
 export const elementOf = (
   { body, readers }: Scope,
   { list, pile, resource, element, from = 0 }: Stack,

@@ -1,7 +1,7 @@
 import { factors, type Dim, type Shape } from '../../tensor/index.ts'
 import type { Body, Ref } from './body.ts'
 
-/** A size that the graph's writer knows, or an int32 scalar that is known when the graph runs. */
+/** A size that is known when the graph is written, or an int32 scalar that is known when it runs. */
 export type Size = number | Ref
 
 export const sizeRef = (body: Body, size: Size): Ref => (typeof size === 'number' ? body.constant(size, 'i32') : size)
@@ -17,7 +17,7 @@ export const vectorOf = (body: Body, sizes: readonly Size[]): Ref => {
       )
 }
 
-/** Sizes of dims from those of names: a product of sizes that are not all known is computed in the graph. */
+/** Sizes of dims from those of names: a product with sizes that are not yet known is computed in the graph. */
 export const sizesIn =
   (body: Body, named: (name: string) => Size): ((dim: Dim) => Size) =>
   dim =>

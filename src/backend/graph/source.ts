@@ -7,24 +7,24 @@ import type { Input, Inputs } from './packed.ts'
 import type { Holdings } from './resources.ts'
 import type { Precision, Writing } from './scope.ts'
 
-/** What a graph is made from. */
+/** The source of a graph: the programs, and the way they are written. */
 export interface Source {
   readonly programs: Programs
   readonly whole: WholePrograms
   readonly holdings: Holdings
   readonly writing: Omit<Writing, 'library' | 'resourceOf'>
-  /** How values of the forward and backward pass are stored. */
+  /** The precision of values in the forward and backward pass. */
   readonly precision: Precision
 }
 
-/** Where questions are defined. */
+/** The place where questions are defined. */
 export interface Defining {
   readonly define: Define
   readonly library: Library
   readonly writing: Writing
 }
 
-/** In what is done once an update, everything is in f32. */
+/** The precision of work that is done once per update: everything is in f32. */
 export const single: Precision = { compute: 'f32', stored: n => n.dtype }
 
 export const integerInput: Input = { type: 'i32', rank: 0 }
@@ -34,11 +34,11 @@ export const inputOf = ({ dtype, shape }: Node): Input => ({
   rank: shape.length,
 })
 
-/** The name of an input: a leaf of a batch. */
+/** The name of the input for a leaf of a batch. */
 export const batchInput = (path: string): string => `batch/${path}`
 export const batchInputs = ({ batch }: Programs): Inputs =>
   Object.fromEntries(batch.map(([path, leaf]) => [batchInput(path), inputOf(leaf)]))
-/** What was given for the leaves of a batch. */
+/** The values fed for the leaves of a batch. */
 export const fedBatch = ({ batch }: Programs, given: Refs): ReadonlyMap<Node, Ref> =>
   new Map(batch.map(([path, leaf]) => [leaf, given[batchInput(path)]!]))
 

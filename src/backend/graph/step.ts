@@ -11,8 +11,8 @@ import { asF32, batchInputs, fedBatch, realInput, single, type Defining, type So
 import type { GraphType } from './types.ts'
 
 /**
- * A step as one question: loss, gradients, their norm, and the update where all is finite. And in parts, for
- * micro-batches: gradients are summed in variables that are empty otherwise, and then applied.
+ * Defines a step as one question: loss, gradients, their norm, and the update if all of it is finite. Also defines its
+ * parts, for micro-batches: gradients are summed in variables that are otherwise empty, and then applied.
  */
 export const defineSteps = ({ define, library, writing }: Defining, source: Source): void => {
   const { programs, whole, holdings, precision } = source
@@ -20,7 +20,7 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
   const gradients = whole.gradients()
   const apply = whole.apply()
   const update = updateFunction(source, library, writing, apply)
-  /** Loss, count, and the gradient of every variable, stacks as lists. */
+  /** The loss, the count, and the gradient of every variable, with stacks as lists. */
   const backward = (
     scope: Scope,
     given: Refs,
@@ -37,7 +37,7 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
       ...made.map(([variable, node], i) => (variable.family ? asList(scope, rest[i]!, node) : rest[i]!)),
     ]
   }
-  /** The norm, and the update where all is finite. */
+  /** The norm, and the update if the sum and the norm are finite. */
   const applied = (scope: Scope, sum: Ref, count: Ref, lists: readonly Ref[]): Ref => {
     const { body } = scope
     const given = new Map<Node, Ref>([
@@ -96,7 +96,7 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
       const { body } = scope
       const [sum, count, ...lists] = backward(scope, given, products)
       const made = lists.map(x => asF32(body, materialised(scope, x)))
-      // a tangent is replaced by its product when all of them have been read
+      // products replace the tangents only after all tangents have been read
       products.gradients.forEach(([variable], i) => {
         assignAll(body, holdings.of(variable.node)!, made[i]!, made)
       })
@@ -118,7 +118,7 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
   })
 }
 
-/** The update as a function of the count, the norm and the gradients; it returns nothing that matters. */
+/** The update as a function of the count, the norm and the gradients; its result is meaningless. */
 const updateFunction =
   (
     { programs, holdings }: Source,
@@ -146,7 +146,7 @@ const updateFunction =
         const parts = replaced.flatMap(([variable, node]) =>
           partsOf(node, variable.node).map(part => ({ ...part, variable, resource: holdings.of(variable.node)! })),
         )
-        // what a loop makes for a stack is written by the loop itself, layer by layer
+        // a loop writes its result for a stack itself, layer by layer
         const sinks = new Map<Node, Map<number, Sink>>()
         const made: Node[] = []
         for (const { node, from, resource } of parts) {
@@ -170,7 +170,7 @@ const updateFunction =
     })
 
 const alike = (a: Node, b: Node): boolean => a.shape.join() === b.shape.join()
-/** True for what is made a layer or a piece at a time, each of which can be written to its place. */
+/** True for a value that is computed by layers or pieces, each of which can be written in place. */
 const isLooped = (n: Node): n is NodeOf<{ readonly index: number }> => {
   const [made] = n.inputs
   if (!is(n, resultOp) || made === undefined) return false
@@ -180,8 +180,8 @@ const isLooped = (n: Node): n is NodeOf<{ readonly index: number }> => {
 }
 
 /**
- * What replaces the layers of a stack, from which layer on: layers of one loop together, others alone; what stays as it
- * is, is left out.
+ * The replacements for the layers of a stack, each with the number of its first layer: the layers of one loop together,
+ * others one by one. Unchanged layers are left out.
  */
 const partsOf = (node: Node, stack: Node): readonly { readonly node: Node; readonly from: number }[] => {
   if (!is(node, concatOp) || node.attributes.axis !== 0 || !alike(node, stack)) return [{ node, from: 0 }]

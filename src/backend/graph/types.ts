@@ -1,14 +1,11 @@
 import type { DType } from '../../tensor/index.ts'
 
-/**
- * Types of values in a graph: those of the language, and what TensorFlow has beside them for counts, variables and
- * lists.
- */
+/** The types of values in a graph: those of the language, and TensorFlow's own for counts, variables and lists. */
 export type GraphType = DType | 'i64' | 'u64' | 'resource' | 'variant'
-/** Types in which numbers with a fraction are stored. */
+/** The types of floating-point numbers. */
 export type FloatType = 'f32' | 'bf16' | 'f16'
 
-/** TensorFlow's numbers of types (`DataType` in types.proto). */
+/** TensorFlow's numbers for types (`DataType` in types.proto). */
 export const dataType: { readonly [K in GraphType]: number } = {
   f32: 1,
   i32: 3,

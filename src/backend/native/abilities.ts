@@ -2,8 +2,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import { cacheDirectory } from '../../host/index.ts'
 
 /**
- * Whether the graph target's TensorFlow compiles functions by XLA; undefined where there is no TensorFlow that loads
- * graphs.
+ * Tests whether the graph target's TensorFlow compiles functions with XLA; undefined if there is no TensorFlow that
+ * loads graphs.
  * @example (await nativeXla()) === true
  */
 export const nativeXla = async (cache = cacheDirectory()): Promise<boolean | undefined> => {

@@ -7,37 +7,37 @@ const nodeRequire = createRequire(import.meta.url)
 
 /**
  * The least severity that TensorFlow prints on standard error: 0 for information, 1 for warnings, 2 for errors, 3 for
- * what ends the process. TensorFlow reads it once, when it is loaded.
+ * fatal errors. TensorFlow reads it once, when it is loaded.
  */
 export const logVariable = 'TF_CPP_MIN_LOG_LEVEL'
-/** What the user has asked, before anything here is set. */
+/** The user's setting, before anything here changes the variable. */
 const asked = process.env[logVariable]
 
-/** What a build has beside TensorFlow's own addon. */
+/** The functions that a build has in addition to TensorFlow's own addon. */
 interface Beside {
-  /** Drops lines of the log that parts of TensorFlow write without heeding the variable. */
+  /** Drops the log lines of parts of TensorFlow that ignore the variable. */
   (severity: number): void
   /** Gives freed memory back to the system. */
   readonly returnMemory?: () => void
 }
 let beside: Beside | undefined
 
-/** Earlier builds have less of it, the first nothing. */
+/** Earlier builds have fewer of these functions, the first ones none. */
 const besideIn = (folder: string): Beside => {
   const file = path.join(folder, logFile)
-  // what the addon exports
+  // the addon exports these functions
   return (beside = existsSync(file) ? (nodeRequire(file) as Beside) : () => undefined)
 }
 
-/** Gives the system back what the allocator has kept of freed memory, where the build that was loaded can. */
+/** Returns memory that the allocator kept after it was freed to the system, if the loaded build can. */
 export const returnMemory = (): void => {
   beside?.returnMemory?.()
 }
 
 /**
  * Loads the addon of a build, silent below errors unless `TF_CPP_MIN_LOG_LEVEL` asks for more. While it loads,
- * TensorFlow with CUDA calls it an error that libraries are registered twice, and where there is no GPU, that there is
- * none: neither is one.
+ * TensorFlow with CUDA logs errors for libraries that are registered twice and, without a GPU, for the missing GPU;
+ * neither is an error.
  * @example const binding = loadAddon(build)
  */
 export const loadAddon = ({ folder, package: name }: Pick<NativeBuild, 'folder' | 'package'>): unknown => {

@@ -2,17 +2,19 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheDirectory } from '../../host/index.ts'
 
-/** The Python packages whose TensorFlow tfjs-node's addon is built against: with CUDA, and without. */
+/** The Python packages with a TensorFlow that tfjs-node's addon can be built against: with CUDA, and without. */
 export const tensorflowPackages = ['tensorflow', 'tensorflow-cpu'] as const
 export type TensorflowPackage = (typeof tensorflowPackages)[number]
-/** The version that is installed unless another wheel is given. */
+/** The version that is installed by default; the user may give another wheel. */
 export const tensorflowVersion = '2.18.1'
 
-/** Of builds that this version makes. A build of another revision still runs, without what was added since. */
+/**
+ * The revision of the builds that this version makes. A build of another revision still runs, without later additions.
+ */
 export const buildRevision = 3
 /**
- * What a build consists of, written last: it names every file with its bytes, so that a half-done build is seen. The
- * first builds name no revision.
+ * The description of a build, written last: it names every file with its size, so that an incomplete build is detected.
+ * The first builds have no revision.
  */
 export interface Manifest {
   readonly revision?: number
@@ -21,8 +23,8 @@ export interface Manifest {
 export const manifestFile = 'installed.json'
 
 /**
- * A build of tfjs-node's addon in the cache. `problem` says why it cannot be used; `outdated` that another version of
- * Partensor has made it.
+ * A build of tfjs-node's addon in the cache. `problem` is the reason why it cannot be used; `outdated` means that
+ * another version of Partensor made it.
  */
 export interface NativeBuild {
   readonly package: TensorflowPackage
@@ -33,12 +35,12 @@ export interface NativeBuild {
   readonly outdated: boolean
 }
 
-/** Where the cache keeps builds. @example nativeFolder('/home/me/.cache/partensor') */
+/** The folder of all builds in the cache. @example nativeFolder('/home/me/.cache/partensor') */
 export const nativeFolder = (cache: string): string => join(cache, 'native')
-/** Where one build lies. @example buildFolder(cacheDirectory(), 'tensorflow-cpu', '2.18.1') */
+/** The folder of one build. @example buildFolder(cacheDirectory(), 'tensorflow-cpu', '2.18.1') */
 export const buildFolder = (cache: string, name: TensorflowPackage, version: string): string =>
   join(nativeFolder(cache), `${name}-${version}`)
-/** The files of a build, from its folder. */
+/** The files of a build, relative to its folder. */
 export const addonFile = 'tfjs_binding.node'
 export const logFile = 'log.node'
 export const scriptsFolder = 'js'
@@ -89,14 +91,14 @@ export const inspectBuild = (folder: string, name: TensorflowPackage, version: s
 }
 
 const named = new RegExp(`^(${tensorflowPackages.join('|')})-(\\d[\\w.]*)$`)
-/** With CUDA before without, the pinned version before others, newer before older. */
+/** Orders builds: with CUDA before without, the pinned version before others, newer before older. */
 const preference = (a: NativeBuild, b: NativeBuild): number =>
   tensorflowPackages.indexOf(a.package) - tensorflowPackages.indexOf(b.package) ||
   Number(b.version === tensorflowVersion) - Number(a.version === tensorflowVersion) ||
   b.version.localeCompare(a.version, 'en', { numeric: true })
 
 /**
- * The builds in a cache, half-done ones included; the one to take comes first.
+ * The builds in a cache, incomplete ones included; the preferred one comes first.
  * @example nativeBuilds().find(({ problem }) => problem === undefined)
  */
 export const nativeBuilds = (cache = cacheDirectory()): readonly NativeBuild[] => {

@@ -6,7 +6,7 @@ import { openNative } from './load.ts'
 
 /**
  * TensorFlow's own kernels, called one by one through tfjs-node.
- * @throws {SessionError} where there is no TensorFlow: what to install
+ * @throws {SessionError} if there is no TensorFlow; the message tells what to install
  * @example const device = await nodeDevice()
  */
 export const nodeDevice = async (): Promise<Device<Handle>> => {

@@ -16,25 +16,25 @@ const packages = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
 
-/** What is used of tfjs-node's backend beside its kernels. */
+/** The members of tfjs-node's backend that are used, in addition to its kernels. */
 interface NodeBackend {
   readonly binding: { readonly TF_Version: string }
   readonly isUsingGpuDevice: boolean
 }
 type BackendClass = new (binding: unknown, packageName: string) => tfjs.KernelBackend
 
-/** Starts the registered backend, and has it compute a square. */
+/** Starts the registered backend and lets it compute a square. */
 const started = async (from: string, loader: () => LoadSavedModel | undefined): Promise<E.Either<string, Native>> => {
   if (tfjs.findBackendFactory(backendName) === null || !(await startBackend(tfjs, backendName)))
     return E.left(`${from}: the backend does not start`)
   const [square] = within(tfjs, backendName, () => tfjs.tidy(() => tfjs.square(tfjs.tensor1d([3])).dataSync()))
   if (square !== 9) return E.left(`${from}: it computes ${square} where 9 is due`)
-  // tfjs knows a backend by its common interface only
+  // tfjs only knows a backend's common interface
   const { binding, isUsingGpuDevice } = tfjs.findBackend(backendName) as unknown as NodeBackend
   return E.right({ from, tensorflow: binding.TF_Version, gpu: isUsingGpuDevice, loadSavedModel: loader() })
 }
 
-/** What a failed attempt has left: a backend and kernels under the name that the next one needs. */
+/** Removes the backend and the kernels of a failed attempt, whose names the next one needs. */
 const forget = (): void => {
   if (tfjs.findBackendFactory(backendName) !== null) tfjs.removeBackend(backendName)
   for (const { kernelName } of tfjs.getKernelsForBackend(backendName)) tfjs.unregisterKernel(kernelName, backendName)
@@ -66,12 +66,12 @@ const registerBuild = (build: NativeBuild): LoadSavedModel => {
   return (script('dist/saved_model.js') as { readonly loadSavedModel: LoadSavedModel }).loadSavedModel
 }
 
-/** Loads a package of the user's, which registers its backend. */
+/** Loads one of the user's packages, which registers its backend. */
 const registerPackage = (name: string): LoadSavedModel => {
   process.env[logVariable] ??= '3'
   return (nodeRequire(name) as { readonly node: { readonly loadSavedModel: LoadSavedModel } }).node.loadSavedModel
 }
-/** The loader of the package that the program has loaded before. */
+/** The loader of the package that the program has already loaded. */
 const loadedBefore = (): LoadSavedModel | undefined => {
   const name = packages
     .filter(isInstalled)
@@ -90,7 +90,7 @@ const isInstalled = (name: string): boolean => {
 
 const search = async (cache: string): Promise<E.Either<string, Native>> => {
   const failures: string[] = []
-  // tfjs-node may be there because the program has imported it
+  // tfjs-node is already registered if the program has imported it
   if (tfjs.findBackendFactory(backendName) !== null) {
     const found = await started('the backend that this program has registered', loadedBefore)
     if (E.isRight(found)) return found
@@ -115,17 +115,17 @@ const search = async (cache: string): Promise<E.Either<string, Native>> => {
   return E.left(failures.length === 0 ? what : `${what} (${failures.join('; ')})`)
 }
 
-/** An addon is loaded once in a process. */
+/** The result of the search: a process loads an addon only once. */
 let found: Promise<E.Either<string, Native>> | undefined
 
 /**
- * Makes tfjs's backend `tensorflow` ready: tfjs-node-gpu or tfjs-node of the user where one is installed and works,
- * else a build from the cache. Left: one sentence that says what to do, and why each candidate failed.
+ * Makes tfjs's backend `tensorflow` ready: the user's tfjs-node-gpu or tfjs-node if one is installed and works,
+ * otherwise a build from the cache. Left: one sentence that tells what to do, and why each candidate failed.
  * @example const native = await openNative(); if (native._tag === 'Right') console.log(native.right.tensorflow)
  */
 export const openNative = async (cache = cacheDirectory()): Promise<E.Either<string, Native>> => {
   const result = await (found ??= search(cache))
-  // what was not there may be installed later
+  // it may be installed later
   if (E.isLeft(result)) found = undefined
   return result
 }

@@ -1,4 +1,4 @@
-/** What is used of a tensor of tfjs: the public types name nothing of a runtime's. */
+/** The part of a tfjs tensor that is used: public types name no types of a runtime. */
 export interface RuntimeTensor {
   readonly shape: number[]
   readonly dtype: string
@@ -6,7 +6,7 @@ export interface RuntimeTensor {
   dispose(): void
 }
 
-/** One signature of a loaded TensorFlow graph, as tfjs-node has it. */
+/** One signature of a loaded TensorFlow graph, as tfjs-node represents it. */
 export interface LoadedSignature {
   readonly predict: (inputs: Readonly<Record<string, RuntimeTensor>>) => Readonly<Record<string, RuntimeTensor>>
   readonly dispose: () => void
@@ -14,13 +14,13 @@ export interface LoadedSignature {
 /** tfjs-node's loader of graphs: signatures that are loaded from one path share a TensorFlow session. */
 export type LoadSavedModel = (folder: string, tags: readonly string[], signature: string) => Promise<LoadedSignature>
 
-/** What runs behind tfjs's backend `tensorflow`. */
+/** The runtime behind tfjs's backend `tensorflow`. */
 export interface Native {
-  /** The package of the user's, or the folder of the build in the cache. */
+  /** The user's package, or the folder of the build in the cache. */
   readonly from: string
   /** TensorFlow's version. */
   readonly tensorflow: string
   readonly gpu: boolean
-  /** Absent where the program has registered a backend whose package is not found. */
+  /** Undefined if the program has registered a backend whose package is not found. */
   readonly loadSavedModel: LoadSavedModel | undefined
 }

@@ -8,8 +8,8 @@ import * as tfjs from '@tensorflow/tfjs-core'
 const nodeRequire = createRequire(import.meta.url)
 
 /**
- * What tfjs-node's scripts get for packages: this project's tfjs-core, and two functions that Node no longer has since
- * version 23.
+ * The packages that tfjs-node's scripts receive: this project's tfjs-core, and two functions that Node no longer has
+ * since version 23.
  */
 const given: Readonly<Record<string, unknown>> = {
   '@tensorflow/tfjs': tfjs,

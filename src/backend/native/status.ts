@@ -4,7 +4,8 @@ import { nativeBuilds, type NativeBuild } from './builds.ts'
 import type { Native } from './native.ts'
 
 /**
- * What there is for the graph and node targets: the builds in the cache, and what they take, or why they take nothing.
+ * The state of the graph and node targets: the builds in the cache, and the one that they use, or the reason why they
+ * use none.
  */
 export interface NativeStatus {
   readonly builds: readonly NativeBuild[]
@@ -13,7 +14,7 @@ export interface NativeStatus {
 }
 
 /**
- * Looks at the builds in the cache, and loads what they would load.
+ * Inspects the builds in the cache, and loads the one that the targets would load.
  * @example const { used } = await nativeStatus(); console.log(used?.tensorflow)
  */
 export const nativeStatus = async (cache = cacheDirectory()): Promise<NativeStatus> => {

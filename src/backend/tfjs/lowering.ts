@@ -26,5 +26,5 @@ export type Lowerings = { readonly [K in keyof typeof primitives]: Lowering } & 
 export const tfjsDType = { f32: 'float32', i32: 'int32', bool: 'bool' } as const
 export type TfjsDType = keyof typeof tfjsDType
 
-/** Attributes of a node whose op is known from the table's key. */
+/** The attributes of a node whose op is known from the key in the table. */
 export const attributesOf = <A>(node: Node): A => node.attributes as A

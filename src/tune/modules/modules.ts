@@ -1,38 +1,38 @@
 /**
- * Which modules an adapter is for, with the meaning that PEFT gives the fields of its configs. Source: huggingface/peft
- * 0.21, tuners/tuners_utils.py (`check_target_module_exists`) and utils/other.py (`get_pattern_key`).
+ * Resolves the modules that an adapter targets, with the same semantics as the fields of PEFT's configs. Source:
+ * huggingface/peft 0.21, tuners/tuners_utils.py (`check_target_module_exists`) and utils/other.py (`get_pattern_key`).
  */
 import * as E from 'fp-ts/lib/Either.js'
 import { attemptSync, refusal, type IoError, type WholeMatch, quoted } from '../../host/index.ts'
 import { pythonRegex } from './python-regex.ts'
 
 /**
- * Modules by name: each the path of a module or words that a path ends with; or one regular expression (Python's) for
+ * Modules by name: a list of module paths, or of words that paths end with; or one regular expression (Python's) for
  * whole paths.
  */
 export type ModuleNames = readonly string[] | string
 
-/** What is asked for: PEFT's fields, in camel case. */
+/** A request for modules: PEFT's fields, in camel case. */
 export interface TargetRequest {
   /** `all-linear` is every linear module except the output head. */
   readonly targetModules: ModuleNames
   readonly excludeModules?: ModuleNames
-  /** Numbers of layers; the others are left alone. */
+  /** The numbers of the layers to transform; the others are left alone. */
   readonly layersToTransform?: readonly number[]
-  /** What lists of layers are called, as `layers`; any name where there is none. */
+  /** The names of the lists of layers, such as `layers`; any name if it is empty. */
   readonly layersPattern?: readonly string[]
   /**
-   * Modules that are trained whole and saved with the adapter: what their paths end with, or those of modules that they
-   * lie in.
+   * Modules that are trained whole and saved with the adapter: the ends of their paths, or of the paths of modules that
+   * contain them.
    */
   readonly modulesToSave?: readonly string[]
   readonly rank: number
-  /** The rank of each module unless given. */
+  /** The default alpha: the rank of each module, unless specified. */
   readonly alpha?: number
-  /** Other ranks and alphas by words or an expression that a path ends with; the first that matches counts. */
+  /** Other ranks and alphas, by words or an expression that a path ends with; the first match counts. */
   readonly rankPattern?: Readonly<Record<string, number>>
   readonly alphaPattern?: Readonly<Record<string, number>>
-  /** A LLaMA has no biases: whatever is asked, nothing more is trained. */
+  /** PEFT's option for biases. A model without biases ignores it. */
   readonly bias?: Bias
 }
 export type Bias = 'none' | 'all' | 'lora_only'
@@ -59,20 +59,20 @@ const named = (field: string, names: ModuleNames): Matcher => {
   return path => whole.test(path)
 }
 
-/** A path and the paths of the modules that it lies in. @example modulesAround('a.b.c') // ['a.b.c', 'a.b', 'a'] */
+/** A path and the paths of the modules that contain it. @example modulesAround('a.b.c') // ['a.b.c', 'a.b', 'a'] */
 const modulesAround = (path: string): readonly string[] =>
   path.split('.').map((_, i, words) => words.slice(0, words.length - i).join('.'))
 
 /**
- * Leaves that `modules_to_save` names: PEFT takes every module whose path ends with a name, within a word too, and all
- * that lies in it.
+ * A matcher of the leaves that `modules_to_save` names: PEFT takes every module whose path ends with a name, even
+ * within a word, and everything inside it.
  */
 const saved =
   (names: readonly string[]): Matcher =>
   path =>
     modulesAround(path).some(module => names.some(name => module.endsWith(name)))
 
-/** Whether a path lies in one of the layers that are asked for. */
+/** Tests whether a path lies in one of the requested layers. */
 const inLayers = ({
   layersToTransform,
   layersPattern,
@@ -86,7 +86,7 @@ const inLayers = ({
 }
 
 /**
- * The number of the layer that a path lies in: the first segment that is a number, behind the name of a list of layers.
+ * The number of the layer that contains a path: the first segment that is a number, after the name of a list of layers.
  */
 const layerIndex = (patterns: readonly string[] = []) => {
   const lists = patterns.map(pattern =>
@@ -121,16 +121,16 @@ const matcherOf = (request: Omit<TargetRequest, 'rank'>): Matcher => {
   const excluded = named('exclude_modules', excludeModules)
   const whole = saved(modulesToSave)
   const layer = inLayers(request)
-  // a module that is named by its whole path is meant, whatever its layer
+  // a module that is named by its whole path is selected, whatever its layer
   const exact = (path: string): boolean => typeof targetModules !== 'string' && targetModules.includes(path)
   return path => target(path) && !excluded(path) && !whole(path) && (exact(path) || layer(path))
 }
 
-/** Whether a path is a target. Errors: an expression that is not supported, fields that exclude each other. */
+/** A matcher of the targets. Errors: an expression that is not supported, fields that exclude each other. */
 export const targetMatcher = (request: Omit<TargetRequest, 'rank'>): E.Either<IoError, Matcher> =>
   attemptSync('targets', () => matcherOf(request))
 
-/** A number by path: that of the first pattern that the end of a path matches. */
+/** A number by path: that of the first pattern that matches the end of the path. */
 export const patternMatcher = (
   field: string,
   pattern: Readonly<Record<string, number>> = {},
@@ -143,9 +143,7 @@ export const patternMatcher = (
 const lastWords = (paths: readonly string[]): string =>
   [...new Set(paths.map(path => path.slice(path.lastIndexOf('.') + 1)))].join(', ')
 
-/**
- * Names, numbers and patterns that mean nothing here: silently ignored they would be typing errors that nobody sees.
- */
+/** Refuses names, numbers and patterns that match nothing: ignoring them would hide typing errors. */
 const checkRequest = (request: TargetRequest, paths: readonly string[]): void => {
   const { targetModules, layersToTransform = [], layersPattern } = request
   const unknown =
@@ -174,9 +172,8 @@ const checkPattern = (
 }
 
 /**
- * The modules that a request names, out of the linear modules that there are, each with its rank and alpha. Errors: a
- * name that no module has, an expression or a layer that matches nothing, an expression that is not supported; one
- * sentence each.
+ * The modules that a request names, among the given linear modules, each with its rank and alpha. Errors: a name that
+ * no module has, an expression or a layer that matches nothing, an expression that is not supported; one sentence each.
  * @example resolveTargets({ targetModules: ['q_proj'], rank: 8 }, ['model.layers.0.self_attn.q_proj', 'lm_head'])
  */
 export const resolveTargets = (
@@ -203,8 +200,8 @@ export const resolveTargets = (
   })
 
 /**
- * The leaves that `modules_to_save` names, out of all paths: modules by their path or the words that it ends with, and
- * all that lies in them. Errors: a name that no module has; the sentence lists those there are.
+ * The leaves that `modules_to_save` names, among all paths: modules by their path or the words that it ends with, and
+ * everything inside them. Errors: a name that no module has; the message lists the names that exist.
  * @example resolveSaved({ modulesToSave: ['lm_head'] }, paths)
  */
 export const resolveSaved = (
@@ -218,13 +215,13 @@ export const resolveSaved = (
     return paths.filter(saved(modulesToSave))
   })
 
-/** Whether `modules_to_save` names a path, or a module that it lies in. */
+/** A matcher of the paths that `modules_to_save` names, and of those inside a named module. */
 export const savedMatcher = ({ modulesToSave = [] }: Pick<TargetRequest, 'modulesToSave'>): Matcher =>
   saved(modulesToSave)
 
 /**
- * Names in the settings of an adapter that no module of a base has, one sentence each. Another program ignores them,
- * and they may be a mistake. Patterns are checked before, as is `targets`.
+ * The names in an adapter's settings that match no module of a base, one sentence each. The program that wrote them
+ * ignores them, and they may be a mistake. Patterns and `targets` have been checked before.
  * @example unmetNames({ targetModules: ['c_attn', 'q_proj'] }, paths) // ['target_modules names "c_attn", and the base has no such module']
  */
 export const unmetNames = (request: Omit<TargetRequest, 'rank'>, paths: readonly string[]): readonly string[] => {

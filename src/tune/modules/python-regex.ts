@@ -1,10 +1,10 @@
 import type * as E from 'fp-ts/lib/Either.js'
 import { attemptSync, refusal, type IoError, wholeMatch, type WholeMatch, quoted } from '../../host/index.ts'
 
-/** Escapes of letters that Python's `re` and JavaScript read alike in ASCII text. */
+/** The letters whose escapes mean the same in Python's `re` and in JavaScript, for ASCII text. */
 const sharedEscapes = 'dDwWsSbBnrtfv'
 
-/** What Python's `re` has and JavaScript has not, or reads otherwise. */
+/** Syntax of Python's `re` that JavaScript lacks or reads differently. */
 const foreign: readonly (readonly [RegExp, string])[] = [
   [/\(\?[aiLmsux-]+[:)]/, 'inline flags'],
   [/\(\?#/, 'a comment'],
@@ -16,8 +16,8 @@ const foreign: readonly (readonly [RegExp, string])[] = [
 ]
 
 /**
- * The same expression in JavaScript; escapes are translated one by one, so that an escaped backslash is never taken for
- * the start of one.
+ * The same expression in JavaScript's syntax. Escapes are translated one by one, so that an escaped backslash is never
+ * taken for the start of one.
  */
 const translated = (subject: string, pattern: string): string =>
   pattern
@@ -32,20 +32,19 @@ const translated = (subject: string, pattern: string): string =>
     .replace(/\(\?P</g, '(?<')
     .replace(/\(\?P=(\w+)\)/g, '\\k<$1>')
 
-/** What RE2 would read in another way than Python: names of classes inside a class. */
+/** Syntax that RE2 reads differently from Python: names of classes inside a class. */
 const re2Only = /\[:/
 
 /**
- * A Python regular expression that a whole text must match (`re.fullmatch`). It runs in RE2's linear time where RE2 can
- * say it; with a lookahead or a back-reference it may search for a second, all texts together, and then throws a
- * refusal.
- * Errors: an expression that is broken, or says what JavaScript cannot; `subject` (the name of the field) begins the
- * sentence.
+ * A Python regular expression that a whole text must match (`re.fullmatch`). It runs in RE2's linear time if RE2
+ * supports it; with a lookahead or a back-reference it may search for a second in total, and then throws a refusal.
+ * Errors: an expression that is broken or that JavaScript cannot express; `subject` (the name of the field) begins the
+ * message.
  * @example pythonRegex('target_modules', '.*\\.layers\\.[0-3]\\..*(q|v)_proj')
  */
 export const pythonRegex = (subject: string, pattern: string): E.Either<IoError, WholeMatch> =>
   attemptSync(subject, () => {
-    // escaped characters and, for what a class may hold as plain text, its inside are not read as operators
+    // escaped characters, and the inside of a class where plain text is allowed, are not read as operators
     const bare = pattern.replace(/\\[\s\S]/g, '__')
     const found = foreign.find(([syntax]) => syntax.test(bare.replace(/\[(?!\^\])\^?[^\]]+\]/g, '[_]')))
     if (found !== undefined)

@@ -9,12 +9,12 @@ import {
 } from '../../tensor/index.ts'
 
 /**
- * A quantized matrix in memory: see the tensor room's `nf4.ts` for what lies where. Its last block may be filled with
+ * A quantized matrix in memory: the tensor room's `nf4.ts` describes the layout. Its last block may be padded with
  * zeros.
  */
 export type PackedNF4 = { readonly codes: Int32Array } & Scales
 /**
- * Scales of blocks as they are, or quantized in their turn: bytes, four to a word, with scales of their own, from an
+ * The scales of blocks in float32, or quantized in turn: bytes, four to a word, with scales of their own, from an
  * offset.
  */
 export type Scales =
@@ -23,12 +23,12 @@ export type Scales =
 
 const { fround } = Math
 
-/** Cells that -1 to 1 is cut into, so that a search begins near its end. */
+/** The number of cells that the range from -1 to 1 is divided into, so that a search starts near its result. */
 const cells = 4096
 
 /**
- * The number of bounds that a value is above: the bounds between neighbours of a table say which of them is nearest;
- * halfway is the lower one.
+ * The number of bounds below a value. The bounds lie halfway between neighbours of a table, so this is the index of the
+ * nearest entry; halfway, the lower one.
  */
 const nearestIn = (table: readonly number[]): ((value: number) => number) => {
   const bounds = Float64Array.from(table.slice(1), (above, i) => fround(fround(table[i]! + above) / 2))
@@ -45,7 +45,7 @@ const nearestIn = (table: readonly number[]): ((value: number) => number) => {
 const nearestCode = nearestIn(nf4Codebook)
 const nearestScale = nearestIn(dynamicMap)
 
-/** The largest magnitude of every run of so many values. */
+/** The largest magnitude of every run of `run` values. */
 const largest = (values: Float32Array, run: number): Float32Array =>
   Float32Array.from({ length: Math.ceil(values.length / run) }, (_, block) => {
     let most = 0
@@ -54,12 +54,12 @@ const largest = (values: Float32Array, run: number): Float32Array =>
     return most
   })
 
-/** Below this, a block counts as zeros. */
+/** The scale below which a block counts as zeros. */
 const tiny = 1e-38
 
 /**
- * Codes of a matrix, eight to a word. A block that is whole is multiplied by a reciprocal, one that is not is divided,
- * as bitsandbytes does it.
+ * Codes of a matrix, eight to a word. A whole block is multiplied by the reciprocal of its scale, an incomplete one
+ * divided by the scale, as in bitsandbytes.
  */
 const codesOf = (values: Float32Array, absmax: Float32Array): Int32Array => {
   const codes = new Int32Array(packedLengths(values.length).codes)
@@ -77,7 +77,7 @@ const codesOf = (values: Float32Array, absmax: Float32Array): Int32Array => {
   return codes
 }
 
-/** The mean by 32 running sums in float32, as PyTorch adds up what is not large: its last bit decides codes. */
+/** The mean by 32 running sums in float32, as PyTorch computes it for small tensors: its last bit decides codes. */
 const meanOf = (values: Float32Array): number => {
   const sums = new Float32Array(32)
   values.forEach((v, i) => {
@@ -100,10 +100,10 @@ const nestedScales = (absmax: Float32Array): Scales => {
 }
 
 /**
- * A matrix, flattened as its file has it (`[out, in]` for weights of PyTorch), in 4 bits an element and a scale for
- * every 64; with `double` the scales take 8 bits each: 4.127 bits an element. Equal to bitsandbytes' `quantize_4bit`
- * with blocks of 64, but that its CPU kernel takes a neighbour of the nearest of the 256 numbers for some of the
- * scales, about one in five hundred.
+ * Quantizes a matrix, flattened as in its file (`[out, in]` for PyTorch weights), to 4 bits per element with a scale
+ * for every 64. With `double` the scales take 8 bits each, 4.127 bits per element in all. Equal to bitsandbytes'
+ * `quantize_4bit` with blocks of 64, except that for about one scale in five hundred its CPU kernel picks a neighbour
+ * of the nearest of the 256 numbers.
  * @example const packed = quantizeNF4(weights, { double: true })
  */
 export const quantizeNF4 = (values: Float32Array, { double }: { readonly double: boolean }): PackedNF4 => {
@@ -150,7 +150,7 @@ export const nf4Bytes = ({ codes }: PackedNF4, count = 8 * codes.length): Uint8A
   return Uint8Array.from({ length: Math.ceil(count / 2) }, (_, i) => (codeAt(2 * i) << 4) | codeAt(2 * i + 1))
 }
 
-/** So many codes in memory, from bitsandbytes' bytes: the other way round. */
+/** The inverse of {@link nf4Bytes}: `count` codes in memory, from bitsandbytes' bytes. */
 export const nf4Codes = (bytes: Uint8Array, count: number): Int32Array => {
   const codes = new Int32Array(packedLengths(count).codes)
   const blocks = codes.length * 8

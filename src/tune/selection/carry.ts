@@ -1,17 +1,17 @@
 import type { DType, Shape, Value } from '../../tensor/index.ts'
 import { isValue, mapTree } from '../tree.ts'
 
-/** Which columns of each module are trained, by the module's path. */
+/** The trained columns of each module, by the module's path. */
 export type Selection = ReadonlyMap<string, Int32Array>
 
 /**
- * The module that a leaf of an optimizer's state belongs to: the state of a transform repeats the tree of what is
- * trained.
+ * The module that a leaf of an optimizer's state belongs to: the state of a transform repeats the tree of trained
+ * leaves.
  */
 const moduleOf = (leaf: string, paths: Iterable<string>): string | undefined =>
   [...paths].filter(path => leaf === path || leaf.endsWith(`.${path}`)).sort((a, b) => b.length - a.length)[0]
 
-/** Rows at the places that their columns have now; a column that was not there before starts from zero. */
+/** Moves rows to the new places of their columns; a new column starts from zero. */
 const carriedRows = (value: Value<Shape, DType>, old: Int32Array, next: Int32Array): Value<Shape, DType> => {
   const length = value.data.length / old.length
   const data = value.data.slice(0, 0)
@@ -23,7 +23,7 @@ const carriedRows = (value: Value<Shape, DType>, old: Int32Array, next: Int32Arr
     if (from !== undefined) moved.set(value.data.subarray(from * length, (from + 1) * length), i * length)
   })
   const resized = (dims: Shape): Shape => [next.length, ...dims.slice(1)]
-  // as many rows as there are columns now; all else is the value's
+  // there are as many rows as columns now; everything else stays
   return { ...value, shape: resized(value.shape), sizes: [next.length, ...value.sizes.slice(1)], data: moved } as Value<
     Shape,
     DType

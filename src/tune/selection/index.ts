@@ -1,3 +1,5 @@
-/** Which columns are trained: by their weights, by their gradients; and what is carried over to another selection. */
+/**
+ * Selects the columns to train, by their weights or by their gradients, and carries state over to another selection.
+ */
 export { carryState, type Selection } from './carry.ts'
 export { addedScores, largest, selectByScore, selectByWeight, squaredNorms } from './score.ts'

@@ -12,7 +12,7 @@ export const squaredNorms = (value: ArrayLike<number>, width: number): Float64Ar
 }
 
 /**
- * Where the `rank` largest scores are, in ascending order; of equal scores the first go before.
+ * The indices of the `rank` largest scores, in ascending order; of equal scores, earlier ones win.
  * @example largest([1, 3, 2, 3], 2) // [1, 3]
  */
 export const largest = (scores: ArrayLike<number>, rank: number): Int32Array =>
@@ -35,8 +35,9 @@ export const selectByWeight = (value: ArrayLike<number>, width: number, rank: nu
   largest(squaredNorms(value, width), rank)
 
 /**
- * A selection for every module, from scores of its columns: modules of one group are scored together and share one.
- * Ranks may differ from module to module; the largest columns of a smaller rank are among those of a larger one.
+ * A selection for every module, from scores of its columns: modules of one group are scored together and share a
+ * selection. Ranks may differ from module to module; the largest columns of a smaller rank are among those of a larger
+ * one.
  * @example selectByScore(scores, inputGroups(model), () => 8)
  */
 export const selectByScore = (

@@ -4,7 +4,7 @@ import { setting } from './setting.ts'
 import type { Apply, Count, Fn, Transform } from './transform.ts'
 
 /**
- * The state of {@link accumulate}: how many gradients were averaged since the last step, their mean, and the
+ * The state of {@link accumulate}: the number of gradients averaged since the last step, their mean, and the
  * transform's own state.
  */
 export interface AccumulateState<F extends Fn, G> {
@@ -18,8 +18,8 @@ export interface Accumulate<F extends Fn> extends Fn {
 
 /**
  * Steps once in `every` updates, on the mean of their gradients: k counts them, mean ← mean + (g − mean) / (k + 1); all
- * other updates are 0. Source: `optax.MultiSteps`. Where micro-batches differ in what they count, sum them in the
- * training step instead: it divides once.
+ * other updates are 0. Source: `optax.MultiSteps`. If the counts of the micro-batches differ, sum them in the training
+ * step instead, which divides once.
  * @example accumulate(adamw({ lr: 1e-4 }), 4)
  */
 export const accumulate = <F extends Fn>(transform: Transform<F>, every: number): Transform<Accumulate<F>> => (

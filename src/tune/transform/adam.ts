@@ -38,7 +38,7 @@ export interface Moments {
 
 /**
  * 1 − bⁿ = 2t / (1 + t) with t = tanh(−n ln b / 2): the difference itself would lose digits in float32 while bⁿ is near
- * 1. b is the float32 nearest to what was asked for, because that is what float32 moments decay by, in optax as here.
+ * 1. b is the float32 nearest to the setting, because float32 moments decay by that number, here as in optax.
  */
 const correction = (b: number, n: Tensor<readonly []>): Tensor<readonly []> => {
   const t = tanh(mul(n, -Math.log(Math.fround(b)) / 2))

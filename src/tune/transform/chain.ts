@@ -14,7 +14,7 @@ export const chain = <const F extends readonly Fn[]>(
 ): Transform<Chain<F>> => {
   const parts: readonly Transform<Fn>[] = transforms
   return {
-    // a tuple of states is built as an array: the type checker does not count along
+    // a tuple of states is built as an array, which the type checker cannot follow
     init: params => parts.map(part => part.init(params)) as never,
     update: (grad, state, params, evaluated) => {
       const states = state as readonly unknown[]

@@ -3,7 +3,7 @@ import { isTensor, mapTree } from '../tree.ts'
 import { combine, zerosLike } from './leafwise.ts'
 import type { Fn, Transform } from './transform.ts'
 
-/** One number for each column (input feature) of each leaf `[in, ...]`. */
+/** One number per column (input feature) of each leaf `[in, ...]`. */
 export type ByColumn<G> =
   G extends Tensor<infer S>
     ? S extends readonly [infer I extends Dim, ...Shape]
@@ -21,7 +21,7 @@ export interface ColumnNorms extends Fn {
   readonly out: ColumnNormsState<this['in']>
 }
 
-/** Σ g² over every axis but the first, which stands for the columns. */
+/** Σ g² over every axis but the first, the axis of the columns. */
 const squaresOf = (g: Node): Node =>
   summed(
     times(g, g),
@@ -34,8 +34,8 @@ const byColumn = <G>(tree: G): ByColumn<G> =>
   mapTree(tree, isTensor, squaresOf) as ByColumn<G>
 
 /**
- * Sums the squared norms of each column's gradient, Gᵢ ← Gᵢ + ‖gᵢ‖², and updates nothing: what selection by gradient
- * ranks columns by (Woo et al., ICLR 2025). A leaf `[in, out]` has a state `[in]`.
+ * Sums the squared norms of each column's gradient, Gᵢ ← Gᵢ + ‖gᵢ‖², and returns zero updates: selection by gradient
+ * ranks columns by these sums (Woo et al., ICLR 2025). A leaf `[in, out]` has a state `[in]`.
  * @example trainStep(adapt(model, full({ targets: ['q_proj'] })), columnNorms())
  */
 export const columnNorms = (): Transform<ColumnNorms> => ({

@@ -2,8 +2,8 @@ import { broadcasted, converted, scalar, type Node } from '../../tensor/index.ts
 import { isTensor, mapTree, tensorsOf } from '../tree.ts'
 
 /**
- * Trees of one structure, combined leaf by leaf; leaves are paired by their paths. Throws a `TypeError` (a programmer's
- * error: the type checker refuses such trees) where a tree lacks a leaf of the first.
+ * Combines trees of one structure leaf by leaf; leaves are paired by their paths. Throws a `TypeError` if a tree lacks
+ * a leaf of the first: a programmer's error, since the type checker refuses such trees.
  * @example combine((g, p) => plus(g, times(p!, 0.01)), gradient, params)
  */
 export const combine = <G>(
@@ -12,7 +12,7 @@ export const combine = <G>(
   ...others: readonly G[]
 ): G => {
   const byPath = others.map(other => new Map(tensorsOf(other)))
-  // mapTree keeps the structure, and what a leaf becomes has the shape of the leaf: each f here is elementwise
+  // mapTree keeps the structure, and the result for a leaf has the leaf's shape, because each f here is elementwise
   return mapTree(tree, isTensor, (leaf, path) =>
     f(
       leaf,

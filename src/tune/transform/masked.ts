@@ -3,14 +3,16 @@ import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
 import type { Apply, Evaluated, Fn, Transform } from './transform.ts'
 
 /**
- * Which leaves a transform sees: by their path, or by a tree of booleans, each of which speaks for everything below it.
+ * The leaves that a transform applies to: selected by path, or by a tree of booleans, each of which covers everything
+ * below it.
  */
 export type Subtree =
   { readonly by: 'path'; readonly where: (path: string) => boolean } | { readonly by: 'tree'; readonly tree: Chosen }
 export type Chosen = boolean | readonly Chosen[] | { readonly [key: string]: Chosen }
 
 /**
- * The selected part of a tree: exact for a tree of literal booleans, possibly missing leaves where only the run knows.
+ * The selected part of a tree: exact for a tree of literal booleans; with possibly missing leaves if the selection is
+ * only known at run time.
  */
 export type Selected<G, M> = M extends { readonly by: 'tree'; readonly tree: infer C } ? Picked<G, C> : Sparse<G>
 type Picked<G, C> = boolean extends C
@@ -38,10 +40,10 @@ export interface Masked<F extends Fn, M> extends Fn {
   readonly out: Apply<F, Selected<this['in'], M>>
 }
 
-/** True for a tree that is meant to select something. */
+/** Tests whether a tree selects anything. */
 const choosesAny = (tree: Chosen): boolean => (typeof tree === 'boolean' ? tree : Object.values(tree).some(choosesAny))
 
-/** The leaves of a tree that a subtree selects; what it does not mention, it does not select. */
+/** The leaves of a tree that a subtree selects; a leaf that it does not mention is not selected. */
 const chosenOf = (subtree: Subtree, tree: unknown): unknown =>
   subtree.by === 'path'
     ? mapTree(tree, isTensor, (leaf, path) => (subtree.where(path) ? leaf : undefined))
@@ -56,7 +58,7 @@ export const masked = <F extends Fn, const M extends Subtree>(
   transform: Transform<F>,
   subtree: M,
 ): Transform<Masked<F, M>> => {
-  // leaving leaves out of a tree is what the type Selected says
+  // the type Selected describes exactly the tree without the other leaves
   const select = <G>(tree: G): Selected<G, M> => chosenOf(subtree, tree) as Selected<G, M>
   return {
     init: params => {

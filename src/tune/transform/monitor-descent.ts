@@ -23,10 +23,11 @@ import type { Count, Fn, Transform } from './transform.ts'
 type Scalar = Tensor<readonly []>
 
 /**
- * The state of {@link monitorDescent}. Up to the last update it is checked; what the last one did shows at the next.
+ * The state of {@link monitorDescent}. All updates but the last have been checked; the effect of the last one shows at
+ * the next.
  */
 export interface MonitorDescentState {
-  /** Updates so far: one more than are checked. */
+  /** The number of updates so far, one more than have been checked. */
   readonly count: Count
   /** f(W) before the last update. */
   readonly value: Scalar
@@ -34,23 +35,22 @@ export interface MonitorDescentState {
   readonly directional: Scalar
   /** ‖u‖² of the last update: η²‖∇P‖² for gradient descent. */
   readonly squared: Scalar
-  /** The least slack, bound − f(W⁺), of all updates that are checked; negative where the inequality failed. */
+  /** The least slack, bound − f(W⁺), of all checked updates; negative if the inequality failed. */
   readonly slack: Scalar
   /**
-   * The largest 2 (f(W⁺) − f(W) − ⟨∇P, u⟩) / ‖u‖²: the least L for which the inequality holds at every update that is
-   * checked.
+   * The largest 2 (f(W⁺) − f(W) − ⟨∇P, u⟩) / ‖u‖²: the least L for which the inequality holds at every checked update.
    */
   readonly curvature: Scalar
-  /** Updates after which the loss was higher. */
+  /** Updates that raised the loss. */
   readonly ascents: Count
-  /** Updates whose slack is below what rounding explains. */
+  /** Updates whose slack is lower than rounding explains. */
   readonly violations: Count
 }
 export interface MonitorDescent extends Fn {
   readonly out: MonitorDescentState
 }
 
-/** ⟨a, b⟩ of two trees of one structure. */
+/** ⟨a, b⟩ for two trees with the same structure. */
 const inner = (a: unknown, b: unknown): Scalar => {
   const left = tensorsOf(a)
   const right = new Map(tensorsOf(b))
@@ -65,9 +65,9 @@ const inner = (a: unknown, b: unknown): Scalar => {
 /**
  * Checks the descent inequality of Theorem 1 (PaCA, Woo et al., ICLR 2025) along the run, in the form that any update u
  * obeys if ∇P is L-Lipschitz on [W, W + u]: f(W + u) ≤ f(W) + ⟨∇P, u⟩ + L/2 ‖u‖². With u = −η∇P that is f(W) − η(1 −
- * ηL/2)‖∇P‖². It changes no update and stands last in a chain, so that it sees what is added to the parameters. f must
- * be the same function at every step: over changing batches the inequality is false, and what is counted says nothing.
- * `tolerance` is in units of |f|: what a loss may be off by rounding, 2⁻²⁰ unless said. Throws a `RangeError` where no
+ * ηL/2)‖∇P‖². It changes no update and belongs last in a chain, so that it sees the updates that are added to the
+ * parameters. f must be the same function at every step: over changing batches the inequality is false, and the counts
+ * mean nothing. `tolerance` is the rounding error of a loss in units of |f| (default 2⁻²⁰). Throws a `RangeError` if no
  * loss is known, as inside `accumulate`.
  * @example trainStep(tuned, chain(sgd({ lr: 0.1 }), monitorDescent({ lipschitz: 4 })))
  */
@@ -103,7 +103,7 @@ export const monitorDescent = ({
       const first = less(state.count, integer(2))
       const counted = (condition: Node): Count =>
         cast(either(checks, cast(typed<readonly [], 'bool'>(condition), 'f32'), scalar(0)), 'i32')
-      // how far the loss lies above its tangent
+      // the distance of the loss above its tangent
       const above = sub(sub(value, before), state.directional)
       const slack = sub(mul(state.squared, lipschitz / 2), above)
       const needed = either(

@@ -10,10 +10,10 @@ export const scale = (given: number): Transform<Stateless> => {
   return stateless(grad => combine(g => times(g, factor), grad))
 }
 
-/** 0: freezes what it is applied to, with {@link masked}. Source: `optax.set_to_zero`. */
+/** 0: with {@link masked}, freezes the leaves that it applies to. Source: `optax.set_to_zero`. */
 export const setToZero: Transform<Stateless> = stateless(grad => zerosLike(grad))
 
-/** schedule(count) · g, where count is the number of updates before this one. Source: `optax.scale_by_schedule`. */
+/** schedule(count) · g, with count the number of updates before this one. Source: `optax.scale_by_schedule`. */
 export const scaleBySchedule = (schedule: Schedule): Transform<Counted> => ({
   init: () => ({ count: integer(0) }),
   update: (grad, { count }) => {
@@ -22,7 +22,7 @@ export const scaleBySchedule = (schedule: Schedule): Transform<Counted> => ({
   },
 })
 
-/** What a learning rate must remember: nothing if it is a number, the count if it follows a schedule. */
+/** The state of a learning rate: none for a number, the count for a schedule. */
 export type Rate<L extends LearningRate> = L extends number ? Stateless : Counted
 
 /**
@@ -31,7 +31,7 @@ export type Rate<L extends LearningRate> = L extends number ? Stateless : Counte
  */
 export const scaleByLearningRate = <L extends LearningRate>(lr: L): Transform<Rate<L>> => {
   const rate: LearningRate = typeof lr === 'function' ? lr : setting('the learning rate lr', lr, { from: 0 })
-  // the conditional type asks the same question
+  // the conditional type makes the same distinction
   return (typeof rate === 'number' ? scale(-rate) : scaleBySchedule(count => mul(rate(count), -1))) as Transform<
     Rate<L>
   >

@@ -16,14 +16,14 @@ import { setting } from './setting.ts'
 
 type Scalar = Tensor<readonly []>
 /**
- * The value of a setting at an update, counted from 0: a symbolic function, so that a run needs no new program when it
- * changes.
+ * The value of a setting at an update, counted from 0. It is a symbolic function, so that a run needs no new program
+ * when the value changes.
  */
 export type Schedule = (count: Scalar) => Scalar
 /** A learning rate: a number, or a schedule. */
 export type LearningRate = number | Schedule
 
-/** The same value always. @example constant(1e-4) */
+/** A constant value. @example constant(1e-4) */
 export const constant = (value: number): Schedule => (
   setting('constant: the value', value, { from: 0 }),
   () => scalar(value)
@@ -37,7 +37,7 @@ export interface Polynomial {
   readonly begin?: number
 }
 /**
- * (init − end) (1 − c/steps)^power + end, with c = count − begin held in [0, steps]. Source:
+ * (init − end) (1 − c/steps)^power + end, with c = count − begin clamped to [0, steps]. Source:
  * `optax.polynomial_schedule`.
  */
 export const polynomial = ({ init, end, power, steps, begin = 0 }: Polynomial): Schedule => {

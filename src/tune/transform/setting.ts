@@ -1,4 +1,4 @@
-/** The numbers that a setting may be. */
+/** The range of numbers that a setting allows. */
 interface Range {
   readonly from?: number
   readonly above?: number
@@ -19,9 +19,8 @@ const words = ({ from, above, below, to, whole = false }: Range): string =>
   ].join(', ')
 
 /**
- * The number that somebody has set, if it can be one: what is no number, or not in its range, would train on without a
- * word.
- * @throws {RangeError} as `adam: b1 is 1: it is a finite number, at least 0, below 1`
+ * Checks the number of a setting: a wrong type, or a number outside its range, would otherwise train on silently.
+ * @throws {RangeError} such as `adam: b1 is 1: it is a finite number, at least 0, below 1`
  * @example const limit = setting('clip: limit', given, { above: 0 })
  */
 export const setting = (what: string, value: unknown, range: Range = {}): number => {

@@ -9,7 +9,7 @@ interface Options<L extends LearningRate> {
   readonly momentum?: number
   readonly nesterov?: boolean
 }
-/** The state of {@link sgd}: what momentum remembers, then what the learning rate does. */
+/** The state of {@link sgd}: that of momentum, followed by that of the learning rate. */
 export type Sgd<M extends Fn, L extends LearningRate> = Chain<readonly [M, Rate<L>]>
 
 /**

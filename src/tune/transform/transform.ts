@@ -13,8 +13,8 @@ export interface Fn {
 export type Apply<F extends Fn, G> = (F & { readonly in: G })['out']
 
 /**
- * What a transform may know of the step that it is part of: the mean loss before the update, and its gradient before
- * any transform.
+ * The facts about a step that a transform may use: the mean loss before the update, and its gradient before any
+ * transform.
  */
 export interface Evaluated<G> {
   readonly value: Tensor<readonly []>
@@ -22,23 +22,23 @@ export interface Evaluated<G> {
 }
 
 /**
- * A gradient transform: two pure functions over symbolic trees, which work for every focus (`G`: nested records and
- * arrays of tensors, branded or not). `F` says what state a focus needs; state exists for the leaves of the focus only.
- * `update` returns what is to be *added* to the parameters, and the next state. Interface and semantics are those of
- * optax 0.2 (DeepMind 2020), counts included: they begin at 0.
+ * A gradient transform: two pure functions over symbolic trees, which accept every focus (`G`: nested records and
+ * arrays of tensors, branded or not). `F` maps a focus to its state, which exists for the leaves of the focus only.
+ * `update` returns the updates to *add* to the parameters, and the next state. Interface and semantics are those of
+ * optax 0.2 (DeepMind 2020), and counts also begin at 0.
  * @example const [updates, next] = sgd({ lr: 0.1 }).update(gradient, state, focus)
  */
 export interface Transform<F extends Fn> {
   /** The state before the first update: symbolic zeros. */
   init<G>(params: G): Apply<F, G>
   /**
-   * Gradient, state and parameters to updates and the next state. A full gradient in the place of a focus is a type
+   * Gradient, state and parameters to updates and the next state. A full gradient instead of one of the focus is a type
    * error.
    */
   update<G>(grad: G, state: Apply<F, G>, params: G, evaluated?: Evaluated<G>): readonly [G, Apply<F, G>]
 }
 
-/** The state of a transform that remembers nothing. */
+/** The state of a transform without any. */
 export interface Stateless extends Fn {
   readonly out: {}
 }
@@ -49,13 +49,13 @@ export interface Counted extends Fn {
   readonly out: { readonly count: Count }
 }
 
-/** A transform without state, from what it does to updates. */
+/** A stateless transform, from its function of updates and parameters. */
 export const stateless = (update: <G>(grad: G, params: G) => G): Transform<Stateless> => ({
   init: () => ({}),
   update: (grad, state, params) => [update(grad, params), state],
 })
 
-/** The gradient itself. */
+/** The identity: the gradient itself. */
 export const identity: Transform<Stateless> = stateless(grad => grad)
 
 /** params + updates, leaf by leaf. @example putFocus(params, mask, applyUpdates(part, updates)) */

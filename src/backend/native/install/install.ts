@@ -36,28 +36,31 @@ import {
 } from './sources.ts'
 import { findTools, must, saysFull, type Tools } from './tools.ts'
 
-/** What to install, and where. */
+/** The choice of what to install, and where. */
 export interface NativeInstallOptions {
-  /** TensorFlow with CUDA. */
+  /** Installs TensorFlow with CUDA. */
   readonly gpu?: boolean
-  /** A wheel of tensorflow or tensorflow-cpu that is there already; of any version. */
+  /** A local wheel of tensorflow or tensorflow-cpu, of any version. */
   readonly wheel?: string
   readonly cache?: string
-  /** Gets a line whenever something begins. */
+  /** Receives a line whenever a stage begins. */
   readonly onProgress?: (line: string) => void
-  /** Free bytes where a directory lies. */
+  /** The free bytes on the file system of a directory. */
   readonly freeBytes?: (directory: string) => Promise<number>
-  /** Loads the addons of a build in a process of its own and computes with them. Throws where it fails. */
+  /** Loads the addons of a build in a child process and computes with them. Throws if that fails. */
   readonly loadTest?: (build: string) => Promise<void>
 }
 
-/** A build that is there. `cuda` is the command that gives it CUDA's libraries. */
+/** An installed build. `cuda` is the command that adds CUDA's libraries to it. */
 export interface NativeInstalled extends NativeBuild {
   readonly built: boolean
   readonly cuda: string | undefined
 }
 
-/** What an installation takes while it runs, wheel and unstripped libraries included; with 2.18.1: 0.92 and 2.4 GB. */
+/**
+ * The disk space that an installation needs while it runs, including the wheel and unstripped libraries; measured with
+ * 2.18.1: 0.92 and 2.4 GB.
+ */
 const bytesNeeded: { readonly [name in TensorflowPackage]: number } = { 'tensorflow-cpu': 1.2e9, 'tensorflow': 3e9 }
 
 const freeBytesAt = async (directory: string): Promise<number> => {
@@ -70,7 +73,7 @@ const fullDisk = (folder: string, needed: number, free?: number): string =>
   `the disk of ${folder} ${free === undefined ? 'is full' : `has ${gigabytes(free)} free`}, and native install needs ${gigabytes(needed)}: ` +
   'make room, or set PARTENSOR_CACHE to a directory on another disk'
 
-/** The square of 3, by TensorFlow itself, without a word of it. */
+/** A script that computes the square of 3 with TensorFlow itself, without log output. */
 const squares = `require(process.argv[2])(3)
 const t = require(process.argv[1]), of = t.createTensor([1], t.TF_FLOAT, Float32Array.of(3))
 const [out] = t.executeOp('Square', [{ name: 'T', type: t.TF_ATTR_TYPE, value: t.TF_FLOAT }], [of], 1)
@@ -112,7 +115,7 @@ const compileAddons = async (
         '-DNAPI_VERSION=8',
         `-I${sources.include}`,
         `-I${from('tensorflow', 'include')}`,
-        // beside the libraries TensorFlow looks for CUDA's, in ../nvidia
+        // TensorFlow looks for CUDA's libraries in ../nvidia, relative to its own
         ...files,
         '-o',
         path.join(build, addon),
@@ -135,8 +138,8 @@ const compileAddons = async (
 }
 
 /**
- * Puts a build in the place of another. Processes that have loaded the old one keep its files; what CUDA's wheels have
- * put beside it stays.
+ * Replaces a build. Processes that have loaded the old one keep its files; the libraries of CUDA's wheels next to it
+ * stay.
  */
 const replace = async (folder: string, build: string, old: string): Promise<void> => {
   if (existsSync(folder)) {
@@ -147,7 +150,7 @@ const replace = async (folder: string, build: string, old: string): Promise<void
   } else await rename(build, folder)
 }
 
-/** Tags of the wheel: what the addon needs of it does not depend on Python, so one Python is as good as another. */
+/** The tags of the wheel. The parts that the addon needs do not depend on Python, so any version of Python will do. */
 const tags = [
   '--python-version',
   '3.11',
@@ -189,7 +192,7 @@ const install = async (options: NativeInstallOptions): Promise<NativeInstalled> 
   if (free < needed) throw refusal(fullDisk(native, needed, free))
   await using folderOfWork = await temporaryFolder(native)
   const work = folderOfWork.path
-  // pip unpacks where TMPDIR says; npm's packages are not the surrounding project's
+  // pip unpacks into TMPDIR; npm's packages must not mix with those of a surrounding project
   const env = { ...process.env, TMPDIR: work }
   const build = path.join(work, 'build')
   const wheels = path.join(work, 'wheel')
@@ -218,11 +221,11 @@ const install = async (options: NativeInstallOptions): Promise<NativeInstalled> 
 }
 
 /**
- * Builds tfjs-node's addon by plain g++ against the TensorFlow of a Python wheel, in the cache and nowhere else: in a
- * temporary folder, tried in a process of its own, then renamed, so that it is whole or absent; what an earlier attempt
- * left half done is replaced. TensorFlow's libraries are all that is taken of the wheel: no Python runs afterwards.
- * Some 0.5 GB stay, 1 GB with `gpu`. Errors: another system than Linux on x64, missing tools, a full disk, pip's, npm's
- * or the compiler's refusal; each says what to do.
+ * Builds tfjs-node's addon with plain g++ against the TensorFlow of a Python wheel, inside the cache only: in a
+ * temporary folder, tested in a child process, then renamed, so that it is complete or absent. An incomplete earlier
+ * attempt is replaced. Only TensorFlow's libraries are taken from the wheel, so no Python runs afterwards. The build
+ * takes some 0.5 GB, or 1 GB with `gpu`. Errors: another system than Linux on x64, missing tools, a full disk, a
+ * failure of pip, npm or the compiler; each message tells what to do.
  * @example const { folder } = await orThrow(installNative({ onProgress: console.error }))
  */
 export const installNative = (options: NativeInstallOptions = {}): TE.TaskEither<IoError, NativeInstalled> => {

@@ -1,10 +1,10 @@
 /**
- * The C++ of a small addon beside TensorFlow's: `setLogLevel(severity)` drops what is logged below a severity, 0 for
- * information to 3 for what ends the process. Parts of TensorFlow write to the log of a library, Abseil, that heeds no
- * variable of the environment, and that TensorFlow 2.18 hides a second copy of, whose own function for it cannot be
- * called. So the lines are told by their form, in a stream in the place of C's `stderr`. Node and JavaScript do not
- * print through it. `setLogLevel.returnMemory()` gives the system back what the allocator has kept of freed memory, as
- * after a model was loaded.
+ * The C++ source of a small addon next to TensorFlow's. `setLogLevel(severity)` drops log lines below a severity, from
+ * 0 for information to 3 for fatal errors. Parts of TensorFlow log through a library, Abseil, that ignores the
+ * environment variable. TensorFlow 2.18 contains a hidden second copy of it, whose own log-level function cannot be
+ * called. So the addon replaces C's `stderr` by a stream that recognizes the lines by their form. Node and JavaScript
+ * do not print through it. `setLogLevel.returnMemory()` returns freed memory that the allocator kept to the system, for
+ * instance after a model was loaded.
  */
 export const logSource = `#include <node_api.h>
 #include <unistd.h>

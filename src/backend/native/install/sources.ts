@@ -6,14 +6,14 @@ import { scriptsFolder, type TensorflowPackage } from '../builds.ts'
 import { refusal, readZipEntry } from '../../../host/index.ts'
 import { must } from './tools.ts'
 
-/** Packages of npm, with the versions that were tried together. */
+/** npm packages, in versions that were tested together. */
 const packages = {
   tfjs: ['@tensorflow/tfjs-node', '4.22.0'],
   headers: ['node-api-headers', '1.9.0'],
   protobuf: ['google-protobuf', '3.21.4'],
 } as const
 
-/** TensorFlow's libraries, by their path in a wheel, which is their path in a build too. */
+/** TensorFlow's libraries, by their path in a wheel, which is also their path in a build. */
 export const libraries = ['tensorflow/libtensorflow_cc.so.2', 'tensorflow/libtensorflow_framework.so.2'] as const
 const headers = [
   'tensorflow/c/c_api.h',
@@ -33,7 +33,7 @@ const headers = [
 ].map(file => `tensorflow/include/${file}`)
 
 /**
- * What a wheel is, by its file name. Throws an `IoError` for another package's.
+ * The package and version of a wheel, from its file name. Throws an `IoError` if it belongs to another package.
  * @example wheelOf('tensorflow_cpu-2.18.1-cp311-cp311-x.whl')
  */
 export const wheelOf = (file: string): { readonly name: TensorflowPackage; readonly version: string } => {
@@ -42,7 +42,7 @@ export const wheelOf = (file: string): { readonly name: TensorflowPackage; reado
   return { name: cpu === undefined ? 'tensorflow' : 'tensorflow-cpu', version }
 }
 
-/** Unpacks TensorFlow's libraries and the headers that the addon includes, into a folder. */
+/** Unpacks into a folder TensorFlow's libraries and the headers that the addon includes. */
 export const unpackWheel = async (wheel: string, folder: string): Promise<void> => {
   for (const name of [...libraries, ...headers]) {
     const file = path.join(folder, name)
@@ -51,12 +51,12 @@ export const unpackWheel = async (wheel: string, folder: string): Promise<void> 
   }
 }
 
-/** The description of a wheel is read into memory. */
+/** The size limit of a wheel's metadata, which is read into memory. */
 const longestMetadata = 10e6
 const requirement = /^Requires-Dist: (nvidia-[\w-]+) ?\(?(==[\w.]+)\)?.*extra == ['"]and-cuda['"]/gm
 
 /**
- * The `nvidia-*` requirements of a wheel for CUDA, by its own description.
+ * The `nvidia-*` requirements for CUDA in a wheel's metadata.
  * @example await cudaRequirements(wheel) // ['nvidia-cublas-cu12==12.5.3.2', …]
  */
 export const cudaRequirements = async (wheel: string, version: string): Promise<readonly string[]> => {
@@ -74,7 +74,7 @@ export interface Sources {
   readonly protobuf: string
 }
 
-/** Fetches them by `npm pack`, which runs nothing of theirs. */
+/** Fetches the sources with `npm pack`, which runs none of their scripts. */
 export const fetchSources = async (directory: string, env: NodeJS.ProcessEnv): Promise<Sources> => {
   const options = { cwd: directory, env }
   await must(
@@ -98,7 +98,7 @@ export const fetchSources = async (directory: string, env: NodeJS.ProcessEnv): P
   }
 }
 
-/** Copies tfjs-node's scripts into a build: no types, no tests. */
+/** Copies tfjs-node's scripts into a build, without types and tests. */
 export const copyScripts = async ({ dist, protobuf }: Sources, build: string): Promise<void> => {
   const to = path.join(build, scriptsFolder)
   await cp(dist, path.join(to, 'dist'), {

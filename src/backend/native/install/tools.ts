@@ -1,6 +1,6 @@
 import { hasPip, run, type Ended, refusal } from '../../../host/index.ts'
 
-/** What an installation calls. */
+/** The tools that an installation calls. */
 export interface Tools {
   readonly compiler: string
   readonly strip: boolean
@@ -14,7 +14,7 @@ const firstOf = async (commands: readonly string[]): Promise<string | undefined>
 }
 
 /**
- * Finds what an installation needs. Throws an `IoError` that names everything that is missing, and how to install it.
+ * Finds the tools that an installation needs. Throws an `IoError` that names all missing ones, and how to install them.
  * @example const { compiler } = await findTools({ pip: true })
  */
 export const findTools = async ({ pip }: { readonly pip: boolean }): Promise<Tools> => {
@@ -36,10 +36,10 @@ export const findTools = async ({ pip }: { readonly pip: boolean }): Promise<Too
 
 const isFull = /no space left on device|ENOSPC|disk quota exceeded/i
 
-/** Whether a reason is that of a full disk. */
+/** Tests whether an error is that of a full disk. */
 export const saysFull = (reason: string): boolean => isFull.test(reason)
 
-/** What a tool said about its failure, in one line: the first that speaks of an error. */
+/** The message of a failed tool in one line: its first line that mentions an error. */
 const reasonIn = ({ code, complaint }: Ended): string => {
   const lines = complaint
     .split('\n')
@@ -54,7 +54,7 @@ const reasonIn = ({ code, complaint }: Ended): string => {
 }
 
 /**
- * Runs a tool that must succeed. Throws an `IoError`: what was done, and the tool's own reason.
+ * Runs a tool that must succeed. Throws an `IoError` that names the action and the tool's own reason.
  * @example await must('unpack a.tgz', 'tar', ['xzf', 'a.tgz'], { cwd })
  */
 export const must = async (
