@@ -1,7 +1,7 @@
-import type { LlamaConfig } from '../src/index.ts'
+import type { CausalConfig } from '../src/index.ts'
 
 /** Four layers of the size of SmolLM2's, with a small vocabulary: what the peers are measured on. */
-export const fourLayers: LlamaConfig = {
+export const fourLayers: CausalConfig = {
   hidden_size: 576,
   intermediate_size: 1536,
   num_hidden_layers: 4,
@@ -14,4 +14,9 @@ export const fourLayers: LlamaConfig = {
   tie_word_embeddings: true,
 }
 /** The shapes of SmolLM2-135M. */
-export const smolShapes: LlamaConfig = { ...fourLayers, num_hidden_layers: 30, vocab_size: 49_152, rope_theta: 100_000 }
+export const smolShapes: CausalConfig = {
+  ...fourLayers,
+  num_hidden_layers: 30,
+  vocab_size: 49_152,
+  rope_theta: 100_000,
+}

@@ -20,9 +20,9 @@ import {
   type MethodName,
   type MethodArguments,
   type Lazy,
-  type Llama,
-  type LlamaConfig,
-  type LlamaParams,
+  type CausalLM,
+  type CausalConfig,
+  type CausalParams,
   type Opaque,
 } from '../src/index.ts'
 import { fourLayers, smolShapes } from './shapes.ts'
@@ -35,9 +35,9 @@ export type { MethodName }
  * elsewhere.
  */
 export interface Subject {
-  readonly model: Llama
+  readonly model: CausalLM
   readonly vocab: number
-  readonly weights: Lazy<LlamaParams>
+  readonly weights: Lazy<CausalParams>
   readonly from: 'checkpoint' | 'random'
   readonly close: () => Promise<void>
 }
@@ -48,7 +48,7 @@ export const cachedSmolLM2 = (): string | undefined => {
   return existsSync(file) ? file : undefined
 }
 
-const randomSubject = (config: LlamaConfig): Subject => {
+const randomSubject = (config: CausalConfig): Subject => {
   const model = llama(config)
   const sizeOf = bind(model.dims ?? {})
   const weights = mapTree(model.params, isTensor, ({ shape }) => ({
@@ -63,7 +63,7 @@ const randomSubject = (config: LlamaConfig): Subject => {
       else for (let i = 0; i < data.length; i++) data[i] = (Math.random() - 0.5) * 0.07
       return Promise.resolve({ shape, sizes, dtype: 'f32', data })
     },
-  })) as Lazy<LlamaParams> // each leaf became what reads it: the structure is that of the parameters
+  })) as Lazy<CausalParams> // each leaf became what reads it: the structure is that of the parameters
   return { model, vocab: config.vocab_size, weights, from: 'random', close: () => Promise.resolve() }
 }
 
@@ -80,7 +80,7 @@ const projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_pr
 const rankOf = (method: MethodName): number => (method === 'vera' ? 256 : 8)
 
 /** The step that is measured: a method on all seven projections, of rank 8 where it has one, or every parameter. */
-export const stepOf = (model: Llama, method: MethodName) => {
+export const stepOf = (model: CausalLM, method: MethodName) => {
   const { make }: { readonly make: (options: MethodArguments) => Method<Opaque> } = methods[method]
   const targets = method === 'full' ? ['all'] : projections
   return trainStep(

@@ -2,7 +2,7 @@ import {
   footprintOf,
   programsOf,
   sizing,
-  type Llama,
+  type CausalLM,
   type Program,
   type Programs,
   type Size,
@@ -24,7 +24,7 @@ interface Prepared {
 }
 
 /** The programs of a PaCA step as the wasm target compiles them, and what binds their sizes. */
-export const programsFor = (model: Llama, { batch, seq }: PlanOptions, target: Traits): Prepared => ({
+export const programsFor = (model: CausalLM, { batch, seq }: PlanOptions, target: Traits): Prepared => ({
   programs: programsOf(stepOf(model, 'paca'), target),
   size: sizing({ ...model.dims, batch, seq }, model.capacities),
 })

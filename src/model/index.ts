@@ -1,4 +1,19 @@
 /** Architectures: named shapes, pure functions of them, and what their config files say. */
-export { llama, causalLoss, type Llama, type LlamaBatch, type LlamaConfig, type LlamaParams } from './llama/llama.ts'
-export { frequencies, type RopeScaling } from './llama/rope-scaling.ts'
-export { llamaParameters, parseLlamaConfig, type CheckpointConfig } from './llama/config.ts'
+export type { Architecture, Derived, GgufNames, LeafKind, StoredLeaf } from './architecture.ts'
+export type { CheckpointConfig } from './causal/config.ts'
+export type { CausalConfig, CausalLayer, CausalLM, CausalParams } from './causal/lm.ts'
+export { causalLoss, type CausalBatch } from './causal/loss.ts'
+export { frequencies, type RopeScaling } from './causal/rope-scaling.ts'
+export { llama, llamaArchitecture } from './llama.ts'
+export {
+  architectureNamed,
+  architectures,
+  parameterSizes,
+  parseConfig,
+  storedLeaf,
+  type LanguageArchitecture,
+  type LanguageBatch,
+  type LanguageModel,
+  type LanguageParams,
+  type ModelDescription,
+} from './registry.ts'

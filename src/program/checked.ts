@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { epochsBegun, stepCount, type BatchPlan, type Rows, type Adapter } from '../io/index.ts'
 import { ioError, orThrow, type IoError } from '../host/index.ts'
-import type { LlamaParams } from '../model/index.ts'
+import type { LanguageParams } from '../model/index.ts'
 import type { Lazy } from '../tune/index.ts'
 import { readColumns } from './columns-file.ts'
 import { continuedFrom, type Continued } from './start-from.ts'
@@ -12,7 +12,7 @@ import { loadMoments, type SavedMoments, inRange, withAdapters } from '../train/
 import type { FinetuneOptions } from './request.ts'
 import { checkSelectSteps, defaultSelectSteps } from './selection.ts'
 import { checkModel, readRowsFor, type PretrainedModel } from './pretrained.ts'
-import { targetsOf, tuneLlama } from './tune.ts'
+import { targetsOf, tuneModel } from './tune.ts'
 import { loadOne } from './adapter-arguments.ts'
 
 const planOf = (
@@ -46,7 +46,7 @@ export interface Prepared extends Omit<Continued, 'written'> {
   readonly source: PretrainedModel
   readonly warnings: readonly string[]
   /** The base, with what an adapter that the run goes on from writes into it. */
-  readonly weights: Lazy<LlamaParams>
+  readonly weights: Lazy<LanguageParams>
   readonly old: Adapter | undefined
   readonly moments: SavedMoments | undefined
   readonly data: Rows
@@ -96,7 +96,7 @@ export const prepare = async (options: FinetuneOptions, opened: PretrainedModel)
   const warnings = [...opened.checkpoint.warnings, ...(bound?.warnings ?? [])]
   const { written, ...begun } = await orThrow(begin(options, source, old))
   // what a method cannot adapt is known before a selection is made
-  await orThrow(TE.fromEither(tuneLlama(source, begun.options, begun.beginning, begun.targets)))
+  await orThrow(TE.fromEither(tuneModel(source, begun.options, begun.beginning, begun.targets)))
   const data = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
   await orThrow(checkSelectSteps(options.select, options.selectSteps ?? defaultSelectSteps, data.rows.length))
   const evaluation =

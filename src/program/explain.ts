@@ -5,7 +5,7 @@ import { constant } from '../tune/index.ts'
 import { methodOptions, optimizer, type MethodChoice, type MethodOptions } from './method.ts'
 import { openModel, type PretrainedModel, type RunOptions } from './pretrained.ts'
 import { trainStep } from '../train/index.ts'
-import { ownDims, targetsOf, tuneLlama } from './tune.ts'
+import { ownDims, targetsOf, tuneModel } from './tune.ts'
 
 /** What is explained: for which sizes, as which target holds it. */
 export interface ExplainedAs {
@@ -28,7 +28,7 @@ export const explainMethod = async (
   { batch, seq, target = 'wasm', precision = 'f32' }: ExplainedAs,
 ): Promise<Explanation> => {
   const targets = await orThrow(async () => targetsOf(source, method))
-  const tuned = await orThrow(async () => tuneLlama(source, method, {}, targets))
+  const tuned = await orThrow(async () => tuneModel(source, method, {}, targets))
   const dims = { batch, seq, ...ownDims(tuned, source.checkpoint, targets.modules) }
   return explainOn(trainStep(tuned, optimizer({ lr: constant(1e-4), weightDecay: 0.01, clip: 1 })), {
     dims,

@@ -38,7 +38,7 @@ import { prepare, type Prepared } from './checked.ts'
 import type { FinetuneOptions } from './request.ts'
 import { defaultSelectSteps, selectColumns } from './selection.ts'
 import { checkMemory, openModel, rowWarnings, targetOptions, told } from './pretrained.ts'
-import { parameterCounts, tuneLlama } from './tune.ts'
+import { parameterCounts, tuneModel } from './tune.ts'
 
 /** What is known before the first step. */
 export interface StartEvent {
@@ -202,7 +202,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   if (selected && options.select !== 'random')
     yield { event: 'selected', by: options.select!, seconds: (performance.now() - selecting) / 1000 }
   const beginning = selected ? { ...prepared.beginning, chosen: selected } : prepared.beginning
-  const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneLlama(source, method, beginning, targets))))
+  const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneModel(source, method, beginning, targets))))
   const step = trainStep(tuned, optimizer({ ...options, lr: schedule }))
   await using session = told(await compile(step, { ...targetOptions(options), weights }), options)
   await source.checkpoint.close()

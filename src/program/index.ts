@@ -44,10 +44,10 @@ export {
   linearModules,
   parameterCounts,
   targetsOf,
-  tuneLlama,
+  tuneModel,
   type Beginning,
   type Targets,
-  type TunedLlama,
+  type TunedModel,
 } from './tune.ts'
 export {
   certificateFile,

@@ -24,10 +24,10 @@ import {
 } from '../backend/index.ts'
 import { bytesPerElement } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
-import type { LlamaBatch, LlamaParams } from '../model/index.ts'
+import type { LanguageBatch, LanguageParams } from '../model/index.ts'
 import { trainStep, inRange, withAdapters } from '../train/index.ts'
 import { continuedFrom } from './start-from.ts'
-import { packedModel, tuneLlama } from './tune.ts'
+import { packedModel, tuneModel } from './tune.ts'
 import { loadAdapters } from './adapter-arguments.ts'
 
 /** A pretrained model with its tokenizer, if it has one. */
@@ -132,7 +132,7 @@ export const checkMemory = (needs: number, limit = Infinity, subject = 'a step')
 }
 
 /** A session that trains nothing: for evaluation and generation. */
-export type FrozenSession = Session<LlamaParams, unknown, unknown, LlamaBatch, readonly ['batch', 'seq', 'vocab']>
+export type FrozenSession = Session<LanguageParams, unknown, unknown, LanguageBatch, readonly ['batch', 'seq', 'vocab']>
 
 type Quantization = NonNullable<AdapterSettings['quantize']>
 
@@ -158,7 +158,7 @@ const frozenOf = async (
     beginning,
     written,
   } = await orThrow(async () => continuedFrom({ ...use.adapter, quantize }, 'the adapter', { seed: 0 }))
-  const tuned = await orThrow(async () => tuneLlama(source, options, beginning, found))
+  const tuned = await orThrow(async () => tuneModel(source, options, beginning, found))
   return { tuned, weights: written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights }
 }
 

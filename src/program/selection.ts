@@ -14,7 +14,7 @@ import {
   type Lazy,
   type LazyLeaf,
 } from '../tune/index.ts'
-import type { LlamaParams } from '../model/index.ts'
+import type { LanguageParams } from '../model/index.ts'
 import { compile } from '../backend/index.ts'
 import type { Shape, Value } from '../tensor/index.ts'
 import { batchDims, train, trainStep } from '../train/index.ts'
@@ -53,7 +53,7 @@ export const checkSelectSteps = (
 
 /** Σ w² of each column, module by module; each is read once and forgotten. */
 const weightScores = async (
-  weights: Lazy<LlamaParams>,
+  weights: Lazy<LanguageParams>,
   paths: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, ArrayLike<number>>> => {
   const scores = new Map<string, ArrayLike<number>>()
@@ -68,7 +68,7 @@ const weightScores = async (
 /** Σ ‖g‖² of each column over some steps that update nothing. */
 const gradientScores = async (
   { model }: PretrainedModel,
-  weights: Lazy<LlamaParams>,
+  weights: Lazy<LanguageParams>,
   paths: readonly string[],
   rows: readonly Row[],
   { steps, plan, signal, ...run }: SelectionOptions,
@@ -95,7 +95,7 @@ const gradientScores = async (
  */
 export const selectColumns = async (
   source: PretrainedModel,
-  lazy: Lazy<LlamaParams>,
+  lazy: Lazy<LanguageParams>,
   modules: readonly ResolvedModule[],
   rows: readonly Row[],
   options: SelectionOptions,

@@ -26,12 +26,12 @@ import {
   type Reparametrised,
   type Tuned,
 } from '../tune/index.ts'
-import type { LlamaBatch, LlamaParams } from '../model/index.ts'
+import type { LanguageBatch, LanguageParams } from '../model/index.ts'
 import { count, packedLengths } from '../tensor/index.ts'
 import type { MethodOptions } from './method.ts'
 
 /** A LLaMA with targets that only the run knows: the tree and its focus are opaque. */
-export type TunedLlama = Tuned<LlamaParams, unknown, Dynamic, LlamaBatch, readonly ['batch', 'seq', 'vocab']>
+export type TunedModel = Tuned<LanguageParams, unknown, Dynamic, LanguageBatch, readonly ['batch', 'seq', 'vocab']>
 
 type Opened = Pick<Loaded, 'model' | 'checkpoint'>
 
@@ -159,17 +159,17 @@ export const packedModel = (loaded: Opened, { double }: { readonly double: boole
 /**
  * Applies a method to a loaded model; everything is checked against the checkpoint's header, before any weight is read.
  * Errors: those of {@link targetsOf}, and what a method cannot adapt.
- * @example tuneLlama(loaded, { method: 'paca', targetModules: projections, rank: 8, seed: 0 })
+ * @example tuneModel(loaded, { method: 'paca', targetModules: projections, rank: 8, seed: 0 })
  */
-export const tuneLlama = (
+export const tuneModel = (
   loaded: Opened,
   options: MethodOptions,
   beginning: Beginning = {},
   targets?: Targets,
-): E.Either<IoError, TunedLlama> =>
+): E.Either<IoError, TunedModel> =>
   pipe(
     targets ? E.right(targets) : targetsOf(loaded, options),
-    E.flatMap((found): E.Either<IoError, TunedLlama> => {
+    E.flatMap((found): E.Either<IoError, TunedModel> => {
       const method = madeMethod(loaded, options, found, beginning)
       const { quantize } = options
       const whole = found.whole.length > 0 ? alsoTraining(found.whole)(method) : method
@@ -193,7 +193,7 @@ type Masked = Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask'>
  * @example parameterCounts(tuned, checkpoint) // { trainable: 610_560, all: 134_515_008 }
  */
 export const parameterCounts = (
-  tuned: Masked & Pick<TunedLlama, 'model'>,
+  tuned: Masked & Pick<TunedModel, 'model'>,
   checkpoint: Checkpoint,
   modules: readonly ResolvedModule[] = [],
 ): { readonly trainable: number; readonly all: number } => {

@@ -7,7 +7,7 @@ import { checkSelectSteps, defaultSelectSteps, selectColumns } from './selection
 import { keep } from './keep.ts'
 import { methodOptions, optimizer, type MethodChoice } from './method.ts'
 import { openModel, readRowsFor, rowWarnings, type PretrainedModel, type RunOptions } from './pretrained.ts'
-import { targetsOf, tuneLlama } from './tune.ts'
+import { targetsOf, tuneModel } from './tune.ts'
 import {
   certificateText,
   type ConvergenceCertificate,
@@ -134,7 +134,7 @@ const verifiedOf = async (
           shareColumns: method.shareColumns === true,
           plan: { ...plan, seed },
         })
-  const tuned = await orThrow(TE.fromEither(tuneLlama(source, method, chosen ? { chosen } : {}, targets)))
+  const tuned = await orThrow(TE.fromEither(tuneModel(source, method, chosen ? { chosen } : {}, targets)))
   const beside = options.allWeights
     ? { name: 'all weights', tuned: await orThrow(TE.fromEither(everything(source, seed))) }
     : undefined
@@ -173,7 +173,7 @@ const verifiedOf = async (
 
 /** Every parameter trained. */
 const everything = (source: PretrainedModel, seed: number) =>
-  E.Monad.chain(methodOptions({ method: 'full', targetModules: ['all'], seed }), full => tuneLlama(source, full))
+  E.Monad.chain(methodOptions({ method: 'full', targetModules: ['all'], seed }), full => tuneModel(source, full))
 
 /**
  * Checks a certificate's file, without the run.

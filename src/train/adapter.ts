@@ -10,7 +10,6 @@ import {
   type Adapter,
   type WeightedAdapter,
 } from '../io/index.ts'
-import type { LlamaParams } from '../model/index.ts'
 import type { Precision } from '../backend/index.ts'
 import type { Shape, Value } from '../tensor/index.ts'
 import {
@@ -22,7 +21,6 @@ import {
   type Addition,
   type Reparametrised,
   type FirstValue,
-  type Lazy,
   type LazyLeaf,
   type MethodName,
 } from '../tune/index.ts'
@@ -171,7 +169,7 @@ const readLeaf = async (leaf: FloatLeaf): Promise<Value<Shape>> => ('read' in le
 /**
  * The weights themselves, if they have every leaf that an adapter changes: a head that the base ties is none of them.
  */
-const complete = (weights: Lazy<LlamaParams>, uses: readonly WeightedAdapter[]): Lazy<LlamaParams> => {
+const complete = <W>(weights: W, uses: readonly WeightedAdapter[]): W => {
   const paths = new Set(leaves(weights, isLazy).map(([path]) => path))
   const missing = uses
     .flatMap(({ adapter: { modules, whole } }) => [...modules.keys(), ...(whole?.keys() ?? [])])
@@ -182,22 +180,22 @@ const complete = (weights: Lazy<LlamaParams>, uses: readonly WeightedAdapter[]):
 }
 
 /** The weights with some leaves changed when they are read. */
-const withChanges = (
-  weights: Lazy<LlamaParams>,
+const withChanges = <W>(
+  weights: W,
   uses: readonly WeightedAdapter[],
   change: (path: string, leaf: Value<Shape>) => Value<Shape>,
-): Lazy<LlamaParams> =>
+): W =>
   // the structure stays, and each leaf becomes what reads it
   mapTree(complete(weights, uses), isLazy, (leaf, path) =>
     changes(uses, path) ? { read: async () => change(path, await readLeaf(leaf)) } : leaf,
-  ) as Lazy<LlamaParams>
+  ) as W
 
 /**
  * The weights of a base with adapters written into them, each with its weight, still read leaf by leaf. That they
  * belong to the base is checked before (`checkBase`).
  * @example compile(step, { weights: withAdapters(weights, [{ adapter }, { adapter: other, weight: 0.5 }]) })
  */
-export const withAdapters = (weights: Lazy<LlamaParams>, uses: readonly WeightedAdapter[]): Lazy<LlamaParams> =>
+export const withAdapters = <W>(weights: W, uses: readonly WeightedAdapter[]): W =>
   withChanges(weights, uses, (path, leaf) => mergedWeight(uses, path, leaf))
 
 /**
@@ -205,11 +203,7 @@ export const withAdapters = (weights: Lazy<LlamaParams>, uses: readonly Weighted
  * instead, which restores it bit for bit.
  * @example compile(step, { weights: withAdapter(weights, adapter) })
  */
-export const withAdapter = (
-  weights: Lazy<LlamaParams>,
-  adapter: Adapter,
-  part: 'values' | 'base' = 'values',
-): Lazy<LlamaParams> =>
+export const withAdapter = <W>(weights: W, adapter: Adapter, part: 'values' | 'base' = 'values'): W =>
   part === 'values'
     ? withAdapters(weights, [{ adapter }])
     : withChanges(weights, [{ adapter }], (path, leaf) => restoredWeight(adapter, path, leaf))
@@ -219,7 +213,7 @@ export const withAdapter = (
  * infinity.
  * @example compile(step, { weights: inRange(weights, 'f16'), precision: 'f16' })
  */
-export const inRange = (weights: Lazy<LlamaParams>, precision: Precision = 'f32'): Lazy<LlamaParams> => {
+export const inRange = <W>(weights: W, precision: Precision = 'f32'): W => {
   if (precision === 'f32') return weights
   const checked = async (path: string, leaf: FloatLeaf): Promise<Value<Shape>> => {
     const value = await readLeaf(leaf)
@@ -227,7 +221,7 @@ export const inRange = (weights: Lazy<LlamaParams>, precision: Precision = 'f32'
     return value
   }
   // the structure stays, and each leaf becomes what reads it
-  return mapTree(weights, isLazy, (leaf, path) => ({ read: () => checked(path, leaf) })) as Lazy<LlamaParams>
+  return mapTree(weights, isLazy, (leaf, path) => ({ read: () => checked(path, leaf) })) as W
 }
 
 /** How many numbers a row has; of a vector one. */

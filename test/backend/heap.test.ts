@@ -15,13 +15,13 @@ import {
   sizesOf,
   trainStep,
   type Lazy,
-  type LlamaConfig,
-  type LlamaParams,
+  type CausalConfig,
+  type CausalParams,
   type Value,
 } from '../../src/index.ts'
 import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 
-const config: LlamaConfig = {
+const config: CausalConfig = {
   hidden_size: 512,
   intermediate_size: 1536,
   num_hidden_layers: 6,
@@ -36,13 +36,13 @@ const config: LlamaConfig = {
 const targets = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const
 
 /** Weights of the right sizes; what they are does not matter to the heap. */
-const weightsOf = ({ params, dims = {} }: ReturnType<typeof llama>): Lazy<LlamaParams> =>
+const weightsOf = ({ params, dims = {} }: ReturnType<typeof llama>): Lazy<CausalParams> =>
   mapTree(params, isTensor, leaf => {
     const sizes = sizesOf(dims, leaf.shape)
     if (sizes._tag === 'Left') throw new Error(sizes.left)
     const data = new Float32Array(sizes.right.reduce((n, size) => n * size, 1)).map((_, i) => Math.sin(i) / 30)
     return { shape: leaf.shape, sizes: sizes.right, dtype: 'f32', data } satisfies Value
-  }) as Lazy<LlamaParams>
+  }) as Lazy<CausalParams>
 
 test('the wasm heap grows by what was certified, to within 10%, and no further with more steps', async () => {
   const core = createRequire(import.meta.url)('@tensorflow/tfjs-core') as {

@@ -6,7 +6,7 @@ import {
   DimsError,
   SessionError,
   type Dims,
-  type LlamaBatch,
+  type CausalBatch,
   type TargetName,
   type Values,
 } from '../../src/index.ts'
@@ -94,9 +94,9 @@ for (const target of ['wasm', 'cpu'] as const)
     })
   }
 
-const halves = (b: Values<LlamaBatch>): readonly Values<LlamaBatch>[] =>
+const halves = (b: Values<CausalBatch>): readonly Values<CausalBatch>[] =>
   [0, 1].map(row => {
-    const half = ({ data, ...rest }: Values<LlamaBatch>['labels']): Values<LlamaBatch>['labels'] => ({
+    const half = ({ data, ...rest }: Values<CausalBatch>['labels']): Values<CausalBatch>['labels'] => ({
       ...rest,
       sizes: [1, 24],
       data: data.slice(24 * row, 24 * (row + 1)),
@@ -177,7 +177,7 @@ const shapesOf = (tree: unknown): unknown =>
 
 test('a decoder that is given a sequence in pieces gives the logits of the whole', async () => {
   await using session = await open('paca', 'wasm')
-  const row: Values<LlamaBatch> = halves(batch)[0]!
+  const row: Values<CausalBatch> = halves(batch)[0]!
   const whole = await session.logits(row)
   const vocab = 320
   using decoder = session.decoder({ batch: 1, capacity: 32 })

@@ -19,7 +19,7 @@ import {
   vera,
   warmupCosine,
   type Method,
-  type LlamaBatch,
+  type CausalBatch,
   type Loaded,
   type Opaque,
   type Shape,
@@ -51,7 +51,7 @@ const int32 = async (name: string): Promise<{ readonly sizes: readonly number[];
   return { sizes, data: Int32Array.from(data) }
 }
 
-export const tinyBatch = async (): Promise<Values<LlamaBatch>> => ({
+export const tinyBatch = async (): Promise<Values<CausalBatch>> => ({
   input_ids: { shape: ['batch', 'seq'], dtype: 'i32', ...(await int32('input_ids')) },
   labels: { shape: ['batch', 'seq'], dtype: 'i32', ...(await int32('labels')) },
 })

@@ -29,7 +29,7 @@ import {
   size as sizeOf,
   sum,
   trainStep,
-  type LlamaConfig,
+  type CausalConfig,
 } from '../../src/index.ts'
 
 const network = model({
@@ -106,7 +106,7 @@ test('with the take rule switched off a step computes the same, through whole gr
   assert.deepEqual(wholeGradients, [0, 1])
 })
 
-const config: LlamaConfig = {
+const config: CausalConfig = {
   hidden_size: 64,
   intermediate_size: 176,
   num_hidden_layers: 3,

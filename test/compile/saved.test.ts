@@ -21,7 +21,7 @@ import {
   type Method,
   type MethodName,
   type MethodArguments,
-  type LlamaConfig,
+  type CausalConfig,
   type Opaque,
 } from '../../src/index.ts'
 import {
@@ -41,7 +41,7 @@ import { equal } from '../tensor/calculus.ts'
 
 /** What a method keeps of a token from forward to backward: no more than its gradients need, exactly. */
 
-const config: LlamaConfig = {
+const config: CausalConfig = {
   hidden_size: 64,
   intermediate_size: 176,
   num_hidden_layers: 4,
@@ -277,7 +277,7 @@ test('without the rule that drops inputs a program with dropout is refused, in o
   )
 })
 
-const tiny: LlamaConfig = {
+const tiny: CausalConfig = {
   ...config,
   hidden_size: 8,
   intermediate_size: 12,

@@ -17,13 +17,13 @@ import {
   sgd,
   sum,
   trainStep,
-  type LlamaConfig,
+  type CausalConfig,
   type TargetName,
 } from '../../src/index.ts'
 import { noNode } from '../backend/native-support.ts'
 import { curves, openTiny, targets as names, tinyBatch } from '../backend/tiny.ts'
 
-const config: LlamaConfig = {
+const config: CausalConfig = {
   hidden_size: 64,
   intermediate_size: 176,
   num_hidden_layers: 3,

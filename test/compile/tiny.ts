@@ -1,11 +1,11 @@
 import { programsOf, sizing, type Program, type Programs, type Traits } from '../../src/compile/index.ts'
-import { adamw, adapt, full, llama, paca, trainStep, type LlamaConfig } from '../../src/index.ts'
+import { adamw, adapt, full, llama, paca, trainStep, type CausalConfig } from '../../src/index.ts'
 import { count, interpret, is, primitives, topological, type Node, type Numbers } from '../../src/tensor/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 
 /** The programs of a tiny LLaMA, as compiler passes get them, with data for what they read. */
 
-const config: LlamaConfig = {
+const config: CausalConfig = {
   hidden_size: 8,
   intermediate_size: 12,
   num_hidden_layers: 3,

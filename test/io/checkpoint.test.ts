@@ -7,9 +7,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { hashOf, openCheckpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { openGguf } from '../../src/io/gguf/archive.ts'
-import { ggufConfig, llama3Divisors, unpermuteRows } from '../../src/io/gguf/llama.ts'
+import { ggufModel, llama3Divisors, unpermuteRows } from '../../src/io/gguf/model.ts'
 import { cacheDirectory, smolLM2 } from '../../src/io/hub.ts'
-import { llamaParameters, parseLlamaConfig, type CheckpointConfig } from '../../src/model/llama/config.ts'
+import { parseConfig, type CheckpointConfig } from '../../src/model/index.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
 import { leafOf, safetensorsBytes, type Leaf } from '../../src/io/safetensors/write.ts'
 import { collect, floats, gguf, inDirectory, message, put, right } from './archive-support.ts'
@@ -17,14 +17,39 @@ import { collect, floats, gguf, inDirectory, message, put, right } from './archi
 const golden = join(import.meta.dirname, '../golden/llama-tiny')
 const goldenConfig: Readonly<Record<string, unknown>> = JSON.parse(await readFile(join(golden, 'config.json'), 'utf8'))
 
+/** The parameters of a LLaMA with their sizes, [out, in] as PyTorch prints them, in the order of the network. */
+const llamaParameters = (config: CheckpointConfig): readonly (readonly [name: string, sizes: readonly number[]])[] => {
+  const { vocab_size: vocab, hidden_size: width, intermediate_size: inner, head_dim: size } = config
+  const query = config.num_attention_heads * size
+  const keyValue = config.num_key_value_heads * size
+  const layer = (i: number) =>
+    [
+      ['input_layernorm', [width]],
+      ['self_attn.q_proj', [query, width]],
+      ['self_attn.k_proj', [keyValue, width]],
+      ['self_attn.v_proj', [keyValue, width]],
+      ['self_attn.o_proj', [width, query]],
+      ['post_attention_layernorm', [width]],
+      ['mlp.gate_proj', [inner, width]],
+      ['mlp.up_proj', [inner, width]],
+      ['mlp.down_proj', [width, inner]],
+    ].map(([name, sizes]): [string, number[]] => [`model.layers.${i}.${String(name)}.weight`, sizes as number[]])
+  return [
+    ['model.embed_tokens.weight', [vocab, width]],
+    ...Array.from({ length: config.num_hidden_layers }, (_, i) => layer(i)).flat(),
+    ['model.norm.weight', [width]],
+    ...(config.tie_word_embeddings ? [] : [['lm_head.weight', [vocab, width]] as [string, number[]]]),
+  ]
+}
+
 const withConfig = (changes: Readonly<Record<string, unknown>>): string => {
-  const parsed = parseLlamaConfig({ ...goldenConfig, ...changes }, 'config.json')
+  const parsed = parseConfig({ ...goldenConfig, ...changes }, 'config.json')
   return E.isLeft(parsed) ? parsed.left.message : ''
 }
 const validConfig = (changes: Readonly<Record<string, unknown>>): CheckpointConfig => {
-  const parsed = parseLlamaConfig({ ...goldenConfig, ...changes }, 'config.json')
+  const parsed = parseConfig({ ...goldenConfig, ...changes }, 'config.json')
   if (E.isLeft(parsed)) assert.fail(parsed.left.message)
-  return parsed.right
+  return parsed.right.config
 }
 
 test('the golden Hugging Face directory opens: config, parameters in order, values', async () => {
@@ -50,7 +75,7 @@ test('the golden Hugging Face directory opens: config, parameters in order, valu
   })
   assert.deepEqual(
     [...checkpoint.tensors].map(([name, { sizes }]) => [name, sizes]),
-    [...llamaParameters(checkpoint.config)],
+    llamaParameters(checkpoint.config),
   )
   assert.equal((await right(checkpoint.tensors.get('lm_head.weight')!.readF32())).length, 320 * 64)
   await checkpoint.close()
@@ -366,7 +391,8 @@ test('rope scaling of a GGUF file: keys, or the divisors of Llama 3.1', () =>
     const wide = { 'llama.attention.key_length': gguf.number('llama.attention.key_length', 128) }
     const config = async (more: typeof tensors) => {
       const archive = await right(openGguf(await put(directory, 'm.gguf', tinyFile(wide, more))))
-      return ggufConfig(archive).finally(archive.close)
+      const { config: found } = await ggufModel(archive).finally(archive.close)
+      return found
     }
     assert.deepEqual((await config([divisors])).rope_scaling, llama3)
     const others = { ...divisors, data: floats(...Array.from({ length: 64 }, (_, i) => i + 1)) }

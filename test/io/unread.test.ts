@@ -6,7 +6,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { checkBase, loadAdapter, type Adapter } from '../../src/io/adapter/index.ts'
 import { openCheckpoint } from '../../src/io/checkpoint/checkpoint.ts'
-import { parseLlamaConfig } from '../../src/model/llama/config.ts'
+import { parseConfig } from '../../src/model/index.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
 import { leafOf, safetensorsBytes, type Leaf } from '../../src/io/safetensors/write.ts'
 import { f32 } from './adapter-support.ts'
@@ -22,7 +22,7 @@ const cases: {
 const configOf = (name: string) => cases.checkpoints.find(one => one.name === name)!.config
 
 const parsed = (changes: Readonly<Record<string, unknown>>): string => {
-  const result = parseLlamaConfig({ ...configOf('untied'), ...changes }, 'config.json')
+  const result = parseConfig({ ...configOf('untied'), ...changes }, 'config.json')
   return E.isLeft(result) ? result.left.message : ''
 }
 

@@ -6,7 +6,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { openCheckpoint, type Checkpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
 import type { Archive } from '../../src/io/checkpoint/archive.ts'
-import { frequencies, llama, type Llama, type LlamaConfig, type RopeScaling } from '../../src/model/index.ts'
+import { frequencies, llama, type CausalLM, type CausalConfig, type RopeScaling } from '../../src/model/index.ts'
 import {
   gradients,
   interpret,
@@ -56,7 +56,7 @@ const close = (a: Numbers, b: Numbers, what: string): void => {
 
 let checkpoint: Checkpoint
 let reference: Archive
-let model: Llama
+let model: CausalLM
 let weights: ReadonlyMap<Node, Numbers>
 let feeds: ReadonlyMap<Node, Numbers>
 let size: (dim: Dim) => number
@@ -214,7 +214,7 @@ for (const prefill of [1, 7, 23]) {
   })
 }
 
-const tiny: LlamaConfig = {
+const tiny: CausalConfig = {
   hidden_size: 8,
   intermediate_size: 12,
   num_hidden_layers: 2,
@@ -231,7 +231,7 @@ test('a tied head is the embedding: it has the logits of an untied one with the 
   const tied = llama({ ...tiny, tie_word_embeddings: true })
   const of = sizeIn({ ...untied.dims, batch: 2, seq: 3, scored: 4 })
   assert.equal(tied.params.lm_head, undefined)
-  const run = (m: Llama) => {
+  const run = (m: CausalLM) => {
     const leaves = new Map(tensorsOf(m.params))
     const named = [...leaves].map(([path, leaf], i): [Node, Numbers] => [
       leaf,
@@ -328,7 +328,7 @@ test('a model reads its rope scaling', () => {
   const scaled = llama({ ...tiny, rope_scaling: { rope_type: 'linear', factor: 2 } })
   const plain = llama(tiny)
   const of = sizeIn({ ...plain.dims, batch: 1, seq: 3 })
-  const run = (m: Llama): Numbers =>
+  const run = (m: CausalLM): Numbers =>
     interpret(
       [m.logits(m.params, m.batch)],
       new Map([

@@ -10,7 +10,7 @@ import {
   openModel,
   parameterCounts,
   targetsOf,
-  tuneLlama,
+  tuneModel,
   type CompareEvent,
   type CompareOptions,
   type CompareRow,
@@ -27,7 +27,7 @@ const { tuned, counts } = await (async () => {
   const model = async (choice: MethodChoice) => {
     const options = await orThrow(async () => methodOptions(choice))
     const targets = await orThrow(async () => targetsOf(source, options))
-    return { adapted: await orThrow(async () => tuneLlama(source, options, {}, targets)), targets }
+    return { adapted: await orThrow(async () => tuneModel(source, options, {}, targets)), targets }
   }
   return {
     tuned: model,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { checkBase, load, loadAdapter, parameterName, type Adapter } from '../../src/io/index.ts'
 import { orThrow } from '../../src/host/index.ts'
-import type { LlamaParams } from '../../src/model/index.ts'
+import type { CausalParams } from '../../src/model/index.ts'
 import type { Shape, Value } from '../../src/tensor/index.ts'
 import { finetune, projections, type FinetuneOptions } from '../../src/program/index.ts'
 import { withAdapter } from '../../src/train/index.ts'
@@ -39,7 +39,7 @@ const trained = async (name: string, method: Partial<FinetuneOptions>): Promise<
 }
 type Reader = { readonly read: () => Promise<Value<Shape>> }
 const isReader = (leaf: unknown): leaf is Reader => typeof leaf === 'object' && leaf !== null && 'read' in leaf
-const read = async (weights: Lazy<LlamaParams>): Promise<ReadonlyMap<string, Float32Array>> => {
+const read = async (weights: Lazy<CausalParams>): Promise<ReadonlyMap<string, Float32Array>> => {
   const all = new Map<string, Float32Array>()
   for (const [path, leaf] of leaves(weights, isReader)) all.set(path, (await leaf.read()).data)
   return all

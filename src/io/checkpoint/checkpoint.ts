@@ -6,16 +6,15 @@ import { elementCount, showSizes, type Archive, type Entry } from './archive.ts'
 import { unpackedTensors, withoutQuantization } from './bitsandbytes.ts'
 import { attempt, orThrow, refusal, type IoError, exists, readJsonObject } from '../../host/index.ts'
 import { openGguf } from '../gguf/archive.ts'
-import { ggufConfig, ggufTensors } from '../gguf/llama.ts'
-import { llamaParameters, parseLlamaConfig, type CheckpointConfig } from '../../model/index.ts'
+import { ggufModel, ggufTensors } from '../gguf/model.ts'
+import { parameterSizes, parseConfig, type Derived, type ModelDescription } from '../../model/index.ts'
 import { openSafetensors, openSharded } from '../safetensors/read.ts'
 import { resolveTiedHead } from './tied-head.ts'
 
-/** An opened LLaMA, from whichever format: Hugging Face names, [out, in] weights, read one by one. */
-export interface Checkpoint {
+/** An opened model, from whichever format: Hugging Face names, [out, in] weights, read one by one. */
+export interface Checkpoint extends ModelDescription {
   readonly kind: 'huggingface' | 'gguf'
   readonly path: string
-  readonly config: CheckpointConfig
   /** Exactly the parameters of the model, in the order of the network; every one was checked against the config. */
   readonly tensors: ReadonlyMap<string, Entry>
   /** The metadata of the file: in a GGUF file also the tokenizer and the chat template. */
@@ -25,14 +24,17 @@ export interface Checkpoint {
   close(): Promise<void>
 }
 
+/** A model as its files describe it, before their tensors were compared with it. */
+interface Described extends ModelDescription {
+  readonly tensors: ReadonlyMap<string, Entry>
+}
+
 /** The parameters that the config asks for, each with the sizes it asks for. Nothing is read or allocated here. */
-const select = (
-  path: string,
-  config: CheckpointConfig,
-  tensors: ReadonlyMap<string, Entry>,
-): ReadonlyMap<string, Entry> => {
+const select = (path: string, { architecture, config, tensors }: Described): ReadonlyMap<string, Entry> => {
   const selected = new Map<string, Entry>()
-  for (const [name, sizes] of llamaParameters(config)) {
+  for (const [leaf, own] of parameterSizes(architecture.model(config))) {
+    const { name, transposed } = architecture.stored(leaf)
+    const sizes = transposed ? own.toReversed() : own
     const entry = tensors.get(name)
     if (entry === undefined) throw refusal(`${path}: tensor ${name} is missing`)
     if (showSizes(entry.sizes) !== showSizes(sizes)) {
@@ -47,35 +49,26 @@ const select = (
   return selected
 }
 
-const frequencies = /^model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq$/
-
-/** Frequencies of rope, which earlier versions of transformers saved, follow from the config; they must be those. */
-const checkFrequencies = async (
-  subject: string,
-  entry: Entry,
-  { head_dim: headDim, rope_theta: theta }: CheckpointConfig,
-): Promise<void> => {
-  const found = elementCount(entry.sizes) === headDim / 2 ? await orThrow(entry.readF32()) : undefined
+/** Numbers that follow from the config must be those that follow from it. */
+const checkDerived = async (subject: string, entry: Entry, { values, what }: Derived): Promise<void> => {
+  const found = elementCount(entry.sizes) === values.length ? await orThrow(entry.readF32()) : undefined
   // as far as 16 bits tell
-  const fits =
-    found?.every(
-      (x, i) => Math.abs(x - theta ** ((-2 * i) / headDim)) <= 0.01 * theta ** ((-2 * i) / headDim) + 1e-7,
-    ) ?? false
-  if (!fits) throw refusal(`${subject}: it does not hold the frequencies that rope_theta (${theta}) gives`)
+  const fits = found?.every((x, i) => Math.abs(x - values[i]!) <= 0.01 * values[i]! + 1e-7) ?? false
+  if (!fits) throw refusal(`${subject}: it does not hold ${what}`)
 }
 
 /** Refuses a tensor that is no parameter of the model: what it was for would be missing in every result. */
 const checkUnread = async (
   path: string,
-  config: CheckpointConfig,
-  tensors: ReadonlyMap<string, Entry>,
+  { architecture, config, tensors }: Described,
   selected: ReadonlyMap<string, Entry>,
 ): Promise<void> => {
   for (const [name, entry] of tensors) {
     if (selected.has(name)) continue
     const subject = `${path}: tensor ${entry.name}`
-    if (!frequencies.test(name)) throw refusal(`${subject}: the model that the config describes has no such parameter`)
-    await checkFrequencies(subject, entry, config)
+    const derived = architecture.derived(name, config)
+    if (derived === undefined) throw refusal(`${subject}: the model that the config describes has no such parameter`)
+    await checkDerived(subject, entry, derived)
   }
 }
 
@@ -102,17 +95,17 @@ const finish = async (
   kind: Checkpoint['kind'],
   path: string,
   archive: Archive & Partial<Pick<Checkpoint, 'warnings'>>,
-  describe: () => Promise<{ readonly config: CheckpointConfig; readonly tensors: ReadonlyMap<string, Entry> }>,
+  describe: () => Promise<Described>,
 ): Promise<Checkpoint> => {
   try {
-    const described = await describe()
-    const { config, tensors, warnings } = await resolveTiedHead(archive.path, described.config, described.tensors)
-    const selected = select(archive.path, config, tensors)
-    await checkUnread(archive.path, config, tensors, selected)
+    const { warnings, ...described } = await resolveTiedHead(archive.path, await describe())
+    const selected = select(archive.path, described)
+    await checkUnread(archive.path, described, selected)
     return {
       kind,
       path,
-      config,
+      architecture: described.architecture,
+      config: described.config,
       tensors: selected,
       metadata: archive.metadata,
       warnings: [...(archive.warnings ?? []), ...warnings],
@@ -134,7 +127,7 @@ const openDirectory = async (path: string): Promise<Checkpoint> => {
   const json = await orThrow(readJsonObject(file))
   const plain = withoutQuantization(json, file)
   const isPacked = (json['quantization_config'] ?? null) !== null
-  const config = await orThrow(TE.fromEither(parseLlamaConfig(plain, file)))
+  const described = await orThrow(TE.fromEither(parseConfig(plain, file)))
   const archive = await openWeights(path)
   return finish('huggingface', path, archive, async () => {
     const tensors = await unpackedTensors(archive.path, archive.tensors)
@@ -143,20 +136,20 @@ const openDirectory = async (path: string): Promise<Checkpoint> => {
         `${file}: quantization_config says that weights are packed, and ${archive.path} holds none that are`,
       )
     }
-    return { config, tensors }
+    return { ...described, tensors }
   })
 }
 
 const openFile = async (path: string): Promise<Checkpoint> => {
   const archive = await orThrow(openGguf(path))
   return finish('gguf', path, archive, async () => {
-    const config = await ggufConfig(archive)
-    return { config, tensors: ggufTensors(archive, config) }
+    const described = await ggufModel(archive)
+    return { ...described, tensors: ggufTensors(archive, described) }
   })
 }
 
 /**
- * Opens a LLaMA: a Hugging Face directory (config.json with model.safetensors, or its shards; in NF4 of bitsandbytes
+ * Opens a model: a Hugging Face directory (config.json with model.safetensors, or its shards; in NF4 of bitsandbytes
  * too) or a GGUF file. Every parameter is checked to be there with its sizes before anything is read. Errors: a
  * missing, truncated or lying file, a config or tensor that does not fit, an unsupported model; each names its file and
  * field.

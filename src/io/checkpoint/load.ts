@@ -1,6 +1,6 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { llama, type Llama, type LlamaParams } from '../../model/index.ts'
+import { storedLeaf, type LanguageModel, type LanguageParams } from '../../model/index.ts'
 import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
 import { isTensor, mapTree, type Lazy } from '../../tune/index.ts'
 import { openCheckpoint, type Checkpoint } from './checkpoint.ts'
@@ -11,8 +11,8 @@ import { withOwnHead } from './tied-head.ts'
  * A pretrained model: its declaration, its weights (read leaf by leaf when a session asks), and the open checkpoint.
  */
 export interface Loaded {
-  readonly model: Llama
-  readonly weights: Lazy<LlamaParams>
+  readonly model: LanguageModel
+  readonly weights: Lazy<LanguageParams>
   readonly checkpoint: Checkpoint
 }
 
@@ -20,33 +20,34 @@ export interface Loaded {
  * The Hugging Face name of a leaf of the parameter tree.
  * @example parameterName('model.norm') // 'model.norm.weight'
  */
-export const parameterName = (path: string): string => `${path}.weight`
+export const parameterName = (path: string): string => storedLeaf(path).name
 
 /**
  * Checkpoints keep `[out, in]`, as PyTorch does; the tree keeps `[in, out]`, so that a column of the paper's W is a row
  * of storage.
  */
-export const isTransposed = (path: string): boolean => path !== 'model.embed_tokens'
+export const isTransposed = (path: string): boolean => storedLeaf(path).transposed
 
 const readLeaf = async (checkpoint: Checkpoint, path: string, shape: Shape): Promise<Value> => {
-  const entry = checkpoint.tensors.get(parameterName(path))!
+  const { name, transposed } = checkpoint.architecture.stored(path)
+  const entry = checkpoint.tensors.get(name)!
   const data = await orThrow(entry.readF32())
-  if (entry.sizes.length !== 2 || !isTransposed(path)) return { shape, sizes: entry.sizes, dtype: 'f32', data }
+  if (!transposed) return { shape, sizes: entry.sizes, dtype: 'f32', data }
   const [out, inner] = entry.sizes as readonly [number, number]
   return { shape, sizes: [inner, out], dtype: 'f32', data: transposeMatrix(data, out, inner) }
 }
 
 const loadedFrom = (checkpoint: Checkpoint): Loaded => {
-  const model = llama(checkpoint.config)
+  const model = checkpoint.architecture.model(checkpoint.config)
   // each leaf becomes what reads it: the structure is that of the parameters
   const weights = mapTree(model.params, isTensor, (leaf, at) => ({
     read: () => readLeaf(checkpoint, at, leaf.shape),
-  })) as Lazy<LlamaParams>
+  })) as Lazy<LanguageParams>
   return { model, weights, checkpoint }
 }
 
 /**
- * Opens a LLaMA from a Hugging Face directory or a GGUF file. Close the checkpoint when the session is open.
+ * Opens a model from a Hugging Face directory or a GGUF file. Close the checkpoint when the session is open.
  * @example const { model, weights, checkpoint } = await orThrow(load('SmolLM2-135M-Instruct.gguf'))
  */
 export const load = (path: string): TE.TaskEither<IoError, Loaded> => pipe(openCheckpoint(path), TE.map(loadedFrom))

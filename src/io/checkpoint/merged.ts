@@ -19,7 +19,6 @@ import {
 import type { Checkpoint } from './checkpoint.ts'
 import { checkRange } from './finite.ts'
 import { f32ToBf16, f32ToF16 } from './half.ts'
-import type { CheckpointConfig } from '../../model/index.ts'
 import { isTransposed } from './load.ts'
 import { safetensorsBytes, type Leaf } from '../safetensors/write.ts'
 import { withOwnHead } from './tied-head.ts'
@@ -71,23 +70,6 @@ const mainDType = (leaves: readonly Leaf[]): FloatDType => {
 
 type Json = Readonly<Record<string, unknown>>
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
-
-/** config.json of a model that came without one. A list of ids that holds one is that id. */
-const configJson = ({
-  eos_token_id: eos,
-  bos_token_id: bos,
-  rope_scaling: { rope_type, ...scaling },
-  ...config
-}: CheckpointConfig): Json => ({
-  ...config,
-  architectures: ['LlamaForCausalLM'],
-  hidden_act: 'silu',
-  attention_bias: false,
-  mlp_bias: false,
-  bos_token_id: bos[0] ?? null,
-  eos_token_id: eos.length > 1 ? eos : (eos[0] ?? null),
-  rope_scaling: rope_type === 'default' ? null : { rope_type, ...scaling },
-})
 
 /** The files beside the weights of a Hugging Face directory. */
 const companions = [
@@ -164,7 +146,7 @@ const tokenizerFiles = ({
   }),
 })
 
-const fromGguf = ({ path, config, metadata }: Checkpoint): Beside => {
+const fromGguf = ({ path, architecture, config, metadata }: Checkpoint): Beside => {
   const described = ggufTokenizer(path, metadata)
   const note = E.isLeft(described)
     ? `the tokenizer could not be written: ${described.left.message}`
@@ -172,7 +154,7 @@ const fromGguf = ({ path, config, metadata }: Checkpoint): Beside => {
       ? noTokenizer(path)
       : undefined
   const files = E.isRight(described) && described.right ? tokenizerFiles(described.right) : {}
-  return { config: configJson(config), files, notes: note === undefined ? [] : [note] }
+  return { config: architecture.json(config), files, notes: note === undefined ? [] : [note] }
 }
 
 export interface MergedOptions {

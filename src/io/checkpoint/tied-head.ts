@@ -1,14 +1,17 @@
 import { showSizes, type Entry } from './archive.ts'
 import { orThrow } from '../../host/index.ts'
-import type { CheckpointConfig } from '../../model/index.ts'
+import type { ModelDescription } from '../../model/index.ts'
 
 /**
  * The head of a language model, which a config may tie to the embedding: one weight in two places. A file may hold a
  * head of its own all the same, and an adapter may train the two apart.
  */
 
-const embedding = 'model.embed_tokens.weight'
-const head = 'lm_head.weight'
+/** The names of the two tensors. */
+const namesOf = ({ architecture }: ModelDescription) => ({
+  embedding: architecture.stored(architecture.embedding).name,
+  head: architecture.stored(architecture.head).name,
+})
 
 /** Bytes that are compared at once. */
 const pieceBytes = 2 ** 22
@@ -29,9 +32,8 @@ const sameNumbers = async (a: Entry, b: Entry): Promise<boolean> => {
   return true
 }
 
-/** A config and the tensors that it describes. */
-interface Described {
-  readonly config: CheckpointConfig
+/** A model and its tensors. */
+interface Described extends ModelDescription {
   readonly tensors: ReadonlyMap<string, Entry>
 }
 
@@ -42,19 +44,21 @@ interface Described {
  */
 export const resolveTiedHead = async (
   path: string,
-  config: CheckpointConfig,
-  tensors: ReadonlyMap<string, Entry>,
+  described: Described,
 ): Promise<Described & { readonly warnings: readonly string[] }> => {
+  const { config, tensors } = described
+  const { embedding, head } = namesOf(described)
   const own = tensors.get(head)
   const embedded = tensors.get(embedding)
-  if (!config.tie_word_embeddings || own === undefined) return { config, tensors, warnings: [] }
+  if (!config.tie_word_embeddings || own === undefined) return { ...described, warnings: [] }
   const rest = new Map([...tensors].filter(([name]) => name !== head))
-  if (embedded === undefined) return { config, tensors: rest.set(embedding, { ...own, name: embedding }), warnings: [] }
-  if (await sameNumbers(own, embedded)) return { config, tensors: rest, warnings: [] }
+  if (embedded === undefined)
+    return { ...described, tensors: rest.set(embedding, { ...own, name: embedding }), warnings: [] }
+  if (await sameNumbers(own, embedded)) return { ...described, tensors: rest, warnings: [] }
   const warning =
     `${path}: tie_word_embeddings is true, but ${head} holds other numbers than ${embedding}: ` +
     'the two are kept apart'
-  return { config: { ...config, tie_word_embeddings: false }, tensors, warnings: [warning] }
+  return { ...described, config: { ...config, tie_word_embeddings: false }, warnings: [warning] }
 }
 
 /**
@@ -64,6 +68,7 @@ export const resolveTiedHead = async (
  */
 export const withOwnHead = <C extends Described>(checkpoint: C): C => {
   const { config, tensors } = checkpoint
+  const { embedding, head } = namesOf(checkpoint)
   const entry = tensors.get(embedding)
   if (!config.tie_word_embeddings || entry === undefined) return checkpoint
   const parted = new Map(tensors).set(head, { ...entry, name: head, copyOf: embedding })

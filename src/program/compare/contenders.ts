@@ -4,7 +4,7 @@ import { applicable, methodOptions, type MethodChoice, type SelectionRule } from
 import type { FinetuneOptions } from '../request.ts'
 import type { PretrainedModel } from '../pretrained.ts'
 import type { MethodName } from '../../tune/index.ts'
-import { parameterCounts, targetsOf, tuneLlama } from '../tune.ts'
+import { parameterCounts, targetsOf, tuneModel } from '../tune.ts'
 
 type Left = 'method' | 'select' | 'seed' | 'out' | 'adapter' | 'saveOptimizer' | 'columns'
 
@@ -57,7 +57,7 @@ const trainedAt = (source: PretrainedModel, choice: MethodChoice, rank: number |
   const method = methodOptions({ ...choice, rank })
   const targets = E.isRight(method) ? targetsOf(source, method.right) : method
   if (E.isLeft(method) || E.isLeft(targets)) return undefined
-  const tuned = tuneLlama(source, method.right, {}, targets.right)
+  const tuned = tuneModel(source, method.right, {}, targets.right)
   return E.isRight(tuned) ? parameterCounts(tuned.right, source.checkpoint, targets.right.modules).trainable : undefined
 }
 

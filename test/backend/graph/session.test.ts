@@ -10,7 +10,7 @@ import {
   leaves,
   openSession,
   SessionError,
-  type LlamaBatch,
+  type CausalBatch,
   type TargetName,
   type Value,
   type Values,
@@ -72,8 +72,8 @@ const losses = async (session: Pick<Opened, 'step'>, steps: number): Promise<rea
   return found
 }
 /** Some rows and positions of the batch, of which tokens from the ninth on are scored. */
-const part = (rows: readonly number[], length: number): Values<LlamaBatch> => {
-  const of = ({ data, ...rest }: Values<LlamaBatch>['labels']): Values<LlamaBatch>['labels'] => ({
+const part = (rows: readonly number[], length: number): Values<CausalBatch> => {
+  const of = ({ data, ...rest }: Values<CausalBatch>['labels']): Values<CausalBatch>['labels'] => ({
     ...rest,
     sizes: [rows.length, length],
     data: Int32Array.from(rows.flatMap(row => Array.from(data.slice(24 * row, 24 * row + length)))),

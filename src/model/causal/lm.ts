@@ -3,18 +3,13 @@ import {
   attention,
   cast,
   cos,
-  crossEntropy,
   f32,
   i32,
   integer,
   iota,
-  less,
-  lessEqual,
   matmul,
-  maximum,
   model,
   mul,
-  nonzero,
   put,
   range,
   repeat,
@@ -26,20 +21,18 @@ import {
   silu,
   sin,
   size,
-  sub,
-  sum,
   take,
   transpose,
   vector,
   type Dim,
-  type Loss,
   type Model,
   type Tensor,
 } from '../../tensor/index.ts'
+import { causalBatch, causalLoss, type CausalBatch } from './loss.ts'
 import { frequencies, type RopeScaling } from './rope-scaling.ts'
 
-/** What a LLaMA is made of, in Hugging Face's words; see `config.json`. */
-export interface LlamaConfig {
+/** The sizes and constants of a causal language model under Hugging Face's names; see `config.json`. */
+export interface CausalConfig {
   readonly hidden_size: number
   readonly intermediate_size: number
   readonly num_hidden_layers: number
@@ -53,11 +46,40 @@ export interface LlamaConfig {
   readonly tie_word_embeddings: boolean
 }
 
+type Query = 'kvHeads*group*headDim'
 type Key = 'kvHeads*headDim'
 type Hidden = Tensor<readonly ['batch', 'seq', 'hidden']>
+type Bias<D extends Dim> = Tensor<readonly [D]>
 
-/** The parameters of one layer, under Hugging Face's names; weights are `[in, out]`. */
-const layerParams = () => ({
+/**
+ * The parameters of one layer under Hugging Face's names; weights are `[in, out]`. Biases of the projections, and norms
+ * over the features of each query and key, exist in some architectures. A bias stands beside its weight: its path is
+ * its name in a checkpoint.
+ */
+export interface CausalLayer {
+  readonly input_layernorm: Tensor<readonly ['hidden']>
+  readonly self_attn: {
+    readonly 'q_proj': Tensor<readonly ['hidden', Query]>
+    readonly 'q_proj.bias'?: Bias<Query>
+    readonly 'k_proj': Tensor<readonly ['hidden', Key]>
+    readonly 'k_proj.bias'?: Bias<Key>
+    readonly 'v_proj': Tensor<readonly ['hidden', Key]>
+    readonly 'v_proj.bias'?: Bias<Key>
+    readonly 'o_proj': Tensor<readonly [Query, 'hidden']>
+    readonly 'o_proj.bias'?: Bias<'hidden'>
+    readonly 'q_norm'?: Tensor<readonly ['headDim']>
+    readonly 'k_norm'?: Tensor<readonly ['headDim']>
+  }
+  readonly post_attention_layernorm: Tensor<readonly ['hidden']>
+  readonly mlp: {
+    readonly gate_proj: Tensor<readonly ['hidden', 'ffn']>
+    readonly up_proj: Tensor<readonly ['hidden', 'ffn']>
+    readonly down_proj: Tensor<readonly ['ffn', 'hidden']>
+  }
+}
+
+/** A layer without biases and norms of heads. */
+export const plainLayer = (): CausalLayer => ({
   input_layernorm: f32('hidden'),
   self_attn: {
     q_proj: f32('hidden', 'kvHeads*group*headDim'),
@@ -68,20 +90,17 @@ const layerParams = () => ({
   post_attention_layernorm: f32('hidden'),
   mlp: { gate_proj: f32('hidden', 'ffn'), up_proj: f32('hidden', 'ffn'), down_proj: f32('ffn', 'hidden') },
 })
-type Layer = ReturnType<typeof layerParams>
 
 /** The parameter tree; a tied head is the embedding itself. */
-export interface LlamaParams {
+export interface CausalParams {
   readonly model: {
     readonly embed_tokens: Tensor<readonly ['vocab', 'hidden']>
-    readonly layers: readonly Layer[]
+    readonly layers: readonly CausalLayer[]
     readonly norm: Tensor<readonly ['hidden']>
   }
   readonly lm_head?: Tensor<readonly ['hidden', 'vocab']>
 }
-const batch = () => ({ input_ids: i32('batch', 'seq'), labels: i32('batch', 'seq') })
-export type LlamaBatch = ReturnType<typeof batch>
-export type Llama = Model<LlamaParams, LlamaBatch, readonly ['batch', 'seq', 'vocab']>
+export type CausalLM = Model<CausalParams, CausalBatch, readonly ['batch', 'seq', 'vocab']>
 
 /** Rotary tables for the positions of one program. */
 interface Rotary {
@@ -94,10 +113,18 @@ type Memory<K extends Dim> = (
   now: Tensor<readonly ['batch', 'kvHeads', 'seq', 'headDim']>,
 ) => Tensor<readonly ['batch', 'kvHeads', K, 'headDim']>
 
+/** A linear map of each position. */
+const linear = <I extends Dim, O extends Dim>(
+  x: Tensor<readonly ['batch', 'seq', I]>,
+  weight: Tensor<readonly [I, O]>,
+  bias: Bias<O> | undefined,
+): Tensor<readonly ['batch', 'seq', O]> => (bias === undefined ? matmul(x, weight) : add(matmul(x, weight), bias))
+
 /** Grouped-query attention with rotary positions (Touvron et al. 2023; Ainslie et al. 2023). */
 const selfAttention = <K extends Dim>(
   x: Hidden,
-  p: Layer['self_attn'],
+  p: CausalLayer['self_attn'],
+  epsilon: number,
   { cos, sin }: Rotary,
   memory: Memory<K>,
   offset: Tensor<readonly [], 'i32'>,
@@ -105,53 +132,38 @@ const selfAttention = <K extends Dim>(
   const heads = <T extends Tensor<readonly ['batch', 'seq', Key]>>(projected: T) =>
     transpose(reshape(projected, ['batch', 'seq', 'kvHeads', 'headDim']), [0, 2, 1, 3])
   const queries = transpose(
-    reshape(matmul(x, p.q_proj), ['batch', 'seq', 'kvHeads', 'group', 'headDim']),
+    reshape(linear(x, p.q_proj, p['q_proj.bias']), ['batch', 'seq', 'kvHeads', 'group', 'headDim']),
     [0, 2, 3, 1, 4],
   )
-  const q = mul(rope(queries, cos, sin), rsqrt(size('headDim')))
-  const k = memory('key', rope(heads(matmul(x, p.k_proj)), cos, sin))
-  const v = memory('value', heads(matmul(x, p.v_proj)))
+  const q = mul(rope(p.q_norm ? rmsNorm(queries, p.q_norm, epsilon) : queries, cos, sin), rsqrt(size('headDim')))
+  const keys = heads(linear(x, p.k_proj, p['k_proj.bias']))
+  const k = memory('key', rope(p.k_norm ? rmsNorm(keys, p.k_norm, epsilon) : keys, cos, sin))
+  const v = memory('value', heads(linear(x, p.v_proj, p['v_proj.bias'])))
   const mixed = transpose(attention(q, k, v, offset), [0, 3, 1, 2, 4])
-  return matmul(reshape(mixed, ['batch', 'seq', 'kvHeads*group*headDim']), p.o_proj)
+  return linear(reshape(mixed, ['batch', 'seq', 'kvHeads*group*headDim']), p.o_proj, p['o_proj.bias'])
 }
 
 /** SwiGLU (Shazeer 2020). */
-const mlp = (x: Hidden, p: Layer['mlp']): Hidden =>
+const mlp = (x: Hidden, p: CausalLayer['mlp']): Hidden =>
   matmul(mul(silu(matmul(x, p.gate_proj)), matmul(x, p.up_proj)), p.down_proj)
 
-const head = (params: LlamaParams, x: Hidden, epsilon: number): Tensor<readonly ['batch', 'seq', 'vocab']> =>
+const head = (params: CausalParams, x: Hidden, epsilon: number): Tensor<readonly ['batch', 'seq', 'vocab']> =>
   matmul(rmsNorm(x, params.model.norm, epsilon), params.lm_head ?? transpose(params.model.embed_tokens))
 
-const embed = (params: LlamaParams, ids: Tensor<readonly ['batch', 'seq'], 'i32'>): Hidden =>
+const embed = (params: CausalParams, ids: Tensor<readonly ['batch', 'seq'], 'i32'>): Hidden =>
   take(params.model.embed_tokens, ids, 0)
 
 /**
- * The loss of a causal language model: position t predicts the label at t + 1; -100 is not scored.
- * The scored positions are taken out of the logits, so that logits need to exist only there.
+ * A causal language model of pre-norm layers with grouped queries, rotary positions, a gated MLP, and a tied or an
+ * untied head; `declareLayer` declares the parameters of one layer.
+ * @example const smol = causalLM(config, plainLayer) // smol.params.model.layers[0].mlp.up_proj: Tensor<['hidden', 'ffn']>
  */
-export const causalLoss = (logits: Tensor<readonly ['batch', 'seq', 'vocab']>, { labels }: LlamaBatch): Loss => {
-  const predictable = mul(cast(lessEqual(integer(0), labels), 'f32'), cast(lessEqual(integer(1), iota('seq')), 'f32'))
-  const scored = reshape(predictable, ['batch*seq'])
-  const count = sum(scored)
-  const position = nonzero(scored, 'scored')
-  const before = maximum(sub(position, integer(1)), integer(0))
-  const rows = take(reshape(logits, ['batch*seq', 'vocab']), before, 0)
-  const targets = take(reshape(labels, ['batch*seq']), position, 0)
-  // where fewer positions are scored than the capacity holds, the rest weighs nothing
-  const weight = cast(less(range('scored'), count), 'f32')
-  return { sum: sum(mul(crossEntropy(rows, maximum(targets, integer(0))), weight)), count }
-}
-
-/**
- * A LLaMA (Touvron et al. 2023) with grouped queries, rotary positions and a tied or an untied head.
- * @example const smol = llama(config) // smol.params.model.layers[0].mlp.up_proj: Tensor<['hidden', 'ffn']>
- */
-export const llama = (config: LlamaConfig): Llama => {
+export const causalLM = (config: CausalConfig, declareLayer: () => CausalLayer): CausalLM => {
   const { rms_norm_eps: epsilon, head_dim: headDim, num_key_value_heads: kvHeads } = config
-  const params: LlamaParams = {
+  const params: CausalParams = {
     model: {
       embed_tokens: f32('vocab', 'hidden'),
-      layers: Array.from({ length: config.num_hidden_layers }, layerParams),
+      layers: Array.from({ length: config.num_hidden_layers }, declareLayer),
       norm: f32('hidden'),
     },
     ...(config.tie_word_embeddings ? {} : { lm_head: f32('hidden', 'vocab') }),
@@ -163,12 +175,12 @@ export const llama = (config: LlamaConfig): Llama => {
   }
   const layer = <K extends Dim>(
     x: Hidden,
-    p: Layer,
+    p: CausalLayer,
     table: Rotary,
     memory: Memory<K>,
     offset: Tensor<readonly [], 'i32'>,
   ): Hidden => {
-    const h = add(x, selfAttention(rmsNorm(x, p.input_layernorm, epsilon), p.self_attn, table, memory, offset))
+    const h = add(x, selfAttention(rmsNorm(x, p.input_layernorm, epsilon), p.self_attn, epsilon, table, memory, offset))
     return add(h, mlp(rmsNorm(h, p.post_attention_layernorm, epsilon), p.mlp))
   }
   const cache = Array.from({ length: config.num_hidden_layers }, () => ({
@@ -178,7 +190,7 @@ export const llama = (config: LlamaConfig): Llama => {
   const next = { input_ids: i32('batch', 'seq'), position: i32() }
   return model({
     params,
-    batch: batch(),
+    batch: causalBatch(),
     dims: {
       hidden: config.hidden_size,
       ffn: config.intermediate_size,

@@ -1,0 +1,75 @@
+import type { IoError, Json } from '../host/index.ts'
+import type { Model, Shape } from '../tensor/index.ts'
+import type * as E from 'fp-ts/lib/Either.js'
+
+/**
+ * The kinds of parameters: a lookup table of tokens, a matrix that is applied to features, a gain of a norm, and what
+ * a linear map adds.
+ */
+export type LeafKind = 'embedding' | 'linear' | 'norm' | 'bias'
+
+/** The place of a leaf in a checkpoint. */
+export interface StoredLeaf {
+  readonly kind: LeafKind
+  /** The name of the tensor. */
+  readonly name: string
+  /**
+   * True if a checkpoint keeps `[out, in]`, as PyTorch does, and the tree `[in, out]`, so that a column of the PaCA
+   * paper's W is a row of storage.
+   */
+  readonly transposed: boolean
+}
+
+/** Numbers that a checkpoint may repeat although they follow from its config, and the words for what they are. */
+export interface Derived {
+  readonly values: readonly number[]
+  readonly what: string
+}
+
+/** An architecture in a GGUF file, in llama.cpp's words. */
+export interface GgufNames<C> {
+  /** The paths of leaves of a layer, from {@link Architecture.layers} and the number of the layer on, by their names. */
+  readonly blocks: Readonly<Record<string, string>>
+  /** The paths of all other leaves. */
+  readonly outer: Readonly<Record<string, string>>
+  /** The fields of a config by the keys that hold them; `*` stands for the name of the architecture. */
+  readonly keys: Readonly<Record<string, string>>
+  /** The number of heads if llama.cpp has reordered the rows of a leaf, each head's own; otherwise 0. */
+  readonly reordered: (path: string, config: C) => number
+  /** The tensor that holds divisors of rotary frequencies, if files of the architecture may have one. */
+  readonly divisors?: string
+}
+
+/**
+ * An architecture: all that the rest of the program must know of a kind of model. Another one is a file with such a
+ * record, and a line in `registry.ts`.
+ */
+export interface Architecture<C, P, B, L extends Shape> {
+  /** `model_type` in a config.json, and `general.architecture` in a GGUF file. */
+  readonly name: string
+  /** Its class in transformers, which `architectures` of a config.json names. */
+  readonly className: string
+  /**
+   * Reads a config.json, fills in the defaults of transformers, and refuses what would compute something else than
+   * {@link model}. `file` and `named` (how a field is called there) serve the messages. Errors name file and field.
+   */
+  readonly config: (json: Json, file: string, named?: (field: string) => string) => E.Either<IoError, C>
+  /** A config.json for a config that came without one. */
+  readonly json: (config: C) => Json
+  /** The model of a config: its parameters with their dims, and the functions of them. */
+  readonly model: (config: C) => Model<P, B, L>
+  /** The place of a leaf in a checkpoint, and its kind. */
+  readonly stored: (path: string) => StoredLeaf
+  /** The path of the embedding, which a config may tie to the head. */
+  readonly embedding: string
+  /** The path of the output head: `all-linear` leaves it out, and it is not quantized. */
+  readonly head: string
+  /** The path of the list of layers. */
+  readonly layers: string
+  /** The modules that a method adapts unless others are named. */
+  readonly targets: readonly string[]
+  /** The numbers of a tensor that is no parameter but may be in a file, by its name; `undefined` for any other. */
+  readonly derived: (name: string, config: C) => Derived | undefined
+  /** `undefined` if the architecture is not read from GGUF files. */
+  readonly gguf?: GgufNames<C>
+}

@@ -1,0 +1,72 @@
+import type { Architecture, Derived, GgufNames, LeafKind, StoredLeaf } from '../architecture.ts'
+import type { CausalConfig } from './lm.ts'
+
+/** The names that all causal language models share, in Hugging Face's checkpoints and in GGUF files. */
+
+const embedding = 'model.embed_tokens'
+
+const kindOf = (path: string): LeafKind =>
+  path.endsWith('.bias') ? 'bias' : path.endsWith('norm') ? 'norm' : path === embedding ? 'embedding' : 'linear'
+
+/** PyTorch's modules call what they hold `weight` or `bias`; a bias's own path ends so already. */
+const stored = (path: string): StoredLeaf => {
+  const kind = kindOf(path)
+  return { kind, name: kind === 'bias' ? path : `${path}.weight`, transposed: kind === 'linear' }
+}
+
+const frequencies = /^model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq$/
+
+/** Frequencies of rope, which earlier versions of transformers saved. */
+const derived = (name: string, { head_dim: headDim, rope_theta: theta }: CausalConfig): Derived | undefined =>
+  frequencies.test(name)
+    ? {
+        values: Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim)),
+        what: `the frequencies that rope_theta (${theta}) gives`,
+      }
+    : undefined
+
+/** Facts of an architecture that say how its parts are called. */
+export const causalNames = {
+  stored,
+  embedding,
+  head: 'lm_head',
+  layers: 'model.layers',
+  targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+  derived,
+} as const satisfies Partial<Architecture<CausalConfig, unknown, unknown, readonly []>>
+
+/**
+ * The names of a causal language model in a GGUF file; no rows are reordered. Source: github.com/ggml-org/llama.cpp,
+ * gguf-py/gguf/constants.py.
+ */
+export const causalGguf: GgufNames<CausalConfig> = {
+  blocks: {
+    attn_norm: 'input_layernorm',
+    attn_q: 'self_attn.q_proj',
+    attn_k: 'self_attn.k_proj',
+    attn_v: 'self_attn.v_proj',
+    attn_output: 'self_attn.o_proj',
+    attn_q_norm: 'self_attn.q_norm',
+    attn_k_norm: 'self_attn.k_norm',
+    ffn_norm: 'post_attention_layernorm',
+    ffn_gate: 'mlp.gate_proj',
+    ffn_up: 'mlp.up_proj',
+    ffn_down: 'mlp.down_proj',
+  },
+  outer: { token_embd: embedding, output_norm: 'model.norm', output: 'lm_head' },
+  keys: {
+    model_type: 'general.architecture',
+    hidden_size: '*.embedding_length',
+    intermediate_size: '*.feed_forward_length',
+    num_hidden_layers: '*.block_count',
+    num_attention_heads: '*.attention.head_count',
+    num_key_value_heads: '*.attention.head_count_kv',
+    head_dim: '*.attention.key_length',
+    rms_norm_eps: '*.attention.layer_norm_rms_epsilon',
+    rope_theta: '*.rope.freq_base',
+    max_position_embeddings: '*.context_length',
+    bos_token_id: 'tokenizer.ggml.bos_token_id',
+    eos_token_id: 'tokenizer.ggml.eos_token_id',
+  },
+  reordered: () => 0,
+}

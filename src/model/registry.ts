@@ -1,0 +1,77 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { fail, shown, type IoError, type Json } from '../host/index.ts'
+import { bind, type Dim, type Model, type Shape } from '../tensor/index.ts'
+import { tensorsOf } from '../tune/index.ts'
+import type { StoredLeaf } from './architecture.ts'
+import type { CausalArchitecture } from './causal/architecture.ts'
+import type { CheckpointConfig } from './causal/config.ts'
+import { llamaArchitecture } from './llama.ts'
+
+/** An architecture of language models. */
+export type LanguageArchitecture = CausalArchitecture
+/** A language model, whatever its architecture. */
+export type LanguageModel = ReturnType<LanguageArchitecture['model']>
+export type LanguageParams = LanguageModel['params']
+export type LanguageBatch = LanguageModel['batch']
+
+/** Every architecture, one a line. */
+export const architectures: readonly LanguageArchitecture[] = [llamaArchitecture]
+
+/** An architecture and a config of it. */
+export interface ModelDescription {
+  readonly architecture: LanguageArchitecture
+  readonly config: CheckpointConfig
+}
+
+/** The names in a list, as they are said. @example listed(['a', 'b', 'c']) // '"a", "b" and "c" are' */
+const supported = (names: readonly string[]): string => {
+  const quoted = names.map(name => JSON.stringify(name))
+  const last = quoted.pop()!
+  return quoted.length === 0 ? `${last} is` : `${quoted.join(', ')} and ${last} are`
+}
+
+/**
+ * The architecture that a file names. Errors: one that is not supported.
+ * @example architectureNamed('llama', 'config.json', 'model_type')
+ */
+export const architectureNamed = (
+  name: unknown,
+  file: string,
+  field: string,
+): E.Either<IoError, LanguageArchitecture> => {
+  const found = architectures.find(architecture => architecture.name === name)
+  const names = architectures.map(architecture => architecture.name)
+  return found ? E.right(found) : fail(`${file}: ${field} is ${shown(name)}; only ${supported(names)} supported`)
+}
+
+/**
+ * Reads a config.json. Errors: those of the architecture that its `model_type` names, and an unsupported one.
+ * @example parseConfig(json, 'config.json')
+ */
+export const parseConfig = (json: Json, file: string): E.Either<IoError, ModelDescription> =>
+  E.flatMap(architectureNamed(json['model_type'], file, 'model_type'), architecture =>
+    E.Functor.map(architecture.config(json, file), config => ({ architecture, config })),
+  )
+
+/**
+ * The parameters of a model by path, with the sizes that its dims give them.
+ * @example parameterSizes(llama(config))[0] // ['model.embed_tokens', [49152, 576]]
+ */
+export const parameterSizes = <P, B, L extends Shape>({
+  params,
+  dims = {},
+}: Model<P, B, L>): readonly (readonly [path: string, sizes: readonly number[]])[] => {
+  const size = bind(dims)
+  const sizeOf = (dim: Dim): number =>
+    E.getOrElse((message: string): number => {
+      throw new RangeError(message)
+    })(size(dim))
+  return tensorsOf(params).map(([path, { shape }]) => [path, shape.map(sizeOf)])
+}
+
+/**
+ * The place of a leaf in a checkpoint of a model that is not at hand, as that of an adapter: a path means the same in
+ * every architecture.
+ * @example storedLeaf('model.norm') // { kind: 'norm', name: 'model.norm.weight', transposed: false }
+ */
+export const storedLeaf = (path: string): StoredLeaf => architectures[0]!.stored(path)
