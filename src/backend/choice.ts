@@ -1,51 +1,49 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { Native } from './native/native.ts'
+import type { Precision } from './precision.ts'
+import type { Target } from './target.ts'
 
-/** The targets by name: `auto` is the fastest that works here. */
-export type TargetName = 'auto' | 'graph' | 'wasm' | 'node' | 'cpu' | 'reference'
-export const targetNames: readonly TargetName[] = ['auto', 'graph', 'wasm', 'node', 'cpu', 'reference']
-
-/**
- * What frozen weights and activations are held and multiplied in. What is trained, its state, sums and losses are
- * float32 always.
- */
-export type Precision = 'f32' | 'bf16' | 'f16'
-export const precisions: readonly Precision[] = ['f32', 'bf16', 'f16']
-
-/** What matters of `nativeStatus` to a choice: the TensorFlow that there is, or why there is none. */
-export interface Found {
-  readonly used: Pick<Native, 'from' | 'gpu' | 'loadSavedModel'> | undefined
-  readonly problem: string | undefined
-}
-
-/** What `auto` takes, and why, in words. */
-export interface Choice {
-  readonly target: 'graph' | 'wasm'
+/** The target that `auto` takes, and the reason in words. */
+export interface Choice<T> {
+  readonly target: T
   readonly reason: string
 }
 
 /**
- * What `auto` takes: the graph target where there is TensorFlow, which runs it on a GPU if it has one, else wasm.
- * Left: one sentence, where a precision needs TensorFlow and there is none.
- * @example chooseTarget(await nativeStatus(), 'f32') // Right of { target: 'graph', reason: 'TensorFlow from @tensorflow/tfjs-node' }
+ * Chooses the target of `auto`: of those with a priority that compute in the precision, the highest that runs on this
+ * machine. The reason is its own, or that of those before it, which do not run. Left: one sentence if none is left.
+ * @example const choice = await chooseTarget(registeredTargets, 'bf16')
  */
-export const chooseTarget = ({ used, problem }: Found, precision: Precision): E.Either<string, Choice> => {
-  if (used?.loadSavedModel !== undefined)
-    return E.right({ target: 'graph', reason: `TensorFlow from ${used.from}${used.gpu ? ', which has a GPU' : ''}` })
-  const reason = used === undefined ? (problem ?? 'there is no TensorFlow') : `${used.from} loads no graphs`
-  return precision === 'f32'
-    ? E.right({ target: 'wasm', reason })
-    : E.left(`${precision} needs the graph target: ${reason}`)
+export const chooseTarget = async <T extends Pick<Target, 'name' | 'precisions' | 'priority' | 'available'>>(
+  targets: readonly T[],
+  precision: Precision,
+): Promise<E.Either<string, Choice<T>>> => {
+  const ranked = targets
+    .filter(({ priority }) => priority !== undefined)
+    .toSorted((a, b) => b.priority! - a.priority!)
+    .filter(({ precisions }) => precisions.includes(precision))
+  const passed: string[] = []
+  for (const target of ranked) {
+    // one after the other: to ask a target may load its runtime
+    const available = await target.available()
+    if (E.isRight(available))
+      return E.right({ target, reason: passed.length > 0 ? passed.join('; ') : available.right })
+    passed.push(available.left)
+  }
+  return E.left(`${precision} needs the ${ranked.map(({ name }) => name).join(' or ')} target: ${passed.join('; ')}`)
 }
 
+const inWords = (precision: Precision): string => (precision === 'f32' ? 'float32' : precision)
+
 /**
- * Why a target does not compute in a precision, if it does not: the graph target alone, which `auto` may take, knows
- * other types than float32.
- * @example precisionProblem('wasm', 'bf16') is 'the wasm target computes in float32: bf16 needs --target graph'
+ * The reason why a target does not compute in a precision, or undefined if it does.
+ * @example precisionProblem(wasmTarget, registeredTargets, 'bf16') // 'the wasm target computes in float32: bf16 needs --target graph'
  */
-export const precisionProblem = (target: TargetName, precision: Precision): string | undefined =>
-  !precisions.includes(precision)
-    ? `there is no precision ${String(precision)}: there are ${precisions.join(', ')}`
-    : precision === 'f32' || target === 'graph' || target === 'auto'
-      ? undefined
-      : `the ${target} target computes in float32: ${precision} needs --target graph`
+export const precisionProblem = (
+  { name, precisions }: Pick<Target, 'name' | 'precisions'>,
+  all: readonly Pick<Target, 'name' | 'precisions'>[],
+  precision: Precision,
+): string | undefined => {
+  if (precisions.includes(precision)) return undefined
+  const others = all.filter(other => other.precisions.includes(precision)).map(other => other.name)
+  return `the ${name} target computes in ${precisions.map(inWords).join(', ')}: ${precision} needs --target ${others.join(' or ')}`
+}

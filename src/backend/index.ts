@@ -1,13 +1,5 @@
 /** What runs a program: reference, tfjs, graph; one session interface. */
-export {
-  chooseTarget,
-  precisions,
-  targetNames,
-  type Choice,
-  type Found,
-  type Precision,
-  type TargetName,
-} from './choice.ts'
+export { chooseTarget, type Choice } from './choice.ts'
 export { compile, type TargetOptions } from './compile.ts'
 export { SessionError, type Buffer, type Device } from './device.ts'
 export { explainOn, type ExplainTarget } from './explain.ts'
@@ -32,7 +24,10 @@ export { nativeXla } from './native/abilities.ts'
 export type { Native } from './native/native.ts'
 export { nativeStatus, type NativeStatus } from './native/status.ts'
 export { openSession, type SessionOptions } from './open.ts'
+export { precisions, type Precision } from './precision.ts'
 export { referenceDevice, type Held } from './reference/device.ts'
 export type { Certificate, Decoder, Dims, Session, StepResult } from './session.ts'
+export type { Explaining, Opening, Target } from './target.ts'
+export { registeredTargets, targetNames, type TargetName } from './targets.ts'
 export { turn, type StopSignal } from './turn.ts'
 export { installNative, type NativeInstallOptions, type NativeInstalled } from './native/install/install.ts'

@@ -1,4 +1,3 @@
-import { setImmediate as immediate } from 'node:timers/promises'
 import { SessionError } from './device.ts'
 
 /** What may stop work: an `AbortSignal` is one. */
@@ -6,6 +5,11 @@ export interface StopSignal {
   readonly aborted: boolean
   readonly reason?: unknown
 }
+
+/** Node runs immediates after input and timers; a browser, which has none, runs timers. */
+const later: (work: () => void) => unknown =
+  typeof setImmediate === 'function' ? work => setImmediate(work) : work => setTimeout(work)
+const immediate = (): Promise<void> => new Promise(resolve => void later(resolve))
 
 /**
  * Lets the event loop go round once, so that timers, signals and input get their turn before work goes on: a target may

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { targetNames } from '../backend/index.ts'
 import { explanationText } from '../compile/index.ts'
 import { oneLine, version } from '../host/index.ts'
 import {
@@ -97,7 +98,7 @@ const explainCommand = (context: Context): Command =>
     .addOption(seedOption('of the selection of columns'))
     .option('--batch <n>', 'rows of a micro-batch', positiveInteger, 2)
     .option('--seq <n>', 'tokens of a row', positiveInteger, 512)
-    .addOption(new Option('--target <name>', 'whose memory is told').choices(['wasm', 'graph']).default('wasm'))
+    .addOption(new Option('--target <name>', 'whose memory is told').choices(targetNames).default('wasm'))
     .addOption(precisionOption())
     .addOption(jsonOption())
     .action(async ({ json, ...options }: ExplainOptions & Json) => {

@@ -1,6 +1,13 @@
 import { availableParallelism, freemem } from 'node:os'
 import { cacheDirectory, versions } from '../host/index.ts'
-import { compile, nativeXla, targetNames, type Precision, type TargetName } from '../backend/index.ts'
+import {
+  compile,
+  targetNames,
+  registeredTargets,
+  type Precision,
+  type Target,
+  type TargetName,
+} from '../backend/index.ts'
 import { crossEntropy, f32, i32, matmul, model, scalar, sum } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
 import { machineMemory } from './pretrained.ts'
@@ -68,10 +75,19 @@ const check = async ({ target, precision, threads }: Tried): Promise<TargetRepor
 }
 
 const inWords = (works: boolean): string => (works ? 'works' : 'does not work')
-/** The report on the graph target, with what else this TensorFlow can do. */
-const withAbilities = async (report: TargetReport, threads: number | undefined): Promise<TargetReport> => {
-  const { works } = await check({ target: 'graph', precision: 'bf16', threads })
-  return { ...report, detail: `${report.detail}; bf16 ${inWords(works)}, XLA ${inWords((await nativeXla()) === true)}` }
+/** A report on a target that works, with its further abilities. */
+const withAbilities = async (
+  report: TargetReport,
+  { precisions, abilities }: Target<TargetName>,
+  tried: Tried,
+): Promise<TargetReport> => {
+  const inBf16 = precisions.includes('bf16') ? { bf16: (await check({ ...tried, precision: 'bf16' })).works } : {}
+  const all = Object.entries({ ...inBf16, ...(await abilities?.()) })
+  if (all.length === 0) return report
+  return {
+    ...report,
+    detail: `${report.detail}; ${all.map(([name, works]) => `${name} ${inWords(works)}`).join(', ')}`,
+  }
 }
 
 /**
@@ -82,8 +98,10 @@ export const doctor = async (threads?: number): Promise<Doctor> => {
   const targets: TargetReport[] = []
   // one after the other: tfjs has one current backend
   for (const target of targetNames) {
-    const report = await check({ target, precision: 'f32', threads })
-    targets.push(report.works && target === 'graph' ? await withAbilities(report, threads) : report)
+    const tried: Tried = { target, precision: 'f32', threads }
+    const report = await check(tried)
+    const own = registeredTargets.find(({ name }) => name === target)
+    targets.push(report.works && own ? await withAbilities(report, own, tried) : report)
   }
   return {
     event: 'done',

@@ -1,6 +1,6 @@
 import { bindDims, explainPrograms, given, sizing, type Explanation, type Step } from '../../compile/index.ts'
 import type { Shape } from '../../tensor/index.ts'
-import type { Precision } from '../choice.ts'
+import type { Precision } from '../precision.ts'
 import { openNative } from '../native/load.ts'
 import { certified, storedBytes } from './certificate.ts'
 import { compiledGraph } from './compiled.ts'

@@ -126,12 +126,11 @@ const rowOf = async (
   seq: number,
 ): Promise<CompareRow> => {
   const { method, select, rank } = contender
-  const { batch, precision = 'f32' } = options
+  const { batch, target, precision = 'f32' } = options
   const losses = runs.map(({ loss }) => loss)
   const settings = await orThrow(async () =>
     methodOptions({ ...choiceOf(options, method, select), ...(rank === null ? {} : { rank }) }),
   )
-  const target = runs[0]!.target.startsWith('TensorFlow graph') ? 'graph' : 'wasm'
   const { saved } = await explainMethod(source, settings, { batch, seq, target, precision })
   return {
     ...contender,

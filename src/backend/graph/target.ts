@@ -1,0 +1,40 @@
+import * as E from 'fp-ts/lib/Either.js'
+import type { Native } from '../native/native.ts'
+import { asked, needing, type Target } from '../target.ts'
+
+/** The answer of `available` from the TensorFlow that was found, or from the reason why none was. */
+export const graphAvailable = (
+  native: E.Either<string, Pick<Native, 'from' | 'gpu' | 'loadSavedModel'>>,
+): E.Either<string, string> => {
+  if (E.isLeft(native)) return native
+  const { from, gpu, loadSavedModel } = native.right
+  return loadSavedModel === undefined
+    ? E.left(`${from} loads no graphs`)
+    : E.right(`TensorFlow from ${from}${gpu ? ', which has a GPU' : ''}`)
+}
+
+const packages = '@tensorflow/tfjs-core'
+
+/** The whole step as one TensorFlow graph, on the GPU if that TensorFlow has one. */
+export const graphTarget = {
+  name: 'graph',
+  precisions: ['f32', 'bf16', 'f16'],
+  priority: 2,
+  available: () =>
+    asked(async () => {
+      const { openNative } = await needing(packages, () => import('../native/load.ts'))
+      return graphAvailable(await openNative())
+    }),
+  open: async ({ precision }) => {
+    const { graphEngine } = await needing(packages, () => import('./engine.ts'))
+    return graphEngine({ precision })
+  },
+  explain: async (step, { dims, precision }) => {
+    const { explainGraph } = await needing(packages, () => import('./explain.ts'))
+    return explainGraph(step, { dims, precision })
+  },
+  abilities: async () => {
+    const { nativeXla } = await import('../native/abilities.ts')
+    return { XLA: (await nativeXla()) === true }
+  },
+} as const satisfies Target

@@ -1,0 +1,22 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { deviceEngine } from '../device-engine.ts'
+import type { Native } from './native.ts'
+import { asked, explainPlans, needing, type Target } from '../target.ts'
+
+const packages = '@tensorflow/tfjs-core'
+
+/** TensorFlow's own kernels, one by one, through tfjs-node. */
+export const nodeTarget = {
+  name: 'node',
+  precisions: ['f32'],
+  available: () =>
+    asked(async () => {
+      const { openNative } = await needing(packages, () => import('./load.ts'))
+      return E.map(({ from }: Native) => `TensorFlow from ${from}`)(await openNative())
+    }),
+  open: async () => {
+    const { nodeDevice } = await needing(packages, () => import('./device.ts'))
+    return deviceEngine(await nodeDevice())
+  },
+  explain: explainPlans,
+} as const satisfies Target

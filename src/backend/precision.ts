@@ -1,0 +1,6 @@
+/**
+ * The type in which frozen weights and activations are held and multiplied. What is trained, its state, sums and losses
+ * are always float32.
+ */
+export type Precision = 'f32' | 'bf16' | 'f16'
+export const precisions: readonly Precision[] = ['f32', 'bf16', 'f16']

@@ -1,0 +1,13 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { deviceEngine } from '../device-engine.ts'
+import { explainPlans, type Target } from '../target.ts'
+import { referenceDevice } from './device.ts'
+
+/** Float64, by each op's own definition. */
+export const referenceTarget = {
+  name: 'reference',
+  precisions: ['f32'],
+  available: () => Promise.resolve(E.right('it needs nothing')),
+  open: () => Promise.resolve(deviceEngine(referenceDevice())),
+  explain: explainPlans,
+} as const satisfies Target

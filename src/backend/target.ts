@@ -1,0 +1,79 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { explain, type Explanation, type Step } from '../compile/index.ts'
+import type { Shape } from '../tensor/index.ts'
+import { SessionError } from './device.ts'
+import type { OpenEngine } from './engine.ts'
+import type { Precision } from './precision.ts'
+
+/** Options of a target when it opens. */
+export interface Opening {
+  readonly precision: Precision
+  /** Threads, for a target that has them: as many as the machine has unless specified. */
+  readonly threads: number | undefined
+}
+
+/** Options of an explanation. */
+export interface Explaining {
+  readonly dims: Readonly<Record<string, number>>
+  readonly precision: Precision
+}
+
+/**
+ * A target: everything that the rest of the program knows of it. `targets.ts` registers it. Its file imports no runtime and
+ * no module of Node's at its top; `open` and the other functions load what they need.
+ */
+export interface Target<Name extends string = string> {
+  readonly name: Name
+  /** The precisions in which it computes. */
+  readonly precisions: readonly Precision[]
+  /** `auto` takes the available target with the highest priority, and never one without. */
+  readonly priority?: number
+  /** Right: the reason why `auto` takes it. Left: the reason why it does not run on this machine. */
+  readonly available: () => Promise<E.Either<string, string>>
+  /** Opens its engine. Rejects with one sentence if it does not run here. */
+  readonly open: (opening: Opening) => Promise<OpenEngine>
+  /** Explains a step as this target holds it. */
+  readonly explain: <P, Q, M, S, B, L extends Shape>(
+    step: Step<P, Q, M, S, B, L>,
+    explaining: Explaining,
+  ) => Promise<Explanation>
+  /** Further abilities of its runtime on this machine, by name. */
+  readonly abilities?: () => Promise<Readonly<Record<string, boolean>>>
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/**
+ * Loads modules of packages that a user may not have installed.
+ * @throws {SessionError} `this target needs @tensorflow/tfjs-core: …`
+ * @example const { nodeDevice } = await needing('@tensorflow/tfjs-core', () => import('./device.ts'))
+ */
+export const needing = async <T>(packages: string, load: () => Promise<T>): Promise<T> => {
+  try {
+    return await load()
+  } catch (error) {
+    throw new SessionError(`this target needs ${packages}: ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+/**
+ * The answer of `available` for a target that runs if its modules load.
+ * @example available: () => loads(() => import('./device.ts'), 'it needs nothing that is built')
+ */
+export const loads = async (load: () => Promise<unknown>, reason: string): Promise<E.Either<string, string>> =>
+  asked(async () => {
+    await load()
+    return E.right(reason)
+  })
+
+/** An answer, or as a left the reason why there is none. */
+export const asked = async (ask: () => Promise<E.Either<string, string>>): Promise<E.Either<string, string>> => {
+  try {
+    return await ask()
+  } catch (error) {
+    return E.left(reasonOf(error))
+  }
+}
+
+/** The explanation of a target that runs plans. */
+export const explainPlans: Target['explain'] = async (step, { dims }) => explain(step, { dims })
