@@ -2,9 +2,8 @@ import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { sweep, temporaryName } from './temporary.ts'
-import { attempt, codeOf, orThrow, reasonOf, refusal, type IoError } from './error.ts'
-import { quoted } from './quote.ts'
 import { checkDestination } from './reserve.ts'
+import { attempt, codeOf, orThrow, reasonOf, refusal, type IoError, quoted } from '../text/index.ts'
 
 /** The content of a file to write: a text, bytes, or pieces that are produced while they are written. */
 export type Content = string | Uint8Array | AsyncIterable<Uint8Array>

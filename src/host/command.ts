@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { reasonOf, refusal } from './error.ts'
+import { reasonOf, refusal } from '../text/index.ts'
 
 /**
  * The end of a command: its exit code (undefined if there is no such command), its output, and the tail of its error

@@ -2,8 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { attempt, codeOf, orThrow, refusal, type IoError } from './error.ts'
-import { decodedText, parsedJson } from './text.ts'
+import { attempt, codeOf, decodedText, isRecord, orThrow, parsedJson, refusal, type IoError } from '../text/index.ts'
 
 /** A regular file opened for positioned reads. Reads reject with an `IoError` if the file is too short. */
 export interface InputFile {
@@ -126,10 +125,6 @@ export function* bytePieces(
   for (let done = 0; done < byteLength; done += most)
     yield new Uint8Array(buffer, byteOffset + done, Math.min(most, byteLength - done))
 }
-
-/** Tests whether a JSON value is an object (not null, not an array). */
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const megabyte = 1e6
 const gigabyte = 1e9

@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs'
 import { rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { temporaryName } from './temporary.ts'
-import { codeOf, orThrow } from './error.ts'
-import { isRecord, readText } from './file.ts'
+import { readText } from './file.ts'
+import { codeOf, isRecord, orThrow } from '../text/index.ts'
 
 /** The state of a file when its hash was computed. Every ordinary change to the file changes one of these fields. */
 export interface Noted {

@@ -5,9 +5,7 @@ import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isRunning, ownMark, temporaryName, type ProcessMark } from './temporary.ts'
-import { codeOf, refusal } from './error.ts'
-import { isRecord } from './file.ts'
-import { quoted } from './quote.ts'
+import { codeOf, isRecord, quoted, refusal } from '../text/index.ts'
 
 /**
  * The content of a lock file: the process that holds the lock, the time it was taken, and an id that no other lock ever

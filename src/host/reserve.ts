@@ -2,8 +2,8 @@ import { lstat, mkdir, open, readdir, readlink, realpath, rename, rm, rmdir } fr
 import { basename, dirname, join, resolve } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { sweep, temporaryName } from './temporary.ts'
-import { attempt, codeOf, isIoError, orThrow, reasonOf, refusal, type IoError } from './error.ts'
 import { holderText, lockOf, runningHolder, sweepLocks, takeLock, type Lock } from './lock.ts'
+import { attempt, codeOf, isIoError, orThrow, reasonOf, refusal, type IoError } from '../text/index.ts'
 
 /** A destination that nothing else writes to until it is released. */
 export interface Reservation extends AsyncDisposable {

@@ -1,8 +1,7 @@
 import { Readable } from 'node:stream'
 import { createInflateRaw } from 'node:zlib'
-import { isIoError, orThrow, reasonOf, refusal } from './error.ts'
 import { openFile, type InputFile } from './file.ts'
-import { quoted } from './quote.ts'
+import { isIoError, orThrow, reasonOf, refusal, quoted } from '../text/index.ts'
 
 /** The place of an entry in a zip archive, its sizes and its checksum. */
 interface ZipEntry {

@@ -1,4 +1,4 @@
-import type { IoError, Json } from '../host/index.ts'
+import type { IoError, Json } from '../text/index.ts'
 import type { Model, Shape } from '../tensor/index.ts'
 import type * as E from 'fp-ts/lib/Either.js'
 

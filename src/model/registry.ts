@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { fail, shown, type IoError, type Json } from '../host/index.ts'
+import { fail, shown, type IoError, type Json } from '../text/index.ts'
 import { bind, type Dim, type Model, type Shape } from '../tensor/index.ts'
 import { tensorsOf } from '../tune/index.ts'
 import type { StoredLeaf } from './architecture.ts'

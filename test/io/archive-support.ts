@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import assert from 'node:assert/strict'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import type { IoError } from '../../src/host/error.ts'
+import type { IoError } from '../../src/text/error.ts'
 
 /** Runs a test in a directory of its own, removed afterwards. */
 export const inDirectory = async <A>(use: (directory: string) => Promise<A>): Promise<A> => {

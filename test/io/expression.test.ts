@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { searchOf, timeLimit, wholeMatch } from '../../src/host/expression.ts'
+import { searchOf, timeLimit, wholeMatch } from '../../src/text/expression.ts'
 import { pythonRegex } from '../../src/tune/modules/python-regex.ts'
 import { patternMatcher, resolveTargets, targetMatcher } from '../../src/tune/modules/modules.ts'
 import { message, right } from './support.ts'
@@ -29,6 +29,20 @@ test('an expression that backtracks for ever ends at once in linear time, and af
     () => searchOf(origin, { js: `(?!b)${evil}`, re2: undefined })(many),
     /searches a text of 41 characters for more than a second/,
   )
+})
+
+test('where nothing can interrupt a search, an expression that needs it is refused, and others run', () => {
+  const { getBuiltinModule } = process
+  try {
+    Object.assign(process, { getBuiltinModule: undefined })
+    assert.ok(wholeMatch(origin, { js: 'a+', re2: 'a+' }).test('aa'))
+    assert.throws(
+      () => wholeMatch(origin, { js: '(?!b)a+', re2: undefined }),
+      /^Error: field: the expression "the expression" may search without end, and only Node 20\.16 or later can stop it$/,
+    )
+  } finally {
+    Object.assign(process, { getBuiltinModule })
+  }
 })
 
 test('the second is one of all texts together', () => {

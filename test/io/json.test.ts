@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { checkNames } from '../../src/host/json.ts'
-import { printable, quoted, shortened } from '../../src/host/quote.ts'
-import { oneLine } from '../../src/host/error.ts'
-import { parsedJson } from '../../src/host/text.ts'
+import { checkNames } from '../../src/text/json.ts'
+import { printable, quoted, shortened } from '../../src/text/quote.ts'
+import { oneLine } from '../../src/text/error.ts'
+import { parsedJson } from '../../src/text/decode.ts'
 
 type Check = (subject: string, json: string) => void
 const refuses = (check: Check, json: string): boolean => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { attempt, isInterruption, reasonOf, refusal } from '../../src/host/error.ts'
+import { attempt, isInterruption, reasonOf, refusal } from '../../src/text/error.ts'
 import { checkStop, readRows, stoppable, giveWay } from '../../src/io/index.ts'
 import { isInterruption as exported, orThrow } from '../../src/host/index.ts'
 import { inDirectory, message, put, right } from './archive-support.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import * as E from 'fp-ts/lib/Either.js'
-import type { IoError } from '../../src/host/error.ts'
+import type { IoError } from '../../src/text/error.ts'
 import { loadTokenizer, type Tokenizer } from '../../src/io/tokenizer/tokenizer.ts'
 
 /** The right side; fails with the error's sentence otherwise. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { decodedText, halfCharacterIn, parsedJson } from '../../src/host/text.ts'
+import { decodedText, halfCharacterIn, parsedJson } from '../../src/text/decode.ts'
 
 type Part = string | readonly number[]
 const bytes = (...parts: readonly Part[]): Uint8Array =>

@@ -1,7 +1,7 @@
 import type * as E from 'fp-ts/lib/Either.js'
 import type { CausalConfig } from './lm.ts'
 import type { RopeScaling } from './rope-scaling.ts'
-import { fieldsOf, limits, type Json, attemptSync, refusal, type IoError } from '../../host/index.ts'
+import { fieldsOf, limits, type Json, attemptSync, refusal, type IoError } from '../../text/index.ts'
 import { ropeOf } from './rope-config.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { RopeScaling } from './rope-scaling.ts'
-import { fieldsOf, limits, type Json, refusal, quoted } from '../../host/index.ts'
+import { fieldsOf, limits, type Json, refusal, quoted } from '../../text/index.ts'
 
 /** Rotary positions as a config describes them. */
 export interface Rope {

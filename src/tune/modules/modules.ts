@@ -3,7 +3,7 @@
  * huggingface/peft 0.21, tuners/tuners_utils.py (`check_target_module_exists`) and utils/other.py (`get_pattern_key`).
  */
 import * as E from 'fp-ts/lib/Either.js'
-import { attemptSync, refusal, type IoError, type WholeMatch, quoted } from '../../host/index.ts'
+import { attemptSync, refusal, type IoError, type WholeMatch, quoted } from '../../text/index.ts'
 import { pythonRegex } from './python-regex.ts'
 
 /**

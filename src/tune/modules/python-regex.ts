@@ -1,5 +1,5 @@
 import type * as E from 'fp-ts/lib/Either.js'
-import { attemptSync, refusal, type IoError, wholeMatch, type WholeMatch, quoted } from '../../host/index.ts'
+import { attemptSync, refusal, type IoError, wholeMatch, type WholeMatch, quoted } from '../../text/index.ts'
 
 /** The letters whose escapes mean the same in Python's `re` and in JavaScript, for ASCII text. */
 const sharedEscapes = 'dDwWsSbBnrtfv'

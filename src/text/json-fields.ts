@@ -1,8 +1,11 @@
 import { refusal } from './error.ts'
-import { isRecord } from './file.ts'
 import { shown } from './quote.ts'
 
 export type Json = Readonly<Record<string, unknown>>
+
+/** Tests whether a JSON value is an object (not null, not an array). */
+export const isRecord = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * Reads the fields of one JSON object. A missing field and null are the same; `named` gives the name that a message

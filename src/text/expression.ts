@@ -2,10 +2,9 @@
  * Runs regular expressions from untrusted files so that none can hang: in RE2's linear time if RE2 supports them,
  * otherwise in V8 under a time limit that interrupts them.
  */
-import { createContext, Script } from 'node:vm'
 import { RE2JS } from 're2js'
 import { refusal } from './error.ts'
-import { isRecord } from './file.ts'
+import { isRecord } from './json-fields.ts'
 import { quoted } from './quote.ts'
 
 /** One expression in JavaScript's syntax and, if it can be expressed there, in RE2's. */
@@ -35,15 +34,27 @@ const linear = (re2: string | undefined, flags: number): RE2JS | undefined => {
   }
 }
 
+/** Node's module that can interrupt a search. It is looked up when it is needed: a browser has none. */
+const builtIn = (): typeof import('node:vm') | undefined =>
+  typeof process === 'undefined' || typeof process.getBuiltinModule !== 'function'
+    ? undefined
+    : process.getBuiltinModule('node:vm')
+
 /** Runs code on an expression and a text until it ends or the time is up. */
 const limited = (
   code: string,
   expression: RegExp,
   { subject, source }: Origin,
 ): ((text: string, milliseconds: number) => unknown) => {
-  const script = new Script(code)
+  const vm = builtIn()
+  if (vm === undefined) {
+    throw refusal(
+      `${subject}: the expression ${quoted(source)} may search without end, and only Node 20.16 or later can stop it`,
+    )
+  }
+  const script = new vm.Script(code)
   const globals: { expression: RegExp; text: string } = { expression, text: '' }
-  const context = createContext(globals)
+  const context = vm.createContext(globals)
   return (text, milliseconds) => {
     globals.text = text
     try {

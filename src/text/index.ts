@@ -1,0 +1,28 @@
+/** Text that others wrote, and sentences about it: errors as values, quoting, JSON and its fields, regular expressions. */
+export { decodedText, parsedJson } from './decode.ts'
+export {
+  attempt,
+  attemptSync,
+  codeOf,
+  fail,
+  interruption,
+  ioError,
+  isInterruption,
+  isIoError,
+  oneLine,
+  orThrow,
+  reasonOf,
+  refusal,
+  type IoError,
+} from './error.ts'
+export {
+  search,
+  searchOf,
+  wholeMatch,
+  type Origin,
+  type Search,
+  type Translation,
+  type WholeMatch,
+} from './expression.ts'
+export { fieldsOf, isRecord, limits, type Json } from './json-fields.ts'
+export { printable, quoted, shown } from './quote.ts'
