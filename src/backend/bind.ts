@@ -2,6 +2,6 @@ import type { Programs } from '../compile/index.ts'
 import type { Source } from '../tensor/index.ts'
 import type { Buffer } from './device.ts'
 
-/** What a batch that agrees with its declaration says of the sizes of dims. */
+/** The sizes of dims that a batch determines, if it agrees with its declaration. */
 export const batchSources = (batch: Programs['batch'], values: ReadonlyMap<string, Buffer>): readonly Source[] =>
   batch.map(([path, leaf]) => ({ where: `${path} of the batch`, shape: leaf.shape, sizes: values.get(path)!.sizes }))

@@ -9,11 +9,11 @@ const bytesOf = (nodes: readonly Node[], size: Size): number =>
   nodes.reduce((sum, n) => sum + count(n.shape.map(size)) * bytesPerElement[n.dtype], 0)
 const second = <T>(pairs: readonly (readonly [unknown, T])[]): readonly T[] => pairs.map(([, value]) => value)
 
-/** The numbers of a step that an update is given beside gradients: the loss where it reads it. */
+/** The numbers that an update receives in addition to gradients: the count, and the loss if the update reads it. */
 export const givenTo = ({ inputs }: Program, { count, loss }: Programs): readonly Node[] =>
   inputs.includes(loss) ? [count, loss] : [count]
 
-/** The programs of a step, and what is prepared while it runs. */
+/** The programs of a step, and the values that are prepared while it runs. */
 interface StepPrograms {
   readonly gradients: Made<Program>
   readonly norm: Made<Program>
@@ -21,7 +21,7 @@ interface StepPrograms {
   readonly prepared: ReadonlySet<Prepared>
 }
 
-/** What a session will hold, from the plans of its step alone. */
+/** The memory that a session will hold, from the plans of its step alone. */
 export const certify = (
   programs: Programs,
   indices: readonly Node[],

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Precision } from './precision.ts'
 import type { Target } from './target.ts'
 
-/** The target that `auto` takes, and the reason in words. */
+/** The target that `auto` chooses, and the reason in words. */
 export interface Choice<T> {
   readonly target: T
   readonly reason: string
@@ -23,7 +23,7 @@ export const chooseTarget = async <T extends Pick<Target, 'name' | 'precisions' 
     .filter(({ precisions }) => precisions.includes(precision))
   const passed: string[] = []
   for (const target of ranked) {
-    // one after the other: to ask a target may load its runtime
+    // one after the other: testing a target may load its runtime
     const available = await target.available()
     if (E.isRight(available))
       return E.right({ target, reason: passed.length > 0 ? passed.join('; ') : available.right })

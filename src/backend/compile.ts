@@ -11,14 +11,14 @@ import { registeredTargets, targetNames, type TargetName } from './targets.ts'
 
 export interface TargetOptions {
   readonly target?: TargetName
-  /** Threads of a target that has them; as many as the machine has unless specified. */
+  /** The number of threads, for a target that has them (default: all cores of the machine). */
   readonly threads?: number
-  /** The type in which frozen weights are held; float32 unless specified. Not every target has others. */
+  /** The type in which frozen weights are held (default: float32). Not every target has others. */
   readonly precision?: Precision
 }
 
 /**
- * The target of a name; for `auto` the one that it takes here, with the reason.
+ * The target with a name; for `auto`, the one that it chooses here, with the reason.
  * @throws {SessionError} there is no such target or precision, or the target does not compute in it
  * @example const { target } = await targetFor('auto', 'f32')
  */
@@ -45,10 +45,10 @@ const chosen = async (precision: Precision): Promise<Choice<Target>> => {
 }
 
 /**
- * Compiles a step for a target and opens a session on it: uploads the weights, chooses the columns, makes the
- * optimizer's state. A runtime is imported when its target opens, so that none is needed that is not used.
+ * Compiles a step for a target and opens a session on it: uploads the weights, selects the columns, initializes the
+ * optimizer's state. A runtime is imported when its target opens, so unused ones need not be installed.
  * @throws {SessionError} one clear sentence: a missing leaf, dims that disagree, too little memory, an unknown target,
- * a precision that it has not
+ * a precision that the target lacks
  * @example await using run = await compile(step, { target: 'auto', dims: { batch: 2, seq: 256 }, weights })
  */
 export const compile = async <P, Q, M, S, B, L extends Shape>(

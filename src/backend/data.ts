@@ -4,8 +4,8 @@ import { SessionError, type Buffer } from './device.ts'
 
 /**
  * Refuses data of a batch before anything runs: indices beyond a dim, which not every target refuses when it reads
- * them, and more of what is counted than there is room for.
- * @throws {SessionError} as `index 320 is not below 320`
+ * them, and more nonzero elements than a capacity holds.
+ * @throws {SessionError} such as `index 320 is not below 320`
  * @example checkingOf(programs.declaredLoss, programs.batch)(values, size)
  */
 export const checkingOf = (roots: readonly Node[], batch: Programs['batch']) => {
@@ -20,7 +20,7 @@ export const checkingOf = (roots: readonly Node[], batch: Programs['batch']) => 
       if (text !== undefined) throw new SessionError(text)
     }
     for (const { leaf, within } of indices) refuse(outside(valueOf(leaf).data, size(within)))
-    // most often there is room for all
+    // usually the capacity suffices for everything
     const tight = counts.filter(({ vector, within }) => size(within) < size(vector.shape[0]!))
     if (tight.length === 0) return
     const feeds = new Map(

@@ -5,14 +5,14 @@ import type { Queue } from './queue.ts'
 import type { Decoder } from './session.ts'
 import { copied, valueFor } from './values.ts'
 
-/** What a decoder needs of its session. */
+/** The parts of a session that a decoder needs. */
 interface Surroundings {
   readonly queue: Queue
   readonly bound: (sizes: Environment) => Environment
   readonly engine: EngineDecoder
-  /** Throws where the session is disposed. */
+  /** Throws if the session is disposed. */
   readonly checkOpen: () => void
-  /** How often the weights were replaced so far. */
+  /** The number of times that the weights have been replaced. */
   readonly version: () => number
 }
 
@@ -22,7 +22,7 @@ const checkWhole = (what: string, size: number): void => {
     throw new SessionError(`the ${what} of a decoder is ${size}: it is a positive whole number`)
 }
 
-/** Generation on a session's weights: keeps the position, and refuses what does not fit. */
+/** Generation on a session's weights: it keeps the position, and refuses tokens that do not fit. */
 export const decoderOn = (
   { queue, bound, engine, checkOpen, version }: Surroundings,
   { batch, capacity }: { readonly batch: number; readonly capacity: number },
@@ -39,7 +39,7 @@ export const decoderOn = (
   }
   const next = async (tokens: ReturnType<typeof valueFor>): Promise<Value<Shape>> => {
     const seq = tokens.sizes[1]!
-    // what was read is remembered as the weights then made it
+    // the cache was computed with the weights of that time
     if (position > 0 && remembered !== version()) {
       throw new SessionError(
         'the weights have changed since the decoder read what it remembers: rewind it to 0 and read that again',

@@ -6,7 +6,7 @@ import type { Made, Runner } from './runner.ts'
 
 type Decode = ReturnType<NonNullable<Programs['decode']>>
 
-/** A cache on a device, written in place. */
+/** A cache on a device, updated in place. */
 export const deviceDecoder = <H>({ decode }: Programs, { device, run, planned, freeAll }: Runner<H>): EngineDecoder => {
   let caches: ReadonlyMap<Node, H> | undefined
   const empty = ({ program, size }: Made<Decode>): ReadonlyMap<Node, H> =>
@@ -22,7 +22,7 @@ export const deviceDecoder = <H>({ decode }: Programs, { device, run, planned, f
   }
   return {
     next: async (tokens, position, sizes) => {
-      // the session has asked whether the model says how it generates
+      // the session has checked that the model defines generation
       const made = await planned('decode', sizes, decode!)
       const { program } = made
       if (caches === undefined && position > 0)
@@ -44,7 +44,7 @@ export const deviceDecoder = <H>({ decode }: Programs, { device, run, planned, f
           device.free(logits!)
         }
       } catch (error) {
-        // a call that fails early leaves them as they were
+        // a call that fails early leaves them unchanged
         if (![...caches.values()].every(device.isHeld)) forget()
         throw error
       } finally {

@@ -3,7 +3,7 @@ import { factors, isNode, topological, type Dim, type Node } from '../tensor/ind
 import { SessionError } from './device.ts'
 import type { Dims } from './session.ts'
 
-/** Names in the dims of expressions and of blocks within them, and other texts of their ops, which may be names too. */
+/** The names in the dims of expressions and of their blocks, and other texts of their ops, which may be names too. */
 interface Names {
   readonly shapes: Set<string>
   readonly texts: Set<string>

@@ -4,7 +4,7 @@ import type { Buffer } from './device.ts'
 import type { Certificate } from './session.ts'
 import type { StopSignal } from './turn.ts'
 
-/** What a session reads of the programs that an engine runs. */
+/** The parts of an engine's programs that a session reads. */
 export type Declared = Pick<
   Programs,
   | 'params'
@@ -36,10 +36,10 @@ export interface Stepped extends Sums {
   readonly gradNorm: number
 }
 
-/** What generation needs of an engine: a cache of fixed capacity. */
+/** The part of an engine that generation needs: a cache of fixed capacity. */
 export interface EngineDecoder {
   /**
-   * Writes `[batch, seq]` tokens into the cache from a position on, and returns their logits `[batch, seq, vocab]`;
+   * Reads `[batch, seq]` tokens into the cache, from a position on, and returns their logits `[batch, seq, vocab]`;
    * `sizes` has `batch`, `capacity` and `seq`.
    */
   readonly next: (tokens: Buffer, position: number, sizes: Environment) => Promise<Buffer>
@@ -47,24 +47,23 @@ export interface EngineDecoder {
 }
 
 /**
- * What a target is to a session, which asks one question at a time: it holds a model's weights and an optimizer's
- * state, and runs a step's programs on them. What it is given has been checked; what every target does alike is the
- * session's.
+ * A target from the point of view of a session, which makes one request at a time: it holds a model's weights and an
+ * optimizer's state, and runs a step's programs on them. The session has checked all arguments; work that is the same
+ * for every target is the session's.
  */
 export interface Engine {
-  /** The target's name with what distinguishes it, as `tfjs wasm, 2 threads`. */
+  /** The target's name with its distinguishing settings, such as `tfjs wasm, 2 threads`. */
   readonly name: string
-  /** The most bytes that a session may hold, where there is such a limit. */
+  /** The most bytes that a session may hold, if there is such a limit. */
   readonly limit: number | undefined
   /**
-   * One update from the summed gradients of micro-batches. Where `refusal` has something against its result, nothing
-   * was updated.
+   * One update from the summed gradients of micro-batches. If `refusal(result)` gives a reason, nothing was updated.
    */
   readonly step: (batches: readonly FedBatch[]) => Promise<Stepped>
   readonly evaluate: (batch: FedBatch) => Promise<Sums>
   /** Sums of gradients, in the order of the trained leaves. */
   readonly gradients: (batch: FedBatch) => Promise<Sums & { readonly sums: readonly Buffer[] }>
-  /** The Hessian of the loss sum times a tangent, inside what is trained; both in the order of the trained leaves. */
+  /** The Hessian of the loss sum times a tangent, inside the trained part; both in the order of the trained leaves. */
   readonly hvp: (
     batch: FedBatch,
     tangents: readonly Buffer[],
@@ -75,32 +74,34 @@ export interface Engine {
   readonly parts: () => Promise<readonly Buffer[]>
   readonly state: () => Promise<readonly Buffer[]>
   /**
-   * Replaces the trained parts and the state, which it has read when it returns its promise: the caller may change them
-   * from then on.
+   * Replaces the trained parts and the state. It has read them when it returns its promise, so the caller may change
+   * them from then on.
    */
   readonly write: (parts: readonly Buffer[], state: readonly Buffer[]) => Promise<void>
-  /** What a step on a batch of these sizes will hold. */
+  /** The memory that a step on a batch of these sizes will hold. */
   readonly certificate: (sizes: Environment) => Certificate
   /** Bytes held now, as the target's runtime counts them. */
   readonly bytes: () => number
   readonly dispose: () => Promise<void>
 }
 
-/** An engine that is still being given its model. */
+/** An engine whose model is still being loaded. */
 export interface Loading {
   readonly programs: Declared
   /**
-   * Takes a leaf of the parameters, in their order. A chosen index, `[rank]` i32, comes just before the leaf that it
-   * belongs to.
+   * Takes a leaf of the parameters, in their order. The index of a selection, `[rank]` i32, comes just before its leaf.
    */
   readonly assign: (leaf: Node, value: Buffer) => Promise<void>
-  /** Everything is assigned: makes the first optimizer state. `own` are the sizes that do not depend on a batch. */
+  /**
+   * Called once everything is assigned: initializes the optimizer's state. `own` are the sizes that do not depend on a
+   * batch.
+   */
   readonly start: (own: Environment) => Promise<Engine>
-  /** Ends what has not started, or failed to. */
+  /** Disposes of an engine that has not started, or failed to start. */
   readonly dispose: () => Promise<void>
 }
 
-/** Opens an engine for a step. What fails leaves nothing behind. A signal that is aborted ends its planning. */
+/** Opens an engine for a step. A failure leaves nothing behind. Aborting the signal ends the planning. */
 export type OpenEngine = <P, Q, M, S, B, L extends Shape>(
   step: Step<P, Q, M, S, B, L>,
   compiler: CompilerOptions,
@@ -108,7 +109,7 @@ export type OpenEngine = <P, Q, M, S, B, L extends Shape>(
 ) => Promise<Loading>
 
 /**
- * Why nothing may be updated, if that is so.
+ * The reason why nothing may be updated, if there is one.
  * @example refusal({ loss: 3, tokens: 0 }) is 'the step has no scored token'
  */
 export const refusal = ({ loss, tokens, gradNorm = 0 }: Sums & Partial<Stepped>): string | undefined =>

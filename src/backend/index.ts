@@ -1,4 +1,4 @@
-/** What runs a program: reference, tfjs, graph; one session interface. */
+/** Targets that run programs: reference, tfjs, graph; one session interface. */
 export { chooseTarget, type Choice } from './choice.ts'
 export { compile, type TargetOptions } from './compile.ts'
 export { SessionError, type Buffer, type Device } from './device.ts'

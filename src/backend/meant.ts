@@ -15,6 +15,8 @@ const evaluated = (
 
 /**
  * An op's own float64 meaning.
+ * @throws {SessionError} if the data are not valid operands, or if the result of a foreign op is not as large as its
+ * shape
  * @throws {SessionError} where the data are not what it takes, and where what an op from outside gives is not as large
  * as its shape says
  */

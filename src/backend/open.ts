@@ -23,19 +23,19 @@ import { batchValues, copied, valueFor, valuesFor } from './values.ts'
 import { assignWeights, type Assigned } from './weights.ts'
 
 export interface SessionOptions<P> {
-  /** Read one by one until the session is open; arrays that are given may be changed after that. */
+  /** Read one by one until the session is open; arrays may be changed after that. */
   readonly weights: Lazy<P>
   readonly dims?: Dims
   readonly compiler?: CompilerOptions
   /**
-   * Ends opening, and the making of programs: what was asked for is rejected with the signal's reason, and nothing was
-   * updated.
+   * Ends the opening of a session, and the making of programs: pending requests are rejected with the signal's reason,
+   * and nothing is updated.
    */
   readonly signal?: StopSignal | undefined
 }
 
 /**
- * Opens a session of a step on an engine: reads the weights leaf by leaf, chooses columns, makes the first optimizer
+ * Opens a session of a step on an engine: reads the weights leaf by leaf, selects columns, initializes the optimizer's
  * state.
  * @example await using session = await openSession(step, deviceEngine(referenceDevice()), { weights })
  */
@@ -56,11 +56,13 @@ export const openSession = async <P, Q, M, S, B, L extends Shape>(
   }
 }
 
-/** The key of a program that draws at random: a seed's lower and upper 32 bits, and which micro-batch it is. */
+/**
+ * The key of a program that draws random numbers: a seed's lower and upper 32 bits, and the number of the micro-batch.
+ */
 const keyOf = (seed: number, draw: number): Int32Array => Int32Array.of(seed | 0, Math.floor(seed / 2 ** 32) | 0, draw)
 
 const valuesOf = (nodes: readonly Node[], buffers: readonly Buffer[]): readonly Value<Shape, DType>[] =>
-  // a buffer's data is of its dtype
+  // a buffer's data has the type of its dtype
   buffers.map((buffer, i) => ({ ...buffer, shape: nodes[i]!.shape }) as Value<Shape, DType>)
 
 const checked = <R extends Sums & Partial<Stepped>>(result: R): R => {
@@ -90,7 +92,9 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
   const checkOpen = (): void => {
     if (ending) throw new SessionError('the session is disposed')
   }
-  /** Asks the engine when its turn comes. What it is given is checked and copied when the caller gives it. */
+  /**
+   * Sends a request to the engine when its turn comes. The arguments are checked and copied at the time of the call.
+   */
   const asked = async <G, A>(take: () => G, ask: (taken: G) => Promise<A>): Promise<A> => {
     checkOpen()
     const taken = take()
@@ -106,7 +110,10 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
   checkDims(dims)
   const checkLoss = checkingOf(programs.declaredLoss, programs.batch)
   const checkLogits = checkingOf([programs.declared], programs.batch)
-  /** A batch with what its program draws from at random, if it does: the seed, and the number of the micro-batch. */
+  /**
+   * A batch with the source of its program's random numbers, if it has one: the seed, and the number of the
+   * micro-batch.
+   */
   const fed = (batch: Values<B>, overrides: Dims, draw = draws, check = checkLoss): FedBatch => {
     const key: Buffer | undefined = random && { sizes: [3], dtype: 'i32', data: keyOf(random.seed, draw) }
     const values = new Map([...batchValues(model.batch, batch), ...(key ? [[randomKeyPath, key] as const] : [])])
@@ -119,11 +126,11 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
     check(values, sizing(sizes, model.capacities))
     return { values, sizes }
   }
-  /** A tree of the structure of the focus. */
+  /** A tree with the structure of the focus. */
   const focusTree = (buffers: readonly Buffer[]) => programs.focusTree(valuesOf(parts, buffers)) as Values<Focus<Q, M>>
   const meanTree = (sums: readonly Buffer[], tokens: number) =>
     focusTree(sums.map(sum => ({ ...sum, data: (sum.data as Float32Array).map(x => x / tokens) })))
-  /** What is given for leaves whose sizes the session has. */
+  /** The data for leaves whose sizes the session knows. */
   const saved = (what: string, declared: unknown, data: unknown): readonly Buffer[] =>
     valuesFor(what, declared, data, place => valueFor({ ...place, expected: place.leaf.shape.map(size) }))
   const partBuffers = (what: string, focus: unknown): readonly Buffer[] => saved(what, programs.focusTree(parts), focus)
@@ -229,8 +236,7 @@ const sessionOn = <P, Q, M, S, B, L extends Shape>(
         () => {
           const { focus, state } = (written ?? {}) as Partial<typeof written>
           const both = [partBuffers('saved focus', focus), saved('saved state', step.state, state)] as const
-          // an engine that is asked at once has read them when this returns; a copy of all weights would be a second
-          // model
+          // if the engine is idle, it has read them when this returns; copying all weights would mean a second model
           return queue.idle() ? both : (both.map(values => values.map(copied)) as unknown as typeof both)
         },
         async both => {

@@ -1,13 +1,13 @@
 import { turn } from './turn.ts'
 
-/** Runs work in the order in which it is given, one piece after the other. */
+/** Runs work in the order in which it arrives, one piece after another. */
 export interface Queue {
   /**
-   * Starts work at once where nothing is under way, and else when all before it has ended, well or not. What it gives
-   * comes a turn of the event loop later.
+   * Starts work at once if nothing is in progress, and otherwise when all earlier work has ended, whether it succeeded
+   * or not. The result arrives a turn of the event loop later.
    */
   readonly run: <A>(work: () => Promise<A>) => Promise<A>
-  /** True where work would start at once. */
+  /** True if work would start at once. */
   readonly idle: () => boolean
 }
 

@@ -1,9 +1,9 @@
-/** What is made for a set of sizes is kept for so many sets, those that were asked for last. */
+/** The number of sets of sizes for which programs are kept: those that were used last. */
 export const mostSizes = 32
 
-/** Values by a text, of which those that were asked for last are kept. */
+/** Values by a text; those that were used last are kept. */
 export interface Recent<V> {
-  /** The value of a text, made if it is not kept. */
+  /** The value for a text, made if it is not kept. */
   readonly get: (key: string, make: () => V) => V
   readonly has: (key: string) => boolean
   readonly values: () => Iterable<V>
@@ -11,7 +11,7 @@ export interface Recent<V> {
 
 /** @example const plans = recent<Plan>(32); plans.get('8 x 64', () => planOf(request)) */
 export const recent = <V>(capacity: number, onForgotten: () => void = () => undefined): Recent<V> => {
-  // a map remembers the order in which it was written
+  // a map keeps the order in which it was written
   const kept = new Map<string, V>()
   return {
     get: (key, make) => {

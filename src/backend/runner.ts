@@ -4,37 +4,35 @@ import { SessionError, type Buffer, type Device } from './device.ts'
 import { mostSizes, recent, type Recent } from './recent.ts'
 import { throwIfAborted, turn, type StopSignal } from './turn.ts'
 
-/** A program with the sizes that it was made for, and what must be prepared before it runs. */
+/** A program with the sizes that it was made for, and the values that must be prepared before it runs. */
 export interface Made<R extends Program> {
   readonly program: R
   readonly size: Size
   readonly prepared: readonly Prepared[]
 }
 
-/** Runs programs against what a session holds: a handle for every placeholder that programs read. */
+/** Runs programs on the values that a session holds: a handle for every placeholder that programs read. */
 export interface Runner<H> {
   readonly device: Device<H>
   readonly held: Map<Node, H>
-  /** Runs a program; `extra` are handles for this run alone. */
+  /** Runs a program; `extra` are handles for this run only. */
   readonly run: (made: Made<Program>, extra?: ReadonlyMap<Node, H>) => readonly H[]
-  /**
-   * The program of a kind for a set of sizes, made if it is not among the {@link mostSizes} that were asked for last.
-   */
+  /** The program of a kind for a set of sizes, made if it is not among the {@link mostSizes} that were used last. */
   readonly once: <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R) => Made<R>
-  /** The same; after a program was made, the event loop has a turn. */
+  /** The same; after making a program, it lets the event loop turn. */
   readonly planned: <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R) => Promise<Made<R>>
-  /** A program that is kept by who asks for it. */
+  /** A program that its caller keeps. */
   readonly making: <R extends Program>(sizes: Environment, make: (size: Size) => R) => Made<R>
-  /** What is prepared and held now. */
+  /** The values that are prepared and held now. */
   readonly standing: () => readonly Prepared[]
-  /** Frees prepared values: who needs one prepares it anew. */
+  /** Frees prepared values: a program that needs one prepares it again. */
   readonly release: (isReleased: (prepared: Prepared) => boolean) => void
   /** Reads a scalar, and frees it. */
   readonly number: (handle: H) => Promise<number>
   readonly download: (handles: readonly H[]) => Promise<readonly Buffer[]>
-  /** Frees what was not used up. */
+  /** Frees handles that were not used up. */
   readonly freeAll: (handles: Iterable<H>) => void
-  /** Refuses every later run with this sentence. */
+  /** Refuses every later run with this message. */
   readonly stop: (reason: string) => void
 }
 
@@ -59,7 +57,7 @@ export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }:
       held.delete(prepared.placeholder)
     }
   }
-  /** Frees and forgets what was prepared for programs that are no longer kept. */
+  /** Frees the values that were prepared for programs that are no longer kept. */
   const sweep = (): void => {
     const needed = new Set([...kinds.values()].flatMap(kept => [...kept.values()].flatMap(({ prepared }) => prepared)))
     release(prepared => !needed.has(prepared))
@@ -74,7 +72,7 @@ export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }:
     const size = sizing(sizes, capacities)
     const program = make(size)
     const { replaced = [] }: Partial<Replacing> = program
-    // what it replaces was prepared for others
+    // the values that it replaces were prepared for others
     return {
       program,
       size,

@@ -8,7 +8,7 @@ import type { Precision } from './precision.ts'
 /** Options of a target when it opens. */
 export interface Opening {
   readonly precision: Precision
-  /** Threads, for a target that has them: as many as the machine has unless specified. */
+  /** The number of threads, for a target that has them (default: all cores of the machine). */
   readonly threads: number | undefined
 }
 
@@ -19,12 +19,12 @@ export interface Explaining {
 }
 
 /**
- * A target: everything that the rest of the program knows of it. `targets.ts` registers it. Its file imports no runtime and
- * no module of Node's at its top; `open` and the other functions load what they need.
+ * A target: everything that the rest of the program knows about it. `targets.ts` registers it. Its file imports no
+ * runtime and no Node module at its top; `open` and the other functions load what they need.
  */
 export interface Target<Name extends string = string> {
   readonly name: Name
-  /** The precisions in which it computes. */
+  /** The precisions in which the target computes. */
   readonly precisions: readonly Precision[]
   /** `auto` takes the available target with the highest priority, and never one without. */
   readonly priority?: number
@@ -66,7 +66,7 @@ export const loads = async (load: () => Promise<unknown>, reason: string): Promi
     return E.right(reason)
   })
 
-/** An answer, or as a left the reason why there is none. */
+/** Turns a rejection into a left with the reason. */
 export const asked = async (ask: () => Promise<E.Either<string, string>>): Promise<E.Either<string, string>> => {
   try {
     return await ask()

@@ -1,20 +1,20 @@
 import { SessionError } from './device.ts'
 
-/** What may stop work: an `AbortSignal` is one. */
+/** A signal that stops work, such as an `AbortSignal`. */
 export interface StopSignal {
   readonly aborted: boolean
   readonly reason?: unknown
 }
 
-/** Node runs immediates after input and timers; a browser, which has none, runs timers. */
+/** Schedules work: Node runs immediates after input and timers; a browser, which has none, runs timers. */
 const later: (work: () => void) => unknown =
   typeof setImmediate === 'function' ? work => setImmediate(work) : work => setTimeout(work)
 const immediate = (): Promise<void> => new Promise(resolve => void later(resolve))
 
 /**
- * Lets the event loop go round once, so that timers, signals and input get their turn before work goes on: a target may
- * compute for as long as it likes without ever waiting. The first immediate may end the round that is under way, the
- * second ends a whole one.
+ * Lets the event loop complete a round, so that timers, signals and input are handled before work goes on: a target may
+ * compute for any length of time without ever waiting. The first immediate may end the current round, the second ends a
+ * whole one.
  */
 export const turn = async (): Promise<void> => {
   await immediate()

@@ -3,7 +3,7 @@ import { count, type Shape, type Signature } from '../tensor/index.ts'
 import { placesOf, type Place } from '../tune/index.ts'
 import { SessionError, type Buffer } from './device.ts'
 
-/** Data that a caller gives for a leaf, the words that name the place, and its sizes where they are known. */
+/** A caller's data for a leaf, the words that name the place, and its sizes if they are known. */
 interface Given {
   readonly where: string
   readonly leaf: Signature
@@ -12,19 +12,19 @@ interface Given {
 }
 
 const arrays = { f32: Float32Array, i32: Int32Array, bool: Uint8Array, bf16: Uint16Array, f16: Uint16Array } as const
-/** The kind of an array, by its name: one of another realm is of another class, and as good. */
+/** The kind of an array, by its name: an array of another realm has another class, and is just as good. */
 const nameOf = (data: unknown): string => Object.prototype.toString.call(data).slice('[object '.length, -1)
 const form = 'give { shape, sizes, dtype, data }'
 
 const isList = (of: unknown): of is readonly unknown[] => Array.isArray(of)
 
-/** True where a dim that a value names is another than the declared one; a number stands for any dim of its size. */
+/** Tests whether a dim of a value differs from the declared one; a number stands for any dim of its size. */
 const differs = (said: unknown, declared: Shape[number], size: unknown): boolean =>
   said !== (typeof said === 'number' ? size : declared)
 
 /**
- * The data that a caller gives for a leaf, checked: its dtype, the kind of its array, the names and sizes of its dims,
- * and how many numbers there are.
+ * Checks a caller's data for a leaf: its dtype, the kind of its array, the names and sizes of its dims, and the number
+ * of elements.
  * @throws {SessionError} one sentence that names the place
  * @example valueFor({ where: 'x of the batch', leaf, found: batch.x })
  */
@@ -62,11 +62,11 @@ const checkNames = (where: string, declared: Shape, said: unknown, sizes: readon
   )
 }
 
-/** True where two values are of the same sizes and numbers. */
+/** Tests whether two values have the same sizes and numbers. */
 export const isSame = (a: Buffer, b: Buffer): boolean =>
   a === b || (a.sizes.join() === b.sizes.join() && a.data.every((x, i) => Object.is(x, b.data[i])))
 
-/** A copy that the caller cannot change any more. */
+/** A copy that the caller can no longer change. */
 export const copied = (value: Buffer): Buffer => ({
   ...value,
   sizes: [...value.sizes],
@@ -74,7 +74,8 @@ export const copied = (value: Buffer): Buffer => ({
 })
 
 /**
- * What a tree of data has for every leaf of a declared one, in its order: no more and no less.
+ * The data for every leaf of a declared tree, in its order: no more and no less.
+ * @throws {SessionError} if a leaf is missing or is not declared: `the batch has no x`
  * @throws {SessionError} where a leaf is missing or stands where none is declared: `the batch has no x`
  */
 export const valuesFor = <A>(
@@ -100,7 +101,7 @@ export const valuesFor = <A>(
   )
 }
 
-/** Copies of what a batch has, by path. A leaf that stands at several places is given the same everywhere. */
+/** Copies of a batch's data, by path. A leaf at several places must have the same data everywhere. */
 export const batchValues = (declared: unknown, batch: unknown): ReadonlyMap<string, Buffer> => {
   const found = valuesFor('batch', declared, batch, place => ({ ...place, value: copied(valueFor(place)) }))
   for (const { leaf, path, value } of found) {

@@ -17,7 +17,7 @@ import { isSame, valueFor, valuesFor } from './values.ts'
 
 const says = ({ shape, sizes }: Source): string => `${shape.join()} ${sizes.join()}`
 
-/** Chooses what a method leaves to chance, or to the values of a leaf, and checks it. */
+/** Makes the selections of a method, at random or from the values of a leaf, and checks them. */
 const chosen = (
   {
     path,
@@ -43,15 +43,15 @@ const chosen = (
   return Int32Array.from(index)
 }
 
-/** Who says how large things are: the model itself, then the weights, then the caller. */
+/** The sources of sizes: the model itself, then the weights, then the caller. */
 export interface Assigned {
   readonly sources: readonly Source[]
   readonly selection: ReadonlyMap<string, Int32Array>
 }
 
 /**
- * What is read, and what is said of its size: a layer like those before it says nothing new, so binding stays as small
- * as the model has kinds of leaves.
+ * Collects size equations while weights are read, skipping those already known, so that binding stays as small as the
+ * number of kinds of leaves.
  */
 interface Said {
   readonly sources: Source[]
@@ -75,7 +75,7 @@ const saying = (model: Environment, session: Environment): Said => {
   }
 }
 
-/** Reads a leaf: where it stands at several places, they must agree. */
+/** Reads a leaf; if it has several places, they must agree. */
 const readPlaces = async (places: readonly Place[]): Promise<Value<Shape>> => {
   const [first, ...others] = places as readonly [Place, ...Place[]]
   const read = async ({ path, leaf, found }: Place): Promise<Buffer> =>
@@ -90,7 +90,7 @@ const readPlaces = async (places: readonly Place[]): Promise<Value<Shape>> => {
     if (!isSame(value, await read(other)))
       throw new SessionError(`${first.path} and ${other.path} are one parameter, and are given different values`)
   }
-  // what methods choose from and add to are weights, which are f32
+  // methods select from weights and add to weights, which are f32
   return { ...value, shape: first.leaf.shape } as Value<Shape>
 }
 
@@ -101,9 +101,9 @@ interface Given {
 }
 
 /**
- * Reads the weights of the base one by one, chooses columns, makes the first values of what the method adds, and
- * assigns them all: each leaf of the base is read once, and forgotten before the next. The sizes that the weights were
- * seen with are returned.
+ * Reads the weights of the base one by one, selects columns, makes the first values of the leaves that the method adds,
+ * and assigns them all. Each leaf of the base is read once, and dropped before the next. Returns the sizes found in the
+ * weights.
  */
 export const assignWeights = async <P, Q, M, B, L extends Shape>(
   { assign }: Pick<Loading, 'assign'>,

@@ -6,7 +6,7 @@ import { broadcasted, summed } from './op/sum.ts'
 import type { Partition } from './partition.ts'
 
 /**
- * Derivatives in a direction, from reverse mode alone: no op has a second rule, and a vjp that is made of ops can be
+ * Derivatives in a direction, from reverse mode alone: no op needs a second rule, and a vjp that consists of ops can be
  * differentiated again.
  */
 
@@ -23,14 +23,14 @@ export const innerProduct = (a: readonly Node[], b: readonly Node[]): Node =>
 
 /**
  * The outputs, and their derivatives at some leaves along tangents of the leaves' shapes. For cotangents u, g(u) = Jᵀ u
- * is linear in u, and so the gradient of ⟨g(u), v⟩ with respect to u is J v, whatever u is (Townsend 2017, "A new trick
- * for calculating Jacobian vector products").
+ * is linear in u, so the gradient of ⟨g(u), v⟩ with respect to u is J v, whatever u is (Townsend 2017, "A new trick for
+ * calculating Jacobian vector products").
  */
 export const directional = (outputs: readonly Node[], leaves: readonly Node[], tangents: readonly Node[]) => {
   const cotangents = outputs.map(({ shape }) => placeholder(shape, 'f32'))
   const back = gradients(outputs, cotangents, leaves.map(whole))
   const along = gradients([innerProduct(back.gradients, tangents)], [scalar(1)], cotangents.map(whole)).gradients
-  // a rule that is linear in its cotangent may still have written it down
+  // a rule that is linear in its cotangent may still mention the cotangent
   const zeros = new Map(cotangents.map(u => [u, broadcasted(scalar(0), u.shape)] as const))
   const all = [...back.outputs, ...along]
   const made = topological(along).some(n => zeros.has(n)) ? substitute(all, zeros) : all
@@ -38,9 +38,9 @@ export const directional = (outputs: readonly Node[], leaves: readonly Node[], t
 }
 
 /**
- * The derivative of ⟨gradient, tangents⟩: an expression first, whose gradient with respect to what is wanted is the
- * Hessian of the first output (weighted by the cotangents) times the tangents, inside what is wanted. A tangent has the
- * shape of its gradient.
+ * The inner product ⟨gradient, tangents⟩, followed by the outputs. Its gradient with respect to the wanted leaves is
+ * the Hessian of the outputs (weighted by the cotangents) times the tangents, inside the wanted parts. A tangent has
+ * the shape of its gradient.
  */
 export const alongGradient = (
   outputs: readonly Node[],
@@ -53,12 +53,12 @@ export const alongGradient = (
   return [innerProduct(first.gradients, tangents), ...first.outputs]
 }
 
-/** Fresh leaves of the same shapes, so that a primal may be any expression. */
+/** New leaves of the same shapes, so that a primal may be any expression. */
 const leavesLike = <T extends readonly Node[]>(primals: T): T =>
   primals.map(({ shape, dtype }) => placeholder(shape, dtype)) as readonly Node[] as T
 
 /**
- * Forward-mode derivative: f at the primals, and its derivative there along the tangents, as `jax.jvp`.
+ * Forward-mode derivative: f at the primals, and its derivative there along the tangents, like `jax.jvp`.
  * @example const [y, dy] = jvp(x => tanh(matmul(x, w)), [x], [v])
  */
 export const jvp = <const T extends readonly Node[], R extends Node>(

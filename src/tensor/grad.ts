@@ -7,8 +7,8 @@ import { broadcasted } from './op/sum.ts'
 import { halve, type Partition } from './partition.ts'
 
 /**
- * What is wanted of a leaf's gradient: the leaf, and the part of the cotangent that is kept (a mask's `get`).
- * Two focuses of one kind differ only in their index, which is data: their blocks are shared.
+ * A wanted gradient: the leaf, and the part of its cotangent that is kept (a mask's `get`). Two focuses of one kind
+ * differ only in their index, which is data, so their blocks are shared.
  */
 export interface Wanted {
   readonly leaf: Node
@@ -26,9 +26,9 @@ export interface Gradients {
 }
 
 /**
- * Reverse-mode differentiation, restricted to what is wanted. Returns the outputs again, because a call that is
- * differentiated also returns what its backward block needs, and the gradients in the order of `wanted`.
- * A cotangent is computed only where it leads to something wanted.
+ * Reverse-mode differentiation, restricted to the wanted leaves. Returns the outputs, which change because a
+ * differentiated call also returns the values that its backward block needs, and the gradients in the order of
+ * `wanted`. A cotangent is computed only if it leads to a wanted leaf.
  */
 export const gradients = (
   outputs: readonly Node[],
@@ -91,7 +91,7 @@ export const gradients = (
   }
 }
 
-/** The nodes through which a derivative flows to something wanted. */
+/** The nodes through which a derivative flows to a wanted leaf. */
 const activeFrom = (order: readonly Node[], byLeaf: ReadonlyMap<Node, Wanted>): ReadonlySet<Node> => {
   const active = new Set<Node>()
   for (const n of order)
@@ -103,7 +103,7 @@ const activeFrom = (order: readonly Node[], byLeaf: ReadonlyMap<Node, Wanted>): 
   return active
 }
 
-/** What one input of a call owes: the whole cotangent, or the wanted part of a leaf's. */
+/** A gradient that is demanded of a call's input: the whole cotangent, or the wanted part of a leaf's. */
 export interface Demand {
   readonly input: number
   readonly wanted: Wanted | undefined
@@ -113,7 +113,7 @@ interface Halves {
   readonly backward: (forwardCall: Node, cotangent: (index: number) => Node | undefined) => readonly Node[]
 }
 
-/** Puts the forward half of its block in the place of every call that a derivative flows through. */
+/** Replaces every call that a derivative flows through by the forward half of its block. */
 const forwardHalves = (
   outputs: readonly Node[],
   byLeaf: ReadonlyMap<Node, Wanted>,
@@ -162,13 +162,13 @@ const forwardHalves = (
   return { forward, halvesOf }
 }
 
-/** The indices of demands, each once: several leaves may share one, so that what is taken by it is taken once. */
+/** The distinct indices of demands: leaves may share an index, and a slice at a shared index is taken once. */
 const indicesOf = (demands: readonly Demand[]): readonly Node[] => [
   ...new Set(demands.flatMap(({ wanted }) => wanted?.index ?? [])),
 ]
 
 /**
- * Blocks are differentiated once for each kind of demand, and of which share an index, however many layers call them.
+ * Differentiates a block once for each kind of demand, and each pattern of shared indices, however many layers call it.
  */
 const halvesFor = (block: Block, demands: readonly Demand[], partition: Partition) => {
   const given = indicesOf(demands)

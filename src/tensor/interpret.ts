@@ -4,9 +4,9 @@ import { resultOp } from './op/result.ts'
 import type { Dim } from './shape/dim.ts'
 
 /**
- * The meaning of expressions in float64: every op's own `eval`, every block run as a function. The oracle of all
- * targets.
- * @throws {ShapeMismatch} where a node does not fit the sizes of its dims
+ * The meaning of expressions in float64: every op's own `eval`, with every block run as a function. It is the oracle
+ * for all targets.
+ * @throws {ShapeMismatch} if a node does not fit the sizes of its dims
  * @example interpret([y], new Map([[x, { sizes: [2], data: Float64Array.of(1, 2) }]]), size)
  */
 export const interpret = (

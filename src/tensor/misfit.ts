@@ -11,7 +11,7 @@ export const sized = (dim: Dim, size: Size): string =>
   typeof dim === 'number' ? String(dim) : `${dim}, which is ${size(dim)}`
 
 /**
- * Why parts do not lie within a dim, if they do not.
+ * The reason why parts do not lie within a dim, if they do not.
  * @example partsBeyond('slice', ['half', 'half'], 'hidden', size) is 'slice: half + half, which is 6, is beyond hidden, which is 5'
  */
 export const partsBeyond = (op: string, parts: Shape, dim: Dim, size: Size): string | undefined => {
@@ -23,7 +23,7 @@ export const partsBeyond = (op: string, parts: Shape, dim: Dim, size: Size): str
 }
 
 /**
- * Why parts are not a dim in sum, if they are not.
+ * The reason why the sum of parts is not a dim, if it is not.
  * @example partsDiffer('concat', ['past', 'seq'], 'tokens', size) is 'concat: past + seq is 7, not tokens, which is 8'
  */
 export const partsDiffer = (op: string, parts: Shape, dim: Dim, size: Size): string | undefined => {
@@ -31,9 +31,9 @@ export const partsDiffer = (op: string, parts: Shape, dim: Dim, size: Size): str
   return sum === size(dim) ? undefined : `${op}: ${showSum(parts)} is ${sum}, not ${sized(dim, size)}`
 }
 
-/** Why a node does not fit the sizes of its dims, if it does not. */
+/** The reason why a node does not fit the sizes of its dims, if it does not. */
 export const misfitOf = (n: Node, size: Size): string | undefined => {
-  // an op that was written in JavaScript may lack it
+  // an op written in JavaScript may lack it
   const op: Partial<Pick<Op, 'misfit'>> = n.op
   return op.misfit?.(
     n.inputs.map(input => input.shape.map(size)),
@@ -42,7 +42,10 @@ export const misfitOf = (n: Node, size: Size): string | undefined => {
   )
 }
 
-/** Why the first node that does not fit the sizes of its dims does not, if there is one; within blocks too. */
+/**
+ * The reason why some node does not fit the sizes of its dims, if one does not: that of the first such node, blocks
+ * included.
+ */
 export const misfitIn = (roots: readonly Node[], size: Size): string | undefined => {
   for (const n of topological(roots)) {
     const text = misfitOf(n, size)

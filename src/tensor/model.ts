@@ -7,7 +7,7 @@ export interface Loss {
   readonly count: Tensor<readonly []>
 }
 
-/** One step of generation: what the model remembers of the tokens before, and how it reads more of them. */
+/** One step of generation: the cache of earlier tokens, and the function that reads more of them. */
 export interface Decode<P> {
   /** The dims of the cache: keys and values of every layer, `capacity` positions each. */
   readonly cache: unknown
@@ -19,15 +19,15 @@ export interface Decode<P> {
   readonly step: (params: P) => { readonly logits: Tensor<readonly ['batch', 'seq', 'vocab']>; readonly cache: unknown }
 }
 
-/** Named shapes and pure functions; it knows no adapter and no target. */
+/** A model: named shapes and pure functions. It knows no adapter and no target. */
 export interface Model<P, B, L extends Shape> {
   readonly params: P
   readonly batch: B
   readonly logits: (params: P, batch: B) => Tensor<L>
   readonly loss: (logits: Tensor<L>, batch: B) => Loss
-  /** Sizes that the model itself fixes. */
+  /** Sizes that the model fixes. */
   readonly dims?: Readonly<Record<string, number>>
-  /** Dims that are as large as a product of others unless they are given: how many positions are scored at most. */
+  /** Dims whose size is a product of other dims unless it is specified, such as the capacity for scored positions. */
   readonly capacities?: Readonly<Record<string, Shape>>
   readonly decode?: Decode<P>
 }

@@ -1,6 +1,6 @@
 /**
- * NF4: sixteen numbers, quantiles of a normal distribution, times a scale for every 64 elements. What the numbers are
- * and where they lie in memory; `quantizeNF4` of the tune room makes them. Source: QLoRA, arXiv 2305.14314;
+ * NF4: sixteen numbers, quantiles of a normal distribution, times a scale for every 64 elements. This file defines the
+ * numbers and their layout in memory; `quantizeNF4` of the tune room packs them. Source: QLoRA, arXiv 2305.14314;
  * bitsandbytes, functional.py.
  *
  * In memory codes are i32 words of 8. A block of 64 elements is 8 words, and its element 8 k + j is bits 4 k to 4 k + 3
@@ -9,12 +9,12 @@
  * filled with zeros.
  */
 
-/** Elements that share one scale. */
+/** The number of elements that share one scale. */
 export const nf4Block = 64
-/** Scales that share one scale of their own, where they are quantized too. */
+/** The number of scales that share a scale of their own, if scales are quantized too. */
 export const nf4NestedBlock = 256
 
-/** What the 16 codes stand for. */
+/** The values of the 16 codes. */
 export const nf4Codebook: readonly number[] = [
   -1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
   -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
@@ -24,7 +24,7 @@ export const nf4Codebook: readonly number[] = [
 export const nf4Zero = 7
 
 const { fround } = Math
-/** Numbers at the same distance from 0.1 to 1, in float32, as PyTorch makes them: from both ends. */
+/** Equidistant numbers from 0.1 to 1, in float32, computed from both ends as PyTorch does. */
 const spaced = (n: number): readonly number[] => {
   const start = fround(0.1)
   const step = fround(fround(1 - start) / (n - 1))
@@ -32,8 +32,8 @@ const spaced = (n: number): readonly number[] => {
 }
 
 /**
- * What the 256 codes of a quantized scale stand for: bitsandbytes' signed dynamic map, in which every decade has twice
- * the numbers of the one below.
+ * The values of the 256 codes of a quantized scale: bitsandbytes' signed dynamic map, in which every decade has twice
+ * as many numbers as the one below.
  */
 export const dynamicMap: readonly number[] = Array.from({ length: 7 }, (_, decade) => {
   const bounds = spaced(2 ** decade + 1)
@@ -46,7 +46,7 @@ export const dynamicMap: readonly number[] = Array.from({ length: 7 }, (_, decad
   .sort((a, b) => a - b)
 
 /**
- * Where the code of an element lies.
+ * The word that contains the code of an element, and its shift in bits.
  * @example const { word, shift } = nf4Place(70); const code = (codes[word]! >>> shift) & 15
  */
 export const nf4Place = (element: number): { readonly word: number; readonly shift: number } => ({
@@ -54,7 +54,7 @@ export const nf4Place = (element: number): { readonly word: number; readonly shi
   shift: 4 * ((element >> 3) & 7),
 })
 
-/** The lengths of what n elements are packed in. */
+/** The lengths of the vectors that n elements are packed into. */
 export interface PackedLengths {
   readonly codes: number
   readonly blocks: number

@@ -1,7 +1,7 @@
 import { topological, type Node, type Op } from './node.ts'
 import { placeholderOp } from './op/placeholder.ts'
 
-/** Numbers for things that are equal only to themselves: ops, blocks. */
+/** Numbers for things that are equal only to themselves: ops and blocks. */
 const ids = new WeakMap<object, number>()
 let next = 0
 const idOf = (thing: object): number => {
@@ -14,12 +14,12 @@ const idOf = (thing: object): number => {
 const isBlock = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && 'parameters' in value && 'outputs' in value
 
-/** Numbers that JSON does not tell apart. */
+/** Numbers that JSON does not distinguish. */
 const isOdd = (value: unknown): value is number =>
   typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
 
 /**
- * Two nodes with the same op, equal attributes and equal inputs compute the same: this is the text of the first two.
+ * A text of an op and its attributes: two nodes with the same op, equal attributes and equal inputs compute the same.
  */
 export const labelOf = (op: Op, attributes: unknown): string =>
   `${idOf(op)} ${JSON.stringify(attributes, (_, value: unknown) =>
@@ -51,7 +51,7 @@ export const deduplicated = (roots: readonly Node[]): readonly Node[] => {
   return roots.map(root => representative.get(root)!)
 }
 
-/** The structure of an expression whose leaves are given: equal texts mean equal functions of the leaves. */
+/** The structure of an expression with given leaves: equal texts mean equal functions of the leaves. */
 export const structureOf = (roots: readonly Node[], leaves: readonly Node[]): string => {
   const numberOf = new Map(leaves.map((leaf, i) => [leaf, i]))
   const lines: string[] = leaves.map(leaf => `${leaf.dtype} ${leaf.shape.join()}`)
@@ -63,7 +63,7 @@ export const structureOf = (roots: readonly Node[], leaves: readonly Node[]): st
   return `${lines.join('\n')}\n${roots.map(root => numberOf.get(root)!).join()}`
 }
 
-/** The nodes below roots, inputs first, not looking below the given ones. */
+/** The nodes below roots, inputs first, without those below the given ones. */
 export const walk = (roots: readonly Node[], stop: ReadonlySet<Node>): readonly Node[] => {
   const seen = new Set<Node>()
   const order: Node[] = []
@@ -77,12 +77,12 @@ export const walk = (roots: readonly Node[], stop: ReadonlySet<Node>): readonly 
   return order
 }
 
-/** Texts that {@link expressionKeys} remembers at most. */
+/** The most texts that {@link expressionKeys} remembers. */
 const mostTexts = 2 ** 16
 
 /**
- * A text for each expression: equal texts are of expressions that compute the same of the same leaves. Those that do
- * have equal texts, unless very many others came between.
+ * A text for each expression: equal texts mean that the expressions compute the same function of the same leaves.
+ * Expressions that do have equal texts, unless very many others came between.
  */
 export const expressionKeys = (): ((n: Node) => string) => {
   const keys = new WeakMap<Node, string>()

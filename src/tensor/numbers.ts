@@ -1,7 +1,7 @@
 import { DataMismatch, type Numbers } from './node.ts'
 import { count } from './value.ts'
 
-/** Helpers for the float64 meaning of ops: clarity before speed. */
+/** Helpers for the float64 meaning of ops, with clarity before speed. */
 
 /** Row-major strides, in elements. */
 export const stridesOf = (sizes: readonly number[]): readonly number[] => {
@@ -11,7 +11,7 @@ export const stridesOf = (sizes: readonly number[]): readonly number[] => {
 }
 
 /**
- * For every index over `sizes`, in row-major order, the offset that `strides` gives it.
+ * The offset that `strides` gives to every index over `sizes`, in row-major order.
  * @example offsetsOf([2, 2], [1, 2]) // [0, 2, 1, 3]: a transposed 2 × 2 array
  */
 export const offsetsOf = (sizes: readonly number[], strides: readonly number[]): Int32Array => {
@@ -40,7 +40,7 @@ export const numbers = (sizes: readonly number[], fill: (i: number) => number): 
 }
 
 /**
- * Why an index does not lie within a dim, if it does not. Nothing is counted from the end.
+ * The reason why an index does not lie within a dim, if it does not. Negative indices do not count from the end.
  * @example outside([0, 5], 5) is 'index 5 is not below 5'
  */
 export const outside = (index: ArrayLike<number>, below: number): string | undefined => {
@@ -50,7 +50,11 @@ export const outside = (index: ArrayLike<number>, below: number): string | undef
   }
   return undefined
 }
-/** @throws {DataMismatch} where an index does not lie within a dim */
+/**
+ * Throws if an index does not lie within a dim.
+ * @throws {DataMismatch}
+ * @throws {DataMismatch} where an index does not lie within a dim
+ */
 export const checkIndex = (op: string, { data }: Numbers, below: number): void => {
   const text = outside(data, below)
   if (text !== undefined) throw new DataMismatch(`${op}: ${text}`)
@@ -60,7 +64,7 @@ export const checkIndex = (op: string, { data }: Numbers, below: number): void =
 export const gather = (x: Numbers, offsets: Int32Array, sizes: readonly number[]): Numbers =>
   numbers(sizes, i => x.data[offsets[i]!]!)
 
-/** A function of broadcast operands, element by element. */
+/** Applies a function to broadcast operands, element by element. */
 export const elementwise = (
   sizes: readonly number[],
   operands: readonly Numbers[],
@@ -70,7 +74,7 @@ export const elementwise = (
   return numbers(sizes, i => f(...operands.map((x, k) => x.data[offsets[k]![i]!]!)))
 }
 
-/** An array seen as `[outer, axis, inner]`. */
+/** The sizes of an array viewed as `[outer, axis, inner]`. */
 export const around = (
   sizes: readonly number[],
   axis: number,

@@ -3,24 +3,24 @@ import type { Block } from './op/call.ts'
 import { placeholder } from './op/placeholder.ts'
 import { reshapeOp } from './op/reshape.ts'
 
-/** How blocks are divided into a forward and a backward half. */
+/** The options for dividing blocks into a forward and a backward half. */
 export interface Partition {
-  /** Simplifies outputs and gradients together, before what lives between the halves is chosen. */
+  /** Simplifies outputs and gradients together, before the values to keep between the halves are chosen. */
   readonly optimise?: (roots: readonly Node[], block: Block) => readonly Node[]
-  /** Which values may be computed again; those of cheap ops unless said. */
+  /** Tests which values may be recomputed (default: those of cheap ops). */
   readonly isCheap?: (node: Node) => boolean
-  /** Of the values of a block and its gradients, those that both halves have without keeping them. */
+  /** Among the values of a block and its gradients, those that both halves have without keeping them. */
   readonly atHand?: (roots: readonly Node[], block: Block) => ReadonlySet<Node>
-  /** Bytes of a node's value: what keeping it costs. */
+  /** The bytes of a node's value: the cost of keeping it. */
   readonly bytes?: (node: Node) => number
   /**
-   * What backward computes again: nothing; cheap results where that keeps fewer bytes (the default);
-   * or everything from the block's inputs, which is gradient checkpointing.
+   * The values that backward recomputes: none; cheap ones if that keeps fewer bytes (the default); or everything from
+   * the block's inputs, which is gradient checkpointing.
    */
   readonly recompute?: 'none' | 'cheap' | 'all'
   /**
-   * Whether all calls of a block share one backward half, which gives what any of them is asked for: so that layers
-   * stay alike.
+   * True if all calls of a block share one backward half, which computes every gradient that any of them needs, so that
+   * layers stay alike.
    */
   readonly alike?: boolean
   cache?: WeakMap<Block, Map<string, Halves>>
@@ -40,15 +40,15 @@ export interface Halves {
   readonly forward: Block
   /** (passed inputs, residuals, cotangents) => gradients */
   readonly backward: Block
-  /** Which inputs of the forward half the backward half reads as well. */
+  /** The inputs of the forward half that the backward half reads as well. */
   readonly passed: readonly number[]
-  /** Which results of the forward half are residuals. */
+  /** The results of the forward half that are residuals. */
   readonly residuals: readonly number[]
 }
 
 /**
- * Divides a block where its cotangents enter. What does not depend on a cotangent is forward; the forward values that
- * backward reads are kept between the two, or computed again.
+ * Divides a block where its cotangents enter. Values that do not depend on a cotangent are forward; the forward values
+ * that backward reads are kept between the two, or recomputed.
  */
 export const halve = (joint: Joint, partition: Partition): Halves => {
   const { block, indices, cotangents } = joint
@@ -71,7 +71,7 @@ export const halve = (joint: Joint, partition: Partition): Halves => {
 
   const atHand = partition.atHand?.(roots, block)
   const free = (n: Node): boolean => isInput.has(n) || constant.has(n) || atHand?.has(n) === true
-  // the same data under another shape is kept once
+  // the same data with another shape is kept once
   const data = (n: Node): Node => (is(n, reshapeOp) && !free(n) ? data(n.inputs[0]!) : n)
   const kept = keep(
     [...new Set([...boundary].map(data))].filter(n => !free(n)),
@@ -96,8 +96,8 @@ export const halve = (joint: Joint, partition: Partition): Halves => {
 }
 
 /**
- * Chooses what is kept: from every value that crosses the boundary, replaces cheap ones by fewer bytes that they follow
- * from.
+ * Chooses the values to keep: starting from every value that crosses the boundary, it replaces cheap ones by their
+ * sources if those have fewer bytes.
  */
 const keep = (
   crossing: readonly Node[],
@@ -117,6 +117,6 @@ const keep = (
   return [...kept]
 }
 
-/** The values that are not at hand, from which a cheap value follows by cheap ops. */
+/** The values not at hand from which a cheap value can be computed with cheap ops. */
 const sources = (value: Node, isCheap: (n: Node) => boolean, atHand: (n: Node) => boolean): readonly Node[] =>
   value.inputs.flatMap(input => (atHand(input) ? [] : isCheap(input) ? sources(input, isCheap, atHand) : [input]))

@@ -1,11 +1,12 @@
 /**
- * Randomness as a function of its arguments: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2,
- * 3", SC'11). A counter-based generator has no state to thread: word i of a stream is a function of (seed, stream, i).
+ * Random numbers as functions of their arguments: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as
+ * 1, 2, 3", SC'11). A counter-based generator has no state to thread: word i of a stream is a function of (seed,
+ * stream, i).
  */
 
-/** Two 32-bit words: which generator. */
+/** Two 32-bit words that select a generator. */
 export type PhiloxKey = readonly [number, number]
-/** Four 32-bit words: the place in its sequence, and what comes out there. */
+/** Four 32-bit words: a position in the generator's sequence, or its output there. */
 export type PhiloxWords = readonly [number, number, number, number]
 
 /** The upper 32 bits of a 32 x 32 bit product, from 16-bit halves so that every partial sum stays exact. */
@@ -43,7 +44,7 @@ export const philox = (key: PhiloxKey, counter: PhiloxWords): PhiloxWords => {
   return [c0, c1, c2, c3]
 }
 
-/** What a stream is used for; the last word of the counter, so that equal stream numbers never share random words. */
+/** The use of a stream, in the last word of the counter, so that equal stream numbers never share random words. */
 type Purpose = 0 | 1 | 2
 const purposes = { permutation: 0, columns: 1, uniform: 2 } as const
 
@@ -58,7 +59,7 @@ function* words(seed: number, stream: number, purpose: Purpose): Generator<numbe
   for (let block = 0; ; block++) yield* philox(key, [block >>> 0, Math.floor(block / twoTo32), stream >>> 0, purpose])
 }
 
-/** The next number in [0, n), every one equally likely: words above the largest multiple of n are drawn again. */
+/** The next number in [0, n), uniformly distributed: words above the largest multiple of n are redrawn. */
 const below = (source: Generator<number, never>, n: number): number => {
   const limit = twoTo32 - (twoTo32 % n)
   for (;;) {
@@ -80,7 +81,7 @@ const draw = (source: Generator<number, never>, n: number, count: number): Int32
 }
 
 /**
- * A random order of 0..n-1; seed and stream (an epoch, say) determine it.
+ * A random order of 0..n-1; determined by the seed and the stream (such as an epoch).
  * @example permutation(0, 3, 5) // the order of five rows in epoch 3
  */
 export const permutation = (seed: number, stream: number, n: number): Int32Array =>
@@ -91,7 +92,7 @@ export const hashName = (name: string): number =>
   new TextEncoder().encode(name).reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193) >>> 0, 0x811c9dc5)
 
 /**
- * `rank` of `width` columns, drawn without replacement and sorted. The module's name picks the stream, so a selection
+ * `rank` of `width` columns, drawn without replacement and sorted. The module's name selects the stream, so the result
  * depends on the seed and the name only, not on the order in which modules are adapted. `rank` must not exceed `width`.
  * @example chooseColumns(0, 'layers.0.self_attn.q_proj', 576, 8)
  */
@@ -103,7 +104,7 @@ export const chooseColumns = (seed: number, name: string, width: number, rank: n
 }
 
 /**
- * `count` floats, uniform on [0, 1) in steps of 2^-24 (exact in float32); seed and stream determine them.
+ * `count` floats, uniform on [0, 1) in steps of 2^-24 (exact in float32); determined by the seed and the stream.
  * @example uniform(0, hashName('layers.0.lora_A'), 64)
  */
 export const uniform = (seed: number, stream: number, count: number): Float32Array => {
@@ -112,14 +113,14 @@ export const uniform = (seed: number, stream: number, count: number): Float32Arr
 }
 
 /**
- * The second word of the counter of {@link randomWords}, which the sequences above reach after 2^32 blocks at the
- * earliest: the words are others.
+ * The second word of the counter in {@link randomWords}. The sequences above reach it after 2^32 blocks at the
+ * earliest, so they yield other words.
  */
 export const wordsPurpose = 0x62697473
 
 /**
- * Which words are meant: a seed's two halves, how many draws came before, and a number for who draws. Each is taken as
- * 32 bits.
+ * The key of a draw: a seed's two halves, the number of earlier draws, and a number for the user of the draw. Each is
+ * taken as 32 bits.
  */
 export interface Draw {
   readonly seedLow: number
@@ -130,7 +131,7 @@ export interface Draw {
 
 /**
  * `count` random 32-bit words, as signed integers. Word i is word i mod 4 of the block with the counter [i / 4,
- * purpose, draw, stream], so that any part of them can be made alone, and in any order.
+ * purpose, draw, stream], so any part of them can be computed alone, and in any order.
  * @example randomWords({ seedLow: 0, seedHigh: 0, draw: 3, stream: hashName('q_proj') }, 8)
  */
 export const randomWords = ({ seedLow, seedHigh, draw, stream }: Draw, count: number): Int32Array => {
@@ -138,7 +139,7 @@ export const randomWords = ({ seedLow, seedHigh, draw, stream }: Draw, count: nu
   const key = [seedLow >>> 0, seedHigh >>> 0] as const
   for (let i = 0; i < count; i += 4) {
     const [a, b, c, d] = philox(key, [i / 4, wordsPurpose, draw >>> 0, stream >>> 0])
-    // what lies beyond the end is not written
+    // words beyond the end are not written
     words[i] = a
     words[i + 1] = b
     words[i + 2] = c

@@ -5,9 +5,9 @@ import { placeholder, placeholderOp } from './op/placeholder.ts'
 import type { Shape } from './shape/dim.ts'
 
 /**
- * Applies a layer once for each element of `layers`, each to the result of the one before.
- * Layers that are the same function of their parameters share one block, however many there are: it is differentiated,
- * rewritten and planned once. What the layer reads from outside is passed to the block, not computed again.
+ * Applies a layer once for each element of `layers`, each to the result of the one before. Layers that are the same
+ * function of their parameters share one block, which is differentiated, rewritten and planned once, however many
+ * layers there are. Values that the layer reads from outside are passed to the block, not recomputed.
  * @example repeat(params.layers, x, (h, layer) => add(h, mlp(h, layer)))
  */
 export const repeat = <E, S extends Shape>(
@@ -17,7 +17,8 @@ export const repeat = <E, S extends Shape>(
 ): Tensor<S> => scan(layers, x, (current, parameters) => [layer(current, parameters), []])[0]
 
 /**
- * The same for a layer that also yields tensors of its own, as a cache: the last result, and what every layer yielded.
+ * The same for a layer that also yields tensors of its own, such as a cache: returns the last result, and the tensors
+ * of every layer.
  * @example const [h, caches] = scan(layers, x, (h, layer) => [attention(h, layer), [key, value]])
  */
 export const scan = <E, S extends Shape, const Y extends readonly Node[]>(
@@ -30,7 +31,7 @@ export const scan = <E, S extends Shape, const Y extends readonly Node[]>(
     const [carried, yielded] = layer(typed(input), parameters)
     return [carried, ...yielded]
   })
-  // every trace makes its nodes anew, so a node that two layers share was there before them
+  // every trace makes new nodes, so a node that two layers share existed before them
   const second = new Set<Node>(topological(bodies[1] ?? []))
   const captured = new Set(topological(bodies[0] ?? []).filter(n => n !== input && second.has(n)))
   const blocks = new Map<string, Block>()
@@ -50,7 +51,7 @@ export const scan = <E, S extends Shape, const Y extends readonly Node[]>(
   return [typed(current), yields as readonly (readonly Node[])[] as readonly Y[]]
 }
 
-/** The outermost nodes that are to be arguments, in the order in which the body reads them. */
+/** The outermost nodes that become arguments, in the order in which the body reads them. */
 const leavesOf = (body: readonly Node[], isLeaf: (n: Node) => boolean): readonly Node[] => {
   const stop = new Set(topological(body).filter(isLeaf))
   return walk(body, stop).filter(n => stop.has(n))

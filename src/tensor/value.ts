@@ -3,7 +3,7 @@ import type { Shape } from './shape/dim.ts'
 /** Element types. `bf16` and `f16` data is kept as raw 16-bit words. */
 export type DType = 'f32' | 'i32' | 'bool' | 'bf16' | 'f16'
 
-/** The typed array that holds data of a dtype. */
+/** The typed array for data of a dtype. */
 export type DataOf<D extends DType> = D extends 'f32'
   ? Float32Array
   : D extends 'i32'

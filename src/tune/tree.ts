@@ -3,7 +3,7 @@ import { isNode, type DType, type Node, type Shape, type Tensor, type Value } fr
 /** A parameter tree: nested readonly records and arrays with tensors at the leaves. */
 export type Tree<L> = L | readonly Tree<L>[] | { readonly [key: string]: Tree<L> }
 
-/** The tree of data for a tree of tensors. Arrays stay arrays; what brands a tree of tensors is no data. */
+/** The tree of data for a tree of tensors. Arrays stay arrays; the brand of a tree of tensors is not data. */
 export type Values<T> =
   T extends Tensor<infer S, infer D>
     ? Value<S, D>
@@ -12,30 +12,30 @@ export type Values<T> =
       : { readonly [K in keyof T as Exclude<K, symbol>]: Values<T[K]> }
 
 /**
- * Data, or what reads it when it is needed. Leaves are read one by one and never retained, so that a model is in memory
- * once.
+ * Data, or a reader that is called when the data is needed. Leaves are read one by one and never retained, so that a
+ * model is in memory only once.
  */
 export type LazyLeaf<S extends Shape, D extends DType> = Value<S, D> | { readonly read: () => Promise<Value<S, D>> }
 export type Lazy<T> = T extends Tensor<infer S, infer D> ? LazyLeaf<S, D> : { readonly [K in keyof T]: Lazy<T[K]> }
 
 const isRecord = (tree: unknown): tree is Readonly<Record<string, unknown>> =>
   typeof tree === 'object' && tree !== null && !Array.isArray(tree) && !ArrayBuffer.isView(tree)
-/** True for the nodes of the language, which are the leaves of parameter trees. */
+/** Tests for the nodes of the language, which are the leaves of parameter trees. */
 export const isTensor = isNode
-/** True for data: no tree has a typed array below a key, so that no subtree is taken for data. */
+/** Tests for data: no tree has a typed array below a key, so a subtree is never taken for data. */
 export const isValue = (leaf: unknown): leaf is Value<Shape, DType> =>
   isRecord(leaf) && ArrayBuffer.isView(leaf['data']) && Array.isArray(leaf['sizes'])
 
-/** True for data, and for what reads it when it is needed. */
+/** Tests for data, and for a reader of data. */
 export const isLazyLeaf = (leaf: unknown): leaf is LazyLeaf<Shape, DType> =>
   isValue(leaf) || (isRecord(leaf) && typeof leaf['read'] === 'function')
 
-/** A record or an array. */
+/** Tests for a record or an array. */
 const isBranch = (tree: unknown): tree is object => Array.isArray(tree) || isRecord(tree)
 const under = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`)
 
 /**
- * Every leaf of a tree with its path, in order: keys as they were written, arrays by position.
+ * Every leaf of a tree with its path, in order: keys in their written order, arrays by position.
  * @example leaves({ layers: [{ w: x }] }, isTensor) // [['layers.0.w', x]]
  */
 export const leaves = <L>(
@@ -47,7 +47,7 @@ export const leaves = <L>(
   return isBranch(tree) ? Object.entries(tree).flatMap(([key, child]) => leaves(child, isLeaf, under(path, key))) : []
 }
 
-/** A leaf of a declared tree, and what stands at its place in a tree of data: `undefined` where nothing does. */
+/** A leaf of a declared tree, and the data at its place in a tree of data: `undefined` if there is none. */
 export interface Place {
   readonly path: string
   readonly leaf: Node
@@ -55,8 +55,8 @@ export interface Place {
 }
 
 /**
- * What stands in a tree of data where a declared tree has its leaves, and the paths of what stands elsewhere. It is the
- * declaration that says where data is, never the looks of the data.
+ * The data in a tree at the leaves of a declared tree, and the paths of data elsewhere. The declaration determines
+ * where data is, never the form of the data.
  * @example placesOf({ x: f32('batch') }, { x: value, y: value }) // places: [{ path: 'x', … }], others: ['y']
  */
 export const placesOf = (
@@ -74,7 +74,7 @@ export const placesOf = (
   return { places: below.flatMap(({ places }) => places), others: [...others, ...below.flatMap(found => found.others)] }
 }
 
-/** The same tree with other leaves; a leaf that becomes `undefined` is left out of its record. Arrays stay arrays. */
+/** The same tree with other leaves; a leaf that becomes `undefined` is removed from its record. Arrays stay arrays. */
 export const mapTree = <L>(
   tree: unknown,
   isLeaf: (candidate: unknown) => candidate is L,
@@ -93,8 +93,8 @@ export const mapTree = <L>(
 }
 
 /**
- * The same tree with other leaves, each made of the leaf and of what stands at its place in a tree beside it. What is
- * no branch there stands for everything below it.
+ * The same tree with other leaves, each computed from the leaf and from the value at its place in a second tree. A
+ * value there that is not a branch applies to everything below it.
  * @example mapBeside({ a: [x, y] }, isTensor, { a: true }, (leaf, keep) => (keep ? leaf : undefined))
  */
 export const mapBeside = <L>(
@@ -121,14 +121,17 @@ export const mapBeside = <L>(
   )
 }
 
-/** Thrown where two leaves of a declared tree cannot be told apart, or a leaf is none; the sentence says which. */
+/**
+ * Thrown if two leaves of a declared tree cannot be told apart, or if something that is not a leaf is in a leaf's
+ * place; the message names it.
+ */
 export class AmbiguousTree extends Error {
   override readonly name = 'AmbiguousTree'
 }
 
 /**
  * The leaves of a declared tree by path, each path once.
- * @throws {AmbiguousTree} where a key with a dot makes the path of another leaf: `two of the parameters are called a.b`
+ * @throws {AmbiguousTree} if a key with a dot makes the path of another leaf: `two of the parameters are called a.b`
  */
 export const declaredLeaves = (what: string, tree: unknown): readonly (readonly [path: string, leaf: Node])[] => {
   const found = tensorsOf(tree)
@@ -146,7 +149,7 @@ export const declaredLeaves = (what: string, tree: unknown): readonly (readonly 
 /** The leaves of a tree of tensors, by path. @example tensorsOf(model.params) */
 export const tensorsOf = (tree: unknown): readonly (readonly [path: string, tensor: Node])[] => leaves(tree, isTensor)
 
-/** Rebuilds a tree of the structure of `like` from leaves in the order of {@link tensorsOf}. */
+/** Rebuilds a tree with the structure of `like` from leaves in the order of {@link tensorsOf}. */
 export const unflatten = <T, L>(like: T, flat: readonly L[]): unknown => {
   let next = 0
   return mapTree(like, isTensor, () => flat[next++])

@@ -3,7 +3,7 @@ import { bytesPerElement, misfitOf, type Dim, type Numbers } from '../../tensor/
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { meant } from '../meant.ts'
 
-/** `bytes` is 0 for a second handle on a buffer. */
+/** A buffer; `bytes` is 0 for a second handle on it. */
 export interface Held {
   readonly numbers: Numbers
   readonly dtype: Buffer['dtype']

@@ -4,27 +4,27 @@ import { SessionError, type Buffer, type Device } from '../device.ts'
 import type { Call, Lowering, Lowerings, OpName } from './lowering.ts'
 import type { TensorInfo, TfjsTensor } from './wasm/index.ts'
 
-/** What the executor needs of a tfjs backend. */
+/** The part of a tfjs backend that the executor needs. */
 export interface Backend {
   readonly name: string
   readonly lowerings: Lowerings
-  /** How an op runs that the table does not know. */
+  /** The lowering for an op that the table does not know. */
   readonly fallback: Lowering
   readonly limit: number | undefined
   /**
-   * Runs something with the backend as tfjs's current one, on which kernels make their tensors; the program may have
+   * Runs a function with the backend as tfjs's current one, on which kernels make their tensors; the program may have
    * another.
    */
   readonly within: <A>(work: () => A) => A
-  /** Counts a buffer that a kernel made as one of tfjs's tensors. */
+  /** Registers a buffer that a kernel made as one of tfjs's tensors. */
   readonly track: (info: TensorInfo) => TfjsTensor
   readonly upload: (buffer: Buffer) => TfjsTensor
   readonly download: (tensor: TfjsTensor) => Promise<Buffer['data']>
-  /** What the lowerings can write into the buffer of an input. */
+  /** The inputs whose buffers the lowerings can write to. */
   readonly inPlace: InPlace
   /**
-   * The same data in other sizes, where the backend's own buffers know theirs; without, a buffer takes the sizes that a
-   * handle says.
+   * The same data with other sizes, if the backend's own buffers know their sizes; without it, a buffer takes the sizes
+   * of its handle.
    */
   readonly view?: (x: TensorInfo, sizes: readonly number[]) => TfjsTensor
   readonly reserve?: (bytes: number) => void
@@ -36,15 +36,15 @@ type Computing = Extract<Instruction, { readonly kind: 'run' | 'update' }>
 const dtypeOf: { readonly [name: string]: DType } = { float32: 'f32', int32: 'i32', bool: 'bool' }
 
 /**
- * A handle on a buffer: what kernels take as a tensor. Reshapes share one tfjs tensor and are counted here, because
- * tfjs counts the bytes of every tensor that looks at a buffer.
+ * A handle on a buffer, which kernels take as a tensor. Reshapes share one tfjs tensor and are counted here, because
+ * tfjs counts the bytes of every tensor that views a buffer.
  */
 export interface Handle extends TensorInfo {
   readonly owner: { readonly tensor: TfjsTensor; handles: number }
   readonly view?: TfjsTensor
 }
 
-/** Runs plans as tfjs kernel calls: no tape, no tidy, every buffer freed where the plan says. */
+/** Runs plans as tfjs kernel calls: no tape, no tidy, and every buffer is freed at its place in the plan. */
 export const tfjsDevice = (backend: Backend): Device<Handle> => {
   const prepared = new WeakMap<Instruction, ReturnType<Lowering>>()
   let bytes = 0
@@ -73,13 +73,13 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     size,
   })
   const lower = (call: Call): ReturnType<Lowering> => {
-    // kernels copy by the sizes that they are given, whoever made the plan
+    // kernels copy by the given sizes, whatever made the plan
     const misfit = misfitOf(call.node, call.size)
     if (misfit !== undefined) throw new SessionError(misfit)
     const lowering = Object.hasOwn(backend.lowerings, call.node.op.name)
       ? backend.lowerings[call.node.op.name as OpName]
       : undefined
-    // an op from outside the language, without an expansion: its own meaning
+    // an op from outside the language, without an expansion, runs by its own meaning
     return (lowering === undefined || lowering === 'expand' ? backend.fallback : lowering)(call)
   }
   const preparedFor = (
@@ -154,7 +154,7 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
   }
 }
 
-/** A buffer's data in the type that tfjs takes; 16-bit data has none. */
+/** A buffer's data in the type that tfjs takes; 16-bit data has no such type. */
 export const tfjsData = ({ sizes, dtype, data }: Buffer, name: string): Float32Array | Int32Array | Uint8Array => {
   if (dtype === 'bf16' || dtype === 'f16')
     throw new SessionError(`${name} computes in float32: convert ${dtype} values first`)

@@ -7,13 +7,13 @@ import type { Heap, Kernels } from './wasm/index.ts'
 interface Surroundings {
   readonly heap: Heap
   readonly kernels: Kernels
-  /** The offset of so many f32 that live until somebody else asks. */
+  /** The offset of `length` f32 that are valid until the next request. */
   readonly scratchFor: (length: number) => number
 }
 
 /**
- * Plans the unpacking of a matrix: whole blocks by a kernel, what is left of the last one here. Scales that are
- * quantized are unpacked first.
+ * Plans the unpacking of a matrix: whole blocks by a kernel, and the rest of the last one here. Quantized scales are
+ * unpacked first.
  */
 export const dequantizing = (
   { node, inputs, output: { sizes } }: Call,
@@ -31,7 +31,7 @@ export const dequantizing = (
   const rest = n % nf4Block
   const lengths = inputs.map(input => count(input.sizes))
   const words = lengths[0]!
-  /** A part of the heap, until something is allocated. */
+  /** A part of the heap, valid until something is allocated. */
   const floats = (at: number, length: number): Float32Array => heap.views().f32.subarray(at / 4, at / 4 + length)
   const integers = (at: number, length: number): Int32Array => heap.views().i32.subarray(at / 4, at / 4 + length)
   const scalesAt = ([codes, scales, nested, offset]: readonly number[]): number => {

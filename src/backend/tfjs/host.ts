@@ -1,9 +1,12 @@
 /**
  * tfjs is one engine for the whole program, which may use it too. While kernels of ours run, the engine's backend is
- * theirs, and no scope of the program's takes over what they make; then all of it is the program's again.
+ * theirs, and no scope of the program takes over their results; then the engine is the program's again.
  */
 
-/** What is used of tfjs-core 4.22, and what of its engine is put aside, which its own types do not show. */
+/**
+ * The parts of tfjs-core 4.22 that are used, and those of its engine that are set aside, which its own types do not
+ * show.
+ */
 export interface Core {
   engine(): object
   setBackend(name: string): Promise<boolean>
@@ -17,10 +20,10 @@ interface Engine {
   readonly registryFactory: Record<string, { readonly factory: () => unknown; readonly priority: number } | undefined>
   readonly state: { activeScope: unknown }
 }
-/** tfjs's engine, with the parts of it that say whose turn it is. */
+/** tfjs's engine, with the parts that determine whose turn it is. */
 export const engineOf = (core: Core): Engine => core.engine() as Engine
 
-/** Does something that may make another backend tfjs's own before it returns, and puts the program's back. */
+/** Runs work that may change tfjs's current backend before it returns, and restores the program's. */
 export const asGuest = <A>(core: Core, work: () => A): A => {
   const engine = engineOf(core)
   const {
@@ -41,7 +44,7 @@ export const asGuest = <A>(core: Core, work: () => A): A => {
 }
 
 /**
- * Runs kernels of a backend that was started, which is tfjs's own until `work` returns.
+ * Runs kernels of a started backend, which is tfjs's current one until `work` returns.
  * @example within(tfjs, 'cpu', () => run(plan))
  */
 export const within = <A>(core: Core, name: string, work: () => A): A =>
@@ -53,19 +56,19 @@ export const within = <A>(core: Core, name: string, work: () => A): A =>
   })
 
 /**
- * Starts a registered backend, and leaves tfjs with the program's own; false where it does not start.
+ * Starts a registered backend, and leaves tfjs with the program's own; false if it does not start.
  * @example await startBackend(tfjs, 'cpu')
  */
 export const startBackend = async (core: Core, name: string): Promise<boolean> => {
-  // a backend that is ready at once is tfjs's own before setBackend returns its promise
+  // a backend that is ready at once becomes current before setBackend returns its promise
   const starting = asGuest(core, () => core.setBackend(name))
   if (engineOf(core).registry[name] !== undefined) return starting
   return (await starting) && asGuest(core, () => core.setBackend(name))
 }
 
 /**
- * Registers a backend as the last that a program gets which chooses none: packages register themselves as the best
- * there is.
+ * Registers a backend with the lowest priority for a program that chooses none: packages register themselves with the
+ * highest.
  */
 export const registerLast = <A>(core: Core, name: string, register: () => A): A => {
   const { registryFactory } = engineOf(core)

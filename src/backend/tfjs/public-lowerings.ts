@@ -12,7 +12,7 @@ import { meant } from '../meant.ts'
 import { attributesOf, type Call, type Lowering, type Lowerings } from './lowering.ts'
 import type { TensorInfo } from './wasm/index.ts'
 
-/** What is used of a tfjs backend: its kernels by name, and data in and out. */
+/** The part of a tfjs backend that is used: its kernels by name, and data in and out. */
 export interface Kernels {
   readonly has: (name: string) => boolean
   readonly run: (name: string, inputs: object, attributes?: object) => TensorInfo
@@ -34,7 +34,7 @@ export const hostLowering =
   }
 
 /**
- * How ops run on any tfjs backend, by its public kernels. Where there is none, and for data-dependent ops on small
+ * The lowerings for any tfjs backend, by its public kernels. Where there is none, and for data-dependent ops on small
  * integers, the op's own meaning runs on the host. Composites are expanded.
  */
 export const publicLowerings = (kernels: Kernels): Lowerings => {
@@ -58,7 +58,10 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
   const beginOf = (call: Call): number => startOf(attributesOf<{ readonly start: Shape }>(call.node).start, call)
   const atAxis = (call: Call, at: number, rest: readonly number[]): readonly number[] =>
     rest.map((n, axis) => (axis === axisOf(call) ? at : n))
-  /** By a kernel for float32 alone: those for other dtypes are not on every backend, or not what the op means. */
+  /**
+   * Restricts a lowering to float32: kernels for other dtypes do not exist on every backend, or differ from the op's
+   * meaning.
+   */
   const floats =
     (lowering: Lowering): Lowering =>
     call =>
@@ -66,7 +69,7 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
   const impossible: Lowering = ({ node }) => {
     throw new Error(`${node.op.name} is no instruction`)
   }
-  /** By a kernel that does not look whether its index, the second of its inputs, lies within the first. */
+  /** Checks the index, the second input, for a kernel that does not check it itself. */
   const indexed =
     (lowering: Lowering): Lowering =>
     call => {
@@ -149,7 +152,7 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
     cos: unary('Cos'),
     erf: onHost,
     stopGradient: unary('Identity'),
-    // tfjs's Cast to bool keeps numbers other than 0 and 1 on wasm; to integers, what is beyond their range differs
+    // tfjs's Cast to bool keeps numbers other than 0 and 1 on wasm; for casts to integers, out-of-range numbers differ
     // between backends
     cast: call => (call.output.dtype === 'f32' ? converted : onHost)(call),
     sum: reduction('Sum', 'axis'),

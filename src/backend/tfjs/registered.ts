@@ -7,14 +7,17 @@ import { attributesOf, tfjsDType, type Lowering, type Lowerings, type TfjsDType 
 import { hostLowering, publicLowerings, type Kernels } from './public-lowerings.ts'
 import type { HeapDType, TensorInfo, TfjsTensor } from './wasm/index.ts'
 
-/** What is used of a backend beside its kernels. */
+/** The members of a backend that are used in addition to its kernels. */
 interface RegisteredBackend {
   readSync(dataId: object): ArrayLike<number>
   write(values: ArrayLike<number>, shape: readonly number[], dtype: HeapDType): object
   disposeData(dataId: object): boolean
 }
 
-/** tfjs-node's kernels return tensors that tfjs has counted already, the others' what is still to be counted. */
+/**
+ * Tests for a tensor that tfjs has already counted, as tfjs-node's kernels return it; other kernels return one that
+ * must still be counted.
+ */
 const isCounted = (x: TensorInfo): x is TensorInfo & TfjsTensor => x instanceof tfjs.Tensor
 
 /** The kernels of a backend by name, called without tfjs's tape and scopes. */
@@ -43,8 +46,8 @@ export const kernelsOf = (name: string, backend: unknown): Kernels => {
 }
 
 /**
- * The cpu backend advertises another package on standard error when it is first written to, unless tfjs is told that
- * this is production.
+ * Silences the cpu backend, which advertises another package on standard error at its first write, unless tfjs runs in
+ * production mode.
  */
 const quietly = (firstWrite: () => void): void => {
   const flags = tfjs.env()
@@ -58,7 +61,7 @@ const quietly = (firstWrite: () => void): void => {
 }
 
 /**
- * Any backend that is registered with tfjs-core: its public kernels, explicit disposal.
+ * Any backend that is registered with tfjs-core: its public kernels, with explicit disposal.
  * @example import '@tensorflow/tfjs-backend-cpu'; const device = await registeredDevice('cpu')
  */
 export const registeredDevice = async (name: string, title = `tfjs ${name}`): Promise<Device<Handle>> => {
@@ -83,7 +86,7 @@ export const registeredDevice = async (name: string, title = `tfjs ${name}`): Pr
             return (inputs, into) => (into ? inPlace : copying)(inputs, into)
           },
         }
-  // tfjs's own tensor, seen by what the executor needs of it
+  // tfjs's own tensor, typed by the part that the executor needs
   const track = (info: TensorInfo): TfjsTensor =>
     isCounted(info) ? info : (engine.makeTensorFromTensorInfo(info as never) as unknown as TfjsTensor)
   return tfjsDevice({
@@ -102,7 +105,7 @@ export const registeredDevice = async (name: string, title = `tfjs ${name}`): Pr
   })
 }
 
-/** The cpu backend's data is a typed array that can be written into: `put` changes it where it lies. */
+/** Lowers `put` for the cpu backend, whose data is a writable typed array, so that it changes in place. */
 const putOnHost =
   ({ read }: Kernels): Lowering =>
   ({ node, inputs: [x, , values] }) => {

@@ -7,34 +7,33 @@ import type { StoredDType, StoredValue } from './stored.ts'
 
 export type { StoredDType, StoredValue } from './stored.ts'
 
-/** One tensor of an archive, read when asked for and never kept. */
+/** One tensor of an archive, read on demand and never kept. */
 export interface Entry {
   readonly name: string
-  /** As the file calls it: 'F32', 'BF16', 'I64', 'Q4_1', ... */
+  /** The dtype under its name in the file: 'F32', 'BF16', 'I64', 'Q4_1', ... */
   readonly dtype: string
-  /** Outermost first, as PyTorch prints them. */
+  /** The sizes, outermost first, as PyTorch prints them. */
   readonly sizes: readonly number[]
   /** Bytes in the file. */
   readonly byteLength: number
   /**
-   * The tensor that this one only repeats, so that it is no part of the file: a tied head that was given a place of its
-   * own.
+   * The name of the tensor that this one repeats, in which case it is not in the file: a tied head that was separated.
    */
   readonly copyOf?: string
   /**
    * The tensor: quantized blocks as float32; F16 and BF16 as raw words; I64, U8 and BOOL as int32. Rejects with an
-   * `IoError`, for a number that is not finite too.
+   * `IoError`, also for a number that is not finite.
    */
   read(): Promise<StoredValue>
   /** The tensor as float32, whatever floating-point or quantized type it has in the file. */
   readF32(): TE.TaskEither<IoError, Float32Array>
-  /** `length` bytes as they lie in the file, from byte `offset` of the tensor on. Rejects with an `IoError`. */
+  /** `length` raw bytes of the file, from byte `offset` of the tensor on. Rejects with an `IoError`. */
   readRaw(offset: number, length: number): Promise<Uint8Array>
 }
 
 /**
- * A value in the header of an archive. Arrays of numbers are typed arrays; 64-bit integers that no number holds are
- * bigints.
+ * A value in the header of an archive. Arrays of numbers are typed arrays; 64-bit integers that a number cannot
+ * represent are bigints.
  */
 export type MetadataValue = string | number | bigint | boolean | NumberArray | readonly MetadataValue[]
 /** An array of numbers in a header. */
@@ -65,7 +64,7 @@ export const valueOf = <D extends StoredDType>(
   data: DataOf<D>,
 ): Value<Shape, D> => ({ shape: sizes, sizes, dtype, data })
 
-/** The data of a value as float32; integers are refused. `name` is for the message. */
+/** The data of a value as float32; integers are refused. `name` is used in the message. */
 export const toF32 = (name: string, value: StoredValue): Float32Array => {
   switch (value.dtype) {
     case 'f32':
@@ -80,8 +79,8 @@ export const toF32 = (name: string, value: StoredValue): Float32Array => {
 }
 
 /**
- * An entry from where its bytes lie (`start` in `file`) and how it is read. What is read is finite; of a tensor that is
- * stored in blocks, each with its scale, `block` is their length.
+ * An entry from the place of its bytes (`start` in `file`) and a function that reads it. The numbers are checked to be
+ * finite; for a tensor that is stored in blocks with a scale each, `block` is their length.
  */
 export const entryOf = (
   file: InputFile,
@@ -105,7 +104,7 @@ export const entryOf = (
   }
 }
 
-/** The number of elements, or undefined where a size is no natural number or the product is no safe integer. */
+/** The number of elements, or undefined if a size is not a natural number or the product is not a safe integer. */
 export const elementCount = (sizes: readonly unknown[]): number | undefined => {
   let n = 1
   for (const size of sizes) {
@@ -116,5 +115,5 @@ export const elementCount = (sizes: readonly unknown[]): number | undefined => {
   return n
 }
 
-/** Sizes as they are printed: `[64, 176]`. */
+/** Sizes as text: `[64, 176]`. */
 export const showSizes = (sizes: readonly number[]): string => `[${sizes.join(', ')}]`

@@ -4,10 +4,10 @@ import { attempt, orThrow, refusal, isRecord, parseJson, shown } from '../../hos
 import { finite } from './finite.ts'
 
 /**
- * Weights that bitsandbytes packed in NF4, in a safetensors file: beside `x.weight` (two codes to a byte, the first in
- * the upper half) lie `.absmax`, a scale for every block, which has a scale and an offset of its own where it is bytes,
- * `.quant_map`, `.nested_absmax`, `.nested_quant_map`, and a `.quant_state.bitsandbytes__nf4`, JSON as bytes. Source:
- * bitsandbytes, functional.py, `QuantState`.
+ * Reads weights that bitsandbytes packed in NF4, in a safetensors file. In addition to `x.weight` (two codes to a byte,
+ * the first in the upper half) it contains `.absmax`, a scale for every block (if the scales are bytes, they have
+ * scales and an offset of their own), `.quant_map`, `.nested_absmax`, `.nested_quant_map`, and a
+ * `.quant_state.bitsandbytes__nf4`, JSON as bytes. Source: bitsandbytes, functional.py, `QuantState`.
  */
 
 type Json = Readonly<Record<string, unknown>>
@@ -15,8 +15,9 @@ type Json = Readonly<Record<string, unknown>>
 const { fround } = Math
 
 /**
- * A config without its word on quantization, if that is NF4 of bitsandbytes. @throws an `IoError` where it is anything
- * else
+ * A config without its quantization field, if that is bitsandbytes' NF4.
+ * @throws an `IoError` if it is anything else
+ * @throws an `IoError` where it is anything else
  */
 export const withoutQuantization = (json: Json, file: string): Json => {
   const { quantization_config: quantization, ...rest } = json
@@ -35,7 +36,7 @@ export const withoutQuantization = (json: Json, file: string): Json => {
 
 const marker = /^(.+)\.quant_state\.bitsandbytes__(\w+)$/
 
-/** What a quantized weight is read from. */
+/** The source of a quantized weight. */
 interface Quantized {
   readonly weight: Entry
   readonly sizes: readonly number[]
@@ -48,7 +49,7 @@ interface Quantized {
 
 type Find = (suffix: string) => Entry
 
-/** The state of one weight, checked number by number against the tensors beside it. */
+/** Parses the state of one weight, and checks every number against the related tensors. */
 const parseState = (subject: string, state: Json, weight: Entry, find: Find): Quantized => {
   const wrong = (field: string, due: string): Error =>
     refusal(`${subject}: ${field} of its quantization state is ${shown(state[field])}, where ${due} is due`)
@@ -112,10 +113,10 @@ const dequantized = async (quantized: Quantized): Promise<Float32Array> => {
   return values
 }
 
-/** An entry that reads as float32; its bytes are the codes as they lie in the file. */
+/** An entry that reads as float32; its raw bytes are the codes in the file. */
 const entryOf = (subject: string, quantized: Quantized): Entry => {
   const { weight, sizes, block } = quantized
-  // one scale that is not finite spoils its whole block
+  // a single scale that is not finite spoils its whole block
   const read = async () => finite(subject, valueOf('f32', sizes, await dequantized(quantized)), block)
   return {
     name: weight.name,
@@ -129,9 +130,9 @@ const entryOf = (subject: string, quantized: Quantized): Entry => {
 }
 
 /**
- * Tensors of a file with the weights that bitsandbytes packed in NF4 as what they stand for, read as float32; all
- * others as they are. Rejects with an `IoError` for another kind of quantization, a tensor that is missing beside a
- * weight, and wrong numbers of blocks.
+ * The tensors of a file, in which the weights that bitsandbytes packed in NF4 read as float32; all others are
+ * unchanged. Rejects with an `IoError` for another kind of quantization, a missing tensor of a packed weight, or a
+ * wrong number of blocks.
  * @example await unpackedTensors('model.safetensors', archive.tensors)
  */
 export const unpackedTensors = async (

@@ -11,25 +11,27 @@ import { parameterSizes, parseConfig, type Derived, type ModelDescription } from
 import { openSafetensors, openSharded } from '../safetensors/read.ts'
 import { resolveTiedHead } from './tied-head.ts'
 
-/** An opened model, from whichever format: Hugging Face names, [out, in] weights, read one by one. */
+/** An opened model of any format: Hugging Face names, [out, in] weights, read one by one. */
 export interface Checkpoint extends ModelDescription {
   readonly kind: 'huggingface' | 'gguf'
   readonly path: string
-  /** Exactly the parameters of the model, in the order of the network; every one was checked against the config. */
+  /**
+   * The parameters of the model, no more and no less, in the order of the network; each was checked against the config.
+   */
   readonly tensors: ReadonlyMap<string, Entry>
-  /** The metadata of the file: in a GGUF file also the tokenizer and the chat template. */
+  /** The metadata of the file; for a GGUF file they include the tokenizer and the chat template. */
   readonly metadata: Archive['metadata']
-  /** What a user should know about how the files were read: one sentence each. */
+  /** Warnings about how the files were read, one sentence each. */
   readonly warnings: readonly string[]
   close(): Promise<void>
 }
 
-/** A model as its files describe it, before their tensors were compared with it. */
+/** A model as its files describe it, before the comparison with their tensors. */
 interface Described extends ModelDescription {
   readonly tensors: ReadonlyMap<string, Entry>
 }
 
-/** The parameters that the config asks for, each with the sizes it asks for. Nothing is read or allocated here. */
+/** The parameters that the config requires, with the required sizes. Nothing is read or allocated here. */
 const select = (path: string, { architecture, config, tensors }: Described): ReadonlyMap<string, Entry> => {
   const selected = new Map<string, Entry>()
   for (const [leaf, own] of parameterSizes(architecture.model(config))) {
@@ -49,15 +51,15 @@ const select = (path: string, { architecture, config, tensors }: Described): Rea
   return selected
 }
 
-/** Numbers that follow from the config must be those that follow from it. */
+/** Checks that numbers that follow from the config are the expected ones. */
 const checkDerived = async (subject: string, entry: Entry, { values, what }: Derived): Promise<void> => {
   const found = elementCount(entry.sizes) === values.length ? await orThrow(entry.readF32()) : undefined
-  // as far as 16 bits tell
+  // up to the precision of 16 bits
   const fits = found?.every((x, i) => Math.abs(x - values[i]!) <= 0.01 * values[i]! + 1e-7) ?? false
   if (!fits) throw refusal(`${subject}: it does not hold ${what}`)
 }
 
-/** Refuses a tensor that is no parameter of the model: what it was for would be missing in every result. */
+/** Refuses a tensor that is not a parameter of the model: its effect would be missing in every result. */
 const checkUnread = async (
   path: string,
   { architecture, config, tensors }: Described,
@@ -72,7 +74,7 @@ const checkUnread = async (
   }
 }
 
-/** The weights of a directory, whole or in shards; transformers takes the first where there are both. */
+/** The weights of a directory, in one file or in shards; if both exist, the single file is used, as in transformers. */
 const openWeights = async (directory: string): Promise<Archive & Pick<Checkpoint, 'warnings'>> => {
   const whole = join(directory, 'model.safetensors')
   const index = join(directory, 'model.safetensors.index.json')
@@ -90,7 +92,7 @@ const openWeights = async (directory: string): Promise<Archive & Pick<Checkpoint
   throw refusal(`${directory}: the directory holds neither model.safetensors nor model.safetensors.index.json`)
 }
 
-/** Finishes opening: whatever fails, the archive is closed. */
+/** Finishes opening; on any failure the archive is closed. */
 const finish = async (
   kind: Checkpoint['kind'],
   path: string,
@@ -149,10 +151,10 @@ const openFile = async (path: string): Promise<Checkpoint> => {
 }
 
 /**
- * Opens a model: a Hugging Face directory (config.json with model.safetensors, or its shards; in NF4 of bitsandbytes
- * too) or a GGUF file. Every parameter is checked to be there with its sizes before anything is read. Errors: a
- * missing, truncated or lying file, a config or tensor that does not fit, an unsupported model; each names its file and
- * field.
+ * Opens a model: a Hugging Face directory (config.json with model.safetensors, or its shards; also in bitsandbytes'
+ * NF4) or a GGUF file. The presence and sizes of every parameter are checked before anything is read. Errors: a
+ * missing, truncated or inconsistent file, a config or tensor that does not fit, an unsupported model; each names its
+ * file and field.
  * @example const checkpoint = await openCheckpoint('SmolLM2-135M-Instruct.Q4_1.gguf')()
  */
 export const openCheckpoint = (path: string): TE.TaskEither<IoError, Checkpoint> =>
@@ -163,9 +165,9 @@ const pieceBytes = 16384
 
 /**
  * A fingerprint of the weights, in hexadecimal, that ties an adapter to its base: SHA-256 over every parameter in the
- * order of its name. Hashed are its name, stored dtype and sizes, then its stored bytes: all of them up to 64 KiB, of a
- * larger one four pieces of 16 KiB, evenly spaced, the first and the last bytes among them. It depends neither on the
- * path nor on how the model is cut into shards, and reads at most 64 KiB per parameter. It is no protection against
+ * order of its name. The hash covers the name, the stored dtype, the sizes, and then the stored bytes: all of them up
+ * to 64 KiB, otherwise four pieces of 16 KiB, evenly spaced, including the first and the last bytes. It depends neither
+ * on the path nor on the division into shards, and reads at most 64 KiB per parameter. It is no protection against
  * someone who changes other bytes on purpose. Errors: a file that can no longer be read.
  * @example const hash = await hashOf(checkpoint)()
  */

@@ -2,11 +2,11 @@ import { refusal } from '../../host/index.ts'
 import { f16ToF32, bf16ToF32 } from './half.ts'
 import type { StoredValue } from './stored.ts'
 
-/** Numbers that are infinite or none at all: no file, no answer and no result is made of them. */
+/** Refuses infinite numbers and NaN: no file, answer or result contains them. */
 
 /**
- * Of each type, the bits of the exponent in a word of 32 bits, and what carries into the sign where all of them are
- * set.
+ * For each type, the bits of the exponent in a word of 32 bits, and the number whose addition carries into the sign if
+ * all of these bits are set.
  */
 const words = {
   f32: { exponent: 0x7f800000, carry: 0x00800000, sign: 0x80000000 },
@@ -19,9 +19,12 @@ type Floats = Exclude<StoredValue, { readonly dtype: 'i32' }>
 const asNumbers = ({ dtype, data }: Floats): Float32Array =>
   dtype === 'f32' ? data : dtype === 'f16' ? f16ToF32(data) : bf16ToF32(data)
 
-/** Whether every number is finite; two to eight numbers a turn, so that reading weights takes no longer. */
+/**
+ * Tests whether every number is finite; it tests two to eight numbers per iteration, so that reading weights takes no
+ * longer.
+ */
 const allFinite = ({ dtype, data }: Floats): boolean => {
-  // what is read lies in a buffer of its own, at its beginning; a view that does not is looked at number by number
+  // data that was read is at the start of a buffer of its own; any other view is tested number by number
   if (data.byteOffset % 4 !== 0) return asNumbers({ dtype, data } as Floats).every(Number.isFinite)
   const { exponent, carry, sign } = words[dtype]
   const length = Math.floor(data.byteLength / 4)
@@ -38,7 +41,7 @@ const allFinite = ({ dtype, data }: Floats): boolean => {
   return ((a | b) & sign) === 0 && (last === undefined || Number.isFinite(last))
 }
 
-/** Where an element lies, outermost first. */
+/** The place of an element, outermost first. */
 const placeOf = (index: number, sizes: readonly number[]): string => {
   const place = sizes.reduceRight<{ readonly rest: number; readonly at: readonly number[] }>(
     ({ rest, at }, size) => ({ rest: Math.floor(rest / size), at: [rest % size, ...at] }),
@@ -48,8 +51,8 @@ const placeOf = (index: number, sizes: readonly number[]): string => {
 }
 
 /**
- * A tensor whose numbers are all finite; throws an `IoError` that names the first which is not, and where it lies. Of
- * a tensor that is made of blocks, in which one such number makes all of them so, one in every `block` is enough.
+ * A tensor whose numbers are all finite; throws an `IoError` that names the first other number and its place. In a
+ * tensor of blocks, in which one such number spoils the whole block, testing one in every `block` numbers is enough.
  * @example finite('model.safetensors: tensor model.norm.weight', value)
  */
 export const finite = <V extends StoredValue>(subject: string, value: V, block = 1): V => {
@@ -66,14 +69,14 @@ export const finite = <V extends StoredValue>(subject: string, value: V, block =
   throw refusal(`${subject}: it holds ${numbers[index]} at ${placeOf(index, sizes)}, where a finite number is due`)
 }
 
-/** What a type of 16 bits is called, the digits of its fraction, and its highest exponent. */
+/** The name of a 16-bit type, the digits of its fraction, and its highest exponent. */
 const halves = {
   bf16: { name: 'bfloat16', digits: 7, exponent: 127 },
   f16: { name: 'float16', digits: 10, exponent: 15 },
 } as const
 
 /**
- * Throws an `IoError` for a finite number that a type of 16 bits would hold as an infinity.
+ * Throws an `IoError` for a finite number that becomes an infinity in a 16-bit type.
  * @example checkRange('model.safetensors: tensor model.norm.weight', 'f16', [2], Float32Array.of(1, 1e5)) // throws
  */
 export const checkRange = (
@@ -84,9 +87,9 @@ export const checkRange = (
 ): void => {
   const { name, digits, exponent } = halves[dtype]
   const upTo = (fraction: number): number => (2 - 2 ** -fraction) * 2 ** exponent
-  // half a step above the largest is where rounding goes up
+  // rounding up begins half a step above the largest number
   const limit = upTo(digits + 1)
-  // a plain loop: every weight of a model passes here, and a callback for each takes seconds
+  // a plain loop: all weights of a model pass through it, and a callback for each number takes seconds
   let index = 0
   while (index < data.length && !(Math.abs(data[index]!) >= limit)) index++
   if (index === data.length) return

@@ -1,6 +1,6 @@
 /**
- * Conversions between float32 and the two 16-bit formats, kept as raw words in a `Uint16Array`:
- * bf16 (8 exponent bits, 7 of the fraction) and f16 (IEEE 754 binary16: 5 and 10).
+ * Converts between float32 and the two 16-bit formats, kept as raw words in a `Uint16Array`: bf16 (8 exponent bits, 7
+ * of the fraction) and f16 (IEEE 754 binary16: 5 and 10).
  */
 
 const bitsOf = (values: Float32Array): Uint32Array => new Uint32Array(values.buffer, values.byteOffset, values.length)
@@ -59,7 +59,7 @@ export const f16ToF32 = (words: Uint16Array, out = new Float32Array(words.length
   return out
 }
 
-/** The f16 word of float32 bits: to nearest, ties to even; from 65520 on infinity. */
+/** The f16 word of float32 bits: rounded to nearest, ties to even; infinity from 65520 on. */
 const narrowWord = (x: number): number => {
   const sign = (x >>> 16) & 0x8000
   const size = x & 0x7fffffff
@@ -87,8 +87,8 @@ export const f32ToF16 = (values: Float32Array): Uint16Array => {
 }
 
 /**
- * float32 rounded to what a type holds; integers are none.
- * @example roundedTo('bf16', Float32Array.of(1.001))  // [1]
+ * float32 numbers rounded to a type; those for an integer type stay as they are.
+ * @example roundedTo('bf16', Float32Array.of(1.001)) // [1]
  */
 export const roundedTo = (dtype: 'f32' | 'bf16' | 'f16' | 'i32', values: Float32Array): Float32Array => {
   switch (dtype) {

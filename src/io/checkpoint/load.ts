@@ -7,9 +7,7 @@ import { openCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { orThrow, type IoError } from '../../host/index.ts'
 import { withOwnHead } from './tied-head.ts'
 
-/**
- * A pretrained model: its declaration, its weights (read leaf by leaf when a session asks), and the open checkpoint.
- */
+/** A pretrained model: its declaration, its weights (read leaf by leaf on demand), and the open checkpoint. */
 export interface Loaded {
   readonly model: LanguageModel
   readonly weights: Lazy<LanguageParams>
@@ -23,8 +21,8 @@ export interface Loaded {
 export const parameterName = (path: string): string => storedLeaf(path).name
 
 /**
- * Checkpoints keep `[out, in]`, as PyTorch does; the tree keeps `[in, out]`, so that a column of the paper's W is a row
- * of storage.
+ * Tests whether a checkpoint stores a leaf as `[out, in]`, as PyTorch does; the tree has `[in, out]`, so that a column
+ * of the paper's W is a row of storage.
  */
 export const isTransposed = (path: string): boolean => storedLeaf(path).transposed
 
@@ -39,7 +37,7 @@ const readLeaf = async (checkpoint: Checkpoint, path: string, shape: Shape): Pro
 
 const loadedFrom = (checkpoint: Checkpoint): Loaded => {
   const model = checkpoint.architecture.model(checkpoint.config)
-  // each leaf becomes what reads it: the structure is that of the parameters
+  // each leaf becomes its reader: the structure is that of the parameters
   const weights = mapTree(model.params, isTensor, (leaf, at) => ({
     read: () => readLeaf(checkpoint, at, leaf.shape),
   })) as Lazy<LanguageParams>
@@ -47,14 +45,14 @@ const loadedFrom = (checkpoint: Checkpoint): Loaded => {
 }
 
 /**
- * Opens a model from a Hugging Face directory or a GGUF file. Close the checkpoint when the session is open.
+ * Opens a model from a Hugging Face directory or a GGUF file. Close the checkpoint once the session is open.
  * @example const { model, weights, checkpoint } = await orThrow(load('SmolLM2-135M-Instruct.gguf'))
  */
 export const load = (path: string): TE.TaskEither<IoError, Loaded> => pipe(openCheckpoint(path), TE.map(loadedFrom))
 
 /**
- * The model that adapters are for: the loaded one, unless one of them trains head and embedding apart that the model
- * ties. Then the head is a leaf of its own, which begins as a copy of the embedding.
+ * The model for adapters: the loaded one, unless one of them trains head and embedding separately and the model ties
+ * them. Then the head is a leaf of its own, initialized as a copy of the embedding.
  * @example const { model, weights } = loadedFor(await orThrow(load('model')), [adapter])
  */
 export const loadedFor = <L extends Loaded>(loaded: L, adapters: readonly { readonly untied?: boolean }[]): L =>

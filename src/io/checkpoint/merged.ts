@@ -24,12 +24,12 @@ import { safetensorsBytes, type Leaf } from '../safetensors/write.ts'
 import { withOwnHead } from './tied-head.ts'
 import { ggufTokenizer, type TokenizerDescription } from '../tokenizer/gguf.ts'
 
-/** Types that a model is written in. */
+/** The types in which a model can be written. */
 export type FloatDType = Exclude<StoredDType, 'i32'>
 
 const namesOfTypes: { readonly [D in FloatDType]: string } = { f32: 'float32', bf16: 'bfloat16', f16: 'float16' }
 
-/** The type of a tensor in the new file: its own, and float32 for what is quantized. */
+/** The type of a tensor in the new file: its own, or float32 if it is quantized. */
 const dtypeOf = ({ dtype }: Entry): FloatDType => (dtype === 'BF16' ? 'bf16' : dtype === 'F16' ? 'f16' : 'f32')
 
 const stored = ({ name, sizes }: Entry, data: Float32Array, dtype: FloatDType): StoredValue => {
@@ -61,7 +61,7 @@ const leafOfEntry = (entry: Entry, uses: readonly WeightedAdapter[], dtype: Floa
   return { name: entry.name, dtype, sizes, read }
 }
 
-/** The type that most numbers of the new file have. */
+/** The type of most numbers in the new file. */
 const mainDType = (leaves: readonly Leaf[]): FloatDType => {
   const numbers = (dtype: FloatDType): number =>
     leaves.filter(leaf => leaf.dtype === dtype).reduce((n, { sizes }) => n + sizes.reduce((a, b) => a * b, 1), 0)
@@ -71,7 +71,7 @@ const mainDType = (leaves: readonly Leaf[]): FloatDType => {
 type Json = Readonly<Record<string, unknown>>
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
-/** The files beside the weights of a Hugging Face directory. */
+/** The other files of a Hugging Face directory that are copied. */
 const companions = [
   'generation_config.json',
   'tokenizer.json',
@@ -86,7 +86,7 @@ const companions = [
   'LICENSE',
 ]
 
-/** What lies beside the weights, and what of it could not be written. */
+/** The files that accompany the weights, and notes on those that cannot be written. */
 interface Beside {
   readonly config: Json
   readonly files: Readonly<Record<string, Content>>
@@ -105,7 +105,7 @@ const fromDirectory = async (path: string): Promise<Beside> => {
   return { config, files, notes: 'tokenizer.json' in files || 'tokenizer.model' in files ? [] : [noTokenizer(path)] }
 }
 
-/** The tokens that a sequence is wrapped in must be described where transformers reads the file. */
+/** Describes the tokens around a sequence in the place where transformers reads them. */
 const wrapping = (processor: unknown, vocabulary: unknown): unknown => {
   const single: unknown = isRecord(processor) ? processor['single'] : undefined
   if (!isRecord(processor) || !Array.isArray(single) || !isRecord(vocabulary)) return processor
@@ -119,7 +119,10 @@ const wrapping = (processor: unknown, vocabulary: unknown): unknown => {
   return { ...processor, pair: [...single, ...second], special_tokens: Object.fromEntries(described) }
 }
 
-/** tokenizer.json as transformers reads it, from what a GGUF file tells: complete where our own reader needs less. */
+/**
+ * The tokenizer.json that transformers reads, from the metadata of a GGUF file; it is more complete than our own reader
+ * needs.
+ */
 const tokenizerFiles = ({
   tokenizer,
   bosToken,
@@ -158,17 +161,17 @@ const fromGguf = ({ path, architecture, config, metadata }: Checkpoint): Beside 
 }
 
 export interface MergedOptions {
-  /** The type of all tensors; that of the source where none is given (float32 for what is quantized there). */
+  /** The type of all tensors (default: that of the source, or float32 if it is quantized). */
   readonly dtype?: FloatDType | undefined
-  /** Called before each tensor is read; where it throws, the export ends, and nothing is written. */
+  /** Called before each tensor is read. If it throws, the export ends, and nothing is written. */
   readonly onTensor?: (() => Promise<void>) | undefined
 }
 
 /**
  * Writes a model with adapters merged into it as a Hugging Face directory that transformers loads: config.json,
- * model.safetensors, and what belongs to the tokenizer. Whole or not at all; parameter by parameter, so that the model
- * is never in memory. Errors: an adapter of another base, a destination that is not empty. `notes` say what could not
- * be written.
+ * model.safetensors and the files of the tokenizer, all or nothing. It works parameter by parameter, so the whole model
+ * is never in memory. Errors: an adapter of another base, a destination that is not empty. `notes` describe what could
+ * not be written.
  * @example await saveMerged('merged', checkpoint, [{ adapter }], { dtype: 'bf16' })()
  */
 export const saveMerged = (
@@ -196,7 +199,7 @@ export const saveMerged = (
       }))
     const { config, files, notes } =
       checkpoint.kind === 'huggingface' ? await fromDirectory(checkpoint.path) : fromGguf(checkpoint)
-    // the weights are no longer quantized; `torch_dtype` is what earlier versions of transformers read
+    // the weights are no longer quantized; `torch_dtype` is the field that earlier versions of transformers read
     const { quantization_config: _, torch_dtype: __, ...plain } = config
     const main = namesOfTypes[mainDType(leaves)]
     await orThrow(

@@ -3,8 +3,8 @@ import { orThrow } from '../../host/index.ts'
 import type { ModelDescription } from '../../model/index.ts'
 
 /**
- * The head of a language model, which a config may tie to the embedding: one weight in two places. A file may hold a
- * head of its own all the same, and an adapter may train the two apart.
+ * Handles the head of a language model, which a config may tie to the embedding: one weight in two places. A file may
+ * contain a separate head nevertheless, and an adapter may train the two separately.
  */
 
 /** The names of the two tensors. */
@@ -13,11 +13,12 @@ const namesOf = ({ architecture }: ModelDescription) => ({
   head: architecture.stored(architecture.head).name,
 })
 
-/** Bytes that are compared at once. */
+/** The bytes that are compared at once. */
 const pieceBytes = 2 ** 22
 
 /**
- * Whether two tensors hold the same numbers, whatever they are stored as; reads no further than the first difference.
+ * Tests whether two tensors have the same numbers, in whatever types they are stored; reads no further than the first
+ * difference.
  */
 const sameNumbers = async (a: Entry, b: Entry): Promise<boolean> => {
   if (showSizes(a.sizes) !== showSizes(b.sizes)) return false
@@ -38,9 +39,8 @@ interface Described extends ModelDescription {
 }
 
 /**
- * What a config that ties the head means for the tensors of a file, as transformers 5 reads them: a head with other
- * numbers than the embedding stays a head of its own, with a warning; one with the same numbers is the embedding, and
- * so is one that stands there alone.
+ * Resolves a config that ties the head, as transformers 5 does: a head with other numbers than the embedding stays
+ * separate, with a warning; one with the same numbers is the embedding, and so is a head without an embedding.
  */
 export const resolveTiedHead = async (
   path: string,
@@ -62,8 +62,8 @@ export const resolveTiedHead = async (
 }
 
 /**
- * A checkpoint whose head is a parameter of its own, where it was tied: it begins as a copy of the embedding. Its
- * hash stays what it was.
+ * A checkpoint whose tied head becomes a parameter of its own, initialized as a copy of the embedding. The hash does
+ * not change.
  * @example withOwnHead(checkpoint).tensors.has('lm_head.weight') // true
  */
 export const withOwnHead = <C extends Described>(checkpoint: C): C => {

@@ -4,7 +4,7 @@ import { attempt, orThrow, refusal, type IoError, fillFrom, openFile, type Input
 import { q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0, type Dequantize } from './dequantize.ts'
 import { readHeader, type TensorInfo } from './header.ts'
 
-/** How a ggml type is read: as it lies there, or decoded from blocks of `elements` weights in `bytes` bytes. */
+/** The way to read a ggml type: as it is, or decoded from blocks of `elements` weights in `bytes` bytes. */
 type Format = Plain | Blocks
 interface Plain {
   readonly kind: 'plain'
@@ -29,7 +29,7 @@ const blocks = (name: string, elements: number, bytes: number, dequantize: Dequa
   dequantize,
 })
 
-/** By ggml's number of the type (`enum ggml_type` in ggml.h). */
+/** The formats by ggml's number of the type (`enum ggml_type` in ggml.h). */
 const formats: ReadonlyMap<number, Format> = new Map([
   [0, plain('F32', 4)],
   [1, plain('F16', 2)],
@@ -45,7 +45,7 @@ const formats: ReadonlyMap<number, Format> = new Map([
   [14, blocks('Q6_K', 256, 210, q6_k)],
 ])
 
-/** Names of types that are known but not read, for the message. */
+/** The names of types that are known but not supported, for the message. */
 const otherTypes: ReadonlyMap<number, string> = new Map([
   [9, 'Q8_1'],
   [10, 'Q2_K'],
@@ -92,7 +92,7 @@ const place = (path: string, info: TensorInfo): Placed => {
   return { info, format, byteLength: (info.elements / format.elements) * format.bytes }
 }
 
-/** Every tensor aligned, inside the file and clear of its neighbours; no name twice. */
+/** Checks that every tensor is aligned, inside the file and clear of its neighbours, and that no name occurs twice. */
 const checkLayout = (path: string, placed: readonly Placed[], alignment: number, dataLength: number): void => {
   const names = new Set<string>()
   let end = 0
@@ -116,7 +116,7 @@ const checkLayout = (path: string, placed: readonly Placed[], alignment: number,
 
 const chunkBytes = 2 ** 20
 
-/** Decodes a tensor chunk by chunk: beside the result only some bytes of the packed form are held. */
+/** Decodes a tensor chunk by chunk: in addition to the result, only a few bytes of the packed form are held. */
 const readBlocks = async (
   file: InputFile,
   start: number,
@@ -153,9 +153,9 @@ const readValue = async (
 }
 
 /**
- * Opens a GGUF file (version 2 or 3, little endian): metadata and tensors under the names that the file gives them,
- * sizes outermost first. Quantized tensors (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K) are read as float32.
- * Errors: a lying or broken header, an unknown quantization, named by tensor. Source: github.com/ggml-org/ggml,
+ * Opens a GGUF file (version 2 or 3, little endian): metadata and tensors under the file's own names, sizes outermost
+ * first. Quantized tensors (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K) are read as float32. Errors: an
+ * inconsistent or broken header, an unknown quantization; each names the tensor. Source: github.com/ggml-org/ggml,
  * docs/gguf.md.
  * @example const archive = await openGguf('SmolLM2-135M-Instruct.Q4_1.gguf')()
  */

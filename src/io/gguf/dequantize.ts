@@ -1,6 +1,6 @@
 /**
- * The block formats of ggml, as functions from packed bytes to float32.
- * Formulas: github.com/ggml-org/llama.cpp, gguf-py/gguf/quants.py. d, m, dmin are f16; q an integer code.
+ * Decodes the block formats of ggml, from packed bytes to float32. Formulas: github.com/ggml-org/llama.cpp,
+ * gguf-py/gguf/quants.py. d, m, dmin are f16; q an integer code.
  *
  *   Q8_0  32 per block   d q                    Q4_0  d (q - 8)        Q4_1  d q + m
  *   Q5_0  d (q - 16)     Q5_1  d q + m          Q4_K, Q5_K  256 per block, eight groups of 32: d sc q - dmin mn

@@ -4,9 +4,9 @@ import { refusal, type InputFile } from '../../host/index.ts'
 /** A tensor as the header describes it. `offset` counts from the start of the data. */
 export interface TensorInfo {
   readonly name: string
-  /** ggml's number of the type. */
+  /** The number of the type in ggml. */
   readonly type: number
-  /** Outermost first (the file has them innermost first). */
+  /** The sizes, outermost first (the file has them innermost first). */
   readonly sizes: readonly number[]
   readonly elements: number
   readonly offset: number
@@ -17,29 +17,29 @@ export interface Header {
   readonly version: number
   readonly metadata: ReadonlyMap<string, MetadataValue>
   readonly infos: readonly TensorInfo[]
-  /** Where the data begins in the file: the end of the header, aligned. */
+  /** The offset of the data in the file: the end of the header, aligned. */
   readonly dataStart: number
   readonly alignment: number
 }
 
-/** A header is read whole: this bounds it (tokens and merges of large vocabularies take some 10 MB). */
+/** The size limit of a header, which is read whole (tokens and merges of large vocabularies take some 10 MB). */
 const headerLimit = 2 ** 28
-/** Nothing real nests deeper; the bound keeps the stack safe. */
+/** The deepest nesting that is accepted: no real file nests deeper, and the limit keeps the stack safe. */
 const depthLimit = 8
 
 /** Reads forward in a window that holds the first bytes of the file. */
 interface Cursor {
   readonly bytes: Buffer
-  /** Moves past `length` bytes and says where they began; refuses what the file cannot hold. */
+  /** Moves past `length` bytes and returns their start; refuses a length that the file cannot hold. */
   take(length: number, what: string): number
-  /** Refuses a count of items, of at least `least` bytes each, that the rest of the file cannot hold. */
+  /** Refuses a count of items, of at least `least` bytes each, that does not fit into the rest of the file. */
   counted(count: number, least: number, what: string): number
   at(): number
   /** Refuses the file for a reason. */
   refuse(reason: string): never
 }
 
-/** Thrown where the header goes on beyond the window. */
+/** Thrown if the header continues beyond the window. */
 class BeyondWindow {
   readonly end: number
   constructor(end: number) {
@@ -74,7 +74,9 @@ const cursorOf = (path: string, bytes: Buffer, fileSize: number): Cursor => {
 
 const u32 = (c: Cursor, what: string): number => c.bytes.readUInt32LE(c.take(4, what))
 
-/** A count or offset: 64 bits in the file. One beyond 2^53 lies in any case, and stays larger than any file. */
+/**
+ * Reads a count or offset: 64 bits in the file. One beyond 2^53 is invalid in any case, and stays larger than any file.
+ */
 const u64 = (c: Cursor, what: string): number => {
   const at = c.take(8, what)
   return c.bytes.readUInt32LE(at) + c.bytes.readUInt32LE(at + 4) * 2 ** 32
@@ -84,7 +86,7 @@ const string = (c: Cursor, what: string): string => {
   const length = u64(c, what)
   const at = c.take(length, what)
   const text = c.bytes.toString('utf8', at, at + length)
-  // a replacement character may be the file's own
+  // a replacement character may be in the file itself
   if (text.includes('\ufffd') && !Buffer.from(text).equals(c.bytes.subarray(at, at + length)))
     c.refuse(`${what} at byte ${at} is not UTF-8`)
   return text
@@ -94,7 +96,7 @@ const numberOrBigint = (x: bigint): number | bigint =>
   x >= Number.MIN_SAFE_INTEGER && x <= Number.MAX_SAFE_INTEGER ? Number(x) : x
 
 /**
- * The value types of fixed width: how one is read, and an array of many. Source: ggml, docs/gguf.md,
+ * The value types of fixed width: readers of one value, and of an array. Source: ggml, docs/gguf.md,
  * `gguf_metadata_value_type`.
  */
 const fixed: ReadonlyMap<
@@ -197,8 +199,8 @@ const parse = (path: string, c: Cursor): Header => {
 }
 
 /**
- * Reads and parses the header: the first megabytes of the file, and more where it is longer.
- * Every count is checked against the bytes that are left before anything is allocated for it.
+ * Reads and parses the header: the first megabytes of the file, and more if it is longer. Every count is checked
+ * against the remaining bytes before anything is allocated for it.
  */
 export const readHeader = async (file: InputFile): Promise<Header> => {
   for (let length = Math.min(file.size, 2 ** 22); ;) {

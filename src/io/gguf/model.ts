@@ -18,7 +18,7 @@ import {
 /** An architecture with its names in GGUF files. */
 type Known = LanguageArchitecture & { readonly gguf: GgufNames<CheckpointConfig> }
 
-/** The path of the leaf that a llama.cpp tensor is, or undefined. @example leafNamed(known, 'blk.0.attn_q.weight') */
+/** The path of the leaf for a llama.cpp tensor, or undefined. @example leafNamed(known, 'blk.0.attn_q.weight') */
 export const leafNamed = ({ gguf, layers }: Known, name: string): string | undefined => {
   const [, block, part = '', ending] = /^(?:blk\.(\d+)\.)?([a-z_]+)\.(weight|bias)$/.exec(name) ?? []
   const names = block === undefined ? gguf.outer : gguf.blocks
@@ -27,20 +27,20 @@ export const leafNamed = ({ gguf, layers }: Known, name: string): string | undef
   return ending === 'bias' ? `${path}.bias` : path
 }
 
-/** The key that holds a field. */
+/** The metadata key for a field. */
 const keyOf = ({ gguf: { keys }, name }: Known, field: string): string => {
   if (field === 'rope_scaling') return `${name}.rope.scaling`
   return Object.hasOwn(keys, field) ? keys[field]!.replace('*', name) : field
 }
 
-/** llama.cpp allows one value per layer; we take it where all layers agree. */
+/** The one value of a key: llama.cpp allows one value per layer, and it is accepted if all layers agree. */
 const uniform = (value: MetadataValue | undefined): MetadataValue | undefined => {
   if (typeof value !== 'object' || value.length === 0) return value
   const items: readonly MetadataValue[] = Array.from<MetadataValue>(value)
   return items.every(item => item === items[0]) ? items[0] : value
 }
 
-/** The rope scaling that the keys name; llama.cpp takes a factor without a type as linear. */
+/** The rope scaling in the metadata; a factor without a type means linear, as in llama.cpp. */
 const scalingOf = (name: string, metadata: Archive['metadata']): Readonly<Record<string, unknown>> => {
   const factor = metadata.get(`${name}.rope.scaling.factor`) ?? metadata.get(`${name}.rope.scale_linear`) ?? 1
   const type = metadata.get(`${name}.rope.scaling.type`) ?? 'linear'
@@ -62,9 +62,9 @@ const vocabularySize = (known: Known, archive: Archive): MetadataValue | undefin
 }
 
 /**
- * What llama3 scaling divides each frequency by. Files of Llama 3.1 and later hold only these divisors
- * (a tensor of their own), not the numbers that they come from; wavelengths up to old/high stay, from old/low on are
- * divided by factor, between them the two are blended.
+ * The divisors of the frequencies in llama3 scaling. Files of Llama 3.1 and later contain only these divisors (as a
+ * tensor), not the numbers that they come from. Wavelengths up to old/high are unchanged, those from old/low on are
+ * divided by the factor, and those between are interpolated.
  */
 export const llama3Divisors = (
   theta: number,
@@ -97,7 +97,7 @@ const scalingOfDivisors = async (path: string, entry: Entry, config: CheckpointC
   return scaling
 }
 
-/** Keys of the architecture that are read here or change nothing; any other must say that it is off. */
+/** Keys of the architecture that are read here or change nothing; any other must be off. */
 const otherKeys: readonly string[] = [
   'vocab_size',
   'rope.dimension_count',
@@ -111,7 +111,7 @@ const otherKeys: readonly string[] = [
   'tensor_data_layout',
 ]
 
-/** Refuses what would change the maths of the architecture and is not computed here. */
+/** Refuses keys that would change the computation of the architecture in a way that is not supported here. */
 const checkKeys = (known: Known, { path, metadata }: Archive, headDim: number): void => {
   const own = (key: string): string => `${known.name}.${key}`
   const keys = new Set<string>([
@@ -146,7 +146,7 @@ const knownIn = ({ path, metadata }: Archive): Known => {
   return { ...found.right, gguf }
 }
 
-/** What llama.cpp takes for fields that a file does not have. */
+/** llama.cpp's defaults for fields that a file lacks. */
 const ggufDefaults = ({
   num_attention_heads: heads,
   hidden_size: hidden,
@@ -200,9 +200,8 @@ export const ggufModel = async (archive: Archive): Promise<ModelDescription> => 
 }
 
 /**
- * Undoes llama.cpp's row order of q and k: within a head, its row 2 j + half is Hugging Face's row half · headDim / 2 +
- * j.
- * @example unpermuteRows(new Float32Array([0, 2, 1, 3]), 1, 4)  // one head of four rows: [0, 1, 2, 3]
+ * Undoes llama.cpp's row order of q and k: within a head, row 2 j + half is Hugging Face's row half · headDim / 2 + j.
+ * @example unpermuteRows(new Float32Array([0, 2, 1, 3]), 1, 4) // one head of four rows: [0, 1, 2, 3]
  */
 export const unpermuteRows = <T extends Float32Array | Uint16Array | Int32Array>(
   data: T,
@@ -222,8 +221,8 @@ export const unpermuteRows = <T extends Float32Array | Uint16Array | Int32Array>
 }
 
 /**
- * The tensors under their Hugging Face names and in its row order. Throws an `IoError` for one that is no part of the
- * architecture.
+ * The tensors under their Hugging Face names and in its row order. Throws an `IoError` for one that does not belong to
+ * the architecture.
  */
 export const ggufTensors = (
   archive: Archive,

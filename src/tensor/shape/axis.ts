@@ -75,8 +75,8 @@ export const axesOf = (op: string, shape: Shape, axes: readonly number[]): E.Eit
   )
 
 /**
- * The shape with other dims in the place of the one on an axis. It counts from the end that the axis counts from, so
- * that the last axes of `[...L, D]` are known.
+ * The shape with other dims in place of the one on an axis. It counts from the end that the axis counts from, so that
+ * the last axes of `[...L, D]` are known.
  * @example Splice<'take', ['batch', 'hidden'], -1, [8]> is ['batch', 8]
  */
 export type Splice<Op extends string, S extends Shape, A extends number, Instead extends Shape> =
@@ -112,7 +112,7 @@ type SpliceFromStart<
     : SpliceFromStart<Op, A, Whole, Rest, N, Instead, readonly [...Head, D]>
   : ShapeError<ReturnType<typeof outOfRange<Op, A, Show<Whole>>>>
 
-/** The dim on an axis, in a tuple of its own; an empty one where there is no such axis. */
+/** The dim on an axis, in a tuple of its own; an empty one if there is no such axis. */
 export type DimAt<S extends Shape, A extends number> = `${A}` extends `-${infer N}`
   ? DimFromEnd<S, N>
   : DimFromStart<S, `${A}`>

@@ -7,7 +7,7 @@ import { showSum } from './sum.ts'
 /** The sizes of names. */
 export type Environment = Readonly<Record<string, number>>
 
-/** Where sizes were seen: a shape, the actual sizes, and the words that name the place. */
+/** The source of sizes: a shape, the actual sizes, and the words that name the place. */
 export interface Source {
   readonly where: string
   readonly shape: Shape
@@ -22,7 +22,7 @@ const product = (sizes: readonly number[]): number => sizes.reduce((n, size) => 
 
 /**
  * The size of a dim: a number is itself, a name is looked up, a product multiplies.
- * @returns Left when a name has no size, or one that is not a positive whole number
+ * @returns Left if a name has no size, or one that is not a positive whole number
  * @example bind({ heads: 9, headDim: 64 })('heads*headDim') is Right(576)
  */
 export const bind =
@@ -46,13 +46,13 @@ export const bind =
 export const sizesOf = (environment: Environment, shape: Shape): E.Either<string, readonly number[]> =>
   E.traverseArray(bind(environment))(shape)
 
-/** `dim` has `size`, as `where` says. */
+/** An equation between `dim` and `size`; `where` names its source. */
 interface Equation {
   readonly dim: Dim
   readonly size: number
   readonly where: string
 }
-/** Sizes, and for each the place that says so. */
+/** Known sizes, and the source of each. */
 interface Known {
   readonly environment: Environment
   readonly origins: Readonly<Record<string, string>>
@@ -68,7 +68,7 @@ const originOf = ({ origins }: Known, dim: Dim): string =>
     .map(factor => (Object.hasOwn(origins, factor) ? origins[factor] : undefined))
     .find(origin => origin !== undefined) ?? 'the shape'
 
-/** Uses an equation with at most one unknown factor. */
+/** Applies an equation with at most one unknown factor. */
 const settle = (known: Known, { dim, size, where }: Equation): E.Either<string, Known> => {
   const [name] = unbound(known, dim)
   return pipe(
@@ -90,7 +90,7 @@ const settle = (known: Known, { dim, size, where }: Equation): E.Either<string, 
   )
 }
 
-/** Uses equations in their order; those with several unknown factors wait until others have left them one. */
+/** Applies equations in order; one with several unknown factors waits until the others leave it only one. */
 const solve = (known: Known, equations: readonly Equation[]): E.Either<string, Known> => {
   const start: { readonly known: Known; readonly waiting: readonly Equation[] } = { known, waiting: [] }
   return pipe(
@@ -119,9 +119,9 @@ const equationsOf = ({ where, shape, sizes }: Source): E.Either<string, readonly
 }
 
 /**
- * Binds the names of a shape to actual sizes: a name takes its size, a product gives one unknown factor its share.
- * @param where the words for what `environment` says and for where `sizes` come from
- * @returns Left when they disagree: `hidden is 64 in the config but 96 in model.embed`
+ * Binds the names of a shape to actual sizes: a name takes its size, a product determines one unknown factor.
+ * @param where the words for the sources of `environment` and of `sizes`
+ * @returns Left if they disagree: `hidden is 64 in the config but 96 in model.embed`
  * @example unify({ heads: 9 }, ['heads*headDim'], [576], { known: 'the config', given: 'q_proj' }) is Right({ heads: 9, headDim: 64 })
  */
 export const unify = (
@@ -142,7 +142,7 @@ export const unify = (
   )
 
 /**
- * Binds names from several sources, the first one that knows a name being its origin. An equation with two unknown
+ * Binds names from several sources; the first one that determines a name is its origin. An equation with two unknown
  * factors waits for later sources.
  * @example unifyAll([{ where: 'the config', shape: ['hidden'], sizes: [64] }, { where: 'embed', shape: ['vocab', 'hidden'], sizes: [99, 64] }])
  */

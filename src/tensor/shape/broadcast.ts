@@ -9,7 +9,8 @@ const doesNotFit = <A extends string, B extends string>(from: A, to: B) =>
   `broadcast: ${from} does not fit into ${to}` as const
 
 /**
- * The shape of an elementwise operation: aligned at the right, dims are equal or one of them is the number 1.
+ * The shape of an elementwise operation: shapes are aligned at the right, and dims are equal or one of them is the
+ * number 1.
  * @example Broadcast<['batch', 'hidden'], ['hidden']> is ['batch', 'hidden']
  */
 export type Broadcast<A extends Shape, B extends Shape> =
@@ -31,7 +32,7 @@ export type Broadcast<A extends Shape, B extends Shape> =
           : Align<A, B, A, B>
       : CheckShapes<readonly [A, B]>
 
-/** Peels the last dims off what is left of both shapes, of which the second has a known rank. */
+/** Takes the last dims off the rest of both shapes, of which the second has a known rank. */
 type Align<
   LeftA extends Shape,
   LeftB extends Shape,
@@ -62,7 +63,7 @@ type LastDims<A extends Shape, B extends Shape> = { readonly a: A; readonly b: B
   ? readonly [D, E]
   : never
 
-/** The dim that two dims give, in a tuple of its own. */
+/** The dim that two dims join to, in a tuple of its own. */
 type Join<Pair extends readonly [Dim, Dim], A extends Shape, B extends Shape> =
   HeadIsOne<Pair> extends true
     ? readonly [Pair[1]]
@@ -72,7 +73,7 @@ type Join<Pair extends readonly [Dim, Dim], A extends Shape, B extends Shape> =
         ? readonly [Pair[0]]
         : ShapeError<ReturnType<typeof differ<Pair[0], Pair[1], Show<A>, Show<B>>>>
 
-/** Both have the same leading dims, of unknown number. (One `infer` for both would find the union of them.) */
+/** Tests for the same leading dims, of unknown number. (One `infer` for both would find their union.) */
 type OfOneLead<A extends Shape, B extends Shape, D extends Dim> = { readonly a: A; readonly b: B } extends {
   readonly a: readonly [...infer L extends Shape, infer _D extends Dim]
   readonly b: readonly [...infer M extends Shape, infer _E extends Dim]
@@ -91,7 +92,7 @@ export const broadcast = (a: Shape, b: Shape): E.Either<string, Shape> =>
     const clash = pairs.findLast(([d, e]) => d !== e && d !== 1 && e !== 1)
     return clash ? E.left(differ(...clash, show(a), show(b))) : E.right(pairs.map(([d, e]) => (d === 1 ? e : d)))
   })
-/** `unknown`, or the error that the argument carries. */
+/** `unknown`, or the error for the argument's type. */
 export type BroadcastError<A extends Shape, B extends Shape> = Fault<Broadcast<A, B>>
 
 /**
@@ -111,5 +112,5 @@ export const broadcastTo = (from: Shape, to: Shape): E.Either<string, Shape> =>
   E.flatMap(broadcast(from, to), shape =>
     show(shape) === show(to) ? E.right(to) : E.left(doesNotFit(show(from), show(to))),
   )
-/** `unknown`, or the error that the argument carries. */
+/** `unknown`, or the error for the argument's type. */
 export type BroadcastToError<From extends Shape, To extends Shape> = Fault<BroadcastTo<From, To>>

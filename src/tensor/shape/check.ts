@@ -13,13 +13,15 @@ const quoted = <W extends Dim, D extends Dim>(where: W, dim: D) =>
   `dim ${where} is the text '${dim}': write the number` as const
 const unranked = () => 'the shape has no fixed rank: write its dims' as const
 
-/** Whether T is a single literal: not `number`, not `string`, not a pattern, not a union. */
+/** Tests whether T is a single literal: not `number`, not `string`, not a pattern, not a union. */
 export type IsLiteral<T extends Dim> = {} extends { [K in T]: 1 } ? false : IsUnion<T> extends true ? false : true
 type IsUnion<T, All = T> = T extends unknown ? ([All] extends [T] ? false : true) : never
 
 type Kind<D> = [D] extends [never] ? 'never' : [D] extends [number] ? 'number' : 'string'
 
-/** A factor is a positive whole number, or a name: no space, not beginning with a digit or a sign. */
+/**
+ * Tests for a factor: a positive whole number, or a name without a space that does not begin with a digit or a sign.
+ */
 type IsFactor<F extends string> = F extends `${bigint}`
   ? F extends '0' | `-${string}`
     ? false
@@ -34,8 +36,8 @@ type AreFactors<Text extends string> = Text extends `${infer F}*${infer Rest}`
   : IsFactor<Text>
 
 /**
- * Why a dim is refused, `never` if it is not: a bare `number`, a bare `string` or a union could stand for different
- * sizes, and would match anything.
+ * The reason why a dim is refused, `never` if it is not: a bare `number`, a bare `string` or a union could stand for
+ * different sizes, and would match anything.
  * @example DimError<number, 0> is ShapeError<'dim 0 is a bare number: name it'>
  */
 export type DimError<D extends Dim, Where extends Dim = 0> = {} extends { [K in D]: 1 }
@@ -65,7 +67,10 @@ export const checkDim = (dim: Dim, where: Dim = 0): E.Either<string, Dim> =>
         ? E.right(dim)
         : E.left(unreduced(where, dim, productText([dim])))
 
-/** `true`, or why the first bad dim of a shape is refused. A type parameter is a dim, and so is each of `[...L, D]`. */
+/**
+ * `true`, or the reason why the first bad dim of a shape is refused. A type parameter is a dim, and so is each of
+ * `[...L, D]`.
+ */
 export type CheckShape<S extends Shape> =
   IsVariadic<S> extends true
     ? HasGenericDims<S> extends true
@@ -88,11 +93,11 @@ export const checkShape = (shape: Shape): E.Either<string, Shape> => {
   return error ?? E.right(shape)
 }
 
-/** What is wrong with one dim that is written out. A dim that only the run knows is checked by the run. */
+/** The fault of a dim that is a literal. A dim that is known only at run time is checked then. */
 type WrittenError<D extends Dim, Where extends Dim> = IsLiteral<D> extends true ? DimError<D, Where> : never
 /**
- * `unknown`, or why the first of the dims that are written out is refused: what the type of a declared shape is
- * intersected with.
+ * `unknown`, or the reason why the first bad literal dim is refused; the type of a declared shape is intersected with
+ * it.
  * @example declare const f32: <const S extends Shape>(...shape: S & ShapeFault<S>) => Tensor<S>
  */
 export type ShapeFault<S extends Shape, Seen extends readonly unknown[] = []> = S extends readonly [
@@ -106,10 +111,10 @@ export type ShapeFault<S extends Shape, Seen extends readonly unknown[] = []> = 
       : WrittenError<D, Seen['length'] & number>
   : unknown
 
-/** `true`, or why the name that an argument gives is refused. */
+/** `true`, or the reason why the name in an argument is refused. */
 export type CheckName<As extends Dim> = [DimError<As, 'as'>] extends [never] ? true : DimError<As, 'as'>
 
-/** `true`, or why the first bad shape of several is refused. */
+/** `true`, or the reason why the first bad shape of several is refused. */
 export type CheckShapes<Shapes extends readonly Shape[]> = Shapes extends readonly [
   infer S extends Shape,
   ...infer Rest extends readonly Shape[],
@@ -118,6 +123,6 @@ export type CheckShapes<Shapes extends readonly Shape[]> = Shapes extends readon
     ? CheckShapes<Rest>
     : CheckShape<S>
   : true
-/** The twin of the type: goes on with `then` when every shape is good. */
+/** The twin of the type: continues with `then` if every shape is valid. */
 export const checked = <A>(shapes: readonly Shape[], then: () => E.Either<string, A>): E.Either<string, A> =>
   shapes.map(checkShape).find(E.isLeft) ?? then()

@@ -26,8 +26,8 @@ const wrongSum = <P extends string, N extends string, As extends Dim>(parts: P, 
 const otherSum = <P extends string, As extends Dim>(parts: P, as: As) => `concat: ${parts} is never ${as}` as const
 
 /**
- * Shapes joined along an axis; the sum of their dims there is called `As`. Numbers are added here, names when dims are
- * bound; a name that the sum cannot have is refused.
+ * Shapes concatenated along an axis; the sum of their dims there is named `As`. Numbers are added here, names when dims
+ * are bound; a name for an impossible sum is refused.
  * @example Concat<[['past', 64], ['seq', 64]], 0, 'tokens'> is ['tokens', 64], Concat<[[2, 64], [3, 64]], 0> is [5, 64]
  */
 export type Concat<Shapes extends readonly Shape[], A extends number, As extends Dim | undefined = undefined> =
@@ -66,7 +66,7 @@ type Disagreement<First extends Shape, Next extends Shape, At> = Next['length'] 
     ? ShapeError<ReturnType<typeof dimsDiffer<D, E, Show<First>, Show<Next>>>>
     : never
   : ShapeError<ReturnType<typeof rankDiffers<Show<First>, Show<Next>>>>
-/** The first two dims beside the axis that differ. */
+/** The first two dims on other axes that differ. */
 type Differing<A extends Shape, B extends Shape, At, Seen extends readonly unknown[] = []> = A extends readonly [
   infer D,
   ...infer RestA extends Shape,
@@ -94,7 +94,7 @@ type SumDim<Parts extends Shape, As extends Dim | undefined> =
         ? Named<Parts, As>
         : ToDim<SumDigits<Parts>>
 
-/** The name, unless the sum is another dim whatever sizes the names have. */
+/** The name, unless the sum differs from it whatever sizes the names have. */
 type Named<Parts extends Shape, As extends Dim> =
   Exceeds<Parts, As> extends true
     ? ShapeError<ReturnType<typeof otherSum<ShowSum<Parts>, As>>>
@@ -148,7 +148,7 @@ export const concat = (shapes: readonly Shape[], axis: number, as?: Dim): E.Eith
           })
     }),
   )
-/** `unknown`, or the error that the argument carries. */
+/** `unknown`, or the error for the argument's type. */
 export type ConcatError<
   Shapes extends readonly Shape[],
   A extends number,

@@ -1,7 +1,7 @@
 /**
  * Exact arithmetic on decimal digits, as types: sizes such as 768*3072 are far beyond what tuple lengths can count. A
- * number is the text of its digits; inside, least significant digit first. The values use BigInt and agree for every
- * size.
+ * number is the text of its digits; internally, the least significant digit comes first. The values use BigInt and
+ * agree for every size.
  */
 type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9'
 
@@ -61,10 +61,7 @@ type AddReversed<
       ? `${Out}1`
       : AddReversed<B, '1', '0', Out>
 
-/**
- * A * D for one digit D, least significant digit first. The carry is at most 8, so that high digit + carry is one
- * digit.
- */
+/** A * D for one digit D, least significant digit first. The carry is at most 8, so high digit + carry is one digit. */
 type MultiplyDigit<
   A extends string,
   D extends Digit,
@@ -82,7 +79,7 @@ type MultiplyDigit<
     ? Out
     : `${Out}${Carry}`
 
-/** Long multiplication: B is read from its most significant digit, the sum so far shifts by one digit each time. */
+/** Long multiplication: B is read from its most significant digit, and the sum so far shifts by one digit each time. */
 type MultiplyReversed<
   A extends string,
   B extends string,
@@ -121,7 +118,7 @@ type Before = {
   '8': '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7'
   '9': '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8'
 }
-/** Walks from the least significant digit; the last difference decides, and so does being longer. */
+/** Compares from the least significant digit: the last difference decides, and so does a greater length. */
 type AtMost<
   A extends string,
   B extends string,
@@ -134,7 +131,7 @@ type AtMost<
     ? Answer
     : true
 
-/** Whether A <= B, digit by digit. @example DigitsAtMost<'9', '10'> is true */
+/** Tests whether A <= B, digit by digit. @example DigitsAtMost<'9', '10'> is true */
 export type DigitsAtMost<A extends string, B extends string> = AtMost<Reverse<A>, Reverse<B>>
 /** The twin of the type. */
 export const digitsAtMost = (a: string, b: string): boolean => BigInt(a) <= BigInt(b)

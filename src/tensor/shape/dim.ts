@@ -7,21 +7,21 @@ export type Dim = number | string
 export type Shape = readonly Dim[]
 
 declare const shapeError: unique symbol
-/** What the type of a wrong argument becomes, so that `tsc` prints the reason. */
+/** The type that replaces that of a wrong argument, so that `tsc` prints the reason. */
 export interface ShapeError<Message extends string> {
   readonly [shapeError]: Message
 }
 
 /**
- * What an argument's type is intersected with: nothing (`unknown`) when a rule gives a shape, the error when it does
- * not. A rule that `tsc` cannot decide, since it compares two type parameters, gives no shape: the argument is refused.
+ * The type to intersect an argument's type with: `unknown` if a rule gives a shape, otherwise the error. If `tsc`
+ * cannot decide a rule, because it compares two type parameters, there is no shape, and the argument is refused.
  * @example declare const add: <A extends Shape, B extends Shape>(a: Tensor<A>, b: Tensor<B> & Fault<Broadcast<A, B>>) => ...
  */
 export type Fault<Result> = { readonly r: Result } extends { readonly r: readonly unknown[] } ? unknown : Result
-/** The shape that a rule gives, `never` when it is an error. @example type Sum = Tensor<Ok<Broadcast<A, B>>> */
+/** The shape that a rule gives, `never` if it is an error. @example type Sum = Tensor<Ok<Broadcast<A, B>>> */
 export type Ok<Result> = { readonly r: Result } extends { readonly r: infer S extends Shape } ? S : never
 
-/** How messages print a shape: `[batch, hidden]`. */
+/** The text of a shape in messages: `[batch, hidden]`. */
 export type Show<S extends readonly Dim[]> = `[${List<S>}]`
 /** Elements with commas between them. */
 export type List<S extends readonly Dim[]> = S extends readonly [

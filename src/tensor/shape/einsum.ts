@@ -19,8 +19,8 @@ const repeated = <C extends string, T extends string>(letter: C, term: T) =>
   `einsum: ${letter} is repeated in the output ${term}` as const
 
 /**
- * Einstein summation over any number of operands: a letter stands for one dim, and letters that the output leaves out
- * are summed.
+ * Einstein summation over any number of operands: a letter stands for one dim, and letters that the output lacks are
+ * summed.
  * @example Einsum<'bsi,io->bso', [['batch', 'seq', 'hidden'], ['hidden', 'ffn']]> is ['batch', 'seq', 'ffn']
  */
 export type Einsum<Equation extends string, Shapes extends readonly Shape[]> =
@@ -39,7 +39,7 @@ type Terms<
   Out extends readonly string[] = readonly [],
 > = Inputs extends `${infer Term},${infer Rest}` ? Terms<Rest, readonly [...Out, Term]> : readonly [...Out, Inputs]
 
-/** Binds the letters of one term after the other, then reads the output. */
+/** Binds the letters of one term after another, then reads the output. */
 type Operands<
   Left extends readonly string[],
   Shapes extends readonly Shape[],
@@ -55,7 +55,7 @@ type Operands<
     : never
   : ReadOutput<Output, Letters, Output>
 
-/** Binds the letters of one term to the dims of its operand, from the first. */
+/** Binds the letters of one term to the dims of its operand, from the first on. */
 type BindTerm<
   Left extends string,
   S extends Shape,
@@ -141,5 +141,5 @@ export const einsum = (equation: string, shapes: readonly Shape[]): E.Either<str
     )
     return E.flatMap(bound, letters => readOutput(letters, equation.slice(arrow + 2)))
   })
-/** `unknown`, or the error that the argument carries. */
+/** `unknown`, or the error for the argument's type. */
 export type EinsumError<Equation extends string, Shapes extends readonly Shape[]> = Fault<Einsum<Equation, Shapes>>

@@ -20,7 +20,7 @@ export type MatMul<A extends Shape, B extends Shape> =
       : Multiply<A, B>
     : CheckShapes<readonly [A, B]>
 
-/** Both have the same leading dims, of unknown number. (One `infer` for both would find the union of them.) */
+/** Tests for the same leading dims, of unknown number. (One `infer` for both would find their union.) */
 type OfOneLead<A extends Shape, B extends Shape> = { readonly a: A; readonly b: B } extends {
   readonly a: readonly [...infer L extends Shape, infer M extends Dim, infer K extends Dim]
   readonly b: readonly [...infer Q extends Shape, infer J extends Dim, infer N extends Dim]
@@ -72,5 +72,5 @@ export const matmul = (a: Shape, b: Shape): E.Either<string, Shape> =>
               ? E.left(leadingDiffer(show(a.slice(0, -2)), show(leading)))
               : E.right([...a.slice(0, -1), columns])
   })
-/** `unknown`, or the error that the argument carries. */
+/** `unknown`, or the error for the argument's type. */
 export type MatMulError<A extends Shape, B extends Shape> = Fault<MatMul<A, B>>

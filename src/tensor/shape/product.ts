@@ -16,7 +16,7 @@ type Flat<S extends Shape, Out extends string = ''> = S extends readonly [
 type Times<N extends string> = N extends '1' ? '' : `${N}*`
 type Trim<Names extends string> = Names extends `${infer Text}*` ? Text : '1'
 
-/** Reads factors after what was read before; `N` is the product of the numbers since the last name. */
+/** Reads factors after those read before; `N` is the product of the numbers since the last name. */
 type Multiply<
   Factors extends string,
   Names extends string = '',
@@ -43,8 +43,8 @@ export type Factored<S extends Shape, Names extends string = '', N extends strin
   : `${Names}${Times<N>}`
 
 /**
- * The normal form of a product as text: names in their order, neighbouring numbers multiplied, 1 left out.
- * Two shapes hold the same data in the same order exactly if their texts are equal.
+ * The normal form of a product as text: names in their order, neighbouring numbers multiplied, 1 left out. Two shapes
+ * hold the same data in the same order if and only if their texts are equal.
  * @example ProductText<[2, 3, 'heads', 1]> is '6*heads'
  */
 export type ProductText<S extends Shape> =
@@ -79,8 +79,8 @@ export const toDim = (text: string): E.Either<string, Dim> =>
   !isDigits(text) ? E.right(text) : String(Number(text)) === text ? E.right(Number(text)) : E.left(tooLarge(text))
 
 /**
- * The product of dims in its one normal form: a number if all are numbers, else text. Not commutative, since order is
- * layout.
+ * The product of dims in its one normal form: a number if all are numbers, otherwise text. It is not commutative,
+ * because the order is the layout.
  * @example Product<['batch', 2, 3]> is 'batch*6', Product<[768, 3072]> is 2359296
  */
 export type Product<S extends Shape> = ToDim<ProductText<S>>

@@ -4,7 +4,7 @@ import { checked, type CheckShapes } from './check.ts'
 import { axesOf, type Axes, type Splice } from './axis.ts'
 
 /**
- * A reduction over an axis or several: they vanish, or stay as 1 with `keepDims`.
+ * A reduction over one axis or several: their dims vanish, or stay as 1 with `keepDims`.
  * @example Reduce<['batch', 'seq', 'hidden'], -1> is ['batch', 'seq'], Reduce<['batch', 'hidden'], [0, 1], true> is [1, 1]
  */
 export type Reduce<S extends Shape, A extends number | readonly number[], KeepDims extends boolean = false> =
@@ -40,7 +40,7 @@ export const reduce = (shape: Shape, axes: number | readonly number[], keepDims 
       shape.flatMap((dim, axis) => (!found.includes(axis) ? [dim] : keepDims ? [1] : [])),
     ),
   )
-/** `unknown`, or the error that the argument carries. */
+/** `unknown`, or the error for the argument's type. */
 export type ReduceError<
   S extends Shape,
   A extends number | readonly number[],

@@ -12,7 +12,7 @@ const reorders = <A extends string, B extends string, P extends string, Q extend
 ) => `reshape: ${from} cannot become ${to}: ${before} is not ${after}` as const
 
 /**
- * A reshape only splits and merges neighbours, so that names keep their order: both shapes have the same product.
+ * A reshape that only splits and merges neighbours, so names keep their order: both shapes have the same product.
  * @example Reshape<['batch', 'seq', 'heads*headDim'], ['batch*seq', 'heads', 'headDim']> is the second shape
  */
 export type Reshape<From extends Shape, To extends Shape> =
@@ -28,5 +28,5 @@ export const reshape = (from: Shape, to: Shape): E.Either<string, Shape> =>
     const after = productText(to)
     return before === after ? E.right(to) : E.left(reorders(show(from), show(to), before, after))
   })
-/** `unknown`, or the error that the argument carries. */
+/** `unknown`, or the error for the argument's type. */
 export type ReshapeError<From extends Shape, To extends Shape> = Fault<Reshape<From, To>>

@@ -9,8 +9,8 @@ const beyond = <P extends string, D extends Dim, S extends string>(parts: P, dim
   `slice: ${parts} is beyond ${dim} in ${shape}` as const
 
 /**
- * A contiguous part of an axis, of size `As`, that begins after the sizes `Start` (nothing: at 0).
- * What is certain is compared here, the rest when dims are bound.
+ * A contiguous part of an axis, of size `As`, that begins after the sizes `Start` (none: at 0). Certain facts are
+ * compared here, the rest when dims are bound.
  * @example Slice<['batch', 6], -1, 2, [4]> is ['batch', 2], Slice<['batch', '2*half'], 1, 'half', ['half']> is ['batch', 'half']
  */
 export type Slice<S extends Shape, A extends number, As extends Dim, Start extends Shape = readonly []> =
@@ -24,7 +24,7 @@ export type Slice<S extends Shape, A extends number, As extends Dim, Start exten
       : CheckName<As>
     : CheckShapes<readonly [S]>
 
-/** `true`, or why the first bad dim before the slice is refused. */
+/** `true`, or the reason why the first bad dim before the slice is refused. */
 type CheckStart<Start extends Shape> = Start extends readonly [infer D extends Dim, ...infer Rest extends Shape]
   ? HeadIsGeneric<Start> extends true
     ? CheckStart<Rest>
@@ -33,7 +33,7 @@ type CheckStart<Start extends Shape> = Start extends readonly [infer D extends D
       : DimError<D, 'start'>
   : true
 
-/** `true` where what ends after the sizes `End` may lie within the dim, if there is one; else the error. */
+/** `true` if a part that ends after the sizes `End` may lie within the dim, if there is one; otherwise the error. */
 type Fits<D extends Shape, S extends Shape, End extends Shape> =
   HeadIsGeneric<D> extends true
     ? true
@@ -58,7 +58,7 @@ export const slice = (shape: Shape, axis: number, as: Dim, start: Shape = []): E
         }),
     ),
   )
-/** `unknown`, or the error that the argument carries. */
+/** `unknown`, or the error for the argument's type. */
 export type SliceError<S extends Shape, A extends number, As extends Dim, Start extends Shape = readonly []> = Fault<
   Slice<S, A, As, Start>
 >

@@ -11,7 +11,7 @@ import type { HeadIsGeneric } from './generic.ts'
 import { factors, type Factors } from './product.ts'
 
 /**
- * The sum of dims that are all numbers, as digits; `never` if one of them is named, since its size is known only when
+ * The sum of dims that are all numbers, as digits; `never` if one of them is named, because its size is known only when
  * dims are bound.
  * @example SumDigits<[64, 48]> is '112'
  */
@@ -27,7 +27,7 @@ export type SumDigits<S extends Shape, Total extends string = '0'> = S extends r
 export const sumDigits = (shape: Shape): string | undefined =>
   shape.every(dim => typeof dim === 'number') ? shape.map(String).reduce(addDigits, '0') : undefined
 
-/** How messages print a sum: `past + seq`. */
+/** The text of a sum in messages: `past + seq`. */
 export type ShowSum<S extends Shape> = S extends readonly [infer D extends Shape[number], ...infer Rest extends Shape]
   ? Rest extends readonly []
     ? `${D}`
@@ -36,8 +36,8 @@ export type ShowSum<S extends Shape> = S extends readonly [infer D extends Shape
 /** The twin of the type. */
 export const showSum = (shape: Shape): string => shape.join(' + ') || '0'
 
-// A dim is a number times names, and a name is at least 1: so that some sums are certain to be more, or less, than a
-// dim before any name has a size.
+// A dim is a number times names, and a name is at least 1, so some sums are certain to exceed a dim, or to fall short
+// of it, before any name has a size.
 
 type NumberIn<F extends Shape, N extends string = '1'> = F extends readonly [infer First, ...infer Rest extends Shape]
   ? First extends number
@@ -68,7 +68,7 @@ type Without<
     ? readonly [...Before, ...Rest]
     : Without<Rest, Name, readonly [...Before, First]>
   : undefined
-/** Whether a product has all the names of another one, each as often. */
+/** Tests whether a product has all the names of another one, each as often. */
 type Has<Names extends readonly string[], Others extends readonly string[]> = Others extends readonly [
   infer First extends string,
   ...infer Rest extends readonly string[],
@@ -82,7 +82,7 @@ const has = (names: readonly string[], others: readonly string[]): boolean => {
   return first === undefined || (names.includes(first) && has(names.toSpliced(names.indexOf(first), 1), rest))
 }
 
-/** The sum of the numbers of those parts that have all the names; `Beside` is true where there are other parts. */
+/** The sum of the numbers of the parts that have all the names; `Beside` is true if there are other parts. */
 type Least<
   Parts extends Shape,
   Names extends readonly string[],
@@ -96,7 +96,7 @@ type Least<
       : Least<Rest, Names, Total, true>
   : readonly [Total, Beside]
 /**
- * Whether a sum is more than a dim, whatever sizes the names have.
+ * Tests whether a sum exceeds a dim, whatever sizes the names have.
  * @example Exceeds<['n', 'm'], 'n'>, Exceeds<['2*n'], 'n'> and Exceeds<[4, 3], 6> are true, Exceeds<['n'], 'm'> is false
  */
 export type Exceeds<Parts extends Shape, D extends Dim> =
@@ -116,7 +116,7 @@ export const exceeds = (parts: Shape, dim: Dim): boolean => {
   return !digitsAtMost(total, most) || (total === most && least.length < parts.length)
 }
 
-/** The sum of the numbers of parts, `undefined` where one has a name too many. */
+/** The sum of the numbers of parts, `undefined` if one has a name too many. */
 type Most<Parts extends Shape, Names extends readonly string[], Total extends string = '0'> = Parts extends readonly [
   infer First extends Dim,
   ...infer Rest extends Shape,
@@ -127,7 +127,10 @@ type Most<Parts extends Shape, Names extends readonly string[], Total extends st
       ? Most<Rest, Names, AddDigits<Total, NumberIn<Factors<First>>>>
       : undefined
   : Total
-/** Whether a sum is less than a dim, whatever sizes the names have. @example FallsShort<['n', 'n'], '3*n'> is true */
+/**
+ * Tests whether a sum is less than a dim, whatever sizes the names have.
+ * @example FallsShort<['n', 'n'], '3*n'> is true
+ */
 export type FallsShort<Parts extends Shape, D extends Dim> =
   Most<Parts, NamesIn<Factors<D>>> extends infer Total extends string
     ? DigitsAtMost<NumberIn<Factors<D>>, Total> extends true

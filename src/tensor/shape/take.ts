@@ -5,7 +5,7 @@ import { checked, type CheckShapes } from './check.ts'
 import { axisOf, type Splice } from './axis.ts'
 
 /**
- * Slices taken along an axis by an index of any rank: its dims stand in the place of the axis.
+ * Slices taken along an axis by an index of any rank: the dims of the index replace the axis.
  * @example Take<['vocab', 'hidden'], ['batch', 'seq'], 0> is ['batch', 'seq', 'hidden']
  */
 export type Take<S extends Shape, Index extends Shape, A extends number> = Slices<'take', S, Index, A>
@@ -19,14 +19,14 @@ const slicesOf =
     )
 /** The twin of the type. */
 export const take = slicesOf('take')
-/** `unknown`, or the error that the argument carries. */
+/** `unknown`, or the error for the argument's type. */
 export type TakeError<S extends Shape, Index extends Shape, A extends number> = Fault<Take<S, Index, A>>
 
 const otherValues = <V extends string, S extends string>(values: V, taken: S) =>
   `put: values ${values} are not ${taken}` as const
 
 /**
- * The shape with the slices at an index replaced: it stays, and the values have the shape of what a take gives.
+ * The shape after replacing the slices at an index: it stays the same, and the values must have the shape of a take.
  * @example Put<['hidden', 'ffn'], [8], [8, 'ffn'], 0> is ['hidden', 'ffn']
  */
 export type Put<S extends Shape, Index extends Shape, Values extends Shape, A extends number> =
@@ -45,7 +45,7 @@ export const put = (shape: Shape, index: Shape, values: Shape, axis: number): E.
   E.flatMap(slicesOf('put')(shape, index, axis), taken =>
     show(values) === show(taken) ? E.right(shape) : E.left(otherValues(show(values), show(taken))),
   )
-/** `unknown`, or the error that the argument carries. */
+/** `unknown`, or the error for the argument's type. */
 export type PutError<S extends Shape, Index extends Shape, Values extends Shape, A extends number> = Fault<
   Put<S, Index, Values, A>
 >

@@ -30,5 +30,5 @@ export const transpose = (shape: Shape, permutation: readonly number[]): E.Eithe
         : E.left(wrongCount(permutation.join(', '), show(shape))),
     ),
   )
-/** `unknown`, or the error that the argument carries. */
+/** `unknown`, or the error for the argument's type. */
 export type TransposeError<S extends Shape, P extends readonly number[]> = Fault<Transpose<S, P>>

@@ -31,9 +31,9 @@ const carriedRows = (value: Value<Shape, DType>, old: Int32Array, next: Int32Arr
 }
 
 /**
- * The optimizer's state for another selection of columns: what belongs to a column that is kept moves to the column's
- * new place, new columns start from zero, and what belongs to no module (counts) stays. Leaves are `[rank, ...]` at the
- * paths of their modules.
+ * Carries the optimizer's state over to another selection of columns: the state of a column that stays selected moves
+ * to the column's new place, new columns start from zero, and leaves outside all modules (counts) stay. Leaves are
+ * `[rank, ...]` at the paths of their modules.
  * @example await session.write({ focus, state: carryState(adapter.selection, session.selection, state) })
  */
 export const carryState = <S>(old: Selection, next: Selection, state: S): S => {

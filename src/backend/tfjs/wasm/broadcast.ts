@@ -16,7 +16,7 @@ const stridesIn = (sizes: readonly number[], rank: number): readonly number[] =>
   return padded.map((size, i) => (size === 1 ? 0 : (dense[i] ?? 0)))
 }
 
-/** The output's axes, neighbours merged wherever both operands walk through them evenly. */
+/** The output's axes, with neighbours merged if both operands traverse them evenly. */
 const axesOf = (a: readonly number[], b: readonly number[]): readonly Axis[] => {
   const rank = Math.max(a.length, b.length)
   const [inA, inB] = [stridesIn(a, rank), stridesIn(b, rank)]

@@ -35,8 +35,8 @@ const literal = (name: string, binary: Buffer): string =>
 const declaration = /(\/\*\*(?:(?!\*\/)[^])*\*\/)\n(?:@inline\n)?export function (\w+)\(([^)]*)\): (\w+)/g
 
 /**
- * Every exported function of a source file as a member of an interface; all of WebAssembly's number types are numbers
- * here.
+ * Every exported function of a source file as a member of an interface; all of WebAssembly's number types become
+ * `number`.
  */
 const signatures = (text: string): readonly (readonly [name: string, member: string])[] =>
   [...text.matchAll(declaration)].map(([, doc = '', name = '', args = '', result]) => {

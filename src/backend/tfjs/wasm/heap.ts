@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { HeapDType, Memory, TensorInfo, TfjsCore, WasmBackend } from './runtime.ts'
 
-/** The heap cannot hold what was asked for. Bytes. */
+/** An error of a heap that is too small for a request. Sizes are in bytes. */
 export interface OutOfMemory {
   readonly _tag: 'OutOfMemory'
   readonly requested: number
@@ -10,8 +10,8 @@ export interface OutOfMemory {
 }
 
 /**
- * Typed views of the whole heap. Ask again after anything that allocates: growth detaches views of memory that is not
- * shared.
+ * Typed views of the whole heap. Get them again after anything that allocates: growth detaches views of memory that is
+ * not shared.
  */
 export interface Views {
   readonly f32: Float32Array
@@ -21,9 +21,9 @@ export interface Views {
 
 /** The heap of tfjs's wasm backend. */
 export interface Heap {
-  /** Allocates through the backend, so that tfjs counts and frees it; the content is what was there before. */
+  /** Allocates through the backend, so that tfjs counts and frees it; the content is not initialized. */
   readonly allocate: (sizes: readonly number[], dtype: HeapDType) => E.Either<OutOfMemory, TensorInfo>
-  /** Where a tensor's data lies, in bytes from the start of the heap. */
+  /** The place of a tensor's data, in bytes from the start of the heap. */
   readonly offset: (tensor: TensorInfo) => number
   readonly views: () => Views
   /** A view of one tensor's data, valid until something is allocated. */
@@ -31,8 +31,8 @@ export interface Heap {
   readonly i32: (tensor: TensorInfo) => Int32Array
   readonly bool: (tensor: TensorInfo) => Uint8Array
   /**
-   * Lets the heap grow once to hold so many more bytes, instead of a little at each allocation; where it cannot,
-   * allocations will say so.
+   * Lets the heap grow once to hold `bytes` more bytes, instead of a little at each allocation. If it cannot grow,
+   * allocations will fail.
    */
   readonly reserve: (bytes: number) => void
   /** The heap's present size in bytes; it never shrinks. */
@@ -58,8 +58,8 @@ const outOfMemory = (requested: number, used: number, heap: number): OutOfMemory
 })
 
 /**
- * Makes the heap of a backend. `allocate` refuses what tfjs would place at offset 0 or beyond the heap, where it would
- * silently overwrite the runtime.
+ * Makes the heap of a backend. `allocate` refuses tensors that tfjs would place at offset 0 or beyond the heap, where
+ * they would silently overwrite the runtime.
  * @example const heap = makeHeap(core, backend, memory); const out = heap.allocate([2, 3], 'float32')
  */
 export const makeHeap = (core: TfjsCore, backend: WasmBackend, memory: Memory): Heap => {
@@ -79,7 +79,7 @@ export const makeHeap = (core: TfjsCore, backend: WasmBackend, memory: Memory): 
     allocate: (sizes, dtype) => {
       const bytes = size(sizes) * elementBytes[dtype]
       const { numBytes } = core.engine().state
-      // malloc's own answer cannot be trusted near the limit, so such a request never reaches it.
+      // malloc's result cannot be trusted near the limit, so such a request never reaches it
       if (numBytes + bytes >= maximumHeapBytes) return E.left(outOfMemory(bytes, numBytes, memory.buffer.byteLength))
       const info = backend.makeOutput(sizes, dtype)
       const at = offset(info)

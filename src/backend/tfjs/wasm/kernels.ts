@@ -33,7 +33,7 @@ export const instantiateKernels = (memory: Memory): Kernels => {
 }
 
 /**
- * The compiled products for a memory, with fused multiply-add where this engine has it.
+ * The compiled products for a memory, with fused multiply-add if this engine supports it.
  * @example const module = productModule(memory)
  */
 export const productModule = (memory: Memory): object => {

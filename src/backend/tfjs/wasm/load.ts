@@ -14,11 +14,11 @@ export interface WasmRuntime {
   readonly heap: Heap
   readonly kernels: Kernels
   readonly products: Products
-  /** How many threads products use. */
+  /** The number of threads that products use. */
   readonly threads: number
   /**
-   * Removes the backend and its threads, and puts back what tfjs had; a backend on which the program holds tensors is
-   * left to it.
+   * Removes the backend and its threads, and restores tfjs's previous state; a backend on which the program holds
+   * tensors is left alone.
    */
   readonly dispose: () => Promise<void>
 }
@@ -31,7 +31,7 @@ const wrap = (module: WasmModule, threads: number): WasmModule['tfjs'] => {
   const f = (name: string, result: string | null, parameters: number) =>
     module.cwrap(name, result, Array<string>(parameters).fill('number'))
   return {
-    // the package has one number of threads for the whole program, which is not ours to set
+    // the package has a single number of threads for the whole program, which we must not set
     init: f('init', null, 0),
     initWithThreadsCount: () => f('init_with_threads_count', null, 1)(threads),
     getThreadsCount: f('get_threads_count', 'number', 0),
@@ -41,7 +41,7 @@ const wrap = (module: WasmModule, threads: number): WasmModule['tfjs'] => {
   }
 }
 
-/** Rejects when the threads do not come up: a module whose workers fail waits for them forever. */
+/** Rejects if the threads do not start in time: a module whose workers fail would wait for them forever. */
 const within = <A>(milliseconds: number, work: Promise<A>): Promise<A> => {
   const { promise, reject } = withReject<A>()
   const timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds)
@@ -82,7 +82,7 @@ const instantiate = async (files: BackendFiles, threads: number): Promise<{ modu
   return { module, memory }
 }
 
-/** How often a helper looks for the next job before it sleeps: some 50 microseconds. */
+/** The number of times that a helper looks for the next job before it sleeps: some 50 microseconds. */
 const spins = 10_000
 
 const align = (offset: number): number => ((offset >>> 0) + 63) & ~63
@@ -91,7 +91,7 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
   const { core, backendPackage } = files
   const { module, memory } = await instantiate(files, threads)
   const backend = new backendPackage.BackendWasm(module)
-  // The runtime always starts eight workers; those that stay must not keep the process alive.
+  // the runtime always starts eight workers; the remaining ones must not keep the process alive
   for (const worker of module.PThread?.unusedWorkers.splice(0) ?? []) worker.terminate()
   for (const worker of module.PThread?.runningWorkers ?? []) worker.unref()
   const engine = engineOf(core)
@@ -105,7 +105,7 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
   const kernels = instantiateKernels(memory)
   const code = productModule(memory)
   const productKernels = instantiateProducts(code, memory)
-  // The job and every thread's scratch stay where they are until the backend goes.
+  // the job and every thread's scratch memory keep their place until the backend is removed
   const job = align(module._malloc(4 * jobWords + running * productKernels.gemmScratch() + 64))
   const scratch = (thread: number): number => job + 4 * jobWords + thread * productKernels.gemmScratch()
   new Int32Array(memory.buffer, job, jobWords).fill(0).set([closedTicket])
@@ -124,7 +124,7 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
       for (const helper of helpers) helper.terminate()
       if (engine.registry['wasm'] !== backend) return
       if (backend.numDataIds() > 0) {
-        // the next one to start is again of tfjs's own making
+        // the next one to start is again tfjs's own
         engine.registryFactory['wasm'] = before
         return
       }
@@ -141,9 +141,9 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /**
- * Registers tfjs's wasm backend, with as many threads as asked for and the machine has (one, if threads do not come
- * up), and puts Partensor's kernels on its heap; tfjs's current backend stays what it is. tfjs can hold one wasm
- * backend: one with live tensors is not replaced.
+ * Registers tfjs's wasm backend, with the requested number of threads, at most as many as the machine has (one if
+ * threads do not start), and puts Partensor's kernels on its heap; tfjs's current backend does not change. tfjs can
+ * hold one wasm backend: one with live tensors is not replaced.
  * @example const runtime = await createWasmBackend({ threads: 2 })
  */
 export const createWasmBackend = async (
@@ -151,7 +151,7 @@ export const createWasmBackend = async (
   files: BackendFiles = nodeFiles(),
 ): Promise<E.Either<LoadError, WasmRuntime>> => {
   const present = files.core.engine().registry['wasm']
-  // Whatever is registered under this name is a tfjs backend.
+  // whatever is registered under this name is a tfjs backend
   if (present !== undefined && (present as WasmBackend).numDataIds() > 0) {
     return E.left({
       _tag: 'BackendInUse',

@@ -1,19 +1,19 @@
 import type { Kernels, ProductKernels } from './kernels.ts'
 import type { Memory } from './runtime.ts'
 
-/** How operands lie in memory. Strides are in elements and default to dense matrices. */
+/** The layout of operands in memory. Strides are in elements and default to dense matrices. */
 export interface MatmulOptions {
   /** left is stored as [K, M]. */
   readonly transposeLeft?: boolean
   /** right is stored as [N, K]. */
   readonly transposeRight?: boolean
-  /** Adds to what out holds. */
+  /** Adds the product to the present content of out. */
   readonly accumulate?: boolean
-  /** Between stored rows. */
+  /** The distance between stored rows. */
   readonly leftStride?: number
   readonly rightStride?: number
   readonly outStride?: number
-  /** Between the entries of a batch; 0 repeats an operand. */
+  /** The distance between the entries of a batch; 0 repeats an operand. */
   readonly leftBatch?: number
   readonly rightBatch?: number
   readonly outBatch?: number
@@ -46,16 +46,16 @@ export interface Products {
   ) => void
 }
 
-/** A job of so many words is described in assembly/job.ts. */
+/** The number of words in a job; assembly/job.ts describes them. */
 export const jobWords = 32
 
 /**
- * The ticket counts tasks in 12 bits, the last value of which means that there is no job: what a helper must find when
- * it starts.
+ * The ticket without a job, which a helper must find when it starts: tasks are counted in 12 bits, whose last value
+ * means this.
  */
 export const closedTicket = 4095
 const mostTasks = closedTicket - 1
-// Below so many multiplications waking the helpers costs more than it saves.
+// below this number of multiplications, waking the helpers costs more than it saves
 const togetherFrom = 500_000
 
 interface Strips {
@@ -78,7 +78,7 @@ const cut = (M: number, N: number, wanted: number): Strips => {
 }
 
 /**
- * Products on the heap, shared out over the threads. They keep nothing between calls: no packed copy that could be
+ * Products on the heap, distributed over the threads. They keep nothing between calls: no packed copy that could be
  * stale, no memory beyond the fixed scratch. Any transposition runs at the same speed; a product with one vector reads
  * the matrix once.
  * @example makeProducts(kernels, products, memory, job, scratch, 2).matmul(x, w, y, 256, 576, 1536)
@@ -102,7 +102,7 @@ export const makeProducts = (
     const { count, length, alongM } = alone
       ? { count: 1, length: N, alongM: false }
       : cut(M, N, Math.ceil((4 * threads) / batch))
-    // A batch with more tasks than the ticket counts goes in parts.
+    // a batch with more tasks than the ticket can count is split
     const entries = Math.max(1, Math.floor(mostTasks / count))
     for (let first = 0; first < batch; first += entries) {
       const part = Math.min(entries, batch - first)

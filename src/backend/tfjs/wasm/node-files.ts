@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads'
 import { registerLast } from '../host.ts'
 import type { Memory, TfjsCore, TfjsWasm, WasmModule } from './runtime.ts'
 
-/** Where the parts of tfjs's wasm backend come from: the only thing that differs between Node and a browser. */
+/** The sources of the parts of tfjs's wasm backend: the only thing that differs between Node and a browser. */
 export interface BackendFiles {
   readonly core: TfjsCore
   readonly backendPackage: TfjsWasm
@@ -34,12 +34,12 @@ new WebAssembly.Instance(code, { env: { memory } }).exports.serve(job, scratch, 
 
 /**
  * The installed @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm, under Node. A worker is started from a data:
- * URL, since Node has no workers from blob: URLs, which is what the package itself uses.
+ * URL, because Node does not support workers from blob: URLs, which the package itself uses.
  * @example nodeFiles().core.engine().memory()
  */
 export const nodeFiles = (): BackendFiles => {
-  // Node 20 has fused multiply-add in WebAssembly behind this flag; later ones have it without, and print a complaint
-  // about the flag.
+  // Node 20 has fused multiply-add in WebAssembly behind this flag; later versions have it without, and warn about the
+  // flag
   if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--experimental-wasm-relaxed-simd')
   const require = createRequire(import.meta.url)
   const file = (name: string): string =>
@@ -70,8 +70,7 @@ export const nodeFiles = (): BackendFiles => {
     },
     start: (threaded, settings) => {
       const js = script(threaded)
-      // The factory installs handlers that rethrow whatever fails anywhere in the process; they are taken off again at
-      // once.
+      // the factory installs handlers that rethrow whatever fails anywhere in the process; they are removed at once
       const events = ['uncaughtException', 'unhandledRejection'] as const
       const before = events.map(event => process.rawListeners(event))
       const module: Promise<WasmModule> = require(js)({

@@ -43,9 +43,9 @@ const padded = (axes: readonly Axis[], n: number): readonly Axis[] => [
 export type Permute = (input: number, output: number) => void
 
 /**
- * Plans out = transpose(in, permutation), as numpy's. Axes that stay together are merged first; what remains is a copy
- * of runs if the last axis stays last, else blocked transposes. At most five merged axes may remain, which covers every
- * permutation of five axes; with more there is no plan.
+ * Plans out = transpose(in, permutation), as in numpy. Axes that stay together are merged first; what remains is a copy
+ * of runs if the last axis stays last, otherwise blocked transposes. At most five merged axes may remain, which covers
+ * every permutation of five axes; with more there is no plan.
  * @example planPermute(kernels, [2, 256, 9, 64], [0, 2, 1, 3])?.(input, output)
  */
 export const planPermute = (

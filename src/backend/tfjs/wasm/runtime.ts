@@ -1,5 +1,5 @@
-// What is used of tfjs-core and of its wasm backend, typed here because their own declarations need the DOM's, and the
-// few of WebAssembly.
+// The parts of tfjs-core and of its wasm backend that are used, and a few of WebAssembly, typed here because their own
+// declarations need the DOM's.
 
 export type HeapDType = 'float32' | 'int32' | 'bool'
 
@@ -67,7 +67,7 @@ type BackendFactory = () => unknown
 export interface TfjsCore {
   engine(): {
     readonly registry: { readonly [name: string]: unknown }
-    /** What `memory` tells, without choosing a backend for a program that has chosen none. */
+    /** The content of tfjs's `memory`, without choosing a backend for a program that has chosen none. */
     readonly state: { readonly numBytes: number }
     makeTensorFromTensorInfo(info: TensorInfo): TfjsTensor
     memory(): { readonly numBytes: number; readonly numTensors: number; readonly numDataBuffers: number }
@@ -95,7 +95,7 @@ export interface Imports {
   readonly env: { [name: string]: unknown }
 }
 
-// The standard library's declarations of WebAssembly come only with the DOM's, which a published type must not ask for.
+// The standard library's declarations of WebAssembly only come with the DOM's, which a published type must not require.
 export const wasm = (
   globalThis as unknown as {
     WebAssembly: {

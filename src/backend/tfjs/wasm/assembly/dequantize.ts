@@ -1,6 +1,6 @@
-// Unpacking matrices: NF4, whose codes and scales lie as src/tensor/nf4.ts says.
+// Unpacking matrices: NF4, with codes and scales in the layout that src/tensor/nf4.ts describes.
 
-/** Byte t of each of the codebook's 16 numbers: a look into four tables of bytes is a look into one of numbers. */
+/** Byte t of each of the codebook's 16 numbers: a lookup in four tables of bytes is a lookup in a table of numbers. */
 @inline
 function plane(t: i32): v128 {
   if (t == 0) return i8x16(0, -79, 48, -96, 77, 63, 113, 0, -1, -29, -35, 58, -72, -85, -77, 0)
@@ -9,7 +9,10 @@ function plane(t: i32): v128 {
   return i8x16(-65, -65, -65, -66, -66, -66, -67, 0, 61, 62, 62, 62, 62, 63, 63, 63)
 }
 
-/** Writes four numbers for each of 4 fields of 4 words: those of a field beside each other, the fields 64 bytes apart. Codes are the low bits of bytes. */
+/**
+ * Writes four numbers for each of 4 fields of 4 words: those of one field are adjacent, the fields 64 bytes apart.
+ * Codes are the low bits of bytes.
+ */
 @inline
 function look(codes: v128, scale: v128, output: usize): void {
   // the bytes of a word, which are its fields, go to different numbers

@@ -15,14 +15,14 @@ export const ACCUMULATE: i32 = 4
 /** Bytes of scratch that one thread needs, whatever the sizes. */
 export function gemmScratch(): i32 { return 4 * K_BLOCK * (N_BLOCK + M_BLOCK) }
 
-/** x * y + z; fused where the machine has it and the module was compiled for it. */
+/** x * y + z; fused if the machine supports it and the module was compiled for it. */
 @inline
 function madd(x: v128, y: v128, z: v128): v128 {
   if (isDefined(RELAXED)) return f32x4.relaxed_madd(x, y, z)
   else return f32x4.add(f32x4.mul(x, y), z)
 }
 
-/** Stores n (1..8) results, added to what is there if asked for. */
+/** Stores n (1..8) results, or adds them to the present values if `accumulate` is set. */
 @inline
 function put(c: usize, x: v128, y: v128, n: i32, accumulate: i32): void {
   if (n >= 8) {

@@ -43,7 +43,7 @@ export function runTogether(job: usize, scratch: usize): void {
   takeTasks(job, scratch)
   let i = 0
   for (let finished = atomic.load<i32>(job + FINISHED); finished != tasks; finished = atomic.load<i32>(job + FINISHED)) {
-    // Where the cores are taken, the helper needs this thread's: sleep 50 microseconds.
+    // If all cores are taken, the helper needs this thread's: sleep 50 microseconds.
     if (++i % PATIENCE == 0) atomic.wait<i32>(job + FINISHED, finished, 50_000)
   }
   atomic.store<i32>(job, atomic.load<i32>(job) | TASK_MASK)

@@ -5,13 +5,13 @@ import { loadPart, storePart } from './lanes'
 const PURPOSE: i32 = 0x62697473
 const ROUNDS: i32 = 10
 
-// four blocks in a row, as `makeBlocks` leaves them
+// four consecutive blocks, as `makeBlocks` leaves them
 let block0: v128 = i32x4.splat(0)
 let block1: v128 = i32x4.splat(0)
 let block2: v128 = i32x4.splat(0)
 let block3: v128 = i32x4.splat(0)
 
-/** The lower halves of four products that stand in two vectors. */
+/** The lower halves of four products in two vectors. */
 @inline
 function low(a: v128, b: v128): v128 { return v128.shuffle<i32>(a, b, 0, 2, 4, 6) }
 /** The upper halves. */
@@ -62,7 +62,7 @@ export function randomBits(key: usize, stream: usize, output: usize, n: i32): vo
   }
 }
 
-/** Keeps four elements, or as many as are left, where the words are large enough. */
+/** Keeps four elements, or as many as are left, if the words are large enough. */
 @inline
 function keep(input: usize, output: usize, words: v128, left: i32, least: v128, scale: v128): void {
   if (left <= 0) return

@@ -58,7 +58,7 @@ export function softmax(input: usize, output: usize, rows: i32, cols: i32, scale
   }
 }
 
-/** How many keys a query at a position sees. */
+/** The number of keys that a query at a position sees. */
 @inline
 function seenBy(position: i32, keys: i32): i32 { return position < 0 ? 0 : position < keys ? position + 1 : keys }
 
@@ -70,14 +70,14 @@ export function softmaxCausal(input: usize, output: usize, rows: i32, cols: i32,
   const bytes = (<usize>cols) << 2
   for (let r = 0; r < rows; r++, input += bytes, output += bytes) {
     const seen = seenBy(start + r % queries, cols)
-    // who sees nothing looks everywhere alike, as where all scores are equal
+    // a query that sees nothing attends to everything equally, as if all scores were equal
     if (seen == 0) {
       fill(output, cols, 1 / <f32>cols)
       continue
     }
     const inverse: f32 = 1 / expRow(input, output, seen, scale, maxOf(input, seen))
     scaleRow(output, seen, inverse)
-    // 0, or NaN in a row that has one
+    // 0, or NaN in a row that contains one
     if (seen < cols) fill(output + ((<usize>seen) << 2), cols - seen, inverse * 0)
   }
 }

@@ -88,7 +88,7 @@ export function permuteCopy(
   }
 }
 
-/** Copies one run of bytes (a multiple of 4): by hand where it is short, since a call costs more. */
+/** Copies one run of bytes (a multiple of 4); a short one is copied by hand, since a call costs more. */
 @inline
 export function copyRun(p: usize, q: usize, bytes: usize): void {
   if (bytes > 512) memory.copy(q, p, bytes)
