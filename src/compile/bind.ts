@@ -10,7 +10,7 @@ import {
   type Source,
 } from '../tensor/index.ts'
 
-/** Dims that disagree, or that nobody gave a size: one clear sentence. */
+/** An error of dims that disagree, or that have no size: one clear sentence. */
 export class DimsError extends Error {
   override readonly name = 'DimsError'
 }
@@ -20,14 +20,14 @@ const orThrow = <A>(result: E.Either<string, A>): A => {
   return result.right
 }
 
-/** The sizes of names, by who says so. @example given('the model', { hidden: 576 }) */
+/** The sizes of names, with their source. @example given('the model', { hidden: 576 }) */
 export const given = (where: string, dims: Readonly<Record<string, number>>): readonly Source[] =>
   Object.entries(dims).map(([name, size]) => ({ where, shape: [name], sizes: [size] }))
 
-/** Binds dims from the model, then from the sizes of parameters, then from what the caller says. */
+/** Binds dims from the model, then from the sizes of parameters, then from the caller's specification. */
 export const bindDims = (sources: readonly Source[]): Environment => orThrow(unifyAll(sources))
 
-/** The function from dims to sizes; a capacity that is not given is as large as it can be needed. */
+/** The function from dims to sizes; an unspecified capacity is as large as can be needed. */
 export const sizing = (
   environment: Environment,
   capacities: Readonly<Record<string, Shape>> = {},
@@ -49,8 +49,9 @@ export const sizing = (
 }
 
 /**
- * Refuses expressions that do not fit the sizes of their dims, in words that name the op and the dims: what only the
- * run can know.
+ * Refuses expressions that do not fit the sizes of their dims, in words that name the op and the dims. Only the run can
+ * know these sizes.
+ * @throws {DimsError} such as `slice: 5 is beyond hidden, which is 2`, and if a dim has no size
  * @throws {DimsError} as `slice: 5 is beyond hidden, which is 2`, and where a dim has no size
  */
 export const checkFits = (roots: readonly Node[], size: (dim: Dim) => number): void => {

@@ -1,6 +1,6 @@
 import { blockOf, callOp, node, rebuild, topological, type Block, type Node } from '../tensor/index.ts'
 
-/** Puts a changed block in the place of every block, each changed once. */
+/** Replaces every block by a changed one; each is changed once. */
 export const mapBlocks = (roots: readonly Node[], change: (block: Block) => Block): readonly Node[] => {
   const changed = new Map<Block, Block>()
   return roots.map(
@@ -15,7 +15,8 @@ export const mapBlocks = (roots: readonly Node[], change: (block: Block) => Bloc
 }
 
 /**
- * Blocks without the arguments that they do not read: a program must not ask for what a rewriting has made superfluous.
+ * Removes the arguments that blocks do not read: a program must not require inputs that a rewriting has made
+ * superfluous.
  */
 export const withoutUnread = (roots: readonly Node[]): readonly Node[] => {
   const pruned = new Map<Block, { readonly block: Block; readonly kept: readonly number[] }>()
@@ -55,7 +56,7 @@ export const callsOf = (roots: readonly Node[]): ReadonlyMap<Block, readonly Nod
   return calls
 }
 
-/** For each parameter of a block, whether every call passes something that does not change while a program runs. */
+/** Tests for each parameter of a block whether every call passes a value that does not change while a program runs. */
 export const staticParameters = (
   roots: readonly Node[],
   isStatic: (n: Node) => boolean,

@@ -1,9 +1,9 @@
 import type { Instruction, Plan } from './plan.ts'
 
 /**
- * Walks a plan and reports what is wrong with it: a handle read before it is made or after it is freed, freed twice,
- * made twice, never freed; an input freed that was not donated; an output that is not alive at the end. Written apart
- * from the planner, and simpler, so that the two do not share a mistake.
+ * Walks a plan and reports its faults: a handle that is read before it is created or after it is freed, freed twice,
+ * created twice or never freed; a freed input that was not donated; an output that is not alive at the end. It is
+ * written independently of the planner, and simpler, so that the two do not share a mistake.
  */
 export const faultsOf = (plan: Plan, name = 'plan'): readonly string[] => {
   const state = new Map<number, 'alive' | 'dead'>(plan.inputs.map(slot => [slot, 'alive']))

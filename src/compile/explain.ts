@@ -21,17 +21,17 @@ import type { Step } from './step.ts'
 
 /** A value that lives from the forward to the backward pass of a layer. */
 export interface Kept {
-  /** What it is, as an expression of the layer's own values. */
+  /** The value as an expression of the layer's own values. */
   readonly what: string
   readonly shape: readonly (string | number)[]
   readonly bytes: number
-  /** The trained leaf whose columns of an activation this is, where the activation itself is not kept. */
+  /** The trained leaf for whose columns this part of an activation is kept, if the activation itself is not kept. */
   readonly columnsOf: string | undefined
 }
 
-/** What paths begin with in common: `model.layers.*` for the leaves of one layer. */
+/** The common beginning of paths: `model.layers.*` for the leaves of one layer. */
 const commonPath = (paths: readonly string[]): string => {
-  // the last word is a leaf's own
+  // the last word belongs to a single leaf
   const [first = [], ...rest] = paths
     .filter(path => !path.startsWith('columns('))
     .map(path => path.split('.').slice(0, -1))
@@ -39,7 +39,7 @@ const commonPath = (paths: readonly string[]): string => {
   return first.slice(0, shared < 0 ? first.length : shared).join('.')
 }
 
-/** The layers that share one block, and what each of them keeps. */
+/** The layers that share one block, and the values that each of them keeps. */
 export interface KeptByLayer {
   readonly layer: string
   readonly layers: number
@@ -47,24 +47,24 @@ export interface KeptByLayer {
   readonly bytes: number
 }
 
-/** What a step keeps and holds, in bytes, known before it runs. */
+/** The bytes that a step keeps and holds, known before it runs. */
 export interface Explanation {
   readonly trainable: number
-  /** Those of the model, without what a method adds. */
+  /** The parameters of the model, without those that a method adds. */
   readonly parameters: number
   readonly layers: readonly KeptByLayer[]
   /** Bytes of the parameters and of the optimizer's state. */
   readonly weights: number
   readonly state: number
-  /** Bytes that live from forward to backward, in all layers together. */
+  /** Bytes that live from the forward to the backward pass, in all layers together. */
   readonly saved: number
-  /** The most that the gradient program holds beside its inputs. */
+  /** The most bytes that the gradient program holds in addition to its inputs. */
   readonly peak: number
-  /** What the runtimes hold before a step, where that was measured. */
+  /** The bytes that the runtimes hold before a step, if measured. */
   readonly before?: number
 }
 
-/** What a target that stores values in its own way, and runs programs in its own order, says instead. */
+/** The figures of a target that stores values in its own way, and runs programs in its own order. */
 export interface Stored {
   readonly bytes: (n: Node) => number
   readonly weights: number
@@ -73,9 +73,9 @@ export interface Stored {
 }
 
 /**
- * Explains a step before it runs, without weights: what each layer keeps for its backward pass, what a step holds at
- * most.
- * @throws {DimsError} where a dim has no size
+ * Explains a step before it runs, without weights: the values that each layer keeps for its backward pass, and the most
+ * that a step holds.
+ * @throws {DimsError} if a dim has no size
  * @example explanationText(explain(step, { dims: { batch: 2, seq: 256 } }))
  */
 export const explain = <P, Q, M, S, B, L extends Shape>(
@@ -90,7 +90,7 @@ export const explain = <P, Q, M, S, B, L extends Shape>(
   )
 }
 
-/** The same from programs that are there already. */
+/** The same from existing programs. */
 export const explainPrograms = (programs: Programs, size: Size, stored?: Stored): Explanation => {
   const program = programs.gradients(size)
   const bytesOf = stored?.bytes ?? ((n: Node): number => count(n.shape.map(size)) * bytesPerElement[n.dtype])
@@ -132,7 +132,7 @@ export const explainPrograms = (programs: Programs, size: Size, stored?: Stored)
 
 const withoutReshapes = (n: Node): Node => (is(n, reshapeOp) ? withoutReshapes(n.inputs[0]!) : n)
 
-/** For every block that a backward block follows, which of its results the backward pass reads. */
+/** For every block that has a backward block, the results that the backward pass reads. */
 const keptResults = ({
   outputs,
 }: Program): readonly {
@@ -159,7 +159,7 @@ const keptResults = ({
 const megabytes = (bytes: number): string =>
   bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`
 
-/** The explanation as text, one line a value. */
+/** The explanation as text, one line per value. */
 export const explanationText = ({
   trainable,
   parameters,

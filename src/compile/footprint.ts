@@ -1,6 +1,6 @@
 import { bytesOf, outputSources, type Plan } from './plan.ts'
 
-/** What a plan holds beyond its inputs: at its fullest, and when it ends. Negative where it frees donated inputs. */
+/** The bytes that a plan holds beyond its inputs: at its peak, and at its end. Negative if it frees donated inputs. */
 export interface Footprint {
   readonly peak: number
   readonly end: number

@@ -16,18 +16,18 @@ import {
   type Numbers,
 } from '../tensor/index.ts'
 
-/** Ops whose result has every element of their operands, and no other. */
+/** Tests for ops whose result has every element of their operands, and no other. */
 const keepsAll = (n: Node): boolean =>
   is(n, reshapeOp) || is(n, transposeOp) || is(n, broadcastToOp) || is(n, concatOp) || is(n, stopGradientOp)
 
-/** A leaf that is an index as it is given, and a dim that all of it must lie within. */
+/** A leaf that is used directly as an index, and a dim that all its elements must lie within. */
 export interface Indexed {
   readonly leaf: Node
   readonly within: Dim
 }
 
 /**
- * Which leaves of a batch expressions use as indices, as they are given: what they hold can be refused before anything
+ * The leaves of a batch that expressions use directly as indices, so that their data can be refused before anything
  * runs.
  * @example indexedBy([loss.sum], [input_ids, labels]) is [{ leaf: input_ids, within: 'vocab' }]
  */
@@ -52,15 +52,15 @@ export const indexedBy = (roots: readonly Node[], leaves: readonly Node[]): read
   return [...found.values()]
 }
 
-/** A vector that follows from a batch alone, and the dim that its elements which are not zero must fit into. */
+/** A vector that depends on a batch alone, and the dim that its nonzero elements must fit into. */
 export interface CountedVector {
   readonly vector: Node
   readonly within: Dim
 }
 
 /**
- * The vectors of which expressions ask where they are not zero, if they follow from a batch alone, as which tokens are
- * scored.
+ * The vectors whose nonzero positions expressions need, if the vectors depend on a batch alone, such as the mask of
+ * scored tokens.
  */
 export const countedBy = (roots: readonly Node[], leaves: readonly Node[]): readonly CountedVector[] =>
   topological(roots).flatMap((n): readonly CountedVector[] => {
@@ -72,7 +72,7 @@ export const countedBy = (roots: readonly Node[], leaves: readonly Node[]): read
       : []
   })
 
-/** Why a batch has more of what is counted than there is room for, if it has: an op leaves out what has no room. */
+/** The reason why a batch has more nonzero elements than the capacity, if it has: the op would drop the rest. */
 export const overflowOf = (
   { vector, within }: CountedVector,
   feeds: ReadonlyMap<Node, Numbers>,

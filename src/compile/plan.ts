@@ -15,15 +15,15 @@ import {
   type NodeOf,
 } from '../tensor/index.ts'
 
-/** A buffer's handle: two handles may share one buffer, as the result of a reshape does with its input. */
+/** A buffer's handle: two handles may share one buffer, for instance those of a reshape and its input. */
 export interface Slot {
   readonly sizes: readonly number[]
   readonly dtype: DType
 }
 
 /**
- * One thing to do. `run` makes a new buffer; `update` writes its result into the buffer of an input, its target, which
- * nobody reads again; `alias` is a second handle on a buffer; `call` runs another plan; `free` gives a handle back.
+ * One instruction. `run` makes a new buffer; `update` writes its result into the buffer of an input, its target, which
+ * nothing reads again; `alias` is a second handle on a buffer; `call` runs another plan; `free` releases a handle.
  */
 export type Instruction =
   | { readonly kind: 'run'; readonly node: Node; readonly inputs: readonly number[]; readonly output: number }
@@ -45,7 +45,8 @@ export type Instruction =
   | { readonly kind: 'free'; readonly slot: number }
 
 /**
- * A program as a list: every buffer's birth and death is in it. Inputs belong to the caller unless they are donated.
+ * A program as a list that includes every buffer's birth and death. Inputs belong to the caller unless they are
+ * donated.
  */
 export interface Plan {
   readonly slots: readonly Slot[]
@@ -61,7 +62,7 @@ interface Request {
   readonly inputs: readonly Node[]
   readonly outputs: readonly Node[]
   readonly size: (dim: Dim) => number
-  /** Inputs that the program may free or write into: what a step replaces. */
+  /** Inputs that the program may free or overwrite, such as those that a step replaces. */
   readonly donated?: ReadonlySet<Node>
   readonly inPlace?: InPlace
 }
@@ -69,7 +70,7 @@ interface Request {
 /** For each op that a target can run in place, the inputs whose buffer may hold the result; float32 only. */
 export type InPlace = ReadonlyMap<string, readonly number[]>
 
-/** Orders a program, and says when every buffer is born and dies. Blocks are planned once each. */
+/** Orders a program, and determines the birth and death of every buffer. Each block is planned once. */
 export const planOf = (
   { inputs, outputs, size, donated = new Set(), inPlace = new Map() }: Request,
   blocks: Map<Block, Plan> = new Map(),
@@ -101,7 +102,7 @@ export const planOf = (
       )
     }
   }
-  // every output is a handle of its own, so that the caller can free each
+  // every output is a separate handle, so that the caller can free each
   const taken = new Set(inputs.map(input => slotOf.get(input)!))
   const finals = outputs.map(output => {
     const slot = slotOf.get(output)!
@@ -126,8 +127,8 @@ const resultsByCall = (order: readonly Node[]): ReadonlyMap<Node, readonly Resul
 }
 
 /**
- * Inputs before users, depth first in the order of the outputs; a `take` runs as soon as it can, so that what it takes
- * from can die.
+ * Orders inputs before users, depth first in the order of the outputs; a `take` runs as early as possible, so that its
+ * operand can die.
  */
 const schedule = (outputs: readonly Node[]): readonly Node[] => {
   const order = topological(outputs)
@@ -155,8 +156,8 @@ const makes = (instruction: Instruction): readonly number[] =>
   instruction.kind === 'free' ? [] : instruction.kind === 'call' ? instruction.outputs : [instruction.output]
 
 /**
- * Adds a `free` after the last use of every handle that is the program's own; what can be written into a dying buffer
- * becomes an update.
+ * Adds a `free` after the last use of every handle that the program owns; a result that can be written into a dying
+ * buffer becomes an update.
  */
 const withDeaths = (plan: Plan, inPlace: InPlace): Plan => {
   const lastUse = new Map<number, number>()
@@ -167,10 +168,12 @@ const withDeaths = (plan: Plan, inPlace: InPlace): Plan => {
   const borrowed = new Set(plan.inputs.filter(slot => !plan.donated.includes(slot)))
   const mortal = (slot: number): boolean => !borrowed.has(slot) && !kept.has(slot)
   const buffers = buffersOf(plan)
-  /** True if no handle on the slot's buffer is used after an instruction, or belongs to somebody else. */
+  /** Tests that no handle on the slot's buffer is used after an instruction, or belongs to the caller. */
   const isLast = (slot: number, at: number): boolean =>
     buffers.handlesOf(slot).every(handle => mortal(handle) && (lastUse.get(handle) ?? -1) <= at)
-  /** An input whose buffer can hold the result: the op reads no other input from it, unless element by element. */
+  /**
+   * An input whose buffer can hold the result: the op reads no other input from that buffer, unless element by element.
+   */
   const targetOf = (
     { node, inputs, output }: Extract<Instruction, { readonly kind: 'run' }>,
     isFree: (slot: number) => boolean,
@@ -207,7 +210,7 @@ const withDeaths = (plan: Plan, inPlace: InPlace): Plan => {
 
 const sameSlot = (a: Slot, b: Slot): boolean => a.dtype === b.dtype && a.sizes.join() === b.sizes.join()
 
-/** Which handles share a buffer. What a call returns may share one with what it was given, so it does. */
+/** Finds the handles that share a buffer. A call's result may share one with an argument, so it is taken to do so. */
 const buffersOf = ({ slots, instructions }: Plan) => {
   const groups: number[][] = slots.map((_, slot) => [slot])
   const join = (a: number, b: number): void => {

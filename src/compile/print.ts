@@ -11,13 +11,13 @@ import {
 } from '../tensor/index.ts'
 import { callsOf } from './blocks.ts'
 
-/** Names for leaves, where they have any: the paths of a parameter tree. */
+/** Names for leaves, if they have any: the paths of a parameter tree. */
 export type Names = ReadonlyMap<Node, string>
 
-/** A path without its numbers: what the layers of a model have in common. */
+/** A path without its numbers: the common form for the layers of a model. */
 export const layerPath = (path: string): string => path.replaceAll(/\.\d+\./g, '.*.')
 
-/** Names for the parameters of a block, from what its first call passes. */
+/** Names for the parameters of a block, from the arguments of its first call. */
 export const blockNames = (block: Block, calls: readonly Node[], names: Names): Names =>
   new Map(
     block.parameters.flatMap((p, i) => {
@@ -27,20 +27,22 @@ export const blockNames = (block: Block, calls: readonly Node[], names: Names): 
     }),
   )
 
-/** An expression in one line, as `take(rmsNorm(x, input_layernorm), columns)`; below the given depth only names. */
+/**
+ * An expression in one line, such as `take(rmsNorm(x, input_layernorm), columns)`; below the given depth, only names.
+ */
 export const describe = (n: Node, names: Names, depth = 3): string => {
   const name = names.get(n)
   if (name !== undefined) return name
   if (is(n, placeholderOp)) return `[${n.shape.join(', ')}]`
-  // a reshape moves nothing, and says nothing to a reader
+  // a reshape moves no data, and means nothing to a reader
   if (is(n, reshapeOp)) return describe(n.inputs[0]!, names, depth)
   if (is(n, resultOp)) return `${blockOf(n.inputs[0]!)?.name ?? 'call'}.${n.attributes.index}`
   return depth === 0 ? '…' : `${n.op.name}(${n.inputs.map(input => describe(input, names, depth - 1)).join(', ')})`
 }
 
 /**
- * A program as text: one line a node, blocks first, each once. The same program gives the same text, so that a test can
- * pin it.
+ * A program as text: one line per node, blocks first, each once. Equal programs give equal texts, so a test can pin
+ * them.
  * @example print([loss], new Map([[w, 'w']]))
  */
 export const print = (roots: readonly Node[], names: Names = new Map()): string => {
@@ -72,7 +74,7 @@ const body = (roots: readonly Node[], names: Names): string => {
   return [...lines, `  return ${roots.map(root => labels.get(root)!).join(', ')}`].join('\n')
 }
 
-/** Attributes that the signature does not already say. */
+/** The attributes that the signature does not already show. */
 const attributesText = (n: Node): string => {
   const { shape: _, dtype: __, ...rest } = { shape: undefined, dtype: undefined, ...(n.attributes as object) }
   return Object.keys(rest).length === 0 ? '' : JSON.stringify(rest)

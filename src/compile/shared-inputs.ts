@@ -10,13 +10,13 @@ import {
 } from '../tensor/index.ts'
 import { tensorsOf } from '../tune/index.ts'
 
-/** A leaf that is multiplied along its first axis, its input features, and what it is multiplied with. */
+/** A leaf that is multiplied along its first axis, its input features, and the other operand. */
 interface Applied {
   readonly path: string
   readonly input: Node
 }
 
-/** Products of leaves, in order; those within a block once for each call of it. */
+/** The products of leaves, in order; those within a block occur once for each call of it. */
 const appliedIn = (roots: readonly Node[], paths: ReadonlyMap<Node, string>): readonly (readonly Applied[])[] => {
   const here: Applied[] = []
   const inside: (readonly Applied[])[] = []
@@ -46,8 +46,8 @@ const appliedIn = (roots: readonly Node[], paths: ReadonlyMap<Node, string>): re
 }
 
 /**
- * Which leaves are applied to one input, as q, k and v are: groups of two paths or more, found in the model itself. A
- * leaf is in one group at most.
+ * Finds the leaves that are applied to the same input, such as q, k and v: groups of two or more paths, found in the
+ * model itself. A leaf is in at most one group.
  * @example inputGroups(llama(config)) // [['model.layers.0.self_attn.q_proj', …k_proj, …v_proj], ['model.layers.0.mlp.gate_proj', …up_proj], …]
  */
 export const inputGroups = <P, B, L extends Shape>({

@@ -33,7 +33,7 @@ import { compileProgram, fitted, refreshed, type CompilerOptions, type Program, 
 import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
 import type { Step } from './step.ts'
 
-/** A trained leaf of the parameter tree: where it stands, what of it is trained. */
+/** A trained leaf of the parameter tree: its path, and its trained part. */
 export interface Trained {
   readonly path: string
   readonly leaf: Node
@@ -41,23 +41,23 @@ export interface Trained {
   readonly part: Node
 }
 
-/** Every program of a step, made when it is asked for. Programs are pure; who runs them owns the buffers. */
+/** Every program of a step, made on demand. Programs are pure; the session that runs them owns the buffers. */
 export interface Programs {
-  /** Names for leaves and indices, for reports. */
+  /** The names of leaves and indices, for reports. */
   readonly names: ReadonlyMap<Node, string>
-  /** Leaves of the parameter tree. */
+  /** The leaves of the parameter tree. */
   readonly params: readonly (readonly [path: string, leaf: Node])[]
-  /** Leaves of the model itself, in whatever form a method keeps them. */
+  /** The leaves of the model itself, in whatever form a method stores them. */
   readonly base: readonly (readonly [path: string, leaf: Node])[]
   readonly trained: readonly Trained[]
-  /** Leaves of the optimizer's state. */
+  /** The leaves of the optimizer's state. */
   readonly state: readonly (readonly [path: string, leaf: Node])[]
   readonly batch: readonly (readonly [path: string, leaf: Node])[]
-  /** Indices of chosen columns or entries, at the paths of their leaves. */
+  /** The indices of selected columns or entries, at the paths of their leaves. */
   readonly indices: readonly (readonly [path: string, index: Node])[]
-  /** What generation remembers, where the model says how it generates. */
+  /** The caches of generation, if the model defines it. */
   readonly caches: readonly (readonly [path: string, leaf: Node])[]
-  /** Sums of gradients, in the order of `trained`, and the number they are divided by. */
+  /** Sums of gradients, in the order of `trained`, and their divisor. */
   readonly gradient: readonly Node[]
   readonly count: Node
   /** The sum of losses, which an update may read too. */
@@ -66,7 +66,7 @@ export interface Programs {
   readonly declared: Node
   /** (loss sum, count) as the model declares them. */
   readonly declaredLoss: readonly Node[]
-  /** A tree of the structure of the focus, from what stands for its leaves, in the order of `trained`. */
+  /** A tree with the structure of the focus, from replacements of its leaves in the order of `trained`. */
   readonly focusTree: (leaves: readonly unknown[]) => unknown
   /** () => the first state */
   readonly initial: (size: Size) => Program
@@ -74,7 +74,7 @@ export interface Programs {
   readonly gradients: (size: Size) => Program
   /**
    * (params, batch, tangents in the place of gradient sums) => (loss sum, count, ...Hessian of the loss sum times the
-   * tangents, inside what is trained)
+   * tangents, inside the trained part)
    */
   readonly hvp: (size: Size) => Program
   /** (params, batch) => (loss sum, count) */
@@ -86,50 +86,50 @@ export interface Programs {
   /** (gradient sums, count) => the norm of the gradient */
   readonly norm: (size: Size) => Program
   /**
-   * (gradient sums, count, loss sum, state, params, prepared) => what replaces params, prepared values and state. All
-   * but count and loss are donated. `follow` are the prepared values that it replaces: all that follow from what is
-   * trained, unless specified.
+   * (gradient sums, count, loss sum, state, params, prepared) => replacements of params, prepared values and state. All
+   * inputs but count and loss are donated. `follow` are the prepared values that it replaces (default: all that depend
+   * on trained leaves).
    */
   readonly update: (size: Size, follow?: readonly Prepared[]) => Replacing
   /**
-   * The same after the norm of the gradient, as one program: the norm, then what replaces params, parts that are held
-   * apart, and state.
+   * The same after the norm of the gradient, as one program: the norm, then the replacements of params, separately held
+   * parts, and state.
    */
   readonly apply: (size: Size) => Replacing
-  /** (new parts, params, prepared) => what replaces params and prepared values. All are donated. */
+  /** (new parts, params, prepared) => replacements of params and prepared values. All are donated. */
   readonly commit: (size: Size, follow?: readonly Prepared[]) => Replacing
-  /** True for a prepared value that follows from what is trained: an update replaces it too, or it is prepared anew. */
+  /** Tests for a prepared value that depends on trained leaves: an update replaces it too, or it is prepared again. */
   readonly isStale: (prepared: Prepared) => boolean
   /** params => the trained parts */
   readonly focus: (size: Size) => Program
   readonly decode:
     | ((size: Size) => Program & { readonly cache: readonly Node[]; readonly tokens: Node; readonly position: Node })
     | undefined
-  /** What is computed once from the weights, for all programs made so far. */
+  /** The values that are computed once from the weights, for all programs made so far. */
   readonly prepared: () => readonly Prepared[]
-  /** What must be prepared before a program runs; what others are made from comes before them. */
+  /** The values that must be prepared before a program runs, each after those that it depends on. */
   readonly preparedFor: (program: Program) => readonly Prepared[]
   /** Forgets prepared values: programs that are made later prepare their own. */
   readonly forget: (isForgotten: (prepared: Prepared) => boolean) => void
   readonly prepare: (prepared: Prepared) => Program
 }
 export type Size = (dim: Dim) => number
-/** A program that says which of its inputs each of its outputs replaces. */
+/** A program with the input that each of its outputs replaces. */
 export interface Replacing extends Program {
   readonly replaced: readonly Node[]
 }
 
-/** Where the key that a program draws from at random stands among the leaves of a batch. */
+/** The path of a program's random key among the leaves of a batch. */
 export const randomKeyPath = 'random_key'
 
-/** Builds the programs of a step. Nothing here knows what runs them. */
+/** Builds the programs of a step, independently of what runs them. */
 export const programsOf = <P, Q, M, S, B, L extends Shape>(
   { tuned, state, update }: Step<P, Q, M, S, B, L>,
   options: Traits & CompilerOptions,
 ): Programs => {
   const { model, weight, random } = tuned
   const named = declaredLeaves('parameters', tuned.params)
-  // a leaf that stands at several places, as an index that modules share, is one leaf
+  // a leaf at several places, such as an index that modules share, is one leaf
   const params = onceEach(named)
   const batch = onceEach([
     ...declaredLeaves('leaves of the batch', model.batch),
@@ -140,7 +140,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
     const lens = lensOf(mask)
     return lens ? [{ path, leaf, lens, part: parameterLike(lens.get(leaf)) }] : []
   })
-  // the state is declared with placeholders of the shapes that its symbolic zeros have
+  // the state is declared with placeholders that have the shapes of its symbolic zeros
   const initial = declaredLeaves('leaves of the state', state)
   const stateLeaves = initial.map(([path, leaf]): readonly [string, Node] => [path, parameterLike(leaf)])
   const gradient = trained.map(({ part }) => parameterLike(part))
@@ -167,7 +167,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
   })
   const logits = model.logits(weight(tuned.params), model.batch)
   const loss = checkedLoss(model.loss(logits, model.batch))
-  // an index that the method keeps in the tree is a parameter; one that several leaves share is held once
+  // an index that the method stores in the tree is a parameter; one that several leaves share is held once
   const indices = tuned.selections.flatMap(({ path, index }, i, all): readonly (readonly [string, Node])[] =>
     leaves.has(index) || all.findIndex(other => other.index === index) < i ? [] : [[path, index]],
   )
@@ -177,13 +177,13 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
     const at = new Map(trained.map(({ path }, i) => [path, parts[i]]))
     return mapTree(tuned.params, isTensor, (_, path) => at.get(path))
   }
-  // the structure is what `Focus` computes from the mask
+  // `Focus` computes the same structure from the mask
   const focused = (parts: readonly Node[]) => focusTree(parts) as Focus<Q, M>
   const isStale = ({ expression }: Prepared): boolean => dependsOn(expression, trainedLeaves)
   const stale = (): readonly Prepared[] => [...preparations.values()].filter(isStale)
-  /** True for a trained part that the target holds beside its leaf. */
+  /** Tests for a trained part that the target holds separately from its leaf. */
   const isApart = ({ lens }: Trained): boolean => options.holdsParts === true && lens.index.length > 0
-  /** New parts written back: what the leaves, and what was prepared from them, become. */
+  /** Writes new parts back: the new values of the leaves, and of the values prepared from them. */
   const replacing = (parts: readonly Node[], size: Size, follow: readonly Prepared[]) => {
     const changes = new Map(trained.map(({ leaf, lens }, i) => [leaf, lens.put(leaf, parts[i]!)]))
     return {
@@ -191,7 +191,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
       outputs: [...changes.values(), ...follow.map(({ expression }) => refreshed(expression, changes, compiler(size)))],
     }
   }
-  /** The optimizer's update: what it replaces, and by what. */
+  /** The optimizer's update: the replaced nodes and their new values. */
   const updating = (size: Size, follow = stale()) => {
     const parts = trained.map(t => (isApart(t) ? t.part : t.lens.get(t.leaf)))
     const [updates, next] = update(
@@ -214,7 +214,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
   }
   const donating = (outputs: readonly Node[], size: Size, donated: readonly Node[]): Program =>
     fitted(outputs, compiler(size), new Set(donated))
-  /** For programs that replace the leaves: only constants are prepared. */
+  /** The compiler for programs that replace the leaves: only constants are prepared. */
   const changing = (size: Size) => ({ ...compiler(size), isStaticLeaf: () => false, layOut: false })
 
   return {
@@ -315,13 +315,13 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
 }
 
 type Leaves = readonly (readonly [path: string, leaf: Node])[]
-/** Every leaf at the first of its places. */
+/** Every leaf at the first of its paths. */
 const onceEach = (leaves: Leaves): Leaves => {
   const seen = new Set<Node>()
   return leaves.filter(([, leaf]) => !seen.has(leaf) && seen.add(leaf))
 }
 
-/** Refuses what cannot be a parameter or a leaf of a batch. */
+/** Refuses leaves that cannot be parameters or parts of a batch. */
 const checkDeclared = (params: Leaves, batch: Leaves): void => {
   const own = new Map(params.map(([path, leaf]) => [leaf, path]))
   for (const [path, leaf] of [...params, ...batch]) {
@@ -333,9 +333,13 @@ const checkDeclared = (params: Leaves, batch: Leaves): void => {
       throw new AmbiguousTree(`${path} of the batch is the parameter ${own.get(leaf)}: declare another leaf`)
 }
 
-/** A loss as every program needs it. @throws {ShapeMismatch} one sentence, if it is anything else */
+/**
+ * A loss in the form that every program needs.
+ * @throws {ShapeMismatch} one sentence, if it is anything else
+ * @throws {ShapeMismatch} one sentence, if it is anything else
+ */
 const checkedLoss = (loss: Loss): Loss => {
-  // JavaScript may give anything
+  // JavaScript may pass anything
   const { sum, count }: { readonly [K in keyof Loss]?: unknown } = typeof loss === 'object' && loss !== null ? loss : {}
   const wrong = (
     [

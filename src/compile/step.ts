@@ -1,7 +1,7 @@
 import type { Apply, Focus, Fn, Tuned } from '../tune/index.ts'
 import type { Shape, Tensor } from '../tensor/index.ts'
 
-/** The pure training step: what is trained, and how a gradient becomes an update. A session is what runs it. */
+/** The pure training step: the trained parts, and the rule that turns a gradient into an update. A session runs it. */
 export interface Step<P, Q, M, S, B, L extends Shape> {
   readonly tuned: Tuned<P, Q, M, B, L>
   /** The optimizer's state before the first update, symbolic. */

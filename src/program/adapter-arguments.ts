@@ -14,7 +14,7 @@ import { fail, orThrow, type IoError } from '../host/index.ts'
 
 type Quantize = NonNullable<AdapterSettings['quantize']>
 
-/** An adapter's directory, and how much of the adapter is wanted. */
+/** An adapter's directory, and the adapter's weight. */
 export interface AdapterUse {
   readonly directory: string
   readonly weight: number
@@ -23,8 +23,8 @@ export interface AdapterUse {
 const number = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i
 
 /**
- * Reads `DIR` or `DIR:WEIGHT`. A colon may stand in a path: `isThere` says what is a directory, and that wins.
- * Errors: a weight that is no number, a text that is both the name of a directory and another with a weight.
+ * Reads `DIR` or `DIR:WEIGHT`. A path may contain a colon: if `isThere` finds a directory with the whole name, that
+ * wins. Errors: a weight that is not a number; a text that names a directory both as a whole and without its weight.
  * @example adapterUse('definitions:0.5', () => false) // right { directory: 'definitions', weight: 0.5 }
  */
 export const adapterUse = (text: string, isThere: (path: string) => boolean): E.Either<IoError, AdapterUse> => {
@@ -61,28 +61,25 @@ const readUse = async (text: string): Promise<AdapterUse> => {
   return orThrow(async () => adapterUse(text, path => there.get(path) === true))
 }
 
-/** A model with adapters for it, checked, and what a user should know of them. */
+/** A model with checked adapters for it, and warnings for the user. */
 export interface BoundAdapters<L extends Loaded> {
   readonly source: L
   readonly uses: readonly WeightedAdapter[]
   readonly warnings: readonly string[]
 }
 
-/** An adapter with the directory that it comes from. */
+/** An adapter with its directory. */
 interface Named {
   readonly directory: string
   readonly adapter: Adapter
   readonly weight: number
 }
 
-/** How the base is held, in words. */
+/** The precision in which the base is held, in words. */
 const held = (quantize: Quantize | undefined): string =>
   quantize === undefined ? 'in full' : `in NF4${quantize.double ? '' : ' without double quantization'}`
 
-/**
- * Says so where an adapter was trained over a base that was quantized in another way than the base that it is used
- * on.
- */
+/** Warns if an adapter was trained over a base that was quantized differently from the one that it is used on. */
 const quantizeWarnings = ({ adapter, directory }: Named, base: Quantize | undefined): readonly string[] => {
   const { quantize: trained } = adapter
   if (trained === undefined || trained.double === base?.double) return []
@@ -93,10 +90,7 @@ const quantizeWarnings = ({ adapter, directory }: Named, base: Quantize | undefi
   ]
 }
 
-/**
- * Binds adapters to a model: checks that they belong to it, and gives its head a place of its own where one of them
- * asks for that.
- */
+/** Binds adapters to a model: checks that they belong to it, and separates its head if one of them requires that. */
 const bind = async <L extends Loaded>(source: L, named: readonly Named[]): Promise<BoundAdapters<L>> => {
   const warnings: string[] = []
   for (const { adapter, directory } of named) {
@@ -114,8 +108,8 @@ const bind = async <L extends Loaded>(source: L, named: readonly Named[]): Promi
 }
 
 /**
- * Loads adapters, named as `DIR` or `DIR:WEIGHT`, for a model that is held in full, or quantized. Errors are thrown
- * with one sentence.
+ * Loads adapters, named as `DIR` or `DIR:WEIGHT`, for a model in full precision or quantized. Errors are thrown with
+ * one sentence.
  * @example const { source: model, uses } = await loadAdapters(source, ['my-adapter', 'another:0.5'])
  */
 export const loadAdapters = async <L extends Loaded>(
@@ -132,6 +126,6 @@ export const loadAdapters = async <L extends Loaded>(
   return { ...bound, warnings: [...bound.warnings, ...named.flatMap(one => quantizeWarnings(one, quantize))] }
 }
 
-/** Loads one adapter from its directory, to go on from; the base is held as the adapter says. */
+/** Loads one adapter from its directory, to continue from; the base is held as the adapter specifies. */
 export const loadOne = async <L extends Loaded>(source: L, directory: string): Promise<BoundAdapters<L>> =>
   bind(source, [{ directory, adapter: await orThrow(loadAdapter(directory)), weight: 1 }])

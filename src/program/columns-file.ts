@@ -23,7 +23,7 @@ const checkSelection = (
 
 /**
  * Reads a selection: `columns.<module path>`, int32 `[rank]`, of every module that is tuned; other entries are ignored.
- * Errors: a missing entry, one of another type or length, a column that does not exist or comes twice.
+ * Errors: a missing entry, an entry of another type or length, a column that does not exist or occurs twice.
  * @example await readColumns('columns.safetensors', targets.modules, checkpoint)()
  */
 export const readColumns = (

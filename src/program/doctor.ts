@@ -14,8 +14,8 @@ import { machineMemory } from './pretrained.ts'
 import { trainStep } from '../train/index.ts'
 
 /**
- * Whether a target works here: it ran a small program and gave the right number. Of `auto` the detail says what it
- * takes, and why; of `graph` whether it computes in bf16 too, and whether its TensorFlow compiles by XLA.
+ * The state of a target: it works if it ran a small program with the right result. For `auto` the detail tells the
+ * choice and its reason; for `graph`, whether it also computes in bf16 and whether its TensorFlow compiles with XLA.
  */
 export interface TargetReport {
   readonly target: string
@@ -23,7 +23,7 @@ export interface TargetReport {
   readonly detail: string
 }
 
-/** What `partensor doctor` finds. Memory is in bytes. */
+/** The findings of `partensor doctor`. Memory is in bytes. */
 export interface Doctor {
   readonly event: 'done'
   readonly targets: readonly TargetReport[]
@@ -34,7 +34,7 @@ export interface Doctor {
   readonly cache: string
 }
 
-/** A classifier of two classes: its loss on one row is known in closed form. */
+/** A classifier of two classes, whose loss on one row is known in closed form. */
 const probe = model({
   params: { weight: f32('in', 'classes') },
   batch: { x: f32('batch', 'in'), label: i32('batch') },
@@ -75,7 +75,7 @@ const check = async ({ target, precision, threads }: Tried): Promise<TargetRepor
 }
 
 const inWords = (works: boolean): string => (works ? 'works' : 'does not work')
-/** A report on a target that works, with its further abilities. */
+/** Adds further abilities to the report on a target that works. */
 const withAbilities = async (
   report: TargetReport,
   { precisions, abilities }: Target<TargetName>,
@@ -91,7 +91,7 @@ const withAbilities = async (
 }
 
 /**
- * Tries every target with a small training step, and says what there is: versions, memory, cores.
+ * Tries every target with a small training step, and reports versions, memory and cores.
  * @example (await doctor()).targets.filter(({ works }) => works)
  */
 export const doctor = async (threads?: number): Promise<Doctor> => {

@@ -3,10 +3,10 @@ import { batchDims, evaluateRows } from '../train/index.ts'
 import { quantization } from './method.ts'
 import { checkMemory, openFrozen, openModel, readRowsFor, rowWarnings, type RunOptions } from './pretrained.ts'
 
-/** What `partensor evaluate` is asked. */
+/** The options of `partensor evaluate`. */
 export interface EvaluateOptions extends RunOptions {
   readonly model: string
-  /** Adapters by their directories, each with a weight if it is not 1: `DIR:0.5`. */
+  /** Directories of adapters, each with a weight if it is not 1: `DIR:0.5`. */
   readonly adapter?: readonly string[] | undefined
   /** Holds linear modules in 4 bits; see `finetune`. */
   readonly quantize?: 'nf4' | undefined
@@ -20,7 +20,7 @@ export interface EvaluateOptions extends RunOptions {
 export interface EvaluateResult {
   readonly event: 'done'
   readonly loss: number
-  /** e to the loss; absent where no number holds it. */
+  /** e to the power of the loss; absent if no number can hold it. */
   readonly perplexity?: number
   readonly tokens: number
   readonly rows: number
@@ -28,8 +28,8 @@ export interface EvaluateResult {
 }
 
 /**
- * Evaluates a model, with an adapter or without. Errors are thrown with one sentence; `onWarning` hears of rows cut and
- * left out too.
+ * Evaluates a model, with or without adapters. Errors are thrown with one sentence; `onWarning` also receives notes on
+ * rows that were cut or left out.
  * @example const { loss } = await evaluate({ model, data: 'held-out.jsonl', batch: 4, target: 'auto' })
  */
 export const evaluate = async (options: EvaluateOptions): Promise<EvaluateResult> => {

@@ -6,23 +6,23 @@ import { capacityFor, generateText } from '../train/index.ts'
 import { quantization } from './method.ts'
 import { openFrozen, openModel, type RunOptions, type PretrainedModel } from './pretrained.ts'
 
-/** What `partensor generate` is asked. */
+/** The options of `partensor generate`. */
 export interface ContinueOptions extends RunOptions {
   readonly model: string
-  /** Adapters by their directories, each with a weight if it is not 1: `DIR:0.5`. */
+  /** Directories of adapters, each with a weight if it is not 1: `DIR:0.5`. */
   readonly adapter?: readonly string[] | undefined
   /** Holds linear modules in 4 bits; see `finetune`. */
   readonly quantize?: 'nf4' | undefined
   readonly doubleQuantize?: boolean | undefined
   readonly prompt: string
   readonly maxTokens: number
-  /** Whether the prompt is a user's message, to be written with the chat template. */
+  /** True if the prompt is a user's message, to be rendered with the chat template. */
   readonly chat: boolean
   readonly temperature: number
   readonly seed: number
 }
 
-/** The continuation alone, and what it took. */
+/** The continuation without the prompt, and its cost. */
 export interface ContinueResult {
   readonly event: 'done'
   readonly text: string
@@ -33,7 +33,7 @@ export interface ContinueResult {
 }
 
 /**
- * The token ids of a prompt, without an end of sequence behind it, or of a user's message with the assistant's turn
+ * The token ids of a prompt, without an end of sequence at its end, or of a user's message with the assistant's turn
  * opened. Errors: a model without a chat template, a prompt without tokens.
  * @example promptIds(tokenizer, 'Define the word "apple".', true)
  */
@@ -46,7 +46,7 @@ export const promptIds = (
     return pipe(
       tokenizer.encodeWithOffsets(prompt),
       E.flatMap(({ ids, offsets }) => {
-        // An end of sequence that the tokenizer puts behind every text (it stands nowhere in it) would end the prompt
+        // An end of sequence that the tokenizer puts after every text (with an empty extent) would end the prompt
         // before the answer.
         const isOpen = !(ids.at(-1) === tokenizer.eos && offsets.at(-1)?.[1] === 0)
         const open = isOpen ? ids : ids.slice(0, -1)
@@ -94,7 +94,7 @@ const promptOf = (source: PretrainedModel, { prompt, chat, maxTokens }: Continue
 }
 
 /**
- * Continues a prompt; `onText` gets the text while it is made. Errors are thrown with one sentence.
+ * Continues a prompt; `onText` receives the text as it is generated. Errors are thrown with one sentence.
  * @example const { text } = await continuePrompt({ model, prompt: 'Once', maxTokens: 32, chat: false, temperature: 0, seed: 0, target: 'auto' })
  */
 export const continuePrompt = async (

@@ -4,15 +4,15 @@ import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { ioError, type IoError } from '../host/index.ts'
 
-/** Where work was kept. `problem` says why that is not the place that was asked for. */
+/** The place where work was kept; `problem` is the reason if it is not the requested one. */
 export interface KeptWork {
   readonly directory: string
   readonly problem: string | undefined
 }
 
 /**
- * Where work is kept that its own place does not take: beside that, in the system's folder for temporary files, here,
- * at home.
+ * Alternative places for work whose own place fails: next to it, the system's folder for temporary files, the current
+ * directory, the home directory.
  */
 export const otherPlaces = (directory: string): readonly string[] => [
   ...new Set([dirname(resolve(directory)), tmpdir(), process.cwd(), homedir()]),
@@ -20,7 +20,7 @@ export const otherPlaces = (directory: string): readonly string[] => [
 
 const pad = (n: number): string => String(n).padStart(2, '0')
 /**
- * A name that tells what it is of, and when it was kept.
+ * A name with its subject and the time when it was kept.
  * @example keptName('runs/out') // out.kept-20261130-114502-4711
  */
 const keptName = (directory: string, now = new Date()): string => {
@@ -30,10 +30,9 @@ const keptName = (directory: string, now = new Date()): string => {
 }
 
 /**
- * Saves what took long to make: at its own place, or else at the first of some others that takes it. Only what the
- * system refuses (a full disk, a folder that is gone) is tried elsewhere; what cannot be saved anywhere for its own
- * sake is refused at once.
- * Errors: no place takes it; the sentence names each with its reason.
+ * Saves work that took long: in its own place, or else in the first of some others that works. Other places are tried
+ * only if the system refuses (a full disk, a folder that is gone); content that cannot be saved anywhere is refused at
+ * once. Errors: no place works; the message names each with its reason.
  * @example const { directory, problem } = await orThrow(keep('out', 'the adapter', place => saveAdapter(place, adapter)))
  */
 export const keep =

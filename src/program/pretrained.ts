@@ -36,7 +36,7 @@ export interface PretrainedModel extends Loaded {
 }
 
 /**
- * Opens a model and its tokenizer; weights are read when a session asks. Close `checkpoint` when the session is open.
+ * Opens a model and its tokenizer; weights are read on demand. Close `checkpoint` once the session is open.
  * @example const source = await orThrow(openModel('SmolLM2-135M-Instruct.gguf'))
  */
 export const openModel = (path: string): TE.TaskEither<IoError, PretrainedModel> =>
@@ -47,22 +47,22 @@ export const openModel = (path: string): TE.TaskEither<IoError, PretrainedModel>
       pipe(
         loadTokenizer(loaded.checkpoint),
         TE.map((tokenizer): PretrainedModel => ({ ...loaded, tokenizer })),
-        // what fails leaves no file open
+        // a failure leaves no file open
         TE.tapError(() => TE.fromTask(() => loaded.checkpoint.close())),
       ),
     ),
   )
 
-/** Where a program runs, and in what precision. */
+/** The target that a program runs on, and its precision. */
 export interface RunOptions {
   readonly target: TargetName
   readonly threads?: number | undefined
   readonly precision?: Precision | undefined
-  /** Hears which target `auto` has taken, and why. */
+  /** Receives the target that `auto` has chosen, and the reason. */
   readonly onTarget?: ((target: string, reason: string) => void) | undefined
-  /** Hears what a user should know of the model, its adapters and the rows: one sentence each. */
+  /** Receives warnings about the model, its adapters and the rows, one sentence each. */
   readonly onWarning?: ((message: string) => void) | undefined
-  /** Ends what is under way; a run that trains saves what it has learned. */
+  /** Ends the work in progress; a training run saves what it has learned. */
   readonly signal?: StopSignal | undefined
 }
 
@@ -73,18 +73,18 @@ export const targetOptions = ({ target, threads, precision }: RunOptions): Targe
   ...(precision === undefined ? {} : { precision }),
 })
 
-/** Tells which target a session runs on, where `auto` has taken it. */
+/** Reports the target of a session if `auto` has chosen it. */
 export const told = <T extends Pick<FrozenSession, 'target' | 'reason'>>(session: T, { onTarget }: RunOptions): T => {
   if (session.reason !== undefined) onTarget?.(session.target, session.reason)
   return session
 }
 
-/** The longest rows unless `--seq` says otherwise. */
+/** The longest rows unless `--seq` specifies another length. */
 export const defaultLength = 512
 
 /**
  * The rows of a data set, for a model: encoded, checked against its vocabulary, cut to `seq` tokens. Errors: those of
- * `readRows`, and a length that the model was not made for; where it is to stop (`signal`), one says so.
+ * `readRows`; a length that the model does not support; an interrupt through `signal`.
  * @example const { rows, warnings } = await orThrow(readRowsFor(source, 'data.jsonl', 256))
  */
 export const readRowsFor = (
@@ -102,7 +102,7 @@ export const readRowsFor = (
 
 const rowCount = (n: number): string => `${n} ${n === 1 ? 'row' : 'rows'}`
 
-/** What was done to the rows of a file, in words. @example rowWarnings('data.jsonl', { cut: 3, unscored: 0 }) */
+/** Notes on the changes to the rows of a file, in words. @example rowWarnings('data.jsonl', { cut: 3, unscored: 0 }) */
 export const rowWarnings = (path: string, { cut, unscored }: Rows['warnings']): readonly string[] => [
   ...(cut > 0 ? [`${path}: ${rowCount(cut)} cut to the length of --seq`] : []),
   ...(unscored > 0
@@ -110,13 +110,14 @@ export const rowWarnings = (path: string, { cut, unscored }: Rows['warnings']): 
     : []),
 ]
 
-/** Bytes that this process may have: those of the machine, or of its container. */
+/** The bytes that this process may use: those of the machine, or of its container. */
 export const machineMemory = (): number => Math.min(process.constrainedMemory?.() || Infinity, totalmem())
 
 const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
 
 /**
- * Refuses what the machine or the target cannot hold, before anything is started; the sentence says how much is needed.
+ * Refuses work that needs more memory than the machine or the target has, before anything is started; the message
+ * states the need.
  * @example checkMemory('fine-tuning', session.certificate(dims).total, session.limit)
  */
 export const checkMemory = (needs: number, limit = Infinity, subject = 'a step'): TE.TaskEither<IoError, void> => {
@@ -137,8 +138,8 @@ export type FrozenSession = Session<LanguageParams, unknown, unknown, LanguageBa
 type Quantization = NonNullable<AdapterSettings['quantize']>
 
 /**
- * What a session that trains nothing runs: the model with adapters written into its weights, or on packed weights with
- * one adapter beside them.
+ * The model for a session that trains nothing: with adapters written into its weights, or with packed weights and one
+ * adapter.
  */
 const frozenOf = async (
   source: PretrainedModel,
@@ -163,10 +164,10 @@ const frozenOf = async (
 }
 
 /**
- * Opens a session on a model, with adapters written into its weights if some are named, as `DIR` or `DIR:WEIGHT`;
- * nothing in it can be trained. With `quantize` linear modules are held packed, and one adapter stands beside them as
- * it did while it was trained. Errors: those of the adapters' files, an adapter for another base; `SessionError` for
- * what the target refuses.
+ * Opens a session on a model, with adapters, named as `DIR` or `DIR:WEIGHT`, written into its weights; nothing in it
+ * can be trained. With `quantize`, linear modules stay packed, and a single adapter is applied separately, as during
+ * its training. Errors: those of the adapters' files; an adapter for another base; a `SessionError` if the target
+ * refuses.
  * @example await using session = await openFrozen(source, { target: 'auto' }, ['my-adapter', 'another:0.5'])
  */
 export const openFrozen = async (

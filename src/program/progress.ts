@@ -3,13 +3,13 @@ import { oneLine, printable } from '../host/index.ts'
 import type { FinetuneEvent, StartEvent } from './finetune.ts'
 import type { StepEvent } from '../train/index.ts'
 
-/** Where a program writes: results on `out`, progress and warnings on `err`. */
+/** The output of a program: results on `out`, progress and warnings on `err`. */
 export interface Terminal {
   readonly out: { write(text: string): unknown }
   readonly err: { write(text: string): unknown; readonly isTTY?: boolean }
 }
 
-/** Bytes as people read them. @example showBytes(1.5e9) // 1.50 GB */
+/** Bytes in a readable form. @example showBytes(1.5e9) // 1.50 GB */
 export const showBytes = (bytes: number): string =>
   bytes >= 1e9
     ? `${(bytes / 1e9).toFixed(2)} GB`
@@ -17,13 +17,13 @@ export const showBytes = (bytes: number): string =>
       ? `${(bytes / 1e6).toFixed(0)} MB`
       : `${(bytes / 1e3).toFixed(0)} KB`
 
-/** Seconds as people read them. @example showSeconds(75) // 1:15 */
+/** Seconds in a readable form. @example showSeconds(75) // 1:15 */
 export const showSeconds = (seconds: number): string => {
   if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
   return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
 }
 
-/** What is shown beside a bar: loss, tokens a second, time left, memory of the process. */
+/** The figures next to a bar: loss, tokens per second, time left, memory of the process. */
 interface Shown {
   readonly loss: string
   readonly speed: string
@@ -31,7 +31,7 @@ interface Shown {
   readonly memory: string
 }
 
-/** Speed and time left, from the last few steps: the first one compiles. */
+/** Computes speed and time left from the last few steps, without the first one, which compiles. */
 const meter = (steps: number): ((step: StepEvent) => Shown) => {
   const recent: StepEvent[] = []
   return step => {
@@ -55,7 +55,7 @@ export interface StepDisplay {
 }
 
 /**
- * Shows steps while they are made: number, loss, scored tokens a second, time left, memory.
+ * Shows steps as they are made: number, loss, scored tokens per second, time left, memory.
  * @example const display = stepDisplay(process.stderr, 200)
  */
 export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay => {
@@ -74,7 +74,7 @@ export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay =>
       stop: () => undefined,
     }
   }
-  // a terminal is a stream; Node's name for that would make every user of the types need Node's
+  // a terminal is a stream, but Node's name for that would make every user of these types need Node's types
   const bar = new cliProgress.SingleBar({
     format: '{bar} step {value}/{total}  loss {loss}  {speed} tokens/s  {left} left  {memory}',
     barsize: 24,
@@ -104,7 +104,8 @@ const startLines = (e: StartEvent): string =>
   `${counted(e.rows, 'row')}, ${counted(e.steps, 'step')} of ${e.batch} × ${e.seq} tokens, ${showBytes(e.bytes)} at most\n`
 
 /**
- * Reports a run to people: progress on standard error, results on standard output. Call `stop` however the run ends.
+ * Reports a run to people: progress on standard error, results on standard output. Call `stop` at the end of the run,
+ * whatever the outcome.
  * @example const report = humanReport(terminal); for await (const event of finetune(options)) report.show(event)
  */
 export const humanReport = ({

@@ -3,24 +3,24 @@ import { fail, orThrow } from '../host/index.ts'
 import type { Decoder } from '../backend/index.ts'
 import { uniform, type Shape, type Value } from '../tensor/index.ts'
 
-/** How tokens are chosen, and when to stop. */
+/** The choice of tokens, and the conditions to stop. */
 export interface GenerateOptions {
   readonly maxTokens: number
-  /** Ids that end the text; the one that ends it is not part of it. */
+  /** Ids that end the text; the one that ends it is not included. */
   readonly stop: ReadonlySet<number>
-  /** 0 (the default) takes the likeliest token; above, tokens are drawn from softmax(logits / temperature). */
+  /** 0 (the default) takes the likeliest token; otherwise tokens are drawn from softmax(logits / temperature). */
   readonly temperature?: number
   /** Equal seeds draw equal texts. */
   readonly seed?: number
 }
 
-/** Tokens that are read at once; one program serves every prompt. */
+/** The tokens that are read at once; one program serves every prompt. */
 const chunk = 16
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to
 
 /**
- * Positions that a prompt and its continuation take.
+ * The positions that a prompt and its continuation need.
  * @example session.decoder({ batch: 1, capacity: capacityFor(40, 60) })
  */
 export const capacityFor = (promptTokens: number, maxTokens: number): number =>
@@ -46,7 +46,7 @@ const ids = (data: Int32Array): Value<Shape, 'i32'> => ({
 })
 
 /**
- * Reads a prompt in chunks of one length; the last is padded, and what the padding left behind is forgotten. Answers
+ * Reads a prompt in chunks of one length. The last one is padded, and the traces of the padding are forgotten. Returns
  * the last token's logits.
  */
 const prefill = async (decoder: Decoder, prompt: readonly number[]): Promise<Float32Array> => {
@@ -63,7 +63,7 @@ const prefill = async (decoder: Decoder, prompt: readonly number[]): Promise<Flo
 
 /**
  * Continues a prompt (not empty) token by token, from the decoder's start; ends before a stop token or after
- * `maxTokens`. Errors: logits that are not finite, of which no token is the likeliest.
+ * `maxTokens`. Errors: logits that are not finite, so that no token is the likeliest.
  * @example for await (const id of generateTokens(decoder, tokenizer.encode('Once'), { maxTokens: 32, stop: tokenizer.stop })) …
  */
 export async function* generateTokens(
@@ -89,7 +89,7 @@ export async function* generateTokens(
   }
 }
 
-/** A text with the tokens it is made of, and whether a stop token ended it. */
+/** A text with its tokens, and whether a stop token ended it. */
 export interface Generated {
   readonly text: string
   readonly ids: readonly number[]
@@ -97,8 +97,8 @@ export interface Generated {
 }
 
 /**
- * The continuation of a prompt as text, as it reads behind the prompt; `onText` gets it piece by piece, whole
- * characters at a time.
+ * The continuation of a prompt as text, as it reads after the prompt; `onText` receives it piece by piece, in whole
+ * characters.
  * @example const { text } = await generateText(decoder, tokenizer, prompt, { maxTokens: 32, stop: tokenizer.stop })
  */
 export const generateText = async (

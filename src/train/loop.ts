@@ -11,32 +11,34 @@ import {
 } from '../io/index.ts'
 import type { Dims, StepResult, StopSignal } from '../backend/index.ts'
 
-/** One step, as it is reported. */
+/** The report of one step. */
 export interface StepEvent {
   readonly event: 'step'
-  /** From 1. */
+  /** The number of the step, from 1. */
   readonly step: number
-  /** Mean over the scored tokens of the step, before its update. */
+  /** Mean loss over the scored tokens of the step, before its update. */
   readonly loss: number
   /** The learning rate of the update. */
   readonly lr: number
-  /** Norm of the gradient before clipping. */
+  /** The number of scored tokens. */
   readonly gradNorm: number
   /** Scored tokens. */
   readonly tokens: number
   readonly seconds: number
 }
 
-/** What the loop asks of a session. */
+/** The part of a session that the loop needs. */
 export interface Trainable {
   step(batches: readonly MicroBatch[], dims?: Dims): Promise<StepResult>
 }
-/** What evaluation asks of a session. */
+/** The part of a session that evaluation needs. */
 export interface Evaluable {
   evaluate(batch: MicroBatch, dims?: Dims): Promise<{ readonly sum: number; readonly count: number }>
 }
 
-/** The sizes of a run's batches: one length and one capacity of scored positions, so that one plan serves them all. */
+/**
+ * The sizes of a run's batches: one length and one capacity of scored positions, so that a single plan serves them all.
+ */
 export interface BatchDims {
   readonly [dim: string]: number
   readonly batch: number
@@ -45,7 +47,7 @@ export interface BatchDims {
 }
 
 /**
- * The sizes that hold every micro-batch of a plan.
+ * The sizes that fit every micro-batch of a plan.
  * @example batchDims(rows, { batch: 2, steps: 30 }) // { batch: 2, seq: 64, scored: 40 }
  */
 export const batchDims = (rows: readonly Row[], plan: BatchPlan): BatchDims => ({
@@ -62,9 +64,9 @@ export class StepFailed extends Error {
 }
 
 /**
- * Trains over rows, one event a step; the session holds what was learned. A run that is to stop (`signal`) ends after
- * the step it is in. Errors: a step that fails, a loss that is no number included, ends the run with its number; what
- * earlier steps learned stays.
+ * Trains over rows, with one event per step; the session holds the result. A run that is to stop (`signal`) ends after
+ * the current step. Errors: a failing step, including one whose loss is not a number, ends the run with the step's
+ * number; the results of earlier steps stay.
  * @example for await (const { step, loss } of train(session, rows, { batch: 2, steps: 30 }, k => rateAt(schedule, k))) console.log(step, loss)
  */
 export async function* train(
@@ -77,7 +79,7 @@ export async function* train(
   const dims = batchDims(rows, plan)
   let step = 0
   for (const indices of planSteps(rows.length, plan)) {
-    // a target may compute without ever waiting: interrupts, timers and displays get their turn here
+    // a target may compute without ever waiting: interrupts, timers and displays are handled here
     await giveWay(undefined)
     if (options.signal?.aborted === true) return
     step += 1
@@ -107,8 +109,8 @@ export interface Evaluation {
 }
 
 /**
- * Evaluates rows in batches; the last one is filled with padding. Errors: a loss that is not finite; where it is to
- * stop (`signal`), an `IoError` that says so.
+ * Evaluates rows in batches; the last one is filled with padding. Errors: a loss that is not finite; an `IoError` for
+ * an interrupt through `signal`.
  * @example const { loss } = await evaluateRows(session, rows, 4)
  */
 export const evaluateRows = async (

@@ -2,7 +2,7 @@ import type { Step, StateOf } from '../compile/index.ts'
 import type { Shape } from '../tensor/index.ts'
 import { focus, type Fn, type Transform, type Tuned } from '../tune/index.ts'
 
-/** Says what is missing to who writes no types. */
+/** Tells users who write no types what is missing. */
 const checkStep = (tuned: unknown, transform: unknown): void => {
   const has = (of: unknown, key: string): boolean => typeof of === 'object' && of !== null && key in of
   if (!has(tuned, 'model') || !has(tuned, 'mask'))

@@ -2,15 +2,15 @@ import { addOp, is, topological, type Node } from '../../tensor/index.ts'
 
 const alike = (a: Node, b: Node): boolean => a.shape.join() === b.shape.join()
 
-/** Sums of many, which are chains of additions in a program. */
+/** Sums of many terms, which are chains of additions in a program. */
 export interface Sums {
-  /** For the last addition of a chain: everything that is added. */
+  /** All terms of a chain, for its last addition. */
   readonly addends: (n: Node) => readonly Node[] | undefined
-  /** The last addition of the chain that an addition is a part of. */
+  /** The last addition of the chain that an addition belongs to. */
   readonly last: (n: Node) => Node | undefined
 }
 
-/** Finds the sums of more than two; only additions that nothing else reads are parts of a chain. */
+/** Finds the sums of more than two terms; an addition is a part of a chain only if nothing else reads it. */
 export const sumsIn = (roots: readonly Node[]): Sums => {
   const order = topological(roots)
   const readers = new Map<Node, Node[]>()

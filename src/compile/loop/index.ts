@@ -1,4 +1,4 @@
-/** Layers that are alike, as loops: what a target runs that runs programs as a whole. */
+/** Writes equal layers as loops, for targets that run whole programs. */
 export { peakOf, type Measure } from './peak.ts'
 export { carriedOutputs, looped, loopOp, type Feed, type Loop } from './op.ts'
 export { outlined } from './outline.ts'

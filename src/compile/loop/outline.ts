@@ -14,7 +14,8 @@ import { sumsIn } from './addends.ts'
 import type { Family } from './runs.ts'
 
 /**
- * Which layer's leaves a value follows from, if it is one layer's; and how many times layers were joined on the way.
+ * The layer whose leaves a value depends on, if it is a single layer; and the number of times that layers were joined
+ * on the way.
  */
 interface Tag {
   readonly layer: number | undefined
@@ -22,9 +23,9 @@ interface Tag {
 }
 
 /**
- * Makes blocks of what is done for each layer alone: an optimizer's update of the leaves of a layer, the square of its
- * gradient. Layers that are treated alike share one block; what joins layers, as a norm over all, stays between the
- * blocks.
+ * Makes blocks of the computations that concern one layer each: an optimizer's update of the leaves of a layer, the
+ * square of its gradient. Layers with equal computations share one block; computations that join layers, such as a norm
+ * over all, stay between the blocks.
  * @example outlined([...newMoments, ...newWeights], families)
  */
 export const outlined = (roots: readonly Node[], families: readonly Family[]): readonly Node[] => {
@@ -54,8 +55,8 @@ export const outlined = (roots: readonly Node[], families: readonly Family[]): r
   }
 
   /**
-   * A cheap value of the same layer is computed again where it is read, so that it need not be kept for all layers
-   * until then.
+   * Tests for a cheap value of the same layer, which is recomputed where it is read, so that it need not be kept for
+   * all layers until then.
    */
   const isInside = (n: Node, reader: Node): boolean =>
     regionOf(n) !== undefined &&
@@ -63,8 +64,8 @@ export const outlined = (roots: readonly Node[], families: readonly Family[]): r
   const outputs = new Map<string, Node[]>()
   const computed = new Map<string | undefined, Set<Node>>()
   /**
-   * Goes through what is computed in a region, which a node of it stands for, or in none, and finds what it reads of
-   * other regions.
+   * Visits the computations of a region (given by one of its nodes), or those outside all regions, and finds the values
+   * that they read from other regions.
    */
   const compute = (n: Node, region: Node | undefined): void => {
     const key = region && regionOf(region)

@@ -13,14 +13,14 @@ import {
 import { chunkOp, pieceDim } from '../chunk/index.ts'
 import { loopOp } from './op.ts'
 
-/** What the memory of a program depends on. */
+/** The facts that the memory of a program depends on. */
 export interface Measure {
   readonly size: (dim: Dim) => number
-  /** Bytes of a node's value under sizes. */
+  /** The bytes of a node's value under given sizes. */
   readonly bytes: (n: Node, size: (dim: Dim) => number) => number
 }
 
-/** What is called at a node: a block, under which sizes, and what is alive all the time that it runs. */
+/** The call at a node: its block, its sizes, and the values that are alive all the time that it runs. */
 const calledAt = (
   n: Node,
   { size }: Measure,
@@ -35,8 +35,8 @@ const calledAt = (
 }
 
 /**
- * The most bytes that a program holds beyond what it is given, when every value is freed after its last reader: values
- * within a fused block are never held, those of a loop's turn are held once, what a loop yields for all its layers.
+ * The most bytes that a program holds beyond its inputs, if every value is freed after its last reader: values within a
+ * fused block are never held, those of a loop's turn are held once, and a loop's results are held for all its layers.
  * @example peakOf(program.gradients, { size, bytes })
  */
 export const peakOf = (roots: readonly Node[], measure: Measure): number => {
@@ -45,7 +45,7 @@ export const peakOf = (roots: readonly Node[], measure: Measure): number => {
   const lastUse = new Map<Node, number>()
   const ownerOf = (n: Node): Node => owner.get(n) ?? n
   order.forEach((n, at) => {
-    // a view lives in the memory of what it looks at
+    // a view shares the memory of the value that it shows
     if (is(n, reshapeOp) || (is(n, sliceOp) && n.attributes.axis === 0)) owner.set(n, ownerOf(n.inputs[0]!))
     for (const input of n.inputs) lastUse.set(ownerOf(input), at)
   })
@@ -68,7 +68,7 @@ export const peakOf = (roots: readonly Node[], measure: Measure): number => {
         .filter(r => is(r, resultOp) && r.inputs[0] === n)
         .reduce((sum, r) => sum + bytes(r, size), 0)
       const inner = block.fused ? 0 : peakOf(block.outputs, { bytes, size: inside })
-      // what a call returns is part of its own peak; a loop's stacks are there beside that of a turn
+      // the results of a call are part of its own peak; a loop's stacks exist in addition to a turn's own peak
       peak = Math.max(peak, now + inner + (stacks && own.length > 0 ? yielded : 0))
     } else if (n.op !== placeholderOp && !owner.has(n)) hold(n, bytes(n, size))
     for (const [node, amount] of held) {

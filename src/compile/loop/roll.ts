@@ -16,7 +16,7 @@ import { sumsIn, type Sums } from './addends.ts'
 import { looped, type Feed, type Loop } from './op.ts'
 import { findRuns, layerOf, type Family, type Place, type Run, type Runs, type Source } from './runs.ts'
 
-/** What a program is to return: a node, or one node for each layer, together as a stack. */
+/** A result of a program: a node, or one node for each layer, together as a stack. */
 export type Root = Node | readonly Node[]
 const isStack = (root: Root): root is readonly Node[] => Array.isArray(root)
 
@@ -25,8 +25,8 @@ const layersOf = (stack: Node, from: number, count: number): Node =>
   from === 0 && stack.shape[0] === count ? stack : sliced(stack, 0, from === 0 ? [] : [from], count)
 
 /**
- * Puts loops in the place of calls that go through layers, so that a program has one function for each kind of layer,
- * however many layers there are. It reads families as stacks, and a sum over layers becomes the sum of a stack.
+ * Replaces calls that go through layers by loops, so that a program has one function for each kind of layer, however
+ * many layers there are. The program reads families as stacks, and a sum over layers becomes the sum of a stack.
  * @example rolled([loss, layers.map(gradientOf)], [familyOf(layers.map(layer => layer.up_proj))])
  */
 export const rolled = (roots: readonly Root[], families: readonly Family[]): readonly Node[] => {
@@ -41,7 +41,7 @@ export const rolled = (roots: readonly Root[], families: readonly Family[]): rea
     source.of === 'family' ? source.family.stack : loopOf(source.run)[kept.positionOf(source)]!
   const element = (place: Place, shape: Node['shape']): Node =>
     reshaped(layersOf(stackOf(place.source), layerOf(place), 1), shape)
-  /** A piece of more than one value, as a part of a stack. */
+  /** A piece of several values, as a part of a stack. */
   const stacked = ({ nodes: { length }, last }: Stacked): Node =>
     layersOf(stackOf(last.source), layerOf(last) - length + 1, length)
 
@@ -90,14 +90,14 @@ export const rolled = (roots: readonly Root[], families: readonly Family[]): rea
     built.set(n, known)
     return known
   }
-  /** The sum of many, where those of one source are summed as a stack. */
+  /** A sum of many terms, in which the terms of one source are summed as a stack. */
   const total = (addends: readonly Node[]): Node =>
     addedPieces(addends, runs.placesOf)
       .map(piece => (isStacked(piece) ? summed(stacked(piece), [0]) : piece.nodes.map(get).reduce(plus)))
       .reduce(plus)
   const whole = (nodes: readonly Node[]): Node => {
     const [first] = nodes as readonly [Node]
-    // one value for all layers, as the zeros of a first state
+    // one value for all layers, such as the zeros of a first state
     if (nodes.every(n => n === first) && nodes.length > 1)
       return broadcasted(reshaped(get(first), [1, ...first.shape]), [nodes.length, ...first.shape])
     const pieces = piecesOf(nodes, runs.placesOf).flatMap(piece =>
@@ -113,15 +113,15 @@ interface Piece {
   readonly last?: Place
 }
 type Stacked = Required<Piece>
-/** True for a piece that is a part of a stack. */
+/** Tests whether a piece is a part of a stack. */
 const isStacked = (piece: Piece): piece is Stacked => piece.last !== undefined && piece.nodes.length > 1
 
 /**
- * Pieces of a sum, which does not ask for an order: values of one source next to each other, in the order of their
+ * The pieces of a sum, which does not depend on the order: the values of one source are adjacent, in the order of their
  * layers.
  */
 const addedPieces = (addends: readonly Node[], placesOf: (n: Node) => readonly Place[]): readonly Piece[] => {
-  // what a call returns is in a stack whether or not the next call is given it
+  // the result of a call is in a stack, whether or not the next call receives it
   const placeOf = (n: Node): Place | undefined => {
     const places = placesOf(n)
     return places.find(({ source }) => source.of !== 'input') ?? places[0]
@@ -139,7 +139,7 @@ const addedPieces = (addends: readonly Node[], placesOf: (n: Node) => readonly P
   )
 }
 
-/** Cuts a list into pieces that go up the layers of one source. */
+/** Cuts a list into pieces, each of which goes up the layers of one source. */
 const piecesOf = (nodes: readonly Node[], placesOf: (n: Node) => readonly Place[]): readonly Piece[] => {
   const usable = (n: Node): readonly Place[] =>
     placesOf(n).filter(({ source }) => source.of === 'family' || source.run.calls.length > 1)
@@ -159,7 +159,10 @@ const piecesOf = (nodes: readonly Node[], placesOf: (n: Node) => readonly Place[
   return pieces.map(({ nodes: some, places: [last] }) => (last ? { nodes: some, last } : { nodes: some }))
 }
 
-/** What a loop must return beside its block's outputs: what was carried, at every turn, where something reads it. */
+/**
+ * The results that a loop must return in addition to its block's outputs: the carried values of every turn, if
+ * something reads them.
+ */
 const keptSources = (flat: readonly Node[], roots: readonly Root[], { runOf, placesOf }: Runs, sums: Sums) => {
   const kept = new Map<Run, Source[]>()
   const isCarried = (run: Run, output: number): boolean =>
@@ -174,7 +177,9 @@ const keptSources = (flat: readonly Node[], roots: readonly Root[], { runOf, pla
     const own = kept.get(source.run) ?? []
     kept.set(source.run, own.includes(source) ? own : [...own, source])
   }
-  /** What reads a value alone reads the stack of it, but for the last that was carried. */
+  /**
+   * Keeps the stack that a value belongs to, for a reader of that single value; the last carried value needs no stack.
+   */
   const keepAlone = (n: Node): void => {
     const made = is(n, resultOp) ? runOf(n.inputs[0]!) : undefined
     if (made && made.run.calls.length > 1 && made.turn < made.run.calls.length - 1)

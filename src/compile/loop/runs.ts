@@ -1,6 +1,6 @@
 import { blockOf, is, placeholder, resultOp, topological, type Block, type Node } from '../../tensor/index.ts'
 
-/** Leaves that are alike, layer by layer, and the placeholder `[layers, …]` of all of them together. */
+/** Equal leaves of all layers, and the placeholder `[layers, …]` for all of them together. */
 export interface Family {
   readonly leaves: readonly Node[]
   readonly stack: Node
@@ -12,7 +12,7 @@ export const familyOf = (leaves: readonly Node[]): Family => ({
   stack: placeholder([leaves.length, ...leaves[0]!.shape], leaves[0]!.dtype),
 })
 
-/** What has a value for every layer: a family, what the calls of a run return, or what they were given. */
+/** A source with a value for every layer: a family, the results of the calls in a run, or their arguments. */
 export type Source =
   | { readonly of: 'family'; readonly family: Family }
   | { readonly of: 'output' | 'input'; readonly run: Run; readonly index: number }
@@ -22,17 +22,17 @@ export interface Place {
   readonly at: number
 }
 
-/** How an argument moves on from call to call. */
+/** The way in which an argument changes from call to call. */
 export type Move =
   | { readonly kind: 'carried'; readonly output: number }
   | { readonly kind: 'shared' }
   | { readonly kind: 'layered'; readonly places: readonly Place[] }
 
-/** Calls of one block, one after the other, that a loop can make: it steps through the layers up or down. */
+/** Consecutive calls of one block that a loop can make: it goes through the layers up or down. */
 export interface Run {
   readonly block: Block
   readonly calls: readonly Node[]
-  /** How each argument moves; unknown while there is one call. Places are those of the last call. */
+  /** The change of each argument; unknown while there is only one call. Places are those of the last call. */
   readonly moves: readonly (Move | undefined)[]
   readonly step: 1 | -1
 }
@@ -53,14 +53,14 @@ export const layerOf = ({ source, at }: Place): number =>
   source.of === 'family' || source.run.step === 1 ? at : source.run.calls.length - 1 - at
 
 /**
- * Finds the calls that loops can make. A call follows another if each of its arguments is a result of that one, the
- * same as for that one, or the next layer of the same source, and if it needs the run in no other way.
+ * Finds the calls that loops can make. A call follows another if each of its arguments is a result of the other call,
+ * equal to that call's argument, or the next layer of the same source, and if it depends on the run in no other way.
  */
 export const findRuns = (roots: readonly Node[], families: readonly Family[]): Runs => {
   const order = topological(roots)
   const runOf = new Map<Node, { readonly run: Growing; readonly turn: number }>()
   const latest = new Map<Block, Growing>()
-  // the runs that a value follows from, up to their calls, and the runs that read what a run returns
+  // the runs that a value depends on, up to their calls, and the runs that read the results of a run
   const needs = new Map<Node, ReadonlySet<Run>>()
   const readers = new Map<Run, Set<Run>>()
   const known = new Map<Node, Place[]>()
@@ -86,11 +86,11 @@ export const findRuns = (roots: readonly Node[], families: readonly Family[]): R
       : places
   }
   /**
-   * A run, and every run that must wait for it: what a call joins to a run must not wait for that run in another way.
+   * A run, and every run that must wait for it: a call may join a run only if it does not wait for it in another way.
    */
   const dependents = (run: Run): ReadonlySet<Run> => {
     const found = new Set([run])
-    // a set that grows while it is gone through
+    // the set grows while it is iterated
     for (const one of found) for (const reader of readers.get(one) ?? []) found.add(reader)
     return found
   }
@@ -125,7 +125,7 @@ export const findRuns = (roots: readonly Node[], families: readonly Family[]): R
     for (const step of run.calls.length > 1 ? [run.step] : ([1, -1] as const)) {
       const moves = call.inputs.map((_, argument) => moveOf(run, step, argument, call, waiting))
       if (moves.includes(undefined)) continue
-      // what a carried argument was at every turn is a source too
+      // the values of a carried argument at every turn are a source too
       moves.forEach((move, argument) => {
         if (move?.kind !== 'carried') return
         if (run.calls.length === 1)
@@ -141,7 +141,7 @@ export const findRuns = (roots: readonly Node[], families: readonly Family[]): R
     const inherited = new Set(n.inputs.flatMap(input => [...needs.get(input)!]))
     const block = blockOf(n)
     if (block !== undefined) {
-      // the run that it goes on from, or else the latest: two runs of one block may take turns in the order of the
+      // the run that the call continues, or else the latest: two runs of one block may alternate in the order of the
       // program
       const before = [
         ...n.inputs.map(input => (is(input, resultOp) ? runOf.get(input.inputs[0]!)?.run : undefined)),
@@ -162,6 +162,6 @@ export const findRuns = (roots: readonly Node[], families: readonly Family[]): R
   return { runOf: call => runOf.get(call), placesOf, outputOf: (run, index) => sourceOf(run, 'output', index) }
 }
 
-/** How many layers a place is beyond an earlier one of the same source. */
+/** The number of layers between a place and an earlier one of the same source. */
 const layerStep = ({ source, at }: Place, earlier: number): number =>
   (at - earlier) * (source.of === 'family' ? 1 : source.run.step)

@@ -2,11 +2,11 @@ import type { Node } from '../../tensor/index.ts'
 import type { Programs } from '../step-programs.ts'
 import { familyOf, type Family } from './runs.ts'
 
-/** What is held under one name: a leaf, or the leaves of one kind of all layers as a stack. */
+/** The leaves held under one name: a single leaf, or the leaves of one kind of all layers as a stack. */
 export interface Variable {
   readonly name: string
   readonly leaves: readonly Node[]
-  /** What a rolled program reads: the leaf itself, or the placeholder of the stack. */
+  /** The node that a rolled program reads: the leaf itself, or the placeholder of the stack. */
   readonly node: Node
   readonly family: Family | undefined
 }
@@ -14,13 +14,13 @@ export interface Variable {
 /** The variables of a session, in the order of the leaves that they hold. */
 export interface Variables {
   readonly params: readonly Variable[]
-  /** The indices of chosen columns or entries. */
+  /** The indices of selected columns or entries. */
   readonly indices: readonly Variable[]
-  /** What is trained, where it is held apart from its leaf. */
+  /** The trained parts that are held separately from their leaves. */
   readonly parts: readonly Variable[]
   readonly state: readonly Variable[]
   readonly gradients: readonly Variable[]
-  /** What generation remembers. */
+  /** The caches of generation. */
   readonly caches: readonly Variable[]
 }
 
@@ -34,7 +34,7 @@ interface Named {
 /** The path with its first number left open: `model.layers.*.mlp.up_proj`. */
 const patternOf = (path: string): string => path.replace(/(^|\.)\d+(?=\.|$)/, '$1*')
 
-/** Puts leaves of one pattern together that are alike, and of which alike is trained. */
+/** Groups leaves that share a path pattern, and are equal in shape, dtype and mask. */
 const grouped = (prefix: string, named: readonly Named[]): readonly Variable[] => {
   const groups = new Map<string, readonly Named[]>()
   const taken = new Set<string>()
@@ -46,7 +46,7 @@ const grouped = (prefix: string, named: readonly Named[]): readonly Variable[] =
     const [{ path, leaf, pattern }] = members as readonly [Named, ...(readonly Named[])]
     const leaves = members.map(member => member.leaf)
     const family = leaves.length > 1 ? familyOf(leaves) : undefined
-    // layers of one pattern that are not alike: the first path tells them from those before
+    // different leaves of one pattern: the first path distinguishes them from earlier groups
     const name = family === undefined ? path : taken.has(pattern) ? `${pattern} from ${path}` : pattern
     taken.add(pattern)
     return { name: `${prefix}/${name}`, leaves, family, node: family?.stack ?? leaf }
@@ -54,7 +54,7 @@ const grouped = (prefix: string, named: readonly Named[]): readonly Variable[] =
 }
 
 /**
- * The variables of a step's programs: layers that are alike share one.
+ * The variables of a step's programs: equal layers share one.
  * @example variablesOf(programs).params[1].name // 'params/model.layers.*.input_layernorm'
  */
 export const variablesOf = ({
@@ -72,7 +72,7 @@ export const variablesOf = ({
     pattern: patternOf(path),
     kind: kinds.get(path) ?? 'frozen',
   })
-  // a leaf of the state stands at the path of what is trained, within the state of a transform
+  // a leaf of the state has the path of a trained leaf, inside the state of a transform
   const ofState = ([path, leaf]: readonly [string, Node]): Named => {
     const own = [...kinds.keys()]
       .filter(p => path === p || path.endsWith(`.${p}`))

@@ -3,12 +3,13 @@ import type { Rule } from './rule.ts'
 import { applied, innerOf, isLowRank, isLowRankProduct, relettered } from './weights.ts'
 
 /**
- * What makes adapters cheap: `x (W + s A B)` is `x W + s (x A) B`. Neither the sum nor the product of the factors is
- * ever made, and of each token only what is r wide is kept. Cost is lexicographic, first what is held and kept, then
- * operations, so that this is always done, also where few tokens would make it the dearer way.
+ * Distributes products over low-rank weights, which makes adapters cheap: `x (W + s A B)` becomes `x W + s (x A) B`.
+ * Neither the sum nor the product of the factors is ever computed, and only a value of width r is kept for each token.
+ * The cost is lexicographic: first the memory that is held and kept, then operations. So the rule always applies, even
+ * if it is more expensive for few tokens.
  */
 
-/** x (U + D) = x U + x D, where one of the terms is of low rank. */
+/** x (U + D) = x U + x D, if one of the terms has low rank. */
 export const distribute: Rule = {
   name: 'distribute',
   apply: (n, context) => {
@@ -29,7 +30,7 @@ export const distribute: Rule = {
   },
 }
 
-/** A product of factors with its letters, either factor first. */
+/** Both orders of a product's factors, with their letters. */
 const eitherWay = (
   [p, q]: readonly Node[],
   { a, b, out }: Contraction,
@@ -38,7 +39,9 @@ const eitherWay = (
   { near: q!, far: p!, a: b, b: a, out },
 ]
 
-/** A low-rank weight with letters of the product that it is in: `near` is the factor that the activation meets. */
+/**
+ * A low-rank weight with the letters of the product around it: `near` is the factor that the activation meets first.
+ */
 export const factorsOf = (weight: Node, { a, b, out }: Contraction) => {
   if (!is(weight, contractOp)) return undefined
   const met = innerOf({ a, b, out })
@@ -52,7 +55,7 @@ export const factorsOf = (weight: Node, { a, b, out }: Contraction) => {
   )
 }
 
-/** x (A B) = (x A) B, where A B is of low rank. */
+/** x (A B) = (x A) B, if A B has low rank. */
 export const associate: Rule = {
   name: 'associate',
   apply: (n, context) => {

@@ -3,8 +3,8 @@ import type { Rule } from './rule.ts'
 import { applied } from './weights.ts'
 
 /**
- * x · inputDropout(A) = dropout(x) · A: what a weight cannot say of its input. Only programs that compute gradients
- * drop out.
+ * x · inputDropout(A) = dropout(x) · A, because a weight cannot express dropout of its input. Only programs that
+ * compute gradients drop out.
  */
 export const dropInput: Rule = {
   name: 'drop-input',
@@ -17,12 +17,13 @@ export const dropInput: Rule = {
   },
 }
 
-/** inputDropout(A) = A, where nothing is trained. */
+/** inputDropout(A) = A, if nothing is trained. */
 export const keepInput: Rule = { name: 'keep-input', apply: n => (is(n, inputDropoutOp) ? n.inputs[0]! : undefined) }
 
 /**
- * Checks that every dropout of an input has found the input. @throws {Error} where a factor with one is not multiplied
- * by an activation
+ * Checks that every dropout of an input has found its input.
+ * @throws {Error} if a factor with one is not multiplied by an activation
+ * @throws {Error} where a factor with one is not multiplied by an activation
  */
 export const checkDropout = (roots: readonly Node[]): void => {
   if (!topological(roots).some(n => is(n, inputDropoutOp))) return

@@ -20,7 +20,7 @@ import { factorsOf } from './distribute.ts'
 import type { Rule } from './rule.ts'
 import { innerOf, isLowRankProduct, scaling, unused } from './weights.ts'
 
-/** A low-rank product, and what number it is multiplied by. */
+/** A low-rank product, and the number that multiplies it. */
 interface Term {
   readonly product: Node
   readonly number: Node
@@ -35,10 +35,7 @@ const lowRankTerm = (n: Node, size: (dim: Dim) => number): Term | undefined => {
     : undefined
 }
 
-/**
- * The two terms of U + s A B or U − s A B, whichever stands first; for a square it does not matter which is taken from
- * which.
- */
+/** The two terms of U + s A B or U − s A B, in either order; for a square, the sign of the whole does not matter. */
 const lowRankSumOf = (n: Node, size: (dim: Dim) => number): (Term & { readonly rest: Node }) | undefined => {
   if (!is(n, addOp) && !is(n, subOp)) return undefined
   const [x, y] = n.inputs as [Node, Node]
@@ -55,8 +52,8 @@ const lowRankSumOf = (n: Node, size: (dim: Dim) => number): (Term & { readonly r
 }
 
 /**
- * Σᵢ (W + s A B)² = Σᵢ W² + s Σᵣ B (2 AᵀW + s AᵀA B): the norms of outputs that DoRA divides by, without making W + s A
- * B (peft#3387). What follows from W alone stands alone.
+ * Σᵢ (W + s A B)² = Σᵢ W² + s Σᵣ B (2 AᵀW + s AᵀA B): the norms of outputs that DoRA divides by, without computing W +
+ * s A B (peft#3387). The part that depends on W alone is a separate term.
  */
 export const lowRankNorm: Rule = {
   name: 'low-rank-norm',

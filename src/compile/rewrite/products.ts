@@ -13,9 +13,9 @@ import {
 import type { Context, Rule } from './rule.ts'
 
 /**
- * Lays every contraction out as what matrix kernels compute: `[batch, m, k] × [batch, k, n]`, each operand as it lies
- * or transposed, the result `[batch, m, n]`. What such a product cannot say becomes permutations around it; of the two
- * ways round, `A B` or `Bᵀ Aᵀ`, the one that moves less is taken.
+ * Lays every contraction out in the form that matrix kernels compute: `[batch, m, k] × [batch, k, n]`, with each
+ * operand as stored or transposed, and the result `[batch, m, n]`. Everything else becomes permutations around the
+ * product; of the two orders, `A B` and `Bᵀ Aᵀ`, the one that moves less data is chosen.
  */
 export const laidOut: Rule = {
   name: 'products',
@@ -28,7 +28,7 @@ export const laidOut: Rule = {
   },
 }
 
-/** The letters of a product that a kernel computes as it stands: `b` stands for the batch. */
+/** Tests for the letters of a product that a kernel computes directly: `b` stands for the batch. */
 export const isMatrixProduct = ({
   a,
   b,
@@ -49,8 +49,8 @@ interface Way {
 type Letters = readonly string[]
 
 /**
- * The ways to lay out a product with these operands left and right: a group of letters stands in the order of the
- * result or of an operand.
+ * The ways to lay out a product with these left and right operands: a group of letters has the order of the result or
+ * of an operand.
  */
 const waysOf = (
   left: Node,
@@ -67,10 +67,7 @@ const waysOf = (
   const orders = (belongs: (c: string) => boolean, ...texts: readonly string[]): readonly Letters[] =>
     [...new Set(texts.map(text => [...text].filter(belongs).join('')))].map(text => [...text])
 
-  /**
-   * The operand as it lies, if its letters stand in one of two orders; else permuted, whichever of the two is nearer
-   * first.
-   */
+  /** The operand as stored, if its letters are in one of two orders; otherwise permuted to the nearer of the two. */
   const arranged = (operand: Node, letters: string, batch: Letters, outer: Letters, inner: Letters, name: string) => {
     const innerFirst = letters.indexOf(inner[0] ?? '') < letters.indexOf(outer[0] ?? '')
     const order = innerFirst ? [...batch, ...inner, ...outer] : [...batch, ...outer, ...inner]

@@ -9,25 +9,22 @@ import {
   type Node,
 } from '../../tensor/index.ts'
 
-/** What a rule may ask of its surroundings. */
+/** The facts that a rule may use. */
 export interface Context {
-  /** The size of a dim: rules weigh bytes and flops. */
+  /** The size of a dim, for weighing bytes and flops. */
   readonly size: (dim: Dim) => number
   /**
-   * True where a value does not change while a program runs, and may be held: weights, and what follows from them
-   * alone.
+   * Tests for a value that does not change while a program runs, and may be held: weights, and values that depend on
+   * them alone.
    */
   readonly isStatic: (node: Node) => boolean
-  /** True for what follows from parameters and numbers alone, packed ones too: it has no tokens. */
+  /** Tests for a value that depends on parameters and constants alone, packed ones included: it has no tokens. */
   readonly isWeight: (node: Node) => boolean
-  /** True where nothing but the node that is being rewritten reads the value. */
+  /** Tests whether nothing but the node that is being rewritten reads a value. */
   readonly readOnce: (node: Node) => boolean
 }
 
-/**
- * A rewriting: a pattern with its side condition, and the term that takes its place; `undefined` where it does not
- * apply.
- */
+/** A rewriting: a pattern with its side condition, and the term that replaces it; `undefined` if it does not apply. */
 export interface Rule {
   readonly name: string
   readonly apply: (node: Node, context: Context) => Node | undefined
@@ -35,11 +32,11 @@ export interface Rule {
 
 export type Surroundings = Pick<Context, 'size' | 'isStatic'> & Partial<Pick<Context, 'isWeight'>>
 
-/** What follows from parameters and numbers alone, where it is known which leaves are parameters. */
+/** Tests for values that depend on parameters and constants alone, given the leaves that are parameters. */
 export const weighing = (isParameter: (leaf: Node) => boolean): Context['isWeight'] => {
   const known = new Map<Node, boolean>()
   const isWeight = (n: Node): boolean => {
-    // who is dropped out is drawn for each batch, and is no part of the weight
+    // dropout is drawn for each batch, and is not a part of the weight
     const inputs = is(n, inputDropoutOp) ? n.inputs.slice(0, 1) : n.inputs
     const found =
       known.get(n) ??
@@ -51,8 +48,8 @@ export const weighing = (isParameter: (leaf: Node) => boolean): Context['isWeigh
 }
 
 /**
- * Applies rules everywhere until none applies. A rule must make progress: smaller operands, or a node nearer to the
- * leaves.
+ * Applies rules everywhere until none applies. A rule must make progress: it yields smaller operands, or a node nearer
+ * to the leaves.
  */
 export const rewrite = (roots: readonly Node[], rules: readonly Rule[], environment: Surroundings): readonly Node[] => {
   const readers = new Map<Node, number>()
@@ -85,7 +82,7 @@ export const rewrite = (roots: readonly Node[], rules: readonly Rule[], environm
     if (!done.has(rebuilt)) done.set(rebuilt, result)
     return result
   }
-  // inputs first, so that the recursion of `finish` stays as shallow as one rule's term
+  // inputs first, so that the recursion of `finish` is never deeper than one rule's term
   for (const n of topological(roots)) finish(n)
   return roots.map(finish)
 }

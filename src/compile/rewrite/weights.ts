@@ -16,7 +16,7 @@ import {
 } from '../../tensor/index.ts'
 import type { Context } from './rule.ts'
 
-/** What the rules on weights that are expressions have in common. */
+/** Helpers for the rules on weights that are expressions. */
 
 /** A product of an activation and a weight, the activation first. */
 export interface Applied extends Contraction {
@@ -25,8 +25,8 @@ export interface Applied extends Contraction {
 }
 
 /**
- * The product of an activation and a weight; `undefined` for any other node, and for products of two of a kind, as
- * attention's.
+ * The product of an activation and a weight; `undefined` for any other node, and for products of two activations or two
+ * weights, such as attention's.
  */
 export const applied = (n: Node, { isWeight }: Pick<Context, 'isWeight'>): Applied | undefined => {
   if (!is(n, contractOp)) return undefined
@@ -44,11 +44,11 @@ export const unused = (letters: string): string => {
   return letter
 }
 
-/** The letters that are summed over. */
+/** The letters that a product sums over. */
 export const innerOf = ({ a, b, out }: Contraction): string =>
   [...a].filter(c => b.includes(c) && !out.includes(c)).join('')
 
-/** The same product with given letters for its result, and letters for its sum that are nowhere in use. */
+/** The same product with given letters for its result, and unused letters for its sum. */
 export const relettered = ({ a, b, out }: Contraction, result: string, used: string): Contraction => {
   const names = new Map([...out].map((c, i) => [c, result[i]!]))
   let taken = used + result
@@ -62,7 +62,7 @@ export const relettered = ({ a, b, out }: Contraction, result: string, used: str
   return { a: rename(a), b: rename(b), out: result }
 }
 
-/** The size of a letter of a product. */
+/** The number of elements along letters of a product. */
 const elements = (
   { inputs: [x, y], attributes: { a, b } }: NodeOf<Contraction>,
   letters: string,
@@ -72,8 +72,8 @@ const elements = (
 const drops = (n: Node): boolean => topological([n]).some(m => is(m, inputDropoutOp))
 
 /**
- * A product over fewer dims than one side of its result has; and one whose input is dropped out, whatever it is: only a
- * product with the input can say that.
+ * Tests for a product over fewer dims than one side of its result has, and for any product whose input is dropped out:
+ * only a product with the input can express that.
  */
 export const isLowRankProduct = (n: Node, size: (dim: Dim) => number): n is NodeOf<Contraction> => {
   if (!is(n, contractOp)) return false
@@ -87,8 +87,8 @@ export const isLowRankProduct = (n: Node, size: (dim: Dim) => number): n is Node
 }
 
 /**
- * What is scaled by fewer numbers than it has elements, `whole · factor` or `whole / factor`, and along which of its
- * axes the factor varies.
+ * A value scaled by fewer numbers than it has elements, `whole · factor` or `whole / factor`, and the axes along which
+ * the factor varies.
  */
 export interface Scaled {
   readonly op: Op
@@ -97,7 +97,7 @@ export interface Scaled {
   readonly axes: readonly number[]
 }
 
-/** How a node scales another, if it does. */
+/** The scaling that a node is, if it is one. */
 export const scaling = (n: Node): Scaled | undefined => {
   if (!is(n, mulOp) && !is(n, divOp)) return undefined
   const [x, y] = n.inputs as [Node, Node]
@@ -115,7 +115,7 @@ export const scaling = (n: Node): Scaled | undefined => {
   return undefined
 }
 
-/** A low-rank product, possibly scaled, negated or transposed. */
+/** Tests for a low-rank product, possibly scaled, negated or transposed. */
 export const isLowRank = (n: Node, size: (dim: Dim) => number): boolean => {
   const inner = is(n, negOp) || is(n, transposeOp) ? n.inputs[0]! : scaling(n)?.whole
   return inner === undefined ? isLowRankProduct(n, size) : isLowRank(inner, size)
