@@ -167,14 +167,18 @@ const started = async <H>(
       device.upload({ sizes: [], dtype: 'f32', data: Float32Array.of(n === programs.count ? tokens : loss) }),
     )
     const fed = [...feed(programs.gradient, sums), ...feed(given, numbers)]
+    let used: readonly Node[] = []
     try {
       const gradNorm = await number(run(await planned('norm', own, programs.norm), new Map(fed))[0]!)
       if (refusal({ loss, tokens, gradNorm }) !== undefined) return gradNorm
       // between what must follow the weights and the update nothing else may be prepared
-      replace(updating(), fed)
+      const made = updating()
+      replace(made, fed)
+      used = made.program.inputs
       return gradNorm
     } finally {
-      freeAll([...sums, ...numbers])
+      // sums that the update has read are its own: it frees them, or the session now holds what it wrote into them
+      freeAll([...sums.filter((_, i) => !used.includes(programs.gradient[i]!)), ...numbers])
     }
   }
   /** Reads results, and frees them. */

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { targetNames } from '../backend/index.ts'
 import { explanationText } from '../compile/index.ts'
 import { oneLine, version } from '../host/index.ts'
+import { optimizerNames } from '../train/index.ts'
 import {
   continuePrompt,
   doctor,
@@ -29,7 +30,7 @@ import {
   targetOption,
   threadsOption,
 } from './options.ts'
-import { rows, seqOption } from './training.ts'
+import { optimizerOption, rows, seqOption } from './training.ts'
 import { verifyCommand } from './verify.ts'
 
 const evaluateCommand = (context: Context): Command =>
@@ -100,6 +101,7 @@ const explainCommand = (context: Context): Command =>
     .option('--seq <n>', 'tokens of a row', positiveInteger, 512)
     .addOption(new Option('--target <name>', 'whose memory is told').choices(targetNames).default('wasm'))
     .addOption(precisionOption())
+    .addOption(optimizerOption('whose state is told').default(optimizerNames[0]))
     .addOption(jsonOption())
     .action(async ({ json, ...options }: ExplainOptions & Json) => {
       const explanation = await explainModel({ ...options, ...telling(context, json) })

@@ -12,7 +12,7 @@ import {
   targetOption,
   threadsOption,
 } from './options.ts'
-import { rows, seqOption } from './training.ts'
+import { optimizerOption, rows, seqOption } from './training.ts'
 
 const short = (x: number): string =>
   x !== 0 && (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5) ? x.toExponential(3) : x.toPrecision(5)
@@ -115,16 +115,16 @@ export const verifyCommand = (context: Context): Command => {
     .addOption(
       new Option(
         '--lr <x>',
-        'the rate of every step (default: 1/L of a proved bound, 1/2L of the first estimate; adamw: 1e-4)',
+        'the rate of every step (default: 1/L of a proved bound, 1/2L of the first estimate; of another optimizer than sgd, its own)',
       ).argParser(notNegative),
     )
     .addOption(
-      new Option('--optimizer <name>', 'gradient descent, which the theorem is of, or adamw, which is only measured')
-        .choices(['sgd', 'adamw'])
-        .default('sgd'),
+      optimizerOption('sgd: gradient descent, which the theorem is of; another is only measured').default('sgd'),
     )
-    .option('--weight-decay <x>', 'of adamw', notNegative, 0.01)
-    .option('--clip <x>', 'of adamw: the largest norm of a gradient; 0 for none', notNegative, 1)
+    .addOption(
+      new Option('--weight-decay <x>', 'of another optimizer than sgd (default: its own)').argParser(notNegative),
+    )
+    .option('--clip <x>', 'of another optimizer than sgd: the largest norm of a gradient; 0 for none', notNegative, 1)
     .addOption(
       new Option('--proof <how>', 'whether a proved bound of L is asked for')
         .choices(['require', 'prefer', 'never'])

@@ -15,7 +15,8 @@ const paired = (pattern: Readonly<Record<string, number>>): string =>
  * @example finetuneArguments({ model, data, method: 'paca', … }) // ['finetune', '--model', …]
  */
 export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onTarget'>): readonly Argument[] => {
-  const { targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, ...others } = options
+  const { targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, optimizerArgs, ...others } =
+    options
   const { shuffle, rslora, shareColumns, saveOptimizer, doubleQuantize, ...plain } = others
   const flag = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
   const values = {
@@ -26,6 +27,7 @@ export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onT
     modulesToSave: modulesToSave && listed(modulesToSave),
     rankPattern: rankPattern && paired(rankPattern),
     alphaPattern: alphaPattern && paired(alphaPattern),
+    optimizerArgs: optimizerArgs && paired(optimizerArgs),
   }
   const switches = {
     '--no-shuffle': !shuffle,

@@ -8,7 +8,14 @@ import type { Lazy } from '../tune/index.ts'
 import { readColumns } from './columns-file.ts'
 import { continuedFrom, type Continued } from './start-from.ts'
 import { methodOptions } from './method.ts'
-import { loadMoments, type SavedMoments, inRange, withAdapters } from '../train/index.ts'
+import {
+  chooseOptimizer,
+  inRange,
+  loadMoments,
+  withAdapters,
+  type ChosenOptimizer,
+  type SavedMoments,
+} from '../train/index.ts'
 import type { FinetuneOptions } from './request.ts'
 import { checkSelectSteps, defaultSelectSteps } from './selection.ts'
 import { checkModel, readRowsFor, type PretrainedModel } from './pretrained.ts'
@@ -49,6 +56,7 @@ export interface Prepared extends Omit<Continued, 'written'> {
   readonly weights: Lazy<LanguageParams>
   readonly old: Adapter | undefined
   readonly moments: SavedMoments | undefined
+  readonly optimizer: ChosenOptimizer
   readonly data: Rows
   readonly evaluation: Rows | undefined
   readonly plan: BatchPlan
@@ -90,6 +98,7 @@ const begin = (
  * one sentence.
  */
 export const prepare = async (options: FinetuneOptions, opened: PretrainedModel): Promise<Prepared> => {
+  const optimizer = await orThrow(TE.fromEither(chooseOptimizer(options)))
   const bound = options.adapter === undefined ? undefined : await loadOne(opened, options.adapter)
   const source = bound?.source ?? opened
   const old = bound?.uses[0]?.adapter
@@ -112,7 +121,7 @@ export const prepare = async (options: FinetuneOptions, opened: PretrainedModel)
     options.precision,
   )
   const moments = options.adapter === undefined ? undefined : await orThrow(loadMoments(options.adapter))
-  return { ...begun, source, warnings, weights, old, moments, data, evaluation, plan, steps }
+  return { ...begun, source, warnings, weights, old, moments, optimizer, data, evaluation, plan, steps }
 }
 
 const checkWarmup = ({ warmup, schedule }: FinetuneOptions, steps: number): E.Either<IoError, void> =>

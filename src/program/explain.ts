@@ -2,9 +2,9 @@ import type { Explanation } from '../compile/index.ts'
 import { orThrow } from '../host/index.ts'
 import { explainOn, type Precision, type TargetName } from '../backend/index.ts'
 import { constant } from '../tune/index.ts'
-import { methodOptions, optimizer, type MethodChoice, type MethodOptions } from './method.ts'
+import { methodOptions, type MethodChoice, type MethodOptions } from './method.ts'
 import { openModel, type PretrainedModel, type RunOptions } from './pretrained.ts'
-import { trainStep } from '../train/index.ts'
+import { chooseOptimizer, trainStep, type OptimizerName } from '../train/index.ts'
 import { ownDims, targetsOf, tuneModel } from './tune.ts'
 
 /** What is explained: for which sizes, as which target holds it. */
@@ -14,6 +14,8 @@ export interface ExplainedAs {
   /** The target whose memory is told: graph, or any other for that of wasm. */
   readonly target?: TargetName
   readonly precision?: Precision
+  /** The optimizer whose state is told. */
+  readonly optimizer?: OptimizerName | undefined
 }
 
 /** What `partensor explain` is asked. */
@@ -25,12 +27,13 @@ export interface ExplainOptions extends MethodChoice, ExplainedAs, Pick<RunOptio
 export const explainMethod = async (
   source: PretrainedModel,
   method: MethodOptions,
-  { batch, seq, target = 'wasm', precision = 'f32' }: ExplainedAs,
+  { batch, seq, target = 'wasm', precision = 'f32', optimizer }: ExplainedAs,
 ): Promise<Explanation> => {
   const targets = await orThrow(async () => targetsOf(source, method))
   const tuned = await orThrow(async () => tuneModel(source, method, {}, targets))
+  const { transform } = await orThrow(async () => chooseOptimizer({ optimizer, clip: 1 }))
   const dims = { batch, seq, ...ownDims(tuned, source.checkpoint, targets.modules) }
-  return explainOn(trainStep(tuned, optimizer({ lr: constant(1e-4), weightDecay: 0.01, clip: 1 })), {
+  return explainOn(trainStep(tuned, transform(constant(1e-4))), {
     dims,
     target,
     precision,
@@ -47,6 +50,7 @@ export const explainModel = async ({
   seq,
   target,
   precision,
+  optimizer,
   onWarning,
   ...choice
 }: ExplainOptions): Promise<Explanation> => {
@@ -57,6 +61,7 @@ export const explainModel = async ({
     return await explainMethod(source, method, {
       batch,
       seq,
+      optimizer,
       ...(target ? { target } : {}),
       ...(precision ? { precision } : {}),
     })

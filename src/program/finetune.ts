@@ -33,7 +33,7 @@ import {
   runSchedule,
   trainStep,
 } from '../train/index.ts'
-import { optimizer, settingsFrom } from './method.ts'
+import { settingsFrom } from './method.ts'
 import { prepare, type Prepared } from './checked.ts'
 import type { FinetuneOptions } from './request.ts'
 import { defaultSelectSteps, selectColumns } from './selection.ts'
@@ -82,13 +82,27 @@ export type FinetuneEvent =
 
 const originOf = async (
   options: FinetuneOptions,
-  { source, steps, options: { targetModules } }: Prepared,
+  { source, steps, optimizer: chosen, options: { targetModules } }: Prepared,
 ): Promise<AdapterOrigin> => {
-  const { model, seed, data, batch, accumulate, shuffle, lr, schedule, warmup, weightDecay, clip } = options
+  const { model, seed, data, batch, accumulate, shuffle, schedule, warmup } = options
+  const { optimizer, optimizerArgs, lr, weightDecay, clip } = chosen
   return {
     targetModules,
     seed,
-    settings: { data, steps, batch, accumulate, shuffle, lr, schedule, warmup, weightDecay, clip },
+    settings: {
+      data,
+      steps,
+      batch,
+      accumulate,
+      shuffle,
+      lr,
+      schedule,
+      warmup,
+      weightDecay,
+      clip,
+      optimizer,
+      ...optimizerArgs,
+    },
     baseModelName: model,
     baseModelHash: await orThrow(hashOf(source.checkpoint)),
     versions: versions(),
@@ -175,6 +189,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     targets,
     old,
     moments,
+    optimizer: { optimizer, lr, transform },
     data: { rows, warnings },
     evaluation,
     plan,
@@ -187,7 +202,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
 
   const weights = stoppable(lazy, options.signal)
   const origin = await originOf(options, prepared)
-  const schedule = runSchedule({ ...options, steps })
+  const schedule = runSchedule({ ...options, lr, steps })
   const selecting = performance.now()
   const selected =
     options.select === undefined
@@ -203,7 +218,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     yield { event: 'selected', by: options.select!, seconds: (performance.now() - selecting) / 1000 }
   const beginning = selected ? { ...prepared.beginning, chosen: selected } : prepared.beginning
   const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneModel(source, method, beginning, targets))))
-  const step = trainStep(tuned, optimizer({ ...options, lr: schedule }))
+  const step = trainStep(tuned, transform(schedule))
   await using session = told(await compile(step, { ...targetOptions(options), weights }), options)
   await source.checkpoint.close()
   const { trainable, all: parameters } = parameterCounts(tuned, source.checkpoint, targets.modules)
@@ -228,9 +243,10 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const base = method.method === 'paca' || method.method === 'shira' ? (await session.read()).focus : undefined
   if (old && moments) {
     const { focus, state } = await session.read()
-    for (const message of momentWarnings(state, moments, selectionOf(old), session.selection))
+    const carried = { saved: moments, old: selectionOf(old), now: session.selection, optimizer }
+    for (const message of momentWarnings(state, carried))
       yield { event: 'warning', message: `${options.adapter}: ${message}` }
-    await session.write({ focus, state: withMoments(state, moments, selectionOf(old), session.selection) })
+    await session.write({ focus, state: withMoments(state, carried) })
   }
   const before = await evaluate(options.signal)
   if (before) yield { event: 'evaluated', when: 'before', ...before }
@@ -256,7 +272,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
         whole: targets.whole,
       },
     )
-    const last = options.saveOptimizer ? momentsOf(state) : undefined
+    const last = options.saveOptimizer ? momentsOf(optimizer, state) : undefined
     saved = await save(options.out, old ? continuing(old, now) : now, last)
   }
   const after = await unlessStopped(() => evaluate(options.signal), saved?.directory)

@@ -13,7 +13,6 @@ export { continuePrompt, promptIds, type ContinueOptions, type ContinueResult } 
 export { keep, type KeptWork } from './keep.ts'
 export {
   methodOptions,
-  optimizer,
   projections,
   selectionRules,
   type MethodChoice,

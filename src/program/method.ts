@@ -1,18 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fail, type IoError } from '../host/index.ts'
 import type { AdapterSettings } from '../io/index.ts'
-import {
-  type ModuleNames,
-  adamw,
-  methods,
-  chain,
-  clipByGlobalNorm,
-  identity,
-  type MethodArguments,
-  type LearningRate,
-  methodNames,
-  type MethodName,
-} from '../tune/index.ts'
+import { type ModuleNames, methods, type MethodArguments, methodNames, type MethodName } from '../tune/index.ts'
 
 /** The projections of a LLaMA layer: what is tuned unless other modules are named. */
 export const projections: readonly string[] = [
@@ -172,17 +161,3 @@ export const methodOptions = (choice: MethodChoice): E.Either<IoError, MethodOpt
     checkOptions(method, choice),
   )
 }
-
-/**
- * AdamW behind a clip of the gradient's norm; `clip` 0 is none.
- * @example optimizer({ lr: 1e-4, weightDecay: 0.01, clip: 1 })
- */
-export const optimizer = <L extends LearningRate>({
-  lr,
-  weightDecay,
-  clip,
-}: {
-  readonly lr: L
-  readonly weightDecay: number
-  readonly clip: number
-}) => chain(clip > 0 ? clipByGlobalNorm(clip) : identity, adamw({ lr, weightDecay }))

@@ -1,9 +1,9 @@
 import type { MethodChoice } from './method.ts'
-import type { ScheduleName } from '../train/index.ts'
+import type { OptimizerChoice, ScheduleName } from '../train/index.ts'
 import type { RunOptions } from './pretrained.ts'
 
 /** What `partensor finetune` is asked; see its `--help`. */
-export interface FinetuneOptions extends RunOptions, MethodChoice {
+export interface FinetuneOptions extends RunOptions, MethodChoice, OptimizerChoice {
   readonly model: string
   readonly data: string
   readonly eval?: string | undefined
@@ -19,10 +19,7 @@ export interface FinetuneOptions extends RunOptions, MethodChoice {
   readonly seq?: number | undefined
   readonly accumulate: number
   readonly shuffle: boolean
-  readonly lr: number
   readonly schedule: ScheduleName
   readonly warmup: number
-  readonly weightDecay: number
-  readonly clip: number
   readonly out: string
 }

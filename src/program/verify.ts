@@ -1,11 +1,11 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { fail, ioError, orThrow, readText, reserve, writeAtomically } from '../host/index.ts'
+import { fail, ioError, orThrow, readText, reserve, writeAtomically, type IoError } from '../host/index.ts'
 import { microBatch, giveWay } from '../io/index.ts'
-import { batchDims, inRange } from '../train/index.ts'
+import { batchDims, chooseOptimizer, inRange, type ChosenOptimizer, type OptimizerName } from '../train/index.ts'
 import { checkSelectSteps, defaultSelectSteps, selectColumns } from './selection.ts'
 import { keep } from './keep.ts'
-import { methodOptions, optimizer, type MethodChoice } from './method.ts'
+import { methodOptions, type MethodChoice } from './method.ts'
 import { openModel, readRowsFor, rowWarnings, type PretrainedModel, type RunOptions } from './pretrained.ts'
 import { targetsOf, tuneModel } from './tune.ts'
 import {
@@ -15,6 +15,7 @@ import {
   type CertificateReport,
   certificatePicture,
   verify,
+  type MeasuredOptimizer,
   type VerifyEvent,
   type VerifyOptions,
 } from '../verify/index.ts'
@@ -30,8 +31,9 @@ export interface VerifyModelOptions extends RunOptions, MethodChoice {
   readonly seq?: number | undefined
   readonly steps: number
   readonly lr?: number | undefined
-  readonly optimizer: 'sgd' | 'adamw'
-  readonly weightDecay: number
+  /** `sgd` is gradient descent, which the theorem is of. */
+  readonly optimizer: OptimizerName
+  readonly weightDecay?: number | undefined
   readonly clip: number
   readonly proof: NonNullable<VerifyOptions<never, never, never, never, never>['proof']>
   readonly iterations: number
@@ -51,16 +53,14 @@ export type VerifyModelEvent =
 export const certificateFile = 'certificate.json'
 export const pictureFile = 'descent.svg'
 
-/** AdamW as finetune has it, which is measured and not held to anything. */
-const measured = ({ lr, weightDecay, clip }: VerifyModelOptions) => {
-  const rate = lr ?? 1e-4
-  return {
-    name: 'adamw',
-    lr: rate,
-    transform: optimizer({ lr: rate, weightDecay, clip }),
+/** An optimizer as finetune has it, which is measured and not held to anything. */
+const measured = (options: VerifyModelOptions): E.Either<IoError, MeasuredOptimizer> =>
+  E.map(({ optimizer, lr, weightDecay, clip, transform }: ChosenOptimizer) => ({
+    name: optimizer,
+    lr,
+    transform: transform(lr),
     settings: { weightDecay, clip },
-  }
-}
+  }))(chooseOptimizer(options))
 
 /**
  * Verifies the descent of a pretrained model on its first rows: see {@link verify}. With `out` a certificate and a
@@ -111,6 +111,7 @@ const verifiedOf = async (
   onEvent: (event: VerifyModelEvent) => void,
 ): Promise<ConvergenceCertificate> => {
   const { batch, seed, target, threads, precision } = options
+  const optimizer = options.optimizer === 'sgd' ? undefined : await orThrow(TE.fromEither(measured(options)))
   const method = await orThrow(TE.fromEither(methodOptions(options)))
   const targets = await orThrow(TE.fromEither(targetsOf(source, method)))
   const data = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
@@ -157,7 +158,7 @@ const verifiedOf = async (
     ...(precision === undefined ? {} : { precision }),
     ...(beside ? { beside } : {}),
     ...(options.lr === undefined ? {} : { lr: options.lr }),
-    ...(options.optimizer === 'sgd' ? {} : { optimizer: measured(options) }),
+    ...(optimizer ? { optimizer } : {}),
     about: {
       model: options.model,
       targets: paths,

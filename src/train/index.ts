@@ -29,6 +29,17 @@ export {
   momentsFolder,
   momentsOf,
   saveMoments,
+  type MomentsOfRun,
   type SavedMoments,
   withMoments,
 } from './moments.ts'
+export {
+  chooseOptimizer,
+  optimizerNames,
+  optimizers,
+  type ChosenOptimizer,
+  type Optimizer,
+  type OptimizerChoice,
+  type OptimizerName,
+  type RunOptimizer,
+} from './optimizer.ts'

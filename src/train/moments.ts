@@ -5,90 +5,103 @@ import { exists, ioError, isIoError, orThrow, writeAtomically, type IoError } fr
 import { leafOf, openSafetensors, safetensorsBytes } from '../io/index.ts'
 import type { DType, Shape, Value } from '../tensor/index.ts'
 import { carryState, isValue, leaves, mapTree, type Selection } from '../tune/index.ts'
+import type { OptimizerName } from './optimizer.ts'
 
 /**
- * The state of Adam by path: its moments and the number of its updates. What a schedule counts belongs to a run, and is
- * no part of it.
+ * The memory that an optimizer has of gradients, by path: of Adam both moments and the number of its updates. What a
+ * schedule counts belongs to a run, and is no part of it.
  */
-export type SavedMoments = ReadonlyMap<string, Value<Shape, DType>>
+export interface SavedMoments {
+  /** The name of one of {@link optimizers}, or of one that this version does not know. */
+  readonly optimizer: string
+  readonly values: ReadonlyMap<string, Value<Shape, DType>>
+}
+/** Moments of another run, and the columns that it and this one train. */
+export interface MomentsOfRun {
+  readonly saved: SavedMoments
+  readonly old: Selection
+  readonly now: Selection
+  /** The optimizer of this run. */
+  readonly optimizer: OptimizerName
+}
+/** The state of an optimizer of a run, as a session has it. */
+interface HasMoments {
+  readonly moments: unknown
+}
 
-/** Where {@link optimizer} has the state of Adam: behind what clips. */
-const adam = '1.0.'
 const folder = 'optimizer'
 const file = 'moments.safetensors'
+/** The optimizer of moments whose file names none: 0.1.0 had no other. */
+const first: OptimizerName = 'adamw'
 
 /**
  * The moments of a state that a session has read.
- * @example momentsOf((await session.read()).state).get('mu.model.norm')
+ * @example momentsOf('adamw', (await session.read()).state).values.get('mu.model.norm')
  */
-export const momentsOf = (state: unknown): SavedMoments =>
-  new Map(
-    leaves(state, isValue).flatMap(([path, value]) =>
-      path.startsWith(adam) ? [[path.slice(adam.length), value] as const] : [],
-    ),
-  )
+export const momentsOf = (optimizer: OptimizerName, { moments }: HasMoments): SavedMoments => ({
+  optimizer,
+  values: new Map(leaves(moments, isValue)),
+})
 
 const fits = (found: Value<Shape, DType>, value: Value<Shape, DType>): boolean =>
   found.sizes.join() === value.sizes.join() && found.dtype === value.dtype
 
 /**
- * SavedMoments by their paths, those of columns at the places that the columns have now; one that has not a row for each
- * column it had is left out.
+ * Moments by their paths, those of columns at the places that the columns have now; one that has not a row for each
+ * column it had is left out, and so are all of another optimizer.
  */
-const carriedMoments = (
-  moments: SavedMoments,
-  old: Selection,
-  now: Selection,
-): ReadonlyMap<string, Value<Shape, DType>> => {
+const carriedMoments = ({ saved, old, now, optimizer }: MomentsOfRun): SavedMoments['values'] => {
+  if (saved.optimizer !== optimizer) return new Map()
   const rows = (path: string): number | undefined =>
     [...old].find(([module]) => path.endsWith(`.${module}`))?.[1].length
-  const whole = [...moments].filter(([path, { sizes }]) => (rows(path) ?? sizes[0]) === sizes[0])
+  const whole = [...saved.values].filter(([path, { sizes }]) => (rows(path) ?? sizes[0]) === sizes[0])
   return new Map(leaves(carryState(old, now, Object.fromEntries(whole)), isValue))
 }
 
 /** A state with moments of another run in it, those of columns at the places that the columns have now. */
-export const withMoments = <S>(state: S, moments: SavedMoments, old: Selection, now: Selection): S => {
-  const at = carriedMoments(moments, old, now)
-  return mapTree(state, isValue, (value, path) => {
-    const found = path.startsWith(adam) ? at.get(path.slice(adam.length)) : undefined
-    return found && fits(found, value) ? { ...found, shape: value.shape } : value
-  }) as S
+export const withMoments = <S extends HasMoments>(state: S, run: MomentsOfRun): S => {
+  const at = carriedMoments(run)
+  return {
+    ...state,
+    moments: mapTree(state.moments, isValue, (value, path) => {
+      const found = at.get(path)
+      return found && fits(found, value) ? { ...found, shape: value.shape } : value
+    }),
+  }
 }
 
 /** Where the moments of an adapter lie. */
 export const momentsFolder = (directory: string): string => join(directory, folder)
 
 /** Writes moments as a directory of one file: `moments.safetensors`. */
-export const saveMoments = (directory: string, moments: SavedMoments): TE.TaskEither<IoError, void> =>
+export const saveMoments = (directory: string, { optimizer, values }: SavedMoments): TE.TaskEither<IoError, void> =>
   writeAtomically(directory, {
     // state is f32 and i32
     [file]: safetensorsBytes(
-      [...moments].map(([path, value]) => leafOf(path, value as Parameters<typeof leafOf>[1])),
-      { format: 'partensor' },
+      [...values].map(([path, value]) => leafOf(path, value as Parameters<typeof leafOf>[1])),
+      { format: 'partensor', optimizer },
     ),
   })
 
 /**
- * What of the moments does not go on: of leaves that are new, or gone, or of other sizes. One sentence, if there is
- * such.
+ * What of the moments does not go on: of another optimizer, of leaves that are new, or gone, or of other sizes. One
+ * sentence, if there is such.
  */
-export const momentWarnings = (
-  state: unknown,
-  moments: SavedMoments,
-  old: Selection,
-  now: Selection,
-): readonly string[] => {
-  const carried = carriedMoments(moments, old, now)
+export const momentWarnings = ({ moments }: HasMoments, run: MomentsOfRun): readonly string[] => {
+  const { saved, optimizer } = run
+  if (saved.optimizer !== optimizer)
+    return saved.values.size === 0
+      ? []
+      : [`the optimizer's moments are those of ${saved.optimizer}, and this run has ${optimizer}: they begin at zero`]
+  const carried = carriedMoments(run)
   const taken = new Set<string>()
   const fresh: string[] = []
-  for (const [path, value] of leaves(state, isValue)) {
-    if (!path.startsWith(adam)) continue
-    const name = path.slice(adam.length)
-    const found = carried.get(name)
-    if (found && fits(found, value)) taken.add(name)
-    else fresh.push(name)
+  for (const [path, value] of leaves(moments, isValue)) {
+    const found = carried.get(path)
+    if (found && fits(found, value)) taken.add(path)
+    else fresh.push(path)
   }
-  const unused = [...moments.keys()].filter(name => !taken.has(name))
+  const unused = [...saved.values.keys()].filter(name => !taken.has(name))
   const count = fresh.length + unused.length
   return count === 0
     ? []
@@ -117,12 +130,12 @@ export const loadMoments = (directory: string): TE.TaskEither<IoError, SavedMome
             async () => {
               const archive = await orThrow(openSafetensors(join(directory, folder, file)))
               try {
-                const moments = new Map<string, Value<Shape, DType>>()
+                const values = new Map<string, Value<Shape, DType>>()
                 for (const [path, entry] of archive.tensors) {
                   const { sizes, dtype, data } = await entry.read()
-                  moments.set(path, { shape: sizes, sizes, dtype, data } as Value<Shape, DType>)
+                  values.set(path, { shape: sizes, sizes, dtype, data } as Value<Shape, DType>)
                 }
-                return moments
+                return { optimizer: String(archive.metadata.get('optimizer') ?? first), values }
               } finally {
                 await archive.close()
               }

@@ -12,6 +12,7 @@ import {
   cosine,
   exponential,
   linear,
+  lion,
   masked,
   piecewise,
   polynomial,
@@ -38,6 +39,7 @@ const transforms: Readonly<Record<string, Transform<Fn>>> = {
   sgd_nesterov: sgd({ lr: 0.05, momentum: 0.9, nesterov: true }),
   adam: adam({ lr: 0.05 }),
   adamw: adamw({ lr: 0.05, weightDecay: 0.01 }),
+  lion: lion({ lr: 0.02, weightDecay: 0.01 }),
   clip_adamw: chain(clipByGlobalNorm(0.5), adamw({ lr: 0.05 })),
   clip_value_sgd: chain(clip(0.2), sgd({ lr: 0.1 })),
   warmup_cosine_adamw: adamw({ lr: warmupCosine({ peak: 0.05, warmup: 5, total: 30 }) }),
@@ -100,6 +102,10 @@ test('a trajectory that differs is told from the golden one', () => {
   assert.throws(() => {
     follows(adamw({ lr: 0.05, weightDecay: 0 }), 'adamw')
   })
+  for (const other of [{ b1: 0.95 }, { b2: 0.9 }, { weightDecay: 0 }])
+    assert.throws(() => {
+      follows(lion({ lr: 0.02, weightDecay: 0.01, ...other }), 'lion')
+    })
   assert.throws(() => {
     follows(sgd({ lr: 0.05, momentum: 0.9 }), 'sgd_nesterov')
   })

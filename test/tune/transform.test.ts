@@ -19,9 +19,13 @@ import {
   frozen,
   globalNorm,
   identity,
+  lion,
   masked,
+  namedChain,
   scale,
   scaleByAdam,
+  scaleByLearningRate,
+  scaleByLion,
   scaleBySchedule,
   setToZero,
   sgd,
@@ -52,6 +56,9 @@ const subjects: Readonly<Record<string, Transform<Fn>>> = {
   momentum: sgd({ lr: 0.1, momentum: 0.9 }),
   adam: adam({ lr: 0.1 }),
   adamw: adamw({ lr: constant(0.1) }),
+  scaleByLion: scaleByLion(),
+  lion: lion({ lr: constant(0.1), weightDecay: 0.1 }),
+  named: namedChain({ clip: clipByGlobalNorm(0.7), moments: scaleByLion(), rate: scaleByLearningRate(0.1) }),
   accumulate: accumulate(adam({ lr: 0.1 }), 2),
   masked: masked(adam({ lr: 0.1 }), { by: 'path', where: path => path.endsWith('b') }),
 }
@@ -251,4 +258,27 @@ test('a full gradient, and the focus of another mask, are refused by the type ch
   assert.deepEqual([updates.up.shape, missing, rows], [[8, 'hidden'], undefined, [8, 'hidden']])
   assert.throws(full)
   assert.throws(wrong)
+})
+
+test('a named chain makes the updates of the chain of its parts, and keeps their states by name', () => {
+  const parts = { clip: clipByGlobalNorm(0.7), moments: scaleByAdam(), rate: scaleByLearningRate(constant(0.1)) }
+  law(
+    fc.property(tree, values, (params, start) => {
+      const { clip: first, moments, rate } = parts
+      assert.deepEqual(path(namedChain(parts), params, start), path(chain(first, moments, rate), params, start))
+    }),
+  )
+  // mutant: the order of the names is the order of the parts
+  const wide = { w: placeholder([2], 'f32') }
+  assert.notDeepEqual(
+    path(namedChain({ rate: scale(0.1), clip: clip(0.3) }), wide, [2, -1]),
+    path(namedChain({ clip: clip(0.3), rate: scale(0.1) }), wide, [2, -1]),
+  )
+  const state = namedChain(parts).init({ w: f32(8, 'hidden') })
+  const columns: readonly [8, 'hidden'] = state.moments.mu.w.shape
+  assert.deepEqual(
+    [columns, Object.keys(state), Object.keys(state.rate)],
+    [[8, 'hidden'], ['clip', 'moments', 'rate'], ['count']],
+  )
+  assert.throws(() => namedChain({ 1: identity }), /^TypeError: namedChain: 1 is no name of a transform$/)
 })

@@ -35,6 +35,8 @@ export interface Moments {
   readonly b2?: number
   readonly eps?: number
 }
+/** Adam's settings unless others are given. */
+export const adamDefaults = { b1: 0.9, b2: 0.999, eps: 1e-8 } as const satisfies Required<Moments>
 
 /**
  * 1 − bⁿ = 2t / (1 + t) with t = tanh(−n ln b / 2): the difference itself would lose digits in float32 while bⁿ is near
@@ -49,7 +51,11 @@ const correction = (b: number, n: Tensor<readonly []>): Tensor<readonly []> => {
  * m ← b1 m + (1 − b1) g, v ← b2 v + (1 − b2) g²; the update is m̂ / (√v̂ + eps) with m̂ = m / (1 − b1ⁿ), v̂ = v / (1 −
  * b2ⁿ), n = count + 1. Source: `optax.scale_by_adam`; Kingma and Ba 2015.
  */
-export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: Moments = {}): Transform<ScaleByAdam> => {
+export const scaleByAdam = ({
+  b1 = adamDefaults.b1,
+  b2 = adamDefaults.b2,
+  eps = adamDefaults.eps,
+}: Moments = {}): Transform<ScaleByAdam> => {
   setting('adam: b1', b1, { from: 0, below: 1 })
   setting('adam: b2', b2, { from: 0, below: 1 })
   setting('adam: eps', eps, { from: 0 })

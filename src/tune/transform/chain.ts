@@ -5,6 +5,11 @@ export interface Chain<F extends readonly Fn[]> extends Fn {
   readonly out: { readonly [K in keyof F]: Apply<F[K], this['in']> }
 }
 
+/** The state of a named chain: its parts' states by their names. */
+export interface NamedChain<F extends Readonly<Record<string, Fn>>> extends Fn {
+  readonly out: { readonly [K in keyof F]: Apply<F[K], this['in']> }
+}
+
 /**
  * Transforms one after the other, each on the updates of the one before: u₀ = g, uₖ = tₖ(uₖ₋₁). Source: `optax.chain`.
  * @example chain(clipByGlobalNorm(1), adamw({ lr: 1e-4 }))
@@ -26,6 +31,37 @@ export const chain = <const F extends readonly Fn[]>(
         [grad, []] as readonly [typeof grad, readonly unknown[]],
       )
       return [updates, next as never]
+    },
+  }
+}
+
+/**
+ * Transforms one after the other, in the order of their names, with a state that has each part's under its name. Source:
+ * `optax.named_chain`.
+ * @throws {TypeError} for a name that is a whole number, whose place in a record is not where it was written
+ * @example namedChain({ clip: clipByGlobalNorm(1), moments: scaleByAdam(), rate: scaleByLearningRate(1e-4) })
+ */
+export const namedChain = <const F extends Readonly<Record<string, Fn>>>(transforms: {
+  readonly [K in keyof F]: Transform<F[K]>
+}): Transform<NamedChain<F>> => {
+  const names = Object.keys(transforms)
+  const number = names.find(name => /^\d+$/.test(name))
+  if (number !== undefined) throw new TypeError(`namedChain: ${number} is no name of a transform`)
+  const parts = chain<readonly Fn[]>(...Object.values<Transform<Fn>>(transforms))
+  // records and tuples of the same states
+  const named = (states: readonly unknown[]): never =>
+    Object.fromEntries(names.map((name, i) => [name, states[i]])) as never
+  return {
+    init: params => named(parts.init(params)),
+    update: (grad, state, params, evaluated) => {
+      const states: Readonly<Record<string, unknown>> = state
+      const [updates, next] = parts.update(
+        grad,
+        names.map(name => states[name]),
+        params,
+        evaluated,
+      )
+      return [updates, named(next)]
     },
   }
 }

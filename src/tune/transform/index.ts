@@ -2,6 +2,7 @@
 export { accumulate, type Accumulate, type AccumulateState } from './accumulate.ts'
 export {
   adam,
+  adamDefaults,
   adamw,
   scaleByAdam,
   type Adam,
@@ -10,11 +11,20 @@ export {
   type Moments,
   type ScaleByAdam,
 } from './adam.ts'
-export { chain, type Chain } from './chain.ts'
+export { chain, namedChain, type Chain, type NamedChain } from './chain.ts'
 export { clip, clipByGlobalNorm, globalNorm } from './clip.ts'
 export { columnNorms, type ByColumn, type ColumnNorms, type ColumnNormsState } from './column-norms.ts'
 export { addDecayedWeights } from './decay.ts'
 export { combine, zerosLike } from './leafwise.ts'
+export {
+  lion,
+  lionDefaults,
+  scaleByLion,
+  type Lion,
+  type LionOptions,
+  type LionState,
+  type ScaleByLion,
+} from './lion.ts'
 export { masked, type Chosen, type Masked, type Selected, type Subtree } from './masked.ts'
 export { monitorDescent, type MonitorDescent, type MonitorDescentState } from './monitor-descent.ts'
 export { scale, scaleByLearningRate, scaleBySchedule, setToZero, type Rate } from './scale.ts'

@@ -1,0 +1,119 @@
+import * as E from 'fp-ts/lib/Either.js'
+import { fail, type IoError } from '../host/index.ts'
+import {
+  adamDefaults,
+  addDecayedWeights,
+  clipByGlobalNorm,
+  identity,
+  lionDefaults,
+  namedChain,
+  scaleByAdam,
+  scaleByLearningRate,
+  scaleByLion,
+  trace,
+  type Fn,
+  type LearningRate,
+  type NamedChain,
+  type Stateless,
+  type Transform,
+} from '../tune/index.ts'
+
+/** Numbers by name, as `{ b1: 0.9 }`. */
+type Settings = Readonly<Record<string, number>>
+
+/** An optimizer that a run can have. */
+export interface Optimizer {
+  /** The highest learning rate of a run that is given none. */
+  readonly lr: number
+  /** The decay of a run that is given none. It is decoupled: lr · weightDecay · p is taken off. */
+  readonly weightDecay: number
+  /** Its own settings, with their defaults. */
+  readonly settings: Settings
+  /** The update that it makes of a gradient, before decay and rate. Its state is what a later run can go on with. */
+  readonly moments: (settings: Settings) => Transform<Fn>
+}
+
+const optimizer = <S extends Settings>(
+  of: Omit<Optimizer, 'settings' | 'moments'> & {
+    readonly settings: S
+    readonly moments: (settings: S) => Transform<Fn>
+  },
+): Optimizer => ({ ...of, moments: given => of.moments({ ...of.settings, ...given }) })
+
+/** The optimizers of the command line. */
+export const optimizers = {
+  adamw: optimizer({ lr: 1e-4, weightDecay: 0.01, settings: adamDefaults, moments: scaleByAdam }),
+  // the paper advises a rate three to ten times lower than AdamW's, and a decay as much higher
+  lion: optimizer({ lr: 1e-5, weightDecay: 0.1, settings: lionDefaults, moments: scaleByLion }),
+  sgd: optimizer({
+    lr: 1e-2,
+    weightDecay: 0,
+    settings: { momentum: 0 },
+    moments: ({ momentum }) => (momentum === 0 ? identity : trace({ decay: momentum })),
+  }),
+} as const satisfies Readonly<Record<string, Optimizer>>
+export type OptimizerName = keyof typeof optimizers
+/** The names of {@link optimizers}: the first is the default. */
+export const optimizerNames = Object.keys(optimizers) as readonly OptimizerName[]
+
+/** An optimizer as it is asked for; what is left out has its default. */
+export interface OptimizerChoice {
+  readonly optimizer?: OptimizerName | undefined
+  /** Its own settings, as `{ b1: 0.9 }`. */
+  readonly optimizerArgs?: Settings | undefined
+  /** The highest learning rate. */
+  readonly lr?: number | undefined
+  readonly weightDecay?: number | undefined
+  /** The largest norm of a gradient; 0 for none. */
+  readonly clip: number
+}
+
+/** The state of every optimizer of a run. */
+export type RunOptimizer = NamedChain<{
+  readonly clip: Stateless
+  readonly moments: Fn
+  readonly decay: Stateless
+  readonly rate: Fn
+}>
+
+/** An optimizer with all its settings. */
+export interface ChosenOptimizer extends Required<OptimizerChoice> {
+  readonly optimizer: OptimizerName
+  readonly optimizerArgs: Settings
+  readonly lr: number
+  readonly weightDecay: number
+  /** All that a step does with a gradient, at a rate that is a number or follows a schedule. */
+  readonly transform: (rate: LearningRate) => Transform<RunOptimizer>
+}
+
+/**
+ * An optimizer with all its settings: behind a clip of the gradient's norm, followed by decoupled weight decay and the
+ * rate. Errors: a setting that it does not take, or that is out of range.
+ * @example E.map(({ transform }) => trainStep(tuned, transform(1e-5)))(chooseOptimizer({ optimizer: 'lion', clip: 1 }))
+ */
+export const chooseOptimizer = (choice: OptimizerChoice): E.Either<IoError, ChosenOptimizer> => {
+  const { optimizer: name = optimizerNames[0]!, optimizerArgs = {}, clip } = choice
+  const of: Optimizer = optimizers[name]
+  const known = Object.keys(of.settings)
+  const other = Object.keys(optimizerArgs).find(key => !known.includes(key))
+  if (other !== undefined) return fail(`--optimizer ${name} takes no ${other}: it takes ${known.join(', ')}`)
+  const { lr = of.lr, weightDecay = of.weightDecay } = choice
+  try {
+    const parts = {
+      clip: clip > 0 ? clipByGlobalNorm(clip) : identity,
+      moments: of.moments(optimizerArgs),
+      decay: addDecayedWeights(weightDecay),
+    }
+    return E.right({
+      optimizer: name,
+      optimizerArgs: { ...of.settings, ...optimizerArgs },
+      lr,
+      weightDecay,
+      clip,
+      transform: rate => namedChain({ ...parts, rate: scaleByLearningRate(rate) }),
+    })
+  } catch (error) {
+    if (error instanceof RangeError) return fail(error.message)
+    throw error
+  }
+}
