@@ -1,7 +1,7 @@
 import { keepHeapSmall } from '../src/cli/heap.ts'
 import type { Measurement } from './measurement.ts'
 
-/** What a child process can be asked to measure; each loads only what it needs, so that its memory is its own. */
+/** The measurements that a child process offers; each loads only its own modules, so that its memory is its own. */
 const tasks = {
   'step': async () => (await import('./tasks/step.ts')).timeStep,
   'plan': async () => (await import('./tasks/plan.ts')).timePlan,

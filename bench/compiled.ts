@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const projectRoot = fileURLToPath(new URL('..', import.meta.url))
-/** Where the project is compiled for measuring: within the project, so that its packages are found. */
+/** The folder into which the project is compiled for measuring: inside the project, so that its packages are found. */
 const folder = join(projectRoot, 'node_modules', '.cache', 'partensor-bench')
 
 /** A compiled file of the project. @example compiledFile('src/cli/main.ts') */

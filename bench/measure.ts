@@ -5,7 +5,7 @@ import type { Tasks } from './child.ts'
 import { compiledFile, projectRoot } from './compiled.ts'
 import { peakOf, type Measurement } from './measurement.ts'
 
-/** What was measured, or why it could not be. */
+/** A measurement, or the reason why it failed. */
 export type Outcome = E.Either<string, Measurement>
 
 /** One side of a comparison: a process to start once a round, in as many rounds as there are unless it says fewer. */

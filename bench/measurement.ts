@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
 
 /**
- * What a child process reports: milliseconds of each repetition, the peak of its resident memory, and whatever else is
- * worth saying.
+ * The report of a child process: milliseconds of each repetition, the peak of its resident memory, and further figures.
  */
 export interface Measurement {
   readonly times: readonly number[]

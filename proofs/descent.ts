@@ -18,9 +18,7 @@ import { norm } from './matrices.ts'
 import { curvature, modelOf, stacked, type Problem } from './problem.ts'
 import type { Moved } from './rounding.ts'
 
-/**
- * Where a mutant goes wrong: in the coordinates that the gradient is taken of, in those that are written, or in both.
- */
+/** The place where a mutant goes wrong: in the coordinates of the gradient, in those that are written, or in both. */
 export interface Mistakes {
   readonly gradient?: Mistake
   readonly write?: Mistake
@@ -28,7 +26,7 @@ export interface Mistakes {
 }
 type Data = Term['data']
 
-/** What a step does at a point. */
+/** The outcome of a step at a point. */
 export interface Outcome extends Moved {
   /** ‖∇f‖², of all coordinates. */
   readonly full: number
@@ -118,7 +116,7 @@ export const stepper = (problem: Problem, mistakes: Mistakes = {}) => {
   return { run, value }
 }
 
-/** What step sizes are relative to: L_P; L/64 where what is trained is hardly curved. */
+/** The unit of step sizes: L_P, or L/64 if the trained part is hardly curved. */
 export const scaleOf = (problem: Problem): number => {
   const { whole, part } = curvature(problem)
   return Math.max(part, whole / 64, 2 ** -10)
@@ -126,10 +124,10 @@ export const scaleOf = (problem: Problem): number => {
 /** η for a step size in units of 1/L_P. */
 export const etaOf = (problem: Problem, relative: number): number => relative / scaleOf(problem)
 
-/** What Theorem 1 allows after a step: f(W) − η(1 − ηL/2) · square. */
+/** The bound of Theorem 1 after a step: f(W) − η(1 − ηL/2) · square. */
 export const bound = ({ before, eta }: Moved, square: number, lipschitz: number): number =>
   before - eta * (1 - (eta * lipschitz) / 2) * square
 
-/** Whether all coordinates outside the mask have the bits that they had. */
+/** Tests whether all coordinates outside the mask keep their bits. */
 export const frozenKept = (problem: Problem, { at, next }: Pick<Moved, 'at' | 'next'>): boolean =>
   trainedOf(problem).every((trains, i) => trains || Object.is(at.data[i], next.data[i]))

@@ -14,7 +14,7 @@ import {
 } from '../src/tune/index.ts'
 
 /**
- * What of a leaf [rows, outputs] is trained: `index` counts columns of the paper's W, which are rows here, or entries.
+ * The trained part of a leaf [rows, outputs]: `index` counts columns of the paper's W, which are rows here, or entries.
  */
 export interface Choice {
   readonly rows: number
@@ -49,7 +49,7 @@ const choice = (rows: number, kind: Kind, outputs: number): fc.Arbitrary<Choice>
 }
 export const inputsOf = ({ leaves }: Layout): number => leaves.reduce((sum, { rows }) => sum + rows, 0)
 
-/** Whether each element of W is trained, said without the library's lens. */
+/** Tests whether each element of W is trained, without the library's lens. */
 export const trainedOf = ({ leaves, outputs }: Layout): readonly boolean[] =>
   leaves.flatMap(({ rows, kind, index }) =>
     Array.from(
@@ -60,7 +60,7 @@ export const trainedOf = ({ leaves, outputs }: Layout): readonly boolean[] =>
         (kind === 'columns' && index.includes(Math.floor(e / outputs))),
     ),
   )
-/** Whether anything of each row of W is trained. */
+/** Tests whether any element of each row of W is trained. */
 export const rowsOf = (layout: Layout): readonly boolean[] => {
   const trained = trainedOf(layout)
   return Array.from({ length: inputsOf(layout) }, (_, i) =>
@@ -70,7 +70,7 @@ export const rowsOf = (layout: Layout): readonly boolean[] => {
 
 /** A change of what a mask chooses, for mutants: the neighbours of the chosen columns or entries, or everything. */
 export type Mistake = 'shifted' | 'ignored'
-/** What a leaf's mask chooses under a mistake. */
+/** The selection of a leaf's mask under a mistake. */
 export const mistaken = (choice: Choice, outputs: number, mistake?: Mistake): Choice => {
   const of = choice.kind === 'columns' ? choice.rows : choice.rows * outputs
   if (mistake === 'ignored') return { ...choice, kind: 'all', index: [] }

@@ -49,8 +49,8 @@ export interface Term extends Curvature {
   readonly rounding: Rounding
 }
 /**
- * What its rounding is bounded by: with M = slope ‖W‖ + offset, values are off by at most γ_terms(u) · weight · M²,
- * gradients by γ_terms(u) · weight · slope · M: see rounding.ts.
+ * The bound of its rounding: with M = slope ‖W‖ + offset, values have an error of at most γ_terms(u) · weight · M²,
+ * gradients by γ_terms(u) · weight · slope · M; see rounding.ts.
  */
 export interface Rounding {
   readonly terms: number

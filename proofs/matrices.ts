@@ -43,7 +43,7 @@ const between =
 const rounded = ({ sizes, data }: Numbers): Numbers => ({ sizes, data: data.map(Math.fround) })
 const outward = (value: number, m: Numbers): number => value + (2 ** -24 + 2 ** -40) * norm(m)
 
-/** Which indices are chosen, which are not, and where each stands among its like. */
+/** The indices that are chosen, those that are not, and the position of each in its group. */
 const places = (chosen: readonly boolean[]) => {
   const all = chosen.map((_, i) => i)
   const inside = all.filter(i => chosen[i])

@@ -46,7 +46,7 @@ const along = ({ at, terms: [term] }: Problem, length: number) => ({
   data: Float64Array.from(term!.top!, x => x * length),
 })
 
-/** Whether a step obeys f(W⁺) ≤ f(W) − η(1 − ηL_P/2)‖P∇f‖², or what a mutant makes of it. */
+/** The claim that a step obeys f(W⁺) ≤ f(W) − η(1 − ηL_P/2)‖P∇f‖², or a mutant of it. */
 interface Claim {
   readonly mistakes?: Mistakes
   readonly square?: 'masked' | 'full'
@@ -196,7 +196,7 @@ export const curvatureInside: Theorem<Toward> = {
   },
 }
 
-/** What the loss does. It rests where P∇f = 0, or where the fall that is promised is lost in rounding. */
+/** The change of the loss. It rests if P∇f = 0, or if the promised fall is lost in rounding. */
 export const descends = (subject: Case, mistakes: Mistakes = {}): 'falls' | 'rises' | 'rests' => {
   const { eta, before, after, gradientNorm, error } = step(subject, mistakes)
   // not as before − bound: a fall below the last digit of the loss would be 0
@@ -222,7 +222,7 @@ export const descent: Theorem<Case> = {
   },
 }
 
-/** What is between both sides, and what rounding may put there. */
+/** The gap between both sides, and the largest gap that rounding can cause. */
 export const gap = (subject: Case): { readonly gap: number; readonly error: number; readonly loss: number } => {
   const outcome = step(subject)
   const right = bound(outcome, outcome.gradientNorm ** 2, curvature(subject.problem).part)

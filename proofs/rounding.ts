@@ -4,8 +4,8 @@ import { norm } from './matrices.ts'
 import { curvature, type Problem } from './problem.ts'
 
 /**
- * How far rounding can move the two sides of an inequality apart: derived here, used with u = 2⁻⁵³ and with u = 2⁻²⁴
- * alike.
+ * Bounds of the distance that rounding can put between the two sides of an inequality: derived here, and used with u =
+ * 2⁻⁵³ and with u = 2⁻²⁴ alike.
  *
  * Model (Higham 2002, §2.2, §3.1): fl(a ∘ b) = (a ∘ b)(1 + δ), |δ| ≤ u; a sum or inner product of n terms, in whatever
  * order, is off by at most γₙ Σ|terms| with γₙ = nu/(1 − nu), a product of matrices by γₙ‖A‖‖B‖; γₐ + γᵦ + γₐγᵦ ≤ γₐ₊ᵦ.
@@ -29,13 +29,13 @@ const gamma = (n: number, u: number): number => (n * u) / (1 - n * u)
 export const float64 = 2 ** -53
 export const float32 = 2 ** -24
 
-/** What f(W) is off by. */
+/** The largest error of f(W). */
 export const valueError = (problem: Problem, w: Numbers, u: number): number =>
   total(problem, ({ terms: k, weight, slope, offset }) => gamma(k, u) * weight * (slope * norm(w) + offset) ** 2)
-/** What ‖∇f(W)‖, or any part of it, is off by. */
+/** The largest error of ‖∇f(W)‖, or of any part of it. */
 export const gradientError = (problem: Problem, w: Numbers, u: number): number =>
   total(problem, ({ terms: k, weight, slope, offset }) => gamma(k, u) * weight * slope * (slope * norm(w) + offset))
-/** What ‖∇²f(W) v‖, or any part of it, is off by. */
+/** The largest error of ‖∇²f(W) v‖, or of any part of it. */
 export const hessianError = (problem: Problem, w: Numbers, v: Numbers, u: number): number =>
   total(
     problem,
@@ -56,12 +56,11 @@ export interface Moved {
 }
 
 /**
- * What f(W⁺) − f(W) + η(1 − ηL/2)‖ĝ‖² can exceed 0 by, where everything was computed: W and W⁺ are what is stored, ĝ =
- * g + Δ is the computed gradient inside the mask, and W⁺ = W − ηĝ + e, where two roundings of each changed element give
- * ‖e‖ ≤ γ₃(‖W‖ + |η|‖ĝ‖). W⁺ − W is in the range of P exactly, so that the descent lemma holds for it: f(W⁺) ≤ f(W) +
- * ⟨g, W⁺ − W⟩ + L/2‖W⁺ − W‖². Inserted, what is left beside the claim is at most
- *   |η|‖Δ‖‖ĝ‖ + (‖g‖ + |η|L‖ĝ‖)‖e‖ + L/2‖e‖²,
- * and to it come the errors of both values, and those of the comparison itself, which is made in float64.
+ * The largest amount by which the computed f(W⁺) − f(W) + η(1 − ηL/2)‖ĝ‖² can exceed 0: W and W⁺ are the stored values,
+ * ĝ = g + Δ is the computed gradient inside the mask, and W⁺ = W − ηĝ + e, where two roundings of each changed element
+ * give ‖e‖ ≤ γ₃(‖W‖ + |η|‖ĝ‖). W⁺ − W is in the range of P exactly, so the descent lemma holds for it: f(W⁺) ≤ f(W) +
+ * ⟨g, W⁺ − W⟩ + L/2‖W⁺ − W‖². After inserting these, the excess over the claim is at most |η|‖Δ‖‖ĝ‖ + (‖g‖ +
+ * |η|L‖ĝ‖)‖e‖ + L/2‖e‖², plus the errors of both values, and those of the comparison itself, which is made in float64.
  */
 export const stepError = (
   problem: Problem,

@@ -117,7 +117,7 @@ interface Drawn {
   readonly moved: Moved
   readonly gradient: readonly Numbers[]
 }
-/** What the theorem speaks of, by enumeration: both sides, and what rounding can move them by. */
+/** The two sides of the theorem, by enumeration, and the distance that rounding can move them. */
 interface Sides {
   readonly left: number
   readonly fall: number
@@ -177,7 +177,7 @@ const sides = ({ problem, samples, relative }: Sampled, mistakes: Mistakes = {})
     float64,
   )
 }
-/** Whether the bound holds with so much of its last term. */
+/** Tests whether the bound holds with a share of its last term. */
 export const holds = ({ left, fall, noise: term, error }: Sides, share = 1): boolean =>
   left <= fall + share * term + error
 const bounded = (subject: Sampled, share = 1, mistakes: Mistakes = {}): boolean =>

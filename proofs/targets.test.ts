@@ -109,7 +109,7 @@ const stochasticOn = (target: On): Theorem<Sampled> => {
 }
 
 type Claim = (moved: Moved, problem: Problem, u: number) => boolean
-/** Whether every step of a session is as a claim says. */
+/** Every step of a session obeys a claim. */
 const everyStep =
   (target: On, claim: Claim, mistake?: Mistake) =>
   async ({ problem, points }: Steps): Promise<boolean> => {

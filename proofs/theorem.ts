@@ -20,7 +20,7 @@ export interface Mutant<C> {
   readonly cases?: fc.Arbitrary<C>
 }
 
-/** How many cases the theorems of a file have been tested on, the mutants not counted. */
+/** The number of cases on which the theorems of a file have been tested, without the mutants. */
 export interface Tally {
   cases: number
 }

@@ -37,8 +37,8 @@ export const sizeIn =
     })(bind(sizes)(dim))
 
 /**
- * What values an input takes. All reals of an instance differ, by much more than the step of a difference quotient, and
- * none is near 0.
+ * The values that an input takes. All reals of an instance differ, by much more than the step of a difference quotient,
+ * and none is near 0.
  */
 type Domain = 'real' | 'positive' | 'bit' | 'bool' | 'word' | { readonly below: Dim }
 export interface Leaf {

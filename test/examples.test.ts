@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { typeCheck } from './types/tsc.ts'
 
 const folder = fileURLToPath(new URL('../examples/', import.meta.url))
-/** What an example prints; one that fails rejects. */
+/** The output of an example; a failing one rejects. */
 const run = async (name: string, ...args: readonly string[]): Promise<readonly string[]> => {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [
     '--import',
@@ -31,7 +31,7 @@ const temporary = async (use: (directory: string) => Promise<void>): Promise<voi
   }
 }
 
-/** What each example must print, and more. `start.ts` needs a model of 98 MB: it is what `npm start` runs. */
+/** The expected output of each example, and further checks. `start.ts` needs a model of 98 MB: `npm start` runs it. */
 const checks: Readonly<Record<string, () => Promise<void>>> = {
   'shape-error.ts': async () =>
     assert.deepEqual(await run('shape-error.ts'), [

@@ -29,7 +29,7 @@ const roomOf = (file: string): string | undefined => (file.includes('/') ? file.
 const isRelative = ({ to }: Import, sources: Sources): boolean =>
   sources.has(to) || to.endsWith('.ts') || to.startsWith('../')
 
-/** What is wrong with one import, if anything. */
+/** The fault of one import, if there is one. */
 const wrongImport = (found: Import, sources: Sources): string | undefined => {
   const { from, to } = found
   const room = roomOf(from)

@@ -1,7 +1,7 @@
 import type { Contender, Outcome } from '../measure.ts'
 import type { Row } from '../table.ts'
 
-/** How much is measured. */
+/** The extent of the measurements. */
 export interface Effort {
   /** A smoke run: a round or two, few steps, the small shapes. */
   readonly quick: boolean
@@ -15,7 +15,7 @@ export interface Breakdown {
   readonly title: string
   readonly parts: Readonly<Record<string, number>>
 }
-/** What a case found: rows of the one table, and tables of its own. */
+/** The findings of a case: rows of the common table, and tables of its own. */
 export interface Findings {
   readonly rows: readonly Row[]
   readonly tables: readonly Breakdown[]

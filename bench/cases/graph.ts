@@ -8,7 +8,7 @@ const few = 4
 const many = 30
 const nameOf = (layers: number): string => `graph of ${layers} layers`
 
-/** Whether the written graph grows with the number of layers. */
+/** Measures whether the written graph grows with the number of layers. */
 export const graph: Case = {
   name: 'graph',
   about: 'the size of the written graph of SmolLM2 with 4 and with 30 layers',

@@ -13,8 +13,8 @@ const order = ['paca', 'lora', 'dora'] as const
 const others = ['lorafa', 'miss', 'moslora', 'vera', 'shira'] as const
 
 /**
- * Where the methods are compared: the graph target in bfloat16, and the WebAssembly target, which is some five times
- * slower.
+ * The targets on which the methods are compared: the graph target in bfloat16, and the WebAssembly target, which is
+ * some five times slower.
  */
 const places = [
   { name: 'graph bf16', target: 'graph', precision: 'bf16', model: 'SmolLM2' },
@@ -50,7 +50,7 @@ const worst = (mine: Outcome | undefined, theirs: Outcome | undefined, steps: nu
     })),
   )
 
-/** How far the difference of two peaks is from what was stated before the steps, as a share of the peak. */
+/** The error of the difference between two peaks as stated before the steps, as a share of the peak. */
 const misstated = (more: Outcome | undefined, less: Outcome | undefined): Figure =>
   pipe(
     E.Do,

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { ours } from '../measure.ts'
 import type { Breakdown, Case } from './case.ts'
 
-/** Where the time of a SmolLM2 step goes. Nothing is asked of it: it says what to make faster. */
+/** Measures where the time of a SmolLM2 step goes. It has no target: it shows what to make faster. */
 export const profile: Case = {
   name: 'profile',
   about: 'the time of a SmolLM2 step by op and by product',

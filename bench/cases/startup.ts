@@ -72,7 +72,7 @@ const firstStep = async ({ batch, seq, target }: Start): Promise<Outcome> => {
   }
 }
 
-/** How long a user waits before anything is trained. */
+/** Measures how long a user waits before anything is trained. */
 export const startup: Case = {
   name: 'startup',
   about: 'SmolLM2 from trace to plan, and from command to first step on wasm and on graph',

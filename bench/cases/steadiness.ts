@@ -7,8 +7,8 @@ import type { Case } from './case.ts'
 
 const name = '4 layers, graph bf16, 2 × 64'
 /**
- * How much more may be resident: V8 compiles late, and the allocator keeps a little; from half way on there is less of
- * either.
+ * The limits of growth in resident memory: V8 compiles late, and the allocator keeps a little; from half way on there
+ * is less of either.
  */
 const most = { fromEarly: 1.03, fromHalf: 1.01 } as const
 
@@ -18,7 +18,7 @@ const most = { fromEarly: 1.03, fromHalf: 1.01 } as const
  */
 const returning = ['env', 'MALLOC_MMAP_THRESHOLD_=65536', 'MALLOC_TRIM_THRESHOLD_=65536'] as const
 
-/** Whether a long run holds more and more. */
+/** Measures whether a long run holds more and more memory. */
 export const steadiness: Case = {
   name: 'steadiness',
   about: 'memory after ten steps and after a thousand on the graph target',

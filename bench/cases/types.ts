@@ -4,7 +4,7 @@ import { timeWhole } from '../measure.ts'
 import { bounded, figure } from '../table.ts'
 import type { Case } from './case.ts'
 
-/** How long `tsc` takes for the whole project, tests and benchmarks included. */
+/** Measures how long `tsc` takes for the whole project, including tests and benchmarks. */
 export const types: Case = {
   name: 'types',
   about: 'the type check of the whole project',

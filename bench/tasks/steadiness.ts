@@ -14,14 +14,14 @@ export interface SteadinessOptions extends TargetOptions {
   readonly steps: number
 }
 
-/** What is asked of the tfjs-core that the targets use. */
+/** The part of tfjs-core that is used here. */
 interface Core {
   readonly memory: () => { readonly numTensors: number }
 }
 
 /**
- * What a process holds after some steps and after many more: resident memory, garbage collected first, and the tensors
- * that tfjs knows.
+ * The memory of a process after some steps and after many more: resident memory after garbage collection, and the
+ * tensors that tfjs knows.
  */
 export const checkSteadiness = async ({
   model: name,

@@ -67,7 +67,7 @@ export const readSources = async (): Promise<Sources> => {
   )
 }
 
-/** What is pinned: the statements, and what their words mean. */
+/** The pinned text: the statements, and the meaning of their words. */
 export const readPinned = (): Promise<string> => readFile(path.join(home, 'statements.txt'), 'utf8')
 
 /** Coq's comments nest. */
@@ -135,7 +135,7 @@ const ask = async ({ folder }: Build, queries: readonly string[]): Promise<reado
     .map(answer => answer.trim())
 }
 
-/** What Coq prints of every theorem and every definition, and of the assumptions of all theorems together. */
+/** The output of Coq for every theorem and every definition, and the assumptions of all theorems together. */
 const report = async (built: Build): Promise<{ readonly statements: string; readonly assumptions: string }> => {
   const theorems = theoremsOf(built.sources)
   // the tuple of all theorems rests on what any of them rests on, and Coq walks through its library once instead of
@@ -153,7 +153,10 @@ const report = async (built: Build): Promise<{ readonly statements: string; read
   }
 }
 
-/** What the theorems say and what their words mean, as Coq prints it. @example console.log(await statements(built)) */
+/**
+ * The statements of the theorems and the meaning of their words, as Coq prints them.
+ * @example console.log(await statements(built))
+ */
 export const statements = async (built: Build): Promise<string> => (await report(built)).statements
 
 /**
@@ -169,7 +172,7 @@ const assumptionsOf = (answer: string): readonly string[] =>
         .map(line => line.replace(/ :( .*)?$/, ''))
 
 /**
- * What is wrong with compiled proofs: nothing, if they prove what is pinned from what is allowed.
+ * The faults of compiled proofs: none, if they prove the pinned statements from the allowed assumptions.
  * @example (await faults(built, pinned)).length === 0
  */
 export const faults = async (built: Build, pinned: string): Promise<readonly string[]> => {

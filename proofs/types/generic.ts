@@ -76,7 +76,7 @@ export const getAfterPutIsAFocus = <P, M>(params: P, mask: M, part: Focus<P, M>)
 
 /** The focus of a leaf, or of whatever stands there, under `all` is itself. */
 export const allTrainsTheLeaf = <A>(left: Is<Focus<{ readonly w: A }, { readonly w: All }>['w']>): Is<A> => left
-/** Where everything is trained, a focus is a tree; not the reverse: see fixtures/generic-mutants.ts.txt. */
+/** A focus is a tree if everything is trained; the reverse does not hold: see fixtures/generic-mutants.ts.txt. */
 export const theFocusOfAllIsTheTree = <A, B>(
   left: Focus<{ readonly w: A; readonly v: readonly B[] }, { readonly w: All; readonly v: readonly All[] }>,
 ): { readonly w: A; readonly v: readonly B[] } => left

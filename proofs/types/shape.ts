@@ -264,7 +264,7 @@ export type ConcatOfRowsMovesInsideAMatMul = Theorem<
     JoinsWithMatMul<[2, 'a', 'b'], [3, 'a', 'b'], ['b', 4]>,
   ]
 >
-/** What was joined is sliced out again: the first part from 0, the second from where the first ends. */
+/** Slicing recovers the joined parts: the first from 0, the second from the end of the first. */
 export type SlicesOut<A extends Shape, B extends Shape> = [Shaped<Concat<[A, B], 0>>] extends [
   infer Joined extends Shape,
 ]

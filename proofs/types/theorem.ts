@@ -1,12 +1,12 @@
 import type { Shape, ShapeError } from '../../src/tensor/shape/index.ts'
 import type { Equal } from '../../test/types/expect.ts'
 
-/** What `tsc` prints of a law whose sides are two types. */
+/** The type that `tsc` prints for a law whose sides are two types. */
 export interface Differ<Left, Right> {
   readonly left: Left
   readonly right: Right
 }
-/** What `tsc` prints of a law that holds of nothing: a side is an error, `never` or `any`. */
+/** The type that `tsc` prints for a law that holds vacuously: a side is an error, `never` or `any`. */
 export interface Vacuous<Side> {
   readonly side: Side
 }
@@ -16,8 +16,8 @@ type SaysNothing<T> =
   IsAny<T> extends true ? true : [T] extends [never] ? true : [T] extends [ShapeError<string>] ? true : false
 
 /**
- * Whether both sides of a law are the same type. Two errors, two `never`s or two `any`s are not: a law that is refused
- * everywhere would hold everywhere.
+ * Tests whether both sides of a law are the same type. Two errors, two `never`s or two `any`s are not the same: a law
+ * that is refused everywhere would hold everywhere.
  * @example Same<MatMul<['a', 'b'], ['b', 'c']>, readonly ['a', 'c']> is true
  */
 export type Same<Left, Right> =

@@ -2,8 +2,8 @@ import { test, type TestContext } from 'node:test'
 import { nativeStatus } from '../../src/backend/index.ts'
 
 /**
- * Why the node target cannot be tested here, if it cannot. Continuous integration installs it, so there it is tested in
- * any case.
+ * The reason why the node target cannot be tested here, if it cannot. Continuous integration installs it, so there it
+ * is tested in any case.
  */
 const { problem } = await nativeStatus()
 export const noNode: string | undefined = process.env['CI'] ? undefined : problem

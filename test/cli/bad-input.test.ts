@@ -55,7 +55,7 @@ const finetune = (...args: readonly string[]): readonly string[] => [
   ...args,
 ]
 
-/** What is typed, and what the one sentence says. */
+/** The command line, and the expected sentence. */
 type Case = readonly [name: string, args: () => Promise<readonly string[]> | readonly string[], says: RegExp]
 const cases: readonly Case[] = [
   ['a missing model', () => finetune('--model', 'nowhere'), /^partensor: nowhere: no such file or directory$/],

@@ -381,7 +381,7 @@ describe('work that is not lost', { concurrency: 2 }, () => {
     assert.deepEqual(await readdir(folder), ['out'])
   })
 
-  /** What was kept in a folder; tsx has files there too. */
+  /** The work that was kept in a folder; tsx has files there too. */
   const keptIn = async (folder: string): Promise<readonly string[]> =>
     (await readdir(folder)).filter(name => name.startsWith('out.kept-'))
 

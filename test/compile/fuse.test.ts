@@ -236,7 +236,7 @@ test('an elementwise op reads past a broadcast: one that gives a value its shape
   assert.equal(fc.check(same(careless), { numRuns: 500, endOnFailure: true }).failed, true)
 })
 
-/** What is wrong with the fused blocks of a body. */
+/** The faults of the fused blocks of a body. */
 const faults = (roots: readonly Node[], isStaticHere: (dim: Dim) => boolean): readonly string[] =>
   [...callsOf(roots)].flatMap(([block, calls]) => {
     if (block.fused !== true) return []
@@ -286,7 +286,7 @@ test('kernels read each argument once, return what is read, hold their constants
   )
   assert.ok(kernels > 200)
 })
-/** What computes as one: a kernel, or a node. */
+/** The unit that computes a node: a kernel, or the node itself. */
 const unitOf = (n: Node): Node => (is(n, resultOp) ? n.inputs[0]! : n)
 /** True if a way leads from one unit to another through a third. */
 const hasDetour = (roots: readonly Node[], from: Node, to: Node): boolean => {

@@ -31,7 +31,10 @@ const sigmoid = (x: Node): Node => node(primitives.sigmoid, [x], {})
 const tanh = (x: Node): Node => node(primitives.tanh, [x], {})
 export const size = (dim: Dim): number => Number(dim)
 
-/** What goes from layer to layer, the layer's leaf, and one argument more: what goes on, and what a layer yields. */
+/**
+ * A block of the value that goes from layer to layer, the layer's leaf, and one more argument; it returns the value
+ * that goes on, and those that a layer yields.
+ */
 const blockOf = (name: string, body: (h: Node, w: Node, e: Node) => readonly Node[]): Block => {
   const parameters = [leaf(), leaf(), leaf()]
   return { name, parameters, outputs: body(parameters[0]!, parameters[1]!, parameters[2]!) }

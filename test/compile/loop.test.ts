@@ -43,7 +43,10 @@ import {
 const loopsOf = (roots: readonly Node[]): readonly NodeOf<Loop>[] => topological(roots).filter(n => is(n, loopOp))
 type Change = (layered: Pick<Layered, 'roots' | 'families'>) => readonly Node[]
 
-/** What is changed means what it meant: stacks in the place of families, stacks of what was asked for one by one. */
+/**
+ * A changed program keeps its meaning: stacks replace families, and stacks replace values that were requested one by
+ * one.
+ */
 const keepsMeaning = ({ roots, families, feeds }: Layered, change: Change): boolean => {
   const expected = stackedRoots(roots, interpret(flatOf(roots), feeds, size))
   return allEqual(interpret(change({ roots, families }), withStacks(feeds, families), size), expected)

@@ -51,7 +51,7 @@ const commandsOf = ({ source }: Block): readonly string[] =>
     .filter(line => line !== '' && !line.startsWith('#'))
     .flatMap(line => line.split(' && '))
 
-/** What is wrong with a command that is not run, if anything: a script or a file that there is not. */
+/** The fault of a command that is not run, if there is one: a script or a file that does not exist. */
 const faultOf = (command: string): string | undefined => {
   const [program, ...args] = wordsOf(command)
   const missing = args.find(word => /^(?:test|examples|bench|src)\//.test(word) && !existsSync(path.join(root, word)))

@@ -17,7 +17,7 @@ const entry = (name = 'index'): string => new URL(`../../src/${name}.ts`, import
 /** The fixtures are checked without Node's types, which declare `console`. */
 const bare = (source: string): string => `declare const console: { log(text: string): void }\n${source}`
 
-/** What a program prints; one that fails rejects. */
+/** The output of a program; a failing one rejects. */
 const printed = async (source: string): Promise<string> => {
   const folder = await mkdtemp(path.join(tmpdir(), 'partensor-page-'))
   const file = path.join(folder, 'program.mts')

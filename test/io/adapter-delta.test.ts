@@ -57,7 +57,7 @@ const meant = (adapter: Adapter): Float64Array => {
 }
 
 const reparametrised: readonly MethodName[] = ['lora', 'lorafa', 'dora', 'moslora', 'vera', 'miss']
-/** What an adapter is saved as stands for the weight that its method trained. */
+/** A saved adapter represents the weight that its method trained. */
 const sameWeight = (merge: typeof mergedWeight) =>
   fc.property(fc.constantFrom(...reparametrised), fc.nat(1000), fc.boolean(), (method, seed, rslora) => {
     const adapter = adapterOf(method, new Map([[path, size]]), seed, { alpha: 3, rslora })

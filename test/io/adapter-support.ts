@@ -37,7 +37,7 @@ const distinct = (seed: number, below: number, n: number): Value<Shape, 'i32'> =
   )
 }
 
-/** How large a module is. */
+/** The size of a module. */
 export interface Size {
   readonly input: number
   readonly output: number

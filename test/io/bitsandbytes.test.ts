@@ -62,7 +62,7 @@ const text = (json: unknown): Stored => {
   return { dtype: 'U8', shape: [bytes.length], bytes }
 }
 
-/** What opening says when some tensors of the golden model are others, or, if undefined, missing. */
+/** The message of opening the golden model with some tensors replaced or, if undefined, missing. */
 const refused = (changes: Readonly<Record<string, Stored | undefined>>): Promise<string> =>
   inDirectory(async directory => {
     const tensors = new Map(storedIn(file))

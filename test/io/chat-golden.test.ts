@@ -54,7 +54,10 @@ const load = async ({ tokenizer, bos, eos, template }: Family): Promise<Tokenize
     }),
   )
 
-/** What is refused though transformers renders it, by family and conversation (`*`: all of them), with the sentence. */
+/**
+ * The conversations that are refused although transformers renders them, by family and conversation (`*`: all of them),
+ * with the sentence.
+ */
 const refusals: readonly (readonly [family: string, row: string, sentence: RegExp])[] = [
   [
     'deepseek-r1',

@@ -16,7 +16,7 @@ const only = (content: string, options?: RowOptions): Row => {
   assert.equal(rows.length, 1)
   return rows[0] ?? assert.fail()
 }
-/** What is scored, as text. */
+/** The scored part, as text. */
 const scoredText = (row: Row): string => tokenizer.decode([...row.labels].filter(label => label !== -100))
 
 test('text is scored exactly as the tokenizer encodes it', () => {

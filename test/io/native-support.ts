@@ -53,7 +53,7 @@ const headers = [
     ),
   )
 
-/** What an installation takes of a wheel. */
+/** The files of a wheel that an installation uses. */
 export const wheelFiles: Readonly<Record<string, string>> = {
   ...Object.fromEntries(headers.map(name => [name, '// a header'])),
   'tensorflow/libtensorflow_cc.so.2': 'a library',

@@ -71,7 +71,7 @@ const openers: readonly Opener[] = [
   ['a.whl', directory => thrown(() => readZipEntry(join(directory, 'a.whl'), 'a').next())],
 ]
 
-/** What may stand in the place of a file, and what is said of it. */
+/** Things that may be in the place of a file, and the expected sentence. */
 type Kind = readonly [name: string, make: (path: string) => Promise<unknown>, says: RegExp]
 const kinds: readonly Kind[] = [
   ['a pipe', async path => execFileSync('mkfifo', [path]), /: it is a pipe, where a file is expected$/],

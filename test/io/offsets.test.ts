@@ -13,7 +13,7 @@ import {
 } from '../../src/io/tokenizer/tokenizer.ts'
 import { right } from './support.ts'
 
-/** Where the golden values lie; `make_tokenizers.py N DIRECTORY` makes more of them. */
+/** The folder of the golden values; `make_tokenizers.py N DIRECTORY` makes more of them. */
 const golden =
   process.env['PARTENSOR_GOLDEN_CHAT'] === undefined
     ? new URL('../golden/chat/', import.meta.url)

@@ -48,7 +48,7 @@ export const tinyMetadata = (changes: Readonly<Record<string, unknown>> = {}): R
   )
 }
 
-/** That tokenizer, loaded. */
+/** The same tokenizer, loaded. */
 export const tinyTokenizer = async (changes: Readonly<Record<string, unknown>> = {}): Promise<Tokenizer> => {
   const tokenizer = right(await loadTokenizer({ kind: 'gguf', path: 'tiny.gguf', metadata: tinyMetadata(changes) })())
   assert.ok(tokenizer)

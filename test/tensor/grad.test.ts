@@ -25,7 +25,7 @@ import { allEqual, dot, near, noise, quotient, run } from './calculus.ts'
 const product = (x: Node, y: Node): Node => contracted(x, y, { a: 'ij', b: 'jk', out: 'ik' })
 const tanh = (x: Node): Node => node(primitives.tanh, [x], {})
 
-/** What one step of a random expression does with two values made before it. */
+/** The steps by which a random expression combines two earlier values. */
 const steps: readonly ((x: Node, y: Node) => Node)[] = [
   plus,
   minus,

@@ -47,7 +47,7 @@ const chunks = (x: readonly number[], n: number): readonly (readonly number[])[]
 
 const small = fc.integer({ min: 1, max: 5 })
 const seeds = fc.integer()
-/** What a layer computes is its formula; a wrong formula is not. */
+/** A layer computes its formula, and not a wrong one. */
 const law = <A extends unknown[]>(
   name: string,
   args: { readonly [K in keyof A]: fc.Arbitrary<A[K]> },

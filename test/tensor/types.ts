@@ -36,7 +36,8 @@ import {
 import type { Equal, Expect } from '../types/expect.ts'
 
 /**
- * What `tsc` infers of the public functions, without a single annotation. This file is its own test: it type-checks.
+ * The types that `tsc` infers for the public functions, without a single annotation. This file is its own test: it
+ * type-checks.
  */
 
 type Is<T extends { readonly shape: Shape; readonly dtype: string }, S extends Shape, D extends string = 'f32'> = Equal<

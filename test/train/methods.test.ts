@@ -15,7 +15,7 @@ import { at, data, tuned } from './support.ts'
 
 const lossOf = async (adapter: readonly string[], more: Partial<EvaluateOptions> = {}): Promise<number> =>
   (await evaluate({ model: tiny, data, batch: 2, target: 'wasm', threads: 1, adapter, ...more })).loss
-/** How many epochs adapters say that they were trained for. */
+/** The numbers of epochs in adapters' settings. */
 const epochsOf = (...adapters: readonly string[]): Promise<readonly unknown[]> =>
   Promise.all(adapters.map(async out => (await orThrow(loadAdapter(out))).settings['epochsBegun']))
 const near = (a: number, b: number, tolerance = 2e-5): void => {

@@ -7,7 +7,7 @@ export const directory = await temporary()
 export const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
 export const at = (name: string): string => join(directory, name)
 
-/** What a run told, what it ended with, and where its adapter is. */
+/** The events of a run, its result, and the place of its adapter. */
 export interface Tuned {
   readonly events: readonly FinetuneEvent[]
   readonly done: DoneEvent

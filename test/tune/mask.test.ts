@@ -83,7 +83,7 @@ const bench = ({ kind, index, leaf, parts: [a, b] }: Subject, change: (lens: Len
 const same = (a: Numbers, b: Numbers): boolean =>
   a.sizes.join() === b.sizes.join() && a.data.every((x, i) => Object.is(x, b.data[i]))
 
-/** Whether an element of the leaf is in the focus, said without the lens. */
+/** Tests whether an element of the leaf is in the focus, without the lens. */
 const inside = ({ kind, index, leaf }: Subject, element: number): boolean =>
   kind === 'all' || index.includes(kind === 'entries' ? element : Math.floor(element / count(leaf.sizes.slice(1))))
 

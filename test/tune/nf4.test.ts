@@ -20,7 +20,7 @@ const weight = Float32Array.from(expected('weight'))
 
 const single = quantizeNF4(weight, { double: false })
 const double = quantizeNF4(weight, { double: true })
-/** What is packed without, or with, scales that are quantized too. */
+/** The packed form with quantized scales, or an assertion error. */
 const nested = (packed: PackedNF4) => ('absmax' in packed ? assert.fail('the scales are not quantized') : packed)
 const bytesOf = (words: Int32Array): readonly number[] => [...new Uint8Array(words.buffer)]
 

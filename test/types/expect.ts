@@ -1,6 +1,6 @@
 import type { ShapeError } from '../../src/tensor/shape/dim.ts'
 
-/** Whether two types are the same, not only assignable to each other. */
+/** Tests whether two types are the same, not only assignable to each other. */
 export type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 /** A line that does not type-check unless its argument is true. */
 export type Expect<T extends true> = T
@@ -15,7 +15,7 @@ export interface Case {
   readonly error?: string
 }
 
-/** What the table says that each rule gives. */
+/** The results of each rule in the table. */
 export type Wanted<Cases extends readonly Case[]> = {
   readonly [K in keyof Cases]: Cases[K] extends { readonly error: infer Text extends string }
     ? ShapeError<Text>

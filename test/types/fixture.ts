@@ -1,8 +1,8 @@
 import type { Diagnostic, Report } from './tsc.ts'
 
 /**
- * What a fixture says of itself: `// error: text` above a line that must be refused with that text, and `//
- * instantiations: n` at most.
+ * The expectations in a fixture: `// error: text` above a line that must be refused with that text, and `//
+ * instantiations: n` for the maximum.
  */
 export interface Expectations {
   readonly errors: readonly { readonly line: number; readonly text: string }[]

@@ -11,13 +11,13 @@ export type Compiler = 'typescript' | 'typescript-5.9'
 const programOf = (compiler: Compiler): string =>
   path.join(path.dirname(createRequire(import.meta.url).resolve(`${compiler}/package.json`)), 'bin', 'tsc')
 
-/** What `tsc` prints about one place: its line (from 1) and everything printed there, further lines included. */
+/** The output of `tsc` for one place: its line (from 1) and everything printed there, including further lines. */
 export interface Diagnostic {
   readonly line: number
   readonly code: string
   readonly text: string
 }
-/** What `tsc` says about one file. `instantiations` are its own: those of what it imports are taken off. */
+/** The output of `tsc` for one file. `instantiations` are its own: those of its imports are subtracted. */
 export interface Report {
   readonly diagnostics: readonly Diagnostic[]
   readonly instantiations: number

@@ -88,7 +88,7 @@ test('nothing lies between a number and the next one', () => {
   assert.ok(gamma(1000) > 1000 * 2 ** -53 && gamma(1000) < 1001 * 2 ** -53)
 })
 
-/** Whether bound − G is positive definite, exactly: Bareiss' elimination, whose pivots are the leading minors. */
+/** Tests exactly whether bound − G is positive definite: Bareiss' elimination, whose pivots are the leading minors. */
 const isBelow = (size: number, data: ArrayLike<number>, bound: bigint): boolean => {
   const m = Array.from({ length: size }, (_, i) =>
     Array.from({ length: size }, (_unused, j) => (i === j ? bound : 0n) - exact(data[i * size + j]!)),

@@ -66,9 +66,9 @@ const edits = (leaf: Json): fc.Arbitrary<Json> =>
         : fc.constantFrom<Json>(0, 1, 'x')
 
 /**
- * What is only told: an edit of it, with a digest that was computed again, makes the certificate of another run, which
- * nothing in the file tells. An estimate's value is not among them, nor any measured number, while the rest stays as it
- * was.
+ * The fields that are only reported: an edit of one, with a recomputed digest, gives the certificate of another run,
+ * which nothing in the file reveals. Neither an estimate's value nor any measured number is among them, as long as the
+ * rest stays unchanged.
  */
 const told = ({ claims, curvature, optimizer, summary }: ConvergenceCertificate, path: Path): boolean => {
   const at = path.join('.')

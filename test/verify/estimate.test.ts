@@ -43,7 +43,7 @@ const iterate = (h: Symmetric, iterations: number, start = randomDirection(vecto
   powerIteration(v => Promise.resolve(vector(product(h)(v.w.data))), start, { iterations, tolerance: 0 })
 const norm = ({ values }: Symmetric): number => Math.max(...values.map(Math.abs))
 
-/** What float32 may add. */
+/** The largest increase that float32 can cause. */
 const rounding = 1 + 1e-5
 const fromBelow = (claimed: (h: Symmetric) => number) =>
   fc.asyncProperty(

@@ -14,7 +14,7 @@ const falls = certified(runOf(of, 0.7, 12))
 const violates = certified(heldTo(0.9, runOf(of, 0.7, 12)))
 const rises = certified(runOf(of, 2.2, 30))
 
-/** Whether tags close as they open, attributes are quoted, and nothing stands unescaped. */
+/** Tests whether tags close as they open, attributes are quoted, and nothing is left unescaped. */
 const isWellFormed = (xml: string): boolean => {
   const open: string[] = []
   let depthBelow = 0
@@ -33,7 +33,7 @@ const isWellFormed = (xml: string): boolean => {
     depthBelow === 0 && open.length === 0 && !/[<>]/.test(rest) && !/&(?!amp;|lt;|gt;|quot;|apos;|#\d+;)/.test(rest)
   )
 }
-/** What each symbol says of itself: the step, the series, the value. */
+/** The label of each symbol: the step, the series, the value. */
 const labels = (svg: string): readonly string[] =>
   [...svg.matchAll(/aria-label="(step [^"]*)"/g)].map(([, label]) => label!)
 /** The corners of a line of a colour. */

@@ -32,8 +32,8 @@ const samples = (names: readonly string[], each: number, bits: number): readonly
     .map(instance => rounded(bits, instance))
 
 /**
- * What may lie between a result and its meaning. `unit` is the largest number in the result, or in what the result is a
- * difference of.
+ * The allowed difference between a result and its meaning. `unit` is the largest number in the result, or in the
+ * operands of a difference that the result is.
  */
 type Tolerance = (expected: number, unit: number) => number
 /** Float32 results of a few operations each: a few roundings of the largest value involved. */

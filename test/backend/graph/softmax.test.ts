@@ -14,7 +14,7 @@ import { native } from './support.ts'
 
 const largest = (body: Body, x: Ref): Ref => body.apply('Max', [x, body.constant([0, 1], 'i32')])
 
-/** How far, relative to its size, a probability in bf16 is from the one in f32. */
+/** The relative distance of a probability in bf16 from the one in f32. */
 const comparison = (): Graph => {
   const main = emptyBody('graph')
   const library = emptyLibrary()

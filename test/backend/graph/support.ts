@@ -31,13 +31,13 @@ export const native = async (): Promise<Native> => {
 
 export interface Lowering {
   readonly lowerings?: GraphLowerings
-  /** What float leaves are stored in. */
+  /** The type in which float leaves are stored. */
   readonly stored?: FloatType
-  /** What products are computed in. */
+  /** The type in which products are computed. */
   readonly compute?: FloatType
-  /** Whether sizes are known when the graph is written, or are fed. */
+  /** The time when sizes are known: when the graph is written, or when they are fed. */
   readonly sizes: 'static' | 'fed'
-  /** Whether XLA compiles each instance. */
+  /** True if XLA compiles each instance. */
   readonly xla?: boolean
 }
 

@@ -40,7 +40,7 @@ const outcome = (template: string): Rendering | TemplateError => {
 const units = (text: string, pairs: Case['generated'] = []): readonly (readonly number[])[] =>
   pairs.map(pair => pair.map(at => Array.from(text).slice(0, at).join('').length))
 
-/** What is refused though Jinja does it: nothing else may be. */
+/** The refusals of templates that Jinja renders: nothing else may be refused. */
 const refused: readonly RegExp[] = [
   /^the (?:filter|statement|attribute) .* is not supported$/,
   /^the filter "int" with base 16 is not supported$/,

@@ -20,7 +20,7 @@ interface Golden {
   readonly cases: Readonly<Record<string, Case>>
 }
 
-/** What transformers makes of such directories, made by make_directories.py. */
+/** The results of transformers for such directories, made by make_directories.py. */
 const golden: Golden = JSON.parse(
   await readFile(new URL('../../golden/tokenizer/directories.json', import.meta.url), 'utf8'),
 )

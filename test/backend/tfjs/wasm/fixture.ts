@@ -42,7 +42,7 @@ export interface Arena {
   readonly reserve: (n: number) => number
   readonly read: (offset: number, n: number) => Float32Array
   readonly readInts: (offset: number, n: number) => Int32Array
-  /** Whether all guard words are what they were. */
+  /** Tests whether all guard words are unchanged. */
   readonly intact: () => boolean
   readonly reset: (misalignment?: number) => void
   readonly dispose: () => void

@@ -15,7 +15,7 @@ type Shape = readonly [a: number, b: number, c: number, seed: number, misalignme
 const close = (got: number, want: number): boolean =>
   Number.isFinite(want) ? Math.abs(got - want) <= 2e-5 * Math.max(1, Math.abs(want)) : Object.is(got, want)
 
-/** Whether a kernel gives what float64 arithmetic gives on `seen`, and writes nowhere else. */
+/** Tests whether a kernel agrees with float64 arithmetic on `seen`, and writes nowhere else. */
 const agrees = (
   runtime: WasmRuntime,
   region: Arena,

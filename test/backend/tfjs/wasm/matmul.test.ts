@@ -37,8 +37,8 @@ interface Extra {
 type Flags = Pick<MatmulOptions, 'transposeLeft' | 'transposeRight' | 'accumulate'>
 
 /**
- * Whether a batch of products is what float64 arithmetic gives, where every stored row is `extra` longer than it must
- * be.
+ * Tests whether a batch of products agrees with float64 arithmetic, with every stored row `extra` longer than
+ * necessary.
  */
 const agrees = (
   runtime: WasmRuntime,

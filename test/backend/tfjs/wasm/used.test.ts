@@ -8,7 +8,7 @@ import type { WasmRuntime } from '../../../../src/backend/tfjs/wasm/index.ts'
 import { load } from './fixture.ts'
 
 const tfjs = fileURLToPath(new URL('../../../../src/backend/tfjs/', import.meta.url))
-/** What calls kernels: not their own source, and not the interface that is generated from it. */
+/** The files that may call kernels: not their own source, and not the interface that is generated from it. */
 const callers: readonly string[] = readdirSync(tfjs, { recursive: true, encoding: 'utf8' })
   .map(file => file.split(path.sep).join('/'))
   .filter(file => file.endsWith('.ts') && !file.startsWith('wasm/assembly/') && !file.includes('.generated.'))
