@@ -17,8 +17,6 @@ const evaluated = (
  * An op's own float64 meaning.
  * @throws {SessionError} if the data are not valid operands, or if the result of a foreign op is not as large as its
  * shape
- * @throws {SessionError} where the data are not what it takes, and where what an op from outside gives is not as large
- * as its shape says
  */
 export const meant = (n: Node, inputs: readonly Numbers[], bound: Omit<Bound, 'inputs'>): Numbers => {
   const made = evaluated(n, inputs, bound)

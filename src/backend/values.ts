@@ -76,7 +76,6 @@ export const copied = (value: Buffer): Buffer => ({
 /**
  * The data for every leaf of a declared tree, in its order: no more and no less.
  * @throws {SessionError} if a leaf is missing or is not declared: `the batch has no x`
- * @throws {SessionError} where a leaf is missing or stands where none is declared: `the batch has no x`
  */
 export const valuesFor = <A>(
   what: string,

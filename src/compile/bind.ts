@@ -52,7 +52,6 @@ export const sizing = (
  * Refuses expressions that do not fit the sizes of their dims, in words that name the op and the dims. Only the run can
  * know these sizes.
  * @throws {DimsError} such as `slice: 5 is beyond hidden, which is 2`, and if a dim has no size
- * @throws {DimsError} as `slice: 5 is beyond hidden, which is 2`, and where a dim has no size
  */
 export const checkFits = (roots: readonly Node[], size: (dim: Dim) => number): void => {
   const text = misfitIn(roots, size)

@@ -336,7 +336,6 @@ const checkDeclared = (params: Leaves, batch: Leaves): void => {
 /**
  * A loss in the form that every program needs.
  * @throws {ShapeMismatch} one sentence, if it is anything else
- * @throws {ShapeMismatch} one sentence, if it is anything else
  */
 const checkedLoss = (loss: Loss): Loss => {
   // JavaScript may pass anything

@@ -4,9 +4,8 @@
  * bitsandbytes, functional.py.
  *
  * In memory codes are i32 words of 8. A block of 64 elements is 8 words, and its element 8 k + j is bits 4 k to 4 k + 3
- * of word j: one shift of neighbouring words gives neighbouring elements. Scales that are quantized in their turn
- * ("double quantization") are bytes, four to a word, the first in the lowest bits. A last block that is incomplete is
- * filled with zeros.
+ * of word j: one shift of neighbouring words gives neighbouring elements. Quantized scales ("double quantization") are
+ * bytes, four to a word, the first in the lowest bits. An incomplete last block is padded with zeros.
  */
 
 /** The number of elements that share one scale. */

@@ -51,9 +51,8 @@ export const outside = (index: ArrayLike<number>, below: number): string | undef
   return undefined
 }
 /**
- * Throws if an index does not lie within a dim.
- * @throws {DataMismatch}
- * @throws {DataMismatch} where an index does not lie within a dim
+ * Checks that an index lies within a dim.
+ * @throws {DataMismatch} if it does not
  */
 export const checkIndex = (op: string, { data }: Numbers, below: number): void => {
   const text = outside(data, below)

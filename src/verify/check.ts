@@ -167,15 +167,14 @@ export const checkerWithout =
  * before ended with, if both use one batch; that only gradient descent under a proved curvature has claims; the proof
  * of that bound, from its witness; and the digest. Every edit that leaves the digest unchanged is refused.
  *
- * What it cannot notice is a certificate that was written anew. The digest has no key: whoever changes what was
- * measured (losses, norms, an estimate together with the steps that are held to it), derives the rest again as
- * `certificateOf` does and computes the digest, has made a certificate of another run, and only the run itself can
- * tell. The same holds, with nothing but a new digest, of what is only told: model, data, method, rows, seeds,
- * versions, schedule and settings of the optimizer, iterations, points and change of an estimate, names and sizes of
- * masks, the name of a proved head, assumptions that the run added, and which batch a step is of where nothing follows
- * from it.
+ * It cannot detect a certificate that was written afresh. The digest has no key: changing the measurements (losses,
+ * norms, an estimate together with the steps that are compared with it), deriving the rest as `certificateOf` does and
+ * computing the digest yields a certificate of another run, which only the run itself can refute. The same holds, with
+ * just a new digest, for statements that are only reported: model, data, method, rows, seeds, versions, schedule and
+ * settings of the optimizer, iterations, points and change of an estimate, names and sizes of masks, the name of a
+ * proved head, assumptions that the run added, and the batch of a step if nothing follows from it.
  *
- * Errors: one sentence that says what does not fit.
+ * Errors: one sentence that names the inconsistency.
  * @example const report = checkCertificate(await readFile('certificate.json', 'utf8'))
  */
 export const checkCertificate: (text: string, prove?: ProofChecker) => E.Either<string, CertificateReport> =

@@ -23,7 +23,6 @@ export const keepInput: Rule = { name: 'keep-input', apply: n => (is(n, inputDro
 /**
  * Checks that every dropout of an input has found its input.
  * @throws {Error} if a factor with one is not multiplied by an activation
- * @throws {Error} where a factor with one is not multiplied by an activation
  */
 export const checkDropout = (roots: readonly Node[]): void => {
   if (!topological(roots).some(n => is(n, inputDropoutOp))) return

@@ -151,15 +151,15 @@ const callEnd = ({ text, messages, specialTokens, render }: Conversation, index:
 /**
  * Finds the words of an assistant's message in the rendered conversation, with the token that closes its turn.
  *
- * A template does not say where its turns lie. The conversation is rendered once more with a single character for the
- * words, which shows what stands behind them; once more up to the message, which shows what closes it when nothing
- * follows: a special token, and the same in both. The words begin where the prompt for this answer ends, as it is when
- * the model answers; if the conversation does not begin with that prompt (a system prompt that moves, say), they begin
- * where the character stands, provided that what the model is asked with stands before it. Words that the template
- * changes or leaves out are scored as it writes them.
+ * A template does not mark its turns. So the conversation is rendered once more with a single character in place of the
+ * words, which shows the text that follows them; and once more up to the message, which shows the text that closes it
+ * if nothing follows. Both must begin with the same special token. The words begin where the prompt for this answer
+ * ends, just as when the model answers. If the conversation does not begin with that prompt (because a system prompt
+ * moves, for instance), they begin at the character, provided that the prompt directly precedes it. Words that the
+ * template changes or leaves out are scored as it writes them.
  *
- * Errors: a template in which that does not hold, because then the wrong words would be scored; one that closes no
- * turn.
+ * Errors: a template for which this does not hold, because the wrong words would be scored; one that does not close
+ * turns.
  */
 export const turnExtent = (conversation: Conversation, index: number): E.Either<IoError, Extent> => {
   const { text, messages, render } = conversation

@@ -17,7 +17,6 @@ const { fround } = Math
 /**
  * A config without its quantization field, if that is bitsandbytes' NF4.
  * @throws an `IoError` if it is anything else
- * @throws an `IoError` where it is anything else
  */
 export const withoutQuantization = (json: Json, file: string): Json => {
   const { quantization_config: quantization, ...rest } = json

@@ -247,8 +247,8 @@ export const parseRows = (name: string, content: string, options: RowOptions): E
  * Reads a data set: one JSON object per line; blank lines are skipped.
  * - `{"text"}`: every token is scored, exactly as the tokenizer encodes it.
  * - `{"prompt", "completion"}`: the completion is scored; it ends with the end-of-sequence token.
- * - `{"messages", "tools"?, "documents"?, "chat_template_kwargs"?}`: written with the chat template; what it marks with
- *   `{% generation %}` is scored, or else the assistant's words and the token that ends its turn.
+ * - `{"messages", "tools"?, "documents"?, "chat_template_kwargs"?}`: rendered with the chat template; the text that it
+ *   marks with `{% generation %}` is scored, or else the assistant's words and the token that ends its turn.
  * - `{"input_ids", "labels"?, "attention_mask"?}`: labels default to the ids, -100 is not scored; the mask marks
  *   trailing padding, which is dropped.
  *

@@ -1,6 +1,6 @@
 /**
- * A model inside a GGUF file: llama.cpp's names, keys and row order translated to Hugging Face's, as its architecture
- * says. Source: github.com/ggml-org/llama.cpp, convert_hf_to_gguf.py and gguf-py/gguf/constants.py.
+ * Reads a model from a GGUF file: its architecture translates llama.cpp's names, keys and row order to Hugging Face's.
+ * Source: github.com/ggml-org/llama.cpp, convert_hf_to_gguf.py and gguf-py/gguf/constants.py.
  */
 import * as E from 'fp-ts/lib/Either.js'
 import { toF32, type Archive, type Entry, type MetadataValue, type StoredValue } from '../checkpoint/archive.ts'

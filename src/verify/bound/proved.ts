@@ -72,8 +72,8 @@ const boundOf = (gram: Enclosure, curvature: number, count: number): number => {
  * count, x the trained features of a row. For squared errors it is tight.
  *
  * The features are computed on a target in float32; from them on, everything is bounded in outward-rounded float64.
- * @returns Left where the loss is not smooth in what is trained, or no bound is known, with one sentence
- * @throws {SessionError} where a session does not open
+ * @returns Left with one sentence if the loss is not smooth in the trained part, or no bound is known
+ * @throws {SessionError} if a session does not open
  * @example const bound = await provedCurvature(step, { weights, batches: [batch], target: 'wasm' })
  */
 export const provedCurvature = async <P, Q, M, S, B, L extends Shape>(
