@@ -54,7 +54,11 @@ export const withMethodOptions = (command: Command): Command =>
       numbersByName(anyNumber),
     ),
     new Option('--modules-to-save <names>', 'modules to train whole, and save with the adapter').argParser(list),
-    new Option('--bias <which>', 'biases to train; a LLaMA has none').choices(['none', 'all', 'lora_only']),
+    new Option('--bias <which>', 'biases to train beside an adapter; refused if the model has any').choices([
+      'none',
+      'all',
+      'lora_only',
+    ]),
     ...quantizeOptions(),
     new Option('--share-columns', 'modules with one input, as q, k and v, train the same columns'),
   ])

@@ -173,7 +173,7 @@ export const commandLine = (context: Context): Command =>
     commands.reduce(
       (program, command) => program.addCommand(command(context)),
       new Command('partensor')
-        .description('Fine-tune LLaMA models on TensorFlow.js with PaCA and its rivals, and use what comes out.')
+        .description('Fine-tune language models on TensorFlow.js with PaCA and its rivals, and use what comes out.')
         .version(version),
     ),
   )

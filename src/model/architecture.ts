@@ -3,10 +3,10 @@ import type { Model, Shape } from '../tensor/index.ts'
 import type * as E from 'fp-ts/lib/Either.js'
 
 /**
- * The kinds of parameters: a lookup table of tokens, a matrix that is applied to features, a gain of a norm, and what
- * a linear map adds.
+ * The kinds of parameters: a lookup table of tokens, a matrix that is applied to features (`head` makes logits, and
+ * `all-linear` leaves it out), a gain of a norm, and what a linear map adds.
  */
-export type LeafKind = 'embedding' | 'linear' | 'norm' | 'bias'
+export type LeafKind = 'embedding' | 'linear' | 'head' | 'norm' | 'bias'
 
 /** The place of a leaf in a checkpoint. */
 export interface StoredLeaf {
@@ -62,7 +62,7 @@ export interface Architecture<C, P, B, L extends Shape> {
   readonly stored: (path: string) => StoredLeaf
   /** The path of the embedding, which a config may tie to the head. */
   readonly embedding: string
-  /** The path of the output head: `all-linear` leaves it out, and it is not quantized. */
+  /** The path of the output head. */
   readonly head: string
   /** The path of the list of layers. */
   readonly layers: string

@@ -5,12 +5,16 @@ export type { CausalConfig, CausalLayer, CausalLM, CausalParams } from './causal
 export { causalLoss, type CausalBatch } from './causal/loss.ts'
 export { frequencies, type RopeScaling } from './causal/rope-scaling.ts'
 export { llama, llamaArchitecture } from './llama.ts'
+export { qwen2, qwen2Architecture } from './qwen2.ts'
+export { qwen3, qwen3Architecture } from './qwen3.ts'
 export {
   architectureNamed,
   architectures,
+  isHead,
   parameterSizes,
   parseConfig,
   storedLeaf,
+  tieOf,
   type LanguageArchitecture,
   type LanguageBatch,
   type LanguageModel,

@@ -6,6 +6,8 @@ import type { StoredLeaf } from './architecture.ts'
 import type { CausalArchitecture } from './causal/architecture.ts'
 import type { CheckpointConfig } from './causal/config.ts'
 import { llamaArchitecture } from './llama.ts'
+import { qwen2Architecture } from './qwen2.ts'
+import { qwen3Architecture } from './qwen3.ts'
 
 /** An architecture of language models. */
 export type LanguageArchitecture = CausalArchitecture
@@ -15,7 +17,7 @@ export type LanguageParams = LanguageModel['params']
 export type LanguageBatch = LanguageModel['batch']
 
 /** Every architecture, one a line. */
-export const architectures: readonly LanguageArchitecture[] = [llamaArchitecture]
+export const architectures: readonly LanguageArchitecture[] = [llamaArchitecture, qwen2Architecture, qwen3Architecture]
 
 /** An architecture and a config of it. */
 export interface ModelDescription {
@@ -75,3 +77,13 @@ export const parameterSizes = <P, B, L extends Shape>({
  * @example storedLeaf('model.norm') // { kind: 'norm', name: 'model.norm.weight', transposed: false }
  */
 export const storedLeaf = (path: string): StoredLeaf => architectures[0]!.stored(path)
+
+/** True for the path of an output head. @example isHead('lm_head') // true */
+export const isHead = (path: string): boolean => storedLeaf(path).kind === 'head'
+
+/**
+ * The embedding and the head that a path is one of, which a config may tie to each other; `undefined` for another path.
+ * @example tieOf('lm_head') // { embedding: 'model.embed_tokens', head: 'lm_head' }
+ */
+export const tieOf = (path: string): Pick<LanguageArchitecture, 'embedding' | 'head'> | undefined =>
+  architectures.find(({ embedding, head }) => path === embedding || path === head)

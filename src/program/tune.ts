@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { bindDims, given, inputGroups, sizing } from '../compile/index.ts'
 import { fail, type IoError } from '../host/index.ts'
-import { isTransposed, parameterName, type Checkpoint, type Loaded } from '../io/index.ts'
+import type { Checkpoint, Loaded } from '../io/index.ts'
 import {
   resolveSaved,
   resolveTargets,
@@ -26,7 +26,7 @@ import {
   type Reparametrised,
   type Tuned,
 } from '../tune/index.ts'
-import type { LanguageBatch, LanguageParams } from '../model/index.ts'
+import { isHead, type LanguageBatch, type LanguageParams, type LeafKind } from '../model/index.ts'
 import { count, packedLengths } from '../tensor/index.ts'
 import type { MethodOptions } from './method.ts'
 
@@ -49,18 +49,19 @@ export interface Beginning {
   readonly values?: ReadonlyMap<string, FirstValue>
 }
 
-const sizesOf = ({ tensors }: Checkpoint, path: string): readonly number[] =>
-  tensors.get(parameterName(path))?.sizes ?? []
+const sizesOf = ({ architecture, tensors }: Checkpoint, path: string): readonly number[] =>
+  tensors.get(architecture.stored(path).name)?.sizes ?? []
+
+/** The leaves of some kinds. */
+const leavesOf = ({ model, checkpoint: { architecture } }: Opened, ...kinds: readonly LeafKind[]): readonly string[] =>
+  tensorsOf(model.params).flatMap(([path]) => (kinds.includes(architecture.stored(path).kind) ? [path] : []))
 
 /** How many columns (input features) a module has. */
 export const widthOf = (checkpoint: Checkpoint, path: string): number => sizesOf(checkpoint, path)[1] ?? 1
 const heightOf = (checkpoint: Checkpoint, path: string): number => sizesOf(checkpoint, path)[0] ?? 1
 
 /** The modules that are matrices applied to features: what every method but full adapts. */
-export const linearModules = ({ model, checkpoint }: Opened): readonly string[] =>
-  tensorsOf(model.params)
-    .map(([path]) => path)
-    .filter(path => isTransposed(path) && sizesOf(checkpoint, path).length === 2)
+export const linearModules = (loaded: Opened): readonly string[] => leavesOf(loaded, 'linear', 'head')
 
 const checkRanks = (
   checkpoint: Checkpoint,
@@ -80,14 +81,21 @@ const checkRanks = (
 
 /** Why a head that the model ties to its embedding cannot be tuned by its name, if that is asked. */
 const tiedHeadAsked = (
-  { checkpoint: { config } }: Opened,
+  { checkpoint: { architecture, config } }: Opened,
   { targetModules, modulesToSave = [] }: MethodOptions,
 ): string | undefined => {
   const names = [...(typeof targetModules === 'string' ? [] : targetModules), ...modulesToSave]
-  return config.tie_word_embeddings && names.includes('lm_head')
-    ? 'lm_head is tied to embed_tokens in this model: --modules-to-save embed_tokens trains both as one'
+  const [head, embedding] = [leafName(architecture.head), leafName(architecture.embedding)]
+  return config.tie_word_embeddings && names.includes(head)
+    ? `${head} is tied to ${embedding} in this model: --modules-to-save ${embedding} trains both as one`
     : undefined
 }
+
+/** The reason why the biases of a model cannot be trained beside a method, if that is asked. */
+const biasesAsked = (loaded: Opened, { bias = 'none' }: MethodOptions): string | undefined =>
+  bias !== 'none' && leavesOf(loaded, 'bias').length > 0
+    ? `--bias ${bias} is not supported for a model that has biases: leave it out, or take --bias none`
+    : undefined
 
 /**
  * The modules that a method is asked to tune, from the header alone. `all` is every parameter, for full fine-tuning.
@@ -100,13 +108,13 @@ export const targetsOf = (loaded: Opened, options: MethodOptions): E.Either<IoEr
   const everything = targetModules === 'all' || (typeof targetModules !== 'string' && targetModules.includes('all'))
   if (method === 'full' && everything)
     return E.right({ modules: paths.map(path => ({ path, rank, alpha: rank })), whole: [] })
-  const apart = tiedHeadAsked(loaded, options)
-  if (apart !== undefined) return fail(apart)
+  const fault = tiedHeadAsked(loaded, options) ?? biasesAsked(loaded, options)
+  if (fault !== undefined) return fail(fault)
   const linear = linearModules(loaded)
   const named = typeof targetModules === 'string' && targetModules.toLowerCase() !== 'all-linear'
   return pipe(
     // every leaf has a name that full fine-tuning may be asked for
-    resolveTargets(options, method === 'full' && (named || typeof targetModules !== 'string') ? paths : linear),
+    resolveTargets(options, method === 'full' && (named || typeof targetModules !== 'string') ? paths : linear, isHead),
     E.flatMap(modules => checkRanks(loaded.checkpoint, options, modules)),
     E.flatMap(modules =>
       pipe(
@@ -148,7 +156,7 @@ const madeMethod = (
 
 /** The head of a language model is not quantized, nor is what is trained whole. */
 const quantizedModules = (loaded: Opened, { whole }: Targets): readonly string[] =>
-  linearModules(loaded).filter(path => leafName(path) !== 'lm_head' && !whole.includes(path))
+  leavesOf(loaded, 'linear').filter(path => !whole.includes(path))
 
 /** A method that trains nothing on a packed model. */
 export const packedModel = (loaded: Opened, { double }: { readonly double: boolean }): Method<Opaque> =>
@@ -251,7 +259,12 @@ export const ownDims = (
       // what stands in a module's place is one of its vectors
       const module = path.slice(0, path.lastIndexOf('.')).replace(/\.weight$/, '')
       const name = leafName(path)
-      if (typeof dim !== 'string' || rest.length > 0 || !checkpoint.tensors.has(parameterName(module))) return []
+      if (
+        typeof dim !== 'string' ||
+        rest.length > 0 ||
+        !checkpoint.tensors.has(checkpoint.architecture.stored(module).name)
+      )
+        return []
       const size =
         name === 'values' || name === 'entries'
           ? entriesOf(module)

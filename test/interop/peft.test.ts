@@ -20,6 +20,7 @@ import {
   type Adapter,
 } from '../../src/io/index.ts'
 import { resolveSaved, resolveTargets, type TargetRequest, methodNames, type MethodName } from '../../src/tune/index.ts'
+import { isHead } from '../../src/model/index.ts'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { transposeMatrix } from '../../src/tensor/index.ts'
 import { adapterOf, i32, origin } from '../io/adapter-support.ts'
@@ -350,7 +351,7 @@ const chosen = ({ tensors }: Checkpoint, request: (typeof requests)[number]) => 
   const paths = [...tensors.keys()].map(name => name.replace(/\.weight$/, ''))
   const linear = paths.filter(at => isTransposed(at) && tensors.get(`${at}.weight`)!.sizes.length === 2)
   return {
-    modules: get(resolveTargets(request, linear)).map(({ path: at, rank, alpha }) => [
+    modules: get(resolveTargets(request, linear, isHead)).map(({ path: at, rank, alpha }) => [
       at,
       rank,
       alpha / (request.rslora === true ? rank ** 0.5 : rank),

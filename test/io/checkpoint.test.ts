@@ -136,7 +136,10 @@ test('absurd config fields are refused with the file and the field', () => {
   assert.match(withConfig({ rms_norm_eps: -1e-5 }), /rms_norm_eps/)
   assert.match(withConfig({ tie_word_embeddings: 1 }), /tie_word_embeddings is 1, where true or false/)
   assert.match(withConfig({ eos_token_id: 320 }), /eos_token_id is 320, where a token id below the vocabulary's 320/)
-  assert.match(withConfig({ model_type: 'gpt2' }), /model_type is "gpt2"; only "llama" is supported/)
+  assert.match(
+    withConfig({ model_type: 'gpt2' }),
+    /model_type is "gpt2"; only "llama", "qwen2" and "qwen3" are supported/,
+  )
   assert.match(withConfig({ hidden_act: 'gelu' }), /hidden_act is "gelu", where "silu"/)
   assert.match(withConfig({ attention_bias: true }), /attention_bias is true, where false/)
   assert.match(
@@ -407,8 +410,8 @@ test('a GGUF file that is no supported LLaMA is refused with its key', () =>
     const said = async (changes: Readonly<Record<string, Buffer | undefined>>, more: typeof tensors = []) =>
       message(openCheckpoint(await put(directory, 'm.gguf', tinyFile(changes, more))))
     assert.match(
-      await said({ 'general.architecture': gguf.string('general.architecture', 'qwen2') }),
-      /m\.gguf: general\.architecture is "qwen2"/,
+      await said({ 'general.architecture': gguf.string('general.architecture', 'gemma2') }),
+      /m\.gguf: general\.architecture is "gemma2"; only "llama", "qwen2" and "qwen3" are supported/,
     )
     assert.match(await said({ 'llama.embedding_length': undefined }), /m\.gguf: llama\.embedding_length is missing/)
     assert.match(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { searchOf, timeLimit, wholeMatch } from '../../src/text/expression.ts'
 import { pythonRegex } from '../../src/tune/modules/python-regex.ts'
+import { isHead } from '../../src/model/index.ts'
 import { patternMatcher, resolveTargets, targetMatcher } from '../../src/tune/modules/modules.ts'
 import { message, right } from './support.ts'
 
@@ -82,25 +83,25 @@ test('targets, exclusions and patterns that would hang PEFT end: in linear time,
   const hanging = '(.*_?)*(.*_?)*(.*_?)*x'
   const request = { targetModules: 'model.*', rank: 8 }
   assert.match(
-    message(resolveTargets({ ...request, targetModules: hanging }, paths)),
+    message(resolveTargets({ ...request, targetModules: hanging }, paths, isHead)),
     /^target_modules: .* leaves no module/,
   )
-  assert.equal(right(resolveTargets({ ...request, excludeModules: hanging }, paths)).length, 32)
+  assert.equal(right(resolveTargets({ ...request, excludeModules: hanging }, paths, isHead)).length, 32)
   assert.match(
-    message(resolveTargets({ ...request, rankPattern: { [hanging]: 4 } }, paths)),
+    message(resolveTargets({ ...request, rankPattern: { [hanging]: 4 } }, paths, isHead)),
     /^rank_pattern: .* matches no target/,
   )
   assert.match(
-    message(resolveTargets({ ...request, alphaPattern: { [hanging]: 4 } }, paths)),
+    message(resolveTargets({ ...request, alphaPattern: { [hanging]: 4 } }, paths, isHead)),
     /^alpha_pattern: .* matches no target/,
   )
   const looking = '(?!y)(?:[a-z0-9._]+)+(?:[a-z0-9._]+)+(?:[a-z0-9._]+)+X'
   assert.match(
-    message(resolveTargets({ ...request, targetModules: looking }, paths)),
+    message(resolveTargets({ ...request, targetModules: looking }, paths, isHead)),
     /^target_modules: the expression "\(\?!y\)\(\?:\[a-z0-9\._\]\+\)\+.*" searches a text of 31 characters for more than a second$/,
   )
   assert.throws(
-    () => right(targetMatcher({ targetModules: looking }))(paths[0]!),
+    () => right(targetMatcher({ targetModules: looking }, isHead))(paths[0]!),
     /^Error: target_modules: the expression/,
   )
   assert.throws(

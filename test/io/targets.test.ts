@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import * as E from 'fp-ts/lib/Either.js'
 import * as fc from 'fast-check'
 import { pythonRegex } from '../../src/tune/modules/python-regex.ts'
+import { isHead } from '../../src/model/index.ts'
 import { resolveSaved, resolveTargets, type TargetRequest } from '../../src/tune/modules/modules.ts'
 import { message, right } from './support.ts'
 
@@ -19,8 +20,8 @@ const all = ['model.embed_tokens', ...linear, 'model.norm', 'model.layers.0.inpu
 
 const request = (fields: Partial<TargetRequest>): TargetRequest => ({ targetModules: ['q_proj'], rank: 8, ...fields })
 const paths = (fields: Partial<TargetRequest>): readonly string[] =>
-  right(resolveTargets(request(fields), linear)).map(({ path }) => path)
-const refused = (fields: Partial<TargetRequest>): string => message(resolveTargets(request(fields), linear))
+  right(resolveTargets(request(fields), linear, isHead)).map(({ path }) => path)
+const refused = (fields: Partial<TargetRequest>): string => message(resolveTargets(request(fields), linear, isHead))
 
 // what `check_target_module_exists` of PEFT 0.21.2 answers for the same fields
 test('modules are named by their path, by the words it ends with, or by one expression for all of it', () => {
@@ -65,7 +66,7 @@ test('all-linear is every linear module except the head; exclusions and layers n
 })
 test('ranks and alphas by pattern: the first that matches the end of a path counts', () => {
   const resolved = (fields: Partial<TargetRequest>) =>
-    right(resolveTargets(request({ layersToTransform: [0, 1], ...fields }), linear)).map(({ rank, alpha }) => [
+    right(resolveTargets(request({ layersToTransform: [0, 1], ...fields }), linear, isHead)).map(({ rank, alpha }) => [
       rank,
       alpha,
     ])

@@ -73,7 +73,10 @@ test('a field that changes the maths is refused by name, and passes where it cha
     parsed({ architectures: ['LlamaForSequenceClassification'] }),
     /architectures is \["LlamaForSequenceClassification"\], where \["LlamaForCausalLM"\] is due$/,
   )
-  assert.match(parsed({ model_type: 'mistral' }), /model_type is "mistral"; only "llama" is supported/)
+  assert.match(
+    parsed({ model_type: 'mistral' }),
+    /model_type is "mistral"; only "llama", "qwen2" and "qwen3" are supported/,
+  )
   assert.equal(
     parsed({
       attention_bias: false,

@@ -37,6 +37,19 @@ const refused: Readonly<Record<string, RegExp>> = {
   'biases that the config names': /attention_bias is true, where false is due$/,
   'biases that the config does not name':
     /tensor model\.layers\.0\.mlp\.down_proj\.bias: the model that the config describes has no such parameter$/,
+  'qwen2 yarn rope': /the rope type "yarn" in rope_scaling is not supported/,
+  'qwen3 yarn rope': /the rope type "yarn" in rope_scaling is not supported/,
+  'qwen2 a sliding window': /use_sliding_window is true, where false is due$/,
+  'qwen3 a sliding window': /use_sliding_window is true, where false is due$/,
+  'qwen2 a layer that slides': /use_sliding_window is true, where false is due$/,
+  'qwen3 a layer that slides': /use_sliding_window is true, where false is due$/,
+  'qwen2 without num_key_value_heads':
+    /num_key_value_heads is missing, where a divisor of num_attention_heads \(4\) is due$/,
+  'qwen3 without num_key_value_heads':
+    /num_key_value_heads is missing, where a divisor of num_attention_heads \(4\) is due$/,
+  'qwen3 head_dim of null': /head_dim is null, where an even number is due$/,
+  'qwen3 read as qwen2':
+    /tensor model\.layers\.0\.self_attn\.q_proj\.weight has the sizes \[128, 16\], where the config asks for \[16, 16\]$/,
   'a layer that the config does not name':
     /tensor model\.layers\.1\.input_layernorm\.weight: the model that the config describes has no such parameter$/,
   'lora-of-the-embedding':

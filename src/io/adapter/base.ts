@@ -8,7 +8,8 @@ import { isTransposed, parameterName } from '../checkpoint/load.ts'
 import { savedMatcher, targetMatcher, unmetNames } from '../../tune/index.ts'
 import { withOwnHead } from '../checkpoint/tied-head.ts'
 import { tensorsOfModule, type MethodTensors, type Adapter } from './adapter.ts'
-import { fitHead, headOf, headPath } from './head.ts'
+import { fitHead, headOf } from './head.ts'
+import { isHead } from '../../model/index.ts'
 import { checkTensors, layouts } from './layout.ts'
 import type { WeightedAdapter, WidthOf } from './lora-form.ts'
 
@@ -102,7 +103,7 @@ const checkRepeated = async (subject: string, { repeated }: Adapter, base: Check
 /** Rejects an adapter that lacks a module which it says it is for. */
 const checkComplete = (subject: string, adapter: Adapter, base: Checkpoint): void => {
   const paths = [...base.tensors.keys()].map(name => name.replace(/\.weight$/, ''))
-  const targets = targetMatcher(adapter)
+  const targets = targetMatcher(adapter, isHead)
   const linear = paths.filter(path => isTransposed(path) && sizesIn(base, path)?.length === 2)
   const untouched =
     E.isRight(targets) && adapter.method !== 'full'
@@ -148,7 +149,7 @@ export const checkBase = (
     await checkRepeated(subject, fitted, base)
     const paths = [...base.tensors.keys()].map(name => name.replace(/\.weight$/, ''))
     // a tied head is a module too
-    return unmetNames(adapter, [...paths, headPath]).map(sentence => `${subject}: ${sentence}`)
+    return unmetNames(adapter, [...paths, base.architecture.head]).map(sentence => `${subject}: ${sentence}`)
   })
 
 /**
@@ -158,6 +159,6 @@ export const checkBase = (
  */
 export const fitAdapters = (
   uses: readonly WeightedAdapter[],
-  checkpoint: Pick<Checkpoint, 'tensors'>,
+  checkpoint: Pick<Checkpoint, 'architecture' | 'tensors'>,
 ): readonly WeightedAdapter[] =>
   uses.map(use => ({ ...use, adapter: fitHead('the adapter', use.adapter, headOf(checkpoint)) }))

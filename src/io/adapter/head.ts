@@ -2,16 +2,12 @@ import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
 import { showSizes, valueOf } from '../checkpoint/archive.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { refusal } from '../../host/index.ts'
-import { parameterName } from '../checkpoint/load.ts'
+import { tieOf } from '../../model/index.ts'
 import type { Adapter } from './adapter.ts'
 
 /** A head that the base ties to its embedding, in terms of an adapter. */
 
 type Floats = Value<Shape>
-
-/** Paths of the two leaves: the embedding is [vocab, hidden], the head [hidden, vocab]. */
-export const embeddingPath = 'model.embed_tokens'
-export const headPath = 'lm_head'
 
 const turned = ({ sizes: [rows = 0, columns = 0], data }: Floats): Floats =>
   valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
@@ -23,8 +19,8 @@ const turned = ({ sizes: [rows = 0, columns = 0], data }: Floats): Floats =>
 export type Head = 'tied' | 'parted' | 'own'
 
 /** How a checkpoint has its head. */
-export const headOf = ({ tensors }: Pick<Checkpoint, 'tensors'>): Head => {
-  const entry = tensors.get(parameterName(headPath))
+export const headOf = ({ architecture, tensors }: Pick<Checkpoint, 'architecture' | 'tensors'>): Head => {
+  const entry = tensors.get(architecture.stored(architecture.head).name)
   return entry === undefined ? 'tied' : entry.copyOf === undefined ? 'own' : 'parted'
 }
 
@@ -37,20 +33,22 @@ const equal = (a: Floats, b: Floats): boolean =>
  * embedding are to be one and the adapter has two.
  */
 export const fitHead = (subject: string, adapter: Adapter, base: Head): Adapter => {
-  if (base === 'own' || adapter.untied === true) return adapter
+  // the embedding is [vocab, hidden], the head [hidden, vocab]
+  const [tie] = [...adapter.modules.keys(), ...(adapter.whole?.keys() ?? [])].flatMap(path => tieOf(path) ?? [])
+  if (base === 'own' || adapter.untied === true || tie === undefined) return adapter
   if (adapter.method === 'full' && base === 'parted') {
-    const embedding = adapter.modules.get(embeddingPath)
+    const embedding = adapter.modules.get(tie.embedding)
     if (embedding === undefined) return adapter
-    return { ...adapter, modules: new Map(adapter.modules).set(headPath, { values: turned(embedding.values) }) }
+    return { ...adapter, modules: new Map(adapter.modules).set(tie.head, { values: turned(embedding.values) }) }
   }
   const whole = new Map(adapter.whole)
-  const embedding = whole.get(embeddingPath)
-  const head = whole.get(headPath)
+  const embedding = whole.get(tie.embedding)
+  const head = whole.get(tie.head)
   if (embedding === undefined) return adapter
   if (head !== undefined && !equal(turned(embedding), head)) {
-    throw refusal(`${subject}: ${headPath} and ${embeddingPath} are tied in the adapter, but hold different numbers`)
+    throw refusal(`${subject}: ${tie.head} and ${tie.embedding} are tied in the adapter, but hold different numbers`)
   }
-  if (base === 'tied') whole.delete(headPath)
-  else whole.set(headPath, turned(embedding))
+  if (base === 'tied') whole.delete(tie.head)
+  else whole.set(tie.head, turned(embedding))
   return { ...adapter, whole }
 }

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { showSizes } from '../checkpoint/archive.ts'
 import { refusal } from '../../host/index.ts'
+import { isHead } from '../../model/index.ts'
 import { patternMatcher, targetMatcher, type MethodName } from '../../tune/index.ts'
 import { tensorsOfModule, type AdapterSettings, type Adapter } from './adapter.ts'
 
@@ -118,7 +119,7 @@ export const dueRank = (
  * Expressions in the settings are checked when an adapter is read or written, so that nothing trips over them later.
  */
 export const checkPatterns = (subject: string, adapter: Adapter): void => {
-  for (const result of [targetMatcher(adapter), patternMatcher('alpha_pattern', adapter.alphaPattern)]) {
+  for (const result of [targetMatcher(adapter, isHead), patternMatcher('alpha_pattern', adapter.alphaPattern)]) {
     if (E.isLeft(result)) throw refusal(`${subject}: ${result.left.message}`)
   }
 }

@@ -5,7 +5,7 @@ import { refusal, quoted } from '../../host/index.ts'
 import { isTransposed } from '../checkpoint/load.ts'
 import { savedMatcher, targetMatcher } from '../../tune/index.ts'
 import type { Adapter, Tensors } from './adapter.ts'
-import { embeddingPath, headPath } from './head.ts'
+import { isHead, tieOf } from '../../model/index.ts'
 import { checkAdapter } from './layout.ts'
 import { parsePeftConfig, type PeftConfig } from './peft-config.ts'
 
@@ -62,8 +62,8 @@ const placeOf = (subject: string, method: PeftConfig['method'], key: string): Pl
     )
   }
   // PEFT saves the base's own beside what adapts it
-  const repeated = [headPath, embeddingPath].find(path => rest === `${path}.base_layer.weight`)
-  if (repeated !== undefined) return { path: repeated, name: repeats }
+  const repeated = /^(.*)\.base_layer\.weight$/.exec(rest)?.[1]
+  if (repeated !== undefined && tieOf(repeated) !== undefined) return { path: repeated, name: repeats }
   const whole = /^(.*?)(?:\.modules_to_save(?:\.default)?)?\.weight$/.exec(rest)
   if (whole === null || endings.some(([ending]) => rest.endsWith(`.${ending}`)) || /\.base_layer\b/.test(rest))
     throw wrong()
@@ -91,7 +91,7 @@ const floats = async (archive: Archive, key: string): Promise<Floats> => {
 
 /** Rejects an `IoError` for a module that `target_modules` does not name: PEFT would leave it out without a word. */
 const checkTargets = (file: string, { origin, settings }: PeftConfig, paths: Iterable<string>): void => {
-  const targets = targetMatcher({ ...settings, targetModules: origin.targetModules })
+  const targets = targetMatcher({ ...settings, targetModules: origin.targetModules }, isHead)
   if (E.isLeft(targets)) throw refusal(`${file}: ${targets.left.message}`)
   // 'all-linear' says nothing about a head that has tensors all the same
   for (const path of paths)
@@ -119,9 +119,7 @@ const trainedApart = (
   whole: readonly string[],
 ): true | undefined => {
   const named = savedMatcher(settings)
-  return [...modules, ...whole.filter(named)].some(path => path === headPath || path === embeddingPath)
-    ? true
-    : undefined
+  return [...modules, ...whole.filter(named)].some(path => tieOf(path) !== undefined) ? true : undefined
 }
 
 /** Reads an adapter that PEFT wrote. Rejects with an `IoError` that names the file, and the field or tensor. */

@@ -8,7 +8,8 @@ import { leafOf } from '../safetensors/write.ts'
 import { patternMatcher, targetMatcher } from '../../tune/index.ts'
 import { rankOf, tensorsOfModule, type Adapter } from './adapter.ts'
 import { adapterFiles } from './directory.ts'
-import { embeddingPath, fitHead, headPath } from './head.ts'
+import { isHead, storedLeaf, tieOf } from '../../model/index.ts'
+import { fitHead } from './head.ts'
 import { checkAdapter } from './layout.ts'
 import { loraOf, patternKey, type WidthOf } from './lora-form.ts'
 import { peftNames, peftPrefix, peftShared } from './peft-read.ts'
@@ -34,8 +35,13 @@ type Native = Adapter<'lora'> | Adapter<'dora'> | Adapter<'vera'> | Adapter<'mis
 const tiedInPeft = (adapter: Native): Native => {
   const fitted = fitHead('the adapter', adapter, 'parted') as Native // the method stays
   if (adapter.method === 'lora' || adapter.method === 'dora') return fitted
-  return { ...fitted, modulesToSave: [...(fitted.modulesToSave ?? [...adapter.whole!.keys()]), headPath] }
+  const heads = [...fitted.whole!.keys()].flatMap(path => tieOf(path)?.head ?? [])
+  return { ...fitted, modulesToSave: [...(fitted.modulesToSave ?? [...adapter.whole!.keys()]), ...new Set(heads)] }
 }
+
+/** True if an adapter trains the embedding whole. */
+const isEmbeddingSaved = ({ whole }: Adapter): boolean =>
+  [...(whole?.keys() ?? [])].some(path => storedLeaf(path).kind === 'embedding')
 
 const turned = ({ sizes, data }: Value<Shape>): Value<Shape> => {
   const [rows = 0, columns = 0] = sizes
@@ -44,7 +50,7 @@ const turned = ({ sizes, data }: Value<Shape>): Value<Shape> => {
 
 /** The fields that all types have. Targets that are not found again by their own words are named one by one. */
 const targetsOf = (adapter: Native): Readonly<Record<string, unknown>> => {
-  const matcher = targetMatcher(adapter)
+  const matcher = targetMatcher(adapter, isHead)
   const paths = [...adapter.modules.keys()]
   const found = E.isRight(matcher) && paths.every(matcher.right)
   const {
@@ -192,7 +198,7 @@ export const peftOf = (
     const native = nativeOf(adapter, widthOf)
     if (E.isLeft(native)) throw refusal(native.left.message)
     checkAdapter('the adapter', native.right)
-    const one = tied && adapter.untied !== true && adapter.whole?.has(embeddingPath) === true
+    const one = tied && adapter.untied !== true && isEmbeddingSaved(adapter)
     const written = one ? tiedInPeft(native.right) : native.right
     return { config: configOf(written, one), tensors: tensorsOf(written) }
   })

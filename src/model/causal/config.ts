@@ -26,6 +26,8 @@ export interface ConfigFacts {
   readonly className: string
   /** The values of fields that change nothing, if they are others than those of most architectures; none: any. */
   readonly neutral?: Readonly<Record<string, readonly unknown[] | undefined>>
+  /** True if `attention_bias` is a choice. */
+  readonly attentionBias?: boolean
   /** `max_position_embeddings`, `num_key_value_heads` and `head_dim` of a file that does not have them. */
   readonly positions: number
   readonly keyValueHeads?: number
@@ -127,6 +129,7 @@ const validate = (json: Json, file: string, named: (field: string) => string, fa
     rms_norm_eps: fields.between('rms_norm_eps', 1e-12, 1e-1, 1e-6),
     ...ropeOf(json, file, named, positions),
     tie_word_embeddings: fields.flag('tie_word_embeddings', false),
+    ...(facts.attentionBias === true ? { attention_bias: fields.flag('attention_bias', false) } : {}),
     max_position_embeddings: positions,
     bos_token_id: fields.ids('bos_token_id', vocab_size),
     eos_token_id: fields.ids('eos_token_id', vocab_size),

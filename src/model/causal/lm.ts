@@ -44,6 +44,8 @@ export interface CausalConfig {
   readonly rope_theta: number
   readonly rope_scaling?: RopeScaling
   readonly tie_word_embeddings: boolean
+  /** True if all four projections of attention have biases; only some architectures ask it. */
+  readonly attention_bias?: boolean
 }
 
 type Query = 'kvHeads*group*headDim'
@@ -89,6 +91,14 @@ export const plainLayer = (): CausalLayer => ({
   },
   post_attention_layernorm: f32('hidden'),
   mlp: { gate_proj: f32('hidden', 'ffn'), up_proj: f32('hidden', 'ffn'), down_proj: f32('ffn', 'hidden') },
+})
+
+/** The biases of all projections of attention. */
+export const attentionBiases = () => ({
+  'q_proj.bias': f32('kvHeads*group*headDim'),
+  'k_proj.bias': f32('kvHeads*headDim'),
+  'v_proj.bias': f32('kvHeads*headDim'),
+  'o_proj.bias': f32('hidden'),
 })
 
 /** The parameter tree; a tied head is the embedding itself. */

@@ -4,14 +4,18 @@ import type { CausalConfig } from './lm.ts'
 /** The names that all causal language models share, in Hugging Face's checkpoints and in GGUF files. */
 
 const embedding = 'model.embed_tokens'
+const head = 'lm_head'
 
-const kindOf = (path: string): LeafKind =>
-  path.endsWith('.bias') ? 'bias' : path.endsWith('norm') ? 'norm' : path === embedding ? 'embedding' : 'linear'
+const kindOf = (path: string): LeafKind => {
+  if (path === embedding) return 'embedding'
+  if (path === head) return 'head'
+  return path.endsWith('.bias') ? 'bias' : path.endsWith('norm') ? 'norm' : 'linear'
+}
 
 /** PyTorch's modules call what they hold `weight` or `bias`; a bias's own path ends so already. */
 const stored = (path: string): StoredLeaf => {
   const kind = kindOf(path)
-  return { kind, name: kind === 'bias' ? path : `${path}.weight`, transposed: kind === 'linear' }
+  return { kind, name: kind === 'bias' ? path : `${path}.weight`, transposed: kind === 'linear' || kind === 'head' }
 }
 
 const frequencies = /^model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq$/
@@ -29,7 +33,7 @@ const derived = (name: string, { head_dim: headDim, rope_theta: theta }: CausalC
 export const causalNames = {
   stored,
   embedding,
-  head: 'lm_head',
+  head,
   layers: 'model.layers',
   targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
   derived,
@@ -53,7 +57,7 @@ export const causalGguf: GgufNames<CausalConfig> = {
     ffn_up: 'mlp.up_proj',
     ffn_down: 'mlp.down_proj',
   },
-  outer: { token_embd: embedding, output_norm: 'model.norm', output: 'lm_head' },
+  outer: { token_embd: embedding, output_norm: 'model.norm', output: head },
   keys: {
     model_type: 'general.architecture',
     hidden_size: '*.embedding_length',

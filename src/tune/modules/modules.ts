@@ -103,10 +103,7 @@ const layerIndex = (patterns: readonly string[] = []) => {
 
 const isAllLinear = (names: ModuleNames): boolean => typeof names === 'string' && names.toLowerCase() === 'all-linear'
 
-/** The head that `all-linear` leaves out. */
-const outputHead = 'lm_head'
-
-const matcherOf = (request: Omit<TargetRequest, 'rank'>): Matcher => {
+const matcherOf = (request: Omit<TargetRequest, 'rank'>, isHead: Matcher): Matcher => {
   const { targetModules, excludeModules = [], layersToTransform, layersPattern = [], modulesToSave = [] } = request
   if (typeof targetModules === 'string' && !isAllLinear(targetModules)) {
     const field =
@@ -115,9 +112,7 @@ const matcherOf = (request: Omit<TargetRequest, 'rank'>): Matcher => {
   }
   if (layersPattern.length > 0 && layersToTransform === undefined)
     throw refusal('layers_pattern needs layers_to_transform')
-  const target = isAllLinear(targetModules)
-    ? (path: string) => path !== outputHead
-    : named('target_modules', targetModules)
+  const target = isAllLinear(targetModules) ? (path: string) => !isHead(path) : named('target_modules', targetModules)
   const excluded = named('exclude_modules', excludeModules)
   const whole = saved(modulesToSave)
   const layer = inLayers(request)
@@ -126,9 +121,9 @@ const matcherOf = (request: Omit<TargetRequest, 'rank'>): Matcher => {
   return path => target(path) && !excluded(path) && !whole(path) && (exact(path) || layer(path))
 }
 
-/** A matcher of the targets. Errors: an expression that is not supported, fields that exclude each other. */
-export const targetMatcher = (request: Omit<TargetRequest, 'rank'>): E.Either<IoError, Matcher> =>
-  attemptSync('targets', () => matcherOf(request))
+/** A matcher of the targets; `all-linear` leaves out what `isHead` is true for. Errors: an expression that is not supported, fields that exclude each other. */
+export const targetMatcher = (request: Omit<TargetRequest, 'rank'>, isHead: Matcher): E.Either<IoError, Matcher> =>
+  attemptSync('targets', () => matcherOf(request, isHead))
 
 /** A number by path: that of the first pattern that matches the end of the path. */
 export const patternMatcher = (
@@ -172,16 +167,18 @@ const checkPattern = (
 }
 
 /**
- * The modules that a request names, among the given linear modules, each with its rank and alpha. Errors: a name that
- * no module has, an expression or a layer that matches nothing, an expression that is not supported; one sentence each.
- * @example resolveTargets({ targetModules: ['q_proj'], rank: 8 }, ['model.layers.0.self_attn.q_proj', 'lm_head'])
+ * The modules that a request names, among the given linear modules, each with its rank and alpha; `all-linear` leaves
+ * out those that `isHead` is true for. Errors: a name that no module has, an expression or a layer that matches nothing,
+ * an expression that is not supported; one sentence each.
+ * @example resolveTargets({ targetModules: ['q_proj'], rank: 8 }, ['model.layers.0.self_attn.q_proj', 'lm_head'], isHead)
  */
 export const resolveTargets = (
   request: TargetRequest,
   linearPaths: readonly string[],
+  isHead: Matcher,
 ): E.Either<IoError, readonly ResolvedModule[]> =>
   attemptSync('targets', () => {
-    const matches = matcherOf(request)
+    const matches = matcherOf(request, isHead)
     checkRequest(request, linearPaths)
     const chosen = linearPaths.filter(matches)
     if (chosen.length === 0) {

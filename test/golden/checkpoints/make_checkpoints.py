@@ -1,4 +1,4 @@
-"""Writes tiny LLaMAs and PEFT adapters of them beside this file, and cases.json: what transformers and PEFT compute of each.
+"""Writes tiny LLaMAs and Qwens and PEFT adapters of them beside this file, and cases.json: what transformers and PEFT compute of each.
 
 Needs torch, transformers 5.24, peft 0.21 and safetensors; run it as `python make_checkpoints.py`, offline. A checkpoint is a file of weights in
 `weights/` and a config, which cases.json holds whole, so that files serve several configs; a sharded one lists its files. An adapter is a
@@ -14,7 +14,7 @@ warnings.filterwarnings("ignore")
 import torch
 from peft import LoraConfig, MissConfig, PeftModel, VeraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 from transformers.utils import logging
 
 logging.set_verbosity_error()
@@ -44,19 +44,19 @@ def load(directory):
     return AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager")
 
 
-def fresh(seed, **changes):
-    """Random weights under a config; norms are moved away from one."""
+def fresh(seed, kind=LlamaForCausalLM, settings=LlamaConfig, **changes):
+    """Random weights under a config; norms are moved away from one, and biases of Qwen away from zero."""
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(LlamaConfig(**{**tiny, **changes}))
+    model = kind(settings(**{**tiny, **changes}))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "norm" in name:
+            if "norm" in name or (name.endswith(".bias") and settings is not LlamaConfig):
                 parameter.add_(0.2 * torch.randn_like(parameter))
     return model
 
 
-def config_of(**changes):
-    config = LlamaConfig(**{**tiny, **changes}).to_dict()
+def config_of(settings=LlamaConfig, **changes):
+    config = settings(**{**tiny, **changes}).to_dict()
     return {key: config[key] for key in config if key not in ("transformers_version", "_name_or_path")}
 
 
@@ -162,6 +162,41 @@ checkpoint("biases that the config does not name", "biased.safetensors", one)
 checkpoint("a layer that the config does not name", "untied.safetensors", {**own, "num_hidden_layers": 1})
 frequencies = {f"model.layers.{i}.self_attn.rotary_emb.inv_freq": 10000.0 ** -(torch.arange(0, 4, 2) / 4) for i in range(2)}
 checkpoint("frequencies of rope in the file", write("frequencies.safetensors", {**state(tied, True), **frequencies}), one)
+
+# Qwen2: biases of q, k and v; Qwen3: norms of heads, and heads of a size of their own
+del tiny["attention_bias"], tiny["mlp_bias"]
+for kind, settings, seed, own_size in [(Qwen2ForCausalLM, Qwen2Config, 20, {}), (Qwen3ForCausalLM, Qwen3Config, 30, dict(head_dim=8))]:
+    family = settings.model_type
+
+    def qwen(name, file, seed, **changes):
+        model = fresh(seed, kind, settings, **changes)
+        config = config_of(settings, architectures=[kind.__name__], **changes)
+        checkpoint(f"{family} {name}", write(f"{family}-{file}.safetensors", state(model, changes["tie_word_embeddings"])), config)
+        return config
+
+    qwen("tied", "tied", seed, tie_word_embeddings=True, **own_size)
+    config = qwen("untied", "untied", seed + 1, tie_word_embeddings=False, **own_size)
+    without = {key: value for key, value in config.items() if key not in ("layer_types", "rope_parameters")}
+    for name, changed in {
+        "without layer_types, with a window that is off": {**without, "sliding_window": 4, "max_window_layers": 0, "rope_theta": 500.0},
+        "linear rope": {**without, "rope_theta": 500.0, "rope_scaling": {"type": "linear", "factor": 4.0}},
+        "yarn rope": {**without, "rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}},
+        "a sliding window": {**without, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
+        "a layer that slides": {**config, "layer_types": ["full_attention", "sliding_attention"], "sliding_window": 4, "use_sliding_window": True},
+        "without num_key_value_heads": {key: value for key, value in config.items() if key != "num_key_value_heads"},
+    }.items():
+        checkpoint(f"{family} {name}", f"{family}-untied.safetensors", changed)
+    if settings is Qwen2Config:
+        checkpoint("qwen2 attention_bias of another architecture", "qwen2-untied.safetensors", {**config, "attention_bias": False})
+        qwen("heads of a size of their own", "wide-heads", seed + 2, tie_word_embeddings=True, head_dim=8, num_key_value_heads=4)
+    else:
+        qwen("biases that the config names", "biased", seed + 2, tie_word_embeddings=True, attention_bias=True, **own_size)
+        small = dict(num_hidden_layers=1, num_attention_heads=1, num_key_value_heads=1)
+        config = qwen("heads of the default size", "default-heads", seed + 3, tie_word_embeddings=True, **small)
+        del config["head_dim"]
+        checkpoint("qwen3 without head_dim", "qwen3-default-heads.safetensors", config)
+        checkpoint("qwen3 head_dim of null", "qwen3-default-heads.safetensors", {**config, "head_dim": None})
+        checkpoint("qwen3 read as qwen2", "qwen3-default-heads.safetensors", {**config, "model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]})
 
 # adapters
 bases = {"tied": directory_of(["tied.safetensors"], one), "untied": directory_of(["untied.safetensors"], own)}

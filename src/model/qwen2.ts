@@ -1,0 +1,44 @@
+import type { CausalArchitecture } from './causal/architecture.ts'
+import { causalConfig, causalJson } from './causal/config.ts'
+import {
+  attentionBiases,
+  causalLM,
+  plainLayer,
+  type CausalConfig,
+  type CausalLayer,
+  type CausalLM,
+} from './causal/lm.ts'
+import { causalGguf, causalNames } from './causal/names.ts'
+
+/** A layer whose queries, keys and values have biases. */
+const layer = (): CausalLayer => {
+  const { self_attn, ...plain } = plainLayer()
+  const { 'o_proj.bias': _, ...biases } = attentionBiases()
+  return { ...plain, self_attn: { ...self_attn, ...biases } }
+}
+
+/**
+ * A Qwen2 (Yang et al. 2024): a LLaMA whose queries, keys and values have biases.
+ * @example qwen2(config).params.model.layers[0].self_attn['q_proj.bias']
+ */
+export const qwen2 = (config: CausalConfig): CausalLM => causalLM(config, layer)
+
+const className = 'Qwen2ForCausalLM'
+
+/** Qwen2 and Qwen2.5; with a sliding window they are refused. */
+export const qwen2Architecture: CausalArchitecture = {
+  ...causalNames,
+  name: 'qwen2',
+  className,
+  config: causalConfig({
+    name: 'qwen2',
+    className,
+    // the window is the size of one that use_sliding_window turns on, and the biases are not asked for
+    neutral: { sliding_window: undefined, attention_bias: undefined },
+    positions: 32768,
+    keyValueHeads: 32,
+  }),
+  json: causalJson(className, { use_sliding_window: false }),
+  model: qwen2,
+  gguf: causalGguf,
+}

@@ -1,0 +1,48 @@
+import { f32 } from '../tensor/index.ts'
+import type { CausalArchitecture } from './causal/architecture.ts'
+import { causalConfig, causalJson } from './causal/config.ts'
+import {
+  attentionBiases,
+  causalLM,
+  plainLayer,
+  type CausalConfig,
+  type CausalLayer,
+  type CausalLM,
+} from './causal/lm.ts'
+import { causalGguf, causalNames } from './causal/names.ts'
+
+/** A layer with a norm over the features of each query and each key, and with biases if they are asked for. */
+const layer = (hasBiases: boolean): CausalLayer => {
+  const { self_attn, ...plain } = plainLayer()
+  const norms = { q_norm: f32('headDim'), k_norm: f32('headDim') }
+  return { ...plain, self_attn: { ...self_attn, ...norms, ...(hasBiases ? attentionBiases() : {}) } }
+}
+
+/**
+ * A Qwen3 (Yang et al. 2025): a LLaMA whose queries and keys are normed head by head, and whose heads have a size of
+ * their own.
+ * @example qwen3(config).params.model.layers[0].self_attn.q_norm
+ */
+export const qwen3 = (config: CausalConfig): CausalLM => causalLM(config, () => layer(config.attention_bias === true))
+
+const className = 'Qwen3ForCausalLM'
+
+/** Dense models of Qwen3; with a sliding window they are refused. */
+export const qwen3Architecture: CausalArchitecture = {
+  ...causalNames,
+  name: 'qwen3',
+  className,
+  config: causalConfig({
+    name: 'qwen3',
+    className,
+    // the window is the size of one that use_sliding_window turns on
+    neutral: { sliding_window: undefined, attention_bias: undefined },
+    attentionBias: true,
+    positions: 32768,
+    keyValueHeads: 32,
+    headDim: 128,
+  }),
+  json: causalJson(className, { use_sliding_window: false }),
+  model: qwen3,
+  gguf: causalGguf,
+}

@@ -1,0 +1,289 @@
+import assert from 'node:assert/strict'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import {
+  adamw,
+  adapt,
+  add,
+  capacityFor,
+  chain,
+  clipByGlobalNorm,
+  compile,
+  finetune,
+  full,
+  generateTokens,
+  identity,
+  isLazyLeaf,
+  isValue,
+  leaves,
+  load,
+  mapTree,
+  openSafetensors,
+  orThrow,
+  paca,
+  tensorsOf,
+  trainStep,
+  warmupCosine,
+  type CausalBatch,
+  type Loaded,
+  type Method,
+  type Opaque,
+  type Shape,
+  type Value,
+  type Values,
+} from '../../src/index.ts'
+import { noNode } from '../backend/native-support.ts'
+import { temporary, writeRows } from '../cli/support.ts'
+
+/** Tiny models of other architectures than LLaMA, and what transformers and PEFT compute of them: see make_qwen.py. */
+const golden = join(import.meta.dirname, '../golden/qwen')
+const models = ['qwen2-tiny', 'qwen3-tiny'] as const
+const scratch = await temporary()
+after(() => rm(scratch, { recursive: true, force: true }))
+
+interface Numbers {
+  readonly sizes: readonly number[]
+  readonly data: ArrayLike<number>
+}
+interface Curves {
+  readonly recipe: { readonly steps: number; readonly rank: number; readonly targets: readonly string[] }
+  readonly full: readonly number[]
+  readonly paca: readonly number[]
+  readonly lora: readonly number[]
+}
+interface Golden {
+  readonly loaded: Loaded
+  readonly tensors: ReadonlyMap<string, Numbers>
+  readonly columns: ReadonlyMap<string, Int32Array>
+  readonly curves: Curves
+  readonly batch: Values<CausalBatch>
+}
+
+const read = async (file: string): Promise<ReadonlyMap<string, Numbers>> => {
+  const archive = await orThrow(openSafetensors(file))
+  try {
+    return new Map(
+      await Promise.all([...archive.tensors].map(async ([name, entry]) => [name, await entry.read()] as const)),
+    )
+  } finally {
+    await archive.close()
+  }
+}
+const integers = ({ sizes, data }: Numbers): Value<readonly ['batch', 'seq'], 'i32'> => ({
+  shape: ['batch', 'seq'],
+  sizes,
+  dtype: 'i32',
+  data: Int32Array.from(data),
+})
+const open = async (name: string): Promise<Golden> => {
+  const at = (file: string): string => join(golden, name, file)
+  const tensors = await read(at('reference.safetensors'))
+  const columns = [...(await read(at('paca.safetensors')))].map(
+    ([key, { data }]) => [key.replace('columns.', ''), Int32Array.from(data)] as const,
+  )
+  return {
+    loaded: await orThrow(load(at('.'))),
+    tensors,
+    columns: new Map(columns),
+    curves: JSON.parse(await readFile(at('losses.json'), 'utf8')) as Curves,
+    batch: { input_ids: integers(tensors.get('input_ids')!), labels: integers(tensors.get('labels')!) },
+  }
+}
+
+const opened = new Map<string, Golden>()
+before(async () => {
+  for (const name of models) opened.set(name, await open(name))
+})
+after(async () => {
+  for (const { loaded } of opened.values()) await loaded.checkpoint.close()
+})
+
+const close = (what: string, found: ArrayLike<number>, due: ArrayLike<number>, tolerance: number): void => {
+  assert.equal(found.length, due.length, what)
+  const off = Array.from(due).reduce((most, x, i) => Math.max(most, Math.abs(x - found[i]!)), 0)
+  assert.ok(off <= tolerance, `${what} is off by ${off}`)
+}
+const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
+const turned = ({ sizes: [rows = 1, columns = 1], data }: Numbers): readonly number[] =>
+  Array.from(data, (_, i) => data[(i % rows) * columns + Math.floor(i / rows)]!)
+
+/** The step of the recipe: the rate of update k is that of a cosine with two warm-up steps at k + 1. */
+const stepOf = ({ loaded: { model }, curves: { recipe } }: Golden, method: Method<Opaque>) => {
+  const rate = warmupCosine({ peak: 5e-3, warmup: 2, total: recipe.steps })
+  const transform = chain(clipByGlobalNorm(1), adamw({ lr: count => rate(add(count, 1)), weightDecay: 0.01 }))
+  return trainStep(adapt(model, method), transform)
+}
+const everything = ({ loaded: { model } }: Golden): Method<Opaque> =>
+  full({ targets: tensorsOf(model.params).map(([path]) => path) as readonly string[] })
+
+const targets = [
+  ['reference', 1e-5],
+  ['wasm', 1e-3],
+  ['graph', 1e-3],
+] as const
+for (const name of models)
+  for (const [target, tolerance] of targets) {
+    const skip = target === 'graph' && noNode !== undefined ? noNode : false
+
+    test(
+      `${name}: logits, loss, all gradients, the greedy text and ten steps on all weights are PyTorch's, on ${target}`,
+      {
+        skip,
+      },
+      async () => {
+        const model = opened.get(name)!
+        const { loaded, tensors, batch, curves } = model
+        const { architecture } = loaded.checkpoint
+        await using session = await compile(stepOf(model, everything(model)), {
+          target,
+          threads: 1,
+          weights: loaded.weights,
+        })
+
+        // what PyTorch computes at the padding, its mask decides
+        const mask = tensors.get('attention_mask')!.data
+        const due = tensors.get('logits')!
+        const vocab = due.sizes[2]!
+        const seen = (x: ArrayLike<number>) => Array.from(x, (v, i) => (mask[Math.floor(i / vocab)] === 1 ? v : 0))
+        close('the logits', seen((await session.logits(batch)).data), seen(due.data), tolerance)
+        const { sum, count } = await session.evaluate(batch)
+        close('the loss', [sum / count], tensors.get('loss')!.data, tolerance)
+
+        const found = new Map(leaves(await session.gradients(batch), isFloats))
+        assert.equal(found.size, [...tensors.keys()].filter(key => key.startsWith('grad.')).length)
+        for (const [path, { data }] of found) {
+          const stored = architecture.stored(path)
+          const gradient = tensors.get(`grad.${stored.name}`)!
+          close(`the gradient of ${path}`, data, stored.transposed ? turned(gradient) : gradient.data, tolerance)
+        }
+
+        const text = Array.from(tensors.get('greedy')!.data)
+        const prompt = text.slice(0, 5)
+        const maxTokens = text.length - prompt.length
+        using decoder = session.decoder({ batch: 1, capacity: capacityFor(prompt.length, maxTokens) })
+        const made: number[] = []
+        for await (const id of generateTokens(decoder, prompt, { maxTokens, stop: new Set<number>() })) made.push(id)
+        assert.deepEqual([...prompt, ...made], text)
+
+        await curve(session, model, curves.full, tolerance)
+      },
+    )
+
+    test(`${name}: ten steps of PaCA are PyTorch's, on ${target}`, { skip }, async () => {
+      const model = opened.get(name)!
+      const { loaded, columns, curves } = model
+      const { rank, targets: modules } = curves.recipe
+      assert.deepEqual(modules, loaded.checkpoint.architecture.targets)
+      const method = paca({ targets: modules, rank, seed: 0, selection: columns })
+      await using session = await compile(stepOf(model, method), { target, threads: 1, weights: loaded.weights })
+      await curve(session, model, curves.paca, tolerance)
+    })
+
+    test(`${name}: a run that goes on from PEFT's LoRA has PEFT's ten-step curve, on ${target}`, { skip }, async () => {
+      const { batch, curves } = opened.get(name)!
+      const [rows = 0, length = 0] = batch.input_ids.sizes
+      const row = (data: Int32Array, i: number): number[] => [...data.subarray(i * length, (i + 1) * length)]
+      const data = await writeRows(
+        join(scratch, `${name}-${target}.jsonl`),
+        Array.from({ length: rows }, (_, i) => ({
+          input_ids: row(batch.input_ids.data, i),
+          labels: row(batch.labels.data, i),
+        })),
+      )
+      const losses: number[] = []
+      for await (const event of finetune({
+        model: join(golden, name),
+        adapter: join(golden, name, 'lora'),
+        data,
+        eval: data,
+        seed: 0,
+        steps: curves.recipe.steps,
+        batch: rows,
+        accumulate: 1,
+        shuffle: false,
+        lr: 5e-3,
+        schedule: 'cosine',
+        warmup: 2,
+        weightDecay: 0.01,
+        clip: 1,
+        target,
+        threads: 1,
+        out: join(scratch, `${name}-${target}`),
+      })) {
+        if (event.event === 'step') losses.push(event.loss)
+        if (event.event === 'done') losses.push(event.evalLossAfter!)
+      }
+      close('the curve', losses, curves.lora, tolerance)
+    })
+  }
+
+for (const [name, part] of [
+  ['qwen2-tiny', /self_attn\..*\.bias$/],
+  ['qwen3-tiny', /self_attn\..*_norm$/],
+] as const)
+  test(`${name}: without what a LLaMA does not have the loss is another (mutant)`, async () => {
+    const { loaded, batch, tensors } = opened.get(name)!
+    // biases of nothing, and gains of one
+    const neutral = (path: string): number => (path.endsWith('.bias') ? 0 : 1)
+    let changed = 0
+    const weights = mapTree(loaded.weights, isLazyLeaf, (leaf, path) => {
+      if (!part.test(path)) return leaf
+      changed += 1
+      return {
+        read: async () => {
+          const value = 'read' in leaf ? await leaf.read() : leaf
+          return { ...value, data: Float32Array.from(value.data, () => neutral(path)) }
+        },
+      }
+    }) as typeof loaded.weights
+    const nothing = trainStep(adapt(loaded.model, full({ targets: [] as readonly string[] })), identity)
+    await using session = await compile(nothing, { target: 'reference', weights })
+    const { sum, count } = await session.evaluate(batch)
+    assert.ok(changed > 0 && Math.abs(sum / count - tensors.get('loss')!.data[0]!) > 1e-4)
+  })
+
+test('--bias is refused for a model that has biases, and not for one that has none', async () => {
+  const run = async (name: string): Promise<void> => {
+    for await (const _ of finetune({
+      ...plain,
+      model: join(golden, name),
+      bias: 'all',
+      data: await writeRows(join(scratch, 'bias.jsonl'), [{ input_ids: [3, 4, 5], labels: [3, 4, 5] }]),
+      target: 'reference',
+      out: join(scratch, `${name}-bias`),
+    }));
+  }
+  await assert.rejects(
+    run('qwen2-tiny'),
+    /^Error: --bias all is not supported for a model that has biases: leave it out/,
+  )
+  await run('qwen3-tiny')
+})
+
+/** What a run takes beside its model, data and target. */
+const plain = {
+  seed: 0,
+  steps: 1,
+  batch: 1,
+  accumulate: 1,
+  shuffle: false,
+  lr: 1e-3,
+  schedule: 'constant',
+  warmup: 0,
+  weightDecay: 0,
+  clip: 1,
+  threads: 1,
+} as const
+
+interface Steps {
+  step(batches: readonly Values<CausalBatch>[]): Promise<{ readonly loss: number }>
+  evaluate(batch: Values<CausalBatch>): Promise<{ readonly sum: number; readonly count: number }>
+}
+/** Ten steps on the golden batch, and the loss after them. */
+const curve = async (session: Steps, { batch, curves }: Golden, due: readonly number[], tolerance: number) => {
+  const losses: number[] = []
+  for (let i = 0; i < curves.recipe.steps; i++) losses.push((await session.step([batch])).loss)
+  const { sum, count } = await session.evaluate(batch)
+  close('the curve', [...losses, sum / count], due, tolerance)
+}
