@@ -10,8 +10,7 @@ const folder = join(projectRoot, 'node_modules', '.cache', 'partensor-bench')
 export const compiledFile = (source: string): string => join(folder, source.replace(/\.ts$/, '.js'))
 
 /**
- * Compiles the project: what is measured is plain JavaScript, as it is published, without the memory and time of a
- * compiler beside it.
+ * Compiles the project: plain JavaScript is measured, as it is published, without the memory and time of a compiler.
  */
 export const compileProject = (): void => {
   execFileSync(

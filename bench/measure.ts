@@ -8,7 +8,7 @@ import { peakOf, type Measurement } from './measurement.ts'
 /** A measurement, or the reason why it failed. */
 export type Outcome = E.Either<string, Measurement>
 
-/** One side of a comparison: a process to start once a round, in as many rounds as there are unless it says fewer. */
+/** One side of a comparison: a process to start once per round, in all rounds unless it specifies fewer. */
 export interface Contender {
   readonly name: string
   readonly measure: () => Promise<Outcome>

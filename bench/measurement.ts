@@ -13,8 +13,8 @@ export interface Measurement {
 }
 
 /**
- * The most memory that a process has held so far, in MB, where the system says so: the resident set alone, whole, from
- * the start of its program.
+ * The most memory that a process has held so far, in MB, if the system tells: the resident set alone, from the start of
+ * its program.
  * @example peakOf('self')
  */
 export const peakOf = (process: number | 'self'): number => {

@@ -3,10 +3,10 @@ import { pipe } from 'fp-ts/lib/function.js'
 import type { Measurement } from './measurement.ts'
 import type { Outcome } from './measure.ts'
 
-/** '' for what has none, as a curvature. */
+/** The text of a unit; '' if there is none, as for a curvature. */
 type Unit = 'ms' | 'MB' | 'tensors' | 'steps' | 'times' | '%' | ''
 
-/** One side of a row: a figure, or why there is none. */
+/** One side of a row: a figure, or the reason why there is none. */
 export type Figure = E.Either<
   string,
   {
@@ -19,7 +19,7 @@ export type Figure = E.Either<
   }
 >
 
-/** A line of the result: ours beside a peer or beside a bound, and what was asked. */
+/** A line of the result: ours compared with a peer or a bound, and the target. */
 export interface Row {
   readonly what: string
   readonly ours: Figure
@@ -27,7 +27,7 @@ export interface Row {
   /** Ours over the peer's: of the medians, and of the minima. */
   readonly ratio: { readonly median: number; readonly minimum: number } | undefined
   readonly asked: string
-  /** Nothing where it could not be measured, or nothing was asked. */
+  /** Undefined if it could not be measured, or if there was no target. */
   readonly met: boolean | undefined
 }
 
@@ -37,7 +37,7 @@ export const median = (numbers: readonly number[]): number => {
   return sorted.length % 2 === 1 ? sorted[Math.floor(middle)]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-/** Times as a figure; with their rate where it is said how many tokens one of them takes. */
+/** Times as a figure, with their rate if the number of tokens is given. */
 export const figureOf = ({ times, peakMegabytes }: Measurement, tokens?: number): Figure =>
   E.right({
     median: median(times),
@@ -69,8 +69,8 @@ export const peakFigure = (outcome: Outcome | undefined): Figure =>
   )
 
 /**
- * A row that compares two figures. `holds` says of the ratio of medians whether what was asked is met; without it
- * nothing is asked.
+ * A row that compares two figures. `holds` tells for the ratio of medians whether the target is met; without it there
+ * is no target.
  */
 export const comparison = (
   what: string,
@@ -87,9 +87,7 @@ export const comparison = (
   return { what, ours: mine, peer: { name, figure: theirs }, ratio, asked, met: ratio && holds?.(ratio.median) }
 }
 
-/**
- * A row that compares two figures, and says of the ratio of medians how much it may be at most, if anything is asked.
- */
+/** A row that compares two figures, with the largest allowed ratio of medians, if there is a target. */
 export const comparedTo = (what: string, mine: Figure, name: string, theirs: Figure, most: number | undefined): Row =>
   most === undefined
     ? comparison(what, mine, name, theirs)

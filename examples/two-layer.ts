@@ -1,4 +1,6 @@
-/** A network of two layers, of which Adam sees 8 columns: their gradient and moments are [8, hidden], and nothing else has any. */
+/**
+ * A network of two layers, of which Adam sees 8 columns: only these have gradients and moments, of shape [8, hidden].
+ */
 import {
   adamw, adapt, chain, clipByGlobalNorm, compile, crossEntropy, f32, i32, matmul, model, paca, relu, size, sum, trainStep, uniform, type Value, type Values,
 } from '../src/index.ts'

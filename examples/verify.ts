@@ -1,4 +1,7 @@
-/** Theorem 1 on a run of one's own: a head over frozen features has a proved bound of the curvature; what lies below a nonlinearity an estimate. */
+/**
+ * Theorem 1 on a run of your own: a head over frozen features has a proved bound of the curvature; layers below a
+ * nonlinearity have an estimate.
+ */
 import {
   adapt, certificateText, checkCertificate, crossEntropy, f32, i32, matmul, model, paca, silu, size, sum, uniform, verify, type ConvergenceCertificate,
 } from '../src/index.ts'

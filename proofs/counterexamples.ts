@@ -8,7 +8,7 @@ import { curvature, gradientAt, problems, type Problem } from './problem.ts'
 import { float64, stepError } from './rounding.ts'
 import type { Theorem } from './theorem.ts'
 
-/** Statement 6: what the paper says too much of, as facts that run. */
+/** Statement 6: the paper's exaggerations, as facts that run. */
 
 /** A step on one batch; then the loss is that of another, with other targets. */
 interface Changed extends Case {
@@ -62,7 +62,7 @@ const frozenGradient = (problem: Problem): number => {
   return norm({ ...problem.at, data: gradientAt(problem, problem.at).data.map((g, i) => (trained[i] ? 0 : g)) })
 }
 const small = 2 ** -20
-/** After 60 steps, each of which halves the gradient inside the mask at least. */
+/** After 60 steps, each of which at least halves the gradient inside the mask. */
 const after60 = ({ problem, relative }: Partly): Outcome => {
   const { run } = stepper(problem)
   const eta = etaOf(problem, relative)

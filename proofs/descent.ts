@@ -37,9 +37,8 @@ export interface Outcome extends Moved {
 const size = (dim: number | string): number => Number(dim)
 
 /**
- * A training step of the library on a problem: its gradients, its masks, its sgd. What is returned evaluates it in
- * float64 at a point, by the ops' own meaning, with other data in the place of the problem's for the gradient, where
- * they are given.
+ * A training step of the library on a problem: its gradients, its masks, its sgd. The returned function evaluates it in
+ * float64 at a point, by the ops' own meaning, optionally with other data for the gradient.
  */
 export const stepper = (problem: Problem, mistakes: Mistakes = {}) => {
   const made = modelOf(problem)

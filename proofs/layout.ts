@@ -24,7 +24,7 @@ export interface Choice {
 export type Kind = LeafMask['mask']
 export const everyKind: readonly Kind[] = ['all', 'columns', 'entries', 'frozen']
 
-/** Leaves W₁, W₂, … that stand above each other in one W [inputs, outputs], and what of each is trained. */
+/** Leaves W₁, W₂, … stacked in one W [inputs, outputs], and the trained part of each. */
 export interface Layout {
   readonly leaves: readonly Choice[]
   readonly outputs: number
@@ -68,7 +68,7 @@ export const rowsOf = (layout: Layout): readonly boolean[] => {
   )
 }
 
-/** A change of what a mask chooses, for mutants: the neighbours of the chosen columns or entries, or everything. */
+/** A change of a mask's selection, for mutants: the neighbours of the selected columns or entries, or everything. */
 export type Mistake = 'shifted' | 'ignored'
 /** The selection of a leaf's mask under a mistake. */
 export const mistaken = (choice: Choice, outputs: number, mistake?: Mistake): Choice => {
@@ -76,7 +76,7 @@ export const mistaken = (choice: Choice, outputs: number, mistake?: Mistake): Ch
   if (mistake === 'ignored') return { ...choice, kind: 'all', index: [] }
   return mistake === 'shifted' ? { ...choice, index: choice.index.map(i => (i + 1) % of) } : choice
 }
-/** A method that trains what the layout says: the library's own masks, with indices that are given. */
+/** A method that trains the selection of the layout: the library's own masks, with given indices. */
 export const choosing = ({ leaves, outputs }: Layout, mistake?: Mistake): Method<Opaque> => ({
   name: 'choosing',
   apply: params => {

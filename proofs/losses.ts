@@ -44,7 +44,7 @@ export type Datum = Numbers & { readonly dtype?: DType }
 export interface Term extends Curvature {
   readonly loss: Loss
   readonly data: Readonly<Record<string, Datum>>
-  /** A unit vector over the elements of W, in what is trained, along which `part` is reached, for a quadratic. */
+  /** A unit vector over the elements of W, in the trained part, along which `part` is reached, for a quadratic. */
   readonly top?: readonly number[]
   readonly rounding: Rounding
 }
@@ -106,7 +106,7 @@ export const valueOf = ({ loss, data }: Term, w: Matrix, leaves: Readonly<Record
       return mul(sum(mul(column, matmul(typed<readonly ['all', 'all'], 'f32'>(leaves.A!), column))), 0.5)
     }
     default: {
-      // X C W B, of which C and B need not be
+      // X C W B, in which C and B are optional
       const factors = [leaves.X, leaves.C, w, leaves.B].filter(factor => factor !== undefined)
       const z = factors.reduce((product, factor) =>
         matmul(typed<readonly ['rows', 'in'], 'f32'>(product), typed<Matrix['shape'], 'f32'>(factor)),
@@ -214,7 +214,7 @@ const linear =
             data,
             ...mapped(first!, value => scale * value ** 2),
             // inner lengths of the products and of their transposes, the sum over elements, a softmax over outputs, 24
-            // for what one element costs, and 6
+            // for each element, and 6
             rounding: {
               terms: n + elements + rows + layout.outputs + 2 * outputs + (composed ? 2 * inner : 0) + 30,
               weight: 1,

@@ -36,9 +36,9 @@ const between =
     d.reduce((sum, value, s) => sum + h(i, s) * value * k(j, s), 0)
 
 /**
- * The matrices are rounded to float32, so that every target starts from the same ones. Rounding moves an eigenvalue or
- * a singular value of M, and of any block of M, by at most ‖E‖ ≤ 2⁻²⁴‖M‖ (Weyl 1912; ‖·‖ is the Frobenius norm), and
- * building M in float64 by at most γ₁₀₀‖M‖ < 2⁻⁴⁰‖M‖: what is stated is moved outward by both.
+ * The matrices are rounded to float32, so every target starts from the same ones. Rounding moves an eigenvalue or a
+ * singular value of M, and of any block of M, by at most ‖E‖ ≤ 2⁻²⁴‖M‖ (Weyl 1912; ‖·‖ is the Frobenius norm), and
+ * building M in float64 by at most γ₁₀₀‖M‖ < 2⁻⁴⁰‖M‖: the stated bounds are moved outward by both.
  */
 const rounded = ({ sizes, data }: Numbers): Numbers => ({ sizes, data: data.map(Math.fround) })
 const outward = (value: number, m: Numbers): number => value + (2 ** -24 + 2 ** -40) * norm(m)
@@ -113,8 +113,8 @@ export const withSingularValues = (rows: number, chosen: readonly boolean[]): fc
 
 /**
  * A = [A_SS A_ST; A_TS A_TT] with A_SS = K_S diag(a) K_S, A_TT = K_T diag(b) K_T, A_ST = K_S diag(c) K_T: its
- * eigenvalues are those of the pairs [a c; c b], (a + b)/2 ± √((a − b)²/4 + c²), and what is left of a or b, while
- * those of A_SS are a. It is convex if a, b ≥ 0 and c² ≤ ab.
+ * eigenvalues are those of the pairs [a c; c b], (a + b)/2 ± √((a − b)²/4 + c²), and the rest of a or b, while those of
+ * A_SS are a. It is convex if a, b ≥ 0 and c² ≤ ab.
  */
 export const symmetric = (chosen: readonly boolean[], convex: boolean): fc.Arbitrary<Spectral & Topped> => {
   const { inside, outside, rank } = places(chosen)

@@ -7,7 +7,7 @@ import { curvature, gradientAt, hessianProduct, problems, type Problem } from '.
 import { float64, gradientError, hessianError, stepError } from './rounding.ts'
 import type { Mutant, Theorem } from './theorem.ts'
 
-/** Theorem 1 and what is said of a single step: statements 1, 2, 3 and 7. */
+/** Theorem 1 and its statements about a single step: 1, 2, 3 and 7. */
 
 /** A problem, and a step size in units of 1/L_P. */
 export interface Case {
@@ -15,7 +15,7 @@ export interface Case {
   readonly relative: number
 }
 
-/** Step sizes t/L_P: mostly 0 < t < 2, where the loss falls; but the inequality holds for every real t. */
+/** Step sizes t/L_P: mostly 0 < t < 2, for which the loss falls; but the inequality holds for every real t. */
 export const within = fc.integer({ min: 1, max: 127 }).map(k => k / 64)
 export const beyond = fc.integer({ min: 130, max: 512 }).map(k => k / 64)
 const backwards = fc.integer({ min: -128, max: 0 }).map(k => k / 64)

@@ -10,7 +10,7 @@ import { norm } from './matrices.ts'
 import { modelOf, valueFrom, type Problem } from './problem.ts'
 import { float32, float64, type Moved } from './rounding.ts'
 
-/** The theorem on sessions: what `compile` makes of a step, on the targets themselves. */
+/** The theorem on sessions: a step that `compile` made, on the targets themselves. */
 
 type Data = Term['data']
 export type On = 'reference' | 'cpu' | 'wasm'
@@ -24,8 +24,8 @@ const offset = 128
 const keyOf = ({ sizes, data }: Pick<Buffer, 'sizes' | 'data'>): string => `${sizes.join()}: ${data.join()}`
 
 /**
- * The reference target in float64: what it is given is taken for the data that a caller rounded to float32, and its
- * results are read as they are, where its own download rounds them to what a checkpoint holds.
+ * The reference target in float64: its inputs are taken for the data that a caller rounded to float32, and its results
+ * are read unrounded, although its own download rounds them to the type of a checkpoint.
  */
 const exactReference = () => {
   const device = referenceDevice()
@@ -36,7 +36,7 @@ const exactReference = () => {
     },
     engine: deviceEngine<Parameters<typeof device.free>[0]>({
       ...device,
-      // Buffers of float64 data: sessions only map over what is read
+      // buffers of float64 data: sessions only map over the data they read
       upload: buffer =>
         device.upload({ ...buffer, data: (exact.get(keyOf(buffer)) ?? buffer.data) as Float32Array<ArrayBuffer> }),
       download: ({ numbers, dtype }) =>
@@ -56,9 +56,9 @@ const partOf = ({ kind, index, rows }: Choice, { data, sizes: [, outputs] }: Num
 }
 
 /**
- * Opens a session of a problem; what is returned takes a step from a point that differs from the problem's where it
- * trains, and reports it. Gradients are those that the step itself follows; W is read as the model's logits, which are
- * W, frozen elements included.
+ * Opens a session of a problem. The returned function takes a step from a point that differs from the problem's in the
+ * trained part, and reports it. Gradients are those that the step itself follows; W is read as the model's logits,
+ * which are W, frozen elements included.
  */
 export const steppingOn = async (target: On, problem: Problem, mistake?: Mistake) => {
   const made = modelOf(problem)
@@ -98,9 +98,7 @@ export const steppingOn = async (target: On, problem: Problem, mistake?: Mistake
     return w!
   }
   return {
-    /**
-     * A step of so many units from a point, along the gradient for other data than the problem's where they are given.
-     */
+    /** A step of `units` from a point, along the gradient for other data than the problem's if given. */
     run: async (
       steps: number,
       from: Numbers,

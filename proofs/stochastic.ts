@@ -140,8 +140,8 @@ export const sidesOf = (
     data: data.map((_, i) => expected(s => s.gradient[l]!.data[i]!)),
   }))
   const variance = expected(s => distance(s.gradient, here.partial) ** 2)
-  // each sample is a step of F along its own gradient; in their mean, what is linear in g − P∇F is 0 but for the errors
-  // of both
+  // each sample is a step of F along its own gradient; in their mean, terms linear in g − P∇F are 0 up to the errors of
+  // both
   const error =
     valueError(problem, here.at, u) +
     expected(({ moved }) => {

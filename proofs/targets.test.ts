@@ -12,7 +12,7 @@ import { additive, holds, sidesOf, spaces, type Sampled } from './stochastic.ts'
 import { prove, type Tally, type Theorem } from './theorem.ts'
 import type { Numbers } from '../src/tensor/index.ts'
 
-/** A problem, and steps of so many units each from points of its slice W⁰ + range P: one session takes them all. */
+/** A problem, and steps of several units each from points of its slice W⁰ + range P: one session takes them all. */
 interface Steps {
   readonly problem: Problem
   readonly points: readonly { readonly from: Numbers; readonly units: number }[]
@@ -36,7 +36,7 @@ const trains = layouts().filter(layout => trainedOf(layout).includes(true))
 const isotropic = problems(only('isotropic'), layouts(['all', 'columns', 'entries']))
 const masked = (kind: Kind): fc.Arbitrary<Problem> => problems(anyTerms, layouts([kind]))
 
-/** A problem with f ≥ 0, and so many steps of so many units. */
+/** A problem with f ≥ 0, and several steps of several units. */
 interface Descent {
   readonly problem: Problem
   readonly units: number
@@ -74,7 +74,10 @@ const rateOn = (target: On): Theorem<Descent> => {
   }
 }
 
-/** A session that follows the gradient of each sample from the same point: what `stochastic` says of their mean. */
+/**
+ * A session that follows the gradient of each sample from the same point: the statement of `stochastic` about their
+ * mean.
+ */
 const stochasticOn = (target: On): Theorem<Sampled> => {
   const sides = async ({ problem, samples, relative }: Sampled) => {
     // as many units as fit in the step size

@@ -3,9 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 
 /**
- * A theorem as a value: what it says, the cases it speaks of, whether it holds of one, and mutants, which are
- * statements that differ from it in one place and are false. A mutant that no case refutes shows that the property is
- * too weak to be evidence.
+ * A theorem as a value: its statement, its cases, a test of one case, and mutants, which are false statements that
+ * differ from it in one place. A mutant that no case refutes shows that the property is too weak to be evidence.
  */
 export interface Theorem<C> {
   readonly statement: string
@@ -14,7 +13,7 @@ export interface Theorem<C> {
   readonly mutants: Readonly<Record<string, Mutant<C>>>
 }
 type Property<C> = (subject: C) => boolean | Promise<boolean>
-/** A false statement. Its cases are those where it should show, if the theorem's own are too wide. */
+/** A false statement. Its cases are those in which it should show, if the theorem's own are too wide. */
 export interface Mutant<C> {
   readonly property: Property<C>
   readonly cases?: fc.Arbitrary<C>
@@ -26,7 +25,7 @@ export interface Tally {
 }
 
 /**
- * Tests a theorem on many cases, each of which may be several; then refutes each of its mutants.
+ * Tests a theorem on many cases, each of which may count as several; then refutes each of its mutants.
  * @example prove(inequality, 1000, tally)
  */
 export const prove = <C>(

@@ -45,7 +45,7 @@ export interface Leaf {
   readonly shape: Shape
   readonly domain?: Domain
 }
-/** An expression over leaves, and which of them it is differentiable in (all reals where not said). */
+/** An expression over leaves, with the leaves in which it is differentiable (default: all reals). */
 export interface Plan {
   readonly leaves: readonly Leaf[]
   readonly build: (inputs: readonly Node[]) => Node
@@ -102,7 +102,7 @@ export const dataFor = (leaves: readonly Leaf[], size: (dim: Dim) => number, see
     if (domain === 'word')
       return { sizes, data: Float64Array.from({ length: n }, () => Math.floor(random() * 2 ** 32) | 0) }
     if (typeof domain === 'object') {
-      // an index names no element twice where it can avoid it
+      // an index names no element twice if that can be avoided
       const places = size(domain.below)
       const index = shuffled(places, random)
       return { sizes, data: Float64Array.from({ length: n }, (_, k) => index[k % places]!) }
@@ -260,7 +260,7 @@ const joins = fc.constantFrom<{ parts: Shape; dim: Dim }>(
   { parts: [1, 2, 3], dim: 6 },
 )
 
-/** A block of two results, called: what `call` and `result` mean together. */
+/** A call of a block with two results: the joint meaning of `call` and `result`. */
 const calls: Subject = fc.tuple(shapes(), fc.integer({ min: 0, max: 1 })).map(([shape, index]) =>
   plan([{ shape }, { shape }], inputs => {
     const p = placeholder(shape, 'f32')
@@ -281,7 +281,7 @@ const normed = withAxis(shapes(1, 3)).map(([shape]) => ({ shape, last: shape.at(
 const labelled = shapes(1, 3, wide).map(shape => ({ shape, rows: shape.slice(0, -1), classes: shape.at(-1)! }))
 const epsilon = 1e-5
 
-/** Matrices with what they are packed in: whole blocks, and a last one that is not. */
+/** Matrices with their packed form: whole blocks, and an incomplete last one. */
 const packed = fc.constantFrom<{ shape: Shape; blocks: Dim; words: Dim }>(
   { shape: ['a', 64], blocks: 'a', words: 'a*8' },
   { shape: [2, 'b', 32], blocks: 'b', words: 'b*8' },
@@ -329,7 +329,7 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
   sin: unary(primitives.sin),
   cos: unary(primitives.cos),
   erf: unary(primitives.erf),
-  // it is not the derivative of what it computes: that is its purpose
+  // by design, it is not the derivative of its value
   stopGradient: shapes().map(shape => plan([{ shape }], applied(primitives.stopGradient, {}), [])),
   cast: fc
     .tuple(shapes(), fc.constantFrom<DType>('f32', 'i32', 'bool'), fc.constantFrom<Domain>('real', 'bit', 'bool'))

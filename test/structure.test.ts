@@ -40,7 +40,7 @@ const wrongImport = (found: Import, sources: Sources): string | undefined => {
       : undefined
   }
   if (to.startsWith('../')) return `${from} imports ${to}, which lies outside of src`
-  // the public entry shows what the rooms offer
+  // the public entry re-exports the rooms
   if (room === undefined)
     return other === undefined || to === `${other}/index.ts`
       ? undefined

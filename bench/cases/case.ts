@@ -5,7 +5,7 @@ import type { Row } from '../table.ts'
 export interface Effort {
   /** A smoke run: a round or two, few steps, the small shapes. */
   readonly quick: boolean
-  /** Says what is going on. */
+  /** Reports the progress. */
   readonly say: (text: string) => void
   readonly alternate: (contenders: readonly Contender[], rounds?: number) => Promise<ReadonlyMap<string, Outcome>>
 }
@@ -25,7 +25,7 @@ export interface Findings {
 export interface Case {
   readonly name: string
   readonly about: string
-  /** Left out unless it is asked for by name, or where everything is measured. */
+  /** True if the case runs only when it is named, or when everything is measured. */
   readonly optional?: boolean
   readonly run: (effort: Effort) => Promise<Findings>
 }

@@ -18,7 +18,7 @@ const subjects: readonly [Subject, ...Subject[]] = [
   { model: 'SmolLM2', method: 'paca', batch: 2, seq: 256 },
 ]
 
-/** The certified bytes of a step against what tfjs counts and what the wasm heap grows by. */
+/** The certified bytes of a step, compared with tfjs's count and the growth of the wasm heap. */
 export const certificate: Case = {
   name: 'certificate',
   about: 'certified bytes against the peak of tf.memory() and the growth of the heap',

@@ -109,7 +109,7 @@ const rowsOf = (place: Place, found: ReadonlyMap<string, Outcome>, steps: number
   ]
 }
 
-/** Every method beside the others, and on graph LoRA and DoRA beside PEFT's. */
+/** Compares every method with the others and, on graph, LoRA and DoRA with PEFT's. */
 const methodsOn = (place: Place): Case => ({
   name: `methods-${place.target}`,
   about: `every method on SmolLM2, ${place.name}: time and peak memory beside each other${place.target === 'graph' ? ' and beside PEFT' : ''}`,

@@ -6,7 +6,10 @@ import type { Case } from './case.ts'
 
 const shape = { batch: 2, seq: 256 } as const
 
-/** One step of four layers (hidden 576, vocabulary 4096, 2 × 256 tokens, rank 8) against what TypeScript has today. */
+/**
+ * Compares one step of four layers (hidden 576, vocabulary 4096, 2 × 256 tokens, rank 8) with the alternatives in
+ * TypeScript.
+ */
 export const peers: Case = {
   name: 'peers',
   about: 'a 4-layer step against raw tfjs and jax-js',

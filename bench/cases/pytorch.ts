@@ -10,7 +10,7 @@ const tokens = shape.batch * shape.seq
 
 type Precision = PyTorchOptions['precision']
 type Peer = Pick<PyTorchOptions, 'method' | 'precision' | 'bf16Adapters'>
-/** A step of ours beside one of PyTorch's, and how much of its time and of its memory ours may take. */
+/** A step of ours compared with one of PyTorch's, and the shares of its time and memory that ours may take. */
 interface Pair {
   readonly method: 'paca' | 'full'
   readonly precision: Precision
@@ -84,7 +84,7 @@ const rowsOf = (model: SubjectName, found: ReadonlyMap<string, Outcome>): readon
 const compared = async (model: SubjectName, python: Python, { quick, alternate }: Effort): Promise<readonly Row[]> =>
   rowsOf(model, await alternate(contendersOf(model, python, { warmUp: quick ? 1 : 2, steps: quick ? 2 : 4 })))
 
-/** Whole steps of 2 × 256 tokens on the graph target beside the same in PyTorch, with PEFT for LoRA and DoRA. */
+/** Whole steps of 2 × 256 tokens on the graph target compared with the same in PyTorch, with PEFT for LoRA and DoRA. */
 export const pytorch: Case = {
   name: 'pytorch',
   about: 'steps of the graph target against PyTorch with PEFT: time, tokens/s and peak memory',

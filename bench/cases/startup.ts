@@ -26,7 +26,7 @@ const starts: readonly Start[] = [
     most: 8_000,
   },
 ]
-// more tokens than a row may have: rows are cut to the length that is asked for, and not shorter
+// more tokens than a row may have: rows are cut to the requested length, and not shorter
 const text =
   'A columnist is a journalist who writes regularly for a newspaper or a magazine, mostly on subjects of her own choice. '.repeat(
     16,

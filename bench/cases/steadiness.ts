@@ -13,8 +13,8 @@ const name = '4 layers, graph bf16, 2 × 64'
 const most = { fromEarly: 1.03, fromHalf: 1.01 } as const
 
 /**
- * glibc gives back what is freed: room that loading the model has left would otherwise hide tens of megabytes of
- * growth.
+ * The setting by which glibc returns freed memory: room left over from loading the model would otherwise hide tens of
+ * megabytes of growth.
  */
 const returning = ['env', 'MALLOC_MMAP_THRESHOLD_=65536', 'MALLOC_TRIM_THRESHOLD_=65536'] as const
 

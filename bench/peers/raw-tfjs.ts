@@ -13,7 +13,7 @@ export interface RawTfjsOptions {
   readonly steps: number
 }
 
-/** One projection: its weight, and what LoRA adds to it. */
+/** One projection: its weight, and LoRA's additions to it. */
 interface Projection {
   readonly weight: tf.Tensor2D
   readonly down?: tf.Tensor2D

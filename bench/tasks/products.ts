@@ -6,7 +6,7 @@ import { programsFor, wasmTarget, type PlanOptions } from './plan.ts'
 
 export interface ProductsOptions extends PlanOptions {
   readonly threads: number
-  /** Each product is repeated so often, and for so many milliseconds at least. */
+  /** The number of repetitions of each product, and the least milliseconds. */
   readonly repetitions: number
   readonly atLeast: number
 }

@@ -9,7 +9,7 @@ export interface SteadinessOptions extends TargetOptions {
   readonly model: SubjectName
   readonly batch: number
   readonly seq: number
-  /** Memory is read after so many steps, half way and at the end. */
+  /** The number of steps after which memory is first read; it is read again half way and at the end. */
   readonly warmUp: number
   readonly steps: number
 }

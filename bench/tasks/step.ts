@@ -12,10 +12,10 @@ export interface StepOptions {
   readonly steps: number
 }
 
-/** A step on one of the targets: wasm in float32 unless said. */
+/** A step on one of the targets (default: wasm in float32). */
 export type TargetedStepOptions = Omit<StepOptions, 'threads'> & TargetOptions
 
-/** Milliseconds of whole steps of ours: gradients, clipping, AdamW, commit, and what they report read back. */
+/** Milliseconds of whole steps of ours: gradients, clipping, AdamW, commit, and reading the report back. */
 export const timeStep = async ({
   model: name,
   method,

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-// Has Coq checked what it is said to have checked? Compiles the proofs, asks Coq what the theorems say and rest on, and
-// compares. `node --import tsx proofs/coq/check.ts > proofs/coq/statements.txt` pins what stands there now: read the
-// difference before it is kept.
+// Tests that Coq has checked the pinned statements: compiles the proofs, lets Coq print the theorems and their
+// assumptions, and compares. `node --import tsx proofs/coq/check.ts > proofs/coq/statements.txt` pins the present
+// statements: read the difference before keeping it.
 
 const home = path.dirname(fileURLToPath(import.meta.url))
 
@@ -29,7 +29,7 @@ const refused =
 
 /** Sources by file name, in the order in which they are compiled. */
 export type Sources = ReadonlyMap<string, string>
-/** A folder with the sources and with what was compiled of them, outside of the tree. */
+/** A folder with the sources and the compiled proofs, outside the tree. */
 export interface Build {
   readonly folder: string
   readonly sources: Sources
@@ -138,8 +138,7 @@ const ask = async ({ folder }: Build, queries: readonly string[]): Promise<reado
 /** The output of Coq for every theorem and every definition, and the assumptions of all theorems together. */
 const report = async (built: Build): Promise<{ readonly statements: string; readonly assumptions: string }> => {
   const theorems = theoremsOf(built.sources)
-  // the tuple of all theorems rests on what any of them rests on, and Coq walks through its library once instead of
-  // once for each
+  // the tuple of all theorems rests on the assumptions of each, and Coq walks through its library only once
   const [, assumptions = '', ...printed] = await ask(built, [
     `Definition every_theorem := (${theorems.map(name => `@Statements.${name}`).join(', ')}).`,
     'Print Assumptions every_theorem.',

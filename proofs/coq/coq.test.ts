@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { build, coqIsHere, discard, faults, readPinned, readSources, type Build, type Sources } from './check.ts'
 
-// Theorem 1 is proved by Coq, not by these tests: they see to it that Coq accepts the proofs, that these rest on
-// nothing but the axioms of the standard library's real numbers, and that they prove what is pinned. What must not slip
-// past them is a mutant below.
+// Theorem 1 is proved by Coq, not by these tests: they check that Coq accepts the proofs, that these rest on nothing
+// but the axioms of the standard library's real numbers, and that they prove the pinned statements. Every error that
+// must not slip through is a mutant below.
 
 const here = await coqIsHere()
 const skip = here || process.env['CI'] === 'true' ? false : 'coqc is not installed: on Debian, apt-get install coq'
@@ -40,7 +40,7 @@ const replaced = (file: string, passage: string | RegExp, text: string): Sources
   return new Map(sources).set(file, mutant)
 }
 
-/** `strict_decrease` with another range of step sizes or another proof, and with something said before it. */
+/** `strict_decrease` with another range of step sizes or another proof, preceded by something else. */
 const theorem = /Theorem strict_decrease [\s\S]*? Qed\./.exec(sources.get('Statements.v') ?? '')?.[0] ?? ''
 const strict = ({ range = '0 < η -> η * L_P < 2', proof = 'exact Descent.strict_descent.', before = '' }): Sources =>
   replaced(

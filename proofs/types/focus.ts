@@ -22,8 +22,8 @@ import type {
 } from '../../src/tune/index.ts'
 import type { Same, Shaped, Theorem } from './theorem.ts'
 
-// Laws of what a mask trains, and of the states that transforms keep of it, over tables. What holds for every tree and
-// mask is in generic.ts.
+// Laws of the part that a mask trains, and of the states that transforms keep for it, over tables. Laws for every tree
+// and mask are in generic.ts.
 
 type Matrix<I extends Shape[number], O extends Shape[number]> = Tensor<readonly [I, O]>
 /** A focus without its brand, so that it can be compared with a tree. */
@@ -42,7 +42,7 @@ export interface Model {
   readonly layers: readonly Block[]
   readonly head: { readonly w: Matrix<'hidden', 'vocab'> }
 }
-/** The mask that gives every leaf the same kind; it says only what shape a tree has. */
+/** The mask that gives every leaf the same kind; it only depends on the shape of a tree. */
 export type Everywhere<T, M> =
   T extends Tensor<infer _S, infer _D> ? M : { readonly [K in keyof T]: Everywhere<T[K], M> }
 export interface Mask {
@@ -116,7 +116,7 @@ type ColumnsAreTaken<S extends Shape, R extends Shape[number], D extends DType =
   FocusOf<S, Columns<R>, D>,
   Tensor<Shaped<Take<S, [R], 0>>, D>
 >
-/** Columns r of [in, out] are [r, out]: what `take` gives along the first axis. The dtype stays. */
+/** Columns r of [in, out] are [r, out]: the result of `take` along the first axis. The dtype stays. */
 export type ColumnsAreTakenAlongTheFirstAxis = Theorem<
   [
     Same<FocusOf<readonly ['in', 'out'], Columns<8>>, Matrix<8, 'out'>>,

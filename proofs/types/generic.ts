@@ -21,8 +21,8 @@ import {
 import type { Both, Is, Same, Theorem } from './theorem.ts'
 
 // Laws that `tsc` proves for every shape, tree, mask and transform at once: it checks a generic function before anyone
-// instantiates it. That two type parameters differ is never decided there: what rests on it is proved for tables in
-// shape.ts and focus.ts.
+// instantiates it. That two type parameters differ is never decided there: laws that rest on it are proved for tables
+// in shape.ts and focus.ts.
 
 // Expressions: both sides of a law, of one type. These are functions of the language, so that the test runs them as
 // well.
@@ -72,7 +72,7 @@ export const putAfterGetIsATree = <P, M>(params: P, mask: M) => law(params, putF
 export const getAfterPutIsAFocus = <P, M>(params: P, mask: M, part: Focus<P, M>) =>
   law(part, focus(putFocus(params, mask, part), mask))
 
-// Types: what is known of the left side is known of the right side, so that they are the same.
+// Types: everything known of the left side is known of the right side, so they are the same.
 
 /** The focus of a leaf, or of whatever stands there, under `all` is itself. */
 export const allTrainsTheLeaf = <A>(left: Is<Focus<{ readonly w: A }, { readonly w: All }>['w']>): Is<A> => left

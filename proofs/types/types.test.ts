@@ -7,8 +7,8 @@ import { faults } from '../../test/types/fixture.ts'
 import { typeCheck } from '../../test/types/tsc.ts'
 import * as laws from './generic.ts'
 
-// The theorems themselves are proved by type-checking this folder. Here: that they can fail, and that what they say of
-// types is so of values.
+// The theorems themselves are proved by type-checking this folder. The tests here show that they can fail, and that
+// their statements about types hold for values.
 
 const folder = new URL('.', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, folder), 'utf8')
@@ -27,8 +27,7 @@ const theoremsOf = (source: string): readonly string[] =>
     .flatMap(([, table, proof]) => table ?? proof ?? [])
     .filter(name => name !== 'Instances')
 /**
- * The theorems that a file of mutants changes: `// Name: what is changed`, then the code with the error that it must
- * give.
+ * The theorems that a file of mutants changes: `// Name: the change`, then the code with the error that it must give.
  */
 const refutedIn = (source: string): readonly string[] =>
   source

@@ -84,12 +84,12 @@ const models: Readonly<Record<string, Small>> = {
     logits: ({ w, bias: b }, { x: of }) => add(matmul(of!, w!), untyped(tanh)(untyped(mul)(b, size('batch')))),
   },
 }
-/** Sizes that no leaf says. */
+/** Sizes that no leaf shows. */
 const given = (of: Small) => (of === models['a class token'] ? { joined: session.joined } : {})
 const everything: Method<Opaque> = full({ targets: ['all'] as readonly string[] })
 const batches = (of: Small, ...sizes: readonly number[]) =>
   sizes.map((batch, i) => valuesFor(smallModel(of).batch, { ...dims, batch }, 3 + i))
-/** Steps with batches of other sizes each, some of them in parts; then gradients of two sizes, and what was trained. */
+/** Steps with batches of different sizes, some of them in parts; then gradients of two sizes, and the trained parts. */
 const runOn = async (target: TargetName, of: Small, adapter: Method<Opaque>) => {
   const made = smallModel(of)
   const step = trainStep(adapt(made, adapter), chain(clipByGlobalNorm(1), adamw({ lr: 0.02 })))

@@ -55,7 +55,7 @@ for (const [what, native, target, reason] of choices) {
   })
 }
 
-/** A target of three facts, and the names of those that were asked. */
+/** A target of three facts, and the names of the targets that were tested. */
 const told = (asked: string[], name: string, available: E.Either<string, string>, priority?: number) => ({
   name,
   precisions: ['f32'] as const,
@@ -143,7 +143,7 @@ for (const { name: target } of registeredTargets.filter(({ precisions: own }) =>
 }
 
 test('auto refuses a precision that there is not', async () => {
-  // what a program without types may pass
+  // values that a program without types may pass
   await assert.rejects(
     open({ precision: 'f64' as Precision }),
     refusedWith('there is no precision f64: there are f32, bf16, f16'),
@@ -151,7 +151,7 @@ test('auto refuses a precision that there is not', async () => {
 })
 
 test('targets and precisions that there are not are refused with those there are', async () => {
-  // what a program without types may pass
+  // values that a program without types may pass
   await assert.rejects(
     open({ target: 'gpu' as TargetName, precision: 'bf16' }),
     refusedWith(`there is no target gpu: there are ${targetNames.join(', ')}`),

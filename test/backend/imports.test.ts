@@ -5,8 +5,8 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-// A browser can load `compile`: what its file imports at its top, and what that imports in turn, has no module of
-// Node's and no runtime. Targets load those when they open.
+// A browser can load `compile`: the imports at the top of its file, and theirs in turn, include no Node module and no
+// runtime. Targets load those when they open.
 
 /** Sources by their path from `src`. */
 type Sources = ReadonlyMap<string, string>

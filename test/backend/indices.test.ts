@@ -76,7 +76,7 @@ const refuses = async (target: TargetName): Promise<void> => {
       await assert.rejects(run.step([right, wrong]), said)
       await assert.rejects(run.evaluate(wrong), said)
     }
-    // labels are none of the logits' business; nor is what a slice leaves out
+    // labels do not concern the logits, and neither do the parts that a slice leaves out
     assert.equal((await run.logits(batch([0, 9, 3, -9], [0, 77]))).sizes.join(), '2,4')
     assert.deepEqual((await run.read()).focus.table.data, before, 'nothing was updated')
     const first = (await run.step([right])).loss

@@ -8,7 +8,7 @@ import { nativeStatus } from '../../src/backend/index.ts'
 const { problem } = await nativeStatus()
 export const noNode: string | undefined = process.env['CI'] ? undefined : problem
 
-/** Declares a test of the node target, which says what it leaves out where there is no TensorFlow. */
+/** Declares a test of the node target, which reports its omissions if there is no TensorFlow. */
 export const nodeTest = (name: string, run: (t: TestContext) => Promise<void>): void => {
   test(name, noNode === undefined ? {} : { skip: noNode }, run)
 }

@@ -110,7 +110,7 @@ const none = {}
 const all: readonly DType[] = ['f32', 'i32', 'bool']
 const numeric: readonly DType[] = ['f32', 'i32']
 
-/** Rows as long as several lanes, each of which a value is somewhere in. */
+/** Rows as long as several lanes, with a value somewhere in each. */
 const long = (...values: readonly number[]): Given => {
   const n = 37
   const places = [0, 3, 15, 16, 31, 32, 36]
@@ -165,7 +165,7 @@ const cases: readonly Case[] = [
   ...numeric.flatMap(dtype =>
     [p.add, p.sub, p.mul, p.div, p.pow, p.maximum, p.minimum, p.less, p.lessEqual].flatMap(op => [
       caseOf(`${op.name} ${dtype}, repeated`, [column(dtype), row(dtype)], apply(op, none)),
-      // with a scalar, and where nothing is repeated, other kernels may run
+      // with a scalar, and without repetition, other kernels may run
       ...special[dtype]!.slice(0, 4).map(value =>
         caseOf(`${op.name} ${dtype}, scalar`, [row(dtype), { dtype, sizes: [], data: [value] }], apply(op, none)),
       ),
@@ -279,7 +279,7 @@ const cases: readonly Case[] = [
 ]
 
 const expectedOf = ({ root, feeds, size }: Case): Float64Array => interpret([root], feeds, size)[0]!.data
-/** Equal integers; reals that are equal after they are rounded, or near what they follow from. */
+/** Equal integers; reals that are equal after rounding, or close given their operands. */
 const same = (dtype: DType, found: number, expected: number): boolean => {
   if (dtype !== 'f32') return found === expected
   const rounded = Math.fround(expected)
@@ -323,8 +323,8 @@ for (const [title, open] of devices) {
 }
 
 /**
- * TensorFlow's Softmax makes a NaN of what is not finite, and of the rest of its row 0 or a NaN: where the reference
- * has a row of NaN, a graph has one in it, so that no loss is finite.
+ * TensorFlow's Softmax turns numbers that are not finite into NaN, and the rest of their row into 0 or NaN: if the
+ * reference has a row of NaN, a graph has at least one in it, so that no loss is finite.
  */
 const nanByRow = (one: Case, found: ArrayLike<number>): ArrayLike<number> => {
   if (!/^(softmax|causalSoftmax|crossEntropyGrad)$/.test(one.root.op.name)) return found
@@ -352,7 +352,7 @@ for (const xla of [false, true]) {
       t.skip('this TensorFlow has no XLA')
       return
     }
-    // what XLA compiles: elementwise ops, reductions, and the kernels of losses
+    // the parts that XLA compiles: elementwise ops, reductions, and the kernels of losses
     const kernels =
       /^(add|mul|div|pow|maximum|minimum|less|equal|select|cast|neg|sign|sum|max|softmaxGrad|rmsNorm|silu|crossEntropy|causalSoftmax)/
     const asked = cases.filter(({ name }) => !xla || (kernels.test(name) && !name.includes('scalar'))).map(compared)

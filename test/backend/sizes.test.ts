@@ -50,7 +50,7 @@ const { engine } = createRequire(import.meta.url)('@tensorflow/tfjs-core') as {
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
-/** Bytes of Node's heap and beside it that something is left in. */
+/** The bytes of Node's heap and outside it in which something is left. */
 const hostBytes = async (): Promise<number> => {
   for (let k = 0; k < 3; k++) {
     collect()
@@ -87,7 +87,7 @@ for (const target of ['reference', 'cpu', 'wasm', 'node', 'graph'] as const) {
         assert.ok(after.tensors <= before.tensors, `${before.tensors} tensors, then ${after.tensors}`)
         assert.ok(after.bytes <= 32 * 2 * 4 * 4 * 400 * 2, `${after.bytes} bytes`)
         assert.ok(after.host < before.host + 2e6, `${before.host} bytes of the host, then ${after.host}`)
-        // what was forgotten is made again, and right
+        // forgotten values are made again, correctly
         const again = await run.evaluate(batchOf(7))
         await using fresh = await open(target)
         await fresh.write(await run.read())

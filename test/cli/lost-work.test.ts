@@ -226,7 +226,7 @@ describe('work that is not lost', { concurrency: 2 }, () => {
 
   test('a second signal ends the process at once; two that come together are one', async () => {
     const module = pathToFileURL(join(root, 'src/cli/ending.ts')).href
-    // a command that does not stop when asked to
+    // a command that does not stop on request
     const script = `import { watchEnding } from '${module}'
       const ending = watchEnding()
       ending.interrupted({ needsOutput: false }).addEventListener('abort', () => process.stdout.write('asked'))
@@ -316,7 +316,7 @@ describe('work that is not lost', { concurrency: 2 }, () => {
     }
   })
 
-  /** A command line whose output goes where the shell says. */
+  /** A command line whose output goes to the place that the shell specifies. */
   const shell = (args: readonly string[], redirect: string) =>
     spawnSync(
       'sh',

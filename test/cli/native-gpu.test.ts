@@ -39,7 +39,7 @@ const gpuBuild = async (cache: string): Promise<string> => {
   return linked
 }
 
-/** A `node_modules` with tfjs-node-gpu: its own scripts, which are those of tfjs-node, and what they import. */
+/** A `node_modules` with tfjs-node-gpu: its own scripts, which are those of tfjs-node, and their imports. */
 const gpuPackage = async (modules: string): Promise<string> => {
   const { folder } = build!
   const scripts = join(folder, scriptsFolder)
@@ -54,7 +54,7 @@ const gpuPackage = async (modules: string): Promise<string> => {
   await put('@mapbox/node-pre-gyp', `exports.find = () => ${JSON.stringify(join(folder, addonFile))}`)
   await put('google-protobuf', await readFile(join(scripts, 'google-protobuf.js'), 'utf8'))
   await put('progress', '')
-  // of the union package the core alone is used; the two functions are what Node has no longer since version 23
+  // only the core of the union package is used; the two functions are those that Node no longer has since version 23
   await put(
     '@tensorflow/tfjs',
     `const util = require('node:util')
@@ -154,7 +154,7 @@ for (const [index, [what, prepare]] of places.entries()) {
           .filter(({ event }) => event === 'step')
           .map(({ loss }) => Number(loss))
         assert.deepEqual([run.code, losses.length], [0, 10], run.stderr)
-        // what a package of the user says is its own affair
+        // the output of a user's package is its own affair
         if (environment['PARTENSOR_CACHE'] === folder) assert.equal(run.stderr, '')
         losses.forEach((loss, i) =>
           assert.ok(Math.abs(loss - golden.paca[i]!) < 1e-3, `step ${i}: ${loss}, not ${golden.paca[i]}`),

@@ -28,7 +28,7 @@ tf.registerBackend('tensorflow', () => new Fake(), 3)
 exports.node = { loadSavedModel() { throw new Error('it loads nothing') } }`
 
 let made = 0
-/** Runs `native status` beside a package of the user's. */
+/** Runs `native status` next to one of the user's packages. */
 const statusWith = async (
   name: string,
   source: string,

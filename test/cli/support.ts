@@ -56,7 +56,7 @@ const spawned = (args: readonly string[], interruptAt: string | undefined): Prom
     })
   })
 
-/** The JSON lines of an output; throws where a line is none. */
+/** The JSON lines of an output; throws if a line is not JSON. */
 export const jsonLines = (stdout: string): readonly Readonly<Record<string, unknown>>[] =>
   stdout
     .split('\n')

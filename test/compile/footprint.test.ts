@@ -31,7 +31,7 @@ test('a value is held from its making to its last reader, and what a program is 
   const withScalars = peakOf([times(z, 4)], measure)
   assert.ok(withScalars >= 2 * bytes && withScalars <= 2 * bytes + 3 * 4)
   assert.equal(peakOf([x], measure), 0)
-  // read again at the end, y lives beside all that comes between
+  // read again at the end, y lives through everything that comes between
   assert.ok(peakOf([plus(times(z, 4), y)], measure) >= 3 * bytes)
 })
 

@@ -44,7 +44,7 @@ import { sizeIn } from '../arbitrary.ts'
 import { noise } from '../tensor/calculus.ts'
 import { feedsFor, identical, isStaticDim, programsFor, size as sizeOfTiny, type Method } from './tiny.ts'
 
-/** A random graph: nodes that read nodes before them, some of which may be joined. */
+/** A random graph: nodes that read earlier nodes, some of which may be joined. */
 const abstractGraph = fc
   .array(fc.tuple(fc.boolean(), fc.nat(), fc.nat()), { minLength: 1, maxLength: 24 })
   .map(steps => {
@@ -61,8 +61,8 @@ type Clusters = readonly (readonly Node[])[]
 const reads = (n: Node): readonly Node[] => n.inputs
 
 /**
- * True if clusters can be put in an order in which each comes after what it reads: taken away one by one, as long as
- * one reads nothing else.
+ * True if clusters can be ordered so that each comes after those that it reads: they are removed one by one, as long as
+ * one reads no other.
  */
 const isOrdered = (clusters: Clusters): boolean => {
   const clusterOf = new Map(clusters.flatMap((members, i) => members.map((n): readonly [Node, number] => [n, i])))
@@ -228,7 +228,7 @@ test('an elementwise op reads past a broadcast: one that gives a value its shape
         ),
       )
     } catch (error) {
-      // what reads a value of another shape may not be an expression at all: that is no evidence
+      // a reader of a value with another shape may not be an expression at all: that is no evidence
       if (error instanceof ShapeMismatch) return roots
       throw error
     }
@@ -299,7 +299,7 @@ const hasDetour = (roots: readonly Node[], from: Node, to: Node): boolean => {
   }
   return through.has(to)
 }
-/** The pairs of row-wise nodes in different units of a fused body, of which one reads the other along the same rows. */
+/** The pairs of row-wise nodes in different units of a fused body in which one reads the other along the same rows. */
 const neighbours = (roots: readonly Node[]): readonly (readonly [producer: Node, consumer: Node])[] =>
   topological(roots).flatMap(n => {
     const block = blockOf(n)

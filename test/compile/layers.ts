@@ -18,7 +18,7 @@ import {
 } from '../../src/tensor/index.ts'
 import { noise } from '../tensor/calculus.ts'
 
-/** Random programs that go through layers: what passes over calls are tested with. */
+/** Random programs that go through layers, for testing passes over calls. */
 export interface Layered {
   readonly roots: readonly Root[]
   readonly families: readonly Family[]
@@ -78,7 +78,7 @@ interface Values {
   readonly carried: readonly Node[]
   readonly yielded: readonly Node[]
 }
-/** A walk through layers: down or up, with one block or two, from where, and what the layers get beside. */
+/** A walk through layers: down or up, with one block or two, its start, and the further inputs of the layers. */
 export interface Pass {
   readonly down: boolean
   readonly kinds: readonly number[]
@@ -107,7 +107,7 @@ const pass: fc.Arbitrary<Pass> = fc.record({
   ),
 })
 
-/** Leaves by layer, with data for them and for what is shared. */
+/** Leaves by layer, with data for them and for the shared inputs. */
 const inputsOf = (count: number) => {
   const layered = [0, 1].map(() => Array.from({ length: count }, leaf))
   const global = [leaf(), leaf()]
@@ -186,7 +186,7 @@ export const recipes: fc.Arbitrary<Recipe> = fc.record({
 })
 export const walks: fc.Arbitrary<Layered> = recipes.map(recipe => printing(recipe, layeredBy(recipe)))
 
-/** Calls of anything on anything: what looks like layers here and there, and must not be taken for more. */
+/** Calls of anything on anything: programs that look like layers here and there, and must not be taken for more. */
 export const tangles: fc.Arbitrary<Layered> = fc
   .record({
     count: fc.integer({ min: 2, max: 4 }),
@@ -196,7 +196,7 @@ export const tangles: fc.Arbitrary<Layered> = fc
   .map(recipe => {
     const { w, v, x, y, families, feeds } = inputsOf(recipe.count)
     const pool: Node[] = [...w, ...v, x, y]
-    // mostly what was made last is read, so that calls follow each other
+    // mostly recent values are read, so that calls follow each other
     const pick = (i: number): Node => pool[i % 3 === 0 ? i % pool.length : Math.max(0, pool.length - 1 - (i % 7))]!
     for (const [block, ...of] of recipe.calls) pool.push(...call(blocks[block]!, of.map(pick)))
     return printing(recipe, {
@@ -208,7 +208,7 @@ export const tangles: fc.Arbitrary<Layered> = fc
     })
   })
 
-/** Updates of layers: what is done for each layer alone, and norms over all of them between. */
+/** Updates of layers: computations on each layer alone, with norms over all of them in between. */
 export const updates: fc.Arbitrary<Layered> = fc
   .record({
     count: fc.integer({ min: 1, max: 5 }),
@@ -249,6 +249,6 @@ export const updates: fc.Arbitrary<Layered> = fc
     })
   })
 
-/** Every node that satisfies a condition replaced by what a fault makes of it. */
+/** Replaces every node that satisfies a condition by its faulty version. */
 export const spoiled = (roots: readonly Node[], fault: (n: Node) => Node | undefined): readonly Node[] =>
   roots.map(rebuild(roots, rebuilt => fault(rebuilt) ?? rebuilt))

@@ -172,8 +172,8 @@ test('sums over layers are sums of stacks: of leaves, of what layers yield, and 
 })
 test('a rolled program has as many nodes whatever the number of its layers', () => {
   const counted = (recipe: Recipe, count: number): number => topological(roll(layeredBy({ ...recipe, count }))).length
-  // each walk has a block of its own; what is made layer by layer outside of them is not rolled, nor is a stack that
-  // goes down
+  // each walk has a block of its own; computations outside of them, layer by layer, are not rolled, and neither is a
+  // stack that goes down
   const uniform = recipes.map((recipe): Recipe => ({
     ...recipe,
     passes: recipe.passes.slice(0, 2).map((pass, i) => ({ ...pass, kinds: [i], beside: pass.beside % 6 })),

@@ -42,8 +42,8 @@ import { instances, type Instance, type Leaf, type Plan, type Subject } from '..
 import { equal, run } from '../tensor/calculus.ts'
 
 /**
- * Weights that are expressions are taken apart: products of an activation, the first leaf, with what follows from the
- * others.
+ * Weights that are expressions are decomposed: products of an activation, the first leaf, with expressions of the other
+ * leaves.
  */
 
 interface Letters {
@@ -59,8 +59,8 @@ interface Letters {
 const shuffled = (letters: string) =>
   fc.shuffledSubarray([...letters], { minLength: letters.length }).map(all => all.join(''))
 /**
- * Letters of a product, and of two factors of its weight, in any order: of rows, of what is summed, and of what the
- * result has beside rows.
+ * Letters of a product, and of two factors of its weight, in any order: those of rows, those of the sum, and the
+ * further ones of the result.
  */
 const letters: fc.Arbitrary<Letters> = fc
   .tuple(fc.constantFrom('x', 'xy'), fc.constantFrom('i', 'ij'), fc.constantFrom('o', 'op'))
@@ -88,11 +88,12 @@ const lowRankOf = ({ near, far, b }: Letters, p: Node, q: Node, flipped: boolean
 const multiplied = ({ a, b, out }: Letters, x: Node, w: Node, flipped: boolean): Node =>
   flipped ? contracted(w, x, { a: b, b: a, out }) : contracted(x, w, { a, b, out })
 
-/** A rule, expressions where it fires, and a wrong version of it. */
+/** A rule, expressions in which it applies, and a wrong version of it. */
 interface Case {
   readonly rule: Rule
   /**
-   * Given the letters: the leaves after the activation and the weight's factors x, W, P, Q, and what is built of all.
+   * Given the letters: the leaves after the activation and the weight's factors x, W, P, Q, and the expression of them
+   * all.
    */
   readonly more?: (l: Letters) => readonly Leaf[]
   readonly build: (l: Letters, inputs: readonly Node[], choice: number) => Node
@@ -168,7 +169,7 @@ const cases: readonly Case[] = [
       ]
       return multiplied(l, x!, scaled[choice]!, choice % 3 === 0)
     },
-    // what scales the weight scales the result, wherever its letters stand
+    // a scale of the weight scales the result, wherever its letters are
     mutant: n => {
       if (!is(n, contractOp)) return undefined
       const i = n.inputs.findIndex(w => w.op === primitives.mul || w.op === primitives.div)
@@ -196,7 +197,7 @@ const cases: readonly Case[] = [
         choice % 3 === 0,
       )
     },
-    // once instead of twice what both have in common
+    // the common part once instead of twice
     mutant: n => {
       const square = n.inputs[0]
       if (!is(n, primitives.sum) || square?.op !== primitives.mul) return undefined

@@ -54,7 +54,7 @@ import {
 } from '../arbitrary.ts'
 import { equal, run } from '../tensor/calculus.ts'
 
-/** A rule, random expressions where it fires, and a wrong version of it that the same property must refute. */
+/** A rule, random expressions in which it applies, and a wrong version of it that the same property must refute. */
 interface Case {
   readonly rule: Rule
   readonly subject: Subject

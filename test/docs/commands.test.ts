@@ -6,9 +6,9 @@ import { test } from 'node:test'
 import { inFolderOf } from './folder.ts'
 import { pageOf, pages, root, type Block, type Page } from './pages.ts'
 
-// Commands of the pages. Those of `partensor` run, one after the other, in a folder that has a small model and the
-// page's own data files; the block that follows is what they print. The others, which install, test and measure, name
-// scripts and files that there are.
+// Commands of the pages. Those of `partensor` run, one after another, in a folder with a small model and the page's own
+// data files; the block that follows is their output. The others, which install, test and measure, name existing
+// scripts and files.
 
 const prefix = /^(?:npm run -s partensor -- |npx partensor )/
 const main = path.join(root, 'src/cli/main.ts')
@@ -79,7 +79,9 @@ const alike = (found: string, expected: string): void => {
 /** Fields of JSON lines that differ from machine to machine: their types alone are compared. */
 const ofMachine = ['seconds', 'peakMemory', 'target']
 
-/** JSON lines with the same keys in the same order and equal values, numbers up to what a page rounds away. */
+/**
+ * JSON lines with the same keys in the same order and equal values, with numbers compared up to the page's rounding.
+ */
 const sameLines = (found: string, expected: string): void => {
   const linesOf = (text: string): readonly (readonly [string, unknown])[][] =>
     text
@@ -100,7 +102,7 @@ const sameLines = (found: string, expected: string): void => {
   })
 }
 
-/** Runs the commands of a page in order and compares what they print. */
+/** Runs the commands of a page in order and compares their output. */
 const check = (page: Page): Promise<void> =>
   inFolderOf(page, async folder => {
     for (const block of page.blocks.filter(({ language }) => language === 'sh')) {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { root, type Page } from './pages.ts'
 
-// What the commands of a page find beside them: a small model with a tokenizer and a chat template, and the data files
+// The files that the commands of a page find: a small model with a tokenizer and a chat template, and the data files
 // that the page shows.
 
 /** GPT-2's character for every byte: printable ones stand for themselves, the others are moved to 256 and up. */

@@ -21,7 +21,7 @@ export interface Page {
   readonly blocks: readonly Block[]
 }
 
-/** The blocks of a page, without what they show. @example fenced(['```sh', 'npm test', '```']).length // 1 */
+/** The blocks of a page, without their output. @example fenced(['```sh', 'npm test', '```']).length // 1 */
 const fenced = (lines: readonly string[]): readonly Block[] => {
   const blocks: Block[] = []
   let open: number | undefined

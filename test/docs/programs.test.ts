@@ -10,7 +10,7 @@ import { typeCheckAll } from '../types/tsc.ts'
 import { pageOf, pages, root, type Block } from './pages.ts'
 
 // Programs of the pages: `// error: …` stands above a line that tsc must refuse with that text. A program without such
-// a line runs, and the block that follows it is exactly what it prints.
+// a line runs, and the block that follows it is exactly its output.
 
 /** An entry of the package by its name: `partensor` is src/index.ts, and `partensor/x` is src/x.ts. */
 const entry = (name = 'index'): string => new URL(`../../src/${name}.ts`, import.meta.url).href
@@ -36,16 +36,14 @@ const printed = async (source: string): Promise<string> => {
 
 const isRefused = ({ source }: Block): boolean => expectationsOf(source).errors.length > 0
 
-/**
- * Every way in which the types of some blocks differ from what their pages say, block by block: one run of tsc for all.
- */
+/** Every difference between the types of some blocks and their pages, block by block: one run of tsc for all. */
 const typeFaults = async (blocks: readonly Block[]): Promise<readonly (readonly string[])[]> => {
   const sources = blocks.map(({ source }) => bare(source))
   const diagnostics = await typeCheckAll(sources)
   return sources.map((source, i) => faults(source, { diagnostics: diagnostics[i]!, instantiations: 0 }))
 }
 
-/** Checks that a block prints what its page says. A program that tsc refuses prints nothing. */
+/** Checks that a block prints the output on its page. A program that tsc refuses prints nothing. */
 const checkOutput = async (block: Block): Promise<void> => {
   const { source, shown } = block
   assert.ok(!isRefused(block) || shown === undefined)

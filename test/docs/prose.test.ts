@@ -7,7 +7,7 @@ import { pageNamed, pageOf, pages, root, type Page } from './pages.ts'
 // The pages as a reader meets them: their length, their links, and that nothing is left out of the README's list.
 
 const width = (line: string): number => [...line].length
-/** Lines wider than so many columns. */
+/** Lines wider than `columns`. */
 const tooWide = (
   { name, lines }: Page,
   columns: number,
@@ -48,7 +48,7 @@ const anchorsOf = (page: Page): readonly string[] =>
 const linksOf = (page: Page): readonly string[] =>
   proseOf(page).flatMap(line => [...line.replaceAll(/`[^`]*`/g, '').matchAll(/\]\(([^)]+)\)/g)].map(match => match[1]!))
 
-/** Links of a page to what there is not: a file, or a heading of a page. */
+/** Links of a page to missing targets: a file, or a heading of a page. */
 const brokenLinks = (page: Page): readonly string[] =>
   linksOf(page)
     .filter(link => !link.startsWith('https://'))

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { commandLine } from '../../src/cli/program.ts'
 import { pageNamed, pages, type Page } from './pages.ts'
 
-// Tables of the pages that list what the program has: its commands, methods, targets and options.
+// Tables of the pages that list parts of the program: its commands, methods, targets and options.
 
 const program = commandLine({
   out: { write: () => true },

@@ -30,7 +30,7 @@ const close = (a: ArrayLike<number>, b: ArrayLike<number>, tolerance = 1e-6): bo
   a.length === b.length && Array.from(a).every((x, i) => Math.abs(x - b[i]!) <= tolerance * (1 + Math.abs(b[i]!)))
 const plus = (a: ArrayLike<number>, b: ArrayLike<number>): readonly number[] => Array.from(a, (x, i) => x + b[i]!)
 
-/** The weight that the method itself says the tree stands for, in float64: the leaves are those that are saved. */
+/** The weight that the tree represents according to the method itself, in float64; the leaves are the saved ones. */
 const meant = (adapter: Adapter): Float64Array => {
   const leaf = placeholder(['in', 'out'], 'f32')
   const dims: Readonly<Record<string, number>> = { in: size.input, out: size.output, vera_in: 5, vera_out: 4 }

@@ -16,7 +16,7 @@ export const inDirectory = async <A>(use: (directory: string) => Promise<A>): Pr
   }
 }
 
-/** Writes bytes to a file of a directory and says its path. */
+/** Writes bytes to a file in a directory and returns its path. */
 export const put = async (directory: string, name: string, bytes: Uint8Array | string): Promise<string> => {
   const path = join(directory, name)
   await writeFile(path, bytes)
@@ -30,7 +30,7 @@ export const right = async <A>(task: TE.TaskEither<IoError, A>): Promise<A> => {
   return result.right
 }
 
-/** The error's sentence; fails where there is none. It is one line. */
+/** The error's sentence, in one line; fails if there is none. */
 export const message = async (task: TE.TaskEither<IoError, unknown>): Promise<string> => {
   const result = await task()
   if (E.isRight(result)) return assert.fail('an error is due')

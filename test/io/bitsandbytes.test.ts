@@ -105,7 +105,7 @@ test('scales that are not quantized, and a last block that is not whole, are rea
   const expected = await right(archive.tensors.get('dequantized')!.readF32())
   const found = await right(tensors.get('w')!.readF32())
   assert.deepEqual(found, expected)
-  // packed again it is what it was: blocks that are whole and the one that is not have the same scales
+  // packing it again gives the same: whole blocks and the incomplete one have the same scales
   assert.deepEqual(dequantizeNF4(quantizeNF4(found, { double: false }), found.length), expected)
   await archive.close()
 })

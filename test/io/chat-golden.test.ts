@@ -34,7 +34,7 @@ const golden = parseData(source) as {
   readonly rows: Readonly<Record<string, Conversation>>
   readonly families: Readonly<Record<string, Family>>
 }
-/** The rows as they stand in the file: what a number looks like is part of them. */
+/** The rows as they are in the file, including the form of numbers. */
 const lines = new Map(
   source.split('\n').flatMap(line => {
     const [, name, row] = /^"([^"]+)": (\{"messages".*\}),?$/.exec(line) ?? []

@@ -8,10 +8,7 @@ import { finite } from '../../src/io/checkpoint/finite.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
 import { inDirectory, put, right } from './archive-support.ts'
 
-/**
- * A file of which the system reads `short` bytes at most at once; it takes no number of 32 bits for a length, as libuv
- * takes none.
- */
+/** A file of which the system reads at most `short` bytes at once; a length beyond 32 bits fails, as in libuv. */
 const system = (bytes: Uint8Array | undefined, size: number, short = Infinity) => {
   const calls: { readonly length: number; readonly position: number }[] = []
   const read = async (target: Uint8Array, offset: number, length: number, position: number) => {
@@ -90,7 +87,7 @@ test('pieces of an array are its bytes in order, and views of it', () => {
 
 test('a tensor behind the first 2 GiB of a file is read at its place', () =>
   inDirectory(async directory => {
-    // a sparse file: what is never written takes no place on the disk
+    // a sparse file: bytes that are never written take no space on the disk
     const length = 2 ** 31 + 8
     const offsets = { zeros: [0, length], tail: [length, length + 8] }
     const json = JSON.stringify({

@@ -4,7 +4,7 @@ import { random } from './adapter-support.ts'
 import { gguf } from './archive-support.ts'
 import { tinyMetadata } from './support.ts'
 
-/** Writes a LLaMA of one layer with a byte-level tokenizer as a GGUF file; says its path. */
+/** Writes a LLaMA of one layer with a byte-level tokenizer as a GGUF file, and returns its path. */
 export const writeTinyGguf = async (directory: string, pre = 'smollm'): Promise<string> => {
   const hidden = 8
   const metadata = tinyMetadata()

@@ -89,7 +89,7 @@ const withPip = async (directory: string, script: string | undefined, use: () =>
   await mkdir(bin)
   if (script !== undefined) {
     await writeFile(join(bin, 'pip3'), `#!${process.execPath}\n${script}`)
-    // a file without an extension is what the nearest package.json says
+    // the nearest package.json determines the kind of a file without an extension
     await writeFile(join(bin, 'package.json'), '{"type":"commonjs"}')
     await chmod(join(bin, 'pip3'), 0o755)
   }
@@ -176,7 +176,7 @@ test('a file of the cache that was damaged is downloaded anew, or refused by nam
           assert.deepEqual(await readFile(path), content)
           assert.equal(asked, 2)
           right(await checkCached(path, { source, cache: directory })())
-          // another size, a copy with an older time, a note that says nothing, and no note
+          // another size, a copy with an older time, an empty note, and no note
           await writeFile(path, content.subarray(1))
           assert.match(
             message(await checkCached(path, { source, cache: directory })()),
@@ -193,7 +193,7 @@ test('a file of the cache that was damaged is downloaded anew, or refused by nam
             await change()
             assert.equal(right(await fetchTo(directory, nowhere)), path)
           }
-          // what the note says of a file that has not changed is believed
+          // the note is trusted for a file that has not changed
           const noted = JSON.parse(await readFile(note, 'utf8')) as object
           await writeFile(note, JSON.stringify({ ...noted, sha256: '0'.repeat(64) }))
           assert.match(
@@ -364,7 +364,7 @@ test('CRC-32: known values, and pieces as the whole', () => {
     assert.equal(crc32(content.subarray(at), crc32(content.subarray(0, at))), crc32(content))
 })
 
-/** Two archives as one: what they have in common is a name. */
+/** Two archives in one: they have only a name in common. */
 const withTwice = (archive: Buffer): Buffer => {
   const end = archive.length - 22
   const directory = archive.readUInt32LE(end + 16)
@@ -423,6 +423,6 @@ test('zip: stored and deflated entries; damage, lies and what is not read are re
     ]
     for (const [bytes, says] of refused) await assert.rejects(read(bytes), says)
     await assert.rejects(read(plain, 1000), /a has 200000 bytes, more than the 1000 that are read of its kind/)
-    // a megabyte of zeros in a kilobyte that says it is ten bytes: what is inflated is not followed
+    // a megabyte of zeros in a kilobyte that claims to be ten bytes: the rest is not inflated
     await assert.rejects(read(zipOf('a', Buffer.alloc(10 ** 6), { size: 10 })), /a has not the 10 bytes/)
   }))

@@ -155,7 +155,7 @@ test('what a message repeats is one short line that a terminal can show', () => 
     assert.ok(quoted(value).length <= 62)
   assert.match(oneLine(`a.json: ${'x'.repeat(1e7)} is too long`), /^a\.json: x+… \(\d+ characters\) …x+ is too long$/)
   assert.ok(oneLine('\u001b'.repeat(1e6)).length <= 1000)
-  // what JSON does not say is shown all the same
+  // values that JSON cannot express are shown nevertheless
   const circle: unknown[] = []
   circle.push(circle)
   assert.deepEqual([undefined, 10n, [10n], Number.NaN, circle].map(quoted), [

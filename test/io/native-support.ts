@@ -117,7 +117,7 @@ if (name) fs.copyFileSync({ 'tensorflow-cpu==2.18.1': ${JSON.stringify(wheel('te
       'strip': '',
       ...changed,
     }
-    // a file without an extension is what the nearest package.json says
+    // the nearest package.json determines the kind of a file without an extension
     await write(at('bin', 'package.json'), '{"type":"commonjs"}')
     for (const [name, script] of Object.entries(scripts)) {
       if (script === undefined) continue

@@ -21,7 +21,8 @@ const thrown = (run: () => Promise<unknown>): Task =>
   TE.tryCatch(run, error => (isIoError(error) ? error : assert.fail(String(error))))
 
 /**
- * Whoever opens a file by its name: where the file lies in a directory with a model and an adapter, and what opens it.
+ * An opener of files by name: the place of the file in a directory with a model and an adapter, and the function that
+ * opens it.
  */
 type Opener = readonly [file: string, open: (directory: string) => Task]
 const columns =

@@ -82,7 +82,7 @@ test('what is wrapped around a sequence stands nowhere in the text', async () =>
   assert.deepEqual([ids[0], offsets], [1, [[0, 0], ...ids.slice(1).map(() => [0, 3])]])
 })
 
-/** The text that is handed out for what follows a prompt. */
+/** The text that is handed out after a prompt. */
 const streamed = (tokenizer: Tokenizer, start: DecodeState, ids: readonly number[]): string => {
   let state = start
   let text = ''

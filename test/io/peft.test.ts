@@ -55,7 +55,7 @@ test('what PEFT saved is read, and written again with the same tensors and field
       const { task_type: _type, base_model_name_or_path: _path, ...fields } = ours
       for (const [field, value] of Object.entries(fields))
         assert.deepEqual(value, theirs[field] ?? null, `${name}: ${field}`)
-      // what was read from PEFT is kept in our own form too, and ours in PEFT's
+      // adapters read from PEFT are also written in our own form, and ours in PEFT's
       const { versions: _, ...again } = await right(loadAdapter(out))
       const { versions: __, ...first } = adapter
       assert.deepEqual(again, first)
@@ -150,7 +150,7 @@ test('PaCA, MosLoRA and LoRA-FA leave as LoRA; what no LoRA says is refused, as 
   for (const method of ['shira', 'full'] as const)
     assert.match(sentence(peftOf(adapterOf(method, sizes(1), 3), width)), /export it merged$/)
   assert.match(sentence(peftOf(adapterOf('miss', sizes(1, 2), 3), width)), /PEFT's miss has one rank/)
-  // modules that their names do not say are named one by one
+  // modules that their own words would not select are named one by one
   assert.deepEqual(
     get(peftOf(adapterOf('lora', sizes(1), 3, { targetModules: ['v_proj'] }), width)).config['target_modules'],
     [...sizes(1).keys()],

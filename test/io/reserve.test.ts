@@ -148,7 +148,7 @@ test('of many processes that find a dead lock at once exactly one takes it, also
   inDirectory(async directory => {
     const path = lockOf(join(directory, 'out'))
     const module = pathToFileURL(join(root, 'src/host/lock.ts')).href
-    // each says when it is ready, does its part when told to, says how that went, and stays until told to end
+    // each reports when it is ready, does its part on command, reports the outcome, and stays until it is ended
     const taking = `takeLock(${JSON.stringify(path)}, 'out').then(() => say('taken'), e => say(e.message))`
     const sweeping = `(async () => { for (let i = 0; i < 30; i++) await sweepLocks(${JSON.stringify(directory)}); say('swept') })()`
     const script = (part: string): string => `import { sweepLocks, takeLock } from '${module}'

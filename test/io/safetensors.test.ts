@@ -22,7 +22,7 @@ const entry = (dtype: string, shape: unknown, ...data_offsets: readonly unknown[
 
 const arbitraryValue: fc.Arbitrary<StoredValue> = fc.array(fc.nat(3), { maxLength: 3 }).chain(sizes => {
   const n = sizes.reduce((a, b) => a * b, 1)
-  // what is not finite is not written: see finite.test.ts
+  // numbers that are not finite are not written: see finite.test.ts
   const wordsOf = (exponent: number) =>
     fc.array(
       fc.nat(65535).filter(word => (word & exponent) !== exponent),

@@ -9,7 +9,7 @@ export const right = <A>(result: E.Either<IoError, A>): A => {
   return result.right
 }
 
-/** The error's sentence; fails where there is none. */
+/** The error's sentence; fails if there is none. */
 export const message = (result: E.Either<IoError, unknown>): string =>
   E.isLeft(result) ? result.left.message : assert.fail('it succeeded')
 

@@ -98,7 +98,7 @@ test("logits, loss and all gradients are PyTorch's", async () => {
     leaves.map(([, leaf]) => whole(leaf)),
   )
   const [total, n, y, ...found] = interpret([...outputs, ...g], feeds, size)
-  // trailing padding is seen by no position before it; what PyTorch computes at the padding itself, its mask decides
+  // no earlier position sees trailing padding; PyTorch's values at the padding itself depend on its mask
   const seen = (await read(reference, 'attention_mask')).data
   const vocab = size('vocab')
   const visible = (x: Numbers): Numbers => ({ ...x, data: x.data.map((v, i) => (seen[Math.floor(i / vocab)] ? v : 0)) })
@@ -184,7 +184,7 @@ for (const prefill of [1, 7, 23]) {
       cacheLeaves.map(n => n.shape),
     )
     const [whole] = interpret([model.logits(model.params, model.batch)], feeds, size)
-    // what lies beyond the tokens is never read
+    // numbers beyond the tokens are never read
     let cache: readonly Numbers[] = cacheLeaves.map(leaf => {
       const { sizes, data } = noise(leaf.shape.map(size), 1)
       return { sizes, data: data.map(v => 1e6 * v) }

@@ -15,7 +15,7 @@ import {
 } from '../../src/tensor/index.ts'
 import { randomFrom, type Instance } from '../arbitrary.ts'
 
-/** Difference quotients and comparisons: what the laws measure with. */
+/** Difference quotients and comparisons, for the laws. */
 
 export const run = ({ feeds, size }: Pick<Instance, 'feeds' | 'size'>, roots: readonly Node[]): readonly Numbers[] =>
   interpret(roots, feeds, size)
@@ -33,7 +33,7 @@ export const moved = (x: Numbers, direction: Numbers, step: number): Numbers => 
   data: x.data.map((v, i) => v + step * direction.data[i]!),
 })
 
-/** Equal up to rounding, relative to the larger of both where that is above 1. */
+/** Equal up to rounding, relative to the larger of both if that is above 1. */
 export const near = (a: number, b: number, tolerance = 1e-6): boolean =>
   Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(a), Math.abs(b))
 export const equal = (a: Numbers, b: Numbers, tolerance = 1e-9): boolean =>
@@ -69,7 +69,7 @@ export const quotient = (
   return (value(step) - value(-step)) / (2 * step)
 }
 
-/** The same expression with the vjp of its last op (for a call: of what its block ends in) wrong by a factor. */
+/** The same expression with the vjp of its last op (for a call: that of its block's end) wrong by a factor. */
 export const wrongVjp = (root: Node): Node => {
   const call = root.inputs[0]
   const block = call && blockOf(call)

@@ -39,7 +39,7 @@ const fed = (
 const evaluated = (root: Node, feeds: ReadonlyMap<Node, Numbers>): readonly number[] => [
   ...interpret([root], feeds, sizeIn({}))[0]!.data,
 ]
-/** The elements that are kept of so many ones. */
+/** The kept elements of `n` ones. */
 const kept = (n: number, rate: number, draw: Draw): readonly number[] => {
   const x = f32(n)
   return evaluated(dropout(x, key, stream, { rate }), fed(draw, [[x, vector(...Array<number>(n).fill(1))]]))
@@ -104,7 +104,7 @@ test('a rate of 0 is the identity', () => {
   fc.assert(fc.property(draws, draw => kept(50, 0, draw).every(v => v === 1)))
 })
 
-/** dx = dy · mask / (1 − rate), with the mask of the forward pass; the mutant draws anew. */
+/** dx = dy · mask / (1 − rate), with the mask of the forward pass; the mutant draws again. */
 const backward = (redraws: 0 | 1) =>
   fc.property(draws, rates, fc.integer(), (draw, rate, seed) => {
     const x = f32(30)

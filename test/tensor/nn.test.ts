@@ -20,7 +20,10 @@ import {
 import { randomFrom, sizeIn } from '../arbitrary.ts'
 import { near } from './calculus.ts'
 
-/** Each layer against its formula, written as loops over plain arrays. A mutant of the formula must be told apart. */
+/**
+ * Compares each layer with its formula, written as loops over plain arrays. A mutant of the formula must be
+ * distinguished.
+ */
 
 const evaluated = (root: Node, ...feeds: readonly (readonly [Node, readonly number[]])[]): readonly number[] => [
   ...interpret(

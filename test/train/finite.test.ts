@@ -15,7 +15,7 @@ import {
 import { generateTokens, inRange } from '../../src/train/index.ts'
 import { leaves } from '../../src/tune/index.ts'
 
-/** Whatever ends as a result, a file or an answer is finite, or an error that names what is not. */
+/** Everything that ends as a result, a file or an answer is finite, or an error that names the number. */
 const golden = join(import.meta.dirname, '../golden/checkpoints')
 const cases: {
   readonly ids: readonly (readonly number[])[]

@@ -81,7 +81,7 @@ test('draws follow softmax(logits / temperature), and the seed determines them',
   assert.notDeepEqual(await draw(1, 1), await draw(2, 1))
 })
 
-/** A decoder that says certain tokens, one at a call. */
+/** A decoder that yields given tokens, one per call. */
 const saying = (ids: readonly number[], vocab: number): Decoder => {
   let said = 0
   return {

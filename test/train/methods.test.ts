@@ -48,7 +48,7 @@ test('two runs of two steps, with the optimizer saved between them, are one run 
   const first = await tuned('two', { rank: 4, saveOptimizer: true })
   const second = await tuned('two-more', { adapter: first.out })
   near(second.done.evalLossAfter!, whole.done.evalLossAfter!, 1e-6)
-  // without what the optimizer knows, the run goes elsewhere
+  // without the optimizer's state, the run takes another course
   const plain = await tuned('two-plain', { rank: 4 })
   const forgetful = await tuned('two-forgetful', { adapter: plain.out })
   assert.ok(Math.abs(forgetful.done.evalLossAfter! - whole.done.evalLossAfter!) > 1e-3)
@@ -76,7 +76,7 @@ test('two runs of an epoch each, with the optimizer saved between them, are one 
   await cp(join(first.out, 'optimizer'), join(at('forgotten'), 'optimizer'), { recursive: true })
   const again = await tuned('epoch-again', { ...run, adapter: at('forgotten'), epochs: 1 })
   assert.ok(Math.abs(again.done.evalLossAfter! - whole.done.evalLossAfter!) > 1e-5)
-  // what an earlier version saved says how many steps it made
+  // the settings of an earlier version record the number of steps
   const { epochsBegun: _, ...earlier } = adapter.settings
   await orThrow(saveAdapter(at('earlier'), { ...adapter, settings: earlier }))
   assert.deepEqual(await epochsOf((await tuned('epoch-later', { ...run, adapter: at('earlier'), epochs: 1 })).out), [2])
@@ -150,7 +150,7 @@ test('a new selection keeps what the old one has learned, and the adapter restor
   }
 })
 
-/** Runs that go on from what PEFT saved: its own recipe, ten steps. */
+/** Runs that continue from an adapter that PEFT saved: its own recipe, ten steps. */
 const recipe: Partial<FinetuneOptions> = { steps: 10, lr: 5e-3, schedule: 'cosine', warmup: 2 }
 const curves = JSON.parse(readFileSync(golden('losses.json'), 'utf8')) as Readonly<
   Record<'lora' | 'dora' | 'vera', readonly number[]>

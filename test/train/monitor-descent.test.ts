@@ -25,7 +25,7 @@ const names: readonly string[] = targets
 const everyTarget: readonly TargetName[] = ['reference', 'wasm', 'graph']
 const missing = (target: TargetName): string | false => (target === 'graph' && noNode !== undefined ? noNode : false)
 
-/** Steps on one batch, what each reported, and the state of the transform that stands last. */
+/** Steps on one batch, the report of each, and the state of the last transform. */
 const ran = async <F extends Fn>(target: TargetName, transform: Transform<F>, steps: number) => {
   const loaded = await openTiny()
   const batch = await tinyBatch()

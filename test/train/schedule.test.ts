@@ -16,7 +16,10 @@ const options: fc.Arbitrary<ScheduleOptions> = fc
   })
   .map(({ warmup, rest, ...o }) => ({ ...o, warmup, steps: warmup + rest }))
 
-/** The first of w warm-up steps has lr/w, the last one lr; what decays is 0 on the last step; the constant stays. */
+/**
+ * The first of w warm-up steps has lr/w, the last one lr; decaying schedules are 0 on the last step; the constant
+ * stays.
+ */
 const law = (make: (o: ScheduleOptions) => Schedule) =>
   fc.property(options, o => {
     const rate = make(o)

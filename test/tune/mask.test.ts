@@ -123,7 +123,7 @@ for (const [law, holds] of Object.entries(laws)) {
   }
 }
 
-/** Lenses that look right: each breaks the law that it stands beside. */
+/** Lenses that look right: each breaks the law next to it. */
 const mutants: readonly (readonly [name: string, law: string, kind: Kind, change: (lens: Lens) => Lens])[] = [
   ['a put that does nothing', 'get ∘ put', 'columns', lens => ({ ...lens, put: leaf => leaf })],
   [

@@ -58,7 +58,7 @@ const schedules: Readonly<Record<string, Schedule>> = {
 }
 
 /**
- * Optax's numbers are float32: their own rounding is below 1e-6 of the largest of a row, and below 1e-6 where a row is
+ * Optax's numbers are float32: their own rounding is below 1e-6 of the largest in a row, and below 1e-6 if a row is
  * near 0.
  */
 const close = (actual: readonly number[], expected: readonly number[], what: string): void => {

@@ -27,15 +27,15 @@ export const expectationsOf = (source: string): Expectations => {
 }
 
 /**
- * The reason inside `ShapeError<"...">` where there is one, with `${D}` for a type parameter D: it must be the whole
- * text. Any other message must contain it.
+ * The reason inside `ShapeError<"...">` if there is one, with `${D}` for a type parameter D: it must be the whole text.
+ * Any other message must contain it.
  */
 const says = ({ text }: Diagnostic, expected: string): boolean => {
   const reasons = [...text.matchAll(/ShapeError<(["`])((?:\\.|(?!\1).)*)\1>/g)].map(match => match[2])
   return reasons.length > 0 ? reasons.includes(expected) : text.includes(expected)
 }
 
-/** Every way in which a report differs from what its fixture expects; empty when the fixture holds. */
+/** Every difference between a report and its fixture's expectations; empty if the fixture holds. */
 export const faults = (source: string, { diagnostics, instantiations }: Report): readonly string[] => {
   const { errors, budget } = expectationsOf(source)
   const missing = errors.filter(

@@ -199,8 +199,8 @@ const unguarded = ({ size, data }: Enclosure, bound: number): boolean => {
   return true
 }
 /**
- * Matrices 2 − M around Higham's kind of trouble: the last pivot of M loses what is subtracted from it first, many
- * squares below half a unit of its last place, and so stays positive after the last subtraction where it should not.
+ * Matrices 2 − M around Higham's kind of trouble: the last pivot of M loses the first of its subtrahends, many squares
+ * below half a unit of its last place, and so stays positive after the last subtraction although it should not.
  */
 const losing = (proves: Proves) =>
   fc.property(fc.integer({ min: 1, max: 30 }), fc.double({ min: 0.5, max: 0.99, noNaN: true }), (small, part) => {

@@ -11,7 +11,7 @@ import {
   type VerifiedRun,
 } from '../../src/verify/index.ts'
 
-/** Runs of gradient descent on f = ½ Σ λᵢ wᵢ² in float64, of which everything is known. */
+/** Runs of gradient descent on f = ½ Σ λᵢ wᵢ² in float64, about which everything is known. */
 export interface Quadratic {
   readonly eigenvalues: readonly number[]
   readonly trained: readonly boolean[]
@@ -37,7 +37,7 @@ export const wholeCurvatureOf = ({ eigenvalues }: Quadratic): number => Math.max
 const lossAt = ({ eigenvalues }: Quadratic, w: readonly number[]): number =>
   eigenvalues.reduce((sum, l, i) => sum + (l / 2) * (w[i]! * w[i]!), 0)
 export type Update = (gradient: readonly number[], k: number) => readonly number[]
-/** The steps that an update of the gradient makes; `measured` says whether ⟨P∇f, u⟩ and ‖u‖² are recorded. */
+/** The steps of an update rule; `measured` is true if ⟨P∇f, u⟩ and ‖u‖² are recorded. */
 export const descend = (
   of: Quadratic,
   update: Update,
@@ -140,7 +140,7 @@ export const runOf = (of: Quadratic, relative: number, count: number): VerifiedR
     versions: { partensor: '0.1.0' },
   }
 }
-/** The same run, of which the curvature was only estimated. */
+/** The same run with a curvature that was only estimated. */
 export const estimatedRun = (run: VerifiedRun): VerifiedRun => ({ ...run, curvature: estimated(run.curvature.value) })
 /** A run whose updates are the signs of the gradient, as Adam's first ones are. */
 export const signRun = (of: Quadratic, count: number): VerifiedRun => {

@@ -25,7 +25,7 @@ const records = (steps: readonly MeasuredStep[]): readonly StepRecord[] =>
 const relative = fc.integer({ min: 1, max: 256 }).map(k => k / 64)
 const count = fc.integer({ min: 1, max: 12 })
 
-/** The law: no step of gradient descent, at any rate, goes below what the theorem allows by more than rounding. */
+/** The law: no step of gradient descent, at any rate, falls below the theorem's bound by more than rounding. */
 const noneViolates = (steps: readonly MeasuredStep[]): boolean =>
   records(steps).every(({ verdict }) => verdict !== 'violated')
 const runs = fc.record({ of: quadratics, relative, count })

@@ -4,7 +4,7 @@ import { contracted, placeholder, type Contraction, type Shape } from '../../../
 import { emptyBody, graphLowerings, lowered, sizesIn, type Size } from '../../../src/backend/graph/index.ts'
 
 /**
- * The ops that a contraction becomes, beside those that only look at data or compute sizes. `batch` and `seq` are known
+ * The ops that a contraction becomes, without those that only view data or compute sizes. `batch` and `seq` are known
  * when the graph runs.
  */
 const opsOf = (letters: Contraction, a: Shape, b: Shape): readonly string[] => {

@@ -42,7 +42,7 @@ const accumulator = (): Graph => {
     parameters: ['f32'],
     write: (body, [p]) => [read(body, body.add('AssignVariableOp', [variable(body), p!]))],
   })
-  // nobody reads what the assignment makes of the variable: it is kept as an effect
+  // nothing reads the result of the assignment: it is kept as an effect
   const add = library.define({
     name: 'add',
     parameters: ['f32'],

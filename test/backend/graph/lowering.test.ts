@@ -6,7 +6,7 @@ import { instances, printed, registry, type Instance } from '../../arbitrary.ts'
 import { nodeTest } from '../native-support.ts'
 import { native, resultsOf, type Lowering, type Result } from './support.ts'
 
-/** Data that a float with so many bits of fraction holds exactly. */
+/** Data that a float with `bits` bits of fraction holds exactly. */
 const rounded = (bits: number, instance: Instance): Instance => {
   const round = (v: number): number => {
     const unit = 2 ** (Math.floor(Math.log2(Math.abs(v))) - bits)
@@ -39,8 +39,8 @@ type Tolerance = (expected: number, unit: number) => number
 /** Float32 results of a few operations each: a few roundings of the largest value involved. */
 const single: Tolerance = expected => 2e-5 * Math.max(1, Math.abs(expected))
 /**
- * Operands are exact; a result in bf16 is rounded to 8 bits once or twice, each time by 2^-8 of what is rounded at
- * most. What cancels in f32 is as in f32.
+ * Operands are exact; a result in bf16 is rounded to 8 bits once or twice, each time by at most 2^-8 of the rounded
+ * number. Cancellation in f32 is as in f32.
  */
 const half: Tolerance = (expected, unit) => Math.max(2 ** -8 * (Math.abs(expected) + unit), single(expected, unit))
 
@@ -86,7 +86,7 @@ nodeTest('a wrong lowering is refuted', async () => {
   )
 })
 
-/** XLA needs to know the sizes of what it computes; here they are data. */
+/** XLA needs to know the sizes of its values; here they are data. */
 const notCompiled = ['nonzero']
 
 nodeTest('every op that XLA compiles is what it means', async t => {

@@ -46,7 +46,7 @@ nodeTest('Softmax of bf16 is that of f32, rounded once', async () => {
       const random = randomFrom(rows)
       const data = Float32Array.from({ length: rows * columns }, () => 8 * (random() + random() - 1))
       const [error] = graph.run('compare', { x: { sizes: [rows, columns], dtype: 'f32', data } })['error']!.data
-      // half a unit of the last of 8 bits, and what f32 is off by
+      // half a unit of the last of 8 bits, and the error of f32
       assert.ok(Number(error) > 2 ** -10 && Number(error) <= 2 ** -8 + 1e-5, `${rows} × ${columns}: ${error}`)
     }
   } finally {

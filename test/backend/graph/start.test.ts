@@ -12,7 +12,7 @@ test('no function makes what it assigns from constants alone, which TensorFlow w
     for (const { signature, node_def: nodes } of library.functions()) {
       if (!(signature as { readonly name: string }).name.startsWith('initial')) continue
       const byName = new Map(nodes.map(node => [node.name, node]))
-      /** True where a value follows from a parameter of the function. */
+      /** True if a value depends on a parameter of the function. */
       const isGiven = (text: string): boolean => {
         const node = byName.get(text.split(':')[0]!)
         return node === undefined || node.input.some(isGiven)

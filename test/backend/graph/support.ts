@@ -22,7 +22,7 @@ import {
 } from '../../../src/backend/graph/index.ts'
 import type { Instance } from '../../arbitrary.ts'
 
-/** TensorFlow, where the tests run for real. */
+/** TensorFlow, if the tests run for real. */
 export const native = async (): Promise<Native> => {
   const opened = await openNative()
   if (opened._tag === 'Left') throw new Error(opened.left)

@@ -58,7 +58,7 @@ test('small templates render as transformers renders them, or are refused by nam
       else if (error === undefined) wrong.push([template, text, own.message])
       else equal++
     } else if (own.text !== text) wrong.push([template, text ?? error, own.text])
-    // of marks inside of marks only the outer ones count: the union is what transformers scores
+    // only the outer of nested marks count: transformers scores their union
     else if (
       !template.includes('b{% endgeneration %}c') &&
       JSON.stringify(own.generated) !== JSON.stringify(units(text, generated))

@@ -22,7 +22,7 @@ import { exceeds, fallsShort } from '../../../src/tensor/shape/sum.ts'
 import { addDigits, digitsAtMost, multiplyDigits } from '../../../src/tensor/shape/digits.ts'
 import { axis, dim, environment, shapes } from './arbitrary.ts'
 
-/** A law, and a wrong version of what it is about that the same property must refute. */
+/** A law, and a wrong version of its subject that the same property must refute. */
 const law = <A extends unknown[], F>(
   name: string,
   args: { readonly [K in keyof A]: fc.Arbitrary<A[K]> },

@@ -4,7 +4,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Case } from '../../types/expect.ts'
 
 /**
- * Checks the rows of a table against the value twin of a rule; the types of the same rows are checked beside the table.
+ * Checks the rows of a table against the value twin of a rule; the types of the same rows are checked next to the
+ * table.
  */
 export const agrees = <Row extends Case>(
   name: string,

@@ -23,7 +23,7 @@ import { exceeds, fallsShort } from '../../../src/tensor/shape/sum.ts'
 import { typeCheck } from '../../types/tsc.ts'
 import { axis, dim, shapes } from './arbitrary.ts'
 
-/** The same call as a type, and what its value twin gives. */
+/** The same call as a type, and the result of its value twin. */
 interface Twin {
   readonly type: string
   readonly value: E.Either<string, unknown>

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { createWasmBackend, type WasmRuntime } from '../../../../src/backend/tfjs/wasm/index.ts'
 
-/** A loaded backend; fails the test where it does not load. */
+/** A loaded backend; fails the test if it does not load. */
 export const load = async (threads: number): Promise<WasmRuntime> => {
   const runtime = await createWasmBackend({ threads })
   if (E.isLeft(runtime)) throw new Error(runtime.left.message)

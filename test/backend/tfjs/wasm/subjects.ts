@@ -4,7 +4,7 @@ import { uniform } from './fixture.ts'
 
 type Data = Float32Array | Int32Array
 
-/** A kernel at one random shape: what it reads, how it is called, and what float64 arithmetic gives. */
+/** A kernel at one random shape: its inputs, its call, and the result of float64 arithmetic. */
 export interface Case {
   readonly inputs: readonly Data[]
   /** Lengths of the outputs; an in-place kernel names the inputs it changes instead. */
