@@ -4,7 +4,7 @@ import type * as E from 'fp-ts/lib/Either.js'
 
 /**
  * The kinds of parameters: a lookup table of tokens, a matrix that is applied to features (`head` makes logits, and
- * `all-linear` leaves it out), a gain of a norm, and what a linear map adds.
+ * `all-linear` leaves it out), the gain of a norm, and the bias of a linear map.
  */
 export type LeafKind = 'embedding' | 'linear' | 'head' | 'norm' | 'bias'
 
@@ -41,8 +41,8 @@ export interface GgufNames<C> {
 }
 
 /**
- * An architecture: all that the rest of the program must know of a kind of model. Another one is a file with such a
- * record, and a line in `registry.ts`.
+ * An architecture: everything that the rest of the program needs to know about a kind of model. A new one is a file
+ * with such a record, and a line in `registry.ts`.
  */
 export interface Architecture<C, P, B, L extends Shape> {
   /** `model_type` in a config.json, and `general.architecture` in a GGUF file. */
@@ -50,8 +50,8 @@ export interface Architecture<C, P, B, L extends Shape> {
   /** Its class in transformers, which `architectures` of a config.json names. */
   readonly className: string
   /**
-   * Reads a config.json, fills in the defaults of transformers, and refuses what would compute something else than
-   * {@link model}. `file` and `named` (how a field is called there) serve the messages. Errors name file and field.
+   * Reads a config.json, fills in the defaults of transformers, and refuses fields that would change what {@link model}
+   * computes. `file` and `named` (the name of a field there) are used in messages. Errors name file and field.
    */
   readonly config: (json: Json, file: string, named?: (field: string) => string) => E.Either<IoError, C>
   /** A config.json for a config that came without one. */
@@ -68,7 +68,10 @@ export interface Architecture<C, P, B, L extends Shape> {
   readonly layers: string
   /** The modules that a method adapts unless others are named. */
   readonly targets: readonly string[]
-  /** The numbers of a tensor that is no parameter but may be in a file, by its name; `undefined` for any other. */
+  /**
+   * The expected numbers of a tensor that is not a parameter but may be in a file, by its name; `undefined` for any
+   * other.
+   */
   readonly derived: (name: string, config: C) => Derived | undefined
   /** `undefined` if the architecture is not read from GGUF files. */
   readonly gguf?: GgufNames<C>

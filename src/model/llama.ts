@@ -11,7 +11,7 @@ export const llama = (config: CausalConfig): CausalLM => causalLM(config, plainL
 
 const className = 'LlamaForCausalLM'
 
-/** LLaMA 1 to 3.2, SmolLM2 and others of their kind. */
+/** LLaMA 1 to 3.2, SmolLM2 and similar models. */
 export const llamaArchitecture: CausalArchitecture = {
   ...causalNames,
   name: 'llama',
@@ -21,7 +21,7 @@ export const llamaArchitecture: CausalArchitecture = {
   model: llama,
   gguf: {
     ...causalGguf,
-    // llama.cpp turns neighbouring features of q and k (convert_hf_to_gguf.py, `LlamaModel.permute`)
+    // llama.cpp rotates neighbouring features of q and k (convert_hf_to_gguf.py, `LlamaModel.permute`)
     reordered: (path: string, config: CheckpointConfig): number =>
       path.endsWith('.q_proj') ? config.num_attention_heads : path.endsWith('.k_proj') ? config.num_key_value_heads : 0,
     divisors: 'rope_freqs.weight',

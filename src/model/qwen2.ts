@@ -33,7 +33,7 @@ export const qwen2Architecture: CausalArchitecture = {
   config: causalConfig({
     name: 'qwen2',
     className,
-    // the window is the size of one that use_sliding_window turns on, and the biases are not asked for
+    // `use_sliding_window` enables the window, of which this is the size; the biases are fixed
     neutral: { sliding_window: undefined, attention_bias: undefined },
     positions: 32768,
     keyValueHeads: 32,

@@ -11,7 +11,7 @@ import {
 } from './causal/lm.ts'
 import { causalGguf, causalNames } from './causal/names.ts'
 
-/** A layer with a norm over the features of each query and each key, and with biases if they are asked for. */
+/** A layer with a norm over the features of each query and each key, and with biases if `hasBiases`. */
 const layer = (hasBiases: boolean): CausalLayer => {
   const { self_attn, ...plain } = plainLayer()
   const norms = { q_norm: f32('headDim'), k_norm: f32('headDim') }
@@ -35,7 +35,7 @@ export const qwen3Architecture: CausalArchitecture = {
   config: causalConfig({
     name: 'qwen3',
     className,
-    // the window is the size of one that use_sliding_window turns on
+    // `use_sliding_window` enables the window, of which this is the size
     neutral: { sliding_window: undefined, attention_bias: undefined },
     attentionBias: true,
     positions: 32768,

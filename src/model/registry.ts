@@ -16,7 +16,7 @@ export type LanguageModel = ReturnType<LanguageArchitecture['model']>
 export type LanguageParams = LanguageModel['params']
 export type LanguageBatch = LanguageModel['batch']
 
-/** Every architecture, one a line. */
+/** All architectures, one per line. */
 export const architectures: readonly LanguageArchitecture[] = [llamaArchitecture, qwen2Architecture, qwen3Architecture]
 
 /** An architecture and a config of it. */
@@ -25,7 +25,7 @@ export interface ModelDescription {
   readonly config: CheckpointConfig
 }
 
-/** The names in a list, as they are said. @example listed(['a', 'b', 'c']) // '"a", "b" and "c" are' */
+/** The names in a list, as text. @example listed(['a', 'b', 'c']) // '"a", "b" and "c" are' */
 const supported = (names: readonly string[]): string => {
   const quoted = names.map(name => JSON.stringify(name))
   const last = quoted.pop()!
@@ -33,7 +33,7 @@ const supported = (names: readonly string[]): string => {
 }
 
 /**
- * The architecture that a file names. Errors: one that is not supported.
+ * The architecture that a file names. Errors: an architecture that is not supported.
  * @example architectureNamed('llama', 'config.json', 'model_type')
  */
 export const architectureNamed = (
@@ -47,7 +47,7 @@ export const architectureNamed = (
 }
 
 /**
- * Reads a config.json. Errors: those of the architecture that its `model_type` names, and an unsupported one.
+ * Reads a config.json. Errors: those of the architecture in its `model_type`; an architecture that is not supported.
  * @example parseConfig(json, 'config.json')
  */
 export const parseConfig = (json: Json, file: string): E.Either<IoError, ModelDescription> =>
@@ -72,17 +72,17 @@ export const parameterSizes = <P, B, L extends Shape>({
 }
 
 /**
- * The place of a leaf in a checkpoint of a model that is not at hand, as that of an adapter: a path means the same in
+ * The place of a leaf in a checkpoint, if the model is not known, as for an adapter: a path has the same meaning in
  * every architecture.
  * @example storedLeaf('model.norm') // { kind: 'norm', name: 'model.norm.weight', transposed: false }
  */
 export const storedLeaf = (path: string): StoredLeaf => architectures[0]!.stored(path)
 
-/** True for the path of an output head. @example isHead('lm_head') // true */
+/** Tests for the path of an output head. @example isHead('lm_head') // true */
 export const isHead = (path: string): boolean => storedLeaf(path).kind === 'head'
 
 /**
- * The embedding and the head that a path is one of, which a config may tie to each other; `undefined` for another path.
+ * The embedding and the head that a config may tie, for a path that is one of them; `undefined` for another path.
  * @example tieOf('lm_head') // { embedding: 'model.embed_tokens', head: 'lm_head' }
  */
 export const tieOf = (path: string): Pick<LanguageArchitecture, 'embedding' | 'head'> | undefined =>

@@ -34,7 +34,7 @@ const linear = (re2: string | undefined, flags: number): RE2JS | undefined => {
   }
 }
 
-/** Node's module that can interrupt a search. It is looked up when it is needed: a browser has none. */
+/** Node's module that can interrupt a search. It is looked up on demand, because a browser has none. */
 const builtIn = (): typeof import('node:vm') | undefined =>
   typeof process === 'undefined' || typeof process.getBuiltinModule !== 'function'
     ? undefined

@@ -1,4 +1,4 @@
-/** Text that others wrote, and sentences about it: errors as values, quoting, JSON and its fields, regular expressions. */
+/** Untrusted text, and messages about it: errors as values, quoting, JSON and its fields, regular expressions. */
 export { decodedText, parsedJson } from './decode.ts'
 export {
   attempt,

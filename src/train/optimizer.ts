@@ -18,18 +18,18 @@ import {
   type Transform,
 } from '../tune/index.ts'
 
-/** Numbers by name, as `{ b1: 0.9 }`. */
+/** Numbers by name, such as `{ b1: 0.9 }`. */
 type Settings = Readonly<Record<string, number>>
 
-/** An optimizer that a run can have. */
+/** An optimizer that runs can use. */
 export interface Optimizer {
-  /** The highest learning rate of a run that is given none. */
+  /** The default of a run's highest learning rate. */
   readonly lr: number
-  /** The decay of a run that is given none. It is decoupled: lr · weightDecay · p is taken off. */
+  /** The default of a run's weight decay. It is decoupled: lr · weightDecay · p is subtracted. */
   readonly weightDecay: number
   /** Its own settings, with their defaults. */
   readonly settings: Settings
-  /** The update that it makes of a gradient, before decay and rate. Its state is what a later run can go on with. */
+  /** The update that it computes from a gradient, before decay and rate. Later runs can continue with its state. */
   readonly moments: (settings: Settings) => Transform<Fn>
 }
 
@@ -40,10 +40,10 @@ const optimizer = <S extends Settings>(
   },
 ): Optimizer => ({ ...of, moments: given => of.moments({ ...of.settings, ...given }) })
 
-/** The optimizers of the command line. */
+/** The optimizers that the command line offers. */
 export const optimizers = {
   adamw: optimizer({ lr: 1e-4, weightDecay: 0.01, settings: adamDefaults, moments: scaleByAdam }),
-  // the paper advises a rate three to ten times lower than AdamW's, and a decay as much higher
+  // the paper recommends a rate three to ten times lower than AdamW's, and a decay higher by the same factor
   lion: optimizer({ lr: 1e-5, weightDecay: 0.1, settings: lionDefaults, moments: scaleByLion }),
   sgd: optimizer({
     lr: 1e-2,
@@ -56,10 +56,10 @@ export type OptimizerName = keyof typeof optimizers
 /** The names of {@link optimizers}: the first is the default. */
 export const optimizerNames = Object.keys(optimizers) as readonly OptimizerName[]
 
-/** An optimizer as it is asked for; what is left out has its default. */
+/** A requested optimizer; an omitted setting has its default. */
 export interface OptimizerChoice {
   readonly optimizer?: OptimizerName | undefined
-  /** Its own settings, as `{ b1: 0.9 }`. */
+  /** Its own settings, such as `{ b1: 0.9 }`. */
   readonly optimizerArgs?: Settings | undefined
   /** The highest learning rate. */
   readonly lr?: number | undefined
@@ -82,13 +82,13 @@ export interface ChosenOptimizer extends Required<OptimizerChoice> {
   readonly optimizerArgs: Settings
   readonly lr: number
   readonly weightDecay: number
-  /** All that a step does with a gradient, at a rate that is a number or follows a schedule. */
+  /** Everything that a step does with a gradient, at a rate that is a number or follows a schedule. */
   readonly transform: (rate: LearningRate) => Transform<RunOptimizer>
 }
 
 /**
- * An optimizer with all its settings: behind a clip of the gradient's norm, followed by decoupled weight decay and the
- * rate. Errors: a setting that it does not take, or that is out of range.
+ * An optimizer with all its settings: after a clip of the gradient's norm, and followed by decoupled weight decay and
+ * the rate. Errors: a setting that it does not take, or that is out of range.
  * @example E.map(({ transform }) => trainStep(tuned, transform(1e-5)))(chooseOptimizer({ optimizer: 'lion', clip: 1 }))
  */
 export const chooseOptimizer = (choice: OptimizerChoice): E.Either<IoError, ChosenOptimizer> => {

@@ -5,8 +5,8 @@ import { fieldsOf, limits, type Json, attemptSync, refusal, type IoError } from 
 import { ropeOf } from './rope-config.ts'
 
 /**
- * A config.json of a causal language model after validation: what the model is made of, with defaults filled in, and
- * what goes with it.
+ * A config.json of a causal language model after validation: the model's own fields, with defaults filled in, and those
+ * that accompany it.
  */
 export interface CheckpointConfig extends CausalConfig {
   readonly rope_scaling: RopeScaling
@@ -14,7 +14,7 @@ export interface CheckpointConfig extends CausalConfig {
   readonly architectures: readonly string[]
   readonly max_position_embeddings: number
   readonly bos_token_id: readonly number[]
-  /** Every id that ends a sequence; none where the file names none. */
+  /** Every id that ends a sequence; empty if the file names none. */
   readonly eos_token_id: readonly number[]
 }
 
@@ -24,19 +24,19 @@ export interface ConfigFacts {
   readonly name: string
   /** The class in transformers, which `architectures` must name. */
   readonly className: string
-  /** The values of fields that change nothing, if they are others than those of most architectures; none: any. */
+  /** The neutral values of fields, if they differ from those of most architectures; undefined accepts any value. */
   readonly neutral?: Readonly<Record<string, readonly unknown[] | undefined>>
-  /** True if `attention_bias` is a choice. */
+  /** True if `attention_bias` is an option. */
   readonly attentionBias?: boolean
-  /** `max_position_embeddings`, `num_key_value_heads` and `head_dim` of a file that does not have them. */
+  /** The defaults of `max_position_embeddings`, `num_key_value_heads` and `head_dim`. */
   readonly positions: number
   readonly keyValueHeads?: number
   readonly headDim?: number
 }
 
 /**
- * Fields of other architectures, and of some variants of this one, with the values that change nothing. What is set to
- * another means a model that is not computed here, whatever model_type says.
+ * Fields of other architectures, and of some variants of this one, with their neutral values. Any other value means a
+ * model that is not supported here, whatever the model_type.
  */
 const neutral: Readonly<Record<string, readonly unknown[]>> = {
   hidden_act: ['silu'],
@@ -101,7 +101,7 @@ const validate = (json: Json, file: string, named: (field: string) => string, fa
   const vocab_size = fields.integer('vocab_size', limits.vocab)
   const hidden_size = fields.integer('hidden_size', limits.hidden)
   const heads = fields.integer('num_attention_heads', limits.heads)
-  // a null is one key for each query, whatever is meant by a field that is missing
+  // null means one key for each query, even if a missing field has another default
   const kvHeads = fields.integer(
     'num_key_value_heads',
     limits.heads,
@@ -137,9 +137,9 @@ const validate = (json: Json, file: string, named: (field: string) => string, fa
 }
 
 /**
- * The reader of the config.json of an architecture: validates the fields under their Hugging Face names and fills in the
- * defaults of transformers. Errors: a missing or absurd field, heads that do not divide, an odd head_dim, another
- * model_type, an unsupported rope type, a field that changes what is computed.
+ * Makes the reader of an architecture's config.json, which validates the fields under their Hugging Face names and
+ * fills in the defaults of transformers. Errors: a missing or absurd field, heads that do not divide, an odd head_dim,
+ * another model_type, an unsupported rope type, a field that changes what is computed.
  * @example causalConfig({ name: 'llama', className: 'LlamaForCausalLM', positions: 2048 })(json, 'config.json')
  */
 export const causalConfig =
@@ -148,7 +148,7 @@ export const causalConfig =
     attemptSync(file, () => validate(json, file, named, facts))
 
 /**
- * The config.json of a model that came without one. A list of ids that holds one is that id.
+ * The config.json of a model that came without one. A list with a single id becomes that id.
  * @example causalJson('LlamaForCausalLM', { attention_bias: false })(config)
  */
 export const causalJson =

@@ -44,7 +44,7 @@ export interface CausalConfig {
   readonly rope_theta: number
   readonly rope_scaling?: RopeScaling
   readonly tie_word_embeddings: boolean
-  /** True if all four projections of attention have biases; only some architectures ask it. */
+  /** True if all four projections of attention have biases; only some architectures offer it. */
   readonly attention_bias?: boolean
 }
 
@@ -55,8 +55,8 @@ type Bias<D extends Dim> = Tensor<readonly [D]>
 
 /**
  * The parameters of one layer under Hugging Face's names; weights are `[in, out]`. Biases of the projections, and norms
- * over the features of each query and key, exist in some architectures. A bias stands beside its weight: its path is
- * its name in a checkpoint.
+ * over the features of each query and key, exist in some architectures. A bias is next to its weight: its path is its
+ * name in a checkpoint.
  */
 export interface CausalLayer {
   readonly input_layernorm: Tensor<readonly ['hidden']>
@@ -117,13 +117,15 @@ interface Rotary {
   readonly cos: Tensor<readonly ['seq', 'half']>
   readonly sin: Tensor<readonly ['seq', 'half']>
 }
-/** Keys and values that a layer has seen: those of this program, or a cache with this program's written in. */
+/**
+ * The keys and values that a layer attends to: those of this program, or a cache with this program's written into it.
+ */
 type Memory<K extends Dim> = (
   name: 'key' | 'value',
   now: Tensor<readonly ['batch', 'kvHeads', 'seq', 'headDim']>,
 ) => Tensor<readonly ['batch', 'kvHeads', K, 'headDim']>
 
-/** A linear map of each position. */
+/** Applies a linear map to each position. */
 const linear = <I extends Dim, O extends Dim>(
   x: Tensor<readonly ['batch', 'seq', I]>,
   weight: Tensor<readonly [I, O]>,

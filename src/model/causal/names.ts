@@ -12,7 +12,10 @@ const kindOf = (path: string): LeafKind => {
   return path.endsWith('.bias') ? 'bias' : path.endsWith('norm') ? 'norm' : 'linear'
 }
 
-/** PyTorch's modules call what they hold `weight` or `bias`; a bias's own path ends so already. */
+/**
+ * The place of a leaf: PyTorch's modules name their tensors `weight` or `bias`, and a bias's own path already ends that
+ * way.
+ */
 const stored = (path: string): StoredLeaf => {
   const kind = kindOf(path)
   return { kind, name: kind === 'bias' ? path : `${path}.weight`, transposed: kind === 'linear' || kind === 'head' }
@@ -20,7 +23,7 @@ const stored = (path: string): StoredLeaf => {
 
 const frequencies = /^model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq$/
 
-/** Frequencies of rope, which earlier versions of transformers saved. */
+/** The frequencies of rope, which earlier versions of transformers saved. */
 const derived = (name: string, { head_dim: headDim, rope_theta: theta }: CausalConfig): Derived | undefined =>
   frequencies.test(name)
     ? {
@@ -29,7 +32,7 @@ const derived = (name: string, { head_dim: headDim, rope_theta: theta }: CausalC
       }
     : undefined
 
-/** Facts of an architecture that say how its parts are called. */
+/** The facts about an architecture that concern names. */
 export const causalNames = {
   stored,
   embedding,

@@ -1,13 +1,13 @@
 import type { RopeScaling } from './rope-scaling.ts'
 import { fieldsOf, limits, type Json, refusal, quoted } from '../../text/index.ts'
 
-/** Rotary positions as a config describes them. */
+/** Rotary positions in a config. */
 export interface Rope {
   readonly rope_theta: number
   readonly rope_scaling: RopeScaling
 }
 
-/** Fields that every type may have: none of them changes what is computed here, or it is refused. */
+/** Fields that every type may have: they do not change what is computed here, or they are refused. */
 const common = [
   'rope_type',
   'type',
@@ -16,7 +16,7 @@ const common = [
   'original_max_position_embeddings',
   'finetuned',
 ]
-/** Those that a type has beside. */
+/** The additional fields of each type. */
 const fieldsOfType: Readonly<Record<string, readonly string[]>> = {
   default: [],
   linear: ['factor'],
@@ -26,7 +26,8 @@ const fieldsOfType: Readonly<Record<string, readonly string[]>> = {
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null
 
 /**
- * The scaling that an object describes. `positions` is what llama3 was trained on, where the object does not say it.
+ * The scaling that an object describes. `positions` is the length that llama3 was trained on, if the object does not
+ * specify it.
  */
 const scalingOf = (json: Json, file: string, where: string, positions: number): RopeScaling => {
   const fields = fieldsOf(json, file, field => `${where}.${field}`)
@@ -68,13 +69,13 @@ const agree = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.st
 
 /**
  * Reads rotary positions: `rope_parameters` as transformers 5 writes them, `rope_theta` and `rope_scaling` as earlier
- * versions do. A file that says it twice must say the same. Throws an `IoError` that names the field.
+ * versions do. If a file has both, they must agree. Throws an `IoError` that names the field.
  * @example ropeOf({ rope_theta: 5e5 }, 'config.json', name => name, 8192).rope_scaling // { rope_type: 'default' }
  */
 export const ropeOf = (json: Json, file: string, named: (field: string) => string, maxPositions: number): Rope => {
   const fields = fieldsOf(json, file, named)
   fields.only('partial_rotary_factor', 1)
-  // a place that is empty says nothing
+  // an empty place does not count
   const places = (['rope_parameters', 'rope_scaling'] as const).flatMap(name => {
     const found = fields.object(name)
     return found === undefined || Object.keys(found).length === 0 ? [] : [{ name, found }]

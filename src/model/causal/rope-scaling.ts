@@ -1,4 +1,4 @@
-/** How rotary frequencies are stretched for longer contexts: the two forms in use. */
+/** The scaling of rotary frequencies for longer contexts, in the forms in use. */
 export type RopeScaling =
   | { readonly rope_type: 'default' }
   | { readonly rope_type: 'linear'; readonly factor: number }
@@ -11,7 +11,7 @@ export type RopeScaling =
     }
 
 /**
- * The angle per position of each rotary pair: θ^(−2i/d), stretched as the scaling says (Hugging Face's
+ * The angle per position of each rotary pair: θ^(−2i/d), stretched by the scaling (Hugging Face's
  * `modeling_rope_utils.py`).
  * @example frequencies(64, 10000) // 32 numbers from 1 downwards
  */
@@ -23,7 +23,7 @@ const stretched = (frequency: number, scaling: RopeScaling | undefined): number 
   if (scaling.rope_type === 'linear') return frequency / scaling.factor
   const { factor, low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: context } = scaling
   const turns = (context * frequency) / (2 * Math.PI)
-  // pairs that turn often keep their frequency, slow ones are stretched, those between are interpolated
+  // pairs that rotate fast keep their frequency, slow ones are stretched, and those between are interpolated
   const kept = Math.min(1, Math.max(0, (turns - low) / (high - low)))
   return frequency * (kept + (1 - kept) / factor)
 }

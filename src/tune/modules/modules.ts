@@ -121,7 +121,10 @@ const matcherOf = (request: Omit<TargetRequest, 'rank'>, isHead: Matcher): Match
   return path => target(path) && !excluded(path) && !whole(path) && (exact(path) || layer(path))
 }
 
-/** A matcher of the targets; `all-linear` leaves out what `isHead` is true for. Errors: an expression that is not supported, fields that exclude each other. */
+/**
+ * A matcher of the targets; `all-linear` leaves out the modules for which `isHead` is true. Errors: an expression that
+ * is not supported, fields that exclude each other.
+ */
 export const targetMatcher = (request: Omit<TargetRequest, 'rank'>, isHead: Matcher): E.Either<IoError, Matcher> =>
   attemptSync('targets', () => matcherOf(request, isHead))
 
@@ -168,8 +171,8 @@ const checkPattern = (
 
 /**
  * The modules that a request names, among the given linear modules, each with its rank and alpha; `all-linear` leaves
- * out those that `isHead` is true for. Errors: a name that no module has, an expression or a layer that matches nothing,
- * an expression that is not supported; one sentence each.
+ * out those for which `isHead` is true. Errors: a name that no module has, an expression or a layer that matches
+ * nothing, an expression that is not supported; one sentence each.
  * @example resolveTargets({ targetModules: ['q_proj'], rank: 8 }, ['model.layers.0.self_attn.q_proj', 'lm_head'], isHead)
  */
 export const resolveTargets = (

@@ -35,7 +35,7 @@ export interface Moments {
   readonly b2?: number
   readonly eps?: number
 }
-/** Adam's settings unless others are given. */
+/** The default settings of Adam. */
 export const adamDefaults = { b1: 0.9, b2: 0.999, eps: 1e-8 } as const satisfies Required<Moments>
 
 /**

@@ -36,9 +36,9 @@ export const chain = <const F extends readonly Fn[]>(
 }
 
 /**
- * Transforms one after the other, in the order of their names, with a state that has each part's under its name. Source:
- * `optax.named_chain`.
- * @throws {TypeError} for a name that is a whole number, whose place in a record is not where it was written
+ * Transforms one after another, in the order of their names, with a state that has each part's state under its name.
+ * Source: `optax.named_chain`.
+ * @throws {TypeError} for a name that is a whole number, which a record does not keep in its written order
  * @example namedChain({ clip: clipByGlobalNorm(1), moments: scaleByAdam(), rate: scaleByLearningRate(1e-4) })
  */
 export const namedChain = <const F extends Readonly<Record<string, Fn>>>(transforms: {

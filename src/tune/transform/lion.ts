@@ -7,7 +7,7 @@ import type { LearningRate } from './schedule.ts'
 import { setting } from './setting.ts'
 import type { Fn, Stateless, Transform } from './transform.ts'
 
-/** The state of Lion: one moment for each leaf of the focus, half of what Adam remembers. */
+/** The state of Lion: one moment for each leaf of the focus, half the size of Adam's. */
 export interface LionState<G> {
   readonly mu: G
 }
@@ -18,7 +18,7 @@ export interface LionOptions {
   readonly b1?: number
   readonly b2?: number
 }
-/** The settings of {@link lion} unless others are given: the paper's. */
+/** The default settings of {@link lion}, from the paper. */
 export const lionDefaults = { b1: 0.9, b2: 0.99 } as const satisfies Required<LionOptions>
 
 /**
@@ -44,8 +44,8 @@ export const scaleByLion = ({
 export type Lion<L extends LearningRate> = Chain<readonly [ScaleByLion, Stateless, Rate<L>]>
 /**
  * Lion with decoupled weight decay: −lr (sign(b1 m + (1 − b1) g) + weightDecay · p). Every number of the focus moves by
- * about lr, so that a rate three to ten times lower than AdamW's is usual. Source: `optax.lion`; Chen et al. 2023,
- * "Symbolic discovery of optimization algorithms".
+ * about lr, so a rate three to ten times lower than AdamW's is usual. Source: `optax.lion`; Chen et al. 2023, "Symbolic
+ * discovery of optimization algorithms".
  * @example lion({ lr: 1e-5, weightDecay: 0.1 })
  */
 export const lion = <L extends LearningRate>({
