@@ -26,6 +26,17 @@ export interface Derived {
   readonly what: string
 }
 
+/** A tensor in a GGUF file that is no parameter, but a part of the config. */
+export interface GgufExtra<C> {
+  readonly tensor: string
+  /** The most numbers that it may have. */
+  readonly length: (config: C) => number
+  /** The config with what the tensor says; `undefined` for one that says nothing known. */
+  readonly config: (numbers: Float32Array, config: C) => C | undefined
+  /** The end of the sentence for such a one. */
+  readonly expected: string
+}
+
 /** An architecture in a GGUF file, in llama.cpp's words. */
 export interface GgufNames<C> {
   /** The paths of leaves of a layer, from {@link Architecture.layers} and the number of the layer on, by their names. */
@@ -36,8 +47,8 @@ export interface GgufNames<C> {
   readonly keys: Readonly<Record<string, string>>
   /** The number of heads if llama.cpp has reordered the rows of a leaf, each head's own; otherwise 0. */
   readonly reordered: (path: string, config: C) => number
-  /** The tensor that holds divisors of rotary frequencies, if files of the architecture may have one. */
-  readonly divisors?: string
+  /** A tensor that says more of the config than the keys do, if files of the architecture may have one. */
+  readonly extra?: GgufExtra<C>
 }
 
 /**

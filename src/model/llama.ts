@@ -1,6 +1,7 @@
 import { causalConfig, causalJson, type CheckpointConfig } from './causal/config.ts'
 import { causalLM, plainLayer, type CausalConfig, type CausalLM } from './causal/lm.ts'
 import { causalGguf, causalNames } from './causal/names.ts'
+import { llama3Extra } from './causal/rope-divisors.ts'
 import type { CausalArchitecture } from './causal/architecture.ts'
 
 /**
@@ -24,6 +25,6 @@ export const llamaArchitecture: CausalArchitecture = {
     // llama.cpp rotates neighbouring features of q and k (convert_hf_to_gguf.py, `LlamaModel.permute`)
     reordered: (path: string, config: CheckpointConfig): number =>
       path.endsWith('.q_proj') ? config.num_attention_heads : path.endsWith('.k_proj') ? config.num_key_value_heads : 0,
-    divisors: 'rope_freqs.weight',
+    extra: llama3Extra,
   },
 }

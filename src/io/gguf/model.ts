@@ -3,7 +3,14 @@
  * Source: github.com/ggml-org/llama.cpp, convert_hf_to_gguf.py and gguf-py/gguf/constants.py.
  */
 import * as E from 'fp-ts/lib/Either.js'
-import { toF32, type Archive, type Entry, type MetadataValue, type StoredValue } from '../checkpoint/archive.ts'
+import {
+  elementCount,
+  toF32,
+  type Archive,
+  type Entry,
+  type MetadataValue,
+  type StoredValue,
+} from '../checkpoint/archive.ts'
 import { attempt, orThrow, refusal, shown } from '../../host/index.ts'
 import {
   architectureNamed,
@@ -12,7 +19,6 @@ import {
   type GgufNames,
   type LanguageArchitecture,
   type ModelDescription,
-  type RopeScaling,
 } from '../../model/index.ts'
 
 /** An architecture with its names in GGUF files. */
@@ -59,42 +65,6 @@ const vocabularySize = (known: Known, archive: Archive): MetadataValue | undefin
     metadata.get(`${known.name}.vocab_size`) ??
     (Array.isArray(tokens) ? tokens.length : undefined)
   )
-}
-
-/**
- * The divisors of the frequencies in llama3 scaling. Files of Llama 3.1 and later contain only these divisors (as a
- * tensor), not the numbers that they come from. Wavelengths up to old/high are unchanged, those from old/low on are
- * divided by the factor, and those between are interpolated.
- */
-export const llama3Divisors = (
-  theta: number,
-  headDim: number,
-  s: Extract<RopeScaling, { rope_type: 'llama3' }>,
-): readonly number[] =>
-  Array.from({ length: headDim / 2 }, (_, i) => {
-    const turns = s.original_max_position_embeddings / (2 * Math.PI * theta ** ((2 * i) / headDim))
-    const smooth = Math.min(1, Math.max(0, (turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor)))
-    return 1 / ((1 - smooth) / s.factor + smooth)
-  })
-
-const scalingOfDivisors = async (path: string, entry: Entry, config: CheckpointConfig): Promise<RopeScaling> => {
-  if (entry.byteLength > 4 * config.head_dim)
-    throw refusal(`${path}: tensor ${entry.name} holds more than head_dim / 2 numbers`)
-  const divisors = await orThrow(entry.readF32())
-  const factor = divisors.reduce((a, b) => Math.max(a, b), 1)
-  // every published model with such divisors was trained at 8192 positions with the factors 1 and 4
-  const scaling = {
-    rope_type: 'llama3',
-    factor,
-    low_freq_factor: 1,
-    high_freq_factor: 4,
-    original_max_position_embeddings: 8192,
-  } as const
-  const due = llama3Divisors(config.rope_theta, config.head_dim, scaling)
-  if (divisors.length !== due.length || due.some((x, i) => !(Math.abs(x - divisors[i]!) <= 1e-3 * x))) {
-    throw refusal(`${path}: tensor ${entry.name} is not the llama3 rope scaling, and no other is supported`)
-  }
-  return scaling
 }
 
 /** Keys of the architecture that are read here or change nothing; any other must be off. */
@@ -194,9 +164,14 @@ export const ggufModel = async (archive: Archive): Promise<ModelDescription> => 
   const leaves = parameterSizes(known.model(config))
   if (biased !== undefined && !leaves.some(([leaf]) => known.stored(leaf).kind === 'bias'))
     throw refusal(`${path}: tensor ${biased}: projections with a bias are not supported`)
-  const divisors = known.gguf.divisors === undefined ? undefined : tensors.get(known.gguf.divisors)
-  const scaled = divisors && { rope_scaling: await scalingOfDivisors(path, divisors, config) }
-  return { architecture: known, config: { ...config, ...scaled } }
+  const { extra } = known.gguf
+  const entry = extra && tensors.get(extra.tensor)
+  if (extra === undefined || entry === undefined) return { architecture: known, config }
+  if (elementCount(entry.sizes)! > extra.length(config))
+    throw refusal(`${path}: tensor ${entry.name} holds more than ${extra.length(config)} numbers`)
+  const more = extra.config(await orThrow(entry.readF32()), config)
+  if (more === undefined) throw refusal(`${path}: tensor ${entry.name} ${extra.expected}`)
+  return { architecture: known, config: more }
 }
 
 /**
@@ -234,7 +209,7 @@ export const ggufTensors = (
     [...archive.tensors.values()].flatMap((entry): readonly [string, Entry][] => {
       const path = leafNamed({ ...architecture, gguf }, entry.name)
       if (path === undefined) {
-        if (entry.name === gguf.divisors) return [] // read with the config
+        if (entry.name === gguf.extra?.tensor) return [] // read with the config
         throw refusal(`${archive.path}: tensor ${entry.name}: ${own} has no such tensor`)
       }
       const { name } = stored(path)

@@ -1,4 +1,5 @@
 import type { Architecture, Derived, GgufNames, LeafKind, StoredLeaf } from '../architecture.ts'
+import type { CheckpointConfig } from './config.ts'
 import type { CausalConfig } from './lm.ts'
 
 /** The names that all causal language models share, in Hugging Face's checkpoints and in GGUF files. */
@@ -46,7 +47,7 @@ export const causalNames = {
  * The names of a causal language model in a GGUF file; no rows are reordered. Source: github.com/ggml-org/llama.cpp,
  * gguf-py/gguf/constants.py.
  */
-export const causalGguf: GgufNames<CausalConfig> = {
+export const causalGguf: GgufNames<CheckpointConfig> = {
   blocks: {
     attn_norm: 'input_layernorm',
     attn_q: 'self_attn.q_proj',
