@@ -1,12 +1,12 @@
 import { Command, Option } from 'commander'
-import { compare, comparisonTable, type CompareEvent, type CompareOptions } from '../program/index.ts'
+import { compare, comparisonTable, titleOf, type CompareEvent, type CompareOptions } from '../program/index.ts'
 import type { Context, Json } from './context.ts'
 import { methodNames } from '../tune/index.ts'
 import { selectionRules, selectStepsOption, withMethodOptions } from './method.ts'
-import { choices, integers, jsonOption, modelOption, notNegative, numbersByName } from './options.ts'
+import { choices, integers, jsonOption, modelOption, notNegative, numbers, numbersByName } from './options.ts'
 import { rows, withTrainingOptions } from './training.ts'
 
-const report = ({ out, err }: Context, event: CompareEvent): void => {
+const report = ({ out, err }: Context, event: CompareEvent, sweeping: boolean): void => {
   switch (event.event) {
     case 'contenders':
       for (const { name, rank, trainable } of event.contenders) {
@@ -17,7 +17,7 @@ const report = ({ out, err }: Context, event: CompareEvent): void => {
       break
     case 'run':
       err.write(
-        `${event.name}, seed ${event.seed}: held-out loss ${event.lossBefore.toFixed(4)} → ${event.loss.toFixed(4)}\n`,
+        `${titleOf(event, sweeping)}, seed ${event.seed}: held-out loss ${event.lossBefore.toFixed(4)} → ${event.loss.toFixed(4)}\n`,
       )
       break
     case 'done':
@@ -55,6 +55,11 @@ export const compareCommand = (context: Context): Command =>
         new Option('--lr-of <pairs>', 'other learning rates for some methods, as paca=1e-3,lora=2e-4').argParser(
           numbersByName(notNegative),
         ),
+      )
+      .addOption(
+        new Option('--lrs <numbers>', 'learning rates to run every method at, as 1e-4,1e-3; the best is marked')
+          .argParser(numbers(notNegative))
+          .conflicts(['lr', 'lrOf']),
       ),
   )
     .addOption(jsonOption())
@@ -67,7 +72,7 @@ export const compareCommand = (context: Context): Command =>
         const compared = named ?? (options.selects ? [] : ['paca' as const, 'lora' as const])
         const signal = context.interrupted({ needsOutput: true })
         for await (const event of compare({ ...options, methods: compared, signal }, context.run)) {
-          if (!json) report(context, event)
+          if (!json) report(context, event, options.lrs !== undefined)
           else if (event.event !== 'contenders') context.out.write(`${JSON.stringify(event)}\n`)
         }
       },

@@ -63,6 +63,19 @@ export const integers = (text: string): readonly number[] => {
 }
 
 /**
+ * Numbers, separated by commas, each once.
+ * @example numbers(notNegative)('1e-4,1e-3') // [0.0001, 0.001]
+ */
+export const numbers =
+  (number: (text: string) => number) =>
+  (text: string): readonly number[] => {
+    const found = words(text).map(number)
+    if (found.length === 0 || new Set(found).size < found.length)
+      throw new InvalidArgumentError('It must be numbers, separated by commas, each once.')
+    return found
+  }
+
+/**
  * Reads names with a number each.
  * @example numbersByName(positiveInteger)('q_proj=16,down_proj=4') // { q_proj: 16, down_proj: 4 }
  */

@@ -2,7 +2,7 @@
 export { adapterUse, loadAdapters, type AdapterUse, type BoundAdapters } from './adapter-arguments.ts'
 export { readColumns } from './columns-file.ts'
 export { compare, type CompareEvent, type CompareRun, type RunCommand } from './compare/compare.ts'
-export type { CompareOptions, Contender } from './compare/contenders.ts'
+export { titleOf, type CompareOptions, type Contender, type RatedContender } from './compare/contenders.ts'
 export { comparisonTable, type CompareRow } from './compare/table.ts'
 export { doctor, type Doctor, type TargetReport } from './doctor.ts'
 export { evaluate, type EvaluateOptions, type EvaluateResult } from './evaluate.ts'

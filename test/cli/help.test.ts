@@ -64,6 +64,7 @@ const options = {
     ...method,
     'select-steps',
     'lr-of',
+    'lrs',
     ...training,
     'json',
   ],

@@ -19,6 +19,7 @@ import {
 } from '../../src/program/index.ts'
 import { tiny } from '../cli/support.ts'
 import { methodNames, type MethodName } from '../../src/tune/index.ts'
+import { optimizerNames, optimizers, type OptimizerName } from '../../src/train/index.ts'
 import { data } from './support.ts'
 
 const { tuned, counts } = await (async () => {
@@ -255,4 +256,71 @@ test('a run that fails ends the comparison with its own sentence', async () => {
     })),
     /^Error: paca, seed 1: step 2: the loss is NaN: nothing was updated$/,
   )
+})
+
+/** A run whose loss is its distance from a best rate: 1e-3 of paca, 1e-2 of lora. */
+const atBest: RunCommand = async args => {
+  const { method = '', lr = '', seed = '0' } = parsed(args)
+  const best = method === 'paca' ? 1e-3 : 1e-2
+  const loss = 3 + Math.abs(Math.log10(Number(lr) / best)) + Number(seed) / 100
+  const { stdout, ...rest } = await pretended(args)
+  return { ...rest, stdout: stdout.replace(/"evalLossAfter":[\d.]+/, `"evalLossAfter":${loss}`) }
+}
+const sweep: Partial<CompareOptions> = { methods: ['paca', 'lora'], lrs: [1e-4, 1e-3, 1e-2], seeds: [1, 3] }
+
+test('a sweep runs every method at every rate with every seed, and marks the best rate of each', async () => {
+  const events = await eventsOf(sweep, atBest)
+  const runs = events.flatMap(event => (event.event === 'run' ? [`${event.name} ${event.lr} ${event.seed}`] : []))
+  assert.equal(new Set(runs).size, 12)
+  assert.equal(runs.length, 12)
+  const rows = await rowsOf(sweep, atBest)
+  assert.deepEqual(
+    rows.map(({ name, lr, best, losses }) => [name, lr, best, losses.length]),
+    [
+      ['paca', 1e-4, false, 2],
+      ['paca', 1e-3, true, 2],
+      ['paca', 1e-2, false, 2],
+      ['lora', 1e-4, false, 2],
+      ['lora', 1e-3, false, 2],
+      ['lora', 1e-2, true, 2],
+    ],
+  )
+  const table = comparisonTable(rows).split('\n')
+  assert.match(table[2]!, /^paca +0\.001 \* +8 +9,728 +3\.0200 ± 0\.0141 /)
+  assert.match(table[1]!, /^paca +0\.0001 +8 /)
+  assert.equal(table.at(-1), '* the best rate of its method')
+  // mutant: the best of all is not the best of each
+  const least = Math.min(...rows.map(({ loss }) => loss))
+  assert.ok(rows.filter(({ best, loss }) => best && loss === least).length === 2)
+  assert.deepEqual(
+    (
+      await rowsOf({ ...sweep, lrs: [1e-3, 1e-2] }, async args =>
+        atBest(args.map(word => (word === 'lora' ? 'paca' : word))),
+      )
+    ).map(({ best }) => best),
+    [true, false, true, false],
+  )
+})
+
+test('a sweep over one rate is a comparison at that rate', async () => {
+  const [one, other] = [
+    await rowsOf({ ...sweep, lrs: [1e-3] }, atBest),
+    await rowsOf({ ...sweep, lrs: undefined, lr: 1e-3, lrOf: undefined }, atBest),
+  ]
+  assert.deepEqual(one, other)
+  assert.equal(comparisonTable(one), comparisonTable(other))
+})
+
+test('without a rate, each run has that of its optimizer', async () => {
+  const rates = async (optimizer: OptimizerName) =>
+    (await rowsOf({ methods: ['paca'], lr: undefined, lrOf: undefined, optimizer })).map(({ lr }) => lr)
+  for (const name of optimizerNames) assert.deepEqual(await rates(name), [optimizers[name].lr])
+})
+
+test('a run of a sweep that fails is named with its rate', async () => {
+  const failing: RunCommand = async args =>
+    parsed(args)['lr'] === '0.01'
+      ? { code: 1, stdout: '', stderr: 'partensor: step 2: the loss is NaN\n' }
+      : atBest(args)
+  await assert.rejects(eventsOf(sweep, failing), /^Error: paca at 0\.01, seed 1: step 2: the loss is NaN$/)
 })

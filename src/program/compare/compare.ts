@@ -4,7 +4,15 @@ import { checkStop, lengthFor, giveWay } from '../../io/index.ts'
 import { fail, orThrow, temporaryFolder } from '../../host/index.ts'
 import { finetuneArguments, type Argument } from '../arguments.ts'
 import { deviation, mean, median, type CompareRow } from './table.ts'
-import { choiceOf, contendersOf, type CompareOptions, type Contender } from './contenders.ts'
+import {
+  choiceOf,
+  contendersOf,
+  rated,
+  titleOf,
+  type CompareOptions,
+  type Contender,
+  type RatedContender,
+} from './contenders.ts'
 import { explainMethod } from '../explain.ts'
 import type { DoneEvent } from '../finetune.ts'
 import type { StepEvent } from '../../train/index.ts'
@@ -15,6 +23,8 @@ import { openModel, readRowsFor, type PretrainedModel } from '../pretrained.ts'
 export interface CompareRun {
   readonly event: 'run'
   readonly name: string
+  /** The highest learning rate. */
+  readonly lr: number
   readonly seed: number
   readonly lossBefore: number
   readonly loss: number
@@ -39,11 +49,12 @@ type Line = StepEvent | DoneEvent
 
 const ranOf = async (
   options: CompareOptions,
-  { name, method, select, rank }: Contender,
+  contender: RatedContender,
   seed: number,
   out: string,
   run: RunCommand,
 ): Promise<CompareRun> => {
+  const { name, method, select, rank, lr } = contender
   const {
     model,
     data,
@@ -56,8 +67,6 @@ const ranOf = async (
     shuffle,
     optimizer,
     optimizerArgs,
-    lr,
-    lrOf,
     schedule,
     warmup,
     weightDecay,
@@ -81,7 +90,7 @@ const ranOf = async (
       shuffle,
       optimizer,
       optimizerArgs,
-      lr: lrOf?.[method] ?? lr,
+      lr,
       schedule,
       warmup,
       weightDecay,
@@ -100,7 +109,9 @@ const ranOf = async (
       .at(-1)
       ?.replace(/^partensor: /, '')
     return orThrow(async () =>
-      fail(`${name}, seed ${seed}: ${last === undefined || last === '' ? `it ended with code ${code}` : last}`),
+      fail(
+        `${titleOf(contender, options.lrs !== undefined)}, seed ${seed}: ${last === undefined || last === '' ? `it ended with code ${code}` : last}`,
+      ),
     )
   }
   const lines = stdout
@@ -112,6 +123,7 @@ const ranOf = async (
   return {
     event: 'run',
     name,
+    lr,
     seed,
     lossBefore: done.evalLossBefore!,
     loss: done.evalLossAfter!,
@@ -121,35 +133,38 @@ const ranOf = async (
   }
 }
 
-/** What the runs of a contender come to, and what a step of it keeps where they ran. */
-const rowOf = async (
+/** Bytes that a step of a contender keeps for each token, where it ran. */
+const savedBytesPerToken = async (
   source: PretrainedModel,
   options: CompareOptions,
-  contender: Contender,
-  runs: readonly CompareRun[],
+  { method, select, rank }: Contender,
   seq: number,
-): Promise<CompareRow> => {
-  const { method, select, rank } = contender
+): Promise<number> => {
   const { batch, target, precision = 'f32' } = options
-  const losses = runs.map(({ loss }) => loss)
   const settings = await orThrow(async () =>
     methodOptions({ ...choiceOf(options, method, select), ...(rank === null ? {} : { rank }) }),
   )
   const { saved } = await explainMethod(source, settings, { batch, seq, target, precision })
+  return saved / (batch * seq)
+}
+
+/** The row of a contender from its runs at one rate. */
+const rowOf = (contender: RatedContender, runs: readonly CompareRun[], saved: number): Omit<CompareRow, 'best'> => {
+  const losses = runs.map(({ loss }) => loss)
   return {
     ...contender,
     loss: mean(losses),
     deviation: deviation(losses),
     losses,
-    savedBytesPerToken: saved / (batch * seq),
+    savedBytesPerToken: saved,
     peakMemory: median(runs.map(({ peakMemory }) => peakMemory)),
     stepSeconds: median(runs.map(({ stepSeconds }) => stepSeconds)),
   }
 }
 
 /**
- * Compares methods on one data set: each with every seed, at equal trained parameters, each run in a process of its
- * own, so that its peak memory is its own. Errors are thrown with one sentence.
+ * Compares methods on one data set: each with every seed, at each of its learning rates, at equal trained parameters,
+ * each run in a process of its own, so that its peak memory is its own. Errors are thrown with one sentence.
  * @example for await (const event of compare(options, run)) report(event)
  */
 export async function* compare(options: CompareOptions, run: RunCommand): AsyncGenerator<CompareEvent> {
@@ -162,25 +177,26 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
     await orThrow(readRowsFor(source, options.eval, options.seq, options.signal))
     yield { event: 'contenders', contenders }
     const runs: CompareRun[] = []
-    const table: CompareRow[] = []
     // seed by seed, so that whatever else the machine does falls on all alike
     for (const seed of options.seeds) {
-      for (const contender of contenders) {
+      for (const contender of rated(contenders, options)) {
         const ran = await ranOf(options, contender, seed, join(directory.path, `${runs.length}`), run)
         runs.push(ran)
         yield ran
       }
     }
+    const table: CompareRow[] = []
     for (const contender of contenders) {
-      table.push(
-        await rowOf(
-          source,
-          options,
-          contender,
-          runs.filter(({ name }) => name === contender.name),
-          lengthFor(rows),
+      const saved = await savedBytesPerToken(source, options, contender, lengthFor(rows))
+      const own = rated([contender], options).map(at =>
+        rowOf(
+          at,
+          runs.filter(({ name, lr }) => name === at.name && lr === at.lr),
+          saved,
         ),
       )
+      const least = Math.min(...own.map(({ loss }) => loss))
+      table.push(...own.map(row => ({ ...row, best: row.loss === least })))
     }
     yield { event: 'done', lossBefore: mean(runs.map(({ lossBefore }) => lossBefore)), rows: table }
   } finally {

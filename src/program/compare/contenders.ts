@@ -3,6 +3,7 @@ import { orThrow } from '../../host/index.ts'
 import { applicable, methodOptions, type MethodChoice, type SelectionRule } from '../method.ts'
 import type { FinetuneOptions } from '../request.ts'
 import type { PretrainedModel } from '../pretrained.ts'
+import { optimizerNames, optimizers } from '../../train/index.ts'
 import type { MethodName } from '../../tune/index.ts'
 import { parameterCounts, targetsOf, tuneModel } from '../tune.ts'
 
@@ -17,6 +18,8 @@ export interface CompareOptions extends Omit<FinetuneOptions, Left> {
   readonly seeds: readonly number[]
   /** Learning rates of some methods; `lr` is that of the others. */
   readonly lrOf?: Readonly<Record<string, number>> | undefined
+  /** Learning rates that every method is run at, in the place of `lr` and `lrOf`. */
+  readonly lrs?: readonly number[] | undefined
 }
 
 /** One line of a comparison before it has run. */
@@ -102,4 +105,21 @@ export const contendersOf = async (source: PretrainedModel, options: CompareOpti
     contenders.push({ name, method, select, rank, trainable: trainedAt(source, choice, rank) ?? 0 })
   }
   return contenders
+}
+
+/** A contender at one of its learning rates. */
+export interface RatedContender extends Contender {
+  readonly lr: number
+}
+
+/** The name of a contender, with its rate if it has several. */
+export const titleOf = ({ name, lr }: Pick<RatedContender, 'name' | 'lr'>, sweeping: boolean): string =>
+  sweeping ? `${name} at ${lr}` : name
+
+/** Every contender at each of its rates: those of a sweep, its method's own, that of all, or the optimizer's default. */
+export const rated = (contenders: readonly Contender[], options: CompareOptions): readonly RatedContender[] => {
+  const { lrs, lrOf, lr, optimizer = optimizerNames[0]! } = options
+  return contenders.flatMap(contender =>
+    (lrs ?? [lrOf?.[contender.method] ?? lr ?? optimizers[optimizer].lr]).map(rate => ({ ...contender, lr: rate })),
+  )
 }

@@ -1,7 +1,9 @@
-import type { Contender } from './contenders.ts'
+import type { RatedContender } from './contenders.ts'
 
 /** One line of the table. */
-export interface CompareRow extends Contender {
+export interface CompareRow extends RatedContender {
+  /** True at the rate of the lowest mean loss among those of the contender. */
+  readonly best: boolean
   /** Mean and standard deviation of the held-out loss over the seeds; one seed has no deviation. */
   readonly loss: number
   readonly deviation: number | null
@@ -25,7 +27,6 @@ export const deviation = (numbers: readonly number[]): number | null =>
     : Math.sqrt(numbers.reduce((sum, x) => sum + (x - mean(numbers)) ** 2, 0) / (numbers.length - 1))
 
 const cellsOf = ({
-  name,
   rank,
   trainable,
   loss,
@@ -34,7 +35,6 @@ const cellsOf = ({
   peakMemory,
   stepSeconds,
 }: CompareRow): readonly string[] => [
-  name,
   rank === null ? '' : String(rank),
   trainable.toLocaleString('en'),
   `${loss.toFixed(4)}${around === null ? '' : ` ± ${around.toFixed(4)}`}`,
@@ -43,14 +43,29 @@ const cellsOf = ({
   `${stepSeconds.toFixed(stepSeconds < 1 ? 3 : 2)} s`,
 ]
 
-/** The table of a comparison, one line a contender. */
+/**
+ * The table of a comparison, one line a contender. Of a sweep there is one for each rate, and a star marks the best of
+ * each contender.
+ */
 export const comparisonTable = (rows: readonly CompareRow[]): string => {
+  const sweeping = new Set(rows.map(({ name }) => name)).size < rows.length
+  const rate = ({ lr, best }: CompareRow): readonly string[] => (sweeping ? [`${lr} ${best ? '*' : ' '}`] : [])
   const all = [
-    ['method', 'rank', 'trained', 'held-out loss', 'saved bytes a token', 'peak memory', 'a step'],
-    ...rows.map(cellsOf),
+    [
+      'method',
+      ...(sweeping ? ['rate  '] : []),
+      'rank',
+      'trained',
+      'held-out loss',
+      'saved bytes a token',
+      'peak memory',
+      'a step',
+    ],
+    ...rows.map(row => [row.name, ...rate(row), ...cellsOf(row)]),
   ]
   const widths = all[0]!.map((_, column) => Math.max(...all.map(line => line[column]!.length)))
   const padded = (cell: string, column: number): string =>
     column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
-  return all.map(line => line.map(padded).join('  ').trimEnd()).join('\n')
+  const lines = all.map(line => line.map(padded).join('  ').trimEnd())
+  return [...lines, ...(sweeping ? ['* the best rate of its method'] : [])].join('\n')
 }
