@@ -24,8 +24,8 @@ export const observed = <H>(device: Device<H>, observe: Observer): Device<H> => 
     known.set(instruction, made)
     return made
   }
-  const only = (...of: Parameters<Device<H>['run']>): H => device.run(...of)[0]!
-  const run: Device<H>['run'] = (plan, inputs, size) => {
+  const only = async (...of: Parameters<Device<H>['run']>): Promise<H> => (await device.run(...of))[0]!
+  const run: Device<H>['run'] = async (plan, inputs, size) => {
     // a plan reads only what is there
     const held = new Map(plan.inputs.map((slot, i) => [slot, inputs[i] as H]))
     const at = (slot: number): H => held.get(slot) as H
@@ -36,13 +36,12 @@ export const observed = <H>(device: Device<H>, observe: Observer): Device<H> => 
           held.delete(instruction.slot)
           break
         case 'call':
-          run(instruction.plan, instruction.inputs.map(at), size).forEach((handle, i) =>
-            held.set(instruction.outputs[i]!, handle),
-          )
+          for (const [i, handle] of (await run(instruction.plan, instruction.inputs.map(at), size)).entries())
+            held.set(instruction.outputs[i]!, handle)
           break
         case 'alias': {
           const { input, output } = instruction
-          held.set(output, only(alone(plan, instruction, [input], output), [at(input)], size))
+          held.set(output, await only(alone(plan, instruction, [input], output), [at(input)], size))
           break
         }
         case 'run':
@@ -50,7 +49,7 @@ export const observed = <H>(device: Device<H>, observe: Observer): Device<H> => 
           const single = alone(plan, instruction, instruction.inputs, instruction.output)
           const given = instruction.inputs.map(at)
           const start = performance.now()
-          const made = only(single, given, size)
+          const made = await only(single, given, size)
           observe(instruction, plan, performance.now() - start)
           held.set(instruction.output, made)
           if (instruction.kind === 'update') held.delete(instruction.target)

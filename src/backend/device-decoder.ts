@@ -33,7 +33,7 @@ export const deviceDecoder = <H>({ decode }: Programs, { device, run, planned, f
       const ids = device.upload(tokens)
       const start = device.upload({ sizes: [], dtype: 'i32', data: Int32Array.of(position) })
       try {
-        const [logits, ...next] = run(
+        const [logits, ...next] = await run(
           made,
           new Map<Node, H>([...caches, [program.tokens, ids], [program.position, start]]),
         )

@@ -73,7 +73,8 @@ const started = async <H>(
 ): Promise<Engine> => {
   const { device, held, run, once, planned, making, number, download, freeAll } = runner
   const stateLeaves = programs.state.map(([, leaf]) => leaf)
-  run(making(own, programs.initial)).forEach((handle, i) => held.set(stateLeaves[i]!, handle))
+  const first = await run(making(own, programs.initial))
+  first.forEach((handle, i) => held.set(stateLeaves[i]!, handle))
 
   let update: { readonly follow: readonly Prepared[]; readonly made: Made<Replacing> } | undefined
   /** The update, made again when other prepared values must follow the weights: those that are held, and `more`. */
@@ -114,7 +115,7 @@ const started = async <H>(
         .map(([path, leaf]) => [leaf, device.upload(values.get(path)!)]),
     )
     try {
-      return run(made, new Map([...fed, ...more]))
+      return await run(made, new Map([...fed, ...more]))
     } finally {
       freeAll(fed.values())
     }
@@ -150,10 +151,11 @@ const started = async <H>(
     }
   }
   /** Runs a program that replaces what the session holds; a failure within it leaves the weights undefined. */
-  const replace = (made: Made<Replacing>, fed: readonly (readonly [Node, H])[]): void => {
+  const replace = async (made: Made<Replacing>, fed: readonly (readonly [Node, H])[]): Promise<void> => {
     const { replaced } = made.program
     try {
-      run(made, new Map(fed)).forEach((handle, i) => held.set(replaced[i]!, handle))
+      const handles = await run(made, new Map(fed))
+      handles.forEach((handle, i) => held.set(replaced[i]!, handle))
       runner.release(prepared => programs.isStale(prepared) && !replaced.includes(prepared.placeholder))
     } catch (error) {
       runner.stop('the session stopped in the middle of an update: open a new one')
@@ -169,11 +171,11 @@ const started = async <H>(
     const fed = [...feed(programs.gradient, sums), ...feed(given, numbers)]
     let used: readonly Node[] = []
     try {
-      const gradNorm = await number(run(await planned('norm', own, programs.norm), new Map(fed))[0]!)
+      const gradNorm = await number((await run(await planned('norm', own, programs.norm), new Map(fed)))[0]!)
       if (refusal({ loss, tokens, gradNorm }) !== undefined) return gradNorm
       // between what must follow the weights and the update nothing else may be prepared
       const made = updating()
-      replace(made, fed)
+      await replace(made, fed)
       used = made.program.inputs
       return gradNorm
     } finally {
@@ -219,19 +221,21 @@ const started = async <H>(
     },
     logits: async batch => (await taken(await onBatch('logits', batch, programs.logits)))[0]!,
     decoder: () => deviceDecoder(programs, runner),
-    parts: () => taken(run(once('focus', own, programs.focus))),
+    parts: async () => taken(await run(once('focus', own, programs.focus))),
     state: () => download(stateLeaves.map(leaf => held.get(leaf)!)),
     write: async (parts, state) => {
       const follow = runner.standing().filter(programs.isStale)
-      replace(
+      // what is given is read before this waits
+      const uploaded = parts.map(device.upload)
+      freeAll(stateLeaves.map(leaf => held.get(leaf)!))
+      stateLeaves.forEach((leaf, i) => held.set(leaf, device.upload(state[i]!)))
+      await replace(
         making(own, size => programs.commit(size, follow)),
         feed(
           programs.trained.map(({ part }) => part),
-          parts.map(device.upload),
+          uploaded,
         ),
       )
-      freeAll(stateLeaves.map(leaf => held.get(leaf)!))
-      stateLeaves.forEach((leaf, i) => held.set(leaf, device.upload(state[i]!)))
     },
     certificate,
     bytes: device.bytes,

@@ -1,5 +1,6 @@
 import type { Plan, Traits } from '../compile/index.ts'
 import type { DType, Shape, Value } from '../tensor/index.ts'
+import type { Awaitable } from './work.ts'
 
 /** A value's data without the names of its dims. */
 export interface Buffer {
@@ -24,12 +25,17 @@ export interface Device<H> {
   readonly isHeld: (handle: H) => boolean
   /**
    * Runs a plan on handles; donated inputs are used up. What fails leaves no buffer of its own behind, and may have
-   * used up donated inputs.
+   * used up donated inputs. It gives a promise only if it had to wait for values that an op reads on the host.
    */
-  readonly run: (plan: Plan, inputs: readonly H[], size: (dim: string | number) => number) => readonly H[]
+  readonly run: (plan: Plan, inputs: readonly H[], size: (dim: string | number) => number) => Awaitable<readonly H[]>
   /** Bytes held now, as the target's runtime counts them. */
   readonly bytes: () => number
   readonly dispose: () => Promise<void>
+}
+
+/** A device that never has to wait. */
+export interface PromptDevice<H> extends Device<H> {
+  readonly run: (...of: Parameters<Device<H>['run']>) => readonly H[]
 }
 
 /** An error that a user can act on: one clear sentence. */

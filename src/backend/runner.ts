@@ -16,7 +16,7 @@ export interface Runner<H> {
   readonly device: Device<H>
   readonly held: Map<Node, H>
   /** Runs a program; `extra` are handles for this run only. */
-  readonly run: (made: Made<Program>, extra?: ReadonlyMap<Node, H>) => readonly H[]
+  readonly run: (made: Made<Program>, extra?: ReadonlyMap<Node, H>) => Promise<readonly H[]>
   /** The program of a kind for a set of sizes, made if it is not among the {@link mostSizes} that were used last. */
   readonly once: <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R) => Made<R>
   /** The same; after making a program, it lets the event loop turn. */
@@ -46,6 +46,8 @@ export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }:
   const held = new Map<Node, H>()
   const standing = new Set<Prepared>()
   const kinds = new Map<string, Recent<Made<Program>>>()
+  /** Prepared values that a run reads, which may be waiting. */
+  const running = new Set<Prepared>()
   let stopped: string | undefined
   const freeAll = (handles: Iterable<H>): void => {
     for (const handle of handles) if (device.isHeld(handle)) device.free(handle)
@@ -60,6 +62,7 @@ export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }:
   /** Frees the values that were prepared for programs that are no longer kept. */
   const sweep = (): void => {
     const needed = new Set([...kinds.values()].flatMap(kept => [...kept.values()].flatMap(({ prepared }) => prepared)))
+    for (const prepared of running) needed.add(prepared)
     release(prepared => !needed.has(prepared))
     programs.forget(prepared => !needed.has(prepared))
   }
@@ -89,26 +92,29 @@ export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }:
     making,
     release,
     freeAll,
-    run: ({ program, size, prepared }, extra = new Map()) => {
+    run: async ({ program, size, prepared }, extra = new Map()) => {
       if (stopped !== undefined) throw new SessionError(stopped)
-      for (const one of prepared) {
-        if (held.has(one.placeholder)) continue
-        const { plan, inputs } = programs.prepare(one)
-        held.set(
-          one.placeholder,
-          device.run(
+      for (const one of prepared) running.add(one)
+      try {
+        for (const one of prepared) {
+          if (held.has(one.placeholder)) continue
+          const { plan, inputs } = programs.prepare(one)
+          const [value] = await device.run(
             plan,
             inputs.map(n => held.get(n)!),
             one.size,
-          )[0]!,
+          )
+          held.set(one.placeholder, value!)
+          standing.add(one)
+        }
+        return await device.run(
+          program.plan,
+          program.inputs.map(n => extra.get(n) ?? held.get(n)!),
+          size,
         )
-        standing.add(one)
+      } finally {
+        for (const one of prepared) running.delete(one)
       }
-      return device.run(
-        program.plan,
-        program.inputs.map(n => extra.get(n) ?? held.get(n)!),
-        size,
-      )
     },
     planned: async (name, sizes, make) => {
       const isKept = kind(name).has(JSON.stringify(sizes))

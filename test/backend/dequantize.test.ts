@@ -125,7 +125,7 @@ const runOn = async <H>(
     ]),
   )
   const before = device.bytes()
-  const results = device.run(
+  const results = await device.run(
     program.plan,
     program.inputs.map(n => held.get(n)!),
     sizeOf,
@@ -410,7 +410,10 @@ test('what is not packed as it should be is refused on wasm as on the reference'
         data: n.dtype === 'i32' ? new Int32Array(16) : new Float32Array(1),
       }),
     )
-    assert.throws(() => device.run(plan, given, sizeOf), /dequantize: 8 × 8 elements are packed in 8 codes, not in 16/)
+    await assert.rejects(
+      async () => device.run(plan, given, sizeOf),
+      /dequantize: 8 × 8 elements are packed in 8 codes, not in 16/,
+    )
     given.forEach(device.free)
   }
   await wasm.dispose()

@@ -84,7 +84,7 @@ for (const [title, open] of devices) {
             device.upload({ sizes: [3], dtype: 'i32', data: keyOf(draw) }),
             device.upload({ sizes: [1], dtype: 'i32', data: Int32Array.of(draw.stream) }),
           ]
-          const [result] = device.run(plan, given, sizeIn({}))
+          const [result] = await device.run(plan, given, sizeIn({}))
           const { data } = await device.download(result)
           assert.deepEqual(data, wordsFor(shape, draw))
           assert.notDeepEqual(data, wordsFor(shape, another))

@@ -30,11 +30,11 @@ export const runOn = async <H>(
     held.set(leaf, device.upload({ sizes, dtype: leaf.dtype, data: make.from(data) }))
   }
   for (const { placeholder, expression } of preparations.values())
-    held.set(placeholder, device.run(planned([expression], compiler).plan, [], size)[0]!)
+    held.set(placeholder, (await device.run(planned([expression], compiler).plan, [], size))[0]!)
   const given = device.bytes()
-  const run = (): readonly H[] => {
+  const run = async (): Promise<readonly H[]> => {
     try {
-      return device.run(
+      return await device.run(
         plan,
         inputs.map(n => held.get(n)!),
         size,
@@ -45,7 +45,7 @@ export const runOn = async <H>(
       throw error
     }
   }
-  const results = run()
+  const results = await run()
   assert.equal(outputs.length, 1)
   assert.equal(device.bytes() - given, footprintOf(plan).end)
   const { data } = await device.download(results[0]!)

@@ -13,5 +13,10 @@ export const nodeDevice = async (): Promise<Device<Handle>> => {
   const native = await openNative()
   if (E.isLeft(native)) throw new SessionError(native.left)
   const { tensorflow, gpu } = native.right
-  return registeredDevice('tensorflow', `tfjs node, TensorFlow ${tensorflow} on ${gpu ? 'gpu' : 'cpu'}`)
+  return registeredDevice('tensorflow', {
+    title: `tfjs node, TensorFlow ${tensorflow} on ${gpu ? 'gpu' : 'cpu'}`,
+    readsAtOnce: true,
+    // a tensor of TensorFlow knows its sizes; its Reshape copies nothing
+    view: ({ run }, x, sizes) => run('Reshape', { x }, { shape: sizes }),
+  })
 }

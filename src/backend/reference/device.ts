@@ -1,6 +1,6 @@
 import type { Instruction, Plan } from '../../compile/index.ts'
 import { bytesPerElement, misfitOf, type Dim, type Numbers } from '../../tensor/index.ts'
-import { SessionError, type Buffer, type Device } from '../device.ts'
+import { SessionError, type Buffer, type PromptDevice } from '../device.ts'
 import { meant } from '../meant.ts'
 
 /** A buffer; `bytes` is 0 for a second handle on it. */
@@ -24,7 +24,7 @@ const fromNumbers = ({ sizes, data }: Numbers, dtype: Buffer['dtype']): Buffer =
 })
 
 /** The oracle: every op's own float64 meaning, run by the same plans as on the other targets. Slow. */
-export const referenceDevice = (): Device<Held> => {
+export const referenceDevice = (): PromptDevice<Held> => {
   let bytes = 0
   const hold = (numbers: Numbers, dtype: Buffer['dtype']): Held => {
     const held = { numbers, dtype, bytes: numbers.data.length * bytesPerElement[dtype], isHeld: true }

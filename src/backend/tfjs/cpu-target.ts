@@ -1,10 +1,11 @@
 import { deviceEngine } from '../device-engine.ts'
 import { explainPlans, loads, needing, type Target } from '../target.ts'
 
-const load = async () => {
-  await needing('@tensorflow/tfjs-backend-cpu', () => import('@tensorflow/tfjs-backend-cpu'))
-  return import('./registered.ts')
-}
+const load = () =>
+  needing('@tensorflow/tfjs-backend-cpu', async () => {
+    await import('@tensorflow/tfjs-backend-cpu')
+    return import('./cpu-device.ts')
+  })
 
 /** TensorFlow.js's plain JavaScript backend, through its public kernels. */
 export const cpuTarget = {
@@ -12,8 +13,8 @@ export const cpuTarget = {
   precisions: ['f32'],
   available: () => loads(load, 'it needs nothing that is built'),
   open: async () => {
-    const { registeredDevice } = await load()
-    return deviceEngine(await registeredDevice('cpu'))
+    const { cpuDevice } = await load()
+    return deviceEngine(await cpuDevice())
   },
   explain: explainPlans,
 } as const satisfies Target

@@ -1,6 +1,7 @@
 import type { InPlace, Instruction, Plan, Slot } from '../../compile/index.ts'
 import { bytesPerElement, count, misfitOf, type Dim, type DType } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
+import { finished, settled, type Awaitable, type Work } from '../work.ts'
 import type { Call, Lowering, Lowerings, OpName } from './lowering.ts'
 import type { TensorInfo, TfjsTensor } from './wasm/index.ts'
 
@@ -19,6 +20,8 @@ export interface Backend {
   /** Registers a buffer that a kernel made as one of tfjs's tensors. */
   readonly track: (info: TensorInfo) => TfjsTensor
   readonly upload: (buffer: Buffer) => TfjsTensor
+  /** The numbers of a buffer, while a plan runs. */
+  readonly read: (x: TensorInfo) => Awaitable<ArrayLike<number>>
   readonly download: (tensor: TfjsTensor) => Promise<Buffer['data']>
   /** The inputs whose buffers the lowerings can write to. */
   readonly inPlace: InPlace
@@ -91,32 +94,33 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     prepared.set(instruction, known)
     return known
   }
-  const run = (plan: Plan, inputs: readonly Handle[], size: (dim: Dim) => number): readonly Handle[] => {
+  function* run(plan: Plan, inputs: readonly Handle[], size: (dim: Dim) => number): Work<readonly Handle[]> {
     const held = new Map<number, Handle>(plan.inputs.map((slot, i) => [slot, inputs[i]!]))
     const at = (slot: number): Handle => held.get(slot)!
-    const compute = (instruction: Computing, into?: TensorInfo): TensorInfo =>
-      preparedFor(instruction, plan.slots, size)(instruction.inputs.map(at), into)
     try {
       for (const instruction of plan.instructions) {
         switch (instruction.kind) {
           case 'run':
-            held.set(instruction.output, handleOf(backend.track(compute(instruction))))
-            break
           case 'update': {
-            const into = at(instruction.target)
-            if (compute(instruction, into) !== into)
+            const into = instruction.kind === 'update' ? at(instruction.target) : undefined
+            const known = preparedFor(instruction, plan.slots, size)
+            const own = instruction.inputs.map(at)
+            const made =
+              typeof known === 'function'
+                ? known(own, into)
+                : known.run(yield* settled(known.reads.map(i => backend.read(own[i]!))), own, into)
+            if (into !== undefined && made !== into)
               throw new Error(`${instruction.node.op.name} was planned in place and did not run so`)
-            held.set(instruction.output, into)
-            held.delete(instruction.target)
+            held.set(instruction.output, into ?? handleOf(backend.track(made)))
+            if (instruction.kind === 'update') held.delete(instruction.target)
             break
           }
           case 'alias':
             held.set(instruction.output, aliasOf(at(instruction.input), plan.slots[instruction.output]!.sizes))
             break
           case 'call':
-            run(instruction.plan, instruction.inputs.map(at), size).forEach((tensor, i) =>
-              held.set(instruction.outputs[i]!, tensor),
-            )
+            for (const [i, tensor] of (yield* run(instruction.plan, instruction.inputs.map(at), size)).entries())
+              held.set(instruction.outputs[i]!, tensor)
             break
           case 'free':
             free(at(instruction.slot))
@@ -148,7 +152,7 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     }),
     free,
     isHeld: ({ owner }) => owner.handles > 0,
-    run: (...of) => backend.within(() => run(...of)),
+    run: (...of) => finished(run(...of), backend.within),
     bytes: () => bytes,
     dispose: backend.dispose,
   }

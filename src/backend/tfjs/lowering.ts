@@ -11,10 +11,20 @@ export interface Call {
 }
 
 /**
- * Prepares an instruction once; what it returns makes the result from the inputs, each time it runs: in a new buffer,
- * or, where the table says that the op can, in the buffer that it is given, which is that of an input.
+ * Makes the result from the inputs, each time an instruction runs: in a new buffer or, if the table says that the op
+ * can, in the buffer that it is given, which is that of an input.
  */
-export type Lowering = (call: Call) => (inputs: readonly TensorInfo[], into?: TensorInfo) => TensorInfo
+export type Run = (inputs: readonly TensorInfo[], into?: TensorInfo) => TensorInfo
+
+/** The same for an op that needs numbers on the host, which not every device gives at once. */
+export interface Reading {
+  /** Positions of the inputs whose numbers it needs. */
+  readonly reads: readonly number[]
+  readonly run: (numbers: readonly ArrayLike<number>[], inputs: readonly TensorInfo[], into?: TensorInfo) => TensorInfo
+}
+
+/** Prepares an instruction once. */
+export type Lowering = (call: Call) => Run | Reading
 
 export type OpName = keyof typeof primitives | keyof typeof composites
 /** How a tfjs backend runs every op: a missing entry is a compile error. A composite may be expanded instead. */

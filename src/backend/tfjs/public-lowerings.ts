@@ -9,15 +9,14 @@ import {
 } from '../../tensor/index.ts'
 import { SessionError } from '../device.ts'
 import { meant } from '../meant.ts'
-import { attributesOf, type Call, type Lowering, type Lowerings } from './lowering.ts'
+import { attributesOf, type Call, type Lowering, type Lowerings, type Run } from './lowering.ts'
 import type { TensorInfo } from './wasm/index.ts'
 
-/** The part of a tfjs backend that is used: its kernels by name, and data in and out. */
+/** The kernels of a tfjs backend by name, and data in. Data comes out through the device, which may have to wait. */
 export interface Kernels {
   readonly has: (name: string) => boolean
   readonly run: (name: string, inputs: object, attributes?: object) => TensorInfo
   readonly make: (data: Float32Array | Int32Array | Uint8Array, sizes: readonly number[], dtype: DType) => TensorInfo
-  readonly read: (x: TensorInfo) => ArrayLike<number>
   readonly free: (x: TensorInfo) => void
 }
 
@@ -26,23 +25,25 @@ const arrayOf = (data: Float64Array, dtype: DType): Float32Array | Int32Array | 
 
 /** An op's own float64 meaning, on the host. */
 export const hostLowering =
-  ({ make, read }: Kernels): Lowering =>
-  ({ node, inputs: slots, output: { sizes, dtype }, size }) =>
-  inputs => {
-    const numbers = inputs.map((x, i): Numbers => ({ sizes: slots[i]!.sizes, data: Float64Array.from(read(x)) }))
-    return make(arrayOf(meant(node, numbers, { sizes, size }).data, dtype), sizes, dtype)
-  }
+  ({ make }: Pick<Kernels, 'make'>): Lowering =>
+  ({ node, inputs: slots, output: { sizes, dtype }, size }) => ({
+    reads: slots.map((_, i) => i),
+    run: values => {
+      const numbers = values.map((x, i): Numbers => ({ sizes: slots[i]!.sizes, data: Float64Array.from(x) }))
+      return make(arrayOf(meant(node, numbers, { sizes, size }).data, dtype), sizes, dtype)
+    },
+  })
 
 /**
  * The lowerings for any tfjs backend, by its public kernels. Where there is none, and for data-dependent ops on small
  * integers, the op's own meaning runs on the host. Composites are expanded.
  */
 export const publicLowerings = (kernels: Kernels): Lowerings => {
-  const { run, free, read } = kernels
+  const { run, free } = kernels
   const onHost = hostLowering(kernels)
   const kernel =
-    (name: string, names: readonly string[], attributes: (call: Call) => object = () => ({})): Lowering =>
-    call => {
+    (name: string, names: readonly string[], attributes: (call: Call) => object = () => ({})) =>
+    (call: Call): Run => {
       const given = attributes(call)
       return inputs => run(name, Object.fromEntries(names.map((n, i) => [n, inputs[i]])), given)
     }
@@ -71,7 +72,7 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
   }
   /** Checks the index, the second input, for a kernel that does not check it itself. */
   const indexed =
-    (lowering: Lowering): Lowering =>
+    (lowering: (call: Call) => Run): Lowering =>
     call => {
       const run = lowering(call)
       const {
@@ -79,10 +80,13 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
         node: { op },
       } = call
       const below = x!.sizes[axisOf(call)]!
-      return (inputs, into) => {
-        const wrong = outside(read(inputs[1]!), below)
-        if (wrong !== undefined) throw new SessionError(`${op.name}: ${wrong}`)
-        return run(inputs, into)
+      return {
+        reads: [1],
+        run: ([index], inputs, into) => {
+          const wrong = outside(index!, below)
+          if (wrong !== undefined) throw new SessionError(`${op.name}: ${wrong}`)
+          return run(inputs, into)
+        },
       }
     }
   /** Repeats along axes of size 1, by tfjs's Tile. */
@@ -103,8 +107,8 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
       return result
     }
   /** Replaces rows. */
-  const scattered: Lowering =
-    ({ inputs: [, index] }) =>
+  const scattered =
+    ({ inputs: [, index] }: Call): Run =>
     ([tensor, at, updates]) => {
       const indices = run('Reshape', { x: at }, { shape: [...index!.sizes, 1] })
       const result = run('TensorScatterUpdate', { tensor, indices, updates })

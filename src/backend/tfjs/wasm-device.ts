@@ -5,13 +5,20 @@ import { allocateOn, heapInPlace, heapLowerings } from './heap-lowerings.ts'
 import type { Lowering, Lowerings } from './lowering.ts'
 import { kernelsOf } from './registered.ts'
 import { hostLowering, publicLowerings } from './public-lowerings.ts'
-import { createWasmBackend, maximumHeapBytes, type TfjsTensor, type WasmRuntime } from './wasm/index.ts'
+import {
+  createWasmBackend,
+  maximumHeapBytes,
+  type TensorInfo,
+  type TfjsTensor,
+  type WasmRuntime,
+} from './wasm/index.ts'
 
 interface Loaded {
   readonly runtime: WasmRuntime
   readonly lowerings: Lowerings
   readonly freeScratch: () => void
   readonly fallback: Lowering
+  readonly read: (x: TensorInfo) => ArrayLike<number>
 }
 
 /** tfjs holds one wasm backend, so sessions share it; the last one that goes takes it away. */
@@ -23,7 +30,7 @@ const start = async (threads: number): Promise<Loaded> => {
   const runtime = created.right
   const kernels = kernelsOf('wasm', runtime.backend)
   const fallback = hostLowering(kernels)
-  return { runtime, ...heapLowerings(runtime, publicLowerings(kernels), fallback), fallback }
+  return { runtime, ...heapLowerings(runtime, publicLowerings(kernels), fallback), fallback, read: kernels.readSync }
 }
 
 const acquire = async (threads: number): Promise<Loaded> => {
@@ -57,7 +64,7 @@ const release = async (): Promise<void> => {
 export const wasmDevice = async ({ threads }: { readonly threads: number }): Promise<Device<Handle>> =>
   deviceOn(await acquire(threads))
 
-const deviceOn = ({ runtime, lowerings, fallback }: Loaded): Device<Handle> => {
+const deviceOn = ({ runtime, lowerings, fallback, read }: Loaded): Device<Handle> => {
   const { core, heap } = runtime
   const name = `tfjs wasm, ${runtime.threads} ${runtime.threads === 1 ? 'thread' : 'threads'}`
   const engine = core.engine()
@@ -78,6 +85,7 @@ const deviceOn = ({ runtime, lowerings, fallback }: Loaded): Device<Handle> => {
       viewOf(tensor).set(data)
       return tensor
     },
+    read,
     download: tensor => Promise.resolve(viewOf(tensor).slice()),
     inPlace: heapInPlace,
     reserve: bytes => runtime.heap.reserve(bytes),

@@ -1,0 +1,44 @@
+import { around, outside } from '../../tensor/index.ts'
+import { SessionError, type Device } from '../device.ts'
+import type { Handle } from './device.ts'
+import { attributesOf, type Lowering } from './lowering.ts'
+import { registeredDevice, type RegisteredKernels } from './registered.ts'
+
+/**
+ * The data of the cpu backend is a typed array that can be written into: `put` changes it where it lies, or a copy of
+ * it.
+ */
+const putOnHost =
+  ({ readSync, make }: RegisteredKernels): Lowering =>
+  ({ node, inputs: [x, , values] }) => {
+    const { axis } = attributesOf<{ readonly axis: number }>(node)
+    const { sizes, dtype } = x!
+    const n = values!.sizes[axis]!
+    const [outer, , inner] = around(sizes, axis)
+    return ([whole, index, from], into) => {
+      const at = readSync(index!)
+      const data = readSync(from!) as Float32Array
+      const wrong = outside(at, sizes[axis]!)
+      if (wrong !== undefined) throw new SessionError(`put: ${wrong}`)
+      const target = into ?? make((readSync(whole!) as Float32Array).slice(), sizes, dtype)
+      const to = readSync(target) as Float32Array
+      for (let o = 0; o < outer; o++)
+        for (let i = 0; i < n; i++) {
+          to.set(data.subarray((o * n + i) * inner, (o * n + i + 1) * inner), (o * sizes[axis]! + at[i]!) * inner)
+        }
+      return target
+    }
+  }
+
+/**
+ * TensorFlow.js's plain JavaScript backend.
+ * @example const device = await cpuDevice()
+ */
+export const cpuDevice = async (): Promise<Device<Handle>> => {
+  await import('@tensorflow/tfjs-backend-cpu')
+  return registeredDevice('cpu', {
+    readsAtOnce: true,
+    lowerings: kernels => ({ put: putOnHost(kernels) }),
+    inPlace: new Map([['put', [0]]]),
+  })
+}
