@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { compare, comparisonTable, titleOf, type CompareEvent, type CompareOptions } from '../program/index.ts'
 import type { Context, Json } from './context.ts'
-import { methodNames } from '../tune/index.ts'
+import { comparedMethods, methodNames } from '../tune/index.ts'
 import { selectionRules, selectStepsOption, withMethodOptions } from './method.ts'
 import { choices, integers, jsonOption, modelOption, notNegative, numbers, numbersByName } from './options.ts'
 import { rows, withTrainingOptions } from './training.ts'
@@ -69,7 +69,7 @@ export const compareCommand = (context: Context): Command =>
         methods: named,
         ...options
       }: Omit<CompareOptions, 'methods'> & Partial<Pick<CompareOptions, 'methods'>> & Json) => {
-        const compared = named ?? (options.selects ? [] : ['paca' as const, 'lora' as const])
+        const compared = named ?? (options.selects ? [] : comparedMethods)
         const signal = context.interrupted({ needsOutput: true })
         for await (const event of compare({ ...options, methods: compared, signal }, context.run)) {
           if (!json) report(context, event, options.lrs !== undefined)

@@ -1,13 +1,27 @@
 import { Option, type Command } from 'commander'
-import { projections, selectionRules } from '../program/index.ts'
-import { methodNames } from '../tune/index.ts'
+import { projections, selectionRules, supports } from '../program/index.ts'
+import { defaultMethod, methodNames, recordOf, type MethodName } from '../tune/index.ts'
 import { anyNumber, integers, list, moduleNames, numbersByName, positiveInteger, rate } from './options.ts'
 
 export const methodOption = (): Option =>
   new Option(
     '--method <name>',
-    'paca trains some columns of each module, full all of it, the others what their papers say (default: paca)',
+    `what is trained: ${methodNames.map(name => `${name}, ${recordOf(name).trains}`).join('; ')} (default: ${defaultMethod})`,
   ).choices(methodNames)
+
+const listed = (names: readonly string[]): string =>
+  names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+const taking = (option: Parameters<typeof supports>[1]): readonly MethodName[] =>
+  methodNames.filter(name => supports(name, option))
+/** The default rank of most methods, and those of the others. */
+const defaultRanks = (): string => {
+  const usual = recordOf(defaultMethod).rank?.default
+  const others = methodNames.flatMap(name => {
+    const own = recordOf(name).rank?.default
+    return own === undefined || own === usual ? [] : [`; ${name}: ${own}`]
+  })
+  return `${usual}${others.join('')}`
+}
 
 const withOptions = (command: Command, options: readonly Option[]): Command =>
   options.reduce((extended, option) => extended.addOption(option), command)
@@ -28,16 +42,16 @@ export const withMethodOptions = (command: Command): Command =>
   withOptions(command, [
     new Option(
       '--rank <n>',
-      'columns of each module that paca trains, or the rank that others have (default: 8; vera: 256)',
+      `columns of each module that are trained, or the rank of its factors (default: ${defaultRanks()})`,
     ).argParser(positiveInteger),
     new Option(
       '--alpha <x>',
-      'scales what lora, dora, moslora and lorafa add, by alpha / rank (default: the rank)',
+      `scales what ${listed(taking('alpha'))} add, by alpha / rank (default: the rank)`,
     ).argParser(anyNumber),
     new Option('--rslora', 'scale by alpha / √rank'),
     new Option(
       '--dropout <x>',
-      'share of the input of A that lora, dora and lorafa zero while training (default: 0)',
+      `share of the input of A that ${listed(taking('dropout'))} zero while training (default: 0)`,
     ).argParser(rate),
     new Option(
       '--target-modules <names>',

@@ -28,6 +28,7 @@ import {
   adapterOf,
   selectionOf,
   continuing,
+  keepsBase,
   remembering,
   rateAt,
   runSchedule,
@@ -240,7 +241,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const evaluate = async (signal: StopSignal | undefined): Promise<Evaluation | undefined> =>
     evaluation && evaluateRows(session, evaluation.rows, options.batch, signal)
   // the base's own columns or entries go into the adapter; of whole weights the base is the model
-  const base = method.method === 'paca' || method.method === 'shira' ? (await session.read()).focus : undefined
+  const base = keepsBase(method.method) ? (await session.read()).focus : undefined
   if (old && moments) {
     const { focus, state } = await session.read()
     const carried = { saved: moments, old: selectionOf(old), now: session.selection, optimizer }

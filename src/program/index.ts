@@ -14,6 +14,7 @@ export { keep, type KeptWork } from './keep.ts'
 export {
   methodOptions,
   projections,
+  supports,
   selectionRules,
   type MethodChoice,
   type MethodOptions,

@@ -1,7 +1,14 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fail, type IoError } from '../host/index.ts'
 import type { AdapterSettings } from '../io/index.ts'
-import { type ModuleNames, methods, type MethodArguments, methodNames, type MethodName } from '../tune/index.ts'
+import {
+  defaultMethod,
+  methodNames,
+  recordOf,
+  type MethodName,
+  type MethodRecord,
+  type ModuleNames,
+} from '../tune/index.ts'
 
 /** The projections of a LLaMA layer: what is tuned unless other modules are named. */
 export const projections: readonly string[] = [
@@ -53,29 +60,27 @@ export interface MethodChoice {
   readonly seed: number
 }
 
-type Setting = keyof MethodArguments
-
-/** The options that only some methods take, each with its flag and what an adapter must be able to be told. */
+/** The options that only some methods take, each with its flag and whether a method takes it. */
 const optionSupport = {
-  rank: ['--rank', 'rank'],
-  alpha: ['--alpha', 'alpha'],
-  rslora: ['--rslora', 'rslora'],
-  dropout: ['--dropout', 'dropout'],
-  rankPattern: ['--rank-pattern', 'ranks'],
-  alphaPattern: ['--alpha-pattern', 'alphas'],
-  // what is trained whole needs no second way to say so, and is not quantized
-  modulesToSave: ['--modules-to-save', 'rank'],
-  quantize: ['--quantize', 'rank'],
-  select: ['--select', 'groups'],
-  shareColumns: ['--share-columns', 'groups'],
-  columns: ['--columns', 'groups'],
-} as const satisfies { readonly [K in keyof MethodChoice]?: readonly [flag: string, setting: Setting] }
+  rank: ['--rank', ({ takes }) => takes.includes('rank')],
+  alpha: ['--alpha', ({ takes }) => takes.includes('alpha')],
+  rslora: ['--rslora', ({ takes }) => takes.includes('rslora')],
+  dropout: ['--dropout', ({ takes }) => takes.includes('dropout')],
+  rankPattern: ['--rank-pattern', ({ takes }) => takes.includes('ranks')],
+  alphaPattern: ['--alpha-pattern', ({ takes }) => takes.includes('alphas')],
+  modulesToSave: ['--modules-to-save', ({ besides }) => besides],
+  bias: ['--bias', ({ besides }) => besides],
+  quantize: ['--quantize', ({ quantizes }) => quantizes],
+  select: ['--select', ({ takes }) => takes.includes('groups')],
+  shareColumns: ['--share-columns', ({ takes }) => takes.includes('groups')],
+  columns: ['--columns', ({ takes }) => takes.includes('groups')],
+} as const satisfies {
+  readonly [K in keyof MethodChoice]?: readonly [flag: string, takes: (record: MethodRecord) => boolean]
+}
+type Supported = keyof typeof optionSupport
 
-const takes = (method: MethodName, setting: Setting): boolean =>
-  (methods[method].takes as readonly Setting[]).includes(setting)
-
-/** PEFT's defaults: VeRA trains so little that its rank is large. */
-const defaultRank = (method: MethodName): number => (method === 'full' ? 0 : method === 'vera' ? 256 : 8)
+/** True if a method takes an option. @example supports('vera', 'alpha') // false */
+export const supports = (method: MethodName, option: Supported): boolean => optionSupport[option][1](recordOf(method))
 
 const given = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } =>
   // one key, where there is a value
@@ -127,13 +132,15 @@ export const settingsFrom = (all: AdapterSettings): AdapterSettings =>
 
 /** Refuses an option that a method does not take. */
 export const checkOptions = (method: MethodName, choice: MethodChoice): E.Either<IoError, void> => {
-  for (const [key, [flag, setting]] of Object.entries(optionSupport)) {
-    const value: unknown = choice[key as keyof typeof optionSupport]
-    if (value === undefined || value === false || takes(method, setting)) continue
-    const others = methodNames.filter(other => takes(other, setting))
+  for (const [key, [flag]] of Object.entries(optionSupport)) {
+    const option = key as Supported // a key of the record
+    const value: unknown = choice[option]
+    if (value === undefined || value === false || value === 'none' || supports(method, option)) continue
+    const { rank, trains } = recordOf(method)
+    const others = methodNames.filter(other => supports(other, option))
     return fail(
-      method === 'full'
-        ? `--method full trains whole weights: it takes no ${flag}`
+      rank === undefined
+        ? `--method ${method} trains ${trains}: it takes no ${flag}`
         : `--method ${method} takes no ${flag}: ${others.join(', ')} ${others.length === 1 ? 'does' : 'do'}`,
     )
   }
@@ -147,16 +154,23 @@ export const applicable = (method: MethodName, choice: MethodChoice): MethodChoi
   ...choice,
   method,
   ...Object.fromEntries(
-    Object.entries(optionSupport).flatMap(([key, [, setting]]) => (takes(method, setting) ? [] : [[key, undefined]])),
+    Object.keys(optionSupport).flatMap(key => (supports(method, key as Supported) ? [] : [[key, undefined]])),
   ),
 })
+
+/** The targets of a method unless others are named. */
+const usualTargets = (method: MethodName): ModuleNames => {
+  const { targets } = recordOf(method)
+  return targets === 'usual' ? projections : targets
+}
 
 /**
  * Checks that a method gets what it takes, and fills in what is left out.
  * @example methodOptions({ method: 'paca', targetModules: projections, seed: 0 })
  */
 export const methodOptions = (choice: MethodChoice): E.Either<IoError, MethodOptions> => {
-  const { method = 'paca', targetModules = projections, rank = defaultRank(method), seed } = choice
+  const { method = defaultMethod, targetModules = usualTargets(method), seed } = choice
+  const rank = choice.rank ?? recordOf(method).rank?.default ?? 0
   return E.map((): MethodOptions => ({ method, targetModules, rank, seed, ...settingsOf(choice) }))(
     checkOptions(method, choice),
   )

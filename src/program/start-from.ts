@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { alphaOf, moduleTensors, rankOf, type AdapterSettings, type Adapter } from '../io/index.ts'
+import { alphaOf, rankOf, withModules, type AnyAdapter, type AdapterSettings, type Adapter } from '../io/index.ts'
 import { fail, type IoError } from '../host/index.ts'
-import type { FirstValue, MethodName } from '../tune/index.ts'
+import { recordOf, type FirstValue } from '../tune/index.ts'
 import { checkOptions, settingsFrom, settingsOf, type MethodChoice, type MethodOptions } from './method.ts'
 import { selectionOf } from '../train/index.ts'
 import type { Beginning, Targets } from './tune.ts'
@@ -36,7 +36,7 @@ const conflictingOptions = (
   })
   return [
     { flag: '--method', name: 'method', asked: method, has: adapter.method },
-    { flag: '--rank', name: 'rank', asked: rank, has: adapter.method === 'full' ? undefined : adapter.rank },
+    { flag: '--rank', name: 'rank', asked: rank, has: rankIn(adapter) },
     { flag: '--target-modules', name: 'target modules', asked: targetModules, has: adapter.targetModules },
     of('--alpha', 'alpha', 'alpha'),
     of('--rslora', 'rslora', 'rslora'),
@@ -58,29 +58,33 @@ const words = (value: unknown): string =>
         ? value.join(',')
         : JSON.stringify(value)
 
-/** Methods that keep what they train in the weights themselves. */
-const selected: readonly MethodName[] = ['paca', 'shira', 'full']
+const rankIn = ({ rank }: AnyAdapter): number | undefined => rank
+
+/** A method keeps what it trains in the weights themselves. */
+const inWeights = ({ method }: Adapter): boolean => recordOf(method).change === 'values'
+/** What is trained of a module stands beside its packed weight: it is selected there. */
+const keepsParts = ({ method, quantize }: Adapter): boolean =>
+  quantize !== undefined &&
+  recordOf(method).tensors.some(form => Object.values(form).some(({ from }) => from === 'index'))
 
 /**
- * The values of leaves that a method adds to the tree, by path; of a quantized base also the columns or entries, which
- * stand beside it.
+ * The values of leaves that a method adds to the tree, by path; of a quantized base also what is trained of a weight,
+ * which stands beside it.
  */
-const firstValues = (adapter: Adapter, quantized: boolean): ReadonlyMap<string, FirstValue> => {
-  const { method, modules } = adapter
-  const inWeights = selected.includes(method)
-  const names = !inWeights ? moduleTensors(method) : quantized && method !== 'full' ? ['values'] : []
-  const own = [...modules].flatMap(([path, module]) => {
-    const tensors: Readonly<Record<string, FirstValue>> = { ...module }
-    return names.map(name => [`${path}.${name}`, tensors[name]!] as const)
-  })
-  return new Map([...own, ...(adapter.method === 'vera' ? Object.entries(adapter.shared) : [])])
+const firstValues = (adapter: Adapter): ReadonlyMap<string, FirstValue> => {
+  const { modules, shared = {} }: AnyAdapter = adapter
+  const isBeside = (name: string): boolean => !inWeights(adapter) || (name === 'values' && keepsParts(adapter))
+  const own = [...modules].flatMap(([path, module]) =>
+    Object.entries(module).flatMap(([name, value]) => (isBeside(name) ? [[`${path}.${name}`, value] as const] : [])),
+  )
+  return new Map<string, FirstValue>([...own, ...Object.entries(shared)])
 }
 
 /** What is written into the weights: all that a method keeps in them, and leaves that were trained whole. */
-const writtenOf = (adapter: Adapter, keepsParts: boolean): Adapter | undefined => {
-  if (selected.includes(adapter.method) && !keepsParts) return adapter
+const writtenOf = (adapter: Adapter): Adapter | undefined => {
+  if (inWeights(adapter) && !keepsParts(adapter)) return adapter
   // only leaves that were trained whole are left
-  return adapter.whole && adapter.whole.size > 0 ? { ...adapter, modules: new Map() } : undefined
+  return adapter.whole && adapter.whole.size > 0 ? withModules(adapter, new Map()) : undefined
 }
 
 /**
@@ -112,13 +116,16 @@ export const continuedFrom = (
     )
   const { dropout, select, shareColumns } = choice
   const chosen = anew ? undefined : selectionOf(adapter)
+  const { modules }: AnyAdapter = adapter
+  const restored = recordOf(adapter.method).again?.(modules as ReadonlyMap<string, never>) // its own modules
+  const again = restored ? { again: restored } : {}
   return E.right({
     options: {
       ...settingsFrom(adapter),
       method: adapter.method,
       targetModules: adapter.targetModules,
       seed: choice.seed,
-      rank: adapter.method === 'full' ? 0 : adapter.rank,
+      rank: rankIn(adapter) ?? 0,
       ...(dropout === undefined ? {} : { dropout }),
       ...(select === undefined ? {} : { select }),
       ...(shareColumns && anew ? { shareColumns } : {}),
@@ -131,7 +138,7 @@ export const continuedFrom = (
       })),
       whole: [...(adapter.whole?.keys() ?? [])],
     },
-    beginning: { ...(chosen && chosen.size > 0 ? { chosen } : {}), values: firstValues(adapter, quantized) },
-    written: writtenOf(adapter, quantized),
+    beginning: { ...(chosen && chosen.size > 0 ? { chosen } : {}), values: firstValues(adapter), ...again },
+    written: writtenOf(adapter),
   })
 }

@@ -8,22 +8,25 @@ import {
   resolveTargets,
   type ResolvedModule,
   adapt,
-  methods,
   full,
   leafName,
   maskedLeaves,
   nf4,
   quantized,
   alsoTraining,
+  methodNames,
+  recordOf,
   startingFrom,
   tensorsOf,
   UnknownTarget,
   type Method,
-  type MethodEntry,
+  type MethodArguments,
   type Dynamic,
   type FirstValue,
   type Opaque,
+  type Reach,
   type Reparametrised,
+  type TunedModule,
   type Tuned,
 } from '../tune/index.ts'
 import { isHead, type LanguageBatch, type LanguageParams, type LeafKind } from '../model/index.ts'
@@ -47,6 +50,8 @@ export interface Beginning {
   readonly chosen?: ReadonlyMap<string, Int32Array>
   /** First values of leaves that the method adds, by their path in the tuned tree. */
   readonly values?: ReadonlyMap<string, FirstValue>
+  /** Options that follow from an adapter. */
+  readonly again?: Partial<MethodArguments>
 }
 
 const sizesOf = ({ architecture, tensors }: Checkpoint, path: string): readonly number[] =>
@@ -63,20 +68,22 @@ const heightOf = (checkpoint: Checkpoint, path: string): number => sizesOf(check
 /** The modules that are matrices applied to features: what every method but full adapts. */
 export const linearModules = (loaded: Opened): readonly string[] => leavesOf(loaded, 'linear', 'head')
 
+/** The modules with the sizes of their weights. */
+const sized = (checkpoint: Checkpoint, modules: readonly ResolvedModule[]): readonly TunedModule[] =>
+  modules.map(({ path, rank }) => ({ path, rank, in: widthOf(checkpoint, path), out: heightOf(checkpoint, path) }))
+
 const checkRanks = (
   checkpoint: Checkpoint,
   { method }: MethodOptions,
   modules: readonly ResolvedModule[],
 ): E.Either<IoError, readonly ResolvedModule[]> => {
   const narrow =
-    method === 'paca' || method === 'miss'
-      ? modules.find(({ path, rank }) => rank > widthOf(checkpoint, path))
+    recordOf(method).rank?.counts === 'inputs'
+      ? sized(checkpoint, modules).find(module => module.rank > module.in)
       : undefined
   return narrow === undefined
     ? E.right(modules)
-    : fail(
-        `rank ${narrow.rank} is above the width of ${narrow.path}, which has ${widthOf(checkpoint, narrow.path)} columns`,
-      )
+    : fail(`rank ${narrow.rank} is above the width of ${narrow.path}, which has ${narrow.in} columns`)
 }
 
 /** Why a head that the model ties to its embedding cannot be tuned by its name, if that is asked. */
@@ -97,31 +104,50 @@ const biasesAsked = (loaded: Opened, { bias = 'none' }: MethodOptions): string |
     ? `--bias ${bias} is not supported for a model that has biases: leave it out, or take --bias none`
     : undefined
 
+/** Leaves, and the word for them. */
+interface Kind {
+  readonly paths: readonly string[]
+  readonly words: string
+}
+/** The leaves that a method can tune. */
+const within = (loaded: Opened, { method }: MethodOptions): Kind => {
+  const reaches: { readonly [R in Reach]: () => Kind } = {
+    every: () => ({ paths: tensorsOf(loaded.model.params).map(([path]) => path), words: 'weights' }),
+    linear: () => ({ paths: linearModules(loaded), words: 'linear modules' }),
+    norm: () => ({ paths: leavesOf(loaded, 'norm'), words: 'norms' }),
+    bias: () => ({ paths: leavesOf(loaded, 'bias'), words: 'biases' }),
+  }
+  return reaches[recordOf(method).reach]()
+}
+
 /**
  * The modules that a method is asked to tune, from the header alone. `all` is every parameter, for full fine-tuning.
  * Errors: a name that no module has, a rank above a module's width, and others of `resolveTargets`.
  * @example targetsOf(loaded, { method: 'paca', targetModules: projections, rank: 8, seed: 0 })
  */
 export const targetsOf = (loaded: Opened, options: MethodOptions): E.Either<IoError, Targets> => {
-  const paths = tensorsOf(loaded.model.params).map(([path]) => path)
   const { method, targetModules, rank } = options
+  const { reach } = recordOf(method)
+  const { paths, words } = within(loaded, options)
+  if (paths.length === 0) return fail(`--method ${method} trains ${words}, and this model has none`)
+  const besides = (modules: readonly ResolvedModule[]): E.Either<IoError, Targets> =>
+    pipe(
+      resolveSaved(
+        options,
+        tensorsOf(loaded.model.params).map(([path]) => path),
+      ),
+      E.map(whole => ({ modules, whole })),
+    )
   const everything = targetModules === 'all' || (typeof targetModules !== 'string' && targetModules.includes('all'))
-  if (method === 'full' && everything)
-    return E.right({ modules: paths.map(path => ({ path, rank, alpha: rank })), whole: [] })
+  if (reach !== 'linear' && everything) return besides(paths.map(path => ({ path, rank, alpha: rank })))
   const fault = tiedHeadAsked(loaded, options) ?? biasesAsked(loaded, options)
   if (fault !== undefined) return fail(fault)
-  const linear = linearModules(loaded)
-  const named = typeof targetModules === 'string' && targetModules.toLowerCase() !== 'all-linear'
+  const named = typeof targetModules !== 'string' || targetModules.toLowerCase() !== 'all-linear'
   return pipe(
-    // every leaf has a name that full fine-tuning may be asked for
-    resolveTargets(options, method === 'full' && (named || typeof targetModules !== 'string') ? paths : linear, isHead),
+    // a method that trains leaves whole may be asked for any of them by name
+    resolveTargets(options, named || reach !== 'every' ? paths : linearModules(loaded), isHead),
     E.flatMap(modules => checkRanks(loaded.checkpoint, options, modules)),
-    E.flatMap(modules =>
-      pipe(
-        resolveSaved(options, paths),
-        E.map(whole => ({ modules, whole })),
-      ),
-    ),
+    E.flatMap(besides),
   )
 }
 
@@ -131,26 +157,38 @@ const alikeIn =
   (group: readonly string[]): boolean =>
     chosen === undefined || new Set(group.flatMap(path => chosen.get(path)?.join() ?? [])).size <= 1
 
-/** The adapter of a method, of which only the run knows the targets. */
+/** The number of inputs that lie together, of leaves whose inputs are a product of dims: of `heads*headDim` a head. */
+const blocksOf = ({ params, dims = {} }: Opened['model']): ReadonlyMap<string, number> =>
+  new Map(
+    tensorsOf(params).flatMap(([path, { shape }]) => {
+      const [input] = shape
+      const last =
+        typeof input === 'string' && input.includes('*') ? dims[leafName(input.replaceAll('*', '.'))] : undefined
+      return last === undefined || shape.length !== 2 ? [] : [[path, last] as const]
+    }),
+  )
+
+/** The method with all its options, whose targets only the run knows. */
 const madeMethod = (
   { model }: Opened,
   options: MethodOptions,
   { modules }: Targets,
-  { chosen }: Beginning,
+  { chosen, again }: Beginning,
 ): Method<Opaque> => {
   const { method, rank, seed, rslora, dropout, initial, shareColumns } = options
-  const { make }: MethodEntry = methods[method]
-  return make({
+  return recordOf(method).make({
     targets: modules.map(({ path }) => path),
     rank,
     seed,
     ranks: new Map(modules.map(module => [module.path, module.rank])),
     alphas: new Map(modules.map(({ path, alpha }) => [path, alpha])),
+    blocks: blocksOf(model),
     ...(rslora === undefined ? {} : { rslora }),
     ...(dropout === undefined ? {} : { dropout }),
     ...(initial === undefined ? {} : { initial }),
     ...(chosen ? { selection: chosen } : {}),
     ...(shareColumns ? { groups: inputGroups(model).filter(alikeIn(chosen)) } : {}),
+    ...again,
   })
 }
 
@@ -201,7 +239,7 @@ type Masked = Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask'>
  * @example parameterCounts(tuned, checkpoint) // { trainable: 610_560, all: 134_515_008 }
  */
 export const parameterCounts = (
-  tuned: Masked & Pick<TunedModel, 'model'>,
+  tuned: Masked & Pick<TunedModel, 'method' | 'model'>,
   checkpoint: Checkpoint,
   modules: readonly ResolvedModule[] = [],
 ): { readonly trainable: number; readonly all: number } => {
@@ -231,55 +269,30 @@ const packedSizes = (numbers: number): Readonly<Record<string, number>> => {
 }
 
 /**
- * Sizes that only the method knows, from the header: how many entries SHiRA trains of a module of a kind, how large
- * VeRA's projections are, how long the vectors are that a module is packed in.
+ * Sizes that only the method knows, from the header, and the lengths of the vectors that a module is packed in.
  * @example explain(step, { dims: { batch: 2, seq: 256, ...ownDims(tuned, checkpoint, modules) } })
  */
 export const ownDims = (
-  { params, mask }: Masked,
+  { method, params, mask }: Masked & Pick<TunedModel, 'method'>,
   checkpoint: Checkpoint,
   modules: readonly ResolvedModule[],
 ): Readonly<Record<string, number>> => {
-  const rankOf = new Map(modules.map(({ path, rank }) => [path, rank]))
-  const largest = (of: typeof widthOf): number => Math.max(...modules.map(({ path }) => of(checkpoint, path)))
-  const entriesOf = (path: string): number => {
-    const input = widthOf(checkpoint, path)
-    const output = heightOf(checkpoint, path)
-    return Math.min((rankOf.get(path) ?? 0) * (input + output), input * output)
-  }
-  const named = maskedLeaves(params, mask).flatMap(
-    ({
-      path,
-      leaf: {
-        shape: [dim, ...rest],
-      },
-      mask: own,
-    }): readonly (readonly [string, number])[] => {
-      if (own.mask === 'entries') return typeof own.count === 'string' ? [[own.count, entriesOf(path)]] : []
+  const packed = maskedLeaves(params, mask).flatMap(
+    ({ path, leaf: { shape } }): readonly (readonly [string, number])[] => {
+      const [dim, ...rest] = shape
       // what stands in a module's place is one of its vectors
       const module = path.slice(0, path.lastIndexOf('.')).replace(/\.weight$/, '')
-      const name = leafName(path)
       if (
         typeof dim !== 'string' ||
         rest.length > 0 ||
         !checkpoint.tensors.has(checkpoint.architecture.stored(module).name)
       )
         return []
-      const size =
-        name === 'values' || name === 'entries'
-          ? entriesOf(module)
-          : packedSizes(count(sizesOf(checkpoint, module)))[name]
+      const size = packedSizes(count(sizesOf(checkpoint, module)))[leafName(path)]
       return size === undefined ? [] : [[dim, size]]
     },
   )
-  // without modules nothing is the largest of them
-  return Object.fromEntries([
-    ...named,
-    ...(modules.length > 0
-      ? ([
-          ['vera_in', largest(widthOf)],
-          ['vera_out', largest(heightOf)],
-        ] as const)
-      : []),
-  ])
+  const name = methodNames.find(known => known === method)
+  const own = name === undefined || modules.length === 0 ? {} : recordOf(name).dims?.(sized(checkpoint, modules))
+  return { ...Object.fromEntries(packed), ...own }
 }

@@ -7,7 +7,8 @@ import { checkSelectSteps, defaultSelectSteps, selectColumns } from './selection
 import { keep } from './keep.ts'
 import { methodOptions, type MethodChoice } from './method.ts'
 import { openModel, readRowsFor, rowWarnings, type PretrainedModel, type RunOptions } from './pretrained.ts'
-import { targetsOf, tuneModel } from './tune.ts'
+import { adapt, full, recordOf } from '../tune/index.ts'
+import { targetsOf, tuneModel, type TunedModel } from './tune.ts'
 import {
   certificateText,
   type ConvergenceCertificate,
@@ -136,9 +137,7 @@ const verifiedOf = async (
           plan: { ...plan, seed },
         })
   const tuned = await orThrow(TE.fromEither(tuneModel(source, method, chosen ? { chosen } : {}, targets)))
-  const beside = options.allWeights
-    ? { name: 'all weights', tuned: await orThrow(TE.fromEither(everything(source, seed))) }
-    : undefined
+  const beside = options.allWeights ? { name: 'all weights', tuned: everything(source) } : undefined
   const dims = batchDims(rows, plan)
   const paths = targets.modules.map(({ path }) => path)
   return verify({
@@ -162,7 +161,7 @@ const verifiedOf = async (
     about: {
       model: options.model,
       targets: paths,
-      rank: method.method === 'full' ? null : method.rank,
+      rank: recordOf(method.method).rank ? method.rank : null,
       rows: rows.length,
       seq: dims.seq,
     },
@@ -173,8 +172,8 @@ const verifiedOf = async (
 }
 
 /** Every parameter trained. */
-const everything = (source: PretrainedModel, seed: number) =>
-  E.Monad.chain(methodOptions({ method: 'full', targetModules: ['all'], seed }), full => tuneModel(source, full))
+const everything = ({ model }: PretrainedModel): TunedModel =>
+  adapt(model, full({ targets: ['all'] as readonly string[] }))
 
 /**
  * Checks a certificate's file, without the run.

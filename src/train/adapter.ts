@@ -1,13 +1,14 @@
 import {
   changes,
   checkRange,
+  formOfModule,
+  indexIn,
   mergedWeight,
-  moduleTensors,
   restoredWeight,
+  type Adapter,
   type AdapterOrigin,
   type AdapterSettings,
-  type MethodTensors,
-  type Adapter,
+  type AnyAdapter,
   type WeightedAdapter,
 } from '../io/index.ts'
 import type { Precision } from '../backend/index.ts'
@@ -18,11 +19,15 @@ import {
   leaves,
   mapTree,
   maskedLeaves,
+  methodNames,
+  recordOf,
   type Addition,
-  type Reparametrised,
   type FirstValue,
+  type KeptTensor,
   type LazyLeaf,
   type MethodName,
+  type Reparametrised,
+  type Tensors,
 } from '../tune/index.ts'
 
 const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
@@ -33,7 +38,7 @@ export interface TrainedParts {
   /** As it was asked for; full fine-tuning has none. */
   readonly rank?: number
   readonly settings?: AdapterSettings
-  /** The columns of PaCA or the entries of SHiRA: a session's `columns`. */
+  /** The columns of PaCA or the entries of SHiRA: a session's `selection`. */
   readonly selection?: ReadonlyMap<string, Int32Array>
   /** The focus before the first step: the base's own columns or entries. */
   readonly base?: unknown
@@ -45,31 +50,18 @@ export interface TrainedParts {
 }
 
 const parent = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('.')))
-/**
- * The module of a part: where the base is quantized, what is trained of a leaf stands in its place under the name of
- * `values`.
- */
-const moduleOf = (path: string): string => (leafName(path) === 'values' ? parent(path) : path)
-const byModule = (focus: unknown): ReadonlyMap<string, Value<Shape>> =>
-  new Map(leaves(focus, isFloats).map(([path, part]) => [moduleOf(path), part]))
 
-type Tensors = Readonly<Record<string, FirstValue>>
-
-const grouped = (names: readonly string[], tensors: ReadonlyMap<string, FirstValue>): ReadonlyMap<string, Tensors> => {
-  const modules = new Map<string, Tensors>()
-  for (const [path, value] of tensors) {
-    if (names.includes(leafName(path)))
-      modules.set(parent(path), { ...modules.get(parent(path)), [leafName(path)]: value })
-  }
-  return modules
-}
-
-const indices = (data: Int32Array): Value<Shape, 'i32'> => ({
+export const indices = (data: Int32Array): Value<Shape, 'i32'> => ({
   shape: [data.length],
   sizes: [data.length],
   dtype: 'i32',
   data,
 })
+
+/** A tensor that a method keeps, by the path of its leaf. */
+const leavesBelow = (path: string, name: string, found: ReadonlyMap<string, FirstValue>): FirstValue | undefined =>
+  // what is trained of a module's own leaf stands in its place, or below it if the base is quantized
+  found.get(`${path}.${name}`) ?? (name === 'values' ? found.get(path) : undefined)
 
 /** The tensors of every module, as its method names them. */
 const modulesOf = ({
@@ -80,19 +72,34 @@ const modulesOf = ({
   frozen = new Map(),
   whole = [],
 }: TrainedParts): ReadonlyMap<string, Tensors> => {
-  const own = new Map([...byModule(focus)].filter(([path]) => !whole.includes(path)))
-  if (method === 'full') return new Map([...own].map(([path, values]) => [path, { values }]))
-  if (method !== 'paca' && method !== 'shira') {
-    return grouped(moduleTensors(method), new Map<string, FirstValue>([...frozen, ...leaves(focus, isFloats)]))
+  const kept = recordOf(method).tensors.flatMap(form => Object.entries(form))
+  const names = kept.flatMap(([name, { from }]) => (from === 'trained' ? [name] : []))
+  const now = new Map<string, FirstValue>(leaves(focus, isFloats))
+  const before = new Map<string, FirstValue>(leaves(base, isFloats))
+  const inPlace = names.includes('values')
+  const moduleOf = (path: string): readonly string[] =>
+    whole.includes(path) ? [] : names.includes(leafName(path)) ? [parent(path)] : inPlace ? [path] : []
+  const tensorOf = (path: string, name: string, { from }: KeptTensor): FirstValue | undefined => {
+    switch (from) {
+      case 'trained':
+        return leavesBelow(path, name, now)
+      case 'before':
+        return leavesBelow(path, 'values', before)
+      case 'frozen':
+        return leavesBelow(path, name, frozen)
+      case 'index':
+        return selection.has(path) ? indices(selection.get(path)!) : undefined
+    }
   }
-  const before = byModule(base)
-  const index = method === 'paca' ? 'columns' : 'entries'
-  return new Map(
-    [...own].map(([path, values]) => [
-      path,
-      { [index]: indices(selection.get(path)!), values, base: before.get(path)! },
-    ]),
-  )
+  // a module has one of several forms
+  const moduleAt = (path: string): Tensors =>
+    Object.fromEntries(
+      kept.flatMap(([name, tensor]) => {
+        const found = tensorOf(path, name, tensor)
+        return found === undefined ? [] : [[name, found]]
+      }),
+    )
+  return new Map([...now.keys()].flatMap(moduleOf).map(path => [path, moduleAt(path)]))
 }
 
 /**
@@ -100,35 +107,54 @@ const modulesOf = ({
  * @example adapterOf(origin, { method: 'paca', rank: 8, selection: session.selection, base, focus: (await session.read()).focus })
  */
 export const adapterOf = (origin: AdapterOrigin, trained: TrainedParts): Adapter => {
-  const { method, rank, settings, focus, frozen, whole = [] } = trained
-  const parts = byModule(focus)
-  const shared = (name: string) => frozen?.get(name)
+  const { method, rank, settings, focus, frozen = new Map(), whole = [] } = trained
+  const parts = new Map(leaves(focus, isFloats))
+  const record = recordOf(method)
+  const shared = Object.keys(record.shared).map(name => [name, frozen.get(name)] as const)
   const saved = {
     ...origin,
     ...settings,
     method,
     modules: modulesOf(trained),
-    ...(rank === undefined || method === 'full' ? {} : { rank }),
+    ...(rank === undefined || record.rank === undefined ? {} : { rank }),
     ...(whole.length > 0 ? { whole: new Map(whole.map(path => [path, parts.get(path)!])) } : {}),
-    ...(method === 'vera' ? { shared: { vera_A: shared('vera_A'), vera_B: shared('vera_B') } } : {}),
+    ...(shared.length > 0 ? { shared: Object.fromEntries(shared) } : {}),
   }
   // the tensors are those that the method's tree has; saving checks them all
   return saved as unknown as Adapter
 }
 
-/** What an adapter keeps of a run beside what is trained: A of LoRA-FA, the projections of VeRA. */
-const keptFrozen: readonly string[] = ['lora_A', 'vera_A', 'vera_B']
+/** The base's own numbers go into an adapter of the method: a run reads its focus before the first step. */
+export const keepsBase = (method: MethodName): boolean =>
+  recordOf(method).tensors.some(form => Object.values(form).some(({ from }) => from === 'before'))
+
+/** The names of frozen leaves that an adapter keeps: A of LoRA-FA, the projections of VeRA. */
+const keptNames = (method: string): ReadonlySet<string> => {
+  const name = methodNames.find(known => known === method)
+  if (name === undefined) return new Set()
+  const { tensors, shared } = recordOf(name)
+  return new Set(
+    [...tensors, shared].flatMap(form =>
+      Object.entries(form).flatMap(([key, { from }]) => (from === 'frozen' ? [key] : [])),
+    ),
+  )
+}
 
 /**
  * The same model, which remembers the first values of frozen leaves that an adapter keeps, as soon as a session has
  * made them.
  */
-export const remembering = <T extends Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask' | 'additions'>>(
+export const remembering = <
+  T extends Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask' | 'additions'> & {
+    readonly method: string
+  },
+>(
   tuned: T,
 ): { readonly tuned: T; readonly frozen: ReadonlyMap<string, FirstValue> } => {
   const frozen = new Map<string, FirstValue>()
+  const names = keptNames(tuned.method)
   const kept = maskedLeaves(tuned.params, tuned.mask).filter(
-    ({ path, mask }) => mask.mask === 'frozen' && keptFrozen.includes(leafName(path)),
+    ({ path, mask }) => mask.mask === 'frozen' && names.has(leafName(path)),
   )
   const paths = new Map(kept.map(({ path, leaf }) => [leaf, path]))
   const remembered =
@@ -149,17 +175,24 @@ export const remembering = <T extends Pick<Reparametrised<unknown, unknown, unkn
   return { tuned: { ...tuned, additions }, frozen }
 }
 
-/** The columns that an adapter trains, or its entries, by module path; of other methods none. */
-export const selectionOf = (adapter: Adapter): ReadonlyMap<string, Int32Array> => {
-  switch (adapter.method) {
-    case 'paca':
-      return new Map([...adapter.modules].map(([path, { columns }]) => [path, columns.data]))
-    case 'shira':
-      return new Map([...adapter.modules].map(([path, { entries }]) => [path, entries.data]))
-    default:
-      return new Map()
-  }
+/** The selection of a module, with the name of its tensor: of a method that has one. */
+export const chosenIn = (
+  method: MethodName,
+  module: Tensors,
+): { readonly name: string; readonly data: Int32Array } | undefined => {
+  const index = indexIn(formOfModule(method, module))
+  const chosen = index && module[index.name]
+  return index && chosen?.dtype === 'i32' ? { name: index.name, data: chosen.data } : undefined
 }
+
+/** The columns that an adapter trains, or its entries, by module path; of other methods none. */
+export const selectionOf = ({ method, modules }: AnyAdapter): ReadonlyMap<string, Int32Array> =>
+  new Map(
+    [...modules].flatMap(([path, module]) => {
+      const chosen = chosenIn(method, module)
+      return chosen ? [[path, chosen.data] as const] : []
+    }),
+  )
 
 type FloatLeaf = LazyLeaf<Shape, 'f32'>
 const isLazy = (leaf: unknown): leaf is FloatLeaf =>
@@ -222,63 +255,4 @@ export const inRange = <W>(weights: W, precision: Precision = 'f32'): W => {
   }
   // the structure stays, and each leaf becomes what reads it
   return mapTree(weights, isLazy, (leaf, path) => ({ read: () => checked(path, leaf) })) as W
-}
-
-/** How many numbers a row has; of a vector one. */
-const rowLength = ({ sizes }: Value<Shape>): number => sizes.slice(1).reduce((a, b) => a * b, 1)
-/** Rows of a matrix, or numbers of a vector, by what they belong to. */
-const rowsOf = (index: Int32Array, value: Value<Shape>): ReadonlyMap<number, Float32Array> => {
-  const length = rowLength(value)
-  const { data } = value
-  return new Map([...index].map((at, i) => [at, data.subarray(i * length, (i + 1) * length)]))
-}
-const stacked = (like: Value<Shape>, index: Int32Array, rows: ReadonlyMap<number, Float32Array>): Value<Shape> => {
-  const length = rowLength(like)
-  const data = new Float32Array(index.length * length)
-  const sizes = [index.length, ...like.sizes.slice(1)]
-  index.forEach((at, i) => data.set(rows.get(at)!, i * length))
-  return { shape: sizes, sizes, dtype: 'f32', data }
-}
-
-type Selected = MethodTensors['paca'] | MethodTensors['shira']
-const indexOf = (module: Selected): Int32Array => ('columns' in module ? module.columns : module.entries).data
-
-/** What was trained before and now of a module: the later values, and the base as it was before the first of both. */
-const joinedModule = <M extends Selected>(old: M, now: M): M => {
-  const [before, after] = [indexOf(old), indexOf(now)]
-  const index = Int32Array.from(new Set([...before, ...after])).sort()
-  const values = new Map([...rowsOf(before, old.values), ...rowsOf(after, now.values)])
-  const base = new Map([...rowsOf(after, now.base), ...rowsOf(before, old.base)])
-  const name = 'columns' in old ? 'columns' : 'entries'
-  return {
-    ...now,
-    [name]: indices(index),
-    values: stacked(now.values, index, values),
-    base: stacked(now.base, index, base),
-  }
-}
-
-/**
- * The adapter of a run that went on from another, in terms of the first base: of columns or entries that either has
- * trained, what they are now and what they were at first. Of other methods the new adapter says it all.
- * @example saveAdapter(out, continuing(old, adapterOf(origin, trained)))
- */
-export const continuing = (old: Adapter, now: Adapter): Adapter => {
-  if (old.method === 'shira' && now.method === 'shira') {
-    return {
-      ...now,
-      modules: new Map(
-        [...now.modules].map(([path, module]) => [path, joinedModule(old.modules.get(path) ?? module, module)]),
-      ),
-    }
-  }
-  if (old.method !== 'paca' || now.method !== 'paca') return now
-  const modules = new Map(
-    [...now.modules].map(([path, module]) => [path, joinedModule(old.modules.get(path) ?? module, module)]),
-  )
-  const others = [...modules].filter(([, { columns }]) => columns.data.length !== now.rank)
-  const rankPattern = Object.fromEntries(
-    others.map(([path, { columns }]) => [path.replaceAll('.', '\\.'), columns.data.length]),
-  )
-  return { ...now, modules, ...(others.length > 0 ? { rankPattern } : {}) }
 }

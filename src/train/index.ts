@@ -13,7 +13,7 @@ export {
 } from './loop.ts'
 export {
   adapterOf,
-  continuing,
+  keepsBase,
   inRange,
   remembering,
   withAdapter,
@@ -43,3 +43,4 @@ export {
   type OptimizerName,
   type RunOptimizer,
 } from './optimizer.ts'
+export { continuing } from './joined.ts'

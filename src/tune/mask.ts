@@ -140,6 +140,19 @@ export const lensOf = (mask: LeafMask): Lens | undefined => {
   }
 }
 
+/**
+ * The places of trained numbers in a flattened `[in, out]` leaf, in their order in the part: of columns, or of entries.
+ * @example placesAt('columns', Int32Array.of(2), [4, 3]) // [6, 7, 8]
+ */
+export const placesAt = (
+  among: (Columns<Dim> | Entries<Dim>)['mask'],
+  index: Int32Array,
+  [, width = 1]: readonly number[],
+): Int32Array =>
+  among === 'entries'
+    ? index
+    : Int32Array.from({ length: index.length * width }, (_, i) => index[Math.floor(i / width)]! * width + (i % width))
+
 /** One dim for a whole leaf. */
 const flatDim = (shape: Shape): Dim =>
   pipe(

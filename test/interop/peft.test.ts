@@ -16,7 +16,7 @@ import {
   isTransposed,
   loraOf,
   type Checkpoint,
-  type PacaModule,
+  type MethodTensors,
   type Adapter,
 } from '../../src/io/index.ts'
 import { resolveSaved, resolveTargets, type TargetRequest, methodNames, type MethodName } from '../../src/tune/index.ts'
@@ -78,7 +78,7 @@ const columnsOf = async (module: string, columns: Int32Array) => {
 /** Columns that PyTorch trained for ten steps, as an adapter of ours. */
 const goldenPaca = (): Promise<Adapter<'paca'>> =>
   read('paca.safetensors', async (floats, ids, names) => {
-    const modules = new Map<string, PacaModule>()
+    const modules = new Map<string, MethodTensors['paca']>()
     for (const module of names.filter(name => name.startsWith('columns.')).map(name => name.slice(8))) {
       const columns = i32(...(await ids(`columns.${module}`)))
       modules.set(module, {

@@ -2,7 +2,14 @@ import * as fc from 'fast-check'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import type { MethodTensors, Adapter } from '../../src/io/adapter/adapter.ts'
 import { count, type Shape, type Value } from '../../src/tensor/index.ts'
-import { methodNames, type MethodName } from '../../src/tune/index.ts'
+import {
+  methodNames,
+  recordOf,
+  type FirstValue,
+  type KeptTensor,
+  type MethodName,
+  type Word,
+} from '../../src/tune/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 
 export const origin = {
@@ -44,34 +51,41 @@ export interface Size {
   readonly rank: number
 }
 
-/** A module of every method, filled at random. */
+/** A tensor of a form, filled at random; indices are of things that there are, each once. */
+const filled = (kept: KeptTensor, size: (word: Word) => number, limit: number, seed: number): FirstValue =>
+  kept.from === 'index' ? distinct(seed, limit, size(kept.sizes[0])) : random(seed, ...kept.sizes.map(size))
+
+/** A module of any method, filled at random: of its first form, or of another. */
 export const moduleOf = <M extends MethodName>(
   method: M,
   { input, output, rank }: Size,
   seed: number,
+  nth = 0,
 ): MethodTensors[M] => {
-  const factors = { lora_A: random(seed, input, rank), lora_B: random(seed + 1, rank, output) }
-  const entries = Math.min(rank * (input + output), input * output)
-  const made: MethodTensors = {
-    paca: {
-      columns: distinct(seed, input, rank),
-      values: random(seed + 1, rank, output),
-      base: random(seed + 2, rank, output),
-    },
-    shira: {
-      entries: distinct(seed, input * output, entries),
-      values: random(seed + 1, entries),
-      base: random(seed + 2, entries),
-    },
-    full: { values: random(seed, input, output) },
-    lora: factors,
-    lorafa: factors,
-    dora: { ...factors, lora_magnitude_vector: random(seed + 2, output) },
-    moslora: { ...factors, lora_mixer: random(seed + 2, rank, rank) },
-    vera: { vera_lambda_d: random(seed, rank), vera_lambda_b: random(seed + 1, output) },
-    miss: { miss_block: random(seed, rank, output) },
+  const { tensors } = recordOf(method)
+  const sizes: Readonly<Record<string, number>> = { in: input, out: output, r: rank }
+  // a word of the method's own counts what is selected
+  const size = (word: Word): number =>
+    typeof word === 'number' ? word : (sizes[word] ?? Math.min(rank * (input + output), input * output))
+  const made = Object.entries(tensors[nth % tensors.length]!).map(([name, kept], i) => {
+    const limit = kept.from === 'index' && kept.among === 'columns' ? input : input * output
+    return [name, filled(kept, size, limit, seed + i)] as const
+  })
+  // the tensors are those of the form
+  return Object.fromEntries(made) as unknown as MethodTensors[M]
+}
+
+/** The tensors that modules of a method share, as large as the largest of them. */
+const sharedOf = (method: MethodName, all: readonly Size[], rank: number) => {
+  const sizes: Readonly<Record<string, number>> = {
+    in: Math.max(...all.map(({ input }) => input)),
+    out: Math.max(...all.map(({ output }) => output)),
+    r: rank,
   }
-  return made[method]
+  const shared = Object.entries(recordOf(method).shared).map(
+    ([name, kept], i) => [name, random(90 + i, ...kept.sizes.map(word => sizes[word]!))] as const,
+  )
+  return shared.length > 0 ? { shared: Object.fromEntries(shared) } : {}
 }
 
 /** An adapter of modules by path, filled at random. */
@@ -80,23 +94,22 @@ export const adapterOf = <M extends MethodName>(
   sizes: ReadonlyMap<string, Size>,
   seed: number,
   settings: Partial<Adapter<'lora'>> = {},
+  nth = 0,
 ): Adapter<M> => {
   const all = [...sizes.values()]
   const rank = all[0]!.rank
   const own = Object.fromEntries(
     [...sizes].filter(([, size]) => size.rank !== rank).map(([path, size]) => [path, size.rank]),
   )
-  const shared = {
-    vera_A: random(seed + 90, Math.max(...all.map(({ input }) => input)), rank),
-    vera_B: random(seed + 91, rank, Math.max(...all.map(({ output }) => output))),
-  }
   // the parts are those of the method
   return {
     ...origin,
     method,
-    ...(method === 'full' ? {} : { rank, ...(Object.keys(own).length > 0 ? { rankPattern: own } : {}) }),
-    modules: new Map([...sizes].map(([path, size], i) => [path, moduleOf(method, size, seed + 10 * i)])),
-    ...(method === 'vera' ? { shared } : {}),
+    ...(recordOf(method).rank === undefined
+      ? {}
+      : { rank, ...(Object.keys(own).length > 0 ? { rankPattern: own } : {}) }),
+    modules: new Map([...sizes].map(([path, size], i) => [path, moduleOf(method, size, seed + 10 * i, nth + i)])),
+    ...sharedOf(method, all, rank),
     ...settings,
   } as unknown as Adapter<M>
 }
@@ -150,7 +163,7 @@ export const arbitraryAdapter: fc.Arbitrary<Adapter> = fc
     const sizes = new Map(
       modules.map(({ word, input, output, more }, i) => [
         `model.layers.${i}.${word}`,
-        { input, output, rank: method === 'vera' ? rank : Math.min(rank + more, 3) },
+        { input, output, rank: recordOf(method).takes.includes('ranks') ? Math.min(rank + more, 3) : rank },
       ]),
     )
     return adapterOf(method, sizes, seed, {

@@ -1,62 +1,23 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Shape, Value } from '../../tensor/index.ts'
 import type { StoredValue } from '../checkpoint/archive.ts'
-import { patternMatcher, type MethodName, type TargetRequest } from '../../tune/index.ts'
+import {
+  patternMatcher,
+  recordOf,
+  type Form,
+  type KeptIndex,
+  type MethodName,
+  type Methods,
+  type SavedModule,
+  type TargetRequest,
+  type Tensors,
+  type TensorsOf,
+} from '../../tune/index.ts'
 
 type Floats = Value<Shape>
-type Integers = Value<Shape, 'i32'>
 
-/** What PaCA trained of one module. A column of the [out, in] weight is one row here, so all arrays are [rank, out]. */
-export interface PacaModule {
-  /** [rank] input features, each once. */
-  readonly columns: Integers
-  /** [rank, out] the trained columns. */
-  readonly values: Floats
-  /** [rank, out] the base's own columns: writing them back restores the base bit for bit. */
-  readonly base: Floats
-}
-
-/**
- * What SHiRA trained of one module: entries, counted along the flattened [in, out] weight, and what the base has there.
- */
-export interface ShiraModule {
-  readonly entries: Integers
-  readonly values: Floats
-  readonly base: Floats
-}
-
-/** The factors of LoRA: A [in, r] and B [r, out]. */
-export interface LoraModule {
-  readonly lora_A: Floats
-  readonly lora_B: Floats
-}
-
-/**
- * What is saved of a module by method: the trained leaves of the tuned tree under their names there, in its layout
- * (weights are [in, out]).
- */
-export interface MethodTensors {
-  readonly paca: PacaModule
-  readonly shira: ShiraModule
-  /** The whole weight; of a norm [hidden]. The base is no part of it: that is the base model itself. */
-  readonly full: { readonly values: Floats }
-  readonly lora: LoraModule
-  readonly lorafa: LoraModule
-  /** m [out], one magnitude for every output. */
-  readonly dora: LoraModule & { readonly lora_magnitude_vector: Floats }
-  /** M [r, r], between A and B. */
-  readonly moslora: LoraModule & { readonly lora_mixer: Floats }
-  /** d [r] and b [out]. */
-  readonly vera: { readonly vera_lambda_d: Floats; readonly vera_lambda_b: Floats }
-  /** [r, out]: input i of the module belongs to its row i mod r. */
-  readonly miss: { readonly miss_block: Floats }
-}
-
-/** The projections of VeRA that all modules share: A [largest in, r] and B [r, largest out]. */
-export interface VeraProjections {
-  readonly vera_A: Floats
-  readonly vera_B: Floats
-}
+/** The tensors that are saved of a module by method, in the layout of its tree (weights are [in, out]). */
+export type MethodTensors = { readonly [M in MethodName]: TensorsOf<Methods[M]['tensors'][number]> }
 
 /** What every adapter knows about how it was made. */
 export interface AdapterOrigin {
@@ -98,38 +59,68 @@ export interface AdapterSettings extends Omit<TargetRequest, 'targetModules' | '
  * Modules may have different ranks: a module's own is in its tensors.
  */
 export type Adapter<M extends MethodName = MethodName> = M extends MethodName
-  ? AdapterOrigin &
-      AdapterSettings & {
-        readonly method: M
-        readonly modules: ReadonlyMap<string, MethodTensors[M]>
-        /** Whole leaves that were trained beside (`modulesToSave`), by path. */
-        readonly whole?: ReadonlyMap<string, Floats>
-        /** Weights of the base that the file repeats, [out, in], as it stores them; the base must have the same. */
-        readonly repeated?: ReadonlyMap<string, StoredValue>
-      } & (M extends 'full' ? unknown : { readonly rank: number }) &
-      (M extends 'vera' ? { readonly shared: VeraProjections } : unknown)
+  ? AdapterCommon & {
+      readonly method: M
+      readonly modules: ReadonlyMap<string, MethodTensors[M]>
+    } & (Methods[M]['rank'] extends undefined ? unknown : { readonly rank: number }) &
+      (keyof Methods[M]['shared'] extends never ? unknown : { readonly shared: TensorsOf<Methods[M]['shared']> })
   : never
 
-/** Tensors of a module by name, whatever the method. */
-export type Tensors = Readonly<Record<string, Floats | Integers>>
-export const tensorsOfModule = (module: MethodTensors[MethodName]): Tensors => ({ ...module })
+interface AdapterCommon extends AdapterOrigin, AdapterSettings {
+  /** Whole leaves that were trained beside (`modulesToSave`), by path. */
+  readonly whole?: ReadonlyMap<string, Floats>
+  /** Weights of the base that the file repeats, [out, in], as it stores them; the base must have the same. */
+  readonly repeated?: ReadonlyMap<string, StoredValue>
+}
 
-/** The rank of a module: how many columns, or how narrow its factors are. Of `full` it is 0. */
-export const rankOf = (adapter: Adapter, path: string): number => {
-  switch (adapter.method) {
-    case 'full':
-      return 0
-    case 'paca':
-      return adapter.modules.get(path)?.columns.sizes[0] ?? adapter.rank
-    case 'miss':
-      return adapter.modules.get(path)?.miss_block.sizes[0] ?? adapter.rank
-    case 'vera':
-      return adapter.modules.get(path)?.vera_lambda_d.sizes[0] ?? adapter.rank
-    case 'shira':
-      return patterned('rank_pattern', adapter.rankPattern, path) ?? adapter.rank
-    default:
-      return adapter.modules.get(path)?.lora_B.sizes[0] ?? adapter.rank
+/** An adapter as code reads it that is for every method. */
+export interface AnyAdapter extends AdapterCommon {
+  readonly method: MethodName
+  readonly modules: ReadonlyMap<string, Tensors>
+  readonly rank?: number
+  readonly shared?: Readonly<Record<string, Floats>>
+}
+/**
+ * The same adapter with other modules.
+ * @example withModules(adapter, new Map())
+ */
+export const withModules = <A extends Adapter>(adapter: A, modules: ReadonlyMap<string, Tensors>): A =>
+  // the modules are those of the method: `checkAdapter` finds out
+  ({ ...adapter, modules }) as unknown as A
+
+/** The form of a module that has tensors of these sizes: the first that has its names, if none fits better. */
+export const formOf = (method: MethodName, sizes: (name: string) => readonly number[] | undefined): Form => {
+  const { tensors: forms } = recordOf(method)
+  const named = forms.filter(form => Object.keys(form).every(name => sizes(name) !== undefined))
+  const fits = (form: Form): boolean =>
+    Object.entries(form).every(([name, tensor]) => sizes(name)?.length === tensor.sizes.length)
+  return named.find(fits) ?? named[0] ?? forms[0]
+}
+/** The form of a module. */
+export const formOfModule = (method: MethodName, module: Tensors): Form => formOf(method, name => module[name]?.sizes)
+
+/** The sizes that the words of a form stand for in a module. */
+const sizeOfWord = (form: Form, module: Tensors, word: string): number | undefined => {
+  for (const [name, { sizes }] of Object.entries(form)) {
+    const at = sizes.indexOf(word)
+    if (at >= 0) return module[name]?.sizes[at]
   }
+  return undefined
+}
+
+/** The index of a form, and the name of its tensor: of a module that is trained at a selection. */
+export const indexIn = (form: Form): { readonly name: string; readonly among: KeptIndex['among'] } | undefined => {
+  const found = Object.entries(form).find(([, tensor]) => tensor.from === 'index')
+  return found?.[1].from === 'index' ? { name: found[0], among: found[1].among } : undefined
+}
+
+/** The rank of a module: how many columns, or how narrow its factors are. 0 for a method that has none. */
+export const rankOf = (adapter: Adapter, path: string): number => {
+  const { method, modules, rank = 0, rankPattern }: AnyAdapter = adapter
+  if (recordOf(method).rank === undefined) return 0
+  const module = modules.get(path)
+  const own = module && sizeOfWord(formOfModule(method, module), module, 'r')
+  return own ?? patterned('rank_pattern', rankPattern, path) ?? rank
 }
 
 const patterned = (field: string, pattern: TargetRequest['rankPattern'], path: string): number | undefined => {
@@ -147,5 +138,18 @@ export const alphaOf = (adapter: Adapter, path: string): number =>
  */
 export const scaleOf = (adapter: Adapter, path: string): number => {
   const rank = rankOf(adapter, path)
-  return alphaOf(adapter, path) / (adapter.rslora === true ? Math.sqrt(rank) : rank)
+  return rank === 0 ? 1 : alphaOf(adapter, path) / (adapter.rslora === true ? Math.sqrt(rank) : rank)
+}
+
+/** A module as its method reads it. `inputs` is the number of inputs that its weight has. */
+export const savedModule = (adapter: Adapter, path: string, inputs: number): SavedModule<never, never> => {
+  const { modules, shared = {} }: AnyAdapter = adapter
+  // each method reads its own modules, which `checkAdapter` has seen to have its tensors
+  return { tensors: modules.get(path)! as never, shared: shared as never, scale: scaleOf(adapter, path), inputs }
+}
+
+/** An adapter, and how much of it. */
+export interface WeightedAdapter {
+  readonly adapter: Adapter
+  readonly weight?: number
 }

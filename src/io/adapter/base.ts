@@ -5,13 +5,13 @@ import { hashOf, type Checkpoint } from '../checkpoint/checkpoint.ts'
 import { attempt, orThrow, refusal, type IoError } from '../../host/index.ts'
 import { roundedTo } from '../checkpoint/half.ts'
 import { isTransposed, parameterName } from '../checkpoint/load.ts'
-import { savedMatcher, targetMatcher, unmetNames } from '../../tune/index.ts'
+import { recordOf, savedMatcher, targetMatcher, unmetNames, type Tensors } from '../../tune/index.ts'
 import { withOwnHead } from '../checkpoint/tied-head.ts'
-import { tensorsOfModule, type MethodTensors, type Adapter } from './adapter.ts'
-import { fitHead, headOf } from './head.ts'
+import { formOfModule, indexIn, type Adapter, type AnyAdapter, type WeightedAdapter } from './adapter.ts'
 import { isHead } from '../../model/index.ts'
-import { checkTensors, layouts } from './layout.ts'
-import type { WeightedAdapter, WidthOf } from './lora-form.ts'
+import { fitHead, headOf } from './head.ts'
+import { checkTensors, counted, tensorWith } from './layout.ts'
+import type { WidthOf } from './lora-form.ts'
 
 /** The sizes of a leaf as the tree has it, [in, out], from the header of the base. */
 const sizesIn = ({ tensors }: Pick<Checkpoint, 'tensors'>, path: string): readonly number[] | undefined => {
@@ -44,38 +44,36 @@ const beyond = (subject: string, path: string, what: string, index: Int32Array, 
     throw refusal(`${subject}: ${path} holds ${what} ${outside}, in the base there are ${limit}`)
 }
 
-/** Whether what was trained of a module fits the weight of the base. */
+/** Checks that a module fits the weight of the base. */
 const checkFit = (
   subject: string,
-  adapter: Adapter,
+  adapter: AnyAdapter,
   path: string,
-  module: MethodTensors[Adapter['method']],
+  module: Tensors,
   due: readonly number[],
 ): void => {
-  if (adapter.method === 'full' && 'values' in module) {
-    checkSizes(subject, path, module.values, due)
+  const { method, shared } = adapter
+  const form = formOfModule(method, module)
+  const index = indexIn(form)
+  if (recordOf(method).change === 'values' && index === undefined) {
+    checkSizes(subject, path, module['values']!, due)
     return
   }
   const [width = 0, out = 0] = due
-  if (due.length !== 2) throw refusal(`${subject}: ${path} is no matrix in the base, which ${adapter.method} adapts`)
-  if ('columns' in module) {
-    const [, height] = module.values.sizes
-    if (height !== out)
+  if (due.length !== 2) throw refusal(`${subject}: ${path} is no matrix in the base, which ${method} adapts`)
+  if (index === undefined)
+    checkTensors(subject, name => `${name}.${path}`, form, new Map(Object.entries(module)), { in: width, out })
+  else {
+    const at = module[index.name]!
+    const [, height] = module['values']!.sizes
+    if (index.among === 'columns' && height !== out)
       throw refusal(`${subject}: ${path} holds columns of ${height} numbers, in the base they have ${out}`)
-    beyond(subject, path, 'column', module.columns.data, width)
-  } else if ('entries' in module) beyond(subject, path, 'entry', module.entries.data, width * out)
-  else if (adapter.method !== 'full') {
-    checkTensors(
-      subject,
-      name => `${name}.${path}`,
-      layouts[adapter.method],
-      new Map(Object.entries(tensorsOfModule(module))),
-      { in: width, out },
-    )
+    if (at.dtype === 'i32')
+      beyond(subject, path, counted[index.among], at.data, index.among === 'columns' ? width : width * out)
   }
-  if (adapter.method === 'vera' && adapter.shared.vera_A.sizes[0]! < width) {
-    throw refusal(`${subject}: ${path} has ${width} inputs, more than the ${adapter.shared.vera_A.sizes[0]} of vera_A`)
-  }
+  const wide = tensorWith(recordOf(method).shared, 'in')
+  const limit = wide === undefined ? width : (shared?.[wide]?.sizes[0] ?? width)
+  if (limit < width) throw refusal(`${subject}: ${path} has ${width} inputs, more than the ${limit} of ${wide}`)
 }
 
 /**
@@ -106,7 +104,7 @@ const checkComplete = (subject: string, adapter: Adapter, base: Checkpoint): voi
   const targets = targetMatcher(adapter, isHead)
   const linear = paths.filter(path => isTransposed(path) && sizesIn(base, path)?.length === 2)
   const untouched =
-    E.isRight(targets) && adapter.method !== 'full'
+    E.isRight(targets) && recordOf(adapter.method).reach === 'linear'
       ? linear.find(path => targets.right(path) && !adapter.modules.has(path))
       : undefined
   if (untouched !== undefined)

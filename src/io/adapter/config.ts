@@ -1,28 +1,26 @@
 import type * as E from 'fp-ts/lib/Either.js'
 import { attemptSync, refusal, type IoError, isRecord } from '../../host/index.ts'
-import type { AdapterOrigin, AdapterSettings, Adapter } from './adapter.ts'
-import { methodNames, type MethodName } from '../../tune/index.ts'
+import type { AdapterOrigin, AdapterSettings, AnyAdapter } from './adapter.ts'
+import { methodNames, recordOf, type MethodName } from '../../tune/index.ts'
 import { fieldsOf, present } from './fields.ts'
 
-/**
- * What adapter_config.json says: all of an adapter but its tensors. `version` is that of the format. The rank of `full`
- * is 0.
- */
+/** The content of adapter_config.json: all of an adapter but its tensors. `version` is that of the format. */
 export interface AdapterConfig {
   readonly version: 1 | 2
   readonly origin: AdapterOrigin
   readonly settings: AdapterSettings
   readonly method: MethodName
-  readonly rank: number
+  /** Absent of a method that has none. */
+  readonly rank: number | undefined
 }
 
 const formatVersion = 2
 
 /** The content of adapter_config.json: PEFT's names where PEFT has the field. */
-export const configOf = (adapter: Adapter): Readonly<Record<string, unknown>> => ({
+export const configOf = ({ rank, ...adapter }: AnyAdapter): Readonly<Record<string, unknown>> => ({
   format_version: formatVersion,
   method: adapter.method,
-  ...(adapter.method === 'full' ? {} : { rank: adapter.rank }),
+  ...present({ rank }),
   ...present({
     alpha: adapter.alpha,
     use_rslora: adapter.rslora,
@@ -52,20 +50,25 @@ export const configOf = (adapter: Adapter): Readonly<Record<string, unknown>> =>
 
 type Fields = ReturnType<typeof fieldsOf>
 
+/** Readers of settings that stand here and in PEFT's configs, there under other names. */
+export const readers = {
+  alpha: (fields: Fields, name: string) => fields.number(name, 'a number', () => true),
+  rslora: (fields: Fields, name: string) => fields.flag(name),
+  /** A share below 1. */
+  dropout: (fields: Fields, name: string) => fields.number(name, 'a number from 0 on, below 1', x => x >= 0 && x < 1),
+  initial: (fields: Fields, name: string) => fields.number(name, 'a number', () => true),
+  rankPattern: (fields: Fields, name: string) =>
+    fields.numbers(name, 'integers from 1 on', x => Number.isSafeInteger(x) && x >= 1),
+  alphaPattern: (fields: Fields, name: string) => fields.numbers(name, 'numbers', () => true),
+} as const
+
 /** Fields that mean the same here and in PEFT's configs. */
 export const sharedSettings = (fields: Fields): AdapterSettings =>
   present({
-    rslora: fields.flag('use_rslora'),
-    rankPattern: fields.numbers('rank_pattern', 'integers from 1 on', x => Number.isSafeInteger(x) && x >= 1),
-    alphaPattern: fields.numbers('alpha_pattern', 'numbers', () => true),
     excludeModules: fields.names('exclude_modules'),
     layersToTransform: fields.integers('layers_to_transform'),
     modulesToSave: fields.texts('modules_to_save'),
   })
-
-/** A share below 1. */
-export const dropoutOf = (fields: Fields, field: string): number | undefined =>
-  fields.number(field, 'a number from 0 on, below 1', x => x >= 0 && x < 1)
 
 const quantization = (fields: Fields): AdapterSettings['quantize'] => {
   const value = fields.given('quantize')
@@ -79,14 +82,17 @@ const quantization = (fields: Fields): AdapterSettings['quantize'] => {
 const settingsOf = (fields: Fields): AdapterSettings => ({
   ...sharedSettings(fields),
   ...present({
-    alpha: fields.number('alpha', 'a number', () => true),
-    dropout: dropoutOf(fields, 'dropout'),
+    alpha: readers.alpha(fields, 'alpha'),
+    rslora: readers.rslora(fields, 'use_rslora'),
+    dropout: readers.dropout(fields, 'dropout'),
+    rankPattern: readers.rankPattern(fields, 'rank_pattern'),
+    alphaPattern: readers.alphaPattern(fields, 'alpha_pattern'),
     layersPattern: fields.texts('layers_pattern'),
     bias: fields.oneOf('bias', 'none', 'all', 'lora_only'),
     quantize: quantization(fields),
     select: fields.oneOf('selection', 'random', 'weight', 'gradient'),
     shareColumns: fields.flag('share_columns'),
-    initial: fields.number('d_initial', 'a number', () => true),
+    initial: readers.initial(fields, 'd_initial'),
     untied: fields.flag('untied'),
   }),
 })
@@ -100,15 +106,15 @@ const versionsOf = (fields: Fields): Readonly<Record<string, string>> =>
   )
 
 /**
- * The inverse of `configOf`, every field checked; `file` begins the message. Version 1 has the methods paca and full
- * alone.
+ * The inverse of `configOf`, every field checked; `file` begins the message. Version 1 has only
+ * the methods that say so.
  */
 export const parseConfig = (file: string, json: Readonly<Record<string, unknown>>): E.Either<IoError, AdapterConfig> =>
   attemptSync(file, () => {
     const fields = fieldsOf(file, json)
     const version = json['format_version']
     if (version !== 1 && version !== 2) throw fields.wrong('format_version', `${formatVersion} (or 1)`)
-    const known = version === 1 ? (['paca', 'full'] as const) : methodNames
+    const known = version === 1 ? methodNames.filter(name => recordOf(name).inVersion1) : methodNames
     const method = fields.must<MethodName>(
       'method',
       known.map(name => JSON.stringify(name)).join(' or '),
@@ -124,7 +130,7 @@ export const parseConfig = (file: string, json: Readonly<Record<string, unknown>
         baseModelHash: version === 1 ? fields.dueText('base_model_hash') : fields.text('base_model_hash'),
       }),
     }
-    const rank = method === 'full' ? 0 : fields.dueInteger('rank', 1)
+    const rank = recordOf(method).rank === undefined ? undefined : fields.dueInteger('rank', 1)
     return { version, origin, settings: version === 1 ? {} : settingsOf(fields), method, rank }
   })
 

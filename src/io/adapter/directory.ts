@@ -14,10 +14,10 @@ import {
 import { openSafetensors } from '../safetensors/read.ts'
 import { leafOf, safetensorsBytes, type Leaf } from '../safetensors/write.ts'
 import { isTransposed } from '../checkpoint/load.ts'
-import { tensorsOfModule, type Adapter, type Tensors } from './adapter.ts'
+import { formOfModule, type Adapter, type AnyAdapter } from './adapter.ts'
 import { checkFields, configOf, parseConfig, type AdapterConfig } from './config.ts'
-import { checkAdapter, moduleTensors, sharedLayouts } from './layout.ts'
-import type { MethodName } from '../../tune/index.ts'
+import { checkAdapter, moduleTensors } from './layout.ts'
+import { recordOf, type MethodName, type Tensors } from '../../tune/index.ts'
 import { readPeft } from './peft-read.ts'
 
 const weightsFile = 'adapter_model.safetensors'
@@ -25,12 +25,12 @@ const configFile = 'adapter_config.json'
 const wholePrefix = 'modules_to_save.'
 
 /** The tensors of an adapter by their names in the file. */
-const leavesOf = (adapter: Adapter): readonly Leaf[] => [
-  ...[...adapter.modules].flatMap(([path, module]) =>
-    Object.entries(tensorsOfModule(module)).map(([name, value]) => leafOf(`${name}.${path}`, value)),
+const leavesOf = ({ modules, shared = {}, whole = new Map() }: AnyAdapter): readonly Leaf[] => [
+  ...[...modules].flatMap(([path, module]) =>
+    Object.entries(module).map(([name, value]) => leafOf(`${name}.${path}`, value)),
   ),
-  ...(adapter.method === 'vera' ? Object.entries(adapter.shared).map(([name, value]) => leafOf(name, value)) : []),
-  ...[...(adapter.whole ?? [])].map(([path, value]) => leafOf(`${wholePrefix}${path}`, value)),
+  ...Object.entries(shared).map(([name, value]) => leafOf(name, value)),
+  ...[...whole].map(([path, value]) => leafOf(`${wholePrefix}${path}`, value)),
 ]
 
 /** The two files of an adapter. */
@@ -62,7 +62,7 @@ const namesByModule = (
   names: Iterable<string>,
 ): ReadonlyMap<string, readonly string[]> => {
   const kinds = moduleTensors(method)
-  const shared = Object.keys(sharedLayouts(method))
+  const shared = Object.keys(recordOf(method).shared)
   const modules = new Map<string, readonly string[]>()
   for (const name of names) {
     const dot = name.indexOf('.')
@@ -95,11 +95,16 @@ const readFloats = async (archive: Archive, name: string): Promise<Value<Shape>>
 }
 
 /** Version 1 kept whole weights as Hugging Face does, [out, in]. */
-const fromVersion1 = (value: Tensors[string], path: string): Tensors[string] => {
-  const [rows = 0, columns = 0] = value.sizes
-  return value.dtype !== 'f32' || value.sizes.length !== 2 || !isTransposed(path)
-    ? value
-    : valueOf('f32', [columns, rows], transposeMatrix(value.data, rows, columns))
+const fromVersion1 = (method: MethodName, path: string, module: Tensors): Tensors => {
+  const form = formOfModule(method, module)
+  return Object.fromEntries(
+    Object.entries(module).map(([name, value]) => {
+      const [rows = 0, columns = 0] = value.sizes
+      return value.dtype === 'f32' && form[name]?.sizes.join() === 'in,out' && isTransposed(path)
+        ? [name, valueOf('f32', [columns, rows], transposeMatrix(value.data, rows, columns))]
+        : [name, value]
+    }),
+  )
 }
 
 const readModules = async (
@@ -110,27 +115,23 @@ const readModules = async (
   const modules = new Map<string, Tensors>()
   for (const [path, names] of byModule) {
     const tensors: [string, Tensors[string]][] = []
-    for (const name of names) {
-      const tensor = await readTensor(archive, `${name}.${path}`)
-      tensors.push([name, version === 1 && method === 'full' ? fromVersion1(tensor, path) : tensor])
-    }
-    modules.set(path, Object.fromEntries(tensors))
+    for (const name of names) tensors.push([name, await readTensor(archive, `${name}.${path}`)])
+    const module = Object.fromEntries(tensors)
+    modules.set(path, version === 1 ? fromVersion1(method, path, module) : module)
   }
   const whole = new Map<string, Value<Shape>>()
   for (const name of [...archive.tensors.keys()].filter(key => key.startsWith(wholePrefix)).sort()) {
     whole.set(name.slice(wholePrefix.length), await readFloats(archive, name))
   }
-  const shared =
-    method === 'vera'
-      ? { shared: { vera_A: await readFloats(archive, 'vera_A'), vera_B: await readFloats(archive, 'vera_B') } }
-      : {}
+  const shared: [string, Value<Shape>][] = []
+  for (const name of Object.keys(recordOf(method).shared)) shared.push([name, await readFloats(archive, name)])
   // that the tensors are those of the method is what `checkAdapter` finds out
   const adapter = {
     ...origin,
     ...settings,
     method,
-    ...(method === 'full' ? {} : { rank }),
-    ...shared,
+    ...(rank === undefined ? {} : { rank }),
+    ...(shared.length > 0 ? { shared: Object.fromEntries(shared) } : {}),
     modules,
     ...(whole.size > 0 ? { whole } : {}),
   } as unknown as Adapter

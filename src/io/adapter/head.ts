@@ -3,7 +3,8 @@ import { showSizes, valueOf } from '../checkpoint/archive.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { refusal } from '../../host/index.ts'
 import { tieOf } from '../../model/index.ts'
-import type { Adapter } from './adapter.ts'
+import { withModules, type Adapter, type AnyAdapter } from './adapter.ts'
+import { recordOf } from '../../tune/index.ts'
 
 /** A head that the base ties to its embedding, in terms of an adapter. */
 
@@ -34,12 +35,14 @@ const equal = (a: Floats, b: Floats): boolean =>
  */
 export const fitHead = (subject: string, adapter: Adapter, base: Head): Adapter => {
   // the embedding is [vocab, hidden], the head [hidden, vocab]
-  const [tie] = [...adapter.modules.keys(), ...(adapter.whole?.keys() ?? [])].flatMap(path => tieOf(path) ?? [])
+  const { modules }: AnyAdapter = adapter
+  const [tie] = [...modules.keys(), ...(adapter.whole?.keys() ?? [])].flatMap(path => tieOf(path) ?? [])
   if (base === 'own' || adapter.untied === true || tie === undefined) return adapter
-  if (adapter.method === 'full' && base === 'parted') {
-    const embedding = adapter.modules.get(tie.embedding)
-    if (embedding === undefined) return adapter
-    return { ...adapter, modules: new Map(adapter.modules).set(tie.head, { values: turned(embedding.values) }) }
+  const module = modules.get(tie.embedding)
+  const values = module && recordOf(adapter.method).change === 'values' ? module['values'] : undefined
+  if (base === 'parted' && values?.dtype === 'f32' && values.sizes.length === 2) {
+    // the head is a weight that is trained whole, as the embedding is
+    return withModules(adapter, new Map(modules).set(tie.head, { values: turned(values) }))
   }
   const whole = new Map(adapter.whole)
   const embedding = whole.get(tie.embedding)

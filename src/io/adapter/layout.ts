@@ -2,8 +2,15 @@ import * as E from 'fp-ts/lib/Either.js'
 import { showSizes } from '../checkpoint/archive.ts'
 import { refusal } from '../../host/index.ts'
 import { isHead } from '../../model/index.ts'
-import { patternMatcher, targetMatcher, type MethodName } from '../../tune/index.ts'
-import { tensorsOfModule, type AdapterSettings, type Adapter } from './adapter.ts'
+import {
+  patternMatcher,
+  recordOf,
+  targetMatcher,
+  type Form,
+  type KeptIndex,
+  type MethodName,
+} from '../../tune/index.ts'
+import { formOf, formOfModule, indexIn, type AdapterSettings, type AnyAdapter, type Adapter } from './adapter.ts'
 
 /** A tensor of a file or of a value, as far as its header says. */
 export interface Described {
@@ -11,42 +18,10 @@ export interface Described {
   readonly sizes: readonly number[]
 }
 
-/** Sizes by what they mean, the same word for the same size within a module; a number is the size itself. */
-type Sizes = readonly (string | number)[]
-interface Layout {
-  readonly dtype: 'F32' | 'I32'
-  readonly sizes: Sizes
-}
-const f32 = (...sizes: Sizes): Layout => ({ dtype: 'F32', sizes })
-const i32 = (...sizes: Sizes): Layout => ({ dtype: 'I32', sizes })
-
-const factors = { lora_A: f32('in', 'r'), lora_B: f32('r', 'out') }
-
-/** The tensors of a module by method, in order. */
-export const layouts: { readonly [M in Exclude<MethodName, 'full'>]: Readonly<Record<string, Layout>> } = {
-  paca: { columns: i32('r'), values: f32('r', 'out'), base: f32('r', 'out') },
-  shira: { entries: i32('n'), values: f32('n'), base: f32('n') },
-  lora: factors,
-  lorafa: factors,
-  dora: { ...factors, lora_magnitude_vector: f32('out') },
-  moslora: { ...factors, lora_mixer: f32('r', 'r') },
-  vera: { vera_lambda_d: f32('r'), vera_lambda_b: f32('out') },
-  miss: { miss_block: f32('r', 'out') },
-}
-
-/** The names of a module's tensors. @example moduleTensors('lora') // ['lora_A', 'lora_B'] */
-export const moduleTensors = (method: MethodName): readonly string[] =>
-  method === 'full' ? ['values'] : Object.keys(layouts[method])
-
-/** Tensors that are no part of a module: by name, with their layouts. */
-export const sharedLayouts = (method: MethodName): Readonly<Record<string, Layout>> =>
-  method === 'vera' ? { vera_A: f32('in', 'r'), vera_B: f32('r', 'out') } : {}
-
-/** The dtypes and sizes that a module's tensors must have; a whole weight may be a matrix or a vector. */
-const layoutOf = (method: MethodName, tensors: ReadonlyMap<string, Described>): Readonly<Record<string, Layout>> =>
-  method === 'full'
-    ? { values: tensors.get('values')?.sizes.length === 1 ? f32('out') : f32('in', 'out') }
-    : layouts[method]
+/** The names of a module's tensors, in order. @example moduleTensors('lora') // ['lora_A', 'lora_B'] */
+export const moduleTensors = (method: MethodName): readonly string[] => [
+  ...new Set(recordOf(method).tensors.flatMap(form => Object.keys(form))),
+]
 
 /**
  * Requires tensors of these dtypes and sizes; `known` fixes the size of a word. Answers what the words stand for.
@@ -55,12 +30,12 @@ const layoutOf = (method: MethodName, tensors: ReadonlyMap<string, Described>): 
 export const checkTensors = (
   subject: string,
   named: (name: string) => string,
-  layout: Readonly<Record<string, Layout>>,
+  form: Form,
   tensors: ReadonlyMap<string, Described>,
   known: Readonly<Record<string, number>> = {},
 ): Readonly<Record<string, number>> => {
   const sizes: Record<string, number> = { ...known }
-  for (const [name, { dtype, sizes: due }] of Object.entries(layout)) {
+  for (const [name, { dtype, sizes: due }] of Object.entries(form)) {
     const tensor = tensors.get(name)
     if (tensor === undefined) throw refusal(`${subject}: tensor ${named(name)} is missing`)
     const expected = due.map(size => (typeof size === 'string' ? (sizes[size] ?? size) : size))
@@ -78,31 +53,30 @@ export const checkTensors = (
   return sizes
 }
 
-/** Checks the tensors of a module against each other, and against the rank where one is due. */
+/** Checks the tensors of a module against each other, and against the rank if one is expected. */
 export const checkModule = (
   subject: string,
   method: MethodName,
   path: string,
   tensors: ReadonlyMap<string, Described>,
   rank: number | undefined,
-): Readonly<Record<string, number>> =>
-  checkTensors(
-    subject,
-    name => `${name}.${path}`,
-    layoutOf(method, tensors),
-    tensors,
-    rank === undefined ? {} : { r: rank },
-  )
+): Readonly<Record<string, number>> => {
+  const form = formOf(method, name => tensors.get(name)?.sizes)
+  const other = [...tensors.keys()].find(name => !Object.hasOwn(form, name))
+  if (other !== undefined) throw refusal(`${subject}: tensor ${other}.${path} belongs to no ${method} adapter`)
+  return checkTensors(subject, name => `${name}.${path}`, form, tensors, rank === undefined ? {} : { r: rank })
+}
 
-const kinds = { columns: 'column', entries: 'entry' } as const
+/** The words for one thing that an index counts. */
+export const counted = { columns: 'column', entries: 'entry' } as const satisfies Record<KeptIndex['among'], string>
 
-/** An index is of things that there are, each once. */
-export const checkIndex = (subject: string, name: keyof typeof kinds, path: string, index: Int32Array): void => {
-  const what = kinds[name]
-  const one = what === 'entry' ? 'an entry' : 'a column'
+/** Checks that an index is of things that there are, each once. */
+const checkIndex = (subject: string, among: KeptIndex['among'], at: string, index: Int32Array): void => {
+  const what = counted[among]
   const negative = index.find(i => i < 0)
-  if (negative !== undefined) throw refusal(`${subject}: tensor ${name}.${path} holds the negative ${what} ${negative}`)
-  if (new Set(index).size !== index.length) throw refusal(`${subject}: tensor ${name}.${path} holds ${one} twice`)
+  if (negative !== undefined) throw refusal(`${subject}: tensor ${at} holds the negative ${what} ${negative}`)
+  if (new Set(index).size !== index.length)
+    throw refusal(`${subject}: tensor ${at} holds ${/^[aeiou]/.test(what) ? 'an' : 'a'} ${what} twice`)
 }
 
 /** The ranks that the settings give to modules. Throws an `IoError` for an expression that is not supported. */
@@ -124,34 +98,52 @@ export const checkPatterns = (subject: string, adapter: Adapter): void => {
   }
 }
 
+/** Checks the tensors that all modules share; answers their sizes by word. */
+const checkShared = (subject: string, { method, shared = {}, rank }: AnyAdapter): Readonly<Record<string, number>> => {
+  const form = recordOf(method).shared
+  const known = rank === undefined || tensorWith(form, 'r') === undefined ? {} : { r: rank }
+  return checkTensors(subject, name => name, form, new Map(Object.entries(shared)), known)
+}
+
+/** The tensor of a form that has a size of this meaning. */
+export const tensorWith = (form: Form, word: string): string | undefined =>
+  Object.entries(form).find(([, { sizes }]) => sizes.includes(word))?.[0]
+
+/** Checks that a module is no larger than the tensors that it shares with the others. */
+const checkWithin = (
+  subject: string,
+  method: MethodName,
+  path: string,
+  sizes: Readonly<Record<string, number>>,
+  shared: Readonly<Record<string, number>>,
+): void => {
+  for (const [word, limit] of Object.entries(shared)) {
+    const size = sizes[word] ?? 0
+    if (size > limit) {
+      const own = recordOf(method).tensors.flatMap(form => tensorWith(form, word) ?? [])[0]
+      const of = tensorWith(recordOf(method).shared, word)
+      throw refusal(`${subject}: tensor ${own}.${path} has ${size} numbers, more than the ${limit} of ${of}`)
+    }
+  }
+}
+
 /** Checks an adapter against itself: dtypes, sizes, ranks, indices. Throws an `IoError` that begins with `subject`. */
 export const checkAdapter = (subject: string, adapter: Adapter): void => {
-  if (adapter.modules.size === 0) throw refusal(`${subject}: the adapter has no modules`)
+  const any: AnyAdapter = adapter
+  const { method, modules, rank, rankPattern = {} } = any
+  if (modules.size === 0) throw refusal(`${subject}: the adapter has no modules`)
   checkPatterns(subject, adapter)
-  const due = adapter.method === 'full' || adapter.method === 'shira' ? () => undefined : dueRank(subject, adapter)
-  const shared =
-    adapter.method === 'vera'
-      ? checkTensors(subject, name => name, sharedLayouts('vera'), new Map(Object.entries(adapter.shared)), {
-          r: adapter.rank,
-        })
-      : {}
-  for (const [path, module] of adapter.modules) {
-    const sizes = checkModule(
-      subject,
-      adapter.method,
-      path,
-      new Map(Object.entries(tensorsOfModule(module))),
-      due(path),
-    )
-    if (adapter.method === 'vera' && sizes['out']! > shared['out']!) {
-      throw refusal(
-        `${subject}: tensor vera_lambda_b.${path} has ${sizes['out']} numbers, more than the ${shared['out']} of vera_B`,
-      )
-    }
-    if ('columns' in module) checkIndex(subject, 'columns', path, module.columns.data)
-    if ('entries' in module) checkIndex(subject, 'entries', path, module.entries.data)
+  const ranked = recordOf(method).tensors.some(form => tensorWith(form, 'r') !== undefined)
+  const expected = rank !== undefined && ranked ? dueRank(subject, { rank, rankPattern }) : () => undefined
+  const shared = checkShared(subject, any)
+  for (const [path, module] of modules) {
+    const sizes = checkModule(subject, method, path, new Map(Object.entries(module)), expected(path))
+    checkWithin(subject, method, path, sizes, shared)
+    const index = indexIn(formOfModule(method, module))
+    const at = index && module[index.name]
+    if (index && at?.dtype === 'i32') checkIndex(subject, index.among, `${index.name}.${path}`, at.data)
   }
-  for (const path of adapter.whole?.keys() ?? []) {
-    if (adapter.modules.has(path)) throw refusal(`${subject}: ${path} is adapted and saved whole: one of them is due`)
+  for (const path of any.whole?.keys() ?? []) {
+    if (modules.has(path)) throw refusal(`${subject}: ${path} is adapted and saved whole: one of them is due`)
   }
 }

@@ -2,134 +2,21 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Shape, Value } from '../../tensor/index.ts'
 import { valueOf } from '../checkpoint/archive.ts'
 import { attemptSync, refusal, type IoError } from '../../host/index.ts'
-import { scaleOf, type LoraModule, type MethodTensors, type Adapter } from './adapter.ts'
+import { lowRankMethod, recordOf, type LowRankMethod } from '../../tune/index.ts'
+import {
+  savedModule,
+  scaleOf,
+  type Adapter,
+  type AnyAdapter,
+  type MethodTensors,
+  type WeightedAdapter,
+} from './adapter.ts'
 import { present } from './fields.ts'
 
 type Floats = Value<Shape>
 
-/** The product of a [n, k] and a [k, m] matrix, summed in float64. */
-export const product = ({ sizes: [n = 0, k = 0], data: a }: Floats, { sizes: [, m = 0], data: b }: Floats): Floats => {
-  const out = new Float32Array(n * m)
-  const row = new Float64Array(m)
-  for (let i = 0; i < n; i++) {
-    row.fill(0)
-    for (let l = 0; l < k; l++) {
-      const x = a[i * k + l]!
-      if (x !== 0) for (let j = 0; j < m; j++) row[j]! += x * b[l * m + j]!
-    }
-    out.set(row, i * m)
-  }
-  return valueOf('f32', [n, m], out)
-}
-
-/** A matrix whose columns are multiplied by the numbers of a vector. */
-const scaledColumns = ({ sizes, data }: Floats, by: (column: number) => number): Floats =>
-  valueOf(
-    'f32',
-    sizes,
-    data.map((x, i) => x * by(i % sizes[1]!)),
-  )
-
-/** The first rows, or the first columns, of a projection. */
-export const firstRows = ({ sizes: [, columns = 0], data }: Floats, rows: number): Floats =>
-  valueOf('f32', [rows, columns], data.subarray(0, rows * columns))
-export const firstColumns = ({ sizes: [rows = 0, width = 0], data }: Floats, columns: number): Floats => {
-  const out = new Float32Array(rows * columns)
-  for (let i = 0; i < rows; i++) out.set(data.subarray(i * width, i * width + columns), i * columns)
-  return valueOf('f32', [rows, columns], out)
-}
-
-/** A module as a low-rank change: scale · A B, added to the weight. */
-export interface LowRank extends LoraModule {
-  readonly scale: number
-}
-
-/** Ones at [chosen column, its place]: A of a PaCA module, [in, r]. */
-const oneHots = (width: number, columns: Int32Array, rank: number): Floats => {
-  const data = new Float32Array(width * rank)
-  columns.forEach((column, j) => {
-    data[column * rank + j] = 1
-  })
-  return valueOf('f32', [width, rank], data)
-}
-
-const difference = (a: Floats, b: Floats): Floats =>
-  valueOf(
-    'f32',
-    a.sizes,
-    a.data.map((x, i) => x - b.data[i]!),
-  )
-
-/** PaCA as LoRA: A takes the chosen inputs, B is what was added to their columns, rounded once. */
-const ofPaca = ({ columns, values, base }: MethodTensors['paca'], width: number): LowRank => ({
-  lora_A: oneHots(width, columns.data, columns.data.length),
-  lora_B: difference(values, base),
-  scale: 1,
-})
-
-const ofMiss = ({ miss_block }: MethodTensors['miss'], width: number): LowRank => {
-  const [rank = 1] = miss_block.sizes
-  const data = new Float32Array(width * rank)
-  for (let i = 0; i < width; i++) data[i * rank + (i % rank)] = 1
-  return { lora_A: valueOf('f32', [width, rank], data), lora_B: miss_block, scale: 1 }
-}
-
-const ofVera = (
-  { shared }: Adapter<'vera'>,
-  { vera_lambda_d: d, vera_lambda_b: b }: MethodTensors['vera'],
-  width: number,
-): LowRank => ({
-  lora_A: scaledColumns(firstRows(shared.vera_A, width), k => d.data[k]!),
-  lora_B: scaledColumns(firstColumns(shared.vera_B, b.data.length), j => b.data[j]!),
-  scale: 1,
-})
-
-/**
- * The change that a module makes, as factors: of the methods whose change of a weight is a low-rank matrix, and
- * undefined for the others. `width` is the number of the module's inputs, which PaCA, MiSS and VeRA do not say
- * themselves.
- */
-export const lowRankOf = (adapter: Adapter, path: string, width: number): LowRank | undefined => {
-  switch (adapter.method) {
-    case 'lora':
-    case 'lorafa': {
-      const module = adapter.modules.get(path)
-      return module && { ...module, scale: scaleOf(adapter, path) }
-    }
-    case 'moslora': {
-      const module = adapter.modules.get(path)
-      return (
-        module && {
-          lora_A: product(module.lora_A, module.lora_mixer),
-          lora_B: module.lora_B,
-          scale: scaleOf(adapter, path),
-        }
-      )
-    }
-    case 'paca': {
-      const module = adapter.modules.get(path)
-      return module && ofPaca(module, width)
-    }
-    case 'miss': {
-      const module = adapter.modules.get(path)
-      return module && ofMiss(module, width)
-    }
-    case 'vera': {
-      const module = adapter.modules.get(path)
-      return module && ofVera(adapter, module, width)
-    }
-    case 'dora':
-    case 'shira':
-    case 'full':
-      return undefined
-  }
-}
-
-const refused = {
-  dora: 'DoRA scales every output of the merged weight',
-  shira: 'SHiRA changes single entries',
-  full: 'full fine-tuning changes whole weights',
-} as const
+/** A module as the two factors of a LoRA. */
+type Factors = MethodTensors[LowRankMethod]
 
 /** How many inputs a module has; `inputWidths(checkpoint)` says it of a base. */
 export type WidthOf = (path: string) => number
@@ -166,38 +53,30 @@ const kept = ({
 }
 
 /**
- * The same change as a LoRA: PaCA with one-hot A and B = values − base, MiSS and VeRA with their factors written out,
- * MosLoRA with its mixer multiplied into A. Errors: a method whose change is no product of two factors.
+ * The same change as a LoRA: of PaCA with one-hot A and B = values − base, of MiSS and VeRA with their factors written
+ * out, of MosLoRA with its mixer multiplied into A. Errors: a method whose change is no product of two factors.
  * @example loraOf(adapter, inputWidths(checkpoint))
  */
-export const loraOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Adapter<'lora'>> =>
+export const loraOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Adapter<LowRankMethod>> =>
   attemptSync('the adapter', () => {
-    const { method } = adapter
-    if (method === 'dora' || method === 'shira' || method === 'full')
-      throw refusal(`${refused[method]}, which no LoRA says: export it merged`)
+    const { lora, takes } = recordOf(adapter.method)
+    if ('none' in lora) throw refusal(`${lora.none}, which no LoRA says: export it merged`)
     const modules = new Map(
       [...adapter.modules.keys()].map(path => {
-        const { lora_A, lora_B } = lowRankOf(adapter, path, widthOf(path))!
+        const { lora_A, lora_B } = lora.factors(savedModule(adapter, path, widthOf(path)))
         return [path, { lora_A, lora_B }] as const
       }),
     )
-    const scaled = method === 'lora' || method === 'lorafa' || method === 'moslora'
-    const { rank, rankPattern, alpha, alphaPattern, rslora, dropout } = adapter
+    const { rank = 0, rankPattern, alpha, alphaPattern, rslora, dropout }: AnyAdapter = adapter
     return {
       ...kept(adapter),
-      method: 'lora',
+      method: lowRankMethod,
       rank,
       modules,
       ...present({ rankPattern }),
-      ...(scaled ? present({ alpha, alphaPattern, rslora, dropout }) : {}),
+      ...(takes.includes('alpha') ? present({ alpha, alphaPattern, rslora, dropout }) : {}),
     }
   })
-
-/** An adapter, and how much of it. */
-export interface WeightedAdapter {
-  readonly adapter: Adapter
-  readonly weight?: number
-}
 
 /** The number that most have, and the others by path: a default and a pattern. */
 const patterned = (
@@ -243,7 +122,7 @@ const below = (matrices: readonly Floats[], columns: number): Floats => {
 export const combineAdapters = (
   uses: readonly WeightedAdapter[],
   widthOf: WidthOf,
-): E.Either<IoError, Adapter<'lora'>> =>
+): E.Either<IoError, Adapter<LowRankMethod>> =>
   attemptSync('the adapters', () => {
     const [first] = uses
     if (first === undefined) throw refusal('there is no adapter to combine')
@@ -252,7 +131,7 @@ export const combineAdapters = (
     if (uses.some(({ adapter }) => adapter.whole !== undefined)) {
       throw refusal('modules that are saved whole (modules_to_save) cannot be added up as a LoRA')
     }
-    const parts = new Map<string, readonly LowRank[]>()
+    const parts = new Map<string, readonly (Factors & { readonly scale: number })[]>()
     for (const { adapter, weight = 1 } of uses) {
       const lora = loraOf(adapter, widthOf)
       if (E.isLeft(lora)) throw refusal(lora.left.message)
@@ -261,7 +140,7 @@ export const combineAdapters = (
       }
     }
     const modules = new Map(
-      [...parts].map(([path, factors]): [string, LoraModule] => {
+      [...parts].map(([path, factors]): [string, Factors] => {
         const scaled = factors.map(({ lora_A, scale }) =>
           valueOf(
             'f32',
@@ -285,7 +164,7 @@ export const combineAdapters = (
       versions,
       ...present({ baseModelHash, untied }),
       targetModules: [...modules.keys()],
-      method: 'lora',
+      method: lowRankMethod,
       modules,
       ...patterned(new Map([...modules].map(([path, { lora_B }]) => [path, lora_B.sizes[0]!]))),
     }

@@ -1,42 +1,28 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
-import { elementCount, showSizes, toF32, valueOf, type Archive, type StoredValue } from '../checkpoint/archive.ts'
+import type { Shape, Value } from '../../tensor/index.ts'
+import { toF32, valueOf, type Archive, type StoredValue } from '../checkpoint/archive.ts'
 import { refusal, quoted } from '../../host/index.ts'
 import { isTransposed } from '../checkpoint/load.ts'
-import { savedMatcher, targetMatcher } from '../../tune/index.ts'
-import type { Adapter, Tensors } from './adapter.ts'
+import {
+  leafName,
+  recordOf,
+  savedMatcher,
+  targetMatcher,
+  type PeftForm,
+  type PeftTensor,
+  type Tensors,
+  type Word,
+} from '../../tune/index.ts'
+import type { Adapter } from './adapter.ts'
 import { isHead, tieOf } from '../../model/index.ts'
 import { checkAdapter } from './layout.ts'
-import { parsePeftConfig, type PeftConfig } from './peft-config.ts'
+import { inPeft, parsePeftConfig, type PeftConfig } from './peft-config.ts'
+import { fitsPeft, fromPeft, peftPrefix, peftShared, turned } from './peft-layout.ts'
 
 type Floats = Value<Shape>
 type Tensor = Tensors[string]
 
-/** What PEFT puts before the path of a module, whose own model is a layer of it. */
-export const peftPrefix = 'base_model.model.'
-/** Where PEFT keeps VeRA's projections. */
-export const peftShared = 'base_model.'
-
-/** How a tensor of a type ends, and the name that it has here; matrices are turned, since PyTorch keeps [out, in]. */
-export const peftNames: { readonly [M in PeftConfig['method']]: readonly (readonly [ending: string, name: string])[] } =
-  {
-    lora: [
-      ['lora_A.weight', 'lora_A'],
-      ['lora_B.weight', 'lora_B'],
-    ],
-    dora: [
-      ['lora_A.weight', 'lora_A'],
-      ['lora_B.weight', 'lora_B'],
-      ['lora_magnitude_vector', 'lora_magnitude_vector'],
-    ],
-    vera: [
-      ['vera_lambda_d', 'vera_lambda_d'],
-      ['vera_lambda_b', 'vera_lambda_b'],
-    ],
-    miss: [['miss_block', 'miss_block']],
-  }
-
-const endings = Object.values(peftNames).flat()
+const endings = [...new Set(inPeft.flatMap(({ form }) => Object.values(form.tensors).map(([ending]) => ending)))]
 
 /**
  * A tensor's place: the module it belongs to, and its name there; the weight of a whole module has none, and one of the
@@ -48,31 +34,25 @@ interface Place {
 }
 const repeats = 'base_layer'
 
-const placeOf = (subject: string, method: PeftConfig['method'], key: string): Place => {
+const placeOf = (subject: string, form: PeftForm, key: string, sizes: readonly number[]): Place => {
   const wrong = () =>
     refusal(`${subject}: tensor ${key} belongs to no adapter of the type that adapter_config.json names`)
   if (!key.startsWith(peftPrefix)) throw wrong()
-  // before 0.10 the magnitudes were a module of their own
-  const rest = key.slice(peftPrefix.length).replace(/\.lora_magnitude_vector\.weight$/, '.lora_magnitude_vector')
-  const found = peftNames[method].find(([ending]) => rest.endsWith(`.${ending}`))
-  if (found !== undefined) return { path: rest.slice(0, -found[0].length - 1), name: found[1] }
-  if (/\.lora_embedding_[AB]$/.test(rest)) {
-    throw refusal(
-      `${subject}: tensor ${key} is a LoRA of an embedding, which is not supported: embeddings are trained whole (modules_to_save)`,
-    )
-  }
+  const own = key.slice(peftPrefix.length)
+  const older = Object.entries(form.older ?? {}).find(([ending]) => own.endsWith(`.${ending}`))
+  const rest = older ? own.slice(0, -older[0].length) + older[1] : own
+  // of tensors that are called alike the one of such sizes
+  const found = Object.entries(form.tensors).filter(([, [ending]]) => rest.endsWith(`.${ending}`))
+  const [name, [ending = ''] = []] = found.find(([, tensor]) => fitsPeft(tensor, sizes)) ?? found[0] ?? []
+  if (name !== undefined) return { path: rest.slice(0, -ending.length - 1), name }
+  const refused = Object.entries(form.refused ?? {}).find(([end]) => rest.endsWith(`.${end}`))
+  if (refused) throw refusal(`${subject}: tensor ${key} is ${refused[1]}`)
   // PEFT saves the base's own beside what adapts it
   const repeated = /^(.*)\.base_layer\.weight$/.exec(rest)?.[1]
   if (repeated !== undefined && tieOf(repeated) !== undefined) return { path: repeated, name: repeats }
   const whole = /^(.*?)(?:\.modules_to_save(?:\.default)?)?\.weight$/.exec(rest)
-  if (whole === null || endings.some(([ending]) => rest.endsWith(`.${ending}`)) || /\.base_layer\b/.test(rest))
-    throw wrong()
+  if (whole === null || endings.some(end => rest.endsWith(`.${end}`)) || /\.base_layer\b/.test(rest)) throw wrong()
   return { path: whole[1]!, name: undefined }
-}
-
-const turned = ({ sizes, data }: Floats): Floats => {
-  const [rows = 0, columns = 0] = sizes
-  return valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
 }
 
 const read = async (archive: Archive, key: string): Promise<Tensor> => {
@@ -129,39 +109,36 @@ export const readPeft = async (
   json: Readonly<Record<string, unknown>>,
 ): Promise<Adapter> => {
   const lastWord = (key: string): readonly string[] => {
-    const found = endings.find(([ending]) => key.endsWith(`.${ending}`))
-    return found === undefined
-      ? []
-      : [
-          key
-            .slice(0, -found[0].length - 1)
-            .split('.')
-            .at(-1)!,
-        ]
+    const found = endings.find(ending => key.endsWith(`.${ending}`))
+    return found === undefined ? [] : [leafName(key.slice(0, -found.length - 1))]
   }
   const config = parsePeftConfig(file, json, [...new Set([...archive.tensors.keys()].flatMap(lastWord))])
-  const { method, rank, origin, settings } = config
+  const { method, form, rank, origin, settings } = config
+  const ours = (name: string): readonly Word[] =>
+    recordOf(method).tensors.flatMap(tensors => tensors[name]?.sizes ?? [])
+  const sharedKeys: ReadonlyMap<string, { readonly name: string; readonly tensor: PeftTensor }> = new Map(
+    Object.entries(form.shared ?? {}).map(([name, tensor]) => [`${peftShared}${tensor[0]}`, { name, tensor }] as const),
+  )
   const parts = new Map<string, Tensors>()
   const whole = new Map<string, Floats>()
   const repeated = new Map<string, StoredValue>()
-  const shared: Record<string, Floats> = {}
+  const shared: Record<string, Tensor> = {}
   for (const key of [...archive.tensors.keys()].sort()) {
-    if (method === 'vera' && (key === `${peftShared}vera_A` || key === `${peftShared}vera_B`)) {
-      shared[key.slice(peftShared.length)] = turned(await floats(archive, key))
+    const one = sharedKeys.get(key)
+    if (one !== undefined) {
+      const words = recordOf(method).shared[one.name]!.sizes
+      shared[one.name] = fromPeft(archive.path, key, await floats(archive, key), words, one.tensor)
       continue
     }
-    const { path, name } = placeOf(archive.path, method, key)
+    const { path, name } = placeOf(archive.path, form, key, archive.tensors.get(key)!.sizes)
     if (name === repeats) repeated.set(path, await archive.tensors.get(key)!.read())
     else if (name === undefined) {
       const value = await floats(archive, key)
       whole.set(path, value.sizes.length === 2 && isTransposed(path) ? turned(value) : value)
     } else {
       const value = await read(archive, key)
-      // MiSS keeps its block as it is here, [r, out]
-      parts.set(path, {
-        ...parts.get(path),
-        [name]: name.endsWith('_A') || name.endsWith('_B') ? turnedMatrix(archive.path, key, value) : value,
-      })
+      const tensor = fromPeft(archive.path, key, value, ours(name), form.tensors[name]!)
+      parts.set(path, { ...parts.get(path), [name]: tensor })
     }
   }
   checkTargets(file, config, parts.keys())
@@ -172,22 +149,13 @@ export const readPeft = async (
     ...origin,
     ...settings,
     method,
-    rank,
+    ...(rank === undefined ? {} : { rank }),
     modules: parts,
     ...(whole.size > 0 ? { whole } : {}),
-    ...(method === 'vera' ? { shared } : {}),
+    ...(sharedKeys.size > 0 ? { shared } : {}),
     ...(repeated.size > 0 ? { repeated } : {}),
     ...(untied === undefined ? {} : { untied }),
   } as unknown as Adapter
   checkAdapter(archive.path, adapter)
   return adapter
-}
-
-const turnedMatrix = (subject: string, key: string, value: Tensor): Floats => {
-  if (value.dtype !== 'f32' || value.sizes.length !== 2 || elementCount(value.sizes) === undefined) {
-    throw refusal(
-      `${subject}: tensor ${key} is ${value.dtype.toUpperCase()} ${showSizes(value.sizes)}, where a matrix of numbers is due`,
-    )
-  }
-  return turned(value)
 }

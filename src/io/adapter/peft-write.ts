@@ -1,18 +1,18 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
-import { valueOf } from '../checkpoint/archive.ts'
+import type { Shape, Value } from '../../tensor/index.ts'
 import { writeAtomically, attempt, attemptSync, orThrow, refusal, type IoError } from '../../host/index.ts'
 import { isTransposed, parameterName } from '../checkpoint/load.ts'
 import { leafOf } from '../safetensors/write.ts'
-import { patternMatcher, targetMatcher } from '../../tune/index.ts'
-import { rankOf, tensorsOfModule, type Adapter } from './adapter.ts'
+import { patternMatcher, recordOf, targetMatcher, type PeftField, type PeftForm } from '../../tune/index.ts'
+import { formOfModule, rankOf, type Adapter, type AnyAdapter } from './adapter.ts'
 import { adapterFiles } from './directory.ts'
 import { isHead, storedLeaf, tieOf } from '../../model/index.ts'
 import { fitHead } from './head.ts'
 import { checkAdapter } from './layout.ts'
 import { loraOf, patternKey, type WidthOf } from './lora-form.ts'
-import { peftNames, peftPrefix, peftShared } from './peft-read.ts'
+import { peftForm } from './peft-config.ts'
+import { peftPrefix, peftShared, toPeft, turned } from './peft-layout.ts'
 
 /** An adapter as PEFT keeps it: the content of adapter_config.json, and the tensors under PEFT's names, [out, in]. */
 export interface PeftAdapter {
@@ -26,15 +26,19 @@ export interface PeftBase {
   readonly tied?: boolean
 }
 
-type Native = Adapter<'lora'> | Adapter<'dora'> | Adapter<'vera'> | Adapter<'miss'>
+/** An adapter of a method that PEFT has, with its form there. */
+interface Native {
+  readonly adapter: Adapter
+  readonly form: PeftForm
+}
 
 /**
  * An adapter that was trained with head and embedding tied, as PEFT keeps it. It saves the weight in both places; only
- * LoRA can be told that they are one (`ensure_weight_tying`), of the others both are trained.
+ * types that say so keep them one (`ensure_weight_tying`), of the others both are trained.
  */
-const tiedInPeft = (adapter: Native): Native => {
-  const fitted = fitHead('the adapter', adapter, 'parted') as Native // the method stays
-  if (adapter.method === 'lora' || adapter.method === 'dora') return fitted
+const tiedInPeft = ({ adapter, form }: Native): Adapter => {
+  const fitted = fitHead('the adapter', adapter, 'parted')
+  if (Object.values(form.fields).some(field => 'holds' in field && field.holds === 'tied')) return fitted
   const heads = [...fitted.whole!.keys()].flatMap(path => tieOf(path)?.head ?? [])
   return { ...fitted, modulesToSave: [...(fitted.modulesToSave ?? [...adapter.whole!.keys()]), ...new Set(heads)] }
 }
@@ -43,13 +47,8 @@ const tiedInPeft = (adapter: Native): Native => {
 const isEmbeddingSaved = ({ whole }: Adapter): boolean =>
   [...(whole?.keys() ?? [])].some(path => storedLeaf(path).kind === 'embedding')
 
-const turned = ({ sizes, data }: Value<Shape>): Value<Shape> => {
-  const [rows = 0, columns = 0] = sizes
-  return valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
-}
-
 /** The fields that all types have. Targets that are not found again by their own words are named one by one. */
-const targetsOf = (adapter: Native): Readonly<Record<string, unknown>> => {
+const targetsOf = (adapter: Adapter): Readonly<Record<string, unknown>> => {
   const matcher = targetMatcher(adapter, isHead)
   const paths = [...adapter.modules.keys()]
   const found = E.isRight(matcher) && paths.every(matcher.right)
@@ -76,111 +75,97 @@ const targetsOf = (adapter: Native): Readonly<Record<string, unknown>> => {
   }
 }
 
-/** α of each module: where none is given it is the module's rank, which PEFT does not say by leaving it out. */
-const alphas = (adapter: Adapter<'lora'> | Adapter<'dora'>): Readonly<Record<string, unknown>> => {
-  const { alpha, alphaPattern = {}, rank, modules } = adapter
+/** α of each module whose α is its rank by default, which PEFT does not say by leaving it out. */
+const ownAlphas = (adapter: Adapter): Readonly<Record<string, number>> => {
+  const { alpha, alphaPattern = {}, rank, modules }: AnyAdapter = adapter
   const matcher = patternMatcher('alpha_pattern', alphaPattern)
   const unsaid = (path: string): boolean =>
     rankOf(adapter, path) !== rank && E.isRight(matcher) && matcher.right(path) === undefined
-  const own =
-    alpha !== undefined ? [] : [...modules.keys()].filter(unsaid).map(path => [patternKey(path), rankOf(adapter, path)])
-  return { lora_alpha: alpha ?? rank, alpha_pattern: { ...alphaPattern, ...Object.fromEntries(own) } }
+  return alpha === undefined
+    ? Object.fromEntries([...modules.keys()].filter(unsaid).map(path => [patternKey(path), rankOf(adapter, path)]))
+    : {}
 }
 
-const oneRank = (adapter: Adapter<'vera'> | Adapter<'miss'>): number => {
-  if ([...adapter.modules.keys()].some(path => rankOf(adapter, path) !== adapter.rank)) {
-    throw refusal(`PEFT's ${adapter.method} has one rank for all modules: export it as LoRA or merged`)
-  }
-  return adapter.rank
+/** The other ways that an adapter can leave. */
+const elsewhere = ({ method }: Adapter): string =>
+  'factors' in recordOf(method).lora ? 'export it as LoRA or merged' : 'export it merged'
+
+const checkOneRank = (adapter: Adapter, { oneRank }: PeftForm): void => {
+  const { method, rank, modules }: AnyAdapter = adapter
+  if (oneRank && [...modules.keys()].some(path => rankOf(adapter, path) !== rank))
+    throw refusal(`PEFT's ${method} has one rank for all modules: ${elsewhere(adapter)}`)
 }
 
-/** The bias setting under PEFT's own name of the type. */
-const biasOf = ({ bias = 'none' }: Native, own: string): string => (bias === 'lora_only' ? own : bias)
-
-const configOf = (adapter: Native, ensureTied: boolean): Readonly<Record<string, unknown>> => {
-  const targets = targetsOf(adapter)
-  switch (adapter.method) {
-    case 'lora':
-    case 'dora':
-      return {
-        peft_type: 'LORA',
-        ...targets,
-        r: adapter.rank,
-        ...alphas(adapter),
-        rank_pattern: adapter.rankPattern ?? {},
-        lora_dropout: adapter.dropout ?? 0,
-        use_rslora: adapter.rslora ?? false,
-        use_dora: adapter.method === 'dora',
-        bias: biasOf(adapter, 'lora_only'),
-        fan_in_fan_out: false,
-        init_lora_weights: true,
-        lora_bias: false,
-        ensure_weight_tying: ensureTied,
-      }
-    case 'vera': {
-      const { exclude_modules: excluded, ...own } = targets
-      if (excluded !== null) throw refusal("PEFT's VeRA has no exclude_modules: export it as LoRA or merged")
-      return {
-        peft_type: 'VERA',
-        ...own,
-        r: oneRank(adapter),
-        d_initial: adapter.initial ?? 0.1,
-        projection_prng_key: adapter.seed ?? 0,
-        save_projection: true,
-        vera_dropout: 0,
-        bias: biasOf(adapter, 'vera_only'),
-        fan_in_fan_out: false,
-        init_weights: true,
-      }
-    }
-    case 'miss':
-      return {
-        peft_type: 'MISS',
-        ...targets,
-        r: oneRank(adapter),
-        mini_r: 1,
-        miss_dropout: 0,
-        bias: biasOf(adapter, 'MiSS_only'),
-        init_weights: true,
-      }
+/** The value of a field of an adapter's own type; `undefined` for one that is not written. */
+const fieldOf = (adapter: Adapter, field: PeftField, ensureTied: boolean): unknown => {
+  if ('is' in field) return field.is
+  if ('only' in field) return field.only
+  if ('leave' in field) return field.write?.(adapter.modules)
+  if (!('holds' in field)) return field.write
+  const { rank, seed, bias, alpha, alphaPattern, ...settings }: AnyAdapter = adapter
+  switch (field.holds) {
+    case 'rank':
+      return rank
+    case 'seed':
+      return seed ?? field.unset
+    case 'tied':
+      return ensureTied
+    case 'alpha':
+      return alpha ?? rank
+    case 'alphaPattern':
+      return { ...alphaPattern, ...ownAlphas(adapter) }
+    case 'bias':
+      return bias === 'lora_only' ? field.own : (bias ?? field.unset)
+    default:
+      return settings[field.holds] ?? field.unset
   }
 }
 
-const tensorsOf = (adapter: Native): ReadonlyMap<string, Value<Shape>> => {
-  const names = new Map(peftNames[adapter.method].map(([ending, name]) => [name, ending]))
-  const own = [...adapter.modules].flatMap(([path, module]) =>
-    Object.entries(tensorsOfModule(module)).flatMap(([name, value]) => {
-      const ending = names.get(name)
-      return ending === undefined || value.dtype !== 'f32'
+const configOf = ({ adapter, form }: Native, ensureTied: boolean): Readonly<Record<string, unknown>> => {
+  checkOneRank(adapter, form)
+  const { lacks = [] } = form
+  const targets = Object.entries(targetsOf(adapter)).filter(([name, value]) => {
+    if (lacks.includes(name) && value !== null)
+      throw refusal(`PEFT's ${recordOf(adapter.method).title} has no ${name}: ${elsewhere(adapter)}`)
+    return !lacks.includes(name)
+  })
+  const own = Object.entries(form.fields)
+    .map(([name, field]) => [name, fieldOf(adapter, field, ensureTied)] as const)
+    .filter(([, value]) => value !== undefined)
+  return { peft_type: form.type, ...Object.fromEntries([...targets, ...own]) }
+}
+
+const tensorsOf = ({ adapter, form }: Native): ReadonlyMap<string, Value<Shape>> => {
+  const { method, modules, shared = {}, whole = new Map<string, Value<Shape>>() }: AnyAdapter = adapter
+  const own = [...modules].flatMap(([path, module]) => {
+    const kept = formOfModule(method, module)
+    return Object.entries(module).flatMap(([name, value]) => {
+      const tensor = form.tensors[name]
+      return tensor === undefined || value.dtype !== 'f32'
         ? []
-        : [[`${peftPrefix}${path}.${ending}`, name === 'lora_A' || name === 'lora_B' ? turned(value) : value] as const]
-    }),
+        : [[`${peftPrefix}${path}.${tensor[0]}`, toPeft(value, kept[name]!.sizes, tensor)] as const]
+    })
+  })
+  const ofAll = Object.entries(form.shared ?? {}).map(
+    ([name, tensor]) =>
+      [`${peftShared}${tensor[0]}`, toPeft(shared[name]!, recordOf(method).shared[name]!.sizes, tensor)] as const,
   )
-  const projections = adapter.method === 'vera' ? Object.entries(adapter.shared) : []
-  const shared = projections.map(
-    ([name, value]: readonly [string, Value<Shape>]) => [`${peftShared}${name}`, turned(value)] as const,
-  )
-  const whole = [...(adapter.whole ?? [])].map(
+  const besides = [...whole].map(
     ([path, value]) =>
       [
         `${peftPrefix}${parameterName(path)}`,
         value.sizes.length === 2 && isTransposed(path) ? turned(value) : value,
       ] as const,
   )
-  return new Map([...own, ...shared, ...whole])
+  return new Map([...own, ...ofAll, ...besides])
 }
 
-/** What PEFT has a type for stays what it is; the rest leaves as a LoRA. */
+/** The adapter itself if PEFT has its method; the rest leaves as a LoRA. */
 const nativeOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Native> => {
-  switch (adapter.method) {
-    case 'lora':
-    case 'dora':
-    case 'vera':
-    case 'miss':
-      return E.right(adapter)
-    default:
-      return loraOf(adapter, widthOf)
-  }
+  const form = peftForm(adapter.method)
+  return form
+    ? E.right({ adapter, form })
+    : E.map((lora: Adapter): Native => ({ adapter: lora, form: peftForm(lora.method)! }))(loraOf(adapter, widthOf))
 }
 
 /**
@@ -197,9 +182,9 @@ export const peftOf = (
   attemptSync('the adapter', () => {
     const native = nativeOf(adapter, widthOf)
     if (E.isLeft(native)) throw refusal(native.left.message)
-    checkAdapter('the adapter', native.right)
+    checkAdapter('the adapter', native.right.adapter)
     const one = tied && adapter.untied !== true && isEmbeddingSaved(adapter)
-    const written = one ? tiedInPeft(native.right) : native.right
+    const written = one ? { ...native.right, adapter: tiedInPeft(native.right) } : native.right
     return { config: configOf(written, one), tensors: tensorsOf(written) }
   })
 

@@ -1,10 +1,10 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { orThrow } from '../../host/index.ts'
-import { applicable, methodOptions, type MethodChoice, type SelectionRule } from '../method.ts'
+import { applicable, methodOptions, supports, type MethodChoice, type SelectionRule } from '../method.ts'
 import type { FinetuneOptions } from '../request.ts'
 import type { PretrainedModel } from '../pretrained.ts'
 import { optimizerNames, optimizers } from '../../train/index.ts'
-import type { MethodName } from '../../tune/index.ts'
+import { methodNames, recordOf, type MethodName } from '../../tune/index.ts'
 import { parameterCounts, targetsOf, tuneModel } from '../tune.ts'
 
 type Left = 'method' | 'select' | 'seed' | 'out' | 'adapter' | 'saveOptimizer' | 'columns'
@@ -81,20 +81,25 @@ const rankFor = (source: PretrainedModel, choice: MethodChoice, trainable: numbe
   return above > 1 && trainable - count(above - 1) <= count(above) - trainable ? above - 1 : above
 }
 
+/** The method whose selections are compared: of those that are named the first that takes `--select`, or of all. */
+const selectingMethod = (named: readonly MethodName[]): MethodName | undefined =>
+  [...named, ...methodNames].find(method => supports(method, 'select'))
+
 /** The methods and selections that are compared, at as many trained parameters as the first has. */
 export const contendersOf = async (source: PretrainedModel, options: CompareOptions): Promise<readonly Contender[]> => {
   const selects = options.selects ?? []
+  const selecting = selects.length === 0 ? undefined : selectingMethod(options.methods)
   const named = [
     ...options.methods
-      .filter(method => method !== 'paca' || selects.length === 0)
+      .filter(method => method !== selecting)
       .map(method => ({ name: `${method}`, method, select: undefined })),
-    ...selects.map(select => ({ name: `paca (${select})`, method: 'paca' as const, select })),
+    ...(selecting ? selects.map(select => ({ name: `${selecting} (${select})`, method: selecting, select })) : []),
   ]
   const contenders: Contender[] = []
   for (const { name, method, select } of named) {
     const choice = choiceOf(options, method, select)
     const first = contenders[0]
-    if (method === 'full') {
+    if (recordOf(method).rank === undefined) {
       contenders.push({ name, method, select, rank: null, trainable: trainedAt(source, choice, undefined) ?? 0 })
       continue
     }

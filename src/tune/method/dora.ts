@@ -15,16 +15,23 @@ import type { Method } from './method.ts'
 import { outputNorms } from './first-values.ts'
 import { leafwise, type AdaptedLeaf, type Out, type Leafwise } from './leafwise.ts'
 import {
+  factorOptions,
+  factorsInPeft,
   factorsOf,
   firstFactors,
   dropoutOfInput,
+  loraFields,
   lowRankSum,
   randomSource,
+  refusedInPeft,
   type LoraMask,
   type LoraOptions,
   type WithFactors,
 } from './lora.ts'
 import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
+import { trained } from './kept.ts'
+import { addProduct } from './low-rank.ts'
+import { method } from './record.ts'
 
 /** A LoRA leaf with a magnitude `[out]` for every output. */
 export interface DoraLeaf<R extends Dim> extends LeafFunction {
@@ -104,5 +111,45 @@ export const dora = <
       },
     ).apply(params)
     return { ...made, ...draws }
+  },
+})
+
+export const doraMethod = method({
+  name: 'dora',
+  title: 'DoRA',
+  trains: 'two narrow factors and a magnitude for every output',
+  paper: { by: 'Liu et al., ICML 2024', url: 'https://arxiv.org/abs/2402.09353' },
+  make: dora,
+  takes: [...factorOptions, 'dropout'],
+  rank: { default: 8 },
+  reach: 'linear',
+  targets: 'usual',
+  tensors: [{ lora_A: trained('in', 'r'), lora_B: trained('r', 'out'), lora_magnitude_vector: trained('out') }],
+  shared: {},
+  quantizes: true,
+  besides: true,
+  change: {
+    // (m / ‖V‖) ⊙ V − W with V = W + s · A B, the norm over the inputs of every output
+    add: (sum, { tensors: { lora_A, lora_B, lora_magnitude_vector: m }, scale }, { data: base }, by) => {
+      const [outputs = 0] = m.sizes
+      const V = Float64Array.from(base)
+      const squares = new Float64Array(outputs)
+      addProduct(V, lora_A, lora_B, scale)
+      V.forEach((v, i) => {
+        squares[i % outputs]! += v * v
+      })
+      V.forEach((v, i) => {
+        sum[i]! += by * ((m.data[i % outputs]! / Math.sqrt(squares[i % outputs]!)) * v - base[i]!)
+      })
+    },
+  },
+  lora: { none: 'DoRA scales every output of the merged weight' },
+  peft: {
+    type: 'LORA',
+    tensors: { ...factorsInPeft, lora_magnitude_vector: ['lora_magnitude_vector', 'out'] },
+    // before 0.10 the magnitudes were a module of their own
+    older: { 'lora_magnitude_vector.weight': 'lora_magnitude_vector' },
+    refused: refusedInPeft,
+    fields: loraFields(true),
   },
 })

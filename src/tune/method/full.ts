@@ -4,6 +4,8 @@ import { tensorsOf } from '../tree.ts'
 import type { Method, Reparametrisation } from './method.ts'
 import { leafwise } from './leafwise.ts'
 import { listed, type Select, type TargetFault, type TargetsOf } from './targets.ts'
+import { trained } from './kept.ts'
+import { method } from './record.ts'
 
 export interface Full<T extends string> extends Reparametrisation {
   readonly params: this['in']
@@ -43,4 +45,24 @@ export const full = <const T extends readonly string[]>({
       weight: own => own as typeof leaf,
     })).apply(params)
   },
+})
+
+export const fullMethod = method({
+  name: 'full',
+  title: 'Full fine-tuning',
+  trains: 'whole weights',
+  paper: undefined,
+  make: full,
+  takes: [],
+  rank: undefined,
+  reach: 'every',
+  targets: 'usual',
+  tensors: [{ values: trained('in', 'out') }, { values: trained('out') }],
+  shared: {},
+  quantizes: false,
+  besides: false,
+  change: 'values',
+  lora: { none: 'full fine-tuning changes whole weights' },
+  peft: undefined,
+  inVersion1: true,
 })

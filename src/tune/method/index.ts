@@ -40,4 +40,26 @@ export { vera, type Vera, type VeraLeaf, type WithVectors } from './vera.ts'
 export { quantized } from './quantized.ts'
 export { alsoTraining, type AlsoTraining } from './also-training.ts'
 export { startingFrom } from './starting-from.ts'
-export { methodNames, methods, type MethodArguments, type MethodEntry, type MethodName } from './registry.ts'
+export {
+  comparedMethods,
+  defaultMethod,
+  lowRankMethod,
+  type LowRankMethod,
+  methodNames,
+  methods,
+  recordOf,
+  type MethodName,
+  type Methods,
+} from './registry.ts'
+export {
+  type Form,
+  type Forms,
+  type KeptIndex,
+  type KeptTensor,
+  type Tensors,
+  type TensorsOf,
+  type Word,
+} from './kept.ts'
+export { addProduct, type LowRank } from './low-rank.ts'
+export type { HeldSetting, PeftField, PeftForm, PeftRefusal, PeftTensor } from './peft-form.ts'
+export type { MethodArguments, MethodRecord, RankFacet, Reach, SavedModule, TunedModule } from './record.ts'

@@ -16,6 +16,9 @@ import type { Method, Addition, RandomSource, Reparametrisation } from './method
 import { filled, integers, uniformWithin } from './first-values.ts'
 import { leafwise, matrixDims, type AdaptedLeaf, type Out, type Leafwise, type In } from './leafwise.ts'
 import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
+import { keptFrozen, trained } from './kept.ts'
+import type { PeftField } from './peft-form.ts'
+import { method, type MethodArguments } from './record.ts'
 
 /** A targeted leaf W with A `[in, r]` and B `[r, out]` beside it. */
 export interface LoraLeaf<R extends Dim> extends LeafFunction {
@@ -170,3 +173,86 @@ export const lorafa = <
 >(
   options: LoraOptions<T, R, K>,
 ): Method<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask<Frozen>>> => lowRank('lorafa', frozen, options)
+
+/** The options of a method with two factors and a scale. */
+export const factorOptions = [
+  'rank',
+  'alpha',
+  'rslora',
+  'ranks',
+  'alphas',
+  'seed',
+] as const satisfies readonly (keyof MethodArguments)[]
+
+/** The tensors of two factors in PEFT, which keeps matrices [out, in]. */
+export const factorsInPeft = {
+  lora_A: ['lora_A.weight', 'r', 'in'],
+  lora_B: ['lora_B.weight', 'out', 'r'],
+} as const
+
+const ofEmbedding = 'a LoRA of an embedding, which is not supported: embeddings are trained whole (modules_to_save)'
+/** Tensors of PEFT's LoRA that are refused. */
+export const refusedInPeft = { lora_embedding_A: ofEmbedding, lora_embedding_B: ofEmbedding }
+
+/** The fields of PEFT's LoRA, which is DoRA too. */
+export const loraFields = (isDora: boolean): Readonly<Record<string, PeftField>> => ({
+  r: { holds: 'rank', absent: 8 },
+  lora_alpha: { holds: 'alpha', absent: 8 },
+  alpha_pattern: { holds: 'alphaPattern', unset: {} },
+  rank_pattern: { holds: 'rankPattern', unset: {} },
+  lora_dropout: { holds: 'dropout', unset: 0 },
+  use_rslora: { holds: 'rslora', unset: false },
+  use_dora: { is: isDora },
+  bias: { holds: 'bias', unset: 'none', own: 'lora_only' },
+  fan_in_fan_out: { only: false },
+  // pissa, olora, corda, loftq and others change the weights of the base too
+  init_lora_weights: {
+    oneOf: [true, false, 'gaussian', 'eva', 'orthogonal'],
+    expected: 'true, false, "gaussian", "eva" or "orthogonal" (others change the weights of the base)',
+    write: true,
+  },
+  lora_bias: { only: false },
+  ensure_weight_tying: { holds: 'tied' },
+  eva_config: { leave: true },
+  megatron_core: { leave: true },
+  qalora_group_size: { leave: true },
+  runtime_config: { leave: true },
+})
+
+export const loraMethod = method({
+  name: 'lora',
+  title: 'LoRA',
+  trains: 'two narrow factors beside each weight',
+  paper: { by: 'Hu et al., ICLR 2022', url: 'https://arxiv.org/abs/2106.09685' },
+  make: lora,
+  takes: [...factorOptions, 'dropout'],
+  rank: { default: 8 },
+  reach: 'linear',
+  targets: 'usual',
+  tensors: [{ lora_A: trained('in', 'r'), lora_B: trained('r', 'out') }],
+  shared: {},
+  quantizes: true,
+  besides: true,
+  change: 'factors',
+  lora: { factors: ({ tensors, scale }) => ({ ...tensors, scale }) },
+  peft: { type: 'LORA', tensors: factorsInPeft, refused: refusedInPeft, fields: loraFields(false) },
+})
+
+export const lorafaMethod = method({
+  name: 'lorafa',
+  title: 'LoRA-FA',
+  trains: 'the second of two narrow factors beside each weight',
+  paper: { by: 'Zhang et al. 2023', url: 'https://arxiv.org/abs/2308.03303' },
+  make: lorafa,
+  takes: [...factorOptions, 'dropout'],
+  rank: { default: 8 },
+  reach: 'linear',
+  targets: 'usual',
+  tensors: [{ lora_A: keptFrozen('in', 'r'), lora_B: trained('r', 'out') }],
+  shared: {},
+  quantizes: true,
+  besides: true,
+  change: 'factors',
+  lora: { factors: ({ tensors, scale }) => ({ ...tensors, scale }) },
+  peft: undefined,
+})

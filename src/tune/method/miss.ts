@@ -5,6 +5,9 @@ import { filled, integers } from './first-values.ts'
 import { leafwise, matrixDims, type Out, type Leafwise, type In } from './leafwise.ts'
 import { product } from './lora.ts'
 import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
+import { trained } from './kept.ts'
+import { matrix } from './low-rank.ts'
+import { method } from './record.ts'
 
 export interface MissLeaf<R extends Dim> extends LeafFunction {
   readonly becomes: WithBlock<this['leaf'], R>
@@ -61,3 +64,51 @@ export const miss = <
       ],
     }
   })
+
+/** E on the host: 1 where an input belongs to a row of the block. */
+const sharingRows = (inputs: number, rank: number) => {
+  const data = new Float32Array(inputs * rank)
+  for (let i = 0; i < inputs; i++) data[i * rank + (i % rank)] = 1
+  return matrix(inputs, rank, data)
+}
+
+export const missMethod = method({
+  name: 'miss',
+  title: 'MiSS',
+  trains: 'one block of rows, each shared by every r-th input',
+  paper: { by: 'Kang & Yin 2024', url: 'https://arxiv.org/abs/2409.15371' },
+  make: miss,
+  takes: ['rank', 'ranks'],
+  rank: { default: 8, counts: 'inputs' },
+  reach: 'linear',
+  targets: 'usual',
+  tensors: [{ miss_block: trained('r', 'out') }],
+  shared: {},
+  quantizes: true,
+  besides: true,
+  change: 'factors',
+  lora: {
+    factors: ({ tensors: { miss_block }, inputs }) => ({
+      lora_A: sharingRows(inputs, miss_block.sizes[0]!),
+      lora_B: miss_block,
+      scale: 1,
+    }),
+  },
+  // MiSS keeps its block as it is here
+  peft: {
+    type: 'MISS',
+    tensors: { miss_block: ['miss_block', 'r', 'out'] },
+    oneRank: true,
+    fields: {
+      r: { holds: 'rank', absent: 64 },
+      mini_r: { only: 1 },
+      miss_dropout: { only: 0 },
+      bias: { holds: 'bias', unset: 'none', own: 'MiSS_only' },
+      init_weights: {
+        oneOf: [true, false],
+        expected: 'true or false (the variants "bat" and "mini" are not supported)',
+        write: true,
+      },
+    },
+  },
+})

@@ -4,6 +4,7 @@ import type { Method } from './method.ts'
 import { uniformWithin } from './first-values.ts'
 import { leafwise, type Leafwise } from './leafwise.ts'
 import {
+  factorOptions,
   factorsOf,
   firstFactors,
   lowRankSum,
@@ -13,6 +14,9 @@ import {
   type WithFactors,
 } from './lora.ts'
 import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
+import { trained } from './kept.ts'
+import { matrixProduct } from './low-rank.ts'
+import { method } from './record.ts'
 
 /** A LoRA leaf with a mixer `[r, r]` between A and B. */
 export interface MosLoraLeaf<R extends Dim> extends LeafFunction {
@@ -60,3 +64,28 @@ export const moslora = <
       ],
     }
   })
+
+export const mosloraMethod = method({
+  name: 'moslora',
+  title: 'MosLoRA',
+  trains: 'two narrow factors and a mixer between them',
+  paper: { by: 'Wu et al. 2024', url: 'https://arxiv.org/abs/2406.11909' },
+  make: moslora,
+  takes: factorOptions,
+  rank: { default: 8 },
+  reach: 'linear',
+  targets: 'usual',
+  tensors: [{ lora_A: trained('in', 'r'), lora_B: trained('r', 'out'), lora_mixer: trained('r', 'r') }],
+  shared: {},
+  quantizes: true,
+  besides: true,
+  change: 'factors',
+  lora: {
+    factors: ({ tensors: { lora_A, lora_B, lora_mixer }, scale }) => ({
+      lora_A: matrixProduct(lora_A, lora_mixer),
+      lora_B,
+      scale,
+    }),
+  },
+  peft: undefined,
+})

@@ -3,6 +3,9 @@ import { columns, type Columns } from '../mask.ts'
 import type { Method, Reparametrisation } from './method.ts'
 import { leafwise } from './leafwise.ts'
 import type { RankOf, Ranks, Select, TargetFault, TargetsOf } from './targets.ts'
+import { before, chosenAmong, trained } from './kept.ts'
+import { difference, oneHots } from './low-rank.ts'
+import { method } from './record.ts'
 
 export interface Paca<T extends string, R extends number> extends Reparametrisation {
   readonly params: this['in']
@@ -61,4 +64,32 @@ export const paca = <
       }
     }).apply(params)
   },
+})
+
+export const pacaMethod = method({
+  name: 'paca',
+  title: 'PaCA',
+  trains: 'some columns of each weight',
+  paper: { by: 'Woo et al., ICLR 2025', url: 'https://arxiv.org/abs/2503.01905' },
+  make: paca,
+  takes: ['rank', 'ranks', 'seed', 'selection', 'groups'],
+  rank: { default: 8, counts: 'inputs' },
+  reach: 'linear',
+  targets: 'usual',
+  // a column of the [out, in] weight is one row here
+  tensors: [{ columns: chosenAmong('columns', 'r'), values: trained('r', 'out'), base: before('r', 'out') }],
+  shared: {},
+  quantizes: true,
+  besides: true,
+  change: 'values',
+  lora: {
+    // A takes the chosen inputs, B is what was added to their columns
+    factors: ({ tensors: { columns: chosen, values, base }, inputs }) => ({
+      lora_A: oneHots(inputs, chosen.data),
+      lora_B: difference(values, base),
+      scale: 1,
+    }),
+  },
+  peft: undefined,
+  inVersion1: true,
 })

@@ -1,5 +1,5 @@
 import { placeholder, transposed, transposeMatrix, type Node, type Shape, type Value } from '../../tensor/index.ts'
-import { all, frozen, lensOf, maskedLeaves, type Columns, type Entries, type LeafMask } from '../mask.ts'
+import { all, frozen, lensOf, maskedLeaves, placesAt, type Columns, type Entries, type LeafMask } from '../mask.ts'
 import type { PackedArrays, Quantizer } from '../quantize/quantizer.ts'
 import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
 import type { Method, Addition, FirstValue, Opaque, Reparametrisation } from './method.ts'
@@ -26,12 +26,7 @@ const partOf = (
   { mask }: Columns<string | number> | Entries<string | number>,
   { data, sizes }: Value<Shape>,
   chosen: Int32Array,
-): Float32Array => {
-  const length = mask === 'columns' ? sizes[1]! : 1
-  const part = new Float32Array(chosen.length * length)
-  chosen.forEach((at, i) => part.set(data.subarray(at * length, (at + 1) * length), i * length))
-  return part
-}
+): Float32Array => Float32Array.from(placesAt(mask, chosen, sizes), at => data[at]!)
 
 const packed = (quantizer: Quantizer, leaf: Node, path: string, mask: LeafMask): Packed => {
   if (mask.mask === 'all') throw new UnknownTarget(`${path} is trained whole, and what is quantized is frozen`)

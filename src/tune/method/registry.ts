@@ -1,43 +1,41 @@
-import type { Method, Opaque } from './method.ts'
-import { dora } from './dora.ts'
-import { full } from './full.ts'
-import { lora, lorafa, type LoraOptions } from './lora.ts'
-import { miss } from './miss.ts'
-import { moslora } from './moslora.ts'
-import { paca } from './paca.ts'
-import { shira } from './shira.ts'
-import { vera } from './vera.ts'
+import { doraMethod } from './dora.ts'
+import { fullMethod } from './full.ts'
+import { loraMethod, lorafaMethod } from './lora.ts'
+import { missMethod } from './miss.ts'
+import { mosloraMethod } from './moslora.ts'
+import { pacaMethod } from './paca.ts'
+import type { MethodRecord } from './record.ts'
+import { shiraMethod } from './shira.ts'
+import { veraMethod } from './vera.ts'
 
-/** What methods can be told; each takes what it has. */
-export interface MethodArguments extends LoraOptions<readonly string[], number> {
-  /** A selection of one's own, by path: columns for paca, entries for shira. */
-  readonly selection?: ReadonlyMap<string, Int32Array>
-  /** Paths whose leaves share a selection. */
-  readonly groups?: readonly (readonly string[])[]
-  /** What VeRA's d begins with. */
-  readonly initial?: number
-}
+/** Every method, in the order in which they are listed. One that is added here is tested by every law and offered. */
+const records = [
+  pacaMethod,
+  loraMethod,
+  doraMethod,
+  mosloraMethod,
+  veraMethod,
+  shiraMethod,
+  lorafaMethod,
+  missMethod,
+  fullMethod,
+] as const
 
-/** A method as the registry has it: how it is made, and what it can be told beside its targets. */
-export interface MethodEntry {
-  readonly make: (options: MethodArguments) => Method<Opaque>
-  readonly takes: readonly (keyof MethodArguments)[]
-}
+type Records = (typeof records)[number]
+export type MethodName = Records['name']
+/** The methods by name, as `tsc` knows them. */
+export type Methods = { readonly [R in Records as R['name']]: R }
 
-const factors = ['rank', 'alpha', 'rslora', 'ranks', 'alphas', 'seed'] as const
+/** The methods by name. @example methods.lora.make({ targets: ['q_proj'], rank: 8, seed: 0 }) */
+export const methods = Object.fromEntries(records.map(record => [record.name, record])) as Methods // each under its name
+/** A method by name, as code reads it that is for all of them. @example recordOf('lora').rank?.default // 8 */
+export const recordOf = (name: MethodName): MethodRecord => methods[name]
+export const methodNames: readonly MethodName[] = records.map(({ name }) => name)
 
-/** Every method by name. Adding one here makes every law test it, and the command line offer it. */
-export const methods = {
-  paca: { make: paca, takes: ['rank', 'ranks', 'seed', 'selection', 'groups'] },
-  lora: { make: lora, takes: [...factors, 'dropout'] },
-  dora: { make: dora, takes: [...factors, 'dropout'] },
-  moslora: { make: moslora, takes: factors },
-  vera: { make: vera, takes: ['rank', 'seed', 'initial'] },
-  shira: { make: shira, takes: ['rank', 'ranks', 'seed', 'selection'] },
-  lorafa: { make: lorafa, takes: [...factors, 'dropout'] },
-  miss: { make: miss, takes: ['rank', 'ranks'] },
-  full: { make: full, takes: [] },
-} as const satisfies Readonly<Record<string, MethodEntry>>
-export type MethodName = keyof typeof methods
-/** The names of the methods, in the order in which they are listed. */
-export const methodNames = Object.keys(methods) as readonly MethodName[] // the keys of the record
+/** The method of a run that names none. */
+export const defaultMethod: MethodName = pacaMethod.name
+/** The methods that are compared unless others are named. */
+export const comparedMethods: readonly MethodName[] = [pacaMethod.name, loraMethod.name]
+/** The method whose adapters hold any low-rank change, as two factors and a scale. */
+export const lowRankMethod = loraMethod.name
+export type LowRankMethod = typeof lowRankMethod

@@ -3,12 +3,20 @@ import { entries, type Entries } from '../mask.ts'
 import type { Method, Reparametrisation } from './method.ts'
 import { leafwise, matrixDims } from './leafwise.ts'
 import { leafName, type Select, type TargetFault, type TargetsOf } from './targets.ts'
+import { before, chosenAmong, trained } from './kept.ts'
+import { method } from './record.ts'
 
 export interface Shira<T extends string> extends Reparametrisation {
   readonly params: this['in']
   readonly mask: Select<this['in'], T, Entries<string>>
   readonly fault: TargetFault<this['in'], T>
 }
+
+/** The number of entries that are trained of a weight. */
+const entriesOf = (rank: number, input: number, output: number): number =>
+  Math.min(rank * (input + output), input * output)
+/** The name of that number, which weights of one kind share. */
+const dimOf = (rank: number, path: string): string => `shira_${rank}_${leafName(path)}`
 
 /**
  * Sparse high-rank adaptation (Bhardwaj et al., NeurIPS 2024) with the random mask: r · (in + out) single entries of
@@ -33,9 +41,9 @@ export const shira = <const T extends readonly string[]>({
     matrixDims('shira', leaf, path)
     // how many there are is known with the sizes: until then the number has a name
     const r = ranks?.get(path) ?? rank
-    const mask = entries(`shira_${r}_${leafName(path)}`)
+    const mask = entries(dimOf(r, path))
     const choose = ({ sizes: [rows = 0, columns = 0] }: { readonly sizes: readonly number[] }): Int32Array =>
-      given?.get(path) ?? chooseColumns(seed, path, rows * columns, Math.min(r * (rows + columns), rows * columns))
+      given?.get(path) ?? chooseColumns(seed, path, rows * columns, entriesOf(r, rows, columns))
     return {
       becomes: leaf,
       mask,
@@ -43,3 +51,31 @@ export const shira = <const T extends readonly string[]>({
       selections: [{ path, index: mask.index, among: 'entries', choose }],
     }
   })
+
+export const shiraMethod = method({
+  name: 'shira',
+  title: 'SHiRA',
+  trains: 'single entries of each weight',
+  paper: { by: 'Bhardwaj et al., NeurIPS 2024', url: 'https://arxiv.org/abs/2406.13175' },
+  make: shira,
+  takes: ['rank', 'ranks', 'seed', 'selection'],
+  rank: { default: 8 },
+  reach: 'linear',
+  targets: 'usual',
+  // counted along the flattened [in, out] weight
+  tensors: [{ entries: chosenAmong('entries', 'n'), values: trained('n'), base: before('n') }],
+  shared: {},
+  quantizes: true,
+  besides: true,
+  change: 'values',
+  lora: { none: 'SHiRA changes single entries' },
+  dims: modules =>
+    Object.fromEntries(
+      modules.map(module => [dimOf(module.rank, module.path), entriesOf(module.rank, module.in, module.out)]),
+    ),
+  peft: {
+    type: 'SHIRA',
+    // its entries are counted in a weight whose sizes, and added to values that, only the base knows
+    unsupported: 'SHiRA adapters of PEFT are not supported: they say what is added, not what there is',
+  },
+})

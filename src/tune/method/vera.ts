@@ -14,6 +14,9 @@ import {
   type TargetFault,
   type TargetsOf,
 } from './targets.ts'
+import { keptFrozen, trained } from './kept.ts'
+import { firstColumns, firstRows, scaledColumns } from './low-rank.ts'
+import { method } from './record.ts'
 
 export interface VeraLeaf<R extends Dim> extends LeafFunction {
   readonly becomes: WithVectors<this['leaf'], R>
@@ -114,5 +117,55 @@ export const vera = <const T extends readonly string[], const R extends number>(
       weight: made.weight,
       // the trees have the structures that `Vera` computes
     } as never
+  },
+})
+
+export const veraMethod = method({
+  name: 'vera',
+  title: 'VeRA',
+  trains: 'two vectors that scale random factors, which all modules share',
+  paper: { by: 'Kopiczko et al., ICLR 2024', url: 'https://arxiv.org/abs/2310.11454' },
+  make: vera,
+  takes: ['rank', 'seed', 'initial'],
+  // it trains so little that its rank is large
+  rank: { default: 256 },
+  reach: 'linear',
+  targets: 'usual',
+  tensors: [{ vera_lambda_d: trained('r'), vera_lambda_b: trained('out') }],
+  shared: { vera_A: keptFrozen('in', 'r'), vera_B: keptFrozen('r', 'out') },
+  quantizes: true,
+  besides: true,
+  change: 'factors',
+  lora: {
+    factors: ({ tensors: { vera_lambda_d: d, vera_lambda_b: b }, shared: { vera_A, vera_B }, inputs }) => ({
+      lora_A: scaledColumns(firstRows(vera_A, inputs), d),
+      lora_B: scaledColumns(firstColumns(vera_B, b.data.length), b),
+      scale: 1,
+    }),
+  },
+  dims: modules => ({
+    vera_in: Math.max(...modules.map(module => module.in)),
+    vera_out: Math.max(...modules.map(({ out }) => out)),
+  }),
+  peft: {
+    type: 'VERA',
+    tensors: { vera_lambda_d: ['vera_lambda_d', 'r'], vera_lambda_b: ['vera_lambda_b', 'out'] },
+    shared: { vera_A: ['vera_A', 'r', 'in'], vera_B: ['vera_B', 'out', 'r'] },
+    oneRank: true,
+    lacks: ['exclude_modules'],
+    fields: {
+      r: { holds: 'rank', absent: 256 },
+      d_initial: { holds: 'initial', unset: 0.1 },
+      projection_prng_key: { holds: 'seed', unset: 0 },
+      save_projection: {
+        not: false,
+        because: "the projections follow from PyTorch's own random numbers: save the adapter with save_projection",
+        write: true,
+      },
+      vera_dropout: { only: 0 },
+      bias: { holds: 'bias', unset: 'none', own: 'vera_only' },
+      fan_in_fan_out: { only: false },
+      init_weights: { leave: true, write: () => true },
+    },
   },
 })

@@ -1,0 +1,55 @@
+import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
+import type { PeftTensor, Word } from '../../tune/index.ts'
+import { elementCount, showSizes, valueOf } from '../checkpoint/archive.ts'
+import { refusal } from '../../host/index.ts'
+
+/** Tensors of PEFT, which keeps matrices [out, in] as PyTorch does. */
+
+type Floats = Value<Shape>
+
+/** What PEFT puts before the path of a module, whose own model is a layer of it. */
+export const peftPrefix = 'base_model.model.'
+/** What PEFT puts before the name of a tensor that all modules share. */
+export const peftShared = 'base_model.'
+
+export const turned = ({ sizes, data }: Floats): Floats => {
+  const [rows = 0, columns = 0] = sizes
+  return valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
+}
+
+const isTurned = (a: readonly Word[], b: readonly Word[]): boolean =>
+  a.length === 2 && b.length === 2 && a[0] === b[1] && a[1] === b[0]
+
+/** A tensor of words `from` in the layout of words `to`. */
+const laidOut = (value: Floats, from: readonly Word[], to: readonly Word[]): Floats => {
+  if (isTurned(from, to)) return turned(value)
+  if (from.join() === to.join()) return value
+  const sizes = to.map(word => (typeof word === 'number' ? word : value.sizes[from.indexOf(word)]!))
+  return valueOf('f32', sizes, value.data)
+}
+
+/** A tensor as PEFT keeps it. */
+export const toPeft = (value: Floats, ours: readonly Word[], [, ...theirs]: PeftTensor): Floats =>
+  laidOut(value, ours, theirs)
+
+/** If a tensor of these sizes may be the one that PEFT calls so. */
+export const fitsPeft = ([, ...words]: PeftTensor, sizes: readonly number[]): boolean =>
+  words.length === sizes.length && words.every((word, i) => typeof word === 'string' || word === sizes[i])
+
+/** A tensor as adapters keep it. Throws an `IoError` for one that PEFT does not keep so. */
+export const fromPeft = (
+  subject: string,
+  key: string,
+  value: Value<Shape> | Value<Shape, 'i32'>,
+  ours: readonly Word[],
+  theirs: PeftTensor,
+): Value<Shape> | Value<Shape, 'i32'> => {
+  const [, ...words] = theirs
+  if (words.join() === ours.join()) return value
+  if (value.dtype !== 'f32' || !fitsPeft(theirs, value.sizes) || elementCount(value.sizes) === undefined) {
+    throw refusal(
+      `${subject}: tensor ${key} is ${value.dtype.toUpperCase()} ${showSizes(value.sizes)}, where a matrix of numbers is due`,
+    )
+  }
+  return laidOut(value, words, ours)
+}

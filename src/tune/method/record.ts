@@ -1,0 +1,132 @@
+import type { Shape, Value } from '../../tensor/index.ts'
+import type { Form, Forms, TensorsOf } from './kept.ts'
+import type { LowRank } from './low-rank.ts'
+import type { Method, Opaque } from './method.ts'
+import type { PeftForm, PeftRefusal } from './peft-form.ts'
+
+/**
+ * A method as every other room reads it: its file tells it once, and nobody else knows a method by name. A facet that
+ * is left out does not compile.
+ */
+
+/** The options that methods are made with; each takes what it has. */
+export interface MethodArguments {
+  /** Leaves to tune: names as `q_proj`, or paths. */
+  readonly targets: readonly string[]
+  readonly rank: number
+  readonly seed: number
+  readonly alpha?: number
+  readonly rslora?: boolean
+  readonly dropout?: number
+  /** Other ranks and alphas for some leaves, by path. */
+  readonly ranks?: ReadonlyMap<string, number>
+  readonly alphas?: ReadonlyMap<string, number>
+  /** A selection of one's own, by path: columns for PaCA, entries for SHiRA. */
+  readonly selection?: ReadonlyMap<string, Int32Array>
+  /** Paths whose leaves share a selection. */
+  readonly groups?: readonly (readonly string[])[]
+  /** The number of neighbouring inputs of a leaf that belong together, by path: the size of a head, behind attention. */
+  readonly blocks?: ReadonlyMap<string, number>
+  /** Paths of leaves whose inputs are scaled, not their outputs. */
+  readonly feedforward?: readonly string[]
+  /** The first value of VeRA's d. */
+  readonly initial?: number
+}
+
+/** A module of an adapter, as its method reads it. */
+export interface SavedModule<T, S> {
+  readonly tensors: T
+  /** The tensors that all modules share. */
+  readonly shared: S
+  /** α / r, with rank-stabilised scaling α / √r. */
+  readonly scale: number
+  /** The number of inputs of the module. */
+  readonly inputs: number
+}
+
+/** A module that is tuned, with the sizes of its weight. */
+export interface TunedModule {
+  readonly path: string
+  readonly rank: number
+  readonly in: number
+  readonly out: number
+}
+
+/** The rank of a method: its default, and whether it counts inputs, of which a module has only so many. */
+export interface RankFacet {
+  readonly default: number
+  readonly counts?: 'inputs'
+}
+
+/**
+ * The leaves that a method can tune: every leaf, or those of a kind: matrices that are applied to features, gains of
+ * norms, biases. A model may have none of a kind.
+ */
+export type Reach = 'every' | 'linear' | 'norm' | 'bias'
+
+export interface MethodRecord<
+  N extends string = string,
+  F extends Forms = Forms,
+  S extends Form = Form,
+  R extends RankFacet | undefined = RankFacet | undefined,
+> {
+  readonly name: N
+  /** The name as its authors write it. */
+  readonly title: string
+  /** A noun phrase: what is trained. */
+  readonly trains: string
+  /** The paper, if the method has one. */
+  readonly paper: { readonly by: string; readonly url: string } | undefined
+  readonly make: (options: MethodArguments) => Method<Opaque>
+  /** The options that it takes beside its targets. */
+  readonly takes: readonly Exclude<keyof MethodArguments, 'targets'>[]
+  /** `undefined` for a method that has none. */
+  readonly rank: R
+  readonly reach: Reach
+  /** Targets unless others are named: the model's own choice, all that is in reach, or words that paths end with. */
+  readonly targets: 'usual' | 'all' | readonly string[]
+  readonly tensors: F
+  /** Tensors that all modules share: leaves at the top of the tree. */
+  readonly shared: S
+  /** The frozen linear modules may be held in 4 bits. */
+  readonly quantizes: boolean
+  /** Other leaves may be trained whole beside it: `--modules-to-save` and `--bias`. */
+  readonly besides: boolean
+  /**
+   * The change of a weight on the host: `values` take the place of numbers of the weight; `factors` are those of `lora`;
+   * or numbers added to a sum, `by` times, which depend on the weight of the base. It is `weight`, said a second time so
+   * that merging is fast; a law holds it to the first.
+   */
+  readonly change:
+    | 'values'
+    | 'factors'
+    | {
+        add(
+          sum: Float64Array,
+          module: SavedModule<TensorsOf<F[number]>, TensorsOf<S>>,
+          base: Value<Shape>,
+          by: number,
+        ): void
+      }
+  /** The same change as a product of two factors, or the reason that there are none. */
+  readonly lora:
+    { factors(module: SavedModule<TensorsOf<F[number]>, TensorsOf<S>>): LowRank } | { readonly none: string }
+  /** Its form in PEFT, if PEFT has one. */
+  readonly peft: PeftForm | PeftRefusal | undefined
+  /** Sizes of dims that it alone names. */
+  dims?(modules: readonly TunedModule[]): Readonly<Record<string, number>>
+  /** Options that follow from an adapter that a run goes on from, beside its ranks and its selection. */
+  again?(modules: ReadonlyMap<string, TensorsOf<F[number]>>): Partial<MethodArguments>
+  /** Files of format 1 have it. */
+  readonly inVersion1?: true
+}
+
+/** A method with all that its file tells of it. @example export const loraMethod = method({ name: 'lora', … }) */
+export const method = <
+  const N extends string,
+  const F extends Forms,
+  const S extends Form,
+  R extends RankFacet | undefined,
+>(
+  record: MethodRecord<N, F, S, R>,
+): MethodRecord<N, F, S, R> => record
