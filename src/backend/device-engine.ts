@@ -17,12 +17,12 @@ import type { Certificate } from './session.ts'
 import { turn } from './turn.ts'
 
 /**
- * What freed pieces too small to be used again take of a heap, as a share of a step: 4 to 9% were measured. Without
- * this reserve a heap that runs over grows by much more at once.
+ * The share of a step's memory that is lost to freed pieces too small for reuse: 4 to 9% were measured. Without this
+ * reserve, a heap that overflows grows by much more at once.
  */
 const fragmentation = 0.09
 
-/** Makes room for weights and state before the first leaf is read, where the model itself says how large it is. */
+/** Reserves memory for weights and state before the first leaf is read, if the model itself fixes the sizes. */
 const reserveModel = <H>({ params, state }: Programs, { reserve }: Device<H>, dims: Environment): void => {
   const sizes = [...params, ...state].map(([, leaf]) => sizesOf(dims, leaf.shape))
   reserve?.(4.04 * sizes.reduce((sum, s) => sum + (s._tag === 'Right' ? count(s.right) : 0), 0))
@@ -77,7 +77,7 @@ const started = async <H>(
   first.forEach((handle, i) => held.set(stateLeaves[i]!, handle))
 
   let update: { readonly follow: readonly Prepared[]; readonly made: Made<Replacing> } | undefined
-  /** The update, made again when other prepared values must follow the weights: those that are held, and `more`. */
+  /** The update, made again if other prepared values must follow the weights: those that are held, and `more`. */
   const updating = (more: readonly Prepared[] = []): Made<Replacing> => {
     const follow = [...new Set([...runner.standing(), ...more])].filter(programs.isStale)
     if (update?.follow.length !== follow.length || !follow.every(prepared => update?.follow.includes(prepared))) {
@@ -93,7 +93,7 @@ const started = async <H>(
     return certify(programs, indices, { gradients, norm, update: of, prepared })
   }
   const roomFor = new WeakSet<Program>()
-  /** Uploads a batch, runs a program on it, and frees the batch. Before its first run there must be room for it. */
+  /** Uploads a batch, runs a program on it, and frees the batch. Memory is checked before the first run. */
   const onBatch = async (
     name: string,
     { values, sizes }: FedBatch,
@@ -150,7 +150,7 @@ const started = async <H>(
       throw error
     }
   }
-  /** Runs a program that replaces what the session holds; a failure within it leaves the weights undefined. */
+  /** Runs a program that replaces values that the session holds; a failure within it leaves the weights undefined. */
   const replace = async (made: Made<Replacing>, fed: readonly (readonly [Node, H])[]): Promise<void> => {
     const { replaced } = made.program
     try {
@@ -162,7 +162,7 @@ const started = async <H>(
       throw error
     }
   }
-  /** Divides once, checks the norm, updates weights and state; takes the sums over. */
+  /** Divides once, checks the norm, and updates weights and state; it takes ownership of the sums. */
   const apply = async ({ sums, loss, tokens }: Sums & { readonly sums: readonly H[] }): Promise<number> => {
     const given = givenTo(updating().program, programs)
     const numbers = given.map(n =>
@@ -173,13 +173,14 @@ const started = async <H>(
     try {
       const gradNorm = await number((await run(await planned('norm', own, programs.norm), new Map(fed)))[0]!)
       if (refusal({ loss, tokens, gradNorm }) !== undefined) return gradNorm
-      // between what must follow the weights and the update nothing else may be prepared
+      // nothing else may be prepared between determining the values that must follow the weights and the update
       const made = updating()
       await replace(made, fed)
       used = made.program.inputs
       return gradNorm
     } finally {
-      // sums that the update has read are its own: it frees them, or the session now holds what it wrote into them
+      // the sums that the update read belong to it: it freed them, or the session now holds the values written into
+      // them
       freeAll([...sums.filter((_, i) => !used.includes(programs.gradient[i]!)), ...numbers])
     }
   }

@@ -11,7 +11,7 @@ const paired = (pattern: Readonly<Record<string, number>>): string =>
     .join(',')
 
 /**
- * The command line that asks for a run, as a user would type it: what another process is told.
+ * The command line for a run, as a user would type it, for a child process.
  * @example finetuneArguments({ model, data, method: 'paca', … }) // ['finetune', '--model', …]
  */
 export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onTarget'>): readonly Argument[] => {

@@ -35,8 +35,8 @@ const planOf = (
 })
 
 /**
- * How many epochs an adapter was trained for: as it says, or as an earlier version's steps tell over these rows; of
- * others it is not known.
+ * The number of epochs that an adapter was trained for, from its settings, or for an earlier version from its steps
+ * over these rows; otherwise unknown.
  */
 const epochsOf = (adapter: Adapter | undefined, rowCount: number): number => {
   const { epochsBegun: begun, steps, batch, accumulate } = adapter?.settings ?? {}
@@ -48,11 +48,11 @@ const epochsOf = (adapter: Adapter | undefined, rowCount: number): number => {
     : 0
 }
 
-/** Everything that can be checked without weights. */
+/** The result of all checks that need no weights. */
 export interface Prepared extends Omit<Continued, 'written'> {
   readonly source: PretrainedModel
   readonly warnings: readonly string[]
-  /** The base, with what an adapter that the run goes on from writes into it. */
+  /** The base, with those parts of an adapter to continue from that are written into it. */
   readonly weights: Lazy<LanguageParams>
   readonly old: Adapter | undefined
   readonly moments: SavedMoments | undefined
@@ -63,7 +63,7 @@ export interface Prepared extends Omit<Continued, 'written'> {
   readonly steps: number
 }
 
-/** What is trained, and what it begins with: as it is asked for, or as an adapter has it. */
+/** The trained modules and their initial values, as requested, or as an adapter has them. */
 const begin = (
   options: FinetuneOptions,
   source: PretrainedModel,
@@ -94,8 +94,8 @@ const begin = (
   )
 
 /**
- * Checks all that needs no weights: the model, the adapter to go on from, the method, the rows. Errors are thrown with
- * one sentence.
+ * Checks everything that needs no weights: the model, the adapter to continue from, the method, the rows. Errors are
+ * thrown with one sentence.
  */
 export const prepare = async (options: FinetuneOptions, opened: PretrainedModel): Promise<Prepared> => {
   const optimizer = await orThrow(TE.fromEither(chooseOptimizer(options)))
@@ -104,7 +104,7 @@ export const prepare = async (options: FinetuneOptions, opened: PretrainedModel)
   const old = bound?.uses[0]?.adapter
   const warnings = [...opened.checkpoint.warnings, ...(bound?.warnings ?? [])]
   const { written, ...begun } = await orThrow(begin(options, source, old))
-  // what a method cannot adapt is known before a selection is made
+  // what a method cannot adapt is reported before a selection is made
   await orThrow(TE.fromEither(tuneModel(source, begun.options, begun.beginning, begun.targets)))
   const data = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
   await orThrow(checkSelectSteps(options.select, options.selectSteps ?? defaultSelectSteps, data.rows.length))

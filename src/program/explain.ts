@@ -7,18 +7,18 @@ import { openModel, type PretrainedModel, type RunOptions } from './pretrained.t
 import { chooseOptimizer, trainStep, type OptimizerName } from '../train/index.ts'
 import { ownDims, targetsOf, tuneModel } from './tune.ts'
 
-/** What is explained: for which sizes, as which target holds it. */
+/** The sizes and the target for which a step is explained. */
 export interface ExplainedAs {
   readonly batch: number
   readonly seq: number
-  /** The target whose memory is told: graph, or any other for that of wasm. */
+  /** The target whose memory is reported: graph, or any other for that of wasm. */
   readonly target?: TargetName
   readonly precision?: Precision
   /** The optimizer whose state is told. */
   readonly optimizer?: OptimizerName | undefined
 }
 
-/** What `partensor explain` is asked. */
+/** The options of `partensor explain`. */
 export interface ExplainOptions extends MethodChoice, ExplainedAs, Pick<RunOptions, 'onWarning'> {
   readonly model: string
 }
@@ -41,7 +41,8 @@ export const explainMethod = async (
 }
 
 /**
- * Explains the training step of a model from its header alone: what a step keeps. Errors are thrown with one sentence.
+ * Explains the training step of a model from its header alone: the values that a step keeps. Errors are thrown with one
+ * sentence.
  * @example explanationText(await explainModel({ model, method: 'paca', targetModules: projections, rank: 8, seed: 0, batch: 2, seq: 256 }))
  */
 export const explainModel = async ({

@@ -14,24 +14,24 @@ import { fail, orThrow, reserve } from '../host/index.ts'
 import { openModel } from './pretrained.ts'
 import { loadAdapters } from './adapter-arguments.ts'
 
-/** What adapters can be exported as. */
+/** The formats in which adapters can be exported. */
 export const exportFormats = ['merged', 'peft-lora', 'partensor'] as const
 export type ExportFormat = (typeof exportFormats)[number]
 
-/** What `partensor export` is asked. */
+/** The options of `partensor export`. */
 export interface ExportOptions {
   readonly model: string
-  /** Adapters by their directories, each with a weight if it is not 1: `DIR:0.5`. */
+  /** Directories of adapters, each with a weight if it is not 1: `DIR:0.5`. */
   readonly adapter: readonly string[]
   readonly as: ExportFormat
   readonly out: string
-  /** Of a merged model: what its tensors are stored in, unless as the model has them. */
+  /** The type of a merged model's tensors (default: that of the model). */
   readonly dtype?: FloatDType | undefined
-  /** Ends the export; then nothing is written. */
+  /** Ends the export, in which case nothing is written. */
   readonly signal?: StopSignal | undefined
 }
 
-/** What was written, and what could not be. */
+/** The written files, and notes on what could not be written. */
 export interface ExportResult {
   readonly event: 'done'
   readonly out: string
@@ -39,7 +39,7 @@ export interface ExportResult {
   readonly notes: readonly string[]
 }
 
-/** One adapter, as it is if it is alone: several are one LoRA whose ranks add up. */
+/** A single adapter as it is; several become one LoRA, whose rank is the sum of theirs. */
 const single = async (uses: readonly WeightedAdapter[], widthOf: ReturnType<typeof inputWidths>): Promise<Adapter> => {
   const [first, ...others] = uses
   if (first === undefined) return orThrow(async () => fail('--adapter is due: there is nothing to export'))
@@ -49,8 +49,8 @@ const single = async (uses: readonly WeightedAdapter[], widthOf: ReturnType<type
 }
 
 /**
- * Writes adapters in another form: merged into the model, as an adapter that PEFT loads, or as Partensor's own. Errors
- * are thrown with one sentence; then nothing was written.
+ * Writes adapters in another form: merged into the model, as an adapter that PEFT loads, or in Partensor's own form.
+ * Errors are thrown with one sentence, and nothing is written.
  * @example await exportAdapter({ model, adapter: ['my-adapter'], as: 'merged', out: 'merged' })
  */
 export const exportAdapter = async (options: ExportOptions): Promise<ExportResult> => {

@@ -2,16 +2,16 @@ import type { MethodChoice } from './method.ts'
 import type { OptimizerChoice, ScheduleName } from '../train/index.ts'
 import type { RunOptions } from './pretrained.ts'
 
-/** What `partensor finetune` is asked; see its `--help`. */
+/** The options of `partensor finetune`; see its `--help`. */
 export interface FinetuneOptions extends RunOptions, MethodChoice, OptimizerChoice {
   readonly model: string
   readonly data: string
   readonly eval?: string | undefined
-  /** The directory of an adapter to go on from. */
+  /** The directory of an adapter to continue from. */
   readonly adapter?: string | undefined
-  /** Steps over which selection by gradient sums. */
+  /** The steps over which selection by gradient sums. */
   readonly selectSteps?: number | undefined
-  /** Saves the optimizer's moments beside the adapter, so that a later run goes on with them. */
+  /** Saves the optimizer's moments with the adapter, so that a later run can continue with them. */
   readonly saveOptimizer?: boolean | undefined
   readonly steps?: number | undefined
   readonly epochs?: number | undefined

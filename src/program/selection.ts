@@ -21,10 +21,10 @@ import { batchDims, train, trainStep } from '../train/index.ts'
 import type { SelectionRule } from './method.ts'
 import { checkMemory, targetOptions, type PretrainedModel, type RunOptions } from './pretrained.ts'
 
-/** What a selection is made from. */
+/** The options of a selection. */
 export interface SelectionOptions extends RunOptions {
   readonly select: SelectionRule
-  /** Steps over which gradients are summed. */
+  /** The steps over which gradients are summed. */
   readonly steps: number
   readonly shareColumns: boolean
   readonly plan: Pick<BatchPlan, 'batch' | 'accumulate' | 'shuffle' | 'seed'>
@@ -34,10 +34,10 @@ const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.
 const isLazy = (leaf: unknown): leaf is LazyLeaf<Shape, 'f32'> =>
   isFloats(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf)
 
-/** Selection by gradient ranks columns by that many steps unless said, as the paper does. */
+/** The default number of steps by which selection by gradient ranks columns, as in the paper. */
 export const defaultSelectSteps = 100
 
-/** Refuses a selection by the gradients of more steps than there are rows. */
+/** Refuses a selection by gradients over more steps than there are rows. */
 export const checkSelectSteps = (
   select: SelectionRule | undefined,
   steps: number,
@@ -51,7 +51,7 @@ export const checkSelectSteps = (
       )
     : TE.right(undefined)
 
-/** Σ w² of each column, module by module; each is read once and forgotten. */
+/** Σ w² of each column, module by module; each weight is read once and then dropped. */
 const weightScores = async (
   weights: Lazy<LanguageParams>,
   paths: ReadonlySet<string>,
@@ -65,7 +65,7 @@ const weightScores = async (
   return scores
 }
 
-/** Σ ‖g‖² of each column over some steps that update nothing. */
+/** Σ ‖g‖² of each column over some steps without updates. */
 const gradientScores = async (
   { model }: PretrainedModel,
   weights: Lazy<LanguageParams>,
@@ -89,8 +89,8 @@ const gradientScores = async (
 }
 
 /**
- * The columns that PaCA trains, by module; `undefined` where they are drawn at random by the method itself. Errors are
- * thrown with one sentence; where it is to stop (`signal`) one says so.
+ * The columns that PaCA trains, by module; `undefined` if the method itself draws them at random. Errors are thrown
+ * with one sentence, also for an interrupt through `signal`.
  * @example await selectColumns(source, weights, modules, rows, { select: 'weight', steps: 100, shareColumns: false, plan, target: 'auto' })
  */
 export const selectColumns = async (

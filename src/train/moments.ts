@@ -35,7 +35,7 @@ const file = 'moments.safetensors'
 const first: OptimizerName = 'adamw'
 
 /**
- * The moments of a state that a session has read.
+ * The moments in a state that a session has read.
  * @example momentsOf('adamw', (await session.read()).state).values.get('mu.model.norm')
  */
 export const momentsOf = (optimizer: OptimizerName, { moments }: HasMoments): SavedMoments => ({
@@ -58,7 +58,7 @@ const carriedMoments = ({ saved, old, now, optimizer }: MomentsOfRun): SavedMome
   return new Map(leaves(carryState(old, now, Object.fromEntries(whole)), isValue))
 }
 
-/** A state with moments of another run in it, those of columns at the places that the columns have now. */
+/** A state with the moments of another run in it, with those of columns moved to the columns' present positions. */
 export const withMoments = <S extends HasMoments>(state: S, run: MomentsOfRun): S => {
   const at = carriedMoments(run)
   return {
@@ -70,7 +70,7 @@ export const withMoments = <S extends HasMoments>(state: S, run: MomentsOfRun): 
   }
 }
 
-/** Where the moments of an adapter lie. */
+/** The directory of an adapter's moments. */
 export const momentsFolder = (directory: string): string => join(directory, folder)
 
 /** Writes moments as a directory of one file: `moments.safetensors`. */
@@ -108,7 +108,9 @@ export const momentWarnings = ({ moments }: HasMoments, run: MomentsOfRun): read
     : [`${count} of the optimizer's moments do not go on, ${fresh[0] ?? unused[0]} first: those begin at zero`]
 }
 
-/** Whether moments were saved with an adapter. Errors: a folder of them that cannot be read, or holds none. */
+/**
+ * Tests whether moments were saved with an adapter. Errors: a folder of moments that cannot be read, or contains none.
+ */
 const momentsThere = (directory: string): TE.TaskEither<IoError, boolean> =>
   pipe(
     exists(join(directory, folder)),

@@ -1,13 +1,13 @@
 import { add, integer, interpret, scalar, cast } from '../tensor/index.ts'
 import { constant, join, linear, warmupCosine, type Schedule } from '../tune/index.ts'
 
-/** The schedules of the command line. */
+/** The schedules that the command line offers. */
 export const scheduleNames = ['constant', 'linear', 'cosine'] as const
 export type ScheduleName = (typeof scheduleNames)[number]
 
 export interface ScheduleOptions {
   readonly schedule: ScheduleName
-  /** The highest rate: what warm-up ends with. */
+  /** The highest rate, reached at the end of warm-up. */
   readonly lr: number
   /** Warm-up steps; fewer than `steps`. */
   readonly warmup: number
@@ -23,7 +23,7 @@ const decay = ({ schedule, lr, warmup, steps }: ScheduleOptions): Schedule => {
 
 /**
  * The learning rate of a run, evaluated at step k = 1..N: the first of w warm-up steps has lr/w, linear and cosine end
- * at 0 on step N. Transforms count from 0, as optax does, so it is shifted by one.
+ * at 0 on step N. Transforms count from 0, as in optax, so the schedule is shifted by one.
  * @example adamw({ lr: runSchedule({ schedule: 'cosine', lr: 1e-4, warmup: 10, steps: 200 }) })
  */
 export const runSchedule = (options: ScheduleOptions): Schedule => {
@@ -31,6 +31,6 @@ export const runSchedule = (options: ScheduleOptions): Schedule => {
   return count => rate(add(count, scalar(1)))
 }
 
-/** What a schedule gives for step k, counted from 1. @example rateAt(runSchedule(options), 1) */
+/** The value of a schedule at step k, counted from 1. @example rateAt(runSchedule(options), 1) */
 export const rateAt = (schedule: Schedule, step: number): number =>
   interpret([schedule(cast(integer(step - 1), 'f32'))], new Map(), Number)[0]!.data[0]!

@@ -1,4 +1,4 @@
-/** What is trained, and how: trees, masks, gradient transforms, adapters. */
+/** Fine-tuning: trees, masks, gradient transforms, adapters. */
 export * from './tree.ts'
 export * from './mask.ts'
 export * from './method/index.ts'

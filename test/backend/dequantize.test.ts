@@ -192,7 +192,7 @@ test('on wasm a product with a packed matrix holds the matrix only while it is u
   await device.dispose()
 })
 
-/** Layers of x @ (packed matrix) + x @ a, of which `a` is trained. */
+/** Layers of x @ (packed matrix) + x @ a, with trained `a`. */
 const layered = (count: number, hidden: number, double: boolean, op: Op<Quantization> = dequantizeOp) => {
   const packed = Array.from({ length: count }, (_, i) =>
     quantizeNF4(
@@ -276,7 +276,7 @@ test('a backward pass computes a matrix again: layers do not keep it', () => {
   assert.ok(peak(6, dear) - peak(2, dear) >= 4 * matrix, 'a mutant that is not cheap is kept')
 })
 
-/** The first losses of a training run, and what the session said that it holds. */
+/** The first losses of a training run, and the bytes that the session reported to hold. */
 interface Trained {
   readonly losses: readonly number[]
   readonly certificate: Certificate
@@ -290,7 +290,7 @@ const trained = async (engine: Parameters<typeof openSession>[1], double: boolea
   losses.push((await session.evaluate(batch)).sum)
   return { losses, certificate: session.certificate({ batch: 2 }) }
 }
-/** Bytes of what three layers hold: packed, and the trained matrix. */
+/** The bytes that three layers hold: the packed matrices and the trained one. */
 const heldBytes = (double: boolean): number => 3 * ((4 * 64 * 64) / 8 + (double ? 64 + 4 + 4 : 4 * 64) + 4 * 64 * 64)
 
 for (const double of [false, true]) {
@@ -300,7 +300,7 @@ for (const double of [false, true]) {
     const found = await trained(wasm, double)
     assert.equal(new Set(reference.losses).size, 4, 'it trains')
     near(found.losses, Float64Array.from(reference.losses), 1e-5, 'losses')
-    // beside the weights only constants are prepared: less than a quarter of a matrix
+    // apart from the weights, only constants are prepared: less than a quarter of a matrix
     assert.ok(found.certificate.weights >= heldBytes(double) && found.certificate.weights < heldBytes(double) + 64 * 64)
   })
   for (const [precision, xla, tolerance] of [

@@ -54,7 +54,7 @@ import { devices } from './devices.ts'
 import { noNode, nodeTest } from './native-support.ts'
 import { arena, withRuntime } from './tfjs/wasm/fixture.ts'
 
-/** The bits of a draw are the same on every target; so is what is dropped by them. */
+/** The bits of a draw are the same on every target, and so are the elements that they drop. */
 
 const draws: readonly Draw[] = [
   { seedLow: 0, seedHigh: 0, draw: 0, stream: 0 },
@@ -120,8 +120,8 @@ interface GraphRun {
   readonly loops?: number
 }
 /**
- * What a graph makes of an expression over `n` elements; the size is known only when it runs, except to XLA. In a loop,
- * every turn is the next draw.
+ * The value that a graph computes for an expression over `n` elements; the size is known only when it runs, except to
+ * XLA. In a loop, every turn is the next draw.
  */
 const onGraph = async (
   n: number,

@@ -8,7 +8,9 @@ import type { Instance } from '../arbitrary.ts'
 
 const typedArray = { f32: Float32Array, i32: Int32Array, bool: Uint8Array } as const
 
-/** Compiles an instance as a session would, runs it, and checks on the way that the certificate is what was held. */
+/**
+ * Compiles an instance as a session would, runs it, and checks on the way that the certificate equals the memory held.
+ */
 export const runOn = async <H>(
   device: Device<H>,
   { root, leaves, feeds, size }: Pick<Instance, 'root' | 'leaves' | 'feeds' | 'size'>,

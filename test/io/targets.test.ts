@@ -23,7 +23,7 @@ const paths = (fields: Partial<TargetRequest>): readonly string[] =>
   right(resolveTargets(request(fields), linear, isHead)).map(({ path }) => path)
 const refused = (fields: Partial<TargetRequest>): string => message(resolveTargets(request(fields), linear, isHead))
 
-// what `check_target_module_exists` of PEFT 0.21.2 answers for the same fields
+// the answers of `check_target_module_exists` of PEFT 0.21.2 for the same fields
 test('modules are named by their path, by the words it ends with, or by one expression for all of it', () => {
   const q = (...layers: readonly number[]) => layers.map(i => `model.layers.${i}.self_attn.q_proj`)
   assert.deepEqual(paths({ targetModules: ['q_proj'] }), q(0, 1, 2, 11))

@@ -13,7 +13,7 @@ import { f32 } from './adapter-support.ts'
 import { collect, gguf, inDirectory, message, put, right } from './archive-support.ts'
 import { writeTinyGguf } from './gguf-support.ts'
 
-/** What a file says and nobody computes is refused by name, or told; never ignored in silence. */
+/** Fields that a file has and nothing computes are refused by name, or reported; never silently ignored. */
 const golden = join(import.meta.dirname, '../golden/checkpoints')
 const tiny = join(import.meta.dirname, '../golden/llama-tiny')
 const cases: {

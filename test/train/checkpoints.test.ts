@@ -5,7 +5,10 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { evaluate, exportAdapter } from '../../src/program/index.ts'
 
-/** What transformers and PEFT compute of tiny checkpoints and adapters: see make_checkpoints.py beside the values. */
+/**
+ * The results of transformers and PEFT for tiny checkpoints and adapters; make_checkpoints.py, next to the values,
+ * makes them.
+ */
 const golden = join(import.meta.dirname, '../golden/checkpoints')
 interface Checkpoint {
   readonly name: string
@@ -26,7 +29,7 @@ interface Cases {
 }
 const cases: Cases = JSON.parse(await readFile(join(golden, 'cases.json'), 'utf8'))
 
-/** What is not computed as transformers or PEFT would, and the words in which it is refused. */
+/** The cases that are not computed as transformers or PEFT would, and the words of their refusal. */
 const refused: Readonly<Record<string, RegExp>> = {
   'both spellings, disagreeing': /config\.json: rope_parameters and rope_scaling disagree$/,
   'two rates of rope': /config\.json: rope_parameters\.rope_theta is 500 and rope_theta 10000: one of them is due$/,
@@ -62,7 +65,7 @@ const refused: Readonly<Record<string, RegExp>> = {
   'biased-lora': /lora_bias is true, and that field of PEFT is not supported$/,
   'a-saved-module-that-is-not-there': /modules_to_save names "classifier", of which there are no tensors$/,
 }
-/** What is said of a case beside its loss; nothing is said of the others. */
+/** The expected warnings of a case, in addition to its loss; other cases have none. */
 const said: Readonly<Record<string, RegExp>> = {
   'tied beside another stored head':
     /^\S+ tie_word_embeddings is true, but lm_head\.weight holds other numbers than model\.embed_tokens\.weight: the two are kept apart$/,
@@ -92,7 +95,7 @@ interface Outcome {
   readonly loss: number
   readonly said: string
 }
-/** The loss of a model, with adapters, and what is said of it. */
+/** The loss of a model, with adapters, and the warnings about it. */
 const outcome = async (model: string, ...adapter: readonly string[]): Promise<Outcome> => {
   const messages: string[] = []
   const { loss } = await evaluate({
@@ -108,7 +111,7 @@ const outcome = async (model: string, ...adapter: readonly string[]): Promise<Ou
 const near = (what: string, loss: number, due: number): void =>
   assert.ok(Math.abs(loss - due) <= 2e-6 * due, `${what}: the loss is ${loss}, and ${due} in Python`)
 
-/** A case computes what it does in Python, or is refused in the words above. */
+/** A case computes the same as in Python, or is refused in the words above. */
 const holds = async (name: string, due: number, run: () => Promise<Outcome>): Promise<void> => {
   const sentence = refused[name]
   if (sentence !== undefined) {

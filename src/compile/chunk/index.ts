@@ -1,3 +1,3 @@
-/** Chunking: what is too large to be whole is made in pieces along its rows. */
+/** Chunking: computes values that are too large to be whole in pieces along their rows. */
 export { chunked, type Chunking } from './pass.ts'
 export { chunkOp, mapChunks, pieceDim, type Chunk, type Whole } from './op.ts'

@@ -6,11 +6,11 @@ interface Group {
 
 /**
  * Divides a graph into clusters: grows them along edges from producer to consumer, inputs before users, until no edge
- * can be added. An edge is not added where another way leads from the one cluster to the other: put together, they
- * would wait for what waits for them.
+ * can be added. An edge is not added if another path leads from one cluster to the other: joined, they would wait for a
+ * node that waits for them.
  * @param order the nodes, inputs before users
- * @param reads what a node reads
- * @param joins whether a consumer and something it reads are to be in one cluster
+ * @param reads the nodes that a node reads
+ * @param joins tests whether a consumer and a node that it reads belong in one cluster
  */
 export const clustersOf = (
   order: readonly Node[],
@@ -24,7 +24,7 @@ export const clustersOf = (
   const after = (group: Group): readonly Group[] =>
     group.members.flatMap(n => readers.get(n)!.map(reader => groupOf.get(reader)!))
 
-  /** True if a way leads from one group to another through a third. */
+  /** Tests whether a path leads from one group to another through a third. */
   const hasDetour = (from: Group, to: Group): boolean => {
     const seen = new Set<Group>([from])
     const waiting = after(from).filter(group => group !== to)
@@ -48,7 +48,7 @@ export const clustersOf = (
       .filter(producer => joins(producer, consumer))
       .map(producer => ({ producer, consumer })),
   )
-  // a cluster that grows may take in the very detour that stood in the way of an earlier edge
+  // a growing cluster may absorb the very detour that prevented an earlier edge
   for (let left = edges, before = Infinity; left.length < before;) {
     before = left.length
     left = left.filter(({ producer, consumer }) => {

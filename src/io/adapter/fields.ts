@@ -1,7 +1,7 @@
 import { refusal, isRecord, shown } from '../../host/index.ts'
 
 /**
- * Reads the fields of a JSON object one by one; absent and null are the same. What a field may not be is thrown as an
+ * Reads the fields of a JSON object one by one; absent and null are the same. An invalid field is thrown as an
  * `IoError`.
  */
 export const fieldsOf = (file: string, json: Readonly<Record<string, unknown>>) => {
@@ -44,7 +44,7 @@ export const fieldsOf = (file: string, json: Readonly<Record<string, unknown>>) 
       optional(field, due, (value): value is number => isNumber(value) && valid(value)),
     integer,
     dueInteger: (field: string, least: number) => must(field, `an integer from ${least} on`, integer(field, least)),
-    /** Integers in a list, or one alone. */
+    /** Integers in a list, or a single one. */
     integers: (field: string): readonly number[] | undefined => {
       const value = given(field)
       const list: unknown = integerFrom(0)(value) ? [value] : value
@@ -69,7 +69,7 @@ export const fieldsOf = (file: string, json: Readonly<Record<string, unknown>>) 
   }
 }
 
-/** Drops what is undefined, so that a setting is either there or not. */
+/** Drops undefined properties, so that a setting is either present or absent. */
 export const present = <T extends object>(settings: T): { readonly [K in keyof T]: Exclude<T[K], undefined> } =>
-  // only properties that are undefined are left out, and the result is spread where they are optional
+  // only undefined properties are left out, and the result is spread where they are optional
   Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as never

@@ -19,7 +19,7 @@ import type { StepEvent } from '../../train/index.ts'
 import { methodOptions } from '../method.ts'
 import { openModel, readRowsFor, type PretrainedModel } from '../pretrained.ts'
 
-/** What a run of one contender with one seed came to. */
+/** The result of one run: one contender with one seed. */
 export interface CompareRun {
   readonly event: 'run'
   readonly name: string
@@ -29,9 +29,9 @@ export interface CompareRun {
   readonly lossBefore: number
   readonly loss: number
   readonly target: string
-  /** Bytes that the process held at most. */
+  /** The most bytes that the process held. */
   readonly peakMemory: number
-  /** The median step, without the first, which compiles. */
+  /** The median step time, without the first step, which compiles. */
   readonly stepSeconds: number
 }
 
@@ -40,7 +40,7 @@ export type CompareEvent =
   | CompareRun
   | { readonly event: 'done'; readonly lossBefore: number; readonly rows: readonly CompareRow[] }
 
-/** Runs the command line in a process of its own, which ends when this one is told to, and answers what it printed. */
+/** Runs the command line in a child process, which ends when this one is interrupted, and returns its output. */
 export type RunCommand = (
   args: readonly Argument[],
 ) => Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
@@ -177,7 +177,7 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
     await orThrow(readRowsFor(source, options.eval, options.seq, options.signal))
     yield { event: 'contenders', contenders }
     const runs: CompareRun[] = []
-    // seed by seed, so that whatever else the machine does falls on all alike
+    // seed by seed, so that other load on the machine affects all contenders alike
     for (const seed of options.seeds) {
       for (const contender of rated(contenders, options)) {
         const ran = await ranOf(options, contender, seed, join(directory.path, `${runs.length}`), run)

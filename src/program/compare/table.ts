@@ -4,7 +4,7 @@ import type { RatedContender } from './contenders.ts'
 export interface CompareRow extends RatedContender {
   /** True at the rate of the lowest mean loss among those of the contender. */
   readonly best: boolean
-  /** Mean and standard deviation of the held-out loss over the seeds; one seed has no deviation. */
+  /** Mean and standard deviation of the held-out loss over the seeds; a single seed has no deviation. */
   readonly loss: number
   readonly deviation: number | null
   readonly losses: readonly number[]
@@ -13,7 +13,7 @@ export interface CompareRow extends RatedContender {
   readonly stepSeconds: number
 }
 
-/** What stands between two middle numbers, or the middle one. */
+/** The middle number, or the mean of the two middle ones. */
 export const median = (numbers: readonly number[]): number => {
   const sorted = numbers.toSorted((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)

@@ -4,8 +4,8 @@ import type { Dim } from '../shape/index.ts'
 import { causalSoftmax } from './softmax.ts'
 
 /**
- * Causal attention with grouped queries: `group` query heads read each key-value head (Ainslie et al. 2023).
- * Queries come scaled; the offset is the number of keys before the first query.
+ * Causal attention with grouped queries: `group` query heads read each key-value head (Ainslie et al. 2023). Queries
+ * are already scaled; the offset is the number of keys before the first query.
  * @example attention(mul(q, rsqrt(size('headDim'))), k, v, integer(0))
  */
 export const attention = <B extends Dim, H extends Dim, G extends Dim, Q extends Dim, K extends Dim, D extends Dim>(

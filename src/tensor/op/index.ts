@@ -12,7 +12,7 @@ import { broadcastToOp, sumOp } from './sum.ts'
 import { resultOp } from './result.ts'
 import { putOp, scatterAddOp, takeOp } from './take.ts'
 
-/** The primitive ops by name. Adding one here makes every target say how it runs it, and every law test it. */
+/** The primitive ops by name. An op that is added here must get a lowering in every target, and every law tests it. */
 export const primitives = {
   parameter: placeholderOp,
   constant: constantOp,

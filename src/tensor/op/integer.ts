@@ -1,16 +1,19 @@
 /**
- * Arithmetic of int32, one meaning for every target: that of XLA, which NumPy and two's complement share wherever there
- * is no division by 0.
+ * Arithmetic of int32 with one meaning for every target: that of XLA, which agrees with NumPy and two's complement
+ * except for division by 0.
  */
 
 /** The 32 lowest bits of a whole number. */
 export const wrapped = (x: number): number => x | 0
 
-/** a / b, cut off towards 0; a / 0 is -1, and the least integer by -1 is itself. @example divided(-7, 2) is -3 */
+/**
+ * a / b, truncated towards 0; a / 0 is -1, and the least integer divided by -1 is itself.
+ * @example divided(-7, 2) is -3
+ */
 export const divided = (a: number, b: number): number => (b === 0 ? -1 : wrapped(Math.trunc(a / b)))
 
 /**
- * a ^ b by multiplication; of a negative b, what is left of the fraction when it is cut off towards 0.
+ * a ^ b by multiplication; for a negative b, the fraction truncated towards 0.
  * @example power(-1, -3) is -1, power(2, -1) is 0
  */
 export const power = (a: number, b: number): number => {
@@ -28,11 +31,11 @@ const least = -(2 ** 31)
 const largest = 2 ** 31 - 1
 
 /**
- * A real as an integer: cut off towards 0; NaN is 0, and what is beyond the range is its end.
+ * A real as an integer, truncated towards 0: NaN becomes 0, and numbers beyond the range become its bounds.
  * @example truncated(3e9) is 2147483647
  */
 export const truncated = (x: number): number =>
   Number.isNaN(x) ? 0 : Math.max(least, Math.min(largest, Math.trunc(x)))
 
-/** True for what int32 can hold. */
+/** Tests whether a number is an int32. */
 export const isInteger = (x: number): boolean => Number.isInteger(x) && x >= least && x <= largest

@@ -3,8 +3,8 @@ import type { Signature } from '../node.ts'
 import type { DType } from '../value.ts'
 
 /**
- * Refuses operands of dtypes that an op does not take, and those that differ: nothing is converted in silence.
- * @param conditions how many operands come first that are truth values
+ * Refuses operands whose dtypes an op does not accept, or that differ: nothing is converted silently.
+ * @param conditions the number of leading operands that are truth values
  * @example typesFault('add', [x, y], ['f32', 'i32']) // Left('add: i32 and f32 differ: cast one')
  */
 export const typesFault = (

@@ -3,7 +3,7 @@ import { isTensor, mapTree, tensorsOf } from '../tree.ts'
 import type { Method, FaultOf, ParamsOf, Reparametrisation } from './method.ts'
 import { targeted, UnknownTarget } from './targets.ts'
 
-/** A method of which more is trained than its type says: what the run names. */
+/** A method that trains more than its type shows: leaves that are only named at run time. */
 export interface AlsoTraining<F extends Reparametrisation> extends Reparametrisation {
   readonly params: ParamsOf<F, this['in']>
   readonly mask: Dynamic
@@ -12,7 +12,7 @@ export interface AlsoTraining<F extends Reparametrisation> extends Reparametrisa
 
 /**
  * The same method, which also trains some leaves whole: PEFT's `modules_to_save`.
- * @throws {UnknownTarget} where a module does not exist, or the method adapts it already
+ * @throws {UnknownTarget} if a module does not exist, or the method already adapts it
  * @example saving(['lm_head'])(lora({ targets: ['q_proj'], rank: 8, seed: 0 }))
  */
 export const alsoTraining =
@@ -25,7 +25,7 @@ export const alsoTraining =
       const leaves = new Map(tensorsOf(params))
       const masks = new Map<string, MaskedLeaf>()
       for (const one of maskedLeaves(made.params, made.mask)) masks.set(one.path, one)
-      // a leaf that stands at several places is one parameter
+      // a leaf at several places is one parameter
       const named = new Set([...whole].map(path => leaves.get(path)))
       const adapted = [...leaves].find(
         ([path, leaf]) =>

@@ -1,6 +1,6 @@
 import { count, hashName, uniform, type Dim, type Node, type Shape, type Value } from '../../tensor/index.ts'
 
-/** First values of the leaves that a method adds. Those at random follow from the seed and the path alone. */
+/** First values of the leaves that a method adds. Random ones depend on the seed and the path alone. */
 
 type Sizes = (dim: Dim) => number
 
@@ -9,7 +9,7 @@ const floats = (leaf: Node, size: Sizes, fill: (length: number) => Float32Array)
   return { shape: leaf.shape, sizes, dtype: 'f32', data: fill(count(sizes)) }
 }
 
-/** The same number everywhere. */
+/** The same number for all elements. */
 export const filled = (leaf: Node, size: Sizes, value = 0): Value<Shape> =>
   floats(leaf, size, length => new Float32Array(length).fill(value))
 
@@ -24,7 +24,7 @@ export const uniformWithin = (
   { seed, path }: { readonly seed: number; readonly path: string },
 ): Value<Shape> => floats(leaf, size, length => uniform(seed, hashName(path), length).map(u => (2 * u - 1) * bound))
 
-/** Integers, as an index or the name of a stream. */
+/** Integers, such as an index or the name of a stream. */
 export const integers = (leaf: Node, data: Int32Array): Value<Shape, 'i32'> => ({
   shape: leaf.shape,
   sizes: [data.length],
@@ -32,7 +32,9 @@ export const integers = (leaf: Node, data: Int32Array): Value<Shape, 'i32'> => (
   data,
 })
 
-/** The L2 norm of every output's weights: of each column of a `[in, out]` leaf, as DoRA's magnitudes begin. */
+/**
+ * The L2 norm of every output's weights, that is of each column of a `[in, out]` leaf: the first magnitudes of DoRA.
+ */
 export const outputNorms = ({ data, sizes: [rows = 0, columns = 0] }: Value<Shape>): Float32Array => {
   const squares = new Float64Array(columns)
   for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) squares[j]! += data[i * columns + j]! ** 2

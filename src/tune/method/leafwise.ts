@@ -4,7 +4,7 @@ import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
 import type { Addition, Method, IndexChoice, MaskOf, ParamsOf, Reparametrisation, Reparametrised } from './method.ts'
 import { targeted, UnknownTarget, type Extend, type LeafFunction, type Select, type TargetFault } from './targets.ts'
 
-/** A method that puts a record of leaves in the place of each targeted one. */
+/** A method that replaces each targeted leaf by a record of leaves. */
 export interface Leafwise<T extends string, F extends LeafFunction, M> extends Reparametrisation {
   readonly params: Extend<this['in'], T, F>
   readonly mask: Select<this['in'], T, M>
@@ -25,7 +25,7 @@ export type Out<L> =
       : never
     : never
 
-/** What a method makes of one leaf: what stands in its place, what of that is trained, what weight it stands for. */
+/** The adaptation of one leaf: its replacement, the trained part of that, and the weight that it represents. */
 export interface AdaptedLeaf<L> {
   readonly becomes: L
   /** A mask of the same structure. */
@@ -36,8 +36,8 @@ export interface AdaptedLeaf<L> {
 }
 
 /**
- * Applies a function to every targeted leaf; the others stay as they are, frozen. A leaf that stands at several places
- * is one parameter: it is adapted once, and its weight is the adapted one at all of them.
+ * Applies a function to every targeted leaf; the others stay unchanged and frozen. A leaf at several places is one
+ * parameter: it is adapted once, and all its places get the adapted weight.
  */
 export const leafwise = <F extends Reparametrisation, L>(
   name: string,
@@ -57,7 +57,7 @@ export const leafwise = <F extends Reparametrisation, L>(
       const weights = new Map<Node, Node>()
       mapBeside(params, isTensor, q, (leaf, own, path) => {
         const known = at(path, leaf)
-        // what stands there is of the structure that the method has made
+        // the replacement has the structure that the method made
         if (known && !weights.has(leaf)) weights.set(leaf, known.weight(own as L))
       })
       return mapBeside(params, isTensor, q, (leaf, own) => weights.get(leaf) ?? own)
@@ -74,7 +74,7 @@ export const leafwise = <F extends Reparametrisation, L>(
   },
 })
 
-/** The dims of a leaf that a method takes for a matrix `[in, out]`. @throws {UnknownTarget} where it is none */
+/** The dims of a leaf that a method requires to be a matrix `[in, out]`. @throws {UnknownTarget} if it is not one */
 export const matrixDims = (
   method: string,
   leaf: Node,

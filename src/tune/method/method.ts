@@ -1,31 +1,33 @@
 import type { Dim, Model, Node, RandomKey, Shape, Value } from '../../tensor/index.ts'
 import type { Dynamic } from '../mask.ts'
 
-/** A function of types: from the parameters P of a model to the tree Q that stands for them and the mask on Q. */
+/** A function of types: from the parameters P of a model to the tree Q that replaces them and the mask on Q. */
 export interface Reparametrisation {
   readonly in: unknown
   readonly params: unknown
   readonly mask: unknown
-  /** `unknown`, or the error where the method cannot be applied to such parameters. */
+  /** `unknown`, or the error if the method cannot be applied to such parameters. */
   readonly fault: unknown
 }
 export type ParamsOf<F extends Reparametrisation, P> = (F & { readonly in: P })['params']
 export type MaskOf<F extends Reparametrisation, P> = (F & { readonly in: P })['mask']
 export type FaultOf<F extends Reparametrisation, P> = (F & { readonly in: P })['fault']
 
-/** An index that a mask reads, and how it is chosen once its leaf is read: several leaves may share one. */
+/**
+ * An index that a mask reads, and the rule that chooses it once its leaf is read: several leaves may share an index.
+ */
 export interface IndexChoice {
   readonly path: string
   readonly index: Node
-  /** What of the leaf is chosen. */
+  /** The kind of part that is chosen. */
   readonly among: 'columns' | 'entries'
   readonly choose: (leaf: Value<Shape>) => Int32Array
 }
 
-/** What a leaf begins with. */
+/** The first value of a leaf. */
 export type FirstValue = Value<Shape> | Value<Shape, 'i32'>
 
-/** What is known when an added leaf gets its first value. */
+/** The facts that are known when an added leaf gets its first value. */
 export interface Given {
   /** The leaf of the base that the value belongs to. */
   readonly base: Value<Shape>
@@ -35,8 +37,8 @@ export interface Given {
 }
 
 /**
- * Leaves that a method adds to the tree, and their first values: made while a model is loaded, as soon as the leaf of
- * the base that they belong to was read; those that belong to no leaf after all of them.
+ * Leaves that a method adds to the tree, and their first values: made while a model is loaded, as soon as their leaf of
+ * the base was read; those without such a leaf are made after all others.
  */
 export type Addition = { readonly leaves: readonly Node[] } & (
   | { readonly of: string; readonly make: (given: Given) => readonly FirstValue[] }
@@ -44,7 +46,7 @@ export type Addition = { readonly leaves: readonly Node[] } & (
 )
 
 /**
- * What a program draws from at random: its key, an input (the seed's lower and upper half, the number of the
+ * A program's source of random numbers: its key, which is an input (the seed's lower and upper half, the number of the
  * micro-batch), and the seed.
  */
 export interface RandomSource {
@@ -52,13 +54,13 @@ export interface RandomSource {
   readonly seed: number
 }
 
-/** What a method makes of a parameter tree. */
+/** The result of applying a method to a parameter tree. */
 export interface Reparametrised<P, Q, M> {
   readonly params: Q
   readonly mask: M
   /**
-   * The weights that the tree stands for. A method, so that a method on a tree that is known is one on a tree that is
-   * not.
+   * The weights that the tree represents. It is a method, so that a method on a known tree is also one on an unknown
+   * tree.
    */
   weight(params: Q): P
   readonly selections: readonly IndexChoice[]
@@ -66,19 +68,21 @@ export interface Reparametrised<P, Q, M> {
   readonly random?: RandomSource
 }
 
-/** What a method makes of a tree whose targets only the run knows. */
+/** The result for a tree whose targets are only known at run time. */
 export interface Opaque extends Reparametrisation {
   readonly params: unknown
   readonly mask: Dynamic
 }
 
-/** A fine-tuning method: how it extends a parameter tree, what weights the tree stands for, what is trained. */
+/**
+ * A fine-tuning method: its extension of a parameter tree, the weights that the tree represents, and the trained part.
+ */
 export interface Method<F extends Reparametrisation> {
   readonly name: string
   readonly apply: <P>(params: P) => Reparametrised<P, ParamsOf<F, P>, MaskOf<F, P>>
 }
 
-/** A model with what a method makes of it. */
+/** A model with a method applied to it. */
 export interface Tuned<P, Q, M, B, L extends Shape> extends Reparametrised<P, Q, M> {
   readonly method: string
   readonly model: Model<P, B, L>

@@ -3,7 +3,7 @@ import { tensorsOf } from '../tree.ts'
 import type { Method, Addition, FirstValue, Reparametrisation } from './method.ts'
 
 /**
- * The same method with first values of one's own for leaves that it adds, by their path in the tree: to go on from an
+ * The same method with given first values for leaves that it adds, by their path in the tree: used to continue from an
  * adapter.
  * @example startingFrom(new Map([['model.layers.0.self_attn.q_proj.lora_B', value]]))(lora({ targets: ['q_proj'], rank: 8, seed: 0 }))
  */
@@ -18,7 +18,7 @@ export const startingFrom =
           .toReversed()
           .map(([path, leaf]) => [leaf, path]),
       )
-      // of the places of a leaf, one that a value is given for, or the first
+      // among the places of a leaf, one with a given value, or the first
       for (const [path, leaf] of tensorsOf(made.params)) if (values.has(path)) paths.set(leaf, path)
       const own = (leaf: Node, first: FirstValue): FirstValue => {
         const path = paths.get(leaf) ?? ''

@@ -3,31 +3,30 @@ import type { Dynamic, Frozen } from '../mask.ts'
 import { declaredLeaves } from '../tree.ts'
 
 /**
- * Which leaves targets mean, as the run finds them and as `tsc` does: a target is a path, or words that a path ends
- * with.
+ * Finds the leaves that targets match, as a value and as a type: a target is a path, or words that a path ends with.
  */
 
-/** Thrown where targets name nothing that there is, or nothing that the method can adapt; the sentence says what. */
+/** Thrown if targets name nothing that exists, or nothing that the method can adapt; the message names it. */
 export class UnknownTarget extends Error {
   override readonly name = 'UnknownTarget'
 }
 
-/** The last word of a path is the name of a leaf. */
+/** The name of a leaf: the last word of its path. */
 export const leafName = (path: string): string => path.slice(path.lastIndexOf('.') + 1)
 
 /**
- * Whether a target means a path: the path itself, or words that it ends with, as PEFT has it.
+ * Tests whether a target matches a path: the path itself, or words that it ends with, as in PEFT.
  * @example isTarget('layers.0.q_proj', 'q_proj')
  */
 export const isTarget = (path: string, target: string): boolean => path === target || path.endsWith(`.${target}`)
 
-/** Targets as somebody gave them, who may write no types. @throws {UnknownTarget} where they are no list */
+/** The targets as a list, checked for callers who write no types. @throws {UnknownTarget} if they are not a list */
 export const listed = (targets: readonly string[]): readonly string[] => {
   if (!Array.isArray(targets)) throw new UnknownTarget('the targets of a method are a list of names')
   return targets
 }
 
-/** The paths that targets mean. @throws {UnknownTarget} where one means none */
+/** The paths that targets match. @throws {UnknownTarget} if one matches none */
 export const targeted = (params: unknown, targets: readonly string[]): ReadonlySet<string> => {
   const paths = declaredLeaves('parameters', params).map(([path]) => path)
   const unknown = listed(targets).find(target => !paths.some(path => isTarget(path, target)))
@@ -36,7 +35,7 @@ export const targeted = (params: unknown, targets: readonly string[]): ReadonlyS
   return new Set(paths.filter(path => targets.some(target => isTarget(path, target))))
 }
 
-/** The targets of a list that is written out, as a union; `string` where only the run knows which there are. */
+/** The targets of a literal list, as a union; `string` if they are only known at run time. */
 export type TargetsOf<List extends readonly string[]> = number extends List['length']
   ? string
   : AreLiterals<List> extends true
@@ -51,13 +50,12 @@ type AreLiterals<List extends readonly string[]> = List extends readonly [
     : false
   : true
 
-/** What a path and its endings become with one more key. */
+/** A path and its endings, extended by one more key. */
 type Under<Endings extends string, K> = K extends string | number ? `${Endings}.${K}` | `${K}` : never
 
 /**
- * What a leaf becomes: `Yes` where a target means it, `No` where none does, either where it depends on a position in an
- * array, or on a key that only the run knows. `Sure` are the endings of its path that are known, `Possible` those that
- * are not.
+ * The type for a leaf: `Yes` if a target matches it, `No` if none does, and either if that depends on a position in an
+ * array, or on a key that is only known at run time. `Sure` are the known endings of its path, `Possible` the others.
  */
 type Chosen<T extends string, Sure extends string, Possible extends string, Yes, No> = [Extract<T, Sure>] extends [
   never,
@@ -67,7 +65,7 @@ type Chosen<T extends string, Sure extends string, Possible extends string, Yes,
     : Yes | No
   : Yes
 
-/** The mask of leaves by name: what a method that treats its targets alike says of them. */
+/** The mask of leaves by name, for a method that treats its targets alike. */
 export type Select<P, T extends string, M> = string extends T ? Dynamic : SelectUnder<P, T, M, never, never>
 type SelectUnder<P, T extends string, M, Sure extends string, Possible extends string> = P extends Node
   ? Chosen<T, Sure, Possible, M, Frozen>
@@ -80,16 +78,16 @@ type SelectUnder<P, T extends string, M, Sure extends string, Possible extends s
           ? SelectUnder<P[K], T, M, never, Under<Sure | Possible, string>>
           : SelectUnder<P[K], T, M, Under<Sure, K>, Known<Possible, K>>
       }
-/** Endings that are not known, with a key that is. */
+/** Unknown endings, extended by a known key. */
 type Known<Possible extends string, K> = K extends string | number ? `${Possible}.${K}` : never
 
-/** A function of types on leaves: what stands in the place of a targeted one. */
+/** A function of types on leaves: the replacement of a targeted one. */
 export interface LeafFunction {
   readonly leaf: unknown
   readonly becomes: unknown
 }
 
-/** The tree with other things in the place of targeted leaves; opaque where only the run knows the targets. */
+/** The tree with targeted leaves replaced; opaque if the targets are only known at run time. */
 export type Extend<P, T extends string, F extends LeafFunction> = string extends T
   ? unknown
   : ExtendUnder<P, T, F, never, never>
@@ -113,14 +111,13 @@ type ExtendUnder<
 
 declare const targetError: unique symbol
 /**
- * What a method becomes of which a target names no leaf, so that `tsc` prints the reason and the names that there
- * are.
+ * The type that replaces a method if a target names no leaf, so that `tsc` prints the reason and the existing names.
  */
 export interface TargetError<Message extends string, ThereAre> {
   readonly [targetError]: readonly [Message, ThereAre]
 }
 
-/** `unknown`, or the error: where targets are written out, each must mean a leaf. */
+/** `unknown`, or the error: each literal target must match a leaf. */
 export type TargetFault<P, T extends string> = string extends T
   ? unknown
   : unknown extends P
@@ -128,7 +125,7 @@ export type TargetFault<P, T extends string> = string extends T
     : [Exclude<T, EndingsOf<P>>] extends [never]
       ? unknown
       : TargetError<`no module is called ${Exclude<T, EndingsOf<P>>}`, LeafNames<P>>
-/** The paths of leaves and what they end with, `${number}` for a position in an array. */
+/** The paths of leaves and their endings, with `${number}` for a position in an array. */
 type EndingsOf<P, Above extends string = never> = P extends Node
   ? Above
   : P extends readonly (infer E)[]
@@ -145,5 +142,5 @@ type LeafNames<P, Name = never> = P extends Node
 
 /** Ranks of some leaves, by path. */
 export type Ranks = ReadonlyMap<string, number>
-/** The rank of every target; `number` where some have ranks of their own. */
+/** The rank of every target; `number` if some have ranks of their own. */
 export type RankOf<R extends number, K extends Ranks | undefined> = [K] extends [undefined] ? R : number
