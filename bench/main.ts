@@ -15,7 +15,7 @@ import { steadiness } from './cases/steadiness.ts'
 import { types } from './cases/types.ts'
 import { compileProject } from './compiled.ts'
 import { machine, versions } from './machine.ts'
-import { alternate, type Outcome } from './measure.ts'
+import { alternate, failuresOf, type Outcome } from './measure.ts'
 import { markdown, tableOf } from './table.ts'
 
 const cases: readonly Case[] = [
@@ -37,10 +37,10 @@ const describe = ({ name, about, optional }: Case): string =>
 
 const command = new Command('bench')
   .description('Measures Partensor beside its peers in one run, alternating, every measurement in a fresh process.')
-  .option('--quick', 'a smoke run of one or two minutes', false)
+  .option('--quick', 'a smoke run of a few minutes: small shapes, one round, no bound is held', false)
   .option('--only <names...>', `some of: ${cases.map(({ name }) => name).join(', ')}`)
   .option('--rounds <n>', 'rounds of every comparison', Number)
-  .option('--out <file>', 'where the JSON goes; bench/results/<date>-<machine>.json unless said')
+  .option('--out <file>', 'where the JSON goes (default: bench/results/<date>-<machine>.json, nowhere with --quick)')
   .addHelpText('after', ['', ...cases.map(describe)].join('\n'))
   .parse()
 const {
@@ -67,6 +67,9 @@ if (where.loadBefore > busy)
   say(`load ${where.loadBefore.toFixed(2)}: the machine is busy, which slows contenders by very different factors`)
 const findings: Findings[] = []
 const outcomes: (readonly [string, Outcome])[] = []
+const failures: string[] = []
+/** Continuous integration has all that peers need to be installed. */
+const installsAll = process.env['CI'] === 'true'
 for (const { name, run } of chosen) {
   say(`${name}:`)
   const note = (text: string): void => say(`  ${text}`)
@@ -77,12 +80,14 @@ for (const { name, run } of chosen) {
       alternate: async (contenders, most = rounds) => {
         const found = await alternate(contenders, most, note)
         outcomes.push(...found)
+        failures.push(...failuresOf(contenders, found, installsAll))
         return found
       },
     }),
   )
 }
-const rows = findings.flatMap(found => found.rows)
+// small shapes and few steps say nothing of a bound
+const rows = findings.flatMap(found => found.rows).map(row => (quick ? { ...row, asked: '', met: undefined } : row))
 const tables = findings.flatMap(found => found.tables)
 
 const { processor, cores, memoryMegabytes, system, loadBefore } = where
@@ -105,10 +110,14 @@ for (const { title, parts } of tables) {
 }
 
 const label = `${processor} ${cores}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
-const file = out ?? join('bench', 'results', `${started.toISOString().slice(0, 10)}-${label}.json`)
-await mkdir(dirname(file), { recursive: true })
-const measured = Object.fromEntries(outcomes)
 const date = started.toISOString()
-const result = { date, quick, rounds, machine: where, versions: packages, rows, tables, measured }
-await writeFile(file, `${JSON.stringify(result, undefined, 2)}\n`)
-say(`written to ${file}`)
+const file = out ?? (quick ? undefined : join('bench', 'results', `${date.slice(0, 10)}-${label}.json`))
+if (file !== undefined) {
+  await mkdir(dirname(file), { recursive: true })
+  const measured = Object.fromEntries(outcomes)
+  const result = { date, quick, rounds, machine: where, versions: packages, rows, tables, measured }
+  await writeFile(file, `${JSON.stringify(result, undefined, 2)}\n`)
+  say(`written to ${file}`)
+}
+for (const failure of failures) say(`not measured: ${failure}`)
+if (failures.length > 0) process.exitCode = 1

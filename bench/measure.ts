@@ -8,12 +8,37 @@ import { peakOf, type Measurement } from './measurement.ts'
 /** A measurement, or the reason why it failed. */
 export type Outcome = E.Either<string, Measurement>
 
-/** One side of a comparison: a process to start once per round, in all rounds unless it specifies fewer. */
+/**
+ * One side of a comparison: a process to start once a round, in as many rounds as there are unless it specifies fewer.
+ */
 export interface Contender {
   readonly name: string
   readonly measure: () => Promise<Outcome>
   readonly rounds?: number
+  /** The reason why it cannot be installed here, if it cannot. Of all others a measurement is expected. */
+  readonly absent?: string
 }
+
+/** A peer that is installed for the run: what it measures with, or the reason why it cannot be installed. */
+export const installedPeer = <A>(
+  name: string,
+  installed: E.Either<string, A>,
+  command: (at: A) => readonly string[],
+): Contender =>
+  E.isLeft(installed)
+    ? { name, measure: async () => installed, absent: installed.left }
+    : { name, measure: () => measured(command(installed.right)) }
+
+/** Contenders that were expected to be measured and were not, each with the reason. */
+export const failuresOf = (
+  contenders: readonly Contender[],
+  outcomes: ReadonlyMap<string, Outcome>,
+  installsAll: boolean,
+): readonly string[] =>
+  contenders.flatMap(({ name, absent }) => {
+    const outcome = outcomes.get(name) ?? E.left('not measured')
+    return E.isLeft(outcome) && (absent === undefined || installsAll) ? [`${name}: ${outcome.left}`] : []
+  })
 
 const longest = 15 * 60_000
 

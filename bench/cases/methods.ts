@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { measured, ours, type Contender, type Outcome } from '../measure.ts'
+import { ours, installedPeer, type Contender, type Outcome } from '../measure.ts'
 import { installPyTorch, pytorchCommand } from '../peers/python.ts'
 import type { MethodName } from '../subject.ts'
 import { bounded, comparedTo, comparison, figure, median, peakFigure, single, type Figure, type Row } from '../table.ts'
@@ -121,11 +121,8 @@ const methodsOn = (place: Place): Case => ({
     const own = (method: MethodName): Contender =>
       ours(label(place, method), 'step', { ...common, method, target, precision })
     const python = target === 'graph' ? await installPyTorch(say) : E.left('not measured')
-    const peer = (method: 'lora' | 'dora'): Contender => ({
-      name: `PEFT ${method}`,
-      measure: async () =>
-        E.isLeft(python) ? python : measured(pytorchCommand(python.right, { ...common, method, precision: 'bf16' })),
-    })
+    const peer = (method: 'lora' | 'dora'): Contender =>
+      installedPeer(`PEFT ${method}`, python, at => pytorchCommand(at, { ...common, method, precision: 'bf16' }))
     const found = await alternate([...order.map(own), ...(target === 'graph' ? [peer('lora'), peer('dora')] : [])])
     const more = quick ? new Map<string, Outcome>() : await alternate(others.map(own), 1)
     const against = (method: 'lora' | 'dora', most: number): readonly Row[] => [

@@ -1,5 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { measured, ours, type Contender, type Outcome } from '../measure.ts'
+import { ours, installedPeer, type Contender, type Outcome } from '../measure.ts'
 import { installPyTorch, pytorchCommand, type PyTorchOptions } from '../peers/python.ts'
 import type { SubjectName } from '../subject.ts'
 import { comparedTo, figure, peakFigure, type Row } from '../table.ts'
@@ -60,11 +59,9 @@ const contendersOf = (
   const contenders = pairs[model].flatMap((pair): readonly Contender[] => {
     const { method, precision, peer } = pair
     const common = { model, ...shape, ...steps }
-    const inPyTorch = async (): Promise<Outcome> =>
-      E.isLeft(python) ? python : measured(pytorchCommand(python.right, { ...common, ...peer }))
     return [
       ours(mineIs(model, pair), 'step', { ...common, method, precision, target: 'graph' }),
-      { name: `${model}: ${peerIs(peer)}`, measure: inPyTorch },
+      installedPeer(`${model}: ${peerIs(peer)}`, python, at => pytorchCommand(at, { ...common, ...peer })),
     ]
   })
   return [...new Map(contenders.map(contender => [contender.name, contender])).values()]
@@ -88,7 +85,6 @@ const compared = async (model: SubjectName, python: Python, { quick, alternate }
 export const pytorch: Case = {
   name: 'pytorch',
   about: 'steps of the graph target against PyTorch with PEFT: time, tokens/s and peak memory',
-  optional: true,
   run: async effort => {
     const python = await installPyTorch(effort.say)
     const small = await compared('four layers', python, effort)

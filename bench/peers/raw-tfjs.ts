@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module'
-import { dirname } from 'node:path'
+import { createRequire, register } from 'node:module'
+import { dirname, extname } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
@@ -23,6 +23,8 @@ interface Projection {
 const rank = 8
 const scale = 2
 const require = createRequire(import.meta.url)
+/** Registers the gradients of every op, as soon as it is imported. */
+const gradients: string = '@tensorflow/tfjs-core/dist/register_all_gradients.js'
 
 /**
  * The same step as a user of TensorFlow.js writes it today: public ops, its own tape, `optimizer.minimize`; one thread,
@@ -31,8 +33,8 @@ const require = createRequire(import.meta.url)
  */
 export const rawTfjs = async ({ method, batch, seq, warmUp, steps }: RawTfjsOptions): Promise<Measurement> => {
   // tfjs-core's build for Node leaves the gradients out; @tensorflow/tfjs registers the same ones
-  // oxlint-disable-next-line import/no-unassigned-import -- registering is all it does
-  require('@tensorflow/tfjs-core/dist/register_all_gradients.js')
+  register(`./extensions${extname(import.meta.url)}`, import.meta.url)
+  await import(gradients)
   setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm'))}/`)
   await tf.setBackend('wasm')
   const { hidden_size: hidden, intermediate_size: ffn, head_dim: headDim, vocab_size: vocab } = fourLayers
