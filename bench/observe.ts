@@ -1,4 +1,4 @@
-import type { Device, Instruction, Plan } from '../src/index.ts'
+import type { Device, Instruction, Plan } from '../src/compiler.ts'
 
 /** An instruction that computes something, with the plan whose slots it names. */
 export type Computing = Extract<Instruction, { readonly kind: 'run' | 'update' }>

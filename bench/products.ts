@@ -1,4 +1,5 @@
-import { count, type Node, type Plan } from '../src/index.ts'
+import type { Node } from '../src/index.ts'
+import { count, type Plan } from '../src/compiler.ts'
 import type { Computing } from './observe.ts'
 
 /** A matrix product of a plan: `[batch, M, K] × [batch, K, N]`, each operand as it lies. */

@@ -1,4 +1,4 @@
-import type { CausalConfig } from '../src/index.ts'
+import type { CausalConfig } from '../src/compiler.ts'
 
 /** Four layers of the size of SmolLM2's, with a small vocabulary: what the peers are measured on. */
 export const fourLayers: CausalConfig = {

@@ -3,28 +3,30 @@ import { join } from 'node:path'
 import {
   adamw,
   adapt,
-  methods,
-  bind,
-  cacheDirectory,
   chain,
   clipByGlobalNorm,
-  count,
-  isTensor,
-  llama,
-  load,
-  mapTree,
   orThrow,
-  smolLM2,
   trainStep,
   type Method,
-  type MethodName,
-  type MethodArguments,
   type Lazy,
+  type Opaque,
+} from '../src/index.ts'
+import {
   type CausalLM,
   type CausalConfig,
   type CausalParams,
-  type Opaque,
-} from '../src/index.ts'
+  methods,
+  bind,
+  cacheDirectory,
+  count,
+  isTensor,
+  llama,
+  mapTree,
+  type MethodName,
+  type MethodArguments,
+} from '../src/compiler.ts'
+import { load } from '../src/io/checkpoint/load.ts'
+import { smolLM2 } from '../src/io/hub.ts'
 import { fourLayers, smolShapes } from './shapes.ts'
 
 export type SubjectName = 'four layers' | 'SmolLM2'

@@ -6,11 +6,11 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import {
-  adamw, adapt, adapterOf, batches, chain, clipByGlobalNorm, compile, hashOf, load, loadAdapter, orThrow, paca, saveAdapter, trainStep, versions, warmupCosine,
+  adamw, adapt, adapterOf, batches, chain, clipByGlobalNorm, compile, hashOf, loadAdapter, openModel, orThrow, paca, saveAdapter, schedules, trainStep, versions,
 } from '../src/index.ts'
 
 const [path = fileURLToPath(new URL('../test/golden/llama-tiny', import.meta.url)), out = await mkdtemp(`${tmpdir()}/adapter-`)] = process.argv.slice(2)
-const { model, weights, checkpoint } = await orThrow(load(path))
+const { model, weights, checkpoint } = await orThrow(openModel(path))
 const { vocab_size, num_hidden_layers } = checkpoint.config, baseModelHash = await orThrow(hashOf(checkpoint))
 
 // rows of token ids: here the model is to learn to count in threes
@@ -19,7 +19,7 @@ const rows = Array.from({ length: 16 }, (_, i) => ({ input_ids: counting(7 * i),
 
 const [rank, seed, steps] = [8, 0, 40], targets = ['q_proj', 'v_proj', 'up_proj', 'down_proj'] as const
 const tuned = adapt(model, paca({ targets, rank, seed }))
-const transform = chain(clipByGlobalNorm(1), adamw({ lr: warmupCosine({ peak: 1e-2, warmup: 4, total: steps }) }))
+const transform = chain(clipByGlobalNorm(1), adamw({ lr: schedules.warmupCosine({ peak: 1e-2, warmup: 4, total: steps }) }))
 const step = trainStep(tuned, transform)                        // pure: (params, state, batches) => (params, state, loss)
 
 await using run = await compile(step, { target: 'auto', weights })   // reads the weights leaf by leaf and owns the buffers

@@ -1,7 +1,6 @@
 /** Descent on f(W) = ½ tr WᵀAW through gradients, a mask and sgd, with Theorem 1 checked at every step: f(W⁺) ≤ f(W) − η(1 − ηL/2)‖∇P‖². */
-import {
-  applyUpdates, columns, f32, focus, gradients, interpret, lensOf, matmul, mul, putFocus, scalar, sgd, square, sum, type Node, type Numbers,
-} from '../src/index.ts'
+import { f32, matmul, mul, scalar, sgd, square, sum, type Node } from '../src/index.ts'
+import { applyUpdates, columns, focus, gradients, interpret, lensOf, putFocus, type Numbers } from '../src/compiler.ts'
 
 // A = tridiag(−1, 2, −1) of size 6: its largest eigenvalue, the Lipschitz constant of ∇f, is 2 + 2 cos(π/7)
 const n = 6, L = 2 + 2 * Math.cos(Math.PI / (n + 1)), eta = 1 / L

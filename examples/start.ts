@@ -20,23 +20,21 @@ import {
   orThrow,
   paca,
   parameterCounts,
-  projections,
   promptIds,
-  rateAt,
-  reserve,
-  runSchedule,
   saveAdapter,
-  showBytes,
-  showSeconds,
-  stepDisplay,
+  schedules,
   train,
   trainStep,
   versions,
   type Row,
 } from '../src/index.ts'
+// what the command line shows, and how it keeps its folder, are no part of the package
+import { reserve } from '../src/host/index.ts'
+import { showBytes, showSeconds, stepDisplay } from '../src/program/index.ts'
 import { definitionMessages, question, splitBySeed, wordnetNouns, type Definition } from './wordnet.ts'
 
 const [rank, seed, lr, batch, steps, heldOutWords, answerTokens] = [8, 0, 3e-3, 4, 24, 32, 28]
+const projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 const say = (text = ''): void => {
   process.stdout.write(`${text}\n`)
 }
@@ -84,7 +82,7 @@ const main = async (): Promise<void> => {
 
   // the training step is a pure value; a session runs it
   const tuned = adapt(model, paca({ targets: projections, rank, seed }))
-  const schedule = runSchedule({ schedule: 'cosine', lr, warmup: 0, steps })
+  const schedule = schedules.runSchedule({ schedule: 'cosine', lr, warmup: 0, steps })
   const step = trainStep(tuned, chain(clipByGlobalNorm(1), adamw({ lr: schedule, weightDecay: 0.01 })))
   const { trainable, all } = parameterCounts(tuned, checkpoint)
   const baseModelHash = await orThrow(hashOf(checkpoint))
@@ -119,7 +117,9 @@ const main = async (): Promise<void> => {
   say(`loss on ${heldOut.length} held-out words (${before.tokens} scored tokens) before: ${before.loss.toFixed(3)}`)
 
   const display = stepDisplay(process.stderr, steps)
-  for await (const event of train(session, rows, { batch, steps, shuffle: true, seed }, k => rateAt(schedule, k)))
+  for await (const event of train(session, rows, { batch, steps, shuffle: true, seed }, k =>
+    schedules.rateAt(schedule, k),
+  ))
     display.show(event)
   display.stop()
 

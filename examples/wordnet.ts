@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { permutation } from '../src/index.ts'
-import type { Message } from '../src/index.ts'
-import { attempt, refusal, type IoError, isRecord } from '../src/index.ts'
+import { permutation } from '../src/compiler.ts'
+import type { Message, IoError } from '../src/index.ts'
+import { attempt, isRecord, refusal } from '../src/host/index.ts'
 
 /** A noun and what its first sense means. */
 export interface Definition {

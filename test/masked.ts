@@ -1,3 +1,4 @@
+import type { Method, Reparametrisation } from '../src/index.ts'
 import {
   chooseColumns,
   columns,
@@ -6,11 +7,9 @@ import {
   all,
   mapTree,
   isTensor,
-  type Method,
   type Dynamic,
   type IndexChoice,
-  type Reparametrisation,
-} from '../src/index.ts'
+} from '../src/compiler.ts'
 
 interface Masked extends Reparametrisation {
   readonly params: this['in']

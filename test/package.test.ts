@@ -192,11 +192,13 @@ for (const [what, more] of [
 
 const declaring = `
 import * as partensor from 'partensor'
+import * as compiler from 'partensor/compiler'
 import {
-  accumulate, adamw, adapt, add, chain, columns, compile, crossEntropy, f32, focus, i32, lora, masked, matmul, model, paca, scale, size, sum, trainStep, vera,
-  warmupCosine, type Dim, type Shape, type Tensor, type Values,
+  accumulate, adamw, adapt, add, chain, compile, crossEntropy, f32, i32, lora, masked, matmul, model, paca, schedules, size, sum, trainStep, vera,
+  type Dim, type Shape, type Tensor, type Values,
 } from 'partensor'
-export const everything = { ...partensor }
+import { columns, focus, scale } from 'partensor/compiler'
+export const everything = { ...partensor }, parts = { ...compiler }, curves = { ...schedules }, work = { ...partensor.commands }
 export const linear = <L extends Shape, I extends Dim, O extends Dim>(x: Tensor<readonly [...L, I]>, w: Tensor<readonly [I, O]>, b: Tensor<readonly [O]>) =>
   add(matmul(x, w), b)
 export const network = model({
@@ -209,7 +211,7 @@ declare const weights: Values<typeof network.params>, batch: Values<typeof netwo
 export const tuned = adapt(network, paca({ targets: ['enc.w', '0.up'], rank: 8, seed: 0 }))
 export const others = [adapt(network, lora({ targets: ['w'], rank: 8, seed: 0 })), adapt(network, vera({ targets: ['up'], rank: 8, seed: 0 }))] as const
 export const part = focus(tuned.params, tuned.mask), mask = { w: columns(8) }
-export const transform = chain(masked(scale(0.1), { by: 'path', where: () => true }), accumulate(adamw({ lr: warmupCosine({ peak: 1e-3, warmup: 1, total: 9 }) }), 4))
+export const transform = chain(masked(scale(0.1), { by: 'path', where: () => true }), accumulate(adamw({ lr: schedules.warmupCosine({ peak: 1e-3, warmup: 1, total: 9 }) }), 4))
 export const step = trainStep(tuned, transform), state = transform.init(part)
 export const open = () => compile(step, { target: 'auto', weights })
 export const run = await open(), result = await run.step([batch]), saved = await run.read(), gradients = await run.gradients(batch)

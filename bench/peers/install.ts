@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { cacheDirectory } from '../../src/index.ts'
+import { cacheDirectory } from '../../src/compiler.ts'
 
 /** Where a peer that is no dependency of the project lies, and what runs it. */
 export interface Installed {

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { deviceEngine, openSession } from '../../src/index.ts'
+import { deviceEngine, openSession } from '../../src/compiler.ts'
 import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { observed } from '../observe.ts'

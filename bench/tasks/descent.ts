@@ -6,13 +6,13 @@ import {
   full,
   orThrow,
   paca,
-  projections,
   verify,
-  verifyModel,
   type ConvergenceCertificate,
   type TargetName,
   type VerifyModelEvent,
 } from '../../src/index.ts'
+import { projections } from '../../src/program/method.ts'
+import { verifyModel } from '../../src/program/verify.ts'
 import { definitionMessages, splitBySeed, wordnetNouns } from '../../examples/wordnet.ts'
 import { measurement, type Measurement } from '../measurement.ts'
 import { cachedSmolLM2, randomBatch, subject, type SubjectName } from '../subject.ts'

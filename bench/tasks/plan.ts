@@ -1,3 +1,4 @@
+import type { Traits } from '../../src/index.ts'
 import {
   footprintOf,
   programsOf,
@@ -6,8 +7,7 @@ import {
   type Program,
   type Programs,
   type Size,
-  type Traits,
-} from '../../src/index.ts'
+} from '../../src/compiler.ts'
 import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 import { measurement, type Measurement } from '../measurement.ts'
 import { stepOf, subject, type SubjectName } from '../subject.ts'

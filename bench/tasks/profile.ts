@@ -1,4 +1,4 @@
-import { deviceEngine, openSession } from '../../src/index.ts'
+import { deviceEngine, openSession } from '../../src/compiler.ts'
 import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { observed } from '../observe.ts'

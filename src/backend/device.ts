@@ -38,7 +38,10 @@ export interface PromptDevice<H> extends Device<H> {
   readonly run: (...of: Parameters<Device<H>['run']>) => readonly H[]
 }
 
-/** An error that a user can act on: one clear sentence. */
+/**
+ * A refusal of a session or of `compile`: one sentence that a user can act on.
+ * @example if (error instanceof SessionError) console.error(error.message)
+ */
 export class SessionError extends Error {
   override readonly name = 'SessionError'
 }

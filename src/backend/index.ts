@@ -1,7 +1,7 @@
 /** Targets that run programs: reference, tfjs, graph; one session interface. */
 export { chooseTarget, type Choice } from './choice.ts'
 export { compile, type TargetOptions } from './compile.ts'
-export { SessionError, type Buffer, type Device } from './device.ts'
+export { SessionError, type Buffer, type Device, type PromptDevice } from './device.ts'
 export { explainOn, type ExplainTarget } from './explain.ts'
 export { deviceEngine } from './device-engine.ts'
 export type { Engine, EngineDecoder, FedBatch, Loading, OpenEngine, Stepped, Sums } from './engine.ts'

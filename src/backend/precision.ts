@@ -3,4 +3,5 @@
  * are always float32.
  */
 export type Precision = 'f32' | 'bf16' | 'f16'
+/** The names of all precisions. */
 export const precisions: readonly Precision[] = ['f32', 'bf16', 'f16']

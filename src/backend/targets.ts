@@ -11,6 +11,7 @@ const all = [graphTarget, wasmTarget, nodeTarget, cpuTarget, referenceTarget] as
 /** The targets, in the order in which they are listed. */
 export const registeredTargets: readonly Target<(typeof all)[number]['name']>[] = all
 
-/** The names of the targets; `auto` is the best of those that run here. */
+/** The name of a target; `auto` is the best of those that run here. */
 export type TargetName = 'auto' | (typeof all)[number]['name']
+/** The names of all targets, `auto` first. */
 export const targetNames: readonly TargetName[] = ['auto', ...registeredTargets.map(({ name }) => name)]

@@ -19,7 +19,7 @@ const versionOf = (specifier: string): string | undefined => {
 /** Partensor's own version. */
 export const version = versionOf('../../package.json') ?? 'unknown'
 
-/** The versions that a run's numbers depend on: those of Partensor, Node and TensorFlow.js. */
+/** The versions that a run's numbers depend on: those of Partensor, Node and TensorFlow.js. @example versions()['node'] */
 export const versions = (): Readonly<Record<string, string>> =>
   Object.fromEntries([
     ['partensor', version],

@@ -1,4 +1,5 @@
 /** The work of each command, for any front end: the command line parses arguments and prints events. */
+export * as commands from './commands.ts'
 export { adapterUse, loadAdapters, type AdapterUse, type BoundAdapters } from './adapter-arguments.ts'
 export { readColumns } from './columns-file.ts'
 export { compare, type CompareEvent, type CompareRun, type RunCommand } from './compare/compare.ts'
@@ -46,6 +47,7 @@ export {
   targetsOf,
   tuneModel,
   type Beginning,
+  type MaskedParams,
   type Targets,
   type TunedModel,
 } from './tune.ts'

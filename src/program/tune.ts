@@ -232,14 +232,14 @@ export const tuneModel = (
   )
 
 /** A tuned tree with its mask. */
-type Masked = Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask'>
+export type MaskedParams = Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask'>
 
 /**
  * The numbers of trained and of all parameters, from the header.
  * @example parameterCounts(tuned, checkpoint) // { trainable: 610_560, all: 134_515_008 }
  */
 export const parameterCounts = (
-  tuned: Masked & Pick<TunedModel, 'method' | 'model'>,
+  tuned: MaskedParams & Pick<TunedModel, 'method' | 'model'>,
   checkpoint: Checkpoint,
   modules: readonly ResolvedModule[] = [],
 ): { readonly trainable: number; readonly all: number } => {
@@ -273,7 +273,7 @@ const packedSizes = (numbers: number): Readonly<Record<string, number>> => {
  * @example explain(step, { dims: { batch: 2, seq: 256, ...ownDims(tuned, checkpoint, modules) } })
  */
 export const ownDims = (
-  { method, params, mask }: Masked & Pick<TunedModel, 'method'>,
+  { method, params, mask }: MaskedParams & Pick<TunedModel, 'method'>,
   checkpoint: Checkpoint,
   modules: readonly ResolvedModule[],
 ): Readonly<Record<string, number>> => {

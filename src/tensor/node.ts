@@ -94,7 +94,11 @@ export interface Tensor<in out S extends Shape, in out D extends DType = 'f32'> 
   readonly dtype: D
 }
 
-/** Thrown where a shape rule is broken at run time; `tsc` prints the same text where the shapes are known. */
+/**
+ * A shape rule broken at run time, thrown when the expression is built; `tsc` prints the same text if the shapes are
+ * known.
+ * @example if (error instanceof ShapeMismatch) console.error(error.message)
+ */
 export class ShapeMismatch extends Error {
   override readonly name = 'ShapeMismatch'
 }

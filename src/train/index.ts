@@ -21,7 +21,8 @@ export {
   type TrainedParts,
   selectionOf,
 } from './adapter.ts'
-export { rateAt, runSchedule, scheduleNames, type ScheduleName, type ScheduleOptions } from './schedule.ts'
+export { rateAt, runSchedule, scheduleNames, type ScheduleName, type ScheduleOptions } from './run-schedule.ts'
+export * as schedules from './schedules.ts'
 export { trainStep } from './step.ts'
 export {
   loadMoments,

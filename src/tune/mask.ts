@@ -45,15 +45,17 @@ export interface Dynamic {
   readonly mask: 'dynamic'
 }
 
+/** Trains the whole leaf. */
 export const all: All = { mask: 'all' }
+/** Trains nothing of a leaf: it has neither a gradient nor moments. */
 export const frozen: Frozen = { mask: 'frozen' }
-/** @example columns(8) */
+/** Trains `count` columns, rows of storage; their index is data of the run. @example columns(8) */
 export const columns = <const R extends Dim>(count: R): Columns<R> => ({
   mask: 'columns',
   count,
   index: placeholder([count], 'i32'),
 })
-/** @example entries(100) */
+/** Trains `count` single entries of the flattened leaf; their index is data of the run. @example entries(100) */
 export const entries = <const R extends Dim>(count: R): Entries<R> => ({
   mask: 'entries',
   count,

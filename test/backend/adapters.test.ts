@@ -3,10 +3,8 @@ import { test } from 'node:test'
 import {
   adapt,
   compile,
-  inputGroups,
   lora,
   nf4,
-  projections,
   quantized,
   sgd,
   trainStep,
@@ -14,6 +12,8 @@ import {
   type Opaque,
   type TargetName,
 } from '../../src/index.ts'
+import { inputGroups } from '../../src/compiler.ts'
+import { projections } from '../../src/program/method.ts'
 import { adapterOf, batch, names, small, tunedBy, weights } from '../tune/adapters.ts'
 import { noNode } from './native-support.ts'
 import { openTiny, tinyBatch } from './tiny.ts'

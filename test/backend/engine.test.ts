@@ -2,23 +2,19 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   adapt,
-  deviceEngine,
   f32,
   matmul,
   model,
-  openSession,
   paca,
-  referenceDevice,
   scalar,
   SessionError,
   sgd,
   square,
   sum,
   trainStep,
-  type Engine,
-  type Loading,
   type Value,
 } from '../../src/index.ts'
+import { deviceEngine, openSession, referenceDevice, type Engine, type Loading } from '../../src/compiler.ts'
 import { refusal } from '../../src/backend/engine.ts'
 
 const chain = model({

@@ -6,17 +6,12 @@ import {
   add,
   chain,
   compile,
-  composite,
   concat,
   explain,
   f32,
-  fitsByShape,
   full,
   i32,
-  isTensor,
-  mapTree,
   matmul,
-  node,
   repeat,
   rope,
   sgd,
@@ -27,9 +22,9 @@ import {
   vector,
   type Dims,
   type Node,
-  type Op,
   type TargetName,
 } from '../../src/index.ts'
+import { composite, fitsByShape, isTensor, mapTree, node, type Op } from '../../src/compiler.ts'
 import { checkFits } from '../../src/compile/index.ts'
 import { count, dequantize, interpret, misfitIn, primitives, type SliceAttributes } from '../../src/tensor/index.ts'
 import { instances, registry, sizeIn, subjects, type Instance, type Sizes } from '../arbitrary.ts'

@@ -8,7 +8,6 @@ import {
   f32,
   full,
   i32,
-  interpret,
   log,
   matmul,
   max,
@@ -29,11 +28,11 @@ import {
   type Dim,
   type DType,
   type Node,
-  type Numbers,
   type Shape,
   type TargetName,
   type Tensor,
 } from '../../src/index.ts'
+import { interpret, type Numbers } from '../../src/compiler.ts'
 import { noNode } from './native-support.ts'
 
 // Layers generic in their dims, without a cast, and what they compute on every target.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compile, isValue, leaves, type Shape, type Value } from '../../src/index.ts'
+import { compile, type Shape, type Value } from '../../src/index.ts'
+import { isValue, leaves } from '../../src/compiler.ts'
 import { noNode } from './native-support.ts'
 import { openTiny, tinyBatch, tinyStep, tinyValues } from './tiny.ts'
 

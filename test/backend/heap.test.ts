@@ -1,24 +1,17 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
+import { adamw, adapt, chain, clipByGlobalNorm, paca, trainStep, type Lazy, type Value } from '../../src/index.ts'
 import {
-  adamw,
-  adapt,
-  chain,
-  clipByGlobalNorm,
   deviceEngine,
   isTensor,
   llama,
   mapTree,
   openSession,
-  paca,
   sizesOf,
-  trainStep,
-  type Lazy,
   type CausalConfig,
   type CausalParams,
-  type Value,
-} from '../../src/index.ts'
+} from '../../src/compiler.ts'
 import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 
 const config: CausalConfig = {

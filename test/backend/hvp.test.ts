@@ -4,11 +4,7 @@ import {
   adapt,
   compile,
   full,
-  isValue,
-  leaves,
   lora,
-  mapTree,
-  openSafetensors,
   orThrow,
   paca,
   SessionError,
@@ -20,6 +16,7 @@ import {
   type TargetName,
   type Value,
 } from '../../src/index.ts'
+import { isValue, leaves, mapTree, openSafetensors } from '../../src/compiler.ts'
 import { noNode } from './native-support.ts'
 import { golden, openTiny, targets, tinyBatch, tinyColumns } from './tiny.ts'
 

@@ -2,13 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   adapt,
-  all,
   compile,
   f32,
-  frozen,
   full,
   i32,
-  maskedLeaves,
   model,
   sgd,
   size,
@@ -19,6 +16,7 @@ import {
   trainStep,
   type TargetName,
 } from '../../src/index.ts'
+import { all, frozen, maskedLeaves } from '../../src/compiler.ts'
 import { nodeTest } from './native-support.ts'
 
 const embedding = model({

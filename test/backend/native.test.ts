@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
-import { compile, nativeStatus, type TargetName } from '../../src/index.ts'
+import { compile, type TargetName } from '../../src/index.ts'
+import { nativeStatus } from '../../src/compiler.ts'
 import { nodeDevice } from '../../src/backend/native/device.ts'
 import { kernelsOf } from '../../src/backend/tfjs/registered.ts'
 import { nodeTest } from './native-support.ts'

@@ -12,13 +12,13 @@ import {
   lion,
   masked,
   matmul,
-  setToZero,
   sgd,
   trainStep,
   type Fn,
   type TargetName,
   type Transform,
 } from '../../src/index.ts'
+import { setToZero } from '../../src/compiler.ts'
 import { add, f32 } from '../../src/tensor/index.ts'
 import { nodeTest } from './native-support.ts'
 import { nativeTargets, plainTargets, smallModel, untyped, valuesFor } from './small.ts'

@@ -5,14 +5,11 @@ import {
   adapt,
   compile,
   crossEntropy,
-  deviceEngine,
   f32,
   full,
   i32,
   matmul,
   model,
-  openSession,
-  referenceDevice,
   relu,
   scalar,
   SessionError,
@@ -25,6 +22,7 @@ import {
   type Session,
   type TargetName,
 } from '../../src/index.ts'
+import { deviceEngine, openSession, referenceDevice } from '../../src/compiler.ts'
 import { noNode } from './native-support.ts'
 import { openTiny, tinyBatch, tinyStep } from './tiny.ts'
 

@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import {
-  compile,
-  DimsError,
-  SessionError,
-  type Dims,
-  type CausalBatch,
-  type TargetName,
-  type Values,
-} from '../../src/index.ts'
+import { compile, SessionError, type Dims, type TargetName, type Values } from '../../src/index.ts'
+import { DimsError, type CausalBatch } from '../../src/compiler.ts'
 import { noNode } from './native-support.ts'
 import { curves, methods, openTiny, tinyBatch, tinyColumns, tinyStep, type CurveMethod } from './tiny.ts'
 

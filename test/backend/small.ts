@@ -2,11 +2,8 @@ import {
   adapt,
   compile,
   full,
-  isTensor,
-  mapTree,
   model,
   sgd,
-  sizing,
   square,
   sum,
   trainStep,
@@ -18,6 +15,7 @@ import {
   type Tensor,
   type Value,
 } from '../../src/index.ts'
+import { isTensor, mapTree, sizing } from '../../src/compiler.ts'
 import { count, f32, size } from '../../src/tensor/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 

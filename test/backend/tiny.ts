@@ -8,24 +8,22 @@ import {
   clipByGlobalNorm,
   dora,
   full,
-  load,
   lora,
   moslora,
-  openSafetensors,
   orThrow,
   paca,
   startingFrom,
   trainStep,
   vera,
-  warmupCosine,
   type Method,
-  type CausalBatch,
-  type Loaded,
   type Opaque,
   type Shape,
   type Value,
   type Values,
 } from '../../src/index.ts'
+import { load } from '../../src/io/checkpoint/load.ts'
+import { openSafetensors, type CausalBatch, type Loaded } from '../../src/compiler.ts'
+import { warmupCosine } from '../../src/tune/transform/schedule.ts'
 
 /** The tiny LLaMA of test/golden, with PyTorch's batch, columns and curves. */
 export const golden = (name: string): string => fileURLToPath(new URL(`../golden/llama-tiny/${name}`, import.meta.url))

@@ -4,17 +4,14 @@ import {
   adam,
   adapt,
   add,
-  AmbiguousTree,
   chain,
   clipByGlobalNorm,
   compile,
   crossEntropy,
   dora,
   f32,
-  focus,
   full,
   i32,
-  leaves,
   lora,
   lorafa,
   masked,
@@ -32,8 +29,6 @@ import {
   size,
   square,
   sum,
-  isValue,
-  tensorsOf,
   trainStep,
   transpose,
   uniform,
@@ -44,6 +39,7 @@ import {
   type TargetName,
   type Value,
 } from '../../src/index.ts'
+import { AmbiguousTree, focus, leaves, isValue, tensorsOf } from '../../src/compiler.ts'
 import { noNode } from './native-support.ts'
 
 const f = (shape: Shape, sizes: readonly number[], seed: number): Value<Shape> => ({

@@ -8,25 +8,20 @@ import {
   clipByGlobalNorm,
   f32,
   full,
-  llama,
-  loopOp,
   matmul,
   model,
   paca,
-  programsOf,
   scan,
   square,
   sub,
   sum,
   tanh,
   trainStep,
-  variablesOf,
   type Method,
-  type Loop,
   type Reparametrisation,
-  type Variable,
-  type WholePrograms,
 } from '../../src/index.ts'
+import { llama, programsOf, variablesOf, type Loop, type Variable, type WholePrograms } from '../../src/compiler.ts'
+import { loopOp } from '../../src/compile/loop/op.ts'
 import {
   blockOf,
   concatOp,

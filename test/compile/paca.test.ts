@@ -12,25 +12,21 @@ import {
 import {
   adapt,
   crossEntropy,
-  deviceEngine,
   f32,
   full,
   i32,
   integer,
-  llama,
   matmul,
   maximum,
   model,
-  openSession,
   paca,
-  referenceDevice,
   relu,
   sgd,
   size as sizeOf,
   sum,
   trainStep,
-  type CausalConfig,
 } from '../../src/index.ts'
+import { deviceEngine, llama, openSession, referenceDevice, type CausalConfig } from '../../src/compiler.ts'
 
 const network = model({
   params: { up: f32('pixels', 'hidden'), down: f32('hidden', 'classes') },

@@ -9,21 +9,15 @@ import {
   type Explanation,
   type Traits,
 } from '../../src/compile/index.ts'
+import { adapt, nf4, quantized, sgd, trainStep, type Method, type Opaque } from '../../src/index.ts'
 import {
-  adapt,
   methods,
   llama,
-  nf4,
-  quantized,
-  sgd,
   tensorsOf,
-  trainStep,
-  type Method,
   type MethodName,
   type MethodArguments,
   type CausalConfig,
-  type Opaque,
-} from '../../src/index.ts'
+} from '../../src/compiler.ts'
 import {
   bytesPerElement,
   count,

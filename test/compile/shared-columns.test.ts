@@ -8,7 +8,6 @@ import {
   crossEntropy,
   f32,
   i32,
-  llama,
   matmul,
   model,
   paca,
@@ -17,9 +16,9 @@ import {
   sgd,
   sum,
   trainStep,
-  type CausalConfig,
   type TargetName,
 } from '../../src/index.ts'
+import { llama, type CausalConfig } from '../../src/compiler.ts'
 import { noNode } from '../backend/native-support.ts'
 import { curves, openTiny, targets as names, tinyBatch } from '../backend/tiny.ts'
 

@@ -1,5 +1,6 @@
 import { programsOf, sizing, type Program, type Programs, type Traits } from '../../src/compile/index.ts'
-import { adamw, adapt, full, llama, paca, trainStep, type CausalConfig } from '../../src/index.ts'
+import { adamw, adapt, full, paca, trainStep } from '../../src/index.ts'
+import { llama, type CausalConfig } from '../../src/compiler.ts'
 import { count, interpret, is, primitives, topological, type Node, type Numbers } from '../../src/tensor/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 

@@ -1,11 +1,5 @@
-import {
-  variablesOf,
-  wholePrograms,
-  type Programs,
-  type Traits,
-  type Variable,
-  type WholePrograms,
-} from '../../src/index.ts'
+import type { Traits } from '../../src/index.ts'
+import { variablesOf, wholePrograms, type Programs, type Variable, type WholePrograms } from '../../src/compiler.ts'
 import { count, interpret, type Node, type Numbers } from '../../src/tensor/index.ts'
 import { randomFrom } from '../arbitrary.ts'
 import { allEqual } from '../tensor/calculus.ts'

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
 import { installPyTorch, pythonPackages } from '../../bench/peers/python.ts'
-import { cacheDirectory } from '../../src/index.ts'
+import { cacheDirectory } from '../../src/compiler.ts'
 
 const folder = join(cacheDirectory(), 'bench', 'pytorch')
 const wanted = `${Object.entries(pythonPackages)

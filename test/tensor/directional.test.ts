@@ -4,7 +4,6 @@ import {
   add,
   f32,
   hvp,
-  interpret,
   jvp,
   matmul,
   mul,
@@ -15,9 +14,9 @@ import {
   sum,
   tanh,
   type Node,
-  type Numbers,
   type Tensor,
 } from '../../src/index.ts'
+import { interpret, type Numbers } from '../../src/compiler.ts'
 import type { Equal, Expect } from '../types/expect.ts'
 import { allEqual, dot, noise } from './calculus.ts'
 

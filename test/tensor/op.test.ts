@@ -3,30 +3,16 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
 import {
-  alongGradient,
   broadcastTo,
-  columns,
-  composites,
   concat,
-  count,
-  dequantize,
-  directional,
   einsum,
-  entries,
   erf,
   f32,
-  gradients,
   i32,
-  interpret,
   iota,
   matmul,
-  node,
   nonzero,
-  oneHot,
-  placeholder,
-  primitives,
   put,
-  randomWordsOf,
   range,
   reshape,
   scalar,
@@ -34,13 +20,29 @@ import {
   slice,
   sum,
   take,
-  times,
   vector,
-  whole,
   type Node,
+} from '../../src/index.ts'
+import {
+  alongGradient,
+  columns,
+  composites,
+  count,
+  dequantize,
+  directional,
+  entries,
+  gradients,
+  interpret,
+  node,
+  placeholder,
+  primitives,
+  whole,
   type Numbers,
   type Op,
-} from '../../src/index.ts'
+} from '../../src/compiler.ts'
+import { oneHot } from '../../src/tensor/op/pick.ts'
+import { times } from '../../src/tensor/op/elementwise.ts'
+import { randomWordsOf } from '../../src/tensor/op/random-bits.ts'
 import { instances, registry, sizeIn, subjects, type Instance, type Subject } from '../arbitrary.ts'
 import { allEqual, differentiate, dot, equal, moved, near, noise, quotient, run, wrongVjp } from './calculus.ts'
 

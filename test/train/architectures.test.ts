@@ -10,29 +10,31 @@ import {
   chain,
   clipByGlobalNorm,
   compile,
-  finetune,
   full,
-  generateTokens,
-  identity,
-  isLazyLeaf,
-  isValue,
-  leaves,
-  load,
-  mapTree,
-  openSafetensors,
   orThrow,
   paca,
-  tensorsOf,
   trainStep,
-  warmupCosine,
-  type CausalBatch,
-  type Loaded,
   type Method,
   type Opaque,
   type Shape,
   type Value,
   type Values,
 } from '../../src/index.ts'
+import { finetune } from '../../src/program/finetune.ts'
+import { generateTokens } from '../../src/train/generate.ts'
+import {
+  identity,
+  isLazyLeaf,
+  isValue,
+  leaves,
+  mapTree,
+  openSafetensors,
+  tensorsOf,
+  type CausalBatch,
+  type Loaded,
+} from '../../src/compiler.ts'
+import { load } from '../../src/io/checkpoint/load.ts'
+import { warmupCosine } from '../../src/tune/transform/schedule.ts'
 import { noNode } from '../backend/native-support.ts'
 import { temporary, writeRows } from '../cli/support.ts'
 

@@ -3,31 +3,33 @@ import { test } from 'node:test'
 import {
   adapt,
   compile,
-  dequantizeNF4,
   f32,
-  focus,
   full,
+  quantized,
+  nf4,
+  paca,
+  sgd,
+  startingFrom,
+  trainStep,
+  type Method,
+  type Node,
+  type Opaque,
+  type Shape,
+  type Value,
+} from '../../src/index.ts'
+import {
+  dequantizeNF4,
+  focus,
   identity,
   isTensor,
   isValue,
   leaves,
   mapTree,
-  quantized,
-  nf4,
-  paca,
   quantizeNF4,
-  sgd,
-  startingFrom,
   tensorsOf,
-  trainStep,
-  transposeMatrix,
-  type Method,
-  type Node,
   type Numbers,
-  type Opaque,
-  type Shape,
-  type Value,
-} from '../../src/index.ts'
+} from '../../src/compiler.ts'
+import { transposeMatrix } from '../../src/tensor/matrix.ts'
 import { randomFrom } from '../arbitrary.ts'
 import { adapterOf, batch, firstValues, meant, names, small, tunedBy, valueOf, weights } from './adapters.ts'
 

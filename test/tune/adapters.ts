@@ -1,13 +1,8 @@
 import {
   adapt,
-  methods,
   add,
-  count,
   f32,
   i32,
-  interpret,
-  isTensor,
-  mapTree,
   matmul,
   model,
   mul,
@@ -17,18 +12,25 @@ import {
   sub,
   sum,
   take,
-  tensorsOf,
   type Method,
-  type MethodName,
-  type MethodArguments,
   type Dim,
   type Node,
-  type Numbers,
   type Opaque,
   type Shape,
   type Value,
   type Values,
 } from '../../src/index.ts'
+import {
+  methods,
+  count,
+  interpret,
+  isTensor,
+  mapTree,
+  tensorsOf,
+  type MethodName,
+  type MethodArguments,
+  type Numbers,
+} from '../../src/compiler.ts'
 import { assignWeights } from '../../src/backend/weights.ts'
 import { randomFrom, sizeIn } from '../arbitrary.ts'
 

@@ -3,28 +3,30 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   adapt,
-  carryState,
-  columnNorms,
   compile,
   f32,
   full,
-  isValue,
-  largest,
-  leaves,
-  openSafetensors,
   orThrow,
-  selectByScore,
-  selectByWeight,
-  squaredNorms,
-  tensorsOf,
   trainStep,
-  type ColumnNormsState,
   type DType,
   type Shape,
   type TargetName,
   type Tensor,
   type Value,
 } from '../../src/index.ts'
+import {
+  carryState,
+  columnNorms,
+  isValue,
+  leaves,
+  openSafetensors,
+  selectByScore,
+  selectByWeight,
+  squaredNorms,
+  tensorsOf,
+  type ColumnNormsState,
+} from '../../src/compiler.ts'
+import { largest } from '../../src/tune/selection/score.ts'
 import { noNode } from '../backend/native-support.ts'
 import { golden, openTiny, targets as names, tinyBatch } from '../backend/tiny.ts'
 import type { Equal, Expect } from '../types/expect.ts'

@@ -1,5 +1,17 @@
 import {
   adapt,
+  scalar,
+  sgd,
+  trainStep,
+  type Method,
+  type Dim,
+  type Model,
+  type Node,
+  type Reparametrisation,
+  type Shape,
+  type Value,
+} from '../../src/index.ts'
+import {
   alongGradient,
   bindDims,
   count,
@@ -10,20 +22,10 @@ import {
   lensOf,
   maskedLeaves,
   placeholder,
-  scalar,
-  sgd,
   sizing,
   tensorsOf,
-  trainStep,
-  type Method,
-  type Dim,
-  type Model,
-  type Node,
   type Numbers,
-  type Reparametrisation,
-  type Shape,
-  type Value,
-} from '../../src/index.ts'
+} from '../../src/compiler.ts'
 
 /**
  * The Hessian of the mean loss inside what is trained, in float64, written out; and its largest absolute eigenvalue.

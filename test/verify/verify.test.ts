@@ -25,15 +25,14 @@ import {
   trainStep,
   uniform,
   verify,
-  VerifyError,
   type Method,
   type ConvergenceCertificate,
   type Opaque,
   type TargetName,
   type Tensor,
-  type VerifyEvent,
   type VerifyOptions,
 } from '../../src/index.ts'
+import { VerifyError, type VerifyEvent } from '../../src/compiler.ts'
 import { noNode } from '../backend/native-support.ts'
 import { openTiny, targets, tinyBatch } from '../backend/tiny.ts'
 

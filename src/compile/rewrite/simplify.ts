@@ -60,6 +60,7 @@ export const stopGradientValue: Rule = {
   apply: n => (is(n, stopGradientOp) ? n.inputs[0]! : undefined),
 }
 
+/** Rules that leave less to compute; both sides are equal in exact arithmetic. */
 export const simplifications: readonly Rule[] = [timesOne, reshapeReshape, sumOfQuotients]
 
 /** Composites that a target has no kernel for become what they mean. */

@@ -133,4 +133,5 @@ export const takeElementwise: Rule = {
   },
 }
 
+/** The rules that move `take` inwards: with them, the gradient of selected columns is equation 9 of the paper. */
 export const takeRules: readonly Rule[] = [takeContract, takeTranspose, takeReshape, takeMerged, takeElementwise]

@@ -30,6 +30,7 @@ export const geluOp: Op<object> = composite<object>({
   cheap: true,
 })
 
-/** Activations; the shape is unchanged. @example mul(silu(gate), up) */
+/** x σ(x), elementwise (Elfwing et al. 2017, also called swish). @example mul(silu(gate), up) */
 export const silu = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(node(siluOp, [x], {}))
+/** x Φ(x) with the exact normal distribution, elementwise (Hendrycks & Gimpel 2016). @example gelu(matmul(x, w)) */
 export const gelu = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(node(geluOp, [x], {}))

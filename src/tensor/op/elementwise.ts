@@ -248,31 +248,44 @@ const erfOfNumber = (x: number): number => {
   return Math.sign(x) * (1 - Math.exp(-a * a) / Math.sqrt(Math.PI) / (a + fraction))
 }
 
-type Unary = <S extends Shape>(x: Tensor<S>) => Tensor<S>
+/** An elementwise function of a float32 tensor; the shape is unchanged. */
+export type Unary = <S extends Shape>(x: Tensor<S>) => Tensor<S>
 const unary =
   (o: Op<None>): Unary =>
   x =>
     typed(apply(o, x))
-/** Elementwise functions of a float32 tensor; the shape is unchanged. @example relu(x) */
+/** −x, elementwise. @example neg(x) */
 export const neg = unary(negOp)
+/** eˣ, elementwise. @example exp(logits) */
 export const exp = unary(expOp)
+/** The natural logarithm, elementwise; −∞ at 0, NaN below. @example log(probabilities) */
 export const log = unary(logOp)
+/** The square root, elementwise; NaN below 0. @example sqrt(mean(square(x), [-1])) */
 export const sqrt = unary(sqrtOp)
+/** 1/√x, elementwise. @example mul(x, rsqrt(variance)) */
 export const rsqrt = unary(rsqrtOp)
+/** The hyperbolic tangent, elementwise. @example tanh(matmul(x, w)) */
 export const tanh = unary(tanhOp)
+/** 1/(1 + e⁻ˣ), elementwise. @example mul(x, sigmoid(gate)) */
 export const sigmoid = unary(sigmoidOp)
+/** |x|, elementwise. @example mean(abs(sub(a, b))) */
 export const abs = unary(absOp)
+/** −1, 0 or 1, elementwise; no gradient flows through it. @example mul(sign(gradient), -1e-3) */
 export const sign = unary(signOp)
+/** The sine of an angle in radians, elementwise. @example sin(mul(range('seq'), frequency)) */
 export const sin = unary(sinOp)
+/** The cosine of an angle in radians, elementwise. @example cos(mul(range('seq'), frequency)) */
 export const cos = unary(cosOp)
+/** The error function 2/√π ∫₀ˣ e^(−t²) dt, elementwise. @example erf(x) */
 export const erf = unary(erfOp)
-/** The same value, through which no gradient flows. */
+/** The same value, through which no gradient flows. @example sub(logits, stopGradient(max(logits, [-1], true))) */
 export const stopGradient = unary(stopGradientOp)
-/** x². */
+/** x², elementwise. @example mean(square(sub(a, b))) */
 export const square: Unary = x => typed(times(x, x))
-/** max(0, x); its derivative at 0 is 0. */
+/** max(0, x), elementwise; its derivative at 0 is 0. @example relu(matmul(x, w)) */
 export const relu: Unary = x => typed(node(maximumOp, [constant(0), x], none))
 
+/** An elementwise function of two tensors of one dtype, broadcast from the right; the second may be a number. */
 // the overload whose argument carries the error stands last: its text is the one that `tsc` prints
 export interface Binary<D extends DType | 'same'> {
   <S extends Shape>(a: Tensor<S>, b: number): Tensor<S, D extends DType ? D : 'f32'>
@@ -287,21 +300,31 @@ const binary =
   <D extends DType | 'same'>(o: Op<None>): Binary<D> =>
   (a: Node, b: Node | number): never =>
     node(o, [a, typeof b === 'number' ? constant(b, a.dtype === 'i32' ? 'i32' : 'f32') : b], none) as never
-/**
- * Elementwise functions of two tensors, broadcast from the right; the second may be a number. Integers wrap around at
- * 32 bits: a quotient is cut off towards 0, that by 0 is -1; so is a power, with an exponent below 0. @example add(x,
- * bias)
- */
+/** a + b, broadcast from the right; `b` may be a number. Integers wrap around at 32 bits. @example add(x, bias) */
 export const add = binary<'same'>(addOp)
+/** a − b, broadcast from the right; integers wrap around at 32 bits. @example sub(x, mean(x, [-1], true)) */
 export const sub = binary<'same'>(subOp)
+/** a b, broadcast from the right; integers wrap around at 32 bits. @example mul(x, 0.5) */
 export const mul = binary<'same'>(mulOp)
+/**
+ * a/b, broadcast from the right. A quotient of integers is cut off towards 0; by 0 it is −1.
+ * @example div(x, size('batch'))
+ */
 export const div = binary<'same'>(divOp)
+/**
+ * aᵇ, broadcast from the right. Of integers, an exponent below 0 cuts the power off towards 0.
+ * @example pow(scalar(0.9), step)
+ */
 export const pow = binary<'same'>(powOp)
+/** The larger of a and b, broadcast from the right. @example maximum(x, 0) */
 export const maximum = binary<'same'>(maximumOp)
+/** The smaller of a and b, broadcast from the right. @example minimum(x, 1) */
 export const minimum = binary<'same'>(minimumOp)
-/** Comparisons, as `bool` tensors. */
+/** a = b, broadcast from the right, as a `bool` tensor. @example equal(labels, iota('classes')) */
 export const equal = binary<'bool'>(equalOp)
+/** a < b, broadcast from the right, as a `bool` tensor. @example less(iota('seq'), length) */
 export const less = binary<'bool'>(lessOp)
+/** a ≤ b, broadcast from the right, as a `bool` tensor. @example lessEqual(x, 0) */
 export const lessEqual = binary<'bool'>(lessEqualOp)
 
 /** `a` where the condition holds, else `b`; a number stands for a scalar. @example select(mask, scores, -1e9) */

@@ -29,6 +29,7 @@ export const placeholderOp: Op<Placeholder> = {
   flops: () => 0,
 }
 
+/** A leaf of a shape and dtype that a run feeds. @example placeholder(['batch', 'seq'], 'i32') */
 export const placeholder = (shape: Shape, dtype: DType): Node => node(placeholderOp, [], { shape, dtype })
 
 /** Declares a float32 leaf. @example const up = f32('hidden', 'ffn') */
@@ -67,9 +68,10 @@ export const constantOp: Op<{
   cheap: true,
 }
 
-/** A scalar. @example mul(x, scalar(0.5)) */
+/** A float32 scalar. @example mul(x, scalar(0.5)) */
 export const scalar = (value: number): Tensor<readonly []> =>
   typed(node(constantOp, [], { value, shape: [], dtype: 'f32' }))
+/** An int32 scalar. @example add(iota('seq'), integer(1)) */
 export const integer = (value: number): Tensor<readonly [], 'i32'> =>
   typed(node(constantOp, [], { value, shape: [], dtype: 'i32' }))
 
@@ -121,6 +123,6 @@ export const iotaOp: Op<{ readonly dim: Dim; readonly dtype: DType }> = {
 /** 0, 1, 2, … as int32. @example iota('seq') */
 export const iota = <const N extends OneDim>(...[dim]: N & ShapeFault<N>): Tensor<Readonly<N>, 'i32'> =>
   typed(node(iotaOp, [], { dim, dtype: 'i32' }))
-/** 0, 1, 2, … as float32. */
+/** 0, 1, 2, … as float32. @example mul(range('seq'), 0.1) */
 export const range = <const N extends OneDim>(...[dim]: N & ShapeFault<N>): Tensor<Readonly<N>> =>
   typed(node(iotaOp, [], { dim, dtype: 'f32' }))

@@ -20,13 +20,14 @@ export interface WithBlock<L, R extends Dim> {
 type Missed = { readonly weight: Node; readonly miss_groups: Node; readonly miss_block: Node }
 export type MissMask = { readonly weight: Frozen; readonly miss_groups: Frozen; readonly miss_block: All }
 
+export type Miss<T extends string, R extends number> = Leafwise<T, MissLeaf<R>, MissMask>
+
 /**
  * Matrix shard sharing (Kang & Yin 2024, "Bone", in PEFT as MiSS): every r-th input shares a row of one trained block M
  * `[r, out]`, W + E M with E the 0/1 matrix of which input belongs to which row; of each token only the r sums x E are
  * kept.
  * @example miss({ targets: ['q_proj', 'v_proj'], rank: 8 })
  */
-export type Miss<T extends string, R extends number> = Leafwise<T, MissLeaf<R>, MissMask>
 export const miss = <
   const T extends readonly string[],
   const R extends number,

@@ -45,7 +45,7 @@ export {
   type Schedule,
   type WarmupCosine,
 } from './schedule.ts'
-export { sgd, type Sgd } from './sgd.ts'
+export { sgd, type Sgd, type SgdOptions } from './sgd.ts'
 export { trace, type Trace, type TraceState } from './trace.ts'
 export {
   applyUpdates,

@@ -37,8 +37,9 @@ export interface Polynomial {
   readonly begin?: number
 }
 /**
- * (init − end) (1 − c/steps)^power + end, with c = count − begin clamped to [0, steps]. Source:
- * `optax.polynomial_schedule`.
+ * (init − end) (1 − c/steps)^power + end, with c = count − begin clamped to [0, steps].
+ * Source: `optax.polynomial_schedule`.
+ * @example polynomial({ init: 1e-3, end: 0, power: 2, steps: 100 })
  */
 export const polynomial = ({ init, end, power, steps, begin = 0 }: Polynomial): Schedule => {
   setting("the schedule's init", init, { from: 0 })
@@ -66,6 +67,7 @@ export interface Cosine {
 /**
  * init ((1 − alpha) (1 + cos(π c/steps)) / 2 + alpha), with c = min(count, steps).
  * Source: `optax.cosine_decay_schedule`; Loshchilov and Hutter 2017.
+ * @example cosine({ init: 1e-3, steps: 100 })
  */
 export const cosine = ({ init, steps, alpha = 0 }: Cosine): Schedule => {
   setting('cosine: init', init, { from: 0 })
@@ -82,7 +84,7 @@ export interface Exponential {
   readonly steps: number
   readonly rate: number
 }
-/** init rate^(count/steps). Source: `optax.exponential_decay`. */
+/** init rate^(count/steps). Source: `optax.exponential_decay`. @example exponential({ init: 1e-3, steps: 100, rate: 0.5 }) */
 export const exponential = ({ init, steps, rate }: Exponential): Schedule => {
   setting('exponential: init', init, { from: 0 })
   setting('exponential: steps', steps, { above: 0 })
@@ -111,7 +113,10 @@ export const piecewise = ({ init, scales }: Piecewise): Schedule => {
     )
 }
 
-/** `first` before count `at`, then `second`, counting from 0 again. Source: `optax.join_schedules`. */
+/**
+ * `first` before count `at`, then `second`, counting from 0 again. Source: `optax.join_schedules`.
+ * @example join(constant(1e-3), 100, cosine({ init: 1e-3, steps: 200 }))
+ */
 export const join = (first: Schedule, at: number, second: Schedule): Schedule => (
   setting('join: the count', at, { from: 0 }),
   count => select(less(count, at), first(count), second(maximum(sub(count, at), 0)))

@@ -4,7 +4,7 @@ import type { LearningRate } from './schedule.ts'
 import { trace, type Trace } from './trace.ts'
 import { identity, type Fn, type Stateless, type Transform } from './transform.ts'
 
-interface Options<L extends LearningRate> {
+export interface SgdOptions<L extends LearningRate> {
   readonly lr: L
   readonly momentum?: number
   readonly nesterov?: boolean
@@ -18,12 +18,12 @@ export type Sgd<M extends Fn, L extends LearningRate> = Chain<readonly [M, Rate<
  * @example sgd({ lr: 0.1, momentum: 0.9, nesterov: true })
  */
 export function sgd<L extends LearningRate>(
-  options: Options<L> & { readonly momentum: number },
+  options: SgdOptions<L> & { readonly momentum: number },
 ): Transform<Sgd<Trace, L>>
 export function sgd<L extends LearningRate>(
-  options: Options<L> & { readonly momentum?: never },
+  options: SgdOptions<L> & { readonly momentum?: never },
 ): Transform<Sgd<Stateless, L>>
-export function sgd<L extends LearningRate>({ lr, momentum, nesterov = false }: Options<L>): Transform<Sgd<Fn, L>> {
+export function sgd<L extends LearningRate>({ lr, momentum, nesterov = false }: SgdOptions<L>): Transform<Sgd<Fn, L>> {
   return chain<readonly [Fn, Rate<L>]>(
     momentum === undefined ? identity : trace({ decay: momentum, nesterov }),
     scaleByLearningRate(lr),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { adapt, explainOn, llama, paca, SessionError, sgd, trainStep } from '../../../src/index.ts'
+import { adapt, paca, SessionError, sgd, trainStep } from '../../../src/index.ts'
+import { explainOn, llama } from '../../../src/compiler.ts'
 import { chunkOp, sizing } from '../../../src/compile/index.ts'
 import { certified } from '../../../src/backend/graph/certificate.ts'
 import { compiledGraph } from '../../../src/backend/graph/compiled.ts'

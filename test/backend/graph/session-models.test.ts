@@ -8,15 +8,11 @@ import {
   compile,
   f32,
   full,
-  isTensor,
-  llama,
-  mapTree,
   matmul,
   model,
   mul,
   paca,
   repeat,
-  sizing,
   square,
   sub,
   sum,
@@ -33,6 +29,7 @@ import {
   type Value,
   type Values,
 } from '../../../src/index.ts'
+import { isTensor, llama, mapTree, sizing } from '../../../src/compiler.ts'
 import { count, size } from '../../../src/tensor/index.ts'
 import { randomFrom } from '../../arbitrary.ts'
 import { layerIn, masked, type Choice } from '../../masked.ts'

@@ -4,17 +4,8 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after } from 'node:test'
-import {
-  compile,
-  isValue,
-  leaves,
-  openSession,
-  SessionError,
-  type CausalBatch,
-  type TargetName,
-  type Value,
-  type Values,
-} from '../../../src/index.ts'
+import { compile, SessionError, type TargetName, type Value, type Values } from '../../../src/index.ts'
+import { isValue, leaves, openSession, type CausalBatch } from '../../../src/compiler.ts'
 import { graphEngine } from '../../../src/backend/graph/engine.ts'
 import type { FloatType } from '../../../src/backend/graph/index.ts'
 import { nodeTest } from '../native-support.ts'

@@ -1,0 +1,99 @@
+/**
+ * What `partensor` is made of, for who adds an op, a method, a transform, a rewrite, a target or a checkpoint format.
+ * CONTRIBUTING lists what to write for each.
+ * @packageDocumentation
+ */
+
+// ── Expressions: an op is a record, a node an op with its inputs ────────────────────────────────────────────────────
+export { node, is, isNode, typed, rebuild, substitute, topological, walk, labelOf } from './tensor/index.ts'
+export { primitives, composites, composite, reduction, placeholder, deduplicated, structureOf } from './tensor/index.ts'
+export { interpret, call, inlined, fitsByShape, dequantize, randomBits, inputDropout } from './tensor/index.ts'
+export { DataMismatch } from './tensor/index.ts'
+export type { Op, NodeOf, Bound, Numbers, Signature, Composite, Block, Placeholder } from './tensor/index.ts'
+export type { Contraction } from './tensor/index.ts'
+export type { Axes, TakeAttributes, SliceAttributes, Start, RandomBitsAttributes } from './tensor/index.ts'
+export type { Quantization } from './tensor/index.ts'
+export type { RmsNormAttributes, RopeAttributes, Squares, PackedNodes } from './tensor/index.ts'
+
+// ── Sizes of dims ───────────────────────────────────────────────────────────────────────────────────────────────────
+export { bind, unify, unifyAll, sizesOf, factors, product, show, count, bytesPerElement } from './tensor/index.ts'
+export type { Environment, Source } from './tensor/index.ts'
+
+// ── Derivatives ─────────────────────────────────────────────────────────────────────────────────────────────────────
+export { gradients, whole, directional, alongGradient, innerProduct } from './tensor/index.ts'
+export type { Gradients, Wanted, Partition } from './tensor/index.ts'
+
+// ── Random numbers that every target draws alike ────────────────────────────────────────────────────────────────────
+export { permutation, chooseColumns, philox, randomWords } from './tensor/index.ts'
+export type { PhiloxKey, PhiloxWords, Draw } from './tensor/index.ts'
+
+// ── Trees of parameters, and masks: lenses on what is trained of them ───────────────────────────────────────────────
+export { leaves, mapTree, tensorsOf, isTensor, isValue, isLazyLeaf, AmbiguousTree } from './tune/index.ts'
+export { all, frozen, columns, entries, focus, putFocus, lensOf, maskedLeaves } from './tune/index.ts'
+export type { Tree, LazyLeaf, LeafMask, All, Columns, Entries, Dynamic, Focus, Lens, TrainedBy } from './tune/index.ts'
+
+// ── Methods ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+export { methods, methodNames, recordOf, targeted, isTarget, UnknownTarget } from './tune/index.ts'
+export { selectByScore, selectByWeight, squaredNorms, carryState, quantizeNF4, dequantizeNF4 } from './tune/index.ts'
+export type { MethodRecord, Methods, RankFacet, Reach, SavedModule, TunedModule, KeptTensor } from './tune/index.ts'
+export type { KeptIndex } from './tune/index.ts'
+export type { Tensors, TensorsOf, Form, Forms, Word, LowRank, PeftForm, PeftTensor, PeftField } from './tune/index.ts'
+export type { HeldSetting, PeftRefusal } from './tune/index.ts'
+export type { MethodName, MethodArguments, Addition, IndexChoice, Reparametrised } from './tune/index.ts'
+export type { DoraLeaf, MissLeaf, MosLoraLeaf, VeraLeaf, WithFactors, WithMagnitude, WithBlock } from './tune/index.ts'
+export type { WithMixer, WithVectors, Extend, Select, LeafFunction, TargetError, TargetRequest } from './tune/index.ts'
+export type { MaskedLeaf, PackedNF4, Selection } from './tune/index.ts'
+
+// ── Transforms of gradients: the parts of an optimizer ──────────────────────────────────────────────────────────────
+export { scaleByAdam, scaleByLion, trace, clip, addDecayedWeights, scale, scaleByLearningRate } from './tune/index.ts'
+export { scaleBySchedule, setToZero, identity, columnNorms, applyUpdates, globalNorm } from './tune/index.ts'
+export type { AdamState, TraceState, AccumulateState, MonitorDescentState, ColumnNormsState } from './tune/index.ts'
+export type { Apply, Count, Counted, Evaluated, ScaleByAdam, ScaleByLion, LionState, Rate } from './tune/index.ts'
+export type { ColumnNorms } from './tune/index.ts'
+
+// ── Architectures ───────────────────────────────────────────────────────────────────────────────────────────────────
+export { architectures, llama, llamaArchitecture, parseConfig, parameterSizes, causalLoss } from './model/index.ts'
+export type { Architecture, Derived, GgufNames, LeafKind, StoredLeaf, CausalConfig, CausalLM } from './model/index.ts'
+export type { CausalArchitecture } from './model/index.ts'
+export type { CausalLayer, CausalParams, CausalBatch, CheckpointConfig, RopeScaling } from './model/index.ts'
+export type { LanguageArchitecture, LanguageBatch, LanguageModel, LanguageParams } from './model/index.ts'
+export type { ModelDescription } from './model/index.ts'
+export type { Json } from './text/index.ts'
+
+// ── Rewrites ────────────────────────────────────────────────────────────────────────────────────────────────────────
+export { rewrite, simplifications, layoutRules, movementRules, takeRules, distribute } from './compile/index.ts'
+export { associate } from './compile/index.ts'
+export { scaleProduct, lowRankNorm, keepInput, dropInput, expansion, print } from './compile/index.ts'
+export type { Rule, Context, Surroundings } from './compile/index.ts'
+export type { Names } from './compile/index.ts'
+
+// ── Programs and plans ──────────────────────────────────────────────────────────────────────────────────────────────
+export { programsOf, wholePrograms, variablesOf, footprintOf, faultsOf, inputGroups } from './compile/index.ts'
+export { bindDims, sizing, DimsError, explainPrograms, explanationText } from './compile/index.ts'
+export type { Program, Programs, Plan, Instruction, Slot, InPlace, Footprint, Prepared } from './compile/index.ts'
+export type { Kept, KeptByLayer, Variable, Variables, WholePrograms, Loop } from './compile/index.ts'
+export type { WholeOptions, Size, Stored } from './compile/index.ts'
+
+// ── Targets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+export { registeredTargets, targetNames, precisions, chooseTarget, openSession, deviceEngine } from './backend/index.ts'
+export { referenceDevice, explainOn, nativeStatus } from './backend/index.ts'
+export { cacheDirectory } from './host/index.ts'
+export type { Target, Opening, Explaining, Choice, ExplainTarget, Device, PromptDevice } from './backend/index.ts'
+export type { Buffer, Held } from './backend/index.ts'
+export type { Engine, EngineDecoder, OpenEngine, Loading, FedBatch, Stepped, Sums } from './backend/index.ts'
+export type { NativeStatus } from './backend/index.ts'
+
+// ── Checkpoints and tokenizers ──────────────────────────────────────────────────────────────────────────────────────
+export { openCheckpoint, openSafetensors, openSharded, safetensorsBytes, leafOf, loadTokenizer } from './io/index.ts'
+export { saveMerged, savePeft, mergedWeight, chatTemplate, renderChat } from './io/index.ts'
+export type { Archive, Entry, MetadataValue, StoredDType, StoredValue, Leaf, Loaded } from './io/index.ts'
+export type { TokenizerSource } from './io/index.ts'
+export type { ChatTemplate, WeightedAdapter, AdapterSettings, MethodTensors, ModelSource } from './io/index.ts'
+export type { TemplateTokens, MergedOptions, PeftBase, WidthOf } from './io/index.ts'
+
+// ── Curvature ───────────────────────────────────────────────────────────────────────────────────────────────────────
+export { provedCurvature, powerIteration, randomDirection, descentStep, VerifyError } from './verify/index.ts'
+export type { Proved, Estimated, Curvature, StepRecord, MeasuredStep, Rounding, NoBound } from './verify/index.ts'
+export type { VerifyEvent, MeasuredOptimizer, DescentSummary, OptimizerRecord } from './verify/index.ts'
+export { StepFailed } from './train/index.ts'
+export type { CurvatureRun, PowerIteration } from './verify/index.ts'

@@ -1,0 +1,6 @@
+import { writeFileSync } from 'node:fs'
+import { apiFile, apiText, publicEntries } from './entries.ts'
+
+// What `npm run api` does: test/api.txt is written anew.
+
+writeFileSync(apiFile, apiText(publicEntries()))
