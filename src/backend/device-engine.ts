@@ -226,7 +226,7 @@ const started = async <H>(
     state: () => download(stateLeaves.map(leaf => held.get(leaf)!)),
     write: async (parts, state) => {
       const follow = runner.standing().filter(programs.isStale)
-      // what is given is read before this waits
+      // the arguments are read before this waits
       const uploaded = parts.map(device.upload)
       freeAll(stateLeaves.map(leaf => held.get(leaf)!))
       stateLeaves.forEach((leaf, i) => held.set(leaf, device.upload(state[i]!)))

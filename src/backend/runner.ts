@@ -46,7 +46,7 @@ export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }:
   const held = new Map<Node, H>()
   const standing = new Set<Prepared>()
   const kinds = new Map<string, Recent<Made<Program>>>()
-  /** Prepared values that a run reads, which may be waiting. */
+  /** The prepared values that waiting runs read. */
   const running = new Set<Prepared>()
   let stopped: string | undefined
   const freeAll = (handles: Iterable<H>): void => {

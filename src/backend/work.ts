@@ -1,15 +1,15 @@
-/** A value, or the promise of one. */
+/** A value, or a promise of one. */
 export type Awaitable<A> = A | Promise<A>
 
 /**
- * Work that runs at once as far as it can: it yields what it has to wait for, and goes on when that is there. Work that
- * yields nothing is over as soon as it has begun.
+ * Work that runs at once as far as possible: it yields the promises that it must wait for, and continues when they are
+ * fulfilled. Work that yields nothing ends in the same turn.
  */
 export type Work<A> = Generator<Promise<void>, A, void>
 
 const isPromise = <A>(value: Awaitable<A>): value is Promise<A> => value instanceof Promise
 
-/** Values inside work: at once if all of them are there, and else when the last one is. */
+/** Values inside work: at once if all of them exist, otherwise when the last one does. */
 export function* settled<A>(values: readonly Awaitable<A>[]): Work<readonly A[]> {
   const there = values.filter((value): value is Awaited<A> & A => !isPromise(value))
   if (there.length === values.length) return there
@@ -21,8 +21,8 @@ export function* settled<A>(values: readonly Awaitable<A>[]): Work<readonly A[]>
 }
 
 /**
- * The result of work: at once if it waits for nothing, and else the promise of it. `within` is called around each part
- * of the work that runs without waiting.
+ * The result of work: at once if it waits for nothing, otherwise a promise. `within` is called around each part of the
+ * work that runs without waiting.
  * @example const handles = await finished(run(plan), part => within(tfjs, 'webgpu', part))
  */
 export const finished = <A>(work: Work<A>, within: <B>(part: () => B) => B): Awaitable<A> => {

@@ -26,14 +26,14 @@ export interface Derived {
   readonly what: string
 }
 
-/** A tensor in a GGUF file that is no parameter, but a part of the config. */
+/** A tensor in a GGUF file that is not a parameter, but a part of the config. */
 export interface GgufExtra<C> {
   readonly tensor: string
-  /** The most numbers that it may have. */
+  /** The largest number of elements that it may have. */
   readonly length: (config: C) => number
-  /** The config with what the tensor says; `undefined` for one that says nothing known. */
+  /** The config with the tensor's facts; `undefined` for a tensor that is not recognized. */
   readonly config: (numbers: Float32Array, config: C) => C | undefined
-  /** The end of the sentence for such a one. */
+  /** The end of the message for a tensor that is not recognized. */
   readonly expected: string
 }
 
@@ -47,7 +47,7 @@ export interface GgufNames<C> {
   readonly keys: Readonly<Record<string, string>>
   /** The number of heads if llama.cpp has reordered the rows of a leaf, each head's own; otherwise 0. */
   readonly reordered: (path: string, config: C) => number
-  /** A tensor that says more of the config than the keys do, if files of the architecture may have one. */
+  /** A tensor with facts about the config in addition to the keys, if files of the architecture may have one. */
   readonly extra?: GgufExtra<C>
 }
 

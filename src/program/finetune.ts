@@ -41,7 +41,7 @@ import { defaultSelectSteps, selectColumns } from './selection.ts'
 import { checkMemory, openModel, rowWarnings, targetOptions, told } from './pretrained.ts'
 import { parameterCounts, tuneModel } from './tune.ts'
 
-/** What is known before the first step. */
+/** The facts that are known before the first step. */
 export interface StartEvent {
   readonly event: 'start'
   readonly target: string
@@ -51,26 +51,26 @@ export interface StartEvent {
   readonly steps: number
   readonly batch: number
   readonly seq: number
-  /** Bytes that a step holds at most, weights and optimizer state included. */
+  /** The most bytes that a step holds, including weights and optimizer state. */
   readonly bytes: number
 }
 export interface DoneEvent {
   readonly event: 'done'
   readonly steps: number
   readonly trainable: number
-  /** Loss over the evaluation data; null where there is none. */
+  /** Loss over the evaluation data; null if there is none. */
   readonly evalLossBefore: number | null
   readonly evalLossAfter: number | null
   /**
-   * The directory of the adapter: `out`, or where it was kept instead; null where the run was stopped before its first
-   * step.
+   * The directory of the adapter: `out`, or another if it was kept elsewhere; null if the run was stopped before its
+   * first step.
    */
   readonly adapter: string | null
   readonly interrupted: boolean
   readonly seconds: number
-  /** Null where the run was stopped before its session was open. */
+  /** Null if the run was stopped before its session was open. */
   readonly target: string | null
-  /** The most bytes that the process has held. */
+  /** The most bytes that the process has held so far. */
   readonly peakMemory: number
 }
 export type FinetuneEvent =
@@ -111,11 +111,10 @@ const originOf = async (
 }
 
 /**
- * Fine-tunes a model and saves the adapter: the destination is reserved and everything that can be is checked before
- * the weights are read. The adapter is saved as soon as the last step is done, before the last evaluation; what its
- * directory does not take is kept elsewhere.
- * Errors are thrown with one sentence (`IoError`, `SessionError`, `StepFailed`); then nothing was written, unless the
- * sentence says where.
+ * Fine-tunes a model and saves the adapter: the destination is reserved, and everything possible is checked before the
+ * weights are read. The adapter is saved right after the last step, before the last evaluation; if its directory cannot
+ * be written, it is kept elsewhere. Errors are thrown with one sentence (`IoError`, `SessionError`, `StepFailed`);
+ * nothing was written, unless the message names the place.
  * @example for await (const event of finetune(options)) report(event)
  */
 export async function* finetune(options: FinetuneOptions): AsyncGenerator<FinetuneEvent> {
@@ -150,15 +149,15 @@ const ended = ({ began, ...known }: Ended): DoneEvent => ({
   peakMemory: process.resourceUsage().maxRSS * 1024,
 })
 
-/** Where an adapter and its moments were saved, and what went wrong on the way. */
+/** The place where an adapter and its moments were saved, and the problem, if there was one. */
 interface Saved {
   readonly directory: string
   readonly problem: string | undefined
 }
 
 /**
- * Saves an adapter and, if they are wanted, the optimizer's moments beside it; an adapter that is saved is not lost for
- * the sake of the moments.
+ * Saves an adapter and, if requested, the optimizer's moments with it; a failure to save the moments does not lose the
+ * adapter.
  */
 const save = async (out: string, adapter: Adapter, moments: SavedMoments | undefined): Promise<Saved> => {
   const { directory, problem } = await orThrow(keep(out, 'the adapter', place => saveAdapter(place, adapter)))
@@ -170,7 +169,7 @@ const save = async (out: string, adapter: Adapter, moments: SavedMoments | undef
   return { directory, problem: [problem, other].filter(text => text !== undefined).join('; ') || undefined }
 }
 
-/** What a run that is to stop does not do any more; what it has saved stays. */
+/** Does work that is skipped once a run is to stop; what has been saved stays. */
 const unlessStopped = async <A>(work: () => Promise<A>, saved: string | undefined): Promise<A | undefined> => {
   try {
     return await work()
@@ -240,7 +239,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
 
   const evaluate = async (signal: StopSignal | undefined): Promise<Evaluation | undefined> =>
     evaluation && evaluateRows(session, evaluation.rows, options.batch, signal)
-  // the base's own columns or entries go into the adapter; of whole weights the base is the model
+  // the base's own columns or entries go into the adapter; for whole weights, the base is the model
   const base = keepsBase(method.method) ? (await session.read()).focus : undefined
   if (old && moments) {
     const { focus, state } = await session.read()
@@ -288,6 +287,6 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     target: session.target,
     began,
   })
-  // where the adapter lies, nobody looks for it unless told so
+  // nobody looks for the adapter in another place unless the message tells where it is
   if (saved?.problem !== undefined) await orThrow(async () => fail(saved.problem!))
 }

@@ -6,16 +6,16 @@ import { checkOptions, settingsFrom, settingsOf, type MethodChoice, type MethodO
 import { selectionOf } from '../train/index.ts'
 import type { Beginning, Targets } from './tune.ts'
 
-/** A run that goes on from an adapter: its method and settings, its modules, what it begins with. */
+/** A run that continues from an adapter: its method and settings, its modules, its initial values. */
 export interface Continued {
   readonly options: MethodOptions
   readonly targets: Targets
   readonly beginning: Beginning
-  /** What of the adapter is written into the weights before they are adapted. */
+  /** The part of the adapter that is written into the weights before they are adapted. */
   readonly written: Adapter | undefined
 }
 
-/** What an option says that an adapter says too, in the words of the command line. */
+/** A conflict between an option and an adapter, in the words of the command line. */
 interface OptionConflict {
   readonly flag: string
   readonly name: string
@@ -60,16 +60,16 @@ const words = (value: unknown): string =>
 
 const rankIn = ({ rank }: AnyAdapter): number | undefined => rank
 
-/** A method keeps what it trains in the weights themselves. */
+/** Tests whether a method keeps its trained part in the weights themselves. */
 const inWeights = ({ method }: Adapter): boolean => recordOf(method).change === 'values'
-/** What is trained of a module stands beside its packed weight: it is selected there. */
+/** Tests whether the trained part of a module is separate from its packed weight: it is selected there. */
 const keepsParts = ({ method, quantize }: Adapter): boolean =>
   quantize !== undefined &&
   recordOf(method).tensors.some(form => Object.values(form).some(({ from }) => from === 'index'))
 
 /**
- * The values of leaves that a method adds to the tree, by path; of a quantized base also what is trained of a weight,
- * which stands beside it.
+ * The values of leaves that a method adds to the tree, by path; for a quantized base also the trained part of a weight,
+ * which is separate there.
  */
 const firstValues = (adapter: Adapter): ReadonlyMap<string, FirstValue> => {
   const { modules, shared = {} }: AnyAdapter = adapter
@@ -80,18 +80,20 @@ const firstValues = (adapter: Adapter): ReadonlyMap<string, FirstValue> => {
   return new Map<string, FirstValue>([...own, ...Object.entries(shared)])
 }
 
-/** What is written into the weights: all that a method keeps in them, and leaves that were trained whole. */
+/**
+ * The part that is written into the weights: everything that a method keeps in them, and leaves that were trained
+ * whole.
+ */
 const writtenOf = (adapter: Adapter): Adapter | undefined => {
   if (inWeights(adapter) && !keepsParts(adapter)) return adapter
-  // only leaves that were trained whole are left
+  // only the leaves that were trained whole are left
   return adapter.whole && adapter.whole.size > 0 ? withModules(adapter, new Map()) : undefined
 }
 
 /**
- * How a run goes on from an adapter: method, rank, alpha and targets are the adapter's; what is given beside it must
- * agree. A selection that is asked for anew takes the place of the adapter's, whose columns stay in the weights.
- * Errors: an option that says something else than the adapter, or that the method does not take; another selection on a
- * quantized base.
+ * Sets up a run that continues from an adapter: method, rank, alpha and targets are the adapter's, and other options
+ * must agree. A newly requested selection replaces the adapter's, whose columns stay in the weights. Errors: an option
+ * that contradicts the adapter, or that the method does not take; another selection on a quantized base.
  * @example continuedFrom(adapter, 'my-adapter', { seed: 0 })
  */
 export const continuedFrom = (

@@ -32,10 +32,10 @@ import {
 
 const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
 
-/** What a session read, and what else of a run belongs into its adapter. */
+/** The results of a session, and further facts of a run that belong in its adapter. */
 export interface TrainedParts {
   readonly method: MethodName
-  /** As it was asked for; full fine-tuning has none. */
+  /** The requested rank; full fine-tuning has none. */
   readonly rank?: number
   readonly settings?: AdapterSettings
   /** The columns of PaCA or the entries of SHiRA: a session's `selection`. */
@@ -43,9 +43,9 @@ export interface TrainedParts {
   /** The focus before the first step: the base's own columns or entries. */
   readonly base?: unknown
   readonly focus: unknown
-  /** Leaves that the method adds and does not train, by path: see {@link remembering}. */
+  /** Leaves that the method adds and does not train, by path; see {@link remembering}. */
   readonly frozen?: ReadonlyMap<string, FirstValue>
-  /** Leaves that were trained whole beside the method's modules. */
+  /** Leaves that were trained whole in addition to the method's modules. */
   readonly whole?: readonly string[]
 }
 
@@ -58,12 +58,12 @@ export const indices = (data: Int32Array): Value<Shape, 'i32'> => ({
   data,
 })
 
-/** A tensor that a method keeps, by the path of its leaf. */
+/** A tensor that a method stores, by the path of its leaf. */
 const leavesBelow = (path: string, name: string, found: ReadonlyMap<string, FirstValue>): FirstValue | undefined =>
-  // what is trained of a module's own leaf stands in its place, or below it if the base is quantized
+  // the trained part of a module's own leaf replaces it, or is below it if the base is quantized
   found.get(`${path}.${name}`) ?? (name === 'values' ? found.get(path) : undefined)
 
-/** The tensors of every module, as its method names them. */
+/** The tensors of every module, under the names of its method. */
 const modulesOf = ({
   method,
   selection = new Map(),
@@ -103,7 +103,7 @@ const modulesOf = ({
 }
 
 /**
- * The adapter that a run has trained, as it is saved.
+ * The adapter that a run has trained, in the form in which it is saved.
  * @example adapterOf(origin, { method: 'paca', rank: 8, selection: session.selection, base, focus: (await session.read()).focus })
  */
 export const adapterOf = (origin: AdapterOrigin, trained: TrainedParts): Adapter => {
@@ -120,11 +120,14 @@ export const adapterOf = (origin: AdapterOrigin, trained: TrainedParts): Adapter
     ...(whole.length > 0 ? { whole: new Map(whole.map(path => [path, parts.get(path)!])) } : {}),
     ...(shared.length > 0 ? { shared: Object.fromEntries(shared) } : {}),
   }
-  // the tensors are those that the method's tree has; saving checks them all
+  // the tensors are those in the method's tree; saving checks them all
   return saved as unknown as Adapter
 }
 
-/** The base's own numbers go into an adapter of the method: a run reads its focus before the first step. */
+/**
+ * Tests whether the base's own numbers go into an adapter of the method, in which case a run reads its focus before the
+ * first step.
+ */
 export const keepsBase = (method: MethodName): boolean =>
   recordOf(method).tensors.some(form => Object.values(form).some(({ from }) => from === 'before'))
 
@@ -141,8 +144,8 @@ const keptNames = (method: string): ReadonlySet<string> => {
 }
 
 /**
- * The same model, which remembers the first values of frozen leaves that an adapter keeps, as soon as a session has
- * made them.
+ * The same model, which remembers the first values of the frozen leaves that an adapter keeps, once a session has made
+ * them.
  */
 export const remembering = <
   T extends Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask' | 'additions'> & {
@@ -175,7 +178,7 @@ export const remembering = <
   return { tuned: { ...tuned, additions }, frozen }
 }
 
-/** The selection of a module, with the name of its tensor: of a method that has one. */
+/** The selection of a module, with the name of its tensor, for a method that has one. */
 export const chosenIn = (
   method: MethodName,
   module: Tensors,
@@ -185,7 +188,7 @@ export const chosenIn = (
   return index && chosen?.dtype === 'i32' ? { name: index.name, data: chosen.data } : undefined
 }
 
-/** The columns that an adapter trains, or its entries, by module path; of other methods none. */
+/** The columns or entries that an adapter trains, by module path; empty for other methods. */
 export const selectionOf = ({ method, modules }: AnyAdapter): ReadonlyMap<string, Int32Array> =>
   new Map(
     [...modules].flatMap(([path, module]) => {
@@ -199,9 +202,7 @@ const isLazy = (leaf: unknown): leaf is FloatLeaf =>
   isFloats(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf)
 const readLeaf = async (leaf: FloatLeaf): Promise<Value<Shape>> => ('read' in leaf ? leaf.read() : leaf)
 
-/**
- * The weights themselves, if they have every leaf that an adapter changes: a head that the base ties is none of them.
- */
+/** The weights, checked to have every leaf that an adapter changes: a tied head is not among them. */
 const complete = <W>(weights: W, uses: readonly WeightedAdapter[]): W => {
   const paths = new Set(leaves(weights, isLazy).map(([path]) => path))
   const missing = uses
@@ -218,14 +219,14 @@ const withChanges = <W>(
   uses: readonly WeightedAdapter[],
   change: (path: string, leaf: Value<Shape>) => Value<Shape>,
 ): W =>
-  // the structure stays, and each leaf becomes what reads it
+  // the structure stays, and each leaf becomes its reader
   mapTree(complete(weights, uses), isLazy, (leaf, path) =>
     changes(uses, path) ? { read: async () => change(path, await readLeaf(leaf)) } : leaf,
   ) as W
 
 /**
- * The weights of a base with adapters written into them, each with its weight, still read leaf by leaf. That they
- * belong to the base is checked before (`checkBase`).
+ * The weights of a base with adapters written into them, each with its weight, still read leaf by leaf. They must have
+ * been checked to belong to the base (`checkBase`).
  * @example compile(step, { weights: withAdapters(weights, [{ adapter }, { adapter: other, weight: 0.5 }]) })
  */
 export const withAdapters = <W>(weights: W, uses: readonly WeightedAdapter[]): W =>
@@ -242,8 +243,7 @@ export const withAdapter = <W>(weights: W, adapter: Adapter, part: 'values' | 'b
     : withChanges(weights, [{ adapter }], (path, leaf) => restoredWeight(adapter, path, leaf))
 
 /**
- * The weights, of which each is refused when it is read if a precision of 16 bits would hold a number of it as an
- * infinity.
+ * Weights that refuse to be read if they contain a finite number that a 16-bit precision would make an infinity.
  * @example compile(step, { weights: inRange(weights, 'f16'), precision: 'f16' })
  */
 export const inRange = <W>(weights: W, precision: Precision = 'f32'): W => {
@@ -253,6 +253,6 @@ export const inRange = <W>(weights: W, precision: Precision = 'f32'): W => {
     checkRange(`weight ${path}`, precision, value.sizes, value.data)
     return value
   }
-  // the structure stays, and each leaf becomes what reads it
+  // the structure stays, and each leaf becomes its reader
   return mapTree(weights, isLazy, (leaf, path) => ({ read: () => checked(path, leaf) })) as W
 }

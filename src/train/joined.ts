@@ -3,11 +3,11 @@ import type { Shape, Value } from '../tensor/index.ts'
 import { recordOf, type MethodName, type Tensors } from '../tune/index.ts'
 import { chosenIn, indices, selectionOf } from './adapter.ts'
 
-/** Two trainings in one adapter, in terms of the first base. */
+/** Merges two trainings into one adapter, relative to the first base. */
 
-/** The number of numbers of a row; of a vector one. */
+/** The number of elements in a row; 1 for a vector. */
 const rowLength = ({ sizes }: Value<Shape>): number => sizes.slice(1).reduce((a, b) => a * b, 1)
-/** Rows of a matrix, or numbers of a vector, by what they belong to. */
+/** Rows of a matrix, or elements of a vector, by their index. */
 const rowsOf = (index: Int32Array, value: Value<Shape>): ReadonlyMap<number, Float32Array> => {
   const length = rowLength(value)
   const { data } = value
@@ -22,7 +22,7 @@ const stacked = (like: Value<Shape>, index: Int32Array, rows: ReadonlyMap<number
 }
 
 /**
- * Two trainings of one module in one: of every tensor the newer numbers win, but of the base those before the first
+ * Merges two trainings of one module: the newer numbers of every tensor win; the base is the state before the first
  * training.
  */
 const joinedModule = (method: MethodName, old: Tensors, now: Tensors): Tensors => {
@@ -40,8 +40,9 @@ const joinedModule = (method: MethodName, old: Tensors, now: Tensors): Tensors =
 }
 
 /**
- * The adapter of a run that went on from another, in terms of the first base: of what either has selected and trained,
- * the numbers of now and those of the first base. Of methods that select nothing the new adapter is all.
+ * The adapter of a run that continued from another, relative to the first base: for the parts that either has selected
+ * and trained, their present numbers and those of the first base. For methods without a selection it is the new
+ * adapter.
  * @example saveAdapter(out, continuing(old, adapterOf(origin, trained)))
  */
 export const continuing = (old: Adapter, now: Adapter): Adapter => {
@@ -52,7 +53,7 @@ export const continuing = (old: Adapter, now: Adapter): Adapter => {
     [...last].map(([path, module]) => [path, joinedModule(method, first.get(path) ?? module, module)]),
   )
   const joined = withModules(now, modules)
-  // the rank of a module is how many columns it has, but it says nothing of how many entries
+  // a module's rank is its number of columns, but it does not determine its number of entries
   const counts = recordOf(method).tensors.some(form => Object.values(form).some(({ sizes }) => sizes[0] === 'r'))
   const ranks = counts ? [...modules.keys()].map(path => [path, rankOf(joined, path)] as const) : []
   const others = ranks.filter(([, own]) => own !== rank)

@@ -8,15 +8,15 @@ import { carryState, isValue, leaves, mapTree, type Selection } from '../tune/in
 import type { OptimizerName } from './optimizer.ts'
 
 /**
- * The memory that an optimizer has of gradients, by path: of Adam both moments and the number of its updates. What a
- * schedule counts belongs to a run, and is no part of it.
+ * The memory of gradients that an optimizer keeps, by path: for Adam both moments and the number of its updates. The
+ * count of a schedule belongs to a run and is not included.
  */
 export interface SavedMoments {
-  /** The name of one of {@link optimizers}, or of one that this version does not know. */
+  /** The name of one of {@link optimizers}, or of an optimizer that this version does not know. */
   readonly optimizer: string
   readonly values: ReadonlyMap<string, Value<Shape, DType>>
 }
-/** Moments of another run, and the columns that it and this one train. */
+/** The moments of another run, and the columns that it and this one train. */
 export interface MomentsOfRun {
   readonly saved: SavedMoments
   readonly old: Selection
@@ -24,14 +24,14 @@ export interface MomentsOfRun {
   /** The optimizer of this run. */
   readonly optimizer: OptimizerName
 }
-/** The state of an optimizer of a run, as a session has it. */
+/** The state of a run's optimizer in a session. */
 interface HasMoments {
   readonly moments: unknown
 }
 
 const folder = 'optimizer'
 const file = 'moments.safetensors'
-/** The optimizer of moments whose file names none: 0.1.0 had no other. */
+/** The optimizer of moments whose file names none: 0.1.0 had only this one. */
 const first: OptimizerName = 'adamw'
 
 /**
@@ -47,8 +47,8 @@ const fits = (found: Value<Shape, DType>, value: Value<Shape, DType>): boolean =
   found.sizes.join() === value.sizes.join() && found.dtype === value.dtype
 
 /**
- * Moments by their paths, those of columns at the places that the columns have now; one that has not a row for each
- * column it had is left out, and so are all of another optimizer.
+ * Moments by path, with those of columns moved to the columns' present positions; one without a row for each of its
+ * former columns is left out, and so are all moments of another optimizer.
  */
 const carriedMoments = ({ saved, old, now, optimizer }: MomentsOfRun): SavedMoments['values'] => {
   if (saved.optimizer !== optimizer) return new Map()
@@ -84,8 +84,8 @@ export const saveMoments = (directory: string, { optimizer, values }: SavedMomen
   })
 
 /**
- * What of the moments does not go on: of another optimizer, of leaves that are new, or gone, or of other sizes. One
- * sentence, if there is such.
+ * A warning about moments that cannot be continued, because they are another optimizer's, or their leaves are new, gone
+ * or of other sizes; one sentence, if there are any.
  */
 export const momentWarnings = ({ moments }: HasMoments, run: MomentsOfRun): readonly string[] => {
   const { saved, optimizer } = run

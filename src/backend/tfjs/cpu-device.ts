@@ -5,7 +5,7 @@ import { attributesOf, type Lowering } from './lowering.ts'
 import { registeredDevice, type RegisteredKernels } from './registered.ts'
 
 /**
- * The data of the cpu backend is a typed array that can be written into: `put` changes it where it lies, or a copy of
+ * Lowers `put` for the cpu backend, whose data is a writable typed array: it changes the data in place, or a copy of
  * it.
  */
 const putOnHost =

@@ -12,7 +12,7 @@ import { meant } from '../meant.ts'
 import { attributesOf, type Call, type Lowering, type Lowerings, type Run } from './lowering.ts'
 import type { TensorInfo } from './wasm/index.ts'
 
-/** The kernels of a tfjs backend by name, and data in. Data comes out through the device, which may have to wait. */
+/** The kernels of a tfjs backend by name, and data in. Data is read through the device, which may have to wait. */
 export interface Kernels {
   readonly has: (name: string) => boolean
   readonly run: (name: string, inputs: object, attributes?: object) => TensorInfo

@@ -24,13 +24,13 @@ const isCounted = (x: TensorInfo): x is TensorInfo & TfjsTensor => x instanceof 
 /** The kernels of a registered backend, and its data. */
 export interface RegisteredKernels extends Kernels {
   readonly read: (x: TensorInfo) => Promise<ArrayLike<number>>
-  /** The numbers of a buffer at once, which not every backend can give. */
+  /** The numbers of a buffer at once, which not every backend supports. */
   readonly readSync: (x: TensorInfo) => ArrayLike<number>
 }
 
 /** The kernels of a backend by name, called without tfjs's tape and scopes. */
 export const kernelsOf = (name: string, backend: unknown): RegisteredKernels => {
-  // every tfjs backend has these
+  // every tfjs backend has these methods
   const data = backend as RegisteredBackend
   return {
     has: kernelName => (tfjs.getKernel(kernelName, name) ?? undefined) !== undefined,
@@ -69,15 +69,15 @@ const quietly = (firstWrite: () => void): void => {
   }
 }
 
-/** The ways in which a backend differs from others. */
+/** The features in which a backend differs from others. */
 export interface Particulars {
   readonly title?: string
-  /** True if its numbers can be read at once; without, they are awaited. */
+  /** True if its numbers can be read at once; otherwise they are awaited. */
   readonly readsAtOnce?: boolean
-  /** Lowerings of its own, in place of some of the public ones. */
+  /** Lowerings of its own, instead of some of the public ones. */
   readonly lowerings?: (kernels: RegisteredKernels) => Partial<Lowerings>
   readonly inPlace?: InPlace
-  /** The same data in other sizes, if its buffers know theirs. */
+  /** The same data with other sizes, if its buffers know theirs. */
   readonly view?: (kernels: RegisteredKernels, x: TensorInfo, sizes: readonly number[]) => TensorInfo
 }
 

@@ -16,39 +16,39 @@ import {
 
 type Floats = Value<Shape>
 
-/** The tensors that are saved of a module by method, in the layout of its tree (weights are [in, out]). */
+/** The saved tensors of a module for each method, in the layout of its tree (weights are [in, out]). */
 export type MethodTensors = { readonly [M in MethodName]: TensorsOf<Methods[M]['tensors'][number]> }
 
-/** What every adapter knows about how it was made. */
+/** The origin of an adapter, which every method records. */
 export interface AdapterOrigin {
-  /** Modules as they were asked for: names, or one expression. */
+  /** The requested modules: names, or one expression. */
   readonly targetModules: TargetRequest['targetModules']
-  /** Absent where another program made it, as is the hash of the base. */
+  /** The seed; absent if another program made the adapter, as is the hash of the base. */
   readonly seed?: number
-  /** Training settings, as plain JSON; kept, not interpreted. */
+  /** Training settings as plain JSON; they are kept, not interpreted. */
   readonly settings: Readonly<Record<string, unknown>>
   readonly baseModelName: string
-  /** `hashOf` of the base. */
+  /** The result of `hashOf` for the base. */
   readonly baseModelHash?: string
   readonly versions: Readonly<Record<string, string>>
 }
 
-/** Hyperparameters besides the rank; what is absent has its neutral value. */
+/** Hyperparameters in addition to the rank; an absent one has its neutral value. */
 export interface AdapterSettings extends Omit<TargetRequest, 'targetModules' | 'rank'> {
-  /** Whether the scale is alpha / √rank instead of alpha / rank. */
+  /** True if the scale is alpha / √rank instead of alpha / rank. */
   readonly rslora?: boolean
-  /** Of the input of A, while training. */
+  /** The dropout of the input of A during training. */
   readonly dropout?: number
-  /** How the base was quantized while the adapter was trained. */
+  /** The quantization of the base during training. */
   readonly quantize?: { readonly scheme: 'nf4'; readonly double: boolean }
-  /** How the columns of PaCA were selected. */
+  /** The rule by which the columns of PaCA were selected. */
   readonly select?: 'random' | 'weight' | 'gradient'
-  /** Whether modules with one input share one selection. */
+  /** True if modules with the same input share a selection. */
   readonly shareColumns?: boolean
-  /** What VeRA's d began with. */
+  /** The initial value of VeRA's d. */
   readonly initial?: number
   /**
-   * Whether head and embedding are trained apart where the base ties them, as PEFT does unless told to
+   * True if head and embedding are trained separately although the base ties them, as in PEFT without
    * `ensure_weight_tying`.
    */
   readonly untied?: boolean
@@ -56,7 +56,7 @@ export interface AdapterSettings extends Omit<TargetRequest, 'targetModules' | '
 
 /**
  * An adapter, by module path (`model.layers.0.self_attn.q_proj`: the parameter's name without `.weight`), as pure data.
- * Modules may have different ranks: a module's own is in its tensors.
+ * Modules may have different ranks, which their tensors show.
  */
 export type Adapter<M extends MethodName = MethodName> = M extends MethodName
   ? AdapterCommon & {
@@ -67,13 +67,13 @@ export type Adapter<M extends MethodName = MethodName> = M extends MethodName
   : never
 
 interface AdapterCommon extends AdapterOrigin, AdapterSettings {
-  /** Whole leaves that were trained beside (`modulesToSave`), by path. */
+  /** Other leaves that were trained whole (`modulesToSave`), by path. */
   readonly whole?: ReadonlyMap<string, Floats>
-  /** Weights of the base that the file repeats, [out, in], as it stores them; the base must have the same. */
+  /** Weights of the base that the file repeats, [out, in], in their stored form; those of the base must be equal. */
   readonly repeated?: ReadonlyMap<string, StoredValue>
 }
 
-/** An adapter as code reads it that is for every method. */
+/** An adapter, as code for every method sees it. */
 export interface AnyAdapter extends AdapterCommon {
   readonly method: MethodName
   readonly modules: ReadonlyMap<string, Tensors>
@@ -85,10 +85,10 @@ export interface AnyAdapter extends AdapterCommon {
  * @example withModules(adapter, new Map())
  */
 export const withModules = <A extends Adapter>(adapter: A, modules: ReadonlyMap<string, Tensors>): A =>
-  // the modules are those of the method: `checkAdapter` finds out
+  // `checkAdapter` tests that the modules are those of the method
   ({ ...adapter, modules }) as unknown as A
 
-/** The form of a module that has tensors of these sizes: the first that has its names, if none fits better. */
+/** The form of a module with tensors of these sizes; the first form with its names if none fits better. */
 export const formOf = (method: MethodName, sizes: (name: string) => readonly number[] | undefined): Form => {
   const { tensors: forms } = recordOf(method)
   const named = forms.filter(form => Object.keys(form).every(name => sizes(name) !== undefined))
@@ -99,7 +99,7 @@ export const formOf = (method: MethodName, sizes: (name: string) => readonly num
 /** The form of a module. */
 export const formOfModule = (method: MethodName, module: Tensors): Form => formOf(method, name => module[name]?.sizes)
 
-/** The sizes that the words of a form stand for in a module. */
+/** The size that a word of a form stands for in a module. */
 const sizeOfWord = (form: Form, module: Tensors, word: string): number | undefined => {
   for (const [name, { sizes }] of Object.entries(form)) {
     const at = sizes.indexOf(word)
@@ -108,13 +108,13 @@ const sizeOfWord = (form: Form, module: Tensors, word: string): number | undefin
   return undefined
 }
 
-/** The index of a form, and the name of its tensor: of a module that is trained at a selection. */
+/** The index of a form, with the name of its tensor, for a module that is trained at a selection. */
 export const indexIn = (form: Form): { readonly name: string; readonly among: KeptIndex['among'] } | undefined => {
   const found = Object.entries(form).find(([, tensor]) => tensor.from === 'index')
   return found?.[1].from === 'index' ? { name: found[0], among: found[1].among } : undefined
 }
 
-/** The rank of a module: how many columns, or how narrow its factors are. 0 for a method that has none. */
+/** The rank of a module: its number of columns, or the width of its factors; 0 for a method without ranks. */
 export const rankOf = (adapter: Adapter, path: string): number => {
   const { method, modules, rank = 0, rankPattern }: AnyAdapter = adapter
   if (recordOf(method).rank === undefined) return 0
@@ -128,12 +128,12 @@ const patterned = (field: string, pattern: TargetRequest['rankPattern'], path: s
   return E.isRight(matcher) ? matcher.right(path) : undefined // patterns were checked when the adapter was made or read
 }
 
-/** The alpha of a module: that of the first pattern that matches, else the adapter's, else the module's rank. */
+/** The alpha of a module: that of the first matching pattern, else the adapter's, else the module's rank. */
 export const alphaOf = (adapter: Adapter, path: string): number =>
   patterned('alpha_pattern', adapter.alphaPattern, path) ?? adapter.alpha ?? rankOf(adapter, path)
 
 /**
- * What the low-rank product of a module is scaled by: α / r, with rsLoRA α / √r.
+ * The scale of a module's low-rank product: α / r, or α / √r with rsLoRA.
  * @example scaleOf(adapter, 'model.layers.0.self_attn.q_proj')
  */
 export const scaleOf = (adapter: Adapter, path: string): number => {
@@ -141,14 +141,14 @@ export const scaleOf = (adapter: Adapter, path: string): number => {
   return rank === 0 ? 1 : alphaOf(adapter, path) / (adapter.rslora === true ? Math.sqrt(rank) : rank)
 }
 
-/** A module as its method reads it. `inputs` is the number of inputs that its weight has. */
+/** A module as its method reads it. `inputs` is the number of inputs of its weight. */
 export const savedModule = (adapter: Adapter, path: string, inputs: number): SavedModule<never, never> => {
   const { modules, shared = {} }: AnyAdapter = adapter
-  // each method reads its own modules, which `checkAdapter` has seen to have its tensors
+  // each method reads its own modules, whose tensors `checkAdapter` has tested
   return { tensors: modules.get(path)! as never, shared: shared as never, scale: scaleOf(adapter, path), inputs }
 }
 
-/** An adapter, and how much of it. */
+/** An adapter and its weight. */
 export interface WeightedAdapter {
   readonly adapter: Adapter
   readonly weight?: number

@@ -13,13 +13,13 @@ import { fitHead, headOf } from './head.ts'
 import { checkTensors, counted, tensorWith } from './layout.ts'
 import type { WidthOf } from './lora-form.ts'
 
-/** The sizes of a leaf as the tree has it, [in, out], from the header of the base. */
+/** The sizes of a leaf in the tree's layout, [in, out], from the header of the base. */
 const sizesIn = ({ tensors }: Pick<Checkpoint, 'tensors'>, path: string): readonly number[] | undefined => {
   const sizes = tensors.get(parameterName(path))?.sizes
   return sizes?.length === 2 && isTransposed(path) ? [sizes[1]!, sizes[0]!] : sizes
 }
 
-/** How many inputs the modules of a base have. @example loraOf(adapter, inputWidths(checkpoint)) */
+/** The numbers of inputs of a base's modules. @example loraOf(adapter, inputWidths(checkpoint)) */
 export const inputWidths =
   (checkpoint: Pick<Checkpoint, 'path' | 'tensors'>): WidthOf =>
   path => {
@@ -77,8 +77,8 @@ const checkFit = (
 }
 
 /**
- * Rejects weights of the base that an adapter's file repeats, where they are not the base's own, to the digits that the
- * file keeps.
+ * Rejects an adapter whose file repeats weights of the base that differ from the base's own, up to the precision of the
+ * file.
  */
 const checkRepeated = async (subject: string, { repeated }: Adapter, base: Checkpoint): Promise<void> => {
   for (const [path, value] of repeated ?? []) {
@@ -98,7 +98,7 @@ const checkRepeated = async (subject: string, { repeated }: Adapter, base: Check
   }
 }
 
-/** Rejects an adapter that lacks a module which it says it is for. */
+/** Rejects an adapter that lacks one of its target modules. */
 const checkComplete = (subject: string, adapter: Adapter, base: Checkpoint): void => {
   const paths = [...base.tensors.keys()].map(name => name.replace(/\.weight$/, ''))
   const targets = targetMatcher(adapter, isHead)
@@ -115,9 +115,9 @@ const checkComplete = (subject: string, adapter: Adapter, base: Checkpoint): voi
 }
 
 /**
- * Whether an adapter belongs to a base: the base's hash, where the adapter knows it, every module with its sizes, and
- * no module missing that it says it is for. `subject` begins the message. Answers what a user should know: names in the
- * adapter's settings that mean nothing in this base.
+ * Checks that an adapter belongs to a base: the base's hash, if the adapter records it, the sizes of every module, and
+ * that no target module is missing. `subject` begins the message. Returns warnings: names in the adapter's settings
+ * that match nothing in this base.
  * @example await checkBase(adapter, checkpoint, 'out')()
  */
 export const checkBase = (
@@ -151,8 +151,8 @@ export const checkBase = (
   })
 
 /**
- * Adapters in terms of a base they were checked against; `loadedFor` has made it the one they are for. Throws an
- * `IoError` where head and embedding are to be one and an adapter has two.
+ * Adapts adapters to the head of a base that they were checked against and that `loadedFor` has prepared for them.
+ * Throws an `IoError` if head and embedding must be one and an adapter has two.
  * @example withAdapters(loadedFor(loaded, adapters).weights, fitAdapters(uses, loaded.checkpoint))
  */
 export const fitAdapters = (

@@ -4,19 +4,19 @@ import type { AdapterOrigin, AdapterSettings, AnyAdapter } from './adapter.ts'
 import { methodNames, recordOf, type MethodName } from '../../tune/index.ts'
 import { fieldsOf, present } from './fields.ts'
 
-/** The content of adapter_config.json: all of an adapter but its tensors. `version` is that of the format. */
+/** The content of adapter_config.json: everything in an adapter but its tensors. `version` is that of the format. */
 export interface AdapterConfig {
   readonly version: 1 | 2
   readonly origin: AdapterOrigin
   readonly settings: AdapterSettings
   readonly method: MethodName
-  /** Absent of a method that has none. */
+  /** The rank; undefined for a method that has none. */
   readonly rank: number | undefined
 }
 
 const formatVersion = 2
 
-/** The content of adapter_config.json: PEFT's names where PEFT has the field. */
+/** The content of adapter_config.json, with PEFT's names for the fields that PEFT has. */
 export const configOf = ({ rank, ...adapter }: AnyAdapter): Readonly<Record<string, unknown>> => ({
   format_version: formatVersion,
   method: adapter.method,
@@ -50,11 +50,11 @@ export const configOf = ({ rank, ...adapter }: AnyAdapter): Readonly<Record<stri
 
 type Fields = ReturnType<typeof fieldsOf>
 
-/** Readers of settings that stand here and in PEFT's configs, there under other names. */
+/** Readers of settings that occur here and in PEFT's configs, there under other names. */
 export const readers = {
   alpha: (fields: Fields, name: string) => fields.number(name, 'a number', () => true),
   rslora: (fields: Fields, name: string) => fields.flag(name),
-  /** A share below 1. */
+  /** A dropout probability below 1. */
   dropout: (fields: Fields, name: string) => fields.number(name, 'a number from 0 on, below 1', x => x >= 0 && x < 1),
   initial: (fields: Fields, name: string) => fields.number(name, 'a number', () => true),
   rankPattern: (fields: Fields, name: string) =>
@@ -62,7 +62,7 @@ export const readers = {
   alphaPattern: (fields: Fields, name: string) => fields.numbers(name, 'numbers', () => true),
 } as const
 
-/** Fields that mean the same here and in PEFT's configs. */
+/** Fields with the same meaning here and in PEFT's configs. */
 export const sharedSettings = (fields: Fields): AdapterSettings =>
   present({
     excludeModules: fields.names('exclude_modules'),
@@ -106,8 +106,8 @@ const versionsOf = (fields: Fields): Readonly<Record<string, string>> =>
   )
 
 /**
- * The inverse of `configOf`, every field checked; `file` begins the message. Version 1 has only
- * the methods that say so.
+ * The inverse of `configOf`, with every field checked; `file` begins the message. Version 1 has only the methods with
+ * `inVersion1`.
  */
 export const parseConfig = (file: string, json: Readonly<Record<string, unknown>>): E.Either<IoError, AdapterConfig> =>
   attemptSync(file, () => {
@@ -162,7 +162,7 @@ const configFields = new Set([
   'versions',
 ])
 
-/** A field that this version does not know means something: it is refused, never ignored. */
+/** Refuses fields that this version does not know, because ignoring them could change the meaning. */
 export const checkFields = (file: string, json: Readonly<Record<string, unknown>>): void => {
   const unknown = Object.keys(json).find(field => !configFields.has(field))
   if (unknown !== undefined) throw refusal(`${file}: the field ${unknown} is unknown`)

@@ -44,9 +44,9 @@ export const adapterFiles = (
 })
 
 /**
- * Writes an adapter as a directory, whole or not at all: `adapter_model.safetensors` (the name of a tensor, then the
- * path of its module: `columns.model.layers.0.self_attn.q_proj`) and `adapter_config.json`. Errors: arrays that
- * disagree with each other or with the rank, a destination that is not empty.
+ * Writes an adapter as a directory, all or nothing: `adapter_model.safetensors` (the name of a tensor, then the path of
+ * its module: `columns.model.layers.0.self_attn.q_proj`) and `adapter_config.json`. Errors: arrays that disagree with
+ * each other or with the rank, a destination that is not empty.
  * @example await saveAdapter('out', adapter)()
  */
 export const saveAdapter = (directory: string, adapter: Adapter): TE.TaskEither<IoError, void> =>
@@ -55,7 +55,7 @@ export const saveAdapter = (directory: string, adapter: Adapter): TE.TaskEither<
     await orThrow(writeAtomically(directory, adapterFiles(configOf(adapter), leavesOf(adapter), 'partensor')))
   })
 
-/** Which tensors of which modules a file holds; what belongs to no adapter of the method is refused. */
+/** The tensors of each module in a file; a tensor that belongs to no adapter of the method is refused. */
 const namesByModule = (
   subject: string,
   method: MethodName,
@@ -82,7 +82,7 @@ const readStored = async (archive: Archive, name: string): Promise<StoredValue> 
   return entry.read()
 }
 
-/** A tensor as adapters keep them: float32 or integers. */
+/** Reads a tensor in the form that adapters keep: float32 or integers. */
 const readTensor = async (archive: Archive, name: string): Promise<Tensors[string]> => {
   const value = await readStored(archive, name)
   return value.dtype === 'i32' ? value : valueOf('f32', value.sizes, toF32(`${archive.path}: tensor ${name}`, value))
@@ -94,7 +94,7 @@ const readFloats = async (archive: Archive, name: string): Promise<Value<Shape>>
   return value
 }
 
-/** Version 1 kept whole weights as Hugging Face does, [out, in]. */
+/** Converts a whole weight of version 1, which is [out, in] as in Hugging Face's files. */
 const fromVersion1 = (method: MethodName, path: string, module: Tensors): Tensors => {
   const form = formOfModule(method, module)
   return Object.fromEntries(
@@ -125,7 +125,7 @@ const readModules = async (
   }
   const shared: [string, Value<Shape>][] = []
   for (const name of Object.keys(recordOf(method).shared)) shared.push([name, await readFloats(archive, name)])
-  // that the tensors are those of the method is what `checkAdapter` finds out
+  // `checkAdapter` finds out whether the tensors are those of the method
   const adapter = {
     ...origin,
     ...settings,
@@ -140,9 +140,9 @@ const readModules = async (
 }
 
 /**
- * Reads an adapter: a directory that `saveAdapter` wrote, or one of PEFT's (LoRA, DoRA, VeRA, MiSS, SHiRA). Errors: a
- * missing or broken file, a field or array that does not fit the others or is not supported, named by file and field or
- * tensor.
+ * Reads an adapter: a directory that `saveAdapter` wrote, or one that PEFT wrote (LoRA, DoRA, VeRA, MiSS, SHiRA).
+ * Errors: a missing or broken file, a field or array that does not fit the others or is not supported; each names the
+ * file, and the field or tensor.
  * @example const adapter = await loadAdapter('out')()
  */
 export const loadAdapter = (directory: string): TE.TaskEither<IoError, Adapter> =>

@@ -6,20 +6,17 @@ import { tieOf } from '../../model/index.ts'
 import { withModules, type Adapter, type AnyAdapter } from './adapter.ts'
 import { recordOf } from '../../tune/index.ts'
 
-/** A head that the base ties to its embedding, in terms of an adapter. */
+/** Handles the head that a base ties to its embedding, for adapters. */
 
 type Floats = Value<Shape>
 
 const turned = ({ sizes: [rows = 0, columns = 0], data }: Floats): Floats =>
   valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
 
-/**
- * How a base has its head: tied; given a place of its own since an adapter asks for it; or with a place of its own in
- * the file.
- */
+/** The state of a base's head: tied; separated because an adapter requires it; or stored separately in the file. */
 export type Head = 'tied' | 'parted' | 'own'
 
-/** How a checkpoint has its head. */
+/** The state of a checkpoint's head. */
 export const headOf = ({ architecture, tensors }: Pick<Checkpoint, 'architecture' | 'tensors'>): Head => {
   const entry = tensors.get(architecture.stored(architecture.head).name)
   return entry === undefined ? 'tied' : entry.copyOf === undefined ? 'own' : 'parted'
@@ -29,9 +26,9 @@ const equal = (a: Floats, b: Floats): boolean =>
   showSizes(a.sizes) === showSizes(b.sizes) && a.data.every((x, i) => x === b.data[i])
 
 /**
- * An adapter in terms of a base with such a head. One that was trained with the two tied says it of the embedding
- * alone where they are one, and of both where another adapter has parted them. Throws an `IoError` where head and
- * embedding are to be one and the adapter has two.
+ * Adapts an adapter to the head of a base. An adapter that was trained with head and embedding tied changes the
+ * embedding alone if they are one, and both if another adapter has separated them. Throws an `IoError` if head and
+ * embedding must be one and the adapter has two.
  */
 export const fitHead = (subject: string, adapter: Adapter, base: Head): Adapter => {
   // the embedding is [vocab, hidden], the head [hidden, vocab]
@@ -41,7 +38,7 @@ export const fitHead = (subject: string, adapter: Adapter, base: Head): Adapter 
   const module = modules.get(tie.embedding)
   const values = module && recordOf(adapter.method).change === 'values' ? module['values'] : undefined
   if (base === 'parted' && values?.dtype === 'f32' && values.sizes.length === 2) {
-    // the head is a weight that is trained whole, as the embedding is
+    // the head is a weight that is trained whole, like the embedding
     return withModules(adapter, new Map(modules).set(tie.head, { values: turned(values) }))
   }
   const whole = new Map(adapter.whole)

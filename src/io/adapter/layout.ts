@@ -12,7 +12,7 @@ import {
 } from '../../tune/index.ts'
 import { formOf, formOfModule, indexIn, type AdapterSettings, type AnyAdapter, type Adapter } from './adapter.ts'
 
-/** A tensor of a file or of a value, as far as its header says. */
+/** The facts about a tensor that a header gives, for a file or a value. */
 export interface Described {
   readonly dtype: string
   readonly sizes: readonly number[]
@@ -24,8 +24,8 @@ export const moduleTensors = (method: MethodName): readonly string[] => [
 ]
 
 /**
- * Requires tensors of these dtypes and sizes; `known` fixes the size of a word. Answers what the words stand for.
- * `named` says what a tensor is called in the file.
+ * Requires tensors of these dtypes and sizes; `known` fixes the size of a word. Returns the sizes of the words. `named`
+ * gives the name of a tensor in the file.
  */
 export const checkTensors = (
   subject: string,
@@ -70,7 +70,7 @@ export const checkModule = (
 /** The words for one thing that an index counts. */
 export const counted = { columns: 'column', entries: 'entry' } as const satisfies Record<KeptIndex['among'], string>
 
-/** Checks that an index is of things that there are, each once. */
+/** Checks that an index names existing things, each once. */
 const checkIndex = (subject: string, among: KeptIndex['among'], at: string, index: Int32Array): void => {
   const what = counted[among]
   const negative = index.find(i => i < 0)
@@ -79,7 +79,7 @@ const checkIndex = (subject: string, among: KeptIndex['among'], at: string, inde
     throw refusal(`${subject}: tensor ${at} holds ${/^[aeiou]/.test(what) ? 'an' : 'a'} ${what} twice`)
 }
 
-/** The ranks that the settings give to modules. Throws an `IoError` for an expression that is not supported. */
+/** The ranks that the settings specify for modules. Throws an `IoError` for an expression that is not supported. */
 export const dueRank = (
   subject: string,
   { rank, rankPattern }: { readonly rank: number } & Pick<AdapterSettings, 'rankPattern'>,
@@ -89,16 +89,14 @@ export const dueRank = (
   return path => matcher.right(path) ?? rank
 }
 
-/**
- * Expressions in the settings are checked when an adapter is read or written, so that nothing trips over them later.
- */
+/** Checks the expressions in the settings when an adapter is read or written, so that they cannot fail later. */
 export const checkPatterns = (subject: string, adapter: Adapter): void => {
   for (const result of [targetMatcher(adapter, isHead), patternMatcher('alpha_pattern', adapter.alphaPattern)]) {
     if (E.isLeft(result)) throw refusal(`${subject}: ${result.left.message}`)
   }
 }
 
-/** Checks the tensors that all modules share; answers their sizes by word. */
+/** Checks the tensors that all modules share; returns their sizes by word. */
 const checkShared = (subject: string, { method, shared = {}, rank }: AnyAdapter): Readonly<Record<string, number>> => {
   const form = recordOf(method).shared
   const known = rank === undefined || tensorWith(form, 'r') === undefined ? {} : { r: rank }
@@ -109,7 +107,7 @@ const checkShared = (subject: string, { method, shared = {}, rank }: AnyAdapter)
 export const tensorWith = (form: Form, word: string): string | undefined =>
   Object.entries(form).find(([, { sizes }]) => sizes.includes(word))?.[0]
 
-/** Checks that a module is no larger than the tensors that it shares with the others. */
+/** Checks that a module is no larger than the tensors that all modules share. */
 const checkWithin = (
   subject: string,
   method: MethodName,
@@ -127,7 +125,7 @@ const checkWithin = (
   }
 }
 
-/** Checks an adapter against itself: dtypes, sizes, ranks, indices. Throws an `IoError` that begins with `subject`. */
+/** Checks an adapter for consistency: dtypes, sizes, ranks, indices. Throws an `IoError` that begins with `subject`. */
 export const checkAdapter = (subject: string, adapter: Adapter): void => {
   const any: AnyAdapter = adapter
   const { method, modules, rank, rankPattern = {} } = any

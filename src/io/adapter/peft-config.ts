@@ -1,7 +1,7 @@
 /**
- * adapter_config.json as PEFT writes it. Every field of PEFT 0.21 is known: those that a method has take part, some only
- * tell where an adapter comes from, and all others may only have the value that they have unless somebody sets them.
- * Source: huggingface/peft, tuners/{lora,vera,miss}/config.py.
+ * Reads adapter_config.json as PEFT writes it. Every field of PEFT 0.21 is known: those of a method are read, some only
+ * describe the origin of an adapter, and all others must have their default values. Source: huggingface/peft,
+ * tuners/{lora,vera,miss}/config.py.
  */
 import { refusal, isRecord, quoted } from '../../host/index.ts'
 import { methodNames, recordOf, type Bias, type MethodName, type PeftField, type PeftForm } from '../../tune/index.ts'
@@ -12,14 +12,14 @@ import { fieldsOf, present } from './fields.ts'
 type Json = Readonly<Record<string, unknown>>
 type Fields = ReturnType<typeof fieldsOf>
 
-/** The content of an adapter_config.json of PEFT. */
+/** The content of PEFT's adapter_config.json. */
 export interface PeftConfig {
   readonly method: MethodName
   readonly form: PeftForm
   readonly rank: number | undefined
   readonly origin: AdapterOrigin
   readonly settings: AdapterSettings
-  /** Head and embedding stay one if the base ties them. */
+  /** True if head and embedding stay tied when the base ties them. */
   readonly ensureTied: boolean
 }
 
@@ -34,13 +34,13 @@ export const peftForm = (method: MethodName): PeftForm | undefined => {
   const { peft } = recordOf(method)
   return peft && 'fields' in peft ? peft : undefined
 }
-/** Every method that PEFT has a form of. */
+/** Every method that has a form in PEFT. */
 export const inPeft: readonly InPeft[] = methodNames.flatMap(method => {
   const form = peftForm(method)
   return form ? [{ method, form }] : []
 })
 
-/** Fields of every type that change nothing in what an adapter computes. */
+/** Fields of every type that do not affect what an adapter computes. */
 const informative = [
   'task_type',
   'peft_type',
@@ -59,7 +59,7 @@ const targeting = [
 ] as const
 const common: readonly string[] = [...informative, ...targeting]
 
-/** A value of a field that nobody has set. */
+/** Tests for a value of a field that is not set. */
 const isOff = (value: unknown): boolean =>
   value === null ||
   value === undefined ||
@@ -77,7 +77,7 @@ const checkField = (file: string, name: string, value: unknown, field: PeftField
     throw refusal(`${file}: ${name} is ${quoted(field.not)}, and ${field.because}`)
 }
 
-/** Own words of PEFT's types for the biases of adapted modules: all of them mean the same. */
+/** The own words of PEFT's types for the biases of adapted modules: all of them mean the same. */
 const ownBiases = inPeft.flatMap(({ form }) =>
   Object.values(form.fields).flatMap(field => ('holds' in field && field.own !== undefined ? [field.own] : [])),
 )
@@ -86,7 +86,7 @@ const biasOf = (fields: Fields, name: string): Bias => {
   return bias === 'none' || bias === 'all' ? bias : 'lora_only'
 }
 
-/** Settings that a form's fields hold, and others beside them. */
+/** The settings that a form's fields hold, with further facts. */
 interface HeldByFields {
   readonly settings: AdapterSettings
   readonly rank: number | undefined
@@ -111,22 +111,21 @@ const heldBy = (form: PeftForm, fields: Fields): HeldByFields => {
   return { settings: present(settings), rank, seed, ensureTied: tied === true } as HeldByFields
 }
 
-/** The method of a config: of those of its type the one whose flags it has. */
+/** The method of a config: among those of its type, the one whose flags it has. */
 const methodOf = (of: readonly InPeft[], fields: Fields): InPeft | undefined =>
   of.find(({ form }) =>
     Object.entries(form.fields).every(([name, field]) => !('is' in field) || (fields.flag(name) ?? false) === field.is),
   )
 
-/** `layers_pattern` is a string or a list of them. */
+/** Reads `layers_pattern`, which is a string or a list of strings. */
 const layersPattern = (fields: Fields): readonly string[] | undefined => {
   const names = fields.names('layers_pattern')
   return typeof names === 'string' ? (names === '' ? undefined : [names]) : names?.length === 0 ? undefined : names
 }
 
 /**
- * Parses adapter_config.json of PEFT. Throws an `IoError` that names the field: one of a wrong type, or one that is set
- * and not supported. `modules` are the last words of the modules that the file has, for configs that leave the targets
- * to PEFT.
+ * Parses PEFT's adapter_config.json. Throws an `IoError` that names the field if it has a wrong type, or is set and not
+ * supported. `modules` are the last words of the modules in the file, for configs that leave the targets to PEFT.
  */
 export const parsePeftConfig = (file: string, json: Json, modules: readonly string[]): PeftConfig => {
   const fields = fieldsOf(file, json)

@@ -3,13 +3,13 @@ import type { PeftTensor, Word } from '../../tune/index.ts'
 import { elementCount, showSizes, valueOf } from '../checkpoint/archive.ts'
 import { refusal } from '../../host/index.ts'
 
-/** Tensors of PEFT, which keeps matrices [out, in] as PyTorch does. */
+/** Converts tensors from and to PEFT, which keeps matrices [out, in] as PyTorch does. */
 
 type Floats = Value<Shape>
 
-/** What PEFT puts before the path of a module, whose own model is a layer of it. */
+/** The prefix that PEFT puts before the path of a module, since its own model wraps the base. */
 export const peftPrefix = 'base_model.model.'
-/** What PEFT puts before the name of a tensor that all modules share. */
+/** The prefix that PEFT puts before the name of a tensor that all modules share. */
 export const peftShared = 'base_model.'
 
 export const turned = ({ sizes, data }: Floats): Floats => {
@@ -20,7 +20,7 @@ export const turned = ({ sizes, data }: Floats): Floats => {
 const isTurned = (a: readonly Word[], b: readonly Word[]): boolean =>
   a.length === 2 && b.length === 2 && a[0] === b[1] && a[1] === b[0]
 
-/** A tensor of words `from` in the layout of words `to`. */
+/** A tensor with the layout of words `from`, in the layout of words `to`. */
 const laidOut = (value: Floats, from: readonly Word[], to: readonly Word[]): Floats => {
   if (isTurned(from, to)) return turned(value)
   if (from.join() === to.join()) return value
@@ -28,15 +28,15 @@ const laidOut = (value: Floats, from: readonly Word[], to: readonly Word[]): Flo
   return valueOf('f32', sizes, value.data)
 }
 
-/** A tensor as PEFT keeps it. */
+/** A tensor in PEFT's layout. */
 export const toPeft = (value: Floats, ours: readonly Word[], [, ...theirs]: PeftTensor): Floats =>
   laidOut(value, ours, theirs)
 
-/** If a tensor of these sizes may be the one that PEFT calls so. */
+/** Tests whether a tensor of these sizes may be the one with this name in PEFT. */
 export const fitsPeft = ([, ...words]: PeftTensor, sizes: readonly number[]): boolean =>
   words.length === sizes.length && words.every((word, i) => typeof word === 'string' || word === sizes[i])
 
-/** A tensor as adapters keep it. Throws an `IoError` for one that PEFT does not keep so. */
+/** A tensor in the layout of adapters. Throws an `IoError` for one that does not have PEFT's layout. */
 export const fromPeft = (
   subject: string,
   key: string,

@@ -25,8 +25,8 @@ type Tensor = Tensors[string]
 const endings = [...new Set(inPeft.flatMap(({ form }) => Object.values(form.tensors).map(([ending]) => ending)))]
 
 /**
- * A tensor's place: the module it belongs to, and its name there; the weight of a whole module has none, and one of the
- * base is `base_layer`.
+ * The place of a tensor: its module, and its name there; the weight of a whole module has no name, and one of the base
+ * is `base_layer`.
  */
 interface Place {
   readonly path: string
@@ -41,13 +41,13 @@ const placeOf = (subject: string, form: PeftForm, key: string, sizes: readonly n
   const own = key.slice(peftPrefix.length)
   const older = Object.entries(form.older ?? {}).find(([ending]) => own.endsWith(`.${ending}`))
   const rest = older ? own.slice(0, -older[0].length) + older[1] : own
-  // of tensors that are called alike the one of such sizes
+  // among tensors with the same name, the one with these sizes
   const found = Object.entries(form.tensors).filter(([, [ending]]) => rest.endsWith(`.${ending}`))
   const [name, [ending = ''] = []] = found.find(([, tensor]) => fitsPeft(tensor, sizes)) ?? found[0] ?? []
   if (name !== undefined) return { path: rest.slice(0, -ending.length - 1), name }
   const refused = Object.entries(form.refused ?? {}).find(([end]) => rest.endsWith(`.${end}`))
   if (refused) throw refusal(`${subject}: tensor ${key} is ${refused[1]}`)
-  // PEFT saves the base's own beside what adapts it
+  // PEFT saves the base's own weight together with its adapter
   const repeated = /^(.*)\.base_layer\.weight$/.exec(rest)?.[1]
   if (repeated !== undefined && tieOf(repeated) !== undefined) return { path: repeated, name: repeats }
   const whole = /^(.*?)(?:\.modules_to_save(?:\.default)?)?\.weight$/.exec(rest)
@@ -69,16 +69,16 @@ const floats = async (archive: Archive, key: string): Promise<Floats> => {
   return value
 }
 
-/** Rejects an `IoError` for a module that `target_modules` does not name: PEFT would leave it out without a word. */
+/** Rejects with an `IoError` a module that `target_modules` does not name: PEFT would silently leave it out. */
 const checkTargets = (file: string, { origin, settings }: PeftConfig, paths: Iterable<string>): void => {
   const targets = targetMatcher({ ...settings, targetModules: origin.targetModules }, isHead)
   if (E.isLeft(targets)) throw refusal(`${file}: ${targets.left.message}`)
-  // 'all-linear' says nothing about a head that has tensors all the same
+  // 'all-linear' does not rule out a head that has tensors nevertheless
   for (const path of paths)
     if (!targets.right(path)) throw refusal(`${file}: target_modules does not name ${path}, of which there are tensors`)
 }
 
-/** Rejects an `IoError` for a module that `modules_to_save` names and the file lacks. */
+/** Rejects with an `IoError` a module that `modules_to_save` names and the file lacks. */
 const checkSaved = (
   file: string,
   { settings: { modulesToSave = [] } }: PeftConfig,
@@ -90,8 +90,8 @@ const checkSaved = (
 }
 
 /**
- * Whether a tied base is parted: PEFT gives each module that it adapts or saves a weight of its own. A whole weight
- * that nobody named goes into both.
+ * Tests whether head and embedding of a tied base are trained separately: PEFT gives each module that it adapts or
+ * saves a weight of its own. A whole weight that no setting names is used for both.
  */
 const trainedApart = (
   settings: PeftConfig['settings'],
@@ -144,7 +144,7 @@ export const readPeft = async (
   checkTargets(file, config, parts.keys())
   checkSaved(file, config, whole)
   const untied = config.ensureTied ? undefined : trainedApart(settings, [...parts.keys()], [...whole.keys()])
-  // that the tensors are those of the method is what `checkAdapter` finds out
+  // `checkAdapter` finds out whether the tensors are those of the method
   const adapter = {
     ...origin,
     ...settings,

@@ -14,27 +14,27 @@ import { loraOf, patternKey, type WidthOf } from './lora-form.ts'
 import { peftForm } from './peft-config.ts'
 import { peftPrefix, peftShared, toPeft, turned } from './peft-layout.ts'
 
-/** An adapter as PEFT keeps it: the content of adapter_config.json, and the tensors under PEFT's names, [out, in]. */
+/** An adapter in PEFT's form: the content of adapter_config.json, and the tensors under PEFT's names, [out, in]. */
 export interface PeftAdapter {
   readonly config: Readonly<Record<string, unknown>>
   readonly tensors: ReadonlyMap<string, Value<Shape>>
 }
 
-/** What must be known of a base beside the widths of its modules. */
+/** The facts about a base that are needed in addition to the widths of its modules. */
 export interface PeftBase {
-  /** Whether its head is tied to the embedding. */
+  /** True if its head is tied to the embedding. */
   readonly tied?: boolean
 }
 
-/** An adapter of a method that PEFT has, with its form there. */
+/** An adapter whose method PEFT has, with its form there. */
 interface Native {
   readonly adapter: Adapter
   readonly form: PeftForm
 }
 
 /**
- * An adapter that was trained with head and embedding tied, as PEFT keeps it. It saves the weight in both places; only
- * types that say so keep them one (`ensure_weight_tying`), of the others both are trained.
+ * An adapter that was trained with head and embedding tied, in PEFT's form. PEFT saves the weight in both places; only
+ * types with `ensure_weight_tying` keep them tied, the others train both.
  */
 const tiedInPeft = ({ adapter, form }: Native): Adapter => {
   const fitted = fitHead('the adapter', adapter, 'parted')
@@ -43,11 +43,11 @@ const tiedInPeft = ({ adapter, form }: Native): Adapter => {
   return { ...fitted, modulesToSave: [...(fitted.modulesToSave ?? [...adapter.whole!.keys()]), ...new Set(heads)] }
 }
 
-/** True if an adapter trains the embedding whole. */
+/** Tests whether an adapter trains the embedding whole. */
 const isEmbeddingSaved = ({ whole }: Adapter): boolean =>
   [...(whole?.keys() ?? [])].some(path => storedLeaf(path).kind === 'embedding')
 
-/** The fields that all types have. Targets that are not found again by their own words are named one by one. */
+/** The fields of all types. Targets that their own words would not select again are named one by one. */
 const targetsOf = (adapter: Adapter): Readonly<Record<string, unknown>> => {
   const matcher = targetMatcher(adapter, isHead)
   const paths = [...adapter.modules.keys()]
@@ -75,7 +75,7 @@ const targetsOf = (adapter: Adapter): Readonly<Record<string, unknown>> => {
   }
 }
 
-/** α of each module whose α is its rank by default, which PEFT does not say by leaving it out. */
+/** The α of each module whose α is its rank by default, which leaving it out would not express in PEFT. */
 const ownAlphas = (adapter: Adapter): Readonly<Record<string, number>> => {
   const { alpha, alphaPattern = {}, rank, modules }: AnyAdapter = adapter
   const matcher = patternMatcher('alpha_pattern', alphaPattern)
@@ -86,7 +86,7 @@ const ownAlphas = (adapter: Adapter): Readonly<Record<string, number>> => {
     : {}
 }
 
-/** The other ways that an adapter can leave. */
+/** The other formats in which the adapter can be exported. */
 const elsewhere = ({ method }: Adapter): string =>
   'factors' in recordOf(method).lora ? 'export it as LoRA or merged' : 'export it merged'
 
@@ -96,7 +96,7 @@ const checkOneRank = (adapter: Adapter, { oneRank }: PeftForm): void => {
     throw refusal(`PEFT's ${method} has one rank for all modules: ${elsewhere(adapter)}`)
 }
 
-/** The value of a field of an adapter's own type; `undefined` for one that is not written. */
+/** The value of a field of an adapter's own type; `undefined` for a field that is not written. */
 const fieldOf = (adapter: Adapter, field: PeftField, ensureTied: boolean): unknown => {
   if ('is' in field) return field.is
   if ('only' in field) return field.only
@@ -160,7 +160,7 @@ const tensorsOf = ({ adapter, form }: Native): ReadonlyMap<string, Value<Shape>>
   return new Map([...own, ...ofAll, ...besides])
 }
 
-/** The adapter itself if PEFT has its method; the rest leaves as a LoRA. */
+/** The adapter itself if PEFT has its method; any other becomes a LoRA. */
 const nativeOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Native> => {
   const form = peftForm(adapter.method)
   return form
@@ -169,9 +169,9 @@ const nativeOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Native>
 }
 
 /**
- * An adapter as PEFT keeps it: LoRA and LoRA-FA, rsLoRA, DoRA, VeRA and MiSS under their own types, PaCA and MosLoRA
- * exactly as a LoRA. `widthOf` says how many inputs a module has, `tied` that the base ties its head. Errors: a method
- * that PEFT's files cannot hold.
+ * An adapter in PEFT's form: LoRA and LoRA-FA, rsLoRA, DoRA, VeRA and MiSS under their own types, PaCA and MosLoRA
+ * exactly as a LoRA. `widthOf` gives the number of a module's inputs; `tied` is true if the base ties its head. Errors:
+ * a method that PEFT's files cannot express.
  * @example peftOf(adapter, inputWidths(checkpoint))
  */
 export const peftOf = (
@@ -189,8 +189,8 @@ export const peftOf = (
   })
 
 /**
- * Writes an adapter as a directory of PEFT, whole or not at all. Errors: those of `peftOf`, a destination that is not
- * empty.
+ * Writes an adapter as a directory that PEFT loads, all or nothing. Errors: those of `peftOf`, a destination that is
+ * not empty.
  * @example await savePeft('out', adapter, inputWidths(checkpoint), { tied: checkpoint.config.tie_word_embeddings })()
  */
 export const savePeft = (

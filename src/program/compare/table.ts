@@ -2,7 +2,7 @@ import type { RatedContender } from './contenders.ts'
 
 /** One line of the table. */
 export interface CompareRow extends RatedContender {
-  /** True at the rate of the lowest mean loss among those of the contender. */
+  /** True at the contender's rate with the lowest mean loss. */
   readonly best: boolean
   /** Mean and standard deviation of the held-out loss over the seeds; a single seed has no deviation. */
   readonly loss: number
@@ -44,8 +44,8 @@ const cellsOf = ({
 ]
 
 /**
- * The table of a comparison, one line a contender. Of a sweep there is one for each rate, and a star marks the best of
- * each contender.
+ * The table of a comparison, one line per contender. A sweep has one line per rate, and a star marks the best of each
+ * contender.
  */
 export const comparisonTable = (rows: readonly CompareRow[]): string => {
   const sweeping = new Set(rows.map(({ name }) => name)).size < rows.length

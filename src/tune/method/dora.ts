@@ -54,16 +54,16 @@ type Magnified = {
 }
 
 /**
- * m ⊙ V / ‖V‖ for every output, the norm not differentiated, as the paper and PEFT have it. `direction` is V with what
- * dropout there is.
+ * m ⊙ V / ‖V‖ for every output, without differentiating the norm, as in the paper and PEFT. `direction` is V with
+ * dropout applied.
  */
 const magnified = (direction: Node, V: Node, m: Node): Node =>
   times(direction, over(m, node(stopGradientOp, [node(sqrtOp, [summed(times(V, V), [0])], {})], {})))
 
 /**
- * Weight-decomposed low-rank adaptation (Liu et al., ICML 2024): m ⊙ (W + α/r · A B) / ‖W + α/r · A B‖, of which A, B
- * and the magnitudes m, one for every output, are trained. Dropout is on the input of A; PEFT's is also on that of what
- * the magnitudes add to W.
+ * Weight-decomposed low-rank adaptation (Liu et al., ICML 2024): m ⊙ (W + α/r · A B) / ‖W + α/r · A B‖, with trained A,
+ * B and magnitudes m, one for every output. Dropout applies to the input of A; PEFT also applies it to the input of the
+ * change that the magnitudes make to W.
  * @example dora({ targets: ['q_proj', 'v_proj'], rank: 8, alpha: 16, seed: 0 })
  */
 export const dora = <
@@ -129,7 +129,7 @@ export const doraMethod = method({
   quantizes: true,
   besides: true,
   change: {
-    // (m / ‖V‖) ⊙ V − W with V = W + s · A B, the norm over the inputs of every output
+    // (m / ‖V‖) ⊙ V − W with V = W + s · A B, with the norm over the inputs of every output
     add: (sum, { tensors: { lora_A, lora_B, lora_magnitude_vector: m }, scale }, { data: base }, by) => {
       const [outputs = 0] = m.sizes
       const V = Float64Array.from(base)
@@ -147,7 +147,7 @@ export const doraMethod = method({
   peft: {
     type: 'LORA',
     tensors: { ...factorsInPeft, lora_magnitude_vector: ['lora_magnitude_vector', 'out'] },
-    // before 0.10 the magnitudes were a module of their own
+    // before 0.10, the magnitudes were a separate module
     older: { 'lora_magnitude_vector.weight': 'lora_magnitude_vector' },
     refused: refusedInPeft,
     fields: loraFields(true),

@@ -1,18 +1,18 @@
 import type { Shape, Value } from '../../tensor/index.ts'
 import type { FirstValue, IndexChoice } from './method.ts'
 
-/** The tensors that an adapter keeps of a module, as its method tells them. */
+/** The tensors that an adapter keeps for a module, as its method declares them. */
 
 /**
  * A size by its meaning, or the size itself: `in` and `out` are those of the weight `[in, out]`, `r` is the rank of the
- * module, which is read back from it; other words are the method's own. One word is one size within a module.
+ * module, which is read back from it; other words belong to the method. Within a module, one word stands for one size.
  */
 export type Word = string | number
 
 /**
- * Numbers that an adapter keeps of a module, and their place in a run: `trained` are a trained leaf below the path of
- * the module, or as `values` the trained part of the module's own leaf; `before` are that part before the first step;
- * `frozen` are the first value of a frozen leaf that the method adds.
+ * Numbers that an adapter keeps for a module, and their origin in a run: `trained` is a trained leaf below the path of
+ * the module or, under the name `values`, the trained part of the module's own leaf; `before` is that part before the
+ * first step; `frozen` is the first value of a frozen leaf that the method adds.
  */
 export interface KeptNumbers {
   readonly dtype: 'F32'
@@ -44,11 +44,11 @@ export const chosenAmong = (among: KeptIndex['among'], size: Word): KeptIndex =>
 
 /** Tensors of an adapter by name. */
 export type Form = Readonly<Record<string, KeptTensor>>
-/** The forms that a module may have: it has the one whose names, and numbers of sizes, are its own. */
+/** The possible forms of a module: its form is the one with the same names and numbers of sizes. */
 export type Forms = readonly [Form, ...Form[]]
 /** The tensors of a form, as data. */
 export type TensorsOf<F extends Form> = F extends Form
   ? { readonly [N in keyof F]: F[N] extends KeptIndex ? Value<Shape, 'i32'> : Value<Shape> }
   : never
-/** Tensors of a module or of all modules by name, whatever the method. */
+/** Tensors of one module or shared by all, by name, for any method. */
 export type Tensors = Readonly<Record<string, FirstValue>>

@@ -20,7 +20,7 @@ import { keptFrozen, trained } from './kept.ts'
 import type { PeftField } from './peft-form.ts'
 import { method, type MethodArguments } from './record.ts'
 
-/** A targeted leaf W with A `[in, r]` and B `[r, out]` beside it. */
+/** A targeted leaf W with A `[in, r]` and B `[r, out]`. */
 export interface LoraLeaf<R extends Dim> extends LeafFunction {
   readonly becomes: WithFactors<this['leaf'], R>
 }
@@ -31,14 +31,14 @@ export interface WithFactors<L, R extends Dim> {
 }
 
 export interface LoraOptions<T extends readonly string[], R extends number, K extends Ranks | undefined = Ranks> {
-  /** Leaves to adapt: names as `q_proj`, or paths. */
+  /** Leaves to adapt: names such as `q_proj`, or paths. */
   readonly targets: T
   readonly rank: R
-  /** The sum is scaled by alpha / rank, or with `rslora` by alpha / √rank; as large as the rank unless given. */
+  /** The product is scaled by alpha / rank, or by alpha / √rank with `rslora` (default: the rank). */
   readonly alpha?: number
   /** Rank-stabilised scaling (Kalajdzievski 2023). */
   readonly rslora?: boolean
-  /** What share of the input of A is zeroed while training; the rest is scaled up to make up for it. */
+  /** The fraction of A's input that is zeroed during training; the rest is scaled up to compensate. */
   readonly dropout?: number
   /** Other ranks and alphas for some leaves, by path. */
   readonly ranks?: K
@@ -46,7 +46,7 @@ export interface LoraOptions<T extends readonly string[], R extends number, K ex
   readonly seed: number
 }
 
-/** What two factors of a leaf are, whatever else a method makes of them. */
+/** The two factors of a leaf, whatever else a method does with them. */
 export interface Factors {
   readonly A: Node
   readonly B: Node
@@ -58,7 +58,7 @@ export interface Factors {
 
 type Options = Omit<LoraOptions<readonly string[], number, Ranks | undefined>, 'targets' | 'seed'>
 
-/** The factors of a leaf, and what the sum of their product is scaled by. */
+/** The factors of a leaf, and the scale of their product. */
 export const factorsOf = (
   method: string,
   leaf: Node,
@@ -86,8 +86,8 @@ export const lowRankSum = (weight: Node, a: Node, b: Node, scale: number): Node 
   plus(weight, times(product(a, b), scale))
 
 /**
- * A begins uniform within ±1/√in, as PyTorch's Linear does (kaiming_uniform with a = √5); B at 0, so that nothing
- * changes at first.
+ * The first values of the factors: A is uniform within ±1/√in, as in PyTorch's Linear (kaiming_uniform with a = √5); B
+ * is 0, so that nothing changes at first.
  */
 export const firstFactors = ({ A, B, input }: Factors, path: string, seed: number) => ({
   of: path,
@@ -100,7 +100,7 @@ export const firstFactors = ({ A, B, input }: Factors, path: string, seed: numbe
 
 type Loraed = { readonly weight: Node; readonly lora_A: Node; readonly lora_B: Node; readonly dropout_stream?: Node }
 
-/** What dropout of what A is applied to adds to a leaf: a stream of its own to draw from. */
+/** The additions to a leaf whose input is dropped out: a random stream of its own. */
 interface Dropping {
   readonly becomes: { readonly dropout_stream?: Node }
   readonly mask: { readonly dropout_stream?: Frozen }
@@ -108,7 +108,7 @@ interface Dropping {
   readonly dropped: (a: Node, leaves: { readonly dropout_stream?: Node }) => Node
 }
 
-/** Dropout of what A is applied to; nothing where nothing is drawn at random. */
+/** Dropout of A's input; nothing without a source of random numbers. */
 export const dropoutOfInput = (rate: number, source: RandomSource | undefined, path: string): Dropping => {
   if (source === undefined) return { becomes: {}, mask: {}, additions: [], dropped: a => a }
   const stream = placeholder([1], 'i32')
@@ -120,7 +120,7 @@ export const dropoutOfInput = (rate: number, source: RandomSource | undefined, p
   }
 }
 
-/** A key for a method that draws at random, and none for one that does not. */
+/** A key for a method that draws random numbers, and none for other methods. */
 export const randomSource = (dropout: number, seed: number): { readonly random?: RandomSource } =>
   dropout > 0 ? { random: { key: i32(3), seed } } : {}
 
@@ -150,8 +150,8 @@ const lowRank = <F extends Reparametrisation>(
 export type LoraMask<A = All> = { readonly weight: Frozen; readonly lora_A: A; readonly lora_B: All }
 
 /**
- * Low-rank adaptation (Hu et al., ICLR 2022): W + α/r · A B, of which A and B are trained. Dropout is on the input of
- * A, as PEFT has it.
+ * Low-rank adaptation (Hu et al., ICLR 2022): W + α/r · A B, with trained A and B. Dropout applies to the input of A,
+ * as in PEFT.
  * @example lora({ targets: ['q_proj', 'v_proj'], rank: 8, alpha: 16, dropout: 0.1, seed: 0 })
  */
 export const lora = <
@@ -163,7 +163,7 @@ export const lora = <
 ): Method<Leafwise<TargetsOf<T>, LoraLeaf<RankOf<R, K>>, LoraMask>> => lowRank('lora', all, options)
 
 /**
- * LoRA with A frozen (Zhang et al. 2023): W + α/r · A B, of which B is trained, so that of each token only x A is kept.
+ * LoRA with A frozen (Zhang et al. 2023): W + α/r · A B with trained B, so only x A is kept for each token.
  * @example lorafa({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })
  */
 export const lorafa = <
@@ -205,7 +205,7 @@ export const loraFields = (isDora: boolean): Readonly<Record<string, PeftField>>
   use_dora: { is: isDora },
   bias: { holds: 'bias', unset: 'none', own: 'lora_only' },
   fan_in_fan_out: { only: false },
-  // pissa, olora, corda, loftq and others change the weights of the base too
+  // pissa, olora, corda, loftq and others also change the weights of the base
   init_lora_weights: {
     oneOf: [true, false, 'gaussian', 'eva', 'orthogonal'],
     expected: 'true, false, "gaussian", "eva" or "orthogonal" (others change the weights of the base)',

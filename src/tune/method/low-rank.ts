@@ -1,10 +1,10 @@
 import type { Shape, Value } from '../../tensor/index.ts'
 
-/** Matrices of adapters on the host: products are summed in float64 and rounded once. */
+/** Computes with the matrices of adapters on the host: products are summed in float64 and rounded once. */
 
 type Floats = Value<Shape>
 
-/** A change of a weight as factors: scale · A B with A `[in, r]` and B `[r, out]`. */
+/** A change of a weight as factors: scale · A B, with A `[in, r]` and B `[r, out]`. */
 export interface LowRank {
   readonly lora_A: Floats
   readonly lora_B: Floats

@@ -33,7 +33,7 @@ export type MosLora<T extends string, R extends number> = Leafwise<
 type Mixed = { readonly weight: Node; readonly lora_A: Node; readonly lora_mixer: Node; readonly lora_B: Node }
 
 /**
- * Mixture-of-subspaces LoRA (Wu et al. 2024): W + α/r · A M B, of which A, the mixer M and B are trained.
+ * Mixture-of-subspaces LoRA (Wu et al. 2024): W + α/r · A M B, with trained A, mixer M and B.
  * @example moslora({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })
  */
 export const moslora = <

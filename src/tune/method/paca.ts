@@ -14,24 +14,23 @@ export interface Paca<T extends string, R extends number> extends Reparametrisat
 }
 
 export interface PacaOptions<T extends readonly string[], R extends number, K extends Ranks | undefined = Ranks> {
-  /** Leaves to tune: names as `q_proj`, or paths. */
+  /** Leaves to tune: names such as `q_proj`, or paths. */
   readonly targets: T
-  /** How many columns (input features) of each are trained. */
+  /** The number of trained columns (input features) of each leaf. */
   readonly rank: R
   /** Another rank for some leaves, by path. */
   readonly ranks?: K
-  /** The selection is reproducible from the seed and the path of the leaf. */
+  /** The seed: with the path of a leaf, it determines the selection. */
   readonly seed: number
-  /** A selection of one's own, by the path of the leaf; it goes before the seed's. */
+  /** A given selection by the path of the leaf, which takes precedence over the seed's. */
   readonly selection?: ReadonlyMap<string, Int32Array>
-  /** Paths of leaves that share one selection, as those with one input may: see `inputGroups`. */
+  /** Paths of leaves that share a selection, as leaves with the same input may; see `inputGroups`. */
   readonly groups?: readonly (readonly string[])[]
 }
 
 /**
  * Partial connection adaptation (Woo et al., ICLR 2025): trains r randomly chosen columns of each pretrained weight and
- * adds nothing. The tree is the model's own, the weight is the identity; all that is particular to the method is the
- * mask.
+ * adds nothing. The tree is the model's own, and the weight is the identity; only the mask is specific to the method.
  * @example paca({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })
  */
 export const paca = <
@@ -83,7 +82,7 @@ export const pacaMethod = method({
   besides: true,
   change: 'values',
   lora: {
-    // A takes the chosen inputs, B is what was added to their columns
+    // A selects the inputs, B is the change of their columns
     factors: ({ tensors: { columns: chosen, values, base }, inputs }) => ({
       lora_A: oneHots(inputs, chosen.data),
       lora_B: difference(values, base),

@@ -1,6 +1,6 @@
 import type { Tensors, Word } from './kept.ts'
 
-/** Settings of an adapter that a field of PEFT's config may hold. `tied`: head and embedding stay one. */
+/** The settings of an adapter that a field of PEFT's config may hold. `tied`: head and embedding stay tied. */
 export type HeldSetting =
   'rank' | 'alpha' | 'alphaPattern' | 'rankPattern' | 'rslora' | 'dropout' | 'initial' | 'seed' | 'bias' | 'tied'
 
@@ -11,7 +11,7 @@ export type PeftField =
    * `own` is the type's word for the biases of adapted modules.
    */
   | { readonly holds: HeldSetting; readonly absent?: unknown; readonly unset?: unknown; readonly own?: string }
-  /** Tells methods of one type apart. */
+  /** Distinguishes methods of one type. */
   | { readonly is: boolean }
   /** Has this value or is off. */
   | { readonly only: unknown }
@@ -19,23 +19,23 @@ export type PeftField =
   | { readonly oneOf: readonly unknown[]; readonly expected: string; readonly write: unknown }
   /** Has any value but one, for a reason. */
   | { readonly not: unknown; readonly because: string; readonly write: unknown }
-  /** Is left alone when it is read; it may follow from the modules. */
+  /** Ignored when it is read; its written value may depend on the modules. */
   | { readonly leave: true; readonly write?: (modules: ReadonlyMap<string, Tensors>) => unknown }
 
-/** A tensor in PEFT's files: its name, or how it ends, and its sizes there. */
+/** A tensor in PEFT's files: its name or its ending, and its sizes there. */
 export type PeftTensor = readonly [name: string, ...sizes: Word[]]
 
-/** The form that an adapter has in PEFT. Source: huggingface/peft 0.21, tuners/{lora,vera,miss}/config.py. */
+/** The form of an adapter in PEFT. Source: huggingface/peft 0.21, tuners/{lora,vera,miss}/config.py. */
 export interface PeftForm {
   readonly type: string
-  /** By name of the tensor here. Words in reverse order are a transposed matrix. */
+  /** The tensors by their names here. Words in reverse order mean a transposed matrix. */
   readonly tensors: Readonly<Record<string, PeftTensor>>
   readonly shared?: Readonly<Record<string, PeftTensor>>
-  /** Ends of names that earlier versions wrote, and those of today. */
+  /** The endings of names that earlier versions wrote, and the present ones. */
   readonly older?: Readonly<Record<string, string>>
-  /** Ends of names of tensors that are refused, and what they are. */
+  /** The endings of refused tensors' names, and the words for these tensors. */
   readonly refused?: Readonly<Record<string, string>>
-  /** All modules have one rank. */
+  /** All modules have the same rank. */
   readonly oneRank?: true
   /** Fields that the other types have and this one lacks. */
   readonly lacks?: readonly string[]

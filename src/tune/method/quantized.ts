@@ -8,20 +8,17 @@ import { targeted, UnknownTarget } from './targets.ts'
 
 type Leaves = Readonly<Record<string, Node>>
 
-/**
- * What stands in the place of a quantized leaf: what it is packed in, and in full precision the part of it that is
- * trained.
- */
+/** The replacement of a quantized leaf: the vectors that it is packed into and, in full precision, its trained part. */
 interface Packed {
   readonly becomes: Leaves
   readonly mask: Readonly<Record<string, LeafMask>>
   readonly weight: (leaves: Leaves) => Node
   readonly addition: Addition
-  /** The leaf as its packed form has it. */
+  /** The leaf after packing and unpacking. */
   readonly rounded: (base: Value<Shape>) => Value<Shape>
 }
 
-/** The chosen rows or entries of a `[in, out]` leaf. */
+/** The selected rows or entries of a `[in, out]` leaf. */
 const partOf = (
   { mask }: Columns<string | number> | Entries<string | number>,
   { data, sizes }: Value<Shape>,
@@ -32,9 +29,9 @@ const packed = (quantizer: Quantizer, leaf: Node, path: string, mask: LeafMask):
   if (mask.mask === 'all') throw new UnknownTarget(`${path} is trained whole, and what is quantized is frozen`)
   const [input, output] = matrixDims(quantizer.name, leaf, path)
   const nodes = quantizer.leaves(leaf.shape)
-  // blocks run along the `[out, in]` matrix that files have
+  // blocks run along the `[out, in]` matrix, as in files
   const whole = (leaves: Leaves): Node => transposed(quantizer.dequantize([output, input], leaves), [1, 0])
-  // packed once for all that follows from a leaf, and forgotten with it
+  // packed once for everything that depends on a leaf, and dropped together with it
   const known = new WeakMap<Value<Shape>, PackedArrays>()
   const arraysOf = (base: Value<Shape>): PackedArrays => {
     const arrays = known.get(base) ?? quantizer.quantize(transposeMatrix(base.data, base.sizes[0]!, base.sizes[1]!))
@@ -70,7 +67,7 @@ const packed = (quantizer: Quantizer, leaf: Node, path: string, mask: LeafMask):
     addition: {
       of: path,
       leaves: [...Object.values(nodes), values],
-      // what is trained is taken from the weight before it is quantized
+      // trained parts are taken from the weight before it is quantized
       make: ({ base, chosen, size }) => [
         ...vectors(base),
         {
@@ -85,10 +82,10 @@ const packed = (quantizer: Quantizer, leaf: Node, path: string, mask: LeafMask):
 }
 
 /**
- * A method on a quantized base, as QLoRA (Dettmers et al. 2023) and QPaCA (Woo et al., section 4.3): what the method
- * freezes is kept packed and dequantized where it is used; what it trains of a leaf is kept in full precision. Unless
- * `modules` says otherwise, the leaves that the method touches are quantized.
- * @throws {UnknownTarget} where a leaf is trained whole, or is no matrix
+ * A method on a quantized base, as QLoRA (Dettmers et al. 2023) and QPaCA (Woo et al., section 4.3): frozen parts are
+ * kept packed and dequantized where they are used; the trained part of a leaf is kept in full precision. `modules`
+ * names the leaves to quantize (default: those that the method changes).
+ * @throws {UnknownTarget} if a leaf is trained whole, or is not a matrix
  * @example quantized(nf4({ double: true }))(paca({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 }))
  */
 export const quantized =
@@ -100,7 +97,7 @@ export const quantized =
       const places = maskedLeaves(inner.params, inner.mask)
       const standing = new Map(places.map(({ path, leaf }) => [path, leaf]))
       const masks = new Map<Node, LeafMask>()
-      // what stands at several places is trained at one of them
+      // a leaf at several places is trained at one of them
       for (const { leaf, mask } of places) if (!masks.has(leaf) || mask.mask !== 'frozen') masks.set(leaf, mask)
       const chosen = modules && targeted(params, modules)
       const own = tensorsOf(params)
@@ -131,7 +128,7 @@ export const quantized =
             ) as never,
           ),
         selections: inner.selections,
-        // what a method computes from a leaf, it computes from what the leaf has become
+        // whatever a method computes from a leaf, it computes from the quantized leaf
         additions: [...[...made.values()].map(({ addition }) => addition), ...inner.additions.map(onRounded)],
         ...(inner.random ? { random: inner.random } : {}),
       }

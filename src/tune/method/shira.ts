@@ -12,15 +12,15 @@ export interface Shira<T extends string> extends Reparametrisation {
   readonly fault: TargetFault<this['in'], T>
 }
 
-/** The number of entries that are trained of a weight. */
+/** The number of trained entries of a weight. */
 const entriesOf = (rank: number, input: number, output: number): number =>
   Math.min(rank * (input + output), input * output)
 /** The name of that number, which weights of one kind share. */
 const dimOf = (rank: number, path: string): string => `shira_${rank}_${leafName(path)}`
 
 /**
- * Sparse high-rank adaptation (Bhardwaj et al., NeurIPS 2024) with the random mask: r · (in + out) single entries of
- * each weight are trained, as many as LoRA of rank r would train, and nothing is added.
+ * Sparse high-rank adaptation (Bhardwaj et al., NeurIPS 2024) with the random mask: trains r · (in + out) single
+ * entries of each weight, as many parameters as LoRA of rank r, and adds nothing.
  * @example shira({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })
  */
 export const shira = <const T extends readonly string[]>({
@@ -34,12 +34,12 @@ export const shira = <const T extends readonly string[]>({
   readonly rank: number
   readonly ranks?: ReadonlyMap<string, number>
   readonly seed: number
-  /** Entries of one's own, counted along the flattened `[in, out]` leaf, by path. */
+  /** Given entries, counted along the flattened `[in, out]` leaf, by path. */
   readonly selection?: ReadonlyMap<string, Int32Array>
 }): Method<Shira<TargetsOf<T>>> =>
   leafwise<Shira<TargetsOf<T>>, Node>('shira', targets, (leaf, path) => {
     matrixDims('shira', leaf, path)
-    // how many there are is known with the sizes: until then the number has a name
+    // the number of entries is known once the sizes are; until then it has a name
     const r = ranks?.get(path) ?? rank
     const mask = entries(dimOf(r, path))
     const choose = ({ sizes: [rows = 0, columns = 0] }: { readonly sizes: readonly number[] }): Int32Array =>
@@ -75,7 +75,7 @@ export const shiraMethod = method({
     ),
   peft: {
     type: 'SHIRA',
-    // its entries are counted in a weight whose sizes, and added to values that, only the base knows
+    // its entries are counted in a weight whose sizes only the base knows, and are added to the base's values
     unsupported: 'SHiRA adapters of PEFT are not supported: they say what is added, not what there is',
   },
 })

@@ -41,13 +41,13 @@ export interface Vera<T extends string, R extends number> extends Reparametrisat
 }
 type Scaled = { readonly weight: Node; readonly vera_lambda_d: Node; readonly vera_lambda_b: Node }
 
-/** The first rows or columns of a projection that is as large as the largest module. */
+/** The first rows or columns of a projection, which is as large as the largest module needs. */
 const cut = (x: Node, axis: number, dim: Dim): Node => node(sliceOp, [x], { axis, start: [], dim })
 
 /**
- * Vector-based random matrix adaptation (Kopiczko et al., ICLR 2024): W + A diag(d) B diag(b) with random A and B that
- * all modules share and nobody trains; d and b are trained. A is as wide, and B as high, as the largest module: others
- * use a part.
+ * Vector-based random matrix adaptation (Kopiczko et al., ICLR 2024): W + A diag(d) B diag(b) with trained d and b, and
+ * frozen random A and B that all modules share. A and B are as large as the largest module needs; the others use a part
+ * of them.
  * @example vera({ targets: ['q_proj', 'v_proj'], rank: 256, seed: 0 })
  */
 export const vera = <const T extends readonly string[], const R extends number>({
@@ -59,7 +59,7 @@ export const vera = <const T extends readonly string[], const R extends number>(
   readonly targets: T
   readonly rank: R
   readonly seed: number
-  /** What d begins with; b begins with 0. */
+  /** The initial value of d; that of b is 0. */
   readonly initial?: number
 }): Method<Vera<TargetsOf<T>, R>> => ({
   name: 'vera',
