@@ -30,6 +30,7 @@ export type Methods = { readonly [R in Records as R['name']]: R }
 export const methods = Object.fromEntries(records.map(record => [record.name, record])) as Methods // each under its name
 /** A method by name, as code reads it that is for all of them. @example recordOf('lora').rank?.default // 8 */
 export const recordOf = (name: MethodName): MethodRecord => methods[name]
+/** The names of the methods, in the order in which they are listed. */
 export const methodNames: readonly MethodName[] = records.map(({ name }) => name)
 
 /** The method of a run that names none. */
