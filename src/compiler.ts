@@ -1,6 +1,6 @@
 /**
- * What `partensor` is made of, for who adds an op, a method, a transform, a rewrite, a target or a checkpoint format.
- * CONTRIBUTING lists what to write for each.
+ * The parts of `partensor`, for adding an op, a method, a transform, a rewrite, a target or a checkpoint format.
+ * CONTRIBUTING lists the files to write for each.
  * @packageDocumentation
  */
 
@@ -27,7 +27,7 @@ export type { Gradients, Wanted, Partition } from './tensor/index.ts'
 export { permutation, chooseColumns, philox, randomWords } from './tensor/index.ts'
 export type { PhiloxKey, PhiloxWords, Draw } from './tensor/index.ts'
 
-// ── Trees of parameters, and masks: lenses on what is trained of them ───────────────────────────────────────────────
+// ── Trees of parameters, and masks: lenses on their trained parts ───────────────────────────────────────────────────
 export { leaves, mapTree, tensorsOf, isTensor, isValue, isLazyLeaf, AmbiguousTree } from './tune/index.ts'
 export { all, frozen, columns, entries, focus, putFocus, lensOf, maskedLeaves } from './tune/index.ts'
 export type { Tree, LazyLeaf, LeafMask, All, Columns, Entries, Dynamic, Focus, Lens, TrainedBy } from './tune/index.ts'

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Partensor: a functional tensor language whose shapes are types and whose training step is compiled to TensorFlow.js.
- * Who adds an op, a method, a rewrite or a target finds the parts in `partensor/compiler`.
+ * `partensor/compiler` has the parts for adding an op, a method, a rewrite or a target.
  * @packageDocumentation
  */
 
@@ -26,7 +26,7 @@ export type { DropoutAttributes, RandomKey, RandomStream } from './tensor/index.
 // ── Models and derivatives ──────────────────────────────────────────────────────────────────────────────────────────
 export { model, repeat, scan, jvp, hvp, type Model, type Loss, type Decode } from './tensor/index.ts'
 
-// ── Shape rules as types: the shape of a result, or the sentence that says why there is none ────────────────────────
+// ── Shape rules as types: the shape of a result, or the sentence with the reason why there is none ───────────────────
 export type { MatMul, Einsum, Broadcast, BroadcastTo, Reduce, Reshape, Transpose, Slice } from './tensor/index.ts'
 export type { Concat } from './tensor/index.ts'
 export type { Take, Put, Product, Factors, Axis, Ok, Fault, ShapeError, ShapeFault, IsLiteral } from './tensor/index.ts'

@@ -278,14 +278,14 @@ export const sin = unary(sinOp)
 export const cos = unary(cosOp)
 /** The error function 2/√π ∫₀ˣ e^(−t²) dt, elementwise. @example erf(x) */
 export const erf = unary(erfOp)
-/** The same value, through which no gradient flows. @example sub(logits, stopGradient(max(logits, [-1], true))) */
+/** The same value, without a gradient. @example sub(logits, stopGradient(max(logits, [-1], true))) */
 export const stopGradient = unary(stopGradientOp)
 /** x², elementwise. @example mean(square(sub(a, b))) */
 export const square: Unary = x => typed(times(x, x))
 /** max(0, x), elementwise; its derivative at 0 is 0. @example relu(matmul(x, w)) */
 export const relu: Unary = x => typed(node(maximumOp, [constant(0), x], none))
 
-/** An elementwise function of two tensors of one dtype, broadcast from the right; the second may be a number. */
+/** An elementwise function of two tensors with the same dtype, broadcast from the right; the second may be a number. */
 // the overload whose argument carries the error stands last: its text is the one that `tsc` prints
 export interface Binary<D extends DType | 'same'> {
   <S extends Shape>(a: Tensor<S>, b: number): Tensor<S, D extends DType ? D : 'f32'>
@@ -307,12 +307,12 @@ export const sub = binary<'same'>(subOp)
 /** a b, broadcast from the right; integers wrap around at 32 bits. @example mul(x, 0.5) */
 export const mul = binary<'same'>(mulOp)
 /**
- * a/b, broadcast from the right. A quotient of integers is cut off towards 0; by 0 it is −1.
+ * a/b, broadcast from the right. A quotient of integers is truncated towards 0; division by 0 gives −1.
  * @example div(x, size('batch'))
  */
 export const div = binary<'same'>(divOp)
 /**
- * aᵇ, broadcast from the right. Of integers, an exponent below 0 cuts the power off towards 0.
+ * aᵇ, broadcast from the right. A power of integers with a negative exponent is truncated towards 0.
  * @example pow(scalar(0.9), step)
  */
 export const pow = binary<'same'>(powOp)

@@ -29,7 +29,7 @@ export const placeholderOp: Op<Placeholder> = {
   flops: () => 0,
 }
 
-/** A leaf of a shape and dtype that a run feeds. @example placeholder(['batch', 'seq'], 'i32') */
+/** A leaf with a shape and a dtype, which a run feeds. @example placeholder(['batch', 'seq'], 'i32') */
 export const placeholder = (shape: Shape, dtype: DType): Node => node(placeholderOp, [], { shape, dtype })
 
 /** Declares a float32 leaf. @example const up = f32('hidden', 'ffn') */
