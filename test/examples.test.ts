@@ -6,7 +6,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { typeCheck } from './types/tsc.ts'
+import { typeCheck } from './support/tsc.ts'
 
 const folder = fileURLToPath(new URL('../examples/', import.meta.url))
 /** The output of an example; a failing one rejects. */

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { rooms } from './docs/pages.ts'
+import { rooms } from './support/pages.ts'
 
 const longest = 400
 

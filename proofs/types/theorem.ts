@@ -1,5 +1,5 @@
 import type { Shape, ShapeError } from '../../src/tensor/shape/index.ts'
-import type { Equal } from '../../test/types/expect.ts'
+import type { Equal } from '../../test/support/expect-type.ts'
 
 /** The type that `tsc` prints for a law whose sides are two types. */
 export interface Differ<Left, Right> {

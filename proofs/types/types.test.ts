@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { f32, i32 } from '../../src/tensor/index.ts'
 import { all, columns, focus, frozen, tensorsOf } from '../../src/tune/index.ts'
-import { faults } from '../../test/types/fixture.ts'
-import { typeCheck } from '../../test/types/tsc.ts'
+import { faults } from '../../test/support/type-fixtures.ts'
+import { typeCheck } from '../../test/support/tsc.ts'
 import * as laws from './generic.ts'
 
 // The theorems themselves are proved by type-checking this folder. The tests here show that they can fail, and that

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { apiFile, apiText, publicEntries, type Entry, type PublicName } from './entries.ts'
+import { apiFile, apiText, publicEntries, type Entry, type PublicName } from '../support/public-api.ts'
 
 /** Runtime names that `partensor` may have: a newcomer reads them on one screen. */
 const most = 120

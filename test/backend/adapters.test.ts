@@ -14,9 +14,9 @@ import {
 } from '../../src/index.ts'
 import { inputGroups } from '../../src/compiler.ts'
 import { projections } from '../../src/program/method.ts'
-import { adapterOf, batch, names, small, tunedBy, weights } from '../tune/adapters.ts'
-import { noNode } from './native-support.ts'
-import { openTiny, tinyBatch } from './tiny.ts'
+import { adapterOf, batch, names, small, tunedBy, weights } from '../support/methods.ts'
+import { noNode } from '../support/native-library.ts'
+import { openTiny, tinyBatch } from '../support/tiny-llama.ts'
 
 const open = (adapter: Method<Opaque>, target: TargetName) =>
   compile(trainStep(tunedBy(adapter), sgd({ lr: 0.05 })), { target, weights, threads: 1 })

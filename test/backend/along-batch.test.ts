@@ -27,8 +27,8 @@ import {
 } from '../../src/index.ts'
 import { programsOf, sizing } from '../../src/compile/index.ts'
 import { size } from '../../src/tensor/index.ts'
-import { nodeTest } from './native-support.ts'
-import { smallModel, untyped, valuesFor, type Small } from './small.ts'
+import { nodeTest } from '../support/native-library.ts'
+import { smallModel, untyped, valuesFor, type Small } from '../support/small-models.ts'
 
 /** Trained leaves that are repeated along a batch, whose size no update knows. */
 

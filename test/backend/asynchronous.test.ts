@@ -9,8 +9,8 @@ import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 import { finished, settled, type Work } from '../../src/backend/work.ts'
 import { planned } from '../../src/compile/pipeline.ts'
 import { f32, i32, primitives, node, type Node } from '../../src/tensor/index.ts'
-import { openTiny, tinyBatch, tinyStep } from './tiny.ts'
-import { asked, unhurried, unhurriedDevice } from './unhurried.ts'
+import { openTiny, tinyBatch, tinyStep } from '../support/tiny-llama.ts'
+import { asked, unhurried, unhurriedDevice } from '../support/unhurried-device.ts'
 
 // WebGPU has no synchronous read. A device of that kind passes the laws of lowerings, indices and numbers (it is one
 // of `devices`); here whole sessions run on it, and what may happen while they wait.

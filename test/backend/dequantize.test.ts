@@ -49,10 +49,10 @@ import {
 } from '../../src/backend/graph/index.ts'
 import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 import { trainStep } from '../../src/train/step.ts'
-import { randomFrom } from '../arbitrary.ts'
-import { native } from './graph/support.ts'
-import { devices } from './devices.ts'
-import { noNode, nodeTest } from './native-support.ts'
+import { randomFrom } from '../support/op-subjects.ts'
+import { native } from '../support/graph-results.ts'
+import { devices } from '../support/devices.ts'
+import { noNode, nodeTest } from '../support/native-library.ts'
 
 const sizeOf = (dim: Dim): number => Number(dim)
 const random = (n: number, seed: number): Float32Array => {

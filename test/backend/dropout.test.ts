@@ -46,13 +46,13 @@ import {
   type Body,
   type Ref,
 } from '../../src/backend/graph/index.ts'
-import { randomFrom, sizeIn } from '../arbitrary.ts'
-import { masked } from '../masked.ts'
-import { apart } from './graph/distance.ts'
-import { native } from './graph/support.ts'
-import { devices } from './devices.ts'
-import { noNode, nodeTest } from './native-support.ts'
-import { arena, withRuntime } from './tfjs/wasm/fixture.ts'
+import { randomFrom, sizeIn } from '../support/op-subjects.ts'
+import { masked } from '../support/masks.ts'
+import { apart } from '../support/distance.ts'
+import { native } from '../support/graph-results.ts'
+import { devices } from '../support/devices.ts'
+import { noNode, nodeTest } from '../support/native-library.ts'
+import { arena, withRuntime } from '../support/wasm-runtime.ts'
 
 /** The bits of a draw are the same on every target, and so are the elements that they drop. */
 

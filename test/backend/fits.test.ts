@@ -27,10 +27,10 @@ import {
 import { composite, fitsByShape, isTensor, mapTree, node, type Op } from '../../src/compiler.ts'
 import { checkFits } from '../../src/compile/index.ts'
 import { count, dequantize, interpret, misfitIn, primitives, type SliceAttributes } from '../../src/tensor/index.ts'
-import { instances, registry, sizeIn, subjects, type Instance, type Sizes } from '../arbitrary.ts'
+import { instances, registry, sizeIn, subjects, type Instance, type Sizes } from '../support/op-subjects.ts'
 import { stateless } from '../../src/tune/transform/transform.ts'
-import { nodeTest } from './native-support.ts'
-import { openSmall, plainTargets, smallModel, untyped, valuesFor, type Small } from './small.ts'
+import { nodeTest } from '../support/native-library.ts'
+import { openSmall, plainTargets, smallModel, untyped, valuesFor, type Small } from '../support/small-models.ts'
 
 /**
  * No program runs that does not fit the sizes of its dims: a kernel that copies by such sizes would read or write its

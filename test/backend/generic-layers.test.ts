@@ -33,7 +33,7 @@ import {
   type Tensor,
 } from '../../src/index.ts'
 import { interpret, type Numbers } from '../../src/compiler.ts'
-import { noNode } from './native-support.ts'
+import { noNode } from '../support/native-library.ts'
 
 // Layers generic in their dims, without a cast, and what they compute on every target.
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compile, type Shape, type Value } from '../../src/index.ts'
 import { isValue, leaves } from '../../src/compiler.ts'
-import { noNode } from './native-support.ts'
-import { openTiny, tinyBatch, tinyStep, tinyValues } from './tiny.ts'
+import { noNode } from '../support/native-library.ts'
+import { openTiny, tinyBatch, tinyStep, tinyValues } from '../support/tiny-llama.ts'
 
 const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
 

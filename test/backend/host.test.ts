@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
-import { noNode } from './native-support.ts'
+import { noNode } from '../support/native-library.ts'
 
 /** Runs a program that uses tfjs itself, in a process of its own, and gives the lines that it prints. */
 const program = (body: string): readonly string[] => {

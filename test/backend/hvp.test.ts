@@ -17,8 +17,8 @@ import {
   type Value,
 } from '../../src/index.ts'
 import { isValue, leaves, mapTree, openSafetensors } from '../../src/compiler.ts'
-import { noNode } from './native-support.ts'
-import { golden, openTiny, targets, tinyBatch, tinyColumns } from './tiny.ts'
+import { noNode } from '../support/native-library.ts'
+import { golden, openTiny, targets, tinyBatch, tinyColumns } from '../support/tiny-llama.ts'
 
 const names: readonly string[] = targets
 const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'

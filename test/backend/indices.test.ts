@@ -30,10 +30,10 @@ import {
   type Numbers,
 } from '../../src/tensor/index.ts'
 import { indexedBy } from '../../src/compile/index.ts'
-import { devices } from './devices.ts'
-import { nodeTest, noNode } from './native-support.ts'
-import { runOn } from './run.ts'
-import { plainTargets, untyped, valuesFor } from './small.ts'
+import { devices } from '../support/devices.ts'
+import { nodeTest, noNode } from '../support/native-library.ts'
+import { runOn } from '../support/run-on.ts'
+import { plainTargets, untyped, valuesFor } from '../support/small-models.ts'
 
 /**
  * An index beyond a dim is refused, on every target: nothing is read that is not there, and nothing counts from the

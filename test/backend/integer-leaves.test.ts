@@ -17,7 +17,7 @@ import {
   type TargetName,
 } from '../../src/index.ts'
 import { all, frozen, maskedLeaves } from '../../src/compiler.ts'
-import { nodeTest } from './native-support.ts'
+import { nodeTest } from '../support/native-library.ts'
 
 const embedding = model({
   params: { table: f32('rows', 'hidden'), order: i32('batch') },

@@ -12,10 +12,10 @@ import {
   type Op,
 } from '../../src/tensor/index.ts'
 import type { Device } from '../../src/backend/index.ts'
-import { devices } from './devices.ts'
-import { runOn } from './run.ts'
-import { noNode } from './native-support.ts'
-import { instances, registry, type Instance } from '../arbitrary.ts'
+import { devices } from '../support/devices.ts'
+import { runOn } from '../support/run-on.ts'
+import { noNode } from '../support/native-library.ts'
+import { instances, registry, type Instance } from '../support/op-subjects.ts'
 
 const rounded = (instance: Instance): Instance => ({
   ...instance,

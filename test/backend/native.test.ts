@@ -4,8 +4,8 @@ import { compile, type TargetName } from '../../src/index.ts'
 import { nativeStatus } from '../../src/compiler.ts'
 import { nodeDevice } from '../../src/backend/native/device.ts'
 import { kernelsOf } from '../../src/backend/tfjs/registered.ts'
-import { nodeTest } from './native-support.ts'
-import { openTiny, tinyBatch, tinyStep } from './tiny.ts'
+import { nodeTest } from '../support/native-library.ts'
+import { openTiny, tinyBatch, tinyStep } from '../support/tiny-llama.ts'
 
 /** tfjs's own engine, to count what it holds; its published types ask for the DOM's. */
 interface Tfjs {

@@ -13,12 +13,12 @@ import {
   type Numbers,
   type Op,
 } from '../../src/tensor/index.ts'
-import type { Instance } from '../arbitrary.ts'
-import { native, resultsOf } from './graph/support.ts'
+import type { Instance } from '../support/op-subjects.ts'
+import { native, resultsOf } from '../support/graph-results.ts'
 import { hasXla } from '../../src/backend/graph/index.ts'
-import { devices } from './devices.ts'
-import { nodeTest, noNode } from './native-support.ts'
-import { runOn } from './run.ts'
+import { devices } from '../support/devices.ts'
+import { nodeTest, noNode } from '../support/native-library.ts'
+import { runOn } from '../support/run-on.ts'
 
 /** Integers, truth values, and the reals that are no ordinary numbers: one meaning on every target. */
 

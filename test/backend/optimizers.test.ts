@@ -20,8 +20,8 @@ import {
 } from '../../src/index.ts'
 import { setToZero } from '../../src/compiler.ts'
 import { add, f32 } from '../../src/tensor/index.ts'
-import { nodeTest } from './native-support.ts'
-import { nativeTargets, plainTargets, smallModel, untyped, valuesFor } from './small.ts'
+import { nodeTest } from '../support/native-library.ts'
+import { nativeTargets, plainTargets, smallModel, untyped, valuesFor } from '../support/small-models.ts'
 
 const transforms: Readonly<Record<string, Transform<Fn>>> = {
   sgd: sgd({ lr: 0.1 }),

@@ -23,8 +23,8 @@ import {
   type TargetName,
 } from '../../src/index.ts'
 import { deviceEngine, openSession, referenceDevice } from '../../src/compiler.ts'
-import { noNode } from './native-support.ts'
-import { openTiny, tinyBatch, tinyStep } from './tiny.ts'
+import { noNode } from '../support/native-library.ts'
+import { openTiny, tinyBatch, tinyStep } from '../support/tiny-llama.ts'
 
 const mlp = model({
   params: { up: f32('pixels', 'hidden'), down: f32('hidden', 'classes') },

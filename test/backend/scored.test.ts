@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compile, type TargetName } from '../../src/index.ts'
-import { nodeTest } from './native-support.ts'
-import { openTiny, tinyBatch, tinyStep } from './tiny.ts'
+import { nodeTest } from '../support/native-library.ts'
+import { openTiny, tinyBatch, tinyStep } from '../support/tiny-llama.ts'
 
 /** More scored tokens than their dim has room for are never left out in silence. */
 const refuses = async (target: TargetName): Promise<void> => {

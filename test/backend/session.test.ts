@@ -3,8 +3,8 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { compile, SessionError, type Dims, type TargetName, type Values } from '../../src/index.ts'
 import { DimsError, type CausalBatch } from '../../src/compiler.ts'
-import { noNode } from './native-support.ts'
-import { curves, methods, openTiny, tinyBatch, tinyColumns, tinyStep, type CurveMethod } from './tiny.ts'
+import { noNode } from '../support/native-library.ts'
+import { curves, methods, openTiny, tinyBatch, tinyColumns, tinyStep, type CurveMethod } from '../support/tiny-llama.ts'
 
 const open = async (method: CurveMethod, target: TargetName, threads = 1) => {
   const loaded = await openTiny()

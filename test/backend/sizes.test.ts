@@ -24,7 +24,7 @@ import {
   type TargetName,
 } from '../../src/index.ts'
 import { recent } from '../../src/backend/recent.ts'
-import { noNode } from './native-support.ts'
+import { noNode } from '../support/native-library.ts'
 
 /** A model with something to prepare for every size of a batch: positions, and a frozen row that is repeated. */
 const positions = model({

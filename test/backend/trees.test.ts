@@ -40,7 +40,7 @@ import {
   type Value,
 } from '../../src/index.ts'
 import { AmbiguousTree, focus, leaves, isValue, tensorsOf } from '../../src/compiler.ts'
-import { noNode } from './native-support.ts'
+import { noNode } from '../support/native-library.ts'
 
 const f = (shape: Shape, sizes: readonly number[], seed: number): Value<Shape> => ({
   shape,

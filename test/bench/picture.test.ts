@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pictureOf, type Recorded } from '../../bench/picture.ts'
-import { root } from '../docs/pages.ts'
+import { root } from '../support/pages.ts'
 
 /** The page that names the command, and what the command reads and writes. */
 const page = readFileSync(join(root, 'docs/measured.md'), 'utf8')

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { gguf } from '../io/archive-support.ts'
-import { goldenRows, partensor, temporary, tiny, writeRows } from './support.ts'
+import { gguf } from '../support/archives.ts'
+import { goldenRows, partensor, temporary, tiny, writeRows } from '../support/command-line.ts'
 
 const directory = await temporary()
 const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())

@@ -7,7 +7,7 @@ import { loadAdapter } from '../../src/io/index.ts'
 import { orThrow } from '../../src/host/index.ts'
 import { evaluate, finetune, type FinetuneEvent } from '../../src/program/index.ts'
 import { checkCertificate } from '../../src/verify/index.ts'
-import { golden, jsonLines, partensor, temporary, tiny } from './support.ts'
+import { golden, jsonLines, partensor, temporary, tiny } from '../support/command-line.ts'
 
 // Files that earlier versions wrote, made by test/golden/earlier/make.sh, stay readable, with equal results.
 

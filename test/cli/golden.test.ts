@@ -2,8 +2,17 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { noNode } from '../backend/native-support.ts'
-import { goldenRows, interrupted, jsonLines, partensor, temporary, tiny, writeRows, type Outcome } from './support.ts'
+import { noNode } from '../support/native-library.ts'
+import {
+  goldenRows,
+  interrupted,
+  jsonLines,
+  partensor,
+  temporary,
+  tiny,
+  writeRows,
+  type Outcome,
+} from '../support/command-line.ts'
 
 /** The recipe of the golden curves, as a user would type it. */
 const recipe = [

@@ -5,10 +5,10 @@ import { test } from 'node:test'
 import { ggufTokenizer } from '../../src/io/tokenizer/gguf.ts'
 import { compile, type Precision, type TargetName } from '../../src/index.ts'
 import { nativeStatus } from '../../src/compiler.ts'
-import { right, tinyMetadata } from '../io/support.ts'
-import { noNode } from '../backend/native-support.ts'
-import { curves, openTiny, tinyBatch, tinyStep } from '../backend/tiny.ts'
-import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows, type Outcome } from './support.ts'
+import { right, tinyMetadata } from '../support/tokenizers.ts'
+import { noNode } from '../support/native-library.ts'
+import { curves, openTiny, tinyBatch, tinyStep } from '../support/tiny-llama.ts'
+import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows, type Outcome } from '../support/command-line.ts'
 
 const skip = noNode ?? false
 const directory = await temporary()

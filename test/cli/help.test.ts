@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { noNode } from '../backend/native-support.ts'
-import { jsonLines, partensor, tiny } from './support.ts'
+import { noNode } from '../support/native-library.ts'
+import { jsonLines, partensor, tiny } from '../support/command-line.ts'
 
 const method = [
   'rank',

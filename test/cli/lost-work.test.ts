@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
 import { loadAdapter } from '../../src/io/index.ts'
-import { goldenRows, jsonLines, temporary, tiny, writeRows } from './support.ts'
+import { goldenRows, jsonLines, temporary, tiny, writeRows } from '../support/command-line.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const directory = await temporary()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from './support.ts'
+import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from '../support/command-line.ts'
 
 const directory = await temporary()
 const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())

@@ -12,7 +12,7 @@ import {
   scriptsFolder,
   targetNames,
 } from '../../src/backend/index.ts'
-import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from './support.ts'
+import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from '../support/command-line.ts'
 
 // TensorFlow as the GPU packages give it, on a machine without a GPU: the build in the cache that is there anyway,
 // under the names of the builds and packages for GPUs, in processes that are shown no GPU. Where the cache holds a

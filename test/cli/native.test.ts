@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from './support.ts'
+import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from '../support/command-line.ts'
 
 // With a cache that holds no build, and packages that stand for a user's tfjs-node.
 const directory = await temporary()

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import type { ConvergenceCertificate } from '../../src/index.ts'
 import { certificateFile, pictureFile } from '../../src/program/verify.ts'
 import { optimizerNames } from '../../src/train/index.ts'
-import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from './support.ts'
+import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from '../support/command-line.ts'
 
 const directory = await temporary()
 const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())

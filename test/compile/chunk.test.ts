@@ -30,9 +30,9 @@ import {
   type Numbers,
   type Op,
 } from '../../src/tensor/index.ts'
-import { instances, registry, sizeIn, type Instance } from '../arbitrary.ts'
-import { allEqual, equal, noise } from '../tensor/calculus.ts'
-import { feedsFor, programsFor, size as sizeOfTiny, type Method } from './tiny.ts'
+import { instances, registry, sizeIn, type Instance } from '../support/op-subjects.ts'
+import { allEqual, equal, noise } from '../support/calculus.ts'
+import { feedsFor, programsFor, size as sizeOfTiny, type Method } from '../support/tiny-programs.ts'
 
 const chunksOf = (roots: readonly Node[]): readonly NodeOf<Chunk>[] => topological(roots).filter(n => is(n, chunkOp))
 

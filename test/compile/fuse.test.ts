@@ -40,9 +40,16 @@ import {
   type Numbers,
   type Op,
 } from '../../src/tensor/index.ts'
-import { sizeIn } from '../arbitrary.ts'
-import { noise } from '../tensor/calculus.ts'
-import { feedsFor, identical, isStaticDim, programsFor, size as sizeOfTiny, type Method } from './tiny.ts'
+import { sizeIn } from '../support/op-subjects.ts'
+import { noise } from '../support/calculus.ts'
+import {
+  feedsFor,
+  identical,
+  isStaticDim,
+  programsFor,
+  size as sizeOfTiny,
+  type Method,
+} from '../support/tiny-programs.ts'
 
 /** A random graph: nodes that read earlier nodes, some of which may be joined. */
 const abstractGraph = fc

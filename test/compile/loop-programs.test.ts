@@ -34,10 +34,10 @@ import {
   type Node,
   type NodeOf,
 } from '../../src/tensor/index.ts'
-import { layerIn, masked } from '../masked.ts'
-import { spoiled } from './layers.ts'
-import { size } from './tiny.ts'
-import { agree, comparisons, wholeOf, wholeTraits, type Spoil, type Subject } from './whole.ts'
+import { layerIn, masked } from '../support/masks.ts'
+import { spoiled } from '../support/layered-graphs.ts'
+import { size } from '../support/tiny-programs.ts'
+import { agree, comparisons, wholeOf, wholeTraits, type Spoil, type Subject } from '../support/whole-programs.ts'
 
 const optimizer = chain(clipByGlobalNorm(0.1), adamw({ lr: 0.1, weightDecay: 0.01 }))
 const tiny = (layers: number, tied = true) =>

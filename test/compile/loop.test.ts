@@ -21,7 +21,7 @@ import {
   type Node,
   type NodeOf,
 } from '../../src/tensor/index.ts'
-import { allEqual, noise } from '../tensor/calculus.ts'
+import { allEqual, noise } from '../support/calculus.ts'
 import {
   blocks,
   flatOf,
@@ -38,7 +38,7 @@ import {
   type Layered,
   type Pass,
   type Recipe,
-} from './layers.ts'
+} from '../support/layered-graphs.ts'
 
 const loopsOf = (roots: readonly Node[]): readonly NodeOf<Loop>[] => topological(roots).filter(n => is(n, loopOp))
 type Change = (layered: Pick<Layered, 'roots' | 'families'>) => readonly Node[]

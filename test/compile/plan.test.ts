@@ -5,7 +5,7 @@ import { faultsOf, footprintOf, bytesOf, type Instruction, type Plan } from '../
 import { planOf } from '../../src/compile/plan.ts'
 import { interpret, type Node } from '../../src/tensor/index.ts'
 import { referenceDevice } from '../../src/backend/index.ts'
-import { feedsOf, graph, size, type Graph } from './graphs.ts'
+import { feedsOf, graph, size, type Graph } from '../support/random-graphs.ts'
 
 const planned = ({ inputs, index, outputs }: Graph, donated: readonly Node[] = []): Plan =>
   planOf({ inputs: [...inputs, index], outputs, size, donated: new Set(donated), inPlace: new Map([['put', [0]]]) })

@@ -38,8 +38,8 @@ import {
   simplifications,
   type Rule,
 } from '../../src/compile/rewrite/index.ts'
-import { instances, type Instance, type Leaf, type Plan, type Subject } from '../arbitrary.ts'
-import { equal, run } from '../tensor/calculus.ts'
+import { instances, type Instance, type Leaf, type Plan, type Subject } from '../support/op-subjects.ts'
+import { equal, run } from '../support/calculus.ts'
 
 /**
  * Weights that are expressions are decomposed: products of an activation, the first leaf, with expressions of the other

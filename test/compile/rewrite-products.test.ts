@@ -26,8 +26,8 @@ import {
   simplifications,
   type Rule,
 } from '../../src/compile/rewrite/index.ts'
-import { instances, products, type Instance, type Plan } from '../arbitrary.ts'
-import { equal, run } from '../tensor/calculus.ts'
+import { instances, products, type Instance, type Plan } from '../support/op-subjects.ts'
+import { equal, run } from '../support/calculus.ts'
 
 /** Every product becomes one that a matrix kernel computes as it stands, with permutations around it. */
 

@@ -51,8 +51,8 @@ import {
   type Instance,
   type Leaf,
   type Subject,
-} from '../arbitrary.ts'
-import { equal, run } from '../tensor/calculus.ts'
+} from '../support/op-subjects.ts'
+import { equal, run } from '../support/calculus.ts'
 
 /** A rule, random expressions in which it applies, and a wrong version of it that the same property must refute. */
 interface Case {

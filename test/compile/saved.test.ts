@@ -30,8 +30,8 @@ import {
   type Node,
   type Numbers,
 } from '../../src/tensor/index.ts'
-import { randomFrom } from '../arbitrary.ts'
-import { equal } from '../tensor/calculus.ts'
+import { randomFrom } from '../support/op-subjects.ts'
+import { equal } from '../support/calculus.ts'
 
 /** What a method keeps of a token from forward to backward: no more than its gradients need, exactly. */
 

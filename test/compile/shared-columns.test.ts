@@ -19,8 +19,8 @@ import {
   type TargetName,
 } from '../../src/index.ts'
 import { llama, type CausalConfig } from '../../src/compiler.ts'
-import { noNode } from '../backend/native-support.ts'
-import { curves, openTiny, targets as names, tinyBatch } from '../backend/tiny.ts'
+import { noNode } from '../support/native-library.ts'
+import { curves, openTiny, targets as names, tinyBatch } from '../support/tiny-llama.ts'
 
 const config: CausalConfig = {
   hidden_size: 64,

@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { inFolderOf } from './folder.ts'
-import { pageOf, pages, root, type Block, type Page } from './pages.ts'
+import { inFolderOf } from '../support/page-folders.ts'
+import { pageOf, pages, root, type Block, type Page } from '../support/pages.ts'
 
 // Commands of the pages. Those of `partensor` run, one after another, in a folder with a small model and the page's own
 // data files; the block that follows is their output. The others, which install, test and measure, name existing

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { expectationsOf, faults } from '../types/fixture.ts'
-import { typeCheckAll } from '../types/tsc.ts'
-import { pageOf, pages, root, type Block } from './pages.ts'
+import { expectationsOf, faults } from '../support/type-fixtures.ts'
+import { typeCheckAll } from '../support/tsc.ts'
+import { pageOf, pages, root, type Block } from '../support/pages.ts'
 
 // Programs of the pages: `// error: …` stands above a line that tsc must refuse with that text. A program without such
 // a line runs, and the block that follows it is exactly its output.

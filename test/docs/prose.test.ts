@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { pageNamed, pageOf, pages, root, type Page } from './pages.ts'
+import { pageNamed, pageOf, pages, root, type Page } from '../support/pages.ts'
 
 // The pages as a reader meets them: their length, their links, and that nothing is left out of the README's list.
 

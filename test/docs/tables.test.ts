@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Command } from 'commander'
 import { commandLine } from '../../src/cli/program.ts'
-import { pageNamed, pages, type Page } from './pages.ts'
+import { pageNamed, pages, type Page } from '../support/pages.ts'
 
 // Tables of the pages that list parts of the program: its commands, methods, targets and options.
 

@@ -23,11 +23,11 @@ import { resolveSaved, resolveTargets, type TargetRequest, methodNames, type Met
 import { isHead } from '../../src/model/index.ts'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { transposeMatrix } from '../../src/tensor/index.ts'
-import { adapterOf, i32, origin } from '../io/adapter-support.ts'
-import { inDirectory, right } from '../io/archive-support.ts'
-import { writeTinyGguf } from '../io/gguf-support.ts'
-import { right as get } from '../io/support.ts'
-import { ask, findPython } from './python.ts'
+import { adapterOf, i32, origin } from '../support/adapters.ts'
+import { inDirectory, right } from '../support/archives.ts'
+import { writeTinyGguf } from '../support/gguf-models.ts'
+import { right as get } from '../support/tokenizers.ts'
+import { ask, findPython } from '../support/python.ts'
 
 const golden = join(import.meta.dirname, '../golden/llama-tiny')
 const path = (name: string): string => join(golden, name)

@@ -20,8 +20,8 @@ import {
   methodNames,
 } from '../../src/tune/index.ts'
 import { interpret, placeholder, type Numbers, type Node, type Shape, type Value } from '../../src/tensor/index.ts'
-import { adapterOf, f32, i32, origin, random, type Size } from './adapter-support.ts'
-import { message, right } from './support.ts'
+import { adapterOf, f32, i32, origin, random, type Size } from '../support/adapters.ts'
+import { message, right } from '../support/tokenizers.ts'
 
 const path = 'w'
 const size: Size = { input: 5, output: 4, rank: 2 }

@@ -8,8 +8,8 @@ import { checkBase, loadAdapter, saveAdapter, type Adapter } from '../../src/io/
 import { valueOf, type StoredValue } from '../../src/io/checkpoint/archive.ts'
 import { hashOf, openCheckpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { leafOf, safetensorsBytes } from '../../src/io/safetensors/write.ts'
-import { arbitraryAdapter, comparable, f32, i32, moduleOf, origin } from './adapter-support.ts'
-import { collect, inDirectory, message, right } from './archive-support.ts'
+import { arbitraryAdapter, comparable, f32, i32, moduleOf, origin } from '../support/adapters.ts'
+import { collect, inDirectory, message, right } from '../support/archives.ts'
 
 const golden = join(import.meta.dirname, '../golden/llama-tiny')
 const q = 'model.layers.0.self_attn.q_proj'

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../../src/host/atomic.ts'
 import { checkDestination } from '../../src/host/reserve.ts'
-import { inDirectory, message, put, right } from './archive-support.ts'
+import { inDirectory, message, put, right } from '../support/archives.ts'
 
 async function* pieces(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield Buffer.from(text)

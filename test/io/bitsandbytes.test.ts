@@ -6,7 +6,7 @@ import { unpackedTensors, withoutQuantization } from '../../src/io/checkpoint/bi
 import { hashOf, openCheckpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
 import { dequantizeNF4, quantizeNF4 } from '../../src/tune/index.ts'
-import { inDirectory, message, put, right } from './archive-support.ts'
+import { inDirectory, message, put, right } from '../support/archives.ts'
 
 const golden = join(import.meta.dirname, '../golden/bitsandbytes')
 const config = await readFile(join(golden, 'config.json'), 'utf8')

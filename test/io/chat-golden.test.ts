@@ -6,7 +6,7 @@ import { encodeChat, parseRows, type Row } from '../../src/io/data/rows.ts'
 import { renderChat, type ChatOptions, type Message } from '../../src/io/chat/chat.ts'
 import { parseData } from '../../src/io/jinja/data.ts'
 import { makeTokenizer, type Tokenizer } from '../../src/io/tokenizer/tokenizer.ts'
-import { right } from './support.ts'
+import { right } from '../support/tokenizers.ts'
 
 interface Outcome {
   readonly text?: string

@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { chatSpans, chatTemplate, renderChat, type ChatTemplate, type Message } from '../../src/io/chat/chat.ts'
 import { turnExtent, type Extent } from '../../src/io/chat/scored.ts'
 import { turnExtents } from '../../src/io/turns.ts'
-import { chatMl, message, right } from './support.ts'
+import { chatMl, message, right } from '../support/tokenizers.ts'
 
 const specialTokens = ['<|im_start|>', '<|im_end|>', '</s>']
 const parse = (source: string): ChatTemplate =>

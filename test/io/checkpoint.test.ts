@@ -13,7 +13,7 @@ import { cacheDirectory, smolLM2 } from '../../src/io/hub.ts'
 import { parseConfig, type CheckpointConfig } from '../../src/model/index.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
 import { leafOf, safetensorsBytes, type Leaf } from '../../src/io/safetensors/write.ts'
-import { collect, floats, gguf, inDirectory, message, put, right } from './archive-support.ts'
+import { collect, floats, gguf, inDirectory, message, put, right } from '../support/archives.ts'
 
 const golden = join(import.meta.dirname, '../golden/llama-tiny')
 const goldenConfig: Readonly<Record<string, unknown>> = JSON.parse(await readFile(join(golden, 'config.json'), 'utf8'))

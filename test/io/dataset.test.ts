@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { encodeChat, parseRows, readRows, scoredCount, type Row, type RowOptions } from '../../src/io/data/rows.ts'
 import { makeTokenizer } from '../../src/io/tokenizer/tokenizer.ts'
-import { chatMl, message, right, tinyTokenizer } from './support.ts'
+import { chatMl, message, right, tinyTokenizer } from '../support/tokenizers.ts'
 
 const tokenizer = await tinyTokenizer()
 const lines = (...rows: readonly unknown[]): string => rows.map(row => `${JSON.stringify(row)}\n`).join('')

@@ -4,7 +4,7 @@ import { searchOf, timeLimit, wholeMatch } from '../../src/text/expression.ts'
 import { pythonRegex } from '../../src/tune/modules/python-regex.ts'
 import { isHead } from '../../src/model/index.ts'
 import { patternMatcher, resolveTargets, targetMatcher } from '../../src/tune/modules/modules.ts'
-import { message, right } from './support.ts'
+import { message, right } from '../support/tokenizers.ts'
 
 const origin = { subject: 'field', source: 'the expression' }
 const evil = '(a+)+$'

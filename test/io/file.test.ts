@@ -6,7 +6,7 @@ import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { bytePieces, fill, fillFrom, openFile } from '../../src/host/file.ts'
 import { finite } from '../../src/io/checkpoint/finite.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
-import { inDirectory, put, right } from './archive-support.ts'
+import { inDirectory, put, right } from '../support/archives.ts'
 
 /** A file of which the system reads at most `short` bytes at once; a length beyond 32 bits fails, as in libuv. */
 const system = (bytes: Uint8Array | undefined, size: number, short = Infinity) => {

@@ -11,8 +11,8 @@ import { openGguf } from '../../src/io/gguf/archive.ts'
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/io/checkpoint/half.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
 import { leafOf, safetensorsBytes } from '../../src/io/safetensors/write.ts'
-import { adapterOf } from './adapter-support.ts'
-import { collect, gguf, inDirectory, message, put, right } from './archive-support.ts'
+import { adapterOf } from '../support/adapters.ts'
+import { collect, gguf, inDirectory, message, put, right } from '../support/archives.ts'
 
 const said = (run: () => unknown): string => {
   try {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { openCheckpoint, type Checkpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { saveMerged } from '../../src/io/checkpoint/merged.ts'
-import { gguf, inDirectory, message, put, right } from './archive-support.ts'
+import { gguf, inDirectory, message, put, right } from '../support/archives.ts'
 
 /** Models of other architectures than LLaMA, from Hugging Face's directory and as llama.cpp converts it. */
 const golden = join(import.meta.dirname, '../golden/qwen')

@@ -16,7 +16,7 @@ import {
 } from '../../src/io/hub.ts'
 import { crc32, readZipEntry } from '../../src/host/zip.ts'
 import { temporaryName } from '../../src/host/index.ts'
-import { message, right } from './support.ts'
+import { message, right } from '../support/tokenizers.ts'
 
 const content = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * i) % 251))
 const sourceOf = (bytes: Buffer): ModelSource => ({

@@ -10,9 +10,9 @@ import { saveMerged } from '../../src/io/checkpoint/merged.ts'
 import { leafOf, safetensorsBytes } from '../../src/io/safetensors/write.ts'
 import { loadTokenizer } from '../../src/io/tokenizer/tokenizer.ts'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
-import { adapterOf, random } from './adapter-support.ts'
-import { collect, inDirectory, message, right } from './archive-support.ts'
-import { writeTinyGguf } from './gguf-support.ts'
+import { adapterOf, random } from '../support/adapters.ts'
+import { collect, inDirectory, message, right } from '../support/archives.ts'
+import { writeTinyGguf } from '../support/gguf-models.ts'
 
 const golden = join(import.meta.dirname, '../golden/llama-tiny')
 const up = 'model.layers.0.mlp.up_proj'

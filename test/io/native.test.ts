@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { installNative, type NativeInstallOptions, nativeBuilds } from '../../src/backend/index.ts'
 import { temporaryName } from '../../src/host/index.ts'
-import { failing, withTools, type Scripts } from './native-support.ts'
-import { message, right } from './support.ts'
+import { failing, withTools, type Scripts } from '../support/native-install.ts'
+import { message, right } from '../support/tokenizers.ts'
 
 // The installer with fake tools on the PATH; the real build is tested in test/backend/native.test.ts.
 delete process.env['CXX']

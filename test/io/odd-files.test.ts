@@ -13,7 +13,7 @@ import { saveMerged } from '../../src/io/checkpoint/merged.ts'
 import { readZipEntry } from '../../src/host/zip.ts'
 import { openModel, readColumns, checkFile } from '../../src/program/index.ts'
 import { loadMoments } from '../../src/train/moments.ts'
-import { inDirectory, message, put, right } from './archive-support.ts'
+import { inDirectory, message, put, right } from '../support/archives.ts'
 
 const tiny = fileURLToPath(new URL('../golden/llama-tiny/', import.meta.url))
 type Task = TE.TaskEither<IoError, unknown>

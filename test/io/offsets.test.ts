@@ -11,7 +11,7 @@ import {
   type DecodeState,
   type Tokenizer,
 } from '../../src/io/tokenizer/tokenizer.ts'
-import { right } from './support.ts'
+import { right } from '../support/tokenizers.ts'
 
 /** The folder of the golden values; `make_tokenizers.py N DIRECTORY` makes more of them. */
 const golden =

@@ -9,10 +9,10 @@ import { openCheckpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
 import { leafOf, safetensorsBytes } from '../../src/io/safetensors/write.ts'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
-import { adapterOf, f32, random } from './adapter-support.ts'
-import { collect, inDirectory, message, right } from './archive-support.ts'
+import { adapterOf, f32, random } from '../support/adapters.ts'
+import { collect, inDirectory, message, right } from '../support/archives.ts'
 import type { MethodName } from '../../src/tune/index.ts'
-import { message as sentence, right as get } from './support.ts'
+import { message as sentence, right as get } from '../support/tokenizers.ts'
 
 const golden = join(import.meta.dirname, '../golden/llama-tiny')
 const q = 'model.layers.0.self_attn.q_proj'

@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { lockOf, takeLock } from '../../src/host/lock.ts'
 import { reserve } from '../../src/host/reserve.ts'
 import { isRunning, ownMark, sweep, temporaryFolder, temporaryName } from '../../src/host/index.ts'
-import { inDirectory, message, put, right } from './archive-support.ts'
+import { inDirectory, message, put, right } from '../support/archives.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 

@@ -7,7 +7,7 @@ import { valueOf, type Archive, type StoredValue } from '../../src/io/checkpoint
 import { isIoError } from '../../src/text/error.ts'
 import { openSafetensors, openSharded } from '../../src/io/safetensors/read.ts'
 import { leafOf, safetensorsBytes } from '../../src/io/safetensors/write.ts'
-import { collect, inDirectory, message, put, right } from './archive-support.ts'
+import { collect, inDirectory, message, put, right } from '../support/archives.ts'
 
 const golden = join(import.meta.dirname, '../golden/llama-tiny')
 

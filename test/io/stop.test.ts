@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { attempt, isInterruption, reasonOf, refusal } from '../../src/text/error.ts'
 import { checkStop, readRows, stoppable, giveWay } from '../../src/io/index.ts'
 import { isInterruption as exported, orThrow } from '../../src/host/index.ts'
-import { inDirectory, message, put, right } from './archive-support.ts'
+import { inDirectory, message, put, right } from '../support/archives.ts'
 
 test('reading many rows gives timers and signals their turn, and stops where it is asked to', () =>
   inDirectory(async directory => {

@@ -5,7 +5,7 @@ import * as fc from 'fast-check'
 import { pythonRegex } from '../../src/tune/modules/python-regex.ts'
 import { isHead } from '../../src/model/index.ts'
 import { resolveSaved, resolveTargets, type TargetRequest } from '../../src/tune/modules/modules.ts'
-import { message, right } from './support.ts'
+import { message, right } from '../support/tokenizers.ts'
 
 const attention = ['q_proj', 'k_proj', 'v_proj', 'o_proj']
 const mlp = ['gate_proj', 'up_proj', 'down_proj']

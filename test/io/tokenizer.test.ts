@@ -10,7 +10,7 @@ import { openGguf } from '../../src/io/gguf/archive.ts'
 import { cacheDirectory, smolLM2 } from '../../src/io/hub.ts'
 import { ggufTokenizer } from '../../src/io/tokenizer/gguf.ts'
 import { decodeNext, decodeRest, decodeStart, loadTokenizer, type Tokenizer } from '../../src/io/tokenizer/tokenizer.ts'
-import { message, right, tinyMetadata, tinyTokenizer } from './support.ts'
+import { message, right, tinyMetadata, tinyTokenizer } from '../support/tokenizers.ts'
 
 interface Case {
   readonly text: string

@@ -9,9 +9,9 @@ import { openCheckpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { parseConfig } from '../../src/model/index.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
 import { leafOf, safetensorsBytes, type Leaf } from '../../src/io/safetensors/write.ts'
-import { f32 } from './adapter-support.ts'
-import { collect, gguf, inDirectory, message, put, right } from './archive-support.ts'
-import { writeTinyGguf } from './gguf-support.ts'
+import { f32 } from '../support/adapters.ts'
+import { collect, gguf, inDirectory, message, put, right } from '../support/archives.ts'
+import { writeTinyGguf } from '../support/gguf-models.ts'
 
 /** Fields that a file has and nothing computes are refused by name, or reported; never silently ignored. */
 const golden = join(import.meta.dirname, '../golden/checkpoints')

@@ -2,7 +2,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 import { definitionMessages, parseWordnet, splitBySeed, wordnetNouns } from '../../examples/wordnet.ts'
-import { right } from './support.ts'
+import { right } from '../support/tokenizers.ts'
 
 test('the first gloss of a noun, without examples; names, phrases and bare glosses are left out', () => {
   const index = [

@@ -20,8 +20,8 @@ import {
   type Wanted,
 } from '../../src/tensor/index.ts'
 import { tensorsOf } from '../../src/tune/tree.ts'
-import { sizeIn } from '../arbitrary.ts'
-import { equal, noise } from '../tensor/calculus.ts'
+import { sizeIn } from '../support/op-subjects.ts'
+import { equal, noise } from '../support/calculus.ts'
 
 const file = (name: string): string => fileURLToPath(new URL(`../golden/llama-tiny/${name}`, import.meta.url))
 const opened = <A>(result: E.Either<unknown, A>): A => {

@@ -17,8 +17,8 @@ import {
   type Tensor,
 } from '../../src/index.ts'
 import { interpret, type Numbers } from '../../src/compiler.ts'
-import type { Equal, Expect } from '../types/expect.ts'
-import { allEqual, dot, noise } from './calculus.ts'
+import type { Equal, Expect } from '../support/expect-type.ts'
+import { allEqual, dot, noise } from '../support/calculus.ts'
 
 const size = (dim: number | string): number => ({ batch: 3, in: 4, out: 2 })[dim] ?? Number(dim)
 const x = f32('batch', 'in')

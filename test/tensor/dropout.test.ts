@@ -21,8 +21,8 @@ import {
   type Node,
   type Numbers,
 } from '../../src/tensor/index.ts'
-import { sizeIn } from '../arbitrary.ts'
-import { noise } from './calculus.ts'
+import { sizeIn } from '../support/op-subjects.ts'
+import { noise } from '../support/calculus.ts'
 
 const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
 const draws: fc.Arbitrary<Draw> = fc.record({ seedLow: word, seedHigh: word, draw: word, stream: word })

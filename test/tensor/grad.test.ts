@@ -19,8 +19,8 @@ import {
   type Node,
   type Wanted,
 } from '../../src/tensor/index.ts'
-import { instances, type Instance, type Plan } from '../arbitrary.ts'
-import { allEqual, dot, near, noise, quotient, run } from './calculus.ts'
+import { instances, type Instance, type Plan } from '../support/op-subjects.ts'
+import { allEqual, dot, near, noise, quotient, run } from '../support/calculus.ts'
 
 const product = (x: Node, y: Node): Node => contracted(x, y, { a: 'ij', b: 'jk', out: 'ik' })
 const tanh = (x: Node): Node => node(primitives.tanh, [x], {})

@@ -17,8 +17,8 @@ import {
   type Node,
   type Numbers,
 } from '../../src/tensor/index.ts'
-import { randomFrom, sizeIn } from '../arbitrary.ts'
-import { near } from './calculus.ts'
+import { randomFrom, sizeIn } from '../support/op-subjects.ts'
+import { near } from '../support/calculus.ts'
 
 /**
  * Compares each layer with its formula, written as loops over plain arrays. A mutant of the formula must be

@@ -43,8 +43,19 @@ import {
 import { oneHot } from '../../src/tensor/op/pick.ts'
 import { times } from '../../src/tensor/op/elementwise.ts'
 import { randomWordsOf } from '../../src/tensor/op/random-bits.ts'
-import { instances, registry, sizeIn, subjects, type Instance, type Subject } from '../arbitrary.ts'
-import { allEqual, differentiate, dot, equal, moved, near, noise, quotient, run, wrongVjp } from './calculus.ts'
+import { instances, registry, sizeIn, subjects, type Instance, type Subject } from '../support/op-subjects.ts'
+import {
+  allEqual,
+  differentiate,
+  dot,
+  equal,
+  moved,
+  near,
+  noise,
+  quotient,
+  run,
+  wrongVjp,
+} from '../support/calculus.ts'
 
 /** A law over instances, and a wrong version of an expression that the same law must refute. */
 interface Law {

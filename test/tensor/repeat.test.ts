@@ -37,7 +37,7 @@ import {
   type Tensor,
   type Wanted,
 } from '../../src/tensor/index.ts'
-import { allEqual, noise, run } from './calculus.ts'
+import { allEqual, noise, run } from '../support/calculus.ts'
 
 type Hidden = Tensor<readonly ['batch', 'hidden']>
 const size = (dim: Dim): number =>

@@ -35,8 +35,8 @@ import {
 } from '../../src/compiler.ts'
 import { load } from '../../src/io/checkpoint/load.ts'
 import { warmupCosine } from '../../src/tune/transform/schedule.ts'
-import { noNode } from '../backend/native-support.ts'
-import { temporary, writeRows } from '../cli/support.ts'
+import { noNode } from '../support/native-library.ts'
+import { temporary, writeRows } from '../support/command-line.ts'
 
 /** Tiny models of other architectures than LLaMA, and what transformers and PEFT compute of them: see make_qwen.py. */
 const golden = join(import.meta.dirname, '../golden/qwen')

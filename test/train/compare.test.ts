@@ -17,10 +17,10 @@ import {
   type MethodChoice,
   type RunCommand,
 } from '../../src/program/index.ts'
-import { tiny } from '../cli/support.ts'
+import { tiny } from '../support/command-line.ts'
 import { methodNames, type MethodName } from '../../src/tune/index.ts'
 import { optimizerNames, optimizers, type OptimizerName } from '../../src/train/index.ts'
-import { data } from './support.ts'
+import { data } from '../support/finetuned.ts'
 
 const { tuned, counts } = await (async () => {
   const source = await orThrow(openModel(tiny))

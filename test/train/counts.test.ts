@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { adapt, paca, parameterCounts } from '../../src/index.ts'
 import { projections } from '../../src/program/method.ts'
-import { openTiny } from '../backend/tiny.ts'
+import { openTiny } from '../support/tiny-llama.ts'
 
 test('what a method trains is counted from the header alone, also where nobody resolved its modules', async () => {
   const { model, checkpoint } = await openTiny()

@@ -6,7 +6,7 @@ import { orThrow } from '../../src/host/index.ts'
 import type { Decoder } from '../../src/backend/index.ts'
 import { capacityFor, generateText, generateTokens } from '../../src/train/index.ts'
 import { openFrozen, openModel, promptIds } from '../../src/program/index.ts'
-import { tiny } from '../cli/support.ts'
+import { tiny } from '../support/command-line.ts'
 
 const session = await openFrozen(await orThrow(openModel(tiny)), { target: 'wasm', threads: 1 })
 after(() => session[Symbol.asyncDispose]())

@@ -9,9 +9,9 @@ import { orThrow } from '../../src/host/index.ts'
 import { evaluate, exportAdapter, type EvaluateOptions, type FinetuneOptions } from '../../src/program/index.ts'
 import { withAdapter } from '../../src/train/index.ts'
 import { leaves, selectByWeight, methodNames, type MethodName } from '../../src/tune/index.ts'
-import { golden } from '../backend/tiny.ts'
-import { goldenRows, tiny, writeRows } from '../cli/support.ts'
-import { at, data, tuned } from './support.ts'
+import { golden } from '../support/tiny-llama.ts'
+import { goldenRows, tiny, writeRows } from '../support/command-line.ts'
+import { at, data, tuned } from '../support/finetuned.ts'
 
 const lossOf = async (adapter: readonly string[], more: Partial<EvaluateOptions> = {}): Promise<number> =>
   (await evaluate({ model: tiny, data, batch: 2, target: 'wasm', threads: 1, adapter, ...more })).loss

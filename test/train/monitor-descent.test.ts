@@ -18,8 +18,8 @@ import {
   type TargetName,
   type Transform,
 } from '../../src/index.ts'
-import { noNode } from '../backend/native-support.ts'
-import { openTiny, targets, tinyBatch } from '../backend/tiny.ts'
+import { noNode } from '../support/native-library.ts'
+import { openTiny, targets, tinyBatch } from '../support/tiny-llama.ts'
 
 const names: readonly string[] = targets
 const everyTarget: readonly TargetName[] = ['reference', 'wasm', 'graph']

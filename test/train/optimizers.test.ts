@@ -12,8 +12,8 @@ import {
   type OptimizerChoice,
   type OptimizerName,
 } from '../../src/train/index.ts'
-import { golden } from '../cli/support.ts'
-import { at, data, tuned } from './support.ts'
+import { golden } from '../support/command-line.ts'
+import { at, data, tuned } from '../support/finetuned.ts'
 
 /** Runs of every optimizer with its own settings, and of those that remember more with others. */
 const choices: readonly (readonly [name: string, choice: Omit<OptimizerChoice, 'clip'>])[] = [

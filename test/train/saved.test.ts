@@ -8,7 +8,7 @@ import type { Shape, Value } from '../../src/tensor/index.ts'
 import { finetune, projections, type FinetuneOptions } from '../../src/program/index.ts'
 import { withAdapter } from '../../src/train/index.ts'
 import { leaves, type Lazy } from '../../src/tune/index.ts'
-import { goldenRows, temporary, tiny, writeRows } from '../cli/support.ts'
+import { goldenRows, temporary, tiny, writeRows } from '../support/command-line.ts'
 
 const directory = await temporary()
 const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())

@@ -6,8 +6,8 @@ import { cacheDirectory, orThrow } from '../../src/host/index.ts'
 import { smolLM2 } from '../../src/io/index.ts'
 import { capacityFor, evaluateRows, generateText } from '../../src/train/index.ts'
 import { openFrozen, openModel, promptIds } from '../../src/program/index.ts'
-import { golden } from '../cli/support.ts'
-import { noNode } from '../backend/native-support.ts'
+import { golden } from '../support/command-line.ts'
+import { noNode } from '../support/native-library.ts'
 
 interface Case {
   readonly text: string

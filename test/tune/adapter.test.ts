@@ -30,8 +30,8 @@ import {
   type Numbers,
 } from '../../src/compiler.ts'
 import { transposeMatrix } from '../../src/tensor/matrix.ts'
-import { randomFrom } from '../arbitrary.ts'
-import { adapterOf, batch, firstValues, meant, names, small, tunedBy, valueOf, weights } from './adapters.ts'
+import { randomFrom } from '../support/op-subjects.ts'
+import { adapterOf, batch, firstValues, meant, names, small, tunedBy, valueOf, weights } from '../support/methods.ts'
 
 /**
  * What the laws hold for: every method, on the base as it is and, where it leaves something frozen, on a quantized one.

@@ -29,8 +29,8 @@ import {
   type Frozen,
   type Lens,
 } from '../../src/tune/index.ts'
-import type { Equal, Expect } from '../types/expect.ts'
-import { size } from './transform.support.ts'
+import type { Equal, Expect } from '../support/expect-type.ts'
+import { size } from '../support/trajectories.ts'
 
 type Kind = 'all' | 'columns' | 'entries'
 /**

@@ -27,10 +27,10 @@ import {
   type ColumnNormsState,
 } from '../../src/compiler.ts'
 import { largest } from '../../src/tune/selection/score.ts'
-import { noNode } from '../backend/native-support.ts'
-import { golden, openTiny, targets as names, tinyBatch } from '../backend/tiny.ts'
-import type { Equal, Expect } from '../types/expect.ts'
-import { trajectory } from './transform.support.ts'
+import { noNode } from '../support/native-library.ts'
+import { golden, openTiny, targets as names, tinyBatch } from '../support/tiny-llama.ts'
+import type { Equal, Expect } from '../support/expect-type.ts'
+import { trajectory } from '../support/trajectories.ts'
 
 const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
 

@@ -22,7 +22,7 @@ import {
   type Schedule,
   type Transform,
 } from '../../src/tune/index.ts'
-import { size, trajectory } from './transform.support.ts'
+import { size, trajectory } from '../support/trajectories.ts'
 
 interface Golden {
   readonly H: readonly (readonly number[])[]

@@ -37,8 +37,8 @@ import {
   type Focus,
   type Transform,
 } from '../../src/tune/index.ts'
-import type { Equal, Expect } from '../types/expect.ts'
-import { size, trajectory } from './transform.support.ts'
+import type { Equal, Expect } from '../support/expect-type.ts'
+import { size, trajectory } from '../support/trajectories.ts'
 
 /** Every transform, once. */
 const subjects: Readonly<Record<string, Transform<Fn>>> = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { faults } from './fixture.ts'
-import { typeCheck, typeCheckAll, type Diagnostic } from './tsc.ts'
+import { faults } from '../support/type-fixtures.ts'
+import { typeCheck, typeCheckAll, type Diagnostic } from '../support/tsc.ts'
 
 const folder = new URL('fixtures/', import.meta.url)
 const fixtures = readdirSync(folder).filter(name => name.endsWith('.ts.txt'))

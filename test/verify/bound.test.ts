@@ -60,9 +60,9 @@ import { summed } from '../../src/tensor/op/sum.ts'
 import { taken } from '../../src/tensor/op/take.ts'
 import { checkProved, headOf, provedCurvature } from '../../src/verify/bound/index.ts'
 import type { Proved } from '../../src/verify/index.ts'
-import { masked, type Choice } from '../masked.ts'
-import { openTiny, tinyBatch } from '../backend/tiny.ts'
-import { hessian, spectralNorm, stepOf, type Case } from './bound.support.ts'
+import { masked, type Choice } from '../support/masks.ts'
+import { openTiny, tinyBatch } from '../support/tiny-llama.ts'
+import { hessian, spectralNorm, stepOf, type Case } from '../support/bounds.ts'
 
 const orThrow = <A>(result: E.Either<unknown, A>): A => {
   if (E.isLeft(result)) throw new Error(JSON.stringify(result.left))

@@ -13,7 +13,7 @@ import {
   runOf,
   signRun,
   type Quadratic,
-} from './certificate.support.ts'
+} from '../support/certificates.ts'
 
 const of: Quadratic = { eigenvalues: [1, 3, 2], trained: [true, false, true], start: [1, 2, -1] }
 const run = runOf(of, 1, 8)

@@ -19,7 +19,7 @@ import {
   runOf,
   signRun,
   type Quadratic,
-} from './certificate.support.ts'
+} from '../support/certificates.ts'
 
 const fixed: Quadratic = { eigenvalues: [1, 3, 2], trained: [true, false, true], start: [1, 2, -1] }
 const accepted = (text: string): boolean => E.isRight(checkCertificate(text, proves))

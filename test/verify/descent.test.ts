@@ -17,7 +17,7 @@ import {
   quadratics,
   wholeCurvatureOf,
   type Quadratic,
-} from './certificate.support.ts'
+} from '../support/certificates.ts'
 
 const rounding = roundingOf('f64')
 const records = (steps: readonly MeasuredStep[]): readonly StepRecord[] =>

@@ -33,8 +33,8 @@ import {
   type VerifyOptions,
 } from '../../src/index.ts'
 import { VerifyError, type VerifyEvent } from '../../src/compiler.ts'
-import { noNode } from '../backend/native-support.ts'
-import { openTiny, targets, tinyBatch } from '../backend/tiny.ts'
+import { noNode } from '../support/native-library.ts'
+import { openTiny, targets, tinyBatch } from '../support/tiny-llama.ts'
 
 const names: readonly string[] = targets
 const about = { model: 'llama-tiny', targets: names, rank: 4, seq: 24 }

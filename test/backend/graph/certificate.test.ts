@@ -7,7 +7,7 @@ import { certified } from '../../../src/backend/graph/certificate.ts'
 import { compiledGraph } from '../../../src/backend/graph/compiled.ts'
 import { savedModel } from '../../../src/backend/graph/saved-model.ts'
 import { count, is, topological, type Node } from '../../../src/tensor/index.ts'
-import { openTiny, tinyStep, type CurveMethod } from '../tiny.ts'
+import { openTiny, tinyStep, type CurveMethod } from '../../support/tiny-llama.ts'
 
 const compiledTiny = async (method: CurveMethod, precision: 'f32' | 'bf16', seq = 24) => {
   const loaded = await openTiny()

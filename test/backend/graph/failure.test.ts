@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compile, SessionError } from '../../../src/index.ts'
 import { failureOf } from '../../../src/backend/graph/failure.ts'
-import { nodeTest } from '../native-support.ts'
-import { openTiny, tinyBatch, tinyStep } from '../tiny.ts'
+import { nodeTest } from '../../support/native-library.ts'
+import { openTiny, tinyBatch, tinyStep } from '../../support/tiny-llama.ts'
 
 const said: readonly (readonly [what: string, text: string, sentence: RegExp, ofInput: boolean])[] = [
   [

@@ -16,8 +16,8 @@ import {
   type Graph,
   type Ref,
 } from '../../../src/backend/graph/index.ts'
-import { nodeTest } from '../native-support.ts'
-import { native } from './support.ts'
+import { nodeTest } from '../../support/native-library.ts'
+import { native } from '../../support/graph-results.ts'
 
 const folders = async (): Promise<readonly string[]> =>
   (await readdir(tmpdir())).filter(name => name.startsWith('.partensor.'))

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 import { interpret } from '../../../src/tensor/index.ts'
 import { graphLowerings, hasXla } from '../../../src/backend/graph/index.ts'
-import { instances, printed, registry, type Instance } from '../../arbitrary.ts'
-import { nodeTest } from '../native-support.ts'
-import { native, resultsOf, type Lowering, type Result } from './support.ts'
+import { instances, printed, registry, type Instance } from '../../support/op-subjects.ts'
+import { nodeTest } from '../../support/native-library.ts'
+import { native, resultsOf, type Lowering, type Result } from '../../support/graph-results.ts'
 
 /** Data that a float with `bits` bits of fraction holds exactly. */
 const rounded = (bits: number, instance: Instance): Instance => {

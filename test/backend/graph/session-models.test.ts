@@ -31,10 +31,10 @@ import {
 } from '../../../src/index.ts'
 import { isTensor, llama, mapTree, sizing } from '../../../src/compiler.ts'
 import { count, size } from '../../../src/tensor/index.ts'
-import { randomFrom } from '../../arbitrary.ts'
-import { layerIn, masked, type Choice } from '../../masked.ts'
-import { nodeTest } from '../native-support.ts'
-import { apart, distance } from './distance.ts'
+import { randomFrom } from '../../support/op-subjects.ts'
+import { layerIn, masked, type Choice } from '../../support/masks.ts'
+import { nodeTest } from '../../support/native-library.ts'
+import { apart, distance } from '../../support/distance.ts'
 
 /** Models of many kinds on graph and on reference: layers whose masks are not alike, and models that fix no dims. */
 

@@ -8,9 +8,9 @@ import { compile, SessionError, type TargetName, type Value, type Values } from 
 import { isValue, leaves, openSession, type CausalBatch } from '../../../src/compiler.ts'
 import { graphEngine } from '../../../src/backend/graph/engine.ts'
 import type { FloatType } from '../../../src/backend/graph/index.ts'
-import { nodeTest } from '../native-support.ts'
-import { curves, openTiny, tinyBatch, tinyColumns, tinyStep, type CurveMethod } from '../tiny.ts'
-import { apart, distance } from './distance.ts'
+import { nodeTest } from '../../support/native-library.ts'
+import { curves, openTiny, tinyBatch, tinyColumns, tinyStep, type CurveMethod } from '../../support/tiny-llama.ts'
+import { apart, distance } from '../../support/distance.ts'
 
 const batch = await tinyBatch()
 const columns = await tinyColumns()

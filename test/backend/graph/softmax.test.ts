@@ -8,9 +8,9 @@ import {
   type Graph,
   type Ref,
 } from '../../../src/backend/graph/index.ts'
-import { randomFrom } from '../../arbitrary.ts'
-import { nodeTest } from '../native-support.ts'
-import { native } from './support.ts'
+import { randomFrom } from '../../support/op-subjects.ts'
+import { nodeTest } from '../../support/native-library.ts'
+import { native } from '../../support/graph-results.ts'
 
 const largest = (body: Body, x: Ref): Ref => body.apply('Max', [x, body.constant([0, 1], 'i32')])
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compiledGraph } from '../../../src/backend/graph/compiled.ts'
-import { openTiny, tinyStep } from '../tiny.ts'
+import { openTiny, tinyStep } from '../../support/tiny-llama.ts'
 
 test('no function makes what it assigns from constants alone, which TensorFlow would keep beside the variable', async () => {
   for (const method of ['full', 'paca', 'lora'] as const) {

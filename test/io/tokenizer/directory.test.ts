@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadTokenizer, type Tokenizer } from '../../../src/io/tokenizer/tokenizer.ts'
-import { message, right } from '../support.ts'
+import { message, right } from '../../support/tokenizers.ts'
 
 type Json = Readonly<Record<string, unknown>>
 interface Case {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { makeTokenizer, type Tokenizer } from '../../../src/io/tokenizer/tokenizer.ts'
-import { right } from '../support.ts'
+import { right } from '../../support/tokenizers.ts'
 
 type Json = Readonly<Record<string, unknown>>
 interface Case {

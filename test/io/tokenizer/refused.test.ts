@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { makeTokenizer } from '../../../src/io/tokenizer/tokenizer.ts'
-import { message, right } from '../support.ts'
+import { message, right } from '../../support/tokenizers.ts'
 
 type Json = Readonly<Record<string, unknown>>
 const { bases } = JSON.parse(

@@ -19,8 +19,8 @@ import {
   type Slice,
   type Transpose,
 } from '../../../src/tensor/shape/index.ts'
-import type { Case, Equal, Expect, Wanted } from '../../types/expect.ts'
-import { agrees } from './table.ts'
+import type { Case, Equal, Expect, Wanted } from '../../support/expect-type.ts'
+import { agrees } from '../../support/twins.ts'
 import * as E from 'fp-ts/lib/Either.js'
 
 const dims = [

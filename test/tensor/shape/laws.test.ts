@@ -20,7 +20,7 @@ import {
 } from '../../../src/tensor/shape/index.ts'
 import { exceeds, fallsShort } from '../../../src/tensor/shape/sum.ts'
 import { addDigits, digitsAtMost, multiplyDigits } from '../../../src/tensor/shape/digits.ts'
-import { axis, dim, environment, shapes } from './arbitrary.ts'
+import { axis, dim, environment, shapes } from '../../support/shapes.ts'
 
 /** A law, and a wrong version of its subject that the same property must refute. */
 const law = <A extends unknown[], F>(

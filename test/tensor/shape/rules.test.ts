@@ -24,8 +24,8 @@ import {
   type Take,
   type Transpose,
 } from '../../../src/tensor/shape/index.ts'
-import type { Case, Equal, Expect, Wanted } from '../../types/expect.ts'
-import { agrees } from './table.ts'
+import type { Case, Equal, Expect, Wanted } from '../../support/expect-type.ts'
+import { agrees } from '../../support/twins.ts'
 
 const products = [
   { of: [[]], is: 1 },

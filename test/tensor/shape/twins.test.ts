@@ -20,8 +20,8 @@ import {
 } from '../../../src/tensor/shape/index.ts'
 import { addDigits, digitsAtMost, multiplyDigits } from '../../../src/tensor/shape/digits.ts'
 import { exceeds, fallsShort } from '../../../src/tensor/shape/sum.ts'
-import { typeCheck } from '../../types/tsc.ts'
-import { axis, dim, shapes } from './arbitrary.ts'
+import { typeCheck } from '../../support/tsc.ts'
+import { axis, dim, shapes } from '../../support/shapes.ts'
 
 /** The same call as a type, and the result of its value twin. */
 interface Twin {
@@ -131,7 +131,7 @@ const twins: readonly fc.Arbitrary<Twin>[] = [
 const imports = `import type * as S from 'src/tensor/shape/index.ts'
 import type * as D from 'src/tensor/shape/digits.ts'
 import type * as M from 'src/tensor/shape/sum.ts'
-import type { Equal } from 'test/types/expect.ts'
+import type { Equal } from 'test/support/expect-type.ts'
 `
 const outcome = ({ value }: Twin): string =>
   E.isLeft(value) ? `S.ShapeError<${written(value.left)}>` : written(value.right)

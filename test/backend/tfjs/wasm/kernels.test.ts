@@ -4,8 +4,8 @@ import { after, before, describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { generate } from '../../../../src/backend/tfjs/wasm/build-kernels.ts'
 import type { WasmRuntime } from '../../../../src/backend/tfjs/wasm/index.ts'
-import { arena, load, random, uniform, type Arena } from './fixture.ts'
-import { subjects, type Case, type Subject } from './subjects.ts'
+import { arena, load, random, uniform, type Arena } from '../../../support/wasm-runtime.ts'
+import { subjects, type Case, type Subject } from '../../../support/wasm-subjects.ts'
 
 const upTo = (max: number) => fc.integer({ min: 1, max })
 const shapes = fc.tuple(upTo(7), upTo(40), upTo(40), fc.integer(), fc.integer({ min: 0, max: 3 }))

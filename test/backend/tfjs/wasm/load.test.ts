@@ -10,7 +10,7 @@ import {
   type TfjsTensor,
 } from '../../../../src/backend/tfjs/wasm/index.ts'
 import { nodeFiles } from '../../../../src/backend/tfjs/wasm/node-files.ts'
-import { arena, load, random, uniform, withRuntime } from './fixture.ts'
+import { arena, load, random, uniform, withRuntime } from '../../../support/wasm-runtime.ts'
 
 interface Tensor extends TfjsTensor {
   dataSync(): Float32Array

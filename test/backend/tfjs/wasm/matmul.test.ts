@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import type { MatmulOptions, WasmRuntime } from '../../../../src/backend/tfjs/wasm/index.ts'
-import { arena, random, uniform, withRuntime, type Arena } from './fixture.ts'
+import { arena, random, uniform, withRuntime, type Arena } from '../../../support/wasm-runtime.ts'
 
 /** left[m, k] and right[k, n] of stored matrices, by their strides. */
 interface Layout {

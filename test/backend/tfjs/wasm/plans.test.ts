@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { planBinary, planPermute, type WasmRuntime } from '../../../../src/backend/tfjs/wasm/index.ts'
-import { arena, load, random, uniform, type Arena } from './fixture.ts'
+import { arena, load, random, uniform, type Arena } from '../../../support/wasm-runtime.ts'
 
 const count = (sizes: readonly number[]): number => sizes.reduce((n, size) => n * size, 1)
 

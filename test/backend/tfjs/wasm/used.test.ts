@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { instantiateProducts, productModule } from '../../../../src/backend/tfjs/wasm/kernels.ts'
 import type { WasmRuntime } from '../../../../src/backend/tfjs/wasm/index.ts'
-import { load } from './fixture.ts'
+import { load } from '../../../support/wasm-runtime.ts'
 
 const tfjs = fileURLToPath(new URL('../../../../src/backend/tfjs/', import.meta.url))
 /** The files that may call kernels: not their own source, and not the interface that is generated from it. */

@@ -4,7 +4,7 @@ import { preparedKeys, type Preparations } from '../../src/compile/prepare.ts'
 import { compileProgram, planned } from '../../src/compile/pipeline.ts'
 import { expressionKeys, type Node } from '../../src/tensor/index.ts'
 import type { Device } from '../../src/backend/index.ts'
-import type { Instance } from '../arbitrary.ts'
+import type { Instance } from './op-subjects.ts'
 
 const typedArray = { f32: Float32Array, i32: Int32Array, bool: Uint8Array } as const
 

@@ -1,10 +1,10 @@
 import type { Traits } from '../../src/index.ts'
 import { variablesOf, wholePrograms, type Programs, type Variable, type WholePrograms } from '../../src/compiler.ts'
 import { count, interpret, type Node, type Numbers } from '../../src/tensor/index.ts'
-import { randomFrom } from '../arbitrary.ts'
-import { allEqual } from '../tensor/calculus.ts'
-import { stackOf } from './layers.ts'
-import { isStaticDim, size } from './tiny.ts'
+import { randomFrom } from './op-subjects.ts'
+import { allEqual } from './calculus.ts'
+import { stackOf } from './layered-graphs.ts'
+import { isStaticDim, size } from './tiny-programs.ts'
 
 /**
  * The whole chain of a step's programs in terms of variables, held against the programs that it is made from, and

@@ -2,7 +2,7 @@ import { programsOf, sizing, type Program, type Programs, type Traits } from '..
 import { adamw, adapt, full, paca, trainStep } from '../../src/index.ts'
 import { llama, type CausalConfig } from '../../src/compiler.ts'
 import { count, interpret, is, primitives, topological, type Node, type Numbers } from '../../src/tensor/index.ts'
-import { randomFrom } from '../arbitrary.ts'
+import { randomFrom } from './op-subjects.ts'
 
 /** The programs of a tiny LLaMA, as compiler passes get them, with data for what they read. */
 

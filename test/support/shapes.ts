@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import type { Dim, Shape } from '../../../src/tensor/shape/index.ts'
+import type { Dim, Shape } from '../../src/tensor/shape/index.ts'
 
 /** Dims that meet often, so that rules succeed about as often as they fail. */
 export const dim: fc.Arbitrary<Dim> = fc.constantFrom('a', 'b', 'c', 1, 2, 3, 6, 'a*b', '2*a', 'a*2')

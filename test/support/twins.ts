@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as E from 'fp-ts/lib/Either.js'
-import type { Case } from '../../types/expect.ts'
+import type { Case } from './expect-type.ts'
 
 /**
  * Checks the rows of a table against the value twin of a rule; the types of the same rows are checked next to the

@@ -16,7 +16,7 @@ import {
   type Numbers,
   type Op,
   type Shape,
-} from '../src/tensor/index.ts'
+} from '../../src/tensor/index.ts'
 
 /** Random instances of every op: the subjects of the laws, on every target. */
 

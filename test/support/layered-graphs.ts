@@ -16,7 +16,7 @@ import {
   type Node,
   type Numbers,
 } from '../../src/tensor/index.ts'
-import { noise } from '../tensor/calculus.ts'
+import { noise } from './calculus.ts'
 
 /** Random programs that go through layers, for testing passes over calls. */
 export interface Layered {

@@ -33,7 +33,7 @@ import {
   type Shape,
   type Tensor,
 } from '../../src/tensor/index.ts'
-import type { Equal, Expect } from '../types/expect.ts'
+import type { Equal, Expect } from './expect-type.ts'
 
 /**
  * The types that `tsc` infers for the public functions, without a single annotation. This file is its own test: it

@@ -1,6 +1,6 @@
-import type { Kernels } from '../../../../src/backend/tfjs/wasm/index.ts'
-import { nf4Codebook, nf4Place, randomWords } from '../../../../src/tensor/index.ts'
-import { uniform } from './fixture.ts'
+import type { Kernels } from '../../src/backend/tfjs/wasm/index.ts'
+import { nf4Codebook, nf4Place, randomWords } from '../../src/tensor/index.ts'
+import { uniform } from './wasm-runtime.ts'
 
 type Data = Float32Array | Int32Array
 

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { createWasmBackend, type WasmRuntime } from '../../../../src/backend/tfjs/wasm/index.ts'
+import { createWasmBackend, type WasmRuntime } from '../../src/backend/tfjs/wasm/index.ts'
 
 /** A loaded backend; fails the test if it does not load. */
 export const load = async (threads: number): Promise<WasmRuntime> => {

@@ -32,7 +32,7 @@ import {
   type Numbers,
 } from '../../src/compiler.ts'
 import { assignWeights } from '../../src/backend/weights.ts'
-import { randomFrom, sizeIn } from '../arbitrary.ts'
+import { randomFrom, sizeIn } from './op-subjects.ts'
 
 /**
  * A small model with what methods have to get along with: layers that are alike, leaves of several widths, a gather,

@@ -1,7 +1,7 @@
 import { referenceDevice, type Device } from '../../src/backend/index.ts'
 import { nodeDevice } from '../../src/backend/native/device.ts'
 import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
-import { unhurriedDevice } from './unhurried.ts'
+import { unhurriedDevice } from './unhurried-device.ts'
 
 /** Every device that runs plans, by name. */
 export const devices: readonly (readonly [title: string, open: () => Promise<Device<unknown>>])[] = [

@@ -10,7 +10,7 @@ import {
   type MethodName,
   type Word,
 } from '../../src/tune/index.ts'
-import { randomFrom } from '../arbitrary.ts'
+import { randomFrom } from './op-subjects.ts'
 
 export const origin = {
   targetModules: ['q_proj'],

@@ -13,7 +13,7 @@ import {
   type NodeOf,
   type Op,
 } from '../../src/tensor/index.ts'
-import { randomFrom, type Instance } from '../arbitrary.ts'
+import { randomFrom, type Instance } from './op-subjects.ts'
 
 /** Difference quotients and comparisons, for the laws. */
 

@@ -17,7 +17,7 @@ import {
 } from '../../src/index.ts'
 import { isTensor, mapTree, sizing } from '../../src/compiler.ts'
 import { count, f32, size } from '../../src/tensor/index.ts'
-import { randomFrom } from '../arbitrary.ts'
+import { randomFrom } from './op-subjects.ts'
 
 /** Small models whose every part can be exchanged, on every target. */
 

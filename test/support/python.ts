@@ -25,7 +25,7 @@ export const findPython = async (): Promise<E.Either<string, string | undefined>
 /** Answers of `agree.py`, one for each task; all in one process, since importing torch takes seconds. */
 export const ask = async (python: string, tasks: readonly object[], directory: string): Promise<readonly unknown[]> => {
   const file = join(directory, 'tasks.json')
-  const script = fileURLToPath(new URL('agree.py', import.meta.url))
+  const script = fileURLToPath(new URL('../interop/agree.py', import.meta.url))
   await writeFile(file, JSON.stringify(tasks))
   const { stdout } = await promisify(execFile)(python, [script, file], {
     maxBuffer: 2 ** 26,

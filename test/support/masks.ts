@@ -1,4 +1,4 @@
-import type { Method, Reparametrisation } from '../src/index.ts'
+import type { Method, Reparametrisation } from '../../src/index.ts'
 import {
   chooseColumns,
   columns,
@@ -9,7 +9,7 @@ import {
   isTensor,
   type Dynamic,
   type IndexChoice,
-} from '../src/compiler.ts'
+} from '../../src/compiler.ts'
 
 interface Masked extends Reparametrisation {
   readonly params: this['in']

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { random } from './adapter-support.ts'
-import { gguf } from './archive-support.ts'
-import { tinyMetadata } from './support.ts'
+import { random } from './adapters.ts'
+import { gguf } from './archives.ts'
+import { tinyMetadata } from './tokenizers.ts'
 
 /** Writes a LLaMA of one layer with a byte-level tokenizer as a GGUF file, and returns its path. */
 export const writeTinyGguf = async (directory: string, pre = 'smollm'): Promise<string> => {

@@ -1,6 +1,6 @@
-import { blockOf, count, inlined, is, rebuild, resultOp, type Node } from '../../../src/tensor/index.ts'
-import { openNative } from '../../../src/backend/native/load.ts'
-import type { Native } from '../../../src/backend/native/native.ts'
+import { blockOf, count, inlined, is, rebuild, resultOp, type Node } from '../../src/tensor/index.ts'
+import { openNative } from '../../src/backend/native/load.ts'
+import type { Native } from '../../src/backend/native/native.ts'
 import {
   called,
   choice,
@@ -19,8 +19,8 @@ import {
   type GraphLowerings,
   type Ref,
   type Size,
-} from '../../../src/backend/graph/index.ts'
-import type { Instance } from '../../arbitrary.ts'
+} from '../../src/backend/graph/index.ts'
+import type { Instance } from './op-subjects.ts'
 
 /** TensorFlow, if the tests run for real. */
 export const native = async (): Promise<Native> => {

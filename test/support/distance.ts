@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { isValue, leaves } from '../../../src/compiler.ts'
+import { isValue, leaves } from '../../src/compiler.ts'
 
 /** The largest distance between numbers in the same place; no distance to what is no number. */
 export const distance = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
