@@ -5,13 +5,12 @@ import { cpuTarget } from './tfjs/cpu-target.ts'
 import { wasmTarget } from './tfjs/wasm-target.ts'
 import type { Target } from './target.ts'
 
-/** Every target. A new one is a line here. */
-const all = [graphTarget, wasmTarget, nodeTarget, cpuTarget, referenceTarget] as const
+const named = <Name extends string>(targets: readonly Target<Name>[]): readonly Target<Name>[] => targets
 
-/** The targets, in the order in which they are listed. */
-export const registeredTargets: readonly Target<(typeof all)[number]['name']>[] = all
+/** The targets, in the order in which they are listed. A new one is a line here. */
+export const registeredTargets = named([graphTarget, wasmTarget, nodeTarget, cpuTarget, referenceTarget])
 
 /** The name of a target; `auto` is the best of those that run here. */
-export type TargetName = 'auto' | (typeof all)[number]['name']
+export type TargetName = 'auto' | (typeof registeredTargets)[number]['name']
 /** The names of all targets, `auto` first. */
 export const targetNames: readonly TargetName[] = ['auto', ...registeredTargets.map(({ name }) => name)]
