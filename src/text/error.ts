@@ -7,7 +7,7 @@ export interface IoError {
   readonly tag: 'IoError'
   readonly message: string
   /**
-   * The system's code for the reason, such as ENOSPC, if the system refused; {@link interruptedCode} for an interrupt.
+   * The system's code for the reason, such as ENOSPC, if the system refused; `ABORT_ERR` for an interrupt.
    */
   readonly code?: string
 }

@@ -43,7 +43,7 @@ export interface TrainedParts {
   /** The focus before the first step: the base's own columns or entries. */
   readonly base?: unknown
   readonly focus: unknown
-  /** Leaves that the method adds and does not train, by path; see {@link remembering}. */
+  /** Leaves that the method adds and does not train, by path; `remembering` finds them. */
   readonly frozen?: ReadonlyMap<string, FirstValue>
   /** Leaves that were trained whole in addition to the method's modules. */
   readonly whole?: readonly string[]

@@ -58,7 +58,8 @@ export const droppedOut = (x: Node, key: Node, stream: Node, rate: number): Node
   node(dropoutOp, [x, key, stream], { rate })
 
 /**
- * Dropout, as a function of a key: see {@link dropoutOp}. The shape is unchanged.
+ * Dropout, as a function of a key: x / (1 − rate) where an element is kept, 0 where it is dropped (Srivastava et al.
+ * 2014). The shape is unchanged, and equal keys and streams drop the same elements on every target.
  * @throws {ShapeMismatch} for a rate outside [0, 1)
  * @example dropout(x, key, stream, { rate: 0.1 })
  */
@@ -70,7 +71,7 @@ export const dropout = <S extends Shape>(
 ): Tensor<S> => typed(droppedOut(x, key, stream, rate))
 
 /**
- * A factor whose other factor is dropped out: see {@link inputDropoutOp}.
+ * A factor A whose other factor, the input x of a product x · A, is dropped out while a model is trained; otherwise A.
  * @example matmul(x, inputDropout(A, key, stream, { rate: 0.1 }))
  */
 export const inputDropout = <S extends Shape>(

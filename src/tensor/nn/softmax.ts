@@ -55,6 +55,10 @@ export const causalSoftmaxOp: Op<object> = composite<object>({
 /** The softmax of the last axis. @example softmax(logits) */
 export const softmax = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(node(softmaxOp, [x], {}))
 
-/** Attention weights of a causal model: see {@link causalSoftmaxOp}. @example causalSoftmax(scores, integer(0)) */
+/**
+ * Attention weights of a causal model: the softmax of scores […, query, key] over the keys that a query may see, key
+ * j ≤ query i + offset. The offset is the number of keys before the first query, as with a cache.
+ * @example causalSoftmax(scores, integer(0))
+ */
 export const causalSoftmax = <S extends Shape>(scores: Tensor<S>, offset: Tensor<readonly [], 'i32'>): Tensor<S> =>
   typed(node(causalSoftmaxOp, [scores, offset], {}))

@@ -10,7 +10,7 @@ export const scale = (given: number): Transform<Stateless> => {
   return stateless(grad => combine(g => times(g, factor), grad))
 }
 
-/** 0: with {@link masked}, freezes the leaves that it applies to. Source: `optax.set_to_zero`. */
+/** 0: with `masked`, freezes the leaves that it applies to. Source: `optax.set_to_zero`. */
 export const setToZero: Transform<Stateless> = stateless(grad => zerosLike(grad))
 
 /** schedule(count) · g, with count the number of updates before this one. Source: `optax.scale_by_schedule`. */
