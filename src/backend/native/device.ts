@@ -16,6 +16,7 @@ export const nodeDevice = async (): Promise<Device<Handle>> => {
   return registeredDevice('tensorflow', {
     title: `tfjs node, TensorFlow ${tensorflow} on ${gpu ? 'gpu' : 'cpu'}`,
     readsAtOnce: true,
+    copiesToScatter: true,
     // a tensor of TensorFlow knows its sizes; its Reshape copies nothing
     view: ({ run }, x, sizes) => run('Reshape', { x }, { shape: sizes }),
   })

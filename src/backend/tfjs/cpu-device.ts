@@ -20,13 +20,13 @@ const putOnHost =
       const data = readSync(from!) as Float32Array
       const wrong = outside(at, sizes[axis]!)
       if (wrong !== undefined) throw new SessionError(`put: ${wrong}`)
-      const target = into ?? make((readSync(whole!) as Float32Array).slice(), sizes, dtype)
-      const to = readSync(target) as Float32Array
+      // what is read of floats is what is kept; of truth values it is a copy, which no plan writes in place
+      const to = into === undefined ? (readSync(whole!) as Float32Array).slice() : (readSync(into) as Float32Array)
       for (let o = 0; o < outer; o++)
         for (let i = 0; i < n; i++) {
           to.set(data.subarray((o * n + i) * inner, (o * n + i + 1) * inner), (o * sizes[axis]! + at[i]!) * inner)
         }
-      return target
+      return into ?? make(to, sizes, dtype)
     }
   }
 

@@ -23,6 +23,12 @@ export interface Kernels {
 const arrayOf = (data: Float64Array, dtype: DType): Float32Array | Int32Array | Uint8Array =>
   dtype === 'i32' ? Int32Array.from(data) : dtype === 'bool' ? Uint8Array.from(data) : Float32Array.from(data)
 
+/** A fact about the kernel TensorScatterUpdate of a backend. */
+export interface Scattering {
+  /** True if it leaves the tensor that it is given as it is; that of tfjs's cpu backend writes into it. */
+  readonly copiesToScatter?: boolean
+}
+
 /** An op's own float64 meaning, on the host. */
 export const hostLowering =
   ({ make }: Pick<Kernels, 'make'>): Lowering =>
@@ -38,7 +44,7 @@ export const hostLowering =
  * The lowerings for any tfjs backend, by its public kernels. Where there is none, and for data-dependent ops on small
  * integers, the op's own meaning runs on the host. Composites are expanded.
  */
-export const publicLowerings = (kernels: Kernels): Lowerings => {
+export const publicLowerings = (kernels: Kernels, { copiesToScatter = false }: Scattering = {}): Lowerings => {
   const { run, free } = kernels
   const onHost = hostLowering(kernels)
   const kernel =
@@ -129,7 +135,7 @@ export const publicLowerings = (kernels: Kernels): Lowerings => {
     scatterAdd: onHost,
     randomBits: onHost,
     dequantize: onHost,
-    put: call => (axisOf(call) === 0 && kernels.has('TensorScatterUpdate') ? indexed(scattered) : onHost)(call),
+    put: call => (axisOf(call) === 0 && copiesToScatter ? indexed(scattered) : onHost)(call),
     add: binary('Add'),
     sub: binary('Sub'),
     mul: floats(binary('Multiply')),

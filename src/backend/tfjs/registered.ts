@@ -4,7 +4,7 @@ import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
 import { startBackend, within } from './host.ts'
 import { tfjsDType, type Lowerings, type TfjsDType } from './lowering.ts'
-import { hostLowering, publicLowerings, type Kernels } from './public-lowerings.ts'
+import { hostLowering, publicLowerings, type Kernels, type Scattering } from './public-lowerings.ts'
 import type { HeapDType, TensorInfo, TfjsTensor } from './wasm/index.ts'
 
 /** The members of a backend that are used in addition to its kernels. */
@@ -70,7 +70,7 @@ const quietly = (firstWrite: () => void): void => {
 }
 
 /** The features in which a backend differs from others. */
-export interface Particulars {
+export interface Particulars extends Scattering {
   readonly title?: string
   /** True if its numbers can be read at once; otherwise they are awaited. */
   readonly readsAtOnce?: boolean
@@ -87,7 +87,14 @@ export interface Particulars {
  */
 export const registeredDevice = async (
   name: string,
-  { title = `tfjs ${name}`, readsAtOnce = false, lowerings, inPlace = new Map(), view }: Particulars = {},
+  {
+    title = `tfjs ${name}`,
+    readsAtOnce = false,
+    lowerings,
+    inPlace = new Map(),
+    view,
+    copiesToScatter = false,
+  }: Particulars = {},
 ): Promise<Device<Handle>> => {
   if (tfjs.findBackendFactory(name) === null)
     throw new SessionError(`TensorFlow.js has no backend called ${name}: import its package first`)
@@ -103,7 +110,7 @@ export const registeredDevice = async (
   return tfjsDevice({
     name: title,
     track,
-    lowerings: { ...publicLowerings(kernels), ...lowerings?.(kernels) },
+    lowerings: { ...publicLowerings(kernels, { copiesToScatter }), ...lowerings?.(kernels) },
     fallback: hostLowering(kernels),
     limit: undefined,
     within: work => within(tfjs, name, work),
