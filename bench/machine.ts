@@ -10,7 +10,7 @@ import { pythonPackages } from './peers/python.ts'
 const require = createRequire(import.meta.url)
 
 const versionOf = (name: string): string => {
-  // not every package lets its package.json be imported, so it is read from where the package's folder is
+  // not every package lets its package.json be imported, so it is read from the package's folder
   const folder = require.resolve.paths(name)?.map(at => join(at, name, 'package.json')) ?? []
   for (const file of folder)
     try {
@@ -21,7 +21,7 @@ const versionOf = (name: string): string => {
   return 'unknown'
 }
 
-/** Where and with what a benchmark runs. The load is that of the minute before it. */
+/** The machine and the load of a benchmark; the load is that of the minute before it. */
 export const machine = () => ({
   processor: cpus()[0]?.model.trim() ?? 'unknown',
   cores: availableParallelism(),

@@ -6,8 +6,8 @@ export type Computing = Extract<Instruction, { readonly kind: 'run' | 'update' }
 export type Observer = (instruction: Computing, plan: Plan, milliseconds: number) => void
 
 /**
- * A device that gives plans to another one instruction at a time and says what each took; buffers are born and die in
- * the plan's order.
+ * A device that passes plans to another one instruction at a time and reports the time of each; buffers are born and
+ * die in the plan's order.
  * @example await openSession(step, deviceEngine(observed(await wasmDevice({ threads: 2 }), (i, _, ms) => console.log(i.node.op.name, ms))), { weights })
  */
 export const observed = <H>(device: Device<H>, observe: Observer): Device<H> => {
@@ -26,7 +26,7 @@ export const observed = <H>(device: Device<H>, observe: Observer): Device<H> => 
   }
   const only = async (...of: Parameters<Device<H>['run']>): Promise<H> => (await device.run(...of))[0]!
   const run: Device<H>['run'] = async (plan, inputs, size) => {
-    // a plan reads only what is there
+    // a plan only reads existing buffers
     const held = new Map(plan.inputs.map((slot, i) => [slot, inputs[i] as H]))
     const at = (slot: number): H => held.get(slot) as H
     for (const instruction of plan.instructions) {

@@ -1,6 +1,6 @@
 import type { CausalConfig } from '../src/compiler.ts'
 
-/** Four layers of the size of SmolLM2's, with a small vocabulary: what the peers are measured on. */
+/** Four layers of the size of SmolLM2's, with a small vocabulary, on which the peers are measured. */
 export const fourLayers: CausalConfig = {
   hidden_size: 576,
   intermediate_size: 1536,

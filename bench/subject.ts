@@ -33,8 +33,7 @@ export type SubjectName = 'four layers' | 'SmolLM2'
 export type { MethodName }
 
 /**
- * A model to measure with: its weights are the real ones where they are cached, and random ones of the same shapes
- * elsewhere.
+ * A model to measure with: its weights are the real ones if they are cached, otherwise random ones of the same shapes.
  */
 export interface Subject {
   readonly model: CausalLM
@@ -81,7 +80,7 @@ const projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_pr
 /** VeRA is made for ranks that other methods would not pay for. */
 const rankOf = (method: MethodName): number => (method === 'vera' ? 256 : 8)
 
-/** The step that is measured: a method on all seven projections, of rank 8 where it has one, or every parameter. */
+/** The step that is measured: a method on all seven projections, with rank 8 if it has one, or every parameter. */
 export const stepOf = (model: CausalLM, method: MethodName) => {
   const { make }: { readonly make: (options: MethodArguments) => Method<Opaque> } = methods[method]
   const targets = method === 'full' ? ['all'] : projections

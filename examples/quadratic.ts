@@ -7,7 +7,7 @@ const n = 6, L = 2 + 2 * Math.cos(Math.PI / (n + 1)), eta = 1 / L
 const A = f32('in', 'in'), params = { W: f32('in', 'out') }, mask = { W: columns(2) }
 const f = mul(sum(mul(params.W, matmul(A, params.W))), 0.5)
 
-// the gradient is asked for through the mask's lens, so that it has the type of the focus: [2, 'out']
+// the gradient is taken through the mask's lens, so it has the type of the focus: [2, 'out']
 const part = focus(params, mask), lens = lensOf(mask.W)!
 const { gradients: [gradient] } = gradients([f], [scalar(1)], [lens.wanted(params.W)])
 const transform = sgd({ lr: eta }), gradientOfPart = { ...part, W: gradient as typeof part.W }

@@ -6,7 +6,7 @@ import { permutation } from '../src/compiler.ts'
 import type { Message, IoError } from '../src/index.ts'
 import { attempt, isRecord, refusal } from '../src/host/index.ts'
 
-/** A noun and what its first sense means. */
+/** A noun and the meaning of its first sense. */
 export interface Definition {
   readonly word: string
   readonly gloss: string
@@ -27,7 +27,7 @@ const firstSenses = (index: string): ReadonlyMap<string, string> =>
     }),
   )
 
-/** A gloss without its examples: what stands before the first quotation, up to the first semicolon. */
+/** A gloss without its examples: the text before the first quotation, up to the first semicolon. */
 const definitionOf = (gloss: string): string => (gloss.split('"')[0] ?? '').split(';')[0]?.trim() ?? ''
 
 /**
@@ -46,8 +46,8 @@ const glosses = (data: string): ReadonlyMap<string, string> =>
 
 /**
  * Nouns with their first gloss, from the text of WordNet's `index.noun` and `data.noun`, in the order of the index
- * (alphabetical). Only glosses of 3 to 16 words are kept: long enough to say something, short enough for rows of much
- * the same length.
+ * (alphabetical). Only glosses of 3 to 16 words are kept: long enough to mean something, short enough for rows of
+ * similar length.
  * @example parseWordnet(index, data)[0]
  */
 export const parseWordnet = (index: string, data: string): readonly Definition[] => {

@@ -7,7 +7,7 @@ import path from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-// The package as a user gets it: packed, installed into an empty project beside tfjs, run by plain Node, type-checked
+// The package as a user gets it: packed, installed into an empty project next to tfjs, run by plain Node, type-checked
 // without anybody's types.
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -23,7 +23,7 @@ interface Done {
   readonly out: string
   readonly err: string
 }
-/** Runs a program in a folder, without what this process was started with. */
+/** Runs a program in a folder, without the environment of this process. */
 const run = (cwd: string, program: string, ...args: readonly string[]): Promise<Done> => {
   const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env
   return new Promise(resolve => {

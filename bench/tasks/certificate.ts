@@ -6,15 +6,15 @@ import { observed } from '../observe.ts'
 import { randomBatch, stepOf, subject } from '../subject.ts'
 import type { StepOptions } from './step.ts'
 
-/** What is asked of tfjs-core and of its wasm backend here. */
+/** The parts of tfjs-core and of its wasm backend that are used here. */
 interface Core {
   readonly findBackend: (name: string) => { readonly wasm: { readonly HEAPU8: Uint8Array } }
 }
 
 /**
- * What a step was certified to hold, the most that `tf.memory()` counted after any instruction, and how the wasm heap
- * grew. The heap grows in steps that emscripten chooses; `touchedBytes` is what lies below the last byte that was ever
- * written.
+ * The certified memory of a step, the most that `tf.memory()` counted after any instruction, and the growth of the wasm
+ * heap. The heap grows in steps that emscripten chooses; `touchedBytes` is the number of bytes up to the last one that
+ * was ever written.
  */
 export const checkCertificate = async ({
   model: name,

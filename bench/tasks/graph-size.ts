@@ -9,7 +9,7 @@ export interface GraphSizeOptions {
   readonly layers: number
 }
 
-/** The bytes of the graph of a PaCA step of SmolLM2's shapes with so many layers, as it is written for TensorFlow. */
+/** The bytes of the graph of a PaCA step of SmolLM2's shapes with `layers` layers, as written for TensorFlow. */
 export const measureGraph = async ({ layers }: GraphSizeOptions): Promise<Measurement> => {
   let bytes = 0
   const time = await elapsed(() => {

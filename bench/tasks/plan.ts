@@ -23,13 +23,13 @@ interface Prepared {
   readonly size: Size
 }
 
-/** The programs of a PaCA step as the wasm target compiles them, and what binds their sizes. */
+/** The programs of a PaCA step as the wasm target compiles them, and the sources of their sizes. */
 export const programsFor = (model: CausalLM, { batch, seq }: PlanOptions, target: Traits): Prepared => ({
   programs: programsOf(stepOf(model, 'paca'), target),
   size: sizing({ ...model.dims, batch, seq }, model.capacities),
 })
 
-/** What the compiler asks of the wasm target. */
+/** The facts about the wasm target that the compiler needs. */
 export const wasmTarget = async (): Promise<Traits> => {
   const { traits, dispose } = await wasmDevice({ threads: 1 })
   await dispose()

@@ -6,9 +6,7 @@ import { nameOf, productOf } from '../products.ts'
 import { randomBatch, stepOf, subject } from '../subject.ts'
 import type { StepOptions } from './step.ts'
 
-/**
- * Where the time of a step goes: by op, products by their sizes, and what is left over; each part at its fastest step.
- */
+/** The time of a step by op, by the sizes of products, and the rest; each part at its fastest step. */
 export const profileStep = async ({
   model: name,
   method,

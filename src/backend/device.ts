@@ -9,23 +9,26 @@ export interface Buffer {
   readonly data: Value<Shape, DType>['data']
 }
 
-/** What a target is to a session: it holds buffers behind handles and runs plans. Everything else is the session's. */
+/**
+ * A target from a session's point of view: it holds buffers behind handles and runs plans. Everything else belongs to
+ * the session.
+ */
 export interface Device<H> {
-  /** The target's name with what distinguishes it, as `tfjs wasm, 2 threads`. */
+  /** The target's name with its distinguishing settings, such as `tfjs wasm, 2 threads`. */
   readonly name: string
   readonly traits: Traits
-  /** Makes room for so many more bytes at once, where that helps. */
+  /** Reserves room for `bytes` more bytes at once, if that helps. */
   readonly reserve?: (bytes: number) => void
-  /** The most bytes that a session may hold, where there is such a limit. */
+  /** The most bytes that a session may hold, if there is such a limit. */
   readonly limit: number | undefined
   readonly upload: (buffer: Buffer) => H
   readonly download: (handle: H) => Promise<Buffer>
   readonly free: (handle: H) => void
-  /** True until a handle was freed, or used up by a run. */
+  /** True until a handle is freed, or used up by a run. */
   readonly isHeld: (handle: H) => boolean
   /**
-   * Runs a plan on handles; donated inputs are used up. What fails leaves no buffer of its own behind, and may have
-   * used up donated inputs. It gives a promise only if it had to wait for values that an op reads on the host.
+   * Runs a plan on handles; donated inputs are used up. A failing run leaves no buffers of its own behind, and may have
+   * used up donated inputs. It returns a promise only if it had to wait for numbers that an op reads on the host.
    */
   readonly run: (plan: Plan, inputs: readonly H[], size: (dim: string | number) => number) => Awaitable<readonly H[]>
   /** Bytes held now, as the target's runtime counts them. */

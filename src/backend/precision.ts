@@ -1,5 +1,5 @@
 /**
- * The type in which frozen weights and activations are held and multiplied. What is trained, its state, sums and losses
+ * The type in which frozen weights and activations are held and multiplied. Trained parts, their state, sums and losses
  * are always float32.
  */
 export type Precision = 'f32' | 'bf16' | 'f16'

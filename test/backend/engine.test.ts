@@ -33,7 +33,7 @@ const matrix = <const S extends readonly string[]>(shape: S): Value<S> => ({
 const weights = { first: matrix(['in', 'hidden']), second: matrix(['hidden', 'out']) } as const
 const batch = { x: matrix(['batch', 'in']) }
 
-/** A session on an engine that works, with parts of it replaced; what is called of the engine is written down. */
+/** A session on a working engine with parts of it replaced; the calls of the engine are recorded. */
 const opened = (
   replaced: { readonly start?: Loading['start']; readonly step?: Engine['step'] } = {},
   given: typeof weights = weights,
@@ -83,7 +83,7 @@ test('an engine gets every leaf once, in the order of the tree, and chosen colum
 })
 
 for (const [what, replaced, given] of [
-  // what a program without types may pass
+  // values that a program without types may pass
   ['weights that lack a leaf', {}, { first: weights.first } as typeof weights],
   ['an engine that does not start', { start: () => Promise.reject(new SessionError('no')) }, weights],
 ] as const) {

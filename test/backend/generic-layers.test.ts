@@ -35,7 +35,7 @@ import {
 import { interpret, type Numbers } from '../../src/compiler.ts'
 import { noNode } from '../support/native-library.ts'
 
-// Layers generic in their dims, without a cast, and what they compute on every target.
+// Layers generic in their dims, without a cast, and their results on every target.
 
 const linear = <L extends Shape, I extends Dim, O extends Dim>(
   x: Tensor<readonly [...L, I]>,

@@ -28,7 +28,7 @@ const config: CausalConfig = {
 }
 const targets = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const
 
-/** Weights of the right sizes; what they are does not matter to the heap. */
+/** Weights of the right sizes; their values do not matter to the heap. */
 const weightsOf = ({ params, dims = {} }: ReturnType<typeof llama>): Lazy<CausalParams> =>
   mapTree(params, isTensor, leaf => {
     const sizes = sizesOf(dims, leaf.shape)

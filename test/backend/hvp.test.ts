@@ -48,7 +48,7 @@ const mapped = (focus: Focus, of: (path: string, i: number) => number): Focus =>
     data: Float32Array.from(value.data, (_, i) => of(path, i)),
   })) as Focus
 
-/** How far two trees are apart at most, in units of the largest number. */
+/** The largest difference between two trees, in units of the largest number. */
 const apart = (found: unknown, due: ReadonlyMap<string, { readonly data: ArrayLike<number> }>): number => {
   let most = 0
   let largest = 0

@@ -7,7 +7,7 @@ import { kernelsOf } from '../../src/backend/tfjs/registered.ts'
 import { nodeTest } from '../support/native-library.ts'
 import { openTiny, tinyBatch, tinyStep } from '../support/tiny-llama.ts'
 
-/** tfjs's own engine, to count what it holds; its published types ask for the DOM's. */
+/** tfjs's own engine, to count the tensors that it holds; its published types require the DOM's. */
 interface Tfjs {
   readonly engine: () => { readonly state: { readonly numBytes: number; readonly numTensors: number } }
   readonly findBackend: (name: string) => unknown

@@ -57,7 +57,7 @@ const disposed = (error: unknown): boolean =>
   error instanceof SessionError && error.message === 'the session is disposed'
 
 on('calls that overlap compute what the same calls compute one after the other', async target => {
-  /** Every kind of call; `wait` says what is done with each promise before the next call. */
+  /** Every kind of call; `wait` specifies what happens to each promise before the next call. */
   const results = async (wait: (call: Promise<unknown>) => Promise<unknown>) => {
     await using run = await open(target)
     const calls: Promise<unknown>[] = []
@@ -291,7 +291,7 @@ for (const target of ['reference', 'wasm', 'graph'] as const) {
       assert.ok(found.length === expected.data.length && found.every((x, i) => Math.abs(x - expected.data[i]!) < 1e-4))
       assert.equal(pieces.position, 4)
       await between
-      // a call that fails leaves the decoder where it was; the reference target computes what no table has
+      // a failing call leaves the decoder unchanged; the reference target computes ops that no table has
       if (target !== 'reference') await assert.rejects(pieces.next(ids(5000)))
       const again = await pieces.next(ids(9))
       const straight = await whole.next(ids(9))

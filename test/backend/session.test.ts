@@ -17,7 +17,7 @@ const open = async (method: CurveMethod, target: TargetName, threads = 1) => {
 }
 const batch = await tinyBatch()
 
-/** tfjs's own engine, to count what it holds; its published types ask for the DOM's. */
+/** tfjs's own engine, to count the tensors that it holds; its published types require the DOM's. */
 interface Engine {
   trackTensor(...of: unknown[]): void
   readonly state: { readonly numBytes: number; readonly numTensors: number }
@@ -104,7 +104,7 @@ test('two micro-batches are one batch: counts are summed, and divided once', asy
   await using parts = await open('paca', 'reference')
   const two = await parts.step(halves(batch))
   const afterwards = await parts.evaluate(batch)
-  // what is read back is rounded to float32
+  // results are rounded to float32 when they are read back
   assert.equal(two.tokens, one.tokens)
   assert.ok(Math.abs(two.loss - one.loss) < 1e-6 && Math.abs(two.gradNorm - one.gradNorm) < 1e-6)
   assert.ok(Math.abs(after.sum - afterwards.sum) < 1e-4)

@@ -48,7 +48,7 @@ const x = { shape: ['batch', 'pixels'], sizes: [4, 4], dtype: 'f32', data: unifo
 const y = { shape: ['batch'], sizes: [4], dtype: 'i32', data: Int32Array.of(0, 1, 2, 0) } as const
 const batch = { x, y }
 const step = trainStep(adapt(mlp, full({ targets: ['up'] })), adam({ lr: 0.1 }))
-/** What a program without types may call. */
+/** A function as a program without types may call it. */
 const loosely = (of: unknown) => of as { readonly [name: string]: (...of: readonly unknown[]) => Promise<unknown> }
 type Run = {
   readonly [name in 'step' | 'evaluate' | 'logits' | 'write' | 'hvp' | 'decoder' | 'certificate']: (

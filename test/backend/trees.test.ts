@@ -61,7 +61,7 @@ const onEach = (law: string, run: (target: TargetName) => Promise<void>): void =
     )
 }
 
-/** A model whose parameters are called by one tree of names, and what it computes by another. */
+/** A model whose parameters are named by one tree, and whose values are computed by another. */
 onEach('parameters may have any names: data is found where the tree declares it', async target => {
   const odd = model({
     params: {
@@ -266,7 +266,7 @@ for (const [name, method] of Object.entries(methods)) {
     assert.deepEqual(await curve(['embed'], false), expected)
     // both places are one target
     assert.deepEqual(await curve(['embed', 'head'], false), expected)
-    // first values follow from the path of what is named
+    // first values depend on the path of the named leaf
     if (name === 'full' || name === 'paca') assert.deepEqual(await curve(['head'], false), expected)
   })
 }

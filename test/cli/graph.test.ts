@@ -13,7 +13,10 @@ import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows, type Outc
 const skip = noNode ?? false
 const directory = await temporary()
 const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
-/** How far losses in 16 bits may be from those in float32, which are between 2 and 6: four times what was found. */
+/**
+ * The tolerance of losses in 16 bits against those in float32, which are between 2 and 6: four times the largest
+ * difference found.
+ */
 const narrow = 1e-2
 const near = (found: readonly number[], due: readonly number[], tolerance: number): void => {
   assert.equal(found.length, due.length)

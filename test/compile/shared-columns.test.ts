@@ -51,7 +51,7 @@ test('leaves with one input are a group whether they stand in a block or not; a 
   const two = model({
     params: { a: f32('in', 'in'), b: f32('in', 'in'), c: f32('in', 'in'), d: f32('in', 'in') },
     batch: { x: f32('batch', 'in'), y: i32('batch') },
-    // d is applied to what b and c make; relu(x) is one value, made twice
+    // d is applied to the results of b and c; relu(x) is one value, computed twice
     logits: (p, { x }) => matmul(add(matmul(relu(x), p.b), matmul(relu(x), p.c)), p.d),
     loss: (logits, { y }) => ({ sum: sum(crossEntropy(logits, y)), count: scalar(1) }),
   })

@@ -114,7 +114,7 @@ export const adapterOf = <M extends MethodName>(
   } as unknown as Adapter<M>
 }
 
-/** Adapters of every method: one to three modules, all of one rank where the method has but one. */
+/** Adapters of every method: one to three modules, all with the same rank if the method has only one. */
 export const arbitraryAdapter: fc.Arbitrary<Adapter> = fc
   .record({
     method: fc.constantFrom(...methodNames),

@@ -28,7 +28,7 @@ import {
 } from '../../src/compiler.ts'
 
 /**
- * The Hessian of the mean loss inside what is trained, in float64, written out; and its largest absolute eigenvalue.
+ * The Hessian of the mean loss inside the trained part, in float64, written out; and its largest absolute eigenvalue.
  */
 
 /** Any model, adapter and batch whose types a test does not need. */

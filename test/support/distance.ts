@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { isValue, leaves } from '../../src/compiler.ts'
 
-/** The largest distance between numbers in the same place; no distance to what is no number. */
+/** The largest distance between numbers in the same place; NaN does not count. */
 export const distance = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   assert.equal(a.length, b.length)
   return Array.from(a).reduce(

@@ -16,10 +16,10 @@ interface Masked extends Reparametrisation {
   readonly mask: Dynamic
 }
 
-/** What of a leaf is trained: nothing, all, so many columns or entries. */
+/** The trained part of a leaf: nothing, all, or some columns or entries. */
 export type Choice = 'frozen' | 'all' | { readonly columns: number } | { readonly entries: number }
 
-/** An adapter that masks every leaf as its path says: what no method of the library does, and every session can. */
+/** An adapter that masks every leaf by its path, which no method of the library does, but every session supports. */
 export const masked = (choiceOf: (path: string) => Choice): Method<Masked> => ({
   name: 'masked',
   apply: params => {

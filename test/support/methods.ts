@@ -35,8 +35,7 @@ import { assignWeights } from '../../src/backend/weights.ts'
 import { randomFrom, sizeIn } from './op-subjects.ts'
 
 /**
- * A small model with what methods have to get along with: layers that are alike, leaves of several widths, a gather,
- * vectors.
+ * A small model with the features that methods must support: equal layers, leaves of several widths, a gather, vectors.
  */
 const layer = () => ({ up: f32('hidden', 'ffn'), down: f32('ffn', 'hidden'), bias: f32('hidden') })
 export const small = model({
@@ -79,7 +78,7 @@ export const batch: Values<typeof small.batch> = {
   y: { ...valueOf(['batch', 'out'], 99), shape: ['batch', 'out'] },
 }
 
-/** The methods of the registry, told what the laws need. */
+/** The methods of the registry, with the arguments that the laws need. */
 export const names = Object.keys(methods) as readonly MethodName[]
 export const targets: readonly string[] = ['up', 'down']
 export const adapterOf = (name: MethodName, options: Partial<MethodArguments> = {}): Method<Opaque> => {
@@ -107,7 +106,7 @@ export const firstValues = async (tuned: TunedSmall): Promise<ReadonlyMap<Node, 
   return values
 }
 
-/** What an expression means for values of leaves: dims that a method adds are bound by them. */
+/** The meaning of an expression for values of leaves, which also bind the dims that a method adds. */
 export const meant = (root: Node, values: ReadonlyMap<Node, Numbers>): Numbers => {
   const own = {
     ...sizes,

@@ -13,8 +13,8 @@ const wanted = `${Object.entries(pythonPackages)
   .join('\n')}\n`
 
 /**
- * The Python that has torch, peft and transformers: installed where CI asks for it (`CI=true`), and otherwise the one
- * that is there already. Right with undefined: there is none, and nobody asked for one.
+ * The Python that has torch, peft and transformers: installed if CI requests it (`CI=true`), and otherwise the one that
+ * is present. Right with undefined: there is none, and it was not requested.
  */
 export const findPython = async (): Promise<E.Either<string, string | undefined>> => {
   if (process.env['CI'] === 'true') return installPyTorch(text => process.stderr.write(`${text}\n`))

@@ -36,12 +36,12 @@ export const valuesFor = (tree: unknown, dims: Dims, seed = 11, below = 2): neve
       ? { shape, sizes, dtype: 'i32', data: Int32Array.from({ length: n }, () => Math.floor(random() * below)) }
       : { shape, sizes, dtype: 'f32', data: Float32Array.from({ length: n }, () => random() - 0.5) }
   })
-  // the mapped tree has the structure of what it was made from
+  // the mapped tree keeps the structure of the original
   return values as never
 }
 
 type Params = Readonly<Record<string, Node | readonly Node[]>>
-/** What a test calls of the language with arguments that `tsc` would refuse. */
+/** A function of the language that a test calls with arguments that `tsc` would refuse. */
 export const untyped = (f: unknown) => f as (...args: readonly unknown[]) => never
 
 export interface Small {

@@ -83,7 +83,7 @@ const turned = ({
   }
 }
 
-/** What a method's leaves began with, or another group of tensors, by path in the tree. */
+/** The first values of a method's leaves, or another group of tensors, by path in the tree. */
 export const tinyValues = async (method: CurveMethod, group = ''): Promise<ReadonlyMap<string, Value<Shape>>> => {
   if (method === 'paca' || method === 'full') return new Map()
   const file =
@@ -107,7 +107,7 @@ export const tinyValues = async (method: CurveMethod, group = ''): Promise<Reado
   return values
 }
 
-/** PyTorch's methods, with what they began with. */
+/** PyTorch's methods, with their first values. */
 const adapters = async (method: CurveMethod, columns: ReadonlyMap<string, Int32Array>): Promise<Method<Opaque>> => {
   const names: readonly string[] = targets
   const { rank } = curves.recipe

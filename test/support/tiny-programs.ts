@@ -4,7 +4,7 @@ import { llama, type CausalConfig } from '../../src/compiler.ts'
 import { count, interpret, is, primitives, topological, type Node, type Numbers } from '../../src/tensor/index.ts'
 import { randomFrom } from './op-subjects.ts'
 
-/** The programs of a tiny LLaMA, as compiler passes get them, with data for what they read. */
+/** The programs of a tiny LLaMA, as compiler passes get them, with data for their leaves. */
 
 const config: CausalConfig = {
   hidden_size: 8,
@@ -60,7 +60,7 @@ export const programsFor = {
 } satisfies Readonly<Record<string, (options?: Options) => Programs>>
 export type Method = keyof typeof programsFor
 
-/** Data for what a program reads: positive, with places that exist. */
+/** Data for a program's leaves: positive, with indices that exist. */
 export const feedsFor = (
   program: Pick<Program, 'outputs'>,
   programs: Programs,
@@ -82,7 +82,7 @@ export const feedsFor = (
       const name = programs.names.get(leaf) ?? ''
       const value = (i: number): number => {
         if (leaf.dtype === 'f32') return 0.05 + random()
-        // the columns of a selection, each once; tokens, of which some are not scored
+        // the columns of a selection, each once; tokens, some of them unscored
         if (name.startsWith('columns')) return 3 * i + 1
         return name === 'labels' && random() < 0.3
           ? -100

@@ -89,7 +89,10 @@ const zipped = (nodes: readonly Node[], values: readonly Numbers[]): Given =>
 export const wholeOf = (programs: Programs): WholePrograms =>
   wholePrograms(programs, variablesOf(programs), { size, isStaticDim, fuse: true, chunk: { largest: 440, rows: 3 } })
 export type Spoil = (roots: readonly Node[]) => readonly Node[]
-/** Each program: the whole, rolled one and the flat one; and what a target without loops makes of the same. */
+/**
+ * Each program in two forms: the whole, rolled one and the flat one; and the result of a target without loops for the
+ * same.
+ */
 export const comparisons = (
   subject: Subject,
   spoil: Spoil = roots => roots,
@@ -103,7 +106,7 @@ export const comparisons = (
   const evaluation = plain.evaluate(size)
   const logits = plain.logits(size)
   const decode = plain.decode?.(size)
-  // all programs first: what they prepare is known then
+  // all programs first: then their prepared values are known
   const update = plain.update(size)
   const normProgram = plain.norm(size)
   const initialProgram = plain.initial(size)
@@ -114,7 +117,7 @@ export const comparisons = (
   ])
   const stacks = new Map([...base, ...all.map(variable => [variable.node, held(variable, base)] as const)])
   const rolled = (...nodes: readonly Node[]): readonly Numbers[] => valueOf(stacks, ...spoil(nodes))
-  /** The values of variables, and what the flat program has for their leaves. */
+  /** The values of variables, and those of the flat program's leaves. */
   const perVariable = (found: readonly (readonly [Variable, Node])[], at: Given): readonly (readonly Numbers[])[] => [
     rolled(...found.map(([, n]) => n)),
     found.map(([variable]) => held(variable, at)),

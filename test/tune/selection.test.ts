@@ -58,8 +58,8 @@ test('the columns with the largest norm are those of PyTorch, for every module o
 })
 
 /**
- * What is chosen is sorted, of the asked number, and nothing that is not chosen goes before it: a larger score, or an
- * equal one that comes first.
+ * A selection is sorted and of the requested size, and no unselected column precedes a selected one: none has a larger
+ * score, or an equal one that comes first.
  */
 const topLaw = (choose: (scores: readonly number[], rank: number) => Int32Array) =>
   fc.property(fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 12 }), fc.nat(), (scores, n) => {
@@ -169,7 +169,7 @@ for (const target of ['reference', 'wasm', 'graph'] as const) {
   )
 }
 
-/** A state of Adam, each of whose rows says which column it is of. */
+/** A state of Adam in which each row names its column. */
 const stateOf = (columns: readonly number[], place: 'rows' | 'zeros' = 'rows') => {
   const moment = (sign: number): Value<Shape> => ({
     shape: [columns.length, 'out'],

@@ -20,7 +20,8 @@ const putOnHost =
       const data = readSync(from!) as Float32Array
       const wrong = outside(at, sizes[axis]!)
       if (wrong !== undefined) throw new SessionError(`put: ${wrong}`)
-      // what is read of floats is what is kept; of truth values it is a copy, which no plan writes in place
+      // the array read for floats is the stored data itself; for truth values it is a copy, which no plan writes in
+      // place
       const to = into === undefined ? (readSync(whole!) as Float32Array).slice() : (readSync(into) as Float32Array)
       for (let o = 0; o < outer; o++)
         for (let i = 0; i < n; i++) {

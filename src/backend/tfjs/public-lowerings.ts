@@ -25,7 +25,7 @@ const arrayOf = (data: Float64Array, dtype: DType): Float32Array | Int32Array | 
 
 /** A fact about the kernel TensorScatterUpdate of a backend. */
 export interface Scattering {
-  /** True if it leaves the tensor that it is given as it is; that of tfjs's cpu backend writes into it. */
+  /** True if it leaves its operand unchanged; that of tfjs's cpu backend writes into it. */
   readonly copiesToScatter?: boolean
 }
 

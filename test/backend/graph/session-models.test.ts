@@ -98,7 +98,7 @@ const agree = async (run: (target: TargetName) => Promise<Run>, fraction = 1e-4)
         `step ${i}: ${key} ${step[key]}, not ${other[key]}`,
       )
   })
-  // the optimizer divides by roots of small numbers: what is a thousandth off there is a thousandth of the rate off
+  // the optimizer divides by roots of small numbers: an error of a thousandth there is a thousandth of the rate
   assert.ok(apart(found.saved, expected.saved) < 1e-3)
   assert.ok(Math.abs(found.evaluation - expected.evaluation) <= 10 * fraction * expected.evaluation)
   assert.ok(distance(found.logits.data, expected.logits.data) < 1e-2)

@@ -62,7 +62,7 @@ const losses = async (session: Pick<Opened, 'step'>, steps: number): Promise<rea
   for (let i = 0; i < steps; i++) found.push((await session.step([batch])).loss)
   return found
 }
-/** Some rows and positions of the batch, of which tokens from the ninth on are scored. */
+/** Some rows and positions of the batch, with tokens scored from the ninth on. */
 const part = (rows: readonly number[], length: number): Values<CausalBatch> => {
   const of = ({ data, ...rest }: Values<CausalBatch>['labels']): Values<CausalBatch>['labels'] => ({
     ...rest,
@@ -258,7 +258,7 @@ for (const precision of precisions) {
   )
 }
 
-/** tfjs's own engine, to count what it holds; its published types ask for the DOM's. */
+/** tfjs's own engine, to count the tensors that it holds; its published types require the DOM's. */
 interface Engine {
   readonly state: { readonly numBytes: number; readonly numTensors: number }
 }
