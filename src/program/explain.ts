@@ -5,7 +5,8 @@ import { constant } from '../tune/index.ts'
 import { methodOptions, type MethodChoice, type MethodOptions } from './method.ts'
 import { openModel, type PretrainedModel, type RunOptions } from './pretrained.ts'
 import { chooseOptimizer, trainStep, type OptimizerName } from '../train/index.ts'
-import { ownDims, targetsOf, tuneModel } from './tune.ts'
+import { ownDims } from './counts.ts'
+import { targetsOf, tuneModel } from './tune.ts'
 
 /** The sizes and the target for which a step is explained. */
 export interface ExplainedAs {

@@ -39,7 +39,8 @@ import { prepare, type Prepared } from './checked.ts'
 import type { FinetuneOptions } from './request.ts'
 import { defaultSelectSteps, selectColumns } from './selection.ts'
 import { checkMemory, openModel, rowWarnings, targetOptions, told } from './pretrained.ts'
-import { parameterCounts, tuneModel } from './tune.ts'
+import { parameterCounts } from './counts.ts'
+import { tuneModel } from './tune.ts'
 
 /** The facts that are known before the first step. */
 export interface StartEvent {

@@ -41,16 +41,8 @@ export {
 } from './progress.ts'
 export type { FinetuneOptions } from './request.ts'
 export { checkSelectSteps, defaultSelectSteps, selectColumns, type SelectionOptions } from './selection.ts'
-export {
-  linearModules,
-  parameterCounts,
-  targetsOf,
-  tuneModel,
-  type Beginning,
-  type MaskedParams,
-  type Targets,
-  type TunedModel,
-} from './tune.ts'
+export { parameterCounts, type MaskedParams } from './counts.ts'
+export { linearModules, targetsOf, tuneModel, type Beginning, type Targets, type TunedModel } from './tune.ts'
 export {
   certificateFile,
   checkFile,

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { bindDims, given, inputGroups, sizing } from '../compile/index.ts'
+import { inputGroups } from '../compile/index.ts'
 import { fail, type IoError } from '../host/index.ts'
 import type { Checkpoint, Loaded } from '../io/index.ts'
 import {
@@ -10,11 +10,9 @@ import {
   adapt,
   full,
   leafName,
-  maskedLeaves,
   nf4,
   quantized,
   alsoTraining,
-  methodNames,
   recordOf,
   startingFrom,
   tensorsOf,
@@ -25,12 +23,10 @@ import {
   type FirstValue,
   type Opaque,
   type Reach,
-  type Reparametrised,
   type TunedModule,
   type Tuned,
 } from '../tune/index.ts'
 import { isHead, type LanguageBatch, type LanguageParams, type LeafKind } from '../model/index.ts'
-import { count, packedLengths } from '../tensor/index.ts'
 import type { MethodOptions } from './method.ts'
 
 /** A LLaMA with targets that only the run knows: the tree and its focus are opaque. */
@@ -54,7 +50,8 @@ export interface Beginning {
   readonly again?: Partial<MethodArguments>
 }
 
-const sizesOf = ({ architecture, tensors }: Checkpoint, path: string): readonly number[] =>
+/** The sizes of a leaf in a checkpoint. */
+export const sizesOf = ({ architecture, tensors }: Checkpoint, path: string): readonly number[] =>
   tensors.get(architecture.stored(path).name)?.sizes ?? []
 
 /** The leaves of some kinds. */
@@ -69,7 +66,7 @@ const heightOf = (checkpoint: Checkpoint, path: string): number => sizesOf(check
 export const linearModules = (loaded: Opened): readonly string[] => leavesOf(loaded, 'linear', 'head')
 
 /** The modules with the sizes of their weights. */
-const sized = (checkpoint: Checkpoint, modules: readonly ResolvedModule[]): readonly TunedModule[] =>
+export const sized = (checkpoint: Checkpoint, modules: readonly ResolvedModule[]): readonly TunedModule[] =>
   modules.map(({ path, rank }) => ({ path, rank, in: widthOf(checkpoint, path), out: heightOf(checkpoint, path) }))
 
 const checkRanks = (
@@ -230,69 +227,3 @@ export const tuneModel = (
       }
     }),
   )
-
-/** A tuned tree with its mask. */
-export type MaskedParams = Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask'>
-
-/**
- * The numbers of trained and of all parameters, from the header.
- * @example parameterCounts(tuned, checkpoint) // { trainable: 610_560, all: 134_515_008 }
- */
-export const parameterCounts = (
-  tuned: MaskedParams & Pick<TunedModel, 'method' | 'model'>,
-  checkpoint: Checkpoint,
-  modules: readonly ResolvedModule[] = [],
-): { readonly trainable: number; readonly all: number } => {
-  const { model } = tuned
-  const own = ownDims(tuned, checkpoint, modules)
-  const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('the method', own)]))
-  const trained = maskedLeaves(tuned.params, tuned.mask).map(({ leaf, mask }) =>
-    mask.mask === 'frozen'
-      ? 0
-      : mask.mask === 'all'
-        ? count(leaf.shape.map(size))
-        : mask.mask === 'entries'
-          ? size(mask.count)
-          : count([mask.count, ...leaf.shape.slice(1)].map(size)),
-  )
-  const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
-  return {
-    trainable: sum(trained),
-    all: sum(tensorsOf(model.params).map(([path]) => count(sizesOf(checkpoint, path)))),
-  }
-}
-
-/** How long the vectors are that a matrix of so many numbers is packed in, by their names. */
-const packedSizes = (numbers: number): Readonly<Record<string, number>> => {
-  const { codes, blocks, absmaxCodes, nestedAbsmax } = packedLengths(numbers)
-  return { codes, absmax: blocks, absmax_codes: absmaxCodes, nested_absmax: nestedAbsmax }
-}
-
-/**
- * Sizes that only the method knows, from the header, and the lengths of the vectors that a module is packed in.
- * @example explain(step, { dims: { batch: 2, seq: 256, ...ownDims(tuned, checkpoint, modules) } })
- */
-export const ownDims = (
-  { method, params, mask }: MaskedParams & Pick<TunedModel, 'method'>,
-  checkpoint: Checkpoint,
-  modules: readonly ResolvedModule[],
-): Readonly<Record<string, number>> => {
-  const packed = maskedLeaves(params, mask).flatMap(
-    ({ path, leaf: { shape } }): readonly (readonly [string, number])[] => {
-      const [dim, ...rest] = shape
-      // what stands in a module's place is one of its vectors
-      const module = path.slice(0, path.lastIndexOf('.')).replace(/\.weight$/, '')
-      if (
-        typeof dim !== 'string' ||
-        rest.length > 0 ||
-        !checkpoint.tensors.has(checkpoint.architecture.stored(module).name)
-      )
-        return []
-      const size = packedSizes(count(sizesOf(checkpoint, module)))[leafName(path)]
-      return size === undefined ? [] : [[dim, size]]
-    },
-  )
-  const name = methodNames.find(known => known === method)
-  const own = name === undefined || modules.length === 0 ? {} : recordOf(name).dims?.(sized(checkpoint, modules))
-  return { ...Object.fromEntries(packed), ...own }
-}

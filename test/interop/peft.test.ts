@@ -19,7 +19,14 @@ import {
   type MethodTensors,
   type Adapter,
 } from '../../src/io/index.ts'
-import { resolveSaved, resolveTargets, type TargetRequest, methodNames, type MethodName } from '../../src/tune/index.ts'
+import {
+  resolveSaved,
+  resolveTargets,
+  type TargetRequest,
+  methodNames,
+  recordOf,
+  type MethodName,
+} from '../../src/tune/index.ts'
 import { isHead } from '../../src/model/index.ts'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { transposeMatrix } from '../../src/tensor/index.ts'
@@ -91,6 +98,12 @@ const goldenPaca = (): Promise<Adapter<'paca'>> =>
   })
 
 const { baseModelHash: _, ...unbound } = origin
+
+/** Methods that PEFT has, or that leave as a LoRA. */
+const leavesForPeft = (method: MethodName): boolean => {
+  const { lora, peft } = recordOf(method)
+  return 'factors' in lora || (peft !== undefined && 'fields' in peft)
+}
 
 /** An adapter filled at random; of PaCA, with the base's own columns. */
 const randomAdapter = async (method: MethodName, settings: Partial<Adapter<'lora'>> = {}): Promise<Adapter> => {
@@ -171,7 +184,7 @@ test('real peft and transformers agree with what is read, written and merged', {
     const paca = await goldenPaca()
     await checkBoth('paca', paca)
     // every method that has a form in PEFT, with other ranks and alphas by module, rsLoRA, a module that is saved whole
-    for (const method of methodNames.filter(one => one !== 'shira' && one !== 'full'))
+    for (const method of methodNames.filter(leavesForPeft))
       await checkBoth(`random ${method}`, await randomAdapter(method, { alpha: 2 }))
     await checkBoth(
       'patterns',

@@ -11,7 +11,7 @@ import { leafOf, safetensorsBytes } from '../../src/io/safetensors/write.ts'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { adapterOf, f32, random } from '../support/adapters.ts'
 import { collect, inDirectory, message, right } from '../support/archives.ts'
-import type { MethodName } from '../../src/tune/index.ts'
+import { methodNames, recordOf, type MethodName, type PeftForm } from '../../src/tune/index.ts'
 import { message as sentence, right as get } from '../support/tokenizers.ts'
 
 const golden = join(import.meta.dirname, '../golden/llama-tiny')
@@ -76,7 +76,11 @@ test('matrices are turned: A is [in, r] here and [r, in] there', async () => {
   assert.equal(lora_A.data[5 * 4 + 3], theirs.data[3 * 64 + 5])
 })
 
-const native: readonly MethodName[] = ['lora', 'dora', 'vera', 'miss']
+const inPeft = (method: MethodName): PeftForm | undefined => {
+  const { peft } = recordOf(method)
+  return peft && 'fields' in peft ? peft : undefined
+}
+const native = methodNames.filter(method => inPeft(method) !== undefined)
 const sizes = (rank: number, other = rank) =>
   new Map([
     [q, { input: 6, output: 4, rank }],
@@ -93,13 +97,14 @@ test('an adapter of a type of PEFT comes back from its directory as it was', () 
         fc.boolean(),
         fc.option(fc.constant(5)),
         async (method, seed, other, rslora, alpha) => {
-          const scaled = method === 'lora' || method === 'dora'
+          const scaled = recordOf(method).takes.includes('alpha')
+          const ranked = recordOf(method).rank !== undefined && !inPeft(method)!.oneRank
           const out = join(directory, String(n++))
           const whole = new Map([
             ['lm_head', random(seed, 4, 7)],
             ['model.norm', random(seed, 4)],
           ])
-          const adapter = adapterOf(method, sizes(2, scaled ? other : 2), seed, {
+          const adapter = adapterOf(method, sizes(2, ranked ? other : 2), seed, {
             targetModules: ['q_proj', 'up_proj'],
             modulesToSave: ['lm_head', 'norm'],
             whole,
@@ -293,3 +298,17 @@ test('VeRA without its projections, and tensors that belong to no adapter, are r
     )
     assert.deepEqual(((await right(loadAdapter(out))) as Adapter<'lora'>).modules.get(q)!.lora_A, f32([2, 1], 1, 2))
   }))
+
+test('the model card of an adapter names its base, what it trains and the form in which it is written', () => {
+  const card = (method: MethodName): string =>
+    get(peftOf(adapterOf(method, sizes(2), 3, { alpha: 4 }), path => sizes(2).get(path)!.input)).card
+  for (const method of native) {
+    const text = card(method)
+    const { title, trains } = recordOf(method)
+    assert.match(text, /^---\nbase_model: "llama-tiny"\nlibrary_name: peft\n/)
+    assert.ok(text.includes(`- ${method}\n---\n`) && text.includes(title) && text.includes(` trains ${trains}.`), text)
+    assert.ok(!text.includes('It is written as'))
+  }
+  assert.match(card('paca'), /- lora\n- paca\n---\n[^]*PaCA \(\[Woo et al[^]* weight\. It is written as a LoRA\.\n/)
+  assert.match(card('paca'), /\| rank \| 2 \|\n/)
+})

@@ -8,7 +8,7 @@ import { load, loadAdapter, saveAdapter, type Adapter } from '../../src/io/index
 import { orThrow } from '../../src/host/index.ts'
 import { evaluate, exportAdapter, type EvaluateOptions, type FinetuneOptions } from '../../src/program/index.ts'
 import { withAdapter } from '../../src/train/index.ts'
-import { leaves, selectByWeight, methodNames, type MethodName } from '../../src/tune/index.ts'
+import { leaves, selectByWeight, methodNames, recordOf, type MethodName } from '../../src/tune/index.ts'
 import { golden } from '../support/tiny-llama.ts'
 import { goldenRows, tiny, writeRows } from '../support/command-line.ts'
 import { at, data, tuned } from '../support/finetuned.ts'
@@ -21,7 +21,8 @@ const epochsOf = (...adapters: readonly string[]): Promise<readonly unknown[]> =
 const near = (a: number, b: number, tolerance = 2e-5): void => {
   assert.ok(Math.abs(a - b) < tolerance, `${a} is not ${b}`)
 }
-const ranked = (method: MethodName): Partial<FinetuneOptions> => (method === 'full' ? { method } : { method, rank: 4 })
+const ranked = (method: MethodName): Partial<FinetuneOptions> =>
+  recordOf(method).rank === undefined ? { method } : { method, rank: 4 }
 
 for (const method of methodNames) {
   test(`${method}: what is saved evaluates as it did when it was trained, and a run goes on from there`, async () => {
@@ -35,7 +36,7 @@ for (const method of methodNames) {
   })
 }
 
-for (const method of methodNames.filter(name => name !== 'full')) {
+for (const method of methodNames.filter(name => recordOf(name).quantizes)) {
   test(`${method} on a quantized base: what is saved evaluates as it did when it was trained, and a run goes on from there`, async () => {
     const { done, out } = await tuned(`quantized-${method}`, { ...ranked(method), quantize: 'nf4' })
     near(await lossOf([out], { quantize: 'nf4' }), done.evalLossAfter!)

@@ -11,6 +11,7 @@ import { isHead, storedLeaf, tieOf } from '../../model/index.ts'
 import { fitHead } from './head.ts'
 import { checkAdapter } from './layout.ts'
 import { loraOf, patternKey, type WidthOf } from './lora-form.ts'
+import { modelCard } from './model-card.ts'
 import { peftForm } from './peft-config.ts'
 import { peftPrefix, peftShared, toPeft, turned } from './peft-layout.ts'
 
@@ -18,6 +19,8 @@ import { peftPrefix, peftShared, toPeft, turned } from './peft-layout.ts'
 export interface PeftAdapter {
   readonly config: Readonly<Record<string, unknown>>
   readonly tensors: ReadonlyMap<string, Value<Shape>>
+  /** The README.md beside them. */
+  readonly card: string
 }
 
 /** The facts about a base that are needed in addition to the widths of its modules. */
@@ -185,12 +188,17 @@ export const peftOf = (
     checkAdapter('the adapter', native.right.adapter)
     const one = tied && adapter.untied !== true && isEmbeddingSaved(adapter)
     const written = one ? { ...native.right, adapter: tiedInPeft(native.right) } : native.right
-    return { config: configOf(written, one), tensors: tensorsOf(written) }
+    return { config: configOf(written, one), tensors: tensorsOf(written), card: modelCard(adapter, written.adapter) }
   })
 
 /**
+<<<<<<< HEAD
  * Writes an adapter as a directory that PEFT loads, all or nothing. Errors: those of `peftOf`, a destination that is
  * not empty.
+=======
+ * Writes an adapter as a directory of PEFT with a model card, whole or not at all. Errors: those of `peftOf`, a destination that is not
+ * empty.
+>>>>>>> 3c2393c (Merging is held to what every method says its tree stands for; an adapter leaves for PEFT with a model card)
  * @example await savePeft('out', adapter, inputWidths(checkpoint), { tied: checkpoint.config.tie_word_embeddings })()
  */
 export const savePeft = (
@@ -203,5 +211,6 @@ export const savePeft = (
     const peft = peftOf(adapter, widthOf, base)
     if (E.isLeft(peft)) throw refusal(`${directory}: ${peft.left.message}`)
     const leaves = [...peft.right.tensors].map(([name, value]) => leafOf(name, value))
-    await orThrow(writeAtomically(directory, adapterFiles(peft.right.config, leaves, 'pt')))
+    const files = { ...adapterFiles(peft.right.config, leaves, 'pt'), 'README.md': peft.right.card }
+    await orThrow(writeAtomically(directory, files))
   })

@@ -5,7 +5,8 @@ import type { FinetuneOptions } from '../request.ts'
 import type { PretrainedModel } from '../pretrained.ts'
 import { optimizerNames, optimizers } from '../../train/index.ts'
 import { methodNames, recordOf, type MethodName } from '../../tune/index.ts'
-import { parameterCounts, targetsOf, tuneModel } from '../tune.ts'
+import { parameterCounts } from '../counts.ts'
+import { targetsOf, tuneModel } from '../tune.ts'
 
 type Left = 'method' | 'select' | 'seed' | 'out' | 'adapter' | 'saveOptimizer' | 'columns'
 
