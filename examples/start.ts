@@ -34,7 +34,6 @@ import { showBytes, showSeconds, stepDisplay } from '../src/program/index.ts'
 import { definitionMessages, question, splitBySeed, wordnetNouns, type Definition } from './wordnet.ts'
 
 const [rank, seed, lr, batch, steps, heldOutWords, answerTokens] = [8, 0, 3e-3, 4, 24, 32, 28]
-const projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 const say = (text = ''): void => {
   process.stdout.write(`${text}\n`)
 }
@@ -81,7 +80,7 @@ const main = async (): Promise<void> => {
   const [rows, heldOut] = [await rowsOf(words.train), await rowsOf(words.heldOut)]
 
   // the training step is a pure value; a session runs it
-  const tuned = adapt(model, paca({ targets: projections, rank, seed }))
+  const tuned = adapt(model, paca({ targets: checkpoint.architecture.targets, rank, seed }))
   const schedule = schedules.runSchedule({ schedule: 'cosine', lr, warmup: 0, steps })
   const step = trainStep(tuned, chain(clipByGlobalNorm(1), adamw({ lr: schedule, weightDecay: 0.01 })))
   const { trainable, all } = parameterCounts(tuned, checkpoint)
@@ -90,7 +89,7 @@ const main = async (): Promise<void> => {
   await checkpoint.close()
   say(
     `SmolLM2-135M-Instruct on ${session.target}; PaCA trains ${trainable.toLocaleString('en')} of ${all.toLocaleString('en')} parameters ` +
-      `(${((100 * trainable) / all).toFixed(2)} %), rank ${rank} on ${projections.join(', ')}`,
+      `(${((100 * trainable) / all).toFixed(2)} %), rank ${rank} on ${checkpoint.architecture.targets.join(', ')}`,
   )
 
   const asked = words.heldOut.filter(({ word }) => word.length <= 9).slice(0, 3)
@@ -130,7 +129,7 @@ const main = async (): Promise<void> => {
       out,
       adapterOf(
         {
-          targetModules: projections,
+          targetModules: checkpoint.architecture.targets,
           seed,
           settings,
           baseModelName: file,

@@ -52,8 +52,18 @@ export type { Apply, Count, Counted, Evaluated, ScaleByAdam, ScaleByLion, LionSt
 export type { ColumnNorms } from './tune/index.ts'
 
 // ── Architectures ───────────────────────────────────────────────────────────────────────────────────────────────────
-export { architectures, llama, llamaArchitecture, parseConfig, parameterSizes, causalLoss } from './model/index.ts'
-export type { Architecture, Derived, GgufNames, LeafKind, StoredLeaf, CausalConfig, CausalLM } from './model/index.ts'
+export { architectures, llama, llamaArchitecture } from './model/index.ts'
+export { parseConfig, parameterSizes, causalLoss } from './model/index.ts'
+export type {
+  Architecture,
+  Derived,
+  GgufExtra,
+  GgufNames,
+  LeafKind,
+  StoredLeaf,
+  CausalConfig,
+  CausalLM,
+} from './model/index.ts'
 export type { CausalArchitecture } from './model/index.ts'
 export type { CausalLayer, CausalParams, CausalBatch, CheckpointConfig, RopeScaling } from './model/index.ts'
 export type { LanguageArchitecture, LanguageBatch, LanguageModel, LanguageParams } from './model/index.ts'

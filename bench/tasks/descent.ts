@@ -11,7 +11,7 @@ import {
   type TargetName,
   type VerifyModelEvent,
 } from '../../src/index.ts'
-import { projections } from '../../src/program/method.ts'
+import { llamaArchitecture } from '../../src/model/index.ts'
 import { verifyModel } from '../../src/program/verify.ts'
 import { definitionMessages, splitBySeed, wordnetNouns } from '../../examples/wordnet.ts'
 import { measurement, type Measurement } from '../measurement.ts'
@@ -39,7 +39,7 @@ const ofFourLayers = async (
   const { model, vocab, weights } = await subject(name)
   const everything: readonly string[] = ['all']
   return verify({
-    tuned: adapt(model, paca({ targets: projections, rank: 8, seed: 0 })),
+    tuned: adapt(model, paca({ targets: llamaArchitecture.targets, rank: 8, seed: 0 })),
     beside: { name: 'all weights', tuned: adapt(model, full({ targets: everything })) },
     weights,
     batches: [randomBatch(vocab, rows, seq)],
@@ -49,7 +49,7 @@ const ofFourLayers = async (
     lowest: 0,
     onEvent,
     ...(lr === undefined ? {} : { lr }),
-    about: { model: name, targets: projections, rank: 8, seq },
+    about: { model: name, targets: llamaArchitecture.targets, rank: 8, seq },
   })
 }
 

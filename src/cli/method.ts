@@ -1,7 +1,17 @@
 import { Option, type Command } from 'commander'
-import { projections, selectionRules, supports } from '../program/index.ts'
+import { selectionRules, supports } from '../program/index.ts'
 import { defaultMethod, methodNames, recordOf, type MethodName } from '../tune/index.ts'
-import { anyNumber, integers, list, moduleNames, numbersByName, positiveInteger, rate } from './options.ts'
+import { architectures } from '../model/index.ts'
+import {
+  anyNumber,
+  exampleModule,
+  integers,
+  list,
+  moduleNames,
+  numbersByName,
+  positiveInteger,
+  rate,
+} from './options.ts'
 
 export const methodOption = (): Option =>
   new Option(
@@ -22,6 +32,9 @@ const defaultRanks = (): string => {
   })
   return `${usual}${others.join('')}`
 }
+
+/** The modules that architectures have tuned unless others are named. */
+const defaultTargets: ReadonlySet<string> = new Set(architectures.map(({ targets }) => targets.join(',')))
 
 const withOptions = (command: Command, options: readonly Option[]): Command =>
   options.reduce((extended, option) => extended.addOption(option), command)
@@ -55,20 +68,20 @@ export const withMethodOptions = (command: Command): Command =>
     ).argParser(rate),
     new Option(
       '--target-modules <names>',
-      `modules to tune: names or ends of paths, a regular expression for whole paths, or all-linear; full knows all too (default: ${projections.join(',')})`,
+      `modules to tune: names or ends of paths, a regular expression for whole paths, or all-linear; full knows all too (default: ${[...defaultTargets].join(' or ')})`,
     ).argParser(moduleNames),
     new Option('--exclude-modules <names>', 'modules not to tune, by names or a regular expression').argParser(
       moduleNames,
     ),
     new Option('--layers <numbers>', 'layers to tune, as 0-3,7 (default: all)').argParser(integers),
-    new Option('--rank-pattern <pairs>', 'other ranks for some modules, as q_proj=16').argParser(
+    new Option('--rank-pattern <pairs>', `other ranks for some modules, as ${exampleModule}=16`).argParser(
       numbersByName(positiveInteger),
     ),
-    new Option('--alpha-pattern <pairs>', 'other alphas for some modules, as q_proj=32').argParser(
+    new Option('--alpha-pattern <pairs>', `other alphas for some modules, as ${exampleModule}=32`).argParser(
       numbersByName(anyNumber),
     ),
     new Option('--modules-to-save <names>', 'modules to train whole, and save with the adapter').argParser(list),
-    new Option('--bias <which>', 'biases to train beside an adapter; refused if the model has any').choices([
+    new Option('--bias <which>', 'biases to train beside an adapter: none, all, or those of adapted modules').choices([
       'none',
       'all',
       'lora_only',

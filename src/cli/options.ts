@@ -1,5 +1,9 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { precisions, targetNames } from '../backend/index.ts'
+import { architectures } from '../model/index.ts'
+
+/** A module that models have, for examples in texts. */
+export const [exampleModule] = architectures[0]!.targets
 
 const numeric =
   (what: string, valid: (n: number) => boolean) =>
@@ -85,11 +89,15 @@ export const numbersByName =
     const pairs = words(text).map(word => {
       const at = word.lastIndexOf('=')
       if (at < 1)
-        throw new InvalidArgumentError('It must be names with a number each, separated by commas, as q_proj=16.')
+        throw new InvalidArgumentError(
+          `It must be names with a number each, separated by commas, as ${exampleModule}=16.`,
+        )
       return [word.slice(0, at), number(word.slice(at + 1))] as const
     })
     if (pairs.length === 0)
-      throw new InvalidArgumentError('It must be names with a number each, separated by commas, as q_proj=16.')
+      throw new InvalidArgumentError(
+        `It must be names with a number each, separated by commas, as ${exampleModule}=16.`,
+      )
     return Object.fromEntries(pairs)
   }
 

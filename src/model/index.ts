@@ -1,13 +1,11 @@
 /** Architectures: named shapes, pure functions of them, and what their config files say. */
-export type { Architecture, Derived, GgufNames, LeafKind, StoredLeaf } from './architecture.ts'
-export type { CheckpointConfig } from './causal/config.ts'
+export type { Architecture, Derived, GgufExtra, GgufNames, LeafKind, StoredLeaf } from './architecture.ts'
 export type { CausalArchitecture } from './causal/architecture.ts'
+export type { CheckpointConfig } from './causal/config.ts'
 export type { CausalConfig, CausalLayer, CausalLM, CausalParams } from './causal/lm.ts'
 export { causalLoss, type CausalBatch } from './causal/loss.ts'
 export { frequencies, type RopeScaling } from './causal/rope-scaling.ts'
 export { llama, llamaArchitecture } from './llama.ts'
-export { qwen2, qwen2Architecture } from './qwen2.ts'
-export { qwen3, qwen3Architecture } from './qwen3.ts'
 export {
   architectureNamed,
   architectures,

@@ -1,13 +1,6 @@
 import type { CausalArchitecture } from './causal/architecture.ts'
 import { causalConfig, causalJson } from './causal/config.ts'
-import {
-  attentionBiases,
-  causalLM,
-  plainLayer,
-  type CausalConfig,
-  type CausalLayer,
-  type CausalLM,
-} from './causal/lm.ts'
+import { attentionBiases, causalLM, plainLayer, type CausalLayer } from './causal/lm.ts'
 import { causalGguf, causalNames } from './causal/names.ts'
 
 /** A layer whose queries, keys and values have biases. */
@@ -17,15 +10,12 @@ const layer = (): CausalLayer => {
   return { ...plain, self_attn: { ...self_attn, ...biases } }
 }
 
-/**
- * A Qwen2 (Yang et al. 2024): a LLaMA whose queries, keys and values have biases.
- * @example qwen2(config).params.model.layers[0].self_attn['q_proj.bias']
- */
-export const qwen2 = (config: CausalConfig): CausalLM => causalLM(config, layer)
-
 const className = 'Qwen2ForCausalLM'
 
-/** Qwen2 and Qwen2.5; with a sliding window they are refused. */
+/**
+ * Qwen2 and Qwen2.5 (Yang et al. 2024): LLaMAs whose queries, keys and values have biases. With a sliding window they are
+ * refused.
+ */
 export const qwen2Architecture: CausalArchitecture = {
   ...causalNames,
   name: 'qwen2',
@@ -39,6 +29,6 @@ export const qwen2Architecture: CausalArchitecture = {
     keyValueHeads: 32,
   }),
   json: causalJson(className, { use_sliding_window: false }),
-  model: qwen2,
+  model: config => causalLM(config, layer),
   gguf: causalGguf,
 }

@@ -1,14 +1,7 @@
 import { f32 } from '../tensor/index.ts'
 import type { CausalArchitecture } from './causal/architecture.ts'
 import { causalConfig, causalJson } from './causal/config.ts'
-import {
-  attentionBiases,
-  causalLM,
-  plainLayer,
-  type CausalConfig,
-  type CausalLayer,
-  type CausalLM,
-} from './causal/lm.ts'
+import { attentionBiases, causalLM, plainLayer, type CausalLayer } from './causal/lm.ts'
 import { causalGguf, causalNames } from './causal/names.ts'
 
 /** A layer with a norm over the features of each query and each key, and with biases if `hasBiases`. */
@@ -18,16 +11,12 @@ const layer = (hasBiases: boolean): CausalLayer => {
   return { ...plain, self_attn: { ...self_attn, ...norms, ...(hasBiases ? attentionBiases() : {}) } }
 }
 
-/**
- * A Qwen3 (Yang et al. 2025): a LLaMA whose queries and keys are normed head by head, and whose heads have a size of
- * their own.
- * @example qwen3(config).params.model.layers[0].self_attn.q_norm
- */
-export const qwen3 = (config: CausalConfig): CausalLM => causalLM(config, () => layer(config.attention_bias === true))
-
 const className = 'Qwen3ForCausalLM'
 
-/** Dense models of Qwen3; with a sliding window they are refused. */
+/**
+ * Dense Qwen3 (Yang et al. 2025): LLaMAs whose queries and keys are normed head by head, and whose heads have a size of
+ * their own. With a sliding window they are refused.
+ */
 export const qwen3Architecture: CausalArchitecture = {
   ...causalNames,
   name: 'qwen3',
@@ -43,6 +32,6 @@ export const qwen3Architecture: CausalArchitecture = {
     headDim: 128,
   }),
   json: causalJson(className, { use_sliding_window: false }),
-  model: qwen3,
+  model: config => causalLM(config, () => layer(config.attention_bias === true)),
   gguf: causalGguf,
 }

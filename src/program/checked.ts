@@ -74,7 +74,7 @@ const begin = (
       old
         ? continuedFrom(old, options.adapter!, options)
         : pipe(
-            methodOptions(options),
+            methodOptions(options, source.checkpoint.architecture),
             E.flatMap(method =>
               pipe(
                 targetsOf(source, method),

@@ -44,7 +44,7 @@ export const explainMethod = async (
 /**
  * Explains the training step of a model from its header alone: the values that a step keeps. Errors are thrown with one
  * sentence.
- * @example explanationText(await explainModel({ model, method: 'paca', targetModules: projections, rank: 8, seed: 0, batch: 2, seq: 256 }))
+ * @example explanationText(await explainModel({ model, method: 'paca', targetModules: 'all-linear', rank: 8, seed: 0, batch: 2, seq: 256 }))
  */
 export const explainModel = async ({
   model,
@@ -59,7 +59,7 @@ export const explainModel = async ({
   const source = await orThrow(openModel(model))
   try {
     for (const message of source.checkpoint.warnings) onWarning?.(message)
-    const method = await orThrow(async () => methodOptions(choice))
+    const method = await orThrow(async () => methodOptions(choice, source.checkpoint.architecture))
     return await explainMethod(source, method, {
       batch,
       seq,

@@ -14,7 +14,6 @@ export { continuePrompt, promptIds, type ContinueOptions, type ContinueResult } 
 export { keep, type KeptWork } from './keep.ts'
 export {
   methodOptions,
-  projections,
   supports,
   selectionRules,
   type MethodChoice,

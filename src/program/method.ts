@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fail, type IoError } from '../host/index.ts'
 import type { AdapterSettings } from '../io/index.ts'
+import type { LanguageArchitecture } from '../model/index.ts'
 import {
   defaultMethod,
   methodNames,
@@ -9,17 +10,6 @@ import {
   type MethodRecord,
   type ModuleNames,
 } from '../tune/index.ts'
-
-/** The projections of a LLaMA layer: what is tuned unless other modules are named. */
-export const projections: readonly string[] = [
-  'q_proj',
-  'k_proj',
-  'v_proj',
-  'o_proj',
-  'gate_proj',
-  'up_proj',
-  'down_proj',
-]
 
 /** How the columns of PaCA are selected. */
 export const selectionRules = ['random', 'weight', 'gradient'] as const
@@ -159,17 +149,20 @@ export const applicable = (method: MethodName, choice: MethodChoice): MethodChoi
 })
 
 /** The targets of a method unless others are named. */
-const usualTargets = (method: MethodName): ModuleNames => {
+const usualTargets = (method: MethodName, architecture: Pick<LanguageArchitecture, 'targets'>): ModuleNames => {
   const { targets } = recordOf(method)
-  return targets === 'usual' ? projections : targets
+  return targets === 'usual' ? architecture.targets : targets
 }
 
 /**
  * Checks that a method gets what it takes, and fills in what is left out.
- * @example methodOptions({ method: 'paca', targetModules: projections, seed: 0 })
+ * @example methodOptions({ method: 'paca', seed: 0 }, checkpoint.architecture)
  */
-export const methodOptions = (choice: MethodChoice): E.Either<IoError, MethodOptions> => {
-  const { method = defaultMethod, targetModules = usualTargets(method), seed } = choice
+export const methodOptions = (
+  choice: MethodChoice,
+  architecture: Pick<LanguageArchitecture, 'targets'>,
+): E.Either<IoError, MethodOptions> => {
+  const { method = defaultMethod, targetModules = usualTargets(method, architecture), seed } = choice
   const rank = choice.rank ?? recordOf(method).rank?.default ?? 0
   return E.map((): MethodOptions => ({ method, targetModules, rank, seed, ...settingsOf(choice) }))(
     checkOptions(method, choice),

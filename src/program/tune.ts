@@ -95,11 +95,15 @@ const tiedHeadAsked = (
     : undefined
 }
 
-/** The reason why the biases of a model cannot be trained beside a method, if that is asked. */
-const biasesAsked = (loaded: Opened, { bias = 'none' }: MethodOptions): string | undefined =>
-  bias !== 'none' && leavesOf(loaded, 'bias').length > 0
-    ? `--bias ${bias} is not supported for a model that has biases: leave it out, or take --bias none`
-    : undefined
+/** The biases that `--bias` trains beside a method: all, or those of the modules that it adapts. */
+const biasesBeside = (
+  loaded: Opened,
+  { bias = 'none' }: MethodOptions,
+  modules: readonly ResolvedModule[],
+): readonly string[] => {
+  const adapted = new Set(modules.map(({ path }) => `${path}.bias`))
+  return bias === 'none' ? [] : leavesOf(loaded, 'bias').filter(path => bias === 'all' || adapted.has(path))
+}
 
 /** Leaves, and the word for them. */
 interface Kind {
@@ -120,7 +124,7 @@ const within = (loaded: Opened, { method }: MethodOptions): Kind => {
 /**
  * The modules that a method is asked to tune, from the header alone. `all` is every parameter, for full fine-tuning.
  * Errors: a name that no module has, a rank above a module's width, and others of `resolveTargets`.
- * @example targetsOf(loaded, { method: 'paca', targetModules: projections, rank: 8, seed: 0 })
+ * @example targetsOf(loaded, { method: 'paca', targetModules: 'all-linear', rank: 8, seed: 0 })
  */
 export const targetsOf = (loaded: Opened, options: MethodOptions): E.Either<IoError, Targets> => {
   const { method, targetModules, rank } = options
@@ -133,12 +137,16 @@ export const targetsOf = (loaded: Opened, options: MethodOptions): E.Either<IoEr
         options,
         tensorsOf(loaded.model.params).map(([path]) => path),
       ),
-      E.map(whole => ({ modules, whole })),
+      E.map(saved => {
+        const tuned = new Set(modules.map(({ path }) => path))
+        const whole = new Set([...saved, ...biasesBeside(loaded, options, modules)])
+        return { modules, whole: [...whole].filter(path => !tuned.has(path)) }
+      }),
     )
   const everything = targetModules === 'all' || (typeof targetModules !== 'string' && targetModules.includes('all'))
   if (reach !== 'linear' && everything) return besides(paths.map(path => ({ path, rank, alpha: rank })))
-  const fault = tiedHeadAsked(loaded, options) ?? biasesAsked(loaded, options)
-  if (fault !== undefined) return fail(fault)
+  const apart = tiedHeadAsked(loaded, options)
+  if (apart !== undefined) return fail(apart)
   const named = typeof targetModules !== 'string' || targetModules.toLowerCase() !== 'all-linear'
   return pipe(
     // a method that trains leaves whole may be asked for any of them by name
@@ -202,7 +210,7 @@ export const packedModel = (loaded: Opened, { double }: { readonly double: boole
 /**
  * Applies a method to a loaded model; everything is checked against the checkpoint's header, before any weight is read.
  * Errors: those of {@link targetsOf}, and what a method cannot adapt.
- * @example tuneModel(loaded, { method: 'paca', targetModules: projections, rank: 8, seed: 0 })
+ * @example tuneModel(loaded, { method: 'paca', targetModules: 'all-linear', rank: 8, seed: 0 })
  */
 export const tuneModel = (
   loaded: Opened,

@@ -113,7 +113,7 @@ const verifiedOf = async (
 ): Promise<ConvergenceCertificate> => {
   const { batch, seed, target, threads, precision } = options
   const optimizer = options.optimizer === 'sgd' ? undefined : await orThrow(TE.fromEither(measured(options)))
-  const method = await orThrow(TE.fromEither(methodOptions(options)))
+  const method = await orThrow(TE.fromEither(methodOptions(options, source.checkpoint.architecture)))
   const targets = await orThrow(TE.fromEither(targetsOf(source, method)))
   const data = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
   const rows = data.rows.slice(0, options.rows)

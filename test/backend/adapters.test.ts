@@ -13,7 +13,7 @@ import {
   type TargetName,
 } from '../../src/index.ts'
 import { inputGroups } from '../../src/compiler.ts'
-import { projections } from '../../src/program/method.ts'
+import { llamaArchitecture } from '../../src/model/index.ts'
 import { adapterOf, batch, names, small, tunedBy, weights } from '../support/methods.ts'
 import { noNode } from '../support/native-library.ts'
 import { openTiny, tinyBatch } from '../support/tiny-llama.ts'
@@ -87,7 +87,7 @@ for (const name of ['lora', 'dora', 'lorafa'] as const) {
 for (const target of targets.filter(name => name === 'wasm' || name === 'graph')) {
   test(`a LLaMA with dropout trains, evaluates and generates on ${target}`, async () => {
     const { model, weights: own, checkpoint } = await openTiny()
-    const tuned = adapt(model, lora({ targets: projections, rank: 4, dropout: 0.2, seed: 0 }))
+    const tuned = adapt(model, lora({ targets: llamaArchitecture.targets, rank: 4, dropout: 0.2, seed: 0 }))
     await using session = await compile(trainStep(tuned, sgd({ lr: 0.1 })), { target, weights: own, threads: 1 })
     await checkpoint.close()
     const data = await tinyBatch()

@@ -1,39 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as E from 'fp-ts/lib/Either.js'
-import {
-  architectures,
-  parameterSizes,
-  storedLeaf,
-  tieOf,
-  type CheckpointConfig,
-  type LanguageArchitecture,
-} from '../../src/model/index.ts'
+import { architectures, parameterSizes, storedLeaf, tieOf, type LanguageArchitecture } from '../../src/model/index.ts'
+import { configOf } from '../support/architectures.ts'
 import { leafNamed } from '../../src/io/gguf/model.ts'
-
-/** The fields that every architecture takes; those that it takes beside have their defaults. */
-const fields = {
-  vocab_size: 11,
-  hidden_size: 8,
-  intermediate_size: 12,
-  num_hidden_layers: 2,
-  num_attention_heads: 4,
-  num_key_value_heads: 2,
-  head_dim: 6,
-  bos_token_id: 1,
-  eos_token_id: [2, 3],
-  rope_theta: 500,
-  rope_scaling: { rope_type: 'linear', factor: 2 },
-}
-const configOf = (architecture: LanguageArchitecture, changes: object): CheckpointConfig => {
-  const { name, className } = architecture
-  const config = architecture.config(
-    { ...fields, model_type: name, architectures: [className], ...changes },
-    'config.json',
-  )
-  if (E.isLeft(config)) assert.fail(config.left.message)
-  return config.right
-}
 
 /** Words that a GGUF file may have for a tensor. */
 const ggufNames = (blocks: number, { blocks: inner, outer }: NonNullable<LanguageArchitecture['gguf']>) =>

@@ -33,6 +33,7 @@ import {
   type CausalBatch,
   type Loaded,
 } from '../../src/compiler.ts'
+import { loadAdapter } from '../../src/io/index.ts'
 import { load } from '../../src/io/checkpoint/load.ts'
 import { warmupCosine } from '../../src/tune/transform/schedule.ts'
 import { noNode } from '../support/native-library.ts'
@@ -49,10 +50,11 @@ interface Numbers {
   readonly data: ArrayLike<number>
 }
 interface Curves {
-  readonly recipe: { readonly steps: number; readonly rank: number; readonly targets: readonly string[] }
-  readonly full: readonly number[]
-  readonly paca: readonly number[]
-  readonly lora: readonly number[]
+  readonly 'recipe': { readonly steps: number; readonly rank: number; readonly targets: readonly string[] }
+  readonly 'full': readonly number[]
+  readonly 'paca': readonly number[]
+  readonly 'lora': readonly number[]
+  readonly 'lora-biases': readonly number[]
 }
 interface Golden {
   readonly loaded: Loaded
@@ -182,42 +184,39 @@ for (const name of models)
       await curve(session, model, curves.paca, tolerance)
     })
 
-    test(`${name}: a run that goes on from PEFT's LoRA has PEFT's ten-step curve, on ${target}`, { skip }, async () => {
-      const { batch, curves } = opened.get(name)!
-      const [rows = 0, length = 0] = batch.input_ids.sizes
-      const row = (data: Int32Array, i: number): number[] => [...data.subarray(i * length, (i + 1) * length)]
-      const data = await writeRows(
-        join(scratch, `${name}-${target}.jsonl`),
-        Array.from({ length: rows }, (_, i) => ({
-          input_ids: row(batch.input_ids.data, i),
-          labels: row(batch.labels.data, i),
-        })),
+    for (const folder of name === 'qwen2-tiny' ? (['lora', 'lora-biases'] as const) : (['lora'] as const))
+      test(
+        `${name}: a run that goes on from PEFT's ${folder} has PEFT's ten-step curve, on ${target}`,
+        { skip },
+        async () => {
+          const { curves } = opened.get(name)!
+          const data = await rowsOf(opened.get(name)!, `${name}-${folder}-${target}`)
+          const losses: number[] = []
+          for await (const event of finetune({
+            model: join(golden, name),
+            adapter: join(golden, name, folder),
+            data,
+            eval: data,
+            seed: 0,
+            steps: curves.recipe.steps,
+            batch: 2,
+            accumulate: 1,
+            shuffle: false,
+            lr: 5e-3,
+            schedule: 'cosine',
+            warmup: 2,
+            weightDecay: 0.01,
+            clip: 1,
+            target,
+            threads: 1,
+            out: join(scratch, `${name}-${folder}-${target}`),
+          })) {
+            if (event.event === 'step') losses.push(event.loss)
+            if (event.event === 'done') losses.push(event.evalLossAfter!)
+          }
+          close('the curve', losses, curves[folder], tolerance)
+        },
       )
-      const losses: number[] = []
-      for await (const event of finetune({
-        model: join(golden, name),
-        adapter: join(golden, name, 'lora'),
-        data,
-        eval: data,
-        seed: 0,
-        steps: curves.recipe.steps,
-        batch: rows,
-        accumulate: 1,
-        shuffle: false,
-        lr: 5e-3,
-        schedule: 'cosine',
-        warmup: 2,
-        weightDecay: 0.01,
-        clip: 1,
-        target,
-        threads: 1,
-        out: join(scratch, `${name}-${target}`),
-      })) {
-        if (event.event === 'step') losses.push(event.loss)
-        if (event.event === 'done') losses.push(event.evalLossAfter!)
-      }
-      close('the curve', losses, curves.lora, tolerance)
-    })
   }
 
 for (const [name, part] of [
@@ -245,22 +244,62 @@ for (const [name, part] of [
     assert.ok(changed > 0 && Math.abs(sum / count - tensors.get('loss')!.data[0]!) > 1e-4)
   })
 
-test('--bias is refused for a model that has biases, and not for one that has none', async () => {
-  const run = async (name: string): Promise<void> => {
+/** The golden batch as a data set. */
+const rowsOf = async ({ batch }: Golden, name: string): Promise<string> => {
+  const [rows = 0, length = 0] = batch.input_ids.sizes
+  const row = (data: Int32Array, i: number): number[] => [...data.subarray(i * length, (i + 1) * length)]
+  return writeRows(
+    join(scratch, `${name}.jsonl`),
+    Array.from({ length: rows }, (_, i) => ({
+      input_ids: row(batch.input_ids.data, i),
+      labels: row(batch.labels.data, i),
+    })),
+  )
+}
+
+for (const [bias, trained] of [
+  ['lora_only', ['q_proj']],
+  ['all', ['q_proj', 'k_proj', 'v_proj']],
+] as const)
+  test(`--bias ${bias} trains the biases of ${trained.join(', ')} beside an adapter, and saves them with it`, async () => {
+    const { loaded } = opened.get('qwen2-tiny')!
+    const out = join(scratch, `bias-${bias}`)
+    const method = { method: 'lora', targetModules: ['q_proj', 'down_proj'], rank: 2, bias } as const
+    const data = await rowsOf(opened.get('qwen2-tiny')!, `bias-${bias}`)
     for await (const _ of finetune({
       ...plain,
-      model: join(golden, name),
-      bias: 'all',
-      data: await writeRows(join(scratch, 'bias.jsonl'), [{ input_ids: [3, 4, 5], labels: [3, 4, 5] }]),
-      target: 'reference',
-      out: join(scratch, `${name}-bias`),
+      ...method,
+      model: join(golden, 'qwen2-tiny'),
+      data,
+      target: 'wasm',
+      out,
     }));
-  }
-  await assert.rejects(
-    run('qwen2-tiny'),
-    /^Error: --bias all is not supported for a model that has biases: leave it out/,
-  )
-  await run('qwen3-tiny')
+    const { whole } = await orThrow(loadAdapter(out))
+    assert.deepEqual(
+      [...whole!.keys()].sort(),
+      [0, 1].flatMap(i => trained.map(name => `model.layers.${i}.self_attn.${name}.bias`)).sort(),
+    )
+    for (const [path, { data: now }] of whole!) {
+      const before = await orThrow(loaded.checkpoint.tensors.get(path)!.readF32())
+      assert.ok(
+        now.some((x, i) => x !== before[i]),
+        `${path} has learned`,
+      )
+    }
+  })
+
+test('--bias trains nothing more of a model that has no biases', async () => {
+  const out = join(scratch, 'no-bias')
+  const data = await rowsOf(opened.get('qwen3-tiny')!, 'no-bias')
+  for await (const _ of finetune({
+    ...plain,
+    bias: 'all',
+    model: join(golden, 'qwen3-tiny'),
+    data,
+    target: 'wasm',
+    out,
+  }));
+  assert.equal((await orThrow(loadAdapter(out))).whole, undefined)
 })
 
 /** What a run takes beside its model, data and target. */

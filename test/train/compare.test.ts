@@ -26,7 +26,7 @@ const { tuned, counts } = await (async () => {
   const source = await orThrow(openModel(tiny))
   await source.checkpoint.close()
   const model = async (choice: MethodChoice) => {
-    const options = await orThrow(async () => methodOptions(choice))
+    const options = await orThrow(async () => methodOptions(choice, source.checkpoint.architecture))
     const targets = await orThrow(async () => targetsOf(source, options))
     return { adapted: await orThrow(async () => tuneModel(source, options, {}, targets)), targets }
   }

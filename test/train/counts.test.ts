@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { adapt, paca, parameterCounts } from '../../src/index.ts'
-import { projections } from '../../src/program/method.ts'
+import { llamaArchitecture } from '../../src/model/index.ts'
 import { openTiny } from '../support/tiny-llama.ts'
 
 test('what a method trains is counted from the header alone, also where nobody resolved its modules', async () => {
   const { model, checkpoint } = await openTiny()
-  const { trainable, all } = parameterCounts(adapt(model, paca({ targets: projections, rank: 4, seed: 0 })), checkpoint)
+  const { trainable, all } = parameterCounts(
+    adapt(model, paca({ targets: llamaArchitecture.targets, rank: 4, seed: 0 })),
+    checkpoint,
+  )
   await checkpoint.close()
   // two layers, four columns of each projection: as many numbers as the projections have outputs
   assert.equal(trainable, 2 * 4 * (64 + 32 + 32 + 64 + 176 + 176 + 64))

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { checkBase, load, loadAdapter, parameterName, type Adapter } from '../../src/io/index.ts'
 import { orThrow } from '../../src/host/index.ts'
-import type { CausalParams } from '../../src/model/index.ts'
+import { llamaArchitecture, type CausalParams } from '../../src/model/index.ts'
 import type { Shape, Value } from '../../src/tensor/index.ts'
-import { finetune, projections, type FinetuneOptions } from '../../src/program/index.ts'
+import { finetune, type FinetuneOptions } from '../../src/program/index.ts'
 import { withAdapter } from '../../src/train/index.ts'
 import { leaves, type Lazy } from '../../src/tune/index.ts'
 import { goldenRows, temporary, tiny, writeRows } from '../support/command-line.ts'
@@ -19,7 +19,7 @@ const trained = async (name: string, method: Partial<FinetuneOptions>): Promise<
     model: tiny,
     data,
     method: 'paca',
-    targetModules: projections,
+    targetModules: llamaArchitecture.targets,
     seed: 3,
     steps: 2,
     batch: 2,
@@ -58,7 +58,7 @@ test('a PaCA adapter changes its columns alone, and its own copy of the base res
     const changed = await read(tuned)
     assert.deepEqual(
       differing(base, changed).map(path => path.slice(path.lastIndexOf('.') + 1)),
-      [...projections, ...projections],
+      [...llamaArchitecture.targets, ...llamaArchitecture.targets],
     )
     assert.ok(adapter.method === 'paca')
     for (const [path, { columns }] of adapter.modules) {

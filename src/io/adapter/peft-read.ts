@@ -50,6 +50,9 @@ const placeOf = (subject: string, form: PeftForm, key: string, sizes: readonly n
   // PEFT saves the base's own weight together with its adapter
   const repeated = /^(.*)\.base_layer\.weight$/.exec(rest)?.[1]
   if (repeated !== undefined && tieOf(repeated) !== undefined) return { path: repeated, name: repeats }
+  const bias = /^(.*?)(?:\.modules_to_save(?:\.default)?|\.base_layer)?\.bias$/.exec(rest)?.[1]
+  if (bias !== undefined && !endings.some(end => `${bias}.weight`.endsWith(`.${end}`)))
+    return { path: `${bias}.bias`, name: undefined }
   const whole = /^(.*?)(?:\.modules_to_save(?:\.default)?)?\.weight$/.exec(rest)
   if (whole === null || endings.some(end => rest.endsWith(`.${end}`)) || /\.base_layer\b/.test(rest)) throw wrong()
   return { path: whole[1]!, name: undefined }

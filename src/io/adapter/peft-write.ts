@@ -61,7 +61,12 @@ const targetsOf = (adapter: Adapter): Readonly<Record<string, unknown>> => {
     layersToTransform = null,
     layersPattern = null,
     modulesToSave,
+    bias = 'none',
+    whole = new Map<string, Value<Shape>>(),
   } = adapter
+  // biases beside a method have a setting of their own
+  const isBeside = (path: string): boolean => bias !== 'none' && storedLeaf(path).kind === 'bias'
+  const saved = modulesToSave ?? [...whole.keys()].filter(path => !isBeside(path))
   return {
     ...(found
       ? {
@@ -71,7 +76,7 @@ const targetsOf = (adapter: Adapter): Readonly<Record<string, unknown>> => {
           layers_pattern: layersPattern,
         }
       : { target_modules: paths, exclude_modules: null, layers_to_transform: null, layers_pattern: null }),
-    modules_to_save: adapter.whole === undefined ? null : (modulesToSave ?? [...adapter.whole.keys()]),
+    modules_to_save: whole.size === 0 || saved.length === 0 ? null : saved,
     base_model_name_or_path: adapter.baseModelName === '' ? null : adapter.baseModelName,
     task_type: 'CAUSAL_LM',
     inference_mode: true,
@@ -153,12 +158,14 @@ const tensorsOf = ({ adapter, form }: Native): ReadonlyMap<string, Value<Shape>>
     ([name, tensor]) =>
       [`${peftShared}${tensor[0]}`, toPeft(shared[name]!, recordOf(method).shared[name]!.sizes, tensor)] as const,
   )
+  // PEFT puts the module itself below what adapts it
+  const nameOf = (path: string): string => {
+    const module = path.replace(/\.bias$/, '')
+    return module !== path && modules.has(module) ? `${module}.base_layer.bias` : parameterName(path)
+  }
   const besides = [...whole].map(
     ([path, value]) =>
-      [
-        `${peftPrefix}${parameterName(path)}`,
-        value.sizes.length === 2 && isTransposed(path) ? turned(value) : value,
-      ] as const,
+      [`${peftPrefix}${nameOf(path)}`, value.sizes.length === 2 && isTransposed(path) ? turned(value) : value] as const,
   )
   return new Map([...own, ...ofAll, ...besides])
 }

@@ -142,7 +142,10 @@ const savedBytesPerToken = async (
 ): Promise<number> => {
   const { batch, target, precision = 'f32' } = options
   const settings = await orThrow(async () =>
-    methodOptions({ ...choiceOf(options, method, select), ...(rank === null ? {} : { rank }) }),
+    methodOptions(
+      { ...choiceOf(options, method, select), ...(rank === null ? {} : { rank }) },
+      source.checkpoint.architecture,
+    ),
   )
   const { saved } = await explainMethod(source, settings, { batch, seq, target, precision })
   return saved / (batch * seq)

@@ -58,7 +58,7 @@ export const choiceOf = (options: CompareOptions, method: MethodName, select?: S
 
 /** The number of parameters that a method trains at a rank; undefined where the rank is too large. */
 const trainedAt = (source: PretrainedModel, choice: MethodChoice, rank: number | undefined): number | undefined => {
-  const method = methodOptions({ ...choice, rank })
+  const method = methodOptions({ ...choice, rank }, source.checkpoint.architecture)
   const targets = E.isRight(method) ? targetsOf(source, method.right) : method
   if (E.isLeft(method) || E.isLeft(targets)) return undefined
   const tuned = tuneModel(source, method.right, {}, targets.right)
@@ -104,7 +104,7 @@ export const contendersOf = async (source: PretrainedModel, options: CompareOpti
       contenders.push({ name, method, select, rank: null, trainable: trainedAt(source, choice, undefined) ?? 0 })
       continue
     }
-    const own = await orThrow(async () => methodOptions(choice))
+    const own = await orThrow(async () => methodOptions(choice, source.checkpoint.architecture))
     const rank = first ? rankFor(source, choice, first.trainable) : own.rank
     // a rank that is asked for says in its own words why it cannot be
     await orThrow(async () => targetsOf(source, { ...own, rank }))

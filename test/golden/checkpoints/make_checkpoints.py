@@ -165,6 +165,7 @@ checkpoint("frequencies of rope in the file", write("frequencies.safetensors", {
 
 # Qwen2: biases of q, k and v; Qwen3: norms of heads, and heads of a size of their own
 del tiny["attention_bias"], tiny["mlp_bias"]
+qwen_configs = {}
 for kind, settings, seed, own_size in [(Qwen2ForCausalLM, Qwen2Config, 20, {}), (Qwen3ForCausalLM, Qwen3Config, 30, dict(head_dim=8))]:
     family = settings.model_type
 
@@ -175,7 +176,7 @@ for kind, settings, seed, own_size in [(Qwen2ForCausalLM, Qwen2Config, 20, {}), 
         return config
 
     qwen("tied", "tied", seed, tie_word_embeddings=True, **own_size)
-    config = qwen("untied", "untied", seed + 1, tie_word_embeddings=False, **own_size)
+    config = qwen_configs[family] = qwen("untied", "untied", seed + 1, tie_word_embeddings=False, **own_size)
     without = {key: value for key, value in config.items() if key not in ("layer_types", "rope_parameters")}
     for name, changed in {
         "without layer_types, with a window that is off": {**without, "sliding_window": 4, "max_window_layers": 0, "rope_theta": 500.0},
@@ -250,5 +251,16 @@ adapter("tokens", "untied", lora(trainable_token_indices=[1, 2]))
 adapter("biased lora", "untied", lora(lora_bias=True))
 adapter("a target that is not there", "untied", lora(target_modules=["q_proj", "c_attn"], alpha_pattern={"c_attn": 2}))
 adapter("a saved module that is not there", "untied", lora(modules_to_save=["classifier"]))
+
+bases |= {f"{family} untied": directory_of([f"{family}-untied.safetensors"], config) for family, config in qwen_configs.items()}
+adapter("qwen2 lora", "qwen2 untied", lora(target_modules="all-linear"))
+adapter("qwen2 dora", "qwen2 untied", lora(use_dora=True, target_modules=["q_proj", "o_proj"]))
+adapter("qwen2 vera", "qwen2 untied", VeraConfig(r=4, target_modules=["v_proj", "up_proj"], task_type="CAUSAL_LM"))
+adapter("qwen2 saved k_proj", "qwen2 untied", lora(modules_to_save=["k_proj"]))
+adapter("qwen2 all biases", "qwen2 untied", lora(bias="all"))
+adapter("qwen2 biases of lora", "qwen2 untied", lora(bias="lora_only"))
+adapter("qwen2 biases of miss", "qwen2 untied", MissConfig(r=2, target_modules=["q_proj", "down_proj"], bias="MiSS_only", task_type="CAUSAL_LM"))
+adapter("qwen3 lora", "qwen3 untied", lora(target_modules="all-linear"))
+adapter("qwen3 norms saved", "qwen3 untied", lora(modules_to_save=["q_norm", "k_norm"]))
 
 (here / "cases.json").write_text(json.dumps(cases, indent=1) + "\n")

@@ -3,7 +3,7 @@
 Needs torch, transformers 5.24, peft 0.21 and safetensors; run it as `python make_qwen.py`, offline. Each model is a directory:
 `reference.safetensors` holds a batch, its logits, loss and all gradients, and `greedy`, the prompt and its greedy continuation;
 `losses.json` the losses before each of ten steps of AdamW and after the last one, of all weights (`full`), of the columns in
-`paca.safetensors`, and of the LoRA that begins as `lora/` says.
+`paca.safetensors`, and of the LoRAs that begin as `lora/` and `lora-biases/` say.
 """
 import copy
 import json
@@ -115,17 +115,22 @@ def write(name, kind, config):
     curves["paca"] = train(partial, list(values.values()))
     save_file(plain({f"columns.{path}": index.int() for path, index in columns.items()}), directory / "paca.safetensors")
 
-    adapted = get_peft_model(copy.deepcopy(model), LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names, lora_dropout=0.0))
-    with torch.no_grad():
-        for path, parameter in adapted.named_parameters():
-            if "lora_B" in path:
-                parameter.copy_(0.05 * torch.randn_like(parameter))
-    adapted.save_pretrained(directory / "lora")
-    (directory / "lora" / "README.md").unlink()
-    file = directory / "lora" / "adapter_config.json"
-    fields = json.loads(file.read_text())
-    file.write_text(json.dumps({**fields, "target_modules": names, "base_model_name_or_path": name}, indent=2, sort_keys=True) + "\n")
-    curves["lora"] = train(adapted, [p for p in adapted.parameters() if p.requires_grad])
+    def lora(folder, targets, **fields):
+        adapted = get_peft_model(copy.deepcopy(model), LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, lora_dropout=0.0, **fields))
+        with torch.no_grad():
+            for path, parameter in adapted.named_parameters():
+                if "lora_B" in path:
+                    parameter.copy_(0.05 * torch.randn_like(parameter))
+        adapted.save_pretrained(directory / folder)
+        (directory / folder / "README.md").unlink()
+        file = directory / folder / "adapter_config.json"
+        fields = json.loads(file.read_text())
+        file.write_text(json.dumps({**fields, "target_modules": targets, "base_model_name_or_path": name}, indent=2, sort_keys=True) + "\n")
+        curves[folder] = train(adapted, [p for p in adapted.parameters() if p.requires_grad])
+
+    lora("lora", names)
+    if kind is Qwen2ForCausalLM:
+        lora("lora-biases", ["q_proj", "down_proj"], bias="all")
     recipe = dict(
         optimizer="AdamW(b1=.9, b2=.999, eps=1e-8, weight_decay=.01, decoupled, on every trained tensor)", clip_global_norm=1.0,
         lr=[rate(step + 1) for step in range(steps)], steps=steps, rank=rank, targets=names)
