@@ -13,7 +13,7 @@ export {
 } from './explain.ts'
 export { faultsOf } from './check.ts'
 export { countedBy, indexedBy, overflowOf, type CountedVector, type Indexed } from './indices.ts'
-export { namesIn } from './ops.ts'
+export { namesIn } from './names.ts'
 export { bytesOf, type InPlace, type Instruction, type Plan, type Slot } from './plan.ts'
 export * from './chunk/index.ts'
 export * from './loop/index.ts'

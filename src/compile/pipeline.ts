@@ -1,18 +1,14 @@
 import {
   alongGradient,
   bytesPerElement,
-  causalSoftmaxOp,
-  contractOp,
   count,
   gradients,
   is,
-  oneHotOp,
   placeholderOp,
   putOp,
   replacedAt,
   scalar,
   deduplicated,
-  softmaxOp,
   substitute,
   topological,
   transposed,
@@ -60,8 +56,8 @@ export interface Traits {
   /** Whether the rows that are trained are held apart from their leaf, in full precision. */
   readonly holdsParts?: boolean
   /**
-   * A product, and a softmax of one, is computed again in the backward pass where that takes at most so many operations
-   * for each byte that need not be kept.
+   * What is weighed, as a product and a softmax of one, is computed again in the backward pass where that takes at most
+   * so many operations for each byte that need not be kept.
    */
   readonly recomputeProducts?: number
   /** Whether layers are kept alike, so that a loop can go through them: see `Partition`. */
@@ -194,7 +190,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
           bytes,
           atHand: atHandIn(simplified, compiler),
           alike: compiler.alike === true,
-          isCheap: n => n.op.cheap === true || isCheapProduct(n, { ...compiler, bytes }),
+          isCheap: n => isCheap(n, { ...compiler, bytes }),
           ...(compiler.recompute ? { recompute: compiler.recompute } : {}),
         })
   // a block that was differentiated has been finished with its gradients; the others are finished here
@@ -241,15 +237,15 @@ const atHandIn = (simplified: readonly Node[], compiler: Pick<Compiler, 'isStati
     const isWeight = weights(block)
     const found = new Set(compiler.unprepared ? [] : staticNodes(roots, isWeight))
     for (const n of topological(roots)) {
-      const isRemade = n.op.cheap === true || is(n, putOp) || is(n, oneHotOp)
+      const isRemade = n.op.cheap === true || n.op.cheap === 'of weights'
       if (is(n, placeholderOp) ? isWeight(n) : isRemade && n.inputs.every(input => found.has(input))) found.add(n)
     }
     return found
   }
 }
 
-/** Attention's probabilities, mostly: many bytes that follow from few by a product over few dims. */
-const isCheapProduct = (
+/** Whether a backward pass computes a result again: attention's probabilities are many bytes that follow from few. */
+const isCheap = (
   n: Node,
   {
     size,
@@ -257,15 +253,14 @@ const isCheapProduct = (
     recomputeProducts = 0,
   }: Pick<Compiler, 'size' | 'recomputeProducts'> & { readonly bytes: (n: Node) => number },
 ): boolean =>
-  is(n, softmaxOp) || is(n, causalSoftmaxOp)
-    ? recomputeProducts > 0
-    : is(n, contractOp) &&
-      n.op.flops(
+  n.op.cheap === 'weighed'
+    ? n.op.flops(
         n.inputs.map(input => input.shape.map(size)),
         n.attributes,
         { sizes: n.shape.map(size), size, inputs: n.inputs },
       ) <=
-        recomputeProducts * bytes(n)
+      recomputeProducts * bytes(n)
+    : n.op.cheap === true
 
 /** Plans a program whose inputs are the placeholders it reads. */
 export const planned = (

@@ -3,13 +3,10 @@ import {
   call,
   inlined,
   is,
-  padOp,
   placeholder,
   placeholderOp,
   rebuild,
   resultOp,
-  sizeOp,
-  sliceOp,
   substitute,
   topological,
   type Block,
@@ -112,19 +109,17 @@ const liftBlock = (block: Block, isStatic: readonly boolean[], mayHold?: (n: Nod
   }
 }
 
-/** Dims that an attribute names and a shape does not show. */
-const hiddenDims = (n: Node): Shape =>
-  is(n, sizeOp) ? n.attributes.dims : is(n, sliceOp) || is(n, padOp) ? n.attributes.start : []
+/** Every dim that a node's value depends on, beside those of its inputs. */
+const dimsOf = (n: Node): Shape => [...n.shape, ...n.op.dims(n.attributes)]
 /** True where every dim that a node's value depends on is one of some. */
-export const dependsOnlyOn = (n: Node, isOne: (dim: Dim) => boolean): boolean =>
-  [...n.shape, ...hiddenDims(n)].every(isOne)
+export const dependsOnlyOn = (n: Node, isOne: (dim: Dim) => boolean): boolean => dimsOf(n).every(isOne)
 
 /** A text for each expression under sizes: equal texts mean equal values. @example const keyOf = preparedKeys(size) */
 export const preparedKeys =
   (structureOf: (n: Node) => string, size: (dim: Dim) => number) =>
   (n: Node): string =>
     `${structureOf(n)} ${topological([n])
-      .map(m => [...m.shape, ...hiddenDims(m)].map(size).join('x'))
+      .map(m => dimsOf(m).map(size).join('x'))
       .join()}`
 
 interface Preparing {

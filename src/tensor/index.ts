@@ -43,6 +43,7 @@ export {
   unifyAll,
 } from './shape/index.ts'
 export { bytesPerElement, count, type DataOf, type DType, type Value } from './value.ts'
+export { broadcasting, hasCorner, inOnePiece, isSmooth, noDims, opaque } from './facets.ts'
 export {
   DataMismatch,
   fitsByShape,
@@ -55,7 +56,10 @@ export {
   topological,
   typed,
   withInputs,
+  type Along,
   type Bound,
+  type Cheap,
+  type Kind,
   type Node,
   type NodeOf,
   type Numbers,

@@ -25,7 +25,28 @@ export interface Bound {
 }
 
 /**
- * An op, defined once: its shape rule, its meaning in float64, its vector-Jacobian product and its cost.
+ * How a result follows from its operands:
+ * - `elementwise`: a number from the numbers at its place, with broadcasting; so it commutes with transposes and takes;
+ * - `rows`: a row, along the last axis of the first operand, from that row of each operand that has it;
+ * - `reduction`: one number from all along the axes that the attributes name;
+ * - `movement`: every number is an operand's, or a constant: nothing is computed;
+ * - `source`: numbers from the attributes alone;
+ * - `other`.
+ */
+export type Kind = 'elementwise' | 'rows' | 'reduction' | 'movement' | 'source' | 'other'
+
+/** For each input, the axis along which it is cut, or nothing if it stays whole. */
+export type Along = readonly (number | undefined)[]
+
+/**
+ * Whether a backward pass may compute a result again instead of keeping it: always; if that takes few operations for
+ * each byte; or if it is made of weights alone.
+ */
+export type Cheap = boolean | 'weighed' | 'of weights'
+
+/**
+ * An op, defined once: its shape rule, its meaning in float64, its vector-Jacobian product, its cost, and how its
+ * result follows from its operands, which is all that the compiler knows of it.
  * A composite also says what it expands to; how a target runs an op stands in that target's table.
  * Methods, not function fields, so that `Op<A>` is an `Op`.
  */
@@ -45,14 +66,26 @@ export interface Op<A = unknown> {
   vjp(node: NodeOf<A>, cotangent: Node): readonly (Node | undefined)[]
   /** Floating-point operations of one evaluation. */
   flops(inputs: readonly (readonly number[])[], attributes: A, bound: Bound): number
+  readonly kind: Kind
+  /**
+   * For an axis of the result, the axis of each input that runs along it: rows of the result follow from those rows.
+   * `undefined` if they do not, or the op is made in one piece.
+   */
+  along(node: NodeOf<A>, axis: number): Along | undefined
+  /** If the result is a sum over an axis of an input: the axis of each input that runs along that one. */
+  summedAlong?(node: NodeOf<A>, input: number, axis: number): Along | undefined
+  /** Every dim that the attributes name: the result may depend on their sizes. */
+  dims(attributes: A): Shape
+  /** True if the result, as a function of its float32 inputs, has a continuous derivative. */
+  smooth(node: NodeOf<A>): boolean
   /**
    * Which inputs are indices, by their number, and the dim that each must lie within: what lies elsewhere is refused.
    */
   indices?(inputs: readonly Node[], attributes: A): readonly { readonly index: number; readonly within: Dim }[]
   /** For a composite: the same in terms of other ops. */
   expand?(inputs: readonly Node[], attributes: A): Node
-  /** True where the result is cheaper to compute again than to keep: what a backward pass may recompute. */
-  readonly cheap?: boolean
+  /** Whether the result is cheaper to compute again than to keep: never, unless specified. */
+  readonly cheap?: Cheap
   /**
    * True where the result is much larger than what it is made from: it is never made once and then held, even where
    * nothing in it changes.

@@ -26,7 +26,15 @@ import {
 } from '../../src/index.ts'
 import { composite, fitsByShape, isTensor, mapTree, node, type Op } from '../../src/compiler.ts'
 import { checkFits } from '../../src/compile/index.ts'
-import { count, dequantize, interpret, misfitIn, primitives, type SliceAttributes } from '../../src/tensor/index.ts'
+import {
+  count,
+  dequantize,
+  interpret,
+  misfitIn,
+  opaque,
+  primitives,
+  type SliceAttributes,
+} from '../../src/tensor/index.ts'
 import { instances, registry, sizeIn, subjects, type Instance, type Sizes } from '../support/op-subjects.ts'
 import { stateless } from '../../src/tune/transform/transform.ts'
 import { nodeTest } from '../support/native-library.ts'
@@ -39,9 +47,11 @@ import { openSmall, plainTargets, smallModel, untyped, valuesFor, type Small } f
 
 const beyond = composite<object>({
   name: 'beyond',
+  kind: 'movement',
   expand: ([x]) => node(primitives.slice, [x!], { axis: 1, start: [], dim: 5 }),
 })
 const onlyPairs: Op<object> = {
+  ...opaque,
   name: 'onlyPairs',
   flops: () => 0,
   vjp: (_, dy) => [dy],

@@ -3,8 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { chunked, chunkOp, pieceDim, type Chunk } from '../../src/compile/chunk/index.ts'
 import { rowsOf } from '../../src/compile/chunk/op.ts'
-import { cutsOf, hasFactor, summedCutsOf, type Cuts } from '../../src/compile/chunk/rows.ts'
-import { namedDims } from '../../src/compile/ops.ts'
+import { hasFactor } from '../../src/compile/names.ts'
 import {
   broadcasted,
   composites,
@@ -25,6 +24,7 @@ import {
   times,
   topological,
   transposed,
+  type Along,
   type Node,
   type NodeOf,
   type Numbers,
@@ -37,7 +37,7 @@ import { feedsFor, programsFor, size as sizeOfTiny, type Method } from '../suppo
 const chunksOf = (roots: readonly Node[]): readonly NodeOf<Chunk>[] => topological(roots).filter(n => is(n, chunkOp))
 
 /** A node on rows of its inputs, and those rows: from a place, so many. */
-const onRows = ({ root, feeds, size }: Instance, cuts: Cuts, from: number, length: number): Numbers => {
+const onRows = ({ root, feeds, size }: Instance, cuts: Along, from: number, length: number): Numbers => {
   const inputs = root.inputs.map((input, i) =>
     placeholder(cuts[i] === undefined ? input.shape : input.shape.with(cuts[i], pieceDim), input.dtype),
   )
@@ -49,15 +49,16 @@ const onRows = ({ root, feeds, size }: Instance, cuts: Cuts, from: number, lengt
     dim === pieceDim ? length : size(dim),
   )[0]!
 }
-const isCut = (n: Node, axis: number): boolean => !namedDims(n).some(dim => hasFactor(dim, n.shape[axis]!))
+const along = (n: Node, axis: number): Along | undefined => n.op.along(n, axis)
+const isCut = (n: Node, axis: number): boolean => !n.op.dims(n.attributes).some(dim => hasFactor(dim, n.shape[axis]!))
 /**
  * The axes of an instance along which it can be cut, and whether its rows follow from the rows of its inputs along each
  * of them.
  */
-const rowsFollow = (instance: Instance, cutter: typeof cutsOf): { readonly axes: number; readonly follow: boolean } => {
+const rowsFollow = (instance: Instance, cutter: typeof along): { readonly axes: number; readonly follow: boolean } => {
   const { root, feeds, size } = instance
   const [y] = interpret([root], feeds, size)
-  const cut = root.shape.flatMap((dim, axis): readonly (readonly [number, Cuts, number])[] => {
+  const cut = root.shape.flatMap((dim, axis): readonly (readonly [number, Along, number])[] => {
     const cuts = cutter(root, axis)
     return cuts === undefined || !isCut(root, axis) ? [] : [[axis, cuts, size(dim)]]
   })
@@ -95,7 +96,7 @@ for (const [name, subject] of registry) {
     let cuts = 0
     fc.assert(
       fc.property(instances(subject), instance => {
-        const { axes, follow } = rowsFollow(instance, cutsOf)
+        const { axes, follow } = rowsFollow(instance, along)
         cuts += axes
         return follow
       }),
@@ -107,7 +108,7 @@ for (const [name, subject] of registry) {
 test('rows of a result follow from rows of what is cut: an op that works along its rows is refuted', () => {
   for (const name of ['softmax', 'softmaxGrad']) {
     const [, subject] = registry.find(([of]) => of === name)!
-    const wrong: typeof cutsOf = (n, axis) => n.inputs.map(input => (input.shape.length > axis ? axis : undefined))
+    const wrong: typeof along = (n, axis) => n.inputs.map(input => (input.shape.length > axis ? axis : undefined))
     const law = fc.property(instances(subject), instance => rowsFollow(instance, wrong).follow)
     assert.equal(fc.check(law, { numRuns: 200, endOnFailure: true }).failed, true, name)
   }
@@ -121,7 +122,7 @@ test('a sum over rows is the sum over pieces of them', () => {
         const { root, feeds, size } = instance
         const [y] = interpret([root], feeds, size)
         for (const [axis, dim] of root.inputs[0]!.shape.entries()) {
-          const cuts = summedCutsOf(root, root.inputs[0]!, axis)
+          const cuts = root.op.summedAlong!(root, 0, axis)
           const total = size(dim)
           if (cuts === undefined || total < 2) continue
           const [first, second] = [onRows(instance, cuts, 0, 1), onRows(instance, cuts, 1, total - 1)]

@@ -20,7 +20,7 @@ import {
   type Node,
   type Shape,
 } from '../../tensor/index.ts'
-import { graphLowerings } from './composites.ts'
+import { graphLowerings, isFusible } from './composites.ts'
 import type { Entry } from './entry.ts'
 import { graphOf } from './graph.ts'
 import type { Precision } from './scope.ts'
@@ -98,6 +98,7 @@ export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
     size,
     isStaticDim,
     fuse: !isOff('fuse'),
+    fusible: isFusible,
     hvp: compiler.hvp === true,
     ...(isOff('chunk') ? {} : { chunk: chunkFor(compute) }),
   })

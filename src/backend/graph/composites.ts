@@ -1,4 +1,4 @@
-import type { composites } from '../../tensor/index.ts'
+import type { composites, Node } from '../../tensor/index.ts'
 import type { Body, Ref } from './body.ts'
 import type { GraphLowering, GraphLowerings, Kernel } from './lowering.ts'
 import { computed, counted, primitiveLowerings } from './primitives.ts'
@@ -119,3 +119,9 @@ const compositeLowerings: { readonly [K in keyof typeof composites]: GraphLoweri
 
 /** The lowering of every op of the language. */
 export const graphLowerings: GraphLowerings = { ...primitiveLowerings, ...compositeLowerings }
+
+/** True for what a kernel over rows may hold: a composite with operations of its own is written as those. */
+export const isFusible = ({ op: { name, expand } }: Node): boolean =>
+  expand === undefined ||
+  !Object.hasOwn(graphLowerings, name) ||
+  graphLowerings[name as keyof GraphLowerings] === 'expand'

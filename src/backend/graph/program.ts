@@ -1,6 +1,7 @@
 import { chunkOp, loopOp } from '../../compile/index.ts'
 import {
   blockOf,
+  contractOp,
   is,
   placeholderOp,
   sliceOp,
@@ -62,7 +63,7 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
         ])
       }
       const tensors = inputs.map(x => materialised(scope, x))
-      const isProduct = n.op.name === 'contract'
+      const isProduct = is(n, contractOp)
       passGate(n)
       const result = lowering(n, isProduct ? gated(tensors) : tensors, emit)
       if (isProduct && gate === undefined) product = result

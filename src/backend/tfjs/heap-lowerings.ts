@@ -1,4 +1,4 @@
-import type { InPlace, Slot } from '../../compile/index.ts'
+import type { Slot } from '../../compile/index.ts'
 import {
   around,
   count,
@@ -14,7 +14,15 @@ import {
 } from '../../tensor/index.ts'
 import { SessionError } from '../device.ts'
 import { dequantizing } from './heap-dequantize.ts'
-import { attributesOf, tfjsDType, type Call, type Lowering, type Lowerings, type TfjsDType } from './lowering.ts'
+import {
+  attributesOf,
+  tfjsDType,
+  writingInto,
+  type Call,
+  type Lowering,
+  type Lowerings,
+  type TfjsDType,
+} from './lowering.ts'
 import {
   planBinary,
   planPermute,
@@ -27,6 +35,10 @@ import {
 
 /** What runs at offsets of the heap: (inputs, output) => nothing. */
 type OnHeap = (at: readonly number[], out: number) => void
+
+/** Inputs whose buffer a result can be written into: a kernel reads an element, or a whole row, before it writes it. */
+const any = [0, 1]
+const first = [0]
 
 /** Makes a buffer on the heap. @throws {SessionError} where the heap is full */
 export const allocateOn = (heap: Heap, sizes: readonly number[], dtype: DType): TensorInfo => {
@@ -62,21 +74,30 @@ export const heapLowerings = (
         return made
       }
     }
+  /** One that can fill the buffer of an input. */
+  const overwriting = (inPlace: readonly number[], plan: (call: Call) => OnHeap): Lowering =>
+    writingInto(inPlace, filling(plan))
   /** For float32; other dtypes are small and rare, and go the public way. */
   const floats =
     (plan: (call: Call) => OnHeap, otherwise: Lowering): Lowering =>
     call =>
       (call.inputs.every(({ dtype }) => dtype === 'f32') ? filling(plan) : otherwise)(call)
   const map = (kernel: (input: number, output: number, n: number) => void, otherwise: Lowering): Lowering =>
-    floats(({ output: { sizes } }) => {
-      const n = count(sizes)
-      return ([x], out) => kernel(x!, out, n)
-    }, otherwise)
+    writingInto(
+      first,
+      floats(({ output: { sizes } }) => {
+        const n = count(sizes)
+        return ([x], out) => kernel(x!, out, n)
+      }, otherwise),
+    )
   const binary = (kernel: BinaryKernel, otherwise: Lowering): Lowering =>
-    floats(({ inputs: [a, b] }) => {
-      const run = planBinary(kernel, a!.sizes, b!.sizes)
-      return ([x, y], out) => run(x!, y!, out)
-    }, otherwise)
+    writingInto(
+      any,
+      floats(({ inputs: [a, b] }) => {
+        const run = planBinary(kernel, a!.sizes, b!.sizes)
+        return ([x, y], out) => run(x!, y!, out)
+      }, otherwise),
+    )
 
   /** For elements of four bytes, whatever they mean. A truth value is one byte. */
   const words =
@@ -216,14 +237,17 @@ export const heapLowerings = (
           move(from!, i!, out)
         }
       })(call),
-    put: words(call => {
-      const move = put(call)
-      const n = count(call.output.sizes)
-      return (at, out) => {
-        if (at[0] !== out) kernels.copyBlocks(at[0]!, out, 1, n, 0, 0)
-        move(at, out)
-      }
-    }, onHost),
+    put: writingInto(
+      first,
+      words(call => {
+        const move = put(call)
+        const n = count(call.output.sizes)
+        return (at, out) => {
+          if (at[0] !== out) kernels.copyBlocks(at[0]!, out, 1, n, 0, 0)
+          move(at, out)
+        }
+      }, onHost),
+    ),
     slice: words(({ node, inputs: [x], output, size }) => {
       const { axis, start } = attributesOf<{ readonly axis: number; readonly start: Shape }>(node)
       const [outer, , inner] = around(x!.sizes, axis)
@@ -265,22 +289,22 @@ export const heapLowerings = (
       const n = count(sizes)
       return ([key, stream], out) => kernels.randomBits(key!, stream!, out, n)
     }),
-    dropout: filling(({ node, output: { sizes } }) => {
+    dropout: overwriting(first, ({ node, output: { sizes } }) => {
       const { rate } = attributesOf<DropoutAttributes>(node)
       const n = count(sizes)
       const least = leastKept(rate)
       const scale = keptScale(rate)
       return ([x, key, stream], out) => kernels.dropout(x!, key!, stream!, out, n, least, scale)
     }),
-    softmax: filling(({ output: { sizes } }) => {
+    softmax: overwriting(first, ({ output: { sizes } }) => {
       const [rows, columns] = rowsOf(sizes)
       return ([x], out) => kernels.softmax(x!, out, rows, columns, 1)
     }),
-    softmaxGrad: filling(({ output: { sizes } }) => {
+    softmaxGrad: overwriting(any, ({ output: { sizes } }) => {
       const [rows, columns] = rowsOf(sizes)
       return ([p, dp], out) => kernels.softmaxBackward(p!, dp!, out, rows, columns, 1)
     }),
-    causalSoftmax: filling(({ output: { sizes } }) => {
+    causalSoftmax: overwriting(first, ({ output: { sizes } }) => {
       const [rows, columns] = rowsOf(sizes)
       const queries = sizes.at(-2)!
       return ([scores, offset], out) =>
@@ -300,16 +324,16 @@ export const heapLowerings = (
         kernels.rmsNormBackward(dy!, x!, g!, scratchFor(rows), out, rows, columns, 0)
       }
     }),
-    rope: filling(({ node, inputs: [, cos], output: { sizes } }) => {
+    rope: overwriting(first, ({ node, inputs: [, cos], output: { sizes } }) => {
       const [rows, columns] = rowsOf(sizes)
       const turn = attributesOf<{ readonly inverse: boolean }>(node).inverse ? kernels.ropeInverse : kernels.rope
       return ([x, c, s], out) => turn(x!, out, rows, columns, c!, s!, cos!.sizes[1]!, 1, sizes.at(-2)!, 0)
     }),
-    silu: filling(({ output: { sizes } }) => {
+    silu: overwriting(first, ({ output: { sizes } }) => {
       const n = count(sizes)
       return ([x], out) => kernels.silu(x!, out, n)
     }),
-    siluGrad: filling(({ output: { sizes } }) => {
+    siluGrad: overwriting(any, ({ output: { sizes } }) => {
       const n = count(sizes)
       return ([dy, x], out) => kernels.siluBackward(dy!, x!, out, n)
     }),
@@ -320,7 +344,7 @@ export const heapLowerings = (
         kernels.crossEntropy(x!, labels!, out, rows, columns)
       }
     }),
-    crossEntropyGrad: filling(({ inputs: [logits] }) => {
+    crossEntropyGrad: overwriting(first, ({ inputs: [logits] }) => {
       const [rows, columns] = rowsOf(logits!.sizes)
       return ([x, labels, dy], out) => {
         checkIndex(labels!, rows, columns, 'crossEntropyGrad')
@@ -360,30 +384,3 @@ const alongAxis = (
       rows(input + 4 * o * from[axis]! * inner, index, output + 4 * o * to[axis]! * inner, n, inner)
   }
 }
-
-const any = [0, 1]
-const first = [0]
-/**
- * What these kernels can write into the buffer of an input: they read an element, or a whole row, before they write it.
- * Softmax and cross-entropy work row by row; a rotation reads both lanes of a pair.
- */
-export const heapInPlace: InPlace = new Map([
-  ...['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'softmaxGrad', 'siluGrad'].map(name => [name, any] as const),
-  ...[
-    'neg',
-    'exp',
-    'log',
-    'sqrt',
-    'rsqrt',
-    'tanh',
-    'sigmoid',
-    'abs',
-    'silu',
-    'softmax',
-    'causalSoftmax',
-    'rope',
-    'crossEntropyGrad',
-    'put',
-    'dropout',
-  ].map(name => [name, first] as const),
-])

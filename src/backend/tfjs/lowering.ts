@@ -1,4 +1,4 @@
-import type { Slot } from '../../compile/index.ts'
+import type { InPlace, Slot } from '../../compile/index.ts'
 import type { composites, Dim, Node, primitives } from '../../tensor/index.ts'
 import type { TensorInfo } from './wasm/index.ts'
 
@@ -24,13 +24,29 @@ export interface Reading {
 }
 
 /** Prepares an instruction once. */
-export type Lowering = (call: Call) => Run | Reading
+export interface Lowering {
+  (call: Call): Run | Reading
+  /** Positions of the inputs in whose buffer it can write a float32 result. */
+  readonly inPlace?: readonly number[]
+}
+
+/** A lowering that reads an element, or a whole row, before it writes it: it can use the buffers of some inputs. */
+export const writingInto = (inPlace: readonly number[], lowering: Lowering): Lowering =>
+  Object.assign((call: Call) => lowering(call), { inPlace })
 
 export type OpName = keyof typeof primitives | keyof typeof composites
 /** How a tfjs backend runs every op: a missing entry is a compile error. A composite may be expanded instead. */
 export type Lowerings = { readonly [K in keyof typeof primitives]: Lowering } & {
   readonly [K in keyof typeof composites]: Lowering | 'expand'
 }
+
+/** The inputs that the lowerings of a table can write into, by op. */
+export const inPlaceIn = (lowerings: Lowerings): InPlace =>
+  new Map(
+    Object.entries(lowerings).flatMap(([name, lowering]: readonly [string, Lowering | 'expand']) =>
+      lowering !== 'expand' && lowering.inPlace ? [[name, lowering.inPlace] as const] : [],
+    ),
+  )
 
 /** tfjs's names of dtypes; 16-bit data has none. */
 export const tfjsDType = { f32: 'float32', i32: 'int32', bool: 'bool' } as const

@@ -1,8 +1,8 @@
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
 import { within } from './host.ts'
-import { allocateOn, heapInPlace, heapLowerings } from './heap-lowerings.ts'
-import type { Lowering, Lowerings } from './lowering.ts'
+import { allocateOn, heapLowerings } from './heap-lowerings.ts'
+import { inPlaceIn, type Lowering, type Lowerings } from './lowering.ts'
 import { kernelsOf } from './registered.ts'
 import { hostLowering, publicLowerings } from './public-lowerings.ts'
 import {
@@ -87,7 +87,7 @@ const deviceOn = ({ runtime, lowerings, fallback, read }: Loaded): Device<Handle
     },
     read,
     download: tensor => Promise.resolve(viewOf(tensor).slice()),
-    inPlace: heapInPlace,
+    inPlace: inPlaceIn(lowerings),
     reserve: bytes => runtime.heap.reserve(bytes),
     dispose: async () => {
       if (!open) return

@@ -1,11 +1,14 @@
 import * as E from 'fp-ts/lib/Either.js'
 import {
   around,
+  blockDims,
   blockMisfit,
   count,
   interpret,
   is,
+  factors,
   node,
+  opaque,
   rebuild,
   result,
   type Block,
@@ -99,6 +102,13 @@ export const chunkOp: Op<Chunk> = {
     throw new Error('a chunk is made after differentiation')
   },
   flops: () => 0,
+  ...opaque,
+  dims: ({ block, dim }) => [
+    dim,
+    ...blockDims(block)
+      .flatMap(factors)
+      .filter(factor => factor !== pieceDim),
+  ],
   several: {
     signatures: ({ block, dim, outputs }) =>
       block.outputs.map(({ shape, dtype }, k) => {

@@ -7,12 +7,12 @@ import {
   placeholderOp,
   substitute,
   topological,
+  type Along,
   type Dim,
   type Node,
 } from '../../tensor/index.ts'
-import { namedDims } from '../ops.ts'
+import { hasFactor } from '../names.ts'
 import { chunkResults, pieceDim, type Whole } from './op.ts'
-import { cutsOf, hasFactor, summedCutsOf, type Cuts } from './rows.ts'
 
 /** What chunking asks of its surroundings. */
 export interface Chunking {
@@ -34,7 +34,7 @@ export interface Chunking {
 /** A node of a region: how the whole of it is put together, and how its inputs are cut. */
 interface Member {
   readonly whole: Whole
-  readonly cuts: Cuts
+  readonly cuts: Along
 }
 type Region = ReadonlyMap<Node, Member>
 
@@ -95,18 +95,18 @@ const regionFrom = (
   const dim = seed.shape[axis]!
   const members = new Map<Node, Member>()
   const large: Node[] = []
-  const add = (n: Node, whole: Whole, cuts: Cuts | undefined): boolean => {
-    if (cuts === undefined || namedDims(n).some(named => hasFactor(named, dim))) return false
+  const add = (n: Node, whole: Whole, cuts: Along | undefined): boolean => {
+    if (cuts === undefined || n.op.dims(n.attributes).some(named => hasFactor(named, dim))) return false
     members.set(n, { whole, cuts })
     if (whole.kind === 'rows' && isLarge(n)) large.push(n)
     return true
   }
-  const addRows = (n: Node, along: number): boolean => add(n, { kind: 'rows', axis: along }, cutsOf(n, along))
+  const addRows = (n: Node, along: number): boolean => add(n, { kind: 'rows', axis: along }, n.op.along(n, along))
   /** Adds what reads a member: its rows are those of the member, or it is a sum over them. */
   const addReader = (reader: Node, member: Node, along: number): boolean => {
-    const own = reader.shape.findIndex((of, i) => of === dim && fits(cutsOf(reader, i), reader, member, along))
+    const own = reader.shape.findIndex((of, i) => of === dim && fits(reader.op.along(reader, i), reader, member, along))
     if (own >= 0) return addRows(reader, own)
-    return add(reader, { kind: 'sum' }, summedCutsOf(reader, member, along))
+    return add(reader, { kind: 'sum' }, reader.op.summedAlong?.(reader, reader.inputs.indexOf(member), along))
   }
 
   if (!addRows(seed, axis)) return undefined
@@ -146,7 +146,7 @@ const regionFrom = (
 }
 
 /** True if a reader's input is cut as the member that it is. */
-const fits = (cuts: Cuts | undefined, reader: Node, member: Node, axis: number): boolean =>
+const fits = (cuts: Along | undefined, reader: Node, member: Node, axis: number): boolean =>
   cuts !== undefined && reader.inputs.every((input, i) => input !== member || cuts[i] === axis)
 
 /** Something outside of a region that follows from it, and that it reads; with where it is read. */

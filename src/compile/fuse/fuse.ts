@@ -17,7 +17,7 @@ import { isInline, isMovement, isRowWise, sameRows, withoutBroadcasts } from './
 export interface Fusing {
   /** True for dims whose size the model fixes: a kernel may hold constants of such sizes. */
   readonly isStaticDim: (dim: Dim) => boolean
-  /** What a target wants in no kernel is false here; what is not row-wise is in none anyway. */
+  /** False for what a target runs by itself; what is not row-wise is in no kernel anyway. */
   readonly fusible?: (n: Node) => boolean
   /** Fused blocks made so far, by their structure: given the same map, several bodies share their kernels. */
   readonly blocks?: Map<string, Block>

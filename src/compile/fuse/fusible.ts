@@ -1,67 +1,54 @@
-import {
-  broadcastToOp,
-  composites,
-  concatOp,
-  constantOp,
-  is,
-  iotaOp,
-  maxOp,
-  node,
-  padOp,
-  rebuild,
-  sizeOp,
-  sliceOp,
-  sumOp,
-  type Axes,
-  type Dim,
-  type Node,
-  type NodeOf,
-  type Op,
-  type Shape,
-} from '../../tensor/index.ts'
-import { elementwiseOps, namedDims } from '../ops.ts'
+import { broadcastToOp, is, node, rebuild, type Dim, type Node, type Shape } from '../../tensor/index.ts'
 
 /** Which nodes can run inside a kernel that goes over rows, and which neighbours go over the same rows. */
 
-const rowWise: ReadonlySet<Op> = new Set<Op>([
-  composites.rmsNorm,
-  composites.rmsNormGrad,
-  composites.rope,
-  composites.silu,
-  composites.siluGrad,
-  composites.gelu,
-  composites.softmaxGrad,
-])
+/** True for what computes nothing, and is worth a kernel only beside what does. */
+export const isMovement = (n: Node): boolean => n.op.kind === 'movement'
 
-/** A part or a join of rows: it computes nothing, and is worth a kernel only beside what does. */
-export const isMovement = (n: Node): boolean => is(n, sliceOp) || is(n, padOp) || is(n, concatOp)
-const isReduction = (n: Node): n is NodeOf<Axes> => is(n, sumOp) || is(n, maxOp)
+/** Dims that a kernel over rows would hold as constants. */
+const hasStaticDims = (n: Node, isStaticDim: (dim: Dim) => boolean): boolean =>
+  n.op.dims(n.attributes).every(isStaticDim)
+
+/** The axes of a node's first input that run along an axis of the result, by those of the result. */
+const alongFirst = (n: Node): readonly (number | undefined)[] => n.shape.map((_, axis) => n.op.along(n, axis)?.[0])
+
+/** True for parts and joins of rows: their places follow from no data. */
+const movesWithinRows = (n: Node, isStaticDim: (dim: Dim) => boolean): boolean =>
+  isMovement(n) &&
+  n.op.indices === undefined &&
+  n.shape.length === n.inputs[0]!.shape.length &&
+  hasStaticDims(n, isStaticDim) &&
+  alongFirst(n).every((axis, i) => (i === n.shape.length - 1 ? axis === undefined : axis === i))
+
+/** True for a reduction of rows: a vector has none. */
+const reducesRows = (n: Node): boolean => {
+  if (n.op.kind !== 'reduction') return false
+  const last = n.inputs[0]!.shape.length - 1
+  const kept = alongFirst(n).filter(axis => axis !== undefined)
+  return last > 0 && kept.length === last && !kept.includes(last)
+}
 
 /**
- * True for what can run inside a kernel over rows: elementwise ops, sums and maxima of rows, parts and joins of rows,
- * and the composites made of these. Integers stay outside: they are positions, few, and read by ops that are not
- * row-wise.
+ * True for what can run inside a kernel over rows: elementwise ops, reductions of rows, parts and joins of rows, and the
+ * composites made of these. Integers stay outside: they are positions, few, and read by ops that are not row-wise.
  */
-export const isRowWise = (n: Node, isStaticDim: (dim: Dim) => boolean): boolean => {
-  if (n.dtype !== 'f32' && n.dtype !== 'bool') return false
-  const last = n.inputs[0] === undefined ? -1 : n.inputs[0].shape.length - 1
-  if (isMovement(n))
-    return (n as NodeOf<{ readonly axis: number }>).attributes.axis === last && namedDims(n).every(isStaticDim)
-  // the sum of a vector has no rows
-  if (isReduction(n)) return last > 0 && n.attributes.axes.join() === String(last)
-  return elementwiseOps.has(n.op) || rowWise.has(n.op)
-}
+export const isRowWise = (n: Node, isStaticDim: (dim: Dim) => boolean): boolean =>
+  (n.dtype === 'f32' || n.dtype === 'bool') &&
+  (n.op.kind === 'elementwise' ||
+    n.op.kind === 'rows' ||
+    (!isInline(n, isStaticDim) && movesWithinRows(n, isStaticDim)) ||
+    reducesRows(n))
 
 /** True for what every kernel that reads it makes for itself: numbers, and the same numbers repeated. */
 export const isInline = (n: Node, isStaticDim: (dim: Dim) => boolean): boolean =>
-  (is(n, constantOp) || is(n, sizeOp) || is(n, iotaOp) || is(n, broadcastToOp)) && namedDims(n).every(isStaticDim)
+  (n.op.kind === 'source' || is(n, broadcastToOp)) && hasStaticDims(n, isStaticDim)
 
 /**
  * True if a node goes over the same rows as what it reads from another, so that one kernel computes both without
  * computing anything twice.
  */
 export const sameRows = (producer: Node, read: Node, consumer: Node): boolean =>
-  alike(producer.shape, read.shape) && (isReduction(consumer) || alike(read.shape, consumer.shape))
+  alike(producer.shape, read.shape) && (consumer.op.kind === 'reduction' || alike(read.shape, consumer.shape))
 
 /** Equal up to the last axis. */
 const alike = (a: Shape, b: Shape): boolean =>
@@ -74,12 +61,15 @@ const alike = (a: Shape, b: Shape): boolean =>
 export const withoutBroadcasts = (roots: readonly Node[]): readonly Node[] =>
   roots.map(
     rebuild(roots, n => {
-      if (!elementwiseOps.has(n.op)) return n
+      if (n.op.kind !== 'elementwise') return n
       return n.inputs.reduce((done, _, i) => {
         const input = done.inputs[i]!
         if (!is(input, broadcastToOp)) return done
-        const next = node(done.op, done.inputs.with(i, input.inputs[0]!), done.attributes)
-        return next.shape.join() === n.shape.join() ? next : done
+        const inputs = done.inputs.with(i, input.inputs[0]!)
+        const signature = done.op.shape(inputs, done.attributes)
+        return signature._tag === 'Right' && signature.right.shape.join() === n.shape.join()
+          ? node(done.op, inputs, done.attributes)
+          : done
       }, n)
     }),
   )

@@ -1,8 +1,10 @@
 import * as E from 'fp-ts/lib/Either.js'
 import {
+  blockDims,
   blockMisfit,
   interpret,
   node,
+  opaque,
   result,
   type Block,
   type Node,
@@ -82,6 +84,8 @@ export const loopOp: Op<Loop> = {
     throw new Error('a loop is made after differentiation')
   },
   flops: () => 0,
+  ...opaque,
+  dims: ({ block }) => blockDims(block),
   several: {
     signatures: loop => {
       const carried = carriedOutputs(loop)

@@ -14,6 +14,8 @@ export interface WholeOptions {
   /** Whether the size of a dim is fixed when the program is written. */
   readonly isStaticDim: (dim: Dim) => boolean
   readonly fuse: boolean
+  /** False for what the target runs by itself: see `Fusing`. */
+  readonly fusible?: (n: Node) => boolean
   /** Bytes from which a value is made in pieces of so many rows; never, if there is none. */
   readonly chunk?: { readonly largest: number; readonly rows: number }
   readonly hvp?: boolean
@@ -58,12 +60,12 @@ const updatedRows = 2048
 export const wholePrograms = (
   programs: Programs,
   variables: Variables,
-  { size, isStaticDim, fuse, chunk, hvp = false }: WholeOptions,
+  { size, isStaticDim, fuse, fusible = () => true, chunk, hvp = false }: WholeOptions,
 ): WholePrograms => {
   const families = familiesOf(variables)
   const kernels = new Map<string, Block>()
   const fusing = (roots: readonly Node[]): readonly Node[] =>
-    fuse ? fused(roots, { isStaticDim, blocks: kernels }) : roots
+    fuse ? fused(roots, { isStaticDim, fusible, blocks: kernels }) : roots
   /**
    * What is done within blocks is fused first: loops are made of blocks, and what is left between them is fused last.
    */

@@ -100,29 +100,13 @@ export const splitting = (from: Shape, to: Shape): readonly (readonly number[])[
   return next === to.length ? groups : undefined
 }
 
-const pointwise = new Set([
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'neg',
-  'silu',
-  'siluGrad',
-  'gelu',
-  'exp',
-  'tanh',
-  'sigmoid',
-  'maximum',
-  'minimum',
-])
-
 /**
  * f(transpose(x), transpose(y)) = transpose(f(x, y)), where both are transposed alike and nobody else reads them so.
  */
 export const transposePointwise: Rule = {
   name: 'transpose-pointwise',
   apply: n => {
-    if (!pointwise.has(n.op.name)) return undefined
+    if (n.op.kind !== 'elementwise') return undefined
     const wide = n.inputs.filter(x => x.shape.length > 0)
     const [first] = wide
     if (first === undefined || !is(first, transposeOp)) return undefined

@@ -1,12 +1,11 @@
 import {
   contracted,
   contractOp,
-  factors,
   is,
   node,
-  product,
   reshaped,
   reshapeOp,
+  sameAxis,
   taken,
   takeOp,
   transposed,
@@ -52,20 +51,6 @@ export const takeTranspose: Rule = {
     )
   },
 }
-
-const flat = (dims: Shape): string => {
-  const joined = product(dims)
-  return joined._tag === 'Right' ? factors(joined.right).join('*') : ''
-}
-
-/** The axis of `from` that a reshape leaves as the given axis of `to`. */
-const sameAxis = (from: Shape, to: Shape, axis: number): number =>
-  from.findIndex(
-    (dim, i) =>
-      dim === to[axis] &&
-      flat(from.slice(0, i)) === flat(to.slice(0, axis)) &&
-      flat(from.slice(i + 1)) === flat(to.slice(axis + 1)),
-  )
 
 const withDim = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
 
@@ -122,7 +107,7 @@ export const takeElementwise: Rule = {
   name: 'take-elementwise',
   apply: (n, { readOnce }) => {
     const [x, index] = n.inputs
-    if (!is(n, takeOp) || !['add', 'sub', 'mul', 'div', 'neg'].includes(x!.op.name) || !readOnce(x!)) return undefined
+    if (!is(n, takeOp) || x!.op.kind !== 'elementwise' || !readOnce(x!)) return undefined
     const axis = n.attributes.axis
     const rank = x!.shape.length
     const inside = (operand: Node): Node => {

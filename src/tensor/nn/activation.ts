@@ -7,6 +7,7 @@ import type { Shape } from '../shape/index.ts'
 /** x => x σ(x) (Elfwing et al. 2017). */
 export const siluOp: Op<object> = composite<object>({
   name: 'silu',
+  kind: 'elementwise',
   expand: ([x]) => times(x!, node(sigmoidOp, [x!], {})),
   vjp: ({ inputs: [x] }, dy) => [node(siluGradOp, [dy, x!], {})],
   cheap: true,
@@ -15,6 +16,7 @@ export const siluOp: Op<object> = composite<object>({
 /** (dy, x) => dy σ (1 + x (1 − σ)). */
 export const siluGradOp: Op<object> = composite<object>({
   name: 'siluGrad',
+  kind: 'elementwise',
   refuses: ([dy, x]) => unlike('dy', dy!, x!.shape),
   expand: ([dy, x]) => {
     const s = node(sigmoidOp, [x!], {})
@@ -26,6 +28,7 @@ export const siluGradOp: Op<object> = composite<object>({
 /** x => x Φ(x), with the exact error function (Hendrycks and Gimpel 2016). */
 export const geluOp: Op<object> = composite<object>({
   name: 'gelu',
+  kind: 'elementwise',
   expand: ([x]) => times(times(x!, 0.5), plus(scalar(1), node(erfOp, [times(x!, Math.SQRT1_2)], {}))),
   cheap: true,
 })

@@ -1,3 +1,4 @@
+import { noDims } from '../facets.ts'
 import { node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { composite } from '../op/composite.ts'
 import { chosen, lessEqualOp, times } from '../op/elementwise.ts'
@@ -29,6 +30,8 @@ export const keptScale = (rate: number): number => 1 / (1 - rate)
  */
 export const dropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
   name: 'dropout',
+  kind: 'other',
+  dims: noDims,
   expand: ([x, key, stream], { rate }) => {
     const least = node(constantOp, [], { value: leastKept(rate), shape: [], dtype: 'i32' })
     const kept = node(lessEqualOp, [least, randomWordsOf(key!, stream!, x!.shape)], {})
@@ -48,6 +51,8 @@ export const dropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
  */
 export const inputDropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
   name: 'inputDropout',
+  kind: 'movement',
+  dims: noDims,
   expand: ([a]) => a!,
   vjp: (_, dy) => [dy, undefined, undefined],
   cheap: true,

@@ -12,6 +12,9 @@ import { softmaxOp } from './softmax.ts'
 /** (logits[…, c], labels[…]) => log Σ exp logits − logits[label], row by row. */
 export const crossEntropyOp: Op<object> = composite<object>({
   name: 'crossEntropy',
+  kind: 'rows',
+  // any number may be subtracted from the logits of a row
+  smooth: true,
   refuses: ([logits, labels]) => unlike('the labels', labels!, logits!.shape.slice(0, -1), 'i32'),
   expand: ([logits, labels]) => {
     const axis = logits!.shape.length - 1
@@ -28,6 +31,7 @@ export const crossEntropyOp: Op<object> = composite<object>({
 /** (logits, labels, dy) => (softmax logits − one-hot label) dy. */
 export const crossEntropyGradOp: Op<object> = composite<object>({
   name: 'crossEntropyGrad',
+  kind: 'rows',
   refuses: ([logits, labels, dy]) =>
     unlike('the labels', labels!, logits!.shape.slice(0, -1), 'i32') ?? unlike('dy', dy!, labels!.shape),
   expand: ([logits, labels, dy]) =>
@@ -40,6 +44,7 @@ export const crossEntropyGradOp: Op<object> = composite<object>({
 /** (predictions, targets) => (predictions − targets)², element by element. */
 export const squaredErrorOp: Op<object> = composite<object>({
   name: 'squaredError',
+  kind: 'elementwise',
   expand: ([predictions, targets]) => {
     const error = minus(predictions!, targets!)
     return times(error, error)
@@ -55,6 +60,8 @@ export const squaredErrorOp: Op<object> = composite<object>({
  */
 export const sigmoidBinaryCrossEntropyOp: Op<object> = composite<object>({
   name: 'sigmoidBinaryCrossEntropy',
+  kind: 'elementwise',
+  smooth: true,
   expand: ([logits, labels]) => {
     const top = node(stopGradientOp, [node(maximumOp, [logits!, scalar(0)], {})], {})
     const total = plus(node(expOp, [minus(logits!, top)], {}), node(expOp, [negated(top)], {}))

@@ -1,3 +1,4 @@
+import { noDims } from '../facets.ts'
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
 import { minus, over, plus, rsqrtOp, times } from '../op/elementwise.ts'
@@ -17,6 +18,8 @@ const scale = (x: Node, epsilon: number): Node => node(rsqrtOp, [plus(mean(times
 /** (x[…, n], g[n]) => g x / √(mean x² + ε), as LLaMA has it (Zhang and Sennrich 2019). */
 export const rmsNormOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
   name: 'rmsNorm',
+  kind: 'rows',
+  dims: noDims,
   refuses: ([x, g]) => unlike('the scale', g!, x!.shape.slice(-1)),
   expand: ([x, g], { epsilon }) => times(times(x!, scale(x!, epsilon)), g!),
   vjp: ({ inputs: [x, g], attributes }, dy) => [
@@ -29,6 +32,8 @@ export const rmsNormOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
 /** (dy, x, g) => s t − x s³ mean(t x), with t = dy g and s the row's scale: the cotangent of x. */
 export const rmsNormGradOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
   name: 'rmsNormGrad',
+  kind: 'rows',
+  dims: noDims,
   refuses: ([dy, x, g]) => unlike('dy', dy!, x!.shape) ?? unlike('the scale', g!, x!.shape.slice(-1)),
   expand: ([dy, x, g], { epsilon }) => {
     const s = scale(x!, epsilon)

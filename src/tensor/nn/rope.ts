@@ -1,3 +1,4 @@
+import { noDims } from '../facets.ts'
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
 import { minus, plus, times } from '../op/elementwise.ts'
@@ -15,6 +16,8 @@ export interface RopeAttributes {
  */
 export const ropeOp: Op<RopeAttributes> = composite<RopeAttributes>({
   name: 'rope',
+  kind: 'rows',
+  dims: noDims,
   refuses: ([x, cos, sin]) =>
     cos!.shape.length !== 2 || x!.shape.length < 2
       ? `${show(x!.shape)} and ${show(cos!.shape)} are not […, s, d] and [s, d/2]`

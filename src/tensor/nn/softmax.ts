@@ -14,6 +14,10 @@ const rowMax = (x: Node): Node => node(maxOp, [x], { axes: [last(x)], keepDims: 
 /** x[…, c] => exp x / Σ exp x along the last axis. */
 export const softmaxOp: Op<object> = composite<object>({
   name: 'softmax',
+  kind: 'rows',
+  // any number may be subtracted from a row
+  smooth: true,
+  cheap: 'weighed',
   expand: ([x]) => {
     const e = node(expOp, [minus(x!, rowMax(x!))], {})
     return over(e, summed(e, [last(x!)], true))
@@ -24,6 +28,7 @@ export const softmaxOp: Op<object> = composite<object>({
 /** (y, dy) => y (dy − Σ y dy): the vjp of a softmax from its result alone. */
 export const softmaxGradOp: Op<object> = composite<object>({
   name: 'softmaxGrad',
+  kind: 'rows',
   refuses: ([y, dy]) => unlike('dy', dy!, y!.shape),
   expand: ([y, dy]) => times(y!, minus(dy!, summed(times(y!, dy!), [last(y!)], true))),
 })
@@ -35,6 +40,9 @@ const softmaxGrad = (y: Node, dy: Node): Node => node(softmaxGradOp, [y, dy], {}
  */
 export const causalSoftmaxOp: Op<object> = composite<object>({
   name: 'causalSoftmax',
+  // a row is told apart by its position
+  kind: 'other',
+  cheap: 'weighed',
   refuses: ([scores, offset]) =>
     scores!.shape.length < 2
       ? `${show(scores!.shape)} has no queries and keys`

@@ -1,7 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
+import { opaque } from '../facets.ts'
 import { interpret } from '../interpret.ts'
 import { misfitIn } from '../misfit.ts'
-import { is, node, substitute, type Bound, type Node, type Op } from '../node.ts'
+import { is, node, substitute, topological, type Bound, type Node, type Op } from '../node.ts'
+import type { Shape } from '../shape/index.ts'
 import { result } from './result.ts'
 
 /** A function of tensors, traced once and called many times: the body of a repeated layer. */
@@ -24,6 +26,17 @@ export const blockMisfit = (block: Block, size: Bound['size']): string | undefin
   return text
 }
 
+const named = new WeakMap<Block, Shape>()
+
+/** Every dim in a block, of its shapes and of its attributes. */
+export const blockDims = (block: Block): Shape => {
+  const dims = named.get(block) ?? [
+    ...new Set(topological(block.outputs).flatMap(n => [...n.shape, ...n.op.dims(n.attributes)])),
+  ]
+  named.set(block, dims)
+  return dims
+}
+
 /** An application of a block; its results are read by `result`. Differentiated as a whole: see `gradients`. */
 export const callOp: Op<{ readonly block: Block }> = {
   name: 'call',
@@ -44,6 +57,9 @@ export const callOp: Op<{ readonly block: Block }> = {
     throw new Error('a call is differentiated by its block')
   },
   flops: () => 0,
+  ...opaque,
+  dims: ({ block }) => blockDims(block),
+  smooth: ({ attributes: { block } }) => topological(block.outputs).every(n => n.op.smooth(n)),
   several: {
     signatures: ({ block }) => block.outputs,
     eval: (inputs, { block }, size) =>

@@ -1,13 +1,24 @@
 import * as E from 'fp-ts/lib/Either.js'
+import { noDims } from '../facets.ts'
 import { gradients, whole } from '../grad.ts'
 import { interpret } from '../interpret.ts'
 import { misfitIn } from '../misfit.ts'
-import { ShapeMismatch, substitute, topological, type Node, type NodeOf, type Op, type Signature } from '../node.ts'
+import {
+  ShapeMismatch,
+  substitute,
+  topological,
+  type Kind,
+  type Node,
+  type NodeOf,
+  type Op,
+  type Signature,
+} from '../node.ts'
 import { show, type Shape } from '../shape/index.ts'
 import type { DType } from '../value.ts'
+import { alongExpansion, smoothExpansion } from './expansion.ts'
 import { placeholder } from './placeholder.ts'
 
-export interface Composite<A> {
+interface Described<A> {
   readonly name: string
   /** What the op means, in terms of other ops. */
   readonly expand: (inputs: readonly Node[], attributes: A) => Node
@@ -18,10 +29,15 @@ export interface Composite<A> {
   readonly refuses?: (inputs: readonly Node[], attributes: A) => string | undefined
   /** A vjp of its own, where it keeps less or computes less than that of the expansion, which it must equal. */
   readonly vjp?: (node: NodeOf<A>, cotangent: Node) => readonly (Node | undefined)[]
-  readonly cheap?: boolean
-  /** See `Op`. */
+  /** See `Op`, also of the following. */
+  readonly kind: Kind
+  /** Specified if the expansion has corners that cancel. */
+  readonly smooth?: boolean
+  readonly cheap?: Op['cheap']
   readonly curvature?: number
 }
+/** A composite whose attributes hold anything names the dims among them. */
+export type Composite<A> = Described<A> & (keyof A extends never ? unknown : Pick<Op<A>, 'dims'>)
 
 /**
  * Why an operand is not of a shape and a dtype, if it is not.
@@ -40,19 +56,27 @@ export const unlike = (
       : `${what} is ${show(shape)}, not ${show(expected)}`
 
 /**
- * An op that is a name for an expression: its shape, meaning and cost are those of the expansion, and it fits where all
- * of that fits.
+ * An op that is a name for an expression: its shape, meaning and cost are those of the expansion, as are the rows that
+ * it works on, and it fits where all of that fits.
  */
 export const composite = <A>({
   name,
   expand,
   refuses = () => undefined,
   vjp,
+  kind,
+  smooth,
   cheap = false,
   curvature,
+  ...own
 }: Composite<A>): Op<A> => ({
   name,
   expand,
+  kind,
+  dims: noDims,
+  ...own,
+  along: (node, axis) => alongExpansion(expand, node, axis),
+  smooth: node => smooth ?? smoothExpansion(expand, node),
   cheap,
   ...(curvature === undefined ? {} : { curvature }),
   shape: (inputs, attributes) =>

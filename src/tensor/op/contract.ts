@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { fitsByShape, node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { fitsByShape, node, ShapeMismatch, typed, type Along, type Node, type Op, type Tensor } from '../node.ts'
+import { isSmooth, noDims } from '../facets.ts'
 import { numbers, offsetsOf, stridesOf } from '../numbers.ts'
 import {
   einsum as einsumRule,
@@ -30,6 +31,10 @@ const strideBy = (letters: string, of: string, sizes: readonly number[]): readon
   const strides = stridesOf(sizes)
   return [...letters].map(letter => strides[of.indexOf(letter)] ?? 0)
 }
+
+/** The axis of each operand that has a letter. */
+const along = ({ a, b }: Contraction, letter: string): Along =>
+  [a, b].map(letters => (letters.includes(letter) ? letters.indexOf(letter) : undefined))
 
 /**
  * The product of two tensors, summed over the letters that the result does not have: the one contraction of the
@@ -84,6 +89,15 @@ export const contractOp: Op<Contraction> = {
     contracted(x!, dy, { a, b: out, out: b }),
   ],
   flops: ([x, y], { a, b }) => 2 * count(x!) * count(y!.filter((_, axis) => !a.includes(b[axis]!))),
+  kind: 'other',
+  along: ({ attributes }, axis) => along(attributes, attributes.out[axis]!),
+  summedAlong: ({ attributes }, input, axis) => {
+    const letter = (input === 0 ? attributes.a : attributes.b)[axis]!
+    return attributes.out.includes(letter) ? undefined : along(attributes, letter)
+  },
+  dims: noDims,
+  smooth: isSmooth,
+  cheap: 'weighed',
 }
 
 export const contracted = (x: Node, y: Node, letters: Contraction): Node => node(contractOp, [x, y], letters)

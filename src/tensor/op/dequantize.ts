@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { dynamicMap, nf4Block, nf4Codebook, nf4NestedBlock, nf4Place, packedLengths } from '../nf4.ts'
 import { node, typed, type Node, type Numbers, type Op, type Tensor } from '../node.ts'
+import { inOnePiece, isSmooth } from '../facets.ts'
 import { numbers } from '../numbers.ts'
 import { checkShape, type Shape, type ShapeFault } from '../shape/index.ts'
 import { count, type DType } from '../value.ts'
@@ -78,6 +79,10 @@ export const dequantizeOp: Op<Quantization> = {
   },
   vjp: () => [],
   flops: (_, __, { sizes }) => count(sizes),
+  kind: 'other',
+  along: inOnePiece,
+  dims: ({ shape }) => shape,
+  smooth: isSmooth,
   cheap: true,
   unpacks: true,
 }

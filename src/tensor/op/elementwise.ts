@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { broadcasting, hasCorner, isSmooth, noDims } from '../facets.ts'
 import { elementwise } from '../numbers.ts'
 import { broadcast, type Broadcast, type BroadcastError, type Ok, type Shape } from '../shape/index.ts'
 import { count, type DType } from '../value.ts'
@@ -20,7 +21,10 @@ type None = typeof none
 type Cotangents = (inputs: readonly Node[], y: Node, dy: Node) => readonly (Node | undefined)[]
 
 type Scalar = (...x: number[]) => number
-/** What an op takes beside float32, and what it gives where that is no dtype of its operands. */
+/**
+ * The dtypes that an op takes beside float32, the one it gives if that is no dtype of its operands, and whether it has a
+ * corner.
+ */
 interface Types {
   /** The meaning on integers, where it takes them. */
   readonly i32?: Scalar
@@ -29,13 +33,15 @@ interface Types {
   readonly gives?: DType
   /** Operands before those of one dtype: conditions, which are truth values. */
   readonly conditions?: number
+  /** True if it, or its derivative, jumps somewhere. */
+  readonly corner?: boolean
 }
 
 const op = (
   name: string,
   f: Scalar,
   cotangents: Cotangents,
-  { i32, bool = false, gives, conditions = 0 }: Types = {},
+  { i32, bool = false, gives, conditions = 0, corner = false }: Types = {},
 ): Op<None> => ({
   name,
   shape: inputs =>
@@ -64,6 +70,10 @@ const op = (
   // a broadcast operand was used many times: its cotangent is the sum
   vjp: (y, dy) => cotangents(y.inputs, y, dy).map((d, i) => d && sumTo(d, y.inputs[i]!.shape)),
   flops: (_, __, { sizes }) => count(sizes),
+  kind: 'elementwise',
+  along: broadcasting,
+  dims: noDims,
+  smooth: corner ? hasCorner : isSmooth,
   cheap: true,
 })
 
@@ -126,7 +136,7 @@ export const maximumOp = op(
     const zero = constant(0)
     return [chosen(first, dy, zero), chosen(first, zero, dy)]
   },
-  { i32: (a, b) => Math.max(a!, b!) },
+  { i32: (a, b) => Math.max(a!, b!), corner: true },
 )
 export const minimumOp = op(
   'minimum',
@@ -136,7 +146,7 @@ export const minimumOp = op(
     const zero = constant(0)
     return [chosen(first, dy, zero), chosen(first, zero, dy)]
   },
-  { i32: (a, b) => Math.min(a!, b!) },
+  { i32: (a, b) => Math.min(a!, b!), corner: true },
 )
 
 // comparisons with a NaN are false
@@ -145,7 +155,7 @@ const comparison = (name: string, holds: (a: number, b: number) => boolean, bool
     name,
     (a, b) => Number(holds(a!, b!)),
     () => [],
-    { i32: (a, b) => Number(holds(a!, b!)), bool, gives: 'bool' },
+    { i32: (a, b) => Number(holds(a!, b!)), bool, gives: 'bool', corner: true },
   )
 export const equalOp = comparison('equal', (a, b) => a === b, true)
 export const lessOp = comparison('less', (a, b) => a < b)
@@ -188,8 +198,9 @@ export const sigmoidOp = op(
 // y = |x|                                               dy sign x
 export const absOp = op('abs', Math.abs, ([x], _, dy) => [times(dy, apply(signOp, x!))], {
   i32: x => wrapped(Math.abs(x!)),
+  corner: true,
 })
-export const signOp = op('sign', Math.sign, () => [], { i32: Math.sign })
+export const signOp = op('sign', Math.sign, () => [], { i32: Math.sign, corner: true })
 // y = sin x                                             dy cos x
 export const sinOp = op('sin', Math.sin, ([x], _, dy) => [times(dy, apply(cosOp, x!))])
 // y = cos x                                             -dy sin x
@@ -228,6 +239,11 @@ export const castOp: Op<{ readonly dtype: DType }> = {
     elementwise(sizes, [x!], v => (dtype === 'i32' ? truncated(v!) : dtype === 'bool' ? Number(v !== 0) : v!)),
   vjp: ({ inputs: [x], dtype }, dy) => [x!.dtype === 'f32' && dtype === 'f32' ? dy : undefined],
   flops: () => 0,
+  kind: 'elementwise',
+  along: broadcasting,
+  dims: noDims,
+  // what is cut off jumps
+  smooth: ({ dtype }) => dtype === 'f32',
   cheap: true,
 }
 

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { hasCorner, inOnePiece, isSmooth, noDims } from '../facets.ts'
 import { checkIndex, numbers } from '../numbers.ts'
 import { checkShape, type Dim, type ShapeFault } from '../shape/index.ts'
 import type { DType } from '../value.ts'
@@ -35,6 +36,10 @@ export const pickOp: Op<object> = {
   ],
   indices: ([x]) => [{ index: 1, within: x!.shape.at(-1)! }],
   flops: () => 0,
+  kind: 'movement',
+  along: (_, axis) => [axis, axis],
+  dims: noDims,
+  smooth: isSmooth,
 }
 
 /** 1 at the index, 0 elsewhere, along a new last dim; nowhere 1 where the index is not within it. */
@@ -51,6 +56,11 @@ export const oneHotOp: Op<{ readonly dim: Dim }> = {
     numbers(sizes, i => Number(index!.data[Math.floor(i / sizes.at(-1)!)] === i % sizes.at(-1)!)),
   vjp: () => [],
   flops: () => 0,
+  kind: 'other',
+  along: ({ inputs: [index] }, axis) => (axis < index!.shape.length ? [axis] : undefined),
+  dims: ({ dim }) => [dim],
+  smooth: isSmooth,
+  cheap: 'of weights',
 }
 
 export const picked = (x: Node, index: Node): Node => node(pickOp, [x, index], {})
@@ -77,6 +87,10 @@ export const nonzeroOp: Op<{ readonly capacity: Dim }> = {
   },
   vjp: () => [],
   flops: () => 0,
+  kind: 'other',
+  along: inOnePiece,
+  dims: ({ capacity }) => [capacity],
+  smooth: hasCorner,
 }
 
 /** Where a vector is not zero. @example nonzero(mask, 'scored') */

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { inOnePiece, isSmooth } from '../facets.ts'
 import { sized } from '../misfit.ts'
 import { numbers } from '../numbers.ts'
 import { checkShape, show, type Dim, type Shape, type ShapeFault } from '../shape/index.ts'
@@ -27,6 +28,10 @@ export const placeholderOp: Op<Placeholder> = {
   },
   vjp: () => [],
   flops: () => 0,
+  kind: 'other',
+  along: inOnePiece,
+  dims: ({ shape }) => shape,
+  smooth: isSmooth,
 }
 
 /** A leaf with a shape and a dtype, which a run feeds. @example placeholder(['batch', 'seq'], 'i32') */
@@ -65,6 +70,10 @@ export const constantOp: Op<{
   eval: (_, { value }, { sizes }) => numbers(sizes, i => (typeof value === 'number' ? value : value[i]!)),
   vjp: () => [],
   flops: () => 0,
+  kind: 'source',
+  along: ({ attributes: { value } }) => (typeof value === 'number' ? [] : undefined),
+  dims: ({ shape }) => shape,
+  smooth: isSmooth,
   cheap: true,
 }
 
@@ -98,6 +107,10 @@ export const sizeOp: Op<{ readonly dims: Shape }> = {
   eval: (_, { dims }, { size }) => numbers([], () => dims.reduce<number>((n, dim) => n * size(dim), 1)),
   vjp: () => [],
   flops: () => 0,
+  kind: 'source',
+  along: inOnePiece,
+  dims: ({ dims }) => dims,
+  smooth: isSmooth,
   cheap: true,
 }
 
@@ -117,6 +130,10 @@ export const iotaOp: Op<{ readonly dim: Dim; readonly dtype: DType }> = {
   eval: (_, __, { sizes }) => numbers(sizes, i => i),
   vjp: () => [],
   flops: () => 0,
+  kind: 'source',
+  along: inOnePiece,
+  dims: ({ dim }) => [dim],
+  smooth: isSmooth,
   cheap: true,
 }
 

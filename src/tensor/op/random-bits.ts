@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { inOnePiece, isSmooth } from '../facets.ts'
 import { randomWords } from '../random.ts'
 import { checkShape, type Shape, type ShapeFault } from '../shape/index.ts'
 import { count } from '../value.ts'
@@ -40,6 +41,10 @@ export const randomBitsOp: Op<RandomBitsAttributes> = {
   },
   vjp: () => [],
   flops: () => 0,
+  kind: 'other',
+  along: inOnePiece,
+  dims: ({ shape }) => shape,
+  smooth: isSmooth,
   cheap: true,
 }
 

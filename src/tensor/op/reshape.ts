@@ -1,9 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { isSmooth, noDims } from '../facets.ts'
 import { gather, offsetsOf, stridesOf } from '../numbers.ts'
 import type { DType } from '../value.ts'
 import {
+  factors,
+  product,
   reshape as reshapeRule,
   transpose as transposeRule,
   type Ok,
@@ -12,6 +15,20 @@ import {
   type Transpose,
   type TransposeError,
 } from '../shape/index.ts'
+
+const flat = (dims: Shape): string => {
+  const joined = product(dims)
+  return joined._tag === 'Right' ? factors(joined.right).join('*') : ''
+}
+
+/** The axis of `from` that a reshape leaves as the given axis of `to`; -1 if it splits or merges that one. */
+export const sameAxis = (from: Shape, to: Shape, axis: number): number =>
+  from.findIndex(
+    (dim, i) =>
+      dim === to[axis] &&
+      flat(from.slice(0, i)) === flat(to.slice(0, axis)) &&
+      flat(from.slice(i + 1)) === flat(to.slice(axis + 1)),
+  )
 
 // y = x, read with other dims                           dy, read with the old dims
 export const reshapeOp: Op<{ readonly shape: Shape }> = {
@@ -25,6 +42,13 @@ export const reshapeOp: Op<{ readonly shape: Shape }> = {
   eval: ([x], _, { sizes }) => ({ sizes, data: x!.data }),
   vjp: ({ inputs: [x] }, dy) => [reshaped(dy, x!.shape)],
   flops: () => 0,
+  kind: 'movement',
+  along: ({ inputs: [x], shape }, axis) => {
+    const same = sameAxis(x!.shape, shape, axis)
+    return same < 0 ? undefined : [same]
+  },
+  dims: ({ shape }) => shape,
+  smooth: isSmooth,
   cheap: true,
 }
 
@@ -56,6 +80,10 @@ export const transposeOp: Op<{ readonly permutation: readonly number[] }> = {
   },
   vjp: ({ attributes: { permutation } }, dy) => [transposed(dy, inverse(permutation))],
   flops: () => 0,
+  kind: 'movement',
+  along: ({ attributes: { permutation } }, axis) => [permutation[axis]],
+  dims: noDims,
+  smooth: isSmooth,
   cheap: true,
 }
 

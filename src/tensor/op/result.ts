@@ -1,4 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
+import { opaque } from '../facets.ts'
 import { fitsByShape, node, type Node, type Op } from '../node.ts'
 
 /** One of the results of a call, or of another op that has several. */
@@ -18,6 +19,7 @@ export const resultOp: Op<{ readonly index: number }> = {
     throw new Error('a result is differentiated with its call')
   },
   flops: () => 0,
+  ...opaque,
 }
 
 export const result = (call: Node, index: number): Node => node(resultOp, [call], { index })

@@ -1,7 +1,8 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { node, typed, type Bound, type Node, type Op, type Tensor } from '../node.ts'
+import { node, typed, type Along, type Bound, type Node, type NodeOf, type Op, type Tensor } from '../node.ts'
 import { partsBeyond, partsDiffer } from '../misfit.ts'
+import { isSmooth } from '../facets.ts'
 import { around, numbers } from '../numbers.ts'
 import {
   concat as concatRule,
@@ -39,6 +40,10 @@ const padRule = (shape: Shape, axis: number, dim: Dim, start: Start): E.Either<s
   )
 }
 
+/** Rows of every input, except along the axis in which parts are cut or joined. */
+const alongOthers = ({ attributes, inputs }: NodeOf<{ readonly axis: number }>, axis: number): Along | undefined =>
+  axis === attributes.axis ? undefined : inputs.map(() => axis)
+
 /** Which part of which axis. */
 export interface SliceAttributes {
   readonly axis: number
@@ -70,6 +75,10 @@ export const sliceOp: Op<SliceAttributes> = {
   },
   vjp: ({ inputs: [x], attributes: { axis, start } }, dy) => [node(padOp, [dy], { axis, start, dim: x!.shape[axis]! })],
   flops: () => 0,
+  kind: 'movement',
+  along: alongOthers,
+  dims: ({ start, dim }) => [...start, dim],
+  smooth: isSmooth,
   cheap: true,
 }
 
@@ -95,6 +104,10 @@ export const padOp: Op<SliceAttributes> = {
   },
   vjp: ({ inputs: [x], attributes: { axis, start } }, dy) => [sliced(dy, axis, start, x!.shape[axis]!)],
   flops: () => 0,
+  kind: 'movement',
+  along: alongOthers,
+  dims: ({ start, dim }) => [...start, dim],
+  smooth: isSmooth,
   cheap: true,
 }
 
@@ -139,6 +152,10 @@ export const concatOp: Op<{ readonly axis: number; readonly dim: Dim }> = {
       ),
     ),
   flops: () => 0,
+  kind: 'movement',
+  along: alongOthers,
+  dims: ({ dim }) => [dim],
+  smooth: isSmooth,
   cheap: true,
 }
 

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, ShapeMismatch, typed, type Node, type NodeOf, type Op, type Tensor } from '../node.ts'
+import { broadcasting, hasCorner, isSmooth, noDims } from '../facets.ts'
 import { broadcastStrides, gather, offsetsOf } from '../numbers.ts'
 import {
   axesOf,
@@ -28,6 +29,8 @@ export const reduction = (
   initial: number,
   f: (a: number, b: number) => number,
   vjp: (node: NodeOf<Axes>, dy: Node) => Node,
+  /** The facets of a sum that are not those of every reduction. */
+  ofSum: Pick<Op<Axes>, 'smooth' | 'summedAlong'> = { smooth: hasCorner },
 ): Op<Axes> => ({
   name,
   shape: ([x], { axes, keepDims }) =>
@@ -49,6 +52,13 @@ export const reduction = (
   },
   vjp: (y, dy) => [vjp(y, dy)],
   flops: ([x]) => count(x!),
+  kind: 'reduction',
+  along: ({ inputs: [x], attributes: { axes, keepDims } }, axis) => {
+    const kept = x!.shape.flatMap((_, i) => (!keepDims && axes.includes(i) ? [] : [i]))
+    return axes.includes(kept[axis]!) ? undefined : [kept[axis]!]
+  },
+  dims: noDims,
+  ...ofSum,
 })
 
 /** A reduced tensor, or its cotangent, repeated along the whole of the input. */
@@ -65,7 +75,10 @@ export const spread = (y: NodeOf<Axes>, reduced: Node): Node => {
 
 // y = Σ x                                               dy, repeated
 // integers wrap around at 32 bits
-export const sumOp: Op<Axes> = reduction('sum', 0, (a, b) => a + b, spread)
+export const sumOp: Op<Axes> = reduction('sum', 0, (a, b) => a + b, spread, {
+  smooth: isSmooth,
+  summedAlong: ({ attributes: { axes } }, _, axis) => (axes.includes(axis) ? [axis] : undefined),
+})
 
 /** Repeats a tensor along new leading axes and along axes of size 1. A sum and a broadcast are each other's vjp. */
 export const broadcastToOp: Op<{ readonly shape: Shape }> = {
@@ -79,6 +92,10 @@ export const broadcastToOp: Op<{ readonly shape: Shape }> = {
   eval: ([x], _, { sizes }) => gather(x!, offsetsOf(sizes, broadcastStrides(x!.sizes, sizes)), sizes),
   vjp: ({ inputs: [x] }, dy) => [sumTo(dy, x!.shape)],
   flops: () => 0,
+  kind: 'movement',
+  along: broadcasting,
+  dims: ({ shape }) => shape,
+  smooth: isSmooth,
   cheap: true,
 }
 

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { fitsByShape, node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { inOnePiece, isSmooth, noDims } from '../facets.ts'
 import { around, checkIndex, numbers } from '../numbers.ts'
 import {
   product,
@@ -62,6 +63,10 @@ export const takeOp: Op<TakeAttributes> = {
   ],
   indices: ([x], { axis }) => [{ index: 1, within: x!.shape[axis]! }],
   flops: () => 0,
+  kind: 'movement',
+  along: ({ attributes }, axis) => (axis === attributes.axis ? [undefined, 0] : [axis, undefined]),
+  dims: noDims,
+  smooth: isSmooth,
 }
 
 /** Zeros, with the slices of x added along one axis at the index                    dx: dy taken at the index */
@@ -93,6 +98,10 @@ export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
   vjp: ({ inputs: [index], attributes: { axis } }, dy) => [undefined, taken(dy, index!, axis)],
   indices: (_, { dim }) => [{ index: 0, within: dim }],
   flops: ([, x]) => x!.reduce((n, size) => n * size, 1),
+  kind: 'other',
+  along: inOnePiece,
+  dims: ({ dim }) => [dim],
+  smooth: isSmooth,
 }
 
 /**
@@ -126,6 +135,12 @@ export const putOp: Op<TakeAttributes> = {
   },
   indices: ([x], { axis }) => [{ index: 1, within: x!.shape[axis]! }],
   flops: () => 0,
+  kind: 'movement',
+  // it may be written where x lies: pieces would copy it
+  along: inOnePiece,
+  dims: noDims,
+  smooth: isSmooth,
+  cheap: 'of weights',
 }
 
 export const taken = (x: Node, index: Node, axis: number): Node => node(takeOp, [x, index], { axis })

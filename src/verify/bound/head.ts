@@ -2,7 +2,6 @@ import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import {
   callOp,
-  castOp,
   gradients,
   inlined,
   is,
@@ -19,7 +18,6 @@ import {
   whole,
   type Loss,
   type Node,
-  type Op,
   type Shape,
 } from '../../tensor/index.ts'
 import { maskedLeaves, type LeafMask, type Tuned } from '../../tune/index.ts'
@@ -61,20 +59,6 @@ export interface Head {
   readonly losses: readonly RowLosses[]
   readonly count: Node
 }
-
-/** Ops whose result, or its derivative, has a jump. */
-const corners: ReadonlySet<Op> = new Set<Op>([
-  primitives.abs,
-  primitives.sign,
-  primitives.maximum,
-  primitives.minimum,
-  maxOp,
-  primitives.equal,
-  primitives.less,
-  primitives.lessEqual,
-  primitives.nonzero,
-])
-const hasCorner = (n: Node): boolean => corners.has(n.op) || (is(n, castOp) && n.dtype !== 'f32')
 
 /** The nodes that depend on some leaves. */
 export const dependents = (roots: readonly Node[], leaves: ReadonlySet<Node>): ReadonlySet<Node> => {
@@ -122,7 +106,7 @@ const lossesIn = (root: Node, trained: readonly TrainedLeaf[]): E.Either<NoBound
   const leaves = new Set(trained.map(({ leaf }) => leaf))
   const reached = dependents([root], leaves)
   const order = topological([root])
-  const corner = order.find(n => reached.has(n) && hasCorner(n))
+  const corner = order.find(n => reached.has(n) && !n.op.smooth(n))
   if (corner) return E.left(notSmooth(corner.op.name))
   if (!reached.has(root)) return E.left(noBound('the loss does not depend on what is trained'))
   const values = new Map<Node, Abstract>(trained.map(of => [of.leaf, leafValue(of)]))
