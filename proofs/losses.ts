@@ -9,13 +9,13 @@ import {
   minimum,
   mul,
   neg,
-  reshaped,
   sigmoidBinaryCrossEntropy,
   square,
   squaredError,
   sub,
   sum,
   typed,
+  u,
   type DType,
   type Node,
   type Numbers,
@@ -69,7 +69,7 @@ const curves = {
     most: 1 / 2,
     labels: 'classes',
     of: (z: Outputs, y: Node): Outputs =>
-      typed(reshaped(crossEntropy(z, typed<readonly ['rows'], 'i32'>(y)), [z.shape[0], 1])),
+      typed(u.reshape(crossEntropy(z, typed<readonly ['rows'], 'i32'>(y)), [z.shape[0], 1])),
   },
   logCosh: { most: 1, labels: 'targets', of: (z: Outputs, y: Outputs): Outputs => logCosh(sub(z, y)) },
   huber: { most: 1, labels: 'targets', of: (z: Outputs, y: Outputs): Outputs => huber(abs(sub(z, y))) },
@@ -102,7 +102,7 @@ export const valueOf = ({ loss, data }: Term, w: Matrix, leaves: Readonly<Record
       return sum(mul(w, typed<readonly ['in', 'out'], 'f32'>(leaves.C!)))
     case 'quadratic':
     case 'indefinite': {
-      const column = typed<readonly ['all', 1], 'f32'>(reshaped(w, [data.A!.sizes[0]!, 1]))
+      const column = typed<readonly ['all', 1], 'f32'>(u.reshape(w, [data.A!.sizes[0]!, 1]))
       return mul(sum(mul(column, matmul(typed<readonly ['all', 'all'], 'f32'>(leaves.A!), column))), 0.5)
     }
     default: {

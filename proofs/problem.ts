@@ -2,19 +2,16 @@ import fc from 'fast-check'
 import * as R from 'fp-ts/lib/Record.js'
 import {
   add,
-  concatOp,
-  constantOp,
   div,
   gradients,
   hvp,
   interpret,
   model,
-  node,
   placeholder,
-  reshaped,
   scalar,
   typed,
   whole,
+  u,
   type DType,
   type Node,
   type Numbers,
@@ -74,9 +71,7 @@ export const modelOf = ({ leaves, outputs, terms, count }: Problem) =>
     },
     logits: ({ layers }): Tensor<readonly ['in', 'out']> => {
       const parts: readonly Node[] = layers.map(({ w }) => w)
-      return typed(
-        parts.length === 1 ? parts[0]! : node(concatOp, parts, { axis: 0, dim: inputsOf({ leaves, outputs }) }),
-      )
+      return typed(parts.length === 1 ? parts[0]! : u.concat(parts, 0, inputsOf({ leaves, outputs })))
     },
     loss: (w, { terms: data }) => ({
       sum: terms.map((term, i) => valueOf(term, w, data[i]!)).reduce((a, b) => add(a, b)),
@@ -97,7 +92,7 @@ export const gradientAt = (problem: Problem, w: Numbers): Numbers =>
 export const hessianProduct = (problem: Problem, w: Numbers, v: Numbers): Numbers =>
   evaluated(problem, w, (f, leaves) => {
     const constant = ({ sizes, data }: Numbers): Tensor<Shape> =>
-      typed(reshaped(node(constantOp, [], { value: [...data], shape: [data.length], dtype: 'f32' }), sizes))
+      typed(u.reshape(u.constant([...data], [data.length]), sizes))
     const tangents = leavesOf(problem, v).map(constant)
     return hvp((...layers) => f(layers), leaves, tangents)
   })

@@ -6,13 +6,12 @@ import {
   is,
   placeholderOp,
   putOp,
-  replacedAt,
   scalar,
   deduplicated,
   substitute,
   topological,
-  transposed,
   transposeOp,
+  u,
   type Block,
   type Dim,
   type Node,
@@ -294,10 +293,10 @@ export const transposePut: Rule = {
     if (!is(n, transposeOp) || !is(x!, putOp)) return undefined
     const { permutation } = n.attributes
     const [target, index, values] = x.inputs as [Node, Node, Node]
-    return replacedAt(
-      transposed(target, permutation),
+    return u.put(
+      u.transpose(target, permutation),
       index,
-      transposed(values, permutation),
+      u.transpose(values, permutation),
       permutation.indexOf(x.attributes.axis),
     )
   },

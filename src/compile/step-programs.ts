@@ -4,13 +4,12 @@ import {
   f32,
   factors,
   is,
-  over,
   placeholderOp,
   placeholder,
-  plus,
   scalar,
   ShapeMismatch,
   topological,
+  u,
   type Dim,
   type Loss,
   type Node,
@@ -171,7 +170,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
   const indices = tuned.selections.flatMap(({ path, index }, i, all): readonly (readonly [string, Node])[] =>
     leaves.has(index) || all.findIndex(other => other.index === index) < i ? [] : [[path, index]],
   )
-  const means = gradient.map(g => over(g, count))
+  const means = gradient.map(g => u.div(g, count))
   const wanted = trained.map(({ leaf, lens }) => lens.wanted(leaf))
   const focusTree = (parts: readonly unknown[]): unknown => {
     const at = new Map(trained.map(({ path }, i) => [path, parts[i]]))
@@ -203,7 +202,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
       focused(parts),
       div(lossSum, count),
     )
-    const changed = tensorsOf(updates).map(([, u], i) => plus(parts[i]!, u))
+    const changed = tensorsOf(updates).map(([, update], i) => u.add(parts[i]!, update))
     const { outputs, replaced } = replacing(changed, size, follow)
     const apart = trained.flatMap((t, i) => (isApart(t) ? [[t.part, changed[i]!] as const] : []))
     const states = stateLeaves.map(([, leaf]) => leaf)
@@ -250,7 +249,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
       const more = gradient.map(parameterLike)
       return {
         ...donating(
-          gradient.map((g, i) => plus(g, more[i]!)),
+          gradient.map((g, i) => u.add(g, more[i]!)),
           size,
           [...gradient, ...more],
         ),

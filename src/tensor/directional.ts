@@ -1,9 +1,8 @@
 import { gradients, whole, type Wanted } from './grad.ts'
 import { substitute, topological, type Node, type Tensor } from './node.ts'
-import { plus, times } from './op/elementwise.ts'
 import { placeholder, scalar } from './op/placeholder.ts'
-import { broadcasted, summed } from './op/sum.ts'
 import type { Partition } from './partition.ts'
+import { u } from './op/untyped.ts'
 
 /**
  * Derivatives in a direction, from reverse mode alone: no op needs a second rule, and a vjp that consists of ops can be
@@ -14,12 +13,12 @@ import type { Partition } from './partition.ts'
 export const innerProduct = (a: readonly Node[], b: readonly Node[]): Node =>
   a
     .map((x, i) =>
-      summed(
-        times(x, b[i]!),
+      u.sum(
+        u.mul(x, b[i]!),
         x.shape.map((_, axis) => axis),
       ),
     )
-    .reduce((sum, term) => plus(sum, term), scalar(0))
+    .reduce((sum, term) => u.add(sum, term), scalar(0))
 
 /**
  * The outputs, and their derivatives at some leaves along tangents of the leaves' shapes. For cotangents u, g(u) = Jᵀ u
@@ -31,7 +30,7 @@ export const directional = (outputs: readonly Node[], leaves: readonly Node[], t
   const back = gradients(outputs, cotangents, leaves.map(whole))
   const along = gradients([innerProduct(back.gradients, tangents)], [scalar(1)], cotangents.map(whole)).gradients
   // a rule that is linear in its cotangent may still mention the cotangent
-  const zeros = new Map(cotangents.map(u => [u, broadcasted(scalar(0), u.shape)] as const))
+  const zeros = new Map(cotangents.map(leaf => [leaf, u.broadcastTo(scalar(0), leaf.shape)] as const))
   const all = [...back.outputs, ...along]
   const made = topological(along).some(n => zeros.has(n)) ? substitute(all, zeros) : all
   return { outputs: made.slice(0, outputs.length), tangents: made.slice(outputs.length) }

@@ -1,10 +1,9 @@
 import { is, node, topological, type Node } from './node.ts'
 import { blockOf, callOp, type Block } from './op/call.ts'
-import { plus } from './op/elementwise.ts'
 import { placeholder, scalar } from './op/placeholder.ts'
 import { result, resultOp } from './op/result.ts'
-import { broadcasted } from './op/sum.ts'
 import { halve, type Partition } from './partition.ts'
+import { u } from './op/untyped.ts'
 
 /**
  * A wanted gradient: the leaf, and the part of its cotangent that is kept (a mask's `get`). Two focuses of one kind
@@ -49,7 +48,7 @@ export const gradients = (
   const resultCotangents = new Map<Node, Map<number, Node>>()
   const add = <K>(to: Map<K, Node>, key: K, value: Node): void => {
     const before = to.get(key)
-    to.set(key, before ? plus(before, value) : value)
+    to.set(key, before ? u.add(before, value) : value)
   }
   const send = (input: Node, cotangent: Node): void => {
     const leaf = byLeaf.get(input)
@@ -87,7 +86,7 @@ export const gradients = (
   }
   return {
     outputs: roots,
-    gradients: wanted.map(w => focused.get(w.leaf) ?? w.get(broadcasted(scalar(0), w.leaf.shape), w.index)),
+    gradients: wanted.map(w => focused.get(w.leaf) ?? w.get(u.broadcastTo(scalar(0), w.leaf.shape), w.index)),
   }
 }
 
@@ -149,7 +148,7 @@ const forwardHalves = (
     halvesOf.set(application, {
       demands,
       backward: (call, cotangent) => {
-        const given = block.outputs.map((output, i) => cotangent(i) ?? broadcasted(scalar(0), output.shape))
+        const given = block.outputs.map((output, i) => cotangent(i) ?? u.broadcastTo(scalar(0), output.shape))
         const backwardCall = node(
           callOp,
           [...halves.passed.map(i => call.inputs[i]!), ...halves.residuals.map(i => result(call, i)), ...given],

@@ -69,6 +69,7 @@ export {
 } from './node.ts'
 export * from './op/index.ts'
 export * from './nn/index.ts'
+export { u } from './untyped.ts'
 export { gradients, whole, type Gradients, type Wanted } from './grad.ts'
 export { alongGradient, directional, hvp, innerProduct, jvp } from './directional.ts'
 export { expressionKeys, labelOf, deduplicated, structureOf, walk } from './numbering.ts'

@@ -3,11 +3,9 @@ import { pipe } from 'fp-ts/lib/function.js'
 import {
   placeholder,
   product,
-  replacedAt,
-  reshaped,
   ShapeMismatch,
-  taken,
   whole,
+  u,
   type Dim,
   type DType,
   type Node,
@@ -136,8 +134,8 @@ export const lensOf = (mask: LeafMask): Lens | undefined => {
       return indexed(
         mask.index,
         'entries',
-        leaf => reshaped(leaf, [flatDim(leaf.shape)]),
-        (leaf, changed) => reshaped(changed, leaf.shape),
+        leaf => u.reshape(leaf, [flatDim(leaf.shape)]),
+        (leaf, changed) => u.reshape(changed, leaf.shape),
       )
   }
 }
@@ -171,13 +169,13 @@ const indexed = (
   unflat: (leaf: Node, changed: Node) => Node,
 ): Lens => ({
   index: [index],
-  get: leaf => taken(flat(leaf), index, 0),
-  put: (leaf, part) => unflat(leaf, replacedAt(flat(leaf), index, part, 0)),
+  get: leaf => u.take(flat(leaf), index, 0),
+  put: (leaf, part) => unflat(leaf, u.put(flat(leaf), index, part, 0)),
   wanted: leaf => ({
     leaf,
     kind: `${kind} ${index.shape.join()}`,
     index: [index],
-    get: (cotangent, [i]) => taken(flat(cotangent), i!, 0),
+    get: (cotangent, [i]) => u.take(flat(cotangent), i!, 0),
   }),
 })
 

@@ -8,7 +8,7 @@ import { registeredDevice } from '../../src/backend/tfjs/registered.ts'
 import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 import { finished, settled, type Work } from '../../src/backend/work.ts'
 import { planned } from '../../src/compile/pipeline.ts'
-import { f32, i32, primitives, node, type Node } from '../../src/tensor/index.ts'
+import { f32, i32, u, type Node } from '../../src/tensor/index.ts'
 import { openTiny, tinyBatch, tinyStep } from '../support/tiny-llama.ts'
 import { asked, unhurried, unhurriedDevice } from '../support/unhurried-device.ts'
 
@@ -83,7 +83,7 @@ const onHost = <H>(device: Device<H>, index: Int32Array = Int32Array.of(1, 0)) =
   const at = i32('rows') as Node
   const sizes: Readonly<Record<string, number>> = { rows: 2, columns: 3 }
   const sizeOf = (dim: string | number): number => (typeof dim === 'number' ? dim : sizes[dim]!)
-  const { plan, inputs } = planned([node(primitives.pick, [x, at], {})], {
+  const { plan, inputs } = planned([u.pick(x, at)], {
     size: sizeOf,
     inPlace: device.traits.inPlace,
   })

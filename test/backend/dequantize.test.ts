@@ -4,7 +4,6 @@ import { footprintOf, sizing } from '../../src/compile/index.ts'
 import { preparedKeys, type Preparations } from '../../src/compile/prepare.ts'
 import { compileProgram, planned } from '../../src/compile/pipeline.ts'
 import {
-  contracted,
   dequantize,
   dequantizeOp,
   expressionKeys,
@@ -13,14 +12,13 @@ import {
   model,
   node,
   placeholder,
-  plus,
   repeat,
   scalar,
   square,
   sum,
-  transposed,
   typed,
   whole,
+  u,
   type Dim,
   type DType,
   type Node,
@@ -176,7 +174,7 @@ test('on wasm a product with a packed matrix holds the matrix only while it is u
   const { rows, columns, packed } = cases.at(-1)!
   const { nodes, data } = leavesOf(packed)
   const x = placeholder([4, columns], 'f32')
-  const productOf = (w: Node): Node => contracted(x, transposed(w, [1, 0]), { a: 'mk', b: 'kn', out: 'mn' })
+  const productOf = (w: Node): Node => u.contract(x, u.transpose(w, [1, 0]), { a: 'mk', b: 'kn', out: 'mn' })
   const w: Node = dequantize([rows, columns], nodes)
   const { kept, peak, prepared } = await runOn(device, productOf(w), [...data, [x, random(4 * columns, 1)]])
   assert.deepEqual([prepared, kept], [0, 4 * 4 * rows])
@@ -214,11 +212,11 @@ const layered = (count: number, hidden: number, double: boolean, op: Op<Quantiza
     logits: ({ layers }, { x }): Tensor<readonly ['batch', 'hidden']> =>
       repeat(layers, x, (h, layer) => {
         const unpacked = dequantize(['hidden', 'hidden'], layer as PackedNodes) as Node
-        const w = transposed(node(op, unpacked.inputs, unpacked.attributes as Quantization), [1, 0])
+        const w = u.transpose(node(op, unpacked.inputs, unpacked.attributes as Quantization), [1, 0])
         return typed(
-          plus(
-            contracted(h, w, { a: 'mk', b: 'kn', out: 'mn' }),
-            contracted(h, layer.a, { a: 'mk', b: 'kn', out: 'mn' }),
+          u.add(
+            u.contract(h, w, { a: 'mk', b: 'kn', out: 'mn' }),
+            u.contract(h, layer.a, { a: 'mk', b: 'kn', out: 'mn' }),
           ),
         )
       }),
@@ -265,7 +263,7 @@ test('a backward pass computes a matrix again: layers do not keep it', () => {
         preparations: new Map(),
       },
       {
-        wanted: params.layers.map(({ a }) => ({ ...whole(a), get: (dy: Node) => contracted(dy, dy, squared) })),
+        wanted: params.layers.map(({ a }) => ({ ...whole(a), get: (dy: Node) => u.contract(dy, dy, squared) })),
         cotangents: [scalar(1)],
       },
     )

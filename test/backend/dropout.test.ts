@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   add,
-  composites,
   count,
   dropout,
   f32,
@@ -11,9 +10,7 @@ import {
   matmul,
   model,
   mul,
-  node,
   placeholder,
-  primitives,
   randomWords,
   repeat,
   size,
@@ -21,6 +18,7 @@ import {
   sub,
   sum,
   tanh,
+  u,
   type DataOf,
   type Draw,
   type DType,
@@ -76,7 +74,7 @@ for (const [title, open] of devices) {
       const device = await open()
       for (const shape of title.startsWith('tfjs wasm') ? [...shapes, [1_000_003]] : shapes)
         for (const draw of draws) {
-          const { plan } = planned([node(primitives.randomBits, [key, stream], { shape })], {
+          const { plan } = planned([u.randomBits(key, stream, shape)], {
             size: sizeIn({}),
             inPlace: device.traits.inPlace,
           })
@@ -194,7 +192,7 @@ const onGraph = async (
     graph.dispose()
   }
 }
-const bits = node(primitives.randomBits, [key, stream], { shape: ['n'] })
+const bits = u.randomBits(key, stream, ['n'])
 
 nodeTest(
   'random bits in a graph are those of Philox, with a size that is known when it runs, where many threads share the work, in loops, and compiled by XLA',
@@ -223,7 +221,7 @@ nodeTest(
 
 nodeTest('dropout in a graph, as it is and compiled, keeps what its meaning keeps', async () => {
   const x = placeholder(['n'], 'f32')
-  const root = node(composites.dropout, [x, key, stream], { rate: 0.3 })
+  const root = u.dropout(x, key, stream, { rate: 0.3 })
   const n = 100_003
   const draw = draws[1]!
   const numbers = (data: ArrayLike<number>) => ({ sizes: [data.length], data: Float64Array.from(data) })

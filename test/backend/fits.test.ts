@@ -24,17 +24,9 @@ import {
   type Node,
   type TargetName,
 } from '../../src/index.ts'
-import { composite, fitsByShape, isTensor, mapTree, node, type Op } from '../../src/compiler.ts'
+import { composite, fitsByShape, isTensor, mapTree, node, u, type Op } from '../../src/compiler.ts'
 import { checkFits } from '../../src/compile/index.ts'
-import {
-  count,
-  dequantize,
-  interpret,
-  misfitIn,
-  opaque,
-  primitives,
-  type SliceAttributes,
-} from '../../src/tensor/index.ts'
+import { count, dequantize, interpret, misfitIn, opaque, type SliceAttributes } from '../../src/tensor/index.ts'
 import { instances, registry, sizeIn, subjects, type Instance, type Sizes } from '../support/op-subjects.ts'
 import { stateless } from '../../src/tune/transform/transform.ts'
 import { nodeTest } from '../support/native-library.ts'
@@ -48,7 +40,7 @@ import { openSmall, plainTargets, smallModel, untyped, valuesFor, type Small } f
 const beyond = composite<object>({
   name: 'beyond',
   kind: 'movement',
-  expand: ([x]) => node(primitives.slice, [x!], { axis: 1, start: [], dim: 5 }),
+  expand: ([x]) => u.slice(x!, 1, { as: 5 }),
 })
 const onlyPairs: Op<object> = {
   ...opaque,
@@ -195,7 +187,7 @@ nodeTest('a graph says which dim has no size, where another target does', async 
 
 test('a transform that does not fit is refused before a step begins', async () => {
   const made = smallModel(dense)
-  const beyondRows = (g: Node): Node => node(primitives.mul, [g, sum(slice(g as never, 0, { as: 5 }))], {})
+  const beyondRows = (g: Node): Node => u.mul(g, sum(slice(g as never, 0, { as: 5 })))
   const cutting = stateless(gradient => mapTree(gradient, isTensor, beyondRows) as typeof gradient)
   for (const target of plainTargets) {
     const dims = { hidden: 2 }

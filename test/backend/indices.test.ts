@@ -17,8 +17,8 @@ import {
   type TargetName,
   type Value,
 } from '../../src/index.ts'
+import { u } from '../../src/compiler.ts'
 import {
-  composites,
   integer,
   interpret,
   node,
@@ -93,23 +93,23 @@ test('the leaves that are indices as they are given are told from those that onl
   const y = i32('batch')
   const table = f32('vocab', 'hidden')
   const flat = node(primitives.reshape, [ids], { shape: ['batch*2'] })
-  const taken = node(primitives.take, [table, flat], { axis: 0 })
-  const loss = node(composites.crossEntropy, [f32('batch', 'classes'), y], {})
+  const taken = u.take(table, flat, 0)
+  const loss = u.crossEntropy(f32('batch', 'classes'), y)
   assert.deepEqual(indexedBy([taken, loss], [ids, y]), [
     { leaf: ids, within: 'vocab' },
     { leaf: y, within: 'classes' },
   ])
-  const shifted = node(primitives.add, [y, integer(1)], {})
-  const cut = node(primitives.slice, [y], { axis: 0, start: [], dim: 1 })
+  const shifted = u.add(y, integer(1))
+  const cut = u.slice(y, 0, { as: 1 })
   assert.deepEqual(
     indexedBy(
-      [shifted, cut].map(index => node(primitives.take, [table, index], { axis: 0 })),
+      [shifted, cut].map(index => u.take(table, index, 0)),
       [ids, y],
     ),
     [],
   )
   const p = placeholder(['batch'], 'i32')
-  const block = { name: 'inner', parameters: [p], outputs: [node(primitives.take, [table, p], { axis: 0 })] }
+  const block = { name: 'inner', parameters: [p], outputs: [u.take(table, p, 0)] }
   assert.deepEqual(indexedBy([node(primitives.call, [y], { block })], [y]), [{ leaf: y, within: 'vocab' }])
 })
 
@@ -134,19 +134,16 @@ const indexed = (
       (n.shape as readonly number[]).reduce((a, b) => a * b) === 6 ? [1, 2, 3, 4, 5, 6] : [7, 8, 9, 10],
     ),
   ]
-  const bits = node(primitives.less, [whole, integer(3)], {})
+  const bits = u.less(whole, integer(3))
   const on = (root: Node, ...of: readonly Node[]) => ({ root, feeds: [given, ...of.map(numbersOf)] })
   return {
-    'take': on(node(primitives.take, [x, index], { axis: 0 }), x),
-    'take of integers': on(node(primitives.take, [whole, index], { axis: 0 }), whole),
-    'take of truth values': on(
-      node(primitives.cast, [node(primitives.take, [bits, index], { axis: 0 })], { dtype: 'i32' }),
-      whole,
-    ),
-    'put': on(node(primitives.put, [x, index, rows], { axis: 0 }), x, rows),
-    'put of integers': on(node(primitives.put, [whole, index, row], { axis: 0 }), whole, row),
-    'scatterAdd': on(node(primitives.scatterAdd, [index, rows], { axis: 0, dim: 3 }), rows),
-    'scatterAdd of integers': on(node(primitives.scatterAdd, [index, row], { axis: 0, dim: 3 }), row),
+    'take': on(u.take(x, index, 0), x),
+    'take of integers': on(u.take(whole, index, 0), whole),
+    'take of truth values': on(node(primitives.cast, [u.take(bits, index, 0)], { dtype: 'i32' }), whole),
+    'put': on(u.put(x, index, rows, 0), x, rows),
+    'put of integers': on(u.put(whole, index, row, 0), whole, row),
+    'scatterAdd': on(u.scatterAdd(index, rows, 0, 3), rows),
+    'scatterAdd of integers': on(u.scatterAdd(index, row, 0, 3), row),
   }
 }
 const run = async (device: never, { root, feeds }: ReturnType<typeof indexed>[string]): Promise<readonly number[]> =>
@@ -181,7 +178,7 @@ for (const [title, open] of devices) {
       const offset = i32()
       const data = Array.from({ length: 20 }, (_, i) => Math.sin(i))
       for (const start of [-1, -3, -100, 0, 9, 2 ** 31 - 1, -(2 ** 31)]) {
-        const root = node(composites.causalSoftmax, [scores, offset], {})
+        const root = u.causalSoftmax(scores, offset)
         const feeds = [
           [scores, numbers([2, 2, 5], data)],
           [offset, numbers([], [start])],

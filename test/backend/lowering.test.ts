@@ -8,7 +8,7 @@ import {
   node,
   opaque,
   placeholder,
-  times,
+  u,
   type Node,
   type Op,
 } from '../../src/tensor/index.ts'
@@ -40,7 +40,7 @@ const lowersAs = async <H>(device: Device<H>, instance: Instance): Promise<void>
 
 /** Two ops that the language does not have. */
 const outside: { readonly [what: string]: Op<object> } = {
-  'a composite': composite<object>({ name: 'cube', kind: 'elementwise', expand: ([x]) => times(x!, times(x!, x!)) }),
+  'a composite': composite<object>({ name: 'cube', kind: 'elementwise', expand: ([x]) => u.mul(x!, u.mul(x!, x!)) }),
   'a primitive': {
     ...opaque,
     name: 'reversed',

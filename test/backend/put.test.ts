@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Device } from '../../src/backend/index.ts'
 import { planned } from '../../src/compile/pipeline.ts'
-import { f32, i32, node, primitives, type Node } from '../../src/tensor/index.ts'
+import { f32, i32, u, type Node } from '../../src/tensor/index.ts'
 import { devices } from '../support/devices.ts'
 import { noNode } from '../support/native-library.ts'
 
@@ -22,8 +22,8 @@ const data: ReadonlyMap<Node, Float32Array | Int32Array> = new Map<Node, Float32
   [noughts, new Float32Array(4)],
   [at, Int32Array.of(2, 0)],
 ])
-const less = (a: Node, b: Node): Node => node(primitives.less, [a, b], {})
-const put = (target: Node, values: Node): Node => node(primitives.put, [target, at, values], { axis: 0 })
+const less = (a: Node, b: Node): Node => u.less(a, b)
+const put = (target: Node, values: Node): Node => u.put(target, at, values, 0)
 
 /** The result of an expression on a device, and if its plan changes a buffer where it lies. */
 const resultOn = async <H>(device: Device<H>, root: Node) => {
@@ -44,12 +44,12 @@ for (const [title, open] of devices) {
       const device = await open()
       const truths = await resultOn(device, put(less(x, zeros), less(others, noughts)))
       assert.deepEqual(truths.found, [1, 1, 1, 0, 0, 1])
-      const floats = await resultOn(device, put(node(primitives.neg, [x], {}), others))
+      const floats = await resultOn(device, put(u.neg(x), others))
       assert.deepEqual(floats.found, [-1, -1, 1, -1, 1, -1])
       assert.equal(floats.inPlace, device.traits.inPlace.has('put'))
       assert.equal(truths.inPlace, false)
       // what is read again is copied first
-      const both = node(primitives.add, [put(x, others), x], {})
+      const both = u.add(put(x, others), x)
       assert.deepEqual((await resultOn(device, both)).found, [-2, 0, -2, 2, 2, 0])
       await device.dispose()
     },

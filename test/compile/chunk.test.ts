@@ -5,25 +5,18 @@ import { chunked, chunkOp, pieceDim, type Chunk } from '../../src/compile/chunk/
 import { rowsOf } from '../../src/compile/chunk/op.ts'
 import { hasFactor } from '../../src/compile/names.ts'
 import {
-  broadcasted,
   composites,
-  contracted,
   count,
   interpret,
   is,
   node,
   placeholder,
   placeholderOp,
-  plus,
   primitives,
   rebuild,
-  reshaped,
   scalar,
-  summed,
-  taken,
-  times,
   topological,
-  transposed,
+  u,
   type Along,
   type Node,
   type NodeOf,
@@ -156,16 +149,16 @@ const body: fc.Arbitrary<Body> = fc
     const t = placeholder(['n'], 'f32')
     const b = placeholder(['v'], 'f32')
     const labels = placeholder(['n'], 'i32')
-    const large: Node[] = [contracted(h, w, { a: 'mk', b: 'nk', out: 'mn' })]
-    const column = (x: Node): Node => contracted(x, broadcasted(scalar(1), [1]), { a: 'm', b: 'o', out: 'mo' })
+    const large: Node[] = [u.contract(h, w, { a: 'mk', b: 'nk', out: 'mn' })]
+    const column = (x: Node): Node => u.contract(x, u.broadcastTo(scalar(1), [1]), { a: 'm', b: 'o', out: 'mo' })
     const ops: readonly ((x: Node, y: Node) => Node)[] = [
-      (x, y) => plus(x, y),
-      (x, y) => times(x, y),
+      (x, y) => u.add(x, y),
+      (x, y) => u.mul(x, y),
       x => apply(primitives.tanh, x),
-      x => times(x, b),
+      x => u.mul(x, b),
       x => apply(composites.softmax, x),
       (x, y) => apply(composites.softmaxGrad, x, y),
-      x => node(composites.rmsNorm, [x, b], { epsilon: 1e-3 }),
+      x => u.rmsNorm(x, b, { epsilon: 1e-3 }),
       x => apply(composites.crossEntropyGrad, x, labels, t),
       // a way that leaves what is large, and comes back
       (x, y) =>
@@ -175,17 +168,17 @@ const body: fc.Arbitrary<Body> = fc
           labels,
           apply(primitives.tanh, apply(composites.crossEntropy, y, labels)),
         ),
-      (x, y) => times(x, column(summed(y, [1]))),
-      x => node(primitives.sub, [x, summed(x, [1], true)], {}),
+      (x, y) => u.mul(x, column(u.sum(y, [1]))),
+      x => u.sub(x, u.sum(x, [1], true)),
     ]
     for (const [op, i, j] of steps) large.push(ops[op]!(large[i % large.length]!, large[j % large.length]!))
     const results: readonly ((x: Node) => Node)[] = [
       x => apply(composites.crossEntropy, x, labels),
-      x => contracted(x, w, { a: 'mk', b: 'kn', out: 'mn' }),
-      x => contracted(x, h, { a: 'km', b: 'kn', out: 'mn' }),
-      x => contracted(h, x, { a: 'km', b: 'kn', out: 'mn' }),
-      x => summed(x, [0]),
-      x => contracted(transposed(x, [1, 0]), h, { a: 'mk', b: 'kn', out: 'mn' }),
+      x => u.contract(x, w, { a: 'mk', b: 'kn', out: 'mn' }),
+      x => u.contract(x, h, { a: 'km', b: 'kn', out: 'mn' }),
+      x => u.contract(h, x, { a: 'km', b: 'kn', out: 'mn' }),
+      x => u.sum(x, [0]),
+      x => u.contract(u.transpose(x, [1, 0]), h, { a: 'mk', b: 'kn', out: 'mn' }),
     ]
     return { inputs: [h, w, t, b, labels], roots: ends.map(([op, i]) => results[op]!(large[i % large.length]!)) }
   })
@@ -297,22 +290,22 @@ test('what is large stays whole where something else needs it whole', () => {
   const t = placeholder(['n'], 'f32')
   const labels = placeholder(['n'], 'i32')
   const index = placeholder(['h'], 'i32')
-  const z = contracted(h, w, { a: 'mk', b: 'nk', out: 'mn' })
+  const z = u.contract(h, w, { a: 'mk', b: 'nk', out: 'mn' })
   const loss = apply(composites.crossEntropy, z, labels)
-  const total = summed(loss, [0])
+  const total = u.sum(loss, [0])
   const back = (dy: Node): Node =>
-    contracted(apply(composites.crossEntropyGrad, z, labels, dy), w, { a: 'mk', b: 'kn', out: 'mn' })
+    u.contract(apply(composites.crossEntropyGrad, z, labels, dy), w, { a: 'mk', b: 'kn', out: 'mn' })
   const refused: Readonly<Record<string, readonly Node[]>> = {
     'it is a result': [loss, z],
-    'it is read as a vector': [loss, summed(reshaped(z, ['n*v']), [0])],
+    'it is read as a vector': [loss, u.sum(u.reshape(z, ['n*v']), [0])],
     'its reader goes along the rows and along the classes': [
       loss,
-      summed(apply(composites.softmax, transposed(z, [1, 0])), [0]),
+      u.sum(apply(composites.softmax, u.transpose(z, [1, 0])), [0]),
     ],
-    'rows of it are taken for something large': [loss, reshaped(taken(taken(z, index, 0), labels, 0), ['n*v'])],
-    'its gradient waits for the sum of the loss': [total, back(broadcasted(total, ['n']))],
+    'rows of it are taken for something large': [loss, u.reshape(u.take(u.take(z, index, 0), labels, 0), ['n*v'])],
+    'its gradient waits for the sum of the loss': [total, back(u.broadcastTo(total, ['n']))],
     'its gradient waits for the sum of other gradients': [
-      back(summed(contracted(back(t), h, { a: 'mk', b: 'nk', out: 'mn' }), [0])),
+      back(u.sum(u.contract(back(t), h, { a: 'mk', b: 'nk', out: 'mn' }), [0])),
     ],
   }
   for (const [why, roots] of Object.entries(refused))
@@ -323,7 +316,7 @@ test('what is large stays whole where something else needs it whole', () => {
 test('a chunk refuses what does not fit its block', () => {
   const x = placeholder(['n'], 'f32')
   const p = placeholder([pieceDim], 'f32')
-  const block = { name: 'chunk', parameters: [p], outputs: [times(p, 2)] }
+  const block = { name: 'chunk', parameters: [p], outputs: [u.mul(p, 2)] }
   const chunk: Chunk = { block, dim: 'n', rows: 3, inputs: [0], outputs: [{ kind: 'rows', axis: 0 }] }
   assert.equal(node(chunkOp, [x], chunk).op, chunkOp)
   assert.throws(() => node(chunkOp, [placeholder(['v'], 'f32')], chunk), /chunk chunk: argument 0 is \[v\]/)

@@ -5,13 +5,8 @@ import {
   bytesPerElement,
   call,
   count,
-  contracted,
   placeholder,
-  plus,
-  reshaped,
-  sliced,
-  summed,
-  times,
+  u,
   type Block,
   type Dim,
   type Node,
@@ -25,28 +20,28 @@ const bytes = 40
 
 test('a value is held from its making to its last reader, and what a program is given is not counted', () => {
   const x = vector()
-  const y = times(x, 2)
-  const z = times(y, 3)
+  const y = u.mul(x, 2)
+  const z = u.mul(y, 3)
   // y and z at once, then z and its successor; the scalars 2, 3 and 4 are made on the way
-  const withScalars = peakOf([times(z, 4)], measure)
+  const withScalars = peakOf([u.mul(z, 4)], measure)
   assert.ok(withScalars >= 2 * bytes && withScalars <= 2 * bytes + 3 * 4)
   assert.equal(peakOf([x], measure), 0)
   // read again at the end, y lives through everything that comes between
-  assert.ok(peakOf([plus(times(z, 4), y)], measure) >= 3 * bytes)
+  assert.ok(peakOf([u.add(u.mul(z, 4), y)], measure) >= 3 * bytes)
 })
 
 test('a view holds nothing, and keeps what it looks at', () => {
   const x = placeholder([4, 'a'], 'f32')
-  const y = times(x, 2)
-  const view = sliced(y, 0, [1], 1)
+  const y = u.mul(x, 2)
+  const view = u.slice(y, 0, { as: 1, start: [1] })
   const before = peakOf([y], measure)
-  assert.equal(peakOf([reshaped(view, ['a'])], measure), before)
+  assert.equal(peakOf([u.reshape(view, ['a'])], measure), before)
 })
 
 const square = (fused: boolean): Block => {
   const p = vector()
-  const q = plus(p, p)
-  return { name: 'square', parameters: [p], outputs: [plus(q, q)], ...(fused ? { fused } : {}) }
+  const q = u.add(p, p)
+  return { name: 'square', parameters: [p], outputs: [u.add(q, q)], ...(fused ? { fused } : {}) }
 }
 
 test('what lives only within a fused block is never held', () => {
@@ -59,8 +54,8 @@ test('what lives only within a fused block is never held', () => {
 test('a loop holds one turn, beside what it yields for all layers', () => {
   const p = vector()
   const w = vector()
-  const next = plus(p, w)
-  const block: Block = { name: 'layer', parameters: [p, w], outputs: [plus(next, next), next] }
+  const next = u.add(p, w)
+  const block: Block = { name: 'layer', parameters: [p, w], outputs: [u.add(next, next), next] }
   const loop = {
     block,
     count: 5,
@@ -75,8 +70,8 @@ test('a loop holds one turn, beside what it yields for all layers', () => {
 test('a chunk holds the rows of one piece, whatever number of rows there are', () => {
   const h = placeholder(['rows', 'a'], 'f32')
   const w = placeholder(['a', 'wide'], 'f32')
-  const z = contracted(h, w, { a: 'ra', b: 'aw', out: 'rw' })
-  const total = summed(times(z, z), [1])
+  const z = u.contract(h, w, { a: 'ra', b: 'aw', out: 'rw' })
+  const total = u.sum(u.mul(z, z), [1])
   const whole = peakOf([total], measure)
   const pieces = peakOf(chunked([total], { size, largest: 1000, rows: 2 }), measure)
   assert.ok(whole >= 2 * 7 * 400)

@@ -8,32 +8,22 @@ import { fused } from '../../src/compile/fuse/fuse.ts'
 import { isMovement, isRowWise, sameRows, withoutBroadcasts } from '../../src/compile/fuse/fusible.ts'
 import {
   blockOf,
-  broadcasted,
   broadcastToOp,
   call,
-  chosen,
   composites,
-  contracted,
-  converted,
   interpret,
   is,
   node,
-  over,
   placeholder,
-  plus,
   primitives,
   rebuild,
-  reshaped,
   result,
   resultOp,
   scalar,
   ShapeMismatch,
-  sliced,
-  summed,
-  times,
   topological,
-  transposed,
   withInputs,
+  u,
   type Block,
   type Dim,
   type Node,
@@ -58,7 +48,7 @@ const abstractGraph = fc
     const order: Node[] = [placeholder([], 'f32'), placeholder([], 'f32')]
     const joined = new Set<Node>()
     for (const [isJoined, i, j] of steps) {
-      const next = plus(order[i % order.length]!, order[j % order.length]!)
+      const next = u.add(order[i % order.length]!, order[j % order.length]!)
       order.push(next)
       if (isJoined) joined.add(next)
     }
@@ -151,30 +141,30 @@ const body: fc.Arbitrary<Body> = fc
     const block: Block = {
       name: 'block',
       parameters: [inner],
-      outputs: [times(inner, inner), apply(composites.silu, inner)],
+      outputs: [u.mul(inner, inner), apply(composites.silu, inner)],
     }
     const values: Node[] = [x0, y0]
     const ops: readonly ((x: Node, y: Node) => readonly Node[])[] = [
-      (x, y) => [plus(x, y)],
-      (x, y) => [times(x, y)],
+      (x, y) => [u.add(x, y)],
+      (x, y) => [u.mul(x, y)],
       x => [apply(primitives.tanh, x)],
-      x => [times(x, 0.5)],
-      (x, y) => [chosen(apply(primitives.less, x, y), x, scalar(1))],
-      (x, y) => [times(x, converted(apply(primitives.less, x, y), 'f32'))],
-      (x, y) => [times(x, summed(y, [1], true))],
-      (x, y) => [plus(x, reshaped(node(primitives.max, [y], { axes: [1], keepDims: false }), ['a', 1]))],
-      x => [node(composites.rmsNorm, [x, g], { epsilon: 1e-3 })],
+      x => [u.mul(x, 0.5)],
+      (x, y) => [u.select(apply(primitives.less, x, y), x, scalar(1))],
+      (x, y) => [u.mul(x, u.cast(apply(primitives.less, x, y), 'f32'))],
+      (x, y) => [u.mul(x, u.sum(y, [1], true))],
+      (x, y) => [u.add(x, u.reshape(u.max(y, [1]), ['a', 1]))],
+      x => [u.rmsNorm(x, g, { epsilon: 1e-3 })],
       (x, y) => [apply(composites.softmaxGrad, x, y)],
-      x => [times(x, broadcasted(scalar(3), ['a', 'b'])), apply(primitives.tanh, broadcasted(times(g, g), ['a', 'b']))],
-      x => [apply(composites.silu, broadcasted(summed(x, [1], true), ['a', 'b']))],
-      x => [node(primitives.concat, [sliced(x, 1, ['half'], 'half'), sliced(x, 1, [], 'half')], { axis: 1, dim: 'b' })],
       x => [
-        plus(x, node(primitives.iota, [], { dim: 'b', dtype: 'f32' })),
-        plus(x, reshaped(node(primitives.iota, [], { dim: 'a', dtype: 'f32' }), ['a', 1])),
+        u.mul(x, u.broadcastTo(scalar(3), ['a', 'b'])),
+        apply(primitives.tanh, u.broadcastTo(u.mul(g, g), ['a', 'b'])),
       ],
-      (x, y) => [contracted(contracted(x, y, { a: 'mk', b: 'nk', out: 'mn' }), x, { a: 'mk', b: 'kn', out: 'mn' })],
-      x => [transposed(reshaped(transposed(x, [1, 0]), ['b', 'a']), [1, 0])],
-      x => [times(x, summed(x, [0, 1]))],
+      x => [apply(composites.silu, u.broadcastTo(u.sum(x, [1], true), ['a', 'b']))],
+      x => [u.concat([u.slice(x, 1, { as: 'half', start: ['half'] }), u.slice(x, 1, { as: 'half' })], 1, 'b')],
+      x => [u.add(x, u.iota('b', 'f32')), u.add(x, u.reshape(u.iota('a', 'f32'), ['a', 1]))],
+      (x, y) => [u.contract(u.contract(x, y, { a: 'mk', b: 'nk', out: 'mn' }), x, { a: 'mk', b: 'kn', out: 'mn' })],
+      x => [u.transpose(u.reshape(u.transpose(x, [1, 0]), ['b', 'a']), [1, 0])],
+      x => [u.mul(x, u.sum(x, [0, 1]))],
       x => [...call(block, [x])],
     ]
     for (const [op, i, j] of steps) values.push(...ops[op]!(values[i % values.length]!, values[j % values.length]!))
@@ -372,9 +362,9 @@ test('a residual that is read before and after a product is in one kernel only, 
   const y = placeholder(['a', 'b'], 'f32')
   const w = placeholder(['b', 'b'], 'f32')
   const g = placeholder(['b'], 'f32')
-  const sum = plus(x, y)
-  const normed = node(composites.rmsNorm, [sum, g], { epsilon: 1e-3 })
-  const [root] = fuse([plus(sum, contracted(normed, w, { a: 'mk', b: 'kn', out: 'mn' }))])
+  const sum = u.add(x, y)
+  const normed = u.rmsNorm(sum, g, { epsilon: 1e-3 })
+  const [root] = fuse([u.add(sum, u.contract(normed, w, { a: 'mk', b: 'kn', out: 'mn' }))])
   assert.equal(root!.op, primitives.add)
   const [kernel, ...others] = fusedBlocks([root!])
   assert.deepEqual(others, [])
@@ -387,7 +377,7 @@ test('values that share only an input, or only a number computed before, are not
   const t = placeholder([], 'f32')
   const rate = apply(primitives.tanh, apply(primitives.neg, t))
   const leaves = [['a', 'b'], ['a', 'b'], ['b']].map(shape => placeholder(shape, 'f32'))
-  const next = fuse(leaves.map(leaf => over(times(leaf, rate), plus(leaf, scalar(1)))))
+  const next = fuse(leaves.map(leaf => u.div(u.mul(leaf, rate), u.add(leaf, scalar(1)))))
   assert.deepEqual(
     [...callsOf(next)].map(([block, calls]) => [block.outputs[0]!.shape.join(), calls.length]),
     [
@@ -399,13 +389,13 @@ test('values that share only an input, or only a number computed before, are not
 })
 test('bodies that are given the same map share their kernels', () => {
   const blocks = new Map<string, Block>()
-  const make = (): readonly Node[] => [apply(composites.silu, times(placeholder(['a', 'b'], 'f32'), 2))]
+  const make = (): readonly Node[] => [apply(composites.silu, u.mul(placeholder(['a', 'b'], 'f32'), 2))]
   const [first, second] = [make(), make()].map(roots => fusedBlocks(fused(roots, { isStaticDim: isStatic, blocks }))[0])
   assert.ok(first !== undefined && first === second)
 })
 test('what a target wants in no kernel stays outside', () => {
   const x = placeholder(['a', 'b'], 'f32')
-  const root = apply(composites.silu, apply(primitives.tanh, plus(x, x)))
+  const root = apply(composites.silu, apply(primitives.tanh, u.add(x, x)))
   const [next] = fused([root], { isStaticDim: isStatic, fusible: n => n.op !== primitives.tanh })
   assert.deepEqual(
     fusedBlocks([next!]).map(block => topological(block.outputs).map(n => n.op.name)),

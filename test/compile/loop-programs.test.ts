@@ -20,20 +20,9 @@ import {
   type Method,
   type Reparametrisation,
 } from '../../src/index.ts'
-import { llama, programsOf, variablesOf, type Loop, type Variable, type WholePrograms } from '../../src/compiler.ts'
+import { llama, programsOf, variablesOf, u, type Loop, type Variable, type WholePrograms } from '../../src/compiler.ts'
 import { loopOp } from '../../src/compile/loop/op.ts'
-import {
-  blockOf,
-  concatOp,
-  is,
-  node,
-  scalar,
-  sliced,
-  sumOp,
-  topological,
-  type Node,
-  type NodeOf,
-} from '../../src/tensor/index.ts'
+import { blockOf, is, node, scalar, sumOp, topological, type Node, type NodeOf } from '../../src/tensor/index.ts'
 import { layerIn, masked } from '../support/masks.ts'
 import { spoiled } from '../support/layered-graphs.ts'
 import { size } from '../support/tiny-programs.ts'
@@ -132,10 +121,11 @@ const changed =
     spoiled(roots, n => (is(n, loopOp) ? change(n) : undefined))
 /** The second layer in the place of the first, and so on. */
 const aLayerOff = (stack: Node): Node =>
-  node(concatOp, [sliced(stack, 0, [1], Number(stack.shape[0]) - 1), sliced(stack, 0, [], 1)], {
-    axis: 0,
-    dim: stack.shape[0]!,
-  })
+  u.concat(
+    [u.slice(stack, 0, { as: Number(stack.shape[0]) - 1, start: [1] }), u.slice(stack, 0, { as: 1 })],
+    0,
+    stack.shape[0]!,
+  )
 const mutants: Readonly<Record<string, readonly [spoil: Spoil, programs: readonly string[]]>> = {
   'loops that go the other way': [
     changed(loop => node(loopOp, loop.inputs, { ...loop.attributes, reverse: !loop.attributes.reverse })),
@@ -155,7 +145,7 @@ const mutants: Readonly<Record<string, readonly [spoil: Spoil, programs: readonl
     roots =>
       spoiled(roots, n =>
         is(n, sumOp) && n.attributes.axes.join() === '0' && typeof n.inputs[0]!.shape[0] === 'number'
-          ? node(sumOp, [sliced(n.inputs[0]!, 0, [], Number(n.inputs[0]!.shape[0]) - 1)], n.attributes)
+          ? node(sumOp, [u.slice(n.inputs[0]!, 0, { as: Number(n.inputs[0]!.shape[0]) - 1 })], n.attributes)
           : undefined,
       ),
     ['norm', 'apply'],

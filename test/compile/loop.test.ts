@@ -11,13 +11,12 @@ import {
   is,
   node,
   placeholder,
-  plus,
   result,
   scalar,
   sliceOp,
   sumOp,
-  times,
   topological,
+  u,
   type Node,
   type NodeOf,
 } from '../../src/tensor/index.ts'
@@ -97,11 +96,11 @@ const mutants: Readonly<Record<string, (n: Node) => Node | undefined>> = {
   'a stack whose parts are the other way round': n =>
     is(n, concatOp) && n.inputs.length > 1 ? node(concatOp, n.inputs.toReversed(), n.attributes) : undefined,
   'a sum over layers that is twice the sum': n =>
-    is(n, sumOp) && n.inputs[0]!.shape.length === 2 ? times(node(sumOp, n.inputs, n.attributes), 2) : undefined,
+    is(n, sumOp) && n.inputs[0]!.shape.length === 2 ? u.mul(node(sumOp, n.inputs, n.attributes), 2) : undefined,
   'a block that is not quite the same': n => {
     const block = blockOf(n)
     return (
-      block && node(callOp, n.inputs, { block: { ...block, outputs: block.outputs.map(o => plus(o, scalar(1e-6))) } })
+      block && node(callOp, n.inputs, { block: { ...block, outputs: block.outputs.map(o => u.add(o, scalar(1e-6))) } })
     )
   },
 }

@@ -2,26 +2,18 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
-  contracted,
   contractOp,
   count,
-  droppedOut,
   gradients,
-  inputDropoutOp,
   is,
-  minus,
-  negated,
   node,
-  over,
   placeholder,
-  plus,
   primitives,
   scalar,
   deduplicated,
-  summed,
-  times,
   topological,
   whole,
+  u,
   type Node,
   type Shape,
 } from '../../src/tensor/index.ts'
@@ -83,10 +75,10 @@ const shapeOf = ({ dims }: Letters, of: string): Shape => [...of].map(c => dims[
 const inside = (of: string): string => [...of].map(c => 'xjoyi'['ijopk'.indexOf(c)]!).join('')
 const lowRankOf = ({ near, far, b }: Letters, p: Node, q: Node, flipped: boolean): Node =>
   flipped
-    ? contracted(q, p, { a: inside(far), b: inside(near), out: inside(b) })
-    : contracted(p, q, { a: inside(near), b: inside(far), out: inside(b) })
+    ? u.contract(q, p, { a: inside(far), b: inside(near), out: inside(b) })
+    : u.contract(p, q, { a: inside(near), b: inside(far), out: inside(b) })
 const multiplied = ({ a, b, out }: Letters, x: Node, w: Node, flipped: boolean): Node =>
-  flipped ? contracted(w, x, { a: b, b: a, out }) : contracted(x, w, { a, b, out })
+  flipped ? u.contract(w, x, { a: b, b: a, out }) : u.contract(x, w, { a, b, out })
 
 /** A rule, expressions in which it applies, and a wrong version of it. */
 interface Case {
@@ -115,7 +107,7 @@ const cases: readonly Case[] = [
     rule: distribute,
     build: (l, [x, w, p, q], choice) => {
       const D = lowRankOf(l, p!, q!, choice % 2 === 0)
-      const terms = [plus(w!, D), minus(w!, times(D, 0.5)), minus(negated(D), w!), plus(over(D, scalar(3)), w!)]
+      const terms = [u.add(w!, D), u.sub(w!, u.mul(D, 0.5)), u.sub(u.neg(D), w!), u.add(u.div(D, scalar(3)), w!)]
       return multiplied(l, x!, terms[choice % 4]!, choice > 3)
     },
     // a difference is not a sum
@@ -158,14 +150,14 @@ const cases: readonly Case[] = [
     build: (l, [x, w, p, q, outer, inner, number], choice) => {
       const D = lowRankOf(l, p!, q!, choice % 2 === 0)
       const scaled = [
-        times(w!, outer!),
-        over(w!, outer!),
-        times(number!, w!),
-        times(D, number!),
-        over(D, number!),
-        times(w!, inner!),
-        times(outer!, D),
-        times(w!, scalar(2)),
+        u.mul(w!, outer!),
+        u.div(w!, outer!),
+        u.mul(number!, w!),
+        u.mul(D, number!),
+        u.div(D, number!),
+        u.mul(w!, inner!),
+        u.mul(outer!, D),
+        u.mul(w!, scalar(2)),
       ]
       return multiplied(l, x!, scaled[choice]!, choice % 3 === 0)
     },
@@ -175,7 +167,7 @@ const cases: readonly Case[] = [
       const i = n.inputs.findIndex(w => w.op === primitives.mul || w.op === primitives.div)
       return i < 0
         ? undefined
-        : times(
+        : u.mul(
             node(
               contractOp,
               n.inputs.map((w, j) => (j === i ? w.inputs[0]! : w)),
@@ -189,10 +181,10 @@ const cases: readonly Case[] = [
     rule: lowRankNorm,
     build: (l, [, w, p, q], choice) => {
       const D = lowRankOf(l, p!, q!, choice % 2 === 0)
-      const V = [plus(w!, D), minus(w!, times(D, 0.5)), plus(times(D, 2), w!), minus(D, w!)].at(choice % 4)!
+      const V = [u.add(w!, D), u.sub(w!, u.mul(D, 0.5)), u.add(u.mul(D, 2), w!), u.sub(D, w!)].at(choice % 4)!
       const along = choice > 3 ? l.inner : l.outer
-      return summed(
-        times(V, V),
+      return u.sum(
+        u.mul(V, V),
         [...along].map(c => l.b.indexOf(c)),
         choice % 3 === 0,
       )
@@ -203,7 +195,7 @@ const cases: readonly Case[] = [
       if (!is(n, primitives.sum) || square?.op !== primitives.mul) return undefined
       const [U, D] = square.inputs[0]!.inputs as [Node, Node]
       const sum = (x: Node): Node => node(primitives.sum, [x], n.attributes)
-      return plus(sum(times(U, U)), sum(times(D, plus(U, D))))
+      return u.add(sum(u.mul(U, U)), sum(u.mul(D, u.add(U, D))))
     },
   },
 ]
@@ -296,15 +288,15 @@ const key = placeholder([3], 'i32')
 const stream = placeholder([1], 'i32')
 const isWeight = (n: Node): boolean => [W, A, B, g, stream].includes(n)
 const surroundings = { size, isStatic: () => false, isWeight }
-const by = (w: Node): Node => contracted(x, w, { a: 'bi', b: 'io', out: 'bo' })
-const product = (a: Node, b: Node): Node => contracted(a, b, { a: 'ik', b: 'kj', out: 'ij' })
+const by = (w: Node): Node => u.contract(x, w, { a: 'bi', b: 'io', out: 'bo' })
+const product = (a: Node, b: Node): Node => u.contract(a, b, { a: 'ik', b: 'kj', out: 'ij' })
 const shapesIn = (root: Node): readonly string[] =>
   topological([root])
     .filter(n => n.op !== primitives.parameter && n.op !== primitives.constant)
     .map(n => `${n.op.name} ${n.shape.join()}`)
 
 test("LoRA's weight is never made: its product is that of the base and two narrow ones, the scale on what is r wide", () => {
-  const [derived] = rewrite([by(plus(W, times(product(A, B), 0.5)))], together, surroundings)
+  const [derived] = rewrite([by(u.add(W, u.mul(product(A, B), 0.5)))], together, surroundings)
   assert.deepEqual(shapesIn(derived!), [
     'contract batch,out',
     'contract batch,r',
@@ -318,20 +310,20 @@ test('a sum of which no term is of low rank, and a product over as many dims as 
   const V = f32('in', 'out')
   const square = f32('in', 'in')
   const weights = { ...surroundings, isWeight: (n: Node) => n !== x }
-  for (const root of [by(plus(W, V)), by(product(square, contracted(square, W, { a: 'io', b: 'ok', out: 'ik' })))])
+  for (const root of [by(u.add(W, V)), by(product(square, u.contract(square, W, { a: 'io', b: 'ok', out: 'ik' })))])
     assert.equal(rewrite([root], [distribute, associate], weights)[0], root)
 })
 
 test('a weight that is scaled along both axes is not taken apart', () => {
-  const root = by(times(W, f32('in', 'out')))
+  const root = by(u.mul(W, f32('in', 'out')))
   const free = { ...surroundings, isWeight: (n: Node) => n !== x }
   assert.equal(rewrite([root], [scaleProduct], free)[0], root)
 })
 
 test('the norms of DoRA: no tensor of the size of the weight is made', () => {
-  const V = plus(W, times(product(A, B), 0.5))
-  const norm = node(primitives.sqrt, [summed(times(V, V), [0])], {})
-  const [derived] = deduplicated(rewrite([by(times(V, over(g, norm)))], together, surroundings))
+  const V = u.add(W, u.mul(product(A, B), 0.5))
+  const norm = u.sqrt(u.sum(u.mul(V, V), [0]))
+  const [derived] = deduplicated(rewrite([by(u.mul(V, u.div(g, norm)))], together, surroundings))
   const found = shapesIn(derived!)
   assert.deepEqual(
     found.filter(text => text.endsWith('in,out')),
@@ -341,7 +333,7 @@ test('the norms of DoRA: no tensor of the size of the weight is made', () => {
   const off = shapesIn(
     deduplicated(
       rewrite(
-        [by(times(V, over(g, norm)))],
+        [by(u.mul(V, u.div(g, norm)))],
         together.filter(rule => rule !== lowRankNorm),
         surroundings,
       ),
@@ -353,7 +345,7 @@ test('the norms of DoRA: no tensor of the size of the weight is made', () => {
   )
 })
 
-const marked = (a: Node): Node => node(inputDropoutOp, [a, key, stream], { rate: 0.3 })
+const marked = (a: Node): Node => u.inputDropout(a, key, stream, { rate: 0.3 })
 const numbers = (n: number, f: (i: number) => number) => Float64Array.from({ length: n }, (_, i) => f(i))
 const feeds = new Map(
   [x, W, A, B, g].map((n, i) => {
@@ -369,16 +361,16 @@ const drawn = new Map([
 
 test("a factor whose input is dropped out: in training x B' is dropout(x) B', elsewhere the marker is gone", () => {
   const s = 0.5
-  const root = by(plus(W, times(product(marked(A), B), s)))
+  const root = by(u.add(W, u.mul(product(marked(A), B), s)))
   const [trained] = rewrite([root], [dropInput, ...together], surroundings)
   const [plain] = rewrite([root], [keepInput, ...together], surroundings)
-  const narrow = contracted(droppedOut(x, key, stream, 0.3), A, { a: 'bi', b: 'ik', out: 'bk' })
-  const expected = plus(by(W), times(contracted(narrow, B, { a: 'bk', b: 'kj', out: 'bj' }), s))
+  const narrow = u.contract(u.dropout(x, key, stream, { rate: 0.3 }), A, { a: 'bi', b: 'ik', out: 'bk' })
+  const expected = u.add(by(W), u.mul(u.contract(narrow, B, { a: 'bk', b: 'kj', out: 'bj' }), s))
   const [meant, after, without, whole] = run({ feeds: drawn, size }, [
     expected,
     trained!,
     plain!,
-    by(plus(W, times(product(A, B), s))),
+    by(u.add(W, u.mul(product(A, B), s))),
   ])
   assert.ok(equal(meant!, after!))
   assert.ok(equal(whole!, without!))
@@ -391,7 +383,7 @@ test('a factor whose input is dropped out is taken apart however wide it is', ()
   const wide = f32('in', 60)
   const out = f32(60, 'out')
   const free = { ...surroundings, isWeight: (n: Node) => n !== x && n !== key }
-  const [derived] = rewrite([by(plus(W, product(marked(wide), out)))], [dropInput, ...together], free)
+  const [derived] = rewrite([by(u.add(W, product(marked(wide), out)))], [dropInput, ...together], free)
   assert.doesNotThrow(() => {
     checkDropout([derived!])
   })
@@ -399,16 +391,16 @@ test('a factor whose input is dropped out is taken apart however wide it is', ()
 })
 
 test('a marked factor that meets no activation is refused', () => {
-  const norm = summed(product(marked(A), B), [0])
+  const norm = u.sum(product(marked(A), B), [0])
   assert.throws(() => {
     checkDropout(rewrite([norm], [dropInput, ...together], surroundings))
   }, /^Error: inputDropout: its factor is used other than in a product with an activation/)
 })
 
 test('gradients of a rewritten product are those of the product', () => {
-  const V = plus(W, times(product(A, B), 0.5))
-  const norm = node(primitives.sqrt, [summed(times(V, V), [0])], {})
-  const root = by(times(V, over(g, node(primitives.stopGradient, [norm], {}))))
+  const V = u.add(W, u.mul(product(A, B), 0.5))
+  const norm = u.sqrt(u.sum(u.mul(V, V), [0]))
+  const root = by(u.mul(V, u.div(g, u.stopGradient(norm))))
   const dy = f32('batch', 'out')
   const fed = new Map([...feeds, [dy, { sizes: [40, 10], data: numbers(400, Math.cos) }]])
   const of = [A, B, g, x].map(whole)

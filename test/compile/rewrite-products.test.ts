@@ -2,18 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
-  contracted,
   contractOp,
   gradients,
   interpret,
   is,
   node,
   placeholder,
-  reshaped,
   topological,
-  transposed,
   transposeOp,
   whole,
+  u,
   type Contraction,
   type Node,
 } from '../../src/tensor/index.ts'
@@ -62,8 +60,8 @@ const permutedProducts: fc.Arbitrary<Plan> = products(2).chain(({ letters, a, b 
     leaves: [{ shape: a }, { shape: b }],
     build: ([x, y]) => {
       const permute = (of: string, by: readonly number[]): string => by.map(axis => of[axis]!).join('')
-      return transposed(
-        contracted(transposed(x!, p), transposed(y!, q), {
+      return u.transpose(
+        u.contract(u.transpose(x!, p), u.transpose(y!, q), {
           a: permute(letters.a, p),
           b: permute(letters.b, q),
           out: letters.out,
@@ -77,15 +75,15 @@ const permutedProducts: fc.Arbitrary<Plan> = products(2).chain(({ letters, a, b 
 const chained: fc.Arbitrary<Plan> = fc.constant({
   leaves: [{ shape: ['a', 'b', 'c*few'] }, { shape: ['c*few', 'c*few'] }, { shape: ['a', 'b', 'c*few'] }],
   build: ([x, w, y]) => {
-    const heads = (of: Node): Node => transposed(reshaped(of, ['a', 'b', 'c', 'few']), [0, 2, 1, 3])
-    const q = heads(contracted(x!, w!, { a: 'bsi', b: 'io', out: 'bso' }))
+    const heads = (of: Node): Node => u.transpose(u.reshape(of, ['a', 'b', 'c', 'few']), [0, 2, 1, 3])
+    const q = heads(u.contract(x!, w!, { a: 'bsi', b: 'io', out: 'bso' }))
     const k = heads(y!)
-    const mixed = contracted(contracted(q, k, { a: 'bhqd', b: 'bhkd', out: 'bhqk' }), k, {
+    const mixed = u.contract(u.contract(q, k, { a: 'bhqd', b: 'bhkd', out: 'bhqk' }), k, {
       a: 'bhqk',
       b: 'bhkd',
       out: 'bhqd',
     })
-    return contracted(reshaped(transposed(mixed, [0, 2, 1, 3]), ['a', 'b', 'c*few']), w!, {
+    return u.contract(u.reshape(u.transpose(mixed, [0, 2, 1, 3]), ['a', 'b', 'c*few']), w!, {
       a: 'bsi',
       b: 'io',
       out: 'bso',
@@ -166,7 +164,7 @@ test('a linear layer, its input gradient and its weight gradient move nothing', 
   const x = placeholder(['batch', 'seq', 'hidden'], 'f32')
   const w = placeholder(['hidden', 'ffn'], 'f32')
   const dy = placeholder(['batch', 'seq', 'ffn'], 'f32')
-  const y = contracted(x, w, { a: 'bsi', b: 'io', out: 'bso' })
+  const y = u.contract(x, w, { a: 'bsi', b: 'io', out: 'bso' })
   const roots = [y, ...gradients([y], [dy], [whole(x), whole(w)]).gradients]
   const lowered = lower(roots, { size, isStatic: n => n === w })
   assert.equal(contractions(lowered).length, 3)
@@ -177,13 +175,13 @@ test('of the two ways round, the one that moves fewer elements is taken', () => 
   const x = placeholder(['m', 'k'], 'f32')
   const y = placeholder(['k', 'n'], 'f32')
   // out is transposed: as B A it lies right, as A B the result would have to be moved
-  const [lowered] = lower([contracted(x, y, { a: 'ik', b: 'kj', out: 'ji' })], { size, isStatic: () => false })
+  const [lowered] = lower([u.contract(x, y, { a: 'ik', b: 'kj', out: 'ji' })], { size, isStatic: () => false })
   assert.equal(transposes([lowered!]), 0)
   assert.deepEqual(lowered!.inputs, [y, x])
 })
 test('transposes that meet in data movement become one', () => {
   const x = placeholder(['a', 'b*c'], 'f32')
-  const split = transposed(reshaped(node(transposeOp, [x], { permutation: [1, 0] }), ['b', 'c', 'a']), [2, 0, 1])
+  const split = u.transpose(u.reshape(node(transposeOp, [x], { permutation: [1, 0] }), ['b', 'c', 'a']), [2, 0, 1])
   const [next] = rewrite([split], movementRules, { size, isStatic: () => false })
   assert.equal(transposes([next!]), 0)
   const data = new Map([[x, { sizes: [4, 16], data: Float64Array.from({ length: 64 }, (_, i) => i) }]])

@@ -2,25 +2,20 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
-  broadcasted,
-  contracted,
   contractOp,
   gradients,
   inverse,
   is,
   node,
   placeholder,
-  plus,
   primitives,
   reshapeOp,
   scalar,
   deduplicated,
-  taken,
   takeOp,
-  times,
   topological,
-  transposed,
   transposeOp,
+  u,
   type Node,
   type Shape,
   type Wanted,
@@ -75,7 +70,7 @@ const indexInto = (shape: Shape, axis: number): Leaf => ({ shape: ['few'], domai
 const takenFrom = (leaves: readonly Leaf[], shape: Shape, build: (inputs: readonly Node[]) => Node): Subject =>
   axisOf(shape).map(axis => ({
     leaves: [...leaves, indexInto(shape, axis)],
-    build: inputs => taken(build(inputs.slice(0, leaves.length)), inputs[leaves.length]!, axis),
+    build: inputs => u.take(build(inputs.slice(0, leaves.length)), inputs[leaves.length]!, axis),
   }))
 
 const named = fc.constantFrom('a', 'b', 'c')
@@ -102,7 +97,7 @@ const mergedProducts: Subject = fc
     const axis = result.indexOf('pq')
     return {
       leaves: [{ shape: [...a].map(dimOf) }, { shape: [...b].map(dimOf) }, indexInto(shape, axis)],
-      build: ([x, y, index]) => taken(reshapedTo(contracted(x!, y!, { a, b, out }), shape), index!, axis),
+      build: ([x, y, index]) => u.take(reshapedTo(u.contract(x!, y!, { a, b, out }), shape), index!, axis),
     }
   })
 
@@ -111,8 +106,8 @@ const ones: Subject = fc
   .map(([[shape = [], whole = []], first, isScalar]) => ({
     leaves: [{ shape }],
     build: ([x]) => {
-      const one = isScalar ? scalar(1) : broadcasted(scalar(1), whole)
-      return first ? times(one, x!) : times(x!, one)
+      const one = isScalar ? scalar(1) : u.broadcastTo(scalar(1), whole)
+      return first ? u.mul(one, x!) : u.mul(x!, one)
     },
   }))
 
@@ -124,15 +119,15 @@ const cases: readonly Case[] = [
       .filter(({ letters }) => letters.out.length > 0)
       .chain(({ letters, a, b }) =>
         takenFrom([{ shape: a }, { shape: b }], resultOf(letters.out, letters.a, a, letters.b, b), ([x, y]) =>
-          contracted(x!, y!, letters),
+          u.contract(x!, y!, letters),
         ),
       ),
     // the axis of the result is not that of the operand
     mutant: n => {
       const [x, index] = n.inputs
       if (!is(n, takeOp) || !is(x!, contractOp)) return undefined
-      return contracted(
-        taken(x.inputs[0]!, index!, Math.min(n.attributes.axis, x.inputs[0]!.shape.length - 1)),
+      return u.contract(
+        u.take(x.inputs[0]!, index!, Math.min(n.attributes.axis, x.inputs[0]!.shape.length - 1)),
         x.inputs[1]!,
         x.attributes,
       )
@@ -154,7 +149,7 @@ const cases: readonly Case[] = [
       const [x, index] = n.inputs
       if (!is(n, takeOp) || !is(x!, transposeOp)) return undefined
       const { permutation: of } = x.attributes
-      return transposed(taken(x.inputs[0]!, index!, inverse(of)[n.attributes.axis]!), of)
+      return u.transpose(u.take(x.inputs[0]!, index!, inverse(of)[n.attributes.axis]!), of)
     },
   },
   {
@@ -166,14 +161,14 @@ const cases: readonly Case[] = [
       const [from, to, axis] = back ? [joined, split, l.length] : [split, joined, left.length]
       return {
         leaves: [{ shape: from }, indexInto(to, axis)],
-        build: ([x, index]) => taken(reshapedTo(x!, to), index!, axis),
+        build: ([x, index]) => u.take(reshapedTo(x!, to), index!, axis),
       }
     }),
     mutant: n => {
       const [x, index] = n.inputs
       if (!is(n, takeOp) || !is(x!, reshapeOp)) return undefined
       return reshapedTo(
-        taken(x.inputs[0]!, index!, Math.min(n.attributes.axis, x.inputs[0]!.shape.length - 1)),
+        u.take(x.inputs[0]!, index!, Math.min(n.attributes.axis, x.inputs[0]!.shape.length - 1)),
         n.shape,
       )
     },
@@ -188,7 +183,7 @@ const cases: readonly Case[] = [
       if (!is(n, takeOp) || !is(x!, reshapeOp) || !is(x.inputs[0]!, contractOp)) return undefined
       const product = x.inputs[0]
       const at = product.attributes.out.indexOf('p')
-      return reshapedTo(taken(product, index!, at), n.shape)
+      return reshapedTo(u.take(product, index!, at), n.shape)
     },
   },
   {
@@ -210,7 +205,7 @@ const cases: readonly Case[] = [
       const [x, index] = n.inputs
       if (!is(n, takeOp) || x!.inputs.length !== 2) return undefined
       const { axis } = n.attributes
-      return node(x!.op, [taken(x!.inputs[0]!, index!, axis), x!.inputs[1]!], x!.attributes)
+      return node(x!.op, [u.take(x!.inputs[0]!, index!, axis), x!.inputs[1]!], x!.attributes)
     },
   },
   {
@@ -223,7 +218,7 @@ const cases: readonly Case[] = [
     mutant: n => {
       const [x] = n.inputs
       return is(n, transposeOp) && is(x!, transposeOp)
-        ? transposed(
+        ? u.transpose(
             x.inputs[0]!,
             x.attributes.permutation.map(axis => n.attributes.permutation[axis]!),
           )
@@ -245,7 +240,7 @@ const cases: readonly Case[] = [
           return {
             leaves: [{ shape: where === 'a' ? unpermuted(a, p) : a }, { shape: where === 'b' ? unpermuted(b, q) : b }],
             build: ([x, y]) => {
-              const product = contracted(
+              const product = u.contract(
                 where === 'a' ? permuted(x!, p) : x!,
                 where === 'b' ? permuted(y!, q) : y!,
                 letters,
@@ -257,9 +252,9 @@ const cases: readonly Case[] = [
     ),
     mutant: n => {
       const [x, y] = n.inputs
-      if (is(n, contractOp) && is(x!, transposeOp)) return contracted(x.inputs[0]!, y!, n.attributes)
+      if (is(n, contractOp) && is(x!, transposeOp)) return u.contract(x.inputs[0]!, y!, n.attributes)
       return is(n, transposeOp) && is(x!, contractOp)
-        ? contracted(x.inputs[0]!, x.inputs[1]!, {
+        ? u.contract(x.inputs[0]!, x.inputs[1]!, {
             ...x.attributes,
             out: inverse(n.attributes.permutation)
               .map(axis => x.attributes.out[axis]!)
@@ -302,14 +297,14 @@ const cases: readonly Case[] = [
     mutant: n => {
       const [x, y] = n.inputs
       return x && y && is(x, transposeOp) && is(y, transposeOp)
-        ? transposed(node(n.op, [x.inputs[0]!, y.inputs[0]!], n.attributes), inverse(x.attributes.permutation))
+        ? u.transpose(node(n.op, [x.inputs[0]!, y.inputs[0]!], n.attributes), inverse(x.attributes.permutation))
         : undefined
     },
   },
   {
     rule: stopGradientValue,
-    subject: shapes().map(shape => ({ leaves: [{ shape }], build: ([x]) => node(primitives.stopGradient, [x!], {}) })),
-    mutant: n => (n.op === primitives.stopGradient ? times(n.inputs[0]!, 2) : undefined),
+    subject: shapes().map(shape => ({ leaves: [{ shape }], build: ([x]) => u.stopGradient(x!) })),
+    mutant: n => (n.op === primitives.stopGradient ? u.mul(n.inputs[0]!, 2) : undefined),
   },
   {
     rule: simplifications.find(rule => rule.name === 'times-one')!,
@@ -398,7 +393,7 @@ for (const { rule, subject, mutant, readOnce } of cases) {
       fc.assert(
         fc.property(instances(subject), instance => {
           const { rule: watched, count } = counted(rule)
-          const other = node(primitives.neg, [instance.root.inputs[0]!], {})
+          const other = u.neg(instance.root.inputs[0]!)
           const [next] = rewrite([instance.root, other], [watched], environment(instance))
           return count.fired === 0 && next === instance.root
         }),
@@ -411,7 +406,7 @@ for (const { rule, subject, mutant, readOnce } of cases) {
 test('contract-transpose leaves a product alone that something else reads untransposed', () => {
   const x = placeholder(['a', 'b'], 'f32')
   const y = placeholder(['b', 'c'], 'f32')
-  const product = contracted(x, y, { a: 'ij', b: 'jk', out: 'ik' })
+  const product = u.contract(x, y, { a: 'ij', b: 'jk', out: 'ik' })
   const roots = [permuted(product, [1, 0]), product]
   assert.deepEqual(rewrite(roots, [contractTranspose], { size: () => 2, isStatic: () => false }), roots)
 })
@@ -421,8 +416,8 @@ test("the rules derive PaCA: of a masked weight's gradient only the taken column
   const w = placeholder(['hidden', 'ffn'], 'f32')
   const dy = placeholder(['batch', 'seq', 'ffn'], 'f32')
   const index = placeholder([8], 'i32')
-  const masked: Wanted = { leaf: w, kind: 'columns', index: [index], get: (g, [i]) => taken(g, i!, 0) }
-  const product = contracted(x, w, { a: 'bsi', b: 'io', out: 'bso' })
+  const masked: Wanted = { leaf: w, kind: 'columns', index: [index], get: (g, [i]) => u.take(g, i!, 0) }
+  const product = u.contract(x, w, { a: 'bsi', b: 'io', out: 'bso' })
   const {
     gradients: [g],
   } = gradients([product], [dy], [masked])
@@ -442,9 +437,9 @@ test('a weight that several products read: the take of the sum of their gradient
   const w = placeholder(['hidden', 'ffn'], 'f32')
   const dy = placeholder(['batch', 'ffn'], 'f32')
   const index = placeholder([8], 'i32')
-  const product = (input: Node): Node => contracted(input, w, { a: 'bi', b: 'io', out: 'bo' })
-  const masked: Wanted = { leaf: w, kind: 'columns', index: [index], get: g => taken(g, index, 0) }
-  const full = gradients([plus(product(x), product(z))], [dy], [{ leaf: w, kind: 'all', index: [], get: g => g }])
+  const product = (input: Node): Node => u.contract(input, w, { a: 'bi', b: 'io', out: 'bo' })
+  const masked: Wanted = { leaf: w, kind: 'columns', index: [index], get: g => u.take(g, index, 0) }
+  const full = gradients([u.add(product(x), product(z))], [dy], [{ leaf: w, kind: 'all', index: [], get: g => g }])
     .gradients[0]!
   const [derived] = rewrite([masked.get(full, [index])], takeRules, { size: () => 2, isStatic: () => false })
   assert.equal(topological([derived!]).filter(n => is(n, takeOp)).length, 2)
@@ -454,7 +449,7 @@ test('a weight that several products read: the take of the sum of their gradient
 test('rewriting keeps what is shared shared, and terms without a match as they are', () => {
   const x = placeholder(['a', 'b'], 'f32')
   const twice = permuted(permuted(x, [1, 0]), [1, 0])
-  const root = plus(times(twice, twice), twice)
+  const root = u.add(u.mul(twice, twice), twice)
   const [next] = rewrite([root], [transposeTranspose], { size: () => 2, isStatic: () => false })
   assert.deepEqual(
     topological([next!]).map(n => n.op.name),

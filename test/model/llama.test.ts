@@ -12,8 +12,8 @@ import {
   interpret,
   placeholder,
   scalar,
-  taken,
   whole,
+  u,
   type Dim,
   type Node,
   type Numbers,
@@ -133,7 +133,7 @@ test('the gradients of masked columns are those of the PaCA reference', async ()
       leaf: byPath.get(module)!,
       kind: 'columns',
       index: [placeholders[i]!],
-      get: (x, [of]) => taken(x, of!, 0),
+      get: (x, [of]) => u.take(x, of!, 0),
     }))
     const { gradients: g } = gradients([traced().sum], [scalar(1)], wanted)
     const found = interpret(g, new Map([...feeds, ...placeholders.map((p, i) => [p, indices[i]!] as const)]), size)

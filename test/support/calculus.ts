@@ -4,9 +4,9 @@ import {
   gradients,
   interpret,
   node,
-  times,
   whole,
   withInputs,
+  u,
   type Gradients,
   type Node,
   type Numbers,
@@ -75,6 +75,6 @@ export const wrongVjp = (root: Node): Node => {
   const block = call && blockOf(call)
   if (block)
     return withInputs(root, [node(callOp, call.inputs, { block: { ...block, outputs: block.outputs.map(wrongVjp) } })])
-  const op: Op = { ...root.op, vjp: (n: NodeOf, dy) => root.op.vjp(n, dy).map(d => d && times(d, 1.5)) }
+  const op: Op = { ...root.op, vjp: (n: NodeOf, dy) => root.op.vjp(n, dy).map(d => d && u.mul(d, 1.5)) }
   return { ...root, op }
 }

@@ -1,21 +1,6 @@
 import * as fc from 'fast-check'
 import { familyOf, type Family, type Root } from '../../src/compile/index.ts'
-import {
-  broadcasted,
-  call,
-  minus,
-  node,
-  placeholder,
-  plus,
-  primitives,
-  rebuild,
-  summed,
-  times,
-  type Block,
-  type Dim,
-  type Node,
-  type Numbers,
-} from '../../src/tensor/index.ts'
+import { call, placeholder, rebuild, u, type Block, type Dim, type Node, type Numbers } from '../../src/tensor/index.ts'
 import { noise } from './calculus.ts'
 
 /** Random programs that go through layers, for testing passes over calls. */
@@ -27,8 +12,8 @@ export interface Layered {
 
 const width = 2
 const leaf = (): Node => placeholder([width], 'f32')
-const sigmoid = (x: Node): Node => node(primitives.sigmoid, [x], {})
-const tanh = (x: Node): Node => node(primitives.tanh, [x], {})
+const sigmoid = (x: Node): Node => u.sigmoid(x)
+const tanh = (x: Node): Node => u.tanh(x)
 export const size = (dim: Dim): number => Number(dim)
 
 /**
@@ -40,8 +25,8 @@ const blockOf = (name: string, body: (h: Node, w: Node, e: Node) => readonly Nod
   return { name, parameters, outputs: body(parameters[0]!, parameters[1]!, parameters[2]!) }
 }
 export const blocks: readonly Block[] = [
-  blockOf('a', (h, w, e) => [tanh(plus(times(h, w), e)), minus(times(h, e), w)]),
-  blockOf('b', (h, w, e) => [sigmoid(minus(h, times(w, e))), plus(h, times(w, e))]),
+  blockOf('a', (h, w, e) => [tanh(u.add(u.mul(h, w), e)), u.sub(u.mul(h, e), w)]),
+  blockOf('b', (h, w, e) => [sigmoid(u.sub(h, u.mul(w, e))), u.add(h, u.mul(w, e))]),
 ]
 
 export const isStack = (root: Root): root is readonly Node[] => Array.isArray(root)
@@ -161,14 +146,14 @@ export const layeredBy = ({ count, passes, roots }: Recipe): Layered => {
       [some],
       [some.toReversed()],
       [some.map(n => (n === one ? tanh(n) : n))],
-      [some.reduce(plus)],
-      [some.map(n => times(n, n)).reduce(plus)],
-      [plus(one, x)],
+      [some.reduce(u.add)],
+      [some.map(n => u.mul(n, n)).reduce(u.add)],
+      [u.add(one, x)],
       [some.map(() => one)],
       [w, v],
       [some.slice(1).concat(some.slice(0, 1))],
-      [w.map((n, l) => plus(n, of[l] ?? x))],
-      [[...some, ...w].reduce(plus)],
+      [w.map((n, l) => u.add(n, of[l] ?? x))],
+      [[...some, ...w].reduce(u.add)],
     ][kind]!
   }
   const chosen = roots.flatMap(([kind, p, at]) => rootsOf(kind, done[p % done.length]!, at))
@@ -201,7 +186,7 @@ export const tangles: fc.Arbitrary<Layered> = fc
     for (const [block, ...of] of recipe.calls) pool.push(...call(blocks[block]!, of.map(pick)))
     return printing(recipe, {
       roots: recipe.roots.map((of): Root =>
-        of.length === 1 ? pick(of[0]!) : of.length === 2 ? of.map(pick) : of.map(pick).reduce(plus),
+        of.length === 1 ? pick(of[0]!) : of.length === 2 ? of.map(pick) : of.map(pick).reduce(u.add),
       ),
       families,
       feeds,
@@ -223,20 +208,20 @@ export const updates: fc.Arbitrary<Layered> = fc
       const b = rows[j % rows.length]!
       rows.push(
         [
-          () => a.map((n, l) => plus(n, b[l]!)),
-          () => a.map((n, l) => times(n, b[l]!)),
+          () => a.map((n, l) => u.add(n, b[l]!)),
+          () => a.map((n, l) => u.mul(n, b[l]!)),
           () => a.map(tanh),
           // a sum over layers, that every layer reads
           () => {
-            const norm = a.map(n => times(n, n)).reduce(plus)
+            const norm = a.map(n => u.mul(n, n)).reduce(u.add)
             return a.map(() => norm)
           },
           () => {
-            const norm = tanh(a.reduce(plus))
-            return b.map(n => times(n, norm))
+            const norm = tanh(a.reduce(u.add))
+            return b.map(n => u.mul(n, norm))
           },
           // a sum within a layer, which is not cheap
-          () => a.map(n => broadcasted(summed(n, [0]), [width])),
+          () => a.map(n => u.broadcastTo(u.sum(n, [0]), [width])),
           // a layer that is treated in another way
           () => a.map((n, l) => (l === j % a.length ? sigmoid(n) : n)),
         ][kind]!(),

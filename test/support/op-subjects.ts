@@ -8,7 +8,7 @@ import {
   placeholder,
   primitives,
   result,
-  times,
+  u,
   type Contraction,
   type Dim,
   type DType,
@@ -268,7 +268,7 @@ const calls: Subject = fc.tuple(shapes(), fc.integer({ min: 0, max: 1 })).map(([
     const block = {
       name: 'block',
       parameters: [p, q],
-      outputs: [times(p, q), node(primitives.tanh, [times(p, q)], {})],
+      outputs: [u.mul(p, q), u.tanh(u.mul(p, q))],
     }
     return result(node(primitives.call, inputs, { block }), index)
   }),

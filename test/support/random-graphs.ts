@@ -1,20 +1,5 @@
 import * as fc from 'fast-check'
-import {
-  call,
-  contracted,
-  placeholder,
-  plus,
-  replacedAt,
-  reshaped,
-  summed,
-  taken,
-  times,
-  transposed,
-  type Block,
-  type Dim,
-  type Node,
-  type Numbers,
-} from '../../src/tensor/index.ts'
+import { call, placeholder, u, type Block, type Dim, type Node, type Numbers } from '../../src/tensor/index.ts'
 
 /** Random programs over `[a, b]` matrices: products, takes, puts, views, blocks, values read many times. */
 export interface Graph {
@@ -32,8 +17,8 @@ export const size = (dim: Dim): number =>
 const blockOf = (): Block => {
   const x = placeholder(['a', 'b'], 'f32')
   const y = placeholder(['a', 'b'], 'f32')
-  const both = plus(x, times(y, 2))
-  return { name: 'block', parameters: [x, y], outputs: [both, times(both, x), x] }
+  const both = u.add(x, u.mul(y, 2))
+  return { name: 'block', parameters: [x, y], outputs: [both, u.mul(both, x), x] }
 }
 
 /** Each number is a decision: which op, on which of the values made so far. */
@@ -48,16 +33,16 @@ export const graph: fc.Arbitrary<Graph> = fc
     const block = blockOf()
     const values: Node[] = [...inputs]
     const ops: readonly ((x: Node, y: Node) => readonly Node[])[] = [
-      (x, y) => [plus(x, y)],
-      (x, y) => [times(x, y)],
-      x => [reshaped(reshaped(x, ['a*b']), ['a', 'b'])],
-      x => [transposed(reshaped(transposed(x, [1, 0]), ['b', 'a']), [1, 0])],
-      (x, y) => [contracted(contracted(x, y, { a: 'mk', b: 'nk', out: 'mn' }), x, { a: 'mk', b: 'kn', out: 'mn' })],
-      (x, y) => [replacedAt(x, index, taken(y, index, 0), 0)],
-      (x, y) => [plus(x, summed(taken(y, index, 1), [1], true))],
+      (x, y) => [u.add(x, y)],
+      (x, y) => [u.mul(x, y)],
+      x => [u.reshape(u.reshape(x, ['a*b']), ['a', 'b'])],
+      x => [u.transpose(u.reshape(u.transpose(x, [1, 0]), ['b', 'a']), [1, 0])],
+      (x, y) => [u.contract(u.contract(x, y, { a: 'mk', b: 'nk', out: 'mn' }), x, { a: 'mk', b: 'kn', out: 'mn' })],
+      (x, y) => [u.put(x, index, u.take(y, index, 0), 0)],
+      (x, y) => [u.add(x, u.sum(u.take(y, index, 1), [1], true))],
       (x, y) => [...call(block, [x, y])],
       (x, y) => [call(block, [x, y])[0]!],
-      (x, y) => [replacedAt(times(x, 1), index, taken(y, index, 1), 1)],
+      (x, y) => [u.put(u.mul(x, 1), index, u.take(y, index, 1), 1)],
     ]
     for (const [op, i, j] of steps) values.push(...ops[op]!(values[i % values.length]!, values[j % values.length]!))
     return { inputs, index, outputs: outputs.map(o => values[o % values.length]!) }

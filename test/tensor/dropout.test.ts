@@ -3,13 +3,11 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
   dropout,
-  dropoutOp,
   f32,
   gradients,
   i32,
   inputDropout,
   interpret,
-  node,
   philox,
   randomBits,
   randomWords,
@@ -17,6 +15,7 @@ import {
   topological,
   whole,
   wordsPurpose,
+  u,
   type Draw,
   type Node,
   type Numbers,
@@ -150,11 +149,11 @@ test('a rate that is none, and a key or a stream of other sizes, are shape error
     )
   }
   assert.throws(
-    () => node(dropoutOp, [x, floats, stream], { rate: 0.1 }),
+    () => u.dropout(x, floats, stream, { rate: 0.1 }),
     new ShapeMismatch('dropout: randomBits: the key is f32 [3], not i32 [3]'),
   )
   assert.throws(
-    () => node(dropoutOp, [x, key, key], { rate: 0.1 }),
+    () => u.dropout(x, key, key, { rate: 0.1 }),
     new ShapeMismatch('dropout: randomBits: the stream is i32 [3], not i32 [1]'),
   )
 })

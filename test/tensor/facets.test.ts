@@ -6,15 +6,13 @@ import {
   composites,
   factors,
   interpret,
-  maximumOp,
   node,
   noDims,
   placeholder,
   primitives,
   scalar,
-  taken,
   topological,
-  transposed,
+  u,
   type Dim,
   type Kind,
   type Node,
@@ -75,10 +73,10 @@ holdsFor(
     if (!sameRank(instance)) return true
     const permutation = instance.root.shape.map((_, axis) => axis).toReversed()
     return equal(
-      valueOf(instance, transposed(instance.root, permutation)),
+      valueOf(instance, u.transpose(instance.root, permutation)),
       valueOf(
         instance,
-        viewed(instance, x => (x.shape.length === 0 ? x : transposed(x, permutation))),
+        viewed(instance, x => (x.shape.length === 0 ? x : u.transpose(x, permutation))),
       ),
     )
   },
@@ -95,9 +93,9 @@ holdsFor(
       const of = size(dim)
       const given = { size, feeds: new Map(feeds).set(index, { sizes: [2], data: Float64Array.of(of - 1, 0) }) }
       const inside = viewed(instance, (x, axisOf) =>
-        x.shape[axisOf(axis)] === dim ? taken(x, index, axisOf(axis)) : x,
+        x.shape[axisOf(axis)] === dim ? u.take(x, index, axisOf(axis)) : x,
       )
-      return equal(valueOf(given, taken(root, index, axis)), valueOf(given, inside))
+      return equal(valueOf(given, u.take(root, index, axis)), valueOf(given, inside))
     })
   },
   ['softmax', 'rmsNorm', 'causalSoftmax'],
@@ -252,7 +250,7 @@ for (const [name, subject] of registry) {
 const relu = composite<object>({
   name: 'relu',
   kind: 'elementwise',
-  expand: ([x]) => node(maximumOp, [scalar(0), x!], {}),
+  expand: ([x]) => u.maximum(scalar(0), x!),
 })
 const reluOf: Subject = subjects.tanh.map(plan => ({ ...plan, build: ([x]) => node(relu, [x!], {}) }))
 test('what has a corner jumps, or its derivative does: ops that say so, and a composite whose expansion has one', () => {

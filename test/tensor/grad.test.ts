@@ -2,37 +2,30 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
-  contracted,
   contractOp,
   gradients,
-  minus,
-  node,
   placeholder,
-  plus,
-  primitives,
-  reshaped,
   scalar,
-  taken,
-  times,
   topological,
   whole,
+  u,
   type Node,
   type Wanted,
 } from '../../src/tensor/index.ts'
 import { instances, type Instance, type Plan } from '../support/op-subjects.ts'
 import { allEqual, dot, near, noise, quotient, run } from '../support/calculus.ts'
 
-const product = (x: Node, y: Node): Node => contracted(x, y, { a: 'ij', b: 'jk', out: 'ik' })
-const tanh = (x: Node): Node => node(primitives.tanh, [x], {})
+const product = (x: Node, y: Node): Node => u.contract(x, y, { a: 'ij', b: 'jk', out: 'ik' })
+const tanh = (x: Node): Node => u.tanh(x)
 
 /** The steps by which a random expression combines two earlier values. */
 const steps: readonly ((x: Node, y: Node) => Node)[] = [
-  plus,
-  minus,
-  times,
+  u.add,
+  u.sub,
+  u.mul,
   product,
   tanh,
-  (x, y) => plus(tanh(product(x, y)), x),
+  (x, y) => u.add(tanh(product(x, y)), x),
 ]
 /** Random expressions of square matrices, in which values are read several times. */
 const expressions = fc
@@ -44,7 +37,7 @@ const expressions = fc
         .reduce<readonly Node[]>(
           (made, [step, i, j]) => [
             ...made,
-            times(steps[step % steps.length]!(made[i % made.length]!, made[j % made.length]!), scalar(0.5)),
+            u.mul(steps[step % steps.length]!(made[i % made.length]!, made[j % made.length]!), scalar(0.5)),
           ],
           inputs,
         )
@@ -80,7 +73,7 @@ test('the gradients of a random expression are its difference quotients, in ever
   )
 })
 test('the gradients of another expression are refuted', () => {
-  assert.equal(fc.check(isDerivative(root => times(root, root))).failed, true)
+  assert.equal(fc.check(isDerivative(root => u.mul(root, root))).failed, true)
 })
 
 const index = placeholder(['few'], 'i32')
@@ -89,13 +82,13 @@ const columns = (leaf: Node): Wanted => ({
   leaf,
   kind: 'columns',
   index: [index],
-  get: (cotangent, [i]) => taken(cotangent, i!, 0),
+  get: (cotangent, [i]) => u.take(cotangent, i!, 0),
 })
 const flat = (leaf: Node): Wanted => ({
   leaf,
   kind: 'entries',
   index: [entries],
-  get: (cotangent, [i]) => taken(reshaped(cotangent, ['a*a']), i!, 0),
+  get: (cotangent, [i]) => u.take(u.reshape(cotangent, ['a*a']), i!, 0),
 })
 
 const isPart = (wanted: (leaf: Node) => Wanted, part: (full: Node) => Node) =>
@@ -112,13 +105,13 @@ const isPart = (wanted: (leaf: Node) => Wanted, part: (full: Node) => Node) =>
     return allEqual(fed(instance, [dy, ...indices], parts), fed(instance, [dy, ...indices], full.map(part)))
   })
 test('wanted columns are the columns of the full gradient', () => {
-  fc.assert(isPart(columns, full => taken(full, index, 0)))
+  fc.assert(isPart(columns, full => u.take(full, index, 0)))
 })
 test('wanted entries are the entries of the full gradient', () => {
-  fc.assert(isPart(flat, full => taken(reshaped(full, ['a*a']), entries, 0)))
+  fc.assert(isPart(flat, full => u.take(u.reshape(full, ['a*a']), entries, 0)))
 })
 test('the wrong columns are refuted', () => {
-  assert.equal(fc.check(isPart(columns, full => taken(full, index, 1))).failed, true)
+  assert.equal(fc.check(isPart(columns, full => u.take(full, index, 1))).failed, true)
 })
 
 const x = placeholder(['batch', 'in'], 'f32')
@@ -153,5 +146,5 @@ test('several outputs add their cotangents', () => {
   const both = gradients([y, h], [dy, dh], [whole(up)]).gradients
   const apart = [gradients([y], [dy], [whole(up)]), gradients([h], [dh], [whole(up)])].map(g => g.gradients[0]!)
   const size = () => 2
-  assert.ok(allEqual(run({ feeds, size }, both), run({ feeds, size }, [plus(apart[0]!, apart[1]!)])))
+  assert.ok(allEqual(run({ feeds, size }, both), run({ feeds, size }, [u.add(apart[0]!, apart[1]!)])))
 })

@@ -33,16 +33,12 @@ import {
   entries,
   gradients,
   interpret,
-  node,
   placeholder,
-  primitives,
   whole,
+  u,
   type Numbers,
   type Op,
 } from '../../src/compiler.ts'
-import { oneHot } from '../../src/tensor/op/pick.ts'
-import { times } from '../../src/tensor/op/elementwise.ts'
-import { randomWordsOf } from '../../src/tensor/op/random-bits.ts'
 import { instances, registry, sizeIn, subjects, type Instance, type Subject } from '../support/op-subjects.ts'
 import {
   allEqual,
@@ -197,7 +193,7 @@ const laws: readonly Law[] = [
       const c = placeholder(root.shape, 'f32')
       const axes = root.shape.map((_, axis) => axis)
       const wanted = differentiable.map(whole)
-      const loss = node(primitives.sum, [times(c, times(root, times(root, root)))], { axes, keepDims: false })
+      const loss = u.sum(u.mul(c, u.mul(root, u.mul(root, root))), axes)
       const products = gradients(
         alongGradient([loss], [scalar(1)], wanted, along.tangents),
         [scalar(1)],
@@ -325,14 +321,8 @@ test('erf is the error function', () => {
 
 test('the maximum shares its cotangent between equals', () => {
   const x = f32(4)
-  const y = node(primitives.max, [x], { axes: [0], keepDims: false })
-  assert.deepEqual(
-    evaluated(differentiate(y, node(primitives.constant, [], { value: 1, shape: [], dtype: 'f32' }), [x])[0]!, [
-      x,
-      of([4], 3, 1, 3, 2),
-    ]),
-    [0.5, 0, 0.5, 0],
-  )
+  const y = u.max(x, [0])
+  assert.deepEqual(evaluated(differentiate(y, u.constant(1), [x])[0]!, [x, of([4], 3, 1, 3, 2)]), [0.5, 0, 0.5, 0])
 })
 
 /** A function of the language for arguments whose shapes are known only here, or are wrong: `tsc` refuses them. */
@@ -416,7 +406,7 @@ test('a dim that is no positive whole number, no name and no product is refused 
     size: dim => untyped(size)(dim),
     iota: dim => untyped(iota)(dim),
     range: dim => untyped(range)(dim),
-    oneHot: dim => oneHot(i32(), dim as number),
+    oneHot: dim => u.oneHot(i32(), dim as number),
     nonzero: dim => untyped(nonzero)(x, dim),
     reshape: dim => untyped(reshape)(x, [dim]),
     broadcastTo: dim => untyped(broadcastTo)(scalar(1), [dim]),
@@ -424,7 +414,7 @@ test('a dim that is no positive whole number, no name and no product is refused 
     start: dim => untyped(slice)(seen, 1, { as: 1, start: [dim] }),
     concat: dim => untyped(concat)([x, x], 0, dim),
     dequantize: dim => untyped(dequantize)([dim], packed),
-    randomBits: dim => randomWordsOf(i32(3), i32(1), [dim as number]),
+    randomBits: dim => u.randomBits(i32(3), i32(1), [dim as number]),
     columns: dim => columns(dim as number).index,
     entries: dim => entries(dim as number).index,
   }

@@ -15,7 +15,6 @@ import {
   mul,
   node,
   placeholder,
-  plus,
   rebuild,
   repeat,
   resultOp,
@@ -25,11 +24,11 @@ import {
   silu,
   sub,
   sum,
-  taken,
   tanh,
   topological,
   typed,
   whole,
+  u,
   type Block,
   type Dim,
   type Node,
@@ -113,11 +112,11 @@ const networks: Readonly<Record<string, Network>> = {
       const y = mlp(h, l)
       return [tanh(y), [mul(y, captured), h]]
     })
-    return [yields.flat().reduce<Node>(plus, last)]
+    return [yields.flat().reduce<Node>(u.add, last)]
   },
   'a layer whose yields alone are read': layers => {
     const [, yields] = scan(layers, x, (h, l) => [mlp(h, l), [matmul(h, l.up)]])
-    return [yields.reduce<Node>((total, [y]) => plus(total, sum(y)), dy)]
+    return [yields.reduce<Node>((total, [y]) => u.add(total, sum(y)), dy)]
   },
 }
 
@@ -134,7 +133,7 @@ const columns = (leaf: Node, of: Node): Wanted => ({
   leaf,
   kind: `columns ${leaf.shape.length}`,
   index: [of],
-  get: (cotangent, [i]) => taken(cotangent, i!, 0),
+  get: (cotangent, [i]) => u.take(cotangent, i!, 0),
 })
 
 /** Differentiated through blocks, and with every call inlined before. */
@@ -193,7 +192,7 @@ for (const [name, network] of Object.entries(networks)) {
 }
 test('gradients that differ are refuted', () => {
   assert.equal(
-    agrees(networks['a repeated layer']!, whole, {}, [layer(false), layer(true)], [index], g => plus(g, scalar(1e-3))),
+    agrees(networks['a repeated layer']!, whole, {}, [layer(false), layer(true)], [index], g => u.add(g, scalar(1e-3))),
     false,
   )
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { f32, interpret, placeholder, times, type Node, type Numbers, type Tensor } from '../../src/tensor/index.ts'
+import { f32, interpret, placeholder, u, type Node, type Numbers, type Tensor } from '../../src/tensor/index.ts'
 import {
   accumulate,
   adam,
@@ -93,7 +93,7 @@ const path = (
   const gradient = (at: unknown): unknown =>
     unflatten(
       at,
-      tensorsOf(at).map(([, x]) => times(x, 2)),
+      tensorsOf(at).map(([, x]) => u.mul(x, 2)),
     )
   return trajectory(transform, params, gradient, filled(leaves, start), steps).map(row =>
     row.flatMap(({ data }) => [...data]),

@@ -48,16 +48,11 @@ import {
   mapTree,
   node,
   placeholder,
-  primitives,
   typed,
   whole,
+  u,
   type Op,
 } from '../../src/compiler.ts'
-import { contracted } from '../../src/tensor/op/contract.ts'
-import { over, plus, times } from '../../src/tensor/op/elementwise.ts'
-import { reshaped, transposed } from '../../src/tensor/op/reshape.ts'
-import { summed } from '../../src/tensor/op/sum.ts'
-import { taken } from '../../src/tensor/op/take.ts'
 import { checkProved, headOf, provedCurvature } from '../../src/verify/bound/index.ts'
 import type { Proved } from '../../src/verify/index.ts'
 import { masked, type Choice } from '../support/masks.ts'
@@ -143,7 +138,7 @@ test('a logistic loss has its derivatives at 0, and neither overflows nor loses 
     [y, [0, 1, 1, 0]],
   ] as const
   for (const loss of [sigmoidBinaryCrossEntropy(z, y), composites.sigmoidBinaryCrossEntropy.expand!([z, y], {})]) {
-    const derivative = (of: Node): Node => gradients([summed(of, [0])], [scalar(1)], [whole(z)]).gradients[0]!
+    const derivative = (of: Node): Node => gradients([u.sum(of, [0])], [scalar(1)], [whole(z)]).gradients[0]!
     const first = derivative(loss)
     const second = derivative(first)
     assert.deepEqual(evaluated(loss, ...at), [Math.log(2), Math.log(2), 0, 0])
@@ -197,35 +192,32 @@ const caseOf = ({ loss, features, weight, rows, mask, seed }: Recipe): Case => {
     index: placeholder(['picked'], 'i32'),
   }
   const logits = (): Node => {
-    const x =
-      features === 'hidden'
-        ? node(primitives.tanh, [contracted(b.x, p.hidden, { a: 'bsi', b: 'io', out: 'bso' })], {})
-        : b.x
-    const w = turned ? transposed(p.w, [1, 0]) : p.w
+    const x = features === 'hidden' ? u.tanh(u.contract(b.x, p.hidden, { a: 'bsi', b: 'io', out: 'bso' })) : b.x
+    const w = turned ? u.transpose(p.w, [1, 0]) : p.w
     const z =
       features === 'flat'
-        ? reshaped(contracted(reshaped(x, ['batch*seq', 'width']), w, { a: 'ri', b: 'io', out: 'ro' }), [
+        ? u.reshape(u.contract(u.reshape(x, ['batch*seq', 'width']), w, { a: 'ri', b: 'io', out: 'ro' }), [
             'batch',
             'seq',
             'classes',
           ])
-        : contracted(x, w, { a: 'bsi', b: 'io', out: 'bso' })
-    return weight === 'bias' ? plus(z, p.bias) : weight === 'scaled' ? times(z, -0.5) : z
+        : u.contract(x, w, { a: 'bsi', b: 'io', out: 'bso' })
+    return weight === 'bias' ? u.add(z, p.bias) : weight === 'scaled' ? u.mul(z, -0.5) : z
   }
   const lossOf = (z: Node): Loss => {
     const rowsOf = (x: Node, rest: Shape): Node => {
-      const all = reshaped(x, ['batch*seq', ...rest])
-      return rows === 'scored' ? taken(all, b.index, 0) : all
+      const all = u.reshape(x, ['batch*seq', ...rest])
+      return rows === 'scored' ? u.take(all, b.index, 0) : all
     }
     const flat = rowsOf(z, ['classes'])
     const op: Op<object> = composites[loss]
     const each =
       loss === 'crossEntropy'
         ? node(op, [flat, rowsOf(b.labels, [])], {})
-        : summed(node(op, [flat, rowsOf(b.y, ['classes'])], {}), [1])
-    const total = summed(rows === 'weighted' ? times(each, b.rowWeight) : each, [0])
+        : u.sum(node(op, [flat, rowsOf(b.y, ['classes'])], {}), [1])
+    const total = u.sum(rows === 'weighted' ? u.mul(each, b.rowWeight) : each, [0])
     return rows === 'mean'
-      ? { sum: typed(over(total, size('batch'))), count: scalar(1) }
+      ? { sum: typed(u.div(total, size('batch'))), count: scalar(1) }
       : { sum: typed(total), count: size('batch', 'seq') }
   }
   const data = (k: number) => ({
@@ -399,11 +391,11 @@ test('what has no bound is refused with the one reason', async () => {
   const v = f32('classes', 'classes')
   const z = matmul(x, w)
   const total = (each: Node): Node =>
-    summed(
+    u.sum(
       each,
       each.shape.map((_, axis) => axis),
     )
-  const squared = (a: Node): Node => node(composites.squaredError, [a, y], {})
+  const squared = (a: Node): Node => u.squaredError(a, y)
   const message = (loss: Node, trained = 'w'): unknown => {
     const of = model<unknown, unknown, Shape>({
       params: { w, v },
@@ -430,16 +422,12 @@ test('what has no bound is refused with the one reason', async () => {
     [total(squared(matmul(z, v))), 'no bound', `${unknown}w is trained below another product`],
     [total(squared(matmul(z, v))), 'no bound', `${unknown}w and v meet in contract`, 'both'],
     [total(z), 'no bound', `${unknown}outputs of w are summed`],
-    [summed(z, [0]), 'no bound', `${unknown}no loss of rows stands over w`],
-    [total(times(z, z)), 'no bound', `${unknown}w is multiplied with itself in mul`],
-    [plus(total(squared(z)), total(times(w, w))), 'no bound', `${unknown}w is multiplied with itself in mul`],
-    [total(times(squared(z), squared(z))), 'no bound', `${unknown}the loss is not linear in the losses of its rows`],
-    [
-      total(node(primitives.exp, [squared(z)], {})),
-      'no bound',
-      `${unknown}the loss is not linear in the losses of its rows`,
-    ],
-    [total(times(squared(z), z)), 'no bound', `${unknown}w is trained beside a loss of rows, in mul`],
+    [u.sum(z, [0]), 'no bound', `${unknown}no loss of rows stands over w`],
+    [total(u.mul(z, z)), 'no bound', `${unknown}w is multiplied with itself in mul`],
+    [u.add(total(squared(z)), total(u.mul(w, w))), 'no bound', `${unknown}w is multiplied with itself in mul`],
+    [total(u.mul(squared(z), squared(z))), 'no bound', `${unknown}the loss is not linear in the losses of its rows`],
+    [total(u.exp(squared(z))), 'no bound', `${unknown}the loss is not linear in the losses of its rows`],
+    [total(u.mul(squared(z), z)), 'no bound', `${unknown}w is trained beside a loss of rows, in mul`],
     [total(squared(stopGradient(z))), 'no bound', `${unknown}of what is trained, some has its gradient stopped`],
     [total(squared(y)), 'no bound', `${unknown}the loss does not depend on what is trained`],
     [total(squared(z)), 'no bound', `${unknown}the mask trains nothing`, 'nothing'],

@@ -1,17 +1,4 @@
-import {
-  broadcasted,
-  concatOp,
-  is,
-  node,
-  plus,
-  reshaped,
-  resultOp,
-  sliced,
-  summed,
-  topological,
-  withInputs,
-  type Node,
-} from '../../tensor/index.ts'
+import { is, resultOp, topological, withInputs, u, type Node } from '../../tensor/index.ts'
 import { sumsIn, type Sums } from './addends.ts'
 import { looped, type Feed, type Loop } from './op.ts'
 import { findRuns, layerOf, type Family, type Place, type Run, type Runs, type Source } from './runs.ts'
@@ -22,7 +9,7 @@ const isStack = (root: Root): root is readonly Node[] => Array.isArray(root)
 
 /** Some layers of a stack, in order. */
 const layersOf = (stack: Node, from: number, count: number): Node =>
-  from === 0 && stack.shape[0] === count ? stack : sliced(stack, 0, from === 0 ? [] : [from], count)
+  from === 0 && stack.shape[0] === count ? stack : u.slice(stack, 0, { as: count, start: from === 0 ? [] : [from] })
 
 /**
  * Replaces calls that go through layers by loops, so that a program has one function for each kind of layer, however
@@ -40,7 +27,7 @@ export const rolled = (roots: readonly Root[], families: readonly Family[]): rea
   const stackOf = (source: Source): Node =>
     source.of === 'family' ? source.family.stack : loopOf(source.run)[kept.positionOf(source)]!
   const element = (place: Place, shape: Node['shape']): Node =>
-    reshaped(layersOf(stackOf(place.source), layerOf(place), 1), shape)
+    u.reshape(layersOf(stackOf(place.source), layerOf(place), 1), shape)
   /** A piece of several values, as a part of a stack. */
   const stacked = ({ nodes: { length }, last }: Stacked): Node =>
     layersOf(stackOf(last.source), layerOf(last) - length + 1, length)
@@ -93,17 +80,17 @@ export const rolled = (roots: readonly Root[], families: readonly Family[]): rea
   /** A sum of many terms, in which the terms of one source are summed as a stack. */
   const total = (addends: readonly Node[]): Node =>
     addedPieces(addends, runs.placesOf)
-      .map(piece => (isStacked(piece) ? summed(stacked(piece), [0]) : piece.nodes.map(get).reduce(plus)))
-      .reduce(plus)
+      .map(piece => (isStacked(piece) ? u.sum(stacked(piece), [0]) : piece.nodes.map(get).reduce(u.add)))
+      .reduce(u.add)
   const whole = (nodes: readonly Node[]): Node => {
     const [first] = nodes as readonly [Node]
     // one value for all layers, such as the zeros of a first state
     if (nodes.every(n => n === first) && nodes.length > 1)
-      return broadcasted(reshaped(get(first), [1, ...first.shape]), [nodes.length, ...first.shape])
+      return u.broadcastTo(u.reshape(get(first), [1, ...first.shape]), [nodes.length, ...first.shape])
     const pieces = piecesOf(nodes, runs.placesOf).flatMap(piece =>
-      isStacked(piece) ? [stacked(piece)] : piece.nodes.map(n => reshaped(get(n), [1, ...n.shape])),
+      isStacked(piece) ? [stacked(piece)] : piece.nodes.map(n => u.reshape(get(n), [1, ...n.shape])),
     )
-    return pieces.length === 1 ? pieces[0]! : node(concatOp, pieces, { axis: 0, dim: nodes.length })
+    return pieces.length === 1 ? pieces[0]! : u.concat(pieces, 0, nodes.length)
   }
   return roots.map(root => (isStack(root) ? whole(root) : get(root)))
 }

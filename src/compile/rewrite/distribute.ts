@@ -1,4 +1,4 @@
-import { addOp, contracted, contractOp, is, node, subOp, type Contraction, type Node } from '../../tensor/index.ts'
+import { addOp, contractOp, is, node, subOp, u, type Contraction, type Node } from '../../tensor/index.ts'
 import type { Rule } from './rule.ts'
 import { applied, innerOf, isLowRank, isLowRankProduct, relettered } from './weights.ts'
 
@@ -24,7 +24,7 @@ export const distribute: Rule = {
       return undefined
     return node(
       weight.op,
-      terms.map(term => contracted(x, term, letters)),
+      terms.map(term => u.contract(x, term, letters)),
       weight.attributes,
     )
   },
@@ -67,6 +67,6 @@ export const associate: Rule = {
     const { near, far, a: nearLetters, b: farLetters } = factors
     const met = innerOf(product)
     const narrow = [...a].filter(c => !met.includes(c)).join('') + innerOf(factors)
-    return contracted(contracted(x, near, { a, b: nearLetters, out: narrow }), far, { a: narrow, b: farLetters, out })
+    return u.contract(u.contract(x, near, { a, b: nearLetters, out: narrow }), far, { a: narrow, b: farLetters, out })
   },
 }

@@ -1,4 +1,4 @@
-import { contracted, droppedOut, inputDropoutOp, is, topological, type Node } from '../../tensor/index.ts'
+import { inputDropoutOp, is, topological, u, type Node } from '../../tensor/index.ts'
 import type { Rule } from './rule.ts'
 import { applied } from './weights.ts'
 
@@ -13,7 +13,7 @@ export const dropInput: Rule = {
     if (!product || !is(product.weight, inputDropoutOp)) return undefined
     const { x, weight, ...letters } = product
     const [A, key, stream] = weight.inputs as [Node, Node, Node]
-    return contracted(droppedOut(x, key, stream, weight.attributes.rate), A, letters)
+    return u.contract(u.dropout(x, key, stream, { rate: weight.attributes.rate }), A, letters)
   },
 }
 

@@ -1,14 +1,12 @@
 import {
-  contracted,
   contractOp,
   inverse,
   is,
   node,
   product,
-  reshaped,
   reshapeOp,
-  transposed,
   transposeOp,
+  u,
   type Node,
   type Shape,
 } from '../../tensor/index.ts'
@@ -25,7 +23,7 @@ export const transposeTranspose: Rule = {
   apply: n => {
     const [x] = n.inputs
     if (!is(n, transposeOp) || !is(x!, transposeOp)) return undefined
-    return transposed(
+    return u.transpose(
       x.inputs[0]!,
       n.attributes.permutation.map(axis => x.attributes.permutation[axis]!),
     )
@@ -40,13 +38,13 @@ export const contractTranspose: Rule = {
       const { a, b, out } = n.attributes
       const [x, y] = n.inputs as [Node, Node]
       if (is(x, transposeOp))
-        return contracted(x.inputs[0]!, y, { a: permute(a, inverse(x.attributes.permutation)), b, out })
+        return u.contract(x.inputs[0]!, y, { a: permute(a, inverse(x.attributes.permutation)), b, out })
       if (is(y, transposeOp))
-        return contracted(x, y.inputs[0]!, { a, b: permute(b, inverse(y.attributes.permutation)), out })
+        return u.contract(x, y.inputs[0]!, { a, b: permute(b, inverse(y.attributes.permutation)), out })
     }
     const [x] = n.inputs
     if (!is(n, transposeOp) || !is(x!, contractOp) || !readOnce(x)) return undefined
-    return contracted(x.inputs[0]!, x.inputs[1]!, {
+    return u.contract(x.inputs[0]!, x.inputs[1]!, {
       ...x.attributes,
       out: permute(x.attributes.out, n.attributes.permutation),
     })
@@ -69,9 +67,9 @@ export const transposeSplit: Rule = {
     const ofX = inverse(permutation).map(axis => groups[axis]!)
     const order = ofX.flat()
     const moved = groups.flat().map(axis => order.indexOf(axis))
-    return transposed(
-      transposed(
-        reshaped(
+    return u.transpose(
+      u.transpose(
+        u.reshape(
           x,
           order.map(axis => split.shape[axis]!),
         ),
@@ -118,7 +116,7 @@ export const transposePointwise: Rule = {
         x.attributes.permutation.join() === permutation.join(),
     )
     return alike
-      ? transposed(
+      ? u.transpose(
           node(
             n.op,
             n.inputs.map(x => (x.shape.length > 0 ? x.inputs[0]! : x)),

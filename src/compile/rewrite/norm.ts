@@ -1,21 +1,4 @@
-import {
-  addOp,
-  contracted,
-  is,
-  mulOp,
-  negated,
-  plus,
-  reshaped,
-  scalar,
-  squaresSummed,
-  subOp,
-  summed,
-  sumOp,
-  times,
-  transposed,
-  type Dim,
-  type Node,
-} from '../../tensor/index.ts'
+import { addOp, is, mulOp, scalar, subOp, sumOp, u, type Dim, type Node } from '../../tensor/index.ts'
 import { factorsOf } from './distribute.ts'
 import type { Rule } from './rule.ts'
 import { innerOf, isLowRankProduct, scaling, unused } from './weights.ts'
@@ -31,7 +14,7 @@ const lowRankTerm = (n: Node, size: (dim: Dim) => number): Term | undefined => {
   if (scaled && scaled.axes.length > 0) return undefined
   const product = scaled?.whole ?? n
   return isLowRankProduct(product, size)
-    ? { product, number: scaled ? reshaped(scaled.factor, []) : scalar(1) }
+    ? { product, number: scaled ? u.reshape(scaled.factor, []) : scalar(1) }
     : undefined
 }
 
@@ -46,7 +29,7 @@ const lowRankSumOf = (n: Node, size: (dim: Dim) => number): (Term & { readonly r
     [x, y],
   ] as const) {
     const term = lowRankTerm(candidate, size)
-    if (term) return { product: term.product, number: isSum ? term.number : negated(term.number), rest }
+    if (term) return { product: term.product, number: isSum ? term.number : u.neg(term.number), rest }
   }
   return undefined
 }
@@ -75,21 +58,21 @@ export const lowRankNorm: Rule = {
     const renames = new Map<string, string>()
     for (const c of inner) renames.set(c, unused(letters + inner + [...renames.values()].join('')))
     const again = (of: string): string => [...of].map(c => renames.get(c) ?? c).join('')
-    const gram = contracted(A, A, { a, b: again(a), out: inner + again(inner) })
-    const ofW = contracted(A, W, { a, b: letters, out: b })
-    const ofFactors = contracted(gram, B, { a: inner + again(inner), b: again(b), out: b })
-    const crossed = summed(
-      times(B, plus(times(ofW, 2), times(ofFactors, number))),
+    const gram = u.contract(A, A, { a, b: again(a), out: inner + again(inner) })
+    const ofW = u.contract(A, W, { a, b: letters, out: b })
+    const ofFactors = u.contract(gram, B, { a: inner + again(inner), b: again(b), out: b })
+    const crossed = u.sum(
+      u.mul(B, u.add(u.mul(ofW, 2), u.mul(ofFactors, number))),
       [...inner].map(c => b.indexOf(c)),
     )
     const order = [...b].filter(c => !inner.includes(c))
-    const added = reshaped(
-      transposed(
+    const added = u.reshape(
+      u.transpose(
         crossed,
         [...left].map(c => order.indexOf(c)),
       ),
       n.shape,
     )
-    return plus(squaresSummed(W, axes, n.attributes.keepDims), times(added, number))
+    return u.add(u.sumOfSquares(W, { axes, keepDims: n.attributes.keepDims }), u.mul(added, number))
   },
 }

@@ -1,15 +1,4 @@
-import {
-  contracted,
-  contractOp,
-  count,
-  is,
-  product,
-  reshaped,
-  transposed,
-  type Dim,
-  type Node,
-  type Shape,
-} from '../../tensor/index.ts'
+import { contractOp, count, is, product, u, type Dim, type Node, type Shape } from '../../tensor/index.ts'
 import type { Context, Rule } from './rule.ts'
 
 /**
@@ -76,8 +65,8 @@ const waysOf = (
       moved: letters === order.join('') || isStatic(operand) ? 0 : elements(letters),
       letters: innerFirst ? `k${name}` : `${name}k`,
       build: (): Node =>
-        reshaped(
-          transposed(
+        u.reshape(
+          u.transpose(
             operand,
             order.map(c => letters.indexOf(c)),
           ),
@@ -96,13 +85,13 @@ const waysOf = (
             moved: l.moved + r.moved + (out === result.join('') ? 0 : elements(out)),
             build: (): Node => {
               const lead = batch.length > 0 ? 'b' : ''
-              const multiplied = contracted(l.build(), r.build(), {
+              const multiplied = u.contract(l.build(), r.build(), {
                 a: lead + l.letters,
                 b: lead + r.letters,
                 out: `${lead}mn`,
               })
-              return transposed(
-                reshaped(multiplied, result.map(dimOf)),
+              return u.transpose(
+                u.reshape(multiplied, result.map(dimOf)),
                 [...out].map(c => result.indexOf(c)),
               )
             },

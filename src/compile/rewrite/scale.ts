@@ -1,4 +1,4 @@
-import { contracted, count, node, reshaped, transposed, type Node } from '../../tensor/index.ts'
+import { count, node, u, type Node } from '../../tensor/index.ts'
 import { factorsOf } from './distribute.ts'
 import type { Rule } from './rule.ts'
 import { applied, innerOf, isLowRankProduct, scaling, type Applied, type Scaled } from './weights.ts'
@@ -7,14 +7,14 @@ import { applied, innerOf, isLowRankProduct, scaling, type Applied, type Scaled 
 const aligned = (factor: Node, letters: string, target: string): Node => {
   const order = [...target].filter(c => letters.includes(c))
   const lead = order.length === 0 ? target.length : target.indexOf(order[0]!)
-  const plain = transposed(
-    reshaped(
+  const plain = u.transpose(
+    u.reshape(
       factor,
       factor.shape.filter(dim => dim !== 1),
     ),
     order.map(c => letters.indexOf(c)),
   )
-  return reshaped(
+  return u.reshape(
     plain,
     Array.from(target.slice(lead), c => (letters.includes(c) ? plain.shape[order.indexOf(c)]! : 1)),
   )
@@ -25,7 +25,7 @@ const intoFactors = ({ x, a, b, out }: Applied, { op, whole, factor }: Scaled): 
   const factors = factorsOf(whole, { a, b, out })
   if (!factors) return undefined
   const { near, far, ...letters } = factors
-  return contracted(x, contracted(node(op, [near, aligned(factor, '', '')], {}), far, letters), { a, b, out })
+  return u.contract(x, u.contract(node(op, [near, aligned(factor, '', '')], {}), far, letters), { a, b, out })
 }
 
 /**
@@ -44,11 +44,11 @@ export const scaleProduct: Rule = {
     const letters = axes.map(axis => b[axis]!).join('')
     if (letters === '' && isLowRankProduct(whole, context.size)) return intoFactors(product, scaled)
     if ([...letters].every(c => out.includes(c)))
-      return node(op, [contracted(x, whole, { a, b, out }), aligned(factor, letters, out)], {})
+      return node(op, [u.contract(x, whole, { a, b, out }), aligned(factor, letters, out)], {})
     const met = innerOf(product)
     const elements = (of: readonly string[]): number => count(of.map(c => context.size(whole.shape[b.indexOf(c)]!)))
     const isNarrow = elements([...met]) < elements([...b].filter(c => !met.includes(c)))
     if (!isNarrow || ![...letters].every(c => met.includes(c))) return undefined
-    return contracted(node(op, [x, aligned(factor, letters, a)], {}), whole, { a, b, out })
+    return u.contract(node(op, [x, aligned(factor, letters, a)], {}), whole, { a, b, out })
   },
 }

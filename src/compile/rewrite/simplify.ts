@@ -4,13 +4,10 @@ import {
   divOp,
   is,
   mulOp,
-  node,
-  over,
-  reshaped,
   reshapeOp,
   stopGradientOp,
   sumOp,
-  times,
+  u,
   type Node,
 } from '../../tensor/index.ts'
 import type { Rule } from './rule.ts'
@@ -36,7 +33,7 @@ export const reshapeReshape: Rule = {
   name: 'reshape-reshape',
   apply: n =>
     is(n, reshapeOp) && (is(n.inputs[0]!, reshapeOp) || n.inputs[0]!.shape.join() === n.shape.join())
-      ? reshaped(n.inputs[0]!, n.shape)
+      ? u.reshape(n.inputs[0]!, n.shape)
       : undefined,
 }
 
@@ -50,7 +47,10 @@ export const sumOfQuotients: Rule = {
     if (!is(n, sumOp) || !is(product!, mulOp)) return undefined
     const [l, r] = product.inputs as [Node, Node]
     if (!is(l, divOp) || !is(r, divOp) || !isScalar(l.inputs[1]!) || !isScalar(r.inputs[1]!)) return undefined
-    return over(node(sumOp, [times(l.inputs[0]!, r.inputs[0]!)], n.attributes), times(l.inputs[1]!, r.inputs[1]!))
+    return u.div(
+      u.sum(u.mul(l.inputs[0]!, r.inputs[0]!), n.attributes.axes, n.attributes.keepDims),
+      u.mul(l.inputs[1]!, r.inputs[1]!),
+    )
   },
 }
 

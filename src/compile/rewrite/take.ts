@@ -1,15 +1,12 @@
 import {
-  contracted,
   contractOp,
   is,
   node,
-  reshaped,
   reshapeOp,
   sameAxis,
-  taken,
   takeOp,
-  transposed,
   transposeOp,
+  u,
   type Dim,
   type Node,
   type Shape,
@@ -34,8 +31,8 @@ export const takeContract: Rule = {
     const { a, b, out } = x.attributes
     const letter = out[n.attributes.axis]!
     const inside = (operand: Node, letters: string): Node =>
-      letters.includes(letter) ? taken(operand, index!, letters.indexOf(letter)) : operand
-    return contracted(inside(x.inputs[0]!, a), inside(x.inputs[1]!, b), x.attributes)
+      letters.includes(letter) ? u.take(operand, index!, letters.indexOf(letter)) : operand
+    return u.contract(inside(x.inputs[0]!, a), inside(x.inputs[1]!, b), x.attributes)
   },
 }
 
@@ -45,8 +42,8 @@ export const takeTranspose: Rule = {
   apply: (n, { readOnce }) => {
     const [x, index] = n.inputs
     if (!is(n, takeOp) || !is(x!, transposeOp) || !readOnce(x)) return undefined
-    return transposed(
-      taken(x.inputs[0]!, index!, x.attributes.permutation[n.attributes.axis]!),
+    return u.transpose(
+      u.take(x.inputs[0]!, index!, x.attributes.permutation[n.attributes.axis]!),
       x.attributes.permutation,
     )
   },
@@ -64,7 +61,7 @@ export const takeReshape: Rule = {
     const axis = sameAxis(inner.shape, x.shape, n.attributes.axis)
     return axis < 0
       ? undefined
-      : reshaped(taken(inner, index!, axis), withDim(x.shape, n.attributes.axis, index!.shape[0]!))
+      : u.reshape(u.take(inner, index!, axis), withDim(x.shape, n.attributes.axis, index!.shape[0]!))
   },
 }
 
@@ -88,8 +85,8 @@ export const takeMerged: Rule = {
     const at = a.indexOf(run)
     const letter = run[0]!
     const shape = [...operand.shape.slice(0, at), merged.shape[axis]!, ...operand.shape.slice(at + run.length)]
-    return taken(
-      contracted(reshaped(operand, shape), product.inputs[1]!, {
+    return u.take(
+      u.contract(u.reshape(operand, shape), product.inputs[1]!, {
         a: a.replace(run, letter),
         b,
         out: out.replace(run, letter),
@@ -112,7 +109,7 @@ export const takeElementwise: Rule = {
     const rank = x!.shape.length
     const inside = (operand: Node): Node => {
       const at = axis - (rank - operand.shape.length)
-      return at < 0 || operand.shape[at] !== x!.shape[axis] ? operand : taken(operand, index!, at)
+      return at < 0 || operand.shape[at] !== x!.shape[axis] ? operand : u.take(operand, index!, at)
     }
     return node(x!.op, x!.inputs.map(inside), x!.attributes)
   },

@@ -1,14 +1,13 @@
 import { node, typed, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
-import { erfOp, minus, plus, sigmoidOp, times } from '../op/elementwise.ts'
-import { scalar } from '../op/placeholder.ts'
 import type { Shape } from '../shape/index.ts'
+import { u } from '../op/untyped.ts'
 
 /** x => x σ(x) (Elfwing et al. 2017). */
 export const siluOp: Op<object> = composite<object>({
   name: 'silu',
   kind: 'elementwise',
-  expand: ([x]) => times(x!, node(sigmoidOp, [x!], {})),
+  expand: ([x]) => u.mul(x!, u.sigmoid(x!)),
   vjp: ({ inputs: [x] }, dy) => [node(siluGradOp, [dy, x!], {})],
   cheap: true,
 })
@@ -19,8 +18,8 @@ export const siluGradOp: Op<object> = composite<object>({
   kind: 'elementwise',
   refuses: ([dy, x]) => unlike('dy', dy!, x!.shape),
   expand: ([dy, x]) => {
-    const s = node(sigmoidOp, [x!], {})
-    return times(dy!, times(s, plus(scalar(1), times(x!, minus(scalar(1), s)))))
+    const s = u.sigmoid(x!)
+    return u.mul(dy!, u.mul(s, u.add(1, u.mul(x!, u.sub(1, s)))))
   },
   cheap: true,
 })
@@ -29,7 +28,7 @@ export const siluGradOp: Op<object> = composite<object>({
 export const geluOp: Op<object> = composite<object>({
   name: 'gelu',
   kind: 'elementwise',
-  expand: ([x]) => times(times(x!, 0.5), plus(scalar(1), node(erfOp, [times(x!, Math.SQRT1_2)], {}))),
+  expand: ([x]) => u.mul(u.mul(x!, 0.5), u.add(1, u.erf(u.mul(x!, Math.SQRT1_2)))),
   cheap: true,
 })
 

@@ -1,7 +1,7 @@
 import { typed, type Tensor } from '../node.ts'
-import { contracted } from '../op/contract.ts'
 import type { Dim } from '../shape/index.ts'
 import { causalSoftmax } from './softmax.ts'
+import { u } from '../op/untyped.ts'
 
 /**
  * Causal attention with grouped queries: `group` query heads read each key-value head (Ainslie et al. 2023). Queries
@@ -14,6 +14,6 @@ export const attention = <B extends Dim, H extends Dim, G extends Dim, Q extends
   v: Tensor<readonly [B, H, K, D]>,
   offset: Tensor<readonly [], 'i32'>,
 ): Tensor<readonly [B, H, G, Q, D]> => {
-  const scores = typed<readonly [B, H, G, Q, K], 'f32'>(contracted(q, k, { a: 'bhgqd', b: 'bhkd', out: 'bhgqk' }))
-  return typed(contracted(causalSoftmax(scores, offset), v, { a: 'bhgqk', b: 'bhkd', out: 'bhgqd' }))
+  const scores = typed<readonly [B, H, G, Q, K], 'f32'>(u.contract(q, k, { a: 'bhgqd', b: 'bhkd', out: 'bhgqk' }))
+  return typed(u.contract(causalSoftmax(scores, offset), v, { a: 'bhgqk', b: 'bhkd', out: 'bhgqd' }))
 }

@@ -1,10 +1,9 @@
 import { noDims } from '../facets.ts'
-import { node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
+import { node, ShapeMismatch, typed, type Op, type Tensor } from '../node.ts'
 import { composite } from '../op/composite.ts'
-import { chosen, lessEqualOp, times } from '../op/elementwise.ts'
-import { constantOp, scalar } from '../op/placeholder.ts'
-import { randomWordsOf, type RandomKey, type RandomStream } from '../op/random-bits.ts'
+import { type RandomKey, type RandomStream } from '../op/random-bits.ts'
 import type { Shape } from '../shape/index.ts'
+import { u } from '../op/untyped.ts'
 
 /** The probability of an element to be dropped, in [0, 1). */
 export interface DropoutAttributes {
@@ -33,9 +32,9 @@ export const dropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
   kind: 'other',
   dims: noDims,
   expand: ([x, key, stream], { rate }) => {
-    const least = node(constantOp, [], { value: leastKept(rate), shape: [], dtype: 'i32' })
-    const kept = node(lessEqualOp, [least, randomWordsOf(key!, stream!, x!.shape)], {})
-    return chosen(kept, times(x!, keptScale(rate)), scalar(0))
+    const least = u.constant(leastKept(rate), [], 'i32')
+    const kept = u.lessEqual(least, u.randomBits(key!, stream!, x!.shape))
+    return u.select(kept, u.mul(x!, keptScale(rate)), 0)
   },
   vjp: ({ inputs: [, key, stream], attributes }, dy) => [
     node(dropoutOp, [dy, key!, stream!], attributes),
@@ -58,10 +57,6 @@ export const inputDropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes
   cheap: true,
 })
 
-/** Dropout of a node whose shape is known only here. */
-export const droppedOut = (x: Node, key: Node, stream: Node, rate: number): Node =>
-  node(dropoutOp, [x, key, stream], { rate })
-
 /**
  * Dropout, as a function of a key: x / (1 − rate) where an element is kept, 0 where it is dropped (Srivastava et al.
  * 2014). The shape is unchanged, and equal keys and streams drop the same elements on every target.
@@ -73,7 +68,7 @@ export const dropout = <S extends Shape>(
   key: RandomKey,
   stream: RandomStream,
   { rate }: DropoutAttributes,
-): Tensor<S> => typed(droppedOut(x, key, stream, rate))
+): Tensor<S> => typed(node(dropoutOp, [x, key, stream], { rate }))
 
 /**
  * A factor A whose other factor, the input x of a product x · A, is dropped out while a model is trained; otherwise A.

@@ -1,13 +1,9 @@
 import { node, typed, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
-import { expOp, logOp, maximumOp, minus, negated, plus, sigmoidOp, stopGradientOp, times } from '../op/elementwise.ts'
-import { maxOp } from '../op/max.ts'
-import { scalar } from '../op/placeholder.ts'
-import { oneHot, picked } from '../op/pick.ts'
-import { reshaped } from '../op/reshape.ts'
-import { summed, sumTo } from '../op/sum.ts'
+import { sumTo } from '../op/sum.ts'
 import type { Dim, Shape } from '../shape/index.ts'
 import { softmaxOp } from './softmax.ts'
+import { u } from '../op/untyped.ts'
 
 /** (logits[…, c], labels[…]) => log Σ exp logits − logits[label], row by row. */
 export const crossEntropyOp: Op<object> = composite<object>({
@@ -19,9 +15,9 @@ export const crossEntropyOp: Op<object> = composite<object>({
   expand: ([logits, labels]) => {
     const axis = logits!.shape.length - 1
     const rows = logits!.shape.slice(0, -1)
-    const top = node(maxOp, [logits!], { axes: [axis], keepDims: true })
-    const total = summed(node(expOp, [minus(logits!, top)], {}), [axis])
-    return minus(plus(node(logOp, [total], {}), reshaped(top, rows)), picked(logits!, labels!))
+    const top = u.max(logits!, [axis], true)
+    const total = u.sum(u.exp(u.sub(logits!, top)), [axis])
+    return u.sub(u.add(u.log(total), u.reshape(top, rows)), u.pick(logits!, labels!))
   },
   vjp: ({ inputs: [logits, labels] }, dy) => [node(crossEntropyGradOp, [logits!, labels!, dy], {}), undefined],
   // diag p − p pᵀ, whose largest eigenvalue is ½ where two probabilities are ½
@@ -35,9 +31,9 @@ export const crossEntropyGradOp: Op<object> = composite<object>({
   refuses: ([logits, labels, dy]) =>
     unlike('the labels', labels!, logits!.shape.slice(0, -1), 'i32') ?? unlike('dy', dy!, labels!.shape),
   expand: ([logits, labels, dy]) =>
-    times(
-      minus(node(softmaxOp, [logits!], {}), oneHot(labels!, logits!.shape.at(-1)!)),
-      reshaped(dy!, [...dy!.shape, 1]),
+    u.mul(
+      u.sub(node(softmaxOp, [logits!], {}), u.oneHot(labels!, logits!.shape.at(-1)!)),
+      u.reshape(dy!, [...dy!.shape, 1]),
     ),
 })
 
@@ -46,8 +42,8 @@ export const squaredErrorOp: Op<object> = composite<object>({
   name: 'squaredError',
   kind: 'elementwise',
   expand: ([predictions, targets]) => {
-    const error = minus(predictions!, targets!)
-    return times(error, error)
+    const error = u.sub(predictions!, targets!)
+    return u.mul(error, error)
   },
   cheap: true,
   curvature: 2,
@@ -63,13 +59,13 @@ export const sigmoidBinaryCrossEntropyOp: Op<object> = composite<object>({
   kind: 'elementwise',
   smooth: true,
   expand: ([logits, labels]) => {
-    const top = node(stopGradientOp, [node(maximumOp, [logits!, scalar(0)], {})], {})
-    const total = plus(node(expOp, [minus(logits!, top)], {}), node(expOp, [negated(top)], {}))
-    return minus(plus(top, node(logOp, [total], {})), times(logits!, labels!))
+    const top = u.stopGradient(u.maximum(logits!, 0))
+    const total = u.add(u.exp(u.sub(logits!, top)), u.exp(u.neg(top)))
+    return u.sub(u.add(top, u.log(total)), u.mul(logits!, labels!))
   },
   vjp: ({ inputs: [logits, labels] }, dy) => [
-    sumTo(times(dy, minus(node(sigmoidOp, [logits!], {}), labels!)), logits!.shape),
-    sumTo(negated(times(dy, logits!)), labels!.shape),
+    sumTo(u.mul(dy, u.sub(u.sigmoid(logits!), labels!)), logits!.shape),
+    sumTo(u.neg(u.mul(dy, logits!)), labels!.shape),
   ],
   cheap: true,
   // σ (1 − σ), at 0

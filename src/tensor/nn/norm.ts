@@ -1,19 +1,17 @@
 import { noDims } from '../facets.ts'
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
-import { minus, over, plus, rsqrtOp, times } from '../op/elementwise.ts'
-import { scalar, sizeOp } from '../op/placeholder.ts'
-import { summed, sumTo } from '../op/sum.ts'
+import { sumTo } from '../op/sum.ts'
 import type { Dim, Shape } from '../shape/index.ts'
+import { u } from '../op/untyped.ts'
 
 /** What is added to the mean square. */
 export interface RmsNormAttributes {
   readonly epsilon: number
 }
-const mean = (x: Node): Node =>
-  over(summed(x, [x.shape.length - 1], true), node(sizeOp, [], { dims: x.shape.slice(-1) }))
+const mean = (x: Node): Node => u.div(u.sum(x, [x.shape.length - 1], true), u.size(...x.shape.slice(-1)))
 /** 1 / √(mean x² + ε) of every row. */
-const scale = (x: Node, epsilon: number): Node => node(rsqrtOp, [plus(mean(times(x, x)), scalar(epsilon))], {})
+const scale = (x: Node, epsilon: number): Node => u.rsqrt(u.add(mean(u.mul(x, x)), epsilon))
 
 /** (x[…, n], g[n]) => g x / √(mean x² + ε), as LLaMA has it (Zhang and Sennrich 2019). */
 export const rmsNormOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
@@ -21,10 +19,10 @@ export const rmsNormOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
   kind: 'rows',
   dims: noDims,
   refuses: ([x, g]) => unlike('the scale', g!, x!.shape.slice(-1)),
-  expand: ([x, g], { epsilon }) => times(times(x!, scale(x!, epsilon)), g!),
+  expand: ([x, g], { epsilon }) => u.mul(u.mul(x!, scale(x!, epsilon)), g!),
   vjp: ({ inputs: [x, g], attributes }, dy) => [
     node(rmsNormGradOp, [dy, x!, g!], attributes),
-    sumTo(times(dy, times(x!, scale(x!, attributes.epsilon))), g!.shape),
+    sumTo(u.mul(dy, u.mul(x!, scale(x!, attributes.epsilon))), g!.shape),
   ],
   cheap: true,
 })
@@ -37,8 +35,8 @@ export const rmsNormGradOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>
   refuses: ([dy, x, g]) => unlike('dy', dy!, x!.shape) ?? unlike('the scale', g!, x!.shape.slice(-1)),
   expand: ([dy, x, g], { epsilon }) => {
     const s = scale(x!, epsilon)
-    const t = times(dy!, g!)
-    return minus(times(s, t), times(x!, times(times(s, times(s, s)), mean(times(t, x!)))))
+    const t = u.mul(dy!, g!)
+    return u.sub(u.mul(s, t), u.mul(x!, u.mul(u.mul(s, u.mul(s, s)), mean(u.mul(t, x!)))))
   },
 })
 

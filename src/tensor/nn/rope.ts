@@ -1,9 +1,8 @@
 import { noDims } from '../facets.ts'
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
-import { minus, plus, times } from '../op/elementwise.ts'
-import { concatOp, sliced } from '../op/slice.ts'
 import { show, type Dim, type Shape } from '../shape/index.ts'
+import { u } from '../op/untyped.ts'
 
 /** Whether positions are turned back. */
 export interface RopeAttributes {
@@ -25,11 +24,11 @@ export const ropeOp: Op<RopeAttributes> = composite<RopeAttributes>({
   expand: ([x, cos, sin], { inverse }) => {
     const axis = x!.shape.length - 1
     const half = cos!.shape.at(-1)!
-    const a = sliced(x!, axis, [], half)
-    const b = sliced(x!, axis, [half], half)
+    const a = u.slice(x!, axis, { as: half })
+    const b = u.slice(x!, axis, { as: half, start: [half] })
     const turned = (p: Node, q: Node, forward: boolean): Node =>
-      (forward ? plus : minus)(times(p, cos!), times(q, sin!))
-    return node(concatOp, [turned(a, b, inverse), turned(b, a, !inverse)], { axis, dim: x!.shape[axis]! })
+      (forward ? u.add : u.sub)(u.mul(p, cos!), u.mul(q, sin!))
+    return u.concat([turned(a, b, inverse), turned(b, a, !inverse)], axis, x!.shape[axis]!)
   },
   vjp: ({ inputs: [, cos, sin], attributes: { inverse } }, dy) => [
     node(ropeOp, [dy, cos!, sin!], { inverse: !inverse }),

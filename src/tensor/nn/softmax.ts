@@ -1,15 +1,11 @@
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
-import { chosen, expOp, lessEqualOp, minus, over, plus, times } from '../op/elementwise.ts'
-import { maxOp } from '../op/max.ts'
-import { iotaOp, scalar } from '../op/placeholder.ts'
-import { reshaped } from '../op/reshape.ts'
-import { summed } from '../op/sum.ts'
 import { show, type Dim, type Shape } from '../shape/index.ts'
+import { u } from '../op/untyped.ts'
 
 const last = (x: Node): number => x.shape.length - 1
 /** What a row is shifted by before its exponential: its maximum, so that nothing overflows. */
-const rowMax = (x: Node): Node => node(maxOp, [x], { axes: [last(x)], keepDims: true })
+const rowMax = (x: Node): Node => u.max(x, [last(x)], true)
 
 /** x[…, c] => exp x / Σ exp x along the last axis. */
 export const softmaxOp: Op<object> = composite<object>({
@@ -19,8 +15,8 @@ export const softmaxOp: Op<object> = composite<object>({
   smooth: true,
   cheap: 'weighed',
   expand: ([x]) => {
-    const e = node(expOp, [minus(x!, rowMax(x!))], {})
-    return over(e, summed(e, [last(x!)], true))
+    const e = u.exp(u.sub(x!, rowMax(x!)))
+    return u.div(e, u.sum(e, [last(x!)], true))
   },
   vjp: (y, dy) => [softmaxGrad(y, dy)],
 })
@@ -30,7 +26,7 @@ export const softmaxGradOp: Op<object> = composite<object>({
   name: 'softmaxGrad',
   kind: 'rows',
   refuses: ([y, dy]) => unlike('dy', dy!, y!.shape),
-  expand: ([y, dy]) => times(y!, minus(dy!, summed(times(y!, dy!), [last(y!)], true))),
+  expand: ([y, dy]) => u.mul(y!, u.sub(dy!, u.sum(u.mul(y!, dy!), [last(y!)], true))),
 })
 const softmaxGrad = (y: Node, dy: Node): Node => node(softmaxGradOp, [y, dy], {})
 
@@ -49,13 +45,9 @@ export const causalSoftmaxOp: Op<object> = composite<object>({
       : unlike('the offset', offset!, [], 'i32'),
   expand: ([scores, offset]) => {
     const [queries, keys] = scores!.shape.slice(-2) as [Dim, Dim]
-    const position = plus(node(iotaOp, [], { dim: queries, dtype: 'i32' }), offset!)
-    const visible = node(
-      lessEqualOp,
-      [node(iotaOp, [], { dim: keys, dtype: 'i32' }), reshaped(position, [queries, 1])],
-      {},
-    )
-    return node(softmaxOp, [chosen(visible, scores!, scalar(-1e30))], {})
+    const position = u.add(u.iota(queries), offset!)
+    const visible = u.lessEqual(u.iota(keys), u.reshape(position, [queries, 1]))
+    return node(softmaxOp, [u.select(visible, scores!, -1e30)], {})
   },
   vjp: (y, dy) => [softmaxGrad(y, dy), undefined],
 })

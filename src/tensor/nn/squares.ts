@@ -1,8 +1,7 @@
 import { noDims } from '../facets.ts'
-import { node, type Node, type Op } from '../node.ts'
+import { type Op } from '../node.ts'
 import { composite } from '../op/composite.ts'
-import { times } from '../op/elementwise.ts'
-import { summed } from '../op/sum.ts'
+import { u } from '../op/untyped.ts'
 
 export interface Squares {
   readonly axes: readonly number[]
@@ -14,9 +13,5 @@ export const sumOfSquaresOp: Op<Squares> = composite<Squares>({
   name: 'sumOfSquares',
   kind: 'reduction',
   dims: noDims,
-  expand: ([x], { axes, keepDims }) => summed(times(x!, x!), axes, keepDims),
+  expand: ([x], { axes, keepDims }) => u.sum(u.mul(x!, x!), axes, keepDims),
 })
-
-/** @example squaresSummed(w, [0]) */
-export const squaresSummed = (x: Node, axes: readonly number[], keepDims = false): Node =>
-  node(sumOfSquaresOp, [x], { axes, keepDims })

@@ -13,10 +13,10 @@ import {
   type Ok,
   type Shape,
 } from '../shape/index.ts'
-import { iotaOp } from './placeholder.ts'
-import { picked } from './pick.ts'
-import { transposed } from './reshape.ts'
-import { broadcasted, summed } from './sum.ts'
+import { sources } from './placeholder.ts'
+import { picks } from './pick.ts'
+import { layouts } from './reshape.ts'
+import { sums } from './sum.ts'
 import { typesFault } from './types.ts'
 import { count } from '../value.ts'
 
@@ -85,8 +85,8 @@ export const contractOp: Op<Contraction> = {
     })
   },
   vjp: ({ inputs: [x, y], attributes: { a, b, out } }, dy) => [
-    contracted(dy, y!, { a: out, b, out: a }),
-    contracted(x!, dy, { a, b: out, out: b }),
+    products.contract(dy, y!, { a: out, b, out: a }),
+    products.contract(x!, dy, { a, b: out, out: b }),
   ],
   flops: ([x, y], { a, b }) => 2 * count(x!) * count(y!.filter((_, axis) => !a.includes(b[axis]!))),
   kind: 'other',
@@ -100,7 +100,10 @@ export const contractOp: Op<Contraction> = {
   cheap: 'weighed',
 }
 
-export const contracted = (x: Node, y: Node, letters: Contraction): Node => node(contractOp, [x, y], letters)
+/** The untyped verb of a contraction. */
+export const products = {
+  contract: (x: Node, y: Node, letters: Contraction): Node => node(contractOp, [x, y], letters),
+}
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz'
 
@@ -116,7 +119,7 @@ export const matmul = <A extends Shape, B extends Shape>(
   if (checked._tag === 'Left') throw new ShapeMismatch(checked.left)
   const rows = alphabet.slice(0, a.shape.length - 1)
   const batch = b.shape.length > 2 ? rows.slice(0, -1) : ''
-  return typed(contracted(a, b, { a: `${rows}y`, b: `${batch}yz`, out: `${rows}z` }))
+  return typed(products.contract(a, b, { a: `${rows}y`, b: `${batch}yz`, out: `${rows}z` }))
 }
 
 /** Sums over a letter that nobody else has, before a contraction. */
@@ -124,7 +127,7 @@ const onlyShared = (letters: string, x: Node, elsewhere: string): readonly [stri
   const alone = [...letters].flatMap((letter, axis) => (elsewhere.includes(letter) ? [] : [axis]))
   return alone.length === 0
     ? [letters, x]
-    : [[...letters].filter(letter => elsewhere.includes(letter)).join(''), summed(x, alone)]
+    : [[...letters].filter(letter => elsewhere.includes(letter)).join(''), sums.sum(x, alone)]
 }
 
 /** The diagonal along every letter that an operand repeats: `ii` is `i`. */
@@ -134,10 +137,10 @@ const diagonal = (letters: string, x: Node): readonly [string, Node] => {
   const first = letters.indexOf(letters[second]!)
   const others = [...letters].flatMap((_, axis) => (axis === first || axis === second ? [] : [axis]))
   const rows = [...others, first].map(axis => x.shape[axis]!)
-  const index = node(iotaOp, [], { dim: x.shape[first]!, dtype: 'i32' })
+  const index = sources.iota(x.shape[first]!)
   return diagonal(
     [...others, first].map(axis => letters[axis]!).join(''),
-    picked(transposed(x, [...others, first, second]), broadcasted(index, rows)),
+    picks.pick(layouts.transpose(x, [...others, first, second]), sums.broadcastTo(index, rows)),
   )
 }
 
@@ -163,11 +166,11 @@ export const einsum = <const Q extends string, const T extends readonly Node[]>(
     const [a, reducedX] = onlyShared(left, x, right + later)
     const [b, reducedY] = onlyShared(right, y, left + later)
     const kept = [...new Set(a + b)].filter(letter => later.includes(letter)).join('')
-    return [kept, contracted(reducedX, reducedY, { a, b, out: kept })]
+    return [kept, products.contract(reducedX, reducedY, { a, b, out: kept })]
   }, first!)
   const [kept, reduced] = onlyShared(joined[0], joined[1], out)
   return typed(
-    transposed(
+    layouts.transpose(
       reduced,
       [...out].map(letter => kept.indexOf(letter)),
     ),

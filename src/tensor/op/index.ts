@@ -1,7 +1,7 @@
 import { callOp } from './call.ts'
 import { contractOp } from './contract.ts'
 import { dequantizeOp } from './dequantize.ts'
-import * as elementwise from './elementwise.ts'
+import { castOp, elementwiseOps } from './elementwise.ts'
 import { maxOp } from './max.ts'
 import { constantOp, iotaOp, placeholderOp, sizeOp } from './placeholder.ts'
 import { nonzeroOp, oneHotOp, pickOp } from './pick.ts'
@@ -18,31 +18,8 @@ export const primitives = {
   constant: constantOp,
   size: sizeOp,
   iota: iotaOp,
-  add: elementwise.addOp,
-  sub: elementwise.subOp,
-  mul: elementwise.mulOp,
-  div: elementwise.divOp,
-  pow: elementwise.powOp,
-  maximum: elementwise.maximumOp,
-  minimum: elementwise.minimumOp,
-  equal: elementwise.equalOp,
-  less: elementwise.lessOp,
-  lessEqual: elementwise.lessEqualOp,
-  select: elementwise.selectOp,
-  neg: elementwise.negOp,
-  exp: elementwise.expOp,
-  log: elementwise.logOp,
-  sqrt: elementwise.sqrtOp,
-  rsqrt: elementwise.rsqrtOp,
-  tanh: elementwise.tanhOp,
-  sigmoid: elementwise.sigmoidOp,
-  abs: elementwise.absOp,
-  sign: elementwise.signOp,
-  sin: elementwise.sinOp,
-  cos: elementwise.cosOp,
-  erf: elementwise.erfOp,
-  stopGradient: elementwise.stopGradientOp,
-  cast: elementwise.castOp,
+  ...elementwiseOps,
+  cast: castOp,
   sum: sumOp,
   max: maxOp,
   broadcastTo: broadcastToOp,
@@ -78,3 +55,4 @@ export * from './result.ts'
 export * from './slice.ts'
 export * from './sum.ts'
 export * from './take.ts'
+export type { Elementwise, Operand } from './verb.ts'

@@ -1,18 +1,26 @@
-import { node, type Op } from '../node.ts'
-import { converted, equals, over, times } from './elementwise.ts'
-import { sizeOp } from './placeholder.ts'
-import { reducer, reduction, spread, summed, type Axes } from './sum.ts'
+import { node, type Node, type Op } from '../node.ts'
+import { pointwise } from './elementwise.ts'
+import { sources } from './placeholder.ts'
+import { reducer, reduction, spread, sums, type Axes } from './sum.ts'
 
 // y = max x                                             dy where x = y, shared between equals
 export const maxOp: Op<Axes> = reduction('max', -Infinity, Math.max, (y, dy) => {
-  const hit = converted(equals(y.inputs[0]!, spread(y, y)), 'f32')
-  return times(spread(y, dy), over(hit, spread(y, summed(hit, y.attributes.axes, y.attributes.keepDims))))
+  const hit = pointwise.cast(pointwise.equal(y.inputs[0]!, spread(y, y)), 'f32')
+  return pointwise.mul(
+    spread(y, dy),
+    pointwise.div(hit, spread(y, sums.sum(hit, y.attributes.axes, y.attributes.keepDims))),
+  )
 })
 
+/** The untyped verb of a maximum over axes. */
+export const maxima = {
+  max: (x: Node, axes: readonly number[], keepDims = false): Node => node(maxOp, [x], { axes, keepDims }),
+}
+
 /** The maximum over axes, or of everything. @example max(logits, -1) */
-export const max = reducer((x, axes, keepDims) => node(maxOp, [x], { axes, keepDims }))
+export const max = reducer(maxima.max)
 
 /** The mean over axes, or of everything. @example mean(x, -1, true) */
 export const mean = reducer((x, axes, keepDims) =>
-  over(summed(x, axes, keepDims), node(sizeOp, [], { dims: axes.map(axis => x.shape[axis]!) })),
+  pointwise.div(sums.sum(x, axes, keepDims), sources.size(...axes.map(axis => x.shape[axis]!))),
 )

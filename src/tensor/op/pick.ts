@@ -5,9 +5,9 @@ import { hasCorner, inOnePiece, isSmooth, noDims } from '../facets.ts'
 import { checkIndex, numbers } from '../numbers.ts'
 import { checkShape, type Dim, type ShapeFault } from '../shape/index.ts'
 import type { DType } from '../value.ts'
-import { times } from './elementwise.ts'
+import { pointwise } from './elementwise.ts'
 import type { OneDim } from './placeholder.ts'
-import { reshaped } from './reshape.ts'
+import { layouts } from './reshape.ts'
 import { indexFault } from './types.ts'
 
 /**
@@ -31,7 +31,7 @@ export const pickOp: Op<object> = {
     return numbers(sizes, row => x!.data[row * width + index!.data[row]!]!)
   },
   vjp: ({ inputs: [x, index] }, dy) => [
-    times(reshaped(dy, [...dy.shape, 1]), oneHot(index!, x!.shape.at(-1)!)),
+    pointwise.mul(layouts.reshape(dy, [...dy.shape, 1]), picks.oneHot(index!, x!.shape.at(-1)!)),
     undefined,
   ],
   indices: ([x]) => [{ index: 1, within: x!.shape.at(-1)! }],
@@ -63,9 +63,6 @@ export const oneHotOp: Op<{ readonly dim: Dim }> = {
   cheap: 'of weights',
 }
 
-export const picked = (x: Node, index: Node): Node => node(pickOp, [x, index], {})
-export const oneHot = (index: Node, dim: Dim): Node => node(oneHotOp, [index], { dim })
-
 /**
  * The positions of the non-zero elements of a vector, in order, in a declared capacity; where there are fewer, the rest
  * is 0. What is found is data, so its size must be declared: as `jnp.nonzero(x, size=…)`. What has no room is left out;
@@ -93,8 +90,15 @@ export const nonzeroOp: Op<{ readonly capacity: Dim }> = {
   smooth: hasCorner,
 }
 
+/** The untyped verbs of single elements. */
+export const picks = {
+  pick: (x: Node, index: Node): Node => node(pickOp, [x, index], {}),
+  oneHot: (index: Node, dim: Dim): Node => node(oneHotOp, [index], { dim }),
+  nonzero: (x: Node, capacity: Dim): Node => node(nonzeroOp, [x], { capacity }),
+}
+
 /** Where a vector is not zero. @example nonzero(mask, 'scored') */
 export const nonzero = <N extends Dim, D extends DType, const C extends OneDim>(
   x: Tensor<readonly [N], D>,
   ...[capacity]: C & ShapeFault<C>
-): Tensor<Readonly<C>, 'i32'> => typed(node(nonzeroOp, [x], { capacity }))
+): Tensor<Readonly<C>, 'i32'> => typed(picks.nonzero(x, capacity))

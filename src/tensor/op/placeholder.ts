@@ -143,3 +143,12 @@ export const iota = <const N extends OneDim>(...[dim]: N & ShapeFault<N>): Tenso
 /** 0, 1, 2, … as float32. @example mul(range('seq'), 0.1) */
 export const range = <const N extends OneDim>(...[dim]: N & ShapeFault<N>): Tensor<Readonly<N>> =>
   typed(node(iotaOp, [], { dim, dtype: 'f32' }))
+
+/** The untyped verbs of leaves. */
+export const sources = {
+  parameter: placeholder,
+  constant: (value: number | readonly number[], shape: Shape = [], dtype: DType = 'f32'): Node =>
+    node(constantOp, [], { value, shape, dtype }),
+  size: (...dims: Shape): Node => node(sizeOp, [], { dims }),
+  iota: (dim: Dim, dtype: DType = 'i32'): Node => node(iotaOp, [], { dim, dtype }),
+}

@@ -48,12 +48,14 @@ export const randomBitsOp: Op<RandomBitsAttributes> = {
   cheap: true,
 }
 
-export const randomWordsOf = (key: Node, stream: Node, shape: Shape): Node =>
-  node(randomBitsOp, [key, stream], { shape })
+/** The untyped verb of random words. */
+export const draws = {
+  randomBits: (key: Node, stream: Node, shape: Shape): Node => node(randomBitsOp, [key, stream], { shape }),
+}
 
 /** Random 32-bit words, uniform over all int32. @example randomBits(key, stream, ['batch', 'hidden']) */
 export const randomBits = <const S extends Shape>(
   key: RandomKey,
   stream: RandomStream,
   shape: S & ShapeFault<S>,
-): Tensor<Readonly<S>, 'i32'> => typed(randomWordsOf(key, stream, shape))
+): Tensor<Readonly<S>, 'i32'> => typed(draws.randomBits(key, stream, shape))

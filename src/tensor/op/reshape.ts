@@ -40,7 +40,7 @@ export const reshapeOp: Op<{ readonly shape: Shape }> = {
     ),
   misfit: fitsByShape,
   eval: ([x], _, { sizes }) => ({ sizes, data: x!.data }),
-  vjp: ({ inputs: [x] }, dy) => [reshaped(dy, x!.shape)],
+  vjp: ({ inputs: [x] }, dy) => [layouts.reshape(dy, x!.shape)],
   flops: () => 0,
   kind: 'movement',
   along: ({ inputs: [x], shape }, axis) => {
@@ -50,12 +50,6 @@ export const reshapeOp: Op<{ readonly shape: Shape }> = {
   dims: ({ shape }) => shape,
   smooth: isSmooth,
   cheap: true,
-}
-
-/** The same data under another shape; the node itself where the shape is the same, and one reshape for two. */
-export const reshaped = (x: Node, shape: Shape): Node => {
-  if (x.shape.length === shape.length && x.shape.every((dim, axis) => dim === shape[axis])) return x
-  return node(reshapeOp, [x.op === reshapeOp ? x.inputs[0]! : x], { shape })
 }
 
 // y[i, j] = x[j, i]                                     dy, permuted back
@@ -78,7 +72,7 @@ export const transposeOp: Op<{ readonly permutation: readonly number[] }> = {
       sizes,
     )
   },
-  vjp: ({ attributes: { permutation } }, dy) => [transposed(dy, inverse(permutation))],
+  vjp: ({ attributes: { permutation } }, dy) => [layouts.transpose(dy, inverse(permutation))],
   flops: () => 0,
   kind: 'movement',
   along: ({ attributes: { permutation } }, axis) => [permutation[axis]],
@@ -91,8 +85,17 @@ export const transposeOp: Op<{ readonly permutation: readonly number[] }> = {
 export const inverse = (permutation: readonly number[]): readonly number[] =>
   permutation.map((_, axis) => permutation.indexOf(axis))
 
-export const transposed = (x: Node, permutation: readonly number[]): Node =>
-  permutation.every((from, to) => from === to) ? x : node(transposeOp, [x], { permutation })
+/** The untyped verbs of other views. */
+export const layouts = {
+  /** The same data under another shape; the node itself if it has the shape, and one reshape for two. */
+  reshape: (x: Node, shape: Shape): Node => {
+    if (x.shape.length === shape.length && x.shape.every((dim, axis) => dim === shape[axis])) return x
+    return node(reshapeOp, [x.op === reshapeOp ? x.inputs[0]! : x], { shape })
+  },
+  /** Permutes axes; the node itself if none moves. */
+  transpose: (x: Node, permutation: readonly number[]): Node =>
+    permutation.every((from, to) => from === to) ? x : node(transposeOp, [x], { permutation }),
+}
 
 /**
  * Other dims for the same data: neighbours are split and merged, names keep their order.
@@ -101,7 +104,7 @@ export const transposed = (x: Node, permutation: readonly number[]): Node =>
 export const reshape = <S extends Shape, D extends DType, const T extends Shape>(
   x: Tensor<S, D> & ReshapeError<S, T>,
   shape: T,
-): Tensor<Readonly<T>, D> => typed(reshaped(x, shape))
+): Tensor<Readonly<T>, D> => typed(layouts.reshape(x, shape))
 
 /** Permutes axes; of a matrix, swaps both. @example transpose(x, [0, 2, 1]) */
 export function transpose<A extends string | number, B extends string | number, D extends DType>(
@@ -112,5 +115,5 @@ export function transpose<S extends Shape, D extends DType, const P extends read
   permutation: P,
 ): Tensor<Ok<Transpose<S, P>>, D>
 export function transpose(x: Node, permutation: readonly number[] = [1, 0]): never {
-  return transposed(x, permutation) as never
+  return layouts.transpose(x, permutation) as never
 }

@@ -73,7 +73,7 @@ export const sliceOp: Op<SliceAttributes> = {
         ]!,
     )
   },
-  vjp: ({ inputs: [x], attributes: { axis, start } }, dy) => [node(padOp, [dy], { axis, start, dim: x!.shape[axis]! })],
+  vjp: ({ inputs: [x], attributes: { axis, start } }, dy) => [parts.pad(dy, axis, { as: x!.shape[axis]!, start })],
   flops: () => 0,
   kind: 'movement',
   along: alongOthers,
@@ -102,7 +102,7 @@ export const padOp: Op<SliceAttributes> = {
     })
     return y
   },
-  vjp: ({ inputs: [x], attributes: { axis, start } }, dy) => [sliced(dy, axis, start, x!.shape[axis]!)],
+  vjp: ({ inputs: [x], attributes: { axis, start } }, dy) => [parts.slice(dy, axis, { as: x!.shape[axis]!, start })],
   flops: () => 0,
   kind: 'movement',
   along: alongOthers,
@@ -144,12 +144,7 @@ export const concatOp: Op<{ readonly axis: number; readonly dim: Dim }> = {
   },
   vjp: ({ inputs, attributes: { axis } }, dy) =>
     inputs.map((x, i) =>
-      sliced(
-        dy,
-        axis,
-        inputs.slice(0, i).map(before => before.shape[axis]!),
-        x.shape[axis]!,
-      ),
+      parts.slice(dy, axis, { as: x.shape[axis]!, start: inputs.slice(0, i).map(before => before.shape[axis]!) }),
     ),
   flops: () => 0,
   kind: 'movement',
@@ -159,7 +154,18 @@ export const concatOp: Op<{ readonly axis: number; readonly dim: Dim }> = {
   cheap: true,
 }
 
-export const sliced = (x: Node, axis: number, start: Start, dim: Dim): Node => node(sliceOp, [x], { axis, start, dim })
+/** A part of an axis: the name of its size, and the sizes before it. */
+export interface Part {
+  readonly as: Dim
+  readonly start?: Start
+}
+
+/** The untyped verbs of parts of an axis. In a pad, `as` names the size of all. */
+export const parts = {
+  slice: (x: Node, axis: number, { as, start = [] }: Part): Node => node(sliceOp, [x], { axis, start, dim: as }),
+  pad: (x: Node, axis: number, { as, start = [] }: Part): Node => node(padOp, [x], { axis, start, dim: as }),
+  concat: (all: readonly Node[], axis: number, as: Dim): Node => node(concatOp, all, { axis, dim: as }),
+}
 
 /**
  * A contiguous part of an axis: `as` names its size, `start` the sizes before it.
@@ -175,8 +181,7 @@ export const slice = <
   x: Tensor<S, D> & SliceError<S, NoInfer<A>, NoInfer<N>, B>,
   axis: A,
   part: { readonly as: N; readonly start?: B },
-): Tensor<Ok<SliceShape<S, A, N, B>>, D> =>
-  typed(sliced(x, positions('slice', x.shape, axis)[0]!, part.start ?? [], part.as))
+): Tensor<Ok<SliceShape<S, A, N, B>>, D> => typed(parts.slice(x, positions('slice', x.shape, axis)[0]!, part))
 
 /** `unknown`, or why parts of two dtypes are refused. */
 export type DTypesFault<T extends readonly Node[]> = T extends readonly [
@@ -191,10 +196,10 @@ export type DTypesFault<T extends readonly Node[]> = T extends readonly [
 
 /** Tensors joined along an axis; `as` names the sum of their dims. @example concat([past, now], 0, 'tokens') */
 export const concat = <const T extends readonly Node[], const A extends number, const N extends Dim>(
-  parts: T & ConcatError<{ readonly [K in keyof T]: T[K]['shape'] }, NoInfer<A>, NoInfer<N>> & DTypesFault<T>,
+  all: T & ConcatError<{ readonly [K in keyof T]: T[K]['shape'] }, NoInfer<A>, NoInfer<N>> & DTypesFault<T>,
   axis: A,
   as: N,
 ): Tensor<
   Ok<Concat<{ readonly [K in keyof T]: T[K]['shape'] }, A, N>>,
   T[0] extends { readonly dtype: infer D extends DType } ? D : never
-> => typed(node(concatOp, parts, { axis: positions('concat', parts[0]!.shape, axis)[0]!, dim: as }))
+> => typed(parts.concat(all, positions('concat', all[0]!.shape, axis)[0]!, as))

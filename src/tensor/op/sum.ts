@@ -15,7 +15,7 @@ import {
 } from '../shape/index.ts'
 import { count } from '../value.ts'
 import { wrapped } from './integer.ts'
-import { reshaped } from './reshape.ts'
+import { layouts } from './reshape.ts'
 import { typesFault } from './types.ts'
 
 export interface Axes {
@@ -64,8 +64,8 @@ export const reduction = (
 /** A reduced tensor, or its cotangent, repeated along the whole of the input. */
 export const spread = (y: NodeOf<Axes>, reduced: Node): Node => {
   const { shape } = y.inputs[0]!
-  return broadcasted(
-    reshaped(
+  return sums.broadcastTo(
+    layouts.reshape(
       reduced,
       shape.map((dim, axis) => (y.attributes.axes.includes(axis) ? 1 : dim)),
     ),
@@ -101,16 +101,18 @@ export const broadcastToOp: Op<{ readonly shape: Shape }> = {
 
 const same = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, axis) => dim === b[axis])
 
-export const broadcasted = (x: Node, shape: Shape): Node =>
-  same(x.shape, shape) ? x : node(broadcastToOp, [x], { shape })
-
-export const summed = (x: Node, axes: readonly number[], keepDims = false): Node => node(sumOp, [x], { axes, keepDims })
+/** The untyped verbs of a sum and of its transpose. */
+export const sums = {
+  sum: (x: Node, axes: readonly number[], keepDims = false): Node => node(sumOp, [x], { axes, keepDims }),
+  /** Repeats; the node itself if it has the shape. */
+  broadcastTo: (x: Node, shape: Shape): Node => (same(x.shape, shape) ? x : node(broadcastToOp, [x], { shape })),
+}
 
 /** The sum over what broadcasting from `shape` repeated: the transpose of a broadcast. */
 export const sumTo = (x: Node, shape: Shape): Node => {
   const lead = x.shape.length - shape.length
   const axes = x.shape.flatMap((dim, axis) => (axis < lead || (shape[axis - lead] === 1 && dim !== 1) ? [axis] : []))
-  return axes.length === 0 ? x : reshaped(summed(x, axes), shape)
+  return axes.length === 0 ? x : layouts.reshape(sums.sum(x, axes), shape)
 }
 
 type AxisList = number | readonly number[]
@@ -142,9 +144,9 @@ export const reducer =
     f(x, positions('reduce', x.shape, axes), keepDims) as never
 
 /** The sum over axes, or of everything. @example sum(x, -1) */
-export const sum = reducer(summed)
+export const sum = reducer(sums.sum)
 /** Repeats along new leading axes and along dims of 1. @example broadcastTo(bias, ['batch', 'hidden']) */
 export const broadcastTo = <S extends Shape, const T extends Shape>(
   x: Tensor<S> & BroadcastToError<S, T>,
   shape: T,
-): Tensor<Readonly<T>> => typed(broadcasted(x, shape))
+): Tensor<Readonly<T>> => typed(sums.broadcastTo(x, shape))

@@ -16,9 +16,9 @@ import {
   type TakeError,
 } from '../shape/index.ts'
 import type { DType } from '../value.ts'
-import { times } from './elementwise.ts'
+import { pointwise } from './elementwise.ts'
 import { wrapped } from './integer.ts'
-import { reshaped } from './reshape.ts'
+import { layouts } from './reshape.ts'
 import { positions } from './sum.ts'
 import { indexFault, typesFault } from './types.ts'
 
@@ -58,7 +58,7 @@ export const takeOp: Op<TakeAttributes> = {
     )
   },
   vjp: ({ inputs: [x, index], attributes: { axis } }, dy) => [
-    node(scatterAddOp, [index!, dy], { axis, dim: x!.shape[axis]! }),
+    takes.scatterAdd(index!, dy, axis, x!.shape[axis]!),
     undefined,
   ],
   indices: ([x], { axis }) => [{ index: 1, within: x!.shape[axis]! }],
@@ -95,7 +95,7 @@ export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
     })
     return declared!.dtype === 'i32' ? { sizes, data: y.data.map(wrapped) } : y
   },
-  vjp: ({ inputs: [index], attributes: { axis } }, dy) => [undefined, taken(dy, index!, axis)],
+  vjp: ({ inputs: [index], attributes: { axis } }, dy) => [undefined, takes.take(dy, index!, axis)],
   indices: (_, { dim }) => [{ index: 0, within: dim }],
   flops: ([, x]) => x!.reduce((n, size) => n * size, 1),
   kind: 'other',
@@ -130,8 +130,8 @@ export const putOp: Op<TakeAttributes> = {
     return { sizes, data }
   },
   vjp: ({ inputs: [, index], attributes: { axis } }, dy) => {
-    const values = taken(dy, index!, axis)
-    return [replacedAt(dy, index!, times(values, 0), axis), undefined, values]
+    const values = takes.take(dy, index!, axis)
+    return [takes.put(dy, index!, pointwise.mul(values, 0), axis), undefined, values]
   },
   indices: ([x], { axis }) => [{ index: 1, within: x!.shape[axis]! }],
   flops: () => 0,
@@ -143,9 +143,12 @@ export const putOp: Op<TakeAttributes> = {
   cheap: 'of weights',
 }
 
-export const taken = (x: Node, index: Node, axis: number): Node => node(takeOp, [x, index], { axis })
-export const replacedAt = (x: Node, index: Node, values: Node, axis: number): Node =>
-  node(putOp, [x, index, values], { axis })
+/** The untyped verbs of slices at an index. */
+export const takes = {
+  take: (x: Node, index: Node, axis: number): Node => node(takeOp, [x, index], { axis }),
+  scatterAdd: (index: Node, x: Node, axis: number, dim: Dim): Node => node(scatterAddOp, [index, x], { axis, dim }),
+  put: (x: Node, index: Node, values: Node, axis: number): Node => node(putOp, [x, index, values], { axis }),
+}
 
 /**
  * The slices of x at an index of any rank, along an axis: the dims of the index stand in its place.
@@ -160,7 +163,12 @@ export const take = <S extends Shape, D extends DType, I extends Shape, const A 
   const length = product(index.shape)
   if (length._tag === 'Left') throw new ShapeMismatch(length.left)
   // an index of another rank is one of rank 1 between two reshapes, which copy nothing
-  return typed(reshaped(taken(x, reshaped(index, [length.right]), at), x.shape.toSpliced(at, 1, ...index.shape)))
+  return typed(
+    layouts.reshape(
+      takes.take(x, layouts.reshape(index, [length.right]), at),
+      x.shape.toSpliced(at, 1, ...index.shape),
+    ),
+  )
 }
 
 /** x with the slices at an index replaced, along an axis. @example put(cache, positions, keys, 2) */
@@ -169,4 +177,4 @@ export const put = <S extends Shape, D extends DType, N extends Dim, V extends S
   index: Tensor<readonly [N], 'i32'>,
   values: Tensor<V, D> & PutError<S, readonly [N], V, A>,
   axis: A,
-): Tensor<S, D> => typed(replacedAt(x, index, values, positions('put', x.shape, axis)[0]!))
+): Tensor<S, D> => typed(takes.put(x, index, values, positions('put', x.shape, axis)[0]!))

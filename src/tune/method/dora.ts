@@ -1,15 +1,4 @@
-import {
-  node,
-  over,
-  placeholder,
-  sqrtOp,
-  stopGradientOp,
-  summed,
-  times,
-  type Dim,
-  type Node,
-  type Tensor,
-} from '../../tensor/index.ts'
+import { placeholder, u, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
 import { all, frozen, type All } from '../mask.ts'
 import type { Method } from './method.ts'
 import { outputNorms } from './first-values.ts'
@@ -58,7 +47,7 @@ type Magnified = {
  * dropout applied.
  */
 const magnified = (direction: Node, V: Node, m: Node): Node =>
-  times(direction, over(m, node(stopGradientOp, [node(sqrtOp, [summed(times(V, V), [0])], {})], {})))
+  u.mul(direction, u.div(m, u.stopGradient(u.sqrt(u.sum(u.mul(V, V), [0])))))
 
 /**
  * Weight-decomposed low-rank adaptation (Liu et al., ICML 2024): m ⊙ (W + α/r · A B) / ‖W + α/r · A B‖, with trained A,

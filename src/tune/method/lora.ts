@@ -1,12 +1,10 @@
 import {
-  contracted,
   hashName,
   i32,
   inputDropout,
   placeholder,
-  plus,
-  times,
   typed,
+  u,
   type Dim,
   type Node,
   type Tensor,
@@ -79,11 +77,11 @@ export const factorsOf = (
 }
 
 /** The product of matrices. */
-export const product = (a: Node, b: Node): Node => contracted(a, b, { a: 'ik', b: 'kj', out: 'ij' })
+export const product = (a: Node, b: Node): Node => u.contract(a, b, { a: 'ik', b: 'kj', out: 'ij' })
 
 /** W + s · A B */
 export const lowRankSum = (weight: Node, a: Node, b: Node, scale: number): Node =>
-  plus(weight, times(product(a, b), scale))
+  u.add(weight, u.mul(product(a, b), scale))
 
 /**
  * The first values of the factors: A is uniform within ±1/√in, as in PyTorch's Linear (kaiming_uniform with a = √5); B

@@ -1,4 +1,4 @@
-import { oneHot, placeholder, plus, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
+import { placeholder, u, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
 import { all, frozen, type All, type Frozen } from '../mask.ts'
 import type { Method } from './method.ts'
 import { filled, integers } from './first-values.ts'
@@ -49,7 +49,7 @@ export const miss = <
     return {
       becomes: { weight: leaf, miss_groups: groups, miss_block: block },
       mask: { weight: frozen, miss_groups: frozen, miss_block: all },
-      weight: ({ weight, miss_groups, miss_block }) => plus(weight, product(oneHot(miss_groups, r), miss_block)),
+      weight: ({ weight, miss_groups, miss_block }) => u.add(weight, product(u.oneHot(miss_groups, r), miss_block)),
       additions: [
         {
           of: path,

@@ -1,4 +1,4 @@
-import { placeholder, transposed, transposeMatrix, type Node, type Shape, type Value } from '../../tensor/index.ts'
+import { placeholder, transposeMatrix, u, type Node, type Shape, type Value } from '../../tensor/index.ts'
 import { all, frozen, lensOf, maskedLeaves, placesAt, type Columns, type Entries, type LeafMask } from '../mask.ts'
 import type { PackedArrays, Quantizer } from '../quantize/quantizer.ts'
 import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
@@ -30,7 +30,7 @@ const packed = (quantizer: Quantizer, leaf: Node, path: string, mask: LeafMask):
   const [input, output] = matrixDims(quantizer.name, leaf, path)
   const nodes = quantizer.leaves(leaf.shape)
   // blocks run along the `[out, in]` matrix, as in files
-  const whole = (leaves: Leaves): Node => transposed(quantizer.dequantize([output, input], leaves), [1, 0])
+  const whole = (leaves: Leaves): Node => u.transpose(quantizer.dequantize([output, input], leaves), [1, 0])
   // packed once for everything that depends on a leaf, and dropped together with it
   const known = new WeakMap<Value<Shape>, PackedArrays>()
   const arraysOf = (base: Value<Shape>): PackedArrays => {

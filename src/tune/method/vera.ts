@@ -1,4 +1,4 @@
-import { node, placeholder, plus, sliceOp, times, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
+import { placeholder, u, type Dim, type Node, type Tensor } from '../../tensor/index.ts'
 import { all, frozen, type All, type Frozen } from '../mask.ts'
 import { tensorsOf } from '../tree.ts'
 import type { Method, Reparametrisation } from './method.ts'
@@ -42,7 +42,7 @@ export interface Vera<T extends string, R extends number> extends Reparametrisat
 type Scaled = { readonly weight: Node; readonly vera_lambda_d: Node; readonly vera_lambda_b: Node }
 
 /** The first rows or columns of a projection, which is as large as the largest module needs. */
-const cut = (x: Node, axis: number, dim: Dim): Node => node(sliceOp, [x], { axis, start: [], dim })
+const cut = (x: Node, axis: number, dim: Dim): Node => u.slice(x, axis, { as: dim })
 
 /**
  * Vector-based random matrix adaptation (Kopiczko et al., ICLR 2024): W + A diag(d) B diag(b) with trained d and b, and
@@ -84,10 +84,10 @@ export const vera = <const T extends readonly string[], const R extends number>(
           becomes: { weight: leaf, vera_lambda_d: d, vera_lambda_b: b },
           mask: { weight: frozen, vera_lambda_d: all, vera_lambda_b: all },
           weight: ({ weight, vera_lambda_d, vera_lambda_b }) =>
-            plus(
+            u.add(
               weight,
-              times(
-                product(times(cut(shared.vera_A, 0, input), vera_lambda_d), cut(shared.vera_B, 1, output)),
+              u.mul(
+                product(u.mul(cut(shared.vera_A, 0, input), vera_lambda_d), cut(shared.vera_B, 1, output)),
                 vera_lambda_b,
               ),
             ),

@@ -1,4 +1,4 @@
-import { add, cast, chosen, equal, integer, minus, over, plus, type Node } from '../../tensor/index.ts'
+import { add, cast, equal, integer, u, type Node } from '../../tensor/index.ts'
 import { combine, zerosLike } from './leafwise.ts'
 import { setting } from './setting.ts'
 import type { Apply, Count, Fn, Transform } from './transform.ts'
@@ -29,8 +29,8 @@ export const accumulate = <F extends Fn>(transform: Transform<F>, every: number)
     update: (grad, state, params) => {
       const count = add(state.count, integer(1))
       const last = equal(count, integer(every))
-      const either = <T>(a: T, b: T): T => combine((x, y) => chosen(last, x, y!), a, b)
-      const mean = combine((m, g): Node => plus(m, over(minus(g!, m), cast(count, 'f32'))), state.mean, grad)
+      const either = <T>(a: T, b: T): T => combine((x, y) => u.select(last, x, y!), a, b)
+      const mean = combine((m, g): Node => u.add(m, u.div(u.sub(g!, m), cast(count, 'f32'))), state.mean, grad)
       const [updates, inner] = transform.update(mean, state.inner, params)
       const zeros = zerosLike(grad)
       return [

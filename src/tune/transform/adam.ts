@@ -1,18 +1,4 @@
-import {
-  add,
-  cast,
-  div,
-  integer,
-  mul,
-  over,
-  plus,
-  scalar,
-  sqrt,
-  tanh,
-  times,
-  typed,
-  type Tensor,
-} from '../../tensor/index.ts'
+import { add, cast, div, integer, mul, tanh, u, type Tensor } from '../../tensor/index.ts'
 import { chain, type Chain } from './chain.ts'
 import { addDecayedWeights } from './decay.ts'
 import { combine, zerosLike } from './leafwise.ts'
@@ -66,10 +52,10 @@ export const scaleByAdam = ({
       const n = cast(count, 'f32')
       const first = correction(b1, n)
       const second = correction(b2, n)
-      const mu = combine((m, g) => plus(times(m, b1), times(g!, 1 - b1)), state.mu, grad)
-      const nu = combine((v, g) => plus(times(v, b2), times(times(g!, g!), 1 - b2)), state.nu, grad)
+      const mu = combine((m, g) => u.add(u.mul(m, b1), u.mul(g!, 1 - b1)), state.mu, grad)
+      const nu = combine((v, g) => u.add(u.mul(v, b2), u.mul(u.mul(g!, g!), 1 - b2)), state.nu, grad)
       return [
-        combine((m, v) => over(over(m, first), plus(sqrt(typed<[], 'f32'>(over(v!, second))), scalar(eps))), mu, nu),
+        combine((m, v) => u.div(u.div(m, first), u.add(u.sqrt(u.div(v!, second)), eps)), mu, nu),
         { mu, nu, count },
       ]
     },

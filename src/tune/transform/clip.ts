@@ -1,16 +1,4 @@
-import {
-  div,
-  maximum,
-  minimum,
-  plus,
-  scalar,
-  sqrt,
-  summed,
-  times,
-  typed,
-  type Node,
-  type Tensor,
-} from '../../tensor/index.ts'
+import { div, maximum, scalar, sqrt, typed, u, type Tensor } from '../../tensor/index.ts'
 import { tensorsOf } from '../tree.ts'
 import { combine } from './leafwise.ts'
 import { setting } from './setting.ts'
@@ -19,23 +7,18 @@ import { stateless, type Stateless, type Transform } from './transform.ts'
 /** min(max(g, −limit), limit), element by element. Source: `optax.clip`. @example clip(1) */
 export const clip = (given: number): Transform<Stateless> => {
   const limit = setting('clip: the limit', given, { above: 0 })
-  return stateless(grad => combine(g => minimum(maximum(typed<[], 'f32'>(g), -limit), limit), grad))
+  return stateless(grad => combine(g => u.minimum(u.maximum(g, -limit), limit), grad))
 }
 
 /** √Σ g², over every element of every leaf; 0 for a tree without leaves. Source: `optax.global_norm`. */
 export const globalNorm = (tree: unknown): Tensor<readonly []> => {
   const squares = tensorsOf(tree).map(([, g]) =>
-    summed(
-      times(g, g),
+    u.sum(
+      u.mul(g, g),
       g.shape.map((_, axis) => axis),
     ),
   )
-  return sqrt(
-    typed(
-      squares.reduce<Node | undefined>((total, square) => (total ? plus(total, square) : square), undefined) ??
-        scalar(0),
-    ),
-  )
+  return squares.length === 0 ? sqrt(scalar(0)) : typed(u.sqrt(squares.reduce(u.add)))
 }
 
 /**
@@ -47,6 +30,6 @@ export const clipByGlobalNorm = (given: number): Transform<Stateless> => {
   const limit = setting('clipByGlobalNorm: the limit', given, { above: 0 })
   return stateless(grad => {
     const factor = div(scalar(limit), maximum(globalNorm(grad), limit))
-    return combine(g => times(g, factor), grad)
+    return combine(g => u.mul(g, factor), grad)
   })
 }

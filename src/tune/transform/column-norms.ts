@@ -1,4 +1,4 @@
-import { plus, summed, times, typed, type Dim, type Node, type Shape, type Tensor } from '../../tensor/index.ts'
+import { typed, u, type Dim, type Node, type Shape, type Tensor } from '../../tensor/index.ts'
 import { isTensor, mapTree } from '../tree.ts'
 import { combine, zerosLike } from './leafwise.ts'
 import type { Fn, Transform } from './transform.ts'
@@ -23,8 +23,8 @@ export interface ColumnNorms extends Fn {
 
 /** Σ g² over every axis but the first, the axis of the columns. */
 const squaresOf = (g: Node): Node =>
-  summed(
-    times(g, g),
+  u.sum(
+    u.mul(g, g),
     g.shape.slice(1).map((_, axis) => axis + 1),
   )
 
@@ -42,6 +42,6 @@ export const columnNorms = (): Transform<ColumnNorms> => ({
   init: params => ({ squares: zerosLike(byColumn(params)) }),
   update: (grad, { squares }) => [
     zerosLike(grad),
-    { squares: combine((sum, square) => plus(typed(sum), square!), squares, byColumn(grad)) },
+    { squares: combine((sum, square) => u.add(typed(sum), square!), squares, byColumn(grad)) },
   ],
 })

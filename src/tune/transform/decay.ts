@@ -1,4 +1,4 @@
-import { plus, times } from '../../tensor/index.ts'
+import { u } from '../../tensor/index.ts'
 import { combine } from './leafwise.ts'
 import { setting } from './setting.ts'
 import { stateless, type Stateless, type Transform } from './transform.ts'
@@ -9,5 +9,5 @@ import { stateless, type Stateless, type Transform } from './transform.ts'
  */
 export const addDecayedWeights = (given: number): Transform<Stateless> => {
   const rate = setting('the weight decay', given, { from: 0 })
-  return stateless((grad, params) => combine((g, p) => plus(g, times(p!, rate)), grad, params))
+  return stateless((grad, params) => combine((g, p) => u.add(g, u.mul(p!, rate)), grad, params))
 }

@@ -1,4 +1,4 @@
-import { broadcasted, converted, scalar, type Node } from '../../tensor/index.ts'
+import { scalar, u, type Node } from '../../tensor/index.ts'
 import { isTensor, mapTree, tensorsOf } from '../tree.ts'
 
 /**
@@ -27,4 +27,4 @@ export const combine = <G>(
 
 /** A tree of symbolic zeros with the shapes and dtypes of another. */
 export const zerosLike = <G>(tree: G): G =>
-  combine(leaf => converted(broadcasted(scalar(0), leaf.shape), leaf.dtype), tree)
+  combine(leaf => u.cast(u.broadcastTo(scalar(0), leaf.shape), leaf.dtype), tree)

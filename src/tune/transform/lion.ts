@@ -1,4 +1,4 @@
-import { plus, sign, times, typed } from '../../tensor/index.ts'
+import { u } from '../../tensor/index.ts'
 import { chain, type Chain } from './chain.ts'
 import { addDecayedWeights } from './decay.ts'
 import { combine, zerosLike } from './leafwise.ts'
@@ -34,8 +34,8 @@ export const scaleByLion = ({
   return {
     init: params => ({ mu: zerosLike(params) }),
     update: (grad, { mu }) => {
-      const towards = (b: number): typeof grad => combine((m, g) => plus(times(m, b), times(g!, 1 - b)), mu, grad)
-      return [combine(u => sign(typed<[], 'f32'>(u)), towards(b1)), { mu: towards(b2) }]
+      const towards = (b: number): typeof grad => combine((m, g) => u.add(u.mul(m, b), u.mul(g!, 1 - b)), mu, grad)
+      return [combine(u.sign, towards(b1)), { mu: towards(b2) }]
     },
   }
 }

@@ -2,7 +2,6 @@ import {
   abs,
   add,
   cast,
-  chosen,
   div,
   innerProduct,
   integer,
@@ -13,6 +12,7 @@ import {
   scalar,
   sub,
   typed,
+  u,
   type Node,
   type Tensor,
 } from '../../tensor/index.ts'
@@ -98,11 +98,11 @@ export const monitorDescent = ({
         )
       const { value, gradient } = evaluated
       const before = state.value
-      const either = <T extends Node>(condition: Node, a: T, b: Node): T => chosen(condition, a, b) as T
+      const either = <T extends Node>(condition: Node, a: T, b: Node): T => u.select(condition, a, b) as T
       const checks = less(integer(0), state.count)
       const first = less(state.count, integer(2))
       const counted = (condition: Node): Count =>
-        cast(either(checks, cast(typed<readonly [], 'bool'>(condition), 'f32'), scalar(0)), 'i32')
+        cast(either(checks, typed<readonly [], 'f32'>(u.cast(condition, 'f32')), scalar(0)), 'i32')
       // the distance of the loss above its tangent
       const above = sub(sub(value, before), state.directional)
       const slack = sub(mul(state.squared, lipschitz / 2), above)

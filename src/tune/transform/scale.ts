@@ -1,4 +1,4 @@
-import { add, cast, integer, mul, times } from '../../tensor/index.ts'
+import { add, cast, integer, mul, u } from '../../tensor/index.ts'
 import { combine, zerosLike } from './leafwise.ts'
 import type { LearningRate, Schedule } from './schedule.ts'
 import { setting } from './setting.ts'
@@ -7,7 +7,7 @@ import { stateless, type Counted, type Stateless, type Transform } from './trans
 /** factor · g. Source: `optax.scale`. */
 export const scale = (given: number): Transform<Stateless> => {
   const factor = setting('scale: the factor', given)
-  return stateless(grad => combine(g => times(g, factor), grad))
+  return stateless(grad => combine(g => u.mul(g, factor), grad))
 }
 
 /** 0: with `masked`, freezes the leaves that it applies to. Source: `optax.set_to_zero`. */
@@ -18,7 +18,7 @@ export const scaleBySchedule = (schedule: Schedule): Transform<Counted> => ({
   init: () => ({ count: integer(0) }),
   update: (grad, { count }) => {
     const factor = schedule(cast(count, 'f32'))
-    return [combine(g => times(g, factor), grad), { count: add(count, integer(1)) }]
+    return [combine(g => u.mul(g, factor), grad), { count: add(count, integer(1)) }]
   },
 })
 

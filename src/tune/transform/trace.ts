@@ -1,4 +1,4 @@
-import { plus, times } from '../../tensor/index.ts'
+import { u } from '../../tensor/index.ts'
 import { combine, zerosLike } from './leafwise.ts'
 import { setting } from './setting.ts'
 import type { Fn, Transform } from './transform.ts'
@@ -27,7 +27,7 @@ export const trace = ({
   {
     init: params => ({ trace: zerosLike(params) }),
     update: (grad, state) => {
-      const follow = (m: typeof grad): typeof grad => combine((g, old) => plus(g, times(old!, decay)), grad, m)
+      const follow = (m: typeof grad): typeof grad => combine((g, old) => u.add(g, u.mul(old!, decay)), grad, m)
       const next = follow(state.trace)
       return [nesterov ? follow(next) : next, { trace: next }]
     },

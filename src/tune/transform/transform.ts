@@ -1,4 +1,4 @@
-import { plus, type Tensor } from '../../tensor/index.ts'
+import { u, type Tensor } from '../../tensor/index.ts'
 import { combine } from './leafwise.ts'
 
 /**
@@ -59,4 +59,4 @@ export const stateless = (update: <G>(grad: G, params: G) => G): Transform<State
 export const identity: Transform<Stateless> = stateless(grad => grad)
 
 /** params + updates, leaf by leaf. @example putFocus(params, mask, applyUpdates(part, updates)) */
-export const applyUpdates = <G>(params: G, updates: G): G => combine((p, u) => plus(p, u!), params, updates)
+export const applyUpdates = <G>(params: G, updates: G): G => combine((p, update) => u.add(p, update!), params, updates)

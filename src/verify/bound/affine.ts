@@ -1,30 +1,20 @@
 import {
-  broadcasted,
   broadcastToOp,
   castOp,
-  contracted,
   contractOp,
   is,
-  iotaOp,
-  negated,
   node,
-  oneHot,
-  over,
   padOp,
-  plus,
   primitives,
   product,
   putOp,
-  reshaped,
   reshapeOp,
   scalar,
   sliceOp,
-  summed,
   sumOp,
   takeOp,
-  times,
-  transposed,
   transposeOp,
+  u,
   type Node,
   type NodeOf,
   type Shape,
@@ -36,7 +26,7 @@ import { leavesIn, refused, withoutAxis, type Abstract, type Affine, type Term, 
  * is refused.
  */
 
-const one = reshaped(scalar(1), [1])
+const one = u.reshape(scalar(1), [1])
 
 /** A trained leaf as a value. */
 export const leafValue = (of: TrainedLeaf): Abstract => {
@@ -59,7 +49,7 @@ const unit = (value: Abstract): Abstract => {
     terms: [{ ...value.of, features: identity(input!), along: 0 }],
   }
 }
-const identity = (dim: Shape[number]): Node => oneHot(node(iotaOp, [], { dim, dtype: 'i32' }), dim)
+const identity = (dim: Shape[number]): Node => u.oneHot(u.iota(dim), dim)
 
 const withFeatures = (value: Affine, change: (features: Node) => Node, outputs = value.outputs): Affine => ({
   kind: 'affine',
@@ -76,7 +66,7 @@ const lastAxis = (features: Node): number => features.shape.length - 1
 export const aligned = (value: Affine, from: Shape, to: Shape): Affine | undefined => {
   const outputs = value.outputs === undefined ? undefined : value.outputs + to.length - from.length
   if (outputs !== undefined && to[outputs] !== from[value.outputs!]) return undefined
-  return withFeatures(value, f => broadcasted(f, [...withoutAxis(to, outputs), f.shape.at(-1)!]), outputs)
+  return withFeatures(value, f => u.broadcastTo(f, [...withoutAxis(to, outputs), f.shape.at(-1)!]), outputs)
 }
 
 /** Merges the terms of one leaf into one term; undefined if they use the leaf in both orientations. */
@@ -85,7 +75,7 @@ const merged = (terms: readonly Term[]): readonly Term[] | undefined => {
   for (const term of terms) {
     const seen = byLeaf.get(term.leaf)
     if (seen && seen.along !== term.along) return undefined
-    byLeaf.set(term.leaf, seen ? { ...term, features: plus(seen.features, term.features) } : term)
+    byLeaf.set(term.leaf, seen ? { ...term, features: u.add(seen.features, term.features) } : term)
   }
   return [...byLeaf.values()]
 }
@@ -112,7 +102,7 @@ const scaled = (n: Node, value: Affine, from: Node, by: Node, op: (features: Nod
   const at = whole?.outputs
   const varies = at !== undefined && at >= lead && by.shape[at - lead] !== 1
   if (whole === undefined || varies) return refused(`each output of ${leavesIn(value)} is scaled by another number`)
-  const rows = reshaped(by, [...withoutAxis(by.shape, at === undefined ? undefined : at - lead), 1])
+  const rows = u.reshape(by, [...withoutAxis(by.shape, at === undefined ? undefined : at - lead), 1])
   return withFeatures(whole, f => op(f, rows))
 }
 
@@ -120,19 +110,19 @@ const reshapedValue = (n: Node, value: Affine): Abstract => {
   const [x] = n.inputs
   const { outputs } = value
   if (outputs === undefined || x!.shape[outputs] === 1)
-    return withFeatures({ ...value, outputs: undefined }, f => reshaped(f, [...n.shape, f.shape.at(-1)!]))
+    return withFeatures({ ...value, outputs: undefined }, f => u.reshape(f, [...n.shape, f.shape.at(-1)!]))
   const same = (a: Shape, b: Shape): boolean => JSON.stringify(product(a)) === JSON.stringify(product(b))
   const to = n.shape.findIndex(
     (dim, axis) => dim === x!.shape[outputs] && same(n.shape.slice(0, axis), x!.shape.slice(0, outputs)),
   )
   if (to < 0) return refused(`outputs of ${leavesIn(value)} are split or merged`)
-  return withFeatures(value, f => reshaped(f, [...withoutAxis(n.shape, to), f.shape.at(-1)!]), to)
+  return withFeatures(value, f => u.reshape(f, [...withoutAxis(n.shape, to), f.shape.at(-1)!]), to)
 }
 
 const transposedValue = (permutation: readonly number[], value: Affine): Affine => {
   const outputs = value.outputs === undefined ? undefined : permutation.indexOf(value.outputs)
   const rows = permutation.filter(axis => axis !== value.outputs).map(axis => rowAxis(axis, value.outputs))
-  return withFeatures(value, f => transposed(f, [...rows, lastAxis(f)]), outputs)
+  return withFeatures(value, f => u.transpose(f, [...rows, lastAxis(f)]), outputs)
 }
 
 const opposite = [1, 0] as const
@@ -155,7 +145,7 @@ const productValue = (
     const kept = own[1 - axis]!
     if (out.includes(inner) || !out.includes(kept) || other.includes(kept))
       return refused(`${of.path} is multiplied otherwise than as a matrix`)
-    const features = transposed(
+    const features = u.transpose(
       frozen,
       [...`${out.replace(kept, '')}${inner}`].map(l => other.indexOf(l)),
     )
@@ -173,7 +163,7 @@ const productValue = (
   return withFeatures(
     value,
     f =>
-      contracted(frozen, f, {
+      u.contract(frozen, f, {
         a: other,
         b: `${own.replace(letter, '')}${fresh}`,
         out: `${out.replace(letter, '')}${fresh}`,
@@ -206,18 +196,18 @@ export const affineRule = (n: Node, values: readonly Abstract[]): Abstract => {
     return {
       kind: 'affine',
       outputs: 1,
-      terms: [{ ...value.of, along: 0, features: transposed(oneHot(index!, n.shape[0]!), [1, 0]) }],
+      terms: [{ ...value.of, along: 0, features: u.transpose(u.oneHot(index!, n.shape[0]!), [1, 0]) }],
     }
   }
   const known = values.map(unit)
   const [x, y] = known
   if (is(n, primitives.add)) return sum(n, known, f => f)
-  if (is(n, primitives.sub)) return sum(n, known, negated)
-  if (is(n, primitives.mul) && y?.kind === 'affine') return scaled(n, y, n.inputs[1]!, n.inputs[0]!, times)
+  if (is(n, primitives.sub)) return sum(n, known, u.neg)
+  if (is(n, primitives.mul) && y?.kind === 'affine') return scaled(n, y, n.inputs[1]!, n.inputs[0]!, u.mul)
   if (x?.kind !== 'affine') return below()
   if (is(n, primitives.mul) || is(n, primitives.div))
-    return scaled(n, x, n.inputs[0]!, n.inputs[1]!, is(n, primitives.mul) ? times : over)
-  if (is(n, primitives.neg)) return withFeatures(x, negated)
+    return scaled(n, x, n.inputs[0]!, n.inputs[1]!, is(n, primitives.mul) ? u.mul : u.div)
+  if (is(n, primitives.neg)) return withFeatures(x, u.neg)
   if (is(n, castOp)) return n.dtype === 'f32' ? x : below()
   if (is(n, broadcastToOp))
     return aligned(x, n.inputs[0]!.shape, n.shape) ?? refused(`an output of ${leavesIn(x)} is repeated over others`)
@@ -231,7 +221,7 @@ export const affineRule = (n: Node, values: readonly Abstract[]): Abstract => {
     return withFeatures(
       x,
       f =>
-        summed(
+        u.sum(
           f,
           axes.map(axis => rowAxis(axis, outputs)),
           keepDims,

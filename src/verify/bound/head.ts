@@ -5,17 +5,15 @@ import {
   gradients,
   inlined,
   is,
-  maxOp,
-  node,
   placeholder,
   primitives,
   rebuild,
   resultOp,
   scalar,
   substitute,
-  taken,
   topological,
   whole,
+  u,
   type Loss,
   type Node,
   type Shape,
@@ -154,8 +152,8 @@ const weightsIn = (root: Node, losses: readonly Found[]): E.Either<NoBound, read
 
 /** The largest absolute weight among the elements of a row. */
 const rowWeights = (weights: Node, outputs: number | undefined): Node => {
-  const sizes = node(primitives.abs, [weights], {})
-  return outputs === undefined ? sizes : node(maxOp, [sizes], { axes: [outputs], keepDims: false })
+  const sizes = u.abs(weights)
+  return outputs === undefined ? sizes : u.max(sizes, [outputs])
 }
 
 const featuresOf = ({ terms }: Affine, masks: ReadonlyMap<Node, LeafMask>): readonly Features[] =>
@@ -163,7 +161,7 @@ const featuresOf = ({ terms }: Affine, masks: ReadonlyMap<Node, LeafMask>): read
     const mask = masks.get(leaf)!
     // if columns are outputs, training only some of them leaves a principal submatrix of the Hessian
     if (mask.mask === 'columns' && leaf.shape.length === 2 && along === 0)
-      return { path, expression: taken(features, mask.index, features.shape.length - 1) }
+      return { path, expression: u.take(features, mask.index, features.shape.length - 1) }
     if (mask.mask === 'entries' && leaf.shape.length === 2)
       return { path, expression: features, entries: { index: mask.index, along, shape: leaf.shape } }
     return { path, expression: features }

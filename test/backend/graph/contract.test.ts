@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { contracted, placeholder, type Contraction, type Shape } from '../../../src/tensor/index.ts'
+import { placeholder, u, type Contraction, type Shape } from '../../../src/tensor/index.ts'
 import { emptyBody, graphLowerings, lowered, sizesIn, type Size } from '../../../src/backend/graph/index.ts'
 
 /**
@@ -20,7 +20,7 @@ const opsOf = (letters: Contraction, a: Shape, b: Shape): readonly string[] => {
     ...Object.fromEntries(['batch', 'seq'].map(name => [name, { node: name, text: name, type: 'i32' }])),
   }
   const given = new Map([x, y].map((leaf, i) => [leaf, { node: 'ab'[i]!, text: 'ab'[i]!, type: 'f32' as const }]))
-  lowered(graphLowerings, [contracted(x, y, letters)], given, {
+  lowered(graphLowerings, [u.contract(x, y, letters)], given, {
     body,
     size: sizesIn(body, name => sizes[name]!),
     compute: 'f32',
