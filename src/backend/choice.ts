@@ -8,6 +8,19 @@ export interface Choice<T> {
   readonly reason: string
 }
 
+/** The targets that `auto` may take, the first choice first. */
+const byPriority = <T extends Pick<Target, 'priority'>>(targets: readonly T[]): readonly T[] =>
+  targets.filter(({ priority }) => priority !== undefined).toSorted((a, b) => b.priority! - a.priority!)
+
+/**
+ * The choice of `auto` in words.
+ * @example autoInWords(registeredTargets) // 'graph where there is TensorFlow (`partensor native install`), else wasm'
+ */
+export const autoInWords = (targets: readonly Pick<Target, 'name' | 'priority' | 'needs'>[]): string =>
+  byPriority(targets)
+    .map(({ name, needs }) => (needs === undefined ? name : `${name} where there is ${needs}`))
+    .join(', else ')
+
 /**
  * Chooses the target of `auto`: of those with a priority that compute in the precision, the highest that runs on this
  * machine. The reason is its own, or that of those before it, which do not run. Left: one sentence if none is left.
@@ -17,10 +30,7 @@ export const chooseTarget = async <T extends Pick<Target, 'name' | 'precisions' 
   targets: readonly T[],
   precision: Precision,
 ): Promise<E.Either<string, Choice<T>>> => {
-  const ranked = targets
-    .filter(({ priority }) => priority !== undefined)
-    .toSorted((a, b) => b.priority! - a.priority!)
-    .filter(({ precisions }) => precisions.includes(precision))
+  const ranked = byPriority(targets).filter(({ precisions }) => precisions.includes(precision))
   const passed: string[] = []
   for (const target of ranked) {
     // one after the other: testing a target may load its runtime

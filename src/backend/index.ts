@@ -1,5 +1,5 @@
 /** Targets that run programs: reference, tfjs, graph; one session interface. */
-export { chooseTarget, type Choice } from './choice.ts'
+export { autoInWords, chooseTarget, type Choice } from './choice.ts'
 export { compile, type TargetOptions } from './compile.ts'
 export { SessionError, type Buffer, type Device, type PromptDevice } from './device.ts'
 export { explainOn, type ExplainTarget } from './explain.ts'

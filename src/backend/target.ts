@@ -26,6 +26,10 @@ export interface Target<Name extends string = string> {
   readonly name: Name
   /** The precisions in which the target computes. */
   readonly precisions: readonly Precision[]
+  /** The part that a user installs, in words, if it needs one. */
+  readonly needs?: string
+  /** True if `threads` counts for it. */
+  readonly threaded?: true
   /** `auto` takes the available target with the highest priority, and never one without. */
   readonly priority?: number
   /** Right: the reason why `auto` takes it. Left: the reason why it does not run on this machine. */

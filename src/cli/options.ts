@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander'
-import { precisions, targetNames } from '../backend/index.ts'
+import { autoInWords, precisions, registeredTargets, targetNames, type Target } from '../backend/index.ts'
 import { architectures } from '../model/index.ts'
 
 /** A module that models have, for examples in texts. */
@@ -111,19 +111,28 @@ export const adaptersOption = (): Option =>
     '--adapter <dir>',
     "an adapter, Partensor's or PEFT's; several are added up, each with a weight if it is not 1: dir:0.5",
   ).argParser(gathered)
+/** The names of the targets that have something, as a sentence lists them. */
+const targetsWith = (has: (target: Target) => boolean): string =>
+  registeredTargets
+    .filter(has)
+    .map(({ name }) => name)
+    .join(' or ')
+const reduced = precisions.filter(precision => precision !== 'f32')
+
 export const targetOption = (): Option =>
-  new Option(
-    '--target <name>',
-    'what computes; auto takes graph where there is TensorFlow (`partensor native install`), else wasm',
-  )
+  new Option('--target <name>', `what computes; auto takes ${autoInWords(registeredTargets)}`)
     .choices(targetNames)
     .default('auto')
 export const threadsOption = (): Option =>
-  new Option('--threads <n>', 'threads of the wasm target (default: one for each core)').argParser(positiveInteger)
+  new Option(
+    '--threads <n>',
+    `threads of the ${targetsWith(({ threaded }) => threaded === true)} target (default: one for each core)`,
+  ).argParser(positiveInteger)
 export const precisionOption = (): Option =>
   new Option(
     '--precision <name>',
-    'what weights that are not trained are held and multiplied in; bf16 and f16 need the graph target',
+    `what weights that are not trained are held and multiplied in; ${reduced.join(' and ')} need the ` +
+      `${targetsWith(({ precisions: own }) => reduced.every(precision => own.includes(precision)))} target`,
   )
     .choices(precisions)
     .default('f32')

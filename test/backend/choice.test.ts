@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import * as E from 'fp-ts/lib/Either.js'
-import { chooseTarget, type Choice } from '../../src/backend/choice.ts'
+import { autoInWords, chooseTarget, type Choice } from '../../src/backend/choice.ts'
 import { graphAvailable } from '../../src/backend/graph/target.ts'
 import { precisions, type Precision } from '../../src/backend/precision.ts'
 import type { Target } from '../../src/backend/target.ts'
@@ -77,6 +77,17 @@ test('auto asks the targets in the order of their priority, no more of them than
   assert.deepEqual([E.isRight(choice) && choice.right.target.name, asked], ['good', ['best', 'good']])
   assert.deepEqual(E.isRight(choice) && choice.right.reason, 'best is missing')
   assert.deepEqual(await chooseTarget(targets.slice(1, 3), 'f32'), E.left('f32 needs the best target: best is missing'))
+})
+
+test('the choice of auto in words is the order in which it asks', () => {
+  assert.equal(
+    autoInWords(registeredTargets),
+    'graph where there is TensorFlow (`partensor native install`), else wasm',
+  )
+  assert.equal(
+    autoInWords([{ name: 'last', priority: 1 }, { name: 'never' }, { name: 'first', priority: 2 }]),
+    'first, else last',
+  )
 })
 
 test('a target is its value and its line: its name is taken, listed and explained, with no other edit', () => {

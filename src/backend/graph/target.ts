@@ -19,6 +19,7 @@ const packages = '@tensorflow/tfjs-core'
 export const graphTarget = {
   name: 'graph',
   precisions: ['f32', 'bf16', 'f16'],
+  needs: 'TensorFlow (`partensor native install`)',
   priority: 2,
   available: () =>
     asked(async () => {

@@ -9,6 +9,7 @@ const packages = '@tensorflow/tfjs-core'
 export const nodeTarget = {
   name: 'node',
   precisions: ['f32'],
+  needs: 'TensorFlow (`partensor native install`)',
   available: () =>
     asked(async () => {
       const { openNative } = await needing(packages, () => import('./load.ts'))

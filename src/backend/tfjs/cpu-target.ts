@@ -11,6 +11,7 @@ const load = () =>
 export const cpuTarget = {
   name: 'cpu',
   precisions: ['f32'],
+  needs: '@tensorflow/tfjs-backend-cpu',
   available: () => loads(load, 'it needs nothing that is built'),
   open: async () => {
     const { cpuDevice } = await load()

@@ -14,7 +14,6 @@ import type { TensorInfo } from './wasm/index.ts'
 
 /** The kernels of a tfjs backend by name, and data in. Data is read through the device, which may have to wait. */
 export interface Kernels {
-  readonly has: (name: string) => boolean
   readonly run: (name: string, inputs: object, attributes?: object) => TensorInfo
   readonly make: (data: Float32Array | Int32Array | Uint8Array, sizes: readonly number[], dtype: DType) => TensorInfo
   readonly free: (x: TensorInfo) => void

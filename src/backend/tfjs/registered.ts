@@ -33,7 +33,6 @@ export const kernelsOf = (name: string, backend: unknown): RegisteredKernels => 
   // every tfjs backend has these methods
   const data = backend as RegisteredBackend
   return {
-    has: kernelName => (tfjs.getKernel(kernelName, name) ?? undefined) !== undefined,
     run: (kernelName, inputs, attributes = {}) => {
       const kernel = tfjs.getKernel(kernelName, name)
       if (kernel === undefined || kernel === null)

@@ -7,6 +7,7 @@ const load = () => needing('@tensorflow/tfjs-core and @tensorflow/tfjs-backend-w
 export const wasmTarget = {
   name: 'wasm',
   precisions: ['f32'],
+  threaded: true,
   priority: 1,
   available: () => loads(load, 'it needs nothing that is built'),
   open: async ({ threads = Number.POSITIVE_INFINITY }) => {
