@@ -30,6 +30,8 @@ def base_of(path):
 def adapted(path, adapter):
     """A model with an adapter, which must hold exactly the tensors that PEFT wants."""
     model = PeftModel.from_pretrained(base_of(path), adapter).eval()
+    if getattr(model.peft_config["default"], "bias", "none") != "none":
+        return model  # PEFT loads no second adapter beside one with biases
     result = model.load_adapter(adapter, "again")
     own = [key for key in result.missing_keys if ".again" in key]
     # of its own files too PEFT ties the head of the first adapter only

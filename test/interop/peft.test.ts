@@ -245,6 +245,7 @@ test('real peft and transformers agree with what is read, written and merged', {
     for (const pre of ['smollm', 'llama-bpe']) tasks.push(await tokenizerTask(directory, pre))
 
     for (const task of await tiedTasks(directory)) tasks.push(task)
+    for (const task of await biasTasks(directory)) tasks.push(task)
 
     const answers = await ask(
       interpreter(),
@@ -302,6 +303,39 @@ const tiedTasks = async (directory: string) => {
         const a = { model, adapter: join(directory, name) }
         const b = { model: join(directory, `${name}, merged`) }
         await right(savePeft(a.adapter, adapter, inputWidths(checkpoint), { tied }))
+        await right(saveMerged(b.model, checkpoint, [{ adapter }]))
+        return {
+          name,
+          task: { kind: 'logits', base: model, ids, a, b },
+          check: (answer: unknown) => near(name, answer as Distance),
+        }
+      }),
+    )
+  } finally {
+    await checkpoint.close()
+  }
+}
+
+/** Adapters of a model with biases, which PEFT trained too, and such as are saved whole with their modules. */
+const biasTasks = async (directory: string) => {
+  const model = join(directory, 'biased')
+  const cases = join(golden, '../checkpoints')
+  const {
+    checkpoints,
+    ids,
+  }: { readonly checkpoints: readonly { readonly name: string; readonly config: object }[]; readonly ids: unknown } =
+    JSON.parse(await readFile(join(cases, 'cases.json'), 'utf8'))
+  await cp(join(cases, 'weights/qwen2-untied.safetensors'), join(model, 'model.safetensors'))
+  const config = checkpoints.find(({ name }) => name === 'qwen2 untied')!.config
+  await writeFile(join(model, 'config.json'), JSON.stringify(config))
+  const checkpoint = await right(openCheckpoint(model))
+  try {
+    return await Promise.all(
+      ['qwen2-all-biases', 'qwen2-biases-of-lora', 'qwen2-biases-of-miss', 'qwen2-saved-k_proj'].map(async name => {
+        const adapter = await right(loadAdapter(join(cases, 'adapters', name)))
+        const a = { model, adapter: join(directory, name) }
+        const b = { model: join(directory, `${name}, merged`) }
+        await right(savePeft(a.adapter, adapter, inputWidths(checkpoint)))
         await right(saveMerged(b.model, checkpoint, [{ adapter }]))
         return {
           name,
