@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import { targetNames } from '../backend/index.ts'
 import { explanationText } from '../compile/index.ts'
 import { oneLine, version } from '../host/index.ts'
-import { optimizerNames } from '../train/index.ts'
+import { optimizerNames } from '../tune/index.ts'
 import {
   continuePrompt,
   doctor,

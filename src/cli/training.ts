@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander'
-import { optimizerNames, optimizers, scheduleNames, type Optimizer } from '../train/index.ts'
+import { scheduleNames } from '../train/index.ts'
+import { optimizerNames, optimizers, type Optimizer } from '../tune/index.ts'
 import {
   anyNumber,
   naturalNumber,

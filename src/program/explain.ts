@@ -1,10 +1,10 @@
 import type { Explanation } from '../compile/index.ts'
 import { orThrow } from '../host/index.ts'
 import { explainOn, type Precision, type TargetName } from '../backend/index.ts'
-import { constant } from '../tune/index.ts'
+import { constant, type OptimizerName } from '../tune/index.ts'
 import { methodOptions, type MethodChoice, type MethodOptions } from './method.ts'
 import { openModel, type PretrainedModel, type RunOptions } from './pretrained.ts'
-import { chooseOptimizer, trainStep, type OptimizerName } from '../train/index.ts'
+import { chooseOptimizer, trainStep } from '../train/index.ts'
 import { ownDims } from './counts.ts'
 import { targetsOf, tuneModel } from './tune.ts'
 

@@ -34,14 +34,5 @@ export {
   type SavedMoments,
   withMoments,
 } from './moments.ts'
-export {
-  chooseOptimizer,
-  optimizerNames,
-  optimizers,
-  type ChosenOptimizer,
-  type Optimizer,
-  type OptimizerChoice,
-  type OptimizerName,
-  type RunOptimizer,
-} from './optimizer.ts'
+export { chooseOptimizer, type ChosenOptimizer, type OptimizerChoice, type RunOptimizer } from './optimizer.ts'
 export { continuing } from './joined.ts'

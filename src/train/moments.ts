@@ -4,8 +4,7 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { exists, ioError, isIoError, orThrow, writeAtomically, type IoError } from '../host/index.ts'
 import { leafOf, openSafetensors, safetensorsBytes } from '../io/index.ts'
 import type { DType, Shape, Value } from '../tensor/index.ts'
-import { carryState, isValue, leaves, mapTree, type Selection } from '../tune/index.ts'
-import type { OptimizerName } from './optimizer.ts'
+import { carryState, isValue, leaves, mapTree, type OptimizerName, type Selection } from '../tune/index.ts'
 
 /**
  * The memory of gradients that an optimizer keeps, by path: for Adam both moments and the number of its updates. The

@@ -1,66 +1,28 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fail, type IoError } from '../host/index.ts'
 import {
-  adamDefaults,
   addDecayedWeights,
   clipByGlobalNorm,
   identity,
-  lionDefaults,
   namedChain,
-  scaleByAdam,
+  optimizerNames,
+  optimizers,
   scaleByLearningRate,
-  scaleByLion,
-  trace,
   type Fn,
   type LearningRate,
   type NamedChain,
+  type Optimizer,
+  type OptimizerName,
+  type OptimizerSettings,
   type Stateless,
   type Transform,
 } from '../tune/index.ts'
-
-/** Numbers by name, such as `{ b1: 0.9 }`. */
-type Settings = Readonly<Record<string, number>>
-
-/** An optimizer that runs can use. */
-export interface Optimizer {
-  /** The default of a run's highest learning rate. */
-  readonly lr: number
-  /** The default of a run's weight decay. It is decoupled: lr · weightDecay · p is subtracted. */
-  readonly weightDecay: number
-  /** Its own settings, with their defaults. */
-  readonly settings: Settings
-  /** The update that it computes from a gradient, before decay and rate. Later runs can continue with its state. */
-  readonly moments: (settings: Settings) => Transform<Fn>
-}
-
-const optimizer = <S extends Settings>(
-  of: Omit<Optimizer, 'settings' | 'moments'> & {
-    readonly settings: S
-    readonly moments: (settings: S) => Transform<Fn>
-  },
-): Optimizer => ({ ...of, moments: given => of.moments({ ...of.settings, ...given }) })
-
-/** The optimizers that the command line offers. */
-export const optimizers = {
-  adamw: optimizer({ lr: 1e-4, weightDecay: 0.01, settings: adamDefaults, moments: scaleByAdam }),
-  // the paper recommends a rate three to ten times lower than AdamW's, and a decay higher by the same factor
-  lion: optimizer({ lr: 1e-5, weightDecay: 0.1, settings: lionDefaults, moments: scaleByLion }),
-  sgd: optimizer({
-    lr: 1e-2,
-    weightDecay: 0,
-    settings: { momentum: 0 },
-    moments: ({ momentum }) => (momentum === 0 ? identity : trace({ decay: momentum })),
-  }),
-} as const satisfies Readonly<Record<string, Optimizer>>
-export type OptimizerName = keyof typeof optimizers
-/** The names of {@link optimizers}: the first is the default. */
-export const optimizerNames = Object.keys(optimizers) as readonly OptimizerName[]
 
 /** A requested optimizer; an omitted setting has its default. */
 export interface OptimizerChoice {
   readonly optimizer?: OptimizerName | undefined
   /** Its own settings, such as `{ b1: 0.9 }`. */
-  readonly optimizerArgs?: Settings | undefined
+  readonly optimizerArgs?: OptimizerSettings | undefined
   /** The highest learning rate. */
   readonly lr?: number | undefined
   readonly weightDecay?: number | undefined
@@ -79,7 +41,7 @@ export type RunOptimizer = NamedChain<{
 /** An optimizer with all its settings. */
 export interface ChosenOptimizer extends Required<OptimizerChoice> {
   readonly optimizer: OptimizerName
-  readonly optimizerArgs: Settings
+  readonly optimizerArgs: OptimizerSettings
   readonly lr: number
   readonly weightDecay: number
   /** Everything that a step does with a gradient, at a rate that is a number or follows a schedule. */

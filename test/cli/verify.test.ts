@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ConvergenceCertificate } from '../../src/index.ts'
 import { certificateFile, pictureFile } from '../../src/program/verify.ts'
-import { optimizerNames } from '../../src/train/index.ts'
+import { optimizerNames } from '../../src/tune/index.ts'
 import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from '../support/command-line.ts'
 
 const directory = await temporary()

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Command } from 'commander'
 import { commandLine } from '../../src/cli/program.ts'
+import { optimizerNames, optimizers, type OptimizerName } from '../../src/tune/index.ts'
 import { pageNamed, pages, type Page } from '../support/pages.ts'
 
 // Tables of the pages that list parts of the program: its commands, methods, targets and options.
@@ -57,6 +58,22 @@ test('the page of targets lists every target', () => {
     .toSorted()
   assert.ok(targets.length >= 5)
   assert.deepEqual(firstCells(pageNamed('docs/targets.md'), 'target').toSorted(), targets)
+})
+
+test('the page of the command line lists every optimizer with its defaults', () => {
+  const settings = (name: OptimizerName): string =>
+    Object.entries(optimizers[name].settings)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(',')
+  const page = pageNamed('docs/command-line.md')
+  assert.deepEqual(firstCells(page, '`--optimizer`'), optimizerNames)
+  for (const name of optimizerNames) {
+    const cells = page.lines.find(line => line.startsWith(`| \`${name}\` |`))!.split(' | ')
+    assert.deepEqual(
+      [cells[2], Number(cells[3]), parseFloat(cells[4]!)],
+      [`\`${settings(name)}\``, optimizers[name].lr, optimizers[name].weightDecay],
+    )
+  }
 })
 
 /** Options that a page names in its prose and no command has. Those of other programs stand behind their names. */

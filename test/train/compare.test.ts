@@ -19,7 +19,7 @@ import {
 } from '../../src/program/index.ts'
 import { tiny } from '../support/command-line.ts'
 import { methodNames, type MethodName } from '../../src/tune/index.ts'
-import { optimizerNames, optimizers, type OptimizerName } from '../../src/train/index.ts'
+import { optimizerNames, optimizers, type OptimizerName } from '../../src/tune/index.ts'
 import { data } from '../support/finetuned.ts'
 
 const { tuned, counts } = await (async () => {

@@ -5,13 +5,8 @@ import { test } from 'node:test'
 import * as E from 'fp-ts/lib/Either.js'
 import { loadAdapter } from '../../src/io/index.ts'
 import { orThrow } from '../../src/host/index.ts'
-import {
-  chooseOptimizer,
-  loadMoments,
-  optimizerNames,
-  type OptimizerChoice,
-  type OptimizerName,
-} from '../../src/train/index.ts'
+import { chooseOptimizer, loadMoments, type OptimizerChoice } from '../../src/train/index.ts'
+import { optimizerNames, type OptimizerName } from '../../src/tune/index.ts'
 import { golden } from '../support/command-line.ts'
 import { at, data, tuned } from '../support/finetuned.ts'
 

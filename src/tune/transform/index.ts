@@ -27,6 +27,7 @@ export {
 } from './lion.ts'
 export { masked, type Chosen, type Masked, type Selected, type Subtree } from './masked.ts'
 export { monitorDescent, type MonitorDescent, type MonitorDescentState } from './monitor-descent.ts'
+export { optimizerNames, optimizers, type Optimizer, type OptimizerName, type OptimizerSettings } from './optimizers.ts'
 export { scale, scaleByLearningRate, scaleBySchedule, setToZero, type Rate } from './scale.ts'
 export {
   constant,
