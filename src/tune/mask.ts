@@ -148,10 +148,15 @@ export const placesAt = (
   among: (Columns<Dim> | Entries<Dim>)['mask'],
   index: Int32Array,
   [, width = 1]: readonly number[],
-): Int32Array =>
-  among === 'entries'
-    ? index
-    : Int32Array.from({ length: index.length * width }, (_, i) => index[Math.floor(i / width)]! * width + (i % width))
+): Int32Array => {
+  if (among === 'entries') return index
+  const places = new Int32Array(index.length * width)
+  for (let i = 0; i < index.length; i++) {
+    const start = index[i]! * width
+    for (let j = 0; j < width; j++) places[i * width + j] = start + j
+  }
+  return places
+}
 
 /** One dim for a whole leaf. */
 const flatDim = (shape: Shape): Dim =>
