@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Outcome } from './measure.ts'
 import { median } from './table.ts'
 
-/** What the picture shows of a recorded run of `methods-graph`. */
+/** The facts of a recorded run of `methods-graph` that the picture shows. */
 export interface Recorded {
   readonly date: string
   readonly machine: { readonly processor: string; readonly cores: number; readonly loadBefore: number }
@@ -118,7 +118,7 @@ const specOf = (recorded: Recorded): Spec => {
 }
 
 /**
- * The picture of a recorded run, an SVG: the time and the peak memory of a step of PaCA, LoRA and DoRA beside PEFT's.
+ * The picture of a recorded run, an SVG: the time and the peak memory of a step of PaCA, LoRA and DoRA, next to PEFT's.
  * Equal results give equal texts.
  * @throws {Error} for results without one of these
  * @example await writeFile('docs/beside-peft.svg', await pictureOf(JSON.parse(results)))

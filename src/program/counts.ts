@@ -45,14 +45,14 @@ export const parameterCounts = (
   }
 }
 
-/** How long the vectors are that a matrix of so many numbers is packed in, by their names. */
+/** The lengths of the vectors that a matrix of `numbers` elements is packed into, by name. */
 const packedSizes = (numbers: number): Readonly<Record<string, number>> => {
   const { codes, blocks, absmaxCodes, nestedAbsmax } = packedLengths(numbers)
   return { codes, absmax: blocks, absmax_codes: absmaxCodes, nested_absmax: nestedAbsmax }
 }
 
 /**
- * Sizes that only the method knows, from the header, and the lengths of the vectors that a module is packed in.
+ * Sizes that only the method determines, from the header, and the lengths of the vectors that a module is packed into.
  * @example explain(step, { dims: { batch: 2, seq: 256, ...ownDims(tuned, checkpoint, modules) } })
  */
 export const ownDims = (
@@ -63,7 +63,7 @@ export const ownDims = (
   const packed = maskedLeaves(params, mask).flatMap(
     ({ path, leaf: { shape } }): readonly (readonly [string, number])[] => {
       const [dim, ...rest] = shape
-      // what stands in a module's place is one of its vectors
+      // a quantized module consists of its vectors
       const module = path.slice(0, path.lastIndexOf('.')).replace(/\.weight$/, '')
       if (
         typeof dim !== 'string' ||

@@ -14,7 +14,7 @@ const beyond = (some: readonly string[], others: readonly string[], mark: string
   const known = new Set(others)
   return some.filter(part => !known.has(part)).map(part => part.replace(/^/gm, mark))
 }
-/** What a text has (+) and lacks (-) of another; empty if they are equal. */
+/** The lines that a text has (+) and lacks (-) compared with another; empty if they are equal. */
 const difference = (now: string, before: string): string =>
   now === before
     ? ''

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { apiFile, apiText, publicEntries } from '../support/public-api.ts'
 
-// What `npm run api` does: test/api.txt is written anew.
+// The script of `npm run api`: it rewrites test/api.txt.
 
 writeFileSync(apiFile, apiText(publicEntries()))

@@ -6,13 +6,13 @@ import type { AnyAdapter } from './adapter.ts'
  * Source: huggingface/peft, peft_model.py (`create_or_update_model_card`).
  */
 
-/** The name of a method, its paper and what it trains. */
+/** The name of a method, its paper and its trained part. */
 const sentence = ({ method }: AnyAdapter): string => {
   const { title, trains, paper } = recordOf(method)
   return `${title}${paper ? ` ([${paper.by}](${paper.url}))` : ''} trains ${trains}.`
 }
 
-/** Settings that a reader looks for. */
+/** The settings that readers look for. */
 const rows = ({ rank, alpha, rslora, seed, quantize, modules, whole, versions }: AnyAdapter): readonly string[] =>
   (
     [
@@ -28,7 +28,7 @@ const rows = ({ rank, alpha, rslora, seed, quantize, modules, whole, versions }:
   ).flatMap(([name, value]) => (value === undefined || value === '' ? [] : [`| ${name} | ${value} |`]))
 
 /**
- * The text of a model card: of an adapter as it was trained, and the form in which it is written.
+ * The text of a model card for an adapter as it was trained, and the form in which it is written.
  * @example modelCard(adapter, adapter)
  */
 export const modelCard = (trained: AnyAdapter, written: AnyAdapter): string => {
