@@ -25,7 +25,7 @@ export interface DescentOptions {
   readonly seq: number
   readonly steps: number
   readonly iterations: number
-  /** The rate of every step: half of 1/L at the first weights unless said. */
+  /** The rate of every step (default: half of 1/L at the first weights). */
   readonly lr?: number
 }
 
@@ -92,8 +92,8 @@ const ofSmolLM2 = async (
 }
 
 /**
- * Gradient descent inside PaCA's columns beside Theorem 1; the curvature there, and that of all weights. Milliseconds
- * are those from step to step, estimates included.
+ * Gradient descent inside PaCA's columns compared with Theorem 1; the curvature there, and that of all weights.
+ * Milliseconds are those from step to step, estimates included.
  */
 export const followDescent = async (options: DescentOptions): Promise<Measurement> => {
   const at: number[] = []

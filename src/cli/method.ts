@@ -33,7 +33,7 @@ const defaultRanks = (): string => {
   return `${usual}${others.join('')}`
 }
 
-/** The modules that architectures have tuned unless others are named. */
+/** The default targets of the architectures. */
 const defaultTargets: ReadonlySet<string> = new Set(architectures.map(({ targets }) => targets.join(',')))
 
 const withOptions = (command: Command, options: readonly Option[]): Command =>

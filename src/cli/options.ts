@@ -67,7 +67,7 @@ export const integers = (text: string): readonly number[] => {
 }
 
 /**
- * Numbers, separated by commas, each once.
+ * Reads numbers, separated by commas, each once.
  * @example numbers(notNegative)('1e-4,1e-3') // [0.0001, 0.001]
  */
 export const numbers =

@@ -13,8 +13,8 @@ const layer = (): CausalLayer => {
 const className = 'Qwen2ForCausalLM'
 
 /**
- * Qwen2 and Qwen2.5 (Yang et al. 2024): LLaMAs whose queries, keys and values have biases. With a sliding window they are
- * refused.
+ * Qwen2 and Qwen2.5 (Yang et al. 2024): LLaMAs whose queries, keys and values have biases. A config with a sliding
+ * window is refused.
  */
 export const qwen2Architecture: CausalArchitecture = {
   ...causalNames,

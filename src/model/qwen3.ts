@@ -15,7 +15,7 @@ const className = 'Qwen3ForCausalLM'
 
 /**
  * Dense Qwen3 (Yang et al. 2025): LLaMAs whose queries and keys are normed head by head, and whose heads have a size of
- * their own. With a sliding window they are refused.
+ * their own. A config with a sliding window is refused.
  */
 export const qwen3Architecture: CausalArchitecture = {
   ...causalNames,

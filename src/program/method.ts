@@ -11,26 +11,26 @@ import {
   type ModuleNames,
 } from '../tune/index.ts'
 
-/** How the columns of PaCA are selected. */
+/** The rules for selecting PaCA's columns. */
 export const selectionRules = ['random', 'weight', 'gradient'] as const
 export type SelectionRule = (typeof selectionRules)[number]
 
-/** How a model is fine-tuned: a method with all its settings. */
+/** A method with all its settings. */
 export interface MethodOptions extends AdapterSettings {
   readonly method: MethodName
   readonly targetModules: ModuleNames
-  /** 0 for full fine-tuning, which has none. */
+  /** The rank; 0 for full fine-tuning, which has none. */
   readonly rank: number
   readonly seed: number
 }
 
-/** A method as it is asked for on the command line; what is left out has its default. */
+/** A method as requested on the command line; an omitted setting has its default. */
 export interface MethodChoice {
   readonly method?: MethodName | undefined
-  /** Names, words that paths end with, or one regular expression; `all-linear`, and for full `all`. */
+  /** Names, words that paths end with, or one regular expression; `all-linear`, and for full also `all`. */
   readonly targetModules?: ModuleNames | undefined
   readonly excludeModules?: ModuleNames | undefined
-  /** Numbers of layers. */
+  /** The numbers of the layers to tune. */
   readonly layers?: readonly number[] | undefined
   readonly rank?: number | undefined
   readonly alpha?: number | undefined
@@ -41,7 +41,7 @@ export interface MethodChoice {
   readonly modulesToSave?: readonly string[] | undefined
   readonly bias?: MethodOptions['bias'] | undefined
   readonly quantize?: 'nf4' | undefined
-  /** Whether the numbers that scale blocks are quantized too; they are unless said. */
+  /** True (the default) if the scales of blocks are quantized too. */
   readonly doubleQuantize?: boolean | undefined
   readonly select?: SelectionRule | undefined
   readonly shareColumns?: boolean | undefined
@@ -50,7 +50,7 @@ export interface MethodChoice {
   readonly seed: number
 }
 
-/** The options that only some methods take, each with its flag and whether a method takes it. */
+/** The options that only some methods take, each with its flag and a test for methods that take it. */
 const optionSupport = {
   rank: ['--rank', ({ takes }) => takes.includes('rank')],
   alpha: ['--alpha', ({ takes }) => takes.includes('alpha')],
@@ -69,21 +69,21 @@ const optionSupport = {
 }
 type Supported = keyof typeof optionSupport
 
-/** True if a method takes an option. @example supports('vera', 'alpha') // false */
+/** Tests whether a method takes an option. @example supports('vera', 'alpha') // false */
 export const supports = (method: MethodName, option: Supported): boolean => optionSupport[option][1](recordOf(method))
 
 const given = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } =>
-  // one key, where there is a value
+  // one key, if there is a value
   (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: V }
 
-/** How the base is quantized, if it is asked for. */
+/** The quantization of the base, if requested. */
 export const quantization = ({
   quantize,
   doubleQuantize = true,
 }: Pick<MethodChoice, 'quantize' | 'doubleQuantize'>): AdapterSettings['quantize'] =>
   quantize && { scheme: quantize, double: doubleQuantize }
 
-/** The settings that a choice makes, without those it leaves out. */
+/** The settings in a choice, without those that it omits. */
 export const settingsOf = (choice: MethodChoice): AdapterSettings => ({
   ...given('excludeModules', choice.excludeModules),
   ...given('layersToTransform', choice.layers),
@@ -116,7 +116,7 @@ const settingNames: readonly (keyof AdapterSettings)[] = [
   'initial',
   'untied',
 ]
-/** The settings alone, of an adapter or a method with more to it. */
+/** The settings alone, from an adapter or a method with further fields. */
 export const settingsFrom = (all: AdapterSettings): AdapterSettings =>
   Object.fromEntries(settingNames.flatMap(name => (all[name] === undefined ? [] : [[name, all[name]]])))
 
@@ -139,7 +139,7 @@ export const checkOptions = (method: MethodName, choice: MethodChoice): E.Either
     : E.right(undefined)
 }
 
-/** A choice without what a method does not take: what one choice says to several methods. */
+/** A choice without the settings that a method does not take, so that one choice can serve several methods. */
 export const applicable = (method: MethodName, choice: MethodChoice): MethodChoice => ({
   ...choice,
   method,
@@ -148,14 +148,14 @@ export const applicable = (method: MethodName, choice: MethodChoice): MethodChoi
   ),
 })
 
-/** The targets of a method unless others are named. */
+/** The default targets of a method. */
 const usualTargets = (method: MethodName, architecture: Pick<LanguageArchitecture, 'targets'>): ModuleNames => {
   const { targets } = recordOf(method)
   return targets === 'usual' ? architecture.targets : targets
 }
 
 /**
- * Checks that a method gets what it takes, and fills in what is left out.
+ * Checks that a method gets the settings that it needs, and fills in the omitted ones.
  * @example methodOptions({ method: 'paca', seed: 0 }, checkpoint.architecture)
  */
 export const methodOptions = (

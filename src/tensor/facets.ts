@@ -2,13 +2,13 @@ import type { Along, NodeOf, Op } from './node.ts'
 
 /** Facets that many ops share. */
 
-/** The `dims` of an op whose attributes name none. */
+/** The `dims` of an op whose attributes contain none. */
 export const noDims = (): readonly [] => []
 
-/** The `along` of an op whose rows do not follow from rows, or that is better made as a whole. */
+/** The `along` of an op whose rows do not follow from rows, or that is better computed as a whole. */
 export const inOnePiece = (): undefined => undefined
 
-/** The `along` of an op with NumPy broadcasting: an input without the axis, or with 1 along it, stays whole. */
+/** The `along` of an op with NumPy broadcasting: an input without the axis, or with size 1 along it, stays whole. */
 export const broadcasting = (node: NodeOf, axis: number): Along =>
   node.inputs.map(({ shape }) => {
     const own = axis - (node.shape.length - shape.length)
@@ -18,10 +18,10 @@ export const broadcasting = (node: NodeOf, axis: number): Along =>
 /** The `smooth` of an op that has a continuous derivative wherever it is defined. */
 export const isSmooth = (): boolean => true
 
-/** The `smooth` of an op whose result, or whose derivative, jumps. */
+/** The `smooth` of an op whose result or derivative has a jump. */
 export const hasCorner = (): boolean => false
 
-/** The facets of an op that moves between programs or blocks, about which the compiler knows all. */
+/** The facets of an op that moves between programs or blocks, which the compiler handles specially. */
 export const opaque = {
   kind: 'other',
   along: inOnePiece,

@@ -2,21 +2,21 @@ import type { Either } from 'fp-ts/lib/Either.js'
 import type { Dim, Shape } from './shape/dim.ts'
 import type { DType } from './value.ts'
 
-/** Float64 data: what the meaning of an op works on, whatever the dtype. */
+/** Float64 data: the operands and result of an op's `eval`, whatever the dtype. */
 export interface Numbers {
   readonly sizes: readonly number[]
   readonly data: Float64Array
 }
 
-/** What an op says of its result. */
+/** The shape and dtype of a result. */
 export interface Signature {
   readonly shape: Shape
   readonly dtype: DType
 }
 
 /**
- * What `misfit`, `eval` and `flops` may ask: the sizes of the result, the size of any dim, and how the inputs are
- * declared.
+ * The sizes that `misfit`, `eval` and `flops` may read: those of the result, that of any dim, and the declarations of
+ * the inputs.
  */
 export interface Bound {
   readonly sizes: readonly number[]
@@ -25,7 +25,7 @@ export interface Bound {
 }
 
 /**
- * How a result follows from its operands:
+ * The way in which a result follows from its operands:
  * - `elementwise`: a number from the numbers at its place, with broadcasting; so it commutes with transposes and takes;
  * - `rows`: a row, along the last axis of the first operand, from that row of each operand that has it;
  * - `reduction`: one number from all along the axes that the attributes name;
@@ -35,73 +35,71 @@ export interface Bound {
  */
 export type Kind = 'elementwise' | 'rows' | 'reduction' | 'movement' | 'source' | 'other'
 
-/** For each input, the axis along which it is cut, or nothing if it stays whole. */
+/** For each input, the axis along which it is cut, or undefined if it stays whole. */
 export type Along = readonly (number | undefined)[]
 
 /**
- * Whether a backward pass may compute a result again instead of keeping it: always; if that takes few operations for
- * each byte; or if it is made of weights alone.
+ * The condition under which a backward pass may recompute a result instead of keeping it: always; if that takes few
+ * operations for each byte; or if it consists of weights alone.
  */
 export type Cheap = boolean | 'weighed' | 'of weights'
 
 /**
  * An op, defined once: its shape rule, its meaning in float64, its vector-Jacobian product, its cost, and how its
- * result follows from its operands, which is all that the compiler knows of it.
- * A composite also says what it expands to; how a target runs an op stands in that target's table.
- * Methods, not function fields, so that `Op<A>` is an `Op`.
+ * result follows from its operands, which is all that the compiler knows about it. A composite also has its expansion;
+ * each target's table specifies how the target runs an op. The members are methods, not function fields, so that
+ * `Op<A>` is an `Op`.
  */
 export interface Op<A = unknown> {
   readonly name: string
-  /** The signature of the result, or the one text of the error. */
+  /** The signature of the result, or the text of the error. */
   shape(inputs: readonly Node[], attributes: A): Either<string, Signature>
   /**
-   * Why an application does not fit the sizes that its dims are bound to, if it does not: what the shape rule must
-   * leave open while a dim is a name. {@link fitsByShape} where that is nothing. No program runs before all of its
-   * nodes fit.
+   * The reason why an application does not fit the sizes that its dims are bound to, if it does not: the checks that
+   * the shape rule must leave open while a dim is a name. {@link fitsByShape} if there are none. No program runs before
+   * all of its nodes fit.
    */
   misfit(inputs: readonly (readonly number[])[], attributes: A, bound: Bound): string | undefined
-  /** The meaning: the oracle that every other facet is tested against. */
+  /** The meaning: the oracle for every other facet. */
   eval(inputs: readonly Numbers[], attributes: A, bound: Bound): Numbers
-  /** Cotangents of the inputs, `undefined` where an input is not differentiable. */
+  /** Cotangents of the inputs, `undefined` if an input is not differentiable. */
   vjp(node: NodeOf<A>, cotangent: Node): readonly (Node | undefined)[]
   /** Floating-point operations of one evaluation. */
   flops(inputs: readonly (readonly number[])[], attributes: A, bound: Bound): number
   readonly kind: Kind
   /**
    * For an axis of the result, the axis of each input that runs along it: rows of the result follow from those rows.
-   * `undefined` if they do not, or the op is made in one piece.
+   * `undefined` if they do not, or the op is computed in one piece.
    */
   along(node: NodeOf<A>, axis: number): Along | undefined
   /** If the result is a sum over an axis of an input: the axis of each input that runs along that one. */
   summedAlong?(node: NodeOf<A>, input: number, axis: number): Along | undefined
-  /** Every dim that the attributes name: the result may depend on their sizes. */
+  /** All dims in the attributes: the result may depend on their sizes. */
   dims(attributes: A): Shape
   /** True if the result, as a function of its float32 inputs, has a continuous derivative. */
   smooth(node: NodeOf<A>): boolean
-  /**
-   * Which inputs are indices, by their number, and the dim that each must lie within: what lies elsewhere is refused.
-   */
+  /** The inputs that are indices, by number, and the dim that each must lie within; other indices are refused. */
   indices?(inputs: readonly Node[], attributes: A): readonly { readonly index: number; readonly within: Dim }[]
   /** For a composite: the same in terms of other ops. */
   expand?(inputs: readonly Node[], attributes: A): Node
-  /** Whether the result is cheaper to compute again than to keep: never, unless specified. */
+  /** The condition under which recomputing the result is cheaper than keeping it (default: never). */
   readonly cheap?: Cheap
   /**
-   * True where the result is much larger than what it is made from: it is never made once and then held, even where
-   * nothing in it changes.
+   * True if the result is much larger than its inputs: it is never computed once and held, even if nothing in it
+   * changes.
    */
   readonly unpacks?: boolean
   /**
    * For a loss of rows: the least upper bound of the spectral norm of a row's Hessian with respect to its first input.
-   * A row is an element where the result has the first input's rank, and a slice along the last axis where it has one
-   * axis less.
+   * A row is an element if the result has the first input's rank, and a slice along the last axis if it has one axis
+   * less.
    */
   readonly curvature?: number
-  /** For an op with several results, which `result` reads: what they are, and what they mean. */
+  /** For an op with several results, which `result` reads: their signatures and their meaning. */
   readonly several?: Several<A>
 }
 
-/** Methods again, so that `Several<A>` is a `Several`. */
+/** The members are methods here too, so that `Several<A>` is a `Several`. */
 export interface Several<A = unknown> {
   signatures(attributes: A): readonly Signature[]
   eval(inputs: readonly Numbers[], attributes: A, size: (dim: Dim) => number): readonly Numbers[]
@@ -119,8 +117,8 @@ export interface NodeOf<A = unknown> extends Signature {
 export type Node = NodeOf
 
 /**
- * A symbolic tensor: a node whose shape and dtype are known to the type checker.
- * Invariant in its shape: otherwise a mismatch would infer the union `'hidden' | 'ffn'` and pass.
+ * A symbolic tensor: a node whose shape and dtype are known to the type checker. It is invariant in its shape;
+ * otherwise a mismatch would infer the union `'hidden' | 'ffn'` and pass.
  */
 export interface Tensor<in out S extends Shape, in out D extends DType = 'f32'> extends Node {
   readonly shape: S
@@ -136,13 +134,13 @@ export class ShapeMismatch extends Error {
   override readonly name = 'ShapeMismatch'
 }
 
-/** What makes a node one, whatever else may have an op and inputs. */
+/** The mark of a node: other objects may have an op and inputs too. */
 const brand = Symbol('node')
 /** True for the nodes of the language. */
 export const isNode = (candidate: unknown): candidate is Node =>
   typeof candidate === 'object' && candidate !== null && brand in candidate
 
-/** Thrown where data are not what an op takes: an index beyond a dim. */
+/** Thrown if data are not valid operands of an op, such as an index beyond a dim. */
 export class DataMismatch extends Error {
   override readonly name = 'DataMismatch'
 }
@@ -158,13 +156,13 @@ export const node = <A>(op: Op<A>, inputs: readonly Node[], attributes: A): Node
 /** True if the node is an application of the op; narrows its attributes. */
 export const is = <A>(candidate: Node, op: Op<A>): candidate is NodeOf<A> => candidate.op === op
 
-/** The same op and attributes on other inputs; the node itself when nothing changed. */
+/** The same op and attributes on other inputs; the node itself if nothing changes. */
 export const withInputs = (old: Node, inputs: readonly Node[]): Node =>
   inputs.every((input, i) => input === old.inputs[i]) ? old : node(old.op, inputs, old.attributes)
 
 /**
- * Gives a node the type its shape rule computes. The one place where a node becomes a `Tensor`: the type checker
- * cannot follow a value-level shape, and the tests hold the type-level and the value-level rule against each other.
+ * Gives a node the type that its shape rule computes. This is the only place where a node becomes a `Tensor`: the type
+ * checker cannot follow a value-level shape, and the tests compare the type-level rule with the value-level rule.
  */
 export const typed = <S extends Shape, D extends DType>(untyped: Node): Tensor<S, D> => untyped as Tensor<S, D>
 
@@ -188,7 +186,7 @@ export const topological = (roots: readonly Node[]): readonly Node[] => {
   return order
 }
 
-/** Rebuilds an expression bottom-up: `change` sees each node with its inputs already rebuilt. */
+/** Rebuilds an expression from its leaves up: `change` receives each node with its inputs already rebuilt. */
 export const rebuild = (roots: readonly Node[], change: (rebuilt: Node, old: Node) => Node): ((old: Node) => Node) => {
   const made = new Map<Node, Node>()
   const get = (old: Node): Node => made.get(old) ?? old
@@ -196,6 +194,6 @@ export const rebuild = (roots: readonly Node[], change: (rebuilt: Node, old: Nod
   return get
 }
 
-/** Puts other nodes in the place of some. */
+/** Replaces some nodes by others. */
 export const substitute = (roots: readonly Node[], replacements: ReadonlyMap<Node, Node>): readonly Node[] =>
   roots.map(rebuild(roots, (rebuilt, old) => replacements.get(old) ?? rebuilt))

@@ -3,7 +3,7 @@ import { composites } from './nn/index.ts'
 import type { primitives } from './op/index.ts'
 import { u as verbs } from './op/untyped.ts'
 
-/** The untyped verb of a composite: its operands, and then its attributes if it has any. */
+/** The untyped verb of a composite: its operands, followed by its attributes if it has any. */
 type Verb<O> =
   O extends Op<infer A>
     ? keyof A extends never
@@ -21,10 +21,10 @@ function verbsOf(ops: Readonly<Record<string, Op>>): object {
 }
 
 /**
- * The untyped verbs: the words of the language for nodes whose shapes are known only when they are made, as in a rule of
- * the compiler or in a transform. Arguments are those of the typed verbs, except that axes are counted from the front.
- * A number among the operands of an elementwise op is a scalar.
- * @throws {ShapeMismatch} as the typed verbs do
+ * The untyped verbs: the words of the language for nodes whose shapes are known only when they are made, for instance
+ * in a rule of the compiler or in a transform. Arguments are those of the typed verbs, except that axes are counted
+ * from the front. A number among the operands of an elementwise op is a scalar.
+ * @throws {ShapeMismatch} like the typed verbs
  * @example const rms = u.sqrt(u.div(u.sum(u.mul(x, x), [0]), u.size(x.shape[0]!)))
  */
 export const u = { ...verbs, ...verbsOf(composites) } satisfies {

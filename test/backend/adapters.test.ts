@@ -29,7 +29,7 @@ const losses = async (adapter: Method<Opaque>, target: TargetName, steps = 3): P
 const isNear = (a: readonly number[], b: readonly number[], tolerance: number): boolean =>
   a.every((x, i) => Math.abs(x - b[i]!) < tolerance)
 
-/** What runs on all targets that there are, beside the one that says what is meant. */
+/** All targets on this machine, except the one that defines the meaning. */
 const targets: readonly TargetName[] = noNode === undefined ? ['wasm', 'cpu', 'node', 'graph'] : ['wasm', 'cpu']
 const methods: readonly (readonly [name: string, adapter: () => Method<Opaque>])[] = [
   ...names.map(name => [name, () => adapterOf(name)] as const),
@@ -63,7 +63,7 @@ for (const name of ['lora', 'dora', 'lorafa'] as const) {
       await losses(of(0.3), 'reference'),
     ]
     assert.deepEqual(first, again)
-    // B is 0 at first: what A is applied to does not matter before the first update
+    // B is 0 at first, so A's input does not matter before the first update
     assert.ok(
       Math.abs(first[0]! - without[0]!) < 1e-6 && Math.abs(first[2]! - without[2]!) > 1e-4,
       `${first.join()} and ${without.join()}`,
@@ -76,7 +76,7 @@ for (const name of ['lora', 'dora', 'lorafa'] as const) {
     })()
     await plain.write({ ...trained, focus: trained.focus } as Parameters<typeof plain.write>[0])
     assert.deepEqual(await dropping.evaluate(batch), await plain.evaluate(batch))
-    // two micro-batches of one step draw anew
+    // two micro-batches of one step draw different numbers
     const one = await dropping.gradients(batch)
     await dropping.step([batch, batch])
     await dropping.write(trained)

@@ -54,7 +54,7 @@ const onlyPairs: Op<object> = {
 const rows = Array.from({ length: 3 }, () => f32('hidden', 'hidden'))
 type Given = Readonly<Record<string, never>>
 const dense = { logits: ({ w }: Given, { x }: Given): Node => matmul(x!, w!) }
-/** A model whose dense layer goes on with a function. */
+/** A model whose dense layer continues with a function. */
 const then = (more: (h: never) => Node): Small => ({ logits: (p, b) => more(dense.logits(p, b) as never) })
 
 /** A program that `tsc` cannot refuse, sizes that it does not fit, and those that it fits, if there are some. */
@@ -228,7 +228,7 @@ test('what an op from outside gives is as large as its shape says, or refused', 
 const askew: fc.Arbitrary<Sizes> = fc.record(
   Object.fromEntries(['a', 'b', 'c', 'few', 'a+b', 'a+a'].map(name => [name, fc.integer({ min: 1, max: 6 })])),
 )
-/** What must hold of sizes, of the few ops that ask for something: written apart from their facets. */
+/** The conditions on sizes of the few ops that have some, written independently of their facets. */
 const holds: Readonly<Record<string, (root: Node, size: Instance['size']) => boolean>> = {
   slice: ({ inputs: [x], attributes }, size) => {
     const { axis, start, dim } = attributes as SliceAttributes

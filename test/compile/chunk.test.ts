@@ -29,7 +29,7 @@ import { feedsFor, programsFor, size as sizeOfTiny, type Method } from '../suppo
 
 const chunksOf = (roots: readonly Node[]): readonly NodeOf<Chunk>[] => topological(roots).filter(n => is(n, chunkOp))
 
-/** A node on rows of its inputs, and those rows: from a place, so many. */
+/** A node on rows of its inputs, with the rows: their start and their number. */
 const onRows = ({ root, feeds, size }: Instance, cuts: Along, from: number, length: number): Numbers => {
   const inputs = root.inputs.map((input, i) =>
     placeholder(cuts[i] === undefined ? input.shape : input.shape.with(cuts[i], pieceDim), input.dtype),
@@ -160,7 +160,7 @@ const body: fc.Arbitrary<Body> = fc
       (x, y) => apply(composites.softmaxGrad, x, y),
       x => u.rmsNorm(x, b, { epsilon: 1e-3 }),
       x => apply(composites.crossEntropyGrad, x, labels, t),
-      // a way that leaves what is large, and comes back
+      // a path that leaves the large values and returns
       (x, y) =>
         apply(
           composites.crossEntropyGrad,
@@ -310,7 +310,7 @@ test('what is large stays whole where something else needs it whole', () => {
   }
   for (const [why, roots] of Object.entries(refused))
     assert.ok(topological(chunked(roots, { size, largest, rows: 3 })).includes(z), why)
-  // and does not, where the way back is row by row
+  // and does not, if the way back is row by row
   assert.equal(chunksOf(chunked([total, back(apply(primitives.tanh, loss))], { size, largest, rows: 3 })).length, 1)
 })
 test('a chunk refuses what does not fit its block', () => {

@@ -25,7 +25,7 @@ import { differentiate, dot, equal, moved, noise, run } from '../support/calculu
 /** What an op says of how its result follows from its operands, held against its `eval` and its `vjp`. */
 
 const ops: { readonly [name: string]: Op } = { ...primitives, ...composites }
-/** What has no evaluation of its own. */
+/** Ops without an evaluation of their own. */
 const structural = new Set(['parameter', 'call', 'result'])
 const ofKind = (kind: Kind): readonly (readonly [string, Subject])[] =>
   registry.filter(([name]) => ops[name]!.kind === kind && !structural.has(name))

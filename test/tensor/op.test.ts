@@ -59,7 +59,7 @@ interface Law {
   readonly runs: number
   readonly holds: (instance: Instance) => boolean
   readonly mutant: (root: Node) => Node
-  /** Whether the mutant changes anything of this op. */
+  /** True if the mutant changes anything about this op. */
   readonly isRefuted: (name: string) => boolean
 }
 
@@ -83,12 +83,12 @@ const discrete = new Set([
   'sign',
   'stopGradient',
 ])
-/** What has no evaluation of its own. */
+/** Ops without an evaluation of their own. */
 const structural = new Set(['parameter', 'call', 'result'])
 
 /**
- * Random tangents of what an expression is differentiable in: their placeholders, their data, and the feeds moved along
- * them.
+ * Random tangents for the differentiable leaves of an expression: their placeholders, their data, and the feeds moved
+ * along them.
  */
 const alongTangents = ({ differentiable, feeds }: Instance, seed: number) => {
   const tangents = differentiable.map(({ shape }) => placeholder(shape, 'f32'))

@@ -39,7 +39,10 @@ import { warmupCosine } from '../../src/tune/transform/schedule.ts'
 import { noNode } from '../support/native-library.ts'
 import { temporary, writeRows } from '../support/command-line.ts'
 
-/** Tiny models of other architectures than LLaMA, and what transformers and PEFT compute of them: see make_qwen.py. */
+/**
+ * Tiny models of other architectures than LLaMA, and the results of transformers and PEFT for them; make_qwen.py makes
+ * them.
+ */
 const golden = join(import.meta.dirname, '../golden/qwen')
 const models = ['qwen2-tiny', 'qwen3-tiny'] as const
 const scratch = await temporary()
@@ -145,7 +148,7 @@ for (const name of models)
           weights: loaded.weights,
         })
 
-        // what PyTorch computes at the padding, its mask decides
+        // PyTorch's values at the padding depend on its mask
         const mask = tensors.get('attention_mask')!.data
         const due = tensors.get('logits')!
         const vocab = due.sizes[2]!
@@ -225,7 +228,7 @@ for (const [name, part] of [
 ] as const)
   test(`${name}: without what a LLaMA does not have the loss is another (mutant)`, async () => {
     const { loaded, batch, tensors } = opened.get(name)!
-    // biases of nothing, and gains of one
+    // biases are zero, and gains are one
     const neutral = (path: string): number => (path.endsWith('.bias') ? 0 : 1)
     let changed = 0
     const weights = mapTree(loaded.weights, isLazyLeaf, (leaf, path) => {
@@ -302,7 +305,7 @@ test('--bias trains nothing more of a model that has no biases', async () => {
   assert.equal((await orThrow(loadAdapter(out))).whole, undefined)
 })
 
-/** What a run takes beside its model, data and target. */
+/** The options of a run in addition to its model, data and target. */
 const plain = {
   seed: 0,
   steps: 1,

@@ -152,7 +152,7 @@ test('a logistic loss has its derivatives at 0, and neither overflows nor loses 
   }
 })
 
-/** How a head is made: every choice is one way in which losses are written. */
+/** The construction of a head: every choice is one way in which losses are written. */
 interface Recipe {
   readonly loss: 'squaredError' | 'sigmoidBinaryCrossEntropy' | 'crossEntropy'
   readonly features: 'data' | 'hidden' | 'flat'
@@ -172,8 +172,8 @@ const recipes: fc.Arbitrary<Recipe> = fc.record({
 
 const [batches, seq, width, classes] = [3, 2, 4, 2]
 /**
- * A model with its data. Weights of the head are 0, where the logistic and the softmax losses are curved most. Untyped:
- * a recipe's shapes are known only here.
+ * A model with its data. Weights of the head are 0, where the logistic and the softmax losses have the largest
+ * curvature. It is untyped, because a recipe's shapes are known only here.
  */
 const caseOf = ({ loss, features, weight, rows, mask, seed }: Recipe): Case => {
   const turned = weight === 'turned'

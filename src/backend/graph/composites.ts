@@ -120,7 +120,9 @@ const compositeLowerings: { readonly [K in keyof typeof composites]: GraphLoweri
 /** The lowering of every op of the language. */
 export const graphLowerings: GraphLowerings = { ...primitiveLowerings, ...compositeLowerings }
 
-/** True for what a kernel over rows may hold: a composite with operations of its own is written as those. */
+/**
+ * Tests for nodes that a kernel over rows may contain; a composite with operations of its own is written with those.
+ */
 export const isFusible = ({ op: { name, expand } }: Node): boolean =>
   expand === undefined ||
   !Object.hasOwn(graphLowerings, name) ||

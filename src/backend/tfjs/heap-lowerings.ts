@@ -33,14 +33,14 @@ import {
   type WasmRuntime,
 } from './wasm/index.ts'
 
-/** What runs at offsets of the heap: (inputs, output) => nothing. */
+/** A function of offsets on the heap: (inputs, output) => nothing. */
 type OnHeap = (at: readonly number[], out: number) => void
 
-/** Inputs whose buffer a result can be written into: a kernel reads an element, or a whole row, before it writes it. */
+/** The inputs whose buffers can hold the result: a kernel reads an element, or a whole row, before it writes it. */
 const any = [0, 1]
 const first = [0]
 
-/** Makes a buffer on the heap. @throws {SessionError} where the heap is full */
+/** Makes a buffer on the heap. @throws {SessionError} if the heap is full */
 export const allocateOn = (heap: Heap, sizes: readonly number[], dtype: DType): TensorInfo => {
   const made = heap.allocate(sizes, tfjsDType[dtype as TfjsDType])
   if (made._tag === 'Left') throw new SessionError(made.left.message)
@@ -48,8 +48,8 @@ export const allocateOn = (heap: Heap, sizes: readonly number[], dtype: DType): 
 }
 
 /**
- * How ops run on tfjs's wasm heap: products and kernels of our own, tfjs's public kernels for the rest, and the host
- * for what neither has.
+ * The lowerings for tfjs's wasm heap: products and kernels of our own, tfjs's public kernels for the rest, and the host
+ * for ops that neither has.
  */
 export const heapLowerings = (
   { backend, heap, kernels, products }: WasmRuntime,
@@ -74,10 +74,10 @@ export const heapLowerings = (
         return made
       }
     }
-  /** One that can fill the buffer of an input. */
+  /** A lowering that can fill the buffer of an input. */
   const overwriting = (inPlace: readonly number[], plan: (call: Call) => OnHeap): Lowering =>
     writingInto(inPlace, filling(plan))
-  /** For float32; other dtypes are small and rare, and go the public way. */
+  /** Restricts a plan to float32; other dtypes are small and rare, and use the public kernels. */
   const floats =
     (plan: (call: Call) => OnHeap, otherwise: Lowering): Lowering =>
     call =>
@@ -99,12 +99,12 @@ export const heapLowerings = (
       }, otherwise),
     )
 
-  /** For elements of four bytes, whatever they mean. A truth value is one byte. */
+  /** Restricts a plan to elements of four bytes, of any meaning. A truth value is one byte. */
   const words =
     (plan: (call: Call) => OnHeap, otherwise: Lowering): Lowering =>
     call =>
       (call.output.dtype === 'bool' ? otherwise : filling(plan))(call)
-  /** For axes that stand side by side. */
+  /** Restricts a plan to adjacent axes. */
   const reduction =
     (otherwise: Lowering, plan: (x: Slot, axes: readonly number[]) => OnHeap | undefined): Lowering =>
     call => {
@@ -117,7 +117,7 @@ export const heapLowerings = (
     const wrong = kernels.firstOutOfRange(index, n, size)
     if (wrong >= 0) throw new SessionError(`${op}: ${outside([heap.views().i32[index / 4 + wrong]!], size)!}`)
   }
-  /** Scratch that lives as long as the backend: the row statistics of norms. */
+  /** Scratch memory that lives as long as the backend, for the row statistics of norms. */
   let scratch: TensorInfo | undefined
   const scratchFor = (rows: number): number => {
     if (scratch === undefined || scratch.shape[0]! < rows) {
@@ -319,7 +319,7 @@ export const heapLowerings = (
       const [rows, columns] = rowsOf(sizes)
       const { epsilon } = attributesOf<{ readonly epsilon: number }>(node)
       return ([dy, x, g], out) => {
-        // the rows' scales are computed again rather than kept: one pass over x
+        // the rows' scales are recomputed rather than kept: one pass over x
         kernels.rmsNorm(x!, g!, out, scratchFor(rows), rows, columns, epsilon)
         kernels.rmsNormBackward(dy!, x!, g!, scratchFor(rows), out, rows, columns, 0)
       }
@@ -364,8 +364,8 @@ export const heapLowerings = (
 type Move = (input: number, index: number, output: number) => void
 
 /**
- * Moves slices of an axis by an index into `indexed`, one of the two: whole rows where the axis is not the last, single
- * columns where it is.
+ * Moves slices of an axis by an index into `indexed`, one of the two: whole rows if the axis is not the last, otherwise
+ * single columns.
  */
 const alongAxis = (
   from: readonly number[],

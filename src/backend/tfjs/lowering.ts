@@ -11,14 +11,14 @@ export interface Call {
 }
 
 /**
- * Makes the result from the inputs, each time an instruction runs: in a new buffer or, if the table says that the op
- * can, in the buffer that it is given, which is that of an input.
+ * Computes the result from the inputs, each time an instruction runs: in a new buffer or, if the table allows it for
+ * the op, in the given buffer, which is that of an input.
  */
 export type Run = (inputs: readonly TensorInfo[], into?: TensorInfo) => TensorInfo
 
-/** The same for an op that needs numbers on the host, which not every device gives at once. */
+/** The same for an op that needs numbers on the host, which not every device can provide at once. */
 export interface Reading {
-  /** Positions of the inputs whose numbers it needs. */
+  /** Positions of the inputs whose numbers the op needs. */
   readonly reads: readonly number[]
   readonly run: (numbers: readonly ArrayLike<number>[], inputs: readonly TensorInfo[], into?: TensorInfo) => TensorInfo
 }
@@ -26,21 +26,25 @@ export interface Reading {
 /** Prepares an instruction once. */
 export interface Lowering {
   (call: Call): Run | Reading
-  /** Positions of the inputs in whose buffer it can write a float32 result. */
+  /** Positions of the inputs whose buffers can hold a float32 result. */
   readonly inPlace?: readonly number[]
 }
 
-/** A lowering that reads an element, or a whole row, before it writes it: it can use the buffers of some inputs. */
+/**
+ * A lowering that reads an element, or a whole row, before it writes it, so that it can use the buffers of some inputs.
+ */
 export const writingInto = (inPlace: readonly number[], lowering: Lowering): Lowering =>
   Object.assign((call: Call) => lowering(call), { inPlace })
 
 export type OpName = keyof typeof primitives | keyof typeof composites
-/** How a tfjs backend runs every op: a missing entry is a compile error. A composite may be expanded instead. */
+/**
+ * A lowering for every op on a tfjs backend: a missing entry is a compile error. A composite may be expanded instead.
+ */
 export type Lowerings = { readonly [K in keyof typeof primitives]: Lowering } & {
   readonly [K in keyof typeof composites]: Lowering | 'expand'
 }
 
-/** The inputs that the lowerings of a table can write into, by op. */
+/** The inputs whose buffers the lowerings of a table can write to, by op. */
 export const inPlaceIn = (lowerings: Lowerings): InPlace =>
   new Map(
     Object.entries(lowerings).flatMap(([name, lowering]: readonly [string, Lowering | 'expand']) =>

@@ -21,7 +21,7 @@ interface Loaded {
   readonly read: (x: TensorInfo) => ArrayLike<number>
 }
 
-/** tfjs holds one wasm backend, so sessions share it; the last one that goes takes it away. */
+/** The backend that sessions share, because tfjs holds only one wasm backend; the last session removes it. */
 let shared: { readonly loaded: Promise<Loaded>; users: number } | undefined
 
 const start = async (threads: number): Promise<Loaded> => {
@@ -39,7 +39,7 @@ const acquire = async (threads: number): Promise<Loaded> => {
   try {
     return await own.loaded
   } catch (error) {
-    // another may have started since
+    // another may have started in the meantime
     if (shared === own) shared = undefined
     throw error
   }
@@ -57,7 +57,7 @@ const release = async (): Promise<void> => {
 }
 
 /**
- * The embedded target: tfjs's wasm backend with products and kernels of our own on its heap. While a session is open,
+ * The embedded target: tfjs's wasm backend with products and kernels of our own on its heap. While one session is open,
  * others share its backend and its threads.
  * @example const device = await wasmDevice({ threads: 2 })
  */

@@ -19,32 +19,32 @@ import {
   type Shape,
 } from '../../tensor/index.ts'
 
-/** The dim that stands in the block for the rows of one piece: `rows`, and in the last piece what is left. */
+/** The dim of the rows of one piece inside the block: `rows`, or the remaining rows in the last piece. */
 export const pieceDim = 'piece'
 
-/** How a result is put together: the rows of the pieces one after the other, or their sum. */
+/** The way in which a result is assembled: the rows of the pieces concatenated, or their sum. */
 export type Whole = { readonly kind: 'rows'; readonly axis: number } | { readonly kind: 'sum' }
 
-/** A block that is called on so many rows at a time. */
+/** A block that is called on a limited number of rows at a time. */
 export interface Chunk {
   readonly block: Block
   /** The dim of the rows. */
   readonly dim: Dim
-  /** At most so many rows at once. */
+  /** The most rows of one piece. */
   readonly rows: number
   /**
-   * One for each parameter of the block: the axis along which it gets its rows, or nothing where it gets the whole
-   * input.
+   * For each parameter of the block, the axis along which its input is cut into rows, or undefined if it receives the
+   * whole input.
    */
   readonly inputs: readonly (number | undefined)[]
-  /** One for each output of the block. */
+  /** For each output of the block, the way in which it is assembled. */
   readonly outputs: readonly Whole[]
 }
 
 const withDim = (shape: Shape, axis: number | undefined, dim: Dim): Shape =>
   axis === undefined ? shape : shape.with(axis, dim)
 
-/** So many rows of an array, along an axis. */
+/** `length` rows of an array from `from` on, along an axis. */
 export const rowsOf = (x: Numbers, axis: number, from: number, length: number): Numbers => {
   const [outer, size, inner] = around(x.sizes, axis)
   const data = new Float64Array(outer * length * inner)
@@ -73,8 +73,8 @@ const added = (pieces: readonly Numbers[]): Numbers =>
   pieces.reduce((sum, x) => ({ sizes: sum.sizes, data: sum.data.map((v, i) => v + x.data[i]!) }))
 
 /**
- * Calls of one block on the rows of its inputs, a piece at a time, so that what is as long as all rows together is
- * never whole. Its results are those of the block on all rows: rows put one after the other, or sums over the pieces.
+ * Calls of one block on the rows of its inputs, a piece at a time, so that a value as long as all rows together is
+ * never whole. Its results are those of the block on all rows: concatenated rows, or sums over the pieces.
  */
 export const chunkOp: Op<Chunk> = {
   name: 'chunk',
@@ -140,7 +140,7 @@ export const chunkResults = (chunk: Chunk, inputs: readonly Node[]): readonly No
   return chunk.outputs.map((_, k) => result(application, k))
 }
 
-/** Puts a changed block in the place of every chunk's. */
+/** Replaces the block of every chunk by a changed one. */
 export const mapChunks = (roots: readonly Node[], change: (block: Block) => Block): readonly Node[] =>
   roots.map(
     rebuild(roots, rebuilt =>

@@ -14,24 +14,24 @@ import {
 import { hasFactor } from '../names.ts'
 import { chunkResults, pieceDim, type Whole } from './op.ts'
 
-/** What chunking asks of its surroundings. */
+/** The facts that chunking needs. */
 export interface Chunking {
-  /** The size of a dim, to weigh by; a program may run with others. */
+  /** The size of a dim, for weighing alternatives; a program may run with other sizes. */
   readonly size: (dim: Dim) => number
-  /** Bytes of a node's value: those of its dtype, where a target does not store it otherwise. */
+  /** The bytes of a node's value, unless those of its dtype: a target may store it differently. */
   readonly bytes?: (n: Node) => number
-  /** The most bytes that a value between others may have. */
+  /** The most bytes of an intermediate value. */
   readonly largest: number
   /** The most rows that are computed at once. */
   readonly rows: number
   /**
-   * Whether results of the body may be made in pieces too: where each piece is written to its place, and the whole is
-   * never put together.
+   * True if results of the body may also be computed in pieces: each piece is written to its place, and the whole is
+   * never assembled.
    */
   readonly results?: boolean
 }
 
-/** A node of a region: how the whole of it is put together, and how its inputs are cut. */
+/** A node of a region: the way in which its whole is assembled, and the cuts of its inputs. */
 interface Member {
   readonly whole: Whole
   readonly cuts: Along
@@ -39,9 +39,9 @@ interface Member {
 type Region = ReadonlyMap<Node, Member>
 
 /**
- * Makes what is too large to be whole in pieces along its rows: logits, with the loss and the gradient that read them.
- * Such a value and its readers become one chunk, whose results are rows or sums over rows. What is too large stays as
- * it is where it is a result of the body, or where a reader does not go over the same rows.
+ * Computes values that are too large to be whole in pieces along their rows: logits, with the loss and the gradient
+ * that read them. Such a value and its readers become one chunk, whose results are rows or sums over rows. A large
+ * value stays as it is if it is a result of the body, or if a reader does not go over the same rows.
  * @example chunked([crossEntropy(matmul(h, w), labels)], { size, largest: 2 ** 26, rows: 128 })
  */
 export const chunked = (roots: readonly Node[], chunking: Chunking): readonly Node[] => {
@@ -54,7 +54,8 @@ export const chunked = (roots: readonly Node[], chunking: Chunking): readonly No
   } = chunking
   const isLarge = (n: Node): boolean => bytes(n) > largest
   /**
-   * Every piece adds to the sums over the rows, which is worth it for a piece that is a quarter as large as they are.
+   * The rows of a piece. Every piece adds to the sums over the rows, which pays off for a piece a quarter as large as
+   * they are.
    */
   const rowsForSums = (seed: Node, region: Region, dim: Dim): number => {
     const sums = [...region].reduce((sum, [n, { whole }]) => sum + (whole.kind === 'sum' ? bytes(n) : 0), 0)
@@ -83,8 +84,8 @@ interface Graph {
 }
 
 /**
- * The nodes that are computed with a large one, row by row: those that read it, and theirs while they are large; and
- * what lies on a way that leaves them and comes back. Nothing where that cannot be.
+ * The nodes that are computed with a large one, row by row: its readers, and theirs as long as they are large, and the
+ * nodes on a path that leaves these and returns. Undefined if that is impossible.
  */
 const regionFrom = (
   seed: Node,
@@ -102,7 +103,7 @@ const regionFrom = (
     return true
   }
   const addRows = (n: Node, along: number): boolean => add(n, { kind: 'rows', axis: along }, n.op.along(n, along))
-  /** Adds what reads a member: its rows are those of the member, or it is a sum over them. */
+  /** Adds a reader of a member: its rows are those of the member, or it is a sum over them. */
   const addReader = (reader: Node, member: Node, along: number): boolean => {
     const own = reader.shape.findIndex((of, i) => of === dim && fits(reader.op.along(reader, i), reader, member, along))
     if (own >= 0) return addRows(reader, own)
@@ -117,7 +118,7 @@ const regionFrom = (
       if (!readers.get(member)!.every(reader => members.has(reader) || addReader(reader, member, whole.axis)))
         return undefined
     }
-    // what is large and made for the region alone is made within it
+    // a large value that only the region reads is computed inside it
     const maker = [...members]
       .flatMap(([n, { cuts }]) =>
         n.inputs.flatMap((input, i) => (cuts[i] === undefined ? [] : [{ input, cut: cuts[i] }])),
@@ -145,11 +146,11 @@ const regionFrom = (
     : undefined
 }
 
-/** True if a reader's input is cut as the member that it is. */
+/** Tests whether a reader's input is cut in the same way as the member. */
 const fits = (cuts: Along | undefined, reader: Node, member: Node, axis: number): boolean =>
   cuts !== undefined && reader.inputs.every((input, i) => input !== member || cuts[i] === axis)
 
-/** Something outside of a region that follows from it, and that it reads; with where it is read. */
+/** A node outside a region that depends on it and that it reads, with the place where it is read. */
 const detour = (
   order: readonly Node[],
   region: Region,
@@ -164,13 +165,13 @@ const detour = (
   return undefined
 }
 
-/** The same expression with a chunk in the place of a region. */
+/** Replaces a region by a chunk. */
 const withChunk = (roots: readonly Node[], region: Region, dim: Dim, graph: Graph, rows: number): readonly Node[] => {
   const made = new Map<Node, Node>()
   const given = new Map<string, { readonly input: Node; readonly cut: number | undefined; readonly parameter: Node }>()
   const position = new Map(graph.order.map((n, i) => [n, i]))
   const argument = (input: Node, cut: number | undefined): Node => {
-    // a number is written down where it is read
+    // a constant is repeated where it is read
     if (cut === undefined && input.inputs.length === 0 && !is(input, placeholderOp)) return input
     const key = `${position.get(input)!} ${cut}`
     const shape = cut === undefined ? input.shape : input.shape.with(cut, pieceDim)

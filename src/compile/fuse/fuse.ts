@@ -13,17 +13,20 @@ import {
 import { clustersOf } from './clusters.ts'
 import { isInline, isMovement, isRowWise, sameRows, withoutBroadcasts } from './fusible.ts'
 
-/** What fusing asks of its surroundings. */
+/** The facts that fusing needs. */
 export interface Fusing {
-  /** True for dims whose size the model fixes: a kernel may hold constants of such sizes. */
+  /** Tests for dims whose size the model fixes: a kernel may hold constants of such sizes. */
   readonly isStaticDim: (dim: Dim) => boolean
-  /** False for what a target runs by itself; what is not row-wise is in no kernel anyway. */
+  /**
+   * Tests for nodes that may be in a kernel: false for those that a target runs by itself. A node that is not row-wise
+   * is in no kernel anyway.
+   */
   readonly fusible?: (n: Node) => boolean
-  /** Fused blocks made so far, by their structure: given the same map, several bodies share their kernels. */
+  /** Fused blocks made so far, by their structure: several bodies that are given the same map share their kernels. */
   readonly blocks?: Map<string, Block>
 }
 
-/** Nodes that run as one kernel: what they read from outside, and what is read of them outside. */
+/** Nodes that run as one kernel: the nodes that they read from outside, and those that are read outside. */
 interface Cluster {
   readonly inputs: readonly Node[]
   readonly outputs: readonly Node[]
@@ -32,9 +35,9 @@ interface Cluster {
 
 /**
  * Fuses neighbouring elementwise and row-wise nodes of one body into blocks marked `fused`, each called in their place:
- * what lives only inside is never written to memory. Neighbours are fused along edges from producer to consumer that go
- * over the same rows. A composite becomes a block even alone; a single plain op stays as it is. Blocks that are called
- * are not looked into. Equal clusters share one block.
+ * values that live only inside are never written to memory. Neighbours are fused along edges from producer to consumer
+ * that go over the same rows. A composite becomes a block even alone; a single plain op stays as it is. Called blocks
+ * are not changed. Equal clusters share one block.
  * @example fused([rmsNorm(add(x, y), g)], { isStaticDim: dim => dim === 'hidden' }) // one call, of a block with the sum and the norm
  */
 export const fused = (
@@ -59,7 +62,7 @@ export const fused = (
   const clusterOf = new Map(
     worthwhile.flatMap(members => members.map((n): readonly [Node, readonly Node[]] => [n, members])),
   )
-  // what needs a value of its own: an inline node only where a node outside of all clusters reads it
+  // the nodes that need a value of their own: an inline node only if a node outside all clusters reads it
   const needed = new Set<Node>(lean)
   for (const n of order.toReversed()) {
     const own = clusterOf.get(n)
@@ -75,8 +78,8 @@ export const fused = (
 }
 
 /**
- * Clusters that no joined pair of a cluster not worth a kernel has kept apart: movements that were joined first may
- * stand in the way of a join that is worth it, so they are taken apart and the rest is tried again.
+ * Clusters in which no join that is not worth a kernel has prevented one that is: movements that were joined first may
+ * block a worthwhile join, so they are taken apart and the rest is tried again.
  */
 const clustersWith = (
   order: readonly Node[],
@@ -103,7 +106,7 @@ const clusterFrom = (
   return { members, outputs, inputs: walk(outputs, outside).filter(n => outside.has(n)) }
 }
 
-/** The same expression with a call in the place of every cluster. */
+/** Replaces every cluster by a call. */
 const withCalls = (
   roots: readonly Node[],
   needed: readonly Node[],
@@ -124,8 +127,8 @@ const withCalls = (
     } else made.set(n, withInputs(n, n.inputs.map(make)))
     return made.get(n)!
   }
-  // inputs first, so that the recursion of `make` stays as shallow as the inputs that a cluster has beside those of its
-  // first member
+  // inputs first, so that the recursion of `make` is never deeper than the inputs that a cluster has in addition to
+  // those of its first member
   needed.forEach(make)
   return roots.map(make)
 }

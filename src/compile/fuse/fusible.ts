@@ -1,18 +1,18 @@
 import { broadcastToOp, is, node, rebuild, type Dim, type Node, type Shape } from '../../tensor/index.ts'
 
-/** Which nodes can run inside a kernel that goes over rows, and which neighbours go over the same rows. */
+/** The nodes that can run inside a kernel over rows, and the neighbours that go over the same rows. */
 
-/** True for what computes nothing, and is worth a kernel only beside what does. */
+/** Tests for a node that computes nothing, and is worth a kernel only together with one that does. */
 export const isMovement = (n: Node): boolean => n.op.kind === 'movement'
 
-/** Dims that a kernel over rows would hold as constants. */
+/** Tests whether the dims that a kernel over rows would hold as constants are static. */
 const hasStaticDims = (n: Node, isStaticDim: (dim: Dim) => boolean): boolean =>
   n.op.dims(n.attributes).every(isStaticDim)
 
 /** The axes of a node's first input that run along an axis of the result, by those of the result. */
 const alongFirst = (n: Node): readonly (number | undefined)[] => n.shape.map((_, axis) => n.op.along(n, axis)?.[0])
 
-/** True for parts and joins of rows: their places follow from no data. */
+/** Tests for parts and concatenations of rows whose places depend on no data. */
 const movesWithinRows = (n: Node, isStaticDim: (dim: Dim) => boolean): boolean =>
   isMovement(n) &&
   n.op.indices === undefined &&
@@ -20,7 +20,7 @@ const movesWithinRows = (n: Node, isStaticDim: (dim: Dim) => boolean): boolean =
   hasStaticDims(n, isStaticDim) &&
   alongFirst(n).every((axis, i) => (i === n.shape.length - 1 ? axis === undefined : axis === i))
 
-/** True for a reduction of rows: a vector has none. */
+/** Tests for a reduction of rows, which a vector does not have. */
 const reducesRows = (n: Node): boolean => {
   if (n.op.kind !== 'reduction') return false
   const last = n.inputs[0]!.shape.length - 1
@@ -29,8 +29,9 @@ const reducesRows = (n: Node): boolean => {
 }
 
 /**
- * True for what can run inside a kernel over rows: elementwise ops, reductions of rows, parts and joins of rows, and the
- * composites made of these. Integers stay outside: they are positions, few, and read by ops that are not row-wise.
+ * Tests for nodes that can run inside a kernel over rows: elementwise ops, reductions of rows, parts and concatenations
+ * of rows, and the composites made of these. Integers stay outside: they are positions, few, and read by ops that are
+ * not row-wise.
  */
 export const isRowWise = (n: Node, isStaticDim: (dim: Dim) => boolean): boolean =>
   (n.dtype === 'f32' || n.dtype === 'bool') &&
@@ -39,23 +40,23 @@ export const isRowWise = (n: Node, isStaticDim: (dim: Dim) => boolean): boolean 
     (!isInline(n, isStaticDim) && movesWithinRows(n, isStaticDim)) ||
     reducesRows(n))
 
-/** True for what every kernel that reads it makes for itself: numbers, and the same numbers repeated. */
+/** Tests for nodes that every kernel that reads them computes by itself: constants, and repeated constants. */
 export const isInline = (n: Node, isStaticDim: (dim: Dim) => boolean): boolean =>
   (n.op.kind === 'source' || is(n, broadcastToOp)) && hasStaticDims(n, isStaticDim)
 
 /**
- * True if a node goes over the same rows as what it reads from another, so that one kernel computes both without
- * computing anything twice.
+ * Tests whether a node goes over the same rows as the value that it reads from another, so that one kernel computes
+ * both without computing anything twice.
  */
 export const sameRows = (producer: Node, read: Node, consumer: Node): boolean =>
   alike(producer.shape, read.shape) && (consumer.op.kind === 'reduction' || alike(read.shape, consumer.shape))
 
-/** Equal up to the last axis. */
+/** Tests for shapes that are equal except for the last axis. */
 const alike = (a: Shape, b: Shape): boolean =>
   a.length === b.length && a.every((dim, axis) => axis === a.length - 1 || dim === b[axis])
 
 /**
- * f(broadcastTo(x), y) = f(x, y) for elementwise f, where y alone has the shape: an elementwise op repeats its operands
+ * f(broadcastTo(x), y) = f(x, y) for elementwise f, if y alone has the shape: an elementwise op repeats its operands
  * itself.
  */
 export const withoutBroadcasts = (roots: readonly Node[]): readonly Node[] =>

@@ -14,23 +14,23 @@ import {
 } from '../../tensor/index.ts'
 
 /**
- * What a parameter of a loop's block gets at each turn: what the turn before made of it, always the same, or the turn's
- * own element of a stack.
+ * The source of a loop's parameter in each turn: the result of the turn before, a value that is always the same, or the
+ * turn's own element of a stack.
  */
 export type Feed =
   { readonly kind: 'carried'; readonly output: number } | { readonly kind: 'shared' } | { readonly kind: 'layered' }
 
-/** A block that is called once for each of so many layers. */
+/** A block that is called once for each layer. */
 export interface Loop {
   readonly block: Block
   readonly count: number
-  /** One for each parameter of the block. */
+  /** For each parameter of the block, its source. */
   readonly feeds: readonly Feed[]
-  /** True where the last layer comes first. Stacks are in the order of the layers all the same. */
+  /** True if the last layer comes first. Stacks are in the order of the layers either way. */
   readonly reverse: boolean
 }
 
-/** The outputs that the next turn gets; of all others every turn's is kept. */
+/** The outputs that the next turn receives; every other output is kept for every turn. */
 export const carriedOutputs = ({ feeds }: Pick<Loop, 'feeds'>): ReadonlySet<number> =>
   new Set(feeds.flatMap(feed => (feed.kind === 'carried' ? [feed.output] : [])))
 
@@ -56,8 +56,8 @@ const stacked = (elements: readonly Numbers[]): Numbers => {
 }
 
 /**
- * Calls of one block in a row, each on the result of the one before: one function however many layers there are.
- * Its results are those of the block: the last value of an output that is carried, the stack `[count, …]` of any other.
+ * Consecutive calls of one block, each on the result of the one before: one function, however many layers there are.
+ * Its results are those of the block: the last value of a carried output, the stack `[count, …]` of any other.
  */
 export const loopOp: Op<Loop> = {
   name: 'loop',

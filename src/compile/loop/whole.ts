@@ -8,35 +8,38 @@ import { outlined } from './outline.ts'
 import { rolled, type Root } from './roll.ts'
 import { familiesOf, type Variable, type Variables } from './variables.ts'
 
-/** How programs are made for a target that runs each as a whole. */
+/** The options for making programs for a target that runs each as a whole. */
 export interface WholeOptions {
   readonly size: Size
-  /** Whether the size of a dim is fixed when the program is written. */
+  /** Tests whether the size of a dim is fixed when the program is written. */
   readonly isStaticDim: (dim: Dim) => boolean
   readonly fuse: boolean
-  /** False for what the target runs by itself: see `Fusing`. */
+  /** Tests for nodes that may be in a kernel; see `Fusing`. */
   readonly fusible?: (n: Node) => boolean
-  /** Bytes from which a value is made in pieces of so many rows; never, if there is none. */
+  /** The bytes from which a value is computed in pieces, and the rows of a piece; without it, none is. */
   readonly chunk?: { readonly largest: number; readonly rows: number }
   readonly hvp?: boolean
 }
 
-/** A step's programs in terms of variables: layers that are alike are one loop. */
+/** A step's programs in terms of variables: equal layers are one loop. */
 export interface WholePrograms {
   readonly variables: Variables
   readonly initial: () => readonly (readonly [Variable, Node])[]
   readonly gradients: () => Differentiated
-  /** The Hessian times tangents, which are read where gradients are summed; if it is to be asked for. */
+  /** The Hessian times tangents, which are read from the variables of summed gradients; undefined unless enabled. */
   readonly hvp: (() => Differentiated) | undefined
-  /** The norm of the gradient, and what replaces each variable; both read the gradients' variables. */
+  /** The norm of the gradient, and the replacement of each variable; both read the gradients' variables. */
   readonly apply: () => { readonly norm: Node; readonly replaced: readonly (readonly [Variable, Node])[] }
   readonly evaluate: () => { readonly sum: Node; readonly count: Node }
   readonly logits: () => Node
-  /** Generation, where the model says how: the caches are variables of their own, that a caller feeds and gets. */
+  /**
+   * Generation, if the model defines it: the caches are variables of their own, which a caller passes in and receives
+   * back.
+   */
   readonly decode: (() => Decoding) | undefined
 }
 
-/** A loss with what each variable of the gradients is to be. */
+/** A loss, with the new value of each gradient variable. */
 export interface Differentiated {
   readonly sum: Node
   readonly count: Node
@@ -50,12 +53,12 @@ export interface Decoding {
   readonly position: Node
 }
 
-/** Rows that are updated at once: a few megabytes. */
+/** The rows that are updated at once: a few megabytes. */
 const updatedRows = 2048
 
 /**
- * Programs of a step whose layers are rolled into loops, whose elementwise ops are fused, and whose largest values are
- * made in pieces.
+ * The programs of a step, with layers rolled into loops, elementwise ops fused, and the largest values computed in
+ * pieces.
  */
 export const wholePrograms = (
   programs: Programs,
@@ -66,13 +69,11 @@ export const wholePrograms = (
   const kernels = new Map<string, Block>()
   const fusing = (roots: readonly Node[]): readonly Node[] =>
     fuse ? fused(roots, { isStaticDim, fusible, blocks: kernels }) : roots
-  /**
-   * What is done within blocks is fused first: loops are made of blocks, and what is left between them is fused last.
-   */
+  /** Fuses inside blocks first: loops are made of blocks, and the nodes between them are fused last. */
   const inBlocks = (roots: readonly Node[]): readonly Node[] =>
     mapBlocks(roots, block => ({ ...block, outputs: fusing(block.outputs) }))
   const finished = (roots: readonly Root[]): readonly Node[] => deduplicated(fusing(rolled(roots, families)))
-  /** An update of a leaf that is no layer's, in pieces that are written where they lie. */
+  /** The update of a leaf that belongs to no layer, in pieces that are written in place. */
   const updatedInPieces = (roots: readonly Node[]): readonly Node[] =>
     chunk
       ? mapChunks(chunked(roots, { size, largest: chunk.largest, rows: updatedRows, results: true }), block => ({
@@ -84,8 +85,8 @@ export const wholePrograms = (
   const rootOf = (variable: Variable, at: (leaf: Node) => Node): Root =>
     variable.family ? variable.leaves.map(at) : at(variable.leaves[0]!)
   /**
-   * The variables that a program gives new values, in the order of the variables; of a stack, some layers may stay as
-   * they are.
+   * The variables that a program gives new values, in the order of the variables; some layers of a stack may stay
+   * unchanged.
    */
   const perVariable = (
     roots: readonly Node[],
@@ -140,7 +141,7 @@ export const wholePrograms = (
   }
 }
 
-/** A program that is made when it is first asked for. */
+/** A program that is made on first use. */
 const once = <A>(make: () => A): (() => A) => {
   let made: { readonly value: A } | undefined
   return () => (made ??= { value: make() }).value

@@ -16,8 +16,9 @@ import type { Rule } from './rule.ts'
 /**
  * Taking slices moves inward: the rules that derive PaCA. The gradient of a masked weight is the take of the full one;
  * moved into the product, `take(matmul(a, b), i) = matmul(take(a, i), b)`, it is equation 9 of the paper, and only the
- * taken columns of an activation live into the backward pass. The same rule keeps logits only where a label is scored.
- * All of them ask that nothing else reads what is taken from: else it is computed anyway, and taking it is free.
+ * taken columns of an activation live into the backward pass. The same rule keeps logits only at scored labels. Each of
+ * these rules requires that nothing else reads the operand of the take: otherwise it is computed anyway, and taking
+ * from it is free.
  */
 
 const axisOf = (taking: Node): number => (is(taking, takeOp) ? taking.attributes.axis : -1)
@@ -51,7 +52,7 @@ export const takeTranspose: Rule = {
 
 const withDim = (shape: Shape, axis: number, dim: Dim): Shape => shape.map((d, i) => (i === axis ? dim : d))
 
-/** take(reshape(x)) = reshape(take(x)), where the reshape leaves the axis alone. */
+/** take(reshape(x)) = reshape(take(x)), if the reshape leaves the axis alone. */
 export const takeReshape: Rule = {
   name: 'take-reshape',
   apply: (n, { readOnce }) => {
@@ -65,7 +66,7 @@ export const takeReshape: Rule = {
   },
 }
 
-/** take(reshape(Σ a b)) = take(Σ reshape(a) b), where the taken axis merges letters of `a` that stand side by side. */
+/** take(reshape(Σ a b)) = take(Σ reshape(a) b), if the taken axis merges adjacent letters of `a`. */
 export const takeMerged: Rule = {
   name: 'take-merged',
   apply: (n, { readOnce }) => {
@@ -98,7 +99,7 @@ export const takeMerged: Rule = {
 }
 
 /**
- * take(f(x, y)) = f(take(x), take(y)) for elementwise f: so that the take of a sum of gradients reaches their products.
+ * take(f(x, y)) = f(take(x), take(y)) for elementwise f, so that the take of a sum of gradients reaches their products.
  */
 export const takeElementwise: Rule = {
   name: 'take-elementwise',

@@ -19,7 +19,7 @@ import { peftPrefix, peftShared, toPeft, turned } from './peft-layout.ts'
 export interface PeftAdapter {
   readonly config: Readonly<Record<string, unknown>>
   readonly tensors: ReadonlyMap<string, Value<Shape>>
-  /** The README.md beside them. */
+  /** The README.md in the same folder. */
   readonly card: string
 }
 
@@ -64,7 +64,7 @@ const targetsOf = (adapter: Adapter): Readonly<Record<string, unknown>> => {
     bias = 'none',
     whole = new Map<string, Value<Shape>>(),
   } = adapter
-  // biases beside a method have a setting of their own
+  // biases in addition to a method have a setting of their own
   const isBeside = (path: string): boolean => bias !== 'none' && storedLeaf(path).kind === 'bias'
   const saved = modulesToSave ?? [...whole.keys()].filter(path => !isBeside(path))
   return {
@@ -158,7 +158,7 @@ const tensorsOf = ({ adapter, form }: Native): ReadonlyMap<string, Value<Shape>>
     ([name, tensor]) =>
       [`${peftShared}${tensor[0]}`, toPeft(shared[name]!, recordOf(method).shared[name]!.sizes, tensor)] as const,
   )
-  // PEFT puts the module itself below what adapts it
+  // PEFT puts the module itself below its adapter
   const nameOf = (path: string): string => {
     const module = path.replace(/\.bias$/, '')
     return module !== path && modules.has(module) ? `${module}.base_layer.bias` : parameterName(path)

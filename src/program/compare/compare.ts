@@ -133,7 +133,7 @@ const ranOf = async (
   }
 }
 
-/** Bytes that a step of a contender keeps for each token, where it ran. */
+/** The bytes that a step of a contender keeps for each token, on its target. */
 const savedBytesPerToken = async (
   source: PretrainedModel,
   options: CompareOptions,
@@ -166,8 +166,9 @@ const rowOf = (contender: RatedContender, runs: readonly CompareRun[], saved: nu
 }
 
 /**
- * Compares methods on one data set: each with every seed, at each of its learning rates, at equal trained parameters,
- * each run in a process of its own, so that its peak memory is its own. Errors are thrown with one sentence.
+ * Compares methods on one data set: each with every seed, at each of its learning rates and with equally many trained
+ * parameters, and each run in a process of its own, so that its peak memory can be measured. Errors are thrown with one
+ * sentence.
  * @example for await (const event of compare(options, run)) report(event)
  */
 export async function* compare(options: CompareOptions, run: RunCommand): AsyncGenerator<CompareEvent> {

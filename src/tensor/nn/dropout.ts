@@ -5,7 +5,7 @@ import { type RandomKey, type RandomStream } from '../op/random-bits.ts'
 import type { Shape } from '../shape/index.ts'
 import { u } from '../op/untyped.ts'
 
-/** The probability of an element to be dropped, in [0, 1). */
+/** The probability of dropping an element, in [0, 1). */
 export interface DropoutAttributes {
   readonly rate: number
 }
@@ -14,18 +14,18 @@ const twoTo32 = 2 ** 32
 
 /**
  * The least random word, as a signed integer, of an element that is kept.
- * @throws {ShapeMismatch} where the rate is not in [0, 1)
+ * @throws {ShapeMismatch} if the rate is not in [0, 1)
  */
 export const leastKept = (rate: number): number => {
   if (!(rate >= 0 && rate < 1)) throw new ShapeMismatch(`the rate is at least 0 and below 1, not ${rate}`)
   return Math.min(Math.round(rate * twoTo32), twoTo32 - 1) - twoTo32 / 2
 }
-/** What a kept element is multiplied by, so that the expectation stays what it is. */
+/** The factor of a kept element, which preserves the expectation. */
 export const keptScale = (rate: number): number => 1 / (1 - rate)
 
 /**
- * (x, key[3], stream[1]) => x / (1 - rate) where an element is kept, 0 where it is dropped (Srivastava et al. 2014).
- * Who is kept follows from the key and the stream, so its vjp draws again, and nothing is remembered for it.
+ * (x, key[3], stream[1]) => x / (1 - rate) if an element is kept, 0 if it is dropped (Srivastava et al. 2014). The key
+ * and the stream determine which are kept, so the vjp draws again, and nothing is stored for it.
  */
 export const dropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
   name: 'dropout',
@@ -45,8 +45,8 @@ export const dropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
 })
 
 /**
- * (A, key[3], stream[1]) => A: marks a factor whose other factor, the input x of a product x · A, is dropped out while
- * a model is trained. A weight cannot say that of its input. Where nothing is trained, it is A.
+ * (A, key[3], stream[1]) => A: marks a factor of a product x · A whose input x is dropped out during training, because
+ * a weight cannot express dropout of its input. When nothing is trained, it is A.
  */
 export const inputDropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
   name: 'inputDropout',
@@ -58,8 +58,8 @@ export const inputDropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes
 })
 
 /**
- * Dropout, as a function of a key: x / (1 − rate) where an element is kept, 0 where it is dropped (Srivastava et al.
- * 2014). The shape is unchanged, and equal keys and streams drop the same elements on every target.
+ * Dropout as a function of a key: x / (1 − rate) if an element is kept, 0 if it is dropped (Srivastava et al. 2014).
+ * The shape is unchanged, and equal keys and streams drop the same elements on every target.
  * @throws {ShapeMismatch} for a rate outside [0, 1)
  * @example dropout(x, key, stream, { rate: 0.1 })
  */
@@ -71,7 +71,7 @@ export const dropout = <S extends Shape>(
 ): Tensor<S> => typed(node(dropoutOp, [x, key, stream], { rate }))
 
 /**
- * A factor A whose other factor, the input x of a product x · A, is dropped out while a model is trained; otherwise A.
+ * Marks a factor A of a product x · A whose input x is dropped out during training; otherwise it is A.
  * @example matmul(x, inputDropout(A, key, stream, { rate: 0.1 }))
  */
 export const inputDropout = <S extends Shape>(

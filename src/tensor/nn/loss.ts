@@ -9,7 +9,7 @@ import { u } from '../op/untyped.ts'
 export const crossEntropyOp: Op<object> = composite<object>({
   name: 'crossEntropy',
   kind: 'rows',
-  // any number may be subtracted from the logits of a row
+  // any number may be subtracted from the logits of a row without changing the result
   smooth: true,
   refuses: ([logits, labels]) => unlike('the labels', labels!, logits!.shape.slice(0, -1), 'i32'),
   expand: ([logits, labels]) => {
@@ -20,7 +20,7 @@ export const crossEntropyOp: Op<object> = composite<object>({
     return u.sub(u.add(u.log(total), u.reshape(top, rows)), u.pick(logits!, labels!))
   },
   vjp: ({ inputs: [logits, labels] }, dy) => [node(crossEntropyGradOp, [logits!, labels!, dy], {}), undefined],
-  // diag p − p pᵀ, whose largest eigenvalue is ½ where two probabilities are ½
+  // diag p − p pᵀ, whose largest eigenvalue is ½ when two probabilities are ½
   curvature: 0.5,
 })
 
@@ -50,9 +50,8 @@ export const squaredErrorOp: Op<object> = composite<object>({
 })
 
 /**
- * (logits, labels) => log(1 + exp logits) − labels logits, element by element. As in log-sum-exp, exponentials are of
- * what is at most 0; by how much they are shifted changes nothing, so that no derivative flows through it, and it has
- * one at 0.
+ * (logits, labels) => log(1 + exp logits) − labels logits, element by element. As in log-sum-exp, exponents are at most
+ * 0. The shift cancels, so no derivative flows through it, and there is a derivative at 0.
  */
 export const sigmoidBinaryCrossEntropyOp: Op<object> = composite<object>({
   name: 'sigmoidBinaryCrossEntropy',
@@ -77,12 +76,12 @@ export const crossEntropy = <L extends Shape, C extends Dim>(
   logits: Tensor<readonly [...L, C]>,
   labels: Tensor<L, 'i32'>,
 ): Tensor<L> => typed(node(crossEntropyOp, [logits, labels], {}))
-/** (predictions − targets)², as `optax.squared_error`. @example squaredError(matmul(x, w), y) */
+/** (predictions − targets)², like `optax.squared_error`. @example squaredError(matmul(x, w), y) */
 export const squaredError = <S extends Shape>(predictions: Tensor<S>, targets: Tensor<S>): Tensor<S> =>
   typed(node(squaredErrorOp, [predictions, targets], {}))
 
 /**
- * The cross-entropy of a label in [0, 1] against σ(logit), in nats, for each of independent classes: as
+ * The cross-entropy of a label in [0, 1] against σ(logit), in nats, for each of several independent classes, like
  * `optax.sigmoid_binary_cross_entropy`.
  * @example sigmoidBinaryCrossEntropy(logits, labels)
  */

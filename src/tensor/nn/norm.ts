@@ -5,7 +5,7 @@ import { sumTo } from '../op/sum.ts'
 import type { Dim, Shape } from '../shape/index.ts'
 import { u } from '../op/untyped.ts'
 
-/** What is added to the mean square. */
+/** A constant that is added to the mean square. */
 export interface RmsNormAttributes {
   readonly epsilon: number
 }
@@ -13,7 +13,7 @@ const mean = (x: Node): Node => u.div(u.sum(x, [x.shape.length - 1], true), u.si
 /** 1 / √(mean x² + ε) of every row. */
 const scale = (x: Node, epsilon: number): Node => u.rsqrt(u.add(mean(u.mul(x, x)), epsilon))
 
-/** (x[…, n], g[n]) => g x / √(mean x² + ε), as LLaMA has it (Zhang and Sennrich 2019). */
+/** (x[…, n], g[n]) => g x / √(mean x² + ε), as in LLaMA (Zhang and Sennrich 2019). */
 export const rmsNormOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
   name: 'rmsNorm',
   kind: 'rows',

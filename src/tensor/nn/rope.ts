@@ -4,14 +4,14 @@ import { composite, unlike } from '../op/composite.ts'
 import { show, type Dim, type Shape } from '../shape/index.ts'
 import { u } from '../op/untyped.ts'
 
-/** Whether positions are turned back. */
+/** True if positions are rotated back. */
 export interface RopeAttributes {
   readonly inverse: boolean
 }
 
 /**
- * (x[…, s, d], cos[s, d/2], sin[s, d/2]) => the pairs (x[i], x[i + d/2]) turned by the angle of their position:
- * rotary position embedding (Su et al. 2021) with Hugging Face's halves. Its vjp turns back.
+ * (x[…, s, d], cos[s, d/2], sin[s, d/2]) => the pairs (x[i], x[i + d/2]) rotated by the angle of their position: rotary
+ * position embedding (Su et al. 2021) with Hugging Face's halves. Its vjp rotates back.
  */
 export const ropeOp: Op<RopeAttributes> = composite<RopeAttributes>({
   name: 'rope',

@@ -4,14 +4,14 @@ import { show, type Dim, type Shape } from '../shape/index.ts'
 import { u } from '../op/untyped.ts'
 
 const last = (x: Node): number => x.shape.length - 1
-/** What a row is shifted by before its exponential: its maximum, so that nothing overflows. */
+/** The maximum of a row, which is subtracted before the exponential so that nothing overflows. */
 const rowMax = (x: Node): Node => u.max(x, [last(x)], true)
 
 /** x[…, c] => exp x / Σ exp x along the last axis. */
 export const softmaxOp: Op<object> = composite<object>({
   name: 'softmax',
   kind: 'rows',
-  // any number may be subtracted from a row
+  // any number may be subtracted from a row without changing the result
   smooth: true,
   cheap: 'weighed',
   expand: ([x]) => {
@@ -36,7 +36,7 @@ const softmaxGrad = (y: Node, dy: Node): Node => node(softmaxGradOp, [y, dy], {}
  */
 export const causalSoftmaxOp: Op<object> = composite<object>({
   name: 'causalSoftmax',
-  // a row is told apart by its position
+  // the result of a row depends on its position
   kind: 'other',
   cheap: 'weighed',
   refuses: ([scores, offset]) =>

@@ -11,13 +11,13 @@ export interface Block {
   readonly name: string
   readonly parameters: readonly Node[]
   readonly outputs: readonly Node[]
-  /** True for a few elementwise and row-wise ops that are to run as one kernel: only the outputs are worth a buffer. */
+  /** True for a few elementwise and row-wise ops that run as one kernel: only the outputs get a buffer. */
   readonly fused?: boolean
 }
 
 const fitting = new WeakMap<Bound['size'], WeakSet<Block>>()
 
-/** Why a block does not fit sizes, if it does not. A block that is called many times is looked into once. */
+/** The reason why a block does not fit sizes, if it does not. A block that is called many times is examined once. */
 export const blockMisfit = (block: Block, size: Bound['size']): string | undefined => {
   const known = fitting.get(size) ?? new WeakSet<Block>()
   if (known.has(block)) return undefined
@@ -28,7 +28,7 @@ export const blockMisfit = (block: Block, size: Bound['size']): string | undefin
 
 const named = new WeakMap<Block, Shape>()
 
-/** Every dim in a block, of its shapes and of its attributes. */
+/** All dims in a block: those of its shapes and of its attributes. */
 export const blockDims = (block: Block): Shape => {
   const dims = named.get(block) ?? [
     ...new Set(topological(block.outputs).flatMap(n => [...n.shape, ...n.op.dims(n.attributes)])),
@@ -37,7 +37,7 @@ export const blockDims = (block: Block): Shape => {
   return dims
 }
 
-/** An application of a block; its results are read by `result`. Differentiated as a whole: see `gradients`. */
+/** An application of a block; `result` reads its results. It is differentiated as a whole; see `gradients`. */
 export const callOp: Op<{ readonly block: Block }> = {
   name: 'call',
   shape: (inputs, { block }) => {
@@ -71,7 +71,7 @@ export const callOp: Op<{ readonly block: Block }> = {
 export const blockOf = (candidate: Node): Block | undefined =>
   is(candidate, callOp) ? candidate.attributes.block : undefined
 
-/** The results of a block on arguments. */
+/** Calls a block on arguments and returns its results. */
 export const call = (block: Block, inputs: readonly Node[]): readonly Node[] => {
   const application = node(callOp, inputs, { block })
   return block.outputs.map((_, index) => result(application, index))

@@ -20,27 +20,27 @@ import { placeholder } from './placeholder.ts'
 
 interface Described<A> {
   readonly name: string
-  /** What the op means, in terms of other ops. */
+  /** The meaning of the op, in terms of other ops. */
   readonly expand: (inputs: readonly Node[], attributes: A) => Node
   /**
-   * Why the operands are not what a kernel may rely on, if they are not, where the expansion would take more: it
-   * broadcasts.
+   * The reason why the operands break the assumptions of a kernel, if they do, although the expansion would accept them
+   * because it broadcasts.
    */
   readonly refuses?: (inputs: readonly Node[], attributes: A) => string | undefined
-  /** A vjp of its own, where it keeps less or computes less than that of the expansion, which it must equal. */
+  /** A vjp of its own, if it keeps less or computes less than that of the expansion, which it must equal. */
   readonly vjp?: (node: NodeOf<A>, cotangent: Node) => readonly (Node | undefined)[]
-  /** See `Op`, also of the following. */
+  /** The same as in `Op`, like the following members. */
   readonly kind: Kind
   /** Specified if the expansion has corners that cancel. */
   readonly smooth?: boolean
   readonly cheap?: Op['cheap']
   readonly curvature?: number
 }
-/** A composite whose attributes hold anything names the dims among them. */
+/** A composite; one whose attributes have members specifies the dims among them. */
 export type Composite<A> = Described<A> & (keyof A extends never ? unknown : Pick<Op<A>, 'dims'>)
 
 /**
- * Why an operand is not of a shape and a dtype, if it is not.
+ * The reason why an operand does not have a shape and a dtype, if it does not.
  * @example unlike('the scale', g, ['hidden']) is 'the scale is [1], not [hidden]'
  */
 export const unlike = (
@@ -56,8 +56,8 @@ export const unlike = (
       : `${what} is ${show(shape)}, not ${show(expected)}`
 
 /**
- * An op that is a name for an expression: its shape, meaning and cost are those of the expansion, as are the rows that
- * it works on, and it fits where all of that fits.
+ * An op that is a name for an expression: its shape, meaning, cost and rows are those of the expansion, and it fits if
+ * the expansion does.
  */
 export const composite = <A>({
   name,

@@ -20,7 +20,7 @@ import { sums } from './sum.ts'
 import { typesFault } from './types.ts'
 import { count } from '../value.ts'
 
-/** One letter an axis: the letters of both operands and of the result. */
+/** One letter per axis: the letters of both operands and of the result. */
 export interface Contraction {
   readonly a: string
   readonly b: string
@@ -32,13 +32,13 @@ const strideBy = (letters: string, of: string, sizes: readonly number[]): readon
   return [...letters].map(letter => strides[of.indexOf(letter)] ?? 0)
 }
 
-/** The axis of each operand that has a letter. */
+/** The axis of each operand with a letter. */
 const along = ({ a, b }: Contraction, letter: string): Along =>
   [a, b].map(letters => (letters.includes(letter) ? letters.indexOf(letter) : undefined))
 
 /**
- * The product of two tensors, summed over the letters that the result does not have: the one contraction of the
- * language, behind `matmul` and `einsum`. Every letter of an operand stands in the other operand or in the result.
+ * The product of two tensors, summed over the letters that the result lacks. It is the only contraction of the
+ * language, used by `matmul` and `einsum`. Every letter of an operand occurs in the other operand or in the result.
  *
  * y = Σ a b                                             ā = Σ dy b, b̄ = Σ a dy
  */
@@ -108,7 +108,7 @@ export const products = {
 const alphabet = 'abcdefghijklmnopqrstuvwxyz'
 
 /**
- * The product of matrices: `[…, i] × [i, o]`, or of as many matrices as both have leading dims.
+ * The product of matrices: `[…, i] × [i, o]`, or batched over the leading dims.
  * @example matmul(x, w)
  */
 export const matmul = <A extends Shape, B extends Shape>(
@@ -122,7 +122,7 @@ export const matmul = <A extends Shape, B extends Shape>(
   return typed(products.contract(a, b, { a: `${rows}y`, b: `${batch}yz`, out: `${rows}z` }))
 }
 
-/** Sums over a letter that nobody else has, before a contraction. */
+/** Sums over the letters that occur nowhere else, before a contraction. */
 const onlyShared = (letters: string, x: Node, elsewhere: string): readonly [string, Node] => {
   const alone = [...letters].flatMap((letter, axis) => (elsewhere.includes(letter) ? [] : [axis]))
   return alone.length === 0
@@ -130,7 +130,7 @@ const onlyShared = (letters: string, x: Node, elsewhere: string): readonly [stri
     : [[...letters].filter(letter => elsewhere.includes(letter)).join(''), sums.sum(x, alone)]
 }
 
-/** The diagonal along every letter that an operand repeats: `ii` is `i`. */
+/** Takes the diagonal along every letter that an operand repeats: `ii` becomes `i`. */
 const diagonal = (letters: string, x: Node): readonly [string, Node] => {
   const second = [...letters].findIndex((letter, axis) => letters.indexOf(letter) < axis)
   if (second < 0) return [letters, x]

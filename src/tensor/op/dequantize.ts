@@ -7,7 +7,7 @@ import { checkShape, type Shape, type ShapeFault } from '../shape/index.ts'
 import { count, type DType } from '../value.ts'
 
 /**
- * How a matrix is packed, and what it is: blocks run along the flattened `shape`. `double` is true where the scales are
+ * The packing of a matrix, and its shape: blocks run along the flattened `shape`. `double` is true if the scales are
  * quantized too.
  */
 export interface Quantization {
@@ -16,7 +16,7 @@ export interface Quantization {
   readonly shape: Shape
 }
 
-/** What a matrix is packed in: vectors, whose sizes are bound when data arrives. See `nf4.ts` for where what lies. */
+/** The vectors that a matrix is packed into; their sizes are bound when data arrives. `nf4.ts` describes the layout. */
 export type PackedNodes =
   | { readonly codes: Node; readonly absmax: Node }
   | { readonly codes: Node; readonly absmax_codes: Node; readonly nested_absmax: Node; readonly nested_offset: Node }
@@ -34,7 +34,7 @@ const inputs: { readonly [double: string]: readonly (readonly [name: string, dty
   ],
 }
 
-/** What is wrong with the sizes of what a matrix of these sizes is said to be packed in, if anything is. */
+/** The fault in the sizes of the vectors that a matrix is packed into, if there is one. */
 export const packedFault = (
   sizes: readonly number[],
   packed: readonly (readonly number[])[],
@@ -57,7 +57,7 @@ const scalesOf = ([scales, nestedAbsmax, offset]: readonly Numbers[], double: bo
         offset!.data[0]!
     : block => scales!.data[block]!
 
-/** y = codebook[code] · absmax of the block. What is packed is frozen: nothing flows back. */
+/** y = codebook[code] · absmax of the block. Packed matrices are frozen: no gradient flows back. */
 export const dequantizeOp: Op<Quantization> = {
   name: 'dequantize',
   shape: (packed, { double, shape }) => {
@@ -88,8 +88,8 @@ export const dequantizeOp: Op<Quantization> = {
 }
 
 /**
- * A matrix from what it is packed in, computed where it is used: the first argument is its shape as it was packed
- * (`[out, in]` for bitsandbytes' weights). Throws `ShapeMismatch` where something packed is no vector of its type.
+ * Unpacks a matrix where it is used. The first argument is the shape that was packed (`[out, in]` for bitsandbytes'
+ * weights). Throws `ShapeMismatch` if something packed is not a vector of its type.
  * @example const w = transpose(dequantize(['ffn', 'hidden'], { codes: i32('words'), absmax: f32('blocks') }), [1, 0])
  */
 export const dequantize = <const S extends Shape>(shape: S & ShapeFault<S>, packed: PackedNodes): Tensor<S> => {

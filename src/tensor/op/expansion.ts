@@ -2,11 +2,11 @@ import { is, ShapeMismatch, topological, type Along, type Node, type NodeOf } fr
 import { factors, type Dim } from '../shape/index.ts'
 import { placeholder, placeholderOp } from './placeholder.ts'
 
-/** Facets that a composite has from its expansion. */
+/** The facets of a composite that follow from its expansion. */
 
 type Expand<A> = (inputs: readonly Node[], attributes: A) => Node
 
-/** Where every node of an expression is cut so that its root is cut along an axis; a node that stays whole has none. */
+/** The cuts of all nodes in an expression for which its root is cut along an axis; a node that stays whole has none. */
 const cutsFrom = (root: Node, axis: number): ReadonlyMap<Node, number | undefined> | undefined => {
   const cuts = new Map<Node, number | undefined>([[root, axis]])
   for (const n of topological([root]).toReversed()) {
@@ -22,7 +22,7 @@ const cutsFrom = (root: Node, axis: number): ReadonlyMap<Node, number | undefine
   return cuts
 }
 
-/** A name that is in none of the shapes. */
+/** A name that occurs in none of the shapes. */
 const unusedName = (nodes: readonly Node[]): string => {
   const names = new Set(nodes.flatMap(({ shape }) => shape.flatMap(factors)))
   let name = 'piece'
@@ -30,20 +30,20 @@ const unusedName = (nodes: readonly Node[]): string => {
   return name
 }
 
-/** True if a node depends on a dim only as the axis along which it is cut. */
+/** Tests whether a node depends on a dim only as the axis along which it is cut. */
 const isCutAlone = (n: Node, cut: number | undefined, piece: Dim): boolean => {
   const names = (dims: readonly Dim[]): boolean => dims.some(dim => factors(dim).includes(piece))
   const dims = n.op.dims(n.attributes)
   return (
     !names(n.shape.filter((_, axis) => axis !== cut)) &&
-    // what names the whole shape of its result is given that of the piece
+    // a node whose attributes repeat the whole shape of its result gets the shape of the piece
     (!names(dims) || (cut !== undefined && dims.join() === n.shape.join()))
   )
 }
 
 /**
- * The `along` of a composite: cuts are followed through its expansion, which is then made of the pieces alone, and must
- * ask for the size of a piece nowhere else.
+ * The `along` of a composite: cuts are followed through its expansion, which is then computed from the pieces alone,
+ * and must not depend on the size of a piece elsewhere.
  */
 export const alongExpansion = <A>(expand: Expand<A>, node: NodeOf<A>, axis: number): Along | undefined => {
   const leavesFor = (dimsOf: (input: number) => readonly Dim[]): readonly Node[] =>
@@ -69,13 +69,13 @@ export const alongExpansion = <A>(expand: Expand<A>, node: NodeOf<A>, axis: numb
       ? whole.along
       : undefined
   } catch (error) {
-    // the composite needs the whole of what was cut
+    // the composite needs the whole of an input that was cut
     if (error instanceof ShapeMismatch) return undefined
     throw error
   }
 }
 
-/** The `smooth` of a composite: that of all in its expansion that depends on its float32 inputs. */
+/** The `smooth` of a composite: all parts of its expansion that depend on its float32 inputs are smooth. */
 export const smoothExpansion = <A>(expand: Expand<A>, node: NodeOf<A>): boolean => {
   const leaves = node.inputs.map(({ shape, dtype }) => placeholder(shape, dtype))
   const reached = new Set(leaves.filter(({ dtype }) => dtype === 'f32'))

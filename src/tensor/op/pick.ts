@@ -42,7 +42,7 @@ export const pickOp: Op<object> = {
   smooth: isSmooth,
 }
 
-/** 1 at the index, 0 elsewhere, along a new last dim; nowhere 1 where the index is not within it. */
+/** 1 at the index, 0 elsewhere, along a new last dim; all 0 if the index is not within the dim. */
 export const oneHotOp: Op<{ readonly dim: Dim }> = {
   name: 'oneHot',
   shape: ([index], { dim }) =>
@@ -64,9 +64,9 @@ export const oneHotOp: Op<{ readonly dim: Dim }> = {
 }
 
 /**
- * The positions of the non-zero elements of a vector, in order, in a declared capacity; where there are fewer, the rest
- * is 0. What is found is data, so its size must be declared: as `jnp.nonzero(x, size=…)`. What has no room is left out;
- * a session refuses a batch that would have some of it.
+ * The positions of the non-zero elements of a vector, in order, in a declared capacity; unused places are 0. The number
+ * of positions depends on the data, so the size must be declared, as in `jnp.nonzero(x, size=…)`. Positions beyond the
+ * capacity are dropped; a session refuses a batch with too many.
  */
 export const nonzeroOp: Op<{ readonly capacity: Dim }> = {
   name: 'nonzero',
@@ -97,7 +97,7 @@ export const picks = {
   nonzero: (x: Node, capacity: Dim): Node => node(nonzeroOp, [x], { capacity }),
 }
 
-/** Where a vector is not zero. @example nonzero(mask, 'scored') */
+/** The positions at which a vector is not zero. @example nonzero(mask, 'scored') */
 export const nonzero = <N extends Dim, D extends DType, const C extends OneDim>(
   x: Tensor<readonly [N], D>,
   ...[capacity]: C & ShapeFault<C>

@@ -8,13 +8,13 @@ import { checkShape, show, type Dim, type Shape, type ShapeFault } from '../shap
 import type { DType } from '../value.ts'
 import { isInteger } from './integer.ts'
 
-/** What a leaf is declared as. */
+/** The declaration of a leaf. */
 export interface Placeholder {
   readonly shape: Shape
   readonly dtype: DType
 }
 
-/** An input of a program: a leaf of a parameter tree or of a batch. Two placeholders are never the same node. */
+/** An input of a program: a leaf of a parameter tree or of a batch. Two placeholders are always different nodes. */
 export const placeholderOp: Op<Placeholder> = {
   name: 'parameter',
   shape: (_, { shape, dtype }) =>
@@ -44,7 +44,7 @@ export const f32 = <const S extends Shape>(...shape: S & ShapeFault<S>): Tensor<
 export const i32 = <const S extends Shape>(...shape: S & ShapeFault<S>): Tensor<Readonly<S>, 'i32'> =>
   typed(placeholder(shape, 'i32'))
 
-/** A number known while tracing, or a vector of them along a dim. */
+/** A number that is known while tracing, or a vector of numbers along a dim. */
 export const constantOp: Op<{
   readonly value: number | readonly number[]
   readonly shape: Shape
@@ -84,9 +84,7 @@ export const scalar = (value: number): Tensor<readonly []> =>
 export const integer = (value: number): Tensor<readonly [], 'i32'> =>
   typed(node(constantOp, [], { value, shape: [], dtype: 'i32' }))
 
-/**
- * One dim as arguments: what `tsc` can tell of a tuple of dims, it cannot tell of a dim that may be a type parameter.
- */
+/** One dim as arguments: `tsc` can check a tuple of dims where it cannot check a dim that may be a type parameter. */
 export type OneDim = readonly [dim: Dim]
 
 /** Numbers along a dim. @example vector([1, 0.1, 0.01], 'half') */
@@ -95,7 +93,7 @@ export const vector = <const N extends OneDim>(
   ...shape: N & ShapeFault<N>
 ): Tensor<Readonly<N>> => typed(node(constantOp, [], { value, shape, dtype: 'f32' }))
 
-/** The size of a dim, known when dims are bound: what a mean divides by. */
+/** The size of a dim, known once dims are bound, such as the divisor of a mean. */
 export const sizeOp: Op<{ readonly dims: Shape }> = {
   name: 'size',
   shape: (_, { dims }) =>

@@ -5,14 +5,14 @@ import { randomWords } from '../random.ts'
 import { checkShape, type Shape, type ShapeFault } from '../shape/index.ts'
 import { count } from '../value.ts'
 
-/** The sizes of what is drawn. */
+/** The shape of the draw. */
 export interface RandomBitsAttributes {
   readonly shape: Shape
 }
 
 /**
- * What a draw depends on: the lower and the upper 32 bits of a seed and the number of the draw; and a number for who
- * draws.
+ * The key of a draw: the lower and the upper 32 bits of a seed, and the number of the draw. A stream number
+ * distinguishes the users of a key.
  */
 export type RandomKey = Tensor<readonly [3], 'i32'>
 export type RandomStream = Tensor<readonly [1], 'i32'>
@@ -21,7 +21,7 @@ const isVector = (x: Node, n: number): boolean => x.dtype === 'i32' && x.shape.l
 
 /**
  * (key[3], stream[1]) => random words of a shape, in order: Philox 4x32-10 (see `randomWords`), the same bits on every
- * target. Nothing flows back.
+ * target. No gradient flows back.
  */
 export const randomBitsOp: Op<RandomBitsAttributes> = {
   name: 'randomBits',

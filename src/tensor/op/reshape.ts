@@ -21,7 +21,7 @@ const flat = (dims: Shape): string => {
   return joined._tag === 'Right' ? factors(joined.right).join('*') : ''
 }
 
-/** The axis of `from` that a reshape leaves as the given axis of `to`; -1 if it splits or merges that one. */
+/** The axis of `from` that a reshape maps unchanged to the given axis of `to`; -1 if it splits or merges that axis. */
 export const sameAxis = (from: Shape, to: Shape, axis: number): number =>
   from.findIndex(
     (dim, i) =>
@@ -81,13 +81,13 @@ export const transposeOp: Op<{ readonly permutation: readonly number[] }> = {
   cheap: true,
 }
 
-/** The permutation that undoes another. */
+/** The inverse of a permutation. */
 export const inverse = (permutation: readonly number[]): readonly number[] =>
   permutation.map((_, axis) => permutation.indexOf(axis))
 
 /** The untyped verbs of other views. */
 export const layouts = {
-  /** The same data under another shape; the node itself if it has the shape, and one reshape for two. */
+  /** The same data with another shape: the node itself if it has that shape, and one reshape instead of two. */
   reshape: (x: Node, shape: Shape): Node => {
     if (x.shape.length === shape.length && x.shape.every((dim, axis) => dim === shape[axis])) return x
     return node(reshapeOp, [x.op === reshapeOp ? x.inputs[0]! : x], { shape })
@@ -98,7 +98,7 @@ export const layouts = {
 }
 
 /**
- * Other dims for the same data: neighbours are split and merged, names keep their order.
+ * Other dims for the same data: neighbours are split and merged, and names keep their order.
  * @example reshape(x, ['batch', 'seq', 'heads', 'headDim'])
  */
 export const reshape = <S extends Shape, D extends DType, const T extends Shape>(

@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js'
 import { opaque } from '../facets.ts'
 import { fitsByShape, node, type Node, type Op } from '../node.ts'
 
-/** One of the results of a call, or of another op that has several. */
+/** One of the results of a call, or of another op with several results. */
 export const resultOp: Op<{ readonly index: number }> = {
   name: 'result',
   shape: ([call], { index }) => {

@@ -22,13 +22,13 @@ import type { DType } from '../value.ts'
 import { positions } from './sum.ts'
 import { typesFault } from './types.ts'
 
-/** Where a slice begins: the sum of the sizes of some dims, so that the second half of `2*half` begins after `half`. */
+/** The start of a slice: the sum of the sizes of some dims, so that the second half of `2*half` begins after `half`. */
 export type Start = readonly Dim[]
 /** The number of elements before a slice. */
 export const startOf = (start: Start, { size }: Pick<Bound, 'size'>): number =>
   start.reduce<number>((sum, dim) => sum + size(dim), 0)
 
-/** The shape of a pad is that of which its operand is a slice. */
+/** The shape of a pad: the one of which its operand is a slice. */
 const padRule = (shape: Shape, axis: number, dim: Dim, start: Start): E.Either<string, Shape> => {
   const padded = shape.map((d, i) => (i === axis ? dim : d))
   const part = shape[axis]
@@ -40,11 +40,11 @@ const padRule = (shape: Shape, axis: number, dim: Dim, start: Start): E.Either<s
   )
 }
 
-/** Rows of every input, except along the axis in which parts are cut or joined. */
+/** Cuts every input along the axis, unless parts are cut or joined along it. */
 const alongOthers = ({ attributes, inputs }: NodeOf<{ readonly axis: number }>, axis: number): Along | undefined =>
   axis === attributes.axis ? undefined : inputs.map(() => axis)
 
-/** Which part of which axis. */
+/** The axis of a slice, and the part of it. */
 export interface SliceAttributes {
   readonly axis: number
   readonly start: Start
@@ -111,7 +111,7 @@ export const padOp: Op<SliceAttributes> = {
   cheap: true,
 }
 
-/** Inputs one after the other along an axis; the sum of their dims has a name.      dx: slices of dy */
+/** Inputs concatenated along an axis; the sum of their dims has a name. dx: slices of dy */
 export const concatOp: Op<{ readonly axis: number; readonly dim: Dim }> = {
   name: 'concat',
   shape: (inputs, { axis, dim }) =>
@@ -160,7 +160,7 @@ export interface Part {
   readonly start?: Start
 }
 
-/** The untyped verbs of parts of an axis. In a pad, `as` names the size of all. */
+/** The untyped verbs of parts of an axis. In a pad, `as` names the whole size. */
 export const parts = {
   slice: (x: Node, axis: number, { as, start = [] }: Part): Node => node(sliceOp, [x], { axis, start, dim: as }),
   pad: (x: Node, axis: number, { as, start = [] }: Part): Node => node(padOp, [x], { axis, start, dim: as }),
@@ -183,7 +183,7 @@ export const slice = <
   part: { readonly as: N; readonly start?: B },
 ): Tensor<Ok<SliceShape<S, A, N, B>>, D> => typed(parts.slice(x, positions('slice', x.shape, axis)[0]!, part))
 
-/** `unknown`, or why parts of two dtypes are refused. */
+/** `unknown`, or the reason why parts of two dtypes are refused. */
 export type DTypesFault<T extends readonly Node[]> = T extends readonly [
   infer A extends Node,
   infer B extends Node,
@@ -194,7 +194,7 @@ export type DTypesFault<T extends readonly Node[]> = T extends readonly [
     : ShapeError<`concat: ${A['dtype']} and ${B['dtype']} differ: cast one`>
   : unknown
 
-/** Tensors joined along an axis; `as` names the sum of their dims. @example concat([past, now], 0, 'tokens') */
+/** Concatenates tensors along an axis; `as` names the sum of their dims. @example concat([past, now], 0, 'tokens') */
 export const concat = <const T extends readonly Node[], const A extends number, const N extends Dim>(
   all: T & ConcatError<{ readonly [K in keyof T]: T[K]['shape'] }, NoInfer<A>, NoInfer<N>> & DTypesFault<T>,
   axis: A,

@@ -23,13 +23,13 @@ export interface Axes {
   readonly keepDims: boolean
 }
 
-/** A reduction of reals or integers: axes are counted from the front, each once. */
+/** A reduction of reals or integers; axes are counted from the front, and each occurs once. */
 export const reduction = (
   name: string,
   initial: number,
   f: (a: number, b: number) => number,
   vjp: (node: NodeOf<Axes>, dy: Node) => Node,
-  /** The facets of a sum that are not those of every reduction. */
+  /** The facets of a sum that not every reduction shares. */
   ofSum: Pick<Op<Axes>, 'smooth' | 'summedAlong'> = { smooth: hasCorner },
 ): Op<Axes> => ({
   name,
@@ -61,7 +61,7 @@ export const reduction = (
   ...ofSum,
 })
 
-/** A reduced tensor, or its cotangent, repeated along the whole of the input. */
+/** A reduced tensor, or its cotangent, repeated to the shape of the input. */
 export const spread = (y: NodeOf<Axes>, reduced: Node): Node => {
   const { shape } = y.inputs[0]!
   return sums.broadcastTo(
@@ -80,7 +80,7 @@ export const sumOp: Op<Axes> = reduction('sum', 0, (a, b) => a + b, spread, {
   summedAlong: ({ attributes: { axes } }, _, axis) => (axes.includes(axis) ? [axis] : undefined),
 })
 
-/** Repeats a tensor along new leading axes and along axes of size 1. A sum and a broadcast are each other's vjp. */
+/** Repeats a tensor along new leading axes and along axes of size 1. Sum and broadcast are each other's vjp. */
 export const broadcastToOp: Op<{ readonly shape: Shape }> = {
   name: 'broadcastTo',
   shape: ([x], { shape }) =>
@@ -104,11 +104,11 @@ const same = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((
 /** The untyped verbs of a sum and of its transpose. */
 export const sums = {
   sum: (x: Node, axes: readonly number[], keepDims = false): Node => node(sumOp, [x], { axes, keepDims }),
-  /** Repeats; the node itself if it has the shape. */
+  /** Repeats a tensor; the node itself if it has the shape. */
   broadcastTo: (x: Node, shape: Shape): Node => (same(x.shape, shape) ? x : node(broadcastToOp, [x], { shape })),
 }
 
-/** The sum over what broadcasting from `shape` repeated: the transpose of a broadcast. */
+/** Sums over the axes that broadcasting from `shape` repeated: the transpose of a broadcast. */
 export const sumTo = (x: Node, shape: Shape): Node => {
   const lead = x.shape.length - shape.length
   const axes = x.shape.flatMap((dim, axis) => (axis < lead || (shape[axis - lead] === 1 && dim !== 1) ? [axis] : []))
@@ -117,7 +117,7 @@ export const sumTo = (x: Node, shape: Shape): Node => {
 
 type AxisList = number | readonly number[]
 type Reduced<S extends Shape, A extends AxisList, K extends boolean> = Tensor<Ok<Reduce<S, A, K>>>
-/** Reduces over axes, counted from the end where negative; reduced dims are dropped, or kept as 1. */
+/** Reduces over axes, which count from the end if negative; reduced dims are dropped, or kept as 1. */
 export interface Reduction {
   <S extends Shape>(x: Tensor<S>): Tensor<readonly []>
   <S extends Shape, const A extends AxisList, K extends boolean = false>(

@@ -22,12 +22,12 @@ import { layouts } from './reshape.ts'
 import { positions } from './sum.ts'
 import { indexFault, typesFault } from './types.ts'
 
-/** Along which axis. */
+/** The axis of the slices. */
 export interface TakeAttributes {
   readonly axis: number
 }
 
-/** What the op itself takes: an index of rank 1. */
+/** The shape rule of the op itself, which takes an index of rank 1. */
 const indexed = (x: Node, index: Node, axis: number): E.Either<string, Shape> =>
   index.shape.length === 1
     ? takeRule(x.shape, index.shape, axis)
@@ -136,7 +136,7 @@ export const putOp: Op<TakeAttributes> = {
   indices: ([x], { axis }) => [{ index: 1, within: x!.shape[axis]! }],
   flops: () => 0,
   kind: 'movement',
-  // it may be written where x lies: pieces would copy it
+  // it may be written in place: pieces would copy x
   along: inOnePiece,
   dims: noDims,
   smooth: isSmooth,
@@ -151,7 +151,7 @@ export const takes = {
 }
 
 /**
- * The slices of x at an index of any rank, along an axis: the dims of the index stand in its place.
+ * The slices of x at an index of any rank, along an axis: the dims of the index replace that axis.
  * @example take(embedding, ids, 0)
  */
 export const take = <S extends Shape, D extends DType, I extends Shape, const A extends number>(
@@ -162,7 +162,7 @@ export const take = <S extends Shape, D extends DType, I extends Shape, const A 
   const at = positions('take', x.shape, axis)[0]!
   const length = product(index.shape)
   if (length._tag === 'Left') throw new ShapeMismatch(length.left)
-  // an index of another rank is one of rank 1 between two reshapes, which copy nothing
+  // an index of another rank is one of rank 1 between two reshapes, which copy no data
   return typed(
     layouts.reshape(
       takes.take(x, layouts.reshape(index, [length.right]), at),

@@ -1,13 +1,13 @@
 import { node, type Node, type Op } from '../node.ts'
 import { sources } from './placeholder.ts'
 
-/** An elementwise op of so many operands. */
+/** An elementwise op with a number of operands. */
 export interface Elementwise<N extends Arity = Arity> extends Op<object> {
   readonly arity: N
 }
 export type Arity = 1 | 2 | 3
 
-/** An operand of an untyped verb: a number is a scalar of the dtype of the others. */
+/** An operand of an untyped verb; a number becomes a scalar with the dtype of the others. */
 export type Operand = Node | number
 /** The untyped verb of an elementwise op, by the number of its operands. */
 export interface VerbOf {
@@ -18,7 +18,7 @@ export interface VerbOf {
 const verb =
   (o: Elementwise) =>
   (...all: readonly Operand[]): Node => {
-    // a function that is given to `reduce` gets more than it takes
+    // a function that is passed to `reduce` receives more arguments than it takes
     const operands = all.slice(0, o.arity)
     const dtype = operands.some(x => typeof x !== 'number' && x.dtype === 'i32') ? 'i32' : 'f32'
     return node(

@@ -24,8 +24,7 @@ export type Miss<T extends string, R extends number> = Leafwise<T, MissLeaf<R>, 
 
 /**
  * Matrix shard sharing (Kang & Yin 2024, "Bone", in PEFT as MiSS): every r-th input shares a row of one trained block M
- * `[r, out]`, W + E M with E the 0/1 matrix of which input belongs to which row; of each token only the r sums x E are
- * kept.
+ * `[r, out]`, W + E M, where the 0/1 matrix E assigns inputs to rows; only the r sums x E are kept for each token.
  * @example miss({ targets: ['q_proj', 'v_proj'], rank: 8 })
  */
 export const miss = <
@@ -66,7 +65,7 @@ export const miss = <
     }
   })
 
-/** E on the host: 1 where an input belongs to a row of the block. */
+/** E on the host: 1 if an input belongs to a row of the block. */
 const sharingRows = (inputs: number, rank: number) => {
   const data = new Float32Array(inputs * rank)
   for (let i = 0; i < inputs; i++) data[i * rank + (i % rank)] = 1
@@ -95,7 +94,7 @@ export const missMethod = method({
       scale: 1,
     }),
   },
-  // MiSS keeps its block as it is here
+  // MiSS stores its block in the same layout
   peft: {
     type: 'MISS',
     tensors: { miss_block: ['miss_block', 'r', 'out'] },
