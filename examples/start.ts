@@ -1,6 +1,6 @@
 /**
- * What `npm start` does: fine-tunes SmolLM2-135M-Instruct to answer `Define the word "…".` with a dictionary's gloss.
- * PaCA trains 8 columns of each projection and adds nothing to the network.
+ * The program of `npm start`: fine-tunes SmolLM2-135M-Instruct to answer `Define the word "…".` with a dictionary's
+ * gloss. PaCA trains 8 columns of each projection and adds nothing to the network.
  */
 import { existsSync } from 'node:fs'
 import {
@@ -28,7 +28,7 @@ import {
   versions,
   type Row,
 } from '../src/index.ts'
-// what the command line shows, and how it keeps its folder, are no part of the package
+// the texts of the command line, and the way it keeps its folder, are not part of the package
 import { reserve } from '../src/host/index.ts'
 import { showBytes, showSeconds, stepDisplay } from '../src/program/index.ts'
 import { definitionMessages, question, splitBySeed, wordnetNouns, type Definition } from './wordnet.ts'
@@ -37,7 +37,7 @@ const [rank, seed, lr, batch, steps, heldOutWords, answerTokens] = [8, 0, 3e-3, 
 const say = (text = ''): void => {
   process.stdout.write(`${text}\n`)
 }
-/** What is going on, for who waits. */
+/** Reports progress to the user. */
 const note = (text: string): void => {
   process.stderr.write(`${text}\n`)
 }

@@ -1,4 +1,4 @@
-/** From a pure step to lists of things to do: rewriting, preparing, planning, certifying. */
+/** Turns a pure step into lists of instructions: rewriting, preparing, planning, certifying. */
 export { bindDims, checkFits, DimsError, given, sizing } from './bind.ts'
 export { callsOf } from './blocks.ts'
 export { footprintOf, type Footprint } from './footprint.ts'

@@ -42,73 +42,73 @@ import {
   type Rule,
 } from './rewrite/index.ts'
 
-/** What a target tells the compiler of itself. */
+/** The facts about a target that the compiler needs. */
 export interface Traits {
-  /** Lay products out for matrix kernels. */
+  /** Lays products out for matrix kernels. */
   readonly layOut: boolean
-  /** Whether the target runs an op as it is, by name; a composite that it does not run is expanded. */
+  /** Tests whether the target runs an op directly, by name; a composite that it does not run is expanded. */
   readonly runs: (op: string) => boolean
-  /** What the target can write into the buffer of an input. */
+  /** The inputs whose buffers the target can write to. */
   readonly inPlace: InPlace
-  /** Whether what follows from weights alone is computed where it is used, not once and then held. */
+  /** True if values that depend on weights alone are computed where they are used, not computed once and held. */
   readonly unprepared?: boolean
-  /** Whether the rows that are trained are held apart from their leaf, in full precision. */
+  /** True if trained rows are held separately from their leaf, in full precision. */
   readonly holdsParts?: boolean
   /**
-   * What is weighed, as a product and a softmax of one, is computed again in the backward pass where that takes at most
-   * so many operations for each byte that need not be kept.
+   * The most operations, for each byte that need not be kept, for which a result that is `weighed`, such as a product
+   * or a softmax of one, is recomputed in the backward pass.
    */
   readonly recomputeProducts?: number
-  /** Whether layers are kept alike, so that a loop can go through them: see `Partition`. */
+  /** True if layers are kept alike, so that a loop can go through them; see `Partition`. */
   readonly alike?: boolean
   /**
-   * Whether programs are made before the sizes of batches are known, with others in their place: who binds them checks
-   * what fits.
+   * True if programs are made before the sizes of batches are known, with assumed sizes: the binding of the actual
+   * sizes checks that they fit.
    */
   readonly unbound?: boolean
 }
 
-/** What may be asked of the compiler beside that. */
+/** Options of the compiler in addition to the target's traits. */
 export interface CompilerOptions {
-  /** What a backward pass computes again: see `Partition`. */
+  /** The values that a backward pass recomputes; see `Partition`. */
   readonly recompute?: Partition['recompute']
   /**
-   * Rules that are switched off, by name: to measure what each is worth. On the graph target also `fuse`, `chunk` and
-   * `xla`.
+   * Rules that are switched off, by name, in order to measure the effect of each. On the graph target also `fuse`,
+   * `chunk` and `xla`.
    */
   readonly without?: readonly string[]
   /**
-   * Whether a graph is to answer Hessian-vector products: what it can be asked is fixed when it is made. Other targets
-   * always do.
+   * Enables Hessian-vector products in a graph, whose programs are fixed when it is made. Other targets always support
+   * them.
    */
   readonly hvp?: boolean
 }
 
-/** What a session shares between its programs. */
+/** The state that a session shares between its programs. */
 export interface Compiler extends Traits, CompilerOptions {
   readonly size: (dim: Dim) => number
-  /** Leaves that do not change while a program runs. */
+  /** Tests for leaves that do not change while a program runs. */
   readonly isStaticLeaf: (n: Node) => boolean
-  /** Those of them of which something is trained: what follows from them is made anew after an update. */
+  /** Tests for static leaves with a trained part: values that depend on them are recomputed after an update. */
   readonly isTrainedLeaf?: (n: Node) => boolean
-  /** Dims whose sizes the weights fix, and no batch. */
+  /** Tests for dims whose sizes the weights fix, and no batch. */
   readonly isOwnDim?: (dim: Dim) => boolean
   readonly keyOf: (n: Node) => string
   readonly preparations: Preparations
 }
 
-/** A program in its last form: what it reads, what it returns, and the list of things to do. */
+/** A program in its final form: its inputs, its outputs and its list of instructions. */
 export interface Program {
   readonly inputs: readonly Node[]
   readonly outputs: readonly Node[]
   readonly plan: Plan
 }
 
-/** What is asked of a program beside its outputs: gradients, and which inputs it may use up. */
+/** The goal of a program in addition to its outputs: gradients, and the inputs that it may use up. */
 export interface Goal {
   readonly wanted?: readonly Wanted[]
   readonly cotangents?: readonly Node[]
-  /** Directions, in the order of what is wanted: the Hessian times them takes the place of the gradients. */
+  /** Directions, in the order of `wanted`: the Hessian times them replaces the gradients. */
   readonly tangents?: readonly Node[]
   readonly donated?: ReadonlySet<Node>
 }
@@ -116,7 +116,7 @@ export interface Goal {
 /** trace → rewrite → differentiate → rewrite → lay out → prepare → plan. */
 export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goal: Goal = {}): Program => {
   const { wanted = [], tangents = [], donated = new Set() } = goal
-  // in the words of who wrote it, before rules make something else of it
+  // in the user's own terms, before rules change the expressions
   if (!compiler.unbound) checkFits(outputs, compiler.size)
   const { size } = compiler
   const isStaticLeaf = compiler.unprepared ? () => false : compiler.isStaticLeaf
@@ -125,7 +125,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
   const general = enabled([...simplifications, ...layoutRules, ...takeRules])
   const late = enabled([stopGradientValue, ...general])
   const movement = enabled([...simplifications, ...movementRules])
-  // weights that are expressions are taken apart before their gradients are taken
+  // weights that are expressions are decomposed before differentiation
   const first = enabled([
     wanted.length > 0 ? dropInput : keepInput,
     distribute,
@@ -153,7 +153,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
     )
   }
   const simple = everywhere(deduplicated(outputs), first)
-  // the gradient is taken apart like any other program before it is differentiated again
+  // the gradient is decomposed like any other program before it is differentiated again
   const simplified =
     tangents.length === 0
       ? simple
@@ -167,7 +167,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
   if (wanted.length > 0)
     checkDropout([...simplified, ...[...callsOf(simplified).keys()].flatMap(block => block.outputs)])
 
-  // which parameters of a block are weights decides how its products are laid out
+  // the layout of a block's products depends on which of its parameters are weights
   const known = staticNodes(simplified, isStaticLeaf)
   const flags = staticParameters(simplified, n => known.has(n))
   const finished = new Map<Block, Block>()
@@ -192,16 +192,16 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
           isCheap: n => isCheap(n, { ...compiler, bytes }),
           ...(compiler.recompute ? { recompute: compiler.recompute } : {}),
         })
-  // a block that was differentiated has been finished with its gradients; the others are finished here
+  // a differentiated block has been finished with its gradients; the others are finished here
   const roots = finish([...(tangents.length === 0 ? forward : forward.slice(1)), ...wantedGradients], isStaticLeaf)
   const complete = mapBlocks(roots, block => (flags.has(block) ? finishBlock(block) : block))
   return fitted(deduplicated(compiler.unprepared ? complete : preparedTwice(complete, compiler)), compiler, donated)
 }
 
 /**
- * What follows from frozen leaves alone is prepared first, by itself: the squares of a weight, of whose norms the rest
- * follows an update. What is trained and repeated along a batch is made where it is used: an update knows no batch, and
- * would have to make it for every size ever seen.
+ * Prepares values that depend on frozen leaves alone first and separately, such as the squares of a weight: an update
+ * then recomputes only the rest of its norms. A trained value that is repeated along a batch is computed where it is
+ * used: an update knows no batch, and would have to compute the value for every size that ever occurred.
  */
 const preparedTwice = (roots: readonly Node[], compiler: Compiler): readonly Node[] => {
   const { isStaticLeaf, isTrainedLeaf = () => false, isOwnDim = () => true, preparations } = compiler
@@ -218,7 +218,7 @@ const preparedTwice = (roots: readonly Node[], compiler: Compiler): readonly Nod
   })
 }
 
-/** Which parameters of a block are weights, in every call of it. */
+/** Tests which parameters of a block are weights in every call. */
 const weightsIn = (roots: readonly Node[], { isStaticLeaf }: Pick<Compiler, 'isStaticLeaf'>) => {
   const flags = staticParameters(roots, weighing(isStaticLeaf))
   return (block: Block) =>
@@ -227,8 +227,9 @@ const weightsIn = (roots: readonly Node[], { isStaticLeaf }: Pick<Compiler, 'isS
 }
 
 /**
- * What both halves of a block have without keeping it: what is prepared before the run, and what is made of weights
- * alone by ops that are cheap or unpack them. A weight is never kept from forward to backward in another form.
+ * The values that both halves of a block have without keeping them: those prepared before the run, and those that
+ * follow from weights alone by ops that are cheap or unpack them. A weight is never kept from forward to backward in
+ * another form.
  */
 const atHandIn = (simplified: readonly Node[], compiler: Pick<Compiler, 'isStaticLeaf' | 'unprepared'>) => {
   const weights = weightsIn(simplified, compiler)
@@ -243,7 +244,7 @@ const atHandIn = (simplified: readonly Node[], compiler: Pick<Compiler, 'isStati
   }
 }
 
-/** Whether a backward pass computes a result again: attention's probabilities are many bytes that follow from few. */
+/** Tests whether a backward pass recomputes a result: attention's probabilities are many bytes that follow from few. */
 const isCheap = (
   n: Node,
   {
@@ -272,7 +273,7 @@ export const planned = (
   return { inputs, outputs, plan: planOf({ inputs, outputs, size, donated, inPlace }) }
 }
 
-/** The same of expressions that fit the sizes of their dims. @throws {DimsError} where they do not */
+/** The same for expressions that fit the sizes of their dims. @throws {DimsError} if they do not */
 export const fitted = (
   outputs: readonly Node[],
   compiler: Pick<Compiler, 'size' | 'inPlace' | 'unbound'>,
@@ -283,8 +284,8 @@ export const fitted = (
 }
 
 /**
- * transpose(put(x, i, v)) = put(transpose(x), i, transpose(v)): how a weight's other layout follows an update without
- * being made again.
+ * transpose(put(x, i, v)) = put(transpose(x), i, transpose(v)): the other layout of a weight follows an update without
+ * being computed again.
  */
 export const transposePut: Rule = {
   name: 'transpose-put',
@@ -302,15 +303,13 @@ export const transposePut: Rule = {
   },
 }
 
-/**
- * What a prepared value becomes when leaves change: in terms of the prepared values themselves, where that is possible.
- */
+/** The new value of a prepared value when leaves change: in terms of the prepared values themselves, if possible. */
 export const refreshed = (expression: Node, changes: ReadonlyMap<Node, Node>, compiler: Compiler): Node => {
   const [moved] = rewrite(substitute([expression], changes), [transposePut], {
     size: compiler.size,
     isStatic: () => false,
   })
-  // what follows from what the leaves become, as from all gradients by their norm, was prepared by nobody
+  // values that depend on the leaves' new values (such as on all gradients by their norm) were not prepared
   const leaves = new Set(topological([expression]).filter(n => is(n, placeholderOp)))
   const order = topological([moved!])
   const asBefore = new Set<Node>()

@@ -17,22 +17,25 @@ import {
 import { staticParameters } from './blocks.ts'
 
 /**
- * Binding time. What depends only on leaves that do not change while a program runs (weights in another layout, rotary
- * tables, constants) is computed once, before the run: lifted out of blocks, and out of the program.
+ * Binding time. Values that depend only on leaves that do not change while a program runs (weights in another layout,
+ * rotary tables, constants) are computed once, before the run: they are lifted out of blocks, and out of the program.
  */
 
-/** A value computed once: the placeholder that programs read, what it stands for, and the sizes of its dims. */
+/**
+ * A value computed once: the placeholder that programs read, the expression that it stands for, and the sizes of its
+ * dims.
+ */
 export interface Prepared {
   readonly placeholder: Node
   readonly expression: Node
   readonly size: (dim: Dim) => number
 }
-/** Prepared values by their structure and sizes, shared by all the programs of a session. */
+/** Prepared values by their structure and sizes, shared by all programs of a session. */
 export type Preparations = Map<string, Prepared>
 
 /**
- * Which nodes follow from static leaves and constants alone, and may be held: what is unpacked is made where it is
- * used.
+ * The nodes that depend on static leaves and constants alone, and may be held: an unpacked value is computed where it
+ * is used.
  */
 export const staticNodes = (
   roots: readonly Node[],
@@ -56,7 +59,7 @@ export const staticNodes = (
   return found
 }
 
-/** The outermost static nodes that something else reads: what is worth preparing. A leaf itself is not. */
+/** The outermost static nodes that something else reads: those worth preparing. A leaf itself is not. */
 const frontier = (roots: readonly Node[], known: ReadonlySet<Node>): readonly Node[] => {
   const found = new Set<Node>()
   const read = (n: Node): void => {
@@ -68,7 +71,8 @@ const frontier = (roots: readonly Node[], known: ReadonlySet<Node>): readonly No
 }
 
 /**
- * Blocks with their static parts made arguments: what a layer computes from its weights alone is computed outside it.
+ * Turns the static parts of blocks into arguments: values that a layer computes from its weights alone are computed
+ * outside it.
  */
 export const liftStatic = (
   roots: readonly Node[],
@@ -109,12 +113,15 @@ const liftBlock = (block: Block, isStatic: readonly boolean[], mayHold?: (n: Nod
   }
 }
 
-/** Every dim that a node's value depends on, beside those of its inputs. */
+/** All dims that a node's value depends on, in addition to those of its inputs. */
 const dimsOf = (n: Node): Shape => [...n.shape, ...n.op.dims(n.attributes)]
-/** True where every dim that a node's value depends on is one of some. */
+/** Tests whether every dim that a node's value depends on is one of some. */
 export const dependsOnlyOn = (n: Node, isOne: (dim: Dim) => boolean): boolean => dimsOf(n).every(isOne)
 
-/** A text for each expression under sizes: equal texts mean equal values. @example const keyOf = preparedKeys(size) */
+/**
+ * A text for each expression under given sizes: equal texts mean equal values.
+ * @example const keyOf = preparedKeys(size)
+ */
 export const preparedKeys =
   (structureOf: (n: Node) => string, size: (dim: Dim) => number) =>
   (n: Node): string =>
@@ -127,11 +134,11 @@ interface Preparing {
   readonly keyOf: (n: Node) => string
   readonly size: (dim: Dim) => number
   readonly preparations: Preparations
-  /** What may be held, of what could be. */
+  /** Tests whether a static value may be held. */
   readonly mayHold?: (n: Node) => boolean
 }
 
-/** The program with placeholders for its static parts; what they stand for is added to the preparations. */
+/** Replaces the static parts of a program by placeholders; their expressions are added to the preparations. */
 export const prepare = (
   roots: readonly Node[],
   { isStaticLeaf, keyOf, size, preparations, mayHold }: Preparing,

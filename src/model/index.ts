@@ -1,4 +1,4 @@
-/** Architectures: named shapes, pure functions of them, and what their config files say. */
+/** Architectures: named shapes, pure functions of them, and their config files. */
 export type { Architecture, Derived, GgufExtra, GgufNames, LeafKind, StoredLeaf } from './architecture.ts'
 export type { CausalArchitecture } from './causal/architecture.ts'
 export type { CheckpointConfig } from './causal/config.ts'

@@ -15,7 +15,7 @@ export interface ExplainedAs {
   /** The target whose memory is reported: graph, or any other for that of wasm. */
   readonly target?: TargetName
   readonly precision?: Precision
-  /** The optimizer whose state is told. */
+  /** The optimizer whose state is reported. */
   readonly optimizer?: OptimizerName | undefined
 }
 

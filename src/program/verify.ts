@@ -22,27 +22,27 @@ import {
   type VerifyOptions,
 } from '../verify/index.ts'
 
-/** What `partensor verify` is asked; see its `--help`. */
+/** The options of `partensor verify`; see its `--help`. */
 export interface VerifyModelOptions extends RunOptions, MethodChoice {
   readonly model: string
   readonly data: string
-  /** Rows of the data whose mean loss is f: the first ones. */
+  /** The number of rows whose mean loss is f: the first ones of the data. */
   readonly rows: number
-  /** Rows of a micro-batch. */
+  /** Rows per micro-batch. */
   readonly batch: number
   readonly seq?: number | undefined
   readonly steps: number
   readonly lr?: number | undefined
-  /** `sgd` is gradient descent, which the theorem is of. */
+  /** The optimizer; `sgd` is gradient descent, the subject of the theorem. */
   readonly optimizer: OptimizerName
   readonly weightDecay?: number | undefined
   readonly clip: number
   readonly proof: NonNullable<VerifyOptions<never, never, never, never, never>['proof']>
   readonly iterations: number
-  /** Whether the curvature of all weights stands beside. */
+  /** True if the curvature of all weights is reported for comparison. */
   readonly allWeights?: boolean | undefined
   readonly selectSteps?: number | undefined
-  /** A directory for the certificate and the picture. */
+  /** The directory for the certificate and the picture. */
   readonly out?: string | undefined
 }
 
@@ -55,7 +55,7 @@ export type VerifyModelEvent =
 export const certificateFile = 'certificate.json'
 export const pictureFile = 'descent.svg'
 
-/** An optimizer as finetune has it, which is measured and not held to anything. */
+/** An optimizer as finetune uses it, which is measured without any guarantee. */
 const measured = (options: VerifyModelOptions): E.Either<IoError, MeasuredOptimizer> =>
   E.map(({ optimizer, lr, weightDecay, clip, transform }: ChosenOptimizer) => ({
     name: optimizer,
@@ -65,9 +65,9 @@ const measured = (options: VerifyModelOptions): E.Either<IoError, MeasuredOptimi
   }))(chooseOptimizer(options))
 
 /**
- * Verifies the descent of a pretrained model on its first rows: see {@link verify}. With `out` a certificate and a
- * picture are written, together or not at all; what `out` does not take at the end is kept elsewhere. Errors are thrown
- * with one sentence (`IoError`, `VerifyError`, `SessionError`).
+ * Verifies the descent of a pretrained model on its first rows: see {@link verify}. With `out`, a certificate and a
+ * picture are written, both or neither; if `out` cannot be written at the end, they are kept elsewhere. Errors are
+ * thrown with one sentence (`IoError`, `VerifyError`, `SessionError`).
  * @example await verifyModel({ ...options, model: 'SmolLM2-135M-Instruct.gguf', data: 'rows.jsonl', out: 'verified' }, console.log)
  */
 export const verifyModel = async (
@@ -172,12 +172,12 @@ const verifiedOf = async (
   })
 }
 
-/** Every parameter trained. */
+/** Full fine-tuning of every parameter. */
 const everything = ({ model }: PretrainedModel): TunedModel =>
   adapt(model, full({ targets: ['all'] as readonly string[] }))
 
 /**
- * Checks a certificate's file, without the run.
+ * Checks the file of a certificate, without the run.
  * @example const { certificate, proved } = await checkFile('verified/certificate.json')
  */
 export const checkFile = async (path: string): Promise<CertificateReport> => {

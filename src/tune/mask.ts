@@ -15,7 +15,7 @@ import {
 } from '../tensor/index.ts'
 import { AmbiguousTree, isTensor, mapTree, placesOf } from './tree.ts'
 
-/** What of a leaf is trained: a tagged union, never null, never a callback. */
+/** The trained part of a leaf: a tagged union, never null, never a callback. */
 export type LeafMask = All | Frozen | Columns<Dim> | Entries<Dim>
 export interface All {
   readonly mask: 'all'
@@ -25,7 +25,7 @@ export interface Frozen {
 }
 /**
  * Columns of the paper's W: input features. Weights are stored `[in, out]`, so a column is a contiguous row of storage;
- * this lens is the one place that knows. The index is data of the run, never a constant of the program.
+ * only this lens relies on that. The index is data of the run, never a constant of the program.
  */
 export interface Columns<R extends Dim> {
   readonly mask: 'columns'
@@ -38,7 +38,7 @@ export interface Entries<R extends Dim> {
   readonly count: R
   readonly index: Node
 }
-/** The type of a mask whose targets are known only at run time: its focus is opaque. */
+/** The type of a mask whose targets are known only at run time; its focus is opaque. */
 export interface Dynamic {
   readonly mask: 'dynamic'
 }
@@ -99,14 +99,19 @@ type FocusTree<P, M> = M extends Dynamic
 type Trains<M> = M extends Frozen ? false : true
 
 declare const maskOf: unique symbol
-/** The brand of what a mask trains; no value has it. An interface, so that a declaration names it and not its key. */
+/**
+ * The brand of the part that a mask trains; no value has it. It is an interface, so that a declaration names it and not
+ * its key.
+ */
 export interface TrainedBy<M> {
   readonly [maskOf]: M
 }
-/** What a mask trains. Branded by the mask: without the brand a full gradient would pass for a focus. */
+/**
+ * The part that a mask trains. It is branded by the mask: without the brand, a full gradient would pass for a focus.
+ */
 export type Focus<P, M> = FocusTree<P, M> & TrainedBy<M>
 
-/** What a mask does to one leaf: a lens on it, and the `Wanted` that differentiation needs. */
+/** The effect of a mask on one leaf: a lens on it, and the `Wanted` that differentiation needs. */
 export interface Lens {
   readonly index: readonly Node[]
   readonly get: (leaf: Node) => Node
@@ -141,7 +146,7 @@ export const lensOf = (mask: LeafMask): Lens | undefined => {
 }
 
 /**
- * The places of trained numbers in a flattened `[in, out]` leaf, in their order in the part: of columns, or of entries.
+ * The places of trained numbers in a flattened `[in, out]` leaf, in the order of the part, for columns or entries.
  * @example placesAt('columns', Int32Array.of(2), [4, 3]) // [6, 7, 8]
  */
 export const placesAt = (
@@ -158,7 +163,7 @@ export const placesAt = (
   return places
 }
 
-/** One dim for a whole leaf. */
+/** A single dim for a whole leaf. */
 const flatDim = (shape: Shape): Dim =>
   pipe(
     product(shape),
@@ -191,14 +196,14 @@ export interface MaskedLeaf {
   readonly mask: LeafMask
 }
 
-/** The same training of a leaf. */
+/** Tests whether two masks train a leaf in the same way. */
 const alike = (a: LeafMask, b: LeafMask): boolean =>
   a === b || (a.mask === b.mask && ('index' in a ? 'index' in b && a.index === b.index : true))
 
 /**
- * Pairs the leaves of a parameter tree with those of a mask of the same structure. A leaf that stands at several places
- * is one parameter: it is trained at the first place that trains it, and frozen at the others.
- * @throws {AmbiguousTree} where places of one leaf train it differently, or the trees differ
+ * Pairs the leaves of a parameter tree with those of a mask of the same structure. A leaf at several places is one
+ * parameter: it is trained at the first place that trains it, and frozen at the others.
+ * @throws {AmbiguousTree} if the places of one leaf train it differently, or the trees differ
  */
 export const maskedLeaves = (params: unknown, mask: unknown): readonly MaskedLeaf[] => {
   const {
@@ -223,8 +228,8 @@ export const maskedLeaves = (params: unknown, mask: unknown): readonly MaskedLea
 }
 
 /**
- * The focus of a parameter tree: every trained leaf's part, frozen leaves left out. What stands at several places is in
- * it once.
+ * The focus of a parameter tree: the trained part of every leaf, without frozen leaves. A leaf at several places is
+ * included once.
  * @example focus(model.params, mask)
  */
 export const focus = <P, M>(params: P, mask: M): Focus<P, M> => {

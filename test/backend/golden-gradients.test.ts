@@ -8,8 +8,8 @@ import { openTiny, tinyBatch, tinyStep, tinyValues } from '../support/tiny-llama
 const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
 
 /**
- * What PEFT and PyTorch computed for the adapters of the golden files: gradients of the mean loss, before the first
- * update.
+ * The values that PEFT and PyTorch computed for the adapters of the golden files: gradients of the mean loss, before
+ * the first update.
  */
 for (const target of ['reference', 'wasm', 'graph'] as const)
   for (const method of ['lora', 'dora', 'vera', 'moslora'] as const) {

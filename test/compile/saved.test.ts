@@ -33,7 +33,7 @@ import {
 import { randomFrom } from '../support/op-subjects.ts'
 import { equal } from '../support/calculus.ts'
 
-/** What a method keeps of a token from forward to backward: no more than its gradients need, exactly. */
+/** The values that a method keeps for a token from forward to backward: exactly those that its gradients need. */
 
 const config: CausalConfig = {
   hidden_size: 64,
@@ -62,11 +62,11 @@ const adapterOf = (name: MethodName, options: Partial<MethodArguments> = {}): Me
 }
 const stepOf = (adapter: Method<Opaque>) => trainStep(adapt(llama(config), adapter), sgd({ lr: 0.1 }))
 type TestStep = ReturnType<typeof stepOf>
-/** Dims that methods add have sizes once a model is loaded; what is kept of a token does not depend on them. */
+/** Dims that methods add have sizes once a model is loaded; the values kept for a token do not depend on them. */
 const dimsOf = ({ tuned: { model, params, selections } }: TestStep): Readonly<Record<string, number>> => {
   const shapes = [...tensorsOf(params).map(([, leaf]) => leaf.shape), ...selections.map(({ index }) => index.shape)]
   const added = shapes.flat().filter(dim => typeof dim === 'string' && /^(vera|shira|nf4)_/.test(dim))
-  // what a matrix is packed in is as long as its elements ask for
+  // the vectors of a packed matrix are as long as its elements require
   const sizeOf = sizing(model.dims ?? {})
   const packed = tensorsOf(model.params).flatMap(([path, leaf]) => {
     const {
@@ -110,10 +110,10 @@ const keptBy = (adapter: Method<Opaque>, options: CompilerOptions & Partial<Trai
 }
 
 /**
- * What the model needs whatever is trained. For the norms their inputs: that of the first is the layer's own, which is
- * the result of the one before, that of the second is x + attention. For attention q, k, v, its probabilities; its
- * result is not needed: the output projection is frozen. Of the feed-forward layer gate and up, and, where nothing is
- * computed again, silu(gate).
+ * The values that the model needs, whatever is trained. For the norms, their inputs: that of the first is the layer's
+ * own, which is the result of the one before, that of the second is x + attention. For attention q, k, v, its
+ * probabilities; its result is not needed: the output projection is frozen. Of the feed-forward layer gate and up, and,
+ * if nothing is recomputed, silu(gate).
  */
 const base = { none: d + d + h + 2 * k + 4 * seq + 3 * f, cheap: d + d + h + 2 * k + 4 * seq + 2 * f }
 /** The inputs of the seven modules: q, k and v read one, gate and up another; and all of them one by one. */
@@ -121,7 +121,7 @@ const inputs = d + h + d + f
 const eachInput = 3 * d + h + 2 * d + f
 const outputs = h + 2 * k + d + 2 * f + d
 
-/** Beside that, in elements for each token: without computing anything again, and with what is cheap computed again. */
+/** In addition, in elements for each token: without recomputation, and with cheap values recomputed. */
 const kept: { readonly [N in MethodName]: readonly [none: number, cheap: number] } = {
   // dW = xᵀ dy. Computed again are the norms' results and silu(gate) · up, but not the output projection's input
   full: [inputs, h],
@@ -133,9 +133,9 @@ const kept: { readonly [N in MethodName]: readonly [none: number, cheap: number]
   lorafa: [7 * r, 7 * r],
   // one more for the mixer: x A and x A M
   moslora: [inputs + 14 * r, h + 14 * r],
-  // dm = Σ dy u / ‖V‖ with u = x W + s x A B, the sum alone: one output a module, where PEFT keeps both terms. From u
-  // what the model itself needs of y = u m / ‖V‖ follows cheaply, all but the result of down, of which the model needs
-  // nothing
+  // dm = Σ dy u / ‖V‖ with u = x W + s x A B, the sum alone: one output per module, where PEFT keeps both terms. The
+  // model's own part of y = u m / ‖V‖ follows cheaply from u, except for the result of down, which the model does not
+  // need
   dora: [inputs + 7 * r + outputs, h + 7 * r + d],
   // dd needs x A, once for the modules that share the input, as they share A; db the result of B, which no sum can
   // replace
@@ -201,7 +201,7 @@ test('what is kept does not depend on whether weights are prepared, but for the 
   }
 })
 
-/** Elements of weights that are held beside the model's own. */
+/** Elements of weights that are held in addition to the model's own. */
 const preparedBy = (adapter: Method<Opaque>, without: readonly string[] = []): number => {
   const step = stepOf(adapter)
   const size = sizeOf(step)
@@ -291,8 +291,8 @@ const tinySizes = {
 const rules = ['distribute', 'associate', 'scale', 'low-rank-norm', 'take-contract']
 
 /**
- * What a method's programs give with some rules switched off: all that training reads, the loss without it, and
- * generation.
+ * The results of a method's programs with some rules switched off: everything that training reads, the loss without it,
+ * and generation.
  */
 const resultsOf = (step: TestStep, without: readonly string[]): readonly Numbers[] => {
   const size = sizing({ ...step.tuned.model.dims, ...tinySizes })

@@ -97,7 +97,7 @@ const meant = (adapter: Adapter, leafValue: Value<Shape>): Float64Array => {
   return interpret([root], feeds, sizeOf)[0]!.data as Float64Array
 }
 
-/** What an adapter is saved as stands for the weight that its method trained. */
+/** A saved adapter represents the weight that its method trained. */
 const sameWeight = (merge: typeof mergedWeight, ...names: readonly MethodName[]) =>
   fc.property(
     fc.constantFrom(...(names.length > 0 ? names : methodNames)),

@@ -22,7 +22,7 @@ import {
 import { instances, randomFrom, registry, subjects, type Instance, type Subject } from '../support/op-subjects.ts'
 import { differentiate, dot, equal, moved, noise, run } from '../support/calculus.ts'
 
-/** What an op says of how its result follows from its operands, held against its `eval` and its `vjp`. */
+/** Laws of the facets by which the result of an op follows from its operands, tested against its `eval` and its `vjp`. */
 
 const ops: { readonly [name: string]: Op } = { ...primitives, ...composites }
 /** Ops without an evaluation of their own. */

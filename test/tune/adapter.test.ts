@@ -33,9 +33,7 @@ import { transposeMatrix } from '../../src/tensor/matrix.ts'
 import { randomFrom } from '../support/op-subjects.ts'
 import { adapterOf, batch, firstValues, meant, names, small, tunedBy, valueOf, weights } from '../support/methods.ts'
 
-/**
- * What the laws hold for: every method, on the base as it is and, where it leaves something frozen, on a quantized one.
- */
+/** The subjects of the laws: every method, on the plain base and, if it leaves something frozen, on a quantized one. */
 const subjects: readonly (readonly [name: string, adapter: () => Method<Opaque>])[] = [
   ...names.map(name => [name, () => adapterOf(name)] as const),
   ['rslora', () => adapterOf('lora', { rslora: true })],
@@ -151,7 +149,7 @@ for (const [name, make] of subjects) {
   })
 }
 
-/** A leaf as 4 bits have it, but for what is trained of it, which stays as it was. */
+/** A leaf rounded to 4 bits, except for its trained part, which stays unchanged. */
 const rounded = (
   leaf: Value<Shape>,
   path: string,
@@ -189,7 +187,7 @@ test('what begins elsewhere is found out: a B that is not 0, an alpha that is no
   assert.throws(() => near(found, merged, 1e-3))
 })
 
-/** The tree of the model that a focus stands for: what `weight` means. */
+/** The tree of the model that a focus represents: the meaning of `weight`. */
 const mergedWeights = (
   tuned: ReturnType<typeof tunedBy>,
   values: ReadonlyMap<Node, Numbers>,

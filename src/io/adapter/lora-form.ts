@@ -18,10 +18,10 @@ type Floats = Value<Shape>
 /** A module as the two factors of a LoRA. */
 type Factors = MethodTensors[LowRankMethod]
 
-/** How many inputs a module has; `inputWidths(checkpoint)` says it of a base. */
+/** The number of inputs of a module; `inputWidths(checkpoint)` gives it for a base. */
 export type WidthOf = (path: string) => number
 
-/** The fields that survive a change of form: what was asked of whom, and where it comes from. */
+/** The fields that survive a change of form: the targets and the origin. */
 const kept = ({
   targetModules,
   settings,
@@ -53,8 +53,8 @@ const kept = ({
 }
 
 /**
- * The same change as a LoRA: of PaCA with one-hot A and B = values − base, of MiSS and VeRA with their factors written
- * out, of MosLoRA with its mixer multiplied into A. Errors: a method whose change is no product of two factors.
+ * The same change as a LoRA: PaCA with one-hot A and B = values − base, MiSS and VeRA with their factors written out,
+ * MosLoRA with its mixer multiplied into A. Errors: a method whose change is not a product of two factors.
  * @example loraOf(adapter, inputWidths(checkpoint))
  */
 export const loraOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Adapter<LowRankMethod>> =>
@@ -78,7 +78,7 @@ export const loraOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Ad
     }
   })
 
-/** The number that most have, and the others by path: a default and a pattern. */
+/** The most frequent number, and the others by path: a default and a pattern. */
 const patterned = (
   ranks: ReadonlyMap<string, number>,
 ): { readonly rank: number; readonly rankPattern?: Readonly<Record<string, number>> } => {
@@ -91,7 +91,7 @@ const patterned = (
   return { rank, ...(others.length > 0 ? { rankPattern: Object.fromEntries(others) } : {}) }
 }
 
-/** A path as a pattern: earlier versions of PEFT match only words behind the first. */
+/** A path as a pattern: earlier versions of PEFT only match words after the first. */
 export const patternKey = (path: string): string => path.replace(/^model\./, '')
 
 const besides = (matrices: readonly Floats[], rows: number): Floats => {
@@ -114,9 +114,9 @@ const below = (matrices: readonly Floats[], columns: number): Floats => {
 }
 
 /**
- * One LoRA that is the weighted sum of adapters, exactly: their factors side by side, so that ranks add up; scales and
- * weights go into A. It is `add_weighted_adapter` of PEFT with `combination_type='cat'`. Errors: a method whose change
- * is no product of two factors, modules that are saved whole, adapters of different bases.
+ * A single LoRA that equals the weighted sum of adapters exactly: their factors are concatenated, so ranks add up;
+ * scales and weights go into A. It is `add_weighted_adapter` of PEFT with `combination_type='cat'`. Errors: a method
+ * whose change is not a product of two factors, modules that are saved whole, adapters of different bases.
  * @example combineAdapters([{ adapter: a, weight: 0.5 }, { adapter: b, weight: 0.5 }], inputWidths(checkpoint))
  */
 export const combineAdapters = (

@@ -9,16 +9,16 @@ import { targetsOf, tuneModel } from '../tune.ts'
 
 type Left = 'method' | 'select' | 'seed' | 'out' | 'adapter' | 'saveOptimizer' | 'columns'
 
-/** What `partensor compare` is asked: what finetune is, for several methods and seeds. */
+/** The options of `partensor compare`: those of finetune, for several methods and seeds. */
 export interface CompareOptions extends Omit<FinetuneOptions, Left> {
   readonly eval: string
   readonly methods: readonly MethodName[]
-  /** Selections of columns, each a PaCA of its own. */
+  /** Rules for selecting columns, each a contender with PaCA. */
   readonly selects?: readonly SelectionRule[] | undefined
   readonly seeds: readonly number[]
-  /** Learning rates of some methods; `lr` is that of the others. */
+  /** Learning rates for some methods; `lr` is that of the others. */
   readonly lrOf?: Readonly<Record<string, number>> | undefined
-  /** Learning rates that every method is run at, in the place of `lr` and `lrOf`. */
+  /** Learning rates at which every method is run, instead of `lr` and `lrOf`. */
   readonly lrs?: readonly number[] | undefined
 }
 
@@ -31,7 +31,7 @@ export interface Contender {
   readonly trainable: number
 }
 
-/** What one contender is asked: what its method takes of what all are. */
+/** The options of one contender: those of the common options that its method takes. */
 export const choiceOf = (options: CompareOptions, method: MethodName, select?: SelectionRule): MethodChoice => {
   const { targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, bias } = options
   const { rank, alpha, rslora, dropout, quantize, doubleQuantize, shareColumns, seeds } = options
@@ -55,7 +55,7 @@ export const choiceOf = (options: CompareOptions, method: MethodName, select?: S
   })
 }
 
-/** The number of parameters that a method trains at a rank; undefined where the rank is too large. */
+/** The number of parameters that a method trains at a rank; undefined if the rank is too large. */
 const trainedAt = (source: PretrainedModel, choice: MethodChoice, rank: number | undefined): number | undefined => {
   const method = methodOptions({ ...choice, rank }, source.checkpoint.architecture)
   const targets = E.isRight(method) ? targetsOf(source, method.right) : method
@@ -64,15 +64,15 @@ const trainedAt = (source: PretrainedModel, choice: MethodChoice, rank: number |
   return E.isRight(tuned) ? parameterCounts(tuned.right, source.checkpoint, targets.right.modules).trainable : undefined
 }
 
-/** The largest rank that is looked at. */
+/** The largest rank that is tried. */
 const highestRank = 4096
 
-/** The rank at which a method trains as near as possible to so many parameters. What it trains grows with the rank. */
+/** The rank at which a method trains as nearly as possible a given number of parameters, which grows with the rank. */
 const rankFor = (source: PretrainedModel, choice: MethodChoice, trainable: number): number => {
   const count = (rank: number): number => trainedAt(source, choice, rank) ?? Infinity
   let least = 1
   let above = highestRank
-  // the first rank that trains as many
+  // the first rank that trains at least as many
   while (least < above) {
     const middle = Math.floor((least + above) / 2)
     if (count(middle) >= trainable) above = middle
@@ -81,11 +81,13 @@ const rankFor = (source: PretrainedModel, choice: MethodChoice, trainable: numbe
   return above > 1 && trainable - count(above - 1) <= count(above) - trainable ? above - 1 : above
 }
 
-/** The method whose selections are compared: of those that are named the first that takes `--select`, or of all. */
+/**
+ * The method whose selections are compared: the first that takes `--select`, among the named ones or else among all.
+ */
 const selectingMethod = (named: readonly MethodName[]): MethodName | undefined =>
   [...named, ...methodNames].find(method => supports(method, 'select'))
 
-/** The methods and selections that are compared, at as many trained parameters as the first has. */
+/** The methods and selections to compare, with as many trained parameters as the first one. */
 export const contendersOf = async (source: PretrainedModel, options: CompareOptions): Promise<readonly Contender[]> => {
   const selects = options.selects ?? []
   const selecting = selects.length === 0 ? undefined : selectingMethod(options.methods)
@@ -105,7 +107,7 @@ export const contendersOf = async (source: PretrainedModel, options: CompareOpti
     }
     const own = await orThrow(async () => methodOptions(choice, source.checkpoint.architecture))
     const rank = first ? rankFor(source, choice, first.trainable) : own.rank
-    // a rank that is asked for says in its own words why it cannot be
+    // a requested rank that is impossible is reported in its own words
     await orThrow(async () => targetsOf(source, { ...own, rank }))
     contenders.push({ name, method, select, rank, trainable: trainedAt(source, choice, rank) ?? 0 })
   }
@@ -121,7 +123,9 @@ export interface RatedContender extends Contender {
 export const titleOf = ({ name, lr }: Pick<RatedContender, 'name' | 'lr'>, sweeping: boolean): string =>
   sweeping ? `${name} at ${lr}` : name
 
-/** Every contender at each of its rates: those of a sweep, its method's own, that of all, or the optimizer's default. */
+/**
+ * Every contender at each of its rates: those of a sweep, its method's own, the common one, or the optimizer's default.
+ */
 export const rated = (contenders: readonly Contender[], options: CompareOptions): readonly RatedContender[] => {
   const { lrs, lrOf, lr, optimizer = optimizerNames[0]! } = options
   return contenders.flatMap(contender =>
