@@ -30,7 +30,8 @@ import {
 } from '../src/index.ts'
 // the texts of the command line, and the way it keeps its folder, are not part of the package
 import { reserve } from '../src/host/index.ts'
-import { showBytes, showSeconds, stepDisplay } from '../src/program/index.ts'
+import { showBytes } from '../src/program/index.ts'
+import { showSeconds, stepDisplay } from '../src/program/progress.ts'
 import { definitionMessages, question, splitBySeed, wordnetNouns, type Definition } from './wordnet.ts'
 
 const [rank, seed, lr, batch, steps, heldOutWords, answerTokens] = [8, 0, 3e-3, 4, 24, 32, 28]

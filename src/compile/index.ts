@@ -1,6 +1,5 @@
 /** Turns a pure step into lists of instructions: rewriting, preparing, planning, certifying. */
 export { bindDims, checkFits, DimsError, given, sizing } from './bind.ts'
-export { callsOf } from './blocks.ts'
 export { footprintOf, type Footprint } from './footprint.ts'
 export {
   explain,
@@ -12,15 +11,44 @@ export {
   type Stored,
 } from './explain.ts'
 export { faultsOf } from './check.ts'
-export { countedBy, indexedBy, overflowOf, type CountedVector, type Indexed } from './indices.ts'
+export { countedBy, indexedBy, overflowOf } from './indices.ts'
 export { namesIn } from './names.ts'
-export { bytesOf, type InPlace, type Instruction, type Plan, type Slot } from './plan.ts'
-export * from './chunk/index.ts'
-export * from './loop/index.ts'
-export { type Prepared } from './prepare.ts'
-export { describe, print, type Names } from './print.ts'
-export { type CompilerOptions, type Program, type Traits } from './pipeline.ts'
+export type { InPlace, Instruction, Plan, Slot } from './plan.ts'
+export { chunkOp, pieceDim, type Chunk, type Whole } from './chunk/index.ts'
+export {
+  peakOf,
+  carriedOutputs,
+  loopOp,
+  type Loop,
+  variablesOf,
+  type Variable,
+  type Variables,
+  wholePrograms,
+  type WholeOptions,
+  type WholePrograms,
+} from './loop/index.ts'
+export type { Prepared } from './prepare.ts'
+export { print, type Names } from './print.ts'
+export type { CompilerOptions, Program, Traits } from './pipeline.ts'
 export { programsOf, randomKeyPath, type Programs, type Replacing, type Size, type Trained } from './step-programs.ts'
-export * from './rewrite/index.ts'
+export {
+  associate,
+  distribute,
+  dropInput,
+  keepInput,
+  layoutRules,
+  movementRules,
+  isMatrixProduct,
+  laidOut,
+  lowRankNorm,
+  rewrite,
+  type Context,
+  type Surroundings,
+  type Rule,
+  scaleProduct,
+  expansion,
+  simplifications,
+  takeRules,
+} from './rewrite/index.ts'
 export { inputGroups } from './shared-inputs.ts'
-export { type StateOf, type Step } from './step.ts'
+export type { StateOf, Step } from './step.ts'

@@ -287,7 +287,7 @@ export const fitted = (
  * transpose(put(x, i, v)) = put(transpose(x), i, transpose(v)): the other layout of a weight follows an update without
  * being computed again.
  */
-export const transposePut: Rule = {
+const transposePut: Rule = {
   name: 'transpose-put',
   apply: n => {
     const [x] = n.inputs

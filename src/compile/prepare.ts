@@ -74,7 +74,7 @@ const frontier = (roots: readonly Node[], known: ReadonlySet<Node>): readonly No
  * Turns the static parts of blocks into arguments: values that a layer computes from its weights alone are computed
  * outside it.
  */
-export const liftStatic = (
+const liftStatic = (
   roots: readonly Node[],
   isStaticLeaf: (n: Node) => boolean,
   mayHold?: (n: Node) => boolean,

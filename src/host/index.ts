@@ -1,7 +1,7 @@
 /** The machine: files, atomic writes, locks, processes, the cache folder, versions. */
 export { type Content, writeAtomically } from './atomic.ts'
 export { cacheDirectory } from './cache.ts'
-export { hasPip, pipDownload, run, type Ended, type CommandOptions } from './command.ts'
+export { hasPip, pipDownload, run, type Ended } from './command.ts'
 export {
   bytePieces,
   exists,
@@ -15,17 +15,9 @@ export {
   type InputFile,
 } from './file.ts'
 export { collectGarbage } from './garbage.ts'
-export { fileHash, noteHash, type FileHash, type Noted } from './hashed.ts'
-export { checkDestination, reserve, type Reservation } from './reserve.ts'
-export {
-  isRunning,
-  ownMark,
-  sweep,
-  temporaryFolder,
-  temporaryName,
-  type ProcessMark,
-  type TemporaryFolder,
-} from './temporary.ts'
+export { fileHash, noteHash } from './hashed.ts'
+export { reserve } from './reserve.ts'
+export { sweep, temporaryFolder } from './temporary.ts'
 export { version, versions } from './versions.ts'
 export { readZipEntry } from './zip.ts'
 /** The errors and texts of {@link ../text/index.ts}, for those who use the machine. */
@@ -34,13 +26,11 @@ export {
   attemptSync,
   codeOf,
   fail,
-  fieldsOf,
   interruption,
   ioError,
   isInterruption,
   isIoError,
   isRecord,
-  limits,
   oneLine,
   orThrow,
   parsedJson,
@@ -51,11 +41,7 @@ export {
   search,
   searchOf,
   shown,
-  wholeMatch,
   type IoError,
-  type Json,
-  type Origin,
   type Search,
   type Translation,
-  type WholeMatch,
 } from '../text/index.ts'

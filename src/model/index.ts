@@ -4,7 +4,7 @@ export type { CausalArchitecture } from './causal/architecture.ts'
 export type { CheckpointConfig } from './causal/config.ts'
 export type { CausalConfig, CausalLayer, CausalLM, CausalParams } from './causal/lm.ts'
 export { causalLoss, type CausalBatch } from './causal/loss.ts'
-export { frequencies, type RopeScaling } from './causal/rope-scaling.ts'
+export type { RopeScaling } from './causal/rope-scaling.ts'
 export { llama, llamaArchitecture } from './llama.ts'
 export {
   architectureNamed,

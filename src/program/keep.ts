@@ -14,7 +14,7 @@ export interface KeptWork {
  * Alternative places for work whose own place fails: next to it, the system's folder for temporary files, the current
  * directory, the home directory.
  */
-export const otherPlaces = (directory: string): readonly string[] => [
+const otherPlaces = (directory: string): readonly string[] => [
   ...new Set([dirname(resolve(directory)), tmpdir(), process.cwd(), homedir()]),
 ]
 

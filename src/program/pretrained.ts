@@ -80,7 +80,7 @@ export const told = <T extends Pick<FrozenSession, 'target' | 'reason'>>(session
 }
 
 /** The longest rows unless `--seq` specifies another length. */
-export const defaultLength = 512
+const defaultLength = 512
 
 /**
  * The rows of a data set, for a model: encoded, checked against its vocabulary, cut to `seq` tokens. Errors: those of
@@ -198,5 +198,5 @@ export const checkModel = (
 ): TE.TaskEither<IoError, void> => checkMemory(bytesPerElement[precision] * parametersOf(source), Infinity, 'the model')
 
 /** The number of parameters, from the header. @example parametersOf(source) // 134_515_008 */
-export const parametersOf = ({ checkpoint }: Pick<Loaded, 'checkpoint'>): number =>
+const parametersOf = ({ checkpoint }: Pick<Loaded, 'checkpoint'>): number =>
   [...checkpoint.tensors.values()].reduce((n, { sizes }) => n + sizes.reduce((a, b) => a * b, 1), 0)

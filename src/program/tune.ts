@@ -63,7 +63,7 @@ export const widthOf = (checkpoint: Checkpoint, path: string): number => sizesOf
 const heightOf = (checkpoint: Checkpoint, path: string): number => sizesOf(checkpoint, path)[0] ?? 1
 
 /** The modules that are matrices applied to features: what every method but full adapts. */
-export const linearModules = (loaded: Opened): readonly string[] => leavesOf(loaded, 'linear', 'head')
+const linearModules = (loaded: Opened): readonly string[] => leavesOf(loaded, 'linear', 'head')
 
 /** The modules with the sizes of their weights. */
 export const sized = (checkpoint: Checkpoint, modules: readonly ResolvedModule[]): readonly TunedModule[] =>

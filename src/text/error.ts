@@ -88,7 +88,7 @@ export const refusal = (message: string, code?: string): Error & IoError => {
 }
 
 /** The code of an error that is an interrupt. */
-export const interruptedCode = 'ABORT_ERR'
+const interruptedCode = 'ABORT_ERR'
 /** The error that ends work after an interrupt. @example if (signal.aborted) throw interruption() */
 export const interruption = (): Error & IoError => refusal('interrupted', interruptedCode)
 /**

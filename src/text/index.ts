@@ -15,14 +15,6 @@ export {
   refusal,
   type IoError,
 } from './error.ts'
-export {
-  search,
-  searchOf,
-  wholeMatch,
-  type Origin,
-  type Search,
-  type Translation,
-  type WholeMatch,
-} from './expression.ts'
+export { search, searchOf, wholeMatch, type Search, type Translation, type WholeMatch } from './expression.ts'
 export { fieldsOf, isRecord, limits, type Json } from './json-fields.ts'
 export { printable, quoted, shown } from './quote.ts'

@@ -1,26 +1,16 @@
 /** The pure training step and what surrounds it: the loop, evaluation, schedules, generation, moments, adapters. */
-export { capacityFor, generateText, generateTokens, type Generated, type GenerateOptions } from './generate.ts'
+export { capacityFor, generateText, type Generated, type GenerateOptions } from './generate.ts'
 export {
   batchDims,
   evaluateRows,
   StepFailed,
   train,
-  type BatchDims,
   type Evaluable,
   type Evaluation,
   type StepEvent,
   type Trainable,
 } from './loop.ts'
-export {
-  adapterOf,
-  keepsBase,
-  inRange,
-  remembering,
-  withAdapter,
-  withAdapters,
-  type TrainedParts,
-  selectionOf,
-} from './adapter.ts'
+export { adapterOf, keepsBase, inRange, remembering, withAdapters, type TrainedParts, selectionOf } from './adapter.ts'
 export { rateAt, runSchedule, scheduleNames, type ScheduleName, type ScheduleOptions } from './run-schedule.ts'
 export * as schedules from './schedules.ts'
 export { trainStep } from './step.ts'
@@ -30,9 +20,8 @@ export {
   momentsFolder,
   momentsOf,
   saveMoments,
-  type MomentsOfRun,
   type SavedMoments,
   withMoments,
 } from './moments.ts'
-export { chooseOptimizer, type ChosenOptimizer, type OptimizerChoice, type RunOptimizer } from './optimizer.ts'
+export { chooseOptimizer, type ChosenOptimizer, type OptimizerChoice } from './optimizer.ts'
 export { continuing } from './joined.ts'

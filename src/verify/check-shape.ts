@@ -211,7 +211,7 @@ const summary: Decoder<DescentSummary> = fields({
 })
 
 /** The decoder of a certificate's shape. */
-export const certificateShape: Decoder<ConvergenceCertificate> = fields(
+const certificateShape: Decoder<ConvergenceCertificate> = fields(
   {
     format: oneOf(certificateFormat),
     version: oneOf(certificateVersion),

@@ -2,44 +2,10 @@
  * The convergence of a run: bounds and estimates of the curvature, the inequality of Theorem 1 for each step,
  * certificates.
  */
-export {
-  descentBound,
-  descentStep,
-  isPlain,
-  largestRate,
-  roundingOf,
-  summarize,
-  type DescentSummary,
-  type MeasuredStep,
-  type Arithmetic,
-  type Rounding,
-  type StepRecord,
-  type Verdict,
-} from './descent.ts'
-export {
-  estimateCaution,
-  type ConvergenceCertificate,
-  type Curvature,
-  type Estimated,
-  type MaskCurvature,
-  type MaskCurvatures,
-  type ObservedMask,
-  type OptimizerRecord,
-  type Proved,
-  type Subject,
-  type VerifiedRun,
-} from './certificate-format.ts'
-export { canonicalJson, certificateOf, certificateText, digestOf } from './certificate.ts'
-export {
-  checkProved,
-  headOf,
-  provedCurvature,
-  type CurvatureRun,
-  type Features,
-  type Head,
-  type NoBound,
-  type RowLosses,
-} from './bound/index.ts'
+export { descentStep, type DescentSummary, type MeasuredStep, type Rounding, type StepRecord } from './descent.ts'
+export type { ConvergenceCertificate, Curvature, Estimated, OptimizerRecord, Proved } from './certificate-format.ts'
+export { certificateText } from './certificate.ts'
+export { provedCurvature, type CurvatureRun, type NoBound } from './bound/index.ts'
 export { checkCertificate, type CertificateReport, type ProofChecker } from './check.ts'
 export { certificatePicture } from './picture.ts'
 export { powerIteration, randomDirection, type PowerIteration } from './estimate.ts'

@@ -5,7 +5,6 @@ import { preparedKeys, type Preparations } from '../../src/compile/prepare.ts'
 import { compileProgram, planned } from '../../src/compile/pipeline.ts'
 import {
   dequantize,
-  dequantizeOp,
   expressionKeys,
   f32,
   i32,
@@ -29,6 +28,7 @@ import {
   type Tensor,
   type Value,
 } from '../../src/tensor/index.ts'
+import { dequantizeOp } from '../../src/tensor/op/dequantize.ts'
 import { adapt, dequantizeNF4, full, quantizeNF4, sgd, type PackedNF4, type Values } from '../../src/tune/index.ts'
 import { deviceEngine, openSession, referenceDevice, type Device } from '../../src/backend/index.ts'
 import type { Certificate } from '../../src/backend/session.ts'

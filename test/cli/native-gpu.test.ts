@@ -3,6 +3,7 @@ import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
+import { targetNames } from '../../src/backend/index.ts'
 import {
   addonFile,
   buildFolder,
@@ -10,8 +11,7 @@ import {
   manifestFile,
   nativeBuilds,
   scriptsFolder,
-  targetNames,
-} from '../../src/backend/index.ts'
+} from '../../src/backend/native/builds.ts'
 import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from '../support/command-line.ts'
 
 // TensorFlow as the GPU packages give it, on a machine without a GPU: the build in the cache that is there anyway,

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { chunked, looped, peakOf, type Measure } from '../../src/compile/index.ts'
+import { peakOf } from '../../src/compile/index.ts'
+import { chunked } from '../../src/compile/chunk/pass.ts'
+import { looped } from '../../src/compile/loop/op.ts'
+import type { Measure } from '../../src/compile/loop/peak.ts'
 import {
   bytesPerElement,
   call,

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { loopOp, outlined, rolled, type Feed, type Loop } from '../../src/compile/index.ts'
+import { loopOp, type Loop } from '../../src/compile/index.ts'
+import { outlined } from '../../src/compile/loop/outline.ts'
+import { rolled } from '../../src/compile/loop/roll.ts'
+import type { Feed } from '../../src/compile/loop/op.ts'
 import {
   blockOf,
   call,

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  callsOf,
   explain,
   programsOf,
   sizing,
@@ -9,6 +8,7 @@ import {
   type Explanation,
   type Traits,
 } from '../../src/compile/index.ts'
+import { callsOf } from '../../src/compile/blocks.ts'
 import { adapt, nf4, quantized, sgd, trainStep, type Method, type Opaque } from '../../src/index.ts'
 import {
   methods,

@@ -13,12 +13,12 @@ import {
   renderChat,
   saveMerged,
   savePeft,
-  isTransposed,
-  loraOf,
   type Checkpoint,
   type MethodTensors,
   type Adapter,
 } from '../../src/io/index.ts'
+import { isTransposed } from '../../src/io/checkpoint/load.ts'
+import { loraOf } from '../../src/io/adapter/lora-form.ts'
 import {
   resolveSaved,
   resolveTargets,

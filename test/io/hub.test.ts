@@ -15,7 +15,7 @@ import {
   type ModelSource,
 } from '../../src/io/hub.ts'
 import { crc32, readZipEntry } from '../../src/host/zip.ts'
-import { temporaryName } from '../../src/host/index.ts'
+import { temporaryName } from '../../src/host/temporary.ts'
 import { message, right } from '../support/tokenizers.ts'
 
 const content = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * i) % 251))

@@ -7,7 +7,8 @@ import { test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { lockOf, takeLock } from '../../src/host/lock.ts'
 import { reserve } from '../../src/host/reserve.ts'
-import { isRunning, ownMark, sweep, temporaryFolder, temporaryName } from '../../src/host/index.ts'
+import { sweep, temporaryFolder } from '../../src/host/index.ts'
+import { isRunning, ownMark, temporaryName } from '../../src/host/temporary.ts'
 import { inDirectory, message, put, right } from '../support/archives.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

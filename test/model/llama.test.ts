@@ -6,7 +6,8 @@ import * as E from 'fp-ts/lib/Either.js'
 import { openCheckpoint, type Checkpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
 import type { Archive } from '../../src/io/checkpoint/archive.ts'
-import { frequencies, llama, type CausalLM, type CausalConfig, type RopeScaling } from '../../src/model/index.ts'
+import { llama, type CausalLM, type CausalConfig, type RopeScaling } from '../../src/model/index.ts'
+import { frequencies } from '../../src/model/causal/rope-scaling.ts'
 import {
   gradients,
   interpret,

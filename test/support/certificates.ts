@@ -1,15 +1,9 @@
 import fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
-import {
-  certificateOf,
-  estimateCaution,
-  roundingOf,
-  type ConvergenceCertificate,
-  type Estimated,
-  type MeasuredStep,
-  type Proved,
-  type VerifiedRun,
-} from '../../src/verify/index.ts'
+import type { ConvergenceCertificate, Estimated, MeasuredStep, Proved } from '../../src/verify/index.ts'
+import { certificateOf } from '../../src/verify/certificate.ts'
+import { estimateCaution, type VerifiedRun } from '../../src/verify/certificate-format.ts'
+import { roundingOf } from '../../src/verify/descent.ts'
 
 /** Runs of gradient descent on f = ½ Σ λᵢ wᵢ² in float64, about which everything is known. */
 export interface Quadratic {

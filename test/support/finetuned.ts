@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { finetune, type DoneEvent, type FinetuneEvent, type FinetuneOptions } from '../../src/program/index.ts'
+import { finetune, type FinetuneEvent, type FinetuneOptions } from '../../src/program/index.ts'
+import type { DoneEvent } from '../../src/program/finetune.ts'
 import { goldenRows, temporary, tiny, writeRows } from './command-line.ts'
 
 /** The golden batch as a data set, and a directory for adapters. */

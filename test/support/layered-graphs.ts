@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
-import { familyOf, type Family, type Root } from '../../src/compile/index.ts'
+import { familyOf, type Family } from '../../src/compile/loop/runs.ts'
+import type { Root } from '../../src/compile/loop/roll.ts'
 import { call, placeholder, rebuild, u, type Block, type Dim, type Node, type Numbers } from '../../src/tensor/index.ts'
 import { noise } from './calculus.ts'
 

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
   composites,
-  elementwiseOps,
   is,
   node,
   placeholder,
@@ -14,6 +13,7 @@ import {
   type Node,
   type Op,
 } from '../../src/tensor/index.ts'
+import { elementwiseOps } from '../../src/tensor/op/elementwise.ts'
 import { instances, subjects } from '../support/op-subjects.ts'
 
 /** Verbs whose operands stand first, as functions of them and of attributes. */

@@ -3,20 +3,18 @@ import { test } from 'node:test'
 import { Command } from 'commander'
 import { orThrow } from '../../src/host/index.ts'
 import {
-  adapterUse,
   compare,
   comparisonTable,
-  methodOptions,
   openModel,
   parameterCounts,
-  targetsOf,
-  tuneModel,
   type CompareEvent,
   type CompareOptions,
-  type CompareRow,
-  type MethodChoice,
   type RunCommand,
 } from '../../src/program/index.ts'
+import { adapterUse } from '../../src/program/adapter-arguments.ts'
+import { methodOptions, type MethodChoice } from '../../src/program/method.ts'
+import { targetsOf, tuneModel } from '../../src/program/tune.ts'
+import type { CompareRow } from '../../src/program/compare/table.ts'
 import { tiny } from '../support/command-line.ts'
 import { methodNames, type MethodName } from '../../src/tune/index.ts'
 import { optimizerNames, optimizers, type OptimizerName } from '../../src/tune/index.ts'

@@ -4,15 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { orThrow } from '../../src/host/index.ts'
-import {
-  evaluate,
-  exportAdapter,
-  finetune,
-  openFrozen,
-  openModel,
-  type FinetuneOptions,
-} from '../../src/program/index.ts'
-import { generateTokens, inRange } from '../../src/train/index.ts'
+import { evaluate, exportAdapter, finetune, openModel, type FinetuneOptions } from '../../src/program/index.ts'
+import { openFrozen } from '../../src/program/pretrained.ts'
+import { inRange } from '../../src/train/index.ts'
+import { generateTokens } from '../../src/train/generate.ts'
 import { leaves } from '../../src/tune/index.ts'
 
 /** Everything that ends as a result, a file or an answer is finite, or an error that names the number. */

@@ -4,8 +4,10 @@ import { after, test } from 'node:test'
 import { makeTokenizer } from '../../src/io/tokenizer/tokenizer.ts'
 import { orThrow } from '../../src/host/index.ts'
 import type { Decoder } from '../../src/backend/index.ts'
-import { capacityFor, generateText, generateTokens } from '../../src/train/index.ts'
-import { openFrozen, openModel, promptIds } from '../../src/program/index.ts'
+import { capacityFor, generateText } from '../../src/train/index.ts'
+import { generateTokens } from '../../src/train/generate.ts'
+import { openModel, promptIds } from '../../src/program/index.ts'
+import { openFrozen } from '../../src/program/pretrained.ts'
 import { tiny } from '../support/command-line.ts'
 
 const session = await openFrozen(await orThrow(openModel(tiny)), { target: 'wasm', threads: 1 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { microBatch, scoredCount, type MicroBatch, type Row } from '../../src/io/index.ts'
+import { microBatch, type MicroBatch, type Row } from '../../src/io/index.ts'
+import { scoredCount } from '../../src/io/data/rows.ts'
 import {
   batchDims,
   evaluateRows,

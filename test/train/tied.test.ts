@@ -13,7 +13,7 @@ import {
   type EvaluateOptions,
   type FinetuneOptions,
 } from '../../src/program/index.ts'
-import { withAdapter } from '../../src/train/index.ts'
+import { withAdapter } from '../../src/train/adapter.ts'
 
 /** A head that is tied to the embedding, trained as one with it or apart; and adapters over a quantized base. */
 const golden = join(import.meta.dirname, '../golden/checkpoints')

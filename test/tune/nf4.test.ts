@@ -5,7 +5,8 @@ import * as fc from 'fast-check'
 import { openSafetensors } from '../../src/io/index.ts'
 import { orThrow } from '../../src/host/index.ts'
 import { dynamicMap, nf4Codebook } from '../../src/tensor/index.ts'
-import { blockScales, dequantizeNF4, nf4Bytes, nf4Codes, quantizeNF4, type PackedNF4 } from '../../src/tune/index.ts'
+import { blockScales, dequantizeNF4, quantizeNF4, type PackedNF4 } from '../../src/tune/index.ts'
+import { nf4Bytes, nf4Codes } from '../../src/tune/quantize/nf4.ts'
 
 /** Values of bitsandbytes, by name. */
 const archive = await orThrow(openSafetensors(fileURLToPath(new URL('../golden/nf4.safetensors', import.meta.url))))

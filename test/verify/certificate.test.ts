@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
-import { canonicalJson, certificateOf, certificateText, digestOf, type VerifiedRun } from '../../src/verify/index.ts'
+import { certificateText } from '../../src/verify/index.ts'
+import { canonicalJson, certificateOf, digestOf } from '../../src/verify/certificate.ts'
+import type { VerifiedRun } from '../../src/verify/certificate-format.ts'
 import {
   certified,
   curvatureOf,

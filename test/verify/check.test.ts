@@ -3,13 +3,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
 import { certificateChecks, checkerWithout } from '../../src/verify/check.ts'
-import {
-  certificateText,
-  checkCertificate,
-  digestOf,
-  type ConvergenceCertificate,
-  type VerifiedRun,
-} from '../../src/verify/index.ts'
+import { certificateText, checkCertificate, type ConvergenceCertificate } from '../../src/verify/index.ts'
+import { digestOf } from '../../src/verify/certificate.ts'
+import type { VerifiedRun } from '../../src/verify/certificate-format.ts'
 import {
   certified,
   estimatedRun,

@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import {
-  descentBound,
-  descentStep,
-  largestRate,
-  roundingOf,
-  summarize,
-  type MeasuredStep,
-  type StepRecord,
-} from '../../src/verify/index.ts'
+import { descentStep, type MeasuredStep, type StepRecord } from '../../src/verify/index.ts'
+import { descentBound, largestRate, roundingOf, summarize } from '../../src/verify/descent.ts'
 import {
   curvatureOf,
   descend,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { certificatePicture, type ConvergenceCertificate, type VerifiedRun } from '../../src/verify/index.ts'
+import { certificatePicture, type ConvergenceCertificate } from '../../src/verify/index.ts'
+import type { VerifiedRun } from '../../src/verify/certificate-format.ts'
 import { certified, estimatedRun, runOf, signRun, type Quadratic } from '../support/certificates.ts'
 
 const of: Quadratic = { eigenvalues: [1, 3, 2, 0.25], trained: [true, false, true, true], start: [1, 2, -1, 4] }

@@ -73,7 +73,7 @@ export const shapeMessage = (shape: readonly number[] | undefined): object =>
   shape === undefined ? { unknown_rank: true } : { dim: shape.map(size => ({ size })) }
 
 /** An attribute as TensorFlow's `AttrValue`. */
-export const attributeMessage = (a: Attribute): object =>
+const attributeMessage = (a: Attribute): object =>
   'type' in a
     ? { type: dataType[a.type] }
     : 'types' in a

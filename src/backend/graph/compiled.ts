@@ -61,7 +61,7 @@ const recomputed = 128
  */
 const chunkFor = (compute: FloatType) => ({ largest: 2 ** 25, rows: compute === 'f32' ? 128 : 64 })
 
-export const graphTraits: Traits = {
+const graphTraits: Traits = {
   layOut: true,
   runs: () => true,
   inPlace: new Map(),
@@ -125,7 +125,7 @@ export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
  * Stores activations in the type of the computation; vectors, one number per row, and values that depend on no data,
  * such as rotary tables, in f32.
  */
-export const precisionOf = (compute: FloatType): Precision => {
+const precisionOf = (compute: FloatType): Precision => {
   const dataless = new Map<Node, boolean>()
   const isDataless = (n: Node): boolean => {
     const known = dataless.get(n) ?? (n.op !== placeholderOp && n.op !== resultOp && n.inputs.every(isDataless))

@@ -5,7 +5,7 @@ import type { GraphType } from './types.ts'
  * type is one of ours, the name of an attribute with a type, `list(A)` with the types in attribute A, or `N*A`: as many
  * as the value of attribute N.
  */
-export const operations = {
+const operations = {
   AddV2: 'x: T, y: T -> z: T',
   Sub: 'x: T, y: T -> z: T',
   Mul: 'x: T, y: T -> z: T',

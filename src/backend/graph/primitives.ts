@@ -107,7 +107,7 @@ const impossible: GraphLowering = ({ op }) => {
 }
 
 /** The same data with other sizes. */
-export const reshapedTo = (x: Ref, shape: Shape, { body, size }: Emit): Ref => {
+const reshapedTo = (x: Ref, shape: Shape, { body, size }: Emit): Ref => {
   const sizes = shape.map(size)
   const unknown = sizes.filter(of => typeof of !== 'number')
   // a single size that is not known here follows from the others

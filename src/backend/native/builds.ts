@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { cacheDirectory } from '../../host/index.ts'
 
 /** The Python packages with a TensorFlow that tfjs-node's addon can be built against: with CUDA, and without. */
-export const tensorflowPackages = ['tensorflow', 'tensorflow-cpu'] as const
+const tensorflowPackages = ['tensorflow', 'tensorflow-cpu'] as const
 export type TensorflowPackage = (typeof tensorflowPackages)[number]
 /** The version that is installed by default; the user may give another wheel. */
 export const tensorflowVersion = '2.18.1'

@@ -24,7 +24,7 @@ interface Engine {
 export const engineOf = (core: Core): Engine => core.engine() as Engine
 
 /** Runs work that may change tfjs's current backend before it returns, and restores the program's. */
-export const asGuest = <A>(core: Core, work: () => A): A => {
+const asGuest = <A>(core: Core, work: () => A): A => {
   const engine = engineOf(core)
   const {
     backendName,

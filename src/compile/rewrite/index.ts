@@ -3,7 +3,6 @@ export { checkDropout, dropInput, keepInput } from './dropout.ts'
 export {
   layoutRules,
   movementRules,
-  splitting,
   transposePointwise,
   transposeSplit,
   transposeTranspose,

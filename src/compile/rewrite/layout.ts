@@ -81,7 +81,7 @@ export const transposeSplit: Rule = {
 }
 
 /** For each axis of `from`, the axes of `to` that it is split into; `undefined` where the reshape merges. */
-export const splitting = (from: Shape, to: Shape): readonly (readonly number[])[] | undefined => {
+const splitting = (from: Shape, to: Shape): readonly (readonly number[])[] | undefined => {
   const text = (dims: Shape): string => {
     const joined = product(dims)
     return joined._tag === 'Right' ? String(joined.right) : ''

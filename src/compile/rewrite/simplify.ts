@@ -18,7 +18,7 @@ const isNumber = (n: Node, value: number): boolean =>
 const sameShape = (x: Node, y: Node): boolean => x.shape.join() === y.shape.join()
 
 /** x · 1 = x: what a cotangent of 1 leaves behind. */
-export const timesOne: Rule = {
+const timesOne: Rule = {
   name: 'times-one',
   apply: n => {
     if (!is(n, mulOp)) return undefined
@@ -29,7 +29,7 @@ export const timesOne: Rule = {
 }
 
 /** reshape(reshape(x)) = reshape(x). */
-export const reshapeReshape: Rule = {
+const reshapeReshape: Rule = {
   name: 'reshape-reshape',
   apply: n =>
     is(n, reshapeOp) && (is(n.inputs[0]!, reshapeOp) || n.inputs[0]!.shape.join() === n.shape.join())
@@ -40,7 +40,7 @@ export const reshapeReshape: Rule = {
 const isScalar = (x: Node): boolean => x.shape.length === 0
 
 /** Σ (x / a)(y / b) = Σ x y / (a b) for numbers a and b: the norm of a mean is taken without making the mean. */
-export const sumOfQuotients: Rule = {
+const sumOfQuotients: Rule = {
   name: 'sum-of-quotients',
   apply: n => {
     const [product] = n.inputs

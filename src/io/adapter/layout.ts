@@ -54,7 +54,7 @@ export const checkTensors = (
 }
 
 /** Checks the tensors of a module against each other, and against the rank if one is expected. */
-export const checkModule = (
+const checkModule = (
   subject: string,
   method: MethodName,
   path: string,
@@ -80,7 +80,7 @@ const checkIndex = (subject: string, among: KeptIndex['among'], at: string, inde
 }
 
 /** The ranks that the settings specify for modules. Throws an `IoError` for an expression that is not supported. */
-export const dueRank = (
+const dueRank = (
   subject: string,
   { rank, rankPattern }: { readonly rank: number } & Pick<AdapterSettings, 'rankPattern'>,
 ): ((path: string) => number) => {
@@ -90,7 +90,7 @@ export const dueRank = (
 }
 
 /** Checks the expressions in the settings when an adapter is read or written, so that they cannot fail later. */
-export const checkPatterns = (subject: string, adapter: Adapter): void => {
+const checkPatterns = (subject: string, adapter: Adapter): void => {
   for (const result of [targetMatcher(adapter, isHead), patternMatcher('alpha_pattern', adapter.alphaPattern)]) {
     if (E.isLeft(result)) throw refusal(`${subject}: ${result.left.message}`)
   }

@@ -104,7 +104,7 @@ const otherwise: Filter = (value, given) => {
 const escaped = plain(value => (isText(value) ? escape(value) : escape(shown(value))))
 
 /** Jinja's filters. */
-export const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
+const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
   ...listFilters((name, value, given, meter) => filtered(name, value, given, meter)),
   ['default', otherwise],
   ['d', otherwise],

@@ -51,7 +51,7 @@ const isSequence = (value: Value): boolean =>
   value instanceof Undefined
 
 /** Jinja's tests. */
-export const tests: ReadonlyMap<string, Test> = new Map<string, Test>([
+const tests: ReadonlyMap<string, Test> = new Map<string, Test>([
   ['defined', is(value => !(value instanceof Undefined))],
   ['undefined', is(value => value instanceof Undefined)],
   ['none', is(value => value === null)],

@@ -113,7 +113,7 @@ export const divOp: Elementwise<2> = op(
 // y = a ^ b, for a > 0                                  dy b y / a, dy y log a
 // and 1 ^ b and (-1) ^ ±∞ are 1, as in IEEE 754
 const realPower = (a: number, b: number): number => (a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b)
-export const powOp: Elementwise<2> = op(
+const powOp: Elementwise<2> = op(
   'pow',
   (a, b) => realPower(a!, b!),
   ([a, b], y, dy) => [
@@ -123,7 +123,7 @@ export const powOp: Elementwise<2> = op(
   { i32: (a, b) => power(a!, b!) },
 )
 // the cotangent goes to the operand that was taken; to the first where they are equal
-export const maximumOp: Elementwise<2> = op(
+const maximumOp: Elementwise<2> = op(
   'maximum',
   (a, b) => Math.max(a!, b!),
   ([a], y, dy) => {
@@ -132,7 +132,7 @@ export const maximumOp: Elementwise<2> = op(
   },
   { i32: (a, b) => Math.max(a!, b!), corner: true },
 )
-export const minimumOp: Elementwise<2> = op(
+const minimumOp: Elementwise<2> = op(
   'minimum',
   (a, b) => Math.min(a!, b!),
   ([a], y, dy) => {
@@ -150,11 +150,11 @@ const comparison = (name: string, holds: (a: number, b: number) => boolean, bool
     () => [],
     { i32: (a, b) => Number(holds(a!, b!)), bool, gives: 'bool', corner: true },
   )
-export const equalOp: Elementwise<2> = comparison('equal', (a, b) => a === b, true)
-export const lessOp: Elementwise<2> = comparison('less', (a, b) => a < b)
-export const lessEqualOp: Elementwise<2> = comparison('lessEqual', (a, b) => a <= b)
+const equalOp: Elementwise<2> = comparison('equal', (a, b) => a === b, true)
+const lessOp: Elementwise<2> = comparison('less', (a, b) => a < b)
+const lessEqualOp: Elementwise<2> = comparison('lessEqual', (a, b) => a <= b)
 // y = a where the condition holds, else b
-export const selectOp: Elementwise<3> = op(
+const selectOp: Elementwise<3> = op(
   'select',
   (c, a, b) => (c! ? a! : b!),
   ([c], _, dy) => [undefined, pointwise.select(c!, dy, 0), pointwise.select(c!, 0, dy)],
@@ -169,41 +169,39 @@ export const negOp: Elementwise<1> = op(
   { i32: x => wrapped(-x!) },
 )
 // y = exp x                                             dy y
-export const expOp: Elementwise<1> = op('exp', Math.exp, (_, y, dy) => [pointwise.mul(dy, y)])
+const expOp: Elementwise<1> = op('exp', Math.exp, (_, y, dy) => [pointwise.mul(dy, y)])
 // y = log x                                             dy / x
-export const logOp: Elementwise<1> = op('log', Math.log, ([x], _, dy) => [pointwise.div(dy, x!)])
+const logOp: Elementwise<1> = op('log', Math.log, ([x], _, dy) => [pointwise.div(dy, x!)])
 // y = √x                                                dy / 2y
-export const sqrtOp: Elementwise<1> = op('sqrt', Math.sqrt, (_, y, dy) => [pointwise.div(pointwise.mul(dy, 0.5), y)])
+const sqrtOp: Elementwise<1> = op('sqrt', Math.sqrt, (_, y, dy) => [pointwise.div(pointwise.mul(dy, 0.5), y)])
 // y = 1 / √x                                            -dy y³ / 2
-export const rsqrtOp: Elementwise<1> = op(
+const rsqrtOp: Elementwise<1> = op(
   'rsqrt',
   x => 1 / Math.sqrt(x!),
   (_, y, dy) => [pointwise.mul(pointwise.mul(dy, pointwise.mul(y, pointwise.mul(y, y))), -0.5)],
 )
 // y = tanh x                                            dy (1 - y²)
-export const tanhOp: Elementwise<1> = op('tanh', Math.tanh, (_, y, dy) => [
+const tanhOp: Elementwise<1> = op('tanh', Math.tanh, (_, y, dy) => [
   pointwise.mul(dy, pointwise.sub(1, pointwise.mul(y, y))),
 ])
 // y = 1 / (1 + exp -x)                                  dy y (1 - y)
-export const sigmoidOp: Elementwise<1> = op(
+const sigmoidOp: Elementwise<1> = op(
   'sigmoid',
   x => 1 / (1 + Math.exp(-x!)),
   (_, y, dy) => [pointwise.mul(dy, pointwise.mul(y, pointwise.sub(1, y)))],
 )
 // y = |x|                                               dy sign x
-export const absOp: Elementwise<1> = op('abs', Math.abs, ([x], _, dy) => [pointwise.mul(dy, pointwise.sign(x!))], {
+const absOp: Elementwise<1> = op('abs', Math.abs, ([x], _, dy) => [pointwise.mul(dy, pointwise.sign(x!))], {
   i32: x => wrapped(Math.abs(x!)),
   corner: true,
 })
-export const signOp: Elementwise<1> = op('sign', Math.sign, () => [], { i32: Math.sign, corner: true })
+const signOp: Elementwise<1> = op('sign', Math.sign, () => [], { i32: Math.sign, corner: true })
 // y = sin x                                             dy cos x
-export const sinOp: Elementwise<1> = op('sin', Math.sin, ([x], _, dy) => [pointwise.mul(dy, pointwise.cos(x!))])
+const sinOp: Elementwise<1> = op('sin', Math.sin, ([x], _, dy) => [pointwise.mul(dy, pointwise.cos(x!))])
 // y = cos x                                             -dy sin x
-export const cosOp: Elementwise<1> = op('cos', Math.cos, ([x], _, dy) => [
-  pointwise.neg(pointwise.mul(dy, pointwise.sin(x!))),
-])
+const cosOp: Elementwise<1> = op('cos', Math.cos, ([x], _, dy) => [pointwise.neg(pointwise.mul(dy, pointwise.sin(x!)))])
 // y = erf x                                             dy 2/√π exp -x²
-export const erfOp: Elementwise<1> = op(
+const erfOp: Elementwise<1> = op(
   'erf',
   x => erfOfNumber(x!),
   ([x], _, dy) => [

@@ -23,7 +23,7 @@ export const largest = (scores: ArrayLike<number>, rank: number): Int32Array =>
   ).sort()
 
 /** Σ of the scores of several modules, column by column. */
-export const addedScores = (scores: readonly ArrayLike<number>[]): Float64Array =>
+const addedScores = (scores: readonly ArrayLike<number>[]): Float64Array =>
   Float64Array.from({ length: scores[0]?.length ?? 0 }, (_, i) => scores.reduce((sum, of) => sum + of[i]!, 0))
 
 /**

@@ -21,7 +21,7 @@ export const overUp = (a: number, b: number): number => nextUp(a / b)
 export const minusDown = (a: number, b: number): number => nextDown(a - b)
 
 /** Half the distance from 1 to the next float64: the largest relative error of one rounding. */
-export const unitRoundoff = 2 ** -53
+const unitRoundoff = 2 ** -53
 
 /**
  * An upper bound of γₙ = n u / (1 − n u), which bounds the relative error of n successive roundings (Higham 2002, lemma
