@@ -1,4 +1,4 @@
-/** The pure training step and what surrounds it: the loop, evaluation, schedules, generation, moments, adapters. */
+/** The pure training step and its surroundings: the loop, evaluation, schedules, generation, moments, adapters. */
 export { capacityFor, generateText, type Generated, type GenerateOptions } from './generate.ts'
 export {
   batchDims,

@@ -12,7 +12,9 @@ import {
 } from '../../tensor/index.ts'
 import type { Rule } from './rule.ts'
 
-/** Permutations move until they meet: two that meet are one, one that meets a product is only other letters. */
+/**
+ * Permutations move until they meet: two of them merge into one, and one that meets a product only changes its letters.
+ */
 
 const permute = (letters: string, permutation: readonly number[]): string =>
   permutation.map(axis => letters[axis]!).join('')
@@ -51,7 +53,7 @@ export const contractTranspose: Rule = {
   },
 }
 
-/** transpose(reshape(transpose(x))) is one transpose of a reshaped x, where the reshape only splits axes. */
+/** transpose(reshape(transpose(x))) is one transpose of a reshaped x, if the reshape only splits axes. */
 export const transposeSplit: Rule = {
   name: 'transpose-split',
   apply: n => {
@@ -61,7 +63,7 @@ export const transposeSplit: Rule = {
     if (!is(inner, transposeOp)) return undefined
     const groups = splitting(inner.shape, split.shape)
     if (!groups) return undefined
-    // the axes of x, each split as the reshape splits it, and where the split axes then stand
+    // the axes of x, each split as the reshape splits it, and the final positions of the split axes
     const { permutation } = inner.attributes
     const x = inner.inputs[0]!
     const ofX = inverse(permutation).map(axis => groups[axis]!)
@@ -80,7 +82,7 @@ export const transposeSplit: Rule = {
   },
 }
 
-/** For each axis of `from`, the axes of `to` that it is split into; `undefined` where the reshape merges. */
+/** For each axis of `from`, the axes of `to` that it is split into; `undefined` if the reshape merges. */
 const splitting = (from: Shape, to: Shape): readonly (readonly number[])[] | undefined => {
   const text = (dims: Shape): string => {
     const joined = product(dims)
@@ -99,7 +101,8 @@ const splitting = (from: Shape, to: Shape): readonly (readonly number[])[] | und
 }
 
 /**
- * f(transpose(x), transpose(y)) = transpose(f(x, y)), where both are transposed alike and nobody else reads them so.
+ * f(transpose(x), transpose(y)) = transpose(f(x, y)), if both are transposed in the same way and nothing else reads
+ * them transposed.
  */
 export const transposePointwise: Rule = {
   name: 'transpose-pointwise',
@@ -128,7 +131,7 @@ export const transposePointwise: Rule = {
   },
 }
 
-/** What holds for every target: before products are laid out. */
+/** The rules for every target, before products are laid out. */
 export const layoutRules: readonly Rule[] = [transposeTranspose, contractTranspose]
-/** After products are laid out: transposes have become data movement, and meet. */
+/** The rules for the time after products are laid out: transposes have become data movement, and meet. */
 export const movementRules: readonly Rule[] = [transposeTranspose, transposeSplit, transposePointwise]

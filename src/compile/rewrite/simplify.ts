@@ -17,7 +17,7 @@ const isNumber = (n: Node, value: number): boolean =>
 
 const sameShape = (x: Node, y: Node): boolean => x.shape.join() === y.shape.join()
 
-/** x · 1 = x: what a cotangent of 1 leaves behind. */
+/** x · 1 = x: removes the trace of a cotangent of 1. */
 const timesOne: Rule = {
   name: 'times-one',
   apply: n => {
@@ -39,7 +39,7 @@ const reshapeReshape: Rule = {
 
 const isScalar = (x: Node): boolean => x.shape.length === 0
 
-/** Σ (x / a)(y / b) = Σ x y / (a b) for numbers a and b: the norm of a mean is taken without making the mean. */
+/** Σ (x / a)(y / b) = Σ x y / (a b) for numbers a and b: the norm of a mean is computed without the mean. */
 const sumOfQuotients: Rule = {
   name: 'sum-of-quotients',
   apply: n => {
@@ -54,7 +54,7 @@ const sumOfQuotients: Rule = {
   },
 }
 
-/** Once differentiated, a stopped gradient is its value. */
+/** The rule for a stopped gradient: after differentiation, it is its value. */
 export const stopGradientValue: Rule = {
   name: 'stop-gradient',
   apply: n => (is(n, stopGradientOp) ? n.inputs[0]! : undefined),
@@ -63,7 +63,7 @@ export const stopGradientValue: Rule = {
 /** Rules that leave less to compute; both sides are equal in exact arithmetic. */
 export const simplifications: readonly Rule[] = [timesOne, reshapeReshape, sumOfQuotients]
 
-/** Composites that a target has no kernel for become what they mean. */
+/** Expands the composites that a target has no kernel for. */
 export const expansion = (runs: (op: string) => boolean): Rule => ({
   name: 'expand',
   apply: n => (runs(n.op.name) ? undefined : n.op.expand?.(n.inputs, n.attributes)),

@@ -11,27 +11,27 @@ import { typesFault } from './types.ts'
 import { verbsOf, type Arity, type Elementwise, type VerbOf } from './verb.ts'
 
 /**
- * Elementwise ops, each a row: its name, its meaning and its derivatives, with NumPy broadcasting. Operands have one
- * dtype. Reals are as in IEEE 754: a NaN stays one, in a maximum too. Integers wrap around at 32 bits; see `integer.ts`
- * for what a quotient and a power of them are.
+ * Elementwise ops, one per row: name, meaning and derivatives, with NumPy broadcasting. All operands have the same
+ * dtype. Reals follow IEEE 754, and a maximum propagates NaN too. Integers wrap around at 32 bits; `integer.ts` defines
+ * their quotient and power.
  */
 
 type Cotangents = (inputs: readonly Node[], y: Node, dy: Node) => readonly (Node | undefined)[]
 
 type Scalar = (...x: number[]) => number
 /**
- * The dtypes that an op takes beside float32, the one it gives if that is no dtype of its operands, and whether it has a
- * corner.
+ * The dtypes that an op accepts in addition to float32, the dtype of its result if it differs from that of the
+ * operands, and whether it has a corner.
  */
 interface Types {
-  /** The meaning on integers, where it takes them. */
+  /** The meaning for integers, if the op accepts them. */
   readonly i32?: Scalar
-  /** Whether it takes truth values. */
+  /** True if the op accepts truth values. */
   readonly bool?: boolean
   readonly gives?: DType
-  /** Operands before those of one dtype: conditions, which are truth values. */
+  /** The number of leading operands that are conditions, which are truth values. */
   readonly conditions?: number
-  /** True if it, or its derivative, jumps somewhere. */
+  /** True if the op or its derivative has a jump. */
   readonly corner?: boolean
 }
 
@@ -42,7 +42,7 @@ const op = <N extends Arity>(
   { i32, bool = false, gives, conditions = 0, corner = false }: Types = {},
 ): Elementwise<N> => ({
   name,
-  // the annotation of each op below says as much as its meaning
+  // the annotation of each op below agrees with its meaning
   arity: f.length as N,
   shape: inputs =>
     pipe(
@@ -72,7 +72,7 @@ const op = <N extends Arity>(
   misfit: fitsByShape,
   eval: (inputs, _, { sizes, inputs: declared }) =>
     elementwise(sizes, inputs, declared[conditions]!.dtype === 'i32' ? (i32 ?? f) : f),
-  // a broadcast operand was used many times: its cotangent is the sum
+  // a broadcast operand is used several times, so its cotangent is the sum
   vjp: (y, dy) => cotangents(y.inputs, y, dy).map((d, i) => d && sumTo(d, y.inputs[i]!.shape)),
   flops: (_, __, { sizes }) => count(sizes),
   kind: 'elementwise',
@@ -122,7 +122,7 @@ const powOp: Elementwise<2> = op(
   ],
   { i32: (a, b) => power(a!, b!) },
 )
-// the cotangent goes to the operand that was taken; to the first where they are equal
+// the cotangent goes to the operand that is the result; to the first if both are equal
 const maximumOp: Elementwise<2> = op(
   'maximum',
   (a, b) => Math.max(a!, b!),
@@ -217,8 +217,8 @@ export const stopGradientOp: Elementwise<1> = op(
 )
 
 /**
- * Another dtype: a real becomes the integer that is left when it is cut off towards 0, see `truncated`; `bool` is 0 or
- * 1, and a NaN is 1.
+ * Conversion to another dtype: a real becomes an integer by truncation towards 0, see `truncated`; `bool` is 0 or 1,
+ * and NaN becomes 1.
  */
 export const castOp: Op<{ readonly dtype: DType }> = {
   name: 'cast',
@@ -239,12 +239,12 @@ export const castOp: Op<{ readonly dtype: DType }> = {
   kind: 'elementwise',
   along: broadcasting,
   dims: noDims,
-  // what is cut off jumps
+  // truncation has jumps
   smooth: ({ dtype }) => dtype === 'f32',
   cheap: true,
 }
 
-/** The elementwise ops whose operands have one dtype, by name. */
+/** The elementwise ops whose operands all have the same dtype, by name. */
 export const elementwiseOps = {
   add: addOp,
   sub: subOp,
@@ -275,7 +275,7 @@ export const elementwiseOps = {
 /** The untyped verbs of elementwise ops. */
 export const pointwise = {
   ...verbsOf(elementwiseOps),
-  /** Another dtype; the node itself if that is its own. */
+  /** Conversion to another dtype; the node itself if it has that dtype. */
   cast: (x: Node, dtype: DType): Node => (x.dtype === dtype ? x : node(castOp, [x], { dtype })),
 }
 
@@ -317,7 +317,7 @@ export const square: Unary = x => typed(pointwise.mul(x, x))
 export const relu: Unary = x => typed(pointwise.maximum(0, x))
 
 /** An elementwise function of two tensors with the same dtype, broadcast from the right; the second may be a number. */
-// the overload whose argument carries the error stands last: its text is the one that `tsc` prints
+// the overload whose argument carries the error is last, because `tsc` prints its text
 export interface Binary<D extends DType | 'same'> {
   <S extends Shape>(a: Tensor<S>, b: number): Tensor<S, D extends DType ? D : 'f32'>
   <S extends Shape, E extends DType>(a: Tensor<S, E>, b: Tensor<readonly [], E>): Tensor<S, D extends DType ? D : E>
@@ -358,7 +358,7 @@ export const less = binary<'bool'>(pointwise.less)
 /** a ≤ b, broadcast from the right, as a `bool` tensor. @example lessEqual(x, 0) */
 export const lessEqual = binary<'bool'>(pointwise.lessEqual)
 
-/** `a` where the condition holds, else `b`; a number stands for a scalar. @example select(mask, scores, -1e9) */
+/** `a` if the condition holds, otherwise `b`; a number counts as a scalar. @example select(mask, scores, -1e9) */
 export const select = <S extends Shape>(
   condition: Tensor<S, 'bool'>,
   a: Tensor<S> | number,

@@ -46,13 +46,13 @@ undecomposed = [c for c in points if unicodedata.normalize('NFKD', chr(c)) != ch
     *range(0x16D68, 0x16D6B), *range(0x1CCD6, 0x1CCFA), *range(0x1E030, 0x1E06E)) if c not in compatible]
 marks = changed(normalizers.StripAccents(), '')
 sets = {
-    'unassigned': ('What Oniguruma and the regex crate know no category of: unassigned in Unicode 16.',
+    'unassigned': ('Characters without a category in Oniguruma and the regex crate: unassigned in Unicode 16.',
                    isolated(pre_tokenizers.Split(Regex(r'\p{Cn}'), 'isolated'))),
-    'punctuation': ('What is punctuation to Punctuation and BertPreTokenizer.', isolated(pre_tokenizers.Punctuation('isolated'))),
-    'marks': ('What StripAccents removes.', marks),
-    'nonspacing': ('What BertNormalizer removes as an accent.', changed(bert(strip_accents=True), '')),
-    'controls': ('What BertNormalizer removes as no text.', changed(bert(clean_text=True), '')),
-    'undecomposed': ('What NFC, NFD, NFKC and NFKD leave alone although a later Unicode decomposes it.', sorted(set(undecomposed))),
+    'punctuation': ('The punctuation of Punctuation and BertPreTokenizer.', isolated(pre_tokenizers.Punctuation('isolated'))),
+    'marks': ('The accents that StripAccents removes.', marks),
+    'nonspacing': ('The accents that BertNormalizer removes.', changed(bert(strip_accents=True), '')),
+    'controls': ('The control characters that BertNormalizer removes.', changed(bert(clean_text=True), '')),
+    'undecomposed': ('Characters that NFC, NFD, NFKC and NFKD leave alone although a later Unicode decomposes them.', sorted(set(undecomposed))),
 }
 
 lines = ['/** Sets of characters, as ranges of code points in hexadecimal. Written by test/golden/tokenizer/make_characters.py; do not edit. */']
