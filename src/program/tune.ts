@@ -29,24 +29,24 @@ import {
 import { isHead, type LanguageBatch, type LanguageParams, type LeafKind } from '../model/index.ts'
 import type { MethodOptions } from './method.ts'
 
-/** A LLaMA with targets that only the run knows: the tree and its focus are opaque. */
+/** A tuned model whose targets are only known at run time: the tree and its focus are opaque. */
 export type TunedModel = Tuned<LanguageParams, unknown, Dynamic, LanguageBatch, readonly ['batch', 'seq', 'vocab']>
 
 type Opened = Pick<Loaded, 'model' | 'checkpoint'>
 
-/** What is tuned: modules with their ranks, and leaves that are trained whole beside them. */
+/** The targets of tuning: modules with their ranks, and leaves that are trained whole in addition. */
 export interface Targets {
   readonly modules: readonly ResolvedModule[]
   readonly whole: readonly string[]
 }
 
-/** What a run begins with that is not the method's own choice. */
+/** Initial values of a run that are not the method's own choice. */
 export interface Beginning {
   /** The columns of PaCA, or the entries of SHiRA, by module path. */
   readonly chosen?: ReadonlyMap<string, Int32Array>
   /** First values of leaves that the method adds, by their path in the tuned tree. */
   readonly values?: ReadonlyMap<string, FirstValue>
-  /** Options that follow from an adapter. */
+  /** Options that are derived from an adapter. */
   readonly again?: Partial<MethodArguments>
 }
 
@@ -58,11 +58,11 @@ export const sizesOf = ({ architecture, tensors }: Checkpoint, path: string): re
 const leavesOf = ({ model, checkpoint: { architecture } }: Opened, ...kinds: readonly LeafKind[]): readonly string[] =>
   tensorsOf(model.params).flatMap(([path]) => (kinds.includes(architecture.stored(path).kind) ? [path] : []))
 
-/** How many columns (input features) a module has. */
+/** The number of columns (input features) of a module. */
 export const widthOf = (checkpoint: Checkpoint, path: string): number => sizesOf(checkpoint, path)[1] ?? 1
 const heightOf = (checkpoint: Checkpoint, path: string): number => sizesOf(checkpoint, path)[0] ?? 1
 
-/** The modules that are matrices applied to features: what every method but full adapts. */
+/** The modules that are matrices applied to features: every method but full adapts these. */
 const linearModules = (loaded: Opened): readonly string[] => leavesOf(loaded, 'linear', 'head')
 
 /** The modules with the sizes of their weights. */
@@ -83,7 +83,7 @@ const checkRanks = (
     : fail(`rank ${narrow.rank} is above the width of ${narrow.path}, which has ${narrow.in} columns`)
 }
 
-/** Why a head that the model ties to its embedding cannot be tuned by its name, if that is asked. */
+/** The reason why a head that the model ties to its embedding cannot be tuned by its name, if that is requested. */
 const tiedHeadAsked = (
   { checkpoint: { architecture, config } }: Opened,
   { targetModules, modulesToSave = [] }: MethodOptions,
@@ -95,7 +95,7 @@ const tiedHeadAsked = (
     : undefined
 }
 
-/** The biases that `--bias` trains beside a method: all, or those of the modules that it adapts. */
+/** The biases that `--bias` trains in addition to a method: all, or those of the modules that it adapts. */
 const biasesBeside = (
   loaded: Opened,
   { bias = 'none' }: MethodOptions,
@@ -122,7 +122,7 @@ const within = (loaded: Opened, { method }: MethodOptions): Kind => {
 }
 
 /**
- * The modules that a method is asked to tune, from the header alone. `all` is every parameter, for full fine-tuning.
+ * The modules that a method should tune, from the header alone. `all` means every parameter, for full fine-tuning.
  * Errors: a name that no module has, a rank above a module's width, and others of `resolveTargets`.
  * @example targetsOf(loaded, { method: 'paca', targetModules: 'all-linear', rank: 8, seed: 0 })
  */
@@ -149,20 +149,22 @@ export const targetsOf = (loaded: Opened, options: MethodOptions): E.Either<IoEr
   if (apart !== undefined) return fail(apart)
   const named = typeof targetModules !== 'string' || targetModules.toLowerCase() !== 'all-linear'
   return pipe(
-    // a method that trains leaves whole may be asked for any of them by name
+    // a method that trains whole leaves can target any of them by name
     resolveTargets(options, named || reach !== 'every' ? paths : linearModules(loaded), isHead),
     E.flatMap(modules => checkRanks(loaded.checkpoint, options, modules)),
     E.flatMap(besides),
   )
 }
 
-/** Whether the modules of a group can share a selection that is given: it must be one. */
+/** Tests whether the modules of a group can share a given selection: it must be the same for all. */
 const alikeIn =
   (chosen: ReadonlyMap<string, Int32Array> | undefined) =>
   (group: readonly string[]): boolean =>
     chosen === undefined || new Set(group.flatMap(path => chosen.get(path)?.join() ?? [])).size <= 1
 
-/** The number of inputs that lie together, of leaves whose inputs are a product of dims: of `heads*headDim` a head. */
+/**
+ * The number of inputs that belong together, for leaves whose inputs are a product of dims: a head for `heads*headDim`.
+ */
 const blocksOf = ({ params, dims = {} }: Opened['model']): ReadonlyMap<string, number> =>
   new Map(
     tensorsOf(params).flatMap(([path, { shape }]) => {
@@ -173,7 +175,7 @@ const blocksOf = ({ params, dims = {} }: Opened['model']): ReadonlyMap<string, n
     }),
   )
 
-/** The method with all its options, whose targets only the run knows. */
+/** The method with all its options, whose targets are only known at run time. */
 const madeMethod = (
   { model }: Opened,
   options: MethodOptions,
@@ -197,7 +199,7 @@ const madeMethod = (
   })
 }
 
-/** The head of a language model is not quantized, nor is what is trained whole. */
+/** The modules to quantize: not the head of a language model, and not those that are trained whole. */
 const quantizedModules = (loaded: Opened, { whole }: Targets): readonly string[] =>
   leavesOf(loaded, 'linear').filter(path => !whole.includes(path))
 
@@ -209,7 +211,7 @@ export const packedModel = (loaded: Opened, { double }: { readonly double: boole
 
 /**
  * Applies a method to a loaded model; everything is checked against the checkpoint's header, before any weight is read.
- * Errors: those of {@link targetsOf}, and what a method cannot adapt.
+ * Errors: those of {@link targetsOf}; modules that a method cannot adapt.
  * @example tuneModel(loaded, { method: 'paca', targetModules: 'all-linear', rank: 8, seed: 0 })
  */
 export const tuneModel = (

@@ -171,7 +171,7 @@ test('real peft and transformers agree with what is read, written and merged', {
       )
     }
 
-    // what PEFT saved, read and written again
+    // adapters that PEFT saved, read and written again
     for (const name of ['lora', 'dora', 'vera']) {
       await checkBoth(name, await right(loadAdapter(path(name))))
       logits(
@@ -349,7 +349,7 @@ const biasTasks = async (directory: string) => {
   }
 }
 
-/** Requests whose modules, ranks and scales PEFT is asked for too. */
+/** Requests whose modules, ranks and scales PEFT resolves too. */
 const requests: readonly (TargetRequest & { readonly rslora?: boolean })[] = [
   { targetModules: ['q_proj', 'layers.1.mlp.up_proj'], rank: 4, alpha: 8 },
   { targetModules: 'all-linear', rank: 4, alpha: 4, excludeModules: ['mlp.up_proj', 'o_proj'] },

@@ -3,7 +3,7 @@ import { factorsOf } from './distribute.ts'
 import type { Rule } from './rule.ts'
 import { applied, innerOf, isLowRankProduct, scaling, type Applied, type Scaled } from './weights.ts'
 
-/** A factor, whose axes have letters, where it broadcasts against a tensor of other letters. */
+/** A factor whose axes have letters, in the form in which it broadcasts against a tensor with other letters. */
 const aligned = (factor: Node, letters: string, target: string): Node => {
   const order = [...target].filter(c => letters.includes(c))
   const lead = order.length === 0 ? target.length : target.indexOf(order[0]!)
@@ -20,7 +20,7 @@ const aligned = (factor: Node, letters: string, target: string): Node => {
   )
 }
 
-/** x (s A B) = x ((s A) B), a number s: it goes on to what is r wide. */
+/** x (s A B) = x ((s A) B) for a number s: it moves on to the factor of width r. */
 const intoFactors = ({ x, a, b, out }: Applied, { op, whole, factor }: Scaled): Node | undefined => {
   const factors = factorsOf(whole, { a, b, out })
   if (!factors) return undefined
@@ -29,8 +29,8 @@ const intoFactors = ({ x, a, b, out }: Applied, { op, whole, factor }: Scaled): 
 }
 
 /**
- * x (g W) = g (x W): no second copy of a weight is made for what scales it. A number of a low-rank product goes to what
- * is r wide, a vector along the result to the result, and one along the input to the input where that is the narrower
+ * x (g W) = g (x W): a scaling makes no second copy of a weight. A number on a low-rank product moves to the value of
+ * width r, a vector along the result to the result, and a vector along the input to the input if that is the narrower
  * of the two.
  */
 export const scaleProduct: Rule = {

@@ -7,19 +7,19 @@ import { formOfModule, indexIn, savedModule, type Adapter, type AnyAdapter, type
 
 type Floats = Value<Shape>
 
-/** If an adapter changes a leaf. */
+/** Tests whether an adapter changes a leaf. */
 const touches = ({ modules, whole }: Adapter, path: string): boolean => modules.has(path) || whole?.has(path) === true
 
-/** If any of the adapters changes a leaf. @example changes([{ adapter }], 'model.norm') */
+/** Tests whether any of the adapters changes a leaf. @example changes([{ adapter }], 'model.norm') */
 export const changes = (uses: readonly WeightedAdapter[], path: string): boolean =>
   uses.some(({ adapter }) => touches(adapter, path))
 
-/** The numbers of a weight that an adapter holds: all, or those at an index of some kind. */
+/** The numbers of a weight that an adapter stores: all of them, or those at an index of some kind. */
 interface Held {
   readonly values: Float32Array
-  /** The numbers of the base in their places; a weight that is kept whole has them not. */
+  /** The base's numbers in those places; a weight that is saved whole does not store them. */
   readonly base: Float32Array | undefined
-  /** Their places in the flattened leaf. */
+  /** Their positions in the flattened leaf. */
   readonly places: Int32Array | undefined
 }
 
@@ -45,7 +45,7 @@ const heldOf = (adapter: Adapter, path: string, sizes: readonly number[]): Held 
   }
 }
 
-/** Adds `by` times the difference of the numbers that an adapter holds and those of the base. */
+/** Adds `by` times the difference between the numbers that an adapter stores and those of the base. */
 const addHeld = (sum: Float64Array, { values, base, places }: Held, leaf: Float32Array, by: number): void => {
   values.forEach((x, i) => {
     const at = places === undefined ? i : places[i]!
@@ -53,7 +53,7 @@ const addHeld = (sum: Float64Array, { values, base, places }: Held, leaf: Float3
   })
 }
 
-/** Adds `by` times what an adapter changes of a leaf [in, out] to a sum. */
+/** Adds `by` times an adapter's change of a leaf [in, out] to a sum. */
 const addChange = (sum: Float64Array, adapter: Adapter, path: string, leaf: Floats, by: number): void => {
   const held = heldOf(adapter, path, leaf.sizes)
   if (held !== undefined) {
@@ -69,7 +69,10 @@ const addChange = (sum: Float64Array, adapter: Adapter, path: string, leaf: Floa
   }
 }
 
-/** The change depends on the weight of the base: of one that is kept whole, and of methods that say so. */
+/**
+ * Tests whether a change depends on the weight of the base: for a weight that is saved whole, and for methods whose
+ * change needs it.
+ */
 const needsBase = (adapter: Adapter, path: string, sizes: readonly number[]): boolean => {
   const held = heldOf(adapter, path, sizes)
   return held === undefined ? typeof recordOf(adapter.method).change === 'object' : held.base === undefined
@@ -77,8 +80,8 @@ const needsBase = (adapter: Adapter, path: string, sizes: readonly number[]): bo
 
 /**
  * The change that an adapter makes to a weight [in, out] of the base, summed in float64; undefined if it leaves the
- * weight alone. `base` is the weight itself: its sizes count, and its numbers if the change depends on them (DoRA, and
- * weights that are saved whole).
+ * weight alone. `base` is the weight itself: its sizes are needed, and its numbers if the change depends on them (DoRA,
+ * and weights that are saved whole).
  * @example deltaOf(adapter, 'model.layers.0.self_attn.q_proj', base)
  */
 export const deltaOf = (
@@ -96,7 +99,7 @@ export const deltaOf = (
   return Float32Array.from(sum)
 }
 
-/** A leaf with other numbers at some places. */
+/** A leaf with other numbers at some positions. */
 const written = (leaf: Floats, places: Int32Array, numbers: Float32Array): Floats => {
   const data = leaf.data.slice()
   places.forEach((at, i) => {
@@ -105,7 +108,10 @@ const written = (leaf: Floats, places: Int32Array, numbers: Float32Array): Float
   return { ...leaf, data }
 }
 
-/** A leaf with an adapter's own numbers in it, if it holds such: its own part, or the base's. */
+/**
+ * A leaf with an adapter's own numbers written into it, if the adapter stores numbers of the weight: the trained part,
+ * or the base's.
+ */
 const exactly = (adapter: Adapter, path: string, leaf: Floats, part: 'values' | 'base'): Floats | undefined => {
   const held = heldOf(adapter, path, leaf.sizes)
   const numbers = held?.[part]
@@ -114,9 +120,9 @@ const exactly = (adapter: Adapter, path: string, leaf: Floats, part: 'values' | 
 }
 
 /**
- * A leaf [in, out] of the base with adapters written into it; the base itself if none of them changes it. One adapter
- * of weight 1 that holds numbers of the weight (PaCA, SHiRA, full) has them written bit for bit; else it is
- * base + Σ weight · change, summed in float64 and rounded once.
+ * A leaf [in, out] of the base with adapters written into it; the base itself if none of them changes it. If a single
+ * adapter of weight 1 stores numbers of the weight (PaCA, SHiRA, full), they are written bit for bit; otherwise the
+ * result is base + Σ weight · change, summed in float64 and rounded once.
  * @example mergedWeight([{ adapter: a }, { adapter: b, weight: 0.5 }], 'model.layers.0.self_attn.q_proj', base)
  */
 export const mergedWeight = (uses: readonly WeightedAdapter[], path: string, base: Value<Shape>): Value<Shape> => {
@@ -132,8 +138,8 @@ export const mergedWeight = (uses: readonly WeightedAdapter[], path: string, bas
 }
 
 /**
- * The base's own numbers written back into a leaf that one adapter of weight 1 was merged into, bit for bit: of methods
- * that keep them. The others leave the base as it is, so that it needs no restoring.
+ * Restores a leaf, bit for bit, that one adapter of weight 1 was merged into, from the base's own numbers, for methods
+ * that keep them. The others leave the base unchanged, so nothing needs restoring.
  * @example restoredWeight(adapter, 'model.layers.0.self_attn.q_proj', merged)
  */
 export const restoredWeight = (adapter: Adapter, path: string, merged: Value<Shape>): Value<Shape> =>

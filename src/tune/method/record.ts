@@ -5,13 +5,13 @@ import type { Method, Opaque } from './method.ts'
 import type { PeftForm, PeftRefusal } from './peft-form.ts'
 
 /**
- * A method as every other room reads it: its file tells it once, and nobody else knows a method by name. A facet that
- * is left out does not compile.
+ * A method, as every other room sees it: its file is the only place that describes it, and no other code names a
+ * method. A record without one of the facets does not compile.
  */
 
-/** The options that methods are made with; each takes what it has. */
+/** The options for making methods; each takes those that it has. */
 export interface MethodArguments {
-  /** Leaves to tune: names as `q_proj`, or paths. */
+  /** Leaves to tune: names such as `q_proj`, or paths. */
   readonly targets: readonly string[]
   readonly rank: number
   readonly seed: number
@@ -21,11 +21,11 @@ export interface MethodArguments {
   /** Other ranks and alphas for some leaves, by path. */
   readonly ranks?: ReadonlyMap<string, number>
   readonly alphas?: ReadonlyMap<string, number>
-  /** A selection of one's own, by path: columns for PaCA, entries for SHiRA. */
+  /** A given selection by path: columns for PaCA, entries for SHiRA. */
   readonly selection?: ReadonlyMap<string, Int32Array>
   /** Paths whose leaves share a selection. */
   readonly groups?: readonly (readonly string[])[]
-  /** The number of neighbouring inputs of a leaf that belong together, by path: the size of a head, behind attention. */
+  /** The number of neighbouring inputs of a leaf that belong together, by path: the size of a head after attention. */
   readonly blocks?: ReadonlyMap<string, number>
   /** Paths of leaves whose inputs are scaled, not their outputs. */
   readonly feedforward?: readonly string[]
@@ -38,13 +38,13 @@ export interface SavedModule<T, S> {
   readonly tensors: T
   /** The tensors that all modules share. */
   readonly shared: S
-  /** α / r, with rank-stabilised scaling α / √r. */
+  /** The scale: α / r, or α / √r with rank-stabilised scaling. */
   readonly scale: number
   /** The number of inputs of the module. */
   readonly inputs: number
 }
 
-/** A module that is tuned, with the sizes of its weight. */
+/** A module to tune, with the sizes of its weight. */
 export interface TunedModule {
   readonly path: string
   readonly rank: number
@@ -52,7 +52,7 @@ export interface TunedModule {
   readonly out: number
 }
 
-/** The rank of a method: its default, and whether it counts inputs, of which a module has only so many. */
+/** The rank of a method: its default, and whether it counts inputs, in which case a module limits it. */
 export interface RankFacet {
   readonly default: number
   readonly counts?: 'inputs'
@@ -60,7 +60,7 @@ export interface RankFacet {
 
 /**
  * The leaves that a method can tune: every leaf, or those of a kind: matrices that are applied to features, gains of
- * norms, biases. A model may have none of a kind.
+ * norms, biases. A model may have none of some kind.
  */
 export type Reach = 'every' | 'linear' | 'norm' | 'bias'
 
@@ -73,29 +73,29 @@ export interface MethodRecord<
   readonly name: N
   /** The name as its authors write it. */
   readonly title: string
-  /** A noun phrase: what is trained. */
+  /** The trained part, as a noun phrase. */
   readonly trains: string
   /** The paper, if the method has one. */
   readonly paper: { readonly by: string; readonly url: string } | undefined
   readonly make: (options: MethodArguments) => Method<Opaque>
-  /** The options that it takes beside its targets. */
+  /** The options that it takes in addition to its targets. */
   readonly takes: readonly Exclude<keyof MethodArguments, 'targets'>[]
-  /** `undefined` for a method that has none. */
+  /** The rank; `undefined` for a method that has none. */
   readonly rank: R
   readonly reach: Reach
-  /** Targets unless others are named: the model's own choice, all that is in reach, or words that paths end with. */
+  /** The default targets: the model's own choice, everything in reach, or words that paths end with. */
   readonly targets: 'usual' | 'all' | readonly string[]
   readonly tensors: F
   /** Tensors that all modules share: leaves at the top of the tree. */
   readonly shared: S
-  /** The frozen linear modules may be held in 4 bits. */
+  /** True if the frozen linear modules may be held in 4 bits. */
   readonly quantizes: boolean
-  /** Other leaves may be trained whole beside it: `--modules-to-save` and `--bias`. */
+  /** True if other leaves may be trained whole in addition: `--modules-to-save` and `--bias`. */
   readonly besides: boolean
   /**
-   * The change of a weight on the host: `values` take the place of numbers of the weight; `factors` are those of `lora`;
-   * or numbers added to a sum, `by` times, which depend on the weight of the base. It is `weight`, said a second time so
-   * that merging is fast; a law holds it to the first.
+   * The change of a weight on the host: `values` replace numbers of the weight; `factors` are those of `lora`; or
+   * numbers that are added to a sum, `by` times, and depend on the weight of the base. It repeats the meaning of
+   * `weight`, so that merging is fast; a law compares the two.
    */
   readonly change:
     | 'values'
@@ -108,20 +108,22 @@ export interface MethodRecord<
           by: number,
         ): void
       }
-  /** The same change as a product of two factors, or the reason that there are none. */
+  /** The same change as a product of two factors, or the reason why there are none. */
   readonly lora:
     { factors(module: SavedModule<TensorsOf<F[number]>, TensorsOf<S>>): LowRank } | { readonly none: string }
   /** Its form in PEFT, if PEFT has one. */
   readonly peft: PeftForm | PeftRefusal | undefined
-  /** Sizes of dims that it alone names. */
+  /** Sizes of dims that only this method names. */
   dims?(modules: readonly TunedModule[]): Readonly<Record<string, number>>
-  /** Options that follow from an adapter that a run goes on from, beside its ranks and its selection. */
+  /**
+   * Options that are derived from the adapter that a run continues from, in addition to its ranks and its selection.
+   */
   again?(modules: ReadonlyMap<string, TensorsOf<F[number]>>): Partial<MethodArguments>
-  /** Files of format 1 have it. */
+  /** True if files of format 1 may have the method. */
   readonly inVersion1?: true
 }
 
-/** A method with all that its file tells of it. @example export const loraMethod = method({ name: 'lora', … }) */
+/** A method with everything that its file declares. @example export const loraMethod = method({ name: 'lora', … }) */
 export const method = <
   const N extends string,
   const F extends Forms,
