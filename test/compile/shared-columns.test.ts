@@ -86,12 +86,15 @@ const run = async (
   const batch = await tinyBatch()
   const every: readonly string[] = names
   try {
-    const { shared, ...given } = selection
+    const { shared, columns } = selection
     const groups = inputGroups(tiny).filter(
       ([path]) => shared === 'all' || (shared === 'first layer' && path!.includes('.0.')),
     )
     const step = trainStep(
-      adapt(tiny, paca({ targets: every, rank: curves.recipe.rank, seed: 3, groups, ...given })),
+      adapt(
+        tiny,
+        paca({ targets: every, rank: curves.recipe.rank, seed: 3, groups, ...(columns && { selection: columns }) }),
+      ),
       sgd({ lr: 0.05 }),
     )
     await using session = await compile(step, { target, threads: 1, weights })
