@@ -34,7 +34,7 @@ export { all, frozen, columns, entries, focus, putFocus, lensOf, maskedLeaves } 
 export type { Tree, LazyLeaf, LeafMask, All, Columns, Entries, Dynamic, Focus, Lens, TrainedBy } from './tune/index.ts'
 
 // ── Methods ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-export { methods, methodNames, recordOf, targeted, isTarget, UnknownTarget } from './tune/index.ts'
+export { inputBlocks, methods, methodNames, recordOf, targeted, isTarget, UnknownTarget } from './tune/index.ts'
 export { selectByScore, selectByWeight, squaredNorms, carryState, quantizeNF4, dequantizeNF4 } from './tune/index.ts'
 export type { MethodRecord, Methods, RankFacet, Reach, SavedModule, TunedModule, KeptTensor } from './tune/index.ts'
 export type { KeptIndex } from './tune/index.ts'

@@ -36,9 +36,11 @@ export type { DTypesFault } from './tensor/index.ts'
 
 // ── Methods of fine-tuning ──────────────────────────────────────────────────────────────────────────────────────────
 export { adapt, paca, lora, dora, lorafa, moslora, vera, miss, shira, full } from './tune/index.ts'
+export { ia3, s2ft, biases, norms } from './tune/index.ts'
 export { quantized, nf4, startingFrom, alsoTraining } from './tune/index.ts'
 export type { Method, Tuned, Reparametrisation, ParamsOf, MaskOf, FaultOf, FirstValue, Opaque } from './tune/index.ts'
 export type { Paca, Dora, Full, Miss, MosLora, Shira, Vera, Leafwise, LoraLeaf, LoraMask } from './tune/index.ts'
+export type { Ia3, S2ft, NamedWhole } from './tune/index.ts'
 export type { Frozen } from './tune/index.ts'
 export type { PacaOptions, LoraOptions, Ranks, RankOf, TargetsOf, AlsoTraining, Quantizer } from './tune/index.ts'
 

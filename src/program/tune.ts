@@ -9,6 +9,7 @@ import {
   type ResolvedModule,
   adapt,
   full,
+  inputBlocks,
   leafName,
   nf4,
   quantized,
@@ -162,19 +163,6 @@ const alikeIn =
   (group: readonly string[]): boolean =>
     chosen === undefined || new Set(group.flatMap(path => chosen.get(path)?.join() ?? [])).size <= 1
 
-/**
- * The number of inputs that belong together, for leaves whose inputs are a product of dims: a head for `heads*headDim`.
- */
-const blocksOf = ({ params, dims = {} }: Opened['model']): ReadonlyMap<string, number> =>
-  new Map(
-    tensorsOf(params).flatMap(([path, { shape }]) => {
-      const [input] = shape
-      const last =
-        typeof input === 'string' && input.includes('*') ? dims[leafName(input.replaceAll('*', '.'))] : undefined
-      return last === undefined || shape.length !== 2 ? [] : [[path, last] as const]
-    }),
-  )
-
 /** The method with all its options, whose targets are only known at run time. */
 const madeMethod = (
   { model }: Opened,
@@ -189,7 +177,7 @@ const madeMethod = (
     seed,
     ranks: new Map(modules.map(module => [module.path, module.rank])),
     alphas: new Map(modules.map(({ path, alpha }) => [path, alpha])),
-    blocks: blocksOf(model),
+    blocks: inputBlocks(model),
     ...(rslora === undefined ? {} : { rslora }),
     ...(dropout === undefined ? {} : { dropout }),
     ...(initial === undefined ? {} : { initial }),

@@ -12,7 +12,7 @@ const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.
  * the first update.
  */
 for (const target of ['reference', 'wasm', 'graph'] as const)
-  for (const method of ['lora', 'dora', 'vera', 'moslora'] as const) {
+  for (const method of ['lora', 'dora', 'vera', 'moslora', 'ia3', 's2ft'] as const) {
     test(
       `the gradients of ${method} are PyTorch's, on ${target}`,
       { skip: target === 'graph' && noNode !== undefined ? noNode : false },

@@ -11,8 +11,10 @@ import {
 import { callsOf } from '../../src/compile/blocks.ts'
 import { adapt, nf4, quantized, sgd, trainStep, type Method, type Opaque } from '../../src/index.ts'
 import {
+  inputBlocks,
   methods,
   llama,
+  recordOf,
   tensorsOf,
   type MethodName,
   type MethodArguments,
@@ -30,6 +32,7 @@ import {
   type Node,
   type Numbers,
 } from '../../src/tensor/index.ts'
+import { attentionBiases, causalLM, plainLayer } from '../../src/model/causal/lm.ts'
 import { randomFrom } from '../support/op-subjects.ts'
 import { equal } from '../support/calculus.ts'
 
@@ -49,6 +52,7 @@ const config: CausalConfig = {
 }
 const targets: readonly string[] = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 const r = 4
+const { head_dim: headDim } = config
 // widths: of the residual stream, the heads together, keys or values, the feed-forward layer
 const d = 64
 const h = 96
@@ -58,9 +62,24 @@ const seq = 24
 const tokens = 2 * seq
 const adapterOf = (name: MethodName, options: Partial<MethodArguments> = {}): Method<Opaque> => {
   const { make }: { readonly make: (of: MethodArguments) => Method<Opaque> } = methods[name]
-  return make({ targets, rank: r, alpha: 6, seed: 0, ...options })
+  const own = {
+    every: targets,
+    linear: targets,
+    norm: ['norm', 'input_layernorm', 'post_attention_layernorm'],
+    bias: ['bias'],
+  }[recordOf(name).reach]
+  return make({ targets: own, rank: r, alpha: 6, seed: 0, blocks: inputBlocks(llama(config)), ...options })
 }
-const stepOf = (adapter: Method<Opaque>) => trainStep(adapt(llama(config), adapter), sgd({ lr: 0.1 }))
+/** A LLaMA with biases in its attention. */
+const biased = (of: CausalConfig) =>
+  causalLM(of, () => {
+    const { self_attn, ...others } = plainLayer()
+    return { ...others, self_attn: { ...self_attn, ...attentionBiases() } }
+  })
+/** A model with what a method tunes: a LLaMA has no biases. */
+const modelFor = ({ name }: Method<Opaque>, of: CausalConfig) => (name === 'biases' ? biased(of) : llama(of))
+const stepOf = (adapter: Method<Opaque>, of = config) =>
+  trainStep(adapt(modelFor(adapter, of), adapter), sgd({ lr: 0.1 }))
 type TestStep = ReturnType<typeof stepOf>
 /** Dims that methods add have sizes once a model is loaded; the values kept for a token do not depend on them. */
 const dimsOf = ({ tuned: { model, params, selections } }: TestStep): Readonly<Record<string, number>> => {
@@ -144,6 +163,15 @@ const kept: { readonly [N in MethodName]: readonly [none: number, cheap: number]
   shira: [inputs, h],
   // x E, the sums of inputs that share a row
   miss: [7 * r, 7 * r],
+  // dl = Σ u dy, u the outputs before they are scaled: kept in the place of what they become, which follows cheaply.
+  // Of down the inputs, which follow from gate and up
+  ia3: [h + 2 * k + d + 3 * f, 0],
+  // as PaCA, and a whole head of the output projection
+  s2ft: [6 * r + headDim, 6 * r + headDim],
+  // dw = Σ dy x / rms(x), of which rms(x) is kept, a number for each norm
+  norms: [2 * d, 2],
+  // db = Σ dy
+  biases: [0, 0],
 }
 
 for (const [name, [none, cheap]] of Object.entries(kept) as readonly (readonly [
@@ -194,8 +222,24 @@ test('of QPaCA, too, only the taken columns of x meet the gradient: no product i
   assert.ok(products(['take-contract']) > 0)
 })
 
+test('IA³ scales inputs and outputs, never a weight: no scaled copy is made, and no gradient is as large as a weight', () => {
+  const step = stepOf(adapterOf('ia3'))
+  const size = sizeOf(step)
+  const large = (without: readonly string[]): readonly string[] => {
+    const { outputs } = programsOf(step, { ...traits, without }).gradients(size)
+    const isLarge = ({ shape }: Node): boolean =>
+      shape.length === 2 && shape.every(dim => size(dim) >= k && dim !== 'batch*seq')
+    return [...callsOf(outputs).keys()]
+      .flatMap(block => topological(block.outputs))
+      .filter(n => isLarge(n) && !is(n, primitives.parameter) && !is(n, primitives.transpose))
+      .map(({ op }) => op.name)
+  }
+  assert.deepEqual(large([]), [])
+  assert.ok(large(['scale']).includes('mul') && large(['scale']).includes('contract'))
+})
+
 test('what is kept does not depend on whether weights are prepared, but for the norms of DoRA', () => {
-  for (const name of Object.keys(kept) as readonly MethodName[]) {
+  for (const name of Object.keys(kept) as readonly (keyof typeof kept)[]) {
     const norms = name === 'dora' ? outputs / tokens : 0
     assert.equal(keptBy(adapterOf(name), { unprepared: true }), base.cheap + kept[name][1] + norms, name)
   }
@@ -332,7 +376,7 @@ for (const [label, name, options] of [
   ['dora with dropout', 'dora', { dropout: 0.3 }],
 ] as const) {
   test(`${label}: no rule changes what its programs compute`, () => {
-    const step = trainStep(adapt(llama(tiny), adapterOf(name, { rank: 2, ...options })), sgd({ lr: 0.1 }))
+    const step = stepOf(adapterOf(name, { rank: 2, blocks: inputBlocks(llama(tiny)), ...options }), tiny)
     const all = resultsOf(step, [])
     // only a product that is taken apart can drop out its input
     for (const without of label === name

@@ -28,6 +28,7 @@ import {
   type MethodName,
 } from '../../src/tune/index.ts'
 import { isHead } from '../../src/model/index.ts'
+import { withModules } from '../../src/io/adapter/adapter.ts'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
 import { transposeMatrix } from '../../src/tensor/index.ts'
 import { adapterOf, i32, origin } from '../support/adapters.ts'
@@ -107,7 +108,10 @@ const leavesForPeft = (method: MethodName): boolean => {
 
 /** An adapter filled at random; of PaCA, with the base's own columns. */
 const randomAdapter = async (method: MethodName, settings: Partial<Adapter<'lora'>> = {}): Promise<Adapter> => {
-  const paths = ['model.layers.0.self_attn.q_proj', 'model.layers.1.mlp.down_proj']
+  const paths =
+    recordOf(method).reach === 'norm'
+      ? ['model.layers.0.input_layernorm', 'model.norm']
+      : ['model.layers.0.self_attn.q_proj', 'model.layers.1.mlp.down_proj']
   const several = !['vera', 'miss'].includes(method)
   const { baseModelHash: _hash, ...made } = adapterOf(
     method,
@@ -121,13 +125,13 @@ const randomAdapter = async (method: MethodName, settings: Partial<Adapter<'lora
     { ...settings, targetModules: paths },
   )
   const adapter = made as Adapter
-  if (adapter.method !== 'paca') return adapter
+  if (adapter.method !== 'paca' && adapter.method !== 's2ft') return adapter
   const modules = await Promise.all(
     [...adapter.modules].map(
       async ([at, module]) => [at, { ...module, base: await columnsOf(at, module.columns.data) }] as const,
     ),
   )
-  return { ...adapter, modules: new Map(modules) }
+  return withModules(adapter as Adapter, new Map(modules))
 }
 
 const python = await findPython()
@@ -172,7 +176,7 @@ test('real peft and transformers agree with what is read, written and merged', {
     }
 
     // adapters that PEFT saved, read and written again
-    for (const name of ['lora', 'dora', 'vera']) {
+    for (const name of ['lora', 'dora', 'vera', 'ia3']) {
       await checkBoth(name, await right(loadAdapter(path(name))))
       logits(
         `${name}: PEFT's own file and ours`,

@@ -156,6 +156,23 @@ test('of every method, a hundredth too little of its change is told from it', ()
   for (const method of methodNames) assert.throws(() => fc.assert(sameWeight(less, method)), method)
 })
 
+const bias = random(51, 4)
+test('IA³ changes the bias of a module whose outputs it scales, and of no other', () => {
+  const [outputs, inputs] = [0, 1].map(nth => adapterOf('ia3', new Map([[path, size]]), 5, {}, nth))
+  assert.ok(
+    close(
+      deltaOf(outputs!, 'w.bias', bias)!,
+      bias.data.map((x, i) => x * (factors(outputs!).data[i]! - 1)),
+    ),
+  )
+  assert.deepEqual([...deltaOf(inputs!, 'w.bias', bias)!], [0, 0, 0, 0])
+  assert.equal(deltaOf(adapterOf('lora', new Map([[path, size]]), 5), 'w.bias', bias), undefined)
+})
+const factors = ({ modules }: Adapter<'ia3'>): Value<Shape> => {
+  const module = modules.get(path)!
+  return 'ia3_out' in module ? module.ia3_out : module.ia3_in
+}
+
 test("numbers of the weight are written bit for bit, and the base's own restore it", () => {
   const indexed = methodNames.filter(method => recordOf(method).tensors.some(form => indexIn(form) !== undefined))
   assert.ok(indexed.length >= 2)

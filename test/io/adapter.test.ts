@@ -149,7 +149,7 @@ test('an adapter on disk whose parts disagree is refused with the file and the f
       [{ format_version: 1, method: 'lora' }, /method is "lora", where "paca" or "full"/],
       [{ target_modules: 7 }, /target_modules is 7, where a list of strings or a string is due/],
       [{ target_modules: '(?i)q' }, /inline flags of Python/],
-      [{ method: 'ia3' }, /method is "ia3", where "paca" or "lora" or/],
+      [{ method: 'boft' }, /method is "boft", where "paca" or "lora" or/],
       [{ alpha: '8' }, /alpha is "8", where a number/],
       [{ rank_pattern: { q_proj: 0 } }, /rank_pattern is {"q_proj":0}, where an object of integers/],
       [{ rank_pattern: { q_proj: 1 } }, /I32 \[2\], where I32 \[1\]/],

@@ -36,23 +36,32 @@ const widths = (): number => assert.fail('the widths of these are known')
 
 test('what PEFT saved is read, and written again with the same tensors and fields', () =>
   inDirectory(async directory => {
-    for (const [name, method, rank] of [
-      ['lora', 'lora', 4],
-      ['dora', 'dora', 4],
-      ['vera', 'vera', 16],
+    for (const [name, rank, modules, alpha, peft] of [
+      ['lora', 4, 14, 8, '0.21.2'],
+      ['dora', 4, 14, 8, '0.21.2'],
+      ['vera', 16, 4, undefined, '0.21.2'],
+      ['ia3', undefined, 6, undefined, '0.21.0'],
     ] as const) {
       const source = join(golden, name)
       const out = join(directory, name)
       const adapter = await right(loadAdapter(source))
       assert.deepEqual(
-        [adapter.method, 'rank' in adapter && adapter.rank, adapter.modules.size, adapter.alpha, adapter.versions],
-        [method, rank, name === 'vera' ? 4 : 14, name === 'vera' ? undefined : 8, { peft: '0.21.2' }],
+        [
+          adapter.method,
+          'rank' in adapter ? adapter.rank : undefined,
+          adapter.modules.size,
+          adapter.alpha,
+          adapter.versions,
+        ],
+        [name, rank, modules, alpha, { peft }],
       )
       await right(savePeft(out, adapter, widths))
       assert.deepEqual(await tensorsIn(out), await tensorsIn(source))
       const theirs = await jsonOf(source)
       const ours = await jsonOf(out)
-      const { task_type: _type, base_model_name_or_path: _path, ...fields } = ours
+      // of the modules whose inputs are scaled PEFT has names, and here there is an expression
+      const { task_type: _type, base_model_name_or_path: _path, feedforward_modules: fed, ...fields } = ours
+      assert.equal(fed, name === 'ia3' ? '(.*\\.)?(down_proj)' : undefined)
       for (const [field, value] of Object.entries(fields))
         assert.deepEqual(value, theirs[field] ?? null, `${name}: ${field}`)
       // adapters read from PEFT are also written in our own form, and ours in PEFT's
@@ -126,7 +135,7 @@ test('an adapter of a type of PEFT comes back from its directory as it was', () 
     )
   }))
 
-test('PaCA, MosLoRA and LoRA-FA leave as LoRA; what no LoRA says is refused, as are several ranks where PEFT has one', () => {
+test('PaCA, S2FT, MosLoRA and LoRA-FA leave as LoRA; what no LoRA says is refused, as are several ranks where PEFT has one', () => {
   const width = (path: string): number => sizes(1).get(path)!.input
   for (const method of ['paca', 'moslora', 'lorafa'] as const) {
     const { config, tensors } = get(
@@ -152,7 +161,14 @@ test('PaCA, MosLoRA and LoRA-FA leave as LoRA; what no LoRA says is refused, as 
       ],
     )
   }
-  for (const method of ['shira', 'full'] as const)
+  // whole heads are more columns than the rank that was asked for
+  const asked = { targetModules: 'all-linear', rank: 1, rankPattern: {} }
+  const { config } = get(peftOf(adapterOf('s2ft', sizes(2, 1), 3, asked), width))
+  assert.deepEqual(
+    [config['r'], config['rank_pattern'], config['lora_alpha'], config['alpha_pattern']],
+    [2, { 'layers.1.mlp.up_proj': 1 }, 2, { 'layers.1.mlp.up_proj': 1 }],
+  )
+  for (const method of ['shira', 'full', 'biases'] as const)
     assert.match(sentence(peftOf(adapterOf(method, sizes(1), 3), width)), /export it merged$/)
   assert.match(sentence(peftOf(adapterOf('miss', sizes(1, 2), 3), width)), /PEFT's miss has one rank/)
   // modules that their own words would not select are named one by one
@@ -197,7 +213,7 @@ test('a field that is set and not supported is named, never ignored; fields that
       )
     for (const [changes, due] of [
       [{ init_lora_weights: 'pissa' }, /init_lora_weights is "pissa", where true, false, "gaussian"/],
-      [{ peft_type: 'IA3' }, /peft_type is "IA3", where "LORA" or "VERA" or "MISS" is due/],
+      [{ peft_type: 'BOFT' }, /peft_type is "BOFT", where "LORA" or "VERA" or "MISS" or "IA3" or "LN_TUNING" is due/],
       [{ peft_type: 'SHIRA' }, /SHiRA adapters of PEFT are not supported/],
       [{ r: 0 }, /r is 0, where an integer from 1 on/],
       [{ lora_alpha: '8' }, /lora_alpha is "8"/],

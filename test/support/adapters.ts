@@ -62,15 +62,14 @@ export const moduleOf = <M extends MethodName>(
   seed: number,
   nth = 0,
 ): MethodTensors[M] => {
-  const { tensors } = recordOf(method)
+  const form = recordOf(method).tensors[nth % recordOf(method).tensors.length]!
+  const isOfColumns = Object.values(form).some(kept => kept.from === 'index' && kept.among === 'columns')
+  const limit = isOfColumns ? input : input * output
   const sizes: Readonly<Record<string, number>> = { in: input, out: output, r: rank }
   // a word of the method's own counts what is selected
   const size = (word: Word): number =>
-    typeof word === 'number' ? word : (sizes[word] ?? Math.min(rank * (input + output), input * output))
-  const made = Object.entries(tensors[nth % tensors.length]!).map(([name, kept], i) => {
-    const limit = kept.from === 'index' && kept.among === 'columns' ? input : input * output
-    return [name, filled(kept, size, limit, seed + i)] as const
-  })
+    typeof word === 'number' ? word : (sizes[word] ?? (isOfColumns ? rank : Math.min(rank * (input + output), limit)))
+  const made = Object.entries(form).map(([name, kept], i) => [name, filled(kept, size, limit, seed + i)] as const)
   // the tensors are those of the form
   return Object.fromEntries(made) as unknown as MethodTensors[M]
 }

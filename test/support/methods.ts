@@ -22,6 +22,7 @@ import {
 } from '../../src/index.ts'
 import {
   methods,
+  recordOf,
   count,
   interpret,
   isTensor,
@@ -35,15 +36,31 @@ import { assignWeights } from '../../src/backend/weights.ts'
 import { randomFrom, sizeIn } from './op-subjects.ts'
 
 /**
- * A small model with the features that methods must support: equal layers, leaves of several widths, a gather, vectors.
+ * A small model with the features that methods must support: equal layers, leaves of several widths, a gather, biases, a
+ * norm.
  */
-const layer = () => ({ up: f32('hidden', 'ffn'), down: f32('ffn', 'hidden'), bias: f32('hidden') })
+const layer = () => ({
+  'up': f32('hidden', 'ffn'),
+  'up.bias': f32('ffn'),
+  'down': f32('ffn', 'hidden'),
+  'bias': f32('hidden'),
+})
 export const small = model({
-  params: { embed: f32('vocab', 'hidden'), layers: [layer(), layer()], head: f32('hidden', 'out') },
+  params: {
+    embed: f32('vocab', 'hidden'),
+    layers: [layer(), layer()],
+    norm: f32('hidden'),
+    head: f32('hidden', 'out'),
+  },
   batch: { ids: i32('batch'), y: f32('batch', 'out') },
   logits: (p, { ids }) =>
     matmul(
-      repeat(p.layers, take(p.embed, ids, 0), (x, l) => add(add(x, matmul(silu(matmul(x, l.up)), l.down)), l.bias)),
+      mul(
+        repeat(p.layers, take(p.embed, ids, 0), (x, l) =>
+          add(add(x, matmul(silu(add(matmul(x, l.up), l['up.bias'])), l.down)), l.bias),
+        ),
+        p.norm,
+      ),
       p.head,
     ),
   loss: (logits, { y }) => {
@@ -71,7 +88,7 @@ export const valueOf = (
 }
 // data for a tree has its structure
 export const weights = mapTree(small.params, isTensor, ({ shape }, path) =>
-  valueOf(shape, path.length + 31 * Number(/\d/.exec(path)?.[0] ?? 7)),
+  valueOf(shape, path.length + 31 * Number(/\d/.exec(path)?.[0] ?? 7), path === 'norm' ? 3 : 0.5),
 ) as Values<typeof small.params>
 export const batch: Values<typeof small.batch> = {
   ids: { shape: ['batch'], sizes: [6], dtype: 'i32', data: Int32Array.of(0, 3, 6, 2, 2, 5) },
@@ -81,9 +98,12 @@ export const batch: Values<typeof small.batch> = {
 /** The methods of the registry, with the arguments that the laws need. */
 export const names = Object.keys(methods) as readonly MethodName[]
 export const targets: readonly string[] = ['up', 'down']
+/** Leaves of the kind that a method tunes. */
+const targetsOf = (name: MethodName): readonly string[] =>
+  ({ every: targets, linear: targets, norm: ['norm'], bias: ['bias'] })[recordOf(name).reach]
 export const adapterOf = (name: MethodName, options: Partial<MethodArguments> = {}): Method<Opaque> => {
   const { make }: { readonly make: (of: MethodArguments) => Method<Opaque> } = methods[name]
-  return make({ targets, rank: 3, alpha: 5, seed: 1, ...options })
+  return make({ targets: targetsOf(name), rank: 3, alpha: 5, seed: 1, ...options })
 }
 export const tunedBy = (adapter: Method<Opaque>) => adapt(small, adapter)
 export type TunedSmall = ReturnType<typeof tunedBy>

@@ -8,10 +8,13 @@ import {
   clipByGlobalNorm,
   dora,
   full,
+  ia3,
   lora,
   moslora,
+  norms,
   orThrow,
   paca,
+  s2ft,
   startingFrom,
   trainStep,
   vera,
@@ -22,14 +25,14 @@ import {
   type Values,
 } from '../../src/index.ts'
 import { load } from '../../src/io/checkpoint/load.ts'
-import { openSafetensors, type CausalBatch, type Loaded } from '../../src/compiler.ts'
+import { inputBlocks, openSafetensors, type CausalBatch, type Loaded } from '../../src/compiler.ts'
 import { warmupCosine } from '../../src/tune/transform/schedule.ts'
 
 /** The tiny LLaMA of test/golden, with PyTorch's batch, columns and curves. */
 export const golden = (name: string): string => fileURLToPath(new URL(`../golden/llama-tiny/${name}`, import.meta.url))
 
 export const targets = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const
-export const methods = ['paca', 'full', 'lora', 'dora', 'vera', 'moslora'] as const
+export const methods = ['paca', 'full', 'lora', 'dora', 'vera', 'moslora', 'ia3', 's2ft', 'norms'] as const
 export type CurveMethod = (typeof methods)[number]
 interface Recipe {
   readonly lr: readonly number[]
@@ -55,8 +58,8 @@ export const tinyBatch = async (): Promise<Values<CausalBatch>> => ({
 })
 
 /** The columns that PyTorch trained, by path. */
-export const tinyColumns = async (): Promise<ReadonlyMap<string, Int32Array>> => {
-  const archive = await orThrow(openSafetensors(golden('paca.safetensors')))
+export const tinyColumns = async (method: 'paca' | 's2ft' = 'paca'): Promise<ReadonlyMap<string, Int32Array>> => {
+  const archive = await orThrow(openSafetensors(golden(`${method}.safetensors`)))
   const columns = new Map<string, Int32Array>()
   for (const [name, entry] of archive.tensors)
     if (name.startsWith('columns.'))
@@ -65,7 +68,7 @@ export const tinyColumns = async (): Promise<ReadonlyMap<string, Int32Array>> =>
   return columns
 }
 
-/** A tensor of PyTorch's, `[out, in]`, as the tree has it. */
+/** A tensor of PyTorch's as the tree has it: matrices `[out, in]` are turned, IA³'s vectors lie flat. */
 const turned = ({
   sizes,
   data,
@@ -74,7 +77,10 @@ const turned = ({
   readonly data: ArrayLike<number>
 }): Value<Shape> => {
   const [rows = 1, columns = 1] = sizes
-  if (sizes.length !== 2) return { shape: sizes, sizes, dtype: 'f32', data: Float32Array.from(data) }
+  if (sizes.length !== 2 || rows === 1 || columns === 1) {
+    const flat = [rows * columns]
+    return { shape: flat, sizes: flat, dtype: 'f32', data: Float32Array.from(data) }
+  }
   return {
     shape: [columns, rows],
     sizes: [columns, rows],
@@ -85,10 +91,10 @@ const turned = ({
 
 /** The first values of a method's leaves, or another group of tensors, by path in the tree. */
 export const tinyValues = async (method: CurveMethod, group = ''): Promise<ReadonlyMap<string, Value<Shape>>> => {
-  if (method === 'paca' || method === 'full') return new Map()
+  if (['paca', 'full', 'norms'].includes(method) || (method === 's2ft' && group === '')) return new Map()
   const file =
-    method === 'moslora'
-      ? 'moslora.safetensors'
+    method === 'moslora' || method === 's2ft'
+      ? `${method}.safetensors`
       : `${method}/${group === '' ? 'adapter_model' : 'reference'}.safetensors`
   const archive = await orThrow(openSafetensors(golden(file)))
   const values = new Map<string, Value<Shape>>()
@@ -108,7 +114,11 @@ export const tinyValues = async (method: CurveMethod, group = ''): Promise<Reado
 }
 
 /** PyTorch's methods, with their first values. */
-const adapters = async (method: CurveMethod, columns: ReadonlyMap<string, Int32Array>): Promise<Method<Opaque>> => {
+const adapters = async (
+  { model }: Loaded,
+  method: CurveMethod,
+  columns: ReadonlyMap<string, Int32Array>,
+): Promise<Method<Opaque>> => {
   const names: readonly string[] = targets
   const { rank } = curves.recipe
   const from = startingFrom(await tinyValues(method))
@@ -124,14 +134,33 @@ const adapters = async (method: CurveMethod, columns: ReadonlyMap<string, Int32A
       return from(dora(options))
     case 'moslora':
       return from(moslora(options))
+    case 'ia3':
+      return from(ia3({ targets: ['k_proj', 'v_proj', 'down_proj'] as readonly string[] }))
+    case 's2ft':
+      return s2ft({
+        targets: ['o_proj', 'down_proj'] as readonly string[],
+        rank,
+        ranks: new Map([...columns].map(([path, { length }]) => [path, length])),
+        seed: 0,
+        blocks: inputBlocks(model),
+        selection: columns,
+      })
+    case 'norms':
+      return norms()
     case 'vera':
       return from(vera({ targets: ['q_proj', 'o_proj'] as readonly string[], rank: 4 * rank, seed: 0 }))
   }
 }
 
 /** The step of the recipe: the rate of update k is that of a cosine with two warm-up steps at k + 1. */
-export const tinyStep = async ({ model }: Loaded, method: CurveMethod, columns?: ReadonlyMap<string, Int32Array>) => {
+export const tinyStep = async (loaded: Loaded, method: CurveMethod, columns?: ReadonlyMap<string, Int32Array>) => {
   const rate = warmupCosine({ peak: 5e-3, warmup: 2, total: curves.recipe.steps })
   const tx = chain(clipByGlobalNorm(1), adamw({ lr: count => rate(add(count, 1)), weightDecay: 0.01 }))
-  return trainStep(adapt(model, await adapters(method, columns ?? (await tinyColumns()))), tx)
+  return trainStep(
+    adapt(
+      loaded.model,
+      await adapters(loaded, method, columns ?? (await tinyColumns(method === 's2ft' ? method : 'paca'))),
+    ),
+    tx,
+  )
 }

@@ -16,7 +16,7 @@ import { methodOptions, type MethodChoice } from '../../src/program/method.ts'
 import { targetsOf, tuneModel } from '../../src/program/tune.ts'
 import type { CompareRow } from '../../src/program/compare/table.ts'
 import { tiny } from '../support/command-line.ts'
-import { methodNames, type MethodName } from '../../src/tune/index.ts'
+import { methodNames, recordOf, type MethodName } from '../../src/tune/index.ts'
 import { optimizerNames, optimizers, type OptimizerName } from '../../src/tune/index.ts'
 import { data } from '../support/finetuned.ts'
 
@@ -49,7 +49,7 @@ const modules = [
 ] as const
 const total = (of: (input: number, output: number) => number): number =>
   2 * modules.reduce((sum, [input, output]) => sum + of(input, output), 0)
-const trained: Readonly<Record<MethodName, (r: number) => number>> = {
+const trained: Readonly<Record<Exclude<MethodName, 'biases'>, (r: number) => number>> = {
   paca: r => total((_, o) => r * o),
   lora: r => total((i, o) => r * (i + o)),
   dora: r => total((i, o) => r * (i + o) + o),
@@ -58,15 +58,28 @@ const trained: Readonly<Record<MethodName, (r: number) => number>> = {
   shira: r => total((i, o) => r * (i + o)),
   lorafa: r => total((_, o) => r * o),
   miss: r => total((_, o) => r * o),
+  // keys, values, the inputs of the feed-forward layer's end
+  ia3: () => 2 * (32 + 32 + 176),
+  // whole heads of 16 columns, and channels
+  s2ft: r => 2 * 64 * (16 * Math.ceil(r / 16) + r),
+  norms: () => 5 * 64,
   full: () => total((i, o) => i * o),
 }
-for (const method of methodNames) {
+// a LLaMA has no biases
+const isHere = (method: MethodName): method is keyof typeof trained => method !== 'biases'
+for (const method of methodNames.filter(isHere)) {
   test(`${method} trains as many parameters as its formula says, on a quantized base too`, async () => {
-    const rank = method === 'full' ? {} : { rank: 4 }
+    const rank = recordOf(method).rank ? { rank: 4 } : {}
     assert.equal(await counts({ method, seed: 0, ...rank }), trained[method](4))
-    if (method !== 'full') assert.equal(await counts({ method, seed: 0, ...rank, quantize: 'nf4' }), trained[method](4))
+    if (recordOf(method).quantizes)
+      assert.equal(await counts({ method, seed: 0, ...rank, quantize: 'nf4' }), trained[method](4))
   })
 }
+
+test('biases are refused by name for a model that has none', () =>
+  assert.rejects(counts({ method: 'biases', seed: 0 }), {
+    message: '--method biases trains biases, and this model has none',
+  }))
 
 test('targets are names, ends of paths, an expression, or all linear modules; layers, exclusions and patterns narrow them', async () => {
   const names = async (choice: Partial<MethodChoice>): Promise<readonly string[]> =>
@@ -196,11 +209,12 @@ const rowsOf = async (more: Partial<CompareOptions> = {}, run = pretended): Prom
 }
 
 test('ranks are those at which methods train as nearly as possible what the first trains', async () => {
-  const rows = await rowsOf({ methods: ['paca', ...methodNames.filter(method => method !== 'paca')] })
+  const rows = await rowsOf({ methods: ['paca', ...methodNames.filter(method => isHere(method) && method !== 'paca')] })
   const due = trained.paca(8)
   for (const { method, rank, trainable } of rows) {
+    assert.ok(isHere(method))
     assert.equal(trainable, trained[method](rank ?? 0))
-    if (method === 'full') {
+    if (recordOf(method).rank === undefined) {
       assert.equal(rank, null)
       continue
     }

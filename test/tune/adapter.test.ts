@@ -31,18 +31,33 @@ import {
 } from '../../src/compiler.ts'
 import { transposeMatrix } from '../../src/tensor/matrix.ts'
 import { randomFrom } from '../support/op-subjects.ts'
-import { adapterOf, batch, firstValues, meant, names, small, tunedBy, valueOf, weights } from '../support/methods.ts'
+import {
+  adapterOf,
+  batch,
+  firstValues,
+  meant,
+  names,
+  small,
+  targets,
+  tunedBy,
+  valueOf,
+  weights,
+} from '../support/methods.ts'
 
 /** The subjects of the laws: every method, on the plain base and, if it leaves something frozen, on a quantized one. */
 const subjects: readonly (readonly [name: string, adapter: () => Method<Opaque>])[] = [
   ...names.map(name => [name, () => adapterOf(name)] as const),
   ['rslora', () => adapterOf('lora', { rslora: true })],
+  ['ia3 of inputs', () => adapterOf('ia3', { feedforward: ['down'] })],
   ...names
     .filter(name => name !== 'full')
     .flatMap(name =>
       [true, false].map(
         double =>
-          [`${name} on nf4${double ? ', double' : ''}`, () => quantized(nf4({ double }))(adapterOf(name))] as const,
+          [
+            `${name} on nf4${double ? ', double' : ''}`,
+            () => quantized(nf4({ double }), { modules: targets })(adapterOf(name)),
+          ] as const,
       ),
     ),
 ]

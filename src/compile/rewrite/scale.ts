@@ -30,8 +30,8 @@ const intoFactors = ({ x, a, b, out }: Applied, { op, whole, factor }: Scaled): 
 
 /**
  * x (g W) = g (x W): a scaling makes no second copy of a weight. A number on a low-rank product moves to the value of
- * width r, a vector along the result to the result, and a vector along the input to the input if that is the narrower
- * of the two.
+ * width r, a vector along the result to the result, and a vector along the input to the input: for a low-rank product
+ * only if that is the narrower of the two.
  */
 export const scaleProduct: Rule = {
   name: 'scale',
@@ -48,7 +48,8 @@ export const scaleProduct: Rule = {
     const met = innerOf(product)
     const elements = (of: readonly string[]): number => count(of.map(c => context.size(whole.shape[b.indexOf(c)]!)))
     const isNarrow = elements([...met]) < elements([...b].filter(c => !met.includes(c)))
-    if (!isNarrow || ![...letters].every(c => met.includes(c))) return undefined
+    const isApart = isNarrow || !isLowRankProduct(whole, context.size)
+    if (!isApart || ![...letters].every(c => met.includes(c))) return undefined
     return u.contract(node(op, [x, aligned(factor, letters, a)], {}), whole, { a, b, out })
   },
 }

@@ -7,8 +7,15 @@ import { formOfModule, indexIn, savedModule, type Adapter, type AnyAdapter, type
 
 type Floats = Value<Shape>
 
+/** The module that a bias belongs to, if an adapter changes the bias with the weight. */
+const moduleOfBias = ({ method, modules }: Adapter, path: string): string | undefined => {
+  const module = path.replace(/\.bias$/, '')
+  return module !== path && modules.has(module) && recordOf(method).addToBias ? module : undefined
+}
+
 /** Tests whether an adapter changes a leaf. */
-const touches = ({ modules, whole }: Adapter, path: string): boolean => modules.has(path) || whole?.has(path) === true
+const touches = (adapter: Adapter, path: string): boolean =>
+  adapter.modules.has(path) || adapter.whole?.has(path) === true || moduleOfBias(adapter, path) !== undefined
 
 /** Tests whether any of the adapters changes a leaf. @example changes([{ adapter }], 'model.norm') */
 export const changes = (uses: readonly WeightedAdapter[], path: string): boolean =>
@@ -60,7 +67,12 @@ const addChange = (sum: Float64Array, adapter: Adapter, path: string, leaf: Floa
     addHeld(sum, held, leaf.data, by)
     return
   }
-  const { change, lora } = recordOf(adapter.method)
+  const { change, lora, addToBias } = recordOf(adapter.method)
+  const of = moduleOfBias(adapter, path)
+  if (of !== undefined) {
+    addToBias?.(sum, savedModule(adapter, of, 0), leaf, by)
+    return
+  }
   const module = savedModule(adapter, path, leaf.sizes[0]!)
   if (typeof change === 'object') change.add(sum, module, leaf, by)
   else if ('factors' in lora) {
@@ -75,6 +87,7 @@ const addChange = (sum: Float64Array, adapter: Adapter, path: string, leaf: Floa
  */
 const needsBase = (adapter: Adapter, path: string, sizes: readonly number[]): boolean => {
   const held = heldOf(adapter, path, sizes)
+  if (moduleOfBias(adapter, path) !== undefined) return true
   return held === undefined ? typeof recordOf(adapter.method).change === 'object' : held.base === undefined
 }
 

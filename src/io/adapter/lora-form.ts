@@ -4,6 +4,7 @@ import { valueOf } from '../checkpoint/archive.ts'
 import { attemptSync, refusal, type IoError } from '../../host/index.ts'
 import { lowRankMethod, recordOf, type LowRankMethod } from '../../tune/index.ts'
 import {
+  rankOf,
   savedModule,
   scaleOf,
   type Adapter,
@@ -68,12 +69,14 @@ export const loraOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Ad
       }),
     )
     const { rank = 0, rankPattern, alpha, alphaPattern, rslora, dropout }: AnyAdapter = adapter
+    const ranks = new Map([...modules].map(([path, { lora_A }]) => [path, lora_A.sizes[1]!]))
+    // a method may train more than the rank that it was asked for, as whole heads
+    const asAsked = [...ranks].every(([path, own]) => own === rankOf(adapter, path))
     return {
       ...kept(adapter),
       method: lowRankMethod,
-      rank,
       modules,
-      ...present({ rankPattern }),
+      ...(asAsked ? { rank, ...present({ rankPattern }) } : patterned(ranks)),
       ...(takes.includes('alpha') ? present({ alpha, alphaPattern, rslora, dropout }) : {}),
     }
   })

@@ -29,12 +29,16 @@ export {
   type TargetFault,
   type TargetsOf,
 } from './targets.ts'
+export { biases, type NamedWhole } from './biases.ts'
 export { dora, type Dora, type DoraLeaf, type WithMagnitude } from './dora.ts'
 export { full, type Full } from './full.ts'
+export { ia3, type Ia3 } from './ia3.ts'
 export { lora, lorafa, type LoraLeaf, type LoraMask, type LoraOptions, type WithFactors } from './lora.ts'
 export { miss, type Miss, type MissLeaf, type MissMask, type WithBlock } from './miss.ts'
 export { moslora, type MosLora, type MosLoraLeaf, type WithMixer } from './moslora.ts'
+export { norms } from './norms.ts'
 export { paca, type Paca, type PacaOptions } from './paca.ts'
+export { inputBlocks, s2ft, type S2ft } from './s2ft.ts'
 export { shira, type Shira } from './shira.ts'
 export { vera, type Vera, type VeraLeaf, type WithVectors } from './vera.ts'
 export { quantized } from './quantized.ts'

@@ -108,6 +108,13 @@ export interface MethodRecord<
           by: number,
         ): void
       }
+  /** The change of the bias of a module, if the method changes one with its weight: added to a sum, `by` times. */
+  addToBias?(
+    sum: Float64Array,
+    module: SavedModule<TensorsOf<F[number]>, TensorsOf<S>>,
+    bias: Value<Shape>,
+    by: number,
+  ): void
   /** The same change as a product of two factors, or the reason why there are none. */
   readonly lora:
     { factors(module: SavedModule<TensorsOf<F[number]>, TensorsOf<S>>): LowRank } | { readonly none: string }

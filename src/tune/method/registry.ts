@@ -1,10 +1,14 @@
+import { biasesMethod } from './biases.ts'
 import { doraMethod } from './dora.ts'
 import { fullMethod } from './full.ts'
+import { ia3Method } from './ia3.ts'
 import { loraMethod, lorafaMethod } from './lora.ts'
 import { missMethod } from './miss.ts'
 import { mosloraMethod } from './moslora.ts'
+import { normsMethod } from './norms.ts'
 import { pacaMethod } from './paca.ts'
 import type { MethodRecord } from './record.ts'
+import { s2ftMethod } from './s2ft.ts'
 import { shiraMethod } from './shira.ts'
 import { veraMethod } from './vera.ts'
 
@@ -21,6 +25,10 @@ const records = [
   shiraMethod,
   lorafaMethod,
   missMethod,
+  ia3Method,
+  s2ftMethod,
+  biasesMethod,
+  normsMethod,
   fullMethod,
 ] as const
 

@@ -3,7 +3,7 @@
 Needs torch, transformers 5.24, peft 0.21 and safetensors; run it as `python make_qwen.py`, offline. Each model is a directory:
 `reference.safetensors` holds a batch, its logits, loss and all gradients, and `greedy`, the prompt and its greedy continuation;
 `losses.json` the losses before each of ten steps of AdamW and after the last one, of all weights (`full`), of the columns in
-`paca.safetensors`, and of the LoRAs that begin as `lora/` and `lora-biases/` say.
+`paca.safetensors`, of the LoRAs that begin as `lora/` and `lora-biases/` say, and of the biases (`biases`) of a model that has some.
 """
 import copy
 import json
@@ -131,6 +131,11 @@ def write(name, kind, config):
     lora("lora", names)
     if kind is Qwen2ForCausalLM:
         lora("lora-biases", ["q_proj", "down_proj"], bias="all")
+
+    some = copy.deepcopy(model).requires_grad_(False)
+    biases = [parameter.requires_grad_(True) for path, parameter in some.named_parameters() if path.endswith(".bias")]
+    if biases:
+        curves["biases"] = train(some, biases)
     recipe = dict(
         optimizer="AdamW(b1=.9, b2=.999, eps=1e-8, weight_decay=.01, decoupled, on every trained tensor)", clip_global_norm=1.0,
         lr=[rate(step + 1) for step in range(steps)], steps=steps, rank=rank, targets=names)
