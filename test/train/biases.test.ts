@@ -79,3 +79,15 @@ test('IA³ of modules with biases scales the biases with the outputs: trained, m
   await exportAdapter({ model, adapter: [out], as: 'peft-lora', out: at('peft-ia3') })
   near(await lossOf([at('peft-ia3')]), done.evalLossAfter!)
 })
+
+test('biases that are trained beside IA³ are scaled too, merged and gone on from; PEFT has no such adapter', async () => {
+  const { out, done } = await run('ia3-biases', { method: 'ia3', bias: 'all' })
+  near(await lossOf([out]), done.evalLossAfter!)
+  near((await run('ia3-biases-on', { adapter: out, steps: 1 })).done.evalLossBefore!, done.evalLossAfter!)
+  await exportAdapter({ model, adapter: [out], as: 'merged', out: at('merged-ia3-biases') })
+  near(await lossOf([], { model: at('merged-ia3-biases') }), done.evalLossAfter!)
+  await assert.rejects(
+    exportAdapter({ model, adapter: [out], as: 'peft-lora', out: at('peft-ia3-biases') }),
+    /PEFT's \(IA\)³ has no bias: export it merged$/,
+  )
+})

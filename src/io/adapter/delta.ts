@@ -35,10 +35,19 @@ const floats = (module: Tensors, name: string | undefined): Float32Array | undef
   return tensor?.dtype === 'f32' ? tensor.data : undefined
 }
 
+/** The numbers of a leaf that is trained whole: of a bias that the method changes too, as they become. */
+const besideModule = (adapter: Adapter, path: string, leaf: Floats): Float32Array => {
+  const of = moduleOfBias(adapter, path)
+  if (of === undefined) return leaf.data
+  const sum = Float64Array.from(leaf.data)
+  recordOf(adapter.method).addToBias?.(sum, savedModule(adapter, of, 0), leaf, 1)
+  return Float32Array.from(sum)
+}
+
 const heldOf = (adapter: Adapter, path: string, sizes: readonly number[]): Held | undefined => {
   const { method, modules, whole }: AnyAdapter = adapter
   const leaf = whole?.get(path)
-  if (leaf !== undefined) return { values: leaf.data, base: undefined, places: undefined }
+  if (leaf !== undefined) return { values: besideModule(adapter, path, leaf), base: undefined, places: undefined }
   const module = modules.get(path)
   if (module === undefined || recordOf(method).change !== 'values') return undefined
   const form = formOfModule(method, module)

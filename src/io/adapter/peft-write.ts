@@ -132,6 +132,9 @@ const fieldOf = (adapter: Adapter, field: PeftField, ensureTied: boolean): unkno
 const configOf = ({ adapter, form }: Native, ensureTied: boolean): Readonly<Record<string, unknown>> => {
   checkOneRank(adapter, form)
   const { lacks = [] } = form
+  const holdsBias = Object.values(form.fields).some(field => 'holds' in field && field.holds === 'bias')
+  if ((adapter.bias ?? 'none') !== 'none' && !holdsBias)
+    throw refusal(`PEFT's ${recordOf(adapter.method).title} has no bias: ${elsewhere(adapter)}`)
   const targets = Object.entries(targetsOf(adapter)).filter(([name, value]) => {
     if (lacks.includes(name) && value !== null)
       throw refusal(`PEFT's ${recordOf(adapter.method).title} has no ${name}: ${elsewhere(adapter)}`)
