@@ -107,7 +107,8 @@ export const tinyValues = async (method: CurveMethod, group = ''): Promise<Reado
       .replace('.default', '')
       .replace(/\.weight$/, '')
       .replace(/\.mixer$/, '.lora_mixer')
-    values.set(path, turned(await entry.read()))
+    // PEFT calls factors of outputs, [out, 1], and of inputs, [1, in], alike
+    values.set(path.replace(/ia3_l$/, entry.sizes[0] === 1 ? 'ia3_in' : 'ia3_out'), turned(await entry.read()))
   }
   await archive.close()
   return values
