@@ -86,6 +86,18 @@ for (const target of targets) {
     assert.match(lines[0]!, /^none \d+$/)
     assert.equal(lines[1], 'none 0')
   })
+
+  test(`a program that has chosen no backend and asks tfjs for its memory leaves a session on ${target} as it is`, () => {
+    const lines = program(`
+      ${target === 'cpu' ? "await import('@tensorflow/tfjs-backend-cpu')" : ''}
+      const run = await open('${target}')
+      say((await run.step([{ x }])).loss)
+      say(tf.memory().numTensors >= 0)
+      say((await run.step([{ x }])).loss.toFixed(4))
+      await run[Symbol.asyncDispose]()
+      process.exit(0)`)
+    assert.deepEqual(lines, ['9', 'true', '3.2400'])
+  })
 }
 
 test("a program that uses tfjs's wasm backend has it again after a session, and keeps what it made on the session's", () => {

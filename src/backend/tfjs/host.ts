@@ -55,6 +55,22 @@ export const within = <A>(core: Core, name: string, work: () => A): A =>
     return work()
   })
 
+/** Factories that give a backend that is started already. */
+const keeping = new WeakSet<() => unknown>()
+
+/**
+ * Lets tfjs make no second backend of a name while the first is there: it holds what sessions have computed, and for a
+ * program that has chosen none tfjs makes one when it needs it, as `tf.memory()` does.
+ */
+const keepStarted = (core: Core, name: string): void => {
+  const { registry, registryFactory } = engineOf(core)
+  const entry = registryFactory[name]
+  if (entry === undefined || keeping.has(entry.factory)) return
+  const factory = (): unknown => registry[name] ?? entry.factory()
+  keeping.add(factory)
+  registryFactory[name] = { ...entry, factory }
+}
+
 /**
  * Starts a registered backend, and leaves tfjs with the program's own; false if it does not start.
  * @example await startBackend(tfjs, 'cpu')
@@ -62,8 +78,10 @@ export const within = <A>(core: Core, name: string, work: () => A): A =>
 export const startBackend = async (core: Core, name: string): Promise<boolean> => {
   // a backend that is ready at once becomes current before setBackend returns its promise
   const starting = asGuest(core, () => core.setBackend(name))
-  if (engineOf(core).registry[name] !== undefined) return starting
-  return (await starting) && asGuest(core, () => core.setBackend(name))
+  const wasReady = engineOf(core).registry[name] !== undefined
+  const started = (await starting) && (wasReady || (await asGuest(core, () => core.setBackend(name))))
+  if (started) keepStarted(core, name)
+  return started
 }
 
 /**
