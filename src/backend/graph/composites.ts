@@ -98,21 +98,13 @@ const sumOfSquares: GraphLowering = (node, [x], { body }) => {
   })
 }
 
-const compositeLowerings: { readonly [K in keyof typeof composites]: GraphLowering | 'expand' } = {
+/** The composites that TensorFlow computes better than their expansions. */
+const compositeLowerings: { readonly [K in keyof typeof composites]?: GraphLowering } = {
   softmax,
   causalSoftmax,
   crossEntropy,
   crossEntropyGrad,
   dropout,
-  squaredError: 'expand',
-  sigmoidBinaryCrossEntropy: 'expand',
-  softmaxGrad: 'expand',
-  rmsNorm: 'expand',
-  rmsNormGrad: 'expand',
-  rope: 'expand',
-  silu: 'expand',
-  siluGrad: 'expand',
-  gelu: 'expand',
   inputDropout: (_, [a]) => a!,
   sumOfSquares,
 }
@@ -124,6 +116,4 @@ export const graphLowerings: GraphLowerings = { ...primitiveLowerings, ...compos
  * Tests for nodes that a kernel over rows may contain; a composite with operations of its own is written with those.
  */
 export const isFusible = ({ op: { name, expand } }: Node): boolean =>
-  expand === undefined ||
-  !Object.hasOwn(graphLowerings, name) ||
-  graphLowerings[name as keyof GraphLowerings] === 'expand'
+  expand === undefined || !Object.hasOwn(graphLowerings, name)

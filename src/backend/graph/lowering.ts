@@ -34,9 +34,9 @@ export interface Emit extends Place {
  * stored.
  */
 export type GraphLowering = (node: Node, inputs: readonly Ref[], emit: Emit) => Ref
-/** A lowering for every op: a missing entry is a compile error. A composite may be expanded instead. */
+/** A lowering for every primitive: a missing entry is a compile error. A composite without one is expanded. */
 export type GraphLowerings = { readonly [K in keyof typeof primitives]: GraphLowering } & {
-  readonly [K in keyof typeof composites]: GraphLowering | 'expand'
+  readonly [K in keyof typeof composites]?: GraphLowering
 }
 
 /** Writes ops with several results, such as calls; `undefined` if it does not know the op. */
@@ -87,10 +87,10 @@ const write = (
     if (n.op.several) results.set(n, several(n, inputs) ?? unknown(n))
     else if (is(n, resultOp)) values.set(n, results.get(n.inputs[0]!)![n.attributes.index]!)
     else {
-      const lowering = Object.hasOwn(lowerings, n.op.name) ? lowerings[n.op.name as keyof GraphLowerings] : 'expand'
+      const lowering = Object.hasOwn(lowerings, n.op.name) ? lowerings[n.op.name as keyof GraphLowerings] : undefined
       values.set(
         n,
-        lowering === 'expand'
+        lowering === undefined
           ? expand(n.op.expand?.(n.inputs, n.attributes) ?? unknown(n), inputs)
           : (place.around?.(lowering) ?? lowering)(n, inputs, {
               ...place,

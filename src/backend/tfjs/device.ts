@@ -83,7 +83,7 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
       ? backend.lowerings[call.node.op.name as OpName]
       : undefined
     // an op from outside the language, without an expansion, runs by its own meaning
-    return (lowering === undefined || lowering === 'expand' ? backend.fallback : lowering)(call)
+    return (lowering ?? backend.fallback)(call)
   }
   const preparedFor = (
     instruction: Computing,
@@ -141,7 +141,7 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     traits: {
       layOut: true,
       inPlace: backend.inPlace,
-      runs: name => Object.hasOwn(backend.lowerings, name) && backend.lowerings[name as OpName] !== 'expand',
+      runs: name => Object.hasOwn(backend.lowerings, name),
     },
     ...(backend.reserve ? { reserve: backend.reserve } : {}),
     upload: buffer => handleOf(backend.within(() => backend.upload(buffer))),

@@ -38,17 +38,18 @@ export const writingInto = (inPlace: readonly number[], lowering: Lowering): Low
 
 export type OpName = keyof typeof primitives | keyof typeof composites
 /**
- * A lowering for every op on a tfjs backend: a missing entry is a compile error. A composite may be expanded instead.
+ * A lowering for every primitive on a tfjs backend: a missing entry is a compile error. A composite without one is
+ * expanded.
  */
 export type Lowerings = { readonly [K in keyof typeof primitives]: Lowering } & {
-  readonly [K in keyof typeof composites]: Lowering | 'expand'
+  readonly [K in keyof typeof composites]?: Lowering
 }
 
 /** The inputs whose buffers the lowerings of a table can write to, by op. */
 export const inPlaceIn = (lowerings: Lowerings): InPlace =>
   new Map(
-    Object.entries(lowerings).flatMap(([name, lowering]: readonly [string, Lowering | 'expand']) =>
-      lowering !== 'expand' && lowering.inPlace ? [[name, lowering.inPlace] as const] : [],
+    Object.entries(lowerings).flatMap(([name, lowering]: readonly [string, Lowering]) =>
+      lowering.inPlace ? [[name, lowering.inPlace] as const] : [],
     ),
   )
 

@@ -207,20 +207,5 @@ export const publicLowerings = (kernels: Kernels, { copiesToScatter = false }: S
       return inputs => (inputs.length === 1 ? run('Identity', { x: inputs[0] }) : run('Concat', [...inputs], { axis }))
     },
     softmax: kernel('Softmax', ['logits'], () => ({ dim: -1 })),
-    softmaxGrad: 'expand',
-    causalSoftmax: 'expand',
-    rmsNorm: 'expand',
-    rmsNormGrad: 'expand',
-    rope: 'expand',
-    silu: 'expand',
-    siluGrad: 'expand',
-    gelu: 'expand',
-    crossEntropy: 'expand',
-    crossEntropyGrad: 'expand',
-    squaredError: 'expand',
-    sigmoidBinaryCrossEntropy: 'expand',
-    dropout: 'expand',
-    inputDropout: 'expand',
-    sumOfSquares: 'expand',
   }
 }
