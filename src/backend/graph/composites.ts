@@ -8,8 +8,11 @@ import { dropout } from './random.ts'
 const sizeOfAxis = (body: Body, x: Ref, axis: number): Ref =>
   body.apply('GatherV2', [body.apply('Shape', [x]), ...[axis, 0].map(at => body.constant(at, 'i32'))])
 
-/** TensorFlow's Softmax computes a row of a 16-bit type in f32 and rounds its result once. */
-const softmax: GraphLowering = (_, [x], { body }) => body.apply('Softmax', [x!])
+/**
+ * Computes a row in f32 and rounds its result once. TensorFlow's own Softmax of a 16-bit type does so only on
+ * processors with AVX-512; on others it rounds every sum, and a probability is off by up to 5%.
+ */
+const softmax: GraphLowering = (_, [x], emit) => emit.cast(emit.body.apply('Softmax', [computed(x!, emit)]), x!.type)
 
 /** The score that the op's definition gives a masked key. f16 cannot represent it. */
 const masked = -1e30
@@ -28,11 +31,9 @@ const causallyMasked =
 
 const causalSoftmax: GraphLowering = (node, [scores, offset], emit) => {
   const { body, kernel = inline(body) } = emit
-  const x = scores!.type === 'f16' ? computed(scores!, emit) : scores!
-  return emit.cast(
-    body.apply('Softmax', [kernel('mask', [x, offset!], causallyMasked(node.shape.length))]),
-    scores!.type,
-  )
+  // in f32, as `softmax` is; f16 cannot represent the score of a masked key either
+  const visible = kernel('mask', [computed(scores!, emit), offset!], causallyMasked(node.shape.length))
+  return emit.cast(body.apply('Softmax', [visible]), scores!.type)
 }
 
 /** Writes the ops one by one, if nothing compiles them to a kernel. */
@@ -70,9 +71,9 @@ const crossEntropy: GraphLowering = (node, [logits, labels], emit) => {
   })
 }
 
-/** Computes in the type of the logits: 1 is subtracted at the labels, and every row is multiplied by its dy. */
+/** Computes in f32, as `softmax` does: 1 is subtracted at the labels, and every row is multiplied by its dy. */
 const crossEntropyGrad: GraphLowering = (node, [logits, labels, dy], { body, kernel = inline(body) }) =>
-  kernel('crossEntropyGrad', [body.apply('Softmax', [logits!]), labels!, dy!], (into, [p, of, d]) => {
+  kernel('crossEntropyGrad', [body.apply('Softmax', [body.cast(logits!, 'f32')]), labels!, dy!], (into, [p, of, d]) => {
     const { type } = logits!
     const number = (value: number): Ref => into.constant(value, 'i32')
     const isLabel = into.apply('Equal', [

@@ -74,9 +74,10 @@ const part = (rows: readonly number[], length: number): Values<CausalBatch> => {
 const near = (a: number, b: number, relative: number): boolean => Math.abs(a - b) <= relative * Math.abs(b)
 
 /**
- * In bf16 losses from 5.7 down to 2.1 are off by 0.0032 at most, as measured: ten steps gain hundreds of times as much.
+ * In bf16 losses from 5.7 down to 2.1 are off by 0.0032 at most on a processor with AVX-512, and by 0.015 on one
+ * without, whose products round otherwise: ten steps gain hundreds of times as much.
  */
-const bf16 = 1e-2
+const bf16 = 2e-2
 for (const method of methods) {
   nodeTest(`the ten-step curve of ${method} in bf16 is PyTorch's to ${bf16}, and in bf16 indeed`, async () => {
     const session = await shared(method, 'bf16')
