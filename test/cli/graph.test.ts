@@ -14,10 +14,10 @@ const skip = noNode ?? false
 const directory = await temporary()
 const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
 /**
- * The tolerance of losses in 16 bits against those in float32, which are between 2 and 6: four times the largest
- * difference found.
+ * The tolerance of losses in 16 bits against those in float32, which are between 2 and 6. The largest difference found
+ * is 0.0032 on a processor with AVX-512, and 0.015 on one without, whose products round more often.
  */
-const narrow = 1e-2
+const narrow = 2e-2
 const near = (found: readonly number[], due: readonly number[], tolerance: number): void => {
   assert.equal(found.length, due.length)
   found.forEach((x, i) => assert.ok(Math.abs(x - due[i]!) <= tolerance, `${x} at ${i}, where ${due[i]} is due`))
@@ -54,7 +54,7 @@ const methods = {
 } as const
 
 test(
-  'the curves in bf16 are those of float32 within a hundredth, the last loss is saved, and nothing is said on standard error',
+  'the curves in bf16 are those of float32 within two hundredths, the last loss is saved, and nothing is said on standard error',
   { skip },
   async () => {
     await Promise.all(
