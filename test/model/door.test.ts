@@ -27,6 +27,9 @@ const names = new RegExp(`\\b(${[...leafWords].join('|')})\\b|${architectures.ma
 const reasons: Readonly<Record<string, string>> = {
   'io/tokenizer/gguf.ts': 'tokenizers in GGUF files are called after the models that had them first',
   'io/tokenizer/pattern.ts': 'patterns of words are called after the models that had them first',
+  'tune/method/ia3.ts': 'the modules that its paper adapts are its defaults, by the names that all architectures have',
+  'tune/method/s2ft.ts':
+    'the modules that its authors train are its defaults, by the names that all architectures have',
 }
 
 const named = (file: string, source: string): readonly string[] =>
