@@ -116,8 +116,8 @@ const within = (loaded: Opened, { method }: MethodOptions): Kind => {
   const reaches: { readonly [R in Reach]: () => Kind } = {
     every: () => ({ paths: tensorsOf(loaded.model.params).map(([path]) => path), words: 'weights' }),
     linear: () => ({ paths: linearModules(loaded), words: 'linear modules' }),
-    norm: () => ({ paths: leavesOf(loaded, 'norm'), words: 'norms' }),
-    bias: () => ({ paths: leavesOf(loaded, 'bias'), words: 'biases' }),
+    norm: () => ({ paths: leavesOf(loaded, 'norm'), words: 'weights of norms' }),
+    bias: () => ({ paths: leavesOf(loaded, 'bias'), words: 'bias vectors' }),
   }
   return reaches[recordOf(method).reach]()
 }

@@ -78,7 +78,7 @@ for (const method of methodNames.filter(isHere)) {
 
 test('biases are refused by name for a model that has none', () =>
   assert.rejects(counts({ method: 'biases', seed: 0 }), {
-    message: '--method biases trains biases, and this model has none',
+    message: '--method biases trains bias vectors, and this model has none',
   }))
 
 test('targets are names, ends of paths, an expression, or all linear modules; layers, exclusions and patterns narrow them', async () => {
