@@ -64,13 +64,13 @@ export const s2ft = <const T extends readonly string[]>({
   selection,
 }: {
   readonly targets: T
-  /** How many columns (input features) of each are trained, rounded up to whole blocks. */
+  /** The number of columns (input features) of each that are trained, rounded up to whole blocks. */
   readonly rank: number
   /** Another rank for some leaves, by path. */
   readonly ranks?: Ranks
   /** The selection is reproducible from the seed and the path of the leaf. */
   readonly seed: number
-  /** How many neighbouring columns belong together, by path; one where it is not given. See `inputBlocks`. */
+  /** The number of neighbouring columns that belong together, by path; one where it is not given. See `inputBlocks`. */
   readonly blocks?: ReadonlyMap<string, number>
   /** A selection of one's own, by the path of the leaf: all columns of each block, in any order. */
   readonly selection?: ReadonlyMap<string, Int32Array>
