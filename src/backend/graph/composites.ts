@@ -72,20 +72,23 @@ const crossEntropy: GraphLowering = (node, [logits, labels], emit) => {
 }
 
 /** Computes in f32, as `softmax` does: 1 is subtracted at the labels, and every row is multiplied by its dy. */
-const crossEntropyGrad: GraphLowering = (node, [logits, labels, dy], { body, kernel = inline(body) }) =>
-  kernel('crossEntropyGrad', [body.apply('Softmax', [body.cast(logits!, 'f32')]), labels!, dy!], (into, [p, of, d]) => {
+const crossEntropyGrad: GraphLowering = (node, [logits, labels, dy], emit) => {
+  const { body, kernel = inline(body) } = emit
+  const probabilities = body.apply('Softmax', [computed(logits!, emit)])
+  return kernel('crossEntropyGrad', [probabilities, labels!, dy!], (into, [p, of, d]) => {
     const { type } = logits!
     const number = (value: number): Ref => into.constant(value, 'i32')
     const isLabel = into.apply('Equal', [
       counted(into, sizeOfAxis(into, p!, node.shape.length - 1)),
       into.apply('ExpandDims', [of!, number(-1)]),
     ])
-    const difference = into.apply('Sub', [into.cast(p!, 'f32'), into.cast(isLabel, 'f32')])
+    const difference = into.apply('Sub', [p!, into.cast(isLabel, 'f32')])
     return into.cast(
       into.apply('Mul', [difference, into.apply('ExpandDims', [into.cast(d!, 'f32'), number(-1)])]),
       type,
     )
   })
+}
 
 /**
  * Computes in f32, so the squares of a 16-bit matrix are never rounded. It uses TensorFlow's own ops, which use all
