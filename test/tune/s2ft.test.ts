@@ -90,7 +90,7 @@ const trained = async (
 const away = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
   Array.from(a).reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), a.length === b.length ? 0 : Infinity)
 
-/** What is trained, side by side: the first columns of permuted modules. */
+/** The trained columns, side by side: the first ones of permuted modules. */
 const contiguous = new Map([...columns].map(([path, own]) => [path, Int32Array.from(own, (_, i) => i)]))
 
 test('ten steps on chosen heads and channels are those of PyTorch, with and without the permutation', async () => {

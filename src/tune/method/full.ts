@@ -1,10 +1,10 @@
 import type { Node } from '../../tensor/index.ts'
-import { all, type All, type Frozen } from '../mask.ts'
+import type { All, Frozen } from '../mask.ts'
 import { tensorsOf } from '../tree.ts'
 import type { Method, Reparametrisation } from './method.ts'
-import { leafwise } from './leafwise.ts'
 import { listed, type Select, type TargetFault, type TargetsOf } from './targets.ts'
 import { trained } from './kept.ts'
+import { trainedWhole } from './whole-leaves.ts'
 import { method } from './record.ts'
 
 export interface Full<T extends string> extends Reparametrisation {
@@ -39,11 +39,7 @@ export const full = <const T extends readonly string[]>({
       named.length === targets.length
         ? named
         : [...tensorsOf(params).flatMap(([path, { dtype }]) => (dtype === 'f32' ? [path] : [])), ...named]
-    return leafwise<Full<TargetsOf<T>>, unknown>('full', names, leaf => ({
-      becomes: leaf,
-      mask: all,
-      weight: own => own as typeof leaf,
-    })).apply(params)
+    return trainedWhole<Full<TargetsOf<T>>>('full', names).apply(params)
   },
 })
 

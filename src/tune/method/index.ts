@@ -29,7 +29,8 @@ export {
   type TargetFault,
   type TargetsOf,
 } from './targets.ts'
-export { biases, type NamedWhole } from './biases.ts'
+export { biases } from './biases.ts'
+export type { NamedWhole } from './whole-leaves.ts'
 export { dora, type Dora, type DoraLeaf, type WithMagnitude } from './dora.ts'
 export { full, type Full } from './full.ts'
 export { ia3, type Ia3 } from './ia3.ts'

@@ -68,7 +68,7 @@ export const firstColumns = ({ sizes: [rows = 0, width = 0], data }: Floats, col
 }
 
 /** Ones at [row of a column, the column]: `[rows, columns]`. @example oneHots(4, [2, 0]) */
-export const oneHots = (rows: number, rowOf: Int32Array): Floats => {
+const oneHots = (rows: number, rowOf: Int32Array): Floats => {
   const columns = rowOf.length
   const data = new Float32Array(rows * columns)
   rowOf.forEach((row, column) => {
@@ -77,9 +77,18 @@ export const oneHots = (rows: number, rowOf: Int32Array): Floats => {
   return matrix(rows, columns, data)
 }
 
-export const difference = ({ sizes: [rows = 0, columns = 0], data }: Floats, b: Floats): Floats =>
+const difference = ({ sizes: [rows = 0, columns = 0], data }: Floats, b: Floats): Floats =>
   matrix(
     rows,
     columns,
     data.map((x, i) => x - b.data[i]!),
   )
+
+/** Replaced columns as factors: A selects the inputs, B is the change of their columns. */
+export const columnFactors = ({
+  tensors: { columns, values, base },
+  inputs,
+}: {
+  readonly tensors: { readonly columns: Value<Shape, 'i32'>; readonly values: Floats; readonly base: Floats }
+  readonly inputs: number
+}): LowRank => ({ lora_A: oneHots(inputs, columns.data), lora_B: difference(values, base), scale: 1 })

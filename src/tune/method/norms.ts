@@ -1,6 +1,6 @@
-import { namedWhole, trainedWhole, type NamedWhole } from './biases.ts'
 import { trained } from './kept.ts'
 import type { Method } from './method.ts'
+import { namedWhole, trainedWhole, type NamedWhole } from './whole-leaves.ts'
 import { method } from './record.ts'
 
 /**

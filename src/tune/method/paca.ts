@@ -4,7 +4,7 @@ import type { Method, Reparametrisation } from './method.ts'
 import { leafwise } from './leafwise.ts'
 import type { RankOf, Ranks, Select, TargetFault, TargetsOf } from './targets.ts'
 import { before, chosenAmong, trained } from './kept.ts'
-import { difference, oneHots } from './low-rank.ts'
+import { columnFactors } from './low-rank.ts'
 import { method } from './record.ts'
 
 export interface Paca<T extends string, R extends number> extends Reparametrisation {
@@ -81,14 +81,7 @@ export const pacaMethod = method({
   quantizes: true,
   besides: true,
   change: 'values',
-  lora: {
-    // A selects the inputs, B is the change of their columns
-    factors: ({ tensors: { columns: chosen, values, base }, inputs }) => ({
-      lora_A: oneHots(inputs, chosen.data),
-      lora_B: difference(values, base),
-      scale: 1,
-    }),
-  },
+  lora: { factors: columnFactors },
   peft: undefined,
   inVersion1: true,
 })

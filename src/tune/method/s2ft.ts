@@ -4,7 +4,7 @@ import { tensorsOf } from '../tree.ts'
 import type { Method, Reparametrisation } from './method.ts'
 import { before, chosenAmong, trained } from './kept.ts'
 import { leafwise, matrixDims } from './leafwise.ts'
-import { difference, oneHots } from './low-rank.ts'
+import { columnFactors } from './low-rank.ts'
 import { method } from './record.ts'
 import { UnknownTarget, type Ranks, type Select, type TargetFault, type TargetsOf } from './targets.ts'
 
@@ -108,12 +108,6 @@ export const s2ftMethod = method({
   quantizes: true,
   besides: true,
   change: 'values',
-  lora: {
-    factors: ({ tensors: { columns: chosen, values, base }, inputs }) => ({
-      lora_A: oneHots(inputs, chosen.data),
-      lora_B: difference(values, base),
-      scale: 1,
-    }),
-  },
+  lora: { factors: columnFactors },
   peft: undefined,
 })

@@ -1,0 +1,38 @@
+import type { Node } from '../../tensor/index.ts'
+import { all, type All, type Dynamic, type Frozen } from '../mask.ts'
+import { tensorsOf } from '../tree.ts'
+import { leafwise } from './leafwise.ts'
+import type { Method, Opaque, Reparametrisation } from './method.ts'
+import { leafName, UnknownTarget } from './targets.ts'
+
+/** A method that trains leaves whole whose names end with a word. */
+export interface NamedWhole<Ending extends string> extends Reparametrisation {
+  readonly params: this['in']
+  readonly mask: unknown extends this['in'] ? Dynamic : MaskNamed<this['in'], Ending>
+  readonly fault: unknown
+}
+type MaskNamed<P, Ending extends string> = {
+  readonly [K in keyof P]: P[K] extends Node ? (K extends `${string}${Ending}` ? All : Frozen) : MaskNamed<P[K], Ending>
+}
+
+/** A method that trains the leaves whole that targets name. */
+export const trainedWhole = <F extends Reparametrisation = Opaque>(
+  name: string,
+  targets: readonly string[],
+): Method<F> =>
+  leafwise<F, unknown>(name, targets, leaf => ({ becomes: leaf, mask: all, weight: own => own as typeof leaf }))
+
+/**
+ * A method that trains the leaves whole whose names end with a word.
+ * @throws {UnknownTarget} if there are none
+ */
+export const namedWhole = <const Ending extends string>(name: string, ending: Ending): Method<NamedWhole<Ending>> => ({
+  name,
+  apply: params => {
+    const paths = tensorsOf(params).flatMap(([path, { dtype }]) =>
+      dtype === 'f32' && leafName(path).endsWith(ending) ? [path] : [],
+    )
+    if (paths.length === 0) throw new UnknownTarget(`the model has no ${name} to train`)
+    return trainedWhole<NamedWhole<Ending>>(name, paths).apply(params)
+  },
+})
