@@ -3,6 +3,7 @@ import type { Measurement } from './measurement.ts'
 
 /** The measurements that a child process offers; each loads only its own modules, so that its memory is its own. */
 const tasks = {
+  'small': async () => (await import('./tasks/small.ts')).timeSmall,
   'step': async () => (await import('./tasks/step.ts')).timeStep,
   'plan': async () => (await import('./tasks/plan.ts')).timePlan,
   'products': async () => (await import('./tasks/products.ts')).timeProducts,
@@ -12,6 +13,7 @@ const tasks = {
   'steadiness': async () => (await import('./tasks/steadiness.ts')).checkSteadiness,
   'graph-size': async () => (await import('./tasks/graph-size.ts')).measureGraph,
   'raw-tfjs': async () => (await import('./peers/raw-tfjs.ts')).rawTfjs,
+  'small-tfjs': async () => (await import('./peers/small-tfjs.ts')).smallTfjs,
 }
 /** Every task with its options. */
 export type Tasks = { readonly [K in keyof typeof tasks]: Parameters<Awaited<ReturnType<(typeof tasks)[K]>>>[0] }

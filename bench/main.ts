@@ -9,6 +9,7 @@ import { methods } from './cases/methods.ts'
 import { peers } from './cases/peers.ts'
 import { profile } from './cases/profile.ts'
 import { pytorch } from './cases/pytorch.ts'
+import { small } from './cases/small.ts'
 import { smolLM2Steps } from './cases/smollm2.ts'
 import { startup } from './cases/startup.ts'
 import { steadiness } from './cases/steadiness.ts'
@@ -20,6 +21,7 @@ import { markdown, tableOf } from './table.ts'
 
 const cases: readonly Case[] = [
   peers,
+  small,
   pytorch,
   ...methods,
   descent,

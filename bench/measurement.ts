@@ -43,3 +43,34 @@ export const elapsed = async (work: () => unknown): Promise<number> => {
   await work()
   return performance.now() - start
 }
+
+/** How long steps are measured: at least so many after the first one and the warm-up, and then as long as time is left. */
+export interface Span {
+  readonly warmUp: number
+  readonly least: number
+  readonly most: number
+  readonly milliseconds: number
+}
+
+/**
+ * Repeats a step that returns its loss: the times after the first step and the warm-up, and the first two losses.
+ * `since` is when the program began to be compiled.
+ */
+export const repeated = async (
+  step: () => Promise<number>,
+  { warmUp, least, most, milliseconds }: Span,
+  since: number,
+): Promise<Measurement> => {
+  const firstLoss = await step()
+  const firstStep = performance.now() - since
+  const losses: number[] = []
+  const next = async (): Promise<void> => {
+    losses.push(await step())
+  }
+  for (let i = 0; i < warmUp; i++) await next()
+  const times: number[] = []
+  const start = performance.now()
+  while (times.length < least || (times.length < most && performance.now() - start < milliseconds))
+    times.push(await elapsed(next))
+  return measurement(times, { firstLoss, secondLoss: losses[0]! }, { firstStep })
+}

@@ -1,4 +1,4 @@
-import type { CausalConfig } from '../src/compiler.ts'
+import type { CausalConfig } from '../src/model.ts'
 
 /** Four layers of the size of SmolLM2's, with a small vocabulary, on which the peers are measured. */
 export const fourLayers: CausalConfig = {

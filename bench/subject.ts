@@ -11,20 +11,9 @@ import {
   type Lazy,
   type Opaque,
 } from '../src/index.ts'
-import {
-  type CausalLM,
-  type CausalConfig,
-  type CausalParams,
-  methods,
-  bind,
-  cacheDirectory,
-  count,
-  isTensor,
-  llama,
-  mapTree,
-  type MethodName,
-  type MethodArguments,
-} from '../src/compiler.ts'
+import { methods, bind, count, isTensor, mapTree, type MethodName, type MethodArguments } from '../src/compiler.ts'
+import { type CausalLM, type CausalConfig, type CausalParams, llama } from '../src/model.ts'
+import { cacheDirectory } from '../src/io.ts'
 import { load } from '../src/io/checkpoint/load.ts'
 import { smolLM2 } from '../src/io/hub.ts'
 import { fourLayers, smolShapes } from './shapes.ts'
@@ -72,7 +61,7 @@ const randomSubject = (config: CausalConfig): Subject => {
 export const subject = async (name: SubjectName): Promise<Subject> => {
   const file = name === 'SmolLM2' ? cachedSmolLM2() : undefined
   if (file === undefined) return randomSubject(name === 'SmolLM2' ? smolShapes : fourLayers)
-  const { model, weights, checkpoint } = await orThrow(load(file))
+  const { model, weights, checkpoint } = await orThrow(load(file, 'text'))
   return { model, vocab: smolShapes.vocab_size, weights, from: 'checkpoint', close: checkpoint.close }
 }
 

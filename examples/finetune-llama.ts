@@ -5,9 +5,9 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import {
-  adamw, adapt, adapterOf, batches, chain, clipByGlobalNorm, compile, hashOf, loadAdapter, openModel, orThrow, paca, saveAdapter, schedules, trainStep, versions,
-} from '../src/index.ts'
+import { adamw, adapt, chain, clipByGlobalNorm, compile, orThrow, paca, schedule, trainStep } from '../src/index.ts'
+import { adapterOf, hashOf, loadAdapter, saveAdapter, versions } from '../src/io.ts'
+import { microBatches, openModel } from '../src/model.ts'
 
 const [path = fileURLToPath(new URL('../test/golden/llama-tiny', import.meta.url)), out = await mkdtemp(`${tmpdir()}/adapter-`)] = process.argv.slice(2)
 const { model, weights, checkpoint } = await orThrow(openModel(path))
@@ -19,7 +19,7 @@ const rows = Array.from({ length: 16 }, (_, i) => ({ input_ids: counting(7 * i),
 
 const [rank, seed, steps] = [8, 0, 40], targets = ['q_proj', 'v_proj', 'up_proj', 'down_proj'] as const
 const tuned = adapt(model, paca({ targets, rank, seed }))
-const transform = chain(clipByGlobalNorm(1), adamw({ lr: schedules.warmupCosine({ peak: 1e-2, warmup: 4, total: steps }) }))
+const transform = chain(clipByGlobalNorm(1), adamw({ lr: schedule.warmupCosine({ peak: 1e-2, warmup: 4, total: steps }) }))
 const step = trainStep(tuned, transform)                        // pure: (params, state, batches) => (params, state, loss)
 
 await using run = await compile(step, { target: 'auto', weights })   // reads the weights leaf by leaf and owns the buffers
@@ -29,7 +29,7 @@ console.log(`${num_hidden_layers} layers on ${run.target}; bytes: ${weightBytes}
 
 const base = (await run.read()).focus
 let k = 0
-for await (const { loss } of run.steps(batches(rows, { batch: 4, steps, shuffle: true, seed }, { seq: 24 }))) {
+for await (const { loss } of run.steps(microBatches(rows, { batch: 4, steps, shuffle: true, seed }, { seq: 24 }))) {
   if (k++ % 8 === 0 || k === steps) console.log(`step ${k}: loss ${loss.toFixed(3)}`)
 }
 

@@ -8,7 +8,7 @@ const A = f32('in', 'in'), params = { W: f32('in', 'out') }, mask = { W: columns
 const f = mul(sum(mul(params.W, matmul(A, params.W))), 0.5)
 
 // the gradient is taken through the mask's lens, so it has the type of the focus: [2, 'out']
-const part = focus(params, mask), lens = lensOf(mask.W)!
+const part = focus(params, mask), lens = lensOf(mask.W, params.W)!
 const { gradients: [gradient] } = gradients([f], [scalar(1)], [lens.wanted(params.W)])
 const transform = sgd({ lr: eta }), gradientOfPart = { ...part, W: gradient as typeof part.W }
 const [updates] = transform.update(gradientOfPart, transform.init(part), part)

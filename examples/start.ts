@@ -5,29 +5,18 @@
 import { existsSync } from 'node:fs'
 import {
   adapt,
-  adapterOf,
   adamw,
   capacityFor,
   chain,
   clipByGlobalNorm,
   compile,
-  encodeChat,
-  evaluateRows,
-  fetchModel,
-  generateText,
-  hashOf,
-  openModel,
   orThrow,
   paca,
-  parameterCounts,
-  promptIds,
-  saveAdapter,
-  schedules,
-  train,
+  schedule,
   trainStep,
-  versions,
-  type Row,
 } from '../src/index.ts'
+import { adapterOf, encodeChat, fetchModel, hashOf, saveAdapter, versions, type Row } from '../src/io.ts'
+import { evaluateRows, generateText, openModel, parameterCounts, promptIds, train } from '../src/model.ts'
 // the texts of the command line, and the way it keeps its folder, are not part of the package
 import { reserve } from '../src/host/index.ts'
 import { showBytes } from '../src/program/index.ts'
@@ -82,8 +71,8 @@ const main = async (): Promise<void> => {
 
   // the training step is a pure value; a session runs it
   const tuned = adapt(model, paca({ targets: checkpoint.architecture.targets, rank, seed }))
-  const schedule = schedules.runSchedule({ schedule: 'cosine', lr, warmup: 0, steps })
-  const step = trainStep(tuned, chain(clipByGlobalNorm(1), adamw({ lr: schedule, weightDecay: 0.01 })))
+  const rate = schedule.runSchedule({ schedule: 'cosine', lr, warmup: 0, steps })
+  const step = trainStep(tuned, chain(clipByGlobalNorm(1), adamw({ lr: rate, weightDecay: 0.01 })))
   const { trainable, all } = parameterCounts(tuned, checkpoint)
   const baseModelHash = await orThrow(hashOf(checkpoint))
   await using session = await compile(step, { target: 'wasm', weights })
@@ -117,9 +106,7 @@ const main = async (): Promise<void> => {
   say(`loss on ${heldOut.length} held-out words (${before.tokens} scored tokens) before: ${before.loss.toFixed(3)}`)
 
   const display = stepDisplay(process.stderr, steps)
-  for await (const event of train(session, rows, { batch, steps, shuffle: true, seed }, k =>
-    schedules.rateAt(schedule, k),
-  ))
+  for await (const event of train(session, rows, { batch, steps, shuffle: true, seed }, k => schedule.rateAt(rate, k)))
     display.show(event)
   display.stop()
 

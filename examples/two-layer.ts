@@ -2,14 +2,14 @@
  * A network of two layers, of which Adam sees 8 columns: only these have gradients and moments, of shape [8, hidden].
  */
 import {
-  adamw, adapt, chain, clipByGlobalNorm, compile, crossEntropy, f32, i32, matmul, model, paca, relu, size, sum, trainStep, uniform, type Value, type Values,
+  adamw, adapt, chain, clipByGlobalNorm, compile, crossEntropy, f32, i32, matmul, model, paca, relu, trainStep, uniform, type Value, type Values,
 } from '../src/index.ts'
 
 const network = model({
   params: { up: f32('pixels', 'hidden'), down: f32('hidden', 'classes') },
   batch: { x: f32('batch', 'pixels'), y: i32('batch') },
-  logits: (p, b) => matmul(relu(matmul(b.x, p.up)), p.down),
-  loss: (logits, b) => ({ sum: sum(crossEntropy(logits, b.y)), count: size('batch') }),
+  forward: (p, b) => matmul(relu(matmul(b.x, p.up)), p.down),
+  loss: (logits, b) => crossEntropy(logits, b.y),
 })
 
 // synthetic data: in class c every fourth pixel, from c on, is bright; the rest is noise

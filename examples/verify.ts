@@ -2,14 +2,13 @@
  * Theorem 1 on a run of your own: a head over frozen features has a proved bound of the curvature; layers below a
  * nonlinearity have an estimate.
  */
-import {
-  adapt, certificateText, checkCertificate, crossEntropy, f32, i32, matmul, model, paca, silu, size, sum, uniform, verify, type ConvergenceCertificate,
-} from '../src/index.ts'
+import { adapt, crossEntropy, f32, i32, matmul, model, paca, silu, size, sum, uniform } from '../src/index.ts'
+import { certificateText, checkCertificate, verify, type ConvergenceCertificate } from '../src/verify.ts'
 
 const mlp = model({
   params: { up: f32('pixels', 'hidden'), down: f32('hidden', 'classes') },
   batch: { x: f32('batch', 'pixels'), y: i32('batch') },
-  logits: (p, b) => matmul(silu(matmul(b.x, p.up)), p.down),
+  forward: (p, b) => matmul(silu(matmul(b.x, p.up)), p.down),
   loss: (logits, b) => ({ sum: sum(crossEntropy(logits, b.y)), count: size('batch') }),
 })
 const numbers = (n: number, stream: number): Float32Array => uniform(0, stream, n).map(x => 2 * x - 1)

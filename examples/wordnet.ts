@@ -3,8 +3,9 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { permutation } from '../src/compiler.ts'
-import type { Message, IoError } from '../src/index.ts'
-import { attempt, isRecord, refusal } from '../src/host/index.ts'
+import type { IoError } from '../src/index.ts'
+import type { Message } from '../src/io.ts'
+import { attempt, isRecord, refusal } from '../src/text/index.ts'
 
 /** A noun and the meaning of its first sense. */
 export interface Definition {

@@ -1,4 +1,5 @@
 import { div, gradients, interpret, placeholder, scalar, type Node, type Numbers } from '../src/tensor/index.ts'
+import { declaredOf, lossOrNothing } from '../src/compile/index.ts'
 import {
   adapt,
   all,
@@ -48,13 +49,13 @@ export const stepper = (problem: Problem, mistakes: Mistakes = {}) => {
   const taking = mistakes.gradient ? tuned(mistakes.gradient) : right
   const writing = mistakes.write ? tuned(mistakes.write) : right
   const step = trainStep(right, sgd({ lr: () => lr as never }))
-  const loss = made.loss(made.logits(made.params, made.batch), made.batch)
+  const loss = lossOrNothing(declaredOf(right))
   const f = div(loss.sum, loss.count)
   const gradient = ({ params, mask }: typeof right): readonly Node[] =>
     gradients(
       [f],
       [scalar(1)],
-      maskedLeaves(params, mask).flatMap(({ leaf, mask: m }) => lensOf(m)?.wanted(leaf) ?? []),
+      maskedLeaves(params, mask).flatMap(({ leaf, mask: m }) => lensOf(m, leaf)?.wanted(leaf) ?? []),
     ).gradients
 
   const part = focus(right.params, right.mask)
@@ -68,7 +69,7 @@ export const stepper = (problem: Problem, mistakes: Mistakes = {}) => {
   const whole = gradients(
     [f],
     [scalar(1)],
-    made.params.layers.map(({ w }) => lensOf(all)!.wanted(w)),
+    made.params.layers.map(({ w }) => lensOf(all, w)!.wanted(w)),
   ).gradients
 
   const indices = [right, taking, writing].flatMap(({ selections }) =>

@@ -94,11 +94,11 @@ export const inequality: Theorem<Case> = {
       cases: cases(of(family), within),
       property: subject => obeys(subject, { factor: 0.1 }),
     })),
-    '‖∇f‖² where ‖P∇f‖² is due': {
+    '‖∇f‖² in the place of ‖P∇f‖²': {
       cases: cases(problems(anyTerms), within),
       property: subject => obeys(subject, { square: 'full' }),
     },
-    'the curvature outside of the mask where that inside is due': {
+    'the curvature outside of the mask in the place of that inside': {
       cases: cases(of('quadratic'), within),
       property: subject => obeys(subject, { lipschitz: 'outside' }),
     },

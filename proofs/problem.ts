@@ -17,6 +17,7 @@ import {
   type Numbers,
   type Shape,
   type Tensor,
+  sumAndCount,
 } from '../src/tensor/index.ts'
 import { inputsOf, layouts, leavesOf, type Layout } from './layout.ts'
 import { valueOf, type Datum, type Term } from './losses.ts'
@@ -69,7 +70,7 @@ export const modelOf = ({ leaves, outputs, terms, count }: Problem) =>
     batch: {
       terms: terms.map(({ data }) => R.map(({ sizes, dtype = 'f32' }: Datum) => placeholder(sizes, dtype))(data)),
     },
-    logits: ({ layers }): Tensor<readonly ['in', 'out']> => {
+    forward: ({ layers }): Tensor<readonly ['in', 'out']> => {
       const parts: readonly Node[] = layers.map(({ w }) => w)
       return typed(parts.length === 1 ? parts[0]! : u.concat(parts, 0, inputsOf({ leaves, outputs })))
     },
@@ -102,9 +103,10 @@ const evaluated = (
   w: Numbers,
   of: (f: (leaves: Leaves) => Tensor<readonly []>, leaves: Leaves) => readonly Node[],
 ): Numbers => {
-  const { params, batch, logits, loss } = modelOf(problem)
+  const { params, batch, forward, loss } = modelOf(problem)
   const f = (leaves: Leaves): Tensor<readonly []> => {
-    const { sum, count } = loss(logits({ layers: leaves.map(leaf => ({ w: typed(leaf) })) }, batch), batch)
+    const given = { layers: leaves.map(leaf => ({ w: typed<readonly ['in', 'out'], 'f32'>(leaf) })) }
+    const { sum, count } = sumAndCount('the loss', loss!(forward(given, batch), batch, given))
     return div(sum, count)
   }
   const leaves: Leaves = params.layers.map(({ w: leaf }) => typed<Shape, 'f32'>(leaf))

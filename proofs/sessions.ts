@@ -94,7 +94,7 @@ export const steppingOn = async (target: On, problem: Problem, mistake?: Mistake
     return sum / count
   }
   const weight = async (): Promise<Numbers> => {
-    const [w] = valuesIn(await session.logits(batch))
+    const [w] = valuesIn(await session.predict(batch))
     return w!
   }
   return {

@@ -161,7 +161,7 @@ const theoremsOn = (target: On): readonly Theorem<Steps>[] => [
         cases: steps(isotropic, within),
         property: everyStep(target, obeys(0.9)),
       },
-      [`‖∇f‖² where ‖P∇f‖² is due, on ${target}`]: {
+      [`‖∇f‖² in the place of ‖P∇f‖², on ${target}`]: {
         cases: steps(problems(anyTerms, trains), within),
         property: everyStep(target, obeys(1, ofAll)),
       },

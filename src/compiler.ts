@@ -1,18 +1,36 @@
 /**
- * The parts of `partensor`, for adding an op, a method, a transform, a rewrite, a target or a checkpoint format.
- * CONTRIBUTING lists the files to write for each.
+ * The parts of `partensor`, for adding an op, a method, a transform, a rewrite or a target. CONTRIBUTING lists the
+ * files to write for each.
  * @packageDocumentation
  */
 
 // ── Expressions: an op is a record, a node an op with its inputs ────────────────────────────────────────────────────
 export { node, is, isNode, typed, rebuild, substitute, topological, walk, labelOf } from './tensor/index.ts'
 export { primitives, composites, composite, reduction, placeholder, deduplicated, structureOf } from './tensor/index.ts'
+export { kernel, inputsAxis } from './tensor/index.ts'
+export type { Kernel, InputsAxis } from './tensor/index.ts'
 export { interpret, call, inlined, fitsByShape, dequantize, randomBits, inputDropout } from './tensor/index.ts'
 export { DataMismatch, u, noDims, inOnePiece, broadcasting } from './tensor/index.ts'
 export type { Along, Cheap, Elementwise, Kind, Operand, Part } from './tensor/index.ts'
 export type { Op, NodeOf, Bound, Numbers, Signature, Composite, Block, Placeholder } from './tensor/index.ts'
-export type { Contraction } from './tensor/index.ts'
-export type { Axes, TakeAttributes, SliceAttributes, Start, RandomBitsAttributes } from './tensor/index.ts'
+export type { Cumulation, Ordering, PlaceAttributes, LogSumExpAttributes } from './tensor/index.ts'
+export type { Contraction, Loop, Feed } from './tensor/index.ts'
+export type {
+  Axes,
+  StandardizeAttributes,
+  ReductionFacets,
+  TakeAttributes,
+  SliceAttributes,
+  Start,
+  RandomBitsAttributes,
+} from './tensor/index.ts'
+export type {
+  RollAttributes,
+  SplitAttributes,
+  ConvAttributes,
+  StrideAttributes,
+  WindowAttributes,
+} from './tensor/index.ts'
 export type { Quantization } from './tensor/index.ts'
 export type { RmsNormAttributes, RopeAttributes, Squares, PackedNodes } from './tensor/index.ts'
 
@@ -30,7 +48,7 @@ export type { PhiloxKey, PhiloxWords, Draw } from './tensor/index.ts'
 
 // ── Trees of parameters, and masks: lenses on their trained parts ───────────────────────────────────────────────────
 export { leaves, mapTree, tensorsOf, isTensor, isValue, isLazyLeaf, AmbiguousTree } from './tune/index.ts'
-export { all, frozen, columns, entries, focus, putFocus, lensOf, maskedLeaves } from './tune/index.ts'
+export { all as everything, frozen, columns, entries, focus, putFocus, lensOf, maskedLeaves } from './tune/index.ts'
 export type { Tree, LazyLeaf, LeafMask, All, Columns, Entries, Dynamic, Focus, Lens, TrainedBy } from './tune/index.ts'
 
 // ── Methods ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -42,34 +60,23 @@ export type { Tensors, TensorsOf, Form, Forms, Word, LowRank, PeftForm, PeftTens
 export type { HeldSetting, PeftRefusal } from './tune/index.ts'
 export type { MethodName, MethodArguments, Addition, IndexChoice, Reparametrised } from './tune/index.ts'
 export type { DoraLeaf, MissLeaf, MosLoraLeaf, VeraLeaf, WithFactors, WithMagnitude, WithBlock } from './tune/index.ts'
-export type { WithMixer, WithVectors, Extend, Select, LeafFunction, TargetError, TargetRequest } from './tune/index.ts'
+export type { WithMixer, WithVectors, Extend, Select, LeafFunction, TargetError } from './tune/index.ts'
 export type { MaskedLeaf, PackedNF4, Selection } from './tune/index.ts'
 
 // ── Transforms of gradients: the parts of an optimizer ──────────────────────────────────────────────────────────────
-export { scaleByAdam, scaleByLion, trace, clip, addDecayedWeights, scale, scaleByLearningRate } from './tune/index.ts'
+export {
+  scaleByAdam,
+  scaleByLion,
+  trace,
+  clipByValue,
+  addDecayedWeights,
+  scale,
+  scaleByLearningRate,
+} from './tune/index.ts'
 export { scaleBySchedule, setToZero, identity, columnNorms, applyUpdates, globalNorm } from './tune/index.ts'
 export type { AdamState, TraceState, AccumulateState, MonitorDescentState, ColumnNormsState } from './tune/index.ts'
 export type { Apply, Count, Counted, Evaluated, ScaleByAdam, ScaleByLion, LionState, Rate } from './tune/index.ts'
 export type { ColumnNorms } from './tune/index.ts'
-
-// ── Architectures ───────────────────────────────────────────────────────────────────────────────────────────────────
-export { architectures, llama, llamaArchitecture } from './model/index.ts'
-export { parseConfig, parameterSizes, causalLoss } from './model/index.ts'
-export type {
-  Architecture,
-  Derived,
-  GgufExtra,
-  GgufNames,
-  LeafKind,
-  StoredLeaf,
-  CausalConfig,
-  CausalLM,
-} from './model/index.ts'
-export type { CausalArchitecture } from './model/index.ts'
-export type { CausalLayer, CausalParams, CausalBatch, CheckpointConfig, RopeScaling } from './model/index.ts'
-export type { LanguageArchitecture, LanguageBatch, LanguageModel, LanguageParams } from './model/index.ts'
-export type { ModelDescription } from './model/index.ts'
-export type { Json } from './text/index.ts'
 
 // ── Rewrites ────────────────────────────────────────────────────────────────────────────────────────────────────────
 export { rewrite, simplifications, layoutRules, movementRules, takeRules, distribute } from './compile/index.ts'
@@ -82,29 +89,13 @@ export type { Names } from './compile/index.ts'
 export { programsOf, wholePrograms, variablesOf, footprintOf, faultsOf, inputGroups } from './compile/index.ts'
 export { bindDims, sizing, DimsError, explainPrograms, explanationText } from './compile/index.ts'
 export type { Program, Programs, Plan, Instruction, Slot, InPlace, Footprint, Prepared } from './compile/index.ts'
-export type { Kept, KeptByLayer, Variable, Variables, WholePrograms, Loop } from './compile/index.ts'
+export type { Kept, KeptByLayer, Variable, Variables, WholePrograms } from './compile/index.ts'
 export type { WholeOptions, Size, Stored } from './compile/index.ts'
 
 // ── Targets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 export { registeredTargets, targetNames, precisions, chooseTarget, openSession, deviceEngine } from './backend/index.ts'
-export { referenceDevice, explainOn, nativeStatus } from './backend/index.ts'
-export { cacheDirectory } from './host/index.ts'
+export { referenceDevice, explainOn } from './backend/index.ts'
 export type { Target, Opening, Explaining, Choice, ExplainTarget, Device, PromptDevice } from './backend/index.ts'
 export type { Buffer, Held } from './backend/index.ts'
 export type { Engine, EngineDecoder, OpenEngine, Loading, FedBatch, Stepped, Sums } from './backend/index.ts'
-export type { NativeStatus } from './backend/index.ts'
-
-// ── Checkpoints and tokenizers ──────────────────────────────────────────────────────────────────────────────────────
-export { openCheckpoint, openSafetensors, openSharded, safetensorsBytes, leafOf, loadTokenizer } from './io/index.ts'
-export { saveMerged, savePeft, mergedWeight, chatTemplate, renderChat } from './io/index.ts'
-export type { Archive, Entry, MetadataValue, StoredDType, StoredValue, Leaf, Loaded } from './io/index.ts'
-export type { TokenizerSource } from './io/index.ts'
-export type { ChatTemplate, WeightedAdapter, AdapterSettings, MethodTensors, ModelSource } from './io/index.ts'
-export type { TemplateTokens, MergedOptions, PeftBase, WidthOf } from './io/index.ts'
-
-// ── Curvature ───────────────────────────────────────────────────────────────────────────────────────────────────────
-export { provedCurvature, powerIteration, randomDirection, descentStep, VerifyError } from './verify/index.ts'
-export type { Proved, Estimated, Curvature, StepRecord, MeasuredStep, Rounding, NoBound } from './verify/index.ts'
-export type { VerifyEvent, MeasuredOptimizer, DescentSummary, OptimizerRecord } from './verify/index.ts'
-export { StepFailed } from './train/index.ts'
-export type { CurvatureRun, PowerIteration } from './verify/index.ts'
+export type { OpenOptions } from './backend/index.ts'

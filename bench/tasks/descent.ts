@@ -1,16 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  adapt,
-  full,
-  orThrow,
-  paca,
-  verify,
-  type ConvergenceCertificate,
-  type TargetName,
-  type VerifyModelEvent,
-} from '../../src/index.ts'
+import { adapt, full, orThrow, paca, type TargetName } from '../../src/index.ts'
+import { verify, type ConvergenceCertificate } from '../../src/verify.ts'
+import type { VerifyModelEvent } from '../../src/cli.ts'
 import { llamaArchitecture } from '../../src/model/index.ts'
 import { verifyModel } from '../../src/program/verify.ts'
 import { definitionMessages, splitBySeed, wordnetNouns } from '../../examples/wordnet.ts'

@@ -1,4 +1,4 @@
-import { llama } from '../../src/compiler.ts'
+import { llama } from '../../src/model.ts'
 import { compiledGraph } from '../../src/backend/graph/compiled.ts'
 import { savedModel } from '../../src/backend/graph/saved-model.ts'
 import { elapsed, measurement, type Measurement } from '../measurement.ts'

@@ -1,13 +1,6 @@
 import type { Traits } from '../../src/index.ts'
-import {
-  footprintOf,
-  programsOf,
-  sizing,
-  type CausalLM,
-  type Program,
-  type Programs,
-  type Size,
-} from '../../src/compiler.ts'
+import { footprintOf, programsOf, sizing, type Program, type Programs, type Size } from '../../src/compiler.ts'
+import type { CausalLM } from '../../src/model.ts'
 import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 import { measurement, type Measurement } from '../measurement.ts'
 import { stepOf, subject, type SubjectName } from '../subject.ts'

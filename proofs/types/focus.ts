@@ -1,4 +1,4 @@
-import type { DType, Shape, Tensor, Value } from '../../src/tensor/index.ts'
+import type { DType, Kernel, Shape, Tensor, Value } from '../../src/tensor/index.ts'
 import type { Take } from '../../src/tensor/shape/index.ts'
 import type {
   AdamState,
@@ -126,6 +126,17 @@ export type ColumnsAreTakenAlongTheFirstAxis = Theorem<
     ColumnsAreTaken<readonly ['in'], 3>,
     ColumnsAreTaken<readonly ['channels', 3, 3, 'out'], 4>,
     ColumnsAreTaken<readonly [576, 1536], 64, 'bf16'>,
+  ]
+>
+type Inputs<S extends Shape, A extends number> = Focus<{ readonly w: Kernel<S, A> }, { readonly w: Columns<8> }>['w']
+/** The columns of a weight that declares another axis of its inputs are taken along that one. */
+export type ColumnsAreTakenAlongTheDeclaredAxis = Theorem<
+  [
+    Same<Inputs<readonly [3, 3, 'in', 'out'], 2>, Tensor<readonly [3, 3, 8, 'out']>>,
+    Same<Inputs<readonly [3, 3, 'in', 'out'], 2>, Tensor<Shaped<Take<readonly [3, 3, 'in', 'out'], [8], 2>>>>,
+    Same<Inputs<readonly [3, 3, 'channels'], 2>, Tensor<readonly [3, 3, 8]>>,
+    Same<Inputs<readonly ['places', 'in', 'out'], 1>, Tensor<readonly ['places', 8, 'out']>>,
+    Same<Inputs<readonly ['in', 'out'], 0>, Tensor<readonly [8, 'out']>>,
   ]
 >
 type IsAVector<S extends Shape, R extends Shape[number], D extends DType = 'f32'> = Same<

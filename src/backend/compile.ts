@@ -1,9 +1,10 @@
-import * as E from 'fp-ts/lib/Either.js'
-import type { Shape } from '../tensor/index.ts'
+import * as E from '../either/index.ts'
 import type { Step } from '../compile/index.ts'
+import type { Model } from '../tensor/index.ts'
+import { frozen, isTensor, mapTree, type Dynamic } from '../tune/index.ts'
 import { chooseTarget, precisionProblem, type Choice } from './choice.ts'
 import { SessionError } from './device.ts'
-import { openSession, type SessionOptions } from './open.ts'
+import { openSession, type OpenOptions, type SessionOptions } from './open.ts'
 import { precisions, type Precision } from './precision.ts'
 import type { Session } from './session.ts'
 import type { Target } from './target.ts'
@@ -13,6 +14,11 @@ export interface TargetOptions {
   readonly target?: TargetName
   /** The number of threads, for a target that has them (default: all cores of the machine). */
   readonly threads?: number
+  /**
+   * The address of the folder `wasm-out/` of @tensorflow/tfjs-backend-wasm, for wasm in a browser. Elsewhere it is
+   * found in the package itself.
+   */
+  readonly wasmFiles?: string
   /** The type in which frozen weights are held (default: float32). Not every target has others. */
   readonly precision?: Precision
 }
@@ -44,22 +50,56 @@ const chosen = async (precision: Precision): Promise<Choice<Target>> => {
   return choice.right
 }
 
+/** A step that trains nothing, for a session that predicts and evaluates. */
+const untrained = <P, B, O, K extends string, U>(
+  model: Model<P, B, O, K, U>,
+): Step<P, P, Dynamic, readonly [], B, O, K, U> => ({
+  tuned: {
+    method: 'none',
+    model,
+    params: model.params,
+    // the mask of a tree that is not known to the type checker
+    mask: mapTree(model.params, isTensor, () => frozen) as Dynamic,
+    weight: params => params,
+    selections: [],
+    additions: [],
+  },
+  state: [],
+  update: (gradient, state) => [gradient, state],
+})
+
 /**
- * Compiles a step for a target and opens a session on it: uploads the weights, selects the columns, initializes the
- * optimizer's state. A runtime is imported when its target opens, so unused ones need not be installed.
+ * Compiles a training step, or a model that only predicts, for a target and opens a session on it: uploads the weights,
+ * selects the columns, initializes the optimizer's state. A runtime is imported when its target opens, so unused ones
+ * need not be installed.
  * @throws {SessionError} one clear sentence: a missing leaf, dims that disagree, too little memory, an unknown target,
  * a precision that the target lacks
  * @example await using run = await compile(step, { target: 'auto', dims: { batch: 2, seq: 256 }, weights })
  */
-export const compile = async <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>,
-  given: TargetOptions & SessionOptions<P>,
-): Promise<Session<Q, M, S, B, L>> => {
+export function compile<P, B, O, K extends string, U>(
+  model: Model<P, B, O, K, U>,
+  given: TargetOptions & SessionOptions<P, NoInfer<U>>,
+): Promise<Session<P, P, Dynamic, readonly [], B, O, K, U>>
+export function compile<P, Q, M, S, B, O, K extends string, U>(
+  step: Step<P, Q, M, S, B, O, K, U>,
+  given: TargetOptions & SessionOptions<P, NoInfer<U>>,
+): Promise<Session<P, Q, M, S, B, O, K, U>>
+export function compile<P, Q, M, S, B, O, K extends string, U>(
+  of: Step<P, Q, M, S, B, O, K, U> | Model<P, B, O, K, U>,
+  given: TargetOptions & OpenOptions<P>,
+): Promise<Session<P, Q, M, S, B, O, K, U> | Session<P, P, Dynamic, readonly [], B, O, K, U>> {
+  return 'tuned' in of ? opened(of, given) : opened(untrained(of), given)
+}
+
+const opened = async <P, Q, M, S, B, O, K extends string, U>(
+  step: Step<P, Q, M, S, B, O, K, U>,
+  given: TargetOptions & OpenOptions<P>,
+): Promise<Session<P, Q, M, S, B, O, K, U>> => {
   // JavaScript may leave it out
   if (typeof given !== 'object' || given === null)
     throw new SessionError('compile takes the weights beside the step: write compile(step, { weights })')
-  const { target: name = 'auto', threads, precision = 'f32', ...options } = given
+  const { target: name = 'auto', threads, wasmFiles: files, precision = 'f32', ...options } = given
   const { target, reason } = await targetFor(name, precision)
-  const session = await openSession(step, await target.open({ precision, threads }), options)
+  const session = await openSession(step, await target.open({ precision, threads, files }), options)
   return reason === undefined ? session : { ...session, reason }
 }

@@ -1,6 +1,6 @@
 import { placeholder, type Environment, type Shape, type Value } from '../tensor/index.ts'
 import { SessionError } from './device.ts'
-import type { EngineDecoder } from './engine.ts'
+import type { BufferValues, EngineDecoder } from './engine.ts'
 import type { Queue } from './queue.ts'
 import type { Decoder } from './session.ts'
 import { copied, valueFor } from './values.ts'
@@ -14,6 +14,8 @@ interface Surroundings {
   readonly checkOpen: () => void
   /** The number of times that the weights have been replaced. */
   readonly version: () => number
+  /** The present buffers. */
+  readonly buffers: () => BufferValues
 }
 
 const declared = placeholder(['batch', 'seq'], 'i32')
@@ -24,7 +26,7 @@ const checkWhole = (what: string, size: number): void => {
 
 /** Generation on a session's weights: it keeps the position, and refuses tokens that do not fit. */
 export const decoderOn = (
-  { queue, bound, engine, checkOpen, version }: Surroundings,
+  { queue, bound, engine, checkOpen, version, buffers }: Surroundings,
   { batch, capacity }: { readonly batch: number; readonly capacity: number },
 ): Decoder => {
   checkWhole('batch', batch)
@@ -48,7 +50,7 @@ export const decoderOn = (
     if (position + seq > capacity)
       throw new SessionError(`${position} + ${seq} tokens do not fit into a capacity of ${capacity}`)
     remembered = version()
-    const { sizes, data } = await engine.next(tokens, position, bound({ batch, capacity, seq }))
+    const { sizes, data } = await engine.next(tokens, position, bound({ batch, capacity, seq }), buffers())
     position += seq
     return { sizes, data: data as Float32Array, dtype: 'f32', shape: ['batch', 'seq', 'vocab'] }
   }

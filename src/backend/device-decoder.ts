@@ -21,7 +21,7 @@ export const deviceDecoder = <H>({ decode }: Programs, { device, run, planned, f
     caches = undefined
   }
   return {
-    next: async (tokens, position, sizes) => {
+    next: async (tokens, position, sizes, buffers) => {
       // the session has checked that the model defines generation
       const made = await planned('decode', sizes, decode!)
       const { program } = made
@@ -32,10 +32,11 @@ export const deviceDecoder = <H>({ decode }: Programs, { device, run, planned, f
       caches ??= empty(made)
       const ids = device.upload(tokens)
       const start = device.upload({ sizes: [], dtype: 'i32', data: Int32Array.of(position) })
+      const read = new Map(program.buffers.map(([path, leaf]) => [leaf, device.upload(buffers.get(path)!)]))
       try {
         const [logits, ...next] = await run(
           made,
-          new Map<Node, H>([...caches, [program.tokens, ids], [program.position, start]]),
+          new Map<Node, H>([...caches, ...read, [program.tokens, ids], [program.position, start]]),
         )
         caches = new Map(program.cache.map((leaf, i) => [leaf, next[i]!]))
         try {
@@ -48,7 +49,7 @@ export const deviceDecoder = <H>({ decode }: Programs, { device, run, planned, f
         if (![...caches.values()].every(device.isHeld)) forget()
         throw error
       } finally {
-        freeAll([ids, start])
+        freeAll([ids, start, ...read.values()])
       }
     },
     dispose: forget,

@@ -11,7 +11,17 @@ import { count, sizesOf, type Environment, type Node } from '../tensor/index.ts'
 import { certify, checkMemory, givenTo } from './certificate.ts'
 import type { Buffer, Device } from './device.ts'
 import { deviceDecoder } from './device-decoder.ts'
-import { refusal, type Engine, type FedBatch, type OpenEngine, type Sums } from './engine.ts'
+import {
+  averagesOf,
+  buffersOf,
+  refusal,
+  withBuffers,
+  type BufferValues,
+  type Engine,
+  type FedBatch,
+  type OpenEngine,
+  type Sums,
+} from './engine.ts'
 import { runnerOn, type Made, type Runner } from './runner.ts'
 import type { Certificate } from './session.ts'
 import { turn } from './turn.ts'
@@ -65,6 +75,12 @@ export const deviceEngine =
     }
   }
 
+/** Sums over micro-batches, and the buffers after the last of them. */
+interface Summed<H> extends Sums {
+  readonly sums: readonly H[]
+  readonly buffers: BufferValues
+}
+
 const started = async <H>(
   programs: Programs,
   runner: Runner<H>,
@@ -99,8 +115,9 @@ const started = async <H>(
     { values, sizes }: FedBatch,
     make: (size: Size) => Program,
     more: readonly (readonly [Node, H])[] = [],
+    expressions: readonly Node[] = [],
   ): Promise<readonly H[]> => {
-    const made = await planned(name, sizes, make)
+    const made = await planned(name, sizes, make, expressions)
     const { program } = made
     if (!roomFor.has(program)) {
       const bytes = name === 'gradients' ? certificate(sizes).total : device.bytes() + footprintOf(program.plan).peak
@@ -128,14 +145,18 @@ const started = async <H>(
     return run(adding, new Map([...feed(programs.gradient, sums), ...feed(adding.program.more, more)]))
   }
   /** The sums of gradients over micro-batches, with the loss and the count; the caller owns the handles. */
-  const summed = async (batches: readonly FedBatch[]): Promise<Sums & { readonly sums: readonly H[] }> => {
+  const summed = async (batches: readonly FedBatch[]): Promise<Summed<H>> => {
     let sums: readonly H[] = []
     let loss = 0
     let tokens = 0
+    let buffers: BufferValues = new Map()
     try {
       for (const batch of batches) {
-        const [sum, scored, ...gradients] = await onBatch('gradients', batch, programs.gradients)
+        const [sum, scored, ...rest] = await onBatch('gradients', withBuffers(batch, buffers), programs.gradients)
+        const next = rest.slice(0, programs.buffers.length)
+        const gradients = rest.slice(programs.buffers.length)
         try {
+          buffers = buffersOf(programs, await taken(next))
           sums = sums.length === 0 ? gradients : await added(sums, gradients)
         } catch (error) {
           freeAll([sum!, scored!, ...gradients])
@@ -144,7 +165,7 @@ const started = async <H>(
         loss += await number(sum!)
         tokens += await number(scored!)
       }
-      return { sums, loss, tokens }
+      return { sums, loss, tokens, buffers }
     } catch (error) {
       freeAll(sums)
       throw error
@@ -163,7 +184,7 @@ const started = async <H>(
     }
   }
   /** Divides once, checks the norm, and updates weights and state; it takes ownership of the sums. */
-  const apply = async ({ sums, loss, tokens }: Sums & { readonly sums: readonly H[] }): Promise<number> => {
+  const apply = async ({ sums, loss, tokens }: Summed<H>): Promise<number> => {
     const given = givenTo(updating().program, programs)
     const numbers = given.map(n =>
       device.upload({ sizes: [], dtype: 'f32', data: Float32Array.of(n === programs.count ? tokens : loss) }),
@@ -198,18 +219,18 @@ const started = async <H>(
     limit: device.limit,
     step: async batches => {
       const result = await summed(batches)
-      const { sums, loss, tokens } = result
-      if (refusal(result) === undefined) return { loss, tokens, gradNorm: await apply(result) }
+      const { sums, ...rest } = result
+      if (refusal(result) === undefined) return { ...rest, gradNorm: await apply(result) }
       freeAll(sums)
-      return { loss, tokens, gradNorm: Number.NaN }
+      return { ...rest, gradNorm: 0 }
     },
     evaluate: async batch => {
-      const [sum, scored] = await onBatch('evaluate', batch, programs.evaluate)
-      return { loss: await number(sum!), tokens: await number(scored!) }
+      const numbers = await taken(await onBatch('evaluate', batch, programs.evaluate))
+      return averagesOf(numbers.map(({ data }) => Number(data[0])))
     },
     gradients: async batch => {
-      const { sums, ...rest } = await summed([batch])
-      return { ...rest, sums: await taken(sums) }
+      const { sums, loss, tokens } = await summed([batch])
+      return { loss, tokens, sums: await taken(sums) }
     },
     hvp: async (batch, tangents) => {
       const uploaded = tangents.map(device.upload)
@@ -220,7 +241,9 @@ const started = async <H>(
         freeAll(uploaded)
       }
     },
-    logits: async batch => (await taken(await onBatch('logits', batch, programs.logits)))[0]!,
+    predict: async batch => taken(await onBatch('predict', batch, programs.predict)),
+    compute: async (expressions, batch) =>
+      taken(await onBatch('compute', batch, programs.compute(expressions), [], expressions)),
     decoder: () => deviceDecoder(programs, runner),
     parts: async () => taken(await run(once('focus', own, programs.focus))),
     state: () => download(stateLeaves.map(leaf => held.get(leaf)!)),

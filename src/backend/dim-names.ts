@@ -58,7 +58,11 @@ export const dimsChecker = (
   const leaves = [...params, ...base, ...batch, ...state, ...indices, ...caches].map(([, leaf]) => leaf)
   return dims => {
     if (Object.keys(dims).length === 0) return
-    const { shapes, texts } = (names ??= namesIn([...leaves, declared, ...declaredLoss]))
+    const { shapes, texts } = (names ??= namesIn([
+      ...leaves,
+      ...declared.outputLeaves.map(([, output]) => output),
+      ...declaredLoss,
+    ]))
     const wrong = Object.keys(dims).find(name => !shapes.has(name) && !texts.has(name) && !known.includes(name))
     if (wrong !== undefined)
       throw new SessionError(

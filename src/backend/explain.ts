@@ -1,5 +1,4 @@
 import type { Explanation, Step } from '../compile/index.ts'
-import type { Shape } from '../tensor/index.ts'
 import { targetFor } from './compile.ts'
 import type { Precision } from './precision.ts'
 import type { TargetName } from './targets.ts'
@@ -16,8 +15,8 @@ export interface ExplainTarget {
  * @throws {SessionError} if the target does not compute in the precision
  * @example await explainOn(step, { target: 'graph', precision: 'bf16', dims: { batch: 2, seq: 256 } })
  */
-export const explainOn = async <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>,
+export const explainOn = async <P, Q, M, S, B, O, K extends string>(
+  step: Step<P, Q, M, S, B, O, K>,
   { dims, target: name = 'wasm', precision = 'f32' }: ExplainTarget,
 ): Promise<Explanation> => {
   const { target } = await targetFor(name, precision)

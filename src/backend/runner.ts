@@ -18,9 +18,22 @@ export interface Runner<H> {
   /** Runs a program; `extra` are handles for this run only. */
   readonly run: (made: Made<Program>, extra?: ReadonlyMap<Node, H>) => Promise<readonly H[]>
   /** The program of a kind for a set of sizes, made if it is not among the {@link mostSizes} that were used last. */
-  readonly once: <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R) => Made<R>
-  /** The same; after making a program, it lets the event loop turn. */
-  readonly planned: <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R) => Promise<Made<R>>
+  readonly once: <R extends Program>(
+    name: string,
+    sizes: Environment,
+    make: (size: Size) => R,
+    expressions?: readonly Node[],
+  ) => Made<R>
+  /**
+   * The same; after making a program, it lets the event loop turn. Programs of a kind that compute different
+   * `expressions` differ.
+   */
+  readonly planned: <R extends Program>(
+    name: string,
+    sizes: Environment,
+    make: (size: Size) => R,
+    expressions?: readonly Node[],
+  ) => Promise<Made<R>>
   /** A program that its caller keeps. */
   readonly making: <R extends Program>(sizes: Environment, make: (size: Size) => R) => Made<R>
   /** The values that are prepared and held now. */
@@ -82,9 +95,23 @@ export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }:
       prepared: programs.preparedFor(program).filter(({ placeholder }) => !replaced.includes(placeholder)),
     }
   }
-  const once = <R extends Program>(name: string, sizes: Environment, make: (size: Size) => R): Made<R> =>
+  const numbers = new WeakMap<Node, number>()
+  let numbered = 0
+  const numberOf = (n: Node): number => {
+    const known = numbers.get(n) ?? numbered++
+    numbers.set(n, known)
+    return known
+  }
+  const keyOf = (sizes: Environment, expressions: readonly Node[]): string =>
+    JSON.stringify([sizes, expressions.map(numberOf)])
+  const once = <R extends Program>(
+    name: string,
+    sizes: Environment,
+    make: (size: Size) => R,
+    expressions: readonly Node[] = [],
+  ): Made<R> =>
     // a name stands for one kind of program
-    kind(name).get(JSON.stringify(sizes), () => making(sizes, make)) as Made<R>
+    kind(name).get(keyOf(sizes, expressions), () => making(sizes, make)) as Made<R>
   return {
     device,
     held,
@@ -116,9 +143,9 @@ export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }:
         for (const one of prepared) running.delete(one)
       }
     },
-    planned: async (name, sizes, make) => {
-      const isKept = kind(name).has(JSON.stringify(sizes))
-      const made = once(name, sizes, make)
+    planned: async (name, sizes, make, expressions = []) => {
+      const isKept = kind(name).has(keyOf(sizes, expressions))
+      const made = once(name, sizes, make, expressions)
       if (!isKept) {
         await turn()
         throwIfAborted(signal)

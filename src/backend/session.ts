@@ -1,4 +1,4 @@
-import type { Shape, Value } from '../tensor/index.ts'
+import type { Shape, Tensor, Value } from '../tensor/index.ts'
 import type { Focus, Values } from '../tune/index.ts'
 
 /**
@@ -9,6 +9,16 @@ export interface StepResult {
   readonly loss: number
   readonly gradNorm: number
   readonly tokens: number
+}
+
+/**
+ * A loss over one or several batches: its mean, the sum and the count that it is made of, and the mean of each metric.
+ */
+export interface Evaluated<K extends string = never> {
+  readonly loss: number
+  readonly sum: number
+  readonly count: number
+  readonly metrics: { readonly [N in K]: number }
 }
 
 /** Sizes for one call, if they differ from those of the session: `{ scored: 72 }`. */
@@ -33,16 +43,47 @@ export interface Decoder {
   [Symbol.dispose](): void
 }
 
+/** The data for a declared tree, of which leaves may be missing. */
+export type SomeValues<T> =
+  T extends Tensor<infer S, infer D>
+    ? Value<S, D>
+    : T extends readonly unknown[]
+      ? { readonly [I in keyof T]?: SomeValues<T[I]> }
+      : { readonly [I in keyof T as Exclude<I, symbol>]?: SomeValues<T[I]> }
+
+/** One batch after the other. */
+export type Batches<B> = Iterable<Values<B>> | AsyncIterable<Values<B>>
+
 /** Runs a step and owns the buffers; every program in it shares one set of weights. */
-export interface Session<Q, M, S, B, L extends Shape> {
+export interface Session<P, Q, M, S, B, O, K extends string = never, U = unknown> {
   /** The name of the target with its distinguishing settings, such as `tfjs wasm, 2 threads`. */
   readonly target: string
   /** The reason for this target, if `auto` chose it. */
   readonly reason?: string
-  /** One update from the summed gradients of micro-batches, divided once by their summed counts. */
-  step(batches: readonly Values<B>[], dims?: Dims): Promise<StepResult>
-  steps(batches: AsyncIterable<readonly Values<B>[]> | Iterable<readonly Values<B>[]>): AsyncIterable<StepResult>
-  evaluate(batch: Values<B>, dims?: Dims): Promise<{ readonly sum: number; readonly count: number }>
+  /** One update from a batch, or from the summed gradients of micro-batches, divided once by their summed counts. */
+  step(batches: Values<B> | readonly Values<B>[], dims?: Dims): Promise<StepResult>
+  steps(
+    batches: Batches<B> | AsyncIterable<readonly Values<B>[]> | Iterable<readonly Values<B>[]>,
+  ): AsyncIterable<StepResult>
+  /** The mean loss and the metrics over one batch, or over all of several. */
+  evaluate(batches: Values<B> | Batches<B>, dims?: Dims): Promise<Evaluated<K>>
+  /** The outputs of the model; the batch needs only the leaves that they are computed from. */
+  predict(batch: SomeValues<B> | Values<B>, dims?: Dims): Promise<Values<O>>
+  /** The loss of each example, if the model gives one for each. */
+  perExample(batch: Values<B>, dims?: Dims): Promise<Value<Shape>>
+  /**
+   * The value of an expression of the model's parameters, of a batch and of the buffers, a tensor or a tree of tensors,
+   * on the present weights and buffers.
+   */
+  compute<E>(
+    expression: (params: P, batch: B, buffers: U) => E,
+    batch?: SomeValues<B> | Values<B>,
+    dims?: Dims,
+  ): Promise<Values<E>>
+  /** All parameters as the model sees them: what a method adds is merged into its weights. */
+  params(): Promise<Values<P>>
+  /** The present buffers of the model: those after the last step. */
+  buffers(): Promise<Values<U>>
   /** Gradients of the mean loss of a batch with respect to the focus. */
   gradients(batch: Values<B>, dims?: Dims): Promise<Values<Focus<Q, M>>>
   /**
@@ -50,11 +91,18 @@ export interface Session<Q, M, S, B, L extends Shape> {
    * structure of the focus.
    */
   hvp(batch: Values<B>, tangent: Values<Focus<Q, M>>, dims?: Dims): Promise<Values<Focus<Q, M>>>
-  logits(batch: Values<B>, dims?: Dims): Promise<Value<L>>
   /** A generator over sequences of at most `capacity` tokens. */
   decoder(options: { readonly batch: number; readonly capacity: number }): Decoder
-  read(): Promise<{ readonly focus: Values<Focus<Q, M>>; readonly state: Values<S> }>
-  write(saved: { readonly focus: Values<Focus<Q, M>>; readonly state: Values<S> }): Promise<void>
+  /** The focus, the optimizer's state, and the buffers of a model that has any. */
+  read(): Promise<{ readonly focus: Values<Focus<Q, M>>; readonly state: Values<S>; readonly buffers: Values<U> }>
+  /**
+   * Replaces the leaves of the focus, of the state and of the buffers that it is given; the others keep their values.
+   */
+  write(saved: {
+    readonly focus?: SomeValues<Focus<Q, M>>
+    readonly state?: SomeValues<S>
+    readonly buffers?: SomeValues<U>
+  }): Promise<void>
   /** The trained columns or entries, by the path of their leaf. */
   readonly selection: ReadonlyMap<string, Int32Array>
   certificate(batch: Dims): Certificate

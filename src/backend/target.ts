@@ -1,6 +1,5 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../either/index.ts'
 import { explain, type Explanation, type Step } from '../compile/index.ts'
-import type { Shape } from '../tensor/index.ts'
 import { SessionError } from './device.ts'
 import type { OpenEngine } from './engine.ts'
 import type { Precision } from './precision.ts'
@@ -10,6 +9,8 @@ export interface Opening {
   readonly precision: Precision
   /** The number of threads, for a target that has them (default: all cores of the machine). */
   readonly threads: number | undefined
+  /** The address of a target's files, for one that a browser loads. */
+  readonly files?: string | undefined
 }
 
 /** Options of an explanation. */
@@ -37,8 +38,8 @@ export interface Target<Name extends string = string> {
   /** Opens its engine. Rejects with one sentence if it does not run here. */
   readonly open: (opening: Opening) => Promise<OpenEngine>
   /** Explains a step as this target holds it. */
-  readonly explain: <P, Q, M, S, B, L extends Shape>(
-    step: Step<P, Q, M, S, B, L>,
+  readonly explain: <P, Q, M, S, B, O, K extends string>(
+    step: Step<P, Q, M, S, B, O, K>,
     explaining: Explaining,
   ) => Promise<Explanation>
   /** Further abilities of its runtime on this machine, by name. */
@@ -56,6 +57,7 @@ export const needing = async <T>(packages: string, load: () => Promise<T>): Prom
   try {
     return await load()
   } catch (error) {
+    if (error instanceof SessionError) throw error
     throw new SessionError(`this target needs ${packages}: ${reasonOf(error)}`, { cause: error })
   }
 }

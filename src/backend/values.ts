@@ -1,5 +1,5 @@
 import { bindDims } from '../compile/index.ts'
-import { count, type Shape, type Signature } from '../tensor/index.ts'
+import { count, type Node, type Shape, type Signature } from '../tensor/index.ts'
 import { placesOf, type Place } from '../tune/index.ts'
 import { SessionError, type Buffer } from './device.ts'
 
@@ -74,7 +74,8 @@ export const copied = (value: Buffer): Buffer => ({
 })
 
 /**
- * The data for every leaf of a declared tree, in its order: no more and no less.
+ * The data for every leaf of a declared tree, in its order: no more and no less; of leaves that are not `needed`, those
+ * that there are.
  * @throws {SessionError} if a leaf is missing or is not declared: `the batch has no x`
  */
 export const valuesFor = <A>(
@@ -82,16 +83,20 @@ export const valuesFor = <A>(
   declared: unknown,
   data: unknown,
   read: (place: Place & { readonly where: string }) => A,
+  needed?: ReadonlySet<Node>,
 ): readonly A[] => {
   const {
-    places,
+    places: all,
     others: [other],
   } = placesOf(declared, data)
+  const places = all.filter(({ leaf, found }) => needed?.has(leaf) !== false || (found !== undefined && found !== null))
+  if (places.length === 0 && other === undefined) return []
   const missing = places.find(({ found }) => found === undefined || found === null)
-  const has = what === 'weights' ? `the ${what} have` : `the ${what} has`
+  const isPlural = what === 'weights' || what === 'buffers'
+  const has = isPlural ? `the ${what} have` : `the ${what} has`
   if (data === undefined || data === null)
     throw new SessionError(
-      `there ${what === 'weights' ? 'are' : 'is'} no ${what}: give it a value for ${places.map(({ path }) => path).join(', ')}`,
+      `there ${isPlural ? 'are' : 'is'} no ${what}: give it a value for ${places.map(({ path }) => path).join(', ')}`,
     )
   if (missing) throw new SessionError(missing.path === '' ? `there is no ${what}` : `${has} no ${missing.path}`)
   if (other !== undefined) throw new SessionError(`${has} ${other}, which is not declared`)
@@ -100,9 +105,16 @@ export const valuesFor = <A>(
   )
 }
 
-/** Copies of a batch's data, by path. A leaf at several places must have the same data everywhere. */
-export const batchValues = (declared: unknown, batch: unknown): ReadonlyMap<string, Buffer> => {
-  const found = valuesFor('batch', declared, batch, place => ({ ...place, value: copied(valueFor(place)) }))
+/**
+ * Copies of a batch's data, by path; see {@link valuesFor}. A leaf at several places must have the same data
+ * everywhere.
+ */
+export const batchValues = (
+  declared: unknown,
+  batch: unknown,
+  needed?: ReadonlySet<Node>,
+): ReadonlyMap<string, Buffer> => {
+  const found = valuesFor('batch', declared, batch, place => ({ ...place, value: copied(valueFor(place)) }), needed)
   for (const { leaf, path, value } of found) {
     const first = found.find(other => other.leaf === leaf)!
     if (!isSame(first.value, value))

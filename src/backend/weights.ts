@@ -1,8 +1,17 @@
 import { bindDims, given, sizing } from '../compile/index.ts'
-import type { Dim, Environment, Node, Shape, Source, Value } from '../tensor/index.ts'
+import {
+  inputsAxis,
+  type Dim,
+  type Environment,
+  type Node,
+  type Shape,
+  type Source,
+  type Value,
+} from '../tensor/index.ts'
 import {
   isLazyLeaf,
   isValue,
+  moduleOf,
   tensorsOf,
   type Addition,
   type FirstValue,
@@ -27,12 +36,13 @@ const chosen = (
     among,
     choose,
   }: IndexChoice,
-  leaf: Value<Shape>,
+  leaf: Node,
+  base: Value<Shape>,
 ): Int32Array => {
-  const below = among === 'columns' ? leaf.sizes[0]! : leaf.data.length
+  const below = among === 'columns' ? base.sizes[inputsAxis(leaf) ?? 0]! : base.data.length
   if (typeof rank === 'number' && rank > below)
     throw new SessionError(`rank ${rank} is above the width of ${path}, which has ${below} ${among}`)
-  const index = choose(leaf)
+  const index = choose(base)
   if (typeof rank === 'number' && index.length !== rank)
     throw new SessionError(`${path} has ${index.length} chosen ${among}, and the rank is ${rank}`)
   if (index.some(i => !Number.isInteger(i)))
@@ -105,9 +115,9 @@ interface Given {
  * and assigns them all. Each leaf of the base is read once, and dropped before the next. Returns the sizes found in the
  * weights.
  */
-export const assignWeights = async <P, Q, M, B, L extends Shape>(
+export const assignWeights = async <P, Q, M, B, O, K extends string, U>(
   { assign }: Pick<Loading, 'assign'>,
-  { model, params, selections, additions }: Tuned<P, Q, M, B, L>,
+  { model, params, selections, additions }: Tuned<P, Q, M, B, O, K, U>,
   { weights, dims, signal }: Given,
 ): Promise<Assigned> => {
   const indices = new Map<Node, Int32Array>()
@@ -129,10 +139,12 @@ export const assignWeights = async <P, Q, M, B, L extends Shape>(
     throwIfAborted(signal)
     const own = places.filter(place => place.leaf === leaf)
     const base = await readPlaces(own)
-    const isHere = (path: string | undefined): boolean => own.some(place => place.path === path)
+    // a method names a leaf by its path or by that of its module
+    const isHere = (path: string | undefined): boolean =>
+      own.some(place => place.path === path || moduleOf(place.path) === path)
     note(own[0]!.path, leaf.shape, base.sizes)
     for (const choice of selections.filter(({ path }) => isHere(path))) {
-      const index = indices.get(choice.index) ?? chosen(choice, base)
+      const index = indices.get(choice.index) ?? chosen(choice, leaf, base)
       selection.set(choice.path, index)
       if (!indices.has(choice.index)) {
         note(`the choice of ${choice.path}`, choice.index.shape, [index.length])

@@ -1,4 +1,4 @@
-import { oneLine } from '../host/index.ts'
+import { oneLine } from '../text/index.ts'
 import type { FinetuneOptions, Terminal } from '../program/index.ts'
 
 /** A condition that ends a command early, in addition to its user: nobody reads its standard output any more. */

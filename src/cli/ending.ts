@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { codeOf, isInterruption, oneLine, reasonOf } from '../host/index.ts'
+import { codeOf, isInterruption, oneLine, reasonOf } from '../text/index.ts'
 import type { Context } from './context.ts'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const

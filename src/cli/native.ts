@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { installNative, nativeStatus, tensorflowVersion } from '../backend/index.ts'
-import { orThrow } from '../host/index.ts'
+import { installNative, nativeStatus, tensorflowVersion } from '../backend/native/index.ts'
+import { orThrow } from '../text/index.ts'
 import { showBytes, type Terminal } from '../program/index.ts'
 import { jsonOption } from './options.ts'
 

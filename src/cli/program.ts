@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander'
 import { targetNames } from '../backend/index.ts'
 import { explanationText } from '../compile/index.ts'
-import { oneLine, version } from '../host/index.ts'
+import { version } from '../host/index.ts'
+import { oneLine } from '../text/index.ts'
 import { optimizerNames } from '../tune/index.ts'
 import {
   continuePrompt,

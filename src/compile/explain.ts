@@ -1,15 +1,15 @@
 import {
-  blockOf,
+  bodyOf,
   bytesPerElement,
   count,
   is,
+  loopOp,
   reshapeOp,
   resultOp,
   takeOp,
   topological,
   type Block,
   type Node,
-  type Shape,
 } from '../tensor/index.ts'
 import { bindDims, given, sizing } from './bind.ts'
 import { callsOf } from './blocks.ts'
@@ -60,6 +60,8 @@ export interface Explanation {
   readonly saved: number
   /** The most bytes that the gradient program holds in addition to its inputs. */
   readonly peak: number
+  /** The buffers of the model and their bytes, if it has any: they are among what a step holds. */
+  readonly buffers?: { readonly paths: readonly string[]; readonly bytes: number }
   /** The bytes that the runtimes hold before a step, if measured. */
   readonly before?: number
 }
@@ -78,8 +80,8 @@ export interface Stored {
  * @throws {DimsError} if a dim has no size
  * @example explanationText(explain(step, { dims: { batch: 2, seq: 256 } }))
  */
-export const explain = <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>,
+export const explain = <P, Q, M, S, B, O, K extends string>(
+  step: Step<P, Q, M, S, B, O, K>,
   { dims, ...options }: { readonly dims: Readonly<Record<string, number>> } & CompilerOptions & Partial<Traits>,
 ): Explanation => {
   const { model } = step.tuned
@@ -97,29 +99,32 @@ export const explainPrograms = (programs: Programs, size: Size, stored?: Stored)
   const elements = (nodes: readonly Node[]): number => nodes.reduce((sum, n) => sum + count(n.shape.map(size)), 0)
   const layers = keptResults(program).map(({ block, calls, indices }): KeptByLayer => {
     const names = new Map([...blockNames(block, calls, programs.names), [block.parameters[0]!, 'x']])
+    const selected = blockNames(block, calls, programs.selected)
     const whole = new Set(indices.map(i => withoutReshapes(block.outputs[i]!)))
     const kept = indices.map((i): Kept => {
       const value = block.outputs[i]!
       const taken = withoutReshapes(value)
       const source = is(taken, takeOp) ? withoutReshapes(taken.inputs[0]!) : undefined
-      const index = source && !whole.has(source) ? names.get(taken.inputs[1]!) : undefined
+      const index = source && !whole.has(source) ? taken.inputs[1] : undefined
       return {
         what: describe(value, names),
         shape: value.shape,
         bytes: bytesOf(value),
-        columnsOf: index?.match(/^columns\((.*)\)$/)?.[1],
+        columnsOf: index && selected.get(index),
       }
     })
     return {
       layer: commonPath([...blockNames(block, calls, programs.names).values()]),
-      layers: calls.length,
+      layers: calls.reduce((sum, call) => sum + (is(call, loopOp) ? size(call.attributes.count) : 1), 0),
       kept,
       bytes: kept.reduce((sum, k) => sum + k.bytes, 0),
     }
   })
   const total = (leaves: readonly (readonly [string, Node])[]): number =>
     leaves.reduce((sum, [, leaf]) => sum + bytesOf(leaf), 0)
+  const { buffers } = programs
   return {
+    ...(buffers.length === 0 ? {} : { buffers: { paths: buffers.map(([path]) => path), bytes: total(buffers) } }),
     weights: stored?.weights ?? total(programs.params),
     state: stored?.state ?? total(programs.state),
     trainable: elements(programs.trained.map(({ part }) => part)),
@@ -142,12 +147,12 @@ const keptResults = ({
 }[] => {
   const read = new Map<Node, Set<number>>()
   for (const n of topological(outputs)) {
-    if (!blockOf(n)?.name.endsWith('.backward')) continue
+    if (!bodyOf(n)?.name.endsWith('.backward')) continue
     for (const input of n.inputs) {
       if (!is(input, resultOp)) continue
       const call = input.inputs[0]!
       const indices = read.get(call) ?? new Set<number>()
-      if (blockOf(call)?.name.endsWith('.forward')) read.set(call, indices.add(input.attributes.index))
+      if (bodyOf(call)?.name.endsWith('.forward')) read.set(call, indices.add(input.attributes.index))
     }
   }
   return [...callsOf(outputs)].flatMap(([block, calls]) => {
@@ -168,6 +173,7 @@ export const explanationText = ({
   peak,
   weights,
   state,
+  buffers,
   before,
 }: Explanation): string =>
   [
@@ -182,6 +188,7 @@ export const explanationText = ({
     ]),
     '',
     `weights ${megabytes(weights)}, optimizer state ${megabytes(state)}`,
+    ...(buffers === undefined ? [] : [`buffers ${megabytes(buffers.bytes)}: ${buffers.paths.join(', ')}`]),
     `kept from forward to backward: ${megabytes(saved)}; held at most beside weights and state: ${megabytes(peak)}`,
     ...(before === undefined
       ? []

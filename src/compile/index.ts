@@ -10,16 +10,15 @@ export {
   type KeptByLayer,
   type Stored,
 } from './explain.ts'
+export { mostInputs, rowsOf, stepsOp } from './fuse/index.ts'
 export { faultsOf } from './check.ts'
+export { bufferPath, declaredOf, lossOrNothing } from './declared.ts'
 export { countedBy, indexedBy, overflowOf } from './indices.ts'
 export { namesIn } from './names.ts'
 export type { InPlace, Instruction, Plan, Slot } from './plan.ts'
 export { chunkOp, pieceDim, type Chunk, type Whole } from './chunk/index.ts'
 export {
   peakOf,
-  carriedOutputs,
-  loopOp,
-  type Loop,
   variablesOf,
   type Variable,
   type Variables,
@@ -30,7 +29,8 @@ export {
 export type { Prepared } from './prepare.ts'
 export { print, type Names } from './print.ts'
 export type { CompilerOptions, Program, Traits } from './pipeline.ts'
-export { programsOf, randomKeyPath, type Programs, type Replacing, type Size, type Trained } from './step-programs.ts'
+export { drawsAtRandom, streamNumbers, variesInTraining, type FedKey } from './training-dropout.ts'
+export { programsOf, type Programs, type Replacing, type Size, type Trained } from './step-programs.ts'
 export {
   associate,
   distribute,

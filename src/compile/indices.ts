@@ -1,5 +1,5 @@
 import {
-  blockOf,
+  bodyOf,
   broadcastToOp,
   concatOp,
   interpret,
@@ -37,7 +37,7 @@ export const indexedBy = (roots: readonly Node[], leaves: readonly Node[]): read
     const leavesOf = new Map(given)
     for (const n of topological(from)) {
       const of = n.inputs.map(input => leavesOf.get(input) ?? [])
-      const block = blockOf(n)
+      const block = bodyOf(n)
       if (keepsAll(n)) leavesOf.set(n, [...new Set(of.flat())])
       for (const { index, within } of n.op.indices?.(n.inputs, n.attributes) ?? []) {
         for (const leaf of of[index] ?? []) found.set(`${leaves.indexOf(leaf)} ${within}`, { leaf, within })
@@ -67,7 +67,7 @@ export const countedBy = (roots: readonly Node[], leaves: readonly Node[]): read
     if (!is(n, nonzeroOp)) return []
     const [vector] = n.inputs as readonly [Node]
     const needs = topological([vector])
-    return needs.every(of => blockOf(of) === undefined && (!is(of, placeholderOp) || leaves.includes(of)))
+    return needs.every(of => bodyOf(of) === undefined && (!is(of, placeholderOp) || leaves.includes(of)))
       ? [{ vector, within: n.attributes.capacity }]
       : []
   })

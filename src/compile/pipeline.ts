@@ -24,11 +24,15 @@ import { planOf, type InPlace, type Plan } from './plan.ts'
 import { dependsOnlyOn, prepare, staticNodes, type Preparations } from './prepare.ts'
 import {
   associate,
+  convolveLowRank,
+  reshapeLowRank,
   checkDropout,
   distribute,
   dropInput,
+  dropTrained,
   expansion,
   keepInput,
+  keepTrained,
   laidOut,
   layoutRules,
   lowRankNorm,
@@ -37,10 +41,14 @@ import {
   scaleProduct,
   simplifications,
   stopGradientValue,
+  takeOtherwise,
   takeRules,
+  takeTraining,
   weighing,
   type Rule,
 } from './rewrite/index.ts'
+import { separate } from './separate.ts'
+import { unrolled } from './unroll.ts'
 
 /** The facts about a target that the compiler needs. */
 export interface Traits {
@@ -50,6 +58,8 @@ export interface Traits {
   readonly runs: (op: string) => boolean
   /** The inputs whose buffers the target can write to. */
   readonly inPlace: InPlace
+  /** Tests for elementwise nodes that the target can run in one pass with their neighbours. */
+  readonly isStep?: (n: Node) => boolean
   /** True if values that depend on weights alone are computed where they are used, not computed once and held. */
   readonly unprepared?: boolean
   /** True if trained rows are held separately from their leaf, in full precision. */
@@ -66,6 +76,8 @@ export interface Traits {
    * sizes checks that they fit.
    */
   readonly unbound?: boolean
+  /** True if the target runs loops over time itself; for others they are written as one call for each step. */
+  readonly loops?: boolean
 }
 
 /** Options of the compiler in addition to the target's traits. */
@@ -111,11 +123,18 @@ export interface Goal {
   /** Directions, in the order of `wanted`: the Hessian times them replaces the gradients. */
   readonly tangents?: readonly Node[]
   readonly donated?: ReadonlySet<Node>
+  /** True if the outputs are those of a training step; by default, if gradients are wanted. */
+  readonly training?: boolean
+  /**
+   * The place of the first output that its reader keeps, with a buffer of its own; by default, that of the first
+   * gradient.
+   */
+  readonly keptFrom?: number
 }
 
 /** trace → rewrite → differentiate → rewrite → lay out → prepare → plan. */
 export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goal: Goal = {}): Program => {
-  const { wanted = [], tangents = [], donated = new Set() } = goal
+  const { wanted = [], tangents = [], donated = new Set(), training = wanted.length > 0 } = goal
   // in the user's own terms, before rules change the expressions
   if (!compiler.unbound) checkFits(outputs, compiler.size)
   const { size } = compiler
@@ -127,9 +146,11 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
   const movement = enabled([...simplifications, ...movementRules])
   // weights that are expressions are decomposed before differentiation
   const first = enabled([
-    wanted.length > 0 ? dropInput : keepInput,
+    ...(training ? [dropInput, dropTrained, takeTraining] : [keepInput, keepTrained, takeOtherwise]),
     distribute,
     associate,
+    reshapeLowRank,
+    convolveLowRank,
     scaleProduct,
     lowRankNorm,
     ...general,
@@ -146,9 +167,9 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
   const everywhere = (roots: readonly Node[], rules: readonly Rule[]): readonly Node[] => {
     const weights = weightsIn(roots, compiler)
     return withoutUnread(
-      mapBlocks(rewrite(roots, rules, { size, isStatic: nothing, isWeight: compiler.isStaticLeaf }), block => ({
+      mapBlocks(rewrite(roots, rules, { size, isStatic: nothing, isWeight: compiler.isStaticLeaf }), (block, old) => ({
         ...block,
-        outputs: deduplicated(rewrite(block.outputs, rules, { size, isStatic: nothing, isWeight: weights(block) })),
+        outputs: deduplicated(rewrite(block.outputs, rules, { size, isStatic: nothing, isWeight: weights(old) })),
       })),
     )
   }
@@ -171,13 +192,13 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
   const known = staticNodes(simplified, isStaticLeaf)
   const flags = staticParameters(simplified, n => known.has(n))
   const finished = new Map<Block, Block>()
-  const finishBlock = (block: Block): Block => {
-    const isStatic = flags.get(block) ?? []
-    const next = finished.get(block) ?? {
+  const finishBlock = (block: Block, old: Block): Block => {
+    const isStatic = flags.get(old) ?? []
+    const next = finished.get(old) ?? {
       ...block,
       outputs: finish(block.outputs, n => isStatic[block.parameters.indexOf(n)] === true),
     }
-    finished.set(block, next)
+    finished.set(old, next)
     return next
   }
   const bytes = (n: Node): number => count(n.shape.map(size)) * bytesPerElement[n.dtype]
@@ -194,8 +215,11 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
         })
   // a differentiated block has been finished with its gradients; the others are finished here
   const roots = finish([...(tangents.length === 0 ? forward : forward.slice(1)), ...wantedGradients], isStaticLeaf)
-  const complete = mapBlocks(roots, block => (flags.has(block) ? finishBlock(block) : block))
-  return fitted(deduplicated(compiler.unprepared ? complete : preparedTwice(complete, compiler)), compiler, donated)
+  const complete = mapBlocks(roots, (block, old) => (flags.has(old) ? finishBlock(block, old) : block))
+  const written = compiler.loops ? complete : unrolled(complete, size)
+  const ready = deduplicated(compiler.unprepared ? written : preparedTwice(written, compiler))
+  const kept = goal.keptFrom ?? ready.length - wanted.length
+  return fitted(compiler.unbound ? ready : separate(ready, i => i >= kept), compiler, donated)
 }
 
 /**
@@ -265,18 +289,26 @@ const isCheap = (
 /** Plans a program whose inputs are the placeholders it reads. */
 export const planned = (
   outputs: readonly Node[],
-  { size, inPlace }: Pick<Compiler, 'size' | 'inPlace'>,
+  { size, inPlace, isStep }: Pick<Compiler, 'size' | 'inPlace' | 'isStep'>,
   donated: ReadonlySet<Node> = new Set(),
 ): Program => {
   const read = topological(outputs).filter(n => is(n, placeholderOp))
   const inputs = [...new Set([...read, ...donated])]
-  return { inputs, outputs, plan: planOf({ inputs, outputs, size, donated, inPlace }) }
+  let made: Plan | undefined
+  return {
+    inputs,
+    outputs,
+    // a target that runs programs as a whole reads no plan
+    get plan() {
+      return (made ??= planOf({ inputs, outputs, size, donated, inPlace, ...(isStep ? { isStep } : {}) }))
+    },
+  }
 }
 
 /** The same for expressions that fit the sizes of their dims. @throws {DimsError} if they do not */
 export const fitted = (
   outputs: readonly Node[],
-  compiler: Pick<Compiler, 'size' | 'inPlace' | 'unbound'>,
+  compiler: Pick<Compiler, 'size' | 'inPlace' | 'isStep' | 'unbound'>,
   donated?: ReadonlySet<Node>,
 ): Program => {
   if (!compiler.unbound) checkFits(outputs, compiler.size)

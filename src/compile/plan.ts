@@ -3,6 +3,7 @@ import {
   bytesPerElement,
   count,
   is,
+  loopOp,
   placeholderOp,
   reshapeOp,
   resultOp,
@@ -14,6 +15,7 @@ import {
   type Node,
   type NodeOf,
 } from '../tensor/index.ts'
+import { joined } from './fuse/index.ts'
 
 /** A buffer's handle: two handles may share one buffer, for instance those of a reshape and its input. */
 export interface Slot {
@@ -65,6 +67,8 @@ interface Request {
   /** Inputs that the program may free or overwrite, such as those that a step replaces. */
   readonly donated?: ReadonlySet<Node>
   readonly inPlace?: InPlace
+  /** Tests for nodes that the target can run in one pass with their neighbours. */
+  readonly isStep?: (n: Node) => boolean
 }
 
 /** For each op that a target can run in place, the inputs whose buffer may hold the result; float32 only. */
@@ -72,7 +76,7 @@ export type InPlace = ReadonlyMap<string, readonly number[]>
 
 /** Orders a program, and determines the birth and death of every buffer. Each block is planned once. */
 export const planOf = (
-  { inputs, outputs, size, donated = new Set(), inPlace = new Map() }: Request,
+  { inputs, outputs, size, donated = new Set(), inPlace = new Map(), isStep = () => false }: Request,
   blocks: Map<Block, Plan> = new Map(),
 ): Plan => {
   const slots: Slot[] = []
@@ -80,25 +84,29 @@ export const planOf = (
   const body: Instruction[] = []
   const fresh = (n: Node): number => slots.push({ sizes: n.shape.map(size), dtype: n.dtype }) - 1
   for (const input of inputs) slotOf.set(input, fresh(input))
-  const order = schedule(outputs)
+  const { order, steps } = joined(schedule(outputs), outputs, size, n => !slotOf.has(n) && isStep(n))
   const results = resultsByCall(order)
   for (const n of order) {
     if (slotOf.has(n) || n.op === resultOp) continue
-    const read = n.inputs.map(input => slotOf.get(input)!)
+    const made = steps.get(n) ?? n
+    const read = made.inputs.map(input => slotOf.get(input)!)
     const block = blockOf(n)
     if (block) {
       const plan =
-        blocks.get(block) ?? planOf({ inputs: block.parameters, outputs: block.outputs, size, inPlace }, blocks)
+        blocks.get(block) ?? planOf({ inputs: block.parameters, outputs: block.outputs, size, inPlace, isStep }, blocks)
       blocks.set(block, plan)
-      const made = block.outputs.map(fresh)
-      for (const result of results.get(n) ?? []) slotOf.set(result, made[result.attributes.index]!)
-      body.push({ kind: 'call', name: block.name, plan, inputs: read, outputs: made })
+      const own = block.outputs.map(fresh)
+      for (const result of results.get(n) ?? []) slotOf.set(result, own[result.attributes.index]!)
+      body.push({ kind: 'call', name: block.name, plan, inputs: read, outputs: own })
     } else {
       if (is(n, placeholderOp)) throw new Error('the program reads a placeholder that is none of its inputs')
+      if (is(n, loopOp)) throw new Error('a plan has a call for each step of a loop')
       const output = fresh(n)
       slotOf.set(n, output)
       body.push(
-        is(n, reshapeOp) ? { kind: 'alias', input: read[0]!, output } : { kind: 'run', node: n, inputs: read, output },
+        is(n, reshapeOp)
+          ? { kind: 'alias', input: read[0]!, output }
+          : { kind: 'run', node: made, inputs: read, output },
       )
     }
   }

@@ -1,5 +1,6 @@
 import {
   blockOf,
+  bodyOf,
   call,
   inlined,
   is,
@@ -48,7 +49,7 @@ export const staticNodes = (
     if (
       leaf
         ? isStaticLeaf(n)
-        : blockOf(n) === undefined &&
+        : bodyOf(n) === undefined &&
           n.op !== resultOp &&
           n.op.unpacks !== true &&
           mayHold(n) &&
@@ -84,12 +85,19 @@ const liftStatic = (
   const lifted = new Map<Block, ReturnType<typeof liftBlock>>()
   for (const [block, isStatic] of flags) lifted.set(block, liftBlock(block, isStatic, mayHold))
   const callOf = new Map<Node, readonly Node[]>()
+  const outsideOf = new Map<Block, { readonly given: readonly Node[]; readonly outside: readonly Node[] }>()
   return roots.map(
     rebuild(roots, rebuilt => {
       const block = blockOf(rebuilt)
       if (block) {
-        const { block: next, kept, expressions } = lifted.get(block)!
-        const outside = inlined({ ...block, outputs: expressions }, rebuilt.inputs)
+        const { block: next, kept, expressions, reads } = lifted.get(block)!
+        const before = outsideOf.get(block)
+        const given = reads.map(i => rebuilt.inputs[i]!)
+        // calls of one block, such as the steps of time, often have the same weights
+        const outside = before?.given.every((n, i) => n === given[i])
+          ? before.outside
+          : inlined({ ...block, outputs: expressions }, rebuilt.inputs)
+        outsideOf.set(block, { given, outside })
         callOf.set(rebuilt, call(next, [...kept.map(i => rebuilt.inputs[i]!), ...outside]))
       }
       return is(rebuilt, resultOp) ? callOf.get(rebuilt.inputs[0]!)![rebuilt.attributes.index]! : rebuilt
@@ -105,8 +113,11 @@ const liftBlock = (block: Block, isStatic: readonly boolean[], mayHold?: (n: Nod
   const placeholders = expressions.map(n => placeholder(n.shape, n.dtype))
   const outputs = substitute(inner.outputs, new Map(expressions.map((n, i) => [n, placeholders[i]!])))
   const read = new Set(topological(outputs))
-  const kept = block.parameters.flatMap((p, i) => (read.has(p) ? [i] : []))
+  const indicesIn = (nodes: ReadonlySet<Node>): readonly number[] =>
+    block.parameters.flatMap((p, i) => (nodes.has(p) ? [i] : []))
+  const kept = indicesIn(read)
   return {
+    reads: indicesIn(new Set(topological(expressions))),
     block: { name: block.name, parameters: [...kept.map(i => block.parameters[i]!), ...placeholders], outputs },
     kept,
     expressions,

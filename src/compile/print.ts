@@ -1,11 +1,13 @@
 import {
-  blockOf,
-  callOp,
+  bodyOf,
+  isApplied,
   is,
+  loopOp,
   placeholderOp,
   reshapeOp,
   resultOp,
   topological,
+  type Applied,
   type Block,
   type Node,
 } from '../tensor/index.ts'
@@ -36,7 +38,7 @@ export const describe = (n: Node, names: Names, depth = 3): string => {
   if (is(n, placeholderOp)) return `[${n.shape.join(', ')}]`
   // a reshape moves no data, and means nothing to a reader
   if (is(n, reshapeOp)) return describe(n.inputs[0]!, names, depth)
-  if (is(n, resultOp)) return `${blockOf(n.inputs[0]!)?.name ?? 'call'}.${n.attributes.index}`
+  if (is(n, resultOp)) return `${bodyOf(n.inputs[0]!)?.name ?? 'call'}.${n.attributes.index}`
   return depth === 0 ? '…' : `${n.op.name}(${n.inputs.map(input => describe(input, names, depth - 1)).join(', ')})`
 }
 
@@ -66,7 +68,7 @@ const body = (roots: readonly Node[], names: Names): string => {
     if (labels.has(n)) continue
     labels.set(n, `%${lines.length}`)
     const inputs = n.inputs.map(input => labels.get(input)!)
-    const attributes = is(n, callOp) ? n.attributes.block.name : attributesText(n)
+    const attributes = isApplied(n) ? applicationText(n) : attributesText(n)
     lines.push(
       `  ${labels.get(n)!}: ${signature(n)} = ${n.op.name}(${inputs.join(', ')})${attributes === '' ? '' : ` ${attributes}`}`,
     )
@@ -78,4 +80,10 @@ const body = (roots: readonly Node[], names: Names): string => {
 const attributesText = (n: Node): string => {
   const { shape: _, dtype: __, ...rest } = { shape: undefined, dtype: undefined, ...(n.attributes as object) }
   return Object.keys(rest).length === 0 ? '' : JSON.stringify(rest)
+}
+
+/** The name of the block that is applied; for a loop also its dim, and its direction if it is not that of the dim. */
+const applicationText = (n: Applied): string => {
+  const { name } = n.attributes.block
+  return is(n, loopOp) ? `${name} for ${n.attributes.count}${n.attributes.reverse ? ', backwards' : ''}` : name
 }

@@ -1,32 +1,42 @@
 import {
-  blockOf,
+  bodyOf,
   contractOp,
   is,
   deduplicated,
+  forwardOf,
+  inputsAxis,
   topological,
   type Model,
   type Node,
-  type Shape,
 } from '../tensor/index.ts'
-import { tensorsOf } from '../tune/index.ts'
+import { moduleOf, tensorsOf } from '../tune/index.ts'
 
-/** A leaf that is multiplied along its first axis, its input features, and the other operand. */
+/** A leaf that is multiplied along its inputs, and the other operand. */
 interface Applied {
   readonly path: string
   readonly input: Node
 }
 
+/** A leaf that products may have: the path of its module, and the axis of its inputs. */
+interface Candidate {
+  readonly path: string
+  readonly inputs: number
+}
+
 /** The products of leaves, in order; those within a block occur once for each call of it. */
-const appliedIn = (roots: readonly Node[], paths: ReadonlyMap<Node, string>): readonly (readonly Applied[])[] => {
+const appliedIn = (
+  roots: readonly Node[],
+  candidates: ReadonlyMap<Node, Candidate>,
+): readonly (readonly Applied[])[] => {
   const here: Applied[] = []
   const inside: (readonly Applied[])[] = []
   for (const n of topological(roots)) {
-    const block = blockOf(n)
+    const block = bodyOf(n)
     if (block) {
       const passed = new Map(
-        block.parameters.flatMap((parameter, i): readonly (readonly [Node, string])[] => {
-          const path = paths.get(n.inputs[i]!)
-          return path === undefined ? [] : [[parameter, path]]
+        block.parameters.flatMap((parameter, i): readonly (readonly [Node, Candidate])[] => {
+          const candidate = candidates.get(n.inputs[i]!)
+          return candidate === undefined ? [] : [[parameter, candidate]]
         }),
       )
       inside.push(...appliedIn(deduplicated(block.outputs), passed))
@@ -38,8 +48,8 @@ const appliedIn = (roots: readonly Node[], paths: ReadonlyMap<Node, string>): re
       [x, a, y],
       [y, b, x],
     ] as const) {
-      const path = paths.get(leaf)
-      if (path !== undefined && !out.includes(letters[0]!)) here.push({ path, input })
+      const found = candidates.get(leaf)
+      if (found !== undefined && !out.includes(letters[found.inputs]!)) here.push({ path: found.path, input })
     }
   }
   return [here, ...inside]
@@ -50,14 +60,17 @@ const appliedIn = (roots: readonly Node[], paths: ReadonlyMap<Node, string>): re
  * model itself. A leaf is in at most one group.
  * @example inputGroups(llama(config)) // [['model.layers.0.self_attn.q_proj', …k_proj, …v_proj], ['model.layers.0.mlp.gate_proj', …up_proj], …]
  */
-export const inputGroups = <P, B, L extends Shape>({
-  params,
-  batch,
-  logits,
-}: Model<P, B, L>): readonly (readonly string[])[] => {
-  const paths = new Map(tensorsOf(params).map(([path, leaf]) => [leaf, path]))
+export const inputGroups = <P, B, O, K extends string, U>(
+  model: Model<P, B, O, K, U>,
+): readonly (readonly string[])[] => {
+  const candidates = new Map(
+    tensorsOf(model.params).map(([path, leaf]) => [leaf, { path: moduleOf(path), inputs: inputsAxis(leaf) ?? 0 }]),
+  )
   const grouped = new Set<string>()
-  return appliedIn(deduplicated([logits(params, batch)]), paths).flatMap(applied => {
+  return appliedIn(
+    deduplicated(tensorsOf(forwardOf(model, model.params).outputs).map(([, output]) => output)),
+    candidates,
+  ).flatMap(applied => {
     const groups = new Map<Node, string[]>()
     for (const { path, input } of applied) {
       if (grouped.has(path)) continue

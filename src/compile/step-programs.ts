@@ -7,13 +7,11 @@ import {
   placeholderOp,
   placeholder,
   scalar,
-  ShapeMismatch,
   topological,
   u,
+  type BuffersGiven,
   type Dim,
-  type Loss,
   type Node,
-  type Shape,
 } from '../tensor/index.ts'
 import {
   AmbiguousTree,
@@ -28,9 +26,11 @@ import {
   type Focus,
   type Lens,
 } from '../tune/index.ts'
+import { bufferPath, declaredOf, lossOrNothing, type Traced } from './declared.ts'
 import { compileProgram, fitted, refreshed, type CompilerOptions, type Program, type Traits } from './pipeline.ts'
 import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
 import type { Step } from './step.ts'
+import { fedKeys, trainingStreams, type FedKey, type Streams } from './training-dropout.ts'
 
 /** A trained leaf of the parameter tree: its path, and its trained part. */
 export interface Trained {
@@ -44,6 +44,8 @@ export interface Trained {
 export interface Programs {
   /** The names of leaves and indices, for reports. */
   readonly names: ReadonlyMap<Node, string>
+  /** The paths of the leaves whose columns or entries an index selects. */
+  readonly selected: ReadonlyMap<Node, string>
   /** The leaves of the parameter tree. */
   readonly params: readonly (readonly [path: string, leaf: Node])[]
   /** The leaves of the model itself, in whatever form a method stores them. */
@@ -51,7 +53,10 @@ export interface Programs {
   readonly trained: readonly Trained[]
   /** The leaves of the optimizer's state. */
   readonly state: readonly (readonly [path: string, leaf: Node])[]
+  /** The leaves that are fed with every batch: the batch itself, the buffers of the model, and random keys. */
   readonly batch: readonly (readonly [path: string, leaf: Node])[]
+  /** The buffers of the model, at their paths among the leaves that are fed. */
+  readonly buffers: readonly (readonly [path: string, leaf: Node])[]
   /** The indices of selected columns or entries, at the paths of their leaves. */
   readonly indices: readonly (readonly [path: string, index: Node])[]
   /** The caches of generation, if the model defines it. */
@@ -61,25 +66,31 @@ export interface Programs {
   readonly count: Node
   /** The sum of losses, which an update may read too. */
   readonly loss: Node
-  /** The logits as the model declares them. */
-  readonly declared: Node
-  /** (loss sum, count) as the model declares them. */
+  /** The model's outputs, loss and metrics as it declares them. */
+  readonly declared: Traced
+  /** (loss sum, count, sum and count of each metric) as the model declares them. */
   readonly declaredLoss: readonly Node[]
+  /** The streams of what the loss drops out during training: leaves that the session numbers. */
+  readonly streams: Streams
+  /** The keys that the session feeds with every batch. */
+  readonly keys: readonly FedKey[]
   /** A tree with the structure of the focus, from replacements of its leaves in the order of `trained`. */
   readonly focusTree: (leaves: readonly unknown[]) => unknown
   /** () => the first state */
   readonly initial: (size: Size) => Program
-  /** (params, batch) => (loss sum, count, ...gradient sums) */
+  /** (params, batch) => (loss sum, count, ...next buffers, ...gradient sums) */
   readonly gradients: (size: Size) => Program
   /**
    * (params, batch, tangents in the place of gradient sums) => (loss sum, count, ...Hessian of the loss sum times the
    * tangents, inside the trained part)
    */
   readonly hvp: (size: Size) => Program
-  /** (params, batch) => (loss sum, count) */
+  /** (params, batch) => (loss sum, count, sum and count of each metric) */
   readonly evaluate: (size: Size) => Program
-  /** (params, batch) => logits */
-  readonly logits: (size: Size) => Program
+  /** (params, batch) => the leaves of the outputs */
+  readonly predict: (size: Size) => Program
+  /** (params, batch) => expressions of them */
+  readonly compute: (expressions: readonly Node[]) => (size: Size) => Program
   /** (gradient sums, more gradient sums) => their sums */
   readonly accumulate: (size: Size) => Program & { readonly more: readonly Node[] }
   /** (gradient sums, count) => the norm of the gradient */
@@ -102,7 +113,13 @@ export interface Programs {
   /** params => the trained parts */
   readonly focus: (size: Size) => Program
   readonly decode:
-    | ((size: Size) => Program & { readonly cache: readonly Node[]; readonly tokens: Node; readonly position: Node })
+    | ((size: Size) => Program & {
+        readonly cache: readonly Node[]
+        readonly tokens: Node
+        readonly position: Node
+        /** The buffers that it reads, at their paths. */
+        readonly buffers: Programs['buffers']
+      })
     | undefined
   /** The values that are computed once from the weights, for all programs made so far. */
   readonly prepared: () => readonly Prepared[]
@@ -118,25 +135,25 @@ export interface Replacing extends Program {
   readonly replaced: readonly Node[]
 }
 
-/** The path of a program's random key among the leaves of a batch. */
-export const randomKeyPath = 'random_key'
-
 /** Builds the programs of a step, independently of what runs them. */
-export const programsOf = <P, Q, M, S, B, L extends Shape>(
-  { tuned, state, update }: Step<P, Q, M, S, B, L>,
+export const programsOf = <P, Q, M, S, B, O, K extends string, U>(
+  { tuned, state, update, seed }: Step<P, Q, M, S, B, O, K, U>,
   options: Traits & CompilerOptions,
 ): Programs => {
   const { model, weight, random } = tuned
   const named = declaredLeaves('parameters', tuned.params)
+  const declared = declaredOf(tuned)
+  const loss = lossOrNothing(declared)
+  const streams = trainingStreams([loss.sum, loss.count, ...declared.buffers])
+  const keys = fedKeys(random, streams, seed)
   // a leaf at several places, such as an index that modules share, is one leaf
-  const params = onceEach(named)
-  const batch = onceEach([
-    ...declaredLeaves('leaves of the batch', model.batch),
-    ...(random ? [[randomKeyPath, random.key] as const] : []),
-  ])
-  checkDeclared(declaredLeaves('parameters', model.params), batch)
+  const params = onceEach([...named, ...streams])
+  const ofBatch = declaredLeaves('leaves of the batch', model.batch)
+  const buffers = declaredLeaves('buffers', model.buffers).map(([path, leaf]) => [bufferPath(path), leaf] as const)
+  const batch = onceEach([...ofBatch, ...buffers, ...keys.map(({ path, key }) => [path, key] as const)])
+  checkDeclared(declaredLeaves('parameters', model.params), ofBatch, buffers)
   const trained = maskedLeaves(tuned.params, tuned.mask).flatMap(({ path, leaf, mask }): readonly Trained[] => {
-    const lens = lensOf(mask)
+    const lens = lensOf(mask, leaf)
     return lens ? [{ path, leaf, lens, part: parameterLike(lens.get(leaf)) }] : []
   })
   // the state is declared with placeholders that have the shapes of its symbolic zeros
@@ -164,8 +181,8 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
     keyOf: preparedKeys(structureOf, size),
     preparations,
   })
-  const logits = model.logits(weight(tuned.params), model.batch)
-  const loss = checkedLoss(model.loss(logits, model.batch))
+  const declaredLoss = [loss, ...declared.metrics.map(([, metric]) => metric)].flatMap(({ sum, count }) => [sum, count])
+  const outputs = declared.outputLeaves.map(([, output]) => output)
   // an index that the method stores in the tree is a parameter; one that several leaves share is held once
   const indices = tuned.selections.flatMap(({ path, index }, i, all): readonly (readonly [string, Node])[] =>
     leaves.has(index) || all.findIndex(other => other.index === index) < i ? [] : [[path, index]],
@@ -217,6 +234,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
   const changing = (size: Size) => ({ ...compiler(size), isStaticLeaf: () => false, layOut: false })
 
   return {
+    selected: new Map(tuned.selections.map(({ path, index }) => [index, path])),
     names: new Map(
       [...params, ...batch, ...tuned.selections.map(({ path, index }) => [`columns(${path})`, index] as const)].map(
         ([path, leaf]) => [leaf, path],
@@ -227,6 +245,7 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
     trained,
     state: stateLeaves,
     batch,
+    buffers,
     gradient,
     count,
     loss: lossSum,
@@ -237,14 +256,23 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
         initial.map(([, leaf]) => leaf),
         compiler(size),
       ),
-    declared: logits,
-    declaredLoss: [loss.sum, loss.count],
+    declared,
+    declaredLoss,
+    streams,
+    keys,
     focusTree,
-    gradients: size => compileProgram([loss.sum, loss.count], compiler(size), { wanted, cotangents: [scalar(1)] }),
+    gradients: size =>
+      compileProgram([loss.sum, loss.count, ...declared.buffers], compiler(size), {
+        wanted,
+        cotangents: [scalar(1)],
+        training: wanted.length > 0 || buffers.length > 0,
+        keptFrom: 2,
+      }),
     hvp: size =>
       compileProgram([loss.sum, loss.count], compiler(size), { wanted, cotangents: [scalar(1)], tangents: gradient }),
-    evaluate: size => compileProgram([loss.sum, loss.count], compiler(size)),
-    logits: size => compileProgram([logits], compiler(size)),
+    evaluate: size => compileProgram(declaredLoss, compiler(size)),
+    predict: size => compileProgram(outputs, compiler(size)),
+    compute: expressions => size => compileProgram(expressions, compiler(size)),
     accumulate: size => {
       const more = gradient.map(parameterLike)
       return {
@@ -285,13 +313,26 @@ export const programsOf = <P, Q, M, S, B, L extends Shape>(
           step,
         } = model.decode!
         const past = tensorsOf(cache).map(([, leaf]) => leaf)
-        const next = step(weight(tuned.params))
+        // `tsc` does not decide for a type parameter if it is undefined
+        const given = (model.buffers === undefined ? [] : [model.buffers]) as unknown as BuffersGiven<U>
+        const next = step(weight(tuned.params), ...given)
         const program = compileProgram(
           [next.logits, ...tensorsOf(next.cache).map(([, leaf]) => leaf)],
           compiler(size),
           { donated: new Set(past) },
         )
-        return { ...program, cache: past, tokens, position }
+        const { inputs, outputs } = program
+        return {
+          inputs,
+          outputs,
+          get plan() {
+            return program.plan
+          },
+          cache: past,
+          tokens,
+          position,
+          buffers: buffers.filter(([, leaf]) => inputs.includes(leaf)),
+        }
       }),
     prepared: () => [...preparations.values()],
     preparedFor: ({ inputs }) => {
@@ -320,36 +361,23 @@ const onceEach = (leaves: Leaves): Leaves => {
   return leaves.filter(([, leaf]) => !seen.has(leaf) && seen.add(leaf))
 }
 
-/** Refuses leaves that cannot be parameters or parts of a batch. */
-const checkDeclared = (params: Leaves, batch: Leaves): void => {
-  const own = new Map(params.map(([path, leaf]) => [leaf, path]))
-  for (const [path, leaf] of [...params, ...batch]) {
-    if (!is(leaf, placeholderOp))
-      throw new AmbiguousTree(`${path} is an expression: a leaf is declared as f32(…) or i32(…)`)
+/** Refuses leaves that cannot be parameters, parts of a batch or buffers. */
+const checkDeclared = (params: Leaves, batch: Leaves, buffers: Leaves): void => {
+  const refuse = (text: string): never => {
+    throw new AmbiguousTree(text)
   }
+  const own = new Map(params.map(([path, leaf]) => [leaf, path]))
+  for (const [path, leaf] of [...params, ...batch, ...buffers])
+    if (!is(leaf, placeholderOp)) refuse(`${path} is an expression: a leaf is declared as f32(…) or i32(…)`)
   for (const [path, leaf] of batch)
-    if (own.has(leaf))
-      throw new AmbiguousTree(`${path} of the batch is the parameter ${own.get(leaf)}: declare another leaf`)
-}
-
-/**
- * A loss in the form that every program needs.
- * @throws {ShapeMismatch} one sentence, if it is anything else
- */
-const checkedLoss = (loss: Loss): Loss => {
-  // JavaScript may pass anything
-  const { sum, count }: { readonly [K in keyof Loss]?: unknown } = typeof loss === 'object' && loss !== null ? loss : {}
-  const wrong = (
-    [
-      ['sum', sum],
-      ['count', count],
-    ] as const
-  ).find(([, part]) => !isTensor(part) || part.shape.length > 0)
-  if (wrong === undefined) return loss
-  const found = isTensor(wrong[1]) ? `is [${wrong[1].shape.join(', ')}]` : 'is no tensor'
-  throw new ShapeMismatch(
-    `a loss is { sum, count }, two scalars: the sum over what is scored, and how much that is; its ${wrong[0]} ${found}`,
-  )
+    if (own.has(leaf)) refuse(`${path} of the batch is the parameter ${own.get(leaf)}: declare another leaf`)
+  const others = new Map([...batch.map(([path, leaf]) => [leaf, `${path} of the batch`] as const), ...own])
+  const paths = new Set(batch.map(([path]) => path))
+  for (const [path, leaf] of buffers) {
+    if (others.has(leaf)) refuse(`${path} is ${others.get(leaf)}: declare another leaf`)
+    if (paths.has(path)) refuse(`a leaf of the batch is called ${path}, as a buffer is: rename one`)
+    others.set(leaf, path)
+  }
 }
 
 const dependsOn = (expression: Node, leaves: ReadonlySet<Node>): boolean =>

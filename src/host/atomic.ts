@@ -1,5 +1,5 @@
-import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, open, realpath, rename, rm, rmdir } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { sweep, temporaryName } from './temporary.ts'
 import { checkDestination } from './reserve.ts'
@@ -54,6 +54,31 @@ export const writeAtomically = (
       await replace(temporary, target, directory)
     } catch (error) {
       await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
+      throw error
+    }
+    await syncDirectory(parent)
+  })
+
+/**
+ * Writes one file, all or nothing: into a temporary file next to it, synced, and renamed at the end over an earlier
+ * file. Missing parents are created. A failed attempt leaves nothing behind, and an earlier file as it was. Errors: the
+ * path is a directory, the disk is full, the content fails while it is produced.
+ * @example await replaceFile('weights.safetensors', bytes)()
+ */
+export const replaceFile = (path: string, content: Content): TE.TaskEither<IoError, void> =>
+  attempt(path, async () => {
+    if (path === '') throw refusal('the name of the file is empty')
+    // an earlier file may be behind a link
+    const target = await realpath(path).catch(() => resolve(path))
+    const parent = dirname(target)
+    await mkdir(parent, { recursive: true })
+    await sweep(parent)
+    const temporary = join(parent, temporaryName())
+    try {
+      await writeFile(temporary, content)
+      await rename(temporary, target)
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined)
       throw error
     }
     await syncDirectory(parent)

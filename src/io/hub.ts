@@ -2,18 +2,8 @@ import { createHash } from 'node:crypto'
 import { mkdir, open, realpath, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import {
-  cacheDirectory,
-  temporaryFolder,
-  pipDownload,
-  attempt,
-  reasonOf,
-  refusal,
-  type IoError,
-  fileHash,
-  noteHash,
-  readZipEntry,
-} from '../host/index.ts'
+import { cacheDirectory, temporaryFolder, pipDownload, fileHash, noteHash, readZipEntry } from '../host/index.ts'
+import { attempt, reasonOf, refusal, type IoError } from '../text/index.ts'
 
 export { cacheDirectory }
 

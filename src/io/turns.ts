@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { fail, type IoError } from '../host/index.ts'
+import { fail, type IoError } from '../text/index.ts'
 import { charactersOutside, turnExtent, withWords, type Conversation, type Extent } from './chat/scored.ts'
 
 /** A text cut into the assistant's words and the text between them. */

@@ -6,11 +6,11 @@ import {
   loadAdapter,
   loadedFor,
   type AdapterSettings,
-  type Loaded,
+  type AnyLoaded,
   type Adapter,
   type WeightedAdapter,
 } from '../io/index.ts'
-import { fail, orThrow, type IoError } from '../host/index.ts'
+import { fail, orThrow, type IoError } from '../text/index.ts'
 
 type Quantize = NonNullable<AdapterSettings['quantize']>
 
@@ -62,7 +62,7 @@ const readUse = async (text: string): Promise<AdapterUse> => {
 }
 
 /** A model with checked adapters for it, and warnings for the user. */
-export interface BoundAdapters<L extends Loaded> {
+export interface BoundAdapters<L extends AnyLoaded> {
   readonly source: L
   readonly uses: readonly WeightedAdapter[]
   readonly warnings: readonly string[]
@@ -91,7 +91,7 @@ const quantizeWarnings = ({ adapter, directory }: Named, base: Quantize | undefi
 }
 
 /** Binds adapters to a model: checks that they belong to it, and separates its head if one of them requires that. */
-const bind = async <L extends Loaded>(source: L, named: readonly Named[]): Promise<BoundAdapters<L>> => {
+const bind = async <L extends AnyLoaded>(source: L, named: readonly Named[]): Promise<BoundAdapters<L>> => {
   const warnings: string[] = []
   for (const { adapter, directory } of named) {
     warnings.push(...(await orThrow(checkBase(adapter, source.checkpoint, directory))))
@@ -112,7 +112,7 @@ const bind = async <L extends Loaded>(source: L, named: readonly Named[]): Promi
  * one sentence.
  * @example const { source: model, uses } = await loadAdapters(source, ['my-adapter', 'another:0.5'])
  */
-export const loadAdapters = async <L extends Loaded>(
+export const loadAdapters = async <L extends AnyLoaded>(
   source: L,
   adapters: readonly string[],
   quantize?: Quantize,
@@ -127,5 +127,5 @@ export const loadAdapters = async <L extends Loaded>(
 }
 
 /** Loads one adapter from its directory, to continue from; the base is held as the adapter specifies. */
-export const loadOne = async <L extends Loaded>(source: L, directory: string): Promise<BoundAdapters<L>> =>
+export const loadOne = async <L extends AnyLoaded>(source: L, directory: string): Promise<BoundAdapters<L>> =>
   bind(source, [{ directory, adapter: await orThrow(loadAdapter(directory)), weight: 1 }])

@@ -2,20 +2,14 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { epochsBegun, stepCount, type BatchPlan, type Rows, type Adapter } from '../io/index.ts'
-import { ioError, orThrow, type IoError } from '../host/index.ts'
+import { ioError, orThrow, type IoError } from '../text/index.ts'
 import type { LanguageParams } from '../model/index.ts'
 import type { Lazy } from '../tune/index.ts'
 import { readColumns } from './columns-file.ts'
 import { continuedFrom, type Continued } from './start-from.ts'
 import { methodOptions } from './method.ts'
-import {
-  chooseOptimizer,
-  inRange,
-  loadMoments,
-  withAdapters,
-  type ChosenOptimizer,
-  type SavedMoments,
-} from '../train/index.ts'
+import { chooseOptimizer, type ChosenOptimizer } from '../train/index.ts'
+import { inRange, loadMoments, withAdapters, type SavedMoments } from '../train/finetune.ts'
 import type { FinetuneOptions } from './request.ts'
 import { checkSelectSteps, defaultSelectSteps } from './selection.ts'
 import { checkModel, readRowsFor, type PretrainedModel } from './pretrained.ts'

@@ -2,9 +2,9 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as RA from 'fp-ts/lib/ReadonlyArray.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { fail, ioError, isIoError, type IoError } from '../host/index.ts'
+import { fail, ioError, isIoError, type IoError } from '../text/index.ts'
 import { openSafetensors, type Checkpoint } from '../io/index.ts'
-import type { ResolvedModule } from '../tune/index.ts'
+import type { ResolvedModule } from '../tune/modules/modules.ts'
 import { widthOf } from './tune.ts'
 
 const checkSelection = (

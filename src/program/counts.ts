@@ -1,28 +1,27 @@
 import { bindDims, given, sizing } from '../compile/index.ts'
 import type { Checkpoint } from '../io/index.ts'
 import { count, packedLengths } from '../tensor/index.ts'
-import {
-  leafName,
-  maskedLeaves,
-  methodNames,
-  recordOf,
-  tensorsOf,
-  type Reparametrised,
-  type ResolvedModule,
-} from '../tune/index.ts'
-import { sized, sizesOf, type TunedModel } from './tune.ts'
+import { leafName, maskedLeaves, methodNames, recordOf, tensorsOf, type Reparametrised } from '../tune/index.ts'
+import type { ResolvedModule } from '../tune/modules/modules.ts'
+import { sized, sizesOf } from './tune.ts'
 
 /** Numbers of parameters and sizes of dims, from the header of a checkpoint. */
 
 /** A tuned tree with its mask. */
 export type MaskedParams = Pick<Reparametrised<unknown, unknown, unknown>, 'params' | 'mask'>
 
+/** The facts about a tuned model that its figures follow from. */
+export interface TunedFacts {
+  readonly method: string
+  readonly model: { readonly params: unknown; readonly dims?: Readonly<Record<string, number>> }
+}
+
 /**
  * The numbers of trained and of all parameters, from the header.
  * @example parameterCounts(tuned, checkpoint) // { trainable: 610_560, all: 134_515_008 }
  */
 export const parameterCounts = (
-  tuned: MaskedParams & Pick<TunedModel, 'method' | 'model'>,
+  tuned: MaskedParams & TunedFacts,
   checkpoint: Checkpoint,
   modules: readonly ResolvedModule[] = [],
 ): { readonly trainable: number; readonly all: number } => {
@@ -56,7 +55,7 @@ const packedSizes = (numbers: number): Readonly<Record<string, number>> => {
  * @example explain(step, { dims: { batch: 2, seq: 256, ...ownDims(tuned, checkpoint, modules) } })
  */
 export const ownDims = (
-  { method, params, mask }: MaskedParams & Pick<TunedModel, 'method'>,
+  { method, params, mask }: MaskedParams & Pick<TunedFacts, 'method'>,
   checkpoint: Checkpoint,
   modules: readonly ResolvedModule[],
 ): Readonly<Record<string, number>> => {

@@ -1,5 +1,5 @@
-import { orThrow } from '../host/index.ts'
-import { batchDims, evaluateRows } from '../train/index.ts'
+import { orThrow } from '../text/index.ts'
+import { batchDims, evaluateRows } from '../train/finetune.ts'
 import { quantization } from './method.ts'
 import { checkMemory, openFrozen, openModel, readRowsFor, rowWarnings, type RunOptions } from './pretrained.ts'
 

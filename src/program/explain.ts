@@ -1,5 +1,5 @@
 import type { Explanation } from '../compile/index.ts'
-import { orThrow } from '../host/index.ts'
+import { orThrow } from '../text/index.ts'
 import { explainOn, type Precision, type TargetName } from '../backend/index.ts'
 import { constant, type OptimizerName } from '../tune/index.ts'
 import { methodOptions, type MethodChoice, type MethodOptions } from './method.ts'

@@ -1,17 +1,21 @@
 import type { StopSignal } from '../backend/index.ts'
 import {
+  checkCached,
   combineAdapters,
   inputWidths,
+  loadAny,
   saveAdapter,
   saveMerged,
   savePeft,
-  giveWay,
   type FloatDType,
   type Adapter,
+  type Checkpoint,
+  type PeftBase,
   type WeightedAdapter,
 } from '../io/index.ts'
-import { fail, orThrow, reserve } from '../host/index.ts'
-import { openModel } from './pretrained.ts'
+import { giveWay } from '../backend/index.ts'
+import { reserve } from '../host/index.ts'
+import { fail, orThrow } from '../text/index.ts'
 import { loadAdapters } from './adapter-arguments.ts'
 
 /** The formats in which adapters can be exported. */
@@ -42,7 +46,7 @@ export interface ExportResult {
 /** A single adapter as it is; several become one LoRA, whose rank is the sum of theirs. */
 const single = async (uses: readonly WeightedAdapter[], widthOf: ReturnType<typeof inputWidths>): Promise<Adapter> => {
   const [first, ...others] = uses
-  if (first === undefined) return orThrow(async () => fail('--adapter is due: there is nothing to export'))
+  if (first === undefined) return orThrow(async () => fail('specify --adapter: there is nothing to export'))
   return others.length === 0 && (first.weight ?? 1) === 1
     ? first.adapter
     : orThrow(async () => combineAdapters(uses, widthOf))
@@ -65,9 +69,13 @@ export const exportAdapter = async (options: ExportOptions): Promise<ExportResul
   }
 }
 
+/** The facts about a base that PEFT's files need. */
+const tiesOf = (checkpoint: Checkpoint): PeftBase =>
+  checkpoint.task === 'text' ? { tied: checkpoint.config.tie_word_embeddings } : {}
+
 const exported = async ({ model, adapter, as, out, dtype, signal }: ExportOptions): Promise<ExportResult> => {
-  const source = await orThrow(openModel(model))
-  const { tie_word_embeddings: tied } = source.checkpoint.config
+  await orThrow(checkCached(model))
+  const source = await orThrow(loadAny(model))
   try {
     await giveWay(signal)
     const {
@@ -86,7 +94,7 @@ const exported = async ({ model, adapter, as, out, dtype, signal }: ExportOption
         return { ...done, notes: [...notes, ...merged.notes] }
       }
       case 'peft-lora':
-        await orThrow(savePeft(out, await single(uses, widthOf), widthOf, { tied }))
+        await orThrow(savePeft(out, await single(uses, widthOf), widthOf, tiesOf(source.checkpoint)))
         break
       case 'partensor':
         await orThrow(saveAdapter(out, await single(uses, widthOf)))

@@ -1,17 +1,11 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import {
-  checkStop,
-  epochsBegun,
-  hashOf,
-  saveAdapter,
-  stoppable,
-  type AdapterOrigin,
-  type Adapter,
-} from '../io/index.ts'
-import { fail, isInterruption, orThrow, reserve, versions } from '../host/index.ts'
-import { compile, type StopSignal } from '../backend/index.ts'
+import { epochsBegun, hashOf, saveAdapter, type AdapterOrigin, type Adapter } from '../io/index.ts'
+import { reserve, versions } from '../host/index.ts'
+import { fail, isInterruption, orThrow } from '../text/index.ts'
+import { compile, type StopSignal, checkStop, stoppable } from '../backend/index.ts'
 import { keep } from './keep.ts'
+import { rateAt, runSchedule, trainStep } from '../train/index.ts'
 import {
   batchDims,
   evaluateRows,
@@ -30,10 +24,7 @@ import {
   continuing,
   keepsBase,
   remembering,
-  rateAt,
-  runSchedule,
-  trainStep,
-} from '../train/index.ts'
+} from '../train/finetune.ts'
 import { settingsFrom } from './method.ts'
 import { prepare, type Prepared } from './checked.ts'
 import type { FinetuneOptions } from './request.ts'

@@ -1,8 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { fail, orThrow, type IoError } from '../host/index.ts'
+import { fail, orThrow, type IoError } from '../text/index.ts'
 import { renderChat, type Tokenizer } from '../io/index.ts'
-import { capacityFor, generateText } from '../train/index.ts'
+import { capacityFor } from '../train/index.ts'
+import { generateText } from '../train/finetune.ts'
 import { quantization } from './method.ts'
 import { openFrozen, openModel, type RunOptions, type PretrainedModel } from './pretrained.ts'
 

@@ -2,7 +2,7 @@ import { homedir, tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { ioError, type IoError } from '../host/index.ts'
+import { ioError, type IoError } from '../text/index.ts'
 
 /** The place where work was kept; `problem` is the reason if it is not the requested one. */
 export interface KeptWork {

@@ -1,15 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { fail, type IoError } from '../host/index.ts'
+import { fail, type IoError } from '../text/index.ts'
 import type { AdapterSettings } from '../io/index.ts'
-import type { LanguageArchitecture } from '../model/index.ts'
-import {
-  defaultMethod,
-  methodNames,
-  recordOf,
-  type MethodName,
-  type MethodRecord,
-  type ModuleNames,
-} from '../tune/index.ts'
+import type { ArchitectureFacts } from '../model/index.ts'
+import { defaultMethod, methodNames, recordOf, type MethodName, type MethodRecord } from '../tune/index.ts'
+import type { ModuleNames } from '../tune/modules/modules.ts'
 
 /** The rules for selecting PaCA's columns. */
 export const selectionRules = ['random', 'weight', 'gradient'] as const
@@ -115,6 +109,7 @@ const settingNames: readonly (keyof AdapterSettings)[] = [
   'shareColumns',
   'initial',
   'untied',
+  'labels',
 ]
 /** The settings alone, from an adapter or a method with further fields. */
 export const settingsFrom = (all: AdapterSettings): AdapterSettings =>
@@ -149,9 +144,13 @@ export const applicable = (method: MethodName, choice: MethodChoice): MethodChoi
 })
 
 /** The default targets of a method. */
-const usualTargets = (method: MethodName, architecture: Pick<LanguageArchitecture, 'targets'>): ModuleNames => {
-  const { targets } = recordOf(method)
-  return targets === 'usual' ? architecture.targets : targets
+const usualTargets = (
+  method: MethodName,
+  { targets: usual, modulesToSave = [] }: Pick<ArchitectureFacts, 'targets' | 'modulesToSave'>,
+): ModuleNames => {
+  const { targets, reach } = recordOf(method)
+  // a head that has to be trained is a target of a method that trains whole weights, and so is everything else
+  return targets !== 'usual' ? targets : reach === 'every' && modulesToSave.length > 0 ? 'all' : usual
 }
 
 /**
@@ -160,11 +159,12 @@ const usualTargets = (method: MethodName, architecture: Pick<LanguageArchitectur
  */
 export const methodOptions = (
   choice: MethodChoice,
-  architecture: Pick<LanguageArchitecture, 'targets'>,
+  architecture: Pick<ArchitectureFacts, 'targets' | 'modulesToSave'>,
 ): E.Either<IoError, MethodOptions> => {
   const { method = defaultMethod, targetModules = usualTargets(method, architecture), seed } = choice
   const rank = choice.rank ?? recordOf(method).rank?.default ?? 0
-  return E.map((): MethodOptions => ({ method, targetModules, rank, seed, ...settingsOf(choice) }))(
-    checkOptions(method, choice),
-  )
+  const isUsual = choice.targetModules === undefined && supports(method, 'modulesToSave')
+  const modulesToSave = choice.modulesToSave ?? (isUsual ? architecture.modulesToSave : undefined)
+  const settings = settingsOf({ ...choice, modulesToSave })
+  return E.map((): MethodOptions => ({ method, targetModules, rank, seed, ...settings }))(checkOptions(method, choice))
 }

@@ -6,14 +6,14 @@ import {
   load,
   loadTokenizer,
   readRows,
-  stoppable,
   type AdapterSettings,
+  type Checkpoint,
   type Loaded,
   type Rows,
   type Tokenizer,
   type WeightedAdapter,
 } from '../io/index.ts'
-import { fail, ioError, orThrow, type IoError } from '../host/index.ts'
+import { fail, ioError, orThrow, type IoError } from '../text/index.ts'
 import {
   compile,
   type Precision,
@@ -21,17 +21,19 @@ import {
   type StopSignal,
   type TargetName,
   type TargetOptions,
+  stoppable,
 } from '../backend/index.ts'
 import { bytesPerElement } from '../tensor/index.ts'
 import { adapt, full, identity } from '../tune/index.ts'
-import type { LanguageBatch, LanguageParams } from '../model/index.ts'
-import { trainStep, inRange, withAdapters } from '../train/index.ts'
+import type { LanguageBatch, LanguageOutputs, LanguageParams } from '../model/index.ts'
+import { trainStep } from '../train/index.ts'
+import { inRange, withAdapters } from '../train/finetune.ts'
 import { continuedFrom } from './start-from.ts'
 import { packedModel, tuneModel } from './tune.ts'
 import { loadAdapters } from './adapter-arguments.ts'
 
 /** A pretrained model with its tokenizer, if it has one. */
-export interface PretrainedModel extends Loaded {
+export interface PretrainedModel extends Loaded<'text'> {
   readonly tokenizer: Tokenizer | undefined
 }
 
@@ -42,7 +44,7 @@ export interface PretrainedModel extends Loaded {
 export const openModel = (path: string): TE.TaskEither<IoError, PretrainedModel> =>
   pipe(
     checkCached(path),
-    TE.flatMap(() => load(path)),
+    TE.flatMap(() => load(path, 'text')),
     TE.flatMap(loaded =>
       pipe(
         loadTokenizer(loaded.checkpoint),
@@ -133,7 +135,7 @@ export const checkMemory = (needs: number, limit = Infinity, subject = 'a step')
 }
 
 /** A session that trains nothing: for evaluation and generation. */
-export type FrozenSession = Session<LanguageParams, unknown, unknown, LanguageBatch, readonly ['batch', 'seq', 'vocab']>
+export type FrozenSession = Session<LanguageParams, LanguageParams, unknown, unknown, LanguageBatch, LanguageOutputs>
 
 type Quantization = NonNullable<AdapterSettings['quantize']>
 
@@ -193,10 +195,10 @@ export const openFrozen = async (
 
 /** Refuses a model that the machine cannot hold, before any weight is read. */
 export const checkModel = (
-  source: Pick<Loaded, 'checkpoint'>,
+  source: { readonly checkpoint: Checkpoint },
   { precision = 'f32' }: RunOptions,
 ): TE.TaskEither<IoError, void> => checkMemory(bytesPerElement[precision] * parametersOf(source), Infinity, 'the model')
 
 /** The number of parameters, from the header. @example parametersOf(source) // 134_515_008 */
-const parametersOf = ({ checkpoint }: Pick<Loaded, 'checkpoint'>): number =>
+const parametersOf = ({ checkpoint }: { readonly checkpoint: Checkpoint }): number =>
   [...checkpoint.tensors.values()].reduce((n, { sizes }) => n + sizes.reduce((a, b) => a * b, 1), 0)

@@ -1,7 +1,7 @@
 import cliProgress from 'cli-progress'
-import { oneLine, printable } from '../host/index.ts'
+import { oneLine, printable } from '../text/index.ts'
 import type { FinetuneEvent, StartEvent } from './finetune.ts'
-import type { StepEvent } from '../train/index.ts'
+import type { StepEvent } from '../train/finetune.ts'
 
 /** The output of a program: results on `out`, progress and warnings on `err`. */
 export interface Terminal {

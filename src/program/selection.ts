@@ -1,23 +1,24 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { inputGroups } from '../compile/index.ts'
-import { checkStop, stoppable, type BatchPlan, type Row } from '../io/index.ts'
-import { ioError, orThrow, type IoError } from '../host/index.ts'
+import type { BatchPlan, Row } from '../io/index.ts'
+import { ioError, orThrow, type IoError } from '../text/index.ts'
 import {
-  type ResolvedModule,
   adapt,
   columnNorms,
   full,
-  isValue,
+  isFloats,
   leaves,
   selectByScore,
   squaredNorms,
   type Lazy,
   type LazyLeaf,
 } from '../tune/index.ts'
+import type { ResolvedModule } from '../tune/modules/modules.ts'
 import type { LanguageParams } from '../model/index.ts'
-import { compile } from '../backend/index.ts'
-import type { Shape, Value } from '../tensor/index.ts'
-import { batchDims, train, trainStep } from '../train/index.ts'
+import { compile, checkStop, stoppable } from '../backend/index.ts'
+import type { Shape } from '../tensor/index.ts'
+import { trainStep } from '../train/index.ts'
+import { batchDims, train } from '../train/finetune.ts'
 import type { SelectionRule } from './method.ts'
 import { checkMemory, targetOptions, type PretrainedModel, type RunOptions } from './pretrained.ts'
 
@@ -30,7 +31,6 @@ export interface SelectionOptions extends RunOptions {
   readonly plan: Pick<BatchPlan, 'batch' | 'accumulate' | 'shuffle' | 'seed'>
 }
 
-const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
 const isLazy = (leaf: unknown): leaf is LazyLeaf<Shape, 'f32'> =>
   isFloats(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf)
 

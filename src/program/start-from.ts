@@ -1,9 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { alphaOf, rankOf, withModules, type AnyAdapter, type AdapterSettings, type Adapter } from '../io/index.ts'
-import { fail, type IoError } from '../host/index.ts'
+import { fail, type IoError } from '../text/index.ts'
 import { recordOf, type FirstValue } from '../tune/index.ts'
 import { checkOptions, settingsFrom, settingsOf, type MethodChoice, type MethodOptions } from './method.ts'
-import { selectionOf } from '../train/index.ts'
+import { selectionOf } from '../train/finetune.ts'
 import type { Beginning, Targets } from './tune.ts'
 
 /** A run that continues from an adapter: its method and settings, its modules, its initial values. */

@@ -1,16 +1,14 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { inputGroups } from '../compile/index.ts'
-import { fail, type IoError } from '../host/index.ts'
+import { fail, type IoError } from '../text/index.ts'
 import type { Checkpoint, Loaded } from '../io/index.ts'
 import {
-  resolveSaved,
-  resolveTargets,
-  type ResolvedModule,
   adapt,
   full,
   inputBlocks,
   leafName,
+  moduleOf,
   nf4,
   quantized,
   alsoTraining,
@@ -27,13 +25,32 @@ import {
   type TunedModule,
   type Tuned,
 } from '../tune/index.ts'
-import { isHead, type LanguageBatch, type LanguageParams, type LeafKind } from '../model/index.ts'
+import { resolveSaved, resolveTargets, type ResolvedModule } from '../tune/modules/modules.ts'
+import {
+  isHead,
+  type ImageModel,
+  type LanguageBatch,
+  type LanguageOutputs,
+  type LanguageParams,
+  type LeafKind,
+  type Task,
+} from '../model/index.ts'
+import type { Model } from '../tensor/index.ts'
 import type { MethodOptions } from './method.ts'
 
 /** A tuned model whose targets are only known at run time: the tree and its focus are opaque. */
-export type TunedModel = Tuned<LanguageParams, unknown, Dynamic, LanguageBatch, readonly ['batch', 'seq', 'vocab']>
+export type TunedModel = Tuned<LanguageParams, unknown, Dynamic, LanguageBatch, LanguageOutputs>
+/** The same for an image classifier. */
+export type TunedClassifier = TunedOf<ImageModel>
+type TunedOf<M> =
+  M extends Model<infer P, infer B, infer O, infer K, infer U> ? Tuned<P, unknown, Dynamic, B, O, K, U> : never
+/** The tuned models of each task. */
+export interface TunedModels {
+  readonly text: TunedModel
+  readonly images: TunedClassifier
+}
 
-type Opened = Pick<Loaded, 'model' | 'checkpoint'>
+type Opened<T extends Task = Task> = T extends Task ? Pick<Loaded<T>, 'model' | 'checkpoint'> : never
 
 /** The targets of tuning: modules with their ranks, and leaves that are trained whole in addition. */
 export interface Targets {
@@ -57,7 +74,7 @@ export const sizesOf = ({ architecture, tensors }: Checkpoint, path: string): re
 
 /** The leaves of some kinds. */
 const leavesOf = ({ model, checkpoint: { architecture } }: Opened, ...kinds: readonly LeafKind[]): readonly string[] =>
-  tensorsOf(model.params).flatMap(([path]) => (kinds.includes(architecture.stored(path).kind) ? [path] : []))
+  tensorsOf(model.params).flatMap(([path]) => (kinds.includes(architecture.stored(path).kind) ? [moduleOf(path)] : []))
 
 /** The number of columns (input features) of a module. */
 export const widthOf = (checkpoint: Checkpoint, path: string): number => sizesOf(checkpoint, path)[1] ?? 1
@@ -86,9 +103,11 @@ const checkRanks = (
 
 /** The reason why a head that the model ties to its embedding cannot be tuned by its name, if that is requested. */
 const tiedHeadAsked = (
-  { checkpoint: { architecture, config } }: Opened,
+  { checkpoint }: Opened,
   { targetModules, modulesToSave = [] }: MethodOptions,
 ): string | undefined => {
+  if (checkpoint.task !== 'text') return undefined
+  const { architecture, config } = checkpoint
   const names = [...(typeof targetModules === 'string' ? [] : targetModules), ...modulesToSave]
   const [head, embedding] = [leafName(architecture.head), leafName(architecture.embedding)]
   return config.tie_word_embeddings && names.includes(head)
@@ -114,7 +133,7 @@ interface Kind {
 /** The leaves that a method can tune. */
 const within = (loaded: Opened, { method }: MethodOptions): Kind => {
   const reaches: { readonly [R in Reach]: () => Kind } = {
-    every: () => ({ paths: tensorsOf(loaded.model.params).map(([path]) => path), words: 'weights' }),
+    every: () => ({ paths: tensorsOf(loaded.model.params).map(([path]) => moduleOf(path)), words: 'weights' }),
     linear: () => ({ paths: linearModules(loaded), words: 'linear modules' }),
     norm: () => ({ paths: leavesOf(loaded, 'norm'), words: 'weights of norms' }),
     bias: () => ({ paths: leavesOf(loaded, 'bias'), words: 'bias vectors' }),
@@ -141,7 +160,7 @@ export const targetsOf = (loaded: Opened, options: MethodOptions): E.Either<IoEr
       E.map(saved => {
         const tuned = new Set(modules.map(({ path }) => path))
         const whole = new Set([...saved, ...biasesBeside(loaded, options, modules)])
-        return { modules, whole: [...whole].filter(path => !tuned.has(path)) }
+        return { modules, whole: [...whole].filter(path => !tuned.has(moduleOf(path))) }
       }),
     )
   const everything = targetModules === 'all' || (typeof targetModules !== 'string' && targetModules.includes('all'))
@@ -182,7 +201,8 @@ const madeMethod = (
     ...(dropout === undefined ? {} : { dropout }),
     ...(initial === undefined ? {} : { initial }),
     ...(chosen ? { selection: chosen } : {}),
-    ...(shareColumns ? { groups: inputGroups(model).filter(alikeIn(chosen)) } : {}),
+    // only names and inputs are read, which every model has
+    ...(shareColumns ? { groups: inputGroups(model as ImageModel).filter(alikeIn(chosen)) } : {}),
     ...again,
   })
 }
@@ -202,15 +222,15 @@ export const packedModel = (loaded: Opened, { double }: { readonly double: boole
  * Errors: those of {@link targetsOf}; modules that a method cannot adapt.
  * @example tuneModel(loaded, { method: 'paca', targetModules: 'all-linear', rank: 8, seed: 0 })
  */
-export const tuneModel = (
-  loaded: Opened,
+export const tuneModel = <T extends Task>(
+  loaded: Opened<T>,
   options: MethodOptions,
   beginning: Beginning = {},
   targets?: Targets,
-): E.Either<IoError, TunedModel> =>
+): E.Either<IoError, TunedModels[T]> =>
   pipe(
     targets ? E.right(targets) : targetsOf(loaded, options),
-    E.flatMap((found): E.Either<IoError, TunedModel> => {
+    E.flatMap((found): E.Either<IoError, TunedModels[T]> => {
       const method = madeMethod(loaded, options, found, beginning)
       const { quantize } = options
       const whole = found.whole.length > 0 ? alsoTraining(found.whole)(method) : method
@@ -218,7 +238,9 @@ export const tuneModel = (
         const held = quantize
           ? quantized(nf4({ double: quantize.double }), { modules: quantizedModules(loaded, found) })(whole)
           : whole
-        return E.right(adapt(loaded.model, beginning.values ? startingFrom(beginning.values)(held) : held))
+        const { model } = loaded as Pick<Loaded<'images'>, 'model'>
+        // the model is that of the task; only its method is decided here
+        return E.right(adapt(model, beginning.values ? startingFrom(beginning.values)(held) : held) as TunedModels[T])
       } catch (error) {
         if (error instanceof UnknownTarget) return fail(error.message)
         throw error

@@ -1,4 +1,5 @@
-import { gradients, whole, type Wanted } from './grad.ts'
+import { gradients } from './grad.ts'
+import { whole, type Wanted } from './wanted.ts'
 import { substitute, topological, type Node, type Tensor } from './node.ts'
 import { placeholder, scalar } from './op/placeholder.ts'
 import type { Partition } from './partition.ts'

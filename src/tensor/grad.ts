@@ -1,23 +1,12 @@
 import { is, node, topological, type Node } from './node.ts'
+import { dividedLoop, type Demand } from './loop-grad.ts'
 import { blockOf, callOp, type Block } from './op/call.ts'
+import { loopOp } from './op/loop.ts'
 import { placeholder, scalar } from './op/placeholder.ts'
 import { result, resultOp } from './op/result.ts'
 import { halve, type Partition } from './partition.ts'
 import { u } from './op/untyped.ts'
-
-/**
- * A wanted gradient: the leaf, and the part of its cotangent that is kept (a mask's `get`). Two focuses of one kind
- * differ only in their index, which is data, so their blocks are shared.
- */
-export interface Wanted {
-  readonly leaf: Node
-  readonly kind: string
-  readonly index: readonly Node[]
-  readonly get: (cotangent: Node, index: readonly Node[]) => Node
-}
-
-/** The whole gradient of a leaf. */
-export const whole = (leaf: Node): Wanted => ({ leaf, kind: 'all', index: [], get: cotangent => cotangent })
+import { activeFrom, whole, type Wanted } from './wanted.ts'
 
 export interface Gradients {
   readonly outputs: readonly Node[]
@@ -64,7 +53,7 @@ export const gradients = (
     if (halves) {
       const received = resultCotangents.get(current)
       if (!received) continue
-      const backward = halves.backward(current, index => received.get(index))
+      const backward = halves.backward(index => received.get(index))
       halves.demands.forEach((demand, i) => {
         const input = current.inputs[demand.input]!
         if (demand.wanted) add(focused, input, backward[i]!)
@@ -77,7 +66,9 @@ export const gradients = (
     if (is(current, resultOp)) {
       const [call] = current.inputs
       const received = resultCotangents.get(call!) ?? new Map<number, Node>()
-      resultCotangents.set(call!, received.set(current.attributes.index, dy))
+      // a half may read a result that is read outside too, as a node of its own
+      add(received, current.attributes.index, dy)
+      resultCotangents.set(call!, received)
       continue
     }
     current.op.vjp(current, dy).forEach((d, i) => {
@@ -90,26 +81,9 @@ export const gradients = (
   }
 }
 
-/** The nodes through which a derivative flows to a wanted leaf. */
-const activeFrom = (order: readonly Node[], byLeaf: ReadonlyMap<Node, Wanted>): ReadonlySet<Node> => {
-  const active = new Set<Node>()
-  for (const n of order)
-    if (
-      byLeaf.has(n) ||
-      (n.dtype === 'f32' && n.op.name !== 'stopGradient' && n.inputs.some(input => active.has(input)))
-    )
-      active.add(n)
-  return active
-}
-
-/** A gradient that is demanded of a call's input: the whole cotangent, or the wanted part of a leaf's. */
-export interface Demand {
-  readonly input: number
-  readonly wanted: Wanted | undefined
-}
 interface Halves {
   readonly demands: readonly Demand[]
-  readonly backward: (forwardCall: Node, cotangent: (index: number) => Node | undefined) => readonly Node[]
+  readonly backward: (cotangent: (index: number) => Node | undefined) => readonly Node[]
 }
 
 /** Replaces every call that a derivative flows through by the forward half of its block. */
@@ -135,6 +109,21 @@ const forwardHalves = (
   for (const old of topological(outputs)) {
     const inputs = old.inputs.map(forward)
     const block = blockOf(old)
+    if (is(old, loopOp) && active.has(old)) {
+      const { forward: application, ...halves } = dividedLoop({
+        loop: old,
+        inputs,
+        isActive: i => active.has(old.inputs[i]!),
+        wantedOf: i => byLeaf.get(old.inputs[i]!),
+        halvesFor: demands => ({
+          halves: halvesFor(old.attributes.block, demands, partition),
+          indices: indicesOf(demands),
+        }),
+      })
+      made.set(old, application)
+      halvesOf.set(application, halves)
+      continue
+    }
     if (block === undefined || !active.has(old)) {
       made.set(old, inputs.every((input, i) => input === old.inputs[i]) ? old : node(old.op, inputs, old.attributes))
       continue
@@ -147,11 +136,15 @@ const forwardHalves = (
     made.set(old, application)
     halvesOf.set(application, {
       demands,
-      backward: (call, cotangent) => {
+      backward: cotangent => {
         const given = block.outputs.map((output, i) => cotangent(i) ?? u.broadcastTo(scalar(0), output.shape))
         const backwardCall = node(
           callOp,
-          [...halves.passed.map(i => call.inputs[i]!), ...halves.residuals.map(i => result(call, i)), ...given],
+          [
+            ...halves.passed.map(i => application.inputs[i]!),
+            ...halves.residuals.map(i => result(application, i)),
+            ...given,
+          ],
           { block: halves.backward },
         )
         return halves.backward.outputs.map((_, i) => result(backwardCall, i))

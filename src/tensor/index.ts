@@ -1,6 +1,10 @@
 /** The language: shape types, immutable expressions, ops, layers, differentiation. */
 export {
+  type AlongAxis,
+  type AlongAxisError,
   type Axis,
+  type AxisList,
+  type AxisOrName,
   type ShapeFault,
   type Broadcast,
   type BroadcastError,
@@ -22,6 +26,7 @@ export {
   type Put,
   type PutError,
   type Reduce,
+  type ReducedFrom,
   type ReduceError,
   type Reshape,
   type ReshapeError,
@@ -31,7 +36,11 @@ export {
   type SliceError,
   type Source,
   type Take,
+  type TakeAlong,
+  type TakeAlongError,
   type TakeError,
+  type TopK,
+  type TopKError,
   type Transpose,
   type TransposeError,
   bind,
@@ -51,6 +60,7 @@ export {
   isNode,
   node,
   rebuild,
+  ruled,
   ShapeMismatch,
   substitute,
   topological,
@@ -78,6 +88,16 @@ export {
   blockOf,
   call,
   inlined,
+  type Feed,
+  type Loop,
+  loopOp,
+  looped,
+  carriedOutputs,
+  type Applied,
+  isApplied,
+  bodyOf,
+  withBody,
+  isShared,
   type Composite,
   composite,
   type Contraction,
@@ -96,6 +116,28 @@ export {
   stopGradientOp,
   castOp,
   type Unary,
+  type Numeric,
+  type NumberFault,
+  floor,
+  ceil,
+  trunc,
+  round,
+  clip,
+  tan,
+  asin,
+  acos,
+  atan,
+  atan2,
+  sinh,
+  cosh,
+  asinh,
+  acosh,
+  atanh,
+  log1p,
+  expm1,
+  log2,
+  reciprocal,
+  remainder,
   neg,
   exp,
   log,
@@ -112,6 +154,8 @@ export {
   square,
   relu,
   type Binary,
+  type Logical,
+  type Select,
   add,
   sub,
   mul,
@@ -122,13 +166,39 @@ export {
   equal,
   less,
   lessEqual,
+  notEqual,
+  greater,
+  greaterEqual,
+  and,
+  or,
+  not,
+  isNaN,
+  isFinite,
   select,
   cast,
   max,
   mean,
+  min,
+  prod,
+  type Cumulation,
+  type CumulativeOptions,
+  cumprod,
+  cumsum,
+  type Ordering,
+  type Sortable,
+  type SortOptions,
+  argsort,
+  sort,
+  topK,
+  takeAlong,
   type Placeholder,
   placeholderOp,
+  type Kernel,
+  type InputsAxis,
+  inputsAxis,
+  kernel,
   placeholder,
+  leaf,
   f32,
   i32,
   constantOp,
@@ -142,6 +212,7 @@ export {
   range,
   nonzeroOp,
   nonzero,
+  oneHot,
   type RandomBitsAttributes,
   type RandomKey,
   type RandomStream,
@@ -166,6 +237,7 @@ export {
   concat,
   type Axes,
   reduction,
+  type ReductionFacets,
   sumOp,
   broadcastToOp,
   type Reduction,
@@ -181,40 +253,98 @@ export {
 export {
   composites,
   silu,
+  type GeluOptions,
   gelu,
   attention,
   type DropoutAttributes,
   leastKept,
+  lowestVisible,
+  type StandardizeAttributes,
   keptScale,
   inputDropoutOp,
   dropout,
   inputDropout,
+  isTrainingStream,
+  trainingDropoutOp,
+  trainingKey,
+  whenTrainingOp,
   crossEntropy,
   squaredError,
+  type PlaceAttributes,
+  type Placing,
+  argmax,
+  argmin,
+  any,
+  all,
+  type LogSumExpAttributes,
+  logSumExp,
+  type Statistic,
+  type VarianceOptions,
+  variance,
+  std,
+  quantile,
+  median,
+  type NormOptions,
+  norm,
   sigmoidBinaryCrossEntropy,
   type RmsNormAttributes,
   rmsNorm,
   type RopeAttributes,
   rope,
   softmax,
+  logSoftmax,
   causalSoftmax,
   type Squares,
 } from './nn/index.ts'
+export type { Diag, Diagonal, Dot, DynamicSlice, DynamicUpdate, ExpandDims, MatrixTrace } from './shape/index.ts'
+export type { OnAxis, Pad, RepeatAlong, Split, Squeeze, Stack, Stride, Tile, Triangle } from './shape/index.ts'
+export { expandDims, squeeze, stack, split, tile, repeatAlong, flip, roll, pad, stride } from './op/index.ts'
+export { dynamicSlice, dynamicUpdate, random, uniformOf } from './op/index.ts'
+export { windowsOp } from './op/index.ts'
+export { windowsOn, type Conv1d, type Conv2d, type DepthwiseConv2d } from './shape/index.ts'
+export { fill, zeros, ones, zerosLike, onesLike, linspace } from './op/index.ts'
+export { bits, eye, tril, triu, causalMask } from './op/index.ts'
+export * as linalg from './linalg.ts'
+export * as nan from './nn/nan.ts'
+export type { PartsOf, Padding, Continuation, Computed, DynamicStart } from './op/index.ts'
+export type { RollAttributes, SplitAttributes, StrideAttributes, WindowAttributes } from './op/index.ts'
+export { convOp, type ConvAttributes } from './nn/index.ts'
+export * as nn from './nn/layers/index.ts'
 export { u } from './untyped.ts'
-export { gradients, whole, type Gradients, type Wanted } from './grad.ts'
+export { gradients, type Gradients } from './grad.ts'
+export { whole, type Wanted } from './wanted.ts'
 export { alongGradient, directional, hvp, innerProduct, jvp } from './directional.ts'
 export { expressionKeys, labelOf, deduplicated, structureOf, walk } from './numbering.ts'
 export { nf4Block, nf4NestedBlock, nf4Codebook, nf4Zero, dynamicMap, nf4Place, packedLengths } from './nf4.ts'
 export { transposeMatrix } from './matrix.ts'
+export { offsetsOf, stridesOf } from './numbers.ts'
 export { around, outside } from './numbers.ts'
 export { interpret } from './interpret.ts'
 export { misfitIn, misfitOf, sized } from './misfit.ts'
-export { model, type Decode, type Loss, type Model } from './model.ts'
+export {
+  forwardOf,
+  model,
+  type Averaged,
+  type BuffersGiven,
+  type Decode,
+  type Forward,
+  type Loss,
+  type MeanOver,
+  type Metrics,
+  type Model,
+  type OutputsOf,
+  type ReadonlyTree,
+  type Returned,
+  type Scores,
+  type WithBuffers,
+} from './model.ts'
+export { sumAndCount, type SumAndCount } from './averaged.ts'
 export type { Partition } from './partition.ts'
 export {
   type PhiloxKey,
   type PhiloxWords,
   philox,
+  philoxKey,
   permutation,
   hashName,
   chooseColumns,
@@ -223,4 +353,34 @@ export {
   type Draw,
   randomWords,
 } from './random.ts'
-export { repeat, scan } from './repeat.ts'
+export { repeat } from './repeat.ts'
+export { scan, type ScanOptions } from './scan.ts'
+export type { ElementOf, ScanError, StackOf } from './scan-types.ts'
+export { toArray, type Nested, type NestedNumbers } from './data/read.ts'
+export { tensor, type DataDType, type DataSource, type DefaultDType, type Indices } from './data/tensor.ts'
+export { type Rank, type RankError, type TypedNumbers } from './data/rank.ts'
+export { bf16ToF32, f16Table, f16ToF32, f32ToBf16, f32ToF16, roundedTo } from './data/half.ts'
+export {
+  constant as constantInit,
+  deltaOrthogonal as deltaOrthogonalInit,
+  glorotNormal as glorotNormalInit,
+  glorotUniform as glorotUniformInit,
+  heNormal as heNormalInit,
+  heUniform as heUniformInit,
+  lecunNormal as lecunNormalInit,
+  lecunUniform as lecunUniformInit,
+  normal as normalInit,
+  ones as onesInit,
+  orthogonal as orthogonalInit,
+  truncatedNormal as truncatedNormalInit,
+  uniform as uniformInit,
+  varianceScaling as varianceScalingInit,
+  zeros as zerosInit,
+  type FanOptions,
+  type FirstLeaf,
+  type Initializer,
+  type TruncatedNormalOptions,
+  type VarianceScaling,
+} from './init/index.ts'
+export * as loss from './loss/index.ts'
+export * as metric from './metric.ts'

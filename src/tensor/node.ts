@@ -1,4 +1,4 @@
-import type { Either } from 'fp-ts/lib/Either.js'
+import type { Either } from '../either/index.ts'
 import type { Dim, Shape } from './shape/dim.ts'
 import type { DType } from './value.ts'
 
@@ -133,6 +133,11 @@ export interface Tensor<in out S extends Shape, in out D extends DType = 'f32'> 
 export class ShapeMismatch extends Error {
   override readonly name = 'ShapeMismatch'
 }
+/** The result of a shape rule. @throws {ShapeMismatch} with its text */
+export const ruled = <A>(rule: Either<string, A>): A => {
+  if (rule._tag === 'Left') throw new ShapeMismatch(rule.left)
+  return rule.right
+}
 
 /** The mark of a node: other objects may have an op and inputs too. */
 const brand = Symbol('node')
@@ -147,9 +152,8 @@ export class DataMismatch extends Error {
 
 /** Makes a node, or throws {@link ShapeMismatch} with the text of the op's shape rule. */
 export const node = <A>(op: Op<A>, inputs: readonly Node[], attributes: A): NodeOf<A> => {
-  const signature = op.shape(inputs, attributes)
-  if (signature._tag === 'Left') throw new ShapeMismatch(signature.left)
-  const made: NodeOf<A> & { readonly [brand]: true } = { [brand]: true, op, attributes, inputs, ...signature.right }
+  const signature = ruled(op.shape(inputs, attributes))
+  const made: NodeOf<A> & { readonly [brand]: true } = { [brand]: true, op, attributes, inputs, ...signature }
   return made
 }
 
@@ -158,7 +162,21 @@ export const is = <A>(candidate: Node, op: Op<A>): candidate is NodeOf<A> => can
 
 /** The same op and attributes on other inputs; the node itself if nothing changes. */
 export const withInputs = (old: Node, inputs: readonly Node[]): Node =>
-  inputs.every((input, i) => input === old.inputs[i]) ? old : node(old.op, inputs, old.attributes)
+  inputs.every((input, i) => input === old.inputs[i])
+    ? old
+    : inputs.length === old.inputs.length && inputs.every((input, i) => hasSignatureOf(input, old.inputs[i]!))
+      ? // the shape rule has accepted operands of these shapes
+        { ...old, inputs }
+      : node(old.op, inputs, old.attributes)
+
+/** Tests for nodes of one shape and dtype; several results have the signatures that their op gives them. */
+const hasSignatureOf = (a: Node, b: Node): boolean =>
+  a === b ||
+  (a.dtype === b.dtype &&
+    a.op.several === undefined &&
+    b.op.several === undefined &&
+    a.shape.length === b.shape.length &&
+    a.shape.every((dim, axis) => dim === b.shape[axis]))
 
 /**
  * Gives a node the type that its shape rule computes. This is the only place where a node becomes a `Tensor`: the type

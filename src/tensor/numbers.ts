@@ -99,3 +99,9 @@ export const erfOfNumber = (x: number): number => {
   for (let n = 60; n > 0; n--) fraction = n / 2 / (a + fraction)
   return Math.sign(x) * (1 - Math.exp(-a * a) / Math.sqrt(Math.PI) / (a + fraction))
 }
+
+/** The nearest whole number; of two, the even one. @example halfToEven(2.5) is 2 */
+export const halfToEven = (x: number): number => {
+  const up = Math.round(x)
+  return Math.abs(x % 1) === 0.5 && up % 2 !== 0 ? up - 1 : up
+}

@@ -45,17 +45,17 @@ export const philox = (key: PhiloxKey, counter: PhiloxWords): PhiloxWords => {
 }
 
 /** The use of a stream, in the last word of the counter, so that equal stream numbers never share random words. */
-type Purpose = 0 | 1 | 2
-const purposes = { permutation: 0, columns: 1, uniform: 2 } as const
+type Purpose = 0 | 1 | 2 | 3
+const purposes = { permutation: 0, columns: 1, uniform: 2, normal: 3 } as const
 
 const twoTo32 = 2 ** 32
 
-/** The key of a seed: any safe integer, its lower and upper 32 bits. */
-const keyOf = (seed: number): PhiloxKey => [seed >>> 0, Math.floor(seed / twoTo32) >>> 0]
+/** The key of a seed: any safe integer, its lower and upper 32 bits. @example philox(philoxKey(0), [0, 0, 0, 0]) */
+export const philoxKey = (seed: number): PhiloxKey => [seed >>> 0, Math.floor(seed / twoTo32) >>> 0]
 
 /** An endless sequence of 32-bit words. */
 function* words(seed: number, stream: number, purpose: Purpose): Generator<number, never> {
-  const key = keyOf(seed)
+  const key = philoxKey(seed)
   for (let block = 0; ; block++) yield* philox(key, [block >>> 0, Math.floor(block / twoTo32), stream >>> 0, purpose])
 }
 
@@ -110,6 +110,22 @@ export const chooseColumns = (seed: number, name: string, width: number, rank: n
 export const uniform = (seed: number, stream: number, count: number): Float32Array => {
   const source = words(seed, stream, purposes.uniform)
   return Float32Array.from({ length: count }, () => (source.next().value >>> 8) * 2 ** -24)
+}
+
+/**
+ * An endless sequence of standard normal numbers, determined by the seed and the stream: each pair of words is a radius
+ * and an angle (Box and Muller 1958).
+ * @example normals(0, hashName('layers.0.up')).next().value
+ */
+export function* normals(seed: number, stream: number): Generator<number, never> {
+  const source = words(seed, stream, purposes.normal)
+  for (;;) {
+    // half a step above, so that no logarithm is infinite
+    const radius = Math.sqrt(-2 * Math.log((source.next().value + 0.5) / twoTo32))
+    const angle = (2 * Math.PI * source.next().value) / twoTo32
+    yield radius * Math.cos(angle)
+    yield radius * Math.sin(angle)
+  }
 }
 
 /**

@@ -1,8 +1,9 @@
-import { substitute, topological, typed, type Node, type Tensor } from './node.ts'
+import { substitute, topological, type Node, type Tensor } from './node.ts'
 import { structureOf, walk } from './numbering.ts'
 import { call, type Block } from './op/call.ts'
 import { placeholder, placeholderOp } from './op/placeholder.ts'
 import type { Shape } from './shape/dim.ts'
+import { flattened, unflattened } from './trees.ts'
 
 /**
  * Applies a layer once for each element of `layers`, each to the result of the one before. Layers that are the same
@@ -14,41 +15,45 @@ export const repeat = <E, S extends Shape>(
   layers: readonly E[],
   x: Tensor<S>,
   layer: (x: Tensor<S>, parameters: E) => Tensor<S>,
-): Tensor<S> => scan(layers, x, (current, parameters) => [layer(current, parameters), []])[0]
+): Tensor<S> => {
+  // a layer receives the tensor that it returns, and an element of the list
+  const step = (state: unknown, parameters: unknown): readonly [Tensor<S>, readonly []] => [
+    layer(state as Tensor<S>, parameters as E),
+    [],
+  ]
+  return scanLayers(layers, x, step)[0] as Tensor<S>
+}
 
-/**
- * The same for a layer that also yields tensors of its own, such as a cache: returns the last result, and the tensors
- * of every layer.
- * @example const [h, caches] = scan(layers, x, (h, layer) => [attention(h, layer), [key, value]])
- */
-export const scan = <E, S extends Shape, const Y extends readonly Node[]>(
-  layers: readonly E[],
-  x: Tensor<S>,
-  layer: (x: Tensor<S>, parameters: E) => readonly [Tensor<S>, Y],
-): readonly [Tensor<S>, readonly Y[]] => {
-  const input = placeholder(x.shape, 'f32')
-  const bodies = layers.map((parameters): readonly Node[] => {
-    const [carried, yielded] = layer(typed(input), parameters)
-    return [carried, ...yielded]
+/** A scan over a list: the last state, and the results of every element. */
+export const scanLayers = (
+  layers: readonly unknown[],
+  initial: unknown,
+  layer: (state: unknown, parameters: unknown) => readonly [unknown, unknown],
+): readonly [unknown, readonly unknown[]] => {
+  const states = flattened('the state', initial)
+  const inputs = states.map(({ shape, dtype }) => placeholder(shape, dtype))
+  const isInput = new Set(inputs)
+  const traced = layers.map(parameters => {
+    const [next, results] = layer(unflattened(initial, inputs), parameters)
+    return { results, body: [...flattened('the state', next), ...flattened('the results', results)] }
   })
   // every trace makes new nodes, so a node that two layers share existed before them
-  const second = new Set<Node>(topological(bodies[1] ?? []))
-  const captured = new Set(topological(bodies[0] ?? []).filter(n => n !== input && second.has(n)))
+  const second = new Set<Node>(topological(traced[1]?.body ?? []))
+  const captured = new Set(topological(traced[0]?.body ?? []).filter(n => !isInput.has(n) && second.has(n)))
   const blocks = new Map<string, Block>()
-  const yields: (readonly Node[])[] = []
-  let current: Node = x
-  for (const body of bodies) {
-    const leaves = leavesOf(body, n => n !== input && (n.op === placeholderOp || captured.has(n)))
-    const structure = structureOf(body, [input, ...leaves])
+  const yields: unknown[] = []
+  let current = states
+  for (const { body, results } of traced) {
+    const leaves = leavesOf(body, n => !isInput.has(n) && (n.op === placeholderOp || captured.has(n)))
+    const structure = structureOf(body, [...inputs, ...leaves])
     const block =
-      blocks.get(structure) ?? blockFrom(`layer${blocks.size === 0 ? '' : blocks.size}`, body, input, leaves)
+      blocks.get(structure) ?? blockFrom(`layer${blocks.size === 0 ? '' : blocks.size}`, body, inputs, leaves)
     blocks.set(structure, block)
-    const [carried, ...yielded] = call(block, [current, ...leaves])
-    current = carried!
-    yields.push(yielded)
+    const made = call(block, [...current, ...leaves])
+    current = made.slice(0, states.length)
+    yields.push(unflattened(results, made.slice(states.length)))
   }
-  // the results of a block have the shapes of its outputs, one by one
-  return [typed(current), yields as readonly (readonly Node[])[] as readonly Y[]]
+  return [unflattened(initial, current), yields]
 }
 
 /** The outermost nodes that become arguments, in the order in which the body reads them. */
@@ -57,11 +62,11 @@ const leavesOf = (body: readonly Node[], isLeaf: (n: Node) => boolean): readonly
   return walk(body, stop).filter(n => stop.has(n))
 }
 
-const blockFrom = (name: string, body: readonly Node[], input: Node, leaves: readonly Node[]): Block => {
+const blockFrom = (name: string, body: readonly Node[], inputs: readonly Node[], leaves: readonly Node[]): Block => {
   const parameters = leaves.map(leaf => placeholder(leaf.shape, leaf.dtype))
   return {
     name,
-    parameters: [input, ...parameters],
+    parameters: [...inputs, ...parameters],
     outputs: substitute(body, new Map(leaves.map((leaf, i) => [leaf, parameters[i]!]))),
   }
 }

@@ -1,5 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
-import * as TE from 'fp-ts/lib/TaskEither.js'
+import * as E from '../either/index.ts'
 import { printable, shortened } from './quote.ts'
 
 /** A failure at the edge: one clear sentence that names the file, and the line, field or tensor. */
@@ -108,8 +107,15 @@ const caught = (subject: string, error: unknown): IoError =>
  * unchanged).
  * @example attempt('config.json', () => readFile('config.json', 'utf8'))
  */
-export const attempt = <A>(subject: string, run: () => Promise<A>): TE.TaskEither<IoError, A> =>
-  TE.tryCatch(run, error => caught(subject, error))
+export const attempt =
+  <A>(subject: string, run: () => Promise<A>): E.TaskEither<IoError, A> =>
+  async () => {
+    try {
+      return E.right(await run())
+    } catch (error) {
+      return E.left(caught(subject, error))
+    }
+  }
 
 /** The same for code without effects. @example attemptSync('a.json', () => JSON.parse(text)) */
 export const attemptSync = <A>(subject: string, run: () => A): E.Either<IoError, A> =>
@@ -119,7 +125,7 @@ export const attemptSync = <A>(subject: string, run: () => A): E.Either<IoError,
  * The result of a `TaskEither` inside code that throws: throws the error of a `Left`.
  * @example const file = await orThrow(openFile(path))
  */
-export const orThrow = async <A>(task: TE.TaskEither<IoError, A>): Promise<A> => {
+export const orThrow = async <A>(task: E.TaskEither<IoError, A>): Promise<A> => {
   const result = await task()
   if (E.isLeft(result)) throw refusal(result.left.message, result.left.code)
   return result.right

@@ -1,4 +1,4 @@
-/** Untrusted text, and messages about it: errors as values, quoting, JSON and its fields, regular expressions. */
+/** Untrusted text, and messages about it: errors as values, quoting, JSON and its fields. */
 export { decodedText, parsedJson } from './decode.ts'
 export {
   attempt,
@@ -15,6 +15,5 @@ export {
   refusal,
   type IoError,
 } from './error.ts'
-export { search, searchOf, wholeMatch, type Search, type Translation, type WholeMatch } from './expression.ts'
 export { fieldsOf, isRecord, limits, type Json } from './json-fields.ts'
 export { printable, quoted, shown } from './quote.ts'

@@ -13,7 +13,7 @@ export const isRecord = (value: unknown): value is Json =>
  */
 export const fieldsOf = (json: Json, file: string, named: (field: string) => string) => {
   const wrong = (field: string, due: string): Error =>
-    refusal(`${file}: ${named(field)} is ${shown(json[field])}, where ${due} is due`)
+    refusal(`${file}: ${named(field)} is ${shown(json[field])}: expected ${due}`)
   const number = (field: string, fallback: number | undefined, due: string, valid: (x: number) => boolean): number => {
     const value = json[field] ?? fallback
     if (typeof value !== 'number' || !valid(value)) throw wrong(field, due)

@@ -14,10 +14,11 @@ import {
 import type { Precision } from '../backend/index.ts'
 import type { Shape, Value } from '../tensor/index.ts'
 import {
-  isValue,
+  isFloats,
   leafName,
   leaves,
   mapTree,
+  moduleOf,
   maskedLeaves,
   methodNames,
   recordOf,
@@ -29,8 +30,6 @@ import {
   type Reparametrised,
   type Tensors,
 } from '../tune/index.ts'
-
-const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
 
 /** The results of a session, and further facts of a run that belong in its adapter. */
 export interface TrainedParts {
@@ -77,8 +76,15 @@ const modulesOf = ({
   const now = new Map<string, FirstValue>(leaves(focus, isFloats))
   const before = new Map<string, FirstValue>(leaves(base, isFloats))
   const inPlace = names.includes('values')
-  const moduleOf = (path: string): readonly string[] =>
-    whole.includes(path) ? [] : names.includes(leafName(path)) ? [parent(path)] : inPlace ? [path] : []
+  /** The path of the leaf that a trained leaf belongs to. */
+  const adaptedBy = (path: string): readonly string[] =>
+    whole.some(other => moduleOf(other) === moduleOf(path))
+      ? []
+      : names.includes(leafName(path))
+        ? [parent(path)]
+        : inPlace
+          ? [path]
+          : []
   const tensorOf = (path: string, name: string, { from }: KeptTensor): FirstValue | undefined => {
     switch (from) {
       case 'trained':
@@ -88,7 +94,7 @@ const modulesOf = ({
       case 'frozen':
         return leavesBelow(path, name, frozen)
       case 'index':
-        return selection.has(path) ? indices(selection.get(path)!) : undefined
+        return selection.has(moduleOf(path)) ? indices(selection.get(moduleOf(path))!) : undefined
     }
   }
   // a module has one of several forms
@@ -99,7 +105,13 @@ const modulesOf = ({
         return found === undefined ? [] : [[name, found]]
       }),
     )
-  return new Map([...now.keys()].flatMap(moduleOf).map(path => [path, moduleAt(path)]))
+  return new Map([...now.keys()].flatMap(adaptedBy).map(path => [moduleOf(path), moduleAt(path)]))
+}
+
+/** The values of leaves that are trained whole, by the path of their module; they are named by either. */
+const wholeOf = <V>(whole: readonly string[], parts: ReadonlyMap<string, V>): ReadonlyMap<string, V> => {
+  const modules = new Map([...parts].map(([path, value]) => [moduleOf(path), value]))
+  return new Map(whole.map(path => [moduleOf(path), modules.get(moduleOf(path))!]))
 }
 
 /**
@@ -117,7 +129,7 @@ export const adapterOf = (origin: AdapterOrigin, trained: TrainedParts): Adapter
     method,
     modules: modulesOf(trained),
     ...(rank === undefined || record.rank === undefined ? {} : { rank }),
-    ...(whole.length > 0 ? { whole: new Map(whole.map(path => [path, parts.get(path)!])) } : {}),
+    ...(whole.length > 0 ? { whole: wholeOf(whole, parts) } : {}),
     ...(shared.length > 0 ? { shared: Object.fromEntries(shared) } : {}),
   }
   // the tensors are those in the method's tree; saving checks them all
@@ -204,7 +216,7 @@ const readLeaf = async (leaf: FloatLeaf): Promise<Value<Shape>> => ('read' in le
 
 /** The weights, checked to have every leaf that an adapter changes: a tied head is not among them. */
 const complete = <W>(weights: W, uses: readonly WeightedAdapter[]): W => {
-  const paths = new Set(leaves(weights, isLazy).map(([path]) => path))
+  const paths = new Set(leaves(weights, isLazy).map(([path]) => moduleOf(path)))
   const missing = uses
     .flatMap(({ adapter: { modules, whole } }) => [...modules.keys(), ...(whole?.keys() ?? [])])
     .find(path => !paths.has(path))
@@ -221,7 +233,7 @@ const withChanges = <W>(
 ): W =>
   // the structure stays, and each leaf becomes its reader
   mapTree(complete(weights, uses), isLazy, (leaf, path) =>
-    changes(uses, path) ? { read: async () => change(path, await readLeaf(leaf)) } : leaf,
+    changes(uses, moduleOf(path)) ? { read: async () => change(moduleOf(path), await readLeaf(leaf)) } : leaf,
   ) as W
 
 /**

@@ -1,14 +1,14 @@
-import { fail, orThrow } from '../host/index.ts'
+import { fail, orThrow } from '../text/index.ts'
 import {
   lengthFor,
   microBatch,
   planSteps,
   scoredCapacity,
-  giveWay,
   type BatchPlan,
   type MicroBatch,
   type Row,
 } from '../io/index.ts'
+import { giveWay } from '../backend/index.ts'
 import type { Dims, StepResult, StopSignal } from '../backend/index.ts'
 
 /** The report of one step. */
@@ -20,7 +20,7 @@ export interface StepEvent {
   readonly loss: number
   /** The learning rate of the update. */
   readonly lr: number
-  /** The number of scored tokens. */
+  /** The norm of the gradient before clipping. */
   readonly gradNorm: number
   /** Scored tokens. */
   readonly tokens: number

@@ -1,5 +1,5 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { fail, type IoError } from '../host/index.ts'
+import * as E from '../either/index.ts'
+import { fail, type IoError } from '../text/index.ts'
 import {
   addDecayedWeights,
   clipByGlobalNorm,

@@ -1,10 +1,12 @@
 /** Fine-tuning: trees, masks, gradient transforms, adapters. */
 export {
+  type AnyValue,
   type Tree,
   type Values,
   type LazyLeaf,
   type Lazy,
   isTensor,
+  isFloats,
   isValue,
   isLazyLeaf,
   leaves,
@@ -16,6 +18,7 @@ export {
   tensorsOf,
   unflatten,
 } from './tree.ts'
+export * as init from './init/index.ts'
 export {
   type LeafMask,
   type All,
@@ -27,16 +30,11 @@ export {
   frozen,
   columns,
   entries,
-  type TrainedBy,
-  type Focus,
-  type Lens,
-  lensOf,
-  placesAt,
   type MaskedLeaf,
   maskedLeaves,
-  focus,
-  putFocus,
 } from './mask.ts'
+export { type TrainedBy, type Focus, focus, putFocus } from './focus.ts'
+export { type Lens, lensOf, placesAt } from './lens.ts'
 export {
   adapt,
   type Method,
@@ -44,6 +42,7 @@ export {
   type Addition,
   type FirstValue,
   type IndexChoice,
+  type RandomSource,
   type MaskOf,
   type Opaque,
   type ParamsOf,
@@ -53,6 +52,7 @@ export {
   type Leafwise,
   isTarget,
   leafName,
+  moduleOf,
   targeted,
   UnknownTarget,
   type Extend,
@@ -136,18 +136,6 @@ export {
 export { blockScales, dequantizeNF4, quantizeNF4, type PackedNF4, nf4, type Quantizer } from './quantize/index.ts'
 export { carryState, type Selection, selectByScore, selectByWeight, squaredNorms } from './selection/index.ts'
 export {
-  patternMatcher,
-  resolveSaved,
-  resolveTargets,
-  savedMatcher,
-  targetMatcher,
-  type Bias,
-  type ModuleNames,
-  type ResolvedModule,
-  type TargetRequest,
-  unmetNames,
-} from './modules/modules.ts'
-export {
   accumulate,
   type Accumulate,
   type AccumulateState,
@@ -163,7 +151,7 @@ export {
   namedChain,
   type Chain,
   type NamedChain,
-  clip,
+  clipByValue,
   clipByGlobalNorm,
   globalNorm,
   columnNorms,

@@ -1,7 +1,15 @@
-import { isNode, type DType, type Node, type Shape, type Tensor, type Value } from '../tensor/index.ts'
+import { isNode, type DataOf, type DType, type Node, type Shape, type Tensor, type Value } from '../tensor/index.ts'
 
 /** A parameter tree: nested readonly records and arrays with tensors at the leaves. */
 export type Tree<L> = L | readonly Tree<L>[] | { readonly [key: string]: Tree<L> }
+
+/** Data of any shape and element type: every `Value` is one. */
+export interface AnyValue {
+  readonly shape: Shape
+  readonly sizes: readonly number[]
+  readonly dtype: DType
+  readonly data: DataOf<DType>
+}
 
 /** The tree of data for a tree of tensors. Arrays stay arrays; the brand of a tree of tensors is not data. */
 export type Values<T> =
@@ -25,6 +33,9 @@ export const isTensor = isNode
 /** Tests for data: no tree has a typed array below a key, so a subtree is never taken for data. */
 export const isValue = (leaf: unknown): leaf is Value<Shape, DType> =>
   isRecord(leaf) && ArrayBuffer.isView(leaf['data']) && Array.isArray(leaf['sizes'])
+
+/** True for data of floats. */
+export const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
 
 /** Tests for data, and for a reader of data. */
 export const isLazyLeaf = (leaf: unknown): leaf is LazyLeaf<Shape, DType> =>

@@ -17,7 +17,7 @@ const firstOf = <A>(items: readonly A[], fault: (item: A, index: number) => Faul
 /** The path of a number that JSON cannot express, if there is one. */
 const notFinite = (value: unknown, at: string): Fault => {
   if (typeof value === 'number')
-    return Number.isFinite(value) ? undefined : `${at} is ${value}, where a finite number is due`
+    return Number.isFinite(value) ? undefined : `${at} is ${value}: expected a finite number`
   if (typeof value !== 'object' || value === null) return undefined
   return firstOf(Object.entries(value), ([key, inner]) => notFinite(inner, at === '' ? key : `${at}.${key}`))
 }
@@ -37,8 +37,7 @@ const stepFault =
       return `${at} is ${plain ? '' : 'not '}one of plain gradient descent, step 0 is${plain ? ' not' : ''}`
     if (plain && optimizer.name !== 'sgd')
       return `${at} has neither directional nor squared, which a step of ${optimizer.name} needs`
-    if (plain ? !(step.rate > 0) : !(step.rate >= 0))
-      return `${at} has the rate ${step.rate}, where a rate above 0 is due`
+    if (plain ? !(step.rate > 0) : !(step.rate >= 0)) return `${at} has the rate ${step.rate}: expected a rate above 0`
     if (optimizer.schedule === 'constant' && step.rate !== optimizer.lr)
       return `${at} has the rate ${step.rate}, the optimizer ${optimizer.lr}`
     if (!(step.gradNorm >= 0)) return `${at} has a gradient of norm ${step.gradNorm}`
@@ -74,7 +73,7 @@ export const runFault = (run: VerifiedRun): Fault => {
     (subject.trained > 0 ? undefined : 'the mask selects nothing: no parameter is trained') ??
     (/^[0-9a-f]{64}$/.test(subject.data)
       ? undefined
-      : `the SHA-256 of the data is ${JSON.stringify(subject.data)}, where 64 hexadecimal digits are due`) ??
+      : `the SHA-256 of the data is ${JSON.stringify(subject.data)}: expected 64 hexadecimal digits`) ??
     (rounding.unit >= 0 && rounding.multiple >= 0 && rounding.unit * rounding.multiple < 1
       ? undefined
       : `a relative rounding of ${rounding.multiple} × ${rounding.unit} is none below 1`) ??

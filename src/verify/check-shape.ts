@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { isIoError, parsedJson } from '../host/index.ts'
+import { isIoError, parsedJson } from '../text/index.ts'
 import {
   certificateFormat,
   certificateVersion,
@@ -31,7 +31,7 @@ const show = (value: unknown): string => {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
 const wrong = (value: unknown, at: string, due: string): E.Either<string, never> =>
-  E.left(`${at} is ${show(value)}, where ${due} is due`)
+  E.left(`${at} is ${show(value)}: expected ${due}`)
 const where =
   <A>(due: string, holds: (value: unknown) => value is A): Decoder<A> =>
   (value, at) =>

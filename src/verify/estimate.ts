@@ -1,10 +1,9 @@
 import { hashName, uniform, type Shape, type Value } from '../tensor/index.ts'
-import { isValue, leaves, mapTree } from '../tune/index.ts'
+import { isFloats, leaves, mapTree } from '../tune/index.ts'
 
 /** Curvature by power iteration on Hessian-vector products: an estimate at one point, never a bound. */
 
 type Floats = Value<Shape>
-const isFloats = (leaf: unknown): leaf is Floats => isValue(leaf) && leaf.dtype === 'f32'
 
 /**
  * ⟨a, b⟩ in float64, over all leaves of two trees with the same structure. It uses plain loops, because a tree may have

@@ -18,8 +18,8 @@ export interface FixedLoss<T> {
 }
 
 /** The loss over batches that stay the same: sums are divided once, by the total count. */
-export const fixedLoss = async <Q, M, S, B, L extends Shape>(
-  session: Session<Q, M, S, B, L>,
+export const fixedLoss = async <P, Q, M, S, B, O, K extends string>(
+  session: Session<P, Q, M, S, B, O, K>,
   batches: readonly Values<B>[],
   dims: Dims,
 ): Promise<FixedLoss<Values<Focus<Q, M>>>> => {

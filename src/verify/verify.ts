@@ -1,8 +1,16 @@
 import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
-import { compile, type Dims, type Session, type TargetOptions, type StopSignal } from '../backend/index.ts'
-import { blockOf, is, stopGradientOp, topological, type Node, type Shape } from '../tensor/index.ts'
-import { stoppable, giveWay } from '../io/index.ts'
+import {
+  compile,
+  type Dims,
+  type Session,
+  type TargetOptions,
+  type StopSignal,
+  stoppable,
+  giveWay,
+} from '../backend/index.ts'
+import { drawsAtRandom, variesInTraining } from '../compile/index.ts'
+import { bodyOf, is, stopGradientOp, topological, type Node, type Shape } from '../tensor/index.ts'
 import { trainStep } from '../train/index.ts'
 import { versions } from '../host/index.ts'
 import {
@@ -47,8 +55,8 @@ export interface MeasuredOptimizer {
   readonly settings?: Readonly<Record<string, string | number | boolean | null>>
 }
 
-export interface VerifyOptions<P, Q, M, B, L extends Shape> extends TargetOptions {
-  readonly tuned: Tuned<P, Q, M, B, L>
+export interface VerifyOptions<P, Q, M, B, O, K extends string = never> extends TargetOptions {
+  readonly tuned: Tuned<P, Q, M, B, O, K>
   readonly weights: Lazy<P>
   /** The batches; f is the mean loss over all of them, the same at every step. */
   readonly batches: readonly Values<B>[]
@@ -74,7 +82,7 @@ export interface VerifyOptions<P, Q, M, B, L extends Shape> extends TargetOption
    * The same model with more of it trained, such as all weights; its curvature at the first weights is reported for
    * comparison.
    */
-  readonly beside?: { readonly name: string; readonly tuned: Tuned<P, unknown, unknown, B, L> }
+  readonly beside?: { readonly name: string; readonly tuned: Tuned<P, unknown, unknown, B, O, K> }
   /**
    * The certificate's description of the model and the method. The rows are those of the batches, unless some of them
    * are padding.
@@ -117,15 +125,18 @@ const rowsIn = (batches: readonly unknown[]): number =>
 /**
  * The reason why a method cannot be verified, if there is one: the theorem is about one function and its own gradient.
  */
-const methodFault = <P, Q, M, B, L extends Shape>(tuned: Tuned<P, Q, M, B, L>): string | undefined => {
+const methodFault = <P, Q, M, B, O, K extends string>(tuned: Tuned<P, Q, M, B, O, K>): string | undefined => {
   const trained = new Set(
     maskedLeaves(tuned.params, tuned.mask).flatMap(({ leaf, mask }) => (mask.mask === 'frozen' ? [] : [leaf])),
   )
   if (trained.size === 0) return 'the mask selects nothing: no parameter is trained'
-  if (tuned.random !== undefined)
-    return `${tuned.method} draws at random at every step: its loss is one function without dropout only`
+  const drawing = drawsAtRandom(tuned)
+  if (drawing !== undefined)
+    return `${drawing} draws at random at every step: its loss is one function without dropout only`
+  const varying = variesInTraining(tuned)
+  if (varying !== undefined) return `${varying}: the theorem is about the descent of one fixed function`
   const stops = (n: Node): boolean =>
-    is(n, stopGradientOp) || topological(blockOf(n)?.outputs ?? []).some(inside => is(inside, stopGradientOp))
+    is(n, stopGradientOp) || topological(bodyOf(n)?.outputs ?? []).some(inside => is(inside, stopGradientOp))
   return [...dependents([lossOf(tuned).sum], trained)].some(stops)
     ? `the gradient of ${tuned.method} is not that of its loss: it holds fixed what follows from what is trained`
     : undefined
@@ -148,10 +159,10 @@ const optionFault = ({
         : undefined
 
 /** The same session, which starts nothing more once the run is to stop. */
-const stoppableSession = <Q, M, S, B, L extends Shape>(
-  session: Session<Q, M, S, B, L>,
+const stoppableSession = <P, Q, M, S, B, O, K extends string>(
+  session: Session<P, Q, M, S, B, O, K>,
   signal: StopSignal | undefined,
-): Session<Q, M, S, B, L> => ({
+): Session<P, Q, M, S, B, O, K> => ({
   ...session,
   step: async (...of) => {
     await giveWay(signal)
@@ -198,8 +209,8 @@ const lastUpdate = (state: unknown): Required<Pick<MeasuredStep, 'directional' |
  * @throws {SessionError} if a session does not open
  * @example const certificate = await verify({ tuned, weights, batches: [batch], steps: 20, about: { model: 'mlp', targets: ['up'], rank: 8, seq: null } })
  */
-export const verify = async <P, Q, M, B, L extends Shape>(
-  given: VerifyOptions<P, Q, M, B, L>,
+export const verify = async <P, Q, M, B, O, K extends string>(
+  given: VerifyOptions<P, Q, M, B, O, K>,
 ): Promise<ConvergenceCertificate> => {
   const options = { ...given, weights: stoppable(given.weights, given.signal) }
   const {
@@ -220,10 +231,10 @@ export const verify = async <P, Q, M, B, L extends Shape>(
   const computed = precision === 'f16' ? 'bf16' : precision
   const fault = optionFault(options) ?? methodFault(tuned) ?? (beside && methodFault(beside.tuned))
   if (fault !== undefined) refuse(fault)
-  const open = async <N, O>(
-    of: Tuned<P, N, O, B, L>,
+  const open = async <N, R>(
+    of: Tuned<P, N, R, B, O, K>,
     transform: Transform<Fn>,
-  ): Promise<Session<N, O, unknown, B, L>> =>
+  ): Promise<Session<P, N, R, unknown, B, O, K>> =>
     stoppableSession(
       await compile(trainStep(of, transform), {
         ...(target ? { target } : {}),
@@ -240,7 +251,7 @@ export const verify = async <P, Q, M, B, L extends Shape>(
     return found
   }
   /** Estimates the curvature inside a mask at the first weights, in a session of its own. */
-  const first = async <N, O>(name: string, of: Tuned<P, N, O, B, L>) => {
+  const first = async <N, R>(name: string, of: Tuned<P, N, R, B, O, K>) => {
     await using session = await open(of, sgd({ lr: 0 }))
     const { focus } = await session.read()
     const loss = await fixedLoss(session, batches, dims)
@@ -318,7 +329,7 @@ export const verify = async <P, Q, M, B, L extends Shape>(
 }
 
 /** A proved bound, if there is one and it is not declined. */
-const proofFor = async <P, Q, M, B, L extends Shape>({
+const proofFor = async <P, Q, M, B, O, K extends string>({
   tuned,
   weights,
   batches,
@@ -326,7 +337,7 @@ const proofFor = async <P, Q, M, B, L extends Shape>({
   target,
   proof = 'prefer',
   onEvent = () => {},
-}: VerifyOptions<P, Q, M, B, L>): Promise<Proved | undefined> => {
+}: VerifyOptions<P, Q, M, B, O, K>): Promise<Proved | undefined> => {
   if (proof === 'never') return undefined
   const found = await provedCurvature(trainStep(tuned, sgd({ lr: 0 })), {
     weights,

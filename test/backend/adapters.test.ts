@@ -102,7 +102,7 @@ for (const target of targets.filter(name => name === 'wasm' || name === 'graph')
       dtype: 'i32',
       data: data.input_ids.data.slice(0, 2),
     })
-    const whole = await session.logits(
+    const { logits: whole } = await session.predict(
       {
         input_ids: { ...data.input_ids, sizes: [1, 2], data: data.input_ids.data.slice(0, 2) },
         labels: { ...data.labels, sizes: [1, 2], data: data.labels.data.slice(0, 2) },

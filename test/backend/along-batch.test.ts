@@ -44,12 +44,12 @@ const models: Readonly<Record<string, Small>> = {
   'a bias that is repeated before it is used': {
     params: { w: square, bias },
     batch: { x },
-    logits: ({ w, bias: b }, { x: of }) => add(matmul(of!, w!), untyped(matmul)(tanh(along(b!)), w)),
+    forward: ({ w, bias: b }, { x: of }) => add(matmul(of!, w!), untyped(matmul)(tanh(along(b!)), w)),
   },
   'a class token': {
     params: { w: square, token: f32(1, 'hidden') },
     batch: { x: f32('batch', 'tokens', 'hidden') },
-    logits: ({ w, token }, { x: of }) => {
+    forward: ({ w, token }, { x: of }) => {
       const all = untyped(concat)([untyped(broadcastTo)(token, ['batch', 1, 'hidden']), of], 1, 'joined')
       return untyped(reshape)(untyped(slice)(matmul(tanh(all), w!), 1, { as: 1 }), ['batch', 'hidden'])
     },
@@ -57,7 +57,7 @@ const models: Readonly<Record<string, Small>> = {
   'positions that are learned': {
     params: { w: square, places: f32('most', 'hidden') },
     batch: { x: f32('batch', 'tokens', 'hidden') },
-    logits: ({ w, places }, { x: of }) => {
+    forward: ({ w, places }, { x: of }) => {
       const placed = untyped(add)(of, tanh(untyped(slice)(places, 0, { as: 'tokens' })))
       return untyped(reshape)(untyped(slice)(untyped(matmul)(placed, w), 1, { as: 1, start: [1] }), ['batch', 'hidden'])
     },
@@ -65,7 +65,7 @@ const models: Readonly<Record<string, Small>> = {
   'a first state': {
     params: { w: square, h0: bias },
     batch: { x },
-    logits: ({ w, h0 }, { x: of }) => {
+    forward: ({ w, h0 }, { x: of }) => {
       const step = (h: never): never => tanh(add(matmul(h, w!), of!)) as never
       return step(step(along(h0!)))
     },
@@ -73,7 +73,7 @@ const models: Readonly<Record<string, Small>> = {
   'a first state in layers that are repeated': {
     params: { cells: cells as never },
     batch: { x },
-    logits: ({ cells: layers }, { x: of }) =>
+    forward: ({ cells: layers }, { x: of }) =>
       untyped(repeat)(layers, of, (h: never, { w, h0 }: { readonly w: never; readonly h0: never }) =>
         add(h, matmul(tanh(along(h0)), w)),
       ),
@@ -81,7 +81,7 @@ const models: Readonly<Record<string, Small>> = {
   'a leaf that the size of the batch scales': {
     params: { w: square, bias },
     batch: { x },
-    logits: ({ w, bias: b }, { x: of }) => add(matmul(of!, w!), untyped(tanh)(untyped(mul)(b, size('batch')))),
+    forward: ({ w, bias: b }, { x: of }) => add(matmul(of!, w!), untyped(tanh)(untyped(mul)(b, size('batch')))),
   },
 }
 /** Sizes that no leaf shows. */

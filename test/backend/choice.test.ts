@@ -129,7 +129,7 @@ test('a name of a target that stands in a source is noticed, one in a comment is
 const mean = model({
   params: { weight: f32('in') },
   batch: { x: f32('in') },
-  logits: ({ weight }) => weight,
+  forward: ({ weight }) => weight,
   loss: weight => ({ sum: sum(weight), count: scalar(1) }),
 })
 const open = (options: { readonly target?: TargetName; readonly precision?: Precision }) =>

@@ -27,6 +27,7 @@ import {
   type Shape,
   type Tensor,
   type Value,
+  sumAndCount,
 } from '../../src/tensor/index.ts'
 import { dequantizeOp } from '../../src/tensor/op/dequantize.ts'
 import { adapt, dequantizeNF4, full, quantizeNF4, sgd, type PackedNF4, type Values } from '../../src/tune/index.ts'
@@ -209,7 +210,7 @@ const layered = (count: number, hidden: number, double: boolean, op: Op<Quantiza
     params: { layers: leaves },
     batch: { x: f32('batch', 'hidden') },
     dims: { hidden },
-    logits: ({ layers }, { x }): Tensor<readonly ['batch', 'hidden']> =>
+    forward: ({ layers }, { x }): Tensor<readonly ['batch', 'hidden']> =>
       repeat(layers, x, (h, layer) => {
         const unpacked = dequantize(['hidden', 'hidden'], layer as PackedNodes) as Node
         const w = u.transpose(node(op, unpacked.inputs, unpacked.attributes as Quantization), [1, 0])
@@ -248,8 +249,8 @@ test('a backward pass computes a matrix again: layers do not keep it', () => {
     const { declared } = layered(count, hidden, false, op)
     const blocks = (hidden * hidden) / 64
     const size = sizing({ hidden, batch: 2, words: 8 * blocks, blocks })
-    const { params, batch, logits, loss } = declared
-    const { sum: total } = loss(logits(params, batch), batch)
+    const { params, batch, forward, loss } = declared
+    const { sum: total } = sumAndCount('the loss', loss!(forward(params, batch), batch, params))
     const own = new Set<Node>(params.layers.flatMap(layer => Object.values(layer)))
     const squared = { a: 'mn', b: 'mn', out: '' }
     const { plan } = compileProgram(

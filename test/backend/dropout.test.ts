@@ -249,7 +249,7 @@ const dropping = model({
     layers: Array.from({ length: 3 }, () => ({ up: f32('hidden', 'ffn'), down: f32('ffn', 'hidden'), stream: i32(1) })),
   },
   batch: { x: f32('batch', 'hidden'), key: i32(3) },
-  logits: ({ layers }, { x, key: k }) =>
+  forward: ({ layers }, { x, key: k }) =>
     repeat(layers, x, (h, layer) =>
       add(
         h,

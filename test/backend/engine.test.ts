@@ -20,7 +20,7 @@ import { refusal } from '../../src/backend/engine.ts'
 const chain = model({
   params: { first: f32('in', 'hidden'), second: f32('hidden', 'out') },
   batch: { x: f32('batch', 'in') },
-  logits: ({ first, second }, { x }) => matmul(matmul(x, first), second),
+  forward: ({ first, second }, { x }) => matmul(matmul(x, first), second),
   loss: logits => ({ sum: sum(square(logits)), count: scalar(1) }),
 })
 const step = trainStep(adapt(chain, paca({ targets: ['second', 'first'], rank: 1, seed: 0 })), sgd({ lr: 0.1 }))
@@ -110,7 +110,7 @@ test('a session ends its engine once, and refuses everything afterwards', async 
     () => session.step([batch]),
     () => session.evaluate(batch),
     () => session.gradients(batch),
-    () => session.logits(batch),
+    () => session.predict(batch),
     () => session.read(),
     () => session.write(saved),
   ])
@@ -119,7 +119,8 @@ test('a session ends its engine once, and refuses everything afterwards', async 
 
 test('what an engine reports of a step decides whether it was one; means are of the scored tokens', async () => {
   const reporting = async (loss: number, tokens: number, gradNorm: number) => {
-    await using session = await opened({ step: () => Promise.resolve({ loss, tokens, gradNorm }) }).session
+    await using session = await opened({ step: () => Promise.resolve({ loss, tokens, gradNorm, buffers: new Map() }) })
+      .session
     return await session.step([batch])
   }
   assert.deepEqual(await reporting(6, 3, 2), { loss: 2, tokens: 3, gradNorm: 2 })

@@ -7,21 +7,26 @@ import {
   chain,
   compile,
   concat,
+  dynamicSlice,
   explain,
   f32,
   full,
   i32,
+  integer,
   matmul,
   repeat,
   rope,
   sgd,
   slice,
+  stride,
   sum,
   tanh,
+  topK,
   trainStep,
   vector,
   type Dims,
   type Node,
+  type Shape,
   type TargetName,
 } from '../../src/index.ts'
 import { composite, fitsByShape, isTensor, mapTree, node, u, type Op } from '../../src/compiler.ts'
@@ -53,9 +58,9 @@ const onlyPairs: Op<object> = {
 }
 const rows = Array.from({ length: 3 }, () => f32('hidden', 'hidden'))
 type Given = Readonly<Record<string, never>>
-const dense = { logits: ({ w }: Given, { x }: Given): Node => matmul(x!, w!) }
+const dense = { forward: ({ w }: Given, { x }: Given): Node => matmul(x!, w!) }
 /** A model whose dense layer continues with a function. */
-const then = (more: (h: never) => Node): Small => ({ logits: (p, b) => more(dense.logits(p, b) as never) })
+const then = (more: (h: never) => Node): Small => ({ forward: (p, b) => more(dense.forward(p, b) as never) })
 
 /** A program that `tsc` cannot refuse, sizes that it does not fit, and those that it fits, if there are some. */
 interface Wrong {
@@ -69,6 +74,11 @@ const wrong: Readonly<Record<string, Wrong>> = {
     of: then(h => slice(h, 1, { as: 5 })),
     dims: { hidden: 2 },
     says: 'slice: 5 is beyond hidden, which is 2',
+  },
+  'more of the largest than there are': {
+    of: then(h => topK(h, 5).values),
+    dims: { hidden: 2 },
+    says: 'topK: 5 is beyond hidden, which is 2',
   },
   'a slice that begins too late': {
     of: then(h => slice(h, 1, { as: 'half', start: ['half'] })),
@@ -93,10 +103,27 @@ const wrong: Readonly<Record<string, Wrong>> = {
     right: { k: 4 },
     says: 'concat: hidden + hidden is 4, not k, which is 3',
   },
+  'parts that are not all of it': {
+    of: then(h => u.split(h, { axis: 1, sizes: ['one', 'other'], index: 1 })),
+    dims: { hidden: 4, one: 1, other: 2 },
+    says: 'split: one + other is 3, not hidden, which is 4',
+  },
+  'steps that go too far': {
+    of: then(h => stride(h, 1, { as: 'few', step: 2 })),
+    dims: { hidden: 4, few: 3 },
+    right: { few: 2 },
+    says: 'stride: few, which is 3, in steps of 2 from 0 is beyond hidden, which is 4',
+  },
+  'a part at a place of the program': {
+    of: then(h => dynamicSlice(h, [integer(0), 0], ['few', 'hidden'])),
+    dims: { hidden: 2, few: 4 },
+    right: { few: 3 },
+    says: 'dynamicSlice: few, which is 4, is beyond batch, which is 3',
+  },
   'halves that are no halves': {
     of: {
       batch: { x: f32('batch', 'hidden'), t: f32('batch', 'half') },
-      logits: (p, b) => rope(dense.logits(p, b) as never, b['t']!, b['t']!),
+      forward: (p, b) => rope(dense.forward(p, b) as never, b['t']!, b['t']!),
     },
     dims: { hidden: 3, half: 2 },
     says: 'rope: slice: half + half, which is 4, is beyond hidden, which is 3',
@@ -109,7 +136,7 @@ const wrong: Readonly<Record<string, Wrong>> = {
   'a layer that is repeated': {
     of: {
       params: { rows },
-      logits: ({ rows: layers }, { x }) =>
+      forward: ({ rows: layers }, { x }) =>
         untyped(repeat)(layers, x, (h: never, w: never) => {
           const parts = [untyped(slice)(matmul(h, w), 1, { as: 1 }), slice(h, 1, { as: 1, start: [2] })]
           return add(h, untyped(concat)(parts, 1, 'hidden'))
@@ -126,8 +153,8 @@ const wrong: Readonly<Record<string, Wrong>> = {
   'a packed matrix': {
     of: {
       batch: { x: f32('batch', 'hidden'), codes: i32('words'), absmax: f32('blocks') },
-      logits: (p, { codes, absmax, ...b }) =>
-        untyped(matmul)(dense.logits(p, b), dequantize(['hidden', 'hidden'], { codes: codes!, absmax: absmax! })),
+      forward: (p, { codes, absmax, ...b }) =>
+        untyped(matmul)(dense.forward(p, b), dequantize(['hidden', 'hidden'], { codes: codes!, absmax: absmax! })),
     },
     dims: { hidden: 8, words: 7, blocks: 1 },
     says: 'dequantize: 8 × 8 elements are packed in 8 codes, not in 7',
@@ -151,7 +178,7 @@ const refuses = async (target: TargetName, { of, dims, says, right }: Wrong): Pr
   const saying = { message: says }
   await assert.rejects(run.step([of3]), saying)
   await assert.rejects(run.evaluate(of3), saying)
-  await assert.rejects(run.logits(of3), saying)
+  await assert.rejects(run.predict(of3), saying)
   await assert.rejects(run.gradients(of3), saying)
   assert.throws(() => run.certificate({ batch: 3 }), saying)
   assert.equal(run.bytes(), before, 'nothing ran')
@@ -169,7 +196,14 @@ for (const [name, one] of Object.entries(wrong)) {
 }
 nodeTest('node and graph refuse them, too', async () => {
   await refuses('node', wrong['a sum that is larger']!)
-  const onGraph = ['a slice along rows', 'a sum that is larger', 'a layer that is repeated', 'a composite from outside']
+  const onGraph = [
+    'a slice along rows',
+    'a sum that is larger',
+    'parts that are not all of it',
+    'a part at a place of the program',
+    'a layer that is repeated',
+    'a composite from outside',
+  ]
   for (const name of onGraph) await refuses('graph', wrong[name]!)
 })
 nodeTest('a graph says which dim has no size, where another target does', async () => {
@@ -242,6 +276,24 @@ const holds: Readonly<Record<string, (root: Node, size: Instance['size']) => boo
     const { axis, dim } = attributes as { readonly axis: number; readonly dim: string | number }
     return inputs.map(x => size(x.shape[axis]!)).reduce((a, b) => a + b) === size(dim)
   },
+  split: ({ inputs: [x], attributes }, size) => {
+    const { axis, sizes } = attributes as { readonly axis: number; readonly sizes: Shape }
+    return sizes.map(size).reduce((a, b) => a + b) === size(x!.shape[axis]!)
+  },
+  extend: (root, size) => holds['pad']!(root, size),
+  stride: ({ inputs: [x], attributes }, size) => {
+    const { axis, start, dim, step } = attributes as SliceAttributes & { readonly step: number }
+    const last = (start[0] === undefined ? 0 : size(start[0])) + (size(dim) - 1) * step
+    return last < size(x!.shape[axis]!)
+  },
+  dynamicSlice: ({ inputs: [x], attributes }, size) => {
+    const { axis, dim } = attributes as SliceAttributes
+    return size(dim) <= size(x!.shape[axis]!)
+  },
+  dynamicUpdate: ({ inputs: [x, part], attributes }, size) => {
+    const { axis } = attributes as SliceAttributes
+    return size(part!.shape[axis]!) <= size(x!.shape[axis]!)
+  },
   rope: ({ inputs: [x, cos] }, size) => size(x!.shape.at(-1)!) === 2 * size(cos!.shape[1]!),
   dequantize: ({ shape, inputs: [codes, scales] }, size) => {
     const blocks = Math.ceil(count(shape.map(size)) / 64)
@@ -258,7 +310,7 @@ const under = (sizes: Sizes, { root, leaves }: Instance) => {
     leaves.map(leaf => {
       const of = leaf.shape.map(size)
       // an index of zeros is within any dim
-      return [leaf, { sizes: of, data: new Float64Array(count(of)).fill(leaf.dtype === 'f32' ? 0.5 : 0) }]
+      return [leaf, { sizes: of, data: new Float64Array(count(of)).fill(leaf.dtype === 'f32' ? 1 : 0) }]
     }),
   )
   return { root, size, ones }

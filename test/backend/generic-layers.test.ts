@@ -90,7 +90,7 @@ const network = model({
   batch: { ids: i32('batch', 'seq'), places: i32('batch', 'seq'), one: i32() },
   dims: { few: 3 },
   // an index of rank 2 along the first axis, one along the second, and a scalar
-  logits: (p, { ids, places, one }) => {
+  forward: (p, { ids, places, one }) => {
     const x = add(embed(p.table, ids), take(sum(take(p.rows, places, 1), 0), one, 0))
     return logSoftmax(linear(layerNorm(x, p.gain, p.bias), p.w, p.b))
   },
@@ -122,7 +122,7 @@ const train = async (target: TargetName, threads: number) => {
     losses,
     rows: [...gradients.rows.data],
     table: [...gradients.table.data],
-    logits: [...(await run.logits(batch)).data],
+    logits: [...(await run.predict(batch)).data],
   }
 }
 

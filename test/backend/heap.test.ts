@@ -2,16 +2,8 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { adamw, adapt, chain, clipByGlobalNorm, paca, trainStep, type Lazy, type Value } from '../../src/index.ts'
-import {
-  deviceEngine,
-  isTensor,
-  llama,
-  mapTree,
-  openSession,
-  sizesOf,
-  type CausalConfig,
-  type CausalParams,
-} from '../../src/compiler.ts'
+import { deviceEngine, isTensor, mapTree, openSession, sizesOf } from '../../src/compiler.ts'
+import { llama, type CausalConfig, type CausalParams } from '../../src/model.ts'
 import { wasmDevice } from '../../src/backend/tfjs/wasm-device.ts'
 
 const config: CausalConfig = {

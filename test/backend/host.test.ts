@@ -17,7 +17,7 @@ const program = (body: string): readonly string[] => {
     import { adapt, compile, f32, full, matmul, model, scalar, sgd, square, sum, trainStep } from './src/index.ts'
     const line = model({
       params: { w: f32('n', 1) }, batch: { x: f32('batch', 'n') },
-      logits: (p, b) => matmul(b.x, p.w), loss: logits => ({ sum: sum(square(logits)), count: scalar(1) }),
+      forward: (p, b) => matmul(b.x, p.w), loss: logits => ({ sum: sum(square(logits)), count: scalar(1) }),
     })
     const step = trainStep(adapt(line, full({ targets: ['w'] })), sgd({ lr: 0.1 }))
     const value = (shape, sizes, ...data) => ({ shape, sizes, dtype: 'f32', data: Float32Array.from(data) })

@@ -16,7 +16,8 @@ import {
   type TargetName,
   type Value,
 } from '../../src/index.ts'
-import { isValue, leaves, mapTree, openSafetensors } from '../../src/compiler.ts'
+import { isValue, leaves, mapTree } from '../../src/compiler.ts'
+import { openSafetensors } from '../../src/io.ts'
 import { noNode } from '../support/native-library.ts'
 import { golden, openTiny, targets, tinyBatch, tinyColumns } from '../support/tiny-llama.ts'
 

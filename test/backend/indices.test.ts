@@ -44,7 +44,7 @@ const words = (shift: number) =>
   model({
     params: { table: f32('vocab', 'hidden'), out: f32('hidden', 'classes') },
     batch: { ids: i32('batch', 2), y: i32('batch') },
-    logits: (p, { ids }) => {
+    forward: (p, { ids }) => {
       const first = untyped(slice)(ids, 1, { as: 1 })
       const index = untyped(add)(node(primitives.reshape, [first], { shape: ['batch'] }), integer(shift))
       return untyped(matmul)(untyped(take)(p.table, index, 0), p.out)
@@ -77,7 +77,7 @@ const refuses = async (target: TargetName): Promise<void> => {
       await assert.rejects(run.evaluate(wrong), said)
     }
     // labels do not concern the logits, and neither do the parts that a slice leaves out
-    assert.equal((await run.logits(batch([0, 9, 3, -9], [0, 77]))).sizes.join(), '2,4')
+    assert.equal(((await run.predict(batch([0, 9, 3, -9], [0, 77]))) as Value).sizes.join(), '2,4')
     assert.deepEqual((await run.read()).focus.table.data, before, 'nothing was updated')
     const first = (await run.step([right])).loss
     assert.ok((await run.step([right])).loss < first)
@@ -135,6 +135,8 @@ const indexed = (
     ),
   ]
   const bits = u.less(whole, integer(3))
+  const each = i32(2, 2)
+  const ofEach = [each, numbers([2, 2], [0, 1, 0, at])] as const
   const on = (root: Node, ...of: readonly Node[]) => ({ root, feeds: [given, ...of.map(numbersOf)] })
   return {
     'take': on(u.take(x, index, 0), x),
@@ -144,6 +146,10 @@ const indexed = (
     'put of integers': on(u.put(whole, index, row, 0), whole, row),
     'scatterAdd': on(u.scatterAdd(index, rows, 0, 3), rows),
     'scatterAdd of integers': on(u.scatterAdd(index, row, 0, 3), row),
+    'takeAlong': { root: u.takeAlong(x, each, 0), feeds: [ofEach, numbersOf(x)] },
+    'takeAlong of integers': { root: u.takeAlong(whole, each, 0), feeds: [ofEach, numbersOf(whole)] },
+    'scatterAlong': { root: u.scatterAlong(each, rows, 0, 3), feeds: [ofEach, numbersOf(rows)] },
+    'scatterAlong of integers': { root: u.scatterAlong(each, row, 0, 3), feeds: [ofEach, numbersOf(row)] },
   }
 }
 const run = async (device: never, { root, feeds }: ReturnType<typeof indexed>[string]): Promise<readonly number[]> =>

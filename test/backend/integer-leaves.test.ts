@@ -16,13 +16,13 @@ import {
   trainStep,
   type TargetName,
 } from '../../src/index.ts'
-import { all, frozen, maskedLeaves } from '../../src/compiler.ts'
+import { everything as all, frozen, maskedLeaves } from '../../src/compiler.ts'
 import { nodeTest } from '../support/native-library.ts'
 
 const embedding = model({
   params: { table: f32('rows', 'hidden'), order: i32('batch') },
   batch: { y: f32('batch', 'hidden') },
-  logits: p => take(p.table, p.order, 0),
+  forward: p => take(p.table, p.order, 0),
   loss: (made, { y }) => ({ sum: sum(square(sub(made, y))), count: size('batch') }),
 })
 const weights = {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { compile, type TargetName } from '../../src/index.ts'
-import { nativeStatus } from '../../src/compiler.ts'
+import { nativeStatus } from '../../src/cli.ts'
 import { nodeDevice } from '../../src/backend/native/device.ts'
-import { kernelsOf } from '../../src/backend/tfjs/registered.ts'
+import { kernelsOf } from '../../src/backend/tfjs/backend-kernels.ts'
 import { nodeTest } from '../support/native-library.ts'
 import { openTiny, tinyBatch, tinyStep } from '../support/tiny-llama.ts'
 
@@ -11,6 +11,7 @@ import { openTiny, tinyBatch, tinyStep } from '../support/tiny-llama.ts'
 interface Tfjs {
   readonly engine: () => { readonly state: { readonly numBytes: number; readonly numTensors: number } }
   readonly findBackend: (name: string) => unknown
+  readonly getKernel: Parameters<typeof kernelsOf>[0]
 }
 const tfjs = createRequire(import.meta.url)('@tensorflow/tfjs-core') as Tfjs
 
@@ -66,7 +67,7 @@ nodeTest('sessions on several backends of tfjs take turns, and each finds its ow
 
 nodeTest('put replaces rows by a kernel of TensorFlow; what it is given stays', async () => {
   await nodeDevice()
-  const kernels = kernelsOf('tensorflow', tfjs.findBackend('tensorflow'))
+  const kernels = kernelsOf(tfjs.getKernel, 'tensorflow', tfjs.findBackend('tensorflow'))
   const tensor = kernels.make(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2], 'f32')
   const indices = kernels.make(Int32Array.of(2, 0), [2, 1], 'i32')
   const updates = kernels.make(Float32Array.of(7, 8, 9, 10), [2, 2], 'f32')

@@ -125,15 +125,28 @@ const labels: Given = {
   sizes: [odd.sizes[0]!],
   data: Array.from({ length: odd.sizes[0]! }, (_, i) => (5 * i) % 37),
 }
+const directions = [false, true].flatMap(exclusive => [false, true].map(reverse => ({ exclusive, reverse })))
 const ones = (like: Given): Given => ({ ...like, data: like.data.map(() => 1) })
 
 const cases: readonly Case[] = [
-  ...[p.sum, p.max].flatMap(op =>
+  ...[p.sum, p.max, p.min, p.prod].flatMap(op =>
     [[0], [1]].map(axes =>
       caseOf(`${op.name} of long rows over ${axes.join()}`, [odd], apply(op, { axes, keepDims: true })),
     ),
   ),
+  ...[p.cumsum, p.cumprod].flatMap(op =>
+    directions.map(of => caseOf(`${op.name} of long rows`, [odd], apply(op, { axis: 1, ...of }))),
+  ),
+  ...[false, true].map(descending =>
+    caseOf('argsort of long rows', [odd], apply(p.argsort, { axis: 1, descending, dim: descending ? 5 : 37 })),
+  ),
+  ...[composites.argmax, composites.argmin].flatMap(op =>
+    [0, 1].map(axis => caseOf(`${op.name} of long rows`, [odd], apply(op, { axis, keepDims: axis === 0 }))),
+  ),
+  caseOf('logSumExp of long rows', [odd], apply(composites.logSumExp, { axes: [1] })),
+  caseOf('logSumExp of pairs', [rows], apply(composites.logSumExp, { axes: [1] })),
   caseOf('softmax of long rows', [odd], apply(composites.softmax, none)),
+  caseOf('logSoftmax of long rows', [odd], apply(composites.logSoftmax, none)),
   caseOf('softmaxGrad of long rows', [odd, ones(odd)], apply(composites.softmaxGrad, none)),
   caseOf(
     'causalSoftmax of long rows',
@@ -163,7 +176,20 @@ const cases: readonly Case[] = [
     apply(p.contract, { a: 'mk', b: 'kn', out: 'mn' }),
   ),
   ...numeric.flatMap(dtype =>
-    [p.add, p.sub, p.mul, p.div, p.pow, p.maximum, p.minimum, p.less, p.lessEqual].flatMap(op => [
+    [
+      p.add,
+      p.sub,
+      p.mul,
+      p.div,
+      p.pow,
+      p.remainder,
+      p.maximum,
+      p.minimum,
+      p.less,
+      p.lessEqual,
+      p.greater,
+      p.greaterEqual,
+    ].flatMap(op => [
       caseOf(`${op.name} ${dtype}, repeated`, [column(dtype), row(dtype)], apply(op, none)),
       // with a scalar, and without repetition, other kernels may run
       ...special[dtype]!.slice(0, 4).map(value =>
@@ -176,7 +202,17 @@ const cases: readonly Case[] = [
       ),
     ]),
   ),
-  ...all.map(dtype => caseOf(`equal ${dtype}`, [column(dtype), row(dtype)], apply(p.equal, none))),
+  ...all.flatMap(dtype =>
+    [p.equal, p.notEqual].map(op => caseOf(`${op.name} ${dtype}`, [column(dtype), row(dtype)], apply(op, none))),
+  ),
+  ...[p.and, p.or].map(op => caseOf(op.name, [column('bool'), row('bool')], apply(op, none))),
+  caseOf('not', [row('bool')], apply(p.not, none)),
+  caseOf('atan2', [column('f32'), row('f32')], apply(p.atan2, none)),
+  caseOf(
+    'round between',
+    [{ dtype: 'f32', sizes: [8], data: [0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.49999997, 8388607.5].map(Math.fround) }],
+    apply(p.round, none),
+  ),
   ...all.flatMap(dtype => [
     caseOf(
       `select ${dtype}`,
@@ -230,13 +266,44 @@ const cases: readonly Case[] = [
       ],
       apply(p.pick, none),
     ),
+    ...[0, 1].map(axis =>
+      caseOf(
+        `takeAlong ${dtype}, axis ${axis}`,
+        [
+          { dtype, sizes: [2, 2], data: special[dtype]!.slice(0, 2).flatMap(v => [v, special[dtype]!.at(-1)!]) },
+          { dtype: 'i32', sizes: [2, 2], data: [1, 1, 0, 1] },
+        ],
+        apply(p.takeAlong, { axis }),
+      ),
+    ),
     caseOf(`nonzero ${dtype}`, [row(dtype)], apply(p.nonzero, { capacity: special[dtype]!.length })),
   ]),
   ...numeric.flatMap(dtype => [
     ...[p.neg, p.abs, p.sign].map(op => caseOf(`${op.name} ${dtype}`, [row(dtype)], apply(op, none))),
-    ...[p.sum, p.max].flatMap(op =>
+    ...[p.sum, p.max, p.min].flatMap(op =>
       [[0], [1], [0, 1]].map(axes =>
         caseOf(`${op.name} ${dtype} over ${axes.join()}`, [pairs(dtype)], apply(op, { axes, keepDims: false })),
+      ),
+    ),
+    ...[false, true].flatMap(descending => [
+      caseOf(`argsort ${dtype}`, [row(dtype)], apply(p.argsort, { axis: 0, descending, dim: special[dtype]!.length })),
+      caseOf(`argsort ${dtype} of pairs`, [pairs(dtype)], apply(p.argsort, { axis: 1, descending, dim: 2 })),
+      caseOf(`argsort ${dtype} of columns`, [pairs(dtype)], apply(p.argsort, { axis: 0, descending, dim: 7 })),
+    ]),
+    ...[composites.argmax, composites.argmin].flatMap(op => [
+      caseOf(`${op.name} ${dtype}`, [row(dtype)], apply(op, { axis: 0, keepDims: false })),
+      caseOf(`${op.name} ${dtype} of pairs`, [pairs(dtype)], apply(op, { axis: 1, keepDims: true })),
+    ]),
+    ...directions.map(of => caseOf(`cumsum ${dtype} of pairs`, [pairs(dtype)], apply(p.cumsum, { axis: 1, ...of }))),
+    caseOf(`prod ${dtype} of pairs`, [pairs(dtype)], apply(p.prod, { axes: [1], keepDims: false })),
+    ...[0, 1].map(axis =>
+      caseOf(
+        `scatterAlong ${dtype}, axis ${axis}`,
+        [
+          { dtype: 'i32', sizes: [3, 3], data: [1, 1, 0, 2, 1, 2, 1, 0, 0] },
+          { dtype, sizes: [3, 3], data: special[dtype]!.slice(4, 13) },
+        ],
+        apply(p.scatterAlong, { axis, dim: 4 }),
       ),
     ),
     caseOf(
@@ -245,10 +312,31 @@ const cases: readonly Case[] = [
       apply(p.scatterAdd, { axis: 0, dim: 3 }),
     ),
   ]),
-  ...[p.exp, p.log, p.sqrt, p.rsqrt, p.tanh, p.sigmoid, p.erf, composites.silu, composites.gelu].map(op =>
-    caseOf(op.name, [row('f32')], apply(op as Op<object>, none)),
-  ),
-  ...[p.sin, p.cos].map(op =>
+  ...[
+    p.exp,
+    p.log,
+    p.sqrt,
+    p.rsqrt,
+    p.tanh,
+    p.sigmoid,
+    p.erf,
+    p.floor,
+    p.round,
+    p.asin,
+    p.acos,
+    p.atan,
+    p.sinh,
+    p.cosh,
+    p.asinh,
+    p.acosh,
+    p.atanh,
+    p.log1p,
+    p.expm1,
+    composites.silu,
+    composites.gelu,
+    composites.softplus,
+  ].map(op => caseOf(op.name, [row('f32')], apply(op as Op<object>, none))),
+  ...[p.sin, p.cos, p.tan].map(op =>
     caseOf(
       op.name,
       [{ dtype: 'f32', sizes: [7], data: [Number.NaN, Infinity, -Infinity, -0, 1, -1000, 9999.5] }],
@@ -262,6 +350,7 @@ const cases: readonly Case[] = [
     apply(p.contract, { a: 'mk', b: 'kn', out: 'mn' }),
   ),
   caseOf('softmax', [rows], apply(composites.softmax, none)),
+  caseOf('logSoftmax', [rows], apply(composites.logSoftmax, none)),
   caseOf('softmaxGrad', [rows, { ...rows, data: rows.data.map(() => 1) }], apply(composites.softmaxGrad, none)),
   caseOf('rmsNorm', [rows, { dtype: 'f32', sizes: [2], data: [1, 0.5] }], apply(composites.rmsNorm, { epsilon: 1e-5 })),
   caseOf('siluGrad', [{ ...row('f32'), data: reals.map(() => 1) }, row('f32')], apply(composites.siluGrad, none)),
@@ -355,7 +444,7 @@ for (const xla of [false, true]) {
     }
     // the parts that XLA compiles: elementwise ops, reductions, and the kernels of losses
     const kernels =
-      /^(add|mul|div|pow|maximum|minimum|less|equal|select|cast|neg|sign|sum|max|softmaxGrad|rmsNorm|silu|crossEntropy|causalSoftmax)/
+      /^(add|mul|div|pow|remainder|maximum|minimum|less|equal|notEqual|greater|and|or|not|select|cast|neg|sign|sum|max|min|prod|floor|round|a?sin|a?cos|a?tan|exp|log|softplus|softmaxGrad|rmsNorm|silu|crossEntropy|causalSoftmax)/
     const asked = cases.filter(({ name }) => !xla || (kernels.test(name) && !name.includes('scalar'))).map(compared)
     const results = await resultsOf(
       asked.map(one => ({ ...one, sizes: {}, differentiable: [] })),

@@ -36,7 +36,7 @@ const transforms: Readonly<Record<string, Transform<Fn>>> = {
 const dims = { hidden: 4, batch: 3 }
 const of = smallModel({
   params: { v: f32('hidden', 'hidden'), w: f32('hidden', 'hidden') },
-  logits: ({ v, w }, { x }) => untyped(add)(untyped(matmul)(untyped(matmul)(x, v), w), x),
+  forward: ({ v, w }, { x }) => untyped(add)(untyped(matmul)(untyped(matmul)(x, v), w), x),
 })
 const batches = [1, 2].map(seed => valuesFor(of.batch, dims, seed))
 

@@ -29,7 +29,7 @@ import { openTiny, tinyBatch, tinyStep } from '../support/tiny-llama.ts'
 const mlp = model({
   params: { up: f32('pixels', 'hidden'), down: f32('hidden', 'classes') },
   batch: { x: f32('batch', 'pixels'), y: i32('batch') },
-  logits: (p, b) => matmul(relu(matmul(b.x, p.up)), p.down),
+  forward: (p, b) => matmul(relu(matmul(b.x, p.up)), p.down),
   loss: (logits, b) => ({ sum: sum(crossEntropy(logits, b.y)), count: size('batch') }),
 })
 const weights = {
@@ -71,7 +71,7 @@ on('calls that overlap compute what the same calls compute one after the other',
     await call(run.gradients(batchOf(6)))
     await call(run.evaluate(batchOf(7)))
     await call(run.step([batchOf(8)]))
-    await call(run.logits(batchOf(9)))
+    await call(run.predict(batchOf(9)))
     await call(run.read())
     return Promise.all(calls)
   }
@@ -127,7 +127,7 @@ on('disposal waits for what was asked before it; what is asked later is refused 
     () => run.evaluate(batchOf(0)),
     () => run.gradients(batchOf(0)),
     () => run.hvp(batchOf(0), saved.focus),
-    () => run.logits(batchOf(0)),
+    () => run.predict(batchOf(0)),
     () => run.read(),
     () => run.write(saved),
     async () => run.decoder({ batch: 1, capacity: 4 }),
@@ -253,7 +253,7 @@ test('two sessions at once on wasm, and one on cpu between them, compute what ea
   await using first = await open('wasm')
   await using second = await open('wasm')
   await using third = await open('cpu')
-  const at = (run: Session<never, never, never, never, never> | typeof first) =>
+  const at = (run: Session<never, never, never, never, never, never> | typeof first) =>
     Promise.all([(run as typeof first).step([batchOf(0)]), (run as typeof first).step([batchOf(1)])])
   assert.deepEqual(await Promise.all([at(first), at(second), at(third)]), expected)
 })
@@ -334,7 +334,7 @@ test('the queue is what keeps the order: an engine that is asked directly comput
   const line = model({
     params: { w: f32('n', 1) },
     batch: { x: f32('batch', 'n') },
-    logits: (p, b) => matmul(b.x, p.w),
+    forward: (p, b) => matmul(b.x, p.w),
     loss: logits => ({ sum: sum(square(logits)), count: scalar(1) }),
   })
   const descent = trainStep(adapt(line, full({ targets: ['w'] })), sgd({ lr: 0.1 }))

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { compile, SessionError, type Dims, type TargetName, type Values } from '../../src/index.ts'
-import { DimsError, type CausalBatch } from '../../src/compiler.ts'
+import { DimsError } from '../../src/compiler.ts'
+import type { CausalBatch } from '../../src/model.ts'
 import { noNode } from '../support/native-library.ts'
 import { curves, methods, openTiny, tinyBatch, tinyColumns, tinyStep, type CurveMethod } from '../support/tiny-llama.ts'
 
@@ -153,13 +154,13 @@ test('two sessions on wasm share the backend, and neither takes it from the othe
 
 test('logits and gradients agree between reference and wasm', async () => {
   await using oracle = await open('paca', 'reference')
-  const logits = await oracle.logits(batch)
+  const logits = (await oracle.predict(batch)).logits
   const gradients = await oracle.gradients(batch)
   await using session = await open('paca', 'wasm')
   const close = (a: ArrayLike<number>, b: ArrayLike<number>): void => {
     for (let i = 0; i < a.length; i++) assert.ok(Math.abs(a[i]! - b[i]!) < 1e-4)
   }
-  close((await session.logits(batch)).data, logits.data)
+  close((await session.predict(batch)).logits.data, logits.data)
   assert.deepEqual(
     JSON.parse(JSON.stringify(shapesOf(await session.gradients(batch)))),
     JSON.parse(JSON.stringify(shapesOf(gradients))),
@@ -171,7 +172,7 @@ const shapesOf = (tree: unknown): unknown =>
 test('a decoder that is given a sequence in pieces gives the logits of the whole', async () => {
   await using session = await open('paca', 'wasm')
   const row: Values<CausalBatch> = halves(batch)[0]!
-  const whole = await session.logits(row)
+  const whole = (await session.predict(row)).logits
   const vocab = 320
   using decoder = session.decoder({ batch: 1, capacity: 32 })
   const piece = (from: number, to: number) =>

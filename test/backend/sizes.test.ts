@@ -30,7 +30,7 @@ import { noNode } from '../support/native-library.ts'
 const positions = model({
   params: { w: f32('in', 'out'), row: f32('out') },
   batch: { x: f32('batch', 'in') },
-  logits: (p, b) => {
+  forward: (p, b) => {
     const at = mul(broadcastTo(p.row, ['batch', 'out']), broadcastTo(cast(iota('out'), 'f32'), ['batch', 'out']))
     return add(matmul(b.x, p.w), at)
   },

@@ -24,7 +24,7 @@ import {
   vera,
   type Session,
 } from '../../src/index.ts'
-import { addDecayedWeights, clip, scale, trace } from '../../src/compiler.ts'
+import { addDecayedWeights, clipByValue, scale, trace } from '../../src/compiler.ts'
 import {
   constant,
   cosine,
@@ -39,7 +39,7 @@ import {
 const mlp = model({
   params: { up: f32('pixels', 'hidden'), down: f32('hidden', 'classes') },
   batch: { x: f32('batch', 'pixels'), y: i32('batch') },
-  logits: (p, b) => matmul(relu(matmul(b.x, p.up)), p.down),
+  forward: (p, b) => matmul(relu(matmul(b.x, p.up)), p.down),
   loss: (logits, b) => ({ sum: sum(crossEntropy(logits, b.y)), count: size('batch') }),
 })
 const up = { shape: ['pixels', 'hidden'], sizes: [4, 4], dtype: 'f32', data: uniform(0, 1, 16) } as const
@@ -51,19 +51,14 @@ const step = trainStep(adapt(mlp, full({ targets: ['up'] })), adam({ lr: 0.1 }))
 /** A function as a program without types may call it. */
 const loosely = (of: unknown) => of as { readonly [name: string]: (...of: readonly unknown[]) => Promise<unknown> }
 type Run = {
-  readonly [name in 'step' | 'evaluate' | 'logits' | 'write' | 'hvp' | 'decoder' | 'certificate']: (
+  readonly [name in 'step' | 'evaluate' | 'predict' | 'write' | 'hvp' | 'decoder' | 'certificate']: (
     ...of: readonly unknown[]
   ) => Promise<unknown>
 }
 
 const ofCalls: readonly (readonly [what: string, call: (run: Run) => unknown, text: string])[] = [
-  [
-    'a batch in the place of a list',
-    run => run.step(batch),
-    'a step takes a list of micro-batches: write step([batch])',
-  ],
-  ['no list', run => run.step(), 'a step takes a list of micro-batches: write step([batch])'],
-  ['an empty list', run => run.step([]), 'a step takes at least one micro-batch'],
+  ['no batch', run => run.step(), 'there is no batch: give it a value for x, y'],
+  ['an empty list', run => run.step([]), 'a step takes a batch, or a list of at least one micro-batch'],
   ['nothing for a batch', run => run.step([undefined]), 'there is no batch: give it a value for x, y'],
   ['a batch that lacks a leaf', run => run.step([{ x }]), 'the batch has no y'],
   ['a batch with one leaf more', run => run.evaluate({ x, y, z: y }), 'the batch has z, which is not declared'],
@@ -145,7 +140,7 @@ const ofCalls: readonly (readonly [what: string, call: (run: Run) => unknown, te
     run => run.certificate({ batch: Number.NaN }),
     'dims has the size NaN: a size is a positive whole number',
   ],
-  ['nothing to write', run => run.write(), 'there is no saved focus: give it a value for up'],
+  ['nothing to write', run => run.write(), 'write takes { focus, state, buffers }, or parts of them'],
   ['no tangent', run => run.hvp(batch), 'there is no tangent: give it a value for up'],
   [
     'a decoder of a model that does not generate',
@@ -170,8 +165,8 @@ test('a call with what it cannot take is refused with one clear sentence, and th
     )
   }
   await assert.rejects(async () => {
-    for await (const _ of (run as unknown as Session<never, never, never, never, never>).steps(3 as never));
-  }, /^SessionError: steps takes what yields lists/)
+    for await (const _ of (run as unknown as Session<never, never, never, never, never, never>).steps(3 as never));
+  }, /^SessionError: steps takes what yields batches/)
   assert.deepEqual(await run.evaluate(batch), before)
 })
 
@@ -187,18 +182,6 @@ const opening: readonly (readonly [what: string, open: () => unknown, text: RegE
     /^SessionError: compile takes the weights beside the step: write compile\(step, \{ weights \}\)$/,
   ],
   [
-    'a loss that is one number',
-    () =>
-      compile(
-        trainStep(
-          adapt(model({ ...mlp, loss: logits => sum(logits) as never }), paca({ targets: ['up'], rank: 2, seed: 0 })),
-          sgd({ lr: 1 }),
-        ),
-        { target: 'reference', weights: { up, down } },
-      ),
-    /^ShapeMismatch: a loss is \{ sum, count \}, two scalars: .*; its sum is no tensor$/,
-  ],
-  [
     'a loss by row',
     () =>
       compile(
@@ -211,7 +194,7 @@ const opening: readonly (readonly [what: string, open: () => unknown, text: RegE
         ),
         { target: 'reference', weights: { up, down } },
       ),
-    /^ShapeMismatch: a loss is \{ sum, count \}, two scalars: .*; its sum is \[batch, classes\]$/,
+    /^ShapeMismatch: the loss is one number for each example, .*; its sum is \[batch, classes\] f32$/,
   ],
   [
     'a parameter called as what vera adds',
@@ -220,7 +203,7 @@ const opening: readonly (readonly [what: string, open: () => unknown, text: RegE
         model({
           params: { vera_A: f32('in', 'out') },
           batch: { x: f32('batch', 'in') },
-          logits: (p, b) => matmul(b.x, p.vera_A),
+          forward: (p, b) => matmul(b.x, p.vera_A),
           loss: logits => ({ sum: sum(logits), count: size('batch') }),
         }),
         vera({ targets: ['vera_A'], rank: 2, seed: 0 }),
@@ -304,9 +287,9 @@ const opening: readonly (readonly [what: string, open: () => unknown, text: RegE
     /^RangeError: trainStep takes a gradient transform/,
   ],
   [
-    'a model that no method was applied to',
-    () => trainStep(mlp as never, sgd({ lr: 1 })),
-    /^RangeError: trainStep takes a tuned model/,
+    'parameters in the place of a model',
+    () => trainStep(mlp.params as never, sgd({ lr: 1 })),
+    /^RangeError: trainStep takes a model, or a tuned model/,
   ],
   [
     'no targets',
@@ -338,7 +321,7 @@ const settings: readonly (readonly [
   ['adam: eps', eps => adam({ lr: 1, eps }), [Number.NaN, -1e-8], [0]],
   ['weightDecay', weightDecay => adamw({ lr: 1, weightDecay }), [Number.NaN, -0.1, Infinity], [0]],
   ['addDecayedWeights', rate => addDecayedWeights(rate), bad, [0.1]],
-  ['clip', limit => clip(limit), [...bad, 0], [1]],
+  ['clip', limit => clipByValue(limit), [...bad, 0], [1]],
   ['clipByGlobalNorm', limit => clipByGlobalNorm(limit), [...bad, 0], [1]],
   ['scale', factor => scale(factor), bad.filter(b => b !== -1), [-1, 0]],
   ['momentum', momentum => sgd({ lr: 1, momentum }), [Number.NaN, -0.5, 2], [0.9]],

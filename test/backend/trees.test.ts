@@ -73,7 +73,7 @@ onEach('parameters may have any names: data is found where the tree declares it'
       0: { '': f32('hidden', 'classes') },
     },
     batch: { data: f32('batch', 'in'), sizes: { dtype: i32('batch') } },
-    logits: (p, b) => {
+    forward: (p, b) => {
       const hidden = [p.data.sizes, p.data.data, p.op.op, p.op.inputs[0], p['a.b'], p['__proto__'].read].reduce(
         (x, w) => relu(matmul(x, w)),
         matmul(b.data, p.mask),
@@ -116,7 +116,7 @@ onEach('parameters may have any names: data is found where the tree declares it'
       z: f32('hidden', 'classes'),
     },
     batch: { x: f32('batch', 'in'), y: i32('batch') },
-    logits: (p, b) =>
+    forward: (p, b) =>
       matmul(
         add(
           [p.b, p.c, p.d, p.e, p.g, p.i].reduce((x, w) => relu(matmul(x, w)), matmul(b.x, p.a)),
@@ -164,7 +164,7 @@ test('leaves that have one path are refused, and so is a leaf that is none', asy
     const odd = model({
       params,
       batch,
-      logits: () => f32(),
+      forward: () => f32(),
       loss: logits => ({ sum: sum(logits), count: size('batch') }),
     })
     return compile(trainStep(adapt(odd, full({ targets: ['all'] as readonly string[] })), sgd({ lr: 1 })), {
@@ -201,13 +201,13 @@ const loss = (logits: ReturnType<typeof f32<readonly ['batch', 'vocab']>>, b: Re
 const tiedModel = model({
   params: { embed: tied, mid: f32('hidden', 'hidden'), head: tied },
   batch: batchDeclared(),
-  logits: (p, b) => matmul(relu(matmul(matmul(b.x, p.embed), p.mid)), transpose(p.head, [1, 0])),
+  forward: (p, b) => matmul(relu(matmul(matmul(b.x, p.embed), p.mid)), transpose(p.head, [1, 0])),
   loss,
 })
 const single = model({
   params: { embed: f32('vocab', 'hidden'), mid: f32('hidden', 'hidden') },
   batch: batchDeclared(),
-  logits: (p, b) => matmul(relu(matmul(matmul(b.x, p.embed), p.mid)), transpose(p.embed, [1, 0])),
+  forward: (p, b) => matmul(relu(matmul(matmul(b.x, p.embed), p.mid)), transpose(p.embed, [1, 0])),
   loss,
 })
 const embed = f(['vocab', 'hidden'], [8, 8], 1)
@@ -276,7 +276,7 @@ onEach('a tied leaf has one gradient, the sum of both uses; two values for it ar
   const untied = model({
     params: { embed: f32('vocab', 'hidden'), mid: f32('hidden', 'hidden'), head: f32('vocab', 'hidden') },
     batch: batchDeclared(),
-    logits: (p, b) => matmul(relu(matmul(matmul(b.x, p.embed), p.mid)), transpose(p.head, [1, 0])),
+    forward: (p, b) => matmul(relu(matmul(matmul(b.x, p.embed), p.mid)), transpose(p.head, [1, 0])),
     loss,
   })
   await using run = await compile(step, {
@@ -308,7 +308,7 @@ test('a leaf of a batch may stand at two places, and is then given once or twice
   const twice = model({
     params: { w: f32('n', 'n') },
     batch: { x: leaf, again: leaf },
-    logits: (p, b) => add(matmul(b.x, p.w), b.again),
+    forward: (p, b) => add(matmul(b.x, p.w), b.again),
     loss: logits => ({ sum: sum(square(logits)), count: size('batch') }),
   })
   const step = trainStep(adapt(twice, full({ targets: ['w'] })), sgd({ lr: 0.1 }))

@@ -103,17 +103,17 @@ const cases: readonly Case[] = [
   [
     'a negative size in the config',
     async () => finetune('--model', await config('negative', { hidden_size: -64 })),
-    /config\.json: hidden_size is -64, where/,
+    /config\.json: hidden_size is -64: expected/,
   ],
   [
     'a text for a size in the config',
     async () => finetune('--model', await config('texts', { num_hidden_layers: '2' })),
-    /config\.json: num_hidden_layers is "2", where/,
+    /config\.json: num_hidden_layers is "2": expected/,
   ],
   [
     'a size of 10¹² in the config',
     async () => finetune('--model', await config('huge', { vocab_size: 1e12 })),
-    /config\.json: vocab_size is 1000000000000, where/,
+    /config\.json: vocab_size is 1000000000000: expected an integer/,
   ],
   ['a missing data file', () => finetune('--data', 'nowhere.jsonl'), /^partensor: nowhere\.jsonl: no such file/],
   [
@@ -149,7 +149,7 @@ const cases: readonly Case[] = [
   [
     'a broken evaluation file',
     async () => finetune('--eval', await rows('eval.jsonl', '[]\n')),
-    /eval\.jsonl line 1: a JSON object is due/,
+    /eval\.jsonl line 1: expected a JSON object/,
   ],
   [
     'a rank above the width',

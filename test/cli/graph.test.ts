@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ggufTokenizer } from '../../src/io/tokenizer/gguf.ts'
 import { compile, type Precision, type TargetName } from '../../src/index.ts'
-import { nativeStatus } from '../../src/compiler.ts'
+import { nativeStatus } from '../../src/cli.ts'
 import { right, tinyMetadata } from '../support/tokenizers.ts'
 import { noNode } from '../support/native-library.ts'
 import { curves, openTiny, tinyBatch, tinyStep } from '../support/tiny-llama.ts'
@@ -20,7 +20,7 @@ const data = await writeRows(join(directory, 'rows.jsonl'), await goldenRows())
 const narrow = 2e-2
 const near = (found: readonly number[], due: readonly number[], tolerance: number): void => {
   assert.equal(found.length, due.length)
-  found.forEach((x, i) => assert.ok(Math.abs(x - due[i]!) <= tolerance, `${x} at ${i}, where ${due[i]} is due`))
+  found.forEach((x, i) => assert.ok(Math.abs(x - due[i]!) <= tolerance, `${x} at ${i}: expected ${due[i]}`))
 }
 /** The JSON lines of a run that went well and left standard error empty. */
 const linesOf = ({ code, stdout, stderr }: Outcome): ReturnType<typeof jsonLines> => {

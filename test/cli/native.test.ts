@@ -85,7 +85,7 @@ for (const [what, source, reason] of [
     "throw new Error('libtensorflow.so.2: cannot open shared object file')",
     /@tensorflow\/tfjs-node: libtensorflow\.so\.2: cannot open/,
   ],
-  ['computes wrongly', fake('2'), /@tensorflow\/tfjs-node: it computes 6 where 9 is due/],
+  ['computes wrongly', fake('2'), /@tensorflow\/tfjs-node: it computes 6, expected 9/],
   ['registers nothing', '', /@tensorflow\/tfjs-node: /],
 ] as const) {
   test(`a package of the user that ${what} is named with its reason`, async () => {

@@ -277,7 +277,7 @@ for (const method of ['paca', 'full'] satisfies readonly Method[]) {
   }
 }
 test('logits that are asked for, or that fit, stay as they are', () => {
-  const { outputs } = programsFor.paca().logits(sizeOfTiny)
+  const { outputs } = programsFor.paca().predict(sizeOfTiny)
   const { outputs: loss } = programsFor.paca().gradients(sizeOfTiny)
   assert.equal(chunked(outputs, { size: sizeOfTiny, largest: 400, rows: 3 }), outputs)
   assert.equal(chunked(loss, { size: sizeOfTiny, largest: 4000, rows: 3 }), loss)

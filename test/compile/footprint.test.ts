@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { peakOf } from '../../src/compile/index.ts'
 import { chunked } from '../../src/compile/chunk/pass.ts'
-import { looped } from '../../src/compile/loop/op.ts'
 import type { Measure } from '../../src/compile/loop/peak.ts'
 import {
   bytesPerElement,
   call,
   count,
+  looped,
   placeholder,
   u,
   type Block,

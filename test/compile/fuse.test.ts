@@ -185,6 +185,8 @@ const same = (pass: Fuse) =>
 const fusedBlocks = (roots: readonly Node[]): readonly Block[] =>
   [...callsOf(roots).keys()].filter(block => block.fused === true)
 
+const fusedCalls = (roots: readonly Node[]): number => topological(roots).filter(n => blockOf(n)?.fused === true).length
+
 test('a fused body means the same, to the last bit', () => {
   fc.assert(same(fuse), { numRuns: 500 })
 })
@@ -201,6 +203,26 @@ test('a fused body means the same: results read in another order are refuted', (
     )
   }
   assert.equal(fc.check(same(swapped), { numRuns: 500, endOnFailure: true }).failed, true)
+})
+test('small kernels of which none depends on another are one, which means the same', () => {
+  let joined = 0
+  const beside: Fuse = roots => {
+    const next = fused(roots, { isStaticDim: isStatic, isSmall: ({ shape }) => shape.length > 0 })
+    joined += fusedCalls(fuse(roots)) - fusedCalls(next)
+    return next
+  }
+  fc.assert(same(beside), { numRuns: 500 })
+  assert.ok(joined > 0, 'no kernels were joined')
+  const leaves = Array.from({ length: 3 }, (_, i) => placeholder([i + 2], 'f32'))
+  const rate = placeholder([], 'f32')
+  const updates = leaves.map(x => u.sub(x, u.mul(u.exp(x), rate)))
+  const isSmall = ({ shape }: Node): boolean => shape.length > 0
+  assert.equal(fusedCalls(fused(updates, { isStaticDim: isStatic, isSmall })), 1)
+  // the second reads a product of the first, so they cannot be one
+  const [x] = leaves as [Node]
+  const first = u.exp(u.add(x, rate))
+  const second = u.exp(u.add(u.sum(first, [0], true), rate))
+  assert.equal(fusedCalls(fused([first, second], { isStaticDim: isStatic, isSmall })), 2)
 })
 test('an elementwise op reads past a broadcast, and means the same', () => {
   let broadcasts = 0
@@ -234,11 +256,13 @@ test('an elementwise op reads past a broadcast: one that gives a value its shape
 
 /** The faults of the fused blocks of a body. */
 const faults = (roots: readonly Node[], isStaticHere: (dim: Dim) => boolean): readonly string[] =>
-  [...callsOf(roots)].flatMap(([block, calls]) => {
-    if (block.fused !== true) return []
+  [...callsOf(roots)].flatMap(([block, all]) => {
+    const order = topological(roots)
+    // a call within another block is read there
+    const calls = all.filter(call => order.includes(call))
+    if (block.fused !== true || calls.length === 0) return []
     const inside = topological(block.outputs)
     const own = inside.filter(n => !block.parameters.includes(n))
-    const order = topological(roots)
     const read = new Set<Node>([...roots, ...order.flatMap(n => n.inputs)])
     const work = own.filter(n => isRowWise(n, isStaticHere))
     return [

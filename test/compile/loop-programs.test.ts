@@ -20,9 +20,19 @@ import {
   type Method,
   type Reparametrisation,
 } from '../../src/index.ts'
-import { llama, programsOf, variablesOf, u, type Loop, type Variable, type WholePrograms } from '../../src/compiler.ts'
-import { loopOp } from '../../src/compile/loop/op.ts'
-import { blockOf, is, node, scalar, sumOp, topological, type Node, type NodeOf } from '../../src/tensor/index.ts'
+import { programsOf, variablesOf, u, type Loop, type Variable, type WholePrograms } from '../../src/compiler.ts'
+import { llama } from '../../src/model.ts'
+import {
+  blockOf,
+  is,
+  loopOp,
+  node,
+  scalar,
+  sumOp,
+  topological,
+  type Node,
+  type NodeOf,
+} from '../../src/tensor/index.ts'
 import { layerIn, masked } from '../support/masks.ts'
 import { spoiled } from '../support/layered-graphs.ts'
 import { size } from '../support/tiny-programs.ts'
@@ -47,7 +57,7 @@ const supervised = model({
   params: { layers: Array.from({ length: 3 }, () => ({ up: f32('hidden', 'ffn'), down: f32('ffn', 'hidden') })) },
   batch: { x: f32('batch', 'hidden') },
   dims: { hidden: 8, ffn: 12 },
-  logits: ({ layers }, { x }) => {
+  forward: ({ layers }, { x }) => {
     const [last, yields] = scan(layers, x, (h, { up, down }) => {
       const next = add(h, matmul(tanh(matmul(h, up)), down))
       return [next, [next]]
@@ -129,7 +139,7 @@ const aLayerOff = (stack: Node): Node =>
 const mutants: Readonly<Record<string, readonly [spoil: Spoil, programs: readonly string[]]>> = {
   'loops that go the other way': [
     changed(loop => node(loopOp, loop.inputs, { ...loop.attributes, reverse: !loop.attributes.reverse })),
-    ['gradients', 'evaluate', 'logits', 'decode'],
+    ['gradients', 'evaluate', 'predict', 'decode'],
   ],
   'stacks that are a layer off': [
     changed(loop =>
@@ -139,7 +149,7 @@ const mutants: Readonly<Record<string, readonly [spoil: Spoil, programs: readonl
         loop.attributes,
       ),
     ),
-    ['gradients', 'apply', 'evaluate', 'logits', 'decode'],
+    ['gradients', 'apply', 'evaluate', 'predict', 'decode'],
   ],
   'sums over layers that leave one out': [
     roots =>
@@ -161,13 +171,12 @@ for (const [name, [spoil, refuted]] of Object.entries(mutants)) {
 const programsIn = (whole: WholePrograms): Readonly<Record<string, readonly Node[]>> => {
   const gradients = whole.gradients()
   const apply = whole.apply()
-  const { sum, count: scored } = whole.evaluate()
   const decode = whole.decode?.()
   return {
     gradients: [gradients.sum, gradients.count, ...gradients.gradients.map(([, n]) => n)],
     apply: [apply.norm, ...apply.replaced.map(([, n]) => n)],
-    evaluate: [sum, scored],
-    logits: [whole.logits()],
+    evaluate: whole.evaluate(),
+    predict: whole.predict(),
     decode: decode ? [decode.logits, ...decode.caches.map(([, n]) => n)] : [],
   }
 }
@@ -207,7 +216,7 @@ for (const [name, [forward, backward, update, calls]] of Object.entries(made)) {
     const counted = (roots: readonly Node[], isOne: (blockName: string) => boolean): readonly number[] =>
       loopsIn(roots)
         .filter(loop => isOne(loop.attributes.block.name))
-        .map(loop => loop.attributes.count)
+        .map(loop => Number(loop.attributes.count))
     assert.deepEqual(
       counted(gradients!, block => !block.endsWith('backward')),
       forward,

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { loopOp, type Loop } from '../../src/compile/index.ts'
 import { outlined } from '../../src/compile/loop/outline.ts'
 import { rolled } from '../../src/compile/loop/roll.ts'
-import type { Feed } from '../../src/compile/loop/op.ts'
 import {
   blockOf,
   call,
   callOp,
   concatOp,
   interpret,
+  loopOp,
   is,
   node,
   placeholder,
@@ -20,6 +19,8 @@ import {
   sumOp,
   topological,
   u,
+  type Feed,
+  type Loop,
   type Node,
   type NodeOf,
 } from '../../src/tensor/index.ts'

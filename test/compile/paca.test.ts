@@ -26,12 +26,13 @@ import {
   sum,
   trainStep,
 } from '../../src/index.ts'
-import { deviceEngine, llama, openSession, referenceDevice, type CausalConfig } from '../../src/compiler.ts'
+import { deviceEngine, openSession, referenceDevice } from '../../src/compiler.ts'
+import { llama, type CausalConfig } from '../../src/model.ts'
 
 const network = model({
   params: { up: f32('pixels', 'hidden'), down: f32('hidden', 'classes') },
   batch: { x: f32('batch', 'pixels'), y: i32('batch') },
-  logits: (p, b) => matmul(relu(matmul(b.x, p.up)), p.down),
+  forward: (p, b) => matmul(relu(matmul(b.x, p.up)), p.down),
   loss: (logits, b) => ({ sum: sum(crossEntropy(logits, maximum(b.y, integer(0)))), count: sizeOf('batch') }),
 })
 const dims = { batch: 64, pixels: 100, hidden: 32, classes: 10 }

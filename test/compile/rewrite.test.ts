@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
+  composites,
   contractOp,
   gradients,
   inverse,
@@ -25,12 +26,14 @@ import {
   rewrite,
   simplifications,
   stopGradientValue,
+  takeComposite,
   takeContract,
   takeElementwise,
   takeMerged,
   takeReshape,
   takeRules,
   takeTranspose,
+  takeWindows,
   transposePointwise,
   transposeSplit,
   transposeTranspose,
@@ -39,10 +42,12 @@ import {
 import {
   axisOf,
   broadcastable,
+  declared,
   instances,
   merged,
   products,
   shapes,
+  subjects,
   type Instance,
   type Leaf,
   type Subject,
@@ -73,6 +78,13 @@ const takenFrom = (leaves: readonly Leaf[], shape: Shape, build: (inputs: readon
     build: inputs => u.take(build(inputs.slice(0, leaves.length)), inputs[leaves.length]!, axis),
   }))
 
+/** The same along one axis. */
+const takenAt = (leaves: readonly Leaf[], shape: Shape, axis: number, build: (inputs: readonly Node[]) => Node) =>
+  fc.constant({
+    leaves: [...leaves, indexInto(shape, axis)],
+    build: (inputs: readonly Node[]) => u.take(build(inputs.slice(0, -1)), inputs.at(-1)!, axis),
+  })
+
 const named = fc.constantFrom('a', 'b', 'c')
 const shaped = (minLength: number, maxLength: number) => shapes(minLength, maxLength, named)
 const resultOf = (letters: string, a: string, of: Shape, b: string, from: Shape): Shape =>
@@ -101,6 +113,32 @@ const mergedProducts: Subject = fc
     }
   })
 
+/** Composites, and a take of each along an axis that an operand has too. */
+const takenComposites: Subject = fc
+  .constantFrom(...Object.keys(composites).map(name => subjects[name as keyof typeof composites]))
+  .chain(subject => subject)
+  .chain(({ leaves, build }) => {
+    const root = build(leaves.map(declared))
+    const axes = root.shape.flatMap((_, axis) =>
+      root.op.along(root, axis)?.some(at => at !== undefined) === true ? [axis] : [],
+    )
+    return root.op.expand === undefined || axes.length === 0
+      ? fc.constant(undefined)
+      : fc.constantFrom(...axes).chain(axis => takenAt(leaves, root.shape, axis, build))
+  })
+  .filter(found => found !== undefined)
+
+/** Windows, and a take of them along another axis. */
+const takenWindows: Subject = subjects.windows
+  .chain(({ leaves, build }) => {
+    const root = build(leaves.map(declared))
+    const axes = root.shape.flatMap((_, axis) => (root.op.along(root, axis) === undefined ? [] : [axis]))
+    return axes.length === 0
+      ? fc.constant(undefined)
+      : fc.constantFrom(...axes).chain(axis => takenAt(leaves, root.shape, axis, build))
+  })
+  .filter(found => found !== undefined)
+
 const ones: Subject = fc
   .tuple(broadcastable(2), fc.boolean(), fc.boolean())
   .map(([[shape = [], whole = []], first, isScalar]) => ({
@@ -112,6 +150,31 @@ const ones: Subject = fc
   }))
 
 const cases: readonly Case[] = [
+  {
+    rule: takeComposite,
+    readOnce: true,
+    subject: takenComposites,
+    // the first slices are taken, not those of the index
+    mutant: n => {
+      const [x, index] = n.inputs
+      if (!is(n, takeOp) || x!.op.expand === undefined) return undefined
+      const along = x!.op.along(x!, n.attributes.axis)
+      const first = u.iota(index!.shape[0]!)
+      const inputs = x!.inputs.map((input, i) => (along?.[i] === undefined ? input : u.take(input, first, along[i])))
+      return along === undefined ? undefined : node(x!.op, inputs, x!.attributes)
+    },
+  },
+  {
+    rule: takeWindows,
+    subject: takenWindows,
+    // the axis is that of the result, also behind the two axes that windows make of one
+    mutant: n => {
+      const [x, index] = n.inputs
+      if (!is(n, takeOp) || !is(x!, primitives.windows)) return undefined
+      const { axis } = n.attributes
+      return node(x!.op, [u.take(x!.inputs[0]!, index!, Math.min(axis, x!.shape.length - 2))], x!.attributes)
+    },
+  },
   {
     rule: takeContract,
     readOnce: true,

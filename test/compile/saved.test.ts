@@ -10,16 +10,8 @@ import {
 } from '../../src/compile/index.ts'
 import { callsOf } from '../../src/compile/blocks.ts'
 import { adapt, nf4, quantized, sgd, trainStep, type Method, type Opaque } from '../../src/index.ts'
-import {
-  inputBlocks,
-  methods,
-  llama,
-  recordOf,
-  tensorsOf,
-  type MethodName,
-  type MethodArguments,
-  type CausalConfig,
-} from '../../src/compiler.ts'
+import { inputBlocks, methods, recordOf, tensorsOf, type MethodName, type MethodArguments } from '../../src/compiler.ts'
+import { llama, type CausalConfig } from '../../src/model.ts'
 import {
   bytesPerElement,
   count,

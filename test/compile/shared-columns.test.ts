@@ -18,7 +18,7 @@ import {
   trainStep,
   type TargetName,
 } from '../../src/index.ts'
-import { llama, type CausalConfig } from '../../src/compiler.ts'
+import { llama, type CausalConfig } from '../../src/model.ts'
 import { noNode } from '../support/native-library.ts'
 import { curves, openTiny, targets as names, tinyBatch } from '../support/tiny-llama.ts'
 
@@ -52,7 +52,7 @@ test('leaves with one input are a group whether they stand in a block or not; a 
     params: { a: f32('in', 'in'), b: f32('in', 'in'), c: f32('in', 'in'), d: f32('in', 'in') },
     batch: { x: f32('batch', 'in'), y: i32('batch') },
     // d is applied to the results of b and c; relu(x) is one value, computed twice
-    logits: (p, { x }) => matmul(add(matmul(relu(x), p.b), matmul(relu(x), p.c)), p.d),
+    forward: (p, { x }) => matmul(add(matmul(relu(x), p.b), matmul(relu(x), p.c)), p.d),
     loss: (logits, { y }) => ({ sum: sum(crossEntropy(logits, y)), count: scalar(1) }),
   })
   assert.deepEqual(inputGroups(two), [['b', 'c']])

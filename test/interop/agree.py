@@ -3,6 +3,7 @@
 A task is one of
   logits   of a model directory, with a PEFT adapter in it where one is named, against those of another pair: the largest difference, and by how much
            the adapter moves the base (so that an adapter that does nothing cannot pass)
+  images   logits of an image classifier, with a PEFT adapter where one is named, against given ones, and how far they are from the base's
   combined logits of PEFT's own add_weighted_adapter('cat') against those of an adapter
   targets  the modules that LoraConfig's fields choose, with rank and scale
   tokens   ids of a text
@@ -15,7 +16,7 @@ warnings.filterwarnings("ignore")
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, ViTForImageClassification
 from transformers.utils import logging
 
 logging.disable_progress_bar()
@@ -52,6 +53,18 @@ def run(path, adapter, ids):
     return logits(adapted(path, adapter) if adapter else base_of(path), ids)
 
 
+def classified(path, adapter, images):
+    model = ViTForImageClassification.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
+    if adapter:
+        model = PeftModel.from_pretrained(model, adapter).eval()
+        own = [key for key in model.load_adapter(adapter, "again").missing_keys if ".again" in key]
+        if own:
+            raise ValueError(f"{adapter}: missing {own}")
+        model.set_adapter("default")
+    with torch.no_grad():
+        return model(pixel_values=images).logits.double()
+
+
 def difference(a, b):
     return (a - b).abs().max().item()
 
@@ -61,6 +74,12 @@ def answer(task):
     if kind == "logits":
         a, b = (run(side["model"], side.get("adapter"), task["ids"]) for side in (task["a"], task["b"]))
         return {"difference": difference(a, b), "moved": difference(a, run(task["base"], None, task["ids"]))}
+    if kind == "images":
+        images, due = torch.tensor(task["images"]), torch.tensor(task["logits"], dtype=torch.float64)
+        found = classified(task["model"], task.get("adapter"), images)
+        base = classified(task["base"], None, images)
+        moved = difference(found, base) if found.shape == base.shape else float("inf")
+        return {"difference": difference(found, due), "moved": min(moved, 1e9)}
     if kind == "combined":
         model = PeftModel.from_pretrained(base_of(task["base"]), task["adapters"][0], "a0").eval()
         names = [f"a{i}" for i in range(len(task["adapters"]))]

@@ -17,16 +17,10 @@ import {
   type MethodTensors,
   type Adapter,
 } from '../../src/io/index.ts'
-import { isTransposed } from '../../src/io/checkpoint/load.ts'
+import { layoutOf } from '../../src/io/checkpoint/load.ts'
 import { loraOf } from '../../src/io/adapter/lora-form.ts'
-import {
-  resolveSaved,
-  resolveTargets,
-  type TargetRequest,
-  methodNames,
-  recordOf,
-  type MethodName,
-} from '../../src/tune/index.ts'
+import { methodNames, recordOf, type MethodName } from '../../src/tune/index.ts'
+import { resolveSaved, resolveTargets, type TargetRequest } from '../../src/tune/modules/modules.ts'
 import { isHead } from '../../src/model/index.ts'
 import { withModules } from '../../src/io/adapter/adapter.ts'
 import { valueOf } from '../../src/io/checkpoint/archive.ts'
@@ -36,6 +30,7 @@ import { inDirectory, right } from '../support/archives.ts'
 import { writeTinyGguf } from '../support/gguf-models.ts'
 import { right as get } from '../support/tokenizers.ts'
 import { ask, findPython } from '../support/python.ts'
+import { ofText } from '../support/architectures.ts'
 
 const golden = join(import.meta.dirname, '../golden/llama-tiny')
 const path = (name: string): string => join(golden, name)
@@ -277,7 +272,7 @@ const tiedTasks = async (directory: string) => {
   await writeFile(join(model, 'config.json'), JSON.stringify(checkpoints.find(({ name }) => name === 'tied')!.config))
   const checkpoint = await right(openCheckpoint(model))
   const q = 'model.layers.0.self_attn.q_proj'
-  const tied = checkpoint.config.tie_word_embeddings
+  const tied = ofText(checkpoint).config.tie_word_embeddings
   assert.ok(tied)
   try {
     const embedding = valueOf(
@@ -400,7 +395,7 @@ const targetsTask = ({
 })
 const chosen = ({ tensors }: Checkpoint, request: (typeof requests)[number]) => {
   const paths = [...tensors.keys()].map(name => name.replace(/\.weight$/, ''))
-  const linear = paths.filter(at => isTransposed(at) && tensors.get(`${at}.weight`)!.sizes.length === 2)
+  const linear = paths.filter(at => layoutOf(at) === 'linear')
   return {
     modules: get(resolveTargets(request, linear, isHead)).map(({ path: at, rank, alpha }) => [
       at,

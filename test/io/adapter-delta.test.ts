@@ -86,7 +86,7 @@ const meant = (adapter: Adapter, leafValue: Value<Shape>): Float64Array => {
     feeds.set(node, numbersOf(saved ?? first.get(node)!))
     if (at !== path) continue
     // what is trained of the leaf itself is written into it
-    const lens = lensOf(own)!
+    const lens = lensOf(own, node)!
     const part = placeholder(lens.get(node).shape, 'f32')
     feeds.set(part, numbersOf(module['values']!))
     if ('index' in own) feeds.set(own.index, numbersOf(chosen!))

@@ -120,13 +120,13 @@ test('an adapter whose parts disagree is not written', () =>
     const said = (adapter: Adapter) => message(saveAdapter(join(directory, 'out'), adapter))
     assert.match(
       await said(paca(one, 3)),
-      /out: tensor columns\.model\.layers\.0\.self_attn\.q_proj is I32 \[2\], where I32 \[3\] is due/,
+      /out: tensor columns\.model\.layers\.0\.self_attn\.q_proj is I32 \[2\]: expected I32 \[3\]/,
     )
     assert.match(await said(paca({ ...one, columns: i32(4, 4) })), /columns\.model\..* holds a column twice/)
     assert.match(await said(paca({ ...one, columns: i32(4, -1) })), /holds the negative column -1/)
     assert.match(
       await said(paca({ ...one, base: f32([2, 2], 1, 2, 3, 4) })),
-      /base\.model\..* is F32 \[2, 2\], where F32 \[2, 3\] is due/,
+      /base\.model\..* is F32 \[2, 2\]: expected F32 \[2, 3\]/,
     )
     assert.match(await said({ ...origin, method: 'full', modules: new Map() }), /the adapter has no modules/)
     assert.deepEqual(await readdir(directory), [])
@@ -140,23 +140,23 @@ test('an adapter on disk whose parts disagree is refused with the file and the f
     const weights = join(out, 'adapter_model.safetensors')
     const [json, bytes] = [await readFile(config, 'utf8'), await readFile(weights)]
     const cases: readonly (readonly [object, RegExp])[] = [
-      [{ rank: 3 }, /adapter_model\.safetensors: tensor columns\..* is I32 \[2\], where I32 \[3\] is due/],
-      [{ rank: '2' }, /adapter_config\.json: rank is "2", where an integer/],
+      [{ rank: 3 }, /adapter_model\.safetensors: tensor columns\..* is I32 \[2\]: expected I32 \[3\]/],
+      [{ rank: '2' }, /adapter_config\.json: rank is "2": expected an integer/],
       [{ method: 'lora' }, /tensor base\..* belongs to no lora adapter/],
       [{ method: 'full' }, /tensor .* belongs to no full adapter/],
       [{ seed: -1 }, /seed is -1/],
-      [{ format_version: 3 }, /format_version is 3, where 2 \(or 1\) is due/],
-      [{ format_version: 1, method: 'lora' }, /method is "lora", where "paca" or "full"/],
-      [{ target_modules: 7 }, /target_modules is 7, where a list of strings or a string is due/],
+      [{ format_version: 3 }, /format_version is 3: expected 2 \(or 1\)/],
+      [{ format_version: 1, method: 'lora' }, /method is "lora": expected "paca" or "full"/],
+      [{ target_modules: 7 }, /target_modules is 7: expected a list of strings or a string/],
       [{ target_modules: '(?i)q' }, /inline flags of Python/],
-      [{ method: 'boft' }, /method is "boft", where "paca" or "lora" or/],
-      [{ alpha: '8' }, /alpha is "8", where a number/],
-      [{ rank_pattern: { q_proj: 0 } }, /rank_pattern is {"q_proj":0}, where an object of integers/],
-      [{ rank_pattern: { q_proj: 1 } }, /I32 \[2\], where I32 \[1\]/],
+      [{ method: 'boft' }, /method is "boft": expected "paca" or "lora" or/],
+      [{ alpha: '8' }, /alpha is "8": expected a number/],
+      [{ rank_pattern: { q_proj: 0 } }, /rank_pattern is {"q_proj":0}: expected an object of integers/],
+      [{ rank_pattern: { q_proj: 1 } }, /I32 \[2\]: expected I32 \[1\]/],
       [{ alpha_pattern: { '(': 1 } }, /alpha_pattern: .* is no regular expression/],
-      [{ dropout: 1 }, /dropout is 1, where/],
+      [{ dropout: 1 }, /dropout is 1: expected/],
       [{ quantize: { scheme: 'int8' } }, /quantize is {"scheme":"int8"}/],
-      [{ bias: 'some' }, /bias is "some", where "none" or "all"/],
+      [{ bias: 'some' }, /bias is "some": expected "none" or "all"/],
       [{ use_dora: true }, /adapter_config\.json: the field use_dora is unknown/],
       [{ settings: null }, /settings is null/],
       [{ versions: { a: 1 } }, /versions is {"a":1}/],
@@ -180,7 +180,7 @@ test('an adapter on disk whose parts disagree is refused with the file and the f
     }
     assert.match(await rewritten({ [`base.${q}`]: undefined }), /tensor base\.model.* is missing/)
     assert.match(await rewritten({ [`columns.${q}`]: i32(5, 5) }), /holds a column twice/)
-    assert.match(await rewritten({ [`columns.${q}`]: f32([2], 5, 1) }), /is F32 \[2\], where I32 \[2\] is due/)
+    assert.match(await rewritten({ [`columns.${q}`]: f32([2], 5, 1) }), /is F32 \[2\]: expected I32 \[2\]/)
     assert.match(await rewritten({ other: i32(5) }), /tensor other belongs to no paca adapter/)
     assert.match(await rewritten({ 'values.': i32(5) }), /tensor values\. belongs to no paca adapter/)
     await writeFile(weights, bytes.subarray(0, 100))
@@ -251,7 +251,7 @@ test('an adapter is tied to its base: by the hash, and by modules, widths and co
   assert.ok(E.isRight(await checkBase(lora('model.layers.0.mlp.up_proj', 64, 176), checkpoint)()))
   assert.match(
     await message(checkBase(lora('model.layers.0.mlp.up_proj', 176, 64), checkpoint)),
-    /tensor lora_A\.model\.layers\.0\.mlp\.up_proj is F32 \[176, 1\], where F32 \[64, r\] is due/,
+    /tensor lora_A\.model\.layers\.0\.mlp\.up_proj is F32 \[176, 1\]: expected F32 \[64, r\]/,
   )
   const beside = {
     ...lora('model.layers.0.mlp.up_proj', 64, 176),

@@ -2,10 +2,10 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
 import {
-  batches,
   epochsBegun,
   lengthFor,
   microBatch,
+  microBatches,
   planSteps,
   scoredCapacity,
   stepCount,
@@ -97,7 +97,7 @@ test('the order is a function of the seed, and every epoch has its own', () => {
 })
 
 test('steps are made when they are asked for', () => {
-  const endless = batches([row([1, 2])], { batch: 1, steps: Infinity }, { seq: 8 })
+  const endless = microBatches([row([1, 2])], { batch: 1, steps: Infinity }, { seq: 8 })
   assert.equal(endless.next().value?.length, 1)
   endless.return(undefined)
 })
@@ -123,7 +123,7 @@ const scoredIn = ({ labels }: MicroBatch): number =>
 test('every scored token appears once an epoch, and every micro-batch fits the capacity, which is the least multiple of 8', () => {
   fc.assert(
     fc.property(rowsOf, plans, (rows, plan) => {
-      const scored = [...batches(rows, plan, { seq: lengthFor(rows) })].flat().map(scoredIn)
+      const scored = [...microBatches(rows, plan, { seq: lengthFor(rows) })].flat().map(scoredIn)
       const perEpoch = rows.reduce((sum, row) => sum + scoredCount(row), 0)
       assert.equal(
         scored.reduce((sum, n) => sum + n, 0),

@@ -114,39 +114,39 @@ test('what is wrong with a packed weight is one sentence that names it', async (
   const at = `/model.safetensors: tensor ${weight}`
   assert.equal(
     await refused(withState({ shape: [64, 66] })),
-    `${at}: it has 2048 bytes, where 2112 are due for [64, 66] in 4 bits`,
+    `${at}: it has 2048 bytes: expected 2112 for [64, 66] in 4 bits`,
   )
   assert.equal(
     await refused({ [`${weight}.absmax`]: zeros('U8', [63]) }),
-    `${at}: ${weight}.absmax has the sizes [63], where 64 scales of blocks are due`,
+    `${at}: ${weight}.absmax has the sizes [63]: expected 64 scales of blocks`,
   )
   assert.equal(
     await refused({ [`${weight}.nested_absmax`]: zeros('F32', [2]) }),
-    `${at}: ${weight}.nested_absmax has the sizes [2], where 1 scales of scales are due`,
+    `${at}: ${weight}.nested_absmax has the sizes [2]: expected 1 scales of scales`,
   )
   assert.equal(
     await refused({ [`${weight}.nested_quant_map`]: zeros('F32', [16]) }),
-    `${at}: ${weight}.nested_quant_map has the sizes [16], where 256 numbers are due`,
+    `${at}: ${weight}.nested_quant_map has the sizes [16]: expected 256 numbers`,
   )
   assert.equal(
     await refused(withState({ blocksize: 128 })),
-    `${at}: ${weight}.absmax has the sizes [64], where 32 scales of blocks are due`,
+    `${at}: ${weight}.absmax has the sizes [64]: expected 32 scales of blocks`,
   )
   assert.equal(
     await refused(withState({ blocksize: 0 })),
-    `${at}: blocksize of its quantization state is 0, where a block length is due`,
+    `${at}: blocksize of its quantization state is 0: expected a block length`,
   )
   assert.equal(
     await refused(withState({ nested_offset: 'x' })),
-    `${at}: nested_offset of its quantization state is "x", where a number is due`,
+    `${at}: nested_offset of its quantization state is "x": expected a number`,
   )
   assert.equal(
     await refused(withState({ quant_type: 'fp4' })),
-    `${at}: quant_type of its quantization state is "fp4", where "nf4" is due`,
+    `${at}: quant_type of its quantization state is "fp4": expected "nf4"`,
   )
   assert.equal(
     await refused(withState({ shape: [-1, 64] })),
-    `${at}: shape of its quantization state is [-1,64], where a list of sizes is due`,
+    `${at}: shape of its quantization state is [-1,64]: expected a list of sizes`,
   )
   assert.equal(
     await refused({ [state]: { dtype: 'U8', shape: [1], bytes: Buffer.from('{') } }),
@@ -154,7 +154,7 @@ test('what is wrong with a packed weight is one sentence that names it', async (
   )
   assert.equal(
     await refused({ [state]: undefined, [`${weight}.quant_state.bitsandbytes__fp4`]: text({}) }),
-    `${at}: it is quantized as fp4, where nf4 is due`,
+    `${at}: it is quantized as fp4: expected nf4`,
   )
   assert.equal(await refused({ [weight]: undefined }), `${at}: it is missing, but its quantization state is there`)
   assert.equal(await refused({ [`${weight}.absmax`]: undefined }), `${at}: absmax is missing beside it`)
@@ -176,7 +176,7 @@ test('a scale or an offset that is not finite is refused, and the tensor is name
     }).replace('"nested_offset":0', '"nested_offset":1e39')
     assert.equal(
       await refused({ [state]: { dtype: 'U8', shape: [offset.length], bytes: Buffer.from(offset) } }),
-      `/model.safetensors: tensor ${weight}: nested_offset of its quantization state is 1e+39, where a number is due`,
+      `/model.safetensors: tensor ${weight}: nested_offset of its quantization state is 1e+39: expected a number`,
     )
     const said = async (name: string, ...numbers: readonly number[]) => {
       const tensors = new Map(storedIn(file))
@@ -194,7 +194,7 @@ test('a scale or an offset that is not finite is refused, and the tensor is name
     }
     assert.match(
       await said(`${weight}.nested_absmax`, Infinity),
-      new RegExp(`model\\.safetensors: tensor ${weight}\\.nested_absmax: it holds Infinity at \\[0\\], where`),
+      new RegExp(`model\\.safetensors: tensor ${weight}\\.nested_absmax: it holds Infinity at \\[0\\]: expected`),
     )
   }))
 
@@ -212,15 +212,15 @@ test('a config says which quantization it is, and another is one sentence', () =
     )
   wrong(
     { quant_method: 'gptq' },
-    /^Error: config.json: quantization_config.quant_method is "gptq", where "bitsandbytes" is due/,
+    /^Error: config.json: quantization_config.quant_method is "gptq": expected "bitsandbytes"/,
   )
   wrong(
     { load_in_4bit: false, load_in_8bit: true },
-    /^Error: config.json: quantization_config.load_in_4bit is false, where true is due/,
+    /^Error: config.json: quantization_config.load_in_4bit is false: expected true/,
   )
   wrong(
     { bnb_4bit_quant_type: 'fp4' },
-    /^Error: config.json: quantization_config.bnb_4bit_quant_type is "fp4", where "nf4" is due/,
+    /^Error: config.json: quantization_config.bnb_4bit_quant_type is "fp4": expected "nf4"/,
   )
   assert.throws(
     () => withoutQuantization({ quantization_config: 3 }, 'config.json'),

@@ -133,7 +133,7 @@ test('blank lines, a byte-order mark and Windows line ends are fine', () => {
 const refused: readonly (readonly [string, string, RegExp])[] = [
   ['broken JSON', '{"text":"hello the"}\n{"text":\n', /^d\.jsonl line 2: it is not valid JSON/],
   ['several objects a line', '{"text":"a"} {"text":"b"}', /^d\.jsonl line 1: it is not valid JSON/],
-  ['no object', '[1]', /^d\.jsonl line 1: a JSON object is due/],
+  ['no object', '[1]', /^d\.jsonl line 1: expected a JSON object/],
   ['no known field', '{"instruction":"a"}', /^d\.jsonl line 1: it has none of "text", "prompt" and "completion"/],
   ['a number for text', '{"text":1}', /^d\.jsonl line 1: "text" must be a string/],
   ['a prompt alone', '{"prompt":"a"}', /^d\.jsonl line 1: "prompt" and "completion" must both be strings/],

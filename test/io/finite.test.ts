@@ -8,7 +8,7 @@ import { saveAdapter } from '../../src/io/adapter/index.ts'
 import { openCheckpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { checkRange, finite } from '../../src/io/checkpoint/finite.ts'
 import { openGguf } from '../../src/io/gguf/archive.ts'
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/io/checkpoint/half.ts'
+import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/tensor/data/half.ts'
 import { openSafetensors } from '../../src/io/safetensors/read.ts'
 import { leafOf, safetensorsBytes } from '../../src/io/safetensors/write.ts'
 import { adapterOf } from '../support/adapters.ts'
@@ -57,7 +57,7 @@ test('a tensor passes exactly if all of its numbers are finite, and the first th
       const due =
         index < 0
           ? ''
-          : `here: it holds ${numbers[index]} at [${Math.floor(index / columns)}, ${index % columns}], where a finite number is due`
+          : `here: it holds ${numbers[index]} at [${Math.floor(index / columns)}, ${index % columns}]: expected a finite number`
       assert.equal(
         said(() => check('here', value)),
         due,
@@ -136,9 +136,7 @@ test('no number that is not finite is read from safetensors or GGUF, or written:
       const archive = await right(
         openSafetensors(await put(directory, 'a.safetensors', raw(dtype, [2, 2], bytesOf(data)))),
       )
-      const due = new RegExp(
-        `a\\.safetensors: tensor w: it holds ${found} at \\[1, 0\\], where a finite number is due$`,
-      )
+      const due = new RegExp(`a\\.safetensors: tensor w: it holds ${found} at \\[1, 0\\]: expected a finite number$`)
       await assert.rejects(archive.tensors.get(one)!.read(), due)
       assert.match(await message(archive.tensors.get(one)!.readF32()), due)
       await archive.close()
@@ -174,7 +172,7 @@ test('no number that is not finite is read from safetensors or GGUF, or written:
     ]) {
       await assert.rejects(
         collect(safetensorsBytes([leafOf(one, value)])),
-        /^Error: tensor w: it holds (NaN|Infinity) at \[1\], where a finite number is due$/,
+        /^Error: tensor w: it holds (NaN|Infinity) at \[1\]: expected a finite number$/,
       )
     }
   }))
@@ -204,6 +202,9 @@ test('a config whose numbers are not finite is refused with the number', () =>
         'config.json',
         JSON.stringify({ ...JSON.parse(json), [field]: 0 }).replace(`"${field}":0`, `"${field}":1e999`),
       )
-      assert.match(await message(openCheckpoint(directory)), new RegExp(`config\\.json: ${field} is Infinity, where`))
+      assert.match(
+        await message(openCheckpoint(directory)),
+        new RegExp(`config\\.json: ${field} is Infinity: expected`),
+      )
     }
   }))

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { openCheckpoint, type Checkpoint } from '../../src/io/checkpoint/checkpoint.ts'
 import { saveMerged } from '../../src/io/checkpoint/merged.ts'
 import { gguf, inDirectory, message, put, right } from '../support/archives.ts'
+import { ofText } from '../support/architectures.ts'
 
 /** Models of other architectures than LLaMA, from Hugging Face's directory and as llama.cpp converts it. */
 const golden = join(import.meta.dirname, '../golden/qwen')
@@ -34,7 +35,7 @@ const ggufName = (name: string): string => {
 }
 
 const written = async (
-  { tensors, config, architecture: { name } }: Checkpoint,
+  { tensors, config, architecture: { name } }: Checkpoint<'text'>,
   more: readonly Buffer[] = [],
 ): Promise<Buffer> => {
   const key = (of: string): string => `${name}.${of}`
@@ -70,12 +71,12 @@ const written = async (
 for (const model of ['qwen2-tiny', 'qwen3-tiny']) {
   test(`${model}: a GGUF file has the config and the numbers of the directory, and so has what it is written out as`, () =>
     inDirectory(async directory => {
-      const original = await right(openCheckpoint(join(golden, model)))
+      const original = ofText(await right(openCheckpoint(join(golden, model))))
       const file = await put(directory, 'm.gguf', await written(original))
-      const found = await right(openCheckpoint(file))
+      const found = ofText(await right(openCheckpoint(file)))
       const out = join(directory, 'out')
       await right(saveMerged(out, found, []))
-      const merged = await right(openCheckpoint(out))
+      const merged = ofText(await right(openCheckpoint(out)))
       try {
         for (const other of [found, merged]) {
           assert.equal(other.architecture.name, original.architecture.name)
@@ -101,9 +102,9 @@ for (const model of ['qwen2-tiny', 'qwen3-tiny']) {
 
   test(`${model}: a GGUF file with a key or a tensor that its architecture does not have is refused by name`, () =>
     inDirectory(async directory => {
-      const original = await right(openCheckpoint(join(golden, model)))
+      const original = ofText(await right(openCheckpoint(join(golden, model))))
       const { name } = original.architecture
-      const said = async (checkpoint: Checkpoint, ...more: readonly Buffer[]): Promise<string> =>
+      const said = async (checkpoint: Checkpoint<'text'>, ...more: readonly Buffer[]): Promise<string> =>
         message(openCheckpoint(await put(directory, 'm.gguf', await written(checkpoint, more))))
       try {
         assert.match(

@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import * as E from 'fp-ts/lib/Either.js'
 import { isIoError } from '../../src/text/error.ts'
 import { openGguf } from '../../src/io/gguf/archive.ts'
-import { f32ToF16 } from '../../src/io/checkpoint/half.ts'
+import { f32ToF16 } from '../../src/tensor/data/half.ts'
 import { floats, gguf, inDirectory, message, put, right } from '../support/archives.ts'
 
 /** A seeded source of bytes, so that a failure can be repeated. */

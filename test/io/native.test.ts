@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { installNative } from '../../src/backend/index.ts'
+import { installNative } from '../../src/backend/native/index.ts'
 import type { NativeInstallOptions } from '../../src/backend/native/install/install.ts'
 import { nativeBuilds } from '../../src/backend/native/builds.ts'
 import { temporaryName } from '../../src/host/temporary.ts'
@@ -258,7 +258,7 @@ onLinux('wheels of other packages are refused', () =>
     )
     assert.match(
       message(await install(cache, { gpu: true, wheel: wheel('tensorflow_cpu') })),
-      /with --gpu a wheel of tensorflow is due/,
+      /--gpu needs a wheel of tensorflow/,
     )
     await writeFile(wheel('tensorflow_cpu'), 'no zip')
     assert.match(message(await install(cache)), /it is not a zip archive$/)

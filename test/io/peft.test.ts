@@ -212,12 +212,12 @@ test('a field that is set and not supported is named, never ignored; fields that
         new RegExp(`adapter_config\\.json: ${field} is .*, and that field of PEFT is not supported$`),
       )
     for (const [changes, due] of [
-      [{ init_lora_weights: 'pissa' }, /init_lora_weights is "pissa", where true, false, "gaussian"/],
-      [{ peft_type: 'BOFT' }, /peft_type is "BOFT", where "LORA" or "VERA" or "MISS" or "IA3" or "LN_TUNING" is due/],
+      [{ init_lora_weights: 'pissa' }, /init_lora_weights is "pissa": expected true, false, "gaussian"/],
+      [{ peft_type: 'BOFT' }, /peft_type is "BOFT": expected "LORA" or "VERA" or "MISS" or "IA3" or "LN_TUNING"/],
       [{ peft_type: 'SHIRA' }, /SHiRA adapters of PEFT are not supported/],
-      [{ r: 0 }, /r is 0, where an integer from 1 on/],
+      [{ r: 0 }, /r is 0: expected an integer from 1 on/],
       [{ lora_alpha: '8' }, /lora_alpha is "8"/],
-      [{ r: 5 }, /tensor lora_A\.model\.layers\.0\.mlp\.down_proj is F32 \[176, 4\], where F32 \[in, 5\] is due/],
+      [{ r: 5 }, /tensor lora_A\.model\.layers\.0\.mlp\.down_proj is F32 \[176, 4\]: expected F32 \[in, 5\]/],
       [{ lora_dropout: 1.5 }, /lora_dropout is 1\.5/],
       [
         { target_modules: ['q_proj'] },
@@ -225,7 +225,7 @@ test('a field that is set and not supported is named, never ignored; fields that
       ],
       [{ bias: 'most' }, /bias is "most"/],
       [{ use_dora: true }, /tensor lora_magnitude_vector\..* is missing/],
-      [{ use_rslora: 'yes' }, /use_rslora is "yes", where true or false/],
+      [{ use_rslora: 'yes' }, /use_rslora is "yes": expected true or false/],
       [{ rank_pattern: { '(?i)x': 3 } }, /rank_pattern: .* inline flags/],
       [{ layers_pattern: ['layers'] }, /layers_pattern needs layers_to_transform/],
       [{ peft_type: 'VERA' }, /init_lora_weights is true, and that field of PEFT/],
@@ -295,7 +295,7 @@ test('VeRA without its projections, and tensors that belong to no adapter, are r
     assert.match(await message(await written({ [a]: A })), /tensor lora_B\..* is missing/)
     assert.match(
       await message(await written({ [a]: f32([2], 1, 2), [b]: B })),
-      /lora_A\.weight is F32 \[2\], where a matrix of numbers is due/,
+      /lora_A\.weight is F32 \[2\]: expected a matrix of numbers/,
     )
     assert.match(
       await message(await written({ [a]: A, [b]: B, [`base_model.model.${q}.weight`]: A })),

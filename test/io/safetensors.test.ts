@@ -259,10 +259,7 @@ test('a leaf that reads something else than it announced stops the writing', asy
     sizes: [2],
     read: async () => valueOf('f32', [1], new Float32Array(1)),
   } as const
-  await assert.rejects(
-    collect(safetensorsBytes([liar])),
-    /tensor w: 1 elements of f32 were read where f32 \[2\] is due/,
-  )
+  await assert.rejects(collect(safetensorsBytes([liar])), /tensor w: 1 elements of f32 were read, expected f32 \[2\]/)
   const twice = leafOf('w', valueOf('f32', [], new Float32Array(1)))
   await assert.rejects(collect(safetensorsBytes([twice, twice])), /tensor w: a file holds every name once/)
 })

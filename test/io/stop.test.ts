@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { attempt, isInterruption, reasonOf, refusal } from '../../src/text/error.ts'
-import { checkStop, readRows, stoppable, giveWay } from '../../src/io/index.ts'
-import { isInterruption as exported, orThrow } from '../../src/host/index.ts'
+import { readRows } from '../../src/io/index.ts'
+import { checkStop, stoppable, giveWay } from '../../src/backend/index.ts'
+import { isInterruption as exported, orThrow } from '../../src/text/index.ts'
 import { inDirectory, message, put, right } from '../support/archives.ts'
 
 test('reading many rows gives timers and signals their turn, and stops where it is asked to', () =>

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as E from 'fp-ts/lib/Either.js'
-import { architectures, parameterSizes, storedLeaf, tieOf, type LanguageArchitecture } from '../../src/model/index.ts'
+import {
+  languageArchitectures as architectures,
+  parameterSizes,
+  storedLeaf,
+  tieOf,
+  type LanguageArchitecture,
+} from '../../src/model/index.ts'
 import { configOf } from '../support/architectures.ts'
 import { leafNamed } from '../../src/io/gguf/model.ts'
 
@@ -30,7 +36,9 @@ const faults = (architecture: LanguageArchitecture, changes: object = {}): reado
       const isMatrix = ['embedding', 'linear', 'head'].includes(kind(path))
       return [
         ...(rank === (isMatrix ? 2 : 1) ? [] : [`${path} has ${rank} axes, and is called a ${kind(path)}`]),
-        ...(stored(path).transposed === ['linear', 'head'].includes(kind(path)) ? [] : [`${path} is turned wrongly`]),
+        ...((stored(path).layout === 'linear') === ['linear', 'head'].includes(kind(path))
+          ? []
+          : [`${path} is turned wrongly`]),
         // adapters are read before their base is known
         ...(JSON.stringify(storedLeaf(path)) === JSON.stringify(stored(path))
           ? []
@@ -82,7 +90,7 @@ for (const architecture of architectures) {
       { stored: path => (path.endsWith('norm') ? { ...stored(path), kind: 'linear' } : stored(path)) },
       /1 axes/,
     ],
-    ['nothing is turned', { stored: path => ({ ...stored(path), transposed: false }) }, /turned wrongly/],
+    ['nothing is turned', { stored: path => ({ ...stored(path), layout: 'same' }) }, /turned wrongly/],
     ['names leave the layer out', { stored: path => ({ ...stored(path), name: path.replace(/\d/, '') }) }, /one name/],
     ['the head is an embedding', { head: architecture.embedding }, /head/],
     ['layers are elsewhere', { layers: 'transformer.h' }, /layer 0|GGUF/],

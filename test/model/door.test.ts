@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { architectures, parameterSizes } from '../../src/model/index.ts'
-import { configOf } from '../support/architectures.ts'
+import { imageArchitectures, languageArchitectures, parameterSizes } from '../../src/model/index.ts'
+import { configOf, imageConfigOf } from '../support/architectures.ts'
 
 /** Architectures stay behind their door: outside of src/model no program text names one, or a leaf of one. */
 const src = fileURLToPath(new URL('../../src/', import.meta.url))
@@ -15,16 +15,21 @@ const withoutComments = (source: string): string =>
 
 /** The names of architectures, and the words that the paths of their leaves are made of. */
 const leafWords = new Set(
-  architectures.flatMap(architecture =>
-    parameterSizes(architecture.model(configOf(architecture, { tie_word_embeddings: false }))).flatMap(([leaf]) =>
-      leaf.split('.').filter(word => word.includes('_')),
+  [
+    ...languageArchitectures.flatMap(architecture =>
+      parameterSizes(architecture.model(configOf(architecture, { tie_word_embeddings: false }))),
     ),
-  ),
+    ...imageArchitectures.flatMap(architecture => parameterSizes(architecture.model(imageConfigOf(architecture)))),
+  ].flatMap(([leaf]) => leaf.split('.').filter(word => word.includes('_'))),
 )
-const names = new RegExp(`\\b(${[...leafWords].join('|')})\\b|${architectures.map(({ name }) => name).join('|')}`, 'i')
+const names = new RegExp(
+  `\\b(${[...leafWords, ...imageArchitectures.map(({ name }) => name)].join('|')})\\b|${languageArchitectures.map(({ name }) => name).join('|')}`,
+  'i',
+)
 
 /** Files that name architectures for another reason. */
 const reasons: Readonly<Record<string, string>> = {
+  'io/tokenizer/directory.ts': 'a tokenizer may have a token for the class of a text, as some models have for an image',
   'io/tokenizer/gguf.ts': 'tokenizers in GGUF files are called after the models that had them first',
   'io/tokenizer/pattern.ts': 'patterns of words are called after the models that had them first',
   'tune/method/ia3.ts': 'the modules that its paper adapts are its defaults, by the names that all architectures have',
@@ -64,6 +69,7 @@ for (const [mutant, file, line] of [
   ['the path of a leaf', 'io/adapter/head.ts', "const embedding = 'model.embed_tokens'"],
   ['a check of an architecture', 'train/step.ts', 'if (isLlama(model)) return 1'],
   ['a key of an architecture', 'io/gguf/model.ts', "metadata.get('qwen3.block_count')"],
+  ['an image classifier', 'train/loop.ts', "if (name === 'vit') return 1"],
   ['a name behind an address', 'io/hub.ts', "const at = 'https://host' + 'llama'"],
 ] as const)
   test(`the test refutes ${mutant}`, () => {

@@ -19,10 +19,12 @@ import {
   type Node,
   type Numbers,
   type Wanted,
+  sumAndCount,
 } from '../../src/tensor/index.ts'
 import { tensorsOf } from '../../src/tune/tree.ts'
 import { sizeIn } from '../support/op-subjects.ts'
 import { equal, noise } from '../support/calculus.ts'
+import { ofText } from '../support/architectures.ts'
 
 const file = (name: string): string => fileURLToPath(new URL(`../golden/llama-tiny/${name}`, import.meta.url))
 const opened = <A>(result: E.Either<unknown, A>): A => {
@@ -65,7 +67,7 @@ let scored: number
 before(async () => {
   checkpoint = opened(await openCheckpoint(file('.'))())
   reference = opened(await openSafetensors(file('reference.safetensors'))())
-  model = llama(checkpoint.config)
+  model = llama(ofText(checkpoint).config)
   weights = new Map(
     await Promise.all(
       tensorsOf(model.params).map(
@@ -86,8 +88,8 @@ after(async () => {
 })
 
 const traced = () => {
-  const logits = model.logits(model.params, model.batch)
-  return { logits, ...model.loss(logits, model.batch) }
+  const outputs = model.forward(model.params, model.batch)
+  return { ...outputs, ...sumAndCount('the loss', model.loss!(outputs, model.batch, model.params)) }
 }
 
 test("logits, loss and all gradients are PyTorch's", async () => {
@@ -184,7 +186,7 @@ for (const prefill of [1, 7, 23]) {
       cacheNext.map(n => n.shape),
       cacheLeaves.map(n => n.shape),
     )
-    const [whole] = interpret([model.logits(model.params, model.batch)], feeds, size)
+    const [whole] = interpret([model.forward(model.params, model.batch).logits], feeds, size)
     // numbers beyond the tokens are never read
     let cache: readonly Numbers[] = cacheLeaves.map(leaf => {
       const { sizes, data } = noise(leaf.shape.map(size), 1)
@@ -247,10 +249,11 @@ test('a tied head is the embedding: it has the logits of an untied one with the 
       [m.batch.input_ids, ids],
       [m.batch.labels, ids],
     ])
-    const logits = m.logits(m.params, m.batch)
+    const outputs = m.forward(m.params, m.batch)
+    const { sum } = sumAndCount('the loss', m.loss!(outputs, m.batch, m.params))
     const wanted = ['model.embed_tokens', 'lm_head'].flatMap(path => leaves.get(path) ?? [])
     const [y, ...g] = interpret(
-      [logits, ...gradients([m.loss(logits, m.batch).sum], [scalar(1)], wanted.map(whole)).gradients],
+      [outputs.logits, ...gradients([sum], [scalar(1)], wanted.map(whole)).gradients],
       all,
       of,
     )
@@ -331,7 +334,7 @@ test('a model reads its rope scaling', () => {
   const of = sizeIn({ ...plain.dims, batch: 1, seq: 3 })
   const run = (m: CausalLM): Numbers =>
     interpret(
-      [m.logits(m.params, m.batch)],
+      [m.forward(m.params, m.batch).logits],
       new Map([
         ...tensorsOf(m.params).map(([, leaf], i) => [leaf, noise(leaf.shape.map(of), i)] as const),
         [m.batch.input_ids, { sizes: [1, 3], data: Float64Array.of(1, 2, 3) }],

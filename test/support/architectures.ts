@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import * as E from 'fp-ts/lib/Either.js'
-import type { CheckpointConfig, LanguageArchitecture } from '../../src/model/index.ts'
+import type { CheckpointConfig, ImageArchitecture, ImageConfig, LanguageArchitecture } from '../../src/model/index.ts'
 
 /** The fields that every architecture takes; those that it takes beside have their defaults. */
 const fields = {
@@ -23,6 +23,20 @@ export const configOf = (architecture: LanguageArchitecture, changes: object): C
     { ...fields, model_type: name, architectures: [className], ...changes },
     'config.json',
   )
+  if (E.isLeft(config)) assert.fail(config.left.message)
+  return config.right
+}
+
+/** A description or a checkpoint of a language model. */
+export const ofText = <D extends { readonly task: string }>(found: D): Extract<D, { readonly task: 'text' }> => {
+  assert.equal(found.task, 'text')
+  // the task was just tested
+  return found as Extract<D, { readonly task: 'text' }>
+}
+
+/** The config of an image classifier whose fields are its defaults. */
+export const imageConfigOf = ({ name, config: parsed }: ImageArchitecture): ImageConfig => {
+  const config = parsed({ model_type: name }, 'config.json')
   if (E.isLeft(config)) assert.fail(config.left.message)
   return config.right
 }

@@ -33,7 +33,7 @@ export const right = async <A>(task: TE.TaskEither<IoError, A>): Promise<A> => {
 /** The error's sentence, in one line; fails if there is none. */
 export const message = async (task: TE.TaskEither<IoError, unknown>): Promise<string> => {
   const result = await task()
-  if (E.isRight(result)) return assert.fail('an error is due')
+  if (E.isRight(result)) return assert.fail('expected an error')
   assert.equal(result.left.tag, 'IoError')
   assert.ok(!result.left.message.includes('\n'), 'one sentence has no line break')
   return result.left.message

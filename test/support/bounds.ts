@@ -11,6 +11,7 @@ import {
   type Shape,
   type Value,
 } from '../../src/index.ts'
+import { declaredOf, lossOrNothing } from '../../src/compile/index.ts'
 import {
   alongGradient,
   bindDims,
@@ -32,7 +33,7 @@ import {
  */
 
 /** Any model, adapter and batch whose types a test does not need. */
-export type AnyModel = Model<unknown, unknown, Shape>
+export type AnyModel = Model<unknown, unknown, Node>
 export interface Case {
   readonly model: AnyModel
   readonly adapter: Method<Reparametrisation>
@@ -56,9 +57,10 @@ export const hessian = ({
   weights,
   batches,
 }: Case): { readonly size: number; readonly data: Float64Array } => {
-  const { params, mask, selections, weight } = adapt(model, adapter)
-  const trained = maskedLeaves(params, mask).flatMap(({ leaf, mask: m }) => lensOf(m)?.wanted(leaf) ?? [])
-  const loss = model.loss(model.logits(weight(params), model.batch), model.batch)
+  const tuned = adapt(model, adapter)
+  const { params, mask, selections } = tuned
+  const trained = maskedLeaves(params, mask).flatMap(({ leaf, mask: m }) => lensOf(m, leaf)?.wanted(leaf) ?? [])
+  const loss = lossOrNothing(declaredOf(tuned))
   const fed = feed(model.params, weights)
   const tangents = trained.map(wanted => {
     const { shape } = wanted.get(wanted.leaf, wanted.index)

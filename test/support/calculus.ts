@@ -1,10 +1,9 @@
 import {
-  callOp,
-  blockOf,
+  bodyOf,
   gradients,
   interpret,
-  node,
   whole,
+  withBody,
   withInputs,
   u,
   type Gradients,
@@ -72,9 +71,8 @@ export const quotient = (
 /** The same expression with the vjp of its last op (for a call: that of its block's end) wrong by a factor. */
 export const wrongVjp = (root: Node): Node => {
   const call = root.inputs[0]
-  const block = call && blockOf(call)
-  if (block)
-    return withInputs(root, [node(callOp, call.inputs, { block: { ...block, outputs: block.outputs.map(wrongVjp) } })])
+  const block = call && bodyOf(call)
+  if (block) return withInputs(root, [withBody(call, { ...block, outputs: block.outputs.map(wrongVjp) })])
   const op: Op = { ...root.op, vjp: (n: NodeOf, dy) => root.op.vjp(n, dy).map(d => d && u.mul(d, 1.5)) }
   return { ...root, op }
 }

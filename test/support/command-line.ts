@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openSafetensors } from '../../src/io/index.ts'
-import { orThrow } from '../../src/host/index.ts'
+import { orThrow } from '../../src/text/index.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 export const golden = join(root, 'test/golden')

@@ -270,7 +270,7 @@ export type Scanned = All<
 const net = model({
   params: { blocks, head: f32('hidden', 'classes') },
   batch: { x: f32('batch', 'hidden'), y: i32('batch') },
-  logits: (p, b) =>
+  forward: (p, b) =>
     matmul(
       repeat(p.blocks, b.x, (h, l) => add(h, mlp(h, l))),
       p.head,
@@ -279,7 +279,7 @@ const net = model({
 })
 export type Network = All<
   [
-    Is<ReturnType<typeof net.logits>, readonly ['batch', 'classes']>,
+    Is<ReturnType<typeof net.forward>, readonly ['batch', 'classes']>,
     Is<typeof net.params.head, readonly ['hidden', 'classes']>,
     Equal<(typeof net.params.blocks)[number]['up'], Tensor<readonly ['hidden', 'ffn']>>,
   ]

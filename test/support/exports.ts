@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript-5.9'
+import { doors } from './pages.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -20,7 +21,10 @@ export interface Exports {
 }
 
 const isIndex = (file: string): boolean => path.posix.basename(file) === 'index.ts'
-const isEntry = (file: string): boolean => ['src/index.ts', 'src/compiler.ts'].includes(file)
+/** A file of a room that others may import. */
+const isDoor = (file: string): boolean =>
+  /^src\/[^/]+\/index\.ts$/.test(file) || doors.some(door => file === `src/${door}`)
+const isEntry = (file: string): boolean => /^src\/[^/]+\.ts$/.test(file)
 const roomOf = (file: string): string => /^src\/([^/]+)\//.exec(file)?.[1] ?? file
 
 /** A use of a name of a module: the file that uses it, and the module that it names. */
@@ -128,18 +132,23 @@ export const readExports = (program: ts.Program, folder = root): Exports => {
           }))
       }),
     indices: inSrc
-      .filter(source => /^src\/[^/]+\/index\.ts$/.test(nameOf(source)))
+      .filter(source => isDoor(nameOf(source)))
       .flatMap(source =>
-        exportsOf(source).map((symbol): Exported => {
-          const origin = originOf(checker, symbol)
-          return {
-            file: nameOf(source),
-            name: symbol.name,
-            isType: isType(origin),
-            importedBy: [...(across.get(`${nameOf(source)} ${origin.name}`) ?? [])].filter(by => by.startsWith('src/')),
-            isMentioned: false,
-          }
-        }),
+        // a further door may also define names, which count as those of any file
+        exportsOf(source)
+          .filter(symbol => isIndex(nameOf(source)) || (symbol.flags & ts.SymbolFlags.Alias) !== 0)
+          .map((symbol): Exported => {
+            const origin = originOf(checker, symbol)
+            return {
+              file: nameOf(source),
+              name: symbol.name,
+              isType: isType(origin),
+              importedBy: [...(across.get(`${nameOf(source)} ${origin.name}`) ?? [])].filter(by =>
+                by.startsWith('src/'),
+              ),
+              isMentioned: false,
+            }
+          }),
       ),
   }
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { finetune, type FinetuneEvent, type FinetuneOptions } from '../../src/program/index.ts'
+import { finetune, type FinetuneEvent, type FinetuneOptions } from '../../src/program/commands.ts'
 import type { DoneEvent } from '../../src/program/finetune.ts'
 import { goldenRows, temporary, tiny, writeRows } from './command-line.ts'
 

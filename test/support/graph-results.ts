@@ -1,3 +1,4 @@
+import { unrolled } from '../../src/compile/unroll.ts'
 import { blockOf, count, inlined, is, rebuild, resultOp, type Node } from '../../src/tensor/index.ts'
 import { openNative } from '../../src/backend/native/load.ts'
 import type { Native } from '../../src/backend/native/native.ts'
@@ -41,13 +42,15 @@ export interface Lowering {
   readonly xla?: boolean
 }
 
-/** An expression with blocks in the place of their calls. */
-const flat = (root: Node): Node =>
-  rebuild([root], rebuilt => {
+/** An expression with blocks in the place of their calls, and with the turns of loops one after the other. */
+const flat = (root: Node, size: Instance['size']): Node => {
+  const [written] = unrolled([root], size) as readonly [Node]
+  return rebuild([written], rebuilt => {
     const [call] = rebuilt.inputs
     const block = call && blockOf(call)
     return is(rebuilt, resultOp) && block ? inlined(block, call.inputs)[rebuilt.attributes.index]! : rebuilt
-  })(root)
+  })(written)
+}
 
 /** The numbers that an instance is fed: floats, and before all other integers the sizes of names. */
 const numbersOf = ({ leaves, feeds, sizes }: Instance, float: boolean): readonly number[] => [
@@ -61,7 +64,7 @@ const part = (body: Body, x: Ref, begin: number, length: number): Ref =>
 
 /** An instance as a function of its leaves, and of the sizes of names where these are fed. */
 const functionOf = (
-  { root, leaves, sizes: known }: Instance,
+  { root, leaves, sizes: known, size: sizeOf }: Instance,
   library: Graph['library'],
   { lowerings = graphLowerings, stored = 'f32', compute = 'f32', sizes, xla = false }: Lowering,
 ): GraphFunction => {
@@ -77,7 +80,7 @@ const functionOf = (
       const given = new Map(
         leaves.map((leaf, i) => [leaf, isFloat(leaf.dtype) ? body.cast(parameters[i]!, stored) : parameters[i]!]),
       )
-      return lowered(lowerings, [flat(root)], given, { body, size, compute, compiled: xla })
+      return lowered(lowerings, [flat(root, sizeOf)], given, { body, size, compute, compiled: xla })
     },
   })
 }

@@ -4,7 +4,7 @@ import {
   columns,
   entries,
   frozen,
-  all,
+  everything as all,
   mapTree,
   isTensor,
   type Dynamic,

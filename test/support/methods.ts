@@ -53,7 +53,7 @@ export const small = model({
     head: f32('hidden', 'out'),
   },
   batch: { ids: i32('batch'), y: f32('batch', 'out') },
-  logits: (p, { ids }) =>
+  forward: (p, { ids }) =>
     matmul(
       mul(
         repeat(p.layers, take(p.embed, ids, 0), (x, l) =>

@@ -1,5 +1,5 @@
 import { test, type TestContext } from 'node:test'
-import { nativeStatus } from '../../src/backend/index.ts'
+import { nativeStatus } from '../../src/backend/native/index.ts'
 
 /**
  * The reason why the node target cannot be tested here, if it cannot. Continuous integration installs it, so there it

@@ -9,6 +9,7 @@ import {
   primitives,
   result,
   u,
+  windowsOn,
   type Contraction,
   type Dim,
   type DType,
@@ -17,6 +18,7 @@ import {
   type Op,
   type Shape,
 } from '../../src/tensor/index.ts'
+import type { WindowPadding, WindowSteps } from '../../src/tensor/shape/index.ts'
 
 /** Random instances of every op: the subjects of the laws, on every target. */
 
@@ -40,7 +42,7 @@ export const sizeIn =
  * The values that an input takes. All reals of an instance differ, by much more than the step of a difference quotient,
  * and none is near 0.
  */
-type Domain = 'real' | 'positive' | 'bit' | 'bool' | 'word' | { readonly below: Dim }
+type Domain = 'real' | 'positive' | 'unit' | 'large' | 'bit' | 'bool' | 'word' | { readonly below: Dim }
 export interface Leaf {
   readonly shape: Shape
   readonly domain?: Domain
@@ -59,13 +61,27 @@ export interface Instance {
   readonly leaves: readonly Node[]
   /** The leaves that the expression is differentiable in. */
   readonly differentiable: readonly Node[]
+  /** The begin and the width of the range of a real leaf. */
+  readonly ranges?: ReadonlyMap<Node, readonly [from: number, width: number]>
   readonly feeds: ReadonlyMap<Node, Numbers>
   readonly sizes: Sizes
   readonly size: (dim: Dim) => number
 }
 
-const isReal = ({ domain = 'real' }: Leaf): boolean => domain === 'real' || domain === 'positive'
+/** The domains of reals: their begin and their width. */
+const ranges: Readonly<Record<string, readonly [from: number, width: number]>> = {
+  real: [-2, 4],
+  positive: [0.25, 2],
+  unit: [-0.9, 1.8],
+  large: [2.25, 2],
+}
+const rangeOf = ({ domain = 'real' }: Leaf): readonly [from: number, width: number] | undefined =>
+  typeof domain === 'string' ? ranges[domain] : undefined
+const isReal = (leaf: Leaf): boolean => rangeOf(leaf) !== undefined
 const dtypeOf = (leaf: Leaf): DType => (isReal(leaf) ? 'f32' : leaf.domain === 'bool' ? 'bool' : 'i32')
+
+/** A leaf as a node. */
+export const declared = (leaf: Leaf): Node => placeholder(leaf.shape, dtypeOf(leaf))
 
 /** A generator of pseudo-random numbers in [0, 1) (mulberry32). */
 export const randomFrom = (seed: number) => {
@@ -107,7 +123,7 @@ export const dataFor = (leaves: readonly Leaf[], size: (dim: Dim) => number, see
       const index = shuffled(places, random)
       return { sizes, data: Float64Array.from({ length: n }, (_, k) => index[k % places]!) }
     }
-    const [from, width] = domain === 'real' ? [-2, 4] : [0.25, 2]
+    const [from, width] = ranges[domain]!
     return { sizes, data: Float64Array.from({ length: n }, () => from + (width * (order[next++]! + 0.5)) / points) }
   })
 }
@@ -125,7 +141,7 @@ export const instances = (subject: Subject): fc.Arbitrary<Instance> =>
   fc.tuple(environments, fc.integer(), subject).map(([sizes, seed, { leaves, build, differentiable }]) => {
     const size = sizeIn(sizes)
     const data = dataFor(leaves, size, seed)
-    const inputs = leaves.map(leaf => placeholder(leaf.shape, dtypeOf(leaf)))
+    const inputs = leaves.map(declared)
     const root = build(inputs)
     return {
       root,
@@ -133,6 +149,12 @@ export const instances = (subject: Subject): fc.Arbitrary<Instance> =>
       sizes,
       size,
       feeds: new Map(inputs.map((input, i) => [input, data[i]!])),
+      ranges: new Map(
+        inputs.flatMap((input, i) => {
+          const range = rangeOf(leaves[i]!)
+          return range ? [[input, range] as const] : []
+        }),
+      ),
       [fc.toStringMethod]: () => `${printed(root)} with ${JSON.stringify(sizes)}`,
       differentiable: inputs.filter((_, i) => isReal(leaves[i]!) && (differentiable ?? [i]).includes(i)),
     }
@@ -197,6 +219,19 @@ const reduction = (op: typeof primitives.sum): Subject =>
       .map(([axes, keepDims]) => plan([{ shape }], applied(op, { axes, keepDims }))),
   )
 
+const cumulation = (op: typeof primitives.cumsum): Subject =>
+  fc
+    .tuple(withAxis(shapes(1)), fc.boolean(), fc.boolean())
+    .map(([[shape, axis], exclusive, reverse]) => plan([{ shape }], applied(op, { axis, exclusive, reverse })))
+const placeOf = (op: typeof composites.argmax): Subject =>
+  fc
+    .tuple(withAxis(shapes(1)), fc.boolean())
+    .map(([[shape, axis], keepDims]) => plan([{ shape }], applied(op, { axis, keepDims })))
+/** A shape, and that of an index along one of its axes. */
+const withIndex = fc
+  .tuple(withAxis(shapes(1)), dims)
+  .map(([[shape, axis], dim]) => ({ shape, index: at(shape, axis, dim), axis }))
+
 /** Two shapes of the same data: neighbours of a shape merged. */
 export const merged: fc.Arbitrary<readonly [Shape, Shape]> = shapes(0, 4, fc.constantFrom('a', 'b', 'c', 1)).chain(
   shape =>
@@ -260,6 +295,64 @@ const joins = fc.constantFrom<{ parts: Shape; dim: Dim }>(
   { parts: [1, 2, 3], dim: 6 },
 )
 
+const continued = fc.constantFrom<{ whole: Dim; start: Shape; dim: Dim }>(
+  { whole: 'a+b', start: ['a'], dim: 'b' },
+  { whole: 'a*b', start: [], dim: 'b' },
+  { whole: 7, start: [3], dim: 2 },
+  { whole: 4, start: [2], dim: 1 },
+)
+const strides = fc.constantFrom<{ whole: Dim; start: Shape; dim: Dim; step: number }>(
+  { whole: '2*a', start: [], dim: 'a', step: 2 },
+  { whole: '2*a', start: [1], dim: 'a', step: 2 },
+  { whole: 'a+b', start: ['a'], dim: 'few', step: 1 },
+  { whole: 5, start: [1], dim: 2, step: 3 },
+)
+/** An axis, windows on it, and how they lie. */
+interface Windowed extends WindowSteps {
+  readonly whole: Dim
+  readonly size: Dim
+  readonly dim: Dim
+}
+/** Windows on axes of named sizes, and on those of numbers. */
+const windowed = (dilations: readonly number[]): fc.Arbitrary<Windowed> =>
+  fc.oneof(
+    fc.constantFrom<Windowed>(
+      { whole: 'a', size: 3, dim: 'a', stride: 1, dilation: 1, padding: 'same' },
+      { whole: 'a', size: 'b', dim: 'a', stride: 1, dilation: 1, padding: 'same' },
+      { whole: '2*b', size: 2, dim: 'b', stride: 2, dilation: 1, padding: 'same' },
+      { whole: 'a', size: 3, dim: 'a', stride: 1, dilation: 1, padding: 1 },
+      { whole: '2*a', size: 3, dim: 'a', stride: 2, dilation: 1, padding: [0, 1] },
+    ),
+    fc
+      .record({
+        whole: fc.integer({ min: 1, max: 6 }),
+        size: fc.integer({ min: 1, max: 3 }),
+        stride: fc.integer({ min: 1, max: 3 }),
+        dilation: fc.constantFrom(...dilations),
+        padding: fc.constantFrom<WindowPadding>('same', 'valid', 1, [0, 2], [2, 1]),
+      })
+      .map(of => ({ ...of, dim: windowsOn(of.whole, of.size, of).count }))
+      .filter(({ dim }) => dim > 0),
+  )
+const onAxis = fc.tuple(withAxis(shapes(1)), windowed([1, 2]))
+
+/** Images, a kernel and results of a convolution, with its attributes but for the dims. */
+const convolved = fc
+  .tuple(windowed([1]), windowed([1]), fc.boolean(), fc.constantFrom<Dim>('a', 'b', 1))
+  .map(([rows, columns, depthwise, out]) => ({
+    x: ['few', rows.whole, columns.whole, 'c'],
+    w: [rows.size, columns.size, 'c', ...(depthwise ? [] : [out])],
+    y: ['few', rows.dim, columns.dim, depthwise ? 'c' : out],
+    attributes: {
+      stride: [rows.stride, columns.stride],
+      padding: [rows.padding, columns.padding],
+      depthwise,
+    } as const,
+  }))
+
+/** The first place of a part: sometimes too far from the start. */
+const place: Leaf = { shape: [], domain: { below: 6 } }
+
 /** A call of a block with two results: the joint meaning of `call` and `result`. */
 const calls: Subject = fc.tuple(shapes(), fc.integer({ min: 0, max: 1 })).map(([shape, index]) =>
   plan([{ shape }, { shape }], inputs => {
@@ -274,12 +367,31 @@ const calls: Subject = fc.tuple(shapes(), fc.integer({ min: 0, max: 1 })).map(([
   }),
 )
 
+/** A loop with a parameter of each kind, that keeps its last value and those of every turn. */
+const loops: Subject = fc
+  .tuple(shapes(0, 2), fc.boolean(), fc.integer({ min: 0, max: 1 }))
+  .map(([shape, reverse, index]) =>
+    plan([{ shape }, { shape: ['a', ...shape] }, { shape }], inputs => {
+      const [state, element, weight] = inputs.map(() => placeholder(shape, 'f32')) as [Node, Node, Node]
+      const next = u.tanh(u.add(u.mul(state, weight), element))
+      const block = { name: 'block', parameters: [state, element, weight], outputs: [next, u.mul(next, element)] }
+      const feeds = [{ kind: 'carried', output: 0 }, { kind: 'layered' }, { kind: 'shared' }] as const
+      return result(node(primitives.loop, inputs, { block, count: 'a', feeds, reverse }), index)
+    }),
+  )
+
 const causal = fc
   .tuple(shapes(0, 1), wide, wide)
   .map(([lead, queries, keys]) => ({ shape: [...lead, queries, keys], keys }))
 const normed = withAxis(shapes(1, 3)).map(([shape]) => ({ shape, last: shape.at(-1)! }))
+/**
+ * Rows of different numbers: a row of one number has no variance. Few numbers may be almost equal, and ε bounds the factor
+ * by which their differences are enlarged.
+ */
+const standardized = fc.tuple(shapes(0, 2), wide).map(([lead, last]): Shape => [...lead, last])
 const labelled = shapes(1, 3, wide).map(shape => ({ shape, rows: shape.slice(0, -1), classes: shape.at(-1)! }))
-const epsilon = 1e-5
+/** Far above what central differences step over: rows of numbers near 0 would be a corner to them. */
+const epsilon = 0.1
 
 /** Matrices with their packed form: whole blocks, and an incomplete last one. */
 const packed = fc.constantFrom<{ shape: Shape; blocks: Dim; words: Dim }>(
@@ -314,8 +426,14 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
   maximum: elementwise(primitives.maximum, ['real', 'real']),
   minimum: elementwise(primitives.minimum, ['real', 'real']),
   equal: elementwise(primitives.equal, ['bit', 'bit']),
+  notEqual: elementwise(primitives.notEqual, ['bit', 'bit']),
   less: elementwise(primitives.less, ['real', 'real']),
   lessEqual: elementwise(primitives.lessEqual, ['bit', 'bit']),
+  greater: elementwise(primitives.greater, ['real', 'real']),
+  greaterEqual: elementwise(primitives.greaterEqual, ['bit', 'bit']),
+  and: elementwise(primitives.and, ['bool', 'bool']),
+  or: elementwise(primitives.or, ['bool', 'bool']),
+  not: unary(primitives.not, 'bool'),
   select: elementwise(primitives.select, ['bool', 'real', 'real']),
   neg: unary(primitives.neg),
   exp: unary(primitives.exp),
@@ -329,6 +447,23 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
   sin: unary(primitives.sin),
   cos: unary(primitives.cos),
   erf: unary(primitives.erf),
+  // it jumps at whole numbers
+  floor: shapes().map(shape => plan([{ shape }], applied(primitives.floor, {}), [])),
+  round: shapes().map(shape => plan([{ shape }], applied(primitives.round, {}), [])),
+  tan: unary(primitives.tan, 'unit'),
+  asin: unary(primitives.asin, 'unit'),
+  acos: unary(primitives.acos, 'unit'),
+  atan: unary(primitives.atan),
+  sinh: unary(primitives.sinh),
+  cosh: unary(primitives.cosh),
+  asinh: unary(primitives.asinh),
+  acosh: unary(primitives.acosh, 'large'),
+  atanh: unary(primitives.atanh, 'unit'),
+  log1p: unary(primitives.log1p, 'unit'),
+  expm1: unary(primitives.expm1),
+  atan2: elementwise(primitives.atan2, ['real', 'positive']),
+  // the quotient jumps at 0 only
+  remainder: elementwise(primitives.remainder, ['real', 'large']),
   // by design, it is not the derivative of its value
   stopGradient: shapes().map(shape => plan([{ shape }], applied(primitives.stopGradient, {}), [])),
   cast: fc
@@ -336,6 +471,12 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
     .map(([shape, dtype, domain]) => plan([{ shape, domain }], applied(primitives.cast, { dtype }))),
   sum: reduction(primitives.sum),
   max: reduction(primitives.max),
+  min: reduction(primitives.min),
+  prod: fc
+    .tuple(withAxis(shapes(1)), fc.boolean())
+    .map(([[shape, axis], keepDims]) => plan([{ shape }], applied(primitives.prod, { axes: [axis], keepDims }))),
+  cumsum: cumulation(primitives.cumsum),
+  cumprod: cumulation(primitives.cumprod),
   broadcastTo: broadcastable(1).chain(([shape = []]) =>
     shapes(0, 1).map(lead =>
       plan(
@@ -375,6 +516,20 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
       applied(primitives.put, { axis }),
     ),
   ),
+  takeAlong: withIndex.map(({ shape, index, axis }) =>
+    plan([{ shape }, { shape: index, domain: { below: shape[axis]! } }], applied(primitives.takeAlong, { axis })),
+  ),
+  scatterAlong: withIndex.map(({ shape, index, axis }) =>
+    plan(
+      [{ shape: index, domain: { below: shape[axis]! } }, { shape: index }],
+      applied(primitives.scatterAlong, { axis, dim: shape[axis]! }),
+    ),
+  ),
+  argsort: fc
+    .tuple(withAxis(shapes(1)), fc.boolean(), fc.boolean())
+    .map(([[shape, axis], descending, first]) =>
+      plan([{ shape }], applied(primitives.argsort, { axis, descending, dim: first ? 1 : shape[axis]! })),
+    ),
   pick: labelled.map(({ shape, rows: index, classes }) =>
     plan([{ shape }, { shape: index, domain: { below: classes } }], applied(primitives.pick, {})),
   ),
@@ -400,7 +555,19 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
       applied(primitives.concat, { axis, dim }),
     ),
   ),
+  windows: fc
+    .tuple(onAxis, fc.constantFrom(0, -1.5))
+    .map(([[[shape, axis], { whole, ...of }], value]) =>
+      plan([{ shape: at(shape, axis, whole) }], applied(primitives.windows, { axis, value, ...of })),
+    ),
+  fold: onAxis.map(([[shape, axis], { whole, dim, size, ...steps }]) =>
+    plan(
+      [{ shape: shape.toSpliced(axis, 1, dim, size) }],
+      applied(primitives.fold, { axis, size, dim: whole, ...steps }),
+    ),
+  ),
   randomBits: shapes().map(shape => plan(draw, applied(primitives.randomBits, { shape }))),
+  randomUniform: shapes().map(shape => plan(draw, applied(primitives.randomUniform, { shape }))),
   dequantize: fc
     .tuple(packed, fc.boolean())
     .map(([{ shape, blocks, words }, double]) =>
@@ -416,11 +583,18 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
       ),
     ),
   call: calls,
+  loop: loops,
   result: calls,
 
   softmax: rows(composites.softmax, 1),
   sumOfSquares: reduction(composites.sumOfSquares),
+  logSumExp: shapes().chain(shape =>
+    fc.subarray(shape.map((_, axis) => axis)).map(axes => plan([{ shape }], applied(composites.logSumExp, { axes }))),
+  ),
+  argmax: placeOf(composites.argmax),
+  argmin: placeOf(composites.argmin),
   softmaxGrad: rows(composites.softmaxGrad, 2),
+  logSoftmax: rows(composites.logSoftmax, 1),
   causalSoftmax: causal.map(({ shape, keys }) =>
     plan([{ shape }, { shape: [], domain: { below: keys } }], applied(composites.causalSoftmax, {})),
   ),
@@ -429,6 +603,11 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
   ),
   rmsNormGrad: normed.map(({ shape, last }) =>
     plan([{ shape }, { shape }, { shape: [last] }], applied(composites.rmsNormGrad, { epsilon })),
+  ),
+  visibleSoftmax: rows(composites.visibleSoftmax, 1),
+  standardize: standardized.map(shape => plan([{ shape }], applied(composites.standardize, { epsilon }))),
+  standardizeGrad: standardized.map(shape =>
+    plan([{ shape }, { shape }], applied(composites.standardizeGrad, { epsilon })),
   ),
   rope: fc.tuple(shapes(0, 2), dims, fc.boolean()).map(([lead, positions, inverse]) =>
     // the tables are data
@@ -445,6 +624,8 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
   silu: unary(composites.silu),
   siluGrad: shapes().map(shape => plan([{ shape }, { shape }], applied(composites.siluGrad, {}))),
   gelu: unary(composites.gelu),
+  geluGrad: shapes().map(shape => plan([{ shape }, { shape }], applied(composites.geluGrad, {}))),
+  softplus: unary(composites.softplus),
   crossEntropy: labelled.map(({ shape, rows: labels, classes }) =>
     plan([{ shape }, { shape: labels, domain: { below: classes } }], applied(composites.crossEntropy, {})),
   ),
@@ -458,6 +639,46 @@ export const subjects: { readonly [K in keyof typeof primitives | keyof typeof c
   sigmoidBinaryCrossEntropy: elementwise(composites.sigmoidBinaryCrossEntropy, ['real', 'real']),
   dropout: drops.map(({ shape, rate }) => plan([{ shape }, ...draw], applied(composites.dropout, { rate }))),
   inputDropout: drops.map(({ shape, rate }) => plan([{ shape }, ...draw], applied(composites.inputDropout, { rate }))),
+  flip: withAxis(shapes(1)).map(([shape, axis]) => plan([{ shape }], applied(composites.flip, { axis }))),
+  roll: fc
+    .tuple(withAxis(shapes(1)), fc.integer({ min: -5, max: 5 }))
+    .map(([[shape, axis], shift]) => plan([{ shape }], applied(composites.roll, { axis, shift }))),
+  split: fc
+    .tuple(withAxis(shapes(1)), joins)
+    .chain(([[shape, axis], { parts, dim }]) =>
+      axisOf(parts).map(index =>
+        plan([{ shape: at(shape, axis, dim) }], applied(composites.split, { axis, sizes: parts, index })),
+      ),
+    ),
+  extend: fc
+    .tuple(withAxis(shapes(1)), continued, fc.constantFrom('edge', 'reflect', 'wrap'))
+    .map(([[shape, axis], { whole, start, dim }, mode]) =>
+      plan([{ shape: at(shape, axis, dim) }], applied(composites.extend, { axis, start, dim: whole, mode })),
+    ),
+  stride: fc
+    .tuple(withAxis(shapes(1)), strides)
+    .map(([[shape, axis], { whole, ...part }]) =>
+      plan([{ shape: at(shape, axis, whole) }], applied(composites.stride, { axis, ...part })),
+    ),
+  dynamicSlice: withAxis(shapes(1, 3, wide)).map(([shape, axis]) =>
+    plan([{ shape }, place], applied(composites.dynamicSlice, { axis, dim: 'few' })),
+  ),
+  dynamicUpdate: withAxis(shapes(1, 3, wide)).map(([shape, axis]) =>
+    plan([{ shape }, { shape: at(shape, axis, 'few') }, place], applied(composites.dynamicUpdate, { axis })),
+  ),
+  conv: convolved.map(({ x, w, y: [, h, v], attributes }) =>
+    plan([{ shape: x }, { shape: w }], applied(composites.conv, { ...attributes, dims: [h!, v!] })),
+  ),
+  convInput: convolved.map(({ x: [, h, v], w, y, attributes }) =>
+    plan([{ shape: y }, { shape: w }], applied(composites.convInput, { ...attributes, dims: [h!, v!] })),
+  ),
+  convFilter: convolved.map(({ x, w: [h, v], y, attributes }) =>
+    plan([{ shape: x }, { shape: y }], applied(composites.convFilter, { ...attributes, dims: [h!, v!] })),
+  ),
+  trainingDropout: drops.map(({ shape, rate }) =>
+    plan([{ shape }, ...draw], applied(composites.trainingDropout, { rate })),
+  ),
+  whenTraining: shapes().map(shape => plan([{ shape }, { shape }], applied(composites.whenTraining, {}))),
 }
 
 /** Every op with its subject. */

@@ -100,3 +100,8 @@ export const pageNamed = (name: string): Page => {
 export const rooms: readonly string[] = pageNamed('docs/architecture.md').blocks.flatMap(({ source }) =>
   [...source.matchAll(/^src\/([a-z]+)\/ /gm)].map(match => match[1]!),
 )
+
+/** Further doors of rooms, beside their indices, by their path from `src`. */
+export const doors: readonly string[] = pageNamed('docs/architecture.md').blocks.flatMap(({ source }) =>
+  [...source.matchAll(/^src\/([a-z]+\/[a-z/-]+\.ts) /gm)].map(match => match[1]!),
+)

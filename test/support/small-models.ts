@@ -47,22 +47,22 @@ export const untyped = (f: unknown) => f as (...args: readonly unknown[]) => nev
 export interface Small {
   readonly params?: Params
   readonly batch?: Readonly<Record<string, Node>>
-  readonly logits: (params: Readonly<Record<string, never>>, batch: Readonly<Record<string, never>>) => Node
+  readonly forward: (params: Readonly<Record<string, never>>, batch: Readonly<Record<string, never>>) => Node
 }
 
 /**
  * A model of a function of its parameters (by default `w`, hidden × hidden) and its batch (by default `x`, batch ×
- * hidden): Σ logits².
+ * hidden): Σ of its squares.
  */
 export const smallModel = ({
   params = { w: f32('hidden', 'hidden') },
   batch = { x: f32('batch', 'hidden') },
-  logits,
+  forward,
 }: Small) =>
   model({
     params,
     batch,
-    logits: (p, b) => logits(p as never, b as never) as Tensor<readonly ['batch', 'hidden']>,
+    forward: (p, b) => forward(p as never, b as never) as Tensor<readonly ['batch', 'hidden']>,
     loss: made => ({ sum: sum(square(made)), count: size('batch') }),
   })
 

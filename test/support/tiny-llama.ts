@@ -25,7 +25,9 @@ import {
   type Values,
 } from '../../src/index.ts'
 import { load } from '../../src/io/checkpoint/load.ts'
-import { inputBlocks, openSafetensors, type CausalBatch, type Loaded } from '../../src/compiler.ts'
+import { inputBlocks } from '../../src/compiler.ts'
+import { openSafetensors, type Loaded } from '../../src/io.ts'
+import type { CausalBatch } from '../../src/model.ts'
 import { warmupCosine } from '../../src/tune/transform/schedule.ts'
 
 /** The tiny LLaMA of test/golden, with PyTorch's batch, columns and curves. */
@@ -43,7 +45,7 @@ export const curves = JSON.parse(readFileSync(golden('losses.json'), 'utf8')) as
   readonly [M in CurveMethod]: readonly number[]
 }
 
-export const openTiny = (): Promise<Loaded> => orThrow(load(golden('.')))
+export const openTiny = (): Promise<Loaded<'text'>> => orThrow(load(golden('.'), 'text'))
 
 const int32 = async (name: string): Promise<{ readonly sizes: readonly number[]; readonly data: Int32Array }> => {
   const archive = await orThrow(openSafetensors(golden('reference.safetensors')))
@@ -116,7 +118,7 @@ export const tinyValues = async (method: CurveMethod, group = ''): Promise<Reado
 
 /** PyTorch's methods, with their first values. */
 const adapters = async (
-  { model }: Loaded,
+  { model }: Loaded<'text'>,
   method: CurveMethod,
   columns: ReadonlyMap<string, Int32Array>,
 ): Promise<Method<Opaque>> => {
@@ -154,7 +156,11 @@ const adapters = async (
 }
 
 /** The step of the recipe: the rate of update k is that of a cosine with two warm-up steps at k + 1. */
-export const tinyStep = async (loaded: Loaded, method: CurveMethod, columns?: ReadonlyMap<string, Int32Array>) => {
+export const tinyStep = async (
+  loaded: Loaded<'text'>,
+  method: CurveMethod,
+  columns?: ReadonlyMap<string, Int32Array>,
+) => {
   const rate = warmupCosine({ peak: 5e-3, warmup: 2, total: curves.recipe.steps })
   const tx = chain(clipByGlobalNorm(1), adamw({ lr: count => rate(add(count, 1)), weightDecay: 0.01 }))
   return trainStep(

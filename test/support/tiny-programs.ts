@@ -1,6 +1,6 @@
 import { programsOf, sizing, type Program, type Programs, type Traits } from '../../src/compile/index.ts'
 import { adamw, adapt, full, paca, trainStep } from '../../src/index.ts'
-import { llama, type CausalConfig } from '../../src/compiler.ts'
+import { llama, type CausalConfig } from '../../src/model.ts'
 import { count, interpret, is, primitives, topological, type Node, type Numbers } from '../../src/tensor/index.ts'
 import { randomFrom } from './op-subjects.ts'
 

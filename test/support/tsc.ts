@@ -26,7 +26,7 @@ export interface Report {
 const config = (files: readonly string[]) => ({
   extends: path.join(root, 'tsconfig.json'),
   compilerOptions: {
-    types: [],
+    types: ['node'],
     skipLibCheck: true,
     noUnusedLocals: false,
     noUnusedParameters: false,

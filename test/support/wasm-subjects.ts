@@ -1,6 +1,7 @@
 import type { Kernels } from '../../src/backend/tfjs/wasm/index.ts'
 import { nf4Codebook, nf4Place, randomWords } from '../../src/tensor/index.ts'
 import { uniform } from './wasm-runtime.ts'
+import { windowSubjects } from './wasm-windows.ts'
 
 type Data = Float32Array | Int32Array
 
@@ -37,7 +38,7 @@ const words = (next: () => number, n: number): Int32Array =>
 
 const unary =
   (
-    name: 'exp' | 'log' | 'sigmoid' | 'tanh' | 'rsqrt' | 'sqrt' | 'silu' | 'neg' | 'abs',
+    name: 'exp' | 'log' | 'log1p' | 'sigmoid' | 'tanh' | 'rsqrt' | 'sqrt' | 'silu' | 'neg' | 'abs',
     f: (x: number) => number,
     low = -4,
     high = 4,
@@ -54,6 +55,11 @@ const softmaxOf = (values: readonly number[], scale: number): number[] => {
   const top = Math.max(...values)
   const e = values.map(x => Math.exp(scale * (x - top)))
   return e.map(x => x / sum(e))
+}
+const standardized = (values: readonly number[]) => {
+  const mean = sum(values) / values.length
+  const rstd = 1 / Math.sqrt(sum(values.map(x => (x - mean) ** 2)) / values.length + 1e-3)
+  return { rstd, y: values.map(x => (x - mean) * rstd) }
 }
 const difference = (f: (x: number) => number, x: number): number => (f(x + 1e-5) - f(x - 1e-5)) / 2e-5
 
@@ -108,7 +114,9 @@ const crossEntropyGradientOf = (logits: readonly number[], label: number, weight
 
 /** Every kernel, with its meaning in float64. */
 export const subjects: {
-  readonly [K in Exclude<keyof Kernels, 'permuteTranspose' | 'permuteCopy' | 'randomBits'>]: Subject
+  readonly [
+    K in Exclude<keyof Kernels, 'permuteTranspose' | 'permuteCopy' | 'randomBits' | 'runSteps' | 'stepsScratch'>
+  ]: Subject
 } = {
   copyBlocks: (a, b, c, next) => ({
     inputs: [uniform(next, a * (b + c))],
@@ -226,6 +234,39 @@ export const subjects: {
       }),
     ],
   }),
+  softmaxVisible: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b, -9, 9).map((x, i) => (i < b || i % 3 === 1 ? -3e38 : x))],
+    outputs: [a * b],
+    call: (k, [x = 0], [y = 0]) => k.softmaxVisible(x, y, a, b, -1e30),
+    want: ([x]) => [
+      range(a).flatMap(r => {
+        const scores = row(x, r, b)
+        const visible = scores.filter(score => score >= -1e30)
+        const weights = [...softmaxOf(visible, 1)]
+        return scores.map(score => (score >= -1e30 ? weights.shift()! : 0))
+      }),
+    ],
+  }),
+  standardize: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b)],
+    outputs: [a * b],
+    call: (k, [x = 0], [y = 0]) => k.standardize(x, y, a, b, 1e-3),
+    want: ([x]) => [range(a).flatMap(r => standardized(row(x, r, b)).y)],
+  }),
+  standardizeBackward: (a, b, _c, next) => ({
+    inputs: [uniform(next, a * b), uniform(next, a * b)],
+    outputs: [a * b],
+    call: (k, [dy = 0, x = 0], [dx = 0]) => k.standardizeBackward(dy, x, dx, a, b, 1e-3),
+    want: ([dy, x]) => [
+      range(a).flatMap(r => {
+        const { y, rstd } = standardized(row(x, r, b))
+        const d = row(dy, r, b)
+        const drift = sum(d) / b
+        const dot = sum(d.map((v, j) => v * at(y, j))) / b
+        return d.map((v, j) => rstd * (v - drift - at(y, j) * dot))
+      }),
+    ],
+  }),
   rmsNorm: (a, b, _c, next) => ({
     inputs: [uniform(next, a * b), uniform(next, b)],
     outputs: [a * b, a],
@@ -258,6 +299,7 @@ export const subjects: {
   }),
   exp: unary('exp', Math.exp),
   log: unary('log', Math.log, 0.001, 9),
+  log1p: unary('log1p', Math.log1p, -0.999, 9),
   sigmoid: unary('sigmoid', sigmoid),
   tanh: unary('tanh', Math.tanh),
   rsqrt: unary('rsqrt', x => 1 / Math.sqrt(x), 0.01, 9),
@@ -354,4 +396,5 @@ export const subjects: {
     call: (k, [x = 0, w = 0], [y = 0]) => k.vectorMatrix(x, w, y, b, c),
     want: ([x, w]) => [range(c).map(j => sum(range(b).map(r => at(x, r) * at(w, r * c + j))))],
   }),
+  ...windowSubjects,
 }

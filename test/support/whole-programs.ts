@@ -104,7 +104,7 @@ export const comparisons = (
   const all = Object.values(whole.variables).flat() as readonly Variable[]
   const gradients = plain.gradients(size)
   const evaluation = plain.evaluate(size)
-  const logits = plain.logits(size)
+  const prediction = plain.predict(size)
   const decode = plain.decode?.(size)
   // all programs first: then their prepared values are known
   const update = plain.update(size)
@@ -171,11 +171,15 @@ export const comparisons = (
     ],
     'initial without loops': [initial, valueOf(given, ...initialProgram.outputs)],
     'evaluate': [
-      rolled(whole.evaluate().sum, whole.evaluate().count),
+      rolled(...whole.evaluate()),
       valueOf(base, ...flat.evaluate(size).outputs),
       valueOf(given, ...evaluation.outputs),
     ],
-    'logits': [rolled(whole.logits()), valueOf(base, ...flat.logits(size).outputs), valueOf(given, ...logits.outputs)],
+    'predict': [
+      rolled(...whole.predict()),
+      valueOf(base, ...flat.predict(size).outputs),
+      valueOf(given, ...prediction.outputs),
+    ],
     ...(madeDecode && flatDecode && remembered && decode
       ? {
           'decode': [

@@ -8,6 +8,7 @@ import {
   i32,
   inputDropout,
   interpret,
+  isTrainingStream,
   philox,
   randomBits,
   randomWords,
@@ -137,6 +138,28 @@ test('a marked factor is itself, and so is its gradient', () => {
       assert.deepEqual(evaluated(da!, fed(draw, [[dy, cotangent]])), [...cotangent.data])
     }),
   )
+})
+
+test('what a session drops is itself, and so is its gradient, marked with the same stream', () => {
+  const x = f32(12)
+  const dy = f32(12)
+  const marked = dropout(x, 0.5)
+  const other = dropout(x, 0.5)
+  const {
+    gradients: [dx],
+  } = gradients([marked], [dy], [whole(x)])
+  const values = noise([12], 1)
+  const drawn: readonly (readonly [Node, Numbers])[] = [
+    [x, values],
+    [marked.inputs[1]!, vector(0, 0, 0)],
+    [marked.inputs[2]!, vector(0)],
+  ]
+  assert.deepEqual(evaluated(marked, new Map(drawn)), [...values.data])
+  assert.equal(dx!.op, marked.op)
+  assert.deepEqual(dx!.inputs, [dy, ...marked.inputs.slice(1)])
+  assert.equal(marked.inputs[1], other.inputs[1])
+  assert.notEqual(marked.inputs[2], other.inputs[2])
+  assert.ok(isTrainingStream(marked.inputs[2]!) && !isTrainingStream(marked.inputs[1]!) && !isTrainingStream(stream))
 })
 
 test('a rate that is none, and a key or a stream of other sizes, are shape errors with one text', () => {

@@ -26,7 +26,7 @@ import { differentiate, dot, equal, moved, noise, run } from '../support/calculu
 
 const ops: { readonly [name: string]: Op } = { ...primitives, ...composites }
 /** Ops without an evaluation of their own. */
-const structural = new Set(['parameter', 'call', 'result'])
+const structural = new Set(['parameter', 'call', 'loop', 'result'])
 const ofKind = (kind: Kind): readonly (readonly [string, Subject])[] =>
   registry.filter(([name]) => ops[name]!.kind === kind && !structural.has(name))
 const valueOf = ({ feeds, size }: Pick<Instance, 'feeds' | 'size'>, root: Node): Numbers =>
@@ -193,22 +193,19 @@ test('the size of no dim is asked in silence: what names none of its dims is ref
 
 /** Points at which corners lie: 0, and numbers that occur twice. */
 const special = [-1, 0, 0, 1]
+/** Points at which corners lie, in the range of a leaf, and its middle. */
+const specialIn = ([from, width]: readonly [from: number, width: number]): readonly number[] =>
+  [...special, from + width / 2].filter(v => v > from && v < from + width)
 /** True if neither the value nor its derivative jumps, near points at which corners lie. */
 const hasNoJump = (instance: Instance, seed = 1): boolean => {
-  const { root, differentiable, feeds } = instance
+  const { root, differentiable, feeds, ranges } = instance
   if (differentiable.length === 0) return true
   const random = randomFrom(seed)
-  const isPositive = (x: Numbers): boolean => x.data.every(v => v > 0)
   const at = new Map(
     differentiable.map((leaf): readonly [Node, Numbers] => {
-      const x = feeds.get(leaf)!
-      return [
-        leaf,
-        {
-          sizes: x.sizes,
-          data: x.data.map(() => special[Math.floor(random() * special.length)]! + (isPositive(x) ? 1.5 : 0)),
-        },
-      ]
+      const { sizes, data } = feeds.get(leaf)!
+      const points = specialIn(ranges!.get(leaf)!)
+      return [leaf, { sizes, data: data.map(() => points[Math.floor(random() * points.length)]!) }]
     }),
   )
   const dy = placeholder(root.shape, 'f32')

@@ -14,6 +14,7 @@ import {
   type Op,
 } from '../../src/tensor/index.ts'
 import { elementwiseOps } from '../../src/tensor/op/elementwise.ts'
+import { functionOps } from '../../src/tensor/op/functions.ts'
 import { instances, subjects } from '../support/op-subjects.ts'
 
 /** Verbs whose operands stand first, as functions of them and of attributes. */
@@ -28,7 +29,7 @@ test('every op has an untyped verb of its name, and no verb stands for nothing',
   assert.ok(Object.values(u).every(verb => typeof verb === 'function'))
 })
 
-for (const [name, op] of Object.entries({ ...elementwiseOps, ...composites })) {
+for (const [name, op] of Object.entries({ ...elementwiseOps, ...functionOps, ...composites })) {
   test(`the verb ${name} applies ${name}`, () => {
     fc.assert(
       fc.property(instances(subjects[name as keyof typeof subjects]), ({ root }) => {
@@ -42,9 +43,9 @@ for (const [name, op] of Object.entries({ ...elementwiseOps, ...composites })) {
 }
 
 test('the arity of an elementwise op is the number of its operands, and another number is refused', () => {
-  for (const [name, op] of Object.entries(elementwiseOps)) {
+  for (const [name, op] of Object.entries({ ...elementwiseOps, ...functionOps })) {
     fc.assert(
-      fc.property(instances(subjects[name as keyof typeof elementwiseOps]), ({ root }) => {
+      fc.property(instances(subjects[name as keyof typeof subjects]), ({ root }) => {
         assert.equal(op.arity, root.inputs.length)
         assert.throws(() => node(op, [...root.inputs, ...root.inputs], {}), ShapeMismatch)
       }),

@@ -22,17 +22,9 @@ import {
 } from '../../src/index.ts'
 import { finetune } from '../../src/program/finetune.ts'
 import { generateTokens } from '../../src/train/generate.ts'
-import {
-  identity,
-  isLazyLeaf,
-  isValue,
-  leaves,
-  mapTree,
-  openSafetensors,
-  tensorsOf,
-  type CausalBatch,
-  type Loaded,
-} from '../../src/compiler.ts'
+import { identity, isLazyLeaf, isValue, leaves, mapTree, tensorsOf } from '../../src/compiler.ts'
+import { openSafetensors, type Loaded } from '../../src/io.ts'
+import type { CausalBatch } from '../../src/model.ts'
 import { loadAdapter } from '../../src/io/index.ts'
 import { load } from '../../src/io/checkpoint/load.ts'
 import { warmupCosine } from '../../src/tune/transform/schedule.ts'
@@ -60,7 +52,7 @@ interface Curves {
   readonly 'lora-biases': readonly number[]
 }
 interface Golden {
-  readonly loaded: Loaded
+  readonly loaded: Loaded<'text'>
   readonly tensors: ReadonlyMap<string, Numbers>
   readonly columns: ReadonlyMap<string, Int32Array>
   readonly curves: Curves
@@ -90,7 +82,7 @@ const open = async (name: string): Promise<Golden> => {
     ([key, { data }]) => [key.replace('columns.', ''), Int32Array.from(data)] as const,
   )
   return {
-    loaded: await orThrow(load(at('.'))),
+    loaded: await orThrow(load(at('.'), 'text')),
     tensors,
     columns: new Map(columns),
     curves: JSON.parse(await readFile(at('losses.json'), 'utf8')) as Curves,
@@ -153,7 +145,7 @@ for (const name of models)
         const due = tensors.get('logits')!
         const vocab = due.sizes[2]!
         const seen = (x: ArrayLike<number>) => Array.from(x, (v, i) => (mask[Math.floor(i / vocab)] === 1 ? v : 0))
-        close('the logits', seen((await session.logits(batch)).data), seen(due.data), tolerance)
+        close('the logits', seen((await session.predict(batch)).logits.data), seen(due.data), tolerance)
         const { sum, count } = await session.evaluate(batch)
         close('the loss', [sum / count], tensors.get('loss')!.data, tolerance)
 
@@ -162,7 +154,12 @@ for (const name of models)
         for (const [path, { data }] of found) {
           const stored = architecture.stored(path)
           const gradient = tensors.get(`grad.${stored.name}`)!
-          close(`the gradient of ${path}`, data, stored.transposed ? turned(gradient) : gradient.data, tolerance)
+          close(
+            `the gradient of ${path}`,
+            data,
+            stored.layout === 'linear' ? turned(gradient) : gradient.data,
+            tolerance,
+          )
         }
 
         const text = Array.from(tensors.get('greedy')!.data)

@@ -32,25 +32,25 @@ const cases: Cases = JSON.parse(await readFile(join(golden, 'cases.json'), 'utf8
 /** The cases that are not computed as transformers or PEFT would, and the words of their refusal. */
 const refused: Readonly<Record<string, RegExp>> = {
   'both spellings, disagreeing': /config\.json: rope_parameters and rope_scaling disagree$/,
-  'two rates of rope': /config\.json: rope_parameters\.rope_theta is 500 and rope_theta 10000: one of them is due$/,
-  'original positions beside rope': /original_max_position_embeddings is 32, where 16, as rope says, is due$/,
+  'two rates of rope': /config\.json: rope_parameters\.rope_theta is 500 and rope_theta 10000: specify one of them$/,
+  'original positions beside rope': /original_max_position_embeddings is 32: expected 16, as rope says,$/,
   'dynamic rope': /the rope type "dynamic" in rope_parameters is not supported \(default, linear and llama3 are\)$/,
   'yarn rope': /the rope type "yarn" in rope_parameters is not supported/,
-  'another activation': /hidden_act is "gelu", where "silu" is due$/,
-  'biases that the config names': /attention_bias is true, where false is due$/,
+  'another activation': /hidden_act is "gelu": expected "silu"$/,
+  'biases that the config names': /attention_bias is true: expected false$/,
   'biases that the config does not name':
     /tensor model\.layers\.0\.mlp\.down_proj\.bias: the model that the config describes has no such parameter$/,
   'qwen2 yarn rope': /the rope type "yarn" in rope_scaling is not supported/,
   'qwen3 yarn rope': /the rope type "yarn" in rope_scaling is not supported/,
-  'qwen2 a sliding window': /use_sliding_window is true, where false is due$/,
-  'qwen3 a sliding window': /use_sliding_window is true, where false is due$/,
-  'qwen2 a layer that slides': /use_sliding_window is true, where false is due$/,
-  'qwen3 a layer that slides': /use_sliding_window is true, where false is due$/,
+  'qwen2 a sliding window': /use_sliding_window is true: expected false$/,
+  'qwen3 a sliding window': /use_sliding_window is true: expected false$/,
+  'qwen2 a layer that slides': /use_sliding_window is true: expected false$/,
+  'qwen3 a layer that slides': /use_sliding_window is true: expected false$/,
   'qwen2 without num_key_value_heads':
-    /num_key_value_heads is missing, where a divisor of num_attention_heads \(4\) is due$/,
+    /num_key_value_heads is missing: expected a divisor of num_attention_heads \(4\)$/,
   'qwen3 without num_key_value_heads':
-    /num_key_value_heads is missing, where a divisor of num_attention_heads \(4\) is due$/,
-  'qwen3 head_dim of null': /head_dim is null, where an even number is due$/,
+    /num_key_value_heads is missing: expected a divisor of num_attention_heads \(4\)$/,
+  'qwen3 head_dim of null': /head_dim is null: expected an even number$/,
   'qwen3 read as qwen2':
     /tensor model\.layers\.0\.self_attn\.q_proj\.weight has the sizes \[128, 16\], where the config asks for \[16, 16\]$/,
   'a layer that the config does not name':
@@ -59,8 +59,8 @@ const refused: Readonly<Record<string, RegExp>> = {
     /tensor base_model\.model\.model\.embed_tokens\.lora_embedding_A is a LoRA of an embedding, which is not supported/,
   'lora-of-the-embedding-ensured': /embed_tokens\.lora_embedding_A is a LoRA of an embedding, which is not supported/,
   'pissa':
-    /init_lora_weights is "pissa", where true, false, "gaussian", "eva" or "orthogonal" \(others change the weights of the base\) is due$/,
-  'olora': /init_lora_weights is "olora", where true/,
+    /init_lora_weights is "pissa": expected true, false, "gaussian", "eva" or "orthogonal" \(others change the weights of the base\)$/,
+  'olora': /init_lora_weights is "olora": expected true/,
   'tokens': /trainable_token_indices is \[1,2\], and that field of PEFT is not supported$/,
   'biased-lora': /lora_bias is true, and that field of PEFT is not supported$/,
   'a-saved-module-that-is-not-there': /modules_to_save names "classifier", of which there are no tensors$/,

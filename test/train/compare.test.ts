@@ -1,16 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Command } from 'commander'
-import { orThrow } from '../../src/host/index.ts'
-import {
-  compare,
-  comparisonTable,
-  openModel,
-  parameterCounts,
-  type CompareEvent,
-  type CompareOptions,
-  type RunCommand,
-} from '../../src/program/index.ts'
+import { orThrow } from '../../src/text/index.ts'
+import { compare, comparisonTable, type CompareEvent, type CompareOptions } from '../../src/program/index.ts'
+import type { RunCommand } from '../../src/program/commands.ts'
+import { openModel, parameterCounts } from '../../src/program/model.ts'
 import { adapterUse } from '../../src/program/adapter-arguments.ts'
 import { methodOptions, type MethodChoice } from '../../src/program/method.ts'
 import { targetsOf, tuneModel } from '../../src/program/tune.ts'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { adapt, paca, parameterCounts } from '../../src/index.ts'
+import { adapt, paca } from '../../src/index.ts'
+import { parameterCounts } from '../../src/model.ts'
 import { llamaArchitecture } from '../../src/model/index.ts'
 import { openTiny } from '../support/tiny-llama.ts'
 

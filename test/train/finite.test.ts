@@ -3,10 +3,11 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { orThrow } from '../../src/host/index.ts'
-import { evaluate, exportAdapter, finetune, openModel, type FinetuneOptions } from '../../src/program/index.ts'
+import { orThrow } from '../../src/text/index.ts'
+import { evaluate, exportAdapter, finetune, type FinetuneOptions } from '../../src/program/index.ts'
+import { openModel } from '../../src/program/model.ts'
 import { openFrozen } from '../../src/program/pretrained.ts'
-import { inRange } from '../../src/train/index.ts'
+import { inRange } from '../../src/train/finetune.ts'
 import { generateTokens } from '../../src/train/generate.ts'
 import { leaves } from '../../src/tune/index.ts'
 
@@ -82,8 +83,7 @@ const unwritten = async (name: string): Promise<void> =>
 
 test('a weight that is not finite is an error of every command that reads it', async () => {
   const broken = await model('nan', 'model.norm.weight', 1, NaN)
-  const sentence =
-    /model\.safetensors: tensor model\.norm\.weight: it holds NaN at \[1\], where a finite number is due$/
+  const sentence = /model\.safetensors: tensor model\.norm\.weight: it holds NaN at \[1\]: expected a finite number$/
   await assert.rejects(evaluate({ model: broken, data, batch: 2, target: 'reference' }), sentence)
   await assert.rejects(openFrozen(await orThrow(openModel(broken)), { target: 'reference' }), sentence)
   await assert.rejects(trained({ model: broken }), sentence)
@@ -112,11 +112,11 @@ test('an adapter that is not finite is an error, and so is a finite one whose pr
   const broken = await adapterWith('adapter-nan', A, 17, NaN)
   await assert.rejects(
     evaluate({ model: plain, adapter: [broken], data, batch: 2, target: 'reference' }),
-    /adapter_model\.safetensors: tensor base_model\.model\.model\.layers\.0\.self_attn\.q_proj\.lora_A\.weight: it holds NaN at \[1, 1\], where/,
+    /adapter_model\.safetensors: tensor base_model\.model\.model\.layers\.0\.self_attn\.q_proj\.lora_A\.weight: it holds NaN at \[1, 1\]: expected/,
   )
   const large = await adapterWith('adapter-large', A, 0, 3e38)
   const sentence =
-    /model\.layers\.0\.self_attn\.q_proj with the adapters merged into it: it holds -?Infinity at \[0, \d+\], where/
+    /model\.layers\.0\.self_attn\.q_proj with the adapters merged into it: it holds -?Infinity at \[0, \d+\]: expected/
   await cp(large, at('adapter-larger'), { recursive: true })
   await put(at('adapter-larger/adapter_model.safetensors'), A.replace('_A', '_B'), 0, 30)
   await assert.rejects(
@@ -129,7 +129,7 @@ test('an adapter that is not finite is an error, and so is a finite one whose pr
   )
   await assert.rejects(
     exportAdapter({ model: plain, adapter: [`${large}:1e300`], as: 'partensor', out: at('out') }),
-    /tensor lora_A\.model\.layers\.\S+: it holds -?Infinity at \[0, 0\], where/,
+    /tensor lora_A\.model\.layers\.\S+: it holds -?Infinity at \[0, 0\]: expected/,
   )
   await unwritten('out')
 })
@@ -139,7 +139,7 @@ test('a step that leaves the numbers saves nothing, with moments or without', as
     for (const saveOptimizer of [false, true]) {
       await assert.rejects(
         trained({ target, lr: 1e308, saveOptimizer, method: 'paca', ...(target === 'wasm' ? { threads: 1 } : {}) }),
-        /tensor values\.model\.layers\.\d\.\S+: it holds (-?Infinity|NaN) at \[\d+, \d+\], where a finite number is due$/,
+        /tensor values\.model\.layers\.\d\.\S+: it holds (-?Infinity|NaN) at \[\d+, \d+\]: expected a finite number$/,
       )
     }
   }

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, test } from 'node:test'
 import { makeTokenizer } from '../../src/io/tokenizer/tokenizer.ts'
-import { orThrow } from '../../src/host/index.ts'
+import { orThrow } from '../../src/text/index.ts'
 import type { Decoder } from '../../src/backend/index.ts'
-import { capacityFor, generateText } from '../../src/train/index.ts'
+import { capacityFor } from '../../src/train/index.ts'
+import { generateText } from '../../src/train/finetune.ts'
 import { generateTokens } from '../../src/train/generate.ts'
-import { openModel, promptIds } from '../../src/program/index.ts'
+import { openModel, promptIds } from '../../src/program/model.ts'
 import { openFrozen } from '../../src/program/pretrained.ts'
 import { tiny } from '../support/command-line.ts'
 
@@ -27,10 +28,12 @@ const naive = async (prompt: readonly number[], n: number): Promise<readonly num
   for (let i = 0; i < n; i++) {
     const data = Int32Array.from(ids)
     const sizes = [1, ids.length]
-    const logits = await session.logits({
-      input_ids: { shape: ['batch', 'seq'], sizes, dtype: 'i32', data },
-      labels: { shape: ['batch', 'seq'], sizes, dtype: 'i32', data },
-    })
+    const logits = (
+      await session.predict({
+        input_ids: { shape: ['batch', 'seq'], sizes, dtype: 'i32', data },
+        labels: { shape: ['batch', 'seq'], sizes, dtype: 'i32', data },
+      })
+    ).logits
     ids.push(argmax(logits.data.subarray((ids.length - 1) * 320)))
   }
   return ids.slice(prompt.length)

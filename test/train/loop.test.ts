@@ -10,7 +10,7 @@ import {
   type Evaluable,
   type StepEvent,
   type Trainable,
-} from '../../src/train/index.ts'
+} from '../../src/train/finetune.ts'
 
 const row = (...ids: readonly number[]): Row => ({ input_ids: Int32Array.from(ids), labels: Int32Array.from(ids) })
 const rows = [row(1, 2, 3), row(4, 5), row(6, 7, 8, 9, 10, 11, 12, 13, 14)]

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { chooseColumns, type Shape, type Value } from '../../src/tensor/index.ts'
 import { load, loadAdapter, saveAdapter, type Adapter } from '../../src/io/index.ts'
-import { orThrow } from '../../src/host/index.ts'
+import { orThrow } from '../../src/text/index.ts'
 import { evaluate, exportAdapter, type EvaluateOptions, type FinetuneOptions } from '../../src/program/index.ts'
 import { withAdapter } from '../../src/train/adapter.ts'
 import { leaves, selectByWeight, methodNames, recordOf, type MethodName } from '../../src/tune/index.ts'
@@ -104,7 +104,7 @@ test('a selection by weight is of the columns with the largest norms; modules of
     await tuned('weight', { rank: 4, select: 'weight' }),
     await tuned('weight-shared', { rank: 4, select: 'weight', shareColumns: true }),
   ]
-  const { weights, checkpoint } = await orThrow(load(tiny))
+  const { weights, checkpoint } = await orThrow(load(tiny, 'text'))
   const base = await weightsOf(weights)
   await checkpoint.close()
   for (const [path, { columns }] of (await pacaIn(own.out)).modules) {
@@ -143,7 +143,7 @@ test('a new selection keeps what the old one has learned, and the adapter restor
     [...now.modules.get(path)!.columns.data],
     [...both].sort((a, b) => a - b),
   )
-  const { weights, checkpoint } = await orThrow(load(tiny))
+  const { weights, checkpoint } = await orThrow(load(tiny, 'text'))
   try {
     const base = await weightsOf(weights)
     const restored = await weightsOf(withAdapter(withAdapter(weights, now), now, 'base'))

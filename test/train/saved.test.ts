@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { checkBase, load, loadAdapter, type Adapter } from '../../src/io/index.ts'
 import { parameterName } from '../../src/io/checkpoint/load.ts'
-import { orThrow } from '../../src/host/index.ts'
+import { orThrow } from '../../src/text/index.ts'
 import { llamaArchitecture, type CausalParams } from '../../src/model/index.ts'
 import type { Shape, Value } from '../../src/tensor/index.ts'
 import { finetune, type FinetuneOptions } from '../../src/program/index.ts'
@@ -51,7 +51,7 @@ const differing = (a: ReadonlyMap<string, Float32Array>, b: ReadonlyMap<string, 
 
 test('a PaCA adapter changes its columns alone, and its own copy of the base restores them bit for bit', async () => {
   const adapter = await trained('paca', { rank: 5 })
-  const { weights, checkpoint } = await orThrow(load(tiny))
+  const { weights, checkpoint } = await orThrow(load(tiny, 'text'))
   try {
     await orThrow(checkBase(adapter, checkpoint))
     const base = await read(weights)
@@ -82,7 +82,7 @@ test('a PaCA adapter changes its columns alone, and its own copy of the base res
 
 test('full fine-tuning of all saves every parameter as files keep it', async () => {
   const adapter = await trained('full', { method: 'full', targetModules: ['all'] })
-  const { weights, checkpoint } = await orThrow(load(tiny))
+  const { weights, checkpoint } = await orThrow(load(tiny, 'text'))
   try {
     await orThrow(checkBase(adapter, checkpoint))
     assert.deepEqual([...adapter.modules.keys()].map(parameterName).sort(), [...checkpoint.tensors.keys()].sort())
@@ -90,7 +90,7 @@ test('full fine-tuning of all saves every parameter as files keep it', async () 
     const changed = await read(withAdapter(weights, adapter))
     for (const [path, x] of changed) {
       const moved = x.reduce((most, value, i) => Math.max(most, Math.abs(value - base.get(path)![i]!)), 0)
-      assert.ok(moved > 0 && moved < 0.05, `${path} moved by ${moved}: two steps of 0.01 are due`)
+      assert.ok(moved > 0 && moved < 0.05, `${path} moved by ${moved}: expected two steps of 0.01`)
     }
   } finally {
     await checkpoint.close()

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { cacheDirectory, orThrow } from '../../src/host/index.ts'
+import { cacheDirectory } from '../../src/host/index.ts'
+import { orThrow } from '../../src/text/index.ts'
 import { smolLM2 } from '../../src/io/hub.ts'
-import { capacityFor, evaluateRows, generateText } from '../../src/train/index.ts'
-import { openModel, promptIds } from '../../src/program/index.ts'
+import { capacityFor } from '../../src/train/index.ts'
+import { evaluateRows, generateText } from '../../src/train/finetune.ts'
+import { openModel, promptIds } from '../../src/program/model.ts'
 import { openFrozen } from '../../src/program/pretrained.ts'
 import { golden } from '../support/command-line.ts'
 import { noNode } from '../support/native-library.ts'
@@ -41,7 +43,7 @@ for (const target of ['wasm', 'graph'] as const)
           assert.deepEqual(tokenizer.encode(text), ids)
           const row = { input_ids: Int32Array.from(ids), labels: Int32Array.from(ids) }
           const found = await evaluateRows(session, [row], 1)
-          assert.ok(Math.abs(found.loss - loss) < 2e-3, `loss ${found.loss}, where ${loss} is due`)
+          assert.ok(Math.abs(found.loss - loss) < 2e-3, `loss ${found.loss}: expected ${loss}`)
           const made = await generateText(decoder, tokenizer, ids, { maxTokens: 16, stop: new Set() })
           assert.deepEqual(made.ids, greedy_16)
           assert.equal(made.text, greedy_text)

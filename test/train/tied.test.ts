@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { loadAdapter, loadedFor, openSafetensors, saveAdapter, type Adapter } from '../../src/io/index.ts'
-import { orThrow } from '../../src/host/index.ts'
+import { orThrow } from '../../src/text/index.ts'
 import {
   evaluate,
   exportAdapter,
   finetune,
-  openModel,
   type EvaluateOptions,
   type FinetuneOptions,
 } from '../../src/program/index.ts'
+import { openModel } from '../../src/program/model.ts'
 import { withAdapter } from '../../src/train/adapter.ts'
 
 /** A head that is tied to the embedding, trained as one with it or apart; and adapters over a quantized base. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  model,
   adapt,
   compile,
   f32,
@@ -73,7 +74,7 @@ const baseLogits = async (of: unknown = weights): Promise<ArrayLike<number>> => 
     target: 'reference',
     weights: of as typeof weights,
   })
-  return (await session.logits(batch)).data
+  return (await session.predict(batch)).data
 }
 const isFloats = (leaf: unknown): leaf is Value<Shape> => isValue(leaf) && leaf.dtype === 'f32'
 /** A focus with other numbers in it, not so large that the laws drown in rounding. */
@@ -94,7 +95,7 @@ test('targets that are names, paths, endings of paths and positions train what t
   }
   const trained = (of: { readonly params: unknown; readonly mask: unknown }): readonly string[] =>
     tensorsOf(focus(of.params, of.mask)).map(([path]) => path)
-  const one = { params, batch: {}, logits: () => f32('in'), loss: () => ({ sum: f32(), count: f32() }) }
+  const one = model({ params, batch: {}, forward: () => f32('in'), loss: () => ({ sum: f32(), count: f32() }) })
   const o = { rank: 2, seed: 0 }
   const path = adapt(one, paca({ targets: ['enc.w'], ...o }))
   const ending = adapt(one, paca({ targets: ['w', '1.up'], ...o }))
@@ -126,7 +127,7 @@ for (const [name, make] of subjects) {
         : leaf,
     )
     await using session = await open(adapter)
-    near((await session.logits(batch)).data, await baseLogits(base), 1e-6)
+    near((await session.predict(batch)).data, await baseLogits(base), 1e-6)
     if (name.includes('nf4')) assert.notDeepEqual(Array.from(await baseLogits(base)), Array.from(await baseLogits()))
   })
 
@@ -136,10 +137,10 @@ for (const [name, make] of subjects) {
     const values = new Map(await firstValues(tuned))
     await using session = await open(adapter)
     const first = await session.read()
-    const before = await session.logits(batch)
+    const before = await session.predict(batch)
     const focus = shaken(first.focus, 5)
     await session.write({ ...first, focus: focus as typeof first.focus })
-    const after = await session.logits(batch)
+    const after = await session.predict(batch)
     const merged = mergedWeights(tuned, values, focus)
     near(after.data, await baseLogits(merged), 2e-6)
     assert.notDeepEqual(after.data, before.data)
@@ -147,7 +148,7 @@ for (const [name, make] of subjects) {
     const { loss } = await session.step([batch])
     assert.ok(Math.abs(sum / count - loss) < 1e-6, 'in evaluation as in training')
     await session.write(first)
-    assert.deepEqual((await session.logits(batch)).data, before.data)
+    assert.deepEqual((await session.predict(batch)).data, before.data)
   })
 
   test(`${name}: a step trains what the mask says, on wasm as on reference, and the loss falls`, async () => {
@@ -192,7 +193,7 @@ test('what begins elsewhere is found out: a B that is not 0, an alpha that is no
   await using other = await open(startingFrom(new Map([[path, valueOf(B.shape, 3)]]))(lora))
   assert.throws(() => near([1], [1 + 2e-6], 1e-6))
   const base = await baseLogits()
-  const found = (await other.logits(batch)).data
+  const found = (await other.predict(batch)).data
   assert.throws(() => near(found, base, 1e-3))
   const { focus } = await other.read()
   const wrong = tunedBy(adapterOf('lora', { alpha: 6 }))

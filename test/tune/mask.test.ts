@@ -4,9 +4,11 @@ import fc from 'fast-check'
 import {
   f32,
   interpret,
+  kernel,
   placeholder,
   scalar,
   u,
+  type Kernel,
   type Node,
   type Numbers,
   type Shape,
@@ -19,6 +21,7 @@ import {
   entries,
   focus,
   frozen,
+  init,
   lensOf,
   maskedLeaves,
   putFocus,
@@ -38,6 +41,8 @@ type Kind = 'all' | 'columns' | 'entries'
  */
 interface Subject {
   readonly kind: Kind
+  /** The axis of the leaf's inputs. */
+  readonly axis: number
   readonly index: readonly number[]
   readonly leaf: Numbers
   readonly parts: readonly [Numbers, Numbers]
@@ -51,15 +56,18 @@ const doubles = (sizes: readonly number[]): fc.Arbitrary<Numbers> =>
 
 const subject = (kind: Kind): fc.Arbitrary<Subject> =>
   fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }).chain(sizes => {
-    const choices = kind === 'columns' ? sizes[0]! : count(sizes)
-    // an index names no slice twice, in any order
-    return fc.shuffledSubarray([...Array(choices).keys()], { minLength: 1 }).chain(index => {
-      const part = doubles({ all: sizes, columns: [index.length, ...sizes.slice(1)], entries: [index.length] }[kind])
-      return fc.record({
-        kind: fc.constant(kind),
-        index: fc.constant(index),
-        leaf: doubles(sizes),
-        parts: fc.tuple(part, part),
+    return fc.nat({ max: sizes.length - 1 }).chain(axis => {
+      const choices = kind === 'columns' ? sizes[axis]! : count(sizes)
+      // an index names no slice twice, in any order
+      return fc.shuffledSubarray([...Array(choices).keys()], { minLength: 1 }).chain(index => {
+        const part = doubles({ all: sizes, columns: sizes.with(axis, index.length), entries: [index.length] }[kind])
+        return fc.record({
+          kind: fc.constant(kind),
+          axis: fc.constant(axis),
+          index: fc.constant(index),
+          leaf: doubles(sizes),
+          parts: fc.tuple(part, part),
+        })
       })
     })
   })
@@ -67,10 +75,14 @@ const subject = (kind: Kind): fc.Arbitrary<Subject> =>
 interface Bench {
   readonly run: (root: (lens: Lens, leaf: Node, a: Node, b: Node) => Node) => Numbers
 }
-const bench = ({ kind, index, leaf, parts: [a, b] }: Subject, change: (lens: Lens) => Lens = lens => lens): Bench => {
+const bench = (
+  { kind, axis, index, leaf, parts: [a, b] }: Subject,
+  change: (lens: Lens) => Lens = lens => lens,
+): Bench => {
   const mask = kind === 'all' ? all : kind === 'columns' ? columns(index.length) : entries(index.length)
-  const lens = lensOf(mask)!
-  const [leafNode, aNode, bNode] = [leaf, a, b].map(({ sizes }) => placeholder(sizes, 'f32')) as [Node, Node, Node]
+  const leafNode = kernel(init.zeros(), axis, ...leaf.sizes)
+  const lens = lensOf(mask, leafNode)!
+  const [aNode, bNode] = [a, b].map(({ sizes }) => placeholder(sizes, 'f32')) as [Node, Node]
   const feeds = new Map([
     [leafNode, leaf],
     [aNode, a],
@@ -84,8 +96,9 @@ const same = (a: Numbers, b: Numbers): boolean =>
   a.sizes.join() === b.sizes.join() && a.data.every((x, i) => Object.is(x, b.data[i]))
 
 /** Tests whether an element of the leaf is in the focus, without the lens. */
-const inside = ({ kind, index, leaf }: Subject, element: number): boolean =>
-  kind === 'all' || index.includes(kind === 'entries' ? element : Math.floor(element / count(leaf.sizes.slice(1))))
+const inside = ({ kind, axis, index, leaf: { sizes } }: Subject, element: number): boolean =>
+  kind === 'all' ||
+  index.includes(kind === 'entries' ? element : Math.floor(element / count(sizes.slice(axis + 1))) % sizes[axis]!)
 
 type Law = (subject: Subject, change?: (lens: Lens) => Lens) => boolean
 const laws: Readonly<Record<string, Law>> = {
@@ -127,6 +140,12 @@ for (const [law, holds] of Object.entries(laws)) {
 const mutants: readonly (readonly [name: string, law: string, kind: Kind, change: (lens: Lens) => Lens])[] = [
   ['a put that does nothing', 'get ∘ put', 'columns', lens => ({ ...lens, put: leaf => leaf })],
   [
+    'a get of the first columns',
+    'get ∘ put',
+    'columns',
+    lens => ({ ...lens, get: leaf => u.slice(leaf, 0, { as: lens.index[0]!.shape[0]! }) }),
+  ],
+  [
     'a put that adds',
     'put ∘ put',
     'entries',
@@ -167,6 +186,7 @@ for (const [name, law, kind, change] of mutants) {
 test('refuted: an index that names a column twice is no lens', () => {
   const twice: Subject = {
     kind: 'columns',
+    axis: 0,
     index: [0, 0],
     leaf: { sizes: [2], data: Float64Array.of(1, 2) },
     parts: [
@@ -232,11 +252,11 @@ export type Laws = [
   Expect<Equal<F['layers'][number]['k'], P['layers'][number]['k']>>,
   // frozen leaves are no keys
   Expect<Equal<Extract<keyof F, string>, 'up' | 'layers'>>,
-  // for a convolution a column is an input channel, the first axis as stored
+  // for a convolution a column is an input channel, on the axis that the weight declares
   Expect<
     Equal<
-      Focus<{ readonly w: Tensor<readonly ['channels', 3, 3, 'out']> }, { readonly w: Columns<4> }>['w'],
-      Tensor<readonly [4, 3, 3, 'out']>
+      Focus<{ readonly w: Kernel<readonly [3, 3, 'channels', 'out'], 2> }, { readonly w: Columns<4> }>['w'],
+      Tensor<readonly [3, 3, 4, 'out']>
     >
   >,
   // a count may have a name

@@ -6,6 +6,7 @@ import {
   compile,
   f32,
   full,
+  nn,
   orThrow,
   trainStep,
   type DType,
@@ -17,15 +18,16 @@ import {
 import {
   carryState,
   columnNorms,
+  interpret,
   isValue,
   leaves,
-  openSafetensors,
   selectByScore,
   selectByWeight,
   squaredNorms,
   tensorsOf,
   type ColumnNormsState,
 } from '../../src/compiler.ts'
+import { openSafetensors } from '../../src/io.ts'
 import { largest } from '../../src/tune/selection/score.ts'
 import { noNode } from '../support/native-library.ts'
 import { golden, openTiny, targets as names, tinyBatch } from '../support/tiny-llama.ts'
@@ -236,4 +238,47 @@ test('carrying a state to the same selection changes nothing', () => {
   const columns = new Map([['layers.0.q_proj', Int32Array.of(1, 4)]])
   const state = stateOf([1, 4])
   assert.deepEqual(carryState(columns, columns, state), state)
+})
+
+// the columns of a convolution are on another axis
+const kernelSizes = [2, 3, 4, 5]
+const kernelData = Float32Array.from({ length: 120 }, (_, i) => Math.sin(i))
+const channelOf = (i: number): number => Math.floor(i / 5) % 4
+const squaresOfChannels = (data: ArrayLike<number>): readonly number[] =>
+  [0, 1, 2, 3].map(channel => Array.from(data).reduce((sum, v, i) => (channelOf(i) === channel ? sum + v * v : sum), 0))
+
+test('the columns of a convolution are its input channels: their norms, and those of their gradients', () => {
+  const squares = squaresOfChannels(kernelData)
+  squaredNorms(kernelData, 4, 5).forEach((v, i) => assert.ok(Math.abs(v - squares[i]!) < 1e-12))
+  assert.deepEqual(selectByWeight(kernelData, 4, 2, 5), largest(squares, 2))
+  const w = nn.Conv2d(4, 5, { size: [2, 3], bias: false }).weight
+  const transform = columnNorms()
+  const part = { w }
+  const [, next] = transform.update(part, transform.init(part), part)
+  const named: Tensor<readonly [4]> = next.squares.w
+  const given = new Map([[w, { sizes: kernelSizes, data: Float64Array.from(kernelData) }]])
+  const [found] = interpret([named], given, size => Number(size))
+  found!.data.forEach((v, i) => assert.ok(Math.abs(v - squares[i]!) < 1e-12))
+  const open = { w: f32(2, 3, 4, 5) }
+  assert.throws(() => transform.init(open), /does not declare the axis of its inputs/)
+})
+
+test('a state is carried along the axis of the inputs, and refused along one that has not its columns', () => {
+  const at = (...columns: readonly number[]) => new Map([['w', Int32Array.from(columns)]])
+  const value = (...columns: readonly number[]): Value<Shape> => ({
+    shape: ['places', columns.length, 2],
+    sizes: [3, columns.length, 2],
+    dtype: 'f32',
+    data: Float32Array.from({ length: 6 * columns.length }, (_, i) => {
+      const column = columns[Math.floor(i / 2) % columns.length]!
+      return column < 0 ? 0 : 100 * Math.floor(i / (2 * columns.length)) + 10 * column + (i % 2) + 1
+    }),
+  })
+  const carried = carryState(at(1, 4), at(4, 2, 1), { mu: { w: value(1, 4) } }, () => 1)
+  // a column that is new has zeros
+  assert.deepEqual(carried.mu.w, value(4, -1, 1))
+  assert.throws(() => carryState(at(1, 4), at(4, 2), { mu: { w: value(1, 4) } }), {
+    name: 'RangeError',
+    message: 'carryState: mu.w is [3, 2, 2], and axis 0 does not have the 2 columns of w',
+  })
 })

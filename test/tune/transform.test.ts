@@ -10,7 +10,7 @@ import {
   all,
   applyUpdates,
   chain,
-  clip,
+  clipByValue,
   clipByGlobalNorm,
   columns,
   constant,
@@ -45,7 +45,7 @@ const subjects: Readonly<Record<string, Transform<Fn>>> = {
   identity,
   setToZero,
   scale: scale(-0.5),
-  clip: clip(0.3),
+  clip: clipByValue(0.3),
   clipByGlobalNorm: clipByGlobalNorm(0.7),
   addDecayedWeights: addDecayedWeights(0.1),
   trace: trace({ decay: 0.9 }),
@@ -271,8 +271,8 @@ test('a named chain makes the updates of the chain of its parts, and keeps their
   // mutant: the order of the names is the order of the parts
   const wide = { w: placeholder([2], 'f32') }
   assert.notDeepEqual(
-    path(namedChain({ rate: scale(0.1), clip: clip(0.3) }), wide, [2, -1]),
-    path(namedChain({ clip: clip(0.3), rate: scale(0.1) }), wide, [2, -1]),
+    path(namedChain({ rate: scale(0.1), clip: clipByValue(0.3) }), wide, [2, -1]),
+    path(namedChain({ clip: clipByValue(0.3), rate: scale(0.1) }), wide, [2, -1]),
   )
   const state = namedChain(parts).init({ w: f32(8, 'hidden') })
   const columns: readonly [8, 'hidden'] = state.moments.mu.w.shape

@@ -8,9 +8,9 @@ const folder = new URL('fixtures/', import.meta.url)
 const fixtures = readdirSync(folder).filter(name => name.endsWith('.ts.txt'))
 const read = (name: string): string => readFileSync(new URL(name, folder), 'utf8')
 
-/** Errors that nobody reads to their end. */
+/** Errors that nobody reads to their end. TypeScript 5.9 has three lines for each of two overloads, and one above. */
 const long = (diagnostics: readonly Diagnostic[]): readonly string[] =>
-  diagnostics.map(({ text }) => text).filter(text => text.split('\n').length > 6)
+  diagnostics.map(({ text }) => text).filter(text => text.split('\n').length > 7)
 
 for (const name of fixtures) {
   test(`${name}: tsc refuses the marked lines with their texts, of a few lines each, and no other line, within its budget`, async () => {

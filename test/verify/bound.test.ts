@@ -234,10 +234,10 @@ const caseOf = ({ loss, features, weight, rows, mask, seed }: Recipe): Case => {
   })
   const chosen: Choice = mask === 'all' ? 'all' : mask === 'columns' ? { columns: 2 } : { entries: 2 }
   return {
-    model: model<unknown, unknown, Shape>({
+    model: model<unknown, unknown, Node>({
       params: p,
       batch: b,
-      logits: () => typed<Shape, 'f32'>(logits()),
+      forward: logits,
       loss: lossOf,
     }),
     adapter: masked(path => (path === 'w' ? chosen : path === 'bias' && weight === 'bias' ? 'all' : 'frozen')),
@@ -366,10 +366,10 @@ test('losses of several kinds over several heads have one bound, of the largest 
   const z = matmul(b.x, p.w)
   const u = add(mul(z, 0.5), matmul(tanh(b.x), p.v))
   const of: Case = {
-    model: model<unknown, unknown, Shape>({
+    model: model<unknown, unknown, Node>({
       params: p,
       batch: b,
-      logits: () => typed<Shape, 'f32'>(z),
+      forward: () => z,
       loss: () => ({
         sum: add(sum(squaredError(z, b.y)), sum(sigmoidBinaryCrossEntropy(u, b.y))),
         count: size('batch'),
@@ -397,10 +397,10 @@ test('what has no bound is refused with the one reason', async () => {
     )
   const squared = (a: Node): Node => u.squaredError(a, y)
   const message = (loss: Node, trained = 'w'): unknown => {
-    const of = model<unknown, unknown, Shape>({
+    const of = model<unknown, unknown, Node>({
       params: { w, v },
       batch: { x, y },
-      logits: () => typed<Shape, 'f32'>(z),
+      forward: () => z,
       loss: () => ({ sum: typed(loss), count: size('batch') }),
     })
     return E.swap(
@@ -422,7 +422,11 @@ test('what has no bound is refused with the one reason', async () => {
     [total(squared(matmul(z, v))), 'no bound', `${unknown}w is trained below another product`],
     [total(squared(matmul(z, v))), 'no bound', `${unknown}w and v meet in contract`, 'both'],
     [total(z), 'no bound', `${unknown}outputs of w are summed`],
-    [u.sum(z, [0]), 'no bound', `${unknown}no loss of rows stands over w`],
+    [
+      u.reshape(u.slice(u.slice(z, 0, { as: 1 }), 1, { as: 1 }), []),
+      'no bound',
+      `${unknown}outputs of w are taken apart`,
+    ],
     [total(u.mul(z, z)), 'no bound', `${unknown}w is multiplied with itself in mul`],
     [u.add(total(squared(z)), total(u.mul(w, w))), 'no bound', `${unknown}w is multiplied with itself in mul`],
     [total(u.mul(squared(z), squared(z))), 'no bound', `${unknown}the loss is not linear in the losses of its rows`],
@@ -436,10 +440,10 @@ test('what has no bound is refused with the one reason', async () => {
   const dropped = await provedCurvature(
     trainStep(
       adapt(
-        model<{ w: typeof w }, { x: typeof x; y: typeof y }, readonly ['batch', 'classes']>({
+        model<{ w: typeof w }, { x: typeof x; y: typeof y }, Tensor<readonly ['batch', 'classes']>>({
           params: { w },
           batch: { x, y },
-          logits: (p, b) => matmul(b.x, p.w),
+          forward: (p, b) => matmul(b.x, p.w),
           loss: (of, b) => ({ sum: sum(squaredError(of, b.y)), count: size('batch') }),
         }),
         lora({ targets: ['w'], rank: 1, dropout: 0.5, seed: 0 }),
@@ -452,8 +456,8 @@ test('what has no bound is refused with the one reason', async () => {
 })
 
 /** The curvature along the direction that power iteration finds: at most L_P. */
-const curvatureBelow = async <Q, M, B, L extends Shape>(
-  session: Session<Q, M, readonly unknown[], B, L>,
+const curvatureBelow = async <P, Q, M, B, O, K extends string>(
+  session: Session<P, Q, M, readonly unknown[], B, O, K>,
   batch: Values<B>,
 ): Promise<number> => {
   let tangent = await session.gradients(batch)

@@ -121,7 +121,7 @@ for (const [what, bad, sentence] of [
   [
     'a rate of 0',
     { ...run, steps: gradientDescent(of, 0, 2), optimizer: { ...run.optimizer, lr: 0 } },
-    /^step 0 has the rate 0, where a rate above 0 is due$/,
+    /^step 0 has the rate 0: expected a rate above 0$/,
   ],
   [
     'a rate below 0',
@@ -129,7 +129,7 @@ for (const [what, bad, sentence] of [
     /^step 0 has the rate -0\.1/,
   ],
   ["a rate that is not the optimizer's", step({ rate: 0.1 }), /^step 2 has the rate 0\.1, the optimizer 0\.5$/],
-  ['a run that diverged', step({ next: NaN }), /^steps\.2\.next is NaN, where a finite number is due$/],
+  ['a run that diverged', step({ next: NaN }), /^steps\.2\.next is NaN: expected a finite number$/],
   ['an infinite loss', step({ loss: Infinity }), /^steps\.2\.loss is Infinity/],
   ['a negative norm', step({ gradNorm: -1 }), /^step 2 has a gradient of norm -1$/],
   [

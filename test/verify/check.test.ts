@@ -203,28 +203,24 @@ for (const [what, text, sentence] of [
     ),
     /^summary\.x is no field of a certificate$/,
   ],
-  [
-    'a missing field',
-    JSON.stringify({ ...proved, summary: undefined }),
-    /^summary is missing, where an object is due$/,
-  ],
+  ['a missing field', JSON.stringify({ ...proved, summary: undefined }), /^summary is missing: expected an object$/],
   [
     'a field of another type',
     edit(proved, ['steps', 1, 'loss'], '1', true),
-    /^steps\[1\]\.loss is "1", where a finite number is due$/,
+    /^steps\[1\]\.loss is "1": expected a finite number$/,
   ],
   [
     'a number beyond float64',
     certificateText(proved).replace(/"rate": [\d.]+/, '"rate": 1e999'),
-    /^steps\[0\]\.rate is Infinity, where a finite number is due$/,
+    /^steps\[0\]\.rate is Infinity: expected a finite number$/,
   ],
   [
     'another kind of curvature',
     edit(proved, ['curvature', 'kind'], 'believed', true),
-    /^curvature\.kind is "believed", where "proved" or "estimated" is due$/,
+    /^curvature\.kind is "believed": expected "proved" or "estimated"$/,
   ],
   ['an estimate called proved', edit(guessed, ['curvature', 'kind'], 'proved', true), /^curvature\.\w+ is /],
-  ['a later version', edit(proved, ['version'], 2, true), /^version is 2, where 1 is due$/],
+  ['a later version', edit(proved, ['version'], 2, true), /^version is 2: expected 1$/],
   [
     'another format',
     '{"format":"other"}',

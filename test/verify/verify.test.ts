@@ -5,9 +5,7 @@ import {
   abs,
   adamw,
   adapt,
-  certificateText,
   chain,
-  checkCertificate,
   clipByGlobalNorm,
   compile,
   dora,
@@ -24,15 +22,20 @@ import {
   sum,
   trainStep,
   uniform,
-  verify,
   type Method,
-  type ConvergenceCertificate,
   type Opaque,
   type TargetName,
   type Tensor,
-  type VerifyOptions,
 } from '../../src/index.ts'
-import { VerifyError, type VerifyEvent } from '../../src/compiler.ts'
+import {
+  certificateText,
+  checkCertificate,
+  verify,
+  type ConvergenceCertificate,
+  type VerifyOptions,
+  VerifyError,
+  type VerifyEvent,
+} from '../../src/verify.ts'
 import { noNode } from '../support/native-library.ts'
 import { openTiny, targets, tinyBatch } from '../support/tiny-llama.ts'
 
@@ -163,7 +166,7 @@ const linear = (loss: (predictions: Outputs, targets: Outputs) => Outputs) =>
   model({
     params: { w: f32('in', 'out') },
     batch: { x: f32('batch', 'in'), y: f32('batch', 'out') },
-    logits: (p, b) => matmul(b.x, p.w),
+    forward: (p, b) => matmul(b.x, p.w),
     loss: (logits, b) => ({ sum: sum(loss(logits, b.y)), count: size('batch') }),
   })
 const value = <const S extends readonly [string, string]>(shape: S, sizes: readonly [number, number], stream: number) =>

@@ -41,14 +41,14 @@ export const fixedBytes = ({ holdings: { params, indices, parts, state }, dynami
  */
 export const certified = (compiled: Compiled, size: Size): Certificate => {
   const { programs, whole, precision } = compiled
-  const { sum, count: scored, gradients } = whole.gradients()
+  const { sum, count: scored, buffers, gradients } = whole.gradients()
   const { norm, replaced } = whole.apply()
   const { weights, state } = holdingBytes(compiled, size)
   const bytes = storedBytes(precision)
   const single = (n: Node, of: Size): number => count(n.shape.map(of)) * bytesPerElement[n.dtype]
   const batch = programs.batch.reduce((all, [, leaf]) => all + single(leaf, size), 0)
   const roots = gradients.map(([, node]) => node)
-  const forward = batch + peakOf([sum, scored, ...roots], { size, bytes })
+  const forward = batch + peakOf([sum, scored, ...buffers, ...roots], { size, bytes })
   // the replacement of a variable is written in place by the loop that computes it
   const written = new Set(replaced.map(([, node]) => node))
   const kept = roots.reduce((all, node) => all + bytes(node, size), 0)

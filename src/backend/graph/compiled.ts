@@ -20,6 +20,7 @@ import {
   type Node,
   type Shape,
 } from '../../tensor/index.ts'
+import { SessionError } from '../device.ts'
 import { graphLowerings, isFusible } from './composites.ts'
 import type { Entry } from './entry.ts'
 import { graphOf } from './graph.ts'
@@ -47,6 +48,15 @@ export interface Compiled {
   readonly dynamic: readonly string[]
 }
 
+/** Refuses buffers that a step would round to 16 bits: small changes of an average would be lost. */
+const checkPrecise = ({ buffers }: Programs, compute: FloatType): void => {
+  const rounded = buffers.find(([, { dtype, shape }]) => dtype === 'f32' && shape.length > 1)
+  if (compute !== 'f32' && rounded !== undefined)
+    throw new SessionError(
+      `${rounded[0]} is a buffer with several axes, which ${compute} would round: use precision f32`,
+    )
+}
+
 /** The assumed value of a size that the model does not fix, when the compiler weighs alternatives. */
 const typicalSize = 24
 /**
@@ -66,6 +76,7 @@ const graphTraits: Traits = {
   runs: () => true,
   inPlace: new Map(),
   unbound: true,
+  loops: true,
   unprepared: true,
   holdsParts: true,
   alike: true,
@@ -77,14 +88,15 @@ const graphTraits: Traits = {
  * neither on the number of equal layers nor on the sizes of batches.
  * @example savedModel(compiledGraph(step, { precision: 'bf16', xla: true }).entry.graph()).byteLength
  */
-export const compiledGraph = <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>,
+export const compiledGraph = <P, Q, M, S, B, O, K extends string, U>(
+  step: Step<P, Q, M, S, B, O, K, U>,
   { precision: compute, xla }: GraphOptions,
   compiler: CompilerOptions = {},
 ): Compiled => {
   const { model } = step.tuned
   const known = model.dims ?? {}
   const programs = programsOf(step, { ...graphTraits, ...compiler })
+  checkPrecise(programs, compute)
   // a capacity follows from other sizes: with a typical size of its own, logits would seem small enough to be computed
   // whole
   const free = namesOf(programs).filter(name => !Object.hasOwn(model.capacities ?? {}, name))
@@ -154,7 +166,7 @@ const namesOf = (
   return [
     ...new Set([
       ...names,
-      ...namesIn([declared, ...declaredLoss]),
+      ...namesIn([...declared.outputLeaves.map(([, output]) => output), ...declaredLoss, ...declared.buffers]),
       ...Object.keys(capacities),
       ...(decode ? ['capacity'] : []),
     ]),

@@ -1,5 +1,6 @@
 import type { composites, Node } from '../../tensor/index.ts'
 import type { Body, Ref } from './body.ts'
+import { convolutions } from './convolutions.ts'
 import type { GraphLowering, GraphLowerings, Kernel } from './lowering.ts'
 import { computed, counted, primitiveLowerings } from './primitives.ts'
 import { dropout } from './random.ts'
@@ -111,6 +112,9 @@ const compositeLowerings: { readonly [K in keyof typeof composites]?: GraphLower
   dropout,
   inputDropout: (_, [a]) => a!,
   sumOfSquares,
+  conv: convolutions.conv,
+  convInput: convolutions.convInput,
+  convFilter: convolutions.convFilter,
 }
 
 /** The lowering of every op of the language. */

@@ -1,10 +1,23 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { sizing, type CompilerOptions, type Step, type Variable } from '../../compile/index.ts'
-import { count, type Environment, type Node, type Shape } from '../../tensor/index.ts'
+import * as E from '../../either/index.ts'
+import {
+  programsOf,
+  sizing,
+  type CompilerOptions,
+  type Programs,
+  type Step,
+  type Traits,
+  type Variable,
+} from '../../compile/index.ts'
+import { count, type DType, type Environment, type Node, type Shape } from '../../tensor/index.ts'
 import { collectGarbage } from '../../host/index.ts'
+import { computingOn, type Computing } from '../computing.ts'
 import { SessionError, type Buffer } from '../device.ts'
 import {
+  averagesOf,
+  buffersOf,
   refusal,
+  withBuffers,
+  type BufferValues,
   type Engine,
   type EngineDecoder,
   type FedBatch,
@@ -14,6 +27,7 @@ import {
   type Sums,
 } from '../engine.ts'
 import { returnMemory } from '../native/addon.ts'
+import { nodeDevice } from '../native/device.ts'
 import { openNative } from '../native/load.ts'
 import type { Native } from '../native/native.ts'
 import { mostSizes, recent } from '../recent.ts'
@@ -26,7 +40,7 @@ import { failureOf } from './failure.ts'
 import { fitting, type Sized } from './fits.ts'
 import { hasXla, loadGraph } from './load.ts'
 import { reserved } from './reserve.ts'
-import { batchInput } from './source.ts'
+import { averageName, batchInput, bufferName, outputName, predictedFrom } from './source.ts'
 
 /** A loaded graph that answers questions. */
 interface Asked {
@@ -50,16 +64,16 @@ export const graphEngine = async ({
   return (step, compiler, signal) => opened(native.right, { precision, xla: withXla }, { step, compiler, signal })
 }
 
-interface Opening<P, Q, M, S, B, L extends Shape> {
-  readonly step: Step<P, Q, M, S, B, L>
+interface Opening<P, Q, M, S, B, O, K extends string, U> {
+  readonly step: Step<P, Q, M, S, B, O, K, U>
   readonly compiler: CompilerOptions
   readonly signal: StopSignal | undefined
 }
 
-const opened = async <P, Q, M, S, B, L extends Shape>(
+const opened = async <P, Q, M, S, B, O, K extends string, U>(
   native: Native,
   options: GraphOptions,
-  { step, compiler, signal }: Opening<P, Q, M, S, B, L>,
+  { step, compiler, signal }: Opening<P, Q, M, S, B, O, K, U>,
 ): Promise<Loading> => {
   const compiled = compiledGraph(step, options, compiler)
   const { programs, holdings, entry } = compiled
@@ -95,7 +109,13 @@ const opened = async <P, Q, M, S, B, L extends Shape>(
       // frees the garbage of reading the weights
       collectGarbage()
       returnMemory()
-      return started(graph, compiled, { title, own, capacities: step.tuned.model.capacities, fits })
+      return started(graph, compiled, {
+        title,
+        own,
+        capacities: step.tuned.model.capacities,
+        fits,
+        programsFor: traits => programsOf(step, { ...compiler, ...traits, unprepared: true }),
+      })
     },
     dispose: () => {
       graph.dispose()
@@ -125,6 +145,12 @@ const guarded = (ask: Asked['ask']): Asked['ask'] => {
 
 const numberOf = (buffer: Buffer | undefined): number => Number(buffer!.data[0])
 
+/** Truth values are passed as integers. */
+const asInput = (value: Buffer): Buffer =>
+  value.dtype === 'bool' ? { ...value, dtype: 'i32', data: Int32Array.from(value.data) } : value
+const asDeclared = (dtype: DType, value: Buffer): Buffer =>
+  dtype === 'bool' ? { ...value, dtype, data: Uint8Array.from(value.data) } : value
+
 /** The sizes of names as feeds of a question. */
 const sized = (sizes: Environment): Buffers =>
   Object.fromEntries(Object.entries(sizes).map(([name, size]) => [sizeInput(name), integer(Number(size))]))
@@ -134,13 +160,21 @@ interface Started {
   readonly own: Environment
   readonly capacities: Readonly<Record<string, Shape>> | undefined
   readonly fits: ReturnType<typeof fitting>
+  /** The step's programs for a device that computes other expressions. */
+  readonly programsFor: (traits: Traits) => Programs
 }
 
-const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fits }: Started): Engine => {
-  const { programs, holdings, variables, dynamic } = compiled
+const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fits, programsFor }: Started): Engine => {
+  const { programs, whole, holdings, variables, dynamic } = compiled
   const { weights, state } = holdingBytes(compiled, sizing(own))
   const certificates = recent<Certificate>(mostSizes)
-  const fed = ({ values, sizes }: FedBatch, what: Sized = 'loss'): Buffers => {
+  const predicted = predictedFrom(programs)
+  const decoded = programs.buffers.length === 0 ? [] : (whole.decode?.().buffers ?? [])
+  const fed = (
+    { values, sizes }: FedBatch,
+    what: Sized = 'loss',
+    { batch }: Pick<Programs, 'batch'> = programs,
+  ): Buffers => {
     const size = sizing(sizes, capacities)
     fits(what, size, JSON.stringify(sizes))
     const all = Object.fromEntries(
@@ -153,7 +187,7 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
       }),
     )
     return {
-      ...Object.fromEntries(programs.batch.map(([path]) => [batchInput(path), values.get(path)!])),
+      ...Object.fromEntries(batch.map(([path]) => [batchInput(path), asInput(values.get(path)!)])),
       ...sized(all),
     }
   }
@@ -179,12 +213,29 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
   const replace = (leaf: Node, value: Buffer): void => {
     put(leaf, value, ({ held }) => (held.layers === undefined ? 'first' : 'next'))
   }
+  let opening: Promise<Computing> | undefined
+  /** A device that computes other expressions, opened on first use. */
+  const computing = (): Promise<Computing> =>
+    (opening ??= nodeDevice().then(device =>
+      computingOn(device, { programs: programsFor(device.traits), capacities, read }),
+    ))
   const home = ({ leaf, part, lens }: Compiled['programs']['trained'][number]): Node =>
     lens.index.length > 0 ? part : leaf
-  const accumulate = (batches: readonly FedBatch[]): Sums =>
-    batches
-      .map((batch, i) => sums(graph.ask(`accumulate/${i === 0 ? 'first' : 'more'}`, fed(batch))))
-      .reduce((a, b) => ({ loss: a.loss + b.loss, tokens: a.tokens + b.tokens }))
+  /** Sums over micro-batches, each of which reads the buffers that the one before leaves. */
+  const accumulate = (batches: readonly FedBatch[]): Sums & { readonly buffers: BufferValues } => {
+    let all: Sums = { loss: 0, tokens: 0 }
+    let buffers: BufferValues = new Map()
+    batches.forEach((batch, i) => {
+      const made = graph.ask(`accumulate/${i === 0 ? 'first' : 'more'}`, fed(withBuffers(batch, buffers)))
+      const { loss, tokens } = sums(made)
+      all = { loss: all.loss + loss, tokens: all.tokens + tokens }
+      buffers = buffersOf(
+        programs,
+        programs.buffers.map((_, j) => made[bufferName(j)]!),
+      )
+    })
+    return { ...all, buffers }
+  }
   const forgetting = <A>(use: () => A): A => {
     try {
       return use()
@@ -197,9 +248,10 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
     limit: undefined,
     step: async (batches): Promise<Stepped> => {
       const [first] = batches
-      if (first && batches.length === 1) {
+      // new buffers are checked before anything is updated
+      if (first && batches.length === 1 && programs.buffers.length === 0) {
         const made = graph.ask('step', fed(first))
-        return { ...sums(made), gradNorm: numberOf(made['norm']) }
+        return { ...sums(made), gradNorm: numberOf(made['norm']), buffers: new Map() }
       }
       return forgetting(() => {
         const all = accumulate(batches)
@@ -213,8 +265,15 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
         }
       })
     },
-    evaluate: async batch => sums(graph.ask('evaluate', fed(batch))),
-    gradients: async batch => forgetting(() => ({ ...accumulate([batch]), sums: programs.gradient.map(read) })),
+    evaluate: async batch => {
+      const found = graph.ask('evaluate', fed(batch))
+      return averagesOf(programs.declaredLoss.map((_, i) => numberOf(found[averageName(i)])))
+    },
+    gradients: async batch =>
+      forgetting(() => {
+        const { loss, tokens } = accumulate([batch])
+        return { loss, tokens, sums: programs.gradient.map(read) }
+      }),
     hvp: async (batch, tangents) => {
       if (compiled.whole.hvp === undefined)
         throw new SessionError(
@@ -225,8 +284,12 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
         return { ...sums(graph.ask('hvp', fed(batch))), products: programs.gradient.map(read) }
       })
     },
-    logits: async batch => graph.ask('logits', fed(batch, 'logits'))['logits']!,
-    decoder: () => decoderOf(graph, variables.caches, fits),
+    predict: async batch => {
+      const found = graph.ask('predict', fed(batch, 'predict', predicted))
+      return programs.declared.outputLeaves.map(([, { dtype }], i) => asDeclared(dtype, found[outputName(i)]!))
+    },
+    compute: async (expressions, batch) => (await computing()).compute(expressions, batch),
+    decoder: () => decoderOf(graph, variables.caches, fits, decoded),
     parts: async () => programs.trained.map(t => read(home(t))),
     state: async () => programs.state.map(([, leaf]) => read(leaf)),
     write: async (parts, state) => {
@@ -245,15 +308,21 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
     bytes: () => weights + state,
     dispose: async () => {
       graph.dispose()
+      await (await opening)?.dispose()
     },
   }
 }
 
 /** A decoder whose cache is fed to every call and returned by it. */
-const decoderOf = (graph: Asked, variables: readonly Variable[], fits: ReturnType<typeof fitting>): EngineDecoder => {
+const decoderOf = (
+  graph: Asked,
+  variables: readonly Variable[],
+  fits: ReturnType<typeof fitting>,
+  read: Programs['buffers'],
+): EngineDecoder => {
   let caches: Buffers | undefined
   return {
-    next: async (tokens, position, sizes) => {
+    next: async (tokens, position, sizes, buffers) => {
       const size = sizing(sizes)
       fits('decode', size, JSON.stringify(sizes))
       const empty = ({ node }: Variable): Buffer => {
@@ -265,6 +334,7 @@ const decoderOf = (graph: Asked, variables: readonly Variable[], fits: ReturnTyp
         tokens,
         position: integer(position),
         ...caches,
+        ...Object.fromEntries(read.map(([path]) => [batchInput(path), buffers.get(path)!])),
         ...sized(sizes),
       })
       caches = next

@@ -1,5 +1,4 @@
 import { bindDims, explainPrograms, given, sizing, type Explanation, type Step } from '../../compile/index.ts'
-import type { Shape } from '../../tensor/index.ts'
 import type { Precision } from '../precision.ts'
 import { openNative } from '../native/load.ts'
 import { certified, storedBytes } from './certificate.ts'
@@ -11,8 +10,8 @@ import { fitting } from './fits.ts'
  * and the memory that the step holds; if there is a TensorFlow, also the memory that it and Node hold before.
  * @example explanationText(await explainGraph(step, { dims: { batch: 2, seq: 256 }, precision: 'bf16' }))
  */
-export const explainGraph = async <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>,
+export const explainGraph = async <P, Q, M, S, B, O, K extends string>(
+  step: Step<P, Q, M, S, B, O, K>,
   { dims, precision }: { readonly dims: Readonly<Record<string, number>>; readonly precision: Precision },
 ): Promise<Explanation> => {
   const native = await openNative()

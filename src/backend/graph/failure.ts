@@ -14,7 +14,10 @@ export interface Failure {
 export const failureOf = (question: string, error: unknown): Failure => {
   const text = error instanceof Error ? error.message : String(error)
   const [, index, size] =
-    /= (-?\d+) is not in \[0, (\d+)\)/.exec(text) ?? /= \[(-?\d+)\] does not index into shape \[(\d+)/.exec(text) ?? []
+    /= (-?\d+) is not in \[0, (\d+)\)/.exec(text) ??
+    /= \[(-?\d+)\] does not index into shape \[(\d+)/.exec(text) ??
+    /= \[\d+, ?(-?\d+)\] does not index into shape \[\d+, ?(\d+)\]/.exec(text) ??
+    []
   if (index !== undefined)
     return {
       error: new SessionError(`index ${index} is not ${index.startsWith('-') ? 'above -1' : `below ${size}`}`, {

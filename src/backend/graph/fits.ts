@@ -3,7 +3,7 @@ import type { Dim, Node } from '../../tensor/index.ts'
 import type { Compiled } from './compiled.ts'
 
 /** Questions that depend on sizes that are given with the question, or when the session starts. */
-export type Sized = 'start' | 'loss' | 'logits' | 'decode'
+export type Sized = 'start' | 'loss' | 'predict' | 'decode'
 
 /**
  * Refuses sizes that do not fit a question. A graph is written before the sizes are known, so they are checked with
@@ -20,8 +20,11 @@ export const fitting = ({
       const { norm, replaced } = whole.apply()
       return [norm, ...[...replaced, ...whole.initial()].map(([, node]) => node)]
     },
-    loss: () => [...programs.declaredLoss, ...whole.gradients().gradients.map(([, node]) => node)],
-    logits: () => [programs.declared],
+    loss: () => {
+      const { buffers, gradients } = whole.gradients()
+      return [...programs.declaredLoss, ...buffers, ...gradients.map(([, node]) => node)]
+    },
+    predict: () => programs.declared.outputLeaves.map(([, output]) => output),
     decode: () => {
       const made = whole.decode?.()
       return made ? [made.logits, ...made.caches.map(([, node]) => node)] : []

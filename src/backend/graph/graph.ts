@@ -6,7 +6,17 @@ import { emptyLibrary } from './library.ts'
 import { write } from './program.ts'
 import { defineReserve } from './reserve.ts'
 import { materialised, type Writing } from './scope.ts'
-import { asF32, batchInputs, fedBatch, inputOf, type Source } from './source.ts'
+import {
+  answered,
+  asF32,
+  averageName,
+  batchInputs,
+  fedBatch,
+  inputOf,
+  outputName,
+  predictedFrom,
+  type Source,
+} from './source.ts'
 import { defineSteps } from './step.ts'
 
 /** A whole session as one graph: what it holds, and all the questions that it answers. */
@@ -28,22 +38,32 @@ export const graphOf = (source: Source): Entry => {
   defineStart({ define, library, writing }, source)
   defineSteps({ define, library, writing }, source)
   define('evaluate', batch, precision, (scope, given) => {
-    const { sum, count } = whole.evaluate()
-    const [s, c] = write(scope, [sum, count], fedBatch(programs, given))
-    return { sum: asF32(scope.body, s!), count: asF32(scope.body, c!) }
+    const found = write(scope, whole.evaluate(), fedBatch(scope.body, programs, given))
+    return Object.fromEntries(found.map((x, i) => [averageName(i), asF32(scope.body, x)]))
   })
-  define('logits', batch, precision, (scope, given) => ({
-    logits: asF32(scope.body, write(scope, [whole.logits()], fedBatch(programs, given))[0]!),
-  }))
+  const read = predictedFrom(programs)
+  define('predict', batchInputs(read), precision, (scope, given) => {
+    const found = write(scope, whole.predict(), fedBatch(scope.body, read, given))
+    return Object.fromEntries(found.map((x, i) => [outputName(i), answered(scope.body, materialised(scope, x))]))
+  })
   if (whole.decode) {
-    const { logits, caches, tokens, position } = whole.decode()
-    const inputs = Object.fromEntries(caches.map(([{ name, node }]) => [name, inputOf(node)] as const))
+    const { logits, caches, tokens, position, buffers } = whole.decode()
+    const held = { batch: buffers }
+    const inputs = {
+      ...Object.fromEntries(caches.map(([{ name, node }]) => [name, inputOf(node)] as const)),
+      ...batchInputs(held),
+    }
     define('decode', { tokens: inputOf(tokens), position: inputOf(position), ...inputs }, precision, (scope, given) => {
       const cacheRefs = caches.map(([variable]): readonly [Node, Ref] => [variable.node, given[variable.name]!])
       const [scores, ...next] = write(
         scope,
         [logits, ...caches.map(([, node]) => node)],
-        new Map([[tokens, given['tokens']!], [position, given['position']!], ...cacheRefs]),
+        new Map([
+          [tokens, given['tokens']!],
+          [position, given['position']!],
+          ...cacheRefs,
+          ...fedBatch(scope.body, held, given),
+        ]),
       )
       return {
         logits: asF32(scope.body, scores!),

@@ -15,6 +15,14 @@ export const quotient = (a: Ref, b: Ref, body: Body): Ref => {
   return chosen(body, isZero, integer(body, -1), chosen(body, isMinusOne, body.apply('Neg', [a]), plain))
 }
 
+/** The remainder of a / b with the sign of b; a if b is 0. TensorFlow fails where `quotient` would. */
+export const remainder = (a: Ref, b: Ref, body: Body): Ref => {
+  const isZero = equals(body, b, 0)
+  // the remainder of a division by 1 is that by -1
+  const isOdd = body.apply('LogicalOr', [isZero, equals(body, b, -1)])
+  return chosen(body, isZero, a, body.apply('FloorMod', [a, chosen(body, isOdd, integer(body, 1), b)]))
+}
+
 /** a ^ b by squaring, bit by bit; for a negative b, the fraction truncated towards 0. */
 export const power = (a: Ref, b: Ref, body: Body): Ref => {
   const one = integer(body, 1)

@@ -11,6 +11,7 @@ import { tfjsDType, type TfjsDType } from '../tfjs/lowering.ts'
 import { emptyBody } from './body.ts'
 import { called, emptyLibrary } from './library.ts'
 import { graphTag, savedModel, signaturesOnly, type Graph } from './saved-model.ts'
+import { unsharedCopy } from './unshared.ts'
 
 /** A graph inside TensorFlow: one session, whose variables persist from one run to the next. */
 export interface LoadedGraph {
@@ -31,7 +32,8 @@ const tensorOf = ({ sizes, dtype, data }: Buffer): tfjs.Tensor => {
   if (!Object.hasOwn(tfjsDType, dtype)) throw new SessionError(`a graph takes no ${dtype} data: convert it first`)
   if (data.length !== count(sizes))
     throw new SessionError(`a value of sizes [${sizes.join(', ')}] has ${data.length} elements`)
-  return tfjs.tensor(data, [...sizes], tfjsDType[dtype as TfjsDType])
+  const known = dtype as TfjsDType
+  return tfjs.tensor(unsharedCopy(known, data), [...sizes], tfjsDType[known])
 }
 
 const bufferOf = (x: RuntimeTensor): Buffer => ({

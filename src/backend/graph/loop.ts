@@ -1,5 +1,4 @@
-import { carriedOutputs, loopOp, type Loop } from '../../compile/index.ts'
-import { is, resultOp, type Node, type NodeOf } from '../../tensor/index.ts'
+import { carriedOutputs, is, loopOp, resultOp, type Loop, type Node, type NodeOf } from '../../tensor/index.ts'
 import type { Ref } from './body.ts'
 import { called, whileLoop } from './library.ts'
 import { replacingWith, type Replacement } from './replace.ts'
@@ -7,13 +6,16 @@ import {
   anyShape,
   asList,
   elementOf,
+  leaving,
   materialised,
   scopeIn,
+  sizeIn,
   type Scope,
   type Sink,
   type Stack,
   type Write,
 } from './scope.ts'
+import { sizeRef } from './sizes.ts'
 import type { GraphType } from './types.ts'
 
 /** The facts about the program around a loop. */
@@ -74,8 +76,10 @@ export const writtenLoop = (
   inputs: readonly Ref[],
   { sinks, piles }: Surroundings,
 ): readonly Ref[] => {
-  const { body, sizes, writing, precision, stacks, readers } = scope
+  const { body, sizes, precision, stacks, readers } = scope
   const { block, feeds, count, reverse } = n.attributes
+  // a step of time has small tensors: to start a kernel of XLA for them takes longer than to run their ops
+  const writing = typeof count === 'number' ? scope.writing : { ...scope.writing, xla: false }
   const carried = carriedOutputs(n.attributes)
   const { library } = writing
   const sources = block.parameters.map((parameter, i): Source => {
@@ -131,37 +135,45 @@ export const writtenLoop = (
         )?.parameter
         return { resource, leaf: leaf ?? output, output, layer }
       })
-      return replacingWith(write)(
-        inner,
-        block.outputs.filter((_, k) => !sinks.has(k)),
-        replacements,
-        given,
-      )
+      const outputs = block.outputs.filter((_, k) => !sinks.has(k))
+      return leaving(inner, outputs, replacingWith(write)(inner, outputs, replacements, given))
     },
   })
+  /** The number of turns; a loop over layers knows it when the program is written. */
+  const countIn = (of: Scope): Ref => sizeRef(of.body, sizeIn(of)(count))
+  /** The number of the last turn. */
+  const lastIn = (of: Scope): Ref => {
+    const turns = sizeIn(of)(count)
+    return typeof turns === 'number'
+      ? of.body.constant(turns - 1, 'i32')
+      : of.body.apply('Sub', [turns, of.body.constant(1, 'i32')])
+  }
   // the block's outputs that the call returns, in order
   const returned = block.outputs.flatMap((_, k) => (sinks.has(k) ? [] : [k]))
   const lists = collected.map(({ k, type }) =>
     piles.has(k)
       ? body.apply('StackV2', [body.constant(-1, 'i32')], { elem_type: { type } })
-      : body.apply('TensorListReserve', [anyShape(body), body.constant(count, 'i32')], { element_dtype: { type } }),
+      : body.apply('TensorListReserve', [anyShape(body), countIn(scope)], { element_dtype: { type } }),
   )
   const state = [body.constant(0, 'i32'), ...turning.map(({ input }) => input), ...sizes, ...lists]
   const types = state.map(({ type }) => type)
+  const sizesAmong = (rest: readonly Ref[]): readonly Ref[] => rest.slice(turning.length, turning.length + sizes.length)
   const condition = library.define({
     name: 'turnsLeft',
     parameters: types,
-    write: (into, [i]) => [into.apply('Less', [i!, into.constant(count, 'i32')])],
+    write: (into, [i, ...rest]) => [
+      into.apply('Less', [i!, countIn(scopeIn(into, sizesAmong(rest), writing, precision))]),
+    ],
   })
   const turn = library.define({
     name: `${block.name}.turn`,
     parameters: types,
     write: (into, [i, ...rest]) => {
-      const at = reverse ? into.apply('Sub', [into.constant(count - 1, 'i32'), i!]) : i!
+      const inner = scopeIn(into, sizesAmong(rest), writing, precision)
+      const at = reverse ? into.apply('Sub', [lastIn(inner), i!]) : i!
       const given = rest.slice(0, turning.length)
       const own = rest.slice(turning.length + sizes.length)
-      const ownSizes = rest.slice(turning.length, turning.length + sizes.length)
-      const inner = scopeIn(into, [], writing, precision)
+      const ownSizes = sizesAmong(rest)
       const items = turning.map(({ kind, stack }, k) =>
         kind === 'list' || kind === 'pile' ? elementOf(inner, { ...stack!, [kind]: given[k]! }, at) : given[k]!,
       )

@@ -1,6 +1,7 @@
 import { count } from '../../tensor/index.ts'
 import { SessionError, type Buffer } from '../device.ts'
 import type { Body, Ref } from './body.ts'
+import { unshared } from './unshared.ts'
 
 /** An input of a question: an array of f32 or i32 with `rank` dims. */
 export interface Input {
@@ -17,8 +18,7 @@ export interface Packed {
 
 /**
  * Packs all inputs of a question into two vectors. The integers are the question's two numbers, the scalars, the sizes
- * of every other input, and then their data; the floats are the scalars, and then the data. A single array of floats is
- * passed as it is.
+ * of every other input, and then their data; the floats are the scalars, and then the data.
  */
 export const pack = (question: readonly number[], inputs: Inputs, feeds: Readonly<Record<string, Buffer>>): Packed => {
   const given = Object.entries(inputs).map(([name, { type, rank }]) => ({
@@ -32,15 +32,12 @@ export const pack = (question: readonly number[], inputs: Inputs, feeds: Readonl
   const sizes = given.filter(({ rank }) => rank > 0).flatMap(({ buffer }) => buffer.sizes)
   const header = [...question, ...numbers(of('i32', true)), ...sizes]
   const arrays = of('i32', false)
-  const ints = new Int32Array(header.length + arrays.reduce((n, { data }) => n + data.length, 0))
+  const ints = unshared(Int32Array, header.length + arrays.reduce((n, { data }) => n + data.length, 0))
   ints.set(header)
   put(ints, header.length, arrays)
   const scalars = numbers(of('f32', true))
-  const [only, ...more] = of('f32', false)
-  if (only && more.length === 0 && scalars.length === 0 && only.data instanceof Float32Array)
-    return { ints, floats: only.data }
-  const tensors = only ? [only, ...more] : []
-  const floats = new Float32Array(scalars.length + tensors.reduce((n, { data }) => n + data.length, 0))
+  const tensors = of('f32', false)
+  const floats = unshared(Float32Array, scalars.length + tensors.reduce((n, { data }) => n + data.length, 0))
   floats.set(scalars)
   put(floats, scalars.length, tensors)
   return { ints, floats }

@@ -2,21 +2,27 @@ import { isMatrixProduct, laidOut } from '../../compile/index.ts'
 import {
   is,
   mulOp,
+  placeholder,
   scatterAddOp,
+  substitute,
+  withInputs,
   type Axes,
   type Contraction,
+  type Cumulation,
   type Dim,
   type DType,
   type Node,
   type primitives,
   type Shape,
 } from '../../tensor/index.ts'
+import { argsort, scatterAlong, takeAlong } from './along.ts'
 import type { Body, Ref } from './body.ts'
 import type { Emit, GraphLowering } from './lowering.ts'
 import type { OperationName } from './operations.ts'
+import { convolutions } from './convolutions.ts'
 import { dequantize } from './dequantize.ts'
-import { power, quotient, truncated } from './integers.ts'
-import { randomBits } from './random.ts'
+import { power, quotient, remainder, truncated } from './integers.ts'
+import { randomBits, randomUniform } from './random.ts'
 import { shapeOf, sizeRef, sumOfSizes, vectorOf, type Size } from './sizes.ts'
 import { isFloat } from './types.ts'
 
@@ -91,17 +97,29 @@ const extreme =
     if (!compiled || !isFloat(a.type)) return plain
     return [a, b].reduce((y, x) => body.apply('SelectV2', [body.apply('NotEqual', [x, x]), x, y]), plain)
   }
-const highest: GraphLowering = (node, inputs, emit) => {
-  const plain = reduction('Max')(node, inputs, emit)
-  if (!emit.compiled || !isFloat(inputs[0]!.type)) return plain
-  const { axes, keepDims } = attributesOf<Axes>(node)
-  const { body } = emit
-  const x = computed(inputs[0]!, emit)
-  const odd = body.apply('Any', [body.apply('NotEqual', [x, x]), body.constant(axes, 'i32')], {
-    keep_dims: { bool: keepDims },
-  })
-  return body.apply('SelectV2', [odd, body.constant(Number.NaN, 'f32'), plain])
-}
+const extremeOver =
+  (operation: 'Max' | 'Min'): GraphLowering =>
+  (node, inputs, emit) => {
+    const plain = reduction(operation)(node, inputs, emit)
+    if (!emit.compiled || !isFloat(inputs[0]!.type)) return plain
+    const { axes, keepDims } = attributesOf<Axes>(node)
+    const { body } = emit
+    const x = computed(inputs[0]!, emit)
+    const odd = body.apply('Any', [body.apply('NotEqual', [x, x]), body.constant(axes, 'i32')], {
+      keep_dims: { bool: keepDims },
+    })
+    return body.apply('SelectV2', [odd, body.constant(Number.NaN, 'f32'), plain])
+  }
+/** A sum or product up to each place. */
+const cumulation =
+  (operation: 'Cumsum' | 'Cumprod'): GraphLowering =>
+  (node, [x], emit) => {
+    const { axis, exclusive, reverse } = attributesOf<Cumulation>(node)
+    return emit.body.apply(operation, [computed(x!, emit), emit.body.constant(axis, 'i32')], {
+      exclusive: { bool: exclusive },
+      reverse: { bool: reverse },
+    })
+  }
 const impossible: GraphLowering = ({ op }) => {
   throw new Error(`${op.name} is no node of a graph`)
 }
@@ -155,10 +173,18 @@ const weight =
 const contract: GraphLowering = (node, inputs, emit) => {
   const { a, b, out } = attributesOf<Contraction>(node)
   const operands = inputs.map(x => emit.cast(x, emit.compute))
+  // laid out for leaves: the rule would look through an operand that is a reshape, to what has no value here
+  const leaves = node.inputs.map(({ shape, dtype }) => placeholder(shape, dtype))
   const laid = isMatrixProduct({ a, b, out })
     ? undefined
-    : laidOut.apply(node, { size: weight(emit), isStatic: () => false, isWeight: () => false, readOnce: () => true })
-  if (laid) return emit.expand(laid, operands)
+    : laidOut.apply(withInputs(node, leaves), {
+        size: weight(emit),
+        isStatic: () => false,
+        isWeight: () => false,
+        readOnce: () => true,
+      })
+  const given = new Map(leaves.map((leaf, i) => [leaf, node.inputs[i]!]))
+  if (laid) return emit.expand(substitute([laid], given)[0]!, operands)
   const left = { bool: a.endsWith('km') }
   const right = { bool: b.endsWith('nk') }
   return out.length === 2
@@ -186,6 +212,7 @@ const constant: GraphLowering = (node, _, { body, size }) => {
 export const primitiveLowerings: { readonly [K in keyof typeof primitives]: GraphLowering } = {
   parameter: impossible,
   call: impossible,
+  loop: impossible,
   result: impossible,
   constant,
   size: (node, _, { body, size }) => {
@@ -209,8 +236,14 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
   maximum: extreme('Maximum'),
   minimum: extreme('Minimum'),
   equal: elementwise('Equal'),
+  notEqual: elementwise('NotEqual'),
   less: elementwise('Less'),
   lessEqual: elementwise('LessEqual'),
+  greater: elementwise('Greater'),
+  greaterEqual: elementwise('GreaterEqual'),
+  and: elementwise('LogicalAnd'),
+  or: elementwise('LogicalOr'),
+  not: elementwise('LogicalNot'),
   neg: elementwise('Neg'),
   exp: elementwise('Exp'),
   log: elementwise('Log'),
@@ -223,6 +256,21 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
   sin: elementwise('Sin'),
   cos: elementwise('Cos'),
   erf: elementwise('Erf'),
+  floor: elementwise('Floor'),
+  round: elementwise('Rint'),
+  tan: elementwise('Tan'),
+  asin: elementwise('Asin'),
+  acos: elementwise('Acos'),
+  atan: elementwise('Atan'),
+  sinh: elementwise('Sinh'),
+  cosh: elementwise('Cosh'),
+  asinh: elementwise('Asinh'),
+  acosh: elementwise('Acosh'),
+  atanh: elementwise('Atanh'),
+  log1p: elementwise('Log1p'),
+  expm1: elementwise('Expm1'),
+  atan2: elementwise('Atan2'),
+  remainder: byType('FloorMod', remainder),
   select: (_, [condition, ...branches], emit) => emit.body.apply('SelectV2', [condition!, ...alike(branches, emit)]),
   stopGradient: (_, [x]) => x!,
   // a float that is stored in 16 bits already is a float
@@ -233,11 +281,20 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
         ? truncated(emit.cast(x!, 'f32'), emit.body)
         : emit.cast(x!, dtype),
   sum,
-  max: highest,
+  max: extremeOver('Max'),
+  min: extremeOver('Min'),
+  prod: reduction('Prod'),
+  cumsum: cumulation('Cumsum'),
+  cumprod: cumulation('Cumprod'),
   broadcastTo: ({ shape }, [x], emit) => emit.body.apply('BroadcastTo', [x!, shapeOf(shape, emit)]),
   reshape: ({ shape }, [x], emit) => reshapedTo(x!, shape, emit),
-  transpose: (node, [x], { body }) =>
-    permuted(body, x!, attributesOf<{ readonly permutation: readonly number[] }>(node).permutation),
+  transpose: (node, [x], { body }) => {
+    const { permutation } = attributesOf<{ readonly permutation: readonly number[] }>(node)
+    // of truth values, oneDNN writes on stderr that it transposes them only on some processors
+    return x!.type === 'bool'
+      ? body.cast(permuted(body, body.cast(x!, 'f32'), permutation), 'bool')
+      : permuted(body, x!, permutation)
+  },
   contract,
   take: (node, [x, index], { body }) =>
     body.apply('GatherV2', [x!, index!, body.constant(attributesOf<Part>(node).axis, 'i32')]),
@@ -255,11 +312,15 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
     onFirstAxis(emit.body, node, attributesOf<Part>(node).axis, alike([x!, values!], emit), ([tensor, updates]) =>
       emit.body.apply('TensorScatterUpdate', [tensor!, column(emit.body, index!), updates!]),
     ),
+  takeAlong,
+  scatterAlong,
+  argsort,
   pick: (node, [x, index], { body }) => {
     const { length } = node.shape
     return body.apply('GatherV2', [x!, index!, body.constant(length, 'i32')], { batch_dims: { int: length } })
   },
   randomBits,
+  randomUniform,
   dequantize,
   oneHot: (node, [index], { body, size }) =>
     body.apply(
@@ -304,6 +365,8 @@ export const primitiveLowerings: { readonly [K in keyof typeof primitives]: Grap
     )
     return body.apply('Pad', [x!, body.apply('Reshape', [paddings, body.constant([node.shape.length, 2], 'i32')])])
   },
+  windows: convolutions.windows,
+  fold: convolutions.fold,
   concat: (node, inputs, emit) =>
     inputs.length === 1
       ? inputs[0]!

@@ -1,15 +1,14 @@
-import { chunkOp, loopOp } from '../../compile/index.ts'
+import { chunkOp } from '../../compile/index.ts'
 import {
   blockOf,
   contractOp,
   is,
+  loopOp,
   placeholderOp,
   sliceOp,
   topological,
   type Block,
   type Node,
-  type NodeOf,
-  type SliceAttributes,
 } from '../../tensor/index.ts'
 import type { Anchor, Body, Ref } from './body.ts'
 import { writtenChunk } from './chunk.ts'
@@ -18,7 +17,7 @@ import { after, called } from './library.ts'
 import { pilesIn, writtenLoop } from './loop.ts'
 import { lowered, type Emit, type GraphLowering, type Kernel, type Place } from './lowering.ts'
 import { replacingWith } from './replace.ts'
-import { elementOf, materialised, scopeIn, sizeIn, type Scope, type Write } from './scope.ts'
+import { elementOf, leaving, materialised, scopeIn, sizeIn, type Scope, type Write } from './scope.ts'
 import { sizesIn } from './sizes.ts'
 
 /**
@@ -56,21 +55,28 @@ export const write: Write = (scope, roots, given, sinks = new Map()) => {
       if (is(n, placeholderOp)) return lowering(n, inputs, emit)
       const [stack] = inputs
       const single = stack && stacks.get(stack.text)
-      if (single && is(n, sliceOp) && n.attributes.axis === 0 && n.shape[0] === 1 && n.inputs[0]!.shape[0] !== 1) {
+      const first = single && firstOf(n, emit)
+      if (first !== undefined && n.shape[0] === 1 && n.inputs[0]!.shape[0] !== 1) {
         return body.apply('ExpandDims', [
-          elementOf(scope, single, body.constant(firstOf(n, emit), 'i32')),
+          elementOf(scope, single!, body.constant(first, 'i32')),
           body.constant(0, 'i32'),
         ])
       }
       const tensors = inputs.map(x => materialised(scope, x))
       const isProduct = is(n, contractOp)
       passGate(n)
-      const result = lowering(n, isProduct ? gated(tensors) : tensors, emit)
+      const result = lowering(n, isProduct ? gated(tensors) : tensors, {
+        ...emit,
+        valueOf: other => {
+          const x = emit.valueOf(other)
+          return x && materialised(scope, x)
+        },
+      })
       if (isProduct && gate === undefined) product = result
       const value = kept(n, result)
       // adjacent layers: loops read them in place
-      if (single && !single.pile && is(n, sliceOp) && n.attributes.axis === 0)
-        stacks.set(value.text, { ...single, from: (single.from ?? 0) + firstOf(n, emit) })
+      if (first !== undefined && !single!.pile)
+        stacks.set(value.text, { ...single!, from: (single!.from ?? 0) + first })
       return value
     }
   const place: Place = {
@@ -136,27 +142,32 @@ const kernelIn =
     return called(body, f, inputs, before ? { control: [before] } : {}).outputs[0]!
   }
 
-/** The number of the first layer in a slice: layers are numbered when a program is written. */
-const firstOf = (n: NodeOf<SliceAttributes>, { size }: Emit): number =>
-  n.attributes.start.reduce<number>((sum, dim) => {
-    const at = size(dim)
-    if (typeof at !== 'number') throw new Error('a layer has a number')
-    return sum + at
-  }, 0)
+/** The number of the first layer in a slice, if it is known when the program is written. */
+const firstOf = (n: Node, { size }: Emit): number | undefined => {
+  if (!is(n, sliceOp) || n.attributes.axis !== 0) return undefined
+  const sizes = n.attributes.start.map(size)
+  const known = sizes.filter(at => typeof at === 'number')
+  return known.length === sizes.length ? known.reduce((sum, at) => sum + at, 0) : undefined
+}
+
+/** Tests for blocks of a few numbers, which TensorFlow computes one by one before it has called what XLA compiled. */
+const isTiny = ({ parameters, outputs }: Block): boolean =>
+  [...parameters, ...outputs].every(({ shape }) => shape.length === 0)
 
 /** Writes a few elementwise ops as one function of floats in f32; its results are stored like any others. */
 const fusedCall = (scope: Scope, block: Block, inputs: readonly Ref[], control: readonly Anchor[]): readonly Ref[] => {
   const { body, writing, precision } = scope
+  const compiled = writing.xla && !isTiny(block)
   const inside = (into: Body, parameters: readonly Ref[]): readonly Ref[] => {
     const size = sizesIn(into, name => writing.sizeOf(name) ?? unknownSize(name))
     return lowered(writing.lowerings, block.outputs, new Map(block.parameters.map((p, i) => [p, parameters[i]!])), {
       body: into,
       size,
       compute: 'f32',
-      compiled: writing.xla,
+      compiled,
     }).map((x, i) => into.cast(x, precision.stored(block.outputs[i]!)))
   }
-  if (!writing.xla) return inside(body, inputs)
+  if (!compiled) return inside(body, inputs)
   const f = writing.library.define({
     name: block.name,
     parameters: inputs.map(({ type }) => type),
@@ -179,7 +190,8 @@ const plainCall = (
     parameters: [...inputs, ...sizes].map(({ type }) => type),
     write: (into, refs) => {
       const scope = scopeIn(into, refs.slice(inputs.length), writing, precision)
-      return write(scope, block.outputs, new Map(block.parameters.map((p, i) => [p, refs[i]!])))
+      const given = new Map(block.parameters.map((p, i) => [p, refs[i]!]))
+      return leaving(scope, block.outputs, write(scope, block.outputs, given))
     },
   })
   const made = called(body, f, [...inputs, ...sizes])

@@ -60,3 +60,11 @@ export const dropout: GraphLowering = (node, [x, key, stream], { body, kernel })
   }
   return kernel ? kernel('dropout', [x!, key!, stream!], write) : write(body, [x!, key!, stream!])
 }
+
+/** Uniform numbers: the upper 24 bits of the words. */
+export const randomUniform: GraphLowering = (node, inputs, emit) => {
+  const { body } = emit
+  const upper = body.apply('RightShift', [randomBits(node, inputs, emit), body.constant(8, 'i32')])
+  const whole = body.apply('AddV2', [upper, body.constant(2 ** 23, 'i32')])
+  return body.apply('Mul', [body.cast(whole, 'f32'), body.constant(2 ** -24, 'f32')])
+}

@@ -103,6 +103,12 @@ export const materialised = ({ body, stacks, readers }: Scope, x: Ref): Ref => {
   return read
 }
 
+/** Results that leave their scope, such as those of a function: tensors in the types in which they are stored. */
+export const leaving = (scope: Scope, nodes: readonly Node[], results: readonly Ref[]): readonly Ref[] =>
+  results.map((x, i) =>
+    scope.stacks.has(x.text) ? scope.body.cast(materialised(scope, x), scope.precision.stored(nodes[i]!)) : x,
+  )
+
 /** One layer of a stack behind a handle. */
 export const elementOf = (
   { body, readers }: Scope,

@@ -1,5 +1,5 @@
-import { chunkOp, loopOp, type WholePrograms } from '../../compile/index.ts'
-import { concatOp, is, reshapeOp, resultOp, sliceOp, type Node, type NodeOf } from '../../tensor/index.ts'
+import { chunkOp, type WholePrograms } from '../../compile/index.ts'
+import { concatOp, is, loopOp, reshapeOp, resultOp, sliceOp, type Node, type NodeOf } from '../../tensor/index.ts'
 import type { Ref } from './body.ts'
 import type { Refs } from './entry.ts'
 import { assignAll, readAll, type Resource } from './held.ts'
@@ -7,7 +7,17 @@ import { branch, type Library } from './library.ts'
 import { replacing, write } from './program.ts'
 import type { Replacement } from './replace.ts'
 import { asList, materialised, scopeIn, type Scope, type Sink, type Writing } from './scope.ts'
-import { asF32, batchInputs, fedBatch, realInput, single, type Defining, type Source } from './source.ts'
+import {
+  answered,
+  asF32,
+  batchInputs,
+  bufferName,
+  fedBatch,
+  realInput,
+  single,
+  type Defining,
+  type Source,
+} from './source.ts'
 import type { GraphType } from './types.ts'
 
 /**
@@ -20,22 +30,28 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
   const gradients = whole.gradients()
   const apply = whole.apply()
   const update = updateFunction(source, library, writing, apply)
-  /** The loss, the count, and the gradient of every variable, with stacks as lists. */
+  /** The loss, the count, the next buffers, and the gradient of every variable, with stacks as lists. */
   const backward = (
     scope: Scope,
     given: Refs,
-    { sum: loss, count: scored, gradients: made } = gradients,
-  ): readonly Ref[] => {
+    { sum: loss, count: scored, buffers, gradients: made } = gradients,
+  ): { readonly sum: Ref; readonly count: Ref; readonly next: readonly Ref[]; readonly lists: readonly Ref[] } => {
+    const { body } = scope
     const [sum, count, ...rest] = write(
       scope,
-      [loss, scored, ...made.map(([, node]) => node)],
-      fedBatch(programs, given),
+      [loss, scored, ...buffers, ...made.map(([, node]) => node)],
+      fedBatch(body, programs, given),
     )
-    return [
-      asF32(scope.body, sum!),
-      asF32(scope.body, count!),
-      ...made.map(([variable, node], i) => (variable.family ? asList(scope, rest[i]!, node) : rest[i]!)),
-    ]
+    const next = rest.slice(0, buffers.length)
+    const ofVariables = rest.slice(buffers.length)
+    return {
+      sum: asF32(body, sum!),
+      count: asF32(body, count!),
+      next: next.map(x => answered(body, materialised(scope, x))),
+      lists: made.map(([variable, node], i) =>
+        variable.family ? asList(scope, ofVariables[i]!, node) : ofVariables[i]!,
+      ),
+    }
   }
   /** The norm, and the update if the sum and the norm are finite. */
   const applied = (scope: Scope, sum: Ref, count: Ref, lists: readonly Ref[]): Ref => {
@@ -68,17 +84,17 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
     return norm!
   }
   define('step', batch, precision, (scope, given) => {
-    const [sum, count, ...lists] = backward(scope, given)
-    return { sum: sum!, count: count!, norm: applied(scope, sum!, count!, lists) }
+    const { sum, count, lists } = backward(scope, given)
+    return { sum, count, norm: applied(scope, sum, count, lists) }
   })
 
   const accumulating = (scope: Scope, given: Refs, add: (resource: Resource, x: Ref) => void): Refs => {
     const { body } = scope
-    const [sum, count, ...lists] = backward(scope, given)
+    const { sum, count, next, lists } = backward(scope, given)
     gradients.gradients.forEach(([variable], i) => {
       add(holdings.of(variable.node)!, asF32(body, materialised(scope, lists[i]!)))
     })
-    return { sum: sum!, count: count! }
+    return { sum, count, ...Object.fromEntries(next.map((x, i) => [bufferName(i), x])) }
   }
   define('accumulate/first', batch, precision, (scope, given) =>
     accumulating(scope, given, (resource, x) => {
@@ -94,13 +110,13 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
   if (products) {
     define('hvp', batch, precision, (scope, given) => {
       const { body } = scope
-      const [sum, count, ...lists] = backward(scope, given, products)
+      const { sum, count, lists } = backward(scope, given, products)
       const made = lists.map(x => asF32(body, materialised(scope, x)))
       // products replace the tangents only after all tangents have been read
       products.gradients.forEach(([variable], i) => {
         assignAll(body, holdings.of(variable.node)!, made[i]!, made)
       })
-      return { sum: sum!, count: count! }
+      return { sum, count }
     })
   }
   define('apply', { sum: realInput, count: realInput }, single, (scope, { sum, count }) => {

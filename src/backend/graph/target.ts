@@ -1,4 +1,5 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
+import { nativeModules } from '../native/modules.ts'
 import type { Native } from '../native/native.ts'
 import { asked, needing, type Target } from '../target.ts'
 
@@ -23,19 +24,19 @@ export const graphTarget = {
   priority: 2,
   available: () =>
     asked(async () => {
-      const { openNative } = await needing(packages, () => import('../native/load.ts'))
+      const { openNative } = await needing(packages, nativeModules.load)
       return graphAvailable(await openNative())
     }),
   open: async ({ precision }) => {
-    const { graphEngine } = await needing(packages, () => import('./engine.ts'))
+    const { graphEngine } = await needing(packages, nativeModules.graphEngine)
     return graphEngine({ precision })
   },
   explain: async (step, { dims, precision }) => {
-    const { explainGraph } = await needing(packages, () => import('./explain.ts'))
+    const { explainGraph } = await needing(packages, nativeModules.graphExplain)
     return explainGraph(step, { dims, precision })
   },
   abilities: async () => {
-    const { nativeXla } = await import('../native/abilities.ts')
+    const { nativeXla } = await nativeModules.abilities()
     return { XLA: (await nativeXla()) === true }
   },
 } as const satisfies Target

@@ -17,6 +17,8 @@ const asked = process.env[logVariable]
 interface Beside {
   /** Drops the log lines of parts of TensorFlow that ignore the variable. */
   (severity: number): void
+  /** Sets the variable where TensorFlow reads it, unless it is set. */
+  readonly setVariable?: (severity: number) => void
   /** Gives freed memory back to the system. */
   readonly returnMemory?: () => void
 }
@@ -43,6 +45,8 @@ export const returnMemory = (): void => {
 export const loadAddon = ({ folder, package: name }: Pick<NativeBuild, 'folder' | 'package'>): unknown => {
   process.env[logVariable] ??= name === 'tensorflow' ? '3' : '2'
   const setLogLevel = besideIn(folder)
+  // in a worker thread, process.env is a copy
+  setLogLevel.setVariable?.(Number(process.env[logVariable]) || 0)
   const least = asked === undefined || !/^[0-3]$/.test(asked) ? undefined : Number(asked)
   setLogLevel(least ?? 3)
   const addon: unknown = nodeRequire(path.join(folder, addonFile))

@@ -11,7 +11,7 @@ export const tensorflowVersion = '2.18.1'
 /**
  * The revision of the builds that this version makes. A build of another revision still runs, without later additions.
  */
-export const buildRevision = 3
+export const buildRevision = 4
 /**
  * The description of a build, written last: it names every file with its size, so that an incomplete build is detected.
  * The first builds have no revision.

@@ -1,4 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { SessionError, type Device } from '../device.ts'
 import type { Handle } from '../tfjs/device.ts'
 import { registeredDevice } from '../tfjs/registered.ts'

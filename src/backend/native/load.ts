@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import * as tfjs from '@tensorflow/tfjs-core'
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { cacheDirectory } from '../../host/index.ts'
 import { loadAddon, logVariable } from './addon.ts'
 import { registerLast, startBackend, within } from '../tfjs/host.ts'
@@ -28,7 +28,7 @@ const started = async (from: string, loader: () => LoadSavedModel | undefined): 
   if (tfjs.findBackendFactory(backendName) === null || !(await startBackend(tfjs, backendName)))
     return E.left(`${from}: the backend does not start`)
   const [square] = within(tfjs, backendName, () => tfjs.tidy(() => tfjs.square(tfjs.tensor1d([3])).dataSync()))
-  if (square !== 9) return E.left(`${from}: it computes ${square} where 9 is due`)
+  if (square !== 9) return E.left(`${from}: it computes ${square}, expected 9`)
   // tfjs only knows a backend's common interface
   const { binding, isUsingGpuDevice } = tfjs.findBackend(backendName) as unknown as NodeBackend
   return E.right({ from, tensorflow: binding.TF_Version, gpu: isUsingGpuDevice, loadSavedModel: loader() })

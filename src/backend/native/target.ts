@@ -1,5 +1,6 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { deviceEngine } from '../device-engine.ts'
+import { nativeModules } from './modules.ts'
 import type { Native } from './native.ts'
 import { asked, explainPlans, needing, type Target } from '../target.ts'
 
@@ -12,11 +13,11 @@ export const nodeTarget = {
   needs: 'TensorFlow (`partensor native install`)',
   available: () =>
     asked(async () => {
-      const { openNative } = await needing(packages, () => import('./load.ts'))
+      const { openNative } = await needing(packages, nativeModules.load)
       return E.map(({ from }: Native) => `TensorFlow from ${from}`)(await openNative())
     }),
   open: async () => {
-    const { nodeDevice } = await needing(packages, () => import('./device.ts'))
+    const { nodeDevice } = await needing(packages, nativeModules.device)
     return deviceEngine(await nodeDevice())
   },
   explain: explainPlans,

@@ -3,11 +3,11 @@ import { bytesPerElement, misfitOf, type Dim, type Numbers } from '../../tensor/
 import { SessionError, type Buffer, type PromptDevice } from '../device.ts'
 import { meant } from '../meant.ts'
 
-/** A buffer; `bytes` is 0 for a second handle on it. */
+/** A handle on a buffer, which counts its handles. */
 export interface Held {
   readonly numbers: Numbers
   readonly dtype: Buffer['dtype']
-  readonly bytes: number
+  readonly buffer: { readonly bytes: number; handles: number }
   isHeld: boolean
 }
 
@@ -27,13 +27,15 @@ const fromNumbers = ({ sizes, data }: Numbers, dtype: Buffer['dtype']): Buffer =
 export const referenceDevice = (): PromptDevice<Held> => {
   let bytes = 0
   const hold = (numbers: Numbers, dtype: Buffer['dtype']): Held => {
-    const held = { numbers, dtype, bytes: numbers.data.length * bytesPerElement[dtype], isHeld: true }
-    bytes += held.bytes
+    const buffer = { bytes: numbers.data.length * bytesPerElement[dtype], handles: 1 }
+    const held = { numbers, dtype, buffer, isHeld: true }
+    bytes += buffer.bytes
     return held
   }
   const free = (held: Held): void => {
-    bytes -= held.bytes
     held.isHeld = false
+    held.buffer.handles -= 1
+    if (held.buffer.handles === 0) bytes -= held.buffer.bytes
   }
   const run = (plan: Plan, inputs: readonly Held[], size: (dim: Dim) => number): readonly Held[] => {
     const held = new Map<number, Held>(plan.inputs.map((slot, i) => [slot, inputs[i]!]))
@@ -69,9 +71,10 @@ export const referenceDevice = (): PromptDevice<Held> => {
         break
       }
       case 'alias': {
-        const { numbers, dtype } = held.get(instruction.input)!
+        const { numbers, dtype, buffer } = held.get(instruction.input)!
         const { sizes } = plan.slots[instruction.output]!
-        held.set(instruction.output, { numbers: { sizes, data: numbers.data }, dtype, bytes: 0, isHeld: true })
+        buffer.handles += 1
+        held.set(instruction.output, { numbers: { sizes, data: numbers.data }, dtype, buffer, isHeld: true })
         break
       }
       case 'call':

@@ -2,7 +2,8 @@ import { around, outside } from '../../tensor/index.ts'
 import { SessionError, type Device } from '../device.ts'
 import type { Handle } from './device.ts'
 import { attributesOf, type Lowering } from './lowering.ts'
-import { registeredDevice, type RegisteredKernels } from './registered.ts'
+import type { RegisteredKernels } from './backend-kernels.ts'
+import { registeredDevice } from './registered.ts'
 
 /**
  * Lowers `put` for the cpu backend, whose data is a writable typed array: it changes the data in place, or a copy of

@@ -1,11 +1,8 @@
 import { deviceEngine } from '../device-engine.ts'
+import { cpuDevice } from './cpu-device.ts'
 import { explainPlans, loads, needing, type Target } from '../target.ts'
 
-const load = () =>
-  needing('@tensorflow/tfjs-backend-cpu', async () => {
-    await import('@tensorflow/tfjs-backend-cpu')
-    return import('./cpu-device.ts')
-  })
+const load = () => needing('@tensorflow/tfjs-backend-cpu', () => import('@tensorflow/tfjs-backend-cpu'))
 
 /** TensorFlow.js's plain JavaScript backend, through its public kernels. */
 export const cpuTarget = {
@@ -14,7 +11,7 @@ export const cpuTarget = {
   needs: '@tensorflow/tfjs-backend-cpu',
   available: () => loads(load, 'it needs nothing that is built'),
   open: async () => {
-    const { cpuDevice } = await load()
+    await load()
     return deviceEngine(await cpuDevice())
   },
   explain: explainPlans,

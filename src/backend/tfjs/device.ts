@@ -1,5 +1,5 @@
 import type { InPlace, Instruction, Plan, Slot } from '../../compile/index.ts'
-import { bytesPerElement, count, misfitOf, type Dim, type DType } from '../../tensor/index.ts'
+import { bytesPerElement, count, misfitOf, type Dim, type DType, type Node } from '../../tensor/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { finished, settled, type Awaitable, type Work } from '../work.ts'
 import type { Call, Lowering, Lowerings, OpName } from './lowering.ts'
@@ -8,7 +8,7 @@ import type { TensorInfo, TfjsTensor } from './wasm/index.ts'
 /** The part of a tfjs backend that the executor needs. */
 export interface Backend {
   readonly name: string
-  readonly lowerings: Lowerings
+  readonly lowerings: Lowerings & { readonly steps?: Lowering }
   /** The lowering for an op that the table does not know. */
   readonly fallback: Lowering
   readonly limit: number | undefined
@@ -25,6 +25,8 @@ export interface Backend {
   readonly download: (tensor: TfjsTensor) => Promise<Buffer['data']>
   /** The inputs whose buffers the lowerings can write to. */
   readonly inPlace: InPlace
+  /** Tests for nodes that a lowering `steps` runs in one pass with their neighbours. */
+  readonly isStep?: (n: Node) => boolean
   /**
    * The same data with other sizes, if the backend's own buffers know their sizes; without it, a buffer takes the sizes
    * of its handle.
@@ -141,6 +143,7 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     traits: {
       layOut: true,
       inPlace: backend.inPlace,
+      ...(backend.isStep ? { isStep: backend.isStep } : {}),
       runs: name => Object.hasOwn(backend.lowerings, name),
     },
     ...(backend.reserve ? { reserve: backend.reserve } : {}),

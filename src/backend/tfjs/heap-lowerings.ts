@@ -1,4 +1,4 @@
-import type { Slot } from '../../compile/index.ts'
+import { mostInputs, type Slot } from '../../compile/index.ts'
 import {
   around,
   count,
@@ -13,7 +13,11 @@ import {
   type Shape,
 } from '../../tensor/index.ts'
 import { SessionError } from '../device.ts'
+import { convolutionPlans } from './heap-convolutions.ts'
 import { dequantizing } from './heap-dequantize.ts'
+import { fillUniform } from './heap-random.ts'
+import { alongAxis, normOf, rowPlans, rowsOf, type OnHeap } from './heap-rows.ts'
+import { isStep, planSteps, stepAlone } from './heap-steps.ts'
 import {
   attributesOf,
   tfjsDType,
@@ -28,17 +32,18 @@ import {
   planPermute,
   type BinaryKernel,
   type Heap,
-  type Kernels,
   type TensorInfo,
   type WasmRuntime,
 } from './wasm/index.ts'
 
-/** A function of offsets on the heap: (inputs, output) => nothing. */
-type OnHeap = (at: readonly number[], out: number) => void
-
 /** The inputs whose buffers can hold the result: a kernel reads an element, or a whole row, before it writes it. */
 const any = [0, 1]
 const first = [0]
+/** All inputs that steps may have. */
+const positions = Array.from({ length: mostInputs }, (_, i) => i)
+
+/** The table with steps, which are no op of the language. */
+export type HeapLowerings = Lowerings & { readonly steps: Lowering }
 
 /** Makes a buffer on the heap. @throws {SessionError} if the heap is full */
 export const allocateOn = (heap: Heap, sizes: readonly number[], dtype: DType): TensorInfo => {
@@ -52,10 +57,10 @@ export const allocateOn = (heap: Heap, sizes: readonly number[], dtype: DType): 
  * for ops that neither has.
  */
 export const heapLowerings = (
-  { backend, heap, kernels, products }: WasmRuntime,
+  { backend, heap, kernels, products, scratch: stepsScratch }: WasmRuntime,
   publicly: Lowerings,
   onHost: Lowering,
-): { readonly lowerings: Lowerings; readonly freeScratch: () => void } => {
+): { readonly lowerings: HeapLowerings; readonly freeScratch: () => void } => {
   /** A lowering that fills a buffer. */
   const filling =
     (plan: (call: Call) => OnHeap): Lowering =>
@@ -99,6 +104,20 @@ export const heapLowerings = (
       }, otherwise),
     )
 
+  /** Runs an op by the kernel of steps, if it computes the op for such operands. */
+  const stepping =
+    (otherwise: Lowering): Lowering =>
+    call => {
+      const run = isStep(call.node)
+        ? planSteps(call.node, call.inputs, call.output, { heap, kernels, scratch: stepsScratch })
+        : undefined
+      return (run ? filling(() => run) : otherwise)(call)
+    }
+  /** Several steps; only operands that are rows and columns of the result are joined. */
+  const joined = overwriting(positions, call =>
+    planSteps(call.node, call.inputs, call.output, { heap, kernels, scratch: stepsScratch })!,
+  )
+
   /** Restricts a plan to elements of four bytes, of any meaning. A truth value is one byte. */
   const words =
     (plan: (call: Call) => OnHeap, otherwise: Lowering): Lowering =>
@@ -117,7 +136,7 @@ export const heapLowerings = (
     const wrong = kernels.firstOutOfRange(index, n, size)
     if (wrong >= 0) throw new SessionError(`${op}: ${outside([heap.views().i32[index / 4 + wrong]!], size)!}`)
   }
-  /** Scratch memory that lives as long as the backend, for the row statistics of norms. */
+  /** Scratch memory that lives as long as the backend: row statistics of norms, and some windows of a convolution. */
   let scratch: TensorInfo | undefined
   const scratchFor = (rows: number): number => {
     if (scratch === undefined || scratch.shape[0]! < rows) {
@@ -126,10 +145,8 @@ export const heapLowerings = (
     }
     return heap.offset(scratch)
   }
-  const rowsOf = (sizes: readonly number[]): readonly [rows: number, columns: number] => [
-    count(sizes.slice(0, -1)),
-    sizes.at(-1) ?? 1,
-  ]
+  const rows = rowPlans(kernels)
+  const convolutions = convolutionPlans(kernels, products, scratchFor)
 
   const put = (call: Call): OnHeap => {
     const { axis } = attributesOf<{ readonly axis: number }>(call.node)
@@ -141,17 +158,21 @@ export const heapLowerings = (
     }
   }
 
-  const lowerings: Lowerings = {
+  const lowerings: HeapLowerings = {
     ...publicly,
+    steps: joined,
     add: binary(kernels.add, publicly.add),
     sub: binary(kernels.sub, publicly.sub),
     mul: binary(kernels.mul, publicly.mul),
     div: binary(kernels.div, publicly.div),
     maximum: binary(kernels.max, publicly.maximum),
     minimum: binary(kernels.min, publicly.minimum),
+    ...stepAlone(publicly, stepping),
     neg: map(kernels.neg, publicly.neg),
     exp: map(kernels.exp, publicly.exp),
     log: map(kernels.log, publicly.log),
+    // that of tfjs takes the logarithm of 1 + x after rounding it
+    log1p: map(kernels.log1p, publicly.log1p),
     sqrt: map(kernels.sqrt, publicly.sqrt),
     rsqrt: map(kernels.rsqrt, publicly.rsqrt),
     tanh: map(kernels.tanh, publicly.tanh),
@@ -284,10 +305,20 @@ export const heapLowerings = (
         )
     }, publicly.concat),
 
+    windows: filling(convolutions.windows),
+    fold: filling(convolutions.fold),
+    conv: filling(convolutions.conv),
+    convInput: filling(convolutions.convInput),
+    convFilter: filling(convolutions.convFilter),
+
     dequantize: filling(call => dequantizing(call, { heap, kernels, scratchFor })),
     randomBits: filling(({ output: { sizes } }) => {
       const n = count(sizes)
       return ([key, stream], out) => kernels.randomBits(key!, stream!, out, n)
+    }),
+    randomUniform: filling(({ output: { sizes } }) => {
+      const n = count(sizes)
+      return (at, out) => fillUniform({ heap, kernels }, at, out, n)
     }),
     dropout: overwriting(first, ({ node, output: { sizes } }) => {
       const { rate } = attributesOf<DropoutAttributes>(node)
@@ -310,14 +341,15 @@ export const heapLowerings = (
       return ([scores, offset], out) =>
         kernels.softmaxCausal(scores!, out, rows, columns, 1, queries, heap.views().i32[offset! / 4]!)
     }),
-    rmsNorm: filling(({ node, output: { sizes } }) => {
-      const [rows, columns] = rowsOf(sizes)
-      const { epsilon } = attributesOf<{ readonly epsilon: number }>(node)
+    visibleSoftmax: overwriting(first, rows.visibleSoftmax),
+    standardize: overwriting(first, rows.standardize),
+    standardizeGrad: overwriting(any, rows.standardizeGrad),
+    rmsNorm: filling(call => {
+      const [rows, columns, epsilon] = normOf(call)
       return ([x, g], out) => kernels.rmsNorm(x!, g!, out, scratchFor(rows), rows, columns, epsilon)
     }),
-    rmsNormGrad: filling(({ node, output: { sizes } }) => {
-      const [rows, columns] = rowsOf(sizes)
-      const { epsilon } = attributesOf<{ readonly epsilon: number }>(node)
+    rmsNormGrad: filling(call => {
+      const [rows, columns, epsilon] = normOf(call)
       return ([dy, x, g], out) => {
         // the rows' scales are recomputed rather than kept: one pass over x
         kernels.rmsNorm(x!, g!, out, scratchFor(rows), rows, columns, epsilon)
@@ -358,29 +390,5 @@ export const heapLowerings = (
       if (scratch !== undefined) backend.disposeData(scratch.dataId)
       scratch = undefined
     },
-  }
-}
-
-type Move = (input: number, index: number, output: number) => void
-
-/**
- * Moves slices of an axis by an index into `indexed`, one of the two: whole rows if the axis is not the last, otherwise
- * single columns.
- */
-const alongAxis = (
-  from: readonly number[],
-  to: readonly number[],
-  axis: number,
-  indexed: readonly number[],
-  rows: Kernels['takeRows'],
-  columns: Kernels['takeColumns'],
-): Move => {
-  const [outer, , inner] = around(from, axis)
-  const wide = indexed[axis]!
-  const n = (indexed === from ? to : from)[axis]!
-  if (inner === 1 && outer > 1) return (input, index, output) => columns(input, index, output, outer, wide, n)
-  return (input, index, output) => {
-    for (let o = 0; o < outer; o++)
-      rows(input + 4 * o * from[axis]! * inner, index, output + 4 * o * to[axis]! * inner, n, inner)
   }
 }

@@ -1,5 +1,5 @@
 import type { InPlace, Slot } from '../../compile/index.ts'
-import type { composites, Dim, Node, primitives } from '../../tensor/index.ts'
+import type { composites, Dim, DType, Node, primitives } from '../../tensor/index.ts'
 import type { TensorInfo } from './wasm/index.ts'
 
 /** One instruction, with everything that is known before it runs. */
@@ -36,7 +36,7 @@ export interface Lowering {
 export const writingInto = (inPlace: readonly number[], lowering: Lowering): Lowering =>
   Object.assign((call: Call) => lowering(call), { inPlace })
 
-export type OpName = keyof typeof primitives | keyof typeof composites
+export type OpName = keyof typeof primitives | keyof typeof composites | 'steps'
 /**
  * A lowering for every primitive on a tfjs backend: a missing entry is a compile error. A composite without one is
  * expanded.
@@ -52,6 +52,13 @@ export const inPlaceIn = (lowerings: Lowerings): InPlace =>
       lowering.inPlace ? [[name, lowering.inPlace] as const] : [],
     ),
   )
+
+/** The kernels of a tfjs backend by name, and data in. Data is read through the device, which may have to wait. */
+export interface Kernels {
+  readonly run: (name: string, inputs: object, attributes?: object) => TensorInfo
+  readonly make: (data: Float32Array | Int32Array | Uint8Array, sizes: readonly number[], dtype: DType) => TensorInfo
+  readonly free: (x: TensorInfo) => void
+}
 
 /** tfjs's names of dtypes; 16-bit data has none. */
 export const tfjsDType = { f32: 'float32', i32: 'int32', bool: 'bool' } as const

@@ -3,21 +3,17 @@ import {
   startOf,
   type Axes,
   type Contraction,
+  type Cumulation,
   type DType,
   type Numbers,
   type Shape,
 } from '../../tensor/index.ts'
 import { SessionError } from '../device.ts'
 import { meant } from '../meant.ts'
-import { attributesOf, type Call, type Lowering, type Lowerings, type Run } from './lowering.ts'
+import { alongLowerings } from './along.ts'
+import { publicConvolutions } from './public-convolutions.ts'
+import { attributesOf, type Call, type Kernels, type Lowering, type Lowerings, type Run } from './lowering.ts'
 import type { TensorInfo } from './wasm/index.ts'
-
-/** The kernels of a tfjs backend by name, and data in. Data is read through the device, which may have to wait. */
-export interface Kernels {
-  readonly run: (name: string, inputs: object, attributes?: object) => TensorInfo
-  readonly make: (data: Float32Array | Int32Array | Uint8Array, sizes: readonly number[], dtype: DType) => TensorInfo
-  readonly free: (x: TensorInfo) => void
-}
 
 const arrayOf = (data: Float64Array, dtype: DType): Float32Array | Int32Array | Uint8Array =>
   dtype === 'i32' ? Int32Array.from(data) : dtype === 'bool' ? Uint8Array.from(data) : Float32Array.from(data)
@@ -58,6 +54,11 @@ export const publicLowerings = (kernels: Kernels, { copiesToScatter = false }: S
     kernel(name, ['x'], ({ node }) => {
       const { axes, keepDims } = attributesOf<Axes>(node)
       return { [axesName]: axes, keepDims }
+    })
+  const cumulation = (name: string): Lowering =>
+    kernel(name, ['x'], ({ node }) => {
+      const { axis, exclusive, reverse } = attributesOf<Cumulation>(node)
+      return { axis, exclusive, reverse }
     })
   const converted = kernel('Cast', ['x'], ({ output: { dtype } }) => ({ dtype: dtype === 'i32' ? 'int32' : 'float32' }))
   const axisOf = (call: Call): number => attributesOf<{ readonly axis: number }>(call.node).axis
@@ -123,6 +124,7 @@ export const publicLowerings = (kernels: Kernels, { copiesToScatter = false }: S
   return {
     parameter: impossible,
     call: impossible,
+    loop: impossible,
     result: impossible,
     reshape: impossible,
     constant: onHost,
@@ -132,7 +134,9 @@ export const publicLowerings = (kernels: Kernels, { copiesToScatter = false }: S
     pick: onHost,
     nonzero: onHost,
     scatterAdd: onHost,
+    ...alongLowerings(kernels.make, onHost),
     randomBits: onHost,
+    randomUniform: onHost,
     dequantize: onHost,
     put: call => (axisOf(call) === 0 && copiesToScatter ? indexed(scattered) : onHost)(call),
     add: binary('Add'),
@@ -143,8 +147,14 @@ export const publicLowerings = (kernels: Kernels, { copiesToScatter = false }: S
     maximum: binary('Maximum'),
     minimum: binary('Minimum'),
     equal: binary('Equal'),
+    notEqual: binary('NotEqual'),
     less: binary('Less'),
     lessEqual: binary('LessEqual'),
+    greater: binary('Greater'),
+    greaterEqual: binary('GreaterEqual'),
+    and: binary('LogicalAnd'),
+    or: binary('LogicalOr'),
+    not: unary('LogicalNot'),
     // tfjs's Select reads truth values as words on wasm
     select: call => (call.output.dtype === 'bool' ? onHost : selected)(call),
     neg: floats(unary('Neg')),
@@ -160,12 +170,31 @@ export const publicLowerings = (kernels: Kernels, { copiesToScatter = false }: S
     sin: unary('Sin'),
     cos: unary('Cos'),
     erf: onHost,
+    floor: unary('Floor'),
+    round: unary('Round'),
+    tan: unary('Tan'),
+    asin: unary('Asin'),
+    acos: unary('Acos'),
+    atan: unary('Atan'),
+    sinh: unary('Sinh'),
+    cosh: unary('Cosh'),
+    asinh: unary('Asinh'),
+    acosh: unary('Acosh'),
+    atanh: unary('Atanh'),
+    log1p: unary('Log1p'),
+    expm1: unary('Expm1'),
+    atan2: binary('Atan2'),
+    remainder: onHost,
     stopGradient: unary('Identity'),
     // tfjs's Cast to bool keeps numbers other than 0 and 1 on wasm; for casts to integers, out-of-range numbers differ
     // between backends
     cast: call => (call.output.dtype === 'f32' ? converted : onHost)(call),
     sum: reduction('Sum', 'axis'),
     max: reduction('Max', 'reductionIndices'),
+    min: reduction('Min', 'axis'),
+    prod: floats(reduction('Prod', 'axis')),
+    cumsum: floats(cumulation('Cumsum')),
+    cumprod: cumulation('Cumprod'),
     broadcastTo:
       ({ inputs: [slot], output: { sizes } }) =>
       ([x]) =>
@@ -206,6 +235,7 @@ export const publicLowerings = (kernels: Kernels, { copiesToScatter = false }: S
       const axis = axisOf(call)
       return inputs => (inputs.length === 1 ? run('Identity', { x: inputs[0] }) : run('Concat', [...inputs], { axis }))
     },
+    ...publicConvolutions(kernels, onHost),
     softmax: kernel('Softmax', ['logits'], () => ({ dim: -1 })),
   }
 }

@@ -1,64 +1,22 @@
-import * as tfjs from '@tensorflow/tfjs-core'
+import type * as tfjs from '@tensorflow/tfjs-core'
 import type { InPlace } from '../../compile/index.ts'
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
 import { startBackend, within } from './host.ts'
-import { tfjsDType, type Lowerings, type TfjsDType } from './lowering.ts'
-import { hostLowering, publicLowerings, type Kernels, type Scattering } from './public-lowerings.ts'
-import type { HeapDType, TensorInfo, TfjsTensor } from './wasm/index.ts'
+import { isCounted, kernelsOf, type RegisteredKernels } from './backend-kernels.ts'
+import type { Lowerings } from './lowering.ts'
+import { hostLowering, publicLowerings, type Scattering } from './public-lowerings.ts'
+import type { TensorInfo, TfjsTensor } from './wasm/index.ts'
 
-/** The members of a backend that are used in addition to its kernels. */
-interface RegisteredBackend {
-  read(dataId: object): Promise<ArrayLike<number>>
-  readSync(dataId: object): ArrayLike<number>
-  write(values: ArrayLike<number>, shape: readonly number[], dtype: HeapDType): object
-  disposeData(dataId: object): boolean
-}
-
-/**
- * Tests for a tensor that tfjs has already counted, as tfjs-node's kernels return it; other kernels return one that
- * must still be counted.
- */
-const isCounted = (x: TensorInfo): x is TensorInfo & TfjsTensor => x instanceof tfjs.Tensor
-
-/** The kernels of a registered backend, and its data. */
-export interface RegisteredKernels extends Kernels {
-  readonly read: (x: TensorInfo) => Promise<ArrayLike<number>>
-  /** The numbers of a buffer at once, which not every backend supports. */
-  readonly readSync: (x: TensorInfo) => ArrayLike<number>
-}
-
-/** The kernels of a backend by name, called without tfjs's tape and scopes. */
-export const kernelsOf = (name: string, backend: unknown): RegisteredKernels => {
-  // every tfjs backend has these methods
-  const data = backend as RegisteredBackend
-  return {
-    run: (kernelName, inputs, attributes = {}) => {
-      const kernel = tfjs.getKernel(kernelName, name)
-      if (kernel === undefined || kernel === null)
-        throw new SessionError(`the ${name} backend of TensorFlow.js has no kernel ${kernelName}`)
-      // the kernels used here return one tensor
-      return kernel.kernelFunc({ inputs, attrs: attributes, backend: data } as never) as unknown as TensorInfo
-    },
-    make: (values, sizes, dtype) => {
-      const heapDtype = tfjsDType[dtype as TfjsDType]
-      return { dataId: data.write(values, sizes, heapDtype), shape: [...sizes], dtype: heapDtype }
-    },
-    read: x => data.read(x.dataId),
-    readSync: x => data.readSync(x.dataId),
-    free: x => {
-      if (isCounted(x)) x.dispose()
-      else data.disposeData(x.dataId)
-    },
-  }
-}
+/** tfjs-core, which a target loads when it opens. */
+type Core = typeof tfjs
 
 /**
  * Silences the cpu backend, which advertises another package on standard error at its first write, unless tfjs runs in
  * production mode.
  */
-const quietly = (firstWrite: () => void): void => {
-  const flags = tfjs.env()
+const quietly = (core: Core, firstWrite: () => void): void => {
+  const flags = core.env()
   const before = flags.getBool('PROD')
   flags.set('PROD', true)
   try {
@@ -95,12 +53,13 @@ export const registeredDevice = async (
     copiesToScatter = false,
   }: Particulars = {},
 ): Promise<Device<Handle>> => {
-  if (tfjs.findBackendFactory(name) === null)
+  const core = await import('@tensorflow/tfjs-core')
+  if (core.findBackendFactory(name) === null)
     throw new SessionError(`TensorFlow.js has no backend called ${name}: import its package first`)
-  if (!(await startBackend(tfjs, name))) throw new SessionError(`the ${name} backend of TensorFlow.js does not start`)
-  const engine = tfjs.engine()
-  const kernels = kernelsOf(name, tfjs.findBackend(name))
-  quietly(() => {
+  if (!(await startBackend(core, name))) throw new SessionError(`the ${name} backend of TensorFlow.js does not start`)
+  const engine = core.engine()
+  const kernels = kernelsOf(core.getKernel, name, core.findBackend(name))
+  quietly(core, () => {
     kernels.free(kernels.make(new Float32Array(1), [1], 'f32'))
   })
   // tfjs's own tensor, typed by the part that the executor needs
@@ -112,7 +71,7 @@ export const registeredDevice = async (
     lowerings: { ...publicLowerings(kernels, { copiesToScatter }), ...lowerings?.(kernels) },
     fallback: hostLowering(kernels),
     limit: undefined,
-    within: work => within(tfjs, name, work),
+    within: work => within(core, name, work),
     upload: (buffer: Buffer) => track(kernels.make(tfjsData(buffer, title).slice(), buffer.sizes, buffer.dtype)),
     read: readsAtOnce ? kernels.readSync : kernels.read,
     download: async tensor => (await (tensor as unknown as tfjs.Tensor).data()).slice() as Buffer['data'],

@@ -1,9 +1,10 @@
 import { SessionError, type Buffer, type Device } from '../device.ts'
 import { tfjsData, tfjsDevice, type Handle } from './device.ts'
 import { within } from './host.ts'
-import { allocateOn, heapLowerings } from './heap-lowerings.ts'
-import { inPlaceIn, type Lowering, type Lowerings } from './lowering.ts'
-import { kernelsOf } from './registered.ts'
+import { allocateOn, heapLowerings, type HeapLowerings } from './heap-lowerings.ts'
+import { isStep } from './heap-steps.ts'
+import { inPlaceIn, type Lowering } from './lowering.ts'
+import { kernelsOf } from './backend-kernels.ts'
 import { hostLowering, publicLowerings } from './public-lowerings.ts'
 import {
   createWasmBackend,
@@ -13,9 +14,15 @@ import {
   type WasmRuntime,
 } from './wasm/index.ts'
 
+interface Options {
+  readonly threads: number
+  /** The address of the backend's files, for a browser. */
+  readonly files?: string | undefined
+}
+
 interface Loaded {
   readonly runtime: WasmRuntime
-  readonly lowerings: Lowerings
+  readonly lowerings: HeapLowerings
   readonly freeScratch: () => void
   readonly fallback: Lowering
   readonly read: (x: TensorInfo) => ArrayLike<number>
@@ -24,17 +31,17 @@ interface Loaded {
 /** The backend that sessions share, because tfjs holds only one wasm backend; the last session removes it. */
 let shared: { readonly loaded: Promise<Loaded>; users: number } | undefined
 
-const start = async (threads: number): Promise<Loaded> => {
-  const created = await createWasmBackend({ threads })
+const start = async (threads: number, files: string | undefined): Promise<Loaded> => {
+  const created = await createWasmBackend({ threads, files })
   if (created._tag === 'Left') throw new SessionError(created.left.message)
   const runtime = created.right
-  const kernels = kernelsOf('wasm', runtime.backend)
+  const kernels = kernelsOf(runtime.core.getKernel, 'wasm', runtime.backend)
   const fallback = hostLowering(kernels)
   return { runtime, ...heapLowerings(runtime, publicLowerings(kernels), fallback), fallback, read: kernels.readSync }
 }
 
-const acquire = async (threads: number): Promise<Loaded> => {
-  const own = (shared ??= { loaded: start(threads), users: 0 })
+const acquire = async (threads: number, files: string | undefined): Promise<Loaded> => {
+  const own = (shared ??= { loaded: start(threads, files), users: 0 })
   own.users += 1
   try {
     return await own.loaded
@@ -61,8 +68,8 @@ const release = async (): Promise<void> => {
  * others share its backend and its threads.
  * @example const device = await wasmDevice({ threads: 2 })
  */
-export const wasmDevice = async ({ threads }: { readonly threads: number }): Promise<Device<Handle>> =>
-  deviceOn(await acquire(threads))
+export const wasmDevice = async ({ threads, files }: Options): Promise<Device<Handle>> =>
+  deviceOn(await acquire(threads, files))
 
 const deviceOn = ({ runtime, lowerings, fallback, read }: Loaded): Device<Handle> => {
   const { core, heap } = runtime
@@ -88,6 +95,7 @@ const deviceOn = ({ runtime, lowerings, fallback, read }: Loaded): Device<Handle
     read,
     download: tensor => Promise.resolve(viewOf(tensor).slice()),
     inPlace: inPlaceIn(lowerings),
+    isStep,
     reserve: bytes => runtime.heap.reserve(bytes),
     dispose: async () => {
       if (!open) return

@@ -1,7 +1,9 @@
+import * as E from '../../either/index.ts'
 import { deviceEngine } from '../device-engine.ts'
-import { explainPlans, loads, needing, type Target } from '../target.ts'
+import { explainPlans, needing, type Target } from '../target.ts'
+import { wasmDevice } from './wasm-device.ts'
 
-const load = () => needing('@tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm', () => import('./wasm-device.ts'))
+const packages = '@tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm'
 
 /** TensorFlow.js's wasm backend, with matrix products and kernels of Partensor's own on its heap. */
 export const wasmTarget = {
@@ -9,10 +11,8 @@ export const wasmTarget = {
   precisions: ['f32'],
   threaded: true,
   priority: 1,
-  available: () => loads(load, 'it needs nothing that is built'),
-  open: async ({ threads = Number.POSITIVE_INFINITY }) => {
-    const { wasmDevice } = await load()
-    return deviceEngine(await wasmDevice({ threads }))
-  },
+  available: () => Promise.resolve(E.right('it needs nothing that is built')),
+  open: async ({ threads = Number.POSITIVE_INFINITY, files }) =>
+    deviceEngine(await needing(packages, () => wasmDevice({ threads, files }))),
   explain: explainPlans,
 } as const satisfies Target

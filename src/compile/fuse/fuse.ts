@@ -10,6 +10,7 @@ import {
   type Dim,
   type Node,
 } from '../../tensor/index.ts'
+import { besides } from './beside.ts'
 import { clustersOf } from './clusters.ts'
 import { isInline, isMovement, isRowWise, sameRows, withoutBroadcasts } from './fusible.ts'
 
@@ -22,6 +23,11 @@ export interface Fusing {
    * is in no kernel anyway.
    */
   readonly fusible?: (n: Node) => boolean
+  /**
+   * Tests for nodes of so few numbers that kernels of them are joined into one, if none depends on another; without
+   * it, none are.
+   */
+  readonly isSmall?: (n: Node) => boolean
   /** Fused blocks made so far, by their structure: several bodies that are given the same map share their kernels. */
   readonly blocks?: Map<string, Block>
 }
@@ -42,7 +48,7 @@ interface Cluster {
  */
 export const fused = (
   roots: readonly Node[],
-  { isStaticDim, fusible = () => true, blocks = new Map<string, Block>() }: Fusing,
+  { isStaticDim, fusible = () => true, isSmall = () => false, blocks = new Map<string, Block>() }: Fusing,
 ): readonly Node[] => {
   const lean = withoutBroadcasts(roots)
   const order = topological(lean)
@@ -58,7 +64,8 @@ export const fused = (
   const isWorthwhile = (members: readonly Node[]): boolean =>
     isFusible.get(members[0]!) === true &&
     members.some(n => n.op.expand !== undefined || (members.length > 1 && !isMovement(n)))
-  const worthwhile = clustersWith(order, reads, joins, isWorthwhile).filter(isWorthwhile)
+  const alone = clustersWith(order, reads, joins, isWorthwhile).filter(isWorthwhile)
+  const worthwhile = besides(alone, order, reads, isSmall)
   const clusterOf = new Map(
     worthwhile.flatMap(members => members.map((n): readonly [Node, readonly Node[]] => [n, members])),
   )

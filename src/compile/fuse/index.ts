@@ -1,2 +1,4 @@
 /** Fusing: neighbouring elementwise and row-wise nodes become one kernel. */
 export { fused, type Fusing } from './fuse.ts'
+/** Steps: elementwise instructions of a plan that follow one another become one. */
+export { joined, mostInputs, rowsOf, stepsOp } from './steps.ts'

@@ -1,6 +1,7 @@
 import {
   blockOf,
   is,
+  loopOp,
   placeholderOp,
   reshapeOp,
   resultOp,
@@ -11,7 +12,6 @@ import {
   type Node,
 } from '../../tensor/index.ts'
 import { chunkOp, pieceDim } from '../chunk/index.ts'
-import { loopOp } from './op.ts'
 
 /** The facts that the memory of a program depends on. */
 export interface Measure {

@@ -1,6 +1,15 @@
-import { is, resultOp, topological, withInputs, u, type Node } from '../../tensor/index.ts'
+import {
+  is,
+  looped,
+  resultOp,
+  topological,
+  withInputs,
+  u,
+  type Feed,
+  type Loop,
+  type Node,
+} from '../../tensor/index.ts'
 import { sumsIn, type Sums } from './addends.ts'
-import { looped, type Feed, type Loop } from './op.ts'
 import { findRuns, layerOf, type Family, type Place, type Run, type Runs, type Source } from './runs.ts'
 
 /** A result of a program: a node, or one node for each layer, together as a stack. */

@@ -1,4 +1,4 @@
-import { deduplicated, type Block, type Dim, type Node } from '../../tensor/index.ts'
+import { count, deduplicated, type Block, type Dim, type Node } from '../../tensor/index.ts'
 import { mapBlocks } from '../blocks.ts'
 import { chunked, mapChunks } from '../chunk/index.ts'
 import { fused } from '../fuse/fuse.ts'
@@ -30,8 +30,10 @@ export interface WholePrograms {
   readonly hvp: (() => Differentiated) | undefined
   /** The norm of the gradient, and the replacement of each variable; both read the gradients' variables. */
   readonly apply: () => { readonly norm: Node; readonly replaced: readonly (readonly [Variable, Node])[] }
-  readonly evaluate: () => { readonly sum: Node; readonly count: Node }
-  readonly logits: () => Node
+  /** (loss sum, count, sum and count of each metric) */
+  readonly evaluate: () => readonly Node[]
+  /** The leaves of the outputs. */
+  readonly predict: () => readonly Node[]
   /**
    * Generation, if the model defines it: the caches are variables of their own, which a caller passes in and receives
    * back.
@@ -39,10 +41,11 @@ export interface WholePrograms {
   readonly decode: (() => Decoding) | undefined
 }
 
-/** A loss, with the new value of each gradient variable. */
+/** A loss, with the next buffers, and the new value of each gradient variable. */
 export interface Differentiated {
   readonly sum: Node
   readonly count: Node
+  readonly buffers: readonly Node[]
   readonly gradients: readonly (readonly [Variable, Node])[]
 }
 
@@ -51,8 +54,11 @@ export interface Decoding {
   readonly caches: readonly (readonly [Variable, Node])[]
   readonly tokens: Node
   readonly position: Node
+  readonly buffers: Programs['buffers']
 }
 
+/** The most numbers of a value whose kernel takes less time than its call. */
+const smallest = 2 ** 13
 /** The rows that are updated at once: a few megabytes. */
 const updatedRows = 2048
 
@@ -67,8 +73,11 @@ export const wholePrograms = (
 ): WholePrograms => {
   const families = familiesOf(variables)
   const kernels = new Map<string, Block>()
+  // what follows from scalars alone is read by all
+  const isSmall = ({ shape }: Node): boolean =>
+    shape.length > 0 && shape.every(isStaticDim) && count(shape.map(size)) <= smallest
   const fusing = (roots: readonly Node[]): readonly Node[] =>
-    fuse ? fused(roots, { isStaticDim, fusible, blocks: kernels }) : roots
+    fuse ? fused(roots, { isStaticDim, fusible, isSmall, blocks: kernels }) : roots
   /** Fuses inside blocks first: loops are made of blocks, and the nodes between them are fused last. */
   const inBlocks = (roots: readonly Node[]): readonly Node[] =>
     mapBlocks(roots, block => ({ ...block, outputs: fusing(block.outputs) }))
@@ -102,10 +111,18 @@ export const wholePrograms = (
       replaced: given.map((variable, i): readonly [Variable, Node] => [variable, nodes[singles.length + i]!]),
     }
   }
-  const differentiated = ({ outputs }: Program): Differentiated => {
-    const [sum, count, ...rest] = inBlocks(inPieces(outputs))
-    const found = perVariable(rest, variables.gradients, programs.gradient, [sum!, count!])
-    return { sum: found.singles[0]!, count: found.singles[1]!, gradients: found.replaced }
+  /** `updated` are how many outputs after the sum and the count are buffers. */
+  const differentiated = ({ outputs }: Program, updated = 0): Differentiated => {
+    const made = inBlocks(inPieces(outputs))
+    const own = 2 + updated
+    const { singles, replaced } = perVariable(
+      made.slice(own),
+      variables.gradients,
+      programs.gradient,
+      made.slice(0, own),
+    )
+    const [sum, count, ...buffers] = singles
+    return { sum: sum!, count: count!, buffers, gradients: replaced }
   }
   return {
     variables,
@@ -116,7 +133,7 @@ export const wholePrograms = (
         programs.state.map(([, leaf]) => leaf),
         [],
       ).replaced,
-    gradients: once(() => differentiated(programs.gradients(size))),
+    gradients: once(() => differentiated(programs.gradients(size), programs.buffers.length)),
     hvp: hvp ? () => differentiated(programs.hvp(size)) : undefined,
     apply: once(() => {
       const { outputs, replaced } = programs.apply(size)
@@ -124,19 +141,22 @@ export const wholePrograms = (
       const found = perVariable(rest, [...variables.params, ...variables.parts, ...variables.state], replaced, [norm!])
       return { norm: found.singles[0]!, replaced: found.replaced }
     }),
-    evaluate: () => {
-      const [sum, count] = finished(inBlocks(inPieces(programs.evaluate(size).outputs)))
-      return { sum: sum!, count: count! }
-    },
-    logits: () => finished(inBlocks(programs.logits(size).outputs))[0]!,
+    evaluate: () => finished(inBlocks(inPieces(programs.evaluate(size).outputs))),
+    predict: () => finished(inBlocks(programs.predict(size).outputs)),
     decode:
       programs.decode &&
       (() => {
-        const { outputs, cache, tokens, position } = programs.decode!(size)
+        const { outputs, cache, ...read } = programs.decode!(size)
         const [logits, ...next] = inBlocks(outputs)
         const { caches } = variables
         const found = perVariable(next, caches, cache, [logits!])
-        return { logits: found.singles[0]!, caches: found.replaced, tokens, position }
+        return {
+          logits: found.singles[0]!,
+          caches: found.replaced,
+          tokens: read.tokens,
+          position: read.position,
+          buffers: read.buffers,
+        }
       }),
   }
 }

@@ -1,4 +1,4 @@
-import { inputDropoutOp, is, topological, u, type Node } from '../../tensor/index.ts'
+import { inputDropoutOp, is, topological, trainingDropoutOp, u, type Node } from '../../tensor/index.ts'
 import type { Rule } from './rule.ts'
 import { applied } from './weights.ts'
 
@@ -19,6 +19,22 @@ export const dropInput: Rule = {
 
 /** inputDropout(A) = A, if nothing is trained. */
 export const keepInput: Rule = { name: 'keep-input', apply: n => (is(n, inputDropoutOp) ? n.inputs[0]! : undefined) }
+
+/** trainingDropout(x) = dropout(x) in programs that compute gradients. */
+export const dropTrained: Rule = {
+  name: 'drop-trained',
+  apply: n => {
+    if (!is(n, trainingDropoutOp)) return undefined
+    const [x, key, stream] = n.inputs as [Node, Node, Node]
+    return n.attributes.rate === 0 ? x : u.dropout(x, key, stream, n.attributes)
+  },
+}
+
+/** trainingDropout(x) = x, if nothing is trained. */
+export const keepTrained: Rule = {
+  name: 'keep-trained',
+  apply: n => (is(n, trainingDropoutOp) ? n.inputs[0]! : undefined),
+}
 
 /**
  * Checks that every dropout of an input has found its input.

@@ -1,5 +1,5 @@
 export { associate, distribute } from './distribute.ts'
-export { checkDropout, dropInput, keepInput } from './dropout.ts'
+export { checkDropout, dropInput, dropTrained, keepInput, keepTrained } from './dropout.ts'
 export {
   layoutRules,
   movementRules,
@@ -9,8 +9,11 @@ export {
   contractTranspose,
 } from './layout.ts'
 export { isMatrixProduct, laidOut } from './products.ts'
+export { convolveLowRank, reshapeLowRank } from './low-rank.ts'
 export { lowRankNorm } from './norm.ts'
 export { rewrite, weighing, type Context, type Surroundings, type Rule } from './rule.ts'
 export { scaleProduct } from './scale.ts'
 export { expansion, simplifications, stopGradientValue } from './simplify.ts'
-export { takeContract, takeElementwise, takeMerged, takeReshape, takeRules, takeTranspose } from './take.ts'
+export { takeComposite, takeContract, takeElementwise, takeMerged, takeReshape, takeRules } from './take.ts'
+export { takeTranspose, takeWindows } from './take.ts'
+export { takeOtherwise, takeTraining } from './training.ts'

@@ -19,7 +19,7 @@ const lowRankTerm = (n: Node, size: (dim: Dim) => number): Term | undefined => {
 }
 
 /** The two terms of U + s A B or U − s A B, in either order; for a square, the sign of the whole does not matter. */
-const lowRankSumOf = (n: Node, size: (dim: Dim) => number): (Term & { readonly rest: Node }) | undefined => {
+export const lowRankSumOf = (n: Node, size: (dim: Dim) => number): (Term & { readonly rest: Node }) | undefined => {
   if (!is(n, addOp) && !is(n, subOp)) return undefined
   const [x, y] = n.inputs as [Node, Node]
   const isSum = is(n, addOp)

@@ -7,6 +7,7 @@ import {
   takeOp,
   transposeOp,
   u,
+  windowsOp,
   type Dim,
   type Node,
   type Shape,
@@ -116,5 +117,47 @@ export const takeElementwise: Rule = {
   },
 }
 
+/**
+ * take(f(x, y)) = f(take(x), take(y)) for a composite whose slices along the axis follow from slices of its operands:
+ * so the input channels of a convolution's weight, in its gradient, are channels of x.
+ */
+export const takeComposite: Rule = {
+  name: 'take-composite',
+  apply: (n, { readOnce }) => {
+    const [x, index] = n.inputs
+    if (!is(n, takeOp) || x!.op.expand === undefined || !readOnce(x!)) return undefined
+    const along = x!.op.along(x!, n.attributes.axis)
+    if (along?.some(axis => axis !== undefined) !== true) return undefined
+    const inputs = x!.inputs.map((input, i) => (along[i] === undefined ? input : u.take(input, index!, along[i])))
+    const result = x!.op.shape(inputs, x!.attributes)
+    // attributes that name the dim of the axis stay as they are, and do not fit what is taken
+    return result._tag === 'Right' && result.right.shape.join() === n.shape.join()
+      ? node(x!.op, inputs, x!.attributes)
+      : undefined
+  },
+}
+
+/**
+ * take(windows(x)) = windows(take(x)), if the windows lie on another axis. What else reads the windows does not matter:
+ * they move data and compute nothing, and windows of a slice are made again from the slice alone.
+ */
+export const takeWindows: Rule = {
+  name: 'take-windows',
+  apply: n => {
+    const [x, index] = n.inputs
+    if (!is(n, takeOp) || !is(x!, windowsOp)) return undefined
+    const [axis] = x.op.along(x, n.attributes.axis) ?? []
+    return axis === undefined ? undefined : u.windows(u.take(x.inputs[0]!, index!, axis), x.attributes)
+  },
+}
+
 /** The rules that move `take` inwards: with them, the gradient of selected columns is equation 9 of the paper. */
-export const takeRules: readonly Rule[] = [takeContract, takeTranspose, takeReshape, takeMerged, takeElementwise]
+export const takeRules: readonly Rule[] = [
+  takeContract,
+  takeTranspose,
+  takeReshape,
+  takeMerged,
+  takeElementwise,
+  takeComposite,
+  takeWindows,
+]

@@ -2,17 +2,16 @@ import * as E from 'fp-ts/lib/Either.js'
 import type { Shape, Value } from '../../tensor/index.ts'
 import type { StoredValue } from '../checkpoint/archive.ts'
 import {
-  patternMatcher,
   recordOf,
   type Form,
   type KeptIndex,
   type MethodName,
   type Methods,
   type SavedModule,
-  type TargetRequest,
   type Tensors,
   type TensorsOf,
 } from '../../tune/index.ts'
+import { patternMatcher, type TargetRequest } from '../../tune/modules/modules.ts'
 
 type Floats = Value<Shape>
 
@@ -52,6 +51,8 @@ export interface AdapterSettings extends Omit<TargetRequest, 'targetModules' | '
    * `ensure_weight_tying`.
    */
   readonly untied?: boolean
+  /** The classes of a head that was made for them. */
+  readonly labels?: readonly string[]
 }
 
 /**

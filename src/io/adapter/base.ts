@@ -1,14 +1,15 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { showSizes, toF32 } from '../checkpoint/archive.ts'
-import { hashOf, type Checkpoint } from '../checkpoint/checkpoint.ts'
-import { attempt, orThrow, refusal, type IoError } from '../../host/index.ts'
-import { roundedTo } from '../checkpoint/half.ts'
-import { isTransposed, parameterName } from '../checkpoint/load.ts'
-import { recordOf, savedMatcher, targetMatcher, unmetNames, type Tensors } from '../../tune/index.ts'
-import { withOwnHead } from '../checkpoint/tied-head.ts'
+import { entriesOf, hashOf, type Checkpoint } from '../checkpoint/checkpoint.ts'
+import { attempt, orThrow, refusal, type IoError } from '../../text/index.ts'
+import { roundedTo } from '../../tensor/index.ts'
+import { layoutOf, parameterName } from '../checkpoint/load.ts'
+import { recordOf, type Tensors } from '../../tune/index.ts'
+import { savedMatcher, targetMatcher, unmetNames } from '../../tune/modules/modules.ts'
+import { withHeadFor } from '../checkpoint/head.ts'
 import { formOfModule, indexIn, type Adapter, type AnyAdapter, type WeightedAdapter } from './adapter.ts'
-import { isHead } from '../../model/index.ts'
+import { isHead, leafSizes } from '../../model/index.ts'
 import { fitHead, headOf } from './head.ts'
 import { checkTensors, counted, tensorWith } from './layout.ts'
 import type { WidthOf } from './lora-form.ts'
@@ -16,7 +17,7 @@ import type { WidthOf } from './lora-form.ts'
 /** The sizes of a leaf in the tree's layout, [in, out], from the header of the base. */
 const sizesIn = ({ tensors }: Pick<Checkpoint, 'tensors'>, path: string): readonly number[] | undefined => {
   const sizes = tensors.get(parameterName(path))?.sizes
-  return sizes?.length === 2 && isTransposed(path) ? [sizes[1]!, sizes[0]!] : sizes
+  return sizes && leafSizes(layoutOf(path), sizes)
 }
 
 /** The numbers of inputs of a base's modules. @example loraOf(adapter, inputWidths(checkpoint)) */
@@ -100,9 +101,9 @@ const checkRepeated = async (subject: string, { repeated }: Adapter, base: Check
 
 /** Rejects an adapter that lacks one of its target modules. */
 const checkComplete = (subject: string, adapter: Adapter, base: Checkpoint): void => {
-  const paths = [...base.tensors.keys()].map(name => name.replace(/\.weight$/, ''))
+  const paths = [...entriesOf(base).keys()]
   const targets = targetMatcher(adapter, isHead)
-  const linear = paths.filter(path => isTransposed(path) && sizesIn(base, path)?.length === 2)
+  const linear = paths.filter(path => layoutOf(path) === 'linear')
   const untouched =
     E.isRight(targets) && recordOf(adapter.method).reach === 'linear'
       ? linear.find(path => targets.right(path) && !adapter.modules.has(path))
@@ -134,7 +135,7 @@ export const checkBase = (
           `than ${checkpoint.path} (hash ${hash.slice(0, 12)})`,
       )
     }
-    const base = adapter.untied === true ? withOwnHead(checkpoint) : checkpoint
+    const base = withHeadFor(checkpoint, [adapter])
     const fitted = fitHead(subject, adapter, headOf(base))
     const dueOf = (path: string): readonly number[] => {
       const due = sizesIn(base, path)
@@ -145,7 +146,7 @@ export const checkBase = (
     for (const [path, value] of fitted.whole ?? []) checkSizes(subject, path, value, dueOf(path))
     checkComplete(subject, fitted, base)
     await checkRepeated(subject, fitted, base)
-    const paths = [...base.tensors.keys()].map(name => name.replace(/\.weight$/, ''))
+    const paths = [...entriesOf(base).keys()]
     // a tied head is a module too
     return unmetNames(adapter, [...paths, base.architecture.head]).map(sentence => `${subject}: ${sentence}`)
   })

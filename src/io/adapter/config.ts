@@ -1,5 +1,5 @@
 import type * as E from 'fp-ts/lib/Either.js'
-import { attemptSync, refusal, type IoError, isRecord } from '../../host/index.ts'
+import { attemptSync, refusal, type IoError, isRecord } from '../../text/index.ts'
 import type { AdapterOrigin, AdapterSettings, AnyAdapter } from './adapter.ts'
 import { methodNames, recordOf, type MethodName } from '../../tune/index.ts'
 import { fieldsOf, present } from './fields.ts'
@@ -40,6 +40,7 @@ export const configOf = ({ rank, ...adapter }: AnyAdapter): Readonly<Record<stri
     selection: adapter.select,
     share_columns: adapter.shareColumns,
     untied: adapter.untied,
+    labels: adapter.labels,
     seed: adapter.seed,
   }),
   settings: adapter.settings,
@@ -94,6 +95,7 @@ const settingsOf = (fields: Fields): AdapterSettings => ({
     shareColumns: fields.flag('share_columns'),
     initial: readers.initial(fields, 'd_initial'),
     untied: fields.flag('untied'),
+    labels: fields.texts('labels'),
   }),
 })
 
@@ -155,6 +157,7 @@ const configFields = new Set([
   'selection',
   'share_columns',
   'untied',
+  'labels',
   'seed',
   'settings',
   'base_model_name',

@@ -1,7 +1,7 @@
 import { count, type Shape, type Value } from '../../tensor/index.ts'
 import { addProduct, placesAt, recordOf, type Tensors } from '../../tune/index.ts'
 import { valueOf } from '../checkpoint/archive.ts'
-import { refusal } from '../../host/index.ts'
+import { refusal } from '../../text/index.ts'
 import { finite } from '../checkpoint/finite.ts'
 import { formOfModule, indexIn, savedModule, type Adapter, type AnyAdapter, type WeightedAdapter } from './adapter.ts'
 

@@ -1,19 +1,13 @@
 import { join } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
+import type { Shape, Value } from '../../tensor/index.ts'
 import { toF32, valueOf, type Archive, type StoredValue } from '../checkpoint/archive.ts'
-import {
-  writeAtomically,
-  type Content,
-  attempt,
-  orThrow,
-  refusal,
-  type IoError,
-  readJsonObject,
-} from '../../host/index.ts'
+import { writeAtomically, type Content, readJsonObject } from '../../host/index.ts'
+import { attempt, orThrow, refusal, type IoError } from '../../text/index.ts'
 import { openSafetensors } from '../safetensors/read.ts'
 import { leafOf, safetensorsBytes, type Leaf } from '../safetensors/write.ts'
-import { isTransposed } from '../checkpoint/load.ts'
+import { fromStorage } from '../../model/index.ts'
+import { layoutOf } from '../checkpoint/load.ts'
 import { formOfModule, type Adapter, type AnyAdapter } from './adapter.ts'
 import { checkFields, configOf, parseConfig, type AdapterConfig } from './config.ts'
 import { checkAdapter, moduleTensors } from './layout.ts'
@@ -99,10 +93,9 @@ const fromVersion1 = (method: MethodName, path: string, module: Tensors): Tensor
   const form = formOfModule(method, module)
   return Object.fromEntries(
     Object.entries(module).map(([name, value]) => {
-      const [rows = 0, columns = 0] = value.sizes
-      return value.dtype === 'f32' && form[name]?.sizes.join() === 'in,out' && isTransposed(path)
-        ? [name, valueOf('f32', [columns, rows], transposeMatrix(value.data, rows, columns))]
-        : [name, value]
+      if (value.dtype !== 'f32' || form[name]?.sizes.join() !== 'in,out') return [name, value]
+      const { sizes, data } = fromStorage(layoutOf(path), value)
+      return [name, valueOf('f32', sizes, data)]
     }),
   )
 }

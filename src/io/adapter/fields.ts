@@ -1,4 +1,4 @@
-import { refusal, isRecord, shown } from '../../host/index.ts'
+import { refusal, isRecord, shown } from '../../text/index.ts'
 
 /**
  * Reads the fields of a JSON object one by one; absent and null are the same. An invalid field is thrown as an
@@ -6,7 +6,7 @@ import { refusal, isRecord, shown } from '../../host/index.ts'
  */
 export const fieldsOf = (file: string, json: Readonly<Record<string, unknown>>) => {
   const wrong = (field: string, due: string): Error =>
-    refusal(`${file}: ${field} is ${shown(json[field])}, where ${due} is due`)
+    refusal(`${file}: ${field} is ${shown(json[field])}: expected ${due}`)
   const given = (field: string): unknown => json[field] ?? undefined
   const optional = <A>(field: string, due: string, valid: (value: unknown) => value is A): A | undefined => {
     const value = given(field)

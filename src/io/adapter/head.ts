@@ -1,7 +1,7 @@
 import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
 import { showSizes, valueOf } from '../checkpoint/archive.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
-import { refusal } from '../../host/index.ts'
+import { refusal } from '../../text/index.ts'
 import { tieOf } from '../../model/index.ts'
 import { withModules, type Adapter, type AnyAdapter } from './adapter.ts'
 import { recordOf } from '../../tune/index.ts'

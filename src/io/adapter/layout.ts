@@ -1,15 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { showSizes } from '../checkpoint/archive.ts'
-import { refusal } from '../../host/index.ts'
+import { refusal } from '../../text/index.ts'
 import { isHead } from '../../model/index.ts'
-import {
-  patternMatcher,
-  recordOf,
-  targetMatcher,
-  type Form,
-  type KeptIndex,
-  type MethodName,
-} from '../../tune/index.ts'
+import { recordOf, type Form, type KeptIndex, type MethodName } from '../../tune/index.ts'
+import { patternMatcher, targetMatcher } from '../../tune/modules/modules.ts'
 import { formOf, formOfModule, indexIn, type AdapterSettings, type AnyAdapter, type Adapter } from './adapter.ts'
 
 /** The facts about a tensor that a header gives, for a file or a value. */
@@ -44,7 +38,7 @@ export const checkTensors = (
       expected.every((size, i) => typeof size === 'string' || size === tensor.sizes[i])
     if (tensor.dtype.toUpperCase() !== dtype || !fits) {
       const found = `${tensor.dtype.toUpperCase()} ${showSizes(tensor.sizes)}`
-      throw refusal(`${subject}: tensor ${named(name)} is ${found}, where ${dtype} [${expected.join(', ')}] is due`)
+      throw refusal(`${subject}: tensor ${named(name)} is ${found}: expected ${dtype} [${expected.join(', ')}]`)
     }
     due.forEach((size, i) => {
       if (typeof size === 'string') sizes[size] = tensor.sizes[i]!
@@ -142,6 +136,6 @@ export const checkAdapter = (subject: string, adapter: Adapter): void => {
     if (index && at?.dtype === 'i32') checkIndex(subject, index.among, `${index.name}.${path}`, at.data)
   }
   for (const path of any.whole?.keys() ?? []) {
-    if (modules.has(path)) throw refusal(`${subject}: ${path} is adapted and saved whole: one of them is due`)
+    if (modules.has(path)) throw refusal(`${subject}: ${path} is adapted and saved whole: specify one of them`)
   }
 }

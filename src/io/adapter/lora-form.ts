@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Shape, Value } from '../../tensor/index.ts'
 import { valueOf } from '../checkpoint/archive.ts'
-import { attemptSync, refusal, type IoError } from '../../host/index.ts'
+import { attemptSync, refusal, type IoError } from '../../text/index.ts'
 import { lowRankMethod, recordOf, type LowRankMethod } from '../../tune/index.ts'
 import {
   rankOf,
@@ -33,7 +33,7 @@ const kept = ({
   whole,
   ...adapter
 }: Adapter) => {
-  const { excludeModules, layersToTransform, layersPattern, modulesToSave, bias, untied } = adapter
+  const { excludeModules, layersToTransform, layersPattern, modulesToSave, bias, untied, labels } = adapter
   return {
     targetModules,
     settings,
@@ -49,6 +49,7 @@ const kept = ({
       modulesToSave,
       bias,
       untied,
+      labels,
     }),
   }
 }

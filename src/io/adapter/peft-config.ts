@@ -3,8 +3,9 @@
  * describe the origin of an adapter, and all others must have their default values. Source: huggingface/peft,
  * tuners/{lora,vera,miss}/config.py.
  */
-import { refusal, isRecord, quoted } from '../../host/index.ts'
-import { methodNames, recordOf, type Bias, type MethodName, type PeftField, type PeftForm } from '../../tune/index.ts'
+import { refusal, isRecord, quoted } from '../../text/index.ts'
+import { methodNames, recordOf, type MethodName, type PeftField, type PeftForm } from '../../tune/index.ts'
+import type { Bias } from '../../tune/modules/modules.ts'
 import type { AdapterOrigin, AdapterSettings } from './adapter.ts'
 import { readers, sharedSettings } from './config.ts'
 import { fieldsOf, present } from './fields.ts'

@@ -1,7 +1,7 @@
 import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
 import type { PeftTensor, Word } from '../../tune/index.ts'
 import { elementCount, showSizes, valueOf } from '../checkpoint/archive.ts'
-import { refusal } from '../../host/index.ts'
+import { refusal } from '../../text/index.ts'
 
 /** Converts tensors from and to PEFT, which keeps matrices [out, in] as PyTorch does. */
 
@@ -12,7 +12,7 @@ export const peftPrefix = 'base_model.model.'
 /** The prefix that PEFT puts before the name of a tensor that all modules share. */
 export const peftShared = 'base_model.'
 
-export const turned = ({ sizes, data }: Floats): Floats => {
+const turned = ({ sizes, data }: Floats): Floats => {
   const [rows = 0, columns = 0] = sizes
   return valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
 }
@@ -48,7 +48,7 @@ export const fromPeft = (
   if (words.join() === ours.join()) return value
   if (value.dtype !== 'f32' || !fitsPeft(theirs, value.sizes) || elementCount(value.sizes) === undefined) {
     throw refusal(
-      `${subject}: tensor ${key} is ${value.dtype.toUpperCase()} ${showSizes(value.sizes)}, where a matrix of numbers is due`,
+      `${subject}: tensor ${key} is ${value.dtype.toUpperCase()} ${showSizes(value.sizes)}: expected a matrix of numbers`,
     )
   }
   return laidOut(value, words, ours)

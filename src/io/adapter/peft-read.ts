@@ -1,23 +1,15 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Shape, Value } from '../../tensor/index.ts'
 import { toF32, valueOf, type Archive, type StoredValue } from '../checkpoint/archive.ts'
-import { refusal, quoted } from '../../host/index.ts'
-import { isTransposed } from '../checkpoint/load.ts'
-import {
-  leafName,
-  recordOf,
-  savedMatcher,
-  targetMatcher,
-  type PeftForm,
-  type PeftTensor,
-  type Tensors,
-  type Word,
-} from '../../tune/index.ts'
+import { refusal, quoted } from '../../text/index.ts'
+import { layoutOf } from '../checkpoint/load.ts'
+import { leafName, recordOf, type PeftForm, type PeftTensor, type Tensors, type Word } from '../../tune/index.ts'
+import { savedMatcher, targetMatcher } from '../../tune/modules/modules.ts'
 import type { Adapter } from './adapter.ts'
-import { isHead, tieOf } from '../../model/index.ts'
+import { fromStorage, isHead, leafSizes, tieOf } from '../../model/index.ts'
 import { checkAdapter } from './layout.ts'
 import { inPeft, parsePeftConfig, type PeftConfig } from './peft-config.ts'
-import { fitsPeft, fromPeft, peftPrefix, peftShared, turned } from './peft-layout.ts'
+import { fitsPeft, fromPeft, peftPrefix, peftShared } from './peft-layout.ts'
 
 type Floats = Value<Shape>
 type Tensor = Tensors[string]
@@ -65,10 +57,18 @@ const read = async (archive: Archive, key: string): Promise<Tensor> => {
   return value.dtype === 'i32' ? value : valueOf('f32', value.sizes, toF32(`${archive.path}: tensor ${key}`, value))
 }
 
+/** A whole weight as its leaf; one of other sizes than its leaf can have is refused later, with those of the base. */
+const asLeaf = (path: string, value: Floats): Floats => {
+  const layout = layoutOf(path)
+  if (leafSizes(layout, value.sizes) === undefined) return value
+  const { sizes, data } = fromStorage(layout, value)
+  return valueOf('f32', sizes, data)
+}
+
 const floats = async (archive: Archive, key: string): Promise<Floats> => {
   const value = await read(archive, key)
   if (value.dtype !== 'f32')
-    throw refusal(`${archive.path}: tensor ${key} holds integers, where floating-point numbers are due`)
+    throw refusal(`${archive.path}: tensor ${key} holds integers: expected floating-point numbers`)
   return value
 }
 
@@ -137,7 +137,7 @@ export const readPeft = async (
     if (name === repeats) repeated.set(path, await archive.tensors.get(key)!.read())
     else if (name === undefined) {
       const value = await floats(archive, key)
-      whole.set(path, value.sizes.length === 2 && isTransposed(path) ? turned(value) : value)
+      whole.set(path, asLeaf(path, value))
     } else {
       const value = await read(archive, key)
       const tensor = fromPeft(archive.path, key, value, ours(name), form.tensors[name]!)

@@ -1,19 +1,22 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import type { Shape, Value } from '../../tensor/index.ts'
-import { writeAtomically, attempt, attemptSync, orThrow, refusal, type IoError } from '../../host/index.ts'
-import { isTransposed, parameterName } from '../checkpoint/load.ts'
+import { valueOf } from '../checkpoint/archive.ts'
+import { writeAtomically } from '../../host/index.ts'
+import { attempt, attemptSync, orThrow, refusal, type IoError } from '../../text/index.ts'
+import { layoutOf } from '../checkpoint/load.ts'
 import { leafOf } from '../safetensors/write.ts'
-import { patternMatcher, recordOf, targetMatcher, type PeftField, type PeftForm } from '../../tune/index.ts'
+import { recordOf, type PeftField, type PeftForm } from '../../tune/index.ts'
+import { patternMatcher, targetMatcher } from '../../tune/modules/modules.ts'
 import { formOfModule, rankOf, type Adapter, type AnyAdapter } from './adapter.ts'
 import { adapterFiles } from './directory.ts'
-import { isHead, storedLeaf, tieOf } from '../../model/index.ts'
+import { architectureOf, isHead, storedLeaf, toStorage, tieOf } from '../../model/index.ts'
 import { fitHead } from './head.ts'
 import { checkAdapter } from './layout.ts'
 import { loraOf, patternKey, type WidthOf } from './lora-form.ts'
 import { modelCard } from './model-card.ts'
 import { peftForm } from './peft-config.ts'
-import { peftPrefix, peftShared, toPeft, turned } from './peft-layout.ts'
+import { peftPrefix, peftShared, toPeft } from './peft-layout.ts'
 
 /** An adapter in PEFT's form: the content of adapter_config.json, and the tensors under PEFT's names, [out, in]. */
 export interface PeftAdapter {
@@ -78,7 +81,7 @@ const targetsOf = (adapter: Adapter): Readonly<Record<string, unknown>> => {
       : { target_modules: paths, exclude_modules: null, layers_to_transform: null, layers_pattern: null }),
     modules_to_save: whole.size === 0 || saved.length === 0 ? null : saved,
     base_model_name_or_path: adapter.baseModelName === '' ? null : adapter.baseModelName,
-    task_type: 'CAUSAL_LM',
+    task_type: architectureOf(paths[0] ?? '').peftTask ?? null,
     inference_mode: true,
   }
 }
@@ -164,12 +167,16 @@ const tensorsOf = ({ adapter, form }: Native): ReadonlyMap<string, Value<Shape>>
   // PEFT puts the module itself below its adapter
   const nameOf = (path: string): string => {
     const module = path.replace(/\.bias$/, '')
-    return module !== path && modules.has(module) ? `${module}.base_layer.bias` : parameterName(path)
+    return module !== path && modules.has(module)
+      ? `${module}.base_layer.bias`
+      : module === path
+        ? `${path}.weight`
+        : path
   }
-  const besides = [...whole].map(
-    ([path, value]) =>
-      [`${peftPrefix}${nameOf(path)}`, value.sizes.length === 2 && isTransposed(path) ? turned(value) : value] as const,
-  )
+  const besides = [...whole].map(([path, value]) => {
+    const { sizes, data } = toStorage(layoutOf(path), value)
+    return [`${peftPrefix}${nameOf(path)}`, valueOf('f32', sizes, data)] as const
+  })
   return new Map([...own, ...ofAll, ...besides])
 }
 
@@ -202,13 +209,8 @@ export const peftOf = (
   })
 
 /**
-<<<<<<< HEAD
- * Writes an adapter as a directory that PEFT loads, all or nothing. Errors: those of `peftOf`, a destination that is
- * not empty.
-=======
- * Writes an adapter as a directory of PEFT with a model card, whole or not at all. Errors: those of `peftOf`, a destination that is not
- * empty.
->>>>>>> 3c2393c (Merging is held to what every method says its tree stands for; an adapter leaves for PEFT with a model card)
+ * Writes an adapter as a directory of PEFT with a model card, whole or not at all. Errors: those of `peftOf`, a
+ * destination that is not empty.
  * @example await savePeft('out', adapter, inputWidths(checkpoint), { tied: checkpoint.config.tie_word_embeddings })()
  */
 export const savePeft = (

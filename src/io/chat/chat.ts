@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { ioError, reasonOf, type IoError } from '../../host/index.ts'
+import { ioError, reasonOf, type IoError } from '../../text/index.ts'
 import type { Body } from '../jinja/ast.ts'
 import { compileTemplate, marksGeneration, render, type Rendering } from '../jinja/template.ts'
 import type { ChatOptions, Message } from './message.ts'

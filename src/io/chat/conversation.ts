@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { attemptSync, fail, type IoError, isRecord, parsedJson } from '../../host/index.ts'
+import { attemptSync, fail, type IoError, isRecord, parsedJson } from '../../text/index.ts'
 import { parseData } from '../jinja/data.ts'
 import type { ChatOptions, Message } from './message.ts'
 

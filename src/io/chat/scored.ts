@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { fail, type IoError } from '../../host/index.ts'
+import { fail, type IoError } from '../../text/index.ts'
 import type { Extent } from '../jinja/interpreter.ts'
 import type { Message } from './message.ts'
 

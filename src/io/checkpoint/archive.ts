@@ -1,8 +1,8 @@
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import type { DataOf, Shape, Value } from '../../tensor/index.ts'
-import { attempt, refusal, type IoError, type InputFile } from '../../host/index.ts'
+import { bf16ToF32, f16ToF32, type DataOf, type Shape, type Value } from '../../tensor/index.ts'
+import { type InputFile } from '../../host/index.ts'
+import { attempt, refusal, type IoError } from '../../text/index.ts'
 import { finite } from './finite.ts'
-import { bf16ToF32, f16ToF32 } from './half.ts'
 import type { StoredDType, StoredValue } from './stored.ts'
 
 export type { StoredDType, StoredValue } from './stored.ts'
@@ -74,7 +74,7 @@ export const toF32 = (name: string, value: StoredValue): Float32Array => {
     case 'f16':
       return f16ToF32(value.data)
     case 'i32':
-      throw refusal(`${name}: the tensor holds integers, where floating-point numbers are due`)
+      throw refusal(`${name}: the tensor holds integers: expected floating-point numbers`)
   }
 }
 
@@ -97,7 +97,7 @@ export const entryOf = (
     readF32: () => attempt(subject, async () => toF32(subject, await readFinite())),
     readRaw: async (offset, length) => {
       if (!(offset >= 0 && length >= 0 && offset + length <= info.byteLength)) {
-        throw refusal(`${subject}: it has ${info.byteLength} bytes, but ${length} are due at byte ${offset}`)
+        throw refusal(`${subject}: it has ${info.byteLength} bytes, expected ${length} at byte ${offset}`)
       }
       return file.readBytes(start + offset, length)
     },

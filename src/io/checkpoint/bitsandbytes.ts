@@ -1,6 +1,7 @@
 import { nf4Codebook } from '../../tensor/index.ts'
 import { elementCount, showSizes, valueOf, type Entry } from './archive.ts'
-import { attempt, orThrow, refusal, isRecord, parseJson, shown } from '../../host/index.ts'
+import { parseJson } from '../../host/index.ts'
+import { attempt, orThrow, refusal, isRecord, shown } from '../../text/index.ts'
 import { finite } from './finite.ts'
 
 /**
@@ -26,7 +27,7 @@ export const withoutQuantization = (json: Json, file: string): Json => {
   for (const [field, value] of Object.entries(due)) {
     const found = quantization[field]
     if (found !== value) {
-      const is = `quantization_config.${field} is ${shown(found)}, where ${JSON.stringify(value)} is due`
+      const is = `quantization_config.${field} is ${shown(found)}: expected ${JSON.stringify(value)}`
       throw refusal(`${file}: ${is}: of quantized weights, those in NF4 of bitsandbytes can be read`)
     }
   }
@@ -51,7 +52,7 @@ type Find = (suffix: string) => Entry
 /** Parses the state of one weight, and checks every number against the related tensors. */
 const parseState = (subject: string, state: Json, weight: Entry, find: Find): Quantized => {
   const wrong = (field: string, due: string): Error =>
-    refusal(`${subject}: ${field} of its quantization state is ${shown(state[field])}, where ${due} is due`)
+    refusal(`${subject}: ${field} of its quantization state is ${shown(state[field])}: expected ${due}`)
   const natural = (field: string): number => {
     const value = state[field]
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) throw wrong(field, 'a block length')
@@ -59,7 +60,7 @@ const parseState = (subject: string, state: Json, weight: Entry, find: Find): Qu
   }
   const holds = ({ name, sizes }: Entry, due: number, what: string): void => {
     if (elementCount(sizes) !== due)
-      throw refusal(`${subject}: ${name} has the sizes ${showSizes(sizes)}, where ${due} ${what} are due`)
+      throw refusal(`${subject}: ${name} has the sizes ${showSizes(sizes)}: expected ${due} ${what}`)
   }
   if (state['quant_type'] !== 'nf4') throw wrong('quant_type', '"nf4"')
   const { shape, nested_offset: offset } = state
@@ -67,7 +68,7 @@ const parseState = (subject: string, state: Json, weight: Entry, find: Find): Qu
   if (!Array.isArray(shape) || count === undefined) throw wrong('shape', 'a list of sizes')
   if (weight.byteLength !== Math.ceil(count / 2)) {
     throw refusal(
-      `${subject}: it has ${weight.byteLength} bytes, where ${Math.ceil(count / 2)} are due for ${showSizes(shape)} in 4 bits`,
+      `${subject}: it has ${weight.byteLength} bytes: expected ${Math.ceil(count / 2)} for ${showSizes(shape)} in 4 bits`,
     )
   }
   const block = natural('blocksize')
@@ -144,7 +145,7 @@ export const unpackedTensors = async (
     if (name === undefined) continue
     const subject = `${path}: tensor ${name}`
     const weight = tensors.get(name)
-    if (type !== 'nf4') throw refusal(`${subject}: it is quantized as ${type}, where nf4 is due`)
+    if (type !== 'nf4') throw refusal(`${subject}: it is quantized as ${type}: expected nf4`)
     if (weight === undefined) throw refusal(`${subject}: it is missing, but its quantization state is there`)
     const find: Find = suffix => tensors.get(`${name}.${suffix}`) ?? missing(subject, suffix)
     const state = parseJson(`${subject}: its quantization state`, await entry.readRaw(0, entry.byteLength))

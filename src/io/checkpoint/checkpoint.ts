@@ -4,21 +4,33 @@ import { join } from 'node:path'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { elementCount, showSizes, type Archive, type Entry } from './archive.ts'
 import { unpackedTensors, withoutQuantization } from './bitsandbytes.ts'
-import { attempt, orThrow, refusal, type IoError, exists, readJsonObject } from '../../host/index.ts'
+import { exists, readJsonObject } from '../../host/index.ts'
+import { attempt, orThrow, refusal, type IoError } from '../../text/index.ts'
 import { openGguf } from '../gguf/archive.ts'
 import { ggufModel, ggufTensors } from '../gguf/model.ts'
-import { parameterSizes, parseConfig, type Derived, type ModelDescription } from '../../model/index.ts'
+import {
+  described,
+  parseConfig,
+  stateSizes,
+  storedSizes,
+  type Derived,
+  type ModelDescription,
+  type Task,
+} from '../../model/index.ts'
+import { moduleOf } from '../../tune/index.ts'
 import { openSafetensors, openSharded } from '../safetensors/read.ts'
 import { resolveTiedHead } from './tied-head.ts'
 
-/** An opened model of any format: Hugging Face names, [out, in] weights, read one by one. */
-export interface Checkpoint extends ModelDescription {
+/** The files of a model, of any format: Hugging Face names, [out, in] weights, read one by one. */
+export interface CheckpointFiles {
   readonly kind: 'huggingface' | 'gguf'
   readonly path: string
   /**
    * The parameters of the model, no more and no less, in the order of the network; each was checked against the config.
    */
   readonly tensors: ReadonlyMap<string, Entry>
+  /** The parameters in the files, if not all of `tensors` are in them. */
+  readonly original?: ReadonlyMap<string, Entry>
   /** The metadata of the file; for a GGUF file they include the tokenizer and the chat template. */
   readonly metadata: Archive['metadata']
   /** Warnings about how the files were read, one sentence each. */
@@ -26,17 +38,36 @@ export interface Checkpoint extends ModelDescription {
   close(): Promise<void>
 }
 
+/** An opened model: its architecture and config, and its files. */
+export type Checkpoint<T extends Task = Task> = Extract<
+  (ModelDescription<'text'> & CheckpointFiles) | (ModelDescription<'images'> & CheckpointFiles),
+  { readonly task: T }
+>
+
 /** A model as its files describe it, before the comparison with their tensors. */
-interface Described extends ModelDescription {
-  readonly tensors: ReadonlyMap<string, Entry>
-}
+type Described = ModelDescription & { readonly tensors: ReadonlyMap<string, Entry> }
+
+/**
+ * The tensors of a model by the paths of their leaves, or of their modules if those have a `weight`.
+ * @example entriesOf(checkpoint).get('model.layers.0.self_attn.q_proj')?.sizes
+ */
+export const entriesOf = (
+  checkpoint: ModelDescription & Pick<CheckpointFiles, 'tensors'>,
+): ReadonlyMap<string, Entry> =>
+  new Map(
+    stateSizes(described(checkpoint).model()).flatMap(([path]) => {
+      const entry = checkpoint.tensors.get(checkpoint.architecture.stored(path).name)
+      return entry === undefined ? [] : [[moduleOf(path), entry] as const]
+    }),
+  )
 
 /** The parameters that the config requires, with the required sizes. Nothing is read or allocated here. */
-const select = (path: string, { architecture, config, tensors }: Described): ReadonlyMap<string, Entry> => {
+const select = (path: string, of: Described): ReadonlyMap<string, Entry> => {
+  const { architecture, tensors } = of
   const selected = new Map<string, Entry>()
-  for (const [leaf, own] of parameterSizes(architecture.model(config))) {
-    const { name, transposed } = architecture.stored(leaf)
-    const sizes = transposed ? own.toReversed() : own
+  for (const [leaf, own] of stateSizes(described(of).model())) {
+    const { name, layout } = architecture.stored(leaf)
+    const sizes = storedSizes(layout, own)
     const entry = tensors.get(name)
     if (entry === undefined) throw refusal(`${path}: tensor ${name} is missing`)
     if (showSizes(entry.sizes) !== showSizes(sizes)) {
@@ -53,6 +84,7 @@ const select = (path: string, { architecture, config, tensors }: Described): Rea
 
 /** Checks that numbers that follow from the config are the expected ones. */
 const checkDerived = async (subject: string, entry: Entry, { values, what }: Derived): Promise<void> => {
+  if (values === undefined) return
   const found = elementCount(entry.sizes) === values.length ? await orThrow(entry.readF32()) : undefined
   // up to the precision of 16 bits
   const fits = found?.every((x, i) => Math.abs(x - values[i]!) <= 0.01 * values[i]! + 1e-7) ?? false
@@ -60,15 +92,12 @@ const checkDerived = async (subject: string, entry: Entry, { values, what }: Der
 }
 
 /** Refuses a tensor that is not a parameter of the model: its effect would be missing in every result. */
-const checkUnread = async (
-  path: string,
-  { architecture, config, tensors }: Described,
-  selected: ReadonlyMap<string, Entry>,
-): Promise<void> => {
-  for (const [name, entry] of tensors) {
+const checkUnread = async (path: string, of: Described, selected: ReadonlyMap<string, Entry>): Promise<void> => {
+  const { derived: derivedOf } = described(of)
+  for (const [name, entry] of of.tensors) {
     if (selected.has(name)) continue
     const subject = `${path}: tensor ${entry.name}`
-    const derived = architecture.derived(name, config)
+    const derived = derivedOf(name)
     if (derived === undefined) throw refusal(`${subject}: the model that the config describes has no such parameter`)
     await checkDerived(subject, entry, derived)
   }
@@ -92,6 +121,22 @@ const openWeights = async (directory: string): Promise<Archive & Pick<Checkpoint
   throw refusal(`${directory}: the directory holds neither model.safetensors nor model.safetensors.index.json`)
 }
 
+/** The tensors under the names that they are saved under; a tensor with an alias gets its other name. */
+const withOneName = <D extends Described>(of: D): D => {
+  const names = new Map(
+    stateSizes(described(of).model()).flatMap(([leaf]) => {
+      const { name, alias } = of.architecture.stored(leaf)
+      return alias === undefined || of.tensors.has(name) ? [] : [[alias, name] as const]
+    }),
+  )
+  if (names.size === 0) return of
+  const tensors = [...of.tensors].map(([key, entry]) => {
+    const name = names.get(key) ?? key
+    return [name, { ...entry, name }] as const
+  })
+  return { ...of, tensors: new Map(tensors) }
+}
+
 /** Finishes opening; on any failure the archive is closed. */
 const finish = async (
   kind: Checkpoint['kind'],
@@ -100,14 +145,13 @@ const finish = async (
   describe: () => Promise<Described>,
 ): Promise<Checkpoint> => {
   try {
-    const { warnings, ...described } = await resolveTiedHead(archive.path, await describe())
-    const selected = select(archive.path, described)
-    await checkUnread(archive.path, described, selected)
+    const { warnings, ...found } = await resolveTiedHead(archive.path, withOneName(await describe()))
+    const selected = select(archive.path, found)
+    await checkUnread(archive.path, found, selected)
     return {
+      ...found,
       kind,
       path,
-      architecture: described.architecture,
-      config: described.config,
       tensors: selected,
       metadata: archive.metadata,
       warnings: [...(archive.warnings ?? []), ...warnings],
@@ -129,7 +173,7 @@ const openDirectory = async (path: string): Promise<Checkpoint> => {
   const json = await orThrow(readJsonObject(file))
   const plain = withoutQuantization(json, file)
   const isPacked = (json['quantization_config'] ?? null) !== null
-  const described = await orThrow(TE.fromEither(parseConfig(plain, file)))
+  const description = await orThrow(TE.fromEither(parseConfig(plain, file)))
   const archive = await openWeights(path)
   return finish('huggingface', path, archive, async () => {
     const tensors = await unpackedTensors(archive.path, archive.tensors)
@@ -138,15 +182,15 @@ const openDirectory = async (path: string): Promise<Checkpoint> => {
         `${file}: quantization_config says that weights are packed, and ${archive.path} holds none that are`,
       )
     }
-    return { ...described, tensors }
+    return { ...description, tensors }
   })
 }
 
 const openFile = async (path: string): Promise<Checkpoint> => {
   const archive = await orThrow(openGguf(path))
   return finish('gguf', path, archive, async () => {
-    const described = await ggufModel(archive)
-    return { ...described, tensors: ggufTensors(archive, described) }
+    const description = await ggufModel(archive)
+    return { ...description, tensors: ggufTensors(archive, description) }
   })
 }
 
@@ -171,10 +215,14 @@ const pieceBytes = 16384
  * someone who changes other bytes on purpose. Errors: a file that can no longer be read.
  * @example const hash = await hashOf(checkpoint)()
  */
-export const hashOf = ({ path, tensors }: Pick<Checkpoint, 'path' | 'tensors'>): TE.TaskEither<IoError, string> =>
+export const hashOf = ({
+  path,
+  tensors,
+  original = tensors,
+}: Pick<CheckpointFiles, 'path' | 'tensors' | 'original'>): TE.TaskEither<IoError, string> =>
   attempt(path, async () => {
     const hash = createHash('sha256')
-    const stored = [...tensors].filter(([, { copyOf }]) => copyOf === undefined)
+    const stored = [...original].filter(([, { copyOf }]) => copyOf === undefined)
     for (const [name, entry] of stored.sort(([a], [b]) => (a < b ? -1 : 1))) {
       hash.update(`${JSON.stringify([name, entry.dtype, entry.sizes])}\n`)
       if (entry.byteLength <= pieces * pieceBytes) hash.update(await entry.readRaw(0, entry.byteLength))

@@ -1,5 +1,5 @@
-import { refusal } from '../../host/index.ts'
-import { f16ToF32, bf16ToF32 } from './half.ts'
+import { refusal } from '../../text/index.ts'
+import { bf16ToF32, f16ToF32 } from '../../tensor/index.ts'
 import type { StoredValue } from './stored.ts'
 
 /** Refuses infinite numbers and NaN: no file, answer or result contains them. */
@@ -66,7 +66,7 @@ export const finite = <V extends StoredValue>(subject: string, value: V, block =
   } else if (allFinite(value)) return value
   const numbers = asNumbers(value)
   const index = numbers.findIndex(x => !Number.isFinite(x))
-  throw refusal(`${subject}: it holds ${numbers[index]} at ${placeOf(index, sizes)}, where a finite number is due`)
+  throw refusal(`${subject}: it holds ${numbers[index]} at ${placeOf(index, sizes)}: expected a finite number`)
 }
 
 /** The name of a 16-bit type, the digits of its fraction, and its highest exponent. */

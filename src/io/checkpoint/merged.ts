@@ -1,27 +1,16 @@
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { transposeMatrix } from '../../tensor/index.ts'
+import { f32ToBf16, f32ToF16 } from '../../tensor/index.ts'
 import { changes, checkBase, fitAdapters, mergedWeight, type WeightedAdapter } from '../adapter/index.ts'
 import { valueOf, type Entry, type StoredDType, type StoredValue } from './archive.ts'
-import {
-  writeAtomically,
-  type Content,
-  attempt,
-  orThrow,
-  refusal,
-  type IoError,
-  ifThere,
-  isRecord,
-  readJsonObject,
-  readWhole,
-} from '../../host/index.ts'
-import type { Checkpoint } from './checkpoint.ts'
+import { writeAtomically, type Content, ifThere, readJsonObject, readWhole } from '../../host/index.ts'
+import { attempt, orThrow, refusal, type IoError, isRecord } from '../../text/index.ts'
+import { described, fromStorage, labelsJson, toStorage, type Layout } from '../../model/index.ts'
+import { entriesOf, type Checkpoint } from './checkpoint.ts'
 import { checkRange } from './finite.ts'
-import { f32ToBf16, f32ToF16 } from './half.ts'
-import { isTransposed } from './load.ts'
 import { safetensorsBytes, type Leaf } from '../safetensors/write.ts'
-import { withOwnHead } from './tied-head.ts'
+import { withHeadFor } from './head.ts'
 import { ggufTokenizer, type TokenizerDescription } from '../tokenizer/gguf.ts'
 
 /** The types in which a model can be written. */
@@ -44,19 +33,22 @@ const stored = ({ name, sizes }: Entry, data: Float32Array, dtype: FloatDType): 
   }
 }
 
-/** A parameter with adapters merged into it, [out, in]; read, changed and rounded when its turn comes. */
-const leafOfEntry = (entry: Entry, uses: readonly WeightedAdapter[], dtype: FloatDType): Leaf => {
-  const path = entry.name.replace(/\.weight$/, '')
+/** A parameter with adapters merged into it, as it is stored; read, changed and rounded when its turn comes. */
+const leafOfEntry = (
+  path: string,
+  entry: Entry,
+  layout: Layout,
+  uses: readonly WeightedAdapter[],
+  dtype: FloatDType,
+): Leaf => {
   const { sizes } = entry
   const read = async (): Promise<StoredValue> => {
     if (!changes(uses, path))
       return dtype === dtypeOf(entry) ? entry.read() : stored(entry, await orThrow(entry.readF32()), dtype)
     const data = await orThrow(entry.readF32())
-    const [rows = 1, columns = 1] = sizes
-    if (sizes.length !== 2 || !isTransposed(path))
-      return stored(entry, mergedWeight(uses, path, valueOf('f32', sizes, data)).data, dtype)
-    const merged = mergedWeight(uses, path, valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns)))
-    return stored(entry, transposeMatrix(merged.data, columns, rows), dtype)
+    const leaf = fromStorage(layout, { sizes, data })
+    const merged = mergedWeight(uses, path, valueOf('f32', leaf.sizes, leaf.data))
+    return stored(entry, toStorage(layout, merged).data, dtype)
   }
   return { name: entry.name, dtype, sizes, read }
 }
@@ -83,6 +75,7 @@ const companions = [
   'merges.txt',
   'chat_template.jinja',
   'chat_template.json',
+  'preprocessor_config.json',
   'LICENSE',
 ]
 
@@ -95,14 +88,15 @@ interface Beside {
 
 const noTokenizer = (path: string): string => `${path} has no tokenizer, and neither has the merged model`
 
-const fromDirectory = async (path: string): Promise<Beside> => {
+const fromDirectory = async ({ path, task }: Checkpoint): Promise<Beside> => {
   const config = await orThrow(readJsonObject(join(path, 'config.json')))
   const files: Record<string, Content> = {}
   for (const name of companions) {
     const content = await orThrow(ifThere(readWhole(join(path, name))))
     if (content !== undefined) files[name] = content
   }
-  return { config, files, notes: 'tokenizer.json' in files || 'tokenizer.model' in files ? [] : [noTokenizer(path)] }
+  const isComplete = task !== 'text' || 'tokenizer.json' in files || 'tokenizer.model' in files
+  return { config, files, notes: isComplete ? [] : [noTokenizer(path)] }
 }
 
 /** Describes the tokens around a sequence in the place where transformers reads them. */
@@ -149,16 +143,21 @@ const tokenizerFiles = ({
   }),
 })
 
-const fromGguf = ({ path, architecture, config, metadata }: Checkpoint): Beside => {
-  const described = ggufTokenizer(path, metadata)
-  const note = E.isLeft(described)
-    ? `the tokenizer could not be written: ${described.left.message}`
-    : described.right === undefined
+const fromGguf = (checkpoint: Checkpoint): Beside => {
+  const { path, metadata } = checkpoint
+  const tokenizer = ggufTokenizer(path, metadata)
+  const note = E.isLeft(tokenizer)
+    ? `the tokenizer could not be written: ${tokenizer.left.message}`
+    : tokenizer.right === undefined
       ? noTokenizer(path)
       : undefined
-  const files = E.isRight(described) && described.right ? tokenizerFiles(described.right) : {}
-  return { config: architecture.json(config), files, notes: note === undefined ? [] : [note] }
+  const files = E.isRight(tokenizer) && tokenizer.right ? tokenizerFiles(tokenizer.right) : {}
+  return { config: described(checkpoint).json(), files, notes: note === undefined ? [] : [note] }
 }
+
+/** The fields of a config that describe the head. */
+const headIn = (base: Checkpoint): Json =>
+  base.task === 'text' ? { tie_word_embeddings: base.config.tie_word_embeddings } : labelsJson(base.config.labels)
 
 export interface MergedOptions {
   /** The type of all tensors (default: that of the source, or float32 if it is quantized). */
@@ -183,13 +182,18 @@ export const saveMerged = (
   attempt(directory, async () => {
     for (const { adapter, weight = 1 } of uses) {
       if (!Number.isFinite(weight))
-        throw refusal(`${directory}: the weight of an adapter is ${weight}, where a number is due`)
+        throw refusal(`${directory}: the weight of an adapter is ${weight}: expected a number`)
       await orThrow(checkBase(adapter, checkpoint))
     }
-    const base = uses.some(({ adapter: { untied } }) => untied === true) ? withOwnHead(checkpoint) : checkpoint
+    const base = withHeadFor(
+      checkpoint,
+      uses.map(({ adapter }) => adapter),
+    )
     const fitted = fitAdapters(uses, base)
-    const leaves = [...base.tensors.values()]
-      .map(entry => leafOfEntry(entry, fitted, dtype ?? dtypeOf(entry)))
+    const leaves = [...entriesOf(base)]
+      .map(([path, entry]) =>
+        leafOfEntry(path, entry, base.architecture.stored(path).layout, fitted, dtype ?? dtypeOf(entry)),
+      )
       .map((leaf): Leaf => ({
         ...leaf,
         read: async () => {
@@ -198,15 +202,15 @@ export const saveMerged = (
         },
       }))
     const { config, files, notes } =
-      checkpoint.kind === 'huggingface' ? await fromDirectory(checkpoint.path) : fromGguf(checkpoint)
+      checkpoint.kind === 'huggingface' ? await fromDirectory(checkpoint) : fromGguf(checkpoint)
     // the weights are no longer quantized; `torch_dtype` is the field that earlier versions of transformers read
-    const { quantization_config: _, torch_dtype: __, ...plain } = config
+    const { quantization_config: _, torch_dtype: __, num_labels: ___, ...plain } = config
     const main = namesOfTypes[mainDType(leaves)]
     await orThrow(
       writeAtomically(directory, {
         'config.json': json({
           ...plain,
-          tie_word_embeddings: base.config.tie_word_embeddings,
+          ...headIn(base),
           dtype: main,
           torch_dtype: main,
         }),

@@ -1,5 +1,5 @@
 import { showSizes, type Entry } from './archive.ts'
-import { orThrow } from '../../host/index.ts'
+import { orThrow } from '../../text/index.ts'
 import type { ModelDescription } from '../../model/index.ts'
 
 /**
@@ -8,7 +8,7 @@ import type { ModelDescription } from '../../model/index.ts'
  */
 
 /** The names of the two tensors. */
-const namesOf = ({ architecture }: ModelDescription) => ({
+const namesOf = ({ architecture }: ModelDescription<'text'>) => ({
   embedding: architecture.stored(architecture.embedding).name,
   head: architecture.stored(architecture.head).name,
 })
@@ -34,9 +34,7 @@ const sameNumbers = async (a: Entry, b: Entry): Promise<boolean> => {
 }
 
 /** A model and its tensors. */
-interface Described extends ModelDescription {
-  readonly tensors: ReadonlyMap<string, Entry>
-}
+type Described = ModelDescription & { readonly tensors: ReadonlyMap<string, Entry> }
 
 /**
  * Resolves a config that ties the head, as transformers 5 does: a head with other numbers than the embedding stays
@@ -46,6 +44,7 @@ export const resolveTiedHead = async (
   path: string,
   described: Described,
 ): Promise<Described & { readonly warnings: readonly string[] }> => {
+  if (described.task !== 'text') return { ...described, warnings: [] }
   const { config, tensors } = described
   const { embedding, head } = namesOf(described)
   const own = tensors.get(head)
@@ -67,6 +66,7 @@ export const resolveTiedHead = async (
  * @example withOwnHead(checkpoint).tensors.has('lm_head.weight') // true
  */
 export const withOwnHead = <C extends Described>(checkpoint: C): C => {
+  if (checkpoint.task !== 'text') return checkpoint
   const { config, tensors } = checkpoint
   const { embedding, head } = namesOf(checkpoint)
   const entry = tensors.get(embedding)

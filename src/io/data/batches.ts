@@ -98,9 +98,13 @@ const pick = (rows: readonly Row[], indices: readonly number[]): readonly Row[] 
 /**
  * The micro-batches of every step, made lazily. They are determined by data, plan and layout; `planSteps` describes the
  * order.
- * @example for (const microBatches of batches(rows, { batch: 2, steps: 30, shuffle: true, seed: 0 }, { seq: 64 })) await step(microBatches)
+ * @example for (const step of microBatches(rows, { batch: 2, steps: 30, shuffle: true, seed: 0 }, { seq: 64 })) await run.step(step)
  */
-export function* batches(rows: readonly Row[], plan: BatchPlan, layout: BatchLayout): Generator<readonly MicroBatch[]> {
+export function* microBatches(
+  rows: readonly Row[],
+  plan: BatchPlan,
+  layout: BatchLayout,
+): Generator<readonly MicroBatch[]> {
   for (const step of planSteps(rows.length, plan))
     yield step.map(indices => microBatch(pick(rows, indices), plan.batch, layout))
 }
@@ -138,9 +142,9 @@ export const scoredCapacity = (rows: readonly Row[], plan: BatchPlan): number =>
   const largest = scored.toSorted((a, b) => b - a).slice(0, plan.batch)
   const most = largest.reduce((sum, n) => sum + n, 0)
   const perEpoch = Math.ceil(rows.length / plan.batch)
-  const microBatches = stepCount(rows.length, plan) * (plan.accumulate ?? 1)
+  const inPlan = stepCount(rows.length, plan) * (plan.accumulate ?? 1)
   // without shuffling, every epoch is like the first
-  const surveyed = plan.shuffle === true ? microBatches : Math.min(microBatches, perEpoch)
+  const surveyed = plan.shuffle === true ? inPlan : Math.min(inPlan, perEpoch)
   const found =
     surveyed * Math.min(plan.batch, rows.length) > longestSurvey && plan.shuffle === true
       ? most
@@ -149,9 +153,9 @@ export const scoredCapacity = (rows: readonly Row[], plan: BatchPlan): number =>
 }
 
 /** The largest number of scored positions in the first micro-batches of a plan. */
-const mostOf = (scored: readonly number[], plan: BatchPlan, microBatches: number): number => {
+const mostOf = (scored: readonly number[], plan: BatchPlan, first: number): number => {
   let most = 0
-  let left = microBatches
+  let left = first
   for (const step of planSteps(scored.length, plan)) {
     for (const indices of step) {
       if (left-- <= 0) return most

@@ -1,13 +1,14 @@
-import type { StopSignal } from '../../backend/index.ts'
+import { atOnce, unhurried, type StopSignal } from '../../backend/index.ts'
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { chatSpans, type ChatOptions, type Message } from '../chat/chat.ts'
 import { conversationOf } from '../chat/conversation.ts'
-import { attempt, attemptSync, fail, ioError, type IoError, isRecord, readText, parsedJson } from '../../host/index.ts'
+import { readText } from '../../host/index.ts'
+import { attempt, attemptSync, fail, ioError, type IoError, isRecord, parsedJson } from '../../text/index.ts'
 import { parseData } from '../jinja/data.ts'
 import type { Encoding } from '../tokenizer/pipeline.ts'
-import { atOnce, unhurried } from '../stop.ts'
+
 import type { Tokenizer } from '../tokenizer/tokenizer.ts'
 
 /** The label of a position that is not scored, as in Hugging Face data sets. */
@@ -155,7 +156,7 @@ const kinds = '"text", "prompt" and "completion", "messages", or "input_ids"'
 
 /** One parsed line; errors name neither file nor line. */
 const fromLine = (row: unknown, tokenizer: Tokenizer | undefined): E.Either<IoError, Tokens> => {
-  if (!isRecord(row)) return fail(`a JSON object is due, with ${kinds}`)
+  if (!isRecord(row)) return fail(`expected a JSON object with ${kinds}`)
   // null counts as absent
   const [ids, messages, prompt, completion, text] = ['input_ids', 'messages', 'prompt', 'completion', 'text'].map(
     name => row[name] ?? undefined,

@@ -1,6 +1,7 @@
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { entryOf, valueOf, type Archive, type Entry, type StoredValue } from '../checkpoint/archive.ts'
-import { attempt, orThrow, refusal, type IoError, fillFrom, openFile, type InputFile } from '../../host/index.ts'
+import { fillFrom, openFile, type InputFile } from '../../host/index.ts'
+import { attempt, orThrow, refusal, type IoError } from '../../text/index.ts'
 import { q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0, type Dequantize } from './dequantize.ts'
 import { readHeader, type TensorInfo } from './header.ts'
 

@@ -9,7 +9,7 @@
  * In the 32-blocks the low nibble of byte i is element i, the high one element i + 16.
  * Products of these short factors are exact in float64, so every result is rounded once, when it is stored.
  */
-import { f16Table } from '../checkpoint/half.ts'
+import { f16Table } from '../../tensor/index.ts'
 
 /** Decodes `blocks` blocks from `bytes` into `out` from index `at` on. */
 export type Dequantize = (bytes: Uint8Array, blocks: number, out: Float32Array, at: number) => void

@@ -1,5 +1,6 @@
 import { elementCount, type MetadataValue } from '../checkpoint/archive.ts'
-import { refusal, type InputFile } from '../../host/index.ts'
+import { type InputFile } from '../../host/index.ts'
+import { refusal } from '../../text/index.ts'
 
 /** A tensor as the header describes it. `offset` counts from the start of the data. */
 export interface TensorInfo {

@@ -11,7 +11,7 @@ import {
   type MetadataValue,
   type StoredValue,
 } from '../checkpoint/archive.ts'
-import { attempt, orThrow, refusal, shown } from '../../host/index.ts'
+import { attempt, orThrow, refusal, shown } from '../../text/index.ts'
 import {
   architectureNamed,
   parameterSizes,
@@ -100,10 +100,10 @@ const checkKeys = (known: Known, { path, metadata }: Archive, headDim: number): 
   }
   const type = metadata.get('general.type') ?? 'model'
   const values = uniform(metadata.get(own('attention.value_length'))) ?? headDim
-  if (type !== 'model') throw refusal(`${path}: general.type is ${shown(type)}, where "model" is due`)
+  if (type !== 'model') throw refusal(`${path}: general.type is ${shown(type)}: expected "model"`)
   if (values !== headDim)
     throw refusal(
-      `${path}: ${own('attention.value_length')} is ${shown(values)}, where ${own('attention.key_length')} (${headDim}) is due`,
+      `${path}: ${own('attention.value_length')} is ${shown(values)}: expected ${own('attention.key_length')} (${headDim})`,
     )
 }
 
@@ -130,7 +130,7 @@ const ggufDefaults = ({
 })
 
 /** The architecture of the model in a GGUF file, and its config. Throws an `IoError` that names the metadata key. */
-export const ggufModel = async (archive: Archive): Promise<ModelDescription> => {
+export const ggufModel = async (archive: Archive): Promise<ModelDescription<'text'>> => {
   const { path, metadata, tensors } = archive
   const parts = metadata.get('split.count')
   if (typeof parts === 'number' && parts > 1)
@@ -158,7 +158,7 @@ export const ggufModel = async (archive: Archive): Promise<ModelDescription> => 
   const config = parsed.right
   const rotary = metadata.get(`${name}.rope.dimension_count`) ?? config.head_dim
   if (rotary !== config.head_dim)
-    throw refusal(`${path}: ${name}.rope.dimension_count is ${rotary}, where head_dim (${config.head_dim}) is due`)
+    throw refusal(`${path}: ${name}.rope.dimension_count is ${rotary}: expected head_dim (${config.head_dim})`)
   checkKeys(known, archive, config.head_dim)
   const biased = [...tensors.keys()].find(tensor => tensor.endsWith('.bias'))
   const leaves = parameterSizes(known.model(config))
@@ -166,12 +166,12 @@ export const ggufModel = async (archive: Archive): Promise<ModelDescription> => 
     throw refusal(`${path}: tensor ${biased}: projections with a bias are not supported`)
   const { extra } = known.gguf
   const entry = extra && tensors.get(extra.tensor)
-  if (extra === undefined || entry === undefined) return { architecture: known, config }
+  if (extra === undefined || entry === undefined) return { task: 'text', architecture: known, config }
   if (elementCount(entry.sizes)! > extra.length(config))
     throw refusal(`${path}: tensor ${entry.name} holds more than ${extra.length(config)} numbers`)
   const more = extra.config(await orThrow(entry.readF32()), config)
   if (more === undefined) throw refusal(`${path}: tensor ${entry.name} ${extra.expected}`)
-  return { architecture: known, config: more }
+  return { task: 'text', architecture: known, config: more }
 }
 
 /**
@@ -201,7 +201,7 @@ export const unpermuteRows = <T extends Float32Array | Uint16Array | Int32Array>
  */
 export const ggufTensors = (
   archive: Archive,
-  { architecture, config }: ModelDescription,
+  { architecture, config }: ModelDescription<'text'>,
 ): ReadonlyMap<string, Entry> => {
   const { gguf, name: own, stored } = architecture
   if (gguf === undefined) return archive.tensors

@@ -17,7 +17,7 @@ export class Cursor {
     return this.tokens[this.at]!
   }
   protected fail(expected: string): never {
-    return raise(`line ${this.current.line}: ${expected} is due, not "${this.current.text}"`)
+    return raise(`line ${this.current.line}: expected ${expected}, not "${this.current.text}"`)
   }
   protected is(type: string): boolean {
     return this.current.type === type

@@ -1,4 +1,4 @@
-import { isRecord } from '../../host/index.ts'
+import { isRecord } from '../../text/index.ts'
 
 /** A number that Python reads as a float although it is whole, such as `1.0` in JSON. */
 export class Float {

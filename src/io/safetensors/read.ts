@@ -10,20 +10,8 @@ import {
   type Entry,
   type StoredValue,
 } from '../checkpoint/archive.ts'
-import {
-  attempt,
-  orThrow,
-  refusal,
-  type IoError,
-  fillFrom,
-  isRecord,
-  openFile,
-  parseJson,
-  readJsonObject,
-  type InputFile,
-  quoted,
-  shown,
-} from '../../host/index.ts'
+import { fillFrom, openFile, parseJson, readJsonObject, type InputFile } from '../../host/index.ts'
+import { attempt, orThrow, refusal, type IoError, isRecord, quoted, shown } from '../../text/index.ts'
 
 /**
  * Bytes per element of every dtype in the format. A dtype without a reader below may occur in a file but is refused

@@ -1,25 +1,38 @@
+import { bytesPerElement, type Shape, type Value } from '../../tensor/index.ts'
 import { elementCount, showSizes, type StoredDType, type StoredValue } from '../checkpoint/archive.ts'
-import { refusal, bytePieces } from '../../host/index.ts'
+import { bytePieces } from '../../host/index.ts'
+import { refusal } from '../../text/index.ts'
 import { finite } from '../checkpoint/finite.ts'
+
+/** The element types of a tensor that is written. */
+type WrittenDType = StoredDType | 'bool'
+/** A tensor that is written. */
+export type WrittenValue = StoredValue | Value<Shape, 'bool'>
 
 /** A tensor to write; its data is read only when its turn comes. */
 export interface Leaf {
   readonly name: string
-  readonly dtype: StoredDType
+  readonly dtype: WrittenDType
   readonly sizes: readonly number[]
-  read(): Promise<StoredValue>
+  read(): Promise<WrittenValue>
 }
 
 /** A leaf from data in memory. @example leafOf('columns.model.layers.0.mlp.up_proj', value) */
-export const leafOf = (name: string, value: StoredValue): Leaf => ({
+export const leafOf = (name: string, value: WrittenValue): Leaf => ({
   name,
   dtype: value.dtype,
   sizes: value.sizes,
   read: async () => value,
 })
 
-const storedName: { readonly [D in StoredDType]: string } = { f32: 'F32', i32: 'I32', bf16: 'BF16', f16: 'F16' }
-const widthOf = (dtype: StoredDType): number => (dtype === 'f32' || dtype === 'i32' ? 4 : 2)
+const storedName: { readonly [D in WrittenDType]: string } = {
+  f32: 'F32',
+  i32: 'I32',
+  bf16: 'BF16',
+  f16: 'F16',
+  bool: 'BOOL',
+}
+const widthOf = (dtype: WrittenDType): number => bytesPerElement[dtype]
 
 /** The most bytes that are written at once: no system writes 2 GiB in one call. */
 const pieceBytes = 2 ** 26
@@ -65,10 +78,10 @@ export async function* safetensorsBytes(
     const { dtype, data } = value
     if (dtype !== leaf.dtype || data.length !== elementCount(leaf.sizes)) {
       throw refusal(
-        `tensor ${leaf.name}: ${data.length} elements of ${dtype} were read where ${leaf.dtype} ${showSizes(leaf.sizes)} is due`,
+        `tensor ${leaf.name}: ${data.length} elements of ${dtype} were read, expected ${leaf.dtype} ${showSizes(leaf.sizes)}`,
       )
     }
-    finite(`tensor ${leaf.name}`, value)
+    if (value.dtype !== 'bool') finite(`tensor ${leaf.name}`, value)
     yield* bytePieces(data, pieceBytes)
   }
 }

@@ -2,7 +2,7 @@
  * Finds the added tokens in a text, before anything else is done to it. Source: huggingface/tokenizers 0.23,
  * tokenizer/added_vocabulary.rs.
  */
-import { isRecord, refusal, quoted } from '../../host/index.ts'
+import { isRecord, refusal, quoted } from '../../text/index.ts'
 import { aligned, textOf, type Aligned } from './aligned.ts'
 import { inWord, isSpace } from './characters.ts'
 import { fieldsOf, isId } from './fields.ts'

@@ -1,4 +1,4 @@
-import type { Search } from '../../host/index.ts'
+import type { Search } from '../../text/expression.ts'
 
 /**
  * A character of a rewritten text, and the part of the original that it stands for (in characters, as `tokenizers`

@@ -1,5 +1,5 @@
 /** Turns tokens back into text. Source: huggingface/tokenizers 0.23, src/decoders. */
-import type { Search } from '../../host/index.ts'
+import type { Search } from '../../text/expression.ts'
 import { bytesOf } from './bytes.ts'
 import { fieldsOf } from './fields.ts'
 import { patternOf } from './pattern.ts'

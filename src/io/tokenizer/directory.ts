@@ -7,16 +7,8 @@ import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import {
-  attemptSync,
-  refusal,
-  type IoError,
-  ifThere,
-  isRecord,
-  readJsonObject,
-  readText,
-  quoted,
-} from '../../host/index.ts'
+import { ifThere, readJsonObject, readText } from '../../host/index.ts'
+import { attemptSync, refusal, type IoError, isRecord, quoted } from '../../text/index.ts'
 import type { TokenizerDescription } from './gguf.ts'
 import { addedToken, type NamedToken } from './added.ts'
 import { isId } from './fields.ts'

@@ -1,4 +1,4 @@
-import { refusal, isRecord, quoted } from '../../host/index.ts'
+import { refusal, isRecord, quoted } from '../../text/index.ts'
 
 /**
  * One component of a tokenizer.json, whose fields are taken by name. Every error names the file, the place in it and

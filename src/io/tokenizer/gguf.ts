@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { fail, type IoError, quoted } from '../../host/index.ts'
+import { fail, type IoError, quoted } from '../../text/index.ts'
 import type { NamedToken } from './added.ts'
 import { llama3Words } from './pattern.ts'
 

@@ -1,6 +1,6 @@
 /** Turns a word into token ids. Source: huggingface/tokenizers 0.23, src/models. */
 import { Tokenizer as Library } from '@huggingface/tokenizers'
-import { isRecord, quoted } from '../../host/index.ts'
+import { isRecord, quoted } from '../../text/index.ts'
 import { fieldsOf, isId, type Fields } from './fields.ts'
 import { unigram } from './unigram.ts'
 

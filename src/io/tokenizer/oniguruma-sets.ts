@@ -1,5 +1,5 @@
 /** The named sets of Oniguruma's expressions, in JavaScript's syntax and in RE2's. */
-import type { Translation } from '../../host/index.ts'
+import type { Translation } from '../../text/expression.ts'
 import { wordCharacter } from './characters.ts'
 
 // RE2 has no lookaround, no atomic groups and no Unicode \w

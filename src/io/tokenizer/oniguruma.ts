@@ -3,7 +3,8 @@
  * JavaScript and RE2. A construct that is not listed here is refused by name, because another engine may read it
  * differently. Source: kkos/oniguruma, doc/RE; test/golden/tokenizer compares both on every construct.
  */
-import { refusal, type Translation, quoted } from '../../host/index.ts'
+import { refusal, quoted } from '../../text/index.ts'
+import type { Translation } from '../../text/expression.ts'
 import {
   all,
   categories,

@@ -1,5 +1,6 @@
 /** The patterns of `Split` and `Replace`: `{"String"}` or `{"Regex"}`. */
-import { isRecord, search, searchOf, type Search, quoted } from '../../host/index.ts'
+import { isRecord, quoted } from '../../text/index.ts'
+import { search, searchOf, type Search } from '../../text/expression.ts'
 import { masked } from './characters.ts'
 import type { Fields } from './fields.ts'
 import { translate } from './oniguruma.ts'

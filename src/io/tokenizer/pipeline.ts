@@ -3,7 +3,7 @@
  * component or an option that is not known to behave as in `tokenizers` 0.23 is refused by name; test/golden/tokenizer
  * holds that library's results.
  */
-import { refusal, isRecord, quoted } from '../../host/index.ts'
+import { refusal, isRecord, quoted } from '../../text/index.ts'
 import { addedToken, sectioner, type AddedToken, type NamedToken } from './added.ts'
 import { aligned, extentOf, textOf, type Aligned, type Offsets } from './aligned.ts'
 import { decoderOf, type Decoder } from './decoder.ts'
@@ -96,7 +96,7 @@ const numbered = (subject: string, tokens: readonly NamedToken[], { ids }: Model
  * that names the file, the component and the field.
  */
 export const pipelineOf = (subject: string, json: unknown, more: readonly NamedToken[] = []): Pipeline => {
-  if (!isRecord(json)) throw refusal(`${subject}: a JSON object is due`)
+  if (!isRecord(json)) throw refusal(`${subject}: expected a JSON object`)
   const unknown = Object.keys(json).find(name => !known.has(name))
   if (unknown !== undefined)
     throw refusal(`${subject}: this tokenizer is not supported: it has the field ${quoted(unknown)}`)

@@ -1,5 +1,5 @@
 /** Puts tokens around those of a whole text. Source: huggingface/tokenizers 0.23, src/processors. */
-import { isRecord, quoted } from '../../host/index.ts'
+import { isRecord, quoted } from '../../text/index.ts'
 import { fieldsOf, isId, type Fields } from './fields.ts'
 
 /** Ids before and after a text. */

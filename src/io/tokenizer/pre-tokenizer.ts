@@ -1,5 +1,5 @@
 /** Cuts a normalized text into words. Source: huggingface/tokenizers 0.23, src/pre_tokenizers. */
-import { search } from '../../host/index.ts'
+import { search } from '../../text/expression.ts'
 import { mapped, prefixed, type Aligned } from './aligned.ts'
 import { byteCharacters } from './bytes.ts'
 import { masked, numeric, punctuation, space, whiteSpace, wordCharacter } from './characters.ts'

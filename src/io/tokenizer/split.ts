@@ -2,7 +2,7 @@
  * Cuts a text at matches. Source: huggingface/tokenizers 0.23, tokenizer/normalizer.rs (`split`) and
  * tokenizer/pattern.rs.
  */
-import type { Search } from '../../host/index.ts'
+import type { Search } from '../../text/expression.ts'
 import { matchesIn, type Aligned } from './aligned.ts'
 
 /** The possible treatments of the matches at which a text is cut. */

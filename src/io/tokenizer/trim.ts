@@ -1,4 +1,4 @@
-import { isRecord } from '../../host/index.ts'
+import { isRecord } from '../../text/index.ts'
 import type { Offsets } from './aligned.ts'
 import { spaceByte } from './bytes.ts'
 import { isSpace as isWhite } from './characters.ts'

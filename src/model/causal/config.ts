@@ -1,4 +1,4 @@
-import type * as E from 'fp-ts/lib/Either.js'
+import type * as E from '../../either/index.ts'
 import type { CausalConfig } from './lm.ts'
 import type { RopeScaling } from './rope-scaling.ts'
 import { fieldsOf, limits, type Json, attemptSync, refusal, type IoError } from '../../text/index.ts'
@@ -114,7 +114,7 @@ const validate = (json: Json, file: string, named: (field: string) => string, fa
     throw fields.wrong('num_attention_heads', `a divisor of ${named('hidden_size')} (${hidden_size})`)
   }
   const head_dim = fields.integer('head_dim', limits.headDim, facts.headDim ?? hidden_size / heads)
-  if (head_dim % 2 !== 0) throw refusal(`${file}: ${named('head_dim')} is ${head_dim}, where an even number is due`)
+  if (head_dim % 2 !== 0) throw refusal(`${file}: ${named('head_dim')} is ${head_dim}: expected an even number`)
   const positions = fields.integer('max_position_embeddings', limits.positions, facts.positions)
   return {
     model_type: facts.name,

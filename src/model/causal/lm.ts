@@ -110,7 +110,11 @@ export interface CausalParams {
   }
   readonly lm_head?: Tensor<readonly ['hidden', 'vocab']>
 }
-export type CausalLM = Model<CausalParams, CausalBatch, readonly ['batch', 'seq', 'vocab']>
+/** The outputs of a causal language model. */
+export interface CausalOutputs {
+  readonly logits: Tensor<readonly ['batch', 'seq', 'vocab']>
+}
+export type CausalLM = Model<CausalParams, CausalBatch, CausalOutputs>
 
 /** Rotary tables for the positions of one program. */
 interface Rotary {
@@ -213,16 +217,13 @@ export const causalLM = (config: CausalConfig, declareLayer: () => CausalLayer):
       half: headDim / 2,
     },
     capacities: { scored: ['batch', 'seq'] },
-    logits: (p, { input_ids }) => {
+    forward: (p, { input_ids }) => {
       const table = rotary(range('seq'))
       const start = integer(0)
-      return head(
-        p,
-        repeat(p.model.layers, embed(p, input_ids), (x, l) => layer(x, l, table, (_, now) => now, start)),
-        epsilon,
-      )
+      const x = repeat(p.model.layers, embed(p, input_ids), (h, l) => layer(h, l, table, (_, now) => now, start))
+      return { logits: head(p, x, epsilon) }
     },
-    loss: causalLoss,
+    loss: ({ logits }, rows) => causalLoss(logits, rows),
     decode: {
       cache,
       batch: next,

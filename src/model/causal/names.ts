@@ -1,4 +1,5 @@
-import type { Architecture, Derived, GgufNames, LeafKind, StoredLeaf } from '../architecture.ts'
+import type { Derived, LeafKind, StoredLeaf } from '../architecture.ts'
+import type { CausalArchitecture, GgufNames } from './architecture.ts'
 import type { CheckpointConfig } from './config.ts'
 import type { CausalConfig } from './lm.ts'
 
@@ -19,7 +20,8 @@ const kindOf = (path: string): LeafKind => {
  */
 const stored = (path: string): StoredLeaf => {
   const kind = kindOf(path)
-  return { kind, name: kind === 'bias' ? path : `${path}.weight`, transposed: kind === 'linear' || kind === 'head' }
+  const layout = kind === 'linear' || kind === 'head' ? 'linear' : 'same'
+  return { kind, name: kind === 'bias' ? path : `${path}.weight`, layout }
 }
 
 const frequencies = /^model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq$/
@@ -35,13 +37,15 @@ const derived = (name: string, { head_dim: headDim, rope_theta: theta }: CausalC
 
 /** The facts about an architecture that concern names. */
 export const causalNames = {
+  roots: ['model', head],
   stored,
   embedding,
   head,
   layers: 'model.layers',
   targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+  peftTask: 'CAUSAL_LM',
   derived,
-} as const satisfies Partial<Architecture<CausalConfig, unknown, unknown, readonly []>>
+} as const satisfies Partial<CausalArchitecture>
 
 /**
  * The names of a causal language model in a GGUF file; no rows are reordered. Source: github.com/ggml-org/llama.cpp,

@@ -101,7 +101,7 @@ export const ropeOf = (json: Json, file: string, named: (field: string) => strin
   ].map(({ name, at }) => ({ name, theta: at.between('rope_theta', 1, 1e11) }))
   const [rate, other] = [rates[0], rates.find(({ theta }) => theta !== rates[0]?.theta)]
   if (rate && other) {
-    throw refusal(`${file}: ${rate.name} is ${rate.theta} and ${other.name} ${other.theta}: one of them is due`)
+    throw refusal(`${file}: ${rate.name} is ${rate.theta} and ${other.name} ${other.theta}: specify one of them`)
   }
   return { rope_theta: rate?.theta ?? 10000, rope_scaling: scaling }
 }

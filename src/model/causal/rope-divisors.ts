@@ -1,12 +1,12 @@
-import type { GgufExtra } from '../architecture.ts'
+import type { GgufExtra } from './architecture.ts'
 import type { CheckpointConfig } from './config.ts'
 import type { RopeScaling } from './rope-scaling.ts'
 
 type Llama3 = Extract<RopeScaling, { rope_type: 'llama3' }>
 
 /**
- * The divisors of the frequencies in llama3 scaling. Wavelengths up to old/high are unchanged, those from old/low on are
- * divided by the factor, and those between are interpolated.
+ * The divisors of the frequencies in llama3 scaling. Wavelengths up to old/high are unchanged, those from old/low on
+ * are divided by the factor, and those between are interpolated.
  * @example llama3Divisors(500000, 128, scaling)[0] // 1
  */
 export const llama3Divisors = (theta: number, headDim: number, s: Llama3): readonly number[] =>

@@ -1,7 +1,9 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { checkStop, lengthFor, giveWay } from '../../io/index.ts'
-import { fail, orThrow, temporaryFolder } from '../../host/index.ts'
+import { lengthFor } from '../../io/index.ts'
+import { checkStop, giveWay } from '../../backend/index.ts'
+import { temporaryFolder } from '../../host/index.ts'
+import { fail, orThrow } from '../../text/index.ts'
 import { finetuneArguments, type Argument } from '../arguments.ts'
 import { deviation, mean, median, type CompareRow } from './table.ts'
 import {
@@ -15,7 +17,7 @@ import {
 } from './contenders.ts'
 import { explainMethod } from '../explain.ts'
 import type { DoneEvent } from '../finetune.ts'
-import type { StepEvent } from '../../train/index.ts'
+import type { StepEvent } from '../../train/finetune.ts'
 import { methodOptions } from '../method.ts'
 import { openModel, readRowsFor, type PretrainedModel } from '../pretrained.ts'
 

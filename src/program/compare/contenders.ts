@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { orThrow } from '../../host/index.ts'
+import { orThrow } from '../../text/index.ts'
 import { applicable, methodOptions, supports, type MethodChoice, type SelectionRule } from '../method.ts'
 import type { FinetuneOptions } from '../request.ts'
 import type { PretrainedModel } from '../pretrained.ts'

@@ -1,6 +1,7 @@
 import { noDims } from '../facets.ts'
-import { node, ShapeMismatch, typed, type Op, type Tensor } from '../node.ts'
+import { is, node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { composite } from '../op/composite.ts'
+import { placeholderOp } from '../op/placeholder.ts'
 import { type RandomKey, type RandomStream } from '../op/random-bits.ts'
 import type { Shape } from '../shape/index.ts'
 import { u } from '../op/untyped.ts'
@@ -58,17 +59,61 @@ export const inputDropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes
 })
 
 /**
- * Dropout as a function of a key: x / (1 − rate) if an element is kept, 0 if it is dropped (Srivastava et al. 2014).
- * The shape is unchanged, and equal keys and streams drop the same elements on every target.
- * @throws {ShapeMismatch} for a rate outside [0, 1)
- * @example dropout(x, key, stream, { rate: 0.1 })
+ * (x, key[3], stream[1]) => x: marks what is dropped out during training, and is x if nothing is trained. Its vjp marks
+ * the cotangent, so that the same elements are dropped there.
  */
-export const dropout = <S extends Shape>(
+export const trainingDropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
+  name: 'trainingDropout',
+  kind: 'movement',
+  dims: noDims,
+  refuses: (_, { rate }) => {
+    leastKept(rate)
+    return undefined
+  },
+  expand: ([x]) => x!,
+  vjp: ({ inputs: [, key, stream], attributes }, dy) => [
+    node(trainingDropoutOp, [dy, key!, stream!], attributes),
+    undefined,
+    undefined,
+  ],
+  cheap: true,
+})
+
+/** The key of what a model drops out during training: a session feeds it. */
+export const trainingKey: RandomKey = typed(node(placeholderOp, [], { shape: [3], dtype: 'i32', draws: 'key' }))
+
+/** Tests for a stream of what a model drops out during training: a session numbers them. */
+export const isTrainingStream = (n: Node): boolean => is(n, placeholderOp) && n.attributes.draws === 'stream'
+
+/**
+ * Dropout (Srivastava et al. 2014): x / (1 − rate) if an element is kept, 0 if it is dropped; the shape is unchanged.
+ *
+ * With a rate alone, a session draws: its training steps drop, and nothing else does. Every call drops elements of its
+ * own, also in every layer that `repeat` makes, and every micro-batch others; a `scan` over time drops the same in every
+ * step. `trainStep` takes the seed.
+ *
+ * With a key and a stream it is a function of them, wherever it is computed: equal keys and streams drop the same
+ * elements on every target.
+ * @throws {ShapeMismatch} for a rate outside [0, 1)
+ * @example dropout(x, 0.1)
+ */
+export function dropout<S extends Shape>(x: Tensor<S>, rate: number): Tensor<S>
+export function dropout<S extends Shape>(
   x: Tensor<S>,
   key: RandomKey,
   stream: RandomStream,
   { rate }: DropoutAttributes,
-): Tensor<S> => typed(node(dropoutOp, [x, key, stream], { rate }))
+): Tensor<S>
+export function dropout<S extends Shape>(
+  x: Tensor<S>,
+  rateOrKey: number | RandomKey,
+  stream?: RandomStream,
+  attributes?: DropoutAttributes,
+): Tensor<S> {
+  if (typeof rateOrKey !== 'number') return typed(node(dropoutOp, [x, rateOrKey, stream!], attributes!))
+  const own = node(placeholderOp, [], { shape: [1], dtype: 'i32', draws: 'stream' })
+  return typed(node(trainingDropoutOp, [x, trainingKey, own], { rate: rateOrKey }))
+}
 
 /**
  * Marks a factor A of a product x · A whose input x is dropped out during training; otherwise it is A.

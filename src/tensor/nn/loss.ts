@@ -71,11 +71,26 @@ export const sigmoidBinaryCrossEntropyOp: Op<object> = composite<object>({
   curvature: 0.25,
 })
 
-/** The cross-entropy of every row against its label, in nats. @example crossEntropy(logits, labels) */
+/**
+ * The cross-entropy of every row against its label, in nats. With `smoothing`, that part of the probability of a label
+ * is spread evenly over all classes (Szegedy et al. 2016), as `label_smoothing` of PyTorch does.
+ * @throws {RangeError} unless smoothing is at least 0 and below 1
+ * @example crossEntropy(logits, labels, { smoothing: 0.1 })
+ */
 export const crossEntropy = <L extends Shape, C extends Dim>(
   logits: Tensor<readonly [...L, C]>,
   labels: Tensor<L, 'i32'>,
-): Tensor<L> => typed(node(crossEntropyOp, [logits, labels], {}))
+  { smoothing = 0 }: { readonly smoothing?: number } = {},
+): Tensor<L> => {
+  if (!(smoothing >= 0 && smoothing < 1))
+    throw new RangeError(`crossEntropy: smoothing is ${smoothing}: it is at least 0, below 1`)
+  const hard = node(crossEntropyOp, [logits, labels], {})
+  if (smoothing === 0) return typed(hard)
+  // the mean over all classes differs from the label by the difference of their logits
+  const last = logits.shape.length - 1
+  const average = u.div(u.sum(logits, [last]), u.size(logits.shape[last]!))
+  return typed(u.add(hard, u.mul(u.sub(u.pick(logits, labels), average), smoothing)))
+}
 /** (predictions − targets)², like `optax.squared_error`. @example squaredError(matmul(x, w), y) */
 export const squaredError = <S extends Shape>(predictions: Tensor<S>, targets: Tensor<S>): Tensor<S> =>
   typed(node(squaredErrorOp, [predictions, targets], {}))

@@ -30,6 +30,20 @@ export const softmaxGradOp: Op<object> = composite<object>({
 })
 const softmaxGrad = (y: Node, dy: Node): Node => node(softmaxGradOp, [y, dy], {})
 
+/** x[…, c] => x − log Σ exp x along the last axis. */
+export const logSoftmaxOp: Op<object> = composite<object>({
+  name: 'logSoftmax',
+  kind: 'rows',
+  // any number may be subtracted from a row without changing the result
+  smooth: true,
+  cheap: 'weighed',
+  expand: ([x]) => {
+    const shifted = u.sub(x!, rowMax(x!))
+    return u.sub(shifted, u.log(u.sum(u.exp(shifted), [last(x!)], true)))
+  },
+  vjp: (y, dy) => [u.sub(dy, u.mul(u.exp(y), u.sum(dy, [last(y)], true)))],
+})
+
 /**
  * (scores[…, query, key], offset) => softmax over the keys that a query may see: key j ≤ query i + offset.
  * The offset is the number of keys before the first query, as with a cache.
@@ -54,6 +68,11 @@ export const causalSoftmaxOp: Op<object> = composite<object>({
 
 /** The softmax of the last axis. @example softmax(logits) */
 export const softmax = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(node(softmaxOp, [x], {}))
+/**
+ * The logarithm of the softmax of the last axis, without overflow, and precise for small probabilities.
+ * @example mul(target, logSoftmax(logits))
+ */
+export const logSoftmax = <S extends Shape>(x: Tensor<S>): Tensor<S> => typed(node(logSoftmaxOp, [x], {}))
 
 /**
  * Attention weights of a causal model: the softmax of scores […, query, key] over the keys that a query may see, key

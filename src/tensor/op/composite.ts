@@ -1,6 +1,7 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { noDims } from '../facets.ts'
-import { gradients, whole } from '../grad.ts'
+import { gradients } from '../grad.ts'
+import { whole } from '../wanted.ts'
 import { interpret } from '../interpret.ts'
 import { misfitIn } from '../misfit.ts'
 import {

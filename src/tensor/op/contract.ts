@@ -1,10 +1,11 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { fitsByShape, node, ShapeMismatch, typed, type Along, type Node, type Op, type Tensor } from '../node.ts'
+import * as E from '../../either/index.ts'
+import { fitsByShape, node, typed, ruled, type Along, type Node, type Op, type Tensor } from '../node.ts'
 import { isSmooth, noDims } from '../facets.ts'
 import { numbers, offsetsOf, stridesOf } from '../numbers.ts'
 import {
   einsum as einsumRule,
   matmul as matmulRule,
+  show,
   type Dim,
   type Einsum,
   type EinsumError,
@@ -108,19 +109,49 @@ export const products = {
 const alphabet = 'abcdefghijklmnopqrstuvwxyz'
 
 /**
- * The product of matrices: `[…, i] × [i, o]`, or batched over the leading dims.
+ * The product of many matrices by many, whose leading dims broadcast to `leading`. An operand of size 1 along one of
+ * them lacks its letter, so nothing is repeated.
+ */
+const broadcastProduct = (a: Node, b: Node, leading: Shape): Node => {
+  const operand = (x: Node, matrix: string): readonly [Node, string] => {
+    const own = x.shape.length - matrix.length
+    const skipped = leading.length - own
+    const kept = x.shape.slice(0, own).flatMap((dim, axis) => (dim === leading[axis + skipped] ? [axis] : []))
+    return [
+      layouts.reshape(x, [...kept.map(axis => x.shape[axis]!), ...x.shape.slice(own)]),
+      kept.map(axis => alphabet[axis + skipped]).join('') + matrix,
+    ]
+  }
+  const row = a.shape.length === 1 ? '' : 'x'
+  const [x, left] = operand(a, `${row}y`)
+  const [y, right] = operand(b, 'yz')
+  return products.contract(x, y, { a: left, b: right, out: `${alphabet.slice(0, leading.length)}${row}z` })
+}
+
+/** The untyped {@link matmul}. */
+export const product = (a: Node, b: Node): Node => {
+  const checked = ruled(matmulRule(a.shape, b.shape))
+  const rows = alphabet.slice(0, a.shape.length - 1)
+  if (b.shape.length === 1) return products.contract(a, b, { a: `${rows}y`, b: 'y', out: rows })
+  const leading = b.shape.slice(0, -2)
+  if (leading.length > 0 && show(leading) !== show(a.shape.slice(0, -2))) {
+    const joined = checked.slice(0, Math.max(leading.length, a.shape.length - 2))
+    return broadcastProduct(a, b, joined)
+  }
+  const batch = leading.length > 0 ? rows.slice(0, -1) : ''
+  return products.contract(a, b, { a: `${rows}y`, b: `${batch}yz`, out: `${rows}z` })
+}
+
+/**
+ * The product of matrices: `[…, i] × [i, o]`. Of many matrices, `[…, m, k] × […, k, n]`, the leading dims broadcast; a
+ * vector is a row on the left and a column on the right, as in `np.matmul`.
+ * @throws {ShapeMismatch} if the inner dims differ, or the leading dims do not broadcast
  * @example matmul(x, w)
  */
 export const matmul = <A extends Shape, B extends Shape>(
   a: Tensor<A>,
   b: Tensor<B> & MatMulError<A, B>,
-): Tensor<Ok<MatMul<A, B>>> => {
-  const checked = matmulRule(a.shape, b.shape)
-  if (checked._tag === 'Left') throw new ShapeMismatch(checked.left)
-  const rows = alphabet.slice(0, a.shape.length - 1)
-  const batch = b.shape.length > 2 ? rows.slice(0, -1) : ''
-  return typed(products.contract(a, b, { a: `${rows}y`, b: `${batch}yz`, out: `${rows}z` }))
-}
+): Tensor<Ok<MatMul<A, B>, A>> => typed(product(a, b))
 
 /** Sums over the letters that occur nowhere else, before a contraction. */
 const onlyShared = (letters: string, x: Node, elsewhere: string): readonly [string, Node] => {
@@ -148,13 +179,14 @@ const diagonal = (letters: string, x: Node): readonly [string, Node] => {
 export const einsum = <const Q extends string, const T extends readonly Node[]>(
   equation: Q,
   ...operands: T & EinsumError<Q, { readonly [K in keyof T]: T[K]['shape'] }>
-): Tensor<Ok<Einsum<Q, { readonly [K in keyof T]: T[K]['shape'] }>>> => {
+): Tensor<Ok<Einsum<Q, { readonly [K in keyof T]: T[K]['shape'] }>, T>> => {
   const inputs: readonly Node[] = operands
-  const checked = einsumRule(
-    equation,
-    inputs.map(x => x.shape),
+  ruled(
+    einsumRule(
+      equation,
+      inputs.map(x => x.shape),
+    ),
   )
-  if (checked._tag === 'Left') throw new ShapeMismatch(checked.left)
   const [terms, out] = equation.split('->') as [string, string]
   const [first, ...others] = terms.split(',').map((letters, i) => diagonal(letters, inputs[i]!))
   const joined = others.reduce<readonly [string, Node]>(([left, x], [right, y], i) => {

@@ -1,4 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { dynamicMap, nf4Block, nf4Codebook, nf4NestedBlock, nf4Place, packedLengths } from '../nf4.ts'
 import { node, typed, type Node, type Numbers, type Op, type Tensor } from '../node.ts'
 import { inOnePiece, isSmooth } from '../facets.ts'
@@ -64,7 +64,7 @@ export const dequantizeOp: Op<Quantization> = {
     const due = inputs[String(double)]!
     const wrong = due.findIndex(([, dtype], i) => packed[i]?.shape.length !== 1 || packed[i].dtype !== dtype)
     return wrong < 0 && packed.length === due.length
-      ? E.Functor.map(checkShape(shape), () => ({ shape, dtype: 'f32' }))
+      ? E.map(checkShape(shape), () => ({ shape, dtype: 'f32' }))
       : E.left(
           `dequantize: ${due[wrong]?.[0] ?? 'what is packed'} is [${packed[wrong]?.shape.join(', ')}] of ${packed[wrong]?.dtype}, not a vector of ${due[wrong]?.[1]}`,
         )

@@ -1,86 +1,19 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { pipe } from 'fp-ts/lib/function.js'
-import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
-import { broadcasting, hasCorner, isSmooth, noDims } from '../facets.ts'
+import * as E from '../../either/index.ts'
+import { pipe } from '../../either/index.ts'
+import { fitsByShape, node, type Node, type Op } from '../node.ts'
+import { broadcasting, noDims } from '../facets.ts'
 import { elementwise, erfOfNumber } from '../numbers.ts'
-import { broadcast, type Broadcast, type BroadcastError, type Ok, type Shape } from '../shape/index.ts'
-import { count, type DType } from '../value.ts'
+import type { DType } from '../value.ts'
+import { elementwiseOp as op } from './elementwise-op.ts'
 import { divided, power, truncated, wrapped } from './integer.ts'
-import { sumTo } from './sum.ts'
 import { typesFault } from './types.ts'
-import { verbsOf, type Arity, type Elementwise, type VerbOf } from './verb.ts'
+import { verbsOf, type Elementwise } from './verb.ts'
 
 /**
  * Elementwise ops, one per row: name, meaning and derivatives, with NumPy broadcasting. All operands have the same
  * dtype. Reals follow IEEE 754, and a maximum propagates NaN too. Integers wrap around at 32 bits; `integer.ts` defines
  * their quotient and power.
  */
-
-type Cotangents = (inputs: readonly Node[], y: Node, dy: Node) => readonly (Node | undefined)[]
-
-type Scalar = (...x: number[]) => number
-/**
- * The dtypes that an op accepts in addition to float32, the dtype of its result if it differs from that of the
- * operands, and whether it has a corner.
- */
-interface Types {
-  /** The meaning for integers, if the op accepts them. */
-  readonly i32?: Scalar
-  /** True if the op accepts truth values. */
-  readonly bool?: boolean
-  readonly gives?: DType
-  /** The number of leading operands that are conditions, which are truth values. */
-  readonly conditions?: number
-  /** True if the op or its derivative has a jump. */
-  readonly corner?: boolean
-}
-
-const op = <N extends Arity>(
-  name: string,
-  f: Scalar,
-  cotangents: Cotangents,
-  { i32, bool = false, gives, conditions = 0, corner = false }: Types = {},
-): Elementwise<N> => ({
-  name,
-  // the annotation of each op below agrees with its meaning
-  arity: f.length as N,
-  shape: inputs =>
-    pipe(
-      inputs.length === f.length
-        ? E.right(undefined)
-        : E.left(`${name}: takes ${f.length} operands, not ${inputs.length}`),
-      E.chain(() =>
-        typesFault(
-          name,
-          inputs,
-          ['f32', ...(i32 ? ['i32' as const] : []), ...(bool ? ['bool' as const] : [])],
-          conditions,
-        ),
-      ),
-      E.chain(() =>
-        inputs.slice(1).reduce<E.Either<string, Shape>>(
-          (shape, input) =>
-            pipe(
-              shape,
-              E.chain(s => broadcast(s, input.shape)),
-            ),
-          E.right(inputs[0]!.shape),
-        ),
-      ),
-      E.map(shape => ({ shape, dtype: gives ?? inputs[conditions]!.dtype })),
-    ),
-  misfit: fitsByShape,
-  eval: (inputs, _, { sizes, inputs: declared }) =>
-    elementwise(sizes, inputs, declared[conditions]!.dtype === 'i32' ? (i32 ?? f) : f),
-  // a broadcast operand is used several times, so its cotangent is the sum
-  vjp: (y, dy) => cotangents(y.inputs, y, dy).map((d, i) => d && sumTo(d, y.inputs[i]!.shape)),
-  flops: (_, __, { sizes }) => count(sizes),
-  kind: 'elementwise',
-  along: broadcasting,
-  dims: noDims,
-  smooth: corner ? hasCorner : isSmooth,
-  cheap: true,
-})
 
 // y = a + b                                             dy, dy
 export const addOp: Elementwise<2> = op(
@@ -110,16 +43,19 @@ export const divOp: Elementwise<2> = op(
   ([, b], y, dy) => [pointwise.div(dy, b!), pointwise.neg(pointwise.div(pointwise.mul(dy, y), b!))],
   { i32: (a, b) => divided(a!, b!) },
 )
-// y = a ^ b, for a > 0                                  dy b y / a, dy y log a
-// and 1 ^ b and (-1) ^ ±∞ are 1, as in IEEE 754
+// y = a ^ b                                             dy b a ^ (b - 1), dy y log a
+// 1 ^ b and (-1) ^ ±∞ are 1, as in IEEE 754; of 0 ^ b, the limits of the derivatives are meant
 const realPower = (a: number, b: number): number => (a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b)
 const powOp: Elementwise<2> = op(
   'pow',
   (a, b) => realPower(a!, b!),
-  ([a, b], y, dy) => [
-    pointwise.div(pointwise.mul(pointwise.mul(dy, b!), y), a!),
-    pointwise.mul(pointwise.mul(dy, y), pointwise.log(a!)),
-  ],
+  ([a, b], y, dy) => {
+    const { and, equal, greaterEqual, log, mul, pow, select, sub } = pointwise
+    return [
+      select(equal(b!, 0), 0, mul(dy, mul(b!, pow(a!, sub(b!, 1))))),
+      select(and(equal(a!, 0), greaterEqual(b!, 0)), 0, mul(dy, mul(y, log(a!)))),
+    ]
+  },
   { i32: (a, b) => power(a!, b!) },
 )
 // the cotangent goes to the operand that is the result; to the first if both are equal
@@ -142,7 +78,7 @@ const minimumOp: Elementwise<2> = op(
   { i32: (a, b) => Math.min(a!, b!), corner: true },
 )
 
-// comparisons with a NaN are false
+// comparisons with a NaN are false, so a NaN differs from everything
 const comparison = (name: string, holds: (a: number, b: number) => boolean, bool = false): Elementwise<2> =>
   op(
     name,
@@ -151,8 +87,27 @@ const comparison = (name: string, holds: (a: number, b: number) => boolean, bool
     { i32: (a, b) => Number(holds(a!, b!)), bool, gives: 'bool', corner: true },
   )
 const equalOp: Elementwise<2> = comparison('equal', (a, b) => a === b, true)
+const notEqualOp: Elementwise<2> = comparison('notEqual', (a, b) => a !== b, true)
 const lessOp: Elementwise<2> = comparison('less', (a, b) => a < b)
 const lessEqualOp: Elementwise<2> = comparison('lessEqual', (a, b) => a <= b)
+const greaterOp: Elementwise<2> = comparison('greater', (a, b) => a > b)
+const greaterEqualOp: Elementwise<2> = comparison('greaterEqual', (a, b) => a >= b)
+// truth values
+const logical = (name: string, holds: (a: number, b: number) => number): Elementwise<2> =>
+  op(
+    name,
+    (a, b) => holds(a!, b!),
+    () => [],
+    { bool: 'only' },
+  )
+const andOp: Elementwise<2> = logical('and', (a, b) => a & b)
+const orOp: Elementwise<2> = logical('or', (a, b) => a | b)
+const notOp: Elementwise<1> = op(
+  'not',
+  x => 1 - x!,
+  () => [],
+  { bool: 'only' },
+)
 // y = a where the condition holds, else b
 const selectOp: Elementwise<3> = op(
   'select',
@@ -225,7 +180,7 @@ export const castOp: Op<{ readonly dtype: DType }> = {
   shape: ([x], { dtype }) =>
     pipe(
       typesFault('cast', [x!], ['f32', 'i32', 'bool']),
-      E.chain(() =>
+      E.flatMap(() =>
         dtype === 'f32' || dtype === 'i32' || dtype === 'bool'
           ? E.right({ shape: x!.shape, dtype })
           : E.left(`cast: gives f32, i32 or bool, not ${dtype}`),
@@ -254,8 +209,14 @@ export const elementwiseOps = {
   maximum: maximumOp,
   minimum: minimumOp,
   equal: equalOp,
+  notEqual: notEqualOp,
   less: lessOp,
   lessEqual: lessEqualOp,
+  greater: greaterOp,
+  greaterEqual: greaterEqualOp,
+  and: andOp,
+  or: orOp,
+  not: notOp,
   select: selectOp,
   neg: negOp,
   exp: expOp,
@@ -278,93 +239,3 @@ export const pointwise = {
   /** Conversion to another dtype; the node itself if it has that dtype. */
   cast: (x: Node, dtype: DType): Node => (x.dtype === dtype ? x : node(castOp, [x], { dtype })),
 }
-
-/** An elementwise function of a float32 tensor; the shape is unchanged. */
-export type Unary = <S extends Shape>(x: Tensor<S>) => Tensor<S>
-const unary =
-  (verb: VerbOf[1]): Unary =>
-  x =>
-    typed(verb(x))
-/** −x, elementwise. @example neg(x) */
-export const neg = unary(pointwise.neg)
-/** eˣ, elementwise. @example exp(logits) */
-export const exp = unary(pointwise.exp)
-/** The natural logarithm, elementwise; −∞ at 0, NaN below. @example log(probabilities) */
-export const log = unary(pointwise.log)
-/** The square root, elementwise; NaN below 0. @example sqrt(mean(square(x), [-1])) */
-export const sqrt = unary(pointwise.sqrt)
-/** 1/√x, elementwise. @example mul(x, rsqrt(variance)) */
-export const rsqrt = unary(pointwise.rsqrt)
-/** The hyperbolic tangent, elementwise. @example tanh(matmul(x, w)) */
-export const tanh = unary(pointwise.tanh)
-/** 1/(1 + e⁻ˣ), elementwise. @example mul(x, sigmoid(gate)) */
-export const sigmoid = unary(pointwise.sigmoid)
-/** |x|, elementwise. @example mean(abs(sub(a, b))) */
-export const abs = unary(pointwise.abs)
-/** −1, 0 or 1, elementwise; no gradient flows through it. @example mul(sign(gradient), -1e-3) */
-export const sign = unary(pointwise.sign)
-/** The sine of an angle in radians, elementwise. @example sin(mul(range('seq'), frequency)) */
-export const sin = unary(pointwise.sin)
-/** The cosine of an angle in radians, elementwise. @example cos(mul(range('seq'), frequency)) */
-export const cos = unary(pointwise.cos)
-/** The error function 2/√π ∫₀ˣ e^(−t²) dt, elementwise. @example erf(x) */
-export const erf = unary(pointwise.erf)
-/** The same value, without a gradient. @example sub(logits, stopGradient(max(logits, [-1], true))) */
-export const stopGradient = unary(pointwise.stopGradient)
-/** x², elementwise. @example mean(square(sub(a, b))) */
-export const square: Unary = x => typed(pointwise.mul(x, x))
-/** max(0, x), elementwise; its derivative at 0 is 0. @example relu(matmul(x, w)) */
-export const relu: Unary = x => typed(pointwise.maximum(0, x))
-
-/** An elementwise function of two tensors with the same dtype, broadcast from the right; the second may be a number. */
-// the overload whose argument carries the error is last, because `tsc` prints its text
-export interface Binary<D extends DType | 'same'> {
-  <S extends Shape>(a: Tensor<S>, b: number): Tensor<S, D extends DType ? D : 'f32'>
-  <S extends Shape, E extends DType>(a: Tensor<S, E>, b: Tensor<readonly [], E>): Tensor<S, D extends DType ? D : E>
-  <S extends Shape, E extends DType>(a: Tensor<S, E>, b: Tensor<S, E>): Tensor<S, D extends DType ? D : E>
-  <A extends Shape, B extends Shape, E extends DType>(
-    a: Tensor<A, E>,
-    b: Tensor<B, E> & BroadcastError<A, B>,
-  ): Tensor<Ok<Broadcast<A, B>>, D extends DType ? D : E>
-}
-const binary =
-  <D extends DType | 'same'>(verb: VerbOf[2]): Binary<D> =>
-  (a: Node, b: Node | number): never =>
-    verb(a, b) as never
-/** a + b, broadcast from the right; `b` may be a number. Integers wrap around at 32 bits. @example add(x, bias) */
-export const add = binary<'same'>(pointwise.add)
-/** a − b, broadcast from the right; integers wrap around at 32 bits. @example sub(x, mean(x, [-1], true)) */
-export const sub = binary<'same'>(pointwise.sub)
-/** a b, broadcast from the right; integers wrap around at 32 bits. @example mul(x, 0.5) */
-export const mul = binary<'same'>(pointwise.mul)
-/**
- * a/b, broadcast from the right. A quotient of integers is truncated towards 0; division by 0 gives −1.
- * @example div(x, size('batch'))
- */
-export const div = binary<'same'>(pointwise.div)
-/**
- * aᵇ, broadcast from the right. A power of integers with a negative exponent is truncated towards 0.
- * @example pow(scalar(0.9), step)
- */
-export const pow = binary<'same'>(pointwise.pow)
-/** The larger of a and b, broadcast from the right. @example maximum(x, 0) */
-export const maximum = binary<'same'>(pointwise.maximum)
-/** The smaller of a and b, broadcast from the right. @example minimum(x, 1) */
-export const minimum = binary<'same'>(pointwise.minimum)
-/** a = b, broadcast from the right, as a `bool` tensor. @example equal(labels, iota('classes')) */
-export const equal = binary<'bool'>(pointwise.equal)
-/** a < b, broadcast from the right, as a `bool` tensor. @example less(iota('seq'), length) */
-export const less = binary<'bool'>(pointwise.less)
-/** a ≤ b, broadcast from the right, as a `bool` tensor. @example lessEqual(x, 0) */
-export const lessEqual = binary<'bool'>(pointwise.lessEqual)
-
-/** `a` if the condition holds, otherwise `b`; a number counts as a scalar. @example select(mask, scores, -1e9) */
-export const select = <S extends Shape>(
-  condition: Tensor<S, 'bool'>,
-  a: Tensor<S> | number,
-  b: Tensor<S> | number,
-): Tensor<S> => typed(pointwise.select(condition, a, b))
-
-/** Another dtype. @example cast(mask, 'f32') */
-export const cast = <S extends Shape, F extends DType, D extends DType>(x: Tensor<S, F>, dtype: D): Tensor<S, D> =>
-  typed(pointwise.cast(x, dtype))

@@ -39,3 +39,12 @@ export const truncated = (x: number): number =>
 
 /** Tests whether a number is an int32. */
 export const isInteger = (x: number): boolean => Number.isInteger(x) && x >= least && x <= largest
+
+/**
+ * The remainder of a / b with the sign of b, exactly: that of a quotient rounded down.
+ * @example modulo(-7, 3) is 2, modulo(7, -3) is -2
+ */
+export const modulo = (a: number, b: number): number => {
+  const rest = a % b
+  return rest !== 0 && rest < 0 !== b < 0 ? rest + b : rest
+}

@@ -1,9 +1,9 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { pipe } from 'fp-ts/lib/function.js'
+import * as E from '../../either/index.ts'
+import { pipe } from '../../either/index.ts'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { hasCorner, inOnePiece, isSmooth, noDims } from '../facets.ts'
 import { checkIndex, numbers } from '../numbers.ts'
-import { checkShape, type Dim, type ShapeFault } from '../shape/index.ts'
+import { checkShape, type Dim, type Shape, type ShapeFault } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { pointwise } from './elementwise.ts'
 import type { OneDim } from './placeholder.ts'
@@ -96,6 +96,16 @@ export const picks = {
   oneHot: (index: Node, dim: Dim): Node => node(oneHotOp, [index], { dim }),
   nonzero: (x: Node, capacity: Dim): Node => node(nonzeroOp, [x], { capacity }),
 }
+
+/**
+ * 1 at each label and 0 elsewhere, along a new last dim, as float32; all 0 for a label that does not lie within the
+ * dim.
+ * @example oneHot(labels, 'classes')
+ */
+export const oneHot = <S extends Shape, const N extends OneDim>(
+  labels: Tensor<S, 'i32'>,
+  ...[dim]: N & ShapeFault<N>
+): Tensor<readonly [...S, ...N]> => typed(picks.oneHot(labels, dim))
 
 /** The positions at which a vector is not zero. @example nonzero(mask, 'scored') */
 export const nonzero = <N extends Dim, D extends DType, const C extends OneDim>(

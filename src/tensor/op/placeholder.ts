@@ -1,9 +1,10 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { pipe } from 'fp-ts/lib/function.js'
-import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
+import * as E from '../../either/index.ts'
+import { pipe } from '../../either/index.ts'
+import { fitsByShape, is, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { inOnePiece, isSmooth } from '../facets.ts'
 import { sized } from '../misfit.ts'
 import { numbers } from '../numbers.ts'
+import type { Initializer } from '../init/initializer.ts'
 import { checkShape, show, type Dim, type Shape, type ShapeFault } from '../shape/index.ts'
 import type { DType } from '../value.ts'
 import { isInteger } from './integer.ts'
@@ -12,6 +13,12 @@ import { isInteger } from './integer.ts'
 export interface Placeholder {
   readonly shape: Shape
   readonly dtype: DType
+  /** The first values that are usual for the leaf, if its declaration knows them. */
+  readonly usual?: Initializer
+  /** The axis of a weight's inputs, if its declaration knows it: see {@link Kernel}. */
+  readonly inputs?: number
+  /** A leaf that a session itself feeds, because it draws random numbers: a key, or the number of a stream. */
+  readonly draws?: 'key' | 'stream'
 }
 
 /** An input of a program: a leaf of a parameter tree or of a batch. Two placeholders are always different nodes. */
@@ -35,11 +42,46 @@ export const placeholderOp: Op<Placeholder> = {
 }
 
 /** A leaf with a shape and a dtype, which a run feeds. @example placeholder(['batch', 'seq'], 'i32') */
-export const placeholder = (shape: Shape, dtype: DType): Node => node(placeholderOp, [], { shape, dtype })
+export const placeholder = (shape: Shape, dtype: DType, usual?: Initializer): Node =>
+  node(placeholderOp, [], { shape, dtype, ...(usual === undefined ? {} : { usual }) })
+
+declare const inputsOf: unique symbol
+/**
+ * A weight whose inputs are along its axis A, not along the first one, as those of a convolution. No value has the key.
+ */
+export interface Kernel<S extends Shape, A extends number> extends Tensor<S> {
+  readonly [inputsOf]: A
+}
+/** The axis of a weight's inputs, as a type: the first unless its declaration has another. */
+export type InputsAxis<L> = L extends { readonly [inputsOf]: infer A extends number } ? A : 0
+/**
+ * The axis of a weight's inputs, its input features, as its declaration has it: the first one of a matrix `[in, out]`
+ * or a vector; `undefined` for a leaf of more axes that declares none.
+ * @example inputsAxis(nn.Conv2d(3, 'channels', { size: 3 }).weight) // 2
+ */
+export const inputsAxis = (leaf: Node): number | undefined =>
+  (is(leaf, placeholderOp) ? leaf.attributes.inputs : undefined) ?? (leaf.shape.length > 2 ? undefined : 0)
 
 /** Declares a float32 leaf. @example const up = f32('hidden', 'ffn') */
 export const f32 = <const S extends Shape>(...shape: S & ShapeFault<S>): Tensor<Readonly<S>> =>
   typed(placeholder(shape, 'f32'))
+/**
+ * Declares a float32 leaf with the first values that are usual for it.
+ * @example const gain = leaf(ones(), 'hidden')
+ */
+export const leaf = <const S extends Shape>(usual: Initializer, ...shape: S & ShapeFault<S>): Tensor<Readonly<S>> =>
+  typed(placeholder(shape, 'f32', usual))
+/**
+ * Declares a float32 weight with its usual first values and the axis of its inputs.
+ * @example const weight = kernel(heNormal(), 1, 'places', 'in', 'out')
+ */
+export const kernel = <const A extends number, const S extends Shape>(
+  usual: Initializer,
+  inputs: A,
+  ...shape: S & ShapeFault<S>
+): Kernel<Readonly<S>, A> =>
+  // the axis is a fact of the declaration, which the type repeats
+  node(placeholderOp, [], { shape, dtype: 'f32', usual, inputs }) as Node as Kernel<Readonly<S>, A>
 /** Declares an int32 leaf. @example const labels = i32('batch', 'seq') */
 export const i32 = <const S extends Shape>(...shape: S & ShapeFault<S>): Tensor<Readonly<S>, 'i32'> =>
   typed(placeholder(shape, 'i32'))

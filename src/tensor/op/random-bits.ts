@@ -1,4 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { inOnePiece, isSmooth } from '../facets.ts'
 import { randomWords } from '../random.ts'
@@ -19,25 +19,24 @@ export type RandomStream = Tensor<readonly [1], 'i32'>
 
 const isVector = (x: Node, n: number): boolean => x.dtype === 'i32' && x.shape.length === 1 && x.shape[0] === n
 
-/**
- * (key[3], stream[1]) => random words of a shape, in order: Philox 4x32-10 (see `randomWords`), the same bits on every
- * target. No gradient flows back.
- */
-export const randomBitsOp: Op<RandomBitsAttributes> = {
-  name: 'randomBits',
+/** A primitive that draws a number of a shape from every random word of a key and a stream. */
+export const drawing = (
+  name: string,
+  dtype: 'i32' | 'f32',
+  numberOf: (word: number) => number,
+): Op<RandomBitsAttributes> => ({
+  name,
   shape: ([key, stream], { shape }) =>
     !isVector(key!, 3)
-      ? E.left(`randomBits: the key is ${key!.dtype} [${key!.shape.join(', ')}], not i32 [3]`)
+      ? E.left(`${name}: the key is ${key!.dtype} [${key!.shape.join(', ')}], not i32 [3]`)
       : !isVector(stream!, 1)
-        ? E.left(`randomBits: the stream is ${stream!.dtype} [${stream!.shape.join(', ')}], not i32 [1]`)
-        : E.Functor.map(checkShape(shape), () => ({ shape, dtype: 'i32' })),
+        ? E.left(`${name}: the stream is ${stream!.dtype} [${stream!.shape.join(', ')}], not i32 [1]`)
+        : E.map(checkShape(shape), () => ({ shape, dtype })),
   misfit: fitsByShape,
   eval: ([key, stream], _, { sizes }) => {
     const [seedLow = 0, seedHigh = 0, draw = 0] = key!.data
-    return {
-      sizes,
-      data: Float64Array.from(randomWords({ seedLow, seedHigh, draw, stream: stream!.data[0]! }, count(sizes))),
-    }
+    const words = randomWords({ seedLow, seedHigh, draw, stream: stream!.data[0]! }, count(sizes))
+    return { sizes, data: Float64Array.from(words, numberOf) }
   },
   vjp: () => [],
   flops: () => 0,
@@ -46,7 +45,13 @@ export const randomBitsOp: Op<RandomBitsAttributes> = {
   dims: ({ shape }) => shape,
   smooth: isSmooth,
   cheap: true,
-}
+})
+
+/**
+ * (key[3], stream[1]) => random words of a shape, in order: Philox 4x32-10 (see `randomWords`), the same bits on every
+ * target. No gradient flows back.
+ */
+export const randomBitsOp: Op<RandomBitsAttributes> = drawing('randomBits', 'i32', word => word)
 
 /** The untyped verb of random words. */
 export const draws = {

@@ -1,5 +1,5 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { pipe } from 'fp-ts/lib/function.js'
+import * as E from '../../either/index.ts'
+import { pipe } from '../../either/index.ts'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { isSmooth, noDims } from '../facets.ts'
 import { gather, offsetsOf, stridesOf } from '../numbers.ts'
@@ -113,7 +113,7 @@ export function transpose<A extends string | number, B extends string | number, 
 export function transpose<S extends Shape, D extends DType, const P extends readonly number[]>(
   x: Tensor<S, D> & TransposeError<S, P>,
   permutation: P,
-): Tensor<Ok<Transpose<S, P>>, D>
+): Tensor<Ok<Transpose<S, P>, S>, D>
 export function transpose(x: Node, permutation: readonly number[] = [1, 0]): never {
   return layouts.transpose(x, permutation) as never
 }

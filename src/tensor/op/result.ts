@@ -1,4 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { opaque } from '../facets.ts'
 import { fitsByShape, node, type Node, type Op } from '../node.ts'
 

@@ -1,5 +1,5 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { pipe } from 'fp-ts/lib/function.js'
+import * as E from '../../either/index.ts'
+import { pipe } from '../../either/index.ts'
 import { node, typed, type Along, type Bound, type Node, type NodeOf, type Op, type Tensor } from '../node.ts'
 import { partsBeyond, partsDiffer } from '../misfit.ts'
 import { isSmooth } from '../facets.ts'
@@ -181,17 +181,17 @@ export const slice = <
   x: Tensor<S, D> & SliceError<S, NoInfer<A>, NoInfer<N>, B>,
   axis: A,
   part: { readonly as: N; readonly start?: B },
-): Tensor<Ok<SliceShape<S, A, N, B>>, D> => typed(parts.slice(x, positions('slice', x.shape, axis)[0]!, part))
+): Tensor<Ok<SliceShape<S, A, N, B>, S>, D> => typed(parts.slice(x, positions('slice', x.shape, axis)[0]!, part))
 
 /** `unknown`, or the reason why parts of two dtypes are refused. */
-export type DTypesFault<T extends readonly Node[]> = T extends readonly [
+export type DTypesFault<T extends readonly Node[], Op extends string = 'concat'> = T extends readonly [
   infer A extends Node,
   infer B extends Node,
   ...infer Rest extends readonly Node[],
 ]
   ? Same<A['dtype'], B['dtype']> extends true
-    ? DTypesFault<readonly [A, ...Rest]>
-    : ShapeError<`concat: ${A['dtype']} and ${B['dtype']} differ: cast one`>
+    ? DTypesFault<readonly [A, ...Rest], Op>
+    : ShapeError<`${Op}: ${A['dtype']} and ${B['dtype']} differ: cast one`>
   : unknown
 
 /** Concatenates tensors along an axis; `as` names the sum of their dims. @example concat([past, now], 0, 'tokens') */
@@ -200,6 +200,6 @@ export const concat = <const T extends readonly Node[], const A extends number, 
   axis: A,
   as: N,
 ): Tensor<
-  Ok<Concat<{ readonly [K in keyof T]: T[K]['shape'] }, A, N>>,
+  Ok<Concat<{ readonly [K in keyof T]: T[K]['shape'] }, A, N>, T>,
   T[0] extends { readonly dtype: infer D extends DType } ? D : never
 > => typed(parts.concat(all, positions('concat', all[0]!.shape, axis)[0]!, as))

@@ -1,19 +1,21 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { pipe } from 'fp-ts/lib/function.js'
-import { fitsByShape, node, ShapeMismatch, typed, type Node, type NodeOf, type Op, type Tensor } from '../node.ts'
+import * as E from '../../either/index.ts'
+import { pipe } from '../../either/index.ts'
+import { fitsByShape, node, typed, ruled, type Node, type NodeOf, type Op, type Tensor } from '../node.ts'
 import { broadcasting, hasCorner, isSmooth, noDims } from '../facets.ts'
 import { broadcastStrides, gather, offsetsOf } from '../numbers.ts'
 import {
   axesOf,
   broadcastTo as broadcastToRule,
   reduce,
+  type AxisList,
   type BroadcastToError,
   type Ok,
   type Reduce,
+  type ReducedFrom,
   type ReduceError,
   type Shape,
 } from '../shape/index.ts'
-import { count } from '../value.ts'
+import { count, type DType } from '../value.ts'
 import { wrapped } from './integer.ts'
 import { layouts } from './reshape.ts'
 import { typesFault } from './types.ts'
@@ -23,20 +25,25 @@ export interface Axes {
   readonly keepDims: boolean
 }
 
+/** The facets in which reductions differ. */
+export type ReductionFacets = Pick<Op<Axes>, 'smooth' | 'summedAlong'> & {
+  /** The step for integers, if it differs; the result is wrapped. */
+  readonly integers?: (a: number, b: number) => number
+}
+
 /** A reduction of reals or integers; axes are counted from the front, and each occurs once. */
 export const reduction = (
   name: string,
   initial: number,
   f: (a: number, b: number) => number,
   vjp: (node: NodeOf<Axes>, dy: Node) => Node,
-  /** The facets of a sum that not every reduction shares. */
-  ofSum: Pick<Op<Axes>, 'smooth' | 'summedAlong'> = { smooth: hasCorner },
+  { integers = f, ...ofSum }: ReductionFacets = { smooth: hasCorner },
 ): Op<Axes> => ({
   name,
   shape: ([x], { axes, keepDims }) =>
     pipe(
       typesFault(name, [x!], ['f32', 'i32']),
-      E.chain(() => reduce(x!.shape, axes, keepDims)),
+      E.flatMap(() => reduce(x!.shape, axes, keepDims)),
       E.map(shape => ({ shape, dtype: x!.dtype })),
     ),
   misfit: fitsByShape,
@@ -44,7 +51,7 @@ export const reduction = (
     const kept = x!.sizes.map((n, axis) => (axes.includes(axis) ? 1 : n))
     const to = offsetsOf(x!.sizes, broadcastStrides(kept, x!.sizes))
     const data = new Float64Array(count(kept)).fill(initial)
-    const step = declared!.dtype === 'i32' ? (a: number, b: number): number => wrapped(f(a, b)) : f
+    const step = declared!.dtype === 'i32' ? (a: number, b: number): number => wrapped(integers(a, b)) : f
     x!.data.forEach((v, i) => {
       data[to[i]!] = step(data[to[i]!]!, v)
     })
@@ -115,36 +122,32 @@ export const sumTo = (x: Node, shape: Shape): Node => {
   return axes.length === 0 ? x : layouts.reshape(sums.sum(x, axes), shape)
 }
 
-type AxisList = number | readonly number[]
-type Reduced<S extends Shape, A extends AxisList, K extends boolean> = Tensor<Ok<Reduce<S, A, K>>>
-/** Reduces over axes, which count from the end if negative; reduced dims are dropped, or kept as 1. */
-export interface Reduction {
-  <S extends Shape>(x: Tensor<S>): Tensor<readonly []>
-  <S extends Shape, const A extends AxisList, K extends boolean = false>(
-    x: Tensor<S> & ReduceError<S, A, K>,
-    axes: A,
+/**
+ * Reduces over axes, each by its number, which counts from the end if it is negative, or by the name of a dim that
+ * occurs once; without axes, over all. Reduced dims are dropped, or kept as 1. `T` are the dtypes that it accepts.
+ */
+export interface Reduction<T extends DType = 'f32'> {
+  <S extends Shape, D extends T, const A extends AxisList | undefined = undefined, K extends boolean = false>(
+    x: Tensor<S, D> & ReduceError<S, A, K>,
+    axes?: A,
     keepDims?: K,
-  ): Reduced<S, A, K>
+  ): Tensor<Ok<Reduce<S, A, K>, ReducedFrom<S, A>>, D>
 }
 
 /** The positions that axes name in a shape, or {@link ShapeMismatch}. */
 export const positions = (op: string, shape: Shape, axes: AxisList | undefined): readonly number[] => {
-  const found = axesOf(
-    op,
-    shape,
-    axes === undefined ? shape.map((_, axis) => axis) : typeof axes === 'number' ? [axes] : axes,
+  return ruled(
+    axesOf(op, shape, axes === undefined ? shape.map((_, axis) => axis) : typeof axes === 'object' ? axes : [axes]),
   )
-  if (found._tag === 'Left') throw new ShapeMismatch(found.left)
-  return found.right
 }
 
 export const reducer =
-  (f: (x: Node, axes: readonly number[], keepDims: boolean) => Node): Reduction =>
-  (x: Node, axes?: AxisList, keepDims = false): never =>
-    f(x, positions('reduce', x.shape, axes), keepDims) as never
+  <T extends DType = 'f32'>(f: (x: Node, axes: readonly number[], keepDims: boolean) => Node): Reduction<T> =>
+  (x: Node, axes?: AxisList, keepDims?: boolean): never =>
+    f(x, positions('reduce', x.shape, axes), keepDims ?? false) as never
 
-/** The sum over axes, or of everything. @example sum(x, -1) */
-export const sum = reducer(sums.sum)
+/** The sum over axes, or of everything; integers wrap around at 32 bits. @example sum(x, 'batch') */
+export const sum = reducer<'f32' | 'i32'>(sums.sum)
 /** Repeats along new leading axes and along dims of 1. @example broadcastTo(bias, ['batch', 'hidden']) */
 export const broadcastTo = <S extends Shape, const T extends Shape>(
   x: Tensor<S> & BroadcastToError<S, T>,

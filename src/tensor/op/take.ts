@@ -1,6 +1,6 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { pipe } from 'fp-ts/lib/function.js'
-import { fitsByShape, node, ShapeMismatch, typed, type Node, type Op, type Tensor } from '../node.ts'
+import * as E from '../../either/index.ts'
+import { pipe } from '../../either/index.ts'
+import { fitsByShape, node, typed, ruled, type Node, type Op, type Tensor } from '../node.ts'
 import { inOnePiece, isSmooth, noDims } from '../facets.ts'
 import { around, checkIndex, numbers } from '../numbers.ts'
 import {
@@ -41,7 +41,7 @@ export const takeOp: Op<TakeAttributes> = {
   shape: ([x, index], { axis }) =>
     pipe(
       indexFault('take', index!),
-      E.chain(() => indexed(x!, index!, axis)),
+      E.flatMap(() => indexed(x!, index!, axis)),
       E.map(shape => ({ shape, dtype: x!.dtype })),
     ),
   misfit: fitsByShape,
@@ -75,8 +75,8 @@ export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
   shape: ([index, x], { axis, dim }) =>
     pipe(
       indexFault('scatterAdd', index!),
-      E.chain(() => typesFault('scatterAdd', [x!], ['f32', 'i32'])),
-      E.chain(() =>
+      E.flatMap(() => typesFault('scatterAdd', [x!], ['f32', 'i32'])),
+      E.flatMap(() =>
         index!.shape.length === 1 && index!.shape[0] === x!.shape[axis]
           ? E.right({ shape: replaced(x!.shape, axis, dim), dtype: x!.dtype })
           : E.left(`scatterAdd: the index ${show(index!.shape)} does not go along axis ${axis} of ${show(x!.shape)}`),
@@ -105,16 +105,17 @@ export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
 }
 
 /**
- * x with the slices at the index replaced, along one axis. The index names no slice twice.     dx: dy with zeros there; dvalues: dy taken there
+ * x with the slices at the index replaced, along one axis. The index names no slice twice.     dx: dy with zeros there;
+ * dvalues: dy taken there
  */
 export const putOp: Op<TakeAttributes> = {
   name: 'put',
   shape: ([x, index, values], { axis }) =>
     pipe(
       indexFault('put', index!),
-      E.chain(() => typesFault('put', [x!, values!], ['f32', 'i32', 'bool'])),
-      E.chain(() => indexed(x!, index!, axis)),
-      E.chain(() => putRule(x!.shape, index!.shape, values!.shape, axis)),
+      E.flatMap(() => typesFault('put', [x!, values!], ['f32', 'i32', 'bool'])),
+      E.flatMap(() => indexed(x!, index!, axis)),
+      E.flatMap(() => putRule(x!.shape, index!.shape, values!.shape, axis)),
       E.map(shape => ({ shape, dtype: x!.dtype })),
     ),
   misfit: fitsByShape,
@@ -155,19 +156,15 @@ export const takes = {
  * @example take(embedding, ids, 0)
  */
 export const take = <S extends Shape, D extends DType, I extends Shape, const A extends number>(
-  x: Tensor<S, D> & TakeError<S, I, A>,
+  x: Tensor<S, D> & TakeError<S, I, NoInfer<A>>,
   index: Tensor<I, 'i32'>,
   axis: A,
-): Tensor<Ok<Take<S, I, A>>, D> => {
+): Tensor<Ok<Take<S, I, A>, S>, D> => {
   const at = positions('take', x.shape, axis)[0]!
-  const length = product(index.shape)
-  if (length._tag === 'Left') throw new ShapeMismatch(length.left)
+  const length = ruled(product(index.shape))
   // an index of another rank is one of rank 1 between two reshapes, which copy no data
   return typed(
-    layouts.reshape(
-      takes.take(x, layouts.reshape(index, [length.right]), at),
-      x.shape.toSpliced(at, 1, ...index.shape),
-    ),
+    layouts.reshape(takes.take(x, layouts.reshape(index, [length]), at), x.shape.toSpliced(at, 1, ...index.shape)),
   )
 }
 
@@ -175,6 +172,6 @@ export const take = <S extends Shape, D extends DType, I extends Shape, const A 
 export const put = <S extends Shape, D extends DType, N extends Dim, V extends Shape, const A extends number>(
   x: Tensor<S, D>,
   index: Tensor<readonly [N], 'i32'>,
-  values: Tensor<V, D> & PutError<S, readonly [N], V, A>,
+  values: Tensor<V, D> & PutError<S, readonly [N], V, NoInfer<A>>,
   axis: A,
 ): Tensor<S, D> => typed(takes.put(x, index, values, positions('put', x.shape, axis)[0]!))

@@ -1,4 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import type { Signature } from '../node.ts'
 import type { DType } from '../value.ts'
 

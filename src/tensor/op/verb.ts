@@ -1,4 +1,6 @@
-import { node, type Node, type Op } from '../node.ts'
+import { node, ShapeMismatch, type Node, type Op } from '../node.ts'
+import type { DType } from '../value.ts'
+import { isInteger } from './integer.ts'
 import { sources } from './placeholder.ts'
 
 /** An elementwise op with a number of operands. */
@@ -15,6 +17,11 @@ export interface VerbOf {
   readonly 2: (a: Operand, b: Operand) => Node
   readonly 3: (condition: Node, a: Operand, b: Operand) => Node
 }
+/** A number among the operands of an op as a scalar. */
+export const scalarOf = (op: string, value: number, dtype: DType): Node => {
+  if (dtype === 'i32' && !isInteger(value)) throw new ShapeMismatch(`${op}: ${value} is no 32-bit integer`)
+  return sources.constant(value, [], dtype)
+}
 const verb =
   (o: Elementwise) =>
   (...all: readonly Operand[]): Node => {
@@ -23,7 +30,7 @@ const verb =
     const dtype = operands.some(x => typeof x !== 'number' && x.dtype === 'i32') ? 'i32' : 'f32'
     return node(
       o,
-      operands.map(x => (typeof x === 'number' ? sources.constant(x, [], dtype) : x)),
+      operands.map(x => (typeof x === 'number' ? scalarOf(o.name, x, dtype) : x)),
       {},
     )
   }

@@ -1,12 +1,24 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { type Dim, type List, type Shape, type ShapeError, type Show, show } from './dim.ts'
 import type { IsLiteral } from './check.ts'
 
 const notLiteral = <Op extends string>(op: Op) => `${op}: the axis is not one literal number` as const
+const notName = <Op extends string>(op: Op) => `${op}: the axis is not one literal name` as const
 const outOfRange = <Op extends string, A extends number, S extends string>(op: Op, axis: A, shape: S) =>
   `${op}: axis ${axis} is out of range for ${shape}` as const
-const repeated = <Op extends string, A extends number, All extends string>(op: Op, axis: A, axes: All) =>
+const repeated = <Op extends string, A extends AxisOrName, All extends string>(op: Op, axis: A, axes: All) =>
   `${op}: axis ${axis} is repeated in [${axes}]` as const
+const noDim = <Op extends string, N extends string, S extends string>(op: Op, name: N, shape: S) =>
+  `${op}: ${shape} has no dim ${name}` as const
+const severalDims = <Op extends string, N extends string, C extends number, S extends string>(
+  op: Op,
+  name: N,
+  times: C,
+  shape: S,
+) => `${op}: ${name} is ${times} dims of ${shape}: give the number of the axis` as const
+
+/** An axis by its number, which counts from the end if it is negative, or by the name of a dim that occurs once. */
+export type AxisOrName = number | string
 
 /** The axis that lies `N` from the end, -1 being the last. */
 type FromEnd<S extends Shape, N extends string, Seen extends readonly unknown[] = [0]> = S extends readonly [
@@ -24,6 +36,24 @@ type Place<S extends Shape, A extends number> = `${A}` extends `-${infer N}`
     ? A
     : never
 
+/** The axis with a name. */
+type Named<Op extends string, S extends Shape, N extends string> =
+  Places<S, N> extends infer Found extends readonly number[]
+    ? Found extends readonly [infer At extends number]
+      ? At
+      : Found extends readonly []
+        ? ShapeError<ReturnType<typeof noDim<Op, N, Show<S>>>>
+        : ShapeError<ReturnType<typeof severalDims<Op, N, Found['length'], Show<S>>>>
+    : never
+type Places<
+  S extends Shape,
+  N extends string,
+  Seen extends readonly unknown[] = [],
+  Found extends readonly number[] = readonly [],
+> = S extends readonly [infer D extends Dim, ...infer Rest extends Shape]
+  ? Places<Rest, N, [...Seen, 0], [D] extends [N] ? readonly [...Found, Seen['length'] & number] : Found>
+  : Found
+
 /**
  * An axis counted from 0; a negative one counts from the end.
  * @example Axis<'take', ['batch', 'hidden'], -1> is 1
@@ -34,25 +64,42 @@ export type Axis<Op extends string, S extends Shape, A extends number> =
     : [Place<S, A>] extends [never]
       ? ShapeError<ReturnType<typeof outOfRange<Op, A, Show<S>>>>
       : Place<S, A>
-/** The twin of the type. */
-export const axisOf = (op: string, shape: Shape, axis: number): E.Either<string, number> =>
-  !Number.isInteger(axis) || axis >= shape.length || axis < -shape.length
-    ? E.left(outOfRange(op, axis, show(shape)))
-    : E.right(axis < 0 ? axis + shape.length : axis)
+/**
+ * The same for an axis that may be a name.
+ * @example NamedAxis<'reduce', ['batch', 'hidden'], 'hidden'> is 1
+ */
+export type NamedAxis<Op extends string, S extends Shape, A extends AxisOrName> = [A] extends [string]
+  ? IsLiteral<A> extends false
+    ? ShapeError<ReturnType<typeof notName<Op>>>
+    : Named<Op, S, A>
+  : Axis<Op, S, A & number>
+/** The twin of both types. */
+export const axisOf = (op: string, shape: Shape, axis: AxisOrName): E.Either<string, number> => {
+  if (typeof axis === 'number')
+    return !Number.isInteger(axis) || axis >= shape.length || axis < -shape.length
+      ? E.left(outOfRange(op, axis, show(shape)))
+      : E.right(axis < 0 ? axis + shape.length : axis)
+  const [at, ...others] = shape.flatMap((dim, i) => (dim === axis ? [i] : []))
+  return at === undefined
+    ? E.left(noDim(op, axis, show(shape)))
+    : others.length > 0
+      ? E.left(severalDims(op, axis, others.length + 1, show(shape)))
+      : E.right(at)
+}
 
 /**
  * Several different axes, each counted from 0.
- * @example Axes<'reduce', ['batch', 'seq', 'hidden'], [0, -1]> is [0, 2]
+ * @example Axes<'reduce', ['batch', 'seq', 'hidden'], ['batch', -1]> is [0, 2]
  */
-export type Axes<Op extends string, S extends Shape, A extends readonly number[]> = CollectAxes<Op, S, A, A>
+export type Axes<Op extends string, S extends Shape, A extends readonly AxisOrName[]> = CollectAxes<Op, S, A, A>
 type CollectAxes<
   Op extends string,
   S extends Shape,
-  Left extends readonly number[],
-  All extends readonly number[],
+  Left extends readonly AxisOrName[],
+  All extends readonly AxisOrName[],
   Out extends readonly number[] = readonly [],
-> = Left extends readonly [infer First extends number, ...infer Rest extends readonly number[]]
-  ? Axis<Op, S, First> extends infer Found
+> = Left extends readonly [infer First extends AxisOrName, ...infer Rest extends readonly AxisOrName[]]
+  ? NamedAxis<Op, S, First> extends infer Found
     ? Found extends number
       ? Found extends Out[number]
         ? ShapeError<ReturnType<typeof repeated<Op, First, List<All>>>>
@@ -63,7 +110,7 @@ type CollectAxes<
     ? ShapeError<ReturnType<typeof notLiteral<Op>>>
     : Out
 /** The twin of the type. */
-export const axesOf = (op: string, shape: Shape, axes: readonly number[]): E.Either<string, readonly number[]> =>
+export const axesOf = (op: string, shape: Shape, axes: readonly AxisOrName[]): E.Either<string, readonly number[]> =>
   axes.reduce<E.Either<string, readonly number[]>>(
     (found, axis) =>
       E.flatMap(found, done =>
@@ -85,6 +132,16 @@ export type Splice<Op extends string, S extends Shape, A extends number, Instead
     : `${A}` extends `-${infer N}`
       ? SpliceFromEnd<Op, A, S, S, N, Instead>
       : SpliceFromStart<Op, A, S, S, `${A}`, Instead>
+/** The same for an axis that may be a name. */
+export type NamedSplice<Op extends string, S extends Shape, A extends AxisOrName, Instead extends Shape> = [A] extends [
+  string,
+]
+  ? NamedAxis<Op, S, A> extends infer At
+    ? At extends number
+      ? Splice<Op, S, At, Instead>
+      : At
+    : never
+  : Splice<Op, S, A & number, Instead>
 type SpliceFromEnd<
   Op extends string,
   A extends number,
@@ -130,3 +187,46 @@ type DimFromStart<S extends Shape, N extends string, Seen extends readonly unkno
     ? readonly [D]
     : DimFromStart<Rest, N, [...Seen, 0]>
   : readonly []
+
+/**
+ * The shape with a dim inserted, so that it stands on the axis of the result; a negative axis counts from the end of
+ * the result.
+ * @example Insert<'stack', ['batch', 'hidden'], -1, 2> is ['batch', 'hidden', 2]
+ */
+export type Insert<Op extends string, S extends Shape, A extends number, D extends Dim> =
+  IsLiteral<A> extends false
+    ? ShapeError<ReturnType<typeof notLiteral<Op>>>
+    : `${A}` extends `-${infer N}`
+      ? InsertFromEnd<Op, A, S, S, N, D>
+      : InsertFromStart<Op, A, S, S, `${A}`, D>
+type InsertFromEnd<
+  Op extends string,
+  A extends number,
+  Whole extends Shape,
+  S extends Shape,
+  N extends string,
+  New extends Dim,
+  Tail extends Shape = readonly [],
+> = `${[...Tail, 0]['length'] & number}` extends N
+  ? readonly [...S, New, ...Tail]
+  : { readonly s: S } extends { readonly s: readonly [...infer Rest extends Shape, infer D extends Dim] }
+    ? InsertFromEnd<Op, A, Whole, Rest, N, New, readonly [D, ...Tail]>
+    : ShapeError<ReturnType<typeof outOfRange<Op, A, Show<Whole>>>>
+type InsertFromStart<
+  Op extends string,
+  A extends number,
+  Whole extends Shape,
+  S extends Shape,
+  N extends string,
+  New extends Dim,
+  Head extends Shape = readonly [],
+> = `${Head['length'] & number}` extends N
+  ? readonly [...Head, New, ...S]
+  : { readonly s: S } extends { readonly s: readonly [infer D extends Dim, ...infer Rest extends Shape] }
+    ? InsertFromStart<Op, A, Whole, Rest, N, New, readonly [...Head, D]>
+    : ShapeError<ReturnType<typeof outOfRange<Op, A, Show<Whole>>>>
+/** The twin of the type. */
+export const insert = (op: string, shape: Shape, axis: number, dim: Dim): E.Either<string, Shape> =>
+  !Number.isInteger(axis) || axis > shape.length || axis < -shape.length - 1
+    ? E.left(outOfRange(op, axis, show(shape)))
+    : E.right(shape.toSpliced(axis < 0 ? axis + shape.length + 1 : axis, 0, dim))

@@ -1,5 +1,5 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { pipe } from 'fp-ts/lib/function.js'
+import * as E from '../../either/index.ts'
+import { pipe } from '../../either/index.ts'
 import { type Dim, type Shape, show } from './dim.ts'
 import { factors } from './product.ts'
 import { showSum } from './sum.ts'
@@ -99,7 +99,7 @@ const solve = (known: Known, equations: readonly Equation[]): E.Either<string, K
         E.flatMap(state, now =>
           unbound(now.known, equation.dim).length > 1
             ? E.right({ ...now, waiting: [...now.waiting, equation] })
-            : E.Functor.map(settle(now.known, equation), more => ({ ...now, known: more })),
+            : E.map(settle(now.known, equation), more => ({ ...now, known: more })),
         ),
       E.right(start),
     ),

@@ -1,7 +1,7 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { type Dim, type Fault, type Shape, type ShapeError, type Show, show } from './dim.ts'
 import type { HeadIsOne, IsEmpty, IsVariadic, NextIsOne, Same } from './generic.ts'
-import { checked, type CheckShapes } from './check.ts'
+import { checked, type AreBothDims, type CheckBoth, type CheckShape } from './check.ts'
 
 const differ = <D extends Dim, E extends Dim, A extends string, B extends string>(d: D, e: E, a: A, b: B) =>
   `broadcast: dims ${d} and ${e} differ in ${a} and ${b}` as const
@@ -14,11 +14,38 @@ const doesNotFit = <A extends string, B extends string>(from: A, to: B) =>
  * @example Broadcast<['batch', 'hidden'], ['hidden']> is ['batch', 'hidden']
  */
 export type Broadcast<A extends Shape, B extends Shape> =
-  IsEmpty<B> extends true
-    ? CheckShapes<readonly [A]> extends true
+  AreBothDims<A, B> extends true
+    ? A extends readonly [...Shape, ...B]
       ? readonly [...A]
-      : CheckShapes<readonly [A]>
-    : CheckShapes<readonly [A, B]> extends true
+      : B extends readonly [...Shape, ...A]
+        ? readonly [...B]
+        : AlignKnown<A, B, A, B>
+    : BroadcastAny<A, B>
+
+/** The same if all dims are known: the last ones are taken off the rest of both shapes. */
+type AlignKnown<
+  LeftA extends Shape,
+  LeftB extends Shape,
+  A extends Shape,
+  B extends Shape,
+  Out extends Shape = readonly [],
+> = LeftA extends readonly [...infer RestA extends Shape, infer D extends Dim]
+  ? LeftB extends readonly [...infer RestB extends Shape, infer E extends Dim]
+    ? E extends 1 | D
+      ? AlignKnown<RestA, RestB, A, B, readonly [D, ...Out]>
+      : D extends 1
+        ? AlignKnown<RestA, RestB, A, B, readonly [E, ...Out]>
+        : ShapeError<ReturnType<typeof differ<D, E, Show<A>, Show<B>>>>
+    : readonly [...LeftA, ...Out]
+  : readonly [...LeftB, ...Out]
+
+/** The same if there are type parameters among the dims, or bad dims. */
+type BroadcastAny<A extends Shape, B extends Shape> =
+  IsEmpty<B> extends true
+    ? CheckShape<A> extends true
+      ? readonly [...A]
+      : CheckShape<A>
+    : CheckBoth<A, B> extends true
       ? IsVariadic<A> extends true
         ? IsVariadic<B> extends true
           ? Join<LastDims<A, B>, A, B> extends infer Last
@@ -30,7 +57,7 @@ export type Broadcast<A extends Shape, B extends Shape> =
         : IsVariadic<B> extends true
           ? Align<B, A, B, A>
           : Align<A, B, A, B>
-      : CheckShapes<readonly [A, B]>
+      : CheckBoth<A, B>
 
 /** Takes the last dims off the rest of both shapes, of which the second has a known rank. */
 type Align<
@@ -93,7 +120,7 @@ export const broadcast = (a: Shape, b: Shape): E.Either<string, Shape> =>
     return clash ? E.left(differ(...clash, show(a), show(b))) : E.right(pairs.map(([d, e]) => (d === 1 ? e : d)))
   })
 /** `unknown`, or the error for the argument's type. */
-export type BroadcastError<A extends Shape, B extends Shape> = Fault<Broadcast<A, B>>
+export type BroadcastError<A extends Shape, B extends Shape> = Fault<Broadcast<A, B>, A>
 
 /**
  * A shape stretched to another one: the broadcast of both must be the second.
@@ -113,4 +140,4 @@ export const broadcastTo = (from: Shape, to: Shape): E.Either<string, Shape> =>
     show(shape) === show(to) ? E.right(to) : E.left(doesNotFit(show(from), show(to))),
   )
 /** `unknown`, or the error for the argument's type. */
-export type BroadcastToError<From extends Shape, To extends Shape> = Fault<BroadcastTo<From, To>>
+export type BroadcastToError<From extends Shape, To extends Shape> = Fault<BroadcastTo<From, To>, From>

@@ -1,5 +1,5 @@
-import * as E from 'fp-ts/lib/Either.js'
-import type { Dim, Shape, ShapeError } from './dim.ts'
+import * as E from '../../either/index.ts'
+import type { Dim, Shape, ShapeError, Uninferred } from './dim.ts'
 import type { HasGenericDims, HeadIsGeneric, IsVariadic } from './generic.ts'
 import { productText, type ProductText } from './product.ts'
 
@@ -19,41 +19,73 @@ type IsUnion<T, All = T> = T extends unknown ? ([All] extends [T] ? false : true
 
 type Kind<D> = [D] extends [never] ? 'never' : [D] extends [number] ? 'number' : 'string'
 
+type NoStart = '-' | '+' | '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9'
 /**
  * Tests for a factor: a positive whole number, or a name without a space that does not begin with a digit or a sign.
  */
 type IsFactor<F extends string> = F extends `${bigint}`
-  ? F extends '0' | `-${string}`
+  ? F extends '0'
     ? false
-    : true
-  : F extends '' | `${'-' | '+' | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}${string}` | `${string} ${string}`
-    ? false
-    : true
-type AreFactors<Text extends string> = Text extends `${infer F}*${infer Rest}`
-  ? IsFactor<F> extends true
-    ? AreFactors<Rest>
+    : F extends `-${string}`
+      ? false
+      : true
+  : F extends `${infer First}${string}`
+    ? First extends NoStart
+      ? false
+      : F extends `${string} ${string}`
+        ? false
+        : true
     : false
-  : IsFactor<Text>
+/** The kind of factors that a product has: `false` if one of them is none. */
+type FactorsOf<Text extends string, Found = 'names'> = Text extends `${infer F}*${infer Rest}`
+  ? IsFactor<F> extends true
+    ? FactorsOf<Rest, F extends `${bigint}` ? 'numbers' : Found>
+    : false
+  : IsFactor<Text> extends true
+    ? Text extends `${bigint}`
+      ? 'numbers'
+      : Found
+    : false
+
+/**
+ * Tests for a dim that is not refused: one literal, in its normal form; `false` for `any`, and so for a type parameter.
+ * It is asked once for each dim of a program, and a reason is looked for only if it is `false`.
+ */
+type IsDim<D extends Dim> = { readonly x: 0 } extends { readonly x: 1 & D }
+  ? false
+  : IsLiteral<D> extends true
+    ? D extends number
+      ? IsFactor<`${D}`>
+      : D extends `${string}*${string}`
+        ? IsNormal<D, FactorsOf<D>>
+        : D extends `${bigint}`
+          ? false
+          : IsFactor<D & string>
+    : false
+/** Tests whether a product is in its normal form, as names alone are. */
+type IsNormal<D extends string, Kind> = Kind extends 'names'
+  ? true
+  : Kind extends 'numbers'
+    ? ProductText<readonly [D]> extends D
+      ? true
+      : false
+    : false
 
 /**
  * The reason why a dim is refused, `never` if it is not: a bare `number`, a bare `string` or a union could stand for
  * different sizes, and would match anything.
  * @example DimError<number, 0> is ShapeError<'dim 0 is a bare number: name it'>
  */
-export type DimError<D extends Dim, Where extends Dim = 0> = {} extends { [K in D]: 1 }
+export type DimError<D extends Dim, Where extends Dim = 0> = IsDim<D> extends true ? never : Reason<D, Where>
+type Reason<D extends Dim, Where extends Dim> = {} extends { [K in D]: 1 }
   ? ShapeError<ReturnType<typeof bare<Where, Kind<D>>>>
   : IsUnion<D> extends true
     ? ShapeError<ReturnType<typeof union<Where>>>
     : D extends `${bigint}`
       ? ShapeError<ReturnType<typeof quoted<Where, D>>>
-      : AreFactors<`${D}`> extends false
+      : FactorsOf<`${D}`> extends false
         ? ShapeError<ReturnType<typeof malformed<Where, D>>>
-        : D extends `${string}*${string}`
-          ? Unreduced<D, Where, ProductText<readonly [D]>>
-          : never
-type Unreduced<D extends Dim, Where extends Dim, Normal extends string> = Normal extends `${D}`
-  ? never
-  : ShapeError<ReturnType<typeof unreduced<Where, D, Normal>>>
+        : ShapeError<ReturnType<typeof unreduced<Where, D, ProductText<readonly [D]>>>>
 
 const isFactor = (factor: string): boolean => /^[1-9]\d*$/.test(factor) || /^[^\d+\- *][^ *]*$/.test(factor)
 
@@ -67,16 +99,30 @@ export const checkDim = (dim: Dim, where: Dim = 0): E.Either<string, Dim> =>
         ? E.right(dim)
         : E.left(unreduced(where, dim, productText([dim])))
 
+/** Tests for a shape of a few known dims, each of them good: whatever else a shape may be is found out more slowly. */
+export type AreDims<S extends Shape> = readonly [Dims<S>, S['length']] extends readonly [
+  readonly true[],
+  0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8,
+]
+  ? true
+  : false
+type Dims<S extends Shape> = { readonly [K in keyof S]: IsDim<S[K]> }
+
+/** The same for two shapes. */
+export type AreBothDims<A extends Shape, B extends Shape> = AreDims<A> extends true ? AreDims<B> : false
+
 /**
  * `true`, or the reason why the first bad dim of a shape is refused. A type parameter is a dim, and so is each of
  * `[...L, D]`.
  */
 export type CheckShape<S extends Shape> =
-  IsVariadic<S> extends true
-    ? HasGenericDims<S> extends true
-      ? true
-      : ShapeError<ReturnType<typeof unranked>>
-    : FirstError<S>
+  AreDims<S> extends true
+    ? true
+    : IsVariadic<S> extends true
+      ? HasGenericDims<S> extends true
+        ? true
+        : ShapeError<ReturnType<typeof unranked>>
+      : FirstError<S>
 type FirstError<S extends Shape, Seen extends readonly unknown[] = []> = S extends readonly [
   infer D extends Dim,
   ...infer Rest extends Shape,
@@ -100,20 +146,23 @@ type WrittenError<D extends Dim, Where extends Dim> = IsLiteral<D> extends true 
  * it.
  * @example declare const f32: <const S extends Shape>(...shape: S & ShapeFault<S>) => Tensor<S>
  */
-export type ShapeFault<S extends Shape, Seen extends readonly unknown[] = []> = S extends readonly [
+export type ShapeFault<S extends Shape> = AreDims<S> extends true ? unknown : Uninferred<FirstFault<S>>
+type FirstFault<S extends Shape, Seen extends readonly unknown[] = []> = S extends readonly [
   infer D extends Dim,
   ...infer Rest extends Shape,
 ]
   ? HeadIsGeneric<S> extends true
-    ? ShapeFault<Rest, [...Seen, 0]>
+    ? FirstFault<Rest, [...Seen, 0]>
     : [WrittenError<D, Seen['length'] & number>] extends [never]
-      ? ShapeFault<Rest, [...Seen, 0]>
+      ? FirstFault<Rest, [...Seen, 0]>
       : WrittenError<D, Seen['length'] & number>
   : unknown
 
 /** `true`, or the reason why the name in an argument is refused. */
-export type CheckName<As extends Dim> = [DimError<As, 'as'>] extends [never] ? true : DimError<As, 'as'>
+export type CheckName<As extends Dim> = IsDim<As> extends true ? true : DimError<As, 'as'>
 
+/** `true`, or the reason why the first bad shape of two is refused. */
+export type CheckBoth<A extends Shape, B extends Shape> = CheckShape<A> extends true ? CheckShape<B> : CheckShape<A>
 /** `true`, or the reason why the first bad shape of several is refused. */
 export type CheckShapes<Shapes extends readonly Shape[]> = Shapes extends readonly [
   infer S extends Shape,

@@ -1,4 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { type Dim, type Fault, type Shape, type ShapeError, type Show, show } from './dim.ts'
 import type { HeadIsNumber, Same } from './generic.ts'
 import { checkDim, checked, type CheckName, type CheckShapes } from './check.ts'
@@ -138,7 +138,7 @@ export const concat = (shapes: readonly Shape[], axis: number, as?: Dim): E.Eith
             const wrong = rest.map(disagreement(first, at)).find(text => text !== undefined)
             return wrong !== undefined
               ? E.left(wrong)
-              : E.Functor.map(
+              : E.map(
                   sumDim(
                     shapes.flatMap(shape => shape.slice(at, at + 1)),
                     as,
@@ -153,4 +153,4 @@ export type ConcatError<
   Shapes extends readonly Shape[],
   A extends number,
   As extends Dim | undefined = undefined,
-> = Fault<Concat<Shapes, A, As>>
+> = Fault<Concat<Shapes, A, As>, Shapes>

@@ -3,7 +3,7 @@
  * number is the text of its digits; internally, the least significant digit comes first. The values use BigInt and
  * agree for every size.
  */
-type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9'
+export type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9'
 
 /** Sums[x][y]: two digits of x + y; row 10 takes a carry. */
 type Sums = [
@@ -34,7 +34,7 @@ type Products = [
 ]
 type WithCarry = { '0': '1'; '1': '2'; '2': '3'; '3': '4'; '4': '5'; '5': '6'; '6': '7'; '7': '8'; '8': '9'; '9': '10' }
 
-type Reverse<T extends string, Out extends string = ''> = T extends `${infer First}${infer Rest}`
+export type Reverse<T extends string, Out extends string = ''> = T extends `${infer First}${infer Rest}`
   ? Reverse<Rest, `${First}${Out}`>
   : Out
 
@@ -135,3 +135,67 @@ type AtMost<
 export type DigitsAtMost<A extends string, B extends string> = AtMost<Reverse<A>, Reverse<B>>
 /** The twin of the type. */
 export const digitsAtMost = (a: string, b: string): boolean => BigInt(a) <= BigInt(b)
+
+/** A number counted by a tuple, for divisions by few parts. */
+type Count = readonly 0[]
+type CountOf<N extends number, Out extends Count = readonly []> = Out['length'] extends N
+  ? Out
+  : CountOf<N, readonly [...Out, 0]>
+type Counts = {
+  '0': readonly []
+  '1': readonly [0]
+  '2': readonly [0, 0]
+  '3': readonly [0, 0, 0]
+  '4': readonly [0, 0, 0, 0]
+  '5': readonly [0, 0, 0, 0, 0]
+  '6': readonly [0, 0, 0, 0, 0, 0]
+  '7': readonly [0, 0, 0, 0, 0, 0, 0]
+  '8': readonly [0, 0, 0, 0, 0, 0, 0, 0]
+  '9': readonly [0, 0, 0, 0, 0, 0, 0, 0, 0]
+}
+type TenTimes<T extends Count> = readonly [...T, ...T, ...T, ...T, ...T, ...T, ...T, ...T, ...T, ...T]
+type DigitOf<Left extends Count, N extends Count, Q extends Count = readonly []> = Left extends readonly [
+  ...N,
+  ...infer Rest extends Count,
+]
+  ? DigitOf<Rest, N, readonly [...Q, 0]>
+  : readonly [Q['length'], Left]
+/** Long division, from the most significant digit on: the quotient, and what is left. */
+type Divide<
+  A extends string,
+  N extends Count,
+  Left extends Count = readonly [],
+  Out extends string = '',
+> = A extends `${infer D extends Digit}${infer Rest}`
+  ? DigitOf<readonly [...TenTimes<Left>, ...Counts[D]], N> extends readonly [
+      infer Q extends number,
+      infer After extends Count,
+    ]
+    ? Divide<Rest, N, After, `${Out}${Q}` extends '0' ? '' : `${Out}${Q}`>
+    : never
+  : readonly [Out, Left]
+
+/**
+ * The quotient of two positive whole numbers, `undefined` if the second does not divide the first; it is below 1000.
+ * @example DivideDigits<'3072', 3> is '1024', DivideDigits<'7', 2> is undefined
+ */
+export type DivideDigits<A extends string, N extends number> = N extends 1
+  ? A
+  : Divide<A, CountOf<N>> extends readonly [infer Q extends string, readonly []]
+    ? Q
+    : undefined
+/** The twin of the type. */
+export const divideDigits = (a: string, n: number): string | undefined =>
+  BigInt(a) % BigInt(n) === 0n ? String(BigInt(a) / BigInt(n)) : undefined
+
+/**
+ * The quotient rounded down, of a whole number by a positive one below 1000.
+ * @example FloorDivideDigits<'7', 2> is '3'
+ */
+export type FloorDivideDigits<A extends string, N extends number> = N extends 1
+  ? A
+  : Divide<A, CountOf<N>> extends readonly [infer Q extends string, Count]
+    ? Q extends ''
+      ? '0'
+      : Q
+    : never

@@ -1,4 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { type Dim, type Fault, type Shape, type ShapeError, type Show, show } from './dim.ts'
 import type { Same } from './generic.ts'
 import { checked, type CheckShapes, type IsLiteral } from './check.ts'
@@ -142,4 +142,7 @@ export const einsum = (equation: string, shapes: readonly Shape[]): E.Either<str
     return E.flatMap(bound, letters => readOutput(letters, equation.slice(arrow + 2)))
   })
 /** `unknown`, or the error for the argument's type. */
-export type EinsumError<Equation extends string, Shapes extends readonly Shape[]> = Fault<Einsum<Equation, Shapes>>
+export type EinsumError<Equation extends string, Shapes extends readonly Shape[]> = Fault<
+  Einsum<Equation, Shapes>,
+  Shapes
+>

@@ -1,4 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import type { Dim, Shape, ShapeError } from './dim.ts'
 import type { HeadIsGeneric } from './generic.ts'
 import { multiplyDigits, type MultiplyDigits } from './digits.ts'
@@ -11,6 +11,17 @@ type Flat<S extends Shape, Out extends string = ''> = S extends readonly [
   ...infer Rest extends Shape,
 ]
   ? Flat<Rest, `${Out}${D}*`>
+  : Out
+
+/**
+ * The same without dims of 1, for known dims: shapes with the same text are the same product, and most that are the
+ * same product have the same text.
+ */
+export type Joined<S extends Shape, Out extends string = ''> = S extends readonly [
+  infer D extends Dim,
+  ...infer Rest extends Shape,
+]
+  ? Joined<Rest, D extends 1 ? Out : `${Out}${D}*`>
   : Out
 
 type Times<N extends string> = N extends '1' ? '' : `${N}*`

@@ -1,22 +1,31 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import type { Fault, Shape } from './dim.ts'
-import { checked, type CheckShapes } from './check.ts'
-import { axesOf, type Axes, type Splice } from './axis.ts'
+import { checked, type CheckShape } from './check.ts'
+import { axesOf, type Axes, type AxisOrName, type NamedSplice } from './axis.ts'
+
+/** One axis or several, each by its number or the name of its dim. */
+export type AxisList = AxisOrName | readonly AxisOrName[]
 
 /**
- * A reduction over one axis or several: their dims vanish, or stay as 1 with `keepDims`.
- * @example Reduce<['batch', 'seq', 'hidden'], -1> is ['batch', 'seq'], Reduce<['batch', 'hidden'], [0, 1], true> is [1, 1]
+ * A reduction over one axis or several, or over all: their dims vanish, or stay as 1 with `keepDims`.
+ * @example Reduce<['batch', 'seq', 'hidden'], -1> is ['batch', 'seq'], Reduce<['batch', 'hidden'], ['batch', 1], true> is [1, 1]
  */
-export type Reduce<S extends Shape, A extends number | readonly number[], KeepDims extends boolean = false> =
-  CheckShapes<readonly [S]> extends true
-    ? [A] extends [readonly number[]]
+export type Reduce<S extends Shape, A extends AxisList | undefined = undefined, KeepDims extends boolean = false> = [
+  A,
+] extends [undefined]
+  ? KeepDims extends true
+    ? { readonly [K in keyof S]: 1 }
+    : readonly []
+  : CheckShape<S> extends true
+    ? [A] extends [readonly AxisOrName[]]
       ? Axes<'reduce', S, A> extends infer Found
         ? Found extends readonly number[]
           ? Drop<S, Found[number], Kept<KeepDims>>
           : Found
         : never
-      : Splice<'reduce', S, A & number, Kept<KeepDims>>
-    : CheckShapes<readonly [S]>
+      : NamedSplice<'reduce', S, A & AxisOrName, Kept<KeepDims>>
+    : CheckShape<S>
+
 type Kept<KeepDims extends boolean> = KeepDims extends true ? readonly [1] : readonly []
 type Drop<
   S extends Shape,
@@ -34,15 +43,19 @@ type Drop<
     >
   : Out
 /** The twin of the type. */
-export const reduce = (shape: Shape, axes: number | readonly number[], keepDims = false): E.Either<string, Shape> =>
-  checked([shape], () =>
-    E.Functor.map(axesOf('reduce', shape, typeof axes === 'number' ? [axes] : axes), found =>
-      shape.flatMap((dim, axis) => (!found.includes(axis) ? [dim] : keepDims ? [1] : [])),
-    ),
-  )
+export const reduce = (shape: Shape, axes?: AxisList, keepDims = false): E.Either<string, Shape> =>
+  axes === undefined
+    ? E.right(keepDims ? shape.map(() => 1) : [])
+    : checked([shape], () =>
+        E.map(axesOf('reduce', shape, typeof axes === 'object' ? axes : [axes]), found =>
+          shape.flatMap((dim, axis) => (!found.includes(axis) ? [dim] : keepDims ? [1] : [])),
+        ),
+      )
 /** `unknown`, or the error for the argument's type. */
 export type ReduceError<
   S extends Shape,
-  A extends number | readonly number[],
+  A extends AxisList | undefined = undefined,
   KeepDims extends boolean = false,
-> = Fault<Reduce<S, A, KeepDims>>
+> = Fault<Reduce<S, A, KeepDims>, ReducedFrom<S, A>>
+/** The shape that a reduction must know: it needs none to reduce everything. */
+export type ReducedFrom<S extends Shape, A extends AxisList | undefined> = [A] extends [undefined] ? readonly [] : S

@@ -1,8 +1,8 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { type Fault, type Shape, type ShapeError, type Show, show } from './dim.ts'
 import type { Same } from './generic.ts'
-import { checked, type CheckShapes } from './check.ts'
-import { productText, type Factored, type ProductText } from './product.ts'
+import { checked, type AreBothDims, type CheckBoth } from './check.ts'
+import { productText, type Factored, type Joined, type ProductText } from './product.ts'
 
 const reorders = <A extends string, B extends string, P extends string, Q extends string>(
   from: A,
@@ -16,11 +16,19 @@ const reorders = <A extends string, B extends string, P extends string, Q extend
  * @example Reshape<['batch', 'seq', 'heads*headDim'], ['batch*seq', 'heads', 'headDim']> is the second shape
  */
 export type Reshape<From extends Shape, To extends Shape> =
-  CheckShapes<readonly [From, To]> extends true
-    ? Same<Factored<From>, Factored<To>> extends true
-      ? Readonly<To>
-      : ShapeError<ReturnType<typeof reorders<Show<From>, Show<To>, ProductText<From>, ProductText<To>>>>
-    : CheckShapes<readonly [From, To]>
+  AreBothDims<From, To> extends true
+    ? Joined<From> extends Joined<To>
+      ? readonly [...To]
+      : ByFactors<From, To>
+    : CheckBoth<From, To> extends true
+      ? Same<Factored<From>, Factored<To>> extends true
+        ? readonly [...To]
+        : ShapeError<ReturnType<typeof reorders<Show<From>, Show<To>, ProductText<From>, ProductText<To>>>>
+      : CheckBoth<From, To>
+type ByFactors<From extends Shape, To extends Shape> =
+  Factored<From> extends Factored<To>
+    ? readonly [...To]
+    : ShapeError<ReturnType<typeof reorders<Show<From>, Show<To>, ProductText<From>, ProductText<To>>>>
 /** The twin of the type. */
 export const reshape = (from: Shape, to: Shape): E.Either<string, Shape> =>
   checked([from, to], () => {
@@ -29,4 +37,4 @@ export const reshape = (from: Shape, to: Shape): E.Either<string, Shape> =>
     return before === after ? E.right(to) : E.left(reorders(show(from), show(to), before, after))
   })
 /** `unknown`, or the error for the argument's type. */
-export type ReshapeError<From extends Shape, To extends Shape> = Fault<Reshape<From, To>>
+export type ReshapeError<From extends Shape, To extends Shape> = Fault<Reshape<From, To>, From>

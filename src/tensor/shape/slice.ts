@@ -1,8 +1,9 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../either/index.ts'
 import { type Dim, type Fault, type Shape, type ShapeError, type Show, show } from './dim.ts'
 import type { HeadIsGeneric } from './generic.ts'
-import { checkDim, checked, type CheckName, type CheckShapes, type DimError } from './check.ts'
-import { axisOf, type DimAt, type Splice } from './axis.ts'
+import type { CheckName, CheckShape } from './check.ts'
+import type { DimAt, Splice } from './axis.ts'
+import { checkedParts, type CheckStart } from './start.ts'
 import { exceeds, showSum, type Exceeds, type ShowSum } from './sum.ts'
 
 const beyond = <P extends string, D extends Dim, S extends string>(parts: P, dim: D, shape: S) =>
@@ -14,7 +15,7 @@ const beyond = <P extends string, D extends Dim, S extends string>(parts: P, dim
  * @example Slice<['batch', 6], -1, 2, [4]> is ['batch', 2], Slice<['batch', '2*half'], 1, 'half', ['half']> is ['batch', 'half']
  */
 export type Slice<S extends Shape, A extends number, As extends Dim, Start extends Shape = readonly []> =
-  CheckShapes<readonly [S]> extends true
+  CheckShape<S> extends true
     ? CheckName<As> extends true
       ? CheckStart<Start> extends true
         ? Fits<DimAt<S, A>, S, readonly [...Start, As]> extends true
@@ -22,16 +23,7 @@ export type Slice<S extends Shape, A extends number, As extends Dim, Start exten
           : Fits<DimAt<S, A>, S, readonly [...Start, As]>
         : CheckStart<Start>
       : CheckName<As>
-    : CheckShapes<readonly [S]>
-
-/** `true`, or the reason why the first bad dim before the slice is refused. */
-type CheckStart<Start extends Shape> = Start extends readonly [infer D extends Dim, ...infer Rest extends Shape]
-  ? HeadIsGeneric<Start> extends true
-    ? CheckStart<Rest>
-    : [DimError<D, 'start'>] extends [never]
-      ? CheckStart<Rest>
-      : DimError<D, 'start'>
-  : true
+    : CheckShape<S>
 
 /** `true` if a part that ends after the sizes `End` may lie within the dim, if there is one; otherwise the error. */
 type Fits<D extends Shape, S extends Shape, End extends Shape> =
@@ -45,20 +37,13 @@ type Fits<D extends Shape, S extends Shape, End extends Shape> =
 
 /** The twin of the type. */
 export const slice = (shape: Shape, axis: number, as: Dim, start: Shape = []): E.Either<string, Shape> =>
-  checked([shape], () =>
-    E.flatMap(
-      checkDim(as, 'as'),
-      () =>
-        start.map(dim => checkDim(dim, 'start')).find(E.isLeft) ??
-        E.flatMap(axisOf('slice', shape, axis), at => {
-          const dim = shape[at]
-          return dim !== undefined && exceeds([...start, as], dim)
-            ? E.left(beyond(showSum([...start, as]), dim, show(shape)))
-            : E.right(shape.map((d, i) => (i === at ? as : d)))
-        }),
-    ),
+  checkedParts('slice', [shape, axis, as, start], (at, dim) =>
+    exceeds([...start, as], dim)
+      ? E.left(beyond(showSum([...start, as]), dim, show(shape)))
+      : E.right(shape.with(at, as)),
   )
 /** `unknown`, or the error for the argument's type. */
 export type SliceError<S extends Shape, A extends number, As extends Dim, Start extends Shape = readonly []> = Fault<
-  Slice<S, A, As, Start>
+  Slice<S, A, As, Start>,
+  S
 >

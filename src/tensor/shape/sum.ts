@@ -7,6 +7,7 @@ import {
   type DigitsAtMost,
   type MultiplyDigits,
 } from './digits.ts'
+import type { AreDims } from './check.ts'
 import type { HeadIsGeneric } from './generic.ts'
 import { factors, type Factors } from './product.ts'
 
@@ -82,6 +83,21 @@ const has = (names: readonly string[], others: readonly string[]): boolean => {
   return first === undefined || (names.includes(first) && has(names.toSpliced(names.indexOf(first), 1), rest))
 }
 
+/** Tests for known parts of a name that none of them contains: their sum may be anything. */
+type AreOthers<Parts extends Shape, D extends Dim> = D extends number | `${string}*${string}`
+  ? false
+  : AreDims<Parts> extends true
+    ? [Mentions<Parts[number], D>] extends [never]
+      ? true
+      : false
+    : false
+/** Distributes over the parts. */
+type Mentions<Part, D extends Dim> = Part extends Dim
+  ? `${Part}` extends `${string}${D}${string}`
+    ? true
+    : never
+  : never
+
 /** The sum of the numbers of the parts that have all the names; `Beside` is true if there are other parts. */
 type Least<
   Parts extends Shape,
@@ -99,7 +115,8 @@ type Least<
  * Tests whether a sum exceeds a dim, whatever sizes the names have.
  * @example Exceeds<['n', 'm'], 'n'>, Exceeds<['2*n'], 'n'> and Exceeds<[4, 3], 6> are true, Exceeds<['n'], 'm'> is false
  */
-export type Exceeds<Parts extends Shape, D extends Dim> =
+export type Exceeds<Parts extends Shape, D extends Dim> = AreOthers<Parts, D> extends true ? false : IsMore<Parts, D>
+type IsMore<Parts extends Shape, D extends Dim> =
   Least<Parts, NamesIn<Factors<D>>> extends readonly [infer Total extends string, infer Beside]
     ? DigitsAtMost<Total, NumberIn<Factors<D>>> extends true
       ? Total extends NumberIn<Factors<D>>
@@ -131,7 +148,12 @@ type Most<Parts extends Shape, Names extends readonly string[], Total extends st
  * Tests whether a sum is less than a dim, whatever sizes the names have.
  * @example FallsShort<['n', 'n'], '3*n'> is true
  */
-export type FallsShort<Parts extends Shape, D extends Dim> =
+export type FallsShort<Parts extends Shape, D extends Dim> = Parts extends readonly []
+  ? true
+  : AreOthers<Parts, D> extends true
+    ? false
+    : IsLess<Parts, D>
+type IsLess<Parts extends Shape, D extends Dim> =
   Most<Parts, NamesIn<Factors<D>>> extends infer Total extends string
     ? DigitsAtMost<NumberIn<Factors<D>>, Total> extends true
       ? false

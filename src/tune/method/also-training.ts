@@ -1,7 +1,7 @@
 import { all, maskedLeaves, type Dynamic, type MaskedLeaf } from '../mask.ts'
 import { isTensor, mapTree, tensorsOf } from '../tree.ts'
 import type { Method, FaultOf, ParamsOf, Reparametrisation } from './method.ts'
-import { targeted, UnknownTarget } from './targets.ts'
+import { isInside, targeted, UnknownTarget } from './targets.ts'
 
 /** A method that trains more than its type shows: leaves that are only named at run time. */
 export interface AlsoTraining<F extends Reparametrisation> extends Reparametrisation {
@@ -11,7 +11,7 @@ export interface AlsoTraining<F extends Reparametrisation> extends Reparametrisa
 }
 
 /**
- * The same method, which also trains some leaves whole: PEFT's `modules_to_save`.
+ * The same method, which also trains some modules whole, with everything inside them: PEFT's `modules_to_save`.
  * @throws {UnknownTarget} if a module does not exist, or the method already adapts it
  * @example saving(['lm_head'])(lora({ targets: ['q_proj'], rank: 8, seed: 0 }))
  */
@@ -21,7 +21,7 @@ export const alsoTraining =
     name: method.name,
     apply: params => {
       const made = method.apply(params)
-      const whole = targeted(params, modules)
+      const whole = targeted(params, modules, isInside)
       const leaves = new Map(tensorsOf(params))
       const masks = new Map<string, MaskedLeaf>()
       for (const one of maskedLeaves(made.params, made.mask)) masks.set(one.path, one)

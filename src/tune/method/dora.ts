@@ -2,7 +2,7 @@ import { placeholder, u, type Dim, type Node, type Tensor } from '../../tensor/i
 import { all, frozen, type All } from '../mask.ts'
 import type { Method } from './method.ts'
 import { outputNorms } from './first-values.ts'
-import { leafwise, type AdaptedLeaf, type Out, type Leafwise } from './leafwise.ts'
+import { leafwise, matrixDims, type AdaptedLeaf, type Out, type Leafwise } from './leafwise.ts'
 import {
   factorOptions,
   factorsInPeft,
@@ -72,6 +72,7 @@ export const dora = <
       'dora',
       targets,
       (leaf, path): AdaptedLeaf<Magnified> => {
+        matrixDims('dora', leaf, path)
         const factors = factorsOf('dora', leaf, path, options)
         const { A, B, output, scale } = factors
         const m = placeholder([output], 'f32')

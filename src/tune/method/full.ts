@@ -53,7 +53,13 @@ export const fullMethod = method({
   rank: undefined,
   reach: 'every',
   targets: 'usual',
-  tensors: [{ values: trained('in', 'out') }, { values: trained('out') }],
+  // a matrix, a vector, the kernels of convolutions, and what is kept with axes of size 1
+  tensors: [
+    { values: trained('in', 'out') },
+    { values: trained('out') },
+    { values: trained('rows', 'columns', 'out') },
+    { values: trained('rows', 'columns', 'in', 'out') },
+  ],
   shared: {},
   quantizes: false,
   besides: false,

@@ -73,7 +73,8 @@ export const ia3 = <const T extends readonly string[], const F extends readonly 
       weight: q => {
         const own = new Map(tensorsOf(q))
         const scaled = (leaf: Node, path: string): Node => {
-          const factor = own.get(path.replace(/\.bias$/, '.ia3_out'))
+          const module = path.replace(/\.bias$/, '')
+          const factor = own.get(`${module}.ia3_out`) ?? own.get(`${module}.weight.ia3_out`)
           return factor && path.endsWith('.bias') ? u.mul(leaf, factor) : leaf
         }
         return mapTree(made.weight(q), isTensor, scaled) as ReturnType<typeof made.weight>

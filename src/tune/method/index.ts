@@ -18,6 +18,7 @@ export { type Leafwise } from './leafwise.ts'
 export {
   isTarget,
   leafName,
+  moduleOf,
   targeted,
   UnknownTarget,
   type Extend,

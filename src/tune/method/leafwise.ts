@@ -1,8 +1,16 @@
-import type { Node, Shape, Tensor } from '../../tensor/index.ts'
+import { inputsAxis, type Dim, type Node, type Shape, type Tensor } from '../../tensor/index.ts'
 import { frozen, type LeafMask } from '../mask.ts'
 import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
 import type { Addition, Method, IndexChoice, MaskOf, ParamsOf, Reparametrisation, Reparametrised } from './method.ts'
-import { targeted, UnknownTarget, type Extend, type LeafFunction, type Select, type TargetFault } from './targets.ts'
+import {
+  moduleOf,
+  targeted,
+  UnknownTarget,
+  type Extend,
+  type LeafFunction,
+  type Select,
+  type TargetFault,
+} from './targets.ts'
 
 /** A method that replaces each targeted leaf by a record of leaves. */
 export interface Leafwise<T extends string, F extends LeafFunction, M> extends Reparametrisation {
@@ -25,6 +33,14 @@ export type Out<L> =
       : never
     : never
 
+/** The dims before the inputs of a weight `[…, in, out]`, its inputs and its outputs. */
+export type FieldOf<L> = L extends Tensor<infer S extends Shape> ? Split<S>[0] : never
+export type ProductIn<L> = L extends Tensor<infer S extends Shape> ? Split<S>[1] : never
+export type ProductOut<L> = L extends Tensor<infer S extends Shape> ? Split<S>[2] : never
+type Split<S extends Shape> = S extends readonly [...infer F extends Shape, infer I extends Dim, infer O extends Dim]
+  ? readonly [F, I, O]
+  : readonly [never, never, never]
+
 /** The adaptation of one leaf: its replacement, the trained part of that, and the weight that it represents. */
 export interface AdaptedLeaf<L> {
   readonly becomes: L
@@ -37,7 +53,8 @@ export interface AdaptedLeaf<L> {
 
 /**
  * Applies a function to every targeted leaf; the others stay unchanged and frozen. A leaf at several places is one
- * parameter: it is adapted once, and all its places get the adapted weight.
+ * parameter: it is adapted once, and all its places get the adapted weight. The function receives the path of its
+ * module.
  */
 export const leafwise = <F extends Reparametrisation, L>(
   name: string,
@@ -51,7 +68,7 @@ export const leafwise = <F extends Reparametrisation, L>(
     const whole = leaves.find(([, { dtype }]) => dtype !== 'f32')
     if (whole) throw new UnknownTarget(`${name} trains real numbers, and ${whole[0]} is ${whole[1].dtype}`)
     const made = new Map<Node, AdaptedLeaf<L>>()
-    for (const [path, leaf] of leaves) if (!made.has(leaf)) made.set(leaf, adapted(leaf, path))
+    for (const [path, leaf] of leaves) if (!made.has(leaf)) made.set(leaf, adapted(leaf, moduleOf(path)))
     const at = (path: string, leaf: Node): AdaptedLeaf<L> | undefined => (paths.has(path) ? made.get(leaf) : undefined)
     const weight = (q: unknown) => {
       const weights = new Map<Node, Node>()
@@ -73,6 +90,37 @@ export const leafwise = <F extends Reparametrisation, L>(
     } as Reparametrised<P, ParamsOf<F, P>, MaskOf<F, P>>
   },
 })
+
+/**
+ * The axis of a leaf's inputs.
+ * @throws {UnknownTarget} if its declaration leaves that open
+ */
+export const inputsOf = (method: string, leaf: Node, path: string): number => {
+  const axis = inputsAxis(leaf)
+  if (axis === undefined)
+    throw new UnknownTarget(
+      `${method} trains inputs of a weight, and ${path} is [${leaf.shape.join(', ')}], whose inputs are on no declared axis: declare it as nn.Conv2d does, or by kernel`,
+    )
+  return axis
+}
+
+/**
+ * The dims of a leaf that a method requires to be a matrix `[in, out]`, or a convolution `[…, in, out]`: its inputs
+ * stand before its outputs, and these are the last axis.
+ * @throws {UnknownTarget} if it is neither
+ */
+export const productDims = (
+  method: string,
+  leaf: Node,
+  path: string,
+): { readonly field: Shape; readonly input: Dim; readonly output: Dim } => {
+  const at = leaf.shape.length - 2
+  if (at < 0 || inputsAxis(leaf) !== at)
+    throw new UnknownTarget(
+      `${method} adapts matrices and convolutions [..., in, out], and ${path} is [${leaf.shape.join(', ')}]`,
+    )
+  return { field: leaf.shape.slice(0, at), input: leaf.shape[at]!, output: leaf.shape[at + 1]! }
+}
 
 /** The dims of a leaf that a method requires to be a matrix `[in, out]`. @throws {UnknownTarget} if it is not one */
 export const matrixDims = (

@@ -7,25 +7,27 @@ import {
   u,
   type Dim,
   type Node,
+  type Shape,
   type Tensor,
 } from '../../tensor/index.ts'
 import { all, frozen, type All, type Frozen } from '../mask.ts'
 import type { Method, Addition, RandomSource, Reparametrisation } from './method.ts'
 import { filled, integers, uniformWithin } from './first-values.ts'
-import { leafwise, matrixDims, type AdaptedLeaf, type Out, type Leafwise, type In } from './leafwise.ts'
-import type { LeafFunction, RankOf, Ranks, TargetsOf } from './targets.ts'
+import { leafwise, productDims, type AdaptedLeaf, type FieldOf, type Leafwise, type ProductIn } from './leafwise.ts'
+import type { ProductOut } from './leafwise.ts'
+import { UnknownTarget, type LeafFunction, type RankOf, type Ranks, type TargetsOf } from './targets.ts'
 import { keptFrozen, trained } from './kept.ts'
 import type { PeftField } from './peft-form.ts'
 import { method, type MethodArguments } from './record.ts'
 
-/** A targeted leaf W with A `[in, r]` and B `[r, out]`. */
+/** A targeted leaf W with A `[in, r]` and B `[r, out]`; of a convolution, A is `[rows, columns, in, r]`. */
 export interface LoraLeaf<R extends Dim> extends LeafFunction {
   readonly becomes: WithFactors<this['leaf'], R>
 }
 export interface WithFactors<L, R extends Dim> {
   readonly weight: L
-  readonly lora_A: Tensor<readonly [In<L>, R]>
-  readonly lora_B: Tensor<readonly [R, Out<L>]>
+  readonly lora_A: Tensor<readonly [...FieldOf<L>, ProductIn<L>, R]>
+  readonly lora_B: Tensor<readonly [R, ProductOut<L>]>
 }
 
 export interface LoraOptions<T extends readonly string[], R extends number, K extends Ranks | undefined = Ranks> {
@@ -52,6 +54,8 @@ export interface Factors {
   readonly scale: number
   readonly input: Dim
   readonly output: Dim
+  /** The axes of a convolution before its inputs. */
+  readonly field: Shape
 }
 
 type Options = Omit<LoraOptions<readonly string[], number, Ranks | undefined>, 'targets' | 'seed'>
@@ -63,35 +67,42 @@ export const factorsOf = (
   path: string,
   { rank: r, ranks, alpha, alphas, rslora }: Options,
 ): Factors => {
-  const [input, output] = matrixDims(method, leaf, path)
+  const { field, input, output } = productDims(method, leaf, path)
   const rank = ranks?.get(path) ?? r
   const by = alphas?.get(path) ?? alpha ?? rank
   return {
-    A: placeholder([input, rank], 'f32'),
+    A: placeholder([...field, input, rank], 'f32'),
     B: placeholder([rank, output], 'f32'),
     rank,
     input,
     output,
+    field,
     scale: by / (rslora ? Math.sqrt(rank) : rank),
   }
 }
 
-/** The product of matrices. */
-export const product = (a: Node, b: Node): Node => u.contract(a, b, { a: 'ik', b: 'kj', out: 'ij' })
+/** The product of matrices, or of A `[rows, columns, in, r]` and a matrix. */
+export const product = (a: Node, b: Node): Node => {
+  const field = 'xyz'.slice(0, a.shape.length - 2)
+  return u.contract(a, b, { a: `${field}ik`, b: 'kj', out: `${field}ij` })
+}
 
 /** W + s · A B */
 export const lowRankSum = (weight: Node, a: Node, b: Node, scale: number): Node =>
   u.add(weight, u.mul(product(a, b), scale))
 
 /**
- * The first values of the factors: A is uniform within ±1/√in, as in PyTorch's Linear (kaiming_uniform with a = √5); B
- * is 0, so that nothing changes at first.
+ * The first values of the factors: A is uniform within ±1/√in, as in PyTorch's Linear and, with all numbers of a
+ * window, in its convolutions (kaiming_uniform with a = √5); B is 0, so that nothing changes at first.
  */
-export const firstFactors = ({ A, B, input }: Factors, path: string, seed: number) => ({
+export const firstFactors = ({ A, B, input, field }: Factors, path: string, seed: number) => ({
   of: path,
   leaves: [A, B],
   make: ({ size }: { readonly size: (dim: Dim) => number }) => [
-    uniformWithin(A, size, 1 / Math.sqrt(size(input)), { seed, path: `${path}.lora_A` }),
+    uniformWithin(A, size, 1 / Math.sqrt([...field, input].reduce<number>((n, dim) => n * size(dim), 1)), {
+      seed,
+      path: `${path}.lora_A`,
+    }),
     filled(B, size),
   ],
 })
@@ -132,7 +143,11 @@ const lowRank = <F extends Reparametrisation>(
     const draws = randomSource(dropout, seed)
     const made = leafwise<F, Loraed>(name, targets, (leaf, path): AdaptedLeaf<Loraed> => {
       const factors = factorsOf(name, leaf, path, options)
-      const { A, B, scale } = factors
+      const { A, B, scale, field } = factors
+      if (dropout > 0 && field.length > 0)
+        throw new UnknownTarget(
+          `${name} drops out inputs of matrices, and ${path} is a convolution: set its dropout to 0`,
+        )
       const drop = dropoutOfInput(dropout, draws.random, path)
       return {
         becomes: { weight: leaf, lora_A: A, lora_B: B, ...drop.becomes },
@@ -149,7 +164,7 @@ export type LoraMask<A = All> = { readonly weight: Frozen; readonly lora_A: A; r
 
 /**
  * Low-rank adaptation (Hu et al., ICLR 2022): W + α/r · A B, with trained A and B. Dropout applies to the input of A,
- * as in PEFT.
+ * as in PEFT. Of a convolution, A is a convolution to r channels with the same windows, and B maps them to its outputs.
  * @example lora({ targets: ['q_proj', 'v_proj'], rank: 8, alpha: 16, dropout: 0.1, seed: 0 })
  */
 export const lora = <

@@ -83,13 +83,21 @@ export interface Method<F extends Reparametrisation> {
 }
 
 /** A model with a method applied to it. */
-export interface Tuned<P, Q, M, B, L extends Shape> extends Reparametrised<P, Q, M> {
+export interface Tuned<
+  in out P,
+  out Q,
+  out M,
+  in out B,
+  in out O,
+  in K extends string = never,
+  U = unknown,
+> extends Reparametrised<P, Q, M> {
   readonly method: string
-  readonly model: Model<P, B, L>
+  readonly model: Model<P, B, O, K, U>
 }
 
 /** Applies a method to a model. @example adapt(model, paca({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })) */
-export const adapt = <P, B, L extends Shape, F extends Reparametrisation>(
-  model: Model<P, B, L>,
+export const adapt = <P, B, O, K extends string, U, F extends Reparametrisation>(
+  model: Model<P, B, O, K, U>,
   method: Method<F> & FaultOf<F, P>,
-): Tuned<P, ParamsOf<F, P>, MaskOf<F, P>, B, L> => ({ method: method.name, model, ...method.apply(model.params) })
+): Tuned<P, ParamsOf<F, P>, MaskOf<F, P>, B, O, K, U> => ({ method: method.name, model, ...method.apply(model.params) })

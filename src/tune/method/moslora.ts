@@ -2,7 +2,7 @@ import { placeholder, type Dim, type Node, type Tensor } from '../../tensor/inde
 import { all, frozen, type All } from '../mask.ts'
 import type { Method } from './method.ts'
 import { uniformWithin } from './first-values.ts'
-import { leafwise, type Leafwise } from './leafwise.ts'
+import { leafwise, matrixDims, type Leafwise } from './leafwise.ts'
 import {
   factorOptions,
   factorsOf,
@@ -46,6 +46,7 @@ export const moslora = <
   ...options
 }: Omit<LoraOptions<T, R, K>, 'dropout'>): Method<MosLora<TargetsOf<T>, RankOf<R, K>>> =>
   leafwise<MosLora<TargetsOf<T>, RankOf<R, K>>, Mixed>('moslora', targets, (leaf, path) => {
+    matrixDims('moslora', leaf, path)
     const factors = factorsOf('moslora', leaf, path, options)
     const { A, B, rank, scale } = factors
     const M = placeholder([rank, rank], 'f32')

@@ -1,7 +1,7 @@
 import { chooseColumns, type Node } from '../../tensor/index.ts'
 import { columns, type Columns } from '../mask.ts'
 import type { Method, Reparametrisation } from './method.ts'
-import { leafwise } from './leafwise.ts'
+import { inputsOf, leafwise } from './leafwise.ts'
 import type { RankOf, Ranks, Select, TargetFault, TargetsOf } from './targets.ts'
 import { before, chosenAmong, trained } from './kept.ts'
 import { columnFactors } from './low-rank.ts'
@@ -16,7 +16,7 @@ export interface Paca<T extends string, R extends number> extends Reparametrisat
 export interface PacaOptions<T extends readonly string[], R extends number, K extends Ranks | undefined = Ranks> {
   /** Leaves to tune: names such as `q_proj`, or paths. */
   readonly targets: T
-  /** The number of trained columns (input features) of each leaf. */
+  /** The number of trained columns of each leaf: input features, or input channels of a convolution. */
   readonly rank: R
   /** Another rank for some leaves, by path. */
   readonly ranks?: K
@@ -49,12 +49,13 @@ export const paca = <
   apply: params => {
     const shared = new Map<string, Columns<number>>()
     return leafwise<Paca<TargetsOf<T>, RankOf<R, K>>, Node>('paca', targets, (leaf, path) => {
+      const axis = inputsOf('paca', leaf, path)
       const count = ranks?.get(path) ?? rank
       const [first = path] = groups.find(group => group.includes(path)) ?? []
       const mask = shared.get(`${first} ${count}`) ?? columns(count)
       shared.set(`${first} ${count}`, mask)
-      const choose = ({ sizes: [width = 0] }: { readonly sizes: readonly number[] }): Int32Array =>
-        given?.get(path) ?? chooseColumns(seed, first, width, count)
+      const choose = ({ sizes }: { readonly sizes: readonly number[] }): Int32Array =>
+        given?.get(path) ?? chooseColumns(seed, first, sizes[axis]!, count)
       return {
         becomes: leaf,
         mask,

@@ -1,10 +1,11 @@
 import { placeholder, transposeMatrix, u, type Node, type Shape, type Value } from '../../tensor/index.ts'
-import { all, frozen, lensOf, maskedLeaves, placesAt, type Columns, type Entries, type LeafMask } from '../mask.ts'
+import { lensOf, placesAt } from '../lens.ts'
+import { all, frozen, maskedLeaves, type Columns, type Entries, type LeafMask } from '../mask.ts'
 import type { PackedArrays, Quantizer } from '../quantize/quantizer.ts'
 import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
 import type { Method, Addition, FirstValue, Opaque, Reparametrisation } from './method.ts'
 import { matrixDims } from './leafwise.ts'
-import { targeted, UnknownTarget } from './targets.ts'
+import { moduleOf, targeted, UnknownTarget } from './targets.ts'
 
 type Leaves = Readonly<Record<string, Node>>
 
@@ -27,7 +28,7 @@ const partOf = (
 
 const packed = (quantizer: Quantizer, leaf: Node, path: string, mask: LeafMask): Packed => {
   if (mask.mask === 'all') throw new UnknownTarget(`${path} is trained whole, and what is quantized is frozen`)
-  const [input, output] = matrixDims(quantizer.name, leaf, path)
+  const [input, output] = matrixDims(quantizer.name, leaf, moduleOf(path))
   const nodes = quantizer.leaves(leaf.shape)
   // blocks run along the `[out, in]` matrix, as in files
   const whole = (leaves: Leaves): Node => u.transpose(quantizer.dequantize([output, input], leaves), [1, 0])
@@ -58,12 +59,12 @@ const packed = (quantizer: Quantizer, leaf: Node, path: string, mask: LeafMask):
       rounded,
     }
   }
-  const values = placeholder(lensOf(mask)!.get(leaf).shape, 'f32')
+  const values = placeholder(lensOf(mask, leaf)!.get(leaf).shape, 'f32')
   return {
     rounded,
     becomes: { ...nodes, [mask.mask]: mask.index, values },
     mask: { ...frozenNodes, [mask.mask]: frozen, values: all },
-    weight: leaves => lensOf({ ...mask, index: leaves[mask.mask]! })!.put(whole(leaves), leaves['values']!),
+    weight: leaves => lensOf({ ...mask, index: leaves[mask.mask]! }, leaf)!.put(whole(leaves), leaves['values']!),
     addition: {
       of: path,
       leaves: [...Object.values(nodes), values],
@@ -108,11 +109,11 @@ export const quantized =
         if (!made.has(leaf) && (chosen ? chosen.has(path) : touched(path, leaf)))
           made.set(leaf, packed(quantizer, leaf, path, masks.get(leaf) ?? frozen))
       }
-      const byPath = new Map(own.map(([path, leaf]) => [path, made.get(leaf)]))
+      const byPath = new Map(own.map(([path, leaf]) => [moduleOf(path), made.get(leaf)]))
       const onRounded = (addition: Addition): Addition => {
         if (addition.of === undefined) return addition
         const { of, leaves, make } = addition
-        const pack = byPath.get(of)
+        const pack = byPath.get(moduleOf(of))
         return pack ? { of, leaves, make: given => make({ ...given, base: pack.rounded(given.base) }) } : addition
       }
       return {

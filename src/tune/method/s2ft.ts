@@ -6,7 +6,7 @@ import { before, chosenAmong, trained } from './kept.ts'
 import { leafwise, matrixDims } from './leafwise.ts'
 import { columnFactors } from './low-rank.ts'
 import { method } from './record.ts'
-import { UnknownTarget, type Ranks, type Select, type TargetFault, type TargetsOf } from './targets.ts'
+import { moduleOf, UnknownTarget, type Ranks, type Select, type TargetFault, type TargetsOf } from './targets.ts'
 
 export interface S2ft<T extends string> extends Reparametrisation {
   readonly params: this['in']
@@ -27,7 +27,7 @@ export const inputBlocks = ({
     tensorsOf(params).flatMap(([path, { shape }]): readonly (readonly [string, number])[] => {
       const last = shape.length === 2 ? factors(shape[0]!).slice(1).at(-1) : undefined
       const size = typeof last === 'string' ? dims[last] : last
-      return size === undefined ? [] : [[path, size]]
+      return size === undefined ? [] : [[moduleOf(path), size]]
     }),
   )
 

@@ -15,10 +15,28 @@ export class UnknownTarget extends Error {
 export const leafName = (path: string): string => path.slice(path.lastIndexOf('.') + 1)
 
 /**
- * Tests whether a target matches a path: the path itself, or words that it ends with, as in PEFT.
+ * The module of a leaf: the record that holds a `weight`, and otherwise the leaf itself. So a layer `{ weight, bias }` is
+ * one module, whose matrix is the weight, and a bias is called after its module: `up.bias`.
+ * @example moduleOf('layers.0.up.weight') // 'layers.0.up'
+ */
+export const moduleOf = (path: string): string => path.replace(/\.weight$/, '')
+
+const endsWith = (path: string, words: string): boolean => path === words || path.endsWith(`.${words}`)
+
+/**
+ * Tests whether a target matches a leaf: its path or that of its module, or words that one of them ends with, as in
+ * PEFT.
  * @example isTarget('layers.0.q_proj', 'q_proj')
  */
-export const isTarget = (path: string, target: string): boolean => path === target || path.endsWith(`.${target}`)
+export const isTarget = (path: string, target: string): boolean =>
+  endsWith(path, target) || endsWith(moduleOf(path), target)
+
+/**
+ * Tests whether a target matches a leaf, its module, or a record around it.
+ * @example isInside('head.up.weight', 'head')
+ */
+export const isInside = (path: string, target: string): boolean =>
+  path.split('.').some((_, i, words) => endsWith(words.slice(0, i + 1).join('.'), target))
 
 /** The targets as a list, checked for callers who write no types. @throws {UnknownTarget} if they are not a list */
 export const listed = (targets: readonly string[]): readonly string[] => {
@@ -27,12 +45,14 @@ export const listed = (targets: readonly string[]): readonly string[] => {
 }
 
 /** The paths that targets match. @throws {UnknownTarget} if one matches none */
-export const targeted = (params: unknown, targets: readonly string[]): ReadonlySet<string> => {
+export const targeted = (params: unknown, targets: readonly string[], isMeant = isTarget): ReadonlySet<string> => {
   const paths = declaredLeaves('parameters', params).map(([path]) => path)
-  const unknown = listed(targets).find(target => !paths.some(path => isTarget(path, target)))
+  const unknown = listed(targets).find(target => !paths.some(path => isMeant(path, target)))
   if (unknown !== undefined)
-    throw new UnknownTarget(`no module is called ${unknown}: there are ${[...new Set(paths.map(leafName))].join(', ')}`)
-  return new Set(paths.filter(path => targets.some(target => isTarget(path, target))))
+    throw new UnknownTarget(
+      `no module is called ${unknown}: there are ${[...new Set(paths.map(path => leafName(moduleOf(path))))].join(', ')}`,
+    )
+  return new Set(paths.filter(path => targets.some(target => isMeant(path, target))))
 }
 
 /** The targets of a literal list, as a union; `string` if they are only known at run time. */
@@ -52,6 +72,10 @@ type AreLiterals<List extends readonly string[]> = List extends readonly [
 
 /** A path and its endings, extended by one more key. */
 type Under<Endings extends string, K> = K extends string | number ? `${Endings}.${K}` | `${K}` : never
+/** The same for a leaf, whose key `weight` also stands for the record around it. */
+type Inside<Endings extends string, L, K> = K extends 'weight'
+  ? Under<Endings, K> | (L extends Node ? Endings : never)
+  : Under<Endings, K>
 
 /**
  * The type for a leaf: `Yes` if a target matches it, `No` if none does, and either if that depends on a position in an
@@ -76,10 +100,13 @@ type SelectUnder<P, T extends string, M, Sure extends string, Possible extends s
     : {
         readonly [K in keyof P]: string extends K
           ? SelectUnder<P[K], T, M, never, Under<Sure | Possible, string>>
-          : SelectUnder<P[K], T, M, Under<Sure, K>, Known<Possible, K>>
+          : SelectUnder<P[K], T, M, Inside<Sure, P[K], K>, KnownInside<Possible, P[K], K>>
       }
 /** Unknown endings, extended by a known key. */
 type Known<Possible extends string, K> = K extends string | number ? `${Possible}.${K}` : never
+type KnownInside<Possible extends string, L, K> = K extends 'weight'
+  ? Known<Possible, K> | (L extends Node ? Possible : never)
+  : Known<Possible, K>
 
 /** A function of types on leaves: the replacement of a targeted one. */
 export interface LeafFunction {
@@ -106,7 +133,7 @@ type ExtendUnder<
     : {
         readonly [K in keyof P]: string extends K
           ? ExtendUnder<P[K], T, F, never, Under<Sure | Possible, string>>
-          : ExtendUnder<P[K], T, F, Under<Sure, K>, Known<Possible, K>>
+          : ExtendUnder<P[K], T, F, Inside<Sure, P[K], K>, KnownInside<Possible, P[K], K>>
       }
 
 declare const targetError: unique symbol
@@ -132,13 +159,15 @@ type EndingsOf<P, Above extends string = never> = P extends Node
     ? number extends P['length']
       ? EndingsOf<E, Under<Above, number>>
       : { readonly [K in keyof P]: EndingsOf<P[K], Under<Above, K>> }[number]
-    : { readonly [K in keyof P]-?: EndingsOf<P[K], Under<Above, K>> }[keyof P]
+    : { readonly [K in keyof P]-?: EndingsOf<P[K], Inside<Above, P[K], K>> }[keyof P]
 /** The names of leaves: the last words of their paths. */
 type LeafNames<P, Name = never> = P extends Node
   ? Name
   : P extends readonly (infer E)[]
     ? LeafNames<E, number extends P['length'] ? number : Extract<keyof P, `${number}`>>
-    : { readonly [K in keyof P]-?: LeafNames<P[K], K> }[keyof P]
+    : { readonly [K in keyof P]-?: LeafNames<P[K], NameOf<P[K], K, Name>> }[keyof P]
+/** The name of what is at a key: a `weight` has that of the record around it. */
+type NameOf<L, K, Around> = K extends 'weight' ? (L extends Node ? ([Around] extends [never] ? K : Around) : K) : K
 
 /** Ranks of some leaves, by path. */
 export type Ranks = ReadonlyMap<string, number>

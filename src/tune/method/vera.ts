@@ -6,6 +6,7 @@ import { filled, uniformWithin } from './first-values.ts'
 import { leafwise, matrixDims, type Out } from './leafwise.ts'
 import { product } from './lora.ts'
 import {
+  moduleOf,
   targeted,
   UnknownTarget,
   type Extend,
@@ -73,7 +74,7 @@ export const vera = <const T extends readonly string[], const R extends number>(
     const B = placeholder([rank, 'vera_out'], 'f32')
     const paths = targeted(params, targets)
     const shapes = tensorsOf(params).flatMap(([path, leaf]) =>
-      paths.has(path) ? [matrixDims('vera', leaf, path)] : [],
+      paths.has(path) ? [matrixDims('vera', leaf, moduleOf(path))] : [],
     )
     const own = (shared: { readonly vera_A: Node; readonly vera_B: Node }) =>
       leafwise<Reparametrisation, Scaled>('vera', targets, (leaf, path) => {

@@ -3,16 +3,25 @@ import { all, type All, type Dynamic, type Frozen } from '../mask.ts'
 import { tensorsOf } from '../tree.ts'
 import { leafwise } from './leafwise.ts'
 import type { Method, Opaque, Reparametrisation } from './method.ts'
-import { leafName, UnknownTarget } from './targets.ts'
+import { leafName, moduleOf, UnknownTarget } from './targets.ts'
 
 /** A method that trains leaves whole whose names end with a word. */
 export interface NamedWhole<Ending extends string> extends Reparametrisation {
   readonly params: this['in']
-  readonly mask: unknown extends this['in'] ? Dynamic : MaskNamed<this['in'], Ending>
+  readonly mask: unknown extends this['in'] ? Dynamic : MaskNamed<this['in'], Ending, false>
   readonly fault: unknown
 }
-type MaskNamed<P, Ending extends string> = {
-  readonly [K in keyof P]: P[K] extends Node ? (K extends `${string}${Ending}` ? All : Frozen) : MaskNamed<P[K], Ending>
+/** `Around` is true inside a record with such a name, whose `weight` is meant. */
+type MaskNamed<P, Ending extends string, Around extends boolean> = {
+  readonly [K in keyof P]: P[K] extends Node
+    ? K extends `${string}${Ending}`
+      ? All
+      : K extends 'weight'
+        ? Around extends true
+          ? All
+          : Frozen
+        : Frozen
+    : MaskNamed<P[K], Ending, K extends `${string}${Ending}` ? true : false>
 }
 
 /** A method that trains the leaves whole that targets name. */
@@ -30,7 +39,7 @@ export const namedWhole = <const Ending extends string>(name: string, ending: En
   name,
   apply: params => {
     const paths = tensorsOf(params).flatMap(([path, { dtype }]) =>
-      dtype === 'f32' && leafName(path).endsWith(ending) ? [path] : [],
+      dtype === 'f32' && leafName(moduleOf(path)).endsWith(ending) ? [path] : [],
     )
     if (paths.length === 0) throw new UnknownTarget(`the model has no ${name} to train`)
     return trainedWhole<NamedWhole<Ending>>(name, paths).apply(params)

@@ -2,8 +2,9 @@
  * Resolves the modules that an adapter targets, with the same semantics as the fields of PEFT's configs. Source:
  * huggingface/peft 0.21, tuners/tuners_utils.py (`check_target_module_exists`) and utils/other.py (`get_pattern_key`).
  */
-import * as E from 'fp-ts/lib/Either.js'
-import { attemptSync, refusal, type IoError, type WholeMatch, quoted } from '../../text/index.ts'
+import * as E from '../../either/index.ts'
+import { attemptSync, refusal, type IoError, quoted } from '../../text/index.ts'
+import type { WholeMatch } from '../../text/expression.ts'
 import { pythonRegex } from './python-regex.ts'
 
 /**

@@ -1,5 +1,6 @@
-import type * as E from 'fp-ts/lib/Either.js'
-import { attemptSync, refusal, type IoError, wholeMatch, type WholeMatch, quoted } from '../../text/index.ts'
+import type * as E from '../../either/index.ts'
+import { attemptSync, refusal, type IoError, quoted } from '../../text/index.ts'
+import { wholeMatch, type WholeMatch } from '../../text/expression.ts'
 
 /** The letters whose escapes mean the same in Python's `re` and in JavaScript, for ASCII text. */
 const sharedEscapes = 'dDwWsSbBnrtfv'

@@ -32,10 +32,11 @@ const cells = 4096
  */
 const nearestIn = (table: readonly number[]): ((value: number) => number) => {
   const bounds = Float64Array.from(table.slice(1), (above, i) => fround(fround(table[i]! + above) / 2))
-  const first = Uint8Array.from(
-    { length: cells + 1 },
-    (_, cell) => bounds.filter(bound => bound < (2 * cell) / cells - 1).length,
-  )
+  let below = 0
+  const first = Uint8Array.from({ length: cells + 1 }, (_, cell) => {
+    while (bounds[below]! < (2 * cell) / cells - 1) below++
+    return below
+  })
   return value => {
     let n = first[Math.max(0, Math.floor((value + 1) * (cells / 2)))]!
     while (value > bounds[n]!) n++

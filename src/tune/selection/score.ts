@@ -1,14 +1,20 @@
 /**
- * Σ w² of each column of a weight `[in, out]`, in float64: a column of the paper's W is a row of storage.
+ * Σ w² of each column of a weight, in float64. In a weight `[in, out]`, a column of the paper's W is a row of storage;
+ * in one of `[rows, columns, in, out]`, it is the `out` numbers that lie side by side at each place: specify `run`.
  * @example squaredNorms(value.data, 576)
  */
-export const squaredNorms = (value: ArrayLike<number>, width: number): Float64Array => {
-  const length = value.length / width
-  return Float64Array.from({ length: width }, (_, column) => {
-    let sum = 0
-    for (let i = column * length; i < (column + 1) * length; i++) sum += value[i]! * value[i]!
-    return sum
-  })
+export const squaredNorms = (
+  value: ArrayLike<number>,
+  width: number,
+  run: number = value.length / width,
+): Float64Array => {
+  const sums = new Float64Array(width)
+  for (let start = 0, column = 0; start < value.length; start += run, column = (column + 1) % width) {
+    let sum = sums[column]!
+    for (let i = start; i < start + run; i++) sum += value[i]! * value[i]!
+    sums[column] = sum
+  }
+  return sums
 }
 
 /**
@@ -27,12 +33,16 @@ const addedScores = (scores: readonly ArrayLike<number>[]): Float64Array =>
   Float64Array.from({ length: scores[0]?.length ?? 0 }, (_, i) => scores.reduce((sum, of) => sum + of[i]!, 0))
 
 /**
- * The `rank` columns of a weight `[in, out]` that have the largest L2 norm, in ascending order (Woo et al., ICLR 2025,
- * Table 5).
+ * The `rank` columns of a weight that have the largest L2 norm, in ascending order (Woo et al., ICLR 2025, Table 5).
+ * The arguments are those of {@link squaredNorms}.
  * @example selectByWeight(value.data, 576, 8)
  */
-export const selectByWeight = (value: ArrayLike<number>, width: number, rank: number): Int32Array =>
-  largest(squaredNorms(value, width), rank)
+export const selectByWeight = (
+  value: ArrayLike<number>,
+  width: number,
+  rank: number,
+  run: number = value.length / width,
+): Int32Array => largest(squaredNorms(value, width, run), rank)
 
 /**
  * A selection for every module, from scores of its columns: modules of one group are scored together and share a

@@ -4,9 +4,9 @@ import { combine } from './leafwise.ts'
 import { setting } from './setting.ts'
 import { stateless, type Stateless, type Transform } from './transform.ts'
 
-/** min(max(g, −limit), limit), element by element. Source: `optax.clip`. @example clip(1) */
-export const clip = (given: number): Transform<Stateless> => {
-  const limit = setting('clip: the limit', given, { above: 0 })
+/** min(max(g, −limit), limit), element by element. Source: `optax.clip`. @example clipByValue(1) */
+export const clipByValue = (given: number): Transform<Stateless> => {
+  const limit = setting('clipByValue: the limit', given, { above: 0 })
   return stateless(grad => combine(g => u.minimum(u.maximum(g, -limit), limit), grad))
 }
 

@@ -1,12 +1,11 @@
-import { typed, u, type Dim, type Node, type Shape, type Tensor } from '../../tensor/index.ts'
-import { isTensor, mapTree } from '../tree.ts'
+import { inputsAxis, typed, u, type Dim, type InputsAxis, type Node, type Tensor } from '../../tensor/index.ts'
 import { combine, zerosLike } from './leafwise.ts'
 import type { Fn, Transform } from './transform.ts'
 
-/** One number per column (input feature) of each leaf `[in, ...]`. */
+/** One number per column (input feature) of each leaf. */
 export type ByColumn<G> =
   G extends Tensor<infer S>
-    ? S extends readonly [infer I extends Dim, ...Shape]
+    ? S[InputsAxis<G>] extends infer I extends Dim
       ? Tensor<readonly [I]>
       : G
     : G extends readonly (infer E)[]
@@ -21,17 +20,21 @@ export interface ColumnNorms extends Fn {
   readonly out: ColumnNormsState<this['in']>
 }
 
-/** Σ g² over every axis but the first, the axis of the columns. */
-const squaresOf = (g: Node): Node =>
-  u.sum(
+/** Σ g² over every axis but that of the columns, which the leaf declares. */
+const squaresOf = (g: Node, leaf: Node): Node => {
+  const columns = inputsAxis(leaf)
+  if (columns === undefined)
+    throw new TypeError(`columnNorms: a leaf [${leaf.shape.join(', ')}] does not declare the axis of its inputs`)
+  return u.sum(
     u.mul(g, g),
-    g.shape.slice(1).map((_, axis) => axis + 1),
+    g.shape.flatMap((_, axis) => (axis === columns ? [] : [axis])),
   )
+}
 
 /** A tree of one vector for each leaf. */
-const byColumn = <G>(tree: G): ByColumn<G> =>
-  // a leaf [in, ...] becomes [in], as the type says
-  mapTree(tree, isTensor, squaresOf) as ByColumn<G>
+const byColumn = <G>(tree: G, params: G): ByColumn<G> =>
+  // a leaf becomes a vector along its inputs, as the type says
+  combine((g, leaf) => squaresOf(g, leaf!), tree, params) as ByColumn<G>
 
 /**
  * Sums the squared norms of each column's gradient, Gᵢ ← Gᵢ + ‖gᵢ‖², and returns zero updates: selection by gradient
@@ -39,9 +42,9 @@ const byColumn = <G>(tree: G): ByColumn<G> =>
  * @example trainStep(adapt(model, full({ targets: ['q_proj'] })), columnNorms())
  */
 export const columnNorms = (): Transform<ColumnNorms> => ({
-  init: params => ({ squares: zerosLike(byColumn(params)) }),
-  update: (grad, { squares }) => [
+  init: params => ({ squares: zerosLike(byColumn(params, params)) }),
+  update: (grad, { squares }, params) => [
     zerosLike(grad),
-    { squares: combine((sum, square) => u.add(typed(sum), square!), squares, byColumn(grad)) },
+    { squares: combine((sum, square) => u.add(typed(sum), square!), squares, byColumn(grad, params)) },
   ],
 })

@@ -12,7 +12,7 @@ export {
   type ScaleByAdam,
 } from './adam.ts'
 export { chain, namedChain, type Chain, type NamedChain } from './chain.ts'
-export { clip, clipByGlobalNorm, globalNorm } from './clip.ts'
+export { clipByGlobalNorm, clipByValue, globalNorm } from './clip.ts'
 export { columnNorms, type ByColumn, type ColumnNorms, type ColumnNormsState } from './column-norms.ts'
 export { addDecayedWeights } from './decay.ts'
 export { combine, zerosLike } from './leafwise.ts'

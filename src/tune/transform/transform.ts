@@ -28,7 +28,7 @@ export interface Evaluated<G> {
  * optax 0.2 (DeepMind 2020), and counts also begin at 0.
  * @example const [updates, next] = sgd({ lr: 0.1 }).update(gradient, state, focus)
  */
-export interface Transform<F extends Fn> {
+export interface Transform<out F extends Fn> {
   /** The state before the first update: symbolic zeros. */
   init<G>(params: G): Apply<F, G>
   /**

@@ -9,6 +9,7 @@ import {
   type Node,
   type Numbers,
   type Shape,
+  type Tensor,
   type Value,
 } from '../../tensor/index.ts'
 import { isLazyLeaf, isValue, leaves, mapTree, tensorsOf, type Lazy, type Values } from '../../tune/index.ts'
@@ -33,11 +34,11 @@ export interface Evaluated {
 type Sizes = ReadonlyMap<string, readonly number[]>
 
 /**
- * Evaluates an expression of a model's leaves and batch, in float32 on a target. The expression becomes the logits of a
+ * Evaluates an expression of a model's leaves and batch, in float32 on a target. The expression becomes the output of a
  * session without optimizer state, so it is computed exactly as a step computes it.
  */
-export const evaluated = async <P, Q, M, S, B, L extends Shape>(
-  { tuned }: Step<P, Q, M, S, B, L>,
+export const evaluated = async <P, Q, M, S, B, O, K extends string>(
+  { tuned }: Step<P, Q, M, S, B, O, K>,
   expression: Node,
   { weights, batches, dims = {}, target = 'auto' }: Run<P, B>,
 ): Promise<Evaluated> => {
@@ -51,15 +52,17 @@ export const evaluated = async <P, Q, M, S, B, L extends Shape>(
     isValue(leaf) ? note(path, leaf) : { read: async () => note(path, await leaf.read()) },
   ) as Lazy<P>
   const loss = lossOf(tuned)
-  const model = { ...tuned.model, logits: () => expression as never, loss: () => loss }
-  const derived: Step<P, Q, M, readonly [], B, Shape> = {
+  const { metrics: _, ...declared } = tuned.model
+  // an expression is its own output
+  const model = { ...declared, forward: () => expression as Tensor<Shape>, loss: () => loss }
+  const derived: Step<P, Q, M, readonly [], B, Tensor<Shape>, never> = {
     tuned: { ...tuned, model },
     state: [],
     update: (gradient, state) => [gradient, state],
   }
   await using session = await compile(derived, { target, weights: noted, dims })
   const values: Value<Shape>[] = []
-  for (const batch of batches) values.push(await session.logits(batch))
+  for (const batch of batches) values.push(await session.predict(batch))
   return { target: session.target, values, columns: session.selection, sizes }
 }
 
@@ -70,8 +73,8 @@ export const isOfBatch = (batch: unknown, expression: Node): boolean => {
 }
 
 /** Evaluates expressions of a batch alone, in float64. `known` holds the sizes of the model's leaves. */
-export const ofBatch = <P, Q, M, S, B, L extends Shape>(
-  { tuned: { model } }: Step<P, Q, M, S, B, L>,
+export const ofBatch = <P, Q, M, S, B, O, K extends string>(
+  { tuned: { model } }: Step<P, Q, M, S, B, O, K>,
   expressions: readonly Node[],
   batch: Values<B>,
   dims: Dims,

@@ -14,10 +14,11 @@ import {
   topological,
   whole,
   u,
-  type Loss,
+  type SumAndCount,
   type Node,
   type Shape,
 } from '../../tensor/index.ts'
+import { declaredOf, drawsAtRandom, lossOrNothing, variesInTraining } from '../../compile/index.ts'
 import { maskedLeaves, type LeafMask, type Tuned } from '../../tune/index.ts'
 import {
   leavesIn,
@@ -174,10 +175,13 @@ const featuresOf = ({ terms }: Affine, masks: ReadonlyMap<Node, LeafMask>): read
  * @returns Left with the reason why the loss has another form
  * @example headOf(adapt(logisticRegression, paca({ targets: ['w'], rank: 8, seed: 0 })))
  */
-export const headOf = <P, Q, M, B, L extends Shape>(tuned: Tuned<P, Q, M, B, L>): E.Either<NoBound, Head> => {
-  if (tuned.random) return E.left(noBound(`${tuned.method} draws at random what a step drops`))
+export const headOf = <P, Q, M, B, O, K extends string>(tuned: Tuned<P, Q, M, B, O, K>): E.Either<NoBound, Head> => {
   const masked = maskedLeaves(tuned.params, tuned.mask).filter(({ mask }) => mask.mask !== 'frozen')
   if (masked.length === 0) return E.left(noBound('the mask trains nothing'))
+  const drawing = drawsAtRandom(tuned)
+  if (drawing !== undefined) return E.left(noBound(`${drawing} draws at random what a step drops`))
+  const varying = variesInTraining(tuned)
+  if (varying !== undefined) return E.left(noBound(varying))
   const masks = new Map(masked.map(({ leaf, mask }) => [leaf, mask]))
   const leaves = new Set(masks.keys())
   const { sum, count } = lossOf(tuned)
@@ -204,5 +208,5 @@ export const headOf = <P, Q, M, B, L extends Shape>(tuned: Tuned<P, Q, M, B, L>)
 }
 
 /** The loss of a model with an adapter. */
-export const lossOf = <P, Q, M, B, L extends Shape>({ model, weight, params }: Tuned<P, Q, M, B, L>): Loss =>
-  model.loss(model.logits(weight(params), model.batch), model.batch)
+export const lossOf = <P, Q, M, B, O, K extends string>(tuned: Tuned<P, Q, M, B, O, K>): SumAndCount =>
+  lossOrNothing(declaredOf(tuned))

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Step } from '../../compile/index.ts'
-import type { Node, Shape } from '../../tensor/index.ts'
+import type { Node } from '../../tensor/index.ts'
 import type { Proved } from '../certificate-format.ts'
 import { noBound, type NoBound } from './abstract.ts'
 import { largestEigenvalueBound, type Enclosure } from './eigenvalue.ts'
@@ -76,8 +76,8 @@ const boundOf = (gram: Enclosure, curvature: number, count: number): number => {
  * @throws {SessionError} if a session does not open
  * @example const bound = await provedCurvature(step, { weights, batches: [batch], target: 'wasm' })
  */
-export const provedCurvature = async <P, Q, M, S, B, L extends Shape>(
-  step: Step<P, Q, M, S, B, L>,
+export const provedCurvature = async <P, Q, M, S, B, O, K extends string>(
+  step: Step<P, Q, M, S, B, O, K>,
   run: Run<P, B>,
 ): Promise<E.Either<NoBound, Proved>> => {
   const read = headOf(step.tuned)

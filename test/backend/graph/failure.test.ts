@@ -13,6 +13,8 @@ const said: readonly (readonly [what: string, text: string, sentence: RegExp, of
     true,
   ],
   ['an index below zero', 'indices[0,1] = -7 is not in [0, 320)', /^index -7 is not above -1$/, true],
+  ['an index beyond a row', 'indices[5] = [2, 7] does not index into shape [3,7]', /^index 7 is not below 7$/, true],
+  ['an index beyond the rows', 'indices[1] = [9] does not index into shape [9,7]', /^index 9 is not below 9$/, true],
   [
     'too little memory',
     'OOM when allocating tensor with shape[1,2]',

@@ -19,8 +19,9 @@ import {
 import { nodeTest } from '../../support/native-library.ts'
 import { native } from '../../support/graph-results.ts'
 
+/** The temporary folders of this process: others may load graphs at the same time. */
 const folders = async (): Promise<readonly string[]> =>
-  (await readdir(tmpdir())).filter(name => name.startsWith('.partensor.'))
+  (await readdir(tmpdir())).filter(name => name.startsWith('.partensor.') && name.includes(`-${process.pid}-`))
 const f32 = (...data: readonly number[]): Buffer => ({
   sizes: [data.length],
   dtype: 'f32',
@@ -132,6 +133,20 @@ nodeTest('two graphs do not share variables', async () => {
   one.dispose()
   assert.deepEqual([...two.run('get', {})['y']!.data], [3, 4])
   two.dispose()
+})
+
+nodeTest('a graph keeps nothing of the memory that it is given, at whatever address it begins', async () => {
+  const graph = await loadGraph(await native(), accumulator())
+  // one of these addresses is a multiple of 64: TensorFlow copies data at the others in any case
+  const memory = new ArrayBuffer(128)
+  for (const at of [0, 16, 32, 48]) {
+    const data = new Float32Array(memory, at, 2)
+    data.set([1, 2])
+    graph.run('set', { x: { sizes: [2], dtype: 'f32', data } })
+    data.set([3, 4])
+    assert.deepEqual([...graph.run('get', {})['y']!.data], [1, 2], `from byte ${at}`)
+  }
+  graph.dispose()
 })
 
 nodeTest('a graph that TensorFlow refuses is one error, and leaves no folder', async () => {

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after } from 'node:test'
 import { compile, SessionError, type TargetName, type Value, type Values } from '../../../src/index.ts'
-import { isValue, leaves, openSession, type CausalBatch } from '../../../src/compiler.ts'
+import { isValue, leaves, openSession } from '../../../src/compiler.ts'
+import type { CausalBatch } from '../../../src/model.ts'
 import { graphEngine } from '../../../src/backend/graph/engine.ts'
 import type { FloatType } from '../../../src/backend/graph/index.ts'
 import { nodeTest } from '../../support/native-library.ts'
@@ -100,7 +101,7 @@ for (const method of methods) {
     assert.ok(distance(await losses(session, 3), curves[method].slice(0, 3)) < 1e-5)
     const compiled = await shared(method)
     await compiled.write(await session.read())
-    assert.ok(distance((await session.logits(batch)).data, (await compiled.logits(batch)).data) < 1e-4)
+    assert.ok(distance((await session.predict(batch)).logits.data, (await compiled.predict(batch)).logits.data) < 1e-4)
   })
   nodeTest(
     `${method}: evaluate, logits and gradients are those of reference, for batches of different sizes`,
@@ -111,7 +112,9 @@ for (const method of methods) {
         const [found, expected] = [await session.evaluate(given), await reference.evaluate(given)]
         assert.equal(found.count, expected.count)
         assert.ok(near(found.sum, expected.sum, 1e-5), `${found.sum}, not ${expected.sum}`)
-        assert.ok(distance((await session.logits(given)).data, (await reference.logits(given)).data) < 1e-4)
+        assert.ok(
+          distance((await session.predict(given)).logits.data, (await reference.predict(given)).logits.data) < 1e-4,
+        )
         assert.ok(apart(await session.gradients(given), await reference.gradients(given)) < 1e-5)
       }
       // nothing of the gradients is left for a step
@@ -176,7 +179,7 @@ for (const method of methods) {
         const session = await shared(method, precision)
         await session.step([batch])
         const good = await session.read()
-        const logits = await session.logits(batch)
+        const logits = (await session.predict(batch)).logits
         const [[, first]] = leaves(good.focus, isValue) as readonly [readonly [string, Value]]
         const kept = first.data[0]!
         first.data[0] = Number.NaN
@@ -193,7 +196,7 @@ for (const method of methods) {
         // nor was anything else: with the number back, all is as it was
         first.data[0] = kept
         await session.write(good)
-        assert.deepEqual(await session.logits(batch), logits)
+        assert.deepEqual((await session.predict(batch)).logits, logits)
       },
     )
   }
@@ -212,12 +215,12 @@ for (const precision of precisions) {
   nodeTest(`a step in ${precision} leaves everything outside the focus bit for bit as it was`, async () => {
     const session = await shared('paca', precision)
     const { focus } = await session.read()
-    const logits = await session.logits(batch)
+    const logits = (await session.predict(batch)).logits
     await losses(session, 3)
     const { state } = await session.read()
-    assert.notDeepEqual(await session.logits(batch), logits)
+    assert.notDeepEqual((await session.predict(batch)).logits, logits)
     await session.write({ focus, state })
-    assert.deepEqual(await session.logits(batch), logits)
+    assert.deepEqual((await session.predict(batch)).logits, logits)
   })
   nodeTest(
     `decoders in ${precision} that are given a sequence in pieces give the logits of the whole, each its own`,
@@ -226,7 +229,7 @@ for (const precision of precisions) {
       const rows = [part([0], 24), part([1], 24)]
       const vocab = 320
       const tolerance = precision === 'f32' ? 1e-4 : 5e-2
-      const whole = [await session.logits(rows[0]!), await session.logits(rows[1]!)]
+      const whole = [(await session.predict(rows[0]!)).logits, (await session.predict(rows[1]!)).logits]
       const decoders = [session.decoder({ batch: 1, capacity: 32 }), session.decoder({ batch: 1, capacity: 24 })]
       const piece = async (which: number, from: number, to: number): Promise<void> => {
         const { data } = await decoders[which]!.next({

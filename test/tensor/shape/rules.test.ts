@@ -9,7 +9,11 @@ import {
   reshape,
   slice,
   take,
+  takeAlong,
+  topK,
   transpose,
+  type AxisList,
+  type AxisOrName,
   type Broadcast,
   type BroadcastTo,
   type Concat,
@@ -22,6 +26,8 @@ import {
   type Shape,
   type Slice,
   type Take,
+  type TakeAlong,
+  type TopK,
   type Transpose,
 } from '../../../src/tensor/shape/index.ts'
 import type { Case, Equal, Expect, Wanted } from '../../support/expect-type.ts'
@@ -159,11 +165,21 @@ const matmuls = [
       ['m', 'k'],
       ['batch', 'k', 'n'],
     ],
-    error: 'matmul: leading dims [] and [batch] differ',
+    is: ['batch', 'm', 'n'],
   },
-  { of: [['k'], ['batch', 'k', 'n']], error: 'matmul: leading dims [] and [batch] differ' },
+  {
+    of: [
+      ['batch', 1, 'm', 'k'],
+      [1, 'heads', 'k', 'n'],
+    ],
+    is: ['batch', 'heads', 'm', 'n'],
+  },
+  { of: [['k'], ['batch', 'k', 'n']], is: ['batch', 'n'] },
+  { of: [['m', 'k'], ['k']], is: ['m'] },
+  { of: [['k'], ['k']], is: [] },
   { of: [[], ['k', 'n']], error: 'matmul: the left operand [] needs at least 1 dim' },
-  { of: [['m', 'k'], ['k']], error: 'matmul: the right operand [k] needs at least 2 dims' },
+  { of: [['m', 'k'], ['n']], error: 'matmul: inner dims k and n differ' },
+  { of: [['m', 'k'], []], error: 'matmul: the right operand [] needs at least 1 dim' },
 ] as const
 type MatMuls<C extends readonly Case[]> = {
   readonly [K in keyof C]: C[K]['of'] extends readonly [infer A extends Shape, infer B extends Shape]
@@ -505,6 +521,46 @@ type Takes<C extends readonly Case[]> = {
 export type _Takes = Expect<Equal<Takes<typeof takes>, Wanted<typeof takes>>>
 agrees('take', takes, ({ of }) => take(of[0], of[1], of[2]))
 
+const takesAlong = [
+  { of: [['batch', 'vocab'], ['batch', 5], -1], is: ['batch', 5] },
+  { of: [['batch', 'vocab'], ['few', 'vocab'], 'batch'], is: ['few', 'vocab'] },
+  { of: [['n'], ['m'], 0], is: ['m'] },
+  {
+    of: [['batch', 'vocab'], ['seq', 5], 1],
+    error: 'takeAlong: the index [seq, 5] does not go along axis 1 of [batch, vocab]',
+  },
+  {
+    of: [['batch', 'vocab'], ['batch'], 1],
+    error: 'takeAlong: the index [batch] does not go along axis 1 of [batch, vocab]',
+  },
+  { of: [['batch'], ['batch'], 1], error: 'takeAlong: axis 1 is out of range for [batch]' },
+  { of: [['batch'], ['batch'], 'n'], error: 'takeAlong: [batch] has no dim n' },
+] as const
+type TakesAlong<C extends readonly Case[]> = {
+  readonly [K in keyof C]: C[K]['of'] extends readonly [
+    infer S extends Shape,
+    infer I extends Shape,
+    infer A extends AxisOrName,
+  ]
+    ? TakeAlong<S, I, A>
+    : never
+}
+export type _TakesAlong = Expect<Equal<TakesAlong<typeof takesAlong>, Wanted<typeof takesAlong>>>
+agrees('takeAlong', takesAlong, ({ of }) => takeAlong(of[0], of[1], of[2]))
+
+const tops = [
+  { of: [['batch', 'vocab'], 5], is: ['batch', 5] },
+  { of: [['batch', 6], 6], is: ['batch', 6] },
+  { of: [['batch', 6], 7], error: 'topK: 7 is beyond 6 in [batch, 6]' },
+  { of: [['batch', 'n'], '2*n'], error: 'topK: 2*n is beyond n in [batch, n]' },
+  { of: [[], 1], error: 'topK: axis -1 is out of range for []' },
+] as const
+type Tops<C extends readonly Case[]> = {
+  readonly [K in keyof C]: C[K]['of'] extends readonly [infer S extends Shape, infer N extends Dim] ? TopK<S, N> : never
+}
+export type _Tops = Expect<Equal<Tops<typeof tops>, Wanted<typeof tops>>>
+agrees('topK', tops, ({ of }) => topK(of[0], of[1]))
+
 const reductions = [
   { of: [['batch', 'seq', 'hidden'], -1, false], is: ['batch', 'seq'] },
   { of: [['batch', 'seq', 'hidden'], -1, true], is: ['batch', 'seq', 1] },
@@ -514,11 +570,17 @@ const reductions = [
   { of: [['batch', 'seq'], 2, false], error: 'reduce: axis 2 is out of range for [batch, seq]' },
   { of: [['batch', 'seq'], -3, false], error: 'reduce: axis -3 is out of range for [batch, seq]' },
   { of: [['batch', 'seq'], [1, -1], false], error: 'reduce: axis -1 is repeated in [1, -1]' },
+  { of: [['batch', 'seq', 'hidden'], 'seq', false], is: ['batch', 'hidden'] },
+  { of: [['batch', 'seq', 'hidden'], ['hidden', 'batch'], true], is: [1, 'seq', 1] },
+  { of: [['heads*headDim', 'n'], 'heads*headDim', false], is: ['n'] },
+  { of: [['batch', 'seq'], 'hidden', false], error: 'reduce: [batch, seq] has no dim hidden' },
+  { of: [['n', 'm', 'n'], 'n', true], error: 'reduce: n is 2 dims of [n, m, n]: give the number of the axis' },
+  { of: [['batch', 'seq'], [0, 'batch'], false], error: 'reduce: axis batch is repeated in [0, batch]' },
 ] as const
 type Reductions<C extends readonly Case[]> = {
   readonly [K in keyof C]: C[K]['of'] extends readonly [
     infer S extends Shape,
-    infer A extends number | readonly number[],
+    infer A extends AxisList,
     infer Keep extends boolean,
   ]
     ? Reduce<S, A, Keep>

@@ -14,16 +14,8 @@ import {
   type NativeBuild,
   type TensorflowPackage,
 } from '../builds.ts'
-import {
-  cacheDirectory,
-  sweep,
-  temporaryFolder,
-  pipDownload,
-  attempt,
-  ioError,
-  refusal,
-  type IoError,
-} from '../../../host/index.ts'
+import { cacheDirectory, sweep, temporaryFolder, pipDownload } from '../../../host/index.ts'
+import { attempt, ioError, refusal, type IoError } from '../../../text/index.ts'
 import { logSource } from './log.ts'
 import {
   copyScripts,
@@ -121,6 +113,8 @@ const compileAddons = async (
         path.join(build, addon),
         '-Wl,-rpath,$ORIGIN/tensorflow',
         '-Wl,-z,noexecstack',
+        // a worker thread that ends unloads its addons, and threads of TensorFlow's that remain call them
+        '-Wl,-z,nodelete',
       ],
       { cwd: work },
     )
@@ -177,7 +171,7 @@ const install = async (options: NativeInstallOptions): Promise<NativeInstalled> 
       ? ({ name: gpu ? 'tensorflow' : 'tensorflow-cpu', version: tensorflowVersion } as const)
       : wheelOf(wheel)
   if (gpu && name !== 'tensorflow')
-    throw refusal(`${wheel}: with --gpu a wheel of tensorflow is due, which has CUDA, and this is one of ${name}`)
+    throw refusal(`${wheel}: --gpu needs a wheel of tensorflow, which has CUDA, and this is one of ${name}`)
   const folder = buildFolder(cache, name, version)
   const there = inspectBuild(folder, name, version)
   if (there.problem === undefined && !there.outdated) return { ...there, built: false, cuda: undefined }

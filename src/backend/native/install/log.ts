@@ -3,8 +3,9 @@
  * 0 for information to 3 for fatal errors. Parts of TensorFlow log through a library, Abseil, that ignores the
  * environment variable. TensorFlow 2.18 contains a hidden second copy of it, whose own log-level function cannot be
  * called. So the addon replaces C's `stderr` by a stream that recognizes the lines by their form. Node and JavaScript
- * do not print through it. `setLogLevel.returnMemory()` returns freed memory that the allocator kept to the system, for
- * instance after a model was loaded.
+ * do not print through it. `setLogLevel.setVariable(severity)` sets the environment variable, unless it is set: in a
+ * worker thread, `process.env` is a copy that TensorFlow does not read. `setLogLevel.returnMemory()` returns freed memory
+ * that the allocator kept to the system, for instance after a model was loaded.
  */
 export const logSource = `#include <node_api.h>
 #include <unistd.h>
@@ -13,7 +14,9 @@ export const logSource = `#include <node_api.h>
 #endif
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <mutex>
+#include <string>
 #include <string_view>
 
 static std::atomic<int> least{0};
@@ -52,11 +55,14 @@ static void keepFrom(int severity) {
   });
 }
 
-static napi_value setLogLevel(napi_env env, napi_callback_info info) {
+static void setVariable(int severity) { setenv("TF_CPP_MIN_LOG_LEVEL", std::to_string(severity).c_str(), 0); }
+
+template <void use(int)>
+static napi_value withSeverity(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value given = nullptr;
   int32_t severity = 0;
-  if (napi_get_cb_info(env, info, &count, &given, nullptr, nullptr) == napi_ok && napi_get_value_int32(env, given, &severity) == napi_ok) keepFrom(severity);
+  if (napi_get_cb_info(env, info, &count, &given, nullptr, nullptr) == napi_ok && napi_get_value_int32(env, given, &severity) == napi_ok) use(severity);
   else napi_throw_type_error(env, nullptr, "a severity is a number");
   return nullptr;
 }
@@ -69,9 +75,11 @@ static napi_value returnMemory(napi_env, napi_callback_info) {
 }
 
 NAPI_MODULE_INIT() {
-  napi_value made = nullptr, trim = nullptr;
-  napi_create_function(env, "setLogLevel", NAPI_AUTO_LENGTH, setLogLevel, nullptr, &made);
+  napi_value made = nullptr, set = nullptr, trim = nullptr;
+  napi_create_function(env, "setLogLevel", NAPI_AUTO_LENGTH, withSeverity<keepFrom>, nullptr, &made);
+  napi_create_function(env, "setVariable", NAPI_AUTO_LENGTH, withSeverity<setVariable>, nullptr, &set);
   napi_create_function(env, "returnMemory", NAPI_AUTO_LENGTH, returnMemory, nullptr, &trim);
+  napi_set_named_property(env, made, "setVariable", set);
   napi_set_named_property(env, made, "returnMemory", trim);
   return made;
 }

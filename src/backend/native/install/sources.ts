@@ -3,7 +3,8 @@ import { cp, mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { scriptsFolder, type TensorflowPackage } from '../builds.ts'
-import { refusal, readZipEntry } from '../../../host/index.ts'
+import { readZipEntry } from '../../../host/index.ts'
+import { refusal } from '../../../text/index.ts'
 import { must } from './tools.ts'
 
 /** npm packages, in versions that were tested together. */

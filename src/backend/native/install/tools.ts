@@ -1,4 +1,5 @@
-import { hasPip, run, type Ended, refusal } from '../../../host/index.ts'
+import { hasPip, run, type Ended } from '../../../host/index.ts'
+import { refusal } from '../../../text/index.ts'
 
 /** The tools that an installation calls. */
 export interface Tools {

@@ -1,4 +1,4 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../../either/index.ts'
 import type { HeapDType, Memory, TensorInfo, TfjsCore, WasmBackend } from './runtime.ts'
 
 /** An error of a heap that is too small for a request. Sizes are in bytes. */

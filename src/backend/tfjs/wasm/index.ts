@@ -1,4 +1,4 @@
-export { createWasmBackend, type LoadError, type WasmRuntime } from './load.ts'
+export { createWasmBackend, programBytes, type LoadError, type WasmRuntime } from './load.ts'
 export { maximumHeapBytes, type Heap, type OutOfMemory, type Views } from './heap.ts'
 export type { MatmulOptions, Products } from './matmul.ts'
 export type { Kernels } from './kernels.ts'

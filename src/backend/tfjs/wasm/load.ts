@@ -1,9 +1,9 @@
-import * as E from 'fp-ts/lib/Either.js'
+import * as E from '../../../either/index.ts'
 import { engineOf, startBackend } from '../host.ts'
 import { makeHeap, type Heap } from './heap.ts'
 import { instantiateKernels, instantiateProducts, productModule, type Kernels } from './kernels.ts'
 import { closedTicket, jobWords, makeProducts, type Products } from './matmul.ts'
-import { nodeFiles, type BackendFiles } from './node-files.ts'
+import type { BackendFiles } from './node-files.ts'
 import { wasm, type Imports, type Memory, type TfjsCore, type WasmBackend, type WasmModule } from './runtime.ts'
 
 /** tfjs's wasm backend, loaded, with Partensor's kernels on its heap. */
@@ -14,6 +14,8 @@ export interface WasmRuntime {
   readonly heap: Heap
   readonly kernels: Kernels
   readonly products: Products
+  /** Memory for the kernel of steps, of its program and of what it computes. */
+  readonly scratch: number
   /** The number of threads that products use. */
   readonly threads: number
   /**
@@ -60,7 +62,7 @@ const instantiate = async (files: BackendFiles, threads: number): Promise<{ modu
   const code = await wasm.compile(await files.binary(threads > 1))
   let memory: Memory | undefined
   const { promise: failed, reject } = withReject<never>()
-  const starting = files.start(threads > 1, {
+  const starting = files.start(threads, {
     instantiateWasm: (imports: Imports, receive: (instance: unknown, code: unknown) => void) => {
       // The pool has at most half as many threads as the machine claims cores.
       if (threads > 1) imports.env['emscripten_num_logical_cores'] = () => 2 * threads
@@ -85,6 +87,9 @@ const instantiate = async (files: BackendFiles, threads: number): Promise<{ modu
 /** The number of times that a helper looks for the next job before it sleeps: some 50 microseconds. */
 const spins = 10_000
 
+/** Bytes that a program of steps takes at most: its inputs and its steps, in front of its scratch memory. */
+export const programBytes = 1024
+
 const align = (offset: number): number => ((offset >>> 0) + 63) & ~63
 
 const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime> => {
@@ -106,7 +111,8 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
   const code = productModule(memory)
   const productKernels = instantiateProducts(code, memory)
   // the job and every thread's scratch memory keep their place until the backend is removed
-  const job = align(module._malloc(4 * jobWords + running * productKernels.gemmScratch() + 64))
+  const ofSteps = programBytes + kernels.stepsScratch()
+  const job = align(module._malloc(4 * jobWords + running * productKernels.gemmScratch() + ofSteps + 64))
   const scratch = (thread: number): number => job + 4 * jobWords + thread * productKernels.gemmScratch()
   new Int32Array(memory.buffer, job, jobWords).fill(0).set([closedTicket])
   const helpers = Array.from({ length: running - 1 }, (_, i) =>
@@ -119,6 +125,7 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
     kernels,
     products: makeProducts(kernels, productKernels, memory, job, scratch(0), running),
     heap: makeHeap(core, backend, memory),
+    scratch: scratch(running),
     threads: running,
     dispose: async () => {
       for (const helper of helpers) helper.terminate()
@@ -138,18 +145,26 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
   }
 }
 
+/** The files of this machine; a bundle for browsers has `browser-files.ts` for it, which needs their address. */
+const found = async (address: string | undefined): Promise<BackendFiles> => {
+  const files: { readonly backendFiles: (address: string | undefined) => BackendFiles | Promise<BackendFiles> } =
+    await import('./node-files.ts')
+  return files.backendFiles(address)
+}
+
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /**
  * Registers tfjs's wasm backend, with the requested number of threads, at most as many as the machine has (one if
  * threads do not start), and puts Partensor's kernels on its heap; tfjs's current backend does not change. tfjs can
- * hold one wasm backend: one with live tensors is not replaced.
+ * hold one wasm backend: one with live tensors is not replaced. In a browser, `files` is the address of its files.
  * @example const runtime = await createWasmBackend({ threads: 2 })
  */
 export const createWasmBackend = async (
-  options: { readonly threads: number },
-  files: BackendFiles = nodeFiles(),
+  options: { readonly threads: number; readonly files?: string | undefined },
+  given?: BackendFiles,
 ): Promise<E.Either<LoadError, WasmRuntime>> => {
+  const files = given ?? (await found(options.files))
   const present = files.core.engine().registry['wasm']
   // whatever is registered under this name is a tfjs backend
   if (present !== undefined && (present as WasmBackend).numDataIds() > 0) {

@@ -12,8 +12,8 @@ export interface BackendFiles {
   readonly backendPackage: TfjsWasm
   readonly cores: number
   readonly binary: (threaded: boolean) => Promise<Uint8Array>
-  /** Calls the emscripten factory with these settings. */
-  readonly start: (threaded: boolean, settings: object) => Promise<WasmModule>
+  /** Calls the emscripten factory with these settings, for a number of threads. */
+  readonly start: (threads: number, settings: object) => Promise<WasmModule>
   /**
    * Starts a thread that instantiates `code` on `memory` and calls its serve(job, scratch, spins), which never returns.
    */
@@ -28,6 +28,26 @@ export interface HelperData {
   readonly spins: number
 }
 
+/** Threads that the runtime always starts, however few it uses. */
+const pool = 8
+
+/** A place in the runtime's pool without a thread, which costs 40 milliseconds: it claims to be loaded. */
+class NoThread {
+  onmessage: (event: { readonly data: unknown }) => void = () => undefined
+  on(): this {
+    return this
+  }
+  postMessage(message: { readonly cmd?: string }): void {
+    if (message.cmd === 'load') queueMicrotask(() => this.onmessage({ data: { cmd: 'loaded' } }))
+  }
+  unref(): void {
+    return
+  }
+  terminate(): void {
+    return
+  }
+}
+
 const helper = `
 const { code, memory, job, scratch, spins } = require('node:worker_threads').workerData
 new WebAssembly.Instance(code, { env: { memory } }).exports.serve(job, scratch, spins)`
@@ -35,9 +55,9 @@ new WebAssembly.Instance(code, { env: { memory } }).exports.serve(job, scratch, 
 /**
  * The installed @tensorflow/tfjs-core and @tensorflow/tfjs-backend-wasm, under Node. A worker is started from a data:
  * URL, because Node does not support workers from blob: URLs, which the package itself uses.
- * @example nodeFiles().core.engine().memory()
+ * @example backendFiles().core.engine().memory()
  */
-export const nodeFiles = (): BackendFiles => {
+export const backendFiles = (): BackendFiles => {
   // Node 20 has fused multiply-add in WebAssembly behind this flag; later versions have it without, and warn about the
   // flag
   if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--experimental-wasm-relaxed-simd')
@@ -61,22 +81,36 @@ export const nodeFiles = (): BackendFiles => {
   return {
     core,
     backendPackage: registerLast(core, 'wasm', (): TfjsWasm => require('@tensorflow/tfjs-backend-wasm')),
-    cores: availableParallelism(),
+    // the backend's script does not start in a worker of Deno
+    cores: 'Deno' in globalThis ? 1 : availableParallelism(),
     binary: threaded => readFile(file(threaded ? '-threaded-simd.wasm' : '-simd.wasm')),
     startHelper: workerData => {
       const worker = new Worker(helper, { eval: true, workerData, execArgv: [], env: {} })
       worker.unref()
       return { terminate: () => worker.terminate() }
     },
-    start: (threaded, settings) => {
+    start: (threads, settings) => {
+      const threaded = threads > 1
       const js = script(threaded)
+      let places = 0
+      // the runtime makes its workers from this global, which it sets itself
+      const scope = globalThis as { Worker?: unknown }
+      /** Called before each worker of the pool is made; the runtime uses the last ones. */
+      const nextWorker = (path: string): string | URL => {
+        const isUsed = places++ >= pool - threads
+        scope.Worker = isUsed ? Worker : NoThread
+        return isUsed ? worker() : path
+      }
       // the factory installs handlers that rethrow whatever fails anywhere in the process; they are removed at once
       const events = ['uncaughtException', 'unhandledRejection'] as const
       const before = events.map(event => process.rawListeners(event))
       const module: Promise<WasmModule> = require(js)({
         ...settings,
         ...(threaded
-          ? { mainScriptUrlOrBlob: js, locateFile: (path: string) => (path.endsWith('.worker.js') ? worker() : path) }
+          ? {
+              mainScriptUrlOrBlob: js,
+              locateFile: (path: string) => (path.endsWith('.worker.js') ? nextWorker(path) : path),
+            }
           : {}),
       })
       events.forEach((event, i) => {

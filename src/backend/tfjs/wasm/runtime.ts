@@ -63,6 +63,11 @@ export interface WasmBackend {
 
 type BackendFactory = () => unknown
 
+/** A kernel of a backend. */
+interface Kernel {
+  readonly kernelFunc: (call: never) => unknown
+}
+
 /** tfjs-core. */
 export interface TfjsCore {
   engine(): {
@@ -73,6 +78,7 @@ export interface TfjsCore {
     memory(): { readonly numBytes: number; readonly numTensors: number; readonly numDataBuffers: number }
   }
   findBackendFactory(name: string): BackendFactory | null
+  readonly getKernel: (name: string, backend: string) => Kernel | null | undefined
   registerBackend(name: string, factory: BackendFactory, priority?: number): boolean
   removeBackend(name: string): void
   setBackend(name: string): Promise<boolean>

@@ -113,7 +113,7 @@ for (const threads of [1, 2]) {
       }
     })
     it('special values come out as in IEEE arithmetic', () => {
-      const of = (name: 'exp' | 'log' | 'tanh' | 'sigmoid', x: number): number => {
+      const of = (name: 'exp' | 'log' | 'log1p' | 'tanh' | 'sigmoid', x: number): number => {
         region.reset()
         const [input, output] = [region.put(new Float32Array([x])), region.reserve(1)]
         runtime.kernels[name](input, output, 1)
@@ -130,6 +130,11 @@ for (const threads of [1, 2]) {
         ['log', -1, Number.NaN],
         ['log', Number.NaN, Number.NaN],
         ['log', 1, 0],
+        ['log1p', -1, -Infinity],
+        ['log1p', Infinity, Infinity],
+        ['log1p', -2, Number.NaN],
+        ['log1p', Number.NaN, Number.NaN],
+        ['log1p', 1e-30, Math.fround(1e-30)],
         ['tanh', Number.NaN, Number.NaN],
         ['tanh', 0, 0],
         ['sigmoid', -Infinity, 0],

@@ -9,7 +9,7 @@ import {
   planPermute,
   type TfjsTensor,
 } from '../../../../src/backend/tfjs/wasm/index.ts'
-import { nodeFiles } from '../../../../src/backend/tfjs/wasm/node-files.ts'
+import { backendFiles } from '../../../../src/backend/tfjs/wasm/node-files.ts'
 import { arena, load, random, uniform, withRuntime } from '../../../support/wasm-runtime.ts'
 
 interface Tensor extends TfjsTensor {
@@ -153,20 +153,20 @@ describe('loading', () => {
       assert.equal(runtime.threads, got)
       await runtime.dispose()
     }
-    const files = nodeFiles()
+    const files = backendFiles()
     const runtime = await createWasmBackend({ threads: 64 }, { ...files, cores: 2 })
     assert.ok(E.isRight(runtime))
     assert.equal(runtime.right.threads, 2)
     await runtime.right.dispose()
   })
   it('falls back to one thread where threads do not start', async () => {
-    const files = nodeFiles()
+    const files = backendFiles()
     const runtime = await createWasmBackend(
       { threads: 2 },
       {
         ...files,
-        start: (threaded, settings) =>
-          threaded ? Promise.reject(new Error('no workers here')) : files.start(threaded, settings),
+        start: (threads, settings) =>
+          threads > 1 ? Promise.reject(new Error('no workers here')) : files.start(threads, settings),
       },
     )
     assert.ok(E.isRight(runtime))
@@ -176,7 +176,7 @@ describe('loading', () => {
   it('says why it failed where nothing loads', async () => {
     const result = await createWasmBackend(
       { threads: 2 },
-      { ...nodeFiles(), binary: () => Promise.reject(new Error('no such file')) },
+      { ...backendFiles(), binary: () => Promise.reject(new Error('no such file')) },
     )
     assert.deepEqual(result, E.left({ _tag: 'LoadFailed', message: 'the wasm backend did not load: no such file' }))
   })
@@ -190,10 +190,10 @@ describe('loading', () => {
     await runtime.dispose()
   })
   it("puts tfjs's own registration back", async () => {
-    const before = nodeFiles().core.findBackendFactory('wasm')
+    const before = backendFiles().core.findBackendFactory('wasm')
     const runtime = await load(1)
-    assert.notEqual(nodeFiles().core.findBackendFactory('wasm'), before)
+    assert.notEqual(backendFiles().core.findBackendFactory('wasm'), before)
     await runtime.dispose()
-    assert.equal(nodeFiles().core.findBackendFactory('wasm'), before)
+    assert.equal(backendFiles().core.findBackendFactory('wasm'), before)
   })
 })

@@ -1,8 +1,8 @@
 // Elementwise functions of one argument, and the derivative of one. Input and output may be the same buffer; n elements.
 import { add, loadPart, mul, storePart, sub } from './lanes'
-import { exp4, log4, sigmoid4, tanh4 } from './math'
+import { exp4, log1p4, log4, sigmoid4, tanh4 } from './math'
 
-const EXP = 0, LOG = 1, SIGMOID = 2, TANH = 3, RSQRT = 4, SQRT = 5, SILU = 6, NEG = 7, ABS = 8
+const EXP = 0, LOG = 1, SIGMOID = 2, TANH = 3, RSQRT = 4, SQRT = 5, SILU = 6, NEG = 7, ABS = 8, LOG1P = 9
 
 @inline
 function apply(op: i32, x: v128): v128 {
@@ -14,6 +14,7 @@ function apply(op: i32, x: v128): v128 {
   if (op == SQRT) return f32x4.sqrt(x)
   if (op == SILU) return f32x4.div(x, add(f32x4.splat(1), exp4(f32x4.neg(x))))
   if (op == NEG) return f32x4.neg(x)
+  if (op == LOG1P) return log1p4(x)
   return f32x4.abs(x)
 }
 
@@ -29,6 +30,8 @@ function map(op: i32, p: usize, q: usize, n: i32): void {
 export function exp(input: usize, output: usize, n: i32): void { map(EXP, input, output, n) }
 /** out = ln in. */
 export function log(input: usize, output: usize, n: i32): void { map(LOG, input, output, n) }
+/** out = ln (1 + in), precise near 0. */
+export function log1p(input: usize, output: usize, n: i32): void { map(LOG1P, input, output, n) }
 /** out = 1 / (1 + e^-in). */
 export function sigmoid(input: usize, output: usize, n: i32): void { map(SIGMOID, input, output, n) }
 /** out = tanh in. */
@@ -52,7 +55,7 @@ export function siluBackward(dy: usize, x: usize, dx: usize, n: i32): void {
 }
 
 @inline
-function siluGradient(dy: v128, x: v128): v128 {
+export function siluGradient(dy: v128, x: v128): v128 {
   const s = sigmoid4(x)
   return mul(dy, mul(s, add(f32x4.splat(1), mul(x, sub(f32x4.splat(1), s)))))
 }

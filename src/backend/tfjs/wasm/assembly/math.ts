@@ -78,6 +78,17 @@ export function log4(x: v128): v128 {
   return v128.or(out, v128.not(f32x4.ge(x, f32x4.splat(0)))) // all bits set is a NaN
 }
 
+/** log (1 + x), precise near 0: the rounding of 1 + x is undone by a factor (Kahan). */
+@inline
+export function log1p4(x: v128): v128 {
+  const one = f32x4.splat(1)
+  const u = add(one, x)
+  const rounded = sub(u, one)
+  const y = mul(log4(u), f32x4.div(x, rounded))
+  const infinity = f32x4.splat(Infinity)
+  return v128.bitselect(x, y, v128.or(f32x4.eq(rounded, f32x4.splat(0)), f32x4.eq(x, infinity)))
+}
+
 /** Hyperbolic tangent: a rational function of odd over even degree, 13 over 6 (Eigen). */
 @inline
 export function tanh4(x: v128): v128 {

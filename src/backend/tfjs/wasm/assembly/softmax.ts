@@ -50,6 +50,18 @@ function scaleRow(q: usize, n: i32, factor: f32): void {
   for (; k < n; k++, q += 4) store<f32>(q, load<f32>(q) * factor)
 }
 
+/**
+ * The softmax of the last axis of [rows, cols] over what is at least `lowest`; the rest is 0, and so is a row without any. The largest
+ * exponential of a row is 1, so no other sum is below that.
+ */
+export function softmaxVisible(input: usize, output: usize, rows: i32, cols: i32, lowest: f32): void {
+  const bytes = (<usize>cols) << 2
+  for (let r = 0; r < rows; r++, input += bytes, output += bytes) {
+    const total = expRow(input, output, cols, 1, max<f32>(maxOf(input, cols), lowest))
+    scaleRow(output, cols, 1 / max<f32>(total, 1))
+  }
+}
+
 /** out = softmax(scale * in) over the last axis of [rows, cols]; scale > 0. */
 export function softmax(input: usize, output: usize, rows: i32, cols: i32, scale: f32): void {
   const bytes = (<usize>cols) << 2

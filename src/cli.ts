@@ -1,0 +1,12 @@
+/**
+ * `partensor/cli`: the commands of the command line as functions, for other front ends. They return or yield the events
+ * that the command line prints.
+ * @packageDocumentation
+ */
+export { finetune, evaluate, continuePrompt, exportAdapter, compare, explainModel, doctor } from './program/commands.ts'
+export { verifyModel, checkFile } from './program/commands.ts'
+export { nativeStatus, type NativeStatus } from './backend/native/index.ts'
+export type { FinetuneOptions, FinetuneEvent, EvaluateOptions, EvaluateResult } from './program/commands.ts'
+export type { ContinueOptions, ContinueResult, CompareOptions, CompareEvent, RunCommand } from './program/commands.ts'
+export type { ExplainOptions, ExportOptions, ExportResult, Doctor } from './program/commands.ts'
+export type { VerifyModelOptions, VerifyModelEvent } from './program/commands.ts'

@@ -1,0 +1,36 @@
+import { readdir } from 'node:fs/promises'
+import path from 'node:path'
+import type * as TE from 'fp-ts/lib/TaskEither.js'
+import { attempt, type IoError } from '../../text/index.ts'
+import type { Found } from './found.ts'
+
+/** The endings of the files that are read. */
+const ending = /\.(?:png|jpe?g|webp)$/i
+
+const isHidden = (file: string): boolean => file.split(path.sep).some(part => part.startsWith('.'))
+
+/**
+ * The images of a folder whose folders are classes, at any depth, in order of their paths. Hidden files and folders are
+ * left out, and other files are counted.
+ */
+export const inClassFolders = (folder: string): TE.TaskEither<IoError, Found> =>
+  attempt(folder, async () => {
+    const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => !isHidden(name))
+    const classes = entries.filter(entry => entry.isDirectory()).map(({ name }) => name)
+    const files = await Promise.all(
+      classes.map(async name => {
+        const inside = await readdir(path.join(folder, name), { recursive: true, withFileTypes: true })
+        return inside
+          .filter(entry => entry.isFile() || entry.isSymbolicLink())
+          .map(entry => ({ name, file: path.join(entry.parentPath, entry.name) }))
+          .filter(({ file }) => !isHidden(path.relative(folder, file)))
+      }),
+    )
+    const images = files.flat().filter(({ file }) => ending.test(file))
+    const rows = images.map(({ name, file }) => ({ at: file, file, label: name }))
+    return {
+      classes,
+      rows: rows.sort((a, b) => (a.file < b.file ? -1 : 1)),
+      ignored: files.flat().length - images.length + entries.length - classes.length,
+    }
+  })

@@ -1,0 +1,144 @@
+import * as E from 'fp-ts/lib/Either.js'
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { pipe } from 'fp-ts/lib/function.js'
+import { checkCached, hashOf, load, loadedWith, withClasses, type Adapter, type Loaded } from '../io/index.ts'
+import { attemptSync, fail, type IoError } from '../text/index.ts'
+import { versions } from '../host/index.ts'
+import { moduleOf, recordOf } from '../tune/index.ts'
+import type { Session } from '../backend/index.ts'
+import { adapterOf, keepsBase, remembering } from '../train/finetune.ts'
+import { methodOptions, settingsFrom, type MethodChoice, type MethodOptions } from './method.ts'
+import { targetsOf, tuneModel, type Targets, type TunedClassifier } from './tune.ts'
+
+/** A pretrained image classifier, and a sentence about its head if that is a new one. */
+export interface Classifier extends Loaded<'images'> {
+  readonly notes: readonly string[]
+}
+
+/** The options of {@link openClassifier}. */
+export interface ClassifierOptions {
+  /** The names of the classes, in the order of the logits; those of the model unless specified. */
+  readonly labels?: readonly string[]
+  /** The seed of a new head. */
+  readonly seed?: number
+}
+
+/**
+ * Opens an image classifier from a Hugging Face directory; its weights are read on demand. If the classes are not those
+ * of the model, its head is a new one, and `notes` says so. Close `checkpoint` once the session is open.
+ * @example const { model, weights } = await orThrow(openClassifier('vit-base', { labels: ['cat', 'dog'] }))
+ */
+export const openClassifier = (
+  path: string,
+  { labels, seed = 0 }: ClassifierOptions = {},
+): TE.TaskEither<IoError, Classifier> =>
+  pipe(
+    checkCached(path),
+    TE.flatMap(() => load(path, 'images')),
+    TE.flatMap(loaded =>
+      pipe(
+        TE.fromEither(attemptSync(path, () => withLabels(loaded, labels, seed))),
+        TE.tapError(() => TE.fromTask(() => loaded.checkpoint.close())),
+      ),
+    ),
+  )
+
+const withLabels = (loaded: Loaded<'images'>, labels: readonly string[] | undefined, seed: number): Classifier => {
+  if (labels === undefined) return { ...loaded, notes: [] }
+  const { checkpoint } = loaded
+  const changed = withClasses(checkpoint, labels, seed)
+  if (changed === checkpoint) return { ...loaded, notes: [] }
+  const { head } = checkpoint.architecture
+  const before = checkpoint.config.labels.length
+  const note = `${checkpoint.path}: ${head} is a new one, for ${labels.length} classes instead of ${before} others`
+  return { ...loadedWith(loaded, changed), notes: [note] }
+}
+
+/** A classifier with a method applied to it, and what its adapter is made of in addition to a session. */
+export interface TunedImages {
+  readonly tuned: TunedClassifier
+  readonly options: MethodOptions
+  readonly targets: Targets
+  readonly frozen: ReturnType<typeof remembering>['frozen']
+}
+
+/**
+ * Applies a method to a classifier. Unless modules are named, those are adapted that its architecture names, and its
+ * head is trained whole. Errors: those of the method's options and targets.
+ * @example const { tuned } = await orThrow(async () => tuneClassifier(classifier, { method: 'paca', rank: 16, seed: 0 }))
+ */
+export const tuneClassifier = (source: Loaded<'images'>, choice: MethodChoice): E.Either<IoError, TunedImages> =>
+  pipe(
+    methodOptions(choice, source.checkpoint.architecture),
+    E.flatMap(options =>
+      pipe(
+        targetsOf(source, options),
+        E.flatMap(targets => keepingHead(source, options, targets)),
+        E.flatMap(targets =>
+          pipe(
+            tuneModel<'images'>(source, options, {}, targets),
+            E.map((made): TunedImages => ({ options, targets, ...remembering(made) })),
+          ),
+        ),
+      ),
+    ),
+  )
+
+/** The same targets, if an adapter of them holds a head that is a new one: its first numbers are in no file. */
+const keepingHead = (
+  { checkpoint: { original, architecture } }: Loaded<'images'>,
+  { method }: MethodOptions,
+  { modules, whole }: Targets,
+): E.Either<IoError, Targets> => {
+  const { head } = architecture
+  const tuned = recordOf(method).reach === 'every' ? modules.map(({ path }) => path) : []
+  return original === undefined || [...whole.map(moduleOf), ...tuned].includes(head)
+    ? E.right({ modules, whole })
+    : fail(`${head} is a new one for other classes, and has to be trained whole: --modules-to-save ${head}`)
+}
+
+/** The parts of a session that an adapter is made of. */
+export type TrainedSession = Pick<Session<unknown, unknown, unknown, unknown, unknown, unknown>, 'selection'> & {
+  readonly read: () => Promise<{ readonly focus: unknown }>
+}
+
+/**
+ * The numbers of the base that an adapter of a method keeps: read before the first step; undefined if it keeps none.
+ * @example const base = await baseOf(tunedImages, session)
+ */
+export const baseOf = async ({ options: { method } }: TunedImages, session: TrainedSession): Promise<unknown> =>
+  keepsBase(method) ? (await session.read()).focus : undefined
+
+/**
+ * The adapter that a session has trained, with the classes that its head is for. `base` is the result of {@link
+ * baseOf}.
+ * @example await orThrow(saveAdapter('out', await orThrow(classifierAdapter(classifier, tunedImages, session, base))))
+ */
+export const classifierAdapter = (
+  { checkpoint }: Pick<Loaded<'images'>, 'checkpoint'>,
+  { options, targets, frozen }: TunedImages,
+  session: TrainedSession,
+  base: unknown,
+): TE.TaskEither<IoError, Adapter> =>
+  pipe(
+    hashOf(checkpoint),
+    TE.flatMap(baseModelHash =>
+      TE.fromTask(async () => {
+        const { targetModules, seed, method, rank } = options
+        const { focus } = await session.read()
+        return adapterOf(
+          { targetModules, seed, settings: {}, baseModelName: checkpoint.path, baseModelHash, versions: versions() },
+          {
+            method,
+            rank,
+            settings: { ...settingsFrom(options), labels: checkpoint.config.labels },
+            selection: session.selection,
+            base,
+            focus,
+            frozen,
+            whole: targets.whole,
+          },
+        )
+      }),
+    ),
+  )

@@ -1,0 +1,23 @@
+/** Fine-tuning of pretrained models: loops over rows of tokens, texts, adapters, moments that are saved. */
+export { adapterOf, keepsBase, inRange, remembering, withAdapters, type TrainedParts, selectionOf } from './adapter.ts'
+export { generateText, type Generated } from './generate-text.ts'
+export { continuing } from './joined.ts'
+export {
+  batchDims,
+  evaluateRows,
+  StepFailed,
+  train,
+  type Evaluable,
+  type Evaluation,
+  type StepEvent,
+  type Trainable,
+} from './loop.ts'
+export {
+  loadMoments,
+  momentWarnings,
+  momentsFolder,
+  momentsOf,
+  saveMoments,
+  type SavedMoments,
+  withMoments,
+} from './moments.ts'
