@@ -11,9 +11,11 @@ export { openClassifier, tuneClassifier, baseOf, classifierAdapter } from './pro
 export type { Classifier, ClassifierOptions, TrainedSession, TunedImages, TunedClassifier } from './program/model.ts'
 export type { ResolvedModule } from './tune/modules/modules.ts'
 
-// ── Training on rows of tokens, and continuing texts ────────────────────────────────────────────────────────────────
+// ── Training on texts and images, and continuing texts ──────────────────────────────────────────────────────────────
 export { train, evaluateRows, generateText, StepFailed } from './train/finetune.ts'
+export { trainOn, evaluateOn, textExamples, imageExamples } from './train/finetune.ts'
 export type { Trainable, Evaluable, StepEvent, Evaluation, Generated } from './train/finetune.ts'
+export type { Examples, ImageExamplesOptions, TrainOptions, Unit } from './train/finetune.ts'
 export { microBatches } from './io/index.ts'
 export type { BatchPlan, BatchLayout, MicroBatch } from './io/index.ts'
 

@@ -4,7 +4,7 @@ import type { Context, Json } from './context.ts'
 import { comparedMethods, methodNames } from '../tune/index.ts'
 import { selectionRules, selectStepsOption, withMethodOptions } from './method.ts'
 import { choices, integers, jsonOption, modelOption, notNegative, numbers, numbersByName } from './options.ts'
-import { rows, withTrainingOptions } from './training.ts'
+import { labelledImages, rows, withTrainingOptions } from './training.ts'
 
 const report = ({ out, err }: Context, event: CompareEvent, sweeping: boolean): void => {
   switch (event.event) {
@@ -33,8 +33,8 @@ export const compareCommand = (context: Context): Command =>
           'Fine-tune with several methods and seeds, at equal trained parameters, and print what each comes to.',
         )
         .addOption(modelOption())
-        .requiredOption('--data <file>', `rows to train on, ${rows}`)
-        .requiredOption('--eval <file>', 'rows to evaluate on, before and after')
+        .requiredOption('--data <path>', `what to train on: ${rows}; ${labelledImages}`)
+        .requiredOption('--eval <path>', 'what to evaluate on, before and after')
         .addOption(
           new Option(
             '--methods <names>',

@@ -3,7 +3,7 @@ import { finetune, humanReport, jsonReport, type FinetuneOptions } from '../prog
 import { telling, type Context, type Json } from './context.ts'
 import { methodOption, selectOption, selectStepsOption, withMethodOptions } from './method.ts'
 import { jsonOption, modelOption, seedOption } from './options.ts'
-import { rows, withTrainingOptions } from './training.ts'
+import { labelledImages, rows, withTrainingOptions } from './training.ts'
 
 export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command =>
   withTrainingOptions(
@@ -11,8 +11,8 @@ export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command 
       new Command('finetune')
         .description('Fine-tune a model and save the adapter.')
         .addOption(modelOption())
-        .requiredOption('--data <file>', `rows to train on, ${rows}`)
-        .option('--eval <file>', 'rows to evaluate on, before and after')
+        .requiredOption('--data <path>', `what to train on: ${rows}; ${labelledImages}`)
+        .option('--eval <path>', 'what to evaluate on, before and after')
         .option(
           '--adapter <dir>',
           "go on from an adapter, Partensor's or PEFT's: its method, rank, alpha and targets are taken",
@@ -22,7 +22,9 @@ export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command 
       .addOption(selectOption())
       .addOption(selectStepsOption())
       .option('--columns <file>', 'take the selection from a safetensors file: columns.<module path>, int32')
-      .addOption(seedOption('of the selection of columns, of what is added at random, and of the order of rows')),
+      .addOption(
+        seedOption('of the selection of columns, of what is added at random, of a new head, and of the order of rows'),
+      ),
   )
     .option(
       '--save-optimizer',

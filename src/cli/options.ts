@@ -17,6 +17,7 @@ export const positiveInteger = numeric('an integer from 1 on', n => Number.isSaf
 export const naturalNumber = numeric('an integer from 0 on', n => Number.isSafeInteger(n) && n >= 0)
 export const notNegative = numeric('a number from 0 on', n => Number.isFinite(n) && n >= 0)
 
+export const share = numeric('a number from 0 to 1', n => n >= 0 && n <= 1)
 export const rate = numeric('a number from 0 on, below 1', n => n >= 0 && n < 1)
 export const anyNumber = numeric('a number', n => Number.isFinite(n))
 

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import { targetNames } from '../backend/index.ts'
 import { explanationText } from '../compile/index.ts'
 import { version } from '../host/index.ts'
-import { oneLine } from '../text/index.ts'
+import { oneLine, printable } from '../text/index.ts'
 import { optimizerNames } from '../tune/index.ts'
 import {
   continuePrompt,
@@ -11,7 +11,9 @@ import {
   explainModel,
   showBytes,
   type ContinueOptions,
+  type EvaluateImagesResult,
   type EvaluateOptions,
+  type EvaluateResult,
   type ExplainOptions,
 } from '../program/index.ts'
 import { compareCommand } from './compare.ts'
@@ -31,19 +33,54 @@ import {
   targetOption,
   threadsOption,
 } from './options.ts'
-import { optimizerOption, rows, seqOption } from './training.ts'
+import { labelledImages, optimizerOption, rows, seqOption, skipBrokenOption } from './training.ts'
+import { classifyCommand } from './classify.ts'
 import { verifyCommand } from './verify.ts'
+
+/** The most classes that are listed. */
+const mostClasses = 50
+const percent = (part: number): string => `${(100 * part).toFixed(2)} %`
+
+/** The result of an evaluation in a few lines: of texts, or of images with the accuracy of each class. */
+const evaluationText = (result: EvaluateResult | EvaluateImagesResult): string => {
+  if ('tokens' in result) {
+    const { loss, perplexity, tokens } = result
+    return `loss ${loss.toFixed(4)}, perplexity ${perplexity?.toFixed(2) ?? `e^${loss.toFixed(0)}`}, ${tokens} scored tokens`
+  }
+  const { loss, top1, top5, images, broken, classes, confusions, out } = result
+  const width = Math.max(...classes.map(({ name }) => name.length))
+  const shown = classes.filter(({ images: of }) => of > 0).slice(0, mostClasses)
+  const more = classes.length - shown.length
+  const [worst] = confusions
+  return [
+    ...shown.map(
+      ({ name, images: of, correct, accuracy }) =>
+        `${printable(name).padEnd(width)}  ${percent(accuracy ?? 0)}  (${correct} of ${of})`,
+    ),
+    ...(more > 0 ? [`and ${more} more ${more === 1 ? 'class' : 'classes'}`] : []),
+    ...(worst
+      ? [`the most frequent mistake: ${printable(worst.label)} as ${printable(worst.predicted)}, ${worst.images} times`]
+      : []),
+    `top-1 ${percent(top1)}, top-5 ${percent(top5)}, loss ${loss.toFixed(4)}, ${images} images${broken > 0 ? `, and ${broken} broken ones left out` : ''}`,
+    ...(out === null ? [] : [`the report and its confusion matrix are in ${printable(out)}`]),
+  ].join('\n')
+}
 
 const evaluateCommand = (context: Context): Command =>
   withQuantizeOptions(
     new Command('evaluate')
-      .description('Compute the loss of a model over a data set.')
+      .description('Compute the loss of a model over a data set; of a classifier, its accuracy too.')
       .addOption(modelOption())
       .addOption(adaptersOption()),
   )
-    .requiredOption('--data <file>', `rows to evaluate on, ${rows}`)
-    .option('--batch <n>', 'rows that are computed together', positiveInteger, 2)
+    .requiredOption('--data <path>', `what to evaluate on: ${rows}; ${labelledImages}`)
+    .option('--batch <n>', 'rows or images that are computed together', positiveInteger, 2)
     .addOption(seqOption())
+    .addOption(skipBrokenOption())
+    .option(
+      '--out <dir>',
+      'where the report on images and a picture of its confusion matrix go: a new or an empty directory',
+    )
     .addOption(targetOption())
     .addOption(threadsOption())
     .addOption(precisionOption())
@@ -51,12 +88,7 @@ const evaluateCommand = (context: Context): Command =>
     .action(async ({ json, ...options }: EvaluateOptions & Json) => {
       const { told, line } = listening(context, json)
       const result = await evaluate({ ...options, ...told })
-      const { loss, perplexity, tokens } = result
-      context.out.write(
-        json
-          ? line(result)
-          : `loss ${loss.toFixed(4)}, perplexity ${perplexity?.toFixed(2) ?? `e^${loss.toFixed(0)}`}, ${tokens} scored tokens\n`,
-      )
+      context.out.write(json ? line(result) : `${evaluationText(result)}\n`)
     })
 
 const generateCommand = (context: Context): Command =>
@@ -98,8 +130,8 @@ const explainCommand = (context: Context): Command =>
       .addOption(methodOption()),
   )
     .addOption(seedOption('of the selection of columns'))
-    .option('--batch <n>', 'rows of a micro-batch', positiveInteger, 2)
-    .option('--seq <n>', 'tokens of a row', positiveInteger, 512)
+    .option('--batch <n>', 'rows or images of a micro-batch', positiveInteger, 2)
+    .addOption(new Option('--seq <n>', 'tokens of a row (default: 512)').argParser(positiveInteger))
     .addOption(new Option('--target <name>', 'whose memory is told').choices(targetNames).default('wasm'))
     .addOption(precisionOption())
     .addOption(optimizerOption('whose state is told').default(optimizerNames[0]))
@@ -139,6 +171,7 @@ const doctorCommand = ({ out, exit }: Context): Command =>
 const commands = [
   finetuneCommand,
   evaluateCommand,
+  classifyCommand,
   generateCommand,
   compareCommand,
   exportCommand,
@@ -174,7 +207,9 @@ export const commandLine = (context: Context): Command =>
     commands.reduce(
       (program, command) => program.addCommand(command(context)),
       new Command('partensor')
-        .description('Fine-tune language models on TensorFlow.js with PaCA and its rivals, and use what comes out.')
+        .description(
+          'Fine-tune language models and image classifiers on TensorFlow.js with PaCA and its rivals, and use what comes out.',
+        )
         .version(version),
     ),
   )

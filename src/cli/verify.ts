@@ -12,7 +12,7 @@ import {
   targetOption,
   threadsOption,
 } from './options.ts'
-import { optimizerOption, rows, seqOption } from './training.ts'
+import { labelledImages, optimizerOption, rows, seqOption, skipBrokenOption } from './training.ts'
 
 const short = (x: number): string =>
   x !== 0 && (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5) ? x.toExponential(3) : x.toPrecision(5)
@@ -100,7 +100,7 @@ export const verifyCommand = (context: Context): Command => {
         'Hold the steps of a run to Theorem 1: a bound or an estimate of the curvature L, slack and violations, the largest safe rate, a certificate.',
       )
       .addOption(new Option('--model <path>', 'a Hugging Face directory or a GGUF file'))
-      .addOption(new Option('--data <file>', `rows, ${rows}`))
+      .addOption(new Option('--data <path>', `${rows}; ${labelledImages}`))
       .addOption(
         new Option('--check <certificate>', 'check a certificate, without the run').conflicts(['model', 'data', 'out']),
       )
@@ -108,9 +108,10 @@ export const verifyCommand = (context: Context): Command => {
   )
     .addOption(selectOption())
     .addOption(selectStepsOption())
-    .option('--rows <n>', 'rows whose mean loss is followed: the first ones', positiveInteger, 8)
-    .option('--batch <n>', 'rows that are computed together', positiveInteger, 2)
+    .option('--rows <n>', 'rows or images whose mean loss is followed: the first ones', positiveInteger, 8)
+    .option('--batch <n>', 'rows or images that are computed together', positiveInteger, 2)
     .addOption(seqOption())
+    .addOption(skipBrokenOption())
     .option('--steps <n>', 'updates to make', positiveInteger, 20)
     .addOption(
       new Option(

@@ -42,6 +42,7 @@ export { hashOf, openCheckpoint, type Checkpoint, type CheckpointFiles } from '.
 export { type Row, type Rows, type RowOptions, encodeChat, readRows } from './data/rows.ts'
 export { checkRange } from './checkpoint/finite.ts'
 export type { Augmentation, Interval } from './images/augment.ts'
+export { imageFiles } from './images/class-folders.ts'
 export { imageBatches, type ImageBatch, type ImageBatches, type ImageBatchOptions } from './images/batches.ts'
 export { decodeImage, readImage } from './images/decode.ts'
 export { type LabelledImage, type LabelledImages, type LabelledOptions, readLabelled } from './images/labelled.ts'

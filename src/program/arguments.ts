@@ -5,8 +5,9 @@ export type Argument = string
 
 const listed = (value: readonly (string | number)[] | string): string =>
   typeof value === 'string' ? value : value.join(',')
-const paired = (pattern: Readonly<Record<string, number>>): string =>
+const paired = (pattern: Readonly<Record<string, number | undefined>>): string =>
   Object.entries(pattern)
+    .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${value}`)
     .join(',')
 
@@ -17,7 +18,7 @@ const paired = (pattern: Readonly<Record<string, number>>): string =>
 export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onTarget'>): readonly Argument[] => {
   const { targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, optimizerArgs, ...others } =
     options
-  const { shuffle, rslora, shareColumns, saveOptimizer, doubleQuantize, ...plain } = others
+  const { shuffle, rslora, shareColumns, saveOptimizer, doubleQuantize, skipBroken, augment, ...plain } = others
   const flag = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
   const values = {
     ...plain,
@@ -28,11 +29,13 @@ export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onT
     rankPattern: rankPattern && paired(rankPattern),
     alphaPattern: alphaPattern && paired(alphaPattern),
     optimizerArgs: optimizerArgs && paired(optimizerArgs),
+    augment: augment && paired(augment),
   }
   const switches = {
     '--no-shuffle': !shuffle,
     '--rslora': rslora,
     '--share-columns': shareColumns,
+    '--skip-broken': skipBroken,
     '--save-optimizer': saveOptimizer,
     '--no-double-quantize': plain.quantize !== undefined && doubleQuantize === false,
   }

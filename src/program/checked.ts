@@ -1,9 +1,8 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { epochsBegun, stepCount, type BatchPlan, type Rows, type Adapter } from '../io/index.ts'
+import { epochsBegun, stepCount, type BatchPlan, type Adapter } from '../io/index.ts'
 import { ioError, orThrow, type IoError } from '../text/index.ts'
-import type { LanguageParams } from '../model/index.ts'
 import type { Lazy } from '../tune/index.ts'
 import { readColumns } from './columns-file.ts'
 import { continuedFrom, type Continued } from './start-from.ts'
@@ -12,8 +11,10 @@ import { chooseOptimizer, type ChosenOptimizer } from '../train/index.ts'
 import { inRange, loadMoments, withAdapters, type SavedMoments } from '../train/finetune.ts'
 import type { FinetuneOptions } from './request.ts'
 import { checkSelectSteps, defaultSelectSteps } from './selection.ts'
-import { checkModel, readRowsFor, type PretrainedModel } from './pretrained.ts'
-import { targetsOf, tuneModel } from './tune.ts'
+import { checkModel } from './pretrained.ts'
+import { fittingData, isClassifier, readExamples, type DataSet, type Source } from './source.ts'
+import { keepingHead } from './classifier.ts'
+import { targetsOf, tuneAny } from './tune.ts'
 import { loadOne } from './adapter-arguments.ts'
 
 const planOf = (
@@ -44,25 +45,21 @@ const epochsOf = (adapter: Adapter | undefined, rowCount: number): number => {
 
 /** The result of all checks that need no weights. */
 export interface Prepared extends Omit<Continued, 'written'> {
-  readonly source: PretrainedModel
+  readonly source: Source
   readonly warnings: readonly string[]
   /** The base, with those parts of an adapter to continue from that are written into it. */
-  readonly weights: Lazy<LanguageParams>
+  readonly weights: Lazy<unknown>
   readonly old: Adapter | undefined
   readonly moments: SavedMoments | undefined
   readonly optimizer: ChosenOptimizer
-  readonly data: Rows
-  readonly evaluation: Rows | undefined
+  readonly data: DataSet
+  readonly evaluation: DataSet | undefined
   readonly plan: BatchPlan
   readonly steps: number
 }
 
 /** The trained modules and their initial values, as requested, or as an adapter has them. */
-const begin = (
-  options: FinetuneOptions,
-  source: PretrainedModel,
-  old: Adapter | undefined,
-): TE.TaskEither<IoError, Continued> =>
+const begin = (options: FinetuneOptions, source: Source, old: Adapter | undefined): TE.TaskEither<IoError, Continued> =>
   pipe(
     TE.fromEither(
       old
@@ -72,6 +69,7 @@ const begin = (
             E.flatMap(method =>
               pipe(
                 targetsOf(source, method),
+                E.flatMap(found => (isClassifier(source) ? keepingHead(source, method, found) : E.right(found))),
                 E.map((targets): Continued => ({ options: method, targets, beginning: {}, written: undefined })),
               ),
             ),
@@ -91,23 +89,25 @@ const begin = (
  * Checks everything that needs no weights: the model, the adapter to continue from, the method, the rows. Errors are
  * thrown with one sentence.
  */
-export const prepare = async (options: FinetuneOptions, opened: PretrainedModel): Promise<Prepared> => {
+export const prepare = async (options: FinetuneOptions, opened: Source): Promise<Prepared> => {
   const optimizer = await orThrow(TE.fromEither(chooseOptimizer(options)))
   const bound = options.adapter === undefined ? undefined : await loadOne(opened, options.adapter)
-  const source = bound?.source ?? opened
   const old = bound?.uses[0]?.adapter
-  const warnings = [...opened.checkpoint.warnings, ...(bound?.warnings ?? [])]
+  // an adapter has its own head
+  const { source, notes } = bound
+    ? { source: bound.source, notes: [] }
+    : await orThrow(fittingData(opened, options.data, options.seed))
+  const warnings = [...opened.checkpoint.warnings, ...(bound?.warnings ?? []), ...notes]
   const { written, ...begun } = await orThrow(begin(options, source, old))
   // what a method cannot adapt is reported before a selection is made
-  await orThrow(TE.fromEither(tuneModel(source, begun.options, begun.beginning, begun.targets)))
-  const data = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
-  await orThrow(checkSelectSteps(options.select, options.selectSteps ?? defaultSelectSteps, data.rows.length))
-  const evaluation =
-    options.eval === undefined
-      ? undefined
-      : await orThrow(readRowsFor(source, options.eval, options.seq, options.signal))
-  const plan = planOf(options, epochsOf(old, data.rows.length))
-  const steps = stepCount(data.rows.length, plan)
+  await orThrow(TE.fromEither(tuneAny(source, begun.options, begun.beginning, begun.targets)))
+  const { augment: _, ...held } = options
+  const data = await orThrow(readExamples(source, options.data, options, options.seed))
+  const { length } = data.examples
+  await orThrow(checkSelectSteps(options.select, options.selectSteps ?? defaultSelectSteps, length))
+  const evaluation = options.eval === undefined ? undefined : await orThrow(readExamples(source, options.eval, held))
+  const plan = planOf(options, epochsOf(old, length))
+  const steps = stepCount(length, plan)
   await orThrow(TE.fromEither(checkWarmup(options, steps)))
   await orThrow(checkModel(source, options))
   const weights = inRange(

@@ -38,20 +38,25 @@ export const openClassifier = (
     TE.flatMap(loaded =>
       pipe(
         TE.fromEither(attemptSync(path, () => withLabels(loaded, labels, seed))),
+        TE.map(({ loaded: own, notes }): Classifier => ({ ...own, notes })),
         TE.tapError(() => TE.fromTask(() => loaded.checkpoint.close())),
       ),
     ),
   )
 
-const withLabels = (loaded: Loaded<'images'>, labels: readonly string[] | undefined, seed: number): Classifier => {
-  if (labels === undefined) return { ...loaded, notes: [] }
+/** A classifier for other classes than its own, if they are others: then its head is a new one, and `notes` says so. */
+export const withLabels = <L extends Loaded<'images'>>(
+  loaded: L,
+  labels: readonly string[] | undefined,
+  seed: number,
+): { readonly loaded: L; readonly notes: readonly string[] } => {
   const { checkpoint } = loaded
-  const changed = withClasses(checkpoint, labels, seed)
-  if (changed === checkpoint) return { ...loaded, notes: [] }
+  const changed = labels === undefined ? checkpoint : withClasses(checkpoint, labels, seed)
+  if (changed === checkpoint) return { loaded, notes: [] }
   const { head } = checkpoint.architecture
   const before = checkpoint.config.labels.length
-  const note = `${checkpoint.path}: ${head} is a new one, for ${labels.length} classes instead of ${before} others`
-  return { ...loadedWith(loaded, changed), notes: [note] }
+  const note = `${checkpoint.path}: ${head} is a new one, for ${changed.config.labels.length} classes instead of ${before} others`
+  return { loaded: loadedWith(loaded, changed), notes: [note] }
 }
 
 /** A classifier with a method applied to it, and what its adapter is made of in addition to a session. */
@@ -85,7 +90,7 @@ export const tuneClassifier = (source: Loaded<'images'>, choice: MethodChoice): 
   )
 
 /** The same targets, if an adapter of them holds a head that is a new one: its first numbers are in no file. */
-const keepingHead = (
+export const keepingHead = (
   { checkpoint: { original, architecture } }: Loaded<'images'>,
   { method }: MethodOptions,
   { modules, whole }: Targets,

@@ -1,10 +1,35 @@
-import { orThrow } from '../text/index.ts'
+import { reserve, writeAtomically } from '../host/index.ts'
+import { fail, orThrow } from '../text/index.ts'
+import { giveWay } from '../backend/index.ts'
 import { batchDims, evaluateRows } from '../train/finetune.ts'
+import type { Values } from '../tune/index.ts'
+import type { ImageOutputs } from '../model/index.ts'
+import { svgOf } from '../verify/index.ts'
+import { emptyTally, reportOf, tallied, type ClassificationReport, type Tally } from './classification.ts'
+import { confusionSpec } from './confusion-spec.ts'
+import { keep } from './keep.ts'
 import { quantization } from './method.ts'
-import { checkMemory, openFrozen, openModel, readRowsFor, rowWarnings, type RunOptions } from './pretrained.ts'
+import {
+  checkMemory,
+  openAnyFrozen,
+  openFrozen,
+  readRowsFor,
+  rowWarnings,
+  type AnySession,
+  type PretrainedModel,
+  type RunOptions,
+} from './pretrained.ts'
+import {
+  checkReadOptions,
+  isClassifier,
+  openSource,
+  readImages,
+  type PretrainedClassifier,
+  type ReadOptions,
+} from './source.ts'
 
 /** The options of `partensor evaluate`. */
-export interface EvaluateOptions extends RunOptions {
+export interface EvaluateOptions extends RunOptions, Omit<ReadOptions, 'augment'> {
   readonly model: string
   /** Directories of adapters, each with a weight if it is not 1: `DIR:0.5`. */
   readonly adapter?: readonly string[] | undefined
@@ -13,10 +38,11 @@ export interface EvaluateOptions extends RunOptions {
   readonly doubleQuantize?: boolean | undefined
   readonly data: string
   readonly batch: number
-  readonly seq?: number | undefined
+  /** The directory for the report on a classifier and its confusion matrix. */
+  readonly out?: string | undefined
 }
 
-/** The loss over a data set, a mean over its scored tokens; perplexity is e to its power. */
+/** The loss over rows of text, a mean over their scored tokens; perplexity is e to its power. */
 export interface EvaluateResult {
   readonly event: 'done'
   readonly loss: number
@@ -27,26 +53,94 @@ export interface EvaluateResult {
   readonly seconds: number
 }
 
+/** The measures of a classifier over labelled images. */
+export interface EvaluateImagesResult extends ClassificationReport {
+  readonly event: 'done'
+  /** The number of broken images that were left out. */
+  readonly broken: number
+  readonly out: string | null
+  readonly seconds: number
+}
+
+/** The names of the files in the directory of an evaluation. */
+const reportFile = 'report.json'
+const confusionFile = 'confusion.svg'
+
+/** The logits of an image classifier. */
+export const logitsOf = async (session: AnySession, images: unknown): Promise<Values<ImageOutputs>['logits']> =>
+  // the outputs are those of a classifier
+  ((await session.predict({ images } as object)) as Values<ImageOutputs>).logits
+
+/** The report of an evaluation, written with its picture: both or neither. */
+const written = async (out: string, report: object & ClassificationReport): Promise<string> => {
+  const files = {
+    [reportFile]: `${JSON.stringify(report, undefined, 2)}\n`,
+    [confusionFile]: await svgOf(confusionSpec(report)),
+  }
+  const { directory, problem } = await orThrow(keep(out, 'the report', place => writeAtomically(place, files)))
+  return problem === undefined ? directory : orThrow(async () => fail(problem))
+}
+
+const evaluateImages = async (
+  opened: PretrainedClassifier,
+  options: EvaluateOptions,
+): Promise<EvaluateImagesResult> => {
+  const { batch, out, onWarning } = options
+  const { source, session } = await openAnyFrozen(opened, options, options.adapter, quantization(options))
+  await using _ = session
+  const { labels } = source.checkpoint.config
+  let broken = 0
+  const onBroken = (message: string): void => {
+    broken += 1
+    onWarning?.(message)
+  }
+  const { examples, warnings } = await orThrow(readImages(source, options.data, { ...options, onWarning: onBroken }))
+  for (const message of warnings) onWarning?.(message)
+  await orThrow(checkMemory(session.certificate({ batch }).total, session.limit))
+  const began = performance.now()
+  let tally: Tally = emptyTally(labels.length)
+  for await (const [one] of examples.steps({ batch, epochs: 1 })) {
+    await giveWay(options.signal)
+    tally = tallied(tally, await logitsOf(session, one!.images), one!.labels.data)
+    if (!Number.isFinite(tally.loss))
+      await orThrow(async () => fail('the loss is no number: the numbers of the model are too large for its precision'))
+  }
+  const report = { ...reportOf(tally, labels), broken }
+  const seconds = (performance.now() - began) / 1000
+  return { event: 'done', ...report, out: out === undefined ? null : await written(out, report), seconds }
+}
+
+const evaluateTexts = async (source: PretrainedModel, options: EvaluateOptions): Promise<EvaluateResult> => {
+  const { rows, warnings } = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
+  for (const message of rowWarnings(options.data, warnings)) options.onWarning?.(message)
+  await using session = await openFrozen(source, options, options.adapter, quantization(options))
+  await orThrow(
+    checkMemory(session.certificate(batchDims(rows, { batch: options.batch, epochs: 1 })).total, session.limit),
+  )
+  const began = performance.now()
+  const { loss, tokens } = await evaluateRows(session, rows, options.batch, options.signal)
+  const perplexity = Math.exp(loss)
+  const known = Number.isFinite(perplexity) ? { perplexity } : {}
+  return { event: 'done', loss, ...known, tokens, rows: rows.length, seconds: (performance.now() - began) / 1000 }
+}
+
 /**
- * Evaluates a model, with or without adapters. Errors are thrown with one sentence; `onWarning` also receives notes on
- * rows that were cut or left out.
+ * Evaluates a model, with or without adapters: the loss over texts, or the report on labelled images. Errors are thrown
+ * with one sentence; `onWarning` also receives notes on rows that were cut or left out, and on broken images.
  * @example const { loss } = await evaluate({ model, data: 'held-out.jsonl', batch: 4, target: 'auto' })
  */
-export const evaluate = async (options: EvaluateOptions): Promise<EvaluateResult> => {
-  const source = await orThrow(openModel(options.model))
+export const evaluate = async (options: EvaluateOptions): Promise<EvaluateResult | EvaluateImagesResult> => {
+  const { out } = options
+  const reservation = out === undefined ? undefined : await orThrow(reserve(out))
   try {
-    const { rows, warnings } = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
-    for (const message of rowWarnings(options.data, warnings)) options.onWarning?.(message)
-    await using session = await openFrozen(source, options, options.adapter, quantization(options))
-    await orThrow(
-      checkMemory(session.certificate(batchDims(rows, { batch: options.batch, epochs: 1 })).total, session.limit),
-    )
-    const began = performance.now()
-    const { loss, tokens } = await evaluateRows(session, rows, options.batch, options.signal)
-    const perplexity = Math.exp(loss)
-    const known = Number.isFinite(perplexity) ? { perplexity } : {}
-    return { event: 'done', loss, ...known, tokens, rows: rows.length, seconds: (performance.now() - began) / 1000 }
+    const source = await orThrow(openSource(options.model))
+    try {
+      await orThrow(async () => checkReadOptions(source, options, { images: { '--out': out } }))
+      return await (isClassifier(source) ? evaluateImages(source, options) : evaluateTexts(source, options))
+    } finally {
+      await source.checkpoint.close()
+    }
   } finally {
-    await source.checkpoint.close()
+    await reservation?.release()
   }
 }

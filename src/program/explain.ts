@@ -1,17 +1,20 @@
+import * as E from 'fp-ts/lib/Either.js'
 import type { Explanation } from '../compile/index.ts'
-import { orThrow } from '../text/index.ts'
+import { fail, orThrow, type IoError } from '../text/index.ts'
 import { explainOn, type Precision, type TargetName } from '../backend/index.ts'
 import { constant, type OptimizerName } from '../tune/index.ts'
 import { methodOptions, type MethodChoice, type MethodOptions } from './method.ts'
-import { openModel, type PretrainedModel, type RunOptions } from './pretrained.ts'
+import { defaultLength, type RunOptions } from './pretrained.ts'
+import { isClassifier, openSource, type Source } from './source.ts'
 import { chooseOptimizer, trainStep } from '../train/index.ts'
 import { ownDims } from './counts.ts'
-import { targetsOf, tuneModel } from './tune.ts'
+import { targetsOf, tuneAny } from './tune.ts'
 
 /** The sizes and the target for which a step is explained. */
 export interface ExplainedAs {
   readonly batch: number
-  readonly seq: number
+  /** Tokens of a row (default: 512); images have none. */
+  readonly seq?: number | undefined
   /** The target whose memory is reported: graph, or any other for that of wasm. */
   readonly target?: TargetName
   readonly precision?: Precision
@@ -24,16 +27,26 @@ export interface ExplainOptions extends MethodChoice, ExplainedAs, Pick<RunOptio
   readonly model: string
 }
 
+/** The sizes of an example that no model states: the tokens of a row. */
+const sizesOfRow = (source: Source, seq: number | undefined): E.Either<IoError, { readonly seq?: number }> => {
+  if (!isClassifier(source)) return E.right({ seq: seq ?? defaultLength })
+  return seq === undefined ? E.right({}) : fail('--seq is of texts, and this model classifies images')
+}
+
 /** Explains the training step of an open model under a method. */
 export const explainMethod = async (
-  source: PretrainedModel,
+  source: Source,
   method: MethodOptions,
   { batch, seq, target = 'wasm', precision = 'f32', optimizer }: ExplainedAs,
 ): Promise<Explanation> => {
   const targets = await orThrow(async () => targetsOf(source, method))
-  const tuned = await orThrow(async () => tuneModel(source, method, {}, targets))
+  const tuned = await orThrow(async () => tuneAny(source, method, {}, targets))
   const { transform } = await orThrow(async () => chooseOptimizer({ optimizer, clip: 1 }))
-  const dims = { batch, seq, ...ownDims(tuned, source.checkpoint, targets.modules) }
+  const dims = {
+    batch,
+    ...(await orThrow(async () => sizesOfRow(source, seq))),
+    ...ownDims(tuned, source.checkpoint, targets.modules),
+  }
   return explainOn(trainStep(tuned, transform(constant(1e-4))), {
     dims,
     target,
@@ -56,7 +69,7 @@ export const explainModel = async ({
   onWarning,
   ...choice
 }: ExplainOptions): Promise<Explanation> => {
-  const source = await orThrow(openModel(model))
+  const source = await orThrow(openSource(model))
   try {
     for (const message of source.checkpoint.warnings) onWarning?.(message)
     const method = await orThrow(async () => methodOptions(choice, source.checkpoint.architecture))

@@ -1,18 +1,25 @@
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { epochsBegun, hashOf, saveAdapter, type AdapterOrigin, type Adapter } from '../io/index.ts'
+import {
+  epochsBegun,
+  hashOf,
+  saveAdapter,
+  type Adapter,
+  type AdapterOrigin,
+  type AdapterSettings,
+} from '../io/index.ts'
 import { reserve, versions } from '../host/index.ts'
-import { fail, isInterruption, orThrow } from '../text/index.ts'
+import { fail, isInterruption, isIoError, orThrow } from '../text/index.ts'
 import { compile, type StopSignal, checkStop, stoppable } from '../backend/index.ts'
 import { keep } from './keep.ts'
 import { rateAt, runSchedule, trainStep } from '../train/index.ts'
 import {
-  batchDims,
-  evaluateRows,
+  evaluateOn,
   StepFailed,
-  train,
+  trainOn,
   type Evaluation,
   type StepEvent,
+  type Unit,
   momentsFolder,
   momentsOf,
   momentWarnings,
@@ -29,9 +36,10 @@ import { settingsFrom } from './method.ts'
 import { prepare, type Prepared } from './checked.ts'
 import type { FinetuneOptions } from './request.ts'
 import { defaultSelectSteps, selectColumns } from './selection.ts'
-import { checkMemory, openModel, rowWarnings, targetOptions, told } from './pretrained.ts'
+import { checkMemory, targetOptions, told } from './pretrained.ts'
+import { isClassifier, openSource, type Source } from './source.ts'
 import { parameterCounts } from './counts.ts'
-import { tuneModel } from './tune.ts'
+import { tuneAny } from './tune.ts'
 
 /** The facts that are known before the first step. */
 export interface StartEvent {
@@ -39,10 +47,13 @@ export interface StartEvent {
   readonly target: string
   readonly trainable: number
   readonly parameters: number
+  /** The number of rows or images. */
   readonly rows: number
+  readonly unit: Unit
   readonly steps: number
   readonly batch: number
-  readonly seq: number
+  /** Tokens of a row; images have none. */
+  readonly seq?: number
   /** The most bytes that a step holds, including weights and optimizer state. */
   readonly bytes: number
 }
@@ -53,6 +64,9 @@ export interface DoneEvent {
   /** Loss over the evaluation data; null if there is none. */
   readonly evalLossBefore: number | null
   readonly evalLossAfter: number | null
+  /** The means of the model's metrics over the evaluation data, if it has some. */
+  readonly evalMetricsBefore?: Readonly<Record<string, number>>
+  readonly evalMetricsAfter?: Readonly<Record<string, number>>
   /**
    * The directory of the adapter: `out`, or another if it was kept elsewhere; null if the run was stopped before its
    * first step.
@@ -68,10 +82,11 @@ export interface DoneEvent {
 export type FinetuneEvent =
   | StartEvent
   | StepEvent
+  | StepEvent<'images'>
   | DoneEvent
   | { readonly event: 'warning'; readonly message: string }
   | { readonly event: 'selected'; readonly by: 'weight' | 'gradient'; readonly seconds: number }
-  | { readonly event: 'evaluated'; readonly when: 'before' | 'after'; readonly loss: number; readonly tokens: number }
+  | ({ readonly event: 'evaluated'; readonly when: 'before' | 'after' } & (Evaluation | Evaluation<'images'>))
 
 const originOf = async (
   options: FinetuneOptions,
@@ -113,7 +128,7 @@ export async function* finetune(options: FinetuneOptions): AsyncGenerator<Finetu
   const began = performance.now()
   const reservation = await orThrow(reserve(options.out))
   try {
-    const source = await orThrow(openModel(options.model))
+    const source = await orThrow(openSource(options.model))
     try {
       checkStop(options.signal)
       yield* run(options, await prepare(options, source), began)
@@ -140,6 +155,10 @@ const ended = ({ began, ...known }: Ended): DoneEvent => ({
   seconds: (performance.now() - began) / 1000,
   peakMemory: process.resourceUsage().maxRSS * 1024,
 })
+
+/** The classes that the head of a classifier is for. */
+const labelsOf = (source: Source): Pick<AdapterSettings, 'labels'> =>
+  isClassifier(source) ? { labels: source.checkpoint.config.labels } : {}
 
 /** The place where an adapter and its moments were saved, and the problem, if there was one. */
 interface Saved {
@@ -182,15 +201,13 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     old,
     moments,
     optimizer: { optimizer, lr, transform },
-    data: { rows, warnings },
+    data: { examples, warnings },
     evaluation,
     plan,
     steps,
   } = prepared
   for (const message of prepared.warnings) yield { event: 'warning', message }
-  for (const message of rowWarnings(options.data, warnings)) yield { event: 'warning', message }
-  for (const message of evaluation ? rowWarnings(options.eval!, evaluation.warnings) : [])
-    yield { event: 'warning', message }
+  for (const message of [...warnings, ...(evaluation?.warnings ?? [])]) yield { event: 'warning', message }
 
   const weights = stoppable(lazy, options.signal)
   const origin = await originOf(options, prepared)
@@ -199,7 +216,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const selected =
     options.select === undefined
       ? undefined
-      : await selectColumns(source, weights, targets.modules, rows, {
+      : await selectColumns(source, weights, targets.modules, examples, {
           ...options,
           select: options.select,
           steps: options.selectSteps ?? defaultSelectSteps,
@@ -209,12 +226,15 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   if (selected && options.select !== 'random')
     yield { event: 'selected', by: options.select!, seconds: (performance.now() - selecting) / 1000 }
   const beginning = selected ? { ...prepared.beginning, chosen: selected } : prepared.beginning
-  const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneModel(source, method, beginning, targets))))
+  const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneAny(source, method, beginning, targets))))
   const step = trainStep(tuned, transform(schedule))
-  await using session = told(await compile(step, { ...targetOptions(options), weights }), options)
+  await using session = told(
+    await compile(step, { ...targetOptions(options), weights, buffers: source.buffers }),
+    options,
+  )
   await source.checkpoint.close()
   const { trainable, all: parameters } = parameterCounts(tuned, source.checkpoint, targets.modules)
-  const dims = batchDims(rows, plan)
+  const dims = examples.dims(plan)
   const bytes = session.certificate(dims).total
   await orThrow(checkMemory(bytes, session.limit))
   yield {
@@ -222,15 +242,16 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     target: session.target,
     trainable,
     parameters,
-    rows: rows.length,
+    rows: examples.length,
+    unit: examples.unit,
     steps,
-    batch: dims.batch,
-    seq: dims.seq,
+    batch: plan.batch,
+    ...(dims['seq'] === undefined ? {} : { seq: dims['seq'] }),
     bytes,
   }
 
-  const evaluate = async (signal: StopSignal | undefined): Promise<Evaluation | undefined> =>
-    evaluation && evaluateRows(session, evaluation.rows, options.batch, signal)
+  const evaluate = async (signal: StopSignal | undefined): Promise<Evaluation<Unit> | undefined> =>
+    evaluation && evaluateOn(session, evaluation.examples, options.batch, signal)
   // the base's own columns or entries go into the adapter; for whole weights, the base is the model
   const base = keepsBase(method.method) ? (await session.read()).focus : undefined
   if (old && moments) {
@@ -243,20 +264,27 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const before = await evaluate(options.signal)
   if (before) yield { event: 'evaluated', when: 'before', ...before }
   let done = 0
-  for await (const event of train(session, rows, plan, k => rateAt(schedule, k), { signal: options.signal })) {
-    done = event.step
-    yield event
+  let broken: unknown
+  try {
+    for await (const event of trainOn(session, examples, plan, k => rateAt(schedule, k), { signal: options.signal })) {
+      done = event.step
+      yield event
+    }
+  } catch (error) {
+    // data that cannot be read end a run; what it has learned is saved first
+    if (done === 0 || !isIoError(error) || isInterruption(error)) throw error
+    broken = error
   }
   let saved: Saved | undefined
   if (done > 0) {
     const { focus, state } = await session.read()
-    const settings = { ...origin.settings, epochsBegun: epochsBegun(rows.length, plan, done) }
+    const settings = { ...origin.settings, epochsBegun: epochsBegun(examples.length, plan, done) }
     const now = adapterOf(
       { ...origin, settings },
       {
         method: method.method,
         rank: method.rank,
-        settings: settingsFrom(method),
+        settings: { ...settingsFrom(method), ...labelsOf(source) },
         selection: session.selection,
         base,
         focus,
@@ -267,6 +295,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     const last = options.saveOptimizer ? momentsOf(optimizer, state) : undefined
     saved = await save(options.out, old ? continuing(old, now) : now, last)
   }
+  if (broken !== undefined) await unlessStopped(() => Promise.reject(broken), saved?.directory)
   const after = await unlessStopped(() => evaluate(options.signal), saved?.directory)
   if (after) yield { event: 'evaluated', when: 'after', ...after }
   yield ended({
@@ -274,6 +303,8 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     trainable,
     evalLossBefore: before?.loss ?? null,
     evalLossAfter: after?.loss ?? null,
+    ...(before?.metrics ? { evalMetricsBefore: before.metrics } : {}),
+    ...(after?.metrics ? { evalMetricsAfter: after.metrics } : {}),
     adapter: saved?.directory ?? null,
     interrupted: options.signal?.aborted === true,
     target: session.target,

@@ -7,6 +7,7 @@ import {
   loadTokenizer,
   readRows,
   type AdapterSettings,
+  type AnyLoaded,
   type Checkpoint,
   type Loaded,
   type Rows,
@@ -24,12 +25,12 @@ import {
   stoppable,
 } from '../backend/index.ts'
 import { bytesPerElement } from '../tensor/index.ts'
-import { adapt, full, identity } from '../tune/index.ts'
 import type { LanguageBatch, LanguageOutputs, LanguageParams } from '../model/index.ts'
+import { adapt, full, identity, type Lazy } from '../tune/index.ts'
 import { trainStep } from '../train/index.ts'
 import { inRange, withAdapters } from '../train/finetune.ts'
 import { continuedFrom } from './start-from.ts'
-import { packedModel, tuneModel } from './tune.ts'
+import { anyModel, packedModel, tuneAny, type AnyTuned } from './tune.ts'
 import { loadAdapters } from './adapter-arguments.ts'
 
 /** A pretrained model with its tokenizer, if it has one. */
@@ -76,13 +77,13 @@ export const targetOptions = ({ target, threads, precision }: RunOptions): Targe
 })
 
 /** Reports the target of a session if `auto` has chosen it. */
-export const told = <T extends Pick<FrozenSession, 'target' | 'reason'>>(session: T, { onTarget }: RunOptions): T => {
+export const told = <T extends Pick<AnySession, 'target' | 'reason'>>(session: T, { onTarget }: RunOptions): T => {
   if (session.reason !== undefined) onTarget?.(session.target, session.reason)
   return session
 }
 
 /** The longest rows unless `--seq` specifies another length. */
-const defaultLength = 512
+export const defaultLength = 512
 
 /**
  * The rows of a data set, for a model: encoded, checked against its vocabulary, cut to `seq` tokens. Errors: those of
@@ -134,8 +135,8 @@ export const checkMemory = (needs: number, limit = Infinity, subject = 'a step')
       )
 }
 
-/** A session that trains nothing: for evaluation and generation. */
-export type FrozenSession = Session<LanguageParams, LanguageParams, unknown, unknown, LanguageBatch, LanguageOutputs>
+/** A session of a model of any task, which trains nothing. */
+export type AnySession = Session<unknown, unknown, unknown, unknown, unknown, unknown, string, unknown>
 
 type Quantization = NonNullable<AdapterSettings['quantize']>
 
@@ -144,15 +145,16 @@ type Quantization = NonNullable<AdapterSettings['quantize']>
  * adapter.
  */
 const frozenOf = async (
-  source: PretrainedModel,
+  source: AnyLoaded,
   uses: readonly WeightedAdapter[],
   quantize: Quantization | undefined,
-) => {
+): Promise<{ readonly tuned: AnyTuned; readonly weights: Lazy<unknown> }> => {
   const targets: readonly string[] = []
+  const { weights } = source
   if (quantize === undefined)
-    return { tuned: adapt(source.model, full({ targets })), weights: withAdapters(source.weights, uses) }
+    return { tuned: adapt(anyModel(source), full({ targets })), weights: withAdapters(weights as Lazy<unknown>, uses) }
   const [use, ...others] = uses
-  if (use === undefined) return { tuned: adapt(source.model, packedModel(source, quantize)), weights: source.weights }
+  if (use === undefined) return { tuned: adapt(anyModel(source), packedModel(source, quantize)), weights }
   if (others.length > 0 || (use.weight ?? 1) !== 1)
     return orThrow(async () => fail('--quantize goes with one adapter, of weight 1'))
   const {
@@ -161,37 +163,58 @@ const frozenOf = async (
     beginning,
     written,
   } = await orThrow(async () => continuedFrom({ ...use.adapter, quantize }, 'the adapter', { seed: 0 }))
-  const tuned = await orThrow(async () => tuneModel(source, options, beginning, found))
-  return { tuned, weights: written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights }
+  const tuned = await orThrow(async () => tuneAny(source, options, beginning, found))
+  return { tuned, weights: written ? withAdapters(weights as Lazy<unknown>, [{ adapter: written }]) : weights }
+}
+
+/** A model with its adapters, in a session that trains nothing. */
+export interface Frozen<L extends AnyLoaded> {
+  /** The model as its adapters need it: with a head for their classes, or one that is separate from the embedding. */
+  readonly source: L
+  readonly session: AnySession
 }
 
 /**
- * Opens a session on a model, with adapters, named as `DIR` or `DIR:WEIGHT`, written into its weights; nothing in it
- * can be trained. With `quantize`, linear modules stay packed, and a single adapter is applied separately, as during
- * its training. Errors: those of the adapters' files; an adapter for another base; a `SessionError` if the target
- * refuses.
- * @example await using session = await openFrozen(source, { target: 'auto' }, ['my-adapter', 'another:0.5'])
+ * Opens a session on a model of any task, with adapters, named as `DIR` or `DIR:WEIGHT`, written into its weights;
+ * nothing in it can be trained. With `quantize`, linear modules stay packed, and a single adapter is applied separately,
+ * as during its training. Errors: those of the adapters' files; an adapter for another base; a `SessionError` if the
+ * target refuses.
+ * @example const { session } = await openAnyFrozen(source, { target: 'auto' }, ['my-adapter', 'another:0.5'])
  */
-export const openFrozen = async (
-  source: PretrainedModel,
+export const openAnyFrozen = async <L extends AnyLoaded>(
+  source: L,
   run: RunOptions,
   adapters: readonly string[] = [],
   quantize?: Quantization,
-): Promise<FrozenSession> => {
+): Promise<Frozen<L>> => {
   try {
     const { source: bound, uses, warnings } = await loadAdapters(source, adapters, quantize)
     for (const message of [...source.checkpoint.warnings, ...warnings]) run.onWarning?.(message)
     const { tuned, weights } = await frozenOf(bound, uses, quantize)
     await orThrow(checkModel(bound, run))
     const held = stoppable(inRange(weights, run.precision), run.signal)
-    return told(
-      (await compile(trainStep(tuned, identity), { ...targetOptions(run), weights: held })) as FrozenSession,
-      run,
-    )
+    const options = { ...targetOptions(run), weights: held, buffers: bound.buffers }
+    return { source: bound, session: told(await compile(trainStep(tuned, identity), options), run) }
   } finally {
     await source.checkpoint.close()
   }
 }
+
+/** A session of a language model that trains nothing: for evaluation and generation. */
+export type FrozenSession = Session<LanguageParams, LanguageParams, unknown, unknown, LanguageBatch, LanguageOutputs>
+
+/**
+ * Opens such a session of a language model, as {@link openAnyFrozen} does.
+ * @example await using session = await openFrozen(source, { target: 'auto' }, ['my-adapter', 'another:0.5'])
+ */
+export const openFrozen = async (
+  source: PretrainedModel,
+  run: RunOptions,
+  adapters?: readonly string[],
+  quantize?: Quantization,
+): Promise<FrozenSession> =>
+  // the session is that of the model
+  (await openAnyFrozen(source, run, adapters, quantize)).session as unknown as FrozenSession
 
 /** Refuses a model that the machine cannot hold, before any weight is read. */
 export const checkModel = (

@@ -1,7 +1,7 @@
 import cliProgress from 'cli-progress'
 import { oneLine, printable } from '../text/index.ts'
 import type { FinetuneEvent, StartEvent } from './finetune.ts'
-import type { StepEvent } from '../train/finetune.ts'
+import type { StepEvent, Unit } from '../train/finetune.ts'
 
 /** The output of a program: results on `out`, progress and warnings on `err`. */
 export interface Terminal {
@@ -31,17 +31,23 @@ interface Shown {
   readonly memory: string
 }
 
+/** A step over any kind of examples. */
+type AnyStep = StepEvent | StepEvent<'images'>
+/** The number of things that a report counts, and their name. */
+const countOf = (of: { readonly tokens: number } | { readonly images: number }): readonly [number, Unit] =>
+  'images' in of ? [of.images, 'images'] : [of.tokens, 'tokens']
+
 /** Computes speed and time left from the last few steps, without the first one, which compiles. */
-const meter = (steps: number): ((step: StepEvent) => Shown) => {
-  const recent: StepEvent[] = []
+const meter = (steps: number): ((step: AnyStep) => Shown) => {
+  const recent: AnyStep[] = []
   return step => {
     recent.push(step)
     if ((recent.length > 1 && recent[0]!.step === 1) || recent.length > 10) recent.shift()
     const seconds = recent.reduce((sum, s) => sum + s.seconds, 0)
-    const tokens = recent.reduce((sum, s) => sum + s.tokens, 0)
+    const count = recent.reduce((sum, s) => sum + countOf(s)[0], 0)
     return {
       loss: step.loss.toFixed(4),
-      speed: (tokens / seconds).toFixed(tokens < 10 * seconds ? 1 : 0),
+      speed: `${(count / seconds).toFixed(count < 10 * seconds ? 1 : 0)} ${countOf(step)[1]}/s`,
       left: showSeconds(((steps - step.step) * seconds) / recent.length),
       memory: showBytes(process.memoryUsage.rss()),
     }
@@ -50,12 +56,12 @@ const meter = (steps: number): ((step: StepEvent) => Shown) => {
 
 /** A display of steps: a bar on a terminal, some fifty plain lines anywhere else. */
 export interface StepDisplay {
-  show(step: StepEvent): void
+  show(step: AnyStep): void
   stop(): void
 }
 
 /**
- * Shows steps as they are made: number, loss, scored tokens per second, time left, memory.
+ * Shows steps as they are made: number, loss, scored tokens or images per second, time left, memory.
  * @example const display = stepDisplay(process.stderr, 200)
  */
 export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay => {
@@ -67,7 +73,7 @@ export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay =>
         const { loss, speed, left, memory } = measure(step)
         if (step.step % every === 0 || step.step === steps || step.step === 1) {
           err.write(
-            `step ${step.step}/${steps}  loss ${loss}  lr ${Number(step.lr.toPrecision(3))}  ${speed} tokens/s  ${left} left  ${memory}\n`,
+            `step ${step.step}/${steps}  loss ${loss}  lr ${Number(step.lr.toPrecision(3))}  ${speed}  ${left} left  ${memory}\n`,
           )
         }
       },
@@ -76,7 +82,7 @@ export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay =>
   }
   // a terminal is a stream, but Node's name for that would make every user of these types need Node's types
   const bar = new cliProgress.SingleBar({
-    format: '{bar} step {value}/{total}  loss {loss}  {speed} tokens/s  {left} left  {memory}',
+    format: '{bar} step {value}/{total}  loss {loss}  {speed}  {left} left  {memory}',
     barsize: 24,
     hideCursor: true,
     gracefulExit: false,
@@ -99,9 +105,21 @@ const number = (n: number): string => n.toLocaleString('en')
 const counted = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? '' : 's'}`
 const loss = (n: number | null): string => (n === null ? '' : n.toFixed(4))
 
+/** The things that a loss was measured on. */
+const heldOut = (of: Parameters<typeof countOf>[0]): string => {
+  const [count, unit] = countOf(of)
+  return `${number(count)} held-out ${unit}`
+}
+
+/** Metrics by name; those of classifiers are parts of the examples. */
+const metricsText = (metrics: Readonly<Record<string, number>> = {}): string =>
+  Object.entries(metrics)
+    .map(([name, value]) => `, ${name} ${(100 * value).toFixed(2)} %`)
+    .join('')
+
 const startLines = (e: StartEvent): string =>
   `fine-tuning on ${e.target}: ${number(e.trainable)} of ${number(e.parameters)} parameters (${((100 * e.trainable) / e.parameters).toFixed(2)} %), ` +
-  `${counted(e.rows, 'row')}, ${counted(e.steps, 'step')} of ${e.batch} × ${e.seq} tokens, ${showBytes(e.bytes)} at most\n`
+  `${counted(e.rows, e.unit === 'images' ? 'image' : 'row')}, ${counted(e.steps, 'step')} of ${e.batch}${e.seq === undefined ? '' : ` × ${e.seq}`} ${e.unit}, ${showBytes(e.bytes)} at most\n`
 
 /**
  * Reports a run to people: progress on standard error, results on standard output. Call `stop` at the end of the run,
@@ -134,7 +152,9 @@ export const humanReport = ({
           break
         case 'evaluated':
           stop()
-          err.write(`loss on ${number(event.tokens)} held-out tokens ${event.when} training: ${loss(event.loss)}\n`)
+          err.write(
+            `loss on ${heldOut(event)} ${event.when} training: ${loss(event.loss)}${metricsText(event.metrics)}\n`,
+          )
           break
         case 'step':
           ;(display ??= stepDisplay(err, steps)).show(event)
@@ -143,7 +163,9 @@ export const humanReport = ({
           stop()
           if (event.interrupted) err.write(`interrupted after step ${event.steps}\n`)
           if (event.evalLossAfter !== null)
-            out.write(`held-out loss ${loss(event.evalLossBefore)} → ${loss(event.evalLossAfter)}\n`)
+            out.write(
+              `held-out loss ${loss(event.evalLossBefore)} → ${loss(event.evalLossAfter)}${metricsText(event.evalMetricsAfter)}\n`,
+            )
           out.write(
             event.adapter === null
               ? 'stopped before the first step: nothing was saved\n'

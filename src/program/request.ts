@@ -1,9 +1,10 @@
 import type { MethodChoice } from './method.ts'
 import type { OptimizerChoice, ScheduleName } from '../train/index.ts'
 import type { RunOptions } from './pretrained.ts'
+import type { ReadOptions } from './source.ts'
 
 /** The options of `partensor finetune`; see its `--help`. */
-export interface FinetuneOptions extends RunOptions, MethodChoice, OptimizerChoice {
+export interface FinetuneOptions extends RunOptions, MethodChoice, OptimizerChoice, ReadOptions {
   readonly model: string
   readonly data: string
   readonly eval?: string | undefined
@@ -16,7 +17,6 @@ export interface FinetuneOptions extends RunOptions, MethodChoice, OptimizerChoi
   readonly steps?: number | undefined
   readonly epochs?: number | undefined
   readonly batch: number
-  readonly seq?: number | undefined
   readonly accumulate: number
   readonly shuffle: boolean
   readonly schedule: ScheduleName

@@ -1,6 +1,6 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { inputGroups } from '../compile/index.ts'
-import type { BatchPlan, Row } from '../io/index.ts'
+import type { BatchPlan } from '../io/index.ts'
 import { ioError, orThrow, type IoError } from '../text/index.ts'
 import {
   adapt,
@@ -8,19 +8,22 @@ import {
   full,
   isFloats,
   leaves,
+  moduleOf,
   selectByScore,
   squaredNorms,
+  tensorsOf,
   type Lazy,
   type LazyLeaf,
 } from '../tune/index.ts'
 import type { ResolvedModule } from '../tune/modules/modules.ts'
-import type { LanguageParams } from '../model/index.ts'
 import { compile, checkStop, stoppable } from '../backend/index.ts'
-import type { Shape } from '../tensor/index.ts'
+import { count, inputsAxis, type Shape } from '../tensor/index.ts'
 import { trainStep } from '../train/index.ts'
-import { batchDims, train } from '../train/finetune.ts'
+import { trainOn, type Examples } from '../train/finetune.ts'
 import type { SelectionRule } from './method.ts'
-import { checkMemory, targetOptions, type PretrainedModel, type RunOptions } from './pretrained.ts'
+import { checkMemory, targetOptions, type RunOptions } from './pretrained.ts'
+import type { AnyBatch, Source } from './source.ts'
+import { anyModel } from './tune.ts'
 
 /** The options of a selection. */
 export interface SelectionOptions extends RunOptions {
@@ -53,35 +56,39 @@ export const checkSelectSteps = (
 
 /** Σ w² of each column, module by module; each weight is read once and then dropped. */
 const weightScores = async (
-  weights: Lazy<LanguageParams>,
+  source: Source,
+  weights: Lazy<unknown>,
   paths: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, ArrayLike<number>>> => {
+  const axes = new Map(
+    tensorsOf(anyModel(source).params).map(([path, leaf]) => [moduleOf(path), inputsAxis(leaf) ?? 0]),
+  )
   const scores = new Map<string, ArrayLike<number>>()
   for (const [path, leaf] of leaves(weights, isLazy)) {
     if (!paths.has(path)) continue
     const { data, sizes } = 'read' in leaf ? await leaf.read() : leaf
-    scores.set(path, squaredNorms(data, sizes[0]!))
+    const axis = axes.get(path) ?? 0
+    scores.set(path, squaredNorms(data, sizes[axis]!, count(sizes.slice(axis + 1))))
   }
   return scores
 }
 
 /** Σ ‖g‖² of each column over some steps without updates. */
 const gradientScores = async (
-  { model }: PretrainedModel,
-  weights: Lazy<LanguageParams>,
+  source: Source,
+  weights: Lazy<unknown>,
   paths: readonly string[],
-  rows: readonly Row[],
+  examples: Examples<AnyBatch>,
   { steps, plan, signal, ...run }: SelectionOptions,
 ): Promise<ReadonlyMap<string, ArrayLike<number>>> => {
-  await using session = await compile(trainStep(adapt(model, full({ targets: paths })), columnNorms()), {
+  await using session = await compile(trainStep(adapt(anyModel(source), full({ targets: paths })), columnNorms()), {
     ...targetOptions(run),
     weights,
+    buffers: source.buffers,
   })
   const batches: BatchPlan = { ...plan, steps }
-  await orThrow(
-    checkMemory(session.certificate(batchDims(rows, batches)).total, session.limit, 'selection by gradient'),
-  )
-  for await (const _ of train(session, rows, batches, () => 0, { signal }));
+  await orThrow(checkMemory(session.certificate(examples.dims(batches)).total, session.limit, 'selection by gradient'))
+  for await (const _ of trainOn(session, examples, batches, () => 0, { signal }));
   checkStop(signal)
   return new Map(
     leaves((await session.read()).state, isFloats).map(([path, { data }]) => [path.replace(/^squares\./, ''), data]),
@@ -91,26 +98,26 @@ const gradientScores = async (
 /**
  * The columns that PaCA trains, by module; `undefined` if the method itself draws them at random. Errors are thrown
  * with one sentence, also for an interrupt through `signal`.
- * @example await selectColumns(source, weights, modules, rows, { select: 'weight', steps: 100, shareColumns: false, plan, target: 'auto' })
+ * @example await selectColumns(source, weights, modules, examples, { select: 'weight', steps: 100, shareColumns: false, plan, target: 'auto' })
  */
 export const selectColumns = async (
-  source: PretrainedModel,
-  lazy: Lazy<LanguageParams>,
+  source: Source,
+  lazy: Lazy<unknown>,
   modules: readonly ResolvedModule[],
-  rows: readonly Row[],
+  examples: Examples<AnyBatch>,
   options: SelectionOptions,
 ): Promise<ReadonlyMap<string, Int32Array> | undefined> => {
   const weights = stoppable(lazy, options.signal)
   const paths = modules.map(({ path }) => path)
   const ranks = new Map(modules.map(({ path, rank }) => [path, rank]))
   const rankOf = (path: string): number => ranks.get(path)!
-  const groups = options.shareColumns ? inputGroups(source.model) : []
+  const groups = options.shareColumns ? inputGroups(anyModel(source)) : []
   switch (options.select) {
     case 'random':
       return undefined
     case 'weight':
-      return selectByScore(await weightScores(weights, new Set(paths)), groups, rankOf)
+      return selectByScore(await weightScores(source, weights, new Set(paths)), groups, rankOf)
     case 'gradient':
-      return selectByScore(await gradientScores(source, weights, paths, rows, options), groups, rankOf)
+      return selectByScore(await gradientScores(source, weights, paths, examples, options), groups, rankOf)
   }
 }

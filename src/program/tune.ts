@@ -50,7 +50,12 @@ export interface TunedModels {
   readonly images: TunedClassifier
 }
 
-type Opened<T extends Task = Task> = T extends Task ? Pick<Loaded<T>, 'model' | 'checkpoint'> : never
+export type Opened<T extends Task = Task> = T extends Task ? Pick<Loaded<T>, 'model' | 'checkpoint'> : never
+
+/** A model of any task: its parameters, batches and outputs are opaque. */
+export type AnyModel = Model<unknown, unknown, unknown, string, unknown>
+/** A tuned model of any task: its parameters, batches and outputs are opaque. */
+export type AnyTuned = Tuned<unknown, unknown, Dynamic, unknown, unknown, string, unknown>
 
 /** The targets of tuning: modules with their ranks, and leaves that are trained whole in addition. */
 export interface Targets {
@@ -202,7 +207,7 @@ const madeMethod = (
     ...(initial === undefined ? {} : { initial }),
     ...(chosen ? { selection: chosen } : {}),
     // only names and inputs are read, which every model has
-    ...(shareColumns ? { groups: inputGroups(model as ImageModel).filter(alikeIn(chosen)) } : {}),
+    ...(shareColumns ? { groups: inputGroups(anyModel({ model })).filter(alikeIn(chosen)) } : {}),
     ...again,
   })
 }
@@ -247,3 +252,22 @@ export const tuneModel = <T extends Task>(
       }
     }),
   )
+
+/** The model of any task, where nobody looks into its parameters, batches and outputs. */
+export const anyModel = ({ model }: { readonly model: Opened['model'] }): AnyModel => model as unknown as AnyModel
+
+/**
+ * The same as {@link tuneModel} for a model of any task, where nobody looks into its parameters, batches and outputs.
+ * @example const tuned = await orThrow(async () => tuneAny(source, options, beginning, targets))
+ */
+export const tuneAny = (
+  loaded: Opened,
+  options: MethodOptions,
+  beginning?: Beginning,
+  targets?: Targets,
+): E.Either<IoError, AnyTuned> =>
+  // its types are those of the loaded model, which its weights and its data come from too
+  tuneModel(loaded as Opened<'images'>, options, beginning, targets) as E.Either<IoError, unknown> as E.Either<
+    IoError,
+    AnyTuned
+  >

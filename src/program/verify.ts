@@ -2,17 +2,26 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { readText, reserve, writeAtomically } from '../host/index.ts'
 import { fail, ioError, orThrow, type IoError } from '../text/index.ts'
-import { microBatch } from '../io/index.ts'
 import { giveWay } from '../backend/index.ts'
 import { chooseOptimizer, type ChosenOptimizer } from '../train/index.ts'
-import { batchDims, inRange } from '../train/finetune.ts'
+import { inRange } from '../train/finetune.ts'
 import type { OptimizerName } from '../tune/index.ts'
 import { checkSelectSteps, defaultSelectSteps, selectColumns } from './selection.ts'
 import { keep } from './keep.ts'
 import { methodOptions, type MethodChoice } from './method.ts'
-import { openModel, readRowsFor, rowWarnings, type PretrainedModel, type RunOptions } from './pretrained.ts'
+import type { RunOptions } from './pretrained.ts'
+import {
+  fittingData,
+  isClassifier,
+  openSource,
+  readExamples,
+  type AnyBatch,
+  type ReadOptions,
+  type Source,
+} from './source.ts'
+import { keepingHead } from './classifier.ts'
 import { adapt, full, recordOf } from '../tune/index.ts'
-import { targetsOf, tuneModel, type TunedModel } from './tune.ts'
+import { anyModel, targetsOf, tuneAny, type AnyTuned } from './tune.ts'
 import {
   certificateText,
   type ConvergenceCertificate,
@@ -26,14 +35,13 @@ import {
 } from '../verify/index.ts'
 
 /** The options of `partensor verify`; see its `--help`. */
-export interface VerifyModelOptions extends RunOptions, MethodChoice {
+export interface VerifyModelOptions extends RunOptions, MethodChoice, Omit<ReadOptions, 'augment'> {
   readonly model: string
   readonly data: string
   /** The number of rows whose mean loss is f: the first ones of the data. */
   readonly rows: number
   /** Rows per micro-batch. */
   readonly batch: number
-  readonly seq?: number | undefined
   readonly steps: number
   readonly lr?: number | undefined
   /** The optimizer; `sgd` is gradient descent, the subject of the theorem. */
@@ -101,7 +109,7 @@ const certified = async (
   options: VerifyModelOptions,
   onEvent: (event: VerifyModelEvent) => void,
 ): Promise<ConvergenceCertificate> => {
-  const source = await orThrow(openModel(options.model))
+  const source = await orThrow(openSource(options.model))
   try {
     await giveWay(options.signal)
     return await verifiedOf(options, source, onEvent)
@@ -112,25 +120,26 @@ const certified = async (
 
 const verifiedOf = async (
   options: VerifyModelOptions,
-  source: PretrainedModel,
+  opened: Source,
   onEvent: (event: VerifyModelEvent) => void,
 ): Promise<ConvergenceCertificate> => {
+  const { source, notes } = await orThrow(fittingData(opened, options.data, options.seed))
   const { batch, seed, target, threads, precision } = options
   const optimizer = options.optimizer === 'sgd' ? undefined : await orThrow(TE.fromEither(measured(options)))
   const method = await orThrow(TE.fromEither(methodOptions(options, source.checkpoint.architecture)))
   const targets = await orThrow(TE.fromEither(targetsOf(source, method)))
-  const data = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
-  const rows = data.rows.slice(0, options.rows)
+  if (isClassifier(source)) await orThrow(async () => keepingHead(source, method, targets))
+  const { examples: all, warnings } = await orThrow(readExamples(source, options.data, options))
+  const examples = all.first(options.rows)
   const plan = { batch, epochs: 1 }
-  for (const message of [...source.checkpoint.warnings, ...rowWarnings(options.data, data.warnings)])
-    onEvent({ event: 'warning', message })
+  for (const message of [...source.checkpoint.warnings, ...notes, ...warnings]) onEvent({ event: 'warning', message })
   const select = options.select
   const selectSteps = options.selectSteps ?? defaultSelectSteps
-  await orThrow(checkSelectSteps(select, selectSteps, rows.length))
+  await orThrow(checkSelectSteps(select, selectSteps, examples.length))
   const chosen =
     select === undefined
       ? undefined
-      : await selectColumns(source, source.weights, targets.modules, rows, {
+      : await selectColumns(source, source.weights, targets.modules, examples, {
           target,
           threads,
           precision,
@@ -140,22 +149,22 @@ const verifiedOf = async (
           shareColumns: method.shareColumns === true,
           plan: { ...plan, seed },
         })
-  const tuned = await orThrow(TE.fromEither(tuneModel(source, method, chosen ? { chosen } : {}, targets)))
+  const tuned = await orThrow(TE.fromEither(tuneAny(source, method, chosen ? { chosen } : {}, targets)))
   const beside = options.allWeights ? { name: 'all weights', tuned: everything(source) } : undefined
-  const dims = batchDims(rows, plan)
+  const dims = examples.dims(plan)
+  const batches: AnyBatch[] = []
+  for await (const [one] of examples.steps(plan)) batches.push(one!)
   const paths = targets.modules.map(({ path }) => path)
   return verify({
     tuned,
     weights: inRange(source.weights, precision),
-    dims: { scored: dims.scored },
+    dims: examples.unseen(plan),
     steps: options.steps,
     proof: options.proof,
     iterations: options.iterations,
     seed,
     lowest: 0,
-    batches: Array.from({ length: Math.ceil(rows.length / batch) }, (_, i) =>
-      microBatch(rows.slice(i * batch, (i + 1) * batch), batch, dims),
-    ),
+    batches,
     target,
     ...(threads === undefined ? {} : { threads }),
     ...(precision === undefined ? {} : { precision }),
@@ -166,8 +175,8 @@ const verifiedOf = async (
       model: options.model,
       targets: paths,
       rank: recordOf(method.method).rank ? method.rank : null,
-      rows: rows.length,
-      seq: dims.seq,
+      rows: examples.length,
+      seq: dims['seq'] ?? null,
     },
     seeds: { selection: seed },
     signal: options.signal,
@@ -176,8 +185,8 @@ const verifiedOf = async (
 }
 
 /** Full fine-tuning of every parameter. */
-const everything = ({ model }: PretrainedModel): TunedModel =>
-  adapt(model, full({ targets: ['all'] as readonly string[] }))
+const everything = (source: Source): AnyTuned =>
+  adapt(anyModel(source), full({ targets: ['all'] as readonly string[] }))
 
 /**
  * Checks the file of a certificate, without the run.

@@ -2,15 +2,19 @@
 export { adapterOf, keepsBase, inRange, remembering, withAdapters, type TrainedParts, selectionOf } from './adapter.ts'
 export { generateText, type Generated } from './generate-text.ts'
 export { continuing } from './joined.ts'
+export { batchDims, textExamples, type Examples, type Unit } from './examples.ts'
+export { imageExamples, type ImageExamplesOptions } from './image-examples.ts'
 export {
-  batchDims,
+  evaluateOn,
   evaluateRows,
   StepFailed,
   train,
+  trainOn,
   type Evaluable,
   type Evaluation,
   type StepEvent,
   type Trainable,
+  type TrainOptions,
 } from './loop.ts'
 export {
   loadMoments,

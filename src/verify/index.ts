@@ -7,6 +7,6 @@ export type { ConvergenceCertificate, Curvature, Estimated, OptimizerRecord, Pro
 export { certificateText } from './certificate.ts'
 export { provedCurvature, type CurvatureRun, type NoBound } from './bound/index.ts'
 export { checkCertificate, type CertificateReport, type ProofChecker } from './check.ts'
-export { certificatePicture } from './picture.ts'
+export { certificatePicture, svgOf } from './picture.ts'
 export { powerIteration, randomDirection, type PowerIteration } from './estimate.ts'
 export { verify, VerifyError, type MeasuredOptimizer, type VerifyEvent, type VerifyOptions } from './verify.ts'

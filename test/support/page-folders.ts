@@ -1,10 +1,11 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { drawClasses, preparedViT } from './class-folders.ts'
 import { root, type Page } from './pages.ts'
 
 // The files that the commands of a page find: a small model with a tokenizer and a chat template, and the data files
-// that the page shows.
+// that the page shows; for a page about images a small classifier, and images of three colours.
 
 /** GPT-2's character for every byte: printable ones stand for themselves, the others are moved to 256 and up. */
 const byteCharacters = ((): readonly string[] => {
@@ -74,6 +75,11 @@ export const inFolderOf = async (page: Page, use: (folder: string) => Promise<vo
       path.join(model, 'tokenizer_config.json'),
       JSON.stringify({ bos_token: '<|im_start|>', eos_token: '<|im_end|>', chat_template: chatTemplate }),
     )
+    if (page.blocks.some(({ language, source }) => language === 'sh' && source.includes('--model classifier'))) {
+      await preparedViT(path.join(folder, 'classifier'))
+      await drawClasses(path.join(folder, 'train'), 10)
+      await drawClasses(path.join(folder, 'held-out'), 5)
+    }
     for (const [name, source] of filesOf(page)) await writeFile(path.join(folder, name), source)
     await use(folder)
   } finally {

@@ -24,14 +24,16 @@ export interface ImageBatchOptions {
   readonly shuffle?: number | undefined
   /** True if a last batch of fewer images is left out. */
   readonly dropLast?: boolean | undefined
-  /** Passes over all images (default 1). */
+  /** Passes over all images (default 1); `Infinity` for as many as are read. */
   readonly epochs?: number | undefined
+  /** The number of the first epoch (default 0): the epochs that a continued run has begun before. */
+  readonly firstEpoch?: number | undefined
   /** Random changes of each image, a function of the seed, the epoch and the index of the image. */
   readonly augment?: (Augmentation & { readonly seed: number }) | undefined
   /** True if broken images are left out; otherwise the first one ends the loop with an error. */
   readonly skipBroken?: boolean | undefined
-  /** Called for each image that is left out, with one sentence that names its file. */
-  readonly onBroken?: ((error: IoError) => void) | undefined
+  /** Called for each image that is left out, with one sentence that names its file, and the file. */
+  readonly onBroken?: ((error: IoError, file: string) => void) | undefined
   /** Batches that are decoded before they are asked for (default 2). */
   readonly ahead?: number | undefined
   /** Ends the loop with an error for the interrupt. */
@@ -49,6 +51,7 @@ const together = 8
 
 interface Loaded {
   readonly epoch: number
+  readonly file: string
   readonly label: number
   readonly picture: E.Either<IoError, Picture>
 }
@@ -87,8 +90,9 @@ export const imageBatches = (
   options: ImageBatchOptions,
 ): ImageBatches => {
   const { size, shuffle, dropLast = false, epochs = 1, augment: changes, ahead = 2, skipBroken = false } = options
+  const { firstEpoch = 0 } = options
   natural('size', size)
-  natural('epochs', epochs)
+  if (epochs !== Infinity) natural('epochs', epochs)
   natural('ahead', ahead)
   seed('shuffle', shuffle)
   seed('augment.seed', changes?.seed)
@@ -103,10 +107,10 @@ export const imageBatches = (
         ? framed(read, preprocessing)
         : augment(read, preprocessing, changes, { seed: changes.seed, epoch, index }),
     )(await readImage(file)())
-    return { epoch, label, picture }
+    return { epoch, file, label, picture }
   }
   function* tasks(): Generator<() => Promise<Loaded>> {
-    for (let epoch = 0; epoch < epochs; epoch++) {
+    for (let epoch = firstEpoch; epoch < firstEpoch + epochs; epoch++) {
       const order = shuffle === undefined ? images.keys() : permutation(shuffle, epoch, images.length)
       for (const index of order) yield load(epoch, index)
     }
@@ -120,7 +124,7 @@ export const imageBatches = (
       }
       let pictures: Picture[] = []
       let labels: number[] = []
-      let [epoch, good] = [0, 0]
+      let [epoch, good] = [firstEpoch, 0]
       const taken = (): ImageBatch => {
         const batch = joined(pictures, labels, preprocessing)
         pictures = []
@@ -134,12 +138,14 @@ export const imageBatches = (
           if (pictures.length > 0 && !dropLast) yield taken()
           pictures = []
           labels = []
+          // epochs without end would be read without end
+          if (good === 0) break
           epoch = loaded.epoch
         }
         if (E.isLeft(loaded.picture)) {
           const { message, code } = loaded.picture.left
           if (!skipBroken) throw refusal(message, code)
-          options.onBroken?.(loaded.picture.left)
+          options.onBroken?.(loaded.picture.left, loaded.file)
           continue
         }
         good++

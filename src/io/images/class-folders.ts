@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { attempt, type IoError } from '../../text/index.ts'
+import { attempt, refusal, type IoError } from '../../text/index.ts'
 import type { Found } from './found.ts'
 
 /** The endings of the files that are read. */
@@ -33,4 +33,21 @@ export const inClassFolders = (folder: string): TE.TaskEither<IoError, Found> =>
       rows: rows.sort((a, b) => (a.file < b.file ? -1 : 1)),
       ignored: files.flat().length - images.length + entries.length - classes.length,
     }
+  })
+
+/**
+ * The image files of a folder, at any depth, in order of their paths; or the one file that is named. Errors: no such
+ * path; a folder without images.
+ * @example await orThrow(imageFiles('photos'))
+ */
+export const imageFiles = (place: string): TE.TaskEither<IoError, readonly string[]> =>
+  attempt(place, async () => {
+    if (!(await stat(place)).isDirectory()) return [place]
+    const inside = await readdir(place, { recursive: true, withFileTypes: true })
+    const files = inside
+      .filter(entry => entry.isFile() || entry.isSymbolicLink())
+      .map(entry => path.join(entry.parentPath, entry.name))
+      .filter(file => ending.test(file) && !isHidden(path.relative(place, file)))
+    if (files.length === 0) throw refusal(`${place}: there are no images: expected PNG, JPEG or WebP files`)
+    return files.sort((a, b) => (a < b ? -1 : 1))
   })

@@ -16,6 +16,8 @@ export interface LabelledImage {
 /** Images with their classes, and the number of files that were found and are none. */
 export interface LabelledImages {
   readonly classes: readonly string[]
+  /** True if labels are names of classes, and false if they are indices. */
+  readonly named: boolean
   readonly images: readonly LabelledImage[]
   readonly warnings: { readonly ignored: number }
 }
@@ -77,7 +79,7 @@ const labelled = (
     E.flatMap(names =>
       pipe(
         indices(names, found),
-        E.map(images => ({ classes: names, images, warnings: { ignored } })),
+        E.map(images => ({ classes: names, named: typeof first.label === 'string', images, warnings: { ignored } })),
       ),
     ),
   )

@@ -1,11 +1,10 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { lengthFor } from '../../io/index.ts'
 import { checkStop, giveWay } from '../../backend/index.ts'
 import { temporaryFolder } from '../../host/index.ts'
 import { fail, orThrow } from '../../text/index.ts'
 import { finetuneArguments, type Argument } from '../arguments.ts'
-import { deviation, mean, median, type CompareRow } from './table.ts'
+import { deviation, mean, median, type CompareRow, type Spread } from './table.ts'
 import {
   choiceOf,
   contendersOf,
@@ -19,7 +18,7 @@ import { explainMethod } from '../explain.ts'
 import type { DoneEvent } from '../finetune.ts'
 import type { StepEvent } from '../../train/finetune.ts'
 import { methodOptions } from '../method.ts'
-import { openModel, readRowsFor, type PretrainedModel } from '../pretrained.ts'
+import { fittingData, openSource, readExamples, type Source } from '../source.ts'
 
 /** The result of one run: one contender with one seed. */
 export interface CompareRun {
@@ -30,6 +29,8 @@ export interface CompareRun {
   readonly seed: number
   readonly lossBefore: number
   readonly loss: number
+  /** The means of the model's metrics after the run, if it has some. */
+  readonly metrics?: Readonly<Record<string, number>>
   readonly target: string
   /** The most bytes that the process held. */
   readonly peakMemory: number
@@ -74,7 +75,7 @@ const ranOf = async (
     weightDecay,
     clip,
   } = options
-  const { target, threads, precision, selectSteps } = options
+  const { target, threads, precision, selectSteps, skipBroken, augment } = options
   const { code, stdout, stderr } = await run(
     finetuneArguments({
       ...choiceOf(options, method, select),
@@ -100,6 +101,8 @@ const ranOf = async (
       target,
       threads,
       precision,
+      skipBroken,
+      augment,
       out,
     }),
   )
@@ -129,18 +132,19 @@ const ranOf = async (
     seed,
     lossBefore: done.evalLossBefore!,
     loss: done.evalLossAfter!,
+    ...(done.evalMetricsAfter ? { metrics: done.evalMetricsAfter } : {}),
     peakMemory: done.peakMemory,
     target: done.target ?? '',
     stepSeconds: median(seconds.length > 1 ? seconds.slice(1) : seconds),
   }
 }
 
-/** The bytes that a step of a contender keeps for each token, on its target. */
-const savedBytesPerToken = async (
-  source: PretrainedModel,
+/** The bytes that a step of a contender keeps for each token or image, on its target. */
+const savedBytes = async (
+  source: Source,
   options: CompareOptions,
   { method, select, rank }: Contender,
-  seq: number,
+  seq: number | undefined,
 ): Promise<number> => {
   const { batch, target, precision = 'f32' } = options
   const settings = await orThrow(async () =>
@@ -150,18 +154,31 @@ const savedBytesPerToken = async (
     ),
   )
   const { saved } = await explainMethod(source, settings, { batch, seq, target, precision })
-  return saved / (batch * seq)
+  return saved / (batch * (seq ?? 1))
+}
+
+/** Mean and standard deviation of each metric over the runs. */
+const metricsOf = (runs: readonly CompareRun[]): Pick<CompareRow, 'metrics'> => {
+  const names = Object.keys(runs[0]?.metrics ?? {})
+  const spread = (values: readonly number[]): Spread => ({ mean: mean(values), deviation: deviation(values) })
+  const entries = names.map(name => [name, spread(runs.map(({ metrics }) => metrics![name]!))] as const)
+  return names.length === 0 ? {} : { metrics: Object.fromEntries(entries) }
 }
 
 /** The row of a contender from its runs at one rate. */
-const rowOf = (contender: RatedContender, runs: readonly CompareRun[], saved: number): Omit<CompareRow, 'best'> => {
+const rowOf = (
+  contender: RatedContender,
+  runs: readonly CompareRun[],
+  saved: Pick<CompareRow, 'savedBytesPerToken' | 'savedBytesPerImage'>,
+): Omit<CompareRow, 'best'> => {
   const losses = runs.map(({ loss }) => loss)
   return {
     ...contender,
     loss: mean(losses),
     deviation: deviation(losses),
     losses,
-    savedBytesPerToken: saved,
+    ...metricsOf(runs),
+    ...saved,
     peakMemory: median(runs.map(({ peakMemory }) => peakMemory)),
     stepSeconds: median(runs.map(({ stepSeconds }) => stepSeconds)),
   }
@@ -174,13 +191,16 @@ const rowOf = (contender: RatedContender, runs: readonly CompareRun[], saved: nu
  * @example for await (const event of compare(options, run)) report(event)
  */
 export async function* compare(options: CompareOptions, run: RunCommand): AsyncGenerator<CompareEvent> {
-  const source = await orThrow(openModel(options.model))
+  const opened = await orThrow(openSource(options.model))
   try {
     await giveWay(options.signal)
     await using directory = await temporaryFolder(tmpdir())
+    const { source } = await orThrow(fittingData(opened, options.data, options.seeds[0] ?? 0))
     const contenders = await contendersOf(source, options)
-    const { rows } = await orThrow(readRowsFor(source, options.data, options.seq, options.signal))
-    await orThrow(readRowsFor(source, options.eval, options.seq, options.signal))
+    const { examples } = await orThrow(readExamples(source, options.data, options))
+    const { augment: _, ...held } = options
+    await orThrow(readExamples(source, options.eval, held))
+    const seq = examples.dims({ batch: options.batch, epochs: 1 })['seq']
     yield { event: 'contenders', contenders }
     const runs: CompareRun[] = []
     // seed by seed, so that other load on the machine affects all contenders alike
@@ -193,7 +213,8 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
     }
     const table: CompareRow[] = []
     for (const contender of contenders) {
-      const saved = await savedBytesPerToken(source, options, contender, lengthFor(rows))
+      const bytes = await savedBytes(source, options, contender, seq)
+      const saved = examples.unit === 'images' ? { savedBytesPerImage: bytes } : { savedBytesPerToken: bytes }
       const own = rated([contender], options).map(at =>
         rowOf(
           at,
@@ -206,6 +227,6 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
     }
     yield { event: 'done', lossBefore: mean(runs.map(({ lossBefore }) => lossBefore)), rows: table }
   } finally {
-    await source.checkpoint.close()
+    await opened.checkpoint.close()
   }
 }

@@ -2,10 +2,10 @@ import * as E from 'fp-ts/lib/Either.js'
 import { orThrow } from '../../text/index.ts'
 import { applicable, methodOptions, supports, type MethodChoice, type SelectionRule } from '../method.ts'
 import type { FinetuneOptions } from '../request.ts'
-import type { PretrainedModel } from '../pretrained.ts'
+import type { Source } from '../source.ts'
 import { methodNames, optimizerNames, optimizers, recordOf, type MethodName } from '../../tune/index.ts'
 import { parameterCounts } from '../counts.ts'
-import { targetsOf, tuneModel } from '../tune.ts'
+import { targetsOf, tuneAny } from '../tune.ts'
 
 type Left = 'method' | 'select' | 'seed' | 'out' | 'adapter' | 'saveOptimizer' | 'columns'
 
@@ -56,11 +56,11 @@ export const choiceOf = (options: CompareOptions, method: MethodName, select?: S
 }
 
 /** The number of parameters that a method trains at a rank; undefined if the rank is too large. */
-const trainedAt = (source: PretrainedModel, choice: MethodChoice, rank: number | undefined): number | undefined => {
+const trainedAt = (source: Source, choice: MethodChoice, rank: number | undefined): number | undefined => {
   const method = methodOptions({ ...choice, rank }, source.checkpoint.architecture)
   const targets = E.isRight(method) ? targetsOf(source, method.right) : method
   if (E.isLeft(method) || E.isLeft(targets)) return undefined
-  const tuned = tuneModel(source, method.right, {}, targets.right)
+  const tuned = tuneAny(source, method.right, {}, targets.right)
   return E.isRight(tuned) ? parameterCounts(tuned.right, source.checkpoint, targets.right.modules).trainable : undefined
 }
 
@@ -68,7 +68,7 @@ const trainedAt = (source: PretrainedModel, choice: MethodChoice, rank: number |
 const highestRank = 4096
 
 /** The rank at which a method trains as nearly as possible a given number of parameters, which grows with the rank. */
-const rankFor = (source: PretrainedModel, choice: MethodChoice, trainable: number): number => {
+const rankFor = (source: Source, choice: MethodChoice, trainable: number): number => {
   const count = (rank: number): number => trainedAt(source, choice, rank) ?? Infinity
   let least = 1
   let above = highestRank
@@ -88,7 +88,7 @@ const selectingMethod = (named: readonly MethodName[]): MethodName | undefined =
   [...named, ...methodNames].find(method => supports(method, 'select'))
 
 /** The methods and selections to compare, with as many trained parameters as the first one. */
-export const contendersOf = async (source: PretrainedModel, options: CompareOptions): Promise<readonly Contender[]> => {
+export const contendersOf = async (source: Source, options: CompareOptions): Promise<readonly Contender[]> => {
   const selects = options.selects ?? []
   const selecting = selects.length === 0 ? undefined : selectingMethod(options.methods)
   const named = [

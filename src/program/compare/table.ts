@@ -1,5 +1,11 @@
 import type { RatedContender } from './contenders.ts'
 
+/** A mean and a standard deviation; a single number has none. */
+export interface Spread {
+  readonly mean: number
+  readonly deviation: number | null
+}
+
 /** One line of the table. */
 export interface CompareRow extends RatedContender {
   /** True at the contender's rate with the lowest mean loss. */
@@ -8,7 +14,11 @@ export interface CompareRow extends RatedContender {
   readonly loss: number
   readonly deviation: number | null
   readonly losses: readonly number[]
-  readonly savedBytesPerToken: number
+  /** The metrics of the model over the seeds, such as top-1 accuracy. */
+  readonly metrics?: Readonly<Record<string, Spread>>
+  /** Of texts; of images it is `savedBytesPerImage`. */
+  readonly savedBytesPerToken?: number
+  readonly savedBytesPerImage?: number
   readonly peakMemory: number
   readonly stepSeconds: number
 }
@@ -31,14 +41,19 @@ const cellsOf = ({
   trainable,
   loss,
   deviation: around,
+  metrics = {},
   savedBytesPerToken,
+  savedBytesPerImage,
   peakMemory,
   stepSeconds,
 }: CompareRow): readonly string[] => [
   rank === null ? '' : String(rank),
   trainable.toLocaleString('en'),
   `${loss.toFixed(4)}${around === null ? '' : ` ± ${around.toFixed(4)}`}`,
-  savedBytesPerToken.toLocaleString('en', { maximumFractionDigits: 0 }),
+  ...Object.values(metrics).map(
+    of => `${(100 * of.mean).toFixed(2)}${of.deviation === null ? '' : ` ± ${(100 * of.deviation).toFixed(2)}`} %`,
+  ),
+  (savedBytesPerImage ?? savedBytesPerToken ?? 0).toLocaleString('en', { maximumFractionDigits: 0 }),
   `${(peakMemory / 1e6).toFixed(0)} MB`,
   `${stepSeconds.toFixed(stepSeconds < 1 ? 3 : 2)} s`,
 ]
@@ -57,7 +72,8 @@ export const comparisonTable = (rows: readonly CompareRow[]): string => {
       'rank',
       'trained',
       'held-out loss',
-      'saved bytes a token',
+      ...Object.keys(rows[0]?.metrics ?? {}),
+      `saved bytes ${rows[0]?.savedBytesPerImage === undefined ? 'a token' : 'an image'}`,
       'peak memory',
       'a step',
     ],
