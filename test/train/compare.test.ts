@@ -222,7 +222,9 @@ test('a row is the mean and deviation of its runs, the median of peaks and of st
   const [paca, lora, full] = await rowsOf()
   assert.deepEqual([paca!.loss, paca!.deviation, paca!.losses], [8 + 3, 2, [9, 11, 13]])
   assert.deepEqual([paca!.stepSeconds, paca!.peakMemory, lora!.peakMemory], [1, 1e8, 2e8])
-  assert.ok(lora!.savedBytesPerToken! > paca!.savedBytesPerToken! && full!.savedBytesPerToken! > paca!.savedBytesPerToken!)
+  assert.ok(
+    lora!.savedBytesPerToken! > paca!.savedBytesPerToken! && full!.savedBytesPerToken! > paca!.savedBytesPerToken!,
+  )
   assert.equal((await rowsOf({ seeds: [1], methods: ['paca'] }))[0]!.deviation, null)
   assert.equal(comparisonTable([paca!, full!]).split('\n').length, 3)
   assert.match(comparisonTable([paca!]), /^paca +8 +9,728 +11\.0000 ± 2\.0000 +[\d,]+ +100 MB +1\.00 s$/m)
