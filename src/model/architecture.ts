@@ -36,7 +36,7 @@ export interface ArchitectureFacts {
   readonly className: string
   /** The words that the paths of its leaves begin with, such as `model` and `lm_head`. */
   readonly roots: readonly string[]
-  /** The place of a leaf in a checkpoint, and its kind, from its path or that of its module. */
+  /** The place of a leaf in a checkpoint, and its kind, from its path or that of its module; the kind also of a target. */
   readonly stored: (path: string) => StoredLeaf
   /** The path of the module that makes the logits. */
   readonly head: string

@@ -8,8 +8,9 @@ export type { RopeScaling } from './causal/rope-scaling.ts'
 export { imageArchitecture, type ImageArchitecture, type SizedBatch } from './images/architecture.ts'
 export type { ImageBatch, ImageMetric, ImageOutputs } from './images/classifier.ts'
 export { labelsJson, type ImageConfig } from './images/config.ts'
-export { fromStorage, leafSizes, storedSizes, toStorage, type Layout } from './layout.ts'
+export { fromStorage, inputsIn, leafSizes, storedSizes, toStorage, type Layout } from './layout.ts'
 export { llama, llamaArchitecture } from './llama.ts'
+export { reaches } from './reach.ts'
 export {
   architectureNamed,
   architectureOf,

@@ -79,6 +79,18 @@ export const leafSizes = (layout: Layout, sizes: readonly number[]): readonly nu
 }
 
 /**
+ * The axis of a leaf's inputs: input channels of a convolution, or the channels of one that has each by itself.
+ * @example inputsIn('convolution') // 2
+ */
+export const inputsIn = (layout: Layout): number => {
+  const order: Order | undefined = orders[layout]
+  if (order === undefined) return 0
+  // stored, they are the second axis, or of size 1
+  const at = order.axes.indexOf(1)
+  return at < 0 ? order.axes.indexOf(0) : at
+}
+
+/**
  * A stored tensor as its leaf: the inverse of {@link toStorage}. It must have sizes of the layout.
  * @example fromStorage('linear', { sizes: [1, 2], data }) // sizes: [2, 1]
  */

@@ -1,6 +1,6 @@
 import { bindDims, given, sizing } from '../compile/index.ts'
 import type { Checkpoint } from '../io/index.ts'
-import { count, packedLengths } from '../tensor/index.ts'
+import { count, inputsAxis, packedLengths } from '../tensor/index.ts'
 import { leafName, maskedLeaves, methodNames, recordOf, tensorsOf, type Reparametrised } from '../tune/index.ts'
 import type { ResolvedModule } from '../tune/modules/modules.ts'
 import { sized, sizesOf } from './tune.ts'
@@ -35,7 +35,7 @@ export const parameterCounts = (
         ? count(leaf.shape.map(size))
         : mask.mask === 'entries'
           ? size(mask.count)
-          : count([mask.count, ...leaf.shape.slice(1)].map(size)),
+          : count(leaf.shape.with(inputsAxis(leaf) ?? 0, mask.count).map(size)),
   )
   const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
   return {

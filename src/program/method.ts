@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fail, type IoError } from '../text/index.ts'
 import type { AdapterSettings } from '../io/index.ts'
-import type { ArchitectureFacts } from '../model/index.ts'
+import { reaches, type ArchitectureFacts } from '../model/index.ts'
 import { defaultMethod, methodNames, recordOf, type MethodName, type MethodRecord } from '../tune/index.ts'
 import type { ModuleNames } from '../tune/modules/modules.ts'
 
@@ -143,24 +143,25 @@ export const applicable = (method: MethodName, choice: MethodChoice): MethodChoi
   ),
 })
 
-/** The default targets of a method. */
-const usualTargets = (
-  method: MethodName,
-  { targets: usual, modulesToSave = [] }: Pick<ArchitectureFacts, 'targets' | 'modulesToSave'>,
-): ModuleNames => {
+/** The facts that the targets of a method follow from. */
+type TargetFacts = Pick<ArchitectureFacts, 'targets' | 'modulesToSave' | 'stored'>
+
+/** The default targets of a method: those of the architecture that it can tune. */
+const usualTargets = (method: MethodName, { targets: usual, modulesToSave = [], stored }: TargetFacts): ModuleNames => {
   const { targets, reach } = recordOf(method)
+  if (targets !== 'usual') return targets
   // a head that has to be trained is a target of a method that trains whole weights, and so is everything else
-  return targets !== 'usual' ? targets : reach === 'every' && modulesToSave.length > 0 ? 'all' : usual
+  if (reach === 'every' && modulesToSave.length > 0) return 'all'
+  const within = usual.filter(name => reaches[reach].has(stored(name)))
+  // if there are none, a refusal names them
+  return within.length > 0 ? within : usual
 }
 
 /**
  * Checks that a method gets the settings that it needs, and fills in the omitted ones.
  * @example methodOptions({ method: 'paca', seed: 0 }, checkpoint.architecture)
  */
-export const methodOptions = (
-  choice: MethodChoice,
-  architecture: Pick<ArchitectureFacts, 'targets' | 'modulesToSave'>,
-): E.Either<IoError, MethodOptions> => {
+export const methodOptions = (choice: MethodChoice, architecture: TargetFacts): E.Either<IoError, MethodOptions> => {
   const { method = defaultMethod, targetModules = usualTargets(method, architecture), seed } = choice
   const rank = choice.rank ?? recordOf(method).rank?.default ?? 0
   const isUsual = choice.targetModules === undefined && supports(method, 'modulesToSave')

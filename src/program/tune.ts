@@ -8,6 +8,7 @@ import {
   full,
   inputBlocks,
   leafName,
+  isTarget,
   moduleOf,
   nf4,
   quantized,
@@ -21,18 +22,20 @@ import {
   type Dynamic,
   type FirstValue,
   type Opaque,
-  type Reach,
   type TunedModule,
   type Tuned,
 } from '../tune/index.ts'
 import { resolveSaved, resolveTargets, type ResolvedModule } from '../tune/modules/modules.ts'
 import {
+  inputsIn,
   isHead,
+  leafSizes,
+  reaches,
   type ImageModel,
   type LanguageBatch,
   type LanguageOutputs,
   type LanguageParams,
-  type LeafKind,
+  type StoredLeaf,
   type Task,
 } from '../model/index.ts'
 import type { Model } from '../tensor/index.ts'
@@ -77,16 +80,22 @@ export interface Beginning {
 export const sizesOf = ({ architecture, tensors }: Checkpoint, path: string): readonly number[] =>
   tensors.get(architecture.stored(path).name)?.sizes ?? []
 
-/** The leaves of some kinds. */
-const leavesOf = ({ model, checkpoint: { architecture } }: Opened, ...kinds: readonly LeafKind[]): readonly string[] =>
-  tensorsOf(model.params).flatMap(([path]) => (kinds.includes(architecture.stored(path).kind) ? [moduleOf(path)] : []))
+/** The leaves of some kind. */
+const leavesOf = (
+  { model, checkpoint: { architecture } }: Opened,
+  isMeant: (leaf: StoredLeaf) => boolean,
+): readonly string[] =>
+  tensorsOf(model.params).flatMap(([path]) => (isMeant(architecture.stored(path)) ? [moduleOf(path)] : []))
 
-/** The number of columns (input features) of a module. */
-export const widthOf = (checkpoint: Checkpoint, path: string): number => sizesOf(checkpoint, path)[1] ?? 1
+/** The number of columns of a module: its input features, or the input channels of a convolution. */
+export const widthOf = ({ architecture, tensors }: Checkpoint, path: string): number => {
+  const { name, layout } = architecture.stored(path)
+  return leafSizes(layout, tensors.get(name)?.sizes ?? [])?.[inputsIn(layout)] ?? 1
+}
 const heightOf = (checkpoint: Checkpoint, path: string): number => sizesOf(checkpoint, path)[0] ?? 1
 
-/** The modules that are matrices applied to features: every method but full adapts these. */
-const linearModules = (loaded: Opened): readonly string[] => leavesOf(loaded, 'linear', 'head')
+/** The modules that are matrices applied to features: `all-linear` means these. */
+const linearModules = (loaded: Opened): readonly string[] => leavesOf(loaded, reaches.linear.has)
 
 /** The modules with the sizes of their weights. */
 export const sized = (checkpoint: Checkpoint, modules: readonly ResolvedModule[]): readonly TunedModule[] =>
@@ -103,7 +112,10 @@ const checkRanks = (
       : undefined
   return narrow === undefined
     ? E.right(modules)
-    : fail(`rank ${narrow.rank} is above the width of ${narrow.path}, which has ${narrow.in} columns`)
+    : fail(
+        `rank ${narrow.rank} is above the width of ${narrow.path}, which has ${narrow.in} ` +
+          (checkpoint.architecture.stored(narrow.path).kind === 'convolution' ? 'input channels' : 'columns'),
+      )
 }
 
 /** The reason why a head that the model ties to its embedding cannot be tuned by its name, if that is requested. */
@@ -127,23 +139,21 @@ const biasesBeside = (
   modules: readonly ResolvedModule[],
 ): readonly string[] => {
   const adapted = new Set(modules.map(({ path }) => `${path}.bias`))
-  return bias === 'none' ? [] : leavesOf(loaded, 'bias').filter(path => bias === 'all' || adapted.has(path))
+  return bias === 'none' ? [] : leavesOf(loaded, reaches.bias.has).filter(path => bias === 'all' || adapted.has(path))
 }
 
-/** Leaves, and the word for them. */
-interface Kind {
-  readonly paths: readonly string[]
-  readonly words: string
-}
-/** The leaves that a method can tune. */
-const within = (loaded: Opened, { method }: MethodOptions): Kind => {
-  const reaches: { readonly [R in Reach]: () => Kind } = {
-    every: () => ({ paths: tensorsOf(loaded.model.params).map(([path]) => moduleOf(path)), words: 'weights' }),
-    linear: () => ({ paths: linearModules(loaded), words: 'linear modules' }),
-    norm: () => ({ paths: leavesOf(loaded, 'norm'), words: 'weights of norms' }),
-    bias: () => ({ paths: leavesOf(loaded, 'bias'), words: 'bias vectors' }),
-  }
-  return reaches[recordOf(method).reach]()
+/** Refuses a module by its name that the model has and the method cannot tune. */
+const checkReach = (
+  loaded: Opened,
+  { method, targetModules }: MethodOptions,
+  paths: readonly string[],
+): E.Either<IoError, void> => {
+  const all = tensorsOf(loaded.model.params).map(([path]) => path)
+  const names = typeof targetModules === 'string' ? [] : targetModules
+  const beyond = names.find(name => all.some(path => isTarget(path, name)) && !paths.some(path => isTarget(path, name)))
+  return beyond === undefined
+    ? E.right(undefined)
+    : fail(`--method ${method} adapts ${reaches[recordOf(method).reach].words}, and ${beyond} is none of these`)
 }
 
 /**
@@ -154,7 +164,8 @@ const within = (loaded: Opened, { method }: MethodOptions): Kind => {
 export const targetsOf = (loaded: Opened, options: MethodOptions): E.Either<IoError, Targets> => {
   const { method, targetModules, rank } = options
   const { reach } = recordOf(method)
-  const { paths, words } = within(loaded, options)
+  const { has, words } = reaches[reach]
+  const paths = leavesOf(loaded, has)
   if (paths.length === 0) return fail(`--method ${method} trains ${words}, and this model has none`)
   const besides = (modules: readonly ResolvedModule[]): E.Either<IoError, Targets> =>
     pipe(
@@ -169,13 +180,17 @@ export const targetsOf = (loaded: Opened, options: MethodOptions): E.Either<IoEr
       }),
     )
   const everything = targetModules === 'all' || (typeof targetModules !== 'string' && targetModules.includes('all'))
-  if (reach !== 'linear' && everything) return besides(paths.map(path => ({ path, rank, alpha: rank })))
+  const inWhole = reach === 'every' || reach === 'norm' || reach === 'bias'
+  if (inWhole && everything) return besides(paths.map(path => ({ path, rank, alpha: rank })))
   const apart = tiedHeadAsked(loaded, options)
   if (apart !== undefined) return fail(apart)
   const named = typeof targetModules !== 'string' || targetModules.toLowerCase() !== 'all-linear'
   return pipe(
-    // a method that trains whole leaves can target any of them by name
-    resolveTargets(options, named || reach !== 'every' ? paths : linearModules(loaded), isHead),
+    checkReach(loaded, options, paths),
+    // only names reach further than all linear modules
+    E.flatMap(() =>
+      resolveTargets(options, named || reach === 'norm' || reach === 'bias' ? paths : linearModules(loaded), isHead),
+    ),
     E.flatMap(modules => checkRanks(loaded.checkpoint, options, modules)),
     E.flatMap(besides),
   )
@@ -214,7 +229,7 @@ const madeMethod = (
 
 /** The modules to quantize: not the head of a language model, and not those that are trained whole. */
 const quantizedModules = (loaded: Opened, { whole }: Targets): readonly string[] =>
-  leavesOf(loaded, 'linear').filter(path => !whole.includes(path))
+  leavesOf(loaded, ({ kind }) => kind === 'linear').filter(path => !whole.includes(path))
 
 /** A method that trains nothing on a packed model. */
 export const packedModel = (loaded: Opened, { double }: { readonly double: boolean }): Method<Opaque> =>

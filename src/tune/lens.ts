@@ -1,4 +1,4 @@
-import { inputsAxis, product, ruled, u, whole, type Dim, type Node, type Wanted } from '../tensor/index.ts'
+import { count, inputsAxis, product, ruled, u, whole, type Dim, type Node, type Wanted } from '../tensor/index.ts'
 import type { Columns, Entries, LeafMask } from './mask.ts'
 
 /** The effect of a mask on one leaf: a lens on it, and the `Wanted` that differentiation needs. */
@@ -39,20 +39,25 @@ export const lensOf = (mask: LeafMask, leaf: Node): Lens | undefined => {
 }
 
 /**
- * The places of trained numbers in a flattened `[in, out]` leaf, in the order of the part, for columns or entries.
+ * The places of trained numbers in a flattened leaf, in the order of the part, for columns or entries. `axis` is that of
+ * the columns.
  * @example placesAt('columns', Int32Array.of(2), [4, 3]) // [6, 7, 8]
  */
 export const placesAt = (
   among: (Columns<Dim> | Entries<Dim>)['mask'],
   index: Int32Array,
-  [, width = 1]: readonly number[],
+  sizes: readonly number[],
+  axis = 0,
 ): Int32Array => {
   if (among === 'entries') return index
-  const places = new Int32Array(index.length * width)
-  for (let i = 0; i < index.length; i++) {
-    const start = index[i]! * width
-    for (let j = 0; j < width; j++) places[i * width + j] = start + j
-  }
+  const [blocks, columns, width] = [count(sizes.slice(0, axis)), sizes[axis]!, count(sizes.slice(axis + 1))]
+  const places = new Int32Array(blocks * index.length * width)
+  for (let block = 0; block < blocks; block++)
+    for (let i = 0; i < index.length; i++) {
+      const start = (block * columns + index[i]!) * width
+      const at = (block * index.length + i) * width
+      for (let j = 0; j < width; j++) places[at + j] = start + j
+    }
   return places
 }
 

@@ -57,6 +57,8 @@ const adapterOf = (name: MethodName, options: Partial<MethodArguments> = {}): Me
   const own = {
     every: targets,
     linear: targets,
+    products: targets,
+    inputs: targets,
     norm: ['norm', 'input_layernorm', 'post_attention_layernorm'],
     bias: ['bias'],
   }[recordOf(name).reach]

@@ -55,14 +55,15 @@ export interface Size {
 const filled = (kept: KeptTensor, size: (word: Word) => number, limit: number, seed: number): FirstValue =>
   kept.from === 'index' ? distinct(seed, limit, size(kept.sizes[0])) : random(seed, ...kept.sizes.map(size))
 
-/** A module of any method, filled at random: of its first form, or of another. */
+/** A module of any method, filled at random: of its first form of matrices and vectors, or of another. */
 export const moduleOf = <M extends MethodName>(
   method: M,
   { input, output, rank }: Size,
   seed: number,
   nth = 0,
 ): MethodTensors[M] => {
-  const form = recordOf(method).tensors[nth % recordOf(method).tensors.length]!
+  const forms = recordOf(method).tensors.filter(all => Object.values(all).every(kept => kept.sizes.length <= 2))
+  const form = forms[nth % forms.length]!
   const isOfColumns = Object.values(form).some(kept => kept.from === 'index' && kept.among === 'columns')
   const limit = isOfColumns ? input : input * output
   const sizes: Readonly<Record<string, number>> = { in: input, out: output, r: rank }

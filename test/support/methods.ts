@@ -100,7 +100,9 @@ export const names = Object.keys(methods) as readonly MethodName[]
 export const targets: readonly string[] = ['up', 'down']
 /** Leaves of the kind that a method tunes. */
 const targetsOf = (name: MethodName): readonly string[] =>
-  ({ every: targets, linear: targets, norm: ['norm'], bias: ['bias'] })[recordOf(name).reach]
+  ({ every: targets, linear: targets, products: targets, inputs: targets, norm: ['norm'], bias: ['bias'] })[
+    recordOf(name).reach
+  ]
 export const adapterOf = (name: MethodName, options: Partial<MethodArguments> = {}): Method<Opaque> => {
   const { make }: { readonly make: (of: MethodArguments) => Method<Opaque> } = methods[name]
   return make({ targets: targetsOf(name), rank: 3, alpha: 5, seed: 1, ...options })

@@ -182,7 +182,7 @@ test('what cannot be adapted is refused by name', async () => {
   )
   assert.match(
     said({ method: 'paca', targetModules: ['query'], seed: 0 }),
-    /no module is called "query": there are q_proj, k_proj/,
+    /no module is called "query": there are projection, q_proj, k_proj/,
   )
   assert.match(
     said({ method: 'lora', modulesToSave: ['head'], seed: 0 }),

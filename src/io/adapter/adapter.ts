@@ -15,7 +15,7 @@ import { patternMatcher, type TargetRequest } from '../../tune/modules/modules.t
 
 type Floats = Value<Shape>
 
-/** The saved tensors of a module for each method, in the layout of its tree (weights are [in, out]). */
+/** The saved tensors of a module for each method, in the layout of its tree (weights are [..., in, out]). */
 export type MethodTensors = { readonly [M in MethodName]: TensorsOf<Methods[M]['tensors'][number]> }
 
 /** The origin of an adapter, which every method records. */
@@ -109,10 +109,25 @@ const sizeOfWord = (form: Form, module: Tensors, word: string): number | undefin
   return undefined
 }
 
-/** The index of a form, with the name of its tensor, for a module that is trained at a selection. */
-export const indexIn = (form: Form): { readonly name: string; readonly among: KeptIndex['among'] } | undefined => {
-  const found = Object.entries(form).find(([, tensor]) => tensor.from === 'index')
-  return found?.[1].from === 'index' ? { name: found[0], among: found[1].among } : undefined
+/** The index of a module that is trained at a selection. */
+interface FoundIndex {
+  /** The name of its tensor. */
+  readonly name: string
+  readonly among: KeptIndex['among']
+  /** The axis of the trained numbers that it runs along. */
+  readonly axis: number
+}
+
+/** The index of a form, for a module that is trained at a selection. */
+export const indexIn = (form: Form): FoundIndex | undefined => {
+  for (const [name, tensor] of Object.entries(form)) {
+    if (tensor.from !== 'index') continue
+    const axis = Object.values(form)
+      .find(({ from }) => from === 'trained')
+      ?.sizes.indexOf(tensor.sizes[0])
+    return { name, among: tensor.among, axis: axis ?? 0 }
+  }
+  return undefined
 }
 
 /** The rank of a module: its number of columns, or the width of its factors; 0 for a method without ranks. */

@@ -6,15 +6,15 @@ import { attempt, orThrow, refusal, type IoError } from '../../text/index.ts'
 import { roundedTo } from '../../tensor/index.ts'
 import { layoutOf, parameterName } from '../checkpoint/load.ts'
 import { recordOf, type Tensors } from '../../tune/index.ts'
-import { savedMatcher, targetMatcher, unmetNames } from '../../tune/modules/modules.ts'
+import { isAllLinear, savedMatcher, targetMatcher, unmetNames } from '../../tune/modules/modules.ts'
 import { withHeadFor } from '../checkpoint/head.ts'
 import { formOfModule, indexIn, type Adapter, type AnyAdapter, type WeightedAdapter } from './adapter.ts'
-import { isHead, leafSizes } from '../../model/index.ts'
+import { inputsIn, isHead, leafSizes, reaches, storedLeaf, type StoredLeaf } from '../../model/index.ts'
 import { fitHead, headOf } from './head.ts'
 import { checkTensors, counted, tensorWith } from './layout.ts'
 import type { WidthOf } from './lora-form.ts'
 
-/** The sizes of a leaf in the tree's layout, [in, out], from the header of the base. */
+/** The sizes of a leaf in the tree's layout, [..., in, out], from the header of the base. */
 const sizesIn = ({ tensors }: Pick<Checkpoint, 'tensors'>, path: string): readonly number[] | undefined => {
   const sizes = tensors.get(parameterName(path))?.sizes
   return sizes && leafSizes(layoutOf(path), sizes)
@@ -24,7 +24,7 @@ const sizesIn = ({ tensors }: Pick<Checkpoint, 'tensors'>, path: string): readon
 export const inputWidths =
   (checkpoint: Pick<Checkpoint, 'path' | 'tensors'>): WidthOf =>
   path => {
-    const [width] = sizesIn(checkpoint, path) ?? []
+    const width = sizesIn(checkpoint, path)?.[inputsIn(layoutOf(path))]
     if (width === undefined) throw refusal(`${checkpoint.path}: the base has no module ${path}`)
     return width
   }
@@ -60,18 +60,24 @@ const checkFit = (
     checkSizes(subject, path, module['values']!, due)
     return
   }
-  const [width = 0, out = 0] = due
-  if (due.length !== 2) throw refusal(`${subject}: ${path} is no matrix in the base, which ${method} adapts`)
-  if (index === undefined)
-    checkTensors(subject, name => `${name}.${path}`, form, new Map(Object.entries(module)), { in: width, out })
-  else {
-    const at = module[index.name]!
-    const [, height] = module['values']!.sizes
-    if (index.among === 'columns' && height !== out)
-      throw refusal(`${subject}: ${path} holds columns of ${height} numbers, in the base they have ${out}`)
-    if (at.dtype === 'i32')
-      beyond(subject, path, counted[index.among], at.data, index.among === 'columns' ? width : width * out)
-  }
+  // a convolution is adapted by arrays of as many axes
+  const axes = Math.max(2, ...Object.values(form).map(({ sizes }) => sizes.length))
+  if (due.length !== axes)
+    throw refusal(
+      axes === 2
+        ? `${subject}: ${path} is no matrix in the base, which ${method} adapts`
+        : `${subject}: ${path} is ${showSizes(due)} in the base, and a convolution of other axes in the adapter`,
+    )
+  const [width, out] = [due[inputsIn(layoutOf(path))]!, due.at(-1)!]
+  const at = index && module[index.name]
+  const height = module['values']?.sizes[1]
+  if (index?.among === 'columns' && axes === 2 && height !== out)
+    throw refusal(`${subject}: ${path} holds columns of ${height} numbers, in the base they have ${out}`)
+  const [rows, columns] = due
+  const known = axes === 2 ? { in: width, out } : { rows: rows!, columns: columns!, in: width, out }
+  checkTensors(subject, name => `${name}.${path}`, form, new Map(Object.entries(module)), known)
+  if (index !== undefined && at?.dtype === 'i32')
+    beyond(subject, path, counted[index.among], at.data, index.among === 'columns' ? width : width * out)
   const wide = tensorWith(recordOf(method).shared, 'in')
   const limit = wide === undefined ? width : (shared?.[wide]?.sizes[0] ?? width)
   if (limit < width) throw refusal(`${subject}: ${path} has ${width} inputs, more than the ${limit} of ${wide}`)
@@ -99,14 +105,19 @@ const checkRepeated = async (subject: string, { repeated }: Adapter, base: Check
   }
 }
 
+const isLinearThere = ({ layout }: Pick<StoredLeaf, 'layout'>): boolean => layout === 'linear'
+
 /** Rejects an adapter that lacks one of its target modules. */
 const checkComplete = (subject: string, adapter: Adapter, base: Checkpoint): void => {
   const paths = [...entriesOf(base).keys()]
   const targets = targetMatcher(adapter, isHead)
-  const linear = paths.filter(path => layoutOf(path) === 'linear')
+  const { reach } = recordOf(adapter.method)
+  const inWhole = reach === 'every' || reach === 'norm' || reach === 'bias'
+  // all linear modules are those that PyTorch has as such
+  const has = isAllLinear(adapter.targetModules) ? isLinearThere : reaches[reach].has
   const untouched =
-    E.isRight(targets) && recordOf(adapter.method).reach === 'linear'
-      ? linear.find(path => targets.right(path) && !adapter.modules.has(path))
+    E.isRight(targets) && !inWhole
+      ? paths.find(path => has(storedLeaf(path)) && targets.right(path) && !adapter.modules.has(path))
       : undefined
   if (untouched !== undefined)
     throw refusal(`${subject}: target_modules names ${untouched}, of which the adapter has no tensors`)

@@ -2,6 +2,8 @@ import { count, type Shape, type Value } from '../../tensor/index.ts'
 import { addProduct, placesAt, recordOf, type Tensors } from '../../tune/index.ts'
 import { valueOf } from '../checkpoint/archive.ts'
 import { refusal } from '../../text/index.ts'
+import { layoutOf } from '../checkpoint/load.ts'
+import { inputsIn } from '../../model/index.ts'
 import { finite } from '../checkpoint/finite.ts'
 import { formOfModule, indexIn, savedModule, type Adapter, type AnyAdapter, type WeightedAdapter } from './adapter.ts'
 
@@ -57,7 +59,7 @@ const heldOf = (adapter: Adapter, path: string, sizes: readonly number[]): Held 
   return {
     values: floats(module, 'values')!,
     base: floats(module, before),
-    places: index && chosen?.dtype === 'i32' ? placesAt(index.among, chosen.data, sizes) : undefined,
+    places: index && chosen?.dtype === 'i32' ? placesAt(index.among, chosen.data, sizes, index.axis) : undefined,
   }
 }
 
@@ -69,7 +71,7 @@ const addHeld = (sum: Float64Array, { values, base, places }: Held, leaf: Float3
   })
 }
 
-/** Adds `by` times an adapter's change of a leaf [in, out] to a sum. */
+/** Adds `by` times an adapter's change of a leaf [..., in, out] to a sum. */
 const addChange = (sum: Float64Array, adapter: Adapter, path: string, leaf: Floats, by: number): void => {
   const held = heldOf(adapter, path, leaf.sizes)
   if (held !== undefined) {
@@ -82,7 +84,7 @@ const addChange = (sum: Float64Array, adapter: Adapter, path: string, leaf: Floa
     addToBias?.(sum, savedModule(adapter, of, 0), leaf, by)
     return
   }
-  const module = savedModule(adapter, path, leaf.sizes[0]!)
+  const module = savedModule(adapter, path, leaf.sizes[inputsIn(layoutOf(path))]!)
   if (typeof change === 'object') change.add(sum, module, leaf, by)
   else if ('factors' in lora) {
     const { lora_A, lora_B, scale } = lora.factors(module)
@@ -101,7 +103,7 @@ const needsBase = (adapter: Adapter, path: string, sizes: readonly number[]): bo
 }
 
 /**
- * The change that an adapter makes to a weight [in, out] of the base, summed in float64; undefined if it leaves the
+ * The change that an adapter makes to a weight [..., in, out] of the base, summed in float64; undefined if it leaves the
  * weight alone. `base` is the weight itself: its sizes are needed, and its numbers if the change depends on them (DoRA,
  * and weights that are saved whole).
  * @example deltaOf(adapter, 'model.layers.0.self_attn.q_proj', base)
@@ -142,7 +144,7 @@ const exactly = (adapter: Adapter, path: string, leaf: Floats, part: 'values' | 
 }
 
 /**
- * A leaf [in, out] of the base with adapters written into it; the base itself if none of them changes it. If a single
+ * A leaf [..., in, out] of the base with adapters written into it; the base itself if none of them changes it. If a single
  * adapter of weight 1 stores numbers of the weight (PaCA, SHiRA, full), they are written bit for bit; otherwise the
  * result is base + Σ weight · change, summed in float64 and rounded once.
  * @example mergedWeight([{ adapter: a }, { adapter: b, weight: 0.5 }], 'model.layers.0.self_attn.q_proj', base)

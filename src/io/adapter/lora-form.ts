@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
-import type { Shape, Value } from '../../tensor/index.ts'
+import { count, type Shape, type Value } from '../../tensor/index.ts'
 import { valueOf } from '../checkpoint/archive.ts'
+import { layoutOf } from '../checkpoint/load.ts'
 import { attemptSync, refusal, type IoError } from '../../text/index.ts'
 import { lowRankMethod, recordOf, type LowRankMethod } from '../../tune/index.ts'
 import {
@@ -55,7 +56,7 @@ const kept = ({
 }
 
 /**
- * The same change as a LoRA: PaCA with one-hot A and B = values − base, MiSS and VeRA with their factors written out,
+ * The same change as a LoRA: PaCA with one-hot A (of a convolution for each place of its window) and B = values − base, MiSS and VeRA with their factors written out,
  * MosLoRA with its mixer multiplied into A. Errors: a method whose change is not a product of two factors.
  * @example loraOf(adapter, inputWidths(checkpoint))
  */
@@ -65,12 +66,14 @@ export const loraOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Ad
     if ('none' in lora) throw refusal(`${lora.none}, which no LoRA says: export it merged`)
     const modules = new Map(
       [...adapter.modules.keys()].map(path => {
+        if (layoutOf(path) === 'depthwise')
+          throw refusal(`${path} convolves each channel by itself, which no LoRA says: export it merged`)
         const { lora_A, lora_B } = lora.factors(savedModule(adapter, path, widthOf(path)))
         return [path, { lora_A, lora_B }] as const
       }),
     )
     const { rank = 0, rankPattern, alpha, alphaPattern, rslora, dropout }: AnyAdapter = adapter
-    const ranks = new Map([...modules].map(([path, { lora_A }]) => [path, lora_A.sizes[1]!]))
+    const ranks = new Map([...modules].map(([path, { lora_A }]) => [path, lora_A.sizes.at(-1)!]))
     // a method may train more than the rank that it was asked for, as whole heads
     const asAsked = [...ranks].every(([path, own]) => own === rankOf(adapter, path))
     return {
@@ -98,14 +101,18 @@ const patterned = (
 /** A path as a pattern: earlier versions of PEFT only match words after the first. */
 export const patternKey = (path: string): string => path.replace(/^model\./, '')
 
-const besides = (matrices: readonly Floats[], rows: number): Floats => {
-  const width = matrices.reduce((n, { sizes }) => n + sizes[1]!, 0)
+/** Arrays side by side, along their last axis. */
+const besides = (parts: readonly Floats[]): Floats => {
+  const before = parts[0]!.sizes.slice(0, -1)
+  const rows = count(before)
+  const width = parts.reduce((n, { sizes }) => n + sizes.at(-1)!, 0)
   const data = new Float32Array(rows * width)
-  matrices.reduce((at, { sizes: [, columns = 0], data: part }) => {
+  parts.reduce((at, { sizes, data: part }) => {
+    const columns = sizes.at(-1)!
     for (let i = 0; i < rows; i++) data.set(part.subarray(i * columns, (i + 1) * columns), i * width + at)
     return at + columns
   }, 0)
-  return valueOf('f32', [rows, width], data)
+  return valueOf('f32', [...before, width], data)
 }
 const below = (matrices: readonly Floats[], columns: number): Floats => {
   const rows = matrices.reduce((n, { sizes }) => n + sizes[0]!, 0)
@@ -156,7 +163,7 @@ export const combineAdapters = (
           factors.map(factor => factor.lora_B),
           factors[0]!.lora_B.sizes[1]!,
         )
-        return [path, { lora_A: besides(scaled, scaled[0]!.sizes[0]!), lora_B }]
+        return [path, { lora_A: besides(scaled), lora_B }]
       }),
     )
     const bound = uses.find(({ adapter }) => adapter.baseModelHash !== undefined) ?? first

@@ -1,9 +1,10 @@
-import { transposeMatrix, type Shape, type Value } from '../../tensor/index.ts'
+import type { Shape, Value } from '../../tensor/index.ts'
 import type { PeftTensor, Word } from '../../tune/index.ts'
 import { elementCount, showSizes, valueOf } from '../checkpoint/archive.ts'
+import { fromStorage, leafSizes, toStorage, type Layout } from '../../model/index.ts'
 import { refusal } from '../../text/index.ts'
 
-/** Converts tensors from and to PEFT, which keeps matrices [out, in] as PyTorch does. */
+/** Converts tensors from and to PEFT, which keeps matrices [out, in] and convolutions as PyTorch does. */
 
 type Floats = Value<Shape>
 
@@ -12,44 +13,59 @@ export const peftPrefix = 'base_model.model.'
 /** The prefix that PEFT puts before the name of a tensor that all modules share. */
 export const peftShared = 'base_model.'
 
-const turned = ({ sizes, data }: Floats): Floats => {
-  const [rows = 0, columns = 0] = sizes
-  return valueOf('f32', [columns, rows], transposeMatrix(data, rows, columns))
+/**
+ * The order in which PEFT stores a factor, which is the weight of a layer of its own there; undefined for other tensors.
+ * The layers beside a convolution are convolutions, and the second one has a window of one place.
+ */
+const orderOf = (module: Layout, ours: readonly Word[], theirs: readonly Word[]): Layout | undefined => {
+  const [input, output] = ours.slice(-2)
+  if (theirs.length !== 2 || ours.length < 2 || theirs[0] !== output || theirs[1] !== input) return undefined
+  if (!isConvolved(module)) return 'linear'
+  return ours.length === 2 ? 'pointwise' : 'convolution'
 }
 
-const isTurned = (a: readonly Word[], b: readonly Word[]): boolean =>
-  a.length === 2 && b.length === 2 && a[0] === b[1] && a[1] === b[0]
+/** Tests for a module that is a convolution in PyTorch. */
+export const isConvolved = (module: Layout): boolean => module !== 'linear' && module !== 'same'
 
 /** A tensor with the layout of words `from`, in the layout of words `to`. */
 const laidOut = (value: Floats, from: readonly Word[], to: readonly Word[]): Floats => {
-  if (isTurned(from, to)) return turned(value)
   if (from.join() === to.join()) return value
   const sizes = to.map(word => (typeof word === 'number' ? word : value.sizes[from.indexOf(word)]!))
   return valueOf('f32', sizes, value.data)
 }
 
-/** A tensor in PEFT's layout. */
-export const toPeft = (value: Floats, ours: readonly Word[], [, ...theirs]: PeftTensor): Floats =>
-  laidOut(value, ours, theirs)
+/** A tensor of a module in PEFT's layout. */
+export const toPeft = (value: Floats, ours: readonly Word[], [, ...theirs]: PeftTensor, module: Layout): Floats => {
+  const order = orderOf(module, ours, theirs)
+  if (order === undefined) return laidOut(value, ours, theirs)
+  const { sizes, data } = toStorage(order, value)
+  return valueOf('f32', sizes, data)
+}
 
 /** Tests whether a tensor of these sizes may be the one with this name in PEFT. */
 export const fitsPeft = ([, ...words]: PeftTensor, sizes: readonly number[]): boolean =>
   words.length === sizes.length && words.every((word, i) => typeof word === 'string' || word === sizes[i])
 
-/** A tensor in the layout of adapters. Throws an `IoError` for one that does not have PEFT's layout. */
+/** A tensor of a module in the layout of adapters. Throws an `IoError` for one that does not have PEFT's layout. */
 export const fromPeft = (
   subject: string,
   key: string,
   value: Value<Shape> | Value<Shape, 'i32'>,
   ours: readonly Word[],
   theirs: PeftTensor,
+  module: Layout,
 ): Value<Shape> | Value<Shape, 'i32'> => {
   const [, ...words] = theirs
   if (words.join() === ours.join()) return value
-  if (value.dtype !== 'f32' || !fitsPeft(theirs, value.sizes) || elementCount(value.sizes) === undefined) {
+  const order = orderOf(module, ours, words)
+  const fits = order === undefined ? fitsPeft(theirs, value.sizes) : leafSizes(order, value.sizes) !== undefined
+  if (value.dtype !== 'f32' || !fits || elementCount(value.sizes) === undefined) {
+    const due = order === undefined || order === 'linear' ? 'a matrix of numbers' : 'the weight of a convolution'
     throw refusal(
-      `${subject}: tensor ${key} is ${value.dtype.toUpperCase()} ${showSizes(value.sizes)}: expected a matrix of numbers`,
+      `${subject}: tensor ${key} is ${value.dtype.toUpperCase()} ${showSizes(value.sizes)}: expected ${due}`,
     )
   }
-  return laidOut(value, words, ours)
+  if (order === undefined) return laidOut(value, words, ours)
+  const { sizes, data } = fromStorage(order, value)
+  return valueOf('f32', sizes, data)
 }

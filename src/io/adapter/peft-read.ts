@@ -3,13 +3,21 @@ import type { Shape, Value } from '../../tensor/index.ts'
 import { toF32, valueOf, type Archive, type StoredValue } from '../checkpoint/archive.ts'
 import { refusal, quoted } from '../../text/index.ts'
 import { layoutOf } from '../checkpoint/load.ts'
-import { leafName, recordOf, type PeftForm, type PeftTensor, type Tensors, type Word } from '../../tune/index.ts'
+import {
+  leafName,
+  recordOf,
+  type MethodName,
+  type PeftForm,
+  type PeftTensor,
+  type Tensors,
+  type Word,
+} from '../../tune/index.ts'
 import { savedMatcher, targetMatcher } from '../../tune/modules/modules.ts'
 import type { Adapter } from './adapter.ts'
 import { fromStorage, isHead, leafSizes, tieOf } from '../../model/index.ts'
 import { checkAdapter } from './layout.ts'
 import { inPeft, parsePeftConfig, type PeftConfig } from './peft-config.ts'
-import { fitsPeft, fromPeft, peftPrefix, peftShared } from './peft-layout.ts'
+import { fitsPeft, fromPeft, isConvolved, peftPrefix, peftShared } from './peft-layout.ts'
 
 type Floats = Value<Shape>
 type Tensor = Tensors[string]
@@ -105,6 +113,17 @@ const trainedApart = (
   return [...modules, ...whole.filter(named)].some(path => tieOf(path) !== undefined) ? true : undefined
 }
 
+/** Rejects with an `IoError` a tensor of a convolution that means something else in PEFT than here. */
+const checkConvolution = (subject: string, method: MethodName, { convolutions }: PeftForm, path: string): void => {
+  const layout = layoutOf(path)
+  if (isConvolved(layout) && !convolutions)
+    throw refusal(`${subject} is of a convolution, of which PEFT's ${recordOf(method).title} is not supported`)
+  if (layout === 'depthwise')
+    throw refusal(
+      `${subject} mixes the channels of ${path}, which convolves each by itself: it is no change of its weight, and PEFT cannot merge it either`,
+    )
+}
+
 /** Reads an adapter that PEFT wrote. Rejects with an `IoError` that names the file, and the field or tensor. */
 export const readPeft = async (
   archive: Archive,
@@ -117,8 +136,12 @@ export const readPeft = async (
   }
   const config = parsePeftConfig(file, json, [...new Set([...archive.tensors.keys()].flatMap(lastWord))])
   const { method, form, rank, origin, settings } = config
-  const ours = (name: string): readonly Word[] =>
-    recordOf(method).tensors.flatMap(tensors => tensors[name]?.sizes ?? [])
+  // a convolution and a matrix have forms of their own
+  const ours = (name: string, path: string): readonly Word[] => {
+    const forms = recordOf(method).tensors.flatMap(tensors => (tensors[name] ? [tensors[name].sizes] : []))
+    const axes = layoutOf(path) === 'convolution' ? 4 : 2
+    return forms.find(sizes => sizes.length === axes) ?? forms[0] ?? []
+  }
   const sharedKeys: ReadonlyMap<string, { readonly name: string; readonly tensor: PeftTensor }> = new Map(
     Object.entries(form.shared ?? {}).map(([name, tensor]) => [`${peftShared}${tensor[0]}`, { name, tensor }] as const),
   )
@@ -130,7 +153,7 @@ export const readPeft = async (
     const one = sharedKeys.get(key)
     if (one !== undefined) {
       const words = recordOf(method).shared[one.name]!.sizes
-      shared[one.name] = fromPeft(archive.path, key, await floats(archive, key), words, one.tensor)
+      shared[one.name] = fromPeft(archive.path, key, await floats(archive, key), words, one.tensor, 'linear')
       continue
     }
     const { path, name } = placeOf(archive.path, form, key, archive.tensors.get(key)!.sizes)
@@ -140,7 +163,8 @@ export const readPeft = async (
       whole.set(path, asLeaf(path, value))
     } else {
       const value = await read(archive, key)
-      const tensor = fromPeft(archive.path, key, value, ours(name), form.tensors[name]!)
+      checkConvolution(`${archive.path}: tensor ${key}`, method, form, path)
+      const tensor = fromPeft(archive.path, key, value, ours(name, path), form.tensors[name]!, layoutOf(path))
       parts.set(path, { ...parts.get(path), [name]: tensor })
     }
   }

@@ -16,7 +16,7 @@ import { checkAdapter } from './layout.ts'
 import { loraOf, patternKey, type WidthOf } from './lora-form.ts'
 import { modelCard } from './model-card.ts'
 import { peftForm } from './peft-config.ts'
-import { peftPrefix, peftShared, toPeft } from './peft-layout.ts'
+import { isConvolved, peftPrefix, peftShared, toPeft } from './peft-layout.ts'
 
 /** An adapter in PEFT's form: the content of adapter_config.json, and the tensors under PEFT's names, [out, in]. */
 export interface PeftAdapter {
@@ -57,7 +57,8 @@ const isEmbeddingSaved = ({ whole }: Adapter): boolean =>
 const targetsOf = (adapter: Adapter): Readonly<Record<string, unknown>> => {
   const matcher = targetMatcher(adapter, isHead)
   const paths = [...adapter.modules.keys()]
-  const found = E.isRight(matcher) && paths.every(matcher.right)
+  // words may also match convolutions that the adapter leaves alone, and all linear modules are fewer there
+  const found = E.isRight(matcher) && paths.every(path => matcher.right(path) && !isConvolved(layoutOf(path)))
   const {
     targetModules,
     excludeModules = null,
@@ -151,18 +152,26 @@ const configOf = ({ adapter, form }: Native, ensureTied: boolean): Readonly<Reco
 
 const tensorsOf = ({ adapter, form }: Native): ReadonlyMap<string, Value<Shape>> => {
   const { method, modules, shared = {}, whole = new Map<string, Value<Shape>>() }: AnyAdapter = adapter
+  const convolution = [...modules.keys()].find(path => isConvolved(layoutOf(path)))
+  if (convolution !== undefined && !form.convolutions)
+    throw refusal(
+      `PEFT's ${recordOf(method).title} has no convolutions, and ${convolution} is one there: ${elsewhere(adapter)}`,
+    )
   const own = [...modules].flatMap(([path, module]) => {
     const kept = formOfModule(method, module)
     return Object.entries(module).flatMap(([name, value]) => {
       const tensor = form.tensors[name]
       return tensor === undefined || value.dtype !== 'f32'
         ? []
-        : [[`${peftPrefix}${path}.${tensor[0]}`, toPeft(value, kept[name]!.sizes, tensor)] as const]
+        : [[`${peftPrefix}${path}.${tensor[0]}`, toPeft(value, kept[name]!.sizes, tensor, layoutOf(path))] as const]
     })
   })
   const ofAll = Object.entries(form.shared ?? {}).map(
     ([name, tensor]) =>
-      [`${peftShared}${tensor[0]}`, toPeft(shared[name]!, recordOf(method).shared[name]!.sizes, tensor)] as const,
+      [
+        `${peftShared}${tensor[0]}`,
+        toPeft(shared[name]!, recordOf(method).shared[name]!.sizes, tensor, 'linear'),
+      ] as const,
   )
   // PEFT puts the module itself below its adapter
   const nameOf = (path: string): string => {

@@ -63,6 +63,7 @@ const architecture = (name: string, network: Network, { names, ...style }: Imple
     stored: storedIn(names),
     head: names.classifier,
     targets: targetsOf(declareLayers(network, 3), names),
+    modulesToSave: [names.classifier],
     config: (json, file, named = field => field): E.Either<IoError, EfficientNetConfig> =>
       attemptSync(file, () => validate(json, file, named, network.defaults)),
     json: ({ labels, ...config }) => ({

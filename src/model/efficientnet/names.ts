@@ -64,7 +64,7 @@ export const torchvisionNames: Names = {
 export const timmNames: Names = {
   roots: ['conv_stem', 'bn1', 'blocks', 'conv_head', 'bn2', 'classifier'],
   targets: ['conv', 'conv_exp', 'conv_pw', 'conv_dw', 'conv_pwl'],
-  are: { norm: /(^|\.)bn\d$/, depthwise: /\.conv_dw$/, squeeze: /\.se\.conv_(reduce|expand)$/ },
+  are: { norm: /(^|\.)bn\d$/, depthwise: /(^|\.)conv_dw$/, squeeze: /\.se\.conv_(reduce|expand)$/ },
   stem: ['conv_stem', 'bn1'],
   head: () => ['conv_head', 'bn2'],
   classifier: 'classifier',
@@ -87,7 +87,7 @@ export const timmNames: Names = {
 export const efficientNetPytorchNames: Names = {
   roots: ['_conv_stem', '_bn0', '_blocks', '_conv_head', '_bn1', '_fc'],
   targets: ['_expand_conv', '_depthwise_conv', '_project_conv'],
-  are: { norm: /(^|\.)_bn\d$/, depthwise: /\._depthwise_conv$/, squeeze: /\._se_(reduce|expand)$/ },
+  are: { norm: /(^|\.)_bn\d$/, depthwise: /(^|\.)_depthwise_conv$/, squeeze: /\._se_(reduce|expand)$/ },
   stem: ['_conv_stem', '_bn0'],
   head: () => ['_conv_head', '_bn1'],
   classifier: '_fc',

@@ -197,7 +197,7 @@ export const factorOptions = [
   'seed',
 ] as const satisfies readonly (keyof MethodArguments)[]
 
-/** The tensors of two factors in PEFT, which keeps matrices [out, in]. */
+/** The tensors of two factors in PEFT, which keeps matrices [out, in], and convolutions [out, in, rows, columns]. */
 export const factorsInPeft = {
   lora_A: ['lora_A.weight', 'r', 'in'],
   lora_B: ['lora_B.weight', 'out', 'r'],
@@ -232,6 +232,13 @@ export const loraFields = (isDora: boolean): Readonly<Record<string, PeftField>>
   runtime_config: { leave: true },
 })
 
+/** The factors of a matrix, and those of a convolution; `kept` is the origin of A. */
+const factorsBy = (kept: typeof trained) =>
+  [
+    { lora_A: kept('in', 'r'), lora_B: trained('r', 'out') },
+    { lora_A: kept('rows', 'columns', 'in', 'r'), lora_B: trained('r', 'out') },
+  ] as const
+
 export const loraMethod = method({
   name: 'lora',
   title: 'LoRA',
@@ -240,15 +247,21 @@ export const loraMethod = method({
   make: lora,
   takes: [...factorOptions, 'dropout'],
   rank: { default: 8 },
-  reach: 'linear',
+  reach: 'products',
   targets: 'usual',
-  tensors: [{ lora_A: trained('in', 'r'), lora_B: trained('r', 'out') }],
+  tensors: factorsBy(trained),
   shared: {},
   quantizes: true,
   besides: true,
   change: 'factors',
   lora: { factors: ({ tensors, scale }) => ({ ...tensors, scale }) },
-  peft: { type: 'LORA', tensors: factorsInPeft, refused: refusedInPeft, fields: loraFields(false) },
+  peft: {
+    type: 'LORA',
+    tensors: factorsInPeft,
+    convolutions: true,
+    refused: refusedInPeft,
+    fields: loraFields(false),
+  },
 })
 
 export const lorafaMethod = method({
@@ -259,9 +272,9 @@ export const lorafaMethod = method({
   make: lorafa,
   takes: [...factorOptions, 'dropout'],
   rank: { default: 8 },
-  reach: 'linear',
+  reach: 'products',
   targets: 'usual',
-  tensors: [{ lora_A: keptFrozen('in', 'r'), lora_B: trained('r', 'out') }],
+  tensors: factorsBy(keptFrozen),
   shared: {},
   quantizes: true,
   besides: true,

@@ -1,10 +1,10 @@
-import type { Shape, Value } from '../../tensor/index.ts'
+import { count, type Shape, type Value } from '../../tensor/index.ts'
 
 /** Computes with the matrices of adapters on the host: products are summed in float64 and rounded once. */
 
 type Floats = Value<Shape>
 
-/** A change of a weight as factors: scale · A B, with A `[in, r]` and B `[r, out]`. */
+/** A change of a weight as factors: scale · A B, with A `[in, r]`, or `[rows, columns, in, r]`, and B `[r, out]`. */
 export interface LowRank {
   readonly lora_A: Floats
   readonly lora_B: Floats
@@ -18,10 +18,10 @@ export const matrix = (rows: number, columns: number, data: Float32Array): Float
   data,
 })
 
-/** Adds `by` times the product of a [in, r] and b [r, out] to a sum [in, out]. */
+/** Adds `by` times the product of a [..., in, r] and b [r, out] to a sum [..., in, out]. */
 export const addProduct = (sum: Float64Array, a: Floats, b: Floats, by: number): void => {
-  const [input = 0, rank = 0] = a.sizes
-  const [, output = 0] = b.sizes
+  const [rank = 0, output = 0] = b.sizes
+  const input = count(a.sizes.slice(0, -1))
   for (let i = 0; i < input; i++) {
     for (let k = 0; k < rank; k++) {
       const x = by * a.data[i * rank + k]!
@@ -77,18 +77,29 @@ const oneHots = (rows: number, rowOf: Int32Array): Floats => {
   return matrix(rows, columns, data)
 }
 
-const difference = ({ sizes: [rows = 0, columns = 0], data }: Floats, b: Floats): Floats =>
-  matrix(
-    rows,
-    columns,
-    data.map((x, i) => x - b.data[i]!),
-  )
-
-/** Replaced columns as factors: A selects the inputs, B is the change of their columns. */
+/**
+ * Replaced columns as factors: A selects the inputs, B is the change of their columns. Of a convolution, A selects the
+ * inputs at each place of the window, so that the rank is as many times the number of columns.
+ */
 export const columnFactors = ({
   tensors: { columns, values, base },
   inputs,
 }: {
   readonly tensors: { readonly columns: Value<Shape, 'i32'>; readonly values: Floats; readonly base: Floats }
   readonly inputs: number
-}): LowRank => ({ lora_A: oneHots(inputs, columns.data), lora_B: difference(values, base), scale: 1 })
+}): LowRank => {
+  const field = values.sizes.slice(0, -2)
+  const chosen = columns.data.length
+  const rows = Int32Array.from({ length: count(field) * chosen }, (_, k) => {
+    const place = Math.floor(k / chosen)
+    return place * inputs + columns.data[k % chosen]!
+  })
+  const { data } = oneHots(count(field) * inputs, rows)
+  const sizes = [...field, inputs, rows.length]
+  const changes = values.data.map((x, i) => x - base.data[i]!)
+  return {
+    lora_A: { shape: sizes, sizes, dtype: 'f32', data },
+    lora_B: matrix(rows.length, values.sizes.at(-1)!, changes),
+    scale: 1,
+  }
+}

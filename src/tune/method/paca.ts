@@ -66,6 +66,13 @@ export const paca = <
   },
 })
 
+/** The tensors of a module whose columns are trained, with the sizes of what is trained. */
+const columnsOf = (...sizes: readonly string[]) => ({
+  columns: chosenAmong('columns', 'r'),
+  values: trained(...sizes),
+  base: before(...sizes),
+})
+
 export const pacaMethod = method({
   name: 'paca',
   title: 'PaCA',
@@ -74,10 +81,10 @@ export const pacaMethod = method({
   make: paca,
   takes: ['rank', 'ranks', 'seed', 'selection', 'groups'],
   rank: { default: 8, counts: 'inputs' },
-  reach: 'linear',
+  reach: 'inputs',
   targets: 'usual',
-  // a column of the [out, in] weight is one row here
-  tensors: [{ columns: chosenAmong('columns', 'r'), values: trained('r', 'out'), base: before('r', 'out') }],
+  // a column of the [out, in] weight is one row here; a convolution has input channels, over all channels or one by one
+  tensors: [columnsOf('r', 'out'), columnsOf('rows', 'columns', 'r', 'out'), columnsOf('rows', 'columns', 'r')],
   shared: {},
   quantizes: true,
   besides: true,

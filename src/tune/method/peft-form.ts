@@ -35,6 +35,8 @@ export interface PeftForm {
   readonly older?: Readonly<Record<string, string>>
   /** The endings of refused tensors' names, and the words for these tensors. */
   readonly refused?: Readonly<Record<string, string>>
+  /** Modules may be convolutions too, whose factors are convolutions there. */
+  readonly convolutions?: true
   /** All modules have the same rank. */
   readonly oneRank?: true
   /** Fields that the other types have and this one lacks. */

@@ -59,10 +59,11 @@ export interface RankFacet {
 }
 
 /**
- * The leaves that a method can tune: every leaf, or those of a kind: matrices that are applied to features, gains of
- * norms, biases. A model may have none of some kind.
+ * The leaves that a method can tune: every leaf, or those of a kind: matrices that are applied to features (`linear`),
+ * these and the convolutions that sum over input channels (`products`), these and the convolutions of single channels
+ * (`inputs`), gains of norms, biases. A model may have none of some kind.
  */
-export type Reach = 'every' | 'linear' | 'norm' | 'bias'
+export type Reach = 'every' | 'linear' | 'products' | 'inputs' | 'norm' | 'bias'
 
 export interface MethodRecord<
   N extends string = string,

@@ -1,10 +1,18 @@
 import type { Node } from '../../tensor/index.ts'
 import { tensorsOf } from '../tree.ts'
+import { moduleOf } from './targets.ts'
 import type { Method, Addition, FirstValue, Reparametrisation } from './method.ts'
 
+/** A leaf that replaces a part of a weight, at the path of the weight's module. */
+const besideModule = (path: string): string => {
+  const at = path.lastIndexOf('.')
+  return moduleOf(path.slice(0, Math.max(0, at))) + path.slice(at)
+}
+
 /**
- * The same method with given first values for leaves that it adds, by their path in the tree: used to continue from an
- * adapter.
+ * The same method with given first values for leaves that it adds, by their path in the tree, or by that of their module
+ * with their name: used to continue from an adapter.
+ * @throws {RangeError} if the method adds no leaf for a value, or one of other sizes
  * @example startingFrom(new Map([['model.layers.0.self_attn.q_proj.lora_B', value]]))(lora({ targets: ['q_proj'], rank: 8, seed: 0 }))
  */
 export const startingFrom =
@@ -19,7 +27,13 @@ export const startingFrom =
           .map(([path, leaf]) => [leaf, path]),
       )
       // among the places of a leaf, one with a given value, or the first
-      for (const [path, leaf] of tensorsOf(made.params)) if (values.has(path)) paths.set(leaf, path)
+      for (const [path, leaf] of tensorsOf(made.params)) {
+        const at = [path, besideModule(path)].find(known => values.has(known))
+        if (at !== undefined) paths.set(leaf, at)
+      }
+      const added = new Set(made.additions.flatMap(({ leaves }) => leaves.map(leaf => paths.get(leaf))))
+      const unknown = [...values.keys()].find(path => !added.has(path))
+      if (unknown !== undefined) throw new RangeError(`${method.name} adds no ${unknown}`)
       const own = (leaf: Node, first: FirstValue): FirstValue => {
         const path = paths.get(leaf) ?? ''
         const value = values.get(path)

@@ -102,7 +102,9 @@ const layerIndex = (patterns: readonly string[] = []) => {
   }
 }
 
-const isAllLinear = (names: ModuleNames): boolean => typeof names === 'string' && names.toLowerCase() === 'all-linear'
+/** Tests for the request of every linear module. @example isAllLinear('all-linear') // true */
+export const isAllLinear = (names: ModuleNames): boolean =>
+  typeof names === 'string' && names.toLowerCase() === 'all-linear'
 
 const matcherOf = (request: Omit<TargetRequest, 'rank'>, isHead: Matcher): Matcher => {
   const { targetModules, excludeModules = [], layersToTransform, layersPattern = [], modulesToSave = [] } = request
