@@ -2,9 +2,10 @@ import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { checkCached, hashOf, load, loadedWith, withClasses, type Adapter, type Loaded } from '../io/index.ts'
-import { attemptSync, fail, type IoError } from '../text/index.ts'
+import { attemptSync, fail, orThrow, refusal, type IoError } from '../text/index.ts'
 import { versions } from '../host/index.ts'
-import { moduleOf, recordOf } from '../tune/index.ts'
+import type { Shape, Value } from '../tensor/index.ts'
+import { isFloats, isTensor, leaves, moduleOf, recordOf } from '../tune/index.ts'
 import type { Session } from '../backend/index.ts'
 import { adapterOf, keepsBase, remembering } from '../train/finetune.ts'
 import { methodOptions, settingsFrom, type MethodChoice, type MethodOptions } from './method.ts'
@@ -21,6 +22,8 @@ export interface ClassifierOptions {
   readonly labels?: readonly string[]
   /** The seed of a new head. */
   readonly seed?: number
+  /** True if training leaves the running statistics of batch norms as they are (default: false). */
+  readonly frozenStatistics?: boolean
 }
 
 /**
@@ -30,19 +33,29 @@ export interface ClassifierOptions {
  */
 export const openClassifier = (
   path: string,
-  { labels, seed = 0 }: ClassifierOptions = {},
+  { labels, seed = 0, frozenStatistics = false }: ClassifierOptions = {},
 ): TE.TaskEither<IoError, Classifier> =>
   pipe(
     checkCached(path),
     TE.flatMap(() => load(path, 'images')),
     TE.flatMap(loaded =>
       pipe(
-        TE.fromEither(attemptSync(path, () => withLabels(loaded, labels, seed))),
+        TE.fromEither(
+          attemptSync(path, () => withLabels(frozenStatistics ? withStatisticsFrozen(loaded) : loaded, labels, seed)),
+        ),
         TE.map(({ loaded: own, notes }): Classifier => ({ ...own, notes })),
         TE.tapError(() => TE.fromTask(() => loaded.checkpoint.close())),
       ),
     ),
   )
+
+/** The same model with frozen statistics. Throws an `IoError` if it has none. */
+export const withStatisticsFrozen = <L extends Loaded<'images'>>(loaded: L): L => {
+  const { checkpoint, model } = loaded
+  if (leaves(model.buffers, isTensor).length === 0)
+    throw refusal(`${checkpoint.path}: the model has no running statistics to freeze`)
+  return loadedWith(loaded, { ...checkpoint, config: { ...checkpoint.config, frozenStatistics: true } })
+}
 
 /** A classifier for other classes than its own, if they are others: then its head is a new one, and `notes` says so. */
 export const withLabels = <L extends Loaded<'images'>>(
@@ -99,12 +112,15 @@ export const keepingHead = (
   const tuned = recordOf(method).reach === 'every' ? modules.map(({ path }) => path) : []
   return original === undefined || [...whole.map(moduleOf), ...tuned].includes(head)
     ? E.right({ modules, whole })
-    : fail(`${head} is a new one for other classes, and has to be trained whole: --modules-to-save ${head}`)
+    : fail(
+        `${head} is a new one for other classes, and has to be trained whole: ` +
+          (recordOf(method).besides ? `--modules-to-save ${head}` : `--method ${method} leaves it as it is`),
+      )
 }
 
 /** The parts of a session that an adapter is made of. */
 export type TrainedSession = Pick<Session<unknown, unknown, unknown, unknown, unknown, unknown>, 'selection'> & {
-  readonly read: () => Promise<{ readonly focus: unknown }>
+  readonly read: () => Promise<{ readonly focus: unknown; readonly buffers?: unknown }>
 }
 
 /**
@@ -114,9 +130,22 @@ export type TrainedSession = Pick<Session<unknown, unknown, unknown, unknown, un
 export const baseOf = async ({ options: { method } }: TunedImages, session: TrainedSession): Promise<unknown> =>
   keepsBase(method) ? (await session.read()).focus : undefined
 
+/** The buffers that are not those of the checkpoint. */
+const changedBuffers = async (
+  { architecture, tensors }: Loaded<'images'>['checkpoint'],
+  buffers: unknown,
+): Promise<ReadonlyMap<string, Value<Shape>>> => {
+  const changed = new Map<string, Value<Shape>>()
+  for (const [path, value] of leaves(buffers, isFloats)) {
+    const before = await orThrow(tensors.get(architecture.stored(path).name)!.readF32())
+    if (value.data.some((x, i) => x !== before[i])) changed.set(path, value)
+  }
+  return changed
+}
+
 /**
- * The adapter that a session has trained, with the classes that its head is for. `base` is the result of {@link
- * baseOf}.
+ * The adapter that a session has trained, with the classes that its head is for, and the running statistics that
+ * training has changed. `base` is the result of {@link baseOf}.
  * @example await orThrow(saveAdapter('out', await orThrow(classifierAdapter(classifier, tunedImages, session, base))))
  */
 export const classifierAdapter = (
@@ -130,7 +159,7 @@ export const classifierAdapter = (
     TE.flatMap(baseModelHash =>
       TE.fromTask(async () => {
         const { targetModules, seed, method, rank } = options
-        const { focus } = await session.read()
+        const { focus, buffers } = await session.read()
         return adapterOf(
           { targetModules, seed, settings: {}, baseModelName: checkpoint.path, baseModelHash, versions: versions() },
           {
@@ -142,6 +171,7 @@ export const classifierAdapter = (
             focus,
             frozen,
             whole: targets.whole,
+            buffers: await changedBuffers(checkpoint, buffers),
           },
         )
       }),

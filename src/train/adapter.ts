@@ -1,23 +1,16 @@
 import {
-  changes,
-  checkRange,
   formOfModule,
   indexIn,
-  mergedWeight,
-  restoredWeight,
   type Adapter,
   type AdapterOrigin,
   type AdapterSettings,
   type AnyAdapter,
-  type WeightedAdapter,
 } from '../io/index.ts'
-import type { Precision } from '../backend/index.ts'
 import type { Shape, Value } from '../tensor/index.ts'
 import {
   isFloats,
   leafName,
   leaves,
-  mapTree,
   moduleOf,
   maskedLeaves,
   methodNames,
@@ -25,7 +18,6 @@ import {
   type Addition,
   type FirstValue,
   type KeptTensor,
-  type LazyLeaf,
   type MethodName,
   type Reparametrised,
   type Tensors,
@@ -46,6 +38,8 @@ export interface TrainedParts {
   readonly frozen?: ReadonlyMap<string, FirstValue>
   /** Leaves that were trained whole in addition to the method's modules. */
   readonly whole?: readonly string[]
+  /** The buffers of the model that training has changed, by path. */
+  readonly buffers?: ReadonlyMap<string, Value<Shape>>
 }
 
 const parent = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('.')))
@@ -119,7 +113,7 @@ const wholeOf = <V>(whole: readonly string[], parts: ReadonlyMap<string, V>): Re
  * @example adapterOf(origin, { method: 'paca', rank: 8, selection: session.selection, base, focus: (await session.read()).focus })
  */
 export const adapterOf = (origin: AdapterOrigin, trained: TrainedParts): Adapter => {
-  const { method, rank, settings, focus, frozen = new Map(), whole = [] } = trained
+  const { method, rank, settings, focus, frozen = new Map(), whole = [], buffers = new Map() } = trained
   const parts = new Map(leaves(focus, isFloats))
   const record = recordOf(method)
   const shared = Object.keys(record.shared).map(name => [name, frozen.get(name)] as const)
@@ -131,6 +125,7 @@ export const adapterOf = (origin: AdapterOrigin, trained: TrainedParts): Adapter
     ...(rank === undefined || record.rank === undefined ? {} : { rank }),
     ...(whole.length > 0 ? { whole: wholeOf(whole, parts) } : {}),
     ...(shared.length > 0 ? { shared: Object.fromEntries(shared) } : {}),
+    ...(buffers.size > 0 ? { buffers } : {}),
   }
   // the tensors are those in the method's tree; saving checks them all
   return saved as unknown as Adapter
@@ -208,63 +203,3 @@ export const selectionOf = ({ method, modules }: AnyAdapter): ReadonlyMap<string
       return chosen ? [[path, chosen.data] as const] : []
     }),
   )
-
-type FloatLeaf = LazyLeaf<Shape, 'f32'>
-const isLazy = (leaf: unknown): leaf is FloatLeaf =>
-  isFloats(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf)
-const readLeaf = async (leaf: FloatLeaf): Promise<Value<Shape>> => ('read' in leaf ? leaf.read() : leaf)
-
-/** The weights, checked to have every leaf that an adapter changes: a tied head is not among them. */
-const complete = <W>(weights: W, uses: readonly WeightedAdapter[]): W => {
-  const paths = new Set(leaves(weights, isLazy).map(([path]) => moduleOf(path)))
-  const missing = uses
-    .flatMap(({ adapter: { modules, whole } }) => [...modules.keys(), ...(whole?.keys() ?? [])])
-    .find(path => !paths.has(path))
-  if (missing !== undefined)
-    throw new Error(`the weights have no ${missing}, which an adapter changes: loadedFor opens the model for it`)
-  return weights
-}
-
-/** The weights with some leaves changed when they are read. */
-const withChanges = <W>(
-  weights: W,
-  uses: readonly WeightedAdapter[],
-  change: (path: string, leaf: Value<Shape>) => Value<Shape>,
-): W =>
-  // the structure stays, and each leaf becomes its reader
-  mapTree(complete(weights, uses), isLazy, (leaf, path) =>
-    changes(uses, moduleOf(path)) ? { read: async () => change(moduleOf(path), await readLeaf(leaf)) } : leaf,
-  ) as W
-
-/**
- * The weights of a base with adapters written into them, each with its weight, still read leaf by leaf. They must have
- * been checked to belong to the base (`checkBase`).
- * @example compile(step, { weights: withAdapters(weights, [{ adapter }, { adapter: other, weight: 0.5 }]) })
- */
-export const withAdapters = <W>(weights: W, uses: readonly WeightedAdapter[]): W =>
-  withChanges(weights, uses, (path, leaf) => mergedWeight(uses, path, leaf))
-
-/**
- * The weights of a base with an adapter written into them. `part: 'base'` writes the base's own columns or entries back
- * instead, which restores it bit for bit.
- * @example compile(step, { weights: withAdapter(weights, adapter) })
- */
-export const withAdapter = <W>(weights: W, adapter: Adapter, part: 'values' | 'base' = 'values'): W =>
-  part === 'values'
-    ? withAdapters(weights, [{ adapter }])
-    : withChanges(weights, [{ adapter }], (path, leaf) => restoredWeight(adapter, path, leaf))
-
-/**
- * Weights that refuse to be read if they contain a finite number that a 16-bit precision would make an infinity.
- * @example compile(step, { weights: inRange(weights, 'f16'), precision: 'f16' })
- */
-export const inRange = <W>(weights: W, precision: Precision = 'f32'): W => {
-  if (precision === 'f32') return weights
-  const checked = async (path: string, leaf: FloatLeaf): Promise<Value<Shape>> => {
-    const value = await readLeaf(leaf)
-    checkRange(`weight ${path}`, precision, value.sizes, value.data)
-    return value
-  }
-  // the structure stays, and each leaf becomes its reader
-  return mapTree(weights, isLazy, (leaf, path) => ({ read: () => checked(path, leaf) })) as W
-}

@@ -7,7 +7,7 @@ import { chooseColumns, type Shape, type Value } from '../../src/tensor/index.ts
 import { load, loadAdapter, saveAdapter, type Adapter } from '../../src/io/index.ts'
 import { orThrow } from '../../src/text/index.ts'
 import { evaluate, exportAdapter, type EvaluateOptions, type FinetuneOptions } from '../../src/program/index.ts'
-import { withAdapter } from '../../src/train/adapter.ts'
+import { withAdapter } from '../../src/train/adapted.ts'
 import { leaves, selectByWeight, methodNames, recordOf, type MethodName } from '../../src/tune/index.ts'
 import { golden } from '../support/tiny-llama.ts'
 import { goldenRows, tiny, writeRows } from '../support/command-line.ts'

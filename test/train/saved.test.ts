@@ -7,7 +7,7 @@ import { orThrow } from '../../src/text/index.ts'
 import { llamaArchitecture, type CausalParams } from '../../src/model/index.ts'
 import type { Shape, Value } from '../../src/tensor/index.ts'
 import { finetune, type FinetuneOptions } from '../../src/program/index.ts'
-import { withAdapter } from '../../src/train/adapter.ts'
+import { withAdapter } from '../../src/train/adapted.ts'
 import { leaves, type Lazy } from '../../src/tune/index.ts'
 import { goldenRows, temporary, tiny, writeRows } from '../support/command-line.ts'
 

@@ -13,7 +13,7 @@ import {
   type FinetuneOptions,
 } from '../../src/program/index.ts'
 import { openModel } from '../../src/program/model.ts'
-import { withAdapter } from '../../src/train/adapter.ts'
+import { withAdapter } from '../../src/train/adapted.ts'
 
 /** A head that is tied to the embedding, trained as one with it or apart; and adapters over a quantized base. */
 const golden = join(import.meta.dirname, '../golden/checkpoints')

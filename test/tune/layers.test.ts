@@ -28,7 +28,8 @@ import {
   type Value,
 } from '../../src/index.ts'
 import { isTensor, isValue, leaves, mapTree, maskedLeaves, recordOf, tensorsOf } from '../../src/compiler.ts'
-import { adapterOf as savedOf, keepsBase, remembering, withAdapter } from '../../src/train/adapter.ts'
+import { adapterOf as savedOf, keepsBase, remembering } from '../../src/train/adapter.ts'
+import { withAdapter } from '../../src/train/adapted.ts'
 import { peftOf } from '../../src/io/adapter/index.ts'
 import type { MethodName } from '../../src/tune/index.ts'
 import { origin } from '../support/adapters.ts'

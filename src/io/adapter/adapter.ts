@@ -70,6 +70,8 @@ export type Adapter<M extends MethodName = MethodName> = M extends MethodName
 interface AdapterCommon extends AdapterOrigin, AdapterSettings {
   /** Other leaves that were trained whole (`modulesToSave`), by path. */
   readonly whole?: ReadonlyMap<string, Floats>
+  /** Buffers of the model that training has changed, by path: the running statistics of its norms. */
+  readonly buffers?: ReadonlyMap<string, Floats>
   /** Weights of the base that the file repeats, [out, in], in their stored form; those of the base must be equal. */
   readonly repeated?: ReadonlyMap<string, StoredValue>
 }

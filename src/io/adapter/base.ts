@@ -121,7 +121,9 @@ const checkComplete = (subject: string, adapter: Adapter, base: Checkpoint): voi
       : undefined
   if (untouched !== undefined)
     throw refusal(`${subject}: target_modules names ${untouched}, of which the adapter has no tensors`)
-  const unsaved = paths.filter(savedMatcher(adapter)).find(path => !adapter.whole?.has(path))
+  // buffers are saved if training has changed them
+  const params = paths.filter(path => storedLeaf(path).kind !== 'statistic')
+  const unsaved = params.filter(savedMatcher(adapter)).find(path => !adapter.whole?.has(path))
   if (unsaved !== undefined)
     throw refusal(`${subject}: modules_to_save names ${unsaved}, which the adapter does not have`)
 }
@@ -154,7 +156,8 @@ export const checkBase = (
       return due
     }
     for (const [path, module] of fitted.modules) checkFit(subject, fitted, path, module, dueOf(path))
-    for (const [path, value] of fitted.whole ?? []) checkSizes(subject, path, value, dueOf(path))
+    for (const [path, value] of [...(fitted.whole ?? []), ...(fitted.buffers ?? [])])
+      checkSizes(subject, path, value, dueOf(path))
     checkComplete(subject, fitted, base)
     await checkRepeated(subject, fitted, base)
     const paths = [...entriesOf(base).keys()]

@@ -17,7 +17,10 @@ const moduleOfBias = ({ method, modules }: Adapter, path: string): string | unde
 
 /** Tests whether an adapter changes a leaf. */
 const touches = (adapter: Adapter, path: string): boolean =>
-  adapter.modules.has(path) || adapter.whole?.has(path) === true || moduleOfBias(adapter, path) !== undefined
+  adapter.modules.has(path) ||
+  adapter.whole?.has(path) === true ||
+  adapter.buffers?.has(path) === true ||
+  moduleOfBias(adapter, path) !== undefined
 
 /** Tests whether any of the adapters changes a leaf. @example changes([{ adapter }], 'model.norm') */
 export const changes = (uses: readonly WeightedAdapter[], path: string): boolean =>
@@ -47,7 +50,9 @@ const besideModule = (adapter: Adapter, path: string, leaf: Floats): Float32Arra
 }
 
 const heldOf = (adapter: Adapter, path: string, sizes: readonly number[]): Held | undefined => {
-  const { method, modules, whole }: AnyAdapter = adapter
+  const { method, modules, whole, buffers }: AnyAdapter = adapter
+  const buffer = buffers?.get(path)
+  if (buffer !== undefined) return { values: buffer.data, base: undefined, places: undefined }
   const leaf = whole?.get(path)
   if (leaf !== undefined) return { values: besideModule(adapter, path, leaf), base: undefined, places: undefined }
   const module = modules.get(path)
@@ -143,9 +148,18 @@ const exactly = (adapter: Adapter, path: string, leaf: Floats, part: 'values' | 
   return held.places === undefined ? { ...leaf, data: numbers } : written(leaf, held.places, numbers)
 }
 
+/** Refuses weights with which the sum of variances could be none. */
+const checkAveraged = (path: string, uses: readonly WeightedAdapter[]): void => {
+  const weights = uses.flatMap(({ adapter: { buffers }, weight = 1 }) => (buffers?.has(path) ? [weight] : []))
+  if (weights.some(weight => weight < 0) || weights.reduce((a, b) => a + b, 0) > 1)
+    throw refusal(
+      `${path}: running statistics are averaged, so the weights of the adapters that hold them are 0 or more, and 1 or less together`,
+    )
+}
+
 /**
- * A leaf [..., in, out] of the base with adapters written into it; the base itself if none of them changes it. If a single
- * adapter of weight 1 stores numbers of the weight (PaCA, SHiRA, full), they are written bit for bit; otherwise the
+ * A leaf [..., in, out] or a buffer of the base with adapters written into it; the base itself if none of them changes it. If a single
+ * adapter of weight 1 stores numbers of the weight (PaCA, SHiRA, full, and buffers), they are written bit for bit; otherwise the
  * result is base + Σ weight · change, summed in float64 and rounded once.
  * @example mergedWeight([{ adapter: a }, { adapter: b, weight: 0.5 }], 'model.layers.0.self_attn.q_proj', base)
  */
@@ -153,6 +167,7 @@ export const mergedWeight = (uses: readonly WeightedAdapter[], path: string, bas
   const active = uses.filter(({ adapter, weight = 1 }) => weight !== 0 && touches(adapter, path))
   const [first, ...others] = active
   if (first === undefined) return base
+  checkAveraged(path, active)
   const exact =
     others.length === 0 && (first.weight ?? 1) === 1 ? exactly(first.adapter, path, base, 'values') : undefined
   if (exact !== undefined) return exact

@@ -17,14 +17,16 @@ import { readPeft } from './peft-read.ts'
 const weightsFile = 'adapter_model.safetensors'
 const configFile = 'adapter_config.json'
 const wholePrefix = 'modules_to_save.'
+const bufferPrefix = 'buffers.'
 
 /** The tensors of an adapter by their names in the file. */
-const leavesOf = ({ modules, shared = {}, whole = new Map() }: AnyAdapter): readonly Leaf[] => [
+const leavesOf = ({ modules, shared = {}, whole = new Map(), buffers = new Map() }: AnyAdapter): readonly Leaf[] => [
   ...[...modules].flatMap(([path, module]) =>
     Object.entries(module).map(([name, value]) => leafOf(`${name}.${path}`, value)),
   ),
   ...Object.entries(shared).map(([name, value]) => leafOf(name, value)),
   ...[...whole].map(([path, value]) => leafOf(`${wholePrefix}${path}`, value)),
+  ...[...buffers].map(([path, value]) => leafOf(`${bufferPrefix}${path}`, value)),
 ]
 
 /** The two files of an adapter. */
@@ -62,7 +64,8 @@ const namesByModule = (
     const dot = name.indexOf('.')
     const kind = name.slice(0, dot)
     const path = name.slice(dot + 1)
-    if (shared.includes(name) || (name.startsWith(wholePrefix) && name.length > wholePrefix.length)) continue
+    const isBeside = [wholePrefix, bufferPrefix].some(prefix => name.startsWith(prefix) && name.length > prefix.length)
+    if (shared.includes(name) || isBeside) continue
     if (dot < 0 || !kinds.includes(kind) || path === '')
       throw refusal(`${subject}: tensor ${name} belongs to no ${method} adapter`)
     modules.set(path, [...(modules.get(path) ?? []), kind])
@@ -86,6 +89,14 @@ const readFloats = async (archive: Archive, name: string): Promise<Value<Shape>>
   const value = await readTensor(archive, name)
   if (value.dtype !== 'f32') throw refusal(`${archive.path}: tensor ${name} is not F32`)
   return value
+}
+
+/** The tensors whose names begin with a prefix, by the rest of their names. */
+const readBelow = async (archive: Archive, prefix: string): Promise<ReadonlyMap<string, Value<Shape>>> => {
+  const found = new Map<string, Value<Shape>>()
+  for (const name of [...archive.tensors.keys()].filter(key => key.startsWith(prefix)).sort())
+    found.set(name.slice(prefix.length), await readFloats(archive, name))
+  return found
 }
 
 /** Converts a whole weight of version 1, which is [out, in] as in Hugging Face's files. */
@@ -112,10 +123,8 @@ const readModules = async (
     const module = Object.fromEntries(tensors)
     modules.set(path, version === 1 ? fromVersion1(method, path, module) : module)
   }
-  const whole = new Map<string, Value<Shape>>()
-  for (const name of [...archive.tensors.keys()].filter(key => key.startsWith(wholePrefix)).sort()) {
-    whole.set(name.slice(wholePrefix.length), await readFloats(archive, name))
-  }
+  const whole = await readBelow(archive, wholePrefix)
+  const buffers = await readBelow(archive, bufferPrefix)
   const shared: [string, Value<Shape>][] = []
   for (const name of Object.keys(recordOf(method).shared)) shared.push([name, await readFloats(archive, name)])
   // `checkAdapter` finds out whether the tensors are those of the method
@@ -127,6 +136,7 @@ const readModules = async (
     ...(shared.length > 0 ? { shared: Object.fromEntries(shared) } : {}),
     modules,
     ...(whole.size > 0 ? { whole } : {}),
+    ...(buffers.size > 0 ? { buffers } : {}),
   } as unknown as Adapter
   checkAdapter(archive.path, adapter)
   return adapter

@@ -32,6 +32,7 @@ const kept = ({
   seed,
   baseModelHash,
   whole,
+  buffers,
   ...adapter
 }: Adapter) => {
   const { excludeModules, layersToTransform, layersPattern, modulesToSave, bias, untied, labels } = adapter
@@ -44,6 +45,7 @@ const kept = ({
       seed,
       baseModelHash,
       whole,
+      buffers,
       excludeModules,
       layersToTransform,
       layersPattern,
@@ -142,6 +144,8 @@ export const combineAdapters = (
     if (uses.some(({ adapter }) => adapter.whole !== undefined)) {
       throw refusal('modules that are saved whole (modules_to_save) cannot be added up as a LoRA')
     }
+    if (uses.some(({ adapter }) => adapter.buffers !== undefined))
+      throw refusal('running statistics of norms cannot be added up as a LoRA: export merged')
     const parts = new Map<string, readonly (Factors & { readonly scale: number })[]>()
     for (const { adapter, weight = 1 } of uses) {
       const lora = loraOf(adapter, widthOf)

@@ -6,7 +6,7 @@ import { changes, checkBase, fitAdapters, mergedWeight, type WeightedAdapter } f
 import { valueOf, type Entry, type StoredDType, type StoredValue } from './archive.ts'
 import { writeAtomically, type Content, ifThere, readJsonObject, readWhole } from '../../host/index.ts'
 import { attempt, orThrow, refusal, type IoError, isRecord } from '../../text/index.ts'
-import { described, fromStorage, labelsJson, toStorage, type Layout } from '../../model/index.ts'
+import { described, fromStorage, relabelled, toStorage, type Layout } from '../../model/index.ts'
 import { entriesOf, type Checkpoint } from './checkpoint.ts'
 import { checkRange } from './finite.ts'
 import { safetensorsBytes, type Leaf } from '../safetensors/write.ts'
@@ -155,9 +155,11 @@ const fromGguf = (checkpoint: Checkpoint): Beside => {
   return { config: described(checkpoint).json(), files, notes: note === undefined ? [] : [note] }
 }
 
-/** The fields of a config that describe the head. */
-const headIn = (base: Checkpoint): Json =>
-  base.task === 'text' ? { tie_word_embeddings: base.config.tie_word_embeddings } : labelsJson(base.config.labels)
+/** A config that describes the head of a base. */
+const withHeadOf = (base: Checkpoint, config: Json): Json =>
+  base.task === 'text'
+    ? { ...config, tie_word_embeddings: base.config.tie_word_embeddings }
+    : relabelled(config, described(base).json())
 
 export interface MergedOptions {
   /** The type of all tensors (default: that of the source, or float32 if it is quantized). */
@@ -204,13 +206,12 @@ export const saveMerged = (
     const { config, files, notes } =
       checkpoint.kind === 'huggingface' ? await fromDirectory(checkpoint) : fromGguf(checkpoint)
     // the weights are no longer quantized; `torch_dtype` is the field that earlier versions of transformers read
-    const { quantization_config: _, torch_dtype: __, num_labels: ___, ...plain } = config
+    const { quantization_config: _, torch_dtype: __, ...plain } = config
     const main = namesOfTypes[mainDType(leaves)]
     await orThrow(
       writeAtomically(directory, {
         'config.json': json({
-          ...plain,
-          ...headIn(base),
+          ...withHeadOf(base, plain),
           dtype: main,
           torch_dtype: main,
         }),

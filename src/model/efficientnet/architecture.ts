@@ -66,7 +66,7 @@ const architecture = (name: string, network: Network, { names, ...style }: Imple
     modulesToSave: [names.classifier],
     config: (json, file, named = field => field): E.Either<IoError, EfficientNetConfig> =>
       attemptSync(file, () => validate(json, file, named, network.defaults)),
-    json: ({ labels, ...config }) => ({
+    json: ({ labels, frozenStatistics: _, ...config }) => ({
       model_type: name,
       architecture: name,
       ...config,

@@ -8,6 +8,8 @@ export interface Style {
   readonly padding: 'same' | 'symmetric'
   readonly eps: number
   readonly momentum: number
+  /** True if training leaves the running statistics as they are. */
+  readonly frozen?: boolean
 }
 /** The rates at which training drops. */
 export type Rates = Pick<Defaults, 'drop_rate' | 'drop_path_rate'>
@@ -40,13 +42,13 @@ const convolveEach = nn.depthwiseConv2d as unknown as (
 const activations = { silu, relu6: nn.relu6 } as const
 
 /** The functions of one layer in a style. */
-const layersIn = ({ padding, eps, momentum }: Style, act: typeof silu) => {
+const layersIn = ({ padding, eps, momentum, frozen = false }: Style, act: typeof silu) => {
   const geometry = ({ shape: [size] }: Filter | ChannelFilter, stride: 1 | 2): Geometry => ({
     stride,
     padding: padding === 'same' ? padding : (Number(size) - 1) / 2,
   })
   const norm = (x: Image, p: Normed<unknown>): readonly [Image, Moved] => {
-    const { outputs, buffers } = nn.batchNorm(x, p.norm, p.running, { eps, momentum })
+    const { outputs, buffers } = nn.batchNorm(x, p.norm, p.running, { eps, momentum, frozen })
     return [outputs, { running: buffers }]
   }
   const activated = ([x, moved]: readonly [Image, Moved]): readonly [Image, Moved] => [act(x), moved]

@@ -37,6 +37,7 @@ export const efficientNet = (
       tensorsOf(tree).flatMap(([place, tensor]) => (isWanted(place) ? [[nameAt.get(place)!, tensor]] : [])),
       // all leaves are floats
     ) as NamedTensors
+  const { frozenStatistics: frozen = false } = config
   const { batch, loss, metrics } = classifier(config.image_size, config.num_channels)
   return model<NamedTensors, ImageBatch, WithBuffers<ImageOutputs, NamedTensors>, ImageMetric, NamedTensors>({
     batch,
@@ -47,7 +48,7 @@ export const efficientNet = (
       const found = { ...p, ...statistics }
       // each name is replaced by its tensor: the structure is that of the layers
       const own = mapTree(named, isName, name => found[name]) as Layers
-      const { logits, running } = classify(network, style, config, own, images)
+      const { logits, running } = classify(network, { ...style, frozen }, config, own, images)
       return { outputs: { logits }, buffers: byName(running, isBuffer) }
     },
     loss,

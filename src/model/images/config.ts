@@ -7,6 +7,8 @@ export interface ImageConfig {
   readonly num_channels: number
   /** The names of the classes, in the order of the logits. */
   readonly labels: readonly string[]
+  /** True if training leaves the running statistics of norms as they are: a choice of a run, which no file states. */
+  readonly frozenStatistics?: boolean
 }
 
 /** The largest number of classes. */
@@ -35,6 +37,21 @@ export const labelsJson = (labels: readonly string[]): Json => ({
   id2label: Object.fromEntries(labels.map((label, i) => [String(i), label])),
   label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
 })
+
+/** The fields of config.json files that describe the classes, in transformers and in timm. */
+const labelFields = ['num_labels', 'num_classes', 'id2label', 'label2id', 'label_names', 'label_descriptions'] as const
+
+/**
+ * A config.json for the classes of another one.
+ * @example relabelled(json, architecture.json(config))
+ */
+export const relabelled = (json: Json, classes: Json): Json => {
+  const isLabel = (field: string): boolean => labelFields.some(label => label === field)
+  return {
+    ...Object.fromEntries(Object.entries(json).filter(([field]) => !isLabel(field))),
+    ...Object.fromEntries(Object.entries(classes).filter(([field]) => isLabel(field))),
+  }
+}
 
 /** The two numbers of a size that may be one number, as `image_size: 224` or `image_size: [224, 224]`. */
 export const squareOf = (json: Json, file: string, field: string, largest: number, fallback?: number): number => {

@@ -39,10 +39,14 @@ export const RunningStatistics = <const C extends Dim>(channels: C): Statistics<
   variance: leaf(ones(), channels),
 })
 
-/** The part of a batch that running statistics take up, and the number that is added to a variance. */
+/**
+ * The part of a batch that running statistics take up, if any, and the number that is added to a variance.
+ */
 export interface BatchNormOptions extends NormOptions {
   /** Default: 0.1, as in PyTorch. */
   readonly momentum?: number
+  /** True if training steps normalise by the running statistics too, and leave them as they are (default: false). */
+  readonly frozen?: boolean
 }
 
 /** A normalised tensor, and the running statistics after a training step. */
@@ -93,7 +97,7 @@ export const batchNorm = <S extends Shape, C extends Dim>(
   x: Tensor<S>,
   p: NormParameters<C> & ChannelsError<S, C>,
   statistics: Statistics<NoInfer<C>>,
-  { momentum = 0.1, eps = usualEpsilon }: BatchNormOptions = {},
+  { momentum = 0.1, eps = usualEpsilon, frozen = false }: BatchNormOptions = {},
 ): BatchNormResult<S, C> => {
   const { weight, bias }: NormParameters<C> = p
   const [channels] = weight.shape as Shape
@@ -112,20 +116,23 @@ export const batchNorm = <S extends Shape, C extends Dim>(
           of,
           x.shape.map((dim, axis) => (axis === at ? dim : 1)),
         )
+  const normalised = (mean: Node, variance: Node): Tensor<S> => {
+    const scale = u.mul(weight, u.rsqrt(u.add(variance, eps)))
+    const scaled = u.mul(u.sub(x, along(mean)), along(scale))
+    return typed(bias === undefined ? scaled : u.add(scaled, along(bias)))
+  }
+  if (frozen) return { outputs: normalised(statistics.mean, statistics.variance), buffers: statistics }
   const n = u.size(...others.map(axis => x.shape[axis]!))
   const mean = u.div(u.sum(x, others), n)
   const centred = u.sub(x, along(mean))
   const squares = u.sum(u.mul(centred, centred), others)
-  const taken = {
-    mean: node(whenTrainingOp, [mean, statistics.mean], {}),
-    variance: node(whenTrainingOp, [u.div(squares, n), statistics.variance], {}),
-  }
-  const scale = u.mul(weight, u.rsqrt(u.add(taken.variance, eps)))
-  const scaled = u.mul(u.sub(x, along(taken.mean)), along(scale))
   const moved = (old: Node, now: Node): Tensor<readonly [C]> =>
     typed(u.stopGradient(u.add(u.mul(old, 1 - momentum), u.mul(now, momentum))))
   return {
-    outputs: typed(bias === undefined ? scaled : u.add(scaled, along(bias))),
+    outputs: normalised(
+      node(whenTrainingOp, [mean, statistics.mean], {}),
+      node(whenTrainingOp, [u.div(squares, n), statistics.variance], {}),
+    ),
     buffers: {
       mean: moved(statistics.mean, mean),
       variance: moved(statistics.variance, u.div(squares, u.sub(n, 1))),
