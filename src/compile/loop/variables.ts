@@ -65,7 +65,11 @@ export const variablesOf = ({
   indices,
   caches,
 }: Pick<Programs, 'params' | 'trained' | 'state' | 'gradient' | 'indices' | 'caches'>): Variables => {
-  const kinds = new Map(trained.map(({ path, leaf, lens }) => [path, lens.wanted(leaf).kind]))
+  // trained rows and their index lie in the same layer as their leaf, so that they are alike only if their leaves are
+  const kinds = new Map(
+    trained.map(({ path, leaf, lens }) => [path, `${lens.wanted(leaf).kind} of ${leaf.shape.join()}`]),
+  )
+  const leafPaths = new Map(trained.toReversed().flatMap(({ path, lens }) => lens.index.map(index => [index, path])))
   const named = ([path, leaf]: readonly [string, Node]): Named => ({
     path,
     leaf,
@@ -81,7 +85,13 @@ export const variablesOf = ({
   }
   return {
     params: grouped('params', params.map(named)),
-    indices: grouped('indices', indices.map(named)),
+    indices: grouped(
+      'indices',
+      indices.map(([path, index]) => ({
+        ...named([path, index]),
+        kind: kinds.get(leafPaths.get(index) ?? path) ?? 'frozen',
+      })),
+    ),
     parts: grouped(
       'parts',
       trained.flatMap(({ path, part, lens }) => (lens.index.length > 0 ? [named([path, part])] : [])),

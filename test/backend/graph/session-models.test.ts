@@ -29,7 +29,7 @@ import {
   type Value,
   type Values,
 } from '../../../src/index.ts'
-import { isTensor, isValue, leaves, mapTree, sizing } from '../../../src/compiler.ts'
+import { isTensor, isValue, leaves, mapTree, sizing, tensorsOf } from '../../../src/compiler.ts'
 import { llama } from '../../../src/model.ts'
 import { count, size } from '../../../src/tensor/index.ts'
 import { randomFrom } from '../../support/op-subjects.ts'
@@ -203,3 +203,35 @@ adapters.forEach((adapter, i) => {
       ),
   )
 })
+
+/** Layers whose weights have different heights, of which equally many rows with equal indices are trained. */
+const funnel = model({
+  params: {
+    layers: [f32('in', 'hidden'), f32('hidden', 'hidden'), f32('hidden', 'hidden'), f32('hidden', 'hidden')] as const,
+    last: f32('hidden', 'out'),
+  },
+  batch: { x: f32('batch', 'in'), y: f32('batch', 'out') },
+  forward: ({ layers: [first, ...rest], last }, { x }) =>
+    matmul(
+      rest.reduce((h, w) => tanh(matmul(h, w)), tanh(matmul(x, first))),
+      last,
+    ),
+  loss: (logits, { y }) => ({ sum: sum(square(sub(logits, y))), count: mul(size('batch'), 1) }),
+})
+nodeTest(
+  'trained rows of equal sizes belong to the layers of their leaves, whose sizes differ: graph is reference',
+  () =>
+    agree(target =>
+      runOn(
+        target,
+        funnel,
+        paca({
+          targets: tensorsOf(funnel.params).map(([path]) => path),
+          rank: 2,
+          seed: 0,
+        }) as Method<Reparametrisation>,
+        weightsFor(funnel.params, { in: 3, hidden: 5, out: 2 }),
+        [[points(4, 1)], [points(4, 2)], [points(4, 1)]],
+      ),
+    ),
+)
