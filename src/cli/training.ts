@@ -60,6 +60,7 @@ export const withTrainingOptions = (command: Command): Command =>
     .addOption(seqOption())
     .addOption(augmentOption())
     .addOption(skipBrokenOption())
+    .option('--frozen-statistics', 'leave the running statistics of batch norms as they are, and normalise by them')
     .option('--accumulate <n>', 'micro-batches of a step', positiveInteger, 1)
     .option('--no-shuffle', 'take rows or images in the order of the data')
     .addOption(optimizerOption('what makes an update of a gradient').default(optimizerNames[0]))

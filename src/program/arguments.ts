@@ -18,7 +18,17 @@ const paired = (pattern: Readonly<Record<string, number | undefined>>): string =
 export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onTarget'>): readonly Argument[] => {
   const { targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, optimizerArgs, ...others } =
     options
-  const { shuffle, rslora, shareColumns, saveOptimizer, doubleQuantize, skipBroken, augment, ...plain } = others
+  const {
+    shuffle,
+    rslora,
+    shareColumns,
+    saveOptimizer,
+    doubleQuantize,
+    skipBroken,
+    frozenStatistics,
+    augment,
+    ...plain
+  } = others
   const flag = (name: string): string => `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
   const values = {
     ...plain,
@@ -36,6 +46,7 @@ export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onT
     '--rslora': rslora,
     '--share-columns': shareColumns,
     '--skip-broken': skipBroken,
+    '--frozen-statistics': frozenStatistics,
     '--save-optimizer': saveOptimizer,
     '--no-double-quantize': plain.quantize !== undefined && doubleQuantize === false,
   }

@@ -2,18 +2,18 @@ import * as TE from 'fp-ts/lib/TaskEither.js'
 import * as E from 'fp-ts/lib/Either.js'
 import { pipe } from 'fp-ts/lib/function.js'
 import { epochsBegun, stepCount, type BatchPlan, type Adapter } from '../io/index.ts'
-import { ioError, orThrow, type IoError } from '../text/index.ts'
+import { attemptSync, fail, ioError, orThrow, type IoError } from '../text/index.ts'
 import type { Lazy } from '../tune/index.ts'
 import { readColumns } from './columns-file.ts'
 import { continuedFrom, type Continued } from './start-from.ts'
 import { methodOptions } from './method.ts'
 import { chooseOptimizer, type ChosenOptimizer } from '../train/index.ts'
-import { inRange, loadMoments, withAdapters, type SavedMoments } from '../train/finetune.ts'
+import { buffersWithAdapters, inRange, loadMoments, withAdapters, type SavedMoments } from '../train/finetune.ts'
 import type { FinetuneOptions } from './request.ts'
 import { checkSelectSteps, defaultSelectSteps } from './selection.ts'
 import { checkModel } from './pretrained.ts'
 import { fittingData, isClassifier, readExamples, type DataSet, type Source } from './source.ts'
-import { keepingHead } from './classifier.ts'
+import { keepingHead, withStatisticsFrozen } from './classifier.ts'
 import { targetsOf, tuneAny } from './tune.ts'
 import { loadOne } from './adapter-arguments.ts'
 
@@ -49,6 +49,8 @@ export interface Prepared extends Omit<Continued, 'written'> {
   readonly warnings: readonly string[]
   /** The base, with those parts of an adapter to continue from that are written into it. */
   readonly weights: Lazy<unknown>
+  /** The same of its buffers. */
+  readonly buffers: Lazy<unknown> | undefined
   readonly old: Adapter | undefined
   readonly moments: SavedMoments | undefined
   readonly optimizer: ChosenOptimizer
@@ -94,9 +96,10 @@ export const prepare = async (options: FinetuneOptions, opened: Source): Promise
   const bound = options.adapter === undefined ? undefined : await loadOne(opened, options.adapter)
   const old = bound?.uses[0]?.adapter
   // an adapter has its own head
-  const { source, notes } = bound
+  const { source: fitting, notes } = bound
     ? { source: bound.source, notes: [] }
     : await orThrow(fittingData(opened, options.data, options.seed))
+  const source = await orThrow(async () => trainedAs(fitting, options))
   const warnings = [...opened.checkpoint.warnings, ...(bound?.warnings ?? []), ...notes]
   const { written, ...begun } = await orThrow(begin(options, source, old))
   // what a method cannot adapt is reported before a selection is made
@@ -114,9 +117,18 @@ export const prepare = async (options: FinetuneOptions, opened: Source): Promise
     written ? withAdapters(source.weights, [{ adapter: written }]) : source.weights,
     options.precision,
   )
+  const buffers = buffersWithAdapters(source.buffers, old ? [{ adapter: old }] : [])
   const moments = options.adapter === undefined ? undefined : await orThrow(loadMoments(options.adapter))
-  return { ...begun, source, warnings, weights, old, moments, optimizer, data, evaluation, plan, steps }
+  return { ...begun, source, warnings, weights, buffers, old, moments, optimizer, data, evaluation, plan, steps }
 }
+
+/** The model as it is trained: with frozen statistics, if they are asked for. */
+const trainedAs = (source: Source, { frozenStatistics }: FinetuneOptions): E.Either<IoError, Source> =>
+  frozenStatistics !== true
+    ? E.right(source)
+    : isClassifier(source)
+      ? attemptSync(source.checkpoint.path, () => withStatisticsFrozen(source))
+      : fail('--frozen-statistics is of images, and this model reads texts')
 
 const checkWarmup = ({ warmup, schedule }: FinetuneOptions, steps: number): E.Either<IoError, void> =>
   schedule !== 'constant' && warmup >= steps && warmup > 0

@@ -32,6 +32,8 @@ import {
   keepsBase,
   remembering,
 } from '../train/finetune.ts'
+import type { Shape, Value } from '../tensor/index.ts'
+import { isFloats, leaves } from '../tune/index.ts'
 import { settingsFrom } from './method.ts'
 import { prepare, type Prepared } from './checked.ts'
 import type { FinetuneOptions } from './request.ts'
@@ -160,6 +162,20 @@ const ended = ({ began, ...known }: Ended): DoneEvent => ({
 const labelsOf = (source: Source): Pick<AdapterSettings, 'labels'> =>
   isClassifier(source) ? { labels: source.checkpoint.config.labels } : {}
 
+/** The buffers that training has changed, or the adapter before it. */
+const changedBuffers = (
+  before: unknown,
+  after: unknown,
+  old: Adapter | undefined,
+): ReadonlyMap<string, Value<Shape>> => {
+  const first = new Map(leaves(before, isFloats))
+  return new Map(
+    leaves(after, isFloats).filter(
+      ([path, { data }]) => old?.buffers?.has(path) === true || data.some((x, i) => x !== first.get(path)?.data[i]),
+    ),
+  )
+}
+
 /** The place where an adapter and its moments were saved, and the problem, if there was one. */
 interface Saved {
   readonly directory: string
@@ -196,6 +212,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const {
     source,
     weights: lazy,
+    buffers,
     options: method,
     targets,
     old,
@@ -228,10 +245,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const beginning = selected ? { ...prepared.beginning, chosen: selected } : prepared.beginning
   const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneAny(source, method, beginning, targets))))
   const step = trainStep(tuned, transform(schedule))
-  await using session = told(
-    await compile(step, { ...targetOptions(options), weights, buffers: source.buffers }),
-    options,
-  )
+  await using session = told(await compile(step, { ...targetOptions(options), weights, buffers }), options)
   await source.checkpoint.close()
   const { trainable, all: parameters } = parameterCounts(tuned, source.checkpoint, targets.modules)
   const dims = examples.dims(plan)
@@ -252,6 +266,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
 
   const evaluate = async (signal: StopSignal | undefined): Promise<Evaluation<Unit> | undefined> =>
     evaluation && evaluateOn(session, evaluation.examples, options.batch, signal)
+  const held = await session.buffers()
   // the base's own columns or entries go into the adapter; for whole weights, the base is the model
   const base = keepsBase(method.method) ? (await session.read()).focus : undefined
   if (old && moments) {
@@ -277,7 +292,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   }
   let saved: Saved | undefined
   if (done > 0) {
-    const { focus, state } = await session.read()
+    const { focus, state, buffers: last } = await session.read()
     const settings = { ...origin.settings, epochsBegun: epochsBegun(examples.length, plan, done) }
     const now = adapterOf(
       { ...origin, settings },
@@ -290,10 +305,11 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
         focus,
         frozen,
         whole: targets.whole,
+        buffers: changedBuffers(held, last, old),
       },
     )
-    const last = options.saveOptimizer ? momentsOf(optimizer, state) : undefined
-    saved = await save(options.out, old ? continuing(old, now) : now, last)
+    const saving = options.saveOptimizer ? momentsOf(optimizer, state) : undefined
+    saved = await save(options.out, old ? continuing(old, now) : now, saving)
   }
   if (broken !== undefined) await unlessStopped(() => Promise.reject(broken), saved?.directory)
   const after = await unlessStopped(() => evaluate(options.signal), saved?.directory)

@@ -28,7 +28,7 @@ import { bytesPerElement } from '../tensor/index.ts'
 import type { LanguageBatch, LanguageOutputs, LanguageParams } from '../model/index.ts'
 import { adapt, full, identity, type Lazy } from '../tune/index.ts'
 import { trainStep } from '../train/index.ts'
-import { inRange, withAdapters } from '../train/finetune.ts'
+import { buffersWithAdapters, inRange, withAdapters } from '../train/finetune.ts'
 import { continuedFrom } from './start-from.ts'
 import { anyModel, packedModel, tuneAny, type AnyTuned } from './tune.ts'
 import { loadAdapters } from './adapter-arguments.ts'
@@ -193,7 +193,11 @@ export const openAnyFrozen = async <L extends AnyLoaded>(
     const { tuned, weights } = await frozenOf(bound, uses, quantize)
     await orThrow(checkModel(bound, run))
     const held = stoppable(inRange(weights, run.precision), run.signal)
-    const options = { ...targetOptions(run), weights: held, buffers: bound.buffers }
+    const options = {
+      ...targetOptions(run),
+      weights: held,
+      buffers: buffersWithAdapters(bound.buffers, uses),
+    }
     return { source: bound, session: told(await compile(trainStep(tuned, identity), options), run) }
   } finally {
     await source.checkpoint.close()

@@ -21,5 +21,7 @@ export interface FinetuneOptions extends RunOptions, MethodChoice, OptimizerChoi
   readonly shuffle: boolean
   readonly schedule: ScheduleName
   readonly warmup: number
+  /** True if training leaves the running statistics of batch norms as they are. */
+  readonly frozenStatistics?: boolean | undefined
   readonly out: string
 }

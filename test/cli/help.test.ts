@@ -26,6 +26,7 @@ const training = [
   'seq',
   'augment',
   'skip-broken',
+  'frozen-statistics',
   'accumulate',
   'no-shuffle',
   'optimizer',

@@ -14,7 +14,10 @@ import {
   type FinetuneOptions,
 } from '../../src/program/commands.ts'
 import type { EvaluateImagesResult } from '../../src/program/evaluate.ts'
-import { drawClasses, preparedViT } from '../support/class-folders.ts'
+import { loadAdapter } from '../../src/io.ts'
+import { orThrow } from '../../src/index.ts'
+import { drawClasses, preparedViT, withProcessor } from '../support/class-folders.ts'
+import { savedLite } from '../support/tuned-lite.ts'
 import { goldenViT } from '../support/images.ts'
 import { jsonLines, partensor, temporary, tiny } from '../support/command-line.ts'
 
@@ -23,6 +26,7 @@ const at = (name: string): string => join(directory, name)
 const model = await preparedViT(at('vit'))
 const train = await drawClasses(at('train'), 10)
 const test_ = await drawClasses(at('test'), 5)
+const convolutional = await withProcessor(await savedLite(directory))
 /** The same images, of which one is cut off in the middle. */
 const broken = at('broken')
 await cp(train, broken, { recursive: true })
@@ -229,6 +233,30 @@ test('explain, verify and compare know images', async () => {
   const [one, other] = done.rows
   assert.ok(one!.savedBytesPerImage! < other!.savedBytesPerImage! && one!.savedBytesPerToken === undefined)
   assert.ok(one!.metrics!['top1']!.deviation! >= 0)
+})
+
+test('a run of a network with batch norms keeps its running statistics: evaluated, merged, and gone on from', async () => {
+  const [lite, merged] = [at('lite'), at('lite-merged')]
+  const options = { model: convolutional, steps: 2, rank: 2 } as const
+  const done = doneOf(await run({ ...options, out: lite }))
+  const adapter = await orThrow(loadAdapter(lite))
+  assert.ok(adapter.buffers!.size > 0)
+  await exportAdapter({ model: convolutional, adapter: [lite], as: 'merged', out: merged })
+  await withProcessor(merged)
+  const near = (loss: number): void => {
+    assert.ok(Math.abs(loss - done.evalLossAfter!) < 1e-4 * done.evalLossAfter!, `${loss}, ${done.evalLossAfter}`)
+  }
+  near((await report({ model: convolutional, adapter: [lite] })).loss)
+  near((await report({ model: merged })).loss)
+  const more = { ...options, method: undefined, rank: undefined, adapter: lite, out: at('lite-more') }
+  near(doneOf(await run(more)).evalLossBefore!)
+})
+
+test('frozen statistics are in no adapter, and are refused where there are none', async () => {
+  const options = { model: convolutional, steps: 2, rank: 2, frozenStatistics: true } as const
+  await run({ ...options, out: at('frozen') })
+  assert.equal((await orThrow(loadAdapter(at('frozen')))).buffers, undefined)
+  await assert.rejects(run({ frozenStatistics: true, out: at('x') }), /no running statistics to freeze/)
 })
 
 test('the command line prints accuracy, classes and lines of JSON', async () => {

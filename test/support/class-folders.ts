@@ -39,9 +39,14 @@ const processor = {
   image_std: [0.25, 0.25, 0.25],
 }
 
-/** A directory with the golden ViT and its processor, of which some fields may be others. */
-export const preparedViT = async (directory: string, others: object = {}): Promise<string> => {
-  await cp(goldenViT, directory, { recursive: true })
+/** Writes a processor into the directory of a model; some of its fields may be others. */
+export const withProcessor = async (directory: string, others: object = {}): Promise<string> => {
   await writeFile(join(directory, 'preprocessor_config.json'), JSON.stringify({ ...processor, ...others }))
   return directory
+}
+
+/** A directory with the golden ViT and its processor. */
+export const preparedViT = async (directory: string, others: object = {}): Promise<string> => {
+  await cp(goldenViT, directory, { recursive: true })
+  return withProcessor(directory, others)
 }

@@ -102,6 +102,7 @@ const ranOf = async (
       threads,
       precision,
       skipBroken,
+      frozenStatistics: options.frozenStatistics,
       augment,
       out,
     }),
