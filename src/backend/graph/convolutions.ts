@@ -110,11 +110,21 @@ const fold: GraphLowering = (node, [x], emit) => {
   )
 }
 
-/** The attributes of TensorFlow's convolutions, or `undefined` if it has none with this geometry. */
-const geometryOf = ({ stride, padding, depthwise }: ConvAttributes): Attributes | undefined => {
+/**
+ * The attributes of TensorFlow's convolutions, or `undefined` if it has none with this geometry. Padding by numbers that
+ * keep the size is written as SAME: the gradients of padding by numbers take up to three times as long.
+ */
+const geometryOf = ({ stride, padding, depthwise }: ConvAttributes, weight: Node): Attributes | undefined => {
   const strides = { ints: [1, ...stride, 1] }
   if (depthwise && stride[0] !== stride[1]) return undefined
-  if (padding.every(p => p === 'same')) return { strides, padding: { text: 'SAME' } }
+  const isSame = ([0, 1] as const).map(i => {
+    const size = weight.shape[i]
+    const p = padding[i]
+    if (p === 'same' || typeof size !== 'number' || stride[i] !== 1) return p === 'same'
+    const { before, after } = windowsOn(1, 1, { stride: 1, dilation: 1, padding: p })
+    return before === Math.floor((size - 1) / 2) && before + after === size - 1
+  })
+  if (isSame.every(Boolean)) return { strides, padding: { text: 'SAME' } }
   if (padding.includes('same')) return undefined
   const around = ([0, 1] as const).flatMap(i => {
     const { before, after } = windowsOn(1, 1, { stride: 1, dilation: 1, padding: padding[i] })
@@ -127,9 +137,12 @@ const geometryOf = ({ stride, padding, depthwise }: ConvAttributes): Attributes 
 
 /** A kernel of TensorFlow in f32, or the expansion if there is none. */
 const kernel =
-  (write: (node: Node, inputs: readonly Ref[], emit: Emit, geometry: Attributes) => Ref): GraphLowering =>
+  (
+    write: (node: Node, inputs: readonly Ref[], emit: Emit, geometry: Attributes) => Ref,
+    weightOf = ({ inputs: [, weight] }: Node): Node => weight!,
+  ): GraphLowering =>
   (node, inputs, emit) => {
-    const geometry = geometryOf(attributesOf<ConvAttributes>(node))
+    const geometry = geometryOf(attributesOf<ConvAttributes>(node), weightOf(node))
     return geometry === undefined
       ? emit.expand(node.op.expand!(node.inputs, node.attributes), inputs)
       : write(
@@ -158,14 +171,20 @@ export const convolutions = {
       geometry,
     ),
   ),
-  convFilter: kernel((node, [x, dy], emit, geometry) => {
-    const { body } = emit
-    if (!isDepthwise(node)) return body.apply('Conv2DBackpropFilter', [x!, shapeOf(node.shape, emit), dy!], geometry)
-    const made = body.apply(
-      'DepthwiseConv2dNativeBackpropFilter',
-      [x!, shapeOf([...node.shape, 1], emit), dy!],
-      geometry,
-    )
-    return body.apply('Reshape', [made, shapeOf(node.shape, emit)])
-  }),
+  convFilter: kernel(
+    (node, [x, dy], emit, geometry) => {
+      const { body } = emit
+      if (!isDepthwise(node)) return body.apply('Conv2DBackpropFilter', [x!, shapeOf(node.shape, emit), dy!], geometry)
+      const made = body.apply(
+        'DepthwiseConv2dNativeBackpropFilter',
+        [x!, shapeOf([...node.shape, 1], emit), dy!],
+        geometry,
+      )
+      return body.apply('Reshape', [made, shapeOf(node.shape, emit)])
+    },
+    node => node,
+  ),
 } as const satisfies Readonly<Record<string, GraphLowering>>
+
+/** Tests for convolutions and their gradients, which are composites of windows. */
+export const isConvolution = ({ op }: Node): boolean => op.expand !== undefined && Object.hasOwn(convolutions, op.name)

@@ -167,9 +167,11 @@ const answerFunction = (
               given,
             )
       ).outputs
-      return all.map(key =>
-        outputs.includes(key) ? made[outputs.indexOf(key)]! : into.cast(into.constant(0, 'i32'), typeOf(key)),
+      // one of each type: a model may have hundreds of results
+      const absent = new Map(
+        [...new Set(all.map(typeOf))].map(type => [type, into.cast(into.constant(0, 'i32'), type)] as const),
       )
+      return all.map(key => made[outputs.indexOf(key)] ?? absent.get(typeOf(key))!)
     },
   })
 

@@ -21,8 +21,8 @@ import {
 import type { GraphType } from './types.ts'
 
 /**
- * Defines a step as one question: loss, gradients, their norm, and the update if all of it is finite. Also defines its
- * parts, for micro-batches: gradients are summed in variables that are otherwise empty, and then applied.
+ * Defines a step as one question, unless the model has buffers: loss, gradients, their norm, and the update if all of it
+ * is finite. Also defines its parts, for micro-batches: gradients are summed in variables that are otherwise empty, and then applied.
  */
 export const defineSteps = ({ define, library, writing }: Defining, source: Source): void => {
   const { programs, whole, holdings, precision } = source
@@ -83,10 +83,12 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
     )
     return norm!
   }
-  define('step', batch, precision, (scope, given) => {
-    const { sum, count, lists } = backward(scope, given)
-    return { sum, count, norm: applied(scope, sum, count, lists) }
-  })
+  // next buffers are checked before anything is updated, so that a step with buffers is one in parts
+  if (programs.buffers.length === 0)
+    define('step', batch, precision, (scope, given) => {
+      const { sum, count, lists } = backward(scope, given)
+      return { sum, count, norm: applied(scope, sum, count, lists) }
+    })
 
   const accumulating = (scope: Scope, given: Refs, add: (resource: Resource, x: Ref) => void): Refs => {
     const { body } = scope

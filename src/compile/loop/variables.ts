@@ -27,30 +27,54 @@ export interface Variables {
 interface Named {
   readonly path: string
   readonly leaf: Node
-  readonly pattern: string
+  /** The path with its n-th number left open, or undefined if it has fewer. */
+  readonly pattern: (n: number) => string | undefined
   readonly kind: string
 }
 
-/** The path with its first number left open: `model.layers.*.mlp.up_proj`. */
-const patternOf = (path: string): string => path.replace(/(^|\.)\d+(?=\.|$)/, '$1*')
+/** The path with one of its numbers left open: the first of `model.layers.0.mlp` gives `model.layers.*.mlp`. */
+const patternOf = (path: string, n: number): string | undefined => {
+  const number = [...path.matchAll(/(?<=^|\.)\d+(?=\.|$)/g)][n]
+  return number && `${path.slice(0, number.index)}*${path.slice(number.index + number[0].length)}`
+}
 
-/** Groups leaves that share a path pattern, and are equal in shape, dtype and mask. */
-const grouped = (prefix: string, named: readonly Named[]): readonly Variable[] => {
-  const groups = new Map<string, readonly Named[]>()
-  const taken = new Set<string>()
+interface Group {
+  readonly pattern: string
+  readonly members: readonly Named[]
+}
+/**
+ * Leaves that share a path pattern, and are equal in shape, dtype and mask. The first number of a path is left open, and
+ * for those that are alone with that the next: in `stages.2.5` the stages may differ and the blocks be alike.
+ */
+const groupsOf = (named: readonly Named[], n = 0): readonly Group[] => {
+  const groups = new Map<string, Group>()
   for (const one of named) {
-    const key = [one.pattern, one.kind, one.leaf.dtype, one.leaf.shape.join()].join(' ')
-    groups.set(key, [...(groups.get(key) ?? []), one])
+    const pattern = one.pattern(n) ?? one.path
+    const key = [pattern, one.kind, one.leaf.dtype, one.leaf.shape.join()].join(' ')
+    groups.set(key, { pattern, members: [...(groups.get(key)?.members ?? []), one] })
   }
-  return [...groups.values()].map(members => {
-    const [{ path, leaf, pattern }] = members as readonly [Named, ...(readonly Named[])]
-    const leaves = members.map(member => member.leaf)
-    const family = leaves.length > 1 ? familyOf(leaves) : undefined
-    // different leaves of one pattern: the first path distinguishes them from earlier groups
-    const name = family === undefined ? path : taken.has(pattern) ? `${pattern} from ${path}` : pattern
-    taken.add(pattern)
-    return { name: `${prefix}/${name}`, leaves, family, node: family?.stack ?? leaf }
-  })
+  const all = [...groups.values()]
+  const isAlone = ({ members }: Group): boolean => members.length === 1 && members[0]!.pattern(n + 1) !== undefined
+  const alone = all.filter(isAlone).flatMap(({ members }) => members)
+  return alone.length === 0 ? all : [...all.filter(group => !isAlone(group)), ...groupsOf(alone, n + 1)]
+}
+
+/** The variables of groups of leaves, in the order of their first ones. */
+const grouped = (prefix: string, named: readonly Named[]): readonly Variable[] => {
+  const order = new Map(named.map((one, i) => [one, i]))
+  const placeOf = ({ members: [first] }: Group): number => order.get(first!)!
+  const taken = new Set<string>()
+  return groupsOf(named)
+    .toSorted((a, b) => placeOf(a) - placeOf(b))
+    .map(({ pattern, members }) => {
+      const [{ path, leaf }] = members as readonly [Named, ...(readonly Named[])]
+      const leaves = members.map(member => member.leaf)
+      const family = leaves.length > 1 ? familyOf(leaves) : undefined
+      // different leaves of one pattern: the first path distinguishes them from earlier groups
+      const name = family === undefined ? path : taken.has(pattern) ? `${pattern} from ${path}` : pattern
+      taken.add(pattern)
+      return { name: `${prefix}/${name}`, leaves, family, node: family?.stack ?? leaf }
+    })
 }
 
 /**
@@ -73,7 +97,7 @@ export const variablesOf = ({
   const named = ([path, leaf]: readonly [string, Node]): Named => ({
     path,
     leaf,
-    pattern: patternOf(path),
+    pattern: n => patternOf(path, n),
     kind: kinds.get(path) ?? 'frozen',
   })
   // a leaf of the state has the path of a trained leaf, inside the state of a transform
@@ -81,7 +105,12 @@ export const variablesOf = ({
     const own = [...kinds.keys()]
       .filter(p => path === p || path.endsWith(`.${p}`))
       .reduce((a, b) => (b.length > a.length ? b : a), '')
-    return { path, leaf, pattern: path.slice(0, path.length - own.length) + patternOf(own), kind: kinds.get(own) ?? '' }
+    const before = path.slice(0, path.length - own.length)
+    const pattern = (n: number): string | undefined => {
+      const open = patternOf(own, n)
+      return open && before + open
+    }
+    return { path, leaf, pattern, kind: kinds.get(own) ?? '' }
   }
   return {
     params: grouped('params', params.map(named)),
