@@ -4,6 +4,7 @@ import type { Measurement } from './measurement.ts'
 /** The measurements that a child process offers; each loads only its own modules, so that its memory is its own. */
 const tasks = {
   'small': async () => (await import('./tasks/small.ts')).timeSmall,
+  'vision': async () => (await import('./tasks/vision.ts')).timeImages,
   'step': async () => (await import('./tasks/step.ts')).timeStep,
   'plan': async () => (await import('./tasks/plan.ts')).timePlan,
   'products': async () => (await import('./tasks/products.ts')).timeProducts,

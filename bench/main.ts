@@ -14,6 +14,7 @@ import { smolLM2Steps } from './cases/smollm2.ts'
 import { startup } from './cases/startup.ts'
 import { steadiness } from './cases/steadiness.ts'
 import { types } from './cases/types.ts'
+import { vision } from './cases/vision.ts'
 import { compileProject } from './compiled.ts'
 import { machine, versions } from './machine.ts'
 import { alternate, failuresOf, type Outcome } from './measure.ts'
@@ -23,6 +24,7 @@ const cases: readonly Case[] = [
   peers,
   small,
   pytorch,
+  ...vision,
   ...methods,
   descent,
   smolLM2Steps,

