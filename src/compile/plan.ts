@@ -15,7 +15,7 @@ import {
   type Node,
   type NodeOf,
 } from '../tensor/index.ts'
-import { joined } from './fuse/index.ts'
+import { joined, withoutBroadcasts } from './fuse/index.ts'
 
 /** A buffer's handle: two handles may share one buffer, for instance those of a reshape and its input. */
 export interface Slot {
@@ -76,9 +76,10 @@ export type InPlace = ReadonlyMap<string, readonly number[]>
 
 /** Orders a program, and determines the birth and death of every buffer. Each block is planned once. */
 export const planOf = (
-  { inputs, outputs, size, donated = new Set(), inPlace = new Map(), isStep = () => false }: Request,
+  { inputs, outputs: given, size, donated = new Set(), inPlace = new Map(), isStep = () => false }: Request,
   blocks: Map<Block, Plan> = new Map(),
 ): Plan => {
+  const outputs = withoutBroadcasts(given)
   const slots: Slot[] = []
   const slotOf = new Map<Node, number>()
   const body: Instruction[] = []
@@ -122,9 +123,11 @@ export const planOf = (
     body.push({ kind: 'alias', input: slot, output: alias })
     return alias
   })
-  const given = inputs.map(input => slotOf.get(input)!)
   const own = inputs.filter(input => donated.has(input)).map(input => slotOf.get(input)!)
-  return withDeaths({ slots, inputs: given, donated: own, outputs: finals, instructions: body }, inPlace)
+  return withDeaths(
+    { slots, inputs: inputs.map(input => slotOf.get(input)!), donated: own, outputs: finals, instructions: body },
+    inPlace,
+  )
 }
 
 type Result = NodeOf<{ readonly index: number }>

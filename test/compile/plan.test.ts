@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { faultsOf, footprintOf, type Instruction, type Plan } from '../../src/compile/index.ts'
 import { bytesOf, planOf } from '../../src/compile/plan.ts'
-import { interpret, type Node } from '../../src/tensor/index.ts'
+import { interpret, placeholder, u, type Node } from '../../src/tensor/index.ts'
 import { referenceDevice } from '../../src/backend/index.ts'
 import { feedsOf, graph, size, type Graph } from '../support/random-graphs.ts'
 
@@ -68,6 +68,19 @@ test('the certificate of a plan is what the device holds at its end', () => {
     }),
     runs,
   )
+})
+
+test('an elementwise op repeats its operands itself, and a repeated one is made for other readers only', () => {
+  const [x, y] = [placeholder(['a', 'b'], 'f32'), placeholder(['b'], 'f32')]
+  const repeated = u.broadcastTo(y, ['a', 'b'])
+  const opsOf = (outputs: readonly Node[]): readonly string[] =>
+    planOf({ inputs: [x, y], outputs, size: dim => (dim === 'a' ? 2 : 3) }).instructions.flatMap(i =>
+      i.kind === 'run' ? [i.node.op.name] : [],
+    )
+  assert.deepEqual(opsOf([u.add(repeated, x)]), ['add'])
+  assert.deepEqual(opsOf([u.mul(x, u.mul(repeated, x))]), ['mul', 'mul'])
+  assert.deepEqual(opsOf([u.add(repeated, repeated)]), ['broadcastTo', 'add'])
+  assert.deepEqual(opsOf([u.add(repeated, x), u.sum(repeated, [0])]), ['add', 'broadcastTo', 'sum'])
 })
 
 /** Ways to break a plan; each must be reported. */

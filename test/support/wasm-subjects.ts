@@ -38,7 +38,7 @@ const words = (next: () => number, n: number): Int32Array =>
 
 const unary =
   (
-    name: 'exp' | 'log' | 'log1p' | 'sigmoid' | 'tanh' | 'rsqrt' | 'sqrt' | 'silu' | 'neg' | 'abs',
+    name: 'exp' | 'log' | 'log1p' | 'sigmoid' | 'tanh' | 'erf' | 'rsqrt' | 'sqrt' | 'silu' | 'neg' | 'abs',
     f: (x: number) => number,
     low = -4,
     high = 4,
@@ -50,6 +50,15 @@ const unary =
     want: ([x]) => [range(b).map(i => f(at(x, i)))],
   })
 
+/** The error function by its series. */
+const erf = (x: number): number => {
+  let [term, total] = [x, x]
+  for (let n = 1; n < 200; n++) {
+    term *= (-x * x) / n
+    total += term / (2 * n + 1)
+  }
+  return (2 / Math.sqrt(Math.PI)) * total
+}
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
 const softmaxOf = (values: readonly number[], scale: number): number[] => {
   const top = Math.max(...values)
@@ -302,6 +311,7 @@ export const subjects: {
   log1p: unary('log1p', Math.log1p, -0.999, 9),
   sigmoid: unary('sigmoid', sigmoid),
   tanh: unary('tanh', Math.tanh),
+  erf: unary('erf', erf),
   rsqrt: unary('rsqrt', x => 1 / Math.sqrt(x), 0.01, 9),
   sqrt: unary('sqrt', Math.sqrt, 0, 9),
   silu: unary('silu', x => x * sigmoid(x)),
@@ -321,6 +331,15 @@ export const subjects: {
   div: binary('div', (x, y) => x / y),
   max: binary('max', Math.max),
   min: binary('min', Math.min),
+  repeat: (a, b, _c, next) => {
+    const [row, col] = [next() < 0.5 ? b : 0, next() < 0.5 ? 1 : 0]
+    return {
+      inputs: [uniform(next, a * b)],
+      outputs: [a * b],
+      call: (k, [x = 0], [y = 0]) => k.repeat(x, y, a, b, row, col),
+      want: ([x]) => [range(a).flatMap(r => range(b).map(c => at(x, r * row + c * col)))],
+    }
+  },
   fill: (_a, b, _c, next) => ({
     inputs: [uniform(next, 1)],
     outputs: [b],

@@ -30,6 +30,7 @@ import {
 import {
   planBinary,
   planPermute,
+  planRepeat,
   type BinaryKernel,
   type Heap,
   type TensorInfo,
@@ -178,6 +179,7 @@ export const heapLowerings = (
     tanh: map(kernels.tanh, publicly.tanh),
     sigmoid: map(kernels.sigmoid, publicly.sigmoid),
     abs: map(kernels.abs, publicly.abs),
+    erf: map(kernels.erf, publicly.erf),
     sum: reduction(publicly.sum, ({ sizes }, axes) => {
       const first = axes[0] ?? 0
       const end = (axes.at(-1) ?? -1) + 1
@@ -195,13 +197,10 @@ export const heapLowerings = (
       const rows = count(sizes.slice(first, end))
       return ([x], out) => kernels.maxRows(x!, out, outer, rows)
     }),
-    broadcastTo: call =>
-      (count(call.inputs[0]!.sizes) === 1 && call.output.dtype === 'f32'
-        ? filling(({ output: { sizes } }) => {
-            const n = count(sizes)
-            return ([x], out) => kernels.fill(out, n, heap.views().f32[x! / 4]!)
-          })
-        : publicly.broadcastTo)(call),
+    broadcastTo: words(({ inputs: [x], output: { sizes } }) => {
+      const run = planRepeat(kernels, x!.sizes, sizes)
+      return ([from], out) => run(from!, out)
+    }, publicly.broadcastTo),
     transpose: call => {
       const run = planPermute(
         kernels,

@@ -34,6 +34,7 @@ const codes: Readonly<Record<string, number>> = {
   abs: 25,
   silu: 26,
   cast: 27,
+  erf: 28,
 }
 const comparisons = new Set(['equal', 'notEqual'])
 const isNumber = ({ dtype }: Pick<Node, 'dtype'>): boolean => dtype === 'f32' || dtype === 'bool'

@@ -2,3 +2,5 @@
 export { fused, type Fusing } from './fuse.ts'
 /** Steps: elementwise instructions of a plan that follow one another become one. */
 export { joined, mostInputs, rowsOf, stepsOp } from './steps.ts'
+/** Repeated operands of elementwise nodes, which repeat them themselves. */
+export { withoutBroadcasts } from './fusible.ts'

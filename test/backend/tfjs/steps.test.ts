@@ -10,7 +10,7 @@ import { wasmDevice } from '../../../src/backend/tfjs/wasm-device.ts'
 /** Elementwise ops that follow one another run as one instruction, with the very numbers that they have one by one. */
 
 const shapes: readonly Shape[] = [['a', 'b'], ['b'], ['a', 1], []]
-const unary = [u.neg, u.abs, u.exp, u.tanh, u.sigmoid, u.sqrt, u.log, u.rsqrt, u.log1p]
+const unary = [u.neg, u.abs, u.exp, u.tanh, u.sigmoid, u.sqrt, u.log, u.rsqrt, u.log1p, u.erf]
 const binary = [u.add, u.sub, u.mul, u.div, u.maximum, u.minimum]
 const comparisons = [u.equal, u.notEqual, u.less, u.lessEqual, u.greater, u.greaterEqual]
 const logical = [u.and, u.or]

@@ -64,3 +64,21 @@ export const planBinary = (kernel: BinaryKernel, aSizes: readonly number[], bSiz
       kernel(a + inA, b + inB, output + i * block, rows.size, columns.size, rows.a, columns.a, rows.b, columns.b),
     )
 }
+
+/**
+ * Plans out = broadcastTo(x, sizes), of elements of four bytes.
+ * @example planRepeat(kernels, [1, 576], [256, 576])(x, y)
+ */
+export const planRepeat = (
+  kernels: Pick<Kernels, 'repeat'>,
+  from: readonly number[],
+  to: readonly number[],
+): ((x: number, output: number) => void) => {
+  // as the first of two operands, of which the second has the result's sizes and is not read
+  const run = planBinary(
+    (x, _, output, rows, cols, row, col) => kernels.repeat(x, output, rows, cols, row, col),
+    from,
+    to,
+  )
+  return (x, output) => run(x, 0, output)
+}

@@ -2,6 +2,6 @@ export { createWasmBackend, programBytes, type LoadError, type WasmRuntime } fro
 export { maximumHeapBytes, type Heap, type OutOfMemory, type Views } from './heap.ts'
 export type { MatmulOptions, Products } from './matmul.ts'
 export type { Kernels } from './kernels.ts'
-export { planBinary, type Binary, type BinaryKernel } from './broadcast.ts'
+export { planBinary, planRepeat, type Binary, type BinaryKernel } from './broadcast.ts'
 export { planPermute, type Permute } from './permute.ts'
 export type { HeapDType, Memory, TensorInfo, TfjsCore, TfjsTensor, WasmBackend } from './runtime.ts'

@@ -113,7 +113,7 @@ for (const threads of [1, 2]) {
       }
     })
     it('special values come out as in IEEE arithmetic', () => {
-      const of = (name: 'exp' | 'log' | 'log1p' | 'tanh' | 'sigmoid', x: number): number => {
+      const of = (name: 'exp' | 'log' | 'log1p' | 'tanh' | 'sigmoid' | 'erf', x: number): number => {
         region.reset()
         const [input, output] = [region.put(new Float32Array([x])), region.reserve(1)]
         runtime.kernels[name](input, output, 1)
@@ -137,6 +137,10 @@ for (const threads of [1, 2]) {
         ['log1p', 1e-30, Math.fround(1e-30)],
         ['tanh', Number.NaN, Number.NaN],
         ['tanh', 0, 0],
+        ['erf', Number.NaN, Number.NaN],
+        ['erf', 0, 0],
+        ['erf', Infinity, 1],
+        ['erf', -50, -1],
         ['sigmoid', -Infinity, 0],
         ['sigmoid', Infinity, 1],
         ['sigmoid', Number.NaN, Number.NaN],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { planBinary, planPermute, type WasmRuntime } from '../../../../src/backend/tfjs/wasm/index.ts'
+import { planBinary, planPermute, planRepeat, type WasmRuntime } from '../../../../src/backend/tfjs/wasm/index.ts'
 import { arena, load, random, uniform, type Arena } from '../../../support/wasm-runtime.ts'
 
 const count = (sizes: readonly number[]): number => sizes.reduce((n, size) => n * size, 1)
@@ -112,6 +112,38 @@ describe('plans on the heap', () => {
   })
   it('planBinary: the order of the arguments matters', () => {
     assert.ok(fc.check(fc.property(shapes, binaryAgrees(true)), { numRuns: 500 }).failed)
+  })
+  it('planRepeat repeats along axes of length 1 and along new ones, at any rank', () => {
+    const repeats = (shift: number) =>
+      fc.property(shapes, ([axes, drop]) => {
+        region.reset()
+        const to = axes.map(([size]) => size)
+        const from = axes
+          .map(([size, where]) => (where === 'b' ? 1 : size))
+          .filter((size, i) => i >= drop || size !== 1)
+        const x = Float32Array.from({ length: count(from) }, (_, i) => i)
+        const [p, q] = [region.put(x), region.reserve(count(to))]
+        // an axis may only be left out in front
+        if (from.length < to.length && to.slice(0, to.length - from.length).some((_, i) => axes[i]![1] !== 'b'))
+          return true
+        planRepeat(runtime.kernels, from, to)(p, q)
+        return (
+          region.intact() &&
+          region.read(q, count(to)).every((y, i) => {
+            const at = coordinates(to, i).slice(to.length - from.length)
+            return (
+              y ===
+              position(
+                from,
+                from.map((size, k) => (size === 1 ? 0 : at[k]!)),
+              ) +
+                shift
+            )
+          })
+        )
+      })
+    fc.assert(repeats(0), { numRuns: 300 })
+    assert.ok(fc.check(repeats(1), { numRuns: 300 }).failed)
   })
   it('planBinary refuses sizes that differ', () => {
     assert.throws(() => planBinary(runtime.kernels.add, [2, 3], [2, 4]), /broadcast: \[2, 3\] and \[2, 4\] differ/)

@@ -1,8 +1,8 @@
 // Elementwise functions of one argument, and the derivative of one. Input and output may be the same buffer; n elements.
 import { add, loadPart, mul, storePart, sub } from './lanes'
-import { exp4, log1p4, log4, sigmoid4, tanh4 } from './math'
+import { erf4, exp4, log1p4, log4, sigmoid4, tanh4 } from './math'
 
-const EXP = 0, LOG = 1, SIGMOID = 2, TANH = 3, RSQRT = 4, SQRT = 5, SILU = 6, NEG = 7, ABS = 8, LOG1P = 9
+const EXP = 0, LOG = 1, SIGMOID = 2, TANH = 3, RSQRT = 4, SQRT = 5, SILU = 6, NEG = 7, ABS = 8, LOG1P = 9, ERF = 10
 
 @inline
 function apply(op: i32, x: v128): v128 {
@@ -15,6 +15,7 @@ function apply(op: i32, x: v128): v128 {
   if (op == SILU) return f32x4.div(x, add(f32x4.splat(1), exp4(f32x4.neg(x))))
   if (op == NEG) return f32x4.neg(x)
   if (op == LOG1P) return log1p4(x)
+  if (op == ERF) return erf4(x)
   return f32x4.abs(x)
 }
 
@@ -34,6 +35,8 @@ export function log(input: usize, output: usize, n: i32): void { map(LOG, input,
 export function log1p(input: usize, output: usize, n: i32): void { map(LOG1P, input, output, n) }
 /** out = 1 / (1 + e^-in). */
 export function sigmoid(input: usize, output: usize, n: i32): void { map(SIGMOID, input, output, n) }
+/** out = erf in, the error function. */
+export function erf(input: usize, output: usize, n: i32): void { map(ERF, input, output, n) }
 /** out = tanh in. */
 export function tanh(input: usize, output: usize, n: i32): void { map(TANH, input, output, n) }
 /** out = 1 / sqrt in. */

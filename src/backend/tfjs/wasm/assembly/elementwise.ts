@@ -1,6 +1,7 @@
 // Elementwise functions of two arguments with broadcasting: out[r, c] = a[r * aRow + c * aCol] op b[r * bRow + c * bCol], strides in
 // elements, column strides 0 or 1. So a scalar is (0, 0), a row vector (0, 1), a column vector (1, 0), and equal shapes one long row.
 import { loadPart, storePart } from './lanes'
+import { copyRun } from './transpose'
 
 const ADD = 0, SUB = 1, MUL = 2, DIV = 3, MAX = 4, MIN = 5
 
@@ -63,6 +64,21 @@ export function max(a: usize, b: usize, output: usize, rows: i32, cols: i32, aRo
 /** out = the smaller of a and b; NaN if either is. */
 export function min(a: usize, b: usize, output: usize, rows: i32, cols: i32, aRow: i32, aCol: i32, bRow: i32, bCol: i32): void {
   binary(MIN, a, b, output, rows, cols, aRow, aCol, bRow, bCol)
+}
+
+/** out[r, c] = x[r * row + c * col]: an operand as the functions above read it. */
+export function repeat(x: usize, output: usize, rows: i32, cols: i32, row: i32, col: i32): void {
+  const bytes = (<usize>cols) << 2
+  for (let r = 0; r < rows; r++, output += bytes) {
+    const p = x + ((<usize>r * row) << 2)
+    if (col) copyRun(p, output, bytes)
+    else {
+      const v = v128.load32_splat(p)
+      let k = 0
+      for (; k + 4 <= cols; k += 4) v128.store(output + ((<usize>k) << 2), v)
+      for (; k < cols; k++) store<i32>(output + ((<usize>k) << 2), load<i32>(p))
+    }
+  }
 }
 
 /** Sets n elements to one value. */

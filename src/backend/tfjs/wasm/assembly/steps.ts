@@ -1,7 +1,7 @@
 // Neighbouring elementwise functions in one pass: blocks of a row go through all steps while they are in the first-level cache. Each value
 // has a place: where its block begins. A truth value is a lane of ones or zeros.
 import { add, mul, sub } from './lanes'
-import { exp4, log1p4, log4, sigmoid4, tanh4 } from './math'
+import { erf4, exp4, log1p4, log4, sigmoid4, tanh4 } from './math'
 import { siluGradient } from './activation'
 
 const BLOCK: i32 = 256
@@ -10,7 +10,7 @@ const MOST_VALUES: usize = 48
 
 const ADD = 0, SUB = 1, MUL = 2, DIV = 3, MAX = 4, MIN = 5, EQUAL = 6, NOT_EQUAL = 7, LESS = 8, LESS_EQUAL = 9, GREATER = 10
 const GREATER_EQUAL = 11, AND = 12, OR = 13, SILU_GRAD = 14, SELECT = 15, NOT = 16, NEG = 17, EXP = 18, LOG = 19, LOG1P = 20, SQRT = 21
-const RSQRT = 22, TANH = 23, SIGMOID = 24, ABS = 25, SILU = 26, NUMBER = 27
+const RSQRT = 22, TANH = 23, SIGMOID = 24, ABS = 25, SILU = 26, NUMBER = 27, ERF = 28
 
 /** Bytes of scratch that `runSteps` needs: a place for each value, and a block for each that is not read where it lies. */
 export function stepsScratch(): i32 { return <i32>(MOST_VALUES * (4 + BLOCK_BYTES)) }
@@ -47,6 +47,7 @@ function apply(op: i32, x: v128, y: v128, z: v128): v128 {
   if (op == SIGMOID) return sigmoid4(x)
   if (op == ABS) return f32x4.abs(x)
   if (op == SILU) return f32x4.div(x, add(f32x4.splat(1), exp4(f32x4.neg(x))))
+  if (op == ERF) return erf4(x)
   return v128.and(x, f32x4.splat(1))
 }
 
@@ -94,6 +95,7 @@ function step(op: i32, a: usize, b: usize, c: usize, out: usize, end: usize): vo
     case SIGMOID: unary(SIGMOID, a, out, end); break
     case ABS: unary(ABS, a, out, end); break
     case SILU: unary(SILU, a, out, end); break
+    case ERF: unary(ERF, a, out, end); break
     default: unary(NUMBER, a, out, end)
   }
 }
