@@ -85,7 +85,13 @@ export const planOf = (
   const body: Instruction[] = []
   const fresh = (n: Node): number => slots.push({ sizes: n.shape.map(size), dtype: n.dtype }) - 1
   for (const input of inputs) slotOf.set(input, fresh(input))
-  const { order, steps } = joined(schedule(outputs), outputs, size, n => !slotOf.has(n) && isStep(n))
+  const { order, steps } = joined(
+    schedule(outputs),
+    outputs,
+    size,
+    n => !slotOf.has(n) && isStep(n),
+    n => slotOf.has(n) && !donated.has(n),
+  )
   const results = resultsByCall(order)
   for (const n of order) {
     if (slotOf.has(n) || n.op === resultOp) continue

@@ -105,19 +105,16 @@ export const heapLowerings = (
       }, otherwise),
     )
 
+  const steps = ({ node, inputs, output }: Call): OnHeap =>
+    planSteps(node, inputs, output, { heap, kernels, scratch: stepsScratch })
   /** Runs an op by the kernel of steps, if it computes the op for such operands. */
   const stepping =
     (otherwise: Lowering): Lowering =>
     call => {
-      const run = isStep(call.node)
-        ? planSteps(call.node, call.inputs, call.output, { heap, kernels, scratch: stepsScratch })
-        : undefined
+      const run = isStep(call.node) ? steps(call) : undefined
       return (run ? filling(() => run) : otherwise)(call)
     }
-  /** Several steps; only operands that are rows and columns of the result are joined. */
-  const joined = overwriting(positions, call =>
-    planSteps(call.node, call.inputs, call.output, { heap, kernels, scratch: stepsScratch })!,
-  )
+  const joined = overwriting(positions, steps)
 
   /** Restricts a plan to elements of four bytes, of any meaning. A truth value is one byte. */
   const words =

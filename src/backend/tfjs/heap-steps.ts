@@ -1,5 +1,5 @@
 import { rowsOf, stepsOp, type Slot } from '../../compile/index.ts'
-import { castOp, is, topological, type Node } from '../../tensor/index.ts'
+import { bytesPerElement, castOp, count, is, topological, type Node } from '../../tensor/index.ts'
 import type { OnHeap } from './heap-rows.ts'
 import type { Lowering, Lowerings } from './lowering.ts'
 import { programBytes, type Heap, type Kernels } from './wasm/index.ts'
@@ -100,12 +100,43 @@ const stepsOf = (n: Node): readonly Step[] => {
   })
 }
 
-/** The plan of an instruction of steps; undefined if its operands are not rows and columns of its result. */
-export const planSteps = (
+const bytesOf = ({ sizes, dtype }: Slot): number => count(sizes) * bytesPerElement[dtype]
+
+interface Machine {
+  readonly heap: Heap
+  readonly kernels: Kernels
+  readonly scratch: number
+}
+
+/** The plan of an instruction of steps. Axes in front, if operands are not rows and columns of the result, are a loop. */
+export const planSteps = (node: Node, inputs: readonly Slot[], output: Slot, machine: Machine): OnHeap =>
+  rowWise(node, inputs, output, machine) ?? alongFirst(node, inputs, output, machine)
+
+/** The same for each part along the first axis. */
+const alongFirst = (node: Node, inputs: readonly Slot[], output: Slot, machine: Machine): OnHeap => {
+  const [n = 1, ...rest] = output.sizes
+  const isAlong = ({ sizes }: Slot): boolean => sizes.length === output.sizes.length && sizes[0] !== 1
+  const part = (slot: Slot): Slot =>
+    slot.sizes.length === output.sizes.length ? { ...slot, sizes: slot.sizes.slice(1) } : slot
+  const run = planSteps(node, inputs.map(part), { ...output, sizes: rest }, machine)
+  const step = (slot: Slot): number => (isAlong(slot) ? bytesOf(part(slot)) : 0)
+  const steps = inputs.map(step)
+  const made = step(output)
+  return (at, out) => {
+    for (let i = 0; i < n; i++)
+      run(
+        at.map((offset, k) => offset + i * steps[k]!),
+        out + i * made,
+      )
+  }
+}
+
+/** The plan of an instruction whose operands are rows and columns of its result; undefined if they are not. */
+const rowWise = (
   node: Node,
   inputs: readonly Slot[],
   output: Slot,
-  { heap, kernels, scratch }: { readonly heap: Heap; readonly kernels: Kernels; readonly scratch: number },
+  { heap, kernels, scratch }: Machine,
 ): OnHeap | undefined => {
   const found = rowsOf(
     output.sizes,

@@ -8,6 +8,7 @@ import {
   noDims,
   placeholder,
   placeholderOp,
+  reshapeOp,
   resultOp,
   substitute,
   topological,
@@ -104,65 +105,126 @@ interface Joined {
 }
 
 /**
- * Joins elementwise nodes that follow one another in a schedule, if all that read a result are among them. What they
- * read from outside is there already, so that nothing is held for longer than that.
+ * Joins elementwise nodes of a schedule with the last of them, if all that read a result are among them. What is cheap
+ * and is read elsewhere too is computed again instead of being kept. Nothing is held for longer: nodes follow one another,
+ * or what they read from outside is there anyway when the last of them runs.
  * @param isStep tests for nodes that the target runs as steps
+ * @param isHeld tests for nodes whose buffers are there as long as the program runs
  */
 export const joined = (
   schedule: readonly Node[],
   outputs: readonly Node[],
   size: (dim: Dim) => number,
   isStep: (n: Node) => boolean,
+  isHeld: (n: Node) => boolean,
 ): Joined => {
   const readers = new Map<Node, Set<Node>>()
-  for (const n of schedule)
-    for (const input of n.inputs) readers.set(input, (readers.get(input) ?? new Set<Node>()).add(n))
+  const read = (n: Node, by: Node): unknown => readers.set(n, (readers.get(n) ?? new Set<Node>()).add(by))
+  for (const n of schedule) for (const input of n.inputs) read(input, n)
   const kept = new Set(outputs)
   const sizesOf = (n: Node): readonly number[] => n.shape.map(size)
-  const isFusible = (n: Node): boolean => isNumber(n) && n.inputs.every(isNumber) && isStep(n)
+  const place = new Map(schedule.map((n, i) => [n, i]))
+  const segmentOf = segmentsOf(schedule, n => isNumber(n) && n.inputs.every(isNumber) && isStep(n))
   const steps = new Map<Node, Node>()
   const inner = new Set<Node>()
-  /** The nodes of a segment that are joined with its node at a place. */
-  const clusterAt = (segment: readonly Node[], at: number): ReadonlySet<Node> => {
-    const last = segment[at]!
+  /** The buffers that are there at the present place of the schedule, which is gone through from its end. */
+  const there = new Set<Node>(schedule.filter(n => n.op.kind === 'source' || kept.has(n) || isHeld(n)).map(rootOf))
+  const isThere = (n: Node): boolean => there.has(rootOf(n))
+  const areSteps = (members: ReadonlySet<Node>, sizes: readonly number[]): boolean => {
+    const given = inputsOf(members)
+    return given.length <= mostInputs && members.size <= mostSteps && rowsOf(sizes, given.map(sizesOf)) !== undefined
+  }
+  /** The members that nothing else reads, neither a node outside nor one that runs outside too. */
+  const ownOf = (members: ReadonlySet<Node>, last: Node): ReadonlySet<Node> => {
+    const own = new Set([last])
+    for (const n of [...members].sort((a, b) => place.get(b)! - place.get(a)!))
+      if (!kept.has(n) && [...readers.get(n)!].every(reader => own.has(reader))) own.add(n)
+    return own
+  }
+  const isNear = (n: Node, last: Node): boolean => segmentOf.get(n) === segmentOf.get(last)
+  /** The steps before a node that only it and others of them read, or that they may compute again. */
+  const gathered = (last: Node, isCandidate: (n: Node) => boolean): ReadonlySet<Node> => {
     const sizes = sizesOf(last)
     const members = new Set([last])
-    for (const n of segment.slice(0, at).toReversed()) {
-      if (kept.has(n) || inner.has(n) || steps.has(n)) continue
-      if (![...readers.get(n)!].every(reader => members.has(reader))) continue
-      if (sizesOf(n).join() !== sizes.join()) continue
-      members.add(n)
-      const given = inputsOf(members)
-      if (given.length > mostInputs || members.size > mostSteps || rowsOf(sizes, given.map(sizesOf)) === undefined)
-        members.delete(n)
+    const refused = new Set<Node>()
+    const next = (): Node | undefined =>
+      inputsOf(members)
+        .filter(n => segmentOf.has(n) && isCandidate(n) && !refused.has(n))
+        .reduce<Node | undefined>((late, n) => (late && place.get(late)! > place.get(n)! ? late : n), undefined)
+    for (let n = next(); n !== undefined; n = next()) {
+      const isMember =
+        sizesOf(n).join() === sizes.join() &&
+        (ownOf(new Set([...members, n]), last).has(n) || (n.op.cheap === true && !isNear(n, last) && !isThere(n))) &&
+        areSteps(new Set([...members, n]), sizes)
+      if (isMember) members.add(n)
+      else refused.add(n)
     }
     return members
   }
-  for (const segment of segmentsOf(schedule, isFusible))
-    for (let at = segment.length - 1; at > 0; at--) {
-      if (inner.has(segment[at]!)) continue
-      const members = clusterAt(segment, at)
-      if (members.size === 1) continue
-      const last = segment[at]!
-      const inputs = inputsOf(members)
-      const parameters = inputs.map(({ shape, dtype }) => placeholder(shape, dtype))
-      const [result] = substitute([last], new Map(inputs.map((input, i) => [input, parameters[i]!])))
-      steps.set(last, node(stepsOp, inputs, { parameters, result: result! }))
-      for (const member of members) if (member !== last) inner.add(member)
+  /** Leaves out members for which something would be held until the last of them runs. */
+  const withoutHolding = (members: ReadonlySet<Node>, last: Node): ReadonlySet<Node> => {
+    const own = ownOf(members, last)
+    const near = new Set([...members].filter(n => isNear(n, last)).flatMap(n => n.inputs))
+    const left = [...members].filter(
+      n =>
+        n === last ||
+        ([...readers.get(n)!].some(reader => members.has(reader)) &&
+          (isNear(n, last)
+            ? own.has(n)
+            : (own.has(n) || n.op.cheap === true) &&
+              n.inputs.every(input => members.has(input) || near.has(input) || isThere(input)))),
+    )
+    return left.length === members.size ? members : withoutHolding(new Set(left), last)
+  }
+  for (const last of schedule.toReversed()) {
+    if (inner.has(last)) continue
+    if (segmentOf.has(last) && !kept.has(last) && readers.get(last)!.size === 0) {
+      // all that read it compute it again
+      inner.add(last)
+      for (const input of last.inputs) readers.get(input)!.delete(last)
+      continue
     }
+    const wide = segmentOf.has(last)
+      ? withoutHolding(
+          gathered(last, () => true),
+          last,
+        )
+      : new Set([last])
+    const members = wide.size === 1 || areSteps(wide, sizesOf(last)) ? wide : gathered(last, n => isNear(n, last))
+    const inputs = inputsOf(members)
+    if (!is(last, reshapeOp)) for (const input of inputs) there.add(rootOf(input))
+    if (members.size === 1) continue
+    const parameters = inputs.map(({ shape, dtype }) => placeholder(shape, dtype))
+    const [result] = substitute([last], new Map(inputs.map((input, i) => [input, parameters[i]!])))
+    steps.set(last, node(stepsOp, inputs, { parameters, result: result! }))
+    for (const input of inputs) read(input, last)
+    const own = ownOf(members, last)
+    for (const member of members) {
+      if (member === last) continue
+      if (own.has(member)) inner.add(member)
+      else for (const reader of own) readers.get(member)!.delete(reader)
+    }
+  }
   return { order: schedule.filter(n => !inner.has(n)), steps }
 }
 
-/** Nodes that follow one another and may be joined: between them is nothing but what exists before, or constants. */
-const segmentsOf = (schedule: readonly Node[], isFusible: (n: Node) => boolean): readonly (readonly Node[])[] => {
-  const segments: Node[][] = [[]]
+/**
+ * The segments of nodes that may be joined: those of one segment follow one another, and between them is nothing but
+ * what exists before, or constants.
+ */
+const segmentsOf = (schedule: readonly Node[], isFusible: (n: Node) => boolean): ReadonlyMap<Node, number> => {
+  const segments = new Map<Node, number>()
+  let segment = 0
   for (const n of schedule) {
     if (is(n, placeholderOp) || is(n, resultOp) || n.op.kind === 'source') continue
-    if (isFusible(n)) segments.at(-1)!.push(n)
-    else if (segments.at(-1)!.length > 0) segments.push([])
+    if (isFusible(n)) segments.set(n, segment)
+    else segment += 1
   }
   return segments
 }
+
+/** The node whose buffer a node is a view of. */
+const rootOf = (n: Node): Node => (is(n, reshapeOp) ? rootOf(n.inputs[0]!) : n)
 
 /** The nodes that members of a cluster read from outside, each once. */
 const inputsOf = (members: ReadonlySet<Node>): readonly Node[] => [

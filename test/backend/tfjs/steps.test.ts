@@ -92,17 +92,20 @@ test('steps have the numbers of their ops, bit for bit, for sizes that fill no l
 
 test('a result that is read elsewhere is an instruction of its own, and every other step is inside', () => {
   const [x, y] = [placeholder(['a', 'b'], 'f32'), placeholder(['b'], 'f32')]
+  const z = placeholder([4, 'a', 'b'], 'f32')
   const size = (dim: string | number): number => (dim === 'a' ? 2 : 3)
   const isStep = (n: Node): boolean => n.op.kind === 'elementwise'
   const shared = u.exp(u.add(x, y))
   const of = (outputs: readonly Node[]): readonly string[] =>
-    planOf({ inputs: [x, y], outputs, size, isStep }).instructions.flatMap(i =>
+    planOf({ inputs: [x, y, z], outputs, size, isStep }).instructions.flatMap(i =>
       i.kind === 'run' ? [i.node.op.name] : [],
     )
   assert.deepEqual(of([u.mul(shared, u.neg(shared))]), [stepsOp.name])
   assert.deepEqual(of([u.mul(shared, u.neg(shared)), shared]), [stepsOp.name, stepsOp.name])
-  // a sum between them needs the values before it, and gives other sizes
-  assert.deepEqual(of([u.mul(shared, u.sum(shared, [1], true))]), [stepsOp.name, 'sum', 'mul'])
+  // after a sum the values before it are computed again, for x and y are there, but a product that is not cheap is kept
+  assert.deepEqual(of([u.mul(shared, u.sum(shared, [1], true))]), [stepsOp.name, 'sum', stepsOp.name])
+  const dear = u.sum(u.mul(z, 2), [0])
+  assert.deepEqual(of([u.mul(dear, u.sum(dear, [1], true))]), ['mul', 'sum', 'sum', 'mul'])
 })
 
 test('operands are rows and columns of a result, or there is no such division', () => {
