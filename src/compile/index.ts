@@ -10,7 +10,7 @@ export {
   type KeptByLayer,
   type Stored,
 } from './explain.ts'
-export { mostInputs, rowsOf, stepsOp } from './fuse/index.ts'
+export { mostInputs, rowsOf, stepRows, stepsOp, sumsRows } from './fuse/index.ts'
 export { faultsOf } from './check.ts'
 export { bufferPath, declaredOf, lossOrNothing } from './declared.ts'
 export { countedBy, indexedBy, overflowOf } from './indices.ts'

@@ -58,7 +58,7 @@ export const allocateOn = (heap: Heap, sizes: readonly number[], dtype: DType): 
  * for ops that neither has.
  */
 export const heapLowerings = (
-  { backend, heap, kernels, products, scratch: stepsScratch }: WasmRuntime,
+  { backend, heap, kernels, products, steps, scratch: program }: WasmRuntime,
   publicly: Lowerings,
   onHost: Lowering,
 ): { readonly lowerings: HeapLowerings; readonly freeScratch: () => void } => {
@@ -105,16 +105,24 @@ export const heapLowerings = (
       }, otherwise),
     )
 
-  const steps = ({ node, inputs, output }: Call): OnHeap =>
-    planSteps(node, inputs, output, { heap, kernels, scratch: stepsScratch })
+  /** Scratch memory that lives as long as the backend: row statistics of norms, parts of sums, some windows of a convolution. */
+  let scratch: TensorInfo | undefined
+  const scratchFor = (rows: number): number => {
+    if (scratch === undefined || scratch.shape[0]! < rows) {
+      if (scratch !== undefined) backend.disposeData(scratch.dataId)
+      scratch = allocateOn(heap, [Math.max(rows, 4096)], 'f32')
+    }
+    return heap.offset(scratch)
+  }
+  const stepsPlan = (call: Call): OnHeap => planSteps(call, { heap, steps, scratch: program, scratchFor })
   /** Runs an op by the kernel of steps, if it computes the op for such operands. */
   const stepping =
     (otherwise: Lowering): Lowering =>
     call => {
-      const run = isStep(call.node) ? steps(call) : undefined
+      const run = isStep(call.node) ? stepsPlan(call) : undefined
       return (run ? filling(() => run) : otherwise)(call)
     }
-  const joined = overwriting(positions, steps)
+  const joined = overwriting(positions, stepsPlan)
 
   /** Restricts a plan to elements of four bytes, of any meaning. A truth value is one byte. */
   const words =
@@ -133,15 +141,6 @@ export const heapLowerings = (
   const checkIndex = (index: number, n: number, size: number, op: string): void => {
     const wrong = kernels.firstOutOfRange(index, n, size)
     if (wrong >= 0) throw new SessionError(`${op}: ${outside([heap.views().i32[index / 4 + wrong]!], size)!}`)
-  }
-  /** Scratch memory that lives as long as the backend: row statistics of norms, and some windows of a convolution. */
-  let scratch: TensorInfo | undefined
-  const scratchFor = (rows: number): number => {
-    if (scratch === undefined || scratch.shape[0]! < rows) {
-      if (scratch !== undefined) backend.disposeData(scratch.dataId)
-      scratch = allocateOn(heap, [Math.max(rows, 4096)], 'f32')
-    }
-    return heap.offset(scratch)
   }
   const rows = rowPlans(kernels)
   const convolutions = convolutionPlans(kernels, products, scratchFor)

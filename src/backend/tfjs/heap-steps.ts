@@ -1,8 +1,8 @@
-import { rowsOf, stepsOp, type Slot } from '../../compile/index.ts'
-import { bytesPerElement, castOp, count, is, topological, type Node } from '../../tensor/index.ts'
+import { rowsOf, stepRows, stepsOp, sumsRows, type Slot } from '../../compile/index.ts'
+import { bytesPerElement, castOp, count, is, sumOp, topological, type Node } from '../../tensor/index.ts'
 import type { OnHeap } from './heap-rows.ts'
-import type { Lowering, Lowerings } from './lowering.ts'
-import { programBytes, type Heap, type Kernels } from './wasm/index.ts'
+import type { Call, Lowering, Lowerings } from './lowering.ts'
+import { sumParts, type WasmRuntime } from './wasm/index.ts'
 
 /** The numbers of ops in assembly/steps.ts. */
 const codes: Readonly<Record<string, number>> = {
@@ -39,8 +39,10 @@ const codes: Readonly<Record<string, number>> = {
 const comparisons = new Set(['equal', 'notEqual'])
 const isNumber = ({ dtype }: Pick<Node, 'dtype'>): boolean => dtype === 'f32' || dtype === 'bool'
 
-/** Tests for nodes that the kernel of steps computes, one of them or several together. */
-export const isStep = (n: Node): boolean =>
+/** Tests for nodes that the kernel of steps computes, one of them or several together, and for sums of their rows. */
+export const isStep = (n: Node): boolean => isElementwise(n) || sumsRows(n)
+
+const isElementwise = (n: Node): boolean =>
   Object.hasOwn(codes, n.op.name) &&
   isNumber(n) &&
   n.inputs.every(isNumber) &&
@@ -85,7 +87,7 @@ interface Step {
 const stepsOf = (n: Node): readonly Step[] => {
   if (!is(n, stepsOp)) return [{ code: codes[n.op.name]!, reads: n.inputs.map((_, i) => i), makes: n.inputs.length }]
   const { parameters, result } = n.attributes
-  const order = topological([result]).filter(step => !parameters.includes(step))
+  const order = topological([is(result, sumOp) ? result.inputs[0]! : result]).filter(step => !parameters.includes(step))
   const lastReader = new Map(order.flatMap(step => step.inputs.map(input => [input, step] as const)))
   const places = new Map(parameters.map((parameter, i) => [parameter, i]))
   const free: number[] = []
@@ -102,23 +104,23 @@ const stepsOf = (n: Node): readonly Step[] => {
 
 const bytesOf = ({ sizes, dtype }: Slot): number => count(sizes) * bytesPerElement[dtype]
 
-interface Machine {
-  readonly heap: Heap
-  readonly kernels: Kernels
-  readonly scratch: number
+type Machine = Pick<WasmRuntime, 'heap' | 'steps' | 'scratch'> & {
+  readonly scratchFor: (numbers: number) => number
 }
 
+/** The result of an instruction of steps, or of a single one. */
+const resultOf = (n: Node): Node => (is(n, stepsOp) ? n.attributes.result : n)
+
 /** The plan of an instruction of steps. Axes in front, if operands are not rows and columns of the result, are a loop. */
-export const planSteps = (node: Node, inputs: readonly Slot[], output: Slot, machine: Machine): OnHeap =>
-  rowWise(node, inputs, output, machine) ?? alongFirst(node, inputs, output, machine)
+export const planSteps = (call: Call, machine: Machine): OnHeap => rowWise(call, machine) ?? alongFirst(call, machine)
 
 /** The same for each part along the first axis. */
-const alongFirst = (node: Node, inputs: readonly Slot[], output: Slot, machine: Machine): OnHeap => {
+const alongFirst = ({ inputs, output, ...call }: Call, machine: Machine): OnHeap => {
   const [n = 1, ...rest] = output.sizes
   const isAlong = ({ sizes }: Slot): boolean => sizes.length === output.sizes.length && sizes[0] !== 1
   const part = (slot: Slot): Slot =>
     slot.sizes.length === output.sizes.length ? { ...slot, sizes: slot.sizes.slice(1) } : slot
-  const run = planSteps(node, inputs.map(part), { ...output, sizes: rest }, machine)
+  const run = planSteps({ ...call, inputs: inputs.map(part), output: { ...output, sizes: rest } }, machine)
   const step = (slot: Slot): number => (isAlong(slot) ? bytesOf(part(slot)) : 0)
   const steps = inputs.map(step)
   const made = step(output)
@@ -131,31 +133,61 @@ const alongFirst = (node: Node, inputs: readonly Slot[], output: Slot, machine: 
   }
 }
 
+/** The most columns that are read in one go: assembly/steps.ts repeats operands without rows in such a block. */
+const blockColumns = 512
+
+/** Rows of which several threads have some each, and so few that a row still fills blocks. */
+const fewRows = [64, 32, 16, 8, 4, 2]
+
+/**
+ * Several short rows as one, if every operand has whole rows or is the same in all; one long row as several, if every
+ * operand has all of it or is one number.
+ */
+const evenRows = ({ rows, columns, readings }: Rows): Rows => {
+  if (rows === 1) {
+    const parts = fewRows.find(k => columns % (4 * k) === 0 && columns >= blockColumns * k) ?? 1
+    const each = columns / parts
+    return { rows: parts, columns: each, readings: readings.map(({ column }) => ({ row: column * each, column })) }
+  }
+  const isEven = readings.every(({ row, column }) => row === 0 || (column === 1 && row === columns))
+  const most = isEven && columns > 0 ? Math.max(1, Math.floor(blockColumns / columns)) : 1
+  const merged = Array.from({ length: most }, (_, i) => most - i).find(k => rows % k === 0)!
+  return {
+    rows: rows / merged,
+    columns: columns * merged,
+    readings: readings.map(({ row, column }) => ({ row: row * merged, column })),
+  }
+}
+type Rows = NonNullable<ReturnType<typeof rowsOf>>
+
 /** The plan of an instruction whose operands are rows and columns of its result; undefined if they are not. */
-const rowWise = (
-  node: Node,
-  inputs: readonly Slot[],
-  output: Slot,
-  { heap, kernels, scratch }: Machine,
-): OnHeap | undefined => {
-  const found = rowsOf(
-    output.sizes,
-    inputs.map(({ sizes }) => sizes),
-  )
+const rowWise = ({ node, inputs, output, size }: Call, { heap, steps: run, scratch, scratchFor }: Machine) => {
+  const operands = inputs.map(({ sizes }) => sizes)
+  const isSum = is(resultOf(node), sumOp)
+  const found = isSum ? stepRows(resultOf(node), operands, size) : rowsOf(output.sizes, operands)
   if (found === undefined) return undefined
-  const { rows, columns, readings } = found
+  const { rows, columns, readings } = evenRows(found)
   const steps = stepsOf(node)
-  const program = Int32Array.from([
+  const words = Int32Array.from([
     ...readings.flatMap(({ row, column }, i) => [0, row, column, inputs[i]!.dtype === 'bool' ? 1 : 0]),
     ...steps.flatMap(({ code, reads: [a = 0, b = a, c = a], makes }) => [code, a, b, c, makes]),
   ])
-  const first = scratch + 4 * inputWords * inputs.length
-  const truth = output.dtype === 'bool' ? 1 : 0
-  return (at, out) => {
+  const job = {
+    inputs: scratch,
+    given: inputs.length,
+    program: scratch + 4 * inputWords * inputs.length,
+    steps: steps.length,
+    rows,
+    columns,
+    period: Math.min(found.columns, columns),
+    truth: output.dtype === 'bool',
+  }
+  return (at: readonly number[], out: number): void => {
     at.forEach((offset, i) => {
-      program[inputWords * i] = offset
+      words[inputWords * i] = offset
     })
-    heap.views().i32.set(program, scratch / 4)
-    kernels.runSteps(scratch, at.length, first, steps.length, scratch + programBytes, out, rows, columns, truth)
+    const parts = isSum ? scratchFor(sumParts * job.period) : undefined
+    heap.views().i32.set(words, scratch / 4)
+    run({ ...job, output: out, parts })
   }
 }

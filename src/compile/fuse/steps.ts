@@ -1,6 +1,8 @@
 import * as E from '../../either/index.ts'
 import {
   broadcasting,
+  bytesPerElement,
+  count,
   fitsByShape,
   interpret,
   is,
@@ -11,13 +13,17 @@ import {
   reshapeOp,
   resultOp,
   substitute,
+  sumOp,
   topological,
   type Dim,
   type Node,
   type Op,
 } from '../../tensor/index.ts'
 
-/** Elementwise steps that run as one: the last of them, as an expression of a placeholder for each input. */
+/**
+ * Elementwise steps that run as one: the last of them, or its sum over all axes but the last, as an expression of a
+ * placeholder for each input.
+ */
 interface Steps {
   readonly parameters: readonly Node[]
   readonly result: Node
@@ -93,9 +99,15 @@ export const rowsOf = (
 
 /** The most steps of one instruction, and the most values that they read from outside. */
 const mostSteps = 24
+/** The most steps that an instruction computes again: more take longer than it takes to write and read their result. */
+const mostRepeated = 5
 export const mostInputs = 16
 
 const isNumber = ({ dtype }: Node): boolean => dtype === 'f32' || dtype === 'bool'
+
+/** The nodes that may be joined with a later one: those of its segment, those before it too, and what it computes again. */
+const reaches = ['everywhere', 'before', 'near'] as const
+type Reach = (typeof reaches)[number]
 
 /** A schedule of which some nodes run as steps, in the place of the last of them; the others of them are left out. */
 interface Joined {
@@ -104,11 +116,38 @@ interface Joined {
   readonly steps: ReadonlyMap<Node, Node>
 }
 
+/** The last of some steps, of which a sum adds up the results. */
+const summed = (n: Node): Node => (is(n, sumOp) ? n.inputs[0]! : n)
+
+/** Tests for sums over all axes but the last one, which is left. */
+export const sumsRows = (n: Node): boolean => {
+  if (!is(n, sumOp) || n.dtype !== 'f32') return false
+  const rank = n.inputs[0]!.shape.length
+  return rank > 1 && n.attributes.axes.length === rank - 1 && !n.attributes.axes.includes(rank - 1)
+}
+
 /**
- * Joins elementwise nodes of a schedule with the last of them, if all that read a result are among them. What is cheap
- * and is read elsewhere too is computed again instead of being kept. Nothing is held for longer: nodes follow one another,
- * or what they read from outside is there anyway when the last of them runs.
- * @param isStep tests for nodes that the target runs as steps
+ * Steps as rows and columns: the sizes of their results, and the operands, to which a sum adds its own result. Undefined
+ * if there is no such division.
+ */
+export const stepRows = (
+  result: Node,
+  operands: readonly (readonly number[])[],
+  size: (dim: Dim) => number,
+): ReturnType<typeof rowsOf> => {
+  const sizes = summed(result).shape.map(size)
+  if (!is(result, sumOp)) return rowsOf(sizes, operands)
+  const columns = sizes.at(-1)!
+  const found = columns === 1 ? undefined : rowsOf(sizes, [...operands, [columns]])
+  return found && { ...found, readings: found.readings.slice(0, -1) }
+}
+
+/**
+ * Joins elementwise nodes of a schedule with the last of them, or with its sum, if all that read a result are among them.
+ * What is cheap and is read elsewhere too is computed again instead of being kept. No more is held for it: nodes follow
+ * one another, or what they read from outside is there anyway when the last of them runs, or is held in the place of as
+ * many bytes.
+ * @param isStep tests for nodes that the target runs as steps, or as the sum of steps
  * @param isHeld tests for nodes whose buffers are there as long as the program runs
  */
 export const joined = (
@@ -125,14 +164,18 @@ export const joined = (
   const sizesOf = (n: Node): readonly number[] => n.shape.map(size)
   const place = new Map(schedule.map((n, i) => [n, i]))
   const segmentOf = segmentsOf(schedule, n => isNumber(n) && n.inputs.every(isNumber) && isStep(n))
+  const isElementwise = (n: Node): boolean => segmentOf.has(n) && !is(n, sumOp)
   const steps = new Map<Node, Node>()
   const inner = new Set<Node>()
   /** The buffers that are there at the present place of the schedule, which is gone through from its end. */
   const there = new Set<Node>(schedule.filter(n => n.op.kind === 'source' || kept.has(n) || isHeld(n)).map(rootOf))
   const isThere = (n: Node): boolean => there.has(rootOf(n))
-  const areSteps = (members: ReadonlySet<Node>, sizes: readonly number[]): boolean => {
+  const bytesOf = (n: Node): number => count(sizesOf(n)) * bytesPerElement[n.dtype]
+  const areSteps = (members: ReadonlySet<Node>, last: Node): boolean => {
     const given = inputsOf(members)
-    return given.length <= mostInputs && members.size <= mostSteps && rowsOf(sizes, given.map(sizesOf)) !== undefined
+    return (
+      given.length <= mostInputs && members.size <= mostSteps && stepRows(last, given.map(sizesOf), size) !== undefined
+    )
   }
   /** The members that nothing else reads, neither a node outside nor one that runs outside too. */
   const ownOf = (members: ReadonlySet<Node>, last: Node): ReadonlySet<Node> => {
@@ -142,40 +185,54 @@ export const joined = (
     return own
   }
   const isNear = (n: Node, last: Node): boolean => segmentOf.get(n) === segmentOf.get(last)
+  /** Tests for nodes that may be computed again. */
+  const mayRepeat = (n: Node, last: Node, reach: Reach): boolean =>
+    n.op.cheap === true && (reach === 'everywhere' || (reach === 'before' && !isNear(n, last)))
   /** The steps before a node that only it and others of them read, or that they may compute again. */
-  const gathered = (last: Node, isCandidate: (n: Node) => boolean): ReadonlySet<Node> => {
-    const sizes = sizesOf(last)
+  const gathered = (last: Node, reach: Reach): ReadonlySet<Node> => {
+    const sizes = sizesOf(summed(last))
     const members = new Set([last])
     const refused = new Set<Node>()
     const next = (): Node | undefined =>
       inputsOf(members)
-        .filter(n => segmentOf.has(n) && isCandidate(n) && !refused.has(n))
+        .filter(n => isElementwise(n) && (reach !== 'near' || isNear(n, last)) && !refused.has(n))
         .reduce<Node | undefined>((late, n) => (late && place.get(late)! > place.get(n)! ? late : n), undefined)
     for (let n = next(); n !== undefined; n = next()) {
       const isMember =
         sizesOf(n).join() === sizes.join() &&
-        (ownOf(new Set([...members, n]), last).has(n) || (n.op.cheap === true && !isNear(n, last) && !isThere(n))) &&
-        areSteps(new Set([...members, n]), sizes)
+        (ownOf(new Set([...members, n]), last).has(n) || (mayRepeat(n, last, reach) && !isThere(n))) &&
+        areSteps(new Set([...members, n]), last)
       if (isMember) members.add(n)
       else refused.add(n)
     }
     return members
   }
-  /** Leaves out members for which something would be held until the last of them runs. */
-  const withoutHolding = (members: ReadonlySet<Node>, last: Node): ReadonlySet<Node> => {
+  /** Leaves out members for which more would be held until the last of them runs. */
+  const withoutHolding = (members: ReadonlySet<Node>, last: Node, reach: Reach): ReadonlySet<Node> => {
     const own = ownOf(members, last)
     const near = new Set([...members].filter(n => isNear(n, last)).flatMap(n => n.inputs))
+    const far = [...members].filter(n => !isNear(n, last))
+    const held = new Set(far.flatMap(n => n.inputs).filter(n => !members.has(n) && !near.has(n) && !isThere(n)))
+    // what is far smaller than a result does not count
+    const least = bytesOf(summed(last)) / 16
+    const bytes = (nodes: Iterable<Node>): number =>
+      [...nodes].map(bytesOf).reduce((sum, n) => (n < least ? sum : sum + n), 0)
+    const holdsMore = bytes(held) > bytes(far.filter(n => near.has(n)))
     const left = [...members].filter(
       n =>
         n === last ||
         ([...readers.get(n)!].some(reader => members.has(reader)) &&
-          (isNear(n, last)
-            ? own.has(n)
-            : (own.has(n) || n.op.cheap === true) &&
-              n.inputs.every(input => members.has(input) || near.has(input) || isThere(input)))),
+          (own.has(n) || mayRepeat(n, last, reach)) &&
+          (isNear(n, last) || !holdsMore || !n.inputs.some(input => held.has(input)))),
     )
-    return left.length === members.size ? members : withoutHolding(new Set(left), last)
+    return left.length === members.size ? members : withoutHolding(new Set(left), last, reach)
   }
+  const isWorthwhile = (members: ReadonlySet<Node>, last: Node): boolean =>
+    areSteps(members, last) && members.size - ownOf(members, last).size <= mostRepeated
+  const clusterAt = (last: Node): ReadonlySet<Node> =>
+    (is(last, sumOp) ? reaches : reaches.slice(1))
+      .map(reach => withoutHolding(gathered(last, reach), last, reach))
+      .find(members => members.size > 1 && isWorthwhile(members, last)) ?? new Set([last])
   for (const last of schedule.toReversed()) {
     if (inner.has(last)) continue
     if (segmentOf.has(last) && !kept.has(last) && readers.get(last)!.size === 0) {
@@ -184,13 +241,7 @@ export const joined = (
       for (const input of last.inputs) readers.get(input)!.delete(last)
       continue
     }
-    const wide = segmentOf.has(last)
-      ? withoutHolding(
-          gathered(last, () => true),
-          last,
-        )
-      : new Set([last])
-    const members = wide.size === 1 || areSteps(wide, sizesOf(last)) ? wide : gathered(last, n => isNear(n, last))
+    const members = segmentOf.has(last) ? clusterAt(last) : new Set([last])
     const inputs = inputsOf(members)
     if (!is(last, reshapeOp)) for (const input of inputs) there.add(rootOf(input))
     if (members.size === 1) continue
@@ -210,7 +261,7 @@ export const joined = (
 
 /**
  * The segments of nodes that may be joined: those of one segment follow one another, and between them is nothing but
- * what exists before, or constants.
+ * what exists before, or constants. A sum ends its segment.
  */
 const segmentsOf = (schedule: readonly Node[], isFusible: (n: Node) => boolean): ReadonlyMap<Node, number> => {
   const segments = new Map<Node, number>()
@@ -218,7 +269,7 @@ const segmentsOf = (schedule: readonly Node[], isFusible: (n: Node) => boolean):
   for (const n of schedule) {
     if (is(n, placeholderOp) || is(n, resultOp) || n.op.kind === 'source') continue
     if (isFusible(n)) segments.set(n, segment)
-    else segment += 1
+    if (!isFusible(n) || is(n, sumOp)) segment += 1
   }
   return segments
 }

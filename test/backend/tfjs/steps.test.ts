@@ -104,7 +104,7 @@ test('a result that is read elsewhere is an instruction of its own, and every ot
   assert.deepEqual(of([u.mul(shared, u.neg(shared)), shared]), [stepsOp.name, stepsOp.name])
   // after a sum the values before it are computed again, for x and y are there, but a product that is not cheap is kept
   assert.deepEqual(of([u.mul(shared, u.sum(shared, [1], true))]), [stepsOp.name, 'sum', stepsOp.name])
-  const dear = u.sum(u.mul(z, 2), [0])
+  const dear = u.sum(u.mul(z, z), [0])
   assert.deepEqual(of([u.mul(dear, u.sum(dear, [1], true))]), ['mul', 'sum', 'sum', 'mul'])
 })
 

@@ -1,5 +1,6 @@
 export { createWasmBackend, programBytes, type LoadError, type WasmRuntime } from './load.ts'
 export { maximumHeapBytes, type Heap, type OutOfMemory, type Views } from './heap.ts'
+export { sumParts, type StepsJob } from './steps.ts'
 export type { MatmulOptions, Products } from './matmul.ts'
 export type { Kernels } from './kernels.ts'
 export { planBinary, planRepeat, type Binary, type BinaryKernel } from './broadcast.ts'

@@ -3,6 +3,7 @@ import { engineOf, startBackend } from '../host.ts'
 import { makeHeap, type Heap } from './heap.ts'
 import { instantiateKernels, instantiateProducts, productModule, type Kernels } from './kernels.ts'
 import { closedTicket, jobWords, makeProducts, type Products } from './matmul.ts'
+import { makeSteps, type StepsJob } from './steps.ts'
 import type { BackendFiles } from './node-files.ts'
 import { wasm, type Imports, type Memory, type TfjsCore, type WasmBackend, type WasmModule } from './runtime.ts'
 
@@ -14,7 +15,8 @@ export interface WasmRuntime {
   readonly heap: Heap
   readonly kernels: Kernels
   readonly products: Products
-  /** Memory for the kernel of steps, of its program and of what it computes. */
+  readonly steps: (of: StepsJob) => void
+  /** Memory for a program of steps: `programBytes`. */
   readonly scratch: number
   /** The number of threads that products use. */
   readonly threads: number
@@ -124,6 +126,14 @@ const start = async (files: BackendFiles, threads: number): Promise<WasmRuntime>
     memory,
     kernels,
     products: makeProducts(kernels, productKernels, memory, job, scratch(0), running),
+    steps: makeSteps(
+      kernels,
+      productKernels,
+      memory,
+      job,
+      { alone: scratch(running) + programBytes, together: scratch(0) },
+      running,
+    ),
     heap: makeHeap(core, backend, memory),
     scratch: scratch(running),
     threads: running,

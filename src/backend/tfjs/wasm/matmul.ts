@@ -125,6 +125,7 @@ export const makeProducts = (
           count,
           length,
           alongM ? 1 : 0,
+          0,
         ],
         2,
       )

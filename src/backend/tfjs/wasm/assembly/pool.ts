@@ -1,7 +1,7 @@
 // Several threads on one job. The ticket holds the job's number (upper 20 bits) and the next task (lower 12): a task is claimed by a
 // compare-and-swap of the whole ticket, so a thread that wakes late cannot claim a task of a job whose words it has not read. Between jobs,
 // while their words are written, the ticket is closed: its task is one that no job has.
-import { gemmTask } from './job'
+import { runTask } from './task'
 
 const TASK_BITS: i32 = 12
 const TASK_MASK: i32 = 4095
@@ -15,7 +15,7 @@ function takeTasks(job: usize, scratch: usize): void {
     const task = ticket & TASK_MASK
     if (task >= load<i32>(job, 8)) return
     if (atomic.cmpxchg<i32>(job, ticket, ticket + 1) == ticket) {
-      gemmTask(job, task, scratch)
+      runTask(job, task, scratch)
       atomic.add<i32>(job + FINISHED, 1)
     }
   }
