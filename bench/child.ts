@@ -13,6 +13,10 @@ const tasks = {
   'descent': async () => (await import('./tasks/descent.ts')).followDescent,
   'steadiness': async () => (await import('./tasks/steadiness.ts')).checkSteadiness,
   'graph-size': async () => (await import('./tasks/graph-size.ts')).measureGraph,
+  'digits-pretrain': async () => (await import('./tasks/digits.ts')).pretrainViT,
+  'digits-tune': async () => (await import('./tasks/digits.ts')).fineTuneDigits,
+  'digits-start': async () => (await import('./tasks/digits.ts')).startDigits,
+  'digits-step': async () => (await import('./tasks/digits.ts')).timeDigits,
   'raw-tfjs': async () => (await import('./peers/raw-tfjs.ts')).rawTfjs,
   'small-tfjs': async () => (await import('./peers/small-tfjs.ts')).smallTfjs,
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -174,6 +174,22 @@ const checks: Readonly<Record<string, () => Promise<void>>> = {
       assert.ok(line.endsWith('holds') && after < before && after <= bound && bound < before, line)
     }
   },
+  'finetune-images.ts': () =>
+    temporary(async directory => {
+      const [model, out] = [path.join(directory, 'vit'), path.join(directory, 'adapter')]
+      const golden = (name: string): string => fileURLToPath(new URL(`golden/${name}`, import.meta.url))
+      await cp(golden('vit-tiny'), model, { recursive: true })
+      await writeFile(path.join(model, 'preprocessor_config.json'), JSON.stringify({ size: 32, image_std: [1, 1, 1] }))
+      const images = golden('images/labels.csv')
+      const [note, trains, ...scores] = await run('finetune-images.ts', model, images, images, out)
+      assert.equal(note, `${model}: classifier is a new one, for 3 classes instead of 10 others`)
+      // eight inputs of six projections in two layers, and the head with its biases
+      assert.equal(trains, 'PaCA trains 5523 of 48291 parameters to tell jpeg, png, webp')
+      const [before, after] = [numbersIn(scores[0]!, 'loss ')[0]!, numbersIn(scores[1]!, 'loss ')[0]!]
+      assert.ok(after < before - 0.2, scores.join())
+      assert.equal(scores.at(-1), `saved 12 modules in ${out}`)
+      assert.deepEqual((await readdir(out)).sort(), ['adapter_config.json', 'adapter_model.safetensors'])
+    }),
   'finetune-llama.ts': () =>
     temporary(async directory => {
       const out = path.join(directory, 'adapter')

