@@ -29,7 +29,7 @@ export { imageBatches, type ImageBatch, type ImageBatches, type ImageBatchOption
 export type { Augmentation, Interval } from './io/index.ts'
 
 // ── Adapters ────────────────────────────────────────────────────────────────────────────────────────────────────────
-export { loadAdapter, saveAdapter, savePeft, mergedWeight } from './io/index.ts'
+export { loadAdapter, saveAdapter, peftBaseOf, savePeft, mergedWeight } from './io/index.ts'
 export type { Adapter, AdapterOrigin, AdapterSettings, WeightedAdapter, MethodTensors } from './io/index.ts'
 export type { PeftBase, WidthOf } from './io/index.ts'
 export { adapterOf, type TrainedParts } from './train/finetune.ts'

@@ -21,6 +21,7 @@ export {
   saveAdapter,
   combineAdapters,
   type WidthOf,
+  peftBaseOf,
   savePeft,
   type PeftBase,
 } from './adapter/index.ts'

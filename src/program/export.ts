@@ -4,13 +4,12 @@ import {
   combineAdapters,
   inputWidths,
   loadAny,
+  peftBaseOf,
   saveAdapter,
   saveMerged,
   savePeft,
   type FloatDType,
   type Adapter,
-  type Checkpoint,
-  type PeftBase,
   type WeightedAdapter,
 } from '../io/index.ts'
 import { giveWay } from '../backend/index.ts'
@@ -69,10 +68,6 @@ export const exportAdapter = async (options: ExportOptions): Promise<ExportResul
   }
 }
 
-/** The facts about a base that PEFT's files need. */
-const tiesOf = (checkpoint: Checkpoint): PeftBase =>
-  checkpoint.task === 'text' ? { tied: checkpoint.config.tie_word_embeddings } : {}
-
 const exported = async ({ model, adapter, as, out, dtype, signal }: ExportOptions): Promise<ExportResult> => {
   await orThrow(checkCached(model))
   const source = await orThrow(loadAny(model))
@@ -93,9 +88,11 @@ const exported = async ({ model, adapter, as, out, dtype, signal }: ExportOption
         const merged = await orThrow(saveMerged(out, checkpoint, uses, options))
         return { ...done, notes: [...notes, ...merged.notes] }
       }
-      case 'peft-lora':
-        await orThrow(savePeft(out, await single(uses, widthOf), widthOf, tiesOf(source.checkpoint)))
+      case 'peft-lora': {
+        const one = await single(uses, widthOf)
+        await orThrow(savePeft(out, one, widthOf, await orThrow(peftBaseOf(source.checkpoint, one))))
         break
+      }
       case 'partensor':
         await orThrow(saveAdapter(out, await single(uses, widthOf)))
     }

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { alphaOf, rankOf, withModules, type AnyAdapter, type AdapterSettings, type Adapter } from '../io/index.ts'
+import { storedLeaf } from '../model/index.ts'
 import { fail, type IoError } from '../text/index.ts'
 import { recordOf, type FirstValue } from '../tune/index.ts'
 import { checkOptions, settingsFrom, settingsOf, type MethodChoice, type MethodOptions } from './method.ts'
@@ -63,8 +64,9 @@ const rankIn = ({ rank }: AnyAdapter): number | undefined => rank
 /** Tests whether a method keeps its trained part in the weights themselves. */
 const inWeights = ({ method }: Adapter): boolean => recordOf(method).change === 'values'
 /** Tests whether the trained part of a module is separate from its packed weight: it is selected there. */
-const keepsParts = ({ method, quantize }: Adapter): boolean =>
+const keepsPart = ({ method, quantize }: Adapter, path: string): boolean =>
   quantize !== undefined &&
+  storedLeaf(path).kind === 'linear' &&
   recordOf(method).tensors.some(form => Object.values(form).some(({ from }) => from === 'index'))
 
 /**
@@ -73,9 +75,12 @@ const keepsParts = ({ method, quantize }: Adapter): boolean =>
  */
 const firstValues = (adapter: Adapter): ReadonlyMap<string, FirstValue> => {
   const { modules, shared = {} }: AnyAdapter = adapter
-  const isBeside = (name: string): boolean => !inWeights(adapter) || (name === 'values' && keepsParts(adapter))
+  const isBeside = (path: string, name: string): boolean =>
+    !inWeights(adapter) || (name === 'values' && keepsPart(adapter, path))
   const own = [...modules].flatMap(([path, module]) =>
-    Object.entries(module).flatMap(([name, value]) => (isBeside(name) ? [[`${path}.${name}`, value] as const] : [])),
+    Object.entries(module).flatMap(([name, value]) =>
+      isBeside(path, name) ? [[`${path}.${name}`, value] as const] : [],
+    ),
   )
   return new Map<string, FirstValue>([...own, ...Object.entries(shared)])
 }
@@ -85,9 +90,12 @@ const firstValues = (adapter: Adapter): ReadonlyMap<string, FirstValue> => {
  * whole.
  */
 const writtenOf = (adapter: Adapter): Adapter | undefined => {
-  if (inWeights(adapter) && !keepsParts(adapter)) return adapter
-  // only the leaves that were trained whole are left
-  return adapter.whole && adapter.whole.size > 0 ? withModules(adapter, new Map()) : undefined
+  const { modules }: AnyAdapter = adapter
+  const written = inWeights(adapter) ? [...modules].filter(([path]) => !keepsPart(adapter, path)) : []
+  if (written.length === modules.size) return adapter
+  // and the leaves that were trained whole
+  const { whole = new Map() } = adapter
+  return written.length + whole.size > 0 ? withModules(adapter, new Map(written)) : undefined
 }
 
 /**

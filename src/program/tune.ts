@@ -253,6 +253,8 @@ export const tuneModel = <T extends Task>(
     E.flatMap((found): E.Either<IoError, TunedModels[T]> => {
       const method = madeMethod(loaded, options, found, beginning)
       const { quantize } = options
+      if (quantize && quantizedModules(loaded, found).length === 0)
+        return fail('--quantize packs linear modules, and the model has none beside its head')
       const whole = found.whole.length > 0 ? alsoTraining(found.whole)(method) : method
       try {
         const held = quantize

@@ -173,7 +173,7 @@ test('what is missing, mis-sized, truncated or of the wrong type is named', () =
     await config({ num_hidden_layers: 4000 })
     assert.match(
       await message(openCheckpoint(model)),
-      /model\.safetensors: tensor model\.layers\.2\.input_layernorm\.weight is missing/,
+      /model\.safetensors: tensors model\.layers\.2\.input_layernorm\.weight, .* and \d+ more are missing$/,
     )
     await config({ vocab_size: 321 })
     assert.match(
@@ -426,7 +426,7 @@ test('a GGUF file that is no supported LLaMA is refused with its key', () =>
     )
     assert.match(
       await said({ 'llama.block_count': gguf.number('llama.block_count', 3) }),
-      /tensor model\.layers\.2\.input_layernorm\.weight is missing/,
+      /tensors model\.layers\.2\.input_layernorm\.weight, .* and 1 more are missing$/,
     )
     assert.match(await said({ split: gguf.number('split.count', 2) }), /one of 2 parts/)
     assert.match(await said({ experts: gguf.number('llama.expert_count', 8) }), /mixtures of experts/)

@@ -143,7 +143,10 @@ test('PaCA, S2FT, MosLoRA and LoRA-FA leave as LoRA; what no LoRA says is refuse
     )
     assert.equal(config['peft_type'], 'LORA')
     assert.deepEqual(
-      [...tensors].map(([name, value]: readonly [string, Value]) => [name, value.sizes]),
+      [...tensors].map(([name, value]: readonly [string, { readonly sizes: readonly number[] }]) => [
+        name,
+        value.sizes,
+      ]),
       [
         [`base_model.model.${q}.lora_A.weight`, [2, 6]],
         [`base_model.model.${q}.lora_B.weight`, [4, 2]],

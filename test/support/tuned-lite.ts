@@ -36,6 +36,7 @@ export const savedLite = async (
   directory: string,
   name = 'tf_efficientnet_lite0',
   size = liteSize,
+  steps = 40,
 ): Promise<string> => {
   const parsed = parseConfig(
     { architecture: name, image_size: size, num_classes: 5, drop_rate: 0, drop_path_rate: 0 },
@@ -47,7 +48,7 @@ export const savedLite = async (
   const step = trainStep(adapt(model, full({ targets: [] as readonly string[] })), identity)
   const weights = init.params(model, { seed: 16 })
   await using session = await compile(step, { target: 'wasm', threads: 1, weights, buffers: init.buffers(model) })
-  for (let k = 0; k < 40; k++) await session.step(liteBatch(5, 4, size))
+  for (let k = 0; k < steps; k++) await session.step(liteBatch(5, 4, size))
   const folder = join(directory, name)
   const state = { params: await session.params(), buffers: await session.buffers() }
   await orThrow(saveModel(folder, parsed.right, state))
@@ -64,16 +65,20 @@ export const liteLogits = async (
   return (await session.predict({ images })).logits.data
 }
 
-/** Two steps of a method on a network in a directory: its adapter, and its logits. */
+/** Steps of a method on a network in a directory, with a batch of a few images: its adapter, and its logits. */
 export const trainedLite = async (
   directory: string,
   choice: MethodChoice,
   options: ClassifierOptions = {},
-  target: TargetName = 'wasm',
+  {
+    target = 'wasm',
+    size = 4,
+    steps = 2,
+  }: { readonly target?: TargetName; readonly size?: number; readonly steps?: number } = {},
 ) => {
   const classifier = await orThrow(openClassifier(directory, options))
   const { checkpoint, weights, buffers } = classifier
-  const batch = liteBatch(checkpoint.config.labels.length, 4, checkpoint.config.image_size)
+  const batch = liteBatch(checkpoint.config.labels.length, size, checkpoint.config.image_size)
   const parts = tuned(classifier, choice)
   await using session = await compile(trainStep(parts.tuned, adamw({ lr: 1e-2 })), {
     target,
@@ -83,7 +88,7 @@ export const trainedLite = async (
   })
   const before = await session.predict({ images: batch.images })
   const base = await baseOf(parts, session)
-  for (let i = 0; i < 2; i++) await session.step(batch)
+  for (let i = 0; i < steps; i++) await session.step(batch)
   const adapter = await orThrow(classifierAdapter(classifier, parts, session, base))
   const { logits } = await session.predict({ images: batch.images })
   return { classifier, batch, adapter, parts, before: before.logits.data, logits: logits.data }

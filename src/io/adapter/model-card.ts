@@ -1,3 +1,4 @@
+import { architectureOf } from '../../model/index.ts'
 import { recordOf } from '../../tune/index.ts'
 import type { AnyAdapter } from './adapter.ts'
 
@@ -34,12 +35,14 @@ const rows = ({ rank, alpha, rslora, seed, quantize, modules, whole, versions }:
 export const modelCard = (trained: AnyAdapter, written: AnyAdapter): string => {
   const base = trained.baseModelName
   const tags = [...new Set([written.method, trained.method])]
+  // PEFT has a name for the task, and so a class for the model, or its user makes the base
+  const isText = [...trained.modules.keys()].every(path => architectureOf(path).peftTask !== undefined)
   const changed = trained.method === written.method ? [] : [`It is written as a ${recordOf(written.method).title}.`]
   return [
     '---',
     ...(base === '' ? [] : [`base_model: ${JSON.stringify(base)}`]),
     'library_name: peft',
-    'pipeline_tag: text-generation',
+    `pipeline_tag: ${isText ? 'text-generation' : 'image-classification'}`,
     'tags:',
     ...['partensor', ...tags].map(tag => `- ${tag}`),
     '---',
@@ -53,9 +56,13 @@ export const modelCard = (trained: AnyAdapter, written: AnyAdapter): string => {
     ...rows(written),
     '',
     '```python',
-    'from peft import AutoPeftModelForCausalLM',
-    '',
-    'model = AutoPeftModelForCausalLM.from_pretrained("path/to/this/directory")',
+    ...(isText
+      ? [
+          'from peft import AutoPeftModelForCausalLM',
+          '',
+          'model = AutoPeftModelForCausalLM.from_pretrained("path/to/this/directory")',
+        ]
+      : ['from peft import PeftModel', '', 'model = PeftModel.from_pretrained(base, "path/to/this/directory")']),
     '```',
     '',
   ].join('\n')

@@ -14,8 +14,9 @@ import {
 } from '../../tune/index.ts'
 import { savedMatcher, targetMatcher } from '../../tune/modules/modules.ts'
 import type { Adapter } from './adapter.ts'
-import { fromStorage, isHead, leafSizes, tieOf } from '../../model/index.ts'
+import { fromStorage, isHead, leafSizes, storedLeaf, tieOf } from '../../model/index.ts'
 import { checkAdapter } from './layout.ts'
+import { counter } from './peft-base.ts'
 import { inPeft, parsePeftConfig, type PeftConfig } from './peft-config.ts'
 import { fitsPeft, fromPeft, isConvolved, peftPrefix, peftShared } from './peft-layout.ts'
 
@@ -25,14 +26,15 @@ type Tensor = Tensors[string]
 const endings = [...new Set(inPeft.flatMap(({ form }) => Object.values(form.tensors).map(([ending]) => ending)))]
 
 /**
- * The place of a tensor: its module, and its name there; the weight of a whole module has no name, and one of the base
- * is `base_layer`.
+ * The place of a tensor: its module, and its name there; the weight of a whole module has no name, one of the base is
+ * `base_layer`, and a running statistic is a `buffer`.
  */
 interface Place {
   readonly path: string
   readonly name: string | undefined
 }
 const repeats = 'base_layer'
+const buffer = 'buffer'
 
 const placeOf = (subject: string, form: PeftForm, key: string, sizes: readonly number[]): Place => {
   const wrong = () =>
@@ -50,6 +52,8 @@ const placeOf = (subject: string, form: PeftForm, key: string, sizes: readonly n
   // PEFT saves the base's own weight together with its adapter
   const repeated = /^(.*)\.base_layer\.weight$/.exec(rest)?.[1]
   if (repeated !== undefined && tieOf(repeated) !== undefined) return { path: repeated, name: repeats }
+  const saved = rest.replace(/\.modules_to_save(?:\.default)?(?=\.[^.]*$)/, '')
+  if (storedLeaf(saved).kind === 'statistic' && storedLeaf(saved).name === saved) return { path: saved, name: buffer }
   const bias = /^(.*?)(?:\.modules_to_save(?:\.default)?|\.base_layer)?\.bias$/.exec(rest)?.[1]
   if (bias !== undefined && !endings.some(end => `${bias}.weight`.endsWith(`.${end}`)))
     return { path: `${bias}.bias`, name: undefined }
@@ -90,12 +94,8 @@ const checkTargets = (file: string, { origin, settings }: PeftConfig, paths: Ite
 }
 
 /** Rejects with an `IoError` a module that `modules_to_save` names and the file lacks. */
-const checkSaved = (
-  file: string,
-  { settings: { modulesToSave = [] } }: PeftConfig,
-  whole: ReadonlyMap<string, Floats>,
-): void => {
-  const missing = modulesToSave.find(name => ![...whole.keys()].some(savedMatcher({ modulesToSave: [name] })))
+const checkSaved = (file: string, { settings: { modulesToSave = [] } }: PeftConfig, paths: readonly string[]): void => {
+  const missing = modulesToSave.find(name => !paths.some(savedMatcher({ modulesToSave: [name] })))
   if (missing !== undefined)
     throw refusal(`${file}: modules_to_save names ${quoted(missing)}, of which there are no tensors`)
 }
@@ -149,7 +149,8 @@ export const readPeft = async (
   const whole = new Map<string, Floats>()
   const repeated = new Map<string, StoredValue>()
   const shared: Record<string, Tensor> = {}
-  for (const key of [...archive.tensors.keys()].sort()) {
+  const buffers = new Map<string, Floats>()
+  for (const key of [...archive.tensors.keys()].filter(key => !key.endsWith(`.${counter}`)).sort()) {
     const one = sharedKeys.get(key)
     if (one !== undefined) {
       const words = recordOf(method).shared[one.name]!.sizes
@@ -158,6 +159,7 @@ export const readPeft = async (
     }
     const { path, name } = placeOf(archive.path, form, key, archive.tensors.get(key)!.sizes)
     if (name === repeats) repeated.set(path, await archive.tensors.get(key)!.read())
+    else if (name === buffer) buffers.set(path, await floats(archive, key))
     else if (name === undefined) {
       const value = await floats(archive, key)
       whole.set(path, asLeaf(path, value))
@@ -169,7 +171,7 @@ export const readPeft = async (
     }
   }
   checkTargets(file, config, parts.keys())
-  checkSaved(file, config, whole)
+  checkSaved(file, config, [...whole.keys(), ...buffers.keys()])
   const untied = config.ensureTied ? undefined : trainedApart(settings, [...parts.keys()], [...whole.keys()])
   // `checkAdapter` finds out whether the tensors are those of the method
   const adapter = {
@@ -179,6 +181,7 @@ export const readPeft = async (
     ...(rank === undefined ? {} : { rank }),
     modules: parts,
     ...(whole.size > 0 ? { whole } : {}),
+    ...(buffers.size > 0 ? { buffers } : {}),
     ...(sharedKeys.size > 0 ? { shared } : {}),
     ...(repeated.size > 0 ? { repeated } : {}),
     ...(untied === undefined ? {} : { untied }),

@@ -6,7 +6,7 @@ import { writeAtomically } from '../../host/index.ts'
 import { attempt, attemptSync, orThrow, refusal, type IoError } from '../../text/index.ts'
 import { layoutOf } from '../checkpoint/load.ts'
 import { leafOf } from '../safetensors/write.ts'
-import { recordOf, type PeftField, type PeftForm } from '../../tune/index.ts'
+import { recordOf, type FirstValue, type PeftField, type PeftForm } from '../../tune/index.ts'
 import { patternMatcher, targetMatcher } from '../../tune/modules/modules.ts'
 import { formOfModule, rankOf, type Adapter, type AnyAdapter } from './adapter.ts'
 import { adapterFiles } from './directory.ts'
@@ -15,21 +15,16 @@ import { fitHead } from './head.ts'
 import { checkAdapter } from './layout.ts'
 import { loraOf, patternKey, type WidthOf } from './lora-form.ts'
 import { modelCard } from './model-card.ts'
+import { counter, normsOf, type PeftBase } from './peft-base.ts'
 import { peftForm } from './peft-config.ts'
 import { isConvolved, peftPrefix, peftShared, toPeft } from './peft-layout.ts'
 
 /** An adapter in PEFT's form: the content of adapter_config.json, and the tensors under PEFT's names, [out, in]. */
 export interface PeftAdapter {
   readonly config: Readonly<Record<string, unknown>>
-  readonly tensors: ReadonlyMap<string, Value<Shape>>
+  readonly tensors: ReadonlyMap<string, FirstValue>
   /** The README.md in the same folder. */
   readonly card: string
-}
-
-/** The facts about a base that are needed in addition to the widths of its modules. */
-export interface PeftBase {
-  /** True if its head is tied to the embedding. */
-  readonly tied?: boolean
 }
 
 /** An adapter whose method PEFT has, with its form there. */
@@ -70,7 +65,8 @@ const targetsOf = (adapter: Adapter): Readonly<Record<string, unknown>> => {
   } = adapter
   // biases in addition to a method have a setting of their own
   const isBeside = (path: string): boolean => bias !== 'none' && storedLeaf(path).kind === 'bias'
-  const saved = modulesToSave ?? [...whole.keys()].filter(path => !isBeside(path))
+  const saved = whole.size === 0 ? [] : (modulesToSave ?? [...whole.keys()].filter(path => !isBeside(path)))
+  const named = [...saved, ...normsOf(adapter)]
   return {
     ...(found
       ? {
@@ -80,7 +76,7 @@ const targetsOf = (adapter: Adapter): Readonly<Record<string, unknown>> => {
           layers_pattern: layersPattern,
         }
       : { target_modules: paths, exclude_modules: null, layers_to_transform: null, layers_pattern: null }),
-    modules_to_save: whole.size === 0 || saved.length === 0 ? null : saved,
+    modules_to_save: named.length === 0 ? null : named,
     base_model_name_or_path: adapter.baseModelName === '' ? null : adapter.baseModelName,
     task_type: architectureOf(paths[0] ?? '').peftTask ?? null,
     inference_mode: true,
@@ -150,8 +146,12 @@ const configOf = ({ adapter, form }: Native, ensureTied: boolean): Readonly<Reco
   return { peft_type: form.type, ...Object.fromEntries([...targets, ...own]) }
 }
 
-const tensorsOf = ({ adapter, form }: Native): ReadonlyMap<string, Value<Shape>> => {
-  const { method, modules, shared = {}, whole = new Map<string, Value<Shape>>() }: AnyAdapter = adapter
+const tensorsOf = (
+  { adapter, form }: Native,
+  norms: ReadonlyMap<string, Value<Shape>>,
+): ReadonlyMap<string, FirstValue> => {
+  const none = new Map<string, Value<Shape>>()
+  const { method, modules, shared = {}, whole = none, buffers = none }: AnyAdapter = adapter
   const convolution = [...modules.keys()].find(path => isConvolved(layoutOf(path)))
   if (convolution !== undefined && !form.convolutions)
     throw refusal(
@@ -182,11 +182,19 @@ const tensorsOf = ({ adapter, form }: Native): ReadonlyMap<string, Value<Shape>>
         ? `${path}.weight`
         : path
   }
-  const besides = [...whole].map(([path, value]) => {
+  const unknown = normsOf(adapter).find(path => !whole.has(path) && !norms.has(path))
+  if (unknown !== undefined)
+    throw refusal(`PEFT saves norms whole, and the weight of ${unknown} is not given: take that of the base`)
+  const besides = [...norms, ...whole].map(([path, value]) => {
     const { sizes, data } = toStorage(layoutOf(path), value)
     return [`${peftPrefix}${nameOf(path)}`, valueOf('f32', sizes, data)] as const
   })
-  return new Map([...own, ...ofAll, ...besides])
+  const statistics = [...buffers].map(([path, value]) => [`${peftPrefix}${storedLeaf(path).name}`, value] as const)
+  const counters = normsOf(adapter).map(
+    path =>
+      [`${peftPrefix}${path}.${counter}`, { shape: [], sizes: [], dtype: 'i32', data: Int32Array.of(0) }] as const,
+  )
+  return new Map<string, FirstValue>([...own, ...ofAll, ...besides, ...statistics, ...counters])
 }
 
 /** The adapter itself if PEFT has its method; any other becomes a LoRA. */
@@ -199,14 +207,14 @@ const nativeOf = (adapter: Adapter, widthOf: WidthOf): E.Either<IoError, Native>
 
 /**
  * An adapter in PEFT's form: LoRA and LoRA-FA, rsLoRA, DoRA, VeRA and MiSS under their own types, PaCA and MosLoRA
- * exactly as a LoRA. `widthOf` gives the number of a module's inputs; `tied` is true if the base ties its head. Errors:
+ * exactly as a LoRA. `widthOf` gives the number of a module's inputs; `base` has what PEFT needs to know of it (`peftBaseOf`). Errors:
  * a method that PEFT's files cannot express.
  * @example peftOf(adapter, inputWidths(checkpoint))
  */
 export const peftOf = (
   adapter: Adapter,
   widthOf: WidthOf,
-  { tied = false }: PeftBase = {},
+  { tied = false, norms = new Map() }: PeftBase = {},
 ): E.Either<IoError, PeftAdapter> =>
   attemptSync('the adapter', () => {
     const native = nativeOf(adapter, widthOf)
@@ -214,7 +222,11 @@ export const peftOf = (
     checkAdapter('the adapter', native.right.adapter)
     const one = tied && adapter.untied !== true && isEmbeddingSaved(adapter)
     const written = one ? { ...native.right, adapter: tiedInPeft(native.right) } : native.right
-    return { config: configOf(written, one), tensors: tensorsOf(written), card: modelCard(adapter, written.adapter) }
+    return {
+      config: configOf(written, one),
+      tensors: tensorsOf(written, norms),
+      card: modelCard(adapter, written.adapter),
+    }
   })
 
 /**

@@ -61,15 +61,26 @@ export const entriesOf = (
     }),
   )
 
+/** The most names that a message lists. */
+const listed = 8
+/** Tensors by name, in words. @example tensorsNamed(['a', 'b']) // 'tensors a and b' */
+const tensorsNamed = (names: readonly string[]): string => {
+  const [more, shown] = [names.length - listed, names.slice(0, listed)]
+  const all = more > 0 ? [...shown, `${more} more`] : shown
+  return all.length === 1 ? `tensor ${all[0]}` : `tensors ${all.slice(0, -1).join(', ')} and ${all.at(-1)}`
+}
+
 /** The parameters that the config requires, with the required sizes. Nothing is read or allocated here. */
 const select = (path: string, of: Described): ReadonlyMap<string, Entry> => {
   const { architecture, tensors } = of
   const selected = new Map<string, Entry>()
-  for (const [leaf, own] of stateSizes(described(of).model())) {
-    const { name, layout } = architecture.stored(leaf)
+  const due = stateSizes(described(of).model()).map(([leaf, own]) => [architecture.stored(leaf), own] as const)
+  const missing = due.flatMap(([{ name }]) => (tensors.has(name) ? [] : [name]))
+  if (missing.length > 0)
+    throw refusal(`${path}: ${tensorsNamed(missing)} ${missing.length === 1 ? 'is' : 'are'} missing`)
+  for (const [{ name, layout }, own] of due) {
     const sizes = storedSizes(layout, own)
-    const entry = tensors.get(name)
-    if (entry === undefined) throw refusal(`${path}: tensor ${name} is missing`)
+    const entry = tensors.get(name)!
     if (showSizes(entry.sizes) !== showSizes(sizes)) {
       throw refusal(
         `${path}: tensor ${name} has the sizes ${showSizes(entry.sizes)}, where the config asks for ${showSizes(sizes)}`,
@@ -94,13 +105,14 @@ const checkDerived = async (subject: string, entry: Entry, { values, what }: Der
 /** Refuses a tensor that is not a parameter of the model: its effect would be missing in every result. */
 const checkUnread = async (path: string, of: Described, selected: ReadonlyMap<string, Entry>): Promise<void> => {
   const { derived: derivedOf } = described(of)
-  for (const [name, entry] of of.tensors) {
-    if (selected.has(name)) continue
-    const subject = `${path}: tensor ${entry.name}`
-    const derived = derivedOf(name)
-    if (derived === undefined) throw refusal(`${subject}: the model that the config describes has no such parameter`)
-    await checkDerived(subject, entry, derived)
-  }
+  const others = [...of.tensors].filter(([name]) => !selected.has(name))
+  const unknown = others.flatMap(([name, entry]) => (derivedOf(name) === undefined ? [entry.name] : []))
+  if (unknown.length > 0)
+    throw refusal(
+      `${path}: ${tensorsNamed(unknown)}: the model that the config describes has no such ` +
+        (unknown.length === 1 ? 'parameter' : 'parameters'),
+    )
+  for (const [name, entry] of others) await checkDerived(`${path}: tensor ${entry.name}`, entry, derivedOf(name)!)
 }
 
 /** The weights of a directory, in one file or in shards; if both exist, the single file is used, as in transformers. */

@@ -27,8 +27,15 @@ const classesOf = (
 ): readonly string[] | undefined => {
   // a head is [features, classes]
   const count = (whole?.get(head) ?? modules?.get(head)?.['values'])?.sizes.at(-1)
-  if (count === undefined) return undefined
-  if (labels !== undefined && labels.length === count) return labels
+  if (count === undefined) {
+    if (labels === undefined || labels.length === own.length) return undefined
+    throw refusal(
+      `the adapter is for ${labels.length} classes and holds no ${head}, and that of the base is for ${own.length}`,
+    )
+  }
+  if (labels !== undefined && labels.length !== count)
+    throw refusal(`the adapter names ${labels.length} classes (labels), and its ${head} has ${count}`)
+  if (labels !== undefined) return labels
   return count === own.length ? undefined : Array.from({ length: count }, (_, i) => `LABEL_${i}`)
 }
 
