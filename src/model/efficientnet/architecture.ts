@@ -66,13 +66,17 @@ const architecture = (name: string, network: Network, { names, ...style }: Imple
     modulesToSave: [names.classifier],
     config: (json, file, named = field => field): E.Either<IoError, EfficientNetConfig> =>
       attemptSync(file, () => validate(json, file, named, network.defaults)),
-    json: ({ labels, frozenStatistics: _, ...config }) => ({
-      model_type: name,
-      architecture: name,
-      ...config,
-      num_classes: labels.length,
-      ...labelsJson(labels),
-    }),
+    json: config => {
+      // whether statistics are frozen is a fact of a run
+      const { labels, frozenStatistics: _, ...own } = config
+      return {
+        model_type: name,
+        architecture: name,
+        ...own,
+        num_classes: labels.length,
+        ...labelsJson(labels),
+      }
+    },
     model: config => efficientNet(network, { names, ...style }, config),
     derived: tensor =>
       /(^|\.)num_batches_tracked$/.test(tensor) ? { what: 'the number of training steps' } : undefined,
