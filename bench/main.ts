@@ -5,6 +5,7 @@ import type { Case, Findings } from './cases/case.ts'
 import { certificate } from './cases/certificate.ts'
 import { descent } from './cases/descent.ts'
 import { graph } from './cases/graph.ts'
+import { images } from './cases/images.ts'
 import { methods } from './cases/methods.ts'
 import { peers } from './cases/peers.ts'
 import { profile } from './cases/profile.ts'
@@ -28,6 +29,7 @@ const cases: readonly Case[] = [
   ...methods,
   descent,
   smolLM2Steps,
+  images,
   startup,
   graph,
   steadiness,

@@ -1,14 +1,71 @@
-import { createWasmBackend } from '../../src/backend/tfjs/wasm/index.ts'
+import { createWasmBackend, type WasmRuntime } from '../../src/backend/tfjs/wasm/index.ts'
 import { measurement, type Measurement } from '../measurement.ts'
 import { productsOf, type Product } from '../products.ts'
 import { subject } from '../subject.ts'
 import { programsFor, wasmTarget, type PlanOptions } from './plan.ts'
 
-export interface ProductsOptions extends PlanOptions {
-  readonly threads: number
-  /** The number of repetitions of each product, and the least milliseconds. */
+/** How long a part is repeated: the least number of repetitions, and the least milliseconds. */
+export interface Repeating {
   readonly repetitions: number
   readonly atLeast: number
+}
+export interface ProductsOptions extends PlanOptions, Repeating {
+  readonly threads: number
+}
+
+/** The runtime of the wasm target alone, without a session. */
+export const startedWasm = async (threads: number): Promise<WasmRuntime> => {
+  const created = await createWasmBackend({ threads })
+  if (created._tag === 'Left') throw new Error(created.left.message)
+  return created.right
+}
+
+/** The fastest time of something that reads and writes random numbers of some sizes on the heap. */
+export const fastestOf = (
+  { heap, backend }: WasmRuntime,
+  sizes: readonly (readonly number[])[],
+  { repetitions, atLeast }: Repeating,
+  run: (at: readonly number[]) => void,
+): number => {
+  const made = sizes.map(each => {
+    const tensor = heap.allocate(each, 'float32')
+    if (tensor._tag === 'Left') throw new Error(tensor.left.message)
+    return tensor.right
+  })
+  for (const tensor of made)
+    heap.f32(tensor).forEach((_, i, data) => {
+      data[i] = Math.random() - 0.5
+    })
+  const at = made.map(heap.offset)
+  let best = Infinity
+  let spent = 0
+  for (let i = 0; i < repetitions || spent < atLeast; i++) {
+    const start = performance.now()
+    run(at)
+    const took = performance.now() - start
+    best = Math.min(best, took)
+    spent += took
+  }
+  for (const tensor of made) backend.disposeData(tensor.dataId, true)
+  return best
+}
+
+/** The fastest time of a product alone. */
+export const fastestProduct = (
+  runtime: WasmRuntime,
+  { batch, M, K, N, ...layout }: Product,
+  repeating: Repeating,
+): number => {
+  const { products } = runtime
+  const sizes = [
+    [batch, M, K],
+    [batch, K, N],
+    [batch, M, N],
+  ]
+  return fastestOf(runtime, sizes, repeating, ([left, right, out]) => {
+    if (batch === 1) products.matmul(left!, right!, out!, M, K, N, layout)
+    else products.batchMatmul(left!, right!, out!, batch, M, K, N, layout)
+  })
 }
 
 /**
@@ -25,41 +82,13 @@ export const timeProducts = async ({
   await close()
   const { programs, size } = programsFor(model, plan, await wasmTarget())
   const wanted = productsOf(programs.gradients(size).plan)
-  const created = await createWasmBackend({ threads })
-  if (created._tag === 'Left') throw new Error(created.left.message)
-  const { heap, products, backend, dispose } = created.right
-  const fastest = ({ batch, M, K, N, ...layout }: Product): number => {
-    const matrices = [
-      [batch, M, K],
-      [batch, K, N],
-      [batch, M, N],
-    ].map(sizes => {
-      const made = heap.allocate(sizes, 'float32')
-      if (made._tag === 'Left') throw new Error(made.left.message)
-      return made.right
-    })
-    for (const matrix of matrices)
-      heap.f32(matrix).forEach((_, i, data) => {
-        data[i] = Math.random() - 0.5
-      })
-    const [left, right, out] = matrices.map(heap.offset) as [number, number, number]
-    const run =
-      batch === 1
-        ? () => products.matmul(left, right, out, M, K, N, layout)
-        : () => products.batchMatmul(left, right, out, batch, M, K, N, layout)
-    let best = Infinity
-    let spent = 0
-    for (let i = 0; i < repetitions || spent < atLeast; i++) {
-      const start = performance.now()
-      run()
-      const took = performance.now() - start
-      best = Math.min(best, took)
-      spent += took
-    }
-    for (const matrix of matrices) backend.disposeData(matrix.dataId, true)
-    return best
-  }
-  const parts = Object.fromEntries([...wanted].map(([name, { product, times }]) => [name, times * fastest(product)]))
-  dispose()
+  const runtime = await startedWasm(threads)
+  const parts = Object.fromEntries(
+    [...wanted].map(([name, { part, times }]) => [
+      name,
+      times * fastestProduct(runtime, part, { repetitions, atLeast }),
+    ]),
+  )
+  await runtime.dispose()
   return measurement([Object.values(parts).reduce((sum, part) => sum + part, 0)], { distinct: wanted.size }, parts)
 }

@@ -185,9 +185,11 @@ export const joined = (
     return own
   }
   const isNear = (n: Node, last: Node): boolean => segmentOf.get(n) === segmentOf.get(last)
-  /** Tests for nodes that may be computed again. */
+  /** Tests for nodes that may be computed again: a composite is several ops. */
   const mayRepeat = (n: Node, last: Node, reach: Reach): boolean =>
-    n.op.cheap === true && (reach === 'everywhere' || (reach === 'before' && !isNear(n, last)))
+    n.op.cheap === true &&
+    n.op.expand === undefined &&
+    (reach === 'everywhere' || (reach === 'before' && !isNear(n, last)))
   /** The steps before a node that only it and others of them read, or that they may compute again. */
   const gathered = (last: Node, reach: Reach): ReadonlySet<Node> => {
     const sizes = sizesOf(summed(last))
