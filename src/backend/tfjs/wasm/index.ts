@@ -1,4 +1,4 @@
-export { createWasmBackend, programBytes, type LoadError, type WasmRuntime } from './load.ts'
+export { createWasmBackend, type LoadError, type WasmRuntime } from './load.ts'
 export { maximumHeapBytes, type Heap, type OutOfMemory, type Views } from './heap.ts'
 export { sumParts, type StepsJob } from './steps.ts'
 export type { MatmulOptions, Products } from './matmul.ts'

@@ -90,7 +90,7 @@ const instantiate = async (files: BackendFiles, threads: number): Promise<{ modu
 const spins = 10_000
 
 /** Bytes that a program of steps takes at most: its inputs and its steps, in front of its scratch memory. */
-export const programBytes = 1024
+const programBytes = 1024
 
 const align = (offset: number): number => ((offset >>> 0) + 63) & ~63
 
