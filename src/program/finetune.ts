@@ -1,17 +1,8 @@
-import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import {
-  epochsBegun,
-  hashOf,
-  saveAdapter,
-  type Adapter,
-  type AdapterOrigin,
-  type AdapterSettings,
-} from '../io/index.ts'
-import { reserve, versions } from '../host/index.ts'
+import { epochsBegun } from '../io/index.ts'
+import { reserve } from '../host/index.ts'
 import { fail, isInterruption, isIoError, orThrow } from '../text/index.ts'
 import { compile, type StopSignal, checkStop, stoppable } from '../backend/index.ts'
-import { keep } from './keep.ts'
 import { rateAt, runSchedule, trainStep } from '../train/index.ts'
 import {
   evaluateOn,
@@ -20,26 +11,22 @@ import {
   type Evaluation,
   type StepEvent,
   type Unit,
-  momentsFolder,
   momentsOf,
   momentWarnings,
-  saveMoments,
   withMoments,
-  type SavedMoments,
   adapterOf,
   selectionOf,
   continuing,
   keepsBase,
   remembering,
 } from '../train/finetune.ts'
-import type { Shape, Value } from '../tensor/index.ts'
-import { isFloats, leaves } from '../tune/index.ts'
 import { settingsFrom } from './method.ts'
 import { prepare, type Prepared } from './checked.ts'
+import { changedBuffers, labelsOf, originOf, saveRun, type SavedRun } from './run-adapter.ts'
 import type { FinetuneOptions } from './request.ts'
 import { defaultSelectSteps, selectColumns } from './selection.ts'
 import { checkMemory, targetOptions, told } from './pretrained.ts'
-import { isClassifier, openSource, type Source } from './source.ts'
+import { openSource } from './source.ts'
 import { parameterCounts } from './counts.ts'
 import { tuneAny } from './tune.ts'
 
@@ -90,35 +77,6 @@ export type FinetuneEvent =
   | { readonly event: 'selected'; readonly by: 'weight' | 'gradient'; readonly seconds: number }
   | ({ readonly event: 'evaluated'; readonly when: 'before' | 'after' } & (Evaluation | Evaluation<'images'>))
 
-const originOf = async (
-  options: FinetuneOptions,
-  { source, steps, optimizer: chosen, options: { targetModules } }: Prepared,
-): Promise<AdapterOrigin> => {
-  const { model, seed, data, batch, accumulate, shuffle, schedule, warmup } = options
-  const { optimizer, optimizerArgs, lr, weightDecay, clip } = chosen
-  return {
-    targetModules,
-    seed,
-    settings: {
-      data,
-      steps,
-      batch,
-      accumulate,
-      shuffle,
-      lr,
-      schedule,
-      warmup,
-      weightDecay,
-      clip,
-      optimizer,
-      ...optimizerArgs,
-    },
-    baseModelName: model,
-    baseModelHash: await orThrow(hashOf(source.checkpoint)),
-    versions: versions(),
-  }
-}
-
 /**
  * Fine-tunes a model and saves the adapter: the destination is reserved, and everything possible is checked before the
  * weights are read. The adapter is saved right after the last step, before the last evaluation; if its directory cannot
@@ -157,44 +115,6 @@ const ended = ({ began, ...known }: Ended): DoneEvent => ({
   seconds: (performance.now() - began) / 1000,
   peakMemory: process.resourceUsage().maxRSS * 1024,
 })
-
-/** The classes that the head of a classifier is for. */
-const labelsOf = (source: Source): Pick<AdapterSettings, 'labels'> =>
-  isClassifier(source) ? { labels: source.checkpoint.config.labels } : {}
-
-/** The buffers that training has changed, or the adapter before it. */
-const changedBuffers = (
-  before: unknown,
-  after: unknown,
-  old: Adapter | undefined,
-): ReadonlyMap<string, Value<Shape>> => {
-  const first = new Map(leaves(before, isFloats))
-  return new Map(
-    leaves(after, isFloats).filter(
-      ([path, { data }]) => old?.buffers?.has(path) === true || data.some((x, i) => x !== first.get(path)?.data[i]),
-    ),
-  )
-}
-
-/** The place where an adapter and its moments were saved, and the problem, if there was one. */
-interface Saved {
-  readonly directory: string
-  readonly problem: string | undefined
-}
-
-/**
- * Saves an adapter and, if requested, the optimizer's moments with it; a failure to save the moments does not lose the
- * adapter.
- */
-const save = async (out: string, adapter: Adapter, moments: SavedMoments | undefined): Promise<Saved> => {
-  const { directory, problem } = await orThrow(keep(out, 'the adapter', place => saveAdapter(place, adapter)))
-  if (moments === undefined) return { directory, problem }
-  const kept = await keep(momentsFolder(directory), "the optimizer's moments", place => saveMoments(place, moments))()
-  const other = E.isLeft(kept)
-    ? `${kept.left.message}; the adapter itself is saved in ${directory}`
-    : kept.right.problem
-  return { directory, problem: [problem, other].filter(text => text !== undefined).join('; ') || undefined }
-}
 
 /** Does work that is skipped once a run is to stop; what has been saved stays. */
 const unlessStopped = async <A>(work: () => Promise<A>, saved: string | undefined): Promise<A | undefined> => {
@@ -290,7 +210,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     if (done === 0 || !isIoError(error) || isInterruption(error)) throw error
     broken = error
   }
-  let saved: Saved | undefined
+  let saved: SavedRun | undefined
   if (done > 0) {
     const { focus, state, buffers: last } = await session.read()
     const settings = { ...origin.settings, epochsBegun: epochsBegun(examples.length, plan, done) }
@@ -309,7 +229,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
       },
     )
     const saving = options.saveOptimizer ? momentsOf(optimizer, state) : undefined
-    saved = await save(options.out, old ? continuing(old, now) : now, saving)
+    saved = await saveRun(options.out, old ? continuing(old, now) : now, saving)
   }
   if (broken !== undefined) await unlessStopped(() => Promise.reject(broken), saved?.directory)
   const after = await unlessStopped(() => evaluate(options.signal), saved?.directory)
