@@ -21,7 +21,7 @@ if (files.length === 0) {
 
 // it lists the failed tests once more at the end
 const reporter = '--test-reporter=spec'
-const seed = '--import=./test/support/seed.ts'
+const seed = '--import=./test/support/seed.mjs'
 spawn(process.execPath, ['--import', 'tsx', seed, '--test', reporter, ...files], { cwd: root, stdio: 'inherit' }).on(
   'exit',
   code => {
