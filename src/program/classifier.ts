@@ -109,12 +109,17 @@ export const keepingHead = (
   { modules, whole }: Targets,
 ): E.Either<IoError, Targets> => {
   const { head } = architecture
-  const tuned = recordOf(method).reach === 'every' ? modules.map(({ path }) => path) : []
+  const { reach, besides } = recordOf(method)
+  const tuned = reach === 'every' ? modules.map(({ path }) => path) : []
   return original === undefined || [...whole.map(moduleOf), ...tuned].includes(head)
     ? E.right({ modules, whole })
     : fail(
         `${head} is a new one for other classes, and has to be trained whole: ` +
-          (recordOf(method).besides ? `--modules-to-save ${head}` : `--method ${method} leaves it as it is`),
+          (besides
+            ? `--modules-to-save ${head}`
+            : reach === 'every'
+              ? `name ${head} in --target-modules`
+              : `--method ${method} leaves it as it is`),
       )
 }
 

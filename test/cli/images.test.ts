@@ -305,7 +305,7 @@ const refusals: readonly (readonly [string, () => Promise<unknown>, RegExp])[] =
   [
     'a head that is new and not trained',
     () => run({ method: 'full', rank: undefined, targetModules: ['q_proj'], out: at('x') }),
-    /has to be trained whole: --modules-to-save classifier/,
+    /has to be trained whole: name classifier in --target-modules/,
   ],
   [
     'a rank above the width',
