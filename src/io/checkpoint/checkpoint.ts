@@ -75,12 +75,10 @@ const select = (path: string, of: Described): ReadonlyMap<string, Entry> => {
   const { architecture, tensors } = of
   const selected = new Map<string, Entry>()
   const due = stateSizes(described(of).model()).map(([leaf, own]) => [architecture.stored(leaf), own] as const)
-  const missing = due.flatMap(([{ name }]) => (tensors.has(name) ? [] : [name]))
-  if (missing.length > 0)
-    throw refusal(`${path}: ${tensorsNamed(missing)} ${missing.length === 1 ? 'is' : 'are'} missing`)
   for (const [{ name, layout }, own] of due) {
     const sizes = storedSizes(layout, own)
-    const entry = tensors.get(name)!
+    const entry = tensors.get(name)
+    if (entry === undefined) continue
     if (showSizes(entry.sizes) !== showSizes(sizes)) {
       throw refusal(
         `${path}: tensor ${name} has the sizes ${showSizes(entry.sizes)}, where the config asks for ${showSizes(sizes)}`,
@@ -90,6 +88,9 @@ const select = (path: string, of: Described): ReadonlyMap<string, Entry> => {
       throw refusal(`${path}: tensor ${name} is stored as ${entry.dtype}, which no weight can be`)
     selected.set(name, entry)
   }
+  const missing = due.flatMap(([{ name }]) => (selected.has(name) ? [] : [name]))
+  if (missing.length > 0)
+    throw refusal(`${path}: ${tensorsNamed(missing)} ${missing.length === 1 ? 'is' : 'are'} missing`)
   return selected
 }
 
