@@ -44,7 +44,7 @@ export const elapsed = async (work: () => unknown): Promise<number> => {
   return performance.now() - start
 }
 
-/** How long steps are measured: at least so many after the first one and the warm-up, and then as long as time is left. */
+/** The length of a measurement of steps: at least so many after the first one and the warm-up, and then as long as time is left. */
 export interface Span {
   readonly warmUp: number
   readonly least: number

@@ -75,7 +75,7 @@ interface Found<A> {
   readonly part: A
   readonly times: number
 }
-/** What is found in the instructions of a plan and of the plans it calls, each once by its name, with how often. */
+/** The things found in the instructions of a plan and of the plans it calls, each once by its name, with how often. */
 export const foundIn = <A>(
   plan: Plan,
   find: (instruction: Computing, plan: Plan) => readonly [name: string, part: A] | undefined,

@@ -39,7 +39,7 @@ const norm = (p, path, x) => {
   return scaled.mul(p[`${path}.weight`]).add(p[`${path}.bias`])
 }
 
-/** What a program reads of its batch, and its loss. */
+/** The parts of its batch that a program reads, and its loss. */
 const programs = {
   mlp: {
     batch: ({ x, y }) => ({ x, labels: nn.oneHot(y, 10) }),

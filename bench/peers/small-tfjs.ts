@@ -34,7 +34,7 @@ const linear = (x: tf.Tensor2D, { weight, bias }: Linear): tf.Tensor2D => tf.add
 const crossEntropy = (labels: tf.Tensor2D, logits: tf.Tensor2D): tf.Scalar =>
   tf.losses.softmaxCrossEntropy(labels, logits)
 
-/** What makes a program's loss from its weights; `linearAt` finds those of a linear layer. */
+/** The way from a program's weights to its loss; `linearAt` finds those of a linear layer. */
 type Losses = { readonly [K in SmallName]: (at: Given, linearAt: (path: string) => Linear) => () => tf.Scalar }
 
 const losses: Losses = {

@@ -4,7 +4,7 @@ import { productsOf, type Product } from '../products.ts'
 import { subject } from '../subject.ts'
 import { programsFor, wasmTarget, type PlanOptions } from './plan.ts'
 
-/** How long a part is repeated: the least number of repetitions, and the least milliseconds. */
+/** The bounds of repeating a part: the least number of repetitions, and the least milliseconds. */
 export interface Repeating {
   readonly repetitions: number
   readonly atLeast: number

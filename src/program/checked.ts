@@ -12,9 +12,9 @@ import { buffersWithAdapters, inRange, loadMoments, withAdapters, type SavedMome
 import type { FinetuneOptions } from './request.ts'
 import { checkSelectSteps, defaultSelectSteps } from './selection.ts'
 import { checkModel } from './pretrained.ts'
-import { fittingData, isClassifier, readExamples, type DataSet, type Source } from './source.ts'
-import { keepingHead, withStatisticsFrozen } from './classifier.ts'
-import { targetsOf, tuneAny } from './tune.ts'
+import { fittingData, isClassifier, readExamples, targetsFor, type DataSet, type Source } from './source.ts'
+import { withStatisticsFrozen } from './classifier.ts'
+import { tuneAny } from './tune.ts'
 import { loadOne } from './adapter-arguments.ts'
 
 const planOf = (
@@ -70,8 +70,7 @@ const begin = (options: FinetuneOptions, source: Source, old: Adapter | undefine
             methodOptions(options, source.checkpoint.architecture),
             E.flatMap(method =>
               pipe(
-                targetsOf(source, method),
-                E.flatMap(found => (isClassifier(source) ? keepingHead(source, method, found) : E.right(found))),
+                targetsFor(source, method),
                 E.map((targets): Continued => ({ options: method, targets, beginning: {}, written: undefined })),
               ),
             ),

@@ -65,51 +65,51 @@ export const likeliest = (
       .map(at => ({ name: labels[at]!, probability: Math.exp(row[at]! - total) }))
   })
 
-/** Counts of predictions by class: a row for each class of the images, a column for each prediction. */
-export interface Tally {
+/** The prediction of one image. */
+export interface Outcome {
+  readonly label: number
+  /** The likeliest class. */
+  readonly predicted: number
+  /** True if the label is one of the five likeliest classes. */
+  readonly amongFive: boolean
+  /** The cross-entropy. */
   readonly loss: number
-  readonly top5: number
-  readonly matrix: readonly (readonly number[])[]
 }
 
-/** No predictions. */
-export const emptyTally = (classes: number): Tally => ({
-  loss: 0,
-  top5: 0,
-  matrix: Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0)),
-})
-
-/** The tally with those of one batch. @example tallied(tally, logits, batch.labels.data) */
-export const tallied = ({ loss, top5, matrix }: Tally, logits: Logits, labels: Int32Array): Tally => {
-  const counts = matrix.map(row => [...row])
-  let [sum, among] = [loss, top5]
-  rowsOf(logits).forEach((row, i) => {
+/** The outcomes of a batch. @example outcomesOf(logits, batch.labels.data) */
+export const outcomesOf = (logits: Logits, labels: Int32Array): readonly Outcome[] =>
+  rowsOf(logits).map((row, i): Outcome => {
     const label = labels[i]!
     const order = ranked(row)
-    sum += logSumExp(row) - row[label]!
-    if (order.slice(0, 5).includes(label)) among += 1
-    counts[label]![order[0]!]! += 1
+    const amongFive = order.slice(0, 5).includes(label)
+    return { label, predicted: order[0]!, amongFive, loss: logSumExp(row) - row[label]! }
   })
-  return { loss: sum, top5: among, matrix: counts }
-}
 
-/** The report of a tally. @example reportOf(tally, ['cat', 'dog']).top1 */
-export const reportOf = ({ loss, top5, matrix }: Tally, names: readonly string[]): ClassificationReport => {
-  const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
-  const images = sum(matrix.map(sum))
+/** The report of the outcomes of all images. @example reportOf(outcomes, ['cat', 'dog']).top1 */
+export const reportOf = (outcomes: readonly Outcome[], names: readonly string[]): ClassificationReport => {
+  const images = outcomes.length
+  const counts = new Map<number, Map<number, number>>()
+  for (const { label, predicted } of outcomes) {
+    const row = counts.get(label) ?? new Map<number, number>()
+    counts.set(label, row.set(predicted, (row.get(predicted) ?? 0) + 1))
+  }
   const classes = names.map((name, at): ClassReport => {
-    const [all, correct] = [sum(matrix[at]!), matrix[at]![at]!]
+    const row = counts.get(at) ?? new Map<number, number>()
+    const all = [...row.values()].reduce((a, b) => a + b, 0)
+    const correct = row.get(at) ?? 0
     return { name, images: all, correct, accuracy: all === 0 ? null : correct / all }
   })
   const confusions = names.flatMap((label, at) =>
-    names.flatMap((predicted, other) =>
-      at !== other && matrix[at]![other]! > 0 ? [{ label, predicted, images: matrix[at]![other]! }] : [],
-    ),
+    [...(counts.get(at) ?? [])]
+      .filter(([predicted]) => predicted !== at)
+      .sort(([a], [b]) => a - b)
+      .map(([predicted, wrong]) => ({ label, predicted: names[predicted]!, images: wrong })),
   )
+  const part = (test: (outcome: Outcome) => boolean): number => outcomes.filter(test).length / images
   return {
-    loss: loss / images,
-    top1: sum(classes.map(({ correct }) => correct)) / images,
-    top5: top5 / images,
+    loss: outcomes.reduce((sum, { loss }) => sum + loss, 0) / images,
+    top1: part(({ label, predicted }) => label === predicted),
+    top5: part(({ amongFive }) => amongFive),
     images,
     classes,
     confusions: confusions.sort((a, b) => b.images - a.images),

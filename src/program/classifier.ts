@@ -4,10 +4,9 @@ import { pipe } from 'fp-ts/lib/function.js'
 import { checkCached, hashOf, load, loadedWith, withClasses, type Adapter, type Loaded } from '../io/index.ts'
 import { attemptSync, fail, orThrow, refusal, type IoError } from '../text/index.ts'
 import { versions } from '../host/index.ts'
-import type { Shape, Value } from '../tensor/index.ts'
 import { isFloats, isTensor, leaves, moduleOf, recordOf } from '../tune/index.ts'
 import type { Session } from '../backend/index.ts'
-import { adapterOf, keepsBase, remembering } from '../train/finetune.ts'
+import { adapterOf, changedBuffers, keepsBase, remembering } from '../train/finetune.ts'
 import { methodOptions, settingsFrom, type MethodChoice, type MethodOptions } from './method.ts'
 import { targetsOf, tuneModel, type Targets, type TunedClassifier } from './tune.ts'
 
@@ -135,17 +134,13 @@ export type TrainedSession = Pick<Session<unknown, unknown, unknown, unknown, un
 export const baseOf = async ({ options: { method } }: TunedImages, session: TrainedSession): Promise<unknown> =>
   keepsBase(method) ? (await session.read()).focus : undefined
 
-/** The buffers that are not those of the checkpoint. */
-const changedBuffers = async (
+/** The buffers of a checkpoint, by path. */
+const buffersOf = async (
   { architecture, tensors }: Loaded<'images'>['checkpoint'],
-  buffers: unknown,
-): Promise<ReadonlyMap<string, Value<Shape>>> => {
-  const changed = new Map<string, Value<Shape>>()
-  for (const [path, value] of leaves(buffers, isFloats)) {
-    const before = await orThrow(tensors.get(architecture.stored(path).name)!.readF32())
-    if (value.data.some((x, i) => x !== before[i])) changed.set(path, value)
-  }
-  return changed
+  paths: readonly string[],
+): Promise<ReadonlyMap<string, Float32Array>> => {
+  const read = (path: string): Promise<Float32Array> => orThrow(tensors.get(architecture.stored(path).name)!.readF32())
+  return new Map(await Promise.all(paths.map(async path => [path, await read(path)] as const)))
 }
 
 /**
@@ -165,6 +160,8 @@ export const classifierAdapter = (
       TE.fromTask(async () => {
         const { targetModules, seed, method, rank } = options
         const { focus, buffers } = await session.read()
+        const paths = leaves(buffers, isFloats).map(([path]) => path)
+        const before = await buffersOf(checkpoint, paths)
         return adapterOf(
           { targetModules, seed, settings: {}, baseModelName: checkpoint.path, baseModelHash, versions: versions() },
           {
@@ -176,7 +173,7 @@ export const classifierAdapter = (
             focus,
             frozen,
             whole: targets.whole,
-            buffers: await changedBuffers(checkpoint, buffers),
+            buffers: changedBuffers(buffers, path => before.get(path)),
           },
         )
       }),

@@ -4,17 +4,11 @@ import { fail, orThrow } from '../text/index.ts'
 import { likeliest } from './classification.ts'
 import { logitsOf } from './evaluate.ts'
 import { quantization } from './method.ts'
-import { checkMemory, openAnyFrozen, type RunOptions } from './pretrained.ts'
+import { checkMemory, openAnyFrozen, type FrozenOptions } from './pretrained.ts'
 import { isClassifier, openSource } from './source.ts'
 
 /** The options of `partensor classify`. */
-export interface ClassifyOptions extends RunOptions {
-  readonly model: string
-  /** Directories of adapters, each with a weight if it is not 1: `DIR:0.5`. */
-  readonly adapter?: readonly string[] | undefined
-  /** Holds linear modules in 4 bits; see `finetune`. */
-  readonly quantize?: 'nf4' | undefined
-  readonly doubleQuantize?: boolean | undefined
+export interface ClassifyOptions extends FrozenOptions {
   /** An image, or a folder of images. */
   readonly image: string
   /** The number of classes that are reported of each image. */

@@ -5,7 +5,7 @@ import { batchDims, evaluateRows } from '../train/finetune.ts'
 import type { Values } from '../tune/index.ts'
 import type { ImageOutputs } from '../model/index.ts'
 import { svgOf } from '../verify/index.ts'
-import { emptyTally, reportOf, tallied, type ClassificationReport, type Tally } from './classification.ts'
+import { outcomesOf, reportOf, type ClassificationReport, type Outcome } from './classification.ts'
 import { confusionSpec } from './confusion-spec.ts'
 import { keep } from './keep.ts'
 import { quantization } from './method.ts'
@@ -17,7 +17,7 @@ import {
   rowWarnings,
   type AnySession,
   type PretrainedModel,
-  type RunOptions,
+  type FrozenOptions,
 } from './pretrained.ts'
 import {
   checkReadOptions,
@@ -29,13 +29,7 @@ import {
 } from './source.ts'
 
 /** The options of `partensor evaluate`. */
-export interface EvaluateOptions extends RunOptions, Omit<ReadOptions, 'augment'> {
-  readonly model: string
-  /** Directories of adapters, each with a weight if it is not 1: `DIR:0.5`. */
-  readonly adapter?: readonly string[] | undefined
-  /** Holds linear modules in 4 bits; see `finetune`. */
-  readonly quantize?: 'nf4' | undefined
-  readonly doubleQuantize?: boolean | undefined
+export interface EvaluateOptions extends FrozenOptions, Omit<ReadOptions, 'augment'> {
   readonly data: string
   readonly batch: number
   /** The directory for the report on a classifier and its confusion matrix. */
@@ -98,14 +92,15 @@ const evaluateImages = async (
   for (const message of warnings) onWarning?.(message)
   await orThrow(checkMemory(session.certificate({ batch }).total, session.limit))
   const began = performance.now()
-  let tally: Tally = emptyTally(labels.length)
+  const outcomes: Outcome[] = []
   for await (const [one] of examples.steps({ batch, epochs: 1 })) {
     await giveWay(options.signal)
-    tally = tallied(tally, await logitsOf(session, one!.images), one!.labels.data)
-    if (!Number.isFinite(tally.loss))
+    const found = outcomesOf(await logitsOf(session, one!.images), one!.labels.data)
+    outcomes.push(...found)
+    if (!found.every(({ loss }) => Number.isFinite(loss)))
       await orThrow(async () => fail('the loss is no number: the numbers of the model are too large for its precision'))
   }
-  const report = { ...reportOf(tally, labels), broken }
+  const report = { ...reportOf(outcomes, labels), broken }
   const seconds = (performance.now() - began) / 1000
   return { event: 'done', ...report, out: out === undefined ? null : await written(out, report), seconds }
 }

@@ -15,14 +15,16 @@ import {
   momentWarnings,
   withMoments,
   adapterOf,
+  changedBuffers,
   selectionOf,
   continuing,
   keepsBase,
   remembering,
 } from '../train/finetune.ts'
+import { isFloats, leaves } from '../tune/index.ts'
 import { settingsFrom } from './method.ts'
 import { prepare, type Prepared } from './checked.ts'
-import { changedBuffers, labelsOf, originOf, saveRun, type SavedRun } from './run-adapter.ts'
+import { labelsOf, originOf, saveRun, type SavedRun } from './run-adapter.ts'
 import type { FinetuneOptions } from './request.ts'
 import { defaultSelectSteps, selectColumns } from './selection.ts'
 import { checkMemory, targetOptions, told } from './pretrained.ts'
@@ -186,7 +188,8 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
 
   const evaluate = async (signal: StopSignal | undefined): Promise<Evaluation<Unit> | undefined> =>
     evaluation && evaluateOn(session, evaluation.examples, options.batch, signal)
-  const held = await session.buffers()
+  // statistics that an adapter holds stay in it, changed again or not
+  const held = new Map(leaves(await session.buffers(), isFloats))
   // the base's own columns or entries go into the adapter; for whole weights, the base is the model
   const base = keepsBase(method.method) ? (await session.read()).focus : undefined
   if (old && moments) {
@@ -225,7 +228,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
         focus,
         frozen,
         whole: targets.whole,
-        buffers: changedBuffers(held, last, old),
+        buffers: changedBuffers(last, path => (old?.buffers?.has(path) ? undefined : held.get(path)?.data)),
       },
     )
     const saving = options.saveOptimizer ? momentsOf(optimizer, state) : undefined

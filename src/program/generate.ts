@@ -5,16 +5,10 @@ import { renderChat, type Tokenizer } from '../io/index.ts'
 import { capacityFor } from '../train/index.ts'
 import { generateText } from '../train/finetune.ts'
 import { quantization } from './method.ts'
-import { openFrozen, openModel, type RunOptions, type PretrainedModel } from './pretrained.ts'
+import { openFrozen, openModel, type FrozenOptions, type PretrainedModel } from './pretrained.ts'
 
 /** The options of `partensor generate`. */
-export interface ContinueOptions extends RunOptions {
-  readonly model: string
-  /** Directories of adapters, each with a weight if it is not 1: `DIR:0.5`. */
-  readonly adapter?: readonly string[] | undefined
-  /** Holds linear modules in 4 bits; see `finetune`. */
-  readonly quantize?: 'nf4' | undefined
-  readonly doubleQuantize?: boolean | undefined
+export interface ContinueOptions extends FrozenOptions {
   readonly prompt: string
   readonly maxTokens: number
   /** True if the prompt is a user's message, to be rendered with the chat template. */

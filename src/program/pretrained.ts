@@ -38,6 +38,13 @@ export interface PretrainedModel extends Loaded<'text'> {
   readonly tokenizer: Tokenizer | undefined
 }
 
+/** A model with its tokenizer, if it has one. */
+export const withTokenizer = (loaded: Loaded<'text'>): TE.TaskEither<IoError, PretrainedModel> =>
+  pipe(
+    loadTokenizer(loaded.checkpoint),
+    TE.map((tokenizer): PretrainedModel => ({ ...loaded, tokenizer })),
+  )
+
 /**
  * Opens a model and its tokenizer; weights are read on demand. Close `checkpoint` once the session is open.
  * @example const source = await orThrow(openModel('SmolLM2-135M-Instruct.gguf'))
@@ -48,8 +55,7 @@ export const openModel = (path: string): TE.TaskEither<IoError, PretrainedModel>
     TE.flatMap(() => load(path, 'text')),
     TE.flatMap(loaded =>
       pipe(
-        loadTokenizer(loaded.checkpoint),
-        TE.map((tokenizer): PretrainedModel => ({ ...loaded, tokenizer })),
+        withTokenizer(loaded),
         // a failure leaves no file open
         TE.tapError(() => TE.fromTask(() => loaded.checkpoint.close())),
       ),
@@ -67,6 +73,16 @@ export interface RunOptions {
   readonly onWarning?: ((message: string) => void) | undefined
   /** Ends the work in progress; a training run saves what it has learned. */
   readonly signal?: StopSignal | undefined
+}
+
+/** The options of a command that trains nothing: a model with its adapters. */
+export interface FrozenOptions extends RunOptions {
+  readonly model: string
+  /** Directories of adapters, each with a weight if it is not 1: `DIR:0.5`. */
+  readonly adapter?: readonly string[] | undefined
+  /** Holds linear modules in 4 bits; see `finetune`. */
+  readonly quantize?: 'nf4' | undefined
+  readonly doubleQuantize?: boolean | undefined
 }
 
 /** The options of `compile` from those of the command line. */

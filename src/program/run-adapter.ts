@@ -3,8 +3,6 @@ import { hashOf, saveAdapter, type Adapter, type AdapterOrigin, type AdapterSett
 import { versions } from '../host/index.ts'
 import { orThrow } from '../text/index.ts'
 import { momentsFolder, saveMoments, type SavedMoments } from '../train/finetune.ts'
-import type { Shape, Value } from '../tensor/index.ts'
-import { isFloats, leaves } from '../tune/index.ts'
 import type { Prepared } from './checked.ts'
 import { keep } from './keep.ts'
 import type { FinetuneOptions } from './request.ts'
@@ -45,20 +43,6 @@ export const originOf = async (
 /** The classes that the head of a classifier is for. */
 export const labelsOf = (source: Source): Pick<AdapterSettings, 'labels'> =>
   isClassifier(source) ? { labels: source.checkpoint.config.labels } : {}
-
-/** The buffers that training has changed, or the adapter before it. */
-export const changedBuffers = (
-  before: unknown,
-  after: unknown,
-  old: Adapter | undefined,
-): ReadonlyMap<string, Value<Shape>> => {
-  const first = new Map(leaves(before, isFloats))
-  return new Map(
-    leaves(after, isFloats).filter(
-      ([path, { data }]) => old?.buffers?.has(path) === true || data.some((x, i) => x !== first.get(path)?.data[i]),
-    ),
-  )
-}
 
 /** The place where an adapter and its moments were saved, and the problem, if there was one. */
 export interface SavedRun {

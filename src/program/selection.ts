@@ -13,13 +13,12 @@ import {
   squaredNorms,
   tensorsOf,
   type Lazy,
-  type LazyLeaf,
 } from '../tune/index.ts'
 import type { ResolvedModule } from '../tune/modules/modules.ts'
 import { compile, checkStop, stoppable } from '../backend/index.ts'
-import { count, inputsAxis, type Shape } from '../tensor/index.ts'
+import { count, inputsAxis } from '../tensor/index.ts'
 import { trainStep } from '../train/index.ts'
-import { trainOn, type Examples } from '../train/finetune.ts'
+import { isFloatLeaf, trainOn, type Examples } from '../train/finetune.ts'
 import type { SelectionRule } from './method.ts'
 import { checkMemory, targetOptions, type RunOptions } from './pretrained.ts'
 import type { AnyBatch, Source } from './source.ts'
@@ -33,9 +32,6 @@ export interface SelectionOptions extends RunOptions {
   readonly shareColumns: boolean
   readonly plan: Pick<BatchPlan, 'batch' | 'accumulate' | 'shuffle' | 'seed'>
 }
-
-const isLazy = (leaf: unknown): leaf is LazyLeaf<Shape, 'f32'> =>
-  isFloats(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf)
 
 /** The default number of steps by which selection by gradient ranks columns, as in the paper. */
 export const defaultSelectSteps = 100
@@ -64,7 +60,7 @@ const weightScores = async (
     tensorsOf(anyModel(source).params).map(([path, leaf]) => [moduleOf(path), inputsAxis(leaf) ?? 0]),
   )
   const scores = new Map<string, ArrayLike<number>>()
-  for (const [path, leaf] of leaves(weights, isLazy)) {
+  for (const [path, leaf] of leaves(weights, isFloatLeaf)) {
     if (!paths.has(path)) continue
     const { data, sizes } = 'read' in leaf ? await leaf.read() : leaf
     const axis = axes.get(path) ?? 0

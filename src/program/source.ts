@@ -4,9 +4,9 @@ import { pipe } from 'fp-ts/lib/function.js'
 import {
   checkCached,
   loadAny,
-  loadTokenizer,
   readLabelled,
   readPreprocessing,
+  type AnyLoaded,
   type ImageBatch,
   type LabelledImages,
   type Loaded,
@@ -15,10 +15,12 @@ import {
 import { attemptSync, fail, type IoError } from '../text/index.ts'
 import type { StopSignal } from '../backend/index.ts'
 import type { Values } from '../tune/index.ts'
-import { withLabels } from './classifier.ts'
+import { keepingHead, withLabels } from './classifier.ts'
+import type { MethodOptions } from './method.ts'
+import { targetsOf, type Targets } from './tune.ts'
 import type { Task } from '../model/index.ts'
 import { imageExamples, textExamples, type Examples, type ImageExamplesOptions, type Unit } from '../train/finetune.ts'
-import { readRowsFor, rowWarnings, type PretrainedModel } from './pretrained.ts'
+import { readRowsFor, rowWarnings, withTokenizer, type PretrainedModel } from './pretrained.ts'
 
 /** A pretrained image classifier with the way from a picture to its input. */
 export interface PretrainedClassifier extends Loaded<'images'> {
@@ -50,6 +52,12 @@ const withPreprocessing = (loaded: Loaded<'images'>): TE.TaskEither<IoError, Pre
     }),
   )
 
+/** A loaded model with what its data are read by. */
+const sourceOf = (loaded: AnyLoaded): TE.TaskEither<IoError, Source> =>
+  loaded.checkpoint.task === 'text'
+    ? withTokenizer(loaded as Loaded<'text'>)
+    : withPreprocessing(loaded as Loaded<'images'>)
+
 /**
  * Opens a model of any task, with its tokenizer or the preparation of its images; weights are read on demand. Close
  * `checkpoint` once the session is open.
@@ -61,12 +69,7 @@ export const openSource = (path: string): TE.TaskEither<IoError, Source> =>
     TE.flatMap(() => loadAny(path)),
     TE.flatMap(loaded =>
       pipe(
-        loaded.checkpoint.task === 'text'
-          ? pipe(
-              loadTokenizer(loaded.checkpoint),
-              TE.map((tokenizer): Source => ({ ...(loaded as Loaded<'text'>), tokenizer })),
-            )
-          : withPreprocessing(loaded as Loaded<'images'>),
+        sourceOf(loaded),
         // a failure leaves no file open
         TE.tapError(() => TE.fromTask(() => loaded.checkpoint.close())),
       ),
@@ -203,3 +206,13 @@ export const fittingData = (
         TE.map(({ loaded, notes }) => ({ source: loaded, notes })),
       )
     : TE.right({ source, notes: [] })
+
+/**
+ * The targets of a method on a model: those of {@link targetsOf}, with a head that is a new one among them.
+ * @example const targets = await orThrow(async () => targetsFor(source, method))
+ */
+export const targetsFor = (source: Source, method: MethodOptions): E.Either<IoError, Targets> =>
+  pipe(
+    targetsOf(source, method),
+    E.flatMap(found => (isClassifier(source) ? keepingHead(source, method, found) : E.right(found))),
+  )

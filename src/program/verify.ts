@@ -12,16 +12,15 @@ import { methodOptions, type MethodChoice } from './method.ts'
 import type { RunOptions } from './pretrained.ts'
 import {
   fittingData,
-  isClassifier,
   openSource,
   readExamples,
+  targetsFor,
   type AnyBatch,
   type ReadOptions,
   type Source,
 } from './source.ts'
-import { keepingHead } from './classifier.ts'
 import { adapt, full, recordOf } from '../tune/index.ts'
-import { anyModel, targetsOf, tuneAny, type AnyTuned } from './tune.ts'
+import { anyModel, tuneAny, type AnyTuned } from './tune.ts'
 import {
   certificateText,
   type ConvergenceCertificate,
@@ -127,8 +126,7 @@ const verifiedOf = async (
   const { batch, seed, target, threads, precision } = options
   const optimizer = options.optimizer === 'sgd' ? undefined : await orThrow(TE.fromEither(measured(options)))
   const method = await orThrow(TE.fromEither(methodOptions(options, source.checkpoint.architecture)))
-  const targets = await orThrow(TE.fromEither(targetsOf(source, method)))
-  if (isClassifier(source)) await orThrow(async () => keepingHead(source, method, targets))
+  const targets = await orThrow(TE.fromEither(targetsFor(source, method)))
   const { examples: all, warnings } = await orThrow(readExamples(source, options.data, options))
   const examples = all.first(options.rows)
   const plan = { batch, epochs: 1 }

@@ -6,13 +6,14 @@ import { isFloats, leaves, mapTree, moduleOf, type LazyLeaf } from '../tune/inde
 /** Weights and buffers with adapters written into them, leaf by leaf as they are read. */
 
 type FloatLeaf = LazyLeaf<Shape, 'f32'>
-const isLazy = (leaf: unknown): leaf is FloatLeaf =>
+/** Tests for floats, and for a reader of floats. */
+export const isFloatLeaf = (leaf: unknown): leaf is FloatLeaf =>
   isFloats(leaf) || (typeof leaf === 'object' && leaf !== null && 'read' in leaf)
 const readLeaf = async (leaf: FloatLeaf): Promise<Value<Shape>> => ('read' in leaf ? leaf.read() : leaf)
 
 /** The weights, checked to have every leaf that an adapter changes: a tied head is not among them. */
 const complete = <W>(weights: W, uses: readonly WeightedAdapter[]): W => {
-  const paths = new Set(leaves(weights, isLazy).map(([path]) => moduleOf(path)))
+  const paths = new Set(leaves(weights, isFloatLeaf).map(([path]) => moduleOf(path)))
   const missing = uses
     .flatMap(({ adapter: { modules, whole } }) => [...modules.keys(), ...(whole?.keys() ?? [])])
     .find(path => !paths.has(path))
@@ -28,7 +29,7 @@ const changedLeaves = <W>(
   change: (path: string, leaf: Value<Shape>) => Value<Shape>,
 ): W =>
   // the structure stays, and each leaf becomes its reader
-  mapTree(tree, isLazy, (leaf, path) =>
+  mapTree(tree, isFloatLeaf, (leaf, path) =>
     changes(uses, moduleOf(path)) ? { read: async () => change(moduleOf(path), await readLeaf(leaf)) } : leaf,
   ) as W
 
@@ -52,7 +53,7 @@ export const withAdapters = <W>(weights: W, uses: readonly WeightedAdapter[]): W
  * @example compile(model, { weights: withAdapters(weights, uses), buffers: buffersWithAdapters(buffers, uses) })
  */
 export const buffersWithAdapters = <U>(buffers: U, uses: readonly WeightedAdapter[]): U => {
-  const paths = new Set(leaves(buffers, isLazy).map(([path]) => path))
+  const paths = new Set(leaves(buffers, isFloatLeaf).map(([path]) => path))
   const missing = uses.flatMap(({ adapter }) => [...(adapter.buffers?.keys() ?? [])]).find(path => !paths.has(path))
   if (missing !== undefined) throw new Error(`the model has no buffer ${missing}, which an adapter changes`)
   return changedLeaves(buffers, uses, (path, leaf) => mergedWeight(uses, path, leaf))
@@ -80,5 +81,20 @@ export const inRange = <W>(weights: W, precision: Precision = 'f32'): W => {
     return value
   }
   // the structure stays, and each leaf becomes its reader
-  return mapTree(weights, isLazy, (leaf, path) => ({ read: () => checked(path, leaf) })) as W
+  return mapTree(weights, isFloatLeaf, (leaf, path) => ({ read: () => checked(path, leaf) })) as W
 }
+
+/**
+ * The buffers that are not what they were; all of those that `before` does not know.
+ * @example const buffers = changedBuffers(await session.buffers(), path => before.get(path))
+ */
+export const changedBuffers = (
+  buffers: unknown,
+  before: (path: string) => ArrayLike<number> | undefined,
+): ReadonlyMap<string, Value<Shape>> =>
+  new Map(
+    leaves(buffers, isFloats).filter(([path, { data }]) => {
+      const first = before(path)
+      return first === undefined || data.some((x, i) => x !== first[i])
+    }),
+  )

@@ -1,6 +1,6 @@
 /** Fine-tuning of pretrained models: loops over rows of tokens, texts, adapters, moments that are saved. */
 export { adapterOf, keepsBase, remembering, type TrainedParts, selectionOf } from './adapter.ts'
-export { buffersWithAdapters, inRange, withAdapters } from './adapted.ts'
+export { buffersWithAdapters, changedBuffers, inRange, isFloatLeaf, withAdapters } from './adapted.ts'
 export { generateText, type Generated } from './generate-text.ts'
 export { continuing } from './joined.ts'
 export { batchDims, textExamples, type Examples, type Unit } from './examples.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { emptyTally, likeliest, reportOf, tallied } from '../../src/program/classification.ts'
+import { likeliest, outcomesOf, reportOf } from '../../src/program/classification.ts'
 
 const classes = 7
 const names = Array.from({ length: classes }, (_, i) => `class ${i}`)
@@ -20,10 +20,10 @@ const batchOf = (of: Images) => ({
 })
 const reported = (...batches: readonly Images[]) =>
   reportOf(
-    batches.reduce((tally, of) => {
+    batches.flatMap(of => {
       const { logits, labels } = batchOf(of)
-      return tallied(tally, logits, labels)
-    }, emptyTally(classes)),
+      return outcomesOf(logits, labels)
+    }),
     names,
   )
 

@@ -21,7 +21,7 @@ before(async () => {
 after(() => project[Symbol.asyncDispose]())
 
 const run = (...args: readonly string[]): Promise<Ended> => ending(project.folder, process.execPath, ...args)
-/** What a program prints, as JSON, after it has ended well and without a warning. */
+/** The output of a program, as JSON, after it has ended well and without a warning. */
 const printed = async <T>(...args: readonly string[]): Promise<T> => {
   const { code, out, err } = await run(...args)
   assert.deepEqual({ code, err }, { code: 0, err: '' }, out)

@@ -9,6 +9,15 @@ const ending = /\.(?:png|jpe?g|webp)$/i
 
 const isHidden = (file: string): boolean => file.split(path.sep).some(part => part.startsWith('.'))
 
+/** The files of a folder, at any depth, without hidden ones; hidden is what is so below `root`. */
+const filesIn = async (folder: string, root = folder): Promise<readonly string[]> => {
+  const inside = await readdir(folder, { recursive: true, withFileTypes: true })
+  return inside
+    .filter(entry => entry.isFile() || entry.isSymbolicLink())
+    .map(entry => path.join(entry.parentPath, entry.name))
+    .filter(file => !isHidden(path.relative(root, file)))
+}
+
 /**
  * The images of a folder whose folders are classes, at any depth, in order of their paths. Hidden files and folders are
  * left out, and other files are counted.
@@ -18,13 +27,7 @@ export const inClassFolders = (folder: string): TE.TaskEither<IoError, Found> =>
     const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => !isHidden(name))
     const classes = entries.filter(entry => entry.isDirectory()).map(({ name }) => name)
     const files = await Promise.all(
-      classes.map(async name => {
-        const inside = await readdir(path.join(folder, name), { recursive: true, withFileTypes: true })
-        return inside
-          .filter(entry => entry.isFile() || entry.isSymbolicLink())
-          .map(entry => ({ name, file: path.join(entry.parentPath, entry.name) }))
-          .filter(({ file }) => !isHidden(path.relative(folder, file)))
-      }),
+      classes.map(async name => (await filesIn(path.join(folder, name), folder)).map(file => ({ name, file }))),
     )
     const images = files.flat().filter(({ file }) => ending.test(file))
     const rows = images.map(({ name, file }) => ({ at: file, file, label: name }))
@@ -43,11 +46,7 @@ export const inClassFolders = (folder: string): TE.TaskEither<IoError, Found> =>
 export const imageFiles = (place: string): TE.TaskEither<IoError, readonly string[]> =>
   attempt(place, async () => {
     if (!(await stat(place)).isDirectory()) return [place]
-    const inside = await readdir(place, { recursive: true, withFileTypes: true })
-    const files = inside
-      .filter(entry => entry.isFile() || entry.isSymbolicLink())
-      .map(entry => path.join(entry.parentPath, entry.name))
-      .filter(file => ending.test(file) && !isHidden(path.relative(place, file)))
+    const files = (await filesIn(place)).filter(file => ending.test(file))
     if (files.length === 0) throw refusal(`${place}: there are no images: expected PNG, JPEG or WebP files`)
     return files.sort((a, b) => (a < b ? -1 : 1))
   })
