@@ -51,7 +51,8 @@ const refused: Readonly<Record<string, RegExp>> = {
   'qwen3 without num_key_value_heads':
     /num_key_value_heads is missing: expected a divisor of num_attention_heads \(4\)$/,
   'qwen3 head_dim of null': /head_dim is null: expected an even number$/,
-  'qwen3 read as qwen2': /tensors model\.layers\.0\.self_attn\.q_proj\.bias, .* are missing$/,
+  'qwen3 read as qwen2':
+    /tensor model\.layers\.0\.self_attn\.q_proj\.weight has the sizes \[128, 16\], where the config asks for \[16, 16\]$/,
   'a layer that the config does not name':
     /tensors model\.layers\.1\.input_layernorm\.weight, .* and 1 more: the model that the config describes has no such parameters$/,
   'lora-of-the-embedding':
