@@ -10,6 +10,7 @@ import {
   full,
   matmul,
   model,
+  nn,
   paca,
   scan,
   square,
@@ -24,12 +25,15 @@ import { programsOf, variablesOf, u, type Loop, type Variable, type WholeProgram
 import { llama } from '../../src/model.ts'
 import {
   blockOf,
+  bodyOf,
   is,
   loopOp,
   node,
   scalar,
+  substitute,
   sumOp,
   topological,
+  walk,
   type Node,
   type NodeOf,
 } from '../../src/tensor/index.ts'
@@ -67,6 +71,27 @@ const supervised = model({
   loss: (logits, { x }) => ({ sum: sum(square(sub(logits, x))), count: scalar(2) }),
 })
 
+/** Layers that normalise by running statistics, the first of them of another width. */
+const normalised = model({
+  params: {
+    first: { weight: f32('hidden', 'ffn'), norm: nn.BatchNorm('ffn') },
+    layers: Array.from({ length: 3 }, () => ({ weight: f32('ffn', 'ffn'), norm: nn.BatchNorm('ffn') })),
+  },
+  buffers: { norms: Array.from({ length: 4 }, () => nn.RunningStatistics('ffn')) },
+  batch: { x: f32('batch', 'hidden') },
+  dims: { hidden: 8, ffn: 12 },
+  forward: ({ first, layers }, { x }, { norms: [before, ...norms] }) => {
+    const entry = nn.batchNorm(matmul(x, first.weight), first.norm, before!)
+    const steps = layers.map((of, i) => ({ of, statistics: norms[i]! }))
+    const [last, next] = scan(steps, entry.outputs, (h, { of, statistics }) => {
+      const { outputs, buffers } = nn.batchNorm(matmul(h, of.weight), of.norm, statistics)
+      return [add(h, tanh(outputs)), buffers]
+    })
+    return { outputs: last, buffers: { norms: [entry.buffers, ...next] } }
+  },
+  loss: logits => ({ sum: sum(square(logits)), count: scalar(2) }),
+})
+
 const llamaOf = <F extends Reparametrisation>(layers: number, adapter: Method<F>, tied = true): Subject => {
   const step = trainStep(adapt(tiny(layers, tied), adapter), optimizer)
   return t => programsOf(step, t)
@@ -75,6 +100,12 @@ const supervisedOf = <F extends Reparametrisation>(adapter: Method<F>): Subject 
   const step = trainStep(adapt(supervised, adapter), optimizer)
   return t => programsOf(step, t)
 }
+const normalisedOf = <F extends Reparametrisation>(adapter: Method<F>): Subject => {
+  const step = trainStep(adapt(normalised, adapter), optimizer)
+  return t => programsOf(step, t)
+}
+const unclipped: Subject = t =>
+  programsOf(trainStep(adapt(normalised, full({ targets: ['all'] })), adamw({ lr: 0.1 })), t)
 const pacaOf = paca({ targets: ['q_proj', 'v_proj', 'down_proj'], rank: 2, seed: 0 })
 const fullOf = full({ targets: ['all'] })
 const isTarget = (path: string): boolean => /q_proj|down_proj/.test(path)
@@ -109,6 +140,9 @@ const subjects: Readonly<Record<string, Subject>> = {
   ),
   'layers read from outside, full': supervisedOf(full({ targets: ['all'] })),
   'layers read from outside, paca': supervisedOf(paca({ targets: ['up', 'down'], rank: 2, seed: 0 })),
+  'layers with buffers, full': normalisedOf(full({ targets: ['all'] })),
+  'layers with buffers, paca': normalisedOf(paca({ targets: ['weight'], rank: 2, seed: 0 })),
+  'full, without clipping': unclipped,
 }
 
 for (const [name, subject] of Object.entries(subjects)) {
@@ -168,6 +202,26 @@ for (const [name, [spoil, refuted]] of Object.entries(mutants)) {
   })
 }
 
+/** Computations that both the norm and the update run: an update is given the norm itself. */
+const runTwice = ({ norm, replaced }: ReturnType<WholePrograms['apply']>): readonly Node[] => {
+  const ofNorm = new Set(topological([norm]))
+  return walk(
+    replaced.map(([, n]) => n),
+    new Set([norm]),
+  ).filter(n => n !== norm && bodyOf(n) !== undefined && ofNorm.has(n))
+}
+for (const [name, subject] of Object.entries(subjects)) {
+  test(`${name}: no layer's update is computed for the norm`, () => {
+    assert.deepEqual(runTwice(wholeOf(subject(wholeTraits)).apply()), [])
+  })
+}
+test('an update that computes the norm again is refuted', () => {
+  const { norm, replaced } = wholeOf(subjects['full, tied']!(wholeTraits)).apply()
+  const again = node(norm.op, norm.inputs, norm.attributes)
+  const spoilt = replaced.map(([variable, n]) => [variable, substitute([n], new Map([[norm, again]]))[0]!] as const)
+  assert.notDeepEqual(runTwice({ norm, replaced: spoilt }), [])
+})
+
 const programsIn = (whole: WholePrograms): Readonly<Record<string, readonly Node[]>> => {
   const gradients = whole.gradients()
   const apply = whole.apply()
@@ -209,6 +263,8 @@ const made: Readonly<
   'kinds that alternate': [[], [], [2, 2], 8],
   'only the last layers': [[2, 2], [2], [2, 2], 0],
   'layers read from outside, full': [[3], [], [3, 3], 3],
+  'layers with buffers, full': [[3], [3], [3, 3], 0],
+  'full, without clipping': [[3], [3], [3, 3], 0],
 }
 for (const [name, [forward, backward, update, calls]] of Object.entries(made)) {
   test(`${name}: loops of ${forward.join(' and ') || 'no'} layers`, () => {

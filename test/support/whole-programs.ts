@@ -40,7 +40,8 @@ const dataFor = (all: readonly Programs[]): ReadonlyMap<Node, Numbers> => {
   for (const [path, leaf] of first.batch)
     feeds.set(
       leaf,
-      fill(leaf, () => (leaf.dtype === 'i32' ? token(path) : random() - 0.5)),
+      // running variances are positive
+      fill(leaf, () => (leaf.dtype === 'i32' ? token(path) : random() + (leaf.shape.length === 1 ? 0.5 : -0.5))),
     )
   for (const [, index] of first.indices)
     feeds.set(
@@ -125,6 +126,8 @@ export const comparisons = (
 
   const flatGradients = valueOf(base, ...flat.gradients(size).outputs)
   const madeGradients = whole.gradients()
+  /** The place of the first gradient among the outputs: after the sum, the count and the next buffers. */
+  const first = 2 + flat.buffers.length
   const apply = flat.apply(size)
   const [norm, ...next] = valueOf(base, ...apply.outputs)
   const after = zipped(apply.replaced, next)
@@ -137,10 +140,15 @@ export const comparisons = (
   const remembered = flatDecode && valueOf(base, ...flatDecode.outputs)
   return {
     'gradients': [
-      [...rolled(madeGradients.sum, madeGradients.count), ...rolled(...madeGradients.gradients.map(([, n]) => n))],
       [
-        ...flatGradients.slice(0, 2),
-        ...madeGradients.gradients.map(([variable]) => held(variable, zipped(flat.gradient, flatGradients.slice(2)))),
+        ...rolled(madeGradients.sum, madeGradients.count, ...madeGradients.buffers),
+        ...rolled(...madeGradients.gradients.map(([, n]) => n)),
+      ],
+      [
+        ...flatGradients.slice(0, first),
+        ...madeGradients.gradients.map(([variable]) =>
+          held(variable, zipped(flat.gradient, flatGradients.slice(first))),
+        ),
       ],
     ],
     'gradients without loops': [flatGradients, valueOf(given, ...gradients.outputs)],

@@ -1,6 +1,7 @@
 import {
   is,
   looped,
+  placeholderOp,
   resultOp,
   topological,
   withInputs,
@@ -77,7 +78,8 @@ export const rolled = (roots: readonly Root[], families: readonly Family[]): rea
       if (made && made.run.calls.length > 1) return resultOf(n, made.run, made.turn, n.attributes.index)
     }
     const [place] = runs.placesOf(n)
-    if (place?.source.of === 'family' && n.inputs.length === 0) return element(place, n.shape)
+    if (place?.source.of === 'family' && n.inputs.length === 0)
+      return is(place.source.family.stack, placeholderOp) ? element(place, n.shape) : n
     const addends = sums.addends(n)
     return addends ? total(addends) : withInputs(n, n.inputs.map(get))
   }

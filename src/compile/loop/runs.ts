@@ -1,6 +1,9 @@
-import { blockOf, is, placeholder, resultOp, topological, type Block, type Node } from '../../tensor/index.ts'
+import { blockOf, is, placeholder, resultOp, topological, u, type Block, type Node } from '../../tensor/index.ts'
 
-/** Equal leaves of all layers, and the placeholder `[layers, …]` for all of them together. */
+/**
+ * Equal leaves of all layers, and all of them together `[layers, …]`: a placeholder in their place, or an expression of
+ * them.
+ */
 export interface Family {
   readonly leaves: readonly Node[]
   readonly stack: Node
@@ -10,6 +13,16 @@ export interface Family {
 export const familyOf = (leaves: readonly Node[]): Family => ({
   leaves,
   stack: placeholder([leaves.length, ...leaves[0]!.shape], leaves[0]!.dtype),
+})
+
+/** The family of leaves that a program reads one by one, such as buffers, which a batch brings. */
+export const gatheredFamily = (leaves: readonly Node[]): Family => ({
+  leaves,
+  stack: u.concat(
+    leaves.map(leaf => u.reshape(leaf, [1, ...leaf.shape])),
+    0,
+    leaves.length,
+  ),
 })
 
 /** A source with a value for every layer: a family, the results of the calls in a run, or their arguments. */

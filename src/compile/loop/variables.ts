@@ -1,6 +1,6 @@
 import type { Node } from '../../tensor/index.ts'
 import type { Programs } from '../step-programs.ts'
-import { familyOf, type Family } from './runs.ts'
+import { familyOf, gatheredFamily, type Family } from './runs.ts'
 
 /** The leaves held under one name: a single leaf, or the leaves of one kind of all layers as a stack. */
 export interface Variable {
@@ -137,3 +137,9 @@ export const variablesOf = ({
 /** The families among variables. */
 export const familiesOf = (variables: Variables): readonly Family[] =>
   Object.values(variables).flatMap((kind: readonly Variable[]) => kind.flatMap(({ family }) => family ?? []))
+
+/** The families of buffers of one kind in all layers, which a step receives one by one. */
+export const bufferFamilies = (buffers: Programs['buffers']): readonly Family[] =>
+  groupsOf(
+    buffers.map(([path, leaf]): Named => ({ path, leaf, pattern: n => patternOf(path, n), kind: 'buffer' })),
+  ).flatMap(({ members }) => (members.length > 1 ? [gatheredFamily(members.map(({ leaf }) => leaf))] : []))

@@ -1,4 +1,4 @@
-import { count, deduplicated, type Block, type Dim, type Node } from '../../tensor/index.ts'
+import { count, deduplicated, placeholder, substitute, type Block, type Dim, type Node } from '../../tensor/index.ts'
 import { mapBlocks } from '../blocks.ts'
 import { chunked, mapChunks } from '../chunk/index.ts'
 import { fused } from '../fuse/fuse.ts'
@@ -6,7 +6,7 @@ import type { Program } from '../pipeline.ts'
 import type { Programs, Size } from '../step-programs.ts'
 import { outlined } from './outline.ts'
 import { rolled, type Root } from './roll.ts'
-import { familiesOf, type Variable, type Variables } from './variables.ts'
+import { bufferFamilies, familiesOf, type Variable, type Variables } from './variables.ts'
 
 /** The options for making programs for a target that runs each as a whole. */
 export interface WholeOptions {
@@ -71,7 +71,7 @@ export const wholePrograms = (
   variables: Variables,
   { size, isStaticDim, fuse, fusible = () => true, chunk, hvp = false }: WholeOptions,
 ): WholePrograms => {
-  const families = familiesOf(variables)
+  const families = [...familiesOf(variables), ...bufferFamilies(programs.buffers)]
   const kernels = new Map<string, Block>()
   // what follows from scalars alone is read by all
   const isSmall = ({ shape }: Node): boolean =>
@@ -136,10 +136,26 @@ export const wholePrograms = (
     gradients: once(() => differentiated(programs.gradients(size), programs.buffers.length)),
     hvp: hvp ? () => differentiated(programs.hvp(size)) : undefined,
     apply: once(() => {
-      const { outputs, replaced } = programs.apply(size)
-      const [norm, ...rest] = updatedInPieces(inBlocks(outlined(outputs, families)))
-      const found = perVariable(rest, [...variables.params, ...variables.parts, ...variables.state], replaced, [norm!])
-      return { norm: found.singles[0]!, replaced: found.replaced }
+      const {
+        outputs: [norm, ...rest],
+        replaced: leaves,
+      } = programs.apply(size)
+      // the norm comes before the update, which is given it: each is computed by itself, so that neither repeats the
+      // other's work
+      const given = placeholder(norm!.shape, norm!.dtype)
+      const made = inBlocks(outlined(substitute(rest, new Map([[norm!, given]])), families))
+      const { replaced } = perVariable(
+        updatedInPieces(made),
+        [...variables.params, ...variables.parts, ...variables.state],
+        leaves,
+        [],
+      )
+      const [own] = finished(inBlocks(outlined([norm!], families)))
+      const next = substitute(
+        replaced.map(([, node]) => node),
+        new Map([[given, own!]]),
+      )
+      return { norm: own!, replaced: replaced.map(([variable], i) => [variable, next[i]!]) }
     }),
     evaluate: () => finished(inBlocks(inPieces(programs.evaluate(size).outputs))),
     predict: () => finished(inBlocks(programs.predict(size).outputs)),
