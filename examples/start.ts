@@ -16,7 +16,7 @@ import {
   trainStep,
 } from '../src/index.ts'
 import { adapterOf, encodeChat, fetchModel, hashOf, saveAdapter, versions, type Row } from '../src/io.ts'
-import { evaluateRows, generateText, openModel, parameterCounts, promptIds, train } from '../src/model.ts'
+import { evaluateRows, generateText, openModel, parameterCounts, promptIds, textExamples, train } from '../src/model.ts'
 // the texts of the command line, and the way it keeps its folder, are not part of the package
 import { reserve } from '../src/host/index.ts'
 import { showBytes } from '../src/program/index.ts'
@@ -105,9 +105,9 @@ const main = async (): Promise<void> => {
   const answersBefore = await answers()
   say(`loss on ${heldOut.length} held-out words (${before.tokens} scored tokens) before: ${before.loss.toFixed(3)}`)
 
-  const display = stepDisplay(process.stderr, steps)
-  for await (const event of train(session, rows, { batch, steps, shuffle: true, seed }, k => schedule.rateAt(rate, k)))
-    display.show(event)
+  const plan = { batch, steps, shuffle: true, seed }
+  const display = stepDisplay(process.stderr, steps, session.certificate(textExamples(rows).dims(plan)).total)
+  for await (const event of train(session, rows, plan, k => schedule.rateAt(rate, k))) display.show(event)
   display.stop()
 
   const { focus } = await session.read()

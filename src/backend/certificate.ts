@@ -1,4 +1,12 @@
-import { footprintOf, type Prepared, type Program, type Programs, type Replacing, type Size } from '../compile/index.ts'
+import {
+  flopsOf,
+  footprintOf,
+  type Prepared,
+  type Program,
+  type Programs,
+  type Replacing,
+  type Size,
+} from '../compile/index.ts'
 import { bytesPerElement, count, type Node } from '../tensor/index.ts'
 import { SessionError } from './device.ts'
 import type { Engine } from './engine.ts'
@@ -38,7 +46,13 @@ export const certify = (
     bytesOf(second(programs.batch), size) + peak(gradients),
     gradient + Math.max(peak(norm), peak(update)),
   )
-  return { weights, state, transient, total: weights + state + transient }
+  return {
+    weights,
+    state,
+    transient,
+    total: weights + state + transient,
+    flops: flopsOf(gradients.program.outputs, size),
+  }
 }
 
 /** Refuses a step that will not fit, before it starts. */

@@ -8,6 +8,7 @@ import {
   type Size,
 } from '../compile/index.ts'
 import { count, sizesOf, type Environment, type Node } from '../tensor/index.ts'
+import { asksToRecompute, checkWithin, comparedWith, plannedWithin } from './budget.ts'
 import { certify, checkMemory, givenTo } from './certificate.ts'
 import type { Buffer, Device } from './device.ts'
 import { deviceDecoder } from './device-decoder.ts'
@@ -20,6 +21,7 @@ import {
   type Engine,
   type FedBatch,
   type OpenEngine,
+  type Planning,
   type Sums,
 } from './engine.ts'
 import { runnerOn, type Made, type Runner } from './runner.ts'
@@ -44,10 +46,10 @@ const reserveModel = <H>({ params, state }: Programs, { reserve }: Device<H>, di
  */
 export const deviceEngine =
   <H>(device: Device<H>): OpenEngine =>
-  async (step, compiler, signal) => {
+  async (step, planning, signal) => {
     try {
       const { model } = step.tuned
-      const programs = programsOf(step, { ...compiler, ...device.traits })
+      const programs = programsOf(step, { ...planning, ...device.traits })
       const runner = runnerOn(device, { programs, capacities: model.capacities, signal })
       const { held, freeAll } = runner
       reserveModel(programs, device, model.dims ?? {})
@@ -61,7 +63,7 @@ export const deviceEngine =
             programs,
             runner,
             programs.indices.map(([, index]) => index),
-            own,
+            { own, planning },
           ),
         dispose: async () => {
           freeAll(held.values())
@@ -85,7 +87,7 @@ const started = async <H>(
   programs: Programs,
   runner: Runner<H>,
   indices: readonly Node[],
-  own: Environment,
+  { own, planning }: { readonly own: Environment; readonly planning: Planning },
 ): Promise<Engine> => {
   const { device, held, run, once, planned, making, number, download, freeAll } = runner
   const stateLeaves = programs.state.map(([, leaf]) => leaf)
@@ -101,13 +103,28 @@ const started = async <H>(
     }
     return update.made
   }
-  const certificate = (sizes: Environment): Certificate => {
-    const gradients = once('gradients', sizes, programs.gradients)
+  const certificateOf = (gradients: Made<Program>): Certificate => {
     const norm = once('norm', own, programs.norm)
     const of = updating(gradients.prepared)
     const prepared = new Set([...runner.standing(), ...gradients.prepared, ...norm.prepared, ...of.prepared])
     return certify(programs, indices, { gradients, norm, update: of, prepared })
   }
+  /** The program of a step's gradients, within the budget if there is one. */
+  const gradients = (size: Size): Program => {
+    const { memory } = planning
+    if (memory === undefined) return programs.gradients(size)
+    return plannedWithin(recompute => {
+      const program = programs.gradients(size, recompute)
+      const made = { program, size, prepared: programs.preparedFor(program) }
+      return { program, limits: program.limits, bytes: certificateOf(made).total }
+    }, memory).program
+  }
+  const certificate = (sizes: Environment): Certificate => certificateOf(once('gradients', sizes, gradients))
+  /** The same, beside what the plan would come to that recomputes nothing. */
+  const compared = (sizes: Environment): Certificate =>
+    asksToRecompute(planning)
+      ? comparedWith(certificate(sizes), certificateOf(making(sizes, size => programs.gradients(size, 'none'))))
+      : certificate(sizes)
   const roomFor = new WeakSet<Program>()
   /** Uploads a batch, runs a program on it, and frees the batch. Memory is checked before the first run. */
   const onBatch = async (
@@ -121,6 +138,7 @@ const started = async <H>(
     const { program } = made
     if (!roomFor.has(program)) {
       const bytes = name === 'gradients' ? certificate(sizes).total : device.bytes() + footprintOf(program.plan).peak
+      if (name === 'gradients') checkWithin(bytes, planning.memory)
       checkMemory(device, bytes)
       device.reserve?.(bytes * (1 + fragmentation) - device.bytes())
       roomFor.add(program)
@@ -152,14 +170,14 @@ const started = async <H>(
     let buffers: BufferValues = new Map()
     try {
       for (const batch of batches) {
-        const [sum, scored, ...rest] = await onBatch('gradients', withBuffers(batch, buffers), programs.gradients)
+        const [sum, scored, ...rest] = await onBatch('gradients', withBuffers(batch, buffers), gradients)
         const next = rest.slice(0, programs.buffers.length)
-        const gradients = rest.slice(programs.buffers.length)
+        const given = rest.slice(programs.buffers.length)
         try {
           buffers = buffersOf(programs, await taken(next))
-          sums = sums.length === 0 ? gradients : await added(sums, gradients)
+          sums = sums.length === 0 ? given : await added(sums, given)
         } catch (error) {
-          freeAll([sum!, scored!, ...gradients])
+          freeAll([sum!, scored!, ...given])
           throw error
         }
         loss += await number(sum!)
@@ -261,7 +279,7 @@ const started = async <H>(
         ),
       )
     },
-    certificate,
+    certificate: compared,
     bytes: device.bytes,
     dispose: async () => {
       freeAll(held.values())

@@ -115,10 +115,18 @@ export interface Loading {
   readonly dispose: () => Promise<void>
 }
 
+/** How a step is compiled, and planned. */
+export interface Planning extends CompilerOptions {
+  /** The most bytes that a step may hold: the plan recomputes as little as that allows. */
+  readonly memory?: number | undefined
+  /** The sizes of a batch, and of what only the weights fix, for an engine that plans before it has them. */
+  readonly batch?: Environment | undefined
+}
+
 /** Opens an engine for a step. A failure leaves nothing behind. Aborting the signal ends the planning. */
 export type OpenEngine = <P, Q, M, S, B, O, K extends string, U>(
   step: Step<P, Q, M, S, B, O, K, U>,
-  compiler: CompilerOptions,
+  planning: Planning,
   signal?: StopSignal,
 ) => Promise<Loading>
 

@@ -1,4 +1,5 @@
-import type { Explanation, Step } from '../compile/index.ts'
+import type { CompilerOptions, Explanation, Step } from '../compile/index.ts'
+import { checkBudget } from './budget.ts'
 import { targetFor } from './compile.ts'
 import type { Precision } from './precision.ts'
 import type { TargetName } from './targets.ts'
@@ -8,17 +9,22 @@ export interface ExplainTarget {
   readonly dims: Readonly<Record<string, number>>
   readonly target?: TargetName
   readonly precision?: Precision
+  /** The values that a backward pass recomputes; see `CompilerOptions`. */
+  readonly recompute?: CompilerOptions['recompute']
+  /** The most bytes that the step may hold, as for `compile`. */
+  readonly memory?: number | undefined
 }
 
 /**
  * Explains a step before it runs, as a target holds it.
- * @throws {SessionError} if the target does not compute in the precision
+ * @throws {SessionError} if the target does not compute in the precision, or no plan fits `memory`
  * @example await explainOn(step, { target: 'graph', precision: 'bf16', dims: { batch: 2, seq: 256 } })
  */
 export const explainOn = async <P, Q, M, S, B, O, K extends string>(
   step: Step<P, Q, M, S, B, O, K>,
-  { dims, target: name = 'wasm', precision = 'f32' }: ExplainTarget,
+  { dims, target: name = 'wasm', precision = 'f32', recompute, memory }: ExplainTarget,
 ): Promise<Explanation> => {
+  checkBudget(memory)
   const { target } = await targetFor(name, precision)
-  return target.explain(step, { dims, precision })
+  return target.explain(step, { dims, precision, planning: { recompute, memory } })
 }

@@ -1,5 +1,6 @@
 import { bindDims, given, streamNumbers, type CompilerOptions, type Step } from '../compile/index.ts'
 import type { Lazy } from '../tune/index.ts'
+import { checkBudget } from './budget.ts'
 import { firstBuffers, readBuffers } from './buffers.ts'
 import type { OpenEngine } from './engine.ts'
 import { sessionOn } from './requests.ts'
@@ -25,6 +26,16 @@ export interface OpenOptions<P> {
   readonly dims?: Dims
   readonly compiler?: CompilerOptions
   /**
+   * The most bytes that a step may hold, weights and state included. Backward passes recompute what takes the fewest
+   * operations for each byte until the plan fits; a step that no plan fits is refused with the bytes of the smallest.
+   */
+  readonly memory?: number | undefined
+  /**
+   * The sizes of a batch, as for `certificate`, and of dims that the weights alone fix: the target `graph`, which plans
+   * before it has weights, needs them for `memory`.
+   */
+  readonly batch?: Dims | undefined
+  /**
    * Ends the opening of a session, and the making of programs: pending requests are rejected with the signal's reason,
    * and nothing is updated.
    */
@@ -39,11 +50,16 @@ export interface OpenOptions<P> {
 export const openSession = async <P, Q, M, S, B, O, K extends string, U>(
   step: Step<P, Q, M, S, B, O, K, U>,
   openEngine: OpenEngine,
-  { weights, buffers, dims = {}, compiler = {}, signal }: OpenOptions<P>,
+  { weights, buffers, dims = {}, compiler = {}, memory, batch, signal }: OpenOptions<P>,
 ): Promise<Session<P, Q, M, S, B, O, K, U>> => {
   throwIfAborted(signal)
+  checkBudget(memory)
   const first = firstBuffers(step.tuned.model.buffers, await readBuffers(buffers))
-  const loading = await openEngine(step, compiler, signal)
+  const loading = await openEngine(
+    step,
+    { ...compiler, memory, batch: batch && bindDims(given('batch', batch)) },
+    signal,
+  )
   try {
     const { streams } = loading.programs
     const additions = [...step.tuned.additions, ...(streams.length > 0 ? [streamNumbers(streams)] : [])]

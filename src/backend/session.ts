@@ -32,6 +32,10 @@ export interface Certificate {
   /** The most that a step holds in addition to weights and state. */
   readonly transient: number
   readonly total: number
+  /** The floating-point operations of a step's loss and gradients. */
+  readonly flops: number
+  /** The same of the plan that recomputes nothing, if the session was asked to recompute or to stay within a budget. */
+  readonly instead?: Pick<Certificate, 'total' | 'flops'>
 }
 
 /** Generation: every call reads more tokens and returns their logits; earlier tokens are remembered. */

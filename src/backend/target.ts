@@ -1,7 +1,8 @@
 import * as E from '../either/index.ts'
 import { explain, type Explanation, type Step } from '../compile/index.ts'
 import { SessionError } from './device.ts'
-import type { OpenEngine } from './engine.ts'
+import { explainedWithin } from './budget.ts'
+import type { OpenEngine, Planning } from './engine.ts'
 import type { Precision } from './precision.ts'
 
 /** Options of a target when it opens. */
@@ -17,6 +18,8 @@ export interface Opening {
 export interface Explaining {
   readonly dims: Readonly<Record<string, number>>
   readonly precision: Precision
+  /** The values that a backward pass recomputes, and the most bytes that the step may hold. */
+  readonly planning?: Pick<Planning, 'recompute' | 'memory'>
 }
 
 /**
@@ -82,4 +85,5 @@ export const asked = async (ask: () => Promise<E.Either<string, string>>): Promi
 }
 
 /** The explanation of a target that runs plans. */
-export const explainPlans: Target['explain'] = async (step, { dims }) => explain(step, { dims })
+export const explainPlans: Target['explain'] = async (step, { dims, planning = {} }) =>
+  explainedWithin(planning, recompute => explain(step, { dims, recompute }))

@@ -21,6 +21,28 @@ export const share = numeric('a number from 0 to 1', n => n >= 0 && n <= 1)
 export const rate = numeric('a number from 0 on, below 1', n => n >= 0 && n < 1)
 export const anyNumber = numeric('a number', n => Number.isFinite(n))
 
+/** The bytes of a unit: powers of 1000, and of 1024 with an i. */
+const units: Readonly<Record<string, number>> = {
+  '': 1,
+  'B': 1,
+  'KB': 1e3,
+  'MB': 1e6,
+  'GB': 1e9,
+  'TB': 1e12,
+  'KIB': 2 ** 10,
+  'MIB': 2 ** 20,
+  'GIB': 2 ** 30,
+  'TIB': 2 ** 40,
+}
+/** Reads a number of bytes. @example byteCount('1.5GiB') // 1_610_612_736 */
+export const byteCount = (text: string): number => {
+  const [, number = '', unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? []
+  const bytes = Math.floor(Number(number) * (units[unit.toUpperCase()] ?? Number.NaN))
+  if (!(Number.isSafeInteger(bytes) && bytes > 0))
+    throw new InvalidArgumentError('It must be a number of bytes above 0, as 900MB, 4GB, 1.5GiB or 900000000.')
+  return bytes
+}
+
 const words = (text: string): readonly string[] =>
   text
     .split(',')
@@ -139,3 +161,13 @@ export const precisionOption = (): Option =>
     .default('f32')
 export const jsonOption = (): Option => new Option('--json', 'print JSON lines, and nothing else, on standard output')
 export const seedOption = (what: string): Option => new Option('--seed <n>', what).argParser(naturalNumber).default(0)
+export const checkpointingOption = (): Option =>
+  new Option(
+    '--checkpointing',
+    'keep only the input of each layer, and compute the rest of it again in the backward pass',
+  ).conflicts('memory')
+export const memoryOption = (): Option =>
+  new Option(
+    '--memory <bytes>',
+    'the most bytes that a step may hold, as 900MB, 4GB or 1.5GiB: the backward pass computes again what is cheapest for each byte',
+  ).argParser(byteCount)

@@ -24,7 +24,9 @@ import { methodOption, withMethodOptions, withQuantizeOptions } from './method.t
 import { nativeCommand } from './native.ts'
 import {
   adaptersOption,
+  checkpointingOption,
   jsonOption,
+  memoryOption,
   modelOption,
   notNegative,
   positiveInteger,
@@ -134,6 +136,8 @@ const explainCommand = (context: Context): Command =>
     .addOption(new Option('--seq <n>', 'tokens of a row (default: 512)').argParser(positiveInteger))
     .addOption(new Option('--target <name>', 'whose memory is told').choices(targetNames).default('wasm'))
     .addOption(precisionOption())
+    .addOption(checkpointingOption())
+    .addOption(memoryOption())
     .addOption(optimizerOption('whose state is told').default(optimizerNames[0]))
     .addOption(jsonOption())
     .action(async ({ json, ...options }: ExplainOptions & Json) => {

@@ -3,6 +3,8 @@ import { scheduleNames } from '../train/index.ts'
 import { optimizerNames, optimizers, type Optimizer } from '../tune/index.ts'
 import {
   anyNumber,
+  checkpointingOption,
+  memoryOption,
   naturalNumber,
   notNegative,
   numbersByName,
@@ -85,6 +87,8 @@ export const withTrainingOptions = (command: Command): Command =>
       ).argParser(notNegative),
     )
     .option('--clip <x>', 'the largest norm of a gradient; 0 for none', notNegative, 1)
+    .addOption(checkpointingOption())
+    .addOption(memoryOption())
     .addOption(targetOption())
     .addOption(threadsOption())
     .addOption(precisionOption())

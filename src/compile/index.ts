@@ -1,13 +1,18 @@
 /** Turns a pure step into lists of instructions: rewriting, preparing, planning, certifying. */
 export { bindDims, checkFits, DimsError, given, sizing } from './bind.ts'
+export { withinBudget, type Candidate } from './budget.ts'
+export { flopsOf } from './flops.ts'
 export { footprintOf, type Footprint } from './footprint.ts'
 export {
   explain,
   explainPrograms,
   explanationText,
+  plannedIn,
+  recomputation,
   type Explanation,
   type Kept,
   type KeptByLayer,
+  type Planned,
   type Stored,
 } from './explain.ts'
 export { mostInputs, rowsOf, stepRows, stepsOp, sumsRows } from './fuse/index.ts'

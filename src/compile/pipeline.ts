@@ -20,6 +20,7 @@ import {
 } from '../tensor/index.ts'
 import { checkFits } from './bind.ts'
 import { callsOf, mapBlocks, staticParameters, withoutUnread } from './blocks.ts'
+import { flopsAt } from './flops.ts'
 import { planOf, type InPlace, type Plan } from './plan.ts'
 import { dependsOnlyOn, prepare, staticNodes, type Preparations } from './prepare.ts'
 import {
@@ -83,7 +84,7 @@ export interface Traits {
 /** Options of the compiler in addition to the target's traits. */
 export interface CompilerOptions {
   /** The values that a backward pass recomputes; see `Partition`. */
-  readonly recompute?: Partition['recompute']
+  readonly recompute?: Partition['recompute'] | undefined
   /**
    * Rules that are switched off, by name, in order to measure the effect of each. On the graph target also `fuse`,
    * `chunk` and `xla`.
@@ -114,6 +115,8 @@ export interface Program {
   readonly inputs: readonly Node[]
   readonly outputs: readonly Node[]
   readonly plan: Plan
+  /** The limits on recomputation at which its gradients are computed in another way; see `Partition`. */
+  readonly limits: readonly number[]
 }
 
 /** The goal of a program in addition to its outputs: gradients, and the inputs that it may use up. */
@@ -202,24 +205,29 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
     return next
   }
   const bytes = (n: Node): number => count(n.shape.map(size)) * bytesPerElement[n.dtype]
-  const { outputs: forward, gradients: wantedGradients } =
-    wanted.length === 0
-      ? { outputs: simplified, gradients: [] }
-      : gradients(simplified, cotangents, wanted, {
-          optimise: (roots, block) => finish(roots, n => flags.get(block)?.[block.parameters.indexOf(n)] === true),
-          bytes,
-          atHand: atHandIn(simplified, compiler),
-          alike: compiler.alike === true,
-          isCheap: n => isCheap(n, { ...compiler, bytes }),
-          ...(compiler.recompute ? { recompute: compiler.recompute } : {}),
-        })
+  const flops = (n: Node): number => flopsAt(n, size)
+  const {
+    outputs: forward,
+    gradients: wantedGradients,
+    limits,
+  } = wanted.length === 0
+    ? { outputs: simplified, gradients: [], limits: [] }
+    : gradients(simplified, cotangents, wanted, {
+        optimise: (roots, block) => finish(roots, n => flags.get(block)?.[block.parameters.indexOf(n)] === true),
+        bytes,
+        flops,
+        atHand: atHandIn(simplified, compiler),
+        alike: compiler.alike === true,
+        isCheap: n => isCheap(n, { ...compiler, bytes, flops }),
+        ...(compiler.recompute === undefined ? {} : { recompute: compiler.recompute }),
+      })
   // a differentiated block has been finished with its gradients; the others are finished here
   const roots = finish([...(tangents.length === 0 ? forward : forward.slice(1)), ...wantedGradients], isStaticLeaf)
   const complete = mapBlocks(roots, (block, old) => (flags.has(old) ? finishBlock(block, old) : block))
   const written = compiler.loops ? complete : unrolled(complete, size)
   const ready = deduplicated(compiler.unprepared ? written : preparedTwice(written, compiler))
   const kept = goal.keptFrom ?? ready.length - wanted.length
-  return fitted(compiler.unbound ? ready : separate(ready, i => i >= kept), compiler, donated)
+  return fitted(compiler.unbound ? ready : separate(ready, i => i >= kept), compiler, donated, limits)
 }
 
 /**
@@ -272,25 +280,21 @@ const atHandIn = (simplified: readonly Node[], compiler: Pick<Compiler, 'isStati
 const isCheap = (
   n: Node,
   {
-    size,
     bytes,
+    flops,
     recomputeProducts = 0,
-  }: Pick<Compiler, 'size' | 'recomputeProducts'> & { readonly bytes: (n: Node) => number },
-): boolean =>
-  n.op.cheap === 'weighed'
-    ? n.op.flops(
-        n.inputs.map(input => input.shape.map(size)),
-        n.attributes,
-        { sizes: n.shape.map(size), size, inputs: n.inputs },
-      ) <=
-      recomputeProducts * bytes(n)
-    : n.op.cheap === true
+  }: Pick<Compiler, 'recomputeProducts'> & {
+    readonly bytes: (n: Node) => number
+    readonly flops: (n: Node) => number
+  },
+): boolean => (n.op.cheap === 'weighed' ? flops(n) <= recomputeProducts * bytes(n) : n.op.cheap === true)
 
 /** Plans a program whose inputs are the placeholders it reads. */
 export const planned = (
   outputs: readonly Node[],
   { size, inPlace, isStep }: Pick<Compiler, 'size' | 'inPlace' | 'isStep'>,
   donated: ReadonlySet<Node> = new Set(),
+  limits: readonly number[] = [],
 ): Program => {
   const read = topological(outputs).filter(n => is(n, placeholderOp))
   const inputs = [...new Set([...read, ...donated])]
@@ -298,6 +302,7 @@ export const planned = (
   return {
     inputs,
     outputs,
+    limits,
     // a target that runs programs as a whole reads no plan
     get plan() {
       return (made ??= planOf({ inputs, outputs, size, donated, inPlace, ...(isStep ? { isStep } : {}) }))
@@ -310,9 +315,10 @@ export const fitted = (
   outputs: readonly Node[],
   compiler: Pick<Compiler, 'size' | 'inPlace' | 'isStep' | 'unbound'>,
   donated?: ReadonlySet<Node>,
+  limits?: readonly number[],
 ): Program => {
   if (!compiler.unbound) checkFits(outputs, compiler.size)
-  return planned(outputs, compiler, donated)
+  return planned(outputs, compiler, donated, limits)
 }
 
 /**

@@ -78,8 +78,11 @@ export interface Programs {
   readonly focusTree: (leaves: readonly unknown[]) => unknown
   /** () => the first state */
   readonly initial: (size: Size) => Program
-  /** (params, batch) => (loss sum, count, ...next buffers, ...gradient sums) */
-  readonly gradients: (size: Size) => Program
+  /**
+   * (params, batch) => (loss sum, count, ...next buffers, ...gradient sums). `recompute` replaces the option of the
+   * compiler.
+   */
+  readonly gradients: (size: Size, recompute?: CompilerOptions['recompute']) => Program
   /**
    * (params, batch, tangents in the place of gradient sums) => (loss sum, count, ...Hessian of the loss sum times the
    * tangents, inside the trained part)
@@ -261,13 +264,17 @@ export const programsOf = <P, Q, M, S, B, O, K extends string, U>(
     streams,
     keys,
     focusTree,
-    gradients: size =>
-      compileProgram([loss.sum, loss.count, ...declared.buffers], compiler(size), {
-        wanted,
-        cotangents: [scalar(1)],
-        training: wanted.length > 0 || buffers.length > 0,
-        keptFrom: 2,
-      }),
+    gradients: (size, recompute = options.recompute) =>
+      compileProgram(
+        [loss.sum, loss.count, ...declared.buffers],
+        { ...compiler(size), recompute },
+        {
+          wanted,
+          cotangents: [scalar(1)],
+          training: wanted.length > 0 || buffers.length > 0,
+          keptFrom: 2,
+        },
+      ),
     hvp: size =>
       compileProgram([loss.sum, loss.count], compiler(size), { wanted, cotangents: [scalar(1)], tangents: gradient }),
     evaluate: size => compileProgram(declaredLoss, compiler(size)),
@@ -321,10 +328,11 @@ export const programsOf = <P, Q, M, S, B, O, K extends string, U>(
           compiler(size),
           { donated: new Set(past) },
         )
-        const { inputs, outputs } = program
+        const { inputs, outputs, limits } = program
         return {
           inputs,
           outputs,
+          limits,
           get plan() {
             return program.plan
           },

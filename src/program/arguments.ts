@@ -26,6 +26,7 @@ export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onT
     doubleQuantize,
     skipBroken,
     frozenStatistics,
+    checkpointing,
     augment,
     ...plain
   } = others
@@ -47,6 +48,7 @@ export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onT
     '--share-columns': shareColumns,
     '--skip-broken': skipBroken,
     '--frozen-statistics': frozenStatistics,
+    '--checkpointing': checkpointing,
     '--save-optimizer': saveOptimizer,
     '--no-double-quantize': plain.quantize !== undefined && doubleQuantize === false,
   }

@@ -4,14 +4,14 @@ import { fail, orThrow, type IoError } from '../text/index.ts'
 import { explainOn, type Precision, type TargetName } from '../backend/index.ts'
 import { constant, type OptimizerName } from '../tune/index.ts'
 import { methodOptions, type MethodChoice, type MethodOptions } from './method.ts'
-import { defaultLength, type RunOptions } from './pretrained.ts'
+import { defaultLength, recomputing, type MemoryOptions, type RunOptions } from './pretrained.ts'
 import { isClassifier, openSource, type Source } from './source.ts'
 import { chooseOptimizer, trainStep } from '../train/index.ts'
 import { ownDims } from './counts.ts'
 import { targetsOf, tuneAny } from './tune.ts'
 
 /** The sizes and the target for which a step is explained. */
-export interface ExplainedAs {
+export interface ExplainedAs extends MemoryOptions {
   readonly batch: number
   /** Tokens of a row (default: 512); images have none. */
   readonly seq?: number | undefined
@@ -37,7 +37,7 @@ const sizesOfRow = (source: Source, seq: number | undefined): E.Either<IoError, 
 export const explainMethod = async (
   source: Source,
   method: MethodOptions,
-  { batch, seq, target = 'wasm', precision = 'f32', optimizer }: ExplainedAs,
+  { batch, seq, target = 'wasm', precision = 'f32', optimizer, memory, ...more }: ExplainedAs,
 ): Promise<Explanation> => {
   const targets = await orThrow(async () => targetsOf(source, method))
   const tuned = await orThrow(async () => tuneAny(source, method, {}, targets))
@@ -51,6 +51,8 @@ export const explainMethod = async (
     dims,
     target,
     precision,
+    memory,
+    ...recomputing(more),
   })
 }
 
@@ -66,6 +68,8 @@ export const explainModel = async ({
   target,
   precision,
   optimizer,
+  checkpointing,
+  memory,
   onWarning,
   ...choice
 }: ExplainOptions): Promise<Explanation> => {
@@ -77,6 +81,8 @@ export const explainModel = async ({
       batch,
       seq,
       optimizer,
+      checkpointing,
+      memory,
       ...(target ? { target } : {}),
       ...(precision ? { precision } : {}),
     })

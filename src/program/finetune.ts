@@ -1,5 +1,6 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { epochsBegun } from '../io/index.ts'
+import type { Planned } from '../compile/index.ts'
 import { reserve } from '../host/index.ts'
 import { fail, isInterruption, isIoError, orThrow } from '../text/index.ts'
 import { compile, type StopSignal, checkStop, stoppable } from '../backend/index.ts'
@@ -27,9 +28,9 @@ import { prepare, type Prepared } from './checked.ts'
 import { labelsOf, originOf, saveRun, type SavedRun } from './run-adapter.ts'
 import type { FinetuneOptions } from './request.ts'
 import { defaultSelectSteps, selectColumns } from './selection.ts'
-import { checkMemory, targetOptions, told } from './pretrained.ts'
+import { checkMemory, recomputing, targetOptions, told } from './pretrained.ts'
 import { openSource } from './source.ts'
-import { parameterCounts } from './counts.ts'
+import { ownDims, parameterCounts } from './counts.ts'
 import { tuneAny } from './tune.ts'
 
 /** The facts that are known before the first step. */
@@ -45,8 +46,14 @@ export interface StartEvent {
   readonly batch: number
   /** Tokens of a row; images have none. */
   readonly seq?: number
-  /** The most bytes that a step holds, including weights and optimizer state. */
+  /** The plan: the most bytes that a step holds, including weights and optimizer state. */
   readonly bytes: number
+  /** The floating-point operations of a step's loss and gradients. */
+  readonly flops: number
+  /** What the plan would come to that recomputes nothing, if this one was to recompute or to fit a budget. */
+  readonly instead?: Planned
+  /** The bytes that the process holds now, with the runtime and its libraries. */
+  readonly process: number
 }
 export interface DoneEvent {
   readonly event: 'done'
@@ -167,11 +174,21 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const beginning = selected ? { ...prepared.beginning, chosen: selected } : prepared.beginning
   const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneAny(source, method, beginning, targets))))
   const step = trainStep(tuned, transform(schedule))
-  await using session = told(await compile(step, { ...targetOptions(options), weights, buffers }), options)
+  const dims = examples.dims(plan)
+  await using session = told(
+    await compile(step, {
+      ...targetOptions(options),
+      weights,
+      buffers,
+      compiler: recomputing(options),
+      memory: options.memory,
+      batch: { ...dims, ...ownDims(tuned, source.checkpoint, targets.modules) },
+    }),
+    options,
+  )
   await source.checkpoint.close()
   const { trainable, all: parameters } = parameterCounts(tuned, source.checkpoint, targets.modules)
-  const dims = examples.dims(plan)
-  const bytes = session.certificate(dims).total
+  const { total: bytes, flops, instead } = session.certificate(dims)
   await orThrow(checkMemory(bytes, session.limit))
   yield {
     event: 'start',
@@ -184,6 +201,9 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     batch: plan.batch,
     ...(dims['seq'] === undefined ? {} : { seq: dims['seq'] }),
     bytes,
+    flops,
+    ...(instead === undefined ? {} : { instead }),
+    process: process.memoryUsage.rss(),
   }
 
   const evaluate = async (signal: StopSignal | undefined): Promise<Evaluation<Unit> | undefined> =>

@@ -24,6 +24,7 @@ import {
   type TargetOptions,
   stoppable,
 } from '../backend/index.ts'
+import type { CompilerOptions } from '../compile/index.ts'
 import { bytesPerElement } from '../tensor/index.ts'
 import type { LanguageBatch, LanguageOutputs, LanguageParams } from '../model/index.ts'
 import { adapt, full, identity, type Lazy } from '../tune/index.ts'
@@ -74,6 +75,18 @@ export interface RunOptions {
   /** Ends the work in progress; a training run saves what it has learned. */
   readonly signal?: StopSignal | undefined
 }
+
+/** What a training step trades time for. */
+export interface MemoryOptions {
+  /** Keeps only the input of each layer, and recomputes the rest of it in the backward pass. */
+  readonly checkpointing?: boolean | undefined
+  /** The most bytes that a step may hold; see `compile`. */
+  readonly memory?: number | undefined
+}
+
+/** The values that a backward pass recomputes, as the compiler takes them. */
+export const recomputing = ({ checkpointing }: MemoryOptions): Pick<CompilerOptions, 'recompute'> =>
+  checkpointing === true ? { recompute: 'all' } : {}
 
 /** The options of a command that trains nothing: a model with its adapters. */
 export interface FrozenOptions extends RunOptions {

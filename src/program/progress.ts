@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress'
+import { recomputation } from '../compile/index.ts'
 import { oneLine, printable } from '../text/index.ts'
 import type { FinetuneEvent, StartEvent } from './finetune.ts'
 import type { StepEvent, Unit } from '../train/finetune.ts'
@@ -61,10 +62,11 @@ export interface StepDisplay {
 }
 
 /**
- * Shows steps as they are made: number, loss, scored tokens or images per second, time left, memory.
- * @example const display = stepDisplay(process.stderr, 200)
+ * Shows steps as they are made: number, loss, scored tokens or images per second, time left, the bytes of the plan and
+ * of the process.
+ * @example const display = stepDisplay(process.stderr, 200, 726e6)
  */
-export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay => {
+export const stepDisplay = (err: Terminal['err'], steps: number, plan: number): StepDisplay => {
   const measure = meter(steps)
   if (err.isTTY !== true) {
     const every = Math.ceil(steps / 50)
@@ -73,7 +75,7 @@ export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay =>
         const { loss, speed, left, memory } = measure(step)
         if (step.step % every === 0 || step.step === steps || step.step === 1) {
           err.write(
-            `step ${step.step}/${steps}  loss ${loss}  lr ${Number(step.lr.toPrecision(3))}  ${speed}  ${left} left  ${memory}\n`,
+            `step ${step.step}/${steps}  loss ${loss}  lr ${Number(step.lr.toPrecision(3))}  ${speed}  ${left} left  plan ${showBytes(plan)}, process ${memory}\n`,
           )
         }
       },
@@ -82,7 +84,7 @@ export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay =>
   }
   // a terminal is a stream, but Node's name for that would make every user of these types need Node's types
   const bar = new cliProgress.SingleBar({
-    format: '{bar} step {value}/{total}  loss {loss}  {speed}  {left} left  {memory}',
+    format: '{bar} step {value}/{total}  loss {loss}  {speed}  {left} left  plan {plan}, process {memory}',
     barsize: 24,
     hideCursor: true,
     gracefulExit: false,
@@ -90,7 +92,13 @@ export const stepDisplay = (err: Terminal['err'], steps: number): StepDisplay =>
     barIncompleteChar: '░',
     stream: err as NodeJS.WriteStream,
   })
-  bar.start(steps, 0, { loss: '…', speed: '…', left: '…', memory: showBytes(process.memoryUsage.rss()) })
+  bar.start(steps, 0, {
+    plan: showBytes(plan),
+    loss: '…',
+    speed: '…',
+    left: '…',
+    memory: showBytes(process.memoryUsage.rss()),
+  })
   return {
     show: step => {
       bar.update(step.step, measure(step))
@@ -119,7 +127,9 @@ const metricsText = (metrics: Readonly<Record<string, number>> = {}): string =>
 
 const startLines = (e: StartEvent): string =>
   `fine-tuning on ${e.target}: ${number(e.trainable)} of ${number(e.parameters)} parameters (${((100 * e.trainable) / e.parameters).toFixed(2)} %), ` +
-  `${counted(e.rows, e.unit === 'images' ? 'image' : 'row')}, ${counted(e.steps, 'step')} of ${e.batch}${e.seq === undefined ? '' : ` × ${e.seq}`} ${e.unit}, ${showBytes(e.bytes)} at most\n`
+  `${counted(e.rows, e.unit === 'images' ? 'image' : 'row')}, ${counted(e.steps, 'step')} of ${e.batch}${e.seq === undefined ? '' : ` × ${e.seq}`} ${e.unit}\n` +
+  `memory: the plan of a step holds ${showBytes(e.bytes)} at most, and the process ${showBytes(e.process)} before it\n` +
+  (e.instead === undefined ? '' : `the plan ${recomputation({ total: e.bytes, flops: e.flops }, e.instead)}\n`)
 
 /**
  * Reports a run to people: progress on standard error, results on standard output. Call `stop` at the end of the run,
@@ -132,6 +142,7 @@ export const humanReport = ({
 }: Terminal): { readonly show: (event: FinetuneEvent) => void; readonly stop: () => void } => {
   let display: StepDisplay | undefined
   let steps = 0
+  let plan = 0
   const stop = (): void => {
     display?.stop()
     display = undefined
@@ -148,6 +159,7 @@ export const humanReport = ({
           break
         case 'start':
           steps = event.steps
+          plan = event.bytes
           err.write(startLines(event))
           break
         case 'evaluated':
@@ -157,7 +169,7 @@ export const humanReport = ({
           )
           break
         case 'step':
-          ;(display ??= stepDisplay(err, steps)).show(event)
+          ;(display ??= stepDisplay(err, steps, plan)).show(event)
           break
         case 'done':
           stop()

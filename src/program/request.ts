@@ -1,10 +1,10 @@
 import type { MethodChoice } from './method.ts'
 import type { OptimizerChoice, ScheduleName } from '../train/index.ts'
-import type { RunOptions } from './pretrained.ts'
+import type { MemoryOptions, RunOptions } from './pretrained.ts'
 import type { ReadOptions } from './source.ts'
 
 /** The options of `partensor finetune`; see its `--help`. */
-export interface FinetuneOptions extends RunOptions, MethodChoice, OptimizerChoice, ReadOptions {
+export interface FinetuneOptions extends RunOptions, MemoryOptions, MethodChoice, OptimizerChoice, ReadOptions {
   readonly model: string
   readonly data: string
   readonly eval?: string | undefined

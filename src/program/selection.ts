@@ -20,12 +20,12 @@ import { count, inputsAxis } from '../tensor/index.ts'
 import { trainStep } from '../train/index.ts'
 import { isFloatLeaf, trainOn, type Examples } from '../train/finetune.ts'
 import type { SelectionRule } from './method.ts'
-import { checkMemory, targetOptions, type RunOptions } from './pretrained.ts'
+import { checkMemory, recomputing, targetOptions, type MemoryOptions, type RunOptions } from './pretrained.ts'
 import type { AnyBatch, Source } from './source.ts'
 import { anyModel } from './tune.ts'
 
 /** The options of a selection. */
-export interface SelectionOptions extends RunOptions {
+export interface SelectionOptions extends RunOptions, MemoryOptions {
   readonly select: SelectionRule
   /** The steps over which gradients are summed. */
   readonly steps: number
@@ -77,13 +77,17 @@ const gradientScores = async (
   examples: Examples<AnyBatch>,
   { steps, plan, signal, ...run }: SelectionOptions,
 ): Promise<ReadonlyMap<string, ArrayLike<number>>> => {
+  const batches: BatchPlan = { ...plan, steps }
+  const dims = examples.dims(batches)
   await using session = await compile(trainStep(adapt(anyModel(source), full({ targets: paths })), columnNorms()), {
     ...targetOptions(run),
     weights,
     buffers: source.buffers,
+    compiler: recomputing(run),
+    memory: run.memory,
+    batch: dims,
   })
-  const batches: BatchPlan = { ...plan, steps }
-  await orThrow(checkMemory(session.certificate(examples.dims(batches)).total, session.limit, 'selection by gradient'))
+  await orThrow(checkMemory(session.certificate(dims).total, session.limit, 'selection by gradient'))
   for await (const _ of trainOn(session, examples, batches, () => 0, { signal }));
   checkStop(signal)
   return new Map(

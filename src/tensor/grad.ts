@@ -4,13 +4,15 @@ import { blockOf, callOp, type Block } from './op/call.ts'
 import { loopOp } from './op/loop.ts'
 import { placeholder, scalar } from './op/placeholder.ts'
 import { result, resultOp } from './op/result.ts'
-import { halve, type Partition } from './partition.ts'
+import { halve, type Halves as Divided, type Partition } from './partition.ts'
 import { u } from './op/untyped.ts'
 import { activeFrom, whole, type Wanted } from './wanted.ts'
 
 export interface Gradients {
   readonly outputs: readonly Node[]
   readonly gradients: readonly Node[]
+  /** The limits on recomputation at which blocks are divided in another way, in ascending order; see `Partition`. */
+  readonly limits: readonly number[]
 }
 
 /**
@@ -27,7 +29,7 @@ export const gradients = (
   const byLeaf = new Map(wanted.map(w => [w.leaf, w]))
   if (byLeaf.size !== wanted.length) throw new RangeError('gradients: a leaf is wanted twice')
   const activeOld = activeFrom(topological(outputs), byLeaf)
-  const { forward, halvesOf } = forwardHalves(outputs, byLeaf, activeOld, partition)
+  const { forward, halvesOf, limits } = forwardHalves(outputs, byLeaf, activeOld, partition)
   const roots = outputs.map(forward)
   const order = topological(roots)
   const active = activeFrom(order, byLeaf)
@@ -78,6 +80,7 @@ export const gradients = (
   return {
     outputs: roots,
     gradients: wanted.map(w => focused.get(w.leaf) ?? w.get(u.broadcastTo(scalar(0), w.leaf.shape), w.index)),
+    limits,
   }
 }
 
@@ -95,6 +98,12 @@ const forwardHalves = (
 ) => {
   const made = new Map<Node, Node>()
   const halvesOf = new Map<Node, Halves>()
+  const limits = new Set<number>()
+  const halvesFor = (block: Block, demands: readonly Demand[]): Divided => {
+    const halves = dividedFor(block, demands, partition)
+    for (const limit of halves.limits) limits.add(limit)
+    return halves
+  }
   const asked = new Map<Block, Set<number>>()
   if (partition.alike) {
     for (const n of topological(outputs)) {
@@ -116,7 +125,7 @@ const forwardHalves = (
         isActive: i => active.has(old.inputs[i]!),
         wantedOf: i => byLeaf.get(old.inputs[i]!),
         halvesFor: demands => ({
-          halves: halvesFor(old.attributes.block, demands, partition),
+          halves: halvesFor(old.attributes.block, demands),
           indices: indicesOf(demands),
         }),
       })
@@ -131,7 +140,7 @@ const forwardHalves = (
     const demands = old.inputs.flatMap((input, i): readonly Demand[] =>
       active.has(input) || asked.get(block)?.has(i) ? [{ input: i, wanted: byLeaf.get(input) }] : [],
     )
-    const halves = halvesFor(block, demands, partition)
+    const halves = halvesFor(block, demands)
     const application = node(callOp, [...inputs, ...indicesOf(demands)], { block: halves.forward })
     made.set(old, application)
     halvesOf.set(application, {
@@ -151,7 +160,7 @@ const forwardHalves = (
       },
     })
   }
-  return { forward, halvesOf }
+  return { forward, halvesOf, limits: [...limits].toSorted((a, b) => a - b) }
 }
 
 /** The distinct indices of demands: leaves may share an index, and a slice at a shared index is taken once. */
@@ -162,12 +171,12 @@ const indicesOf = (demands: readonly Demand[]): readonly Node[] => [
 /**
  * Differentiates a block once for each kind of demand, and each pattern of shared indices, however many layers call it.
  */
-const halvesFor = (block: Block, demands: readonly Demand[], partition: Partition) => {
+const dividedFor = (block: Block, demands: readonly Demand[], partition: Partition): Divided => {
   const given = indicesOf(demands)
   const places = (wanted: Wanted | undefined): readonly number[] => (wanted?.index ?? []).map(i => given.indexOf(i))
   const key = demands.map(({ input, wanted }) => `${input}:${wanted?.kind ?? ''}@${places(wanted).join('+')}`).join()
   const cache = (partition.cache ??= new WeakMap())
-  const known = cache.get(block) ?? new Map<string, ReturnType<typeof halve>>()
+  const known = cache.get(block) ?? new Map<string, Divided>()
   cache.set(block, known)
   const found = known.get(key)
   if (found) return found

@@ -1,3 +1,4 @@
+import { keep } from './keep.ts'
 import { is, substitute, topological, type Node } from './node.ts'
 import type { Block } from './op/call.ts'
 import { placeholder } from './op/placeholder.ts'
@@ -13,11 +14,14 @@ export interface Partition {
   readonly atHand?: (roots: readonly Node[], block: Block) => ReadonlySet<Node>
   /** The bytes of a node's value: the cost of keeping it. */
   readonly bytes?: (node: Node) => number
+  /** The operations that computing a node's value takes. */
+  readonly flops?: (node: Node) => number
   /**
-   * The values that backward recomputes: none; cheap ones if that keeps fewer bytes (the default); or everything from
-   * the block's inputs, which is gradient checkpointing.
+   * The values that backward recomputes: none; cheap ones if that keeps fewer bytes (the default); everything from the
+   * block's inputs, which is gradient checkpointing; or, as a number, those that take at most so many operations for
+   * each byte that need not be kept.
    */
-  readonly recompute?: 'none' | 'cheap' | 'all'
+  readonly recompute?: 'none' | 'cheap' | 'all' | number
   /**
    * True if all calls of a block share one backward half, which computes every gradient that any of them needs, so that
    * layers stay alike.
@@ -33,6 +37,8 @@ export interface Joint {
   readonly cotangents: readonly Node[]
   readonly outputs: readonly Node[]
   readonly gradients: readonly Node[]
+  /** The limits of the blocks that it calls; see `Halves`. */
+  readonly limits: readonly number[]
 }
 
 export interface Halves {
@@ -44,6 +50,8 @@ export interface Halves {
   readonly passed: readonly number[]
   /** The results of the forward half that are residuals. */
   readonly residuals: readonly number[]
+  /** The limits on recomputation at which the division is another one; see `Kept`. */
+  readonly limits: readonly number[]
 }
 
 /**
@@ -73,11 +81,8 @@ export const halve = (joint: Joint, partition: Partition): Halves => {
   const free = (n: Node): boolean => isInput.has(n) || constant.has(n) || atHand?.has(n) === true
   // the same data with another shape is kept once
   const data = (n: Node): Node => (is(n, reshapeOp) && !free(n) ? data(n.inputs[0]!) : n)
-  const kept = keep(
-    [...new Set([...boundary].map(data))].filter(n => !free(n)),
-    free,
-    partition,
-  )
+  const crossing = [...new Set([...boundary].map(data))].filter(n => !free(n))
+  const { kept, limits } = keep({ crossing, boundary: [...boundary], free, data }, partition)
   const substitutes = new Map(kept.map(n => [n, placeholder(n.shape, n.dtype)]))
   const finished = substitute(gradients, substitutes)
   const read = new Set(topological(finished))
@@ -92,31 +97,6 @@ export const halve = (joint: Joint, partition: Partition): Halves => {
     },
     passed,
     residuals: kept.map(n => results.indexOf(n)),
+    limits: [...new Set([...joint.limits, ...limits])],
   }
 }
-
-/**
- * Chooses the values to keep: starting from every value that crosses the boundary, it replaces cheap ones by their
- * sources if those have fewer bytes.
- */
-const keep = (
-  crossing: readonly Node[],
-  free: (n: Node) => boolean,
-  { recompute = 'cheap', bytes = () => 1, isCheap = n => n.op.cheap === true }: Partition,
-): readonly Node[] => {
-  if (recompute === 'all') return []
-  if (recompute === 'none') return crossing
-  let kept: ReadonlySet<Node> = new Set(crossing)
-  const total = (set: ReadonlySet<Node>): number => [...set].reduce((sum, n) => sum + bytes(n), 0)
-  for (const candidate of crossing.toReversed()) {
-    if (!isCheap(candidate)) continue
-    const instead = new Set([...kept].filter(n => n !== candidate))
-    for (const source of sources(candidate, isCheap, n => free(n) || instead.has(n))) instead.add(source)
-    if (total(instead) < total(kept)) kept = instead
-  }
-  return [...kept]
-}
-
-/** The values not at hand from which a cheap value can be computed with cheap ops. */
-const sources = (value: Node, isCheap: (n: Node) => boolean, atHand: (n: Node) => boolean): readonly Node[] =>
-  value.inputs.flatMap(input => (atHand(input) ? [] : isCheap(input) ? sources(input, isCheap, atHand) : [input]))

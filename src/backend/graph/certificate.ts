@@ -1,4 +1,4 @@
-import { peakOf, type Size } from '../../compile/index.ts'
+import { flopsOf, peakOf, type Size } from '../../compile/index.ts'
 import { bytesPerElement, count, factors, is, resultOp, type Dim, type DType, type Node } from '../../tensor/index.ts'
 import type { Certificate } from '../session.ts'
 import type { Compiled } from './compiled.ts'
@@ -56,5 +56,11 @@ export const certified = (compiled: Compiled, size: Size): Certificate => {
     kept +
     peakOf([norm, ...written], { size, bytes: (n, of) => (written.has(n) && is(n, resultOp) ? 0 : single(n, of)) })
   const transient = Math.max(forward, update)
-  return { weights, state, transient, total: weights + state + transient }
+  return {
+    weights,
+    state,
+    transient,
+    total: weights + state + transient,
+    flops: flopsOf([sum, scored, ...buffers, ...roots], size),
+  }
 }

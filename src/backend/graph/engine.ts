@@ -1,15 +1,8 @@
 import * as E from '../../either/index.ts'
-import {
-  programsOf,
-  sizing,
-  type CompilerOptions,
-  type Programs,
-  type Step,
-  type Traits,
-  type Variable,
-} from '../../compile/index.ts'
+import { programsOf, sizing, type Programs, type Step, type Traits, type Variable } from '../../compile/index.ts'
 import { count, type DType, type Environment, type Node, type Shape } from '../../tensor/index.ts'
 import { collectGarbage } from '../../host/index.ts'
+import { asksToRecompute, checkWithin, comparedWith } from '../budget.ts'
 import { computingOn, type Computing } from '../computing.ts'
 import { SessionError, type Buffer } from '../device.ts'
 import {
@@ -23,6 +16,7 @@ import {
   type FedBatch,
   type Loading,
   type OpenEngine,
+  type Planning,
   type Stepped,
   type Sums,
 } from '../engine.ts'
@@ -40,6 +34,7 @@ import { failureOf } from './failure.ts'
 import { fitting, type Sized } from './fits.ts'
 import { hasXla, loadGraph } from './load.ts'
 import { reserved } from './reserve.ts'
+import { compiledWithin } from './within.ts'
 import { averageName, batchInput, bufferName, outputName, predictedFrom } from './source.ts'
 
 /** A loaded graph that answers questions. */
@@ -61,21 +56,21 @@ export const graphEngine = async ({
   const native = await openNative()
   if (E.isLeft(native)) throw new SessionError(native.left)
   const withXla = xla ?? (await hasXla(native.right))
-  return (step, compiler, signal) => opened(native.right, { precision, xla: withXla }, { step, compiler, signal })
+  return (step, planning, signal) => opened(native.right, { precision, xla: withXla }, { step, planning, signal })
 }
 
 interface Opening<P, Q, M, S, B, O, K extends string, U> {
   readonly step: Step<P, Q, M, S, B, O, K, U>
-  readonly compiler: CompilerOptions
+  readonly planning: Planning
   readonly signal: StopSignal | undefined
 }
 
 const opened = async <P, Q, M, S, B, O, K extends string, U>(
   native: Native,
   options: GraphOptions,
-  { step, compiler, signal }: Opening<P, Q, M, S, B, O, K, U>,
+  { step, planning, signal }: Opening<P, Q, M, S, B, O, K, U>,
 ): Promise<Loading> => {
-  const compiled = compiledGraph(step, options, compiler)
+  const compiled = compiledWithin(step, options, planning)
   const { programs, holdings, entry } = compiled
   await turn()
   throwIfAborted(signal)
@@ -114,7 +109,11 @@ const opened = async <P, Q, M, S, B, O, K extends string, U>(
         own,
         capacities: step.tuned.model.capacities,
         fits,
-        programsFor: traits => programsOf(step, { ...compiler, ...traits, unprepared: true }),
+        programsFor: traits => programsOf(step, { ...planning, ...traits, unprepared: true }),
+        memory: planning.memory,
+        instead: asksToRecompute(planning)
+          ? () => compiledGraph(step, options, { ...planning, recompute: 'none' })
+          : undefined,
       })
     },
     dispose: () => {
@@ -162,12 +161,38 @@ interface Started {
   readonly fits: ReturnType<typeof fitting>
   /** The step's programs for a device that computes other expressions. */
   readonly programsFor: (traits: Traits) => Programs
+  readonly memory: number | undefined
+  /** The graph that recomputes nothing, if the session's was asked to be another. */
+  readonly instead: (() => Compiled) | undefined
 }
 
-const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fits, programsFor }: Started): Engine => {
+const started = (
+  graph: Asked,
+  compiled: Compiled,
+  { title, own, capacities, fits, programsFor, memory, instead }: Started,
+): Engine => {
   const { programs, whole, holdings, variables, dynamic } = compiled
   const { weights, state } = holdingBytes(compiled, sizing(own))
   const certificates = recent<Certificate>(mostSizes)
+  const certificate = (sizes: Environment): Certificate => {
+    const key = JSON.stringify(sizes)
+    const size = sizing(sizes, capacities)
+    fits('loss', size, key)
+    return certificates.get(key, () =>
+      instead ? comparedWith(certified(compiled, size), certified(instead(), size)) : certified(compiled, size),
+    )
+  }
+  const roomFor = new Set<string>()
+  /** Refuses batches that are larger than those for which the graph was planned within its budget. */
+  const checkRoom = (batches: readonly FedBatch[]): void => {
+    for (const { sizes } of memory === undefined ? [] : batches) {
+      const key = JSON.stringify(sizes)
+      if (roomFor.has(key)) continue
+      checkWithin(certified(compiled, sizing(sizes, capacities)).total, memory)
+      if (roomFor.size >= mostSizes) roomFor.clear()
+      roomFor.add(key)
+    }
+  }
   const predicted = predictedFrom(programs)
   const decoded = programs.buffers.length === 0 ? [] : (whole.decode?.().buffers ?? [])
   const fed = (
@@ -247,6 +272,7 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
     name: title,
     limit: undefined,
     step: async (batches): Promise<Stepped> => {
+      checkRoom(batches)
       const [first] = batches
       // new buffers are checked before anything is updated
       if (first && batches.length === 1 && programs.buffers.length === 0) {
@@ -271,6 +297,7 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
     },
     gradients: async batch =>
       forgetting(() => {
+        checkRoom([batch])
         const { loss, tokens } = accumulate([batch])
         return { loss, tokens, sums: programs.gradient.map(read) }
       }),
@@ -299,12 +326,7 @@ const started = (graph: Asked, compiled: Compiled, { title, own, capacities, fit
       })
       programs.state.forEach(([, leaf], i) => replace(leaf, state[i]!))
     },
-    certificate: sizes => {
-      const key = JSON.stringify(sizes)
-      const size = sizing(sizes, capacities)
-      fits('loss', size, key)
-      return certificates.get(key, () => certified(compiled, size))
-    },
+    certificate,
     bytes: () => weights + state,
     dispose: async () => {
       graph.dispose()

@@ -1,8 +1,17 @@
-import { bindDims, explainPrograms, given, sizing, type Explanation, type Step } from '../../compile/index.ts'
-import type { Precision } from '../precision.ts'
+import {
+  bindDims,
+  explainPrograms,
+  given,
+  sizing,
+  type CompilerOptions,
+  type Explanation,
+  type Step,
+} from '../../compile/index.ts'
+import { explainedWithin } from '../budget.ts'
 import { openNative } from '../native/load.ts'
 import { certified, storedBytes } from './certificate.ts'
 import { compiledGraph } from './compiled.ts'
+import type { Explaining } from '../target.ts'
 import { fitting } from './fits.ts'
 
 /**
@@ -12,18 +21,21 @@ import { fitting } from './fits.ts'
  */
 export const explainGraph = async <P, Q, M, S, B, O, K extends string>(
   step: Step<P, Q, M, S, B, O, K>,
-  { dims, precision }: { readonly dims: Readonly<Record<string, number>>; readonly precision: Precision },
+  { dims, precision, planning = {} }: Explaining,
 ): Promise<Explanation> => {
   const native = await openNative()
   const before = native._tag === 'Right' ? { before: process.memoryUsage.rss() } : {}
   const { model } = step.tuned
   const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)]), model.capacities)
-  const compiled = compiledGraph(step, { precision, xla: true })
-  fitting(compiled)('loss', size, '')
-  const { weights, state, transient: peak } = certified(compiled, size)
-  const bytes = storedBytes(compiled.precision)
-  return {
-    ...explainPrograms(compiled.programs, size, { bytes: n => bytes(n, size), weights, state, peak }),
-    ...before,
+  const explained = (recompute: CompilerOptions['recompute']): Explanation => {
+    const compiled = compiledGraph(step, { precision, xla: true }, { recompute })
+    fitting(compiled)('loss', size, '')
+    const { weights, state, transient: peak } = certified(compiled, size)
+    const bytes = storedBytes(compiled.precision)
+    return {
+      ...explainPrograms(compiled.programs, size, { bytes: n => bytes(n, size), weights, state, peak }),
+      limits: compiled.whole.limits(),
+    }
   }
+  return { ...explainedWithin(planning, explained), ...before }
 }

@@ -26,6 +26,8 @@ export interface WholePrograms {
   readonly variables: Variables
   readonly initial: () => readonly (readonly [Variable, Node])[]
   readonly gradients: () => Differentiated
+  /** The limits on recomputation at which the gradients are computed in another way. */
+  readonly limits: () => readonly number[]
   /** The Hessian times tangents, which are read from the variables of summed gradients; undefined unless enabled. */
   readonly hvp: (() => Differentiated) | undefined
   /** The norm of the gradient, and the replacement of each variable; both read the gradients' variables. */
@@ -124,8 +126,10 @@ export const wholePrograms = (
     const [sum, count, ...buffers] = singles
     return { sum: sum!, count: count!, buffers, gradients: replaced }
   }
+  const ofLoss = once(() => programs.gradients(size))
   return {
     variables,
+    limits: () => ofLoss().limits,
     initial: () =>
       perVariable(
         outlined(programs.initial(size).outputs, families),
@@ -133,7 +137,7 @@ export const wholePrograms = (
         programs.state.map(([, leaf]) => leaf),
         [],
       ).replaced,
-    gradients: once(() => differentiated(programs.gradients(size), programs.buffers.length)),
+    gradients: once(() => differentiated(ofLoss(), programs.buffers.length)),
     hvp: hvp ? () => differentiated(programs.hvp(size)) : undefined,
     apply: once(() => {
       const {

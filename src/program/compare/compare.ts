@@ -103,6 +103,8 @@ const ranOf = async (
       precision,
       skipBroken,
       frozenStatistics: options.frozenStatistics,
+      checkpointing: options.checkpointing,
+      memory: options.memory,
       augment,
       out,
     }),
@@ -147,14 +149,14 @@ const savedBytes = async (
   { method, select, rank }: Contender,
   seq: number | undefined,
 ): Promise<number> => {
-  const { batch, target, precision = 'f32' } = options
+  const { batch, target, precision = 'f32', checkpointing, memory } = options
   const settings = await orThrow(async () =>
     methodOptions(
       { ...choiceOf(options, method, select), ...(rank === null ? {} : { rank }) },
       source.checkpoint.architecture,
     ),
   )
-  const { saved } = await explainMethod(source, settings, { batch, seq, target, precision })
+  const { saved } = await explainMethod(source, settings, { batch, seq, target, precision, checkpointing, memory })
   return saved / (batch * (seq ?? 1))
 }
 
