@@ -115,7 +115,7 @@ export interface Loading {
   readonly dispose: () => Promise<void>
 }
 
-/** How a step is compiled, and planned. */
+/** The options for compiling and planning a step. */
 export interface Planning extends CompilerOptions {
   /** The most bytes that a step may hold: the plan recomputes as little as that allows. */
   readonly memory?: number | undefined

@@ -71,7 +71,7 @@ export interface Explanation {
   readonly flops: number
   /** The limits on recomputation, as `recompute` takes them, at which the step has another plan. */
   readonly limits: readonly number[]
-  /** What a plan that recomputes nothing holds and computes, if the step was to recompute or to fit a budget. */
+  /** The plan that recomputes nothing, if the step was to recompute or to fit a budget. */
   readonly instead?: Planned
   /** The buffers of the model and their bytes, if it has any: they are among what a step holds. */
   readonly buffers?: { readonly paths: readonly string[]; readonly bytes: number }
@@ -193,7 +193,7 @@ const operations = (flops: number): string => {
 }
 
 /**
- * What recomputation costs and saves, in words.
+ * The cost and the saving of recomputation, in words.
  * @example recomputation(plan, without) // recomputes 1.20 GFLOP a step (4.0 %) to hold 703.0 MB instead of 897.0 MB
  */
 export const recomputation = (plan: Planned, instead: Planned): string =>

@@ -50,7 +50,7 @@ export interface StartEvent {
   readonly bytes: number
   /** The floating-point operations of a step's loss and gradients. */
   readonly flops: number
-  /** What the plan would come to that recomputes nothing, if this one was to recompute or to fit a budget. */
+  /** The plan that recomputes nothing, if this one was to recompute or to fit a budget. */
   readonly instead?: Planned
   /** The bytes that the process holds now, with the runtime and its libraries. */
   readonly process: number

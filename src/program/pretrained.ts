@@ -76,7 +76,7 @@ export interface RunOptions {
   readonly signal?: StopSignal | undefined
 }
 
-/** What a training step trades time for. */
+/** The options by which a training step trades time for memory. */
 export interface MemoryOptions {
   /** Keeps only the input of each layer, and recomputes the rest of it in the backward pass. */
   readonly checkpointing?: boolean | undefined

@@ -1,5 +1,20 @@
 import type { Node } from './node.ts'
-import type { Partition } from './partition.ts'
+
+/** The options for choosing the values of a block that are kept for its backward half. */
+export interface Keeping {
+  /** Tests which values may be recomputed (default: those of cheap ops). */
+  readonly isCheap?: (node: Node) => boolean
+  /** The bytes of a node's value: the cost of keeping it. */
+  readonly bytes?: (node: Node) => number
+  /** The operations that computing a node's value takes. */
+  readonly flops?: (node: Node) => number
+  /**
+   * The values that backward recomputes: none; cheap ones if that keeps fewer bytes (the default); everything from the
+   * block's inputs, which is gradient checkpointing; or, as a number, those that take at most so many operations for
+   * each byte that need not be kept.
+   */
+  readonly recompute?: 'none' | 'cheap' | 'all' | number
+}
 
 /** The choice of the values of a block that live from its forward to its backward half. */
 export interface Kept {
@@ -26,18 +41,18 @@ interface Crossing {
  * Chooses the values to keep. By default it starts from every value that crosses the boundary, and replaces cheap ones
  * by their sources if those have fewer bytes.
  */
-export const keep = (of: Crossing, partition: Partition): Kept => {
-  const { recompute = 'cheap' } = partition
-  if (typeof recompute === 'number') return keepWithin(of, recompute, partition)
+export const keep = (of: Crossing, options: Keeping): Kept => {
+  const { recompute = 'cheap' } = options
+  if (typeof recompute === 'number') return keepWithin(of, recompute, options)
   return {
-    kept: recompute === 'all' ? [] : recompute === 'none' ? of.crossing : keepCheap(of, partition),
+    kept: recompute === 'all' ? [] : recompute === 'none' ? of.crossing : keepCheap(of, options),
     limits: [],
   }
 }
 
 const keepCheap = (
   { crossing, free }: Crossing,
-  { bytes = () => 1, isCheap = n => n.op.cheap === true }: Partition,
+  { bytes = () => 1, isCheap = n => n.op.cheap === true }: Keeping,
 ): readonly Node[] => {
   let kept: ReadonlySet<Node> = new Set(crossing)
   const total = (set: ReadonlySet<Node>): number => [...set].reduce((sum, n) => sum + bytes(n), 0)
@@ -73,7 +88,7 @@ const above = (limit: number): number => limit + Math.max(Math.abs(limit), 1) * 
 const keepWithin = (
   { crossing, boundary, free, data }: Crossing,
   limit: number,
-  { bytes = () => 1, flops = () => 1 }: Partition,
+  { bytes = () => 1, flops = () => 1 }: Keeping,
 ): Kept => {
   const choiceOf = (kept: ReadonlySet<Node>): Choice => ({
     kept,

@@ -1,27 +1,15 @@
-import { keep } from './keep.ts'
+import { keep, type Keeping } from './keep.ts'
 import { is, substitute, topological, type Node } from './node.ts'
 import type { Block } from './op/call.ts'
 import { placeholder } from './op/placeholder.ts'
 import { reshapeOp } from './op/reshape.ts'
 
 /** The options for dividing blocks into a forward and a backward half. */
-export interface Partition {
+export interface Partition extends Keeping {
   /** Simplifies outputs and gradients together, before the values to keep between the halves are chosen. */
   readonly optimise?: (roots: readonly Node[], block: Block) => readonly Node[]
-  /** Tests which values may be recomputed (default: those of cheap ops). */
-  readonly isCheap?: (node: Node) => boolean
   /** Among the values of a block and its gradients, those that both halves have without keeping them. */
   readonly atHand?: (roots: readonly Node[], block: Block) => ReadonlySet<Node>
-  /** The bytes of a node's value: the cost of keeping it. */
-  readonly bytes?: (node: Node) => number
-  /** The operations that computing a node's value takes. */
-  readonly flops?: (node: Node) => number
-  /**
-   * The values that backward recomputes: none; cheap ones if that keeps fewer bytes (the default); everything from the
-   * block's inputs, which is gradient checkpointing; or, as a number, those that take at most so many operations for
-   * each byte that need not be kept.
-   */
-  readonly recompute?: 'none' | 'cheap' | 'all' | number
   /**
    * True if all calls of a block share one backward half, which computes every gradient that any of them needs, so that
    * layers stay alike.

@@ -8,6 +8,7 @@ import {
   nf4,
   paca,
   quantized,
+  SessionError,
   trainStep,
   type CompilerOptions,
   type Method,
@@ -15,13 +16,14 @@ import {
   type TargetName,
 } from '../../src/index.ts'
 import { isValue, leaves } from '../../src/compiler.ts'
+import { engine, peakWhile } from '../support/tfjs-memory.ts'
 import { openTiny, targets, tinyBatch } from '../support/tiny-llama.ts'
 
 /** What is recomputed changes no bit of a result. */
 
 const names: readonly string[] = targets
 const methods: Readonly<Record<string, () => Method<Opaque>>> = {
-  PaCA: () => paca({ targets: names, rank: 4, seed: 0 }),
+  'PaCA': () => paca({ targets: names, rank: 4, seed: 0 }),
   'LoRA with dropout': () => lora({ targets: names, rank: 4, alpha: 8, seed: 0, dropout: 0.3 }),
   'PaCA on NF4': () => quantized(nf4({ double: true }))(paca({ targets: names, rank: 4, seed: 0 })),
 }
@@ -39,10 +41,7 @@ const trained = async (method: Method<Opaque>, target: TargetName, compiler: Com
     })
     const steps = [await run.step(batch), await run.step(batch)]
     const { focus, state } = await run.read()
-    return JSON.stringify([
-      steps,
-      ...leaves({ focus, state }, isValue).map(([path, { data }]) => [path, ...data]),
-    ])
+    return JSON.stringify([steps, ...leaves({ focus, state }, isValue).map(([path, { data }]) => [path, ...data])])
   } finally {
     await loaded.checkpoint.close()
   }
@@ -58,3 +57,74 @@ for (const [target, modes] of [
       for (const recompute of modes)
         assert.equal(await trained(make(), target, { recompute }), whole, String(recompute))
     })
+
+const sizes = { batch: 2, seq: 24 }
+const within = async (memory: number | undefined, checkpointing = false, target: TargetName = 'wasm') => {
+  const loaded = await openTiny()
+  try {
+    return await compile(trainStep(adapt(loaded.model, methods['LoRA with dropout']!()), adamw({ lr: 1e-2 })), {
+      target,
+      threads: 2,
+      weights: loaded.weights,
+      compiler: checkpointing ? { recompute: 'all' } : {},
+      memory,
+      batch: { ...sizes, scored: 48 },
+    })
+  } finally {
+    await loaded.checkpoint.close()
+  }
+}
+
+test('within every budget the certificate is the measured peak, the bits are the same, and fewer bytes take more operations', async () => {
+  const batch = await tinyBatch()
+  const all: { readonly memory: number; readonly total: number; readonly flops: number; readonly loss: number }[] = []
+  for (const memory of [1e9, 1.3e6, 1.2e6, 1.1e6]) {
+    const before = engine().state.numBytes
+    await using run = await within(memory)
+    const { loss } = await run.step(batch)
+    const peak = await peakWhile(() => run.step(batch))
+    const { total, flops, instead } = run.certificate(sizes)
+    assert.equal(peak - before, total)
+    assert.ok(total <= memory, `${total} within ${memory}`)
+    assert.ok(instead!.total >= total && instead!.flops <= flops)
+    all.push({ memory, total, flops, loss })
+  }
+  all.slice(1).forEach((now, i) => {
+    assert.ok(now.flops > all[i]!.flops && now.total < all[i]!.total)
+    assert.equal(now.loss, all[0]!.loss)
+  })
+})
+
+test('with checkpointing the certificate is the measured peak', async () => {
+  const batch = await tinyBatch()
+  const before = engine().state.numBytes
+  await using run = await within(undefined, true)
+  await run.step(batch)
+  const peak = await peakWhile(() => run.step(batch))
+  const { total, flops, instead } = run.certificate(sizes)
+  assert.equal(peak - before, total)
+  assert.ok(instead!.total > total && instead!.flops < flops)
+})
+
+test('a budget that no plan meets is refused with the smallest that can, and one that is no number of bytes', async () => {
+  for (const target of ['wasm', 'reference'] as const) {
+    await using run = await within(1e5, false, target)
+    let smallest = 0
+    assert.throws(
+      () => run.certificate(sizes),
+      error => {
+        smallest = Number(
+          /memory 100 KB is below the smallest plan of a step, which holds (\d+) KB: /.exec(String(error))?.[1],
+        )
+        return error instanceof SessionError && smallest > 0
+      },
+    )
+    await assert.rejects(run.step(await tinyBatch()), /below the smallest plan/)
+    await using enough = await within(smallest * 1e3, false, target)
+    assert.ok(enough.certificate(sizes).total <= smallest * 1e3)
+    await using less = await within((smallest - 1) * 1e3, false, target)
+    assert.throws(() => less.certificate(sizes), /below the smallest plan/)
+  }
+  await assert.rejects(within(Number.NaN), /memory is NaN: give a number of bytes above 0/)
+  await assert.rejects(within(-1), /memory is -1/)
+})

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { compile, SessionError, type Dims, type TargetName, type Values } from '../../src/index.ts'
 import { DimsError } from '../../src/compiler.ts'
 import type { CausalBatch } from '../../src/model.ts'
 import { noNode } from '../support/native-library.ts'
+import { engine, peakWhile } from '../support/tfjs-memory.ts'
 import { curves, methods, openTiny, tinyBatch, tinyColumns, tinyStep, type CurveMethod } from '../support/tiny-llama.ts'
 
 const open = async (method: CurveMethod, target: TargetName, threads = 1) => {
@@ -17,29 +17,6 @@ const open = async (method: CurveMethod, target: TargetName, threads = 1) => {
   }
 }
 const batch = await tinyBatch()
-
-/** tfjs's own engine, to count the tensors that it holds; its published types require the DOM's. */
-interface Engine {
-  trackTensor(...of: unknown[]): void
-  readonly state: { readonly numBytes: number; readonly numTensors: number }
-}
-const { engine } = createRequire(import.meta.url)('@tensorflow/tfjs-core') as { readonly engine: () => Engine }
-/** The most bytes that tfjs held while something ran. */
-const peakWhile = async (run: () => Promise<unknown>): Promise<number> => {
-  const tracked = engine()
-  const original = tracked.trackTensor.bind(tracked)
-  let peak = tracked.state.numBytes
-  tracked.trackTensor = (...of) => {
-    original(...of)
-    peak = Math.max(peak, tracked.state.numBytes)
-  }
-  try {
-    await run()
-  } finally {
-    tracked.trackTensor = original
-  }
-  return peak
-}
 
 const targets = [
   ['reference', 1, 1e-5],

@@ -36,6 +36,8 @@ const training = [
   'warmup',
   'weight-decay',
   'clip',
+  'checkpointing',
+  'memory',
   'target',
   'threads',
   'precision',
