@@ -58,6 +58,8 @@ export interface Architecture<C, P, B, O, K extends string = never, U = undefine
    * computes. `file` and `named` (the name of a field there) are used in messages. Errors name file and field.
    */
   readonly config: (json: Json, file: string, named?: (field: string) => string) => E.Either<IoError, C>
+  /** The config.json files of published models, by the names under which their shapes alone are opened. */
+  readonly published?: Readonly<Record<string, Json>>
   /** A config.json for a config that came without one, or was changed. */
   readonly json: (config: C) => Json
   /** The model of a config: its parameters and buffers with their dims, and the functions of them. */

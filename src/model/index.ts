@@ -21,6 +21,7 @@ export {
   languageArchitectures,
   parameterSizes,
   parseConfig,
+  publishedModel,
   stateSizes,
   storedLeaf,
   tieOf,

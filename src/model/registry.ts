@@ -120,13 +120,42 @@ export const parseConfig = (json: Json, file: string): E.Either<IoError, ModelDe
   // timm calls it the architecture
   const name = json['model_type'] ?? json['architecture']
   const images = imageArchitectures.find(architecture => architecture.name === name)
-  if (images !== undefined)
-    return E.map(images.config(json, file), config => ({ task: 'images', architecture: images, config }))
+  if (images !== undefined) return describedAs(images, json, file)
   const text = languageArchitectures.find(architecture => architecture.name === name)
-  if (text !== undefined)
-    return E.map(text.config(json, file), config => ({ task: 'text', architecture: text, config }))
+  if (text !== undefined) return describedAsText(text, json, file)
   return unsupported(architectures, name, file, 'model_type')
 }
+
+const describedAs = (architecture: ImageArchitecture, json: Json, file: string): E.Either<IoError, ModelDescription> =>
+  E.map(architecture.config(json, file), config => ({ task: 'images', architecture, config }))
+const describedAsText = (
+  architecture: LanguageArchitecture,
+  json: Json,
+  file: string,
+): E.Either<IoError, ModelDescription> =>
+  E.map(architecture.config(json, file), config => ({ task: 'text', architecture, config }))
+
+/** The published models by name, each with the reader of its config. */
+const published: ReadonlyMap<string, () => E.Either<IoError, ModelDescription>> = new Map([
+  ...languageArchitectures.flatMap(architecture =>
+    Object.entries(architecture.published ?? {}).map(
+      ([name, json]) => [name, () => describedAsText(architecture, json, name)] as const,
+    ),
+  ),
+  ...imageArchitectures.flatMap(architecture =>
+    Object.entries(architecture.published ?? {}).map(
+      ([name, json]) => [name, () => describedAs(architecture, json, name)] as const,
+    ),
+  ),
+])
+
+/**
+ * The architecture and the config of a published model. Errors: a name that no architecture states.
+ * @example publishedModel('llama3-8b')
+ */
+export const publishedModel = (name: string): E.Either<IoError, ModelDescription> =>
+  published.get(name)?.() ??
+  fail(`${name}: no such file or directory, and no model of this name: there are ${[...published.keys()].join(', ')}`)
 
 /**
  * The parameters of a model by path, with the sizes that its dims give them.

@@ -1,14 +1,14 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type { Explanation } from '../compile/index.ts'
+import { loadShapes } from '../io/index.ts'
 import { fail, orThrow, type IoError } from '../text/index.ts'
 import { explainOn, type Precision, type TargetName } from '../backend/index.ts'
 import { constant, type OptimizerName } from '../tune/index.ts'
 import { methodOptions, type MethodChoice, type MethodOptions } from './method.ts'
 import { defaultLength, recomputing, type MemoryOptions, type RunOptions } from './pretrained.ts'
-import { isClassifier, openSource, type Source } from './source.ts'
 import { chooseOptimizer, trainStep } from '../train/index.ts'
 import { ownDims } from './counts.ts'
-import { targetsOf, tuneAny } from './tune.ts'
+import { targetsOf, tuneAny, type Opened } from './tune.ts'
 
 /** The sizes and the target for which a step is explained. */
 export interface ExplainedAs extends MemoryOptions {
@@ -28,14 +28,17 @@ export interface ExplainOptions extends MethodChoice, ExplainedAs, Pick<RunOptio
 }
 
 /** The sizes of an example that no model states: the tokens of a row. */
-const sizesOfRow = (source: Source, seq: number | undefined): E.Either<IoError, { readonly seq?: number }> => {
-  if (!isClassifier(source)) return E.right({ seq: seq ?? defaultLength })
+const sizesOfRow = (
+  { checkpoint: { task } }: Opened,
+  seq: number | undefined,
+): E.Either<IoError, { readonly seq?: number }> => {
+  if (task === 'text') return E.right({ seq: seq ?? defaultLength })
   return seq === undefined ? E.right({}) : fail('--seq is of texts, and this model classifies images')
 }
 
 /** Explains the training step of an open model under a method. */
 export const explainMethod = async (
-  source: Source,
+  source: Opened,
   method: MethodOptions,
   { batch, seq, target = 'wasm', precision = 'f32', optimizer, memory, ...more }: ExplainedAs,
 ): Promise<Explanation> => {
@@ -73,7 +76,7 @@ export const explainModel = async ({
   onWarning,
   ...choice
 }: ExplainOptions): Promise<Explanation> => {
-  const source = await orThrow(openSource(model))
+  const source = await orThrow(loadShapes(model))
   try {
     for (const message of source.checkpoint.warnings) onWarning?.(message)
     const method = await orThrow(async () => methodOptions(choice, source.checkpoint.architecture))

@@ -18,8 +18,8 @@ import {
   type Task,
 } from '../../model/index.ts'
 import { moduleOf } from '../../tune/index.ts'
-import { openSafetensors, openSharded } from '../safetensors/read.ts'
 import { resolveTiedHead } from './tied-head.ts'
+import { openWeights } from './weights.ts'
 
 /** The files of a model, of any format: Hugging Face names, [out, in] weights, read one by one. */
 export interface CheckpointFiles {
@@ -116,24 +116,6 @@ const checkUnread = async (path: string, of: Described, selected: ReadonlyMap<st
   for (const [name, entry] of others) await checkDerived(`${path}: tensor ${entry.name}`, entry, derivedOf(name)!)
 }
 
-/** The weights of a directory, in one file or in shards; if both exist, the single file is used, as in transformers. */
-const openWeights = async (directory: string): Promise<Archive & Pick<Checkpoint, 'warnings'>> => {
-  const whole = join(directory, 'model.safetensors')
-  const index = join(directory, 'model.safetensors.index.json')
-  const isSharded = await orThrow(exists(index))
-  if (await orThrow(exists(whole))) {
-    const archive = await orThrow(openSafetensors(whole))
-    return {
-      ...archive,
-      warnings: isSharded
-        ? [`${whole}: it is read, and the shards of model.safetensors.index.json beside it are not`]
-        : [],
-    }
-  }
-  if (isSharded) return { ...(await orThrow(openSharded(index))), warnings: [] }
-  throw refusal(`${directory}: the directory holds neither model.safetensors nor model.safetensors.index.json`)
-}
-
 /** The tensors under the names that they are saved under; a tensor with an alias gets its other name. */
 const withOneName = <D extends Described>(of: D): D => {
   const names = new Map(
@@ -176,6 +158,15 @@ const finish = async (
   }
 }
 
+/** The model that a config.json describes, and if its weights are packed. Rejects with an `IoError`. */
+export const readConfig = async (
+  file: string,
+): Promise<{ readonly description: ModelDescription; readonly isPacked: boolean }> => {
+  const json = await orThrow(readJsonObject(file))
+  const description = await orThrow(TE.fromEither(parseConfig(withoutQuantization(json, file), file)))
+  return { description, isPacked: (json['quantization_config'] ?? null) !== null }
+}
+
 const openDirectory = async (path: string): Promise<Checkpoint> => {
   const file = join(path, 'config.json')
   if (await orThrow(exists(join(path, 'adapter_config.json')))) {
@@ -183,10 +174,7 @@ const openDirectory = async (path: string): Promise<Checkpoint> => {
       `${path}: it holds an adapter (adapter_config.json): name its base as the model, and this directory as the adapter`,
     )
   }
-  const json = await orThrow(readJsonObject(file))
-  const plain = withoutQuantization(json, file)
-  const isPacked = (json['quantization_config'] ?? null) !== null
-  const description = await orThrow(TE.fromEither(parseConfig(plain, file)))
+  const { isPacked, description } = await readConfig(file)
   const archive = await openWeights(path)
   return finish('huggingface', path, archive, async () => {
     const tensors = await unpackedTensors(archive.path, archive.tensors)

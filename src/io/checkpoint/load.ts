@@ -51,7 +51,7 @@ const readers = (checkpoint: Checkpoint, tree: unknown): unknown =>
  * The model of an open checkpoint, whose weights are read on demand.
  * @example const { model, weights } = loadedFrom(checkpoint)
  */
-const loadedFrom = <T extends Task>(checkpoint: Checkpoint<T>): Loaded<T> => {
+export const loadedFrom = <T extends Task>(checkpoint: Checkpoint<T>): Loaded<T> => {
   const model: LanguageModel | ImageModel = described(checkpoint).model()
   const { params, buffers } = model as ImageModel
   // the model is that of the checkpoint's task, and the structure of the trees is that of its own

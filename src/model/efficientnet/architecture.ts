@@ -54,8 +54,13 @@ const validate = (
   }
 }
 
-/** A network in an implementation, by the name that it has there. */
-const architecture = (name: string, network: Network, { names, ...style }: Implementation): ImageArchitecture =>
+/** A network in an implementation, by the name that it has there, and the name under which its shapes are opened. */
+const architecture = (
+  name: string,
+  network: Network,
+  { names, ...style }: Implementation,
+  published?: string,
+): ImageArchitecture =>
   imageArchitecture({
     name,
     className: name,
@@ -66,6 +71,8 @@ const architecture = (name: string, network: Network, { names, ...style }: Imple
     modulesToSave: [names.classifier],
     config: (json, file, named = field => field): E.Either<IoError, EfficientNetConfig> =>
       attemptSync(file, () => validate(json, file, named, network.defaults)),
+    // a network's defaults are its config
+    ...(published === undefined ? {} : { published: { [published]: {} } }),
     json: config => {
       // whether statistics are frozen is a fact of a run
       const { labels, frozenStatistics: _, ...own } = config
@@ -90,7 +97,7 @@ const { torchvision, timm, efficientNetPytorch } = implementations
  */
 export const efficientNetArchitectures: readonly ImageArchitecture[] = [
   ...(['s', 'm', 'l'] as const).flatMap(size => [
-    architecture(`efficientnet_v2_${size}`, efficientNetV2[size], torchvision),
+    architecture(`efficientnet_v2_${size}`, efficientNetV2[size], torchvision, `efficientnetv2-${size}`),
     architecture(`tf_efficientnetv2_${size}`, efficientNetV2[size], timm),
   ]),
   architecture('tf_efficientnet_lite0', efficientNetLite0, timm),

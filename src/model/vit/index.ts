@@ -57,6 +57,8 @@ export const vitArchitecture = imageArchitecture({
   className,
   roots: ['vit', head],
   config: vitConfig,
+  // Dosovitskiy et al. 2021: transformers' defaults, and the classes of ImageNet
+  published: { 'vit-b16': { num_labels: 1000 } },
   json: vitJson,
   model: vit,
   stored,
