@@ -9,7 +9,7 @@ export interface Choice<T> {
 }
 
 /** The targets that `auto` may take, the first choice first. */
-const byPriority = <T extends Pick<Target, 'priority'>>(targets: readonly T[]): readonly T[] =>
+export const byPriority = <T extends Pick<Target, 'priority'>>(targets: readonly T[]): readonly T[] =>
   targets.filter(({ priority }) => priority !== undefined).toSorted((a, b) => b.priority! - a.priority!)
 
 /**

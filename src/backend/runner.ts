@@ -55,6 +55,22 @@ interface Running {
   readonly signal: StopSignal | undefined
 }
 
+/** Makes programs of a step for sizes. */
+export const makingOf =
+  ({ programs, capacities }: Omit<Running, 'signal'>): Runner<unknown>['making'] =>
+  (sizes, make) => {
+    const size = sizing(sizes, capacities)
+    const program = make(size)
+    const { replaced = [] }: Partial<Replacing> = program
+    const others = new Set(replaced)
+    // the values that it replaces were prepared for others
+    return {
+      program,
+      size,
+      prepared: programs.preparedFor(program).filter(({ placeholder }) => !others.has(placeholder)),
+    }
+  }
+
 export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }: Running): Runner<H> => {
   const held = new Map<Node, H>()
   const standing = new Set<Prepared>()
@@ -84,17 +100,7 @@ export const runnerOn = <H>(device: Device<H>, { programs, capacities, signal }:
     kinds.set(name, kept)
     return kept
   }
-  const making = <R extends Program>(sizes: Environment, make: (size: Size) => R): Made<R> => {
-    const size = sizing(sizes, capacities)
-    const program = make(size)
-    const { replaced = [] }: Partial<Replacing> = program
-    // the values that it replaces were prepared for others
-    return {
-      program,
-      size,
-      prepared: programs.preparedFor(program).filter(({ placeholder }) => !replaced.includes(placeholder)),
-    }
-  }
+  const making = makingOf({ programs, capacities })
   const numbers = new WeakMap<Node, number>()
   let numbered = 0
   const numberOf = (n: Node): number => {

@@ -3,6 +3,7 @@ import { explain, type Explanation, type Step } from '../compile/index.ts'
 import { SessionError } from './device.ts'
 import { explainedWithin } from './budget.ts'
 import type { OpenEngine, Planning } from './engine.ts'
+import type { Foreseeing, Foresight } from './foresee.ts'
 import type { Precision } from './precision.ts'
 
 /** Options of a target when it opens. */
@@ -45,6 +46,11 @@ export interface Target<Name extends string = string> {
     step: Step<P, Q, M, S, B, O, K>,
     explaining: Explaining,
   ) => Promise<Explanation>
+  /** Plans a step as this target holds it, for any sizes of batches; nothing is computed. */
+  readonly foresee: <P, Q, M, S, B, O, K extends string, U>(
+    step: Step<P, Q, M, S, B, O, K, U>,
+    foreseeing: Foreseeing,
+  ) => Promise<Foresight>
   /** Further abilities of its runtime on this machine, by name. */
   readonly abilities?: () => Promise<Readonly<Record<string, boolean>>>
 }

@@ -37,6 +37,7 @@ import {
 } from './options.ts'
 import { labelledImages, optimizerOption, rows, seqOption, skipBrokenOption } from './training.ts'
 import { classifyCommand } from './classify.ts'
+import { planCommand } from './plan.ts'
 import { verifyCommand } from './verify.ts'
 
 /** The most classes that are listed. */
@@ -180,6 +181,7 @@ const commands = [
   compareCommand,
   exportCommand,
   explainCommand,
+  planCommand,
   verifyCommand,
   doctorCommand,
   nativeCommand,

@@ -85,6 +85,8 @@ export interface Stored {
   readonly weights: number
   readonly state: number
   readonly peak: number
+  /** The program of gradients, if it is made already. */
+  readonly program?: Program
 }
 
 /**
@@ -107,7 +109,7 @@ export const explain = <P, Q, M, S, B, O, K extends string>(
 
 /** The same from existing programs. */
 export const explainPrograms = (programs: Programs, size: Size, stored?: Stored): Explanation => {
-  const program = programs.gradients(size)
+  const program = stored?.program ?? programs.gradients(size)
   const bytesOf = stored?.bytes ?? ((n: Node): number => count(n.shape.map(size)) * bytesPerElement[n.dtype])
   const elements = (nodes: readonly Node[]): number => nodes.reduce((sum, n) => sum + count(n.shape.map(size)), 0)
   const layers = keptResults(program).map(({ block, calls, indices }): KeptByLayer => {

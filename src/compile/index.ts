@@ -1,8 +1,9 @@
 /** Turns a pure step into lists of instructions: rewriting, preparing, planning, certifying. */
 export { bindDims, checkFits, DimsError, given, sizing } from './bind.ts'
 export { withinBudget, type Candidate } from './budget.ts'
+export { crossing } from './crossing.ts'
 export { flopsOf } from './flops.ts'
-export { footprintOf, type Footprint } from './footprint.ts'
+export { footprintOf, savedIn, type Footprint, type Sized } from './footprint.ts'
 export {
   explain,
   explainPrograms,
@@ -23,6 +24,7 @@ export { namesIn } from './names.ts'
 export type { InPlace, Instruction, Plan, Slot } from './plan.ts'
 export { chunkOp, pieceDim, type Chunk, type Whole } from './chunk/index.ts'
 export {
+  peakIn,
   peakOf,
   variablesOf,
   type Variable,
@@ -32,7 +34,7 @@ export {
   type WholePrograms,
 } from './loop/index.ts'
 export type { Prepared } from './prepare.ts'
-export { print, type Names } from './print.ts'
+export { describe, print, type Names } from './print.ts'
 export type { CompilerOptions, Program, Traits } from './pipeline.ts'
 export { drawsAtRandom, streamNumbers, variesInTraining, type FedKey } from './training-dropout.ts'
 export { programsOf, type Programs, type Replacing, type Size, type Trained } from './step-programs.ts'

@@ -22,6 +22,7 @@ export {
   parameterSizes,
   parseConfig,
   publishedModel,
+  publishedNames,
   stateSizes,
   storedLeaf,
   tieOf,

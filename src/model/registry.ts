@@ -149,13 +149,16 @@ const published: ReadonlyMap<string, () => E.Either<IoError, ModelDescription>> 
   ),
 ])
 
+/** The names of published models, whose shapes alone are opened by name. */
+export const publishedNames: readonly string[] = [...published.keys()]
+
 /**
  * The architecture and the config of a published model. Errors: a name that no architecture states.
  * @example publishedModel('llama3-8b')
  */
 export const publishedModel = (name: string): E.Either<IoError, ModelDescription> =>
   published.get(name)?.() ??
-  fail(`${name}: no such file or directory, and no model of this name: there are ${[...published.keys()].join(', ')}`)
+  fail(`${name}: no such file or directory, and no model of this name: there are ${publishedNames.join(', ')}`)
 
 /**
  * The parameters of a model by path, with the sizes that its dims give them.

@@ -36,27 +36,36 @@ const sizesOfRow = (
   return seq === undefined ? E.right({}) : fail('--seq is of texts, and this model classifies images')
 }
 
+/**
+ * The training step of an open model under a method, with the sizes of its batch. Rejects with an `IoError` for a target
+ * module, an optimizer or a size that does not fit the model.
+ * @example const { step, dims } = await stepOf(source, method, { batch: 1, seq: 512 })
+ */
+export const stepOf = async (
+  source: Opened,
+  method: MethodOptions,
+  { batch, seq, optimizer }: Pick<ExplainedAs, 'batch' | 'seq' | 'optimizer'>,
+) => {
+  const targets = await orThrow(async () => targetsOf(source, method))
+  const tuned = await orThrow(async () => tuneAny(source, method, {}, targets))
+  const { transform } = await orThrow(async () => chooseOptimizer({ optimizer, clip: 1 }))
+  const ofBatch = { batch, ...(await orThrow(async () => sizesOfRow(source, seq))) }
+  return {
+    step: trainStep(tuned, transform(constant(1e-4))),
+    /** The sizes of a batch, and those of the method. */
+    ofBatch,
+    dims: { ...ofBatch, ...ownDims(tuned, source.checkpoint, targets.modules) },
+  }
+}
+
 /** Explains the training step of an open model under a method. */
 export const explainMethod = async (
   source: Opened,
   method: MethodOptions,
-  { batch, seq, target = 'wasm', precision = 'f32', optimizer, memory, ...more }: ExplainedAs,
+  { target = 'wasm', precision = 'f32', memory, checkpointing, ...sizes }: ExplainedAs,
 ): Promise<Explanation> => {
-  const targets = await orThrow(async () => targetsOf(source, method))
-  const tuned = await orThrow(async () => tuneAny(source, method, {}, targets))
-  const { transform } = await orThrow(async () => chooseOptimizer({ optimizer, clip: 1 }))
-  const dims = {
-    batch,
-    ...(await orThrow(async () => sizesOfRow(source, seq))),
-    ...ownDims(tuned, source.checkpoint, targets.modules),
-  }
-  return explainOn(trainStep(tuned, transform(constant(1e-4))), {
-    dims,
-    target,
-    precision,
-    memory,
-    ...recomputing(more),
-  })
+  const { step, dims } = await stepOf(source, method, sizes)
+  return explainOn(step, { dims, target, precision, memory, ...recomputing({ checkpointing }) })
 }
 
 /**

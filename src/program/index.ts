@@ -6,6 +6,16 @@ export { doctor } from './doctor.ts'
 export { classify, type ClassifyOptions } from './classify.ts'
 export { evaluate, type EvaluateImagesResult, type EvaluateOptions, type EvaluateResult } from './evaluate.ts'
 export { explainModel, type ExplainOptions } from './explain.ts'
+export { machineNames } from './machines.ts'
+export {
+  planModel,
+  sweeps,
+  type ModelPlan,
+  type PlanModelOptions,
+  type PlanResult,
+  type RefusedPlan,
+  type SweepPoint,
+} from './plan.ts'
 export { exportAdapter, exportFormats, type ExportOptions } from './export.ts'
 export { finetune } from './finetune.ts'
 export { continuePrompt, type ContinueOptions } from './generate.ts'

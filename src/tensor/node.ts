@@ -184,14 +184,17 @@ const hasSignatureOf = (a: Node, b: Node): boolean =>
  */
 export const typed = <S extends Shape, D extends DType>(untyped: Node): Tensor<S, D> => untyped as Tensor<S, D>
 
-/** Every node that the roots need, inputs before users, without recursion. */
-export const topological = (roots: readonly Node[]): readonly Node[] => {
+/**
+ * Every node that the roots need, inputs before users, without recursion. `isGiven` tests for nodes whose inputs are not
+ * needed.
+ */
+export const topological = (roots: readonly Node[], isGiven: (n: Node) => boolean = () => false): readonly Node[] => {
   const done = new Set<Node>()
   const order: Node[] = []
   for (const root of roots) {
     const stack: { readonly node: Node; next: number }[] = done.has(root) ? [] : [{ node: root, next: 0 }]
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const input = top.node.inputs[top.next++]
+      const input = isGiven(top.node) ? undefined : top.node.inputs[top.next++]
       if (input === undefined) {
         stack.pop()
         if (!done.has(top.node)) {
@@ -204,14 +207,27 @@ export const topological = (roots: readonly Node[]): readonly Node[] => {
   return order
 }
 
-/** Rebuilds an expression from its leaves up: `change` receives each node with its inputs already rebuilt. */
-export const rebuild = (roots: readonly Node[], change: (rebuilt: Node, old: Node) => Node): ((old: Node) => Node) => {
+/**
+ * Rebuilds an expression from its leaves up: `change` receives each node with its inputs already rebuilt. Nothing below
+ * a given node is rebuilt.
+ */
+export const rebuild = (
+  roots: readonly Node[],
+  change: (rebuilt: Node, old: Node) => Node,
+  isGiven?: (n: Node) => boolean,
+): ((old: Node) => Node) => {
   const made = new Map<Node, Node>()
   const get = (old: Node): Node => made.get(old) ?? old
-  for (const old of topological(roots)) made.set(old, change(withInputs(old, old.inputs.map(get)), old))
+  for (const old of topological(roots, isGiven)) made.set(old, change(withInputs(old, old.inputs.map(get)), old))
   return get
 }
 
 /** Replaces some nodes by others. */
 export const substitute = (roots: readonly Node[], replacements: ReadonlyMap<Node, Node>): readonly Node[] =>
-  roots.map(rebuild(roots, (rebuilt, old) => replacements.get(old) ?? rebuilt))
+  roots.map(
+    rebuild(
+      roots,
+      (rebuilt, old) => replacements.get(old) ?? rebuilt,
+      n => replacements.has(n),
+    ),
+  )

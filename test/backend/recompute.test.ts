@@ -16,7 +16,7 @@ import {
   type TargetName,
 } from '../../src/index.ts'
 import { isValue, leaves } from '../../src/compiler.ts'
-import { engine, peakWhile } from '../support/tfjs-memory.ts'
+import { heldNow, peakWhile } from '../support/held.ts'
 import { openTiny, targets, tinyBatch } from '../support/tiny-llama.ts'
 
 /** What is recomputed changes no bit of a result. */
@@ -79,7 +79,7 @@ test('within every budget the certificate is the measured peak, the bits are the
   const batch = await tinyBatch()
   const all: { readonly memory: number; readonly total: number; readonly flops: number; readonly loss: number }[] = []
   for (const memory of [1e9, 1.3e6, 1.2e6, 1.1e6]) {
-    const before = engine().state.numBytes
+    const before = heldNow().numBytes
     await using run = await within(memory)
     const { loss } = await run.step(batch)
     const peak = await peakWhile(() => run.step(batch))
@@ -97,7 +97,7 @@ test('within every budget the certificate is the measured peak, the bits are the
 
 test('with checkpointing the certificate is the measured peak', async () => {
   const batch = await tinyBatch()
-  const before = engine().state.numBytes
+  const before = heldNow().numBytes
   await using run = await within(undefined, true)
   await run.step(batch)
   const peak = await peakWhile(() => run.step(batch))

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { compile, SessionError, type Dims, type TargetName, type Values } from '../../src/index.ts'
 import { DimsError } from '../../src/compiler.ts'
 import type { CausalBatch } from '../../src/model.ts'
+import { heldNow } from '../support/held.ts'
 import { noNode } from '../support/native-library.ts'
-import { engine, peakWhile } from '../support/tfjs-memory.ts'
 import { curves, methods, openTiny, tinyBatch, tinyColumns, tinyStep, type CurveMethod } from '../support/tiny-llama.ts'
 
 const open = async (method: CurveMethod, target: TargetName, threads = 1) => {
@@ -42,27 +42,6 @@ for (const [target, threads, tolerance] of targets)
         )
       },
     )
-  }
-
-for (const target of ['wasm', 'cpu'] as const)
-  for (const method of ['paca', 'full'] as const) {
-    test(`the certificate is the peak of tf.memory().numBytes, for ${method} on ${target}; nothing is left after a step or a session`, async () => {
-      const before = { ...engine().state }
-      {
-        await using session = await open(method, target)
-        await session.step([batch])
-        const held = session.bytes()
-        const tensors = engine().state.numTensors
-        const peak = await peakWhile(() => session.step([batch]))
-        const certificate = session.certificate({ batch: 2, seq: 24 })
-        assert.equal(peak - before.numBytes, certificate.total)
-        assert.equal(session.bytes(), held)
-        assert.equal(engine().state.numTensors, tensors)
-        assert.ok(held <= certificate.weights + certificate.state)
-      }
-      assert.equal(engine().state.numBytes, before.numBytes)
-      assert.equal(engine().state.numTensors, before.numTensors)
-    })
   }
 
 const halves = (b: Values<CausalBatch>): readonly Values<CausalBatch>[] =>
@@ -126,7 +105,7 @@ test('two sessions on wasm share the backend, and neither takes it from the othe
   assert.equal((await second.step([batch])).loss, one.loss)
   await assert.rejects(first.step([batch]), /disposed/)
   await second[Symbol.asyncDispose]()
-  assert.equal(engine().state.numTensors, 0)
+  assert.equal(heldNow().numTensors, 0)
 })
 
 test('logits and gradients agree between reference and wasm', async () => {

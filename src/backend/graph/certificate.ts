@@ -39,7 +39,11 @@ export const fixedBytes = ({ holdings: { params, indices, parts, state }, dynami
  * The bytes that a step of a graph holds, as the compiler planned it. The memory that TensorFlow and Node hold before a
  * step is not included; TensorFlow may also run two things at once that the plan has one after the other.
  */
-export const certified = (compiled: Compiled, size: Size): Certificate => {
+export const certified = (
+  compiled: Compiled,
+  size: Size,
+  { accumulates = false }: { readonly accumulates?: boolean } = {},
+): Certificate => {
   const { programs, whole, precision } = compiled
   const { sum, count: scored, buffers, gradients } = whole.gradients()
   const { norm, replaced } = whole.apply()
@@ -55,7 +59,9 @@ export const certified = (compiled: Compiled, size: Size): Certificate => {
   const update =
     kept +
     peakOf([norm, ...written], { size, bytes: (n, of) => (written.has(n) && is(n, resultOp) ? 0 : single(n, of)) })
-  const transient = Math.max(forward, update)
+  // sums of gradients are held in float32 while the next micro-batch is computed
+  const sums = accumulates ? programs.gradient.reduce((all, n) => all + single(n, size), 0) : 0
+  const transient = Math.max(sums + forward, update)
   return {
     weights,
     state,

@@ -35,6 +35,10 @@ export const graphTarget = {
     const { explainGraph } = await needing(packages, nativeModules.graphExplain)
     return explainGraph(step, { dims, precision })
   },
+  foresee: async (step, foreseeing) => {
+    const { foreseeGraph } = await needing(packages, nativeModules.graphForesee)
+    return foreseeGraph(step, foreseeing)
+  },
   abilities: async () => {
     const { nativeXla } = await nativeModules.abilities()
     return { XLA: (await nativeXla()) === true }

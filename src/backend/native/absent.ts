@@ -13,4 +13,5 @@ export const nativeModules: typeof modules = {
   abilities: absent,
   graphEngine: absent,
   graphExplain: absent,
+  graphForesee: absent,
 }

@@ -8,4 +8,5 @@ export const nativeModules = {
   abilities: () => import('./abilities.ts'),
   graphEngine: () => import('../graph/engine.ts'),
   graphExplain: () => import('../graph/explain.ts'),
+  graphForesee: () => import('../graph/foresee.ts'),
 }

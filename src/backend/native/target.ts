@@ -1,5 +1,6 @@
 import * as E from '../../either/index.ts'
 import { deviceEngine } from '../device-engine.ts'
+import { foreseePlans } from '../foresee.ts'
 import { nativeModules } from './modules.ts'
 import type { Native } from './native.ts'
 import { asked, explainPlans, needing, type Target } from '../target.ts'
@@ -21,4 +22,8 @@ export const nodeTarget = {
     return deviceEngine(await nodeDevice())
   },
   explain: explainPlans,
+  foresee: foreseePlans(async () => {
+    const { nodeDevice } = await needing(packages, nativeModules.device)
+    return nodeDevice()
+  }),
 } as const satisfies Target

@@ -1,5 +1,6 @@
 import * as E from '../../either/index.ts'
 import { deviceEngine } from '../device-engine.ts'
+import { foreseePlans } from '../foresee.ts'
 import { explainPlans, type Target } from '../target.ts'
 import { referenceDevice } from './device.ts'
 
@@ -10,4 +11,5 @@ export const referenceTarget = {
   available: () => Promise.resolve(E.right('it needs nothing')),
   open: () => Promise.resolve(deviceEngine(referenceDevice())),
   explain: explainPlans,
+  foresee: foreseePlans(() => Promise.resolve(referenceDevice())),
 } as const satisfies Target

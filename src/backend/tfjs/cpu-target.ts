@@ -1,4 +1,5 @@
 import { deviceEngine } from '../device-engine.ts'
+import { foreseePlans } from '../foresee.ts'
 import { cpuDevice } from './cpu-device.ts'
 import { explainPlans, loads, needing, type Target } from '../target.ts'
 
@@ -15,4 +16,8 @@ export const cpuTarget = {
     return deviceEngine(await cpuDevice())
   },
   explain: explainPlans,
+  foresee: foreseePlans(async () => {
+    await load()
+    return cpuDevice()
+  }),
 } as const satisfies Target

@@ -1,5 +1,6 @@
 import * as E from '../../either/index.ts'
 import { deviceEngine } from '../device-engine.ts'
+import { foreseePlans } from '../foresee.ts'
 import { explainPlans, needing, type Target } from '../target.ts'
 import { wasmDevice } from './wasm-device.ts'
 
@@ -15,4 +16,5 @@ export const wasmTarget = {
   open: async ({ threads = Number.POSITIVE_INFINITY, files }) =>
     deviceEngine(await needing(packages, () => wasmDevice({ threads, files }))),
   explain: explainPlans,
+  foresee: foreseePlans(() => needing(packages, () => wasmDevice({ threads: 1 }))),
 } as const satisfies Target

@@ -181,7 +181,7 @@ export const joined = (
   const ownOf = (members: ReadonlySet<Node>, last: Node): ReadonlySet<Node> => {
     const own = new Set([last])
     for (const n of [...members].sort((a, b) => place.get(b)! - place.get(a)!))
-      if (!kept.has(n) && [...readers.get(n)!].every(reader => own.has(reader))) own.add(n)
+      if (!kept.has(n) && areAll(readers.get(n)!, reader => own.has(reader))) own.add(n)
     return own
   }
   const isNear = (n: Node, last: Node): boolean => segmentOf.get(n) === segmentOf.get(last)
@@ -223,7 +223,7 @@ export const joined = (
     const left = [...members].filter(
       n =>
         n === last ||
-        ([...readers.get(n)!].some(reader => members.has(reader)) &&
+        (!areAll(readers.get(n)!, reader => !members.has(reader)) &&
           (own.has(n) || mayRepeat(n, last, reach)) &&
           (isNear(n, last) || !holdsMore || !n.inputs.some(input => held.has(input)))),
     )
@@ -278,6 +278,12 @@ const segmentsOf = (schedule: readonly Node[], isFusible: (n: Node) => boolean):
 
 /** The node whose buffer a node is a view of. */
 const rootOf = (n: Node): Node => (is(n, reshapeOp) ? rootOf(n.inputs[0]!) : n)
+
+/** Tests all of some nodes, which may be many, up to the first that fails. */
+const areAll = (nodes: Iterable<Node>, test: (n: Node) => boolean): boolean => {
+  for (const n of nodes) if (!test(n)) return false
+  return true
+}
 
 /** The nodes that members of a cluster read from outside, each once. */
 const inputsOf = (members: ReadonlySet<Node>): readonly Node[] => [

@@ -1,5 +1,5 @@
 /** Writes equal layers as loops, for targets that run whole programs. */
-export { peakOf, type Measure } from './peak.ts'
+export { peakIn, peakOf, type Measure } from './peak.ts'
 export { outlined } from './outline.ts'
 export { rolled, type Root } from './roll.ts'
 export { familyOf, type Family } from './runs.ts'

@@ -12,6 +12,7 @@ import {
   type Node,
 } from '../../tensor/index.ts'
 import { chunkOp, pieceDim } from '../chunk/index.ts'
+import type { Footprint, Sized } from '../footprint.ts'
 
 /** The facts that the memory of a program depends on. */
 export interface Measure {
@@ -39,7 +40,13 @@ const calledAt = (
  * fused block are never held, those of a loop's turn are held once, and a loop's results are held for all its layers.
  * @example peakOf(program.gradients, { size, bytes })
  */
-export const peakOf = (roots: readonly Node[], measure: Measure): number => {
+export const peakOf = (roots: readonly Node[], measure: Measure): number => peakIn(roots, measure).peak
+
+/**
+ * The same with the largest value that is there at the peak; results of calls are not among them.
+ * @example peakIn(program.gradients, { size, bytes }).largest?.bytes
+ */
+export const peakIn = (roots: readonly Node[], measure: Measure): Pick<Footprint, 'peak' | 'largest'> => {
   const order = topological(roots)
   const owner = new Map<Node, Node>()
   const lastUse = new Map<Node, number>()
@@ -54,10 +61,19 @@ export const peakOf = (roots: readonly Node[], measure: Measure): number => {
   const { size, bytes } = measure
   let now = 0
   let peak = 0
+  let largest: Sized | undefined
+  const reach = (amount: number, inner?: Sized): void => {
+    if (amount <= peak) return
+    peak = amount
+    largest = [...held].reduce<Sized | undefined>(
+      (most, [node, own]) => (is(node, resultOp) || (most && most.bytes >= own) ? most : { node, bytes: own }),
+      inner,
+    )
+  }
   const hold = (n: Node, amount: number): void => {
     held.set(n, amount)
     now += amount
-    peak = Math.max(peak, now)
+    reach(now)
   }
   order.forEach((n, at) => {
     const called = calledAt(n, measure)
@@ -67,9 +83,9 @@ export const peakOf = (roots: readonly Node[], measure: Measure): number => {
       const yielded = order
         .filter(r => is(r, resultOp) && r.inputs[0] === n)
         .reduce((sum, r) => sum + bytes(r, size), 0)
-      const inner = block.fused ? 0 : peakOf(block.outputs, { bytes, size: inside })
+      const inner = block.fused ? undefined : peakIn(block.outputs, { bytes, size: inside })
       // the results of a call are part of its own peak; a loop's stacks exist in addition to a turn's own peak
-      peak = Math.max(peak, now + inner + (stacks && own.length > 0 ? yielded : 0))
+      reach(now + (inner?.peak ?? 0) + (stacks && own.length > 0 ? yielded : 0), inner?.largest)
     } else if (n.op !== placeholderOp && !owner.has(n)) hold(n, bytes(n, size))
     for (const [node, amount] of held) {
       if ((lastUse.get(node) ?? -1) > at) continue
@@ -77,5 +93,5 @@ export const peakOf = (roots: readonly Node[], measure: Measure): number => {
       now -= amount
     }
   })
-  return peak
+  return { peak, largest }
 }

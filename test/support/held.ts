@@ -5,7 +5,14 @@ interface Engine {
   trackTensor(...of: unknown[]): void
   readonly state: { readonly numBytes: number; readonly numTensors: number }
 }
-export const { engine } = createRequire(import.meta.url)('@tensorflow/tfjs-core') as { readonly engine: () => Engine }
+const { engine } = createRequire(import.meta.url)('@tensorflow/tfjs-core') as { readonly engine: () => Engine }
+
+/** The bytes and the tensors that tfjs holds now. */
+export const heldNow = (): Engine['state'] => {
+  const { numBytes, numTensors } = engine().state
+  return { numBytes, numTensors }
+}
+
 /** The most bytes that tfjs held while something ran. */
 export const peakWhile = async (run: () => Promise<unknown>): Promise<number> => {
   const tracked = engine()
