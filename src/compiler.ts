@@ -95,7 +95,7 @@ export type { WholeOptions, Size, Stored } from './compile/index.ts'
 // ── Targets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 export { registeredTargets, targetNames, precisions, chooseTarget, openSession, deviceEngine } from './backend/index.ts'
 export { referenceDevice, explainOn, plan } from './backend/index.ts'
-export type { DevicePlan, Fit, NamedBuffer, PlanOptions, StepPlan } from './backend/index.ts'
+export type { DevicePlan, Fit, NamedBuffer, PlanOptions, PlanTarget, StepPlan } from './backend/index.ts'
 export type { Target, Opening, Explaining, Choice, ExplainTarget, Device, PromptDevice } from './backend/index.ts'
 export type { Buffer, Held } from './backend/index.ts'
 export type { Engine, EngineDecoder, OpenEngine, Loading, FedBatch, Stepped, Sums } from './backend/index.ts'

@@ -42,7 +42,7 @@ export interface NamedBuffer {
   readonly times: number
 }
 
-/** What a step will hold and compute, known before it runs and without weights. */
+/** The memory and the operations of a step, known before it runs and without weights. */
 export interface StepPlan
   extends Pick<Explanation, 'trainable' | 'parameters' | 'layers'>, Pick<Certificate, 'weights' | 'state' | 'total'> {
   /** Bytes that live from the forward to the backward pass. */
