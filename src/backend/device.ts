@@ -10,6 +10,12 @@ export interface Buffer {
 }
 
 /**
+ * The bytes from which a target that runs plans computes a value of a loss in pieces, and the rows of a piece: below it
+ * a step is no faster or smaller for it.
+ */
+export const pieces: NonNullable<Traits['chunk']> = { largest: 2 ** 25, rows: 128 }
+
+/**
  * A target from a session's point of view: it holds buffers behind handles and runs plans. Everything else belongs to
  * the session.
  */

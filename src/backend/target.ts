@@ -1,6 +1,6 @@
 import * as E from '../either/index.ts'
 import { explain, type Explanation, type Step } from '../compile/index.ts'
-import { SessionError } from './device.ts'
+import { pieces, SessionError } from './device.ts'
 import { explainedWithin } from './budget.ts'
 import type { OpenEngine, Planning } from './engine.ts'
 import type { Foreseeing, Foresight } from './foresee.ts'
@@ -92,4 +92,4 @@ export const asked = async (ask: () => Promise<E.Either<string, string>>): Promi
 
 /** The explanation of a target that runs plans. */
 export const explainPlans: Target['explain'] = async (step, { dims, planning = {} }) =>
-  explainedWithin(planning, recompute => explain(step, { dims, recompute }))
+  explainedWithin(planning, recompute => explain(step, { dims, recompute, chunk: pieces }))

@@ -35,7 +35,7 @@ const units: Readonly<Record<string, number>> = {
   'TIB': 2 ** 40,
 }
 /** Reads a number of bytes. @example byteCount('1.5GiB') // 1_610_612_736 */
-export const byteCount = (text: string): number => {
+const byteCount = (text: string): number => {
   const [, number = '', unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? []
   const bytes = Math.floor(Number(number) * (units[unit.toUpperCase()] ?? Number.NaN))
   if (!(Number.isSafeInteger(bytes) && bytes > 0))

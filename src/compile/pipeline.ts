@@ -20,6 +20,7 @@ import {
 } from '../tensor/index.ts'
 import { checkFits } from './bind.ts'
 import { callsOf, mapBlocks, staticParameters, withoutUnread } from './blocks.ts'
+import { chunked, inCalls, type Chunking } from './chunk/index.ts'
 import { flopsAt } from './flops.ts'
 import { planOf, type InPlace, type Plan } from './plan.ts'
 import { dependsOnlyOn, prepare, staticNodes, type Preparations } from './prepare.ts'
@@ -77,6 +78,11 @@ export interface Traits {
    * sizes checks that they fit.
    */
   readonly unbound?: boolean
+  /**
+   * The bytes from which a value of a loss or its gradients, such as logits, is computed in pieces, and the rows of a
+   * piece; without it, none is. A target that runs loops itself does so too with pieces, after layers have become loops.
+   */
+  readonly chunk?: Pick<Chunking, 'largest' | 'rows'>
   /** True if the target runs loops over time itself; for others they are written as one call for each step. */
   readonly loops?: boolean
 }
@@ -86,8 +92,8 @@ export interface CompilerOptions {
   /** The values that a backward pass recomputes; see `Partition`. */
   readonly recompute?: Partition['recompute'] | undefined
   /**
-   * Rules that are switched off, by name, in order to measure the effect of each. On the graph target also `fuse`,
-   * `chunk` and `xla`.
+   * Rules that are switched off, by name, in order to measure the effect of each; and `chunk`. On the graph target also
+   * `fuse` and `xla`.
    */
   readonly without?: readonly string[]
   /**
@@ -133,6 +139,8 @@ export interface Goal {
    * gradient.
    */
   readonly keptFrom?: number
+  /** True for a loss, perhaps with gradients, whose largest values are computed in pieces; see `Traits`. */
+  readonly inPieces?: boolean
 }
 
 /** trace → rewrite → differentiate → rewrite → lay out → prepare → plan. */
@@ -224,7 +232,9 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
   // a differentiated block has been finished with its gradients; the others are finished here
   const roots = finish([...(tangents.length === 0 ? forward : forward.slice(1)), ...wantedGradients], isStaticLeaf)
   const complete = mapBlocks(roots, (block, old) => (flags.has(old) ? finishBlock(block, old) : block))
-  const written = compiler.loops ? complete : unrolled(complete, size)
+  const inPieces = goal.inPieces === true && compiler.without?.includes('chunk') !== true
+  const pieces = compiler.chunk && inPieces ? inCalls(chunked(complete, { size, ...compiler.chunk }), size) : complete
+  const written = compiler.loops ? pieces : unrolled(pieces, size)
   const ready = deduplicated(compiler.unprepared ? written : preparedTwice(written, compiler))
   const kept = goal.keptFrom ?? ready.length - wanted.length
   return fitted(compiler.unbound ? ready : separate(ready, i => i >= kept), compiler, donated, limits)

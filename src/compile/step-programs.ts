@@ -272,12 +272,18 @@ export const programsOf = <P, Q, M, S, B, O, K extends string, U>(
           wanted,
           cotangents: [scalar(1)],
           training: wanted.length > 0 || buffers.length > 0,
+          inPieces: true,
           keptFrom: 2,
         },
       ),
     hvp: size =>
-      compileProgram([loss.sum, loss.count], compiler(size), { wanted, cotangents: [scalar(1)], tangents: gradient }),
-    evaluate: size => compileProgram(declaredLoss, compiler(size)),
+      compileProgram([loss.sum, loss.count], compiler(size), {
+        wanted,
+        cotangents: [scalar(1)],
+        tangents: gradient,
+        inPieces: true,
+      }),
+    evaluate: size => compileProgram(declaredLoss, compiler(size), { inPieces: true }),
     predict: size => compileProgram(outputs, compiler(size)),
     compute: expressions => size => compileProgram(expressions, compiler(size)),
     accumulate: size => {

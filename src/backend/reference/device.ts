@@ -1,6 +1,6 @@
 import type { Instruction, Plan } from '../../compile/index.ts'
 import { bytesPerElement, misfitOf, type Dim, type Numbers } from '../../tensor/index.ts'
-import { SessionError, type Buffer, type PromptDevice } from '../device.ts'
+import { pieces, SessionError, type Buffer, type PromptDevice } from '../device.ts'
 import { meant } from '../meant.ts'
 
 /** A handle on a buffer, which counts its handles. */
@@ -92,7 +92,7 @@ export const referenceDevice = (): PromptDevice<Held> => {
   }
   return {
     name: 'reference',
-    traits: { layOut: false, runs: () => true, inPlace: new Map([['put', [0]]]) },
+    traits: { layOut: false, runs: () => true, inPlace: new Map([['put', [0]]]), chunk: pieces },
     limit: undefined,
     upload: buffer => hold(toNumbers(buffer), buffer.dtype),
     download: ({ numbers, dtype }) => Promise.resolve(fromNumbers(numbers, dtype)),

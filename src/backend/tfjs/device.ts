@@ -1,6 +1,6 @@
 import type { InPlace, Instruction, Plan, Slot } from '../../compile/index.ts'
 import { bytesPerElement, count, misfitOf, type Dim, type DType, type Node } from '../../tensor/index.ts'
-import { SessionError, type Buffer, type Device } from '../device.ts'
+import { pieces, SessionError, type Buffer, type Device } from '../device.ts'
 import { finished, settled, type Awaitable, type Work } from '../work.ts'
 import type { Call, Lowering, Lowerings, OpName } from './lowering.ts'
 import type { TensorInfo, TfjsTensor } from './wasm/index.ts'
@@ -142,6 +142,7 @@ export const tfjsDevice = (backend: Backend): Device<Handle> => {
     limit: backend.limit,
     traits: {
       layOut: true,
+      chunk: pieces,
       inPlace: backend.inPlace,
       ...(backend.isStep ? { isStep: backend.isStep } : {}),
       runs: name => Object.hasOwn(backend.lowerings, name),
