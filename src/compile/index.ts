@@ -18,6 +18,7 @@ export {
 } from './explain.ts'
 export { mostInputs, rowsOf, stepRows, stepsOp, sumsRows } from './fuse/index.ts'
 export { faultsOf } from './check.ts'
+export { accountOf, NoAccount, type Account, type AccountOptions, type KeptByOp } from './autograd/index.ts'
 export { bufferPath, declaredOf, lossOrNothing } from './declared.ts'
 export { countedBy, indexedBy, overflowOf } from './indices.ts'
 export { namesIn } from './names.ts'

@@ -19,8 +19,9 @@ import {
   type Wanted,
 } from '../tensor/index.ts'
 import { checkFits } from './bind.ts'
-import { callsOf, mapBlocks, staticParameters, withoutUnread } from './blocks.ts'
+import { callsOf, mapBlocks, staticParameters } from './blocks.ts'
 import { chunked, inCalls, type Chunking } from './chunk/index.ts'
+import { rewriteEverywhere, weightsIn } from './everywhere.ts'
 import { flopsAt } from './flops.ts'
 import { planOf, type InPlace, type Plan } from './plan.ts'
 import { dependsOnlyOn, prepare, staticNodes, type Preparations } from './prepare.ts'
@@ -46,7 +47,6 @@ import {
   takeOtherwise,
   takeRules,
   takeTraining,
-  weighing,
   type Rule,
 } from './rewrite/index.ts'
 import { separate } from './separate.ts'
@@ -166,7 +166,6 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
     lowRankNorm,
     ...general,
   ])
-  const nothing = (): boolean => false
   const finish = (roots: readonly Node[], isStatic: (n: Node) => boolean): readonly Node[] => {
     const simple = deduplicated(
       rewrite(rewrite(deduplicated(roots), late, { size, isStatic }), [expansion(compiler.runs)], { size, isStatic }),
@@ -175,15 +174,8 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
       ? deduplicated(rewrite(rewrite(simple, [laidOut], { size, isStatic }), movement, { size, isStatic }))
       : simple
   }
-  const everywhere = (roots: readonly Node[], rules: readonly Rule[]): readonly Node[] => {
-    const weights = weightsIn(roots, compiler)
-    return withoutUnread(
-      mapBlocks(rewrite(roots, rules, { size, isStatic: nothing, isWeight: compiler.isStaticLeaf }), (block, old) => ({
-        ...block,
-        outputs: deduplicated(rewrite(block.outputs, rules, { size, isStatic: nothing, isWeight: weights(old) })),
-      })),
-    )
-  }
+  const everywhere = (roots: readonly Node[], rules: readonly Rule[]): readonly Node[] =>
+    rewriteEverywhere(roots, rules, compiler)
   const simple = everywhere(deduplicated(outputs), first)
   // the gradient is decomposed like any other program before it is differentiated again
   const simplified =
@@ -258,14 +250,6 @@ const preparedTwice = (roots: readonly Node[], compiler: Compiler): readonly Nod
     isStaticLeaf: n => isStaticLeaf(n) || held.has(n),
     mayHold: n => dependsOnlyOn(n, isOwnDim),
   })
-}
-
-/** Tests which parameters of a block are weights in every call. */
-const weightsIn = (roots: readonly Node[], { isStaticLeaf }: Pick<Compiler, 'isStaticLeaf'>) => {
-  const flags = staticParameters(roots, weighing(isStaticLeaf))
-  return (block: Block) =>
-    (n: Node): boolean =>
-      flags.get(block)?.[block.parameters.indexOf(n)] === true
 }
 
 /**

@@ -52,6 +52,7 @@ export {
   unifyAll,
 } from './shape/index.ts'
 export { bytesPerElement, count, type DataOf, type DType, type Value } from './value.ts'
+export { isView, type Autograd, type Places, type Required, type Saved } from './autograd.ts'
 export { broadcasting, inOnePiece, noDims, opaque } from './facets.ts'
 export {
   DataMismatch,
@@ -308,7 +309,7 @@ export * as linalg from './linalg.ts'
 export * as nan from './nn/nan.ts'
 export type { PartsOf, Padding, Continuation, Computed, DynamicStart } from './op/index.ts'
 export type { RollAttributes, SplitAttributes, StrideAttributes, WindowAttributes } from './op/index.ts'
-export { convOp, type ConvAttributes } from './nn/index.ts'
+export { channelsOf, convOp, type ConvAttributes } from './nn/index.ts'
 export * as nn from './nn/layers/index.ts'
 export { u } from './untyped.ts'
 export { gradients, type Gradients } from './grad.ts'

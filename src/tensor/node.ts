@@ -1,4 +1,5 @@
 import type { Either } from '../either/index.ts'
+import type { Autograd } from './autograd.ts'
 import type { Dim, Shape } from './shape/dim.ts'
 import type { DType } from './value.ts'
 
@@ -95,6 +96,11 @@ export interface Op<A = unknown> {
    * less.
    */
   readonly curvature?: number
+  /**
+   * What PyTorch keeps of an application for its backward pass. An op without a gradient has none; of a composite
+   * without it, what its expansion keeps.
+   */
+  readonly autograd?: Autograd<NodeOf<A>>
   /** For an op with several results, which `result` reads: their signatures and their meaning. */
   readonly several?: Several<A>
 }

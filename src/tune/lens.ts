@@ -1,4 +1,15 @@
-import { count, inputsAxis, product, ruled, u, whole, type Dim, type Node, type Wanted } from '../tensor/index.ts'
+import {
+  count,
+  inputsAxis,
+  product,
+  ruled,
+  u,
+  whole,
+  type Dim,
+  type Node,
+  type Places,
+  type Wanted,
+} from '../tensor/index.ts'
 import type { Columns, Entries, LeafMask } from './mask.ts'
 
 /** The effect of a mask on one leaf: a lens on it, and the `Wanted` that differentiation needs. */
@@ -7,6 +18,8 @@ export interface Lens {
   readonly get: (leaf: Node) => Node
   readonly put: (leaf: Node, part: Node) => Node
   readonly wanted: (leaf: Node) => Wanted
+  /** The places that are trained along an axis of the leaf, unless those are all, or lie anywhere. */
+  readonly places?: Places
 }
 
 /**
@@ -19,14 +32,17 @@ export const lensOf = (mask: LeafMask, leaf: Node): Lens | undefined => {
       return undefined
     case 'all':
       return { index: [], get: own => own, put: (_, part) => part, wanted: whole }
-    case 'columns':
-      return indexed(
+    case 'columns': {
+      const axis = inputsAxis(leaf) ?? 0
+      const lens = indexed(
         mask.index,
         'columns',
-        inputsAxis(leaf) ?? 0,
+        axis,
         own => own,
         (_, changed) => changed,
       )
+      return { ...lens, places: { axis, dim: mask.count } }
+    }
     case 'entries':
       return indexed(
         mask.index,

@@ -293,3 +293,38 @@ test('rows of a composite do not follow from rows where its expansion knows thei
   ]
   for (const [root, along] of cases) assert.deepEqual(root.op.along(root, 0), along)
 })
+
+/** Tests whether an op gives a cotangent of an operand, on an instance of it. */
+const hasGradient = ({ root }: Instance): boolean =>
+  root.dtype === 'f32' && root.op.vjp(root, placeholder(root.shape, 'f32')).some(cotangent => cotangent !== undefined)
+const declares = ({ root }: Instance): boolean => root.op.autograd !== undefined || root.op.expand !== undefined
+
+for (const [name, subject] of registry.filter(([name]) => !structural.has(name))) {
+  test(`${name}: an op that has a gradient says what PyTorch keeps for it, and names its own operands`, () => {
+    fc.assert(
+      fc.property(instances(subject), instance => {
+        const { root } = instance
+        const saved = root.op.autograd?.saves(
+          root,
+          root.inputs.map(() => ({})),
+        )
+        const operands = (saved ?? []).flatMap(one =>
+          typeof one !== 'object' ? [] : 'operand' in one ? [one.operand] : 'table' in one ? [one.table] : [],
+        )
+        return (!hasGradient(instance) || declares(instance)) && operands.every(operand => operand in root.inputs)
+      }),
+      { numRuns: 20 },
+    )
+  })
+}
+test('an op that has a gradient says what PyTorch keeps for it: that is refuted of an op without the facet', () => {
+  const without = (instance: Instance): Instance => {
+    const { autograd: _, ...op } = instance.root.op
+    return { ...instance, root: { ...instance.root, op } }
+  }
+  const property = fc.property(
+    instances(subjects.sin),
+    instance => !hasGradient(without(instance)) || declares(without(instance)),
+  )
+  assert.equal(fc.check(property, { numRuns: 20, endOnFailure: true }).failed, true)
+})

@@ -1,3 +1,4 @@
+import { savesOperands } from '../autograd.ts'
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
 import type { Unary } from '../op/unary.ts'
@@ -11,6 +12,7 @@ export const siluOp: Op<object> = composite<object>({
   expand: ([x]) => u.mul(x!, u.sigmoid(x!)),
   vjp: ({ inputs: [x] }, dy) => [node(siluGradOp, [dy, x!], {})],
   cheap: true,
+  autograd: savesOperands,
 })
 
 /** (dy, x) => dy σ (1 + x (1 − σ)). */
@@ -32,6 +34,7 @@ export const geluOp: Op<object> = composite<object>({
   expand: ([x]) => u.mul(u.mul(x!, 0.5), u.add(1, u.erf(u.mul(x!, Math.SQRT1_2)))),
   vjp: ({ inputs: [x] }, dy) => [node(geluGradOp, [dy, x!], {})],
   cheap: true,
+  autograd: savesOperands,
 })
 
 /** (dy, x) => dy (Φ(x) + x φ(x)), with the density φ of the normal distribution: only x is kept for it. */
@@ -55,6 +58,7 @@ export const softplusOp: Op<object> = composite<object>({
   expand: ([x]) => u.add(u.maximum(x!, 0), u.log1p(u.exp(u.neg(u.abs(x!))))),
   vjp: ({ inputs: [x] }, dy) => [u.mul(dy, u.sigmoid(x!))],
   cheap: true,
+  autograd: savesOperands,
 })
 
 const softplusOf = (x: Node): Node => node(softplusOp, [x], {})

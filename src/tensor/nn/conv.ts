@@ -1,3 +1,4 @@
+import type { Places, Required } from '../autograd.ts'
 import { node, type Node, type Op } from '../node.ts'
 import { composite } from '../op/composite.ts'
 import { u } from '../op/untyped.ts'
@@ -56,6 +57,10 @@ const middleTwo = ({ shape: [, h, w] }: Node): Pair => [h!, w!]
 const ranked = (what: string, { shape }: Node, rank: number): string | undefined =>
   shape.length === rank ? undefined : `${what} is ${show(shape)}, which has not ${rank} dims`
 
+/** The channels of the input that meet the trained ones of a weight, whose third axis is that of its inputs. */
+export const channelsOf = (x: Node, ofWeight: Required | undefined): Places | undefined =>
+  ofWeight?.along?.axis === 2 ? { axis: x.shape.length - 1, dim: ofWeight.along.dim } : undefined
+
 /** y = Σ windows(x) w                                   dx: convInput(dy, w); dw: convFilter(x, dy) */
 export const convOp: Op<ConvAttributes> = composite<ConvAttributes>({
   name: 'conv',
@@ -74,6 +79,11 @@ export const convOp: Op<ConvAttributes> = composite<ConvAttributes>({
     convs.convInput(dy, w!, { ...attributes, dims: middleTwo(x!) }),
     convs.convFilter(x!, dy, { ...attributes, dims: firstTwo(w!) }),
   ],
+  autograd: {
+    // PyTorch keeps both operands, whichever of them requires a gradient
+    saves: ({ inputs: [x] }, [, ofWeight]) => [{ operand: 0, along: channelsOf(x!, ofWeight) }, { operand: 1 }],
+    autocast: 'half',
+  },
 })
 
 /** dx of a convolution, from dy and w                   ddy: conv(g, w); dw: convFilter(g, dy) */

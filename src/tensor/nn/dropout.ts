@@ -43,6 +43,7 @@ export const dropoutOp: Op<DropoutAttributes> = composite<DropoutAttributes>({
     undefined,
   ],
   cheap: true,
+  autograd: { saves: ({ inputs: [x] }) => [{ own: 'mask', shape: x!.shape }] },
 })
 
 /**

@@ -59,7 +59,7 @@ export const composites = {
 
 export * from './activation.ts'
 export * from './attention.ts'
-export { convOp, type ConvAttributes } from './conv.ts'
+export { channelsOf, convOp, type ConvAttributes } from './conv.ts'
 export * from './dropout.ts'
 export * from './extremes.ts'
 export * from './loss.ts'

@@ -1,3 +1,4 @@
+import { inF32, savesOperands } from '../autograd.ts'
 import { node, typed, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
 import { sumTo } from '../op/sum.ts'
@@ -22,6 +23,11 @@ export const crossEntropyOp: Op<object> = composite<object>({
   vjp: ({ inputs: [logits, labels] }, dy) => [node(crossEntropyGradOp, [logits!, labels!, dy], {}), undefined],
   // diag p − p pᵀ, whose largest eigenvalue is ½ when two probabilities are ½
   curvature: 0.5,
+  autograd: {
+    // the logarithms of the probabilities, in float32, and the labels
+    saves: ({ inputs: [logits] }) => [{ own: 'f32', shape: logits!.shape }, { operand: 1 }],
+    autocast: 'f32',
+  },
 })
 
 /** (logits, labels, dy) => (softmax logits − one-hot label) dy. */
@@ -47,6 +53,7 @@ export const squaredErrorOp: Op<object> = composite<object>({
   },
   cheap: true,
   curvature: 2,
+  autograd: inF32(savesOperands),
 })
 
 /**
@@ -69,6 +76,7 @@ export const sigmoidBinaryCrossEntropyOp: Op<object> = composite<object>({
   cheap: true,
   // σ (1 − σ), at 0
   curvature: 0.25,
+  autograd: inF32(savesOperands),
 })
 
 /**

@@ -25,6 +25,18 @@ export const rmsNormOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
     sumTo(u.mul(dy, u.mul(x!, scale(x!, attributes.epsilon))), g!.shape),
   ],
   cheap: true,
+  autograd: {
+    // as in transformers: x is normalised in float32, and the scale multiplies the result
+    saves: ({ inputs: [x] }, [ofX, ofScale]) => [
+      ...(ofX
+        ? ([
+            { operand: 0, as: 'f32' },
+            { own: 'f32', shape: [...x!.shape.slice(0, -1), 1] },
+          ] as const)
+        : []),
+      ...(ofScale ? ([{ own: 'like', shape: x!.shape }] as const) : []),
+    ],
+  },
 })
 
 /** (dy, x, g) => s t − x s³ mean(t x), with t = dy g and s the row's scale: the cotangent of x. */

@@ -36,6 +36,10 @@ export const ropeOp: Op<RopeAttributes> = composite<RopeAttributes>({
     undefined,
   ],
   cheap: true,
+  autograd: {
+    // as in transformers: x times tables that have the angle of each pair twice
+    saves: ({ inputs: [x] }) => [1, 2].map(table => ({ table, shape: x!.shape.slice(-2) })),
+  },
 })
 
 /** Rotary position embedding of queries or keys. @example rope(q, cos, sin) */

@@ -1,3 +1,4 @@
+import { inF32, savesResult } from '../autograd.ts'
 import { node, typed, type Node, type Op, type Tensor } from '../node.ts'
 import { composite, unlike } from '../op/composite.ts'
 import { show, type Dim, type Shape } from '../shape/index.ts'
@@ -19,6 +20,7 @@ export const softmaxOp: Op<object> = composite<object>({
     return u.div(e, u.sum(e, [last(x!)], true))
   },
   vjp: (y, dy) => [softmaxGrad(y, dy)],
+  autograd: inF32(savesResult),
 })
 
 /** (y, dy) => y (dy − Σ y dy): the vjp of a softmax from its result alone. */
@@ -42,6 +44,7 @@ export const logSoftmaxOp: Op<object> = composite<object>({
     return u.sub(shifted, u.log(u.sum(u.exp(shifted), [last(x!)], true)))
   },
   vjp: (y, dy) => [u.sub(dy, u.mul(u.exp(y), u.sum(dy, [last(y)], true)))],
+  autograd: inF32(savesResult),
 })
 
 /**
@@ -64,6 +67,7 @@ export const causalSoftmaxOp: Op<object> = composite<object>({
     return node(softmaxOp, [u.select(visible, scores!, -1e30)], {})
   },
   vjp: (y, dy) => [softmaxGrad(y, dy), undefined],
+  autograd: inF32(savesResult),
 })
 
 /** The softmax of the last axis. @example softmax(logits) */

@@ -27,6 +27,14 @@ export const standardizeOp: Op<StandardizeAttributes> = composite<StandardizeAtt
   },
   vjp: ({ inputs: [x], attributes }, dy) => [node(standardizeGradOp, [dy, x!], attributes)],
   cheap: true,
+  autograd: {
+    saves: ({ inputs: [x] }) => [
+      { operand: 0 },
+      // mean and scale of each row
+      { own: 'statistics', shape: [2, ...x!.shape.slice(0, -1)] },
+    ],
+    autocast: 'f32',
+  },
 })
 
 /** (dy, x) => s (dy − mean dy − y mean(dy y)), with y the standardized row and s its scale: the cotangent of x. */

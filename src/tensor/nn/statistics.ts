@@ -1,3 +1,4 @@
+import { inF32, savesBoth } from '../autograd.ts'
 import { noDims } from '../facets.ts'
 import { node, type Node, type Op, type Tensor } from '../node.ts'
 import { composite } from '../op/composite.ts'
@@ -33,6 +34,7 @@ export const logSumExpOp: Op<LogSumExpAttributes> = composite<LogSumExpAttribute
     const total = u.select(u.less(y, -largest), 0, y)
     return [u.mul(dy, u.exp(u.sub(x!, total)))]
   },
+  autograd: inF32(savesBoth),
 })
 
 /**

@@ -1,3 +1,4 @@
+import { inF32, savesResult } from '../autograd.ts'
 import { node, type Node, type Op } from '../node.ts'
 import { composite } from '../op/composite.ts'
 import { u } from '../op/untyped.ts'
@@ -23,6 +24,7 @@ export const visibleSoftmaxOp: Op<object> = composite<object>({
     return u.div(e, u.maximum(u.sum(e, [axis], true), 1))
   },
   vjp: (y, dy) => [node(softmaxGradOp, [y, dy], {})],
+  autograd: inF32(savesResult),
 })
 
 /** The score that hides a key. */

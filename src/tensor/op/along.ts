@@ -1,3 +1,4 @@
+import { savesOperand, savesOperands } from '../autograd.ts'
 import * as E from '../../either/index.ts'
 import { pipe } from '../../either/index.ts'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
@@ -48,6 +49,7 @@ export const takeAlongOp: Op<TakeAttributes> = {
   along: ({ attributes }, axis) => (axis === attributes.axis ? [undefined, axis] : [axis, axis]),
   dims: noDims,
   smooth: isSmooth,
+  autograd: savesOperands,
 }
 
 /**
@@ -84,6 +86,7 @@ export const scatterAlongOp: Op<TakeAttributes & { readonly dim: Dim }> = {
   along: ({ attributes }, axis) => (axis === attributes.axis ? undefined : [axis, axis]),
   dims: ({ dim }) => [dim],
   smooth: isSmooth,
+  autograd: savesOperand(0),
 }
 
 /** The untyped verbs of elements at indices of their own. */

@@ -36,6 +36,7 @@ interface Described<A> {
   readonly smooth?: boolean
   readonly cheap?: Op['cheap']
   readonly curvature?: number
+  readonly autograd?: Op<A>['autograd']
 }
 /** A composite; one whose attributes have members specifies the dims among them. */
 export type Composite<A> = Described<A> & (keyof A extends never ? unknown : Pick<Op<A>, 'dims'>)
@@ -69,6 +70,7 @@ export const composite = <A>({
   smooth,
   cheap = false,
   curvature,
+  autograd,
   ...own
 }: Composite<A>): Op<A> => ({
   name,
@@ -80,6 +82,7 @@ export const composite = <A>({
   smooth: node => smooth ?? smoothExpansion(expand, node),
   cheap,
   ...(curvature === undefined ? {} : { curvature }),
+  ...(autograd === undefined ? {} : { autograd }),
   shape: (inputs, attributes) =>
     E.tryCatch(
       () => {

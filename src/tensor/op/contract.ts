@@ -1,4 +1,5 @@
 import * as E from '../../either/index.ts'
+import type { Places, Required } from '../autograd.ts'
 import { fitsByShape, node, typed, ruled, type Along, type Node, type Op, type Tensor } from '../node.ts'
 import { isSmooth, noDims } from '../facets.ts'
 import { numbers, offsetsOf, stridesOf } from '../numbers.ts'
@@ -36,6 +37,12 @@ const strideBy = (letters: string, of: string, sizes: readonly number[]): readon
 /** The axis of each operand with a letter. */
 const along = ({ a, b }: Contraction, letter: string): Along =>
   [a, b].map(letters => (letters.includes(letter) ? letters.indexOf(letter) : undefined))
+
+/** The places of one operand that meet the trained places of the other: all, unless an axis of both selects them. */
+const shared = ({ along: places }: Required, own: string, other: string): Places | undefined => {
+  const axis = places === undefined ? -1 : other.indexOf(own[places.axis]!)
+  return places === undefined || axis < 0 ? undefined : { axis, dim: places.dim }
+}
 
 /**
  * The product of two tensors, summed over the letters that the result lacks. It is the only contraction of the
@@ -99,6 +106,13 @@ export const contractOp: Op<Contraction> = {
   dims: noDims,
   smooth: isSmooth,
   cheap: 'weighed',
+  autograd: {
+    saves: ({ attributes: { a, b } }, [ofA, ofB]) => [
+      ...(ofB ? [{ operand: 0, along: shared(ofB, b, a) }] : []),
+      ...(ofA ? [{ operand: 1, along: shared(ofA, a, b) }] : []),
+    ],
+    autocast: 'half',
+  },
 }
 
 /** The untyped verb of a contraction. */

@@ -1,3 +1,4 @@
+import { inF32, savesBoth, savesNothing } from '../autograd.ts'
 import * as E from '../../either/index.ts'
 import { pipe } from '../../either/index.ts'
 import { fitsByShape, node, typed, type Node, type NodeOf, type Op, type Tensor } from '../node.ts'
@@ -25,6 +26,7 @@ const cumulation = (
   f: (a: number, b: number) => number,
   takes: readonly DType[],
   vjp: (node: NodeOf<Cumulation>, dy: Node) => Node,
+  autograd: Op['autograd'],
 ): Op<Cumulation> => ({
   name,
   shape: ([x], { axis }) =>
@@ -55,6 +57,7 @@ const cumulation = (
   along: ({ attributes }, axis) => (axis === attributes.axis ? undefined : [axis]),
   dims: noDims,
   smooth: isSmooth,
+  ...(autograd ? { autograd } : {}),
 })
 
 // y[i] = Σ x[k], k ≤ i                                  dy, added up from the other end
@@ -64,6 +67,7 @@ export const cumsumOp: Op<Cumulation> = cumulation(
   (a, b) => a + b,
   ['f32', 'i32'],
   ({ attributes: { axis, exclusive, reverse } }, dy) => cumulations.cumsum(dy, axis, { exclusive, reverse: !reverse }),
+  inF32(savesNothing),
 )
 
 /**
@@ -95,6 +99,7 @@ export const cumprodOp: Op<Cumulation> = cumulation(
     const cotangents = pointwise.mul(layouts.reshape(dy, [...before, n, 1, ...after]), others(factors, axis + 1))
     return sums.sum(pointwise.select(isFactor, cotangents, 0), [axis])
   },
+  inF32(savesBoth),
 )
 
 /** The product of all other elements along an axis, for each. */

@@ -1,7 +1,8 @@
 import * as E from '../../either/index.ts'
 import { pipe } from '../../either/index.ts'
+import { savesOperands } from '../autograd.ts'
 import { broadcasting, hasCorner, isSmooth, noDims } from '../facets.ts'
-import { fitsByShape, type Node } from '../node.ts'
+import { fitsByShape, type Node, type Op } from '../node.ts'
 import { elementwise } from '../numbers.ts'
 import { broadcast, type Shape } from '../shape/index.ts'
 import { count, type DType } from '../value.ts'
@@ -9,7 +10,7 @@ import { sumTo } from './sum.ts'
 import { typesFault } from './types.ts'
 import type { Arity, Elementwise } from './verb.ts'
 
-type Cotangents = (inputs: readonly Node[], y: Node, dy: Node) => readonly (Node | undefined)[]
+export type Cotangents = (inputs: readonly Node[], y: Node, dy: Node) => readonly (Node | undefined)[]
 
 type Scalar = (...x: number[]) => number
 /**
@@ -26,14 +27,19 @@ interface Types {
   readonly conditions?: number
   /** True if the op or its derivative has a jump. */
   readonly corner?: boolean
+  /** What PyTorch keeps of it (default: its operands). */
+  readonly autograd?: Op['autograd']
 }
+
+/** The cotangents of an op without a derivative, or with one that is 0 wherever it exists. */
+export const flat: Cotangents = () => []
 
 /** An elementwise op from its meaning and the cotangents of its operands, with NumPy broadcasting. */
 export const elementwiseOp = <N extends Arity>(
   name: string,
   f: Scalar,
   cotangents: Cotangents,
-  { i32, bool = false, gives, conditions = 0, corner = false }: Types = {},
+  { i32, bool = false, gives, conditions = 0, corner = false, autograd = savesOperands }: Types = {},
 ): Elementwise<N> => ({
   name,
   // the annotation of each op agrees with its meaning
@@ -78,4 +84,5 @@ export const elementwiseOp = <N extends Arity>(
   dims: noDims,
   smooth: corner ? hasCorner : isSmooth,
   cheap: true,
+  ...(cotangents === flat ? {} : { autograd }),
 })

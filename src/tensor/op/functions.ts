@@ -1,6 +1,7 @@
 import type { Node } from '../node.ts'
+import { inF32, savesResult } from '../autograd.ts'
 import { halfToEven } from '../numbers.ts'
-import { elementwiseOp as op } from './elementwise-op.ts'
+import { elementwiseOp as op, flat } from './elementwise-op.ts'
 import { pointwise } from './elementwise.ts'
 import { modulo } from './integer.ts'
 import { verbsOf, type Elementwise } from './verb.ts'
@@ -20,7 +21,6 @@ const slope =
 const oneMinusSquare = (x: Node): Node => mul(sub(1, x), add(1, x))
 const onePlusSquare = (x: Node): Node => add(1, mul(x, x))
 
-const flat = (): readonly undefined[] => []
 // rounding: constant between its jumps
 const floorOp: Elementwise<1> = op('floor', Math.floor, flat, { corner: true })
 const roundOp: Elementwise<1> = op('round', x => halfToEven(x!), flat, { corner: true })
@@ -30,6 +30,7 @@ const tanOp: Elementwise<1> = op(
   'tan',
   Math.tan,
   slope((_, y) => onePlusSquare(y)),
+  { autograd: inF32(savesResult) },
 )
 // y = arcsin x                                          dy / √(1 - x²)
 const asinOp: Elementwise<1> = op(
@@ -90,6 +91,7 @@ const expm1Op: Elementwise<1> = op(
   'expm1',
   Math.expm1,
   slope(x => exp(x)),
+  { autograd: inF32(savesResult) },
 )
 // z = the angle of (x, y)                               dz x / (x² + y²), -dz y / (x² + y²)
 const atan2Op: Elementwise<2> = op(
@@ -105,7 +107,11 @@ const remainderOp: Elementwise<2> = op(
   'remainder',
   (a, b) => modulo(a!, b!),
   ([a, b], _, dy) => [dy, neg(mul(dy, functions.floor(div(a!, b!))))],
-  { i32: (a, b) => (b === 0 ? a! : modulo(a!, b!)), corner: true },
+  {
+    i32: (a, b) => (b === 0 ? a! : modulo(a!, b!)),
+    corner: true,
+    autograd: { saves: (_, [, b]) => (b ? [{ operand: 0 }, { operand: 1 }] : []) },
+  },
 )
 
 /** The ops of this file, by name. */

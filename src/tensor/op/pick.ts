@@ -1,3 +1,4 @@
+import { savesOperands } from '../autograd.ts'
 import * as E from '../../either/index.ts'
 import { pipe } from '../../either/index.ts'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
@@ -40,6 +41,7 @@ export const pickOp: Op<object> = {
   along: (_, axis) => [axis, axis],
   dims: noDims,
   smooth: isSmooth,
+  autograd: savesOperands,
 }
 
 /** 1 at the index, 0 elsewhere, along a new last dim; all 0 if the index is not within the dim. */

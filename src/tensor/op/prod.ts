@@ -1,4 +1,5 @@
 import * as E from '../../either/index.ts'
+import { inF32, savesBoth } from '../autograd.ts'
 import { isSmooth } from '../facets.ts'
 import { node, type Node, type Op } from '../node.ts'
 import { others } from './cumulative.ts'
@@ -10,7 +11,7 @@ const factors: Op<Axes> = reduction(
   1,
   (a, b) => a * b,
   (y, dy) => pointwise.mul(spread(y, dy), others(y.inputs[0]!, y.attributes.axes[0]!)),
-  { smooth: isSmooth, integers: Math.imul },
+  { smooth: isSmooth, integers: Math.imul, autograd: inF32(savesBoth) },
 )
 /** y = Π x over one axis                                  dx: dy times the other elements, which needs no division */
 export const prodOp: Op<Axes> = {

@@ -1,3 +1,4 @@
+import { isView } from '../autograd.ts'
 import * as E from '../../either/index.ts'
 import { pipe } from '../../either/index.ts'
 import { fitsByShape, node, typed, type Node, type Op, type Tensor } from '../node.ts'
@@ -50,6 +51,7 @@ export const reshapeOp: Op<{ readonly shape: Shape }> = {
   dims: ({ shape }) => shape,
   smooth: isSmooth,
   cheap: true,
+  autograd: isView,
 }
 
 // y[i, j] = x[j, i]                                     dy, permuted back
@@ -79,6 +81,7 @@ export const transposeOp: Op<{ readonly permutation: readonly number[] }> = {
   dims: noDims,
   smooth: isSmooth,
   cheap: true,
+  autograd: isView,
 }
 
 /** The inverse of a permutation. */

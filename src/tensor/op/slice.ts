@@ -1,3 +1,4 @@
+import { isView, savesNothing } from '../autograd.ts'
 import * as E from '../../either/index.ts'
 import { pipe } from '../../either/index.ts'
 import { node, typed, type Along, type Bound, type Node, type NodeOf, type Op, type Tensor } from '../node.ts'
@@ -80,6 +81,7 @@ export const sliceOp: Op<SliceAttributes> = {
   dims: ({ start, dim }) => [...start, dim],
   smooth: isSmooth,
   cheap: true,
+  autograd: isView,
 }
 
 /** Zeros of size dim along an axis, with x from start on                            dx: that slice of dy */
@@ -109,6 +111,7 @@ export const padOp: Op<SliceAttributes> = {
   dims: ({ start, dim }) => [...start, dim],
   smooth: isSmooth,
   cheap: true,
+  autograd: savesNothing,
 }
 
 /** Inputs concatenated along an axis; the sum of their dims has a name. dx: slices of dy */
@@ -152,6 +155,7 @@ export const concatOp: Op<{ readonly axis: number; readonly dim: Dim }> = {
   dims: ({ dim }) => [dim],
   smooth: isSmooth,
   cheap: true,
+  autograd: savesNothing,
 }
 
 /** A part of an axis: the name of its size, and the sizes before it. */

@@ -17,6 +17,7 @@ import {
 } from '../shape/index.ts'
 import { count, type DType } from '../value.ts'
 import { wrapped } from './integer.ts'
+import { inF32, isView, savesBoth, savesNothing } from '../autograd.ts'
 import { layouts } from './reshape.ts'
 import { typesFault } from './types.ts'
 
@@ -26,7 +27,7 @@ export interface Axes {
 }
 
 /** The facets in which reductions differ. */
-export type ReductionFacets = Pick<Op<Axes>, 'smooth' | 'summedAlong'> & {
+export type ReductionFacets = Pick<Op<Axes>, 'smooth' | 'summedAlong' | 'autograd'> & {
   /** The step for integers, if it differs; the result is wrapped. */
   readonly integers?: (a: number, b: number) => number
 }
@@ -37,7 +38,7 @@ export const reduction = (
   initial: number,
   f: (a: number, b: number) => number,
   vjp: (node: NodeOf<Axes>, dy: Node) => Node,
-  { integers = f, ...ofSum }: ReductionFacets = { smooth: hasCorner },
+  { integers = f, ...ofSum }: ReductionFacets = { smooth: hasCorner, autograd: savesBoth },
 ): Op<Axes> => ({
   name,
   shape: ([x], { axes, keepDims }) =>
@@ -85,6 +86,7 @@ export const spread = (y: NodeOf<Axes>, reduced: Node): Node => {
 export const sumOp: Op<Axes> = reduction('sum', 0, (a, b) => a + b, spread, {
   smooth: isSmooth,
   summedAlong: ({ attributes: { axes } }, _, axis) => (axes.includes(axis) ? [axis] : undefined),
+  autograd: inF32(savesNothing),
 })
 
 /** Repeats a tensor along new leading axes and along axes of size 1. Sum and broadcast are each other's vjp. */
@@ -104,6 +106,7 @@ export const broadcastToOp: Op<{ readonly shape: Shape }> = {
   dims: ({ shape }) => shape,
   smooth: isSmooth,
   cheap: true,
+  autograd: isView,
 }
 
 const same = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, axis) => dim === b[axis])

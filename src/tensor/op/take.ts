@@ -1,3 +1,4 @@
+import { savesOperand } from '../autograd.ts'
 import * as E from '../../either/index.ts'
 import { pipe } from '../../either/index.ts'
 import { fitsByShape, node, typed, ruled, type Node, type Op, type Tensor } from '../node.ts'
@@ -67,6 +68,7 @@ export const takeOp: Op<TakeAttributes> = {
   along: ({ attributes }, axis) => (axis === attributes.axis ? [undefined, 0] : [axis, undefined]),
   dims: noDims,
   smooth: isSmooth,
+  autograd: savesOperand(1),
 }
 
 /** Zeros, with the slices of x added along one axis at the index                    dx: dy taken at the index */
@@ -102,6 +104,7 @@ export const scatterAddOp: Op<TakeAttributes & { readonly dim: Dim }> = {
   along: inOnePiece,
   dims: ({ dim }) => [dim],
   smooth: isSmooth,
+  autograd: savesOperand(0),
 }
 
 /**
@@ -142,6 +145,13 @@ export const putOp: Op<TakeAttributes> = {
   dims: noDims,
   smooth: isSmooth,
   cheap: 'of weights',
+  autograd: {
+    ...savesOperand(1),
+    // what is trained of a weight is written into it
+    view: true,
+    requires: ({ inputs: [, , values], attributes: { axis } }, [ofX]) =>
+      ofX ?? { along: { axis, dim: values!.shape[axis]! } },
+  },
 }
 
 /** The untyped verbs of slices at an index. */

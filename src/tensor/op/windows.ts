@@ -1,3 +1,4 @@
+import { savesNothing } from '../autograd.ts'
 import * as E from '../../either/index.ts'
 import { isSmooth } from '../facets.ts'
 import { sized } from '../misfit.ts'
@@ -93,6 +94,7 @@ export const windowsOp: Op<WindowAttributes & { readonly value: number }> = {
   dims: ({ size, dim }) => [dim, size],
   smooth: isSmooth,
   cheap: true,
+  autograd: savesNothing,
 }
 
 /**
@@ -133,6 +135,7 @@ export const foldOp: Op<WindowAttributes> = {
     axis < attributes.axis ? [axis] : axis > attributes.axis ? [axis + 1] : undefined,
   dims: ({ size, dim }) => [dim, size],
   smooth: isSmooth,
+  autograd: savesNothing,
 }
 
 /** The untyped verbs of windows and of their transpose. */

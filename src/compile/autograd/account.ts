@@ -1,0 +1,210 @@
+import {
+  contractOp,
+  count,
+  deduplicated,
+  is,
+  placeholderOp,
+  topological,
+  type Dim,
+  type Node,
+} from '../../tensor/index.ts'
+import { lensOf, maskedLeaves, tensorsOf, type Tuned } from '../../tune/index.ts'
+import { bindDims, given, sizing } from '../bind.ts'
+import { declaredOf, lossOrNothing } from '../declared.ts'
+import { rewriteEverywhere } from '../everywhere.ts'
+import {
+  associate,
+  convolveLowRank,
+  distribute,
+  dropInput,
+  dropTrained,
+  reshapeLowRank,
+  scaleProduct,
+  takeTraining,
+} from '../rewrite/index.ts'
+import { adapterInput, numberOutside, scaledTerms } from './association.ts'
+import { foldOf, NoAccount, type Folded, type Kept, type Leaf, type Setting } from './fold.ts'
+import { moduleRules, productRules } from './modules.ts'
+import { elementBytes, type Storage } from './storage.ts'
+
+/** The facts about a run in PyTorch on which depends what a step holds there. */
+export interface AccountOptions extends Partial<Omit<Setting, 'unshared'>> {
+  /**
+   * The transformers library whose modules run (default: 5). Those of 2024, up to 4.44, repeat shared keys and values,
+   * make rotary tables in every layer, and hold logits in float32 and a shifted copy of them during the backward pass.
+   */
+  readonly transformers?: 4 | 5
+  /** True if every layer keeps its inputs alone, and is computed again in the backward pass (default: false). */
+  readonly checkpointing?: boolean
+  /** The rows of logits that are computed at once, if the head and its loss go through them in pieces. */
+  readonly chunk?: number
+}
+
+/** The bytes that an op keeps, in how many places. */
+export interface KeptByOp {
+  readonly op: string
+  readonly bytes: number
+  readonly tensors: number
+}
+/** What PyTorch holds for a step besides weights, gradients and the optimizer's state: in bytes, unless it is numbers. */
+export interface Account {
+  /** The numbers that are trained. */
+  readonly trained: number
+  /** The numbers of the model's own parameters. */
+  readonly parameters: number
+  /** All that lives from the forward pass into the backward pass. */
+  readonly saved: number
+  /** The part of it that layers keep, all together, and the most that one layer keeps. */
+  readonly layers: number
+  readonly layer: number
+  /** The part of it that the head and the loss keep. */
+  readonly head: number
+  /** The tensors that the loss's own code holds during the backward pass, although nothing needs them. */
+  readonly held: number
+  /** What the layer that is computed again keeps meanwhile; 0 without checkpointing. */
+  readonly live: number
+  /** All of these at once. */
+  readonly total: number
+  /** Without checkpointing and chunks: what each op keeps, the most first. */
+  readonly kept: readonly KeptByOp[]
+}
+
+const association = [
+  dropTrained,
+  dropInput,
+  takeTraining,
+  numberOutside,
+  distribute,
+  associate,
+  reshapeLowRank,
+  convolveLowRank,
+  scaleProduct,
+  scaledTerms,
+]
+
+/** The head's product, from which on everything belongs to the head, and the logits. */
+const headOf = (root: Node): { readonly logits: Node; readonly product: Node } | undefined => {
+  const loss = topological([root]).find(n => n.op.curvature !== undefined)
+  const logits = loss?.inputs[0]
+  let product = logits
+  while (product !== undefined && !is(product, contractOp)) product = product.inputs[0]
+  return logits && product && { logits, product }
+}
+const dependents = (root: Node, from: Node): ReadonlySet<Node> => {
+  const found = new Set([from])
+  for (const n of topological([root])) if (n.inputs.some(input => found.has(input))) found.add(n)
+  return found
+}
+
+const bytesOf = (storages: Iterable<Storage>): number => [...storages].reduce((sum, { bytes }) => sum + bytes, 0)
+const storagesOf = (kept: readonly Kept[]): ReadonlySet<Storage> => new Set(kept.map(({ storage }) => storage))
+
+const byOp = (kept: readonly Kept[]): readonly KeptByOp[] => {
+  const seen = new Set<Storage>()
+  const found = new Map<string, KeptByOp>()
+  for (const { op, storage } of kept) {
+    if (seen.has(storage)) continue
+    seen.add(storage)
+    const { bytes, tensors } = found.get(op) ?? { bytes: 0, tensors: 0 }
+    found.set(op, { op, bytes: bytes + storage.bytes, tensors: tensors + 1 })
+  }
+  return [...found.values()].sort((a, b) => b.bytes - a.bytes)
+}
+
+const accountOfFold = (
+  { outside, layers, head, at }: Folded,
+  parts: ReturnType<typeof headOf>,
+  { checkpointing = false, chunk, transformers = 5 }: AccountOptions,
+  size: (dim: Dim) => number,
+): Omit<Account, 'trained' | 'parameters'> => {
+  const inLayers = layers.map(({ kept }) => storagesOf(kept))
+  // what all layers are given, such as rotary tables, is no layer's own
+  const readers = new Map<Storage, number>()
+  for (const s of layers.flatMap(layer => layer.inputs)) readers.set(s, (readers.get(s) ?? 0) + 1)
+  const inputs = new Set([...readers].flatMap(([s, n]) => (n === 1 ? [s] : [])))
+  const before = storagesOf(outside)
+  const ofLayers = checkpointing ? inputs : new Set(inLayers.flatMap(storages => [...storages]))
+  const layersAlone = [...ofLayers].filter(s => !before.has(s))
+  const headAlone = [...storagesOf(head)].filter(s => !before.has(s) && !ofLayers.has(s))
+  const live = checkpointing
+    ? Math.max(0, ...inLayers.map(storages => bytesOf([...storages].filter(s => !inputs.has(s) && !before.has(s)))))
+    : 0
+  const rows = parts ? count(parts.logits.shape.slice(0, -1).map(size)) : 1
+  const share = chunk === undefined ? 1 : Math.min(1, chunk / rows)
+  // the pieces are computed again from the last hidden values, which are then kept themselves
+  const hidden = chunk === undefined || parts === undefined ? undefined : at(parts.product.inputs[0]!)
+  const isKept = hidden === undefined || hidden.isParameter || before.has(hidden) || ofLayers.has(hidden)
+  const ofHead =
+    share * bytesOf(headAlone.filter(s => s !== hidden)) + (hidden !== undefined && !isKept ? hidden.bytes : 0)
+  const held = transformers === 4 && parts ? share * 2 * elementBytes.f32 * count(parts.logits.shape.map(size)) : 0
+  const saved = bytesOf(before) + bytesOf(layersAlone) + ofHead
+  return {
+    saved,
+    layers: bytesOf(layersAlone),
+    layer: Math.max(0, ...inLayers.map(bytesOf)),
+    head: ofHead,
+    held,
+    live,
+    total: saved + held + live,
+    kept: byOp([...outside, ...layers.flatMap(({ kept }) => kept), ...head]),
+  }
+}
+
+/**
+ * The bytes that PyTorch would hold for the training step of a tuned model: a fold over the model's expressions, of
+ * which each op says what autograd keeps of it. No method is named: what it keeps follows from its expression and from
+ * what it trains. Dims of the batch need sizes.
+ * @throws {NoAccount} if the model goes through time by a loop, or has no loss
+ * @example accountOf(adapt(llama, lora({ targets: ['q_proj'], rank: 8, seed: 0 })), { dims: { batch: 2, seq: 512 }, precision: 'bf16' }).saved
+ */
+export const accountOf = <P, Q, M, B, O, K extends string, U>(
+  tuned: Tuned<P, Q, M, B, O, K, U>,
+  { dims, ...options }: AccountOptions & { readonly dims: Readonly<Record<string, number>> },
+): Account => {
+  const { model } = tuned
+  const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)]), model.capacities)
+  const declared = declaredOf(tuned)
+  if (declared.loss === undefined) throw new NoAccount('a model without a loss has no step')
+  const key = tuned.random === undefined ? [] : [tuned.random.key]
+  const parameters = new Set<Node>([
+    ...[...tensorsOf(tuned.params), ...tensorsOf(model.buffers)].map(([, leaf]) => leaf),
+    ...key,
+  ])
+  const trained = maskedLeaves(tuned.params, tuned.mask).flatMap(({ leaf, mask }) => {
+    const lens = lensOf(mask, leaf)
+    return lens ? [[leaf, lens] as const] : []
+  })
+  const places = new Map(trained.map(([leaf, lens]) => [leaf, lens.places]))
+  const leafOf = (n: Node): Leaf => {
+    const along = places.get(n)
+    const drawn = is(n, placeholderOp) && n.attributes.draws !== undefined
+    return {
+      isParameter: parameters.has(n) || drawn,
+      needs: places.has(n) ? (along ? { along } : {}) : undefined,
+    }
+  }
+  const leaves = { size, isStaticLeaf: (n: Node) => parameters.has(n) }
+  const own = new Set(tensorsOf(model.params).map(([, leaf]) => leaf))
+  const added = { size, isStaticLeaf: (n: Node) => parameters.has(n) && !own.has(n) }
+  const associated = [...moduleRules, association, productRules].reduce<readonly Node[]>(
+    (roots, rules) => rewriteEverywhere(roots, rules, leaves),
+    deduplicated([lossOrNothing(declared).sum]),
+  )
+  const [root] = rewriteEverywhere(associated, [adapterInput], added)
+  const head = headOf(root!)
+  const inHead = head ? dependents(root!, head.product) : new Set<Node>()
+  const { precision = 'f32', device = 'cuda', transformers = 5 } = options
+  const setting: Setting = { precision, device, unshared: transformers === 4 }
+  const numbers = (leaves: readonly Node[]): number =>
+    leaves.reduce((sum, { shape, dtype }) => sum + (dtype === 'f32' ? count(shape.map(size)) : 0), 0)
+  return {
+    trained: numbers(trained.map(([leaf, lens]) => lens.get(leaf))),
+    parameters: numbers(tensorsOf(model.params).map(([, leaf]) => leaf)),
+    ...accountOfFold(
+      foldOf(root!, leafOf, n => inHead.has(n), setting, size),
+      head,
+      options,
+      size,
+    ),
+  }
+}
