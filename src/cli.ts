@@ -4,7 +4,8 @@
  * @packageDocumentation
  */
 export { finetune, evaluate, classify, continuePrompt, exportAdapter, compare } from './program/commands.ts'
-export { explainModel, doctor } from './program/commands.ts'
+export { explainModel, reproduce, doctor } from './program/commands.ts'
+export type { Reproducing, Reproduction } from './program/commands.ts'
 export { verifyModel, checkFile } from './program/commands.ts'
 export { nativeStatus, type NativeStatus } from './backend/native/index.ts'
 export type { FinetuneOptions, FinetuneEvent, EvaluateOptions, EvaluateResult } from './program/commands.ts'

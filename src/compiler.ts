@@ -92,6 +92,11 @@ export type { Program, Programs, Plan, Instruction, Slot, InPlace, Footprint, Pr
 export type { Kept, KeptByLayer, Variable, Variables, WholePrograms } from './compile/index.ts'
 export type { WholeOptions, Size, Stored } from './compile/index.ts'
 
+// ── What PyTorch would keep ─────────────────────────────────────────────────────────────────────────────────────────
+export { accountant, NoAccount } from './compile/index.ts'
+export type { Account, Accountant, AccountOptions, KeptByOp } from './compile/index.ts'
+export type { Autograd, Saved, Places, Required } from './tensor/index.ts'
+
 // ── Targets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 export { registeredTargets, targetNames, precisions, chooseTarget, openSession, deviceEngine } from './backend/index.ts'
 export { referenceDevice, explainOn, plan } from './backend/index.ts'

@@ -38,6 +38,7 @@ import {
 import { labelledImages, optimizerOption, rows, seqOption, skipBrokenOption } from './training.ts'
 import { classifyCommand } from './classify.ts'
 import { planCommand } from './plan.ts'
+import { reproduceCommand } from './reproduce.ts'
 import { verifyCommand } from './verify.ts'
 
 /** The most classes that are listed. */
@@ -182,6 +183,7 @@ const commands = [
   exportCommand,
   explainCommand,
   planCommand,
+  reproduceCommand,
   verifyCommand,
   doctorCommand,
   nativeCommand,

@@ -31,8 +31,8 @@ export interface Autograd<N> {
   saves(node: N, needs: readonly (Required | undefined)[]): readonly Saved[]
   /** True if the result lies in the storage of the first operand. */
   readonly view?: boolean
-  /** The precision under automatic mixed precision (default: the widest of the operands). */
-  readonly autocast?: 'half' | 'f32'
+  /** The precision under automatic mixed precision (default: the widest of the operands; `first`: the first one's). */
+  readonly autocast?: 'half' | 'f32' | 'first'
   /** The part of the result that requires a gradient (default: all of it). */
   requires?(node: N, needs: readonly (Required | undefined)[]): Required
 }

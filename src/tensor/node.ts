@@ -97,8 +97,8 @@ export interface Op<A = unknown> {
    */
   readonly curvature?: number
   /**
-   * What PyTorch keeps of an application for its backward pass. An op without a gradient has none; of a composite
-   * without it, what its expansion keeps.
+   * The tensors that PyTorch keeps of an application for its backward pass. An op without a gradient has none; of a composite
+   * without it, those that its expansion keeps.
    */
   readonly autograd?: Autograd<NodeOf<A>>
   /** For an op with several results, which `result` reads: their signatures and their meaning. */

@@ -148,6 +148,7 @@ const options = {
     'optimizer',
     'json',
   ],
+  'reproduce': ['ours', 'json'],
   'doctor': ['threads', 'json'],
   'native install': ['gpu', 'wheel', 'json'],
   'native status': ['json'],

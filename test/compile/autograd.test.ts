@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { accountOf, type Account, type AccountOptions } from '../../src/compile/index.ts'
+import { accountant, type Account, type AccountOptions } from '../../src/compile/index.ts'
 import { described, parameterSizes, parseConfig } from '../../src/model/index.ts'
 import type { Model } from '../../src/tensor/index.ts'
 import { orThrow, type Json } from '../../src/text/index.ts'
@@ -79,8 +79,7 @@ const accounted = async (
     feedforward: [fed[of.model]],
     ranks: new Map(narrow),
   })
-  return accountOf(adapt(model, made as Method<Opaque>), {
-    dims,
+  return accountant(adapt(model, made as Method<Opaque>)).at(dims, {
     precision: of.precision,
     device: 'cpu',
     checkpointing: of.checkpointing,

@@ -46,7 +46,7 @@ export interface KeptByOp {
   readonly bytes: number
   readonly tensors: number
 }
-/** What PyTorch holds for a step besides weights, gradients and the optimizer's state: in bytes, unless it is numbers. */
+/** The memory of PyTorch for a step besides weights, gradients and the optimizer's state: in bytes, unless it is numbers. */
 export interface Account {
   /** The numbers that are trained. */
   readonly trained: number
@@ -61,7 +61,7 @@ export interface Account {
   readonly head: number
   /** The tensors that the loss's own code holds during the backward pass, although nothing needs them. */
   readonly held: number
-  /** What the layer that is computed again keeps meanwhile; 0 without checkpointing. */
+  /** The tensors that the layer that is computed again keeps meanwhile; 0 without checkpointing. */
   readonly live: number
   /** All of these at once. */
   readonly total: number
@@ -150,25 +150,28 @@ const accountOfFold = (
   }
 }
 
+/** The sizes of the batch, and of what only a method determines. */
+type Sizes = Readonly<Record<string, number>>
+/** The accounts of a tuned model in PyTorch. */
+export interface Accountant {
+  /** The account of a step, for a batch of some sizes. */
+  readonly at: (dims: Sizes, options?: AccountOptions) => Account
+}
+
 /**
- * The bytes that PyTorch would hold for the training step of a tuned model: a fold over the model's expressions, of
- * which each op says what autograd keeps of it. No method is named: what it keeps follows from its expression and from
- * what it trains. Dims of the batch need sizes.
- * @throws {NoAccount} if the model goes through time by a loop, or has no loss
- * @example accountOf(adapt(llama, lora({ targets: ['q_proj'], rank: 8, seed: 0 })), { dims: { batch: 2, seq: 512 }, precision: 'bf16' }).saved
+ * Accounts of the training step of a tuned model, as PyTorch would run it: a fold over the model's expressions, of which
+ * each op says what autograd keeps of it. No method is named: what it keeps follows from its expression and from what it
+ * trains. The expressions are made once, for all sizes and options.
+ * @throws {NoAccount} if the model has no loss; `at` throws it for a loop over time
+ * @example accountant(adapt(llama, lora({ targets: ['q_proj'], rank: 8, seed: 0 }))).at({ batch: 2, seq: 512 }).saved
  */
-export const accountOf = <P, Q, M, B, O, K extends string, U>(
-  tuned: Tuned<P, Q, M, B, O, K, U>,
-  { dims, ...options }: AccountOptions & { readonly dims: Readonly<Record<string, number>> },
-): Account => {
+export const accountant = <P, Q, M, B, O, K extends string, U>(tuned: Tuned<P, Q, M, B, O, K, U>): Accountant => {
   const { model } = tuned
-  const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)]), model.capacities)
   const declared = declaredOf(tuned)
   if (declared.loss === undefined) throw new NoAccount('a model without a loss has no step')
-  const key = tuned.random === undefined ? [] : [tuned.random.key]
   const parameters = new Set<Node>([
     ...[...tensorsOf(tuned.params), ...tensorsOf(model.buffers)].map(([, leaf]) => leaf),
-    ...key,
+    ...(tuned.random === undefined ? [] : [tuned.random.key]),
   ])
   const trained = maskedLeaves(tuned.params, tuned.mask).flatMap(({ leaf, mask }) => {
     const lens = lensOf(mask, leaf)
@@ -177,34 +180,41 @@ export const accountOf = <P, Q, M, B, O, K extends string, U>(
   const places = new Map(trained.map(([leaf, lens]) => [leaf, lens.places]))
   const leafOf = (n: Node): Leaf => {
     const along = places.get(n)
-    const drawn = is(n, placeholderOp) && n.attributes.draws !== undefined
     return {
-      isParameter: parameters.has(n) || drawn,
+      isParameter: parameters.has(n) || (is(n, placeholderOp) && n.attributes.draws !== undefined),
       needs: places.has(n) ? (along ? { along } : {}) : undefined,
     }
   }
-  const leaves = { size, isStaticLeaf: (n: Node) => parameters.has(n) }
   const own = new Set(tensorsOf(model.params).map(([, leaf]) => leaf))
-  const added = { size, isStaticLeaf: (n: Node) => parameters.has(n) && !own.has(n) }
-  const associated = [...moduleRules, association, productRules].reduce<readonly Node[]>(
-    (roots, rules) => rewriteEverywhere(roots, rules, leaves),
-    deduplicated([lossOrNothing(declared).sum]),
-  )
-  const [root] = rewriteEverywhere(associated, [adapterInput], added)
-  const head = headOf(root!)
-  const inHead = head ? dependents(root!, head.product) : new Set<Node>()
-  const { precision = 'f32', device = 'cuda', transformers = 5 } = options
-  const setting: Setting = { precision, device, unshared: transformers === 4 }
-  const numbers = (leaves: readonly Node[]): number =>
-    leaves.reduce((sum, { shape, dtype }) => sum + (dtype === 'f32' ? count(shape.map(size)) : 0), 0)
+  const rewritten = (size: (dim: Dim) => number): Node => {
+    const associated = [...moduleRules, association, productRules].reduce<readonly Node[]>(
+      (roots, rules) => rewriteEverywhere(roots, rules, { size, isStaticLeaf: n => parameters.has(n) }),
+      deduplicated([lossOrNothing(declared).sum]),
+    )
+    const isAdded = (n: Node): boolean => parameters.has(n) && !own.has(n)
+    return rewriteEverywhere(associated, [adapterInput], { size, isStaticLeaf: isAdded })[0]!
+  }
+  // rules weigh weights alone, whose sizes are the same for all batches
+  let made: Node | undefined
   return {
-    trained: numbers(trained.map(([leaf, lens]) => lens.get(leaf))),
-    parameters: numbers(tensorsOf(model.params).map(([, leaf]) => leaf)),
-    ...accountOfFold(
-      foldOf(root!, leafOf, n => inHead.has(n), setting, size),
-      head,
-      options,
-      size,
-    ),
+    at: (dims, { precision = 'f32', device = 'cuda', ...options } = {}) => {
+      const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)]), model.capacities)
+      const root = (made ??= rewritten(size))
+      const head = headOf(root)
+      const inHead = head ? dependents(root, head.product) : new Set<Node>()
+      const setting: Setting = { precision, device, unshared: options.transformers === 4 }
+      const numbers = (leaves: readonly Node[]): number =>
+        leaves.reduce((sum, { shape, dtype }) => sum + (dtype === 'f32' ? count(shape.map(size)) : 0), 0)
+      return {
+        trained: numbers(trained.map(([leaf, lens]) => lens.get(leaf))),
+        parameters: numbers([...own]),
+        ...accountOfFold(
+          foldOf(root, leafOf, n => inHead.has(n), setting, size),
+          head,
+          options,
+          size,
+        ),
+      }
+    },
   }
 }

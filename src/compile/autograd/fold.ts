@@ -35,7 +35,7 @@ export interface LayerKept {
   readonly inputs: readonly Storage[]
   readonly kept: readonly Kept[]
 }
-/** What a forward pass keeps: outside of layers before the head, in layers, and from the head on. */
+/** The tensors that a forward pass keeps: outside of layers before the head, in layers, and from the head on. */
 export interface Folded {
   readonly outside: readonly Kept[]
   readonly layers: readonly LayerKept[]
@@ -73,7 +73,7 @@ const reached = (order: readonly Node[], roots: readonly Node[]) => {
 }
 
 /**
- * What PyTorch keeps for the backward pass of an expression: a fold over its nodes, in which each op says which tensors
+ * The tensors that PyTorch keeps for the backward pass of an expression: a fold over its nodes, in which each op says which tensors
  * it keeps. A tensor that several ops keep is kept once; parameters, and whatever leads to no gradient, not at all.
  * `isHead` tests for the nodes from the model's head on.
  */
@@ -108,8 +108,9 @@ export const foldOf = (
       return { storage: storage ?? storageOf(n.shape, own, size), element: own, needs, isNumber }
     }
     /** An operand in another precision: a copy for each reader, and one for all readers of a parameter. */
-    const converted = (held: Held, of: Node, to: 'half' | 'f32' | undefined): Held => {
-      if (precision !== 'amp' || to === undefined || held.element === to || of.dtype !== 'f32') return held
+    const converted = (held: Held, of: Node, to: 'half' | 'f32' | 'first' | undefined): Held => {
+      if (precision !== 'amp' || to === undefined || to === 'first' || held.element === to || of.dtype !== 'f32')
+        return held
       const known = held.storage.isParameter ? casts.get(held.storage) : undefined
       const storage = known ?? storageOf(of.shape, to, size)
       if (held.storage.isParameter) casts.set(held.storage, storage)
@@ -183,7 +184,14 @@ export const foldOf = (
             : all
       const isRemade = n.op.unpacks === true || n.op.cheap === 'of weights'
       const isLent = autograd?.view === true || (isRemade && operands.every(o => o.storage.isParameter))
-      const result = made(n, widest, required, isLent ? operands[0]!.storage : undefined)
+      // a packed weight is unpacked in the precision of the product that reads it
+      const element =
+        autograd?.view === true || autograd?.autocast === 'first'
+          ? operands[0]!.element
+          : n.op.unpacks && precision === 'amp'
+            ? 'half'
+            : widest
+      const result = made(n, element, required, isLent ? operands[0]!.storage : undefined)
       if (flows && through.live.has(n))
         for (const saved of autograd.saves(n, needs)) {
           const storage = kept(n, saved, operands, result)

@@ -1,2 +1,2 @@
-export { accountOf, type Account, type AccountOptions, type KeptByOp } from './account.ts'
+export { accountant, type Account, type Accountant, type AccountOptions, type KeptByOp } from './account.ts'
 export { NoAccount } from './fold.ts'

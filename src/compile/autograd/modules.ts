@@ -78,6 +78,7 @@ const layerNormOp = moduleOp('layerNorm', {
 /** (x, weight, bias) => a batch normalisation, which keeps its input, and mean and scale of each channel. */
 const batchNormOp = moduleOp('batchNorm', {
   saves: ({ inputs: [, weight] }) => [{ operand: 0 }, { own: 'f32', shape: [2, ...weight!.shape] }],
+  autocast: 'first',
 })
 /** (x, weight) => a convolution whose windows do not overlap, which keeps what any convolution keeps. */
 const convolutionOp = moduleOp('convolution', {

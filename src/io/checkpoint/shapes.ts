@@ -52,7 +52,11 @@ const shapesOf = (path: string, description: ModelDescription): E.Either<IoError
     }
   })
 
-const loadedShapes = (path: string, description: ModelDescription): TE.TaskEither<IoError, AnyLoaded> =>
+/**
+ * A model of any task from its description, with all of its sizes and no weights. Errors: sizes that overflow.
+ * @example loadedShapes('vit-b16', description)
+ */
+export const loadedShapes = (path: string, description: ModelDescription): TE.TaskEither<IoError, AnyLoaded> =>
   TE.fromEither(
     pipe(
       shapesOf(path, description),

@@ -27,7 +27,7 @@ interface Types {
   readonly conditions?: number
   /** True if the op or its derivative has a jump. */
   readonly corner?: boolean
-  /** What PyTorch keeps of it (default: its operands). */
+  /** The tensors that PyTorch keeps of it (default: its operands). */
   readonly autograd?: Op['autograd']
 }
 

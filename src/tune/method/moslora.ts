@@ -2,13 +2,15 @@ import { placeholder, type Dim, type Node, type Tensor } from '../../tensor/inde
 import { all, frozen, type All } from '../mask.ts'
 import type { Method } from './method.ts'
 import { uniformWithin } from './first-values.ts'
-import { leafwise, matrixDims, type Leafwise } from './leafwise.ts'
+import { leafwise, matrixDims, type AdaptedLeaf, type Leafwise } from './leafwise.ts'
 import {
+  dropoutOfInput,
   factorOptions,
   factorsOf,
   firstFactors,
   lowRankSum,
   product,
+  randomSource,
   type LoraMask,
   type LoraOptions,
   type WithFactors,
@@ -30,10 +32,17 @@ export type MosLora<T extends string, R extends number> = Leafwise<
   MosLoraLeaf<R>,
   LoraMask & { readonly lora_mixer: All }
 >
-type Mixed = { readonly weight: Node; readonly lora_A: Node; readonly lora_mixer: Node; readonly lora_B: Node }
+type Mixed = {
+  readonly weight: Node
+  readonly lora_A: Node
+  readonly lora_mixer: Node
+  readonly lora_B: Node
+  readonly dropout_stream?: Node
+}
 
 /**
- * Mixture-of-subspaces LoRA (Wu et al. 2024): W + α/r · A M B, with trained A, mixer M and B.
+ * Mixture-of-subspaces LoRA (Wu et al. 2024): W + α/r · A M B, with trained A, mixer M and B. Dropout applies
+ * to the input of A.
  * @example moslora({ targets: ['q_proj', 'v_proj'], rank: 8, seed: 0 })
  */
 export const moslora = <
@@ -43,28 +52,46 @@ export const moslora = <
 >({
   targets,
   seed,
+  dropout = 0,
   ...options
-}: Omit<LoraOptions<T, R, K>, 'dropout'>): Method<MosLora<TargetsOf<T>, RankOf<R, K>>> =>
-  leafwise<MosLora<TargetsOf<T>, RankOf<R, K>>, Mixed>('moslora', targets, (leaf, path) => {
-    matrixDims('moslora', leaf, path)
-    const factors = factorsOf('moslora', leaf, path, options)
-    const { A, B, rank, scale } = factors
-    const M = placeholder([rank, rank], 'f32')
-    return {
-      becomes: { weight: leaf, lora_A: A, lora_mixer: M, lora_B: B },
-      mask: { weight: frozen, lora_A: all, lora_mixer: all, lora_B: all },
-      weight: ({ weight, lora_A, lora_mixer, lora_B }) =>
-        lowRankSum(weight, product(lora_A, lora_mixer), lora_B, scale),
-      additions: [
-        firstFactors(factors, path, seed),
-        {
-          of: path,
-          leaves: [M],
-          make: ({ size }) => [uniformWithin(M, size, 1 / Math.sqrt(rank), { seed, path: `${path}.lora_mixer` })],
-        },
-      ],
-    }
-  })
+}: LoraOptions<T, R, K>): Method<MosLora<TargetsOf<T>, RankOf<R, K>>> => ({
+  name: 'moslora',
+  apply: params => {
+    const draws = randomSource(dropout, seed)
+    const made = leafwise<MosLora<TargetsOf<T>, RankOf<R, K>>, Mixed>(
+      'moslora',
+      targets,
+      (leaf, path): AdaptedLeaf<Mixed> => {
+        matrixDims('moslora', leaf, path)
+        const factors = factorsOf('moslora', leaf, path, options)
+        const { A, B, rank, scale } = factors
+        const M = placeholder([rank, rank], 'f32')
+        const drop = dropoutOfInput(dropout, draws.random, path)
+        return {
+          becomes: { weight: leaf, lora_A: A, lora_mixer: M, lora_B: B, ...drop.becomes },
+          mask: { weight: frozen, lora_A: all, lora_mixer: all, lora_B: all, ...drop.mask },
+          weight: leaves =>
+            lowRankSum(
+              leaves.weight,
+              product(drop.dropped(leaves.lora_A, leaves), leaves.lora_mixer),
+              leaves.lora_B,
+              scale,
+            ),
+          additions: [
+            firstFactors(factors, path, seed),
+            {
+              of: path,
+              leaves: [M],
+              make: ({ size }) => [uniformWithin(M, size, 1 / Math.sqrt(rank), { seed, path: `${path}.lora_mixer` })],
+            },
+            ...drop.additions,
+          ],
+        }
+      },
+    ).apply(params)
+    return { ...made, ...draws }
+  },
+})
 
 export const mosloraMethod = method({
   name: 'moslora',
@@ -72,7 +99,7 @@ export const mosloraMethod = method({
   trains: 'two narrow factors and a mixer between them',
   paper: { by: 'Wu et al. 2024', url: 'https://arxiv.org/abs/2406.11909' },
   make: moslora,
-  takes: factorOptions,
+  takes: [...factorOptions, 'dropout'],
   rank: { default: 8 },
   reach: 'linear',
   targets: 'usual',

@@ -1,0 +1,68 @@
+import * as TE from 'fp-ts/lib/TaskEither.js'
+import { accountant, type Account, type AccountOptions } from '../../compile/index.ts'
+import { loadedShapes } from '../../io/index.ts'
+import { publishedModel, type ModelDescription } from '../../model/index.ts'
+import { orThrow } from '../../text/index.ts'
+import { count } from '../../tensor/index.ts'
+import type { MethodName } from '../../tune/index.ts'
+import { ownDims } from '../counts.ts'
+import { explainMethod } from '../explain.ts'
+import { methodOptions, type MethodChoice } from '../method.ts'
+import { targetsOf, tuneAny } from '../tune.ts'
+
+/** The training step of a published model under a method. */
+export interface StepChoice extends Omit<MethodChoice, 'seed' | 'method'> {
+  readonly model: string
+  readonly method: MethodName
+  /** The height and width of images, if they are not the model's own. */
+  readonly imageSize?: number
+}
+/** The sizes of a batch. */
+export interface BatchSizes {
+  readonly batch: number
+  readonly seq?: number
+}
+
+/** A step whose bytes are known. */
+export interface KnownStep {
+  /** The memory of PyTorch for a batch. */
+  readonly at: (sizes: BatchSizes, options: AccountOptions) => Account
+  /** The numbers of the weights that are quantized. */
+  readonly quantized: number
+  /** The most bytes that this compiler's program for TensorFlow holds in bf16, weights and state included. */
+  readonly ours: (sizes: BatchSizes) => Promise<number>
+}
+
+/** Images of another size; dropout and stochastic depth of the model itself are off, as in the counts beside the paper. */
+const sized = (description: ModelDescription, imageSize: number | undefined): ModelDescription =>
+  description.task === 'text' || imageSize === undefined
+    ? description
+    : {
+        ...description,
+        config: { ...description.config, image_size: imageSize, ...{ drop_rate: 0, drop_path_rate: 0 } },
+      }
+
+/** The step of a published model under a method, from shapes alone. */
+export const knownStep = async ({ model, imageSize, ...choice }: StepChoice): Promise<KnownStep> => {
+  const description = await orThrow(TE.fromEither(publishedModel(model)))
+  const source = await orThrow(loadedShapes(model, sized(description, imageSize)))
+  const { architecture, tensors } = source.checkpoint
+  const options = await orThrow(async () => methodOptions({ ...choice, seed: 0 }, architecture))
+  const targets = await orThrow(async () => targetsOf(source, options))
+  const tuned = await orThrow(async () => tuneAny(source, options, {}, targets))
+  const own = ownDims(tuned, source.checkpoint, targets.modules)
+  const { at } = accountant(tuned)
+  const linear = targets.modules.map(({ path }) => tensors.get(architecture.stored(path).name)?.sizes ?? [0])
+  return {
+    at: (sizes, regime) => at({ ...own, ...sizes }, regime),
+    quantized: options.quantize ? linear.reduce((sum, sizes) => sum + count(sizes), 0) : 0,
+    ours: async sizes => {
+      const { weights, state, peak } = await explainMethod(source, options, {
+        ...sizes,
+        target: 'graph',
+        precision: 'bf16',
+      })
+      return weights + state + peak
+    },
+  }
+}
