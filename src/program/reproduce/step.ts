@@ -33,13 +33,15 @@ export interface KnownStep {
   readonly ours: (sizes: BatchSizes) => Promise<number>
 }
 
+/** A network that drops nothing. */
+const undropped = { drop_rate: 0, drop_path_rate: 0 }
 /** Images of another size; dropout and stochastic depth of the model itself are off, as in the counts beside the paper. */
 const sized = (description: ModelDescription, imageSize: number | undefined): ModelDescription =>
   description.task === 'text' || imageSize === undefined
     ? description
     : {
         ...description,
-        config: { ...description.config, image_size: imageSize, ...{ drop_rate: 0, drop_path_rate: 0 } },
+        config: { ...description.config, image_size: imageSize, ...undropped },
       }
 
 /** The step of a published model under a method, from shapes alone. */
