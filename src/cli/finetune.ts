@@ -1,9 +1,29 @@
-import { Command } from 'commander'
-import { finetune, humanReport, jsonReport, type FinetuneOptions } from '../program/index.ts'
-import { telling, type Context, type Json } from './context.ts'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import * as E from '../either/index.ts'
+import {
+  finetune,
+  humanReport,
+  jsonReport,
+  logChoice,
+  openFollowing,
+  type FinetuneOptions,
+  type LogChoice,
+} from '../program/index.ts'
+import { telling, warn, type Context, type Json } from './context.ts'
 import { methodOption, selectOption, selectStepsOption, withMethodOptions } from './method.ts'
 import { jsonOption, modelOption, seedOption } from './options.ts'
 import { labelledImages, rows, withTrainingOptions } from './training.ts'
+
+/** Reads one more log. */
+const oneMoreLog = (text: string, before: readonly LogChoice[] = []): readonly LogChoice[] => {
+  const choice = logChoice(text)
+  if (E.isLeft(choice)) throw new InvalidArgumentError(choice.left)
+  return [...before, choice.right]
+}
+
+interface Followed {
+  readonly log?: readonly LogChoice[]
+}
 
 export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command =>
   withTrainingOptions(
@@ -30,14 +50,28 @@ export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command 
       '--save-optimizer',
       "save the optimizer's moments too, so that a run that goes on from the adapter has them",
     )
+    .addOption(
+      new Option(
+        '--log <where>',
+        'a log of losses, learning rate, gradient norm, speed and memory: tensorboard:DIR or jsonl:FILE; may be given several times',
+      ).argParser(oneMoreLog),
+    )
     .requiredOption('--out <dir>', 'where the adapter goes: a new or an empty directory')
     .addOption(jsonOption())
-    .action(async ({ json, ...options }: FinetuneOptions & Json) => {
+    .action(async ({ json, log, ...options }: FinetuneOptions & Followed & Json) => {
       const report = (json ? jsonReport : humanReport)(terminal)
+      const warning = (message: string): void => {
+        warn(terminal, message)
+      }
+      const following = await openFollowing(log ?? [], warning)
       try {
         const signal = interrupted({ needsOutput: false })
-        for await (const event of finetune({ ...options, ...telling(terminal, json), signal })) report.show(event)
+        for await (const event of finetune({ ...options, ...telling(terminal, json), signal })) {
+          report.show(event)
+          await following.follow(event)
+        }
       } finally {
         report.stop()
+        await following.close()
       }
     })

@@ -4,7 +4,7 @@ import { chunkOp, pieceDim } from './chunk/index.ts'
 type Size = (dim: Dim) => number
 
 /** The operations of a node, with those of the block that it calls. */
-const flopsAt = (n: Node, size: Size): number => {
+export const flopsAt = (n: Node, size: Size): number => {
   if (is(n, chunkOp)) {
     const { block, dim, rows } = n.attributes
     const all = size(dim)

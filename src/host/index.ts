@@ -14,7 +14,9 @@ export {
   readWhole,
   type InputFile,
 } from './file.ts'
+export { crc32c } from './crc.ts'
 export { collectGarbage } from './garbage.ts'
+export { growingFile } from './growing.ts'
 export { fileHash, noteHash } from './hashed.ts'
 export { reserve } from './reserve.ts'
 export { sweep, temporaryFolder } from './temporary.ts'

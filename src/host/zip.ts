@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { createInflateRaw } from 'node:zlib'
+import { crc32 } from './crc.ts'
 import { openFile, type InputFile } from './file.ts'
 import { isIoError, orThrow, reasonOf, refusal, quoted } from '../text/index.ts'
 
@@ -28,22 +29,6 @@ const deflated = 8
 const unreadable = 0x1 | 0x20 | 0x40
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
-const remainders = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte
-  for (let bit = 0; bit < 8; bit++) value = (value & 1) === 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1
-  return value
-})
-
-/**
- * CRC-32, as in zip and gzip, of bytes that follow others whose checksum is `before`.
- * @example crc32(Buffer.from('123456789')) // 0xcbf43926
- */
-export const crc32 = (bytes: Uint8Array, before = 0): number => {
-  let sum = ~before
-  for (let i = 0; i < bytes.length; i++) sum = remainders[(sum ^ bytes[i]!) & 0xff]! ^ (sum >>> 8)
-  return ~sum >>> 0
-}
 
 /** The central directory: its offset, its bytes and its number of entries. */
 interface Directory {

@@ -2,7 +2,8 @@ import cliProgress from 'cli-progress'
 import { recomputation } from '../compile/index.ts'
 import { oneLine, printable } from '../text/index.ts'
 import type { FinetuneEvent, StartEvent } from './finetune.ts'
-import type { StepEvent, Unit } from '../train/finetune.ts'
+import { countOf } from './follow/follower.ts'
+import type { StepEvent } from '../train/finetune.ts'
 
 /** The output of a program: results on `out`, progress and warnings on `err`. */
 export interface Terminal {
@@ -34,10 +35,6 @@ interface Shown {
 
 /** A step over any kind of examples. */
 type AnyStep = StepEvent | StepEvent<'images'>
-/** The number of things that a report counts, and their name. */
-const countOf = (of: { readonly tokens: number } | { readonly images: number }): readonly [number, Unit] =>
-  'images' in of ? [of.images, 'images'] : [of.tokens, 'tokens']
-
 /** Computes speed and time left from the last few steps, without the first one, which compiles. */
 const meter = (steps: number): ((step: AnyStep) => Shown) => {
   const recent: AnyStep[] = []

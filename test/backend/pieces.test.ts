@@ -18,7 +18,7 @@ import { bindDims, given, sizing } from '../../src/compile/index.ts'
 import { count } from '../../src/tensor/index.ts'
 import { isFloats, isTensor, mapTree } from '../../src/tune/index.ts'
 import { llama } from '../../src/model.ts'
-import { engine, peakWhile } from '../support/tfjs-memory.ts'
+import { heldNow, peakWhile } from '../support/held.ts'
 
 /** The logits of a large vocabulary are never whole on targets that run plans. */
 
@@ -57,7 +57,7 @@ const methods: Readonly<Record<string, () => Method<Opaque>>> = {
 
 /** The loss, the gradients, the certificate, and the measured peak of a step. */
 const measured = async (method: Method<Opaque>, compiler: CompilerOptions, rows = seq) => {
-  const before = engine().state.numBytes
+  const before = heldNow().numBytes
   const fed = rows === seq ? batch : { input_ids: tokens(rows), labels: tokens(rows) }
   await using run = await compile(trainStep(adapt(model, method), sgd({ lr: 0.1 })), {
     target: 'wasm',

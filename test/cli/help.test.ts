@@ -56,6 +56,7 @@ const options = {
     'seed',
     ...training,
     'save-optimizer',
+    'log',
     'out',
     'json',
   ],

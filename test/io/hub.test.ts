@@ -14,7 +14,8 @@ import {
   type FetchOptions,
   type ModelSource,
 } from '../../src/io/hub.ts'
-import { crc32, readZipEntry } from '../../src/host/zip.ts'
+import { crc32 } from '../../src/host/crc.ts'
+import { readZipEntry } from '../../src/host/zip.ts'
 import { temporaryName } from '../../src/host/temporary.ts'
 import { message, right } from '../support/tokenizers.ts'
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { crc32 } from '../../src/host/zip.ts'
+import { crc32 } from '../../src/host/crc.ts'
 
 /** A zip archive of stored files. */
 export const zipOf = (files: Readonly<Record<string, string>>): Buffer => {

@@ -1,4 +1,4 @@
-import protobuf from 'protobufjs'
+import { messagesOf } from '../../host/messages.ts'
 
 /**
  * The part of TensorFlow's file formats that graphs need, with TensorFlow's own names and field numbers
@@ -59,15 +59,10 @@ message RewriterConfig { bool disable_meta_optimizer = 19; }
 /** The names of the TensorFlow messages that are written. */
 export type MessageName = 'SavedModel' | 'ConfigProto' | 'FunctionDef'
 
-const root = protobuf.parse(schema, { keepCase: true }).root
+const message = messagesOf(schema)
 
 /**
  * The bytes of a message. Map entries and list elements keep their given order.
  * @example encode('ConfigProto', {})
  */
-export const encode = (name: MessageName, message: object): Uint8Array => {
-  const type = root.lookupType(name)
-  const wrong = type.verify(message)
-  if (wrong !== null) throw new TypeError(`${name}: ${wrong}`)
-  return type.encode(type.create(message)).finish()
-}
+export const encode = (name: MessageName, value: object): Uint8Array => message(name, value)
