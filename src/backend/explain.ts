@@ -13,6 +13,8 @@ export interface ExplainTarget {
   readonly recompute?: CompilerOptions['recompute']
   /** The most bytes that the step may hold, as for `compile`. */
   readonly memory?: number | undefined
+  /** Adds the course of the memory, for targets that run plans, and the expressions of a layer. */
+  readonly detailed?: boolean
 }
 
 /**
@@ -22,9 +24,9 @@ export interface ExplainTarget {
  */
 export const explainOn = async <P, Q, M, S, B, O, K extends string>(
   step: Step<P, Q, M, S, B, O, K>,
-  { dims, target: name = 'wasm', precision = 'f32', recompute, memory }: ExplainTarget,
+  { dims, target: name = 'wasm', precision = 'f32', recompute, memory, detailed = false }: ExplainTarget,
 ): Promise<Explanation> => {
   checkBudget(memory)
   const { target } = await targetFor(name, precision)
-  return target.explain(step, { dims, precision, planning: { recompute, memory } })
+  return target.explain(step, { dims, precision, detailed, planning: { recompute, memory } })
 }

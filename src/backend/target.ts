@@ -21,6 +21,8 @@ export interface Explaining {
   readonly precision: Precision
   /** The values that a backward pass recomputes, and the most bytes that the step may hold. */
   readonly planning?: Pick<Planning, 'recompute' | 'memory'>
+  /** Adds the course of the memory and the expressions of a layer. */
+  readonly detailed?: boolean
 }
 
 /**
@@ -91,5 +93,5 @@ export const asked = async (ask: () => Promise<E.Either<string, string>>): Promi
 }
 
 /** The explanation of a target that runs plans. */
-export const explainPlans: Target['explain'] = async (step, { dims, planning = {} }) =>
-  explainedWithin(planning, recompute => explain(step, { dims, recompute, chunk: pieces }))
+export const explainPlans: Target['explain'] = async (step, { dims, planning = {}, detailed = false }) =>
+  explainedWithin(planning, recompute => explain(step, { dims, recompute, chunk: pieces, detailed }))

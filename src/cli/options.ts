@@ -159,6 +159,9 @@ export const precisionOption = (): Option =>
   )
     .choices(precisions)
     .default('f32')
+/** A page as a result. */
+export const htmlOption = (about: string): Option =>
+  new Option('--html <file>', `a page that shows ${about}, in one file`)
 export const jsonOption = (): Option => new Option('--json', 'print JSON lines, and nothing else, on standard output')
 export const seedOption = (what: string): Option => new Option('--seed <n>', what).argParser(naturalNumber).default(0)
 export const checkpointingOption = (): Option =>

@@ -25,6 +25,7 @@ import { nativeCommand } from './native.ts'
 import {
   adaptersOption,
   checkpointingOption,
+  htmlOption,
   jsonOption,
   memoryOption,
   modelOption,
@@ -141,6 +142,7 @@ const explainCommand = (context: Context): Command =>
     .addOption(checkpointingOption())
     .addOption(memoryOption())
     .addOption(optimizerOption('whose state is told').default(optimizerNames[0]))
+    .addOption(htmlOption('the memory of the step, what its layers keep, and why'))
     .addOption(jsonOption())
     .action(async ({ json, ...options }: ExplainOptions & Json) => {
       const explanation = await explainModel({ ...options, ...telling(context, json) })

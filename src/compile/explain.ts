@@ -13,9 +13,11 @@ import {
 } from '../tensor/index.ts'
 import { bindDims, given, sizing } from './bind.ts'
 import { callsOf } from './blocks.ts'
+import { courseOf, type Course } from './course.ts'
+import { equationsOf, type Equations } from './equations.ts'
 import { flopsOf } from './flops.ts'
 import { footprintOf } from './footprint.ts'
-import { blockNames, describe } from './print.ts'
+import { blockNames, commonPath, describe } from './print.ts'
 import type { CompilerOptions, Program, Traits } from './pipeline.ts'
 import { programsOf, type Programs, type Size } from './step-programs.ts'
 import type { Step } from './step.ts'
@@ -28,16 +30,6 @@ export interface Kept {
   readonly bytes: number
   /** The trained leaf for whose columns this part of an activation is kept, if the activation itself is not kept. */
   readonly columnsOf: string | undefined
-}
-
-/** The common beginning of paths: `model.layers.*` for the leaves of one layer. */
-const commonPath = (paths: readonly string[]): string => {
-  // the last word belongs to a single leaf
-  const [first = [], ...rest] = paths
-    .filter(path => !path.startsWith('columns('))
-    .map(path => path.split('.').slice(0, -1))
-  const shared = first.findIndex((word, i) => rest.some(other => other[i] !== word))
-  return first.slice(0, shared < 0 ? first.length : shared).join('.')
 }
 
 /** The layers that share one block, and the values that each of them keeps. */
@@ -75,6 +67,10 @@ export interface Explanation {
   readonly instead?: Planned
   /** The buffers of the model and their bytes, if it has any: they are among what a step holds. */
   readonly buffers?: { readonly paths: readonly string[]; readonly bytes: number }
+  /** The memory from the beginning to the end of the gradient program, if asked for and if the target runs plans. */
+  readonly course?: Course
+  /** The expressions of a layer, if asked for. */
+  readonly equations?: Equations
   /** The bytes that the runtimes hold before a step, if measured. */
   readonly before?: number
 }
@@ -97,14 +93,37 @@ export interface Stored {
  */
 export const explain = <P, Q, M, S, B, O, K extends string>(
   step: Step<P, Q, M, S, B, O, K>,
-  { dims, ...options }: { readonly dims: Readonly<Record<string, number>> } & CompilerOptions & Partial<Traits>,
+  {
+    dims,
+    detailed,
+    ...options
+  }: { readonly dims: Readonly<Record<string, number>>; readonly detailed?: boolean } & CompilerOptions &
+    Partial<Traits>,
 ): Explanation => {
   const { model } = step.tuned
   const environment = bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)])
-  return explainPrograms(
-    programsOf(step, { layOut: true, runs: () => true, inPlace: new Map(), ...options }),
-    sizing(environment, model.capacities),
+  const size = sizing(environment, model.capacities)
+  const programs = programsOf(step, { layOut: true, runs: () => true, inPlace: new Map(), ...options })
+  const explanation = explainPrograms(programs, size)
+  if (detailed !== true) return explanation
+  const { plan, outputs } = programs.gradients(size)
+  return {
+    ...explanation,
+    course: courseOf(plan, outputs.length - programs.trained.length),
+    ...equationsFor(step, size),
+  }
+}
+
+/** The expressions of a layer of a step, as no target has changed them; nothing if the model has no layers. */
+export const equationsFor = <P, Q, M, S, B, O, K extends string>(
+  step: Step<P, Q, M, S, B, O, K>,
+  size: Size,
+): Pick<Explanation, 'equations'> => {
+  const found = equationsOf(
+    without => programsOf(step, { layOut: false, runs: () => true, inPlace: new Map(), without }),
+    size,
   )
+  return found === undefined ? {} : { equations: found }
 }
 
 /** The same from existing programs. */

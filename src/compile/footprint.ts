@@ -1,5 +1,62 @@
 import type { Node } from '../tensor/index.ts'
-import { bytesOf, outputSources, type Plan } from './plan.ts'
+import { bytesOf, outputSources, type Instruction, type Plan } from './plan.ts'
+
+type Made = Extract<Instruction, { readonly kind: 'run' }>
+type Called = Extract<Instruction, { readonly kind: 'call' }>
+
+/** The work of a walk over a plan with its buffers. */
+export interface Walk<B> {
+  /** A buffer for the result of an instruction. */
+  readonly make: (bytes: number, made: Made) => B
+  /** The buffers of a call's results: its inputs' own, or others. */
+  readonly call: (called: Called, inputs: readonly B[], plan: Plan) => readonly B[]
+  /** Is told of a buffer whose last handle is released. */
+  readonly free: (buffer: B) => void
+  /** Is told of the end of an instruction. */
+  readonly done?: () => void
+}
+
+/** Follows every buffer of a plan from birth to death, and returns those of its outputs. */
+export const walkPlan = <B>(plan: Plan, inputs: readonly B[], walk: Walk<B>): readonly B[] => {
+  const handles = new Map<B, number>()
+  const bufferOf = new Map<number, B>()
+  const hold = (slot: number, buffer: B): void => {
+    bufferOf.set(slot, buffer)
+    handles.set(buffer, (handles.get(buffer) ?? 0) + 1)
+  }
+  const drop = (slot: number): void => {
+    const buffer = bufferOf.get(slot)!
+    const left = handles.get(buffer)! - 1
+    handles.set(buffer, left)
+    if (left === 0) walk.free(buffer)
+  }
+  plan.inputs.forEach((slot, i) => hold(slot, inputs[i]!))
+  for (const instruction of plan.instructions) {
+    switch (instruction.kind) {
+      case 'run':
+        hold(instruction.output, walk.make(bytesOf(plan.slots[instruction.output]!), instruction))
+        break
+      case 'update':
+        hold(instruction.output, bufferOf.get(instruction.target)!)
+        drop(instruction.target)
+        break
+      case 'alias':
+        hold(instruction.output, bufferOf.get(instruction.input)!)
+        break
+      case 'call': {
+        const passed = instruction.inputs.map(slot => bufferOf.get(slot)!)
+        const made = walk.call(instruction, passed, plan)
+        instruction.outputs.forEach((slot, i) => hold(slot, made[i]!))
+        break
+      }
+      case 'free':
+        drop(instruction.slot)
+        break
+    }
+    walk.done?.()
+  }
+  return plan.outputs.map(slot => bufferOf.get(slot)!)
+}
 
 /** A value and its bytes. */
 export interface Sized {
@@ -17,79 +74,57 @@ export interface Footprint {
   readonly after: readonly number[]
 }
 
+/** A buffer of a plan. */
+type Held = Pick<Sized, 'bytes'>
+
 const footprints = new WeakMap<Plan, Footprint>()
 
 /** The exact bytes of a plan, by following every buffer from birth to death. Blocks are followed once. */
 export const footprintOf = (plan: Plan): Footprint => {
   const known = footprints.get(plan)
   if (known) return known
-  const buffers = new Map<number, { bytes: number; handles: number }>()
-  const made = new Map<number, Sized>()
-  const bufferOf = new Map<number, number>()
   let now = 0
   let peak = 0
   let largest: Sized | undefined
   const after: number[] = []
+  // values that instructions have made, in their order
+  const made = new Map<Held, Sized>()
   const reach = (bytes: number, inner?: Sized): void => {
     if (bytes <= peak) return
     peak = bytes
-    largest = [...made.values(), ...(inner ? [inner] : [])].reduce<Sized | undefined>(
-      (most, one) => (most && most.bytes >= one.bytes ? most : one),
-      undefined,
-    )
+    const values = [...made.values(), ...(inner ? [inner] : [])]
+    const most = Math.max(...values.map(one => one.bytes))
+    largest = values.find(one => one.bytes === most)
   }
-  const hold = (slot: number, buffer: number): void => {
-    bufferOf.set(slot, buffer)
-    buffers.get(buffer)!.handles += 1
-  }
-  const make = (slot: number, { counted = true, node }: { readonly counted?: boolean; readonly node?: Node } = {}) => {
-    const bytes = bytesOf(plan.slots[slot]!)
-    buffers.set(slot, { bytes, handles: 0 })
-    hold(slot, slot)
-    if (node) made.set(slot, { node, bytes })
-    if (counted) now += bytes
+  const grow = (buffer: Held): Held => {
+    now += buffer.bytes
     reach(now)
+    return buffer
   }
-  plan.inputs.forEach(slot => {
-    make(slot, { counted: false })
+  const given = plan.inputs.map((slot): Held => ({ bytes: bytesOf(plan.slots[slot]!) }))
+  walkPlan<Held>(plan, given, {
+    make: (bytes, { node }) => {
+      const value = { node, bytes }
+      made.set(value, value)
+      return grow(value)
+    },
+    call: ({ plan: inner, outputs }, inputs) => {
+      const within = footprintOf(inner)
+      reach(now + within.peak, within.largest)
+      const sources = outputSources(inner)
+      return outputs.map((slot, i) => {
+        const source = sources[i]
+        return source === undefined ? grow({ bytes: bytesOf(plan.slots[slot]!) }) : inputs[source]!
+      })
+    },
+    free: buffer => {
+      now -= buffer.bytes
+      made.delete(buffer)
+    },
+    done: () => {
+      after.push(now)
+    },
   })
-  for (const instruction of plan.instructions) {
-    switch (instruction.kind) {
-      case 'run':
-        make(instruction.output, { node: instruction.node })
-        break
-      case 'update':
-        hold(instruction.output, bufferOf.get(instruction.target)!)
-        drop(instruction.target)
-        break
-      case 'alias':
-        hold(instruction.output, bufferOf.get(instruction.input)!)
-        break
-      case 'call': {
-        const inner = footprintOf(instruction.plan)
-        reach(now + inner.peak, inner.largest)
-        const sources = outputSources(instruction.plan)
-        instruction.outputs.forEach((slot, i) => {
-          const source = sources[i]!
-          if (source === undefined) make(slot)
-          else hold(slot, bufferOf.get(instruction.inputs[source]!)!)
-        })
-        break
-      }
-      case 'free':
-        drop(instruction.slot)
-        break
-    }
-    after.push(now)
-  }
-  function drop(slot: number): void {
-    const of = bufferOf.get(slot)!
-    const buffer = buffers.get(of)!
-    buffer.handles -= 1
-    if (buffer.handles > 0) return
-    now -= buffer.bytes
-    made.delete(of)
-  }
   const footprint = { peak, end: now, largest, after }
   footprints.set(plan, footprint)
   return footprint

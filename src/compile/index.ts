@@ -1,10 +1,13 @@
 /** Turns a pure step into lists of instructions: rewriting, preparing, planning, certifying. */
 export { bindDims, checkFits, DimsError, given, sizing } from './bind.ts'
 export { withinBudget, type Candidate } from './budget.ts'
+export type { Course, Moment } from './course.ts'
 export { crossing } from './crossing.ts'
+export type { Equations } from './equations.ts'
 export { flopsOf } from './flops.ts'
 export { footprintOf, savedIn, type Footprint, type Sized } from './footprint.ts'
 export {
+  equationsFor,
   explain,
   explainPrograms,
   explanationText,

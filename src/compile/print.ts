@@ -29,6 +29,16 @@ export const blockNames = (block: Block, calls: readonly Node[], names: Names): 
     }),
   )
 
+/** The common beginning of paths: `model.layers.*` for the leaves of one layer. */
+export const commonPath = (paths: readonly string[]): string => {
+  // the last word belongs to a single leaf
+  const [first = [], ...rest] = paths
+    .filter(path => !path.startsWith('columns('))
+    .map(path => path.split('.').slice(0, -1))
+  const shared = first.findIndex((word, i) => rest.some(other => other[i] !== word))
+  return first.slice(0, shared < 0 ? first.length : shared).join('.')
+}
+
 /**
  * An expression in one line, such as `take(rmsNorm(x, input_layernorm), columns)`; below the given depth, only names.
  */
@@ -58,6 +68,9 @@ const printBlock = (block: Block, calls: readonly Node[], names: Names): string 
   const parameters = block.parameters.map(p => `  ${named.get(p)!}: ${signature(p)}`)
   return [`block ${block.name}, called ${calls.length} times`, ...parameters, body(block.outputs, named)].join('\n')
 }
+
+/** The lines of a block whose parameters have names. */
+export const blockText = (block: Block, names: Names): string => `${block.name}\n${body(block.outputs, names)}`
 
 const signature = ({ shape, dtype }: Node): string => `[${shape.join(', ')}]${dtype === 'f32' ? '' : ` ${dtype}`}`
 

@@ -1,4 +1,4 @@
-import { mkdir, open, realpath, rename, rm, rmdir } from 'node:fs/promises'
+import { mkdir, open, realpath, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { sweep, temporaryName } from './temporary.ts'
@@ -82,6 +82,23 @@ export const replaceFile = (path: string, content: Content): TE.TaskEither<IoErr
       throw error
     }
     await syncDirectory(parent)
+  })
+
+/**
+ * Checks, before long work, that {@link replaceFile} can write a file: creates one next to it and removes it. Errors:
+ * the path is a directory, its folder cannot be written.
+ * @example await checkReplaceable('explained.html')()
+ */
+export const checkReplaceable = (path: string): TE.TaskEither<IoError, void> =>
+  attempt(path, async () => {
+    if (path === '') throw refusal('the name of the file is empty')
+    const target = await realpath(path).catch(() => resolve(path))
+    const found = await stat(target).catch(() => undefined)
+    if (found?.isDirectory() === true) throw refusal(`${path}: it is a directory, where a file is expected`, 'EISDIR')
+    await mkdir(dirname(target), { recursive: true })
+    const trial = join(dirname(target), temporaryName())
+    await writeFile(trial, '')
+    await rm(trial)
   })
 
 /**

@@ -1,5 +1,5 @@
 /** The machine: files, atomic writes, locks, processes, the cache folder, versions. */
-export { type Content, replaceFile, writeAtomically } from './atomic.ts'
+export { checkReplaceable, type Content, replaceFile, writeAtomically } from './atomic.ts'
 export { cacheDirectory } from './cache.ts'
 export { hasPip, pipDownload, run, type Ended } from './command.ts'
 export {

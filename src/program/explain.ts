@@ -1,9 +1,11 @@
+import { basename } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type { Explanation } from '../compile/index.ts'
+import { checkReplaceable, replaceFile } from '../host/index.ts'
 import { loadShapes } from '../io/index.ts'
 import { fail, orThrow, type IoError } from '../text/index.ts'
 import { explainOn, type Precision, type TargetName } from '../backend/index.ts'
-import { constant, type OptimizerName } from '../tune/index.ts'
+import { constant, recordOf, type OptimizerName } from '../tune/index.ts'
 import { methodOptions, type MethodChoice, type MethodOptions } from './method.ts'
 import { defaultLength, recomputing, type MemoryOptions, type RunOptions } from './pretrained.ts'
 import { chooseOptimizer, trainStep } from '../train/index.ts'
@@ -20,11 +22,15 @@ export interface ExplainedAs extends MemoryOptions {
   readonly precision?: Precision
   /** The optimizer whose state is reported. */
   readonly optimizer?: OptimizerName | undefined
+  /** Adds the course of the memory and the expressions of a layer. */
+  readonly detailed?: boolean
 }
 
 /** The options of `partensor explain`. */
 export interface ExplainOptions extends MethodChoice, ExplainedAs, Pick<RunOptions, 'onWarning'> {
   readonly model: string
+  /** A file for a page that shows the explanation. */
+  readonly html?: string | undefined
 }
 
 /** The sizes of an example that no model states: the tokens of a row. */
@@ -62,10 +68,10 @@ export const stepOf = async (
 export const explainMethod = async (
   source: Opened,
   method: MethodOptions,
-  { target = 'wasm', precision = 'f32', memory, checkpointing, ...sizes }: ExplainedAs,
+  { target = 'wasm', precision = 'f32', memory, checkpointing, detailed = false, ...sizes }: ExplainedAs,
 ): Promise<Explanation> => {
   const { step, dims } = await stepOf(source, method, sizes)
-  return explainOn(step, { dims, target, precision, memory, ...recomputing({ checkpointing }) })
+  return explainOn(step, { dims, target, precision, memory, detailed, ...recomputing({ checkpointing }) })
 }
 
 /**
@@ -82,22 +88,38 @@ export const explainModel = async ({
   optimizer,
   checkpointing,
   memory,
+  detailed = false,
+  html,
   onWarning,
   ...choice
 }: ExplainOptions): Promise<Explanation> => {
+  if (html !== undefined) await orThrow(checkReplaceable(html))
   const source = await orThrow(loadShapes(model))
   try {
     for (const message of source.checkpoint.warnings) onWarning?.(message)
     const method = await orThrow(async () => methodOptions(choice, source.checkpoint.architecture))
-    return await explainMethod(source, method, {
+    const explanation = await explainMethod(source, method, {
       batch,
       seq,
       optimizer,
       checkpointing,
       memory,
+      detailed: detailed || html !== undefined,
       ...(target ? { target } : {}),
       ...(precision ? { precision } : {}),
     })
+    if (html === undefined) return explanation
+    const { explainPage } = await import('./page/explain-page.ts')
+    const tokens = isClassifier(source) ? 'images' : `× ${seq ?? defaultLength} tokens`
+    const stored = precision === undefined || precision === 'f32' ? '' : ` in ${precision}`
+    const page = await explainPage(explanation, {
+      method: recordOf(method.method).title,
+      model: basename(model),
+      sizes: `${batch} ${tokens} on ${target ?? 'wasm'}${stored}`,
+    })
+    await orThrow(replaceFile(html, page))
+    const { course: _, equations: __, ...plain } = explanation
+    return detailed ? explanation : plain
   } finally {
     await source.checkpoint.close()
   }

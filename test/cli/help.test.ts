@@ -131,6 +131,7 @@ const options = {
     'checkpointing',
     'memory',
     'optimizer',
+    'html',
     'json',
   ],
   'plan': [

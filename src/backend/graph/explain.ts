@@ -1,5 +1,6 @@
 import {
   bindDims,
+  equationsFor,
   explainPrograms,
   given,
   sizing,
@@ -8,6 +9,7 @@ import {
   type Step,
 } from '../../compile/index.ts'
 import { explainedWithin } from '../budget.ts'
+import type { Explaining } from '../target.ts'
 import { openNative } from '../native/load.ts'
 import { certified, storedBytes } from './certificate.ts'
 import { compiledGraph } from './compiled.ts'
@@ -21,7 +23,7 @@ import { fitting } from './fits.ts'
  */
 export const explainGraph = async <P, Q, M, S, B, O, K extends string>(
   step: Step<P, Q, M, S, B, O, K>,
-  { dims, precision, planning = {} }: Explaining,
+  { dims, precision, planning = {}, detailed = false }: Explaining,
 ): Promise<Explanation> => {
   const native = await openNative()
   const before = native._tag === 'Right' ? { before: process.memoryUsage.rss() } : {}
@@ -37,5 +39,9 @@ export const explainGraph = async <P, Q, M, S, B, O, K extends string>(
       limits: compiled.whole.limits(),
     }
   }
-  return { ...explainedWithin(planning, explained), ...before }
+  return {
+    ...explainedWithin(planning, explained),
+    ...before,
+    ...(detailed ? equationsFor(step, size) : {}),
+  }
 }

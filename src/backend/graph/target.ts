@@ -31,9 +31,9 @@ export const graphTarget = {
     const { graphEngine } = await needing(packages, nativeModules.graphEngine)
     return graphEngine({ precision })
   },
-  explain: async (step, { dims, precision }) => {
+  explain: async (step, explaining) => {
     const { explainGraph } = await needing(packages, nativeModules.graphExplain)
-    return explainGraph(step, { dims, precision })
+    return explainGraph(step, explaining)
   },
   foresee: async (step, foreseeing) => {
     const { foreseeGraph } = await needing(packages, nativeModules.graphForesee)

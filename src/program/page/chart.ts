@@ -1,0 +1,83 @@
+import type { Spec } from 'vega'
+import { svgOf } from '../../verify/index.ts'
+import { html, type Html } from './html.ts'
+
+/** The widths at which a chart is drawn: one for narrow windows, one for wide ones. */
+export interface Widths {
+  readonly narrow: number
+  readonly wide: number
+}
+
+/** A chart over the whole width of a page, and one over half of it. */
+export const full: Widths = { narrow: 340, wide: 1072 }
+export const half: Widths = { narrow: 340, wide: 520 }
+
+/** The colours of a page, for marks. */
+export const colour = (name: string): string => `var(--${name})`
+
+const font = 'system-ui, sans-serif'
+const common = {
+  autosize: { type: 'fit', contains: 'padding' },
+  padding: { left: 0, right: 8, top: 6, bottom: 5 },
+  config: {
+    axis: {
+      labelColor: colour('soft'),
+      titleColor: colour('soft'),
+      domainColor: colour('line'),
+      tickColor: colour('line'),
+      gridColor: colour('line'),
+      labelFont: font,
+      titleFont: font,
+      labelFontSize: 12,
+      titleFontSize: 12,
+      titleFontWeight: 'normal',
+      labelOverlap: true,
+    },
+  },
+} as const satisfies Spec
+
+/** A chart as the page holds it, drawn at both widths; what it shows is its name. */
+export const chart = async (
+  says: string,
+  widths: Widths,
+  specOf: (width: number, narrow: boolean) => Spec,
+): Promise<Html> => {
+  const drawn = async (width: number, narrow: boolean): Promise<Html> => ({
+    html: await svgOf({ ...common, ...specOf(width, narrow), width, description: says }),
+  })
+  const [narrow, wide] = [await drawn(widths.narrow, true), await drawn(widths.wide, false)]
+  return html`<figure>
+    <div class="wide">${wide}</div>
+    <div class="narrow">${narrow}</div>
+  </figure> `
+}
+
+/** An entry of a key: the colour and name of a mark, and a figure of it. */
+export interface KeyEntry {
+  readonly colour: string
+  readonly name: string
+  readonly value?: string
+}
+
+/** A key of colours. */
+export const key = (entries: readonly KeyEntry[]): Html =>
+  html`<ul class="key">
+    ${entries.map(
+      ({ colour: of, name, value }) =>
+        html`<li>
+          <i style="background:${colour(of)}"></i>${name}${value === undefined ? { html: '' } : html` <b>${value}</b>`}
+        </li> `,
+    )}
+  </ul> `
+
+/** Bytes in three digits. @example bytesText(4.72e6) // 4.7 MB */
+export const bytesText = (bytes: number): string => {
+  if (bytes === 0) return '0'
+  const { unit, bytes: one } = byteUnit(bytes)
+  const n = bytes / one
+  return `${n.toFixed(unit === 'GB' ? 2 : n < 99.5 ? 1 : 0)} ${unit}`
+}
+
+/** Bytes in the unit that suits the most of them, as an axis shows them. */
+export const byteUnit = (most: number): { readonly unit: string; readonly bytes: number } =>
+  most >= 1e9 ? { unit: 'GB', bytes: 1e9 } : most >= 1e6 ? { unit: 'MB', bytes: 1e6 } : { unit: 'KB', bytes: 1e3 }
