@@ -17,9 +17,11 @@ import {
 } from '../src/index.ts'
 import { adapterOf, encodeChat, fetchModel, hashOf, saveAdapter, versions, type Row } from '../src/io.ts'
 import { evaluateRows, generateText, openModel, parameterCounts, promptIds, textExamples, train } from '../src/model.ts'
-// the texts of the command line, and the way it keeps its folder, are not part of the package
-import { reserve } from '../src/host/index.ts'
+// the texts and pages of the command line, and the way it keeps its folder, are not part of the package
+import { replaceFile, reserve } from '../src/host/index.ts'
 import { showBytes } from '../src/program/index.ts'
+import type { FinetuneEvent } from '../src/program/finetune.ts'
+import { noRun, runAfter, runPage } from '../src/program/page/run-page.ts'
 import { showSeconds, stepDisplay } from '../src/program/progress.ts'
 import { definitionMessages, question, splitBySeed, wordnetNouns, type Definition } from './wordnet.ts'
 
@@ -106,8 +108,24 @@ const main = async (): Promise<void> => {
   say(`loss on ${heldOut.length} held-out words (${before.tokens} scored tokens) before: ${before.loss.toFixed(3)}`)
 
   const plan = { batch, steps, shuffle: true, seed }
-  const display = stepDisplay(process.stderr, steps, session.certificate(textExamples(rows).dims(plan)).total)
-  for await (const event of train(session, rows, plan, k => schedule.rateAt(rate, k))) display.show(event)
+  const dims = textExamples(rows).dims(plan)
+  const { total: bytes, flops } = session.certificate(dims)
+  const display = stepDisplay(process.stderr, steps, bytes)
+  let page = noRun('PaCA on SmolLM2-135M-Instruct, which learns to define words')
+  /** Adds an event to the page. */
+  const noted = (event: FinetuneEvent, step: number): void => {
+    page = runAfter(page, { event, step, memory: process.memoryUsage.rss(), time: Date.now() })
+  }
+  const { target } = session
+  noted(
+    { event: 'start', target, trainable, parameters: all, rows: rows.length, unit: 'tokens', steps, batch, bytes },
+    0,
+  )
+  noted({ event: 'evaluated', when: 'before', ...before }, 0)
+  for await (const event of train(session, rows, plan, k => schedule.rateAt(rate, k))) {
+    display.show(event)
+    noted(event, event.step)
+  }
   display.stop()
 
   const { focus } = await session.read()
@@ -131,6 +149,15 @@ const main = async (): Promise<void> => {
   note('evaluating and asking again …')
   const after = await evaluateRows(session, heldOut, batch)
   const answersAfter = await answers()
+  noted({ event: 'evaluated', when: 'after', ...after }, steps)
+  const shown = asked.map(({ word, gloss }, i) => ({
+    question: question(word),
+    before: answersBefore[i] ?? '',
+    after: answersAfter[i] ?? '',
+    expected: gloss,
+  }))
+  const pageFile = `${out}.html`
+  await orThrow(replaceFile(pageFile, await runPage({ ...page, answers: shown }, true)))
 
   asked.forEach(({ word, gloss }, i) => {
     say()
@@ -146,6 +173,7 @@ const main = async (): Promise<void> => {
   )
   say(`the adapter lies in ${out}; ask it:`)
   say(`  npm run -s partensor -- generate --model ${file} --adapter ${out} --chat --prompt 'Define the word "cat".'`)
+  say(`a page of the run lies in ${pageFile}: open it in a browser`)
   say(`all of it took ${showSeconds((performance.now() - began) / 1000)}`)
 }
 

@@ -3,7 +3,16 @@ import { compare, comparisonTable, titleOf, type CompareEvent, type CompareOptio
 import type { Context, Json } from './context.ts'
 import { comparedMethods, methodNames } from '../tune/index.ts'
 import { selectionRules, selectStepsOption, withMethodOptions } from './method.ts'
-import { choices, integers, jsonOption, modelOption, notNegative, numbers, numbersByName } from './options.ts'
+import {
+  choices,
+  htmlOption,
+  integers,
+  jsonOption,
+  modelOption,
+  notNegative,
+  numbers,
+  numbersByName,
+} from './options.ts'
 import { labelledImages, rows, withTrainingOptions } from './training.ts'
 
 const report = ({ out, err }: Context, event: CompareEvent, sweeping: boolean): void => {
@@ -62,6 +71,7 @@ export const compareCommand = (context: Context): Command =>
           .conflicts(['lr', 'lrOf']),
       ),
   )
+    .addOption(htmlOption('the methods side by side'))
     .addOption(jsonOption())
     .action(
       async ({

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import * as E from '../either/index.ts'
 import {
@@ -9,9 +10,10 @@ import {
   type FinetuneOptions,
   type LogChoice,
 } from '../program/index.ts'
+import { recordOf } from '../tune/index.ts'
 import { telling, warn, type Context, type Json } from './context.ts'
 import { methodOption, selectOption, selectStepsOption, withMethodOptions } from './method.ts'
-import { jsonOption, modelOption, seedOption } from './options.ts'
+import { htmlOption, jsonOption, modelOption, seedOption } from './options.ts'
 import { labelledImages, rows, withTrainingOptions } from './training.ts'
 
 /** Reads one more log. */
@@ -23,6 +25,7 @@ const oneMoreLog = (text: string, before: readonly LogChoice[] = []): readonly L
 
 interface Followed {
   readonly log?: readonly LogChoice[]
+  readonly html?: string
 }
 
 export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command =>
@@ -56,14 +59,18 @@ export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command 
         'a log of losses, learning rate, gradient norm, speed and memory: tensorboard:DIR or jsonl:FILE; may be given several times',
       ).argParser(oneMoreLog),
     )
+    .addOption(htmlOption('the run, kept up to date while it goes on'))
     .requiredOption('--out <dir>', 'where the adapter goes: a new or an empty directory')
     .addOption(jsonOption())
-    .action(async ({ json, log, ...options }: FinetuneOptions & Followed & Json) => {
+    .action(async ({ json, log = [], html, ...options }: FinetuneOptions & Followed & Json) => {
       const report = (json ? jsonReport : humanReport)(terminal)
       const warning = (message: string): void => {
         warn(terminal, message)
       }
-      const following = await openFollowing(log ?? [], warning)
+      const method = options.method === undefined ? 'Fine-tuning' : recordOf(options.method).title
+      const subject = `${method} on ${basename(options.model)}`
+      const page = html === undefined ? {} : { page: { path: html, subject } }
+      const following = await openFollowing({ logs: log, ...page }, warning)
       try {
         const signal = interrupted({ needsOutput: false })
         for await (const event of finetune({ ...options, ...telling(terminal, json), signal })) {

@@ -12,7 +12,7 @@ import {
   type Node,
 } from '../tensor/index.ts'
 import { callsOf } from './blocks.ts'
-import { blockNames, blockText, commonPath, describe, type Names } from './print.ts'
+import { blockNames, blockText, commonPath, describe, layerPath, type Names } from './print.ts'
 import type { Program } from './pipeline.ts'
 import {
   associate,
@@ -108,10 +108,10 @@ const layerOf = (program: Program, programs: Programs): Layer | undefined => {
     }),
   )
   const gradients = program.outputs.slice(program.outputs.length - programs.trained.length).map(withoutReshapes)
+  const leafOf = (path: string): string =>
+    path.startsWith(`${layer}.`) ? path.slice(layer.length + 1) : layerPath(path).replace(`${layer}.`, '')
   const places = gradients.flatMap((n, k) =>
-    is(n, resultOp) && n.inputs[0] === call
-      ? [[programs.trained[k]!.path.replace(/\.\d+\./g, '.*.').replace(`${layer}.`, ''), n.attributes.index] as const]
-      : [],
+    is(n, resultOp) && n.inputs[0] === call ? [[leafOf(programs.trained[k]!.path), n.attributes.index] as const] : [],
   )
   return {
     backward,

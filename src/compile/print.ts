@@ -17,7 +17,7 @@ import { callsOf } from './blocks.ts'
 export type Names = ReadonlyMap<Node, string>
 
 /** A path without its numbers: the common form for the layers of a model. */
-const layerPath = (path: string): string => path.replaceAll(/\.\d+\./g, '.*.')
+export const layerPath = (path: string): string => path.replaceAll(/\.\d+\./g, '.*.')
 
 /** Names for the parameters of a block, from the arguments of its first call. */
 export const blockNames = (block: Block, calls: readonly Node[], names: Names): Names =>

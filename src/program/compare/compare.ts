@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { checkStop, giveWay } from '../../backend/index.ts'
-import { temporaryFolder } from '../../host/index.ts'
+import { checkReplaceable, replaceFile, temporaryFolder } from '../../host/index.ts'
 import { fail, orThrow } from '../../text/index.ts'
 import { finetuneArguments, type Argument } from '../arguments.ts'
 import { deviation, mean, median, type CompareRow, type Spread } from './table.ts'
@@ -14,6 +14,8 @@ import {
   type Contender,
   type RatedContender,
 } from './contenders.ts'
+import type { Explanation } from '../../compile/index.ts'
+import type { Compared } from '../page/compare-page.ts'
 import { explainMethod } from '../explain.ts'
 import type { DoneEvent } from '../finetune.ts'
 import type { StepEvent } from '../../train/finetune.ts'
@@ -49,6 +51,11 @@ export type RunCommand = (
 ) => Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
 
 type Line = StepEvent | DoneEvent
+/** The loss of each step of a run. */
+type Curve = readonly number[]
+/** The mean of curves at each step. */
+const meanCurve = (curves: readonly Curve[]): Curve =>
+  (curves[0] ?? []).map((_, step) => mean(curves.flatMap(curve => curve[step] ?? [])))
 
 const ranOf = async (
   options: CompareOptions,
@@ -56,7 +63,7 @@ const ranOf = async (
   seed: number,
   out: string,
   run: RunCommand,
-): Promise<CompareRun> => {
+): Promise<{ readonly ran: CompareRun; readonly curve: Curve }> => {
   const { name, method, select, rank, lr } = contender
   const {
     model,
@@ -127,8 +134,9 @@ const ranOf = async (
     .filter(line => line !== '')
     .map(line => JSON.parse(line) as Line)
   const done = lines.find(line => line.event === 'done')!
-  const seconds = lines.flatMap(line => (line.event === 'step' ? [line.seconds] : []))
-  return {
+  const made = lines.flatMap(line => (line.event === 'step' ? [line] : []))
+  const seconds = made.map(line => line.seconds)
+  const ran: CompareRun = {
     event: 'run',
     name,
     lr,
@@ -140,15 +148,16 @@ const ranOf = async (
     target: done.target ?? '',
     stepSeconds: median(seconds.length > 1 ? seconds.slice(1) : seconds),
   }
+  return { ran, curve: made.map(line => line.loss) }
 }
 
-/** The bytes that a step of a contender keeps for each token or image, on its target. */
-const savedBytes = async (
+/** The plan of a step of a contender, on its target. */
+const planOf = async (
   source: Source,
   options: CompareOptions,
   { method, select, rank }: Contender,
   seq: number | undefined,
-): Promise<number> => {
+): Promise<Explanation> => {
   const { batch, target, precision = 'f32', checkpointing, memory } = options
   const settings = await orThrow(async () =>
     methodOptions(
@@ -156,8 +165,7 @@ const savedBytes = async (
       source.checkpoint.architecture,
     ),
   )
-  const { saved } = await explainMethod(source, settings, { batch, seq, target, precision, checkpointing, memory })
-  return saved / (batch * (seq ?? 1))
+  return explainMethod(source, settings, { batch, seq, target, precision, checkpointing, memory })
 }
 
 /** Mean and standard deviation of each metric over the runs. */
@@ -194,6 +202,7 @@ const rowOf = (
  * @example for await (const event of compare(options, run)) report(event)
  */
 export async function* compare(options: CompareOptions, run: RunCommand): AsyncGenerator<CompareEvent> {
+  if (options.html !== undefined) await orThrow(checkReplaceable(options.html))
   const opened = await orThrow(openSource(options.model))
   try {
     await giveWay(options.signal)
@@ -206,17 +215,21 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
     const seq = examples.dims({ batch: options.batch, epochs: 1 })['seq']
     yield { event: 'contenders', contenders }
     const runs: CompareRun[] = []
+    const curves: Curve[] = []
     // seed by seed, so that other load on the machine affects all contenders alike
     for (const seed of options.seeds) {
       for (const contender of rated(contenders, options)) {
-        const ran = await ranOf(options, contender, seed, join(directory.path, `${runs.length}`), run)
+        const { ran, curve } = await ranOf(options, contender, seed, join(directory.path, `${runs.length}`), run)
         runs.push(ran)
+        curves.push(curve)
         yield ran
       }
     }
     const table: CompareRow[] = []
+    const compared: Compared[] = []
     for (const contender of contenders) {
-      const bytes = await savedBytes(source, options, contender, seq)
+      const plan = await planOf(source, options, contender, seq)
+      const bytes = plan.saved / (options.batch * (seq ?? 1))
       const saved = examples.unit === 'images' ? { savedBytesPerImage: bytes } : { savedBytesPerToken: bytes }
       const own = rated([contender], options).map(at =>
         rowOf(
@@ -226,9 +239,20 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
         ),
       )
       const least = Math.min(...own.map(({ loss }) => loss))
-      table.push(...own.map(row => ({ ...row, best: row.loss === least })))
+      const ofContender = own.map((row): CompareRow => ({ ...row, best: row.loss === least }))
+      table.push(...ofContender)
+      const row = ofContender.find(({ best }) => best)!
+      const curve = meanCurve(curves.filter((_, i) => runs[i]!.name === row.name && runs[i]!.lr === row.lr))
+      compared.push({ row, plan, curve })
     }
-    yield { event: 'done', lossBefore: mean(runs.map(({ lossBefore }) => lossBefore)), rows: table }
+    const lossBefore = mean(runs.map(run => run.lossBefore))
+    if (options.html !== undefined) {
+      const { comparePage } = await import('../page/compare-page.ts')
+      const sizes = `${options.batch}${seq === undefined ? '' : ` × ${seq}`} ${examples.unit}`
+      const page = await comparePage(compared, { model: basename(options.model), sizes, lossBefore })
+      await orThrow(replaceFile(options.html, page))
+    }
+    yield { event: 'done', lossBefore, rows: table }
   } finally {
     await opened.checkpoint.close()
   }

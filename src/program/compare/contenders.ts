@@ -20,6 +20,8 @@ export interface CompareOptions extends Omit<FinetuneOptions, Left> {
   readonly lrOf?: Readonly<Record<string, number>> | undefined
   /** Learning rates at which every method is run, instead of `lr` and `lrOf`. */
   readonly lrs?: readonly number[] | undefined
+  /** A file for a page that shows the methods side by side. */
+  readonly html?: string | undefined
 }
 
 /** One line of a comparison before it has run. */

@@ -38,13 +38,19 @@ export interface Following {
   close(): Promise<void>
 }
 
+/** The files that follow a run: its logs, and a page with its subject in words. */
+export interface FollowChoice {
+  readonly logs: readonly LogChoice[]
+  readonly page?: { readonly path: string; readonly subject: string }
+}
+
 /**
  * Opens the files that follow a run, before it begins. Errors are thrown with one sentence: a log is there already, a
  * folder cannot be written.
- * @example const following = await openFollowing([{ form: 'jsonl', path: 'run.jsonl' }], warn)
+ * @example const following = await openFollowing({ logs: [{ form: 'jsonl', path: 'run.jsonl' }] }, warn)
  */
 export const openFollowing = async (
-  logs: readonly LogChoice[],
+  { logs, page }: FollowChoice,
   warn: (message: string) => void,
 ): Promise<Following> => {
   let followers: readonly Follower[] = []
@@ -58,6 +64,10 @@ export const openFollowing = async (
   }
   try {
     for (const { form, path } of logs) followers = [...followers, await orThrow(await forms[form](path))]
+    if (page !== undefined) {
+      const { pageFollower } = await import('./page.ts')
+      followers = [...followers, await orThrow(pageFollower(page.path, page.subject))]
+    }
   } catch (error) {
     await close()
     throw error

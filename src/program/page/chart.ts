@@ -1,6 +1,6 @@
 import type { Spec } from 'vega'
 import { svgOf } from '../../verify/index.ts'
-import { html, type Html } from './html.ts'
+import { markup, type Html } from './html.ts'
 
 /** The widths at which a chart is drawn: one for narrow windows, one for wide ones. */
 export interface Widths {
@@ -9,8 +9,8 @@ export interface Widths {
 }
 
 /** A chart over the whole width of a page, and one over half of it. */
-export const full: Widths = { narrow: 340, wide: 1072 }
-export const half: Widths = { narrow: 340, wide: 520 }
+export const full: Widths = { narrow: 368, wide: 1072 }
+export const half: Widths = { narrow: 368, wide: 520 }
 
 /** The colours of a page, for marks. */
 export const colour = (name: string): string => `var(--${name})`
@@ -43,10 +43,10 @@ export const chart = async (
   specOf: (width: number, narrow: boolean) => Spec,
 ): Promise<Html> => {
   const drawn = async (width: number, narrow: boolean): Promise<Html> => ({
-    html: await svgOf({ ...common, ...specOf(width, narrow), width, description: says }),
+    html: await svgOf({ ...common, ...specOf(width, narrow), width }),
   })
   const [narrow, wide] = [await drawn(widths.narrow, true), await drawn(widths.wide, false)]
-  return html`<figure>
+  return markup`<figure aria-label="${says}">
     <div class="wide">${wide}</div>
     <div class="narrow">${narrow}</div>
   </figure> `
@@ -61,11 +61,11 @@ export interface KeyEntry {
 
 /** A key of colours. */
 export const key = (entries: readonly KeyEntry[]): Html =>
-  html`<ul class="key">
+  markup`<ul class="key">
     ${entries.map(
       ({ colour: of, name, value }) =>
-        html`<li>
-          <i style="background:${colour(of)}"></i>${name}${value === undefined ? { html: '' } : html` <b>${value}</b>`}
+        markup`<li>
+          <i style="background:${colour(of)}"></i>${name}${value === undefined ? { html: '' } : markup` <b>${value}</b>`}
         </li> `,
     )}
   </ul> `

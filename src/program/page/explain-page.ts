@@ -1,7 +1,7 @@
 import type { Equations, Explanation, KeptByLayer } from '../../compile/index.ts'
 import { bytesText, chart, full, key } from './chart.ts'
 import { courseSpec, fullestOf, kinds, totalAt } from './course-spec.ts'
-import { html, none, type Html } from './html.ts'
+import { markup, none, type Html } from './html.ts'
 import { figures, pageText, section } from './shell.ts'
 
 /** The step that a page explains, in words. */
@@ -19,7 +19,7 @@ const layersText = ({ layer, layers }: Pick<KeptByLayer, 'layer' | 'layers'>): s
 
 const courseSection = async ({ course, weights, state }: Explanation): Promise<Html> => {
   if (course === undefined || course.moments.length === 0)
-    return html`<p class="note">
+    return markup`<p class="note">
       This target runs a step as one graph, in an order of its own: there is no course of its memory.
     </p>`
   const floor = { weights, state }
@@ -30,49 +30,49 @@ const courseSection = async ({ course, weights, state }: Explanation): Promise<H
   const says = `Memory over a step: ${kinds.map(kind => `${kind} ${bytesText(amounts[kind])}`).join(', ')} at its fullest`
   return section(
     title,
-    html`<p class="note">
+    markup`<p class="note">
       In the order of the plan. Kept: made before the loss is known, and read after it. Passing: read soon after it is
       made.
     </p>`,
     await chart(says, full, courseSpec(course, floor)),
     key(kinds.map(kind => ({ colour: kind, name: kind, value: bytesText(amounts[kind]) }))),
-    html`<p class="note">The figures beside the names are those of the fullest moment.</p>`,
+    markup`<p class="note">The figures beside the names are those of the fullest moment.</p>`,
   )
 }
 
 /** A bar whose length is a part of the most. */
 const bar = (part: number, says: string): Html =>
-  html`<td class="bar"><span style="width:${(100 * part).toFixed(2)}%" data-tip="${says}"></span></td>`
+  markup`<td class="bar"><span style="width:${(100 * part).toFixed(2)}%" data-tip="${says}"></span></td>`
 
-const keptTable = (layer: KeptByLayer, most: number): Html =>
-  html`<table class="cards">
-    <caption>
-      ${layersText(layer)}: ${bytesText(layer.bytes)} each
-    </caption>
-    <thead>
-      <tr>
-        <th scope="col">kept for the backward pass</th>
-        <th scope="col">shape</th>
-        <th scope="col" class="number">bytes</th>
-        <th></th>
-      </tr>
-    </thead>
-    <tbody>
-      ${[...layer.kept]
-        .sort((a, b) => b.bytes - a.bytes)
-        .map(({ what, shape, bytes, columnsOf }) => {
-          const said = columnsOf === undefined ? what : `columns of x for ${columnsOf}; x is not kept`
-          const name =
-            columnsOf === undefined ? html`<code>${what}</code>` : html`<mark>${said}</mark><br /><code>${what}</code>`
-          return html`<tr>
-            <td>${name}</td>
-            <td data-of="shape"><code>${shape.join(' × ')}</code></td>
-            <td class="number">${bytesText(bytes)}</td>
-            ${bar(bytes / most, `${bytesText(bytes)} for each layer: ${said}`)}
-          </tr> `
-        })}
-    </tbody>
-  </table> `
+const keptTable = (layer: KeptByLayer, most: number): Html => {
+  // the caption names the layer
+  const short = (text: string): string => (layer.layer === '' ? text : text.replaceAll(`${layer.layer}.`, ''))
+  const rows = [...layer.kept]
+    .sort((a, b) => b.bytes - a.bytes)
+    .map(({ what, shape, bytes, columnsOf }) => {
+      const said = short(columnsOf === undefined ? what : `columns of x for ${columnsOf}; x is not kept`)
+      const name =
+        columnsOf === undefined
+          ? markup`<code>${said}</code>`
+          : markup`<mark>${said}</mark><br /><code>${short(what)}</code>`
+      return markup`<tr>
+<td>${name}</td>
+<td data-of="shape"><code>${shape.join(' × ')}</code></td>
+<td class="number">${bytesText(bytes)}</td>
+${bar(bytes / most, `${bytesText(bytes)} for each layer: ${said}`)}
+</tr>
+`
+    })
+  return markup`<table class="cards">
+<caption>${layersText(layer)}: ${bytesText(layer.bytes)} each</caption>
+<thead>
+<tr><th scope="col">kept for the backward pass</th><th scope="col">shape</th><th scope="col" class="number">bytes</th><td></td></tr>
+</thead>
+<tbody>
+${rows}</tbody>
+</table>
+`
+}
 
 const keptSection = ({ layers, saved, course }: Explanation): Html => {
   if (layers.length === 0) return none
@@ -88,18 +88,18 @@ const keptSection = ({ layers, saved, course }: Explanation): Html => {
   const widest = Math.max(1, ...layers.flatMap(({ kept }) => kept.map(({ bytes }) => bytes)))
   return section(
     `The layers keep ${bytesText(saved)} until their backward pass`,
-    html`<table>
+    markup`<table>
       <thead>
         <tr>
           <th scope="col">layers</th>
           <th scope="col" class="number">keep together</th>
-          <th></th>
+          <td></td>
         </tr>
       </thead>
       <tbody>
         ${rows.map(
           ({ name, bytes }) =>
-            html`<tr>
+            markup`<tr>
               <th scope="row">${name}</th>
               <td class="number">${bytesText(bytes)}</td>
               ${bar(bytes / most, `${name}: ${bytesText(bytes)}`)}
@@ -110,7 +110,7 @@ const keptSection = ({ layers, saved, course }: Explanation): Html => {
     ...first.map(layer => keptTable(layer, widest)),
     ...others.map(
       layer =>
-        html`<details>
+        markup`<details>
           <summary>What is kept by ${layersText(layer)}</summary>
           ${keptTable(layer, widest)}
         </details> `,
@@ -130,17 +130,22 @@ const closed = (text: string, from: number): number => {
 /** An expression with its first `take` marked. */
 const marked = (text: string): Html => {
   const at = text.indexOf('take(')
-  if (at < 0) return html`${text}`
+  if (at < 0) return markup`${text}`
   const end = closed(text, at)
-  return html`${text.slice(0, at)}<mark>${text.slice(at, end)}</mark>${text.slice(end)}`
+  return markup`${text.slice(0, at)}<mark>${text.slice(at, end)}</mark>${text.slice(end)}`
 }
 
-const listing = (title: string, text: string): Html =>
-  html`<details>
-    <summary>${title}</summary>
-    <pre tabindex="0">
-${text.split('\n').map(line => (line.includes('= take(') ? html`<mark>${line}</mark> ` : html`${line} `))}</pre>
-  </details> `
+/** The lines of a pass; those that take columns are marked. */
+const listing = (title: string, text: string): Html => {
+  const lines = text
+    .split('\n')
+    .map(line => (line.includes('= take(') ? markup`<mark>${line}</mark>\n` : markup`${line}\n`))
+  return markup`<details>
+<summary>${title}</summary>
+<pre tabindex="0">${lines}</pre>
+</details>
+`
+}
 
 const equationsSection = ({ layer, layers, gradients, before, after }: Equations): Html => {
   const inward = gradients.filter(equation => equation.inward).length
@@ -151,7 +156,7 @@ const equationsSection = ({ layer, layers, gradients, before, after }: Equations
   const rule =
     inward === 0
       ? none
-      : html`<p>
+      : markup`<p>
           The gradient of trained columns is <code>take(contract(x, dy), columns)</code>. By the rule
           <code>take(contract(x, dy), i) = contract(take(x, i), dy)</code> it needs only those columns of x: equation 9
           of the paper. It holds for ${inward} of ${gradients.length} trained leaves of this layer.
@@ -159,7 +164,7 @@ const equationsSection = ({ layer, layers, gradients, before, after }: Equations
   return section(
     title,
     rule,
-    html`<table class="cards">
+    markup`<table class="cards">
       <caption>
         ${layersText({ layer, layers })}
       </caption>
@@ -173,7 +178,7 @@ const equationsSection = ({ layer, layers, gradients, before, after }: Equations
       <tbody>
         ${gradients.map(
           ({ leaf, before: from, after: to, inward: moved }) =>
-            html`<tr>
+            markup`<tr>
               <th scope="row"><code>${leaf}</code></th>
               <td data-of="before:"><code>${moved ? marked(from) : from}</code></td>
               <td data-of="after:"><code>${moved ? marked(to) : to}</code></td>

@@ -17,11 +17,11 @@ type Value = string | number | Html | readonly Html[]
 const textOf = (value: Value): string => {
   if (typeof value === 'string') return escaped(value)
   if (typeof value === 'number') return String(value)
-  return 'html' in value ? value.html : value.map(({ html: text }) => text).join('')
+  return 'html' in value ? value.html : value.map(({ html }) => html).join('')
 }
 
-/** A piece of a page; texts in it are escaped. @example html`<p>${'a < b'}</p>`.html // <p>a &lt; b</p> */
-export const html = (strings: TemplateStringsArray, ...values: readonly Value[]): Html => ({
+/** A piece of a page; texts in it are escaped. @example markup`<p>${'a < b'}</p>`.html // <p>a &lt; b</p> */
+export const markup = (strings: TemplateStringsArray, ...values: readonly Value[]): Html => ({
   html: strings.map((text, i) => (i === 0 ? text : `${textOf(values[i - 1]!)}${text}`)).join(''),
 })
 

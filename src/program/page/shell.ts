@@ -1,5 +1,5 @@
 import { version } from '../../host/index.ts'
-import { html, none, type Html } from './html.ts'
+import { markup, none, type Html } from './html.ts'
 import { script, style } from './style.ts'
 
 /** The parts of a page. */
@@ -14,8 +14,8 @@ export interface Page {
 
 /** A page as one file that needs no other. */
 export const pageText = ({ title, lead, body, refresh }: Page): string => {
-  const again = refresh === undefined ? none : html`<meta http-equiv="refresh" content="${refresh}" />`
-  return html`<!doctype html>
+  const again = refresh === undefined ? none : markup`<meta http-equiv="refresh" content="${refresh}" />`
+  return markup`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
@@ -52,19 +52,19 @@ export interface Figure {
 
 /** Some figures in a row. */
 export const figures = (shown: readonly Figure[]): Html =>
-  html`<dl class="figures">
+  markup`<dl class="figures">
     ${shown.map(
       ({ name, value, note }) =>
-        html`<div>
+        markup`<div>
           <dt>${name}</dt>
-          <dd>${value}${note === undefined ? none : html`<small>${note}</small>`}</dd>
+          <dd>${value}${note === undefined ? none : markup`<small>${note}</small>`}</dd>
         </div> `,
     )}
   </dl> `
 
 /** A section under a finding. */
 export const section = (title: string, ...parts: readonly Html[]): Html =>
-  html`<section>
+  markup`<section>
     <h2>${title}</h2>
     ${parts}
   </section> `

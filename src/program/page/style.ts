@@ -1,10 +1,10 @@
 /** The look of a page, in light and in dark. */
 export const style = `
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1c2126; --soft: #59636e; --line: #dfe3e8; --panel: #f5f7f9;
-  --weights: #b4bdc7; --state: #8c96a3; --kept: #1f6feb; --gradients: #1a7f5a; --passing: #e0912f; --second: #1a7f5a;
+  --weights: #b4bdc7; --state: #8c96a3; --kept: #1f6feb; --gradients: #1a7f5a; --passing: #e0912f; --fourth: #8250df; --fifth: #cf3a51; --sixth: #0e8a9a;
   --good: #12704d; --mark: #fff1bf; }
 @media (prefers-color-scheme: dark) { :root { --paper: #12161b; --ink: #e6eaef; --soft: #9aa5b1; --line: #2b323a; --panel: #1a2027;
-  --weights: #46505c; --state: #6b7683; --kept: #5b9dff; --gradients: #43b98a; --passing: #eba94f; --second: #43b98a;
+  --weights: #46505c; --state: #6b7683; --kept: #5b9dff; --gradients: #43b98a; --passing: #eba94f; --fourth: #b38bff; --fifth: #ff7b8c; --sixth: #4fc4d4;
   --good: #5fd3a5; --mark: #4a3f12; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
@@ -36,6 +36,7 @@ tbody th { color: var(--ink); font-size: 15px; font-weight: 600; }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 td.bar { width: 34%; padding-right: 0; }
 .bar span { display: block; height: 14px; margin-top: 4px; border-radius: 3px; background: var(--kept); min-width: 2px; }
+td.bar.memory { width: 60%; }
 .stack { display: flex; height: 18px; border-radius: 4px; overflow: hidden; margin-top: 3px; }
 .stack span { margin: 0; height: 100%; border-radius: 0; min-width: 0; }
 code, pre { font: 13px/1.5 ui-monospace, 'DejaVu Sans Mono', monospace; }
