@@ -118,7 +118,19 @@ const main = async (): Promise<void> => {
   }
   const { target } = session
   noted(
-    { event: 'start', target, trainable, parameters: all, rows: rows.length, unit: 'tokens', steps, batch, bytes },
+    {
+      event: 'start',
+      target,
+      trainable,
+      parameters: all,
+      rows: rows.length,
+      unit: 'tokens',
+      steps,
+      batch,
+      bytes,
+      flops,
+      process: process.memoryUsage.rss(),
+    },
     0,
   )
   noted({ event: 'evaluated', when: 'before', ...before }, 0)

@@ -110,7 +110,7 @@ export const explainModel = async ({
     })
     if (html === undefined) return explanation
     const { explainPage } = await import('./page/explain-page.ts')
-    const tokens = isClassifier(source) ? 'images' : `× ${seq ?? defaultLength} tokens`
+    const tokens = source.checkpoint.task === 'images' ? 'images' : `× ${seq ?? defaultLength} tokens`
     const stored = precision === undefined || precision === 'f32' ? '' : ` in ${precision}`
     const page = await explainPage(explanation, {
       method: recordOf(method.method).title,

@@ -33,6 +33,8 @@ const events: readonly Followed['event'][] = [
     batch: 2,
     seq: 16,
     bytes: 212e6,
+    flops: 1e9,
+    process: 400e6,
   },
   { event: 'evaluated', when: 'before', loss: 3.25, tokens: 100 },
   ...Array.from({ length: 40 }, (_, i) => ({

@@ -13,7 +13,6 @@ import type { Explaining } from '../target.ts'
 import { openNative } from '../native/load.ts'
 import { certified, storedBytes } from './certificate.ts'
 import { compiledGraph } from './compiled.ts'
-import type { Explaining } from '../target.ts'
 import { fitting } from './fits.ts'
 
 /**
