@@ -139,8 +139,8 @@ const options = {
   'plan': [
     'model',
     'method',
-    'methods',
     ...method,
+    'methods',
     'seed',
     'batch',
     'seq',
