@@ -12,6 +12,7 @@ import {
   model,
   nn,
   paca,
+  repeat,
   scan,
   square,
   sub,
@@ -92,6 +93,21 @@ const normalised = model({
   loss: logits => ({ sum: sum(square(logits)), count: scalar(2) }),
 })
 
+/** Two stages of layers, alike within each. */
+const staged = model({
+  params: {
+    narrow: Array.from({ length: 2 }, () => ({ up: f32('hidden', 'ffn'), down: f32('ffn', 'hidden') })),
+    wide: Array.from({ length: 3 }, () => ({ up: f32('hidden', 'vocab'), down: f32('vocab', 'hidden') })),
+  },
+  batch: { x: f32('batch', 'hidden') },
+  dims: { hidden: 8, ffn: 12, vocab: 16 },
+  forward: ({ narrow, wide }, { x }) => {
+    const y = repeat(narrow, x, (h, { up, down }) => add(h, matmul(tanh(matmul(h, up)), down)))
+    return repeat(wide, y, (h, { up, down }) => add(h, matmul(tanh(matmul(h, up)), down)))
+  },
+  loss: logits => ({ sum: sum(square(logits)), count: scalar(2) }),
+})
+
 const llamaOf = <F extends Reparametrisation>(layers: number, adapter: Method<F>, tied = true): Subject => {
   const step = trainStep(adapt(tiny(layers, tied), adapter), optimizer)
   return t => programsOf(step, t)
@@ -102,6 +118,10 @@ const supervisedOf = <F extends Reparametrisation>(adapter: Method<F>): Subject 
 }
 const normalisedOf = <F extends Reparametrisation>(adapter: Method<F>): Subject => {
   const step = trainStep(adapt(normalised, adapter), optimizer)
+  return t => programsOf(step, t)
+}
+const stagedOf = <F extends Reparametrisation>(adapter: Method<F>): Subject => {
+  const step = trainStep(adapt(staged, adapter), optimizer)
   return t => programsOf(step, t)
 }
 const unclipped: Subject = t =>
@@ -143,6 +163,7 @@ const subjects: Readonly<Record<string, Subject>> = {
   'layers with buffers, full': normalisedOf(full({ targets: ['all'] })),
   'layers with buffers, paca': normalisedOf(paca({ targets: ['weight'], rank: 2, seed: 0 })),
   'full, without clipping': unclipped,
+  'stages of two and three layers': stagedOf(full({ targets: ['all'] })),
 }
 
 for (const [name, subject] of Object.entries(subjects)) {
@@ -265,6 +286,7 @@ const made: Readonly<
   'layers read from outside, full': [[3], [], [3, 3], 3],
   'layers with buffers, full': [[3], [3], [3, 3], 0],
   'full, without clipping': [[3], [3], [3, 3], 0],
+  'stages of two and three layers': [[2, 3], [3, 2], [2, 3, 2, 3], 0],
 }
 for (const [name, [forward, backward, update, calls]] of Object.entries(made)) {
   test(`${name}: loops of ${forward.join(' and ') || 'no'} layers`, () => {

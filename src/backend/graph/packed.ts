@@ -68,14 +68,11 @@ export const numberAt = (body: Body, x: Ref, at: number): Ref =>
     body.constant([], 'i32'),
   ])
 
-/** The inputs of a question, read from the two vectors. */
+/** The inputs of a question, read from the two vectors. Arrays are cut at once: a step may be given hundreds. */
 export const unpack = (body: Body, inputs: Inputs, ints: Ref, floats: Ref): Readonly<Record<string, Ref>> => {
   const all = Object.entries(inputs)
   const scalars = (type: Input['type']): readonly string[] =>
     all.flatMap(([name, input]) => (input.type === type && input.rank === 0 ? [name] : []))
-  const number = (value: number): Ref => body.constant(value, 'i32')
-  const vector = (values: readonly Ref[]): Ref => body.apply('Pack', values)
-  const part = (of: Ref, begin: Ref, length: Ref): Ref => body.apply('Slice', [of, vector([begin]), vector([length])])
   const made: Record<string, Ref> = {}
   scalars('i32').forEach((name, i) => {
     made[name] = numberAt(body, ints, 2 + i)
@@ -84,18 +81,40 @@ export const unpack = (body: Body, inputs: Inputs, ints: Ref, floats: Ref): Read
     made[name] = numberAt(body, floats, i)
   })
   const arrays = all.filter(([, { rank }]) => rank > 0)
-  let header = 2 + scalars('i32').length
-  const shapes = arrays.map(([, { rank }]) => {
-    const shape = part(ints, number(header), number(rank))
-    header += rank
-    return shape
-  })
-  let next = { i32: number(header), f32: number(scalars('f32').length) }
-  arrays.forEach(([name, { type }], i) => {
-    const shape = shapes[i]!
-    const length = body.apply('Prod', [shape, body.constant([0], 'i32')])
-    made[name] = body.apply('Reshape', [part(type === 'i32' ? ints : floats, next[type], length), shape])
-    next = { ...next, [type]: body.apply('AddV2', [next[type], length]) }
-  })
+  const header = 2 + scalars('i32').length
+  const ranks = arrays.map(([, { rank }]) => rank)
+  const integers = header + ranks.reduce((sum, rank) => sum + rank, 0)
+  const shapes = cut(body, between(body, ints, header, integers), body.constant(ranks, 'i32'), ranks.length)
+  for (const [type, vector, first] of [
+    ['i32', ints, integers],
+    ['f32', floats, scalars('f32').length],
+  ] as const) {
+    const own = arrays.flatMap(([name, input], i) =>
+      input.type === type ? [{ name, ...input, shape: shapes[i]! }] : [],
+    )
+    const lengths = own.map(({ rank, shape }) =>
+      rank === 1 ? shape : body.apply('Prod', [shape, body.constant([0], 'i32')], { keep_dims: { bool: true } }),
+    )
+    const parts = cut(body, between(body, vector, first), joined(body, lengths), own.length)
+    own.forEach(({ name, rank, shape }, i) => {
+      made[name] = rank === 1 ? parts[i]! : body.apply('Reshape', [parts[i]!, shape])
+    })
+  }
   return Object.fromEntries(all.map(([name]) => [name, made[name]!]))
 }
+
+/** A part of a vector, up to its end unless another is given. */
+const between = (body: Body, x: Ref, from: number, to?: number): Ref =>
+  body.apply('Slice', [x, body.constant([from], 'i32'), body.constant([to === undefined ? -1 : to - from], 'i32')])
+/** A few vectors as one. */
+const joined = (body: Body, vectors: readonly Ref[]): Ref =>
+  vectors.length > 1
+    ? body.apply('ConcatV2', [...vectors, body.constant(0, 'i32')])
+    : (vectors[0] ?? body.constant([], 'i32'))
+/** A vector as parts of some lengths, which add up to its own. */
+const cut = (body: Body, x: Ref, lengths: Ref, parts: number): readonly Ref[] =>
+  parts > 1
+    ? body.add('SplitV', [x, lengths, body.constant(0, 'i32')], { num_split: { int: parts } }).outputs
+    : parts === 1
+      ? [x]
+      : []

@@ -15,10 +15,10 @@ import type { Family } from './runs.ts'
 
 /**
  * The layer whose leaves a value depends on, if it is a single layer; and the number of times that layers were joined
- * on the way.
+ * on the way. Families of different lengths have different layers: those of a network's stages are not alike.
  */
 interface Tag {
-  readonly layer: number | undefined
+  readonly layer: string | undefined
   readonly level: number
 }
 
@@ -29,7 +29,9 @@ interface Tag {
  * @example outlined([...newMoments, ...newWeights], families)
  */
 export const outlined = (roots: readonly Node[], families: readonly Family[]): readonly Node[] => {
-  const layerOfLeaf = new Map(families.flatMap(({ leaves }) => leaves.map((leaf, layer) => [leaf, layer] as const)))
+  const layerOfLeaf = new Map(
+    families.flatMap(({ leaves }) => leaves.map((leaf, layer) => [leaf, `${layer} of ${leaves.length}`] as const)),
+  )
   const sums = sumsIn(roots)
   const tags = new Map<Node, Tag>()
   const joined = (inputs: readonly Node[]): Tag => {
