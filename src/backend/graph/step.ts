@@ -3,7 +3,7 @@ import { concatOp, is, loopOp, reshapeOp, resultOp, sliceOp, type Node, type Nod
 import type { Ref } from './body.ts'
 import type { Refs } from './entry.ts'
 import { assignAll, readAll, type Resource } from './held.ts'
-import { branch, type Library } from './library.ts'
+import { branch, called, type Library } from './library.ts'
 import { replacing, write } from './program.ts'
 import type { Replacement } from './replace.ts'
 import { asList, materialised, scopeIn, type Scope, type Sink, type Writing } from './scope.ts'
@@ -53,6 +53,36 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
       ),
     }
   }
+  /** The same as a call of one function, which the questions share: it is most of a graph. */
+  const differentiated = (scope: Scope, given: Refs): ReturnType<typeof backward> => {
+    const names = Object.keys(given)
+    const inputs = [...Object.values(given), ...scope.sizes]
+    let elements: readonly (GraphType | undefined)[] = []
+    let buffers = 0
+    const f = library.define({
+      name: 'gradients',
+      parameters: inputs.map(({ type }) => type),
+      write: (into, refs) => {
+        const inner = scopeIn(into, refs.slice(names.length), writing, precision)
+        const { sum, count, next, lists } = backward(
+          inner,
+          Object.fromEntries(names.map((name, i) => [name, refs[i]!])),
+        )
+        elements = lists.map(({ text }) => inner.stacks.get(text)?.element)
+        buffers = next.length
+        return [sum, count, ...next, ...lists]
+      },
+    })
+    const made = called(scope.body, f, inputs)
+    scope.readers.push(made)
+    const [sum, count, ...rest] = made.outputs
+    const lists = rest.slice(buffers)
+    lists.forEach((list, i) => {
+      const element = elements[i]
+      if (element) scope.stacks.set(list.text, { list, element })
+    })
+    return { sum: sum!, count: count!, next: rest.slice(0, buffers), lists }
+  }
   /** The norm, and the update if the sum and the norm are finite. */
   const applied = (scope: Scope, sum: Ref, count: Ref, lists: readonly Ref[]): Ref => {
     const { body } = scope
@@ -86,13 +116,13 @@ export const defineSteps = ({ define, library, writing }: Defining, source: Sour
   // next buffers are checked before anything is updated, so that a step with buffers is one in parts
   if (programs.buffers.length === 0)
     define('step', batch, precision, (scope, given) => {
-      const { sum, count, lists } = backward(scope, given)
+      const { sum, count, lists } = differentiated(scope, given)
       return { sum, count, norm: applied(scope, sum, count, lists) }
     })
 
   const accumulating = (scope: Scope, given: Refs, add: (resource: Resource, x: Ref) => void): Refs => {
     const { body } = scope
-    const { sum, count, next, lists } = backward(scope, given)
+    const { sum, count, next, lists } = differentiated(scope, given)
     gradients.gradients.forEach(([variable], i) => {
       add(holdings.of(variable.node)!, asF32(body, materialised(scope, lists[i]!)))
     })
