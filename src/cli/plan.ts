@@ -5,7 +5,7 @@ import { machineNames, planModel, sweeps, type PlanModelOptions } from '../progr
 import { methodNames, optimizerNames, type MethodName } from '../tune/index.ts'
 import { telling, type Context, type Json } from './context.ts'
 import { methodOption, withMethodOptions } from './method.ts'
-import { choices, jsonOption, positiveInteger, seedOption } from './options.ts'
+import { checkpointingOption, choices, jsonOption, positiveInteger, seedOption } from './options.ts'
 import { planResultText } from './plan-text.ts'
 import { optimizerOption } from './training.ts'
 
@@ -61,6 +61,7 @@ export const planCommand = (context: Context): Command =>
         .choices(precisions)
         .default('f32'),
     )
+    .addOption(checkpointingOption())
     .addOption(optimizerOption('whose state is planned').default(optimizerNames[0]))
     .addOption(jsonOption())
     .action(async ({ json, ...options }: PlanModelOptions & Json) => {

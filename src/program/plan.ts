@@ -1,13 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js'
 import { fitsOf, foresee, type Foresight, type Precision, type StepPlan, type TargetName } from '../backend/index.ts'
-import type { CompilerOptions } from '../compile/index.ts'
 import { loadShapes, type AnyLoaded } from '../io/index.ts'
 import { fail, isIoError, orThrow, type IoError } from '../text/index.ts'
 import type { MethodName, OptimizerName } from '../tune/index.ts'
 import { stepOf } from './explain.ts'
 import { machineNamed, type Machine } from './machines.ts'
 import { applicable, methodOptions, type MethodChoice } from './method.ts'
-import type { RunOptions } from './pretrained.ts'
+import { recomputing, type RunOptions } from './pretrained.ts'
 
 /** The sizes of a batch over which a plan is swept. */
 export const sweeps = ['seq', 'batch'] as const
@@ -30,8 +29,8 @@ export interface PlanModelOptions extends MethodChoice, Pick<RunOptions, 'onWarn
   readonly sweep?: Sweep | undefined
   /** The methods that are planned side by side. */
   readonly methods?: readonly MethodName[] | undefined
-  /** Options of the compiler. */
-  readonly compiler?: CompilerOptions | undefined
+  /** Keeps only the input of each layer, and recomputes the rest of it in the backward pass. */
+  readonly checkpointing?: boolean | undefined
 }
 
 /** The plan of a model's step under a method. */
@@ -90,11 +89,12 @@ const curve = (
   return points
 }
 
+/** Refuses sizes of which something is more than a number counts. */
 const checkCounted = (
-  { total }: StepPlan,
+  amount: number,
   { batch, seq }: Pick<PlanModelOptions, 'batch' | 'seq'>,
 ): E.Either<IoError, void> =>
-  Number.isSafeInteger(total)
+  Number.isSafeInteger(amount)
     ? E.right(undefined)
     : fail(`--batch ${batch}${seq === undefined ? '' : ` --seq ${seq}`}: the step holds more bytes than can be counted`)
 
@@ -112,20 +112,21 @@ const planOne = async (
   options: PlanModelOptions,
   device: Machine | undefined,
 ): Promise<ModelPlan> => {
-  const { batch, seq, target, precision = 'f32', optimizer, accumulate, compiler, sweep } = options
+  const { batch, seq, target, precision = 'f32', optimizer, accumulate, checkpointing, sweep } = options
   const { architecture, config, task } = source.checkpoint
   const method = await orThrow(async () => methodOptions(choice, architecture))
   const { step, dims, ofBatch } = await stepOf(source, method, { batch, seq, optimizer })
   if (sweep !== undefined && !Object.hasOwn(ofBatch, sweep))
     await orThrow(async () => fail(`--sweep ${sweep} is of texts, and this model classifies images`))
+  await orThrow(async () => checkCounted(batch * (ofBatch.seq ?? 1), { batch, seq }))
   const foresight = await foresee(step, {
     target,
     precision,
     ...(accumulate === undefined ? {} : { accumulate }),
-    ...(compiler ? { compiler } : {}),
+    compiler: recomputing({ checkpointing }),
   })
   const plan = foresight.at(dims)
-  await orThrow(async () => checkCounted(plan, { batch, seq }))
+  await orThrow(async () => checkCounted(plan.total, { batch, seq }))
   await orThrow(async () => checkDevice(plan, device))
   const fits = device && fitsOf(foresight, dims, device.bytes, Object.keys(ofBatch))
   return {

@@ -190,7 +190,10 @@ test('an existing empty directory is taken, epochs count, and people get plain l
   )
   assert.equal(code, 0)
   assert.match(stdout, /^held-out loss 5\.\d+ → 5\.\d+\nadapter saved in .*empty \(9,728 trained parameters\)\n$/)
-  assert.match(stderr, /^step 4\/4 {2}loss \d\.\d+ {2}lr 0\.0001 {2}[\d.]+ tokens\/s {2}0\.0 s left {2}plan \d+ KB, process \d+ MB$/m)
+  assert.match(
+    stderr,
+    /^step 4\/4 {2}loss \d\.\d+ {2}lr 0\.0001 {2}[\d.]+ tokens\/s {2}0\.0 s left {2}plan \d+ KB, process \d+ MB$/m,
+  )
 })
 
 test('an interrupt ends the run after its step, and what it learned is saved', async () => {

@@ -149,6 +149,7 @@ const options = {
     'sweep',
     'target',
     'precision',
+    'checkpointing',
     'optimizer',
     'json',
   ],

@@ -41,6 +41,14 @@ test('plan prints what it needs and what fits, as JSON too', async () => {
   assert.equal(weights + state + saved + passing, total)
 })
 
+test('with checkpointing a plan saves less from forward to backward, and computes more', async () => {
+  for (const target of ['wasm', 'graph'] as const) {
+    const [plain, again] = [await planned({ target }), await planned({ target, checkpointing: true })]
+    assert.ok(again.saved < plain.saved && again.flops.backward > plain.flops.backward, target)
+    assert.equal(again.flops.forward, plain.flops.forward, target)
+  }
+})
+
 test('the largest batch and the longest rows fit the device, and one more does not', async () => {
   const device = '3MB'
   const { maxBatch, maxSeq } = await planned({ device })
