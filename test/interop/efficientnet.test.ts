@@ -58,6 +58,25 @@ test("the pretrained EfficientNet-Lite0 has PyTorch's logits on wasm", { skip },
   }),
 )
 
+/**
+ * First weights with small gains. The running statistics of one step normalise nearly nothing, and with gains of 1 the
+ * activations of forty blocks grow until PyTorch's own float32 tells nothing of them.
+ */
+const calm = <T>(values: T): T => {
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    if ('data' in value && 'sizes' in value && Array.isArray(value.sizes)) {
+      const { data } = value
+      // gains are the only vectors of ones
+      if (value.sizes.length === 1 && data instanceof Float32Array && data.every(x => x === 1)) data.fill(0.9)
+      return
+    }
+    Object.values(value).forEach(visit)
+  }
+  visit(values)
+  return values
+}
+
 /** The logits of a model that was trained for a step and saved in a directory, for four images. */
 const trained = async (name: string, directory: string, images: ReturnType<typeof formulaImages>) => {
   const parsed = parseConfig({ architecture: name, image_size: images.sizes[1], num_classes: 5 }, 'config.json')
@@ -68,7 +87,7 @@ const trained = async (name: string, directory: string, images: ReturnType<typeo
   const step = trainStep(adapt(model, full({ targets: all })), sgd({ lr: 1e-2 }))
   await using session = await compile(step, {
     target: 'wasm',
-    weights: init.params(model, { seed: 16 }),
+    weights: calm(init.params(model, { seed: 16 })),
     buffers: init.buffers(model),
   })
   const labels = { shape: ['batch'] as const, sizes: [4], dtype: 'i32' as const, data: Int32Array.of(0, 3, 1, 4) }
@@ -92,10 +111,9 @@ test('what is trained and saved here has the same logits in the library of its n
     for (const [i, name] of names.entries()) {
       const { logits: exact, rounding } = answers[i] as { readonly logits: unknown; readonly rounding: number }
       const due = numbers(exact)
-      // running statistics of one step leave large activations, which lose digits here as they do in PyTorch, where sums
-      // have another order
+      // sums have another order here than in PyTorch
       const most = 4 * rounding + 1e-5 * Math.max(...due.map(Math.abs))
-      assert.ok(rounding < 0.03 * Math.max(...due.map(Math.abs)), `${name}: PyTorch itself is off by ${rounding}`)
+      assert.ok(rounding < 1e-4 * Math.max(...due.map(Math.abs)), `${name}: PyTorch itself is off by ${rounding}`)
       assert.ok(
         farthest(logits[i]!, due) < most,
         `${name}: the logits are off by ${farthest(logits[i]!, due)} of ${most}`,

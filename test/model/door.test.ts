@@ -37,9 +37,15 @@ const reasons: Readonly<Record<string, string>> = {
     'the modules that its authors train are its defaults, by the names that all architectures have',
 }
 
+/** Folders whose files name published models: they compute the figures that a paper states of them. */
+const ofPapers = ['program/reproduce/']
+
 const named = (file: string, source: string): readonly string[] =>
   // the public entries list what the rooms offer
-  file.startsWith('model/') || !file.includes('/') || Object.hasOwn(reasons, file)
+  file.startsWith('model/') ||
+  !file.includes('/') ||
+  Object.hasOwn(reasons, file) ||
+  ofPapers.some(folder => file.startsWith(folder))
     ? []
     : withoutComments(source)
         .split('\n')
