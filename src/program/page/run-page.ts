@@ -197,7 +197,7 @@ export const runPage = async (run: RunSoFar, ended: boolean): Promise<string> =>
   const sizes =
     start === undefined
       ? ''
-      : `, ${start.steps} steps of ${start.batch}${start.seq === undefined ? '' : ` × ${start.seq}`} ${start.unit} on ${start.target}`
+      : `, ${start.steps} steps of ${start.batch}${start.seq === undefined ? (start.unit === 'images' ? ' images' : ' rows') : ` × ${start.seq} ${start.unit}`} on ${start.target}`
   const isWhole = done?.interrupted === false || (start !== undefined && steps.length === start.steps)
   const state = ended ? (isWhole ? '' : ' It did not come to its end.') : ' It goes on.'
   return pageText({
