@@ -19,7 +19,7 @@ import { isValue, leaves } from '../../src/compiler.ts'
 import { heldNow, peakWhile } from '../support/held.ts'
 import { openTiny, targets, tinyBatch } from '../support/tiny-llama.ts'
 
-/** What is recomputed changes no bit of a result. */
+/** Recomputation changes no bit of a result. */
 
 const names: readonly string[] = targets
 const methods: Readonly<Record<string, () => Method<Opaque>>> = {

@@ -1,4 +1,4 @@
-import type { Spec } from 'vega'
+import type { Mark, Spec } from 'vega'
 import { svgOf } from '../../verify/index.ts'
 import { markup, type Html } from './html.ts'
 
@@ -14,6 +14,26 @@ export const half: Widths = { narrow: 368, wide: 520 }
 
 /** The colours of a page, for marks. */
 export const colour = (name: string): string => `var(--${name})`
+
+/** A field as a place along the horizontal axis. */
+export const alongX = (field: string) => ({ scale: 'x', field })
+
+/** Invisible columns over a chart, one for each of the data `hovers` from `from` to `to`, that say what holds there. */
+export const hoverMark: Mark = {
+  type: 'rect',
+  from: { data: 'hovers' },
+  encode: {
+    enter: {
+      x: alongX('from'),
+      x2: alongX('to'),
+      y: { value: 0 },
+      y2: { signal: 'height' },
+      fill: { value: colour('ink') },
+      fillOpacity: { value: 0 },
+      description: { field: 'says' },
+    },
+  },
+}
 
 const font = 'system-ui, sans-serif'
 const common = {

@@ -1,6 +1,6 @@
 import type { Spec } from 'vega'
 import type { Course, Moment } from '../../compile/index.ts'
-import { bytesText, byteUnit, colour } from './chart.ts'
+import { alongX, bytesText, byteUnit, colour, hoverMark } from './chart.ts'
 
 /** The memory over a step as a Vega specification: a stack of areas, and what holds at each time. */
 
@@ -72,7 +72,6 @@ export const courseSpec =
       { name: 'forward', from: 0, to: course.loss },
       { name: 'backward', from: course.loss, to: course.instructions },
     ].filter(({ from, to }) => ((to - from) / course.instructions) * width > leastRoom)
-    const x = (field: string) => ({ scale: 'x', field })
     return {
       height,
       data: [...stacked, { name: 'hovers', values: hovers }, { name: 'passes', values: passes }],
@@ -92,7 +91,7 @@ export const courseSpec =
           encode: {
             enter: {
               interpolate: { signal: "'step-after'" },
-              x: x('at'),
+              x: alongX('at'),
               y: { scale: 'y', field: 'from' },
               y2: { scale: 'y', field: 'to' },
               fill: { value: colour(kind) },
@@ -129,21 +128,7 @@ export const courseSpec =
             },
           },
         },
-        {
-          type: 'rect',
-          from: { data: 'hovers' },
-          encode: {
-            enter: {
-              x: x('from'),
-              x2: x('to'),
-              y: { value: 0 },
-              y2: { signal: 'height' },
-              fill: { value: colour('ink') },
-              fillOpacity: { value: 0 },
-              description: { field: 'says' },
-            },
-          },
-        },
+        hoverMark,
       ],
     }
   }

@@ -1,5 +1,5 @@
 import type { Spec } from 'vega'
-import { colour } from './chart.ts'
+import { alongX, colour, hoverMark } from './chart.ts'
 
 /** A line of a chart: a number for some steps. */
 export interface Series {
@@ -61,7 +61,6 @@ export const linesSpec =
       const [here, next] = [columns[i]!, columns[i + by]]
       return next === undefined ? here : (here + next) / 2
     }
-    const x = (field: string) => ({ scale: 'x', field })
     return {
       height,
       data: [
@@ -105,7 +104,7 @@ export const linesSpec =
           from: { data: `line ${name}` },
           encode: {
             enter: {
-              x: x('step'),
+              x: alongX('step'),
               y: { scale: 'y', field: 'value' },
               stroke: { value: colour(of) },
               strokeWidth: { value: 2 },
@@ -120,28 +119,14 @@ export const linesSpec =
             from: { data: `line ${name}` },
             encode: {
               enter: {
-                x: x('step'),
+                x: alongX('step'),
                 y: { scale: 'y', field: 'value' },
                 fill: { value: colour(of) },
                 size: { value: 60 },
               },
             },
           })),
-        {
-          type: 'rect',
-          from: { data: 'hovers' },
-          encode: {
-            enter: {
-              x: x('from'),
-              x2: x('to'),
-              y: { value: 0 },
-              y2: { signal: 'height' },
-              fill: { value: colour('ink') },
-              fillOpacity: { value: 0 },
-              description: { field: 'says' },
-            },
-          },
-        },
+        hoverMark,
       ],
     }
   }
