@@ -14,16 +14,7 @@ import {
 import { callsOf } from './blocks.ts'
 import { blockNames, blockText, commonPath, describe, layerPath, type Names } from './print.ts'
 import type { Program } from './pipeline.ts'
-import {
-  associate,
-  convolveLowRank,
-  distribute,
-  lowRankNorm,
-  reshapeLowRank,
-  scaleProduct,
-  takeRules,
-  type Rule,
-} from './rewrite/index.ts'
+import { takeRules, weightRules, type Rule } from './rewrite/index.ts'
 import type { Programs, Size } from './step-programs.ts'
 
 /** The gradient of a trained leaf of a layer, before and after rewriting. */
@@ -137,15 +128,7 @@ const forwardOf = (call: Node): Node | undefined => {
 const deepest = 4
 
 /** The rules that give a step its form. */
-const forming: readonly Rule[] = [
-  ...takeRules,
-  distribute,
-  associate,
-  reshapeLowRank,
-  convolveLowRank,
-  scaleProduct,
-  lowRankNorm,
-]
+const forming: readonly Rule[] = [...takeRules, ...weightRules]
 const formingNames = forming.map(({ name }) => name)
 
 /**

@@ -26,11 +26,7 @@ import { flopsAt } from './flops.ts'
 import { planOf, type InPlace, type Plan } from './plan.ts'
 import { dependsOnlyOn, prepare, staticNodes, type Preparations } from './prepare.ts'
 import {
-  associate,
-  convolveLowRank,
-  reshapeLowRank,
   checkDropout,
-  distribute,
   dropInput,
   dropTrained,
   expansion,
@@ -38,15 +34,14 @@ import {
   keepTrained,
   laidOut,
   layoutRules,
-  lowRankNorm,
   movementRules,
   rewrite,
-  scaleProduct,
   simplifications,
   stopGradientValue,
   takeOtherwise,
   takeRules,
   takeTraining,
+  weightRules,
   type Rule,
 } from './rewrite/index.ts'
 import { separate } from './separate.ts'
@@ -158,12 +153,7 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
   // weights that are expressions are decomposed before differentiation
   const first = enabled([
     ...(training ? [dropInput, dropTrained, takeTraining] : [keepInput, keepTrained, takeOtherwise]),
-    distribute,
-    associate,
-    reshapeLowRank,
-    convolveLowRank,
-    scaleProduct,
-    lowRankNorm,
+    ...weightRules,
     ...general,
   ])
   const finish = (roots: readonly Node[], isStatic: (n: Node) => boolean): readonly Node[] => {
