@@ -6,6 +6,7 @@ import { certificate } from './cases/certificate.ts'
 import { descent } from './cases/descent.ts'
 import { graph } from './cases/graph.ts'
 import { images } from './cases/images.ts'
+import { memory } from './cases/memory.ts'
 import { methods } from './cases/methods.ts'
 import { peers } from './cases/peers.ts'
 import { profile } from './cases/profile.ts'
@@ -27,6 +28,7 @@ const cases: readonly Case[] = [
   pytorch,
   ...vision,
   ...methods,
+  ...memory,
   descent,
   smolLM2Steps,
   images,

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 
 /**
  * The report of a child process: milliseconds of each repetition, the peak of its resident memory, and further figures.
@@ -23,6 +23,16 @@ export const peakOf = (process: number | 'self'): number => {
   } catch {
     return 0
   }
+}
+
+/**
+ * Forgets the peak so far, so that the next one is that of what follows: of the steps, after what loading has taken.
+ * @returns the forgotten peak, in MB
+ */
+export const forgetPeak = (): number => {
+  const peak = peakOf('self')
+  writeFileSync('/proc/self/clear_refs', '5')
+  return peak
 }
 
 /** A measurement that ends now. @example measurement([12.5, 11.9]) */

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -22,7 +23,9 @@ if (files.length === 0) {
 // it lists the failed tests once more at the end
 const reporter = '--test-reporter=spec'
 const seed = '--import=./test/support/seed.mjs'
-spawn(process.execPath, ['--import', 'tsx', seed, '--test', reporter, ...files], { cwd: root, stdio: 'inherit' }).on(
+// most tests have one thread, and the runner leaves a core to itself, which is half of two
+const concurrency = `--test-concurrency=${availableParallelism()}`
+spawn(process.execPath, ['--import', 'tsx', seed, '--test', concurrency, reporter, ...files], { cwd: root, stdio: 'inherit' }).on(
   'exit',
   code => {
     process.exitCode = code ?? 1

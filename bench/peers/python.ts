@@ -111,6 +111,10 @@ export interface PyTorchOptions {
   readonly precision: 'f32' | 'bf16'
   /** True if LoRA and DoRA are held in bf16 like the rest, and not in float32, which is PEFT's default. */
   readonly bf16Adapters?: boolean
+  /** True if layers are computed again in the backward pass. */
+  readonly checkpointing?: boolean
+  /** The rows of logits that the loss takes at a time (default: all). */
+  readonly lossRows?: number
   readonly batch: number
   readonly seq: number
   readonly warmUp: number
@@ -125,7 +129,18 @@ const script = fileURLToPath(new URL('pytorch.py', import.meta.url))
  */
 export const pytorchCommand = (
   python: string,
-  { model, method, precision, bf16Adapters = false, batch, seq, warmUp, steps }: PyTorchOptions,
+  {
+    model,
+    method,
+    precision,
+    bf16Adapters = false,
+    checkpointing = false,
+    lossRows,
+    batch,
+    seq,
+    warmUp,
+    steps,
+  }: PyTorchOptions,
 ): readonly string[] => {
   const file = model === 'SmolLM2' ? cachedSmolLM2() : undefined
   const shapes = model === 'SmolLM2' ? smolShapes : fourLayers
@@ -137,6 +152,8 @@ export const pytorchCommand = (
     method,
     ...(precision === 'bf16' ? ['--bf16'] : []),
     ...(bf16Adapters ? ['--bf16-adapters'] : []),
+    ...(checkpointing ? ['--checkpointing'] : []),
+    ...(lossRows === undefined ? [] : ['--loss-rows', String(lossRows)]),
     '--batch',
     String(batch),
     '--seq',

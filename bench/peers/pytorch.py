@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 PROJECTIONS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 
@@ -77,6 +78,27 @@ def peak_megabytes() -> int:
         return round(next(int(line.split()[1]) for line in status if line.startswith('VmHWM:')) / 1024)
 
 
+def forget_peak() -> int:
+    """Forgets the peak so far, so that the next one is that of the steps; returns the forgotten one."""
+    peak = peak_megabytes()
+    with open('/proc/self/clear_refs', 'w') as refs:
+        refs.write('5')
+    return peak
+
+
+def loss_of_rows(model: nn.Module, ids: Tensor, rows: int) -> Tensor:
+    """The loss over logits of so many rows at a time, which are computed again in the backward pass, as TRL does."""
+    causal = model.get_base_model() if hasattr(model, 'get_base_model') else model
+    hidden = causal.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1].flatten(0, 1)
+    labels = ids[:, 1:].flatten()
+
+    def piece(part: Tensor, wanted: Tensor) -> Tensor:
+        return F.cross_entropy(causal.lm_head(part).float(), wanted, reduction='sum')
+
+    pieces = zip(hidden.split(rows), labels.split(rows))
+    return torch.stack([checkpoint(piece, *one, use_reentrant=False) for one in pieces]).sum() / labels.numel()
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
@@ -85,6 +107,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--method', choices=['lora', 'dora', 'paca', 'full'], required=True)
     parser.add_argument('--bf16', action='store_true', help='weights and activations in bfloat16')
     parser.add_argument('--bf16-adapters', action='store_true', help='what LoRA and DoRA train too, which PEFT holds in float32')
+    parser.add_argument('--checkpointing', action='store_true', help='layers are computed again in the backward pass')
+    parser.add_argument('--loss-rows', type=int, help='the rows of logits that the loss takes at a time (default: all)')
     parser.add_argument('--batch', type=int, default=2)
     parser.add_argument('--seq', type=int, default=256)
     parser.add_argument('--rank', type=int, default=8)
@@ -106,12 +130,14 @@ def main() -> None:
     options = arguments()
     torch.manual_seed(0)
     model = load(options)
-    vocabulary, loaded = model.config.vocab_size, peak_megabytes()
+    vocabulary = model.config.vocab_size
     if options.method == 'paca':
         model = with_paca(model, options.rank)
     elif options.method != 'full':
         model = with_peft(model, options.rank, options.method == 'dora', float32_adapters=not options.bf16_adapters)
     model.train()
+    if options.checkpointing:
+        model.gradient_checkpointing_enable({'use_reentrant': False})
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # the fused kernel is what the Trainer of transformers takes, and the faster one
     optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
@@ -119,7 +145,10 @@ def main() -> None:
     ids = torch.randint(0, vocabulary, (options.batch, options.seq))
 
     def step() -> float:
-        loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+        if options.loss_rows is None:
+            loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+        else:
+            loss = loss_of_rows(model, ids, options.loss_rows)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -127,20 +156,21 @@ def main() -> None:
             module.commit()
         return loss.item()
 
-    times, losses = [], []
+    times, losses, loaded = [], [], forget_peak()
     for _ in range(options.warm_up + options.steps):
         start = time.perf_counter()
         losses.append(step())
         times.append(1000 * (time.perf_counter() - start))
+    in_steps = peak_megabytes()
     facts = {
         'torch': torch.__version__, 'transformers': transformers.__version__, 'threads': torch.get_num_threads(),
         'trained': sum(parameter.numel() for parameter in trained), 'trainedType': str(trained[0].dtype), 'type': str(model.dtype),
-        'firstLoss': losses[0], 'loss': losses[-1], 'loadedMegabytes': loaded,
+        'firstLoss': losses[0], 'loss': losses[-1], 'loadedMegabytes': loaded, 'stepMegabytes': in_steps,
     }
     if options.method in ('lora', 'dora'):
         import peft
         facts['peft'] = peft.__version__
-    print(json.dumps({'times': times[options.warm_up:], 'peakMegabytes': peak_megabytes(), 'facts': facts, 'parts': {}}), flush=True)
+    print(json.dumps({'times': times[options.warm_up:], 'peakMegabytes': max(loaded, in_steps), 'facts': facts, 'parts': {}}), flush=True)
 
 
 if __name__ == '__main__':
