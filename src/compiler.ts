@@ -66,9 +66,22 @@ export type { MaskedLeaf, PackedNF4, Selection } from './tune/index.ts'
 // ── Transforms of gradients: the parts of an optimizer ──────────────────────────────────────────────────────────────
 export {
   scaleByAdam,
+  scaleByAdamax,
+  scaleByRadam,
   scaleByLion,
+  scaleByMuon,
+  orthogonalized,
+  scaleByRms,
+  scaleByStddev,
+  scaleByRss,
+  scaleByAdadelta,
+  scaleByFactoredRms,
+  scaleByParameterRms,
+  scaleByTrustRatio,
+  scaleBySign,
   trace,
   clipByValue,
+  clipByRms,
   addDecayedWeights,
   scale,
   scaleByLearningRate,
@@ -76,7 +89,10 @@ export {
 export { scaleBySchedule, setToZero, identity, columnNorms, applyUpdates, globalNorm } from './tune/index.ts'
 export type { AdamState, TraceState, AccumulateState, MonitorDescentState, ColumnNormsState } from './tune/index.ts'
 export type { Apply, Count, Counted, Evaluated, ScaleByAdam, ScaleByLion, LionState, Rate } from './tune/index.ts'
-export type { ColumnNorms } from './tune/index.ts'
+export type { ColumnNorms, RmsState, StddevState, RssState, AdadeltaState, FactoredRmsState } from './tune/index.ts'
+export type { ScaleByRms, ScaleByStddev, ScaleByRss, ScaleByAdadelta, ScaleByFactoredRms } from './tune/index.ts'
+export type { MuonState, ScaleByMuon, EmaState, AverageWeightsState, ReturningState } from './tune/index.ts'
+export type { ApplyIfFiniteState, InjectState, Sparse } from './tune/index.ts'
 
 // ── Rewrites ────────────────────────────────────────────────────────────────────────────────────────────────────────
 export { rewrite, simplifications, layoutRules, movementRules, takeRules, distribute } from './compile/index.ts'

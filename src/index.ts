@@ -121,13 +121,34 @@ export type { Frozen, Dynamic } from './tune/index.ts'
 export type { PacaOptions, LoraOptions, Ranks, RankOf, TargetsOf, AlsoTraining, Quantizer } from './tune/index.ts'
 
 // ── Optimizers ──────────────────────────────────────────────────────────────────────────────────────────────────────
-export { sgd, adam, adamw, lion, chain, namedChain, clipByGlobalNorm, accumulate, masked } from './tune/index.ts'
-export { monitorDescent } from './tune/index.ts'
+export {
+  sgd,
+  adam,
+  adamw,
+  nadam,
+  nadamw,
+  radam,
+  adamax,
+  lion,
+  signSgd,
+  rmsprop,
+  adagrad,
+  adadelta,
+} from './tune/index.ts'
+export { adafactor, lamb, lars, muon } from './tune/index.ts'
+export { chain, namedChain, clipByGlobalNorm, accumulate, masked, multiTransform, scaleByLeaf } from './tune/index.ts'
+export { averageWeights, lookahead, sam, ema, addNoise, centralize, zeroNaNs, applyIfFinite } from './tune/index.ts'
+export { inject, monitorDescent } from './tune/index.ts'
 export { schedule, type ScheduleOptions } from './train/index.ts'
 export type { Transform, Fn, Stateless, Sgd, SgdOptions, Trace, Adam, AdamW, Lion, LionOptions } from './tune/index.ts'
-export type { Moments, Chain, NamedChain } from './tune/index.ts'
+export type { Moments, AdamOptions, Chain, NamedChain, Setting, Decay, Decayed, Descent } from './tune/index.ts'
+export type { RmsProp, RmsOptions, AdaGrad, RssOptions, Adadelta, Adafactor, AdafactorOptions } from './tune/index.ts'
+export type { FactoredRmsOptions, RadamOptions, Lamb, Lars, LarsOptions, TrustRatio, Muon } from './tune/index.ts'
+export type { MuonOptions, Orthogonalized, Partition, AverageWeights, Ema, Returning } from './tune/index.ts'
+export type { LookaheadOptions, NoiseOptions, ApplyIfFinite, Inject, Settings, SettingsIn } from './tune/index.ts'
 export type { Accumulate, Masked, Subtree, MonitorDescent, LearningRate, Schedule } from './tune/index.ts'
-export type { Cosine, Exponential, Polynomial, Piecewise, WarmupCosine } from './tune/index.ts'
+export type { Cosine, Exponential, Polynomial, Piecewise, Warmup, WarmupCosine } from './tune/index.ts'
+export type { WarmupStableDecay, OneCycle, Interpolated } from './tune/index.ts'
 
 // ── From a step to a session ────────────────────────────────────────────────────────────────────────────────────────
 export { trainStep, generateTokens, capacityFor } from './train/index.ts'

@@ -16,6 +16,7 @@ import {
 } from './engine.ts'
 import { feeding, type Feed } from './feeding.ts'
 import { queueOf } from './queue.ts'
+import { changedSettings } from './settings.ts'
 import type { Dims, Evaluated, Session, StepResult } from './session.ts'
 import { heldBuffers } from './buffers.ts'
 import { copied, valueFor, valuesFor } from './values.ts'
@@ -164,6 +165,32 @@ export const sessionOn = <P, Q, M, S, B, O, K extends string, U>(
     (Array.isArray(model.batch) &&
       Array.isArray(batches) &&
       placesOf(model.batch, batches).places.every(({ found }) => !Array.isArray(found)))
+
+  /** Replaces what is given of the focus, the state and the buffers. */
+  const writing = (
+    take: () => { readonly focus?: unknown; readonly state?: unknown; readonly buffers?: unknown },
+  ): Promise<void> =>
+    asked(
+      () => {
+        const { focus = {}, state = {}, buffers = {} } = take()
+        const both = [
+          saved('saved focus', programs.focusTree(parts), focus, false),
+          saved('saved state', unflatten(step.state, states), state, false),
+          saved('saved buffers', model.buffers, buffers, false),
+        ] as const
+        // if the engine is idle, it has read them when this returns; copying all weights would mean a second model
+        return queue.idle() ? both : both.map(found => found.map(({ leaf, value }) => ({ leaf, value: copied(value) })))
+      },
+      async ([focus = [], state = [], buffers = []]) => {
+        version += 1
+        const next = new Map(buffers.map(({ leaf, value }) => [leaf, copied(value)]))
+        const [newParts, newState] = [completed(parts, focus, engine.parts), completed(states, state, engine.state)]
+        await (isList(newParts) && isList(newState)
+          ? engine.write(newParts, newState)
+          : engine.write(await newParts, await newState))
+        held.replace(new Map([...held.present()].map(([path, value], i) => [path, next.get(kept[i]!) ?? value])))
+      },
+    )
 
   const session: Session<P, Q, M, S, B, O, K, U> = {
     target: engine.name,
@@ -314,32 +341,15 @@ export const sessionOn = <P, Q, M, S, B, O, K extends string, U>(
           return { focus, state, ...own } as { focus: typeof focus; state: typeof state; buffers: Values<U> }
         },
       ),
-    write: written =>
-      asked(
-        () => {
-          if (typeof written !== 'object' || (written as unknown) === null)
-            throw new SessionError('write takes { focus, state, buffers }, or parts of them')
-          const { focus = {}, state = {}, buffers = {} } = written
-          const both = [
-            saved('saved focus', programs.focusTree(parts), focus, false),
-            saved('saved state', unflatten(step.state, states), state, false),
-            saved('saved buffers', model.buffers, buffers, false),
-          ] as const
-          // if the engine is idle, it has read them when this returns; copying all weights would mean a second model
-          return queue.idle()
-            ? both
-            : both.map(found => found.map(({ leaf, value }) => ({ leaf, value: copied(value) })))
-        },
-        async ([focus = [], state = [], buffers = []]) => {
-          version += 1
-          const next = new Map(buffers.map(({ leaf, value }) => [leaf, copied(value)]))
-          const [newParts, newState] = [completed(parts, focus, engine.parts), completed(states, state, engine.state)]
-          await (isList(newParts) && isList(newState)
-            ? engine.write(newParts, newState)
-            : engine.write(await newParts, await newState))
-          held.replace(new Map([...held.present()].map(([path, value], i) => [path, next.get(kept[i]!) ?? value])))
-        },
-      ),
+    write: written => {
+      const taking = () => {
+        if (typeof written !== 'object' || (written as unknown) === null)
+          throw new SessionError('write takes { focus, state, buffers }, or parts of them')
+        return written
+      }
+      return writing(taking)
+    },
+    set: settings => writing(() => ({ state: changedSettings(step.state, settings, step.check) })),
     certificate: batchDims => {
       checkOpen()
       checkDims(batchDims)

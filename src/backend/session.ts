@@ -1,5 +1,5 @@
 import type { Shape, Tensor, Value } from '../tensor/index.ts'
-import type { Focus, Values } from '../tune/index.ts'
+import type { Focus, Settings, Values } from '../tune/index.ts'
 
 /**
  * The report of a step: the mean loss before the update, the norm of the gradient before clipping, the number of scored
@@ -107,6 +107,11 @@ export interface Session<P, Q, M, S, B, O, K extends string = never, U = unknown
     readonly state?: SomeValues<S>
     readonly buffers?: SomeValues<U>
   }): Promise<void>
+  /**
+   * Changes settings that `inject` keeps in the optimizer's state, from the next step on. Errors: a setting that no
+   * transform has, or one out of its range.
+   */
+  set(settings: Settings<S>): Promise<void>
   /** The trained columns or entries, by the path of their leaf. */
   readonly selection: ReadonlyMap<string, Int32Array>
   certificate(batch: Dims): Certificate

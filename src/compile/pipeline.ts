@@ -107,6 +107,8 @@ export interface Compiler extends Traits, CompilerOptions {
   readonly isTrainedLeaf?: (n: Node) => boolean
   /** Tests for dims whose sizes the weights fix, and no batch. */
   readonly isOwnDim?: (dim: Dim) => boolean
+  /** True if only products are laid out, and no permutation moves: programs write to the buffers of their inputs. */
+  readonly inOrder?: boolean
   readonly keyOf: (n: Node) => string
   readonly preparations: Preparations
 }
@@ -160,9 +162,9 @@ export const compileProgram = (outputs: readonly Node[], compiler: Compiler, goa
     const simple = deduplicated(
       rewrite(rewrite(deduplicated(roots), late, { size, isStatic }), [expansion(compiler.runs)], { size, isStatic }),
     )
-    return compiler.layOut
-      ? deduplicated(rewrite(rewrite(simple, [laidOut], { size, isStatic }), movement, { size, isStatic }))
-      : simple
+    if (!compiler.layOut) return simple
+    const products = rewrite(simple, [laidOut], { size, isStatic })
+    return deduplicated(compiler.inOrder === true ? products : rewrite(products, movement, { size, isStatic }))
   }
   const everywhere = (roots: readonly Node[], rules: readonly Rule[]): readonly Node[] =>
     rewriteEverywhere(roots, rules, compiler)

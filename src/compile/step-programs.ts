@@ -234,7 +234,7 @@ export const programsOf = <P, Q, M, S, B, O, K extends string, U>(
   const donating = (outputs: readonly Node[], size: Size, donated: readonly Node[]): Program =>
     fitted(outputs, compiler(size), new Set(donated))
   /** The compiler for programs that replace the leaves: only constants are prepared. */
-  const changing = (size: Size) => ({ ...compiler(size), isStaticLeaf: () => false, layOut: false })
+  const changing = (size: Size) => ({ ...compiler(size), isStaticLeaf: () => false, inOrder: true })
 
   return {
     selected: new Map(tuned.selections.map(({ path, index }) => [index, path])),

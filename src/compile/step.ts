@@ -17,6 +17,8 @@ export interface Step<
   readonly seed?: number
   /** The optimizer's state before the first update, symbolic. */
   readonly state: S
+  /** Checks new numbers of settings that are in the state. Throws a `RangeError`. */
+  readonly check?: (settings: Readonly<Record<string, number>>) => void
   /** (gradient, state, focus, mean loss) => (updates, next state) */
   readonly update: (
     gradient: Focus<Q, M>,

@@ -60,5 +60,6 @@ const stepOf = <P, Q, M, B, O, K extends string, U, F extends Fn>(
   tuned,
   ...(seed === undefined ? {} : { seed }),
   state: transform.init(focus(tuned.params, tuned.mask)),
+  ...(transform.check === undefined ? {} : { check: transform.check }),
   update: (gradient, state, part, value) => transform.update(gradient, state, part, { value, gradient }),
 })

@@ -34,7 +34,7 @@ import {
   piecewise,
   polynomial,
   warmupCosine,
-} from '../../src/tune/transform/schedule.ts'
+} from '../../src/tune/index.ts'
 
 const mlp = model({
   params: { up: f32('pixels', 'hidden'), down: f32('hidden', 'classes') },

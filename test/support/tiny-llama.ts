@@ -28,7 +28,7 @@ import { load } from '../../src/io/checkpoint/load.ts'
 import { inputBlocks } from '../../src/compiler.ts'
 import { openSafetensors, type Loaded } from '../../src/io.ts'
 import type { CausalBatch } from '../../src/model.ts'
-import { warmupCosine } from '../../src/tune/transform/schedule.ts'
+import { warmupCosine } from '../../src/tune/index.ts'
 
 /** The tiny LLaMA of test/golden, with PyTorch's batch, columns and curves. */
 export const golden = (name: string): string => fileURLToPath(new URL(`../golden/llama-tiny/${name}`, import.meta.url))

@@ -27,7 +27,7 @@ import { openSafetensors, type Loaded } from '../../src/io.ts'
 import type { CausalBatch } from '../../src/model.ts'
 import { loadAdapter } from '../../src/io/index.ts'
 import { load } from '../../src/io/checkpoint/load.ts'
-import { warmupCosine } from '../../src/tune/transform/schedule.ts'
+import { warmupCosine } from '../../src/tune/index.ts'
 import { noNode } from '../support/native-library.ts'
 import { temporary, writeRows } from '../support/command-line.ts'
 

@@ -4,38 +4,65 @@ import fc from 'fast-check'
 import { f32, interpret, placeholder, u, type Node, type Numbers, type Tensor } from '../../src/tensor/index.ts'
 import {
   accumulate,
+  adadelta,
+  adafactor,
+  adagrad,
   adam,
+  adamax,
   adamw,
   addDecayedWeights,
+  addNoise,
   all,
+  applyIfFinite,
   applyUpdates,
+  averageWeights,
+  centralize,
   chain,
-  clipByValue,
   clipByGlobalNorm,
+  clipByRms,
+  clipByValue,
   columns,
   constant,
+  ema,
   entries,
   focus,
   frozen,
   globalNorm,
   identity,
+  inject,
+  lamb,
+  lars,
   lion,
+  lookahead,
   masked,
+  multiTransform,
+  muon,
+  nadamw,
   namedChain,
+  radam,
+  rmsprop,
+  sam,
   scale,
   scaleByAdam,
+  scaleByFactoredRms,
+  scaleByLeaf,
   scaleByLearningRate,
   scaleByLion,
   scaleBySchedule,
+  scaleByStddev,
   setToZero,
+  settingsIn,
   sgd,
+  signSgd,
   tensorsOf,
   trace,
   unflatten,
+  zeroNaNs,
   type Apply,
   type Fn,
   type Focus,
   type Transform,
+  type SettingsIn,
 } from '../../src/tune/index.ts'
 import type { Equal, Expect } from '../support/expect-type.ts'
 import { size, trajectory } from '../support/trajectories.ts'
@@ -61,6 +88,30 @@ const subjects: Readonly<Record<string, Transform<Fn>>> = {
   named: namedChain({ clip: clipByGlobalNorm(0.7), moments: scaleByLion(), rate: scaleByLearningRate(0.1) }),
   accumulate: accumulate(adam({ lr: 0.1 }), 2),
   masked: masked(adam({ lr: 0.1 }), { by: 'path', where: path => path.endsWith('b') }),
+  rmsprop: rmsprop({ lr: 0.1 }),
+  centered: scaleByStddev({ eps: 0.1 }),
+  adagrad: adagrad({ lr: 0.1 }),
+  adadelta: adadelta({ lr: 1 }),
+  adafactor: adafactor({ lr: 0.1 }),
+  nadamw: nadamw({ lr: 0.1 }),
+  adamax: adamax({ lr: 0.1 }),
+  radam: radam({ lr: 0.1 }),
+  lamb: lamb({ lr: 0.1, weightDecay: 0.1 }),
+  lars: lars({ lr: 0.1 }),
+  muon: muon({ lr: 0.1 }),
+  signSgd: signSgd({ lr: 0.1 }),
+  clipByRms: clipByRms(0.3),
+  centralize,
+  zeroNaNs,
+  ema: ema({ decay: 0.9 }),
+  averageWeights: averageWeights(adam({ lr: 0.1 }), { decay: 0.9 }),
+  lookahead: lookahead(adam({ lr: 0.1 }), { every: 2, rate: 0.5 }),
+  sam: sam(adam({ lr: 0.1 }), { radius: 0.1 }),
+  addNoise: addNoise({ eta: 0.1, seed: 1 }),
+  applyIfFinite: applyIfFinite(adam({ lr: 0.1 }), { most: 2 }),
+  multiTransform: multiTransform({ all: adam({ lr: 0.1 }) }, { '**': 'all' }),
+  scaleByLeaf: scaleByLeaf({ '**': 0.5 }),
+  inject: inject(adamw, { lr: 0.1, weightDecay: 0.1 }),
 }
 
 const number = fc.integer({ min: -32, max: 32 }).map(k => k / 16)
@@ -125,10 +176,12 @@ for (const [name, transform] of Object.entries(subjects)) {
     )
   })
 
-  test(`${name}: state exists for leaves of the tree only, and begins at zero`, () => {
+  test(`${name}: state exists for leaves of the tree only, and begins at zero, but for settings`, () => {
     law(
       fc.property(tree, params => {
-        const state = tensorsOf(transform.init(params))
+        const whole = transform.init(params)
+        const settings = settingsIn(whole)
+        const state = tensorsOf(whole).filter(([at]) => !settings.has(at))
         const leaves = tensorsOf(params)
         const belongs = (at: string, leaf: Node): boolean =>
           leaf.dtype === 'i32' ||
@@ -281,4 +334,93 @@ test('a named chain makes the updates of the chain of its parts, and keeps their
     [[8, 'hidden'], ['clip', 'moments', 'rate'], ['count']],
   )
   assert.throws(() => namedChain({ 1: identity }), /^TypeError: namedChain: 1 is no name of a transform$/)
+})
+
+test('adafactor keeps rows and columns of what is large, a name or a number, and all of what is small', () => {
+  const shapes = (tree: unknown) => tensorsOf(tree).map(([at, { shape }]) => [at, shape])
+  const leaves = { w: f32('in', 'out'), wide: f32(128, 4, 200), narrow: f32(8, 'out'), b: f32('out') }
+  assert.deepEqual(shapes(scaleByFactoredRms().init(leaves)), [
+    ['rows.w', ['in']],
+    ['rows.wide', [128, 4]],
+    ['columns.w', ['out']],
+    ['columns.wide', [4, 200]],
+    ['nu.narrow', [8, 'out']],
+    ['nu.b', ['out']],
+    ['count', []],
+  ])
+})
+
+const patterned = { embed: f32(2), layers: [{ q: { weight: f32(2) }, norm: f32(2) }], head: { norm: f32(2) } }
+const ofPatterns = (patterns: Readonly<Record<string, 'a' | 'b'>>) =>
+  multiTransform({ a: scaleByAdam(), b: identity }, patterns).init(patterned)
+test('a pattern matches a name, parts of names, any names, and what is below; the first one decides', () => {
+  const ofA = (patterns: Readonly<Record<string, 'a' | 'b'>>) => tensorsOf(ofPatterns(patterns).a.mu).map(([at]) => at)
+  assert.deepEqual(ofA({ 'emb*': 'a', '**': 'b' }), ['embed'])
+  assert.deepEqual(ofA({ 'layers.*.q': 'a', '**': 'b' }), ['layers.0.q.weight'])
+  assert.deepEqual(ofA({ '**.norm': 'b', 'layers': 'a', '*': 'b' }), ['layers.0.q.weight'])
+  assert.deepEqual(ofA({ '**.norm': 'a', '**': 'b' }), ['layers.0.norm', 'head.norm'])
+})
+
+test('a pattern that matches no leaf, a leaf without one and a transform that is not there are refused', () => {
+  const paths = 'embed, layers.0.q.weight, layers.0.norm, head.norm'
+  for (const [patterns, says] of [
+    [{ 'layer.*': 'a', '**': 'b' }, `multiTransform: layer.* matches no leaf: what is trained is ${paths}`],
+    [{ 'norm': 'a', '**': 'b' }, `multiTransform: norm matches no leaf: what is trained is ${paths}`],
+    [{ layers: 'a' }, "multiTransform: no pattern matches embed: '**' matches every leaf"],
+    [{ '**': 'c' as 'a' }, 'multiTransform: no transform is called c: there are a, b'],
+  ] as const)
+    assert.throws(() => ofPatterns(patterns), { name: 'RangeError', message: says })
+  assert.throws(() => scaleByLeaf({ tail: 0.1 }).init(patterned), /^RangeError: scaleByLeaf: tail matches no leaf: /)
+  // @ts-expect-error the transform has no such name
+  assert.throws(() => multiTransform({ a: identity }, { '**': 'b' }))
+})
+
+test('noise has the deviation that is asked for, and is that of its seed, update and leaf', () => {
+  const leaves = { a: f32(1000), b: f32(1000) }
+  const zeros = [0, 1].map(() => ({ sizes: [1000], data: new Float64Array(1000) }))
+  const noises = (seed: number) =>
+    trajectory(addNoise({ eta: 4, gamma: 1, seed }), leaves, at => at, zeros, 2).flatMap((row, step, all) =>
+      row.map(({ data }, i) => data.map((x, k) => x - (step === 0 ? 0 : 2 * all[0]![i]!.data[k]!))),
+    )
+  const found = noises(0)
+  const deviation = (x: Float64Array): number => Math.hypot(...x) / Math.sqrt(x.length)
+  found.forEach((x, i) => {
+    assert.ok(Math.abs(deviation(x) / (i < 2 ? 2 : Math.SQRT2) - 1) < 0.08, `${deviation(x)}`)
+  })
+  assert.deepEqual(noises(0), found)
+  for (const [i, x] of [...found, ...noises(1)].entries())
+    for (const y of [...found, ...noises(1)].slice(i + 1)) assert.notDeepEqual(x, y)
+})
+
+const injected = chain(clipByGlobalNorm(1), inject(adamw, { lr: 1e-3, weightDecay: 0.1, b1: 0.8 }))
+type Injected = SettingsIn<StateOf<typeof injected>>
+export type InjectedLaws = [
+  Expect<Equal<Injected, 'lr' | 'weightDecay' | 'b1'>>,
+  Expect<Equal<SettingsIn<typeof adamState>, never>>,
+  Expect<Equal<SettingsIn<StateOf<typeof picked>>, never>>,
+]
+test('settings of a state are found by name, checked by the transform, and make the same updates', () => {
+  assert.deepEqual(
+    [...settingsIn(injected.init(part))],
+    ['lr', 'weightDecay', 'b1'].map(name => [`1.injected.${name}`, name]),
+  )
+  assert.throws(() => injected.check?.({ lr: -1 }), /^RangeError: the learning rate lr is -1: /)
+  assert.throws(() => injected.check?.({ b1: 1 }), /^RangeError: adam: b1 is 1: /)
+  injected.check?.({ lr: 0, b1: 0.5 })
+  const settings = { lr: 0.1, weightDecay: 0.1, b1: 0.8, b2: 0.9, eps: 0.01 }
+  for (const [build, options] of [
+    [adamw, settings],
+    [radam, { lr: 0.1, b1: 0.8, b2: 0.9, eps: 0.01, threshold: 4.5 }],
+    [lars, { lr: 0.1, weightDecay: 0.1, momentum: 0.5, coefficient: 0.1, eps: 0.1 }],
+    [adafactor, { lr: 0.1, weightDecay: 0.1, clip: 0.5, decay: 0.7 }],
+  ] as readonly (readonly [(options: object) => Transform<Fn>, object])[]) {
+    const [own, plain] = [inject(build, options), build(options)].map(transform =>
+      path(transform, { w: f32(2, 3), v }, [1, -0.5, 2]),
+    )
+    own!.forEach((row, i) => {
+      row.forEach((x, k) => {
+        assert.ok(Math.abs(x - plain![i]![k]!) < 1e-7, `${x} ${plain![i]![k]}`)
+      })
+    })
+  }
 })

@@ -1,7 +1,7 @@
 import { add, cast, equal, integer, u, type Node } from '../../tensor/index.ts'
-import { combine, zerosLike } from './leafwise.ts'
+import { choose, combine, zerosLike } from './leafwise.ts'
 import { setting } from './setting.ts'
-import type { Apply, Count, Fn, Transform } from './transform.ts'
+import { checksOf, type Apply, type Count, type Fn, type Transform } from './transform.ts'
 
 /**
  * The state of {@link accumulate}: the number of gradients averaged since the last step, their mean, and the
@@ -25,17 +25,21 @@ export interface Accumulate<F extends Fn> extends Fn {
 export const accumulate = <F extends Fn>(transform: Transform<F>, every: number): Transform<Accumulate<F>> => (
   setting('accumulate: every', every, { from: 1, whole: true }),
   {
+    ...checksOf(transform),
     init: params => ({ count: integer(0), mean: zerosLike(params), inner: transform.init(params) }),
     update: (grad, state, params) => {
       const count = add(state.count, integer(1))
       const last = equal(count, integer(every))
-      const either = <T>(a: T, b: T): T => combine((x, y) => u.select(last, x, y!), a, b)
       const mean = combine((m, g): Node => u.add(m, u.div(u.sub(g!, m), cast(count, 'f32'))), state.mean, grad)
       const [updates, inner] = transform.update(mean, state.inner, params)
       const zeros = zerosLike(grad)
       return [
-        either(updates, zeros),
-        { count: either(integer(0), count), mean: either(zeros, mean), inner: either(inner, state.inner) },
+        choose(last, updates, zeros),
+        {
+          count: choose(last, integer(0), count),
+          mean: choose(last, zeros, mean),
+          inner: choose(last, inner, state.inner),
+        },
       ]
     },
   }

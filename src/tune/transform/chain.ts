@@ -1,4 +1,4 @@
-import type { Apply, Fn, Transform } from './transform.ts'
+import { checksOf, type Apply, type Fn, type Transform } from './transform.ts'
 
 /** The state of a chain: the tuple of its parts' states. */
 export interface Chain<F extends readonly Fn[]> extends Fn {
@@ -19,6 +19,7 @@ export const chain = <const F extends readonly Fn[]>(
 ): Transform<Chain<F>> => {
   const parts: readonly Transform<Fn>[] = transforms
   return {
+    ...checksOf(...parts),
     // a tuple of states is built as an array, which the type checker cannot follow
     init: params => parts.map(part => part.init(params)) as never,
     update: (grad, state, params, evaluated) => {
@@ -52,6 +53,7 @@ export const namedChain = <const F extends Readonly<Record<string, Fn>>>(transfo
   const named = (states: readonly unknown[]): never =>
     Object.fromEntries(names.map((name, i) => [name, states[i]])) as never
   return {
+    ...checksOf(parts),
     init: params => named(parts.init(params)),
     update: (grad, state, params, evaluated) => {
       const states: Readonly<Record<string, unknown>> = state

@@ -28,3 +28,18 @@ export const combine = <G>(
 /** A tree of symbolic zeros with the shapes and dtypes of another. */
 export const zerosLike = <G>(tree: G): G =>
   combine(leaf => u.cast(u.broadcastTo(scalar(0), leaf.shape), leaf.dtype), tree)
+
+/**
+ * One of two trees with the same structure, all of it. @example choose(last, updates, zerosLike(updates))
+ */
+export const choose = <T>(condition: Node, a: T, b: T): T => combine((x, y) => u.select(condition, x, y!), a, b)
+
+/** Every axis of a tensor. */
+export const axesOf = ({ shape }: Node): readonly number[] => shape.map((_, axis) => axis)
+/** √Σ x² over all of a leaf. */
+export const normOf = (x: Node): Node => u.sqrt(u.sum(u.mul(x, x), axesOf(x)))
+/** The mean over axes, which stay with size 1. */
+export const meanOver = (x: Node, axes: readonly number[]): Node =>
+  u.div(u.sum(x, axes, true), u.size(...axes.map(axis => x.shape[axis]!)))
+/** The root of the mean square of a leaf. */
+export const rmsOf = (x: Node): Node => u.div(normOf(x), u.sqrt(u.size(...x.shape)))

@@ -1,11 +1,10 @@
 import { u } from '../../tensor/index.ts'
-import { chain, type Chain } from './chain.ts'
-import { addDecayedWeights } from './decay.ts'
+import { decayed, type Decay, type Decayed } from './descent.ts'
 import { combine, zerosLike } from './leafwise.ts'
-import { scaleByLearningRate, type Rate } from './scale.ts'
+import { follow, type Moments } from './moment.ts'
 import type { LearningRate } from './schedule.ts'
 import { setting } from './setting.ts'
-import type { Fn, Stateless, Transform } from './transform.ts'
+import type { Fn, Transform } from './transform.ts'
 
 /** The state of Lion: one moment for each leaf of the focus, half the size of Adam's. */
 export interface LionState<G> {
@@ -14,10 +13,7 @@ export interface LionState<G> {
 export interface ScaleByLion extends Fn {
   readonly out: LionState<this['in']>
 }
-export interface LionOptions {
-  readonly b1?: number
-  readonly b2?: number
-}
+export type LionOptions = Omit<Moments, 'eps'>
 /** The default settings of {@link lion}, from the paper. */
 export const lionDefaults = { b1: 0.9, b2: 0.99 } as const satisfies Required<LionOptions>
 
@@ -33,15 +29,12 @@ export const scaleByLion = ({
   setting('lion: b2', b2, { from: 0, below: 1 })
   return {
     init: params => ({ mu: zerosLike(params) }),
-    update: (grad, { mu }) => {
-      const towards = (b: number): typeof grad => combine((m, g) => u.add(u.mul(m, b), u.mul(g!, 1 - b)), mu, grad)
-      return [combine(u.sign, towards(b1)), { mu: towards(b2) }]
-    },
+    update: (grad, { mu }) => [combine(u.sign, follow(b1, mu, grad)), { mu: follow(b2, mu, grad) }],
   }
 }
 
 /** The state of {@link lion}. */
-export type Lion<L extends LearningRate> = Chain<readonly [ScaleByLion, Stateless, Rate<L>]>
+export type Lion<L extends LearningRate> = Decayed<ScaleByLion, L>
 /**
  * Lion with decoupled weight decay: −lr (sign(b1 m + (1 − b1) g) + weightDecay · p). Every number of the focus moves by
  * about lr, so a rate three to ten times lower than AdamW's is usual. Source: `optax.lion`; Chen et al. 2023, "Symbolic
@@ -52,9 +45,4 @@ export const lion = <L extends LearningRate>({
   lr,
   weightDecay = 1e-3,
   ...moments
-}: LionOptions & { readonly lr: L; readonly weightDecay?: number }): Transform<Lion<L>> =>
-  chain<readonly [ScaleByLion, Stateless, Rate<L>]>(
-    scaleByLion(moments),
-    addDecayedWeights(weightDecay),
-    scaleByLearningRate(lr),
-  )
+}: LionOptions & Decay<L>): Transform<Lion<L>> => decayed(scaleByLion(moments), weightDecay, lr)

@@ -1,6 +1,6 @@
 import type { Node } from '../../tensor/index.ts'
 import { isTensor, mapBeside, mapTree, tensorsOf } from '../tree.ts'
-import type { Apply, Evaluated, Fn, Transform } from './transform.ts'
+import { checksOf, type Apply, type Evaluated, type Fn, type Transform } from './transform.ts'
 
 /**
  * The leaves that a transform applies to: selected by path, or by a tree of booleans, each of which covers everything
@@ -30,7 +30,8 @@ type Picked<G, C> = boolean extends C
               ? Picked<G[K], C[K]>
               : never
           }
-type Sparse<G> = G extends Node
+/** A tree of which leaves may be missing. */
+export type Sparse<G> = G extends Node
   ? G | undefined
   : G extends readonly (infer E)[]
     ? readonly Sparse<E>[]
@@ -61,6 +62,7 @@ export const masked = <F extends Fn, const M extends Subtree>(
   // the type Selected describes exactly the tree without the other leaves
   const select = <G>(tree: G): Selected<G, M> => chosenOf(subtree, tree) as Selected<G, M>
   return {
+    ...checksOf(transform),
     init: params => {
       const chosen = select(params)
       if (subtree.by === 'tree' && choosesAny(subtree.tree) && tensorsOf(chosen).length === 0) {

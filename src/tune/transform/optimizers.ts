@@ -1,5 +1,12 @@
+import { adafactorDefaults, scaleByFactoredRms } from './adafactor.ts'
 import { adamDefaults, scaleByAdam } from './adam.ts'
+import { scaleByAdamax } from './adamax.ts'
+import { chain } from './chain.ts'
+import { clipByRms } from './clip.ts'
 import { lionDefaults, scaleByLion } from './lion.ts'
+import { muonDefaults, orthogonalized } from './muon.ts'
+import { radamDefaults, scaleByRadam } from './radam.ts'
+import { rmsDefaults, rssDefaults, scaleByRms, scaleByRss } from './rms.ts'
 import { trace } from './trace.ts'
 import { identity, type Fn, type Transform } from './transform.ts'
 
@@ -30,6 +37,24 @@ export const optimizers = {
   adamw: optimizer({ lr: 1e-4, weightDecay: 0.01, settings: adamDefaults, moments: scaleByAdam }),
   // the paper recommends a rate three to ten times lower than AdamW's, and a decay higher by the same factor
   lion: optimizer({ lr: 1e-5, weightDecay: 0.1, settings: lionDefaults, moments: scaleByLion }),
+  nadamw: optimizer({
+    lr: 1e-4,
+    weightDecay: 0.01,
+    settings: adamDefaults,
+    moments: settings => scaleByAdam({ ...settings, nesterov: true }),
+  }),
+  radam: optimizer({ lr: 1e-4, weightDecay: 0.01, settings: radamDefaults, moments: scaleByRadam }),
+  adamax: optimizer({ lr: 2e-4, weightDecay: 0.01, settings: adamDefaults, moments: scaleByAdamax }),
+  rmsprop: optimizer({ lr: 1e-4, weightDecay: 0, settings: rmsDefaults, moments: scaleByRms }),
+  adagrad: optimizer({ lr: 1e-3, weightDecay: 0, settings: rssDefaults, moments: scaleByRss }),
+  // without the scale of each leaf, because an adapter's weights begin at zero
+  adafactor: optimizer({
+    lr: 1e-3,
+    weightDecay: 0,
+    settings: adafactorDefaults,
+    moments: settings => chain(scaleByFactoredRms(settings), clipByRms(1)),
+  }),
+  muon: optimizer({ lr: 1e-3, weightDecay: 0.01, settings: muonDefaults, moments: orthogonalized }),
   sgd: optimizer({
     lr: 1e-2,
     weightDecay: 0,

@@ -2,6 +2,7 @@ import {
   add,
   cos,
   div,
+  floor,
   less,
   maximum,
   minimum,
@@ -12,7 +13,7 @@ import {
   sub,
   type Tensor,
 } from '../../tensor/index.ts'
-import { setting } from './setting.ts'
+import { setting, type Setting } from './setting.ts'
 
 type Scalar = Tensor<readonly []>
 /**
@@ -20,8 +21,8 @@ type Scalar = Tensor<readonly []>
  * when the value changes.
  */
 export type Schedule = (count: Scalar) => Scalar
-/** A learning rate: a number, or a schedule. */
-export type LearningRate = number | Schedule
+/** A learning rate: a number, a scalar of the state, or a schedule. */
+export type LearningRate = Setting | Schedule
 
 /** A constant value. @example constant(1e-4) */
 export const constant = (value: number): Schedule => (
@@ -63,19 +64,24 @@ export interface Cosine {
   readonly init: number
   readonly steps: number
   readonly alpha?: number
+  /** The power of the wave (default: 1). */
+  readonly exponent?: number
 }
 /**
- * init ((1 − alpha) (1 + cos(π c/steps)) / 2 + alpha), with c = min(count, steps).
+ * init ((1 − alpha) ((1 + cos(π c/steps)) / 2)^exponent + alpha), with c = min(count, steps).
  * Source: `optax.cosine_decay_schedule`; Loshchilov and Hutter 2017.
  * @example cosine({ init: 1e-3, steps: 100 })
  */
-export const cosine = ({ init, steps, alpha = 0 }: Cosine): Schedule => {
+export const cosine = ({ init, steps, alpha = 0, exponent = 1 }: Cosine): Schedule => {
   setting('cosine: init', init, { from: 0 })
   setting('cosine: steps', steps, { above: 0 })
   setting('cosine: alpha', alpha, { from: 0 })
+  setting('cosine: exponent', exponent, { from: 0 })
   return count => {
-    const wave = cos(mul(minimum(count, steps), Math.PI / steps))
-    return add(mul(add(wave, 1), (init * (1 - alpha)) / 2), init * alpha)
+    const wave = mul(add(cos(mul(minimum(count, steps), Math.PI / steps)), 1), 0.5)
+    // the cosine of π may be below −1 by rounding
+    const bent = exponent === 1 ? wave : pow(maximum(wave, 0), exponent)
+    return add(mul(bent, init * (1 - alpha)), init * alpha)
   }
 }
 
@@ -83,13 +89,28 @@ export interface Exponential {
   readonly init: number
   readonly steps: number
   readonly rate: number
+  /** The count from which on the value falls (default: 0). */
+  readonly begin?: number
+  /** Falls once in `steps` updates, not a little in each (default: false). */
+  readonly stairs?: boolean
+  /** The value at which it stops. */
+  readonly end?: number
 }
-/** init rate^(count/steps). Source: `optax.exponential_decay`. @example exponential({ init: 1e-3, steps: 100, rate: 0.5 }) */
-export const exponential = ({ init, steps, rate }: Exponential): Schedule => {
+/**
+ * init rate^(c/steps), with c = max(count − begin, 0). Source: `optax.exponential_decay`.
+ * @example exponential({ init: 1e-3, steps: 100, rate: 0.5 })
+ */
+export const exponential = ({ init, steps, rate, begin = 0, stairs = false, end }: Exponential): Schedule => {
   setting('exponential: init', init, { from: 0 })
   setting('exponential: steps', steps, { above: 0 })
   setting('exponential: rate', rate, { above: 0 })
-  return count => mul(pow(scalar(rate), div(count, steps)), init)
+  setting('exponential: begin', begin, { from: 0 })
+  if (end !== undefined) setting('exponential: end', end, { from: 0 })
+  return count => {
+    const passed = div(begin === 0 ? count : maximum(sub(count, begin), 0), steps)
+    const value = mul(pow(scalar(rate), stairs ? floor(passed) : passed), init)
+    return end === undefined ? value : rate < 1 ? maximum(value, end) : minimum(value, end)
+  }
 }
 
 export interface Piecewise {
@@ -121,25 +142,3 @@ export const join = (first: Schedule, at: number, second: Schedule): Schedule =>
   setting('join: the count', at, { from: 0 }),
   count => select(less(count, at), first(count), second(maximum(sub(count, at), 0)))
 )
-
-export interface WarmupCosine {
-  readonly peak: number
-  readonly warmup: number
-  readonly total: number
-  readonly init?: number
-  readonly end?: number
-}
-/**
- * From init to peak in a straight line of `warmup` updates, then along a cosine to end at count `total`.
- * Source: `optax.warmup_cosine_decay_schedule`.
- * @example adamw({ lr: warmupCosine({ peak: 1e-4, warmup: 10, total: 200 }) })
- */
-export const warmupCosine = ({ peak, warmup, total, init = 0, end = 0 }: WarmupCosine): Schedule => {
-  setting('warmupCosine: peak', peak, { from: 0 })
-  setting('warmupCosine: warmup', warmup, { from: 0 })
-  setting('warmupCosine: total', total, { above: warmup })
-  setting('warmupCosine: init', init, { from: 0 })
-  setting('warmupCosine: end', end, { from: 0 })
-  const decay = cosine({ init: peak, steps: total - warmup, alpha: peak === 0 ? 0 : end / peak })
-  return warmup === 0 ? decay : join(linear({ init, end: peak, steps: warmup }), warmup, decay)
-}

@@ -1,6 +1,6 @@
 import { u } from '../../tensor/index.ts'
 import { combine, zerosLike } from './leafwise.ts'
-import { setting } from './setting.ts'
+import { setting, type Setting } from './setting.ts'
 import type { Fn, Transform } from './transform.ts'
 
 /** The state of {@link trace}: a running sum for each leaf of the focus. */
@@ -20,7 +20,7 @@ export const trace = ({
   decay,
   nesterov = false,
 }: {
-  readonly decay: number
+  readonly decay: Setting
   readonly nesterov?: boolean
 }): Transform<Trace> => (
   setting('the decay of momentum', decay, { from: 0, to: 1 }),

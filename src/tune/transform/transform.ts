@@ -36,7 +36,20 @@ export interface Transform<out F extends Fn> {
    * error.
    */
   update<G>(grad: G, state: Apply<F, G>, params: G, evaluated?: Evaluated<G>): readonly [G, Apply<F, G>]
+  /**
+   * Checks new numbers of the settings that `inject` keeps in the state, by their names.
+   * @throws {RangeError} for one that is out of its range
+   */
+  readonly check?: Check
 }
+type Check = (settings: Readonly<Record<string, number>>) => void
+
+/** The check of a transform that is made of others. */
+export const checksOf = (...parts: readonly Pick<Transform<Fn>, 'check'>[]): { readonly check: Check } => ({
+  check: settings => {
+    for (const { check } of parts) check?.(settings)
+  },
+})
 
 /** The state of a transform without any. */
 export interface Stateless extends Fn {
