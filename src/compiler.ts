@@ -110,7 +110,7 @@ export type { WholeOptions, Size, Stored } from './compile/index.ts'
 
 // ── What PyTorch would keep ─────────────────────────────────────────────────────────────────────────────────────────
 export { accountant, NoAccount } from './compile/index.ts'
-export type { Account, Accountant, AccountOptions, KeptByOp } from './compile/index.ts'
+export type { Account, Accountant, AccountOptions, KeptByOp, Pass, StepWork, Work } from './compile/index.ts'
 export type { Autograd, Saved, Places, Required } from './tensor/index.ts'
 
 // ── Targets ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,9 +13,13 @@ const shown = (key: string, value: string | number | undefined): string =>
       ? value
       : key.toLowerCase().endsWith('bytes')
         ? `${(value / 1e9).toFixed(2)} GB`
-        : key === 'difference'
+        : key.toLowerCase().endsWith('difference')
           ? `${(100 * value).toFixed(1)} %`
-          : value.toLocaleString('en')
+          : key.toLowerCase().endsWith('seconds')
+            ? `${(1000 * value).toFixed(0)} ms`
+            : key.endsWith('Flops')
+              ? `${(value / 1e12).toFixed(2)} TFLOP`
+              : value.toLocaleString('en')
 
 /** A reproduction for people: its title, a table, and the conditions. */
 const reproductionText = ({ title, says, rows }: Reproduction): string => {

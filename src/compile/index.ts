@@ -22,7 +22,7 @@ export {
 export { mostInputs, rowsOf, stepRows, stepsOp, sumsRows } from './fuse/index.ts'
 export { faultsOf } from './check.ts'
 export { accountant, type Account, type Accountant, type AccountOptions, type KeptByOp } from './autograd/index.ts'
-export { NoAccount } from './autograd/index.ts'
+export { NoAccount, type Pass, type StepWork, type Work } from './autograd/index.ts'
 export { bufferPath, declaredOf, lossOrNothing } from './declared.ts'
 export { countedBy, indexedBy, overflowOf } from './indices.ts'
 export { namesIn } from './names.ts'

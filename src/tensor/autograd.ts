@@ -33,6 +33,10 @@ export interface Autograd<N> {
   readonly view?: boolean
   /** The precision under automatic mixed precision (default: the widest of the operands; `first`: the first one's). */
   readonly autocast?: 'half' | 'f32' | 'first'
+  /** The products of the backward pass, in those of the forward pass (default: 1 for each operand with a gradient). */
+  readonly products?: number
+  /** The precision in which it runs part by part, as its expansion does (default: it is one kernel). */
+  readonly parts?: 'f32' | 'like'
   /** The part of the result that requires a gradient (default: all of it). */
   requires?(node: N, needs: readonly (Required | undefined)[]): Required
 }

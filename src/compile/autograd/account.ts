@@ -21,17 +21,20 @@ import {
   reshapeLowRank,
   scaleProduct,
   takeTraining,
+  type Rule,
 } from '../rewrite/index.ts'
-import { adapterInput, numberOutside, scaledTerms } from './association.ts'
+import { adapterInput, numberOutside, scaledTerms, throughIdentity } from './association.ts'
 import { foldOf, NoAccount, type Folded, type Kept, type Leaf, type Setting } from './fold.ts'
 import { moduleRules, productRules } from './modules.ts'
 import { elementBytes, type Storage } from './storage.ts'
+import { workOf, type StepWork } from './work.ts'
 
 /** The facts about a run in PyTorch on which depends what a step holds there. */
 export interface AccountOptions extends Partial<Omit<Setting, 'unshared'>> {
   /**
    * The transformers library whose modules run (default: 5). Those of 2024, up to 4.44, repeat shared keys and values,
-   * make rotary tables in every layer, and hold logits in float32 and a shifted copy of them during the backward pass.
+   * make rotary tables in every layer, and hold logits in float32 and a shifted copy of them during the backward pass;
+   * the PEFT of that time computes a product again of which magnitudes scale a part.
    */
   readonly transformers?: 4 | 5
   /** True if every layer keeps its inputs alone, and is computed again in the backward pass (default: false). */
@@ -69,7 +72,7 @@ export interface Account {
   readonly kept: readonly KeptByOp[]
 }
 
-const association = [
+const associationOf = (repeats: boolean): readonly Rule[] => [
   dropTrained,
   dropInput,
   takeTraining,
@@ -79,7 +82,7 @@ const association = [
   reshapeLowRank,
   convolveLowRank,
   scaleProduct,
-  scaledTerms,
+  scaledTerms(repeats),
 ]
 
 /** The head's product, from which on everything belongs to the head, and the logits. */
@@ -156,6 +159,8 @@ type Sizes = Readonly<Record<string, number>>
 export interface Accountant {
   /** The account of a step, for a batch of some sizes. */
   readonly at: (dims: Sizes, options?: AccountOptions) => Account
+  /** The kernels of the forward and the backward pass, without checkpointing and chunks. */
+  readonly work: (dims: Sizes, options?: Pick<AccountOptions, 'precision' | 'device' | 'transformers'>) => StepWork
 }
 
 /**
@@ -186,8 +191,9 @@ export const accountant = <P, Q, M, B, O, K extends string, U>(tuned: Tuned<P, Q
     }
   }
   const own = new Set(tensorsOf(model.params).map(([, leaf]) => leaf))
-  const rewritten = (size: (dim: Dim) => number): Node => {
-    const associated = [...moduleRules, association, productRules].reduce<readonly Node[]>(
+  const rewritten = (size: (dim: Dim) => number, repeats: boolean): Node => {
+    const stages = [...moduleRules, associationOf(repeats), [throughIdentity], productRules]
+    const associated = stages.reduce<readonly Node[]>(
       (roots, rules) => rewriteEverywhere(roots, rules, { size, isStaticLeaf: n => parameters.has(n) }),
       deduplicated([lossOrNothing(declared).sum]),
     )
@@ -195,26 +201,42 @@ export const accountant = <P, Q, M, B, O, K extends string, U>(tuned: Tuned<P, Q
     return rewriteEverywhere(associated, [adapterInput], { size, isStaticLeaf: isAdded })[0]!
   }
   // rules weigh weights alone, whose sizes are the same for all batches
-  let made: Node | undefined
+  const made = new Map<boolean, Node>()
+  const rootOf = (size: (dim: Dim) => number, repeats: boolean): Node => {
+    const root = made.get(repeats) ?? rewritten(size, repeats)
+    made.set(repeats, root)
+    return root
+  }
+  const foldedAt = (dims: Sizes, { precision = 'f32', device = 'cuda', transformers }: AccountOptions) => {
+    const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)]), model.capacities)
+    const root = rootOf(size, transformers === 4)
+    const head = headOf(root)
+    const inHead = head ? dependents(root, head.product) : new Set<Node>()
+    const setting: Setting = { precision, device, unshared: transformers === 4 }
+    return { size, head, fold: foldOf(root, leafOf, n => inHead.has(n), setting, size) }
+  }
+  // an account and the work of one step come from one fold
+  let last: { readonly key: string; readonly made: ReturnType<typeof foldedAt> } | undefined
+  const folded: typeof foldedAt = (dims, options) => {
+    const { precision, device, transformers } = options
+    const key = JSON.stringify([dims, precision, device, transformers])
+    if (last?.key !== key) last = { key, made: foldedAt(dims, options) }
+    return last.made
+  }
   return {
-    at: (dims, { precision = 'f32', device = 'cuda', ...options } = {}) => {
-      const size = sizing(bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)]), model.capacities)
-      const root = (made ??= rewritten(size))
-      const head = headOf(root)
-      const inHead = head ? dependents(root, head.product) : new Set<Node>()
-      const setting: Setting = { precision, device, unshared: options.transformers === 4 }
+    at: (dims, options = {}) => {
+      const { size, head, fold } = folded(dims, options)
       const numbers = (leaves: readonly Node[]): number =>
         leaves.reduce((sum, { shape, dtype }) => sum + (dtype === 'f32' ? count(shape.map(size)) : 0), 0)
       return {
         trained: numbers(trained.map(([leaf, lens]) => lens.get(leaf))),
         parameters: numbers([...own]),
-        ...accountOfFold(
-          foldOf(root, leafOf, n => inHead.has(n), setting, size),
-          head,
-          options,
-          size,
-        ),
+        ...accountOfFold(fold, head, options, size),
       }
+    },
+    work: (dims, options = {}) => {
+      const { size, fold } = folded(dims, options)
+      return workOf(fold.applications, size)
     },
   }
 }

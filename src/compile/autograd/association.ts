@@ -1,4 +1,17 @@
-import { addOp, composite, composites, contractOp, is, isView, mulOp, node, u, type Node } from '../../tensor/index.ts'
+import {
+  addOp,
+  composite,
+  composites,
+  contractOp,
+  eye,
+  is,
+  isView,
+  mulOp,
+  node,
+  u,
+  type Dim,
+  type Node,
+} from '../../tensor/index.ts'
 import type { Context, Rule } from '../rewrite/index.ts'
 import { applied, scaling } from '../rewrite/weights.ts'
 
@@ -26,18 +39,48 @@ const isAdapter = (n: Node, { isWeight }: Pick<Context, 'isWeight'>): boolean =>
   return is(x, contractOp) && isWeight(weight) && x.inputs.some(isWeight)
 }
 
+/** x => x for a product that is computed a second time. */
+const againOp = composite<object>({ name: 'again', kind: 'movement', expand: ([x]) => x!, autograd: isView })
+
 /**
  * (y + b) g = y + y (g − 1) + b g, if b is an adapter's term and g a weight: PEFT adds to the result of the layer what
- * magnitudes change of it.
+ * magnitudes change of it. `repeats` is true for the PEFT of 2024, which computes a product y a second time for that.
  */
-export const scaledTerms: Rule = {
+export const scaledTerms = (repeats: boolean): Rule => ({
   name: 'scaled-terms',
   apply: (n, context) => {
     const [sum, g] = n.inputs
     if (!is(n, mulOp) || !is(sum!, addOp) || !context.isWeight(g!) || g!.shape.length > 1) return undefined
     const [y, b] = sum.inputs as [Node, Node]
     if (!isAdapter(b, context) || context.isWeight(y)) return undefined
-    return u.add(y, u.add(u.mul(y, u.sub(g!, 1)), u.mul(b, g!)))
+    const own = applied(y, context)
+    const second = repeats && own ? u.contract(node(againOp, [own.x], {}), own.weight, own) : y
+    return u.add(y, u.add(u.mul(second, u.sub(g!, 1)), u.mul(b, g!)))
+  },
+})
+
+/** () => the identity matrix of a dim. */
+const identityOp = composite<{ readonly dim: Dim }>({
+  name: 'identity',
+  kind: 'other',
+  dims: ({ dim }) => [dim],
+  expand: (_, { dim }) => eye(dim as never),
+})
+
+/**
+ * A B = (1 A) B for weights A and B: where PEFT needs a change of low rank whole, it applies the modules of its factors
+ * to the identity.
+ */
+export const throughIdentity: Rule = {
+  name: 'through-identity',
+  apply: (n, { isWeight }) => {
+    if (!is(n, contractOp) || !n.inputs.every(isWeight)) return undefined
+    const [a, b] = n.inputs as [Node, Node]
+    const isDone = (of: Node): boolean =>
+      of.op === identityOp || (is(of, contractOp) && of.inputs[0]!.op === identityOp)
+    if (isDone(a) || a.shape.length !== 2 || b.shape.length !== 2) return undefined
+    const whole = node(identityOp, [], { dim: a.shape[0]! })
+    return u.contract(u.contract(whole, a, { a: 'ij', b: 'jk', out: 'ik' }), b, n.attributes)
   },
 }
 

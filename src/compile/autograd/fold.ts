@@ -13,6 +13,7 @@ import {
   type Saved,
 } from '../../tensor/index.ts'
 import { elementOf, placesOf, storageOf, type Element, type Held, type Storage } from './storage.ts'
+import { productsOf, type Application } from './work.ts'
 
 /** The facts about a run in PyTorch on which depends what it keeps. */
 export interface Setting {
@@ -40,6 +41,8 @@ export interface Folded {
   readonly outside: readonly Kept[]
   readonly layers: readonly LayerKept[]
   readonly head: readonly Kept[]
+  /** The ops that run, in their order. */
+  readonly applications: readonly Application[]
   /** The memory that a value outside of layers lies in. */
   readonly at: (n: Node) => Storage | undefined
 }
@@ -86,7 +89,7 @@ export const foldOf = (
 ): Folded => {
   const real: Element = precision === 'bf16' ? 'half' : 'f32'
   const layers: LayerKept[] = []
-  const found = { outside: [] as Kept[], head: [] as Kept[] }
+  const found = { outside: [] as Kept[], head: [] as Kept[], applications: [] as Application[] }
   const casts = new Map<Storage, Storage>()
   const tables = new Map<Storage, Storage>()
 
@@ -114,7 +117,9 @@ export const foldOf = (
       const known = held.storage.isParameter ? casts.get(held.storage) : undefined
       const storage = known ?? storageOf(of.shape, to, size)
       if (held.storage.isParameter) casts.set(held.storage, storage)
-      return { ...held, storage, element: to }
+      const result = { ...held, storage, element: to }
+      if (known === undefined) found.applications.push(cast(of, held, result))
+      return result
     }
 
     const kept = (n: Node, saved: Saved, operands: readonly Held[], result: Held): Storage => {
@@ -192,13 +197,42 @@ export const foldOf = (
             ? 'half'
             : widest
       const result = made(n, element, required, isLent ? operands[0]!.storage : undefined)
-      if (flows && through.live.has(n))
-        for (const saved of autograd.saves(n, needs)) {
-          const storage = kept(n, saved, operands, result)
-          if (!storage.isParameter && !isOne(saved, operands))
-            into(n).push({ op: n.op.name, layer: undefined, storage })
-        }
+      const isLive = flows && through.live.has(n)
+      const saves = isLive
+        ? autograd.saves(n, needs).map(saved => ({ saved, storage: kept(n, saved, operands, result) }))
+        : []
+      for (const { saved, storage } of saves)
+        if (!storage.isParameter && !isOne(saved, operands)) into(n).push({ op: n.op.name, layer: undefined, storage })
+      if (autograd?.parts) inParts(n, given)
+      else
+        found.applications.push({
+          products: () => productsOf(n, size),
+          again: autograd?.products,
+          kind: n.op.kind,
+          isView: autograd?.view === true,
+          operands: operands.map((held, i) => ({ held, shape: n.inputs[i]!.shape })),
+          result: { held: result, shape: n.shape },
+          kept: saves.map(({ storage }) => storage),
+          copies: saves.flatMap(({ saved, storage }) =>
+            typeof saved === 'object' && 'operand' in saved && storage !== operands[saved.operand]!.storage
+              ? [storage]
+              : [],
+          ),
+          flows: isLive,
+        })
       return result
+    }
+    /** The applications of an op that PyTorch runs part by part. */
+    const inParts = (n: Node, given: readonly Held[]): void => {
+      const leaves = n.inputs.map(({ shape, dtype }) => placeholder(shape, dtype))
+      const inside = n.op.expand!(leaves, n.attributes)
+      const values = given.map((held, i) => {
+        if (n.op.autograd?.parts !== 'f32' || held.element !== 'half' || held.storage.isParameter) return held
+        const wide = { ...held, element: 'f32' as const, storage: storageOf(n.inputs[i]!.shape, 'f32', size) }
+        found.applications.push(cast(n.inputs[i]!, held, wide))
+        return wide
+      })
+      visit([inside], through.live.has(n) ? [inside] : [], new Map(leaves.map((l, i) => [l, values[i]!])), () => [])
     }
 
     const value = (n: Node): Held => {
@@ -229,6 +263,19 @@ export const foldOf = (
   visit([root], [root], env, n => (isHead(n) ? found.head : found.outside))
   return { ...found, layers, at: n => env.get(n)?.storage }
 }
+
+/** The conversion of a value to another precision. */
+const cast = ({ shape }: Node, held: Held, result: Held): Application => ({
+  products: () => 0,
+  again: undefined,
+  kind: 'movement',
+  isView: false,
+  operands: [{ held, shape }],
+  result: { held: result, shape },
+  kept: [],
+  copies: [],
+  flows: held.needs !== undefined,
+})
 
 /** A single number that is kept is not counted. */
 const isOne = (saved: Saved, operands: readonly Held[]): boolean =>

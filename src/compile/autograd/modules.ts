@@ -68,6 +68,8 @@ const attentionOp = moduleOp('attention', {
       { own: 'f32', shape: q!.shape.slice(0, -1) },
     ]
   },
+  // the scores again, and two products for each of the two of the forward pass
+  products: 2.5,
   autocast: 'half',
 })
 /** (x, weight, bias?) => a layer normalisation, which keeps its input, and mean and scale of each row. */

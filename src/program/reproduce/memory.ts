@@ -4,6 +4,7 @@ import { supports } from '../method.ts'
 import { bytesOf, careful, deepSpeed, mixed, papers, quantizedFixed, type Fixed } from './regime.ts'
 import type { Reproduction, Reproducing, Row } from './reproduction.ts'
 import { knownStep, type BatchSizes, type KnownStep } from './step.ts'
+import { aboutTimes, paperDevices, timesOf } from './times.ts'
 
 /** The tables of the paper that state memory: 1, 3, 6 and 7. */
 
@@ -19,6 +20,8 @@ interface Line {
   readonly rank: number
   readonly paper: number
   readonly trained?: number
+  /** The hours of the paper. */
+  readonly hours?: number
 }
 
 /** The paper's Table 1 in GB, with its numbers of trained parameters. */
@@ -33,10 +36,10 @@ const table1Lines: readonly Line[] = [
   { model: 'llama2-13b', method: 'moslora', rank: 8, paper: 40, trained: 31_311_360 },
   { model: 'llama2-13b', method: 'paca', rank: 8, paper: 35, trained: 17_039_360 },
   { model: 'llama2-13b', method: 'paca', rank: 16, paper: 35, trained: 34_078_720 },
-  { model: 'llama3-8b', method: 'lora', rank: 8, paper: 27, trained: 20_971_520 },
+  { model: 'llama3-8b', method: 'lora', rank: 8, paper: 27, trained: 20_971_520, hours: 4.4 },
   { model: 'llama3-8b', method: 'dora', rank: 8, paper: 33, trained: 22_347_776 },
   { model: 'llama3-8b', method: 'moslora', rank: 8, paper: 27, trained: 20_985_856 },
-  { model: 'llama3-8b', method: 'paca', rank: 8, paper: 23, trained: 11_010_048 },
+  { model: 'llama3-8b', method: 'paca', rank: 8, paper: 23, trained: 11_010_048, hours: 3.5 },
   { model: 'llama3-8b', method: 'paca', rank: 16, paper: 23, trained: 22_020_096 },
 ]
 
@@ -45,11 +48,17 @@ const held = (step: KnownStep, sizes: BatchSizes, options: AccountOptions, fixed
   return context + bytesOf(fixed(account), account)
 }
 
-/** Table 1: parameters and memory. */
+/** The examples of Table 1: the auxiliary training questions of MMLU. */
+const examples = 99_842
+/** The seconds of a step, of the hours of an epoch. */
+const stepSeconds = (hours: number, { batch }: BatchSizes): number => (hours * 3600 * batch) / examples
+
+/** Table 1: parameters, memory and time. */
 export const table1 = async ({ ours }: Reproducing): Promise<Reproduction> => {
   const sizes = { batch: 2, seq: 512 }
   const rows: Row[] = []
-  for (const { paper, trained, ...line } of table1Lines) {
+  const devices = await paperDevices()
+  for (const { paper, trained, hours, ...line } of table1Lines) {
     const choice = { ...line, targetModules: 'all-linear' } as const
     const plain = await knownStep(choice)
     const drops = supports(line.method, 'dropout')
@@ -62,16 +71,19 @@ export const table1 = async ({ ours }: Reproducing): Promise<Reproduction> => {
       paperBytes: paper * gigabyte,
       noDropoutBytes: held(plain, sizes, papers, deepSpeed),
       carefulBytes: held(plain, sizes, careful, deepSpeed),
+      ...timesOf(papersOwn.work(sizes, papers), devices, hours === undefined ? undefined : stepSeconds(hours, sizes)),
       ...(ours ? { oursBytes: await plain.ours(sizes) } : {}),
     })
   }
   return {
-    title: 'Table 1: trained parameters and memory at 2 × 512 tokens',
+    title: 'Table 1: trained parameters, memory and time at 2 × 512 tokens',
     says: [
       'no checkpointing, no chunked loss, dropout of 0.1 on adapters alone, bf16, fused attention, transformers of 2024, DeepSpeed: 2 bytes a weight and 20 a trained number',
       contextText,
       'without dropout: noDropoutBytes; most of the gap between LoRA and PaCA is the dropout that only LoRA has',
       'with checkpointing of layers and a loss in pieces of 256 rows for all, without dropout: carefulBytes',
+      ...aboutTimes(devices),
+      `paperSeconds: of 4.4 and 3.5 hours for ${examples.toLocaleString('en')} examples, the training questions of MMLU; the hours of the other rows are not known here`,
     ],
     rows,
   }
@@ -114,6 +126,8 @@ export const table3 = async ({ ours }: Reproducing): Promise<Reproduction> => {
 
 interface Images extends Omit<Line, 'model'> {
   readonly batch: number
+  /** The paper's time, in that of the first row. */
+  readonly timeRatio: number
 }
 
 /** A table of images: the workspace is fitted on the first row, and tested on the second. */
@@ -125,7 +139,8 @@ const imageTable = async (
   { ours }: Reproducing,
 ): Promise<Reproduction> => {
   const known = []
-  for (const { method, rank, batch, paper } of lines) {
+  const devices = await paperDevices()
+  for (const { method, rank, batch, paper, timeRatio } of lines) {
     const whole = method === 'full' ? { targetModules: 'all' as const } : { targetModules: 'all-linear' as const, rank }
     const step = await knownStep({ ...model, method, ...whole })
     const account = step.at({ batch }, { precision: 'amp' })
@@ -138,12 +153,14 @@ const imageTable = async (
       step,
       tensors: bytesOf(mixed(account), account),
       careful: bytesOf(mixed(again), again),
+      seconds: timesOf(step.work({ batch }, { precision: 'amp' }), devices, undefined).seconds,
+      timeRatio,
     })
   }
   const [first] = known as [(typeof known)[0]]
   const workspace = first.paper * gigabyte - first.tensors
   const rows: Row[] = []
-  for (const { method, rank, paper, batch, step, tensors, careful } of known)
+  for (const { method, rank, paper, batch, step, tensors, careful, seconds, timeRatio } of known)
     rows.push({
       method,
       ...(method === 'full' ? {} : { rank }),
@@ -152,6 +169,9 @@ const imageTable = async (
       paperBytes: paper * gigabyte,
       difference: (tensors + workspace) / (paper * gigabyte) - 1,
       carefulBytes: careful + workspace,
+      seconds,
+      timeRatio: seconds / first.seconds,
+      paperTimeRatio: timeRatio,
       ...(ours ? { oursBytes: await step.ours({ batch }) } : {}),
     })
   return {
@@ -160,6 +180,8 @@ const imageTable = async (
       ...says,
       'with checkpointing of layers for all: carefulBytes',
       'no checkpointing, no dropout, automatic mixed precision: 4 bytes a weight and 12 a trained number',
+      ...aboutTimes(devices),
+      'timeRatio: the time in that of the first row',
       `the paper states neither batch nor precision: both are inferred; ${(workspace / gigabyte).toFixed(1)} GB of passing tensors, workspace and context are fitted on the first row, and the second is the test`,
     ],
     rows,
@@ -169,11 +191,11 @@ const imageTable = async (
 /** Table 6: a ViT-B/16. */
 export const table6 = (options: Reproducing): Promise<Reproduction> =>
   imageTable(
-    'Table 6: memory of ViT-B/16',
+    'Table 6: memory and time of ViT-B/16',
     { model: 'vit-b16' },
     [
-      { method: 'lora', rank: 16, paper: 11.0, batch: 128 },
-      { method: 'paca', rank: 16, paper: 6.7, batch: 128 },
+      { method: 'lora', rank: 16, paper: 11.0, batch: 128, timeRatio: 1 },
+      { method: 'paca', rank: 16, paper: 6.7, batch: 128, timeRatio: 0.71 },
     ],
     ['batch 128, rank 16 on all linear layers, and the classifier; attention fused'],
     options,
@@ -182,11 +204,11 @@ export const table6 = (options: Reproducing): Promise<Reproduction> =>
 /** Table 7: an EfficientNetV2-L. */
 export const table7 = (options: Reproducing): Promise<Reproduction> =>
   imageTable(
-    'Table 7: memory of EfficientNetV2-L',
+    'Table 7: memory and time of EfficientNetV2-L',
     { model: 'efficientnetv2-l', imageSize: 224 },
     [
-      { method: 'full', rank: 0, paper: 18.3, batch: 64 },
-      { method: 'paca', rank: 16, paper: 13.2, batch: 64 },
+      { method: 'full', rank: 0, paper: 18.3, batch: 64, timeRatio: 1 },
+      { method: 'paca', rank: 16, paper: 13.2, batch: 64, timeRatio: 0.84 },
     ],
     ['batch 64, images of 224 × 224; PaCA of rank 16 on every convolution, and the classifier'],
     options,

@@ -1,5 +1,5 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
-import { accountant, type Account, type AccountOptions } from '../../compile/index.ts'
+import { accountant, type Account, type AccountOptions, type StepWork } from '../../compile/index.ts'
 import { loadedShapes } from '../../io/index.ts'
 import { publishedModel, type ModelDescription } from '../../model/index.ts'
 import { orThrow } from '../../text/index.ts'
@@ -27,6 +27,8 @@ export interface BatchSizes {
 export interface KnownStep {
   /** The memory of PyTorch for a batch. */
   readonly at: (sizes: BatchSizes, options: AccountOptions) => Account
+  /** The kernels that PyTorch runs for a batch. */
+  readonly work: (sizes: BatchSizes, options: AccountOptions) => StepWork
   /** The numbers of the weights that are quantized. */
   readonly quantized: number
   /** The most bytes that this compiler's program for TensorFlow holds in bf16, weights and state included. */
@@ -53,10 +55,11 @@ export const knownStep = async ({ model, imageSize, ...choice }: StepChoice): Pr
   const targets = await orThrow(async () => targetsOf(source, options))
   const tuned = await orThrow(async () => tuneAny(source, options, {}, targets))
   const own = ownDims(tuned, source.checkpoint, targets.modules)
-  const { at } = accountant(tuned)
+  const { at, work } = accountant(tuned)
   const linear = targets.modules.map(({ path }) => tensors.get(architecture.stored(path).name)?.sizes ?? [0])
   return {
     at: (sizes, regime) => at({ ...own, ...sizes }, regime),
+    work: (sizes, regime) => work({ ...own, ...sizes }, regime),
     quantized: options.quantize ? linear.reduce((sum, sizes) => sum + count(sizes), 0) : 0,
     ours: async sizes => {
       const { weights, state, peak } = await explainMethod(source, options, {

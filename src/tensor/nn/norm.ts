@@ -36,6 +36,7 @@ export const rmsNormOp: Op<RmsNormAttributes> = composite<RmsNormAttributes>({
         : []),
       ...(ofScale ? ([{ own: 'like', shape: x!.shape }] as const) : []),
     ],
+    parts: 'f32',
   },
 })
 

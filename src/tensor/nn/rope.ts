@@ -39,6 +39,7 @@ export const ropeOp: Op<RopeAttributes> = composite<RopeAttributes>({
   autograd: {
     // as in transformers: x times tables that have the angle of each pair twice
     saves: ({ inputs: [x] }) => [1, 2].map(table => ({ table, shape: x!.shape.slice(-2) })),
+    parts: 'like',
   },
 })
 
