@@ -20,7 +20,7 @@ import { evaluateRows, generateText, openModel, parameterCounts, promptIds, text
 // the texts and pages of the command line, and the way it keeps its folder, are not part of the package
 import { replaceFile, reserve } from '../src/host/index.ts'
 import { showBytes } from '../src/program/index.ts'
-import type { FinetuneEvent } from '../src/program/finetune.ts'
+import type { FinetuneEvent } from '../src/program/events.ts'
 import { noRun, runAfter, runPage } from '../src/program/page/run-page.ts'
 import { showSeconds, stepDisplay } from '../src/program/progress.ts'
 import { definitionMessages, question, splitBySeed, wordnetNouns, type Definition } from './wordnet.ts'

@@ -22,10 +22,11 @@ interface Known {
   readonly checkDims: (dims: Dims) => void
 }
 
-/**
- * The key of a program that draws random numbers: a seed's lower and upper 32 bits, and the number of the micro-batch.
- */
-const keyOf = (seed: number, draw: number): Int32Array => Int32Array.of(seed | 0, Math.floor(seed / 2 ** 32) | 0, draw)
+/** The lower and the upper 32 bits of a seed. */
+export const seedWords = (seed: number): readonly [number, number] => [seed | 0, Math.floor(seed / 2 ** 32) | 0]
+
+/** The key of a program that draws random numbers: the words of a seed, and the number of the micro-batch. */
+const keyOf = (seed: number, draw: number): Int32Array => Int32Array.of(...seedWords(seed), draw)
 
 /**
  * Feeds a program that computes some nodes. A program that reads some leaves of a batch is fed a batch that may lack

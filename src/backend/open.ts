@@ -4,6 +4,7 @@ import { checkBudget } from './budget.ts'
 import { firstBuffers, readBuffers } from './buffers.ts'
 import type { OpenEngine } from './engine.ts'
 import { sessionOn } from './requests.ts'
+import type { SavedSession } from './saved.ts'
 import type { Dims, Session } from './session.ts'
 import { throwIfAborted, type StopSignal } from './turn.ts'
 import { assignWeights } from './weights.ts'
@@ -35,6 +36,8 @@ export interface OpenOptions<P> {
    * before it has weights, needs them for `memory`.
    */
   readonly batch?: Dims | undefined
+  /** The checkpoint of a session of the same step and weights, from which this one goes on. */
+  readonly from?: SavedSession | undefined
   /**
    * Ends the opening of a session, and the making of programs: pending requests are rejected with the signal's reason,
    * and nothing is updated.
@@ -50,7 +53,7 @@ export interface OpenOptions<P> {
 export const openSession = async <P, Q, M, S, B, O, K extends string, U>(
   step: Step<P, Q, M, S, B, O, K, U>,
   openEngine: OpenEngine,
-  { weights, buffers, dims = {}, compiler = {}, memory, batch, signal }: OpenOptions<P>,
+  { weights, buffers, dims = {}, compiler = {}, memory, batch, from, signal }: OpenOptions<P>,
 ): Promise<Session<P, Q, M, S, B, O, K, U>> => {
   throwIfAborted(signal)
   checkBudget(memory)
@@ -66,7 +69,9 @@ export const openSession = async <P, Q, M, S, B, O, K extends string, U>(
     const { sources, selection } = await assignWeights(loading, { ...step.tuned, additions }, { weights, dims, signal })
     const assigned = { sources: [...sources, ...first.sources], selection }
     const own = bindDims([...assigned.sources, ...given('dims', dims)])
-    return sessionOn(step, loading, await loading.start(own), assigned, { dims, first: first.values })
+    const session = sessionOn(step, loading, await loading.start(own), assigned, { dims, first: first.values })
+    if (from !== undefined) await session.restore(from)
+    return session
   } catch (error) {
     await loading.dispose()
     throw error

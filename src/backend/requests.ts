@@ -19,6 +19,7 @@ import { queueOf } from './queue.ts'
 import { changedSettings } from './settings.ts'
 import type { Dims, Evaluated, Session, StepResult } from './session.ts'
 import { heldBuffers } from './buffers.ts'
+import { readSaved, savedSession } from './saved.ts'
 import { copied, valueFor, valuesFor } from './values.ts'
 import type { Assigned } from './weights.ts'
 import type { Awaitable } from './work.ts'
@@ -47,6 +48,10 @@ const completed = (
   const values = new Map(found.map(({ leaf, value }) => [leaf, value]))
   return read().then(before => before.map((value, i) => values.get(leaves[i]!) ?? value))
 }
+
+/** The given leaves of the focus, of the state and of the buffers. */
+type Written = readonly [focus: readonly GivenLeaf[], state: readonly GivenLeaf[], buffers: readonly GivenLeaf[]]
+
 const isList = (buffers: Awaitable<readonly Buffer[]>): buffers is readonly Buffer[] => Array.isArray(buffers)
 
 const isIterable = (given: unknown): given is Iterable<unknown> | AsyncIterable<unknown> =>
@@ -135,6 +140,33 @@ export const sessionOn = <P, Q, M, S, B, O, K extends string, U>(
       place => ({ leaf: place.leaf, value: valueFor({ ...place, expected: place.leaf.shape.map(size) }) }),
       all ? undefined : new Set(),
     )
+  /** The data for leaves of the focus, of the state and of the buffers; without `all`, for those that are given. */
+  const written = (focus: unknown, state: unknown, buffers: unknown, all: boolean): Written => {
+    const found: Written = [
+      saved('saved focus', programs.focusTree(parts), focus, all),
+      saved('saved state', unflatten(step.state, states), state, all),
+      saved('saved buffers', model.buffers, buffers, all),
+    ]
+    const copies = (leaves: readonly GivenLeaf[]) => leaves.map(({ leaf, value }) => ({ leaf, value: copied(value) }))
+    // if the engine is idle, it has read them when this returns; copying all weights would mean a second model
+    return queue.idle() ? found : [copies(found[0]), copies(found[1]), copies(found[2])]
+  }
+  const replaceWith = async ([focus, state, buffers]: Written): Promise<void> => {
+    version += 1
+    const next = new Map(buffers.map(({ leaf, value }) => [leaf, copied(value)]))
+    const [newParts, newState] = [completed(parts, focus, engine.parts), completed(states, state, engine.state)]
+    await (isList(newParts) && isList(newState)
+      ? engine.write(newParts, newState)
+      : engine.write(await newParts, await newState))
+    held.replace(new Map([...held.present()].map(([path, value], i) => [path, next.get(kept[i]!) ?? value])))
+  }
+  /** The values of the focus, of the state, and of the buffers of a model that has any. */
+  const present = async () => ({
+    focus: focusTree(await engine.parts()),
+    state: unflatten(step.state, valuesOf(states, await engine.state())) as Values<S>,
+    ...(kept.length === 0 ? {} : { buffers: buffersTree() }),
+  })
+  const drawing = { selection, keys: programs.keys }
   const partBuffers = (what: string, focus: unknown): readonly Buffer[] =>
     saved(what, programs.focusTree(parts), focus).map(({ value }) => value)
   /** The values of nodes, for a batch with the leaves that they read. */
@@ -166,32 +198,6 @@ export const sessionOn = <P, Q, M, S, B, O, K extends string, U>(
       Array.isArray(batches) &&
       placesOf(model.batch, batches).places.every(({ found }) => !Array.isArray(found)))
 
-  /** Replaces what is given of the focus, the state and the buffers. */
-  const writing = (
-    take: () => { readonly focus?: unknown; readonly state?: unknown; readonly buffers?: unknown },
-  ): Promise<void> =>
-    asked(
-      () => {
-        const { focus = {}, state = {}, buffers = {} } = take()
-        const both = [
-          saved('saved focus', programs.focusTree(parts), focus, false),
-          saved('saved state', unflatten(step.state, states), state, false),
-          saved('saved buffers', model.buffers, buffers, false),
-        ] as const
-        // if the engine is idle, it has read them when this returns; copying all weights would mean a second model
-        return queue.idle() ? both : both.map(found => found.map(({ leaf, value }) => ({ leaf, value: copied(value) })))
-      },
-      async ([focus = [], state = [], buffers = []]) => {
-        version += 1
-        const next = new Map(buffers.map(({ leaf, value }) => [leaf, copied(value)]))
-        const [newParts, newState] = [completed(parts, focus, engine.parts), completed(states, state, engine.state)]
-        await (isList(newParts) && isList(newState)
-          ? engine.write(newParts, newState)
-          : engine.write(await newParts, await newState))
-        held.replace(new Map([...held.present()].map(([path, value], i) => [path, next.get(kept[i]!) ?? value])))
-      },
-    )
-
   const session: Session<P, Q, M, S, B, O, K, U> = {
     target: engine.name,
     limit: engine.limit,
@@ -215,10 +221,13 @@ export const sessionOn = <P, Q, M, S, B, O, K extends string, U>(
           return { loss: loss / tokens, gradNorm, tokens }
         },
       ),
-    steps: async function* (batches) {
+    steps: async function* (batches, { signal } = {}) {
       if (!isIterable(batches))
         throw new SessionError('steps takes what yields batches, or lists of micro-batches, one for each step')
-      for await (const batch of batches) yield await session.step(batch)
+      for await (const batch of batches) {
+        if (signal?.aborted === true) return
+        yield await session.step(batch)
+      }
     },
     evaluate: async (batches, overrides = {}) => {
       let first: FedBatch | undefined
@@ -333,23 +342,30 @@ export const sessionOn = <P, Q, M, S, B, O, K extends string, U>(
     read: () =>
       asked(
         () => undefined,
-        async () => {
-          const focus = focusTree(await engine.parts())
-          const state = unflatten(step.state, valuesOf(states, await engine.state())) as Values<S>
-          // a model without buffers has an undefined tree of them
-          const own = kept.length === 0 ? {} : { buffers: buffersTree() }
-          return { focus, state, ...own } as { focus: typeof focus; state: typeof state; buffers: Values<U> }
-        },
+        // a model without buffers has an undefined tree of them
+        async () => (await present()) as Awaited<ReturnType<typeof session.read>>,
       ),
-    write: written => {
-      const taking = () => {
-        if (typeof written !== 'object' || (written as unknown) === null)
+    write: given =>
+      asked(() => {
+        if (typeof given !== 'object' || (given as unknown) === null)
           throw new SessionError('write takes { focus, state, buffers }, or parts of them')
-        return written
-      }
-      return writing(taking)
-    },
-    set: settings => writing(() => ({ state: changedSettings(step.state, settings, step.check) })),
+        const { focus = {}, state = {}, buffers = {} } = given
+        return written(focus, state, buffers, false)
+      }, replaceWith),
+    set: settings =>
+      asked(() => written({}, changedSettings(step.state, settings, step.check), {}, false), replaceWith),
+    checkpoint: () =>
+      asked(
+        () => draws,
+        async made => savedSession(await present(), drawing, made),
+      ),
+    restore: from =>
+      asked(() => {
+        const { trees, draws: made } = readSaved(from, drawing)
+        const found = written(trees.focus, trees.state, trees.buffers, true)
+        draws = made
+        return found
+      }, replaceWith),
     certificate: batchDims => {
       checkOpen()
       checkDims(batchDims)

@@ -1,5 +1,7 @@
 import type { Shape, Tensor, Value } from '../tensor/index.ts'
 import type { Focus, Settings, Values } from '../tune/index.ts'
+import type { SavedSession } from './saved.ts'
+import type { StopSignal } from './turn.ts'
 
 /**
  * The report of a step: the mean loss before the update, the norm of the gradient before clipping, the number of scored
@@ -66,8 +68,10 @@ export interface Session<P, Q, M, S, B, O, K extends string = never, U = unknown
   readonly reason?: string
   /** One update from a batch, or from the summed gradients of micro-batches, divided once by their summed counts. */
   step(batches: Values<B> | readonly Values<B>[], dims?: Dims): Promise<StepResult>
+  /** One update for each batch. Once a `signal` is aborted, the iteration ends after the current step. */
   steps(
     batches: Batches<B> | AsyncIterable<readonly Values<B>[]> | Iterable<readonly Values<B>[]>,
+    options?: { readonly signal?: StopSignal | undefined },
   ): AsyncIterable<StepResult>
   /** The mean loss and the metrics over one batch, or over all of several. */
   evaluate(batches: Values<B> | Batches<B>, dims?: Dims): Promise<Evaluated<K>>
@@ -112,6 +116,16 @@ export interface Session<P, Q, M, S, B, O, K extends string = never, U = unknown
    * transform has, or one out of its range.
    */
   set(settings: Settings<S>): Promise<void>
+  /**
+   * All that later steps depend on beside the base weights and the batches: what `read` gives, the selection, and the
+   * place in the random numbers. A file holds it bit for bit: `save('run.safetensors', await run.checkpoint())`.
+   */
+  checkpoint(): Promise<SavedSession>
+  /**
+   * Goes back, or on, to a checkpoint of a session of the same step and the same base weights: later steps are those of
+   * that session, bit for bit on the same target. Errors: it is of another step.
+   */
+  restore(saved: SavedSession): Promise<void>
   /** The trained columns or entries, by the path of their leaf. */
   readonly selection: ReadonlyMap<string, Int32Array>
   certificate(batch: Dims): Certificate

@@ -13,7 +13,7 @@ import {
 import { recordOf } from '../tune/index.ts'
 import { telling, warn, type Context, type Json } from './context.ts'
 import { methodOption, selectOption, selectStepsOption, withMethodOptions } from './method.ts'
-import { htmlOption, jsonOption, modelOption, seedOption } from './options.ts'
+import { htmlOption, jsonOption, modelOption, positiveInteger, seedOption } from './options.ts'
 import { labelledImages, rows, withTrainingOptions } from './training.ts'
 
 /** Reads one more log. */
@@ -53,6 +53,12 @@ export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command 
       '--save-optimizer',
       "save the optimizer's moments too, so that a run that goes on from the adapter has them",
     )
+    .option(
+      '--save-every <n>',
+      'write a checkpoint after every n steps, beside --out: a run that is stopped goes on from it',
+      positiveInteger,
+    )
+    .option('--resume', 'go on from the last checkpoint of this run; begin if there is none, end if it had finished')
     .addOption(
       new Option(
         '--log <where>',

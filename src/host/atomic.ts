@@ -29,6 +29,12 @@ const syncDirectory = async (path: string): Promise<void> => {
   }
 }
 
+/** Creates a folder and those above it that are missing, durably. */
+const makeFolder = async (path: string): Promise<void> => {
+  const made = await mkdir(path, { recursive: true })
+  if (made !== undefined) await syncDirectory(dirname(made))
+}
+
 /**
  * Writes a directory of files, all or nothing: into a temporary directory next to the destination, with every file
  * synced, renamed at the end. Missing parents are created; an existing empty directory is replaced. A failed attempt
@@ -44,7 +50,7 @@ export const writeAtomically = (
     if (bad !== undefined) throw refusal(`${directory}: ${quoted(bad)} is not a plain file name`)
     const target = await orThrow(checkDestination(directory))
     const parent = dirname(target)
-    await mkdir(parent, { recursive: true })
+    await makeFolder(parent)
     await sweep(parent)
     const temporary = join(parent, temporaryName())
     await mkdir(temporary)
@@ -71,7 +77,7 @@ export const replaceFile = (path: string, content: Content): TE.TaskEither<IoErr
     // an earlier file may be behind a link
     const target = await realpath(path).catch(() => resolve(path))
     const parent = dirname(target)
-    await mkdir(parent, { recursive: true })
+    await makeFolder(parent)
     await sweep(parent)
     const temporary = join(parent, temporaryName())
     try {
@@ -95,7 +101,7 @@ export const checkReplaceable = (path: string): TE.TaskEither<IoError, void> =>
     const target = await realpath(path).catch(() => resolve(path))
     const found = await stat(target).catch(() => undefined)
     if (found?.isDirectory() === true) throw refusal(`${path}: it is a directory, where a file is expected`, 'EISDIR')
-    await mkdir(dirname(target), { recursive: true })
+    await makeFolder(dirname(target))
     const trial = join(dirname(target), temporaryName())
     await writeFile(trial, '')
     await rm(trial)

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { temporaryName } from './temporary.ts'
 import { readText } from './file.ts'
-import { codeOf, isRecord, orThrow } from '../text/index.ts'
+import { attempt, codeOf, isRecord, orThrow, type IoError } from '../text/index.ts'
 
 /** The state of a file when its hash was computed. Every ordinary change to the file changes one of these fields. */
 export interface Noted {
@@ -55,6 +56,29 @@ export const noteHash = async (path: string, sha256: string, state?: Omit<Noted,
   }
 }
 
+const sha256Of = async (path: string): Promise<string> => {
+  const hash = createHash('sha256')
+  for await (const piece of createReadStream(path) as AsyncIterable<Uint8Array>) hash.update(piece)
+  return hash.digest('hex')
+}
+
+/**
+ * The SHA-256 of a file; for a folder, that of the paths of all files below it, with the hash of each, or with its size
+ * alone if they are `many`. Errors: there is nothing, it cannot be read.
+ * @example await orThrow(contentHash('train.jsonl'))
+ */
+export const contentHash = (path: string, many = false): TE.TaskEither<IoError, string> =>
+  attempt(path, async () => {
+    if (!(await stat(path)).isDirectory()) return sha256Of(path)
+    const hash = createHash('sha256')
+    for (const name of (await readdir(path, { recursive: true })).sort()) {
+      const status = await stat(join(path, name))
+      if (status.isFile())
+        hash.update(`${JSON.stringify([name, many ? status.size : await sha256Of(join(path, name))])}\n`)
+    }
+    return hash.digest('hex')
+  })
+
 /** The size and hash of a file. */
 export interface FileHash {
   readonly size: number
@@ -73,9 +97,7 @@ export const fileHash = async (path: string): Promise<FileHash | undefined> => {
   const size = Number(state.size)
   const same = Object.entries(state).every(([key, value]) => noted[key] === value)
   if (same && typeof sha256 === 'string') return { size, sha256 }
-  const hash = createHash('sha256')
-  for await (const piece of createReadStream(path) as AsyncIterable<Uint8Array>) hash.update(piece)
-  const found = hash.digest('hex')
+  const found = await sha256Of(path)
   // a file that is changed while it is read has another modification time by then
   await noteHash(path, found, state)
   return { size, sha256: found }

@@ -17,7 +17,7 @@ export {
 export { crc32c } from './crc.ts'
 export { collectGarbage } from './garbage.ts'
 export { growingFile } from './growing.ts'
-export { fileHash, noteHash } from './hashed.ts'
+export { contentHash, fileHash, noteHash } from './hashed.ts'
 export { reserve } from './reserve.ts'
 export { sweep, temporaryFolder } from './temporary.ts'
 export { version, versions } from './versions.ts'

@@ -11,11 +11,14 @@ const paired = (pattern: Readonly<Record<string, number | undefined>>): string =
     .map(([key, value]) => `${key}=${value}`)
     .join(',')
 
+/** The options of a run without its callbacks. */
+type PlainOptions = Omit<FinetuneOptions, 'signal' | 'onTarget' | 'onWarning'>
+
 /**
- * The command line for a run, as a user would type it, for a child process.
- * @example finetuneArguments({ model, data, method: 'paca', … }) // ['finetune', '--model', …]
+ * The options of a run as a user would type them: the text behind each flag, or true if it takes none.
+ * @example finetuneFlags({ model, data, method: 'paca', … }).get('--method') // 'paca'
  */
-export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onTarget'>): readonly Argument[] => {
+export const finetuneFlags = (options: PlainOptions): ReadonlyMap<string, string | true> => {
   const { targetModules, excludeModules, layers, rankPattern, alphaPattern, modulesToSave, optimizerArgs, ...others } =
     options
   const {
@@ -23,6 +26,7 @@ export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onT
     rslora,
     shareColumns,
     saveOptimizer,
+    resume,
     doubleQuantize,
     skipBroken,
     frozenStatistics,
@@ -50,12 +54,25 @@ export const finetuneArguments = (options: Omit<FinetuneOptions, 'signal' | 'onT
     '--frozen-statistics': frozenStatistics,
     '--checkpointing': checkpointing,
     '--save-optimizer': saveOptimizer,
+    '--resume': resume,
     '--no-double-quantize': plain.quantize !== undefined && doubleQuantize === false,
   }
-  return [
-    'finetune',
-    '--json',
-    ...Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [flag(name), String(value)])),
-    ...Object.entries(switches).flatMap(([name, on]) => (on ? [name] : [])),
-  ]
+  return new Map<string, string | true>([
+    ...Object.entries(values).flatMap(([name, value]): readonly (readonly [string, string])[] =>
+      value === undefined ? [] : [[flag(name), String(value)]],
+    ),
+    ...Object.entries(switches).flatMap(([name, on]): readonly (readonly [string, true])[] =>
+      on ? [[name, true]] : [],
+    ),
+  ])
 }
+
+/**
+ * The command line for a run, as a user would type it, for a child process.
+ * @example finetuneArguments({ model, data, method: 'paca', … }) // ['finetune', '--json', '--model', …]
+ */
+export const finetuneArguments = (options: PlainOptions): readonly Argument[] => [
+  'finetune',
+  '--json',
+  ...[...finetuneFlags(options)].flatMap(([flag, value]) => (value === true ? [flag] : [flag, value])),
+]

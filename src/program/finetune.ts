@@ -1,8 +1,7 @@
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { epochsBegun } from '../io/index.ts'
-import type { Planned } from '../compile/index.ts'
 import { reserve } from '../host/index.ts'
-import { fail, isInterruption, isIoError, orThrow } from '../text/index.ts'
+import { fail, isInterruption, isIoError, orThrow, reasonOf } from '../text/index.ts'
 import { compile, type StopSignal, checkStop, stoppable } from '../backend/index.ts'
 import { rateAt, runSchedule, trainStep } from '../train/index.ts'
 import {
@@ -10,7 +9,6 @@ import {
   StepFailed,
   trainOn,
   type Evaluation,
-  type StepEvent,
   type Unit,
   momentsOf,
   momentWarnings,
@@ -24,83 +22,57 @@ import {
 } from '../train/finetune.ts'
 import { isFloats, leaves } from '../tune/index.ts'
 import { settingsFrom } from './method.ts'
+import type { DoneEvent, FinetuneEvent } from './events.ts'
 import { prepare, type Prepared } from './checked.ts'
 import { labelsOf, originOf, saveRun, type SavedRun } from './run-adapter.ts'
 import type { FinetuneOptions } from './request.ts'
+import {
+  checkFinished,
+  checkTarget,
+  finishedRun,
+  goingOn,
+  keeperOf,
+  resuming,
+  selectionIn,
+  type Resuming,
+} from './resume.ts'
+import { removeCheckpoints } from './run-checkpoint.ts'
 import { defaultSelectSteps, selectColumns } from './selection.ts'
 import { checkMemory, recomputing, targetOptions, told } from './pretrained.ts'
 import { openSource } from './source.ts'
 import { ownDims, parameterCounts } from './counts.ts'
 import { tuneAny } from './tune.ts'
 
-/** The facts that are known before the first step. */
-export interface StartEvent {
-  readonly event: 'start'
-  readonly target: string
-  readonly trainable: number
-  readonly parameters: number
-  /** The number of rows or images. */
-  readonly rows: number
-  readonly unit: Unit
-  readonly steps: number
-  readonly batch: number
-  /** Tokens of a row; images have none. */
-  readonly seq?: number
-  /** The plan: the most bytes that a step holds, including weights and optimizer state. */
-  readonly bytes: number
-  /** The floating-point operations of a step's loss and gradients. */
-  readonly flops: number
-  /** The plan that recomputes nothing, if this one was to recompute or to fit a budget. */
-  readonly instead?: Planned
-  /** The bytes that the process holds now, with the runtime and its libraries. */
-  readonly process: number
-}
-export interface DoneEvent {
-  readonly event: 'done'
-  readonly steps: number
-  readonly trainable: number
-  /** Loss over the evaluation data; null if there is none. */
-  readonly evalLossBefore: number | null
-  readonly evalLossAfter: number | null
-  /** The means of the model's metrics over the evaluation data, if it has some. */
-  readonly evalMetricsBefore?: Readonly<Record<string, number>>
-  readonly evalMetricsAfter?: Readonly<Record<string, number>>
-  /**
-   * The directory of the adapter: `out`, or another if it was kept elsewhere; null if the run was stopped before its
-   * first step.
-   */
-  readonly adapter: string | null
-  readonly interrupted: boolean
-  readonly seconds: number
-  /** Null if the run was stopped before its session was open. */
-  readonly target: string | null
-  /** The most bytes that the process has held so far. */
-  readonly peakMemory: number
-}
-export type FinetuneEvent =
-  | StartEvent
-  | StepEvent
-  | StepEvent<'images'>
-  | DoneEvent
-  | { readonly event: 'warning'; readonly message: string }
-  | { readonly event: 'selected'; readonly by: 'weight' | 'gradient'; readonly seconds: number }
-  | ({ readonly event: 'evaluated'; readonly when: 'before' | 'after' } & (Evaluation | Evaluation<'images'>))
-
 /**
  * Fine-tunes a model and saves the adapter: the destination is reserved, and everything possible is checked before the
  * weights are read. The adapter is saved right after the last step, before the last evaluation; if its directory cannot
- * be written, it is kept elsewhere. Errors are thrown with one sentence (`IoError`, `SessionError`, `StepFailed`);
+ * be written, it is kept elsewhere. With `saveEvery` it writes checkpoints, each after the event of its step, and with
+ * `resume` it goes on from the last one: its losses are those of a run that was never stopped. Errors are thrown with one sentence (`IoError`, `SessionError`, `StepFailed`);
  * nothing was written, unless the message names the place.
  * @example for await (const event of finetune(options)) report(event)
  */
 export async function* finetune(options: FinetuneOptions): AsyncGenerator<FinetuneEvent> {
   const began = performance.now()
+  const finished = await finishedRun(options)
+  if (finished) {
+    const { steps, trainable } = finished
+    const source = await orThrow(openSource(options.model))
+    await checkFinished(options, source, finished).finally(() => source.checkpoint.close())
+    yield { event: 'resumed', step: steps, from: null, finished: true }
+    yield ended({ steps, trainable, adapter: options.out, interrupted: false, target: null, began })
+    return
+  }
   const reservation = await orThrow(reserve(options.out))
   try {
     const source = await orThrow(openSource(options.model))
     try {
       checkStop(options.signal)
-      yield* run(options, await prepare(options, source), began)
+      const checkpoints = await resuming(options, source)
+      for (const message of checkpoints?.warnings ?? []) yield { event: 'warning', message }
+      const from = checkpoints?.from
+      if (options.resume === true)
+        yield { event: 'resumed', step: from?.state.step ?? 0, from: from?.file ?? null, finished: false }
+      yield* run(options, await prepare(options, source), checkpoints, began)
     } finally {
       await source.checkpoint.close()
     }
@@ -137,7 +109,12 @@ const unlessStopped = async <A>(work: () => Promise<A>, saved: string | undefine
   }
 }
 
-async function* run(options: FinetuneOptions, prepared: Prepared, began: number): AsyncGenerator<FinetuneEvent> {
+async function* run(
+  options: FinetuneOptions,
+  prepared: Prepared,
+  checkpoints: Resuming | undefined,
+  began: number,
+): AsyncGenerator<FinetuneEvent> {
   const {
     source,
     weights: lazy,
@@ -155,6 +132,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   for (const message of prepared.warnings) yield { event: 'warning', message }
   for (const message of [...warnings, ...(evaluation?.warnings ?? [])]) yield { event: 'warning', message }
 
+  const from = checkpoints?.from
   const weights = stoppable(lazy, options.signal)
   const origin = await originOf(options, prepared)
   const schedule = runSchedule({ ...options, lr, steps })
@@ -162,14 +140,16 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
   const selected =
     options.select === undefined
       ? undefined
-      : await selectColumns(source, weights, targets.modules, examples, {
-          ...options,
-          select: options.select,
-          steps: options.selectSteps ?? defaultSelectSteps,
-          shareColumns: method.shareColumns === true,
-          plan: options,
-        })
-  if (selected && options.select !== 'random')
+      : from && options.select !== 'random'
+        ? selectionIn(from.session)
+        : await selectColumns(source, weights, targets.modules, examples, {
+            ...options,
+            select: options.select,
+            steps: options.selectSteps ?? defaultSelectSteps,
+            shareColumns: method.shareColumns === true,
+            plan: options,
+          })
+  if (selected && !from && options.select !== 'random')
     yield { event: 'selected', by: options.select!, seconds: (performance.now() - selecting) / 1000 }
   const beginning = selected ? { ...prepared.beginning, chosen: selected } : prepared.beginning
   const { tuned, frozen } = remembering(await orThrow(TE.fromEither(tuneAny(source, method, beginning, targets))))
@@ -206,37 +186,52 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     process: process.memoryUsage.rss(),
   }
 
+  if (checkpoints) checkTarget(options.out, checkpoints, session.target)
   const evaluate = async (signal: StopSignal | undefined): Promise<Evaluation<Unit> | undefined> =>
     evaluation && evaluateOn(session, evaluation.examples, options.batch, signal)
   // statistics that an adapter holds stay in it, changed again or not
   const held = new Map(leaves(await session.buffers(), isFloats))
   // the base's own columns or entries go into the adapter; for whole weights, the base is the model
   const base = keepsBase(method.method) ? (await session.read()).focus : undefined
-  if (old && moments) {
+  if (from) await session.restore(from.session)
+  else if (old && moments) {
     const { focus, state } = await session.read()
     const carried = { saved: moments, old: selectionOf(old), now: session.selection, optimizer }
     for (const message of momentWarnings(state, carried))
       yield { event: 'warning', message: `${options.adapter}: ${message}` }
     await session.write({ focus, state: withMoments(state, carried) })
   }
-  const before = await evaluate(options.signal)
+  const before = from ? from.state.before : await evaluate(options.signal)
   if (before) yield { event: 'evaluated', when: 'before', ...before }
-  let done = 0
+  const first = from?.state.step ?? 0
+  let done = first
   let broken: unknown
+  const keeper = checkpoints && keeperOf(checkpoints, session, before)
   try {
-    for await (const event of trainOn(session, examples, plan, k => rateAt(schedule, k), { signal: options.signal })) {
+    const stopping = { signal: options.signal, after: first }
+    for await (const event of trainOn(session, examples, plan, k => rateAt(schedule, k), stopping)) {
       done = event.step
       yield event
+      if (options.saveEvery !== undefined && done % options.saveEvery === 0 && done < steps) await keeper?.save(done)
     }
   } catch (error) {
     // data that cannot be read end a run; what it has learned is saved first
     if (done === 0 || !isIoError(error) || isInterruption(error)) throw error
     broken = error
   }
+  if (keeper && done > 0 && (broken !== undefined || (options.signal?.aborted === true && done < steps))) {
+    const checkpoint = await keeper.save(done)
+    if (broken !== undefined) throw new StepFailed(`${reasonOf(broken)}; ${goingOn(checkpoint)}`, { cause: broken })
+    const evalLossBefore = before?.loss ?? null
+    const made = { steps: done, trainable, evalLossBefore, checkpoint, target: session.target }
+    yield ended({ ...made, interrupted: true, began })
+    return
+  }
   let saved: SavedRun | undefined
   if (done > 0) {
     const { focus, state, buffers: last } = await session.read()
-    const settings = { ...origin.settings, epochsBegun: epochsBegun(examples.length, plan, done) }
+    const record = checkpoints && { run: { steps: done, trainable, settings: checkpoints.settings } }
+    const settings = { ...origin.settings, epochsBegun: epochsBegun(examples.length, plan, done), ...record }
     const now = adapterOf(
       { ...origin, settings },
       {
@@ -253,6 +248,7 @@ async function* run(options: FinetuneOptions, prepared: Prepared, began: number)
     )
     const saving = options.saveOptimizer ? momentsOf(optimizer, state) : undefined
     saved = await saveRun(options.out, old ? continuing(old, now) : now, saving)
+    if (checkpoints && saved.problem === undefined) await removeCheckpoints(checkpoints.folder)
   }
   if (broken !== undefined) await unlessStopped(() => Promise.reject(broken), saved?.directory)
   const after = await unlessStopped(() => evaluate(options.signal), saved?.directory)

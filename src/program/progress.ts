@@ -1,7 +1,8 @@
 import cliProgress from 'cli-progress'
 import { recomputation } from '../compile/index.ts'
 import { oneLine, printable } from '../text/index.ts'
-import type { FinetuneEvent, StartEvent } from './finetune.ts'
+import type { FinetuneEvent, ResumedEvent, StartEvent } from './events.ts'
+import { goingOn } from './resume.ts'
 import { countOf } from './follow/follower.ts'
 import type { StepEvent } from '../train/finetune.ts'
 
@@ -122,6 +123,17 @@ const metricsText = (metrics: Readonly<Record<string, number>> = {}): string =>
     .map(([name, value]) => `, ${name} ${(100 * value).toFixed(2)} %`)
     .join('')
 
+const resumedText = ({ step, from, finished }: ResumedEvent): string =>
+  finished
+    ? `the run had finished after step ${step}: there is nothing to go on with`
+    : from === null
+      ? 'there is no checkpoint: the run begins with its first step'
+      : `going on after step ${step}, from ${printable(from)}`
+
+/** The words for a run that has no adapter yet; it has a checkpoint if steps were made. */
+const stoppedText = (checkpoint: string | undefined): string =>
+  checkpoint === undefined ? 'stopped before the first step: nothing was saved' : printable(goingOn(checkpoint))
+
 const startLines = (e: StartEvent): string =>
   `fine-tuning on ${e.target}: ${number(e.trainable)} of ${number(e.parameters)} parameters (${((100 * e.trainable) / e.parameters).toFixed(2)} %), ` +
   `${counted(e.rows, e.unit === 'images' ? 'image' : 'row')}, ${counted(e.steps, 'step')} of ${e.batch}${e.seq === undefined ? '' : ` × ${e.seq}`} ${e.unit}\n` +
@@ -140,6 +152,7 @@ export const humanReport = ({
   let display: StepDisplay | undefined
   let steps = 0
   let plan = 0
+  let last: string | undefined
   const stop = (): void => {
     display?.stop()
     display = undefined
@@ -148,6 +161,10 @@ export const humanReport = ({
     stop,
     show: event => {
       switch (event.event) {
+        case 'resumed':
+          if (event.from !== null) last = event.from
+          err.write(`${resumedText(event)}\n`)
+          break
         case 'warning':
           err.write(`warning: ${oneLine(event.message)}\n`)
           break
@@ -177,7 +194,7 @@ export const humanReport = ({
             )
           out.write(
             event.adapter === null
-              ? 'stopped before the first step: nothing was saved\n'
+              ? `${stoppedText(event.checkpoint ?? last)}\n`
               : `adapter saved in ${printable(event.adapter)} (${number(event.trainable)} trained parameters)\n`,
           )
       }
@@ -193,6 +210,7 @@ export const jsonReport = ({
   stop: () => undefined,
   show: event => {
     if (event.event === 'warning') err.write(`warning: ${oneLine(event.message)}\n`)
-    else if (event.event === 'step' || event.event === 'done') out.write(`${JSON.stringify(event)}\n`)
+    else if (event.event === 'step' || event.event === 'done' || event.event === 'resumed')
+      out.write(`${JSON.stringify(event)}\n`)
   },
 })

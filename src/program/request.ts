@@ -24,4 +24,8 @@ export interface FinetuneOptions extends RunOptions, MemoryOptions, MethodChoice
   /** True if training leaves the running statistics of batch norms as they are. */
   readonly frozenStatistics?: boolean | undefined
   readonly out: string
+  /** The steps between two checkpoints; without it there are none. */
+  readonly saveEvery?: number | undefined
+  /** Goes on from the last checkpoint of this run, if there is one. */
+  readonly resume?: boolean | undefined
 }

@@ -23,9 +23,9 @@ export interface Examples<B, U extends Unit = Unit> {
   readonly unseen: (plan: BatchPlan) => Dims
   /**
    * The micro-batches of each step, made while they are read: epoch by epoch, each example once, and no micro-batch
-   * crosses the end of an epoch.
+   * crosses the end of an epoch. They begin behind the first `after` steps (default 0), which were made before.
    */
-  readonly steps: (plan: BatchPlan) => Iterable<readonly B[]> | AsyncIterable<readonly B[]>
+  readonly steps: (plan: BatchPlan, after?: number) => Iterable<readonly B[]> | AsyncIterable<readonly B[]>
   /** The first examples alone. */
   readonly first: (count: number) => Examples<B, U>
 }
@@ -62,9 +62,9 @@ export const textExamples = (rows: readonly Row[]): Examples<MicroBatch, 'tokens
   length: rows.length,
   dims: plan => batchDims(rows, plan),
   unseen: plan => ({ scored: scoredCapacity(rows, plan) }),
-  *steps(plan) {
+  *steps(plan, after) {
     const dims = batchDims(rows, plan)
-    for (const step of planSteps(rows.length, plan))
+    for (const step of planSteps(rows.length, plan, after))
       yield step.map(indices => microBatch(pick(rows, indices), plan.batch, dims))
   },
   first: count => textExamples(rows.slice(0, count)),

@@ -16,6 +16,7 @@ export type ImageExamplesOptions = Pick<ImageBatchOptions, 'augment' | 'skipBrok
 async function* grouped<B>(batches: AsyncIterable<B>, accumulate: number, steps: number): AsyncGenerator<readonly B[]> {
   let group: B[] = []
   let step = 0
+  if (steps <= 0) return
   for await (const batch of batches) {
     group.push(batch)
     if (group.length < accumulate) continue
@@ -48,17 +49,18 @@ export const imageExamples = (
     length: images.length,
     dims: ({ batch }) => ({ batch }),
     unseen: () => ({}),
-    steps: plan => {
+    steps: (plan, after = 0) => {
       const { batch, accumulate = 1, shuffle = false, seed = 0, firstEpoch = 0 } = plan
       const batches = imageBatches(images, preprocessing, {
         ...options,
         onBroken,
         size: batch,
         firstEpoch,
+        after: after * accumulate,
         epochs: 'epochs' in plan ? plan.epochs : Infinity,
         ...(shuffle ? { shuffle: seed } : {}),
       })
-      return grouped(batches, accumulate, stepCount(images.length, plan))
+      return grouped(batches, accumulate, stepCount(images.length, plan) - after)
     },
     first: count => imageExamples(images.slice(0, count), preprocessing, options),
   }

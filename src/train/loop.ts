@@ -44,6 +44,8 @@ const counted = <U extends Unit>(unit: U, count: number): { readonly [Counted in
 export interface TrainOptions {
   /** Ends the loop after the current step. */
   readonly signal?: StopSignal | undefined
+  /** The number of steps of the plan that were made before (default 0): the loop goes on behind them. */
+  readonly after?: number | undefined
 }
 
 /**
@@ -60,8 +62,8 @@ export async function* trainOn<B, U extends Unit>(
   options: TrainOptions = {},
 ): AsyncGenerator<StepEvent<U>> {
   const dims = examples.unseen(plan)
-  let step = 0
-  for await (const batches of examples.steps(plan)) {
+  let step = options.after ?? 0
+  for await (const batches of examples.steps(plan, step)) {
     // a target may compute without ever waiting: interrupts, timers and displays are handled here
     await giveWay(undefined)
     if (options.signal?.aborted === true) return

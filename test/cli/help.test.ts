@@ -56,6 +56,8 @@ const options = {
     'seed',
     ...training,
     'save-optimizer',
+    'save-every',
+    'resume',
     'log',
     'html',
     'out',

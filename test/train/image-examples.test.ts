@@ -77,3 +77,45 @@ test('images that are all broken end a loop without end', async () => {
   }, /all 1 images are broken/)
   assert.equal(broken.length, 1)
 })
+
+/** Tests if the steps behind the first `after` ones are those of the whole plan, with an image that is broken. */
+const goesOn =
+  (behind: (after: number) => number) =>
+  async ([[count, plan], broken, part]: readonly [readonly [number, BatchPlan], number, number]): Promise<boolean> => {
+    const images = [...numbered(count), { file: join(goldenImages, 'there-is-none.png'), label: -1 }]
+    const rotated = [...images.slice(broken % (count + 1)), ...images.slice(0, broken % (count + 1))]
+    const all = [
+      imageExamples(numbered(count), preprocessing),
+      imageExamples(rotated, preprocessing, { skipBroken: true }),
+    ]
+    for (const examples of all) {
+      const labels = async (after: number): Promise<readonly unknown[]> => {
+        const found: unknown[] = []
+        for await (const step of examples.steps(plan, after)) found.push(step.map(({ labels: { data } }) => [...data]))
+        return found
+      }
+      const whole = await labels(0)
+      const after = Math.floor(part * whole.length)
+      if (JSON.stringify(await labels(behind(after))) !== JSON.stringify(whole.slice(after))) return false
+    }
+    return true
+  }
+const stopped = fc.tuple(plans, fc.nat({ max: 9 }), fc.double({ min: 0, max: 0.99, noNaN: true }))
+
+test('the steps of images behind some that were made are those of the whole plan, also if broken ones are left out', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      stopped,
+      goesOn(after => after),
+    ),
+    { numRuns: 25 },
+  )
+  const mutant = await fc.check(
+    fc.asyncProperty(
+      stopped,
+      goesOn(() => 0),
+    ),
+    { numRuns: 25, endOnFailure: true },
+  )
+  assert.ok(mutant.failed)
+})

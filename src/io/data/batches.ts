@@ -61,10 +61,10 @@ export const epochsBegun = (rowCount: number, plan: BatchPlan, steps: number): n
 /**
  * The row numbers of every micro-batch of every step, lazily. Every row appears once per epoch. A micro-batch never
  * crosses the end of an epoch; a step may, and its micro-batches continue with the next epoch. If epochs end the run,
- * its last step may have fewer micro-batches.
+ * its last step may have fewer micro-batches. The steps begin behind the first `after`, which were made before.
  * @example [...planSteps(3, { batch: 2, accumulate: 2, epochs: 1 })] // [[[0, 1], [2]]]
  */
-export function* planSteps(rowCount: number, plan: BatchPlan): Generator<readonly (readonly number[])[]> {
+export function* planSteps(rowCount: number, plan: BatchPlan, after = 0): Generator<readonly (readonly number[])[]> {
   if (!(rowCount > 0 && plan.batch > 0 && (plan.accumulate ?? 1) > 0))
     throw new RangeError('rows, batch and accumulate must be at least 1')
   const source = indexBatches(rowCount, plan, 'epochs' in plan ? plan.epochs : Infinity)
@@ -76,7 +76,7 @@ export function* planSteps(rowCount: number, plan: BatchPlan): Generator<readonl
       if (next.done === true) break
       group.push(next.value)
     }
-    yield group
+    if (step >= after) yield group
   }
 }
 

@@ -28,6 +28,8 @@ export interface ImageBatchOptions {
   readonly epochs?: number | undefined
   /** The number of the first epoch (default 0): the epochs that a continued run has begun before. */
   readonly firstEpoch?: number | undefined
+  /** The number of batches that are left out at the beginning (default 0): those that were read before. */
+  readonly after?: number | undefined
   /** Random changes of each image, a function of the seed, the epoch and the index of the image. */
   readonly augment?: (Augmentation & { readonly seed: number }) | undefined
   /** True if broken images are left out; otherwise the first one ends the loop with an error. */
@@ -42,7 +44,7 @@ export interface ImageBatchOptions {
 
 /** Batches that are made while they are read; reading them again gives the same ones. */
 export interface ImageBatches extends AsyncIterable<ImageBatch> {
-  /** The number of batches of all epochs, if no image is broken. */
+  /** The number of batches of all epochs behind those that are left out, if no image is broken. */
   readonly length: number
 }
 
@@ -90,7 +92,7 @@ export const imageBatches = (
   options: ImageBatchOptions,
 ): ImageBatches => {
   const { size, shuffle, dropLast = false, epochs = 1, augment: changes, ahead = 2, skipBroken = false } = options
-  const { firstEpoch = 0 } = options
+  const { firstEpoch = 0, after = 0 } = options
   natural('size', size)
   if (epochs !== Infinity) natural('epochs', epochs)
   natural('ahead', ahead)
@@ -109,53 +111,62 @@ export const imageBatches = (
     )(await readImage(file)())
     return { epoch, file, label, picture }
   }
+  // where broken images are left out, the images that made a batch are known only once they are read
+  const [read, unread] = skipBroken ? [after, 0] : [0, after]
+  const begun = firstEpoch + Math.floor(unread / each)
   function* tasks(): Generator<() => Promise<Loaded>> {
-    for (let epoch = firstEpoch; epoch < firstEpoch + epochs; epoch++) {
+    let left = (unread % each) * size
+    for (let epoch = begun; epoch < firstEpoch + epochs; epoch++) {
       const order = shuffle === undefined ? images.keys() : permutation(shuffle, epoch, images.length)
-      for (const index of order) yield load(epoch, index)
+      for (const index of order) if (left-- <= 0) yield load(epoch, index)
     }
   }
 
-  return {
-    length: each * epochs,
-    async *[Symbol.asyncIterator](): AsyncGenerator<ImageBatch, void, undefined> {
-      const checkStop = (): void => {
-        if (options.signal?.aborted === true) throw interruption()
-      }
-      let pictures: Picture[] = []
-      let labels: number[] = []
-      let [epoch, good] = [firstEpoch, 0]
-      const taken = (): ImageBatch => {
-        const batch = joined(pictures, labels, preprocessing)
+  async function* all(): AsyncGenerator<ImageBatch, void, undefined> {
+    const checkStop = (): void => {
+      if (options.signal?.aborted === true) throw interruption()
+    }
+    let pictures: Picture[] = []
+    let labels: number[] = []
+    let [epoch, good] = [begun, 0]
+    const taken = (): ImageBatch => {
+      const batch = joined(pictures, labels, preprocessing)
+      pictures = []
+      labels = []
+      return batch
+    }
+    checkStop()
+    for await (const loaded of inOrder(tasks(), { ahead: ahead * size, together })) {
+      checkStop()
+      if (loaded.epoch !== epoch) {
+        if (pictures.length > 0 && !dropLast) yield taken()
         pictures = []
         labels = []
-        return batch
+        // epochs without end would be read without end
+        if (good === 0) break
+        epoch = loaded.epoch
       }
+      if (E.isLeft(loaded.picture)) {
+        const { message, code } = loaded.picture.left
+        if (!skipBroken) throw refusal(message, code)
+        options.onBroken?.(loaded.picture.left, loaded.file)
+        continue
+      }
+      good++
+      pictures.push(loaded.picture.right)
+      labels.push(loaded.label)
+      if (pictures.length === size) yield taken()
       checkStop()
-      for await (const loaded of inOrder(tasks(), { ahead: ahead * size, together })) {
-        checkStop()
-        if (loaded.epoch !== epoch) {
-          if (pictures.length > 0 && !dropLast) yield taken()
-          pictures = []
-          labels = []
-          // epochs without end would be read without end
-          if (good === 0) break
-          epoch = loaded.epoch
-        }
-        if (E.isLeft(loaded.picture)) {
-          const { message, code } = loaded.picture.left
-          if (!skipBroken) throw refusal(message, code)
-          options.onBroken?.(loaded.picture.left, loaded.file)
-          continue
-        }
-        good++
-        pictures.push(loaded.picture.right)
-        labels.push(loaded.label)
-        if (pictures.length === size) yield taken()
-        checkStop()
-      }
-      if (pictures.length > 0 && !dropLast) yield taken()
-      if (good === 0) throw refusal(`all ${images.length} images are broken`)
+    }
+    if (pictures.length > 0 && !dropLast) yield taken()
+    if (good === 0) throw refusal(`all ${images.length} images are broken`)
+  }
+
+  return {
+    length: Math.max(0, each * epochs - after),
+    async *[Symbol.asyncIterator](): AsyncGenerator<ImageBatch, void, undefined> {
+      let left = read
+      for await (const batch of all()) if (left-- <= 0) yield batch
     },
   }
 }

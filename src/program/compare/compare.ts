@@ -17,7 +17,7 @@ import {
 import type { Explanation } from '../../compile/index.ts'
 import type { Compared } from '../page/compare-page.ts'
 import { explainMethod } from '../explain.ts'
-import type { DoneEvent } from '../finetune.ts'
+import type { DoneEvent } from '../events.ts'
 import type { StepEvent } from '../../train/finetune.ts'
 import { methodOptions } from '../method.ts'
 import { fittingData, openSource, readExamples, type Source } from '../source.ts'

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import { orThrow, type IoError } from '../../text/index.ts'
-import type { FinetuneEvent } from '../finetune.ts'
+import type { FinetuneEvent } from '../events.ts'
 import type { Follower } from './follower.ts'
 import { jsonlFollower } from './jsonl.ts'
 

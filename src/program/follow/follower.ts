@@ -1,6 +1,6 @@
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import type { IoError } from '../../text/index.ts'
-import type { FinetuneEvent } from '../finetune.ts'
+import type { FinetuneEvent } from '../events.ts'
 
 /** An event of a run, with what is measured when it is followed. */
 export interface Followed {

@@ -1,5 +1,5 @@
 import type { Evaluation } from '../../train/finetune.ts'
-import type { FinetuneEvent, StartEvent, DoneEvent } from '../finetune.ts'
+import type { FinetuneEvent, StartEvent, DoneEvent } from '../events.ts'
 import { countOf, type Followed } from '../follow/follower.ts'
 import { showSeconds } from '../progress.ts'
 import { bytesText, byteUnit, chart, half, key } from './chart.ts'
