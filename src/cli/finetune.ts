@@ -1,35 +1,60 @@
-import { basename } from 'node:path'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { basename, join } from 'node:path'
+import { Command, InvalidArgumentError } from 'commander'
 import * as E from '../either/index.ts'
+import { replaceFile } from '../host/index.ts'
 import {
   finetune,
   humanReport,
   jsonReport,
   logChoice,
   openFollowing,
+  type FinetuneEvent,
   type FinetuneOptions,
   type LogChoice,
+  type Terminal,
 } from '../program/index.ts'
 import { recordOf } from '../tune/index.ts'
+import { orThrow } from '../text/index.ts'
+import { recordedSettings } from './config-file.ts'
 import { telling, warn, type Context, type Json } from './context.ts'
 import { methodOption, selectOption, selectStepsOption, withMethodOptions } from './method.ts'
-import { htmlOption, jsonOption, modelOption, positiveInteger, seedOption } from './options.ts'
+import { htmlOption, jsonOption, modelOption, positiveInteger, RepeatedOption, seedOption } from './options.ts'
 import { labelledImages, rows, withTrainingOptions } from './training.ts'
 
-/** Reads one more log. */
-const oneMoreLog = (text: string, before: readonly LogChoice[] = []): readonly LogChoice[] => {
+const readLog = (text: string): LogChoice => {
   const choice = logChoice(text)
   if (E.isLeft(choice)) throw new InvalidArgumentError(choice.left)
-  return [...before, choice.right]
+  return choice.right
 }
 
 interface Followed {
   readonly log?: readonly LogChoice[]
   readonly html?: string
+  readonly dryRun?: true
 }
 
-export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command =>
-  withTrainingOptions(
+/** The options that say what becomes of a run, and not what it is: another run has its own. */
+const ofThisRun: ReadonlySet<string> = new Set(['out', 'log', 'html', 'resume', 'dry-run', 'json', 'config'])
+/** The file beside an adapter with the options of its run. */
+const settingsFile = 'settings.json'
+
+/** Says what a run would do, and ends it before its first step. */
+const rehearse = async (
+  events: AsyncIterable<FinetuneEvent>,
+  show: (event: FinetuneEvent) => void,
+  { out }: Pick<Terminal, 'out'>,
+  json: true | undefined,
+): Promise<void> => {
+  for await (const event of events) {
+    show(event)
+    if (event.event !== 'start') continue
+    out.write(json ? `${JSON.stringify(event)}\n` : 'a dry run: nothing was trained, and nothing was written\n')
+    return
+  }
+}
+
+export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command => {
+  const command = withTrainingOptions(
     withMethodOptions(
       new Command('finetune')
         .description('Fine-tune a model and save the adapter.')
@@ -60,31 +85,49 @@ export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command 
     )
     .option('--resume', 'go on from the last checkpoint of this run; begin if there is none, end if it had finished')
     .addOption(
-      new Option(
+      new RepeatedOption(
         '--log <where>',
         'a log of losses, learning rate, gradient norm, speed and memory: tensorboard:DIR or jsonl:FILE; may be given several times',
-      ).argParser(oneMoreLog),
+        readLog,
+      ),
     )
     .addOption(htmlOption('the run, kept up to date while it goes on'))
     .requiredOption('--out <dir>', 'where the adapter goes: a new or an empty directory')
+    .option('--dry-run', 'check everything, say what the run would take, and end before its first step')
     .addOption(jsonOption())
-    .action(async ({ json, log = [], html, ...options }: FinetuneOptions & Followed & Json) => {
-      const report = (json ? jsonReport : humanReport)(terminal)
-      const warning = (message: string): void => {
-        warn(terminal, message)
-      }
-      const method = options.method === undefined ? 'Fine-tuning' : recordOf(options.method).title
-      const subject = `${method} on ${basename(options.model)}`
-      const page = html === undefined ? {} : { page: { path: html, subject } }
-      const following = await openFollowing({ logs: log, ...page }, warning)
-      try {
-        const signal = interrupted({ needsOutput: false })
-        for await (const event of finetune({ ...options, ...telling(terminal, json), signal })) {
+  const settings = recordedSettings(command)
+  return command.action(async ({ json, log = [], html, dryRun, ...options }: FinetuneOptions & Followed & Json) => {
+    const report = (json ? jsonReport : humanReport)(terminal)
+    const warning = (message: string): void => {
+      warn(terminal, message)
+    }
+    const signal = interrupted({ needsOutput: false })
+    const events = finetune({ ...options, ...telling(terminal, json), signal })
+    if (dryRun)
+      return rehearse(
+        events,
+        event => {
           report.show(event)
-          await following.follow(event)
-        }
-      } finally {
-        report.stop()
-        await following.close()
+        },
+        terminal,
+        json,
+      )
+    const method = options.method === undefined ? 'Fine-tuning' : recordOf(options.method).title
+    const subject = `${method} on ${basename(options.model)}`
+    const page = html === undefined ? {} : { page: { path: html, subject } }
+    const following = await openFollowing({ logs: log, ...page }, warning)
+    try {
+      for await (const event of events) {
+        report.show(event)
+        await following.follow(event)
+        if (event.event !== 'done' || event.adapter === null) continue
+        const kept = Object.entries(settings()).filter(([name]) => !ofThisRun.has(name))
+        const content = `${JSON.stringify(Object.fromEntries(kept), undefined, 2)}\n`
+        await orThrow(replaceFile(join(event.adapter, settingsFile), content))
       }
-    })
+    } finally {
+      report.stop()
+      await following.close()
+    }
+  })
+}

@@ -4,7 +4,11 @@ import type { Context } from './context.ts'
 import { keepHeapSmall } from './heap.ts'
 
 keepHeapSmall()
-const [{ commandLine }, { watchEnding }] = await Promise.all([import('./program.ts'), import('./ending.ts')])
+const [{ commandLine }, { withConfigFile }, { watchEnding }] = await Promise.all([
+  import('./program.ts'),
+  import('./config-file.ts'),
+  import('./ending.ts'),
+])
 const ending = watchEnding()
 // an error that no command has caught is printed as one sentence too, and its locks are released
 process.on('uncaughtException', error => {
@@ -38,7 +42,9 @@ const run: Context['run'] = args =>
 
 try {
   const { interrupted, exit } = ending
-  await commandLine({ out: process.stdout, err: process.stderr, interrupted, exit, run }).parseAsync()
+  const program = commandLine({ out: process.stdout, err: process.stderr, interrupted, exit, run })
+  const argv = await withConfigFile(program, process.argv.slice(2))
+  await program.parseAsync(argv, { from: 'user' })
   ending.done()
 } catch (error) {
   ending.failed(error)

@@ -124,16 +124,22 @@ export const numbersByName =
     return Object.fromEntries(pairs)
   }
 
-/** Collects the values of an option that may occur several times. */
-const gathered = (text: string, before: readonly string[] = []): readonly string[] => [...before, text]
+/** An option that may occur several times, whose values are collected. */
+export class RepeatedOption extends Option {
+  constructor(flags: string, description: string, read: (text: string) => unknown) {
+    super(flags, description)
+    this.argParser((text: string, before: readonly unknown[] | undefined) => [...(before ?? []), read(text)])
+  }
+}
 
 export const modelOption = (): Option =>
   new Option('--model <path>', 'a Hugging Face directory or a GGUF file').makeOptionMandatory()
 export const adaptersOption = (): Option =>
-  new Option(
+  new RepeatedOption(
     '--adapter <dir>',
     "an adapter, Partensor's or PEFT's; several are added up, each with a weight if it is not 1: dir:0.5",
-  ).argParser(gathered)
+    dir => dir,
+  )
 /** The names of the targets that have something, as a sentence lists them. */
 const targetsWith = (has: (target: Target) => boolean): string =>
   registeredTargets

@@ -17,6 +17,8 @@ import {
   type ExplainOptions,
 } from '../program/index.ts'
 import { compareCommand } from './compare.ts'
+import { completionCommand } from './completion.ts'
+import { configOption } from './config-file.ts'
 import { listening, telling, type Context, type Json } from './context.ts'
 import { exportCommand } from './export.ts'
 import { finetuneCommand } from './finetune.ts'
@@ -40,6 +42,7 @@ import { labelledImages, optimizerOption, rows, seqOption, skipBrokenOption } fr
 import { classifyCommand } from './classify.ts'
 import { planCommand } from './plan.ts'
 import { reproduceCommand } from './reproduce.ts'
+import { requiringLast } from './required.ts'
 import { verifyCommand } from './verify.ts'
 
 /** The most classes that are listed. */
@@ -176,7 +179,8 @@ const doctorCommand = ({ out, exit }: Context): Command =>
       )
     })
 
-const commands = [
+/** Commands with many options, which a file may hold. */
+const configured = [
   finetuneCommand,
   evaluateCommand,
   classifyCommand,
@@ -185,11 +189,9 @@ const commands = [
   exportCommand,
   explainCommand,
   planCommand,
-  reproduceCommand,
   verifyCommand,
-  doctorCommand,
-  nativeCommand,
 ]
+const others = [reproduceCommand, doctorCommand, nativeCommand, completionCommand]
 
 /**
  * Formats a complaint about a command line: it repeats what was typed, on a line of its own, and a hint follows on the
@@ -204,7 +206,7 @@ const complaint = (text: string): string =>
 
 const withComplaints = (command: Command): Command => {
   command.commands.forEach(withComplaints)
-  return command.configureOutput({
+  return requiringLast(command).configureOutput({
     outputError: (text, write) => {
       write(complaint(text))
     },
@@ -214,8 +216,11 @@ const withComplaints = (command: Command): Command => {
 /** The command line as data: what it accepts, and the program that each command runs. */
 export const commandLine = (context: Context): Command =>
   withComplaints(
-    commands.reduce(
-      (program, command) => program.addCommand(command(context)),
+    [
+      ...configured.map(command => command(context).addOption(configOption())),
+      ...others.map(command => command(context)),
+    ].reduce(
+      (program, command) => program.addCommand(command),
       new Command('partensor')
         .description(
           'Fine-tune language models and image classifiers on TensorFlow.js with PaCA and its rivals, and use what comes out.',

@@ -1,8 +1,20 @@
 import { constants, type Stats } from 'node:fs'
-import { open, stat, type FileHandle } from 'node:fs/promises'
+import { open, readdir, stat, type FileHandle } from 'node:fs/promises'
+import { basename, dirname, resolve } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { attempt, codeOf, decodedText, isRecord, orThrow, parsedJson, refusal, type IoError } from '../text/index.ts'
+import {
+  attempt,
+  codeOf,
+  decodedText,
+  isRecord,
+  nearest,
+  orThrow,
+  parsedJson,
+  reasonOf,
+  refusal,
+  type IoError,
+} from '../text/index.ts'
 
 /** A regular file opened for positioned reads. Reads reject with an `IoError` if the file is too short. */
 export interface InputFile {
@@ -65,6 +77,22 @@ const inputFile = (path: string, handle: FileHandle, size: number): InputFile =>
   }
 }
 
+/**
+ * The status of what is at a path. Where there is nothing, the error names what is there with nearly that name.
+ * @example (await statusOf('models/smollm2')).isDirectory()
+ */
+export const statusOf = async (path: string): Promise<Stats> => {
+  try {
+    return await stat(path)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    const others = await readdir(dirname(resolve(path))).catch(() => [])
+    const like = nearest(basename(path), others)
+    if (like === undefined) throw error
+    throw refusal(`${path}: ${reasonOf(error)} (did you mean ${like}?)`, 'ENOENT')
+  }
+}
+
 /** Refuses everything but a regular file, which alone can be read at any position. */
 const checkRegular = (path: string, status: Stats): void => {
   const kind = status.isDirectory()
@@ -86,7 +114,7 @@ const checkRegular = (path: string, status: Stats): void => {
  */
 export const openFile = (path: string): TE.TaskEither<IoError, InputFile> =>
   attempt(path, async () => {
-    checkRegular(path, await stat(path))
+    checkRegular(path, await statusOf(path))
     // if the file has become a pipe meanwhile, this does not block either; Windows has no such flag
     const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     try {

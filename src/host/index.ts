@@ -12,6 +12,7 @@ export {
   readJsonObject,
   readText,
   readWhole,
+  statusOf,
   type InputFile,
 } from './file.ts'
 export { crc32c } from './crc.ts'

@@ -18,6 +18,7 @@ export {
 } from './plan.ts'
 export { exportAdapter, exportFormats, type ExportOptions } from './export.ts'
 export { finetune } from './finetune.ts'
+export type { FinetuneEvent } from './events.ts'
 export { logChoice, openFollowing, type LogChoice } from './follow/follow.ts'
 export { continuePrompt, type ContinueOptions } from './generate.ts'
 export { supports, selectionRules } from './method.ts'

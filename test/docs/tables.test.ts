@@ -3,17 +3,12 @@ import { test } from 'node:test'
 import type { Command } from 'commander'
 import { commandLine } from '../../src/cli/program.ts'
 import { optimizerNames, optimizers, type OptimizerName } from '../../src/tune/index.ts'
+import { nothing } from '../support/program.ts'
 import { pageNamed, pages, type Page } from '../support/pages.ts'
 
 // Tables of the pages that list parts of the program: its commands, methods, targets and options.
 
-const program = commandLine({
-  out: { write: () => true },
-  err: { write: () => true },
-  exit: () => undefined,
-  interrupted: () => new AbortController().signal,
-  run: () => Promise.reject(new Error('nothing runs')),
-})
+const program = commandLine(nothing)
 
 const withSubcommands = (command: Command): readonly Command[] => [
   command,

@@ -6,6 +6,7 @@ import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openSafetensors } from '../../src/io/index.ts'
 import { orThrow } from '../../src/text/index.ts'
+import { checkEvents } from './events.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 export const golden = join(root, 'test/golden')
@@ -52,7 +53,13 @@ const spawned = (args: readonly string[], interruptAt: string | undefined): Prom
     })
     child.on('error', reject)
     child.on('close', code => {
-      resolve({ code, stdout, stderr })
+      try {
+        // whatever a test is about, what it sees is as documented
+        if (code === 0 && args.includes('--json')) checkEvents(args[0]!, stdout)
+        resolve({ code, stdout, stderr })
+      } catch (error) {
+        reject(error)
+      }
     })
   })
 

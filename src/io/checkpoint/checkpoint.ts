@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { elementCount, showSizes, type Archive, type Entry } from './archive.ts'
 import { unpackedTensors, withoutQuantization } from './bitsandbytes.ts'
-import { exists, readJsonObject } from '../../host/index.ts'
+import { exists, readJsonObject, statusOf } from '../../host/index.ts'
 import { attempt, orThrow, refusal, type IoError } from '../../text/index.ts'
 import { openGguf } from '../gguf/archive.ts'
 import { ggufModel, ggufTensors } from '../gguf/model.ts'
@@ -203,7 +202,7 @@ const openFile = async (path: string): Promise<Checkpoint> => {
  * @example const checkpoint = await openCheckpoint('SmolLM2-135M-Instruct.Q4_1.gguf')()
  */
 export const openCheckpoint = (path: string): TE.TaskEither<IoError, Checkpoint> =>
-  attempt(path, async () => ((await stat(path)).isDirectory() ? openDirectory(path) : openFile(path)))
+  attempt(path, async () => ((await statusOf(path)).isDirectory() ? openDirectory(path) : openFile(path)))
 
 const pieces = 4
 const pieceBytes = 16384

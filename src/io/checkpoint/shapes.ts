@@ -1,9 +1,8 @@
-import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
-import { exists } from '../../host/index.ts'
+import { exists, statusOf } from '../../host/index.ts'
 import { described, publishedModel, stateSizes, storedSizes, type ModelDescription } from '../../model/index.ts'
 import { attempt, attemptSync, codeOf, orThrow, refusal, type IoError } from '../../text/index.ts'
 import { elementCount, type Entry } from './archive.ts'
@@ -66,7 +65,7 @@ export const loadedShapes = (path: string, description: ModelDescription): TE.Ta
 
 /** The path of the config alone, if that is all there is; undefined if there are weights, whose header is read. */
 const configAlone = async (path: string): Promise<string | undefined> => {
-  const isDirectory = (await stat(path)).isDirectory()
+  const isDirectory = (await statusOf(path)).isDirectory()
   if (!isDirectory) return path.endsWith('.json') && basename(path) !== weightFiles[1] ? path : undefined
   const config = join(path, 'config.json')
   const others = [...weightFiles, 'adapter_config.json'].map(name => orThrow(exists(join(path, name))))

@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises'
 import * as E from 'fp-ts/lib/Either.js'
 import * as TE from 'fp-ts/lib/TaskEither.js'
 import { pipe } from 'fp-ts/lib/function.js'
+import { statusOf } from '../../host/index.ts'
 import { attempt, fail, quoted, type IoError } from '../../text/index.ts'
 import { inClassFolders } from './class-folders.ts'
 import type { Found, FoundRow } from './found.ts'
@@ -87,7 +87,7 @@ const labelled = (
 
 const found = (path: string): TE.TaskEither<IoError, Found> =>
   pipe(
-    attempt(path, () => stat(path)),
+    attempt(path, () => statusOf(path)),
     TE.flatMap(status => {
       if (status.isDirectory()) return inClassFolders(path)
       if (/\.csv$/i.test(path)) return inCsv(path)
