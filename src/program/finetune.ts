@@ -97,6 +97,8 @@ const ended = ({ began, ...known }: Ended): DoneEvent => ({
   peakMemory: process.resourceUsage().maxRSS * 1024,
 })
 
+const reasonIn = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
 /** Does work that is skipped once a run is to stop; what has been saved stays. */
 const unlessStopped = async <A>(work: () => Promise<A>, saved: string | undefined): Promise<A | undefined> => {
   try {
@@ -104,8 +106,17 @@ const unlessStopped = async <A>(work: () => Promise<A>, saved: string | undefine
   } catch (error) {
     if (isInterruption(error)) return undefined
     if (saved === undefined) throw error
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new StepFailed(`${reason}; the adapter is saved in ${saved}`, { cause: error })
+    throw new StepFailed(`${reasonIn(error)}; the adapter is saved in ${saved}`, { cause: error })
+  }
+}
+
+/** Saves; what ended the run, if anything did, is told beside the reason why nothing can be saved. */
+const savedAfter = async <A>(broken: unknown, save: () => Promise<A>): Promise<A> => {
+  try {
+    return await save()
+  } catch (error) {
+    if (broken === undefined) throw error
+    throw new StepFailed(`${reasonIn(broken)}; the adapter cannot be saved: ${reasonIn(error)}`, { cause: broken })
   }
 }
 
@@ -215,11 +226,22 @@ async function* run(
       if (options.saveEvery !== undefined && done % options.saveEvery === 0 && done < steps) await keeper?.save(done)
     }
   } catch (error) {
-    // data that cannot be read end a run; what it has learned is saved first
-    if (done === 0 || !isIoError(error) || isInterruption(error)) throw error
+    // data that cannot be read end a run, and so do numbers that are not finite; what it has learned is saved first
+    const isKnown = isIoError(error) || error instanceof StepFailed
+    if (done === 0 && error instanceof StepFailed)
+      throw new StepFailed(`${error.message}; nothing is saved`, { cause: error })
+    if (done === 0 || !isKnown || isInterruption(error)) throw error
     broken = error
   }
-  if (keeper && done > 0 && (broken !== undefined || (options.signal?.aborted === true && done < steps))) {
+  // what a step that failed has left is no beginning for another run
+  if (keeper?.last() !== undefined && broken instanceof StepFailed)
+    throw new StepFailed(`${broken.message}; the last checkpoint is ${keeper.last()}`, { cause: broken })
+  if (
+    keeper &&
+    done > 0 &&
+    !(broken instanceof StepFailed) &&
+    (broken !== undefined || (options.signal?.aborted === true && done < steps))
+  ) {
     const checkpoint = await keeper.save(done)
     if (broken !== undefined) throw new StepFailed(`${reasonOf(broken)}; ${goingOn(checkpoint)}`, { cause: broken })
     const evalLossBefore = before?.loss ?? null
@@ -247,7 +269,7 @@ async function* run(
       },
     )
     const saving = options.saveOptimizer ? momentsOf(optimizer, state) : undefined
-    saved = await saveRun(options.out, old ? continuing(old, now) : now, saving)
+    saved = await savedAfter(broken, () => saveRun(options.out, old ? continuing(old, now) : now, saving))
     if (checkpoints && saved.problem === undefined) await removeCheckpoints(checkpoints.folder)
   }
   if (broken !== undefined) await unlessStopped(() => Promise.reject(broken), saved?.directory)

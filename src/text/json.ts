@@ -13,6 +13,14 @@ const openObject = 0x7b
 const closeObject = 0x7d
 
 /**
+ * The most bytes of memory that a document's values may take, besides twice its length: a few million of them. Without
+ * a limit, `[[],[],…]` takes twenty times its length.
+ */
+const mostMemory = 64e6
+/** The bytes that V8 keeps for a value and for its place, and, for a name, those of the set that finds duplicates. */
+const memoryOf = { object: 56, list: 48, name: 128, text: 32, place: 12 } as const
+
+/**
  * The index at which the text that opens with the quotation mark at `at` ends: its closing mark, or the end of the
  * source if there is none.
  */
@@ -37,22 +45,25 @@ const nameOf = (json: string, start: number, end: number): string => {
 
 /**
  * Refuses what `JSON.parse` silently accepts: a name that occurs twice in an object, of which only the last would be
- * kept; `__proto__`, which an object does not keep like other names; and nesting so deep that walking the value
- * overflows the stack. The text need not be valid otherwise. Throws a refusal that begins with `subject`.
+ * kept; `__proto__`, which an object does not keep like other names; nesting so deep that walking the value overflows
+ * the stack; and so many values that they take many times the memory of the text. The text need not be valid otherwise. Throws a refusal that begins with `subject`.
  * @example checkNames('config.json', '{"a": 1, "a": 2}') // config.json: the key "a" occurs twice in one object
  */
 export const checkNames = (subject: string, json: string): void => {
   const open: (Set<string> | undefined)[] = []
+  let memory = 0
+  const most = mostMemory + 2 * json.length
   let named = false // the next text is a name
   const enter = (names: Set<string> | undefined): void => {
     if (open.length === deepest) throw refusal(`${subject}: its JSON nests deeper than ${deepest}`)
     open.push(names)
     named = names !== undefined
   }
-  for (let i = 0; i < json.length; i++) {
+  for (let i = 0; i < json.length && memory <= most; i++) {
     switch (json.charCodeAt(i)) {
       case quote: {
         const end = endOfText(json, i)
+        memory += end - i + (named ? memoryOf.name : memoryOf.text)
         if (named) {
           const name = nameOf(json, i, end)
           const names = open.at(-1)
@@ -65,9 +76,11 @@ export const checkNames = (subject: string, json: string): void => {
         break
       }
       case openObject:
+        memory += memoryOf.object
         enter(new Set())
         break
       case openList:
+        memory += memoryOf.list
         enter(undefined)
         break
       case closeObject:
@@ -76,8 +89,11 @@ export const checkNames = (subject: string, json: string): void => {
         named = false
         break
       case comma:
+        memory += memoryOf.place
         named = open.at(-1) !== undefined
         break
     }
   }
+  if (memory > most)
+    throw refusal(`${subject}: its JSON holds so many values that they take more than ${most} bytes of memory`)
 }

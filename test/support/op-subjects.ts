@@ -19,6 +19,7 @@ import {
   type Shape,
 } from '../../src/tensor/index.ts'
 import type { WindowPadding, WindowSteps } from '../../src/tensor/shape/index.ts'
+import { randomFrom } from './seeded.ts'
 
 /** Random instances of every op: the subjects of the laws, on every target. */
 
@@ -83,16 +84,7 @@ const dtypeOf = (leaf: Leaf): DType => (isReal(leaf) ? 'f32' : leaf.domain === '
 /** A leaf as a node. */
 export const declared = (leaf: Leaf): Node => placeholder(leaf.shape, dtypeOf(leaf))
 
-/** A generator of pseudo-random numbers in [0, 1) (mulberry32). */
-export const randomFrom = (seed: number) => {
-  let state = seed >>> 0
-  return (): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+export { randomFrom }
 const shuffled = (n: number, random: () => number): readonly number[] => {
   const order = Array.from({ length: n }, (_, i) => i)
   for (let i = n - 1; i > 0; i--) {

@@ -21,16 +21,8 @@ export const withRuntime =
     }
   }
 
-/** A stream of numbers in [0, 1) from a seed (mulberry32). */
-export const random = (seed: number): (() => number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t ^= t + Math.imul(t ^ (t >>> 7), 61 | t)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+/** A stream of numbers in [0, 1) from a seed. */
+export { randomFrom as random } from './seeded.ts'
 
 /** n float32 numbers in [low, high). */
 export const uniform = (next: () => number, n: number, low = -2, high = 2): Float32Array =>

@@ -109,7 +109,11 @@ export const encodeChat = (
   tokenizer: Tokenizer,
   messages: readonly Message[],
   options: ChatOptions = {},
-): E.Either<IoError, Row> => pipe(fromMessages(tokenizer, messages, options), E.map(toRow))
+): E.Either<IoError, Row> =>
+  pipe(
+    fromMessages(tokenizer, messages, options),
+    E.map(tokens => toRow(tokens)),
+  )
 
 const fromMessages = (
   tokenizer: Tokenizer,
@@ -181,7 +185,20 @@ const fromLine = (row: unknown, tokenizer: Tokenizer | undefined): E.Either<IoEr
   return E.right({ ids: own, labels: own })
 }
 
-const toRow = ({ ids, labels }: Tokens): Row => ({ input_ids: Int32Array.from(ids), labels: Int32Array.from(labels) })
+/** A row of the first tokens; labels that are the ids share their array, as a data set of short rows is mostly arrays. */
+const toRow = ({ ids, labels }: Tokens, seq?: number): Row => {
+  const input = Int32Array.from(ids.slice(0, seq))
+  return { input_ids: input, labels: labels === ids ? input : Int32Array.from(labels.slice(0, seq)) }
+}
+
+/** The lines of a text with their numbers from 1, one by one: a list of them takes more memory than the text. */
+function* linesOf(text: string): Generator<readonly [number: number, line: string]> {
+  for (let number = 1, start = 0; start <= text.length; number++) {
+    const end = text.indexOf('\n', start)
+    yield [number, text.slice(start, end < 0 ? text.length : end)]
+    start = end < 0 ? text.length + 1 : end + 1
+  }
+}
 
 const withinVocabulary = ({ ids, labels }: Tokens, vocabSize: number): E.Either<IoError, void> => {
   const outside = (id: number): boolean => id < 0 || id >= vocabSize
@@ -199,14 +216,11 @@ function* parsing(
 ): Generator<undefined, E.Either<IoError, Rows>> {
   const rows: Row[] = []
   let [cut, unscored, total] = [0, 0, 0]
-  for (const [i, line] of content
-    .replace(/^\uFEFF/, '')
-    .split('\n')
-    .entries()) {
+  for (const [number, line] of linesOf(content.replace(/^\uFEFF/, ''))) {
     if (line.trim() === '') continue
     yield undefined
     total++
-    const at = `${name} line ${i + 1}`
+    const at = `${name} line ${number}`
     const tokens = pipe(
       attemptSync(at, (): unknown => {
         const value = parsedJson(at, line)
@@ -224,7 +238,7 @@ function* parsing(
     )
     if (E.isLeft(tokens)) return tokens
     const { ids, labels } = tokens.right
-    const row = toRow({ ids: ids.slice(0, seq), labels: labels.slice(0, seq) })
+    const row = toRow({ ids, labels }, seq)
     if (row.input_ids.length < ids.length) cut++
     if (scoredCount(row) === 0) unscored++
     else rows.push(row)

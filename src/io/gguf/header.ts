@@ -25,6 +25,10 @@ export interface Header {
 
 /** The size limit of a header, which is read whole (tokens and merges of large vocabularies take some 10 MB). */
 const headerLimit = 2 ** 28
+/** The most bytes of memory that what is read from a header may take, besides twice the file. */
+const mostMemory = 32e6
+/** The bytes that V8 keeps for a text besides its letters, for an array, for a pair, and for a tensor with its reader. */
+const memoryOf = { text: 32, array: 256, pair: 96, tensor: 1000 } as const
 /** The deepest nesting that is accepted: no real file nests deeper, and the limit keeps the stack safe. */
 const depthLimit = 8
 
@@ -35,6 +39,8 @@ interface Cursor {
   take(length: number, what: string): number
   /** Refuses a count of items, of at least `least` bytes each, that does not fit into the rest of the file. */
   counted(count: number, least: number, what: string): number
+  /** Counts memory that is kept; refuses more than the file may take. */
+  keep(bytes: number, what: string): void
   at(): number
   /** Refuses the file for a reason. */
   refuse(reason: string): never
@@ -50,8 +56,14 @@ class BeyondWindow {
 
 const cursorOf = (path: string, bytes: Buffer, fileSize: number): Cursor => {
   let at = 0
+  let kept = 0
+  const most = mostMemory + 2 * fileSize
   return {
     bytes,
+    keep: (bytes, what) => {
+      kept += bytes
+      if (kept > most) throw refusal(`${path}: ${what}: the header takes more than ${most} bytes of memory up to here`)
+    },
     take: (length, what) => {
       const begin = at
       if (length > fileSize - begin)
@@ -86,6 +98,7 @@ const u64 = (c: Cursor, what: string): number => {
 const string = (c: Cursor, what: string): string => {
   const length = u64(c, what)
   const at = c.take(length, what)
+  c.keep(memoryOf.text + length, what)
   const text = c.bytes.toString('utf8', at, at + length)
   // a replacement character may be in the file itself
   if (text.includes('\ufffd') && !Buffer.from(text).equals(c.bytes.subarray(at, at + length)))
@@ -127,6 +140,7 @@ const fixed: ReadonlyMap<
   [11, { width: 8, one: (b, at) => numberOrBigint(b.readBigInt64LE(at)), many: d => new BigInt64Array(d) }],
   [12, { width: 8, one: (b, at) => b.readDoubleLE(at), many: d => new Float64Array(d) }],
 ])
+const BOOL = 7
 const STRING = 8
 const ARRAY = 9
 
@@ -143,8 +157,10 @@ const array = (path: string, c: Cursor, what: string, depth: number): MetadataVa
   const type = u32(c, what)
   const length = u64(c, what)
   const reader = fixed.get(type)
+  c.keep(memoryOf.array, what)
   if (reader !== undefined) {
     const at = c.take(length * reader.width, what)
+    c.keep(length * (type === BOOL ? 8 : reader.width), what)
     return reader.many(new Uint8Array(c.bytes.subarray(at, at + length * reader.width)).buffer)
   }
   c.counted(length, type === STRING ? 8 : 12, what)
@@ -156,6 +172,7 @@ const array = (path: string, c: Cursor, what: string, depth: number): MetadataVa
 const tensorInfo = (path: string, c: Cursor): TensorInfo => {
   const name = string(c, 'a tensor name')
   const what = `tensor ${name}`
+  c.keep(memoryOf.tensor, what)
   const rank = u32(c, what)
   if (rank > 4) throw refusal(`${path}: ${what} claims ${rank} dims; GGUF has at most 4`)
   const sizes = Array.from({ length: rank }, () => u64(c, what)).toReversed()
@@ -183,6 +200,7 @@ const parse = (path: string, c: Cursor): Header => {
     const key = string(c, `metadata key ${i}`)
     if (metadata.has(key)) throw refusal(`${path}: the metadata key ${key} occurs twice`)
     const what = `metadata ${key}`
+    c.keep(memoryOf.pair, what)
     metadata.set(key, metadataValue(path, c, u32(c, what), what))
   }
   const infos: TensorInfo[] = []

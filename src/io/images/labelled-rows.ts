@@ -14,20 +14,34 @@ interface Written {
 const isClass = (label: unknown): label is string | number =>
   typeof label === 'string' ? label !== '' : Number.isSafeInteger(label) && Number(label) >= 0
 
+/** The path that a row names, inside of the folder: a list from elsewhere reads no other files. */
+const inside = (folder: string, image: string): string | undefined => {
+  const file = path.isAbsolute(image) ? path.normalize(image) : path.join(folder, image)
+  const from = path.relative(folder, file)
+  return from === '..' || from.startsWith(`..${path.sep}`) || path.isAbsolute(from) ? undefined : file
+}
+
 const foundRow = (folder: string, { at, image, label }: Written): FoundRow => {
   if (typeof image !== 'string' || image === '') throw refusal(`${at}: "image" is ${shown(image)}: expected a path`)
+  const file = inside(folder, image)
+  if (file === undefined)
+    throw refusal(`${at}: "image" is ${shown(image)}: expected a path inside of the folder of the file`)
   if (!isClass(label))
     throw refusal(`${at}: "label" is ${shown(label)}: expected the name of a class, or its index from 0`)
-  return { at, file: path.isAbsolute(image) ? image : path.join(folder, image), label }
+  return { at, file, label }
 }
 
 /** Files that are looked for at the same time. */
 const together = 64
 
-const checkThere = async (rows: readonly FoundRow[]): Promise<void> => {
+const checkThere = async (all: readonly FoundRow[]): Promise<void> => {
+  // a file that many rows name is looked for once, where the first of them stands
+  const first = new Map<string, string>()
+  for (const { at, file } of all) if (!first.has(file)) first.set(file, at)
+  const rows = [...first]
   for (let i = 0; i < rows.length; i += together)
     await Promise.all(
-      rows.slice(i, i + together).map(async ({ at, file }) => {
+      rows.slice(i, i + together).map(async ([file, at]) => {
         if (!(await orThrow(exists(file)))) throw refusal(`${at}: there is no file ${file}`)
       }),
     )

@@ -9,13 +9,14 @@ export interface Bound {
   readonly flag: (name: string, otherwise: boolean) => boolean
 }
 
-/** A whole number, or an error in Python's words. */
-export const integerOf = (value: Value): number => {
+/** A whole number of any size, or an error in Python's words. */
+export const wholeOf = (value: Value): bigint => {
   const number = numberOf(defined(value))
-  return typeof number === 'bigint'
-    ? Number(number)
-    : raise(`'${typeOf(value)}' object cannot be interpreted as an integer`)
+  return typeof number === 'bigint' ? number : raise(`'${typeOf(value)}' object cannot be interpreted as an integer`)
 }
+
+/** A whole number for counting: one beyond 2^53 is rounded, and one beyond all numbers is infinite. */
+export const integerOf = (value: Value): number => Number(wholeOf(value))
 
 /**
  * Binds arguments to parameters as Python does. Ends the rendering if one is missing, repeated or unknown.

@@ -1,4 +1,6 @@
 import { isRecord } from '../../text/index.ts'
+import { raise } from './error.ts'
+import { longestInteger } from './lexer.ts'
 
 /** A number that Python reads as a float although it is whole, such as `1.0` in JSON. */
 export class Float {
@@ -17,9 +19,11 @@ const mark = '\0'
 export const keyWritten = (key: string): string => (key.startsWith(mark) ? key.slice(1) : key)
 
 /** The strings (with the colon after a key) and numbers of a JSON text. */
-const literals = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d+(?:\.\d+)?(?:e[-+]?\d+)?/gi
+const literals = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|-?\d+(?:\.\d+)?(?:e[-+]?\d+)?/gi
 
 const marked = (all: string, string?: string, colon?: string): string => {
+  if (string?.startsWith('"\\u0000') === true && colon !== undefined)
+    return raise('a key begins with the character U+0000')
   if (string !== undefined)
     return colon !== undefined && /^"\d+"$/.test(string) ? `"\\u0000${string.slice(1)}${colon}` : all
   const isFloat = /[.e]/i.test(all)
@@ -29,7 +33,9 @@ const marked = (all: string, string?: string, colon?: string): string => {
       : all
     : Number.isSafeInteger(Number(all))
       ? all
-      : `{"\\u0000int":"${all}"}`
+      : all.length > longestInteger
+        ? raise(`an int has more than ${longestInteger} digits`)
+        : `{"\\u0000int":"${all}"}`
 }
 
 const revived = (_: string, value: unknown): unknown => {
@@ -40,7 +46,7 @@ const revived = (_: string, value: unknown): unknown => {
 
 /**
  * Parses JSON as Python does, for a template: `1.0` is a `Float`, an int beyond 2^53 a bigint, and keys keep their
- * order (see `keyWritten`). Throws if the text is not JSON.
+ * order (see `keyWritten`). Throws if the text is not JSON, or holds what Python or a template cannot.
  * @example parseData('{"a": 1.0}') // { a: Float 1 }
  */
 export const parseData = (text: string): unknown => {

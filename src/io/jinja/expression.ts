@@ -121,7 +121,9 @@ export class ExpressionParser extends Cursor {
     switch (type) {
       case 'name':
         this.at++
-        return text in constants ? { kind: 'constant', value: constants[text]! } : { kind: 'name', name: text }
+        return Object.hasOwn(constants, text)
+          ? { kind: 'constant', value: constants[text]! }
+          : { kind: 'name', name: text }
       case 'string': {
         let joined = ''
         while (this.is('string')) joined += String(this.tokens[this.at++]!.value)

@@ -4,6 +4,7 @@ import { raise, unsupported } from './error.ts'
 import { plain, shown, type Filter } from './filter.ts'
 import { toJson } from './json.ts'
 import { capitalize } from './letters.ts'
+import { longestInteger } from './lexer.ts'
 import { listFilters } from './list-filters.ts'
 import type { Meter } from './meter.ts'
 import { escape } from './operators.ts'
@@ -56,7 +57,7 @@ const toInteger: Filter = (value, given) => {
   if (!isText(value)) return otherwise
   const text = strip(textOf(value), null, true, true)
   if (base !== 10) return unsupported(`the filter "int" with base ${base}`)
-  if (/^[-+]?\d+(?:_\d+)*$/.test(text)) return BigInt(text.replace(/[+_]/g, ''))
+  if (text.length <= longestInteger && /^[-+]?\d+(?:_\d+)*$/.test(text)) return BigInt(text.replace(/[+_]/g, ''))
   const real = toFloat(value, { positional: [null], named: new Map() })
   return typeof real === 'number' && Number.isFinite(real) ? BigInt(Math.trunc(real)) : otherwise
 }
@@ -67,7 +68,7 @@ const toFloat = (value: Value, given: Given): Value => {
   const text = isText(value) ? strip(textOf(value), null, true, true) : ''
   if (/^[-+]?(?:inf(?:inity)?|nan)$/i.test(text))
     return /nan/i.test(text) ? NaN : text.startsWith('-') ? -Infinity : Infinity
-  return /^[-+]?(?:\d[\d_]*\.?(?:\d[\d_]*)?|\.\d[\d_]*)(?:e[-+]?\d+)?$/i.test(text)
+  return /^[-+]?(?:\d[\d_]*(?:\.(?:\d[\d_]*)?)?|\.\d[\d_]*)(?:e[-+]?\d+)?$/i.test(text)
     ? Number(text.replaceAll('_', ''))
     : otherwise
 }
@@ -79,6 +80,7 @@ const indent: Filter = (value, given, meter) => {
   const lines = splitLines(
     `${isText(value) ? textOf(value) : raise(`indent needs a str, not ${typeOf(defined(value))}`)}\n`,
   )
+  meter.room(lines.reduce((sum, line) => sum + margin.length + line.length + 1, 0))
   const rest = lines.map((line, i) => (i === 0 || (line === '' && !args.flag('blank', false)) ? line : margin + line))
   return meter.text((args.flag('first', false) ? margin : '') + rest.join('\n'))
 }
@@ -177,7 +179,7 @@ const filters: ReadonlyMap<string, Filter> = new Map<string, Filter>([
     'urlencode',
     plain(value =>
       isText(value)
-        ? encodeURIComponent(textOf(value))
+        ? encodeURIComponent(/\p{Surrogate}/u.test(textOf(value)) ? raise('surrogates not allowed') : textOf(value))
             .replaceAll('%2F', '/')
             .replace(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
         : unsupported('the filter "urlencode" of anything but a text'),

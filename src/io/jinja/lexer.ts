@@ -44,13 +44,18 @@ const closing: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}'
 export const space = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000'
 const blank = new RegExp(`^[${space}]+$`)
 const leading = new RegExp(`[${space}]*`, 'y')
-const trailing = new RegExp(`[${space}]+$`)
+const single = new RegExp(`[${space}]`)
+
+/** The most characters of a template: real ones have a few thousand. Its tokens take some hundred times as much. */
+const longestTemplate = 2 ** 19
+/** The most digits of an int that Python reads. */
+export const longestInteger = 4300
 
 const patterns = {
   float: /(?:\d+_)*\d+(?:(?:\.(?:\d+_)*\d+)?e[+-]?(?:\d+_)*\d+|\.(?:\d+_)*\d+)/iy,
   integer: /0b(?:_?[01])+|0o(?:_?[0-7])+|0x(?:_?[\da-f])+|[1-9](?:_?\d)*|0(?:_?0)*/iy,
   name: /[\p{ID_Start}_][\p{ID_Continue}]*/uy,
-  string: /'(?:[^'\\]|\\[^])*'|"(?:[^"\\]|\\[^])*"/y,
+  string: /'[^'\\]*(?:\\[^][^'\\]*)*'|"[^"\\]*(?:\\[^][^"\\]*)*"/y,
 }
 
 const simpleEscapes: Readonly<Record<string, string>> = {
@@ -86,7 +91,12 @@ const unescaped = (literal: string): string =>
  * loses its indentation.
  */
 const textBefore = (text: string, sign: string, indents: boolean, lineStarts: boolean): string => {
-  if (sign === '-') return text.replace(trailing, '')
+  if (sign === '-') {
+    // an expression that ends with $ would begin anew at every space
+    let end = text.length
+    while (end > 0 && single.test(text[end - 1]!)) end--
+    return text.slice(0, end)
+  }
   if (sign === '+' || !indents) return text
   const line = text.lastIndexOf('\n') + 1
   return (line > 0 || lineStarts) && blank.test(text.slice(line)) ? text.slice(0, line) : text
@@ -97,6 +107,8 @@ const textBefore = (text: string, sign: string, indents: boolean, lineStarts: bo
  * @example tokenize('{{ a }}').map(token => token.type) // ['{{', 'name', '}}', 'end']
  */
 export const tokenize = (template: string): readonly Token[] => {
+  if (template.length > longestTemplate)
+    raise(`it has ${template.length} characters, more than the ${longestTemplate} that are read`)
   const source = template.replace(/\r\n?/g, '\n').replace(/\n$/, '')
   const tokens: Token[] = []
   let at = 0
@@ -137,6 +149,8 @@ export const tokenize = (template: string): readonly Token[] => {
       if (number !== undefined) {
         at += number.length
         const digits = number.replaceAll('_', '')
+        if (number === integer && digits.length > longestInteger)
+          raise(`line ${line}: an int has more than ${longestInteger} digits`)
         if (number === integer && /^\d/.test(source.slice(at))) raise(`line ${line}: a number must not begin with 0`)
         push('number', number, number === integer ? BigInt(digits) : Number(digits))
       } else if (name !== undefined) {

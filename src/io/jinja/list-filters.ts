@@ -84,16 +84,18 @@ const grouped: Filter = (value, given, meter) => {
   return groups.map(group => new Group([take(group.items[0]!), group.items]))
 }
 
-const batches = (items: readonly Value[], size: number, fill: Value): readonly Value[] => {
+const batches = (items: readonly Value[], size: number, fill: Value, meter: Meter): readonly Value[] => {
   if (size < 1) return raise('batch needs a size of at least 1')
+  if (fill !== null && items.length > 0) meter.spend(size)
   const found = Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
   return found.map(batch =>
     fill === null ? batch : [...batch, ...Array.from({ length: size - batch.length }, () => fill)],
   )
 }
 
-const slices = (items: readonly Value[], count: number, fill: Value): readonly Value[] => {
+const slices = (items: readonly Value[], count: number, fill: Value, meter: Meter): readonly Value[] => {
   if (count < 1) return raise('slice needs at least 1')
+  meter.spend(count)
   const each = Math.floor(items.length / count)
   const longer = items.length % count
   return Array.from({ length: count }, (_, i) => {
@@ -203,16 +205,16 @@ export const listFilters = (apply: Apply): readonly (readonly [string, Filter])[
   ],
   [
     'batch',
-    (value, given) => {
+    (value, given, meter) => {
       const a = bind('batch', ['linecount', 'fill_with?'], given)
-      return new Generator(batches(iterate(value), a.integer('linecount'), a.get('fill_with') ?? null))
+      return new Generator(batches(iterate(value), a.integer('linecount'), a.get('fill_with') ?? null, meter))
     },
   ],
   [
     'slice',
-    (value, given) => {
+    (value, given, meter) => {
       const a = bind('slice', ['slices', 'fill_with?'], given)
-      return new Generator(slices(iterate(value), a.integer('slices'), a.get('fill_with') ?? null))
+      return new Generator(slices(iterate(value), a.integer('slices'), a.get('fill_with') ?? null, meter))
     },
   ],
 ]

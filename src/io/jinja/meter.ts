@@ -25,14 +25,16 @@ export class Meter {
     this.limits = limits
   }
 
+  /** Counts steps. Numbers come from the template: a negative one earns nothing, and one that is no number ends it. */
   spend(steps: number): void {
-    this.steps += steps
-    if (this.steps > this.limits.steps) raise(`it does not end within ${this.limits.steps} steps`)
+    this.steps += Math.max(0, steps)
+    if (!(this.steps <= this.limits.steps)) raise(`it does not end within ${this.limits.steps} steps`)
   }
 
   /** Ends the rendering if a text would be too long. */
   fits(characters: number): void {
-    if (characters > this.limits.characters) raise(`it makes a text of more than ${this.limits.characters} characters`)
+    if (!(characters <= this.limits.characters))
+      raise(`it makes a text of more than ${this.limits.characters} characters`)
   }
 
   /** Reserves room for a text before it is made, and counts it. */

@@ -133,7 +133,7 @@ class Parser extends ExpressionParser {
         return inner
       }
       const name = this.name()
-      if (name in constants) return raise(`line ${this.current.line}: "${name}" cannot be given a value`)
+      if (Object.hasOwn(constants, name)) return raise(`line ${this.current.line}: "${name}" cannot be given a value`)
       return this.skip('.') ? { kind: 'member', object: name, name: this.name() } : { kind: 'name', name }
     }
     const first = one()

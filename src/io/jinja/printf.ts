@@ -1,4 +1,4 @@
-import { integerOf } from './arguments.ts'
+import { integerOf, wholeOf } from './arguments.ts'
 import { raise, unsupported } from './error.ts'
 import type { Meter } from './meter.ts'
 import { printed, repr } from './print.ts'
@@ -50,6 +50,9 @@ const real = (value: Value): number => {
   return number === undefined ? raise(`must be real number, not ${typeOf(value)}`) : Number(number)
 }
 
+const letterOf = (point: number): string =>
+  point >= 0 && point <= 0x10ffff ? String.fromCodePoint(point) : raise('%c arg not in range(0x110000)')
+
 /** Converts a number by the last letter of its format. */
 const converted = (value: Value, letter: string, precision: number | undefined): string => {
   switch (letter) {
@@ -59,19 +62,23 @@ const converted = (value: Value, letter: string, precision: number | undefined):
       const number = numberOf(value)
       return number === undefined
         ? raise(`%${letter} format: a real number is required, not ${typeOf(value)}`)
-        : String(typeof number === 'bigint' ? number : BigInt(Math.trunc(number)))
+        : typeof number === 'bigint'
+          ? String(number)
+          : Number.isFinite(number)
+            ? String(BigInt(Math.trunc(number)))
+            : raise(`cannot convert float ${printed(number)} to integer`)
     }
     case 'f':
     case 'F':
       return fixed(real(value), precision ?? 6)
     case 'x':
-      return integerOf(value).toString(16)
+      return wholeOf(value).toString(16)
     case 'X':
-      return integerOf(value).toString(16).toUpperCase()
+      return wholeOf(value).toString(16).toUpperCase()
     case 'o':
-      return integerOf(value).toString(8)
+      return wholeOf(value).toString(8)
     case 'c':
-      return isText(value) ? textOf(value) : String.fromCodePoint(integerOf(value))
+      return isText(value) ? textOf(value) : letterOf(integerOf(value))
     default:
       return unsupported(`the format "${letter}"`)
   }

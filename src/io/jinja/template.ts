@@ -74,7 +74,9 @@ export const render = (
     const interpreter = new Interpreter(meter, new Map([...globals(meter, now), ...values]))
     return { text: interpreter.render(template), generated: interpreter.generated }
   } catch (error) {
-    // only the depth of the stack is not counted
-    throw error instanceof RangeError ? new TemplateError('it is nested too deep') : error
+    // the depth of the stack is not counted, nor is every text on its way
+    throw error instanceof RangeError
+      ? new TemplateError(error.message.includes('call stack') ? 'it is nested too deep' : 'it makes too long a text')
+      : error
   }
 }

@@ -36,6 +36,8 @@ const bytesOf: ReadonlyMap<string, number> = new Map([
   ['BOOL', 1],
 ])
 const headerLimit = 100_000_000
+/** The member of the header that is no tensor. */
+const metadataName = '__metadata__'
 
 interface Info {
   readonly name: string
@@ -88,9 +90,9 @@ const parseMetadata = (path: string, raw: unknown): ReadonlyMap<string, string> 
 const parseHeader = (path: string, json: Uint8Array, dataLength: number) => {
   const header = parseJson(`${path}: the header`, json)
   if (!isRecord(header)) throw refusal(`${path}: the header is not a JSON object`)
-  const { __metadata__, ...tensors } = header
-  const infos = Object.entries(tensors)
-    .map(([name, raw]) => parseInfo(path, name, raw, dataLength))
+  const infos = Object.keys(header)
+    .filter(name => name !== metadataName)
+    .map(name => parseInfo(path, name, header[name], dataLength))
     .sort((a, b) => a.begin - b.begin || a.end - b.end)
   let at = 0
   for (const { name, begin, end } of infos) {
@@ -100,7 +102,7 @@ const parseHeader = (path: string, json: Uint8Array, dataLength: number) => {
   }
   if (at !== dataLength)
     throw refusal(`${path}: the tensors take ${at} bytes, but the file holds ${dataLength} bytes of data`)
-  return { infos, metadata: parseMetadata(path, __metadata__) }
+  return { infos, metadata: parseMetadata(path, header[metadataName]) }
 }
 
 const int64ToInt32 = (subject: string, wide: BigInt64Array): Int32Array => {

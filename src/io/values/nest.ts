@@ -1,6 +1,9 @@
 import { refusal } from '../../text/index.ts'
 import type { AnyValue, Tree } from '../../tune/index.ts'
 
+/** The deepest tree that is made from names alone. */
+const deepest = 128
+
 type Named = readonly (readonly [path: string, value: AnyValue])[]
 
 /** Groups values by the first key of their paths. */
@@ -21,13 +24,14 @@ const groups = (values: Named): ReadonlyMap<string, Named> => {
  * @throws an `IoError` if a path is both a value and the beginning of another
  * @example nestedFrom('a.safetensors', [['layers.0.up', up]]) // { layers: [{ up }] }
  */
-export const nestedFrom = (file: string, values: Named, above = ''): Tree<AnyValue> => {
+export const nestedFrom = (file: string, values: Named, above = '', depth = 0): Tree<AnyValue> => {
+  if (depth > deepest) throw refusal(`${file}: ${above} nests deeper than ${deepest}: declare the tree to load`)
   const entries = [...groups(values)].map(([key, group]): readonly [string, Tree<AnyValue>] => {
     const path = `${above}${key}`
     const own = group.find(([rest]) => rest === '')
     if (own !== undefined && group.length > 1)
       throw refusal(`${file}: ${path} is a tensor, and others lie below it: declare the tree to load`)
-    return [key, own === undefined ? nestedFrom(file, group, `${path}.`) : own[1]]
+    return [key, own === undefined ? nestedFrom(file, group, `${path}.`, depth + 1) : own[1]]
   })
   const tree = new Map(entries)
   const isArray = entries.length > 0 && entries.every((_, i) => tree.has(String(i)))

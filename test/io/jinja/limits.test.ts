@@ -110,6 +110,31 @@ const endless: readonly (readonly [string, string, RegExp])[] = [
     /an int is too large/,
   ],
   ['a huge range', '{{ range(1000000000)|length }}', /Range too big/],
+  ...[
+    '{{ range(10 ** 400, 10 ** 400) }}',
+    "{{ '' * 10 ** 400 }}",
+    '{{ [] * 10 ** 400 }}',
+    '{{ [1]|tojson(indent=-(10 ** 15)) }}',
+    "{{ 'a'.zfill(-(10 ** 15)) }}",
+  ].map(
+    use =>
+      [
+        `loops behind a length that is negative or no number: ${use}`,
+        `${use}{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}`,
+        /does not end within|makes a text of more than/,
+      ] as const,
+  ),
+  ['a batch that is filled', "{{ [1]|batch(1000000000, 'x')|list }}", /does not end within/],
+  ['slices of a short list', '{{ [1]|slice(1000000000)|list }}', /does not end within/],
+  ['many lines that are indented far', "{{ ('a\\n' * 1000)|indent(100000) }}", /more than 8388608 characters/],
+  [
+    'digits that are no number',
+    "{{ ('1' * 4000000 ~ 'x')|float }}{% for a in range(99999) %}{{ a }}{% endfor %}{{ 1/0 }}",
+    /./,
+  ],
+  ['a run of spaces before a tag', `${' '.repeat(500_000)}x{%- if 1 %}{{ 1/0 }}{% endif %}`, /division by zero/],
+  ['an int of many digits', `{{ ${'9'.repeat(5000)} }}`, /an int has more than 4300 digits/],
+  ['a template without end', ' '.repeat(600_000), /has 600000 characters, more than the 524288 that are read/],
   ['nested parentheses', `{{ ${'('.repeat(5000)}1${')'.repeat(5000)} }}`, /nested more than 200 deep/],
   ['nested lists', `{{ ${'['.repeat(5000)}1${']'.repeat(5000)} }}`, /nested more than 200 deep/],
   ['nested conditions', `${'{% if 1 %}'.repeat(5000)}${'{% endif %}'.repeat(5000)}`, /nested more than 200 deep/],
@@ -127,6 +152,23 @@ for (const [name, template, sentence] of endless) {
     assert.ok(performance.now() - begun < 5000)
   })
 }
+
+test('a name that every object of JavaScript has is undefined in a template', () => {
+  for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'valueOf'])
+    for (const template of [
+      `{{ ${name} }}`,
+      `{{ a.${name} }}`,
+      `{{ a['${name}'] }}`,
+      `{{ [a]|map(attribute='${name}')|join }}`,
+    ])
+      assert.equal(rendered(template, { a: {} }), '')
+})
+
+test('data that stands for what a template reads as an int is refused, and so is an int that Python does not read', () => {
+  assert.throws(() => parseData('{"\\u0000int": "x"}'), /a key begins with the character U\+0000/)
+  assert.throws(() => parseData(`[${'9'.repeat(5000)}]`), /an int has more than 4300 digits/)
+  assert.deepEqual(parseData(`["${'x'.repeat(5e6)}", 1.0]`), ['x'.repeat(5e6), new Float(1)])
+})
 
 test('long conversations are far from the limits', () => {
   const messages = Array.from({ length: 2000 }, (_, i) => ({
