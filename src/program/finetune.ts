@@ -27,6 +27,7 @@ import { prepare, type Prepared } from './checked.ts'
 import { labelsOf, originOf, saveRun, type SavedRun } from './run-adapter.ts'
 import type { FinetuneOptions } from './request.ts'
 import {
+  CheckpointFailed,
   checkFinished,
   checkTarget,
   finishedRun,
@@ -227,6 +228,7 @@ async function* run(
     }
   } catch (error) {
     // data that cannot be read end a run, and so do numbers that are not finite; what it has learned is saved first
+    if (error instanceof CheckpointFailed) throw error
     const isKnown = isIoError(error) || error instanceof StepFailed
     if (done === 0 && error instanceof StepFailed)
       throw new StepFailed(`${error.message}; nothing is saved`, { cause: error })

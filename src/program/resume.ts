@@ -83,6 +83,9 @@ export const resuming = async (options: FinetuneOptions, source: Source): Promis
 /** The words that say how a run goes on from a checkpoint. */
 export const goingOn = (file: string): string => `the checkpoint is ${file}: go on with the same command and --resume`
 
+/** A checkpoint that could not be saved, which ends a run. */
+export class CheckpointFailed extends StepFailed {}
+
 /** The writing of a run's checkpoints. */
 export interface Keeper {
   /** Saves a checkpoint of the steps that are made, unless it is the last one, and returns its path. */
@@ -92,7 +95,7 @@ export interface Keeper {
 }
 
 /**
- * Writes the checkpoints of a session. A checkpoint that cannot be saved ends the run with a `StepFailed`, and the last
+ * Writes the checkpoints of a session. A checkpoint that cannot be saved ends the run with a `CheckpointFailed`, and the last
  * one stays as it is.
  */
 export const keeperOf = (
@@ -111,7 +114,7 @@ export const keeperOf = (
         return last.file
       } catch (error) {
         const stays = last ? `that of step ${last.step} is as it was: go on with --resume` : 'there is none before it'
-        throw new StepFailed(`the checkpoint of step ${step} is not saved: ${reasonOf(error)}; ${stays}`, {
+        throw new CheckpointFailed(`the checkpoint of step ${step} is not saved: ${reasonOf(error)}; ${stays}`, {
           cause: error,
         })
       }

@@ -74,7 +74,8 @@ test('verify --json tells every estimate and step, and the certificate at the en
   assert.ok(certificate.masks!.parts[0]!.atMostAll)
 })
 
-for (const optimizer of optimizerNames.filter(name => name !== 'sgd')) {
+// those of the others differ in their transforms alone
+for (const optimizer of optimizerNames.filter(name => name !== 'sgd').slice(0, 2)) {
   test(`verify with ${optimizer} measures, and claims nothing`, async () => {
     const args = ['--target-modules', 'lm_head', '--optimizer', optimizer, '--steps', '2']
     const { code, stdout, stderr } = await verify(...args)

@@ -31,7 +31,7 @@ const law = (make: (o: ScheduleOptions) => Schedule) =>
     )
   })
 
-test('warm-up begins with lr/w, linear and cosine end at 0 on the last step', () => {
+test('warm-up begins with lr/w, and every schedule but the constant one ends at 0 on the last step', () => {
   fc.assert(law(runSchedule))
 })
 
