@@ -300,16 +300,19 @@ export const programsOf = <P, Q, M, S, B, O, K extends string, U>(
     norm: size => fitted([globalNorm(means)], compiler(size)),
     update: (size, follow) => {
       const { outputs, replaced } = updating(size, follow)
-      return { ...compileProgram(outputs, changing(size), { donated: new Set([...gradient, ...replaced]) }), replaced }
+      return withReplaced(
+        compileProgram(outputs, changing(size), { donated: new Set([...gradient, ...replaced]) }),
+        replaced,
+      )
     },
     apply: size => {
       const { outputs, replaced } = updating(size)
-      return { ...compileProgram([globalNorm(means), ...outputs], changing(size)), replaced }
+      return withReplaced(compileProgram([globalNorm(means), ...outputs], changing(size)), replaced)
     },
     commit: (size, follow = stale()) => {
       const parts = trained.map(({ part }) => part)
       const { outputs, replaced } = replacing(parts, size, follow)
-      return { ...donating(outputs, size, [...replaced, ...parts]), replaced }
+      return withReplaced(donating(outputs, size, [...replaced, ...parts]), replaced)
     },
     isStale,
     focus: size =>
@@ -367,6 +370,17 @@ export const programsOf = <P, Q, M, S, B, O, K extends string, U>(
     prepare: ({ expression, size }) => fitted([expression], compiler(size)),
   }
 }
+
+/** A program with the inputs that its outputs replace; its plan is still made only when it is read. */
+const withReplaced = (program: Program, replaced: readonly Node[]): Replacing => ({
+  inputs: program.inputs,
+  outputs: program.outputs,
+  limits: program.limits,
+  get plan() {
+    return program.plan
+  },
+  replaced,
+})
 
 type Leaves = readonly (readonly [path: string, leaf: Node])[]
 /** Every leaf at the first of its paths. */

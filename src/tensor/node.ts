@@ -197,17 +197,26 @@ export const typed = <S extends Shape, D extends DType>(untyped: Node): Tensor<S
 export const topological = (roots: readonly Node[], isGiven: (n: Node) => boolean = () => false): readonly Node[] => {
   const done = new Set<Node>()
   const order: Node[] = []
+  // the nodes from a root to the present one, and for each the place of the input that comes next
+  const path: Node[] = []
+  const next: number[] = []
   for (const root of roots) {
-    const stack: { readonly node: Node; next: number }[] = done.has(root) ? [] : [{ node: root, next: 0 }]
-    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const input = isGiven(top.node) ? undefined : top.node.inputs[top.next++]
+    if (done.has(root)) continue
+    path.push(root)
+    next.push(isGiven(root) ? root.inputs.length : 0)
+    while (path.length > 0) {
+      const last = path.length - 1
+      const top = path[last]!
+      const input = top.inputs[next[last]!++]
       if (input === undefined) {
-        stack.pop()
-        if (!done.has(top.node)) {
-          done.add(top.node)
-          order.push(top.node)
-        }
-      } else if (!done.has(input)) stack.push({ node: input, next: 0 })
+        path.pop()
+        next.pop()
+        done.add(top)
+        order.push(top)
+      } else if (!done.has(input)) {
+        path.push(input)
+        next.push(isGiven(input) ? input.inputs.length : 0)
+      }
     }
   }
   return order
@@ -224,7 +233,10 @@ export const rebuild = (
 ): ((old: Node) => Node) => {
   const made = new Map<Node, Node>()
   const get = (old: Node): Node => made.get(old) ?? old
-  for (const old of topological(roots, isGiven)) made.set(old, change(withInputs(old, old.inputs.map(get)), old))
+  for (const old of topological(roots, isGiven)) {
+    const next = change(old.inputs.some(input => made.has(input)) ? withInputs(old, old.inputs.map(get)) : old, old)
+    if (next !== old) made.set(old, next)
+  }
   return get
 }
 

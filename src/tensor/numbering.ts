@@ -21,7 +21,18 @@ const isOdd = (value: unknown): value is number =>
 /**
  * A text of an op and its attributes: two nodes with the same op, equal attributes and equal inputs compute the same.
  */
-export const labelOf = (op: Op, attributes: unknown): string =>
+export const labelOf = (op: Op, attributes: unknown): string => {
+  if (typeof attributes !== 'object' || attributes === null) return labelled(op, attributes)
+  // nodes that differ in their inputs alone share their attributes
+  const known = labels.get(attributes)
+  if (known?.op === op) return known.label
+  const label = labelled(op, attributes)
+  labels.set(attributes, { op, label })
+  return label
+}
+const labels = new WeakMap<object, { readonly op: Op; readonly label: string }>()
+
+const labelled = (op: Op, attributes: unknown): string =>
   `${idOf(op)} ${JSON.stringify(attributes, (_, value: unknown) =>
     isBlock(value) ? `#${idOf(value)}` : isOdd(value) ? `number ${Object.is(value, -0) ? '-0' : value}` : value,
   )}`
@@ -31,6 +42,9 @@ export const labelOf = (op: Op, attributes: unknown): string =>
  * @example const [a, b] = shared([mul(x, y), mul(x, y)]) // a === b
  */
 export const deduplicated = (roots: readonly Node[]): readonly Node[] => {
+  const before = roots[0] && passes.get(roots[0])
+  // what one pass has returned has no two nodes alike
+  if (before !== undefined && roots.every(root => passes.get(root) === before)) return roots
   const numberOf = new Map<Node, number>()
   const first = new Map<string, Node>()
   const representative = new Map<Node, Node>()
@@ -40,16 +54,21 @@ export const deduplicated = (roots: readonly Node[]): readonly Node[] => {
       n.op === placeholderOp
         ? `parameter ${idOf(n)}`
         : `${labelOf(n.op, n.attributes)} ${inputs.map(input => numberOf.get(input)!).join()}`
-    const same = first.get(label) ?? { ...n, inputs }
-    const chosen = inputs.every((input, i) => input === n.inputs[i]) && !first.has(label) ? n : same
-    if (!first.has(label)) {
+    const known = first.get(label)
+    const chosen = known ?? (inputs.every((input, i) => input === n.inputs[i]) ? n : { ...n, inputs })
+    if (known === undefined) {
       first.set(label, chosen)
       numberOf.set(chosen, numberOf.size)
     }
     representative.set(n, chosen)
   }
-  return roots.map(root => representative.get(root)!)
+  const found = roots.map(root => representative.get(root)!)
+  const pass = {}
+  for (const root of found) passes.set(root, pass)
+  return found
 }
+/** The last pass that has returned a node. */
+const passes = new WeakMap<Node, object>()
 
 /** The structure of an expression with given leaves: equal texts mean equal functions of the leaves. */
 export const structureOf = (roots: readonly Node[], leaves: readonly Node[]): string => {

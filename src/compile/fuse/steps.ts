@@ -161,7 +161,16 @@ export const joined = (
   const read = (n: Node, by: Node): unknown => readers.set(n, (readers.get(n) ?? new Set<Node>()).add(by))
   for (const n of schedule) for (const input of n.inputs) read(input, n)
   const kept = new Set(outputs)
-  const sizesOf = (n: Node): readonly number[] => n.shape.map(size)
+  const known = new Map<Node, { readonly sizes: readonly number[]; readonly text: string }>()
+  const sized = (n: Node) => {
+    const found = known.get(n)
+    if (found !== undefined) return found
+    const sizes = n.shape.map(size)
+    const made = { sizes, text: sizes.join() }
+    known.set(n, made)
+    return made
+  }
+  const sizesOf = (n: Node): readonly number[] => sized(n).sizes
   const place = new Map(schedule.map((n, i) => [n, i]))
   const segmentOf = segmentsOf(schedule, n => isNumber(n) && n.inputs.every(isNumber) && isStep(n))
   const isElementwise = (n: Node): boolean => segmentOf.has(n) && !is(n, sumOp)
@@ -171,12 +180,16 @@ export const joined = (
   const there = new Set<Node>(schedule.filter(n => n.op.kind === 'source' || kept.has(n) || isHeld(n)).map(rootOf))
   const isThere = (n: Node): boolean => there.has(rootOf(n))
   const bytesOf = (n: Node): number => count(sizesOf(n)) * bytesPerElement[n.dtype]
-  const areSteps = (members: ReadonlySet<Node>, last: Node): boolean => {
-    const given = inputsOf(members)
-    return (
-      given.length <= mostInputs && members.size <= mostSteps && stepRows(last, given.map(sizesOf), size) !== undefined
-    )
+  // layers that are alike ask the same again
+  const divided = new Map<string, boolean>()
+  const hasRows = (given: readonly Node[], last: Node): boolean => {
+    const key = `${is(last, sumOp)} ${sized(summed(last)).text} ${given.map(n => sized(n).text).join(' ')}`
+    const found = divided.get(key) ?? stepRows(last, given.map(sizesOf), size) !== undefined
+    divided.set(key, found)
+    return found
   }
+  const areSteps = (members: number, given: readonly Node[], last: Node): boolean =>
+    given.length <= mostInputs && members <= mostSteps && hasRows(given, last)
   /** The members that nothing else reads, neither a node outside nor one that runs outside too. */
   const ownOf = (members: ReadonlySet<Node>, last: Node): ReadonlySet<Node> => {
     const own = new Set([last])
@@ -192,20 +205,41 @@ export const joined = (
     (reach === 'everywhere' || (reach === 'before' && !isNear(n, last)))
   /** The steps before a node that only it and others of them read, or that they may compute again. */
   const gathered = (last: Node, reach: Reach): ReadonlySet<Node> => {
-    const sizes = sizesOf(summed(last))
+    const sizes = sized(summed(last)).text
     const members = new Set([last])
+    const own = new Set([last])
+    /** The nodes that members read from outside. */
+    const outside = new Set(last.inputs)
     const refused = new Set<Node>()
-    const next = (): Node | undefined =>
-      inputsOf(members)
-        .filter(n => isElementwise(n) && (reach !== 'near' || isNear(n, last)) && !refused.has(n))
-        .reduce<Node | undefined>((late, n) => (late && place.get(late)! > place.get(n)! ? late : n), undefined)
+    // the latest first: each comes before all members, so that it changes none of those that are read by members alone
+    const next = (): Node | undefined => {
+      let late: Node | undefined
+      for (const n of outside)
+        if (
+          !refused.has(n) &&
+          isElementwise(n) &&
+          (reach !== 'near' || isNear(n, last)) &&
+          (late === undefined || place.get(n)! >= place.get(late)!)
+        )
+          late = n
+      return late
+    }
     for (let n = next(); n !== undefined; n = next()) {
+      const isOwn = !kept.has(n) && areAll(readers.get(n)!, reader => own.has(reader))
+      const given = (of: Node): readonly Node[] =>
+        [...new Set([...outside, ...of.inputs])].filter(input => input !== of && !members.has(input))
       const isMember =
-        sizesOf(n).join() === sizes.join() &&
-        (ownOf(new Set([...members, n]), last).has(n) || (mayRepeat(n, last, reach) && !isThere(n))) &&
-        areSteps(new Set([...members, n]), last)
-      if (isMember) members.add(n)
-      else refused.add(n)
+        sized(n).text === sizes &&
+        (isOwn || (mayRepeat(n, last, reach) && !isThere(n))) &&
+        areSteps(members.size + 1, given(n), last)
+      if (!isMember) {
+        refused.add(n)
+        continue
+      }
+      members.add(n)
+      if (isOwn) own.add(n)
+      outside.delete(n)
+      for (const input of n.inputs) if (!members.has(input)) outside.add(input)
     }
     return members
   }
@@ -230,11 +264,14 @@ export const joined = (
     return left.length === members.size ? members : withoutHolding(new Set(left), last, reach)
   }
   const isWorthwhile = (members: ReadonlySet<Node>, last: Node): boolean =>
-    areSteps(members, last) && members.size - ownOf(members, last).size <= mostRepeated
-  const clusterAt = (last: Node): ReadonlySet<Node> =>
-    (is(last, sumOp) ? reaches : reaches.slice(1))
-      .map(reach => withoutHolding(gathered(last, reach), last, reach))
-      .find(members => members.size > 1 && isWorthwhile(members, last)) ?? new Set([last])
+    areSteps(members.size, inputsOf(members), last) && members.size - ownOf(members, last).size <= mostRepeated
+  const clusterAt = (last: Node): ReadonlySet<Node> => {
+    for (const reach of is(last, sumOp) ? reaches : reaches.slice(1)) {
+      const members = withoutHolding(gathered(last, reach), last, reach)
+      if (members.size > 1 && isWorthwhile(members, last)) return members
+    }
+    return new Set([last])
+  }
   for (const last of schedule.toReversed()) {
     if (inner.has(last)) continue
     if (segmentOf.has(last) && !kept.has(last) && readers.get(last)!.size === 0) {

@@ -1,7 +1,7 @@
 import * as E from '../../either/index.ts'
 import type { Dim, Shape, ShapeError, Uninferred } from './dim.ts'
 import type { HasGenericDims, HeadIsGeneric, IsVariadic } from './generic.ts'
-import { productText, type ProductText } from './product.ts'
+import { productText, remembering, type ProductText } from './product.ts'
 
 const bare = <W extends Dim, K extends string>(where: W, kind: K) => `dim ${where} is a bare ${kind}: name it` as const
 const union = <W extends Dim>(where: W) => `dim ${where} is a union: name it` as const
@@ -91,6 +91,9 @@ const isFactor = (factor: string): boolean => /^[1-9]\d*$/.test(factor) || /^[^\
 
 /** The twin of {@link DimError}: `Left` with the same text. A value is always a single literal. */
 export const checkDim = (dim: Dim, where: Dim = 0): E.Either<string, Dim> =>
+  isGood(dim) ? E.right(dim) : checkedDim(dim, where)
+
+const checkedDim = (dim: Dim, where: Dim): E.Either<string, Dim> =>
   typeof dim === 'string' && /^(0|-?[1-9]\d*)$/.test(dim)
     ? E.left(quoted(where, dim))
     : (typeof dim === 'number' && !Number.isInteger(dim)) || !String(dim).split('*').every(isFactor)
@@ -98,6 +101,8 @@ export const checkDim = (dim: Dim, where: Dim = 0): E.Either<string, Dim> =>
       : productText([dim]) === String(dim)
         ? E.right(dim)
         : E.left(unreduced(where, dim, productText([dim])))
+
+const isGood = remembering((dim: Dim): boolean => E.isRight(checkedDim(dim, 0)))
 
 /** Tests for a shape of a few known dims, each of them good: whatever else a shape may be is found out more slowly. */
 export type AreDims<S extends Shape> = readonly [Dims<S>, S['length']] extends readonly [
@@ -135,6 +140,7 @@ type FirstError<S extends Shape, Seen extends readonly unknown[] = []> = S exten
   : true
 /** The twin of the type. @example checkShape(['batch', 0]) is Left('dim 1 is 0: a dim is ...') */
 export const checkShape = (shape: Shape): E.Either<string, Shape> => {
+  if (shape.every(isGood)) return E.right(shape)
   const error = shape.map((dim, axis) => checkDim(dim, axis)).find(E.isLeft)
   return error ?? E.right(shape)
 }

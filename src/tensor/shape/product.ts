@@ -62,18 +62,34 @@ export type ProductText<S extends Shape> =
   Multiply<Flat<S>> extends readonly [infer Names extends string, infer N extends string]
     ? Trim<`${Names}${Times<N>}`>
     : never
-/** The twin of the type. */
-export const productText = (shape: Shape): string => {
-  const factors = shape
-    .flatMap(dim => String(dim).split('*'))
-    .reduce<readonly string[]>((done, factor) => {
-      const last = done.at(-1)
-      return last !== undefined && isDigits(last) && isDigits(factor)
-        ? [...done.slice(0, -1), multiplyDigits(last, factor)]
-        : [...done, factor]
-    }, [])
-  return factors.filter(factor => factor !== '1').join('*') || '1'
+/** The most results that a remembering function keeps. */
+const mostRemembered = 2 ** 12
+
+/** A pure function that remembers its results: programs have few dims, and ask about each very often. */
+export const remembering = <K, A>(of: (key: K) => A): ((key: K) => A) => {
+  const known = new Map<K, { readonly result: A }>()
+  return key => {
+    const found = known.get(key)
+    if (found !== undefined) return found.result
+    if (known.size >= mostRemembered) known.clear()
+    const result = of(key)
+    known.set(key, { result })
+    return result
+  }
 }
+
+/** The twin of the type. */
+export const productText = (shape: Shape): string => (shape.length === 0 ? '1' : normalText(shape.join('*')))
+
+const normalText = remembering((text: string): string => {
+  const factors = text.split('*').reduce<readonly string[]>((done, factor) => {
+    const last = done.at(-1)
+    return last !== undefined && isDigits(last) && isDigits(factor)
+      ? [...done.slice(0, -1), multiplyDigits(last, factor)]
+      : [...done, factor]
+  }, [])
+  return factors.filter(factor => factor !== '1').join('*') || '1'
+})
 
 const isDigits = (factor: string): boolean => /^\d+$/.test(factor)
 
