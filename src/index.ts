@@ -154,7 +154,16 @@ export type { WarmupStableDecay, OneCycle, Interpolated } from './tune/index.ts'
 export { trainStep, generateTokens, capacityFor } from './train/index.ts'
 export type { StepOptions, TrainedWhole, GenerateOptions } from './train/index.ts'
 export { compile, SessionError, type Session, type SessionOptions, type TargetOptions } from './backend/index.ts'
-export type { SavedSession, StepResult, Evaluated, Batches, SomeValues, Certificate, Decoder, Dims } from './backend/index.ts'
+export type {
+  SavedSession,
+  StepResult,
+  Evaluated,
+  Batches,
+  SomeValues,
+  Certificate,
+  Decoder,
+  Dims,
+} from './backend/index.ts'
 export type { TargetName, Precision, StopSignal } from './backend/index.ts'
 export { explain, type Explanation, type Step, type StateOf } from './compile/index.ts'
 export type { CompilerOptions, Traits } from './compile/index.ts'

@@ -25,9 +25,9 @@ const reporter = '--test-reporter=spec'
 const seed = '--import=./test/support/seed.mjs'
 // most tests have one thread, and the runner leaves a core to itself, which is half of two
 const concurrency = `--test-concurrency=${availableParallelism()}`
-spawn(process.execPath, ['--import', 'tsx', seed, '--test', concurrency, reporter, ...files], { cwd: root, stdio: 'inherit' }).on(
-  'exit',
-  code => {
-    process.exitCode = code ?? 1
-  },
-)
+spawn(process.execPath, ['--import', 'tsx', seed, '--test', concurrency, reporter, ...files], {
+  cwd: root,
+  stdio: 'inherit',
+}).on('exit', code => {
+  process.exitCode = code ?? 1
+})
