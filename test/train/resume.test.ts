@@ -7,6 +7,7 @@ import { isValue, mapTree } from '../../src/compiler.ts'
 import type { AnyValue, Tree } from '../../src/index.ts'
 import { load, save, savedMetadata } from '../../src/io.ts'
 import { finetune, type FinetuneEvent, type FinetuneOptions } from '../../src/program/commands.ts'
+import { humanReport } from '../../src/program/index.ts'
 import { at, requestOf } from '../support/finetuned.ts'
 import { writeRows } from '../support/command-line.ts'
 
@@ -265,4 +266,40 @@ test('a resume that forgets the moments, the random draws or the place in the da
     const isSame = [...losses].every(([step, loss]) => loss === whole.losses.get(step))
     assert.equal(isSame, name === 'nothing', name)
   }
+})
+
+test('people are told where a run goes on, and how an interrupted one can', () => {
+  let text = ''
+  const write = (piece: string): void => {
+    text += piece
+  }
+  const report = humanReport({ out: { write }, err: { write } })
+  const done: FinetuneEvent = {
+    event: 'done',
+    steps: 6,
+    trainable: 8,
+    evalLossBefore: null,
+    evalLossAfter: null,
+    adapter: null,
+    checkpoint: 'out.checkpoints/step-00000006.safetensors',
+    interrupted: true,
+    seconds: 1,
+    target: 'tfjs wasm',
+    peakMemory: 1,
+  }
+  report.show({ event: 'resumed', step: 4, from: 'out.checkpoints/step-00000004.safetensors', finished: false })
+  report.show(done)
+  report.show({ event: 'resumed', step: 0, from: null, finished: false })
+  report.show({ event: 'resumed', step: 6, from: null, finished: true })
+  assert.equal(
+    text,
+    [
+      'going on after step 4, from out.checkpoints/step-00000004.safetensors',
+      'interrupted after step 6',
+      'the checkpoint is out.checkpoints/step-00000006.safetensors: go on with the same command and --resume',
+      'there is no checkpoint: the run begins with its first step',
+      'the run had finished after step 6: there is nothing to go on with',
+      '',
+    ].join('\n'),
+  )
 })
