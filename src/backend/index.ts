@@ -10,8 +10,17 @@ export type { Engine, EngineDecoder, FedBatch, Loading, OpenEngine, Stepped, Sum
 export { openSession, type OpenOptions, type SessionOptions } from './open.ts'
 export { precisions, type Precision } from './precision.ts'
 export { referenceDevice, type Held } from './reference/device.ts'
-export type { SavedSession } from './saved.ts'
-export type { Batches, Certificate, Decoder, Dims, Evaluated, Session, SomeValues, StepResult } from './session.ts'
+export type {
+  Batches,
+  Certificate,
+  Decoder,
+  Dims,
+  Evaluated,
+  SavedSession,
+  Session,
+  SomeValues,
+  StepResult,
+} from './session.ts'
 export type { Explaining, Opening, Target } from './target.ts'
 export { registeredTargets, targetNames, type TargetName } from './targets.ts'
 export { atOnce, checkStop, giveWay, stoppable, unhurried } from './stop.ts'

@@ -1,11 +1,9 @@
 import type { FedKey } from '../compile/index.ts'
-import { isValue, leaves, type AnyValue, type Tree } from '../tune/index.ts'
+import { isValue, leaves, type AnyValue } from '../tune/index.ts'
 import { SessionError } from './device.ts'
 import { seedWords } from './feeding.ts'
+import type { SavedSession } from './session.ts'
 import { isSame } from './values.ts'
-
-/** The state of a session as a tree of values: what `checkpoint` gives and `restore` takes, also after a file. */
-export type SavedSession = Tree<AnyValue>
 
 /** The facts of a session that decide, beside its values, what its steps compute. */
 interface Drawing {

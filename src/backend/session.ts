@@ -1,6 +1,5 @@
 import type { Shape, Tensor, Value } from '../tensor/index.ts'
-import type { Focus, Settings, Values } from '../tune/index.ts'
-import type { SavedSession } from './saved.ts'
+import type { AnyValue, Focus, Settings, Tree, Values } from '../tune/index.ts'
 import type { StopSignal } from './turn.ts'
 
 /**
@@ -56,6 +55,9 @@ export type SomeValues<T> =
     : T extends readonly unknown[]
       ? { readonly [I in keyof T]?: SomeValues<T[I]> }
       : { readonly [I in keyof T as Exclude<I, symbol>]?: SomeValues<T[I]> }
+
+/** The state of a session as a tree of values: what `checkpoint` gives and `restore` takes, also after a file. */
+export type SavedSession = Tree<AnyValue>
 
 /** One batch after the other. */
 export type Batches<B> = Iterable<Values<B>> | AsyncIterable<Values<B>>
