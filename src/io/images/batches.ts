@@ -96,6 +96,8 @@ export const imageBatches = (
   natural('size', size)
   if (epochs !== Infinity) natural('epochs', epochs)
   natural('ahead', ahead)
+  if (!(Number.isSafeInteger(after) && after >= 0))
+    throw new RangeError(`imageBatches: after is ${String(after)}: it is a whole number, at least 0`)
   seed('shuffle', shuffle)
   seed('augment.seed', changes?.seed)
   if (changes !== undefined) checkAugmentation(changes)

@@ -147,6 +147,7 @@ test('a loop that is left early, or ended by a signal, leaves no file open', asy
 for (const [options, sentence] of [
   [{ size: 0 }, 'imageBatches: size is 0: it is a whole number, at least 1'],
   [{ size: 1, epochs: 0.5 }, 'imageBatches: epochs is 0.5: it is a whole number, at least 1'],
+  [{ size: 1, after: -1 }, 'imageBatches: after is -1: it is a whole number, at least 0'],
   [{ size: 1, shuffle: 0.5 }, 'imageBatches: shuffle is 0.5: it is a seed, a whole number'],
   [{ size: 40, dropLast: true }, 'imageBatches: there is no batch: 31 images, and the size 40'],
   [{ size: 1, augment: { seed: 0, flip: 2 } }, 'augment: flip is 2: expected a probability'],
