@@ -235,15 +235,7 @@ async function* run(
     if (done === 0 || !isKnown || isInterruption(error)) throw error
     broken = error
   }
-  // what a step that failed has left is no beginning for another run
-  if (keeper?.last() !== undefined && broken instanceof StepFailed)
-    throw new StepFailed(`${broken.message}; the last checkpoint is ${keeper.last()}`, { cause: broken })
-  if (
-    keeper &&
-    done > 0 &&
-    !(broken instanceof StepFailed) &&
-    (broken !== undefined || (options.signal?.aborted === true && done < steps))
-  ) {
+  if (keeper && done > 0 && (broken !== undefined || (options.signal?.aborted === true && done < steps))) {
     const checkpoint = await keeper.save(done)
     if (broken !== undefined) throw new StepFailed(`${reasonOf(broken)}; ${goingOn(checkpoint)}`, { cause: broken })
     const evalLossBefore = before?.loss ?? null

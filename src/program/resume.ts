@@ -90,8 +90,6 @@ export class CheckpointFailed extends StepFailed {}
 export interface Keeper {
   /** Saves a checkpoint of the steps that are made, unless it is the last one, and returns its path. */
   save(step: number): Promise<string>
-  /** The path of the last checkpoint, if there is one. */
-  last(): string | undefined
 }
 
 /**
@@ -105,7 +103,6 @@ export const keeperOf = (
 ): Keeper => {
   let last = from && { file: from.file, step: from.state.step }
   return {
-    last: () => last?.file,
     save: async step => {
       if (last?.step === step) return last.file
       const state = { step, settings, versions: versions(), target: session.target, before }

@@ -50,8 +50,8 @@ export interface TrainOptions {
 
 /**
  * Trains over examples of any kind, with one event per step; the session holds the result. A run that is to stop
- * (`signal`) ends after the current step. Errors: a failing step, including one whose loss is not a number, ends the run
- * with the step's number; an example that cannot be read ends it with an `IoError`. The results of earlier steps stay.
+ * (`signal`) ends after the current step. Errors: a failing step, including one whose rate or loss is not finite, ends
+ * the run with the step's number; an example that cannot be read ends it with an `IoError`. The results of earlier steps stay.
  * @example for await (const { step, loss } of trainOn(session, examples, { batch: 32, steps: 100 }, () => 1e-3)) console.log(step, loss)
  */
 export async function* trainOn<B, U extends Unit>(
@@ -69,10 +69,12 @@ export async function* trainOn<B, U extends Unit>(
     if (options.signal?.aborted === true) return
     step += 1
     const before = performance.now()
+    const lr = rate(step)
+    if (!Number.isFinite(lr)) throw new StepFailed(`step ${step}: the learning rate is ${lr}: nothing was updated`)
     try {
       const { loss, gradNorm, tokens } = await session.step(batches, dims)
       const seconds = (performance.now() - before) / 1000
-      yield { event: 'step', step, loss, lr: rate(step), gradNorm, ...counted(examples.unit, tokens), seconds }
+      yield { event: 'step', step, loss, lr, gradNorm, ...counted(examples.unit, tokens), seconds }
     } catch (error) {
       throw new StepFailed(`step ${step}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     }

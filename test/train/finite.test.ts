@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { orThrow } from '../../src/text/index.ts'
 import { evaluate, exportAdapter, finetune, type FinetuneOptions } from '../../src/program/index.ts'
+import { loadAdapter } from '../../src/io/index.ts'
 import { openModel } from '../../src/program/model.ts'
 import { openFrozen } from '../../src/program/pretrained.ts'
 import { inRange } from '../../src/train/finetune.ts'
@@ -132,6 +133,32 @@ test('an adapter that is not finite is an error, and so is a finite one whose pr
     /tensor lora_A\.model\.layers\.\S+: it holds -?Infinity at \[0, 0\]: expected/,
   )
   await unwritten('out')
+})
+
+test('a run whose numbers leave the finite ones ends with the step and with what is saved', async () => {
+  const huge = await model('huge at once', 'lm_head.weight', ...Array<number>(768).fill(3e38))
+  await assert.rejects(
+    trained({ model: huge, target: 'wasm', threads: 1 }),
+    /^StepFailed: step 1: the loss is NaN: nothing was updated; nothing is saved$/,
+  )
+  await unwritten('out')
+  await assert.rejects(
+    trained({ lr: 1e308, method: 'paca', steps: 2, target: 'wasm', threads: 1 }),
+    /^StepFailed: step 2: the loss is NaN: nothing was updated; the adapter cannot be saved: .*tensor values\.\S+: it holds (-?Infinity|NaN) at/,
+  )
+  await unwritten('out')
+  await assert.rejects(
+    trained({ lr: 1e30, steps: 3, target: 'wasm', threads: 1, out: at('before') }),
+    ({ message }: Error) => {
+      assert.match(
+        message,
+        /^step 2: the (loss|norm of the gradient) is (NaN|-?Infinity): nothing was updated; the adapter is saved in /,
+      )
+      return message.endsWith(at('before'))
+    },
+  )
+  // every number of it is finite, or it would not load
+  await orThrow(loadAdapter(at('before')))
 })
 
 test('a step that leaves the numbers saves nothing, with moments or without', async () => {

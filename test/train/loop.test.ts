@@ -59,6 +59,19 @@ test('a run that is told to stop ends after the step it is in', async () => {
   }
   assert.deepEqual(seen, [1, 2, 3])
 })
+test('a rate that is not finite ends a run before its step', async () => {
+  for (const wrong of [NaN, Infinity, -Infinity]) {
+    const seen: number[] = []
+    await assert.rejects(
+      async () => {
+        for await (const { step } of train(session, rows, { batch: 1, steps: 5 }, k => (k < 3 ? 1 : wrong)))
+          seen.push(step)
+      },
+      new StepFailed(`step 3: the learning rate is ${wrong}: nothing was updated`),
+    )
+    assert.deepEqual(seen, [1, 2])
+  }
+})
 test('a step that fails is named', async () => {
   let calls = 0
   const sentence = 'the loss is NaN: nothing was updated'

@@ -2,7 +2,7 @@
  * Finds the added tokens in a text, before anything else is done to it. Source: huggingface/tokenizers 0.23,
  * tokenizer/added_vocabulary.rs.
  */
-import { isRecord, refusal, quoted } from '../../text/index.ts'
+import { isRecord, refusal, quoted, shown } from '../../text/index.ts'
 import { aligned, textOf, type Aligned } from './aligned.ts'
 import { inWord, isSpace } from './characters.ts'
 import { fieldsOf, isId } from './fields.ts'
@@ -34,7 +34,7 @@ export const addedToken = (subject: string, path: string, value: unknown, given?
   const written = given ?? fields.take('id')
   const id = isId(written)
     ? written
-    : fields.refuse(`the id of ${quoted(content)} must be a whole number, not ${quoted(written)}`)
+    : fields.refuse(`the id of ${quoted(content)} must be a whole number, not ${shown(written)}`)
   const special = fields.flag('special', false)
   const token = {
     id,

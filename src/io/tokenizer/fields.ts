@@ -30,6 +30,7 @@ export const isId = (value: unknown): value is number =>
  * @example fieldsOf('tokenizer.json', 'model', json.model)
  */
 export const fieldsOf = (subject: string, path: string, value: unknown, otherwise?: string): Fields => {
+  if (value === undefined) throw refusal(`${subject}: ${path} is missing`)
   if (!isRecord(value)) throw refusal(`${subject}: ${path} must be an object, not ${quoted(value)}`)
   const type = value['type'] ?? otherwise
   if (typeof type !== 'string') throw refusal(`${subject}: ${path} names no "type"`)

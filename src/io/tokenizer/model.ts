@@ -1,6 +1,6 @@
 /** Turns a word into token ids. Source: huggingface/tokenizers 0.23, src/models. */
 import { Tokenizer as Library } from '@huggingface/tokenizers'
-import { isRecord, quoted } from '../../text/index.ts'
+import { isRecord, quoted, shown } from '../../text/index.ts'
 import { fieldsOf, isId, type Fields } from './fields.ts'
 import { unigram } from './unigram.ts'
 
@@ -27,8 +27,7 @@ const vocabulary = (fields: Fields): Vocabulary => {
   const tokens = new Map<number, string>()
   for (const token of Object.keys(vocab)) {
     const id = vocab[token]
-    if (!isId(id))
-      return fields.refuse(`the id of the token ${quoted(token)} must be a whole number, not ${quoted(id)}`)
+    if (!isId(id)) return fields.refuse(`the id of the token ${quoted(token)} must be a whole number, not ${shown(id)}`)
     ids.set(token, id)
     tokens.set(id, token)
     if (tokens.size < ids.size) {

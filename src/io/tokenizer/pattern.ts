@@ -1,5 +1,5 @@
 /** The patterns of `Split` and `Replace`: `{"String"}` or `{"Regex"}`. */
-import { isRecord, quoted } from '../../text/index.ts'
+import { isRecord, quoted, shown } from '../../text/index.ts'
 import { search, searchOf, type Search } from '../../text/expression.ts'
 import { masked } from './characters.ts'
 import type { Fields } from './fields.ts'
@@ -80,7 +80,7 @@ export const patternOf = (fields: Fields): Search => {
   const pattern = fields.take('pattern')
   const [[kind, source] = []] = isRecord(pattern) ? Object.entries(pattern) : []
   if (!isRecord(pattern) || Object.keys(pattern).length !== 1 || typeof source !== 'string' || source === '') {
-    return fields.refuse(`"pattern" must hold a "String" or a "Regex", not ${quoted(pattern)}`)
+    return fields.refuse(`"pattern" must hold a "String" or a "Regex", not ${shown(pattern)}`)
   }
   if (kind === 'String') return textSearch(source)
   return kind === 'Regex'

@@ -1,5 +1,5 @@
 /** Puts tokens around those of a whole text. Source: huggingface/tokenizers 0.23, src/processors. */
-import { isRecord, quoted } from '../../text/index.ts'
+import { isRecord, quoted, shown } from '../../text/index.ts'
 import { fieldsOf, isId, type Fields } from './fields.ts'
 
 /** Ids before and after a text. */
@@ -13,7 +13,7 @@ const nothing: Around = { before: [], after: [] }
 const idList = (fields: Fields, name: string, ids: unknown): readonly number[] =>
   Array.isArray(ids) && ids.every(isId)
     ? ids
-    : fields.refuse(`the ids of the token ${quoted(name)} must be whole numbers, not ${quoted(ids)}`)
+    : fields.refuse(`the ids of the token ${quoted(name)} must be whole numbers, not ${shown(ids)}`)
 
 const template = (fields: Fields): Around => {
   const known = fields.take('special_tokens') ?? {}
@@ -40,7 +40,7 @@ const pair = (fields: Fields, name: string): readonly number[] => {
   const [token, id]: readonly unknown[] = Array.isArray(value) ? value : []
   return typeof token === 'string'
     ? idList(fields, token, [id])
-    : fields.refuse(`${quoted(name)} must be a token and its id, not ${quoted(value)}`)
+    : fields.refuse(`${quoted(name)} must be a token and its id, not ${shown(value)}`)
 }
 
 /** The post-processor at `path` of a file. Throws a refusal if it is not supported. */

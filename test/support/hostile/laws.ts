@@ -37,7 +37,7 @@ const foreign = new RegExp(
     /Unexpected (?:token|end of JSON|non-whitespace)|Expected .* in JSON|Bad control character|Unterminated/,
     /must be (?:a multiple|>= |of type)|cannot be converted|Reduce of empty array|toFixed\(\)|toString\(\) radix/,
     /The (?:first argument|value|string|number|".*" argument)\b.*(?:must|range|type)|ERR_/,
-    /Input buffer|object Object|\bundefined\b|\[object|\bat \w+ \(/,
+    /Input buffer|object Object|(?<!'' is )\bundefined\b|\[object|\bat \w+ \(/,
   ]
     .map(({ source }) => source)
     .join('|'),
@@ -49,10 +49,14 @@ const sentence = ({ thrown, folder, files }: Observation): string | undefined =>
   const text = says(thrown)
   if (text === '' || text.includes('\n')) return `it is not one line: ${JSON.stringify(text)}`
   if (text.length > 1000) return `it has ${text.length} characters`
-  // a picture's decoder speaks for itself
-  const own = text.split(folder).join('')
-  if (foreign.test(own.replace(/"(?:[^"\\]|\\.)*"?/g, '""').replace(/the image is broken: .*/, '')))
-    return `it is the sentence of an error that nobody wrote: ${text}`
+  // quoted texts come from the file, and a picture's decoder speaks for itself
+  const own = text
+    .split(folder)
+    .join('')
+    .replace(/"(?:[^"\\]|\\.)*"?/g, '""')
+    .replace(/'[^']*'/g, "''")
+    .replace(/the image is broken: .*/, '')
+  if (foreign.test(own)) return `it is the sentence of an error that nobody wrote: ${text}`
   return files.some(file => text.includes(file)) || text.includes(folder)
     ? undefined
     : `it names neither the file nor its folder: ${text}`

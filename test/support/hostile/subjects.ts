@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
+import { pipe } from 'fp-ts/lib/function.js'
 import { readZipEntry } from '../../../src/host/index.ts'
 import {
   encodeChat,
@@ -20,7 +21,7 @@ import {
   type Tokenizer,
 } from '../../../src/io/index.ts'
 import { checkFile } from '../../../src/program/index.ts'
-import { orThrow, type IoError } from '../../../src/text/index.ts'
+import { ioError, orThrow, type IoError } from '../../../src/text/index.ts'
 import { tinyTokenizer } from '../tokenizers.ts'
 import { anyBytes, edgeBytes, jsonBytes, jsonLines, safetensors, textFrom, type Change } from './bytes.ts'
 import { filler, ggufFiller, type Filler } from './fillers.ts'
@@ -52,14 +53,19 @@ const whole = async (task: TE.TaskEither<IoError, Pick<Archive, 'tensors' | 'clo
   }
 }
 
-/** Encodes, decodes and renders with a tokenizer. */
-const used = async (tokenizer: Tokenizer | undefined): Promise<unknown> => {
+/** Encodes, decodes and renders with the tokenizer of a folder, which whoever renders a conversation has to name. */
+const used = async (folder: string, tokenizer: Tokenizer | undefined): Promise<unknown> => {
   if (tokenizer === undefined) return undefined
   const { ids } = await orThrow(async () => tokenizer.encodeWithOffsets('Hello the world,\n 12 tests \u{1d11e}'))
   const { chat } = tokenizer
   const text = tokenizer.decode(ids)
   if (chat === undefined) return text
-  const rendered = await orThrow(async () => renderChat(chat, talk, { addGenerationPrompt: true }))
+  const rendered = await orThrow(async () =>
+    pipe(
+      renderChat(chat, talk, { addGenerationPrompt: true }),
+      E.mapLeft(({ message }) => ioError(`${folder}: ${message}`)),
+    ),
+  )
   // a template may be one whose turns cannot be told apart
   return [text, rendered, E.isRight(encodeChat(tokenizer, talk))]
 }
@@ -73,7 +79,7 @@ const adapters = (name: string, files: Makes): Subject => ({
   full: { 'adapter_config.json': filler.json },
 })
 const inFolder = async (folder: string): Promise<unknown> =>
-  used(await orThrow(loadTokenizer({ kind: 'huggingface', path: folder })))
+  used(folder, await orThrow(loadTokenizer({ kind: 'huggingface', path: folder })))
 
 /** Every parser of the project. */
 export const subjects: readonly Subject[] = [
@@ -105,7 +111,7 @@ export const subjects: readonly Subject[] = [
       const checkpoint = await orThrow(openCheckpoint(join(folder, 'a.gguf')))
       try {
         for (const entry of checkpoint.tensors.values()) await entry.read()
-        return await used(await orThrow(loadTokenizer(checkpoint)))
+        return await used(folder, await orThrow(loadTokenizer(checkpoint)))
       } finally {
         await checkpoint.close()
       }
