@@ -1,4 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -68,20 +69,41 @@ const started = (root: string): Promise<{ readonly child: ChildProcess; readonly
       })
   })
 
+/** The milliseconds that a process has computed; undefined where nothing tells them. */
+const computed = ({ pid }: ChildProcess): number | undefined => {
+  try {
+    const [, , user = '', system = ''] =
+      /\) (?:\S+ ){10}((\d+) (\d+))/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? []
+    return 10 * (Number(user) + Number(system))
+  } catch {
+    return undefined
+  }
+}
+/** How often a machine with other work may take the time that a case has. */
+const patience = 20
+
 const attempted = (child: ChildProcess, job: Job, milliseconds: number): Promise<Ended> =>
   new Promise(resolve => {
     let at = 0
+    let [since, waited] = [computed(child), 0]
     const end = (ended: Ended): void => {
       clearTimeout(timer)
       child.removeAllListeners()
       resolve(ended)
     }
-    const timer = setTimeout(() => end({ at, how: `it did not end within ${milliseconds} ms` }), milliseconds)
+    const late = (): void => {
+      const now = computed(child)
+      const isWaiting = now !== undefined && since !== undefined && now - since < milliseconds
+      if (isWaiting && ++waited < patience) timer.refresh()
+      else end({ at, how: `it did not end within ${milliseconds} ms` })
+    }
+    const timer = setTimeout(late, milliseconds)
     child
       .on('message', (said: Said) => {
         if ('tally' in said) end(said.tally)
         else if ('begins' in said) {
           at = said.begins
+          ;[since, waited] = [computed(child), 0]
           timer.refresh()
         }
       })
