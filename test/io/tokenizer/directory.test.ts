@@ -100,7 +100,7 @@ test('ids that are none are refused, with the file and the token', async () => {
         'tokenizer.json': { ...golden.tokenizer, added_tokens: [{ id, content: '<s>', special: true }] },
       }),
       new RegExp(
-        `^tokenizer\\.json: added_tokens\\[0\\] AddedToken: the id of "<s>" must be a whole number, not ${id === null ? 'undefined' : shown}$`,
+        `^tokenizer\\.json: added_tokens\\[0\\] AddedToken: the id of "<s>" must be a whole number, not ${id === null ? 'missing' : shown}$`,
       ),
     )
     assert.match(
