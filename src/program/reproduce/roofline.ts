@@ -28,7 +28,7 @@ export const secondsOf = ({ forward, backward }: StepWork, device: Roofline) => 
 const rootBetween = (of: (x: number) => number, from: number, to: number): number => {
   const sign = Math.sign(of(from))
   let [low, high] = [from, to]
-  for (let i = 0; i < 100 && low < high; i++) {
+  for (let i = 0; i < 60; i++) {
     const middle = (low + high) / 2
     if (Math.sign(of(middle)) === sign) low = middle
     else high = middle
@@ -67,7 +67,10 @@ export const withLaunches = (measured: readonly [Measured, Measured], third: Mea
   return through(measured, rootBetween(error, 0, longest))
 }
 
-/** The work of any batch, from that of batches of 1 and 2: that of each kernel is affine in the batch. */
+/**
+ * The work of any batch, from that of batches of 1 and 2: that of each kernel is affine in the batch, as long as a batch
+ * has fewer tokens than the vocabulary has words.
+ */
 export const affineWork =
   (one: StepWork, two: StepWork) =>
   (batch: number): StepWork => {

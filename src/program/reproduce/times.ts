@@ -24,13 +24,23 @@ const milliseconds: Readonly<Partial<Record<MethodName, readonly number[]>>> = {
 }
 const seq = 512
 
-const workOfBatches = async (method: MethodName): Promise<(batch: number) => StepWork> => {
+/** A function that computes each of its results once in a process. */
+const once = <K, V>(of: (key: K) => V): ((key: K) => V) => {
+  const known = new Map<K, V>()
+  return key => {
+    const made = known.get(key) ?? of(key)
+    known.set(key, made)
+    return made
+  }
+}
+
+const workOfBatches = once(async (method: MethodName): Promise<(batch: number) => StepWork> => {
   const targets =
     method === 'full' ? { targetModules: 'all' as const } : { targetModules: 'all-linear' as const, rank: 8 }
   const step = await knownStep({ model: 'llama3-8b', method, ...targets })
   const [one, two] = [1, 2].map(batch => step.work({ batch, seq }, papers)) as [StepWork, StepWork]
   return affineWork(one, two)
-}
+})
 /** The measured steps of a method, by batch, in their order. */
 const measuredOf = async (method: MethodName): Promise<readonly Measured[]> => {
   const work = await workOfBatches(method)
@@ -44,14 +54,12 @@ interface Devices {
 }
 /** The row that the two constants of a roofline are fitted on, at its least and most; and that of the third constant. */
 const [fittedOn, launchOn] = ['paca', 'moslora'] as const
-const fitted = async (): Promise<Devices> => {
+/** The rooflines of the paper's A100. */
+export const paperDevices = once(async (): Promise<Devices> => {
   const [row, other] = [await measuredOf(fittedOn), await measuredOf(launchOn)]
   const ends = [row[0]!, row.at(-1)!] as const
   return { plain: plainRoofline(ends), launching: withLaunches(ends, other.at(-1)!) }
-}
-let known: Promise<Devices> | undefined
-/** The rooflines of the paper's A100, which are fitted once in a process. */
-export const paperDevices = (): Promise<Devices> => (known ??= fitted())
+}) as () => Promise<Devices>
 
 const constants = ({ flops, bytes, launch }: Roofline): string =>
   `${(flops / 1e12).toFixed(0)} TFLOP/s, ${(bytes / 1e12).toFixed(2)} TB/s${launch > 0 ? ` and ${(launch * 1e6).toFixed(1)} µs a kernel` : ''}`
