@@ -79,6 +79,10 @@ export {
   scaleByParameterRms,
   scaleByTrustRatio,
   scaleBySign,
+  centralize,
+  zeroNaNs,
+  addNoise,
+  ema,
   trace,
   clipByValue,
   clipByRms,
@@ -91,7 +95,15 @@ export type { AdamState, TraceState, AccumulateState, MonitorDescentState, Colum
 export type { Apply, Count, Counted, Evaluated, ScaleByAdam, ScaleByLion, LionState, Rate } from './tune/index.ts'
 export type { ColumnNorms, RmsState, StddevState, RssState, AdadeltaState, FactoredRmsState } from './tune/index.ts'
 export type { ScaleByRms, ScaleByStddev, ScaleByRss, ScaleByAdadelta, ScaleByFactoredRms } from './tune/index.ts'
-export type { MuonState, ScaleByMuon, EmaState, AverageWeightsState, ReturningState } from './tune/index.ts'
+export type {
+  MuonState,
+  ScaleByMuon,
+  Ema,
+  EmaState,
+  NoiseOptions,
+  AverageWeightsState,
+  ReturningState,
+} from './tune/index.ts'
 export type { ApplyIfFiniteState, InjectState, Sparse } from './tune/index.ts'
 
 // ── Rewrites ────────────────────────────────────────────────────────────────────────────────────────────────────────

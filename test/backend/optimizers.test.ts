@@ -9,14 +9,11 @@ import {
   adamax,
   adamw,
   adapt,
-  addNoise,
   applyIfFinite,
   averageWeights,
-  centralize,
   chain,
   clipByGlobalNorm,
   compile,
-  ema,
   full,
   inject,
   lamb,
@@ -34,12 +31,11 @@ import {
   sgd,
   signSgd,
   trainStep,
-  zeroNaNs,
   type Fn,
   type TargetName,
   type Transform,
 } from '../../src/index.ts'
-import { setToZero } from '../../src/compiler.ts'
+import { addNoise, centralize, ema, setToZero, zeroNaNs } from '../../src/compiler.ts'
 import { add, f32 } from '../../src/tensor/index.ts'
 import { nodeTest } from '../support/native-library.ts'
 import { nativeTargets, plainTargets, smallModel, untyped, valuesFor } from '../support/small-models.ts'

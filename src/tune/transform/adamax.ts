@@ -1,6 +1,6 @@
 import { integer, u } from '../../tensor/index.ts'
-import { adamDefaults, momentSettings, type ScaleByAdam } from './adam.ts'
-import { descent, type Descent } from './descent.ts'
+import { adamDefaults, momentSettings, type Adam, type ScaleByAdam } from './adam.ts'
+import { descent } from './descent.ts'
 import { combine, zerosLike } from './leafwise.ts'
 import { correction, counted, follow, over, type Moments } from './moment.ts'
 import type { LearningRate } from './schedule.ts'
@@ -29,7 +29,5 @@ export const scaleByAdamax = ({
 }
 
 /** Adamax: {@link scaleByAdamax}, then −lr. Source: `optax.adamax`. @example adamax({ lr: 2e-3 }) */
-export const adamax = <L extends LearningRate>({
-  lr,
-  ...moments
-}: Moments & { readonly lr: L }): Transform<Descent<ScaleByAdam, L>> => descent(scaleByAdamax(moments), lr)
+export const adamax = <L extends LearningRate>({ lr, ...moments }: Moments & { readonly lr: L }): Transform<Adam<L>> =>
+  descent(scaleByAdamax(moments), lr)

@@ -1,6 +1,6 @@
 import { add, div, integer, less, mul, select, sqrt, sub, tanh, u, type Tensor } from '../../tensor/index.ts'
-import { adamDefaults, ahead, momentSettings, type AdamOptions, type ScaleByAdam } from './adam.ts'
-import { descent, type Descent } from './descent.ts'
+import { adamDefaults, ahead, momentSettings, type Adam, type AdamOptions, type ScaleByAdam } from './adam.ts'
+import { descent } from './descent.ts'
 import { combine, zerosLike } from './leafwise.ts'
 import { correction, counted, follow, halfRate, squares, type Moments } from './moment.ts'
 import type { LearningRate } from './schedule.ts'
@@ -82,5 +82,4 @@ export const scaleByRadam = ({
 export const radam = <L extends LearningRate>({
   lr,
   ...options
-}: Moments & { readonly threshold?: Setting; readonly lr: L }): Transform<Descent<ScaleByAdam, L>> =>
-  descent(scaleByRadam(options), lr)
+}: Moments & { readonly threshold?: Setting; readonly lr: L }): Transform<Adam<L>> => descent(scaleByRadam(options), lr)

@@ -145,7 +145,7 @@ export interface ScaleByAdadelta extends Fn {
   readonly out: AdadeltaState<this['in']>
 }
 /** The default settings of {@link adadelta}. */
-export const adadeltaDefaults = { decay: 0.9, eps: 1e-6 } as const satisfies Required<RmsOptions>
+const adadeltaDefaults = { decay: 0.9, eps: 1e-6 } as const satisfies Required<RmsOptions>
 /**
  * v ← decay v + (1 − decay) g²; the update is Δ = g √(w + eps) / √(v + eps), then w ← decay w + (1 − decay) Δ². Source:
  * `optax.scale_by_adadelta`; Zeiler 2012.

@@ -12,8 +12,6 @@ export interface SgdOptions<L extends LearningRate, M extends Setting | undefine
 }
 /** The state of {@link sgd}: that of momentum, followed by that of the learning rate. */
 export type Sgd<M extends Fn, L extends LearningRate> = Chain<readonly [M, Rate<L>]>
-/** The state of momentum, if there is any. */
-type Momentum<M> = M extends Setting ? Trace : Stateless
 
 /**
  * Gradient descent: −lr · g, or −lr · (momentum of g); a chain of {@link trace} and {@link scaleByLearningRate}.
@@ -24,8 +22,11 @@ export const sgd = <L extends LearningRate, M extends Setting | undefined = unde
   lr,
   momentum,
   nesterov = false,
-}: SgdOptions<L, M>): Transform<Sgd<Momentum<M>, L>> => {
+}: SgdOptions<L, M>): Transform<Sgd<M extends Setting ? Trace : Stateless, L>> => {
   const first: Transform<Fn> = momentum === undefined ? identity : trace({ decay: momentum, nesterov })
   // the conditional type makes the same distinction
-  return chain<readonly [Momentum<M>, Rate<L>]>(first as Transform<Momentum<M>>, scaleByLearningRate(lr))
+  return chain<readonly [M extends Setting ? Trace : Stateless, Rate<L>]>(
+    first as Transform<M extends Setting ? Trace : Stateless>,
+    scaleByLearningRate(lr),
+  )
 }
