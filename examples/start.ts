@@ -19,7 +19,7 @@ import { adapterOf, encodeChat, fetchModel, hashOf, saveAdapter, versions, type 
 import { evaluateRows, generateText, openModel, parameterCounts, promptIds, textExamples, train } from '../src/model.ts'
 // the texts and pages of the command line, and the way it keeps its folder, are not part of the package
 import { replaceFile, reserve } from '../src/host/index.ts'
-import { showBytes } from '../src/program/index.ts'
+import { bytesText } from '../src/text/index.ts'
 import type { FinetuneEvent } from '../src/program/events.ts'
 import { noRun, runAfter, runPage } from '../src/program/page/run-page.ts'
 import { showSeconds, stepDisplay } from '../src/program/progress.ts'
@@ -48,7 +48,7 @@ const modelFile = (): Promise<string> => {
       onProgress: ({ from, received, total }) => {
         if (received > 0 && Date.now() - shown < 1000) return
         shown = Date.now()
-        note(`downloading SmolLM2-135M-Instruct (${from}): ${showBytes(received)} of ${showBytes(total)}`)
+        note(`downloading SmolLM2-135M-Instruct (${from}): ${bytesText(received)} of ${bytesText(total)}`)
       },
     }),
   )

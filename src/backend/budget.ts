@@ -1,11 +1,9 @@
 import * as E from '../either/index.ts'
 import { plannedIn, withinBudget, type Candidate, type CompilerOptions, type Explanation } from '../compile/index.ts'
+import { bytesText } from '../text/index.ts'
 import { SessionError } from './device.ts'
 import type { Planning } from './engine.ts'
 import type { Certificate } from './session.ts'
-
-const shown = (bytes: number, round: (n: number) => number): string =>
-  bytes < 1e7 ? `${round(bytes / 1e3)} KB` : `${round(bytes / 1e6)} MB`
 
 /** Refuses a budget that is no number of bytes. */
 export const checkBudget = (memory: number | undefined): void => {
@@ -13,18 +11,30 @@ export const checkBudget = (memory: number | undefined): void => {
     throw new SessionError(`memory is ${memory}: give a number of bytes above 0`)
 }
 
+/** A plan with the bytes of weights and state, which no recomputation makes fewer. */
+interface Fixed extends Candidate {
+  readonly fixed: number
+}
+
 /**
  * The plan that recomputes least within a budget.
- * @throws {SessionError} if none is, with the bytes of the smallest
+ * @throws {SessionError} if none is, with the bytes of the smallest, or of weights and state if those are too many
  */
-export const plannedWithin = <A extends Candidate>(
+export const plannedWithin = <A extends Fixed>(
   planUnder: (recompute: CompilerOptions['recompute']) => A,
   memory: number,
 ): A => {
-  const found = withinBudget(planUnder, memory)
+  const found = withinBudget(limit => {
+    const planned = planUnder(limit)
+    if (planned.fixed > memory)
+      throw new SessionError(
+        `memory ${bytesText(memory, 'down')} is below the weights with the optimizer's state, which take ${bytesText(planned.fixed, 'up')}`,
+      )
+    return planned
+  }, memory)
   if (E.isRight(found)) return found.right
   throw new SessionError(
-    `memory ${shown(memory, Math.floor)} is below the smallest plan of a step, which holds ${shown(found.left, Math.ceil)}: take a smaller batch or shorter rows`,
+    `memory ${bytesText(memory, 'down')} is below the smallest plan of a step, which holds ${bytesText(found.left, 'up')}: take a smaller batch or shorter rows`,
   )
 }
 
@@ -45,7 +55,7 @@ export const comparedWith = (certificate: Certificate, { total, flops }: Certifi
 export const checkWithin = (bytes: number, memory = Number.POSITIVE_INFINITY): void => {
   if (bytes > memory)
     throw new SessionError(
-      `a step on this batch holds ${shown(bytes, Math.ceil)}, above memory ${shown(memory, Math.floor)}: take a smaller batch or more memory`,
+      `a step on this batch holds ${bytesText(bytes, 'up')}, above memory ${bytesText(memory, 'down')}: take a smaller batch or more memory`,
     )
 }
 
@@ -63,7 +73,8 @@ export const explainedWithin = (
       ? explainedUnder(recompute)
       : plannedWithin(under => {
           const explanation = explainedUnder(under)
-          return { explanation, limits: explanation.limits, bytes: plannedIn(explanation).total }
+          const { limits, weights, state } = explanation
+          return { explanation, limits, bytes: plannedIn(explanation).total, fixed: weights + state }
         }, memory).explanation
   return asksToRecompute(planning) ? { ...found, instead: plannedIn(explainedUnder('none')) } : found
 }

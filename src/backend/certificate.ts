@@ -8,6 +8,7 @@ import {
   type Size,
 } from '../compile/index.ts'
 import { bytesPerElement, count, is, placeholderOp, reshapeOp, type Node } from '../tensor/index.ts'
+import { bytesText } from '../text/index.ts'
 import { SessionError } from './device.ts'
 import type { Engine } from './engine.ts'
 import type { Made } from './runner.ts'
@@ -67,10 +68,9 @@ export const certify = (
 
 /** Refuses a step that will not fit, before it starts. */
 export const checkMemory = ({ name, limit }: Pick<Engine, 'name' | 'limit'>, bytes: number): void => {
-  const megabytes = (n: number): string => `${Math.ceil(n / 1e6)} MB`
   if (limit !== undefined && bytes > limit) {
     throw new SessionError(
-      `a step needs ${megabytes(bytes)}, and ${name} can hold ${megabytes(limit)}: take a smaller batch or shorter rows`,
+      `a step needs ${bytesText(bytes, 'up')}, and ${name} can hold ${bytesText(limit, 'down')}: take a smaller batch or shorter rows`,
     )
   }
 }

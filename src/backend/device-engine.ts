@@ -1,6 +1,8 @@
 import {
+  DimsError,
   footprintOf,
   programsOf,
+  type CompilerOptions,
   type Prepared,
   type Program,
   type Programs,
@@ -25,6 +27,7 @@ import {
   type Sums,
 } from './engine.ts'
 import { runnerOn, type Made, type Runner } from './runner.ts'
+import { plansOf, type Sizing } from './foresee.ts'
 import type { Certificate } from './session.ts'
 import { turn } from './turn.ts'
 
@@ -52,6 +55,7 @@ export const deviceEngine =
       const programs = programsOf(step, { ...planning, ...device.traits })
       const runner = runnerOn(device, { programs, capacities: model.capacities, signal })
       const { held, freeAll } = runner
+      const foreseen = foreseenLimit(programs, model, planning)
       reserveModel(programs, device, model.dims ?? {})
       return {
         programs,
@@ -63,7 +67,7 @@ export const deviceEngine =
             programs,
             runner,
             programs.indices.map(([, index]) => index),
-            { own, planning },
+            { own, planning, foreseen },
           ),
         dispose: async () => {
           freeAll(held.values())
@@ -77,6 +81,27 @@ export const deviceEngine =
     }
   }
 
+type Limit = CompilerOptions['recompute']
+
+/**
+ * The limit on recomputation with which a step on the batch that was named fits the budget, before there are weights;
+ * undefined without both. @throws {SessionError} if no plan fits
+ */
+const foreseenLimit = (programs: Programs, model: Sizing, { memory, recompute, batch }: Planning): Limit => {
+  if (memory === undefined || batch === undefined) return undefined
+  try {
+    return plansOf(programs, model, { recompute, memory }).planned(batch).recompute
+  } catch (error) {
+    // a size that only the weights fix was not named
+    if (error instanceof DimsError) return undefined
+    throw error
+  }
+}
+
+/** Tests if the sizes of a batch are the named ones. */
+const isAt = (batch: Environment = {}, size: Size): boolean =>
+  Object.entries(batch).every(([name, named]) => size(name) === named)
+
 /** Sums over micro-batches, and the buffers after the last of them. */
 interface Summed<H> extends Sums {
   readonly sums: readonly H[]
@@ -87,7 +112,7 @@ const started = async <H>(
   programs: Programs,
   runner: Runner<H>,
   indices: readonly Node[],
-  { own, planning }: { readonly own: Environment; readonly planning: Planning },
+  { own, planning, foreseen }: { readonly own: Environment; readonly planning: Planning; readonly foreseen: Limit },
 ): Promise<Engine> => {
   const { device, held, run, once, planned, making, number, download, freeAll } = runner
   const stateLeaves = programs.state.map(([, leaf]) => leaf)
@@ -113,11 +138,13 @@ const started = async <H>(
   const gradients = (size: Size): Program => {
     const { memory } = planning
     if (memory === undefined) return programs.gradients(size)
-    return plannedWithin(recompute => {
+    const under = (recompute: CompilerOptions['recompute']) => {
       const program = programs.gradients(size, recompute)
-      const made = { program, size, prepared: programs.preparedFor(program) }
-      return { program, limits: program.limits, bytes: certificateOf(made).total }
-    }, memory).program
+      const { total, weights, state } = certificateOf({ program, size, prepared: programs.preparedFor(program) })
+      return { program, limits: program.limits, bytes: total, fixed: weights + state }
+    }
+    const known = foreseen !== undefined && isAt(planning.batch, size) ? under(foreseen) : undefined
+    return known !== undefined && known.bytes <= memory ? known.program : plannedWithin(under, memory).program
   }
   const certificate = (sizes: Environment): Certificate => certificateOf(once('gradients', sizes, gradients))
   /** The same, beside what the plan would come to that recomputes nothing. */

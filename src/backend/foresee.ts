@@ -1,5 +1,6 @@
 import {
   bindDims,
+  courseOf,
   describe,
   explainPrograms,
   flopsOf,
@@ -8,7 +9,9 @@ import {
   programsOf,
   savedIn,
   type CompilerOptions,
+  type Course,
   type Explanation,
+  type Planned,
   type Prepared,
   type Program,
   type Programs,
@@ -18,6 +21,7 @@ import {
   type Step,
 } from '../compile/index.ts'
 import { bytesPerElement, count, type Environment, type Model, type Node } from '../tensor/index.ts'
+import { asksToRecompute, plannedWithin } from './budget.ts'
 import { certify } from './certificate.ts'
 import type { Device } from './device.ts'
 import type { Precision } from './precision.ts'
@@ -31,6 +35,8 @@ export interface Foreseeing {
   readonly accumulate?: number
   /** Options of the compiler. */
   readonly compiler?: CompilerOptions
+  /** The most bytes that a step may hold: a plan recomputes as little as that allows. */
+  readonly memory?: number | undefined
 }
 
 /** A buffer by name. */
@@ -53,23 +59,36 @@ export interface StepPlan
   readonly flops: { readonly forward: number; readonly backward: number }
   /** The largest part of what is held beyond weights and state. */
   readonly binds: NamedBuffer
+  /** The plan that recomputes nothing, if the step was to recompute or to fit a budget. */
+  readonly instead?: Planned
 }
 
 /** The plans of a step as a target holds it, for any sizes. */
 export interface Foresight {
-  /** @throws {DimsError} if a dim has no size */
+  /**
+   * The plan, within the budget if there is one.
+   * @throws {DimsError} if a dim has no size
+   * @throws {SessionError} if no plan is within the budget
+   */
   readonly at: (dims: Readonly<Record<string, number>>) => StepPlan
-  /** The memory alone, which takes less time. */
+  /**
+   * The memory alone, which takes less time; with a budget, that of the plan that recomputes all that saves memory.
+   */
   readonly certificate: (dims: Readonly<Record<string, number>>) => Certificate
+  /** The memory over the gradient program of the plan, for a target that runs plans. */
+  readonly course?: (dims: Readonly<Record<string, number>>) => Course
+  /** The reason why a run may hold more than its plan, as a sentence, for a target where that is so. */
+  readonly caveat?: string
   /** The most bytes that the target can hold, if there is such a limit. */
   readonly limit: number | undefined
 }
 
+/** The facts about a model that its sizes follow from. */
+export type Sizing = Pick<Model<unknown, unknown, unknown, string, unknown>, 'dims' | 'capacities'>
+
 /** The sizes of a step: those of its model, and the given ones. */
-export const sizesIn = <P, B, O, K extends string, U>(
-  model: Model<P, B, O, K, U>,
-  dims: Readonly<Record<string, number>>,
-): Environment => bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)])
+export const sizesIn = (model: Pick<Sizing, 'dims'>, dims: Readonly<Record<string, number>>): Environment =>
+  bindDims([...given('the model', model.dims ?? {}), ...given('dims', dims)])
 
 /** The parts of a plan in which targets differ. */
 interface Parts {
@@ -85,6 +104,8 @@ interface Parts {
   /** Bytes that live from the forward to the backward pass. */
   readonly saved: number
   readonly largest: Sized | undefined
+  /** The memory and operations of the plan that recomputes nothing, if this one was asked to. */
+  readonly instead: Certificate | undefined
 }
 
 /** A plan from its parts. */
@@ -98,6 +119,7 @@ export const planFrom = ({
   all,
   saved,
   largest,
+  instead,
 }: Parts): StepPlan => {
   const { weights, state, transient, total } = certificate
   const { trainable, parameters, layers } = explainPrograms(programs, size, {
@@ -127,17 +149,16 @@ export const planFrom = ({
       bytes: 0,
       times: 1,
     }),
+    ...(instead === undefined ? {} : { instead: { total: instead.total, flops: instead.flops } }),
   }
 }
 
-/** Plans the programs of a device, whose certificate is exact. */
-const foreseenOn = <P, Q, M, S, B, O, K extends string, U>(
-  step: Step<P, Q, M, S, B, O, K, U>,
-  { traits, limit }: Pick<Device<unknown>, 'traits' | 'limit'>,
-  { accumulate = 1, compiler }: Foreseeing,
-): Foresight => {
-  const { model } = step.tuned
-  const programs = programsOf(step, { ...compiler, ...traits })
+/** The plans of the programs of a step on a device, whose certificate is exact. */
+export const plansOf = (
+  programs: Programs,
+  model: Sizing,
+  { accumulate = 1, recompute, memory }: Pick<Foreseeing, 'accumulate' | 'memory'> & Pick<CompilerOptions, 'recompute'>,
+) => {
   const making = makingOf({ programs, capacities: model.capacities })
   const indices = programs.indices.map(([, index]) => index)
   let kept:
@@ -160,9 +181,9 @@ const foreseenOn = <P, Q, M, S, B, O, K extends string, U>(
     }
     return kept
   }
-  const made = (dims: Readonly<Record<string, number>>) => {
+  const made = (dims: Readonly<Record<string, number>>, under: CompilerOptions['recompute']) => {
     const sizes = sizesIn(model, dims)
-    const gradients = making(sizes, programs.gradients)
+    const gradients = making(sizes, size => programs.gradients(size, under))
     const { update, norm, sums } = after(sizes, gradients.prepared)
     const certificate = certify(programs, indices, {
       gradients,
@@ -171,14 +192,31 @@ const foreseenOn = <P, Q, M, S, B, O, K extends string, U>(
       prepared: new Set([...gradients.prepared, ...norm.prepared, ...update.prepared]),
       ...(sums ? { accumulate: sums } : {}),
     })
-    return { ...gradients, certificate }
+    return { ...gradients, certificate, recompute: under }
   }
+  /** The plan for sizes, within the budget if there is one. */
+  const planned = lastly((dims: Readonly<Record<string, number>>) =>
+    memory === undefined ? made(dims, recompute) : plannedWithin(under => candidateFrom(made(dims, under)), memory),
+  )
+  return { made, planned }
+}
+
+/** Plans the programs of a step on a device. */
+const foreseenOn = <P, Q, M, S, B, O, K extends string, U>(
+  step: Step<P, Q, M, S, B, O, K, U>,
+  { traits, limit }: Pick<Device<unknown>, 'traits' | 'limit'>,
+  { compiler, memory, ...more }: Foreseeing,
+): Foresight => {
+  const recompute = compiler?.recompute
+  const programs = programsOf(step, { ...compiler, ...traits })
+  const { made, planned } = plansOf(programs, step.tuned.model, { ...more, recompute, memory })
+  const first = 2 + programs.buffers.length
   return {
     limit,
-    certificate: dims => made(dims).certificate,
+    certificate: dims => (memory === undefined ? planned(dims) : made(dims, Number.POSITIVE_INFINITY)).certificate,
+    course: dims => courseOf(planned(dims).program.plan, first),
     at: dims => {
-      const { program, size, certificate } = made(dims)
-      const first = 2 + programs.buffers.length
+      const { program, size, certificate } = planned(dims)
       return planFrom({
         programs,
         size,
@@ -189,9 +227,26 @@ const foreseenOn = <P, Q, M, S, B, O, K extends string, U>(
         all: program.outputs,
         bytes: n => count(n.shape.map(size)) * bytesPerElement[n.dtype],
         largest: footprintOf(program.plan).largest,
+        instead: asksToRecompute({ memory, recompute }) ? made(dims, 'none').certificate : undefined,
       })
     },
   }
+}
+
+/** A function of sizes that remembers its last result. */
+const lastly = <A>(of: (dims: Readonly<Record<string, number>>) => A): typeof of => {
+  let last: { readonly key: string; readonly value: A } | undefined
+  return dims => {
+    const key = JSON.stringify(dims)
+    if (last?.key !== key) last = { key, value: of(dims) }
+    return last.value
+  }
+}
+
+/** A program as a candidate for a budget. */
+const candidateFrom = <A extends Made<Program> & { readonly certificate: Certificate }>(made: A) => {
+  const { total: bytes, weights, state } = made.certificate
+  return { ...made, limits: made.program.limits, bytes, fixed: weights + state }
 }
 
 /** The foresight of a target that runs plans on a device, which is opened for its traits and disposed of. */

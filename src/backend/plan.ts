@@ -1,11 +1,12 @@
 import type { Step } from '../compile/index.ts'
 import { byPriority } from './choice.ts'
+import { checkBudget } from './budget.ts'
 import { targetFor } from './compile.ts'
 import type { Foreseeing, Foresight, StepPlan } from './foresee.ts'
 import type { Precision } from './precision.ts'
 import { registeredTargets, type TargetName } from './targets.ts'
 
-/** The target and the options that steps are planned for. */
+/** The target and the options that steps are planned for; see {@link Foreseeing}. */
 export interface PlanTarget extends Omit<Foreseeing, 'precision'> {
   /** By default the last choice of `auto` that computes in the precision: it needs the least to be installed. */
   readonly target?: TargetName | undefined
@@ -34,13 +35,14 @@ export interface DevicePlan extends StepPlan {
 
 /**
  * The plans of a step on a target, for any sizes. No weights are read and nothing is computed.
- * @throws {SessionError} if the target does not compute in the precision
+ * @throws {SessionError} if the target does not compute in the precision, or the budget is no number of bytes
  * @example const foresight = await foresee(step, { target: 'graph', precision: 'bf16' })
  */
 export const foresee = async <P, Q, M, S, B, O, K extends string, U>(
   step: Step<P, Q, M, S, B, O, K, U>,
   { target: name, precision = 'f32', ...options }: PlanTarget = {},
 ): Promise<Foresight & { readonly target: string }> => {
+  checkBudget(options.memory)
   const plainest = byPriority(registeredTargets).findLast(({ precisions }) => precisions.includes(precision))
   const { target } = await targetFor(name ?? plainest?.name ?? 'auto', precision)
   return { ...(await target.foresee(step, { precision, ...options })), target: target.name }
@@ -97,7 +99,8 @@ export const largestFitting = (total: (size: number) => number, bytes: number): 
 /**
  * Plans a step before it runs, as a target holds it, without weights: what is trained, the bytes of weights, state,
  * what is saved and what passes, operations, and the buffer that binds; with a machine also the largest sizes that fit.
- * @throws {SessionError} if the target does not compute in the precision
+ * With `memory`, the plan is the one within these bytes that recomputes least, and sizes fit if some plan does.
+ * @throws {SessionError} if the target does not compute in the precision, or no plan is within `memory`
  * @throws {DimsError} if a dim has no size
  * @example const { total, fits } = await plan(step, { dims: { batch: 1, seq: 512 }, device: 80e9 })
  */
@@ -106,7 +109,8 @@ export const plan = async <P, Q, M, S, B, O, K extends string, U>(
   { dims, device, ...options }: PlanOptions,
 ): Promise<DevicePlan> => {
   const foresight = await foresee(step, options)
-  return { ...foresight.at(dims), ...(device === undefined ? {} : { fits: fitsOf(foresight, dims, device) }) }
+  const bytes = Math.min(device ?? 0, options.memory ?? Number.POSITIVE_INFINITY)
+  return { ...foresight.at(dims), ...(device === undefined ? {} : { fits: fitsOf(foresight, dims, bytes) }) }
 }
 
 /**

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { installNative, nativeStatus, tensorflowVersion } from '../backend/native/index.ts'
-import { orThrow } from '../text/index.ts'
-import { showBytes, type Terminal } from '../program/index.ts'
+import { bytesText, orThrow } from '../text/index.ts'
+import type { Terminal } from '../program/index.ts'
 import { jsonOption } from './options.ts'
 
 interface InstallOptions {
@@ -31,7 +31,7 @@ const installCommand = ({ out, err }: Terminal): Command =>
       if (json) out.write(`${JSON.stringify({ event: 'done', ...installed })}\n`)
       else {
         out.write(
-          `${built ? 'installed' : 'already installed'}: ${folder} (${showBytes(bytes)}); use it by --target graph\n`,
+          `${built ? 'installed' : 'already installed'}: ${folder} (${bytesText(bytes)}); use it by --target graph\n`,
         )
         if (cuda !== undefined) out.write(`for a GPU it needs CUDA's libraries beside it:\n${cuda}\n`)
       }
@@ -54,7 +54,7 @@ const statusCommand = ({ out, exit }: Terminal & { exit(code: number): void }): 
                 : `the graph and node targets take TensorFlow ${used.tensorflow} on ${used.gpu ? 'gpu' : 'cpu'}, from ${used.from}`,
               ...builds.map(
                 ({ folder, bytes, problem: why, outdated }) =>
-                  `${folder}: ${why ?? `whole, ${showBytes(bytes)}${outdated ? ', made by another version of Partensor: `partensor native install` makes it anew' : ''}`}`,
+                  `${folder}: ${why ?? `whole, ${bytesText(bytes)}${outdated ? ', made by another version of Partensor: `partensor native install` makes it anew' : ''}`}`,
               ),
               '',
             ].join('\n'),

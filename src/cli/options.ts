@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { autoInWords, precisions, registeredTargets, targetNames, type Target } from '../backend/index.ts'
 import { architectures } from '../model/index.ts'
+import { byteCount, exampleBytes } from '../text/index.ts'
 
 /** A module that models have, for examples in texts. */
 export const [exampleModule] = architectures[0]!.targets
@@ -21,26 +22,11 @@ export const share = numeric('a number from 0 to 1', n => n >= 0 && n <= 1)
 export const rate = numeric('a number from 0 on, below 1', n => n >= 0 && n < 1)
 export const anyNumber = numeric('a number', n => Number.isFinite(n))
 
-/** The bytes of a unit: powers of 1000, and of 1024 with an i. */
-const units: Readonly<Record<string, number>> = {
-  '': 1,
-  'B': 1,
-  'KB': 1e3,
-  'MB': 1e6,
-  'GB': 1e9,
-  'TB': 1e12,
-  'KIB': 2 ** 10,
-  'MIB': 2 ** 20,
-  'GIB': 2 ** 30,
-  'TIB': 2 ** 40,
-}
-/** Reads a number of bytes. @example byteCount('1.5GiB') // 1_610_612_736 */
-const byteCount = (text: string): number => {
-  const [, number = '', unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? []
-  const bytes = Math.floor(Number(number) * (units[unit.toUpperCase()] ?? Number.NaN))
-  if (!(Number.isSafeInteger(bytes) && bytes > 0))
-    throw new InvalidArgumentError('It must be a number of bytes above 0, as 900MB, 4GB, 1.5GiB or 900000000.')
-  return bytes
+/** Reads a number of bytes. */
+const bytes = (text: string): number => {
+  const found = byteCount(text)
+  if (found === undefined) throw new InvalidArgumentError(`It must be a number of bytes above 0, as ${exampleBytes}.`)
+  return found
 }
 
 const words = (text: string): readonly string[] =>
@@ -179,4 +165,4 @@ export const memoryOption = (): Option =>
   new Option(
     '--memory <bytes>',
     'the most bytes that a step may hold, as 900MB, 4GB or 1.5GiB: the backward pass computes again what is cheapest for each byte',
-  ).argParser(byteCount)
+  ).argParser(bytes)

@@ -1,12 +1,7 @@
 import type { ModelPlan, PlanResult, RefusedPlan, SweepPoint } from '../program/index.ts'
+import { recomputedText, sizesText } from '../program/index.ts'
+import { bytesText } from '../text/index.ts'
 
-/** Bytes in decimal units with four digits or fewer. @example bytesText(3_896_000_000) // '3.90 GB' */
-const bytesText = (bytes: number): string => {
-  const [unit, size] =
-    bytes >= 1e9 ? (['GB', 1e9] as const) : bytes >= 1e6 ? (['MB', 1e6] as const) : (['KB', 1e3] as const)
-  const value = bytes / size
-  return `${value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)} ${unit}`
-}
 const whole = (n: number): string => n.toLocaleString('en')
 
 /** Rows of cells in columns: the first is text, the others are numbers. */
@@ -40,16 +35,16 @@ const sweepText = (of: string, points: readonly SweepPoint[]): string =>
     [of, 'saved', 'passing', 'total', ...(points[0]?.fits === undefined ? [] : ['fits'])],
     ...points.map(({ size, saved, passing, total, fits }) => [
       whole(size),
-      ...[saved, passing, total].map(bytesText),
+      ...[saved, passing, total].map(bytes => bytesText(bytes)),
       ...(fits === undefined ? [] : [fits ? 'yes' : 'no']),
     ]),
   ])
 
 const planText = (plan: ModelPlan, sweep: string | undefined): string => {
-  const { method, target, precision, batch, seq, layers, binds, flops, limit, device } = plan
+  const { method, target, precision, seq, layers, binds, flops, limit, device, instead, caveat } = plan
   const { trainable, parameters, weights, state, saved, savedPerRow, passing, total } = plan
   return [
-    `${method} on ${target} in ${precision}, ${batch} ${seq === undefined ? 'images' : `× ${seq} tokens`}`,
+    `${method} on ${target} in ${precision}, ${sizesText(plan)}`,
     `trained: ${whole(trainable)} of ${whole(parameters)} parameters`,
     aligned([
       ['weights', bytesText(weights)],
@@ -68,10 +63,12 @@ const planText = (plan: ModelPlan, sweep: string | undefined): string => {
       ),
     `largest: ${binds.times > 1 ? `${binds.times} × ` : ''}${bytesText(binds.bytes)} of ${binds.what}`,
     `operations: ${flops.forward.toExponential(3)} forward, ${flops.backward.toExponential(3)} backward`,
+    ...(instead === undefined ? [] : [`the plan ${recomputedText(plan)}`]),
     ...fitsText(plan),
     ...(limit !== undefined && total > limit && device !== undefined
       ? [`the ${target} target itself can hold ${bytesText(limit)}`]
       : []),
+    ...(caveat === undefined ? [] : [`on ${target} ${caveat}`]),
     ...(sweep === undefined || plan.sweep === undefined ? [] : [sweepText(sweep, plan.sweep)]),
   ].join('\n')
 }
@@ -93,12 +90,13 @@ const methodsText = (rows: readonly (ModelPlan | RefusedPlan)[]): string => {
     ...planned.map(({ method, trainable, weights, state, saved, total, maxBatch, maxSeq }) => [
       method,
       whole(trainable),
-      ...[weights, state, saved, total].map(bytesText),
+      ...[weights, state, saved, total].map(bytes => bytesText(bytes)),
       ...[maxBatch, maxSeq].flatMap(n => (n === undefined ? [] : [whole(n)])),
     ]),
   ]
   const refused = rows.flatMap(row => ('refused' in row ? [`${row.method}: ${row.refused}`] : []))
-  return [...(planned.length > 0 ? [aligned(table)] : []), ...refused].join('\n')
+  const caveat = first?.caveat === undefined ? [] : [`on ${first.target} ${first.caveat}`]
+  return [...(planned.length > 0 ? [aligned(table)] : []), ...refused, ...caveat].join('\n')
 }
 
 /** A plan as text: a table of several methods, or the parts of one. */

@@ -5,7 +5,15 @@ import { machineNames, planModel, sweeps, type PlanModelOptions } from '../progr
 import { methodNames, optimizerNames, type MethodName } from '../tune/index.ts'
 import { telling, type Context, type Json } from './context.ts'
 import { methodOption, withMethodOptions } from './method.ts'
-import { checkpointingOption, choices, jsonOption, positiveInteger, seedOption } from './options.ts'
+import {
+  checkpointingOption,
+  choices,
+  htmlOption,
+  jsonOption,
+  memoryOption,
+  positiveInteger,
+  seedOption,
+} from './options.ts'
 import { planResultText } from './plan-text.ts'
 import { optimizerOption } from './training.ts'
 
@@ -62,7 +70,9 @@ export const planCommand = (context: Context): Command =>
         .default('f32'),
     )
     .addOption(checkpointingOption())
+    .addOption(memoryOption())
     .addOption(optimizerOption('whose state is planned').default(optimizerNames[0]))
+    .addOption(htmlOption('the memory of the step, what its layers keep, and what fits'))
     .addOption(jsonOption())
     .action(async ({ json, ...options }: PlanModelOptions & Json) => {
       const result = await planModel({ ...options, ...telling(context, json) })

@@ -2,14 +2,13 @@ import { Command, Option } from 'commander'
 import { targetNames } from '../backend/index.ts'
 import { explanationText } from '../compile/index.ts'
 import { version } from '../host/index.ts'
-import { oneLine, printable } from '../text/index.ts'
+import { bytesText, oneLine, printable } from '../text/index.ts'
 import { optimizerNames } from '../tune/index.ts'
 import {
   continuePrompt,
   doctor,
   evaluate,
   explainModel,
-  showBytes,
   type ContinueOptions,
   type EvaluateImagesResult,
   type EvaluateOptions,
@@ -169,7 +168,7 @@ const doctorCommand = ({ out, exit }: Context): Command =>
               ...found.targets.map(
                 ({ target, works, detail }) => `${target.padEnd(10)} ${works ? 'works' : 'does not work'}: ${detail}`,
               ),
-              `${'memory'.padEnd(10)} ${showBytes(found.memory.total)}, ${showBytes(found.memory.free)} free; ${found.cores} cores; ${found.platform}`,
+              `${'memory'.padEnd(10)} ${bytesText(found.memory.total)}, ${bytesText(found.memory.free)} free; ${found.cores} cores; ${found.platform}`,
               `${'versions'.padEnd(10)} ${Object.entries(found.versions)
                 .map(([name, v]) => `${name} ${v}`)
                 .join(', ')}`,

@@ -1,5 +1,6 @@
 import { Argument, Command, Option } from 'commander'
 import { reproduce, reproducible, type Reproduction } from '../program/index.ts'
+import { bytesText } from '../text/index.ts'
 import type { Context, Json } from './context.ts'
 import { jsonOption } from './options.ts'
 
@@ -12,7 +13,7 @@ const shown = (key: string, value: string | number | undefined): string =>
     : typeof value === 'string'
       ? value
       : key.toLowerCase().endsWith('bytes')
-        ? `${(value / 1e9).toFixed(2)} GB`
+        ? bytesText(value)
         : key.toLowerCase().endsWith('difference')
           ? `${(100 * value).toFixed(1)} %`
           : key.toLowerCase().endsWith('seconds')
@@ -39,7 +40,7 @@ export const reproduceCommand = ({ out }: Context): Command =>
   new Command('reproduce')
     .description("Compute a table or figure of PaCA's paper from shapes alone, beside the paper's own.")
     .addArgument(new Argument('<what>', `one of ${reproducible.join(', ')}`))
-    .addOption(new Option('--ours', "also what this compiler's graph of the same step holds, in bf16 (slow)"))
+    .addOption(new Option('--ours', "also what this compiler's plan of the same step holds, in bf16 (slow)"))
     .addOption(jsonOption())
     .action(async (what: string, { ours = false, json }: Json & { readonly ours?: boolean }) => {
       const made = await reproduce(what, { ours })

@@ -11,6 +11,7 @@ import {
   type Block,
   type Node,
 } from '../tensor/index.ts'
+import { bytesText } from '../text/index.ts'
 import { bindDims, given, sizing } from './bind.ts'
 import { callsOf } from './blocks.ts'
 import { courseOf, type Course } from './course.ts'
@@ -203,9 +204,6 @@ const keptResults = ({
   })
 }
 
-const megabytes = (bytes: number): string =>
-  bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} KB` : `${(bytes / 1e6).toFixed(1)} MB`
-
 /** Operations in a readable form. @example operations(1.2e9) // 1.2 GFLOP */
 const operations = (flops: number): string => {
   const [unit, of] =
@@ -219,9 +217,9 @@ const operations = (flops: number): string => {
  */
 export const recomputation = (plan: Planned, instead: Planned): string =>
   plan.flops <= instead.flops
-    ? `recomputes nothing, and holds ${megabytes(plan.total)}`
+    ? `recomputes nothing, and holds ${bytesText(plan.total)}`
     : `recomputes ${operations(plan.flops - instead.flops)} a step (${((100 * (plan.flops - instead.flops)) / instead.flops).toFixed(1)} %) ` +
-      `to hold ${megabytes(plan.total)} instead of ${megabytes(instead.total)}`
+      `to hold ${bytesText(plan.total)} instead of ${bytesText(instead.total)}`
 
 /** The explanation as text, one line per value. */
 export const explanationText = (explanation: Explanation): string => {
@@ -230,22 +228,22 @@ export const explanationText = (explanation: Explanation): string => {
     `trained: ${trainable.toLocaleString('en')} of ${parameters.toLocaleString('en')} parameters`,
     ...layers.flatMap(({ layer, layers: n, kept, bytes }) => [
       '',
-      `${layer}, ${n} ${n === 1 ? 'layer' : 'layers'}, keeps ${megabytes(bytes)} each for its backward pass:`,
+      `${layer}, ${n} ${n === 1 ? 'layer' : 'layers'}, keeps ${bytesText(bytes)} each for its backward pass:`,
       ...kept.map(
         ({ what, shape, bytes: b, columnsOf }) =>
-          `  ${megabytes(b).padStart(9)}  [${shape.join(', ')}]  ${columnsOf === undefined ? what : `x[:, columns] of ${columnsOf}; x is not kept: ${what}`}`,
+          `  ${bytesText(b).padStart(9)}  [${shape.join(', ')}]  ${columnsOf === undefined ? what : `x[:, columns] of ${columnsOf}; x is not kept: ${what}`}`,
       ),
     ]),
     '',
-    `weights ${megabytes(weights)}, optimizer state ${megabytes(state)}`,
-    ...(buffers === undefined ? [] : [`buffers ${megabytes(buffers.bytes)}: ${buffers.paths.join(', ')}`]),
-    `kept from forward to backward: ${megabytes(saved)}; held at most beside weights and state: ${megabytes(peak)}`,
+    `weights ${bytesText(weights)}, optimizer state ${bytesText(state)}`,
+    ...(buffers === undefined ? [] : [`buffers ${bytesText(buffers.bytes)}: ${buffers.paths.join(', ')}`]),
+    `kept from forward to backward: ${bytesText(saved)}; held at most beside weights and state: ${bytesText(peak)}`,
     `loss and gradients of a step: ${operations(flops)}`,
     ...(instead === undefined ? [] : [`the plan ${recomputation(plannedIn(explanation), instead)}`]),
     ...(before === undefined
       ? []
       : [
-          `Node and TensorFlow hold ${megabytes(before)} before the model is loaded: with the above, ${megabytes(before + weights + state + peak)}`,
+          `Node and TensorFlow hold ${bytesText(before)} before the model is loaded: with the above, ${bytesText(before + weights + state + peak)}`,
         ]),
   ].join('\n')
 }

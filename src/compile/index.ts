@@ -1,7 +1,7 @@
 /** Turns a pure step into lists of instructions: rewriting, preparing, planning, certifying. */
 export { bindDims, checkFits, DimsError, given, sizing } from './bind.ts'
 export { withinBudget, type Candidate } from './budget.ts'
-export type { Course, Moment } from './course.ts'
+export { courseOf, type Course, type Moment } from './course.ts'
 export { crossing } from './crossing.ts'
 export type { Equations } from './equations.ts'
 export { flopsOf } from './flops.ts'

@@ -29,10 +29,16 @@ const syncDirectory = async (path: string): Promise<void> => {
   }
 }
 
-/** Creates a folder and those above it that are missing, durably. */
-const makeFolder = async (path: string): Promise<void> => {
-  const made = await mkdir(path, { recursive: true })
-  if (made !== undefined) await syncDirectory(dirname(made))
+/** Creates a folder and those above it that are missing, durably, for what is to be at a path. */
+const makeFolder = async (folder: string, path: string): Promise<void> => {
+  try {
+    const made = await mkdir(folder, { recursive: true })
+    if (made !== undefined) await syncDirectory(dirname(made))
+  } catch (error) {
+    const code = codeOf(error)
+    if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error
+    throw refusal(`${path}: what is there in the place of its folder is a file`, code)
+  }
 }
 
 /**
@@ -50,7 +56,7 @@ export const writeAtomically = (
     if (bad !== undefined) throw refusal(`${directory}: ${quoted(bad)} is not a plain file name`)
     const target = await orThrow(checkDestination(directory))
     const parent = dirname(target)
-    await makeFolder(parent)
+    await makeFolder(parent, directory)
     await sweep(parent)
     const temporary = join(parent, temporaryName())
     await mkdir(temporary)
@@ -77,7 +83,7 @@ export const replaceFile = (path: string, content: Content): TE.TaskEither<IoErr
     // an earlier file may be behind a link
     const target = await realpath(path).catch(() => resolve(path))
     const parent = dirname(target)
-    await makeFolder(parent)
+    await makeFolder(parent, path)
     await sweep(parent)
     const temporary = join(parent, temporaryName())
     try {
@@ -101,7 +107,7 @@ export const checkReplaceable = (path: string): TE.TaskEither<IoError, void> =>
     const target = await realpath(path).catch(() => resolve(path))
     const found = await stat(target).catch(() => undefined)
     if (found?.isDirectory() === true) throw refusal(`${path}: it is a directory, where a file is expected`, 'EISDIR')
-    await makeFolder(dirname(target))
+    await makeFolder(dirname(target), path)
     const trial = join(dirname(target), temporaryName())
     await writeFile(trial, '')
     await rm(trial)

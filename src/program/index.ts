@@ -16,13 +16,14 @@ export {
   type RefusedPlan,
   type SweepPoint,
 } from './plan.ts'
+export { recomputedText, sizesText } from './plan-words.ts'
 export { exportAdapter, exportFormats, type ExportOptions } from './export.ts'
 export { finetune } from './finetune.ts'
 export type { FinetuneEvent } from './events.ts'
 export { logChoice, openFollowing, type LogChoice } from './follow/follow.ts'
 export { continuePrompt, type ContinueOptions } from './generate.ts'
 export { supports, selectionRules } from './method.ts'
-export { humanReport, jsonReport, showBytes, type Terminal } from './progress.ts'
+export { humanReport, jsonReport, type Terminal } from './progress.ts'
 export type { FinetuneOptions } from './request.ts'
 export { checkFile, type VerifyModelEvent, type VerifyModelOptions, verifyModel } from './verify.ts'
 export type { Reproduction } from './reproduce/reproduction.ts'

@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { fail, type IoError } from '../text/index.ts'
+import { byteCount, fail, type IoError } from '../text/index.ts'
 import { machineMemory } from './pretrained.ts'
 
 /** The memory of accelerators in bytes, as their maker states it: NVIDIA's data sheets. */
@@ -11,19 +11,6 @@ const accelerators = {
 
 /** The names of machines that a step is planned for; `this` is the one that the program runs on. */
 export const machineNames: readonly string[] = [...Object.keys(accelerators), 'this']
-
-/** The bytes of a unit: decimal ones, as those of memory on a data sheet, and binary ones. */
-const units: Readonly<Record<string, number>> = {
-  B: 1,
-  K: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-}
 
 /** A machine that a step is planned for. */
 export interface Machine {
@@ -37,14 +24,8 @@ export interface Machine {
  */
 export const machineNamed = (name: string): E.Either<IoError, Machine> => {
   const own: Readonly<Record<string, number>> = { ...accelerators, this: machineMemory() }
-  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?(?:e\d+)?) ?((?:[KMGT]i?)?)B?$/i.exec(name) ?? []
-  const key = Object.keys(units).find(known => known.toLowerCase() === (unit || 'B').toLowerCase())
-  const bytes = Object.hasOwn(own, name)
-    ? own[name]!
-    : digits === undefined || key === undefined
-      ? Number.NaN
-      : Math.floor(Number(digits) * units[key]!)
-  return Number.isSafeInteger(bytes) && bytes > 0
+  const bytes = Object.hasOwn(own, name) ? own[name] : byteCount(name)
+  return bytes !== undefined
     ? E.right({ name, bytes })
     : fail(
         `--device ${name}: there is no such device: there are ${machineNames.join(', ')}, or a number of bytes such as 24GB or 24GiB`,

@@ -1,19 +1,30 @@
 import * as E from 'fp-ts/lib/Either.js'
-import { fitsOf, foresee, type Foresight, type Precision, type StepPlan, type TargetName } from '../backend/index.ts'
+import { basename } from 'node:path'
+import {
+  fitsOf,
+  foresee,
+  SessionError,
+  type Foresight,
+  type Precision,
+  type StepPlan,
+  type TargetName,
+} from '../backend/index.ts'
+import type { Course } from '../compile/index.ts'
+import { checkReplaceable, replaceFile } from '../host/index.ts'
 import { loadShapes, type AnyLoaded } from '../io/index.ts'
-import { fail, isIoError, orThrow, type IoError } from '../text/index.ts'
+import { bytesText, fail, isIoError, orThrow, type IoError } from '../text/index.ts'
 import type { MethodName, OptimizerName } from '../tune/index.ts'
 import { stepOf } from './explain.ts'
 import { machineNamed, type Machine } from './machines.ts'
 import { applicable, methodOptions, type MethodChoice } from './method.ts'
-import { recomputing, type RunOptions } from './pretrained.ts'
+import { recomputing, type MemoryOptions, type RunOptions } from './pretrained.ts'
 
 /** The sizes of a batch over which a plan is swept. */
 export const sweeps = ['seq', 'batch'] as const
 export type Sweep = (typeof sweeps)[number]
 
 /** The options of `partensor plan`. */
-export interface PlanModelOptions extends MethodChoice, Pick<RunOptions, 'onWarning'> {
+export interface PlanModelOptions extends MethodChoice, MemoryOptions, Pick<RunOptions, 'onWarning'> {
   /** The name of a published model, a config.json, a directory or a checkpoint file. */
   readonly model: string
   readonly batch: number
@@ -29,8 +40,8 @@ export interface PlanModelOptions extends MethodChoice, Pick<RunOptions, 'onWarn
   readonly sweep?: Sweep | undefined
   /** The methods that are planned side by side. */
   readonly methods?: readonly MethodName[] | undefined
-  /** Keeps only the input of each layer, and recomputes the rest of it in the backward pass. */
-  readonly checkpointing?: boolean | undefined
+  /** A file for a page that shows the plan. */
+  readonly html?: string | undefined
 }
 
 /** The plan of a model's step under a method. */
@@ -52,6 +63,8 @@ export interface ModelPlan extends StepPlan {
   readonly reads?: number
   /** The most bytes that the target can hold, if there is such a limit. */
   readonly limit?: number
+  /** The reason why a run may hold more than the plan, for a target where that is so. */
+  readonly caveat?: string
   readonly sweep?: readonly SweepPoint[]
 }
 
@@ -70,8 +83,6 @@ export interface RefusedPlan {
 
 /** The plans of one method, or of several side by side. */
 export type PlanResult = ModelPlan | { readonly rows: readonly (ModelPlan | RefusedPlan)[] }
-
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`
 
 /** The sizes at which a curve is drawn: powers of two, up to the first that does not fit. */
 const curve = (
@@ -102,17 +113,17 @@ const checkDevice = ({ weights, state }: StepPlan, device: Machine | undefined):
   device === undefined || weights + state <= device.bytes
     ? E.right(undefined)
     : fail(
-        `--device ${device.name} holds ${gigabytes(device.bytes)}, and the weights with the optimizer's state take ${gigabytes(weights + state)}`,
+        `--device ${device.name} holds ${bytesText(device.bytes, 'down')}, and the weights with the optimizer's state take ${bytesText(weights + state, 'up')}`,
       )
 
-/** Plans the step of an open model under one method. Rejects with an `IoError`. */
+/** Plans the step of an open model under one method, with the course of its memory for a page. Rejects with an `IoError`. */
 const planOne = async (
   source: AnyLoaded,
   choice: MethodChoice,
   options: PlanModelOptions,
   device: Machine | undefined,
-): Promise<ModelPlan> => {
-  const { batch, seq, target, precision = 'f32', optimizer, accumulate, checkpointing, sweep } = options
+): Promise<{ readonly plan: ModelPlan; readonly course?: Course }> => {
+  const { batch, seq, target, precision = 'f32', optimizer, accumulate, checkpointing, memory, sweep, html } = options
   const { architecture, config, task } = source.checkpoint
   const method = await orThrow(async () => methodOptions(choice, architecture))
   const { step, dims, ofBatch } = await stepOf(source, method, { batch, seq, optimizer })
@@ -124,12 +135,15 @@ const planOne = async (
     precision,
     ...(accumulate === undefined ? {} : { accumulate }),
     compiler: recomputing({ checkpointing }),
+    memory,
   })
   const plan = foresight.at(dims)
+  const course = html === undefined ? undefined : foresight.course?.(dims)
   await orThrow(async () => checkCounted(plan.total, { batch, seq }))
   await orThrow(async () => checkDevice(plan, device))
-  const fits = device && fitsOf(foresight, dims, device.bytes, Object.keys(ofBatch))
-  return {
+  const bytes = Math.min(device?.bytes ?? 0, memory ?? Number.POSITIVE_INFINITY)
+  const fits = device && fitsOf(foresight, dims, bytes, Object.keys(ofBatch))
+  const made: ModelPlan = {
     method: method.method,
     target: foresight.target,
     precision,
@@ -145,8 +159,32 @@ const planOne = async (
       : {}),
     ...(task === 'text' ? { reads: config.max_position_embeddings } : {}),
     ...(foresight.limit === undefined ? {} : { limit: foresight.limit }),
+    ...(foresight.caveat === undefined ? {} : { caveat: foresight.caveat }),
     ...(sweep === undefined ? {} : { sweep: curve(foresight, dims, sweep, device) }),
   }
+  return { plan: made, ...(course === undefined ? {} : { course }) }
+}
+
+/** Plans one method or several; a method among several that the model or a budget refuses has the reason. */
+const planned = async (
+  source: AnyLoaded,
+  { methods, ...options }: PlanModelOptions,
+  device: Machine | undefined,
+): Promise<{ readonly result: PlanResult; readonly course?: Course }> => {
+  if (methods === undefined) {
+    const { plan, ...more } = await planOne(source, options, options, device)
+    return { result: plan, ...more }
+  }
+  const rows: (ModelPlan | RefusedPlan)[] = []
+  for (const method of methods) {
+    try {
+      rows.push((await planOne(source, applicable(method, options), options, device)).plan)
+    } catch (error) {
+      if (!isIoError(error) && !(options.memory !== undefined && error instanceof SessionError)) throw error
+      rows.push({ method, refused: error.message })
+    }
+  }
+  return { result: { rows } }
 }
 
 /**
@@ -156,22 +194,21 @@ const planOne = async (
  * @example await planModel({ model: 'llama3-8b', method: 'paca', rank: 64, seed: 0, batch: 1, seq: 512, device: 'h100' })
  */
 export const planModel = async (options: PlanModelOptions): Promise<PlanResult> => {
-  const { model, methods, onWarning, device: named, ...choice } = options
+  const { model, onWarning, device: named, memory, sweep, html } = options
   const device = named === undefined ? undefined : await orThrow(async () => machineNamed(named))
+  if (memory !== undefined && sweep !== undefined)
+    await orThrow(async () => fail('--sweep is of plans that are alike: it goes without --memory'))
+  if (html !== undefined) await orThrow(checkReplaceable(html))
   const source = await orThrow(loadShapes(model))
   try {
     for (const message of source.checkpoint.warnings) onWarning?.(message)
-    if (methods === undefined) return await planOne(source, choice, options, device)
-    const rows: (ModelPlan | RefusedPlan)[] = []
-    for (const method of methods) {
-      try {
-        rows.push(await planOne(source, applicable(method, choice), options, device))
-      } catch (error) {
-        if (!isIoError(error)) throw error
-        rows.push({ method, refused: error.message })
-      }
+    const { result, course } = await planned(source, options, device)
+    if (html !== undefined) {
+      const { planPage } = await import('./page/plan-page.ts')
+      const page = await planPage(result, { model: basename(model), sweep, course })
+      await orThrow(replaceFile(html, page))
     }
-    return { rows }
+    return result
   } finally {
     await source.checkpoint.close()
   }

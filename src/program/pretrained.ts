@@ -14,7 +14,7 @@ import {
   type Tokenizer,
   type WeightedAdapter,
 } from '../io/index.ts'
-import { fail, ioError, orThrow, type IoError } from '../text/index.ts'
+import { bytesText, fail, ioError, orThrow, type IoError } from '../text/index.ts'
 import {
   compile,
   type Precision,
@@ -145,8 +145,6 @@ export const rowWarnings = (path: string, { cut, unscored }: Rows['warnings']): 
 /** The bytes that this process may use: those of the machine, or of its container. */
 export const machineMemory = (): number => Math.min(process.constrainedMemory?.() || Infinity, totalmem())
 
-const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
-
 /**
  * Refuses work that needs more memory than the machine or the target has, before anything is started; the message
  * states the need.
@@ -158,7 +156,7 @@ export const checkMemory = (needs: number, limit = Infinity, subject = 'a step')
     ? TE.right(undefined)
     : TE.left(
         ioError(
-          `${subject} needs ${megabytes(needs)} of memory, and there are ${megabytes(most)}: ` +
+          `${subject} needs ${bytesText(needs, 'up')} of memory, and there are ${bytesText(most, 'down')}: ` +
             'take a smaller --batch or --seq',
         ),
       )

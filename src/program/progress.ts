@@ -1,6 +1,6 @@
 import cliProgress from 'cli-progress'
 import { recomputation } from '../compile/index.ts'
-import { oneLine, printable } from '../text/index.ts'
+import { bytesText, oneLine, printable } from '../text/index.ts'
 import type { FinetuneEvent, ResumedEvent, StartEvent } from './events.ts'
 import { goingOn } from './resume.ts'
 import { countOf } from './follow/follower.ts'
@@ -11,14 +11,6 @@ export interface Terminal {
   readonly out: { write(text: string): unknown }
   readonly err: { write(text: string): unknown; readonly isTTY?: boolean }
 }
-
-/** Bytes in a readable form. @example showBytes(1.5e9) // 1.50 GB */
-export const showBytes = (bytes: number): string =>
-  bytes >= 1e9
-    ? `${(bytes / 1e9).toFixed(2)} GB`
-    : bytes >= 1e6
-      ? `${(bytes / 1e6).toFixed(0)} MB`
-      : `${(bytes / 1e3).toFixed(0)} KB`
 
 /** Seconds in a readable form. @example showSeconds(75) // 1:15 */
 export const showSeconds = (seconds: number): string => {
@@ -48,7 +40,7 @@ const meter = (steps: number): ((step: AnyStep) => Shown) => {
       loss: step.loss.toFixed(4),
       speed: `${(count / seconds).toFixed(count < 10 * seconds ? 1 : 0)} ${countOf(step)[1]}/s`,
       left: showSeconds(((steps - step.step) * seconds) / recent.length),
-      memory: showBytes(process.memoryUsage.rss()),
+      memory: bytesText(process.memoryUsage.rss()),
     }
   }
 }
@@ -73,7 +65,7 @@ export const stepDisplay = (err: Terminal['err'], steps: number, plan: number): 
         const { loss, speed, left, memory } = measure(step)
         if (step.step % every === 0 || step.step === steps || step.step === 1) {
           err.write(
-            `step ${step.step}/${steps}  loss ${loss}  lr ${Number(step.lr.toPrecision(3))}  ${speed}  ${left} left  plan ${showBytes(plan)}, process ${memory}\n`,
+            `step ${step.step}/${steps}  loss ${loss}  lr ${Number(step.lr.toPrecision(3))}  ${speed}  ${left} left  plan ${bytesText(plan)}, process ${memory}\n`,
           )
         }
       },
@@ -91,11 +83,11 @@ export const stepDisplay = (err: Terminal['err'], steps: number, plan: number): 
     stream: err as NodeJS.WriteStream,
   })
   bar.start(steps, 0, {
-    plan: showBytes(plan),
+    plan: bytesText(plan),
     loss: '…',
     speed: '…',
     left: '…',
-    memory: showBytes(process.memoryUsage.rss()),
+    memory: bytesText(process.memoryUsage.rss()),
   })
   return {
     show: step => {
@@ -137,7 +129,7 @@ const stoppedText = (checkpoint: string | undefined): string =>
 const startLines = (e: StartEvent): string =>
   `fine-tuning on ${e.target}: ${number(e.trainable)} of ${number(e.parameters)} parameters (${((100 * e.trainable) / e.parameters).toFixed(2)} %), ` +
   `${counted(e.rows, e.unit === 'images' ? 'image' : 'row')}, ${counted(e.steps, 'step')} of ${e.batch}${e.seq === undefined ? '' : ` × ${e.seq}`} ${e.unit}\n` +
-  `memory: the plan of a step holds ${showBytes(e.bytes)} at most, and the process ${showBytes(e.process)} before it\n` +
+  `memory: the plan of a step holds ${bytesText(e.bytes)} at most, and the process ${bytesText(e.process)} before it\n` +
   (e.instead === undefined ? '' : `the plan ${recomputation({ total: e.bytes, flops: e.flops }, e.instead)}\n`)
 
 /**

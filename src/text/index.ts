@@ -1,4 +1,5 @@
 /** Untrusted text, and messages about it: errors as values, quoting, JSON and its fields. */
+export { byteCount, bytesText, byteUnit, exampleBytes } from './bytes.ts'
 export { decodedText, parsedJson } from './decode.ts'
 export {
   attempt,

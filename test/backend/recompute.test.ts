@@ -11,11 +11,13 @@ import {
   SessionError,
   trainStep,
   type CompilerOptions,
+  type Dims,
   type Method,
   type Opaque,
   type TargetName,
 } from '../../src/index.ts'
 import { isValue, leaves } from '../../src/compiler.ts'
+import { byteCount, bytesText } from '../../src/text/index.ts'
 import { heldNow, peakWhile } from '../support/held.ts'
 import { openTiny, targets, tinyBatch } from '../support/tiny-llama.ts'
 
@@ -59,7 +61,12 @@ for (const [target, modes] of [
     })
 
 const sizes = { batch: 2, seq: 24 }
-const within = async (memory: number | undefined, checkpointing = false, target: TargetName = 'wasm') => {
+const within = async (
+  memory: number | undefined,
+  checkpointing = false,
+  target: TargetName = 'wasm',
+  batch: Dims | undefined = { ...sizes, scored: 48 },
+) => {
   const loaded = await openTiny()
   try {
     return await compile(trainStep(adapt(loaded.model, methods['LoRA with dropout']!()), adamw({ lr: 1e-2 })), {
@@ -68,7 +75,7 @@ const within = async (memory: number | undefined, checkpointing = false, target:
       weights: loaded.weights,
       compiler: checkpointing ? { recompute: 'all' } : {},
       memory,
-      batch: { ...sizes, scored: 48 },
+      batch,
     })
   } finally {
     await loaded.checkpoint.close()
@@ -106,25 +113,34 @@ test('with checkpointing the certificate is the measured peak', async () => {
   assert.ok(instead!.total > total && instead!.flops < flops)
 })
 
-test('a budget that no plan meets is refused with the smallest that can, and one that is no number of bytes', async () => {
-  for (const target of ['wasm', 'reference'] as const) {
-    await using run = await within(1e5, false, target)
-    let smallest = 0
-    assert.throws(
-      () => run.certificate(sizes),
-      error => {
-        smallest = Number(
-          /memory 100 KB is below the smallest plan of a step, which holds (\d+) KB: /.exec(String(error))?.[1],
-        )
-        return error instanceof SessionError && smallest > 0
-      },
-    )
-    await assert.rejects(run.step(await tinyBatch()), /below the smallest plan/)
-    await using enough = await within(smallest * 1e3, false, target)
-    assert.ok(enough.certificate(sizes).total <= smallest * 1e3)
-    await using less = await within((smallest - 1) * 1e3, false, target)
-    assert.throws(() => less.certificate(sizes), /below the smallest plan/)
-  }
+/** The bytes that a refusal says the smallest plan holds. */
+const smallestIn = (error: unknown): number =>
+  byteCount(/is below the smallest plan of a step, which holds (.*): /.exec(String(error))?.[1] ?? '') ?? Number.NaN
+
+test('a budget that no plan meets is refused with the smallest that can, before there are weights if the batch is named', async () => {
+  await using plain = await within(undefined)
+  const { weights, state } = plain.certificate(sizes)
+  const below = weights + state + 1e3
+  const named: unknown = await within(below).then(
+    run => run[Symbol.asyncDispose](),
+    (error: unknown) => error,
+  )
+  const smallest = smallestIn(named)
+  assert.ok(named instanceof SessionError && smallest > below)
+  await using enough = await within(smallest)
+  assert.ok(enough.certificate(sizes).total <= smallest)
+  // without the sizes of a batch it is refused as soon as there is one
+  await using unnamed = await within(below, false, 'wasm', {})
+  assert.throws(
+    () => unnamed.certificate(sizes),
+    error => smallestIn(error) === smallest,
+  )
+  await assert.rejects(
+    within(1e5),
+    new RegExp(
+      `memory 100 KB is below the weights with the optimizer's state, which take ${bytesText(weights + state, 'up')}$`,
+    ),
+  )
   await assert.rejects(within(Number.NaN), /memory is NaN: give a number of bytes above 0/)
   await assert.rejects(within(-1), /memory is -1/)
 })

@@ -355,7 +355,7 @@ const cases: readonly Case[] = [
   [
     'too little memory',
     () => finetune('--batch', '1000000'),
-    /^partensor: a step needs \d+ MB of memory, and there are \d+ MB: take a smaller --batch or --seq$/,
+    /^partensor: a step needs [\d.]+ [GT]B of memory, and there are [\d.]+ [MG]B: take a smaller --batch or --seq$/,
   ],
   [
     'a loss that is no number',

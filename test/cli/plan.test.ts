@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { planModel, type ModelPlan, type PlanModelOptions } from '../../src/program/index.ts'
+import {
+  compare,
+  explainModel,
+  openFollowing,
+  planModel,
+  type ModelPlan,
+  type PlanModelOptions,
+} from '../../src/program/index.ts'
 import { publishedNames } from '../../src/model/index.ts'
 import { methodNames } from '../../src/tune/index.ts'
 import { jsonLines, partensor, temporary, tiny } from '../support/command-line.ts'
@@ -78,6 +85,34 @@ test('models of 8 and 70 billion parameters are planned from their shapes, on bo
   assert.ok(seventy.flops.forward > products && seventy.flops.forward < 1.1 * products)
 })
 
+test('within a budget the plan recomputes as little as the budget allows, and is refused if none fits', async () => {
+  const at = { method: 'lora', seq: 96 } as const
+  const plain = await planned(at)
+  const least = await planned({ ...at, checkpointing: true })
+  assert.ok(plain.instead === undefined && least.instead !== undefined && least.total < plain.total)
+  const memory = Math.round((least.total + plain.total) / 2)
+  const within = await planned({ ...at, memory, device: '1GB' })
+  assert.ok(within.total <= memory && within.saved < plain.saved)
+  assert.ok(within.flops.backward > plain.flops.backward && within.flops.forward === plain.flops.forward)
+  assert.ok(within.instead!.total > memory && within.instead!.flops <= within.flops.forward + within.flops.backward)
+  // sizes fit a device within a budget if some plan does
+  assert.ok((await planned({ ...at, seq: within.maxSeq!, memory })).total <= memory)
+  assert.match(
+    await refused({ ...at, seq: within.maxSeq! + 1, memory }),
+    /^memory [\d.]+ [KM]B is below the smallest plan of a step, which holds [\d.]+ [KM]B: /,
+  )
+  for (const target of ['wasm', 'graph'] as const)
+    assert.match(
+      await refused({ memory: 1e5, target }),
+      /^memory 100 KB is below the weights with the optimizer's state, which take \d+ KB$/,
+    )
+})
+
+test('a plan says where a run may hold more than it states', async () => {
+  assert.equal((await planned({})).caveat, undefined)
+  assert.match((await planned({ target: 'graph' })).caveat ?? '', /TensorFlow may hold more/)
+})
+
 test('every method is planned beside the others, or says why not', async () => {
   const result = await planModel({ model: tiny, methods: methodNames, rank: 4, seed: 0, batch: 2, seq: 24 })
   assert.ok('rows' in result)
@@ -127,7 +162,7 @@ test('what cannot be planned is refused in one sentence that lists what there is
     assert.match(await refused({ device }), /no such device/)
   assert.match(
     await refused({ model: 'llama3-8b', device: '1GB' }),
-    /^--device 1GB holds 1\.00 GB, and the weights with the optimizer's state take 32\.17 GB$/,
+    /^--device 1GB holds 1\.00 GB, and the weights with the optimizer's state take 32\.2 GB$/,
   )
   assert.match(
     await refused({ model: 'llama3-8b', batch: 2 ** 30, seq: 2 ** 30 }),
@@ -136,9 +171,47 @@ test('what cannot be planned is refused in one sentence that lists what there is
   assert.match(await refused({ model: 'vit-b16', seq: 512 }), /--seq is of texts/)
   assert.match(await refused({ model: 'vit-b16', seq: undefined, sweep: 'seq' }), /--sweep seq is of texts/)
   assert.match(await refused({ precision: 'bf16', target: 'wasm' }), /bf16 needs --target graph/)
+  assert.match(await refused({ memory: 1e9, sweep: 'seq' }), /^--sweep .* goes without --memory$/)
+  for (const memory of [0, -1, Number.NaN]) assert.match(await refused({ memory }), /give a number of bytes above 0$/)
   const lacking = join(directory, 'config.json')
   await writeFile(lacking, '{"model_type":"llama"}')
   assert.match(await refused({ model: lacking }), /config\.json: \w+ is missing/)
+})
+
+test('a page that cannot be written is refused before anything is planned or run', async () => {
+  const directory = await temporary()
+  const file = join(directory, 'a-file')
+  await writeFile(file, '')
+  const common = { model: 'llama3-8b', method: 'paca', rank: 8, seed: 0, batch: 1 } as const
+  const run = { ...common, model: tiny, data: 'rows.jsonl', eval: 'rows.jsonl', accumulate: 1, shuffle: false }
+  const trained = {
+    ...run,
+    schedule: 'constant',
+    warmup: 0,
+    clip: 1,
+    out: join(directory, 'out'),
+    target: 'wasm',
+  } as const
+  const compared = { ...trained, methods: ['paca'], seeds: [0] } as const
+  const writers: Readonly<Record<string, (html: string) => Promise<unknown>>> = {
+    explain: html => explainModel({ ...common, html }),
+    plan: html => planModel({ ...common, html }),
+    compare: html => compare({ ...compared, html }, () => assert.fail('something was run')).next(),
+    finetune: html => openFollowing({ logs: [], page: { path: html, subject: 'a run' } }, () => undefined),
+  }
+  for (const [name, write] of Object.entries(writers)) {
+    await assert.rejects(
+      write(directory),
+      { message: `${directory}: it is a directory, where a file is expected` },
+      name,
+    )
+    await assert.rejects(
+      write(join(file, 'page.html')),
+      /page\.html: what is there in the place of its folder is a file$/,
+      name,
+    )
+    await assert.rejects(write(''), { message: 'the name of the file is empty' }, name)
+  }
 })
 
 test('wrong words on the command line are refused with those that there are', async () => {
@@ -146,13 +219,19 @@ test('wrong words on the command line are refused with those that there are', as
     partensor('plan', '--model', tiny, '--methods', 'paca,adapters'),
     partensor('plan', '--model', tiny, '--sweep', 'rank'),
     partensor('plan', '--model', 'llama4'),
+    partensor('plan', '--model', tiny, '--memory', 'much'),
   ])
   for (const [i, { code, stdout, stderr }] of outcomes.entries()) {
     assert.equal(code, 1)
     assert.equal(stdout, '')
     assert.match(
       stderr.trim(),
-      [/all, or some of paca, .*lora/, /choices are seq, batch/, /llama2-7b, .*llama3-8b/][i]!,
+      [
+        /all, or some of paca, .*lora/,
+        /choices are seq, batch/,
+        /llama2-7b, .*llama3-8b/,
+        /a number of bytes above 0, as 900MB/,
+      ][i]!,
     )
     assert.equal(stderr.trim().split('\n').length, 1)
   }

@@ -119,11 +119,21 @@ test("tables 6 and 7: the ratio of times is met for EfficientNetV2, and missed f
   isFound(ofVit, 'timeRatio', 0.556)
   isFound(ofNet, 'timeRatio', 0.814)
 })
+test('a reproduction holds what this compiler plans for the same step if it is asked to', async () => {
+  const { rows, says } = await reproduce('table6', { ours: true })
+  for (const row of rows) {
+    const [ours, careful] = [numberIn(row, 'oursBytes'), numberIn(row, 'oursCarefulBytes')]
+    assert.ok(careful > 0 && careful < ours, JSON.stringify(row))
+  }
+  assert.match(says.join('; '), /on the graph target in bf16/)
+})
 test('every reproduction says its regime, and what it assumes', async () => {
   for (const what of reproducible) {
     const { says, rows, title } = await reproduced(what)
     assert.match(says.join('; '), /checkpointing/)
     assert.match(says.join('; '), /dropout/)
+    if (rows.some(row => Object.keys(row).some(key => key.startsWith('careful'))))
+      assert.match(says.join('; '), /the claim needs: dropout .*; checkpointing .*; chunked loss /)
     assert.ok(rows.length > 0 && title.length > 0)
   }
 })

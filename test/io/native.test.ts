@@ -178,7 +178,7 @@ onLinux('a wheel that is given needs no pip; strip is used where it is; one of C
 )
 
 const full =
-  /^the disk of .*native (is full|has 1\.0 GB free), and native install needs 1\.2 GB: make room, or set PARTENSOR_CACHE to a directory on another disk$/
+  /^the disk of .*native (is full|has 1\.00 GB free), and native install needs 1\.20 GB: make room, or set PARTENSOR_CACHE to a directory on another disk$/
 const failures: readonly (readonly [what: string, tools: Scripts, sentence: RegExp, options?: NativeInstallOptions])[] =
   [
     [

@@ -6,6 +6,7 @@ import type { Followed } from '../../src/program/follow/follower.ts'
 import { comparePage, type Compared } from '../../src/program/page/compare-page.ts'
 import { noRun, runAfter, runPage } from '../../src/program/page/run-page.ts'
 import { explainModel } from '../../src/program/explain.ts'
+import { planModel } from '../../src/program/plan.ts'
 import { hoverText, noBrowser, openPage, overlaps, widerBy, type Look } from '../support/browser.ts'
 import { temporary, tiny } from '../support/command-line.ts'
 
@@ -18,6 +19,11 @@ const file = async (name: string, text: string): Promise<string> => {
 const common = { model: tiny, method: 'paca', rank: 8, seed: 0, batch: 2, seq: 24 } as const
 const explained = join(directory, 'explained.html')
 const explanation = await explainModel({ ...common, html: explained })
+
+const plannedFile = join(directory, 'planned.html')
+await planModel({ ...common, sweep: 'seq', device: '3MB', html: plannedFile })
+const methodsFile = join(directory, 'methods.html')
+await planModel({ ...common, methods: ['paca', 'lora', 'biases'], device: '3MB', memory: 2e6, html: methodsFile })
 
 /** The events of a run whose loss falls, with texts that would break a page that does not escape them. */
 const events: readonly Followed['event'][] = [
@@ -86,6 +92,8 @@ const pages: readonly (readonly [name: string, file: string, hover: string, says
     '@chart',
     /^(forward|backward) pass, \w+.*: [\d.]+ [KM]B\nweights .*\nstate .*\nkept .*\ngradients .*\npassing /,
   ],
+  ['plan', plannedFile, 'td.bar span', /^model\.layers.*: [\d.]+ KB$/],
+  ['plan', methodsFile, '.stack', /^PaCA: [\d.]+ MB\nweights .*\nstate .*\nkept .*\npassing .*$/],
   ['finetune', runFile, '@chart', /^step \d+\nbatch \d\.\d+\nheld out 3\.250$/],
   ['compare', comparedFile, '.stack', /^PaCA: 960 MB\nweights 538 MB\nstate 10\.0 MB\nkept 212 MB\npassing 200 MB$/],
   ['compare', comparedFile, '@chart', /^step 2\nPaCA 2\.5000\nLoRA 2\.5000$/],
@@ -158,7 +166,10 @@ test('a title states the finding, and texts are escaped', async () => {
   const page = await text(runFile)
   assert.ok(!page.includes('<b>row') && !page.includes('<script>alert') && page.includes('a &lt;b&gt;row&lt;/b&gt;'))
   assert.ok(page.includes('a female &lt;chicken&gt;') && !page.includes('http-equiv="refresh"'))
-  for (const path of [explained, runFile, comparedFile])
+  assert.match(titleOf(await text(plannedFile)), /^PaCA keeps [\d.]+ KB for the backward pass, /)
+  assert.match(titleOf(await text(methodsFile)), /^\w+ holds the least in a step: [\d.]+ MB$/)
+  assert.match(await text(methodsFile), /this model has none/)
+  for (const path of [explained, plannedFile, methodsFile, runFile, comparedFile])
     assert.doesNotMatch((await text(path)).replaceAll(/xmlns(:\w+)?="[^"]*"/g, ''), /https?:\/\/|<link|src=/)
 })
 

@@ -29,6 +29,7 @@ export const compiledWithin = <P, Q, M, S, B, O, K extends string, U>(
   return plannedWithin(recompute => {
     const compiled = compiledUnder(recompute)
     fitting(compiled)('loss', size, '')
-    return { compiled, limits: compiled.whole.limits(), bytes: certified(compiled, size).total }
+    const { total: bytes, weights, state } = certified(compiled, size)
+    return { compiled, limits: compiled.whole.limits(), bytes, fixed: weights + state }
   }, memory).compiled
 }

@@ -213,6 +213,9 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
     const { augment: _, ...held } = options
     await orThrow(readExamples(source, options.eval, held))
     const seq = examples.dims({ batch: options.batch, epochs: 1 })['seq']
+    // a budget that one of them cannot meet is refused before any runs
+    const plans: Explanation[] = []
+    for (const contender of contenders) plans.push(await planOf(source, options, contender, seq))
     yield { event: 'contenders', contenders }
     const runs: CompareRun[] = []
     const curves: Curve[] = []
@@ -227,8 +230,8 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
     }
     const table: CompareRow[] = []
     const compared: Compared[] = []
-    for (const contender of contenders) {
-      const plan = await planOf(source, options, contender, seq)
+    for (const [i, contender] of contenders.entries()) {
+      const plan = plans[i]!
       const bytes = plan.saved / (options.batch * (seq ?? 1))
       const saved = examples.unit === 'images' ? { savedBytesPerImage: bytes } : { savedBytesPerToken: bytes }
       const own = rated([contender], options).map(at =>
@@ -242,7 +245,7 @@ export async function* compare(options: CompareOptions, run: RunCommand): AsyncG
       const ofContender = own.map((row): CompareRow => ({ ...row, best: row.loss === least }))
       table.push(...ofContender)
       const row = ofContender.find(({ best }) => best)!
-      const curve = meanCurve(curves.filter((_, i) => runs[i]!.name === row.name && runs[i]!.lr === row.lr))
+      const curve = meanCurve(curves.filter((_, k) => runs[k]!.name === row.name && runs[k]!.lr === row.lr))
       compared.push({ row, plan, curve })
     }
     const lossBefore = mean(runs.map(run => run.lossBefore))

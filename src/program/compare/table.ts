@@ -1,3 +1,4 @@
+import { bytesText } from '../../text/index.ts'
 import type { RatedContender } from './contenders.ts'
 
 /** A mean and a standard deviation; a single number has none. */
@@ -54,7 +55,7 @@ const cellsOf = ({
     of => `${(100 * of.mean).toFixed(2)}${of.deviation === null ? '' : ` ± ${(100 * of.deviation).toFixed(2)}`} %`,
   ),
   (savedBytesPerImage ?? savedBytesPerToken ?? 0).toLocaleString('en', { maximumFractionDigits: 0 }),
-  `${(peakMemory / 1e6).toFixed(0)} MB`,
+  bytesText(peakMemory),
   `${stepSeconds.toFixed(stepSeconds < 1 ? 3 : 2)} s`,
 ]
 

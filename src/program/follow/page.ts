@@ -1,5 +1,5 @@
 import type * as TE from 'fp-ts/lib/TaskEither.js'
-import { replaceFile } from '../../host/index.ts'
+import { checkReplaceable, replaceFile } from '../../host/index.ts'
 import { attempt, orThrow, type IoError } from '../../text/index.ts'
 import { noRun, runAfter, runPage } from '../page/run-page.ts'
 import type { Follower } from './follower.ts'
@@ -18,6 +18,7 @@ export const pageFollower = (path: string, subject: string): TE.TaskEither<IoErr
       await orThrow(replaceFile(path, await runPage(run, ended)))
       written = performance.now()
     }
+    await orThrow(checkReplaceable(path))
     await write(false)
     return {
       follow: followed =>

@@ -89,15 +89,3 @@ export const key = (entries: readonly KeyEntry[]): Html =>
         </li> `,
     )}
   </ul> `
-
-/** Bytes in three digits. @example bytesText(4.72e6) // 4.7 MB */
-export const bytesText = (bytes: number): string => {
-  if (bytes === 0) return '0'
-  const { unit, bytes: one } = byteUnit(bytes)
-  const n = bytes / one
-  return `${n.toFixed(unit === 'GB' ? 2 : n < 99.5 ? 1 : 0)} ${unit}`
-}
-
-/** Bytes in the unit that suits the most of them, as an axis shows them. */
-export const byteUnit = (most: number): { readonly unit: string; readonly bytes: number } =>
-  most >= 1e9 ? { unit: 'GB', bytes: 1e9 } : most >= 1e6 ? { unit: 'MB', bytes: 1e6 } : { unit: 'KB', bytes: 1e3 }

@@ -2,9 +2,11 @@ import type { Explanation } from '../../compile/index.ts'
 import { recordOf } from '../../tune/index.ts'
 import type { CompareRow } from '../compare/table.ts'
 import { showSeconds } from '../progress.ts'
-import { bytesText, chart, colour, full, key } from './chart.ts'
+import { bytesText } from '../../text/index.ts'
+import { chart, full, key } from './chart.ts'
 import { markup, none, type Html } from './html.ts'
 import { lineColour, linesSpec } from './lines-spec.ts'
+import { memorySection, type HeldBy } from './memory-section.ts'
 import { pageText, section } from './shell.ts'
 
 /** A method of a comparison at its best rate, the plan of its step, and the mean loss of each step of its runs. */
@@ -95,60 +97,9 @@ const table = (all: readonly Compared[]): Html =>
     </table>
     <p class="note">★ the best of its column. Every method is shown at its best learning rate.</p> `
 
-const parts = ['weights', 'state', 'kept', 'passing'] as const
-const amountsOf = ({ plan: { weights, state, saved, peak } }: Compared) => ({
-  weights,
-  state,
-  kept: Math.min(saved, peak),
-  passing: Math.max(0, peak - saved),
-})
-const totalOf = ({ plan: { weights, state, peak } }: Compared): number => weights + state + peak
-
-const stack = (one: Compared, most: number): Html => {
-  const amounts = amountsOf(one)
-  const says = parts.map(part => `${part} ${bytesText(amounts[part])}`).join('\n')
-  const bars = parts.map(
-    part =>
-      markup`<span style="width:${((100 * amounts[part]) / most).toFixed(3)}%;background:${colour(part)}"></span>`,
-  )
-  return markup`<div
-    class="stack"
-    role="img"
-    aria-label="${says.replaceAll('\n', ', ')}"
-    data-tip="${nameOf(one)}: ${bytesText(totalOf(one))}
-${says}"
-  >
-    ${bars}
-  </div>`
-}
-
-const memorySection = (all: readonly Compared[]): Html => {
-  const most = Math.max(...all.map(totalOf))
-  const lightest = least(all, totalOf)
-  return section(
-    `${nameOf(lightest)} holds the least in a step: ${bytesText(totalOf(lightest))}`,
-    markup`<table>
-      <thead>
-        <tr>
-          <th scope="col">method</th>
-          <th scope="col" class="number">at most</th>
-          <th scope="col">of it</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${all.map(
-          one =>
-            markup`<tr>
-              <th scope="row">${nameOf(one)}</th>
-              <td class="number">${bytesText(totalOf(one))}</td>
-              <td class="bar memory">${stack(one, most)}</td>
-            </tr> `,
-        )}
-      </tbody>
-    </table> `,
-    key(parts.map(part => ({ colour: part, name: part }))),
-    markup`<p class="note">By the plan of a step, before it runs.</p>`,
-  )
+const heldBy = (one: Compared): HeldBy => {
+  const { weights, state, saved, peak } = one.plan
+  return { name: nameOf(one), weights, state, kept: Math.min(saved, peak), passing: Math.max(0, peak - saved) }
 }
 
 const curvesSection = async (all: readonly Compared[], lossBefore: number): Promise<Html> => {
@@ -178,5 +129,5 @@ export const comparePage = async (all: readonly Compared[], common: Common): Pro
   pageText({
     title: findingOf(all),
     lead: `Side by side on ${common.model}, ${common.sizes} in a micro-batch, at about equally many trained parameters.`,
-    body: [table(all), memorySection(all), await curvesSection(all, common.lossBefore)],
+    body: [table(all), memorySection(all.map(heldBy)), await curvesSection(all, common.lossBefore)],
   })

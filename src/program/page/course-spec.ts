@@ -1,6 +1,7 @@
 import type { Spec } from 'vega'
 import type { Course, Moment } from '../../compile/index.ts'
-import { alongX, bytesText, byteUnit, colour, hoverMark } from './chart.ts'
+import { bytesText, byteUnit } from '../../text/index.ts'
+import { alongX, colour, hoverMark } from './chart.ts'
 
 /** The memory over a step as a Vega specification: a stack of areas, and what holds at each time. */
 

@@ -1,7 +1,7 @@
 import type { Spec } from 'vega'
 import { alongX, colour, hoverMark } from './chart.ts'
 
-/** A line of a chart: a number for some steps. */
+/** A line of a chart: a number for some steps, or for other sizes. */
 export interface Series {
   readonly name: string
   /** The colour's name in the page's style. */
@@ -18,6 +18,8 @@ export interface Lines {
   readonly height: number
   /** The last step, if it is known. */
   readonly steps?: number
+  /** The sizes along the axis, by name, if they are no steps; each is twice the one before. */
+  readonly along?: string
   /** True if the axis begins at 0. */
   readonly zero?: boolean
   /** The form of the axis' numbers, in d3's notation. */
@@ -34,19 +36,19 @@ const some = <T>(all: readonly T[], most: number): readonly T[] => {
   return all.filter((_, i) => i % every === 0 || i === all.length - 1)
 }
 
-const says = ({ series, text }: Lines, step: number): string => {
+const says = ({ series, text, along }: Lines, step: number): string => {
   const known = series.flatMap(({ name, points }) => {
     const point = points.findLast(([at]) => at <= step)
     return point === undefined ? [] : [`${name} ${text(point[1])}`]
   })
-  return [`step ${step}`, ...known].join('\n')
+  return [along === undefined ? `step ${step}` : `${step.toLocaleString('en')} ${along}`, ...known].join('\n')
 }
 
 /** A chart of lines over steps as a Vega specification. */
 export const linesSpec =
   (lines: Lines) =>
   (_: number, narrow: boolean): Spec => {
-    const { series, title, height, zero = false, format } = lines
+    const { series, title, height, zero = false, format, along } = lines
     const finite = series.map(one => ({ ...one, points: one.points.filter(([, value]) => Number.isFinite(value)) }))
     const values = finite.flatMap(({ points }) => points.map(([, value]) => value))
     const at = finite.flatMap(({ points }) => points.map(([step]) => step))
@@ -59,7 +61,7 @@ export const linesSpec =
     )
     const edge = (i: number, by: number): number => {
       const [here, next] = [columns[i]!, columns[i + by]]
-      return next === undefined ? here : (here + next) / 2
+      return next === undefined ? here : along === undefined ? (here + next) / 2 : Math.sqrt(here * next)
     }
     return {
       height,
@@ -74,7 +76,12 @@ export const linesSpec =
         },
       ],
       scales: [
-        { name: 'x', type: 'linear', domain: [first, last === first ? first + 1 : last], range: 'width' },
+        {
+          name: 'x',
+          ...(along === undefined ? { type: 'linear' } : { type: 'log', base: 2 }),
+          domain: [first, last === first ? first + 1 : last],
+          range: 'width',
+        },
         {
           name: 'y',
           type: 'linear',
@@ -95,7 +102,13 @@ export const linesSpec =
           ticks: false,
           ...(format === undefined ? {} : { format }),
         },
-        { scale: 'x', orient: 'bottom', title: 'step', tickCount: narrow ? 4 : 6, format: ',d', tickMinStep: 1 },
+        {
+          scale: 'x',
+          orient: 'bottom',
+          title: along ?? 'step',
+          format: ',d',
+          ...(along === undefined ? { tickCount: narrow ? 4 : 6, tickMinStep: 1 } : { values: [...columns] }),
+        },
       ],
       marks: [
         ...finite.map(({ name, colour: of }) => ({

@@ -1,5 +1,8 @@
+import { bytesText } from '../../text/index.ts'
 import type { MethodName } from '../../tune/index.ts'
 import { bytesOf, careful, deepSpeed, largest, papers } from './regime.ts'
+import { needsText } from './needs.ts'
+import { oursText } from './ours.ts'
 import { knownStep, type BatchSizes, type KnownStep } from './step.ts'
 import type { Reproduction, Reproducing } from './reproduction.ts'
 import { aboutTimes, paperDevices, throughputOf } from './times.ts'
@@ -27,11 +30,16 @@ const [[fittedOn, fittedAt]] = longest as readonly [readonly [MethodName, number
 /** The bytes that LoRA's row of Table 4 holds: the one constant that is fitted, and that the other rows are tested with. */
 const budgetOf = (lora: KnownStep): number => heldBy(lora, { batch: 1, seq: fittedAt * 1000 })
 
-const regime = 'no checkpointing, no chunked loss, no dropout; bf16, fused attention, transformers of 2024'
+const regime = 'bf16, fused attention, transformers of 2024'
+const needs = needsText({
+  dropout: 'off',
+  checkpointing: 'off',
+  chunkedLoss: 'off',
+})
 const optimizer = 'DeepSpeed: 2 bytes a weight and 20 a trained number'
 const withCareful = 'careful: the same budget, with checkpointing of layers and a loss in pieces of 256 rows for all'
 const budgetText = (budget: number): string =>
-  `one budget, ${(budget / 1e9).toFixed(1)} GB, fitted on LoRA's row of Table 4, predicts every other figure`
+  `one budget, ${bytesText(budget)}, fitted on LoRA's row of Table 4, predicts every other figure`
 
 /** Table 4. */
 export const table4 = async ({ ours }: Reproducing): Promise<Reproduction> => {
@@ -48,13 +56,13 @@ export const table4 = async ({ ours }: Reproducing): Promise<Reproduction> => {
       paperMaxSeq: paper * 1000,
       difference: maxSeq / (paper * 1000) - 1,
       carefulMaxSeq: longestOf(careful),
-      ...(ours ? { oursBytes: await step.ours({ batch: 1, seq: maxSeq }) } : {}),
+      ...(ours ? await step.ours({ batch: 1, seq: maxSeq }) : {}),
     }
     rows.push(row)
   }
   return {
     title: 'Table 4: the longest sequence of LLaMA3-8B at rank 8 and batch 1 on an A100 of 80 GB',
-    says: [regime, optimizer, budgetText(budget), withCareful],
+    says: [needs, regime, optimizer, budgetText(budget), withCareful, ...(ours ? [oursText] : [])],
     rows,
   }
 }
@@ -81,13 +89,14 @@ export const fig3 = async ({ ours }: Reproducing): Promise<Reproduction> => {
       paperMaxBatch: paper,
       carefulMaxBatch: mostOf(careful),
       ...(await throughputOf(method)),
-      ...(ours ? { oursBytes: await step.ours({ batch: maxBatch, seq }) } : {}),
+      ...(ours ? await step.ours({ batch: maxBatch, seq }) : {}),
     }
     rows.push(row)
   }
   return {
     title: 'Figure 3: the largest batch of LLaMA3-8B at rank 8 and 512 tokens on an A100 of 80 GB, and its time',
     says: [
+      needs,
       regime,
       optimizer,
       budgetText(budget),
@@ -95,6 +104,7 @@ export const fig3 = async ({ ours }: Reproducing): Promise<Reproduction> => {
       "the paper's are from the raw files in the history of its code",
       ...aboutTimes(await paperDevices()),
       'timeDifference: of the largest batch; worstTimeDifference and worstRooflineDifference: the largest error over all batches of the row',
+      ...(ours ? [oursText] : []),
     ],
     rows,
   }

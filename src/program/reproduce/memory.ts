@@ -1,8 +1,11 @@
 import type { AccountOptions } from '../../compile/index.ts'
+import { bytesText } from '../../text/index.ts'
 import type { MethodName } from '../../tune/index.ts'
 import { supports } from '../method.ts'
 import { bytesOf, careful, deepSpeed, mixed, papers, quantizedFixed, type Fixed } from './regime.ts'
 import type { Reproduction, Reproducing, Row } from './reproduction.ts'
+import { needsText } from './needs.ts'
+import { oursText } from './ours.ts'
 import { knownStep, type BatchSizes, type KnownStep } from './step.ts'
 import { aboutTimes, paperDevices, timesOf } from './times.ts'
 
@@ -72,18 +75,24 @@ export const table1 = async ({ ours }: Reproducing): Promise<Reproduction> => {
       noDropoutBytes: held(plain, sizes, papers, deepSpeed),
       carefulBytes: held(plain, sizes, careful, deepSpeed),
       ...timesOf(papersOwn.work(sizes, papers), devices, hours === undefined ? undefined : stepSeconds(hours, sizes)),
-      ...(ours ? { oursBytes: await plain.ours(sizes) } : {}),
+      ...(ours ? await papersOwn.ours(sizes) : {}),
     })
   }
   return {
     title: 'Table 1: trained parameters, memory and time at 2 × 512 tokens',
     says: [
-      'no checkpointing, no chunked loss, dropout of 0.1 on adapters alone, bf16, fused attention, transformers of 2024, DeepSpeed: 2 bytes a weight and 20 a trained number',
+      needsText({
+        dropout: 'of 0.1 on the adapters, which only they have: most of the gap between LoRA and PaCA',
+        checkpointing: 'off',
+        chunkedLoss: 'off',
+      }),
+      'bf16, fused attention, transformers of 2024, DeepSpeed: 2 bytes a weight and 20 a trained number',
       contextText,
-      'without dropout: noDropoutBytes; most of the gap between LoRA and PaCA is the dropout that only LoRA has',
+      'without dropout: noDropoutBytes',
       'with checkpointing of layers and a loss in pieces of 256 rows for all, without dropout: carefulBytes',
       ...aboutTimes(devices),
       `paperSeconds: of 4.4 and 3.5 hours for ${examples.toLocaleString('en')} examples, the training questions of MMLU; the hours of the other rows are not known here`,
+      ...(ours ? [oursText] : []),
     ],
     rows,
   }
@@ -109,16 +118,22 @@ export const table3 = async ({ ours }: Reproducing): Promise<Reproduction> => {
       bytes: held(step, sizes, regime, fixed),
       paperBytes: paper * gigabyte,
       carefulBytes: held(step, sizes, { ...regime, transformers: 5, chunk: 256 }, fixed),
-      ...(ours ? { oursBytes: await step.ours(sizes) } : {}),
+      ...(ours ? await step.ours(sizes) : {}),
     })
   }
   return {
     title: 'Table 3: memory with a base in NF4, rank 64, 768 tokens a row',
     says: [
-      'checkpointing of layers (prepare_model_for_kbit_training), no chunked loss, no dropout, activations in 16 bits over float32 embeddings and head, transformers of 2024; 4 rows for 8B, 8 for 70B',
+      needsText({
+        dropout: 'off',
+        checkpointing: 'of layers (prepare_model_for_kbit_training)',
+        chunkedLoss: 'off',
+      }),
+      'activations in 16 bits over float32 embeddings and head, transformers of 2024; 4 rows for 8B, 8 for 70B',
       'weights in NF4 with quantized scales, 16 bytes for a trained number',
       contextText,
       'at equal rank PaCA trains half as many numbers as LoRA, which is most of the difference at 70B; with a loss in pieces of 256 rows: carefulBytes',
+      ...(ours ? [oursText] : []),
     ],
     rows,
   }
@@ -172,17 +187,19 @@ const imageTable = async (
       seconds,
       timeRatio: seconds / first.seconds,
       paperTimeRatio: timeRatio,
-      ...(ours ? { oursBytes: await step.ours({ batch }) } : {}),
+      ...(ours ? await step.ours({ batch }) : {}),
     })
   return {
     title,
     says: [
       ...says,
       'with checkpointing of layers for all: carefulBytes',
-      'no checkpointing, no dropout, automatic mixed precision: 4 bytes a weight and 12 a trained number',
+      needsText({ dropout: 'off', checkpointing: 'off', chunkedLoss: 'none: images have no tokens' }),
+      'automatic mixed precision: 4 bytes a weight and 12 a trained number',
       ...aboutTimes(devices),
       'timeRatio: the time in that of the first row',
-      `the paper states neither batch nor precision: both are inferred; ${(workspace / gigabyte).toFixed(1)} GB of passing tensors, workspace and context are fitted on the first row, and the second is the test`,
+      `the paper states neither batch nor precision: both are inferred; ${bytesText(workspace)} of passing tensors, workspace and context are fitted on the first row, and the second is the test`,
+      ...(ours ? [oursText] : []),
     ],
     rows,
   }

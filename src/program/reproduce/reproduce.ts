@@ -21,7 +21,7 @@ const refused: Readonly<Record<string, string>> = {
 }
 
 /** The paper's table or figure with a name. Errors: a name that there is not; a table that cannot be reproduced, with the reason. */
-const named = (name: string): E.Either<IoError, (options: Reproducing) => Promise<Reproduction>> => {
+const named = (name: string): E.Either<IoError, (options: Required<Reproducing>) => Promise<Reproduction>> => {
   const found = reproducible.find(known => known === name)
   if (found !== undefined) return E.right(reproductions[found])
   return fail(
@@ -32,9 +32,9 @@ const named = (name: string): E.Either<IoError, (options: Reproducing) => Promis
 /**
  * Computes a table or a figure of the PaCA paper from shapes alone, beside the paper's own. Rejects with an `IoError`: a
  * name that there is not, or a table that cannot be reproduced, with the reason.
- * @example (await reproduce('table4', { ours: false })).rows
+ * @example (await reproduce('table4')).rows
  */
-export const reproduce = async (name: string, options: Reproducing): Promise<Reproduction> => {
+export const reproduce = async (name: string, { ours = false }: Reproducing = {}): Promise<Reproduction> => {
   const found = await orThrow(async () => named(name))
-  return found(options)
+  return found({ ours })
 }

@@ -13,6 +13,6 @@ export interface Reproduction {
 
 /** The options of a reproduction. */
 export interface Reproducing {
-  /** True if the rows also say what this compiler's own program holds for the same step. */
-  readonly ours: boolean
+  /** True if the rows also say what this compiler's own plan holds for the same step (default: false). */
+  readonly ours?: boolean
 }

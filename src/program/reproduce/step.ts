@@ -4,11 +4,12 @@ import { loadedShapes } from '../../io/index.ts'
 import { publishedModel, type ModelDescription } from '../../model/index.ts'
 import { orThrow } from '../../text/index.ts'
 import { count } from '../../tensor/index.ts'
-import type { MethodName } from '../../tune/index.ts'
+import { trainStep } from '../../train/index.ts'
+import { adamw, type MethodName } from '../../tune/index.ts'
 import { ownDims } from '../counts.ts'
-import { explainMethod } from '../explain.ts'
 import { methodOptions, type MethodChoice } from '../method.ts'
 import { targetsOf, tuneAny } from '../tune.ts'
+import { oursOf, type Ours } from './ours.ts'
 
 /** The training step of a published model under a method. */
 export interface StepChoice extends Omit<MethodChoice, 'seed' | 'method'> {
@@ -31,8 +32,8 @@ export interface KnownStep {
   readonly work: (sizes: BatchSizes, options: AccountOptions) => StepWork
   /** The numbers of the weights that are quantized. */
   readonly quantized: number
-  /** The most bytes that this compiler's program for TensorFlow holds in bf16, weights and state included. */
-  readonly ours: (sizes: BatchSizes) => Promise<number>
+  /** The columns of what this compiler holds. */
+  readonly ours: (sizes: BatchSizes) => Promise<Ours>
 }
 
 /** A network that drops nothing. */
@@ -61,13 +62,6 @@ export const knownStep = async ({ model, imageSize, ...choice }: StepChoice): Pr
     at: (sizes, regime) => at({ ...own, ...sizes }, regime),
     work: (sizes, regime) => work({ ...own, ...sizes }, regime),
     quantized: options.quantize ? linear.reduce((sum, sizes) => sum + count(sizes), 0) : 0,
-    ours: async sizes => {
-      const { weights, state, peak } = await explainMethod(source, options, {
-        ...sizes,
-        target: 'graph',
-        precision: 'bf16',
-      })
-      return weights + state + peak
-    },
+    ours: oursOf(trainStep(tuned, adamw({ lr: 1e-4 })), own),
   }
 }

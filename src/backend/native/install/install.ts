@@ -15,7 +15,7 @@ import {
   type TensorflowPackage,
 } from '../builds.ts'
 import { cacheDirectory, sweep, temporaryFolder, pipDownload } from '../../../host/index.ts'
-import { attempt, ioError, refusal, type IoError } from '../../../text/index.ts'
+import { attempt, bytesText, ioError, refusal, type IoError } from '../../../text/index.ts'
 import { logSource } from './log.ts'
 import {
   copyScripts,
@@ -60,9 +60,8 @@ const freeBytesAt = async (directory: string): Promise<number> => {
   return bavail * bsize
 }
 
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`
 const fullDisk = (folder: string, needed: number, free?: number): string =>
-  `the disk of ${folder} ${free === undefined ? 'is full' : `has ${gigabytes(free)} free`}, and native install needs ${gigabytes(needed)}: ` +
+  `the disk of ${folder} ${free === undefined ? 'is full' : `has ${bytesText(free, 'down')} free`}, and native install needs ${bytesText(needed, 'up')}: ` +
   'make room, or set PARTENSOR_CACHE to a directory on another disk'
 
 /** A script that computes the square of 3 with TensorFlow itself, without log output. */

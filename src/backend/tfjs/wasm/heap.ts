@@ -1,4 +1,5 @@
 import * as E from '../../../either/index.ts'
+import { bytesText } from '../../../text/index.ts'
 import type { HeapDType, Memory, TensorInfo, TfjsCore, WasmBackend } from './runtime.ts'
 
 /** An error of a heap that is too small for a request. Sizes are in bytes. */
@@ -46,15 +47,13 @@ const elementBytes: { readonly [D in HeapDType]: number } = { float32: 4, int32:
 
 const size = (shape: readonly number[]): number => shape.reduce((n, length) => n * length, 1)
 
-const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`
-
 const outOfMemory = (requested: number, used: number, heap: number): OutOfMemory => ({
   _tag: 'OutOfMemory',
   requested,
   heap,
   message:
-    `out of memory: ${megabytes(requested)} more are needed while ${megabytes(used)} of tensors are held, and the wasm heap holds ` +
-    `at most ${megabytes(maximumHeapBytes)}`,
+    `out of memory: ${bytesText(requested, 'up')} more are needed while ${bytesText(used)} of tensors are held, and the wasm heap holds ` +
+    `at most ${bytesText(maximumHeapBytes, 'down')}`,
 })
 
 /**
