@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { parseDocument } from 'yaml'
-import { readText } from '../host/index.ts'
-import { isRecord, nearest, orThrow, quoted, refusal } from '../text/index.ts'
+import { nearest, readText } from '../host/index.ts'
+import { isRecord, orThrow, quoted, refusal } from '../text/index.ts'
 import { RepeatedOption } from './options.ts'
 
 /** A file of options. */

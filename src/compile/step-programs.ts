@@ -3,8 +3,6 @@ import {
   expressionKeys,
   f32,
   factors,
-  is,
-  placeholderOp,
   placeholder,
   scalar,
   topological,
@@ -14,7 +12,6 @@ import {
   type Node,
 } from '../tensor/index.ts'
 import {
-  AmbiguousTree,
   declaredLeaves,
   globalNorm,
   isTensor,
@@ -29,6 +26,7 @@ import {
 import { bufferPath, declaredOf, lossOrNothing, type Traced } from './declared.ts'
 import { compileProgram, fitted, refreshed, type CompilerOptions, type Program, type Traits } from './pipeline.ts'
 import { preparedKeys, type Prepared, type Preparations } from './prepare.ts'
+import { checkDeclared, onceEach } from './leaves.ts'
 import type { Step } from './step.ts'
 import { fedKeys, trainingStreams, type FedKey, type Streams } from './training-dropout.ts'
 
@@ -381,32 +379,6 @@ const withReplaced = (program: Program, replaced: readonly Node[]): Replacing =>
   },
   replaced,
 })
-
-type Leaves = readonly (readonly [path: string, leaf: Node])[]
-/** Every leaf at the first of its paths. */
-const onceEach = (leaves: Leaves): Leaves => {
-  const seen = new Set<Node>()
-  return leaves.filter(([, leaf]) => !seen.has(leaf) && seen.add(leaf))
-}
-
-/** Refuses leaves that cannot be parameters, parts of a batch or buffers. */
-const checkDeclared = (params: Leaves, batch: Leaves, buffers: Leaves): void => {
-  const refuse = (text: string): never => {
-    throw new AmbiguousTree(text)
-  }
-  const own = new Map(params.map(([path, leaf]) => [leaf, path]))
-  for (const [path, leaf] of [...params, ...batch, ...buffers])
-    if (!is(leaf, placeholderOp)) refuse(`${path} is an expression: a leaf is declared as f32(…) or i32(…)`)
-  for (const [path, leaf] of batch)
-    if (own.has(leaf)) refuse(`${path} of the batch is the parameter ${own.get(leaf)}: declare another leaf`)
-  const others = new Map([...batch.map(([path, leaf]) => [leaf, `${path} of the batch`] as const), ...own])
-  const paths = new Set(batch.map(([path]) => path))
-  for (const [path, leaf] of buffers) {
-    if (others.has(leaf)) refuse(`${path} is ${others.get(leaf)}: declare another leaf`)
-    if (paths.has(path)) refuse(`a leaf of the batch is called ${path}, as a buffer is: rename one`)
-    others.set(leaf, path)
-  }
-}
 
 const dependsOn = (expression: Node, leaves: ReadonlySet<Node>): boolean =>
   topological([expression]).some(n => leaves.has(n))

@@ -8,13 +8,13 @@ import {
   codeOf,
   decodedText,
   isRecord,
-  nearest,
   orThrow,
   parsedJson,
   reasonOf,
   refusal,
   type IoError,
 } from '../text/index.ts'
+import { nearest } from './nearest.ts'
 
 /** A regular file opened for positioned reads. Reads reject with an `IoError` if the file is too short. */
 export interface InputFile {

@@ -7,15 +7,8 @@ export { classify, type ClassifyOptions } from './classify.ts'
 export { evaluate, type EvaluateImagesResult, type EvaluateOptions, type EvaluateResult } from './evaluate.ts'
 export { explainModel, type ExplainOptions } from './explain.ts'
 export { machineNames } from './machines.ts'
-export {
-  planModel,
-  sweeps,
-  type ModelPlan,
-  type PlanModelOptions,
-  type PlanResult,
-  type RefusedPlan,
-  type SweepPoint,
-} from './plan.ts'
+export { planModel, type PlanModelOptions } from './plan.ts'
+export { sweeps, type ModelPlan, type PlanResult, type RefusedPlan, type SweepPoint } from './plan-types.ts'
 export { recomputedText, sizesText } from './plan-words.ts'
 export { exportAdapter, exportFormats, type ExportOptions } from './export.ts'
 export { finetune } from './finetune.ts'

@@ -1,5 +1,5 @@
 import { recomputation } from '../compile/index.ts'
-import type { ModelPlan } from './plan.ts'
+import type { ModelPlan } from './plan-types.ts'
 
 /** The sizes of a planned step in words. @example sizesText({ batch: 2, seq: 512 }) // 2 × 512 tokens */
 export const sizesText = ({ batch, seq }: Pick<ModelPlan, 'batch' | 'seq'>): string =>

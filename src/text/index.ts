@@ -17,5 +17,4 @@ export {
   type IoError,
 } from './error.ts'
 export { fieldsOf, isRecord, limits, type Json } from './json-fields.ts'
-export { nearest } from './nearest.ts'
 export { printable, quoted, shown } from './quote.ts'

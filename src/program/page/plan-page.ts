@@ -1,7 +1,7 @@
 import type { Course } from '../../compile/index.ts'
 import { bytesText, byteUnit } from '../../text/index.ts'
 import { recordOf } from '../../tune/index.ts'
-import type { ModelPlan, PlanResult, RefusedPlan, Sweep } from '../plan.ts'
+import type { ModelPlan, PlanResult, RefusedPlan, Sweep } from '../plan-types.ts'
 import { recomputedText, sizesText } from '../plan-words.ts'
 import { chart, full, key } from './chart.ts'
 import { courseSection } from './course-section.ts'

@@ -1,9 +1,9 @@
 import { bytesText } from '../../text/index.ts'
 import type { MethodName } from '../../tune/index.ts'
-import { bytesOf, careful, deepSpeed, largest, papers } from './regime.ts'
+import { bytesOf, careful, deepSpeed, largest, papers, type BatchSizes } from './regime.ts'
 import { needsText } from './needs.ts'
 import { oursText } from './ours.ts'
-import { knownStep, type BatchSizes, type KnownStep } from './step.ts'
+import { knownStep, type KnownStep } from './step.ts'
 import type { Reproduction, Reproducing } from './reproduction.ts'
 import { aboutTimes, paperDevices, throughputOf } from './times.ts'
 

@@ -2,11 +2,11 @@ import type { AccountOptions } from '../../compile/index.ts'
 import { bytesText } from '../../text/index.ts'
 import type { MethodName } from '../../tune/index.ts'
 import { supports } from '../method.ts'
-import { bytesOf, careful, deepSpeed, mixed, papers, quantizedFixed, type Fixed } from './regime.ts'
+import { bytesOf, careful, deepSpeed, mixed, papers, quantizedFixed, type Fixed, type BatchSizes } from './regime.ts'
 import type { Reproduction, Reproducing, Row } from './reproduction.ts'
 import { needsText } from './needs.ts'
 import { oursText } from './ours.ts'
-import { knownStep, type BatchSizes, type KnownStep } from './step.ts'
+import { knownStep, type KnownStep } from './step.ts'
 import { aboutTimes, paperDevices, timesOf } from './times.ts'
 
 /** The tables of the paper that state memory: 1, 3, 6 and 7. */

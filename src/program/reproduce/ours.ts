@@ -1,6 +1,6 @@
 import { foresee, type Foresight } from '../../backend/index.ts'
 import type { Step } from '../../compile/index.ts'
-import type { BatchSizes } from './step.ts'
+import type { BatchSizes } from './regime.ts'
 
 /** The bytes that this compiler's plan holds for the same step as a row of the paper. */
 

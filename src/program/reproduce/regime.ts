@@ -2,6 +2,12 @@ import type { Account, AccountOptions } from '../../compile/index.ts'
 
 /** The regimes in which the paper's runs are accounted, and what they hold besides what autograd keeps. */
 
+/** The sizes of a batch. */
+export interface BatchSizes {
+  readonly batch: number
+  readonly seq?: number
+}
+
 /** The bytes of a step that do not depend on its batch, by its numbers of parameters. */
 export interface Fixed {
   readonly weights: number

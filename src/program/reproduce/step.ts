@@ -10,6 +10,7 @@ import { ownDims } from '../counts.ts'
 import { methodOptions, type MethodChoice } from '../method.ts'
 import { targetsOf, tuneAny } from '../tune.ts'
 import { oursOf, type Ours } from './ours.ts'
+import type { BatchSizes } from './regime.ts'
 
 /** The training step of a published model under a method. */
 export interface StepChoice extends Omit<MethodChoice, 'seed' | 'method'> {
@@ -17,11 +18,6 @@ export interface StepChoice extends Omit<MethodChoice, 'seed' | 'method'> {
   readonly method: MethodName
   /** The height and width of images, if they are not the model's own. */
   readonly imageSize?: number
-}
-/** The sizes of a batch. */
-export interface BatchSizes {
-  readonly batch: number
-  readonly seq?: number
 }
 
 /** A step whose bytes are known. */
