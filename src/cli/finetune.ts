@@ -14,7 +14,6 @@ import {
   type Terminal,
 } from '../program/index.ts'
 import { recordOf } from '../tune/index.ts'
-import { orThrow } from '../text/index.ts'
 import { recordedSettings } from './config-file.ts'
 import { telling, warn, type Context, type Json } from './context.ts'
 import { methodOption, selectOption, selectStepsOption, withMethodOptions } from './method.ts'
@@ -123,7 +122,8 @@ export const finetuneCommand = ({ interrupted, ...terminal }: Context): Command 
         if (event.event !== 'done' || event.adapter === null) continue
         const kept = Object.entries(settings()).filter(([name]) => !ofThisRun.has(name))
         const content = `${JSON.stringify(Object.fromEntries(kept), undefined, 2)}\n`
-        await orThrow(replaceFile(join(event.adapter, settingsFile), content))
+        const written = await replaceFile(join(event.adapter, settingsFile), content)()
+        if (E.isLeft(written)) warning(`${written.left.message}: the options of the run are not beside its adapter`)
       }
     } finally {
       report.stop()

@@ -105,6 +105,7 @@ test('with --json every step is one line, the end another, and nothing else is p
   assert.deepEqual((await readdir(join(directory, 'protocol'))).sort(), [
     'adapter_config.json',
     'adapter_model.safetensors',
+    'settings.json',
   ])
 })
 
@@ -205,7 +206,7 @@ test('an interrupt ends the run after its step, and what it learned is saved', a
   const lines = jsonLines(stdout)
   const { event, steps, adapter, interrupted: stopped } = lines.at(-1)!
   assert.deepEqual([code, stderr, event, steps, adapter, stopped], [130, '', 'done', lines.length - 1, out, true])
-  assert.deepEqual((await readdir(out)).sort(), ['adapter_config.json', 'adapter_model.safetensors'])
+  assert.deepEqual((await readdir(out)).sort(), ['adapter_config.json', 'adapter_model.safetensors', 'settings.json'])
 })
 
 test('no run leaves a temporary file', async () => {

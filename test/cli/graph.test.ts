@@ -238,7 +238,7 @@ const refusals: readonly (readonly [what: string, args: readonly string[], sente
   [
     'too little memory',
     ['--target', 'graph', '--batch', '1000000'],
-    /^partensor: a step needs \d+ MB of memory, and there are \d+ MB: take a smaller --batch or --seq\n$/,
+    /^partensor: a step needs \S+ GB of memory, and there are \S+ GB: take a smaller --batch or --seq\n$/,
   ],
   [
     '16 bits on node',

@@ -408,6 +408,7 @@ describe('work that is not lost', { concurrency: 2 }, () => {
       'adapter_config.json',
       'adapter_model.safetensors',
       'optimizer',
+      'settings.json',
     ])
   })
 

@@ -53,6 +53,7 @@ test('from a fine-tuned LoRA to one that PEFT loads, one that is merged, and hal
     'adapter_config.json',
     'adapter_model.safetensors',
     'optimizer',
+    'settings.json',
   ])
   const due = Number(jsonLines(lora.stdout).at(-1)!['evalLossAfter'])
   const [peft, merged] = await Promise.all([

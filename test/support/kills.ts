@@ -123,5 +123,9 @@ export const killAgain = async ({ options, whole, kills, seed, most }: Killing):
     left.filter(name => name.startsWith('.') || name.endsWith('.checkpoints')),
     [],
   )
-  assert.deepEqual((await readdir(options.out)).sort(), ['adapter_config.json', 'adapter_model.safetensors'])
+  assert.deepEqual((await readdir(options.out)).sort(), [
+    'adapter_config.json',
+    'adapter_model.safetensors',
+    'settings.json',
+  ])
 }
