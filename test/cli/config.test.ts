@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { commandLine } from '../../src/cli/program.ts'
 import { withConfigFile } from '../../src/cli/config-file.ts'
 import { checkEvents } from '../support/events.ts'
+import { pageNamed } from '../support/pages.ts'
 import { nothing } from '../support/program.ts'
 import { goldenRows, jsonLines, partensor, temporary, tiny, writeRows } from '../support/command-line.ts'
 
@@ -36,6 +37,19 @@ test('a file of options stands for the arguments that it names, in YAML and in J
     words,
   )
   assert.deepEqual(await expanded('log: [jsonl:a, jsonl:b]\nskip-broken: false'), ['--log=jsonl:a', '--log=jsonl:b'])
+})
+
+test('the file on the page of the command line stands for what it says', async () => {
+  const [block, ...others] = pageNamed('docs/command-line.md').blocks.filter(({ language }) => language === 'yaml')
+  assert.deepEqual(others, [])
+  assert.deepEqual(await expanded(block!.source), [
+    '--model=model',
+    '--data=train.jsonl',
+    '--target-modules=q_proj,v_proj',
+    '--optimizer-args=b1=0.8',
+    '--no-shuffle',
+    '--steps=20',
+  ])
 })
 
 test('options of the command line win over those of the file, and over what excludes them', async () => {

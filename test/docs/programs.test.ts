@@ -66,7 +66,7 @@ test('the README has programs, and every block of a page is a program, a command
   assert.ok(readme.blocks.some(({ language, shown }) => language === 'ts' && shown !== undefined))
   const others = pages.flatMap(({ name, blocks }) =>
     blocks
-      .filter(({ language }) => !['ts', 'sh', 'json', 'text'].includes(language))
+      .filter(({ language }) => !['ts', 'sh', 'json', 'yaml', 'text'].includes(language))
       .map(({ line }) => `${name}:${line}`),
   )
   assert.deepEqual(others, [])
