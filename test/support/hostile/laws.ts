@@ -56,6 +56,8 @@ const sentence = ({ thrown, folder, files }: Observation): string | undefined =>
     .replace(/"(?:[^"\\]|\\.)*"?/g, '""')
     .replace(/'[^']*'/g, "''")
     .replace(/the image is broken: .*/, '')
+    // Python's words, which templates have
+    .replace(/'' object is not iterable|argument of type '' is not iterable/, '')
   if (foreign.test(own)) return `it is the sentence of an error that nobody wrote: ${text}`
   return files.some(file => text.includes(file)) || text.includes(folder)
     ? undefined
