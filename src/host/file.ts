@@ -1,6 +1,6 @@
 import { constants, type Stats } from 'node:fs'
 import { open, readdir, stat, type FileHandle } from 'node:fs/promises'
-import { basename, dirname, resolve } from 'node:path'
+import { basename, dirname, extname, resolve } from 'node:path'
 import * as E from 'fp-ts/lib/Either.js'
 import type * as TE from 'fp-ts/lib/TaskEither.js'
 import {
@@ -77,21 +77,44 @@ const inputFile = (path: string, handle: FileHandle, size: number): InputFile =>
   }
 }
 
-/**
- * The status of what is at a path. Where there is nothing, the error names what is there with nearly that name.
- * @example (await statusOf('models/smollm2')).isDirectory()
- */
-export const statusOf = async (path: string): Promise<Stats> => {
+/** The entry of a folder that is most like a name, in all but an ending that both have. */
+const nearestEntry = (name: string, entries: readonly string[]): string | undefined => {
+  const ending = extname(name)
+  const isAlike = (entry: string): boolean => extname(entry) === ending
+  const stem = nearest(
+    basename(name, ending),
+    entries.filter(isAlike).map(entry => basename(entry, ending)),
+  )
+  if (stem !== undefined) return `${stem}${ending}`
+  return nearest(
+    name,
+    entries.filter(entry => !isAlike(entry)),
+  )
+}
+
+/** The status of a path, as Node has it. */
+const statsOf = async (path: string): Promise<Stats> => {
   try {
     return await stat(path)
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
     const others = await readdir(dirname(resolve(path))).catch(() => [])
-    const like = nearest(basename(path), others)
+    const like = nearestEntry(basename(path), others)
     if (like === undefined) throw error
     throw refusal(`${path}: ${reasonOf(error)} (did you mean ${like}?)`, 'ENOENT')
   }
 }
+
+/** The kind of what is at a path. */
+interface Status {
+  isDirectory(): boolean
+  isFile(): boolean
+}
+/**
+ * The status of what is at a path. Where there is nothing, the error names what is there with nearly that name.
+ * @example (await statusOf('models/smollm2')).isDirectory()
+ */
+export const statusOf = (path: string): Promise<Status> => statsOf(path)
 
 /** Refuses everything but a regular file, which alone can be read at any position. */
 const checkRegular = (path: string, status: Stats): void => {
@@ -114,7 +137,7 @@ const checkRegular = (path: string, status: Stats): void => {
  */
 export const openFile = (path: string): TE.TaskEither<IoError, InputFile> =>
   attempt(path, async () => {
-    checkRegular(path, await statusOf(path))
+    checkRegular(path, await statsOf(path))
     // if the file has become a pipe meanwhile, this does not block either; Windows has no such flag
     const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     try {
