@@ -98,9 +98,9 @@ for (const { name, run } of chosen) {
 const rows = findings.flatMap(found => found.rows).map(row => (quick ? { ...row, asked: '', met: undefined } : row))
 const tables = findings.flatMap(found => found.tables)
 
-const { processor, cores, memoryMegabytes, system, loadBefore } = where
+const { processor, cores, instructions, memoryMegabytes, system, loadBefore } = where
 console.log(
-  `${processor}, ${cores} cores, ${Math.round(memoryMegabytes / 1000)} GB, ${system}; load before the run ${loadBefore.toFixed(2)}`,
+  `${processor}, ${cores} cores (${instructions.join(', ')}), ${Math.round(memoryMegabytes / 1000)} GB, ${system}; load before the run ${loadBefore.toFixed(2)}`,
 )
 console.log(
   `${Object.entries(packages)

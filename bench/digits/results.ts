@@ -30,7 +30,7 @@ export interface Timed {
 /** Everything that the table is made of. */
 export interface DigitsResults {
   readonly date: string
-  readonly machine: Readonly<Record<string, number | string>>
+  readonly machine: Readonly<Record<string, number | string | readonly string[]>>
   readonly versions: Readonly<Record<string, string>>
   readonly steps: number
   readonly batch: number
