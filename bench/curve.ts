@@ -50,6 +50,11 @@ const scatter = (points: readonly Point[], title: string, at: number): Group => 
       height: { value: panel.height },
     },
   },
+  // the grid of an axis is as wide as these say
+  signals: [
+    { name: 'width', value: panel.width },
+    { name: 'height', value: panel.height },
+  ],
   data: [{ name: 'points', values: [...points] }],
   scales: [
     {
@@ -139,7 +144,7 @@ export const curveOf = async (recorded: Recorded, place: Place): Promise<string>
     background: 'white',
     // the widths of texts are not known here, so the room around the panels is fixed
     autosize: 'none',
-    padding: { left: 56, top: 84, right: 150, bottom: 46 },
+    padding: { left: 56, top: 84, right: 180, bottom: 46 },
     width: shapes.length * panel.width + (shapes.length - 1) * panel.between,
     height: panel.height,
     title: {
@@ -164,8 +169,8 @@ export const curveOf = async (recorded: Recorded, place: Place): Promise<string>
       { name: 'meaning', type: 'ordinal', domain: [...recomputations], range: ['circle', 'square', 'triangle-up'] },
     ],
     legends: [
-      { fill: 'color', orient: 'right', labelColor: ink },
-      { shape: 'meaning', orient: 'right', labelColor: ink },
+      { fill: 'color', orient: 'right', labelColor: ink, labelLimit: 0 },
+      { shape: 'meaning', orient: 'right', labelColor: ink, labelLimit: 0 },
     ],
     marks: shapes.map((shape, at) => scatter(pointsOf(recorded, place, shape), `${shapeIs(shape)} tokens`, at)),
   }
