@@ -1,7 +1,7 @@
-import * as E from 'fp-ts/lib/Either.js'
-import { parse, View, type Spec } from 'vega'
+import type { Spec } from 'vega'
+import { svgOf } from '../src/verify/index.ts'
 import { label, methods, mineIs, peerIs, peers, recomputations, shapeIs, shapes, type Place } from './cases/memory.ts'
-import type { Recorded } from './picture.ts'
+import { heading, ink, measurementIn, panelTitle, type Recorded } from './drawing.ts'
 import { median } from './table.ts'
 
 interface Point {
@@ -14,11 +14,9 @@ interface Point {
 }
 type Panel = (typeof shapes)[number]
 
-const pointsOf = ({ measured }: Recorded, place: Place, shape: Panel): readonly Point[] => {
+const pointsOf = (recorded: Recorded, place: Place, shape: Panel): readonly Point[] => {
   const point = (series: string, order: number, what: string, name: string): Point => {
-    const outcome = measured[name] ?? E.left('not measured')
-    if (E.isLeft(outcome)) throw new Error(`the results have no ${name}: ${outcome.left}`)
-    const { times, facts } = outcome.right
+    const { times, facts } = measurementIn(recorded, name)
     return { series, order, what, seconds: median(times) / 1000, megabytes: Number(facts['stepMegabytes']) }
   }
   return [
@@ -35,7 +33,6 @@ const pointsOf = ({ measured }: Recorded, place: Place, shape: Panel): readonly 
 
 const series = [label.paca, label.lora, 'PEFT LoRA'] as const
 const colors = ['#1f5fa8', '#5b9a4a', '#d9822b']
-const ink = '#222'
 const panel = { width: 290, height: 210, between: 70 } as const
 
 type Group = NonNullable<Spec['marks']>[number]
@@ -96,7 +93,7 @@ const scatter = (points: readonly Point[], title: string, at: number): Group => 
       titleFontWeight: 'normal',
     },
   ],
-  title: { text: title, anchor: 'start', fontSize: 12, fontWeight: 'normal', color: ink, offset: 6 },
+  title: panelTitle(title),
   marks: [
     {
       type: 'group',
@@ -139,7 +136,6 @@ const scatter = (points: readonly Point[], title: string, at: number): Group => 
  * @example await writeFile('docs/memory-graph.svg', await curveOf(JSON.parse(results), places[0]))
  */
 export const curveOf = async (recorded: Recorded, place: Place): Promise<string> => {
-  const { cores, processor, loadBefore } = recorded.machine
   const spec: Spec = {
     background: 'white',
     // the widths of texts are not known here, so the room around the panels is fixed
@@ -147,17 +143,11 @@ export const curveOf = async (recorded: Recorded, place: Place): Promise<string>
     padding: { left: 56, top: 84, right: 180, bottom: 46 },
     width: shapes.length * panel.width + (shapes.length - 1) * panel.between,
     height: panel.height,
-    title: {
-      text: `Steps of SmolLM2-135M on ${place.name} in ${place.precision}, rank 8: time against memory`,
-      subtitle: `medians on ${cores} cores of an ${processor}, ${recorded.date.slice(0, 10)}, load ${loadBefore.toFixed(1)}; peaks of processes after loading`,
-      anchor: 'start',
-      frame: 'group',
-      fontSize: 13,
-      subtitleFontSize: 11,
-      color: ink,
-      subtitleColor: ink,
-      offset: 22,
-    },
+    title: heading(
+      recorded,
+      `Steps of SmolLM2-135M on ${place.name} in ${place.precision}, rank 8: time against memory`,
+      'processes after loading',
+    ),
     scales: [
       { name: 'color', type: 'ordinal', domain: [...series], range: colors },
       {
@@ -174,10 +164,5 @@ export const curveOf = async (recorded: Recorded, place: Place): Promise<string>
     ],
     marks: shapes.map((shape, at) => scatter(pointsOf(recorded, place, shape), `${shapeIs(shape)} tokens`, at)),
   }
-  const view = new View(parse(spec), { renderer: 'none' })
-  try {
-    return `${await view.toSVG()}\n`
-  } finally {
-    view.finalize()
-  }
+  return svgOf(spec)
 }

@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { places } from './cases/memory.ts'
 import { curveOf } from './curve.ts'
-import { pictureOf, type Recorded } from './picture.ts'
+import type { Recorded } from './drawing.ts'
+import { pictureOf } from './picture.ts'
 
 /**
  * Draws a picture of recorded results: of `npm run bench -- --only methods-graph` the README's, and of `memory-graph` or

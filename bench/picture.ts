@@ -1,14 +1,7 @@
-import { parse, View, type Spec } from 'vega'
-import * as E from 'fp-ts/lib/Either.js'
-import type { Outcome } from './measure.ts'
+import type { Spec } from 'vega'
+import { svgOf } from '../src/verify/index.ts'
+import { heading, ink, measurementIn, panelTitle, type Recorded } from './drawing.ts'
 import { median } from './table.ts'
-
-/** The facts of a recorded run of `methods-graph` that the picture shows. */
-export interface Recorded {
-  readonly date: string
-  readonly machine: { readonly processor: string; readonly cores: number; readonly loadBefore: number }
-  readonly measured: Readonly<Record<string, Outcome>>
-}
 
 interface Bar {
   readonly method: string
@@ -26,15 +19,13 @@ const shown = [
   ['DoRA', 'PEFT', 'PEFT dora'],
 ] as const
 
-const barsOf = ({ measured }: Recorded): readonly Bar[] =>
+const barsOf = (recorded: Recorded): readonly Bar[] =>
   shown.map(([method, by, name]) => {
-    const outcome = measured[name] ?? E.left('not measured')
-    if (E.isLeft(outcome)) throw new Error(`the results have no ${name}: ${outcome.left}`)
-    return { method, by, seconds: median(outcome.right.times) / 1000, megabytes: outcome.right.peakMegabytes }
+    const { times, peakMegabytes } = measurementIn(recorded, name)
+    return { method, by, seconds: median(times) / 1000, megabytes: peakMegabytes }
   })
 
 const colors = ['#1f5fa8', '#d9822b']
-const ink = '#222'
 const panel = { width: 250, height: 150, between: 60 } as const
 
 type Group = NonNullable<Spec['marks']>[number]
@@ -44,7 +35,7 @@ const bars = (field: 'seconds' | 'megabytes', title: string, format: string, lef
   type: 'group',
   encode: { enter: { x: { value: left }, width: { value: panel.width }, height: { value: panel.height } } },
   scales: [{ name: 'x', type: 'linear', domain: { data: 'bars', field }, range: [0, panel.width], zero: true }],
-  title: { text: title, anchor: 'start', fontSize: 12, fontWeight: 'normal', color: ink, offset: 6 },
+  title: panelTitle(title),
   marks: [
     {
       type: 'rect',
@@ -78,7 +69,6 @@ const bars = (field: 'seconds' | 'megabytes', title: string, format: string, lef
 })
 
 const specOf = (recorded: Recorded): Spec => {
-  const { cores, processor, loadBefore } = recorded.machine
   return {
     background: 'white',
     // the widths of texts are not known here, so the room around the panels is fixed
@@ -86,17 +76,7 @@ const specOf = (recorded: Recorded): Spec => {
     padding: { left: 116, top: 84, right: 20, bottom: 12 },
     width: 2 * panel.width + panel.between,
     height: panel.height,
-    title: {
-      text: 'A training step of SmolLM2-135M in bf16, 2 × 256 tokens, rank 8',
-      subtitle: `medians on ${cores} cores of an ${processor}, ${recorded.date.slice(0, 10)}, load ${loadBefore.toFixed(1)}; peaks of whole processes`,
-      anchor: 'start',
-      frame: 'group',
-      fontSize: 13,
-      subtitleFontSize: 11,
-      color: ink,
-      subtitleColor: ink,
-      offset: 22,
-    },
+    title: heading(recorded, 'A training step of SmolLM2-135M in bf16, 2 × 256 tokens, rank 8', 'whole processes'),
     data: [
       {
         name: 'bars',
@@ -123,11 +103,4 @@ const specOf = (recorded: Recorded): Spec => {
  * @throws {Error} for results without one of these
  * @example await writeFile('docs/beside-peft.svg', await pictureOf(JSON.parse(results)))
  */
-export const pictureOf = async (recorded: Recorded): Promise<string> => {
-  const view = new View(parse(specOf(recorded)), { renderer: 'none' })
-  try {
-    return `${await view.toSVG()}\n`
-  } finally {
-    view.finalize()
-  }
-}
+export const pictureOf = async (recorded: Recorded): Promise<string> => svgOf(specOf(recorded))

@@ -4,9 +4,14 @@ import { nearest, readText } from '../host/index.ts'
 import { isRecord, orThrow, quoted, refusal } from '../text/index.ts'
 import { RepeatedOption } from './options.ts'
 
+const configFlag = '--config'
+
 /** A file of options. */
 export const configOption = (): Option =>
-  new Option('--config <file>', 'a JSON or YAML file of options by name, as settings.json beside an adapter; flags win')
+  new Option(
+    `${configFlag} <file>`,
+    'a JSON or YAML file of options by name, as settings.json beside an adapter; flags win',
+  )
 
 /** The arguments that a value stands for, if an option takes such a value. */
 const argumentsOf = (option: Option, value: unknown): readonly string[] | undefined => {
@@ -50,9 +55,9 @@ const givenIn = (command: Command, argv: readonly string[]): readonly Option[] =
 
 /** The file that arguments name last. */
 const fileIn = (argv: readonly string[]): string | undefined => {
-  const at = argv.findLastIndex(word => word === '--config' || word.startsWith('--config='))
+  const at = argv.findLastIndex(word => word === configFlag || word.startsWith(`${configFlag}=`))
   if (at === -1) return undefined
-  return argv[at] === '--config' ? argv[at + 1] : argv[at]!.slice('--config='.length)
+  return argv[at] === configFlag ? argv[at + 1] : argv[at]!.slice(`${configFlag}=`.length)
 }
 
 const argumentsIn = (command: Command, file: string, text: string, given: readonly Option[]): readonly string[] => {
@@ -63,7 +68,7 @@ const argumentsIn = (command: Command, file: string, text: string, given: readon
   if (!isRecord(content)) throw refusal(`${file}: options by name are expected, as lr: 1e-4`)
   return Object.entries(content).flatMap(([name, value]) => {
     const found = named(command, name)
-    if (found === undefined || found.option.attributeName() === configOption().attributeName()) {
+    if (found === undefined || found.option.long === configFlag) {
       const like = nearest(
         name,
         command.options.map(option => option.name()),
@@ -97,7 +102,7 @@ export const withConfigFile = async (program: Command, argv: readonly string[]):
   const [name = '', ...rest] = argv
   const command = program.commands.find(one => one.name() === name)
   const file = fileIn(rest)
-  const takes = command?.options.some(option => option.attributeName() === configOption().attributeName())
+  const takes = command?.options.some(({ long }) => long === configFlag)
   if (command === undefined || file === undefined || takes !== true) return argv
   const words = argumentsIn(command, file, await orThrow(readText(file)), givenIn(command, rest))
   return [name, ...words, ...rest]

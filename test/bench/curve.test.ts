@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { methods, mineIs, peerIs, peers, places, recomputations, shapes } from '../../bench/cases/memory.ts'
 import { curveOf } from '../../bench/curve.ts'
+import type { Recorded } from '../../bench/drawing.ts'
 import type { Measurement } from '../../bench/measurement.ts'
-import type { Recorded } from '../../bench/picture.ts'
 
 const [place] = places
 const measured = (seconds: number, stepMegabytes: number) => ({

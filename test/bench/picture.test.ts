@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { pictureOf, type Recorded } from '../../bench/picture.ts'
+import type { Recorded } from '../../bench/drawing.ts'
+import { pictureOf } from '../../bench/picture.ts'
 import { root } from '../support/pages.ts'
 
 /** The page that names the command, and what the command reads and writes. */

@@ -27,7 +27,7 @@ export const drawClasses = async (
 }
 
 /** The way in which the images of the golden ViT are prepared. */
-const processor = {
+export const processor = {
   image_processor_type: 'ViTImageProcessor',
   do_resize: true,
   size: { height: 32, width: 32 },

@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib'
 import { crc32 } from '../../src/host/crc.ts'
 
-/** How a file is packed, and what the archive says of it. */
+/** The way in which a file is packed, and what the archive says of it. */
 interface Packing {
   readonly method?: number
   readonly size?: number

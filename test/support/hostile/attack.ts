@@ -40,7 +40,7 @@ export interface Named {
   readonly full: readonly { readonly file: string; readonly nth: number }[]
 }
 
-/** What a process says: its subjects once it has begun, the index of each case that begins, and the outcomes. */
+/** A message of a process: its subjects once it has begun, the index of each case that begins, and the outcomes. */
 export type Said = { readonly subjects: readonly Named[] } | { readonly begins: number } | { readonly tally: Tally }
 
 /** Runs jobs in a process, and ends a case that does not end. */
@@ -51,7 +51,7 @@ export interface Attacker extends AsyncDisposable {
   readonly renew: () => Promise<void>
 }
 
-/** How a part of a job ended: with outcomes, or in the middle of a case. */
+/** The end of a part of a job: with outcomes, or in the middle of a case. */
 type Ended = Tally | { readonly at: number; readonly how: string }
 
 const entry = new URL('./process.ts', import.meta.url)
@@ -79,7 +79,7 @@ const computed = ({ pid }: ChildProcess): number | undefined => {
     return undefined
   }
 }
-/** How often a machine with other work may take the time that a case has. */
+/** The number of times that a case may take its time, on a machine with other work. */
 const patience = 20
 
 const attempted = (child: ChildProcess, job: Job, milliseconds: number): Promise<Ended> =>

@@ -2,9 +2,9 @@ import { isIoError } from '../../../src/text/index.ts'
 
 /** One attempt to open a hostile file, and what was seen of it. */
 export interface Observation {
-  /** What it gave, if it gave anything. */
+  /** The value that it gave, if it gave anything. */
   readonly value?: unknown
-  /** What it threw, if it threw anything. */
+  /** The error that it threw, if it threw anything. */
   readonly thrown?: unknown
   /** The folder that was named, and the names of its files. */
   readonly folder: string
@@ -15,7 +15,7 @@ export interface Observation {
   readonly grown: number
   readonly size: number
   readonly allowed: number
-  /** What has changed in the objects that all programs share. */
+  /** The change in the objects that all programs share. */
   readonly pollution: string | undefined
 }
 
@@ -27,7 +27,7 @@ export interface Law {
 
 const says = (error: unknown): string => (error instanceof Error || isIoError(error) ? error.message : String(error))
 
-/** How V8 and Node begin the sentence of an error that nobody wrote: a fault of the program, though it was caught. */
+/** The beginnings that V8 and Node give the sentence of an error that nobody wrote: a fault of the program, though it was caught. */
 const foreign = new RegExp(
   [
     /Cannot (?:read|set|convert|mix|destructure|create|redefine|assign|add|delete)\b/,
@@ -80,7 +80,7 @@ const strangerIn = (value: unknown, left = { count: 2000 }): string | undefined 
   return undefined
 }
 
-/** What every parser keeps, whatever the bytes are. That it ends at all is seen from outside, by a clock. */
+/** The laws that every parser keeps, whatever the bytes are. That it ends at all is seen from outside, by a clock. */
 export const laws: readonly Law[] = [
   {
     name: 'a failure is a tagged error',

@@ -32,7 +32,7 @@ import { talk, valid, type Makes } from './valid.ts'
 export interface Subject {
   readonly name: string
   readonly valid: Makes
-  /** How each file that is attacked is changed. */
+  /** The changes that are made to each attacked file. */
   readonly attacked: Readonly<Record<string, Change>>
   /** Reads everything that the folder holds; rejects with an `IoError` if it refuses a file. */
   readonly open: (folder: string) => Promise<unknown>

@@ -6,6 +6,7 @@ import { certificateText } from '../../../src/verify/certificate.ts'
 import { adapterOf } from '../adapters.ts'
 import { inDirectory } from '../archives.ts'
 import { certified, runOf } from '../certificates.ts'
+import { processor } from '../class-folders.ts'
 import { writeTinyGguf } from '../gguf-models.ts'
 import { chatMl } from '../tokenizers.ts'
 import { zipOfAll } from '../zip.ts'
@@ -119,17 +120,7 @@ const peft: Makes = () =>
 
 const preprocessors: Makes = async () => [
   {
-    'preprocessor_config.json': json({
-      do_resize: true,
-      size: { height: 32, width: 32 },
-      resample: 2,
-      do_rescale: true,
-      rescale_factor: 1 / 255,
-      do_normalize: true,
-      image_mean: [0.5, 0.5, 0.5],
-      image_std: [0.5, 0.5, 0.5],
-      image_processor_type: 'ViTImageProcessor',
-    }),
+    'preprocessor_config.json': json({ ...processor, image_std: [0.5, 0.5, 0.5] }),
   },
   {
     'config.json': json({
